@@ -1,1 +1,15 @@
-//! Holdfast.
+//! Holdfast: Clerk session verification and Instagram connections that tell the truth.
+//!
+//! Two ideas never mix: *who is calling* ([`caller`]) and *what we know about their account*
+//! ([`connections`]). Their errors are of different types, and only [`http`] knows both.
+//!
+//! Allowed edges, checked by a test: `cli` → `http`, `worker`, `standin`, `settings`, `telemetry`;
+//! `http`, `worker` → `connections`, `users` → `provider`, `vault`, `store`. `provider` knows no caller, no
+//! store, no HTTP server; `connections` knows no axum, sqlx or reqwest; `caller` knows no store.
+
+pub mod caller;
+pub mod clock;
+pub mod connections;
+pub mod entropy;
+pub mod provider;
+pub mod transport;

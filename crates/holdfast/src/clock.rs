@@ -1,0 +1,98 @@
+//! Time as a seam: nothing else in the crate reads a clock.
+//!
+//! Stored times are unix milliseconds; wire times are RFC 3339. Both come from [`Timestamp`].
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+
+/// The current time, and waiting for a later one.
+pub trait Clock: Debug + Send + Sync + 'static {
+    /// The current time, UTC.
+    fn now(&self) -> Timestamp;
+    /// Resolves once [`Clock::now`] has reached `at`; at once if it already has.
+    fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()>;
+
+    /// Resolves after `duration` on this clock.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        self.sleep_until(after(self.now(), duration))
+    }
+}
+
+/// A clock shared by every part of the process.
+pub type SharedClock = Arc<dyn Clock>;
+
+/// `at` plus `duration`, held at the last representable instant instead of overflowing.
+pub fn after(at: Timestamp, duration: Duration) -> Timestamp {
+    at.saturating_add(duration).unwrap_or(Timestamp::MAX)
+}
+
+/// The instant `ms` milliseconds after the unix epoch, held within the representable range.
+pub fn from_millis(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 { Timestamp::MIN } else { Timestamp::MAX })
+}
+
+/// The system's wall clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that waits on the system clock")]
+    fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            // The wall clock may jump while we sleep, so look again at least every minute.
+            loop {
+                let left = at.duration_since(Timestamp::now());
+                if !left.is_positive() {
+                    return;
+                }
+                tokio::time::sleep(left.unsigned_abs().min(Duration::from_secs(60))).await;
+            }
+        })
+    }
+}
+
+/// A clock that stands still until it is moved; for tests and the simulation.
+#[derive(Debug, Clone)]
+pub struct ManualClock {
+    now: tokio::sync::watch::Sender<Timestamp>,
+}
+
+impl ManualClock {
+    /// A clock that reads `now` until it is advanced.
+    pub fn new(now: Timestamp) -> Self {
+        Self { now: tokio::sync::watch::Sender::new(now) }
+    }
+
+    /// Moves the clock forward by `duration`, waking sleepers whose time has come.
+    pub fn advance(&self, duration: Duration) {
+        self.now.send_modify(|now| *now = after(*now, duration));
+    }
+
+    /// Sets the clock, backwards too: clocks jump.
+    pub fn set(&self, now: Timestamp) {
+        self.now.send_replace(now);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        *self.now.borrow()
+    }
+
+    fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
+        let mut watch = self.now.subscribe();
+        Box::pin(async move {
+            // An error means that the clock is gone; nobody can be waiting for it then.
+            let _ = watch.wait_for(|now| *now >= at).await;
+        })
+    }
+}

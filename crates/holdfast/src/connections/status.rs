@@ -1,0 +1,209 @@
+//! The status as the outside sees it: derived from stored facts, the open attempt, the configuration and the time.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Action, Connection, Evidence, EvidenceSource, Reason, Standing, State};
+use crate::provider::Account;
+
+/// What we know about a caller's Instagram connection, as far as we know it now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct InstagramStatus {
+    /// Could the app use this account right now, as far as we know?
+    pub connected: bool,
+    /// The state.
+    pub state: State,
+    /// Why, where there is something to say.
+    pub reason: Option<Reason>,
+    /// What would mend it.
+    pub action: Action,
+    /// The linked account.
+    pub account: Option<AccountView>,
+    /// Granted scopes.
+    pub scopes: Vec<String>,
+    /// Scopes that the app asks for and were not granted.
+    pub missing_scopes: Vec<String>,
+    /// When the grant dies unless refreshed.
+    #[schemars(with = "Option<String>")]
+    pub token_expires_at: Option<Timestamp>,
+    /// When the grant will be refreshed.
+    #[schemars(with = "Option<String>")]
+    pub next_refresh_at: Option<Timestamp>,
+    /// Since when the state holds.
+    #[schemars(with = "Option<String>")]
+    pub since: Option<Timestamp>,
+    /// Before this time asking Instagram again would not help.
+    #[schemars(with = "Option<String>")]
+    pub retry_after: Option<Timestamp>,
+    /// What this knowledge rests on.
+    pub evidence: Option<Evidence>,
+    /// Grows with every stored change.
+    pub version: i64,
+    /// One sentence for a person, where `connected` is false and something is wrong.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<String>,
+}
+
+/// An Instagram account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AccountView {
+    /// App-scoped id, `/me.id`.
+    pub id: String,
+    /// The professional account's id, `/me.user_id`.
+    pub professional_id: Option<String>,
+    /// The handle.
+    pub username: Option<String>,
+    /// The display name.
+    pub name: Option<String>,
+    /// `business` or `media_creator`.
+    pub account_type: Option<String>,
+    /// Signed picture address; expires by itself.
+    pub profile_picture_url: Option<String>,
+}
+
+impl From<&Account> for AccountView {
+    fn from(account: &Account) -> Self {
+        Self {
+            id: account.id.clone(),
+            professional_id: account.professional_id.clone(),
+            username: account.username.clone(),
+            name: account.name.clone(),
+            account_type: account.account_type.clone(),
+            profile_picture_url: account.profile_picture_url.clone(),
+        }
+    }
+}
+
+/// An attempt that is still open at the time of asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenAttempt {
+    /// Its id.
+    pub id: Uuid,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it ends by itself.
+    pub expires_at: Timestamp,
+}
+
+/// Derives the status. Pure: the same facts at the same time give the same answer, on every replica.
+pub fn derive(
+    connection: Option<&Connection>,
+    attempt: Option<&OpenAttempt>,
+    configured: bool,
+    now: Timestamp,
+) -> InstagramStatus {
+    let standing = connection.map_or(Standing::NOT_CONNECTED, |each| standing_at(each, now));
+    let clock_spoke = connection.is_some_and(|each| each.standing != standing);
+    let attempt = attempt.filter(|each| each.expires_at > now);
+    let connected = configured && is_usable(standing.state());
+    let (state, reason) = if !configured {
+        (State::Unavailable, Some(Reason::NotConfigured))
+    } else if attempt.is_some() {
+        (State::Connecting, None)
+    } else {
+        (standing.state(), standing.reason())
+    };
+    let grant = connection.and_then(|each| each.grant);
+    let expiry = Some(grant).flatten().map(|each| each.expires_at);
+    let evidence = if clock_spoke {
+        expiry.map(|at| Evidence { source: EvidenceSource::Clock, at })
+    } else {
+        connection.and_then(|each| each.evidence)
+    };
+    let since = match (state, attempt) {
+        (State::Connecting, Some(attempt)) => Some(attempt.created_at),
+        _ if clock_spoke => expiry,
+        _ => connection.map(|each| each.since),
+    };
+    InstagramStatus {
+        connected,
+        state,
+        reason,
+        action: action(state, reason),
+        account: connection.and_then(|each| each.account.as_ref()).map(AccountView::from),
+        scopes: connection.map(|each| each.scopes.clone()).unwrap_or_default(),
+        missing_scopes: connection.map(|each| each.missing_scopes.clone()).unwrap_or_default(),
+        token_expires_at: expiry,
+        next_refresh_at: connection
+            .filter(|_| is_usable(standing.state()) && configured)
+            .and_then(|each| each.next_refresh_at),
+        since,
+        retry_after: connection.and_then(|each| each.retry_after).filter(|at| *at > now),
+        evidence,
+        version: connection.map_or(0, |each| each.version),
+        error: if connected { None } else { reason.and_then(sentence).map(str::to_owned) },
+    }
+}
+
+/// The stored standing, unless a grant has expired since: the clock needs no worker to be right.
+fn standing_at(connection: &Connection, now: Timestamp) -> Standing {
+    let alive =
+        matches!(connection.standing.state(), State::Connected | State::Degraded | State::ActionRequired);
+    match connection.grant {
+        Some(grant) if alive && grant.expires_at <= now => Standing::from(Reason::Expired),
+        _ => connection.standing,
+    }
+}
+
+fn is_usable(state: State) -> bool {
+    match state {
+        State::Connected | State::Degraded => true,
+        State::NotConnected
+        | State::Connecting
+        | State::ActionRequired
+        | State::ReconnectRequired
+        | State::Unavailable => false,
+    }
+}
+
+/// The one thing that would help, as the contract's table has it.
+pub fn action(state: State, reason: Option<Reason>) -> Action {
+    match state {
+        State::NotConnected => Action::Connect,
+        State::Connecting => Action::None,
+        State::Connected if reason == Some(Reason::ScopesMissing) => Action::Reconnect,
+        State::Connected => Action::None,
+        State::Degraded => Action::Wait,
+        State::ActionRequired => Action::FixAtInstagram,
+        State::ReconnectRequired => Action::Reconnect,
+        State::Unavailable => Action::ContactSupport,
+    }
+}
+
+/// One sentence for a person, for reasons that mean something is wrong.
+pub fn sentence(reason: Reason) -> Option<&'static str> {
+    Some(match reason {
+        Reason::UserDisconnected => return None,
+        Reason::Denied => "The connection was declined at Instagram.",
+        Reason::AttemptExpired => "The last attempt to connect ran out of time.",
+        Reason::AttemptFailed => "The last attempt to connect did not succeed.",
+        Reason::ScopesMissing => "Instagram is connected, but not every permission was granted.",
+        Reason::RefreshFailing => "Renewing the access to Instagram is failing; we keep trying.",
+        Reason::RateLimited => "Instagram asks us to wait before we call it again.",
+        Reason::ProviderUnavailable => "Instagram does not answer properly at the moment.",
+        Reason::ProviderIncident => {
+            "Instagram is refusing many connections at once; nobody needs to reconnect yet."
+        }
+        Reason::AppMisconfigured => {
+            "Instagram does not accept this app's configuration; reconnecting will not help."
+        }
+        Reason::Checkpoint => "Instagram wants a security check: open Instagram and follow its instructions.",
+        Reason::Unconfirmed => {
+            "Instagram wants the account confirmed: open Instagram and follow its instructions."
+        }
+        Reason::Restricted => "Instagram restricts this account: open Instagram and see what it asks for.",
+        Reason::ConsentBlocked => "Instagram is waiting for its terms to be accepted: open Instagram.",
+        Reason::Expired => "The access to Instagram has expired: connect again.",
+        Reason::Revoked => "The access was removed at Instagram: connect again.",
+        Reason::PasswordChanged => {
+            "Instagram ended the access after a password or security change: connect again."
+        }
+        Reason::Deauthorized => "This app was removed at Instagram: connect again.",
+        Reason::TokenInvalid => "Instagram no longer accepts the stored access: connect again.",
+        Reason::AccountIneligible => "This Instagram account is no longer a professional account.",
+        Reason::KeyLost => "The stored access can no longer be opened: connect again.",
+        Reason::NotConfigured => "Connecting Instagram is not set up on this server.",
+    })
+}

@@ -1,0 +1,254 @@
+//! What a provider of connected accounts must be able to do, and what its answers may mean.
+//!
+//! A provider knows no caller, no store and no HTTP server. Its failures are [`Failure`]s, which have no
+//! conversion into a refusal of the caller: Instagram's "no" can never become our 401.
+
+pub mod instagram;
+
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// A provider's stable name, as stored and as it stands in routes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct ProviderId(&'static str);
+
+impl ProviderId {
+    /// Instagram API with Instagram Login.
+    pub const INSTAGRAM: Self = Self("instagram");
+
+    /// The name.
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+
+    /// The provider of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::INSTAGRAM].into_iter().find(|id| id.0 == name)
+    }
+}
+
+impl fmt::Display for ProviderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// A short-lived token, straight from the code exchange. It cannot be refreshed and is never a connection's grant.
+#[derive(Debug, Clone)]
+pub struct ShortGrant {
+    /// The token.
+    pub access_token: SecretString,
+    /// The scopes that the person granted, where the provider says.
+    pub scopes: Option<Vec<String>>,
+    /// The account id the token answer names (Instagram: app-scoped, equals `/me.id`).
+    pub account_id: Option<String>,
+    /// When it arrived.
+    pub obtained_at: Timestamp,
+}
+
+/// A long-lived token: what keeps a connection alive.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// The token. Never empty.
+    pub access_token: SecretString,
+    /// The granted scopes, where known. A refresh answer does not repeat them.
+    pub scopes: Option<Vec<String>>,
+    /// When it arrived; its age counts from here.
+    pub obtained_at: Timestamp,
+    /// When it dies, from the provider's `expires_in`.
+    pub expires_at: Timestamp,
+}
+
+/// An account at the provider. Ids are strings: they exceed 2^53.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Instagram: the app-scoped id, `/me.id`. Identifies the account within our app.
+    pub id: String,
+    /// Instagram: the professional account's id, `/me.user_id`, as in webhooks.
+    pub professional_id: Option<String>,
+    /// The handle; may change.
+    pub username: Option<String>,
+    /// The display name.
+    pub name: Option<String>,
+    /// Lower case: `business` or `media_creator`.
+    pub account_type: Option<String>,
+    /// A signed address that expires; its failure says nothing about the connection.
+    pub profile_picture_url: Option<String>,
+}
+
+/// What the provider's answer tells us, or that it tells us nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What it means for the connection.
+    pub meaning: Meaning,
+    /// How long the provider asks us to wait, where it says.
+    pub retry_after: Option<Duration>,
+    /// HTTP status of the answer; `None` where none arrived.
+    pub http_status: Option<u16>,
+    /// The provider's error code, where the body had one.
+    pub code: Option<i64>,
+    /// The provider's sub-code, where the body had one.
+    pub subcode: Option<i64>,
+    /// One sentence for the operator's log, made by us; never the body, never a token.
+    pub detail: String,
+}
+
+/// The meaning of a failed provider call, for the connection it was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Meaning {
+    /// The grant is dead; the person must log in again. Sub-code or text say why.
+    Dead(DeathCause),
+    /// The answer says that the grant is dead, but neither sub-code nor text say why: probe once more before believing it.
+    DeadUnexplained,
+    /// The person must do something at the provider first.
+    UserAction(UserAction),
+    /// The grant lives but lacks a permission for this call.
+    Permission,
+    /// Temporary: the provider limits us.
+    RateLimited(LimitScope),
+    /// Temporary: the provider is failing, hanging, or not reachable, or its answer is not understood.
+    Unavailable,
+    /// Our app or its configuration is at fault; reconnecting will not help.
+    App(AppFault),
+    /// About the content of this very call (a media object, a parameter): no effect on the connection.
+    Content,
+    /// The authorization code is spent, expired or was made for another redirect address.
+    CodeRejected,
+}
+
+/// Why a grant died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DeathCause {
+    /// Its time ran out.
+    Expired,
+    /// The person removed the app.
+    Revoked,
+    /// The person changed the password, or the provider ended the session for safety.
+    PasswordChanged,
+    /// The provider does not accept the token, for another reason it stated.
+    Invalid,
+    /// The account is no longer of a kind that may be connected (Instagram: not professional any more).
+    AccountIneligible,
+}
+
+/// What the person must do at the provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UserAction {
+    /// Pass a security checkpoint.
+    Checkpoint,
+    /// Confirm the account.
+    Unconfirmed,
+    /// The account is restricted or inactive.
+    Restricted,
+    /// Consent to the provider's own terms.
+    ConsentBlocked,
+}
+
+/// Whom a rate limit concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LimitScope {
+    /// The whole app.
+    App,
+    /// This account.
+    Account,
+}
+
+/// What is wrong with our app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AppFault {
+    /// The app id or secret is wrong.
+    Credentials,
+    /// The redirect address is not registered, or differs.
+    RedirectUri,
+    /// A scope is unknown or not approved for the app.
+    Scope,
+    /// The app is in development mode and the person is not a tester.
+    NotLive,
+    /// The provider deactivated or blocked the app.
+    Deactivated,
+    /// A wrong host, version, field or product.
+    Request,
+}
+
+/// How much of the provider's budget is used, from its usage headers. Percentages; 100 means throttled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Of the whole app (`X-App-Usage`): the highest of its figures.
+    pub app_percent: Option<u32>,
+    /// Of this account (`X-Business-Use-Case-Usage`): the highest of its figures.
+    pub account_percent: Option<u32>,
+    /// Until the provider will serve this account again.
+    pub account_regains_in: Option<Duration>,
+}
+
+/// The outcome of one provider call, with what its headers say of our budget.
+#[derive(Debug, Clone)]
+pub struct Reply<T> {
+    /// What came of it.
+    pub outcome: Result<T, Failure>,
+    /// The budget.
+    pub usage: Usage,
+}
+
+/// A Graph-style API call that the app's backend makes with the grant injected.
+#[derive(Debug, Clone)]
+pub struct PassThrough {
+    /// GET, POST or DELETE.
+    pub method: http::Method,
+    /// Path below the versioned root, already validated: no `..`, no empty segment, no scheme.
+    pub path: String,
+    /// Query pairs; `access_token` is refused before.
+    pub query: Vec<(String, String)>,
+    /// Body and its content type, for POST.
+    pub body: Option<(String, bytes::Bytes)>,
+}
+
+/// The provider's own answer to a [`PassThrough`].
+#[derive(Debug, Clone)]
+pub struct PassedThrough {
+    /// HTTP status of the provider's answer.
+    pub status: u16,
+    /// The JSON body, or `None` where it was not JSON.
+    pub body: Option<serde_json::Value>,
+    /// What the answer says about the grant, where it is an error.
+    pub failure: Option<Failure>,
+    /// The budget.
+    pub usage: Usage,
+}
+
+/// A provider of connected accounts. Every method makes at most one HTTP exchange, so that the caller can make
+/// each result durable before the next step.
+pub trait Provider: Debug + Send + Sync + 'static {
+    /// Its name.
+    fn id(&self) -> ProviderId;
+    /// The scopes that we ask for.
+    fn scopes(&self) -> &[String];
+    /// Where to send the browser.
+    fn authorize_url(&self, state: &str, force_reauth: bool) -> Url;
+    /// Exchanges an authorization code, once, for a short-lived token.
+    fn redeem<'a>(&'a self, code: &'a SecretString) -> BoxFuture<'a, Reply<ShortGrant>>;
+    /// Exchanges the short-lived token for the long-lived grant.
+    fn extend<'a>(&'a self, short: &'a ShortGrant) -> BoxFuture<'a, Reply<Grant>>;
+    /// Gives the grant a new lifetime. The returned grant is a new version, whatever its token string.
+    fn refresh<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Reply<Grant>>;
+    /// Asks whose grant it is; also the liveness probe.
+    fn identify<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Reply<Account>>;
+    /// Makes an API call with the grant.
+    fn pass_through<'a>(
+        &'a self,
+        grant: &'a Grant,
+        call: PassThrough,
+    ) -> BoxFuture<'a, Result<PassedThrough, Failure>>;
+    /// What a person must do to revoke our access at the provider itself, in one sentence.
+    fn revoke_hint(&self) -> &'static str;
+}
+
+/// A provider shared by every part of the process.
+pub type SharedProvider = Arc<dyn Provider>;

@@ -1,0 +1,170 @@
+//! The outside world as a seam: every outgoing HTTP request goes through one [`Transport`].
+//!
+//! A request's URL may carry a grant and the app secret (Instagram takes both in the query), so neither
+//! [`Outgoing`] nor [`TransportError`] ever shows it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, Method, StatusCode};
+use url::Url;
+
+/// One HTTP exchange with a bounded answer, within a bounded time; redirects are not followed.
+pub trait Transport: fmt::Debug + Send + Sync + 'static {
+    /// Sends `request`. `Ok` means that an answer arrived in full, whatever its status.
+    fn send(&self, request: Outgoing) -> BoxFuture<'_, Result<Answer, TransportError>>;
+}
+
+/// A transport shared by every part of the process.
+pub type SharedTransport = Arc<dyn Transport>;
+
+/// A request to somebody else's server.
+pub struct Outgoing {
+    /// Method.
+    pub method: Method,
+    /// Full address; may carry secrets.
+    pub url: Url,
+    /// Headers; may carry secrets.
+    pub headers: HeaderMap,
+    /// Body; empty for none.
+    pub body: Bytes,
+    /// From the first byte sent to the last byte received.
+    pub timeout: Duration,
+    /// Larger answers are cut off as [`TransportError::TooLarge`]. In bytes.
+    pub max_answer: usize,
+}
+
+impl Outgoing {
+    /// A request without headers or body, with the default limits of 10 s and 256 KiB.
+    pub fn new(method: Method, url: Url) -> Self {
+        Self {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            timeout: Duration::from_secs(10),
+            max_answer: 256 * 1024,
+        }
+    }
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outgoing")
+            .field("method", &self.method)
+            .field("host", &self.url.host_str())
+            .field("path", &self.url.path())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What came back; the body may hold a grant and is not shown.
+pub struct Answer {
+    /// Status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// No usable answer. Whether the other side acted on the request is unknown unless [`TransportError::reached`] is false.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TransportError {
+    /// No connection could be made: name resolution, refusal, TLS.
+    #[error("no connection could be made")]
+    Connect,
+    /// The time ran out.
+    #[error("no complete answer within the time limit")]
+    Timeout,
+    /// The connection broke before the answer was complete.
+    #[error("the connection broke before the answer was complete")]
+    Broken,
+    /// The answer exceeds the limit for its size.
+    #[error("the answer is larger than allowed")]
+    TooLarge,
+    /// The request could not be built.
+    #[error("the request could not be built")]
+    Unsendable,
+}
+
+impl TransportError {
+    /// Whether the other side may have received the request.
+    pub fn reached(self) -> bool {
+        match self {
+            Self::Connect | Self::Unsendable => false,
+            Self::Timeout | Self::Broken | Self::TooLarge => true,
+        }
+    }
+}
+
+/// The production transport: reqwest on rustls, no redirects, no proxies from the environment.
+#[derive(Debug, Clone)]
+pub struct ReqwestTransport {
+    client: reqwest::Client,
+}
+
+impl ReqwestTransport {
+    /// Builds the client; fails only where TLS cannot be set up.
+    #[expect(clippy::disallowed_methods, reason = "the one place that builds an HTTP client")]
+    pub fn new() -> Result<Self, TransportError> {
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(5))
+            .pool_idle_timeout(Duration::from_secs(30))
+            .user_agent(concat!("holdfast/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|_| TransportError::Unsendable)?;
+        Ok(Self { client })
+    }
+}
+
+impl Transport for ReqwestTransport {
+    fn send(&self, request: Outgoing) -> BoxFuture<'_, Result<Answer, TransportError>> {
+        Box::pin(async move {
+            let mut response = self
+                .client
+                .request(request.method, request.url)
+                .headers(request.headers)
+                .body(request.body)
+                .timeout(request.timeout)
+                .send()
+                .await
+                .map_err(|error| classify(&error))?;
+            let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+            let mut body = BytesMut::new();
+            while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
+                if body.len() + chunk.len() > request.max_answer {
+                    return Err(TransportError::TooLarge);
+                }
+                body.extend_from_slice(&chunk);
+            }
+            Ok(Answer { status, headers, body: body.freeze() })
+        })
+    }
+}
+
+/// Keeps the kind and drops the rest: a reqwest error prints the URL it failed on.
+fn classify(error: &reqwest::Error) -> TransportError {
+    if error.is_timeout() {
+        TransportError::Timeout
+    } else if error.is_connect() {
+        TransportError::Connect
+    } else if error.is_builder() {
+        TransportError::Unsendable
+    } else {
+        TransportError::Broken
+    }
+}
