@@ -3,8 +3,8 @@
 //! Nothing here knows axum, sqlx or reqwest. What we know about an account is a stored fact; it changes only
 //! by an [`Observation`], through [`transition::apply`].
 
-pub mod connect;
-pub mod disconnect;
+pub mod attempt;
+pub mod schedule;
 pub mod status;
 pub mod transition;
 

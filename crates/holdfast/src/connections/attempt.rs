@@ -1,0 +1,154 @@
+//! One run of the OAuth dance, from "connect" to the completion; single use, expires by itself.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Reason;
+use crate::provider::ProviderId;
+
+/// A connect attempt as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Row id.
+    pub id: Uuid,
+    /// Grows by one with every stored change.
+    pub revision: i64,
+    /// Clerk user id of whoever began it.
+    pub user_id: String,
+    /// The provider.
+    pub provider: ProviderId,
+    /// SHA-256 of `state`.
+    pub state_hash: [u8; 32],
+    /// SHA-256 of the completion secret, once the browser has come back.
+    pub completion_hash: Option<[u8; 32]>,
+    /// How far it has come.
+    pub stage: AttemptStage,
+    /// How it ended; present exactly where `stage` is closed.
+    pub outcome: Option<AttemptOutcome>,
+    /// Where the browser returns to; already checked against the allow-list.
+    pub return_to: String,
+    /// Whether another account than the linked one may come back.
+    pub expect: Expect,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it ends by itself.
+    pub expires_at: Timestamp,
+    /// What it holds at its stage, sealed under the owner's key: the code, the short-lived token, or the grant.
+    pub sealed: Option<Vec<u8>>,
+    /// The completion secret, sealed, so that a second delivery of the callback has the first one's outcome.
+    pub sealed_completion: Option<Vec<u8>>,
+    /// Somebody is exchanging on its behalf until then.
+    pub busy_until: Option<Timestamp>,
+    /// When it was closed.
+    pub closed_at: Option<Timestamp>,
+}
+
+/// How far an attempt has come. Each step is durable before the next one begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttemptStage {
+    /// The browser is at the provider.
+    Open,
+    /// The browser came back; the code is sealed.
+    Returned,
+    /// The intent to exchange the code is written; whether it was exchanged is unknown until the next step.
+    Redeeming,
+    /// The short-lived token is sealed.
+    ShortGranted,
+    /// The long-lived grant is sealed, not yet linked.
+    Granted,
+    /// Over.
+    Closed,
+}
+
+impl AttemptStage {
+    const ALL: [Self; 6] =
+        [Self::Open, Self::Returned, Self::Redeeming, Self::ShortGranted, Self::Granted, Self::Closed];
+
+    /// The name as stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Returned => "returned",
+            Self::Redeeming => "redeeming",
+            Self::ShortGranted => "short_granted",
+            Self::Granted => "granted",
+            Self::Closed => "closed",
+        }
+    }
+
+    /// The stage of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|each| each.as_str() == name)
+    }
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttemptOutcome {
+    /// The account is linked.
+    Connected,
+    /// The person declined.
+    Denied,
+    /// Its time ran out.
+    Expired,
+    /// Another account came back than the linked one.
+    DifferentAccount,
+    /// The account belongs to another user.
+    AccountTaken,
+    /// The provider, or what it said, stood in the way.
+    Failed(Reason),
+}
+
+impl AttemptOutcome {
+    /// The name as stored: a failure is `failed:` and its reason.
+    pub fn to_name(self) -> String {
+        match self {
+            Self::Connected => "connected".to_owned(),
+            Self::Denied => "denied".to_owned(),
+            Self::Expired => "expired".to_owned(),
+            Self::DifferentAccount => "different_account".to_owned(),
+            Self::AccountTaken => "account_taken".to_owned(),
+            Self::Failed(reason) => format!("failed:{}", reason.as_str()),
+        }
+    }
+
+    /// The outcome of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "connected" => Self::Connected,
+            "denied" => Self::Denied,
+            "expired" => Self::Expired,
+            "different_account" => Self::DifferentAccount,
+            "account_taken" => Self::AccountTaken,
+            _ => Self::Failed(Reason::parse(name.strip_prefix("failed:")?)?),
+        })
+    }
+}
+
+/// Whether reconnecting may bring another account than the linked one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Expect {
+    /// Only the linked account, where one is linked.
+    #[default]
+    SameAccount,
+    /// Any.
+    AnyAccount,
+}
+
+impl Expect {
+    /// The name as stored and on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SameAccount => "same_account",
+            Self::AnyAccount => "any_account",
+        }
+    }
+
+    /// The variant of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::SameAccount, Self::AnyAccount].into_iter().find(|each| each.as_str() == name)
+    }
+}
