@@ -120,7 +120,7 @@ pub(super) const CONNECTION_BY_ID: Sql =
 pub(super) const CONNECTIONS_BY_ACCOUNT: Sql = Sql::both(concat!(
     "SELECT ",
     connection_columns!(),
-    "FROM connections AS c WHERE c.provider = $1 AND (c.account_id = $2 OR c.account_professional_id \
+    " FROM connections AS c WHERE c.provider = $1 AND (c.account_id = $2 OR c.account_professional_id \
      = $2) ORDER BY c.id"
 ));
 pub(super) const CONNECTIONS_PAGE: Sql = Sql::both(concat!(
@@ -251,7 +251,7 @@ pub(super) const NEXT_DUE: Sql = Sql::each(
 pub(super) const CONNECTIONS_EXPIRED: Sql = Sql::both(concat!(
     "SELECT ",
     connection_columns!(),
-    "FROM connections AS c WHERE c.grant_expires_at <= $1 AND c.state IN ('connected', 'degraded', \
+    " FROM connections AS c WHERE c.grant_expires_at <= $1 AND c.state IN ('connected', 'degraded', \
      'action_required') ORDER BY c.grant_expires_at, c.id LIMIT $2"
 ));
 
@@ -264,12 +264,12 @@ pub(super) const ATTEMPT_BY_STATE: Sql =
 pub(super) const ATTEMPTS_EXPIRED: Sql = Sql::both(concat!(
     "SELECT ",
     attempt_columns!(),
-    "FROM attempts WHERE stage <> 'closed' AND expires_at <= $1 ORDER BY expires_at, id LIMIT $2"
+    " FROM attempts WHERE stage <> 'closed' AND expires_at <= $1 ORDER BY expires_at, id LIMIT $2"
 ));
 pub(super) const ATTEMPTS_OPEN: Sql = Sql::both(concat!(
     "SELECT ",
     attempt_columns!(),
-    "FROM attempts WHERE user_id = $1 AND provider = $2 AND stage <> 'closed' ORDER BY created_at, id"
+    " FROM attempts WHERE user_id = $1 AND provider = $2 AND stage <> 'closed' ORDER BY created_at, id"
 ));
 pub(super) const ATTEMPTS_COUNT_OPEN: Sql = Sql::both(
     "SELECT COUNT(*) AS amount FROM attempts WHERE user_id = $1 AND provider = $2 AND stage <> \
