@@ -6,10 +6,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
-use sqlx::{Row as _, Transaction};
+use sqlx::{Executor as _, Row as _};
 
 use super::Failure;
 use crate::store::{OpenError, StoreError};
@@ -85,6 +87,7 @@ impl Sqlite {
             .idle_timeout(None)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
+            .after_release(|connection, _| Box::pin(leave_clean(connection)))
             .connect_with(options.clone())
             .await
             .map_err(|error| explain(error, &path))?;
@@ -105,8 +108,12 @@ impl Sqlite {
         &self.readers
     }
 
-    pub(super) async fn begin(&self) -> Result<Transaction<'static, sqlx::Sqlite>, Failure> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    /// Begins a transaction that holds the write lock. It is not sqlx's: SQLite ends a transaction by itself when the disk is full, and
+    /// sqlx would go on counting it. Whatever is open when the connection goes back is rolled back by [`leave_clean`].
+    pub(super) async fn begin(&self) -> Result<PoolConnection<sqlx::Sqlite>, Failure> {
+        let mut connection = self.writer.acquire().await?;
+        connection.execute("BEGIN IMMEDIATE").await?;
+        Ok(connection)
     }
 
     /// Moves the write-ahead log into the file and empties it, so that what was deleted is gone from both.
@@ -208,6 +215,17 @@ async fn assert_settings(writer: &SqlitePool, path: &Path) -> Result<(), OpenErr
         }
     }
     // SQLite opens a file that it may only read without a word; the write lock tells.
-    let unit = writer.begin_with("BEGIN IMMEDIATE").await.map_err(|error| explain(error, path))?;
-    unit.rollback().await.map_err(|error| explain(error, path))
+    let mut connection = writer.acquire().await.map_err(|error| explain(error, path))?;
+    connection.execute("BEGIN IMMEDIATE").await.map(drop).map_err(|error| explain(error, path))
+}
+
+/// Ends whatever transaction is still open on a connection that is given back, because its unit of work was given up or dropped.
+/// `false` closes the connection.
+async fn leave_clean(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    match connection.execute("ROLLBACK").await {
+        Ok(_) => Ok(true),
+        // SQLITE_ERROR: there was none, which is the usual case.
+        Err(sqlx::Error::Database(error)) => Ok(error.code().as_deref() == Some("1")),
+        Err(_) => Ok(false),
+    }
 }
