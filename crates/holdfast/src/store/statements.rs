@@ -415,3 +415,14 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("DELETION_INSERT", DELETION_INSERT),
     ("DELETION", DELETION),
 ];
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_statement_is_listed() {
+        let source = include_str!("statements.rs");
+        let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+        // All but the one that makes the table of migrations.
+        assert_eq!(code.matches(": Sql =").count() - 1, super::ALL.len());
+    }
+}

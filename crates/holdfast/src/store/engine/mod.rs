@@ -24,7 +24,7 @@ use super::statements::Sql;
 #[derive(Debug, Clone)]
 pub(super) enum Engine {
     Sqlite(Sqlite),
-    Postgres(Postgres),
+    Postgres(Box<Postgres>),
 }
 
 /// How often a unit of work that certainly did not happen is begun anew. More than the pool has connections, because after a
@@ -125,13 +125,11 @@ impl Unit {
 
     /// Runs a migration: several statements, none with values.
     pub(super) async fn script(&mut self, sql: Sql) -> Result<(), Failure> {
-        match self {
-            Self::Sqlite(connection) => connection.execute(sqlx::raw_sql(sql.sqlite)).await.map(drop)?,
-            Self::Postgres(transaction) => {
-                transaction.execute(sqlx::raw_sql(sql.postgres)).await.map(drop)?
-            }
-        }
-        Ok(())
+        let done = match self {
+            Self::Sqlite(connection) => connection.execute(sqlx::raw_sql(sql.sqlite)).await.map(drop),
+            Self::Postgres(transaction) => transaction.execute(sqlx::raw_sql(sql.postgres)).await.map(drop),
+        };
+        Ok(done?)
     }
 
     /// Makes all of it durable.

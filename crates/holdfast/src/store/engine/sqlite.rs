@@ -104,6 +104,17 @@ impl Sqlite {
         Ok(Self { writer, readers, _served: served })
     }
 
+    /// The file that an address names.
+    pub(in crate::store) fn path_of(url: &str) -> Result<PathBuf, OpenError> {
+        url.parse().map(|address: Address| address.path)
+    }
+
+    /// Keeps servers away from a file that is about to be made.
+    pub(in crate::store) fn reserve(path: &Path) -> Result<File, OpenError> {
+        require_directory(path)?;
+        lock(path)
+    }
+
     pub(super) fn readers(&self) -> &SqlitePool {
         &self.readers
     }
@@ -126,6 +137,12 @@ impl Sqlite {
         Ok(row.try_get::<i64, _>(0).is_ok_and(|busy| busy == 0))
     }
 
+    /// What SQLite finds wrong with the file: `ok`, or a list.
+    pub(in crate::store) async fn integrity(&self) -> Result<String, StoreError> {
+        let row = sqlx::query("PRAGMA integrity_check").fetch_one(&self.writer).await;
+        row.and_then(|row| row.try_get(0)).map_err(|error| Failure::from(error).into_error())
+    }
+
     /// Writes a consistent copy to `target`, which must not exist, while the service runs.
     pub(in crate::store) async fn copy_to(&self, target: &str) -> Result<(), StoreError> {
         sqlx::query("VACUUM INTO $1")
@@ -144,13 +161,7 @@ impl Sqlite {
 
 /// Sees to a file that we can write; makes it readable by its owner alone.
 fn prepare_file(path: &Path, create: bool) -> Result<(), OpenError> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        Some(_) | None => Path::new("."),
-    };
-    if !directory.is_dir() {
-        return Err(OpenError::NoDirectory(directory.to_owned()));
-    }
+    require_directory(path)?;
     if !create && !path.exists() {
         return Err(OpenError::NoFile(path.to_owned()));
     }
@@ -159,6 +170,14 @@ fn prepare_file(path: &Path, create: bool) -> Result<(), OpenError> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map(drop).map_err(|error| not_writable(path, &error))
+}
+
+fn require_directory(path: &Path) -> Result<(), OpenError> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    };
+    if directory.is_dir() { Ok(()) } else { Err(OpenError::NoDirectory(directory.to_owned())) }
 }
 
 /// Takes the lock that says "this process serves from the file". The system drops it when the process ends, however it ends.

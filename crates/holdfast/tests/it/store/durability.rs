@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use holdfast::store::{BackupError, ChangeSet, Committed, Store, StoreError, StoreOptions};
+use holdfast::store::{
+    BackupError, ChangeSet, Committed, OpenError, SchemaState, Store, StoreError, StoreOptions, restore,
+};
 
 use super::fixtures::{INSTAGRAM, connection, grant, in_parallel, insert, linked, owner, update};
 use crate::support::database::{Engine, TestDb, on_each_engine};
@@ -101,7 +103,7 @@ async fn a_full_database_says_so_keeps_what_it_has_and_recovers() {
     store.migrate().await.expect("it migrates");
     let connection = linked(&store, "ada", "1").await;
     let append = |version| ChangeSet {
-        append_grant: Some(grant(&connection, version, &[7; 20_000])),
+        append_grant: Some(grant(&connection, version, &vec![7; 20_000])),
         ..update(&connection)
     };
     let mut last = Ok(Committed::Done);
@@ -158,5 +160,37 @@ async fn a_backup_is_a_database_of_its_own_and_overwrites_nothing() {
     db.remove().await;
     let db = TestDb::new(Engine::Postgres).await;
     assert!(matches!(db.store.backup(&target).await, Err(BackupError::NotSqlite)));
+    db.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_restored_only_to_a_free_place_and_only_if_it_is_sound() {
+    let db = TestDb::new(Engine::Sqlite).await;
+    let connection = linked(&db.store, "ada", "1").await;
+    let copies = tempfile::tempdir().expect("a directory");
+    let copy = copies.path().join("copy.db");
+    db.store.backup(&copy).await.expect("it copies");
+    let served = restore(&copy, &db.options, db.clock.clone()).await;
+    assert!(matches!(served, Err(BackupError::Open(OpenError::InUse(_)))), "{served:?}");
+    let place = copies.path().join("new.db");
+    let options = StoreOptions::serve(format!("sqlite://{}", place.display()));
+    let before = std::fs::read(&copy).expect("the copy");
+    assert_eq!(restore(&copy, &options, db.clock.clone()).await.expect("it restores"), SchemaState::Current);
+    assert_eq!(std::fs::read(&copy).expect("the copy"), before);
+    let again = restore(&copy, &options, db.clock.clone()).await;
+    assert!(matches!(again, Err(BackupError::Exists(_))), "{again:?}");
+    let store = Store::open(&options, db.clock.clone()).await.expect("it opens");
+    assert_eq!(store.connection_by_id(connection.id).await, Ok(Some(connection)));
+    store.close().await;
+    let mut torn = before;
+    let middle = torn.len() / 2;
+    torn[middle..].fill(0xff);
+    std::fs::write(&copy, torn).expect("it writes");
+    let options = StoreOptions::serve(format!("sqlite://{}", copies.path().join("other.db").display()));
+    assert!(restore(&copy, &options, db.clock.clone()).await.is_err());
+    let left: Vec<_> =
+        std::fs::read_dir(copies.path()).unwrap().map(|each| each.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().starts_with("other.db.restoring")), "{left:?}");
+    assert!(left.iter().all(|name| name != "other.db"), "{left:?}");
     db.remove().await;
 }

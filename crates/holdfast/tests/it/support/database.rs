@@ -160,8 +160,8 @@ async fn make_template() -> String {
     let texts: Vec<u8> =
         migrations.iter().flat_map(|path| std::fs::read(path).expect("a migration's text")).collect();
     let hash = digest(&SHA256, &texts);
-    let hex: String = hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    let name = format!("holdfast_template_{hex}");
+    let start = hash.as_ref().first_chunk().expect("a hash has 32 bytes");
+    let name = format!("holdfast_template_{:016x}", u64::from_be_bytes(*start));
     let _setup = server().lock_setup();
     let mut admin = admin().await;
     let found = sqlx::query("SELECT COUNT(*) AS amount FROM pg_database WHERE datname = $1")

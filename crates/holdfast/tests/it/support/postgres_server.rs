@@ -137,7 +137,9 @@ fn watch(binaries: &Path, account: &Account, root: &Path) {
             sleep 20
             flock -n -x "$1/users.lock" "$2/pg_ctl" stop -m immediate -s -D "$1/data"
         done"#;
-    account
+    // Runs until after this process, so nobody waits for it.
+    #[expect(clippy::zombie_processes)]
+    let _watcher = account
         .command(Path::new("sh"))
         .args(["-c", script, "sh"])
         .arg(root)
