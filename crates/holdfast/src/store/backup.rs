@@ -1,6 +1,6 @@
 //! Copies of a SQLite database, and back. Postgres has `pg_dump` and its own continuous archiving.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -44,8 +44,9 @@ impl Store {
     /// without the key ring. It also keeps what is erased later; restoring it brings that back.
     pub async fn backup(&self, target: &Path) -> Result<(), BackupError> {
         let Engine::Sqlite(sqlite) = &self.inner.engine else { return Err(BackupError::NotSqlite) };
-        refuse_existing(target)?;
         let text = target.to_str().ok_or_else(|| BackupError::Path(target.to_owned()))?;
+        // SQLite takes an empty file for none, but would make one that everybody may read.
+        create_private(target)?;
         Ok(sqlite.copy_to(text).await?)
     }
 }
@@ -65,8 +66,10 @@ pub async fn restore(
     let _served = Sqlite::reserve(&target)?;
     refuse_existing(&target)?;
     let draft = beside(&target, ".restoring");
-    let at_draft = |source| BackupError::File { path: draft.clone(), source };
-    fs::copy(source, &draft).map_err(|error| BackupError::File { path: source.to_owned(), source: error })?;
+    let mut copy = create_private(&draft)?;
+    File::open(source)
+        .and_then(|mut original| io::copy(&mut original, &mut copy))
+        .map_err(|error| at(source, error))?;
     let state = match check(&draft, clock).await {
         Ok(state) => state,
         Err(error) => {
@@ -77,12 +80,11 @@ pub async fn restore(
             return Err(error);
         }
     };
-    File::open(&draft).and_then(|file| file.sync_all()).map_err(at_draft)?;
     // A log without its database would be taken for the new one's.
     for suffix in ["-wal", "-shm"] {
         refuse_existing(&beside(&target, suffix))?;
     }
-    fs::rename(&draft, &target).map_err(at_draft)?;
+    copy.sync_all().and_then(|()| fs::rename(&draft, &target)).map_err(|error| at(&draft, error))?;
     Ok(state)
 }
 
@@ -106,6 +108,22 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+fn at(path: &Path, source: io::Error) -> BackupError {
+    BackupError::File { path: path.to_owned(), source }
+}
+
+/// A new file for its owner alone.
+fn create_private(path: &Path) -> Result<File, BackupError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => BackupError::Exists(path.to_owned()),
+        _ => at(path, error),
+    })
 }
 
 fn refuse_existing(path: &Path) -> Result<(), BackupError> {

@@ -64,6 +64,8 @@ pub(super) const MIGRATIONS_TABLE_EXISTS: Sql = Sql::each(
 );
 pub(super) const MIGRATIONS_APPLIED: Sql =
     Sql::both("SELECT version, checksum FROM schema_migrations ORDER BY version");
+/// A migration may take longer than any statement of a request.
+pub(super) const MIGRATION_PATIENCE: Sql = Sql::each("SELECT 1", "SET LOCAL statement_timeout = 0");
 /// Comes first in its transaction: the primary key makes a second migrator wait, then fail.
 pub(super) const MIGRATION_RECORD: Sql =
     Sql::both("INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)");
@@ -353,6 +355,7 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("PING", PING),
     ("MIGRATIONS_TABLE_EXISTS", MIGRATIONS_TABLE_EXISTS),
     ("MIGRATIONS_APPLIED", MIGRATIONS_APPLIED),
+    ("MIGRATION_PATIENCE", MIGRATION_PATIENCE),
     ("MIGRATION_RECORD", MIGRATION_RECORD),
     ("USER", USER),
     ("USER_LOCK", USER_LOCK),

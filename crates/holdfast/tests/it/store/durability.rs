@@ -151,6 +151,12 @@ async fn a_backup_is_a_database_of_its_own_and_overwrites_nothing() {
     let target = copies.path().join("copy.db");
     db.store.backup(&target).await.expect("it copies");
     assert!(matches!(db.store.backup(&target).await, Err(BackupError::Exists(_))));
+    #[cfg(unix)]
+    {
+        let mode =
+            std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&target).unwrap().permissions());
+        assert_eq!(mode & 0o077, 0, "{mode:o}");
+    }
     assert_eq!(db.store.commit(&update(&connection)).await, Ok(Committed::Done));
     let url = format!("sqlite://{}", target.display());
     let copy = Store::open(&StoreOptions::serve(url), db.clock.clone()).await.expect("the copy opens");
