@@ -13,5 +13,7 @@ pub mod connections;
 pub mod entropy;
 pub mod provider;
 pub mod standin;
+pub mod store;
 pub mod transport;
 pub mod users;
+pub mod vault;
