@@ -2,6 +2,7 @@
 
 mod breaker;
 mod generations;
+pub mod keys;
 mod refusal_log;
 mod remembered;
 pub mod service;

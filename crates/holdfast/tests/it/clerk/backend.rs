@@ -11,7 +11,8 @@ use secrecy::SecretString;
 use super::{Clerk, transport};
 
 fn api(clerk: &Clerk) -> BackendApi {
-    BackendApi::new(clerk.standin.url(), &clerk.standin.secret_key(), transport(), clerk.shared_clock()).unwrap()
+    BackendApi::new(clerk.standin.url(), &clerk.standin.secret_key(), transport(), clerk.shared_clock())
+        .unwrap()
 }
 
 #[tokio::test]

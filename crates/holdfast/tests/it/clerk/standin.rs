@@ -35,8 +35,7 @@ async fn a_page_signs_in_and_gets_tokens_that_the_key_set_verifies() {
     let clerk = Clerk::start().await;
     let url = |path: &str| clerk.standin.url().join(path).unwrap();
     let page = Some("http://127.0.0.1:8080");
-    let signed_in =
-        request(Method::POST, url("/v1/dev/sign-in"), page, Some(json!({"user": "grace"}))).await;
+    let signed_in = request(Method::POST, url("/v1/dev/sign-in"), page, Some(json!({"user": "grace"}))).await;
     assert_eq!(signed_in.headers["access-control-allow-origin"], "http://127.0.0.1:8080");
     let session_id = json(&signed_in)["session_id"].as_str().unwrap().to_owned();
 
@@ -84,7 +83,10 @@ async fn the_backend_api_wants_the_secret_key() {
     let clerk = Clerk::start().await;
     let url = clerk.standin.url().join("/v1/jwks").unwrap();
     let refused = request(Method::GET, url.clone(), None, None).await;
-    assert_eq!((refused.status.as_u16(), json(&refused)["errors"][0]["code"].clone()), (401, "clerk_key_invalid".into()));
+    assert_eq!(
+        (refused.status.as_u16(), json(&refused)["errors"][0]["code"].clone()),
+        (401, "clerk_key_invalid".into())
+    );
 
     let mut with_key = Outgoing::new(Method::GET, url);
     let bearer = format!("Bearer {}", secrecy::ExposeSecret::expose_secret(&clerk.standin.secret_key()));
