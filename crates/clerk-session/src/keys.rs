@@ -12,6 +12,11 @@ use crate::json;
 /// More keys than any instance has; the rest of a longer list is skipped.
 const MAX_KEYS: usize = 64;
 
+/// 2048 bits, in bytes.
+const MIN_MODULUS: usize = 256;
+/// 8192 bits, in bytes: more would make each signature check costly.
+const MAX_MODULUS: usize = 1024;
+
 /// A set of RSA keys. Cheap to share, costly to make: keys are parsed here and never on the request path.
 #[derive(Default)]
 pub struct KeySet {
@@ -137,6 +142,10 @@ impl KeySet {
     /// token's `kid` is not compared: the signature decides.
     pub fn from_pem(text: &str) -> Result<Self, PemError> {
         let der = pem_to_der(text)?;
+        // Around the modulus there are at most 64 bytes: algorithm, exponent and lengths.
+        if !(MIN_MODULUS..=MAX_MODULUS + 64).contains(&der.len()) {
+            return Err(PemError::NotRsa);
+        }
         let parsed = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &der).map_err(|_| PemError::NotRsa)?;
         Ok(Self { keys: vec![Key { kid: None, der, parsed }], pinned: true })
     }
@@ -208,6 +217,11 @@ fn read_jwk(jwk: &Value) -> Result<Key, SkipReason> {
         < [1, 0, 1].as_slice()
         || exponent.iter().skip_while(|byte| **byte == 0).count() < 3
     {
+        return Err(SkipReason::Weak);
+    }
+    // The library looks at the size only when it verifies.
+    let bytes = modulus.iter().skip_while(|byte| **byte == 0).count();
+    if !(MIN_MODULUS..=MAX_MODULUS).contains(&bytes) {
         return Err(SkipReason::Weak);
     }
     let der = rsa_public_key(&modulus, &exponent);

@@ -9,6 +9,6 @@
     reason = "tests fail by panicking, and read the real environment"
 )]
 
+mod clerk;
 mod store;
 mod support;
-mod clerk;
