@@ -12,4 +12,7 @@ pub mod clock;
 pub mod connections;
 pub mod entropy;
 pub mod provider;
+pub mod store;
 pub mod transport;
+pub mod users;
+pub mod vault;

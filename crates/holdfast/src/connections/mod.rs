@@ -4,6 +4,14 @@
 //! by an [`Observation`], through [`transition::apply`].
 
 pub mod attempt;
+pub mod callback;
+pub mod check;
+pub mod complete;
+pub mod connect;
+pub mod disconnect;
+pub mod return_to;
+pub mod sealing;
+pub mod service;
 pub mod schedule;
 pub mod status;
 pub mod transition;
