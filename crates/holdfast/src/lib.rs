@@ -12,6 +12,7 @@ pub mod clock;
 pub mod connections;
 pub mod entropy;
 pub mod provider;
+pub mod standin;
 pub mod store;
 pub mod transport;
 pub mod users;
