@@ -1,1 +1,5 @@
-//! Verdict on a Clerk session token.
+//! The verdict on a Clerk session token.
+
+pub mod origin;
+
+pub use origin::{OriginError, OriginPattern};

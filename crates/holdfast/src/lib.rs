@@ -17,3 +17,4 @@ pub mod store;
 pub mod transport;
 pub mod users;
 pub mod vault;
+pub mod worker;

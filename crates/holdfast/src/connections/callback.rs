@@ -4,13 +4,13 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use super::Reason;
 use super::attempt::{Attempt, AttemptOutcome, AttemptStage};
 use super::connect::hash;
 use super::return_to::with_query;
 use super::sealing::{self, AttemptSeal, Held};
 use super::service::{Connections, ServiceError};
 use super::transition::{AttemptEnd, Observation};
-use super::Reason;
 use crate::store::{AttemptWrite, ChangeSet, Committed};
 
 /// The query of Instagram's redirect.
@@ -74,8 +74,11 @@ impl Connections {
             }
             if let Some(error) = &query.error {
                 let denied = error == "access_denied";
-                let outcome =
-                    if denied { AttemptOutcome::Denied } else { AttemptOutcome::Failed(Reason::AttemptFailed) };
+                let outcome = if denied {
+                    AttemptOutcome::Denied
+                } else {
+                    AttemptOutcome::Failed(Reason::AttemptFailed)
+                };
                 if self.end_attempt(&attempt, outcome, now).await? {
                     return Ok(ended(&attempt, outcome));
                 }
@@ -186,10 +189,7 @@ fn usable_code(code: Option<&SecretString>) -> Option<SecretString> {
 
 fn completed(attempt: &Attempt, completion: &SecretString) -> CallbackOutcome {
     let id = attempt.id.to_string();
-    back(
-        attempt,
-        &[("instagram", "complete"), ("attempt", &id), ("completion", completion.expose_secret())],
-    )
+    back(attempt, &[("instagram", "complete"), ("attempt", &id), ("completion", completion.expose_secret())])
 }
 
 fn ended(attempt: &Attempt, outcome: AttemptOutcome) -> CallbackOutcome {

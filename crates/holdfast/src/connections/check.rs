@@ -43,4 +43,13 @@ impl Connections {
         self.record(connection.id, &observation, None).await?;
         Ok(())
     }
+
+    /// Records what the clock alone has ended. Returns how many connections.
+    pub async fn expire_due(&self, limit: usize) -> Result<usize, ServiceError> {
+        let expired = self.parts.store.expired_connections(self.parts.clock.now(), limit).await?;
+        for connection in &expired {
+            self.record(connection.id, &Observation::ExpiryPassed, None).await?;
+        }
+        Ok(expired.len())
+    }
 }

@@ -149,6 +149,25 @@ impl Connections {
         }
     }
 
+    /// Ends attempts whose time has run out and carries on those that were let go of. Returns how many.
+    pub async fn tend_attempts(&self, limit: usize) -> Result<usize, ServiceError> {
+        let now = self.parts.clock.now();
+        let expired = self.parts.store.expired_attempts(now, limit).await?;
+        for attempt in &expired {
+            self.end_attempt(attempt, AttemptOutcome::Expired, now).await?;
+        }
+        if self.parts.provider.is_none() {
+            return Ok(expired.len());
+        }
+        let stranded = self.parts.store.stranded_attempts(now, limit).await?;
+        for attempt in &stranded {
+            if let Err(error) = self.resume(attempt).await {
+                tracing::warn!(attempt = %attempt.id, %error, "an interrupted connect attempt could not be finished yet");
+            }
+        }
+        Ok(expired.len() + stranded.len())
+    }
+
     async fn close_expired(&self, attempt: &Attempt, now: Timestamp) -> Result<(), CompleteError> {
         if attempt.stage != AttemptStage::Closed && attempt.expires_at <= now {
             self.end_attempt(attempt, AttemptOutcome::Expired, now).await?;
@@ -156,7 +175,11 @@ impl Connections {
         Ok(())
     }
 
-    async fn repeat(&self, owner: &OwnerId, outcome: AttemptOutcome) -> Result<InstagramStatus, CompleteError> {
+    async fn repeat(
+        &self,
+        owner: &OwnerId,
+        outcome: AttemptOutcome,
+    ) -> Result<InstagramStatus, CompleteError> {
         match outcome {
             AttemptOutcome::Connected => Ok(self.status(owner).await.map_err(ServiceError::from)?),
             AttemptOutcome::Denied => Err(CompleteError::Denied),
@@ -221,7 +244,9 @@ impl Connections {
                     let grant = seal.open_grant(&sealed).map_err(ServiceError::from)?;
                     return match self.repeatedly(|| provider.identify(&grant)).await {
                         Ok(account) => self.link(&attempt, &key, provider, grant, account).await,
-                        Err(failure) if is_passing(failure.meaning) => self.put_down(&attempt, &failure).await,
+                        Err(failure) if is_passing(failure.meaning) => {
+                            self.put_down(&attempt, &failure).await
+                        }
                         Err(failure) => self.fail(&attempt, &failure).await,
                     };
                 }
@@ -253,7 +278,12 @@ impl Connections {
     }
 
     /// Makes what has just arrived durable before anything else happens.
-    async fn keep(&self, attempt: &Attempt, key: &UserKey, held: Held) -> Result<Option<Attempt>, ServiceError> {
+    async fn keep(
+        &self,
+        attempt: &Attempt,
+        key: &UserKey,
+        held: Held,
+    ) -> Result<Option<Attempt>, ServiceError> {
         let now = self.parts.clock.now();
         let (stage, expires_at) = match &held {
             Held::Code(_) => (AttemptStage::Returned, attempt.expires_at),
@@ -292,13 +322,18 @@ impl Connections {
             let now = self.parts.clock.now();
             let before = self.parts.store.connection_of(attempt).await.map_err(ServiceError::from)?;
             let before = before.ok_or(ServiceError::UserGone)?;
-            if attempt.expect == Expect::SameAccount && before.account.is_some() && !same_account(&before, &account) {
+            if attempt.expect == Expect::SameAccount
+                && before.account.is_some()
+                && !same_account(&before, &account)
+            {
                 self.end_attempt(attempt, AttemptOutcome::DifferentAccount, now).await?;
                 return Ok(());
             }
-            let version = self.parts.store.next_grant_version(before.id).await.map_err(ServiceError::from)?;
-            let sealed = sealing::seal_grant(key, &attempt.user_id, provider.id(), before.id, version, &grant)
-                .map_err(ServiceError::from)?;
+            // The connection's version never comes again, so neither does a grant's.
+            let version = before.version + 1;
+            let sealed =
+                sealing::seal_grant(key, &attempt.user_id, provider.id(), before.id, version, &grant)
+                    .map_err(ServiceError::from)?;
             let connection = self.linked(&before, provider, &grant, account.clone(), version, now)?;
             let mut changes = change(&before, connection, now, None);
             changes.append_grant = Some(sealed);
@@ -349,7 +384,9 @@ impl Connections {
         let scopes = grant.scopes.clone().unwrap_or_default();
         // Where the provider does not say what was granted, nothing is known to be missing.
         let missing_scopes = match &grant.scopes {
-            Some(granted) => provider.scopes().iter().filter(|each| !granted.contains(each)).cloned().collect(),
+            Some(granted) => {
+                provider.scopes().iter().filter(|each| !granted.contains(each)).cloned().collect()
+            }
             None => Vec::new(),
         };
         let linked = Observation::Linked {
@@ -373,7 +410,9 @@ fn ended_without_return(attempt: &Attempt, now: Timestamp) -> Option<CompleteErr
     match (attempt.stage, attempt.outcome) {
         (AttemptStage::Closed, Some(AttemptOutcome::Denied)) => Some(CompleteError::Denied),
         (AttemptStage::Closed, Some(AttemptOutcome::Expired)) => Some(CompleteError::Expired),
-        (AttemptStage::Open | AttemptStage::Returned, _) if attempt.expires_at <= now => Some(CompleteError::Expired),
+        (AttemptStage::Open | AttemptStage::Returned, _) if attempt.expires_at <= now => {
+            Some(CompleteError::Expired)
+        }
         _ => None,
     }
 }

@@ -102,17 +102,17 @@ impl Connections {
         };
         match self.parts.store.commit(&changes).await.map_err(ServiceError::from)? {
             Committed::Done => Ok(started),
-            Committed::TooManyAttempts => Err(ConnectError::TooManyAttempts {
-                free_at: self.first_attempt_to_end(owner, now).await?,
-            }),
+            Committed::TooManyAttempts => {
+                Err(ConnectError::TooManyAttempts { free_at: self.first_attempt_to_end(owner, now).await? })
+            }
             Committed::Gone => Err(ServiceError::UserGone.into()),
             Committed::Conflict | Committed::AccountTaken => Err(ServiceError::Contended.into()),
         }
     }
 
     async fn first_attempt_to_end(&self, owner: &OwnerId, now: Timestamp) -> Result<Timestamp, ServiceError> {
-        let first = self.parts.store.first_attempt_to_end(owner, Self::PROVIDER, now).await?;
-        Ok(first.unwrap_or(now))
+        let open = self.parts.store.open_attempts(owner, Self::PROVIDER).await?;
+        Ok(open.iter().map(|each| each.expires_at).filter(|at| *at > now).min().unwrap_or(now))
     }
 
     /// The owner's connection; a row that says "not connected" is made where there is none.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::attempt::AttemptOutcome;
 use super::service::{Connections, ServiceError};
 use super::transition::Observation;
 use super::{Connection, State};
@@ -28,12 +29,14 @@ impl Connections {
     /// Disconnects. Idempotent: a second call gives the first one's receipt. Ends open connect attempts too, so that
     /// one which is under way cannot bring the connection back.
     pub async fn disconnect(&self, owner: &OwnerId) -> Result<DisconnectReceipt, ServiceError> {
-        self.parts.store.close_attempts(owner, Self::PROVIDER, self.parts.clock.now()).await?;
+        let now = self.parts.clock.now();
+        self.parts.store.close_attempts(owner, Self::PROVIDER, AttemptOutcome::Expired, now).await?;
         let deleted_at = match self.parts.store.connection(owner, Self::PROVIDER).await? {
             None => None,
-            Some(connection) if is_linked(&connection) => {
-                self.record(connection.id, &Observation::Disconnected, None).await?.map(|done| done.connection.since)
-            }
+            Some(connection) if is_linked(&connection) => self
+                .record(connection.id, &Observation::Disconnected, None)
+                .await?
+                .map(|done| done.connection.since),
             Some(connection) => connection.standing.reason().and(Some(connection.since)),
         };
         let revoke_hint = match &self.parts.provider {
@@ -45,5 +48,7 @@ impl Connections {
 }
 
 fn is_linked(connection: &Connection) -> bool {
-    connection.account.is_some() || connection.grant.is_some() || connection.standing.state() != State::NotConnected
+    connection.account.is_some()
+        || connection.grant.is_some()
+        || connection.standing.state() != State::NotConnected
 }

@@ -9,10 +9,11 @@ pub mod check;
 pub mod complete;
 pub mod connect;
 pub mod disconnect;
+pub mod refresh;
 pub mod return_to;
+pub mod schedule;
 pub mod sealing;
 pub mod service;
-pub mod schedule;
 pub mod status;
 pub mod transition;
 

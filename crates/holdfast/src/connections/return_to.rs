@@ -82,7 +82,8 @@ impl ReturnUrls {
             return Err(ReturnToError::Ambiguous);
         }
         let origin = &url[..Position::BeforePath];
-        let allowed = self.entries.iter().any(|each| each.origin.matches(origin) && each.allows_path(url.path()));
+        let allowed =
+            self.entries.iter().any(|each| each.origin.matches(origin) && each.allows_path(url.path()));
         if allowed { Ok(url) } else { Err(ReturnToError::NotAllowed) }
     }
 }

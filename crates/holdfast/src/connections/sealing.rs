@@ -21,6 +21,9 @@ pub enum SealingError {
     /// The vault.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// The user was erased meanwhile.
+    #[error("the user has been deleted")]
+    UserGone,
     /// It opened, but does not hold what belongs there.
     #[error("a sealed {what} does not hold what belongs there")]
     Content {
@@ -35,7 +38,7 @@ pub async fn user_key(store: &Store, vault: &Vault, user_id: &str) -> Result<Use
         return Ok(vault.open_user_key(user_id, &wrapped)?);
     }
     let (_, wrapped) = vault.new_user_key(user_id)?;
-    let winner = store.insert_user_key(user_id, &wrapped).await?;
+    let winner = store.insert_user_key(user_id, &wrapped).await?.ok_or(SealingError::UserGone)?;
     Ok(vault.open_user_key(user_id, &winner)?)
 }
 
@@ -116,14 +119,23 @@ const GRANT_STEP: i64 = 3;
 
 impl AttemptSeal<'_> {
     fn place<'a>(&'a self, row: &'a str, column: &'static str, version: i64) -> Place<'a> {
-        Place { table: "attempts", column, row, user_id: self.user_id, provider: self.provider.as_str(), version }
+        Place {
+            table: "attempts",
+            column,
+            row,
+            user_id: self.user_id,
+            provider: self.provider.as_str(),
+            version,
+        }
     }
 
     /// Seals what the attempt holds now.
     pub fn seal(&self, held: &Held) -> Result<Vec<u8>, SealingError> {
         let row = self.attempt_id.to_string();
         let (step, plain) = match held {
-            Held::Code(code) => (CODE_STEP, zeroize::Zeroizing::new(code.expose_secret().as_bytes().to_vec())),
+            Held::Code(code) => {
+                (CODE_STEP, zeroize::Zeroizing::new(code.expose_secret().as_bytes().to_vec()))
+            }
             Held::Short(short) => (SHORT_STEP, encode(&short_record(short))?),
             Held::Grant(grant) => (GRANT_STEP, encode(&grant_record(grant))?),
         };
@@ -204,7 +216,9 @@ fn to_grant(mut record: TokenRecord) -> Result<Grant, SealingError> {
 }
 
 fn encode(record: &TokenRecord) -> Result<zeroize::Zeroizing<Vec<u8>>, SealingError> {
-    serde_json::to_vec(record).map(zeroize::Zeroizing::new).map_err(|_| SealingError::Content { what: "token" })
+    serde_json::to_vec(record)
+        .map(zeroize::Zeroizing::new)
+        .map_err(|_| SealingError::Content { what: "token" })
 }
 
 /// The parse error is dropped: it could quote the secret.

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::Connection;
 use super::return_to::ReturnUrls;
 use super::schedule::RefreshPolicy;
 use super::sealing::{self, SealingError};
 use super::status::{InstagramStatus, derive};
 use super::transition::{Observation, apply, is_change, is_news};
-use super::Connection;
 use crate::caller::OwnerId;
 use crate::clock::SharedClock;
 use crate::entropy::{SharedEntropy, random};
 use crate::provider::{Grant, ProviderId, SharedProvider};
 use crate::store::{
-    ChangeSet, Committed, ConnectionWrite, HistoryCursor, HistoryEntry, Store, StoreError,
+    ChangeSet, Committed, ConnectionWrite, HistoryCursor, HistoryEntry, HistoryPage, Store, StoreError,
 };
 use crate::vault::{Vault, VaultError};
 
@@ -85,18 +85,10 @@ impl From<SealingError> for ServiceError {
         match error {
             SealingError::Store(error) => Self::Store(error),
             SealingError::Vault(error) => Self::Vault(error),
+            SealingError::UserGone => Self::UserGone,
             SealingError::Content { what } => Self::Content { what },
         }
     }
-}
-
-/// A page of the history, newest first.
-#[derive(Debug, Clone)]
-pub struct HistoryPage {
-    /// The entries.
-    pub entries: Vec<HistoryEntry>,
-    /// Where the next page begins, if there is one.
-    pub next: Option<HistoryCursor>,
 }
 
 /// What an observation came to.
@@ -125,7 +117,7 @@ impl Connections {
     /// The status of a caller's connection. Reads storage only; never calls Instagram.
     pub async fn status(&self, owner: &OwnerId) -> Result<InstagramStatus, StoreError> {
         let now = self.parts.clock.now();
-        let facts = self.parts.store.status_facts(owner, Self::PROVIDER, now).await?;
+        let facts = self.parts.store.status_facts(owner, Self::PROVIDER).await?;
         Ok(derive(facts.connection.as_ref(), facts.open_attempt.as_ref(), self.is_configured(), now))
     }
 
@@ -134,13 +126,9 @@ impl Connections {
         &self,
         owner: &OwnerId,
         before: Option<HistoryCursor>,
-        limit: u32,
+        limit: usize,
     ) -> Result<HistoryPage, StoreError> {
-        let mut entries = self.parts.store.history(owner, Self::PROVIDER, before, limit + 1).await?;
-        let more = entries.len() > limit as usize;
-        entries.truncate(limit as usize);
-        let next = entries.last().filter(|_| more).map(HistoryEntry::cursor);
-        Ok(HistoryPage { entries, next })
+        self.parts.store.history(owner, Self::PROVIDER, before, limit).await
     }
 
     /// Loads the connection, applies `observation`, and stores the outcome, again if somebody else was faster.
@@ -239,4 +227,3 @@ pub(super) fn change(
         ..ChangeSet::default()
     }
 }
-

@@ -116,7 +116,9 @@ pub fn derive(
     };
     let since = match (state, underway) {
         (State::Connecting, Some(attempt)) => Some(attempt.created_at),
-        _ => clock_at.or(connection.filter(|each| each.version > 1 || each.linked_at.is_some()).map(|each| each.since)),
+        _ => clock_at.or(connection
+            .filter(|each| each.version > 1 || each.linked_at.is_some())
+            .map(|each| each.since)),
     };
     InstagramStatus {
         connected,

@@ -181,8 +181,9 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
             }
         }
         Observation::ExpiryPassed => {
-            if let Some(grant) =
-                connection.grant.filter(|grant| is_alive(connection.standing.state()) && grant.expires_at <= now)
+            if let Some(grant) = connection
+                .grant
+                .filter(|grant| is_alive(connection.standing.state()) && grant.expires_at <= now)
             {
                 stand(&mut next, Reason::Expired.into(), now);
                 next.since = grant.expires_at;
@@ -216,7 +217,6 @@ pub fn is_news(before: &Connection, after: &Connection) -> bool {
 fn is_about(connection: &Connection, grant_version: i64) -> bool {
     connection.grant.is_some_and(|grant| grant.version == grant_version)
 }
-
 
 /// Whether `account` is the linked one. Either id may be missing from an answer, so one match is enough.
 pub fn same_account(connection: &Connection, account: &Account) -> bool {
@@ -511,7 +511,8 @@ mod tests {
 
     #[test]
     fn a_late_answer_about_an_earlier_grant_changes_nothing() {
-        let refreshed = Observation::Refreshed { from_version: 1, grant: facts(2, 30), next_refresh_at: at(60) };
+        let refreshed =
+            Observation::Refreshed { from_version: 1, grant: facts(2, 30), next_refresh_at: at(60) };
         let now = apply(&connected(), &refreshed, at(30));
         for meaning in EVERY_MEANING {
             for call in [Call::Refresh, Call::Identify, Call::Use] {
@@ -607,7 +608,8 @@ mod tests {
     fn a_partial_grant_stays_partial_through_refreshes() {
         let partial = linked_with(&["instagram_business_manage_insights"]);
         assert_eq!(partial.standing, Reason::ScopesMissing.into());
-        let refreshed = Observation::Refreshed { from_version: 1, grant: facts(2, 30), next_refresh_at: at(60) };
+        let refreshed =
+            Observation::Refreshed { from_version: 1, grant: facts(2, 30), next_refresh_at: at(60) };
         assert_eq!(standing_after(&partial, &refreshed, at(30)), Reason::ScopesMissing.into());
     }
 
