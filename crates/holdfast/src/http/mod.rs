@@ -17,6 +17,7 @@ pub mod body;
 pub mod cors;
 pub mod detached;
 pub mod etag;
+mod failure;
 pub mod layers;
 pub mod metrics;
 mod openapi;

@@ -21,6 +21,7 @@ use http::header::{self, HeaderValue};
 use serde::Serialize;
 
 pub use code::{Entry, ProblemCode, Remedy, Source};
+pub use openapi::problems;
 pub use request::RequestCode;
 pub use server::ServerCode;
 pub use service_key::ServiceKeyCode;

@@ -1,5 +1,5 @@
 //! The layers around small handlers of the tests' own.
-#![allow(clippy::unwrap_used)]
+
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +15,9 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
-use super::layered;
-use super::layers::Edge;
-use super::metrics::Metrics;
+use super::super::layered;
+use super::super::layers::Edge;
+use super::super::metrics::Metrics;
 use crate::clock::{ManualClock, SharedClock, from_millis};
 use crate::entropy::SeededEntropy;
 
