@@ -10,16 +10,14 @@ use std::time::Duration;
 
 use http::{HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use url::Url;
 
 use super::UserFacts;
 use super::wire::WireUser;
+use crate::caller::keys::{API_VERSION, bearer};
 use crate::clock::{SharedClock, after};
 use crate::transport::{Answer, Outgoing, SharedTransport, TransportError};
-
-/// The API version whose shapes we read.
-pub const API_VERSION: &str = "2026-05-12";
 
 /// A person waits for this answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -110,14 +108,6 @@ impl fmt::Debug for BackendApi {
 #[error("CLERK_SECRET_KEY has a character that cannot stand in a header")]
 pub struct UnusableSecret;
 
-/// `Bearer` and the secret key, marked so that no log shows it.
-pub(crate) fn authorization(secret_key: &SecretString) -> Result<HeaderValue, UnusableSecret> {
-    let mut value = HeaderValue::try_from(format!("Bearer {}", secret_key.expose_secret().trim()))
-        .map_err(|_| UnusableSecret)?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
 impl BackendApi {
     /// `base` is `CLERK_API_URL`, without `/v1`.
     pub fn new(
@@ -126,7 +116,7 @@ impl BackendApi {
         transport: SharedTransport,
         clock: SharedClock,
     ) -> Result<Self, UnusableSecret> {
-        let authorization = authorization(secret_key)?;
+        let authorization = bearer(secret_key).ok_or(UnusableSecret)?;
         Ok(Self { transport, clock, base, authorization, state: Mutex::default() })
     }
 
@@ -299,12 +289,5 @@ mod tests {
         assert_eq!(wait(Some("86400")), 600);
         assert_eq!(wait(Some("Wed, 21 Oct 2026 07:28:00 GMT")), 10);
         assert_eq!(wait(None), 10);
-    }
-
-    #[test]
-    fn a_secret_key_never_shows() {
-        let value = authorization(&SecretString::from("sk_test_abc")).unwrap();
-        assert!(value.is_sensitive());
-        assert_eq!(authorization(&SecretString::from("sk\n_test")).unwrap_err(), UnusableSecret);
     }
 }

@@ -35,9 +35,10 @@ struct WireVerification {
 impl From<WireUser> for UserFacts {
     fn from(user: WireUser) -> Self {
         // The primary address is named by its id; the order of the list says nothing.
-        let primary = user.primary_email_address_id.as_deref().and_then(|primary| {
-            user.email_addresses.iter().find(|each| each.id.as_deref() == Some(primary))
-        });
+        let primary = user
+            .primary_email_address_id
+            .as_deref()
+            .and_then(|primary| user.email_addresses.iter().find(|each| each.id.as_deref() == Some(primary)));
         let email = primary.and_then(|each| each.email_address.clone()).and_then(stated);
         let email_verified = email.as_ref().and(primary).map(|each| {
             each.verification.as_ref().and_then(|check| check.status.as_deref()) == Some("verified")

@@ -119,7 +119,10 @@ static GENUINE: &[Case] = &[
         })
     }),
     good("genuine-impersonated", |mint| {
-        mint.with_claim("act", json!({"iss": "https://dashboard.clerk.com", "sid": "sess_x", "sub": "user_support"}))
+        mint.with_claim(
+            "act",
+            json!({"iss": "https://dashboard.clerk.com", "sid": "sess_x", "sub": "user_support"}),
+        )
     }),
     good("genuine-unknown-header-parameter", |mint| mint.with_header("oiat", mint.now)),
     good("genuine-without-typ", |mint| mint.without_header("typ")),
@@ -130,11 +133,7 @@ static GENUINE: &[Case] = &[
     good("genuine-expired-4s", |mint| mint.with_claim("exp", mint.now - 4)),
     good("genuine-nbf-in-4s", |mint| mint.with_claim("nbf", mint.now + 4)),
     good("genuine-iat-in-4s", |mint| mint.with_claim("iat", mint.now + 4)),
-    Case {
-        name: "pending",
-        expect: Expectation::Pending,
-        make: |mint| mint.with_claim("sts", "pending"),
-    },
+    Case { name: "pending", expect: Expectation::Pending, make: |mint| mint.with_claim("sts", "pending") },
 ];
 
 /// Not three parts of canonical base64url around two JSON objects.
@@ -174,10 +173,7 @@ static SHAPE: &[Case] = &[
         let nested = format!("{}1{}", "[".repeat(300), "]".repeat(300));
         let claims = bytes(&mint.claims())?;
         let opened = claims.strip_suffix(b"}").unwrap_or(&claims);
-        mint.sign_bytes(
-            &bytes(&mint.header())?,
-            &[opened, b",\"x\":", nested.as_bytes(), b"}"].concat(),
-        )
+        mint.sign_bytes(&bytes(&mint.header())?, &[opened, b",\"x\":", nested.as_bytes(), b"}"].concat())
     }),
     bad("shape-double-alg", INVALID, |mint| {
         let header = format!(r#"{{"alg":"none","alg":"RS256","kid":"{}","typ":"JWT"}}"#, mint.key.kid());
@@ -216,7 +212,11 @@ static SHAPE: &[Case] = &[
         let mut token = mint.session_token()?;
         // 256 bytes end in a character of which four bits must be zero.
         let last = token.pop().unwrap_or('A');
-        token.push(if last == 'A' { 'B' } else { char::from(u8::try_from(u32::from(last)).unwrap_or(b'A') + 1) });
+        token.push(if last == 'A' {
+            'B'
+        } else {
+            char::from(u8::try_from(u32::from(last)).unwrap_or(b'A') + 1)
+        });
         Ok(token)
     }),
     bad("shape-newline-inside", INVALID, |mint| Ok(mint.session_token()?.replacen('.', "\u{a0}.", 1))),
@@ -351,7 +351,9 @@ static CLAIMS: &[Case] = &[
     bad("azp-empty", PARTY, |mint| mint.with_claim("azp", "")),
     bad("azp-null", PARTY, |mint| mint.with_claim("azp", Value::Null)),
     bad("azp-array", PARTY, |mint| mint.with_claim("azp", json!([mint.azp]))),
-    bad("azp-trailing-slash", PARTY, |mint| mint.with_claim("azp", format!("{}/", mint.azp.unwrap_or_default()))),
+    bad("azp-trailing-slash", PARTY, |mint| {
+        mint.with_claim("azp", format!("{}/", mint.azp.unwrap_or_default()))
+    }),
     bad("azp-upper-case", PARTY, |mint| mint.with_claim("azp", mint.azp.unwrap_or_default().to_uppercase())),
     bad("azp-suffix", PARTY, |mint| {
         mint.with_claim("azp", format!("{}.attacker.example", mint.azp.unwrap_or_default()))

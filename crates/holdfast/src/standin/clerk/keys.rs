@@ -42,11 +42,7 @@ impl SigningKey {
     }
 
     /// A signature by another RSA scheme.
-    pub fn sign_as(
-        &self,
-        scheme: &'static dyn RsaEncoding,
-        message: &[u8],
-    ) -> Result<Vec<u8>, StandinError> {
+    pub fn sign_as(&self, scheme: &'static dyn RsaEncoding, message: &[u8]) -> Result<Vec<u8>, StandinError> {
         let mut signature = vec![0; self.pair.public_modulus_len()];
         self.pair
             .sign(scheme, &SystemRandom::new(), message, &mut signature)

@@ -148,7 +148,8 @@ impl Mint<'_> {
     /// A token that names ES256 and is signed so, by a key of its own.
     pub fn signed_es256(&self) -> Result<String, StandinError> {
         let message = self.message_naming("ES256")?;
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| StandinError::Crypto)?;
+        let pair =
+            EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| StandinError::Crypto)?;
         let signature =
             pair.sign(&SystemRandom::new(), message.as_bytes()).map_err(|_| StandinError::Crypto)?;
         Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
