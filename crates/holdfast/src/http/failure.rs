@@ -3,12 +3,13 @@
 
 use jiff::Timestamp;
 
-use super::problem::{Problem, RequestCode, ServerCode};
+use super::problem::{Problem, ProblemCode, RequestCode, ServerCode};
 use crate::clock::Clock;
 use crate::connections::complete::CompleteError;
 use crate::connections::connect::ConnectError;
 use crate::connections::return_to::ReturnToError;
 use crate::connections::service::ServiceError;
+use crate::connections::usage::UseError;
 use crate::connections::Reason;
 use crate::store::StoreError;
 use crate::users::UsersError;
@@ -91,6 +92,16 @@ pub(super) fn complete(error: CompleteError) -> Problem {
         CompleteError::Instagram { reason } => reason.into(),
         CompleteError::NotConfigured => Reason::NotConfigured.into(),
         CompleteError::Service(error) => error.into(),
+    }
+}
+
+/// A grant that cannot be used.
+pub(super) fn using(error: UseError) -> Problem {
+    match error {
+        UseError::NotUsable { reason: Some(reason) } => reason.into(),
+        UseError::NotUsable { reason: None } => Problem::new(ProblemCode::NotConnected),
+        UseError::Unanswered { reason, retry_after } => Problem::new(reason).with_retry_after(retry_after),
+        UseError::Service(error) => error.into(),
     }
 }
 

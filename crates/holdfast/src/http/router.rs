@@ -58,7 +58,8 @@ use axum::handler::Handler;
 
 use super::authentication::OwnHand;
 use super::public::{PublicMethod, PublicRoute};
-use crate::caller::{Caller, ServiceCaller};
+use crate::caller::Caller;
+use crate::caller::service::ServiceCaller;
 
 /// The arguments of a handler that has proof of who is calling.
 #[diagnostic::on_unimplemented(

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::FromRef;
+use secrecy::SecretString;
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -12,6 +13,7 @@ use super::pages::Page;
 use super::routes;
 use super::streams::Streams;
 use crate::caller::SessionVerifier;
+use crate::caller::service::ServiceVerifier;
 use crate::clock::SharedClock;
 use crate::connections::service::Connections;
 use crate::store::Store;
@@ -36,6 +38,10 @@ pub struct AppStateParts {
     pub vault: Vault,
     /// The judge of Clerk's webhooks; `None` where no signing secret is configured.
     pub clerk_webhooks: Option<WebhookVerifier>,
+    /// The judge of service keys.
+    pub service_verifier: ServiceVerifier,
+    /// App secrets that Meta's callbacks may be signed with; empty where Instagram is not configured.
+    pub meta_secrets: Vec<SecretString>,
     /// Turns true when the process is asked to stop: event streams end then.
     pub stopping: watch::Receiver<bool>,
 }
@@ -55,6 +61,8 @@ struct Shared {
     store: Store,
     vault: Vault,
     clerk_webhooks: Option<WebhookVerifier>,
+    service_verifier: ServiceVerifier,
+    meta_secrets: Vec<SecretString>,
     stopping: watch::Receiver<bool>,
     streams: Streams,
     detached: Detached,
@@ -73,7 +81,18 @@ pub struct Documents {
 impl AppState {
     /// The state of one server.
     pub fn new(parts: AppStateParts) -> Self {
-        let AppStateParts { edge, verifier, users, connections, store, vault, clerk_webhooks, stopping } = parts;
+        let AppStateParts {
+            edge,
+            verifier,
+            users,
+            connections,
+            store,
+            vault,
+            clerk_webhooks,
+            service_verifier,
+            meta_secrets,
+            stopping,
+        } = parts;
         let streams = Streams::new(edge.metrics.clone());
         Self {
             shared: Arc::new(Shared {
@@ -84,6 +103,8 @@ impl AppState {
                 store,
                 vault,
                 clerk_webhooks,
+                service_verifier,
+                meta_secrets,
                 stopping,
                 streams,
                 detached: Detached::default(),
@@ -125,6 +146,16 @@ impl AppState {
     /// The judge of Clerk's webhooks.
     pub fn clerk_webhooks(&self) -> Option<&WebhookVerifier> {
         self.shared.clerk_webhooks.as_ref()
+    }
+
+    /// The judge of service keys.
+    pub fn service_verifier(&self) -> &ServiceVerifier {
+        &self.shared.service_verifier
+    }
+
+    /// App secrets that Meta's callbacks may be signed with.
+    pub fn meta_secrets(&self) -> &[SecretString] {
+        &self.shared.meta_secrets
     }
 
     /// Turns true when the process is asked to stop.

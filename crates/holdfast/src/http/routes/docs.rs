@@ -25,7 +25,9 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
             op.id("home").tag(tags::OPERATION).summary("Where to look").description("Points to `/docs`.")
         })
         .route(PublicRoute::OpenApi, openapi, |op| {
-            op.id("openApi").tag(tags::OPERATION).summary("This API, for machines")
+            op.id("openApi").tag(tags::OPERATION).summary("This API, for machines").response_with::<200, Json<Value>, _>(|answer| {
+                answer.description("An OpenAPI document.")
+            })
         })
         .route(PublicRoute::Docs, docs, |op| {
             op.id("docs").tag(tags::OPERATION).summary("This API, for people")

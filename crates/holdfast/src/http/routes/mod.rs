@@ -7,6 +7,8 @@ mod events;
 mod health;
 mod history;
 mod instagram;
+mod meta;
+mod service;
 mod user;
 mod webhooks;
 
@@ -32,8 +34,10 @@ pub(super) fn all() -> Routes<AppState> {
     let routes = connect::add(routes);
     let routes = history::add(routes);
     let routes = events::add(routes);
+    let routes = service::add(routes);
     let routes = callback::add(routes);
     let routes = webhooks::add(routes);
+    let routes = meta::add(routes);
     let routes = health::add(routes);
     docs::add(routes)
 }
