@@ -23,7 +23,7 @@ pub struct BreakerLimits {
 impl Default for BreakerLimits {
     /// Ten in a minute: a page with several requests in flight and one retry each stays below, a loop does not.
     fn default() -> Self {
-        Self { presentations: 10, window: Duration::from_secs(60) }
+        Self { presentations: 10, window: Duration::from_mins(1) }
     }
 }
 

@@ -67,7 +67,8 @@ impl RefusalLog {
 
 /// The first four bytes of the token's hash.
 pub(super) fn fingerprint(token: &Digest) -> String {
-    token.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    let [a, b, c, d, ..] = token;
+    format!("{a:02x}{b:02x}{c:02x}{d:02x}")
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::caller::service::{KnownServiceKey, ServiceKeys, ServiceKeysUnavailabl
 use crate::clock::after;
 
 /// When a key was last used is written at most this often.
-const USED_EVERY: Duration = Duration::from_secs(60);
+const USED_EVERY: Duration = Duration::from_mins(1);
 
 /// A service key to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -32,9 +32,9 @@ const COOL_DOWN: Duration = Duration::from_secs(5);
 /// Quiet after a 429 that does not say for how long: the length of Clerk's own window.
 const RATE_LIMIT_COOL_DOWN: Duration = Duration::from_secs(10);
 /// However long `Retry-After` says, we look again after this.
-const MAX_COOL_DOWN: Duration = Duration::from_secs(600);
+const MAX_COOL_DOWN: Duration = Duration::from_mins(10);
 /// Quiet after Clerk refused our secret key: only a person can mend that.
-const SECRET_COOL_DOWN: Duration = Duration::from_secs(60);
+const SECRET_COOL_DOWN: Duration = Duration::from_mins(1);
 
 /// The Backend API gave no user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -132,10 +132,9 @@ impl BackendApi {
 
     fn remembered(&self, user_id: &str) -> Option<Result<UserFacts, BackendError>> {
         let (now, mut state) = (self.clock.now(), self.state());
-        if let Some((at, facts)) = state.fresh.get(user_id) {
-            if *at <= now && now < after(*at, FRESH_FOR) {
-                return Some(Ok(facts.clone()));
-            }
+        let fresh = state.fresh.get(user_id).filter(|(at, _)| *at <= now && now < after(*at, FRESH_FOR));
+        if let Some((_, facts)) = fresh {
+            return Some(Ok(facts.clone()));
         }
         let until = state.quiet_until?;
         // A clock that was set back must not make the quiet longer than it was meant to be.

@@ -18,14 +18,14 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stopped: watc
     let mut connections = JoinSet::new();
     loop {
         let stream = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                // The process has run out of something; the next accept may find it.
-                Err(_) => {
+            accepted = listener.accept() => {
+                // An error means that the process has run out of something; the next accept may find it.
+                let Ok((stream, _)) = accepted else {
                     tokio::task::yield_now().await;
                     continue;
-                }
-            },
+                };
+                stream
+            }
             Some(_) = connections.join_next() => continue,
             _ = stopped.changed() => return,
         };

@@ -148,6 +148,10 @@ impl Shared {
         self.state().sessions.remove(session_id);
     }
 
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "a method's path does not stand for every lifetime"
+    )]
     pub fn token(&self, session_id: &str, origin: Option<&str>) -> Result<String, StandinError> {
         let person = self.state().sessions.get(session_id).copied().ok_or(StandinError::NoSession)?;
         self.mint_for(person, session_id, origin, |mint| mint.session_token())
