@@ -177,7 +177,7 @@ impl fmt::Debug for KeySet {
         f.debug_struct("KeySet")
             .field("kids", &self.kids().collect::<Vec<_>>())
             .field("pinned", &self.pinned)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -68,7 +68,7 @@ impl Verifier {
     /// Whether newer keys could change the verdict on a token that was refused for its key or signature: everything
     /// that can be seen without a key must be in order, so that nobody can make us ask Clerk with garbage.
     pub(crate) fn deserves_newer_keys(&self, token: &str, now_ms: i64) -> bool {
-        let Ok(parts) = self.unproven(token, &mut Nobody) else { return false };
+        let Ok(parts) = Self::unproven(token, &mut Nobody) else { return false };
         let issuer = parts.payload.get("iss").and_then(Value::as_str);
         let ours = self.policy.issuers.is_empty()
             || issuer.is_some_and(|issuer| self.policy.issuers.iter().any(|each| each == issuer));
@@ -89,13 +89,13 @@ impl Verifier {
         now_ms: i64,
         observer: &mut impl Observer,
     ) -> Result<Claims, Refusal> {
-        let parts = self.unproven(token, observer)?;
+        let parts = Self::unproven(token, observer)?;
         signature(&parts, keys, observer)?;
         self.claims(&parts.payload, now_ms, observer)
     }
 
     /// The steps that need no key.
-    fn unproven<'a>(&self, token: &'a str, observer: &mut impl Observer) -> Result<Parts<'a>, Refusal> {
+    fn unproven<'a>(token: &'a str, observer: &mut impl Observer) -> Result<Parts<'a>, Refusal> {
         let segments = token::segments(token)?;
         observer.passed(Step::Form, || "three parts separated by dots".to_owned());
         let parts = token::decode(token, segments)?;
@@ -260,6 +260,8 @@ impl Verifier {
     }
 }
 
+const PLAIN: &str = "Send the plain session token: call `getToken()` without a template.";
+
 /// What can be told from the unproven parts about the kind of token. Said before the other header checks, because it
 /// names the real mistake.
 fn kind(parts: &Parts<'_>) -> Result<(), Refusal> {
@@ -271,7 +273,6 @@ fn kind(parts: &Parts<'_>) -> Result<(), Refusal> {
         )
         .mended_by(remedy.to_owned()))
     };
-    const PLAIN: &str = "Send the plain session token: call `getToken()` without a template.";
     let typ = parts.header.get("typ").and_then(Value::as_str).map(str::to_ascii_lowercase);
     if matches!(typ.as_deref(), Some("at+jwt" | "application/at+jwt")) {
         return mismatch("an OAuth access token", PLAIN);

@@ -9,4 +9,6 @@
     reason = "tests fail by panicking, and read the real environment"
 )]
 
+mod store;
+mod support;
 mod clerk;
