@@ -8,8 +8,11 @@
 //! store, no HTTP server; `connections` knows no axum, sqlx or reqwest; `caller` knows no store.
 
 pub mod caller;
+pub mod cli;
 pub mod clock;
 pub mod connections;
 pub mod entropy;
 pub mod provider;
+pub mod settings;
+pub mod telemetry;
 pub mod transport;
