@@ -14,5 +14,8 @@ pub mod connections;
 pub mod entropy;
 pub mod provider;
 pub mod settings;
+pub mod store;
 pub mod telemetry;
 pub mod transport;
+pub mod users;
+pub mod vault;
