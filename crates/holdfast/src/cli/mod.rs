@@ -2,10 +2,14 @@
 
 pub mod args;
 mod config;
+mod connections;
 mod context;
+mod database;
 mod exit;
+mod keys;
 pub mod printer;
 pub mod reference;
+mod service_key;
 
 use std::ffi::OsString;
 
@@ -31,7 +35,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Err(error) => return usage(&error, &mut Printer::standard(Colour::NEVER)),
     };
     let mut printer = Printer::standard(Colour::detect(&environment, cli.no_color));
-    let context = Context { environment, config: cli.config };
+    let context = Context::new(environment, cli.config);
     match execute(&context, cli.command, &mut printer) {
         Ok(exit) => exit,
         Err(failure) => {
@@ -57,6 +61,24 @@ fn execute(context: &Context, command: Command, printer: &mut Printer) -> Outcom
     match command {
         Command::Config(command) => config::run(context, &command, printer),
         Command::Reference(args) => reference::run(&args.dir, printer),
-        _ => Err(Failure::setup("not wired yet", "")),
+        Command::Keys(command) => wait(keys::run(context, command, printer)),
+        Command::ServiceKey(command) => wait(service_key::run(context, command, printer)),
+        Command::Connections(command) => wait(connections::run(context, command, printer)),
+        Command::Migrate => wait(database::migrate(context, printer)),
+        Command::Backup(args) => wait(database::backup(context, &args.file, printer)),
+        Command::Restore(args) => wait(database::restore(context, &args, printer)),
+        Command::Dev(_) | Command::Serve | Command::Token(_) | Command::Doctor(_) | Command::Openapi => {
+            Err(Failure::setup("not wired yet", ""))
+        }
     }
+}
+
+fn wait(work: impl Future<Output = Outcome>) -> Outcome {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::setup(format!("no threads or sockets to work with: {error}"), "see `ulimit -a`")
+        })?
+        .block_on(work)
 }

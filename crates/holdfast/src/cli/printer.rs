@@ -146,7 +146,8 @@ mod tests {
     fn text_reads_the_same_without_colour() {
         let plain = Printer::to(Box::new(io::sink()), Box::new(io::sink()), Colour::NEVER);
         assert_eq!(plain.tone(Tone::Good, "passed"), "passed");
-        let coloured = Printer::to(Box::new(io::sink()), Box::new(io::sink()), Colour { out: true, err: true });
+        let coloured =
+            Printer::to(Box::new(io::sink()), Box::new(io::sink()), Colour { out: true, err: true });
         assert_eq!(coloured.tone(Tone::Good, "passed"), "\x1b[32mpassed\x1b[0m");
     }
 }

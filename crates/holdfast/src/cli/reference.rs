@@ -20,7 +20,10 @@ pub fn run(dir: &Path, printer: &mut Printer) -> Outcome {
     for (name, text) in pages() {
         let path = dir.join(name);
         std::fs::create_dir_all(dir).and_then(|()| std::fs::write(&path, text)).map_err(|error| {
-            Failure::setup(format!("{} cannot be written: {error}", path.display()), "name a directory of yours")
+            Failure::setup(
+                format!("{} cannot be written: {error}", path.display()),
+                "name a directory of yours",
+            )
         })?;
         printer.line(format!("wrote {}", path.display()));
     }

@@ -11,7 +11,11 @@ use super::table;
 use super::{ClerkSettings, InstagramSettings, OutgoingWebhook, Purpose, Settings, publishable};
 
 /// Reads the configuration. Every fault is reported, not only the first.
-pub fn load(environment: &Environment, file: Option<&ConfigFile>, purpose: Purpose) -> Result<Settings, Faults> {
+pub fn load(
+    environment: &Environment,
+    file: Option<&ConfigFile>,
+    purpose: Purpose,
+) -> Result<Settings, Faults> {
     let mut reader = Reader { collected: collect(environment, file) };
     let settings = reader.settings(purpose);
     let mut faults = reader.collected.faults;

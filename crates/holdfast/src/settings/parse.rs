@@ -9,12 +9,14 @@ use url::Url;
 
 use super::entry::Wrong;
 use super::{LogFormat, PartiesMode};
+use crate::vault::KeyRing;
 
 type Read<T> = Result<T, Wrong>;
 
 /// `address:port`.
 pub fn address(text: &str) -> Read<SocketAddr> {
-    text.parse().map_err(|_| Wrong::new("is not an address and port", "write it like 127.0.0.1:8080 or [::]:8080"))
+    text.parse()
+        .map_err(|_| Wrong::new("is not an address and port", "write it like 127.0.0.1:8080 or [::]:8080"))
 }
 
 /// An http or https address.
@@ -79,7 +81,10 @@ pub fn secret_key(text: &str) -> Read<SecretString> {
         ));
     }
     if !known {
-        return Err(Wrong::new("is not a Clerk secret key", "copy it from the Clerk dashboard; it starts with sk_"));
+        return Err(Wrong::new(
+            "is not a Clerk secret key",
+            "copy it from the Clerk dashboard; it starts with sk_",
+        ));
     }
     secret(text)
 }
@@ -240,7 +245,10 @@ pub fn publishable_key(text: &str) -> Read<String> {
     }
     match super::publishable::issuer(text) {
         Some(_) => Ok(text.to_owned()),
-        None => Err(Wrong::new("is not a Clerk publishable key", "copy it from the Clerk dashboard; it starts with pk_")),
+        None => Err(Wrong::new(
+            "is not a Clerk publishable key",
+            "copy it from the Clerk dashboard; it starts with pk_",
+        )),
     }
 }
 
@@ -254,7 +262,12 @@ pub fn origins(text: &str) -> Read<Vec<String>> {
     words(text)
 }
 
-/// A key ring.
+/// A key ring, as the vault reads it. Its faults name entries and ids, never key bytes.
 pub fn key_ring(text: &str) -> Read<SecretString> {
-    Ok(SecretString::from(text))
+    KeyRing::parse(text).map(|_| SecretString::from(text)).map_err(|faults| {
+        Wrong::new(
+            format!("is not a key ring: {faults}"),
+            "write id:base64, comma-separated; `holdfast keys generate` makes an entry",
+        )
+    })
 }

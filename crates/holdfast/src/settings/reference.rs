@@ -14,7 +14,9 @@ pub fn markdown() -> String {
          container platforms mount secrets. An empty value counts as unset. All faults are reported at once, with exit code 2; \
          a mistyped `HOLDFAST_…` name is a fault as well. `holdfast config print` shows what holds and where it came from.\n",
     );
-    for (title, prefix) in [("Holdfast", "HOLDFAST_"), ("Clerk", "CLERK_"), ("Instagram", "INSTAGRAM_"), ("Traces", "OTEL_")] {
+    for (title, prefix) in
+        [("Holdfast", "HOLDFAST_"), ("Clerk", "CLERK_"), ("Instagram", "INSTAGRAM_"), ("Traces", "OTEL_")]
+    {
         let _ = write!(page, "\n## {title}\n");
         for setting in TABLE.iter().filter(|setting| setting.env().starts_with(prefix)) {
             section(&mut page, *setting);

@@ -186,7 +186,11 @@ fn take_toml(file: &ConfigFile, key: &str, value: &toml::Value, collected: &mut 
         (None, Some(setting)) => (setting, true),
         (None, None) => {
             let known: Vec<String> = TABLE.iter().map(|each| each.toml_key().to_string()).collect();
-            collected.faults.push(unknown(key, known.iter().map(String::as_str), "in the configuration file"));
+            collected.faults.push(unknown(
+                key,
+                known.iter().map(String::as_str),
+                "in the configuration file",
+            ));
             return;
         }
     };
@@ -211,7 +215,11 @@ fn take_toml(file: &ConfigFile, key: &str, value: &toml::Value, collected: &mut 
     if let Some(found) = found
         && collected.values.insert(setting.env(), found).is_some()
     {
-        collected.faults.push(Fault::new(key, "both the value and its file are given", "leave one of them out"));
+        collected.faults.push(Fault::new(
+            key,
+            "both the value and its file are given",
+            "leave one of them out",
+        ));
     }
 }
 

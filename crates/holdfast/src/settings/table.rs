@@ -129,7 +129,11 @@ pub const WEBHOOK_SECRET: Entry<SecretString> = Entry {
 /// Publishable key.
 pub const CLERK_PUBLISHABLE_KEY: Entry<String> = Entry {
     env: "CLERK_PUBLISHABLE_KEY",
-    aliases: &["NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY", "VITE_CLERK_PUBLISHABLE_KEY", "REACT_APP_CLERK_PUBLISHABLE_KEY"],
+    aliases: &[
+        "NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY",
+        "VITE_CLERK_PUBLISHABLE_KEY",
+        "REACT_APP_CLERK_PUBLISHABLE_KEY",
+    ],
     default: Fallback::Absent("none"),
     form: "pk_live_… or pk_test_…",
     doc: "From the Clerk dashboard, API keys. Gives the issuer and the address of the JWKS.",

@@ -49,7 +49,8 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let filter = EnvFilter::builder().parse(filter).map_err(|_| TelemetryError::Filter)?;
-    Ok(Registry::default().with(layer(format, colour, writer).with_filter(filter.and(filter_fn(may_be_logged)))))
+    Ok(Registry::default()
+        .with(layer(format, colour, writer).with_filter(filter.and(filter_fn(may_be_logged)))))
 }
 
 fn layer<S, W>(format: LogFormat, colour: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
@@ -60,7 +61,9 @@ where
     let layer = tracing_subscriber::fmt::layer().with_writer(writer);
     match format {
         LogFormat::Text => layer.with_ansi(colour).boxed(),
-        LogFormat::Json => layer.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed(),
+        LogFormat::Json => {
+            layer.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
+        }
     }
 }
 
@@ -129,7 +132,8 @@ mod tests {
 
     #[test]
     fn json_is_one_object_a_line() {
-        let log = logged("info", LogFormat::Json, || tracing::info!(target: "holdfast", answer = 42, "two\nlines"));
+        let log =
+            logged("info", LogFormat::Json, || tracing::info!(target: "holdfast", answer = 42, "two\nlines"));
         let object: serde_json::Value = serde_json::from_str(log.trim_end()).unwrap();
         assert_eq!(object["message"], "two\nlines");
         assert_eq!(object["answer"], 42);
