@@ -58,10 +58,11 @@ impl Reader {
                     super::Origin::ConfigFile(key) => key.clone(),
                     super::Origin::Default => entry.env.to_owned(),
                 };
-                let value = if entry.secret {
+                let text = found.text.expose_secret();
+                let value = if entry.secret || looks_secret(text) {
                     "the value".to_owned()
                 } else {
-                    format!("`{}`", shorten(found.text.expose_secret()))
+                    format!("`{}`", shorten(text))
                 };
                 self.fault(name, format!("{value} {}", wrong.what), wrong.remedy);
                 None
@@ -283,6 +284,12 @@ fn issuer_jwks(publishable_key: Option<&str>) -> Option<Url> {
 /// The issuer whose JWKS that is, where it stands at the well-known place.
 fn jwks_issuer(jwks_url: &Url) -> Option<String> {
     jwks_url.as_str().strip_suffix("/.well-known/jwks.json").map(str::to_owned)
+}
+
+/// Whether a value may be a secret that was put into the wrong setting: a key by its prefix, or an address with a password.
+fn looks_secret(text: &str) -> bool {
+    ["sk_", "whsec_", "hf_sk_", "live_", "test_"].iter().any(|prefix| text.starts_with(prefix))
+        || text.contains('@')
 }
 
 /// Long values, such as a PEM, are cut for the message.

@@ -1,0 +1,8 @@
+//! The command line through the real binary: whole outputs and exit codes.
+
+mod configuration;
+mod database;
+mod keys;
+mod reference;
+mod support;
+mod usage;
