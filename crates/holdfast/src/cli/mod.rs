@@ -5,6 +5,7 @@ mod config;
 mod connections;
 mod context;
 mod database;
+mod doctor;
 mod exit;
 mod keys;
 pub mod printer;
@@ -67,7 +68,8 @@ fn execute(context: &Context, command: Command, printer: &mut Printer) -> Outcom
         Command::Migrate => wait(database::migrate(context, printer)),
         Command::Backup(args) => wait(database::backup(context, &args.file, printer)),
         Command::Restore(args) => wait(database::restore(context, &args, printer)),
-        Command::Dev(_) | Command::Serve | Command::Token(_) | Command::Doctor(_) | Command::Openapi => {
+        Command::Doctor(args) => wait(doctor::run(context, args.json, printer)),
+        Command::Dev(_) | Command::Serve | Command::Token(_) | Command::Openapi => {
             Err(Failure::setup("not wired yet", ""))
         }
     }
