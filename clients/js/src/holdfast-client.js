@@ -43,10 +43,9 @@ const MENDABLE_REFUSALS = [
 const CALLBACK_PARAMETERS = ["instagram", "attempt", "completion", "reason"];
 
 export class HoldfastError extends Error {
-  constructor(message, facts) {
-    super(message, facts.cause && { cause: facts.cause });
-    const { cause, ...own } = facts;
-    Object.assign(this, own);
+  constructor(facts) {
+    super(facts.message ?? facts.code);
+    Object.assign(this, facts);
   }
 }
 
@@ -77,13 +76,14 @@ export class HoldfastRequestError extends HoldfastError {
 const STATUS = "/user/instagram/status";
 const READ = "read";
 const ACTION = "action";
+const CHANGED = "session-changed";
 
 const noop = () => {};
 
 const systemClock = {
   now: () => Date.now(),
-  setTimeout: (callback, ms) => globalThis.setTimeout(callback, ms),
-  clearTimeout: (timer) => globalThis.clearTimeout(timer),
+  setTimeout: (callback, ms) => setTimeout(callback, ms),
+  clearTimeout: (timer) => clearTimeout(timer),
 };
 
 const INITIAL = Object.freeze({
@@ -101,10 +101,10 @@ export function createHoldfastClient({
   baseUrl,
   getToken,
   getSessionId,
-  fetch: send = (...request) => globalThis.fetch(...request),
+  fetch: send = (...request) => fetch(...request),
   clock = systemClock,
   random = Math.random,
-  navigate: leaveTo = (url) => globalThis.location.assign(url),
+  navigate: leaveTo = (url) => location.assign(url),
 }) {
   const base = String(baseUrl).replace(/\/+$/, "");
   const listeners = new Set();
@@ -125,11 +125,10 @@ export function createHoldfastClient({
   let proven = false; // has the server accepted a token of this session?
   let gate = null; // promise while one request alone finds out whether the session is accepted
   let minting = null;
-  let mints = 0;
 
   let reading = null; // {promise, writes}
   let connecting = null;
-  let completing = null; // {attempt, promise}
+  let completing = null;
   let unfinished = null; // a completion that waits for somebody to sign in
 
   let turn = 0; // identity of the running live loop
@@ -140,9 +139,7 @@ export function createHoldfastClient({
   // --- State -------------------------------------------------------------------------------------------------
 
   function set(change) {
-    const next = { ...snapshot, ...change };
-    if (Object.keys(next).every((key) => Object.is(next[key], snapshot[key]))) return;
-    snapshot = Object.freeze(next);
+    snapshot = Object.freeze({ ...snapshot, ...change });
     for (const listener of [...listeners]) {
       try {
         listener(snapshot);
@@ -162,10 +159,15 @@ export function createHoldfastClient({
   }
 
   function fail(error, isOfAction) {
-    const isSession = error.kind === "session";
     errorIsOfAction = isOfAction;
-    if (isSession && !refusal) set({ ...INITIAL, phase: "signed-out", error });
-    else set({ phase: isSession ? "session-refused" : snapshot.status ? "ready" : "failed", error });
+    const phase = refusal
+      ? "session-refused"
+      : error.code === "signed-out"
+        ? "signed-out"
+        : snapshot.status
+          ? "ready"
+          : "failed";
+    set({ phase, error });
   }
 
   function forgetSession() {
@@ -181,17 +183,15 @@ export function createHoldfastClient({
   // --- Waiting -----------------------------------------------------------------------------------------------
 
   /** `work` with a time limit; whatever goes wrong comes out as a `HoldfastNetworkError`. */
-  function within(ms, work, code, message, onTimeout = noop) {
+  function within(ms, work, what, onTimeout = noop) {
     return new Promise((resolve, reject) => {
-      const failed = (suffix, cause) =>
-        reject(new HoldfastNetworkError(message, { code: `${code}-${suffix}`, cause }));
+      const fails = (how, cause) => reject(new HoldfastNetworkError({ code: `${what}-${how}`, cause }));
       const timer = clock.setTimeout(() => {
-        failed("timeout");
+        fails("timeout");
         onTimeout();
       }, ms);
-      Promise.resolve()
-        .then(work)
-        .then(resolve, (cause) => failed("failed", cause))
+      (async () => resolve(await work()))()
+        .catch((cause) => fails("failed", cause))
         .finally(() => clock.clearTimeout(timer));
     });
   }
@@ -205,14 +205,12 @@ export function createHoldfastClient({
 
   // --- Session tokens ----------------------------------------------------------------------------------------
 
-  const askForToken = (options) =>
-    within(TOKEN_TIMEOUT, () => getToken(options), "token", "No session token could be had from the sign-in service.");
+  const askForToken = (options) => within(TOKEN_TIMEOUT, () => getToken(options), "token");
 
   /** Concurrent forced mints are not merged by Clerk, so they are merged here. */
   const mintToken = () =>
     (minting ??= askForToken({ skipCache: true }).finally(() => {
       minting = null;
-      mints += 1;
     }));
 
   async function currentToken() {
@@ -223,12 +221,14 @@ export function createHoldfastClient({
     return token === refused?.token ? replacement() : token;
   }
 
-  /** Notices a change of session. Throws where there is no session at all. */
+  /** Throws where nobody is signed in, or somebody else than before: what A clicked must not be done as B. */
   function meet(token) {
-    if (!token) throw new HoldfastSessionError("Nobody is signed in.", { code: "signed-out" });
-    const identity = identityIn(token);
-    if (session !== undefined && identity !== session) forgetSession();
+    const identity = token && identityIn(token);
+    const isOther = session !== undefined && identity !== session;
+    if (isOther) forgetSession();
+    if (!token) throw new HoldfastSessionError({ code: "signed-out" });
     session = identity;
+    if (isOther) throw changed();
   }
 
   /** A token other than the refused one, or the end of the matter. */
@@ -241,7 +241,8 @@ export function createHoldfastClient({
   }
 
   function refuse(facts) {
-    refusal = { error: new HoldfastSessionError(facts.detail, facts), sessionId: getSessionId?.() };
+    closeStream();
+    refusal = { error: new HoldfastSessionError(facts), sessionId: getSessionId?.() };
     throw refusal.error;
   }
 
@@ -249,14 +250,13 @@ export function createHoldfastClient({
 
   function exchange(token, method, path, { headers, body, stream }) {
     const abort = new AbortController();
-    const sent = { abort, epoch, mints };
+    const sent = { abort, epoch };
     return within(
       REQUEST_TIMEOUT,
       async () => {
         const response = await send(base + path, {
           method,
           headers: {
-            accept: stream ? "text/event-stream" : "application/json",
             authorization: `Bearer ${token}`,
             ...(body && { "content-type": "application/json" }),
             ...headers,
@@ -270,7 +270,6 @@ export function createHoldfastClient({
         return { ...sent, response, text: stream && response.ok ? "" : await response.text() };
       },
       "request",
-      "The server did not answer.",
       () => abort.abort(),
     );
   }
@@ -286,21 +285,17 @@ export function createHoldfastClient({
     return alone(async () => {
       if (answer.epoch !== epoch) throw changed();
       if (refusal) throw refusal.error;
-      if (answer.mints !== mints) return settle(await currentToken(), request);
-      return settle(token, request, answer);
+      return refused?.token === token ? settle(await currentToken(), request) : settle(token, request, answer);
     });
   }
 
   async function alone(work) {
     while (gate) await gate;
-    let open;
-    gate = new Promise((resolve) => (open = resolve));
-    try {
-      return await work();
-    } finally {
+    const result = work();
+    gate = result.catch(noop).then(() => {
       gate = null;
-      open();
-    }
+    });
+    return result;
   }
 
   async function settle(token, request, first) {
@@ -331,28 +326,24 @@ export function createHoldfastClient({
       if (options.stream) return answer;
       const value = parse(response, text);
       if (!value) throw unreadable(response.status);
-      options.onHeaders?.(response.headers);
+      if (path === STATUS) etag = response.headers.get("etag");
       return value;
     }
     const facts = problem(answer);
     const isOurs = response.status < 500 && response.status !== 424 && facts.code !== "unspecified";
-    const error = new (isOurs ? HoldfastRequestError : HoldfastServiceError)(facts.detail, facts);
+    const error = new (isOurs ? HoldfastRequestError : HoldfastServiceError)(facts);
     if (facts.retryAfterMs) holds.set(key, { until: clock.now() + facts.retryAfterMs, error });
     throw error;
   }
 
   function problem({ response, text }) {
-    const body = parse(response, text) ?? {};
+    const body = parse(response, text);
     const { status, headers } = response;
     return {
       status,
-      code: body.code ?? "unspecified",
-      detail: body.detail ?? body.error ?? `The server answered with status ${status}.`,
-      source: body.source ?? null,
-      action: body.action ?? null,
-      reason: body.reason ?? null,
-      help: body.type ?? null,
-      requestId: body.request_id ?? headers.get("x-request-id"),
+      code: body?.code ?? "unspecified",
+      message: body?.detail ?? body?.error ?? `The server answered with status ${status}.`,
+      problem: body,
       retryAfterMs: retryAfter(headers, clock.now()),
     };
   }
@@ -362,11 +353,17 @@ export function createHoldfastClient({
    * `about` says what a failure concerns: the state we show ("read"), what the person did ("action"), or neither.
    */
   function operation(about, work) {
-    const promise = work().catch((cause) => {
-      const error = cause instanceof HoldfastError ? cause : new HoldfastServiceError(cause.message, { code: "unexpected", cause });
-      if (error.code !== "session-changed" && (about || error.kind === "session")) fail(error, about === ACTION);
-      throw error;
-    });
+    const promise = work()
+      .catch((error) => {
+        // Whoever it is now may ask; only what a person did is theirs alone.
+        if (error.code === CHANGED && about !== ACTION) return work();
+        throw error;
+      })
+      .catch((cause) => {
+        const error = cause instanceof HoldfastError ? cause : new HoldfastServiceError({ code: "unexpected", cause });
+        if (about || error.kind === "session") fail(error, about === ACTION);
+        throw error;
+      });
     promise.catch(noop);
     return promise;
   }
@@ -380,14 +377,12 @@ export function createHoldfastClient({
     set({ isFetching: true, phase: snapshot.phase === "idle" ? "loading" : snapshot.phase });
     return (mine.promise = operation(READ, async () => {
       try {
-        let nextEtag;
-        const answer = await call("GET", STATUS, {
-          headers: snapshot.status && etag && { "if-none-match": etag },
-          onHeaders: (headers) => (nextEtag = headers.get("etag")),
-        });
+        const answer = await call("GET", STATUS, { headers: snapshot.status && etag && { "if-none-match": etag } });
         // Overtaken by a write or a notice: what those brought is newer than this.
-        if (mine.writes !== writes) return snapshot.status ?? status();
-        if (answer) etag = nextEtag;
+        if (mine.writes !== writes) {
+          etag = null;
+          return snapshot.status ?? status();
+        }
         return learn(answer ?? snapshot.status, true);
       } finally {
         if (reading === mine) {
@@ -412,9 +407,9 @@ export function createHoldfastClient({
 
   const profile = () => operation(null, () => call("GET", "/user/profile"));
 
-  const history = ({ cursor } = {}) =>
+  const readHistory = ({ cursor } = {}) =>
     operation(null, () =>
-      call("GET", `/user/instagram/history${cursor ? `?cursor=${encodeURIComponent(cursor)}` : ""}`),
+      call("GET", "/user/instagram/history" + (cursor ? `?cursor=${encodeURIComponent(cursor)}` : "")),
     );
 
   const check = () => operation(ACTION, async () => learn(await write("POST", "/user/instagram/check")));
@@ -458,18 +453,16 @@ export function createHoldfastClient({
   function completeFromUrl(address = globalThis.location) {
     const url = address && new URL(address.href ?? address);
     const [outcome, attempt, completion, reason] = CALLBACK_PARAMETERS.map((name) => url?.searchParams.get(name));
-    if (!/^(complete|denied|failed|expired)$/.test(outcome)) return completing?.promise ?? Promise.resolve(null);
-    if (globalThis.location?.href === url.href) globalThis.history.replaceState(globalThis.history.state, "", withoutCallback(url));
-    if (completion && attempt) return completing?.attempt === attempt ? completing.promise : complete(attempt, completion);
+    if (!/^(complete|denied|failed|expired)$/.test(outcome)) return completing ?? Promise.resolve(null);
+    if (globalThis.location?.href === url.href) history.replaceState(history.state, "", withoutCallback(url));
+    if (completion && attempt) return (completing ??= complete(attempt, completion));
     status();
     return Promise.resolve({ outcome, attempt, reason, status: null });
   }
 
   function complete(attempt, completion) {
     unfinished = null;
-    const mine = { attempt };
-    completing = mine;
-    return (mine.promise = operation(ACTION, async () => {
+    return operation(ACTION, async () => {
       const path = `/user/instagram/connect/${encodeURIComponent(attempt)}/complete`;
       try {
         for (let failures = 0; ; failures += 1) {
@@ -484,14 +477,14 @@ export function createHoldfastClient({
           }
         }
       } finally {
-        if (completing === mine) completing = null;
+        completing = null;
       }
-    }));
+    });
   }
 
   function sessionChanged() {
     forgetSession();
-    if (unfinished) complete(...unfinished);
+    if (unfinished) completing = complete(...unfinished);
     wake();
     if (listeners.size) start();
   }
@@ -502,32 +495,26 @@ export function createHoldfastClient({
 
   /** Holds one event stream open until it ends; resolves to how long it lived. */
   async function stream() {
-    const { response, abort } = await call("GET", "/user/events", { stream: true });
-    if (!response.body || !/event-stream/.test(response.headers.get("content-type"))) {
-      abort.abort();
-      throw unreadable(response.status);
-    }
+    const { response, abort } = await call("GET", "/user/events", {
+      stream: true,
+      headers: { accept: "text/event-stream" },
+    });
     const opened = clock.now();
     const began = epoch;
     closeStream = () => abort.abort();
-    set({ live: "stream" });
-    // Opened first, read afterwards: whatever changed in between is in one or in the other.
-    status();
-    const reader = response.body.getReader();
-    const decoder = new TextDecoder();
-    let buffer = "";
     try {
+      if (!/event-stream/.test(response.headers.get("content-type"))) throw unreadable(response.status);
+      set({ live: "stream" });
+      // Opened first, read afterwards: whatever changed in between is in one or in the other.
+      status();
+      const reader = response.body.getReader();
+      const decoder = new TextDecoder();
+      let buffer = "";
       for (;;) {
-        const { done, value } = await within(
-          HEARTBEAT_TIMEOUT,
-          () => reader.read(),
-          "stream",
-          "The event stream broke off.",
-          closeStream,
-        );
+        const { done, value } = await within(HEARTBEAT_TIMEOUT, () => reader.read(), "stream", closeStream);
         if (done || began !== epoch) return clock.now() - opened;
         buffer += decoder.decode(value, { stream: true });
-        const blocks = buffer.split(/\r\n\r\n|\n\n|\r\r/);
+        const blocks = buffer.split(/\r?\n\r?\n/);
         buffer = blocks.pop();
         blocks.forEach(hear);
         if (buffer.length > EVENT_MAX_CHARS) throw unreadable(response.status);
@@ -541,18 +528,13 @@ export function createHoldfastClient({
   function hear(block) {
     let name = "";
     let data = "";
-    for (const line of block.split(/\r\n|\n|\r/)) {
+    for (const line of block.split(/\r?\n/)) {
       const [, field, value] = /^(\w+): ?(.*)$/.exec(line) ?? [];
       if (field === "event") name = value;
       if (field === "data") data += value;
     }
     if (name !== "instagram.status") return;
-    let next = null;
-    try {
-      next = JSON.parse(data);
-    } catch {
-      // Reads the whole state instead, below.
-    }
+    const next = objectIn(data);
     // An older or unreadable notice still says that something happened: ask.
     if (!(next?.version >= (snapshot.status?.version ?? 0))) return void status();
     writes += 1;
@@ -567,30 +549,27 @@ export function createHoldfastClient({
     let isRead = false;
     while (mine === turn) {
       let pause = POLL_EVERY;
+      let isStreaming = false;
       try {
         if (!isRead) await status();
         isRead = false;
-        failures = 0;
-        if (mine !== turn) break;
         if (isHidden()) pause = POLL_EVERY_HIDDEN;
-        else if (streamFailures < STREAM_TRIALS || ++polls % POLLS_PER_STREAM_TRIAL === 0) {
-          try {
-            streamFailures = (await stream()) < STREAM_MIN_LIFE ? streamFailures + 1 : 0;
-            isRead = !streamFailures;
-            pause = backoff(streamFailures);
-          } catch (error) {
-            if (error.kind === "session") throw error;
-            streamFailures += 1;
-            pause = pauseAfter(error, streamFailures);
-          }
+        else if (mine === turn && (streamFailures < STREAM_TRIALS || ++polls % POLLS_PER_STREAM_TRIAL === 0)) {
+          isStreaming = true;
+          if ((await stream()) < STREAM_MIN_LIFE) throw unreadable(200);
+          streamFailures = 0;
+          isRead = true;
+          pause = backoff(0);
         }
+        failures = 0;
       } catch (error) {
         isRead = false;
-        if (error.code === "session-changed") pause = 0;
+        if (error.code === CHANGED) pause = 0;
         else if (error.kind === "session") {
           fail(error);
           break;
         } else {
+          streamFailures += isStreaming;
           // A 403 can end by itself (a pending session becomes active), but not soon.
           pause = error.status === 403 ? BACKOFF_MAX : pauseAfter(error, failures);
           failures += 1;
@@ -655,7 +634,7 @@ export function createHoldfastClient({
     completeFromUrl,
     disconnect,
     check,
-    history,
+    history: readHistory,
     sessionChanged,
     subscribe,
     getSnapshot: () => snapshot,
@@ -666,17 +645,18 @@ export function createHoldfastClient({
 // --- Pure parts ------------------------------------------------------------------------------------------------
 
 const unreadable = (status) =>
-  new HoldfastServiceError("The answer did not come from Holdfast or was cut off.", { code: "unreadable-answer", status });
+  new HoldfastServiceError({ code: "unreadable-answer", status });
 
 const changed = () =>
-  new HoldfastSessionError("Somebody else signed in meanwhile.", { code: "session-changed" });
+  new HoldfastSessionError({ code: CHANGED });
 
 /** The JSON object in an answer; undefined for HTML, for anything else and for half a document. */
-function parse(response, text) {
-  if (!/[/+]json\b/.test(response.headers.get("content-type"))) return undefined;
+const parse = (response, text) =>
+  /[/+]json\b/.test(response.headers.get("content-type")) ? objectIn(text) : undefined;
+
+function objectIn(text) {
   try {
-    const value = JSON.parse(text);
-    return typeof value === "object" && value ? value : undefined;
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
@@ -695,7 +675,7 @@ function retryAfter(headers, now) {
 function identityIn(token) {
   try {
     const { sub, sid } = JSON.parse(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/")));
-    return `${sub} ${sid}`;
+    return sub + sid;
   } catch {
     return "";
   }
