@@ -86,11 +86,29 @@ export async function startScriptedServer() {
   const streamed = new Map(); // by stream id, what was sent: {bytes, hasEnded}
   const open = new Set();
   const scripted = new Map();
-  const state = { status: notConnected, fault: null, attempts: 0, completions: new Map() };
+  const state = {
+    status: notConnected,
+    fault: null,
+    attempts: 0,
+    mints: 0,
+    /** Milliseconds; null for the computer's clock. Tokens are judged by it if `judges` is set. */
+    now: null,
+    judges: false,
+    authorizeUrl: null,
+  };
 
   const etagOf = (status) => `"${status.version}"`;
 
+  const base64url = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const seconds = () => Math.floor((state.now ?? Date.now()) / 1_000);
+
   const routes = {
+    // The sign-in service: lives of one minute, by the server's clock.
+    "POST /token": (request, response, { sid }) => {
+      state.mints += 1;
+      const claims = { sub: `user_of_${sid}`, sid, iat: seconds(), exp: seconds() + 60, jti: state.mints };
+      json(response, 200, { jwt: `${base64url({ alg: "RS256" })}.${base64url(claims)}.sig` });
+    },
     "POST /auth/sync": (request, response) => json(response, 200, { user: { id: "user_1" }, created: false }),
     "GET /user/profile": (request, response) =>
       json(response, 200, { id: "user_1", connections: { instagram: state.status } }),
@@ -134,6 +152,11 @@ export async function startScriptedServer() {
       response.on("close", () => streams.delete(stream));
     },
   };
+  const SKEW_S = 5;
+  const isExpired = (authorization) =>
+    state.judges &&
+    authorization &&
+    JSON.parse(Buffer.from(authorization.split(".")[1], "base64url")).exp <= seconds() - SKEW_S;
   const complete = (request, response) => {
     state.status = { ...connected, version: state.status.version + 1 };
     json(response, 200, state.status);
@@ -155,10 +178,12 @@ export async function startScriptedServer() {
       headers: request.headers,
       body: body && JSON.parse(body),
     });
-    const script = scripted.get(route) ?? (state.fault && faults[state.fault]) ?? routes[route];
+    const isToken = route === "POST /token";
+    const script = scripted.get(route) ?? (isToken ? undefined : faults[state.fault]) ?? routes[route];
     open.add(response);
     response.on("close", () => open.delete(response));
-    if (script) return script(request, response);
+    if (isExpired(request.headers.authorization)) return faults[401](request, response);
+    if (script) return script(request, response, body && JSON.parse(body));
     if (/^POST \/user\/instagram\/connect\/[^/]+\/complete$/.test(route)) return complete(request, response);
     problem(response, 404, "not-found");
   });
