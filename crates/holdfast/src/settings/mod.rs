@@ -13,6 +13,9 @@ pub mod reference;
 mod sources;
 mod suggest;
 pub mod table;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::time::Duration;
