@@ -14,6 +14,7 @@ pub mod connections;
 pub mod entropy;
 pub mod provider;
 pub mod settings;
+pub mod standin;
 pub mod store;
 pub mod telemetry;
 pub mod transport;

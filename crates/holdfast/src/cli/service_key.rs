@@ -1,22 +1,17 @@
 //! `service-key`: what the app's own backend shows on the service routes.
 
-use aws_lc_rs::digest::{SHA256, digest};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use super::args::{JsonArg, ServiceKeyCommand};
 use super::context::{Context, database};
 use super::exit::{Exit, Failure, Outcome};
 use super::printer::{Printer, Tone};
+use crate::caller::service;
 use crate::entropy;
 use crate::settings::Purpose;
 use crate::store::NewServiceKey;
-
-/// What every service key starts with, so that leaked ones are found by scanners.
-const PREFIX: &str = "hf_sk_";
 
 /// Runs one of the commands.
 pub async fn run(context: &Context, command: ServiceKeyCommand, printer: &mut Printer) -> Outcome {
@@ -32,17 +27,14 @@ async fn create(context: &Context, name: String, printer: &mut Printer) -> Outco
     let store = context.store(&settings).await?;
     let exhausted =
         |error: entropy::EntropyExhausted| Failure::setup(error.to_string(), "see what ails the system");
-    let bytes = Zeroizing::new(entropy::random::<32>(&*context.entropy).map_err(exhausted)?);
-    let secret = Zeroizing::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(*bytes)));
+    let secret = service::generate(&*context.entropy).map_err(exhausted)?;
     let now = context.clock.now();
     let id = entropy::new_id(&*context.entropy, now).map_err(exhausted)?;
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, secret.as_bytes()).as_ref());
     store
-        .insert_service_key(&NewServiceKey { id, name, hash }, now)
+        .insert_service_key(&NewServiceKey { id, name, hash: secret.hash }, now)
         .await
         .map_err(|error| database(&error))?;
-    printer.line(&*secret);
+    printer.line(secret.key.expose_secret());
     printer.remark(format!("This is the only time that it is shown. Its id is {id}."));
     Ok(Exit::Fine)
 }

@@ -1,10 +1,18 @@
 //! Service keys of the app's own backend: stored hashed.
 
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::engine::{Row, Unreadable};
 use super::{Store, StoreError, rows, statements};
+use crate::caller::service::{KnownServiceKey, ServiceKeys, ServiceKeysUnavailable};
+use crate::clock::after;
+
+/// When a key was last used is written at most this often.
+const USED_EVERY: Duration = Duration::from_mins(1);
 
 /// A service key to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +66,29 @@ impl Store {
     /// Notes that a service key was used.
     pub async fn touch_service_key(&self, id: Uuid, now: Timestamp) -> Result<(), StoreError> {
         self.write(statements::SERVICE_KEY_TOUCH, vec![id.into(), now.into()]).await.map(drop)
+    }
+}
+
+impl ServiceKeys for Store {
+    fn find<'a>(
+        &'a self,
+        hash: &'a [u8; 32],
+    ) -> BoxFuture<'a, Result<Option<KnownServiceKey>, ServiceKeysUnavailable>> {
+        Box::pin(async move {
+            let found = self.service_key_by_hash(hash).await.map_err(|error| {
+                tracing::warn!(%error, "the service keys cannot be read");
+                ServiceKeysUnavailable { retry_after: error.retry_after() }
+            })?;
+            let Some(key) = found else { return Ok(None) };
+            let (now, revoked) = (self.inner.clock.now(), key.revoked_at.is_some());
+            if !revoked && key.last_used_at.is_none_or(|used| after(used, USED_EVERY) <= now) {
+                // Good to know, not needed to judge.
+                if let Err(error) = self.touch_service_key(key.id, now).await {
+                    tracing::warn!(%error, "when a service key was last used could not be stored");
+                }
+            }
+            Ok(Some(KnownServiceKey { id: key.id, name: key.name, revoked }))
+        })
     }
 }
 

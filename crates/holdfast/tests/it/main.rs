@@ -1,4 +1,13 @@
-//! The one integration binary: the program and its parts as others meet them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! Integration tests: one binary, so that they link once.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking, and read the real environment"
+)]
 
+mod clerk;
 mod cli;
