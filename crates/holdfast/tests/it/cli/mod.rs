@@ -2,6 +2,7 @@
 
 mod configuration;
 mod database;
+mod doctor;
 mod keys;
 mod reference;
 mod support;
