@@ -61,7 +61,7 @@ pub enum Command {
     /// For Postgres use pg_dump. Sealed grants stay sealed: without the key ring the copy gives nothing away, and
     /// nothing back.
     Backup(BackupArgs),
-    /// Put a backup in the place of the SQLite database; the server must be stopped
+    /// Put a backup where the SQLite database was; the server must be stopped and the old database moved away
     Restore(RestoreArgs),
     /// Write the generated pages of docs/reference
     #[command(hide = true)]
@@ -221,9 +221,6 @@ pub struct BackupArgs {
 pub struct RestoreArgs {
     /// The backup
     pub file: PathBuf,
-    /// Replace a database that is there; it is kept beside, with the suffix .before-restore
-    #[arg(long)]
-    pub replace: bool,
 }
 
 /// Options of `reference`.

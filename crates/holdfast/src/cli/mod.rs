@@ -67,7 +67,7 @@ fn execute(context: &Context, command: Command, printer: &mut Printer) -> Outcom
         Command::Connections(command) => wait(connections::run(context, command, printer)),
         Command::Migrate => wait(database::migrate(context, printer)),
         Command::Backup(args) => wait(database::backup(context, &args.file, printer)),
-        Command::Restore(args) => wait(database::restore(context, &args, printer)),
+        Command::Restore(args) => wait(database::restore(context, &args.file, printer)),
         Command::Doctor(args) => wait(doctor::run(context, args.json, printer)),
         Command::Dev(_) | Command::Serve | Command::Token(_) | Command::Openapi => {
             Err(Failure::setup("not wired yet", ""))

@@ -48,7 +48,8 @@ impl Changes {
             Engine::Postgres(postgres) if postgres.has_notices() => {
                 let (listening, heard) = watch::channel(false);
                 let replica = replica_name();
-                let task = listen(postgres.clone(), local.clone(), listening, clock.clone(), replica.clone());
+                let task =
+                    listen((**postgres).clone(), local.clone(), listening, clock.clone(), replica.clone());
                 let listener = tokio::spawn(task).abort_handle();
                 Self { local, listening: heard, listener: Some(listener), replica: Some(replica) }
             }

@@ -95,21 +95,22 @@ impl Store {
     /// Stores `changes`, all or nothing. When it answers [`Committed::Done`], they are durable, and whoever listens to
     /// [`Store::changes`] is told.
     pub async fn commit(&self, changes: &ChangeSet) -> Result<Committed, StoreError> {
-        let committed = engine::retrying(|| async {
+        let outcome = engine::retrying(|| async {
             match self.commit_once(changes).await {
                 Ok(()) => Ok(Committed::Done),
                 Err(Halt::Said(committed)) => Ok(committed),
                 Err(Halt::Failed(failure)) => Err(failure),
             }
         })
-        .await?;
-        if committed == Committed::Done {
+        .await;
+        // Where the outcome is unknown, looking once too often is better than once too rarely.
+        if matches!(outcome, Ok(Committed::Done) | Err(StoreError::OutcomeUnknown)) {
             self.inner.changes.tell(announcement(changes));
             if changes.erase_all_grants.is_some() {
                 self.scrub().await;
             }
         }
-        Ok(committed)
+        outcome
     }
 
     async fn commit_once(&self, changes: &ChangeSet) -> Result<(), Halt> {

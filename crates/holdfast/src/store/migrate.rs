@@ -104,6 +104,7 @@ impl Store {
             self.checksum(migration).as_slice().into(),
             self.inner.clock.now().into(),
         ];
+        unit.run(statements::MIGRATION_PATIENCE, Vec::new()).await?;
         unit.run(statements::MIGRATION_RECORD, values).await?;
         unit.script(migration.sql).await?;
         unit.commit().await

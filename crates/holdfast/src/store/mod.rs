@@ -25,7 +25,7 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, watch};
 
 pub use attempts::StatusFacts;
-pub use backup::BackupError;
+pub use backup::{BackupError, restore};
 pub use changes::Change;
 pub use changeset::{AttemptWrite, ChangeSet, Committed, ConnectionWrite, LeaseGuard};
 pub use connections::{ConnectionCount, HistoryCursor, HistoryEntry, HistoryPage, NotACursor, SealedGrant};
@@ -85,7 +85,7 @@ impl Store {
         let url = secrecy::ExposeSecret::expose_secret(&options.url);
         let engine = match url.split_once(':').map(|(scheme, _)| scheme) {
             Some("sqlite") => Engine::Sqlite(Sqlite::open(url, options.create, options.exclusive).await?),
-            Some("postgres" | "postgresql") => Engine::Postgres(Postgres::open(url).await?),
+            Some("postgres" | "postgresql") => Engine::Postgres(Box::new(Postgres::open(url).await?)),
             Some(_) | None => return Err(OpenError::Address("unknown kind of database".to_owned())),
         };
         let changes = Changes::start(&engine, &clock);

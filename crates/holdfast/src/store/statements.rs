@@ -64,6 +64,8 @@ pub(super) const MIGRATIONS_TABLE_EXISTS: Sql = Sql::each(
 );
 pub(super) const MIGRATIONS_APPLIED: Sql =
     Sql::both("SELECT version, checksum FROM schema_migrations ORDER BY version");
+/// A migration may take longer than any statement of a request.
+pub(super) const MIGRATION_PATIENCE: Sql = Sql::each("SELECT 1", "SET LOCAL statement_timeout = 0");
 /// Comes first in its transaction: the primary key makes a second migrator wait, then fail.
 pub(super) const MIGRATION_RECORD: Sql =
     Sql::both("INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)");
@@ -120,7 +122,7 @@ pub(super) const CONNECTION_BY_ID: Sql =
 pub(super) const CONNECTIONS_BY_ACCOUNT: Sql = Sql::both(concat!(
     "SELECT ",
     connection_columns!(),
-    "FROM connections AS c WHERE c.provider = $1 AND (c.account_id = $2 OR c.account_professional_id \
+    " FROM connections AS c WHERE c.provider = $1 AND (c.account_id = $2 OR c.account_professional_id \
      = $2) ORDER BY c.id"
 ));
 pub(super) const CONNECTIONS_PAGE: Sql = Sql::both(concat!(
@@ -251,7 +253,7 @@ pub(super) const NEXT_DUE: Sql = Sql::each(
 pub(super) const CONNECTIONS_EXPIRED: Sql = Sql::both(concat!(
     "SELECT ",
     connection_columns!(),
-    "FROM connections AS c WHERE c.grant_expires_at <= $1 AND c.state IN ('connected', 'degraded', \
+    " FROM connections AS c WHERE c.grant_expires_at <= $1 AND c.state IN ('connected', 'degraded', \
      'action_required') ORDER BY c.grant_expires_at, c.id LIMIT $2"
 ));
 
@@ -264,12 +266,12 @@ pub(super) const ATTEMPT_BY_STATE: Sql =
 pub(super) const ATTEMPTS_EXPIRED: Sql = Sql::both(concat!(
     "SELECT ",
     attempt_columns!(),
-    "FROM attempts WHERE stage <> 'closed' AND expires_at <= $1 ORDER BY expires_at, id LIMIT $2"
+    " FROM attempts WHERE stage <> 'closed' AND expires_at <= $1 ORDER BY expires_at, id LIMIT $2"
 ));
 pub(super) const ATTEMPTS_OPEN: Sql = Sql::both(concat!(
     "SELECT ",
     attempt_columns!(),
-    "FROM attempts WHERE user_id = $1 AND provider = $2 AND stage <> 'closed' ORDER BY created_at, id"
+    " FROM attempts WHERE user_id = $1 AND provider = $2 AND stage <> 'closed' ORDER BY created_at, id"
 ));
 pub(super) const ATTEMPTS_COUNT_OPEN: Sql = Sql::both(
     "SELECT COUNT(*) AS amount FROM attempts WHERE user_id = $1 AND provider = $2 AND stage <> \
@@ -353,6 +355,7 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("PING", PING),
     ("MIGRATIONS_TABLE_EXISTS", MIGRATIONS_TABLE_EXISTS),
     ("MIGRATIONS_APPLIED", MIGRATIONS_APPLIED),
+    ("MIGRATION_PATIENCE", MIGRATION_PATIENCE),
     ("MIGRATION_RECORD", MIGRATION_RECORD),
     ("USER", USER),
     ("USER_LOCK", USER_LOCK),
@@ -415,3 +418,14 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("DELETION_INSERT", DELETION_INSERT),
     ("DELETION", DELETION),
 ];
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_statement_is_listed() {
+        let source = include_str!("statements.rs");
+        let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+        // All but the one that makes the table of migrations.
+        assert_eq!(code.matches(": Sql =").count() - 1, super::ALL.len());
+    }
+}

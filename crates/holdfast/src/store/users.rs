@@ -181,11 +181,11 @@ impl StoredUser {
         // A dated source speaks of the whole record: what it leaves out is gone. Claims are partial.
         let whole = facts.updated_at.is_some();
         let user = &mut self.user;
-        merge(&mut user.email, &facts.email, whole);
-        merge(&mut user.email_verified, &facts.email_verified, whole);
-        merge(&mut user.first_name, &facts.first_name, whole);
-        merge(&mut user.last_name, &facts.last_name, whole);
-        merge(&mut user.image_url, &facts.image_url, whole);
+        merge(&mut user.email, facts.email.as_ref(), whole);
+        merge(&mut user.email_verified, facts.email_verified.as_ref(), whole);
+        merge(&mut user.first_name, facts.first_name.as_ref(), whole);
+        merge(&mut user.last_name, facts.last_name.as_ref(), whole);
+        merge(&mut user.image_url, facts.image_url.as_ref(), whole);
         self.clerk_updated_at = facts.updated_at.or(self.clerk_updated_at);
         if *user != before {
             user.updated_at = now;
@@ -193,9 +193,9 @@ impl StoredUser {
     }
 }
 
-fn merge<T: Clone>(known: &mut Option<T>, offered: &Option<T>, whole: bool) {
+fn merge<T: Clone>(known: &mut Option<T>, offered: Option<&T>, whole: bool) {
     if whole || offered.is_some() {
-        known.clone_from(offered);
+        *known = offered.cloned();
     }
 }
 

@@ -37,9 +37,7 @@ pub(super) fn seal(
     blob.extend_from_slice(&[FORMAT, length]);
     blob.extend_from_slice(key_id.as_bytes());
     let aad = place.authenticated(&blob);
-    let sealed = XChaCha20Poly1305::new(Key::from_slice(&**key))
-        .encrypt(XNonce::from_slice(&nonce), Payload { msg: plaintext, aad: &aad })
-        .map_err(|_| VaultError::Malformed)?;
+    let sealed = encrypt(key, &nonce, &aad, plaintext).ok_or(VaultError::Malformed)?;
     blob.extend_from_slice(&nonce);
     blob.extend_from_slice(&sealed);
     Ok(blob)
@@ -62,10 +60,28 @@ pub(super) fn open(
         return Err(VaultError::KeyMissing { key_id: parts.key_id.to_owned() });
     }
     let aad = place.authenticated(parts.header);
-    XChaCha20Poly1305::new(Key::from_slice(&**key))
-        .decrypt(XNonce::from_slice(parts.nonce), Payload { msg: parts.sealed, aad: &aad })
+    let nonce = parts.nonce.try_into().map_err(|_| VaultError::Malformed)?;
+    decrypt(key, nonce, &aad, parts.sealed).ok_or(VaultError::Tampered)
+}
+
+/// `None` only for plaintexts beyond 256 GiB.
+pub(super) fn encrypt(key: &[u8; 32], nonce: &[u8; NONCE], aad: &[u8], plaintext: &[u8]) -> Option<Vec<u8>> {
+    let payload = Payload { msg: plaintext, aad };
+    XChaCha20Poly1305::new(Key::from_slice(key)).encrypt(XNonce::from_slice(nonce), payload).ok()
+}
+
+/// `None` where the tag does not fit.
+pub(super) fn decrypt(
+    key: &[u8; 32],
+    nonce: &[u8; NONCE],
+    aad: &[u8],
+    sealed: &[u8],
+) -> Option<Zeroizing<Vec<u8>>> {
+    let payload = Payload { msg: sealed, aad };
+    XChaCha20Poly1305::new(Key::from_slice(key))
+        .decrypt(XNonce::from_slice(nonce), payload)
+        .ok()
         .map(Zeroizing::new)
-        .map_err(|_| VaultError::Tampered)
 }
 
 struct Parts<'a> {

@@ -11,3 +11,5 @@
 
 mod clerk;
 mod cli;
+mod store;
+mod support;

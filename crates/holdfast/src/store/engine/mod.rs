@@ -9,6 +9,7 @@ mod value;
 
 use std::future::Future;
 
+use sqlx::pool::PoolConnection;
 use sqlx::{Executor, Transaction};
 
 pub(super) use failure::{Failure, Violation};
@@ -23,7 +24,7 @@ use super::statements::Sql;
 #[derive(Debug, Clone)]
 pub(super) enum Engine {
     Sqlite(Sqlite),
-    Postgres(Postgres),
+    Postgres(Box<Postgres>),
 }
 
 /// How often a unit of work that certainly did not happen is begun anew. More than the pool has connections, because after a
@@ -92,7 +93,7 @@ where
 
 /// A unit of work: all or nothing. Dropped without [`Unit::commit`], nothing of it was done.
 pub(super) enum Unit {
-    Sqlite(Transaction<'static, sqlx::Sqlite>),
+    Sqlite(PoolConnection<sqlx::Sqlite>),
     Postgres(Transaction<'static, sqlx::Postgres>),
 }
 
@@ -100,7 +101,7 @@ impl Unit {
     /// Runs a statement and returns its rows.
     pub(super) async fn rows(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, Failure> {
         match self {
-            Self::Sqlite(transaction) => sqlite_rows(&mut **transaction, sql.sqlite, values).await,
+            Self::Sqlite(connection) => sqlite_rows(&mut **connection, sql.sqlite, values).await,
             Self::Postgres(transaction) => postgres_rows(&mut **transaction, sql.postgres, values).await,
         }
     }
@@ -113,8 +114,8 @@ impl Unit {
     /// Runs a statement and returns how many rows it changed.
     pub(super) async fn run(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, Failure> {
         Ok(match self {
-            Self::Sqlite(transaction) => {
-                bind_sqlite(sql.sqlite, values).execute(&mut **transaction).await?.rows_affected()
+            Self::Sqlite(connection) => {
+                bind_sqlite(sql.sqlite, values).execute(&mut **connection).await?.rows_affected()
             }
             Self::Postgres(transaction) => {
                 bind_postgres(sql.postgres, values).execute(&mut **transaction).await?.rows_affected()
@@ -124,19 +125,17 @@ impl Unit {
 
     /// Runs a migration: several statements, none with values.
     pub(super) async fn script(&mut self, sql: Sql) -> Result<(), Failure> {
-        match self {
-            Self::Sqlite(transaction) => transaction.execute(sqlx::raw_sql(sql.sqlite)).await.map(drop)?,
-            Self::Postgres(transaction) => {
-                transaction.execute(sqlx::raw_sql(sql.postgres)).await.map(drop)?
-            }
-        }
-        Ok(())
+        let done = match self {
+            Self::Sqlite(connection) => connection.execute(sqlx::raw_sql(sql.sqlite)).await.map(drop),
+            Self::Postgres(transaction) => transaction.execute(sqlx::raw_sql(sql.postgres)).await.map(drop),
+        };
+        Ok(done?)
     }
 
     /// Makes all of it durable.
     pub(super) async fn commit(self) -> Result<(), Failure> {
         match self {
-            Self::Sqlite(transaction) => transaction.commit().await,
+            Self::Sqlite(mut connection) => connection.execute("COMMIT").await.map(drop),
             Self::Postgres(transaction) => transaction.commit().await,
         }
         .map_err(Failure::of_commit)

@@ -6,10 +6,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
-use sqlx::{Row as _, Transaction};
+use sqlx::{Executor as _, Row as _};
 
 use super::Failure;
 use crate::store::{OpenError, StoreError};
@@ -84,6 +86,8 @@ impl Sqlite {
             .max_lifetime(None)
             .idle_timeout(None)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .after_release(|connection, _| Box::pin(leave_clean(connection)))
             .connect_with(options.clone())
             .await
             .map_err(|error| explain(error, &path))?;
@@ -93,18 +97,34 @@ impl Sqlite {
             .max_lifetime(None)
             .idle_timeout(None)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
             .connect_with(options.pragma("query_only", "ON"))
             .await
             .map_err(|error| explain(error, &path))?;
         Ok(Self { writer, readers, _served: served })
     }
 
+    /// The file that an address names.
+    pub(in crate::store) fn path_of(url: &str) -> Result<PathBuf, OpenError> {
+        url.parse().map(|address: Address| address.path)
+    }
+
+    /// Keeps servers away from a file that is about to be made.
+    pub(in crate::store) fn reserve(path: &Path) -> Result<File, OpenError> {
+        require_directory(path)?;
+        lock(path)
+    }
+
     pub(super) fn readers(&self) -> &SqlitePool {
         &self.readers
     }
 
-    pub(super) async fn begin(&self) -> Result<Transaction<'static, sqlx::Sqlite>, Failure> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    /// Begins a transaction that holds the write lock. It is not sqlx's: SQLite ends a transaction by itself when the disk is full, and
+    /// sqlx would go on counting it. Whatever is open when the connection goes back is rolled back by [`leave_clean`].
+    pub(super) async fn begin(&self) -> Result<PoolConnection<sqlx::Sqlite>, Failure> {
+        let mut connection = self.writer.acquire().await?;
+        connection.execute("BEGIN IMMEDIATE").await?;
+        Ok(connection)
     }
 
     /// Moves the write-ahead log into the file and empties it, so that what was deleted is gone from both.
@@ -115,6 +135,12 @@ impl Sqlite {
             .await
             .map_err(|error| Failure::from(error).into_error())?;
         Ok(row.try_get::<i64, _>(0).is_ok_and(|busy| busy == 0))
+    }
+
+    /// What SQLite finds wrong with the file: `ok`, or a list.
+    pub(in crate::store) async fn integrity(&self) -> Result<String, StoreError> {
+        let row = sqlx::query("PRAGMA integrity_check").fetch_one(&self.writer).await;
+        row.and_then(|row| row.try_get(0)).map_err(|error| Failure::from(error).into_error())
     }
 
     /// Writes a consistent copy to `target`, which must not exist, while the service runs.
@@ -135,13 +161,7 @@ impl Sqlite {
 
 /// Sees to a file that we can write; makes it readable by its owner alone.
 fn prepare_file(path: &Path, create: bool) -> Result<(), OpenError> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        Some(_) | None => Path::new("."),
-    };
-    if !directory.is_dir() {
-        return Err(OpenError::NoDirectory(directory.to_owned()));
-    }
+    require_directory(path)?;
     if !create && !path.exists() {
         return Err(OpenError::NoFile(path.to_owned()));
     }
@@ -150,6 +170,14 @@ fn prepare_file(path: &Path, create: bool) -> Result<(), OpenError> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map(drop).map_err(|error| not_writable(path, &error))
+}
+
+fn require_directory(path: &Path) -> Result<(), OpenError> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    };
+    if directory.is_dir() { Ok(()) } else { Err(OpenError::NoDirectory(directory.to_owned())) }
 }
 
 /// Takes the lock that says "this process serves from the file". The system drops it when the process ends, however it ends.
@@ -206,6 +234,17 @@ async fn assert_settings(writer: &SqlitePool, path: &Path) -> Result<(), OpenErr
         }
     }
     // SQLite opens a file that it may only read without a word; the write lock tells.
-    let unit = writer.begin_with("BEGIN IMMEDIATE").await.map_err(|error| explain(error, path))?;
-    unit.rollback().await.map_err(|error| explain(error, path))
+    let mut connection = writer.acquire().await.map_err(|error| explain(error, path))?;
+    connection.execute("BEGIN IMMEDIATE").await.map(drop).map_err(|error| explain(error, path))
+}
+
+/// Ends whatever transaction is still open on a connection that is given back, because its unit of work was given up or dropped.
+/// `false` closes the connection.
+async fn leave_clean(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    match connection.execute("ROLLBACK").await {
+        Ok(_) => Ok(true),
+        // SQLITE_ERROR: there was none, which is the usual case.
+        Err(sqlx::Error::Database(error)) => Ok(error.code().as_deref() == Some("1")),
+        Err(_) => Ok(false),
+    }
 }

@@ -26,23 +26,29 @@ fn what_was_backed_up_comes_back() {
     assert_eq!(place.run(&["backup", "copy.db"]).code, 0);
     assert_eq!(place.run(&["backup", "copy.db"]).code, 2, "never overwrites");
     place.run(&["service-key", "create", "--name", "after"]);
-    assert_eq!(place.run(&["restore", "copy.db"]).code, 2, "asks for --replace");
-    let restored = place.run(&["restore", "copy.db", "--replace"]);
+    assert_eq!(place.run(&["restore", "copy.db"]).code, 2, "overwrites nothing");
+    move_database_away(&place);
+    let restored = place.run(&["restore", "copy.db"]);
     assert_eq!(restored.code, 0, "{}", restored.stderr);
     let listed = place.run(&["service-key", "list"]).stdout;
     assert!(listed.contains("before") && !listed.contains("after"), "{listed}");
-    assert!(place.path().join("holdfast.db.before-restore").exists());
 }
 
 #[test]
-fn a_broken_backup_moves_nothing() {
+fn a_broken_backup_is_not_restored() {
     let place = Place::new().file("copy.db", "this is no database, but long enough to be looked at\n");
-    place.run(&["migrate"]);
-    let before = fs::read(place.path().join("holdfast.db")).unwrap();
-    let ended = place.run(&["restore", "copy.db", "--replace"]);
+    let ended = place.run(&["restore", "copy.db"]);
     assert_eq!(ended.code, 2, "{}", ended.stderr);
-    assert_eq!(fs::read(place.path().join("holdfast.db")).unwrap(), before);
-    assert!(!place.path().join("holdfast.db.part").exists());
+    assert!(!place.path().join("holdfast.db").exists());
+}
+
+fn move_database_away(place: &Place) {
+    for suffix in ["", "-wal", "-shm"] {
+        let from = place.path().join(format!("holdfast.db{suffix}"));
+        if from.exists() {
+            fs::rename(&from, place.path().join(format!("old.db{suffix}"))).unwrap();
+        }
+    }
 }
 
 #[test]
