@@ -71,6 +71,7 @@ CREATE TABLE connections (
     suspicion_first_at      BIGINT,
     failures                BIGINT NOT NULL DEFAULT 0,
     version                 BIGINT NOT NULL,
+    probed_at               BIGINT,
     lease_owner             TEXT,
     lease_until             BIGINT,
     lease_epoch             BIGINT NOT NULL DEFAULT 0,

@@ -71,6 +71,7 @@ CREATE TABLE connections (
     suspicion_first_at      INTEGER,
     failures                INTEGER NOT NULL DEFAULT 0,
     version                 INTEGER NOT NULL,
+    probed_at               INTEGER,
     lease_owner             TEXT,
     lease_until             INTEGER,
     lease_epoch             INTEGER NOT NULL DEFAULT 0,

@@ -20,3 +20,4 @@ pub mod telemetry;
 pub mod transport;
 pub mod users;
 pub mod vault;
+pub mod worker;

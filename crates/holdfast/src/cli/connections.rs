@@ -102,7 +102,7 @@ async fn show(context: &Context, user: &str, json: bool, printer: &mut Printer) 
     let store = context.store(&settings).await?;
     let (owner, provider) = (OwnerId::named_by_operator(user), ProviderId::INSTAGRAM);
     let now = context.clock.now();
-    let facts = store.status_facts(&owner, provider, now).await.map_err(|error| database(&error))?;
+    let facts = store.status_facts(&owner, provider).await.map_err(|error| database(&error))?;
     let Some(connection) = &facts.connection else {
         return Err(Failure::no(format!("{user} has no connection here"), None));
     };

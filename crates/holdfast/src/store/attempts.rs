@@ -7,7 +7,7 @@ use super::engine::{Row, Unreadable};
 use super::{Store, StoreError, rows, statements};
 use crate::caller::OwnerId;
 use crate::connections::Connection;
-use crate::connections::attempt::Attempt;
+use crate::connections::attempt::{Attempt, AttemptOutcome};
 use crate::connections::status::OpenAttempt;
 use crate::provider::ProviderId;
 
@@ -16,7 +16,7 @@ use crate::provider::ProviderId;
 pub struct StatusFacts {
     /// The connection.
     pub connection: Option<Connection>,
-    /// The newest attempt that is open at the time of asking.
+    /// The newest attempt that is not closed; its time may have run out.
     pub open_attempt: Option<OpenAttempt>,
 }
 
@@ -26,9 +26,8 @@ impl Store {
         &self,
         owner: &OwnerId,
         provider: ProviderId,
-        now: Timestamp,
     ) -> Result<StatusFacts, StoreError> {
-        let values = vec![owner.as_str().into(), provider.as_str().into(), now.into()];
+        let values = vec![owner.as_str().into(), provider.as_str().into()];
         let Some(row) = self.read_one(statements::STATUS, values).await? else {
             return Ok(StatusFacts::default());
         };
@@ -81,6 +80,26 @@ impl Store {
     pub async fn expired_attempts(&self, now: Timestamp, limit: usize) -> Result<Vec<Attempt>, StoreError> {
         let values = vec![now.into(), rows::limit(limit)];
         self.read(statements::ATTEMPTS_EXPIRED, values).await?.iter().map(rows::attempt).collect()
+    }
+
+    /// Attempts of anybody whose completion was begun and let go of, by a crash or because the provider could not be
+    /// asked, and that still have time.
+    pub async fn stranded_attempts(&self, now: Timestamp, limit: usize) -> Result<Vec<Attempt>, StoreError> {
+        let values = vec![now.into(), rows::limit(limit)];
+        self.read(statements::ATTEMPTS_STRANDED, values).await?.iter().map(rows::attempt).collect()
+    }
+
+    /// Closes every attempt of the caller and deletes what they hold, whoever is completing them.
+    pub async fn close_attempts(
+        &self,
+        owner: &OwnerId,
+        provider: ProviderId,
+        outcome: AttemptOutcome,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let values =
+            vec![owner.as_str().into(), provider.as_str().into(), outcome.to_name().into(), now.into()];
+        self.write(statements::ATTEMPTS_CLOSE, values).await
     }
 
     /// Forgets what is of no more use: attempts closed and webhook deliveries received before `before`. Returns how many.

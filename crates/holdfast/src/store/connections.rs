@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -9,6 +10,8 @@ use uuid::Uuid;
 use super::engine::{Row, Unreadable};
 use super::{Store, StoreError, rows, statements};
 use crate::caller::OwnerId;
+use crate::clock::from_millis;
+use crate::connections::attempt::Attempt;
 use crate::connections::{Connection, Evidence, Reason, Standing, State};
 use crate::provider::ProviderId;
 
@@ -190,6 +193,21 @@ impl Store {
         read.truncate(limit);
         let next = read.last().filter(|_| more).map(|(_, cursor)| *cursor);
         Ok(HistoryPage { entries: read.into_iter().map(|(entry, _)| entry).collect(), next })
+    }
+
+    /// The connection that an attempt is about. Holding the attempt is the proof.
+    pub async fn connection_of(&self, attempt: &Attempt) -> Result<Option<Connection>, StoreError> {
+        let values = vec![attempt.user_id.as_str().into(), attempt.provider.as_str().into()];
+        self.read_one(statements::CONNECTION, values).await?.as_ref().map(rows::connection).transpose()
+    }
+
+    /// Whether the asker may put a question about this connection to the provider: true for exactly one of all askers
+    /// per `gap`, on whichever replica. A clock that was set back does not lock it for longer.
+    pub async fn claim_probe(&self, id: Uuid, now: Timestamp, gap: Duration) -> Result<bool, StoreError> {
+        let gap = i64::try_from(gap.as_millis()).unwrap_or(i64::MAX);
+        let free = from_millis(now.as_millisecond().saturating_sub(gap));
+        Ok(self.write(statements::CONNECTION_CLAIM_PROBE, vec![id.into(), now.into(), free.into()]).await?
+            > 0)
     }
 
     /// One version of a connection's grant.

@@ -109,7 +109,7 @@ pub(super) const STATUS: Sql = Sql::both(concat!(
     ", a.id AS attempt_id, a.created_at AS attempt_created_at, a.expires_at AS attempt_expires_at \
      FROM (SELECT CAST($1 AS TEXT) AS user_id) AS caller LEFT JOIN connections AS c ON c.user_id = \
      caller.user_id AND c.provider = $2 AND c.ordinal = 0 LEFT JOIN attempts AS a ON a.id = (SELECT \
-     id FROM attempts WHERE user_id = $1 AND provider = $2 AND stage <> 'closed' AND expires_at > $3 \
+     id FROM attempts WHERE user_id = $1 AND provider = $2 AND stage <> 'closed' \
      ORDER BY created_at DESC, id DESC LIMIT 1)"
 ));
 pub(super) const CONNECTION: Sql = Sql::both(concat!(
@@ -119,6 +119,10 @@ pub(super) const CONNECTION: Sql = Sql::both(concat!(
 ));
 pub(super) const CONNECTION_BY_ID: Sql =
     Sql::both(concat!("SELECT ", connection_columns!(), " FROM connections AS c WHERE c.id = $1"));
+/// One asker per connection and gap, on whichever replica.
+pub(super) const CONNECTION_CLAIM_PROBE: Sql = Sql::both(
+    "UPDATE connections SET probed_at = $2 WHERE id = $1 AND (probed_at IS NULL OR probed_at <= $3 OR probed_at > $2)",
+);
 pub(super) const CONNECTIONS_BY_ACCOUNT: Sql = Sql::both(concat!(
     "SELECT ",
     connection_columns!(),
@@ -273,6 +277,17 @@ pub(super) const ATTEMPTS_OPEN: Sql = Sql::both(concat!(
     attempt_columns!(),
     " FROM attempts WHERE user_id = $1 AND provider = $2 AND stage <> 'closed' ORDER BY created_at, id"
 ));
+/// Begun to be completed and let go of: by a crash, or because the provider could not be asked.
+pub(super) const ATTEMPTS_STRANDED: Sql = Sql::both(concat!(
+    "SELECT ",
+    attempt_columns!(),
+    " FROM attempts WHERE stage IN ('redeeming', 'short_granted', 'granted') AND expires_at > $1 AND \
+     (busy_until IS NULL OR busy_until <= $1) ORDER BY expires_at, id LIMIT $2"
+));
+pub(super) const ATTEMPTS_CLOSE: Sql = Sql::both(
+    "UPDATE attempts SET stage = 'closed', outcome = $3, closed_at = $4, sealed = NULL, busy_until = NULL, \
+     revision = revision + 1 WHERE user_id = $1 AND provider = $2 AND stage <> 'closed'",
+);
 pub(super) const ATTEMPTS_COUNT_OPEN: Sql = Sql::both(
     "SELECT COUNT(*) AS amount FROM attempts WHERE user_id = $1 AND provider = $2 AND stage <> \
      'closed' AND expires_at > $3",
@@ -395,6 +410,9 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("ATTEMPT_BY_STATE", ATTEMPT_BY_STATE),
     ("ATTEMPTS_EXPIRED", ATTEMPTS_EXPIRED),
     ("ATTEMPTS_OPEN", ATTEMPTS_OPEN),
+    ("ATTEMPTS_STRANDED", ATTEMPTS_STRANDED),
+    ("ATTEMPTS_CLOSE", ATTEMPTS_CLOSE),
+    ("CONNECTION_CLAIM_PROBE", CONNECTION_CLAIM_PROBE),
     ("ATTEMPTS_COUNT_OPEN", ATTEMPTS_COUNT_OPEN),
     ("ATTEMPT_INSERT", ATTEMPT_INSERT),
     ("ATTEMPT_UPDATE", ATTEMPT_UPDATE),

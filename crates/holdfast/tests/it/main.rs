@@ -13,3 +13,6 @@ mod clerk;
 mod cli;
 mod store;
 mod support;
+mod store;
+mod support;
+mod clerk;

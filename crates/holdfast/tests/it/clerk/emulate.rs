@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast::clock::{SharedClock, SystemClock};
-use holdfast::transport::{Answer, Outgoing, ReqwestTransport, Transport};
+use holdfast::transport::{Answer, Outgoing, SharedTransport};
 use holdfast::users::backend::BackendApi;
 use http::{HeaderValue, Method};
 use secrecy::SecretString;
@@ -23,6 +23,7 @@ const SECRET_KEY: &str = "sk_test_emulate";
 pub struct Emulate {
     process: Child,
     pub url: Url,
+    transport: SharedTransport,
 }
 
 impl Drop for Emulate {
@@ -46,7 +47,8 @@ impl Emulate {
             .stderr(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| panic!("Node.js 20 or newer is needed to run the emulator: {error}"));
-        let emulate = Self { process, url: Url::parse(&format!("http://localhost:{port}")).unwrap() };
+        let url = Url::parse(&format!("http://localhost:{port}")).unwrap();
+        let emulate = Self { process, url, transport: transport() };
         emulate.wait().await;
         emulate
     }
@@ -54,7 +56,7 @@ impl Emulate {
     async fn wait(&self) {
         for _ in 0..200 {
             let request = Outgoing::new(Method::GET, self.url.join("/v1/jwks").unwrap());
-            if ReqwestTransport::new().unwrap().send(request).await.is_ok() {
+            if self.transport.send(request).await.is_ok() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -68,11 +70,15 @@ impl Emulate {
         request.headers.insert("authorization", bearer);
         request.headers.insert("content-type", HeaderValue::from_static("application/json"));
         request.body = body.map(|body| body.to_string().into()).unwrap_or_default();
-        ReqwestTransport::new().unwrap().send(request).await.unwrap()
+        self.transport.send(request).await.unwrap()
+    }
+
+    pub fn secret_key() -> SecretString {
+        SecretString::from(SECRET_KEY)
     }
 
     pub fn api(&self, clock: SharedClock) -> BackendApi {
-        BackendApi::new(self.url.clone(), &SecretString::from(SECRET_KEY), transport(), clock).unwrap()
+        BackendApi::new(self.url.clone(), &Self::secret_key(), transport(), clock).unwrap()
     }
 }
 

@@ -3,6 +3,7 @@
 mod backend;
 mod emulate;
 mod standin;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +11,11 @@ use std::time::Duration;
 use holdfast::clock::{Clock, ManualClock, SharedClock};
 use holdfast::entropy::SystemEntropy;
 use holdfast::standin::clerk::ClerkStandin;
+use holdfast::store::{Store, StoreOptions};
 use holdfast::transport::{Answer, Outgoing, ReqwestTransport, SharedTransport, Transport};
 use http::{HeaderValue, Method};
 use serde_json::Value;
+use tempfile::TempDir;
 use url::Url;
 
 /// The page that asks for tokens.
@@ -22,6 +25,7 @@ pub const ORIGIN: &str = "https://app.example.com";
 pub struct Clerk {
     pub standin: ClerkStandin,
     pub clock: Arc<ManualClock>,
+    pub transport: SharedTransport,
 }
 
 impl Clerk {
@@ -29,7 +33,26 @@ impl Clerk {
         let clock = Arc::new(ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap()));
         let standin =
             ClerkStandin::start(Arc::clone(&clock) as SharedClock, Arc::new(SystemEntropy)).await.unwrap();
-        Self { standin, clock }
+        Self { standin, clock, transport: transport() }
+    }
+
+    /// One request with a JSON body, as a page on `origin` makes it.
+    pub async fn request(
+        &self,
+        method: Method,
+        url: Url,
+        origin: Option<&str>,
+        body: Option<Value>,
+    ) -> Answer {
+        let mut request = Outgoing::new(method, url);
+        if let Some(origin) = origin {
+            request.headers.insert("origin", HeaderValue::from_str(origin).unwrap());
+        }
+        if let Some(body) = body {
+            request.headers.insert("content-type", HeaderValue::from_static("application/json"));
+            request.body = body.to_string().into();
+        }
+        self.transport.send(request).await.unwrap()
     }
 
     pub fn shared_clock(&self) -> SharedClock {
@@ -45,22 +68,25 @@ impl Clerk {
     }
 }
 
+/// A database that is gone with the test.
+pub struct Database {
+    pub store: Store,
+    _directory: TempDir,
+}
+
+impl Database {
+    pub async fn new(clock: SharedClock) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("holdfast.db").display());
+        let store = Store::open(&StoreOptions::serve(url), clock).await.unwrap();
+        store.migrate().await.unwrap();
+        Self { store, _directory: directory }
+    }
+}
+
 /// The production transport.
 pub fn transport() -> SharedTransport {
     Arc::new(ReqwestTransport::new().unwrap())
-}
-
-/// One request with a JSON body, as a page on `origin` makes it.
-pub async fn request(method: Method, url: Url, origin: Option<&str>, body: Option<Value>) -> Answer {
-    let mut request = Outgoing::new(method, url);
-    if let Some(origin) = origin {
-        request.headers.insert("origin", HeaderValue::from_str(origin).unwrap());
-    }
-    if let Some(body) = body {
-        request.headers.insert("content-type", HeaderValue::from_static("application/json"));
-        request.body = body.to_string().into();
-    }
-    ReqwestTransport::new().unwrap().send(request).await.unwrap()
 }
 
 pub fn json(answer: &Answer) -> Value {

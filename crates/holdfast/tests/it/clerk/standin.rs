@@ -4,11 +4,11 @@ use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use holdfast::standin::clerk::{Case, Expectation, Fault, Person, Rotation, Surface};
-use holdfast::transport::{Outgoing, ReqwestTransport, Transport, TransportError};
+use holdfast::transport::{Outgoing, TransportError};
 use http::{HeaderValue, Method};
 use serde_json::{Value, json};
 
-use super::{Clerk, ORIGIN, json, request};
+use super::{Clerk, ORIGIN, json};
 
 fn payload(token: &str) -> Value {
     let part = token.split('.').nth(1).unwrap();
@@ -35,14 +35,15 @@ async fn a_page_signs_in_and_gets_tokens_that_the_key_set_verifies() {
     let clerk = Clerk::start().await;
     let url = |path: &str| clerk.standin.url().join(path).unwrap();
     let page = Some("http://127.0.0.1:8080");
-    let signed_in = request(Method::POST, url("/v1/dev/sign-in"), page, Some(json!({"user": "grace"}))).await;
+    let signed_in =
+        clerk.request(Method::POST, url("/v1/dev/sign-in"), page, Some(json!({"user": "grace"}))).await;
     assert_eq!(signed_in.headers["access-control-allow-origin"], "http://127.0.0.1:8080");
     let session_id = json(&signed_in)["session_id"].as_str().unwrap().to_owned();
 
     let tokens = url(&format!("/v1/client/sessions/{session_id}/tokens"));
-    let token = json(&request(Method::POST, tokens.clone(), page, None).await)["jwt"].clone();
+    let token = json(&clerk.request(Method::POST, tokens.clone(), page, None).await)["jwt"].clone();
     let token = token.as_str().unwrap();
-    let jwks = json(&request(Method::GET, clerk.standin.jwks_url(), None, None).await);
+    let jwks = json(&clerk.request(Method::GET, clerk.standin.jwks_url(), None, None).await);
     assert!(verifies(token, &jwks));
     let claims = payload(token);
     assert_eq!(claims["azp"], "http://127.0.0.1:8080");
@@ -54,12 +55,12 @@ async fn a_page_signs_in_and_gets_tokens_that_the_key_set_verifies() {
     assert_eq!((iat, claims["exp"].as_i64(), claims["nbf"].as_i64()), (now, Some(iat + 60), Some(iat - 10)));
 
     // Without an origin there is no `azp`, as with Clerk.
-    let token = json(&request(Method::POST, tokens.clone(), None, None).await)["jwt"].clone();
+    let token = json(&clerk.request(Method::POST, tokens.clone(), None, None).await)["jwt"].clone();
     assert!(payload(token.as_str().unwrap()).get("azp").is_none());
 
     let gone = json!({"session_id": session_id});
-    request(Method::POST, url("/v1/dev/sign-out"), page, Some(gone)).await;
-    assert_eq!(request(Method::POST, tokens, page, None).await.status, 404);
+    clerk.request(Method::POST, url("/v1/dev/sign-out"), page, Some(gone)).await;
+    assert_eq!(clerk.request(Method::POST, tokens, page, None).await.status, 404);
 }
 
 #[tokio::test]
@@ -73,7 +74,7 @@ async fn only_pages_on_this_machine_may_read_its_answers() {
         ("http://localhost.attacker.example", false),
         ("null", false),
     ] {
-        let answer = request(Method::OPTIONS, clerk.standin.jwks_url(), Some(origin), None).await;
+        let answer = clerk.request(Method::OPTIONS, clerk.standin.jwks_url(), Some(origin), None).await;
         assert_eq!(answer.headers.contains_key("access-control-allow-origin"), allowed, "{origin}");
     }
 }
@@ -82,7 +83,7 @@ async fn only_pages_on_this_machine_may_read_its_answers() {
 async fn the_backend_api_wants_the_secret_key() {
     let clerk = Clerk::start().await;
     let url = clerk.standin.url().join("/v1/jwks").unwrap();
-    let refused = request(Method::GET, url.clone(), None, None).await;
+    let refused = clerk.request(Method::GET, url.clone(), None, None).await;
     assert_eq!(
         (refused.status.as_u16(), json(&refused)["errors"][0]["code"].clone()),
         (401, "clerk_key_invalid".into())
@@ -91,7 +92,7 @@ async fn the_backend_api_wants_the_secret_key() {
     let mut with_key = Outgoing::new(Method::GET, url);
     let bearer = format!("Bearer {}", secrecy::ExposeSecret::expose_secret(&clerk.standin.secret_key()));
     with_key.headers.insert("authorization", HeaderValue::from_str(&bearer).unwrap());
-    let answer = ReqwestTransport::new().unwrap().send(with_key).await.unwrap();
+    let answer = clerk.transport.send(with_key).await.unwrap();
     assert_eq!(json(&answer)["keys"].as_array().unwrap().len(), 2);
     assert_eq!(clerk.standin.jwks_requests(), 2);
 }
@@ -100,7 +101,7 @@ async fn the_backend_api_wants_the_secret_key() {
 async fn keys_rotate_in_three_ways() {
     let clerk = Clerk::start().await;
     let session = clerk.standin.sign_in(Person::Ada).unwrap();
-    let jwks = async || json(&request(Method::GET, clerk.standin.jwks_url(), None, None).await);
+    let jwks = async || json(&clerk.request(Method::GET, clerk.standin.jwks_url(), None, None).await);
     let before = clerk.standin.token(&session, Some(ORIGIN)).unwrap();
     let kid = |token: &str| {
         let header = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
@@ -127,7 +128,7 @@ async fn every_fault_breaks_what_it_should() {
     let ask = async || {
         let mut request = Outgoing::new(Method::GET, clerk.standin.jwks_url());
         request.timeout = std::time::Duration::from_millis(300);
-        ReqwestTransport::new().unwrap().send(request).await.map(|answer| answer.status.as_u16())
+        clerk.transport.send(request).await.map(|answer| answer.status.as_u16())
     };
     for fault in Fault::ALL {
         clerk.standin.set_fault(Surface::Jwks, Some(fault));
@@ -153,7 +154,7 @@ async fn special_tokens_are_minted_over_http_with_the_verdict_they_deserve() {
     let url = clerk.standin.url().join("/v1/dev/mint").unwrap();
     for case in Case::all() {
         let body = json!({"case": case.name, "user": "ada", "azp": ORIGIN});
-        let minted = json(&request(Method::POST, url.clone(), None, Some(body)).await);
+        let minted = json(&clerk.request(Method::POST, url.clone(), None, Some(body)).await);
         assert!(minted["jwt"].is_string(), "{}", case.name);
         let code = match case.expect {
             Expectation::Refused(code) => Value::from(code),
@@ -162,5 +163,5 @@ async fn special_tokens_are_minted_over_http_with_the_verdict_they_deserve() {
         assert_eq!(minted["expect"]["code"], code);
     }
     let unknown = json!({"case": "no-such-case", "azp": ORIGIN});
-    assert_eq!(request(Method::POST, url, None, Some(unknown)).await.status, 404);
+    assert_eq!(clerk.request(Method::POST, url, None, Some(unknown)).await.status, 404);
 }
