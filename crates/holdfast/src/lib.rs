@@ -7,6 +7,7 @@
 //! `http`, `worker` → `connections`, `users` → `provider`, `vault`, `store`. `provider` knows no caller, no
 //! store, no HTTP server; `connections` knows no axum, sqlx or reqwest; `caller` knows no store.
 
+pub mod app;
 pub mod caller;
 pub mod cli;
 pub mod clock;

@@ -98,7 +98,7 @@ pub enum JwksError {
 
 /// Fetches the bytes of a key set from one source.
 #[derive(Debug)]
-pub(super) struct JwksFetcher {
+pub(crate) struct JwksFetcher {
     url: Url,
     authorization: Option<HeaderValue>,
     transport: SharedTransport,
@@ -106,7 +106,7 @@ pub(super) struct JwksFetcher {
 
 impl JwksFetcher {
     /// `None` for a pinned key, which is not fetched.
-    pub(super) fn new(source: &KeySource, transport: SharedTransport) -> Result<Option<Self>, JwksError> {
+    pub(crate) fn new(source: &KeySource, transport: SharedTransport) -> Result<Option<Self>, JwksError> {
         let (url, authorization) = match source {
             KeySource::Pinned(_) => return Ok(None),
             KeySource::Jwks(url) => (url.clone(), None),
@@ -122,7 +122,7 @@ impl JwksFetcher {
         Ok(Some(Self { url, authorization, transport }))
     }
 
-    pub(super) async fn fetch(&self) -> Result<Bytes, JwksError> {
+    pub(crate) async fn fetch(&self) -> Result<Bytes, JwksError> {
         let mut request = Outgoing::new(Method::GET, self.url.clone());
         request.timeout = FETCH_TIMEOUT;
         request.max_answer = MAX_JWKS;

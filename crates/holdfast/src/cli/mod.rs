@@ -11,6 +11,7 @@ mod keys;
 pub mod printer;
 pub mod reference;
 mod service_key;
+mod token;
 
 use std::ffi::OsString;
 
@@ -18,7 +19,7 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 
 pub use exit::{Exit, Failure, Outcome};
 
-use args::{Cli, Command};
+use args::{Cli, Command, TokenCommand};
 use context::Context;
 use printer::{Colour, Printer};
 
@@ -69,9 +70,8 @@ fn execute(context: &Context, command: Command, printer: &mut Printer) -> Outcom
         Command::Backup(args) => wait(database::backup(context, &args.file, printer)),
         Command::Restore(args) => wait(database::restore(context, &args.file, printer)),
         Command::Doctor(args) => wait(doctor::run(context, args.json, printer)),
-        Command::Dev(_) | Command::Serve | Command::Token(_) | Command::Openapi => {
-            Err(Failure::setup("not wired yet", ""))
-        }
+        Command::Token(TokenCommand::Explain(args)) => wait(token::run(context, &args, printer)),
+        Command::Dev(_) | Command::Serve | Command::Openapi => Err(Failure::setup("not wired yet", "")),
     }
 }
 

@@ -1,6 +1,7 @@
 //! From collected values to [`Settings`]: reads every value, computes what is derived, and checks what only
 //! several values together can get wrong.
 
+use clerk_session::{OriginPattern, PublishableKey};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -8,7 +9,7 @@ use super::entry::{Entry, Fallback};
 use super::fault::{Fault, Faults};
 use super::sources::{Collected, ConfigFile, Environment, collect};
 use super::table;
-use super::{ClerkSettings, InstagramSettings, OutgoingWebhook, Purpose, Settings, publishable};
+use super::{ClerkSettings, InstagramSettings, OutgoingWebhook, Purpose, Settings};
 
 /// Reads the configuration. Every fault is reported, not only the first.
 pub fn load(
@@ -120,7 +121,8 @@ impl Reader {
             None => Url::parse(&format!("http://{listen}")).ok()?,
         };
         self.judge_public_url(&public_url);
-        let return_urls = return_urls.unwrap_or_else(|| allowed_origins.clone());
+        let return_urls = return_urls
+            .unwrap_or_else(|| allowed_origins.iter().map(|origin| origin.as_str().to_owned()).collect());
         Some(Settings {
             listen,
             metrics_listen,
@@ -179,7 +181,7 @@ impl Reader {
         }
     }
 
-    fn clerk(&mut self, allowed_origins: &[String], purpose: Purpose) -> Option<ClerkSettings> {
+    fn clerk(&mut self, allowed_origins: &[OriginPattern], purpose: Purpose) -> Option<ClerkSettings> {
         let publishable_key = self.read(&table::CLERK_PUBLISHABLE_KEY);
         let jwt_key = self.read(&table::CLERK_JWT_KEY);
         let secret_key = self.read(&table::CLERK_SECRET_KEY);
@@ -192,9 +194,10 @@ impl Reader {
         let clock_skew = self.read(&table::CLERK_CLOCK_SKEW_MS);
         let webhook_secret = self.read(&table::CLERK_WEBHOOK_SIGNING_SECRET);
 
-        let derived_issuer = publishable_key.as_deref().and_then(publishable::issuer);
+        let derived_issuer = publishable_key.as_ref().map(PublishableKey::issuer);
         let issuer = issuer.or(derived_issuer).or_else(|| jwks_url.as_ref().and_then(jwks_issuer));
-        let jwks_url = jwks_url.or_else(|| issuer_jwks(publishable_key.as_deref()));
+        let jwks_url =
+            jwks_url.or_else(|| publishable_key.as_ref().and_then(|key| Url::parse(&key.jwks_url()).ok()));
         let parties = parties.unwrap_or_else(|| allowed_origins.to_vec());
         if purpose == Purpose::Serve {
             let some_key = [
@@ -274,11 +277,6 @@ impl Reader {
             graph_version: graph_version?,
         })
     }
-}
-
-fn issuer_jwks(publishable_key: Option<&str>) -> Option<Url> {
-    let issuer = publishable_key.and_then(publishable::issuer)?;
-    Url::parse(&format!("{issuer}/.well-known/jwks.json")).ok()
 }
 
 /// The issuer whose JWKS that is, where it stands at the well-known place.

@@ -8,7 +8,6 @@ mod fault;
 mod load;
 mod parse;
 mod print;
-mod publishable;
 pub mod reference;
 mod sources;
 mod suggest;
@@ -20,6 +19,7 @@ mod tests;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use clerk_session::{OriginPattern, PublishableKey};
 use secrecy::SecretString;
 use url::Url;
 
@@ -51,7 +51,7 @@ pub struct Settings {
     /// The key ring, in the form of [`crate::vault::KeyRing::parse`]. Present where the purpose was [`Purpose::Serve`].
     pub encryption_keys: Option<SecretString>,
     /// Origins (and patterns) that browsers may call from.
-    pub allowed_origins: Vec<String>,
+    pub allowed_origins: Vec<OriginPattern>,
     /// Where `return_to` may point.
     pub return_urls: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -89,7 +89,7 @@ pub struct OutgoingWebhook {
 #[derive(Debug, Clone)]
 pub struct ClerkSettings {
     /// Publishable key.
-    pub publishable_key: Option<String>,
+    pub publishable_key: Option<PublishableKey>,
     /// Pinned public key, PEM.
     pub jwt_key: Option<String>,
     /// Secret key for the Backend API.
@@ -101,7 +101,7 @@ pub struct ClerkSettings {
     /// What `iss` must be; `None` where nothing says so.
     pub issuer: Option<String>,
     /// What `azp` may be.
-    pub parties: Vec<String>,
+    pub parties: Vec<OriginPattern>,
     /// How strictly parties are checked.
     pub parties_mode: PartiesMode,
     /// What `aud` must contain one of; empty for no check.

@@ -3,12 +3,14 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use clerk_session::{KeySet, OriginPattern, PublishableKey, PublishableKeyError};
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::entry::Wrong;
 use super::{LogFormat, PartiesMode};
+use crate::connections::return_to::ReturnUrls;
 use crate::vault::KeyRing;
 
 type Read<T> = Result<T, Wrong>;
@@ -127,13 +129,15 @@ pub fn proxies(text: &str) -> Read<Vec<String>> {
     Ok(words)
 }
 
-/// Where `return_to` may point: http or https addresses without query and fragment.
+/// Where `return_to` may point.
 pub fn return_urls(text: &str) -> Read<Vec<String>> {
     let words = words(text)?;
-    for word in &words {
-        // A pattern's star is no part of an address; put a letter in its place to look at the rest.
-        base_url(&word.replace('*', "x"))?;
-    }
+    ReturnUrls::parse(words.iter().map(String::as_str)).map_err(|error| {
+        Wrong::new(
+            format!("has a part that nobody can return to: {}", error.why),
+            "write https://host or https://host/path",
+        )
+    })?;
     Ok(words)
 }
 
@@ -236,30 +240,43 @@ pub fn log_format(text: &str) -> Read<LogFormat> {
 }
 
 /// A publishable key.
-pub fn publishable_key(text: &str) -> Read<String> {
-    if text.starts_with("sk_") {
-        return Err(Wrong::new(
-            "is a secret key",
-            "put it into CLERK_SECRET_KEY; the publishable key starts with pk_",
-        ));
-    }
-    match super::publishable::issuer(text) {
-        Some(_) => Ok(text.to_owned()),
-        None => Err(Wrong::new(
-            "is not a Clerk publishable key",
-            "copy it from the Clerk dashboard; it starts with pk_",
-        )),
-    }
+pub fn publishable_key(text: &str) -> Read<PublishableKey> {
+    PublishableKey::parse(text).map_err(|error| {
+        let remedy = match error {
+            PublishableKeyError::SecretKey => {
+                "put it into CLERK_SECRET_KEY, and keep it out of the front end"
+            }
+            PublishableKeyError::Prefix | PublishableKeyError::Content => {
+                "copy it from Clerk's dashboard, API keys; it starts with pk_"
+            }
+        };
+        Wrong::new(format!("is not a publishable key: {error}"), remedy)
+    })
 }
 
-/// A public key as PEM.
+/// A public key, in any of the forms that people have it in. Kept as text: the verifier reads it again.
 pub fn pem(text: &str) -> Read<String> {
-    Ok(text.to_owned())
+    KeySet::from_pem(text).map(|_| text.to_owned()).map_err(|error| {
+        Wrong::new(
+            format!("is not a public key: {error}"),
+            "copy it from Clerk's dashboard, API keys, JWKS Public Key",
+        )
+    })
 }
 
-/// Origins or patterns.
-pub fn origins(text: &str) -> Read<Vec<String>> {
-    words(text)
+/// Origins, or patterns for one label of them.
+pub fn origins(text: &str) -> Read<Vec<OriginPattern>> {
+    let mut origins = Vec::new();
+    for word in words(text)? {
+        let origin = OriginPattern::parse(&word).map_err(|error| {
+            Wrong::new(
+                format!("has a part that is no origin: {error}"),
+                "write each as the browser's Origin header has it",
+            )
+        })?;
+        origins.push(origin);
+    }
+    Ok(origins)
 }
 
 /// A key ring, as the vault reads it. Its faults name entries and ids, never key bytes.

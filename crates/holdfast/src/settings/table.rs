@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clerk_session::{OriginPattern, PublishableKey};
 use secrecy::SecretString;
 use url::Url;
 
@@ -71,7 +72,7 @@ pub const ENCRYPTION_KEYS: Entry<SecretString> = Entry {
 };
 
 /// Origins that browsers may call from.
-pub const ALLOWED_ORIGINS: Entry<Vec<String>> = Entry {
+pub const ALLOWED_ORIGINS: Entry<Vec<OriginPattern>> = Entry {
     env: "HOLDFAST_ALLOWED_ORIGINS",
     aliases: &[],
     default: Fallback::Absent("none"),
@@ -127,7 +128,7 @@ pub const WEBHOOK_SECRET: Entry<SecretString> = Entry {
 };
 
 /// Publishable key.
-pub const CLERK_PUBLISHABLE_KEY: Entry<String> = Entry {
+pub const CLERK_PUBLISHABLE_KEY: Entry<PublishableKey> = Entry {
     env: "CLERK_PUBLISHABLE_KEY",
     aliases: &[
         "NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY",
@@ -199,7 +200,7 @@ pub const CLERK_ISSUER: Entry<String> = Entry {
 };
 
 /// Authorized parties.
-pub const CLERK_AUTHORIZED_PARTIES: Entry<Vec<String>> = Entry {
+pub const CLERK_AUTHORIZED_PARTIES: Entry<Vec<OriginPattern>> = Entry {
     env: "CLERK_AUTHORIZED_PARTIES",
     aliases: &[],
     default: Fallback::Derived("the allowed origins"),

@@ -14,6 +14,10 @@ fn tools<const N: usize>(values: [(&str, &str); N]) -> Result<Settings, Faults> 
     load(&Environment::of(values), None, Purpose::Tools)
 }
 
+fn texts(origins: &[OriginPattern]) -> Vec<&str> {
+    origins.iter().map(OriginPattern::as_str).collect()
+}
+
 fn faulty_names<const N: usize>(values: [(&str, &str); N]) -> Vec<String> {
     tools(values).unwrap_err().0.into_iter().map(|fault| fault.name).collect()
 }
@@ -61,7 +65,7 @@ fn what_is_derived_follows_what_is_set() {
         settings.clerk.jwks_url.map(String::from).as_deref(),
         Some("https://clerk.example.com/.well-known/jwks.json")
     );
-    assert_eq!(settings.clerk.parties, ["https://app.example.com"]);
+    assert_eq!(texts(&settings.clerk.parties), ["https://app.example.com"]);
     assert_eq!(settings.return_urls, ["https://app.example.com"]);
 }
 
@@ -85,7 +89,7 @@ fn what_is_set_wins_over_what_is_derived() {
     .unwrap();
     assert_eq!(settings.clerk.issuer.as_deref(), Some("https://other.example.com"));
     assert_eq!(settings.clerk.jwks_url.map(String::from).as_deref(), Some("https://keys.example.com/all"));
-    assert_eq!(settings.clerk.parties, ["https://only.example.com"]);
+    assert_eq!(texts(&settings.clerk.parties), ["https://only.example.com"]);
 }
 
 #[test]
@@ -94,12 +98,12 @@ fn names_of_the_ecosystem_are_read_and_our_own_name_wins() {
         ["VITE_CLERK_PUBLISHABLE_KEY", "NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY", "REACT_APP_CLERK_PUBLISHABLE_KEY"]
     {
         let settings = tools([(alias, PUBLISHABLE_KEY)]).unwrap();
-        assert_eq!(settings.clerk.publishable_key.as_deref(), Some(PUBLISHABLE_KEY), "{alias}");
+        assert_eq!(settings.clerk.publishable_key, PublishableKey::parse(PUBLISHABLE_KEY).ok(), "{alias}");
     }
     let other = "pk_test_Y2xlcmsub3RoZXIuY29tJA==";
     let settings =
         tools([("VITE_CLERK_PUBLISHABLE_KEY", other), ("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY)]).unwrap();
-    assert_eq!(settings.clerk.publishable_key.as_deref(), Some(PUBLISHABLE_KEY));
+    assert_eq!(settings.clerk.publishable_key, PublishableKey::parse(PUBLISHABLE_KEY).ok());
 }
 
 #[test]
@@ -175,7 +179,10 @@ fn single_values_are_read_strictly() {
         ("HOLDFAST_PUBLIC_URL", "https://api.example.com?x"),
         ("HOLDFAST_DATABASE_URL", "holdfast.db"),
         ("HOLDFAST_ALLOWED_ORIGINS", ","),
+        ("HOLDFAST_ALLOWED_ORIGINS", "*"),
+        ("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com/"),
         ("HOLDFAST_RETURN_URLS", "/settings"),
+        ("CLERK_JWT_KEY", "-----BEGIN PUBLIC KEY-----\\nAAAA\\n-----END PUBLIC KEY-----"),
         ("HOLDFAST_TRUSTED_PROXIES", "10.0.0.0/33"),
         ("HOLDFAST_TRUSTED_PROXIES", "proxy.internal"),
         ("HOLDFAST_REFRESH_MIN_AGE_S", "1d"),

@@ -13,6 +13,3 @@ mod clerk;
 mod cli;
 mod store;
 mod support;
-mod store;
-mod support;
-mod clerk;

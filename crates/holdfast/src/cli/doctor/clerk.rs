@@ -1,5 +1,6 @@
 //! Clerk: its keys, its clock, and whose tokens are accepted.
 
+use clerk_session::{KeySet, OriginPattern};
 use http::{HeaderValue, Method, header};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
@@ -54,7 +55,7 @@ pub(super) async fn check(
 /// Keys of two instances, or of development and production, never go together.
 fn check_pair(clerk: &ClerkSettings, report: &mut Report) {
     let (Some(publishable), Some(secret)) = (&clerk.publishable_key, &clerk.secret_key) else { return };
-    let is_live = publishable.starts_with("pk_live_");
+    let is_live = publishable.is_live();
     let secret = secret.expose_secret();
     let secret_is_live = secret.starts_with("sk_live_") || secret.starts_with("live_");
     report.add(if is_live == secret_is_live {
@@ -92,19 +93,17 @@ fn check_keys(host: &str, answer: &Answer, report: &mut Report) {
         ));
         return;
     }
-    let usable = serde_json::from_slice::<serde_json::Value>(&answer.body).ok().and_then(|document| {
-        let keys = document.get("keys")?.as_array()?;
-        Some(keys.iter().filter(|key| key.get("kty").is_some_and(|kind| kind == "RSA")).count())
-    });
-    report.add(match usable {
-        Some(0) => Check::failed(
-            NAME,
-            format!("{host} lists no RSA key"),
-            "check that the address is a JWKS of Clerk's",
-        ),
-        Some(1) => Check::passed(NAME, format!("{host} lists 1 RSA key")),
-        Some(keys) => Check::passed(NAME, format!("{host} lists {keys} RSA keys")),
-        None => Check::failed(NAME, format!("what {host} answered is no JWKS"), "check the address"),
+    report.add(match KeySet::from_jwks(&answer.body) {
+        Ok(document) => {
+            let kids: Vec<&str> = document.keys.kids().collect();
+            Check::passed(
+                NAME,
+                format!("{host} lists {}; {} others are not used", kids.join(", "), document.skipped.len()),
+            )
+        }
+        Err(error) => {
+            Check::failed(NAME, format!("{host}: {error}"), "check that the address is a JWKS of Clerk's")
+        }
     });
 }
 
@@ -152,6 +151,10 @@ fn check_clock(
     });
 }
 
+fn names(origins: &[OriginPattern]) -> String {
+    origins.iter().map(OriginPattern::as_str).collect::<Vec<_>>().join(", ")
+}
+
 pub(super) fn check_parties(settings: &Settings, report: &mut Report) {
     const NAME: &str = "authorized parties";
     let clerk = &settings.clerk;
@@ -159,7 +162,7 @@ pub(super) fn check_parties(settings: &Settings, report: &mut Report) {
         .allowed_origins
         .iter()
         .filter(|origin| !clerk.parties.contains(origin))
-        .map(String::as_str)
+        .map(OriginPattern::as_str)
         .collect();
     if clerk.parties.is_empty() {
         report.add(Check::warning(
@@ -174,7 +177,7 @@ pub(super) fn check_parties(settings: &Settings, report: &mut Report) {
             "add it to CLERK_AUTHORIZED_PARTIES, or leave that unset: the allowed origins are the default",
         ));
     } else {
-        report.add(Check::passed(NAME, clerk.parties.join(", ")));
+        report.add(Check::passed(NAME, names(&clerk.parties)));
     }
     match clerk.parties_mode {
         PartiesMode::Enforce => {}

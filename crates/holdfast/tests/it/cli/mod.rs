@@ -6,4 +6,5 @@ mod doctor;
 mod keys;
 mod reference;
 mod support;
+mod token;
 mod usage;
