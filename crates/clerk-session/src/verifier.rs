@@ -379,7 +379,7 @@ fn signature(parts: &Parts<'_>, keys: &KeySet, observer: &mut impl Observer) -> 
 
 fn subject(payload: &Map<String, Value>) -> Result<(String, String), Refusal> {
     let subject = match payload.get("sub") {
-        Some(Value::String(sub)) if sub.starts_with("user_") && sub.len() > "user_".len() => sub.clone(),
+        Some(Value::String(sub)) if is_user_id(sub) => sub.clone(),
         found => {
             let found = found.map_or("missing".to_owned(), quoted);
             return Err(failed(Step::Subject, "The session token does not name a user.")
@@ -401,6 +401,16 @@ fn subject(payload: &Map<String, Value>) -> Result<(String, String), Refusal> {
             .mended_by("Call `getToken()` without a template."))
         }
     }
+}
+
+/// `user_` and then letters, digits and underscores: an id goes into keys, addresses and logs, where anything else
+/// could mean something.
+fn is_user_id(text: &str) -> bool {
+    const LONGEST: usize = 128;
+    text.len() <= LONGEST
+        && text.strip_prefix("user_").is_some_and(|rest| {
+            !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        })
 }
 
 fn actor(payload: &Map<String, Value>) -> Option<Actor> {
