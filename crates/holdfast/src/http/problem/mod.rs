@@ -37,6 +37,7 @@ pub struct Problem(Box<Facts>);
 struct Facts {
     code: ProblemCode,
     detail: Option<Cow<'static, str>>,
+    reason: Option<&'static str>,
     retry_after: Option<Duration>,
     challenge: Option<HeaderValue>,
 }
@@ -45,7 +46,16 @@ impl Problem {
     /// The problem of that code, whose `detail` is the code's meaning.
     pub fn new(code: impl Into<ProblemCode>) -> Self {
         let code = code.into();
-        Self(Box::new(Facts { code, detail: None, retry_after: None, challenge: challenge(code, None) }))
+        let reason = match code {
+            ProblemCode::Instagram(reason) => Some(reason.as_str()),
+            ProblemCode::NotConnected
+            | ProblemCode::Session(_)
+            | ProblemCode::ServiceKey(_)
+            | ProblemCode::Request(_)
+            | ProblemCode::Server(_) => None,
+        };
+        let challenge = challenge(code, None);
+        Self(Box::new(Facts { code, detail: None, reason, retry_after: None, challenge }))
     }
 
     /// Says what is particular about this occurrence. Shown to the caller: no secret, nothing that the caller
@@ -55,6 +65,13 @@ impl Problem {
         let detail = detail.into();
         self.0.challenge = challenge(self.0.code, Some(&detail));
         self.0.detail = Some(detail);
+        self
+    }
+
+    /// Names the code behind this one: the refusal that is being repeated.
+    #[must_use]
+    pub fn with_reason(mut self, reason: &'static str) -> Self {
+        self.0.reason = Some(reason);
         self
     }
 
@@ -112,7 +129,7 @@ pub struct Body<'a> {
     pub source: &'a str,
     /// The stable code.
     pub code: &'a str,
-    /// Instagram's reason, as in the status; only on 424.
+    /// On 424 the status's reason; on `stop-repeating` the code of the refusal that is being repeated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
     /// What a client may do about it.
@@ -134,14 +151,7 @@ pub fn render(problem: &Problem, public_url: &str, request_id: &str, mut respons
         error: detail,
         source: entry.source.as_str(),
         code: entry.code,
-        reason: match facts.code {
-            ProblemCode::Instagram(reason) => Some(reason.as_str()),
-            ProblemCode::NotConnected
-            | ProblemCode::Session(_)
-            | ProblemCode::ServiceKey(_)
-            | ProblemCode::Request(_)
-            | ProblemCode::Server(_) => None,
-        },
+        reason: facts.reason,
         action: entry.action.as_str(),
         request_id,
     };

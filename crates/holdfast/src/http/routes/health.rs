@@ -72,7 +72,7 @@ impl Check {
 }
 
 async fn readyz(State(state): State<AppState>) -> Response {
-    let keys = if state.verifier().is_ready() { Ok(()) } else { Err("no key to judge session tokens with") };
+    let keys = if state.verifier().can_judge() { Ok(()) } else { Err("no key to judge session tokens with") };
     let database = state.store().ping().await.map_err(|error| {
         tracing::warn!(%error, "not ready");
         "does not answer"
