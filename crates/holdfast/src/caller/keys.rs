@@ -83,7 +83,7 @@ pub struct UnusableSource;
 
 /// Fetches a key set through the transport.
 #[derive(Debug)]
-pub(super) struct JwksFetcher {
+pub(crate) struct JwksFetcher {
     url: Url,
     authorization: Option<HeaderValue>,
     transport: SharedTransport,

@@ -10,5 +10,6 @@
 )]
 
 mod clerk;
+mod cli;
 mod store;
 mod support;
