@@ -409,7 +409,7 @@ export function createHoldfastClient({
 
   const readHistory = ({ cursor } = {}) =>
     operation(null, () =>
-      call("GET", "/user/instagram/history" + (cursor ? `?cursor=${encodeURIComponent(cursor)}` : "")),
+      call("GET", "/user/instagram/history" + (cursor ? `?before=${encodeURIComponent(cursor)}` : "")),
     );
 
   const check = () => operation(ACTION, async () => learn(await write("POST", "/user/instagram/check")));
@@ -505,8 +505,7 @@ export function createHoldfastClient({
     try {
       if (!/event-stream/.test(response.headers.get("content-type"))) throw unreadable(response.status);
       set({ live: "stream" });
-      // Opened first, read afterwards: whatever changed in between is in one or in the other.
-      status();
+      // The first event is the state as it is now, so that nothing falls between two streams.
       const reader = response.body.getReader();
       const decoder = new TextDecoder();
       let buffer = "";
