@@ -104,7 +104,7 @@ test("a hidden tab slows down, and is up to date as soon as it is seen", async (
   const setVisibility = (value) =>
     app.page.evaluate((value) => {
       Object.defineProperty(document, "visibilityState", { configurable: true, get: () => value });
-      document.dispatchEvent(new Event("visibilitychange"));
+      document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
     }, value);
   await setVisibility("hidden");
   for (const stream of app.server.streams) stream.end();
