@@ -97,7 +97,7 @@ export function createFakeClient(initial) {
     setError,
     sync: operation("sync", undefined),
     profile: operation("profile", undefined),
-    history: operation("history", { items: [], next_cursor: null }),
+    history: operation("history", { entries: [], next: null }),
     status: operation("status", () => snapshot.status),
     check: operation("check", () => snapshot.status),
     connect: operation("connect", () => {
@@ -107,7 +107,7 @@ export function createFakeClient(initial) {
     completeFromUrl: operation("completeFromUrl", null),
     disconnect: operation("disconnect", () => {
       setStatus(fakeStatus("not_connected", { reason: "user_disconnected" }));
-      return { disconnected: true, deleted_at: new Date().toISOString(), revoke_hint: null };
+      return { disconnected: true, deleted_at: new Date().toISOString(), revoke_hint: "Remove the app in Instagram under Settings, Website permissions." };
     }),
     sessionChanged: () => void calls.push({ name: "sessionChanged", args: [] }),
     subscribe(listener) {

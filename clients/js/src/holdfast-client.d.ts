@@ -59,7 +59,7 @@ interface StatusFacts {
   /** Since when the connection is in this state. */
   since: Timestamp | null;
   /** When another try makes sense. */
-  retry_after: Timestamp | number | null;
+  retry_after: Timestamp | null;
   evidence: Evidence | null;
   /** Grows with every change of the connection. */
   version: number;
@@ -85,7 +85,6 @@ export interface ConnectedStatus extends StatusFacts {
   connected: true;
   reason: "scopes_missing" | null;
   action: "none" | "reconnect";
-  account: InstagramAccount;
 }
 export interface DegradedStatus extends StatusFacts {
   state: "degraded";
@@ -144,7 +143,8 @@ export interface ConnectAttempt {
 export interface DisconnectReceipt {
   disconnected: true;
   deleted_at: Timestamp | null;
-  revoke_hint: string | null;
+  /** How to take back the permission at Instagram as well: one sentence for a person. */
+  revoke_hint: string;
 }
 
 export interface HistoryEntry {
@@ -156,9 +156,10 @@ export interface HistoryEntry {
 }
 
 export interface HistoryPage {
-  items: HistoryEntry[];
-  /** Give it to the next call; null on the last page. */
-  next_cursor: string | null;
+  /** Newest first. */
+  entries: HistoryEntry[];
+  /** The `cursor` of the next call; null on the last page. */
+  next: string | null;
 }
 
 /** `application/problem+json` (RFC 9457) as the server sends it. `type` is a page about the code. */
@@ -169,7 +170,7 @@ export interface Problem {
   detail: string;
   /** The same as `detail`. */
   error: string;
-  source: "session" | "service_key" | "request" | "instagram" | "clerk" | "database";
+  source: "session" | "service_key" | "request" | "instagram" | "clerk" | "database" | "server";
   code: string;
   action?: string | null;
   /** On 424: the reason of the connection's status. */

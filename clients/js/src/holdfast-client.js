@@ -40,6 +40,8 @@ const MENDABLE_REFUSALS = [
   "unspecified",
 ];
 
+const PAGE_EVENTS = ["visibilitychange", "online", "pageshow", "pagehide"];
+
 const CALLBACK_PARAMETERS = ["instagram", "attempt", "completion", "reason"];
 
 export class HoldfastError extends Error {
@@ -151,7 +153,7 @@ export function createHoldfastClient({
 
   /** Takes in a status. A mere read leaves the error of an action standing: the person has yet to see it. */
   function learn(status, isRead) {
-    if (typeof status?.state !== "string") throw unreadable(200);
+    if (typeof status?.state !== "string") throw unreadable();
     const error = isRead && errorIsOfAction ? snapshot.error : null;
     set({ phase: "ready", status, error, updatedAt: clock.now() });
     if (listeners.size) start();
@@ -250,7 +252,9 @@ export function createHoldfastClient({
 
   function exchange(token, method, path, { headers, body, stream }) {
     const abort = new AbortController();
-    const sent = { abort, epoch };
+    const began = epoch;
+    const close = () => abort.abort();
+    if (stream) closeStream = close; // from here on: it can be told to stop before it has answered
     return within(
       REQUEST_TIMEOUT,
       async () => {
@@ -267,10 +271,10 @@ export function createHoldfastClient({
           credentials: "omit",
           redirect: "error", // the token goes to this server and to no other
         });
-        return { ...sent, response, text: stream && response.ok ? "" : await response.text() };
+        return { epoch: began, close, response, text: stream && response.ok ? "" : await response.text() };
       },
       "request",
-      () => abort.abort(),
+      close,
     );
   }
 
@@ -325,7 +329,7 @@ export function createHoldfastClient({
     if (response.ok) {
       if (options.stream) return answer;
       const value = parse(response, text);
-      if (!value) throw unreadable(response.status);
+      if (!value) throw unreadable();
       if (path === STATUS) etag = response.headers.get("etag");
       return value;
     }
@@ -403,14 +407,14 @@ export function createHoldfastClient({
     }
   }
 
-  const sync = () => operation(null, () => call("POST", "/auth/sync"));
+  const ask = (...request) => operation(null, () => call(...request));
 
-  const profile = () => operation(null, () => call("GET", "/user/profile"));
+  const sync = () => ask("POST", "/auth/sync");
+
+  const profile = () => ask("GET", "/user/profile");
 
   const readHistory = ({ cursor } = {}) =>
-    operation(null, () =>
-      call("GET", "/user/instagram/history" + (cursor ? `?cursor=${encodeURIComponent(cursor)}` : "")),
-    );
+    ask("GET", "/user/instagram/history" + (cursor ? `?before=${encodeURIComponent(cursor)}` : ""));
 
   const check = () => operation(ACTION, async () => learn(await write("POST", "/user/instagram/check")));
 
@@ -423,7 +427,7 @@ export function createHoldfastClient({
 
   function connect({ returnTo, forceReauth, expect, navigate = true } = {}) {
     if (connecting) return connecting;
-    set({ isConnecting: true });
+    set({ isConnecting: true, error: null });
     const release = () => {
       if (connecting === promise) connecting = null;
       set({ isConnecting: !!connecting });
@@ -436,7 +440,7 @@ export function createHoldfastClient({
           force_reauth: forceReauth,
           expect,
         });
-        if (!/^https?:\/\//.test(attempt.authorize_url)) throw unreadable(201);
+        if (!/^https?:\/\//.test(attempt.authorize_url)) throw unreadable();
         if (navigate) {
           grace = NAVIGATION_GRACE;
           leaveTo(attempt.authorize_url);
@@ -485,7 +489,7 @@ export function createHoldfastClient({
   function sessionChanged() {
     forgetSession();
     if (unfinished) completing = complete(...unfinished);
-    wake();
+    stop();
     if (listeners.size) start();
   }
 
@@ -493,35 +497,31 @@ export function createHoldfastClient({
 
   const isHidden = () => globalThis.document?.visibilityState === "hidden";
 
-  /** Holds one event stream open until it ends; resolves to how long it lived. */
-  async function stream() {
-    const { response, abort } = await call("GET", "/user/events", {
+  /** Holds one event stream open until it ends or `mine` is no longer the running loop; resolves to how long it lived. */
+  async function stream(mine) {
+    const { response, close, epoch: began } = await ask("GET", "/user/events", {
       stream: true,
       headers: { accept: "text/event-stream" },
     });
     const opened = clock.now();
-    const began = epoch;
-    closeStream = () => abort.abort();
     try {
-      if (!/event-stream/.test(response.headers.get("content-type"))) throw unreadable(response.status);
+      if (!/event-stream/.test(response.headers.get("content-type"))) throw unreadable();
       set({ live: "stream" });
-      // Opened first, read afterwards: whatever changed in between is in one or in the other.
-      status();
+      // The first event is the state as it is now, so that nothing falls between two streams.
       const reader = response.body.getReader();
       const decoder = new TextDecoder();
       let buffer = "";
       for (;;) {
-        const { done, value } = await within(HEARTBEAT_TIMEOUT, () => reader.read(), "stream", closeStream);
-        if (done || began !== epoch) return clock.now() - opened;
+        const { done, value } = await within(HEARTBEAT_TIMEOUT, () => reader.read(), "stream");
+        if (done || mine !== turn || began !== epoch) return clock.now() - opened;
         buffer += decoder.decode(value, { stream: true });
         const blocks = buffer.split(/\r?\n\r?\n/);
         buffer = blocks.pop();
         blocks.forEach(hear);
-        if (buffer.length > EVENT_MAX_CHARS) throw unreadable(response.status);
+        if (buffer.length > EVENT_MAX_CHARS) throw unreadable();
       }
     } finally {
-      abort.abort();
-      closeStream = noop;
+      close();
     }
   }
 
@@ -539,7 +539,7 @@ export function createHoldfastClient({
     if (!(next?.version >= (snapshot.status?.version ?? 0))) return void status();
     writes += 1;
     etag = null;
-    learn(next);
+    learn(next, true);
   }
 
   async function live(mine) {
@@ -556,7 +556,7 @@ export function createHoldfastClient({
         if (isHidden()) pause = POLL_EVERY_HIDDEN;
         else if (mine === turn && (streamFailures < STREAM_TRIALS || ++polls % POLLS_PER_STREAM_TRIAL === 0)) {
           isStreaming = true;
-          if ((await stream()) < STREAM_MIN_LIFE) throw unreadable(200);
+          if ((await stream(mine)) < STREAM_MIN_LIFE) throw unreadable();
           streamFailures = 0;
           isRead = true;
           pause = backoff(0);
@@ -564,16 +564,11 @@ export function createHoldfastClient({
         failures = 0;
       } catch (error) {
         isRead = false;
-        if (error.code === CHANGED) pause = 0;
-        else if (error.kind === "session") {
-          fail(error);
-          break;
-        } else {
-          streamFailures += isStreaming;
-          // A 403 can end by itself (a pending session becomes active), but not soon.
-          pause = error.status === 403 ? BACKOFF_MAX : pauseAfter(error, failures);
-          failures += 1;
-        }
+        if (error.kind === "session" && error.code !== CHANGED) break;
+        streamFailures += isStreaming;
+        // A 403 can end by itself (a pending session becomes active), but not soon.
+        pause = error.status === 403 ? BACKOFF_MAX : pauseAfter(error, failures);
+        failures += 1;
       }
       if (mine !== turn) break;
       if (!isRead) set({ live: "polling" });
@@ -582,20 +577,18 @@ export function createHoldfastClient({
     if (mine === turn) stop();
   }
 
-  function onWake(event) {
-    if (event.persisted) {
-      // Back from the provider by the back button: the page is thawed as it was left, busy connecting.
+  function onPageEvent({ type }) {
+    if (type === "pagehide") {
+      // Put away, perhaps to be thawed by the back button: with no stream open, and free to connect again.
+      closeStream();
       connecting = null;
       set({ isConnecting: false });
-      status();
-    }
-    if (!isHidden()) wake();
+    } else if (!isHidden()) wake();
   }
 
   function listen(verb) {
-    globalThis.document?.[verb]("visibilitychange", onWake);
-    globalThis[verb]?.("online", onWake);
-    globalThis[verb]?.("pageshow", onWake);
+    // "visibilitychange" bubbles up from the document.
+    for (const type of PAGE_EVENTS) globalThis[verb]?.(type, onPageEvent);
   }
 
   function start() {
@@ -644,8 +637,7 @@ export function createHoldfastClient({
 
 // --- Pure parts ------------------------------------------------------------------------------------------------
 
-const unreadable = (status) =>
-  new HoldfastServiceError({ code: "unreadable-answer", status });
+const unreadable = () => new HoldfastServiceError({ code: "unreadable-answer" });
 
 const changed = () =>
   new HoldfastSessionError({ code: CHANGED });

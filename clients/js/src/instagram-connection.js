@@ -60,8 +60,8 @@ export function InstagramConnection({ headingLevel = 2, className = "" }) {
     h("button", { type: "button", className: "hf-primary", disabled: isConnecting, onClick: () => onClick() }, label);
 
   return h(
-    "section",
-    { className: `hf-connection ${className}`, "data-tone": text.tone, "aria-labelledby": heading, "aria-busy": isLoading },
+    "div",
+    { role: "group", className: `hf-connection ${className}`, "data-tone": text.tone, "aria-labelledby": heading, "aria-busy": isLoading },
     h(`h${headingLevel}`, { id: heading, className: "hf-heading" }, "Instagram"),
     h(
       "div",
@@ -72,7 +72,7 @@ export function InstagramConnection({ headingLevel = 2, className = "" }) {
     shown?.account && h(Account, { account: shown.account }),
     problem && h("p", { role: "alert", className: "hf-error" }, problem),
     shown?.evidence &&
-      h("p", { className: "hf-evidence" }, "Last confirmed ", h(Time, { at: shown.evidence.at, now })),
+      h("p", { className: "hf-evidence" }, shown.connected ? "Last confirmed " : "Noticed ", h(Time, { at: shown.evidence.at, now })),
     h(
       "div",
       { className: "hf-actions" },

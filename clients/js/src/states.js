@@ -121,6 +121,9 @@ const codeTexts = {
   "account-belongs-to-another-user": "This Instagram account is already connected by somebody else here.",
   "different-account": "That is a different Instagram account from the one connected. Choose the same one.",
   "attempt-expired": "That took more than ten minutes. Please start again.",
+  "attempt-not-found": "That attempt is not known any more. Please start again.",
+  "completion-invalid": "That link does not belong to an attempt of yours. Please start again.",
+  "too-many-attempts": "You have begun several times already. Finish one of them, or wait ten minutes.",
 };
 
 const statusTexts = {

@@ -177,7 +177,21 @@ test("listening, leaving and listening again in one moment starts once", async (
   client.subscribe(() => {});
   client.subscribe(() => {});
   await time.advance(0);
-  assert.deepEqual(server.routes(), [STATUS, EVENTS, STATUS]);
+  assert.deepEqual(server.routes(), [STATUS, EVENTS]);
+});
+
+test("leaving while the stream is being opened leaves none open", async (t) => {
+  const { server, time, client } = await setUp(t);
+  let isClosed = false;
+  server.script(EVENTS, (request, response) => response.on("close", () => (isClosed = true)));
+  const stop = client.subscribe(() => {});
+  await time.advance(0);
+  assert.equal(server.routes().at(-1), EVENTS);
+  stop();
+  await time.settle();
+  assert.ok(isClosed);
+  await time.advance(300_000);
+  assert.equal(server.routes().filter((route) => route === EVENTS).length, 1);
 });
 
 test("a listener that throws harms neither the client nor the other listeners", async (t) => {

@@ -44,8 +44,8 @@ export function byState(status: InstagramStatus): string {
     case "connected":
       assertType<Equal<typeof status.reason, "scopes_missing" | null>>();
       // @ts-expect-error a username can be unknown
-      status.account.username.length;
-      return status.account.id;
+      status.account?.username.length;
+      return status.account?.id ?? status.state;
     case "degraded":
       // @ts-expect-error not a reason of this state
       if (status.reason === "revoked") return "";
@@ -90,9 +90,9 @@ export async function operations() {
     attempt.authorize_url.length;
     const outcome: ConnectOutcome | null = await client.completeFromUrl("https://app.example.com/?instagram=denied");
     if (outcome?.outcome === "complete" && outcome.status) byState(outcome.status);
-    const { items, next_cursor } = await client.history({ cursor: null });
-    items[0]?.evidence?.source satisfies string | undefined;
-    await client.history({ cursor: next_cursor });
+    const { entries, next } = await client.history({ cursor: null });
+    entries[0]?.evidence?.source satisfies string | undefined;
+    await client.history({ cursor: next });
     (await client.profile()).connections.instagram satisfies InstagramStatus;
     (await client.disconnect()).disconnected satisfies true;
     // @ts-expect-error not one of the two

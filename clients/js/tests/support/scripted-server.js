@@ -80,6 +80,8 @@ export const faults = {
   },
 };
 
+const notice = (status) => `event: instagram.status\nid: ${status.version}\ndata: ${JSON.stringify(status)}\n\n`;
+
 export async function startScriptedServer() {
   const requests = [];
   const streams = new Set();
@@ -132,7 +134,7 @@ export async function startScriptedServer() {
       state.status = { ...notConnected, reason: "user_disconnected", version: state.status.version + 1 };
       json(response, 200, { disconnected: true, deleted_at: "2026-11-23T00:00:00Z", revoke_hint: null });
     },
-    "GET /user/instagram/history": (request, response) => json(response, 200, { items: [], next_cursor: null }),
+    "GET /user/instagram/history": (request, response) => json(response, 200, { entries: [], next: null }),
     "GET /user/events": (request, response) => {
       const sent = { bytes: 0, hasEnded: false };
       streamed.set(String(streamed.size + 1), sent);
@@ -147,7 +149,7 @@ export async function startScriptedServer() {
           response.end();
         },
       };
-      stream.write(": hello\n\n");
+      stream.write(`retry: 3000\n\n${notice(state.status)}`);
       streams.add(stream);
       response.on("close", () => streams.delete(stream));
     },
@@ -204,7 +206,7 @@ export async function startScriptedServer() {
     /** Says on every open stream that the status is now this. */
     announce(status) {
       state.status = status;
-      for (const stream of streams) stream.write(`event: instagram.status\nid: ${status.version}\ndata: ${JSON.stringify(status)}\n\n`);
+      for (const stream of streams) stream.write(notice(status));
     },
     write: (text) => streams.forEach((stream) => stream.write(text)),
     endStreams: () => streams.forEach((stream) => stream.end()),
