@@ -10,7 +10,7 @@ const well = {
   token: { kid: "ins_1", iat: seconds - 5, nbf: seconds - 15, exp: seconds + 55 },
   keyIds: ["ins_1"],
   account: { username: "ada.makes" },
-  instagram: { status: 200 },
+  instagram: { status: 200, readable: true, code: null },
 };
 const refusal = { status: 401, body: { error: "Invalid or expired token" } };
 const answerTo = (change) => {
@@ -25,12 +25,13 @@ describe("the naive backend", () => {
   });
 
   for (const [what, instagram] of Object.entries({
-    "a revoked grant": { status: 400, code: 190 },
-    "a rate limit": { status: 403, code: 4 },
-    "a server error": { status: 500, code: 2 },
-    "HTML": { status: 403 },
-    "an error under status 200": { status: 200, code: 200 },
-    "no answer": { status: null },
+    "a revoked grant": { status: 400, readable: true, code: 190 },
+    "a rate limit": { status: 403, readable: true, code: 4 },
+    "a server error": { status: 500, readable: true, code: 2 },
+    "HTML": { status: 200, readable: false, code: null },
+    "a 401 without a word": { status: 401, readable: false, code: null },
+    "an error under status 200": { status: 200, readable: true, code: 200 },
+    "no answer": { status: null, readable: false, code: null },
     "an unreachable Instagram": null,
   })) {
     test(`passes ${what} on as the caller's 401`, () => assert.deepEqual(answerTo({ instagram }), refusal));

@@ -19,7 +19,7 @@ export async function expectSignedInAs(page, name) {
 
 export const connectButton = (page) => page.locator("#connect");
 export const checkButton = (page) => page.getByRole("region", { name: "Break it" }).getByRole("button", { name: "Check now" });
-export const faultButton = (page, label) => page.getByRole("button", { name: label, exact: false }).and(page.locator(".fault"));
+export const faultButton = (page, label) => page.locator(".fault", { has: page.getByText(label, { exact: true }) });
 
 /** Goes to Instagram's consent page by the button of the connection. */
 export async function leaveForInstagram(page) {
