@@ -37,7 +37,7 @@ describe("everybody can use the page", () => {
         await page.locator("#connect, #account:not([hidden])").first().waitFor();
         await assertAccessible(page, "signed in");
 
-        if (!(await page.locator('#connection[data-state="connected"]').isVisible())) await connect(page);
+        if (!(await page.locator('#connection[data-state="connected"]').isVisible())) await connect(page, "ada.makes");
         await assertAccessible(page, "connected");
 
         await faultButton(page, "Remove the app").click();
@@ -56,7 +56,7 @@ describe("everybody can use the page", () => {
     const { page } = await visit(t, all);
     await signInAs(page, "Grace Hopper");
     await expectState(page, "not_connected");
-    await connect(page);
+    await connect(page, "grace.hops");
     await page.evaluate(() => {
       const region = document.querySelector("#connection [role=status]");
       globalThis.announced = [];

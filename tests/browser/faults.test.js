@@ -24,7 +24,7 @@ async function visitConnected(t, all) {
   // Anything but a plain "connected" is of an earlier test's making: begin anew.
   if (await page.locator("#disconnect").isVisible()) await page.locator("#disconnect").click();
   await expectState(page, "not_connected");
-  await connect(page);
+  await connect(page, "ada.makes");
   await page.locator("#naive-answer", { hasText: "200 OK" }).waitFor();
   return visited;
 }

@@ -41,7 +41,7 @@ describe("by keyboard alone", () => {
     await tabTo(page, connectButton(page));
     await page.keyboard.press("Enter");
     await page.waitForURL(/\/oauth\/authorize/);
-    await tabTo(page, consent.allow(page));
+    await tabTo(page, consent.approve(page));
     await page.keyboard.press("Enter");
     await expectState(page, "connected");
 
@@ -61,7 +61,7 @@ describe("by keyboard alone", () => {
     await tabTo(page, connectButton(page));
     await page.keyboard.press("Enter");
     await page.waitForURL(/\/oauth\/authorize/);
-    await tabTo(page, consent.allow(page));
+    await tabTo(page, consent.approve(page));
     await page.keyboard.press("Enter");
     await expectState(page, "connected");
     assertHealthy();

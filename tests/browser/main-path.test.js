@@ -26,8 +26,8 @@ describe("the demo page", () => {
     await signInAs(page, "Ada Lovelace");
     await expectState(page, "not_connected");
 
-    await connect(page);
-    await page.locator("#account-handle", { hasText: /^@/ }).waitFor();
+    await connect(page, "ada.makes");
+    await page.locator("#account-handle", { hasText: "@ada.makes" }).waitFor();
     await expectSignedInAs(page, "Ada Lovelace");
     await assertNoTokenIsShown(page);
 
@@ -55,7 +55,7 @@ describe("the demo page", () => {
     await expectSignedInAs(page, "Ada Lovelace");
 
     assert.equal(await connectButton(page).textContent(), "Reconnect");
-    await connect(page);
+    await connect(page, "ada.makes");
     await expectSignedInAs(page, "Ada Lovelace");
     await assertNoTokenIsShown(page);
     assertHealthy();
@@ -71,7 +71,7 @@ describe("the demo page", () => {
     const panel = await expectState(page, "not_connected");
     await panel.getByText("You declined access at Instagram").waitFor();
     assert.equal(new URL(page.url()).search, "", "the address is clean");
-    await connect(page);
+    await connect(page, "grace.hops");
     assertHealthy();
   });
 
@@ -80,15 +80,32 @@ describe("the demo page", () => {
     await signInAs(page, "Edsger Dijkstra");
     await expectState(page, "not_connected");
     await leaveForInstagram(page);
-    await consent.permission(page).uncheck();
-    await consent.allow(page).click();
+    await consent.account(page, "edsger.writes").check();
+    await consent.permissions(page).first().uncheck();
+    await consent.approve(page).click();
 
     const panel = await expectState(page, "connected");
     await panel.getByText("Some permissions are missing").waitFor();
     await panel.getByText("Not allowed").waitFor();
     assert.equal(await connectButton(page).textContent(), "Reconnect");
-    await connect(page);
+    await connect(page, "edsger.writes");
     await panel.getByText("Everything works.").waitFor();
+    assertHealthy();
+  });
+
+  test("an account that is somebody else's already is refused, with a sentence", async (t) => {
+    const { page, assertHealthy } = await visit(t, all);
+    await signInAs(page, "Grace Hopper");
+    await expectState(page, "connected");
+    await page.getByRole("button", { name: "Disconnect" }).click();
+    await expectState(page, "not_connected");
+    await leaveForInstagram(page);
+    await consent.account(page, "ada.makes").check();
+    await consent.approve(page).click();
+    const panel = await expectState(page, "not_connected");
+    await panel.getByText("already connected by somebody else").waitFor();
+    await expectSignedInAs(page, "Grace Hopper");
+    await connect(page, "grace.hops");
     assertHealthy();
   });
 

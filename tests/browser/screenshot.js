@@ -13,7 +13,7 @@ try {
   await page.goto(holdfast.url);
   await signInAs(page, "Ada Lovelace");
   await expectState(page, "not_connected");
-  await connect(page);
+  await connect(page, "ada.makes");
   await faultButton(page, "Remove the app").click();
   await checkButton(page).click();
   await expectState(page, "reconnect_required");

@@ -10,7 +10,7 @@ async function call(url, { method = "GET", body } = {}) {
     body: body && JSON.stringify(body),
   });
   if (!response.ok) throw new Error(`A stand-in answered ${response.status}.`);
-  return response.json();
+  return response.status === 204 ? null : response.json();
 }
 
 const post = (url, body = {}) => call(url, { method: "POST", body });

@@ -27,16 +27,20 @@ export async function leaveForInstagram(page) {
   await page.waitForURL(/\/oauth\/authorize/);
 }
 
+/** The parts of the consent page. */
 export const consent = {
-  allow: (page) => page.getByRole("button", { name: "Allow", exact: true }),
-  deny: (page) => page.getByRole("button", { name: "Cancel", exact: true }),
-  /** The tick box of an optional permission. */
-  permission: (page) => page.getByRole("checkbox").and(page.locator(":enabled")).last(),
+  approve: (page) => page.getByRole("button", { name: "Approve" }),
+  deny: (page) => page.getByRole("button", { name: "Deny" }),
+  account: (page, handle) => page.getByRole("radio", { name: handle }),
+  /** The tick boxes of the permissions that a person may leave out. */
+  permissions: (page) => page.getByRole("checkbox", { disabled: false }),
 };
 
-export async function connect(page) {
+/** Links the account of that handle, and comes back connected. */
+export async function connect(page, handle) {
   await leaveForInstagram(page);
-  await consent.allow(page).click();
+  await consent.account(page, handle).check();
+  await consent.approve(page).click();
   await expectState(page, "connected");
 }
 
