@@ -47,7 +47,6 @@ async function main() {
   const account = () => client.getSnapshot().status?.account ?? null;
   const comparison = createComparison({
     observe,
-    account,
     status: () => client.getSnapshot().status,
     onVerdict: () => breakPanel.summarize(),
   });
@@ -61,8 +60,7 @@ async function main() {
   let unsubscribe = null;
 
   /** What the stand-ins answer at this moment. */
-  async function observe() {
-    const linked = account();
+  async function observe(linked) {
     const [keyIds, skewSeconds, answer] = await Promise.all([
       clerk.keyIds(),
       clerk.skewSeconds(),

@@ -16,6 +16,8 @@ export function createBreakPanel({ controls, client, naive, mend }) {
   const buttons = new Map();
   let account = null;
   let lead = "";
+  /** Has anything been done here yet? Until then the sentence tells what was found. */
+  let isIdle = true;
 
   byId("faults").replaceChildren(
     ...faultGroups.map(({ title, faults }) =>
@@ -50,7 +52,9 @@ export function createBreakPanel({ controls, client, naive, mend }) {
         return tell(`That did not work. ${error.message}`);
       }
       await client.status().catch(() => {});
-      conclude(`Done: ${fault.label}.`);
+      const { status } = client.getSnapshot();
+      const hasNotLooked = fault.needsAccount && status?.state === "connected";
+      conclude(hasNotLooked ? `Done: ${fault.label}. Holdfast has yet to look.` : `Done: ${fault.label}.`);
     });
     return element;
   }
@@ -68,11 +72,13 @@ export function createBreakPanel({ controls, client, naive, mend }) {
   }
 
   function tell(text) {
+    isIdle = false;
     lead = "";
     say(byId("break-outcome"), text);
   }
 
   function conclude(text) {
+    isIdle = false;
     lead = text;
     summarize();
   }
@@ -81,16 +87,23 @@ export function createBreakPanel({ controls, client, naive, mend }) {
   function summarize() {
     if (!lead) return;
     const { phase, status } = client.getSnapshot();
-    const says = status && phase === "ready" ? `Holdfast says “${describeStatus(status).title}”.` : "Holdfast refuses the token, and the page is quiet.";
-    say(byId("break-outcome"), `${lead} ${says} ${naive().signedIn ? "Nobody is signed out." : "Only the naive app signed its person out."}`);
+    const isKnown = status && phase === "ready";
+    const says = isKnown ? `Holdfast says “${describeStatus(status).title}”.` : "Holdfast refuses the token, and the page is quiet.";
+    const who = naive().signedIn ? "Nobody is signed out." : "Only the naive app signed its person out.";
+    say(byId("break-outcome"), `${lead} ${says} ${who}`);
   }
 
   return {
     summarize,
     show(active, linked) {
       account = linked;
-      byId("break").dataset.linked = String(Boolean(linked));
-      for (const [id, element] of buttons) element.setAttribute("aria-pressed", String(active.has(id)));
+      const broken = [];
+      for (const [id, element] of buttons) {
+        const isActive = active.has(id);
+        element.setAttribute("aria-pressed", String(isActive));
+        if (isActive) broken.push(element.firstChild.textContent);
+      }
+      if (isIdle) say(byId("break-outcome"), broken.length ? `Broken now: ${broken.join(", ")}.` : "Nothing is broken.");
     },
   };
 }

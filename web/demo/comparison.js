@@ -6,8 +6,14 @@ import { statusLine } from "./request-log.js";
 const COMPARED = ["/user/instagram/status", "/user/instagram/check"];
 const FIELDS = ["connected", "state", "reason", "action", "code", "source"];
 
-/** @param {() => Promise<{keyIds: string[] | null, instagram: object | null}>} observe what the stand-ins answer now */
-export function createComparison({ observe, account, status, onVerdict }) {
+/**
+ * @param {object} parts
+ * @param {(account: object | null) => Promise<{keyIds: string[] | null, instagram: object | null}>} parts.observe what the
+ *   stand-ins answer now
+ * @param {() => object | null} parts.status the status that the page holds
+ * @param {() => void} parts.onVerdict called when the naive side's answer is known
+ */
+export function createComparison({ observe, status, onVerdict }) {
   let frontEnd = FRONT_END;
   let answer = null;
   let sequence = 0;
@@ -25,9 +31,10 @@ export function createComparison({ observe, account, status, onVerdict }) {
     // The naive front end does not repeat a refused request with a fresh token, so there is nothing to compare with.
     if (entry.retryOf) return;
     const mine = (sequence += 1);
-    const { keyIds, instagram } = await observe();
+    const account = (entry.body?.state ? entry.body : status())?.account ?? null;
+    const { keyIds, instagram } = await observe(account);
     if (mine !== sequence) return;
-    answer = naiveBackend({ token: entry.token, keyIds, instagram, account: account(), now: entry.at });
+    answer = naiveBackend({ token: entry.token, keyIds, instagram, account, now: entry.at });
     frontEnd = naiveFrontEnd(frontEnd, answer);
     showNaive();
   }
@@ -57,7 +64,7 @@ export function createComparison({ observe, account, status, onVerdict }) {
     say(byId("naive-because"), answer.because);
     say(byId("naive-body"), JSON.stringify(answer.body, null, 2));
     showVerdict();
-    onVerdict(answer);
+    onVerdict();
   }
 
   function showVerdict() {

@@ -15,56 +15,53 @@ const TOKEN_AGE = 90;
  * @property {(controls: {clerk: object, instagram: object, session: object, accountId: string}) => Promise<unknown>} apply
  */
 
-const instagramEvent = (id, label, does, event = id) => ({
+const atInstagram = (id, label, does) => ({
   id,
   label,
   does,
   needsAccount: true,
-  apply: ({ instagram, accountId }) => instagram.happen(accountId, event),
+  apply: ({ instagram, accountId }) => instagram.breakWith(accountId, id),
 });
 
-const instagramAnswer = (id, label, does, fault = id) => ({
-  id,
-  label,
-  does,
-  needsAccount: true,
-  apply: ({ instagram, accountId }) => instagram.answerWith(accountId, fault),
-});
-
-/** @type {{title: string, faults: Fault[]}[]} */
+/**
+ * Ids of faults at Instagram are the stand-in's names for them.
+ *
+ * @type {{title: string, faults: Fault[]}[]}
+ */
 export const faultGroups = [
   {
     title: "The person, at Instagram",
     faults: [
-      instagramEvent("revoke", "Remove the app", "Access is taken back under “Apps and websites”."),
-      instagramEvent("password_change", "Change the password", "Which ends every grant of the account."),
-      instagramEvent("checkpoint", "Security check", "Instagram wants to be sure that it is really them."),
-      instagramEvent("expire", "Let it expire", "The sixty days are over, and nobody refreshed."),
+      atInstagram("revoked", "Remove the app", "Access is withdrawn in their settings."),
+      atInstagram("password_changed", "Change password", "That ends every grant of the account."),
+      atInstagram("checkpoint", "Security check", "Instagram wants proof that it is them."),
+      atInstagram("expired", "Let it expire", "Sixty days passed without a refresh."),
     ],
   },
   {
     title: "Instagram itself",
     faults: [
-      instagramAnswer("rate_limit", "Too many calls", "“Application request limit reached”."),
-      instagramAnswer("server_error", "Server error", "500, “please retry your request later”."),
-      instagramAnswer("hang", "Hang", "Takes the request and never answers."),
-      instagramAnswer("html", "HTML", "A web page where JSON belongs."),
-      instagramAnswer("lost_reply", "Lost reply", "Does the work, then drops the connection."),
+      atInstagram("app_rate_limit", "Too many calls", "403, “Application request limit reached”."),
+      atInstagram("server_error_json", "Server error", "500, “Please retry your request later”."),
+      atInstagram("bare_unauthorized", "A 401 of its own", "Without a word on the reason."),
+      atInstagram("hang", "Hang", "Takes the request and never answers."),
+      atInstagram("html_ok", "HTML", "200, and a web page where JSON belongs."),
+      atInstagram("lost_reply", "Lost reply", "Does the work, then drops the connection."),
     ],
   },
   {
     title: "Clerk",
     faults: [
-      { id: "rotate_keys", label: "Rotate the keys", does: "The browser's token is signed with a key that is gone.", apply: ({ clerk }) => clerk.rotate() },
+      { id: "rotate_keys", label: "Rotate the keys", does: "The browser's token was signed by one that is gone.", apply: ({ clerk }) => clerk.rotate() },
       { id: "jwks_down", label: "JWKS down", does: "The public keys cannot be fetched.", apply: ({ clerk }) => clerk.breakJwks() },
       {
         id: "expired_token",
         label: "Expired token",
-        does: "The browser slept, and sends a token of yesterday's kind.",
+        does: "The laptop slept, and wakes with an old one.",
         apply: ({ clerk, session }) => clerk.inThePast(TOKEN_AGE, () => session.getToken({ skipCache: true })),
       },
-      { id: "skew_small", label: "Clock 4 s ahead", does: "As clocks are. Tokens come from the near future.", apply: skewBy(SKEW_SMALL) },
-      { id: "skew_large", label: "Clock 1 min ahead", does: "Too much for anybody. Two refusals, then quiet: no loop.", apply: skewBy(SKEW_LARGE) },
+      { id: "skew_small", label: "Clock 4 s ahead", does: "Tokens come from the near future.", apply: skewBy(SKEW_SMALL) },
+      { id: "skew_large", label: "Clock 1 min ahead", does: "Too far. Two refusals, then quiet: no loop.", apply: skewBy(SKEW_LARGE) },
     ],
   },
 ];

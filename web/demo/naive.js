@@ -24,8 +24,8 @@ const refuse = (because) => ({ status: 401, body: REFUSAL, because });
  * @param {string[] | null} observed.keyIds the keys that Clerk publishes; null where its JWKS cannot be had
  * @param {number} observed.now milliseconds since the epoch
  * @param {{username: string | null} | null} observed.account the linked account; null where there is none
- * @param {{status: number | null, code?: number | null} | null} observed.instagram what `/me` answers: its status
- *   (null: no complete answer) and, in an error body, its `code`
+ * @param {{status: number | null, readable: boolean, code: number | null} | null} observed.instagram what `/me`
+ *   answers: its status (null: no complete answer), whether its body is JSON, and an error's `code` in it
  * @returns {{status: number, body: object, because: string}}
  */
 export function naiveBackend({ token, keyIds, now, account, instagram }) {
@@ -36,11 +36,12 @@ export function naiveBackend({ token, keyIds, now, account, instagram }) {
   if (token.iat > seconds || token.nbf > seconds) return refuse("Clerk's clock is ahead of its own.");
   if (!account) return { status: 200, body: { connected: false }, because: "No Instagram account is linked, so it called nobody." };
   if (instagram === null || instagram.status === null) return refuse("Instagram gave no proper answer. Passed on as the caller's fault.");
-  const { status, code } = instagram;
+  const { status, readable, code } = instagram;
   if (status !== 200 || code) {
     const said = code ? `${status}, error ${code}` : String(status);
     return refuse(`Instagram answered ${said}. Passed on as the caller's fault.`);
   }
+  if (!readable) return refuse("Instagram answered no JSON, and reading it threw. Passed on as the caller's fault.");
   return { status: 200, body: { connected: true, username: account.username }, because: "It called Instagram, and Instagram was well." };
 }
 

@@ -80,6 +80,9 @@ export const statusLine = ({ status, statusText }) => (status === null ? "no ans
 
 const toneOf = (status) => (status === null || status >= 500 ? "warning" : status >= 400 ? "bad" : "good");
 
+/** An attempt's id in full would push the answer out of the table. */
+const shortened = (path) => path.replace(/([0-9a-f]{8})-[0-9a-f-]{27}/, "$1…");
+
 /** The table of requests, newest first. */
 export function createLogView({ body, tally }) {
   let total = 0;
@@ -96,7 +99,7 @@ export function createLogView({ body, tally }) {
       return each;
     };
     cell(new Date(entry.at).toLocaleTimeString());
-    cell(`${entry.method} ${entry.path}`, "path");
+    cell(`${entry.method} ${shortened(entry.path)}`, "path").title = entry.path;
     cell(statusLine(entry), "status").dataset.tone = toneOf(entry.status);
     cell(entry.says ?? (entry.status === 304 ? "unchanged" : ""));
     cell(`${Math.round(entry.ms)} ms`);

@@ -10,7 +10,7 @@ async function call(url, { method = "GET", body } = {}) {
     body: body && JSON.stringify(body),
   });
   if (!response.ok) throw new Error(`A stand-in answered ${response.status}.`);
-  return response.json();
+  return response.status === 204 ? null : response.json();
 }
 
 const post = (url, body = {}) => call(url, { method: "POST", body });
@@ -60,14 +60,11 @@ export function createClerkControls(url) {
 /** @param {string} url where the stand-in for Instagram answers */
 export function createInstagramControls(url) {
   const dev = `${url}/dev`;
-  const account = (id) => `${dev}/accounts/${encodeURIComponent(id)}`;
   return {
-    /** Something that happens to an account once and stays: `revoke`, `password_change`, … */
-    happen: (id, event) => post(`${account(id)}/${event}`),
-    /** A way of answering badly, until mended. */
-    answerWith: (id, fault) => post(`${dev}/faults`, { account: id, fault }),
-    /** What `/me` would answer now to the newest grant of that account. */
-    preview: (id) => call(`${account(id)}/preview`),
+    /** Ends the account's tokens, or answers badly about it until mended, as the fault has it. */
+    breakWith: (account, fault) => post(`${dev}/faults`, { account, fault }),
+    /** What `/me` would answer now to the newest grant of that account: `{fault, status, readable, code}`. */
+    preview: (account) => call(`${dev}/accounts/${encodeURIComponent(account)}/preview`),
     mend: () => call(`${dev}/faults`, { method: "DELETE" }),
   };
 }

@@ -3,10 +3,10 @@ import { describeError, describeStatus, phaseTexts, relativeTime } from "/client
 import { byId, h, say, sayOrHide } from "./dom.js";
 
 const EVIDENCE = {
-  oauth: "when you connected",
+  oauth: "by connecting",
   refresh: "by a refresh",
-  use: "by asking Instagram",
-  callback: "by a message from Instagram",
+  use: "by asking",
+  callback: "by a callback",
   clock: "by the clock",
 };
 const LIVE = { stream: "Live: the server tells", polling: "Live: asking now and then", off: "" };
