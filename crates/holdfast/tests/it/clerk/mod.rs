@@ -2,6 +2,7 @@
 
 mod backend;
 mod emulate;
+mod logging;
 mod standin;
 mod users;
 mod verifier;
