@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use clerk_session::OriginPattern;
 use holdfast::caller::keys::KeySource;
-use holdfast::caller::{ClerkConfig, SessionVerifier};
+use holdfast::caller::{ClerkConfig, Judgement, SessionVerifier};
 use holdfast::standin::clerk::{Case, Expectation, Person};
+use holdfast::users::backend::BackendApi;
+use secrecy::ExposeSecret;
 use serde_json::Value;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -89,6 +91,31 @@ async fn no_part_of_any_token_is_written_at_any_level() {
         }
     }
     assert!(!text.is_empty());
+}
+
+#[tokio::test]
+async fn the_secret_key_is_not_written_when_it_is_used() {
+    let clerk = Clerk::start().await;
+    let secret_key = clerk.standin.secret_key();
+    let keys = KeySource::BackendApi { base: clerk.standin.url(), secret_key: secret_key.clone() };
+    let config = ClerkConfig::new(clerk.standin.issuer(), keys);
+    let verifier = SessionVerifier::new(config, transport(), clerk.shared_clock()).unwrap();
+    let backend =
+        BackendApi::new(clerk.standin.url(), &secret_key, transport(), clerk.shared_clock()).unwrap();
+    let session = clerk.standin.sign_in(Person::Ada).unwrap();
+    let token = clerk.standin.token(&session, None).unwrap();
+    let written = Written::default();
+    {
+        let _guard = written.capture();
+        let judgement = verifier.judge(&[format!("Bearer {token}").as_bytes()], "req_test").await;
+        assert!(matches!(judgement, Judgement::Caller(_)), "{judgement:?}");
+        backend.user(Person::Ada.user_id()).await.unwrap();
+        tracing::trace!(?verifier, ?backend, "both of them, as somebody might log them");
+    }
+    let text = written.text();
+    assert!(text.contains("both of them"));
+    assert!(!text.contains(secret_key.expose_secret()));
+    assert!(!text.contains(&token));
 }
 
 #[tokio::test]

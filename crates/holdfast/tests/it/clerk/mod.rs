@@ -3,6 +3,7 @@
 mod backend;
 mod emulate;
 mod logging;
+mod service;
 mod standin;
 mod users;
 mod verifier;
