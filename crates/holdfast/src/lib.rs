@@ -11,6 +11,7 @@ pub mod caller;
 pub mod clock;
 pub mod connections;
 pub mod entropy;
+pub mod http;
 pub mod provider;
 pub mod standin;
 pub mod store;

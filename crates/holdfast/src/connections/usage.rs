@@ -88,7 +88,8 @@ impl Connections {
             Some(grant) => Ok((connection, grant)),
             // Its key is gone, or somebody disconnected a moment ago: the stored state says which.
             None => {
-                let now = self.parts.store.connection_by_id(connection.id).await.map_err(ServiceError::from)?;
+                let now =
+                    self.parts.store.connection_by_id(connection.id).await.map_err(ServiceError::from)?;
                 let reason = now.and_then(|connection| connection.standing.reason());
                 Err(UseError::NotUsable { reason: reason.or(Some(Reason::KeyLost)) })
             }

@@ -18,9 +18,7 @@ pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub fn layer(allowed: &[OriginPattern]) -> CorsLayer {
     let allowed: Arc<[OriginPattern]> = allowed.into();
     CorsLayer::new()
-        .allow_origin(AllowOrigin::predicate(move |origin: &HeaderValue, _| {
-            is_allowed(&allowed, origin)
-        }))
+        .allow_origin(AllowOrigin::predicate(move |origin: &HeaderValue, _| is_allowed(&allowed, origin)))
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
         .allow_headers([
             header::AUTHORIZATION,

@@ -68,7 +68,11 @@ fn every_code_is_unique_and_has_a_whole_page() {
         for text in [entry.title, entry.meaning, entry.remedy].iter().chain(entry.causes) {
             assert!(!text.trim().is_empty(), "{} has an empty text", entry.code);
         }
-        assert!(entry.meaning.ends_with('.') && entry.remedy.ends_with('.'), "{}: whole sentences", entry.code);
+        assert!(
+            entry.meaning.ends_with('.') && entry.remedy.ends_with('.'),
+            "{}: whole sentences",
+            entry.code
+        );
         assert!(!entry.causes.is_empty(), "{} has no cause", entry.code);
     }
     assert!(seen.len() > 50, "only {} codes", seen.len());
