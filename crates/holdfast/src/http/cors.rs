@@ -35,7 +35,7 @@ pub fn layer(allowed: &[OriginPattern]) -> CorsLayer {
             X_REQUEST_ID,
         ]))
         .vary([header::ORIGIN, header::ACCESS_CONTROL_REQUEST_METHOD, header::ACCESS_CONTROL_REQUEST_HEADERS])
-        .max_age(Duration::from_secs(600))
+        .max_age(Duration::from_mins(10))
 }
 
 /// Whether an `Origin` header names an allowed origin. `null` (sandboxed frames, files) is nobody's.

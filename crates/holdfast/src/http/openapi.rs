@@ -24,7 +24,7 @@ pub(super) fn skeleton(public_url: &str) -> OpenApi {
             scheme: "bearer".to_owned(),
             bearer_format: Some(format.to_owned()),
             description: Some(description.to_owned()),
-            extensions: Default::default(),
+            extensions: std::iter::empty().collect(),
         })
     };
     let tag = |name: &str, description: &str| Tag {

@@ -123,7 +123,7 @@ fn retry_after_is_rounded_up_and_never_zero() {
     assert_eq!(seconds(Some(Duration::from_millis(1))), Some(1));
     assert_eq!(seconds(Some(Duration::ZERO)), Some(1));
     assert_eq!(seconds(Some(Duration::from_millis(2001))), Some(3));
-    assert_eq!(seconds(Some(Duration::from_secs(60))), Some(60));
+    assert_eq!(seconds(Some(Duration::from_mins(1))), Some(60));
     assert_eq!(seconds(None), Some(5));
     assert_eq!(Problem::new(RequestCode::NotFound).retry_after_seconds(), None);
     let limited = Problem::new(Reason::RateLimited).with_retry_after(Some(Duration::from_secs(90)));

@@ -1,5 +1,5 @@
 //! The listener over real sockets, with hostile and careless clients.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::format_collect)]
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ async fn start(limits: ServerLimits) -> Running {
     let stuck = {
         let clock = clock.clone();
         move || async move {
-            clock.sleep(Duration::from_secs(60)).await;
+            clock.sleep(Duration::from_mins(1)).await;
             "never"
         }
     };

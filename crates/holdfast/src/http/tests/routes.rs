@@ -78,7 +78,7 @@ async fn stage() -> Stage {
         clock: shared.clone(),
         entropy: entropy.clone(),
         return_urls: ReturnUrls::parse(["https://app.example.com"]).unwrap(),
-        refresh: RefreshPolicy { min_age: Duration::from_secs(86_400), at: 0.5 },
+        refresh: RefreshPolicy { min_age: Duration::from_hours(24), at: 0.5 },
     });
     let state = AppState::new(AppStateParts {
         edge: Edge {
@@ -570,7 +570,7 @@ async fn events_begin_with_the_status_beat_and_end_with_the_token() {
     let clock = stage.clock.clone();
     let (beat, ()) = tokio::join!(next(), async { clock.advance(Duration::from_secs(16)) });
     assert_eq!(beat.unwrap(), ": still here\n\n");
-    let (end, ()) = tokio::join!(next(), async { clock.advance(Duration::from_secs(60)) });
+    let (end, ()) = tokio::join!(next(), async { clock.advance(Duration::from_mins(1)) });
     assert_eq!(end, None, "the session token has expired");
     assert_eq!(stage.state.edge().metrics.streams.get(), 0);
 
