@@ -12,4 +12,5 @@ pub mod clock;
 pub mod connections;
 pub mod entropy;
 pub mod provider;
+pub mod standin;
 pub mod transport;
