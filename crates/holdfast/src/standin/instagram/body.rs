@@ -25,7 +25,7 @@ impl Formatter for Escaping {
             match character {
                 '/' => writer.write_all(b"\\/")?,
                 ascii if ascii.is_ascii() => {
-                    self.0.write_string_fragment(writer, ascii.encode_utf8(&mut [0; 4]))?
+                    self.0.write_string_fragment(writer, ascii.encode_utf8(&mut [0; 4]))?;
                 }
                 other => {
                     for unit in other.encode_utf16(&mut [0; 2]) {

@@ -169,7 +169,6 @@ impl Shared {
 
     fn log_authorize(&self, account: Option<String>, fault: Option<Fault>, status: u16) {
         let at = self.clock.now().to_string();
-        let fault = fault.map(Fault::as_str);
         self.world().log(Call { at, endpoint: Endpoint::Authorize, account, fault, status: Some(status) });
     }
 }
@@ -226,7 +225,7 @@ fn problem_page(problem: &str) -> Reply {
 fn page(shared: &Shared, asked: &Asked, problem: Option<&str>) -> String {
     let mut body = format!(
         "<h1>Allow this app to use an Instagram account?</h1><p>The app <strong>{}</strong> at <strong>{}</strong> asks for access.{}</p>",
-        escaped(&shared.options.app_id),
+        escaped(&shared.options.app_name),
         escaped(&asked.redirect_uri.origin().ascii_serialization()),
         if asked.force_reauth {
             " It asked Instagram to have you log in again; here, choosing an account is all it takes."

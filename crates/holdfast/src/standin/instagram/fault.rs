@@ -1,6 +1,6 @@
 //! What can go wrong at Instagram, on demand.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// Something that the stand-in is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -186,6 +186,12 @@ faults! {
 
     ConsentDenied, "consent_denied", Answers, AUTHORIZE,
         "Consent denied", "Whatever the person decides arrives as a denial.";
+}
+
+impl Serialize for Fault {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
 }
 
 impl Fault {

@@ -70,6 +70,8 @@ pub enum RefreshWorld {
 /// How the stand-in is set up. What may change while it runs has a method of [`InstagramStandin`].
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// The app's name, for the consent page.
+    pub app_name: String,
     /// The app's id.
     pub app_id: String,
     /// The app's secret; also signs callbacks.
@@ -85,6 +87,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            app_name: "Holdfast demo".to_owned(),
             app_id: "1234567890123456".to_owned(),
             app_secret: SecretString::from("standin-instagram-app-secret"),
             shape: ReplyShape::default(),
@@ -131,7 +134,7 @@ impl Shared {
         act: impl FnOnce(&mut World, Timestamp) -> Result<Reply, EntropyExhausted>,
     ) -> Response {
         let now = self.clock.now();
-        let (response, usage) = {
+        let (outcome, usage) = {
             let mut world = self.world();
             let fault = world.meet(endpoint, account.as_deref());
             let action = fault.map(|fault| reply::action(fault, endpoint));
@@ -148,15 +151,13 @@ impl Shared {
                 }
             };
             let status = match &outcome {
-                Outcome::Send(reply) => Some(reply.status.as_u16()),
                 Outcome::Spoil(reply::Spoiling::Lost, _) | Outcome::Hang => None,
-                Outcome::Spoil(_, reply) => Some(reply.status.as_u16()),
+                Outcome::Send(reply) | Outcome::Spoil(_, reply) => Some(reply.status.as_u16()),
             };
-            let (at, fault) = (now.to_string(), fault.map(Fault::as_str));
-            world.log(Call { at, endpoint, account: account.clone(), fault, status });
+            world.log(Call { at: now.to_string(), endpoint, account: account.clone(), fault, status });
             (outcome, world.usage)
         };
-        match response {
+        match outcome {
             Outcome::Send(reply) => reply.into_response(usage, account.as_deref()),
             Outcome::Spoil(spoiling, reply) => {
                 reply::spoil(spoiling, reply, usage, account.as_deref(), self.clock.clone())

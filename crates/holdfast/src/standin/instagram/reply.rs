@@ -277,7 +277,7 @@ pub(super) fn spoil(
         }
         Spoiling::Truncated => reply.body.truncate(reply.body.len() / 2),
         Spoiling::EmptyToken => {
-            reply.body = edit(&reply.body, |body| body.insert("access_token".to_owned(), "".into()))
+            reply.body = edit(&reply.body, |body| body.insert("access_token".to_owned(), "".into()));
         }
         Spoiling::NoLifetime => reply.body = edit(&reply.body, |body| body.shift_remove("expires_in")),
         Spoiling::Slow | Spoiling::Huge => {}

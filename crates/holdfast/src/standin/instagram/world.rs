@@ -89,17 +89,12 @@ pub(super) struct Code {
 pub struct Armed {
     /// The account's app-scoped id; `None` for everybody, and for requests that name nobody.
     pub account: Option<String>,
-    /// The name of the fault.
-    #[serde(serialize_with = "fault_name")]
+    /// The fault.
     pub fault: Fault,
     /// Only there; `None` wherever it can occur.
     pub endpoint: Option<Endpoint>,
     /// How many more times; `None` until cleared.
     pub times: Option<u32>,
-}
-
-fn fault_name<S: serde::Serializer>(fault: &Fault, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(fault.as_str())
 }
 
 /// A request that was made. Tokens are not in it.
@@ -112,7 +107,7 @@ pub struct Call {
     /// The account's app-scoped id, where the request named a known one.
     pub account: Option<String>,
     /// The fault that it met.
-    pub fault: Option<&'static str>,
+    pub fault: Option<Fault>,
     /// Status of the answer; of what was answered or, where a fault spoilt the answer, would have been.
     /// `None` for one that never came.
     pub status: Option<u16>,

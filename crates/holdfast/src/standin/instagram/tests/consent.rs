@@ -2,9 +2,9 @@
 
 use url::Url;
 
-use super::{parameter, rig};
+use super::{parameter, rig, rig_with};
 use crate::provider::Provider as _;
-use crate::standin::instagram::Decision;
+use crate::standin::instagram::{Decision, Options};
 
 fn with(url: &Url, name: &str, value: &str) -> Url {
     let mut changed = url.clone();
@@ -21,7 +21,8 @@ fn with(url: &Url, name: &str, value: &str) -> Url {
 
 #[tokio::test]
 async fn the_page_says_what_it_is_and_what_is_asked() {
-    let rig = rig().await;
+    let app_name = "Holdfast demo <b>".to_owned();
+    let rig = rig_with(Options { app_name, ..Options::default() }).await;
     let url = rig.instagram.authorize_url("s", true);
     let answer = rig.get(url.as_str()).await;
     let page = String::from_utf8(answer.body.to_vec()).unwrap();
@@ -37,6 +38,7 @@ async fn the_page_says_what_it_is_and_what_is_asked() {
         "instagram_business_basic",
         "instagram_business_manage_insights",
         "http://127.0.0.1:8080",
+        "Holdfast demo &lt;b&gt;",
         "value=\"approve\"",
         "value=\"deny\"",
         "prefers-color-scheme: dark",
