@@ -79,9 +79,9 @@ fn verdict(judgement: Judgement, metrics: &Metrics) -> Result<Caller, Problem> {
             metrics.verdict("refused", "multiple-credentials");
             Err(RequestCode::MultipleCredentials.into())
         }
-        Judgement::CannotJudge { retry_after } => {
+        Judgement::CannotJudge(cannot) => {
             metrics.verdict("cannot_judge", "");
-            Err(Problem::new(ServerCode::KeysUnavailable).with_retry_after(Some(retry_after)))
+            Err(Problem::new(ServerCode::KeysUnavailable).with_retry_after(Some(cannot.retry_after)))
         }
         Judgement::StopRepeating { refusal, retry_after } => {
             metrics.verdict("refused", "stop-repeating");
