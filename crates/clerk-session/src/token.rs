@@ -34,7 +34,8 @@ pub(crate) struct Parts<'a> {
 pub(crate) fn segments(token: &str) -> Result<[&str; 3], Refusal> {
     let form = |public: &str| Refusal::new(RefusalCode::TokenInvalid, Step::Form, public);
     if token.is_empty() {
-        return Err(Refusal::missing());
+        return Err(form("What was sent is empty, not a session token.")
+            .mended_by("Await `getToken()`, and send nothing while nobody is signed in."));
     }
     if token.len() > MAX_TOKEN {
         return Err(form("The session token is longer than any session token can be."));
