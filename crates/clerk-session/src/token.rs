@@ -13,7 +13,7 @@ use crate::refusal::{Refusal, RefusalCode, Step};
 pub const MAX_TOKEN: usize = 8 * 1024;
 
 /// No padding, and no bits set that no byte uses: otherwise one token would have many spellings.
-const BASE64URL: GeneralPurpose = GeneralPurpose::new(
+pub(crate) const BASE64URL: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new()
         .with_encode_padding(false)

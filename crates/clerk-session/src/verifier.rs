@@ -364,7 +364,7 @@ fn kind(parts: &Parts<'_>) -> Result<(), Refusal> {
     }
 }
 
-fn algorithm(header: &Map<String, Value>) -> Result<(), Refusal> {
+pub(crate) fn algorithm(header: &Map<String, Value>) -> Result<(), Refusal> {
     match header.get("alg") {
         Some(Value::String(alg)) if alg == "RS256" => Ok(()),
         found => {
@@ -380,7 +380,7 @@ fn algorithm(header: &Map<String, Value>) -> Result<(), Refusal> {
     }
 }
 
-fn typ(header: &Map<String, Value>) -> Result<(), Refusal> {
+pub(crate) fn typ(header: &Map<String, Value>) -> Result<(), Refusal> {
     match header.get("typ") {
         None => Ok(()),
         Some(Value::String(typ)) if typ == "JWT" => Ok(()),
@@ -388,7 +388,7 @@ fn typ(header: &Map<String, Value>) -> Result<(), Refusal> {
     }
 }
 
-fn extensions(header: &Map<String, Value>) -> Result<(), Refusal> {
+pub(crate) fn extensions(header: &Map<String, Value>) -> Result<(), Refusal> {
     // RFC 7515 §4.1.11: who does not understand a critical extension must refuse. We understand none.
     for name in ["crit", "b64", "zip"] {
         if header.contains_key(name) {

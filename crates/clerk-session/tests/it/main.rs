@@ -1,0 +1,10 @@
+//! The tests of the verdict, in one binary.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::needless_pass_by_value)]
+
+mod explanations;
+mod hostile_keys;
+mod key_cache;
+mod oracle;
+mod properties;
+mod support;
+mod times;
