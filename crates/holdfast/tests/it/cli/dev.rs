@@ -35,14 +35,21 @@ fn start(place: &Place) -> (Running, Vec<String>) {
 fn the_printed_lines_work_when_pasted_and_a_signal_ends_it_well() {
     let place = Place::new();
     let (mut running, printed) = start(&place);
-    let commands: Vec<&str> =
-        printed.iter().map(String::as_str).filter(|line| line.starts_with("TOKEN=") || line.starts_with("curl")).collect();
+    let commands: Vec<&str> = printed
+        .iter()
+        .map(String::as_str)
+        .filter(|line| line.starts_with("TOKEN=") || line.starts_with("curl"))
+        .collect();
     assert_eq!(commands.len(), 6, "{printed:#?}");
     let output = Command::new("bash").arg("-c").arg(commands.join("\necho\n")).output().unwrap();
     let answers = String::from_utf8(output.stdout).unwrap();
-    for expected in
-        ["\"email\":\"ada@example.com\"", "\"state\":\"not_connected\"", "\"authorize_url\"", "401 Unauthorized", "session-token-missing"]
-    {
+    for expected in [
+        "\"email\":\"ada@example.com\"",
+        "\"state\":\"not_connected\"",
+        "\"authorize_url\"",
+        "401 Unauthorized",
+        "session-token-missing",
+    ] {
         assert!(answers.contains(expected), "{expected} is missing in {answers}");
     }
     let status = Command::new("kill").arg(running.0.id().to_string()).status().unwrap();
