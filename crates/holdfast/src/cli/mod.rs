@@ -5,6 +5,7 @@ mod config;
 mod connections;
 mod context;
 mod database;
+mod dev;
 mod doctor;
 mod exit;
 mod keys;
@@ -72,7 +73,9 @@ fn execute(context: &Context, command: Command, printer: &mut Printer) -> Outcom
         Command::Restore(args) => wait(database::restore(context, &args.file, printer)),
         Command::Doctor(args) => wait(doctor::run(context, args.json, printer)),
         Command::Token(TokenCommand::Explain(args)) => wait(token::run(context, &args, printer)),
-        Command::Dev(_) | Command::Serve | Command::Openapi => Err(Failure::setup("not wired yet", "")),
+        Command::Serve => wait(serve::run(context, printer)),
+        Command::Dev(args) => wait(dev::run(context, &args, printer)),
+        Command::Openapi => openapi(context, printer),
     }
 }
 
