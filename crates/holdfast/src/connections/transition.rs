@@ -127,8 +127,18 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
         }
         Observation::Worked { grant_version, account } => {
             if is_about(connection, *grant_version) {
-                if let Some(account) = account.as_ref().filter(|new| same_account(connection, new)) {
-                    next.account = Some(account.clone());
+                if let (Some(linked), Some(seen)) = (&connection.account, account)
+                    && same_account(connection, seen)
+                {
+                    // Names and pictures change; ids do not, and an answer may lack one of them.
+                    next.account = Some(Account {
+                        id: linked.id.clone(),
+                        professional_id: linked
+                            .professional_id
+                            .clone()
+                            .or_else(|| seen.professional_id.clone()),
+                        ..seen.clone()
+                    });
                 }
                 next.retry_after = None;
                 prove(&mut next, EvidenceSource::Use, now);

@@ -11,5 +11,6 @@
 
 mod clerk;
 mod cli;
+mod e2e;
 mod store;
 mod support;

@@ -46,7 +46,11 @@ impl App {
 
     /// Starts it with further settings; `prepare` sees the Clerk stand-in before the server starts.
     pub async fn with(more: &[(&str, &str)], prepare: impl FnOnce(&ClerkStandin)) -> Self {
-        let clock: SharedClock = Arc::new(SystemClock);
+        Self::at(Arc::new(SystemClock), more, prepare).await
+    }
+
+    /// The same by another clock.
+    pub async fn at(clock: SharedClock, more: &[(&str, &str)], prepare: impl FnOnce(&ClerkStandin)) -> Self {
         let entropy: SharedEntropy = Arc::new(SystemEntropy);
         let transport: SharedTransport = Arc::new(ReqwestTransport::new().unwrap());
         let clerk = ClerkStandin::start(clock.clone(), entropy.clone()).await.unwrap();
@@ -77,19 +81,24 @@ impl App {
             ("CLERK_WEBHOOK_SIGNING_SECRET".to_owned(), clerk.webhook_secret().expose_secret().to_owned()),
             ("INSTAGRAM_APP_ID".to_owned(), options.app_id.clone()),
             ("INSTAGRAM_APP_SECRET".to_owned(), options.app_secret.expose_secret().to_owned()),
-            ("INSTAGRAM_SCOPES".to_owned(), "instagram_business_basic,instagram_business_manage_insights".to_owned()),
+            (
+                "INSTAGRAM_SCOPES".to_owned(),
+                "instagram_business_basic,instagram_business_manage_insights".to_owned(),
+            ),
             ("INSTAGRAM_AUTHORIZE_URL".to_owned(), instagram.authorize_url().to_string()),
             ("INSTAGRAM_API_URL".to_owned(), instagram.url().to_string()),
             ("INSTAGRAM_GRAPH_URL".to_owned(), instagram.url().to_string()),
         ];
         values.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let settings = load(&Environment::of(values), None, Purpose::Serve).unwrap_or_else(|faults| panic!("{faults}"));
+        let settings =
+            load(&Environment::of(values), None, Purpose::Serve).unwrap_or_else(|faults| panic!("{faults}"));
         instagram.set_callbacks(
             Some(base.join("webhooks/instagram/deauthorize").unwrap()),
             Some(base.join("webhooks/instagram/data-deletion").unwrap()),
         );
         clerk.set_webhook_target(base.join("webhooks/clerk").unwrap());
-        let server = Server::build(&settings, &Seams { clock, entropy, transport: transport.clone() }).await.unwrap();
+        let server =
+            Server::build(&settings, &Seams { clock, entropy, transport: transport.clone() }).await.unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(server.run(listener, async move {
             let _ = stopped.await;
@@ -102,7 +111,13 @@ impl App {
     }
 
     /// One request, as a page on [`ORIGIN`] makes it.
-    pub async fn request(&self, method: Method, path: &str, authorization: Option<&str>, body: Option<Value>) -> Answer {
+    pub async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        authorization: Option<&str>,
+        body: Option<Value>,
+    ) -> Answer {
         let mut headers = HeaderMap::new();
         if let Some(value) = authorization {
             headers.insert("authorization", HeaderValue::from_bytes(value.as_bytes()).unwrap());
@@ -110,7 +125,13 @@ impl App {
         self.request_with(method, path, headers, body).await
     }
 
-    pub async fn request_with(&self, method: Method, path: &str, headers: HeaderMap, body: Option<Value>) -> Answer {
+    pub async fn request_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: Option<Value>,
+    ) -> Answer {
         let mut request = Outgoing::new(method, self.base.join(path.trim_start_matches('/')).unwrap());
         request.headers = headers;
         request.headers.insert("origin", HeaderValue::from_static(ORIGIN));
@@ -128,7 +149,8 @@ impl App {
 
     /// The browser at Instagram: decides, and follows the redirect to our callback. The address it ends at.
     pub async fn decide(&self, authorize_url: &str, account: &str, decision: &Decision) -> Url {
-        let back = self.transport.send(decide(authorize_url.parse().unwrap(), account, decision)).await.unwrap();
+        let back =
+            self.transport.send(decide(authorize_url.parse().unwrap(), account, decision)).await.unwrap();
         assert!(back.status.is_redirection(), "{} {}", back.status, text(&back));
         self.follow(&location(&back)).await
     }

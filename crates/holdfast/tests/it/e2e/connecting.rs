@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 use super::app::{App, RETURN_TO, Returned, code, json as body, location, text};
 
 fn attempt_of(end: &url::Url) -> Value {
-    end.query_pairs().map(|(name, value)| (name.into_owned(), Value::from(value.into_owned()))).collect::<serde_json::Map<_, _>>().into()
+    end.query_pairs()
+        .map(|(name, value)| (name.into_owned(), Value::from(value.into_owned())))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -17,7 +20,10 @@ async fn from_never_connected_to_revoked_and_back_without_a_single_401() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
     let before = ada.status().await;
-    assert_eq!((&before["state"], &before["action"], &before["version"]), (&json!("not_connected"), &json!("connect"), &json!(0)));
+    assert_eq!(
+        (&before["state"], &before["action"], &before["version"]),
+        (&json!("not_connected"), &json!("connect"), &json!(0))
+    );
 
     let authorize_url = ada.connect(json!({"return_to": RETURN_TO})).await;
     let during = ada.status().await;
@@ -29,7 +35,10 @@ async fn from_never_connected_to_revoked_and_back_without_a_single_401() {
         completion: query["completion"].as_str().unwrap().to_owned(),
     };
     let connected = body(&ada.complete(&returned).await);
-    assert_eq!((&connected["state"], &connected["connected"], &connected["reason"]), (&json!("connected"), &json!(true), &Value::Null));
+    assert_eq!(
+        (&connected["state"], &connected["connected"], &connected["reason"]),
+        (&json!("connected"), &json!(true), &Value::Null)
+    );
     assert_eq!(connected["account"]["username"], "ada.makes");
     assert!(connected["account"]["id"].is_string());
     assert_eq!(connected["evidence"]["source"], "oauth");
@@ -43,7 +52,10 @@ async fn from_never_connected_to_revoked_and_back_without_a_single_401() {
     let checked = ada.send(Method::POST, "/user/instagram/check", None).await;
     assert_eq!(checked.status, StatusCode::OK);
     let revoked = body(&checked);
-    assert_eq!((&revoked["state"], &revoked["reason"], &revoked["action"]), (&json!("reconnect_required"), &json!("revoked"), &json!("reconnect")));
+    assert_eq!(
+        (&revoked["state"], &revoked["reason"], &revoked["action"]),
+        (&json!("reconnect_required"), &json!("revoked"), &json!("reconnect"))
+    );
     assert!(revoked["error"].is_string());
     let profile = ada.get("/user/profile").await;
     assert_eq!(profile.status, StatusCode::OK);
@@ -53,7 +65,8 @@ async fn from_never_connected_to_revoked_and_back_without_a_single_401() {
     assert_eq!(ada.connect_account("ada.makes").await["state"], "connected");
 
     let history = body(&ada.get("/user/instagram/history").await);
-    let states: Vec<_> = history["entries"].as_array().unwrap().iter().map(|entry| entry["state"].as_str().unwrap()).collect();
+    let states: Vec<_> =
+        history["entries"].as_array().unwrap().iter().map(|entry| entry["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["connected", "reconnect_required", "connected"]);
 }
 
@@ -63,13 +76,21 @@ async fn a_denial_a_partial_grant_and_an_ineligible_account_each_end_in_a_named_
     let ada = app.sign_in(Person::Ada);
     let url = ada.connect(json!({"return_to": RETURN_TO})).await;
     let end = app.decide(&url, "ada.makes", &Decision::Deny).await;
-    assert!(end.as_str().starts_with(RETURN_TO) && end.as_str().contains("instagram=denied") && end.as_str().contains("reason=denied"), "{end}");
+    assert!(
+        end.as_str().starts_with(RETURN_TO)
+            && end.as_str().contains("instagram=denied")
+            && end.as_str().contains("reason=denied"),
+        "{end}"
+    );
     assert_eq!(ada.status().await["reason"], "denied");
 
     let only = Decision::ApproveOnly(vec!["instagram_business_basic".to_owned()]);
     let returned = ada.go_and_return("ada.makes", &only, json!({"return_to": RETURN_TO})).await;
     let partial = body(&ada.complete(&returned).await);
-    assert_eq!((&partial["connected"], &partial["reason"], &partial["action"]), (&json!(true), &json!("scopes_missing"), &json!("reconnect")));
+    assert_eq!(
+        (&partial["connected"], &partial["reason"], &partial["action"]),
+        (&json!(true), &json!("scopes_missing"), &json!("reconnect"))
+    );
     assert_eq!(partial["missing_scopes"], json!(["instagram_business_manage_insights"]));
 }
 
@@ -92,7 +113,8 @@ async fn two_users_linking_one_account_one_wins_and_the_other_gets_409() {
     for round in 0..5 {
         let (ada, grace) = (app.sign_in(Person::Ada), app.sign_in(Person::Grace));
         let first = ada.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
-        let second = grace.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+        let second =
+            grace.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
         let (one, two) = tokio::join!(ada.complete(&first), grace.complete(&second));
         let mut statuses = [one.status.as_u16(), two.status.as_u16()];
         statuses.sort_unstable();
@@ -110,7 +132,8 @@ async fn a_victim_who_approves_an_attackers_link_is_not_linked_to_the_attacker()
     let app = App::start().await;
     let (attacker, victim) = (app.sign_in(Person::Edsger), app.sign_in(Person::Ada));
     // The attacker begins, and has the victim approve. The victim's browser comes back with the completion.
-    let returned = attacker.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+    let returned =
+        attacker.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
     // The victim's page completes what it finds in its address, with the victim's session.
     let completed = victim.complete(&returned).await;
     assert_eq!((completed.status, code(&completed).as_str()), (StatusCode::FORBIDDEN, "attempt-not-yours"));
@@ -129,7 +152,8 @@ async fn a_victim_who_is_sent_an_attackers_callback_is_not_linked_to_the_attacke
     let (attacker, victim) = (app.sign_in(Person::Edsger), app.sign_in(Person::Ada));
     let url = attacker.connect(json!({"return_to": RETURN_TO})).await;
     // The attacker approves with an own account, but sends the callback's address to the victim.
-    let approval = holdfast::standin::instagram::decide(url.parse().unwrap(), "grace.hops", &Decision::Approve);
+    let approval =
+        holdfast::standin::instagram::decide(url.parse().unwrap(), "grace.hops", &Decision::Approve);
     let back = app.transport.send(approval).await.unwrap();
     let end = app.follow(&location(&back)).await;
     let query = attempt_of(&end);
@@ -147,14 +171,19 @@ async fn a_second_delivery_of_the_callback_has_the_first_ones_outcome() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
     let url = ada.connect(json!({"return_to": RETURN_TO})).await;
-    let approval = holdfast::standin::instagram::decide(url.parse().unwrap(), "ada.makes", &Decision::Approve);
+    let approval =
+        holdfast::standin::instagram::decide(url.parse().unwrap(), "ada.makes", &Decision::Approve);
     let callback = location(&app.transport.send(approval).await.unwrap());
     let ends = join_all((0..10).map(|_| app.follow(&callback))).await;
     assert!(ends.iter().all(|end| end == &ends[0]), "{ends:?}");
     // Without a usable attempt there is a page, which repeats nothing of what it was given.
     for query in ["", "?state=never&code=x", "?code=<script>x</script>", "?state=&error=access_denied"] {
         let answer = app.get(&format!("/instagram/callback{query}")).await;
-        assert!(answer.status.is_client_error() && answer.status != StatusCode::UNAUTHORIZED, "{query}: {}", answer.status);
+        assert!(
+            answer.status.is_client_error() && answer.status != StatusCode::UNAUTHORIZED,
+            "{query}: {}",
+            answer.status
+        );
         assert!(text(&answer).contains("<html") && !text(&answer).contains("script>x"), "{query}");
     }
 }
@@ -184,15 +213,23 @@ async fn disconnecting_leaves_nothing_and_may_be_repeated() {
     assert_eq!(first, second);
     assert!(first["revoke_hint"].as_str().unwrap().contains("Instagram"));
     let status = ada.status().await;
-    assert_eq!((&status["reason"], &status["account"], &status["scopes"]), (&json!("user_disconnected"), &Value::Null, &json!([])));
+    assert_eq!(
+        (&status["reason"], &status["account"], &status["scopes"]),
+        (&json!("user_disconnected"), &Value::Null, &json!([]))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn at_most_five_attempts_are_open_and_a_return_address_must_be_on_the_list() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
-    let bad = ada.send(Method::POST, "/user/instagram/connect", Some(json!({"return_to": "https://evil.example.com"}))).await;
-    assert_eq!((bad.status, code(&bad).as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "return-to-not-allowed"));
+    let bad = ada
+        .send(Method::POST, "/user/instagram/connect", Some(json!({"return_to": "https://evil.example.com"})))
+        .await;
+    assert_eq!(
+        (bad.status, code(&bad).as_str()),
+        (StatusCode::UNPROCESSABLE_ENTITY, "return-to-not-allowed")
+    );
     for _ in 0..5 {
         ada.connect(json!({"return_to": RETURN_TO})).await;
     }
@@ -210,7 +247,11 @@ async fn meta_tells_us_and_we_believe_only_what_is_signed() {
     app.instagram.deauthorize("ada.makes").await.unwrap();
     assert_eq!(ada.status().await["reason"], "deauthorized");
     let forged = app.request(Method::POST, "/webhooks/instagram/deauthorize", None, Some(json!({}))).await;
-    assert!(forged.status.is_client_error() && forged.status != StatusCode::UNAUTHORIZED, "{}", forged.status);
+    assert!(
+        forged.status.is_client_error() && forged.status != StatusCode::UNAUTHORIZED,
+        "{}",
+        forged.status
+    );
     ada.connect_account("ada.makes").await;
     app.instagram.request_deletion("ada.makes").await.unwrap();
     let status = ada.status().await;

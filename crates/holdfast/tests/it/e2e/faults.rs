@@ -8,7 +8,7 @@ use holdfast::standin::instagram::{Decision, Effect, Endpoint, Fault};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::app::{App, RETURN_TO, json as body, text};
+use super::app::{App, RETURN_TO, json as body, location, text};
 
 /// The reason that a check (`/me`) must come to under each fault; `None` where the connection stands as it was.
 fn reason_after_check(fault: Fault) -> Option<&'static str> {
@@ -47,7 +47,8 @@ fn reason_after_check(fault: Fault) -> Option<&'static str> {
         | Fault::RedirectMismatch
         | Fault::CodeRejected
         | Fault::UnsupportedRequest
-        | Fault::ConsentDenied => return None,
+        | Fault::ConsentDenied
+        | Fault::DeniedWithoutState => return None,
     })
 }
 
@@ -77,7 +78,12 @@ async fn an_established_connection_meets_every_fault() {
             (Method::POST, "/user/instagram/connect"),
         ] {
             let answer = ada.send(method.clone(), path, None).await;
-            assert!(answer.status.is_success(), "{fault:?} {method} {path}: {} {}", answer.status, text(&answer));
+            assert!(
+                answer.status.is_success(),
+                "{fault:?} {method} {path}: {} {}",
+                answer.status,
+                text(&answer)
+            );
             if path.ends_with("/check") || path.ends_with("/status") {
                 in_contract(&body(&answer));
                 seen.push(body(&answer));
@@ -98,14 +104,25 @@ async fn connecting_meets_every_fault() {
     let outcomes = stream::iter(Fault::ALL.iter().copied()).map(|fault| async move {
         let app = App::start().await;
         let ada = app.sign_in(Person::Ada);
-        if fault == Fault::ConsentDenied {
+        if fault.endpoints() == [Endpoint::Authorize] {
             app.instagram.set_fault(None, fault).unwrap();
             let url = ada.connect(json!({"return_to": RETURN_TO})).await;
-            app.decide(&url, "ada.makes", &Decision::Approve).await;
-            assert_eq!(ada.status().await["reason"], "denied");
+            let approval =
+                holdfast::standin::instagram::decide(url.parse().unwrap(), "ada.makes", &Decision::Approve);
+            let back = location(&app.transport.send(approval).await.unwrap());
+            let callback = app.get(&format!("{}?{}", back.path(), back.query().unwrap_or_default())).await;
+            if fault == Fault::ConsentDenied {
+                assert_eq!(callback.status, StatusCode::SEE_OTHER);
+                assert_eq!(ada.status().await["reason"], "denied");
+            } else {
+                // Whose denial it is, nobody can tell: a page says so, and the attempt ends by itself.
+                assert_eq!(callback.status, StatusCode::BAD_REQUEST);
+                assert_eq!(ada.status().await["state"], "connecting");
+            }
             return;
         }
-        let returned = ada.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+        let returned =
+            ada.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
         app.instagram.set_fault(None, fault).unwrap();
         let completed = ada.complete(&returned).await;
         let status = ada.status().await;
@@ -115,7 +132,11 @@ async fn connecting_meets_every_fault() {
             StatusCode::OK => assert_eq!(status["connected"], true, "{fault:?}"),
             StatusCode::FAILED_DEPENDENCY => {
                 let problem = body(&completed);
-                assert_eq!((&problem["source"], &problem["status"]), (&json!("instagram"), &json!(424)), "{fault:?}");
+                assert_eq!(
+                    (&problem["source"], &problem["status"]),
+                    (&json!("instagram"), &json!(424)),
+                    "{fault:?}"
+                );
                 assert_eq!(status["connected"], false, "{fault:?}: nothing half-made is connected");
                 assert!(
                     status["reason"] == "attempt_failed" || status["state"] == "connecting",

@@ -2,7 +2,9 @@
 //! document that the router itself makes, so that a new one cannot be forgotten.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use holdfast::clock::ManualClock;
 use holdfast::standin::clerk::{Expectation, Person};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
@@ -35,8 +37,15 @@ fn request_body(path: &str) -> Option<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_protected_route_gives_every_token_the_same_verdict() {
-    // The loop breaker would answer the same refused token with 429 after a few routes; here every verdict is wanted.
-    let app = App::start().await;
+    // The clock stands still: the verdict is one on a token *at one instant*.
+    let clock = Arc::new(ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap()));
+    let app = App::at(clock, &[], |_| {}).await;
+    for _ in 0..200 {
+        if app.get("/readyz").await.status == StatusCode::OK {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     let openapi = body(&app.get("/openapi.json").await);
     let routes = protected(&openapi);
     assert!(routes.len() >= 9, "{routes:?}");
@@ -45,7 +54,9 @@ async fn every_protected_route_gives_every_token_the_same_verdict() {
     let mut tally = BTreeMap::<&str, usize>::new();
     for case in &corpus {
         for (method, path) in &routes {
-            let Ok(value) = HeaderValue::from_bytes(format!("Bearer {}", case.token).as_bytes()) else { continue };
+            let Ok(value) = HeaderValue::from_bytes(format!("Bearer {}", case.token).as_bytes()) else {
+                continue;
+            };
             let mut headers = HeaderMap::new();
             headers.insert("authorization", value);
             if path == "/user/events" && case.expect == Expectation::Accepted {
@@ -53,29 +64,46 @@ async fn every_protected_route_gives_every_token_the_same_verdict() {
                 continue;
             }
             let answer = app.request_with(method.clone(), path, headers, request_body(path)).await;
+            if answer.status == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE {
+                assert!(case.token.len() > 16 * 1024, "{}", case.name);
+                continue;
+            }
             let told = format!("{} on {method} {path}: {} {}", case.name, answer.status, text(&answer));
             assert!(!answer.status.is_server_error(), "{told}");
             assert!(answer.headers.contains_key("access-control-allow-origin"), "{told}");
             match case.expect {
                 Expectation::Accepted => assert_ne!(answer.status, StatusCode::UNAUTHORIZED, "{told}"),
-                Expectation::Pending => assert_eq!((answer.status, code(&answer).as_str()), (StatusCode::FORBIDDEN, "session-pending"), "{told}"),
+                Expectation::Pending => assert_eq!(
+                    (answer.status, code(&answer).as_str()),
+                    (StatusCode::FORBIDDEN, "session-pending"),
+                    "{told}"
+                ),
                 Expectation::Refused(expected) if answer.status == StatusCode::TOO_MANY_REQUESTS => {
                     assert!(text(&answer).contains(expected), "{told}");
                 }
                 Expectation::Refused(expected) => {
-                    assert_eq!((answer.status, code(&answer).as_str()), (StatusCode::UNAUTHORIZED, expected), "{told}");
+                    assert_eq!(
+                        (answer.status, code(&answer).as_str()),
+                        (StatusCode::UNAUTHORIZED, expected),
+                        "{told}"
+                    );
                     let challenge = answer.headers["www-authenticate"].to_str().unwrap();
                     assert!(challenge.starts_with("Bearer"), "{told}");
-                    assert_eq!(challenge.contains("invalid_token"), expected != "session-token-missing", "{told}");
+                    assert_eq!(
+                        challenge.contains("invalid_token"),
+                        expected != "session-token-missing",
+                        "{told}"
+                    );
                 }
             }
         }
-        *tally.entry(match case.expect {
-            Expectation::Accepted => "accepted",
-            Expectation::Pending => "pending",
-            Expectation::Refused(_) => "refused",
-        })
-        .or_default() += 1;
+        *tally
+            .entry(match case.expect {
+                Expectation::Accepted => "accepted",
+                Expectation::Pending => "pending",
+                Expectation::Refused(_) => "refused",
+            })
+            .or_default() += 1;
     }
     println!("{} tokens on {} routes: {tally:?}", corpus.len(), routes.len());
 }
@@ -98,7 +126,10 @@ async fn every_operation_is_protected_or_on_the_public_list() {
 async fn credentials_are_missing_or_two() {
     let app = App::start().await;
     let bare = app.get("/user/profile").await;
-    assert_eq!((bare.status, bare.headers["www-authenticate"].to_str().unwrap()), (StatusCode::UNAUTHORIZED, "Bearer"));
+    assert_eq!(
+        (bare.status, bare.headers["www-authenticate"].to_str().unwrap()),
+        (StatusCode::UNAUTHORIZED, "Bearer")
+    );
     let problem = body(&bare);
     assert_eq!((&problem["code"], &problem["source"]), (&json!("session-token-missing"), &json!("session")));
     assert_eq!(problem["error"], problem["detail"]);
@@ -110,7 +141,10 @@ async fn credentials_are_missing_or_two() {
     let value = HeaderValue::from_str(&ada.authorization()).unwrap();
     two.append("authorization", value.clone());
     two.append("authorization", value);
-    assert_eq!(app.request_with(Method::GET, "/user/profile", two, None).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        app.request_with(Method::GET, "/user/profile", two, None).await.status,
+        StatusCode::BAD_REQUEST
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,7 +153,11 @@ async fn an_impersonator_may_read_and_nothing_else() {
     let case = holdfast::standin::clerk::Case::find("genuine-impersonated").unwrap();
     let bearer = || format!("Bearer {}", app.clerk.mint(case, Person::Ada, ORIGIN).unwrap());
     for path in ["/user/profile", "/user/instagram/status", "/user/instagram/history"] {
-        assert_eq!(app.request(Method::GET, path, Some(&bearer()), None).await.status, StatusCode::OK, "{path}");
+        assert_eq!(
+            app.request(Method::GET, path, Some(&bearer()), None).await.status,
+            StatusCode::OK,
+            "{path}"
+        );
     }
     for (method, path) in [
         (Method::POST, "/user/instagram/connect"),
@@ -128,7 +166,11 @@ async fn an_impersonator_may_read_and_nothing_else() {
         (Method::POST, "/user/instagram/connect/0199f0a0-0000-7000-8000-000000000000/complete"),
     ] {
         let answer = app.request(method, path, Some(&bearer()), request_body(path)).await;
-        assert_eq!((answer.status, code(&answer).as_str()), (StatusCode::FORBIDDEN, "impersonation-not-allowed"), "{path}");
+        assert_eq!(
+            (answer.status, code(&answer).as_str()),
+            (StatusCode::FORBIDDEN, "impersonation-not-allowed"),
+            "{path}"
+        );
     }
 }
 
