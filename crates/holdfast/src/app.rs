@@ -131,7 +131,8 @@ pub fn vault(settings: &Settings, entropy: SharedEntropy) -> Result<Vault, Start
 pub fn provider(settings: &Settings, seams: &Seams) -> Option<SharedProvider> {
     let instagram = settings.instagram.as_ref()?;
     let mut redirect_uri = settings.public_url.clone();
-    redirect_uri.set_path(&format!("{}/instagram/callback", settings.public_url.path().trim_end_matches('/')));
+    redirect_uri
+        .set_path(&format!("{}/instagram/callback", settings.public_url.path().trim_end_matches('/')));
     let config = InstagramConfig {
         app_id: instagram.app_id.clone(),
         app_secret: instagram.app_secret.clone(),
@@ -146,7 +147,12 @@ pub fn provider(settings: &Settings, seams: &Seams) -> Option<SharedProvider> {
 }
 
 /// The domain over an open database.
-pub fn connections(settings: &Settings, seams: &Seams, store: &Store, vault: &Vault) -> Result<Connections, StartError> {
+pub fn connections(
+    settings: &Settings,
+    seams: &Seams,
+    store: &Store,
+    vault: &Vault,
+) -> Result<Connections, StartError> {
     Ok(Connections::new(Parts {
         store: store.clone(),
         vault: vault.clone(),

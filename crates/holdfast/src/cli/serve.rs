@@ -60,13 +60,19 @@ pub(super) fn seams(context: &Context) -> Result<Seams, Failure> {
             "install the system's root certificates (Debian: ca-certificates)",
         )
     })?;
-    Ok(Seams { clock: context.clock.clone(), entropy: context.entropy.clone(), transport: Arc::new(transport) })
+    Ok(Seams {
+        clock: context.clock.clone(),
+        entropy: context.entropy.clone(),
+        transport: Arc::new(transport),
+    })
 }
 
 /// Resolves at SIGTERM or SIGINT.
 pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let listen = |kind| {
-        signal(kind).map_err(|error| Failure::setup(format!("signals cannot be received: {error}"), "see the system's log"))
+        signal(kind).map_err(|error| {
+            Failure::setup(format!("signals cannot be received: {error}"), "see the system's log")
+        })
     };
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     Ok(async move {

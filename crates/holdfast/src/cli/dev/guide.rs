@@ -11,14 +11,21 @@ pub(super) fn print(places: &Places, session: &str, data: &Path, temporary: bool
     let (here, clerk, instagram) =
         (origin(&places.public_url), origin(&places.clerk_url), origin(&places.instagram_url));
     let kept = if temporary { "gone when this ends; keep it with --data DIR" } else { "kept" };
-    printer.line(format!("{}  {}", printer.tone(Tone::Bold, "Holdfast is running. Open"), printer.tone(Tone::Hint, &format!("{here}/"))));
+    printer.line(format!(
+        "{}  {}",
+        printer.tone(Tone::Bold, "Holdfast is running. Open"),
+        printer.tone(Tone::Hint, &format!("{here}/"))
+    ));
     printer.line("");
     printer.line(format!("  the API               {here}/docs"));
     printer.line(format!("  stand-in, Clerk       {clerk}"));
     printer.line(format!("  stand-in, Instagram   {instagram}"));
     printer.line(format!("  data                  {} ({kept})", data.display()));
     printer.line("");
-    printer.line(printer.tone(Tone::Bold, "As Ada, from another terminal (a session token lives 60 s, so the first line may be repeated):"));
+    printer.line(printer.tone(
+        Tone::Bold,
+        "As Ada, from another terminal (a session token lives 60 s, so the first line may be repeated):",
+    ));
     printer.line("");
     for line in commands(&here, &clerk, session) {
         printer.line(line);
@@ -37,7 +44,9 @@ fn commands(here: &str, clerk: &str, session: &str) -> Vec<String> {
         call(&format!("-X POST {here}/auth/sync")),
         call(&format!("{here}/user/profile")),
         call(&format!("{here}/user/instagram/status")),
-        call(&format!("-X POST -H 'Content-Type: application/json' -d '{{\"return_to\": \"{here}/\"}}' {here}/user/instagram/connect")),
+        call(&format!(
+            "-X POST -H 'Content-Type: application/json' -d '{{\"return_to\": \"{here}/\"}}' {here}/user/instagram/connect"
+        )),
         format!("curl -s -i {here}/user/instagram/status"),
     ]
 }

@@ -25,7 +25,8 @@ impl Home {
         let path = match asked {
             Some(path) => path.to_owned(),
             None => {
-                let id = entropy::new_id(&*seams.entropy, seams.clock.now()).map_err(|error| exhausted(&error))?;
+                let id =
+                    entropy::new_id(&*seams.entropy, seams.clock.now()).map_err(|error| exhausted(&error))?;
                 std::env::temp_dir().join(format!("holdfast-dev-{id}"))
             }
         };

@@ -36,7 +36,8 @@ struct Outside {
 /// Runs the command.
 pub async fn run(context: &Context, args: &DevArgs, printer: &mut Printer) -> Outcome {
     let log = context.environment.get("HOLDFAST_LOG").unwrap_or("warn");
-    telemetry::install(log, None).map_err(|error| Failure::setup(error.to_string(), "correct HOLDFAST_LOG"))?;
+    telemetry::install(log, None)
+        .map_err(|error| Failure::setup(error.to_string(), "correct HOLDFAST_LOG"))?;
     let seams = seams(context)?;
     let stop = stop_signal()?;
     let home = Home::open(args.data.as_deref(), &seams)?;

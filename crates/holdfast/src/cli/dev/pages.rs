@@ -138,7 +138,9 @@ mod tests {
     #[test]
     fn everything_else_is_the_applications() {
         let pages = pages();
-        for path in ["/user/profile", "/demo/", "/demo/../Cargo.toml", "/client/react.d.ts", "/docs", "/dev/other"] {
+        for path in
+            ["/user/profile", "/demo/", "/demo/../Cargo.toml", "/client/react.d.ts", "/docs", "/dev/other"]
+        {
             assert!(pages.find(path).is_none(), "{path}");
         }
     }
@@ -147,6 +149,11 @@ mod tests {
     fn modules_are_served_as_javascript() {
         let page = pages().find("/demo/app.js").unwrap();
         assert_eq!(page.headers()[header::CONTENT_TYPE], "text/javascript; charset=utf-8");
-        assert!(page.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().contains("http://127.0.0.1:8082"));
+        assert!(
+            page.headers()[header::CONTENT_SECURITY_POLICY]
+                .to_str()
+                .unwrap()
+                .contains("http://127.0.0.1:8082")
+        );
     }
 }
