@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::args::{ConnectionsCommand, UserArgs};
+use super::connections_act as act;
 use super::context::{Context, database};
 use super::exit::{Exit, Failure, Outcome};
 use super::printer::{Printer, Tone};
@@ -23,9 +24,11 @@ pub async fn run(context: &Context, command: ConnectionsCommand, printer: &mut P
             list(context, state.as_deref(), limit as usize, json, printer).await
         }
         ConnectionsCommand::Show(UserArgs { user, json }) => show(context, &user, json, printer).await,
-        ConnectionsCommand::Check(_) | ConnectionsCommand::Refresh(_) | ConnectionsCommand::Forget { .. } => {
-            Err(Failure::setup("not wired yet", ""))
+        ConnectionsCommand::Check(UserArgs { user, json }) => act::check(context, &user, json, printer).await,
+        ConnectionsCommand::Refresh(UserArgs { user, json }) => {
+            act::refresh(context, &user, json, printer).await
         }
+        ConnectionsCommand::Forget { user, yes } => act::forget(context, &user, yes, printer).await,
     }
 }
 

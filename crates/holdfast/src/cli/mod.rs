@@ -3,6 +3,7 @@
 pub mod args;
 mod config;
 mod connections;
+mod connections_act;
 mod context;
 mod database;
 mod dev;

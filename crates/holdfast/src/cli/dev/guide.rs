@@ -9,7 +9,7 @@ use super::pages::Places;
 pub(super) fn print(places: &Places, session: &str, data: &Path, temporary: bool, printer: &mut Printer) {
     let origin = |url: &url::Url| url.origin().ascii_serialization();
     let (here, clerk, instagram) =
-        (origin(&places.public_url), origin(&places.clerk_url), origin(&places.instagram_url));
+        (origin(&places.server), origin(&places.clerk), origin(&places.instagram));
     let kept = if temporary { "gone when this ends; keep it with --data DIR" } else { "kept" };
     printer.line(format!(
         "{}  {}",

@@ -22,20 +22,18 @@ pub(super) struct Home {
 impl Home {
     /// The directory that was asked for, with the key of its earlier life; else a new one that goes with the process.
     pub(super) fn open(asked: Option<&Path>, seams: &Seams) -> Result<Self, Failure> {
-        let path = match asked {
-            Some(path) => path.to_owned(),
-            None => {
-                let id =
-                    entropy::new_id(&*seams.entropy, seams.clock.now()).map_err(|error| exhausted(&error))?;
-                std::env::temp_dir().join(format!("holdfast-dev-{id}"))
-            }
+        let path = if let Some(path) = asked {
+            path.to_owned()
+        } else {
+            let id = entropy::new_id(&*seams.entropy, seams.clock.now()).map_err(exhausted)?;
+            std::env::temp_dir().join(format!("holdfast-dev-{id}"))
         };
         DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|error| disk(&path, &error))?;
         let file = path.join("encryption-key");
         let key = match fs::read_to_string(&file) {
             Ok(key) => key.trim().to_owned(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let bytes = entropy::random::<32>(&*seams.entropy).map_err(|error| exhausted(&error))?;
+                let bytes = entropy::random::<32>(&*seams.entropy).map_err(exhausted)?;
                 let key = format!("dev:{}", STANDARD.encode(bytes));
                 write_private(&file, &key).map_err(|error| disk(&file, &error))?;
                 key
@@ -78,6 +76,6 @@ fn disk(path: &Path, error: &io::Error) -> Failure {
     )
 }
 
-fn exhausted(error: &EntropyExhausted) -> Failure {
+fn exhausted(error: EntropyExhausted) -> Failure {
     Failure::setup(error.to_string(), "see what ails the system")
 }

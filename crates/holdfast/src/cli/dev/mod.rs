@@ -50,9 +50,9 @@ pub async fn run(context: &Context, args: &DevArgs, printer: &mut Printer) -> Ou
     let server = Server::build(&settings, &seams).await.map_err(told)?;
     introduce(&outside, &settings.public_url);
     let places = Places {
-        public_url: settings.public_url.clone(),
-        clerk_url: outside.clerk.url(),
-        instagram_url: outside.instagram.url().clone(),
+        server: settings.public_url.clone(),
+        clerk: outside.clerk.url(),
+        instagram: outside.instagram.url().clone(),
     };
     let session = outside.clerk.sign_in(Person::Ada).map_err(told)?;
     guide::print(&places, &session, home.path(), home.is_temporary(), printer);

@@ -25,11 +25,11 @@ struct Client;
 #[derive(Debug, Clone)]
 pub struct Places {
     /// The server.
-    pub public_url: Url,
+    pub server: Url,
     /// The stand-in for Clerk.
-    pub clerk_url: Url,
+    pub clerk: Url,
     /// The stand-in for Instagram.
-    pub instagram_url: Url,
+    pub instagram: Url,
 }
 
 /// `app` with the demo page in front: `/`, `/demo/…`, `/client/…` and `/dev/config.json` are the page's, the rest is the application's.
@@ -59,10 +59,10 @@ struct Pages {
 impl Pages {
     fn new(places: &Places) -> Self {
         let origin = |url: &Url| url.origin().ascii_serialization();
-        let (clerk, instagram) = (origin(&places.clerk_url), origin(&places.instagram_url));
+        let (clerk, instagram) = (origin(&places.clerk), origin(&places.instagram));
         let config = json!({
             "version": env!("CARGO_PKG_VERSION"),
-            "public_url": origin(&places.public_url),
+            "public_url": origin(&places.server),
             "clerk_url": clerk,
             "instagram_url": instagram,
         });
@@ -77,13 +77,12 @@ impl Pages {
         if path == "/dev/config.json" {
             return Some(self.answer("application/json", self.config.clone().into_bytes()));
         }
-        let (name, file) = match path.strip_prefix("/client/") {
+        let (name, file) = if let Some(name) = path.strip_prefix("/client/") {
             // The types beside them are for editors, not for browsers.
-            Some(name) => (name, Client::get(name).filter(|_| is_for_browsers(name))),
-            None => {
-                let name = if path == "/" { "index.html" } else { path.strip_prefix("/demo/")? };
-                (name, Demo::get(name))
-            }
+            (name, Client::get(name).filter(|_| is_for_browsers(name)))
+        } else {
+            let name = if path == "/" { "index.html" } else { path.strip_prefix("/demo/")? };
+            (name, Demo::get(name))
         };
         let kind = mime_guess::from_path(name).first_or_octet_stream();
         Some(self.answer(kind.essence_str(), file?.data.into_owned()))
@@ -115,9 +114,9 @@ mod tests {
     fn pages() -> Pages {
         let url = |text| Url::parse(text).unwrap();
         Pages::new(&Places {
-            public_url: url("http://127.0.0.1:8080/"),
-            clerk_url: url("http://127.0.0.1:8081/"),
-            instagram_url: url("http://127.0.0.1:8082/"),
+            server: url("http://127.0.0.1:8080/"),
+            clerk: url("http://127.0.0.1:8081/"),
+            instagram: url("http://127.0.0.1:8082/"),
         })
     }
 

@@ -66,3 +66,16 @@ fn a_directory_that_cannot_be_written_is_one_sentence() {
     assert_eq!(ended.code, 2);
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
 }
+
+#[test]
+fn an_operator_acts_on_connections_through_the_domain() {
+    let place = Place::new().with("HOLDFAST_ENCRYPTION_KEYS", super::support::ring_entry("k", 3));
+    place.run(&["migrate"]);
+    let asked = place.run(&["connections", "check", "user_x"]);
+    assert_eq!(asked.code, 1, "{}", asked.whole());
+    assert!(asked.stdout.contains("unavailable"), "{}", asked.whole());
+    let ended = place.run(&["connections", "refresh", "user_x"]);
+    assert!(ended.code == 1 && ended.stderr.contains("no connection"), "{}", ended.whole());
+    assert_eq!(place.run(&["connections", "forget", "user_x"]).code, 2, "asks for --yes");
+    assert_eq!(place.run(&["connections", "forget", "user_x", "--yes"]).code, 0);
+}
