@@ -16,7 +16,7 @@ pub trait Entropy: Debug + Send + Sync + 'static {
 pub type SharedEntropy = Arc<dyn Entropy>;
 
 /// The operating system could not deliver random bytes; nothing secret may be made without them.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the system could not deliver random bytes")]
 pub struct EntropyExhausted;
 

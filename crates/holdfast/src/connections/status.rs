@@ -76,7 +76,7 @@ impl From<&Account> for AccountView {
     }
 }
 
-/// An attempt that is still open at the time of asking.
+/// The newest attempt that has not been closed; its time may have run out all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenAttempt {
     /// Its id.
@@ -88,34 +88,37 @@ pub struct OpenAttempt {
 }
 
 /// Derives the status. Pure: the same facts at the same time give the same answer, on every replica.
+/// What the clock alone decides (a grant or an attempt that has run out) needs no worker to be right.
 pub fn derive(
     connection: Option<&Connection>,
     attempt: Option<&OpenAttempt>,
     configured: bool,
     now: Timestamp,
 ) -> InstagramStatus {
-    let standing = connection.map_or(Standing::NOT_CONNECTED, |each| standing_at(each, now));
-    let clock_spoke = connection.is_some_and(|each| each.standing != standing);
-    let attempt = attempt.filter(|each| each.expires_at > now);
+    let stored = connection.map_or(Standing::NOT_CONNECTED, |each| each.standing);
+    let expiry = connection.and_then(|each| each.grant).map(|grant| grant.expires_at);
+    let lapsed = expiry.filter(|at| *at <= now && is_alive(stored.state()));
+    let abandoned = attempt.filter(|each| each.expires_at <= now && stored.state() == State::NotConnected);
+    let underway = attempt.filter(|each| each.expires_at > now);
+
+    let standing = match (lapsed, abandoned) {
+        (Some(_), _) => Standing::from(Reason::Expired),
+        (None, Some(_)) => Standing::from(Reason::AttemptExpired),
+        (None, None) => stored,
+    };
+    // The clock's word, where it spoke after the last stored change.
+    let clock_at = lapsed.or(abandoned.map(|each| each.expires_at));
     let connected = configured && is_usable(standing.state());
-    let (state, reason) = if !configured {
-        (State::Unavailable, Some(Reason::NotConfigured))
-    } else if attempt.is_some() {
-        (State::Connecting, None)
-    } else {
-        (standing.state(), standing.reason())
+    let (state, reason) = match (configured, underway) {
+        (false, _) => (State::Unavailable, Some(Reason::NotConfigured)),
+        (true, Some(_)) => (State::Connecting, None),
+        (true, None) => (standing.state(), standing.reason()),
     };
-    let grant = connection.and_then(|each| each.grant);
-    let expiry = Some(grant).flatten().map(|each| each.expires_at);
-    let evidence = if clock_spoke {
-        expiry.map(|at| Evidence { source: EvidenceSource::Clock, at })
-    } else {
-        connection.and_then(|each| each.evidence)
-    };
-    let since = match (state, attempt) {
+    let since = match (state, underway) {
         (State::Connecting, Some(attempt)) => Some(attempt.created_at),
-        _ if clock_spoke => expiry,
-        _ => connection.map(|each| each.since),
+        _ => clock_at.or(connection
+            .filter(|each| each.version > 1 || each.linked_at.is_some())
+            .map(|each| each.since)),
     };
     InstagramStatus {
         connected,
@@ -126,24 +129,23 @@ pub fn derive(
         scopes: connection.map(|each| each.scopes.clone()).unwrap_or_default(),
         missing_scopes: connection.map(|each| each.missing_scopes.clone()).unwrap_or_default(),
         token_expires_at: expiry,
-        next_refresh_at: connection
-            .filter(|_| is_usable(standing.state()) && configured)
-            .and_then(|each| each.next_refresh_at),
+        next_refresh_at: connection.filter(|_| connected).and_then(|each| each.next_refresh_at),
         since,
         retry_after: connection.and_then(|each| each.retry_after).filter(|at| *at > now),
-        evidence,
+        evidence: match clock_at {
+            Some(at) => Some(Evidence { source: EvidenceSource::Clock, at }),
+            None => connection.and_then(|each| each.evidence),
+        },
         version: connection.map_or(0, |each| each.version),
         error: if connected { None } else { reason.and_then(sentence).map(str::to_owned) },
     }
 }
 
-/// The stored standing, unless a grant has expired since: the clock needs no worker to be right.
-fn standing_at(connection: &Connection, now: Timestamp) -> Standing {
-    let alive =
-        matches!(connection.standing.state(), State::Connected | State::Degraded | State::ActionRequired);
-    match connection.grant {
-        Some(grant) if alive && grant.expires_at <= now => Standing::from(Reason::Expired),
-        _ => connection.standing,
+/// Whether a grant in this state is, as far as we know, alive: only then can time end it.
+pub(super) fn is_alive(state: State) -> bool {
+    match state {
+        State::Connected | State::Degraded | State::ActionRequired => true,
+        State::NotConnected | State::Connecting | State::ReconnectRequired | State::Unavailable => false,
     }
 }
 

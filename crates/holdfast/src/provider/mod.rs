@@ -3,6 +3,8 @@
 //! A provider knows no caller, no store and no HTTP server. Its failures are [`Failure`]s, which have no
 //! conversion into a refusal of the caller: Instagram's "no" can never become our 401.
 
+#[cfg(test)]
+pub mod contract;
 pub mod instagram;
 
 use std::fmt::{self, Debug};
@@ -119,7 +121,7 @@ pub enum Meaning {
     App(AppFault),
     /// About the content of this very call (a media object, a parameter): no effect on the connection.
     Content,
-    /// The authorization code is spent, expired or was made for another redirect address.
+    /// The authorization code is spent, expired or unknown: the dance must begin again.
     CodeRejected,
 }
 

@@ -1,1 +1,144 @@
 //! Instagram API with Instagram Login.
+//!
+//! [`wire`] reads what arrives, [`meaning`] says what it means for a connection, `oauth` and `graph` make the
+//! calls. Every call is one exchange through the [`Transport`](crate::transport::Transport).
+
+mod config;
+mod failure;
+mod graph;
+pub mod meaning;
+mod oauth;
+pub mod signed_request;
+pub mod usage;
+pub mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+use url::Url;
+
+pub use self::config::InstagramConfig;
+use self::failure::{Answered, unanswered};
+use self::meaning::Context;
+use self::wire::{Body, Unusable};
+use super::{
+    Account, Failure, Grant, Meaning, PassThrough, PassedThrough, Provider, ProviderId, Reply, ShortGrant,
+    Usage,
+};
+use crate::clock::SharedClock;
+use crate::transport::{Outgoing, SharedTransport};
+
+/// Instagram as a [`Provider`].
+pub struct Instagram {
+    config: InstagramConfig,
+    transport: SharedTransport,
+    clock: SharedClock,
+}
+
+impl fmt::Debug for Instagram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instagram").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Instagram {
+    /// The provider for that app.
+    pub fn new(config: InstagramConfig, transport: SharedTransport, clock: SharedClock) -> Self {
+        Self { config, transport, clock }
+    }
+
+    /// One exchange, read.
+    async fn ask<T>(
+        &self,
+        context: Context,
+        request: Outgoing,
+        secrets: &[&str],
+        read: impl FnOnce(&Map<String, Value>, Timestamp) -> Result<T, Unusable> + Send,
+    ) -> Reply<T> {
+        self.ask_and_judge(context, request, secrets, read, Ok).await
+    }
+
+    /// One exchange, read and then judged. `secrets` are what the request carries: no failure repeats them.
+    async fn ask_and_judge<T>(
+        &self,
+        context: Context,
+        request: Outgoing,
+        secrets: &[&str],
+        read: impl FnOnce(&Map<String, Value>, Timestamp) -> Result<T, Unusable> + Send,
+        judge: impl FnOnce(T) -> Result<T, (Meaning, &'static str)> + Send,
+    ) -> Reply<T> {
+        let answer = match self.transport.send(request).await {
+            Ok(answer) => answer,
+            Err(error) => return Reply { outcome: Err(unanswered(context, error)), usage: Usage::default() },
+        };
+        let usage = usage::read(&answer.headers);
+        let answered = Answered { context, status: answer.status.as_u16(), headers: &answer.headers, usage };
+        let outcome = match Body::read(&answer.body) {
+            Body::Error(error) => Err(answered.refused(&error, secrets)),
+            Body::Object(object) if answer.status.is_success() => read(&object, self.clock.now())
+                .map_err(|why| answered.unusable(why))
+                .and_then(|value| judge(value).map_err(|(meaning, detail)| answered.judged(meaning, detail))),
+            Body::Object(_) | Body::Unreadable => Err(answered.unreadable(answer.body.len())),
+        };
+        Reply { outcome, usage }
+    }
+}
+
+impl Provider for Instagram {
+    fn id(&self) -> ProviderId {
+        ProviderId::INSTAGRAM
+    }
+
+    fn scopes(&self) -> &[String] {
+        &self.config.scopes
+    }
+
+    fn authorize_url(&self, state: &str, force_reauth: bool) -> Url {
+        self.authorize_address(state, force_reauth)
+    }
+
+    fn redeem<'a>(&'a self, code: &'a SecretString) -> BoxFuture<'a, Reply<ShortGrant>> {
+        Box::pin(self.redeem_code(code))
+    }
+
+    fn extend<'a>(&'a self, short: &'a ShortGrant) -> BoxFuture<'a, Reply<Grant>> {
+        Box::pin(self.extend_token(short))
+    }
+
+    fn refresh<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Reply<Grant>> {
+        Box::pin(self.refresh_token(grant))
+    }
+
+    fn identify<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Reply<Account>> {
+        Box::pin(self.whose(grant))
+    }
+
+    fn pass_through<'a>(
+        &'a self,
+        grant: &'a Grant,
+        call: PassThrough,
+    ) -> BoxFuture<'a, Result<PassedThrough, Failure>> {
+        Box::pin(self.pass(grant, call))
+    }
+
+    fn revoke_hint(&self) -> &'static str {
+        "To withdraw the permission at Instagram too, open Instagram, go to Settings, Website permissions, \
+         Apps and websites, and remove the app there."
+    }
+}
+
+/// `base` with further path segments. Percent-encodes them; `.` and `..` are dropped.
+fn endpoint<'a>(base: &Url, segments: impl IntoIterator<Item = &'a str>) -> Url {
+    let mut url = base.clone();
+    // Fails only for addresses such as `mailto:`, which the transport then cannot send to.
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend(segments);
+    }
+    url
+}

@@ -1,0 +1,138 @@
+//! The verdict with every step that led to it: the very verifier, watched.
+
+use serde::Serialize;
+
+use crate::claims::SessionStatus;
+use crate::keys::KeySet;
+use crate::refusal::{CannotJudge, Step};
+use crate::verifier::{Observer, Verdict, Verifier};
+
+/// A verdict and how it came about. Never holds the token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// The verdict.
+    pub verdict: VerdictWord,
+    /// The stable code; `null` where accepted.
+    pub code: Option<&'static str>,
+    /// Every step in order.
+    pub steps: Vec<ExplainedStep>,
+    /// One sentence on the outcome.
+    pub detail: String,
+    /// The one thing that would mend it; `null` where accepted.
+    pub remedy: Option<String>,
+}
+
+/// The verdict in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VerdictWord {
+    /// Acceptable.
+    Accepted,
+    /// Not acceptable.
+    Refused,
+    /// No verdict is possible.
+    CannotJudge,
+}
+
+/// One step of the verifier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ExplainedStep {
+    /// Its name.
+    pub step: &'static str,
+    /// What came of it.
+    pub outcome: StepOutcome,
+    /// What was found.
+    pub detail: String,
+}
+
+/// What came of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepOutcome {
+    /// In order.
+    Passed,
+    /// Not in order; the verdict rests on it.
+    Failed,
+    /// Not asked for by the settings, or nothing to check.
+    Skipped,
+    /// Not reached.
+    NotReached,
+}
+
+/// The code of a genuine token whose session is not active.
+pub const SESSION_PENDING: &str = "session-pending";
+
+#[derive(Default)]
+struct Notes(Vec<ExplainedStep>);
+
+impl Observer for Notes {
+    fn passed(&mut self, step: Step, detail: impl FnOnce() -> String) {
+        self.0.push(ExplainedStep { step: step.as_str(), outcome: StepOutcome::Passed, detail: detail() });
+    }
+
+    fn skipped(&mut self, step: Step, why: impl FnOnce() -> String) {
+        self.0.push(ExplainedStep { step: step.as_str(), outcome: StepOutcome::Skipped, detail: why() });
+    }
+}
+
+/// Judges `token` as [`Verifier::verify`] does and says how. Without `keys`, everything up to the key is examined.
+pub fn explain(
+    verifier: &Verifier,
+    token: &str,
+    keys: Result<&KeySet, &CannotJudge>,
+    now_ms: i64,
+) -> Explanation {
+    let mut notes = Notes::default();
+    let none = KeySet::default();
+    let outcome = verifier.run(token, keys.unwrap_or(&none), now_ms, &mut notes);
+    let mut steps = notes.0;
+    let outcome = match (outcome, keys) {
+        (Err(refusal), Err(cannot)) if refusal.step == Step::Key => Verdict::CannotJudge(cannot.clone()),
+        (Err(refusal), _) => Verdict::Refused(refusal),
+        (Ok(claims), _) => Verdict::Accepted(Box::new(claims)),
+    };
+    let (verdict, code, failed, detail, remedy) = match outcome {
+        Verdict::Accepted(claims) if claims.status == SessionStatus::Pending => (
+            VerdictWord::Refused,
+            Some(SESSION_PENDING),
+            Some((Step::Status, "`sts` is pending".to_owned())),
+            "The token is genuine, but its session is pending: the user still has tasks to do.".to_owned(),
+            Some("Let the user finish the pending session tasks in the front end, then call `getToken()` again.".to_owned()),
+        ),
+        Verdict::Accepted(claims) => {
+            let mut detail = "active".to_owned();
+            if let Some(actor) = &claims.actor {
+                let by = actor.subject.as_deref().unwrap_or("somebody");
+                detail = format!("active, impersonated by {by}: reading only");
+            }
+            steps.push(ExplainedStep { step: Step::Status.as_str(), outcome: StepOutcome::Passed, detail });
+            (VerdictWord::Accepted, None, None, format!("accepted for {}", claims.subject), None)
+        }
+        Verdict::Refused(refusal) => (
+            VerdictWord::Refused,
+            Some(refusal.code.as_str()),
+            Some((refusal.step, refusal.operator_detail().to_owned())),
+            refusal.public_detail().to_owned(),
+            Some(refusal.remedy().to_owned()),
+        ),
+        Verdict::CannotJudge(cannot) => (
+            VerdictWord::CannotJudge,
+            Some(cannot.reason.as_str()),
+            Some((Step::Key, cannot.reason.detail().to_owned())),
+            cannot.reason.detail().to_owned(),
+            Some("Check that this machine reaches Clerk's keys, or pin the key with CLERK_JWT_KEY.".to_owned()),
+        ),
+    };
+    if let Some((step, detail)) = failed {
+        steps.push(ExplainedStep { step: step.as_str(), outcome: StepOutcome::Failed, detail });
+    }
+    let reached = |step: Step| steps.iter().any(|each| each.step == step.as_str());
+    let missing: Vec<_> = Step::ALL.into_iter().filter(|step| !reached(*step)).collect();
+    steps.extend(missing.into_iter().map(|step| ExplainedStep {
+        step: step.as_str(),
+        outcome: StepOutcome::NotReached,
+        detail: String::new(),
+    }));
+    steps.sort_by_key(|each| Step::ALL.iter().position(|step| step.as_str() == each.step));
+    Explanation { verdict, code, steps, detail, remedy }
+}

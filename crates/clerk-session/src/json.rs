@@ -1,0 +1,130 @@
+//! JSON without ambiguity: an object that names a member twice is refused, at every depth.
+//!
+//! RFC 8259 §4 leaves duplicate names to the reader; two readers of one token that choose differently are a hole.
+
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+/// Reads one JSON object with unique member names and nothing behind it.
+pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, NotAnObject> {
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        return Err(NotAnObject("it begins with a byte order mark".to_owned()));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| NotAnObject("it is not UTF-8".to_owned()))?;
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = Unique.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+    match value {
+        Ok(Value::Object(members)) => Ok(members),
+        Ok(_) => Err(NotAnObject("it is JSON, but not an object".to_owned())),
+        Err(error) if error.is_data() => Err(NotAnObject("it names a member twice".to_owned())),
+        Err(_) => Err(NotAnObject("it is not JSON".to_owned())),
+    }
+}
+
+/// What is wrong with a text that should be a JSON object. Never quotes the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NotAnObject(pub(crate) String);
+
+struct Unique;
+
+impl<'de> DeserializeSeed<'de> for Unique {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Unique {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON with unique member names")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut array = Vec::new();
+        while let Some(item) = items.next_element_seed(Unique)? {
+            array.push(item);
+        }
+        Ok(Value::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            let value = members.next_value_seed(Unique)?;
+            if object.insert(name, value).is_some() {
+                return Err(de::Error::custom("duplicate member"));
+            }
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_named_twice_is_refused_at_every_depth() {
+        for text in [
+            r#"{"a":1,"a":1}"#,
+            r#"{"a":{"b":1,"b":2}}"#,
+            r#"{"a":[{"b":1,"b":2}]}"#,
+            r#"{"a":1,"\u0061":2}"#,
+        ] {
+            assert_eq!(
+                object(text.as_bytes()),
+                Err(NotAnObject("it names a member twice".to_owned())),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_an_object_is_refused() {
+        for text in ["", "null", "[]", "1", "\"x\"", "{}x", "{} {}", "{\"a\":}", "{'a':1}"] {
+            assert!(object(text.as_bytes()).is_err(), "{text}");
+        }
+        assert!(object(b"\xef\xbb\xbf{}").is_err());
+        assert!(object(b"{\"a\":\"\xff\"}").is_err());
+        assert!(object(b" {\"a\":[1,-1,1.5,true,null,\"x\"]} ").is_ok());
+    }
+
+    #[test]
+    fn endless_nesting_is_an_error_and_not_a_crash() {
+        let deep = format!("{{\"a\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(object(deep.as_bytes()).is_err());
+    }
+}

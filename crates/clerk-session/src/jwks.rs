@@ -1,0 +1,301 @@
+//! The keys of one Clerk instance, kept fresh without ever letting a stranger's token cost a fetch.
+//!
+//! * One fetch at a time; whoever needs it meanwhile waits for that one.
+//! * A token can force a fetch (unknown `kid`, or a signature that does not fit a known one) at most once per
+//!   [`FORCE_GAP_MS`], counted from the last try of any kind, whether it succeeded or failed.
+//! * Keys are renewed in the background before they age; where that fails, the old ones serve for [`MAX_AGE_MS`].
+//! * A document without a usable key never replaces a good one.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::Mutex;
+
+use crate::keys::{JwksError, KeySet, SkippedKey};
+use crate::refusal::{CannotJudge, CannotJudgeReason, RefusalCode};
+use crate::verifier::{Verdict, Verifier};
+
+/// Keys are renewed when they are this old.
+pub const RENEW_AT_MS: i64 = 240_000;
+/// Keys older than this are not relied on.
+pub const MAX_AGE_MS: i64 = 24 * 3600 * 1000;
+/// Between two fetches that tokens can cause, and after a failed renewal.
+pub const FORCE_GAP_MS: i64 = 30_000;
+/// Between two tries while there are no keys at all.
+pub const COLD_GAP_MS: i64 = 1_000;
+/// Larger documents are refused, in bytes.
+pub const MAX_DOCUMENT: usize = 256 * 1024;
+
+/// Gets the JWKS document. The implementation limits time and size.
+pub trait FetchJwks: Send + Sync + 'static {
+    /// The bytes of the document.
+    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, FetchError>> + Send + '_>>;
+}
+
+/// No document came.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// No complete answer: refused, timed out, broken.
+    #[error("no answer: {0}")]
+    NoAnswer(String),
+    /// The answer has another status than 200.
+    #[error("the answer has status {0}")]
+    Status(u16),
+    /// The secret key was not accepted (Clerk's `clerk_key_invalid`).
+    #[error("Clerk does not accept the secret key")]
+    SecretKeyInvalid,
+    /// The answer is not a usable JWKS.
+    #[error(transparent)]
+    Document(#[from] JwksError),
+    /// Larger than [`MAX_DOCUMENT`].
+    #[error("the answer is larger than {MAX_DOCUMENT} bytes")]
+    TooLarge,
+}
+
+/// How the keys are doing, for readiness and for the operator.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyStatus {
+    /// When the present keys were fetched, unix milliseconds. `None`: there are none.
+    pub loaded_at_ms: Option<i64>,
+    /// Their ids.
+    pub kids: Vec<String>,
+    /// Keys of the newest document that are not used.
+    pub skipped: Vec<SkippedKey>,
+    /// When a fetch was last begun, unix milliseconds.
+    pub last_try_ms: Option<i64>,
+    /// Why it failed, if it did.
+    pub last_error: Option<FetchError>,
+    /// Fetches so far.
+    pub fetches: u64,
+}
+
+struct Snapshot {
+    keys: KeySet,
+    skipped: Vec<SkippedKey>,
+    loaded_at_ms: i64,
+    epoch: u64,
+}
+
+#[derive(Default)]
+struct Log {
+    last_try_ms: Option<i64>,
+    last_error: Option<FetchError>,
+    fetches: u64,
+}
+
+/// The keys of one instance. For a pinned key there is no fetcher and no network.
+pub struct KeyCache {
+    fetcher: Option<Box<dyn FetchJwks>>,
+    snapshot: ArcSwapOption<Snapshot>,
+    /// Held during a fetch: this is the single flight.
+    gate: Mutex<()>,
+    log: std::sync::Mutex<Log>,
+    epochs: AtomicU64,
+}
+
+impl std::fmt::Debug for KeyCache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyCache").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
+
+/// Why keys are wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Want {
+    /// There are none that may be used.
+    Any,
+    /// A token asks for newer ones than those of this epoch.
+    NewerThan(u64),
+    /// They are getting old.
+    Fresh,
+}
+
+impl KeyCache {
+    /// Keys that are fetched.
+    pub fn fetching(fetcher: impl FetchJwks) -> Self {
+        Self::over(Some(Box::new(fetcher)))
+    }
+
+    /// A pinned key: there from the start, and never renewed.
+    pub fn pinned(keys: KeySet) -> Self {
+        let cache = Self::over(None);
+        cache.install(keys, Vec::new(), 0);
+        cache
+    }
+
+    fn over(fetcher: Option<Box<dyn FetchJwks>>) -> Self {
+        Self {
+            fetcher,
+            snapshot: ArcSwapOption::empty(),
+            gate: Mutex::new(()),
+            log: std::sync::Mutex::default(),
+            epochs: AtomicU64::new(0),
+        }
+    }
+
+    /// Changes whenever the key material does. What was judged under an earlier epoch must be judged again.
+    pub fn epoch(&self) -> u64 {
+        self.snapshot.load().as_ref().map_or(0, |snapshot| snapshot.epoch)
+    }
+
+    /// Whether tokens can be judged at `now_ms`.
+    pub fn is_ready(&self, now_ms: i64) -> bool {
+        self.usable(now_ms).is_some()
+    }
+
+    /// How the keys are doing.
+    pub fn status(&self) -> KeyStatus {
+        let log = self.log();
+        let snapshot = self.snapshot.load();
+        KeyStatus {
+            loaded_at_ms: snapshot.as_ref().map(|snapshot| snapshot.loaded_at_ms),
+            kids: snapshot.iter().flat_map(|each| each.keys.kids().map(str::to_owned)).collect(),
+            skipped: snapshot.as_ref().map(|snapshot| snapshot.skipped.clone()).unwrap_or_default(),
+            last_try_ms: log.last_try_ms,
+            last_error: log.last_error.clone(),
+            fetches: log.fetches,
+        }
+    }
+
+    /// The verdict on a token as of `now_ms`. Waits for keys only where the verdict depends on it.
+    pub async fn judge(&self, verifier: &Verifier, token: &str, now_ms: i64) -> Verdict {
+        if self.usable(now_ms).is_none() {
+            self.fetch_for(Want::Any, now_ms).await;
+        }
+        let Some(snapshot) = self.usable(now_ms) else {
+            // What is wrong whatever the keys are needs no keys to be said.
+            let verdict = verifier.verify(token, &KeySet::default(), now_ms);
+            return if asks_for_keys(&verdict) {
+                Verdict::CannotJudge(self.no_keys(now_ms))
+            } else {
+                verdict
+            };
+        };
+        let verdict = verifier.verify(token, &snapshot.keys, now_ms);
+        if self.fetcher.is_none() || !asks_for_keys(&verdict) || !verifier.deserves_newer_keys(token, now_ms)
+        {
+            return verdict;
+        }
+        self.fetch_for(Want::NewerThan(snapshot.epoch), now_ms).await;
+        let verdict = match self.usable(now_ms) {
+            Some(newer) if newer.epoch != snapshot.epoch => verifier.verify(token, &newer.keys, now_ms),
+            Some(_) | None => verdict,
+        };
+        let unreachable = self.log().last_error.is_some();
+        match &verdict {
+            // It may be a new key that we could not ask for; "no" would be a guess.
+            Verdict::Refused(refusal) if refusal.code == RefusalCode::JwkKidMismatch && unreachable => {
+                Verdict::CannotJudge(CannotJudge {
+                    reason: CannotJudgeReason::KeyUnknownAndUnreachable,
+                    retry_after: self.until_next_try(FORCE_GAP_MS, now_ms),
+                })
+            }
+            Verdict::Accepted(_) | Verdict::Refused(_) | Verdict::CannotJudge(_) => verdict,
+        }
+    }
+
+    /// Renews the keys if that is due. For a background loop that calls it every [`COLD_GAP_MS`].
+    pub async fn renew_if_due(&self, now_ms: i64) {
+        if self.fetcher.is_some() {
+            let want = if self.usable(now_ms).is_none() { Want::Any } else { Want::Fresh };
+            self.fetch_for(want, now_ms).await;
+        }
+    }
+
+    /// Fetches if `want` is still unmet once it is our turn. A caller that is dropped meanwhile leaves the turn to the next.
+    async fn fetch_for(&self, want: Want, now_ms: i64) {
+        let Some(fetcher) = &self.fetcher else { return };
+        // Where a fetch is under way, its outcome is worth waiting for; its time is limited.
+        let under_way = self.gate.try_lock().is_err();
+        if !under_way && !self.is_wanted(want, now_ms) {
+            return;
+        }
+        let _turn = self.gate.lock().await;
+        if !self.is_wanted(want, now_ms) {
+            return;
+        }
+        {
+            let mut log = self.log();
+            // Set before the fetch: whoever comes after a fetch that was dropped half-way must wait as well.
+            log.last_try_ms = Some(now_ms);
+            log.fetches += 1;
+            log.last_error = Some(FetchError::NoAnswer("under way".to_owned()));
+        }
+        let outcome = fetcher.fetch().await.and_then(|document| {
+            if document.len() > MAX_DOCUMENT {
+                return Err(FetchError::TooLarge);
+            }
+            Ok(KeySet::from_jwks(&document)?)
+        });
+        match outcome {
+            Ok(document) => {
+                self.install(document.keys, document.skipped, now_ms);
+                self.log().last_error = None;
+            }
+            Err(error) => self.log().last_error = Some(error),
+        }
+    }
+
+    fn is_wanted(&self, want: Want, now_ms: i64) -> bool {
+        let rested = |gap: i64| match self.log().last_try_ms {
+            // A clock that was set back must not silence us.
+            Some(last) => now_ms.saturating_sub(last) >= gap || now_ms < last.saturating_sub(gap),
+            None => true,
+        };
+        match want {
+            Want::Any => self.usable(now_ms).is_none() && rested(COLD_GAP_MS),
+            Want::NewerThan(epoch) => self.epoch() == epoch && rested(FORCE_GAP_MS),
+            Want::Fresh => {
+                let old = self.snapshot.load().as_ref().is_none_or(|each| {
+                    now_ms.saturating_sub(each.loaded_at_ms) >= RENEW_AT_MS || now_ms < each.loaded_at_ms
+                });
+                old && rested(FORCE_GAP_MS)
+            }
+        }
+    }
+
+    fn usable(&self, now_ms: i64) -> Option<Arc<Snapshot>> {
+        let young = |each: &Arc<Snapshot>| {
+            self.fetcher.is_none() || now_ms.saturating_sub(each.loaded_at_ms) <= MAX_AGE_MS
+        };
+        self.snapshot.load_full().filter(young)
+    }
+
+    fn install(&self, keys: KeySet, skipped: Vec<SkippedKey>, now_ms: i64) {
+        let epoch = match &*self.snapshot.load() {
+            Some(present) if present.keys.same_keys(&keys) => present.epoch,
+            Some(_) | None => self.epochs.fetch_add(1, Ordering::Relaxed) + 1,
+        };
+        self.snapshot.store(Some(Arc::new(Snapshot { keys, skipped, loaded_at_ms: now_ms, epoch })));
+    }
+
+    fn no_keys(&self, now_ms: i64) -> CannotJudge {
+        let never = self.snapshot.load().is_none();
+        let reason = if never { CannotJudgeReason::KeysNotLoaded } else { CannotJudgeReason::KeysTooOld };
+        CannotJudge { reason, retry_after: self.until_next_try(COLD_GAP_MS, now_ms) }
+    }
+
+    fn until_next_try(&self, gap_ms: i64, now_ms: i64) -> Duration {
+        let next = self.log().last_try_ms.map_or(now_ms, |last| last.saturating_add(gap_ms));
+        let left = u64::try_from(next.saturating_sub(now_ms)).unwrap_or(0);
+        Duration::from_millis(left.max(1_000))
+    }
+
+    fn log(&self) -> std::sync::MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Whether newer keys could make another verdict of it.
+fn asks_for_keys(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Refused(refusal) => {
+            matches!(refusal.code, RefusalCode::JwkKidMismatch | RefusalCode::TokenInvalidSignature)
+        }
+        Verdict::Accepted(_) | Verdict::CannotJudge(_) => false,
+    }
+}

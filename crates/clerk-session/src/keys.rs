@@ -1,0 +1,287 @@
+//! The keys that session tokens are signed with, parsed once.
+
+use std::fmt;
+
+use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use serde_json::Value;
+
+use crate::json;
+
+/// More keys than any instance has; the rest of a longer list is skipped.
+const MAX_KEYS: usize = 64;
+
+/// 2048 bits, in bytes.
+const MIN_MODULUS: usize = 256;
+/// 8192 bits, in bytes: more would make each signature check costly.
+const MAX_MODULUS: usize = 1024;
+
+/// A set of RSA keys. Cheap to share, costly to make: keys are parsed here and never on the request path.
+#[derive(Default)]
+pub struct KeySet {
+    keys: Vec<Key>,
+    pinned: bool,
+}
+
+struct Key {
+    kid: Option<String>,
+    /// The DER that it was made from, to compare sets.
+    der: Vec<u8>,
+    parsed: ParsedPublicKey,
+}
+
+/// A JWKS document as far as it is usable.
+#[derive(Debug)]
+pub struct JwksDocument {
+    /// The usable keys.
+    pub keys: KeySet,
+    /// The others, and why.
+    pub skipped: Vec<SkippedKey>,
+}
+
+/// A key of a JWKS document that is not used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkippedKey {
+    /// Its `kid`, where it has one.
+    pub kid: Option<String>,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// Why a key is not used. One odd key never fails the set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SkipReason {
+    /// Not a JSON object.
+    #[error("it is not an object")]
+    NotAnObject,
+    /// `kty` is not RSA.
+    #[error("it is not an RSA key")]
+    NotRsa,
+    /// `use` is not `sig`, `key_ops` lacks `verify`, or `alg` is not RS256.
+    #[error("it is not for checking RS256 signatures")]
+    OtherUse,
+    /// It has private or symmetric members; whoever publishes those has other worries, and we do not trust it.
+    #[error("it carries private members")]
+    Private,
+    /// No `kid`.
+    #[error("it has no kid")]
+    NoKid,
+    /// `n` or `e` is missing or not base64url.
+    #[error("its modulus or exponent cannot be read")]
+    Unreadable,
+    /// Fewer than 2048 bits, an exponent below 65537, or otherwise refused by the cryptographic library.
+    #[error("it is too weak")]
+    Weak,
+    /// Too many keys before it.
+    #[error("there are too many keys")]
+    TooMany,
+}
+
+/// A document that is not a JWKS.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JwksError {
+    /// Not a JSON object.
+    #[error("the answer is not a JSON Web Key Set: {0}")]
+    NotJson(String),
+    /// No `keys` array.
+    #[error("the answer has no `keys` array")]
+    NoKeys,
+    /// No usable key.
+    #[error("the answer holds no usable RSA key ({skipped} skipped)")]
+    NoUsableKey {
+        /// How many were skipped.
+        skipped: usize,
+    },
+}
+
+/// A text that is not a public key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PemError {
+    /// Nothing there.
+    #[error("it is empty")]
+    Empty,
+    /// A private key or a certificate.
+    #[error(
+        "it is a {0}, not a public key; copy `JWKS Public Key` from the API keys page of the Clerk dashboard"
+    )]
+    OtherKind(&'static str),
+    /// Not base64.
+    #[error("it is not base64 between the BEGIN and END lines; line breaks may also be written as \\n")]
+    NotBase64,
+    /// Not an RSA public key of 2048 to 8192 bits.
+    #[error("it is not an RSA public key of 2048 to 8192 bits (SPKI or PKCS#1)")]
+    NotRsa,
+}
+
+impl KeySet {
+    /// Reads a JWKS document (RFC 7517 §5), key by key.
+    pub fn from_jwks(document: &[u8]) -> Result<JwksDocument, JwksError> {
+        let document = json::object(document).map_err(|error| JwksError::NotJson(error.0))?;
+        let Some(Value::Array(listed)) = document.get("keys") else { return Err(JwksError::NoKeys) };
+        let mut keys = Self::default();
+        let mut skipped = Vec::new();
+        for (position, jwk) in listed.iter().enumerate() {
+            let read = if position < MAX_KEYS { read_jwk(jwk) } else { Err(SkipReason::TooMany) };
+            match read {
+                Ok(key) => keys.keys.push(key),
+                Err(reason) => {
+                    let kid = jwk.get("kid").and_then(Value::as_str).map(str::to_owned);
+                    skipped.push(SkippedKey { kid, reason });
+                }
+            }
+        }
+        if keys.keys.is_empty() {
+            return Err(JwksError::NoUsableKey { skipped: skipped.len() });
+        }
+        Ok(JwksDocument { keys, skipped })
+    }
+
+    /// Reads one pinned public key: SPKI or PKCS#1, with or without its BEGIN and END lines, with line breaks, with
+    /// `\n` in their place as environment files have it, or the whole PEM as base64. Its `kid` is not known, so a
+    /// token's `kid` is not compared: the signature decides.
+    pub fn from_pem(text: &str) -> Result<Self, PemError> {
+        let der = pem_to_der(text)?;
+        // Around the modulus there are at most 64 bytes: algorithm, exponent and lengths.
+        if !(MIN_MODULUS..=MAX_MODULUS + 64).contains(&der.len()) {
+            return Err(PemError::NotRsa);
+        }
+        let parsed = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &der).map_err(|_| PemError::NotRsa)?;
+        Ok(Self { keys: vec![Key { kid: None, der, parsed }], pinned: true })
+    }
+
+    /// The keys that may have signed a token with this `kid`. An instance that names two keys alike is in the
+    /// middle of replacing one: both count.
+    pub(crate) fn candidates(&self, kid: Option<&str>) -> impl Iterator<Item = &ParsedPublicKey> {
+        let pinned = self.pinned;
+        self.keys
+            .iter()
+            .filter(move |key| pinned || (kid.is_some() && key.kid.as_deref() == kid))
+            .map(|key| &key.parsed)
+    }
+
+    /// Whether this is one pinned key.
+    pub fn is_pinned(&self) -> bool {
+        self.pinned
+    }
+
+    /// The key ids, for the operator.
+    pub fn kids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().filter_map(|key| key.kid.as_deref())
+    }
+
+    /// Whether both sets hold the same key material under the same ids.
+    pub fn same_keys(&self, other: &Self) -> bool {
+        let identity = |set: &Self| {
+            let mut all: Vec<_> = set.keys.iter().map(|key| (key.kid.clone(), key.der.clone())).collect();
+            all.sort();
+            all
+        };
+        self.pinned == other.pinned && identity(self) == identity(other)
+    }
+}
+
+impl fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeySet")
+            .field("kids", &self.kids().collect::<Vec<_>>())
+            .field("pinned", &self.pinned)
+            .finish_non_exhaustive()
+    }
+}
+
+fn read_jwk(jwk: &Value) -> Result<Key, SkipReason> {
+    let jwk = jwk.as_object().ok_or(SkipReason::NotAnObject)?;
+    if jwk.get("kty").and_then(Value::as_str) != Some("RSA") {
+        return Err(SkipReason::NotRsa);
+    }
+    if ["d", "p", "q", "dp", "dq", "qi", "oth", "k"].iter().any(|member| jwk.contains_key(*member)) {
+        return Err(SkipReason::Private);
+    }
+    let is =
+        |member: &str, expected: &str| jwk.get(member).is_none_or(|value| value.as_str() == Some(expected));
+    let verifies = jwk.get("key_ops").is_none_or(|ops| {
+        ops.as_array().is_some_and(|ops| ops.iter().any(|op| op.as_str() == Some("verify")))
+    });
+    if !is("use", "sig") || !is("alg", "RS256") || !verifies {
+        return Err(SkipReason::OtherUse);
+    }
+    let kid = jwk.get("kid").and_then(Value::as_str).ok_or(SkipReason::NoKid)?;
+    let number = |member: &str| {
+        let text = jwk.get(member).and_then(Value::as_str).ok_or(SkipReason::Unreadable)?;
+        URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).map_err(|_| SkipReason::Unreadable)
+    };
+    let (modulus, exponent) = (number("n")?, number("e")?);
+    // With e = 3 a sloppy signer is forgeable; Clerk has always used 65537.
+    if exponent.iter().skip_while(|byte| **byte == 0).copied().collect::<Vec<_>>().as_slice()
+        < [1, 0, 1].as_slice()
+        || exponent.iter().skip_while(|byte| **byte == 0).count() < 3
+    {
+        return Err(SkipReason::Weak);
+    }
+    // The library looks at the size only when it verifies.
+    let bytes = modulus.iter().skip_while(|byte| **byte == 0).count();
+    if !(MIN_MODULUS..=MAX_MODULUS).contains(&bytes) {
+        return Err(SkipReason::Weak);
+    }
+    let der = rsa_public_key(&modulus, &exponent);
+    let parsed = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &der).map_err(|_| SkipReason::Weak)?;
+    Ok(Key { kid: Some(kid.to_owned()), der, parsed })
+}
+
+/// `RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER }` (RFC 8017 A.1.1) in DER.
+fn rsa_public_key(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+    let content = [integer(modulus), integer(exponent)].concat();
+    [vec![0x30], length(content.len()), content].concat()
+}
+
+fn integer(big_endian: &[u8]) -> Vec<u8> {
+    let mut digits: Vec<u8> = big_endian.iter().copied().skip_while(|byte| *byte == 0).collect();
+    if digits.first().is_none_or(|first| first & 0x80 != 0) {
+        digits.insert(0, 0);
+    }
+    [vec![0x02], length(digits.len()), digits].concat()
+}
+
+fn length(count: usize) -> Vec<u8> {
+    if count < 0x80 {
+        #[expect(clippy::cast_possible_truncation, reason = "below 128")]
+        return vec![count as u8];
+    }
+    let digits: Vec<u8> = count.to_be_bytes().into_iter().skip_while(|byte| *byte == 0).collect();
+    #[expect(clippy::cast_possible_truncation, reason = "a usize has at most 8 bytes")]
+    let head = 0x80 | digits.len() as u8;
+    [vec![head], digits].concat()
+}
+
+fn pem_to_der(text: &str) -> Result<Vec<u8>, PemError> {
+    let text = text.replace("\\n", "\n").replace("\\r", "");
+    let text = text.trim().trim_matches(['"', '\'']).trim();
+    if text.is_empty() {
+        return Err(PemError::Empty);
+    }
+    if !text.contains("-----")
+        && let Some(inner) = decode_lines(text).and_then(|bytes| String::from_utf8(bytes).ok())
+        && inner.contains("-----BEGIN")
+    {
+        return pem_to_der(&inner);
+    }
+    for (mark, kind) in [("PRIVATE KEY-----", "private key"), ("CERTIFICATE-----", "certificate")] {
+        if text.contains(mark) {
+            return Err(PemError::OtherKind(kind));
+        }
+    }
+    let body = match text.split_once("-----BEGIN") {
+        Some((_, rest)) => {
+            let rest = rest.split_once("-----").ok_or(PemError::NotBase64)?.1;
+            rest.split_once("-----END").map_or(rest, |(body, _)| body)
+        }
+        None => text,
+    };
+    decode_lines(body).ok_or(PemError::NotBase64)
+}
+
+fn decode_lines(text: &str) -> Option<Vec<u8>> {
+    let joined: String = text.split_whitespace().collect();
+    STANDARD.decode(&joined).or_else(|_| STANDARD_NO_PAD.decode(&joined)).ok()
+}

@@ -1,0 +1,154 @@
+//! Web origins, exact or with one wildcard in the first label, for `azp`, CORS and return addresses.
+
+use std::fmt;
+
+/// An allowed origin: exact, or `https://deploy-preview-*--SITE.netlify.app` whose `*` stands for one or more of
+/// `[a-z0-9-]` within the first label of the host and never crosses a dot.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct OriginPattern {
+    text: String,
+    /// What stands before and after the `*`.
+    wildcard: Option<(String, String)>,
+}
+
+/// Why a text is not an origin, and what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OriginError {
+    /// Nothing there.
+    #[error("it is empty; write an origin such as https://app.example.com")]
+    Empty,
+    /// `*` alone or `null`.
+    #[error("`{0}` would admit everybody; name each origin")]
+    Everybody(String),
+    /// No `http://` or `https://`.
+    #[error("it must begin with https:// (or http:// for local development)")]
+    Scheme,
+    /// A slash at the end, a path, a query or a fragment.
+    #[error("an origin ends after host and port; write `{0}`")]
+    Path(String),
+    /// User name or password.
+    #[error("an origin holds no user name or password")]
+    Credentials,
+    /// Not a host that a browser would put in an origin.
+    #[error("`{0}` is not a host as browsers write it (lower case, punycode, no space)")]
+    Host(String),
+    /// Not a port, or the scheme's own.
+    #[error("`{0}` is not a port as browsers write it (1 to 65535, without the scheme's own port)")]
+    Port(String),
+    /// A `*` elsewhere than in the first label, or more than one, or without fixed text beside it.
+    #[error(
+        "one `*` is allowed, in the first label, beside fixed text, as in https://deploy-preview-*--site.netlify.app"
+    )]
+    Wildcard,
+}
+
+impl OriginPattern {
+    /// Reads an origin as a browser writes it into the `Origin` header: scheme, host and port, no trailing slash.
+    pub fn parse(text: &str) -> Result<Self, OriginError> {
+        if text.is_empty() {
+            return Err(OriginError::Empty);
+        }
+        if matches!(text, "*" | "null") {
+            return Err(OriginError::Everybody(text.to_owned()));
+        }
+        let (scheme, rest) = if let Some(rest) = text.strip_prefix("https://") {
+            ("https", rest)
+        } else if let Some(rest) = text.strip_prefix("http://") {
+            ("http", rest)
+        } else {
+            return Err(OriginError::Scheme);
+        };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let authority = &rest[..end];
+        if end != rest.len() {
+            return Err(OriginError::Path(format!("{scheme}://{authority}")));
+        }
+        if authority.contains('@') {
+            return Err(OriginError::Credentials);
+        }
+        let (host, port) = split_port(authority);
+        if let Some(port) = port {
+            check_port(scheme, port)?;
+        }
+        let wildcard = match host.matches('*').count() {
+            0 => None,
+            1 => Some(split_wildcard(scheme, host, port)?),
+            _ => return Err(OriginError::Wildcard),
+        };
+        check_host(host)?;
+        Ok(Self { text: text.to_owned(), wildcard })
+    }
+
+    /// Whether `origin`, as a browser sent it, is this one. Compared byte by byte.
+    pub fn matches(&self, origin: &str) -> bool {
+        match &self.wildcard {
+            None => origin == self.text,
+            Some((before, after)) => origin
+                .strip_prefix(before.as_str())
+                .and_then(|rest| rest.strip_suffix(after.as_str()))
+                .is_some_and(|middle| {
+                    !middle.is_empty()
+                        && middle.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                }),
+        }
+    }
+
+    /// Whether it stands for more than one origin.
+    pub fn is_pattern(&self) -> bool {
+        self.wildcard.is_some()
+    }
+
+    /// The text as configured.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Display for OriginPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+fn split_port(authority: &str) -> (&str, Option<&str>) {
+    // The colons of an IPv6 address stand within brackets.
+    match authority.rfind(':').filter(|at| !authority[*at..].contains(']')) {
+        Some(at) => (&authority[..at], Some(&authority[at + 1..])),
+        None => (authority, None),
+    }
+}
+
+fn check_port(scheme: &str, port: &str) -> Result<(), OriginError> {
+    let own = if scheme == "https" { "443" } else { "80" };
+    let written_plainly = port.bytes().all(|b| b.is_ascii_digit()) && !port.starts_with('0') && port != own;
+    match port.parse::<u16>() {
+        Ok(1..) if written_plainly => Ok(()),
+        Ok(_) | Err(_) => Err(OriginError::Port(port.to_owned())),
+    }
+}
+
+fn split_wildcard(scheme: &str, host: &str, port: Option<&str>) -> Result<(String, String), OriginError> {
+    let (label, rest) = host.split_once('.').ok_or(OriginError::Wildcard)?;
+    let (before, after) = label.split_once('*').ok_or(OriginError::Wildcard)?;
+    // `*.example.com` would hand every subdomain, whoever runs it, the rights of the app.
+    if before.is_empty() && after.is_empty() || !rest.contains('.') {
+        return Err(OriginError::Wildcard);
+    }
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    Ok((format!("{scheme}://{before}"), format!("{after}.{rest}{port}")))
+}
+
+fn check_host(host: &str) -> Result<(), OriginError> {
+    let fault = || OriginError::Host(host.to_owned());
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.parse::<std::net::Ipv6Addr>().map(|_| ()).map_err(|_| fault());
+    }
+    let label_fits = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'*'))
+    };
+    if host.len() <= 253 && host.split('.').all(label_fits) { Ok(()) } else { Err(fault()) }
+}

@@ -1,0 +1,156 @@
+//! The loop breaker: a client that presents the same refused token again and again is told to stop.
+//!
+//! The usual bug behind it is a page that answers a 401 with the same request at once, for ever. Its verdict does not
+//! change; it gets a 429 with `Retry-After` and the same reason, without the cost of a signature check.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::generations::{Digest, Generations};
+use crate::clock::after;
+
+/// When the same refused token is too much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerLimits {
+    /// Refusals of one token within the window that are still answered as refusals.
+    pub presentations: u32,
+    /// Counted from the first refusal.
+    pub window: Duration,
+}
+
+impl Default for BreakerLimits {
+    /// Ten in a minute: a page with several requests in flight and one retry each stays below, a loop does not.
+    fn default() -> Self {
+        Self { presentations: 10, window: Duration::from_mins(1) }
+    }
+}
+
+/// Refused tokens watched at one time. An attacker with more of them only makes us forget, never grow.
+const CAPACITY: usize = 8192;
+
+/// Shorter credentials are no tokens but what broken clients send in their stead (`null`, `undefined`,
+/// `[object Promise]`): the same for everybody, and no one of them may answer for all.
+pub(super) const SHORTEST_TOKEN: usize = 100;
+
+#[derive(Debug)]
+pub(super) struct Breaker<R> {
+    limits: BreakerLimits,
+    inner: Mutex<Inner<R>>,
+}
+
+#[derive(Debug)]
+struct Inner<R> {
+    /// New keys may judge otherwise, so they start the counting anew.
+    epoch: u64,
+    tallies: Generations<Tally<R>>,
+}
+
+#[derive(Debug)]
+struct Tally<R> {
+    refusal: R,
+    first: Timestamp,
+    count: u32,
+}
+
+impl<R: Clone> Breaker<R> {
+    pub(super) fn new(limits: BreakerLimits) -> Self {
+        Self { limits, inner: Mutex::new(Inner { epoch: 0, tallies: Generations::new(CAPACITY) }) }
+    }
+
+    /// The standing refusal of a token that has been presented too often, and when to come back.
+    pub(super) fn tripped(&self, token: &Digest, epoch: u64, now: Timestamp) -> Option<(R, Duration)> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let tally = inner.tallies.get(token).filter(|_| inner.epoch == epoch)?;
+        if tally.count < self.limits.presentations {
+            return None;
+        }
+        let left = self.left(tally.first, now)?;
+        Some((tally.refusal.clone(), left))
+    }
+
+    /// Counts a refusal that neither time nor another attempt can mend.
+    pub(super) fn refused(&self, token: Digest, epoch: u64, now: Timestamp, refusal: R) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if epoch != inner.epoch {
+            inner.tallies.clear();
+            inner.epoch = epoch;
+        }
+        match inner.tallies.get_mut(&token) {
+            Some(tally) if self.left(tally.first, now).is_some() => {
+                tally.count = tally.count.saturating_add(1);
+                tally.refusal = refusal;
+            }
+            Some(_) | None => inner.tallies.insert(token, Tally { refusal, first: now, count: 1 }),
+        }
+    }
+
+    /// What is left of a window that began at `first`; `None` where it is over, or the clock was set back.
+    fn left(&self, first: Timestamp, now: Timestamp) -> Option<Duration> {
+        let end = after(first, self.limits.window);
+        if now < first || end <= now {
+            return None;
+        }
+        Some(end.duration_since(now).unsigned_abs().max(Duration::from_secs(1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: Digest = [7; 32];
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn breaker() -> Breaker<&'static str> {
+        Breaker::new(BreakerLimits::default())
+    }
+
+    #[test]
+    fn the_eleventh_presentation_within_a_minute_is_stopped_with_the_same_reason() {
+        let breaker = breaker();
+        for _ in 0..10 {
+            assert_eq!(breaker.tripped(&TOKEN, 1, at(0)), None);
+            breaker.refused(TOKEN, 1, at(0), "token-expired");
+        }
+        assert_eq!(breaker.tripped(&TOKEN, 1, at(20)), Some(("token-expired", Duration::from_secs(40))));
+        assert_eq!(breaker.tripped(&[8; 32], 1, at(20)), None);
+    }
+
+    #[test]
+    fn the_window_ends_and_starts_anew() {
+        let breaker = breaker();
+        for _ in 0..10 {
+            breaker.refused(TOKEN, 1, at(0), "token-expired");
+        }
+        assert!(breaker.tripped(&TOKEN, 1, at(59)).is_some());
+        assert_eq!(breaker.tripped(&TOKEN, 1, at(60)), None);
+        breaker.refused(TOKEN, 1, at(60), "token-expired");
+        assert_eq!(breaker.tripped(&TOKEN, 1, at(60)), None);
+    }
+
+    #[test]
+    fn new_keys_and_a_clock_set_back_give_a_fresh_start() {
+        let breaker = breaker();
+        for _ in 0..10 {
+            breaker.refused(TOKEN, 1, at(100), "token-invalid-signature");
+        }
+        assert_eq!(breaker.tripped(&TOKEN, 2, at(100)), None);
+        assert_eq!(breaker.tripped(&TOKEN, 1, at(99)), None);
+    }
+
+    #[test]
+    fn a_flood_of_tokens_does_not_grow_it() {
+        let breaker = breaker();
+        for n in 0..50_000_u32 {
+            let mut token = [0; 32];
+            token[..4].copy_from_slice(&n.to_be_bytes());
+            breaker.refused(token, 1, at(0), "token-expired");
+        }
+        assert!(breaker.inner.lock().unwrap().tallies.len() <= CAPACITY);
+    }
+}

@@ -1,0 +1,83 @@
+//! A bounded map that forgets the oldest half at once: insertion and look-up take the same short time however
+//! full it is, and nothing is ever scanned.
+
+use std::collections::HashMap;
+
+/// The SHA-256 of a whole credential: nothing else stands for it in memory.
+pub(super) type Digest = [u8; 32];
+
+#[derive(Debug)]
+pub(super) struct Generations<T> {
+    young: HashMap<Digest, T>,
+    old: HashMap<Digest, T>,
+    half: usize,
+}
+
+impl<T> Generations<T> {
+    /// Holds at most `capacity` entries, and at least the newest half of them.
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { young: HashMap::new(), old: HashMap::new(), half: (capacity / 2).max(1) }
+    }
+
+    pub(super) fn get(&self, key: &Digest) -> Option<&T> {
+        self.young.get(key).or_else(|| self.old.get(key))
+    }
+
+    pub(super) fn get_mut(&mut self, key: &Digest) -> Option<&mut T> {
+        match self.young.get_mut(key) {
+            Some(value) => Some(value),
+            None => self.old.get_mut(key),
+        }
+    }
+
+    pub(super) fn insert(&mut self, key: Digest, value: T) {
+        if self.young.len() >= self.half && !self.young.contains_key(&key) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.old.remove(&key);
+        self.young.insert(key, value);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.young.clear();
+        self.old.clear();
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(n: u32) -> Digest {
+        let mut key = [0; 32];
+        key[..4].copy_from_slice(&n.to_be_bytes());
+        key
+    }
+
+    #[test]
+    fn it_never_grows_past_its_capacity_and_keeps_the_newest() {
+        let mut map = Generations::new(10);
+        for n in 0..1000 {
+            map.insert(key(n), n);
+            assert!(map.len() <= 10);
+            assert!((n.saturating_sub(4)..=n).all(|recent| map.get(&key(recent)) == Some(&recent)));
+        }
+        assert_eq!(map.get(&key(0)), None);
+    }
+
+    #[test]
+    fn an_entry_is_held_once() {
+        let mut map = Generations::new(4);
+        for n in [1, 2, 3, 1, 1] {
+            map.insert(key(n), n);
+        }
+        assert_eq!(map.len(), 3);
+        map.clear();
+        assert_eq!((map.len(), map.get(&key(1))), (0, None));
+    }
+}

@@ -1,0 +1,192 @@
+//! Where the public keys come from, and how they are fetched.
+
+use std::fmt;
+use std::pin::Pin;
+use std::time::Duration;
+
+use clerk_session::{FetchError, FetchJwks, MAX_DOCUMENT};
+use http::{HeaderValue, Method, StatusCode, header};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use crate::transport::{Outgoing, SharedTransport, TransportError};
+
+/// The Backend API version that we ask for.
+pub const API_VERSION: &str = "2026-05-12";
+
+/// A key set is fetched within this time or not at all.
+pub const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Where the public keys come from.
+#[derive(Clone)]
+pub enum KeySource {
+    /// `CLERK_JWT_KEY`: pinned, needs no network.
+    Pinned(String),
+    /// A public JWKS address: `CLERK_JWKS_URL`, or the Frontend API of the publishable key.
+    Jwks(Url),
+    /// `/v1/jwks` of the Backend API, with the secret key.
+    BackendApi {
+        /// `CLERK_API_URL`, without `/v1`.
+        base: Url,
+        /// `CLERK_SECRET_KEY`.
+        secret_key: SecretString,
+    },
+}
+
+impl fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pinned(_) => f.write_str("Pinned"),
+            Self::Jwks(url) => f.debug_tuple("Jwks").field(&url.host_str()).finish(),
+            Self::BackendApi { base, .. } => f.debug_tuple("BackendApi").field(&base.host_str()).finish(),
+        }
+    }
+}
+
+/// What the configuration offers.
+#[derive(Debug, Clone, Default)]
+pub struct KeySettings {
+    /// `CLERK_JWT_KEY`.
+    pub jwt_key: Option<String>,
+    /// `CLERK_JWKS_URL`.
+    pub jwks_url: Option<Url>,
+    /// The Frontend API's host, from `CLERK_PUBLISHABLE_KEY`.
+    pub frontend_api: Option<String>,
+    /// `CLERK_SECRET_KEY`.
+    pub secret_key: Option<SecretString>,
+    /// `CLERK_API_URL`.
+    pub api_url: Option<Url>,
+}
+
+impl KeySource {
+    /// The most explicit source that the configuration has: the pinned key, the JWKS address, the publishable key, the
+    /// secret key. `None` where it has none of them, or a host that is no host.
+    pub fn choose(settings: KeySettings) -> Option<Self> {
+        let KeySettings { jwt_key, jwks_url, frontend_api, secret_key, api_url } = settings;
+        if let Some(pem) = jwt_key {
+            return Some(Self::Pinned(pem));
+        }
+        if let Some(url) = jwks_url {
+            return Some(Self::Jwks(url));
+        }
+        if let Some(host) = frontend_api {
+            return Url::parse(&format!("https://{host}/.well-known/jwks.json")).ok().map(Self::Jwks);
+        }
+        Some(Self::BackendApi { base: api_url?, secret_key: secret_key? })
+    }
+}
+
+/// The settings name a source that cannot be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the request for Clerk's keys cannot be built: check CLERK_SECRET_KEY and CLERK_API_URL")]
+pub struct UnusableSource;
+
+/// Fetches a key set through the transport.
+#[derive(Debug)]
+pub(crate) struct JwksFetcher {
+    url: Url,
+    authorization: Option<HeaderValue>,
+    transport: SharedTransport,
+}
+
+impl JwksFetcher {
+    /// A fetcher of a public address.
+    pub(super) fn public(url: Url, transport: SharedTransport) -> Self {
+        Self { url, authorization: None, transport }
+    }
+
+    /// A fetcher from the Backend API.
+    pub(super) fn backend_api(
+        base: &Url,
+        secret_key: &SecretString,
+        transport: SharedTransport,
+    ) -> Result<Self, UnusableSource> {
+        let mut url = base.clone();
+        url.path_segments_mut().map_err(|()| UnusableSource)?.pop_if_empty().extend(["v1", "jwks"]);
+        let authorization = Some(bearer(secret_key).ok_or(UnusableSource)?);
+        Ok(Self { url, authorization, transport })
+    }
+
+    async fn get(&self) -> Result<Vec<u8>, FetchError> {
+        let mut request = Outgoing::new(Method::GET, self.url.clone());
+        request.timeout = FETCH_TIMEOUT;
+        request.max_answer = MAX_DOCUMENT;
+        request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(authorization) = &self.authorization {
+            request.headers.insert(header::AUTHORIZATION, authorization.clone());
+            request.headers.insert("clerk-api-version", HeaderValue::from_static(API_VERSION));
+        }
+        let answer = self.transport.send(request).await.map_err(|error| match error {
+            TransportError::TooLarge => FetchError::TooLarge,
+            TransportError::Connect
+            | TransportError::Timeout
+            | TransportError::Broken
+            | TransportError::Unsendable => FetchError::NoAnswer(error.to_string()),
+        })?;
+        match answer.status {
+            StatusCode::OK => Ok(answer.body.into()),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if self.authorization.is_some() => {
+                Err(FetchError::SecretKeyInvalid)
+            }
+            other => Err(FetchError::Status(other.as_u16())),
+        }
+    }
+}
+
+impl FetchJwks for JwksFetcher {
+    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, FetchError>> + Send + '_>> {
+        Box::pin(self.get())
+    }
+}
+
+/// `Bearer` and the secret key, marked so that no log shows it; `None` where a character cannot stand in a header.
+pub(crate) fn bearer(secret_key: &SecretString) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(format!("Bearer {}", secret_key.expose_secret().trim())).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn everything() -> KeySettings {
+        KeySettings {
+            jwt_key: Some("pem".to_owned()),
+            jwks_url: Url::parse("https://keys.example.com/jwks").ok(),
+            frontend_api: Some("clerk.example.com".to_owned()),
+            secret_key: Some(SecretString::from("sk_test_x")),
+            api_url: Url::parse("https://api.clerk.com").ok(),
+        }
+    }
+
+    #[test]
+    fn the_most_explicit_source_wins() {
+        let mut settings = everything();
+        let chosen = |settings: &KeySettings| KeySource::choose(settings.clone());
+        assert!(matches!(chosen(&settings), Some(KeySource::Pinned(_))));
+        settings.jwt_key = None;
+        assert!(
+            matches!(chosen(&settings), Some(KeySource::Jwks(url)) if url.as_str() == "https://keys.example.com/jwks")
+        );
+        settings.jwks_url = None;
+        assert!(matches!(chosen(&settings), Some(KeySource::Jwks(url))
+            if url.as_str() == "https://clerk.example.com/.well-known/jwks.json"));
+        settings.frontend_api = None;
+        assert!(matches!(chosen(&settings), Some(KeySource::BackendApi { .. })));
+        settings.secret_key = None;
+        assert!(chosen(&settings).is_none());
+    }
+
+    #[test]
+    fn no_secret_is_printed() {
+        let value = bearer(&SecretString::from("sk_test_hidden\n")).unwrap();
+        assert!(value.is_sensitive() && !format!("{value:?}").contains("hidden"));
+        assert!(bearer(&SecretString::from("sk_\n_test")).is_none());
+        let source = KeySource::BackendApi {
+            base: Url::parse("https://api.clerk.com").unwrap(),
+            secret_key: SecretString::from("sk_test_hidden"),
+        };
+        assert!(!format!("{source:?}").contains("hidden"));
+    }
+}

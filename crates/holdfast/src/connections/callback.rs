@@ -1,0 +1,219 @@
+//! Instagram's redirect: from `state` to the attempt, and back to where the person came from.
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::Reason;
+use super::attempt::{Attempt, AttemptOutcome, AttemptStage};
+use super::connect::hash;
+use super::return_to::with_query;
+use super::sealing::{self, AttemptSeal, Held};
+use super::service::{Connections, ServiceError};
+use super::transition::{AttemptEnd, Observation};
+use crate::store::{AttemptWrite, ChangeSet, Committed};
+
+/// The query of Instagram's redirect.
+#[derive(Debug, Clone, Default)]
+pub struct CallbackQuery {
+    /// The authorization code.
+    pub code: Option<SecretString>,
+    /// What we sent.
+    pub state: Option<SecretString>,
+    /// `access_denied` where the person declined.
+    pub error: Option<String>,
+}
+
+/// Where the browser goes.
+#[derive(Debug, Clone)]
+pub enum CallbackOutcome {
+    /// Back to where the person came from. Carries the completion, so it is never logged.
+    Redirect(Url),
+    /// Nowhere: without a usable attempt we know no address, so a page says what happened.
+    Page(CallbackPage),
+}
+
+/// What to tell a person whom we can send nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallbackPage {
+    /// The redirect carries no `state`.
+    StateMissing,
+    /// No attempt has that `state`: it is too old, or was never ours.
+    StateUnknown,
+    /// Neither a code nor an error.
+    Incomplete,
+}
+
+/// Longest `state` worth hashing and longest code worth sealing, in bytes.
+const MAX_PARAMETER: usize = 4096;
+
+impl Connections {
+    /// Handles the redirect. A second delivery of the same redirect has the first one's outcome.
+    pub async fn callback(&self, query: CallbackQuery) -> Result<CallbackOutcome, ServiceError> {
+        let Some(state) = query.state.as_ref().filter(|each| !each.expose_secret().is_empty()) else {
+            return Ok(CallbackOutcome::Page(CallbackPage::StateMissing));
+        };
+        if state.expose_secret().len() > MAX_PARAMETER {
+            return Ok(CallbackOutcome::Page(CallbackPage::StateUnknown));
+        }
+        // Instagram appends `#_`; a browser keeps it, an in-app web view may not.
+        let state_hash = hash(state.expose_secret().trim_end_matches("#_"));
+        for _ in 0..3 {
+            let Some(attempt) = self.parts.store.attempt_by_state(&state_hash).await? else {
+                return Ok(CallbackOutcome::Page(CallbackPage::StateUnknown));
+            };
+            let now = self.parts.clock.now();
+            if attempt.stage != AttemptStage::Open {
+                return self.answer_again(&attempt).await;
+            }
+            if attempt.expires_at <= now {
+                if self.end_attempt(&attempt, AttemptOutcome::Expired, now).await? {
+                    return Ok(redirect(&attempt, "expired", Some(Reason::AttemptExpired)));
+                }
+                continue;
+            }
+            if let Some(error) = &query.error {
+                let denied = error == "access_denied";
+                let outcome = if denied {
+                    AttemptOutcome::Denied
+                } else {
+                    AttemptOutcome::Failed(Reason::AttemptFailed)
+                };
+                if self.end_attempt(&attempt, outcome, now).await? {
+                    return Ok(ended(&attempt, outcome));
+                }
+                continue;
+            }
+            let Some(code) = usable_code(query.code.as_ref()) else {
+                return Ok(CallbackOutcome::Page(CallbackPage::Incomplete));
+            };
+            if let Some(outcome) = self.keep_code(&attempt, code).await? {
+                return Ok(outcome);
+            }
+        }
+        Err(ServiceError::Contended)
+    }
+
+    /// Seals the code and hands the browser its half of the proof. `None` where another delivery was faster.
+    async fn keep_code(
+        &self,
+        attempt: &Attempt,
+        code: SecretString,
+    ) -> Result<Option<CallbackOutcome>, ServiceError> {
+        let key = sealing::user_key(&self.parts.store, &self.parts.vault, &attempt.user_id).await?;
+        let seal = seal_of(&key, attempt);
+        let completion = self.fresh_secret()?;
+        let next = Attempt {
+            stage: AttemptStage::Returned,
+            sealed: Some(seal.seal(&Held::Code(code))?),
+            completion_hash: Some(hash(completion.expose_secret())),
+            sealed_completion: Some(seal.seal_completion(&completion)?),
+            ..attempt.clone()
+        };
+        Ok(self.advance(attempt, next).await?.then(|| completed(attempt, &completion)))
+    }
+
+    /// The first delivery's answer, for every later one.
+    async fn answer_again(&self, attempt: &Attempt) -> Result<CallbackOutcome, ServiceError> {
+        if let Some(sealed) = &attempt.sealed_completion {
+            let key = sealing::user_key(&self.parts.store, &self.parts.vault, &attempt.user_id).await?;
+            let completion = seal_of(&key, attempt).open_completion(sealed)?;
+            return Ok(completed(attempt, &completion));
+        }
+        Ok(match attempt.outcome {
+            Some(outcome) => ended(attempt, outcome),
+            None => CallbackOutcome::Page(CallbackPage::StateUnknown),
+        })
+    }
+
+    /// Closes an attempt without a link and records what that says about the connection. False where somebody else was faster.
+    pub(super) async fn end_attempt(
+        &self,
+        attempt: &Attempt,
+        outcome: AttemptOutcome,
+        now: Timestamp,
+    ) -> Result<bool, ServiceError> {
+        let closed = Attempt {
+            stage: AttemptStage::Closed,
+            outcome: Some(outcome),
+            sealed: None,
+            busy_until: None,
+            closed_at: Some(now),
+            ..attempt.clone()
+        };
+        if !self.advance(attempt, closed).await? {
+            return Ok(false);
+        }
+        let end = match outcome {
+            AttemptOutcome::Connected => return Ok(true),
+            AttemptOutcome::Denied => AttemptEnd::Denied,
+            AttemptOutcome::Expired => AttemptEnd::Expired,
+            AttemptOutcome::DifferentAccount | AttemptOutcome::AccountTaken | AttemptOutcome::Failed(_) => {
+                AttemptEnd::Failed
+            }
+        };
+        if let Some(connection) = self.parts.store.connection_of(attempt).await? {
+            self.record(connection.id, &Observation::AttemptEnded(end), None).await?;
+        }
+        Ok(true)
+    }
+
+    /// Stores the next revision of an attempt. False where somebody else was faster.
+    pub(super) async fn advance(&self, attempt: &Attempt, mut next: Attempt) -> Result<bool, ServiceError> {
+        next.revision = attempt.revision + 1;
+        let changes = ChangeSet {
+            attempt: Some(AttemptWrite {
+                expected_revision: Some(attempt.revision),
+                attempt: next,
+                max_open: None,
+            }),
+            ..ChangeSet::default()
+        };
+        match self.parts.store.commit(&changes).await? {
+            Committed::Done => Ok(true),
+            Committed::Gone => Err(ServiceError::UserGone),
+            Committed::Conflict | Committed::AccountTaken | Committed::TooManyAttempts => Ok(false),
+        }
+    }
+}
+
+/// Where the attempt's secrets are sealed.
+pub(super) fn seal_of<'a>(key: &'a crate::vault::UserKey, attempt: &'a Attempt) -> AttemptSeal<'a> {
+    AttemptSeal { key, user_id: &attempt.user_id, provider: attempt.provider, attempt_id: attempt.id }
+}
+
+fn usable_code(code: Option<&SecretString>) -> Option<SecretString> {
+    let code = code?.expose_secret().trim_end_matches("#_");
+    (!code.is_empty() && code.len() <= MAX_PARAMETER).then(|| SecretString::from(code.to_owned()))
+}
+
+fn completed(attempt: &Attempt, completion: &SecretString) -> CallbackOutcome {
+    let id = attempt.id.to_string();
+    back(attempt, &[("instagram", "complete"), ("attempt", &id), ("completion", completion.expose_secret())])
+}
+
+fn ended(attempt: &Attempt, outcome: AttemptOutcome) -> CallbackOutcome {
+    match outcome {
+        AttemptOutcome::Denied => redirect(attempt, "denied", Some(Reason::Denied)),
+        AttemptOutcome::Expired => redirect(attempt, "expired", Some(Reason::AttemptExpired)),
+        AttemptOutcome::Failed(reason) => redirect(attempt, "failed", Some(reason)),
+        AttemptOutcome::DifferentAccount | AttemptOutcome::AccountTaken | AttemptOutcome::Connected => {
+            redirect(attempt, "failed", Some(Reason::AttemptFailed))
+        }
+    }
+}
+
+fn redirect(attempt: &Attempt, word: &str, reason: Option<Reason>) -> CallbackOutcome {
+    let id = attempt.id.to_string();
+    let mut pairs = vec![("instagram", word), ("attempt", &id)];
+    pairs.extend(reason.map(|reason| ("reason", reason.as_str())));
+    back(attempt, &pairs)
+}
+
+/// `return_to` was checked when the attempt began and is stored as it was parsed.
+fn back(attempt: &Attempt, pairs: &[(&str, &str)]) -> CallbackOutcome {
+    match Url::parse(&attempt.return_to) {
+        Ok(url) => CallbackOutcome::Redirect(with_query(url, pairs)),
+        Err(_) => CallbackOutcome::Page(CallbackPage::StateUnknown),
+    }
+}

@@ -1,0 +1,55 @@
+//! Asking Instagram now, at a person's wish or an operator's.
+
+use super::service::{Connections, PROBE_GAP, ServiceError};
+use super::status::InstagramStatus;
+use super::transition::{Call, Observation};
+use super::{Connection, State};
+use crate::caller::OwnerId;
+
+impl Connections {
+    /// Asks Instagram whose the grant is and answers with what we know then. At most one upstream call per
+    /// connection per minute, whoever asks on whichever replica; further calls are answered from storage.
+    pub async fn check(&self, owner: &OwnerId) -> Result<InstagramStatus, ServiceError> {
+        if let Some(connection) = self.parts.store.connection(owner, Self::PROVIDER).await? {
+            self.probe(&connection).await?;
+        }
+        Ok(self.status(owner).await?)
+    }
+
+    /// One `/me` call for a connection that has a grant worth asking about.
+    pub(crate) async fn probe(&self, connection: &Connection) -> Result<(), ServiceError> {
+        let Some(provider) = &self.parts.provider else { return Ok(()) };
+        let now = self.parts.clock.now();
+        let waiting = connection.retry_after.is_some_and(|until| until > now);
+        let Some(facts) = connection.grant.filter(|grant| grant.expires_at > now && !waiting) else {
+            return Ok(());
+        };
+        if connection.standing.state() == State::NotConnected
+            || !self.parts.store.claim_probe(connection.id, now, PROBE_GAP).await?
+        {
+            return Ok(());
+        }
+        let Some(grant) = self.grant(connection).await? else { return Ok(()) };
+        let observation = match provider.identify(&grant).await.outcome {
+            Ok(account) => Observation::Worked { grant_version: facts.version, account: Some(account) },
+            Err(failure) => Observation::Failed {
+                grant_version: facts.version,
+                call: Call::Identify,
+                failure,
+                next_refresh_at: None,
+                incident: false,
+            },
+        };
+        self.record(connection.id, &observation, None).await?;
+        Ok(())
+    }
+
+    /// Records what the clock alone has ended. Returns how many connections.
+    pub async fn expire_due(&self, limit: usize) -> Result<usize, ServiceError> {
+        let expired = self.parts.store.expired_connections(self.parts.clock.now(), limit).await?;
+        for connection in &expired {
+            self.record(connection.id, &Observation::ExpiryPassed, None).await?;
+        }
+        Ok(expired.len())
+    }
+}

@@ -1,0 +1,433 @@
+//! Completing a connect attempt: the caller who began it brings the secret that only the redirect carried.
+//!
+//! Each step is durable before the next begins: intent, short-lived token, grant, link. A crash between any two
+//! leaves a row from which [`Connections::resume`] goes on.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use super::attempt::{Attempt, AttemptOutcome, AttemptStage, Expect};
+use super::callback::seal_of;
+use super::connect::hash;
+use super::sealing::{self, Held};
+use super::service::{Connections, ServiceError, change};
+use super::status::InstagramStatus;
+use super::transition::{Observation, apply, reason_of, same_account};
+use super::{Connection, GrantFacts, Reason};
+use crate::caller::OwnerId;
+use crate::clock::after;
+use crate::provider::{Account, Failure, Grant, Meaning, Reply, SharedProvider};
+use crate::store::{AttemptWrite, Committed};
+use crate::vault::UserKey;
+
+/// The attempt could not be completed.
+#[derive(Debug, thiserror::Error)]
+pub enum CompleteError {
+    /// There is no such attempt.
+    #[error("there is no such connect attempt")]
+    NoSuchAttempt,
+    /// Somebody else began it.
+    #[error("this connect attempt was begun by another user")]
+    NotYours,
+    /// The browser has not come back from Instagram, or the completion is not the one it carried.
+    #[error("the completion does not belong to this connect attempt")]
+    WrongCompletion,
+    /// Its time ran out.
+    #[error("the connect attempt has expired")]
+    Expired,
+    /// The person declined.
+    #[error("the person declined at Instagram")]
+    Denied,
+    /// The account belongs to another user.
+    #[error("this Instagram account is connected to another user")]
+    AccountTaken,
+    /// Another account came back than the linked one.
+    #[error("another Instagram account came back than the connected one")]
+    DifferentAccount,
+    /// Another request is completing it and has not come to an end.
+    #[error("the connect attempt is being completed by another request")]
+    InProgress,
+    /// Instagram stood in the way.
+    #[error("Instagram did not let the connection be completed")]
+    Instagram {
+        /// As in the status.
+        reason: Reason,
+    },
+    /// Connecting is not set up.
+    #[error("connecting Instagram is not set up on this server")]
+    NotConfigured,
+    /// Ours.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+/// While somebody exchanges, nobody else begins to; after this, the work is considered abandoned.
+/// Longer than the sum of the time limits of all calls that one completion can make.
+const BUSY: Duration = Duration::from_secs(45);
+/// A parallel request waits this long for the outcome.
+const PATIENCE: Duration = Duration::from_secs(9);
+/// Between two looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// A grant in hand is worth more patience than an open attempt: linking is tried again for this long.
+const GRANT_PATIENCE: Duration = Duration::from_secs(3600);
+/// A call that failed in passing is repeated this often at once.
+const ATTEMPTS_PER_CALL: u32 = 2;
+/// Pause before the repetition.
+const PAUSE: Duration = Duration::from_millis(400);
+
+impl Connections {
+    /// Completes an attempt. A completed attempt answers its owner with the same outcome again.
+    pub async fn complete(
+        &self,
+        owner: &OwnerId,
+        attempt_id: Uuid,
+        completion: &SecretString,
+    ) -> Result<InstagramStatus, CompleteError> {
+        use secrecy::ExposeSecret;
+        let provider = self.parts.provider.as_ref().ok_or(CompleteError::NotConfigured)?;
+        let started = self.parts.clock.now();
+        loop {
+            let attempt = self.parts.store.attempt(attempt_id).await.map_err(ServiceError::from)?;
+            let attempt = attempt.ok_or(CompleteError::NoSuchAttempt)?;
+            if attempt.user_id != owner.as_str() {
+                return Err(CompleteError::NotYours);
+            }
+            let now = self.parts.clock.now();
+            if let Some(outcome) = ended_without_return(&attempt, now) {
+                self.close_expired(&attempt, now).await?;
+                return Err(outcome);
+            }
+            let presented = hash(completion.expose_secret());
+            let matches = attempt.completion_hash.is_some_and(|kept| {
+                aws_lc_rs::constant_time::verify_slices_are_equal(&kept, &presented).is_ok()
+            });
+            if !matches {
+                return Err(CompleteError::WrongCompletion);
+            }
+            if let Some(outcome) = attempt.outcome {
+                return self.repeat(owner, outcome).await;
+            }
+            if attempt.expires_at <= now {
+                self.close_expired(&attempt, now).await?;
+                return Err(CompleteError::Expired);
+            }
+            if attempt.busy_until.is_none_or(|until| until <= now)
+                && let Some(claimed) = self.claim(&attempt, now).await?
+            {
+                self.carry_through(provider, claimed).await?;
+                continue;
+            }
+            if now >= after(started, PATIENCE) {
+                return Err(CompleteError::InProgress);
+            }
+            self.parts.clock.sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Goes on where a crashed or interrupted completion stopped. The owner's consent stands: the completion was
+    /// presented before the first step. Does nothing where somebody is at it.
+    pub async fn resume(&self, attempt: &Attempt) -> Result<(), CompleteError> {
+        let provider = self.parts.provider.as_ref().ok_or(CompleteError::NotConfigured)?;
+        let now = self.parts.clock.now();
+        let begun = match attempt.stage {
+            AttemptStage::Redeeming | AttemptStage::ShortGranted | AttemptStage::Granted => true,
+            AttemptStage::Open | AttemptStage::Returned | AttemptStage::Closed => false,
+        };
+        if attempt.expires_at <= now {
+            self.close_expired(attempt, now).await?;
+            return Ok(());
+        }
+        if !begun || attempt.busy_until.is_some_and(|until| until > now) {
+            return Ok(());
+        }
+        match self.claim(attempt, now).await? {
+            Some(claimed) => self.carry_through(provider, claimed).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Ends attempts whose time has run out and carries on those that were let go of. Returns how many.
+    pub async fn tend_attempts(&self, limit: usize) -> Result<usize, ServiceError> {
+        let now = self.parts.clock.now();
+        let expired = self.parts.store.expired_attempts(now, limit).await?;
+        for attempt in &expired {
+            self.end_attempt(attempt, AttemptOutcome::Expired, now).await?;
+        }
+        if self.parts.provider.is_none() {
+            return Ok(expired.len());
+        }
+        let stranded = self.parts.store.stranded_attempts(now, limit).await?;
+        for attempt in &stranded {
+            if let Err(error) = self.resume(attempt).await {
+                tracing::warn!(attempt = %attempt.id, %error, "an interrupted connect attempt could not be finished yet");
+            }
+        }
+        Ok(expired.len() + stranded.len())
+    }
+
+    async fn close_expired(&self, attempt: &Attempt, now: Timestamp) -> Result<(), CompleteError> {
+        if attempt.stage != AttemptStage::Closed && attempt.expires_at <= now {
+            self.end_attempt(attempt, AttemptOutcome::Expired, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn repeat(
+        &self,
+        owner: &OwnerId,
+        outcome: AttemptOutcome,
+    ) -> Result<InstagramStatus, CompleteError> {
+        match outcome {
+            AttemptOutcome::Connected => Ok(self.status(owner).await.map_err(ServiceError::from)?),
+            AttemptOutcome::Denied => Err(CompleteError::Denied),
+            AttemptOutcome::Expired => Err(CompleteError::Expired),
+            AttemptOutcome::DifferentAccount => Err(CompleteError::DifferentAccount),
+            AttemptOutcome::AccountTaken => Err(CompleteError::AccountTaken),
+            AttemptOutcome::Failed(reason) => Err(CompleteError::Instagram { reason }),
+        }
+    }
+
+    /// Writes the intent. Exactly one of any number of parallel requests gets the attempt.
+    async fn claim(&self, attempt: &Attempt, now: Timestamp) -> Result<Option<Attempt>, ServiceError> {
+        let stage = match attempt.stage {
+            AttemptStage::Returned => AttemptStage::Redeeming,
+            other @ (AttemptStage::Open
+            | AttemptStage::Redeeming
+            | AttemptStage::ShortGranted
+            | AttemptStage::Granted
+            | AttemptStage::Closed) => other,
+        };
+        let next = Attempt { stage, busy_until: Some(after(now, BUSY)), ..attempt.clone() };
+        self.step(attempt, next).await
+    }
+
+    /// [`Connections::advance`], giving the stored attempt back.
+    async fn step(&self, attempt: &Attempt, next: Attempt) -> Result<Option<Attempt>, ServiceError> {
+        let stored = self.advance(attempt, next.clone()).await?;
+        Ok(stored.then(|| Attempt { revision: attempt.revision + 1, ..next }))
+    }
+
+    /// From wherever the attempt is to its end. The outcome stands in the attempt; an error means that it has not ended.
+    async fn carry_through(&self, provider: &SharedProvider, attempt: Attempt) -> Result<(), CompleteError> {
+        let key = sealing::user_key(&self.parts.store, &self.parts.vault, &attempt.user_id)
+            .await
+            .map_err(ServiceError::from)?;
+        let mut attempt = attempt;
+        loop {
+            let Some(sealed) = attempt.sealed.clone() else {
+                return Err(ServiceError::Content { what: "connect attempt" }.into());
+            };
+            let seal = seal_of(&key, &attempt);
+            let next = match attempt.stage {
+                AttemptStage::Redeeming => {
+                    let code = seal.open_code(&sealed).map_err(ServiceError::from)?;
+                    // The code goes out once; whether a lost reply spent it, nobody can know.
+                    match provider.redeem(&code).await.outcome {
+                        Ok(short) => self.keep(&attempt, &key, Held::Short(short)).await?,
+                        Err(failure) => return self.fail(&attempt, &failure).await,
+                    }
+                }
+                AttemptStage::ShortGranted => {
+                    let short = seal.open_short(&sealed).map_err(ServiceError::from)?;
+                    match self.repeatedly(|| provider.extend(&short)).await {
+                        Ok(mut grant) => {
+                            grant.scopes = grant.scopes.or(short.scopes);
+                            self.keep(&attempt, &key, Held::Grant(grant)).await?
+                        }
+                        Err(failure) => return self.fail(&attempt, &failure).await,
+                    }
+                }
+                AttemptStage::Granted => {
+                    let grant = seal.open_grant(&sealed).map_err(ServiceError::from)?;
+                    return match self.repeatedly(|| provider.identify(&grant)).await {
+                        Ok(account) => self.link(&attempt, &key, provider, grant, account).await,
+                        Err(failure) if is_passing(failure.meaning) => {
+                            self.put_down(&attempt, &failure).await
+                        }
+                        Err(failure) => self.fail(&attempt, &failure).await,
+                    };
+                }
+                AttemptStage::Open | AttemptStage::Returned | AttemptStage::Closed => return Ok(()),
+            };
+            match next {
+                Some(next) => attempt = next,
+                // Only after our claim ran out can somebody else have moved it on; the outcome is theirs to write.
+                None => return Err(CompleteError::InProgress),
+            }
+        }
+    }
+
+    /// A call that changes nothing at the provider, once more where it failed in passing.
+    async fn repeatedly<'a, T, F>(&self, call: F) -> Result<T, Failure>
+    where
+        F: Fn() -> futures_util::future::BoxFuture<'a, Reply<T>>,
+    {
+        let mut tries = 1;
+        loop {
+            match call().await.outcome {
+                Err(failure) if is_passing(failure.meaning) && tries < ATTEMPTS_PER_CALL => {
+                    tries += 1;
+                    self.parts.clock.sleep(PAUSE).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Makes what has just arrived durable before anything else happens.
+    async fn keep(
+        &self,
+        attempt: &Attempt,
+        key: &UserKey,
+        held: Held,
+    ) -> Result<Option<Attempt>, ServiceError> {
+        let now = self.parts.clock.now();
+        let (stage, expires_at) = match &held {
+            Held::Code(_) => (AttemptStage::Returned, attempt.expires_at),
+            Held::Short(_) => (AttemptStage::ShortGranted, attempt.expires_at),
+            Held::Grant(_) => (AttemptStage::Granted, attempt.expires_at.max(after(now, GRANT_PATIENCE))),
+        };
+        let sealed = Some(seal_of(key, attempt).seal(&held)?);
+        self.step(attempt, Attempt { stage, expires_at, sealed, ..attempt.clone() }).await
+    }
+
+    async fn fail(&self, attempt: &Attempt, failure: &Failure) -> Result<(), CompleteError> {
+        tracing::warn!(attempt = %attempt.id, stage = attempt.stage.as_str(), meaning = ?failure.meaning, detail = %failure.detail, "connecting failed at the provider");
+        let outcome = AttemptOutcome::Failed(reason_of(failure.meaning));
+        self.end_attempt(attempt, outcome, self.parts.clock.now()).await?;
+        Ok(())
+    }
+
+    /// The grant is in hand and durable, but Instagram cannot say whose it is at the moment: the attempt stays
+    /// open, and another `complete`, or the worker, goes on from here.
+    async fn put_down(&self, attempt: &Attempt, failure: &Failure) -> Result<(), CompleteError> {
+        tracing::warn!(attempt = %attempt.id, meaning = ?failure.meaning, detail = %failure.detail, "the new grant is kept; its account could not be asked for yet");
+        self.advance(attempt, Attempt { busy_until: None, ..attempt.clone() }).await?;
+        Err(CompleteError::Instagram { reason: reason_of(failure.meaning) })
+    }
+
+    /// Links the account: connection, grant, attempt and history in one unit of work.
+    async fn link(
+        &self,
+        attempt: &Attempt,
+        key: &UserKey,
+        provider: &SharedProvider,
+        grant: Grant,
+        account: Account,
+    ) -> Result<(), CompleteError> {
+        for _ in 0..MAX_TRIES {
+            let now = self.parts.clock.now();
+            let before = self.parts.store.connection_of(attempt).await.map_err(ServiceError::from)?;
+            let before = before.ok_or(ServiceError::UserGone)?;
+            if attempt.expect == Expect::SameAccount
+                && before.account.is_some()
+                && !same_account(&before, &account)
+            {
+                self.end_attempt(attempt, AttemptOutcome::DifferentAccount, now).await?;
+                return Ok(());
+            }
+            // The connection's version never comes again, so neither does a grant's.
+            let version = before.version + 1;
+            let sealed =
+                sealing::seal_grant(key, &attempt.user_id, provider.id(), before.id, version, &grant)
+                    .map_err(ServiceError::from)?;
+            let connection = self.linked(&before, provider, &grant, account.clone(), version, now)?;
+            let mut changes = change(&before, connection, now, None);
+            changes.append_grant = Some(sealed);
+            // The new grant has answered already, so the earlier ones have served.
+            changes.erase_grants_below = Some((before.id, version));
+            changes.attempt = Some(AttemptWrite {
+                expected_revision: Some(attempt.revision),
+                attempt: Attempt {
+                    revision: attempt.revision + 1,
+                    stage: AttemptStage::Closed,
+                    outcome: Some(AttemptOutcome::Connected),
+                    sealed: None,
+                    busy_until: None,
+                    closed_at: Some(now),
+                    ..attempt.clone()
+                },
+                max_open: None,
+            });
+            match self.parts.store.commit(&changes).await.map_err(ServiceError::from)? {
+                Committed::Done => return Ok(()),
+                Committed::AccountTaken => {
+                    self.end_attempt(attempt, AttemptOutcome::AccountTaken, now).await?;
+                    return Ok(());
+                }
+                Committed::Gone => return Err(ServiceError::UserGone.into()),
+                // Either the connection changed, and we try again, or the attempt did (the person disconnected
+                // meanwhile), and then its outcome has been written by others.
+                Committed::Conflict | Committed::TooManyAttempts => {
+                    let current = self.parts.store.attempt(attempt.id).await.map_err(ServiceError::from)?;
+                    if current.is_none_or(|each| each.revision != attempt.revision) {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Err(ServiceError::Contended.into())
+    }
+
+    fn linked(
+        &self,
+        before: &Connection,
+        provider: &SharedProvider,
+        grant: &Grant,
+        account: Account,
+        version: i64,
+        now: Timestamp,
+    ) -> Result<Connection, ServiceError> {
+        let scopes = grant.scopes.clone().unwrap_or_default();
+        // Where the provider does not say what was granted, nothing is known to be missing.
+        let missing_scopes = match &grant.scopes {
+            Some(granted) => {
+                provider.scopes().iter().filter(|each| !granted.contains(each)).cloned().collect()
+            }
+            None => Vec::new(),
+        };
+        let linked = Observation::Linked {
+            account,
+            scopes,
+            missing_scopes,
+            grant: GrantFacts { version, obtained_at: grant.obtained_at, expires_at: grant.expires_at },
+            next_refresh_at: self.refresh_due(grant)?,
+        };
+        let mut connection = apply(before, &linked, now);
+        connection.version = before.version + 1;
+        Ok(connection)
+    }
+}
+
+/// The link is tried again this often when others change the connection meanwhile.
+const MAX_TRIES: u32 = 10;
+
+/// Outcomes that need no completion secret to be told to the owner.
+fn ended_without_return(attempt: &Attempt, now: Timestamp) -> Option<CompleteError> {
+    match (attempt.stage, attempt.outcome) {
+        (AttemptStage::Closed, Some(AttemptOutcome::Denied)) => Some(CompleteError::Denied),
+        (AttemptStage::Closed, Some(AttemptOutcome::Expired)) => Some(CompleteError::Expired),
+        (AttemptStage::Open | AttemptStage::Returned, _) if attempt.expires_at <= now => {
+            Some(CompleteError::Expired)
+        }
+        _ => None,
+    }
+}
+
+/// Trouble that may be over in a moment.
+fn is_passing(meaning: Meaning) -> bool {
+    match meaning {
+        Meaning::Unavailable => true,
+        Meaning::RateLimited(_)
+        | Meaning::Dead(_)
+        | Meaning::DeadUnexplained
+        | Meaning::UserAction(_)
+        | Meaning::Permission
+        | Meaning::App(_)
+        | Meaning::Content
+        | Meaning::CodeRejected => false,
+    }
+}

@@ -1,0 +1,168 @@
+//! Beginning to connect: a single-use attempt, and the address to send the browser to.
+
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+use url::Url;
+use uuid::Uuid;
+
+use super::attempt::{Attempt, AttemptStage, Expect};
+use super::return_to::ReturnToError;
+use super::service::{ATTEMPT_LIFETIME, Connections, MAX_OPEN_ATTEMPTS, ServiceError};
+use super::{Connection, Standing};
+use crate::caller::OwnerId;
+use crate::clock::after;
+use crate::entropy::new_id;
+use crate::provider::ProviderId;
+use crate::store::{AttemptWrite, ChangeSet, Committed, ConnectionWrite};
+
+/// What a caller asks for.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectRequest {
+    /// Where the browser shall return to.
+    pub return_to: Option<String>,
+    /// Whether Instagram shall ask for the password even of somebody who is signed in there.
+    pub force_reauth: bool,
+    /// Whether another account than the linked one may come back.
+    pub expect: Expect,
+}
+
+/// An attempt has begun.
+#[derive(Debug, Clone)]
+pub struct ConnectStarted {
+    /// Where to send the browser. Carries the `state`, so it goes to the caller and nowhere else.
+    pub authorize_url: Url,
+    /// The attempt.
+    pub attempt_id: Uuid,
+    /// When it ends by itself.
+    pub expires_at: Timestamp,
+}
+
+/// An attempt could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Not a place that we may send the browser to.
+    #[error(transparent)]
+    ReturnTo(#[from] ReturnToError),
+    /// Too many are open.
+    #[error("{MAX_OPEN_ATTEMPTS} connect attempts are open already")]
+    TooManyAttempts {
+        /// When the oldest of them ends by itself.
+        free_at: Timestamp,
+    },
+    /// No app id and secret.
+    #[error("connecting Instagram is not set up on this server")]
+    NotConfigured,
+    /// Ours.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+impl Connections {
+    /// Begins to connect. The present grant, if any, stays in use until the new one is proven.
+    pub async fn connect(
+        &self,
+        owner: &OwnerId,
+        request: ConnectRequest,
+    ) -> Result<ConnectStarted, ConnectError> {
+        let provider = self.parts.provider.as_ref().ok_or(ConnectError::NotConfigured)?;
+        let return_to = self.parts.return_urls.choose(request.return_to.as_deref())?;
+        let now = self.parts.clock.now();
+        let state = self.fresh_secret()?;
+        let attempt = Attempt {
+            id: new_id(&*self.parts.entropy, now).map_err(ServiceError::from)?,
+            revision: 1,
+            user_id: owner.as_str().to_owned(),
+            provider: provider.id(),
+            state_hash: hash(state.expose_secret()),
+            completion_hash: None,
+            stage: AttemptStage::Open,
+            outcome: None,
+            return_to: return_to.into(),
+            expect: request.expect,
+            created_at: now,
+            expires_at: after(now, ATTEMPT_LIFETIME),
+            sealed: None,
+            sealed_completion: None,
+            busy_until: None,
+            closed_at: None,
+        };
+        let started = ConnectStarted {
+            authorize_url: provider.authorize_url(state.expose_secret(), request.force_reauth),
+            attempt_id: attempt.id,
+            expires_at: attempt.expires_at,
+        };
+        self.ensure_connection(owner, provider.id()).await?;
+        let changes = ChangeSet {
+            attempt: Some(AttemptWrite {
+                expected_revision: None,
+                attempt,
+                max_open: Some(MAX_OPEN_ATTEMPTS),
+            }),
+            ..ChangeSet::default()
+        };
+        match self.parts.store.commit(&changes).await.map_err(ServiceError::from)? {
+            Committed::Done => Ok(started),
+            Committed::TooManyAttempts => {
+                Err(ConnectError::TooManyAttempts { free_at: self.first_attempt_to_end(owner, now).await? })
+            }
+            Committed::Gone => Err(ServiceError::UserGone.into()),
+            Committed::Conflict | Committed::AccountTaken => Err(ServiceError::Contended.into()),
+        }
+    }
+
+    async fn first_attempt_to_end(&self, owner: &OwnerId, now: Timestamp) -> Result<Timestamp, ServiceError> {
+        let open = self.parts.store.open_attempts(owner, Self::PROVIDER).await?;
+        Ok(open.iter().map(|each| each.expires_at).filter(|at| *at > now).min().unwrap_or(now))
+    }
+
+    /// The owner's connection; a row that says "not connected" is made where there is none.
+    pub(super) async fn ensure_connection(
+        &self,
+        owner: &OwnerId,
+        provider: ProviderId,
+    ) -> Result<Connection, ServiceError> {
+        for _ in 0..2 {
+            if let Some(connection) = self.parts.store.connection(owner, provider).await? {
+                return Ok(connection);
+            }
+            let now = self.parts.clock.now();
+            let connection = Connection {
+                id: new_id(&*self.parts.entropy, now)?,
+                user_id: owner.as_str().to_owned(),
+                provider,
+                standing: Standing::NOT_CONNECTED,
+                account: None,
+                scopes: Vec::new(),
+                missing_scopes: Vec::new(),
+                grant: None,
+                next_refresh_at: None,
+                retry_after: None,
+                since: now,
+                linked_at: None,
+                evidence: None,
+                suspicion: None,
+                failures: 0,
+                version: 1,
+            };
+            let changes = ChangeSet {
+                connection: Some(ConnectionWrite { expected_version: None, connection: connection.clone() }),
+                ..ChangeSet::default()
+            };
+            match self.parts.store.commit(&changes).await? {
+                Committed::Done => return Ok(connection),
+                Committed::Gone => return Err(ServiceError::UserGone),
+                // Somebody made it at the same moment: read theirs.
+                Committed::Conflict | Committed::AccountTaken | Committed::TooManyAttempts => {}
+            }
+        }
+        Err(ServiceError::Contended)
+    }
+}
+
+/// How `state` and completion are stored. They are 256 random bits, so a plain hash cannot be searched.
+pub(super) fn hash(secret: &str) -> [u8; 32] {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, secret.as_bytes());
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest.as_ref());
+    bytes
+}

@@ -1,0 +1,54 @@
+//! Disconnecting: when it answers, the grant's bytes are gone.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::attempt::AttemptOutcome;
+use super::service::{Connections, ServiceError};
+use super::transition::Observation;
+use super::{Connection, State};
+use crate::caller::OwnerId;
+
+/// Proof that the grant is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DisconnectReceipt {
+    /// Always true: after this answer nothing is linked.
+    pub disconnected: bool,
+    /// When the grant's bytes were deleted. `null` where there was nothing to delete.
+    #[schemars(with = "Option<String>")]
+    pub deleted_at: Option<Timestamp>,
+    /// What to do at Instagram to withdraw the permission there too; its API has no way to do that for a person.
+    pub revoke_hint: String,
+}
+
+/// For installations without a provider; a receipt is given all the same.
+const NO_PROVIDER_HINT: &str = "Nothing is left to withdraw.";
+
+impl Connections {
+    /// Disconnects. Idempotent: a second call gives the first one's receipt. Ends open connect attempts too, so that
+    /// one which is under way cannot bring the connection back.
+    pub async fn disconnect(&self, owner: &OwnerId) -> Result<DisconnectReceipt, ServiceError> {
+        let now = self.parts.clock.now();
+        self.parts.store.close_attempts(owner, Self::PROVIDER, AttemptOutcome::Expired, now).await?;
+        let deleted_at = match self.parts.store.connection(owner, Self::PROVIDER).await? {
+            None => None,
+            Some(connection) if is_linked(&connection) => self
+                .record(connection.id, &Observation::Disconnected, None)
+                .await?
+                .map(|done| done.connection.since),
+            Some(connection) => connection.standing.reason().and(Some(connection.since)),
+        };
+        let revoke_hint = match &self.parts.provider {
+            Some(provider) => provider.revoke_hint().to_owned(),
+            None => NO_PROVIDER_HINT.to_owned(),
+        };
+        Ok(DisconnectReceipt { disconnected: true, deleted_at, revoke_hint })
+    }
+}
+
+fn is_linked(connection: &Connection) -> bool {
+    connection.account.is_some()
+        || connection.grant.is_some()
+        || connection.standing.state() != State::NotConnected
+}

@@ -1,0 +1,237 @@
+//! Where a browser may be sent after connecting: an allow-list, so that the callback is no open redirect.
+
+use clerk_session::OriginPattern;
+use url::{Position, Url};
+
+/// Longest accepted `return_to`, in bytes.
+pub const MAX_RETURN_TO: usize = 2048;
+
+/// The allow-list: origins (any path below them) and full addresses (that path, and paths below it).
+#[derive(Debug, Clone, Default)]
+pub struct ReturnUrls {
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    origin: OriginPattern,
+    /// `None` allows every path. Never ends in a slash.
+    path: Option<String>,
+    /// The entry as an address, where it names one place and no pattern.
+    address: Option<Url>,
+}
+
+/// An entry of the allow-list that cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{entry}` is not an address to return to: {why}")]
+pub struct ReturnUrlError {
+    /// The entry as written.
+    pub entry: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// A `return_to` that is not on the list, with the reason for the developer who sent it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReturnToError {
+    /// Not an absolute http(s) address.
+    #[error("`return_to` must be an absolute http or https URL")]
+    NotAbsolute,
+    /// Carries a user name, a password, a control character, white space or a backslash: browsers and servers read those differently.
+    #[error("`return_to` must not contain credentials, white space, control characters or backslashes")]
+    Ambiguous,
+    /// Longer than [`MAX_RETURN_TO`].
+    #[error("`return_to` is longer than {MAX_RETURN_TO} bytes")]
+    TooLong,
+    /// Well formed, but not allowed.
+    #[error("`return_to` is not on the list of allowed return addresses (HOLDFAST_RETURN_URLS)")]
+    NotAllowed,
+    /// None was given and the list names no single address to fall back to.
+    #[error("give `return_to`: this installation has no default return address (HOLDFAST_RETURN_URLS)")]
+    Missing,
+}
+
+impl ReturnUrls {
+    /// Reads the list; every entry is an origin, an origin pattern, or an address with a path.
+    pub fn parse<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, ReturnUrlError> {
+        let entries = entries.into_iter().map(Entry::parse).collect::<Result<_, _>>()?;
+        Ok(Self { entries })
+    }
+
+    /// The address to return to: the one asked for, if allowed, else the first single address on the list.
+    pub fn choose(&self, asked: Option<&str>) -> Result<Url, ReturnToError> {
+        match asked {
+            Some(asked) => self.allow(asked),
+            None => self.entries.iter().find_map(|each| each.address.clone()).ok_or(ReturnToError::Missing),
+        }
+    }
+
+    fn allow(&self, asked: &str) -> Result<Url, ReturnToError> {
+        if asked.len() > MAX_RETURN_TO {
+            return Err(ReturnToError::TooLong);
+        }
+        // The URL standard has parsers strip or repair these; whoever sends them hopes that somebody else does not.
+        if asked.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
+            return Err(ReturnToError::Ambiguous);
+        }
+        let url = Url::parse(asked).map_err(|_| ReturnToError::NotAbsolute)?;
+        if !matches!(url.scheme(), "http" | "https") || !asked[url.scheme().len()..].starts_with("://") {
+            return Err(ReturnToError::NotAbsolute);
+        }
+        if !url.username().is_empty() || url.password().is_some() || authority(asked).contains('@') {
+            return Err(ReturnToError::Ambiguous);
+        }
+        let origin = &url[..Position::BeforePath];
+        let allowed =
+            self.entries.iter().any(|each| each.origin.matches(origin) && each.allows_path(url.path()));
+        if allowed { Ok(url) } else { Err(ReturnToError::NotAllowed) }
+    }
+}
+
+impl Entry {
+    fn parse(entry: &str) -> Result<Self, ReturnUrlError> {
+        let fault = |why: &str| ReturnUrlError { entry: entry.to_owned(), why: why.to_owned() };
+        let after_scheme = entry.find("://").map(|at| at + 3).ok_or_else(|| fault("it has no scheme"))?;
+        let (origin, path) = match entry[after_scheme..].find('/') {
+            Some(at) => entry.split_at(after_scheme + at),
+            None => (entry, ""),
+        };
+        if path.contains(['?', '#', '*']) {
+            return Err(fault("the path must not contain `?`, `#` or `*`"));
+        }
+        let origin = OriginPattern::parse(origin).map_err(|error| fault(&error.to_string()))?;
+        let path = path.trim_end_matches('/');
+        let address = Url::parse(entry).ok().filter(|_| !entry.contains('*'));
+        Ok(Self { origin, path: (!path.is_empty()).then(|| path.to_owned()), address })
+    }
+
+    /// `/settings` allows `/settings` and `/settings/…`, not `/settings-of-somebody-else`.
+    fn allows_path(&self, path: &str) -> bool {
+        match &self.path {
+            None => true,
+            Some(allowed) => path
+                .strip_prefix(allowed.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+        }
+    }
+}
+
+/// What stands between `//` and the path, as written.
+fn authority(address: &str) -> &str {
+    let start = address.find("://").map_or(0, |at| at + 3);
+    let rest = &address[start..];
+    &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())]
+}
+
+/// The parameters that the callback speaks with; what an earlier round left in `return_to` goes.
+const OURS: [&str; 4] = ["instagram", "attempt", "completion", "reason"];
+
+/// `url` with `pairs` as its only parameters of ours; the app's own parameters and its fragment stay.
+pub fn with_query(mut url: Url, pairs: &[(&str, &str)]) -> Url {
+    let kept: Vec<_> = url
+        .query_pairs()
+        .filter(|(name, _)| !OURS.contains(&name.as_ref()))
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect();
+    url.query_pairs_mut().clear().extend_pairs(kept).extend_pairs(pairs);
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list() -> ReturnUrls {
+        ReturnUrls::parse([
+            "https://app.example.com",
+            "https://deploy-preview-*--acme.netlify.app",
+            "https://other.example.com/settings",
+            "http://localhost:5173",
+        ])
+        .unwrap()
+    }
+
+    #[test]
+    fn addresses_on_the_list_are_allowed() {
+        for url in [
+            "https://app.example.com",
+            "https://app.example.com/",
+            "https://app.example.com/settings?tab=instagram#top",
+            "https://APP.example.com/x",
+            "https://app.example.com:443/x",
+            "https://deploy-preview-7--acme.netlify.app/settings",
+            "https://other.example.com/settings",
+            "https://other.example.com/settings/",
+            "https://other.example.com/settings/instagram",
+            "http://localhost:5173/",
+        ] {
+            assert!(list().choose(Some(url)).is_ok(), "{url}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused_with_a_reason() {
+        use ReturnToError::{Ambiguous, NotAbsolute, NotAllowed};
+        for (url, why) in [
+            ("", NotAbsolute),
+            ("/settings", NotAbsolute),
+            ("//app.example.com", NotAbsolute),
+            ("https:app.example.com", NotAbsolute),
+            ("https:/app.example.com", NotAbsolute),
+            ("javascript:alert(1)", NotAbsolute),
+            ("data:text/html,x", NotAbsolute),
+            ("ftp://app.example.com/", NotAbsolute),
+            ("http://app.example.com/", NotAllowed),
+            ("https://app.example.com.evil.com/", NotAllowed),
+            ("https://app.example.community/", NotAllowed),
+            ("https://evil.com/https://app.example.com", NotAllowed),
+            ("https://app.example.com:8443/", NotAllowed),
+            ("https://app.example.com@evil.com/", Ambiguous),
+            ("https://evil.com@app.example.com/", Ambiguous),
+            ("https://@app.example.com/", Ambiguous),
+            ("https://user:pw@app.example.com/", Ambiguous),
+            ("https://app.example.com\\@evil.com", Ambiguous),
+            ("https:\\\\app.example.com", Ambiguous),
+            ("https://app.example.com/\r\nset-cookie:a=b", Ambiguous),
+            ("\thttps://app.example.com/", Ambiguous),
+            (" https://app.example.com/", Ambiguous),
+            ("https://sub.app.example.com/", NotAllowed),
+            ("https://deploy-preview-7--acme.netlify.app.evil.com/", NotAllowed),
+            ("https://deploy-preview-7.evil--acme.netlify.app/", NotAllowed),
+            ("https://deploy-preview---acme.netlify.app/", NotAllowed),
+            ("https://other.example.com/", NotAllowed),
+            ("https://other.example.com/settings-of-somebody-else", NotAllowed),
+            ("https://other.example.com/settings/../admin", NotAllowed),
+            ("https://other.example.com/settings/%2e%2e/admin", NotAllowed),
+            ("http://localhost:5174/", NotAllowed),
+        ] {
+            assert_eq!(list().choose(Some(url)).map(String::from), Err(why), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_endless_address_is_refused() {
+        let long = format!("https://app.example.com/{}", "a".repeat(MAX_RETURN_TO));
+        assert_eq!(list().choose(Some(&long)), Err(ReturnToError::TooLong));
+    }
+
+    #[test]
+    fn without_a_wish_the_first_single_address_serves() {
+        assert_eq!(list().choose(None).map(String::from), Ok("https://app.example.com/".to_owned()));
+        let patterns = ReturnUrls::parse(["https://deploy-preview-*--acme.netlify.app"]).unwrap();
+        assert_eq!(patterns.choose(None), Err(ReturnToError::Missing));
+    }
+
+    #[test]
+    fn what_an_earlier_round_left_is_replaced_and_the_rest_stays() {
+        let url = Url::parse("https://app.example.com/s?tab=1&instagram=denied&reason=denied#x").unwrap();
+        let back = with_query(url, &[("instagram", "complete"), ("attempt", "7")]);
+        assert_eq!(back.as_str(), "https://app.example.com/s?tab=1&instagram=complete&attempt=7#x");
+    }
+
+    #[test]
+    fn a_fault_in_the_list_names_the_entry() {
+        let fault = ReturnUrls::parse(["app.example.com"]).unwrap_err();
+        assert_eq!(fault.to_string(), "`app.example.com` is not an address to return to: it has no scheme");
+    }
+}

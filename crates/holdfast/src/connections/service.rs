@@ -1,0 +1,229 @@
+//! Connections as the rest of the program uses them: what is known, and the ways to change it.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::Connection;
+use super::return_to::ReturnUrls;
+use super::schedule::RefreshPolicy;
+use super::sealing::{self, SealingError};
+use super::status::{InstagramStatus, derive};
+use super::transition::{Observation, apply, is_change, is_news};
+use crate::caller::OwnerId;
+use crate::clock::SharedClock;
+use crate::entropy::{SharedEntropy, random};
+use crate::provider::{Grant, ProviderId, SharedProvider};
+use crate::store::{
+    ChangeSet, Committed, ConnectionWrite, HistoryCursor, HistoryEntry, HistoryPage, Store, StoreError,
+};
+use crate::vault::{Vault, VaultError};
+
+/// What [`Connections`] is made of.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// The key ring.
+    pub vault: Vault,
+    /// Instagram; `None` where no app id and secret are configured.
+    pub provider: Option<SharedProvider>,
+    /// Time.
+    pub clock: SharedClock,
+    /// Randomness.
+    pub entropy: SharedEntropy,
+    /// Where a browser may return to.
+    pub return_urls: ReturnUrls,
+    /// When grants are refreshed.
+    pub refresh: RefreshPolicy,
+}
+
+/// Connections to Instagram accounts.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    pub(super) parts: Parts,
+}
+
+/// One user may have at most this many open connect attempts.
+pub const MAX_OPEN_ATTEMPTS: u32 = 5;
+/// How long a connect attempt stays open.
+pub const ATTEMPT_LIFETIME: Duration = Duration::from_secs(600);
+/// Two checks of one connection within this time make one upstream call.
+pub const PROBE_GAP: Duration = Duration::from_secs(60);
+
+/// A compare-and-set that keeps losing is tried this often before the caller is asked to come back.
+const MAX_CONFLICTS: u32 = 20;
+
+/// A change could not be made for reasons that are ours, never the caller's.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The vault.
+    #[error("a stored secret could not be sealed or opened")]
+    Vault(#[from] VaultError),
+    /// A sealed value holds something else than it should.
+    #[error("a sealed {what} does not hold what belongs there")]
+    Content {
+        /// What should have been there.
+        what: &'static str,
+    },
+    /// No randomness.
+    #[error(transparent)]
+    Entropy(#[from] crate::entropy::EntropyExhausted),
+    /// Others kept changing the same connection; trying again will succeed.
+    #[error("the connection kept changing; try again")]
+    Contended,
+    /// The user was erased while the request was under way.
+    #[error("the user has been deleted")]
+    UserGone,
+}
+
+impl From<SealingError> for ServiceError {
+    fn from(error: SealingError) -> Self {
+        match error {
+            SealingError::Store(error) => Self::Store(error),
+            SealingError::Vault(error) => Self::Vault(error),
+            SealingError::UserGone => Self::UserGone,
+            SealingError::Content { what } => Self::Content { what },
+        }
+    }
+}
+
+/// What an observation came to.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// The connection as it is now.
+    pub connection: Connection,
+    /// Whether the state or its reason changed.
+    pub news: bool,
+}
+
+impl Connections {
+    /// The provider that the routes are about.
+    pub const PROVIDER: ProviderId = ProviderId::INSTAGRAM;
+
+    /// Connections over these parts.
+    pub fn new(parts: Parts) -> Self {
+        Self { parts }
+    }
+
+    /// Whether an app id and secret are configured.
+    pub fn is_configured(&self) -> bool {
+        self.parts.provider.is_some()
+    }
+
+    /// The status of a caller's connection. Reads storage only; never calls Instagram.
+    pub async fn status(&self, owner: &OwnerId) -> Result<InstagramStatus, StoreError> {
+        let now = self.parts.clock.now();
+        let facts = self.parts.store.status_facts(owner, Self::PROVIDER).await?;
+        Ok(derive(facts.connection.as_ref(), facts.open_attempt.as_ref(), self.is_configured(), now))
+    }
+
+    /// Every change of state of a caller's connection, newest first.
+    pub async fn history(
+        &self,
+        owner: &OwnerId,
+        before: Option<HistoryCursor>,
+        limit: usize,
+    ) -> Result<HistoryPage, StoreError> {
+        self.parts.store.history(owner, Self::PROVIDER, before, limit).await
+    }
+
+    /// Loads the connection, applies `observation`, and stores the outcome, again if somebody else was faster.
+    pub(super) async fn record(
+        &self,
+        id: uuid::Uuid,
+        observation: &Observation,
+        detail: Option<&str>,
+    ) -> Result<Option<Recorded>, ServiceError> {
+        for _ in 0..MAX_CONFLICTS {
+            let Some(before) = self.parts.store.connection_by_id(id).await? else { return Ok(None) };
+            let now = self.parts.clock.now();
+            let mut connection = apply(&before, observation, now);
+            let news = is_news(&before, &connection);
+            if !is_change(&before, &connection) {
+                return Ok(Some(Recorded { connection: before, news: false }));
+            }
+            connection.version = before.version + 1;
+            let mut changes = change(&before, connection.clone(), now, detail);
+            if matches!(observation, Observation::Deauthorized { .. } | Observation::Disconnected) {
+                changes.erase_all_grants = Some(id);
+            }
+            match self.parts.store.commit(&changes).await? {
+                Committed::Done => return Ok(Some(Recorded { connection, news })),
+                Committed::Gone => return Err(ServiceError::UserGone),
+                Committed::Conflict | Committed::AccountTaken | Committed::TooManyAttempts => {}
+            }
+        }
+        Err(ServiceError::Contended)
+    }
+
+    /// Opens the stored grant of a connection. `None` where there is none. A grant whose key is gone is recorded as lost.
+    pub(super) async fn grant(&self, connection: &Connection) -> Result<Option<Grant>, ServiceError> {
+        let Some(facts) = connection.grant else { return Ok(None) };
+        let Some(sealed) = self.parts.store.sealed_grant(connection.id, facts.version).await? else {
+            return Ok(None);
+        };
+        match self.open_sealed(connection, &sealed).await {
+            Ok(grant) => Ok(Some(grant)),
+            Err(SealingError::Vault(VaultError::KeyMissing { key_id })) => {
+                tracing::error!(connection = %connection.id, key = %key_id, "a grant cannot be opened: its key is not in HOLDFAST_ENCRYPTION_KEYS");
+                let lost = Observation::KeyLost { grant_version: facts.version };
+                self.record(connection.id, &lost, None).await?;
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn open_sealed(
+        &self,
+        connection: &Connection,
+        sealed: &crate::store::SealedGrant,
+    ) -> Result<Grant, SealingError> {
+        let key = sealing::user_key(&self.parts.store, &self.parts.vault, &connection.user_id).await?;
+        sealing::open_grant(&key, &connection.user_id, connection.provider, sealed)
+    }
+
+    /// When a grant obtained now should be refreshed.
+    pub(super) fn refresh_due(&self, grant: &Grant) -> Result<jiff::Timestamp, ServiceError> {
+        let [byte] = random::<1>(&*self.parts.entropy)?;
+        Ok(self.parts.refresh.due(grant.obtained_at, grant.expires_at, f64::from(byte) / 255.0))
+    }
+
+    /// A fresh 256-bit secret, as unpadded base64url.
+    pub(super) fn fresh_secret(&self) -> Result<SecretString, ServiceError> {
+        use base64::Engine;
+        let bytes = zeroize::Zeroizing::new(random::<32>(&*self.parts.entropy)?);
+        Ok(SecretString::from(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(*bytes)))
+    }
+}
+
+/// The unit of work that turns `before` into `after`, with a line of history where it is news.
+pub(super) fn change(
+    before: &Connection,
+    after: Connection,
+    now: jiff::Timestamp,
+    detail: Option<&str>,
+) -> ChangeSet {
+    let history = if is_news(before, &after) {
+        vec![HistoryEntry {
+            connection_id: after.id,
+            at: now,
+            version: after.version,
+            state: after.standing.state(),
+            reason: after.standing.reason(),
+            evidence: after.evidence,
+            detail: detail.map(str::to_owned),
+        }]
+    } else {
+        Vec::new()
+    };
+    ChangeSet {
+        connection: Some(ConnectionWrite { expected_version: Some(before.version), connection: after }),
+        history,
+        ..ChangeSet::default()
+    }
+}

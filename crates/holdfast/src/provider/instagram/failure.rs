@@ -1,0 +1,170 @@
+//! From an answer that is no success to a [`Failure`] that may be logged.
+
+use http::HeaderMap;
+
+use super::meaning::{self, Context};
+use super::usage;
+use super::wire::{ErrorBody, Unusable};
+use crate::provider::{AppFault, Failure, LimitScope, Meaning, Usage};
+use crate::transport::TransportError;
+
+/// Quoted messages are cut here.
+const MAX_QUOTE_CHARS: usize = 160;
+
+/// Where an answer came from and what it must not repeat.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Answered<'a> {
+    pub(super) context: Context,
+    pub(super) status: u16,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) usage: Usage,
+}
+
+impl Answered<'_> {
+    /// Instagram said no, in words. `secrets` are what the request carried.
+    pub(super) fn refused(&self, error: &ErrorBody, secrets: &[&str]) -> Failure {
+        let meaning = meaning::of_error(self.context, error);
+        let code = error.code.map_or_else(String::new, |code| format!(", code {code}"));
+        let subcode = error.subcode.map_or_else(String::new, |subcode| format!(", sub-code {subcode}"));
+        let quote = quote(&error.message, secrets).map_or_else(String::new, |quote| format!(": “{quote}”"));
+        let detail = format!(
+            "Instagram answered {} with HTTP {}{code}{subcode}{quote}.",
+            asked(self.context),
+            self.status
+        );
+        self.failure(meaning, error.code, error.subcode, detail)
+    }
+
+    /// The body is none that we know.
+    pub(super) fn unreadable(&self, bytes: usize) -> Failure {
+        let detail = format!(
+            "Instagram answered {} with HTTP {} and a body of {bytes} bytes that is not understood.",
+            asked(self.context),
+            self.status
+        );
+        self.failure(meaning::of_status(self.status), None, None, detail)
+    }
+
+    /// The form is known, but what we need is not in it.
+    pub(super) fn unusable(&self, why: Unusable) -> Failure {
+        let detail =
+            format!("Instagram answered {} with HTTP {}, but {why}.", asked(self.context), self.status);
+        self.failure(meaning::of_status(self.status), None, None, detail)
+    }
+
+    /// The answer is about something that may not be connected.
+    pub(super) fn judged(&self, meaning: Meaning, detail: &str) -> Failure {
+        self.failure(meaning, None, None, detail.to_owned())
+    }
+
+    fn failure(&self, meaning: Meaning, code: Option<i64>, subcode: Option<i64>, detail: String) -> Failure {
+        let stated = usage::retry_after(self.headers);
+        let retry_after = match meaning {
+            Meaning::RateLimited(LimitScope::Account) => self.usage.account_regains_in.max(stated),
+            Meaning::RateLimited(LimitScope::App) | Meaning::Unavailable => stated,
+            Meaning::Dead(_)
+            | Meaning::DeadUnexplained
+            | Meaning::UserAction(_)
+            | Meaning::Permission
+            | Meaning::App(_)
+            | Meaning::Content
+            | Meaning::CodeRejected => None,
+        };
+        Failure { meaning, retry_after, http_status: Some(self.status), code, subcode, detail }
+    }
+}
+
+/// No answer arrived.
+pub(super) fn unanswered(context: Context, error: TransportError) -> Failure {
+    let meaning = match error {
+        TransportError::Unsendable => Meaning::App(AppFault::Request),
+        // How much the app asks for in one call is the app's choice.
+        TransportError::TooLarge if context == Context::Use => Meaning::Content,
+        TransportError::Connect
+        | TransportError::Timeout
+        | TransportError::Broken
+        | TransportError::TooLarge => Meaning::Unavailable,
+    };
+    Failure {
+        meaning,
+        retry_after: None,
+        http_status: None,
+        code: None,
+        subcode: None,
+        detail: format!("Instagram did not answer {}: {error}.", asked(context)),
+    }
+}
+
+fn asked(context: Context) -> &'static str {
+    match context {
+        Context::Redeem => "the code exchange",
+        Context::Extend => "the exchange for a long-lived token",
+        Context::Refresh => "the refresh",
+        Context::Identify => "the request for the account",
+        Context::Use => "the API call",
+    }
+}
+
+/// What of Meta's message may be logged. Messages quote session keys, tokens and what the caller sent, so only
+/// words that look like prose pass, and nothing at all where the request's own secrets are repeated.
+fn quote(message: &str, secrets: &[&str]) -> Option<String> {
+    if secrets.iter().any(|secret| !secret.is_empty() && message.contains(secret)) {
+        return None;
+    }
+    let words: Vec<&str> =
+        message.split_whitespace().map(|word| if is_prose(word) { word } else { "…" }).collect();
+    let quote: String = words.join(" ").chars().take(MAX_QUOTE_CHARS).collect();
+    (!quote.is_empty()).then_some(quote)
+}
+
+fn is_prose(word: &str) -> bool {
+    let bare = word.trim_matches(|each: char| each.is_ascii_punctuation());
+    let letters =
+        bare.chars().all(|each| each.is_ascii_alphabetic() || matches!(each, '\'' | '-' | '_' | '/'));
+    let digits = bare.chars().all(|each| each.is_ascii_digit() || matches!(each, ':' | '-' | '.'));
+    (letters && bare.len() <= 20) || (digits && bare.len() <= 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn prose_is_quoted() {
+        let message = "Session has expired on Thursday, 06-Oct-22 00:00:00 PDT. The current time is later.";
+        let quoted = quote(message, &["secret"]).unwrap();
+        assert_eq!(quoted, "Session has expired on Thursday, … 00:00:00 PDT. The current time is later.");
+        assert_eq!(
+            quote("(#80002) There have been too many calls", &[]).unwrap(),
+            "(#80002) There have been too many calls"
+        );
+    }
+
+    #[test]
+    fn session_keys_are_not_quoted() {
+        let message = "Session key 18.0,AZDoKcVqN3.3600.1664930399-17841400000000000 is malformed because of invalid user id.";
+        let quoted = quote(message, &[]).unwrap();
+        assert_eq!(quoted, "Session key … is malformed because of invalid user id.");
+    }
+
+    #[test]
+    fn a_repeated_secret_silences_the_message() {
+        assert_eq!(quote("Cannot parse access token short", &["short"]), None);
+        assert_eq!(quote("", &[""]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_token_survives(token in "IG[A-Za-z0-9_-]{40,200}", before in "[ -~]{0,20}", after in "[ -~]{0,20}") {
+            let quoted = quote(&format!("{before}{token}{after}"), &[]).unwrap_or_default();
+            prop_assert!(!quoted.contains(&token[..24]));
+        }
+
+        #[test]
+        fn quotes_are_bounded(message in "\\PC*") {
+            prop_assert!(quote(&message, &[]).unwrap_or_default().chars().count() <= MAX_QUOTE_CHARS);
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Answers as documented, recorded and reported: what is read out of them.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use secrecy::ExposeSecret as _;
+use serde_json::{Map, Value, json};
+
+use crate::provider::instagram::meaning::{Context, of_error};
+use crate::provider::instagram::wire::{self, Body, ErrorForm, Unusable};
+use crate::provider::{AppFault, DeathCause, Meaning};
+
+macro_rules! recorded {
+    ($name:literal) => {
+        include_bytes!(concat!("../testdata/", $name, ".json"))
+    };
+}
+
+fn object(bytes: &[u8]) -> Map<String, Value> {
+    match Body::read(bytes) {
+        Body::Object(object) => object,
+        other @ (Body::Error(_) | Body::Unreadable) => panic!("no object: {other:?}"),
+    }
+}
+
+fn object_of(value: &Value) -> Map<String, Value> {
+    object(value.to_string().as_bytes())
+}
+
+#[test]
+fn a_short_token_is_read_as_documented_and_as_live() {
+    let documented = wire::short_token(&object(recorded!("short_token_documented"))).unwrap();
+    assert_eq!(documented.access_token.expose_secret(), "IGAAdocumented");
+    assert_eq!(documented.user_id.as_deref(), Some("25982752248032036"));
+    let live = wire::short_token(&object(recorded!("short_token_live"))).unwrap();
+    assert_eq!(live.access_token.expose_secret(), "IGAAlive");
+    assert_eq!(live.user_id.as_deref(), Some("27640875392278831"), "beyond 2^53");
+    for body in [documented, live] {
+        assert_eq!(
+            body.permissions.unwrap(),
+            ["instagram_business_basic", "instagram_business_manage_messages"]
+        );
+    }
+}
+
+#[test]
+fn permissions_come_in_many_forms() {
+    for (permissions, expected) in [
+        (json!("a,b"), Some(vec!["a", "b"])),
+        (json!("a, b,,a"), Some(vec!["a", "b"])),
+        (json!("a b"), Some(vec!["a", "b"])),
+        (json!(["a", " b ", "a"]), Some(vec!["a", "b"])),
+        (json!(""), Some(vec![])),
+        (json!([]), Some(vec![])),
+        (json!(null), None),
+        (json!(7), None),
+        (json!([1]), None),
+        (json!({"a": true}), None),
+    ] {
+        let body =
+            wire::short_token(&object_of(&json!({"access_token": "t", "permissions": permissions}))).unwrap();
+        let expected = expected.map(|names| names.into_iter().map(str::to_owned).collect::<Vec<_>>());
+        assert_eq!(body.permissions, expected, "{permissions}");
+    }
+    let silent = wire::short_token(&object_of(&json!({"access_token": "t"}))).unwrap();
+    assert_eq!((silent.permissions, silent.user_id), (None, None));
+}
+
+#[test]
+fn a_rounded_id_is_dropped_but_costs_no_token() {
+    for body in [
+        r#"{"access_token":"t","user_id":2.7640875392278831e16}"#,
+        r#"{"access_token":"t","user_id":27640875392278831.0}"#,
+        r#"{"access_token":"t","user_id":123456789012345678901234567890}"#,
+        r#"{"access_token":"t","user_id":-1}"#,
+        r#"{"access_token":"t","user_id":{}}"#,
+        r#"{"access_token":"t","user_id":""}"#,
+    ] {
+        let read = wire::short_token(&object(body.as_bytes())).unwrap();
+        assert_eq!(read.user_id, None, "{body}");
+    }
+    let largest =
+        wire::short_token(&object(br#"{"access_token":"t","user_id":18446744073709551615}"#)).unwrap();
+    assert_eq!(largest.user_id.as_deref(), Some("18446744073709551615"));
+}
+
+#[test]
+fn an_empty_token_is_none() {
+    for token in [
+        json!(""),
+        json!(" "),
+        json!("a b"),
+        json!("a\n"),
+        json!("undefined"),
+        json!("null"),
+        json!(null),
+        json!(7),
+    ] {
+        let body = object_of(&json!({"access_token": token, "expires_in": 5_184_000}));
+        assert_eq!(wire::short_token(&body).unwrap_err(), Unusable::NoToken, "{token}");
+        assert_eq!(wire::long_token(&body).unwrap_err(), Unusable::NoToken, "{token}");
+    }
+    assert_eq!(wire::short_token(&object(b"{}")).unwrap_err(), Unusable::NoToken);
+    assert_eq!(wire::short_token(&object(br#"{"data":[]}"#)).unwrap_err(), Unusable::NoToken);
+}
+
+#[test]
+fn a_long_token_needs_a_lifetime() {
+    let recorded = wire::long_token(&object(recorded!("long_token"))).unwrap();
+    assert_eq!(recorded.expires_in, Duration::from_secs(5_183_944));
+    for (expires_in, expected) in [
+        (json!("5183944"), Some(5_183_944)),
+        (json!(1), Some(1)),
+        (json!(0), None),
+        (json!(-1), None),
+        (json!("0"), None),
+        (json!("soon"), None),
+        (json!(5_183_944.5), None),
+        (json!(null), None),
+        (json!([1]), None),
+    ] {
+        let read = wire::long_token(&object_of(&json!({"access_token": "t", "expires_in": expires_in})));
+        match expected {
+            Some(seconds) => {
+                assert_eq!(read.unwrap().expires_in, Duration::from_secs(seconds), "{expires_in}");
+            }
+            None => assert_eq!(read.unwrap_err(), Unusable::NoLifetime, "{expires_in}"),
+        }
+    }
+    let missing = wire::long_token(&object(br#"{"access_token":"t","token_type":"bearer"}"#));
+    assert_eq!(missing.unwrap_err(), Unusable::NoLifetime);
+}
+
+#[test]
+fn an_account_is_read_as_documented_and_as_live() {
+    let full = wire::account(&object(recorded!("me_full"))).unwrap();
+    assert_eq!(full.id, "25982752248032036");
+    assert_eq!(full.professional_id.as_deref(), Some("17841479677897649"));
+    assert_eq!(full.name.as_deref(), Some("Ada 我 Lovelace"));
+    assert_eq!(full.account_type.as_deref(), Some("media_creator"));
+    assert_eq!(
+        full.profile_picture_url.as_deref(),
+        Some("https://scontent.cdninstagram.com/v/t51.jpg?oh=00&oe=66")
+    );
+    let recorded = wire::account(&object(recorded!("me_recorded"))).unwrap();
+    assert_eq!(recorded.id, "6489782497758472");
+    assert_eq!(recorded.account_type.as_deref(), Some("business"));
+    assert_eq!(recorded.professional_id, None);
+    let documented = wire::account(&object(recorded!("me_documented"))).unwrap();
+    assert_eq!(documented.id, "17841479677897649", "the only id there is");
+    assert_eq!(documented.professional_id.as_deref(), Some("17841479677897649"));
+    let bare = wire::account(&object(recorded!("me_id_only"))).unwrap();
+    assert_eq!((bare.id.as_str(), bare.username, bare.name), ("6489782497758472", None, None));
+}
+
+#[test]
+fn an_account_without_an_exact_id_is_none() {
+    for body in [
+        r#"{"username":"ada"}"#,
+        r#"{"id":null}"#,
+        r#"{"id":""}"#,
+        r#"{"id":1.7841479677897649e16}"#,
+        r#"{"id":"1","user_id":17841479677897649.0}"#,
+        r#"{"data":[]}"#,
+        "{}",
+    ] {
+        assert_eq!(wire::account(&object(body.as_bytes())).unwrap_err(), Unusable::NoId, "{body}");
+    }
+}
+
+#[test]
+fn the_three_error_forms_are_told_apart() {
+    for (bytes, form, context, meaning) in [
+        (&recorded!("code_spent")[..], ErrorForm::CodeExchange, Context::Redeem, Meaning::CodeRejected),
+        (
+            &recorded!("platform_app")[..],
+            ErrorForm::CodeExchange,
+            Context::Redeem,
+            Meaning::App(AppFault::Credentials),
+        ),
+        (&recorded!("legacy_meta")[..], ErrorForm::Legacy, Context::Identify, Meaning::Unavailable),
+        (&recorded!("expired")[..], ErrorForm::Graph, Context::Refresh, Meaning::Dead(DeathCause::Expired)),
+        (
+            &recorded!("password_changed")[..],
+            ErrorForm::Graph,
+            Context::Identify,
+            Meaning::Dead(DeathCause::PasswordChanged),
+        ),
+        (&recorded!("malformed_key")[..], ErrorForm::Graph, Context::Identify, Meaning::DeadUnexplained),
+        (&recorded!("undecryptable")[..], ErrorForm::Graph, Context::Identify, Meaning::DeadUnexplained),
+        (&recorded!("no_permission")[..], ErrorForm::Graph, Context::Use, Meaning::Permission),
+        (
+            &recorded!("method_type_get")[..],
+            ErrorForm::Graph,
+            Context::Refresh,
+            Meaning::App(AppFault::Request),
+        ),
+        (
+            &recorded!("deactivated_200")[..],
+            ErrorForm::Graph,
+            Context::Refresh,
+            Meaning::App(AppFault::Deactivated),
+        ),
+    ] {
+        match Body::read(bytes) {
+            Body::Error(error) => {
+                assert_eq!(error.form, form);
+                assert_eq!(of_error(context, &error), meaning, "{error:?}");
+            }
+            other @ (Body::Object(_) | Body::Unreadable) => panic!("no error: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn an_error_beside_a_token_is_an_error() {
+    let body = br#"{"access_token":"t","error":{"code":190,"message":"Session key is malformed."}}"#;
+    assert!(matches!(Body::read(body), Body::Error(_)));
+    assert!(matches!(Body::read(br#"{"access_token":"t","error":null}"#), Body::Object(_)));
+    assert!(matches!(Body::read(br#"{"error":"invalid_grant"}"#), Body::Unreadable));
+}
+
+#[test]
+fn what_is_no_object_is_unreadable() {
+    let deep = "[".repeat(100_000);
+    for body in [
+        "",
+        " ",
+        "<!DOCTYPE html><html></html>",
+        "null",
+        "true",
+        "[]",
+        "\"x\"",
+        "190",
+        "{\"error\":{\"code\":190",
+        "{'id':1}",
+        &deep,
+    ] {
+        assert!(matches!(Body::read(body.as_bytes()), Body::Unreadable), "{}", &body[..body.len().min(20)]);
+    }
+}
+
+#[test]
+fn secrets_do_not_show() {
+    let read = wire::short_token(&object(recorded!("short_token_live"))).unwrap();
+    assert!(!format!("{read:?}").contains("IGAAlive"));
+}
+
+proptest! {
+    #[test]
+    fn nothing_makes_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        if let Body::Object(object) = Body::read(&bytes) {
+            let _ = (wire::short_token(&object), wire::long_token(&object), wire::account(&object));
+        }
+    }
+
+    #[test]
+    fn ids_arrive_unchanged(id in any::<u64>(), professional in any::<u64>()) {
+        for body in [
+            format!(r#"{{"id":{id},"user_id":{professional}}}"#),
+            format!(r#"{{"id":"{id}","user_id":"{professional}"}}"#),
+            format!(r#"{{"data":[{{"id":"{id}","user_id":{professional}}}]}}"#),
+        ] {
+            let account = wire::account(&object(body.as_bytes())).unwrap();
+            prop_assert_eq!(account.id, id.to_string());
+            prop_assert_eq!(account.professional_id, Some(professional.to_string()));
+        }
+    }
+
+    /// Whatever the members are, a token that comes out is not empty and a lifetime is not zero.
+    #[test]
+    fn no_empty_grant_comes_out(token in "\\PC{0,40}", expires_in in any::<i64>()) {
+        let body = json!({"access_token": token, "expires_in": expires_in});
+        if let Ok(read) = wire::long_token(&object_of(&body)) {
+            prop_assert!(!read.access_token.expose_secret().trim().is_empty());
+            prop_assert!(!read.expires_in.is_zero());
+        }
+    }
+}

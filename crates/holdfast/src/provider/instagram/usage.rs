@@ -1,0 +1,168 @@
+//! How much of our budget Meta says is used: `X-App-Usage` and `X-Business-Use-Case-Usage`.
+//!
+//! Both appear only "once enough calls have been made". Source: Graph API, "Rate limits".
+
+use std::fmt;
+use std::time::Duration;
+
+use http::{HeaderMap, header};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, de};
+
+use crate::provider::Usage;
+
+/// A longer wait than this is not believed: windows are 24 hours long.
+const LONGEST_WAIT: Duration = Duration::from_hours(24);
+
+/// Reads both headers; what is missing or not understood is `None`.
+pub fn read(headers: &HeaderMap) -> Usage {
+    let mut usage = Usage::default();
+    for figures in each::<Figures>(headers, "x-app-usage") {
+        usage.app_percent = usage.app_percent.max(figures.highest());
+    }
+    for objects in each::<BusinessObjects>(headers, "x-business-use-case-usage") {
+        // Of the other use cases (ads, pages, messenger) none is ours.
+        for entry in
+            objects.0.into_iter().filter(|entry| entry.kind.as_deref().is_none_or(|kind| kind == "instagram"))
+        {
+            usage.account_percent = usage.account_percent.max(entry.figures.highest());
+            let regains = entry.minutes_to_regain.map(minutes).filter(|wait| !wait.is_zero());
+            usage.account_regains_in = usage.account_regains_in.max(regains);
+        }
+    }
+    usage
+}
+
+/// `Retry-After` in seconds. Meta documents none; a proxy in front of it may still send one.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
+}
+
+fn each<'a, T: Deserialize<'a>>(headers: &'a HeaderMap, name: &'static str) -> impl Iterator<Item = T> {
+    headers.get_all(name).iter().filter_map(|value| serde_json::from_slice(value.as_bytes()).ok())
+}
+
+/// Percentages of a budget; throttled at 100 in any.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Figures {
+    call_count: Option<f64>,
+    total_time: Option<f64>,
+    total_cputime: Option<f64>,
+}
+
+impl Figures {
+    fn highest(&self) -> Option<u32> {
+        [self.call_count, self.total_time, self.total_cputime].into_iter().flatten().map(percent).max()
+    }
+}
+
+/// One use case of one business object.
+#[derive(Debug, Deserialize)]
+struct Entry {
+    #[serde(rename = "type", default)]
+    kind: Option<String>,
+    #[serde(flatten)]
+    figures: Figures,
+    /// In minutes.
+    #[serde(rename = "estimated_time_to_regain_access", default)]
+    minutes_to_regain: Option<f64>,
+}
+
+/// All entries of all business objects. Not a map: Meta's own sample repeats a key.
+struct BusinessObjects(Vec<Entry>);
+
+impl<'de> Deserialize<'de> for BusinessObjects {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EveryEntry)
+    }
+}
+
+struct EveryEntry;
+
+impl<'de> Visitor<'de> for EveryEntry {
+    type Value = BusinessObjects;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of arrays of use cases")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut entries = Vec::new();
+        while map.next_key::<IgnoredAny>()?.is_some() {
+            entries.extend(map.next_value::<Vec<Entry>>().map_err(de::Error::custom)?);
+        }
+        Ok(BusinessObjects(entries))
+    }
+}
+
+/// Rounded up, so that 99.2 % of a budget does not read as room.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to the range of the target"
+)]
+fn percent(figure: f64) -> u32 {
+    figure.ceil().clamp(0.0, 1000.0) as u32
+}
+
+fn minutes(figure: f64) -> Duration {
+    Duration::try_from_secs_f64(figure * 60.0).map_or(Duration::ZERO, |wait| wait.min(LONGEST_WAIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn no_header_says_nothing() {
+        assert_eq!(read(&HeaderMap::new()), Usage::default());
+    }
+
+    #[test]
+    fn the_highest_figure_counts() {
+        let usage = read(&headers(&[(
+            "x-app-usage",
+            r#"{"call_count":28,"total_time":25.2,"total_cputime":91.01}"#,
+        )]));
+        assert_eq!(usage.app_percent, Some(92));
+        assert_eq!(usage.account_percent, None);
+    }
+
+    #[test]
+    fn a_repeated_key_hides_nothing_and_the_wait_is_in_minutes() {
+        let usage = read(&headers(&[(
+            "x-business-use-case-usage",
+            r#"{"1":[{"type":"instagram","call_count":95,"total_cputime":20,"total_time":20,"estimated_time_to_regain_access":19}],"1":[{"type":"instagram","call_count":5,"total_cputime":20,"total_time":20,"estimated_time_to_regain_access":0}],"2":[{"type":"ads_insights","call_count":100,"estimated_time_to_regain_access":600}]}"#,
+        )]));
+        assert_eq!(usage.account_percent, Some(95));
+        assert_eq!(usage.account_regains_in, Some(Duration::from_mins(19)));
+        assert_eq!(usage.app_percent, None);
+    }
+
+    #[test]
+    fn nonsense_is_ignored() {
+        for value in ["", "{", "[]", "null", r#"{"call_count":"many"}"#, r#"{"1":{"type":"instagram"}}"#] {
+            let usage = read(&headers(&[("x-app-usage", value), ("x-business-use-case-usage", value)]));
+            assert_eq!(usage, Usage::default(), "{value}");
+        }
+    }
+
+    #[test]
+    fn waits_are_bounded() {
+        let long = r#"{"1":[{"type":"instagram","estimated_time_to_regain_access":1e300}]}"#;
+        let usage = read(&headers(&[("x-business-use-case-usage", long)]));
+        assert!(usage.account_regains_in.is_none_or(|wait| wait <= LONGEST_WAIT));
+        assert_eq!(retry_after(&headers(&[("retry-after", "999999999")])), Some(LONGEST_WAIT));
+        assert_eq!(retry_after(&headers(&[("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT")])), None);
+    }
+}

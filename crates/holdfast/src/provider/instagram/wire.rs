@@ -1,0 +1,251 @@
+//! What Instagram's answers look like, documented and live, read without judging what they mean.
+//!
+//! Documentation and reality differ: the code exchange is documented as `{"data":[{…}]}` with string ids and
+//! comma-separated permissions, and answers flat, with numeric ids beyond 2^53 and an array. Both are read.
+//! Bodies are walked by hand instead of derived: a duplicate or oddly typed member that we do not need must
+//! never cost us a token that will not be handed out twice.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+use crate::provider::Account;
+
+/// Longer ids are none: Meta's have at most 20 digits.
+const MAX_ID_CHARS: usize = 64;
+
+/// A body as it arrived, told apart by form alone. The HTTP status plays no part: an app-level block has
+/// been seen with status 200.
+#[derive(Debug)]
+pub enum Body {
+    /// A JSON object that does not speak of an error; a `data` envelope is already opened.
+    Object(Map<String, Value>),
+    /// One of the three error forms.
+    Error(ErrorBody),
+    /// Empty, HTML, truncated, or JSON of a form that we do not know.
+    Unreadable,
+}
+
+/// An error, from whichever of the three unrelated forms.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ErrorBody {
+    /// Which form.
+    pub form: ErrorForm,
+    /// The Graph code. The other two forms put the HTTP status there, so they leave it empty.
+    pub code: Option<i64>,
+    /// The Graph sub-code; often absent on graph.instagram.com.
+    pub subcode: Option<i64>,
+    /// The message; may quote a token.
+    pub message: String,
+    /// Graph's own word that trying again may help.
+    pub is_transient: bool,
+}
+
+/// The three forms of an error body.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ErrorForm {
+    /// `{"error":{"message","type","code","error_subcode"?,…}}`
+    #[default]
+    Graph,
+    /// `{"error_type","code","error_message"}`: the code exchange on api.instagram.com.
+    CodeExchange,
+    /// `{"meta":{"error_type","code","error_message"}}`: the legacy API.
+    Legacy,
+}
+
+impl Body {
+    /// Reads a body.
+    pub fn read(bytes: &[u8]) -> Self {
+        match serde_json::from_slice::<Value>(bytes) {
+            Ok(Value::Object(object)) => Self::of_object(object),
+            Ok(_) | Err(_) => Self::Unreadable,
+        }
+    }
+
+    /// The same for an already parsed object.
+    pub fn of_object(mut object: Map<String, Value>) -> Self {
+        if let Some(Value::Object(error)) = object.get("error") {
+            return Self::Error(graph_error(error));
+        }
+        // A bare `"error": "…"` is nobody's documented form, but certainly no success.
+        if object.get("error").is_some_and(|error| !error.is_null()) {
+            return Self::Unreadable;
+        }
+        if let Some(error) = named_error(&object, ErrorForm::CodeExchange) {
+            return Self::Error(error);
+        }
+        if let Some(Value::Object(meta)) = object.get("meta")
+            && let Some(error) = named_error(meta, ErrorForm::Legacy)
+        {
+            return Self::Error(error);
+        }
+        // An envelope is one only where nothing that we look for lies beside it.
+        if object.contains_key("access_token") || object.contains_key("id") {
+            return Self::Object(object);
+        }
+        match object.remove("data") {
+            Some(Value::Array(items)) => match items.into_iter().next() {
+                Some(Value::Object(inner)) => Self::Object(inner),
+                Some(_) | None => Self::Object(object),
+            },
+            Some(Value::Object(inner)) => Self::Object(inner),
+            Some(_) | None => Self::Object(object),
+        }
+    }
+}
+
+/// The answer to a code exchange. It names no lifetime: one hour, per the documentation.
+#[derive(Debug)]
+pub struct ShortTokenBody {
+    /// The token.
+    pub access_token: SecretString,
+    /// The app-scoped account id; `None` where absent or inexact.
+    pub user_id: Option<String>,
+    /// The granted scopes; `None` where the answer does not say.
+    pub permissions: Option<Vec<String>>,
+}
+
+/// The answer to an exchange for a long-lived token, or to a refresh. `token_type` is not needed.
+#[derive(Debug)]
+pub struct LongTokenBody {
+    /// The token.
+    pub access_token: SecretString,
+    /// Its lifetime from now; never zero.
+    pub expires_in: Duration,
+}
+
+/// Why a readable answer cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// There is no token in it, or an empty one, or a placeholder.
+    #[error("the answer holds no token")]
+    NoToken,
+    /// The lifetime is missing, zero, negative or not a whole number.
+    #[error("the answer holds no lifetime for the token")]
+    NoLifetime,
+    /// There is no id in it, or one that was already rounded.
+    #[error("the answer holds no exact account id")]
+    NoId,
+}
+
+/// Reads the answer to a code exchange.
+pub fn short_token(object: &Map<String, Value>) -> Result<ShortTokenBody, Unusable> {
+    Ok(ShortTokenBody {
+        access_token: token(object)?,
+        // The code is spent by now, so a bad id is no reason to lose the token: `/me` says whose it is.
+        user_id: object.get("user_id").and_then(exact_id),
+        permissions: object.get("permissions").and_then(permissions),
+    })
+}
+
+/// Reads the answer to an exchange for a long-lived token, or to a refresh.
+pub fn long_token(object: &Map<String, Value>) -> Result<LongTokenBody, Unusable> {
+    let access_token = token(object)?;
+    let seconds = match object.get("expires_in") {
+        Some(Value::Number(number)) => number.as_u64(),
+        Some(Value::String(digits)) => digits.parse().ok(),
+        Some(_) | None => None,
+    };
+    match seconds {
+        Some(seconds @ 1..) => Ok(LongTokenBody { access_token, expires_in: Duration::from_secs(seconds) }),
+        Some(0) | None => Err(Unusable::NoLifetime),
+    }
+}
+
+/// Reads the answer to `/me`. Everything but an id may be missing.
+///
+/// `id` is the app-scoped id. Where an answer has only `user_id`, as the documentation's sample does, that
+/// one stands in for it: it identifies the account just as surely.
+pub fn account(object: &Map<String, Value>) -> Result<Account, Unusable> {
+    let professional_id = id_member(object, "user_id")?;
+    let id = id_member(object, "id")?.or_else(|| professional_id.clone()).ok_or(Unusable::NoId)?;
+    Ok(Account {
+        id,
+        professional_id,
+        username: text(object, "username"),
+        name: text(object, "name"),
+        // Documented as `Media_Creator`, recorded as `MEDIA_CREATOR`.
+        account_type: text(object, "account_type").map(|kind| kind.to_lowercase()),
+        profile_picture_url: text(object, "profile_picture_url"),
+    })
+}
+
+/// An id as the characters that were sent. JSON numbers are exact up to 2^64; anything that went through
+/// floating point is refused rather than kept off by one.
+fn exact_id(value: &Value) -> Option<String> {
+    match value {
+        Value::String(id) => {
+            let fits = !id.is_empty()
+                && id.chars().count() <= MAX_ID_CHARS
+                && id.chars().all(|each| each.is_ascii_graphic());
+            fits.then(|| id.clone())
+        }
+        Value::Number(number) => number.as_u64().map(|id| id.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn id_member(object: &Map<String, Value>, name: &str) -> Result<Option<String>, Unusable> {
+    match object.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => exact_id(value).map(Some).ok_or(Unusable::NoId),
+    }
+}
+
+/// A token that is worth keeping. Templates have been seen to store `undefined`, and empty strings.
+fn token(object: &Map<String, Value>) -> Result<SecretString, Unusable> {
+    let Some(Value::String(token)) = object.get("access_token") else { return Err(Unusable::NoToken) };
+    let placeholder = matches!(token.as_str(), "undefined" | "null" | "None");
+    if token.is_empty() || placeholder || !token.chars().all(|each| each.is_ascii_graphic()) {
+        return Err(Unusable::NoToken);
+    }
+    Ok(SecretString::from(token.clone()))
+}
+
+/// An array of names, or names in one string separated by commas or spaces.
+fn permissions(value: &Value) -> Option<Vec<String>> {
+    let names: Vec<&str> = match value {
+        Value::Array(items) => items.iter().map(Value::as_str).collect::<Option<_>>()?,
+        Value::String(list) => list.split([',', ' ']).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => return None,
+    };
+    let mut granted = Vec::with_capacity(names.len());
+    for name in names.into_iter().map(str::trim).filter(|name| !name.is_empty()) {
+        if !granted.iter().any(|known| known == name) {
+            granted.push(name.to_owned());
+        }
+    }
+    Some(granted)
+}
+
+fn graph_error(error: &Map<String, Value>) -> ErrorBody {
+    ErrorBody {
+        form: ErrorForm::Graph,
+        code: error.get("code").and_then(integer),
+        subcode: error.get("error_subcode").and_then(integer),
+        message: text(error, "message").unwrap_or_default(),
+        is_transient: error.get("is_transient").and_then(Value::as_bool).unwrap_or(false),
+    }
+}
+
+fn named_error(object: &Map<String, Value>, form: ErrorForm) -> Option<ErrorBody> {
+    let (kind, message) = (text(object, "error_type"), text(object, "error_message"));
+    (kind.is_some() || message.is_some()).then(|| ErrorBody {
+        form,
+        message: message.unwrap_or_default(),
+        ..ErrorBody::default()
+    })
+}
+
+fn integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(digits) => digits.parse().ok(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn text(object: &Map<String, Value>, name: &str) -> Option<String> {
+    object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+}

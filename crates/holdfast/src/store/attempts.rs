@@ -1,0 +1,120 @@
+//! Connect attempts, and the status read that joins them: reading.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::engine::{Row, Unreadable};
+use super::{Store, StoreError, rows, statements};
+use crate::caller::OwnerId;
+use crate::connections::Connection;
+use crate::connections::attempt::{Attempt, AttemptOutcome};
+use crate::connections::status::OpenAttempt;
+use crate::provider::ProviderId;
+
+/// What the status is derived from.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StatusFacts {
+    /// The connection.
+    pub connection: Option<Connection>,
+    /// The newest attempt that is not closed; its time may have run out.
+    pub open_attempt: Option<OpenAttempt>,
+}
+
+impl Store {
+    /// What the caller's status is derived from, in one query: the hot path.
+    pub async fn status_facts(
+        &self,
+        owner: &OwnerId,
+        provider: ProviderId,
+    ) -> Result<StatusFacts, StoreError> {
+        let values = vec![owner.as_str().into(), provider.as_str().into()];
+        let Some(row) = self.read_one(statements::STATUS, values).await? else {
+            return Ok(StatusFacts::default());
+        };
+        let corrupt = |error: Unreadable| error.at("attempts", &rows::name_of(&row, "attempt_id"));
+        let connection = match row.opt_id("id").map_err(corrupt)? {
+            Some(_) => Some(rows::connection(&row)?),
+            None => None,
+        };
+        Ok(StatusFacts { connection, open_attempt: open_attempt(&row).map_err(corrupt)? })
+    }
+
+    /// An attempt by its id.
+    pub async fn attempt(&self, id: Uuid) -> Result<Option<Attempt>, StoreError> {
+        let row = self.read_one(statements::ATTEMPT, vec![id.into()]).await?;
+        row.as_ref().map(rows::attempt).transpose()
+    }
+
+    /// An attempt by the SHA-256 of its `state`.
+    pub async fn attempt_by_state(&self, state_hash: &[u8; 32]) -> Result<Option<Attempt>, StoreError> {
+        let row = self.read_one(statements::ATTEMPT_BY_STATE, vec![state_hash.as_slice().into()]).await?;
+        row.as_ref().map(rows::attempt).transpose()
+    }
+
+    /// The caller's attempts that are not closed, oldest first, expired ones included.
+    pub async fn open_attempts(
+        &self,
+        owner: &OwnerId,
+        provider: ProviderId,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        let values = vec![owner.as_str().into(), provider.as_str().into()];
+        self.read(statements::ATTEMPTS_OPEN, values).await?.iter().map(rows::attempt).collect()
+    }
+
+    /// How many of the caller's attempts are open at `now`. To limit them use `AttemptWrite::max_open`, which counts and
+    /// writes in one unit of work.
+    pub async fn count_open_attempts(
+        &self,
+        owner: &OwnerId,
+        provider: ProviderId,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let values = vec![owner.as_str().into(), provider.as_str().into(), now.into()];
+        match self.read_one(statements::ATTEMPTS_COUNT_OPEN, values).await? {
+            Some(row) => rows::amount(&row).map_err(|error| error.at("attempts", "(all)")),
+            None => Ok(0),
+        }
+    }
+
+    /// Attempts of anybody whose time has run out and which are not closed yet. Earliest first.
+    pub async fn expired_attempts(&self, now: Timestamp, limit: usize) -> Result<Vec<Attempt>, StoreError> {
+        let values = vec![now.into(), rows::limit(limit)];
+        self.read(statements::ATTEMPTS_EXPIRED, values).await?.iter().map(rows::attempt).collect()
+    }
+
+    /// Attempts of anybody whose completion was begun and let go of, by a crash or because the provider could not be
+    /// asked, and that still have time.
+    pub async fn stranded_attempts(&self, now: Timestamp, limit: usize) -> Result<Vec<Attempt>, StoreError> {
+        let values = vec![now.into(), rows::limit(limit)];
+        self.read(statements::ATTEMPTS_STRANDED, values).await?.iter().map(rows::attempt).collect()
+    }
+
+    /// Closes every attempt of the caller and deletes what they hold, whoever is completing them.
+    pub async fn close_attempts(
+        &self,
+        owner: &OwnerId,
+        provider: ProviderId,
+        outcome: AttemptOutcome,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let values =
+            vec![owner.as_str().into(), provider.as_str().into(), outcome.to_name().into(), now.into()];
+        self.write(statements::ATTEMPTS_CLOSE, values).await
+    }
+
+    /// Forgets what is of no more use: attempts closed and webhook deliveries received before `before`. Returns how many.
+    /// Clerk repeats a delivery for days, so `before` should be weeks ago.
+    pub async fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let attempts = self.write(statements::ATTEMPTS_PRUNE, vec![before.into()]).await?;
+        Ok(attempts + self.write(statements::CLERK_EVENTS_PRUNE, vec![before.into()]).await?)
+    }
+}
+
+fn open_attempt(row: &Row) -> Result<Option<OpenAttempt>, Unreadable> {
+    let Some(id) = row.opt_id("attempt_id")? else { return Ok(None) };
+    Ok(Some(OpenAttempt {
+        id,
+        created_at: row.time("attempt_created_at")?,
+        expires_at: row.time("attempt_expires_at")?,
+    }))
+}

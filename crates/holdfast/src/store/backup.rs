@@ -1,0 +1,131 @@
+//! Copies of a SQLite database, and back. Postgres has `pg_dump` and its own continuous archiving.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::engine::{Engine, Sqlite};
+use super::{OpenError, SchemaState, Store, StoreError, StoreOptions};
+use crate::clock::SharedClock;
+
+/// A copy could not be made or put back.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// Not on this engine.
+    #[error("`backup` and `restore` copy SQLite databases; use `pg_dump` and `pg_restore` for Postgres")]
+    NotSqlite,
+    /// There is such a file already.
+    #[error("{0} exists already; nothing is overwritten: move it away first")]
+    Exists(PathBuf),
+    /// Not a path that SQLite takes.
+    #[error("{0} is not a path in UTF-8")]
+    Path(PathBuf),
+    /// The file could not be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The copy is damaged.
+    #[error("the copy is damaged: {0}")]
+    Damaged(String),
+    /// The copy is no database of ours, or the place is in use.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The database could not be copied.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Store {
+    /// Writes a consistent, compact copy to `target` while the service runs. The copy holds what the database holds: grants sealed,
+    /// without the key ring. It also keeps what is erased later; restoring it brings that back.
+    pub async fn backup(&self, target: &Path) -> Result<(), BackupError> {
+        let Engine::Sqlite(sqlite) = &self.inner.engine else { return Err(BackupError::NotSqlite) };
+        let text = target.to_str().ok_or_else(|| BackupError::Path(target.to_owned()))?;
+        // SQLite takes an empty file for none, but would make one that everybody may read.
+        create_private(target)?;
+        Ok(sqlite.copy_to(text).await?)
+    }
+}
+
+/// Puts the copy `source` where `options` points, which must be free and not served from. The copy is checked whole before it gets
+/// its name; `source` is not changed. Returns how its schema compares with this program's.
+pub async fn restore(
+    source: &Path,
+    options: &StoreOptions,
+    clock: SharedClock,
+) -> Result<SchemaState, BackupError> {
+    let url = secrecy::ExposeSecret::expose_secret(&options.url);
+    if !url.starts_with("sqlite:") {
+        return Err(BackupError::NotSqlite);
+    }
+    let target = Sqlite::path_of(url)?;
+    let _served = Sqlite::reserve(&target)?;
+    refuse_existing(&target)?;
+    let draft = beside(&target, ".restoring");
+    let mut copy = create_private(&draft)?;
+    File::open(source)
+        .and_then(|mut original| io::copy(&mut original, &mut copy))
+        .map_err(|error| at(source, error))?;
+    let state = match check(&draft, clock).await {
+        Ok(state) => state,
+        Err(error) => {
+            for suffix in ["", "-wal", "-shm"] {
+                // The first error is the one to tell.
+                let _ = fs::remove_file(beside(&draft, suffix));
+            }
+            return Err(error);
+        }
+    };
+    // A log without its database would be taken for the new one's.
+    for suffix in ["-wal", "-shm"] {
+        refuse_existing(&beside(&target, suffix))?;
+    }
+    copy.sync_all().and_then(|()| fs::rename(&draft, &target)).map_err(|error| at(&draft, error))?;
+    Ok(state)
+}
+
+/// Opens the copy as a database, with all that is asserted then, and has SQLite look at every page of it.
+async fn check(draft: &Path, clock: SharedClock) -> Result<SchemaState, BackupError> {
+    let text = draft.to_str().ok_or_else(|| BackupError::Path(draft.to_owned()))?;
+    let store = Store::open(&StoreOptions::tool(format!("sqlite://{text}")), clock).await?;
+    let verdict = inspect(&store).await;
+    // The last connection takes the log with it.
+    store.close().await;
+    verdict
+}
+
+async fn inspect(store: &Store) -> Result<SchemaState, BackupError> {
+    let Engine::Sqlite(sqlite) = &store.inner.engine else { return Err(BackupError::NotSqlite) };
+    let found = sqlite.integrity().await?;
+    if found == "ok" { Ok(store.schema_state().await?) } else { Err(BackupError::Damaged(found)) }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn at(path: &Path, source: io::Error) -> BackupError {
+    BackupError::File { path: path.to_owned(), source }
+}
+
+/// A new file for its owner alone.
+fn create_private(path: &Path) -> Result<File, BackupError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => BackupError::Exists(path.to_owned()),
+        _ => at(path, error),
+    })
+}
+
+fn refuse_existing(path: &Path) -> Result<(), BackupError> {
+    if path.exists() { Err(BackupError::Exists(path.to_owned())) } else { Ok(()) }
+}

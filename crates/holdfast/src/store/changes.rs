@@ -1,0 +1,153 @@
+//! Change notices: to this process by a channel, to other replicas by Postgres' LISTEN and NOTIFY.
+//!
+//! A notice is sent in the transaction that made the change, so it is heard if and only if the change happened. Notices may be lost
+//! while the listener reconnects; whoever relies on them asks [`Store::hears_replicas`](super::Store::hears_replicas).
+
+use std::time::Duration;
+
+use tokio::sync::{broadcast, watch};
+use tokio::task::AbortHandle;
+use uuid::Uuid;
+
+use super::engine::{Engine, Failure, Postgres, Unit};
+use super::statements::{self, Sql};
+use crate::clock::SharedClock;
+use crate::entropy::{self, SystemEntropy};
+use crate::provider::ProviderId;
+
+const CHANNEL: &str = "holdfast_changes";
+/// Notices kept for a receiver that is slow; beyond that it is told that it missed some.
+const BACKLOG: usize = 1024;
+const RECONNECT_AFTER: Duration = Duration::from_secs(1);
+
+/// A user's status may have changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Clerk user id.
+    pub user_id: String,
+    /// The provider.
+    pub provider: ProviderId,
+    /// The connection's new version; `None` where an attempt changed, or the user was erased.
+    pub version: Option<i64>,
+}
+
+#[derive(Debug)]
+pub(super) struct Changes {
+    local: broadcast::Sender<Change>,
+    listening: watch::Receiver<bool>,
+    listener: Option<AbortHandle>,
+    /// Tells our own notices from those of other replicas. `None` where there are no others to tell.
+    replica: Option<String>,
+}
+
+impl Changes {
+    /// Starts to listen where the engine can. Must be called within a tokio runtime.
+    pub(super) fn start(engine: &Engine, clock: &SharedClock) -> Self {
+        let local = broadcast::Sender::new(BACKLOG);
+        match engine {
+            Engine::Postgres(postgres) if postgres.has_notices() => {
+                let (listening, heard) = watch::channel(false);
+                let replica = replica_name();
+                let task =
+                    listen((**postgres).clone(), local.clone(), listening, clock.clone(), replica.clone());
+                let listener = tokio::spawn(task).abort_handle();
+                Self { local, listening: heard, listener: Some(listener), replica: Some(replica) }
+            }
+            // One process serves from a SQLite file: there is nobody else to hear.
+            Engine::Sqlite(_) => {
+                Self { local, listening: watch::channel(true).1, listener: None, replica: None }
+            }
+            Engine::Postgres(_) => {
+                Self { local, listening: watch::channel(false).1, listener: None, replica: None }
+            }
+        }
+    }
+
+    pub(super) fn subscribe(&self) -> broadcast::Receiver<Change> {
+        self.local.subscribe()
+    }
+
+    pub(super) fn listening(&self) -> watch::Receiver<bool> {
+        self.listening.clone()
+    }
+
+    /// Tells this process, after the commit.
+    pub(super) fn tell(&self, changes: impl IntoIterator<Item = Change>) {
+        for change in changes {
+            // An error means that nobody listens.
+            let _ = self.local.send(change);
+        }
+    }
+
+    /// Tells the other replicas, when `unit` commits.
+    pub(super) async fn notify(&self, unit: &mut Unit, change: &Change) -> Result<(), Failure> {
+        let Some(replica) = &self.replica else { return Ok(()) };
+        let payload = encode(replica, change);
+        unit.rows(Sql::each("", statements::NOTIFY), vec![CHANNEL.into(), payload.into()]).await.map(drop)
+    }
+
+    pub(super) fn stop(&self) {
+        if let Some(listener) = &self.listener {
+            listener.abort();
+        }
+    }
+}
+
+impl Drop for Changes {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Names this store among the replicas, anew at each start. Empty where there is no randomness: then our own notices are heard
+/// twice, which costs a look.
+fn replica_name() -> String {
+    entropy::random::<16>(&SystemEntropy)
+        .map_or_else(|_| String::new(), |name| Uuid::from_bytes(name).simple().to_string())
+}
+
+async fn listen(
+    postgres: Postgres,
+    local: broadcast::Sender<Change>,
+    listening: watch::Sender<bool>,
+    clock: SharedClock,
+    replica: String,
+) {
+    loop {
+        match postgres.listener(CHANNEL).await {
+            Ok(mut listener) => {
+                listening.send_replace(true);
+                // `None` and an error both mean that the connection broke, and that notices may have been missed.
+                while let Ok(Some(notice)) = listener.try_recv().await {
+                    if let Some(change) = decode(&replica, notice.payload()) {
+                        let _ = local.send(change);
+                    }
+                }
+                listening.send_replace(false);
+                tracing::warn!("the connection that hears of changes on other replicas broke; reconnecting");
+            }
+            Err(failure) => {
+                let error = failure.into_error();
+                tracing::warn!(%error, "changes on other replicas cannot be heard at the moment");
+                clock.sleep(RECONNECT_AFTER).await;
+            }
+        }
+    }
+}
+
+/// `replica provider version user`, separated by spaces; the user id comes last and may hold anything.
+fn encode(replica: &str, change: &Change) -> String {
+    let version = change.version.map(|version| version.to_string()).unwrap_or_default();
+    format!("{replica} {} {version} {}", change.provider, change.user_id)
+}
+
+/// `None` for our own notices, and for those of a version that writes them differently.
+fn decode(replica: &str, payload: &str) -> Option<Change> {
+    let mut parts = payload.splitn(4, ' ');
+    let (sender, provider, version, user_id) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    if !sender.is_empty() && sender == replica {
+        return None;
+    }
+    let version = if version.is_empty() { None } else { Some(version.parse().ok()?) };
+    Some(Change { user_id: user_id.to_owned(), provider: ProviderId::parse(provider)?, version })
+}

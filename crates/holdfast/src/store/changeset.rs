@@ -1,0 +1,256 @@
+//! Writing: one unit of work, all or nothing, guarded by compare-and-set.
+
+use uuid::Uuid;
+
+use super::engine::{Failure, Violation};
+use super::{Change, HistoryEntry, SealedGrant, Store, StoreError, Unit, engine, rows, statements};
+use crate::connections::Connection;
+use crate::connections::attempt::Attempt;
+
+/// What shall be stored together.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ChangeSet {
+    /// The connection's new facts.
+    pub connection: Option<ConnectionWrite>,
+    /// Entries for its history.
+    pub history: Vec<HistoryEntry>,
+    /// A new version of the grant. An existing version is never overwritten.
+    pub append_grant: Option<SealedGrant>,
+    /// Deletes a connection's grants below a version: keeps that one and newer.
+    pub erase_grants_below: Option<(Uuid, i64)>,
+    /// Deletes all of a connection's grants, and ends every lease on it, so that a worker which is just refreshing cannot store
+    /// another. Done before `append_grant`.
+    pub erase_all_grants: Option<Uuid>,
+    /// The attempt's new facts.
+    pub attempt: Option<AttemptWrite>,
+    /// The lease that the writer works under.
+    pub lease: Option<LeaseGuard>,
+}
+
+/// A connection to insert, or to update if it still has the expected version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConnectionWrite {
+    /// `None` inserts.
+    pub expected_version: Option<i64>,
+    /// The new facts, with their new version.
+    pub connection: Connection,
+}
+
+/// An attempt to insert, or to update if it still has the expected revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptWrite {
+    /// `None` inserts.
+    pub expected_revision: Option<i64>,
+    /// The new facts, with their new revision. `user_id`, `provider`, `state_hash`, `return_to`, `expect` and `created_at` are
+    /// kept as inserted.
+    pub attempt: Attempt,
+    /// On insert: refuse where the user already has that many attempts open at `attempt.created_at`.
+    pub max_open: Option<u32>,
+}
+
+/// Names a lease; see [`Lease`](super::Lease).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseGuard {
+    /// The leased connection.
+    pub connection_id: Uuid,
+    /// Who holds it.
+    pub owner: String,
+    /// The fencing token.
+    pub epoch: i64,
+}
+
+/// What became of a [`ChangeSet`]. Except for `Done`, nothing of it was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Committed {
+    /// Stored, durably.
+    Done,
+    /// Somebody else wrote first, or the lease was lost: read again.
+    Conflict,
+    /// The account is linked to another connection.
+    AccountTaken,
+    /// The user was erased.
+    Gone,
+    /// The user has too many open attempts.
+    TooManyAttempts,
+}
+
+/// Why a unit of work was given up.
+enum Halt {
+    Said(Committed),
+    Failed(Failure),
+}
+
+impl From<Failure> for Halt {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Violated(Violation::Account) => Self::Said(Committed::AccountTaken),
+            Failure::Violated(Violation::Unique) => Self::Said(Committed::Conflict),
+            Failure::Violated(Violation::ForeignKey) => Self::Said(Committed::Gone),
+            Failure::Again(_) | Failure::Final(_) => Self::Failed(failure),
+        }
+    }
+}
+
+impl Store {
+    /// Stores `changes`, all or nothing. When it answers [`Committed::Done`], they are durable, and whoever listens to
+    /// [`Store::changes`] is told.
+    pub async fn commit(&self, changes: &ChangeSet) -> Result<Committed, StoreError> {
+        let outcome = engine::retrying(|| async {
+            match self.commit_once(changes).await {
+                Ok(()) => Ok(Committed::Done),
+                Err(Halt::Said(committed)) => Ok(committed),
+                Err(Halt::Failed(failure)) => Err(failure),
+            }
+        })
+        .await;
+        // Where the outcome is unknown, looking once too often is better than once too rarely.
+        if matches!(outcome, Ok(Committed::Done) | Err(StoreError::OutcomeUnknown)) {
+            self.inner.changes.tell(announcement(changes));
+            if changes.erase_all_grants.is_some() {
+                self.scrub().await;
+            }
+        }
+        outcome
+    }
+
+    async fn commit_once(&self, changes: &ChangeSet) -> Result<(), Halt> {
+        let mut unit = self.inner.engine.begin().await?;
+        // Rows are always locked in the same order (user, connection, attempt), so that two units do not wait for each other.
+        if let Some(write) = changes.attempt.as_ref().filter(|write| write.expected_revision.is_none()) {
+            self.require_user(&mut unit, &write.attempt.user_id).await?;
+            limit_open_attempts(&mut unit, write).await?;
+        }
+        if let Some(write) = changes.connection.as_ref().filter(|write| write.expected_version.is_none()) {
+            self.require_user(&mut unit, &write.connection.user_id).await?;
+        }
+        if let Some(lease) = &changes.lease {
+            require_lease(&mut unit, lease).await?;
+        }
+        if let Some(write) = &changes.connection {
+            write_connection(&mut unit, write).await?;
+        }
+        if let Some(id) = changes.erase_all_grants {
+            unit.run(statements::LEASE_FENCE, vec![id.into()]).await?;
+            unit.run(statements::GRANTS_ERASE, vec![id.into()]).await?;
+        }
+        if let Some((id, version)) = changes.erase_grants_below {
+            unit.run(statements::GRANTS_ERASE_BELOW, vec![id.into(), version.into()]).await?;
+        }
+        if let Some(grant) = &changes.append_grant {
+            append_grant(&mut unit, grant).await?;
+        }
+        write_history(&mut unit, &changes.history).await?;
+        if let Some(write) = &changes.attempt {
+            write_attempt(&mut unit, write).await?;
+        }
+        if let Some(change) = announcement(changes) {
+            self.inner.changes.notify(&mut unit, &change).await?;
+        }
+        Ok(unit.commit().await?)
+    }
+
+    /// Makes sure that the user has a record and is not erased, and locks it until the unit ends: an erasure then either
+    /// comes first and is seen, or waits and takes along what this unit writes.
+    async fn require_user(&self, unit: &mut Unit, user_id: &str) -> Result<(), Halt> {
+        let now = self.inner.clock.now();
+        unit.run(statements::USER_INSERT, vec![user_id.into(), now.into()]).await?;
+        let user = unit.row(statements::USER_LOCK, vec![user_id.into()]).await?;
+        let tombstone = unit.row(statements::TOMBSTONE, vec![user_id.into()]).await?;
+        if user.is_some() && tombstone.is_none() { Ok(()) } else { Err(Halt::Said(Committed::Gone)) }
+    }
+}
+
+async fn limit_open_attempts(unit: &mut Unit, write: &AttemptWrite) -> Result<(), Halt> {
+    let Some(max_open) = write.max_open else { return Ok(()) };
+    let Attempt { user_id, provider, created_at, .. } = &write.attempt;
+    let values = vec![user_id.as_str().into(), provider.as_str().into(), (*created_at).into()];
+    let open = match unit.row(statements::ATTEMPTS_COUNT_OPEN, values).await? {
+        Some(row) => rows::amount(&row).map_err(|error| Failure::from(error.at("attempts", "(all)")))?,
+        None => 0,
+    };
+    if open < u64::from(max_open) { Ok(()) } else { Err(Halt::Said(Committed::TooManyAttempts)) }
+}
+
+async fn require_lease(unit: &mut Unit, lease: &LeaseGuard) -> Result<(), Halt> {
+    let values = vec![lease.connection_id.into(), lease.owner.as_str().into(), lease.epoch.into()];
+    match unit.row(statements::LEASE_HELD, values).await? {
+        Some(_) => Ok(()),
+        None => Err(Halt::Said(Committed::Conflict)),
+    }
+}
+
+async fn write_connection(unit: &mut Unit, write: &ConnectionWrite) -> Result<(), Halt> {
+    let Connection { id, user_id, provider, .. } = &write.connection;
+    let facts = rows::connection_facts(&write.connection);
+    let written = match write.expected_version {
+        None => {
+            let mut values = vec![(*id).into(), user_id.as_str().into(), provider.as_str().into()];
+            values.extend(facts);
+            unit.run(statements::CONNECTION_INSERT, values).await?
+        }
+        Some(expected) => {
+            let mut values = vec![(*id).into(), expected.into()];
+            values.extend(facts);
+            unit.run(statements::CONNECTION_UPDATE, values).await?
+        }
+    };
+    require_written(unit, written, user_id).await
+}
+
+async fn write_attempt(unit: &mut Unit, write: &AttemptWrite) -> Result<(), Halt> {
+    let written = match write.expected_revision {
+        None => unit.run(statements::ATTEMPT_INSERT, rows::attempt_columns(&write.attempt)).await?,
+        Some(expected) => {
+            unit.run(statements::ATTEMPT_UPDATE, rows::attempt_update(expected, &write.attempt)).await?
+        }
+    };
+    require_written(unit, written, &write.attempt.user_id).await
+}
+
+/// A row that was not written has changed since it was read, or went with its user.
+async fn require_written(unit: &mut Unit, written: u64, user_id: &str) -> Result<(), Halt> {
+    if written > 0 {
+        return Ok(());
+    }
+    let erased = unit.row(statements::TOMBSTONE, vec![user_id.into()]).await?.is_some();
+    Err(Halt::Said(if erased { Committed::Gone } else { Committed::Conflict }))
+}
+
+async fn append_grant(unit: &mut Unit, grant: &SealedGrant) -> Result<(), Halt> {
+    let values = vec![
+        grant.connection_id.into(),
+        grant.version.into(),
+        grant.blob.as_slice().into(),
+        grant.obtained_at.into(),
+        grant.expires_at.into(),
+    ];
+    match unit.run(statements::GRANT_APPEND, values).await? {
+        0 => Err(Halt::Said(Committed::Conflict)),
+        _ => Ok(()),
+    }
+}
+
+async fn write_history(unit: &mut Unit, entries: &[HistoryEntry]) -> Result<(), Halt> {
+    for (position, entry) in entries.iter().enumerate() {
+        let mut values = vec![entry.connection_id.into(), entry.version.into(), rows::limit(position)];
+        values.extend(rows::history_facts(entry));
+        unit.run(statements::HISTORY_INSERT, values).await?;
+    }
+    Ok(())
+}
+
+/// Whose status these changes may alter.
+fn announcement(changes: &ChangeSet) -> Option<Change> {
+    if let Some(ConnectionWrite { connection, .. }) = &changes.connection {
+        return Some(Change {
+            user_id: connection.user_id.clone(),
+            provider: connection.provider,
+            version: Some(connection.version),
+        });
+    }
+    changes.attempt.as_ref().map(|AttemptWrite { attempt, .. }| Change {
+        user_id: attempt.user_id.clone(),
+        provider: attempt.provider,
+        version: None,
+    })
+}

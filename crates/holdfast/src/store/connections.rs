@@ -1,0 +1,259 @@
+//! Connections, their history and their sealed grants: reading.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::engine::{Row, Unreadable};
+use super::{Store, StoreError, rows, statements};
+use crate::caller::OwnerId;
+use crate::clock::from_millis;
+use crate::connections::attempt::Attempt;
+use crate::connections::{Connection, Evidence, Reason, Standing, State};
+use crate::provider::ProviderId;
+
+/// One change of a connection, as the history keeps it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistoryEntry {
+    /// The connection.
+    pub connection_id: Uuid,
+    /// When it happened.
+    pub at: Timestamp,
+    /// The version of the connection that it led to.
+    pub version: i64,
+    /// The state that held from then on.
+    pub state: State,
+    /// Its reason.
+    pub reason: Option<Reason>,
+    /// What that rested on.
+    pub evidence: Option<Evidence>,
+    /// One sentence of ours for the operator; never a secret.
+    pub detail: Option<String>,
+}
+
+/// A page of the history, newest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistoryPage {
+    /// The entries.
+    pub entries: Vec<HistoryEntry>,
+    /// Where the next page begins; `None` on the last.
+    pub next: Option<HistoryCursor>,
+}
+
+/// Where a page of the history ended. Its text form is opaque to clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryCursor {
+    version: i64,
+    /// Place among the entries of one version.
+    position: i64,
+}
+
+impl fmt::Display for HistoryCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.version, self.position)
+    }
+}
+
+/// Not a cursor that we gave out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a cursor")]
+pub struct NotACursor;
+
+impl FromStr for HistoryCursor {
+    type Err = NotACursor;
+
+    fn from_str(text: &str) -> Result<Self, NotACursor> {
+        let (version, position) = text.split_once('.').ok_or(NotACursor)?;
+        let number = |digits: &str| digits.parse().map_err(|_| NotACursor);
+        Ok(Self { version: number(version)?, position: number(position)? })
+    }
+}
+
+/// A stored grant: the blob, and what of it is no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedGrant {
+    /// The connection.
+    pub connection_id: Uuid,
+    /// Grows per connection; never reused.
+    pub version: i64,
+    /// Sealed under the user's data key.
+    pub blob: Vec<u8>,
+    /// When it arrived.
+    pub obtained_at: Timestamp,
+    /// When it dies.
+    pub expires_at: Timestamp,
+}
+
+/// How many connections are in a standing; for metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionCount {
+    /// The provider.
+    pub provider: ProviderId,
+    /// State and reason.
+    pub standing: Standing,
+    /// How many.
+    pub amount: u64,
+}
+
+impl Store {
+    /// The caller's connection.
+    pub async fn connection(
+        &self,
+        owner: &OwnerId,
+        provider: ProviderId,
+    ) -> Result<Option<Connection>, StoreError> {
+        let values = vec![owner.as_str().into(), provider.as_str().into()];
+        self.read_one(statements::CONNECTION, values).await?.as_ref().map(rows::connection).transpose()
+    }
+
+    /// A connection by its id; for the worker and for provider callbacks.
+    pub async fn connection_by_id(&self, id: Uuid) -> Result<Option<Connection>, StoreError> {
+        let row = self.read_one(statements::CONNECTION_BY_ID, vec![id.into()]).await?;
+        row.as_ref().map(rows::connection).transpose()
+    }
+
+    /// The connections that link an account, by its app-scoped or its professional id.
+    pub async fn connections_by_account(
+        &self,
+        provider: ProviderId,
+        account_or_professional_id: &str,
+    ) -> Result<Vec<Connection>, StoreError> {
+        let values = vec![provider.as_str().into(), account_or_professional_id.into()];
+        self.connections_of(statements::CONNECTIONS_BY_ACCOUNT, values).await
+    }
+
+    /// All connections, by id; for operators. `after` is the last id of the page before.
+    pub async fn connections_page(
+        &self,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<Connection>, StoreError> {
+        self.connections_of(statements::CONNECTIONS_PAGE, vec![rows::after(after), rows::limit(limit)]).await
+    }
+
+    /// Connections whose grant has died by the clock, and which do not say so yet. Earliest first.
+    pub async fn expired_connections(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Connection>, StoreError> {
+        self.connections_of(statements::CONNECTIONS_EXPIRED, vec![now.into(), rows::limit(limit)]).await
+    }
+
+    async fn connections_of(
+        &self,
+        sql: statements::Sql,
+        values: Vec<super::Value>,
+    ) -> Result<Vec<Connection>, StoreError> {
+        self.read(sql, values).await?.iter().map(rows::connection).collect()
+    }
+
+    /// How many connections are in which standing.
+    pub async fn connection_counts(&self) -> Result<Vec<ConnectionCount>, StoreError> {
+        let read = |row: &Row| {
+            Ok(ConnectionCount {
+                provider: rows::provider(row)?,
+                standing: rows::standing(row)?,
+                amount: rows::amount(row)?,
+            })
+        };
+        let rows = self.read(statements::CONNECTION_COUNTS, Vec::new()).await?;
+        rows.iter()
+            .map(|row| read(row).map_err(|error: Unreadable| error.at("connections", "(all)")))
+            .collect()
+    }
+
+    /// The caller's history, newest first.
+    pub async fn history(
+        &self,
+        owner: &OwnerId,
+        provider: ProviderId,
+        before: Option<HistoryCursor>,
+        limit: usize,
+    ) -> Result<HistoryPage, StoreError> {
+        let before = before.unwrap_or(HistoryCursor { version: i64::MAX, position: i64::MAX });
+        let values = vec![
+            owner.as_str().into(),
+            provider.as_str().into(),
+            before.version.into(),
+            before.position.into(),
+            // One more than asked for tells whether there is another page.
+            rows::limit(limit.saturating_add(1)),
+        ];
+        let mut read: Vec<(HistoryEntry, HistoryCursor)> = self
+            .read(statements::HISTORY, values)
+            .await?
+            .iter()
+            .map(history_entry)
+            .collect::<Result<_, _>>()?;
+        let more = read.len() > limit;
+        read.truncate(limit);
+        let next = read.last().filter(|_| more).map(|(_, cursor)| *cursor);
+        Ok(HistoryPage { entries: read.into_iter().map(|(entry, _)| entry).collect(), next })
+    }
+
+    /// The connection that an attempt is about. Holding the attempt is the proof.
+    pub async fn connection_of(&self, attempt: &Attempt) -> Result<Option<Connection>, StoreError> {
+        let values = vec![attempt.user_id.as_str().into(), attempt.provider.as_str().into()];
+        self.read_one(statements::CONNECTION, values).await?.as_ref().map(rows::connection).transpose()
+    }
+
+    /// Whether the asker may put a question about this connection to the provider: true for exactly one of all askers
+    /// per `gap`, on whichever replica. A clock that was set back does not lock it for longer.
+    pub async fn claim_probe(&self, id: Uuid, now: Timestamp, gap: Duration) -> Result<bool, StoreError> {
+        let gap = i64::try_from(gap.as_millis()).unwrap_or(i64::MAX);
+        let free = from_millis(now.as_millisecond().saturating_sub(gap));
+        Ok(self.write(statements::CONNECTION_CLAIM_PROBE, vec![id.into(), now.into(), free.into()]).await?
+            > 0)
+    }
+
+    /// One version of a connection's grant.
+    pub async fn sealed_grant(
+        &self,
+        connection_id: Uuid,
+        version: i64,
+    ) -> Result<Option<SealedGrant>, StoreError> {
+        let values = vec![connection_id.into(), version.into()];
+        self.read_one(statements::GRANT, values).await?.as_ref().map(sealed_grant).transpose()
+    }
+
+    /// Every stored version of a connection's grant, newest first: after a crash there may be one that the
+    /// connection does not know of yet.
+    pub async fn sealed_grants(&self, connection_id: Uuid) -> Result<Vec<SealedGrant>, StoreError> {
+        self.read(statements::GRANTS, vec![connection_id.into()]).await?.iter().map(sealed_grant).collect()
+    }
+}
+
+fn history_entry(row: &Row) -> Result<(HistoryEntry, HistoryCursor), StoreError> {
+    let read = || -> Result<_, Unreadable> {
+        let (version, position) = (row.int("version")?, row.int("position")?);
+        let standing = rows::standing(row)?;
+        let entry = HistoryEntry {
+            connection_id: row.id("connection_id")?,
+            at: row.time("at")?,
+            version,
+            state: standing.state(),
+            reason: standing.reason(),
+            evidence: rows::evidence(row)?,
+            detail: row.opt_text("detail")?,
+        };
+        Ok((entry, HistoryCursor { version, position }))
+    };
+    read().map_err(|error| error.at("connection_history", &rows::name_of(row, "connection_id")))
+}
+
+fn sealed_grant(row: &Row) -> Result<SealedGrant, StoreError> {
+    let read = || -> Result<_, Unreadable> {
+        Ok(SealedGrant {
+            connection_id: row.id("connection_id")?,
+            version: row.int("version")?,
+            blob: row.bytes("blob")?,
+            obtained_at: row.time("obtained_at")?,
+            expires_at: row.time("expires_at")?,
+        })
+    };
+    read().map_err(|error| error.at("grants", &rows::name_of(row, "connection_id")))
+}

@@ -1,0 +1,132 @@
+//! What an engine's error means: sqlx errors are read here and nowhere else.
+//!
+//! SQLite: <https://www.sqlite.org/rescode.html>. Postgres: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+
+use sqlx::error::{DatabaseError, ErrorKind};
+
+use crate::store::StoreError;
+
+/// A failed statement or unit of work.
+#[derive(Debug)]
+pub(in crate::store) enum Failure {
+    /// A constraint said no.
+    Violated(Violation),
+    /// Certainly nothing was done, and another try may succeed: lost connection, deadlock, serialization.
+    Again(StoreError),
+    /// Anything else.
+    Final(StoreError),
+}
+
+/// Which constraint said no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Violation {
+    /// The account is linked elsewhere.
+    Account,
+    /// Another unique constraint.
+    Unique,
+    /// The row that this one belongs to is gone.
+    ForeignKey,
+}
+
+impl Failure {
+    pub(super) fn may_be_repeated(&self) -> bool {
+        matches!(self, Self::Again(_))
+    }
+
+    /// The failure as callers see it. A violation that nobody expected is a statement that does not fit the schema.
+    pub(in crate::store) fn into_error(self) -> StoreError {
+        match self {
+            Self::Violated(which) => {
+                StoreError::Refused(format!("unexpected constraint violation ({which:?})"))
+            }
+            Self::Again(error) | Self::Final(error) => error,
+        }
+    }
+
+    /// A failed commit. What the server refused did not happen; where the connection broke, nobody knows.
+    pub(super) fn of_commit(error: sqlx::Error) -> Self {
+        match Self::from(error) {
+            Self::Again(StoreError::Unavailable(_)) => Self::Final(StoreError::OutcomeUnknown),
+            other => other,
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Final(error)
+    }
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        let unavailable = |why: &str| StoreError::Unavailable(why.to_owned());
+        match error {
+            sqlx::Error::Database(error) => of_database(&*error),
+            sqlx::Error::Io(error) => Self::Again(StoreError::Unavailable(error.kind().to_string())),
+            sqlx::Error::PoolTimedOut => Self::Final(unavailable("no connection within the time limit")),
+            sqlx::Error::PoolClosed => Self::Final(unavailable("the store is closed")),
+            sqlx::Error::WorkerCrashed => Self::Again(unavailable("the connection's worker ended")),
+            sqlx::Error::Tls(_) => Self::Final(unavailable("TLS failed")),
+            sqlx::Error::Protocol(_) => Self::Again(unavailable("the connection is out of step")),
+            // sqlx's errors are not exhaustive. The rest are about values and columns; their texts may quote values.
+            _ => Self::Final(StoreError::Refused("a value or column does not fit".to_owned())),
+        }
+    }
+}
+
+fn of_database(error: &dyn DatabaseError) -> Failure {
+    match error.kind() {
+        ErrorKind::UniqueViolation => return Failure::Violated(unique(error)),
+        ErrorKind::ForeignKeyViolation => return Failure::Violated(Violation::ForeignKey),
+        _ => {}
+    }
+    let code = error.code().unwrap_or_default();
+    // Postgres puts values into `detail`, never into the code; SQLite's messages name tables and columns only.
+    if error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() {
+        of_postgres(&code)
+    } else {
+        of_sqlite(&code, error.message())
+    }
+}
+
+fn unique(error: &dyn DatabaseError) -> Violation {
+    let account = match error.constraint() {
+        Some(name) => name == "connections_account",
+        None => error.message().contains("connections.account_id"),
+    };
+    if account { Violation::Account } else { Violation::Unique }
+}
+
+fn of_postgres(code: &str) -> Failure {
+    let text = format!("SQLSTATE {code}");
+    match code {
+        "40001" | "40P01" => Failure::Again(StoreError::Busy(text)),
+        // The server says goodbye, or is not up yet.
+        "57P01" | "57P02" | "57P03" => Failure::Again(StoreError::Unavailable(text)),
+        "53100" => Failure::Final(StoreError::Full(text)),
+        "57014" | "55P03" => Failure::Final(StoreError::Busy(text)),
+        _ if code.starts_with("08") => Failure::Again(StoreError::Unavailable(text)),
+        // Insufficient resources, wrong credentials, unknown database, read-only server.
+        _ if code.starts_with("53")
+            || code.starts_with("28")
+            || code.starts_with("3D")
+            || code == "25006" =>
+        {
+            Failure::Final(StoreError::Unavailable(text))
+        }
+        _ => Failure::Final(StoreError::Refused(text)),
+    }
+}
+
+fn of_sqlite(code: &str, message: &str) -> Failure {
+    let text = format!("SQLite {code}: {message}");
+    // The low byte is the primary code of an extended one.
+    Failure::Final(match code.parse::<u32>().unwrap_or(0) & 0xff {
+        5 | 6 => StoreError::Busy(text),
+        13 => StoreError::Full(text),
+        8 | 10 | 14 | 15 => StoreError::Unavailable(text),
+        11 | 26 => StoreError::Corrupt { table: "(file)", row: String::new(), why: text },
+        _ => StoreError::Refused(text),
+    })
+}

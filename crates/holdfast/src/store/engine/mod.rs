@@ -1,0 +1,178 @@
+//! The two engines behind one face: statements in, rows out, units of work that are all or nothing.
+//!
+//! Everything above is written once. What differs (how to connect, how to begin, which error means what) is here.
+
+mod failure;
+mod postgres;
+mod sqlite;
+mod value;
+
+use std::future::Future;
+
+use sqlx::pool::PoolConnection;
+use sqlx::{Executor, Transaction};
+
+pub(super) use failure::{Failure, Violation};
+pub(super) use postgres::Postgres;
+pub(super) use sqlite::Sqlite;
+pub(super) use value::{Row, Unreadable, Value};
+
+use super::StoreError;
+use super::statements::Sql;
+
+/// A connected database.
+#[derive(Debug, Clone)]
+pub(super) enum Engine {
+    Sqlite(Sqlite),
+    Postgres(Box<Postgres>),
+}
+
+/// How often a unit of work that certainly did not happen is begun anew. More than the pool has connections, because after a
+/// restart of the server each of them may be found dead, one after the other.
+const ATTEMPTS: u32 = postgres::MAX_CONNECTIONS + 4;
+
+impl Engine {
+    /// Runs a statement that only reads, on a reader.
+    pub(super) async fn read(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        retrying(|| self.read_once(sql, values.clone())).await
+    }
+
+    async fn read_once(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, Failure> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite_rows(sqlite.readers(), sql.sqlite, values).await,
+            Self::Postgres(postgres) => postgres_rows(postgres.pool(), sql.postgres, values).await,
+        }
+    }
+
+    /// Begins a unit of work. SQLite takes its write lock at once, so that no unit fails half-way for the want of it.
+    pub(super) async fn begin(&self) -> Result<Unit, Failure> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.begin().await.map(Unit::Sqlite),
+            Self::Postgres(postgres) => postgres.begin().await.map(Unit::Postgres),
+        }
+    }
+
+    /// Asks the database to prepare a statement, without running it.
+    pub(super) async fn prepare(&self, sql: Sql) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(sqlite) => {
+                sqlite.readers().prepare(sqlx::SqlSafeStr::into_sql_str(sql.sqlite)).await.map(drop)
+            }
+            Self::Postgres(postgres) => {
+                postgres.pool().prepare(sqlx::SqlSafeStr::into_sql_str(sql.postgres)).await.map(drop)
+            }
+        }
+        .map_err(|error| Failure::from(error).into_error())
+    }
+
+    /// Closes every connection, having finished what runs.
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.close().await,
+            Self::Postgres(postgres) => postgres.pool().close().await,
+        }
+    }
+}
+
+/// Runs `step` until it succeeds, fails for good, or has been tried often enough. Only failures that certainly left nothing
+/// behind are tried again; at once, because a lost connection or a deadlock is not mended by waiting.
+pub(super) async fn retrying<T, F, Fut>(mut step: F) -> Result<T, StoreError>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<T, Failure>>,
+{
+    let mut attempt = 1;
+    loop {
+        match step().await {
+            Ok(value) => return Ok(value),
+            Err(failure) if failure.may_be_repeated() && attempt < ATTEMPTS => attempt += 1,
+            Err(failure) => return Err(failure.into_error()),
+        }
+    }
+}
+
+/// A unit of work: all or nothing. Dropped without [`Unit::commit`], nothing of it was done.
+pub(super) enum Unit {
+    Sqlite(PoolConnection<sqlx::Sqlite>),
+    Postgres(Transaction<'static, sqlx::Postgres>),
+}
+
+impl Unit {
+    /// Runs a statement and returns its rows.
+    pub(super) async fn rows(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, Failure> {
+        match self {
+            Self::Sqlite(connection) => sqlite_rows(&mut **connection, sql.sqlite, values).await,
+            Self::Postgres(transaction) => postgres_rows(&mut **transaction, sql.postgres, values).await,
+        }
+    }
+
+    /// Runs a statement and returns its first row.
+    pub(super) async fn row(&mut self, sql: Sql, values: Vec<Value>) -> Result<Option<Row>, Failure> {
+        Ok(self.rows(sql, values).await?.into_iter().next())
+    }
+
+    /// Runs a statement and returns how many rows it changed.
+    pub(super) async fn run(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, Failure> {
+        Ok(match self {
+            Self::Sqlite(connection) => {
+                bind_sqlite(sql.sqlite, values).execute(&mut **connection).await?.rows_affected()
+            }
+            Self::Postgres(transaction) => {
+                bind_postgres(sql.postgres, values).execute(&mut **transaction).await?.rows_affected()
+            }
+        })
+    }
+
+    /// Runs a migration: several statements, none with values.
+    pub(super) async fn script(&mut self, sql: Sql) -> Result<(), Failure> {
+        let done = match self {
+            Self::Sqlite(connection) => connection.execute(sqlx::raw_sql(sql.sqlite)).await.map(drop),
+            Self::Postgres(transaction) => transaction.execute(sqlx::raw_sql(sql.postgres)).await.map(drop),
+        };
+        Ok(done?)
+    }
+
+    /// Makes all of it durable.
+    pub(super) async fn commit(self) -> Result<(), Failure> {
+        match self {
+            Self::Sqlite(mut connection) => connection.execute("COMMIT").await.map(drop),
+            Self::Postgres(transaction) => transaction.commit().await,
+        }
+        .map_err(Failure::of_commit)
+    }
+}
+
+type SqliteQuery = sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+type PostgresQuery = sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments>;
+
+fn bind_sqlite(sql: &'static str, values: Vec<Value>) -> SqliteQuery {
+    values.into_iter().fold(sqlx::query(sql), |query, value| match value {
+        Value::Text(text) => query.bind(text),
+        Value::Int(number) => query.bind(number),
+        Value::Bytes(bytes) => query.bind(bytes),
+    })
+}
+
+fn bind_postgres(sql: &'static str, values: Vec<Value>) -> PostgresQuery {
+    values.into_iter().fold(sqlx::query(sql), |query, value| match value {
+        Value::Text(text) => query.bind(text),
+        Value::Int(number) => query.bind(number),
+        Value::Bytes(bytes) => query.bind(bytes),
+    })
+}
+
+async fn sqlite_rows<'e, E>(executor: E, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, Failure>
+where
+    E: Executor<'e, Database = sqlx::Sqlite>,
+{
+    let rows = bind_sqlite(sql, values).fetch_all(executor).await?;
+    Ok(rows.into_iter().map(Row::Sqlite).collect())
+}
+
+async fn postgres_rows<'e, E>(executor: E, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, Failure>
+where
+    E: Executor<'e, Database = sqlx::Postgres>,
+{
+    let rows = bind_postgres(sql, values).fetch_all(executor).await?;
+    Ok(rows.into_iter().map(Row::Postgres).collect())
+}

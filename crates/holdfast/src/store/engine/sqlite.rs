@@ -1,0 +1,250 @@
+//! SQLite: one writer connection, several readers, settings made and then asserted.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use sqlx::{Executor as _, Row as _};
+
+use super::Failure;
+use crate::store::{OpenError, StoreError};
+
+/// A reader per core of a small machine; SQLite reads do not wait for the writer.
+const READERS: u32 = 4;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A SQLite database.
+#[derive(Debug, Clone)]
+pub(in crate::store) struct Sqlite {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    /// Held for as long as this process serves from the file.
+    _served: Option<Arc<File>>,
+}
+
+/// `sqlite://path` with optional `?max_page_count=n`, a quota in pages of 4 KiB.
+struct Address {
+    path: PathBuf,
+    max_page_count: Option<u32>,
+}
+
+impl FromStr for Address {
+    type Err = OpenError;
+
+    fn from_str(url: &str) -> Result<Self, OpenError> {
+        let fault = |why: &str| OpenError::Address(why.to_owned());
+        let rest = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).unwrap_or(url);
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        if path.is_empty() {
+            return Err(fault("the path of the SQLite file is missing"));
+        }
+        if path.starts_with(":memory:") {
+            return Err(fault("an in-memory database would lose every grant"));
+        }
+        let mut max_page_count = None;
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=') {
+                Some(("max_page_count", count)) => {
+                    let count = count.parse().map_err(|_| fault("max_page_count is not a number"))?;
+                    max_page_count = Some(count);
+                }
+                Some(_) | None => return Err(fault("the only known option is `?max_page_count=`")),
+            }
+        }
+        Ok(Self { path: PathBuf::from(path), max_page_count })
+    }
+}
+
+impl Sqlite {
+    /// Opens the file. `create` makes it if there is none; `exclusive` refuses where another process already serves from it.
+    pub(in crate::store) async fn open(url: &str, create: bool, exclusive: bool) -> Result<Self, OpenError> {
+        let Address { path, max_page_count } = url.parse()?;
+        prepare_file(&path, create)?;
+        let served = if exclusive { Some(Arc::new(lock(&path)?)) } else { None };
+        let mut options = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(false)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .pragma("secure_delete", "ON")
+            .pragma("temp_store", "MEMORY");
+        if let Some(count) = max_page_count {
+            options = options.pragma("max_page_count", count.to_string());
+        }
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .after_release(|connection, _| Box::pin(leave_clean(connection)))
+            .connect_with(options.clone())
+            .await
+            .map_err(|error| explain(error, &path))?;
+        assert_settings(&writer, &path).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .connect_with(options.pragma("query_only", "ON"))
+            .await
+            .map_err(|error| explain(error, &path))?;
+        Ok(Self { writer, readers, _served: served })
+    }
+
+    /// The file that an address names.
+    pub(in crate::store) fn path_of(url: &str) -> Result<PathBuf, OpenError> {
+        url.parse().map(|address: Address| address.path)
+    }
+
+    /// Keeps servers away from a file that is about to be made.
+    pub(in crate::store) fn reserve(path: &Path) -> Result<File, OpenError> {
+        require_directory(path)?;
+        lock(path)
+    }
+
+    pub(super) fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// Begins a transaction that holds the write lock. It is not sqlx's: SQLite ends a transaction by itself when the disk is full, and
+    /// sqlx would go on counting it. Whatever is open when the connection goes back is rolled back by [`leave_clean`].
+    pub(super) async fn begin(&self) -> Result<PoolConnection<sqlx::Sqlite>, Failure> {
+        let mut connection = self.writer.acquire().await?;
+        connection.execute("BEGIN IMMEDIATE").await?;
+        Ok(connection)
+    }
+
+    /// Moves the write-ahead log into the file and empties it, so that what was deleted is gone from both.
+    /// Best effort against readers: `false` where one still needs the log.
+    pub(in crate::store) async fn checkpoint(&self) -> Result<bool, StoreError> {
+        let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .fetch_one(&self.writer)
+            .await
+            .map_err(|error| Failure::from(error).into_error())?;
+        Ok(row.try_get::<i64, _>(0).is_ok_and(|busy| busy == 0))
+    }
+
+    /// What SQLite finds wrong with the file: `ok`, or a list.
+    pub(in crate::store) async fn integrity(&self) -> Result<String, StoreError> {
+        let row = sqlx::query("PRAGMA integrity_check").fetch_one(&self.writer).await;
+        row.and_then(|row| row.try_get(0)).map_err(|error| Failure::from(error).into_error())
+    }
+
+    /// Writes a consistent copy to `target`, which must not exist, while the service runs.
+    pub(in crate::store) async fn copy_to(&self, target: &str) -> Result<(), StoreError> {
+        sqlx::query("VACUUM INTO $1")
+            .bind(target.to_owned())
+            .execute(&self.writer)
+            .await
+            .map(drop)
+            .map_err(|error| Failure::from(error).into_error())
+    }
+
+    pub(super) async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// Sees to a file that we can write; makes it readable by its owner alone.
+fn prepare_file(path: &Path, create: bool) -> Result<(), OpenError> {
+    require_directory(path)?;
+    if !create && !path.exists() {
+        return Err(OpenError::NoFile(path.to_owned()));
+    }
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(create);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop).map_err(|error| not_writable(path, &error))
+}
+
+fn require_directory(path: &Path) -> Result<(), OpenError> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    };
+    if directory.is_dir() { Ok(()) } else { Err(OpenError::NoDirectory(directory.to_owned())) }
+}
+
+/// Takes the lock that says "this process serves from the file". The system drops it when the process ends, however it ends.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock_path = PathBuf::from(name);
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&lock_path)
+        .map_err(|error| not_writable(&lock_path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
+        Err(TryLockError::Error(error)) => Err(not_writable(&lock_path, &error)),
+    }
+}
+
+fn not_writable(path: &Path, error: &std::io::Error) -> OpenError {
+    OpenError::NotWritable { path: path.to_owned(), why: error.kind().to_string() }
+}
+
+fn explain(error: sqlx::Error, path: &Path) -> OpenError {
+    let code = match &error {
+        sqlx::Error::Database(error) => error.code().and_then(|code| code.parse::<u32>().ok()).unwrap_or(0),
+        _ => 0,
+    };
+    match code & 0xff {
+        26 => OpenError::NotADatabase(path.to_owned()),
+        8 | 10 | 14 => OpenError::NotWritable { path: path.to_owned(), why: format!("SQLite {code}") },
+        _ => OpenError::Unreachable(Failure::from(error).into_error().to_string()),
+    }
+}
+
+/// Durability rests on these; a build or a file system that does not grant them must be noticed at start.
+async fn assert_settings(writer: &SqlitePool, path: &Path) -> Result<(), OpenError> {
+    let settings = [
+        ("journal_mode", "PRAGMA journal_mode", "wal"),
+        ("synchronous", "PRAGMA synchronous", "2"),
+        ("foreign_keys", "PRAGMA foreign_keys", "1"),
+        ("secure_delete", "PRAGMA secure_delete", "1"),
+    ];
+    for (name, sql, want) in settings {
+        let row = sqlx::query(sql).fetch_one(writer).await.map_err(|error| explain(error, path))?;
+        let got = match row.try_get::<String, _>(0) {
+            Ok(text) => text,
+            Err(_) => row.try_get::<i64, _>(0).map(|number| number.to_string()).unwrap_or_default(),
+        };
+        if got != want {
+            return Err(OpenError::Setting { name, want, got });
+        }
+    }
+    // SQLite opens a file that it may only read without a word; the write lock tells.
+    let mut connection = writer.acquire().await.map_err(|error| explain(error, path))?;
+    connection.execute("BEGIN IMMEDIATE").await.map(drop).map_err(|error| explain(error, path))
+}
+
+/// Ends whatever transaction is still open on a connection that is given back, because its unit of work was given up or dropped.
+/// `false` closes the connection.
+async fn leave_clean(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    match connection.execute("ROLLBACK").await {
+        Ok(_) => Ok(true),
+        // SQLITE_ERROR: there was none, which is the usual case.
+        Err(sqlx::Error::Database(error)) => Ok(error.code().as_deref() == Some("1")),
+        Err(_) => Ok(false),
+    }
+}

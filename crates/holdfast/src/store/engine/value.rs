@@ -1,0 +1,205 @@
+//! What goes into a statement and what comes out, on either engine.
+
+use jiff::Timestamp;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
+use uuid::Uuid;
+
+use crate::clock;
+use crate::store::StoreError;
+
+/// A value to bind. `None` keeps its type, because Postgres wants to know it.
+#[derive(Clone)]
+pub(in crate::store) enum Value {
+    Text(Option<String>),
+    Int(Option<i64>),
+    Bytes(Option<Vec<u8>>),
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(Some(text.to_owned()))
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(Some(text))
+    }
+}
+
+impl From<Option<&str>> for Value {
+    fn from(text: Option<&str>) -> Self {
+        Self::Text(text.map(str::to_owned))
+    }
+}
+
+impl From<Option<String>> for Value {
+    fn from(text: Option<String>) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<&Option<String>> for Value {
+    fn from(text: &Option<String>) -> Self {
+        Self::Text(text.clone())
+    }
+}
+
+impl From<Uuid> for Value {
+    fn from(id: Uuid) -> Self {
+        Self::Text(Some(id.to_string()))
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Int(Some(number))
+    }
+}
+
+impl From<u32> for Value {
+    fn from(number: u32) -> Self {
+        Self::Int(Some(number.into()))
+    }
+}
+
+impl From<Option<i64>> for Value {
+    fn from(number: Option<i64>) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(flag: bool) -> Self {
+        Self::Int(Some(flag.into()))
+    }
+}
+
+impl From<Option<bool>> for Value {
+    fn from(flag: Option<bool>) -> Self {
+        Self::Int(flag.map(i64::from))
+    }
+}
+
+/// Stored times are whole milliseconds.
+impl From<Timestamp> for Value {
+    fn from(at: Timestamp) -> Self {
+        Self::Int(Some(at.as_millisecond()))
+    }
+}
+
+impl From<Option<Timestamp>> for Value {
+    fn from(at: Option<Timestamp>) -> Self {
+        Self::Int(at.map(Timestamp::as_millisecond))
+    }
+}
+
+impl From<&[u8]> for Value {
+    fn from(bytes: &[u8]) -> Self {
+        Self::Bytes(Some(bytes.to_vec()))
+    }
+}
+
+impl From<Option<&[u8]>> for Value {
+    fn from(bytes: Option<&[u8]>) -> Self {
+        Self::Bytes(bytes.map(<[u8]>::to_vec))
+    }
+}
+
+/// A row of an answer.
+pub(in crate::store) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+/// A column that does not hold what it should. The mapping functions add table and row.
+#[derive(Debug)]
+pub(in crate::store) struct Unreadable {
+    column: &'static str,
+    why: &'static str,
+}
+
+impl Unreadable {
+    pub(in crate::store) fn new(column: &'static str, why: &'static str) -> Self {
+        Self { column, why }
+    }
+
+    pub(in crate::store) fn at(self, table: &'static str, row: &str) -> StoreError {
+        StoreError::Corrupt {
+            table,
+            row: row.to_owned(),
+            why: format!("column {}: {}", self.column, self.why),
+        }
+    }
+}
+
+impl Row {
+    fn get<T>(&self, column: &'static str) -> Result<T, Unreadable>
+    where
+        T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
+    {
+        let value = match self {
+            Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
+        };
+        value.map_err(|_| Unreadable::new(column, "missing or of another type"))
+    }
+
+    pub(in crate::store) fn text(&self, column: &'static str) -> Result<String, Unreadable> {
+        self.get(column)
+    }
+
+    pub(in crate::store) fn opt_text(&self, column: &'static str) -> Result<Option<String>, Unreadable> {
+        self.get(column)
+    }
+
+    pub(in crate::store) fn int(&self, column: &'static str) -> Result<i64, Unreadable> {
+        self.get(column)
+    }
+
+    pub(in crate::store) fn opt_int(&self, column: &'static str) -> Result<Option<i64>, Unreadable> {
+        self.get(column)
+    }
+
+    pub(in crate::store) fn bytes(&self, column: &'static str) -> Result<Vec<u8>, Unreadable> {
+        self.get(column)
+    }
+
+    pub(in crate::store) fn opt_bytes(&self, column: &'static str) -> Result<Option<Vec<u8>>, Unreadable> {
+        self.get(column)
+    }
+
+    pub(in crate::store) fn hash(&self, column: &'static str) -> Result<[u8; 32], Unreadable> {
+        self.bytes(column)?.try_into().map_err(|_| Unreadable::new(column, "not 32 bytes"))
+    }
+
+    pub(in crate::store) fn opt_hash(&self, column: &'static str) -> Result<Option<[u8; 32]>, Unreadable> {
+        self.opt_bytes(column)?
+            .map(|bytes| bytes.try_into().map_err(|_| Unreadable::new(column, "not 32 bytes")))
+            .transpose()
+    }
+
+    pub(in crate::store) fn opt_flag(&self, column: &'static str) -> Result<Option<bool>, Unreadable> {
+        Ok(self.opt_int(column)?.map(|flag| flag != 0))
+    }
+
+    pub(in crate::store) fn time(&self, column: &'static str) -> Result<Timestamp, Unreadable> {
+        self.int(column).map(clock::from_millis)
+    }
+
+    pub(in crate::store) fn opt_time(&self, column: &'static str) -> Result<Option<Timestamp>, Unreadable> {
+        Ok(self.opt_int(column)?.map(clock::from_millis))
+    }
+
+    pub(in crate::store) fn id(&self, column: &'static str) -> Result<Uuid, Unreadable> {
+        self.text(column)?.parse().map_err(|_| Unreadable::new(column, "not a UUID"))
+    }
+
+    pub(in crate::store) fn opt_id(&self, column: &'static str) -> Result<Option<Uuid>, Unreadable> {
+        self.opt_text(column)?
+            .map(|text| text.parse().map_err(|_| Unreadable::new(column, "not a UUID")))
+            .transpose()
+    }
+}

@@ -1,0 +1,141 @@
+//! What can go wrong with the database, without the values that were bound.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A statement or a unit of work failed. Nothing of it was stored, except where [`StoreError::OutcomeUnknown`] says so.
+///
+/// Never carries a bound value: those may be personal or sealed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be reached, or answers that it is not ready.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// There is no room left to write.
+    #[error("the database is full: {0}")]
+    Full(String),
+    /// Somebody else held a lock for too long, or the statement took too long.
+    #[error("the database is busy: {0}")]
+    Busy(String),
+    /// The connection broke while the commit was under way: it may or may not have been made. Read before acting again.
+    #[error("the connection to the database broke during a commit, which may or may not have been made")]
+    OutcomeUnknown,
+    /// A stored row is not what this version writes.
+    #[error("row {row} of table {table} cannot be read: {why}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// Its primary key; never a secret.
+        row: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A statement does not fit the schema: not migrated, or changed by hand.
+    #[error("the database refused a statement: {0}")]
+    Refused(String),
+}
+
+impl StoreError {
+    /// How long a client should wait before it tries again; for `Retry-After`.
+    pub fn retry_after(&self) -> Duration {
+        match self {
+            Self::Busy(_) | Self::OutcomeUnknown => Duration::from_secs(1),
+            Self::Unavailable(_) => Duration::from_secs(5),
+            Self::Full(_) | Self::Corrupt { .. } | Self::Refused(_) => Duration::from_secs(30),
+        }
+    }
+}
+
+/// The database could not be opened. Each says in one sentence what is wrong and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The address is not one that we know.
+    #[error(
+        "HOLDFAST_DATABASE_URL: {0}; give `sqlite://path/to/holdfast.db` or `postgres://user@host/database`"
+    )]
+    Address(String),
+    /// The file's directory does not exist.
+    #[error(
+        "the directory {0} of the database file does not exist; create it, or correct HOLDFAST_DATABASE_URL"
+    )]
+    NoDirectory(PathBuf),
+    /// No such file, and none was to be made.
+    #[error("there is no database file {0}; start `holdfast serve` or `holdfast migrate` once to make it")]
+    NoFile(PathBuf),
+    /// The file or its directory cannot be written.
+    #[error(
+        "the database file {path} cannot be written ({why}); give this process write access to it and to its directory"
+    )]
+    NotWritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        why: String,
+    },
+    /// The file holds something else.
+    #[error("{0} is not a SQLite database; move it away, or correct HOLDFAST_DATABASE_URL")]
+    NotADatabase(PathBuf),
+    /// Another process serves from this file.
+    #[error(
+        "another process serves from {0}; a SQLite database has one server: stop the other, or use Postgres for several replicas"
+    )]
+    InUse(PathBuf),
+    /// The database server cannot be reached, or does not let us in.
+    #[error("the database server cannot be used ({0}); check HOLDFAST_DATABASE_URL and that the server runs")]
+    Unreachable(String),
+    /// A setting that durability rests on could not be made.
+    #[error("the database's `{name}` is `{got}` and must be `{want}`, or acknowledged writes could be lost")]
+    Setting {
+        /// Its name.
+        name: &'static str,
+        /// What it must be.
+        want: &'static str,
+        /// What it is.
+        got: String,
+    },
+    /// A newer version has migrated the database.
+    #[error(
+        "the database has schema {found}, this program knows up to {known}; use the newer program, or restore a backup from before its migration"
+    )]
+    SchemaNewer {
+        /// The newest applied migration.
+        found: i64,
+        /// The newest that this program has.
+        known: i64,
+    },
+    /// The schema could not be read.
+    #[error("the state of the database's schema cannot be read: {0}")]
+    Schema(#[from] StoreError),
+}
+
+/// The schema could not be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// A newer version has migrated the database.
+    #[error("the database has schema {found}, this program knows up to {known}; use the newer program")]
+    Newer {
+        /// The newest applied migration.
+        found: i64,
+        /// The newest that this program has.
+        known: i64,
+    },
+    /// An applied migration is not the one that this program has under that number.
+    #[error(
+        "migration {version} was applied with another text than this program's; the two do not belong together"
+    )]
+    Changed {
+        /// Its number.
+        version: i64,
+    },
+    /// A migration failed; it was rolled back.
+    #[error("migration {version} failed and was rolled back: {source}")]
+    Failed {
+        /// Its number.
+        version: i64,
+        /// Why.
+        source: StoreError,
+    },
+    /// The state could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,168 @@
+//! Sealed data keys of users, and the key ring's sentinels.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::engine::{Row, Unreadable};
+use super::{Store, StoreError, engine, rows, statements};
+use crate::vault::{Sentinel, WrappedKey};
+
+/// A user's data key with its owner; for rotation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredUserKey {
+    /// Clerk user id.
+    pub user_id: String,
+    /// The sealed key.
+    pub wrapped: WrappedKey,
+}
+
+/// How many users' data keys are sealed with which key of the ring. Keys that have a sentinel but seal nothing count 0.
+pub type KeyUse = BTreeMap<String, u64>;
+
+/// Whether a key of the ring was retired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retired {
+    /// It was; the configuration may drop it.
+    Done,
+    /// That many data keys are still sealed with it: rotate first.
+    StillNeeded(u64),
+}
+
+impl Store {
+    /// A user's data key.
+    pub async fn user_key(&self, user_id: &str) -> Result<Option<WrappedKey>, StoreError> {
+        let row = self.read_one(statements::USER_KEY, vec![user_id.into()]).await?;
+        row.as_ref().map(wrapped_key).transpose()
+    }
+
+    /// Stores a user's data key unless there is one, and returns the one that is stored. `None` where the user was erased or has no
+    /// record yet.
+    pub async fn insert_user_key(
+        &self,
+        user_id: &str,
+        wrapped: &WrappedKey,
+    ) -> Result<Option<WrappedKey>, StoreError> {
+        let now = self.inner.clock.now();
+        engine::retrying(|| async {
+            let mut unit = self.inner.engine.begin().await?;
+            if unit.row(statements::USER_LOCK, vec![user_id.into()]).await?.is_none() {
+                return Ok(None);
+            }
+            let values = vec![
+                user_id.into(),
+                wrapped.key_id.as_str().into(),
+                wrapped.blob.as_slice().into(),
+                now.into(),
+            ];
+            unit.run(statements::USER_KEY_INSERT, values).await?;
+            let row = unit.row(statements::USER_KEY, vec![user_id.into()]).await?;
+            let winner = row.as_ref().map(wrapped_key).transpose()?;
+            unit.commit().await?;
+            Ok(winner)
+        })
+        .await
+    }
+
+    /// Data keys that are not sealed with `key_id`, by user; `after` is the last user of the page before. For rotation.
+    pub async fn user_keys_not_under(
+        &self,
+        key_id: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<StoredUserKey>, StoreError> {
+        let values = vec![key_id.into(), after.into(), rows::limit(limit)];
+        self.read(statements::USER_KEYS_NOT_UNDER, values).await?.iter().map(stored_user_key).collect()
+    }
+
+    /// Data keys that are sealed with `key_id`: what still needs it.
+    pub async fn user_keys_under(
+        &self,
+        key_id: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<StoredUserKey>, StoreError> {
+        let values = vec![key_id.into(), after.into(), rows::limit(limit)];
+        self.read(statements::USER_KEYS_UNDER, values).await?.iter().map(stored_user_key).collect()
+    }
+
+    /// Replaces a data key's sealed form, if it is still the one in `old`. `false` where it is not.
+    pub async fn rewrap_user_key(&self, old: &StoredUserKey, new: &WrappedKey) -> Result<bool, StoreError> {
+        let values = vec![
+            old.user_id.as_str().into(),
+            new.key_id.as_str().into(),
+            new.blob.as_slice().into(),
+            old.wrapped.blob.as_slice().into(),
+        ];
+        Ok(self.write(statements::USER_KEY_REWRAP, values).await? == 1)
+    }
+
+    /// Which keys of the ring are needed, and by how many data keys.
+    pub async fn key_use(&self) -> Result<KeyUse, StoreError> {
+        let mut needed: KeyUse = self.sentinels().await?.into_iter().map(|each| (each.key_id, 0)).collect();
+        for row in self.read(statements::USER_KEY_COUNTS, Vec::new()).await? {
+            let read = || -> Result<_, Unreadable> { Ok((row.text("key_id")?, rows::amount(&row)?)) };
+            let (key_id, amount) = read().map_err(|error| error.at("user_keys", "(all)"))?;
+            needed.insert(key_id, amount);
+        }
+        Ok(needed)
+    }
+
+    /// The stored sentinels.
+    pub async fn sentinels(&self) -> Result<Vec<Sentinel>, StoreError> {
+        let read = |row: &Row| -> Result<_, Unreadable> {
+            Ok(Sentinel { key_id: row.text("key_id")?, blob: row.bytes("blob")? })
+        };
+        self.read(statements::SENTINELS, Vec::new())
+            .await?
+            .iter()
+            .map(|row| {
+                read(row).map_err(|error| error.at("key_ring_sentinel", &rows::name_of(row, "key_id")))
+            })
+            .collect()
+    }
+
+    /// Stores sentinels of keys that have none. Where another process was first its row stays, so read and prove again.
+    pub async fn insert_sentinels(&self, sentinels: &[Sentinel], now: Timestamp) -> Result<(), StoreError> {
+        engine::retrying(|| async {
+            let mut unit = self.inner.engine.begin().await?;
+            for Sentinel { key_id, blob } in sentinels {
+                let values = vec![key_id.as_str().into(), blob.as_slice().into(), now.into()];
+                unit.run(statements::SENTINEL_INSERT, values).await?;
+            }
+            unit.commit().await
+        })
+        .await
+    }
+
+    /// Forgets a key of the ring, unless a data key is sealed with it. No process may seal with it any more.
+    pub async fn retire_key(&self, key_id: &str) -> Result<Retired, StoreError> {
+        engine::retrying(|| async {
+            let mut unit = self.inner.engine.begin().await?;
+            unit.row(statements::SENTINEL_LOCK, vec![key_id.into()]).await?;
+            let needed = match unit.row(statements::USER_KEY_COUNT, vec![key_id.into()]).await? {
+                Some(row) => rows::amount(&row).map_err(|error| error.at("user_keys", "(all)"))?,
+                None => 0,
+            };
+            if needed > 0 {
+                return Ok(Retired::StillNeeded(needed));
+            }
+            unit.run(statements::SENTINEL_DELETE, vec![key_id.into()]).await?;
+            unit.commit().await?;
+            Ok(Retired::Done)
+        })
+        .await
+    }
+}
+
+fn stored_user_key(row: &Row) -> Result<StoredUserKey, StoreError> {
+    let user_id = row.text("user_id").map_err(|error| error.at("user_keys", ""))?;
+    Ok(StoredUserKey { user_id, wrapped: wrapped_key(row)? })
+}
+
+fn wrapped_key(row: &Row) -> Result<WrappedKey, StoreError> {
+    let read = || -> Result<_, Unreadable> {
+        Ok(WrappedKey { key_id: row.text("key_id")?, blob: row.bytes("blob")? })
+    };
+    read().map_err(|error| error.at("user_keys", &rows::name_of(row, "user_id")))
+}

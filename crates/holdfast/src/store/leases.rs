@@ -1,0 +1,130 @@
+//! Leases: the right to work on a connection for a while, fenced by an epoch.
+//!
+//! A lease is a few columns of the connection's row, claimed in one short statement; the provider is called outside any
+//! transaction. Whoever writes under a lease says so ([`LeaseGuard`]), and the write fails if somebody else has claimed since,
+//! even where both believe that the lease is theirs.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::engine::Row;
+use super::{LeaseGuard, Store, StoreError, rows, statements};
+use crate::clock;
+use crate::connections::Connection;
+
+/// From here on rows are found along their deadlines instead of being sorted by them.
+const BACKLOG: usize = 1000;
+
+/// A claimed connection. Made only by claiming.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lease {
+    connection: Connection,
+    owner: String,
+    epoch: i64,
+    until: Timestamp,
+}
+
+impl Lease {
+    /// The connection as it was when it was claimed.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Who holds it.
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    /// The fencing token: grows with every claim.
+    pub fn epoch(&self) -> i64 {
+        self.epoch
+    }
+
+    /// When others may claim it.
+    pub fn until(&self) -> Timestamp {
+        self.until
+    }
+
+    /// For a [`ChangeSet`](super::ChangeSet) that is written under this lease.
+    pub fn guard(&self) -> LeaseGuard {
+        LeaseGuard { connection_id: self.connection.id, owner: self.owner.clone(), epoch: self.epoch }
+    }
+}
+
+impl Store {
+    /// Claims up to `limit` connections whose refresh is due at `now`, that need not wait and that nobody holds; earliest
+    /// expiry first. Parallel claims never give one connection to two owners.
+    pub async fn claim_due(
+        &self,
+        owner: &str,
+        now: Timestamp,
+        lease_for: Duration,
+        limit: usize,
+    ) -> Result<Vec<Lease>, StoreError> {
+        let until = clock::after(now, lease_for);
+        let values = vec![now.into(), rows::limit(limit), owner.into(), until.into()];
+        let way =
+            if self.is_backlog(now).await? { statements::CLAIM_MANY_DUE } else { statements::CLAIM_FEW_DUE };
+        let claimed = self.write_rows(way, values).await?;
+        let mut leases = claimed.iter().map(|row| lease(row, owner, until)).collect::<Result<Vec<_>, _>>()?;
+        // `RETURNING` promises no order.
+        leases
+            .sort_by_key(|lease| (lease.connection.grant.map(|grant| grant.expires_at), lease.connection.id));
+        Ok(leases)
+    }
+
+    /// Whether so much is due that it should not be sorted at each claim. Both ways claim the same rows.
+    async fn is_backlog(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let values = vec![now.into(), rows::limit(BACKLOG)];
+        let Some(row) = self.read_one(statements::DUE_COUNT, values).await? else { return Ok(false) };
+        let due = row.int("amount").map_err(|error| error.at("connections", "(all)"))?;
+        Ok(usize::try_from(due).is_ok_and(|due| due >= BACKLOG))
+    }
+
+    /// Claims one connection, due or not. `None` where somebody holds it or there is none.
+    pub async fn claim(
+        &self,
+        connection_id: Uuid,
+        owner: &str,
+        now: Timestamp,
+        lease_for: Duration,
+    ) -> Result<Option<Lease>, StoreError> {
+        let until = clock::after(now, lease_for);
+        let values = vec![connection_id.into(), owner.into(), until.into(), now.into()];
+        let rows = self.write_rows(statements::CLAIM_ONE, values).await?;
+        rows.first().map(|row| lease(row, owner, until)).transpose()
+    }
+
+    /// Prolongs a lease. `None` where it is lost.
+    pub async fn renew(&self, lease: Lease, until: Timestamp) -> Result<Option<Lease>, StoreError> {
+        let mut values = key(&lease);
+        values.push(until.into());
+        let held = self.write(statements::LEASE_RENEW, values).await? == 1;
+        Ok(held.then_some(Lease { until, ..lease }))
+    }
+
+    /// Gives a lease back. Does nothing where it is lost.
+    pub async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.write(statements::LEASE_RELEASE, key(lease)).await.map(drop)
+    }
+
+    /// When the next connection will be claimable; may be in the past. `None` where none is waiting.
+    pub async fn next_due_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        match self.read_one(statements::NEXT_DUE, Vec::new()).await? {
+            Some(row) => row.opt_time("at").map_err(|error| error.at("connections", "(all)")),
+            None => Ok(None),
+        }
+    }
+}
+
+fn key(lease: &Lease) -> Vec<super::Value> {
+    vec![lease.connection.id.into(), lease.owner.as_str().into(), lease.epoch.into()]
+}
+
+fn lease(row: &Row, owner: &str, until: Timestamp) -> Result<Lease, StoreError> {
+    let connection = rows::connection(row)?;
+    let epoch = row.int("lease_epoch").map_err(|error| error.at("connections", &rows::name_of(row, "id")))?;
+    Ok(Lease { connection, owner: owner.to_owned(), epoch, until })
+}

@@ -1,0 +1,154 @@
+//! The schema: numbered migrations, embedded, each in one transaction, recorded with its checksum.
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+use super::engine::{Failure, Unreadable, Violation};
+use super::statements::{self, Sql};
+use super::{MigrateError, Store, StoreError, engine};
+
+struct Migration {
+    version: i64,
+    name: &'static str,
+    sql: Sql,
+}
+
+/// All of them, in order. Never changed once released; a new one goes to the end, for both engines, with the same meaning.
+const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "initial",
+    sql: Sql::each(
+        include_str!("../../../../migrations/sqlite/0001_initial.sql"),
+        include_str!("../../../../migrations/postgres/0001_initial.sql"),
+    ),
+}];
+
+/// How the database's schema compares with this program's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SchemaState {
+    /// The same.
+    Current,
+    /// That many migrations are missing.
+    Behind(usize),
+    /// A newer program has migrated it.
+    Ahead {
+        /// The newest applied migration.
+        found: i64,
+        /// The newest that this program has.
+        known: i64,
+    },
+}
+
+struct Applied {
+    version: i64,
+    checksum: Vec<u8>,
+}
+
+impl Store {
+    /// How the database's schema compares with this program's.
+    pub async fn schema_state(&self) -> Result<SchemaState, StoreError> {
+        let applied = self.applied().await?;
+        let (known, found) = (newest(), applied.last().map_or(0, |last| last.version));
+        Ok(if found > known {
+            SchemaState::Ahead { found, known }
+        } else {
+            match MIGRATIONS.iter().filter(|migration| migration.version > found).count() {
+                0 => SchemaState::Current,
+                missing => SchemaState::Behind(missing),
+            }
+        })
+    }
+
+    /// Brings the schema up to date and returns how many migrations that took. Safe for several replicas at once: the first to
+    /// record a migration applies it, the others wait and find it done.
+    pub async fn migrate(&self) -> Result<usize, MigrateError> {
+        self.create_migrations_table().await?;
+        let mut done = 0;
+        loop {
+            let applied = self.applied().await?;
+            let known = newest();
+            if let Some(last) = applied.last().filter(|last| last.version > known) {
+                return Err(MigrateError::Newer { found: last.version, known });
+            }
+            for (migration, applied) in MIGRATIONS.iter().zip(&applied) {
+                if migration.version != applied.version || self.checksum(migration) != applied.checksum {
+                    return Err(MigrateError::Changed { version: applied.version });
+                }
+            }
+            let Some(next) = MIGRATIONS.get(applied.len()) else { return Ok(done) };
+            done += usize::from(self.apply(next).await?);
+        }
+    }
+
+    /// `false` where another process was first.
+    async fn apply(&self, migration: &Migration) -> Result<bool, MigrateError> {
+        let failed = |source| MigrateError::Failed { version: migration.version, source };
+        match engine::retrying(|| async {
+            match self.apply_migration(migration).await {
+                Ok(()) => Ok(true),
+                Err(Failure::Violated(Violation::Unique)) => Ok(false),
+                Err(failure) => Err(failure),
+            }
+        })
+        .await
+        {
+            Ok(applied) => Ok(applied),
+            Err(source) => Err(failed(source)),
+        }
+    }
+
+    async fn apply_migration(&self, migration: &Migration) -> Result<(), Failure> {
+        let mut unit = self.inner.engine.begin().await?;
+        let values = vec![
+            migration.version.into(),
+            migration.name.into(),
+            self.checksum(migration).as_slice().into(),
+            self.inner.clock.now().into(),
+        ];
+        unit.run(statements::MIGRATION_PATIENCE, Vec::new()).await?;
+        unit.run(statements::MIGRATION_RECORD, values).await?;
+        unit.script(migration.sql).await?;
+        unit.commit().await
+    }
+
+    async fn create_migrations_table(&self) -> Result<(), StoreError> {
+        engine::retrying(|| async {
+            let mut unit = self.inner.engine.begin().await?;
+            match unit.script(statements::MIGRATIONS_TABLE).await {
+                Ok(()) => unit.commit().await,
+                // Postgres' IF NOT EXISTS can lose a race against another process that makes the same table; then it is there.
+                Err(Failure::Violated(Violation::Unique)) => Ok(()),
+                Err(failure) => Err(failure),
+            }
+        })
+        .await
+    }
+
+    async fn applied(&self) -> Result<Vec<Applied>, StoreError> {
+        if self.read(statements::MIGRATIONS_TABLE_EXISTS, Vec::new()).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.read(statements::MIGRATIONS_APPLIED, Vec::new())
+            .await?
+            .iter()
+            .map(|row| {
+                let read = || -> Result<_, Unreadable> {
+                    Ok(Applied { version: row.int("version")?, checksum: row.bytes("checksum")? })
+                };
+                read().map_err(|error| error.at("schema_migrations", ""))
+            })
+            .collect()
+    }
+
+    /// SHA-256 of the text for this engine.
+    fn checksum(&self, migration: &Migration) -> Vec<u8> {
+        let text = match &self.inner.engine {
+            engine::Engine::Sqlite(_) => migration.sql.sqlite,
+            engine::Engine::Postgres(_) => migration.sql.postgres,
+        };
+        digest(&SHA256, text.as_bytes()).as_ref().to_vec()
+    }
+}
+
+fn newest() -> i64 {
+    MIGRATIONS.last().map_or(0, |migration| migration.version)
+}

@@ -1,0 +1,177 @@
+//! The only SQL. One schema on two engines, SQLite and Postgres; every method is written once.
+//!
+//! Data is reached with a proof: `&OwnerId` from a verified caller, a [`Lease`] from claiming, a `SignedEvent` from a verified webhook.
+//! Everything that belongs together is stored together: see [`ChangeSet`]. Times are stored as unix milliseconds and
+//! come back cut to that.
+
+mod attempts;
+mod backup;
+mod changes;
+mod changeset;
+mod connections;
+mod deletions;
+mod engine;
+mod error;
+mod keys;
+mod leases;
+mod migrate;
+mod rows;
+mod service_keys;
+mod statements;
+mod users;
+
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, watch};
+
+pub use attempts::StatusFacts;
+pub use backup::{BackupError, restore};
+pub use changes::Change;
+pub use changeset::{AttemptWrite, ChangeSet, Committed, ConnectionWrite, LeaseGuard};
+pub use connections::{ConnectionCount, HistoryCursor, HistoryEntry, HistoryPage, NotACursor, SealedGrant};
+pub use deletions::DataDeletion;
+pub use error::{MigrateError, OpenError, StoreError};
+pub use keys::{KeyUse, Retired, StoredUserKey};
+pub use leases::Lease;
+pub use migrate::SchemaState;
+pub use service_keys::{NewServiceKey, ServiceKey};
+pub use users::{EventOutcome, SyncedUser};
+
+use crate::clock::SharedClock;
+use changes::Changes;
+use engine::{Engine, Postgres, Row, Sqlite, Unit, Value};
+use statements::Sql;
+
+/// How to open a database.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// `sqlite://path[?max_page_count=n]` or `postgres://…`. May hold a password: not shown.
+    pub url: secrecy::SecretString,
+    /// Make the SQLite file where there is none.
+    pub create: bool,
+    /// Serve from it: refuse where another process already serves from the same SQLite file. Tools leave it off.
+    pub exclusive: bool,
+}
+
+impl StoreOptions {
+    /// For the server: makes the file if need be, and is the only server on it.
+    pub fn serve(url: impl Into<String>) -> Self {
+        Self { url: url.into().into(), create: true, exclusive: true }
+    }
+
+    /// For tools: the database must be there; a server may be running on it.
+    pub fn tool(url: impl Into<String>) -> Self {
+        Self { url: url.into().into(), create: false, exclusive: false }
+    }
+}
+
+/// The database. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    engine: Engine,
+    clock: SharedClock,
+    changes: Changes,
+}
+
+impl Store {
+    /// Connects, makes and asserts the settings that durability rests on, and refuses a schema newer than this program.
+    /// Does not migrate: see [`Store::migrate`].
+    pub async fn open(options: &StoreOptions, clock: SharedClock) -> Result<Self, OpenError> {
+        let url = secrecy::ExposeSecret::expose_secret(&options.url);
+        let engine = match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => Engine::Sqlite(Sqlite::open(url, options.create, options.exclusive).await?),
+            Some("postgres" | "postgresql") => Engine::Postgres(Box::new(Postgres::open(url).await?)),
+            Some(_) | None => return Err(OpenError::Address("unknown kind of database".to_owned())),
+        };
+        let changes = Changes::start(&engine, &clock);
+        let store = Self { inner: Arc::new(Inner { engine, clock, changes }) };
+        match store.schema_state().await? {
+            SchemaState::Ahead { found, known } => Err(OpenError::SchemaNewer { found, known }),
+            SchemaState::Current | SchemaState::Behind(_) => Ok(store),
+        }
+    }
+
+    /// Whether the database answers and has its tables.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.read(statements::PING, Vec::new()).await.map(drop)
+    }
+
+    /// Asks the database to prepare every statement, so that a schema which was changed by hand is noticed before a request
+    /// meets it. The error names the statement.
+    pub async fn check_statements(&self) -> Result<usize, StoreError> {
+        for (name, sql) in statements::ALL {
+            self.inner
+                .engine
+                .prepare(*sql)
+                .await
+                .map_err(|error| StoreError::Refused(format!("statement {name}: {error}")))?;
+        }
+        Ok(statements::ALL.len())
+    }
+
+    /// Whatever changes a user's status, here or on another replica. A receiver that falls behind misses changes and is told so;
+    /// it must then look again.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.inner.changes.subscribe()
+    }
+
+    /// Whether changes on other replicas are being heard. While `false`, what was read may be stale without notice; each
+    /// time it turns `true`, changes may have been missed.
+    pub fn hears_replicas(&self) -> watch::Receiver<bool> {
+        self.inner.changes.listening()
+    }
+
+    /// Closes every connection, having finished what runs. Later calls fail with [`StoreError::Unavailable`].
+    pub async fn close(&self) {
+        self.inner.changes.stop();
+        self.inner.engine.close().await;
+    }
+
+    async fn read(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        self.inner.engine.read(sql, values).await
+    }
+
+    async fn read_one(&self, sql: Sql, values: Vec<Value>) -> Result<Option<Row>, StoreError> {
+        Ok(self.read(sql, values).await?.into_iter().next())
+    }
+
+    /// A unit of work of one statement; returns how many rows it changed.
+    async fn write(&self, sql: Sql, values: Vec<Value>) -> Result<u64, StoreError> {
+        engine::retrying(|| async {
+            let mut unit = self.inner.engine.begin().await?;
+            let changed = unit.run(sql, values.clone()).await?;
+            unit.commit().await?;
+            Ok(changed)
+        })
+        .await
+    }
+
+    /// A unit of work of one statement that returns rows.
+    async fn write_rows(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        engine::retrying(|| async {
+            let mut unit = self.inner.engine.begin().await?;
+            let rows = unit.rows(sql, values.clone()).await?;
+            unit.commit().await?;
+            Ok(rows)
+        })
+        .await
+    }
+
+    /// Makes sure that what was deleted is gone from the file and from the write-ahead log. Postgres has its own VACUUM for that.
+    async fn scrub(&self) {
+        if let Engine::Sqlite(sqlite) = &self.inner.engine {
+            match sqlite.checkpoint().await {
+                Ok(true) => {}
+                Ok(false) => tracing::debug!(
+                    "a reader still needs the write-ahead log; the next checkpoint empties it"
+                ),
+                Err(error) => tracing::warn!(%error, "the write-ahead log could not be emptied"),
+            }
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Rows to values and back.
+
+use uuid::Uuid;
+
+use super::engine::{Row, Unreadable, Value};
+use super::{HistoryEntry, StoreError};
+use crate::connections::attempt::{Attempt, AttemptOutcome, AttemptStage, Expect};
+use crate::connections::{
+    Connection, Evidence, EvidenceSource, GrantFacts, Reason, Standing, State, Suspicion,
+};
+use crate::provider::{Account, ProviderId};
+
+/// The row's primary key, for error messages.
+pub(super) fn name_of(row: &Row, column: &'static str) -> String {
+    row.text(column).unwrap_or_default()
+}
+
+pub(super) fn connection(row: &Row) -> Result<Connection, StoreError> {
+    read_connection(row).map_err(|error| error.at("connections", &name_of(row, "id")))
+}
+
+pub(super) fn attempt(row: &Row) -> Result<Attempt, StoreError> {
+    read_attempt(row).map_err(|error| error.at("attempts", &name_of(row, "id")))
+}
+
+fn read_connection(row: &Row) -> Result<Connection, Unreadable> {
+    Ok(Connection {
+        id: row.id("id")?,
+        user_id: row.text("user_id")?,
+        provider: provider(row)?,
+        standing: standing(row)?,
+        account: account(row)?,
+        scopes: list(row, "scopes")?,
+        missing_scopes: list(row, "missing_scopes")?,
+        grant: grant(row)?,
+        next_refresh_at: row.opt_time("next_refresh_at")?,
+        retry_after: row.opt_time("retry_after")?,
+        since: row.time("since")?,
+        linked_at: row.opt_time("linked_at")?,
+        evidence: evidence(row)?,
+        suspicion: suspicion(row)?,
+        failures: u32::try_from(row.int("failures")?)
+            .map_err(|_| Unreadable::new("failures", "out of range"))?,
+        version: row.int("version")?,
+    })
+}
+
+fn read_attempt(row: &Row) -> Result<Attempt, Unreadable> {
+    let outcome = row
+        .opt_text("outcome")?
+        .map(|name| {
+            AttemptOutcome::parse(&name)
+                .ok_or(Unreadable::new("outcome", "not a name that this version knows"))
+        })
+        .transpose()?;
+    Ok(Attempt {
+        id: row.id("id")?,
+        revision: row.int("revision")?,
+        user_id: row.text("user_id")?,
+        provider: provider(row)?,
+        state_hash: row.hash("state_hash")?,
+        completion_hash: row.opt_hash("completion_hash")?,
+        stage: parsed(row, "stage", AttemptStage::parse)?,
+        outcome,
+        return_to: row.text("return_to")?,
+        expect: parsed(row, "expect", Expect::parse)?,
+        created_at: row.time("created_at")?,
+        expires_at: row.time("expires_at")?,
+        sealed: row.opt_bytes("sealed")?,
+        sealed_completion: row.opt_bytes("sealed_completion")?,
+        busy_until: row.opt_time("busy_until")?,
+        closed_at: row.opt_time("closed_at")?,
+    })
+}
+
+pub(super) fn provider(row: &Row) -> Result<ProviderId, Unreadable> {
+    parsed(row, "provider", ProviderId::parse)
+}
+
+pub(super) fn standing(row: &Row) -> Result<Standing, Unreadable> {
+    let state = parsed(row, "state", State::parse)?;
+    let reason = row
+        .opt_text("reason")?
+        .map(|name| {
+            Reason::parse(&name).ok_or(Unreadable::new("reason", "not a name that this version knows"))
+        })
+        .transpose()?;
+    Standing::new(state, reason).ok_or(Unreadable::new("reason", "does not belong to the state"))
+}
+
+pub(super) fn evidence(row: &Row) -> Result<Option<Evidence>, Unreadable> {
+    match (row.opt_text("evidence_source")?, row.opt_time("evidence_at")?) {
+        (None, None) => Ok(None),
+        (Some(source), Some(at)) => {
+            let source = EvidenceSource::parse(&source)
+                .ok_or(Unreadable::new("evidence_source", "not a name that this version knows"))?;
+            Ok(Some(Evidence { source, at }))
+        }
+        (Some(_), None) | (None, Some(_)) => {
+            Err(Unreadable::new("evidence_at", "source and time do not belong together"))
+        }
+    }
+}
+
+fn account(row: &Row) -> Result<Option<Account>, Unreadable> {
+    let Some(id) = row.opt_text("account_id")? else { return Ok(None) };
+    Ok(Some(Account {
+        id,
+        professional_id: row.opt_text("account_professional_id")?,
+        username: row.opt_text("account_username")?,
+        name: row.opt_text("account_name")?,
+        account_type: row.opt_text("account_type")?,
+        profile_picture_url: row.opt_text("account_picture_url")?,
+    }))
+}
+
+fn grant(row: &Row) -> Result<Option<GrantFacts>, Unreadable> {
+    let Some(version) = row.opt_int("grant_version")? else { return Ok(None) };
+    Ok(Some(GrantFacts {
+        version,
+        obtained_at: row.time("grant_obtained_at")?,
+        expires_at: row.time("grant_expires_at")?,
+    }))
+}
+
+fn suspicion(row: &Row) -> Result<Option<Suspicion>, Unreadable> {
+    let Some(grant_version) = row.opt_int("suspicion_grant_version")? else { return Ok(None) };
+    Ok(Some(Suspicion { grant_version, first_at: row.time("suspicion_first_at")? }))
+}
+
+fn list(row: &Row, column: &'static str) -> Result<Vec<String>, Unreadable> {
+    serde_json::from_str(&row.text(column)?)
+        .map_err(|_| Unreadable::new(column, "not a JSON list of strings"))
+}
+
+fn parsed<T>(row: &Row, column: &'static str, parse: fn(&str) -> Option<T>) -> Result<T, Unreadable> {
+    parse(&row.text(column)?).ok_or(Unreadable::new(column, "not a name that this version knows"))
+}
+
+/// What an update sets, in the order of its statement: from `state` to `version`.
+pub(super) fn connection_facts(connection: &Connection) -> Vec<Value> {
+    let account = connection.account.as_ref();
+    let grant = connection.grant;
+    vec![
+        connection.standing.state().as_str().into(),
+        connection.standing.reason().map(Reason::as_str).into(),
+        account.map(|each| each.id.as_str()).into(),
+        account.and_then(|each| each.professional_id.as_deref()).into(),
+        account.and_then(|each| each.username.as_deref()).into(),
+        account.and_then(|each| each.name.as_deref()).into(),
+        account.and_then(|each| each.account_type.as_deref()).into(),
+        account.and_then(|each| each.profile_picture_url.as_deref()).into(),
+        json_list(&connection.scopes),
+        json_list(&connection.missing_scopes),
+        grant.map(|each| each.version).into(),
+        grant.map(|each| each.obtained_at).into(),
+        grant.map(|each| each.expires_at).into(),
+        connection.next_refresh_at.into(),
+        connection.retry_after.into(),
+        connection.since.into(),
+        connection.linked_at.into(),
+        connection.evidence.map(|each| each.source.as_str()).into(),
+        connection.evidence.map(|each| each.at).into(),
+        connection.suspicion.map(|each| each.grant_version).into(),
+        connection.suspicion.map(|each| each.first_at).into(),
+        connection.failures.into(),
+        connection.version.into(),
+    ]
+}
+
+/// All columns of a new attempt, in the order of its statement.
+pub(super) fn attempt_columns(attempt: &Attempt) -> Vec<Value> {
+    vec![
+        attempt.id.into(),
+        attempt.revision.into(),
+        attempt.user_id.as_str().into(),
+        attempt.provider.as_str().into(),
+        attempt.state_hash.as_slice().into(),
+        attempt.completion_hash.as_ref().map(<[u8; 32]>::as_slice).into(),
+        attempt.stage.as_str().into(),
+        attempt.outcome.map(AttemptOutcome::to_name).into(),
+        attempt.return_to.as_str().into(),
+        attempt.expect.as_str().into(),
+        attempt.created_at.into(),
+        attempt.expires_at.into(),
+        attempt.sealed.as_deref().into(),
+        attempt.sealed_completion.as_deref().into(),
+        attempt.busy_until.into(),
+        attempt.closed_at.into(),
+    ]
+}
+
+/// What an update of an attempt sets, in the order of its statement.
+pub(super) fn attempt_update(expected_revision: i64, attempt: &Attempt) -> Vec<Value> {
+    vec![
+        attempt.id.into(),
+        expected_revision.into(),
+        attempt.revision.into(),
+        attempt.completion_hash.as_ref().map(<[u8; 32]>::as_slice).into(),
+        attempt.stage.as_str().into(),
+        attempt.outcome.map(AttemptOutcome::to_name).into(),
+        attempt.expires_at.into(),
+        attempt.sealed.as_deref().into(),
+        attempt.sealed_completion.as_deref().into(),
+        attempt.busy_until.into(),
+        attempt.closed_at.into(),
+    ]
+}
+
+fn json_list(items: &[String]) -> Value {
+    serde_json::json!(items).to_string().into()
+}
+
+/// An id as it is bound where a page starts; the nil UUID sorts before every other.
+pub(super) fn after(id: Option<Uuid>) -> Value {
+    id.unwrap_or(Uuid::nil()).into()
+}
+
+/// A limit as it is bound.
+pub(super) fn limit(rows: usize) -> Value {
+    i64::try_from(rows).unwrap_or(i64::MAX).into()
+}
+
+/// A count that came back.
+pub(super) fn amount(row: &Row) -> Result<u64, Unreadable> {
+    u64::try_from(row.int("amount")?).map_err(|_| Unreadable::new("amount", "negative"))
+}
+
+/// What a history entry says, in the order of its statement, behind the key.
+pub(super) fn history_facts(entry: &HistoryEntry) -> Vec<Value> {
+    vec![
+        entry.at.into(),
+        entry.state.as_str().into(),
+        entry.reason.map(Reason::as_str).into(),
+        entry.evidence.map(|each| each.source.as_str()).into(),
+        entry.evidence.map(|each| each.at).into(),
+        (&entry.detail).into(),
+    ]
+}

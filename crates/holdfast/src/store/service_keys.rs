@@ -1,0 +1,106 @@
+//! Service keys of the app's own backend: stored hashed.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::engine::{Row, Unreadable};
+use super::{Store, StoreError, rows, statements};
+use crate::caller::service::{KnownServiceKey, ServiceKeys, ServiceKeysUnavailable};
+use crate::clock::after;
+
+/// When a key was last used is written at most this often.
+const USED_EVERY: Duration = Duration::from_mins(1);
+
+/// A service key to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewServiceKey {
+    /// Row id; stands for the key in lists and logs.
+    pub id: Uuid,
+    /// What the operator calls it.
+    pub name: String,
+    /// SHA-256 of the key; the key itself has 256 random bits, so nothing slower is needed.
+    pub hash: [u8; 32],
+}
+
+/// A stored service key, without its hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceKey {
+    /// Row id.
+    pub id: Uuid,
+    /// What the operator calls it.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last used.
+    pub last_used_at: Option<Timestamp>,
+    /// When it was revoked; a revoked key is refused.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl Store {
+    /// Stores a service key.
+    pub async fn insert_service_key(&self, key: &NewServiceKey, now: Timestamp) -> Result<(), StoreError> {
+        let values = vec![key.id.into(), key.name.as_str().into(), key.hash.as_slice().into(), now.into()];
+        self.write(statements::SERVICE_KEY_INSERT, values).await.map(drop)
+    }
+
+    /// All service keys, oldest first, revoked ones included.
+    pub async fn service_keys(&self) -> Result<Vec<ServiceKey>, StoreError> {
+        self.read(statements::SERVICE_KEYS, Vec::new()).await?.iter().map(service_key).collect()
+    }
+
+    /// The service key of that hash, revoked or not.
+    pub async fn service_key_by_hash(&self, hash: &[u8; 32]) -> Result<Option<ServiceKey>, StoreError> {
+        let row = self.read_one(statements::SERVICE_KEY_BY_HASH, vec![hash.as_slice().into()]).await?;
+        row.as_ref().map(service_key).transpose()
+    }
+
+    /// Revokes a service key. `false` where there is none, or it was revoked before.
+    pub async fn revoke_service_key(&self, id: Uuid, now: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.write(statements::SERVICE_KEY_REVOKE, vec![id.into(), now.into()]).await? == 1)
+    }
+
+    /// Notes that a service key was used.
+    pub async fn touch_service_key(&self, id: Uuid, now: Timestamp) -> Result<(), StoreError> {
+        self.write(statements::SERVICE_KEY_TOUCH, vec![id.into(), now.into()]).await.map(drop)
+    }
+}
+
+impl ServiceKeys for Store {
+    fn find<'a>(
+        &'a self,
+        hash: &'a [u8; 32],
+    ) -> BoxFuture<'a, Result<Option<KnownServiceKey>, ServiceKeysUnavailable>> {
+        Box::pin(async move {
+            let found = self.service_key_by_hash(hash).await.map_err(|error| {
+                tracing::warn!(%error, "the service keys cannot be read");
+                ServiceKeysUnavailable { retry_after: error.retry_after() }
+            })?;
+            let Some(key) = found else { return Ok(None) };
+            let (now, revoked) = (self.inner.clock.now(), key.revoked_at.is_some());
+            if !revoked && key.last_used_at.is_none_or(|used| after(used, USED_EVERY) <= now) {
+                // Good to know, not needed to judge.
+                if let Err(error) = self.touch_service_key(key.id, now).await {
+                    tracing::warn!(%error, "when a service key was last used could not be stored");
+                }
+            }
+            Ok(Some(KnownServiceKey { id: key.id, name: key.name, revoked }))
+        })
+    }
+}
+
+fn service_key(row: &Row) -> Result<ServiceKey, StoreError> {
+    let read = || -> Result<_, Unreadable> {
+        Ok(ServiceKey {
+            id: row.id("id")?,
+            name: row.text("name")?,
+            created_at: row.time("created_at")?,
+            last_used_at: row.opt_time("last_used_at")?,
+            revoked_at: row.opt_time("revoked_at")?,
+        })
+    };
+    read().map_err(|error| error.at("service_keys", &rows::name_of(row, "id")))
+}

@@ -1,0 +1,480 @@
+//! Every statement, once. Both engines take the same text wherever they can.
+//!
+//! `$n` parameters, `ON CONFLICT`, `RETURNING` and `WITH … AS MATERIALIZED` are common to SQLite, Postgres and CockroachDB. A test
+//! prepares each statement on both engines.
+
+/// A statement, in the words of each engine.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sql {
+    pub(super) sqlite: &'static str,
+    pub(super) postgres: &'static str,
+}
+
+impl Sql {
+    /// One text for both.
+    const fn both(text: &'static str) -> Self {
+        Self { sqlite: text, postgres: text }
+    }
+
+    /// Where they differ.
+    pub(super) const fn each(sqlite: &'static str, postgres: &'static str) -> Self {
+        Self { sqlite, postgres }
+    }
+}
+
+/// The columns of a connection, for `concat!`. Named, because `*` would break prepared statements when a migration adds one.
+macro_rules! connection_columns {
+    () => {
+        "c.id, c.user_id, c.provider, c.state, c.reason, c.account_id, c.account_professional_id, \
+         c.account_username, c.account_name, c.account_type, c.account_picture_url, c.scopes, \
+         c.missing_scopes, c.grant_version, c.grant_obtained_at, c.grant_expires_at, c.next_refresh_at, \
+         c.retry_after, c.since, c.linked_at, c.evidence_source, c.evidence_at, \
+         c.suspicion_grant_version, c.suspicion_first_at, c.failures, c.version"
+    };
+}
+
+macro_rules! attempt_columns {
+    () => {
+        "id, revision, user_id, provider, state_hash, completion_hash, stage, outcome, return_to, expect, \
+         created_at, expires_at, sealed, sealed_completion, busy_until, closed_at"
+    };
+}
+
+macro_rules! user_columns {
+    () => {
+        "id, email, email_verified, first_name, last_name, image_url, created_at, updated_at, last_seen_at, clerk_updated_at"
+    };
+}
+
+// Health and schema
+
+/// Touches a table, so that a database without schema is not called healthy.
+pub(super) const PING: Sql = Sql::both("SELECT COUNT(*) AS users FROM (SELECT id FROM users LIMIT 1) AS one");
+/// Before the first migration; not part of [`ALL`], because it is what makes the others preparable.
+pub(super) const MIGRATIONS_TABLE: Sql = Sql::each(
+    "CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL, \
+     checksum BLOB NOT NULL, applied_at INTEGER NOT NULL) STRICT",
+    "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, \
+     checksum BYTEA NOT NULL, applied_at BIGINT NOT NULL)",
+);
+pub(super) const MIGRATIONS_TABLE_EXISTS: Sql = Sql::each(
+    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'",
+    "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema() AND \
+     table_name = 'schema_migrations'",
+);
+pub(super) const MIGRATIONS_APPLIED: Sql =
+    Sql::both("SELECT version, checksum FROM schema_migrations ORDER BY version");
+/// A migration may take longer than any statement of a request.
+pub(super) const MIGRATION_PATIENCE: Sql = Sql::each("SELECT 1", "SET LOCAL statement_timeout = 0");
+/// Comes first in its transaction: the primary key makes a second migrator wait, then fail.
+pub(super) const MIGRATION_RECORD: Sql =
+    Sql::both("INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)");
+
+// Users
+
+pub(super) const USER: Sql = Sql::both(concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1"));
+/// SQLite's unit of work holds the write lock already.
+pub(super) const USER_LOCK: Sql = Sql::each(
+    concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1"),
+    concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1 FOR UPDATE"),
+);
+pub(super) const USER_INSERT: Sql = Sql::both(
+    "INSERT INTO users (id, created_at, updated_at) VALUES ($1, $2, $2) ON CONFLICT (id) DO NOTHING",
+);
+pub(super) const USER_UPDATE: Sql = Sql::both(
+    "UPDATE users SET email = $2, email_verified = $3, first_name = $4, last_name = $5, image_url = \
+     $6, updated_at = $7, last_seen_at = $8, clerk_updated_at = $9 WHERE id = $1",
+);
+pub(super) const USER_TOUCH: Sql = Sql::both(
+    "UPDATE users SET last_seen_at = $2 WHERE id = $1 AND (last_seen_at IS NULL OR last_seen_at < $2)",
+);
+/// Takes keys, connections, history, grants and attempts with it (`ON DELETE CASCADE`).
+pub(super) const USER_DELETE: Sql = Sql::both("DELETE FROM users WHERE id = $1");
+pub(super) const USER_PROVIDERS: Sql =
+    Sql::both("SELECT DISTINCT provider FROM connections WHERE user_id = $1");
+pub(super) const TOMBSTONE: Sql = Sql::both("SELECT user_id FROM deleted_users WHERE user_id = $1");
+pub(super) const TOMBSTONE_INSERT: Sql = Sql::both(
+    "INSERT INTO deleted_users (user_id, deleted_at) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING",
+);
+pub(super) const CLERK_EVENT_INSERT: Sql =
+    Sql::both("INSERT INTO clerk_events (id, received_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING");
+pub(super) const CLERK_EVENTS_PRUNE: Sql = Sql::both("DELETE FROM clerk_events WHERE received_at < $1");
+
+// Connections: reads
+
+/// The hot path, in one round trip: always one row, whose two halves may be null.
+pub(super) const STATUS: Sql = Sql::both(concat!(
+    "SELECT ",
+    connection_columns!(),
+    ", a.id AS attempt_id, a.created_at AS attempt_created_at, a.expires_at AS attempt_expires_at \
+     FROM (SELECT CAST($1 AS TEXT) AS user_id) AS caller LEFT JOIN connections AS c ON c.user_id = \
+     caller.user_id AND c.provider = $2 AND c.ordinal = 0 LEFT JOIN attempts AS a ON a.id = (SELECT \
+     id FROM attempts WHERE user_id = $1 AND provider = $2 AND stage <> 'closed' \
+     ORDER BY created_at DESC, id DESC LIMIT 1)"
+));
+pub(super) const CONNECTION: Sql = Sql::both(concat!(
+    "SELECT ",
+    connection_columns!(),
+    " FROM connections AS c WHERE c.user_id = $1 AND c.provider = $2 AND c.ordinal = 0"
+));
+pub(super) const CONNECTION_BY_ID: Sql =
+    Sql::both(concat!("SELECT ", connection_columns!(), " FROM connections AS c WHERE c.id = $1"));
+/// One asker per connection and gap, on whichever replica.
+pub(super) const CONNECTION_CLAIM_PROBE: Sql = Sql::both(
+    "UPDATE connections SET probed_at = $2 WHERE id = $1 AND (probed_at IS NULL OR probed_at <= $3 OR probed_at > $2)",
+);
+pub(super) const CONNECTIONS_BY_ACCOUNT: Sql = Sql::both(concat!(
+    "SELECT ",
+    connection_columns!(),
+    " FROM connections AS c WHERE c.provider = $1 AND (c.account_id = $2 OR c.account_professional_id \
+     = $2) ORDER BY c.id"
+));
+pub(super) const CONNECTIONS_PAGE: Sql = Sql::both(concat!(
+    "SELECT ",
+    connection_columns!(),
+    " FROM connections AS c WHERE c.id > $1 ORDER BY c.id LIMIT $2"
+));
+pub(super) const CONNECTION_COUNTS: Sql = Sql::both(
+    "SELECT provider, state, reason, COUNT(*) AS amount FROM connections GROUP BY provider, state, \
+     reason ORDER BY provider, state, reason",
+);
+pub(super) const HISTORY: Sql = Sql::both(
+    "SELECT h.connection_id, h.version, h.position, h.at, h.state, h.reason, h.evidence_source, \
+     h.evidence_at, h.detail FROM connection_history AS h JOIN connections AS c ON c.id = \
+     h.connection_id WHERE c.user_id = $1 AND c.provider = $2 AND c.ordinal = 0 AND (h.version < $3 \
+     OR (h.version = $3 AND h.position < $4)) ORDER BY h.version DESC, h.position DESC LIMIT $5",
+);
+pub(super) const GRANT: Sql = Sql::both(
+    "SELECT connection_id, version, blob, obtained_at, expires_at FROM grants WHERE connection_id = \
+     $1 AND version = $2",
+);
+pub(super) const GRANTS: Sql = Sql::both(
+    "SELECT connection_id, version, blob, obtained_at, expires_at FROM grants WHERE connection_id = \
+     $1 ORDER BY version DESC",
+);
+
+// Connections: writes
+
+pub(super) const CONNECTION_INSERT: Sql = Sql::both(
+    "INSERT INTO connections (id, user_id, provider, state, reason, account_id, \
+     account_professional_id, account_username, account_name, account_type, account_picture_url, \
+     scopes, missing_scopes, grant_version, grant_obtained_at, grant_expires_at, next_refresh_at, \
+     retry_after, since, linked_at, evidence_source, evidence_at, suspicion_grant_version, \
+     suspicion_first_at, failures, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
+     $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26) ON CONFLICT (user_id, \
+     provider, ordinal) DO NOTHING",
+);
+/// Compare and set.
+pub(super) const CONNECTION_UPDATE: Sql = Sql::both(
+    "UPDATE connections SET state = $3, reason = $4, account_id = $5, account_professional_id = $6, \
+     account_username = $7, account_name = $8, account_type = $9, account_picture_url = $10, scopes = \
+     $11, missing_scopes = $12, grant_version = $13, grant_obtained_at = $14, grant_expires_at = $15, \
+     next_refresh_at = $16, retry_after = $17, since = $18, linked_at = $19, evidence_source = $20, \
+     evidence_at = $21, suspicion_grant_version = $22, suspicion_first_at = $23, failures = $24, \
+     version = $25 WHERE id = $1 AND version = $2",
+);
+pub(super) const HISTORY_INSERT: Sql = Sql::both(
+    "INSERT INTO connection_history (connection_id, version, position, at, state, reason, \
+     evidence_source, evidence_at, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+);
+pub(super) const GRANT_APPEND: Sql = Sql::both(
+    "INSERT INTO grants (connection_id, version, blob, obtained_at, expires_at) VALUES ($1, $2, $3, \
+     $4, $5) ON CONFLICT (connection_id, version) DO NOTHING",
+);
+pub(super) const GRANTS_ERASE_BELOW: Sql =
+    Sql::both("DELETE FROM grants WHERE connection_id = $1 AND version < $2");
+pub(super) const GRANTS_ERASE: Sql = Sql::both("DELETE FROM grants WHERE connection_id = $1");
+
+// Leases
+
+/// As `connection_columns!`, without the alias: SQLite does not know it in `RETURNING`.
+macro_rules! returned_columns {
+    () => {
+        "id, user_id, provider, state, reason, account_id, account_professional_id, account_username, \
+         account_name, account_type, account_picture_url, scopes, missing_scopes, grant_version, \
+         grant_obtained_at, grant_expires_at, next_refresh_at, retry_after, since, linked_at, \
+         evidence_source, evidence_at, suspicion_grant_version, suspicion_first_at, failures, version"
+    };
+}
+
+/// Who may be claimed besides being due.
+macro_rules! claimable {
+    () => {
+        " AND grant_version IS NOT NULL AND (retry_after IS NULL OR retry_after <= $1) \
+         AND (lease_until IS NULL OR lease_until <= $1)"
+    };
+}
+
+/// Finds by due time, then sorts by deadline: for few due rows among many. A plus keeps planners from an index.
+macro_rules! few_due {
+    () => {
+        concat!(
+            "WITH due AS MATERIALIZED (SELECT id FROM connections WHERE next_refresh_at <= $1",
+            claimable!(),
+            " ORDER BY +grant_expires_at, id LIMIT $2"
+        )
+    };
+}
+
+/// Walks along the deadlines until enough are found: for a backlog, all of which would otherwise be sorted at each claim.
+macro_rules! many_due {
+    () => {
+        concat!(
+            "WITH due AS MATERIALIZED (SELECT id FROM connections WHERE +next_refresh_at <= $1",
+            claimable!(),
+            " ORDER BY grant_expires_at, id LIMIT $2"
+        )
+    };
+}
+
+macro_rules! claim {
+    () => {
+        concat!(
+            ") UPDATE connections AS c SET lease_owner = $3, lease_until = $4, lease_epoch = c.lease_epoch + \
+         1 WHERE c.id IN (SELECT id FROM due) AND (c.lease_until IS NULL OR c.lease_until <= $1) \
+         RETURNING lease_epoch, ",
+            returned_columns!()
+        )
+    };
+}
+
+/// How many are due, counted up to a limit.
+pub(super) const DUE_COUNT: Sql = Sql::both(
+    "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections WHERE next_refresh_at <= $1 LIMIT $2) AS due",
+);
+/// Earliest deadline first. Materialized, because a planner may otherwise run the limited sub-select more than once.
+pub(super) const CLAIM_FEW_DUE: Sql =
+    Sql::each(concat!(few_due!(), claim!()), concat!(few_due!(), " FOR UPDATE SKIP LOCKED", claim!()));
+/// As [`CLAIM_FEW_DUE`], by another way.
+pub(super) const CLAIM_MANY_DUE: Sql =
+    Sql::each(concat!(many_due!(), claim!()), concat!(many_due!(), " FOR UPDATE SKIP LOCKED", claim!()));
+pub(super) const CLAIM_ONE: Sql = Sql::both(concat!(
+    "UPDATE connections SET lease_owner = $2, lease_until = $3, lease_epoch = lease_epoch + 1 WHERE \
+     id = $1 AND (lease_until IS NULL OR lease_until <= $4) RETURNING lease_epoch, ",
+    returned_columns!()
+));
+pub(super) const LEASE_HELD: Sql = Sql::each(
+    "SELECT id FROM connections WHERE id = $1 AND lease_owner = $2 AND lease_epoch = $3",
+    "SELECT id FROM connections WHERE id = $1 AND lease_owner = $2 AND lease_epoch = $3 FOR UPDATE",
+);
+pub(super) const LEASE_RENEW: Sql = Sql::both(
+    "UPDATE connections SET lease_until = $4 WHERE id = $1 AND lease_owner = $2 AND lease_epoch = $3",
+);
+pub(super) const LEASE_RELEASE: Sql = Sql::both(
+    "UPDATE connections SET lease_owner = NULL, lease_until = NULL WHERE id = $1 AND lease_owner = $2 \
+     AND lease_epoch = $3",
+);
+/// Whoever holds a lease holds it no more.
+pub(super) const LEASE_FENCE: Sql = Sql::both(
+    "UPDATE connections SET lease_owner = NULL, lease_until = NULL, lease_epoch = lease_epoch + 1 \
+     WHERE id = $1",
+);
+pub(super) const NEXT_DUE: Sql = Sql::each(
+    "SELECT MIN(at) AS at FROM (SELECT at FROM (SELECT next_refresh_at AS at FROM connections WHERE \
+     next_refresh_at IS NOT NULL AND grant_version IS NOT NULL AND lease_until IS NULL AND \
+     retry_after IS NULL ORDER BY next_refresh_at LIMIT 1) AS free UNION ALL SELECT \
+     MAX(next_refresh_at, COALESCE(lease_until, 0), COALESCE(retry_after, 0)) AS at FROM connections \
+     WHERE next_refresh_at IS NOT NULL AND grant_version IS NOT NULL AND (lease_until IS NOT NULL OR \
+     retry_after IS NOT NULL)) AS due",
+    "SELECT MIN(at) AS at FROM (SELECT at FROM (SELECT next_refresh_at AS at FROM connections WHERE \
+     next_refresh_at IS NOT NULL AND grant_version IS NOT NULL AND lease_until IS NULL AND \
+     retry_after IS NULL ORDER BY next_refresh_at LIMIT 1) AS free UNION ALL SELECT \
+     GREATEST(next_refresh_at, COALESCE(lease_until, 0), COALESCE(retry_after, 0)) AS at FROM \
+     connections WHERE next_refresh_at IS NOT NULL AND grant_version IS NOT NULL AND (lease_until IS \
+     NOT NULL OR retry_after IS NOT NULL)) AS due",
+);
+pub(super) const CONNECTIONS_EXPIRED: Sql = Sql::both(concat!(
+    "SELECT ",
+    connection_columns!(),
+    " FROM connections AS c WHERE c.grant_expires_at <= $1 AND c.state IN ('connected', 'degraded', \
+     'action_required') ORDER BY c.grant_expires_at, c.id LIMIT $2"
+));
+
+// Attempts
+
+pub(super) const ATTEMPT: Sql =
+    Sql::both(concat!("SELECT ", attempt_columns!(), " FROM attempts WHERE id = $1"));
+pub(super) const ATTEMPT_BY_STATE: Sql =
+    Sql::both(concat!("SELECT ", attempt_columns!(), " FROM attempts WHERE state_hash = $1"));
+pub(super) const ATTEMPTS_EXPIRED: Sql = Sql::both(concat!(
+    "SELECT ",
+    attempt_columns!(),
+    " FROM attempts WHERE stage <> 'closed' AND expires_at <= $1 ORDER BY expires_at, id LIMIT $2"
+));
+pub(super) const ATTEMPTS_OPEN: Sql = Sql::both(concat!(
+    "SELECT ",
+    attempt_columns!(),
+    " FROM attempts WHERE user_id = $1 AND provider = $2 AND stage <> 'closed' ORDER BY created_at, id"
+));
+/// Begun to be completed and let go of: by a crash, or because the provider could not be asked.
+pub(super) const ATTEMPTS_STRANDED: Sql = Sql::both(concat!(
+    "SELECT ",
+    attempt_columns!(),
+    " FROM attempts WHERE stage IN ('redeeming', 'short_granted', 'granted') AND expires_at > $1 AND \
+     (busy_until IS NULL OR busy_until <= $1) ORDER BY expires_at, id LIMIT $2"
+));
+pub(super) const ATTEMPTS_CLOSE: Sql = Sql::both(
+    "UPDATE attempts SET stage = 'closed', outcome = $3, closed_at = $4, sealed = NULL, busy_until = NULL, \
+     revision = revision + 1 WHERE user_id = $1 AND provider = $2 AND stage <> 'closed'",
+);
+pub(super) const ATTEMPTS_COUNT_OPEN: Sql = Sql::both(
+    "SELECT COUNT(*) AS amount FROM attempts WHERE user_id = $1 AND provider = $2 AND stage <> \
+     'closed' AND expires_at > $3",
+);
+pub(super) const ATTEMPT_INSERT: Sql = Sql::both(
+    "INSERT INTO attempts (id, revision, user_id, provider, state_hash, completion_hash, stage, \
+     outcome, return_to, expect, created_at, expires_at, sealed, sealed_completion, busy_until, \
+     closed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON \
+     CONFLICT DO NOTHING",
+);
+/// Compare and set. What an attempt was begun with never changes.
+pub(super) const ATTEMPT_UPDATE: Sql = Sql::both(
+    "UPDATE attempts SET revision = $3, completion_hash = $4, stage = $5, outcome = $6, expires_at = \
+     $7, sealed = $8, sealed_completion = $9, busy_until = $10, closed_at = $11 WHERE id = $1 AND \
+     revision = $2",
+);
+pub(super) const ATTEMPTS_PRUNE: Sql = Sql::both("DELETE FROM attempts WHERE closed_at < $1");
+
+// Keys
+
+pub(super) const USER_KEY: Sql = Sql::both("SELECT key_id, blob FROM user_keys WHERE user_id = $1");
+pub(super) const USER_KEY_INSERT: Sql = Sql::both(
+    "INSERT INTO user_keys (user_id, key_id, blob, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT \
+     (user_id) DO NOTHING",
+);
+pub(super) const USER_KEY_REWRAP: Sql =
+    Sql::both("UPDATE user_keys SET key_id = $2, blob = $3 WHERE user_id = $1 AND blob = $4");
+pub(super) const USER_KEYS_NOT_UNDER: Sql = Sql::both(
+    "SELECT user_id, key_id, blob FROM user_keys WHERE key_id <> $1 AND user_id > $2 ORDER BY user_id \
+     LIMIT $3",
+);
+pub(super) const USER_KEYS_UNDER: Sql = Sql::both(
+    "SELECT user_id, key_id, blob FROM user_keys WHERE key_id = $1 AND user_id > $2 ORDER BY user_id \
+     LIMIT $3",
+);
+pub(super) const USER_KEY_COUNTS: Sql =
+    Sql::both("SELECT key_id, COUNT(*) AS amount FROM user_keys GROUP BY key_id ORDER BY key_id");
+pub(super) const USER_KEY_COUNT: Sql =
+    Sql::both("SELECT COUNT(*) AS amount FROM user_keys WHERE key_id = $1");
+pub(super) const SENTINELS: Sql = Sql::both("SELECT key_id, blob FROM key_ring_sentinel ORDER BY key_id");
+pub(super) const SENTINEL_LOCK: Sql = Sql::each(
+    "SELECT key_id FROM key_ring_sentinel WHERE key_id = $1",
+    "SELECT key_id FROM key_ring_sentinel WHERE key_id = $1 FOR UPDATE",
+);
+pub(super) const SENTINEL_INSERT: Sql = Sql::both(
+    "INSERT INTO key_ring_sentinel (key_id, blob, created_at) VALUES ($1, $2, $3) ON CONFLICT \
+     (key_id) DO NOTHING",
+);
+pub(super) const SENTINEL_DELETE: Sql = Sql::both("DELETE FROM key_ring_sentinel WHERE key_id = $1");
+pub(super) const SERVICE_KEY_INSERT: Sql =
+    Sql::both("INSERT INTO service_keys (id, name, hash, created_at) VALUES ($1, $2, $3, $4)");
+pub(super) const SERVICE_KEYS: Sql = Sql::both(
+    "SELECT id, name, created_at, last_used_at, revoked_at FROM service_keys ORDER BY created_at, id",
+);
+pub(super) const SERVICE_KEY_BY_HASH: Sql =
+    Sql::both("SELECT id, name, created_at, last_used_at, revoked_at FROM service_keys WHERE hash = $1");
+pub(super) const SERVICE_KEY_REVOKE: Sql =
+    Sql::both("UPDATE service_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL");
+pub(super) const SERVICE_KEY_TOUCH: Sql = Sql::both(
+    "UPDATE service_keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR \
+     last_used_at < $2)",
+);
+
+// Data deletion requests
+
+pub(super) const DELETION_INSERT: Sql = Sql::both(
+    "INSERT INTO data_deletions (code, provider, requested_at, completed_at, erased) VALUES ($1, $2, \
+     $3, $4, $5) ON CONFLICT (code) DO UPDATE SET completed_at = excluded.completed_at, erased = \
+     excluded.erased",
+);
+pub(super) const DELETION: Sql = Sql::both(
+    "SELECT code, provider, requested_at, completed_at, erased FROM data_deletions WHERE code = $1",
+);
+
+/// Tells the other replicas; Postgres alone has it.
+pub(super) const NOTIFY: &str = "SELECT pg_notify($1, $2)";
+
+/// Every statement by name, for the test that prepares them and for `doctor`.
+pub(super) const ALL: &[(&str, Sql)] = &[
+    ("PING", PING),
+    ("MIGRATIONS_TABLE_EXISTS", MIGRATIONS_TABLE_EXISTS),
+    ("MIGRATIONS_APPLIED", MIGRATIONS_APPLIED),
+    ("MIGRATION_PATIENCE", MIGRATION_PATIENCE),
+    ("MIGRATION_RECORD", MIGRATION_RECORD),
+    ("USER", USER),
+    ("USER_LOCK", USER_LOCK),
+    ("USER_INSERT", USER_INSERT),
+    ("USER_UPDATE", USER_UPDATE),
+    ("USER_TOUCH", USER_TOUCH),
+    ("USER_DELETE", USER_DELETE),
+    ("USER_PROVIDERS", USER_PROVIDERS),
+    ("TOMBSTONE", TOMBSTONE),
+    ("TOMBSTONE_INSERT", TOMBSTONE_INSERT),
+    ("CLERK_EVENT_INSERT", CLERK_EVENT_INSERT),
+    ("CLERK_EVENTS_PRUNE", CLERK_EVENTS_PRUNE),
+    ("STATUS", STATUS),
+    ("CONNECTION", CONNECTION),
+    ("CONNECTION_BY_ID", CONNECTION_BY_ID),
+    ("CONNECTIONS_BY_ACCOUNT", CONNECTIONS_BY_ACCOUNT),
+    ("CONNECTIONS_PAGE", CONNECTIONS_PAGE),
+    ("CONNECTION_COUNTS", CONNECTION_COUNTS),
+    ("HISTORY", HISTORY),
+    ("GRANT", GRANT),
+    ("GRANTS", GRANTS),
+    ("CONNECTION_INSERT", CONNECTION_INSERT),
+    ("CONNECTION_UPDATE", CONNECTION_UPDATE),
+    ("HISTORY_INSERT", HISTORY_INSERT),
+    ("GRANT_APPEND", GRANT_APPEND),
+    ("GRANTS_ERASE_BELOW", GRANTS_ERASE_BELOW),
+    ("GRANTS_ERASE", GRANTS_ERASE),
+    ("DUE_COUNT", DUE_COUNT),
+    ("CLAIM_FEW_DUE", CLAIM_FEW_DUE),
+    ("CLAIM_MANY_DUE", CLAIM_MANY_DUE),
+    ("CLAIM_ONE", CLAIM_ONE),
+    ("LEASE_HELD", LEASE_HELD),
+    ("LEASE_RENEW", LEASE_RENEW),
+    ("LEASE_RELEASE", LEASE_RELEASE),
+    ("LEASE_FENCE", LEASE_FENCE),
+    ("NEXT_DUE", NEXT_DUE),
+    ("CONNECTIONS_EXPIRED", CONNECTIONS_EXPIRED),
+    ("ATTEMPT", ATTEMPT),
+    ("ATTEMPT_BY_STATE", ATTEMPT_BY_STATE),
+    ("ATTEMPTS_EXPIRED", ATTEMPTS_EXPIRED),
+    ("ATTEMPTS_OPEN", ATTEMPTS_OPEN),
+    ("ATTEMPTS_STRANDED", ATTEMPTS_STRANDED),
+    ("ATTEMPTS_CLOSE", ATTEMPTS_CLOSE),
+    ("CONNECTION_CLAIM_PROBE", CONNECTION_CLAIM_PROBE),
+    ("ATTEMPTS_COUNT_OPEN", ATTEMPTS_COUNT_OPEN),
+    ("ATTEMPT_INSERT", ATTEMPT_INSERT),
+    ("ATTEMPT_UPDATE", ATTEMPT_UPDATE),
+    ("ATTEMPTS_PRUNE", ATTEMPTS_PRUNE),
+    ("USER_KEY", USER_KEY),
+    ("USER_KEY_INSERT", USER_KEY_INSERT),
+    ("USER_KEY_REWRAP", USER_KEY_REWRAP),
+    ("USER_KEYS_NOT_UNDER", USER_KEYS_NOT_UNDER),
+    ("USER_KEYS_UNDER", USER_KEYS_UNDER),
+    ("USER_KEY_COUNTS", USER_KEY_COUNTS),
+    ("USER_KEY_COUNT", USER_KEY_COUNT),
+    ("SENTINELS", SENTINELS),
+    ("SENTINEL_LOCK", SENTINEL_LOCK),
+    ("SENTINEL_INSERT", SENTINEL_INSERT),
+    ("SENTINEL_DELETE", SENTINEL_DELETE),
+    ("SERVICE_KEY_INSERT", SERVICE_KEY_INSERT),
+    ("SERVICE_KEYS", SERVICE_KEYS),
+    ("SERVICE_KEY_BY_HASH", SERVICE_KEY_BY_HASH),
+    ("SERVICE_KEY_REVOKE", SERVICE_KEY_REVOKE),
+    ("SERVICE_KEY_TOUCH", SERVICE_KEY_TOUCH),
+    ("DELETION_INSERT", DELETION_INSERT),
+    ("DELETION", DELETION),
+];
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_statement_is_listed() {
+        let source = include_str!("statements.rs");
+        let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+        // All but the one that makes the table of migrations.
+        assert_eq!(code.matches(": Sql =").count() - 1, super::ALL.len());
+    }
+}

@@ -1,0 +1,242 @@
+//! User records, Clerk's events about them, and erasure.
+
+use jiff::Timestamp;
+
+use super::engine::{Failure, Row, Unreadable};
+use super::{Change, Store, StoreError, Unit, engine, rows, statements};
+use crate::caller::OwnerId;
+use crate::provider::ProviderId;
+use crate::users::webhook::{SignedEvent, UserChange};
+use crate::users::{User, UserFacts};
+
+/// What became of a synchronisation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SyncedUser {
+    /// The record as it is now.
+    Stored {
+        /// The record.
+        user: User,
+        /// Whether this very call made it; true for exactly one of any number of parallel first calls.
+        created: bool,
+    },
+    /// The user was erased; there is no record, and none is made.
+    Erased,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventOutcome {
+    /// Stored.
+    Applied,
+    /// This delivery was applied before.
+    Duplicate,
+    /// Newer facts are stored, or the user was erased: it changed nothing.
+    Stale,
+}
+
+struct StoredUser {
+    user: User,
+    clerk_updated_at: Option<Timestamp>,
+}
+
+impl Store {
+    /// The caller's record.
+    pub async fn user(&self, owner: &OwnerId) -> Result<Option<User>, StoreError> {
+        let row = self.read_one(statements::USER, vec![owner.as_str().into()]).await?;
+        Ok(row.as_ref().map(stored_user).transpose()?.map(|stored| stored.user))
+    }
+
+    /// Makes or refreshes the caller's record, and notes that they were seen. Dated facts replace older ones; undated ones (token
+    /// claims) replace undated ones.
+    pub async fn sync_user(
+        &self,
+        owner: &OwnerId,
+        facts: &UserFacts,
+        now: Timestamp,
+    ) -> Result<SyncedUser, StoreError> {
+        engine::retrying(|| async {
+            let mut unit = self.inner.engine.begin().await?;
+            let created =
+                unit.run(statements::USER_INSERT, vec![owner.as_str().into(), now.into()]).await? == 1;
+            let Some(mut stored) = lock_user(&mut unit, owner.as_str()).await? else {
+                return Ok(SyncedUser::Erased);
+            };
+            stored.learn(facts, now);
+            stored.user.last_seen_at = stored.user.last_seen_at.max(Some(now));
+            save_user(&mut unit, &stored).await?;
+            unit.commit().await?;
+            Ok(SyncedUser::Stored { user: stored.user, created })
+        })
+        .await
+    }
+
+    /// Notes that the caller was seen. Does nothing where there is no record.
+    pub async fn touch_user(&self, owner: &OwnerId, now: Timestamp) -> Result<(), StoreError> {
+        self.write(statements::USER_TOUCH, vec![owner.as_str().into(), now.into()]).await.map(drop)
+    }
+
+    /// Applies an event that Clerk signed, once, whatever the order of arrival. `user.deleted` erases; see [`Store::erase_user`].
+    pub async fn apply_clerk_event(
+        &self,
+        event: &SignedEvent,
+        now: Timestamp,
+    ) -> Result<EventOutcome, StoreError> {
+        let (outcome, erased) = engine::retrying(|| self.apply_event(event, now)).await?;
+        if let Some(providers) = erased {
+            self.after_erasure(event.user_id(), providers).await;
+        }
+        Ok(outcome)
+    }
+
+    async fn apply_event(
+        &self,
+        event: &SignedEvent,
+        now: Timestamp,
+    ) -> Result<(EventOutcome, Option<Vec<ProviderId>>), Failure> {
+        let mut unit = self.inner.engine.begin().await?;
+        if unit.run(statements::CLERK_EVENT_INSERT, vec![event.id().into(), now.into()]).await? == 0 {
+            return Ok((EventOutcome::Duplicate, None));
+        }
+        let done = match event.change() {
+            UserChange::Deleted => {
+                (EventOutcome::Applied, Some(self.erase(&mut unit, event.user_id(), now).await?))
+            }
+            UserChange::Stored(facts) => {
+                unit.run(statements::USER_INSERT, vec![event.user_id().into(), now.into()]).await?;
+                match lock_user(&mut unit, event.user_id()).await? {
+                    // Erased. Leave no record behind, and remember nothing of the delivery: it stays stale.
+                    None => return Ok((EventOutcome::Stale, None)),
+                    Some(stored) if stored.knows_newer_than(facts) => (EventOutcome::Stale, None),
+                    Some(mut stored) => {
+                        stored.learn(facts, now);
+                        save_user(&mut unit, &stored).await?;
+                        (EventOutcome::Applied, None)
+                    }
+                }
+            }
+        };
+        unit.commit().await?;
+        Ok(done)
+    }
+
+    /// Erases a user: record, data key, connections, history, grants and attempts, in one unit of work. A tombstone stays, so that
+    /// neither a late event nor a session token that still lives brings the user back.
+    pub async fn erase_user(&self, owner: &OwnerId, now: Timestamp) -> Result<(), StoreError> {
+        let providers = engine::retrying(|| async {
+            let mut unit = self.inner.engine.begin().await?;
+            let providers = self.erase(&mut unit, owner.as_str(), now).await?;
+            unit.commit().await?;
+            Ok(providers)
+        })
+        .await?;
+        self.after_erasure(owner.as_str(), providers).await;
+        Ok(())
+    }
+
+    async fn erase(
+        &self,
+        unit: &mut Unit,
+        user_id: &str,
+        now: Timestamp,
+    ) -> Result<Vec<ProviderId>, Failure> {
+        // The record is made where there is none, so that its lock keeps out whoever is about to make it.
+        unit.run(statements::USER_INSERT, vec![user_id.into(), now.into()]).await?;
+        unit.row(statements::USER_LOCK, vec![user_id.into()]).await?;
+        let providers = unit.rows(statements::USER_PROVIDERS, vec![user_id.into()]).await?;
+        let providers: Vec<_> = providers.iter().filter_map(|row| rows::provider(row).ok()).collect();
+        unit.run(statements::TOMBSTONE_INSERT, vec![user_id.into(), now.into()]).await?;
+        unit.run(statements::USER_DELETE, vec![user_id.into()]).await?;
+        for provider in &providers {
+            let change = Change { user_id: user_id.to_owned(), provider: *provider, version: None };
+            self.inner.changes.notify(unit, &change).await?;
+        }
+        Ok(providers)
+    }
+
+    async fn after_erasure(&self, user_id: &str, providers: Vec<ProviderId>) {
+        let user_id = user_id.to_owned();
+        self.inner.changes.tell(providers.into_iter().map(|provider| Change {
+            user_id: user_id.clone(),
+            provider,
+            version: None,
+        }));
+        self.scrub().await;
+    }
+}
+
+impl StoredUser {
+    fn knows_newer_than(&self, facts: &UserFacts) -> bool {
+        match (self.clerk_updated_at, facts.updated_at) {
+            (Some(known), Some(offered)) => known > offered,
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    }
+
+    fn learn(&mut self, facts: &UserFacts, now: Timestamp) {
+        if self.knows_newer_than(facts) {
+            return;
+        }
+        let before = self.user.clone();
+        // A dated source speaks of the whole record: what it leaves out is gone. Claims are partial.
+        let whole = facts.updated_at.is_some();
+        let user = &mut self.user;
+        merge(&mut user.email, facts.email.as_ref(), whole);
+        merge(&mut user.email_verified, facts.email_verified.as_ref(), whole);
+        merge(&mut user.first_name, facts.first_name.as_ref(), whole);
+        merge(&mut user.last_name, facts.last_name.as_ref(), whole);
+        merge(&mut user.image_url, facts.image_url.as_ref(), whole);
+        self.clerk_updated_at = facts.updated_at.or(self.clerk_updated_at);
+        if *user != before {
+            user.updated_at = now;
+        }
+    }
+}
+
+fn merge<T: Clone>(known: &mut Option<T>, offered: Option<&T>, whole: bool) {
+    if whole || offered.is_some() {
+        *known = offered.cloned();
+    }
+}
+
+/// Locks the record until the unit ends. `None` where the user was erased.
+async fn lock_user(unit: &mut Unit, user_id: &str) -> Result<Option<StoredUser>, Failure> {
+    let row = unit.row(statements::USER_LOCK, vec![user_id.into()]).await?;
+    // Asked after the lock, so that an erasure which just ended is seen.
+    let erased = unit.row(statements::TOMBSTONE, vec![user_id.into()]).await?.is_some();
+    Ok(row.as_ref().filter(|_| !erased).map(stored_user).transpose()?)
+}
+
+async fn save_user(unit: &mut Unit, stored: &StoredUser) -> Result<(), Failure> {
+    let StoredUser { user, clerk_updated_at } = stored;
+    let values = vec![
+        user.id.as_str().into(),
+        (&user.email).into(),
+        user.email_verified.into(),
+        (&user.first_name).into(),
+        (&user.last_name).into(),
+        (&user.image_url).into(),
+        user.updated_at.into(),
+        user.last_seen_at.into(),
+        (*clerk_updated_at).into(),
+    ];
+    unit.run(statements::USER_UPDATE, values).await.map(drop)
+}
+
+fn stored_user(row: &Row) -> Result<StoredUser, StoreError> {
+    let read = || -> Result<_, Unreadable> {
+        let user = User {
+            id: row.text("id")?,
+            email: row.opt_text("email")?,
+            email_verified: row.opt_flag("email_verified")?,
+            first_name: row.opt_text("first_name")?,
+            last_name: row.opt_text("last_name")?,
+            image_url: row.opt_text("image_url")?,
+            created_at: row.time("created_at")?,
+            updated_at: row.time("updated_at")?,
+            last_seen_at: row.opt_time("last_seen_at")?,
+        };
+        Ok(StoredUser { user, clerk_updated_at: row.opt_time("clerk_updated_at")? })
+    };
+    read().map_err(|error| error.at("users", &rows::name_of(row, "id")))
+}

@@ -1,0 +1,292 @@
+//! Clerk's Backend API: who a user id belongs to.
+//!
+//! Its failures are about Clerk or about our secret key, never about the caller, and they never fail a sign-in.
+//! After a failure the API is left alone for a while, so that an outage there does not slow every call here.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::{HeaderValue, Method, StatusCode, header};
+use jiff::Timestamp;
+use secrecy::SecretString;
+use url::Url;
+
+use super::UserFacts;
+use super::wire::WireUser;
+use crate::caller::keys::{API_VERSION, bearer};
+use crate::clock::{SharedClock, after};
+use crate::transport::{Answer, Outgoing, SharedTransport, TransportError};
+
+/// A person waits for this answer.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// A user with full metadata is a few kilobytes.
+const MAX_ANSWER: usize = 256 * 1024;
+/// An answer this young is given again: a page that loads in ten tabs asks once.
+const FRESH_FOR: Duration = Duration::from_secs(5);
+/// Fresh answers held at most.
+const MAX_FRESH: usize = 1024;
+/// Quiet after a timeout, a broken connection or a 5xx.
+const COOL_DOWN: Duration = Duration::from_secs(5);
+/// Quiet after a 429 that does not say for how long: the length of Clerk's own window.
+const RATE_LIMIT_COOL_DOWN: Duration = Duration::from_secs(10);
+/// However long `Retry-After` says, we look again after this.
+const MAX_COOL_DOWN: Duration = Duration::from_mins(10);
+/// Quiet after Clerk refused our secret key: only a person can mend that.
+const SECRET_COOL_DOWN: Duration = Duration::from_mins(1);
+
+/// The Backend API gave no user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BackendError {
+    /// It failed a moment ago and is left alone until then.
+    #[error("Clerk's Backend API failed a moment ago and is left alone until {until}")]
+    CoolingDown {
+        /// When it will be asked again.
+        until: Timestamp,
+    },
+    /// No answer arrived.
+    #[error("Clerk's Backend API is not reachable: {0}")]
+    Unreachable(TransportError),
+    /// 429.
+    #[error("Clerk's Backend API limits us for {} s", .retry_after.as_secs())]
+    RateLimited {
+        /// How long it asked us to wait.
+        retry_after: Duration,
+    },
+    /// 401 or 403: `CLERK_SECRET_KEY` is wrong, revoked, or of another instance.
+    #[error("Clerk's Backend API refuses CLERK_SECRET_KEY (HTTP {0}): take it from the dashboard again")]
+    SecretRefused(u16),
+    /// 404: no such user in the instance of the secret key.
+    #[error("the Clerk instance of CLERK_SECRET_KEY has no such user")]
+    NoSuchUser,
+    /// Any other status.
+    #[error("Clerk's Backend API answers HTTP {0}")]
+    Status(u16),
+    /// Success, but not a user: HTML of a proxy, another user's record, a shape we do not know.
+    #[error("the answer of Clerk's Backend API is not the user asked for")]
+    NotUnderstood,
+}
+
+impl BackendError {
+    /// How long to leave the API alone; `None` where the failure says nothing about the next call.
+    fn cool_down(self) -> Option<Duration> {
+        match self {
+            Self::CoolingDown { .. } | Self::NoSuchUser => None,
+            Self::Unreachable(_) | Self::Status(_) | Self::NotUnderstood => Some(COOL_DOWN),
+            Self::RateLimited { retry_after } => Some(retry_after),
+            Self::SecretRefused(_) => Some(SECRET_COOL_DOWN),
+        }
+    }
+}
+
+/// A client of the Backend API.
+pub struct BackendApi {
+    transport: SharedTransport,
+    clock: SharedClock,
+    base: Url,
+    authorization: HeaderValue,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    quiet_until: Option<Timestamp>,
+    fresh: HashMap<String, (Timestamp, UserFacts)>,
+    /// One lock per user being asked for, so that parallel first calls make one request.
+    asking: HashMap<String, Arc<tokio::sync::Mutex<()>>>,
+}
+
+impl fmt::Debug for BackendApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BackendApi").field("host", &self.base.host_str()).finish_non_exhaustive()
+    }
+}
+
+/// The secret key has a character that no header can carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("CLERK_SECRET_KEY has a character that cannot stand in a header")]
+pub struct UnusableSecret;
+
+impl BackendApi {
+    /// `base` is `CLERK_API_URL`, without `/v1`.
+    pub fn new(
+        base: Url,
+        secret_key: &SecretString,
+        transport: SharedTransport,
+        clock: SharedClock,
+    ) -> Result<Self, UnusableSecret> {
+        let authorization = bearer(secret_key).ok_or(UnusableSecret)?;
+        Ok(Self { transport, clock, base, authorization, state: Mutex::default() })
+    }
+
+    /// `GET /v1/users/{user_id}`, unless it was answered within the last seconds or is being left alone.
+    pub async fn user(&self, user_id: &str) -> Result<UserFacts, BackendError> {
+        let turn = Turn::new(self, user_id);
+        let _one_at_a_time = turn.lock.lock().await;
+        match self.remembered(user_id) {
+            Some(answer) => answer,
+            None => self.ask_and_remember(user_id).await,
+        }
+    }
+
+    fn remembered(&self, user_id: &str) -> Option<Result<UserFacts, BackendError>> {
+        let (now, mut state) = (self.clock.now(), self.state());
+        let fresh = state.fresh.get(user_id).filter(|(at, _)| *at <= now && now < after(*at, FRESH_FOR));
+        if let Some((_, facts)) = fresh {
+            return Some(Ok(facts.clone()));
+        }
+        let until = state.quiet_until?;
+        // A clock that was set back must not make the quiet longer than it was meant to be.
+        if until <= now || until > after(now, MAX_COOL_DOWN) {
+            state.quiet_until = None;
+            return None;
+        }
+        Some(Err(BackendError::CoolingDown { until }))
+    }
+
+    async fn ask_and_remember(&self, user_id: &str) -> Result<UserFacts, BackendError> {
+        let answer = self.ask(user_id).await;
+        let (now, mut state) = (self.clock.now(), self.state());
+        match &answer {
+            Ok(facts) => {
+                if state.fresh.len() >= MAX_FRESH {
+                    state.fresh.retain(|_, (at, _)| *at <= now && now < after(*at, FRESH_FOR));
+                }
+                if state.fresh.len() < MAX_FRESH {
+                    state.fresh.insert(user_id.to_owned(), (now, facts.clone()));
+                }
+            }
+            Err(error) => {
+                if let Some(quiet) = error.cool_down() {
+                    state.quiet_until = Some(after(now, quiet));
+                }
+            }
+        }
+        answer
+    }
+
+    async fn ask(&self, user_id: &str) -> Result<UserFacts, BackendError> {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| BackendError::Unreachable(TransportError::Unsendable))?
+            .pop_if_empty()
+            .extend(["v1", "users", user_id]);
+        let mut request = Outgoing::new(Method::GET, url);
+        request.timeout = TIMEOUT;
+        request.max_answer = MAX_ANSWER;
+        request.headers.insert(header::AUTHORIZATION, self.authorization.clone());
+        request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        request.headers.insert("clerk-api-version", HeaderValue::from_static(API_VERSION));
+        let answer = self.transport.send(request).await.map_err(BackendError::Unreachable)?;
+        read(&answer, user_id)
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the queue of those who ask for one user; given up on drop, so that a caller who hangs up leaves nothing.
+struct Turn<'a> {
+    api: &'a BackendApi,
+    user_id: &'a str,
+    lock: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl<'a> Turn<'a> {
+    fn new(api: &'a BackendApi, user_id: &'a str) -> Self {
+        let lock = Arc::clone(api.state().asking.entry(user_id.to_owned()).or_default());
+        Self { api, user_id, lock }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut state = self.api.state();
+        // Ours and the map's: nobody else waits.
+        if Arc::strong_count(&self.lock) <= 2 {
+            state.asking.remove(self.user_id);
+        }
+    }
+}
+
+fn read(answer: &Answer, user_id: &str) -> Result<UserFacts, BackendError> {
+    match answer.status {
+        StatusCode::OK => {
+            let user: WireUser =
+                serde_json::from_slice(&answer.body).map_err(|_| BackendError::NotUnderstood)?;
+            if user.id == user_id { Ok(user.into()) } else { Err(BackendError::NotUnderstood) }
+        }
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            Err(BackendError::SecretRefused(answer.status.as_u16()))
+        }
+        // A 404 of some proxy on the way has no Clerk error in it and says nothing about the user.
+        StatusCode::NOT_FOUND if is_clerk_error(&answer.body) => Err(BackendError::NoSuchUser),
+        StatusCode::TOO_MANY_REQUESTS => Err(BackendError::RateLimited { retry_after: retry_after(answer) }),
+        other => Err(BackendError::Status(other.as_u16())),
+    }
+}
+
+/// Clerk's errors are `{"errors": [{"code", "message", …}]}`.
+fn is_clerk_error(body: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Value>(body)
+        .is_ok_and(|body| body.get("errors").is_some_and(serde_json::Value::is_array))
+}
+
+/// Clerk sends seconds. A date, or nothing, means the length of its window.
+fn retry_after(answer: &Answer) -> Duration {
+    answer
+        .headers
+        .get(header::RETRY_AFTER)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.trim().parse().ok())
+        .map_or(RATE_LIMIT_COOL_DOWN, Duration::from_secs)
+        .clamp(Duration::from_secs(1), MAX_COOL_DOWN)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::HeaderMap;
+
+    use super::*;
+
+    fn answer(status: u16, body: &'static str) -> Answer {
+        Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: HeaderMap::new(),
+            body: Bytes::from_static(body.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn every_answer_has_its_own_meaning() {
+        let read = |status, body| read(&answer(status, body), "user_1");
+        assert_eq!(read(200, r#"{"id":"user_1"}"#), Ok(UserFacts::default()));
+        assert_eq!(read(200, r#"{"id":"user_2"}"#), Err(BackendError::NotUnderstood));
+        assert_eq!(read(200, "<html>maintenance</html>"), Err(BackendError::NotUnderstood));
+        assert_eq!(read(200, "[]"), Err(BackendError::NotUnderstood));
+        assert_eq!(read(401, r#"{"errors":[]}"#), Err(BackendError::SecretRefused(401)));
+        assert_eq!(read(404, r#"{"errors":[{"code":"resource_not_found"}]}"#), Err(BackendError::NoSuchUser));
+        assert_eq!(read(404, "<h1>not found</h1>"), Err(BackendError::Status(404)));
+        assert_eq!(read(503, "<html>"), Err(BackendError::Status(503)));
+        assert_eq!(read(302, ""), Err(BackendError::Status(302)));
+    }
+
+    #[test]
+    fn retry_after_is_kept_within_bounds() {
+        let wait = |value: Option<&'static str>| {
+            let mut answer = answer(429, "");
+            if let Some(value) = value {
+                answer.headers.insert(header::RETRY_AFTER, HeaderValue::from_static(value));
+            }
+            retry_after(&answer).as_secs()
+        };
+        assert_eq!(wait(Some("7")), 7);
+        assert_eq!(wait(Some("0")), 1);
+        assert_eq!(wait(Some("86400")), 600);
+        assert_eq!(wait(Some("Wed, 21 Oct 2026 07:28:00 GMT")), 10);
+        assert_eq!(wait(None), 10);
+    }
+}

@@ -1,0 +1,391 @@
+//! Events that Clerk signs, delivered by Svix: at least once, in any order, possibly never.
+//!
+//! The signature scheme is that of Standard Webhooks under the `svix-*` header names: HMAC-SHA-256 over
+//! `id.timestamp.body` with the base64 part of a `whsec_…` secret (<https://docs.svix.com/receiving/verifying-payloads/how-manual>).
+
+use std::fmt;
+
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderMap;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use super::UserFacts;
+use super::wire::WireUser;
+use crate::clock::SharedClock;
+
+/// A delivery further than this from our clock, either way, is refused; in seconds. Svix's own libraries say the same.
+pub const TOLERANCE_SECONDS: i64 = 300;
+
+/// More signatures than this in one header are not looked at; a rotation needs two.
+const MAX_SIGNATURES: usize = 16;
+
+/// A webhook delivery whose signature was verified; made nowhere else.
+#[derive(Debug, Clone)]
+pub struct SignedEvent {
+    id: String,
+    user_id: String,
+    change: UserChange,
+}
+
+/// What an event says about a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserChange {
+    /// `user.created`, `user.updated`: the whole record.
+    Stored(UserFacts),
+    /// `user.deleted`.
+    Deleted,
+}
+
+impl SignedEvent {
+    /// The `svix-id`: the same for every delivery of one event.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Clerk user id.
+    pub fn user_id(&self) -> &str {
+        &self.user_id
+    }
+
+    /// What it says.
+    pub fn change(&self) -> &UserChange {
+        &self.change
+    }
+}
+
+/// A genuine delivery.
+#[derive(Debug, Clone)]
+pub enum Delivery {
+    /// About a user whom we may keep a record of.
+    User(SignedEvent),
+    /// Genuine, and nothing for us to do: acknowledge it, or Svix will repeat it for days.
+    Ignored(IgnoredBecause),
+}
+
+/// Why a genuine delivery has no effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IgnoredBecause {
+    /// An event type that we do not keep anything of.
+    OtherType(String),
+    /// `user.deleted` without an id (Clerk's schema allows that).
+    NoUser,
+    /// It belongs to another Clerk instance than the configured one.
+    OtherInstance,
+}
+
+/// Why a delivery is not believed. All of them are the sender's fault: 400, never 401 (the route has no caller).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DeliveryError {
+    /// A header is missing, doubled or not text.
+    #[error("the header {0} is missing, repeated or not readable")]
+    Header(&'static str),
+    /// The timestamp is older than [`TOLERANCE_SECONDS`].
+    #[error("the delivery's timestamp is too old")]
+    TooOld,
+    /// The timestamp is further in the future than [`TOLERANCE_SECONDS`].
+    #[error("the delivery's timestamp is in the future")]
+    TooNew,
+    /// No signature fits any configured secret.
+    #[error("no signature fits a configured signing secret")]
+    Signature,
+    /// Signed, but not an event as Clerk documents it.
+    #[error("the body is not a Clerk event")]
+    Body,
+}
+
+/// A signing secret cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// There is none.
+    #[error("no signing secret is given")]
+    Empty,
+    /// Not `whsec_` followed by base64.
+    #[error("signing secret number {0} is not `whsec_` followed by base64")]
+    Malformed(usize),
+}
+
+/// Judges deliveries. Holds several secrets while one replaces another.
+pub struct WebhookVerifier {
+    keys: Vec<hmac::Key>,
+    instance_id: Option<String>,
+    clock: SharedClock,
+}
+
+impl fmt::Debug for WebhookVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebhookVerifier").field("secrets", &self.keys.len()).finish_non_exhaustive()
+    }
+}
+
+impl WebhookVerifier {
+    /// `secrets` is one `whsec_…`, or several between commas or spaces. With `instance_id` (`ins_…`) events of
+    /// other instances are ignored: a development instance pointed at production must change nothing.
+    pub fn new(
+        secrets: &SecretString,
+        instance_id: Option<String>,
+        clock: SharedClock,
+    ) -> Result<Self, SecretError> {
+        let mut keys = Vec::new();
+        for (index, secret) in secrets
+            .expose_secret()
+            .split(|c: char| c == ',' || c.is_whitespace())
+            .filter(|each| !each.is_empty())
+            .enumerate()
+        {
+            keys.push(parse_secret(secret).ok_or(SecretError::Malformed(index + 1))?);
+        }
+        if keys.is_empty() { Err(SecretError::Empty) } else { Ok(Self { keys, instance_id, clock }) }
+    }
+
+    /// Judges one delivery. `body` must be the bytes as received: any re-encoding breaks the signature.
+    pub fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<Delivery, DeliveryError> {
+        let id = single(headers, "svix-id")?;
+        let timestamp = single(headers, "svix-timestamp")?;
+        let signatures = single(headers, "svix-signature")?;
+        let sent_at: i64 = timestamp.parse().map_err(|_| DeliveryError::Header("svix-timestamp"))?;
+        let now = self.clock.now().as_second();
+        if sent_at < now.saturating_sub(TOLERANCE_SECONDS) {
+            return Err(DeliveryError::TooOld);
+        }
+        if sent_at > now.saturating_add(TOLERANCE_SECONDS) {
+            return Err(DeliveryError::TooNew);
+        }
+        let signed = [id.as_bytes(), b".", timestamp.as_bytes(), b".", body].concat();
+        let genuine = signatures
+            .split(' ')
+            .take(MAX_SIGNATURES)
+            .filter_map(|each| each.strip_prefix("v1,"))
+            .filter_map(|each| STANDARD.decode(each).ok())
+            // `hmac::verify` compares in constant time.
+            .any(|tag| self.keys.iter().any(|key| hmac::verify(key, &signed, &tag).is_ok()));
+        if !genuine {
+            return Err(DeliveryError::Signature);
+        }
+        self.read(id, body)
+    }
+
+    fn read(&self, id: &str, body: &[u8]) -> Result<Delivery, DeliveryError> {
+        let envelope: Envelope = serde_json::from_slice(body).map_err(|_| DeliveryError::Body)?;
+        let foreign = match (&self.instance_id, &envelope.instance_id) {
+            (Some(ours), Some(theirs)) => ours != theirs,
+            (Some(_), None) | (None, _) => false,
+        };
+        if foreign {
+            return Ok(Delivery::Ignored(IgnoredBecause::OtherInstance));
+        }
+        let (user_id, change) = match envelope.kind.as_str() {
+            "user.created" | "user.updated" => {
+                let user: WireUser =
+                    serde_json::from_value(envelope.data).map_err(|_| DeliveryError::Body)?;
+                (user.id.clone(), UserChange::Stored(user.into()))
+            }
+            "user.deleted" => {
+                let gone: Deleted = serde_json::from_value(envelope.data).map_err(|_| DeliveryError::Body)?;
+                match gone.id {
+                    Some(user_id) => (user_id, UserChange::Deleted),
+                    None => return Ok(Delivery::Ignored(IgnoredBecause::NoUser)),
+                }
+            }
+            _ => return Ok(Delivery::Ignored(IgnoredBecause::OtherType(envelope.kind))),
+        };
+        Ok(Delivery::User(SignedEvent { id: id.to_owned(), user_id, change }))
+    }
+}
+
+/// The envelope of every Clerk event (`{object, type, data, timestamp, instance_id}`).
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(rename = "type")]
+    kind: String,
+    data: serde_json::Value,
+    instance_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Deleted {
+    id: Option<String>,
+}
+
+/// The HMAC key of a `whsec_…` secret.
+fn parse_secret(secret: &str) -> Option<hmac::Key> {
+    let bytes = STANDARD.decode(secret.strip_prefix("whsec_")?).ok().filter(|bytes| !bytes.is_empty())?;
+    Some(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
+}
+
+fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, DeliveryError> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(only), None) => {
+            only.to_str().ok().filter(|text| !text.is_empty()).ok_or(DeliveryError::Header(name))
+        }
+        (None, _) | (Some(_), Some(_)) => Err(DeliveryError::Header(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::clock::ManualClock;
+
+    const NOW: i64 = 1_795_396_260;
+    // The example of Svix's documentation, whose signature is published with it.
+    const SVIX_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+    fn verifier_at(second: i64, secrets: &str) -> WebhookVerifier {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_second(second).unwrap()));
+        WebhookVerifier::new(&SecretString::from(secrets), Some("ins_ours".to_owned()), clock).unwrap()
+    }
+
+    fn sign(secret: &str, id: &str, timestamp: i64, body: &str) -> String {
+        let key = parse_secret(secret).unwrap();
+        let tag = hmac::sign(&key, format!("{id}.{timestamp}.{body}").as_bytes());
+        format!("v1,{}", STANDARD.encode(tag))
+    }
+
+    fn headers(id: &str, timestamp: i64, signature: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert("svix-id", id.parse().unwrap());
+        headers.insert("svix-timestamp", timestamp.to_string().parse().unwrap());
+        headers.insert("svix-signature", signature.parse().unwrap());
+        headers
+    }
+
+    fn deliver(verifier: &WebhookVerifier, timestamp: i64, body: &str) -> Result<Delivery, DeliveryError> {
+        let signature = sign(SVIX_SECRET, "msg_1", timestamp, body);
+        verifier.verify(&headers("msg_1", timestamp, &signature), body.as_bytes())
+    }
+
+    const UPDATED: &str = r#"{"object":"event","type":"user.updated","instance_id":"ins_ours","timestamp":1,
+        "data":{"id":"user_1","first_name":"Ada","updated_at":1795396260123}}"#;
+
+    #[test]
+    fn the_published_example_of_svix_verifies() {
+        let verifier = verifier_at(1_614_265_330, SVIX_SECRET);
+        let headers = headers(
+            "msg_p5jXN8AQM9LWM0D4loKWxJek",
+            1_614_265_330,
+            "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+        );
+        // Its body is no Clerk event, which is only looked at once the signature is proven.
+        let verdict = verifier.verify(&headers, br#"{"test": 2432232314}"#);
+        assert_eq!(verdict.unwrap_err(), DeliveryError::Body);
+        let tampered = verifier.verify(&headers, br#"{"test": 2432232315}"#);
+        assert_eq!(tampered.unwrap_err(), DeliveryError::Signature);
+    }
+
+    #[test]
+    fn an_update_carries_the_whole_record() {
+        let Delivery::User(event) = deliver(&verifier_at(NOW, SVIX_SECRET), NOW, UPDATED).unwrap() else {
+            panic!("not about a user")
+        };
+        assert_eq!((event.id(), event.user_id()), ("msg_1", "user_1"));
+        let UserChange::Stored(facts) = event.change() else { panic!("deleted") };
+        assert_eq!(facts.first_name.as_deref(), Some("Ada"));
+        assert_eq!(facts.updated_at.unwrap().as_millisecond(), 1_795_396_260_123);
+    }
+
+    #[test]
+    fn the_tolerance_is_300_seconds_either_way() {
+        let verifier = verifier_at(NOW, SVIX_SECRET);
+        assert!(deliver(&verifier, NOW - 300, UPDATED).is_ok());
+        assert_eq!(deliver(&verifier, NOW - 301, UPDATED).unwrap_err(), DeliveryError::TooOld);
+        assert!(deliver(&verifier, NOW + 300, UPDATED).is_ok());
+        assert_eq!(deliver(&verifier, NOW + 301, UPDATED).unwrap_err(), DeliveryError::TooNew);
+        assert_eq!(deliver(&verifier, i64::MIN, UPDATED).unwrap_err(), DeliveryError::TooOld);
+        assert_eq!(deliver(&verifier, i64::MAX, UPDATED).unwrap_err(), DeliveryError::TooNew);
+    }
+
+    #[test]
+    fn while_secrets_rotate_either_signs() {
+        let other = "whsec_c2Vjb25kIHNlY3JldCBzZWNvbmQgc2VjcmV0";
+        for list in [format!("{other},{SVIX_SECRET}"), format!("{SVIX_SECRET} {other}")] {
+            let verifier = verifier_at(NOW, &list);
+            assert!(deliver(&verifier, NOW, UPDATED).is_ok());
+            // Svix sends both signatures in one header for a while.
+            let both = format!("v2,xxxx {} {}", sign("whsec_AAAA", "msg_1", NOW, UPDATED), {
+                sign(other, "msg_1", NOW, UPDATED)
+            });
+            assert!(verifier.verify(&headers("msg_1", NOW, &both), UPDATED.as_bytes()).is_ok());
+        }
+    }
+
+    #[test]
+    fn each_signed_part_matters() {
+        let verifier = verifier_at(NOW, SVIX_SECRET);
+        let signature = sign(SVIX_SECRET, "msg_1", NOW, UPDATED);
+        for forged in [
+            headers("msg_2", NOW, &signature),
+            headers("msg_1", NOW + 1, &signature),
+            headers("msg_1", NOW, &signature.replace("v1,", "v2,")),
+            headers("msg_1", NOW, "v1,"),
+            headers("msg_1", NOW, "v1,%%%"),
+        ] {
+            let verdict = verifier.verify(&forged, UPDATED.as_bytes());
+            assert_eq!(verdict.unwrap_err(), DeliveryError::Signature);
+        }
+    }
+
+    #[test]
+    fn a_missing_or_repeated_header_is_named() {
+        let verifier = verifier_at(NOW, SVIX_SECRET);
+        let good = headers("msg_1", NOW, &sign(SVIX_SECRET, "msg_1", NOW, UPDATED));
+        for name in ["svix-id", "svix-timestamp", "svix-signature"] {
+            let mut without = good.clone();
+            without.remove(name);
+            assert_eq!(
+                verifier.verify(&without, UPDATED.as_bytes()).unwrap_err(),
+                DeliveryError::Header(name)
+            );
+            let mut twice = good.clone();
+            twice.append(name, good[name].clone());
+            assert_eq!(verifier.verify(&twice, UPDATED.as_bytes()).unwrap_err(), DeliveryError::Header(name));
+        }
+    }
+
+    #[test]
+    fn what_we_keep_nothing_of_is_acknowledged() {
+        let verifier = verifier_at(NOW, SVIX_SECRET);
+        let ignored = |body: &str| match deliver(&verifier, NOW, body).unwrap() {
+            Delivery::Ignored(because) => because,
+            Delivery::User(event) => panic!("{event:?}"),
+        };
+        assert_eq!(
+            ignored(r#"{"type":"session.created","data":{"id":"sess_1"}}"#),
+            IgnoredBecause::OtherType("session.created".to_owned())
+        );
+        assert_eq!(ignored(r#"{"type":"user.deleted","data":{"deleted":true}}"#), IgnoredBecause::NoUser);
+        assert_eq!(
+            ignored(r#"{"type":"user.deleted","data":{"id":"user_1"},"instance_id":"ins_theirs"}"#),
+            IgnoredBecause::OtherInstance
+        );
+    }
+
+    #[test]
+    fn a_deletion_names_the_user() {
+        let body = r#"{"type":"user.deleted","data":{"id":"user_1","object":"user","deleted":true}}"#;
+        let Delivery::User(event) = deliver(&verifier_at(NOW, SVIX_SECRET), NOW, body).unwrap() else {
+            panic!("ignored")
+        };
+        assert_eq!((event.user_id(), event.change()), ("user_1", &UserChange::Deleted));
+    }
+
+    #[test]
+    fn bad_secrets_are_named_by_place_and_never_shown() {
+        let clock: SharedClock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
+        let error = |list: &str| {
+            WebhookVerifier::new(&SecretString::from(list), None, Arc::clone(&clock)).unwrap_err()
+        };
+        assert_eq!(error(" , "), SecretError::Empty);
+        assert_eq!(error("whsec_AAAA, secret"), SecretError::Malformed(2));
+        assert_eq!(error("whsec_"), SecretError::Malformed(1));
+        let shown = format!("{:?}", verifier_at(NOW, SVIX_SECRET));
+        assert!(!shown.contains("MfKQ9r8G"), "{shown}");
+    }
+}

@@ -1,0 +1,123 @@
+//! Clerk's `User` object as its Backend API and its webhooks send it (OpenAPI 2026-05-12, schema `User`).
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::UserFacts;
+use crate::clock;
+
+/// The part of a `User` that we keep. Everything but the id may be missing or null.
+#[derive(Deserialize)]
+pub(super) struct WireUser {
+    /// `user_…`.
+    pub id: String,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    image_url: Option<String>,
+    primary_email_address_id: Option<String>,
+    #[serde(default)]
+    email_addresses: Vec<WireEmail>,
+    updated_at: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct WireEmail {
+    id: Option<String>,
+    email_address: Option<String>,
+    verification: Option<WireVerification>,
+}
+
+#[derive(Deserialize)]
+struct WireVerification {
+    status: Option<String>,
+}
+
+impl From<WireUser> for UserFacts {
+    fn from(user: WireUser) -> Self {
+        // The primary address is named by its id; the order of the list says nothing.
+        let primary = user
+            .primary_email_address_id
+            .as_deref()
+            .and_then(|primary| user.email_addresses.iter().find(|each| each.id.as_deref() == Some(primary)));
+        let email = primary.and_then(|each| each.email_address.clone()).and_then(stated);
+        let email_verified = email.as_ref().and(primary).map(|each| {
+            each.verification.as_ref().and_then(|check| check.status.as_deref()) == Some("verified")
+        });
+        Self {
+            email,
+            email_verified,
+            first_name: user.first_name.and_then(stated),
+            last_name: user.last_name.and_then(stated),
+            image_url: user.image_url.and_then(stated),
+            updated_at: user.updated_at.map(instant),
+        }
+    }
+}
+
+/// Clerk sends an empty string where a person cleared a field.
+pub(super) fn stated(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// Clerk counts milliseconds; emulators of its API are known to count seconds. No record is from before March
+/// 1973, so a number that small is seconds.
+fn instant(number: i64) -> Timestamp {
+    const SMALLEST_MILLIS: i64 = 100_000_000_000;
+    clock::from_millis(if number.abs() < SMALLEST_MILLIS { number.saturating_mul(1000) } else { number })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(json: &str) -> UserFacts {
+        serde_json::from_str::<WireUser>(json).unwrap().into()
+    }
+
+    #[test]
+    fn the_primary_address_is_found_by_its_id_not_by_its_place() {
+        let facts = facts(
+            r#"{"id":"user_1","primary_email_address_id":"idn_2","email_addresses":[
+                {"id":"idn_1","email_address":"old@example.com","verification":{"status":"verified"}},
+                {"id":"idn_2","email_address":"new@example.com","verification":{"status":"unverified"}}]}"#,
+        );
+        assert_eq!(facts.email.as_deref(), Some("new@example.com"));
+        assert_eq!(facts.email_verified, Some(false));
+    }
+
+    #[test]
+    fn without_a_primary_address_there_is_no_address() {
+        let facts = facts(
+            r#"{"id":"user_1","primary_email_address_id":null,"email_addresses":[
+                {"id":"idn_1","email_address":"a@example.com","verification":null}]}"#,
+        );
+        assert_eq!((facts.email, facts.email_verified), (None, None));
+    }
+
+    #[test]
+    fn a_null_verification_is_no_verification() {
+        let facts = facts(
+            r#"{"id":"user_1","primary_email_address_id":"idn_1","email_addresses":[
+                {"id":"idn_1","email_address":"a@example.com","verification":null}]}"#,
+        );
+        assert_eq!(facts.email_verified, Some(false));
+    }
+
+    #[test]
+    fn only_the_id_is_required_and_cleared_fields_are_absent() {
+        let facts = facts(r#"{"id":"user_1","first_name":"","last_name":null}"#);
+        assert_eq!(facts, UserFacts::default());
+    }
+
+    #[test]
+    fn times_are_milliseconds_and_seconds_are_understood() {
+        assert_eq!(
+            facts(r#"{"id":"u","updated_at":1795396260123}"#).updated_at.unwrap().to_string(),
+            "2026-11-23T01:11:00.123Z"
+        );
+        assert_eq!(
+            facts(r#"{"id":"u","updated_at":1795396260}"#).updated_at.unwrap().to_string(),
+            "2026-11-23T01:11:00Z"
+        );
+    }
+}

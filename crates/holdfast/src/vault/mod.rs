@@ -1,0 +1,102 @@
+//! Sealing: nothing that a provider or a browser trusted us with is stored in plaintext.
+//!
+//! Two layers. The [`KeyRing`] from the configuration seals one small data key per user ([`WrappedKey`]); that
+//! [`UserKey`] seals the user's grants, codes and completions. So rotating the ring rewraps small rows while the service runs,
+//! and deleting one row shreds all that a user ever had sealed.
+//!
+//! Every blob is bound to its [`Place`]: moved to another row, user or version it does not open.
+
+mod blob;
+mod place;
+mod ring;
+mod sentinel;
+mod user_key;
+
+pub use place::Place;
+pub use ring::{KeyRing, KeyRingFault, KeyRingFaults};
+pub use sentinel::{Sentinel, SentinelError};
+pub use user_key::{UserKey, WrappedKey};
+
+use crate::entropy::{EntropyExhausted, SharedEntropy};
+
+/// Opened plaintext: zeroed when dropped, shown to nobody by accident.
+pub type SecretBytes = secrecy::SecretSlice<u8>;
+
+/// Why something could not be sealed or opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VaultError {
+    /// The key that sealed it is not at hand: not in the configured ring, or another data key than the user's.
+    #[error("sealed with key `{key_id}`, which is not available")]
+    KeyMissing {
+        /// The id of that key; no secret.
+        key_id: String,
+    },
+    /// The key is there, but the blob was changed, or stands in a place that it was not sealed for.
+    #[error("the sealed data was changed or does not belong here")]
+    Tampered,
+    /// Not a blob of a format that this version knows.
+    #[error("not sealed data of a known format")]
+    Malformed,
+    /// Nothing can be sealed without randomness.
+    #[error(transparent)]
+    Entropy(EntropyExhausted),
+}
+
+impl From<EntropyExhausted> for VaultError {
+    fn from(error: EntropyExhausted) -> Self {
+        Self::Entropy(error)
+    }
+}
+
+/// The key ring with the randomness it needs.
+#[derive(Debug, Clone)]
+pub struct Vault {
+    ring: std::sync::Arc<KeyRing>,
+    entropy: SharedEntropy,
+}
+
+impl Vault {
+    /// A vault that seals with the first key of `ring` and opens with all of them.
+    pub fn new(ring: KeyRing, entropy: SharedEntropy) -> Self {
+        Self { ring: std::sync::Arc::new(ring), entropy }
+    }
+
+    /// The ring.
+    pub fn ring(&self) -> &KeyRing {
+        &self.ring
+    }
+
+    /// Makes a data key for a user, and its sealed form for `user_keys`.
+    pub fn new_user_key(&self, user_id: &str) -> Result<(UserKey, WrappedKey), VaultError> {
+        let key = UserKey::generate(self.entropy.clone())?;
+        let wrapped = self.wrap(user_id, &key)?;
+        Ok((key, wrapped))
+    }
+
+    /// Opens a user's data key.
+    pub fn open_user_key(&self, user_id: &str, wrapped: &WrappedKey) -> Result<UserKey, VaultError> {
+        let key_id = blob::key_id(&wrapped.blob)?;
+        let key =
+            self.ring.key(key_id).ok_or_else(|| VaultError::KeyMissing { key_id: key_id.to_owned() })?;
+        let plaintext = blob::open(key, key_id, &Place::user_key(user_id), &wrapped.blob)?;
+        UserKey::from_bytes(&plaintext, self.entropy.clone())
+    }
+
+    /// The same data key sealed with the ring's first key, or `None` where it already is.
+    pub fn rewrap(&self, user_id: &str, wrapped: &WrappedKey) -> Result<Option<WrappedKey>, VaultError> {
+        if blob::key_id(&wrapped.blob)? == self.ring.sealing_id() {
+            return Ok(None);
+        }
+        let key = self.open_user_key(user_id, wrapped)?;
+        self.wrap(user_id, &key).map(Some)
+    }
+
+    fn wrap(&self, user_id: &str, key: &UserKey) -> Result<WrappedKey, VaultError> {
+        let (id, sealing) = self.ring.sealing();
+        let blob = blob::seal(&*self.entropy, sealing, id, &Place::user_key(user_id), &key.to_bytes())?;
+        Ok(WrappedKey { key_id: id.to_owned(), blob })
+    }
+}
+
+#[cfg(test)]
+mod tests;

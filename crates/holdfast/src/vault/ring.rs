@@ -1,0 +1,170 @@
+//! The key ring: `id:base64(32 bytes)`, comma-separated; the first seals, all open.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use super::blob::{KeyBytes, MAX_KEY_ID};
+
+/// Keys of 256 bits, each with an id that stands in the blobs it sealed. Never empty.
+pub struct KeyRing {
+    sealing: Named,
+    older: Vec<Named>,
+}
+
+struct Named {
+    id: String,
+    bytes: KeyBytes,
+}
+
+/// One fault of a key list. Never quotes key bytes; `position` counts from 1.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyRingFault {
+    /// No entry at all.
+    #[error("there is no key; make one with `holdfast keys generate`")]
+    Empty,
+    /// Nothing between two commas.
+    #[error("entry {position} is empty")]
+    Blank {
+        /// Which entry.
+        position: usize,
+    },
+    /// No colon.
+    #[error("entry {position} is not of the form `id:base64`")]
+    NoId {
+        /// Which entry.
+        position: usize,
+    },
+    /// The id is not 1 to 64 letters, digits, `-`, `_` or `.`.
+    #[error("entry {position}: the id must be 1 to 64 letters, digits, `-`, `_` or `.`")]
+    BadId {
+        /// Which entry.
+        position: usize,
+    },
+    /// Two entries have one id.
+    #[error("entry {position}: the id `{id}` is already taken by an earlier entry")]
+    DuplicateId {
+        /// Which entry.
+        position: usize,
+        /// The id.
+        id: String,
+    },
+    /// Two entries have the same bytes.
+    #[error("entry {position}: key `{id}` has the same bytes as an earlier entry")]
+    DuplicateKey {
+        /// Which entry.
+        position: usize,
+        /// The id.
+        id: String,
+    },
+    /// Not standard base64.
+    #[error("entry {position}: key `{id}` is not standard base64 (RFC 4648 section 4, with padding)")]
+    NotBase64 {
+        /// Which entry.
+        position: usize,
+        /// The id.
+        id: String,
+    },
+    /// Not 32 bytes.
+    #[error("entry {position}: key `{id}` has {bytes} bytes; it must have 32")]
+    WrongLength {
+        /// Which entry.
+        position: usize,
+        /// The id.
+        id: String,
+        /// How many it has.
+        bytes: usize,
+    },
+    /// All 32 bytes are the same: a placeholder, not a key.
+    #[error(
+        "entry {position}: key `{id}` is one byte repeated; make a real one with `holdfast keys generate`"
+    )]
+    Placeholder {
+        /// Which entry.
+        position: usize,
+        /// The id.
+        id: String,
+    },
+}
+
+/// Every fault of a key list.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct KeyRingFaults(pub Vec<KeyRingFault>);
+
+impl KeyRing {
+    /// Reads a list like `2026-11:q83v…=,2025-03:AbCd…=`. White space around entries is ignored. All faults are reported at once.
+    pub fn parse(list: &str) -> Result<Self, KeyRingFaults> {
+        if list.trim().is_empty() {
+            return Err(KeyRingFaults(vec![KeyRingFault::Empty]));
+        }
+        let (mut keys, mut faults) = (Vec::<Named>::new(), Vec::new());
+        for (index, entry) in list.split(',').enumerate() {
+            match parse_entry(index + 1, entry.trim(), &keys) {
+                Ok(key) => keys.push(key),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        let mut keys = keys.into_iter();
+        match keys.next() {
+            Some(sealing) if faults.is_empty() => Ok(Self { sealing, older: keys.collect() }),
+            _ => Err(KeyRingFaults(faults)),
+        }
+    }
+
+    /// The id of the key that seals.
+    pub fn sealing_id(&self) -> &str {
+        &self.sealing.id
+    }
+
+    /// All ids, the sealing one first.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.sealing).chain(&self.older).map(|key| key.id.as_str())
+    }
+
+    pub(super) fn sealing(&self) -> (&str, &KeyBytes) {
+        (&self.sealing.id, &self.sealing.bytes)
+    }
+
+    pub(super) fn key(&self, id: &str) -> Option<&KeyBytes> {
+        std::iter::once(&self.sealing).chain(&self.older).find(|key| key.id == id).map(|key| &key.bytes)
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.ids()).finish()
+    }
+}
+
+fn parse_entry(position: usize, entry: &str, earlier: &[Named]) -> Result<Named, KeyRingFault> {
+    if entry.is_empty() {
+        return Err(KeyRingFault::Blank { position });
+    }
+    let (id, encoded) = entry.split_once(':').ok_or(KeyRingFault::NoId { position })?;
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if id.is_empty() || id.len() > MAX_KEY_ID || !id.bytes().all(allowed) {
+        return Err(KeyRingFault::BadId { position });
+    }
+    let id = id.to_owned();
+    let Ok(decoded) = STANDARD.decode(encoded.trim()).map(Zeroizing::new) else {
+        return Err(KeyRingFault::NotBase64 { position, id });
+    };
+    let mut bytes = KeyBytes::default();
+    if decoded.len() != bytes.len() {
+        return Err(KeyRingFault::WrongLength { position, id, bytes: decoded.len() });
+    }
+    bytes.copy_from_slice(&decoded);
+    if bytes.iter().all(|byte| *byte == bytes[0]) {
+        return Err(KeyRingFault::Placeholder { position, id });
+    }
+    if earlier.iter().any(|key| key.id == id) {
+        return Err(KeyRingFault::DuplicateId { position, id });
+    }
+    if earlier.iter().any(|key| *key.bytes == *bytes) {
+        return Err(KeyRingFault::DuplicateKey { position, id });
+    }
+    Ok(Named { id, bytes })
+}

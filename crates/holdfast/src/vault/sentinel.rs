@@ -1,0 +1,63 @@
+//! Proof, at start, that the configured key bytes are those that sealed this database.
+
+use super::{Place, Vault, VaultError, blob};
+
+const PLAINTEXT: &[u8] = b"holdfast key ring sentinel";
+
+/// A key's sentinel row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sentinel {
+    /// The key.
+    pub key_id: String,
+    /// A known text, sealed with it.
+    pub blob: Vec<u8>,
+}
+
+/// The configured ring is not the one of this database.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SentinelError {
+    /// Same id, other bytes.
+    #[error(
+        "HOLDFAST_ENCRYPTION_KEYS: key `{key_id}` has other bytes than the key `{key_id}` that sealed this database; \
+         restore the old bytes, or give the new key another id and keep the old one behind it"
+    )]
+    OtherBytes {
+        /// The key.
+        key_id: String,
+    },
+    /// The database knows a key that the configuration lacks and that was never retired.
+    #[error(
+        "HOLDFAST_ENCRYPTION_KEYS lacks key `{key_id}`, which this database uses; \
+         add it behind the others, or retire it first (`holdfast keys retire {key_id}`)"
+    )]
+    Missing {
+        /// The key.
+        key_id: String,
+    },
+    /// A sentinel could not be made.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+impl Vault {
+    /// Compares the ring with the stored sentinels. Returns those to be stored: one for each key that had none.
+    pub fn prove(&self, stored: &[Sentinel]) -> Result<Vec<Sentinel>, SentinelError> {
+        for Sentinel { key_id, blob } in stored {
+            let key =
+                self.ring.key(key_id).ok_or_else(|| SentinelError::Missing { key_id: key_id.clone() })?;
+            let opened = blob::open(key, key_id, &Place::sentinel(key_id), blob);
+            if !opened.is_ok_and(|text| text.as_slice() == PLAINTEXT) {
+                return Err(SentinelError::OtherBytes { key_id: key_id.clone() });
+            }
+        }
+        self.ring
+            .ids()
+            .filter(|id| stored.iter().all(|each| each.key_id != *id))
+            .filter_map(|id| self.ring.key(id).map(|key| (id, key)))
+            .map(|(id, key)| {
+                let blob = blob::seal(&*self.entropy, key, id, &Place::sentinel(id), PLAINTEXT)?;
+                Ok(Sentinel { key_id: id.to_owned(), blob })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,243 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use proptest::prelude::*;
+use secrecy::ExposeSecret as _;
+
+use super::*;
+use crate::entropy::{SeededEntropy, SystemEntropy};
+
+fn key(id: &str, seed: u8) -> String {
+    let bytes: Vec<u8> = (0..32).map(|index| index ^ seed).collect();
+    format!("{id}:{}", STANDARD.encode(bytes))
+}
+
+fn vault(list: &str) -> Vault {
+    Vault::new(KeyRing::parse(list).unwrap(), Arc::new(SystemEntropy))
+}
+
+fn place() -> Place<'static> {
+    Place { table: "grants", column: "blob", row: "c1", user_id: "user_a", provider: "instagram", version: 3 }
+}
+
+#[test]
+fn the_first_key_seals_and_all_open() {
+    let old = vault(&key("old", 1));
+    let (_, wrapped) = old.new_user_key("user_a").unwrap();
+    let both = vault(&format!("{}, {}", key("new", 2), key("old", 1)));
+    assert_eq!(both.ring().ids().collect::<Vec<_>>(), ["new", "old"]);
+    assert_eq!(wrapped.key_id, "old");
+    both.open_user_key("user_a", &wrapped).unwrap();
+    assert_eq!(both.new_user_key("user_a").unwrap().1.key_id, "new");
+    let missing = vault(&key("new", 2)).open_user_key("user_a", &wrapped).unwrap_err();
+    assert_eq!(missing, VaultError::KeyMissing { key_id: "old".to_owned() });
+}
+
+#[test]
+fn rewrapping_keeps_what_the_data_key_sealed() {
+    let old = vault(&key("old", 1));
+    let (user_key, wrapped) = old.new_user_key("user_a").unwrap();
+    let blob = user_key.seal(&place(), b"IGQVJ-token").unwrap();
+    let both = vault(&format!("{},{}", key("new", 2), key("old", 1)));
+    let rewrapped = both.rewrap("user_a", &wrapped).unwrap().unwrap();
+    assert_eq!(rewrapped.key_id, "new");
+    assert_eq!(both.rewrap("user_a", &rewrapped).unwrap(), None);
+    let opened = vault(&key("new", 2)).open_user_key("user_a", &rewrapped).unwrap();
+    assert_eq!(opened.open(&place(), &blob).unwrap().expose_secret(), b"IGQVJ-token");
+}
+
+#[test]
+fn every_fault_of_a_ring_is_reported_and_no_key_is_quoted() {
+    let good = key("a", 1);
+    let short = format!("short:{}", STANDARD.encode([7; 31]));
+    let zero = format!("zero:{}", STANDARD.encode([0; 32]));
+    let again = key("b", 1);
+    let list = format!("{good},,nocolon,bad id:AAAA,{short},x:%%%%,{zero},{},{again}", key("a", 9));
+    let faults = KeyRing::parse(&list).unwrap_err();
+    assert_eq!(
+        faults.0,
+        [
+            KeyRingFault::Blank { position: 2 },
+            KeyRingFault::NoId { position: 3 },
+            KeyRingFault::BadId { position: 4 },
+            KeyRingFault::WrongLength { position: 5, id: "short".to_owned(), bytes: 31 },
+            KeyRingFault::NotBase64 { position: 6, id: "x".to_owned() },
+            KeyRingFault::Placeholder { position: 7, id: "zero".to_owned() },
+            KeyRingFault::DuplicateId { position: 8, id: "a".to_owned() },
+            KeyRingFault::DuplicateKey { position: 9, id: "b".to_owned() },
+        ]
+    );
+    let shown = format!("{faults} {faults:?}");
+    for entry in list.split(',').filter_map(|entry| entry.split_once(':')) {
+        assert!(!shown.contains(entry.1), "{shown}");
+    }
+    assert_eq!(KeyRing::parse(" \n").unwrap_err().0, [KeyRingFault::Empty]);
+}
+
+#[test]
+fn nothing_secret_is_shown() {
+    let vault = vault(&key("a", 1));
+    let (user_key, _) = vault.new_user_key("user_a").unwrap();
+    let blob = user_key.seal(&place(), b"plain-secret").unwrap();
+    let opened = user_key.open(&place(), &blob).unwrap();
+    let shown = format!("{vault:?} {user_key:?} {opened:?}");
+    assert!(!shown.contains("plain-secret") && !shown.contains("112, 108, 97"), "{shown}");
+    let secret = key("a", 1);
+    assert!(!shown.contains(secret.split_once(':').unwrap().1), "{shown}");
+}
+
+#[test]
+fn a_sentinel_proves_the_bytes_behind_an_id() {
+    let first = vault(&key("a", 1));
+    let stored = first.prove(&[]).unwrap();
+    assert_eq!(stored.iter().map(|each| each.key_id.as_str()).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(first.prove(&stored).unwrap(), []);
+    let other = vault(&key("a", 2)).prove(&stored).unwrap_err();
+    assert_eq!(other, SentinelError::OtherBytes { key_id: "a".to_owned() });
+    let missing = vault(&key("b", 2)).prove(&stored).unwrap_err();
+    assert_eq!(missing, SentinelError::Missing { key_id: "a".to_owned() });
+    let grown = vault(&format!("{},{}", key("b", 2), key("a", 1))).prove(&stored).unwrap();
+    assert_eq!(grown.iter().map(|each| each.key_id.as_str()).collect::<Vec<_>>(), ["b"]);
+}
+
+#[test]
+fn a_shredded_data_key_is_told_from_tampering() {
+    let vault = vault(&key("a", 1));
+    let (old, _) = vault.new_user_key("user_a").unwrap();
+    let (new, wrapped) = vault.new_user_key("user_a").unwrap();
+    let blob = old.seal(&place(), b"x").unwrap();
+    assert!(matches!(new.open(&place(), &blob), Err(VaultError::KeyMissing { .. })));
+    assert_eq!(vault.open_user_key("user_b", &wrapped).unwrap_err(), VaultError::Tampered);
+}
+
+#[test]
+fn places_with_shifted_borders_differ() {
+    let one = Place { table: "ab", column: "c", ..place() };
+    let other = Place { table: "a", column: "bc", ..place() };
+    assert_ne!(one.authenticated(b"h"), other.authenticated(b"h"));
+}
+
+proptest! {
+    #[test]
+    fn what_was_sealed_opens(plaintext in proptest::collection::vec(any::<u8>(), 0..600)) {
+        let (user_key, _) = vault(&key("a", 1)).new_user_key("user_a").unwrap();
+        let blob = user_key.seal(&place(), &plaintext).unwrap();
+        let opened = user_key.open(&place(), &blob).unwrap();
+        prop_assert_eq!(opened.expose_secret(), &plaintext[..]);
+    }
+
+    #[test]
+    fn a_changed_blob_does_not_open(at in any::<prop::sample::Index>(), flip in 1..=255u8, seed in any::<u64>()) {
+        let vault = Vault::new(KeyRing::parse(&key("a", 1)).unwrap(), Arc::new(SeededEntropy::new(seed)));
+        let (user_key, _) = vault.new_user_key("user_a").unwrap();
+        let mut blob = user_key.seal(&place(), b"the grant").unwrap();
+        let at = at.index(blob.len());
+        blob[at] ^= flip;
+        prop_assert!(user_key.open(&place(), &blob).is_err());
+    }
+
+    #[test]
+    fn a_truncated_or_grown_blob_does_not_open(keep in any::<prop::sample::Index>(), more in 1..40usize) {
+        let (user_key, _) = vault(&key("a", 1)).new_user_key("user_a").unwrap();
+        let blob = user_key.seal(&place(), b"the grant").unwrap();
+        prop_assert!(user_key.open(&place(), &blob[..keep.index(blob.len())]).is_err());
+        let mut grown = blob;
+        grown.resize(grown.len() + more, 0);
+        prop_assert!(user_key.open(&place(), &grown).is_err());
+    }
+
+    #[test]
+    fn a_blob_opens_in_its_own_place_only(
+        table in "[a-z]{0,8}", column in "[a-z]{0,8}", row in ".{0,8}", user in ".{0,8}", provider in "[a-z]{0,8}",
+        version in any::<i64>(),
+    ) {
+        let (user_key, _) = vault(&key("a", 1)).new_user_key("user_a").unwrap();
+        let blob = user_key.seal(&place(), b"the grant").unwrap();
+        let home = place();
+        for other in [
+            Place { table: &table, ..home }, Place { column: &column, ..home }, Place { row: &row, ..home },
+            Place { user_id: &user, ..home }, Place { provider: &provider, ..home }, Place { version, ..home },
+        ] {
+            prop_assert_eq!(user_key.open(&other, &blob).is_ok(), other == home);
+        }
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_open_and_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let vault = vault(&key("a", 1));
+        let (user_key, _) = vault.new_user_key("user_a").unwrap();
+        prop_assert!(user_key.open(&place(), &bytes).is_err());
+        let wrapped = WrappedKey { key_id: "a".to_owned(), blob: bytes };
+        prop_assert!(vault.open_user_key("user_a", &wrapped).is_err());
+        prop_assert!(vault.rewrap("user_a", &wrapped).is_err());
+    }
+
+    #[test]
+    fn parsing_a_ring_never_panics(list in ".{0,80}") {
+        let _ = KeyRing::parse(&list);
+    }
+}
+
+/// Project Wycheproof's vectors for the cipher, where they lie beside the checkout or `HOLDFAST_TEST_VECTORS` says.
+#[test]
+#[allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a test reads the environment and reports"
+)]
+fn the_cipher_agrees_with_wycheproof() {
+    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let file = "wycheproof/xchacha20_poly1305_test.json";
+    let candidates = [
+        std::env::var_os("HOLDFAST_TEST_VECTORS").map(PathBuf::from),
+        Some(root.join("../shared/vectors")),
+        Some(root.join("../../shared/vectors")),
+    ];
+    let Some(path) = candidates.into_iter().flatten().map(|each| each.join(file)).find(|path| path.is_file())
+    else {
+        eprintln!("SKIPPED: no {file}; set HOLDFAST_TEST_VECTORS to the directory that holds wycheproof/");
+        return;
+    };
+    let vectors: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let (mut opened, mut refused, mut not_ours) = (0, 0, 0);
+    for group in vectors["testGroups"].as_array().unwrap() {
+        for test in group["tests"].as_array().unwrap() {
+            let bytes = |name: &str| hex(test[name].as_str().unwrap());
+            let (Ok(nonce), Ok(key)) =
+                (<[u8; 24]>::try_from(bytes("iv")), <[u8; 32]>::try_from(bytes("key")))
+            else {
+                // Other nonce sizes cannot be expressed: ours is fixed by its type.
+                assert_eq!(test["result"], "invalid", "{test}");
+                not_ours += 1;
+                continue;
+            };
+            let sealed = [bytes("ct"), bytes("tag")].concat();
+            let plaintext = blob::decrypt(&key, &nonce, &bytes("aad"), &sealed);
+            if test["result"] == "valid" {
+                assert_eq!(plaintext.expect("a valid vector opens").as_slice(), bytes("msg"), "{test}");
+                assert_eq!(
+                    blob::encrypt(&key, &nonce, &bytes("aad"), &bytes("msg")).unwrap(),
+                    sealed,
+                    "{test}"
+                );
+                opened += 1;
+            } else {
+                assert!(plaintext.is_none(), "{test}");
+                refused += 1;
+            }
+        }
+    }
+    eprintln!(
+        "Wycheproof: {opened} valid opened, {refused} invalid refused, {not_ours} of another nonce size"
+    );
+    assert_eq!(vectors["numberOfTests"].as_u64().unwrap(), opened + refused + not_ours);
+    assert!(opened > 200 && refused > 30);
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}

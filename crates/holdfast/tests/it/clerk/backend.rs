@@ -1,0 +1,86 @@
+//! The Backend API client against the stand-in, whole and broken.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use holdfast::standin::clerk::{Fault, Person, Surface};
+use holdfast::transport::TransportError;
+use holdfast::users::backend::{BackendApi, BackendError};
+use secrecy::SecretString;
+
+use super::{Clerk, transport};
+
+fn api(clerk: &Clerk) -> BackendApi {
+    BackendApi::new(clerk.standin.url(), &clerk.standin.secret_key(), transport(), clerk.shared_clock())
+        .unwrap()
+}
+
+#[tokio::test]
+async fn it_reads_the_primary_address_and_whether_it_is_verified() {
+    let clerk = Clerk::start().await;
+    let api = api(&clerk);
+    let ada = api.user(Person::Ada.user_id()).await.unwrap();
+    assert_eq!(ada.email.as_deref(), Some("ada@example.com"));
+    assert_eq!(ada.email_verified, Some(true));
+    assert_eq!(ada.last_name.as_deref(), Some("Lovelace"));
+    assert_eq!(ada.updated_at.unwrap().as_second(), clerk.now());
+    let edsger = api.user(Person::Edsger.user_id()).await.unwrap();
+    assert_eq!(edsger.email_verified, Some(false));
+}
+
+#[tokio::test]
+async fn a_hundred_parallel_questions_about_one_user_are_one_request() {
+    let clerk = Clerk::start().await;
+    let api = Arc::new(api(&clerk));
+    let asking = (0..100).map(|_| {
+        let api = Arc::clone(&api);
+        tokio::spawn(async move { api.user(Person::Ada.user_id()).await })
+    });
+    for answer in futures_util::future::join_all(asking).await {
+        answer.unwrap().unwrap();
+    }
+    assert_eq!(clerk.standin.requests(Surface::Users), 1);
+    // A moment later it is asked again.
+    clerk.standin.rename(Person::Ada, "Augusta");
+    clerk.advance(5);
+    assert_eq!(api.user(Person::Ada.user_id()).await.unwrap().first_name.as_deref(), Some("Augusta"));
+}
+
+#[tokio::test]
+async fn every_failure_has_its_kind_and_its_quiet() {
+    for fault in Fault::ALL {
+        let clerk = Clerk::start().await;
+        let api = api(&clerk);
+        clerk.standin.set_fault(Surface::Users, Some(fault));
+        let error = api.user(Person::Ada.user_id()).await.unwrap_err();
+        let (expected, quiet) = match fault {
+            Fault::Down => (BackendError::Unreachable(TransportError::Broken), 5),
+            Fault::Hang => (BackendError::Unreachable(TransportError::Timeout), 5),
+            Fault::Huge => (BackendError::Unreachable(TransportError::TooLarge), 5),
+            Fault::ServerError => (BackendError::Status(500), 5),
+            Fault::BadGateway => (BackendError::Status(503), 5),
+            Fault::Html | Fault::Truncated | Fault::Empty => (BackendError::NotUnderstood, 5),
+            Fault::RateLimited => (BackendError::RateLimited { retry_after: Duration::from_secs(7) }, 7),
+            Fault::Unauthorized => (BackendError::SecretRefused(401), 60),
+        };
+        assert_eq!(error, expected, "{fault:?}");
+
+        clerk.standin.set_fault(Surface::Users, None);
+        clerk.advance(quiet - 1);
+        let left_alone = api.user(Person::Grace.user_id()).await.unwrap_err();
+        assert!(matches!(left_alone, BackendError::CoolingDown { .. }), "{fault:?}: {left_alone:?}");
+        assert_eq!(clerk.standin.requests(Surface::Users), 1, "{fault:?}");
+        clerk.advance(1);
+        api.user(Person::Grace.user_id()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_secret_key_is_told_from_an_unknown_user() {
+    let clerk = Clerk::start().await;
+    let unknown = api(&clerk).user("user_nobody").await.unwrap_err();
+    assert_eq!(unknown, BackendError::NoSuchUser);
+    let wrong = SecretString::from("sk_test_wrong");
+    let api = BackendApi::new(clerk.standin.url(), &wrong, transport(), clerk.shared_clock()).unwrap();
+    assert_eq!(api.user(Person::Ada.user_id()).await.unwrap_err(), BackendError::SecretRefused(401));
+}

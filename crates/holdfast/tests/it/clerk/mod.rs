@@ -1,0 +1,96 @@
+//! Everything about Clerk, through real HTTP against the stand-in, and against an emulator that others wrote.
+
+mod backend;
+mod emulate;
+mod standin;
+mod users;
+mod verifier;
+mod webhooks;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use holdfast::clock::{Clock, ManualClock, SharedClock};
+use holdfast::entropy::SystemEntropy;
+use holdfast::standin::clerk::ClerkStandin;
+use holdfast::store::{Store, StoreOptions};
+use holdfast::transport::{Answer, Outgoing, ReqwestTransport, SharedTransport};
+use http::{HeaderValue, Method};
+use serde_json::Value;
+use tempfile::TempDir;
+use url::Url;
+
+/// The page that asks for tokens.
+pub const ORIGIN: &str = "https://app.example.com";
+
+/// A stand-in and the service's clock, which stands still until it is moved.
+pub struct Clerk {
+    pub standin: ClerkStandin,
+    pub clock: Arc<ManualClock>,
+    pub transport: SharedTransport,
+}
+
+impl Clerk {
+    pub async fn start() -> Self {
+        let clock = Arc::new(ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap()));
+        let standin =
+            ClerkStandin::start(Arc::clone(&clock) as SharedClock, Arc::new(SystemEntropy)).await.unwrap();
+        Self { standin, clock, transport: transport() }
+    }
+
+    /// One request with a JSON body, as a page on `origin` makes it.
+    pub async fn request(
+        &self,
+        method: Method,
+        url: Url,
+        origin: Option<&str>,
+        body: Option<Value>,
+    ) -> Answer {
+        let mut request = Outgoing::new(method, url);
+        if let Some(origin) = origin {
+            request.headers.insert("origin", HeaderValue::from_str(origin).unwrap());
+        }
+        if let Some(body) = body {
+            request.headers.insert("content-type", HeaderValue::from_static("application/json"));
+            request.body = body.to_string().into();
+        }
+        self.transport.send(request).await.unwrap()
+    }
+
+    pub fn shared_clock(&self) -> SharedClock {
+        Arc::clone(&self.clock) as SharedClock
+    }
+
+    pub fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    pub fn now(&self) -> i64 {
+        self.clock.now().as_second()
+    }
+}
+
+/// A database that is gone with the test.
+pub struct Database {
+    pub store: Store,
+    _directory: TempDir,
+}
+
+impl Database {
+    pub async fn new(clock: SharedClock) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("holdfast.db").display());
+        let store = Store::open(&StoreOptions::serve(url), clock).await.unwrap();
+        store.migrate().await.unwrap();
+        Self { store, _directory: directory }
+    }
+}
+
+/// The production transport.
+pub fn transport() -> SharedTransport {
+    Arc::new(ReqwestTransport::new().unwrap())
+}
+
+pub fn json(answer: &Answer) -> Value {
+    serde_json::from_slice(&answer.body).unwrap()
+}

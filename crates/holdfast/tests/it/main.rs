@@ -1,0 +1,15 @@
+//! Integration tests: one binary, so that they link once.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking, and read the real environment"
+)]
+
+mod clerk;
+mod cli;
+mod store;
+mod support;

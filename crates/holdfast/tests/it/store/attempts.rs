@@ -1,0 +1,119 @@
+use std::time::Duration;
+
+use holdfast::connections::attempt::{AttemptOutcome, AttemptStage};
+use holdfast::store::Committed;
+
+use super::fixtures::{DAY, INSTAGRAM, advance, attempt, begin, in_parallel, later, owner};
+use crate::support::database::{on_each_engine, start_of_time};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_comes_back_whole_at_every_stage() {
+    on_each_engine(async |db| {
+        let (store, ada) = (&db.store, owner("ada"));
+        let mut now = attempt(&ada, 7);
+        assert_eq!(store.commit(&begin(&now, Some(5))).await, Ok(Committed::Done));
+        assert_eq!(store.attempt(now.id).await, Ok(Some(now.clone())));
+        for stage in [
+            AttemptStage::Returned,
+            AttemptStage::Redeeming,
+            AttemptStage::ShortGranted,
+            AttemptStage::Granted,
+            AttemptStage::Closed,
+        ] {
+            let (next, change) = advance(&now, |next| {
+                next.stage = stage;
+                next.completion_hash = Some([9; 32]);
+                next.sealed = Some(vec![1, 0, 255]);
+                next.sealed_completion = Some(vec![2]);
+                next.busy_until = Some(later(DAY));
+                if stage == AttemptStage::Closed {
+                    next.outcome =
+                        Some(AttemptOutcome::Failed(holdfast::connections::Reason::ConsentBlocked));
+                    next.closed_at = Some(later(DAY));
+                    next.sealed = None;
+                }
+            });
+            assert_eq!(store.commit(&change).await, Ok(Committed::Done));
+            assert_eq!(store.commit(&change).await, Ok(Committed::Conflict), "the revision is spent");
+            assert_eq!(store.attempt_by_state(&[7; 32]).await, Ok(Some(next.clone())));
+            now = next;
+        }
+        assert_eq!(store.open_attempts(&ada, INSTAGRAM).await, Ok(vec![]));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_most_five_are_open_however_many_are_begun_at_once() {
+    on_each_engine(async |db| {
+        let store = db.store.clone();
+        let outcomes = in_parallel(30, |index| {
+            let store = store.clone();
+            let change = begin(&attempt(&owner("ada"), u8::try_from(index).unwrap()), Some(5));
+            async move { store.commit(&change).await.expect("it answers") }
+        })
+        .await;
+        // Each attempt is counted at its own time of creation; all are within the ten minutes of the first.
+        assert_eq!(outcomes.iter().filter(|each| **each == Committed::Done).count(), 5);
+        assert_eq!(outcomes.iter().filter(|each| **each == Committed::TooManyAttempts).count(), 25);
+        let open = store.count_open_attempts(&owner("ada"), INSTAGRAM, later(Duration::from_secs(40))).await;
+        assert_eq!(open, Ok(5));
+        assert_eq!(store.commit(&begin(&attempt(&owner("grace"), 99), Some(5))).await, Ok(Committed::Done));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_is_used_once() {
+    on_each_engine(async |db| {
+        let store = &db.store;
+        store.commit(&begin(&attempt(&owner("ada"), 1), None)).await.expect("it commits");
+        let mut same_state = attempt(&owner("grace"), 2);
+        same_state.state_hash = [1; 32];
+        assert_eq!(store.commit(&begin(&same_state, None)).await, Ok(Committed::Conflict));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_that_want_to_redeem_one_does() {
+    on_each_engine(async |db| {
+        let store = db.store.clone();
+        let open = attempt(&owner("ada"), 1);
+        store.commit(&begin(&open, None)).await.expect("it commits");
+        let outcomes = in_parallel(50, |_| {
+            let store = store.clone();
+            let (_, change) = advance(&open, |next| next.stage = AttemptStage::Redeeming);
+            async move { store.commit(&change).await.expect("it answers") }
+        })
+        .await;
+        assert_eq!(outcomes.iter().filter(|each| **each == Committed::Done).count(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn expired_attempts_are_found_and_closed_ones_are_pruned() {
+    on_each_engine(async |db| {
+        let (store, ada) = (&db.store, owner("ada"));
+        let (first, second) = (attempt(&ada, 1), attempt(&ada, 2));
+        for each in [&second, &first] {
+            store.commit(&begin(each, None)).await.expect("it commits");
+        }
+        assert_eq!(store.expired_attempts(start_of_time(), 10).await, Ok(vec![]));
+        assert_eq!(store.expired_attempts(first.expires_at, 10).await, Ok(vec![first.clone()]));
+        assert_eq!(store.expired_attempts(later(DAY), 10).await, Ok(vec![first.clone(), second.clone()]));
+        let (closed, change) = advance(&first, |next| {
+            next.stage = AttemptStage::Closed;
+            next.outcome = Some(AttemptOutcome::Expired);
+            next.closed_at = Some(later(DAY));
+        });
+        store.commit(&change).await.expect("it commits");
+        assert_eq!(store.prune(later(DAY)).await, Ok(0));
+        assert_eq!(store.attempt(closed.id).await, Ok(Some(closed.clone())));
+        assert_eq!(store.prune(later(2 * DAY)).await, Ok(1));
+        assert_eq!(store.attempt(closed.id).await, Ok(None));
+        assert_eq!(store.attempt(second.id).await, Ok(Some(second)));
+    })
+    .await;
+}

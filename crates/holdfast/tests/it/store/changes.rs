@@ -1,0 +1,53 @@
+use std::time::Duration;
+
+use holdfast::store::{Change, Committed};
+use tokio::time::timeout;
+
+use super::fixtures::{DAY, INSTAGRAM, attempt, begin, insert, later, linked, owner, update};
+use crate::support::database::{Engine, TestDb, on_each_engine};
+
+const SOON: Duration = Duration::from_secs(10);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_listens_is_told_once_and_only_of_what_was_committed() {
+    on_each_engine(async |db| {
+        let mut changes = db.store.changes();
+        let connection = linked(&db.store, "ada", "1").await;
+        assert_eq!(db.store.commit(&insert(&connection)).await, Ok(Committed::Conflict));
+        db.store.commit(&begin(&attempt(&owner("ada"), 1), None)).await.expect("it commits");
+        db.store.erase_user(&owner("ada"), later(DAY)).await.expect("it erases");
+        let user_id = owner("ada").as_str().to_owned();
+        for version in [Some(1), None, None] {
+            let told = timeout(SOON, changes.recv()).await.expect("in time").expect("a change");
+            assert_eq!(told, Change { user_id: user_id.clone(), provider: INSTAGRAM, version });
+        }
+        // Our own notices come back from Postgres; they must not be told twice.
+        assert!(timeout(Duration::from_millis(300), changes.recv()).await.is_err());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_replica_hears_of_it_also_after_its_connection_broke() {
+    let db = TestDb::new(Engine::Postgres).await;
+    let replica = db.replica().await;
+    let mut hears = replica.hears_replicas();
+    let mut changes = replica.changes();
+    timeout(SOON, hears.wait_for(|hears| *hears)).await.expect("in time").expect("listening");
+    let connection = linked(&db.store, "ada", "1").await;
+    let told = timeout(SOON, changes.recv()).await.expect("in time").expect("a change");
+    assert_eq!((told.user_id.as_str(), told.version), ("user_ada", Some(1)));
+    hears.mark_unchanged();
+    db.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+         WHERE datname = current_database() AND query LIKE 'LISTEN%' AND pid <> pg_backend_pid()",
+    )
+    .await;
+    timeout(SOON, hears.changed()).await.expect("in time").expect("it notices");
+    timeout(SOON, hears.wait_for(|hears| *hears)).await.expect("in time").expect("listening again");
+    assert_eq!(db.store.commit(&update(&connection)).await, Ok(Committed::Done));
+    let told = timeout(SOON, changes.recv()).await.expect("in time").expect("a change");
+    assert_eq!(told.version, Some(2));
+    replica.close().await;
+    db.remove().await;
+}

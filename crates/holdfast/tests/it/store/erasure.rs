@@ -1,0 +1,153 @@
+//! What is erased is gone: from the tables, from the file and from its log.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use holdfast::entropy::SystemEntropy;
+use holdfast::store::{Committed, StatusFacts};
+use holdfast::users::UserFacts;
+use holdfast::vault::{KeyRing, Place, Vault};
+
+use super::fixtures::{
+    DAY, INSTAGRAM, advance, attempt, begin, connection, grant, in_parallel, insert, later, linked, owner,
+    unlink,
+};
+use crate::support::database::{Engine, TestDb, on_each_engine, start_of_time};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn erasing_a_user_leaves_a_tombstone_and_nothing_else() {
+    on_each_engine(async |db| {
+        let (store, ada) = (&db.store, owner("ada"));
+        let connection = linked(store, "ada", "1").await;
+        linked(store, "grace", "2").await;
+        store.commit(&begin(&attempt(&ada, 1), None)).await.expect("it commits");
+        store.erase_user(&ada, later(DAY)).await.expect("it erases");
+        assert_eq!(store.status_facts(&ada, INSTAGRAM).await, Ok(StatusFacts::default()));
+        assert_eq!(store.sealed_grants(connection.id).await, Ok(vec![]));
+        assert_eq!(store.attempt_by_state(&[1; 32]).await, Ok(None));
+        assert!(store.history(&ada, INSTAGRAM, None, 9).await.unwrap().entries.is_empty());
+        assert!(store.connection(&owner("grace"), INSTAGRAM).await.unwrap().is_some());
+        for change in [insert(&connection), unlink(&connection), begin(&attempt(&ada, 2), None)] {
+            assert_eq!(store.commit(&change).await, Ok(Committed::Gone));
+        }
+        let open = attempt(&ada, 1);
+        assert_eq!(store.commit(&advance(&open, |_| {}).1).await, Ok(Committed::Gone));
+        assert_eq!(store.user(&ada).await, Ok(None), "refused writes leave no record");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_and_a_link_at_the_same_time_leave_nothing_behind() {
+    on_each_engine(async |db| {
+        let store = db.store.clone();
+        for round in 0..30 {
+            let user = owner(&format!("race-{round}"));
+            let (linking, erasing) = (store.clone(), store.clone());
+            let change = insert(&connection(&user, &format!("account-{round}")));
+            let to_erase = user.clone();
+            let link = tokio::spawn(async move { linking.commit(&change).await });
+            let erase = tokio::spawn(async move { erasing.erase_user(&to_erase, later(DAY)).await });
+            let linked = link.await.unwrap().expect("it answers");
+            erase.await.unwrap().expect("it erases");
+            assert!(matches!(linked, Committed::Done | Committed::Gone), "{linked:?}");
+            assert_eq!(store.connection(&user, INSTAGRAM).await, Ok(None), "round {round}, {linked:?}");
+            assert_eq!(store.user(&user).await, Ok(None), "round {round}, {linked:?}");
+        }
+    })
+    .await;
+}
+
+const TOKEN: &[u8] = b"IGAAPlaintextTokenThatMustNeverStandInAFile";
+const CODE: &[u8] = b"AQBPlaintextCodeThatMustNeverStandInAFile";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_holds_no_plaintext_and_after_erasure_no_sealed_bytes_either() {
+    let db = TestDb::new(Engine::Sqlite).await;
+    let store = db.store.clone();
+    let ring_bytes: Vec<u8> = (1..=32).collect();
+    let list = format!("k:{}", base64::engine::general_purpose::STANDARD.encode(&ring_bytes));
+    let vault = Vault::new(KeyRing::parse(&list).unwrap(), Arc::new(SystemEntropy));
+    let mut blobs = Vec::new();
+    for name in ["ada", "grace"] {
+        let user = owner(name);
+        store.sync_user(&user, &UserFacts::default(), start_of_time()).await.expect("it syncs");
+        let (key, wrapped) = vault.new_user_key(user.as_str()).expect("a key");
+        store.insert_user_key(user.as_str(), &wrapped).await.expect("it stores");
+        let place = |table, row| Place {
+            table,
+            column: "blob",
+            row,
+            user_id: user.as_str(),
+            provider: "instagram",
+            version: 1,
+        };
+        let grant_blob = key.seal(&place("grants", "c"), &TOKEN.repeat(5)).expect("sealed");
+        let code_blob = key.seal(&place("attempts", "a"), CODE).expect("sealed");
+        let connection = connection(&user, name);
+        let mut change = insert(&connection);
+        change.append_grant = Some(grant(&connection, 1, &grant_blob));
+        assert_eq!(store.commit(&change).await, Ok(Committed::Done));
+        let mut open = attempt(&user, u8::try_from(name.len()).unwrap());
+        open.sealed = Some(code_blob.clone());
+        assert_eq!(store.commit(&begin(&open, None)).await, Ok(Committed::Done));
+        blobs.push((connection, grant_blob, code_blob, wrapped.blob));
+    }
+    let (ada, grace) = (&blobs[0], &blobs[1]);
+    for plain in [TOKEN, CODE, &ring_bytes] {
+        assert!(!stored(&db, plain), "plaintext in the file");
+    }
+    assert!(
+        stored(&db, &ada.1) && stored(&db, &ada.2) && stored(&db, &grace.1),
+        "the search finds what is there"
+    );
+    // Disconnecting takes the grant; erasing takes all.
+    assert_eq!(store.commit(&unlink(&ada.0)).await, Ok(Committed::Done));
+    assert!(!stored(&db, &ada.1), "the sealed grant outlived the disconnection");
+    assert!(stored(&db, &grace.1));
+    for name in ["ada", "grace"] {
+        store.erase_user(&owner(name), later(DAY)).await.expect("it erases");
+    }
+    for (_, grant_blob, code_blob, key_blob) in &blobs {
+        for blob in [grant_blob, code_blob, key_blob] {
+            // A page boundary may cut a blob in two; its halves must be gone as well.
+            for part in blob.chunks(24).filter(|part| part.len() == 24) {
+                assert!(!stored(&db, part), "sealed bytes outlived the erasure");
+            }
+        }
+    }
+    db.remove().await;
+}
+
+/// Whether the bytes stand in the database file, its write-ahead log or its shared memory.
+fn stored(db: &TestDb, needle: &[u8]) -> bool {
+    ["", "-wal", "-shm", "-journal"].iter().any(|suffix| {
+        let mut path = db.file().into_os_string();
+        path.push(suffix);
+        std::fs::read(path).is_ok_and(|bytes| bytes.windows(needle.len()).any(|window| window == needle))
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parallel_work_of_many_users_does_not_deadlock() {
+    on_each_engine(async |db| {
+        let store = db.store.clone();
+        let outcomes = in_parallel(40, |index| {
+            let store = store.clone();
+            async move {
+                let name = format!("user-{}", index % 5);
+                let user = owner(&name);
+                store.sync_user(&user, &UserFacts::default(), start_of_time()).await?;
+                store.commit(&insert(&connection(&user, &name))).await?;
+                store.commit(&begin(&attempt(&user, u8::try_from(index).unwrap()), Some(5))).await?;
+                store
+                    .status_facts(&user, INSTAGRAM)
+                    .await
+                    .map(|facts| facts.connection.is_some())
+            }
+        })
+        .await;
+        assert!(outcomes.iter().all(|each| *each == Ok(true)), "{outcomes:?}");
+    })
+    .await;
+}

@@ -1,0 +1,147 @@
+use std::sync::Arc;
+
+use base64::Engine as _;
+use holdfast::entropy::SystemEntropy;
+use holdfast::store::{DataDeletion, NewServiceKey, Retired};
+use holdfast::users::UserFacts;
+use holdfast::vault::{KeyRing, Place, SentinelError, Vault};
+use secrecy::ExposeSecret as _;
+use uuid::Uuid;
+
+use super::fixtures::{DAY, INSTAGRAM, in_parallel, later, owner};
+use crate::support::database::{on_each_engine, start_of_time};
+
+fn vault(ids: &[(&str, u8)]) -> Vault {
+    let list: Vec<_> = ids
+        .iter()
+        .map(|(id, seed)| {
+            let bytes: Vec<u8> = (0..32).map(|index| index ^ seed).collect();
+            format!("{id}:{}", base64::engine::general_purpose::STANDARD.encode(bytes))
+        })
+        .collect();
+    Vault::new(KeyRing::parse(&list.join(",")).expect("a ring"), Arc::new(SystemEntropy))
+}
+
+fn place(user_id: &str) -> Place<'_> {
+    Place { table: "grants", column: "blob", row: "1", user_id, provider: "instagram", version: 1 }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_that_make_a_users_key_one_wins_and_all_get_it() {
+    on_each_engine(async |db| {
+        let store = db.store.clone();
+        let vault = vault(&[("a", 1)]);
+        let (_, early) = vault.new_user_key("user_ada").expect("a key");
+        assert_eq!(store.insert_user_key("user_ada", &early).await, Ok(None), "no record, no key");
+        store.sync_user(&owner("ada"), &UserFacts::default(), start_of_time()).await.expect("it syncs");
+        let winners =
+            in_parallel(20, |_| {
+                let (store, (_, wrapped)) = (store.clone(), vault.new_user_key("user_ada").expect("a key"));
+                async move {
+                    store.insert_user_key("user_ada", &wrapped).await.expect("it answers").expect("a key")
+                }
+            })
+            .await;
+        let stored = store.user_key("user_ada").await.expect("it reads").expect("a key");
+        assert!(winners.iter().all(|each| *each == stored));
+        store.erase_user(&owner("ada"), later(DAY)).await.expect("it erases");
+        assert_eq!(store.user_key("user_ada").await, Ok(None), "shredded");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rotation_rewraps_online_and_then_the_old_key_retires() {
+    on_each_engine(async |db| {
+        let store = &db.store;
+        let old = vault(&[("old", 1)]);
+        store.insert_sentinels(&old.prove(&[]).unwrap(), start_of_time()).await.expect("it stores");
+        let mut blobs = Vec::new();
+        for name in ["ada", "edsger", "grace"] {
+            store.sync_user(&owner(name), &UserFacts::default(), start_of_time()).await.expect("it syncs");
+            let user_id = owner(name).as_str().to_owned();
+            let (key, wrapped) = old.new_user_key(&user_id).expect("a key");
+            store.insert_user_key(&user_id, &wrapped).await.expect("it stores");
+            blobs.push(key.seal(&place(&user_id), name.as_bytes()).expect("sealed"));
+        }
+        let both = vault(&[("new", 2), ("old", 1)]);
+        store
+            .insert_sentinels(&both.prove(&store.sentinels().await.unwrap()).unwrap(), start_of_time())
+            .await
+            .unwrap();
+        assert_eq!(store.retire_key("old").await, Ok(Retired::StillNeeded(3)));
+        assert_eq!(store.user_keys_under("old", "", 10).await.unwrap().len(), 3);
+        // Pages of two, as a rotation does it.
+        let mut after = String::new();
+        loop {
+            let page = store.user_keys_not_under("new", &after, 2).await.expect("a page");
+            let Some(last) = page.last() else { break };
+            after.clone_from(&last.user_id);
+            for each in &page {
+                let new =
+                    both.rewrap(&each.user_id, &each.wrapped).unwrap().expect("not yet under the new key");
+                assert_eq!(store.rewrap_user_key(each, &new).await, Ok(true));
+                assert_eq!(store.rewrap_user_key(each, &new).await, Ok(false), "compared with what was read");
+            }
+        }
+        assert_eq!(
+            store.key_use().await.unwrap().into_iter().collect::<Vec<_>>(),
+            [("new".to_owned(), 3), ("old".to_owned(), 0)]
+        );
+        assert!(matches!(
+            vault(&[("new", 2)]).prove(&store.sentinels().await.unwrap()),
+            Err(SentinelError::Missing { .. })
+        ));
+        assert_eq!(store.retire_key("old").await, Ok(Retired::Done));
+        let new = vault(&[("new", 2)]);
+        assert_eq!(new.prove(&store.sentinels().await.unwrap()), Ok(vec![]));
+        for (name, blob) in ["ada", "edsger", "grace"].into_iter().zip(blobs) {
+            let user_id = owner(name).as_str().to_owned();
+            let wrapped = store.user_key(&user_id).await.unwrap().expect("a key");
+            let opened =
+                new.open_user_key(&user_id, &wrapped).unwrap().open(&place(&user_id), &blob).unwrap();
+            assert_eq!(opened.expose_secret(), name.as_bytes());
+        }
+        let wrong = vault(&[("new", 3)]).prove(&store.sentinels().await.unwrap());
+        assert_eq!(wrong, Err(SentinelError::OtherBytes { key_id: "new".to_owned() }));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn service_keys_are_found_by_hash_and_revoked_once() {
+    on_each_engine(async |db| {
+        let store = &db.store;
+        let key = NewServiceKey { id: Uuid::from_u128(7), name: "backend".to_owned(), hash: [5; 32] };
+        store.insert_service_key(&key, start_of_time()).await.expect("it stores");
+        let found = store.service_key_by_hash(&[5; 32]).await.unwrap().expect("found");
+        assert_eq!((found.id, found.name.as_str(), found.revoked_at), (key.id, "backend", None));
+        assert_eq!(store.service_key_by_hash(&[6; 32]).await, Ok(None));
+        store.touch_service_key(key.id, later(DAY)).await.expect("it touches");
+        assert_eq!(store.revoke_service_key(key.id, later(2 * DAY)).await, Ok(true));
+        assert_eq!(store.revoke_service_key(key.id, later(3 * DAY)).await, Ok(false));
+        let all = store.service_keys().await.unwrap();
+        assert_eq!((all[0].last_used_at, all[0].revoked_at), (Some(later(DAY)), Some(later(2 * DAY))));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_request_can_be_looked_up_before_and_after() {
+    on_each_engine(async |db| {
+        let mut deletion = DataDeletion {
+            code: "A1B2".to_owned(),
+            provider: INSTAGRAM,
+            requested_at: start_of_time(),
+            completed_at: None,
+            erased: 0,
+        };
+        db.store.record_deletion(&deletion).await.expect("it stores");
+        assert_eq!(db.store.deletion("A1B2").await, Ok(Some(deletion.clone())));
+        (deletion.completed_at, deletion.erased) = (Some(later(DAY)), 2);
+        db.store.record_deletion(&deletion).await.expect("it stores");
+        assert_eq!(db.store.deletion("A1B2").await, Ok(Some(deletion)));
+        assert_eq!(db.store.deletion("other").await, Ok(None));
+    })
+    .await;
+}

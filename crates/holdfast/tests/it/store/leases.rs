@@ -1,0 +1,188 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use holdfast::connections::Connection;
+use holdfast::store::{ChangeSet, Committed, Store};
+
+use super::fixtures::{DAY, connection, grant, in_parallel, insert, later, linked, owner, update};
+use crate::support::database::{Engine, on_each_engine, start_of_time};
+
+const LEASE: Duration = Duration::from_mins(2);
+
+/// Connections that are due at once, the later ones with the earlier deadline.
+async fn due(store: &Store, count: usize) -> Vec<Connection> {
+    let mut all = Vec::new();
+    for index in 0..count {
+        let mut each = connection(&owner(&format!("due-{index}")), &format!("account-{index}"));
+        each.next_refresh_at = Some(start_of_time());
+        let left = u32::try_from(count - index).expect("a small count");
+        each.grant.as_mut().expect("a grant").expires_at = later(left * DAY);
+        assert_eq!(store.commit(&insert(&each)).await, Ok(Committed::Done));
+        all.push(each);
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eight_workers_claim_two_hundred_rows_exactly_once() {
+    on_each_engine(async |db| {
+        let store = db.store.clone();
+        let all = due(&store, 200).await;
+        let claimed = in_parallel(8, |worker| {
+            let store = store.clone();
+            async move {
+                let name = format!("worker-{worker}");
+                let mut mine = Vec::new();
+                // Skipped rows are somebody else's at that moment, so an empty answer ends it only if nothing is left free.
+                while store.next_due_at().await.expect("it answers").is_some_and(|at| at <= start_of_time()) {
+                    let leases = store.claim_due(&name, start_of_time(), LEASE, 7).await.expect("it claims");
+                    assert!(leases.len() <= 7);
+                    mine.extend(leases.iter().map(|lease| lease.connection().id));
+                }
+                mine
+            }
+        })
+        .await;
+        let mut times = BTreeMap::new();
+        for id in claimed.iter().flatten() {
+            *times.entry(*id).or_insert(0) += 1;
+        }
+        assert_eq!(times.len(), all.len());
+        assert!(times.values().all(|each| *each == 1), "{times:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_earliest_deadline_comes_first_and_the_rest_waits() {
+    on_each_engine(async |db| {
+        let store = &db.store;
+        let all = due(store, 5).await;
+        let claimed = store.claim_due("worker", start_of_time(), LEASE, 2).await.expect("it claims");
+        let ids: Vec<_> = claimed.iter().map(|lease| lease.connection().id).collect();
+        assert_eq!(ids, [all[4].id, all[3].id]);
+        assert_eq!(claimed[0].connection(), &all[4]);
+        assert_eq!(store.next_due_at().await, Ok(Some(start_of_time())));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_due_or_must_wait_or_has_no_grant_is_not_claimed() {
+    on_each_engine(async |db| {
+        let store = &db.store;
+        let mut waiting = connection(&owner("waiting"), "1");
+        waiting.next_refresh_at = Some(start_of_time());
+        waiting.retry_after = Some(later(DAY));
+        let mut empty = connection(&owner("empty"), "2");
+        empty.next_refresh_at = Some(start_of_time());
+        empty.grant = None;
+        let early = connection(&owner("early"), "3");
+        for each in [&waiting, &empty, &early] {
+            assert_eq!(store.commit(&insert(each)).await, Ok(Committed::Done));
+        }
+        let claim = async |now| -> Vec<_> {
+            let leases = store.claim_due("worker", now, LEASE, 9).await.expect("it claims");
+            leases.iter().map(|lease| lease.connection().id).collect()
+        };
+        assert!(claim(start_of_time()).await.is_empty());
+        assert_eq!(store.next_due_at().await, Ok(Some(later(DAY))));
+        assert_eq!(claim(later(DAY)).await, [waiting.id]);
+        assert_eq!(store.next_due_at().await, Ok(Some(later(DAY + LEASE))));
+        assert_eq!(claim(later(31 * DAY)).await.len(), 2, "the lease ran out, and the third is due");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_ran_out_and_was_claimed_again_is_fenced() {
+    on_each_engine(async |db| {
+        let store = &db.store;
+        let connection = due(store, 1).await.remove(0);
+        let slow = store.claim_due("worker", start_of_time(), LEASE, 1).await.unwrap().remove(0);
+        assert_eq!(store.claim(connection.id, "other", start_of_time(), LEASE).await, Ok(None), "held");
+        let takeover = later(LEASE);
+        // The same worker's name: only the epoch tells them apart.
+        let quick = store.claim(connection.id, "worker", takeover, LEASE).await.unwrap().expect("it ran out");
+        assert!(quick.epoch() > slow.epoch());
+        let append = |lease: &holdfast::store::Lease, version| ChangeSet {
+            append_grant: Some(grant(&connection, version, b"refreshed")),
+            lease: Some(lease.guard()),
+            ..ChangeSet::default()
+        };
+        assert_eq!(store.commit(&append(&slow, 2)).await, Ok(Committed::Conflict));
+        assert_eq!(store.renew(slow.clone(), later(DAY)).await, Ok(None));
+        store.release(&slow).await.expect("releasing a lost lease does nothing");
+        assert_eq!(store.commit(&append(&quick, 2)).await, Ok(Committed::Done));
+        let renewed = store.renew(quick, later(DAY)).await.unwrap().expect("held");
+        assert_eq!(store.claim(connection.id, "other", takeover, LEASE).await, Ok(None));
+        assert_eq!(renewed.until(), later(DAY));
+        store.release(&renewed).await.expect("it releases");
+        assert!(store.claim(connection.id, "other", takeover, LEASE).await.unwrap().is_some());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_does_not_replace_the_version_check() {
+    on_each_engine(async |db| {
+        let store = &db.store;
+        let connection = linked(store, "ada", "1").await;
+        let lease =
+            store.claim(connection.id, "worker", start_of_time(), LEASE).await.unwrap().expect("free");
+        assert_eq!(store.commit(&update(&connection)).await, Ok(Committed::Done), "a person does not wait");
+        let stale = ChangeSet { lease: Some(lease.guard()), ..update(&connection) };
+        assert_eq!(store.commit(&stale).await, Ok(Committed::Conflict));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grants_that_died_by_the_clock_are_found() {
+    on_each_engine(async |db| {
+        let store = &db.store;
+        let connection = linked(store, "ada", "1").await;
+        assert_eq!(store.expired_connections(later(59 * DAY), 9).await, Ok(vec![]));
+        assert_eq!(store.expired_connections(later(60 * DAY), 9).await, Ok(vec![connection.clone()]));
+        let mut said = update(&connection);
+        said.connection.as_mut().unwrap().connection.standing = holdfast::connections::Reason::Expired.into();
+        assert_eq!(store.commit(&said).await, Ok(Committed::Done));
+        assert_eq!(store.expired_connections(later(60 * DAY), 9).await, Ok(vec![]), "it says so already");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_is_claimed_by_deadline_too() {
+    on_each_engine(async |db| {
+        let store = &db.store;
+        // Rows as they are, behind the store's back: two thousand commits would take their time.
+        let numbers = match db.engine {
+            Engine::Sqlite => {
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) SELECT i FROM n"
+            }
+            Engine::Postgres => "SELECT generate_series(1, 2000) AS i",
+        };
+        let now = start_of_time().as_millisecond();
+        db.execute(&format!(
+            "CREATE TABLE numbers AS {numbers}; \
+             INSERT INTO users (id, created_at, updated_at) SELECT 'user_' || i, 0, 0 FROM numbers; \
+             INSERT INTO connections (id, user_id, provider, state, scopes, missing_scopes, grant_version, \
+             grant_obtained_at, grant_expires_at, next_refresh_at, since, version) \
+             SELECT '00000000-0000-0000-0000-' || (100000000000 + i), 'user_' || i, 'instagram', 'connected', '[]', \
+             '[]', 1, 0, {now} + ((i * 7919) % 2003) * 60000, {now} - i, 0, 1 FROM numbers"
+        ))
+        .await;
+        let mut deadlines = Vec::new();
+        loop {
+            let leases = store.claim_due("worker", start_of_time(), LEASE, 150).await.expect("it claims");
+            if leases.is_empty() {
+                break;
+            }
+            deadlines.extend(leases.iter().map(|lease| lease.connection().grant.expect("a grant").expires_at));
+        }
+        assert_eq!(deadlines.len(), 2000);
+        assert!(deadlines.is_sorted());
+    })
+    .await;
+}

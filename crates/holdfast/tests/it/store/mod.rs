@@ -1,0 +1,13 @@
+//! The store, on both engines.
+
+mod attempts;
+mod changes;
+mod commit;
+mod durability;
+mod erasure;
+mod fixtures;
+mod keys;
+mod leases;
+mod open;
+mod schema;
+mod users;

@@ -1,0 +1,118 @@
+//! Every way in which a database cannot be opened has its own clear sentence.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use holdfast::clock::SystemClock;
+use holdfast::store::{OpenError, Store, StoreOptions};
+
+use crate::support::database::{Engine, TestDb, create_database, postgres_url};
+
+async fn refusal(options: StoreOptions) -> OpenError {
+    Store::open(&options, Arc::new(SystemClock)).await.expect_err("it must not open")
+}
+
+fn sqlite(path: &Path) -> String {
+    format!("sqlite://{}", path.display())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_server_on_one_file_is_refused_and_a_tool_is_not() {
+    let db = TestDb::new(Engine::Sqlite).await;
+    let error = refusal(db.options.clone()).await;
+    assert!(matches!(error, OpenError::InUse(_)), "{error}");
+    assert!(error.to_string().contains("Postgres"), "{error}");
+    let url = sqlite(&db.file());
+    let tool = Store::open(&StoreOptions::tool(url), db.clock.clone()).await.expect("a tool may look");
+    tool.ping().await.expect("it answers");
+    tool.close().await;
+    drop(tool);
+    let (options, clock) = (db.options.clone(), db.clock.clone());
+    let TestDb { store, directory, .. } = db;
+    store.close().await;
+    drop(store);
+    let next = Store::open(&options, clock).await.expect("the first server is gone");
+    next.close().await;
+    drop(directory);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_a_database_is_told_apart() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let missing = refusal(StoreOptions::serve(sqlite(&directory.path().join("no/such/holdfast.db")))).await;
+    assert!(matches!(missing, OpenError::NoDirectory(_)), "{missing}");
+    let nothing = refusal(StoreOptions::tool(sqlite(&directory.path().join("holdfast.db")))).await;
+    assert!(matches!(nothing, OpenError::NoFile(_)), "{nothing}");
+    let text = directory.path().join("notes.txt");
+    std::fs::write(
+        &text,
+        "not a database, but long enough to have a header of one hundred bytes. ".repeat(9),
+    )
+    .unwrap();
+    let other = refusal(StoreOptions::serve(sqlite(&text))).await;
+    assert!(matches!(other, OpenError::NotADatabase(_)), "{other}");
+    let folder = refusal(StoreOptions::serve(sqlite(directory.path()))).await;
+    assert!(matches!(folder, OpenError::NotWritable { .. }), "{folder}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_cannot_be_written_is_named() {
+    // Permissions do not stop root, and the tests may run as root; nobody creates files in /proc.
+    let error = refusal(StoreOptions::serve("sqlite:///proc/holdfast.db")).await;
+    assert!(matches!(&error, OpenError::NotWritable { .. }), "{error}");
+    assert!(error.to_string().contains("/proc/holdfast.db"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_that_are_none_are_refused_without_quoting_a_password() {
+    for url in [
+        "mysql://a:hunter2@b/c",
+        "hunter2",
+        "sqlite://",
+        "sqlite::memory:",
+        "sqlite://x.db?mode=hunter2",
+        "postgres://a:hunter2@b:port/c",
+    ] {
+        let error = refusal(StoreOptions::serve(url)).await;
+        assert!(matches!(error, OpenError::Address(_)), "{url}: {error}");
+        let shown = format!("{error} {error:?} {:?}", StoreOptions::serve(url));
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_not_there_or_lets_nobody_in_is_unreachable() {
+    let nobody = refusal(StoreOptions::serve("postgres://a:hunter2@127.0.0.1:1/c")).await;
+    let unknown = refusal(StoreOptions::serve(postgres_url("no_such_database"))).await;
+    for error in [nobody, unknown] {
+        assert!(matches!(error, OpenError::Unreachable(_)), "{error}");
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_settings_of_every_connection_are_as_promised() {
+    let name = create_database(None).await;
+    // A server whose operator traded durability away for this database is brought back by our own session setting.
+    let url = postgres_url(&name);
+    let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&url).await.expect("a connection");
+    let sql = format!("ALTER DATABASE {name} SET synchronous_commit = off");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.expect("it alters");
+    let store = Store::open(&StoreOptions::serve(url), Arc::new(SystemClock)).await.expect("it opens");
+    store.migrate().await.expect("it migrates");
+    store.close().await;
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let db = TestDb::new(Engine::Sqlite).await;
+    super::fixtures::linked(&db.store, "ada", "1").await;
+    for suffix in ["", "-wal", "-shm"] {
+        let path = format!("{}{suffix}", db.file().display());
+        let mode = std::fs::metadata(&path).expect("the file").permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{path}: {mode:o}");
+    }
+    db.remove().await;
+}

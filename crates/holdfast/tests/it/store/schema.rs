@@ -1,0 +1,86 @@
+use holdfast::clock::SystemClock;
+use holdfast::store::{MigrateError, OpenError, SchemaState, Store, StoreOptions};
+use std::sync::Arc;
+
+use super::fixtures::in_parallel;
+use crate::support::database::{Engine, create_database, on_each_engine, postgres_url};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_statement_is_one_that_the_engine_accepts() {
+    on_each_engine(async |db| {
+        assert!(db.store.check_statements().await.expect("all prepare") > 50);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_does_not_fit_the_schema_is_named() {
+    on_each_engine(async |db| {
+        db.execute("DROP TABLE service_keys").await;
+        let error = db.store.check_statements().await.expect_err("a table is missing").to_string();
+        assert!(error.contains("SERVICE_KEY"), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrating_twice_changes_nothing() {
+    on_each_engine(async |db| {
+        assert_eq!(db.store.schema_state().await, Ok(SchemaState::Current));
+        assert_eq!(db.store.migrate().await.expect("it migrates"), 0);
+        db.store.ping().await.expect("it answers");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parallel_migrators_apply_each_migration_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let urls = [
+        format!("sqlite://{}", directory.path().join("holdfast.db").display()),
+        postgres_url(&create_database(None).await),
+    ];
+    for url in urls {
+        let options = StoreOptions { exclusive: false, ..StoreOptions::serve(url) };
+        let first = Store::open(&options, Arc::new(SystemClock)).await.expect("it opens");
+        assert_eq!(first.schema_state().await, Ok(SchemaState::Behind(1)));
+        assert!(first.ping().await.is_err(), "a database without schema is not healthy");
+        let done = in_parallel(6, |_| {
+            let options = options.clone();
+            async move {
+                let store = Store::open(&options, Arc::new(SystemClock)).await.expect("it opens");
+                let done = store.migrate().await.expect("it migrates");
+                store.close().await;
+                done
+            }
+        })
+        .await;
+        assert_eq!(done.iter().sum::<usize>(), 1, "{done:?}");
+        assert_eq!(first.schema_state().await, Ok(SchemaState::Current));
+        first.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_schema_is_refused() {
+    on_each_engine(async |db| {
+        let blob = if db.engine == Engine::Sqlite { "x'00'" } else { "'\\x00'" };
+        db.execute(&format!("INSERT INTO schema_migrations VALUES (9999, 'from the future', {blob}, 0)"))
+            .await;
+        let options = StoreOptions { exclusive: false, ..db.options.clone() };
+        let error = Store::open(&options, db.clock.clone()).await.expect_err("too new");
+        assert!(matches!(error, OpenError::SchemaNewer { found: 9999, known: 1 }), "{error}");
+        assert!(matches!(db.store.migrate().await, Err(MigrateError::Newer { .. })));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_with_another_text_is_refused() {
+    on_each_engine(async |db| {
+        let blob = if db.engine == Engine::Sqlite { "x'00'" } else { "'\\x00'" };
+        db.execute(&format!("UPDATE schema_migrations SET checksum = {blob}")).await;
+        assert!(matches!(db.store.migrate().await, Err(MigrateError::Changed { version: 1 })));
+    })
+    .await;
+}

@@ -1,0 +1,95 @@
+use holdfast::store::SyncedUser;
+use holdfast::users::UserFacts;
+
+use super::fixtures::{DAY, in_parallel, later, owner};
+use crate::support::database::{on_each_engine, start_of_time};
+
+fn facts(first_name: &str) -> UserFacts {
+    UserFacts {
+        email: Some("ada@example.com".to_owned()),
+        email_verified: Some(true),
+        first_name: Some(first_name.to_owned()),
+        ..UserFacts::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_hundred_parallel_first_calls_one_creates() {
+    on_each_engine(async |db| {
+        let store = db.store.clone();
+        let synced =
+            in_parallel(100, |_| {
+                let store = store.clone();
+                async move {
+                    store.sync_user(&owner("ada"), &facts("Ada"), start_of_time()).await.expect("it syncs")
+                }
+            })
+            .await;
+        let created =
+            synced.iter().filter(|each| matches!(each, SyncedUser::Stored { created: true, .. })).count();
+        assert_eq!(created, 1);
+        let stored = store.user(&owner("ada")).await.expect("it reads").expect("a record");
+        for each in synced {
+            let SyncedUser::Stored { user, .. } = each else { panic!("{each:?}") };
+            assert_eq!(user, stored);
+        }
+        assert_eq!(stored.email.as_deref(), Some("ada@example.com"));
+        assert_eq!(stored.email_verified, Some(true));
+        assert_eq!(stored.last_name, None);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dated_facts_replace_older_ones_and_claims_replace_none_of_them() {
+    on_each_engine(async |db| {
+        let (store, ada) = (&db.store, owner("ada"));
+        let sync =
+            async |facts: UserFacts, now| match store.sync_user(&ada, &facts, now).await.expect("it syncs") {
+                SyncedUser::Stored { user, .. } => user,
+                SyncedUser::Erased => panic!("erased"),
+            };
+        let claims = sync(facts("From claims"), start_of_time()).await;
+        assert_eq!(claims.updated_at, start_of_time());
+        let dated = UserFacts {
+            updated_at: Some(later(DAY)),
+            first_name: Some("Dated".to_owned()),
+            ..UserFacts::default()
+        };
+        let user = sync(dated.clone(), later(DAY)).await;
+        assert_eq!(
+            (user.first_name.as_deref(), user.email.as_deref()),
+            (Some("Dated"), None),
+            "a dated source is whole"
+        );
+        assert_eq!((user.created_at, user.updated_at), (start_of_time(), later(DAY)));
+        let older = UserFacts {
+            updated_at: Some(start_of_time()),
+            first_name: Some("Older".to_owned()),
+            ..UserFacts::default()
+        };
+        assert_eq!(sync(older, later(2 * DAY)).await.first_name.as_deref(), Some("Dated"));
+        let user = sync(facts("From claims"), later(3 * DAY)).await;
+        assert_eq!(user.first_name.as_deref(), Some("Dated"));
+        assert_eq!((user.updated_at, user.last_seen_at), (later(DAY), Some(later(3 * DAY))));
+        store.touch_user(&ada, later(2 * DAY)).await.expect("it touches");
+        let seen = store.user(&ada).await.expect("it reads").expect("a record").last_seen_at;
+        assert_eq!(seen, Some(later(3 * DAY)), "never moves back");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erased_user_does_not_come_back() {
+    on_each_engine(async |db| {
+        let (store, ada) = (&db.store, owner("ada"));
+        store.sync_user(&ada, &facts("Ada"), start_of_time()).await.expect("it syncs");
+        store.erase_user(&ada, later(DAY)).await.expect("it erases");
+        assert_eq!(store.user(&ada).await, Ok(None));
+        let synced = store.sync_user(&ada, &facts("Ada"), later(DAY)).await;
+        assert_eq!(synced, Ok(SyncedUser::Erased));
+        assert_eq!(store.user(&ada).await, Ok(None), "the refused call leaves no record");
+        store.erase_user(&ada, later(DAY)).await.expect("erasing again is fine");
+    })
+    .await;
+}

@@ -1,0 +1,188 @@
+//! A database for one test, on either engine: real, migrated, its own.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use holdfast::clock::ManualClock;
+use holdfast::store::{Store, StoreOptions};
+use jiff::Timestamp;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
+use tempfile::TempDir;
+
+use super::postgres_server::server;
+
+const MIGRATIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations/postgres");
+
+/// The kind of database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "Postgres",
+        })
+    }
+}
+
+/// When tests begin.
+pub fn start_of_time() -> Timestamp {
+    "2026-11-23T10:00:00Z".parse().expect("a time")
+}
+
+/// A migrated database of a test's own.
+#[derive(Debug)]
+pub struct TestDb {
+    pub engine: Engine,
+    pub store: Store,
+    pub clock: Arc<ManualClock>,
+    pub options: StoreOptions,
+    pub directory: TempDir,
+    /// The Postgres database, to be dropped.
+    database: Option<String>,
+}
+
+impl TestDb {
+    /// A database on `engine`, migrated.
+    pub async fn new(engine: Engine) -> Self {
+        let directory = tempfile::tempdir().expect("a directory for the test");
+        let (url, database) = match engine {
+            Engine::Sqlite => (format!("sqlite://{}", directory.path().join("holdfast.db").display()), None),
+            Engine::Postgres => {
+                let name = create_database(Some(&template().await)).await;
+                (server().url(&name), Some(name))
+            }
+        };
+        let clock = Arc::new(ManualClock::new(start_of_time()));
+        let options = StoreOptions::serve(url);
+        let store = Store::open(&options, clock.clone()).await.expect("the test's database opens");
+        store.migrate().await.expect("the test's database migrates");
+        Self { engine, store, clock, options, directory, database }
+    }
+
+    /// Another store on the same database, as another replica has it. On SQLite as a tool has it: one process serves.
+    pub async fn replica(&self) -> Store {
+        let options = StoreOptions { exclusive: false, ..self.options.clone() };
+        Store::open(&options, self.clock.clone()).await.expect("the test's database opens once more")
+    }
+
+    /// The SQLite file; its log has `-wal` behind the name.
+    pub fn file(&self) -> PathBuf {
+        self.directory.path().join("holdfast.db")
+    }
+
+    /// Runs SQL behind the store's back.
+    pub async fn execute(&self, sql: &str) {
+        let url = secrecy::ExposeSecret::expose_secret(&self.options.url);
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self.engine {
+            Engine::Sqlite => {
+                let mut connection = sqlx::SqliteConnection::connect(url).await.expect("a connection");
+                sqlx::raw_sql(sql).execute(&mut connection).await.expect("the statement runs");
+                connection.close().await.expect("the connection closes");
+            }
+            Engine::Postgres => {
+                let mut connection = PgConnection::connect(url).await.expect("a connection");
+                sqlx::raw_sql(sql).execute(&mut connection).await.expect("the statement runs");
+                connection.close().await.expect("the connection closes");
+            }
+        }
+    }
+
+    /// Ends the store and removes the database.
+    pub async fn remove(self) {
+        self.store.close().await;
+        if let Some(name) = self.database {
+            let mut admin = admin().await;
+            let sql = AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"));
+            sqlx::raw_sql(sql).execute(&mut admin).await.expect("the test's database is dropped");
+        }
+    }
+}
+
+/// Runs `test` on a new database of each engine, one after the other.
+pub async fn on_each_engine(test: impl AsyncFn(&TestDb)) {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        // Shown only if the test fails.
+        eprintln!("on {engine}");
+        let db = TestDb::new(engine).await;
+        test(&db).await;
+        db.remove().await;
+    }
+}
+
+/// A new Postgres database, empty or copied.
+pub async fn create_database(template: Option<&str>) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("t_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let mut admin = admin().await;
+    // A process of that number may have been killed before.
+    for sql in [
+        format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+        match template {
+            Some(template) => format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"),
+            None => format!("CREATE DATABASE {name}"),
+        },
+    ] {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut admin).await.expect("a database for the test");
+    }
+    name
+}
+
+/// Address of a Postgres database of that name.
+pub fn postgres_url(name: &str) -> String {
+    server().url(name)
+}
+
+async fn admin() -> PgConnection {
+    PgConnection::connect(&server().url("postgres")).await.expect("the test server lets us in")
+}
+
+/// A migrated database to copy from: migrating once per server instead of once per test. Named by what it was made from.
+async fn template() -> String {
+    static MADE: tokio::sync::OnceCell<String> = tokio::sync::OnceCell::const_new();
+    MADE.get_or_init(make_template).await.clone()
+}
+
+async fn make_template() -> String {
+    let mut migrations: Vec<PathBuf> = std::fs::read_dir(MIGRATIONS)
+        .expect("the migrations")
+        .map(|entry| entry.expect("a migration").path())
+        .collect();
+    migrations.sort();
+    let texts: Vec<u8> =
+        migrations.iter().flat_map(|path| std::fs::read(path).expect("a migration's text")).collect();
+    let hash = digest(&SHA256, &texts);
+    let start = hash.as_ref().first_chunk().expect("a hash has 32 bytes");
+    let name = format!("holdfast_template_{:016x}", u64::from_be_bytes(*start));
+    let _setup = server().lock_setup();
+    let mut admin = admin().await;
+    let found = sqlx::query("SELECT COUNT(*) AS amount FROM pg_database WHERE datname = $1")
+        .bind(&name)
+        .fetch_one(&mut admin)
+        .await
+        .expect("the list of databases");
+    if found.get::<i64, _>("amount") == 0 {
+        let building = create_database(None).await;
+        let clock = Arc::new(ManualClock::new(start_of_time()));
+        let store =
+            Store::open(&StoreOptions::serve(server().url(&building)), clock).await.expect("it opens");
+        store.migrate().await.expect("it migrates");
+        store.close().await;
+        let finish = format!("ALTER DATABASE {building} RENAME TO {name}");
+        // The listener's connection ends a moment after the store.
+        let end =
+            format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{building}'");
+        for sql in [end, finish] {
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut admin).await.expect("the template is named");
+        }
+    }
+    name
+}
