@@ -90,6 +90,20 @@ pub(crate) struct JwksFetcher {
 }
 
 impl JwksFetcher {
+    /// A fetcher for a source. `None` for a pinned key, which is not fetched.
+    pub(crate) fn new(
+        source: &KeySource,
+        transport: SharedTransport,
+    ) -> Result<Option<Self>, UnusableSource> {
+        match source {
+            KeySource::Pinned(_) => Ok(None),
+            KeySource::Jwks(url) => Ok(Some(Self::public(url.clone(), transport))),
+            KeySource::BackendApi { base, secret_key } => {
+                Self::backend_api(base, secret_key, transport).map(Some)
+            }
+        }
+    }
+
     /// A fetcher of a public address.
     pub(super) fn public(url: Url, transport: SharedTransport) -> Self {
         Self { url, authorization: None, transport }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use clerk_session::{CannotJudge, CannotJudgeReason, KeySet};
+use clerk_session::{CannotJudge, CannotJudgeReason, FetchJwks, KeySet};
 
 use super::super::args::ExplainArgs;
 use super::super::exit::Failure;

@@ -140,10 +140,7 @@ async fn parallel_work_of_many_users_does_not_deadlock() {
                 store.sync_user(&user, &UserFacts::default(), start_of_time()).await?;
                 store.commit(&insert(&connection(&user, &name))).await?;
                 store.commit(&begin(&attempt(&user, u8::try_from(index).unwrap()), Some(5))).await?;
-                store
-                    .status_facts(&user, INSTAGRAM)
-                    .await
-                    .map(|facts| facts.connection.is_some())
+                store.status_facts(&user, INSTAGRAM).await.map(|facts| facts.connection.is_some())
             }
         })
         .await;
