@@ -23,7 +23,8 @@ export interface InstagramAccount {
   professional_id: string | null;
   username: string | null;
   name: string | null;
-  account_type: "business" | "media_creator" | (string & {}) | null;
+  /** "business" or "media_creator" so far. */
+  account_type: string | null;
   profile_picture_url: string | null;
 }
 

@@ -307,7 +307,6 @@ export function createHoldfastClient({
     for (let isLast = false; answer.response.status === 401; isLast = true) {
       if (answer.epoch !== epoch) throw changed();
       const facts = problem(answer);
-      proven = false;
       refused = { token, facts };
       if (isLast || !MENDABLE_REFUSALS.includes(facts.code)) refuse(facts);
       token = await replacement();

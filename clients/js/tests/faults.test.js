@@ -149,11 +149,14 @@ test("promises that nobody awaits cause no unhandled rejection", async (t) => {
 });
 
 test("a failing action stays visible although the state can be read", async (t) => {
-  const { server, client } = await setUp(t);
+  const { server, time, client } = await setUp(t);
   await client.status();
   server.script("POST /user/instagram/connect", (request, response) => problem(response, 429, "too-many-attempts"));
   await errorOf(client.connect());
   await client.status();
+  client.subscribe(() => {});
+  await time.advance(0);
+  assert.equal(client.getSnapshot().live, "stream", "and heard");
   assert.equal(client.getSnapshot().error.code, "too-many-attempts");
   assert.equal(client.getSnapshot().phase, "ready");
   await client.check();

@@ -139,10 +139,6 @@ for (const [what, handler] of Object.entries({
     response.writeHead(200, { "content-type": "text/html" });
     response.end("<p>hello");
   },
-  "never ends its first line": (request, response) => {
-    response.writeHead(200, { "content-type": "text/event-stream" });
-    response.end("x".repeat(200_000));
-  },
 })) {
   test(`a stream that ${what} is not hammered`, async (t) => {
     const { server, time, client } = await setUp(t);
@@ -178,6 +174,20 @@ test("listening, leaving and listening again in one moment starts once", async (
   client.subscribe(() => {});
   await time.advance(0);
   assert.deepEqual(server.routes(), [STATUS, EVENTS]);
+});
+
+test("a line without end is not collected for ever", async (t) => {
+  const { server, time, client } = await setUp(t);
+  let isClosed = false;
+  server.script(EVENTS, (request, response) => {
+    response.on("close", () => (isClosed = true));
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.write("x".repeat(200_000));
+  });
+  client.subscribe(() => {});
+  await time.advance(0);
+  for (let i = 0; i < 100 && !isClosed; i += 1) await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.ok(isClosed, "closed by the client");
 });
 
 test("leaving while the stream is being opened leaves none open", async (t) => {

@@ -27,6 +27,18 @@ test("a 401 storm costs two requests, whatever the page calls for five minutes",
   assert.equal(time.pending(), 0, "no timer is left to wake up anything");
 });
 
+test("a final refusal ends the stream as well", async (t) => {
+  const { server, time, client } = await setUp(t);
+  client.subscribe(() => {});
+  await time.advance(0);
+  assert.equal(server.streams.size, 1);
+  server.state.fault = "401";
+  await errorOf(client.check());
+  await time.settle();
+  assert.equal(server.streams.size, 0);
+  assert.equal(client.getSnapshot().phase, "session-refused");
+});
+
 test("an expired token is replaced without anybody noticing", async (t) => {
   const { server, signIn, client } = await setUp(t);
   const stale = signIn.token();

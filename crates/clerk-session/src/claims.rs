@@ -80,7 +80,8 @@ impl CustomClaims {
     }
 }
 
-/// A NumericDate (RFC 7519 §2) in milliseconds, where it is a number that a calendar can hold.
+/// A NumericDate (RFC 7519 §2) in milliseconds, where it is a number that a calendar can hold. A fraction of a second
+/// is cut off, as `Date.setUTCSeconds` in `@clerk/backend` does: `exp` 1000.9 expires with second 1000 for both.
 pub(crate) fn numeric_date(value: &Value) -> Option<i64> {
     /// The end of year 9999, in seconds.
     const LATEST: i64 = 253_402_300_799;
@@ -91,5 +92,5 @@ pub(crate) fn numeric_date(value: &Value) -> Option<i64> {
     #[expect(clippy::cast_precision_loss, reason = "LATEST is far below 2^53")]
     let latest = LATEST as f64;
     #[expect(clippy::cast_possible_truncation, reason = "bounded just before")]
-    (seconds.abs() <= latest).then(|| (seconds * 1000.0).floor() as i64)
+    (seconds.abs() <= latest).then(|| seconds.trunc() as i64 * 1000)
 }

@@ -9,12 +9,22 @@ use serde_json::{Map, Number, Value};
 
 /// Reads one JSON object with unique member names and nothing behind it.
 pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, NotAnObject> {
+    read(bytes, Unique { repeated: Repeated::Refused })
+}
+
+/// As [`object`], but an inner object that names a member twice is read as `null`, so that one odd entry of a list
+/// does not cost the others.
+pub(crate) fn object_with_odd_entries(bytes: &[u8]) -> Result<Map<String, Value>, NotAnObject> {
+    read(bytes, Unique { repeated: Repeated::Null })
+}
+
+fn read(bytes: &[u8], unique: Unique) -> Result<Map<String, Value>, NotAnObject> {
     if bytes.starts_with(b"\xef\xbb\xbf") {
         return Err(NotAnObject("it begins with a byte order mark".to_owned()));
     }
     let text = std::str::from_utf8(bytes).map_err(|_| NotAnObject("it is not UTF-8".to_owned()))?;
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value = Unique.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+    let value = unique.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
     match value {
         Ok(Value::Object(members)) => Ok(members),
         Ok(_) => Err(NotAnObject("it is JSON, but not an object".to_owned())),
@@ -27,7 +37,17 @@ pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, NotAnObject> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NotAnObject(pub(crate) String);
 
-struct Unique;
+#[derive(Clone, Copy)]
+struct Unique {
+    repeated: Repeated,
+}
+
+/// What becomes of an object that names a member twice.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeated {
+    Refused,
+    Null,
+}
 
 impl<'de> DeserializeSeed<'de> for Unique {
     type Value = Value;
@@ -74,7 +94,7 @@ impl<'de> Visitor<'de> for Unique {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut array = Vec::new();
-        while let Some(item) = items.next_element_seed(Unique)? {
+        while let Some(item) = items.next_element_seed(self)? {
             array.push(item);
         }
         Ok(Value::Array(array))
@@ -82,13 +102,17 @@ impl<'de> Visitor<'de> for Unique {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
+        let mut unique = true;
         while let Some(name) = members.next_key::<String>()? {
-            let value = members.next_value_seed(Unique)?;
+            let value = members.next_value_seed(self)?;
             if object.insert(name, value).is_some() {
-                return Err(de::Error::custom("duplicate member"));
+                if self.repeated == Repeated::Refused {
+                    return Err(de::Error::custom("duplicate member"));
+                }
+                unique = false;
             }
         }
-        Ok(Value::Object(object))
+        Ok(if unique { Value::Object(object) } else { Value::Null })
     }
 }
 
@@ -110,6 +134,13 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn where_odd_entries_are_allowed_only_they_are_lost() {
+        let read = object_with_odd_entries(br#"{"keys":[{"a":1},{"a":1,"a":2},{"a":3}]}"#).unwrap();
+        assert_eq!(Value::Object(read), serde_json::json!({"keys": [{"a": 1}, null, {"a": 3}]}));
+        assert!(object_with_odd_entries(br#"{"keys":[],"keys":[]}"#).is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The keys of one Clerk instance, kept fresh without ever letting a stranger's token cost a fetch.
 //!
-//! * One fetch at a time; whoever needs it meanwhile waits for that one.
+//! * One fetch at a time; whoever needs it meanwhile waits for that one. It belongs to the cache and not to the caller
+//!   who began it: when that one goes away, the next in line carries it on.
 //! * A token can force a fetch (unknown `kid`, or a signature that does not fit a known one) at most once per
 //!   [`FORCE_GAP_MS`], counted from the last try of any kind, whether it succeeded or failed.
 //! * Keys are renewed in the background before they age; where that fails, the old ones serve for [`MAX_AGE_MS`].
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::keys::{JwksError, KeySet, SkippedKey};
 use crate::refusal::{CannotJudge, CannotJudgeReason, RefusalCode};
@@ -73,6 +74,12 @@ pub struct KeyStatus {
     pub fetches: u64,
 }
 
+/// A fetch under way.
+struct Flight {
+    begun_ms: i64,
+    reply: Pin<Box<dyn Future<Output = Result<Vec<u8>, FetchError>> + Send>>,
+}
+
 struct Snapshot {
     keys: KeySet,
     skipped: Vec<SkippedKey>,
@@ -89,10 +96,10 @@ struct Log {
 
 /// The keys of one instance. For a pinned key there is no fetcher and no network.
 pub struct KeyCache {
-    fetcher: Option<Box<dyn FetchJwks>>,
+    fetcher: Option<Arc<dyn FetchJwks>>,
     snapshot: ArcSwapOption<Snapshot>,
-    /// Held during a fetch: this is the single flight.
-    gate: Mutex<()>,
+    /// The single flight. The lock is held by the caller that drives it; the others wait for the lock.
+    flight: Mutex<Option<Flight>>,
     log: std::sync::Mutex<Log>,
     epochs: AtomicU64,
 }
@@ -117,7 +124,7 @@ enum Want {
 impl KeyCache {
     /// Keys that are fetched.
     pub fn fetching(fetcher: impl FetchJwks) -> Self {
-        Self::over(Some(Box::new(fetcher)))
+        Self::over(Some(Arc::new(fetcher)))
     }
 
     /// A pinned key: there from the start, and never renewed.
@@ -127,11 +134,11 @@ impl KeyCache {
         cache
     }
 
-    fn over(fetcher: Option<Box<dyn FetchJwks>>) -> Self {
+    fn over(fetcher: Option<Arc<dyn FetchJwks>>) -> Self {
         Self {
             fetcher,
             snapshot: ArcSwapOption::empty(),
-            gate: Mutex::new(()),
+            flight: Mutex::new(None),
             log: std::sync::Mutex::default(),
             epochs: AtomicU64::new(0),
         }
@@ -163,10 +170,7 @@ impl KeyCache {
 
     /// The verdict on a token as of `now_ms`. Waits for keys only where the verdict depends on it.
     pub async fn judge(&self, verifier: &Verifier, token: &str, now_ms: i64) -> Verdict {
-        if self.usable(now_ms).is_none() {
-            self.fetch_for(Want::Any, now_ms).await;
-        }
-        let Some(snapshot) = self.usable(now_ms) else {
+        let Some(snapshot) = self.usable_for(verifier, token, now_ms).await else {
             // What is wrong whatever the keys are needs no keys to be said.
             let verdict = verifier.verify(token, &KeySet::default(), now_ms);
             return if asks_for_keys(&verdict) {
@@ -198,6 +202,16 @@ impl KeyCache {
         }
     }
 
+    /// The keys; where there are none, waits for them if the token is worth it.
+    async fn usable_for(&self, verifier: &Verifier, token: &str, now_ms: i64) -> Option<Arc<Snapshot>> {
+        let present = self.usable(now_ms);
+        if present.is_some() || !verifier.deserves_newer_keys(token, now_ms) {
+            return present;
+        }
+        self.fetch_for(Want::Any, now_ms).await;
+        self.usable(now_ms)
+    }
+
     /// Renews the keys if that is due. For a background loop that calls it every [`COLD_GAP_MS`].
     pub async fn renew_if_due(&self, now_ms: i64) {
         if self.fetcher.is_some() {
@@ -206,34 +220,43 @@ impl KeyCache {
         }
     }
 
-    /// Fetches if `want` is still unmet once it is our turn. A caller that is dropped meanwhile leaves the turn to the next.
+    /// Fetches if `want` is still unmet once it is our turn, or carries on the fetch of a caller that went away.
     async fn fetch_for(&self, want: Want, now_ms: i64) {
         let Some(fetcher) = &self.fetcher else { return };
         // Where a fetch is under way, its outcome is worth waiting for; its time is limited.
-        let under_way = self.gate.try_lock().is_err();
-        if !under_way && !self.is_wanted(want, now_ms) {
-            return;
-        }
-        let _turn = self.gate.lock().await;
-        if !self.is_wanted(want, now_ms) {
-            return;
-        }
+        if let Ok(flight) = self.flight.try_lock()
+            && flight.is_none()
+            && !self.is_wanted(want, now_ms)
         {
-            let mut log = self.log();
-            // Set before the fetch: whoever comes after a fetch that was dropped half-way must wait as well.
-            log.last_try_ms = Some(now_ms);
-            log.fetches += 1;
-            log.last_error = Some(FetchError::NoAnswer("under way".to_owned()));
+            return;
         }
-        let outcome = fetcher.fetch().await.and_then(|document| {
+        let mut turn = Turn(self.flight.lock().await);
+        if turn.0.is_none() {
+            if !self.is_wanted(want, now_ms) {
+                return;
+            }
+            {
+                let mut log = self.log();
+                log.last_try_ms = Some(now_ms);
+                log.fetches += 1;
+            }
+            let fetcher = Arc::clone(fetcher);
+            let reply = Box::pin(async move { fetcher.fetch().await });
+            *turn.0 = Some(Flight { begun_ms: now_ms, reply });
+        }
+        let Some(flight) = turn.0.as_mut() else { return };
+        // Should we be dropped here, the flight stays in its place.
+        let outcome = flight.reply.as_mut().await.and_then(|document| {
             if document.len() > MAX_DOCUMENT {
                 return Err(FetchError::TooLarge);
             }
             Ok(KeySet::from_jwks(&document)?)
         });
+        let begun_ms = flight.begun_ms;
+        *turn.0 = None;
         match outcome {
             Ok(document) => {
-                self.install(document.keys, document.skipped, now_ms);
+                self.install(document.keys, document.skipped, begun_ms);
                 self.log().last_error = None;
             }
             Err(error) => self.log().last_error = Some(error),
@@ -287,6 +310,18 @@ impl KeyCache {
 
     fn log(&self) -> std::sync::MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// The right to drive the flight.
+struct Turn<'a>(MutexGuard<'a, Option<Flight>>);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        // A fetcher that panicked must not be polled again; the next caller begins anew.
+        if std::thread::panicking() {
+            *self.0 = None;
+        }
     }
 }
 

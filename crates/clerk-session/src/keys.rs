@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::signature::{
+    ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaParameters, RsaPublicKeyComponents, RsaSubjectPublicKey,
+};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::Value;
@@ -12,11 +15,6 @@ use crate::json;
 /// More keys than any instance has; the rest of a longer list is skipped.
 const MAX_KEYS: usize = 64;
 
-/// 2048 bits, in bytes.
-const MIN_MODULUS: usize = 256;
-/// 8192 bits, in bytes: more would make each signature check costly.
-const MAX_MODULUS: usize = 1024;
-
 /// A set of RSA keys. Cheap to share, costly to make: keys are parsed here and never on the request path.
 #[derive(Default)]
 pub struct KeySet {
@@ -24,10 +22,11 @@ pub struct KeySet {
     pinned: bool,
 }
 
-struct Key {
+pub(crate) struct Key {
     kid: Option<String>,
-    /// The DER that it was made from, to compare sets.
+    /// `RSAPublicKey` in DER, to compare sets.
     der: Vec<u8>,
+    bits: u32,
     parsed: ParsedPublicKey,
 }
 
@@ -70,8 +69,9 @@ pub enum SkipReason {
     /// `n` or `e` is missing or not base64url.
     #[error("its modulus or exponent cannot be read")]
     Unreadable,
-    /// Fewer than 2048 bits, an exponent below 65537, or otherwise refused by the cryptographic library.
-    #[error("it is too weak")]
+    /// Fewer than 2048 or more than 8192 bits, an exponent below 65537, or otherwise refused by the cryptographic
+    /// library.
+    #[error("it is too weak, or not one that can be used")]
     Weak,
     /// Too many keys before it.
     #[error("there are too many keys")]
@@ -117,7 +117,7 @@ pub enum PemError {
 impl KeySet {
     /// Reads a JWKS document (RFC 7517 §5), key by key.
     pub fn from_jwks(document: &[u8]) -> Result<JwksDocument, JwksError> {
-        let document = json::object(document).map_err(|error| JwksError::NotJson(error.0))?;
+        let document = json::object_with_odd_entries(document).map_err(|error| JwksError::NotJson(error.0))?;
         let Some(Value::Array(listed)) = document.get("keys") else { return Err(JwksError::NoKeys) };
         let mut keys = Self::default();
         let mut skipped = Vec::new();
@@ -142,22 +142,17 @@ impl KeySet {
     /// token's `kid` is not compared: the signature decides.
     pub fn from_pem(text: &str) -> Result<Self, PemError> {
         let der = pem_to_der(text)?;
-        // Around the modulus there are at most 64 bytes: algorithm, exponent and lengths.
-        if !(MIN_MODULUS..=MAX_MODULUS + 64).contains(&der.len()) {
-            return Err(PemError::NotRsa);
-        }
-        let parsed = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &der).map_err(|_| PemError::NotRsa)?;
-        Ok(Self { keys: vec![Key { kid: None, der, parsed }], pinned: true })
+        let key = Key::parse(None, &der).ok_or(PemError::NotRsa)?;
+        Ok(Self { keys: vec![key], pinned: true })
     }
 
     /// The keys that may have signed a token with this `kid`. An instance that names two keys alike is in the
     /// middle of replacing one: both count.
-    pub(crate) fn candidates(&self, kid: Option<&str>) -> impl Iterator<Item = &ParsedPublicKey> {
+    pub(crate) fn candidates(&self, kid: Option<&str>) -> impl Iterator<Item = &Key> {
         let pinned = self.pinned;
         self.keys
             .iter()
             .filter(move |key| pinned || (kid.is_some() && key.kid.as_deref() == kid))
-            .map(|key| &key.parsed)
     }
 
     /// Whether this is one pinned key.
@@ -178,6 +173,32 @@ impl KeySet {
             all
         };
         self.pinned == other.pinned && identity(self) == identity(other)
+    }
+}
+
+impl Key {
+    /// From SPKI or PKCS#1. `None` where the library refuses the key, or where it is shorter or longer than we use:
+    /// the library looks at the size only with each signature, but a key that can never serve is better refused when
+    /// it is loaded.
+    fn parse(kid: Option<String>, der: &[u8]) -> Option<Self> {
+        let algorithm = &RSA_PKCS1_2048_8192_SHA256;
+        let der = RsaSubjectPublicKey::from_der(der).ok()?.as_ref().to_vec();
+        let bits = RsaParameters::public_modulus_len(&der).ok()?;
+        if !(algorithm.min_modulus_len()..=algorithm.max_modulus_len()).contains(&bits) {
+            return None;
+        }
+        let parsed = ParsedPublicKey::new(algorithm, &der).ok()?;
+        Some(Self { kid, der, bits, parsed })
+    }
+
+    /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 §8.2.2).
+    pub(crate) fn signed(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.parsed.verify_sig(message, signature).is_ok()
+    }
+
+    /// How long its signatures are, in bytes.
+    pub(crate) fn signature_length(&self) -> usize {
+        self.bits.div_ceil(8) as usize
     }
 }
 
@@ -208,50 +229,19 @@ fn read_jwk(jwk: &Value) -> Result<Key, SkipReason> {
     }
     let kid = jwk.get("kid").and_then(Value::as_str).ok_or(SkipReason::NoKid)?;
     let number = |member: &str| {
-        let text = jwk.get(member).and_then(Value::as_str).ok_or(SkipReason::Unreadable)?;
-        URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).map_err(|_| SkipReason::Unreadable)
+        let text = jwk.get(member).and_then(Value::as_str)?;
+        let bytes = URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok()?;
+        Some(bytes.into_iter().skip_while(|byte| *byte == 0).collect::<Vec<u8>>())
     };
-    let (modulus, exponent) = (number("n")?, number("e")?);
+    let n = number("n").ok_or(SkipReason::Unreadable)?;
+    let e = number("e").ok_or(SkipReason::Unreadable)?;
     // With e = 3 a sloppy signer is forgeable; Clerk has always used 65537.
-    if exponent.iter().skip_while(|byte| **byte == 0).copied().collect::<Vec<_>>().as_slice()
-        < [1, 0, 1].as_slice()
-        || exponent.iter().skip_while(|byte| **byte == 0).count() < 3
-    {
+    if e.len() < 3 || e.len() == 3 && e.as_slice() < [1, 0, 1].as_slice() {
         return Err(SkipReason::Weak);
     }
-    // The library looks at the size only when it verifies.
-    let bytes = modulus.iter().skip_while(|byte| **byte == 0).count();
-    if !(MIN_MODULUS..=MAX_MODULUS).contains(&bytes) {
-        return Err(SkipReason::Weak);
-    }
-    let der = rsa_public_key(&modulus, &exponent);
-    let parsed = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &der).map_err(|_| SkipReason::Weak)?;
-    Ok(Key { kid: Some(kid.to_owned()), der, parsed })
-}
-
-/// `RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER }` (RFC 8017 A.1.1) in DER.
-fn rsa_public_key(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
-    let content = [integer(modulus), integer(exponent)].concat();
-    [vec![0x30], length(content.len()), content].concat()
-}
-
-fn integer(big_endian: &[u8]) -> Vec<u8> {
-    let mut digits: Vec<u8> = big_endian.iter().copied().skip_while(|byte| *byte == 0).collect();
-    if digits.first().is_none_or(|first| first & 0x80 != 0) {
-        digits.insert(0, 0);
-    }
-    [vec![0x02], length(digits.len()), digits].concat()
-}
-
-fn length(count: usize) -> Vec<u8> {
-    if count < 0x80 {
-        #[expect(clippy::cast_possible_truncation, reason = "below 128")]
-        return vec![count as u8];
-    }
-    let digits: Vec<u8> = count.to_be_bytes().into_iter().skip_while(|byte| *byte == 0).collect();
-    #[expect(clippy::cast_possible_truncation, reason = "a usize has at most 8 bytes")]
-    let head = 0x80 | digits.len() as u8;
-    [vec![head], digits].concat()
+    let components = RsaPublicKeyComponents { n, e };
+    let der = AsDer::<PublicKeyX509Der<'_>>::as_der(&components).map_err(|_| SkipReason::Weak)?;
+    Key::parse(Some(kid.to_owned()), der.as_ref()).ok_or(SkipReason::Weak)
 }
 
 fn pem_to_der(text: &str) -> Result<Vec<u8>, PemError> {

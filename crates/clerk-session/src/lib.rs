@@ -19,6 +19,9 @@ mod publishable_key;
 mod refusal;
 mod token;
 mod verifier;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic)]
+mod wycheproof;
 
 pub use claims::{Actor, Claims, CustomClaims, SessionStatus};
 pub use explain::{ExplainedStep, Explanation, SESSION_PENDING, StepOutcome, VerdictWord, explain};

@@ -216,12 +216,14 @@ pub enum Step {
     Form,
     /// base64url, UTF-8, JSON objects without duplicate members.
     Encoding,
-    /// `alg` is RS256.
-    Algorithm,
-    /// No critical extensions; `typ`.
-    Header,
     /// `cat` and what else tells kinds of tokens apart.
     Kind,
+    /// `typ` is absent or JWT.
+    Type,
+    /// `alg` is RS256.
+    Algorithm,
+    /// No critical extensions; `kid` is a string.
+    Extensions,
     /// A key for `kid`.
     Key,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
@@ -246,12 +248,13 @@ pub enum Step {
 
 impl Step {
     /// Every step, in order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Form,
         Self::Encoding,
-        Self::Algorithm,
-        Self::Header,
         Self::Kind,
+        Self::Type,
+        Self::Algorithm,
+        Self::Extensions,
         Self::Key,
         Self::Signature,
         Self::Subject,
@@ -270,8 +273,9 @@ impl Step {
             Self::Form => "form",
             Self::Encoding => "encoding",
             Self::Algorithm => "algorithm",
-            Self::Header => "header",
             Self::Kind => "kind",
+            Self::Type => "type",
+            Self::Extensions => "extensions",
             Self::Key => "key",
             Self::Signature => "signature",
             Self::Subject => "subject",
@@ -331,7 +335,7 @@ impl Refusal {
         &self.reasoning
     }
 
-    /// The one thing that would mend it.
+    /// The one thing that would mend it, for the operator: it may name keys and parties.
     pub fn remedy(&self) -> &str {
         self.remedy.as_deref().unwrap_or(self.code.page().remedy)
     }

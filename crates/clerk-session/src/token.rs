@@ -13,7 +13,7 @@ use crate::refusal::{Refusal, RefusalCode, Step};
 pub const MAX_TOKEN: usize = 8 * 1024;
 
 /// No padding, and no bits set that no byte uses: otherwise one token would have many spellings.
-const BASE64URL: GeneralPurpose = GeneralPurpose::new(
+pub(crate) const BASE64URL: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new()
         .with_encode_padding(false)
@@ -34,7 +34,8 @@ pub(crate) struct Parts<'a> {
 pub(crate) fn segments(token: &str) -> Result<[&str; 3], Refusal> {
     let form = |public: &str| Refusal::new(RefusalCode::TokenInvalid, Step::Form, public);
     if token.is_empty() {
-        return Err(Refusal::missing());
+        return Err(form("What was sent is empty, not a session token.")
+            .mended_by("Await `getToken()`, and send nothing while nobody is signed in."));
     }
     if token.len() > MAX_TOKEN {
         return Err(form("The session token is longer than any session token can be."));

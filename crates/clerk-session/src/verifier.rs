@@ -90,7 +90,7 @@ impl Verifier {
         observer: &mut impl Observer,
     ) -> Result<Claims, Refusal> {
         let parts = Self::unproven(token, observer)?;
-        signature(&parts, keys, observer)?;
+        self.signature(&parts, keys, observer)?;
         self.claims(&parts.payload, now_ms, observer)
     }
 
@@ -101,12 +101,80 @@ impl Verifier {
         let parts = token::decode(token, segments)?;
         observer.passed(Step::Encoding, || "header and payload are plain JSON objects".to_owned());
         kind(&parts)?;
+        observer.passed(Step::Kind, || "nothing marks it as another kind of token".to_owned());
         typ(&parts.header)?;
-        algorithm(&parts.header, observer)?;
+        observer.passed(Step::Type, || "absent or JWT".to_owned());
+        algorithm(&parts.header)?;
+        observer.passed(Step::Algorithm, || "RS256".to_owned());
         extensions(&parts.header)?;
-        observer.passed(Step::Header, || "a JWT without critical extensions".to_owned());
-        observer.passed(Step::Kind, || "a session token".to_owned());
+        observer.passed(Step::Extensions, || "none that would change how the token is read".to_owned());
         Ok(parts)
+    }
+
+    fn signature(
+        &self,
+        parts: &Parts<'_>,
+        keys: &KeySet,
+        observer: &mut impl Observer,
+    ) -> Result<(), Refusal> {
+        let kid = parts.header.get("kid").and_then(Value::as_str);
+        let mut candidates = keys.candidates(kid).peekable();
+        let Some(first) = candidates.peek() else {
+            let found = parts.header.get("kid").map_or("missing".to_owned(), quoted);
+            let known = keys.kids().collect::<Vec<_>>().join(", ");
+            let refusal = Refusal::new(
+                RefusalCode::JwkKidMismatch,
+                Step::Key,
+                "The session token is signed with a key that this server's Clerk instance does not have.",
+            )
+            .because(format!("`kid` is {found}; the instance has {known}"));
+            return Err(refusal.mended_by(self.other_instance(parts).unwrap_or_else(|| {
+                format!(
+                    "The token comes from the Clerk instance with the key {found}, this server is set up for {known}: use one instance in front end and backend."
+                )
+            })));
+        };
+        let expected = first.signature_length();
+        observer.passed(Step::Key, || {
+            if keys.is_pinned() {
+                "the pinned key".to_owned()
+            } else {
+                kid.map(|kid| quoted(&kid.into())).unwrap_or_default()
+            }
+        });
+        if candidates.any(|key| key.signed(parts.signed.as_bytes(), &parts.signature)) {
+            observer.passed(Step::Signature, || "genuine".to_owned());
+            return Ok(());
+        }
+        let found = parts.signature.len();
+        let refusal = Refusal::new(
+            RefusalCode::TokenInvalidSignature,
+            Step::Signature,
+            "The session token's signature is not valid.",
+        )
+        .because(if found == expected {
+            "it does not fit the token and the key: one of them was changed, or the key is another instance's".to_owned()
+        } else {
+            format!("it has {found} bytes, a signature by this key has {expected}: it was cut off, or made by another kind of key")
+        });
+        Err(match self.other_instance(parts) {
+            Some(remedy) => refusal.mended_by(remedy),
+            None => refusal,
+        })
+    }
+
+    /// The likeliest reason why a token does not fit the keys, by what it says of itself.
+    fn other_instance(&self, parts: &Parts<'_>) -> Option<String> {
+        let issuer = parts.payload.get("iss").filter(|issuer| issuer.is_string())?;
+        let ours = &self.policy.issuers;
+        let foreign = !ours.is_empty() && ours.iter().all(|each| issuer.as_str() != Some(each));
+        foreign.then(|| {
+            format!(
+                "By its own account (not proven) this token is from another Clerk instance ({}), while this server is set up for {}: use the publishable key of one instance in front end and backend.",
+                quoted(issuer),
+                ours.join(" and ")
+            )
+        })
     }
 
     /// The steps after the signature: what is said here is proven, so it may be told to whoever sent the token.
@@ -126,11 +194,11 @@ impl Verifier {
         if expires_at_ms <= now_ms.saturating_sub(skew) {
             return Err(expired(payload, expires_at_ms, now_ms));
         }
-        observer.passed(Step::Expiry, || remaining(expires_at_ms - now_ms));
+        observer.passed(Step::Expiry, || remaining(expires_at_ms.saturating_sub(now_ms)));
         let not_before_ms = optional_date(payload, "nbf", Step::NotBefore)?;
         match not_before_ms {
             Some(nbf) if nbf > now_ms.saturating_add(skew) => {
-                return Err(early(RefusalCode::TokenNotActiveYet, Step::NotBefore, nbf - now_ms));
+                return Err(early(RefusalCode::TokenNotActiveYet, Step::NotBefore, nbf.saturating_sub(now_ms)));
             }
             Some(_) => observer.passed(Step::NotBefore, || "already valid".to_owned()),
             None => observer.skipped(Step::NotBefore, || "the token has no `nbf`".to_owned()),
@@ -138,9 +206,9 @@ impl Verifier {
         let issued_at_ms = optional_date(payload, "iat", Step::IssuedAt)?;
         match issued_at_ms {
             Some(iat) if iat > now_ms.saturating_add(skew) => {
-                return Err(early(RefusalCode::TokenIatInTheFuture, Step::IssuedAt, iat - now_ms));
+                return Err(early(RefusalCode::TokenIatInTheFuture, Step::IssuedAt, iat.saturating_sub(now_ms)));
             }
-            Some(iat) => observer.passed(Step::IssuedAt, || format!("issued {} ago", seconds(now_ms - iat))),
+            Some(iat) => observer.passed(Step::IssuedAt, || format!("issued {} ago", seconds(now_ms.saturating_sub(iat)))),
             None => observer.skipped(Step::IssuedAt, || "the token has no `iat`".to_owned()),
         }
         Ok(Claims {
@@ -296,12 +364,9 @@ fn kind(parts: &Parts<'_>) -> Result<(), Refusal> {
     }
 }
 
-fn algorithm(header: &Map<String, Value>, observer: &mut impl Observer) -> Result<(), Refusal> {
+pub(crate) fn algorithm(header: &Map<String, Value>) -> Result<(), Refusal> {
     match header.get("alg") {
-        Some(Value::String(alg)) if alg == "RS256" => {
-            observer.passed(Step::Algorithm, || "RS256".to_owned());
-            Ok(())
-        }
+        Some(Value::String(alg)) if alg == "RS256" => Ok(()),
         found => {
             let found = found.map_or("missing".to_owned(), quoted);
             Err(Refusal::new(
@@ -315,66 +380,33 @@ fn algorithm(header: &Map<String, Value>, observer: &mut impl Observer) -> Resul
     }
 }
 
-fn typ(header: &Map<String, Value>) -> Result<(), Refusal> {
+pub(crate) fn typ(header: &Map<String, Value>) -> Result<(), Refusal> {
     match header.get("typ") {
         None => Ok(()),
         Some(Value::String(typ)) if typ == "JWT" => Ok(()),
-        Some(other) => Err(bad_header(format!("`typ` is {}, expected JWT", quoted(other)))),
+        Some(other) => Err(bad_header(Step::Type, format!("`typ` is {}, expected JWT", quoted(other)))),
     }
 }
 
-fn extensions(header: &Map<String, Value>) -> Result<(), Refusal> {
+pub(crate) fn extensions(header: &Map<String, Value>) -> Result<(), Refusal> {
     // RFC 7515 §4.1.11: who does not understand a critical extension must refuse. We understand none.
     for name in ["crit", "b64", "zip"] {
         if header.contains_key(name) {
-            return Err(bad_header(format!(
-                "`{name}` changes how a token is to be read; no session token has it"
-            )));
+            return Err(bad_header(
+                Step::Extensions,
+                format!("`{name}` changes how a token is to be read; no session token has it"),
+            ));
         }
     }
     match header.get("kid") {
         None | Some(Value::String(_)) => Ok(()),
-        Some(_) => Err(bad_header("`kid` is not a string".to_owned())),
+        Some(_) => Err(bad_header(Step::Extensions, "`kid` is not a string".to_owned())),
     }
 }
 
-fn bad_header(reasoning: String) -> Refusal {
-    Refusal::new(RefusalCode::TokenInvalid, Step::Header, "The session token's header is not acceptable.")
+fn bad_header(step: Step, reasoning: String) -> Refusal {
+    Refusal::new(RefusalCode::TokenInvalid, step, "The session token's header is not acceptable.")
         .because(reasoning)
-}
-
-fn signature(parts: &Parts<'_>, keys: &KeySet, observer: &mut impl Observer) -> Result<(), Refusal> {
-    let kid = parts.header.get("kid").and_then(Value::as_str);
-    let mut candidates = keys.candidates(kid).peekable();
-    if candidates.peek().is_none() {
-        let found = parts.header.get("kid").map_or("missing".to_owned(), quoted);
-        let known = keys.kids().collect::<Vec<_>>().join(", ");
-        return Err(Refusal::new(
-            RefusalCode::JwkKidMismatch,
-            Step::Key,
-            "The session token is signed with a key that this server's Clerk instance does not have.",
-        )
-        .because(format!("`kid` is {found}; the instance has {known}"))
-        .mended_by(format!(
-            "The token comes from the Clerk instance with the key {found}, this server is set up for {known}: use one instance in front end and backend."
-        )));
-    }
-    observer.passed(Step::Key, || {
-        if keys.is_pinned() {
-            "the pinned key".to_owned()
-        } else {
-            kid.map(|kid| quoted(&kid.into())).unwrap_or_default()
-        }
-    });
-    if candidates.any(|key| key.verify_sig(parts.signed.as_bytes(), &parts.signature).is_ok()) {
-        observer.passed(Step::Signature, || "genuine".to_owned());
-        return Ok(());
-    }
-    Err(Refusal::new(
-        RefusalCode::TokenInvalidSignature,
-        Step::Signature,
-        "The session token's signature is not valid.",
-    ))
 }
 
 fn subject(payload: &Map<String, Value>) -> Result<(String, String), Refusal> {
@@ -450,7 +482,7 @@ fn wrong_party(public: impl Into<String>) -> Refusal {
 }
 
 fn expired(payload: &Map<String, Value>, expires_at_ms: i64, now_ms: i64) -> Refusal {
-    let age = seconds(now_ms - expires_at_ms);
+    let age = seconds(now_ms.saturating_sub(expires_at_ms));
     let lifetime = payload.get("iat").and_then(numeric_date).map(|iat| expires_at_ms - iat);
     Refusal::new(RefusalCode::TokenExpired, Step::Expiry, format!("The session token expired {age} ago."))
         .because(match lifetime {
@@ -471,7 +503,7 @@ fn remaining(ms: i64) -> String {
     if ms > 0 {
         format!("expires in {}", seconds(ms))
     } else {
-        format!("expired {} ago, within the allowed skew", seconds(-ms))
+        format!("expired {} ago, within the allowed skew", seconds(ms.saturating_neg()))
     }
 }
 

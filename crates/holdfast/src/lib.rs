@@ -13,6 +13,7 @@ pub mod cli;
 pub mod clock;
 pub mod connections;
 pub mod entropy;
+pub mod http;
 pub mod provider;
 pub mod settings;
 pub mod standin;

@@ -49,6 +49,7 @@ function createTrackedNetwork(server) {
   async function exchange(url, init) {
     const response = await fetch(url, init);
     const id = response.headers.get("x-stream");
+    if (!id && response.headers.get("content-type") === "text/event-stream") return response;
     if (!id) {
       const body = BODYLESS.includes(response.status) ? null : await response.arrayBuffer();
       return new Response(body, response);

@@ -1,244 +1,397 @@
-//! The key cache against a server that answers, fails and hangs as told. Time is a number here.
+//! The keys under fire: outages, rotations, floods, and callers that go away.
 
 use std::future::Future;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 
 use clerk_session::{
-    COLD_GAP_MS, FORCE_GAP_MS, FetchError, FetchJwks, KeyCache, KeySet, MAX_AGE_MS, MAX_DOCUMENT,
-    RENEW_AT_MS, Verifier,
+    COLD_GAP_MS, CannotJudgeReason, FORCE_GAP_MS, FetchError, FetchJwks, KeyCache, MAX_AGE_MS, MAX_DOCUMENT,
+    RENEW_AT_MS, Verdict, Verifier,
 };
-use serde_json::{Value, json};
-use tokio::sync::Notify;
+use serde_json::json;
+use tokio::sync::Semaphore;
 
 use crate::support::*;
 
-#[derive(Clone, Default)]
-struct Server {
-    fetches: Arc<AtomicUsize>,
-    answer: Arc<Mutex<Option<Vec<u8>>>>,
-    hold: Arc<Mutex<Option<Arc<Notify>>>>,
+type Reply = Result<Vec<u8>, FetchError>;
+
+/// Clerk's side: counts the fetches, answers what it is told, and only when it is let.
+#[derive(Clone)]
+struct Clerk(Arc<State>);
+
+struct State {
+    fetches: AtomicU64,
+    reply: Mutex<Reply>,
+    may_answer: Semaphore,
 }
 
-impl Server {
-    fn with(keys: &[Value]) -> Self {
-        let server = Self::default();
-        server.serve(keys);
-        server
+impl Clerk {
+    fn answering(reply: Reply) -> Self {
+        let clerk = Self::hanging(reply);
+        clerk.answer(1_000_000);
+        clerk
     }
 
-    fn serve(&self, keys: &[Value]) {
-        self.send(jwks(keys));
+    fn hanging(reply: Reply) -> Self {
+        Self(Arc::new(State { fetches: AtomicU64::new(0), reply: Mutex::new(reply), may_answer: Semaphore::new(0) }))
     }
 
-    fn send(&self, document: Vec<u8>) {
-        *self.answer.lock().unwrap() = Some(document);
+    fn answer(&self, times: usize) {
+        self.0.may_answer.add_permits(times);
     }
 
-    fn fail(&self) {
-        *self.answer.lock().unwrap() = None;
+    fn now_says(&self, reply: Reply) {
+        *self.0.reply.lock().unwrap() = reply;
     }
 
-    fn hang(&self) -> Arc<Notify> {
-        let notify = Arc::new(Notify::new());
-        *self.hold.lock().unwrap() = Some(Arc::clone(&notify));
-        notify
-    }
-
-    fn fetches(&self) -> usize {
-        self.fetches.load(Ordering::SeqCst)
+    fn fetches(&self) -> u64 {
+        self.0.fetches.load(Ordering::SeqCst)
     }
 }
 
-impl FetchJwks for Server {
-    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, FetchError>> + Send + '_>> {
+impl FetchJwks for Clerk {
+    fn fetch(&self) -> Pin<Box<dyn Future<Output = Reply> + Send + '_>> {
+        self.0.fetches.fetch_add(1, Ordering::SeqCst);
         Box::pin(async {
-            self.fetches.fetch_add(1, Ordering::SeqCst);
-            let hold = self.hold.lock().unwrap().clone();
-            if let Some(hold) = hold {
-                hold.notified().await;
-            }
-            self.answer.lock().unwrap().clone().ok_or(FetchError::Status(503))
+            self.0.may_answer.acquire().await.unwrap().forget();
+            self.0.reply.lock().unwrap().clone()
         })
     }
 }
 
-/// Judges a token that is valid at `now`.
-async fn judge(cache: &KeyCache, header: Value, now: i64) -> &'static str {
-    let mut body = payload();
-    let seconds = now.div_euclid(1000);
-    body["exp"] = json!(seconds + 50);
-    body["iat"] = json!(seconds - 10);
-    body["nbf"] = json!(seconds - 20);
-    let token = sign(&header, &body);
-    word(&cache.judge(&Verifier::new(policy()), &token, now).await)
+fn ours() -> Reply {
+    Ok(jwks(&[OURS.jwk(KID)]))
 }
 
-fn unknown_kid() -> Value {
-    let mut header = header();
-    header["kid"] = json!("ins_unknown");
-    header
+fn down() -> Reply {
+    Err(FetchError::NoAnswer("connection refused".to_owned()))
 }
 
-const START: i64 = NOW * 1000;
+fn valid() -> String {
+    mint(json!({}), json!({}))
+}
 
-#[tokio::test]
-async fn a_cold_start_costs_one_fetch_however_many_wait() {
-    let server = Server::with(&[jwk(KID, &KEY)]);
-    let release = server.hang();
-    let cache = Arc::new(KeyCache::fetching(server.clone()));
-    let waiting: Vec<_> = (0..50)
-        .map(|_| {
-            let cache = Arc::clone(&cache);
-            tokio::spawn(async move { judge(&cache, header(), START).await })
-        })
-        .collect();
-    while server.fetches() == 0 {
-        tokio::task::yield_now().await;
+fn unknown_kid() -> String {
+    mint(json!({"kid": "ins_new"}), json!({}))
+}
+
+/// Signed by another key under the known `kid`, as after a rotation that Clerk's instances do: `kid` is the instance.
+fn rotated() -> String {
+    mint_by(&FOREIGN, json!({}), json!({}))
+}
+
+struct Scene {
+    clerk: Clerk,
+    cache: KeyCache,
+    verifier: Verifier,
+}
+
+impl Scene {
+    fn new(clerk: Clerk) -> Self {
+        Self { cache: KeyCache::fetching(clerk.clone()), clerk, verifier: Verifier::new(policy()) }
     }
-    for _ in 0..1000 {
-        tokio::task::yield_now().await;
-    }
-    release.notify_one();
-    for each in waiting {
-        assert_eq!(each.await.unwrap(), "accepted");
-    }
-    assert_eq!(server.fetches(), 1);
-}
 
-#[tokio::test]
-async fn without_keys_nothing_is_refused_and_service_returns_by_itself() {
-    let server = Server::default();
-    let cache = KeyCache::fetching(server.clone());
-    assert_eq!(judge(&cache, header(), START).await, "jwk-remote-failed-to-load");
-    assert_eq!(judge(&cache, header(), START).await, "jwk-remote-failed-to-load");
-    assert_eq!(server.fetches(), 1, "a failure starts the pause too");
-    let verifier = Verifier::new(policy());
-    assert_eq!(word(&cache.judge(&verifier, "garbage", START).await), "token-invalid", "this needs no keys");
-    server.serve(&[jwk(KID, &KEY)]);
-    cache.renew_if_due(START + COLD_GAP_MS).await;
-    assert!(cache.is_ready(START + COLD_GAP_MS));
-    assert_eq!(judge(&cache, header(), START + COLD_GAP_MS).await, "accepted");
-}
-
-#[tokio::test]
-async fn a_storm_of_unknown_kids_costs_one_fetch_per_half_minute() {
-    let server = Server::with(&[jwk(KID, &KEY)]);
-    let cache = KeyCache::fetching(server.clone());
-    cache.renew_if_due(START).await;
-    for step in 0..1200 {
-        // Two minutes of ten strangers a second.
-        let now = START + step * 100;
-        assert_eq!(judge(&cache, unknown_kid(), now).await, "jwk-kid-mismatch");
+    /// With the instance's keys loaded at `NOW`.
+    async fn loaded() -> Self {
+        let scene = Self::new(Clerk::answering(ours()));
+        scene.cache.renew_if_due(NOW).await;
+        assert!(scene.cache.is_ready(NOW));
+        scene
     }
-    assert!(server.fetches() <= 5, "{} fetches", server.fetches());
-    assert_eq!(judge(&cache, header(), START + 120_000).await, "accepted");
-}
 
-#[tokio::test]
-async fn while_the_key_server_fails_an_unknown_kid_is_not_refused_and_known_ones_serve() {
-    let server = Server::with(&[jwk(KID, &KEY)]);
-    let cache = KeyCache::fetching(server.clone());
-    cache.renew_if_due(START).await;
-    server.fail();
-    for step in 0..600 {
-        let now = START + FORCE_GAP_MS + step * 100;
-        assert_eq!(judge(&cache, unknown_kid(), now).await, "jwk-failed-to-resolve");
-        assert_eq!(judge(&cache, header(), now).await, "accepted");
-    }
-    assert!(server.fetches() <= 4, "{} fetches", server.fetches());
-}
-
-#[tokio::test]
-async fn garbage_never_costs_a_fetch() {
-    let server = Server::with(&[jwk(KID, &KEY)]);
-    let cache = KeyCache::fetching(server.clone());
-    cache.renew_if_due(START).await;
-    let verifier = Verifier::new(policy());
-    let now = START + 10 * FORCE_GAP_MS;
-    for token in [
-        with_header(json!({"kid": "ins_unknown"})),
-        sign(&unknown_kid(), &json!({"iss": "https://evil", "exp": NOW + 100_000})),
-        sign(&unknown_kid(), &json!({"iss": ISSUER})),
-    ] {
-        assert_ne!(word(&cache.judge(&verifier, &token, now).await), "accepted");
-    }
-    assert_eq!(server.fetches(), 1);
-}
-
-#[tokio::test]
-async fn a_new_key_is_found_under_a_new_or_the_same_name() {
-    for kid in ["ins_new", KID] {
-        let server = Server::with(&[jwk(KID, &OTHER_KEY)]);
-        let cache = KeyCache::fetching(server.clone());
-        cache.renew_if_due(START).await;
-        let before = cache.epoch();
-        server.serve(&[jwk(kid, &KEY)]);
-        let mut renamed = header();
-        renamed["kid"] = json!(kid);
-        assert_eq!(judge(&cache, renamed, START + FORCE_GAP_MS).await, "accepted", "{kid}");
-        assert_ne!(cache.epoch(), before);
+    async fn judge(&self, token: &str, now_ms: i64) -> String {
+        word(&self.cache.judge(&self.verifier, token, now_ms).await)
     }
 }
 
-#[tokio::test]
-async fn keys_are_renewed_in_the_background_and_old_ones_serve_for_a_day() {
-    let server = Server::with(&[jwk(KID, &KEY)]);
-    let cache = KeyCache::fetching(server.clone());
-    cache.renew_if_due(START).await;
-    cache.renew_if_due(START + RENEW_AT_MS - 1).await;
-    assert_eq!(server.fetches(), 1);
-    cache.renew_if_due(START + RENEW_AT_MS).await;
-    assert_eq!(server.fetches(), 2);
-    assert_eq!(cache.epoch(), 1, "the same keys are the same epoch");
-    server.fail();
-    let loaded = START + RENEW_AT_MS;
-    cache.renew_if_due(loaded + RENEW_AT_MS).await;
-    assert!(cache.status().last_error.is_some());
-    assert_eq!(judge(&cache, header(), loaded + MAX_AGE_MS).await, "accepted");
-    assert_eq!(judge(&cache, header(), loaded + MAX_AGE_MS + 1).await, "jwk-remote-too-old");
+fn word(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Accepted(_) => "accepted".to_owned(),
+        Verdict::Refused(refusal) => refusal.code.as_str().to_owned(),
+        Verdict::CannotJudge(cannot) => format!("cannot judge: {:?}", cannot.reason),
+    }
+}
+
+fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// A token that lives long enough for tests that let hours pass.
+fn long_lived(signer: &Signer, kid: &str) -> String {
+    mint_by(signer, json!({"kid": kid}), json!({"exp": NOW_S + 10 * 24 * 3600}))
 }
 
 #[tokio::test]
-async fn a_bad_document_never_replaces_good_keys() {
-    let good = jwks(&[jwk(KID, &KEY)]);
-    let mut huge = good.clone();
-    huge.resize(MAX_DOCUMENT + 1, b' ');
-    for bad in
-        [b"<html>down</html>".to_vec(), b"{\"keys\":[]}".to_vec(), b"{\"keys\":".to_vec(), Vec::new(), huge]
+async fn a_cold_start_costs_one_fetch_however_many_call() {
+    let scene = Scene::new(Clerk::hanging(ours()));
+    let token = valid();
+    let calls = (0..100).map(|_| scene.judge(&token, NOW));
+    let mut calls: Vec<_> = calls.map(Box::pin).collect();
+    for call in &mut calls {
+        assert!(poll_once(call.as_mut()).is_pending());
+    }
+    scene.clerk.answer(1);
+    for call in calls {
+        assert_eq!(call.await, "accepted");
+    }
+    assert_eq!(scene.clerk.fetches(), 1);
+}
+
+#[tokio::test]
+async fn without_keys_nothing_is_judged_and_garbage_causes_no_fetch() {
+    let scene = Scene::new(Clerk::answering(down()));
+    assert_eq!(scene.judge("garbage", NOW).await, "token-invalid");
+    assert_eq!(scene.judge(&mint(json!({"alg": "none"}), json!({})), NOW).await, "token-invalid-algorithm");
+    assert_eq!(scene.judge(&mint(json!({"cat": "x"}), json!({})), NOW).await, "token-type-mismatch");
+    // Not ours or too old by its own account: cannot be judged, but is not worth a fetch either.
+    for odd in [json!({"iss": "https://clerk.other.com"}), json!({"exp": NOW_S - 60})] {
+        assert_eq!(scene.judge(&mint(json!({}), odd), NOW).await, "cannot judge: KeysNotLoaded");
+    }
+    assert_eq!(scene.clerk.fetches(), 0);
+    assert_eq!(scene.judge(&valid(), NOW).await, "cannot judge: KeysNotLoaded");
+    assert_eq!(scene.clerk.fetches(), 1);
+}
+
+#[tokio::test]
+async fn when_clerk_comes_back_service_does_within_a_second() {
+    let scene = Scene::new(Clerk::answering(down()));
+    let mut now = NOW;
+    for _ in 0..30 {
+        scene.cache.renew_if_due(now).await;
+        for _ in 0..50 {
+            assert_eq!(scene.judge(&valid(), now).await, "cannot judge: KeysNotLoaded");
+        }
+        now += COLD_GAP_MS;
+    }
+    assert_eq!(scene.clerk.fetches(), 30, "one try a second, whoever calls");
+    let Verdict::CannotJudge(cannot) = scene.cache.judge(&scene.verifier, &valid(), now - 1).await else {
+        panic!("there are no keys")
+    };
+    assert!(cannot.retry_after.as_millis() >= 1000, "a `Retry-After` of 0 would be a storm");
+    scene.clerk.now_says(ours());
+    assert_eq!(scene.judge(&valid(), now).await, "accepted");
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_neither_stops_the_fetch_nor_the_others() {
+    let scene = Scene::new(Clerk::hanging(ours()));
+    let token = valid();
     {
-        let server = Server::with(&[jwk(KID, &KEY)]);
-        let cache = KeyCache::fetching(server.clone());
-        cache.renew_if_due(START).await;
-        server.send(bad);
-        cache.renew_if_due(START + RENEW_AT_MS).await;
-        assert!(cache.status().last_error.is_some());
-        assert_eq!(judge(&cache, header(), START + RENEW_AT_MS).await, "accepted");
+        let mut first = pin!(scene.judge(&token, NOW));
+        assert!(poll_once(first.as_mut()).is_pending());
+    }
+    let mut second = pin!(scene.judge(&token, NOW));
+    assert!(poll_once(second.as_mut()).is_pending());
+    {
+        let mut third = pin!(scene.judge(&token, NOW));
+        assert!(poll_once(third.as_mut()).is_pending());
+    }
+    scene.clerk.answer(1);
+    assert_eq!(second.await, "accepted");
+    assert_eq!(scene.clerk.fetches(), 1, "the first caller's fetch was carried on");
+}
+
+#[tokio::test]
+async fn callers_that_come_and_go_cannot_multiply_fetches() {
+    let scene = Scene::loaded().await;
+    let hanging = Scene::new(Clerk::hanging(ours()));
+    for round in 0..50 {
+        let token = valid();
+        let mut call = pin!(hanging.judge(&token, NOW + round * COLD_GAP_MS));
+        assert!(poll_once(call.as_mut()).is_pending());
+    }
+    assert_eq!(hanging.clerk.fetches(), 1);
+    assert_eq!(scene.clerk.fetches(), 1);
+}
+
+/// crates.io holds a write lock across the fetch, so that callers with known keys wait.
+#[tokio::test]
+async fn who_has_a_known_key_never_waits_for_a_fetch() {
+    let scene = Scene::new(Clerk::hanging(ours()));
+    scene.clerk.answer(1);
+    scene.cache.renew_if_due(NOW).await;
+    let later = NOW + FORCE_GAP_MS;
+    let (unknown, known) = (unknown_kid(), valid());
+    let mut stranger = pin!(scene.judge(&unknown, later));
+    assert!(poll_once(stranger.as_mut()).is_pending());
+    for _ in 0..100 {
+        let mut good = pin!(scene.judge(&known, later));
+        let Poll::Ready(verdict) = poll_once(good.as_mut()) else { panic!("a good caller waits") };
+        assert_eq!(verdict, "accepted");
+    }
+    let mut renewal = pin!(scene.cache.renew_if_due(NOW + RENEW_AT_MS));
+    assert!(poll_once(renewal.as_mut()).is_pending());
+    scene.clerk.answer(1);
+    assert_eq!(stranger.await, "jwk-kid-mismatch");
+}
+
+/// In crates.io a failed fetch starts no cool-down, so that unknown keys hammer the issuer.
+#[tokio::test]
+async fn strangers_cause_one_fetch_in_30_seconds_whether_it_fails_or_not() {
+    for (reply, verdict) in [(ours(), "jwk-kid-mismatch"), (down(), "cannot judge: KeyUnknownAndUnreachable")] {
+        let scene = Scene::loaded().await;
+        scene.clerk.now_says(reply);
+        let before = scene.clerk.fetches();
+        // Ten minutes, two tokens a second, each with another key id.
+        for tick in 0..1_200_i64 {
+            let now = NOW + FORCE_GAP_MS + tick * 500;
+            let stranger = mint(json!({"kid": format!("ins_{tick}")}), json!({"exp": now / 1000 + 50}));
+            assert_eq!(scene.judge(&stranger, now).await, verdict);
+        }
+        let fetched = scene.clerk.fetches() - before;
+        assert_eq!(fetched, 20, "fetches in ten minutes");
+    }
+}
+
+/// In crates.io one odd key leaves the set half-empty.
+#[tokio::test]
+async fn a_useless_document_never_replaces_good_keys() {
+    let scene = Scene::loaded().await;
+    let mut now = NOW;
+    let private = { let mut jwk = OURS.jwk(KID); jwk["d"] = "AQAB".into(); jwk };
+    for useless in [
+        Ok(b"<html>bad gateway</html>".to_vec()),
+        Ok(b"{\"keys\":[]}".to_vec()),
+        Ok(b"{}".to_vec()),
+        Ok(Vec::new()),
+        Ok(jwks(&[json!(null), json!({"kty": "EC"}), private])),
+        Ok(vec![b' '; MAX_DOCUMENT + 1]),
+        Err(FetchError::Status(503)),
+        down(),
+    ] {
+        scene.clerk.now_says(useless);
+        now += RENEW_AT_MS;
+        scene.cache.renew_if_due(now).await;
+        assert!(scene.cache.status().last_error.is_some());
+        assert_eq!(word(&scene.cache.judge(&scene.verifier, &long_lived(&OURS, KID), now).await), "accepted");
+    }
+    // One odd key beside a good one is no trouble at all.
+    scene.clerk.now_says(Ok(jwks(&[json!({"kty": "OKP", "kid": "ed"}), OURS.jwk(KID)])));
+    now += RENEW_AT_MS;
+    scene.cache.renew_if_due(now).await;
+    let status = scene.cache.status();
+    assert_eq!((status.last_error, status.kids, status.skipped.len()), (None, vec![KID.to_owned()], 1));
+}
+
+#[tokio::test]
+async fn stale_keys_serve_for_a_day_and_not_longer() {
+    let scene = Scene::loaded().await;
+    scene.clerk.now_says(down());
+    let token = long_lived(&OURS, KID);
+    assert_eq!(scene.judge(&token, NOW + MAX_AGE_MS).await, "accepted");
+    assert!(scene.cache.is_ready(NOW + MAX_AGE_MS));
+    assert_eq!(scene.judge(&token, NOW + MAX_AGE_MS + 1).await, "cannot judge: KeysTooOld");
+    assert!(!scene.cache.is_ready(NOW + MAX_AGE_MS + 1));
+    scene.clerk.now_says(ours());
+    assert_eq!(scene.judge(&token, NOW + MAX_AGE_MS + 1 + COLD_GAP_MS).await, "accepted");
+}
+
+#[tokio::test]
+async fn renewal_is_due_at_four_minutes_and_rests_after_failure() {
+    let scene = Scene::loaded().await;
+    scene.cache.renew_if_due(NOW + RENEW_AT_MS - 1).await;
+    assert_eq!(scene.clerk.fetches(), 1);
+    scene.clerk.now_says(down());
+    for second in 0..60 {
+        scene.cache.renew_if_due(NOW + RENEW_AT_MS + second * 1000).await;
+    }
+    assert_eq!(scene.clerk.fetches(), 3, "at 240 s and at 270 s");
+}
+
+#[tokio::test]
+async fn a_rotation_under_the_same_kid_costs_one_fetch() {
+    let scene = Scene::loaded().await;
+    let epoch = scene.cache.epoch();
+    scene.clerk.now_says(Ok(jwks(&[FOREIGN.jwk(KID)])));
+    let later = NOW + FORCE_GAP_MS;
+    assert_eq!(scene.judge(&rotated(), later).await, "accepted");
+    assert_eq!(scene.judge(&valid(), later).await, "token-invalid-signature", "the old key is gone");
+    assert_eq!(scene.clerk.fetches(), 2);
+    assert_ne!(scene.cache.epoch(), epoch, "what was remembered must be judged again");
+}
+
+#[tokio::test]
+async fn within_the_cool_down_the_verdict_is_no_and_clerk_is_left_alone() {
+    let scene = Scene::loaded().await;
+    assert_eq!(scene.judge(&unknown_kid(), NOW + FORCE_GAP_MS - 1).await, "jwk-kid-mismatch");
+    assert_eq!(scene.judge(&rotated(), NOW + FORCE_GAP_MS - 1).await, "token-invalid-signature");
+    assert_eq!(scene.clerk.fetches(), 1);
+}
+
+#[tokio::test]
+async fn an_outage_makes_an_unknown_key_undecided_and_a_bad_signature_bad() {
+    let scene = Scene::loaded().await;
+    scene.clerk.now_says(down());
+    let later = NOW + FORCE_GAP_MS;
+    let Verdict::CannotJudge(cannot) = scene.cache.judge(&scene.verifier, &unknown_kid(), later).await else {
+        panic!("it could be a new key")
+    };
+    assert_eq!(cannot.reason, CannotJudgeReason::KeyUnknownAndUnreachable);
+    assert_eq!(cannot.retry_after.as_secs(), 30);
+    assert_eq!(scene.judge(&rotated(), later).await, "token-invalid-signature");
+    let foreign = mint(json!({"kid": "ins_new"}), json!({"iss": "https://clerk.other.com"}));
+    assert_eq!(scene.judge(&foreign, later).await, "jwk-kid-mismatch", "it says itself that it is not ours");
+}
+
+#[tokio::test]
+async fn the_epoch_changes_with_the_keys_and_only_with_them() {
+    let scene = Scene::loaded().await;
+    let first = scene.cache.epoch();
+    scene.cache.renew_if_due(NOW + RENEW_AT_MS).await;
+    assert_eq!((scene.clerk.fetches(), scene.cache.epoch()), (2, first));
+    let mut seen = vec![first];
+    for (round, keys) in [
+        vec![OURS.jwk(KID), FOREIGN.jwk("ins_2")],
+        vec![FOREIGN.jwk("ins_2")],
+        vec![FOREIGN.jwk("ins_3")],
+        vec![OURS.jwk(KID)],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        scene.clerk.now_says(Ok(jwks(&keys)));
+        scene.cache.renew_if_due(NOW + RENEW_AT_MS * (i64::try_from(round).unwrap() + 2)).await;
+        assert!(!seen.contains(&scene.cache.epoch()));
+        seen.push(scene.cache.epoch());
     }
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_leaves_its_turn_to_the_next() {
-    let server = Server::with(&[jwk(KID, &KEY)]);
-    let release = server.hang();
-    let cache = Arc::new(KeyCache::fetching(server.clone()));
-    let gone = tokio::spawn({
-        let cache = Arc::clone(&cache);
-        async move { judge(&cache, header(), START).await }
-    });
-    while server.fetches() == 0 {
-        tokio::task::yield_now().await;
-    }
-    gone.abort();
-    assert!(gone.await.unwrap_err().is_cancelled());
-    release.notify_one();
-    assert_eq!(judge(&cache, header(), START + COLD_GAP_MS).await, "accepted");
+async fn a_clock_that_was_set_back_does_not_silence_us() {
+    let scene = Scene::loaded().await;
+    scene.clerk.now_says(Ok(jwks(&[FOREIGN.jwk(KID)])));
+    scene.cache.renew_if_due(NOW - 3_600_000).await;
+    assert_eq!(scene.clerk.fetches(), 2);
 }
 
 #[tokio::test]
-async fn a_pinned_key_needs_no_network() {
-    let cache = KeyCache::pinned(KeySet::from_pem(&pem(&KEY)).unwrap());
-    assert_eq!(judge(&cache, header(), START + 10 * MAX_AGE_MS).await, "accepted");
+async fn a_pinned_key_needs_no_network_and_does_not_age() {
+    let cache = KeyCache::pinned(pinned());
+    let verifier = Verifier::new(policy());
+    assert!(cache.is_ready(i64::MAX));
+    assert_eq!(word(&cache.judge(&verifier, &valid(), NOW).await), "accepted");
+    assert_eq!(word(&cache.judge(&verifier, &rotated(), NOW).await), "token-invalid-signature");
+    cache.renew_if_due(NOW).await;
     assert_eq!(cache.status().fetches, 0);
+}
+
+#[tokio::test]
+async fn a_fetcher_that_panics_does_not_poison_the_cache() {
+    struct Panics(Clerk);
+    impl FetchJwks for Panics {
+        fn fetch(&self) -> Pin<Box<dyn Future<Output = Reply> + Send + '_>> {
+            Box::pin(async {
+                let reply = self.0.fetch().await;
+                assert!(self.0.fetches() > 1, "the first fetch panics");
+                reply
+            })
+        }
+    }
+    let cache = Arc::new(KeyCache::fetching(Panics(Clerk::answering(ours()))));
+    let renewing = Arc::clone(&cache);
+    tokio::spawn(async move { renewing.renew_if_due(NOW).await }).await.unwrap_err();
+    let verifier = Verifier::new(policy());
+    assert_eq!(word(&cache.judge(&verifier, &valid(), NOW + COLD_GAP_MS).await), "accepted");
 }

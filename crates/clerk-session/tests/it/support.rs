@@ -1,115 +1,121 @@
-//! A signer and the tokens that tests vary.
+//! A signer of session tokens for the tests. Its keys are made anew for each run and serve nothing else.
 
 use std::sync::LazyLock;
 
-use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RsaEncoding, RsaKeyPair, RsaPublicKeyComponents};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use clerk_session::{KeySet, OriginPattern, Policy, Verdict, Verifier};
+use clerk_session::{Explanation, KeySet, OriginPattern, Policy, Verdict, Verifier, VerdictWord, explain};
 use serde_json::{Value, json};
 
+/// The instant of judgement, unix seconds.
+pub const NOW_S: i64 = 1_800_000_000;
+/// The same in milliseconds.
+pub const NOW: i64 = NOW_S * 1000;
 pub const KID: &str = "ins_2GIoQhbUpy0hX7B2cVkuTMinXoD";
 pub const ISSUER: &str = "https://clerk.example.com";
 pub const APP: &str = "https://app.example.com";
-/// Unix seconds at which the tests take place.
-pub const NOW: i64 = 1_790_000_000;
 
-/// Made anew for each run: no private key is kept in the repository.
-pub static KEY: LazyLock<RsaKeyPair> = LazyLock::new(|| RsaKeyPair::generate(KeySize::Rsa2048).unwrap());
-pub static OTHER_KEY: LazyLock<RsaKeyPair> =
-    LazyLock::new(|| RsaKeyPair::generate(KeySize::Rsa2048).unwrap());
-
-pub fn b64(bytes: impl AsRef<[u8]>) -> String {
-    URL_SAFE_NO_PAD.encode(bytes)
+pub struct Signer {
+    pub pair: RsaKeyPair,
 }
 
-pub fn jwk(kid: &str, key: &RsaKeyPair) -> Value {
-    // RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER }
-    let (sequence, _) = der_value(key.public_key().as_ref());
-    let (modulus, rest) = der_value(sequence);
-    let (exponent, _) = der_value(rest);
-    let digits = |integer: &[u8]| b64(&integer[usize::from(integer[0] == 0)..]);
-    json!({"use": "sig", "kty": "RSA", "kid": kid, "alg": "RS256", "n": digits(modulus), "e": digits(exponent)})
+impl Signer {
+    pub fn new() -> Self {
+        Self { pair: RsaKeyPair::generate(KeySize::Rsa2048).unwrap() }
+    }
+
+    pub fn sign_with(&self, padding: &'static dyn RsaEncoding, message: &[u8]) -> Vec<u8> {
+        let mut signature = vec![0; self.pair.public_modulus_len()];
+        self.pair.sign(padding, &SystemRandom::new(), message, &mut signature).unwrap();
+        signature
+    }
+
+    /// A token of these very bytes.
+    pub fn token(&self, header: &[u8], payload: &[u8]) -> String {
+        let signed = format!("{}.{}", encode(header), encode(payload));
+        let signature = self.sign_with(&RSA_PKCS1_SHA256, signed.as_bytes());
+        format!("{signed}.{}", encode(&signature))
+    }
+
+    /// Modulus and exponent, big-endian.
+    pub fn components(&self) -> (Vec<u8>, Vec<u8>) {
+        let der = self.pair.public_key().as_ref();
+        // RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER }
+        let (_, content) = read_der(der);
+        let (modulus, rest) = split_der(content);
+        let (exponent, _) = split_der(rest);
+        (without_leading_zeros(modulus), without_leading_zeros(exponent))
+    }
+
+    pub fn jwk(&self, kid: &str) -> Value {
+        let (n, e) = self.components();
+        json!({"use": "sig", "kty": "RSA", "kid": kid, "alg": "RS256", "n": encode(&n), "e": encode(&e)})
+    }
+
+    pub fn spki_pem(&self) -> String {
+        let (n, e) = self.components();
+        pem("PUBLIC KEY", &spki(n, e))
+    }
+
+    pub fn pkcs1_pem(&self) -> String {
+        pem("RSA PUBLIC KEY", self.pair.public_key().as_ref())
+    }
 }
 
-/// The content of the first DER value, and what follows it.
-fn der_value(der: &[u8]) -> (&[u8], &[u8]) {
-    let (start, length) = match der[1] {
-        short @ 0..=127 => (2, usize::from(short)),
-        long => {
-            let digits = usize::from(long & 0x7f);
-            (2 + digits, der[2..2 + digits].iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)))
-        }
-    };
-    (&der[start..start + length], &der[start + length..])
+pub fn spki(n: Vec<u8>, e: Vec<u8>) -> Vec<u8> {
+    let components = RsaPublicKeyComponents { n, e };
+    AsDer::<PublicKeyX509Der<'_>>::as_der(&components).unwrap().as_ref().to_vec()
 }
 
-pub fn jwks(keys: &[Value]) -> Vec<u8> {
-    serde_json::to_vec(&json!({"keys": keys})).unwrap()
-}
-
-pub fn keys() -> KeySet {
-    KeySet::from_jwks(&jwks(&[jwk(KID, &KEY)])).unwrap().keys
-}
-
-pub fn pem(key: &RsaKeyPair) -> String {
-    let der = AsDer::<aws_lc_rs::encoding::PublicKeyX509Der<'_>>::as_der(key.public_key()).unwrap();
-    armored("PUBLIC KEY", der.as_ref())
-}
-
-pub fn pkcs1_pem(key: &RsaKeyPair) -> String {
-    armored("RSA PUBLIC KEY", key.public_key().as_ref())
-}
-
-fn armored(label: &str, der: &[u8]) -> String {
+pub fn pem(label: &str, der: &[u8]) -> String {
     let body = STANDARD.encode(der);
-    let lines: Vec<_> = body.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    let lines: Vec<&str> = body.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
-pub fn header() -> Value {
-    json!({"alg": "RS256", "kid": KID, "typ": "JWT", "cat": "cl_B7d4PD111AAA"})
+/// Length and content of the DER value that `bytes` begin with.
+fn read_der(bytes: &[u8]) -> (usize, &[u8]) {
+    let (head, length) = match bytes[1] {
+        short @ 0..=0x7f => (2, usize::from(short)),
+        0x81 => (3, usize::from(bytes[2])),
+        _ => (4, usize::from(bytes[2]) << 8 | usize::from(bytes[3])),
+    };
+    (head + length, &bytes[head..head + length])
 }
 
-pub fn payload() -> Value {
-    json!({"azp": APP, "exp": NOW + 50, "iat": NOW - 10, "iss": ISSUER, "jti": "f1b4", "nbf": NOW - 20,
-           "sid": "sess_2abc", "sub": "user_2abc", "v": 2, "fva": [4, -1], "sts": "active"})
+fn split_der(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let (whole, content) = read_der(bytes);
+    (content, &bytes[whole..])
 }
 
-pub fn sign_bytes(header: &[u8], payload: &[u8], key: &RsaKeyPair) -> String {
-    let signed = format!("{}.{}", b64(header), b64(payload));
-    let mut signature = vec![0; key.public_modulus_len()];
-    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature).unwrap();
-    format!("{signed}.{}", b64(signature))
+fn without_leading_zeros(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().copied().skip_while(|byte| *byte == 0).collect()
 }
 
-pub fn sign(header: &Value, payload: &Value) -> String {
-    sign_bytes(header.to_string().as_bytes(), payload.to_string().as_bytes(), &KEY)
+pub fn encode(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// A good token with some members of its payload replaced; `null` here removes one.
-pub fn with(changes: Value) -> String {
-    sign(&header(), &changed(payload(), changes))
+/// The instance's key.
+pub static OURS: LazyLock<Signer> = LazyLock::new(Signer::new);
+/// A key that is not the instance's.
+pub static FOREIGN: LazyLock<Signer> = LazyLock::new(Signer::new);
+
+pub fn jwks(keys: &[Value]) -> Vec<u8> {
+    serde_json::to_vec(&json!({ "keys": keys })).unwrap()
 }
 
-/// The same for its header.
-pub fn with_header(changes: Value) -> String {
-    sign(&changed(header(), changes), &payload())
+/// The instance's JWKS, loaded.
+pub fn keys() -> KeySet {
+    KeySet::from_jwks(&jwks(&[OURS.jwk(KID)])).unwrap().keys
 }
 
-fn changed(mut base: Value, changes: Value) -> Value {
-    let members = base.as_object_mut().unwrap();
-    for (name, value) in changes.as_object().unwrap() {
-        if value.is_null() {
-            members.remove(name);
-        } else {
-            members.insert(name.clone(), value.clone());
-        }
-    }
-    base
+pub fn pinned() -> KeySet {
+    KeySet::from_pem(&OURS.spki_pem()).unwrap()
 }
 
 pub fn policy() -> Policy {
@@ -120,19 +126,67 @@ pub fn policy() -> Policy {
     }
 }
 
-pub fn verify_at(token: &str, now_ms: i64) -> Verdict {
-    Verifier::new(policy()).verify(token, &keys(), now_ms)
+pub fn header() -> Value {
+    json!({"alg": "RS256", "typ": "JWT", "kid": KID, "cat": "cl_B7d4PD111AAA"})
 }
 
-/// `accepted`, or the code.
-pub fn word(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Accepted(_) => "accepted",
-        Verdict::Refused(refusal) => refusal.code.as_str(),
-        Verdict::CannotJudge(cannot) => cannot.reason.as_str(),
+pub fn payload() -> Value {
+    json!({
+        "iss": ISSUER, "sub": "user_2abc", "sid": "sess_2def", "azp": APP, "v": 2, "jti": "a1b2",
+        "iat": NOW_S - 10, "nbf": NOW_S - 20, "exp": NOW_S + 50, "fva": [3, -1], "sts": "active",
+    })
+}
+
+/// A token of ours with a changed header and payload. A member set to `REMOVED` is taken out.
+pub fn mint(header_changes: Value, payload_changes: Value) -> String {
+    mint_by(&OURS, header_changes, payload_changes)
+}
+
+pub fn mint_by(signer: &Signer, header_changes: Value, payload_changes: Value) -> String {
+    let header = changed(header(), header_changes);
+    let payload = changed(payload(), payload_changes);
+    signer.token(header.to_string().as_bytes(), payload.to_string().as_bytes())
+}
+
+pub const REMOVED: &str = "\u{0}removed";
+
+fn changed(mut base: Value, changes: Value) -> Value {
+    let Value::Object(changes) = changes else { panic!("changes are an object") };
+    let members = base.as_object_mut().unwrap();
+    for (name, value) in changes {
+        if value == REMOVED {
+            members.remove(&name);
+        } else {
+            members.insert(name, value);
+        }
     }
+    base
 }
 
-pub fn judged(token: &str) -> &'static str {
-    word(&verify_at(token, NOW * 1000))
+/// `accepted`, `session-pending` is accepted here, or the code of the refusal. Checks on the way that the explanation says the same
+/// and never holds the token.
+pub fn verdict(policy: Policy, keys: &KeySet, token: &str, now_ms: i64) -> String {
+    let verifier = Verifier::new(policy);
+    let told = explain(&verifier, token, Ok(keys), now_ms);
+    let found = match verifier.verify(token, keys, now_ms) {
+        Verdict::Accepted(_) => "accepted".to_owned(),
+        Verdict::Refused(refusal) => refusal.code.as_str().to_owned(),
+        Verdict::CannotJudge(_) => unreachable!("keys are at hand"),
+    };
+    match told.verdict {
+        VerdictWord::Accepted => assert_eq!(found, "accepted"),
+        VerdictWord::Refused if told.code == Some("session-pending") => assert_eq!(found, "accepted"),
+        VerdictWord::Refused => assert_eq!(Some(found.as_str()), told.code),
+        VerdictWord::CannotJudge => unreachable!("keys are at hand"),
+    }
+    assert_never_told(&told, token);
+    found
+}
+
+/// Neither the token nor a long piece of it stands in the explanation.
+pub fn assert_never_told(told: &Explanation, token: &str) {
+    let text = serde_json::to_string(told).unwrap();
+    for piece in token.split('.').filter(|piece| piece.len() >= 40) {
+        assert!(!text.contains(piece), "the explanation holds a part of the token: {text}");
+    }
 }

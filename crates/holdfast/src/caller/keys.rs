@@ -105,12 +105,12 @@ impl JwksFetcher {
     }
 
     /// A fetcher of a public address.
-    pub(super) fn public(url: Url, transport: SharedTransport) -> Self {
+    pub(crate) fn public(url: Url, transport: SharedTransport) -> Self {
         Self { url, authorization: None, transport }
     }
 
     /// A fetcher from the Backend API.
-    pub(super) fn backend_api(
+    pub(crate) fn backend_api(
         base: &Url,
         secret_key: &SecretString,
         transport: SharedTransport,

@@ -218,10 +218,9 @@ impl SessionVerifier {
                 self.accept(claims, request_id, now)
             }
             Verdict::Refused(refusal) => {
-                if settled && token.len() >= SHORTEST_TOKEN && !refusal.code.time_may_mend() {
-                    if let Some(breaker) = &self.breaker {
-                        breaker.refused(name, epoch, now, refusal.clone());
-                    }
+                let lasting = settled && token.len() >= SHORTEST_TOKEN && !refusal.code.time_may_mend();
+                if let Some(breaker) = self.breaker.as_ref().filter(|_| lasting) {
+                    breaker.refused(name, epoch, now, refusal.clone());
                 }
                 self.refuse(refusal, Some(token), request_id, now)
             }
@@ -337,17 +336,15 @@ impl KeyReporter {
             return;
         }
         let kids = status.kids.join(", ");
-        match &status.last_error {
-            None => tracing::info!(kids, skipped = status.skipped.len(), "Clerk's keys are loaded"),
-            Some(error) => match status.loaded_at_ms {
-                Some(loaded) => {
-                    let age_s = now.as_millisecond().saturating_sub(loaded) / 1000;
-                    tracing::warn!(%error, kids, age_s, "Clerk's keys cannot be renewed; the present ones serve on");
-                }
-                None => {
-                    tracing::error!(%error, "Clerk's keys cannot be loaded; no session token can be judged")
-                }
-            },
+        match (&status.last_error, status.loaded_at_ms) {
+            (None, _) => tracing::info!(kids, skipped = status.skipped.len(), "Clerk's keys are loaded"),
+            (Some(error), Some(loaded)) => {
+                let age_s = now.as_millisecond().saturating_sub(loaded) / 1000;
+                tracing::warn!(%error, kids, age_s, "Clerk's keys cannot be renewed; the present ones serve on");
+            }
+            (Some(error), None) => {
+                tracing::error!(%error, "Clerk's keys cannot be loaded; no session token can be judged");
+            }
         }
         self.last = Some((status.last_error.clone(), now));
     }

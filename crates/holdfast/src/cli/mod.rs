@@ -5,11 +5,13 @@ mod config;
 mod connections;
 mod context;
 mod database;
+mod dev;
 mod doctor;
 mod exit;
 mod keys;
 pub mod printer;
 pub mod reference;
+mod serve;
 mod service_key;
 mod token;
 
@@ -23,7 +25,7 @@ use args::{Cli, Command, TokenCommand};
 use context::Context;
 use printer::{Colour, Printer};
 
-use crate::settings::Environment;
+use crate::settings::{Environment, Purpose};
 
 /// Runs the command line `arguments` (the program's name first) in `environment`.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environment) -> Exit {
@@ -71,8 +73,17 @@ fn execute(context: &Context, command: Command, printer: &mut Printer) -> Outcom
         Command::Restore(args) => wait(database::restore(context, &args.file, printer)),
         Command::Doctor(args) => wait(doctor::run(context, args.json, printer)),
         Command::Token(TokenCommand::Explain(args)) => wait(token::run(context, &args, printer)),
-        Command::Dev(_) | Command::Serve | Command::Openapi => Err(Failure::setup("not wired yet", "")),
+        Command::Serve => wait(serve::run(context, printer)),
+        Command::Dev(args) => wait(dev::run(context, &args, printer)),
+        Command::Openapi => openapi(context, printer),
     }
+}
+
+/// The description needs no configuration, but names the public address of the one that is there.
+fn openapi(context: &Context, printer: &mut Printer) -> Outcome {
+    let settings = context.settings(Purpose::Tools, printer)?;
+    printer.pretty_json(&crate::http::document(settings.public_url.as_str().trim_end_matches('/')));
+    Ok(Exit::Fine)
 }
 
 fn wait(work: impl Future<Output = Outcome>) -> Outcome {

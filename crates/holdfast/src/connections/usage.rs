@@ -11,7 +11,7 @@ use crate::clock::after;
 use crate::provider::{Failure, Grant, PassThrough, PassedThrough};
 
 /// That a grant works is written down at most this often: a busy backend must not cost a write per call.
-const PROVEN_EVERY: Duration = Duration::from_secs(60);
+const PROVEN_EVERY: Duration = Duration::from_mins(1);
 
 /// A grant to be used, with what a backend needs to know of it.
 #[derive(Debug)]
@@ -84,16 +84,13 @@ impl Connections {
         if !status.connected {
             return Err(UseError::NotUsable { reason: status.reason });
         }
-        match self.grant(&connection).await? {
-            Some(grant) => Ok((connection, grant)),
-            // Its key is gone, or somebody disconnected a moment ago: the stored state says which.
-            None => {
-                let now =
-                    self.parts.store.connection_by_id(connection.id).await.map_err(ServiceError::from)?;
-                let reason = now.and_then(|connection| connection.standing.reason());
-                Err(UseError::NotUsable { reason: reason.or(Some(Reason::KeyLost)) })
-            }
+        if let Some(grant) = self.grant(&connection).await? {
+            return Ok((connection, grant));
         }
+        // Its key is gone, or somebody disconnected a moment ago: the stored state says which.
+        let now = self.parts.store.connection_by_id(connection.id).await.map_err(ServiceError::from)?;
+        let reason = now.and_then(|connection| connection.standing.reason());
+        Err(UseError::NotUsable { reason: reason.or(Some(Reason::KeyLost)) })
     }
 
     fn status_of(&self, connection: &Connection) -> InstagramStatus {

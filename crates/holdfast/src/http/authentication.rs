@@ -79,14 +79,15 @@ fn verdict(judgement: Judgement, metrics: &Metrics) -> Result<Caller, Problem> {
             metrics.verdict("refused", "multiple-credentials");
             Err(RequestCode::MultipleCredentials.into())
         }
-        Judgement::CannotJudge { retry_after } => {
-            metrics.verdict("cannot_judge", "");
-            Err(Problem::new(ServerCode::KeysUnavailable).with_retry_after(Some(retry_after)))
+        Judgement::CannotJudge(cannot) => {
+            metrics.verdict("cannot_judge", cannot.reason.as_str());
+            Err(Problem::new(ServerCode::KeysUnavailable)
+                .with_detail(cannot.reason.detail())
+                .with_retry_after(Some(cannot.retry_after)))
         }
         Judgement::StopRepeating { refusal, retry_after } => {
             metrics.verdict("refused", "stop-repeating");
-            let detail =
-                format!("This very session token keeps being refused: {}", refusal.public_detail());
+            let detail = format!("This very session token keeps being refused: {}", refusal.public_detail());
             Err(Problem::new(RequestCode::StopRepeating)
                 .with_detail(detail)
                 .with_reason(refusal.code.as_str())

@@ -117,8 +117,7 @@ async fn read(request: Request, limit: usize, clock: &SharedClock) -> Result<Byt
 /// Whether the body says that it is JSON: `application/json` or `application/*+json`, once.
 fn is_json(headers: &HeaderMap) -> bool {
     media_type(headers).is_some_and(|essence| {
-        essence == "application/json"
-            || (essence.starts_with("application/") && essence.ends_with("+json"))
+        essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
     })
 }
 

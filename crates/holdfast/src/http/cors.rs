@@ -18,9 +18,7 @@ pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub fn layer(allowed: &[OriginPattern]) -> CorsLayer {
     let allowed: Arc<[OriginPattern]> = allowed.into();
     CorsLayer::new()
-        .allow_origin(AllowOrigin::predicate(move |origin: &HeaderValue, _| {
-            is_allowed(&allowed, origin)
-        }))
+        .allow_origin(AllowOrigin::predicate(move |origin: &HeaderValue, _| is_allowed(&allowed, origin)))
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
         .allow_headers([
             header::AUTHORIZATION,
@@ -37,7 +35,7 @@ pub fn layer(allowed: &[OriginPattern]) -> CorsLayer {
             X_REQUEST_ID,
         ]))
         .vary([header::ORIGIN, header::ACCESS_CONTROL_REQUEST_METHOD, header::ACCESS_CONTROL_REQUEST_HEADERS])
-        .max_age(Duration::from_secs(600))
+        .max_age(Duration::from_mins(10))
 }
 
 /// Whether an `Origin` header names an allowed origin. `null` (sandboxed frames, files) is nobody's.

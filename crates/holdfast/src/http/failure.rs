@@ -5,12 +5,12 @@ use jiff::Timestamp;
 
 use super::problem::{Problem, ProblemCode, RequestCode, ServerCode};
 use crate::clock::Clock;
+use crate::connections::Reason;
 use crate::connections::complete::CompleteError;
 use crate::connections::connect::ConnectError;
 use crate::connections::return_to::ReturnToError;
 use crate::connections::service::ServiceError;
 use crate::connections::usage::UseError;
-use crate::connections::Reason;
 use crate::store::StoreError;
 use crate::users::UsersError;
 
@@ -70,8 +70,9 @@ pub(super) fn connect(error: ConnectError, clock: &dyn Clock) -> Problem {
             | ReturnToError::TooLong
             | ReturnToError::NotAllowed),
         ) => Problem::new(RequestCode::ReturnToNotAllowed).with_detail(format!("{why}.")),
-        ConnectError::TooManyAttempts { free_at } => Problem::new(RequestCode::TooManyAttempts)
-            .with_retry_after(Some(until(free_at, clock))),
+        ConnectError::TooManyAttempts { free_at } => {
+            Problem::new(RequestCode::TooManyAttempts).with_retry_after(Some(until(free_at, clock)))
+        }
         ConnectError::NotConfigured => Reason::NotConfigured.into(),
         ConnectError::Service(error) => error.into(),
     }

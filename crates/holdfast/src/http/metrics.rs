@@ -86,7 +86,11 @@ impl Default for Metrics {
             "Verdicts on session tokens and service keys",
             metrics.verdicts.clone(),
         );
-        registry.register("http_shed", "Requests turned away because of too many others", metrics.shed.clone());
+        registry.register(
+            "http_shed",
+            "Requests turned away because of too many others",
+            metrics.shed.clone(),
+        );
         registry.register("http_in_flight", "Requests under way", metrics.in_flight.clone());
         registry.register("event_streams", "Open event streams", metrics.streams.clone());
         Self { registry: Arc::new(Mutex::new(registry)), ..metrics }
@@ -138,7 +142,10 @@ impl std::fmt::Debug for Metrics {
 }
 
 /// The one route of the metrics listener, which is not the public one.
-#[expect(clippy::disallowed_methods, reason = "another listener, for operators only: no caller, no data of users")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "another listener, for operators only: no caller, no data of users"
+)]
 pub fn router(metrics: Metrics) -> Router {
     let render = move || {
         let metrics = metrics.clone();

@@ -1,8 +1,6 @@
 //! The OpenAPI document, from the types of the handlers.
 
-use aide::openapi::{
-    Components, Info, License, OpenApi, ReferenceOr, SecurityScheme, Server, Tag,
-};
+use aide::openapi::{Components, Info, License, OpenApi, ReferenceOr, SecurityScheme, Server, Tag};
 use serde_json::Value;
 
 use super::routes;
@@ -26,7 +24,7 @@ pub(super) fn skeleton(public_url: &str) -> OpenApi {
             scheme: "bearer".to_owned(),
             bearer_format: Some(format.to_owned()),
             description: Some(description.to_owned()),
-            extensions: Default::default(),
+            extensions: std::iter::empty().collect(),
         })
     };
     let tag = |name: &str, description: &str| Tag {
@@ -101,7 +99,8 @@ pub(super) fn finished(api: OpenApi) -> Value {
             // axum's `{*rest}` spans segments, which OpenAPI cannot say: there it is a parameter like any other.
             .map(|(path, item)| (path.replace("{*", "{"), item));
         paths.extend(renamed);
-        for operation in paths.values_mut().filter_map(Value::as_object_mut).flat_map(|item| item.values_mut())
+        for operation in
+            paths.values_mut().filter_map(Value::as_object_mut).flat_map(|item| item.values_mut())
         {
             sort_responses(operation);
         }

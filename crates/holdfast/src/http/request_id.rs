@@ -24,10 +24,8 @@ impl RequestId {
 
     fn fresh(entropy: &dyn Entropy, clock: &dyn Clock) -> Self {
         // Without randomness an answer is still owed; the time alone says which one it was.
-        let id = new_id(entropy, clock.now()).map_or_else(
-            |_| format!("t-{}", clock.now().as_millisecond()),
-            |id| id.as_simple().to_string(),
-        );
+        let id = new_id(entropy, clock.now())
+            .map_or_else(|_| format!("t-{}", clock.now().as_millisecond()), |id| id.as_simple().to_string());
         Self(HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("unknown")))
     }
 

@@ -216,9 +216,9 @@ impl Reader {
                 && !self.is_set(&table::CLERK_PUBLISHABLE_KEY)
                 && !self.is_set(&table::CLERK_ISSUER)
             {
-                self.warn(
+                self.fault(
                     table::CLERK_ISSUER.env,
-                    "nothing says which issuer to expect, so a token's `iss` is not compared",
+                    "nothing says which issuer to expect in a token",
                     "set CLERK_PUBLISHABLE_KEY, or CLERK_ISSUER (https://clerk.YOUR-DOMAIN)",
                 );
             }

@@ -74,6 +74,8 @@ impl Users {
     /// The caller's record; made on the spot where there is none.
     pub async fn profile(&self, caller: &Caller) -> Result<User, UsersError> {
         match self.store.user(caller.owner()).await? {
+            // Whoever impersonates the person is not the person.
+            Some(user) if caller.is_impersonated() => Ok(user),
             Some(user) => Ok(self.seen(caller.owner(), user).await),
             None => Ok(self.sync(caller).await?.user),
         }

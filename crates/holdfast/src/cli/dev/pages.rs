@@ -19,8 +19,6 @@ struct Demo;
 
 #[derive(RustEmbed)]
 #[folder = "../../clients/js/src"]
-#[include = "*.js"]
-#[include = "*.css"]
 struct Client;
 
 /// Where the parts of the demo are.
@@ -47,6 +45,10 @@ pub fn in_front_of(app: Router, places: &Places) -> Router {
             }
         }
     })
+}
+
+fn is_for_browsers(name: &str) -> bool {
+    std::path::Path::new(name).extension().is_some_and(|kind| kind == "js" || kind == "css")
 }
 
 struct Pages {
@@ -76,7 +78,8 @@ impl Pages {
             return Some(self.answer("application/json", self.config.clone().into_bytes()));
         }
         let (name, file) = match path.strip_prefix("/client/") {
-            Some(name) => (name, Client::get(name)),
+            // The types beside them are for editors, not for browsers.
+            Some(name) => (name, Client::get(name).filter(|_| is_for_browsers(name))),
             None => {
                 let name = if path == "/" { "index.html" } else { path.strip_prefix("/demo/")? };
                 (name, Demo::get(name))

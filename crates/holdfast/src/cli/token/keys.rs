@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use clerk_session::{CannotJudge, CannotJudgeReason, FetchJwks, KeySet};
+use clerk_session::{CannotJudge, CannotJudgeReason, FetchJwks as _, KeySet};
 
 use super::super::args::ExplainArgs;
 use super::super::exit::Failure;
@@ -60,14 +60,17 @@ async fn fetch(source: &KeySource, printer: &mut Printer) -> Result<KeySet, Cann
         why(error.to_string());
         cannot()
     })?;
-    let fetcher = match JwksFetcher::new(source, Arc::new(transport)) {
-        Ok(Some(fetcher)) => fetcher,
-        // A pinned key was handled before.
-        Ok(None) => return Err(cannot()),
-        Err(error) => {
-            why(error.to_string());
-            return Err(cannot());
+    let fetcher = match source {
+        KeySource::Jwks(url) => Some(JwksFetcher::public(url.clone(), Arc::new(transport))),
+        KeySource::BackendApi { base, secret_key } => {
+            JwksFetcher::backend_api(base, secret_key, Arc::new(transport)).ok()
         }
+        // Handled before: nothing is fetched for it.
+        KeySource::Pinned(_) => None,
+    };
+    let Some(fetcher) = fetcher else {
+        why("the source cannot be asked".to_owned());
+        return Err(cannot());
     };
     let document = fetcher.fetch().await.map_err(|error| {
         why(error.to_string());

@@ -37,7 +37,10 @@ pub(super) fn entry(reason: Reason) -> Entry {
         ),
         Reason::AttemptFailed => (
             "Attempt did not succeed",
-            &["Instagram refused the authorization code.", "The code was spent by an exchange whose answer was lost."],
+            &[
+                "Instagram refused the authorization code.",
+                "The code was spent by an exchange whose answer was lost.",
+            ],
             "Connect again.",
         ),
         Reason::ScopesMissing => (
@@ -67,7 +70,9 @@ pub(super) fn entry(reason: Reason) -> Entry {
         ),
         Reason::AppMisconfigured => (
             "App misconfigured at Instagram",
-            &["The app id, secret, redirect address or a permission does not match the app's settings at Meta."],
+            &[
+                "The app id, secret, redirect address or a permission does not match the app's settings at Meta.",
+            ],
             "Whoever runs this installation: holdfast doctor, then the app's dashboard at Meta.",
         ),
         Reason::Checkpoint => (
@@ -90,11 +95,9 @@ pub(super) fn entry(reason: Reason) -> Entry {
             &["Instagram is waiting for its own terms to be accepted."],
             "Open Instagram, accept them, then check again.",
         ),
-        Reason::Expired => (
-            "Access expired",
-            &["The access was not renewed within its sixty days."],
-            "Connect again.",
-        ),
+        Reason::Expired => {
+            ("Access expired", &["The access was not renewed within its sixty days."], "Connect again.")
+        }
         Reason::Revoked => (
             "Access removed",
             &["The person removed the app at Instagram, under \"Apps and websites\"."],

@@ -56,7 +56,9 @@ fn by_status(codes: &[ProblemCode]) -> BTreeMap<u16, String> {
         if !names.is_empty() {
             names.push_str(", ");
         }
-        names.push_str(&format!("`{}`", entry.code));
+        names.push('`');
+        names.push_str(entry.code);
+        names.push('`');
     }
     by_status
 }

@@ -87,7 +87,10 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             "malformed-request",
             "Malformed request",
             "The request breaks the rules of HTTP.",
-            &["An HTTP/1.1 request without exactly one Host header.", "A header with bytes that are not allowed there."],
+            &[
+                "An HTTP/1.1 request without exactly one Host header.",
+                "A header with bytes that are not allowed there.",
+            ],
             "Send the request through an ordinary HTTP client, and check what a proxy in between does to it.",
         ),
         RequestCode::MalformedBody => row(
@@ -96,7 +99,10 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             "malformed-body",
             "Malformed body",
             "The body is not the JSON that this route takes.",
-            &["The JSON does not parse; the detail names line and column.", "A member has another type than the API describes."],
+            &[
+                "The JSON does not parse; the detail names line and column.",
+                "A member has another type than the API describes.",
+            ],
             "Compare the body with the request schema of the route in /docs.",
         ),
         RequestCode::MalformedParameter => row(
@@ -105,7 +111,11 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             "malformed-parameter",
             "Malformed parameter",
             "A query parameter or a part of the path is not acceptable.",
-            &["A page cursor that this server did not issue.", "A number outside its range.", "Text that is not UTF-8."],
+            &[
+                "A page cursor that this server did not issue.",
+                "A number outside its range.",
+                "Text that is not UTF-8.",
+            ],
             "Pass cursors back exactly as they were received, and see /docs for the ranges.",
         ),
         RequestCode::MultipleCredentials => row(
@@ -114,7 +124,10 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             "multiple-credentials",
             "More than one credential",
             "The request carries more than one Authorization header.",
-            &["A proxy adds an Authorization header of its own.", "The client appends the header instead of setting it."],
+            &[
+                "A proxy adds an Authorization header of its own.",
+                "The client appends the header instead of setting it.",
+            ],
             "Send exactly one Authorization header. We do not choose between two.",
         ),
         RequestCode::SignatureInvalid => row(
@@ -136,7 +149,10 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             "return-to-not-allowed",
             "Return address not allowed",
             "return_to is not an address that this server sends browsers to.",
-            &["The address is not covered by HOLDFAST_RETURN_URLS (by default: the allowed origins).", "It has a user name, a fragment, or a scheme other than https (http on loopback)."],
+            &[
+                "The address is not covered by HOLDFAST_RETURN_URLS (by default: the allowed origins).",
+                "It has a user name, a fragment, or a scheme other than https (http on loopback).",
+            ],
             "Use an address of the app, or add it to HOLDFAST_RETURN_URLS.",
         ),
         RequestCode::ReturnToMissing => row(
@@ -154,7 +170,10 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             "graph-call-not-allowed",
             "Graph call not allowed",
             "The path or a parameter of this Graph call is not passed on.",
-            &["The path has an empty or a dot segment, or a scheme.", "The query carries access_token: the grant is injected here."],
+            &[
+                "The path has an empty or a dot segment, or a scheme.",
+                "The query carries access_token: the grant is injected here.",
+            ],
             "Send the plain path below the version, without a token.",
         ),
         RequestCode::SessionPending => row(
@@ -163,7 +182,9 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             "session-pending",
             "Session not active",
             "The session token is genuine, but its session is still pending.",
-            &["A task of the sign-in is not done, for example choosing an organization or setting up a second factor."],
+            &[
+                "A task of the sign-in is not done, for example choosing an organization or setting up a second factor.",
+            ],
             "Let the person finish the task that Clerk shows; then a new token will be accepted.",
         ),
         RequestCode::ImpersonationNotAllowed => row(
@@ -238,7 +259,10 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             "account-belongs-to-another-user",
             "Account belongs to another user",
             "This Instagram account is already linked to another user of the app.",
-            &["The person has two accounts in the app.", "Instagram's page was logged in to somebody else's account."],
+            &[
+                "The person has two accounts in the app.",
+                "Instagram's page was logged in to somebody else's account.",
+            ],
             "Disconnect it there first, or choose another account at Instagram.",
         ),
         RequestCode::DifferentAccount => row(

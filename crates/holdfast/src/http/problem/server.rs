@@ -47,7 +47,11 @@ pub(super) fn entry(code: ServerCode) -> Entry {
             "keys-unavailable",
             "Cannot judge the session token",
             "The key that this session token needs is not at hand, so it was neither accepted nor refused.",
-            &["Clerk's key server is not reachable from here.", "The server has just started.", "Clerk has just changed its keys."],
+            &[
+                "Clerk's key server is not reachable from here.",
+                "The server has just started.",
+                "Clerk has just changed its keys.",
+            ],
             "Wait for Retry-After and ask again with the same token; nobody needs to sign in anew. If it lasts: holdfast doctor.",
         ),
         ServerCode::ClerkUnavailable => row(

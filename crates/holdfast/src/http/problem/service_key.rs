@@ -38,7 +38,11 @@ pub(super) fn entry(code: ServiceKeyCode) -> Entry {
         ServiceKeyCode::Invalid => row(
             "service-key-invalid",
             "This service key is not accepted.",
-            &["The key was revoked.", "The key is of another installation.", "A part of it was lost in copying."],
+            &[
+                "The key was revoked.",
+                "The key is of another installation.",
+                "A part of it was lost in copying.",
+            ],
             "See holdfast service-key list, and make a new key where needed.",
         ),
         ServiceKeyCode::SessionTokenSent => row(

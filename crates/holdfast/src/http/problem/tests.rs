@@ -68,7 +68,11 @@ fn every_code_is_unique_and_has_a_whole_page() {
         for text in [entry.title, entry.meaning, entry.remedy].iter().chain(entry.causes) {
             assert!(!text.trim().is_empty(), "{} has an empty text", entry.code);
         }
-        assert!(entry.meaning.ends_with('.') && entry.remedy.ends_with('.'), "{}: whole sentences", entry.code);
+        assert!(
+            entry.meaning.ends_with('.') && entry.remedy.ends_with('.'),
+            "{}: whole sentences",
+            entry.code
+        );
         assert!(!entry.causes.is_empty(), "{} has no cause", entry.code);
     }
     assert!(seen.len() > 50, "only {} codes", seen.len());
@@ -119,7 +123,7 @@ fn retry_after_is_rounded_up_and_never_zero() {
     assert_eq!(seconds(Some(Duration::from_millis(1))), Some(1));
     assert_eq!(seconds(Some(Duration::ZERO)), Some(1));
     assert_eq!(seconds(Some(Duration::from_millis(2001))), Some(3));
-    assert_eq!(seconds(Some(Duration::from_secs(60))), Some(60));
+    assert_eq!(seconds(Some(Duration::from_mins(1))), Some(60));
     assert_eq!(seconds(None), Some(5));
     assert_eq!(Problem::new(RequestCode::NotFound).retry_after_seconds(), None);
     let limited = Problem::new(Reason::RateLimited).with_retry_after(Some(Duration::from_secs(90)));

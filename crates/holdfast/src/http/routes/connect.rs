@@ -144,7 +144,8 @@ async fn complete(
     Path(path): Path<AttemptPath>,
     Json(body): Json<CompleteBody>,
 ) -> Result<JsonAnswer<InstagramStatus>, Problem> {
-    let attempt = Uuid::try_parse(&path.attempt_id).map_err(|_| Problem::new(RequestCode::AttemptNotFound))?;
+    let attempt =
+        Uuid::try_parse(&path.attempt_id).map_err(|_| Problem::new(RequestCode::AttemptNotFound))?;
     let connections = state.connections().clone();
     let owner = caller.owner().clone();
     let completed = state

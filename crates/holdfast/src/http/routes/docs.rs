@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::prelude::*;
-use crate::http::params::Path;
 use crate::http::pages::{Markup, Page, Width};
+use crate::http::params::Path;
 use crate::http::problem::{Entry, Source};
 
 pub(super) use reference::page as reference_page;
@@ -25,9 +25,10 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
             op.id("home").tag(tags::OPERATION).summary("Where to look").description("Points to `/docs`.")
         })
         .route(PublicRoute::OpenApi, openapi, |op| {
-            op.id("openApi").tag(tags::OPERATION).summary("This API, for machines").response_with::<200, Json<Value>, _>(|answer| {
-                answer.description("An OpenAPI document.")
-            })
+            op.id("openApi")
+                .tag(tags::OPERATION)
+                .summary("This API, for machines")
+                .response_with::<200, Json<Value>, _>(|answer| answer.description("An OpenAPI document."))
         })
         .route(PublicRoute::Docs, docs, |op| {
             op.id("docs").tag(tags::OPERATION).summary("This API, for people")
@@ -87,10 +88,11 @@ async fn error_index() -> Page {
     for (sources, title) in groups {
         body.raw("<h2>").text(title).raw("</h2><table><thead><tr><th>Code</th><th>Status</th><th>Means</th>");
         body.raw("</tr></thead><tbody>");
-        for entry in ProblemCode::all().map(ProblemCode::entry).filter(|each| sources.contains(&each.source)) {
+        for entry in ProblemCode::all().map(ProblemCode::entry).filter(|each| sources.contains(&each.source))
+        {
             body.raw("<tr><td><a href=\"/docs/errors/").text(entry.code).raw("\"><code>").text(entry.code);
             body.raw("</code></a></td><td class=\"status\">").text(entry.status.as_u16());
-            body.raw("</td><td>").text(entry.meaning).raw("</td></tr>");
+            body.raw("</td><td>").prose(entry.meaning).raw("</td></tr>");
         }
         body.raw("</tbody></table>");
     }
@@ -112,14 +114,14 @@ async fn error_page(Path(path): Path<ErrorPath>) -> Page {
 
 fn page_of(entry: &Entry) -> Page {
     let mut body = Markup::default();
-    body.raw("<h1>").text(entry.title).raw("</h1><p class=\"lead\">").text(entry.meaning).raw("</p>");
+    body.raw("<h1>").text(entry.title).raw("</h1><p class=\"lead\">").prose(entry.meaning).raw("</p>");
     body.raw("<ul class=\"facts\"><li>Code <code>").text(entry.code).raw("</code></li><li>Status ");
     body.text(entry.status).raw("</li><li>Source <code>").text(entry.source.as_str());
     body.raw("</code></li><li>Action <code>").text(entry.action.as_str()).raw("</code></li></ul>");
-    body.raw("<div class=\"card remedy\"><h3>What mends it</h3><p>").text(entry.remedy).raw("</p></div>");
+    body.raw("<div class=\"card remedy\"><h3>What mends it</h3><p>").prose(entry.remedy).raw("</p></div>");
     body.raw("<h2>What causes it</h2><ul>");
     for cause in entry.causes {
-        body.raw("<li>").text(cause).raw("</li>");
+        body.raw("<li>").prose(cause).raw("</li>");
     }
     body.raw("</ul><p class=\"soft\">Every answer with this code carries a <code>request_id</code>; the server's log ");
     body.raw("has the full reasoning under it. <a href=\"/docs/errors\">All codes</a></p>");
@@ -129,7 +131,9 @@ fn page_of(entry: &Entry) -> Page {
 /// Says nothing of what was asked for: the address is anybody's text.
 fn no_such_code() -> Page {
     let mut body = Markup::default();
-    body.raw("<h1>No such code</h1><p class=\"lead\">This version of the server has no error of that name.</p>");
+    body.raw(
+        "<h1>No such code</h1><p class=\"lead\">This version of the server has no error of that name.</p>",
+    );
     body.raw("<p><a href=\"/docs/errors\">All codes</a></p>");
     Page::new("No such code", Width::Narrow, &body).with_status(StatusCode::NOT_FOUND)
 }

@@ -52,7 +52,11 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
         .done()
 }
 
-async fn events(caller: Caller, State(state): State<AppState>, headers: HeaderMap) -> Result<Response, Problem> {
+async fn events(
+    caller: Caller,
+    State(state): State<AppState>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let place = state.streams().open(caller.owner().as_str())?;
     // Listening begins before the first look, so that no change falls between the two.
     let changes = state.store().changes();

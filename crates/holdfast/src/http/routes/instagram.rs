@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header::{self, HeaderMap, HeaderValue};
 use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderValue};
 
 use super::prelude::*;
 use crate::caller::Caller;
@@ -52,14 +52,20 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
         .done()
 }
 
-async fn status(caller: Caller, State(state): State<AppState>, headers: HeaderMap) -> Result<Response, Problem> {
+async fn status(
+    caller: Caller,
+    State(state): State<AppState>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let status = state.connections().status(caller.owner()).await?;
     Ok(conditional(&status, &headers))
 }
 
 /// The status, or 304 where the client has this very one. `no-cache` lets a browser keep it, but ask each time.
 fn conditional(status: &InstagramStatus, headers: &HeaderMap) -> Response {
-    let Ok(body) = serde_json::to_vec(status) else { return Problem::new(ServerCode::Internal).into_response() };
+    let Ok(body) = serde_json::to_vec(status) else {
+        return Problem::new(ServerCode::Internal).into_response();
+    };
     let tag = ETag::of(&body);
     let validators = [
         (header::ETAG, tag.header()),
@@ -73,7 +79,10 @@ fn conditional(status: &InstagramStatus, headers: &HeaderMap) -> Response {
     (validators, kind, body).into_response()
 }
 
-async fn check(OwnHand(caller): OwnHand, State(state): State<AppState>) -> Result<Json<InstagramStatus>, Problem> {
+async fn check(
+    OwnHand(caller): OwnHand,
+    State(state): State<AppState>,
+) -> Result<Json<InstagramStatus>, Problem> {
     let connections = state.connections().clone();
     let owner = caller.owner().clone();
     let checked = state.detached().run(async move { connections.check(&owner).await }).await??;

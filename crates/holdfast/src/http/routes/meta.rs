@@ -136,7 +136,10 @@ struct DeletionPath {
     code: String,
 }
 
-async fn deletion_page(State(state): State<AppState>, Path(path): Path<DeletionPath>) -> Result<Page, Problem> {
+async fn deletion_page(
+    State(state): State<AppState>,
+    Path(path): Path<DeletionPath>,
+) -> Result<Page, Problem> {
     Ok(match state.store().deletion(&path.code).await? {
         Some(deletion) => page_of(&deletion),
         None => no_such_request(),
@@ -145,16 +148,17 @@ async fn deletion_page(State(state): State<AppState>, Path(path): Path<DeletionP
 
 fn page_of(deletion: &DataDeletion) -> Page {
     let mut body = Markup::default();
-    match deletion.completed_at {
-        Some(at) => {
-            body.raw("<h1>Your data is deleted</h1><p class=\"lead\">What this app held of your Instagram account, the ");
-            body.raw("access to it included, was erased.</p><ul class=\"facts\"><li>Requested ");
-            body.text(deletion.requested_at).raw("</li><li>Deleted ").text(at).raw("</li></ul>");
-        }
-        None => {
-            body.raw("<h1>Your data is being deleted</h1><p class=\"lead\">The request has arrived and is being ");
-            body.raw("worked on.</p><ul class=\"facts\"><li>Requested ").text(deletion.requested_at).raw("</li></ul>");
-        }
+    if let Some(at) = deletion.completed_at {
+        body.raw("<h1>Your data is deleted</h1><p class=\"lead\">What this app held of your Instagram account, the ");
+        body.raw("access to it included, was erased.</p><ul class=\"facts\"><li>Requested ");
+        body.text(deletion.requested_at).raw("</li><li>Deleted ").text(at).raw("</li></ul>");
+    } else {
+        body.raw(
+            "<h1>Your data is being deleted</h1><p class=\"lead\">The request has arrived and is being ",
+        );
+        body.raw("worked on.</p><ul class=\"facts\"><li>Requested ")
+            .text(deletion.requested_at)
+            .raw("</li></ul>");
     }
     body.raw("<p class=\"soft\">Confirmation code <code>").text(&deletion.code).raw("</code></p>");
     Page::new("Data deletion", Width::Narrow, &body)
@@ -162,6 +166,8 @@ fn page_of(deletion: &DataDeletion) -> Page {
 
 fn no_such_request() -> Page {
     let mut body = Markup::default();
-    body.raw("<h1>No such request</h1><p class=\"lead\">There is no request for deletion of that code here.</p>");
+    body.raw(
+        "<h1>No such request</h1><p class=\"lead\">There is no request for deletion of that code here.</p>",
+    );
     Page::new("Data deletion", Width::Narrow, &body).with_status(StatusCode::NOT_FOUND)
 }

@@ -185,7 +185,8 @@ async fn graph(
     body: Option<(String, bytes::Bytes)>,
 ) -> Result<Json<GraphAnswer>, Problem> {
     let owner = owner(caller, &path.user_id)?;
-    let call = PassThrough { method, path: plain_path(&path.path)?, query: plain_query(query.as_deref())?, body };
+    let call =
+        PassThrough { method, path: plain_path(&path.path)?, query: plain_query(query.as_deref())?, body };
     let connections = state.connections().clone();
     let answer = state
         .detached()
@@ -202,7 +203,11 @@ fn plain_path(path: &str) -> Result<String, Problem> {
             && !segment.bytes().all(|byte| byte == b'.')
             && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || PLAIN.contains(&byte))
     };
-    if path.split('/').all(is_plain) { Ok(path.to_owned()) } else { Err(RequestCode::GraphCallNotAllowed.into()) }
+    if path.split('/').all(is_plain) {
+        Ok(path.to_owned())
+    } else {
+        Err(RequestCode::GraphCallNotAllowed.into())
+    }
 }
 
 fn plain_query(query: Option<&str>) -> Result<Vec<(String, String)>, Problem> {
@@ -224,7 +229,24 @@ mod tests {
         for path in ["me", "me/media", "17841479677897649/insights", "v25.0/me", "a-b_c:d,e"] {
             assert_eq!(plain_path(path).unwrap(), path);
         }
-        for path in ["", "/me", "me/", "me//media", "..", "me/../x", ".", "me/...", "me?x", "me#x", "a b", "a\\b", "a@b", "é", "a%2fb", "https://x"] {
+        for path in [
+            "",
+            "/me",
+            "me/",
+            "me//media",
+            "..",
+            "me/../x",
+            ".",
+            "me/...",
+            "me?x",
+            "me#x",
+            "a b",
+            "a\\b",
+            "a@b",
+            "é",
+            "a%2fb",
+            "https://x",
+        ] {
             assert!(plain_path(path).is_err(), "{path}");
         }
     }

@@ -9,7 +9,9 @@ use tokio::net::TcpListener;
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Somebody else listens there.
-    #[error("{address} is already in use: stop the program that listens there, or set {setting} to another address")]
+    #[error(
+        "{address} is already in use: stop the program that listens there, or set {setting} to another address"
+    )]
     InUse {
         /// The address.
         address: SocketAddr,
@@ -17,7 +19,9 @@ pub enum BindError {
         setting: &'static str,
     },
     /// The operating system does not allow it.
-    #[error("{address} may not be listened on by this user: choose a port above 1023 in {setting}, or grant the right")]
+    #[error(
+        "{address} may not be listened on by this user: choose a port above 1023 in {setting}, or grant the right"
+    )]
     Forbidden {
         /// The address.
         address: SocketAddr,

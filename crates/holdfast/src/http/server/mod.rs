@@ -91,8 +91,14 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer, slot)) => {
-                let connection =
-                    connection(stream, peer, router.clone(), Arc::clone(&limits), clock.clone(), shutdown.clone());
+                let connection = connection(
+                    stream,
+                    peer,
+                    router.clone(),
+                    Arc::clone(&limits),
+                    clock.clone(),
+                    shutdown.clone(),
+                );
                 connections.spawn(async move {
                     connection.await;
                     drop(slot);

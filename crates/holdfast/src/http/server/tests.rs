@@ -1,5 +1,5 @@
 //! The listener over real sockets, with hostile and careless clients.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::format_collect)]
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ async fn start(limits: ServerLimits) -> Running {
     let stuck = {
         let clock = clock.clone();
         move || async move {
-            clock.sleep(Duration::from_secs(60)).await;
+            clock.sleep(Duration::from_mins(1)).await;
             "never"
         }
     };
@@ -74,11 +74,7 @@ async fn rest(stream: &mut TcpStream) -> String {
 }
 
 fn statuses(answer: &str) -> Vec<&str> {
-    answer
-        .split("HTTP/1.")
-        .skip(1)
-        .map(|each| each.get(2..5).unwrap_or_default())
-        .collect()
+    answer.split("HTTP/1.").skip(1).map(|each| each.get(2..5).unwrap_or_default()).collect()
 }
 
 #[tokio::test]
@@ -200,7 +196,8 @@ async fn connections_beyond_the_bound_wait_their_turn() {
     let server = start(ServerLimits { max_connections: 1, ..quick() }).await;
     let first = TcpStream::connect(server.address).await.unwrap();
     pause(50).await;
-    let second = tokio::spawn(exchange(server.address, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+    let second =
+        tokio::spawn(exchange(server.address, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
     pause(200).await;
     assert!(!second.is_finished(), "served although the only place was taken");
     drop(first);

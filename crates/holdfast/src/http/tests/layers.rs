@@ -1,6 +1,5 @@
 //! The layers around small handlers of the tests' own.
 
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,7 +44,14 @@ fn stage(permits: usize) -> Stage {
     let router = Router::new()
         .route("/fine", get(|| async { "fine" }))
         .route("/echo", post(|body: String| async move { body }))
-        .route("/panic", get(|| async { if true { panic!("on purpose") } }))
+        .route(
+            "/panic",
+            get(|| async {
+                if true {
+                    panic!("on purpose")
+                }
+            }),
+        )
         .route("/stuck", get(std::future::pending::<()>))
         .route("/healthz", get(|| async { "alive" }));
     let origins = [APP, PREVIEWS].map(|each| OriginPattern::parse(each).unwrap());
@@ -112,9 +118,10 @@ async fn a_handler_that_takes_too_long_is_a_503_that_a_page_can_read() {
 async fn too_many_at_a_time_are_turned_away_but_health_is_answered() {
     let stage = stage(1);
     let stuck = tokio::spawn(
-        stage.router.clone().oneshot(
-            Request::builder().uri("/stuck").header("host", "x").body(Body::empty()).unwrap(),
-        ),
+        stage
+            .router
+            .clone()
+            .oneshot(Request::builder().uri("/stuck").header("host", "x").body(Body::empty()).unwrap()),
     );
     while stage.edge.permits.available_permits() > 0 {
         tokio::task::yield_now().await;
@@ -158,11 +165,8 @@ async fn preflights_are_answered_without_asking_for_anything() {
 #[tokio::test]
 async fn origins_are_matched_exactly() {
     let stage = stage(8);
-    let allowed = [
-        APP,
-        "https://deploy-preview-1--site.netlify.app",
-        "https://deploy-preview-4711--site.netlify.app",
-    ];
+    let allowed =
+        [APP, "https://deploy-preview-1--site.netlify.app", "https://deploy-preview-4711--site.netlify.app"];
     let refused = [
         "null",
         "https://app.example.com:443",
@@ -256,7 +260,10 @@ async fn metrics_count_by_route_template_and_code() {
     send(&stage, Method::GET, "/fine?code=secret", &[]).await;
     send(&stage, Method::GET, "/secret-path", &[]).await;
     let text = stage.edge.metrics.render();
-    assert!(text.contains(r#"holdfast_http_requests_total{method="GET",route="/fine",status="200"} 1"#), "{text}");
+    assert!(
+        text.contains(r#"holdfast_http_requests_total{method="GET",route="/fine",status="200"} 1"#),
+        "{text}"
+    );
     assert!(text.contains(r#"holdfast_http_requests_total{method="GET",route="unmatched",status="404"} 1"#));
     assert!(text.contains(r#"holdfast_http_problems_total{code="not-found"} 1"#));
     assert!(!text.contains("secret"), "{text}");

@@ -76,7 +76,8 @@ fn every_operation_is_documented_and_every_reference_leads_somewhere() {
         assert!(ids.insert(id.to_owned()), "{id} occurs twice");
         assert!(operation["summary"].is_string(), "{method} {path} has no summary");
         assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{method} {path}");
-        let responses = operation["responses"].as_object().unwrap_or_else(|| panic!("{method} {path}: no answers"));
+        let responses =
+            operation["responses"].as_object().unwrap_or_else(|| panic!("{method} {path}: no answers"));
         assert!(!responses.contains_key("default"), "{method} {path}");
         for (status, response) in responses {
             let described = response["description"].as_str().is_some_and(|text| !text.is_empty());
@@ -85,7 +86,10 @@ fn every_operation_is_documented_and_every_reference_leads_somewhere() {
             // These answer with a page, or with the checks themselves.
             let is_own = ["/readyz", "/instagram/callback", "/data-deletion/{code}"].contains(&path.as_str());
             if status >= 400 && !is_own {
-                assert!(response["content"]["application/problem+json"].is_object(), "{method} {path} {status}");
+                assert!(
+                    response["content"]["application/problem+json"].is_object(),
+                    "{method} {path} {status}"
+                );
             }
         }
         for parameter in path.split('{').skip(1).map(|rest| rest.split('}').next().unwrap()) {

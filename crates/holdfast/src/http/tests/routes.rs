@@ -1,4 +1,4 @@
-//! The real routes over a real SQLite database.
+//! The real routes over a real SQLite database, with tokens of the Clerk stand-in and keys fetched from it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
+use clerk_session::OriginPattern;
 use futures_util::StreamExt;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -19,21 +20,24 @@ use super::super::layers::Edge;
 use super::super::metrics::Metrics;
 use super::super::{AppState, AppStateParts, app};
 use super::openapi::operations;
+use crate::caller::keys::KeySource;
 use crate::caller::service::{self, ServiceVerifier};
+use crate::caller::{ClerkConfig, SessionVerifier};
 use crate::clock::{ManualClock, SharedClock, from_millis};
 use crate::connections::return_to::ReturnUrls;
 use crate::connections::schedule::RefreshPolicy;
 use crate::connections::service::{Connections, Parts};
 use crate::entropy::{SharedEntropy, SystemEntropy};
+use crate::standin::clerk::{Case, ClerkStandin, Fault, Person, Surface};
 use crate::store::{NewServiceKey, Store, StoreOptions};
+use crate::transport::ReqwestTransport;
 use crate::users::Users;
 use crate::users::webhook::WebhookVerifier;
 use crate::vault::{KeyRing, Vault};
 
-use super::credentials::{bearer, impersonated, verifier};
-
 /// A server on a database of its own.
 struct Stage {
+    clerk: ClerkStandin,
     router: Router,
     state: AppState,
     clock: ManualClock,
@@ -43,12 +47,20 @@ struct Stage {
     _directory: TempDir,
 }
 
+const ORIGIN: &str = "https://app.example.com";
 const WEBHOOK_SECRET: &str = "whsec_c2VjcmV0LW9mLXRoZS10ZXN0cw==";
 
 async fn stage() -> Stage {
     let clock = ManualClock::new(from_millis(1_790_000_000_000));
     let shared: SharedClock = Arc::new(clock.clone());
     let entropy: SharedEntropy = Arc::new(SystemEntropy);
+    let clerk = ClerkStandin::start(shared.clone(), entropy.clone()).await.unwrap();
+    let config = ClerkConfig {
+        parties: vec![OriginPattern::parse(ORIGIN).unwrap()],
+        ..ClerkConfig::new(clerk.issuer(), KeySource::Jwks(clerk.jwks_url()))
+    };
+    let transport = Arc::new(ReqwestTransport::new().unwrap());
+    let verifier = SessionVerifier::new(config, transport, shared.clone()).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", directory.path().join("test.db").display());
     let store = Store::open(&StoreOptions::serve(url), shared.clone()).await.unwrap();
@@ -66,7 +78,7 @@ async fn stage() -> Stage {
         clock: shared.clone(),
         entropy: entropy.clone(),
         return_urls: ReturnUrls::parse(["https://app.example.com"]).unwrap(),
-        refresh: RefreshPolicy { min_age: Duration::from_secs(86_400), at: 0.5 },
+        refresh: RefreshPolicy { min_age: Duration::from_hours(24), at: 0.5 },
     });
     let state = AppState::new(AppStateParts {
         edge: Edge {
@@ -77,7 +89,7 @@ async fn stage() -> Stage {
             permits: Semaphore::new(64),
             request_timeout: Duration::from_secs(10),
         },
-        verifier: verifier(&shared),
+        verifier,
         users: Users::new(store.clone(), None, shared.clone()),
         connections,
         store: store.clone(),
@@ -88,11 +100,17 @@ async fn stage() -> Stage {
         stopping,
     });
     let router = app(state.clone(), &[]);
-    Stage { router, state, clock, store, service_key: made.key, stop, _directory: directory }
+    Stage { clerk, router, state, clock, store, service_key: made.key, stop, _directory: directory }
 }
 
 impl Stage {
-    fn request(&self, method: &Method, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Request<Body> {
+    fn request(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Request<Body> {
         let mut request = Request::builder().method(method).uri(path).header("host", "api.example.com");
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -100,7 +118,13 @@ impl Stage {
         request.body(body.into()).unwrap()
     }
 
-    async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Response {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Response {
         let request = self.request(&method, path, headers, body);
         self.router.clone().oneshot(request).await.unwrap()
     }
@@ -109,10 +133,26 @@ impl Stage {
         read(self.send(Method::GET, path, &[("authorization", token)], Body::empty()).await).await
     }
 
-    async fn post(&self, path: &str, token: &str, headers: &[(&str, &str)], body: &str) -> (StatusCode, HeaderMap, Value) {
+    async fn post(
+        &self,
+        path: &str,
+        token: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (StatusCode, HeaderMap, Value) {
         let mut all = vec![("authorization", token)];
         all.extend(headers);
         read(self.send(Method::POST, path, &all, body.to_owned()).await).await
+    }
+
+    fn bearer(&self, person: Person) -> String {
+        let session = self.clerk.sign_in(person).unwrap();
+        format!("Bearer {}", self.clerk.token(&session, Some(ORIGIN)).unwrap())
+    }
+
+    fn impersonated(&self, person: Person) -> String {
+        let case = Case::find("genuine-impersonated").unwrap();
+        format!("Bearer {}", self.clerk.mint(case, person, ORIGIN).unwrap())
     }
 
     fn service(&self) -> String {
@@ -151,8 +191,10 @@ async fn no_protected_route_answers_anything_but_a_verdict_to_a_bad_credential()
         let is_service = security[0].get("service_key").is_some();
         let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
         let path = concrete(&path);
-        let wrong_kind = if is_service { bearer(&stage.clock, "user_ada") } else { stage.service() };
-        for bad in [None, Some("Bearer x"), Some("Basic eDp4"), Some("Bearer"), Some(""), Some(wrong_kind.as_str())] {
+        let wrong_kind = if is_service { stage.bearer(Person::Ada) } else { stage.service() };
+        for bad in
+            [None, Some("Bearer x"), Some("Basic eDp4"), Some("Bearer"), Some(""), Some(wrong_kind.as_str())]
+        {
             let headers: Vec<_> = bad.iter().map(|value| ("authorization", *value)).collect();
             // A hostile body behind a bad credential is never looked at.
             let response = stage.send(method.clone(), &path, &headers, "{\"broken").await;
@@ -160,11 +202,17 @@ async fn no_protected_route_answers_anything_but_a_verdict_to_a_bad_credential()
             assert_eq!(status, 401, "{method} {path} with {bad:?}: {body}");
             assert_eq!(body["source"], if is_service { "service_key" } else { "session" });
             let challenge = headers["www-authenticate"].to_str().unwrap();
-            assert_eq!(challenge == "Bearer", bad.is_none(), "{method} {path} {bad:?}: {challenge}");
+            let is_missing = body["code"].as_str().unwrap().ends_with("-missing");
+            assert!(is_missing || bad.is_some(), "{method} {path}: {body}");
+            assert_eq!(challenge == "Bearer", is_missing, "{method} {path} {bad:?}: {challenge}");
         }
         let twice = [("authorization", "Bearer a"), ("authorization", "Bearer b")];
         let (status, _, body) = read(stage.send(method.clone(), &path, &twice, Body::empty()).await).await;
-        assert_eq!((status.as_u16(), &body["code"]), (400, &json!("multiple-credentials")), "{method} {path}");
+        assert_eq!(
+            (status.as_u16(), &body["code"]),
+            (400, &json!("multiple-credentials")),
+            "{method} {path}"
+        );
     }
     assert!(protected >= 13, "only {protected} protected operations");
 }
@@ -172,17 +220,17 @@ async fn no_protected_route_answers_anything_but_a_verdict_to_a_bad_credential()
 #[tokio::test]
 async fn the_first_sync_makes_a_record_and_the_profile_does_too() {
     let stage = stage().await;
-    let ada = bearer(&stage.clock, "user_ada");
+    let ada = stage.bearer(Person::Ada);
     let (status, headers, body) = stage.post("/auth/sync", &ada, &[], "").await;
     assert_eq!((status.as_u16(), &body["created"]), (200, &json!(true)));
-    assert_eq!(body["user"]["id"], "user_ada");
+    assert_eq!(body["user"]["id"], Person::Ada.user_id());
     assert_eq!(headers["cache-control"], "no-store");
     assert_eq!(stage.post("/auth/sync", &ada, &[], "").await.2["created"], false);
 
-    let grace = bearer(&stage.clock, "user_grace");
+    let grace = stage.bearer(Person::Grace);
     let (status, _, body) = stage.get("/user/profile", &grace).await;
     assert_eq!(status, 200);
-    assert_eq!(body["id"], "user_grace");
+    assert_eq!(body["id"], Person::Grace.user_id());
     assert_eq!(body["email"], Value::Null, "absent facts are null");
     assert_eq!(body["connections"]["instagram"]["state"], "unavailable");
 }
@@ -190,7 +238,7 @@ async fn the_first_sync_makes_a_record_and_the_profile_does_too() {
 #[tokio::test]
 async fn the_status_has_a_tag_and_is_not_sent_twice() {
     let stage = stage().await;
-    let ada = bearer(&stage.clock, "user_ada");
+    let ada = stage.bearer(Person::Ada);
     let path = "/user/instagram/status";
     let (status, headers, body) = stage.get(path, &ada).await;
     assert_eq!(status, 200);
@@ -214,7 +262,7 @@ async fn the_status_has_a_tag_and_is_not_sent_twice() {
 #[tokio::test]
 async fn impersonated_sessions_may_look_but_not_act() {
     let stage = stage().await;
-    let support = impersonated(&stage.clock, "user_ada");
+    let support = stage.impersonated(Person::Ada);
     for path in ["/user/profile", "/user/instagram/status", "/user/instagram/history"] {
         assert_eq!(stage.get(path, &support).await.0, 200, "{path}");
     }
@@ -235,7 +283,7 @@ async fn impersonated_sessions_may_look_but_not_act() {
 #[tokio::test]
 async fn bodies_are_judged_by_type_size_and_syntax() {
     let stage = stage().await;
-    let ada = bearer(&stage.clock, "user_ada");
+    let ada = stage.bearer(Person::Ada);
     let connect = "/user/instagram/connect";
     let complete = "/user/instagram/connect/01890000-0000-7000-8000-000000000000/complete";
     let json_type = ("content-type", "application/json");
@@ -258,7 +306,13 @@ async fn bodies_are_judged_by_type_size_and_syntax() {
         (complete, &[json_type], "{}", 400, "malformed-body"),
         (complete, &[], "{\"completion\": \"x\"}", 415, "unsupported-media-type"),
         (complete, &[json_type], "{\"completion\": \"x\"}", 424, "not_configured"),
-        ("/user/instagram/connect/no-uuid/complete", &[json_type], "{\"completion\": \"x\"}", 404, "attempt-not-found"),
+        (
+            "/user/instagram/connect/no-uuid/complete",
+            &[json_type],
+            "{\"completion\": \"x\"}",
+            404,
+            "attempt-not-found",
+        ),
     ];
     for (path, headers, body, status, code) in cases {
         let (got, _, answer) = stage.post(path, &ada, headers, body).await;
@@ -275,7 +329,7 @@ async fn bodies_are_judged_by_type_size_and_syntax() {
 async fn a_body_that_dribbles_is_a_408() {
     let stage = stage().await;
     let body = Body::from_stream(futures_util::stream::pending::<Result<bytes::Bytes, std::io::Error>>());
-    let ada = bearer(&stage.clock, "user_ada");
+    let ada = stage.bearer(Person::Ada);
     let headers = [("authorization", ada.as_str()), ("content-type", "application/json")];
     let clock = stage.clock.clone();
     let advance = async {
@@ -284,7 +338,8 @@ async fn a_body_that_dribbles_is_a_408() {
         }
         clock.advance(Duration::from_secs(9));
     };
-    let (response, ()) = tokio::join!(stage.send(Method::POST, "/user/instagram/connect", &headers, body), advance);
+    let (response, ()) =
+        tokio::join!(stage.send(Method::POST, "/user/instagram/connect", &headers, body), advance);
     let (status, _, answer) = read(response).await;
     assert_eq!((status.as_u16(), &answer["code"]), (408, &json!("request-timeout")));
 }
@@ -292,10 +347,11 @@ async fn a_body_that_dribbles_is_a_408() {
 #[tokio::test]
 async fn disconnecting_nothing_is_fine() {
     let stage = stage().await;
-    let ada = bearer(&stage.clock, "user_ada");
+    let ada = stage.bearer(Person::Ada);
     for _ in 0..2 {
         let headers = [("authorization", ada.as_str())];
-        let (status, _, body) = read(stage.send(Method::DELETE, "/user/instagram", &headers, Body::empty()).await).await;
+        let (status, _, body) =
+            read(stage.send(Method::DELETE, "/user/instagram", &headers, Body::empty()).await).await;
         assert_eq!((status.as_u16(), &body["disconnected"]), (200, &json!(true)), "{body}");
     }
 }
@@ -303,7 +359,7 @@ async fn disconnecting_nothing_is_fine() {
 #[tokio::test]
 async fn paging_parameters_are_judged() {
     let stage = stage().await;
-    let ada = bearer(&stage.clock, "user_ada");
+    let ada = stage.bearer(Person::Ada);
     let (status, _, body) = stage.get("/user/instagram/history?limit=5", &ada).await;
     assert_eq!((status.as_u16(), body), (200, json!({"entries": [], "next": null})));
     for query in ["limit=0", "limit=101", "limit=x", "limit=-1", "before=nonsense", "limit=1&limit=2"] {
@@ -350,7 +406,8 @@ async fn pages_and_documents_are_served() {
         assert_eq!(status, 200, "{path}");
         assert!(page.as_str().unwrap().contains("What mends it"));
     }
-    let (status, _, page) = read(stage.send(Method::GET, "/docs/errors/%3Cb%3E", &[], Body::empty()).await).await;
+    let (status, _, page) =
+        read(stage.send(Method::GET, "/docs/errors/%3Cb%3E", &[], Body::empty()).await).await;
     assert_eq!(status, 404);
     assert!(!page.as_str().unwrap().contains("<b>"));
     let (_, _, document) = read(stage.send(Method::GET, "/openapi.json", &[], Body::empty()).await).await;
@@ -364,6 +421,13 @@ async fn health_and_readiness_say_what_they_know() {
     let stage = stage().await;
     assert_eq!(stage.send(Method::GET, "/healthz", &[], Body::empty()).await.status(), 200);
     let (status, _, body) = read(stage.send(Method::GET, "/readyz", &[], Body::empty()).await).await;
+    assert_eq!(
+        (status.as_u16(), &body["checks"][0]["ok"]),
+        (503, &json!(false)),
+        "no key has been fetched yet"
+    );
+    assert_eq!(stage.get("/user/profile", &stage.bearer(Person::Ada)).await.0, 200);
+    let (status, _, body) = read(stage.send(Method::GET, "/readyz", &[], Body::empty()).await).await;
     assert_eq!((status.as_u16(), &body["ready"]), (200, &json!(true)), "{body}");
     stage.store.close().await;
     let (status, headers, body) = read(stage.send(Method::GET, "/readyz", &[], Body::empty()).await).await;
@@ -375,7 +439,7 @@ async fn health_and_readiness_say_what_they_know() {
 #[tokio::test]
 async fn a_database_that_is_away_is_a_503_and_never_a_401() {
     let stage = stage().await;
-    let ada = bearer(&stage.clock, "user_ada");
+    let ada = stage.bearer(Person::Ada);
     stage.store.close().await;
     for path in ["/user/profile", "/user/instagram/status", "/user/instagram/history", "/user/events"] {
         let (status, headers, body) = stage.get(path, &ada).await;
@@ -399,7 +463,8 @@ async fn service_routes_take_a_service_key() {
     assert_eq!((status.as_u16(), &body["code"]), (424, &json!("not_connected")), "{body}");
     let (status, _, body) = stage.get("/service/users/user_ada/instagram/graph/me", &key).await;
     assert_eq!((status.as_u16(), &body["code"]), (424, &json!("not_configured")));
-    let (status, _, body) = stage.get("/service/users/user_ada/instagram/graph/me?access_token=x", &key).await;
+    let (status, _, body) =
+        stage.get("/service/users/user_ada/instagram/graph/me?access_token=x", &key).await;
     assert_eq!((status.as_u16(), &body["code"]), (422, &json!("graph-call-not-allowed")));
 }
 
@@ -407,19 +472,21 @@ async fn service_routes_take_a_service_key() {
 async fn clerks_webhooks_are_proven_and_stored() {
     let stage = stage().await;
     let event = json!({"type": "user.created", "object": "event", "data": {
-        "id": "user_hook", "email_addresses": [], "first_name": "Hook", "created_at": 1, "updated_at": 2,
+        "id": Person::Edsger.user_id(), "email_addresses": [], "first_name": "Hook", "created_at": 1, "updated_at": 2,
         "object": "user", "primary_email_address_id": null, "last_name": null, "image_url": "https://x/y"
     }});
     let body = event.to_string();
     let headers = svix(&stage.clock, "msg_1", &body);
     let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let (status, _, answer) = read(stage.send(Method::POST, "/webhooks/clerk", &headers, body.clone()).await).await;
+    let (status, _, answer) =
+        read(stage.send(Method::POST, "/webhooks/clerk", &headers, body.clone()).await).await;
     assert_eq!(status, 204, "{answer}");
-    let (_, _, profile) = stage.get("/user/profile", &bearer(&stage.clock, "user_hook")).await;
+    let (_, _, profile) = stage.get("/user/profile", &stage.bearer(Person::Edsger)).await;
     assert_eq!(profile["first_name"], "Hook");
 
     let tampered = body.replace("Hook", "Evil");
-    let (status, _, answer) = read(stage.send(Method::POST, "/webhooks/clerk", &headers, tampered).await).await;
+    let (status, _, answer) =
+        read(stage.send(Method::POST, "/webhooks/clerk", &headers, tampered).await).await;
     assert_eq!((status.as_u16(), &answer["code"]), (400, &json!("signature-invalid")));
     let (status, _, _) = read(stage.send(Method::POST, "/webhooks/clerk", &[], body).await).await;
     assert_eq!(status, 400);
@@ -474,7 +541,8 @@ async fn metas_callbacks_are_proven_and_answered_with_a_page() {
         assert_eq!((status.as_u16(), &body["code"]), (400, &json!("signature-invalid")));
         assert_eq!(stage.send(Method::POST, path, &[], good.clone()).await.status(), 415);
         for malformed in ["", "signed_request=x", "x=y", &format!("{good}&{good}")] {
-            let (status, _, body) = read(stage.send(Method::POST, path, &form, malformed.to_owned()).await).await;
+            let (status, _, body) =
+                read(stage.send(Method::POST, path, &form, malformed.to_owned()).await).await;
             assert_eq!((status.as_u16(), &body["code"]), (400, &json!("malformed-body")), "{malformed}");
         }
     }
@@ -483,16 +551,18 @@ async fn metas_callbacks_are_proven_and_answered_with_a_page() {
 #[tokio::test]
 async fn events_begin_with_the_status_beat_and_end_with_the_token() {
     let stage = stage().await;
-    let ada = bearer(&stage.clock, "user_ada");
+    let ada = stage.bearer(Person::Ada);
     let response = stage.send(Method::GET, "/user/events", &[("authorization", &ada)], Body::empty()).await;
     assert_eq!(response.status(), 200);
     assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/event-stream"));
     let mut stream = response.into_body().into_data_stream();
-    let mut next = async || stream.next().await.map(|each| String::from_utf8(each.unwrap().to_vec()).unwrap());
+    let mut next =
+        async || stream.next().await.map(|each| String::from_utf8(each.unwrap().to_vec()).unwrap());
     assert_eq!(next().await.unwrap(), "retry: 3000\n\n");
     let first = next().await.unwrap();
     assert!(first.starts_with("event: instagram.status\nid: "), "{first}");
-    let data: Value = serde_json::from_str(first.lines().nth(2).unwrap().strip_prefix("data: ").unwrap()).unwrap();
+    let data: Value =
+        serde_json::from_str(first.lines().nth(2).unwrap().strip_prefix("data: ").unwrap()).unwrap();
     assert_eq!(data["state"], "unavailable");
     assert_eq!(stage.state.edge().metrics.streams.get(), 1);
     let id = first.lines().nth(1).unwrap().strip_prefix("id: ").unwrap().to_owned();
@@ -500,11 +570,11 @@ async fn events_begin_with_the_status_beat_and_end_with_the_token() {
     let clock = stage.clock.clone();
     let (beat, ()) = tokio::join!(next(), async { clock.advance(Duration::from_secs(16)) });
     assert_eq!(beat.unwrap(), ": still here\n\n");
-    let (end, ()) = tokio::join!(next(), async { clock.advance(Duration::from_secs(60)) });
+    let (end, ()) = tokio::join!(next(), async { clock.advance(Duration::from_mins(1)) });
     assert_eq!(end, None, "the session token has expired");
     assert_eq!(stage.state.edge().metrics.streams.get(), 0);
 
-    let ada = bearer(&stage.clock, "user_ada");
+    let ada = stage.bearer(Person::Ada);
     let again = [("authorization", ada.as_str()), ("last-event-id", id.as_str())];
     let response = stage.send(Method::GET, "/user/events", &again, Body::empty()).await;
     let mut stream = response.into_body().into_data_stream();
@@ -514,4 +584,56 @@ async fn events_begin_with_the_status_beat_and_end_with_the_token() {
         stage.stop.send(true).unwrap();
     });
     assert!(end.is_none(), "nothing new to say, and the server stops");
+}
+
+#[tokio::test]
+async fn while_the_keys_cannot_be_had_nobody_is_refused_and_the_server_is_not_ready() {
+    let stage = stage().await;
+    stage.clerk.set_fault(Surface::Jwks, Some(Fault::Down));
+    let ada = stage.bearer(Person::Ada);
+    for path in ["/user/profile", "/user/instagram/status", "/user/events"] {
+        let (status, headers, body) = stage.get(path, &ada).await;
+        assert_eq!((status.as_u16(), &body["code"]), (503, &json!("keys-unavailable")), "{path}");
+        assert_eq!(body["source"], "clerk");
+        assert!(headers.contains_key("retry-after") && !headers.contains_key("www-authenticate"));
+    }
+    let (status, _, body) = read(stage.send(Method::GET, "/readyz", &[], Body::empty()).await).await;
+    assert_eq!((status.as_u16(), &body["checks"][0]["ok"]), (503, &json!(false)), "{body}");
+    assert_eq!(stage.send(Method::GET, "/healthz", &[], Body::empty()).await.status(), 200);
+
+    stage.clerk.set_fault(Surface::Jwks, None);
+    stage.clock.advance(Duration::from_secs(35));
+    assert_eq!(stage.get("/user/profile", &stage.bearer(Person::Ada)).await.0, 200);
+    assert_eq!(stage.send(Method::GET, "/readyz", &[], Body::empty()).await.status(), 200);
+}
+
+#[tokio::test]
+async fn every_token_of_the_corpus_has_one_verdict_on_all_protected_routes() {
+    let stage = stage().await;
+    assert_eq!(stage.get("/user/profile", &stage.bearer(Person::Ada)).await.0, 200);
+    let document = super::super::document("https://api.example.com");
+    let reads = ["/user/profile", "/user/instagram/status", "/user/instagram/history", "/user/events"];
+    for path in reads {
+        assert!(document["paths"][path]["get"].is_object(), "{path}");
+    }
+    let mut judged = 0;
+    for token in stage.clerk.corpus(Person::Ada, ORIGIN).unwrap() {
+        let value = format!("Bearer {}", token.token);
+        let mut verdicts = Vec::new();
+        for path in reads {
+            let headers = [("authorization", value.as_str())];
+            let request =
+                Request::builder().uri(path).header("host", "x").header("authorization", headers[0].1);
+            // What is not even a header value cannot be sent.
+            let Ok(request) = request.body(Body::empty()) else { continue };
+            let response = stage.router.clone().oneshot(request).await.unwrap();
+            let status = response.status().as_u16();
+            let code = if status == 200 { Value::Null } else { read(response).await.2["code"].clone() };
+            verdicts.push((status, code));
+        }
+        verdicts.dedup();
+        assert!(verdicts.len() <= 1, "{}: {verdicts:?}", token.name);
+        judged += verdicts.len();
+    }
+    assert!(judged >= 100, "only {judged} tokens");
 }

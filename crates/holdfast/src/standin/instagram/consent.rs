@@ -93,9 +93,9 @@ pub(super) async fn submit(
     let person = shared.world().person(field(&form, "account")).cloned();
     let account = person.as_ref().map(|person| person.id.clone());
     let fault = shared.world().meet(Endpoint::Authorize, account.as_deref());
-    let denied = field(&form, "decision") != "approve" || fault == Some(Fault::ConsentDenied);
+    let denied = field(&form, "decision") != "approve" || fault.is_some();
     let answer = match person {
-        _ if denied => redirect(denial(&asked)),
+        _ if denied => redirect(denial(&asked, fault != Some(Fault::DeniedWithoutState))),
         None => again(&shared, &asked, "Choose an account."),
         Some(person) if !person.is_eligible() => again(
             &shared,
@@ -173,13 +173,15 @@ impl Shared {
     }
 }
 
-fn denial(asked: &Asked) -> Url {
+fn denial(asked: &Asked, keeps_state: bool) -> Url {
     let mut url = asked.redirect_uri.clone();
     url.query_pairs_mut()
         .append_pair("error", "access_denied")
         .append_pair("error_reason", "user_denied")
         .append_pair("error_description", "The user denied your request");
-    with_state(&mut url, asked);
+    if keeps_state {
+        with_state(&mut url, asked);
+    }
     url
 }
 

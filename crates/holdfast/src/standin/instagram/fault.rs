@@ -186,6 +186,8 @@ faults! {
 
     ConsentDenied, "consent_denied", Answers, AUTHORIZE,
         "Consent denied", "Whatever the person decides arrives as a denial.";
+    DeniedWithoutState, "denied_without_state", Answers, AUTHORIZE,
+        "Consent denied, state missing", "The same, but the redirect lacks the state, as in the documentation's sample.";
 }
 
 impl Serialize for Fault {

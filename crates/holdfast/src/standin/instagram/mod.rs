@@ -136,6 +136,8 @@ impl Shared {
         act: impl FnOnce(&mut World, Timestamp) -> Result<Reply, EntropyExhausted>,
     ) -> Response {
         let now = self.clock.now();
+        // A missing trace id is no reason to fail.
+        let fbtrace_id = oauth::opaque(self.entropy.as_ref(), "A", 23).unwrap_or_default();
         let (outcome, usage) = {
             let mut world = self.world();
             let fault = world.meet(endpoint, account.as_deref());
@@ -160,8 +162,9 @@ impl Shared {
             (outcome, world.usage)
         };
         match outcome {
-            Outcome::Send(reply) => reply.into_response(usage, account.as_deref()),
+            Outcome::Send(reply) => reply.traced(fbtrace_id).into_response(usage, account.as_deref()),
             Outcome::Spoil(spoiling, reply) => {
+                let reply = reply.traced(fbtrace_id);
                 reply::spoil(spoiling, reply, usage, account.as_deref(), self.clock.clone())
             }
             Outcome::Hang => std::future::pending().await,

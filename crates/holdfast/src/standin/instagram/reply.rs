@@ -26,6 +26,8 @@ pub(super) struct Reply {
     pub(super) status: StatusCode,
     content_type: &'static str,
     pub(super) body: String,
+    /// The error that the body holds, as long as it lacks its trace id.
+    error: Option<GraphError>,
     /// Graph sends it with errors about tokens.
     authenticate: Option<&'static str>,
     /// Overrides the configured figures.
@@ -38,6 +40,7 @@ impl Reply {
             status,
             content_type: "application/json; charset=UTF-8",
             body,
+            error: None,
             authenticate: None,
             usage: None,
         }
@@ -51,7 +54,19 @@ impl Reply {
     pub(super) fn graph(error: &GraphError) -> Self {
         let authenticate =
             (error.code == 190).then_some("OAuth \"Facebook Platform\" \"invalid_token\" \"see the body\"");
-        Self { authenticate, ..Self::json(StatusCode::BAD_REQUEST, error.to_body()) }
+        Self {
+            authenticate,
+            error: Some(error.clone()),
+            ..Self::json(StatusCode::BAD_REQUEST, error.to_body())
+        }
+    }
+
+    /// The same answer with Meta's id of the request in it, where it is an error that carries one.
+    pub(super) fn traced(mut self, fbtrace_id: String) -> Self {
+        if let Some(error) = self.error.take() {
+            self.body = GraphError { fbtrace_id, ..error }.to_body();
+        }
+        self
     }
 
     /// An error of the code exchange.
@@ -219,8 +234,8 @@ pub(super) fn action(fault: Fault, endpoint: Endpoint) -> Action {
         Fault::UnsupportedRequest => {
             graph(GraphError::api(100, None, "Unsupported request - method type: get"))
         }
-        // The consent page asks for this one itself; it has nothing to answer.
-        Fault::ConsentDenied => page(StatusCode::OK, "Denied"),
+        // The consent page looks for these itself and redirects; as an answer they are only a page.
+        Fault::ConsentDenied | Fault::DeniedWithoutState => page(StatusCode::OK, "Denied"),
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod backend;
 mod emulate;
+mod logging;
+mod service;
 mod standin;
 mod users;
 mod verifier;

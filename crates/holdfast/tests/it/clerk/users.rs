@@ -159,6 +159,13 @@ async fn a_profile_is_made_on_the_spot_and_being_seen_is_noted_now_and_then() {
     let seen = users.profile(&ada).await.unwrap().last_seen_at;
     assert_eq!(seen.unwrap().as_second(), clerk.now());
     assert_eq!(database.store.user(ada.owner()).await.unwrap().unwrap().last_seen_at, seen);
+
+    clerk.advance(3600);
+    let support = caller_with(&clerk, Person::Ada, |claims| {
+        claims.insert("act".to_owned(), json!({"sub": "user_support"}));
+    })
+    .await;
+    assert_eq!(users.profile(&support).await.unwrap().last_seen_at, seen);
 }
 
 #[tokio::test]

@@ -186,7 +186,10 @@ async fn replaced_keys_are_learned_and_former_tokens_forgotten() {
         let clerk = Clerk::start().await;
         let verifier = verifier(&clerk, config(&clerk));
         let former = genuine(&clerk);
-        assert_eq!(judge(&verifier, &former).await, Outcome::Accepted);
+        for _ in 0..3 {
+            assert_eq!(judge(&verifier, &former).await, Outcome::Accepted);
+        }
+        assert_eq!(verifier.counts().remembered, 1);
         clerk.advance(31);
         clerk.standin.rotate(rotation).unwrap();
         assert_eq!(judge(&verifier, &genuine(&clerk)).await, Outcome::Accepted, "{rotation:?}");
@@ -218,7 +221,7 @@ async fn a_remembered_token_dies_on_time() {
     // A clock that is set back makes it good again, and one set back too far makes it early.
     clerk.clock.set(clerk.clock.now() - Duration::from_secs(20));
     assert_eq!(judge(&verifier, &token).await, Outcome::Accepted);
-    clerk.clock.set(clerk.clock.now() - Duration::from_secs(60));
+    clerk.clock.set(clerk.clock.now() - Duration::from_mins(1));
     assert_eq!(judge(&verifier, &token).await, Outcome::Refused("token-iat-in-the-future"));
 }
 
@@ -354,8 +357,5 @@ async fn until(condition: impl Fn() -> bool) {
 
 #[test]
 fn the_defaults_stop_a_loop_after_ten() {
-    assert_eq!(
-        BreakerLimits::default(),
-        BreakerLimits { presentations: 10, window: Duration::from_secs(60) }
-    );
+    assert_eq!(BreakerLimits::default(), BreakerLimits { presentations: 10, window: Duration::from_mins(1) });
 }

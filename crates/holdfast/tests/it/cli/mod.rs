@@ -2,9 +2,11 @@
 
 mod configuration;
 mod database;
+mod dev;
 mod doctor;
 mod keys;
 mod reference;
+mod serve;
 mod support;
 mod token;
 mod usage;

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use holdfast::clock::{Clock as _, SystemClock};
 use holdfast::entropy::SystemEntropy;
 use holdfast::standin::clerk::{ClerkStandin, Expectation, Fault, Person, Surface};
+use holdfast::transport::{Outgoing, ReqwestTransport, Transport as _};
 use serde_json::Value;
 
 use super::support::{Ended, Place};
@@ -84,7 +85,8 @@ async fn keys_come_from_files_as_well() {
     let clerk = clerk().await;
     let token = token(&clerk);
     let pem = clerk.jwt_key().unwrap();
-    let jwks = super::super::clerk::request(http::Method::GET, clerk.jwks_url(), None, None).await;
+    let asked = Outgoing::new(http::Method::GET, clerk.jwks_url());
+    let jwks = ReqwestTransport::new().unwrap().send(asked).await.unwrap();
     let files = || {
         Place::new()
             .file("key.pem", &pem)

@@ -192,6 +192,20 @@ async fn bodies_equal_the_recorded_ones() {
 }
 
 #[tokio::test]
+async fn errors_carry_a_trace_id_of_their_own() {
+    let rig = rig().await;
+    let mut traces = std::collections::HashSet::new();
+    for _ in 0..3 {
+        let answer = rig.get("/me?access_token=IGAAnever").await;
+        assert_eq!(answer.headers["www-authenticate"].to_str().unwrap().split(' ').next(), Some("OAuth"));
+        let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        traces.insert(body["error"]["fbtrace_id"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(traces.len(), 3);
+    assert!(traces.iter().all(|trace| trace.len() == 23));
+}
+
+#[tokio::test]
 async fn a_code_belongs_to_its_redirect_address() {
     let rig = rig().await;
     let code = rig.code("ada.makes").await;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use secrecy::ExposeSecret as _;
+
 use super::{Rig, own_media, rig};
 use crate::provider::{AppFault, DeathCause, Failure, LimitScope, Meaning, Provider as _, UserAction};
 use crate::standin::instagram::{Decision, Effect, Endpoint, Fault, RefreshWorld};
@@ -47,7 +49,7 @@ fn expected(fault: Fault, endpoint: Endpoint) -> Option<Meaning> {
         Fault::RedirectMismatch => Meaning::App(AppFault::RedirectUri),
         Fault::CodeRejected => Meaning::CodeRejected,
         Fault::UnsupportedRequest => Meaning::App(AppFault::Request),
-        Fault::ConsentDenied => return None,
+        Fault::ConsentDenied | Fault::DeniedWithoutState => return None,
     })
 }
 
@@ -95,6 +97,9 @@ async fn every_fault_means_what_it_must() {
             let Some(meaning) = expected(*fault, *endpoint) else { continue };
             let failure = meet(&rig, *fault, *endpoint).await.expect_err(fault.as_str());
             assert_eq!(failure.meaning, meaning, "{fault:?} at {endpoint:?}: {failure:?}");
+            for secret in rig.standin.issued_secrets() {
+                assert!(!format!("{failure:?}").contains(secret.expose_secret()), "{fault:?} shows a secret");
+            }
             // Everybody else is spared.
             assert!(rig.instagram.identify(&rig.grant("grace.hops").await).await.outcome.is_ok());
             // What was only armed passes, what was killed stays dead, and a new login helps.
@@ -154,6 +159,7 @@ async fn a_lost_reply_was_acted_upon() {
     assert_eq!((lost.meaning, lost.http_status), (Meaning::Unavailable, None));
     let again = rig.instagram.redeem(&code).await.outcome.unwrap_err();
     assert_eq!(again.meaning, Meaning::CodeRejected, "the code is spent");
+    assert_eq!(rig.standin.call_counts()[&Endpoint::Token], 2, "the client repeats nothing by itself");
 
     rig.standin.set_refresh_world(RefreshWorld::OldDies);
     let grant = rig.grant(ADA).await;
@@ -173,4 +179,9 @@ async fn a_denial_can_be_forced() {
     let url = rig.instagram.authorize_url("s", false);
     let back = rig.decide(url, ADA, &Decision::Approve).await.unwrap();
     assert_eq!(super::parameter(&back, "error").as_deref(), Some("access_denied"));
+    assert_eq!(super::parameter(&back, "state").as_deref(), Some("s"));
+    rig.standin.arm(Some(ADA), Fault::DeniedWithoutState, None, Some(1)).unwrap();
+    let back = rig.decide(rig.instagram.authorize_url("s", false), ADA, &Decision::Approve).await.unwrap();
+    assert_eq!(super::parameter(&back, "error").as_deref(), Some("access_denied"));
+    assert_eq!(super::parameter(&back, "state"), None);
 }
