@@ -56,7 +56,7 @@ async function main() {
     naive: comparison.frontEnd,
     mend,
   });
-  const showStatus = createStatusView();
+  const showStatus = createStatusView([location.origin, config.instagram_url]);
   let unsubscribe = null;
 
   /** What the stand-ins answer at this moment. */

@@ -12,7 +12,8 @@ const EVIDENCE = {
 const LIVE = { stream: "Live: the server tells", polling: "Live: asking now and then", off: "" };
 const ACCOUNT_TYPES = { business: "business account", media_creator: "creator account" };
 
-export function createStatusView() {
+/** @param {string[]} pictureOrigins whence this page may load pictures; elsewhere its policy would refuse them */
+export function createStatusView(pictureOrigins) {
   const panel = byId("connection");
   const picture = byId("account-picture");
   picture.addEventListener("error", () => (picture.hidden = true));
@@ -40,7 +41,8 @@ export function createStatusView() {
   function showAccount(account) {
     byId("account").hidden = !account;
     if (!account) return;
-    const { username, name, account_type: type, profile_picture_url: url } = account;
+    const { username, name, account_type: type, profile_picture_url: picturedAt } = account;
+    const url = picturedAt && pictureOrigins.includes(new URL(picturedAt).origin) ? picturedAt : null;
     say(byId("account-handle"), username ? `@${username}` : (name ?? account.id));
     say(byId("account-name"), [username && name, ACCOUNT_TYPES[type] ?? type].filter(Boolean).join(", "));
     say(byId("account-initial"), (name ?? username ?? "?").slice(0, 1).toUpperCase());

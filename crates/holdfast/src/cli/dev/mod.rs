@@ -115,6 +115,8 @@ fn settings(address: SocketAddr, home: &Home, outside: &Outside) -> Result<Setti
         ("CLERK_WEBHOOK_SIGNING_SECRET", clerk.webhook_secret().expose_secret().to_owned()),
         ("INSTAGRAM_APP_ID", app.app_id.clone()),
         ("INSTAGRAM_APP_SECRET", app.app_secret.expose_secret().to_owned()),
+        // More than the default, so that there is a permission to leave out on the consent page.
+        ("INSTAGRAM_SCOPES", "instagram_business_basic,instagram_business_content_publish".to_owned()),
         ("INSTAGRAM_AUTHORIZE_URL", instagram.authorize_url().into()),
         ("INSTAGRAM_API_URL", instagram.url().to_string()),
         ("INSTAGRAM_GRAPH_URL", instagram.url().to_string()),

@@ -3,6 +3,7 @@
 //! | route | does |
 //! |---|---|
 //! | `GET /dev/accounts` | accounts with their tokens (never the strings) and faults |
+//! | `GET /dev/accounts/{account}/preview` | what `/me` would answer now to the account's newest grant; no call is noted, no fault counted down |
 //! | `POST /dev/accounts/{account}/{fault}` | sets a lasting fault, such as `revoked`, for that account |
 //! | `GET /dev/faults` | every fault with its description, and what is armed |
 //! | `POST /dev/faults` | `{"account": id, handle or null, "fault": name, "endpoint"?: name, "times"?: n}` |
@@ -34,6 +35,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .allow_headers([header::CONTENT_TYPE]);
     Router::new()
         .route("/accounts", get(accounts))
+        .route("/accounts/{account}/preview", get(preview))
         .route("/accounts/{account}/{fault}", post(set_for_account))
         .route("/faults", get(faults).post(set).delete(clear))
         .route("/deauthorize", post(deauthorize))
@@ -55,6 +57,14 @@ fn is_loopback(origin: &HeaderValue) -> bool {
 
 async fn accounts(State(shared): State<Arc<Shared>>) -> Json<Value> {
     Json(json!({ "accounts": shared.accounts() }))
+}
+
+async fn preview(State(shared): State<Arc<Shared>>, Path(account): Path<String>) -> Response {
+    match shared.preview(&account) {
+        Ok(Some(preview)) => Json(preview).into_response(),
+        Ok(None) => failed(StatusCode::NOT_FOUND, "no access was ever granted to this account"),
+        Err(error) => not_found(&error),
+    }
 }
 
 async fn faults(State(shared): State<Arc<Shared>>) -> Json<Value> {

@@ -12,6 +12,7 @@ mod fault;
 mod graph;
 mod oauth;
 mod people;
+mod preview;
 mod reply;
 mod world;
 
@@ -37,6 +38,7 @@ pub use self::callbacks::{CallbackError, Delivered};
 pub use self::consent::{Decision, decide};
 pub use self::fault::{Effect, Endpoint, Fault};
 pub use self::people::{Person, everybody};
+pub use self::preview::Preview;
 use self::reply::{Action, Reply};
 pub use self::world::{Armed, Call, IssuedGrant, TokenKind, UsageFigures};
 use self::world::{Death, World};
@@ -362,6 +364,13 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// What `/me` would answer now to the account's newest grant; `None` where there is none.
+    fn preview(&self, account: &str) -> Result<Option<Preview>, NoSuchAccount> {
+        let now = self.clock.now();
+        let id = self.account_id(account)?;
+        Ok(preview::preview(&self.world(), &id, now))
     }
 
     fn kill(&self, account: Option<&str>, death: Death) {

@@ -236,6 +236,12 @@ impl World {
         }
     }
 
+    /// The long-lived token that was issued last for the account.
+    pub(super) fn newest_grant(&self, id: &str) -> Option<&Token> {
+        let is_grant = |token: &&Token| token.person.id == id && token.kind == TokenKind::Long;
+        self.tokens.values().filter(is_grant).max_by_key(|token| token.serial)
+    }
+
     /// The account's tokens, oldest first, without their strings.
     pub(super) fn grants_of(&self, id: &str, now: Timestamp) -> Vec<IssuedGrant> {
         let mut tokens: Vec<&Token> = self.tokens.values().filter(|token| token.person.id == id).collect();
@@ -272,19 +278,28 @@ impl World {
         &self.armed
     }
 
-    /// The fault that this request meets, counted down. An account's own comes before everybody's.
-    pub(super) fn meet(&mut self, endpoint: Endpoint, account: Option<&str>) -> Option<Fault> {
+    /// Where the fault stands that such a request meets. An account's own comes before everybody's.
+    fn position(&self, endpoint: Endpoint, account: Option<&str>) -> Option<usize> {
         let fits = |each: &Armed| {
             each.fault.endpoints().contains(&endpoint)
                 && each.endpoint.is_none_or(|only| only == endpoint)
                 && each.times != Some(0)
         };
         let own = |each: &Armed| each.account.is_some() && each.account.as_deref() == account;
-        let at = self
-            .armed
+        self.armed
             .iter()
             .position(|each| fits(each) && own(each))
-            .or_else(|| self.armed.iter().position(|each| fits(each) && each.account.is_none()))?;
+            .or_else(|| self.armed.iter().position(|each| fits(each) && each.account.is_none()))
+    }
+
+    /// The fault that such a request would meet.
+    pub(super) fn next_fault(&self, endpoint: Endpoint, account: Option<&str>) -> Option<Fault> {
+        self.armed.get(self.position(endpoint, account)?).map(|each| each.fault)
+    }
+
+    /// The fault that this request meets, counted down.
+    pub(super) fn meet(&mut self, endpoint: Endpoint, account: Option<&str>) -> Option<Fault> {
+        let at = self.position(endpoint, account)?;
         let met = self.armed.get_mut(at)?;
         let fault = met.fault;
         if let Some(times) = &mut met.times {
