@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::Value;
 
-use crate::json;
+use crate::{json, roca};
 
 /// More keys than any instance has; the rest of a longer list is skipped.
 const MAX_KEYS: usize = 64;
@@ -69,8 +69,8 @@ pub enum SkipReason {
     /// `n` or `e` is missing or not base64url.
     #[error("its modulus or exponent cannot be read")]
     Unreadable,
-    /// Fewer than 2048 or more than 8192 bits, an exponent below 65537, or otherwise refused by the cryptographic
-    /// library.
+    /// Fewer than 2048 or more than 8192 bits, an exponent below 65537, made by the broken generator of
+    /// CVE-2017-15361, or otherwise refused by the cryptographic library.
     #[error("it is too weak, or not one that can be used")]
     Weak,
     /// Too many keys before it.
@@ -236,6 +236,9 @@ fn read_jwk(jwk: &Value) -> Result<Key, SkipReason> {
     let e = number("e").ok_or(SkipReason::Unreadable)?;
     // With e = 3 a sloppy signer is forgeable; Clerk has always used 65537.
     if e.len() < 3 || e.len() == 3 && e.as_slice() < [1, 0, 1].as_slice() {
+        return Err(SkipReason::Weak);
+    }
+    if roca::is_marked(&n) {
         return Err(SkipReason::Weak);
     }
     let components = RsaPublicKeyComponents { n, e };

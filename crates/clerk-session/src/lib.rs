@@ -17,6 +17,7 @@ mod origin;
 mod policy;
 mod publishable_key;
 mod refusal;
+mod roca;
 mod token;
 mod verifier;
 #[cfg(test)]

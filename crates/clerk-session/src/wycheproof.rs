@@ -126,6 +126,7 @@ fn json_web_keys() {
         }
         let genuine = genuine(test["jws"].as_str().unwrap_or_default(), &read.keys);
         if test["result"] == "invalid" {
+            // Refused altogether, or its set had other keys beside the bad one: either way nothing is genuine.
             assert!(!genuine, "{} {}", test["tcId"], test["comment"]);
         }
     }
