@@ -21,7 +21,6 @@ mod roca;
 mod token;
 mod verifier;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::panic)]
 mod wycheproof;
 
 pub use claims::{Actor, Claims, CustomClaims, SessionStatus};
