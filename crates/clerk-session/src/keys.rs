@@ -117,7 +117,8 @@ pub enum PemError {
 impl KeySet {
     /// Reads a JWKS document (RFC 7517 §5), key by key.
     pub fn from_jwks(document: &[u8]) -> Result<JwksDocument, JwksError> {
-        let document = json::object_with_odd_entries(document).map_err(|error| JwksError::NotJson(error.0))?;
+        let document =
+            json::object_with_odd_entries(document).map_err(|error| JwksError::NotJson(error.0))?;
         let Some(Value::Array(listed)) = document.get("keys") else { return Err(JwksError::NoKeys) };
         let mut keys = Self::default();
         let mut skipped = Vec::new();
@@ -150,9 +151,7 @@ impl KeySet {
     /// middle of replacing one: both count.
     pub(crate) fn candidates(&self, kid: Option<&str>) -> impl Iterator<Item = &Key> {
         let pinned = self.pinned;
-        self.keys
-            .iter()
-            .filter(move |key| pinned || (kid.is_some() && key.kid.as_deref() == kid))
+        self.keys.iter().filter(move |key| pinned || (kid.is_some() && key.kid.as_deref() == kid))
     }
 
     /// Whether this is one pinned key.

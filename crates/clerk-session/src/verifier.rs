@@ -198,7 +198,11 @@ impl Verifier {
         let not_before_ms = optional_date(payload, "nbf", Step::NotBefore)?;
         match not_before_ms {
             Some(nbf) if nbf > now_ms.saturating_add(skew) => {
-                return Err(early(RefusalCode::TokenNotActiveYet, Step::NotBefore, nbf.saturating_sub(now_ms)));
+                return Err(early(
+                    RefusalCode::TokenNotActiveYet,
+                    Step::NotBefore,
+                    nbf.saturating_sub(now_ms),
+                ));
             }
             Some(_) => observer.passed(Step::NotBefore, || "already valid".to_owned()),
             None => observer.skipped(Step::NotBefore, || "the token has no `nbf`".to_owned()),
@@ -206,9 +210,14 @@ impl Verifier {
         let issued_at_ms = optional_date(payload, "iat", Step::IssuedAt)?;
         match issued_at_ms {
             Some(iat) if iat > now_ms.saturating_add(skew) => {
-                return Err(early(RefusalCode::TokenIatInTheFuture, Step::IssuedAt, iat.saturating_sub(now_ms)));
+                return Err(early(
+                    RefusalCode::TokenIatInTheFuture,
+                    Step::IssuedAt,
+                    iat.saturating_sub(now_ms),
+                ));
             }
-            Some(iat) => observer.passed(Step::IssuedAt, || format!("issued {} ago", seconds(now_ms.saturating_sub(iat)))),
+            Some(iat) => observer
+                .passed(Step::IssuedAt, || format!("issued {} ago", seconds(now_ms.saturating_sub(iat)))),
             None => observer.skipped(Step::IssuedAt, || "the token has no `iat`".to_owned()),
         }
         Ok(Claims {

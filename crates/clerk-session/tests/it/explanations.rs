@@ -62,7 +62,10 @@ fn what_is_sent_in_place_of_a_token() {
         let told = told(sent);
         check(sent, &told, ("token-invalid", "form", what, remedy));
         let may_be_secret = sent.contains('_');
-        assert!(!may_be_secret || !serde_json::to_string(&told).unwrap().contains(sent), "{sent} is repeated");
+        assert!(
+            !may_be_secret || !serde_json::to_string(&told).unwrap().contains(sent),
+            "{sent} is repeated"
+        );
     }
     check("long", &told(&"x".repeat(9000)), ("token-invalid", "form", "longer", "await getToken()"));
 }
@@ -77,57 +80,232 @@ fn what_stands_in_the_token() {
     let no = || json!({});
     let foreign = |iss: &str| told(&mint_by(&FOREIGN, json!({}), json!({ "iss": iss })));
     for (name, told, reason) in [
-        ("base64", told("e30.!.AA"), ("token-invalid", "encoding", "the payload is not canonical base64url", "await getToken()")),
-        ("twice", told(&OURS.token(b"{\"alg\":1,\"alg\":2}", b"{}")), ("token-invalid", "encoding", "names a member twice", "await getToken()")),
-        ("bom", told(&OURS.token(b"{}", b"\xef\xbb\xbf{}")), ("token-invalid", "encoding", "byte order mark", "await getToken()")),
-        ("utf-8", told(&OURS.token(b"{}", b"\xff")), ("token-invalid", "encoding", "not UTF-8", "await getToken()")),
-        ("null", told(&OURS.token(b"null", b"{}")), ("token-invalid", "encoding", "the header", "await getToken()")),
-        ("template", changed(json!({"cat": "cl_B7d4PD222AAA"}), no()), ("token-type-mismatch", "kind", "a JWT template token", PLAIN)),
-        ("machine", changed(json!({"cat": "cl_B7d4PD333AAA"}), no()), ("token-type-mismatch", "kind", "a machine-to-machine token", PLAIN)),
-        ("unknown kind", changed(json!({"cat": "cl_x"}), no()), ("token-type-mismatch", "kind", "`cl_x`", PLAIN)),
-        ("oauth", changed(json!({"typ": "at+jwt"}), no()), ("token-type-mismatch", "kind", "an OAuth access token", PLAIN)),
-        ("machine by sub", changed(no(), json!({"sub": "mch_1"})), ("token-type-mismatch", "kind", "a machine-to-machine token", PLAIN)),
-        ("typ", changed(json!({"typ": "JOSE"}), no()), ("token-invalid", "type", "`JOSE`", "await getToken()")),
-        ("none", changed(json!({"alg": "none"}), no()), ("token-invalid-algorithm", "algorithm", "`alg` is `none`", "RS256 only")),
-        ("HS256", changed(json!({"alg": "HS256"}), no()), ("token-invalid-algorithm", "algorithm", "`alg` is `HS256`", "custom signing key")),
-        ("no alg", changed(json!({"alg": REMOVED}), no()), ("token-invalid-algorithm", "algorithm", "missing", "RS256")),
-        ("crit", changed(json!({"crit": ["exp"]}), no()), ("token-invalid", "extensions", "`crit`", "await getToken()")),
-        ("b64", changed(json!({"b64": false}), no()), ("token-invalid", "extensions", "`b64`", "await getToken()")),
-        ("zip", changed(json!({"zip": "DEF"}), no()), ("token-invalid", "extensions", "`zip`", "await getToken()")),
-        ("kid", changed(json!({"kid": "ins_dev"}), no()), ("jwk-kid-mismatch", "key", "`kid` is `ins_dev`; the instance has ins_2GI", "one instance")),
-        ("kid and iss", changed(json!({"kid": "ins_dev"}), json!({"iss": "https://x-y-1.clerk.accounts.dev"})), ("jwk-kid-mismatch", "key", "`ins_dev`", "from another Clerk instance (`https://x-y-1.clerk.accounts.dev`)")),
-        ("signature", foreign(ISSUER), ("token-invalid-signature", "signature", "does not fit", "holdfast doctor")),
-        ("signature and iss", foreign("https://clerk.other.com"), ("token-invalid-signature", "signature", "does not fit", "from another Clerk instance (`https://clerk.other.com`)")),
-        ("cut off", told(&mint(no(), no())[..mint(no(), no()).len() - 102]), ("token-invalid-signature", "signature", "it was cut off", "holdfast doctor")),
-        ("sub", changed(no(), json!({"sub": REMOVED})), ("token-verification-failed", "subject", "`sub` is missing", "names the claim")),
-        ("sid", changed(no(), json!({"sid": REMOVED})), ("token-type-mismatch", "subject", "`sid` is missing", PLAIN)),
-        ("azp", changed(no(), json!({"azp": "http://localhost:5173"})), ("token-invalid-authorized-parties", "authorized-party", "`azp` is `http://localhost:5173`; accepted are https://app.example.com", "would be accepted if CLERK_AUTHORIZED_PARTIES contained `http://localhost:5173`")),
-        ("no azp", changed(no(), json!({"azp": REMOVED})), ("token-invalid-authorized-parties", "authorized-party", "`azp` is missing", "CLERK_AUTHORIZED_PARTIES_MODE=if_present")),
-        ("iss", changed(no(), json!({"iss": "https://clerk.other.com"})), ("token-invalid-issuer", "issuer", "expected https://clerk.example.com", "from another Clerk instance (`https://clerk.other.com`)")),
-        ("expired", changed(no(), json!({"exp": NOW_S - 14})), ("token-expired", "expiry", "expired 14 s ago", "skipCache")),
-        ("exp", changed(no(), json!({"exp": "soon"})), ("token-verification-failed", "expiry", "`exp` is `soon`", "names the claim")),
-        ("nbf", changed(no(), json!({"nbf": NOW_S + 41})), ("token-not-active-yet", "not-before", "41 s", "clock differs from Clerk's by 41 s")),
-        ("iat", changed(no(), json!({"iat": NOW_S + 41})), ("token-iat-in-the-future", "issued-at", "41 s", "clock differs from Clerk's by 41 s")),
-        ("pending", changed(no(), json!({"sts": "pending"})), ("session-pending", "status", "pending", "pending session tasks")),
+        (
+            "base64",
+            told("e30.!.AA"),
+            ("token-invalid", "encoding", "the payload is not canonical base64url", "await getToken()"),
+        ),
+        (
+            "twice",
+            told(&OURS.token(b"{\"alg\":1,\"alg\":2}", b"{}")),
+            ("token-invalid", "encoding", "names a member twice", "await getToken()"),
+        ),
+        (
+            "bom",
+            told(&OURS.token(b"{}", b"\xef\xbb\xbf{}")),
+            ("token-invalid", "encoding", "byte order mark", "await getToken()"),
+        ),
+        (
+            "utf-8",
+            told(&OURS.token(b"{}", b"\xff")),
+            ("token-invalid", "encoding", "not UTF-8", "await getToken()"),
+        ),
+        (
+            "null",
+            told(&OURS.token(b"null", b"{}")),
+            ("token-invalid", "encoding", "the header", "await getToken()"),
+        ),
+        (
+            "template",
+            changed(json!({"cat": "cl_B7d4PD222AAA"}), no()),
+            ("token-type-mismatch", "kind", "a JWT template token", PLAIN),
+        ),
+        (
+            "machine",
+            changed(json!({"cat": "cl_B7d4PD333AAA"}), no()),
+            ("token-type-mismatch", "kind", "a machine-to-machine token", PLAIN),
+        ),
+        (
+            "unknown kind",
+            changed(json!({"cat": "cl_x"}), no()),
+            ("token-type-mismatch", "kind", "`cl_x`", PLAIN),
+        ),
+        (
+            "oauth",
+            changed(json!({"typ": "at+jwt"}), no()),
+            ("token-type-mismatch", "kind", "an OAuth access token", PLAIN),
+        ),
+        (
+            "machine by sub",
+            changed(no(), json!({"sub": "mch_1"})),
+            ("token-type-mismatch", "kind", "a machine-to-machine token", PLAIN),
+        ),
+        (
+            "typ",
+            changed(json!({"typ": "JOSE"}), no()),
+            ("token-invalid", "type", "`JOSE`", "await getToken()"),
+        ),
+        (
+            "none",
+            changed(json!({"alg": "none"}), no()),
+            ("token-invalid-algorithm", "algorithm", "`alg` is `none`", "RS256 only"),
+        ),
+        (
+            "HS256",
+            changed(json!({"alg": "HS256"}), no()),
+            ("token-invalid-algorithm", "algorithm", "`alg` is `HS256`", "custom signing key"),
+        ),
+        (
+            "no alg",
+            changed(json!({"alg": REMOVED}), no()),
+            ("token-invalid-algorithm", "algorithm", "missing", "RS256"),
+        ),
+        (
+            "crit",
+            changed(json!({"crit": ["exp"]}), no()),
+            ("token-invalid", "extensions", "`crit`", "await getToken()"),
+        ),
+        (
+            "b64",
+            changed(json!({"b64": false}), no()),
+            ("token-invalid", "extensions", "`b64`", "await getToken()"),
+        ),
+        (
+            "zip",
+            changed(json!({"zip": "DEF"}), no()),
+            ("token-invalid", "extensions", "`zip`", "await getToken()"),
+        ),
+        (
+            "kid",
+            changed(json!({"kid": "ins_dev"}), no()),
+            ("jwk-kid-mismatch", "key", "`kid` is `ins_dev`; the instance has ins_2GI", "one instance"),
+        ),
+        (
+            "kid and iss",
+            changed(json!({"kid": "ins_dev"}), json!({"iss": "https://x-y-1.clerk.accounts.dev"})),
+            (
+                "jwk-kid-mismatch",
+                "key",
+                "`ins_dev`",
+                "from another Clerk instance (`https://x-y-1.clerk.accounts.dev`)",
+            ),
+        ),
+        (
+            "signature",
+            foreign(ISSUER),
+            ("token-invalid-signature", "signature", "does not fit", "holdfast doctor"),
+        ),
+        (
+            "signature and iss",
+            foreign("https://clerk.other.com"),
+            (
+                "token-invalid-signature",
+                "signature",
+                "does not fit",
+                "from another Clerk instance (`https://clerk.other.com`)",
+            ),
+        ),
+        (
+            "cut off",
+            told(&mint(no(), no())[..mint(no(), no()).len() - 102]),
+            ("token-invalid-signature", "signature", "it was cut off", "holdfast doctor"),
+        ),
+        (
+            "sub",
+            changed(no(), json!({"sub": REMOVED})),
+            ("token-verification-failed", "subject", "`sub` is missing", "names the claim"),
+        ),
+        (
+            "sid",
+            changed(no(), json!({"sid": REMOVED})),
+            ("token-type-mismatch", "subject", "`sid` is missing", PLAIN),
+        ),
+        (
+            "azp",
+            changed(no(), json!({"azp": "http://localhost:5173"})),
+            (
+                "token-invalid-authorized-parties",
+                "authorized-party",
+                "`azp` is `http://localhost:5173`; accepted are https://app.example.com",
+                "would be accepted if CLERK_AUTHORIZED_PARTIES contained `http://localhost:5173`",
+            ),
+        ),
+        (
+            "no azp",
+            changed(no(), json!({"azp": REMOVED})),
+            (
+                "token-invalid-authorized-parties",
+                "authorized-party",
+                "`azp` is missing",
+                "CLERK_AUTHORIZED_PARTIES_MODE=if_present",
+            ),
+        ),
+        (
+            "iss",
+            changed(no(), json!({"iss": "https://clerk.other.com"})),
+            (
+                "token-invalid-issuer",
+                "issuer",
+                "expected https://clerk.example.com",
+                "from another Clerk instance (`https://clerk.other.com`)",
+            ),
+        ),
+        (
+            "expired",
+            changed(no(), json!({"exp": NOW_S - 14})),
+            ("token-expired", "expiry", "expired 14 s ago", "skipCache"),
+        ),
+        (
+            "exp",
+            changed(no(), json!({"exp": "soon"})),
+            ("token-verification-failed", "expiry", "`exp` is `soon`", "names the claim"),
+        ),
+        (
+            "nbf",
+            changed(no(), json!({"nbf": NOW_S + 41})),
+            ("token-not-active-yet", "not-before", "41 s", "clock differs from Clerk's by 41 s"),
+        ),
+        (
+            "iat",
+            changed(no(), json!({"iat": NOW_S + 41})),
+            ("token-iat-in-the-future", "issued-at", "41 s", "clock differs from Clerk's by 41 s"),
+        ),
+        (
+            "pending",
+            changed(no(), json!({"sts": "pending"})),
+            ("session-pending", "status", "pending", "pending session tasks"),
+        ),
     ] {
         check(name, &told, reason);
     }
     let policy = Policy { audiences: vec!["api".to_owned()], ..policy() };
     let told = told_by(policy, &keys(), &mint(no(), json!({"aud": "web"})));
-    check("aud", &told, ("token-verification-failed", "audience", "`aud` is `web`, CLERK_AUDIENCE is api", "CLERK_AUDIENCE"));
+    check(
+        "aud",
+        &told,
+        ("token-verification-failed", "audience", "`aud` is `web`, CLERK_AUDIENCE is api", "CLERK_AUDIENCE"),
+    );
 }
 
 #[test]
 fn an_accepted_token_shows_every_step() {
     let told = told(&mint(json!({}), json!({})));
     assert_eq!((told.verdict, told.code, told.remedy), (VerdictWord::Accepted, None, None));
-    assert!(told.steps.iter().all(|step| step.outcome != StepOutcome::Failed && step.outcome != StepOutcome::NotReached));
+    assert!(
+        told.steps
+            .iter()
+            .all(|step| step.outcome != StepOutcome::Failed && step.outcome != StepOutcome::NotReached)
+    );
     let names: Vec<_> = told.steps.iter().map(|step| step.step).collect();
     assert_eq!(
         names,
         [
-            "form", "encoding", "kind", "type", "algorithm", "extensions", "key", "signature", "subject", "audience",
-            "authorized-party", "issuer", "expiry", "not-before", "issued-at", "status"
+            "form",
+            "encoding",
+            "kind",
+            "type",
+            "algorithm",
+            "extensions",
+            "key",
+            "signature",
+            "subject",
+            "audience",
+            "authorized-party",
+            "issuer",
+            "expiry",
+            "not-before",
+            "issued-at",
+            "status"
         ]
     );
 }
@@ -147,11 +325,15 @@ fn without_keys_the_form_is_examined_all_the_same() {
 
 #[test]
 fn the_form_is_that_of_the_contract() {
-    let told = serde_json::to_value(told(&mint(json!({}), json!({"iat": NOW_S - 74, "exp": NOW_S - 14})))).unwrap();
+    let told =
+        serde_json::to_value(told(&mint(json!({}), json!({"iat": NOW_S - 74, "exp": NOW_S - 14})))).unwrap();
     assert_eq!(told["verdict"], "refused");
     assert_eq!(told["code"], "token-expired");
     assert_eq!(told["detail"], "The session token expired 14 s ago.");
-    assert_eq!(told["steps"][12], json!({"step": "expiry", "outcome": "failed", "detail": "expired 14 s ago after a life of 60 s"}));
+    assert_eq!(
+        told["steps"][12],
+        json!({"step": "expiry", "outcome": "failed", "detail": "expired 14 s ago after a life of 60 s"})
+    );
     let cannot_judge = serde_json::to_value(VerdictWord::CannotJudge).unwrap();
     assert_eq!(cannot_judge, "cannot_judge");
 }
@@ -164,7 +346,9 @@ fn nothing_unproven_is_told_to_the_caller() {
         mint_by(&FOREIGN, json!({}), json!({"iss": "https://clerk.secret.example", "exp": 1})),
         mint(json!({"kid": "ins_dev"}), json!({"azp": "https://evil.example.com"})),
     ] {
-        let Verdict::Refused(refusal) = verifier.verify(&token, &keys(), NOW) else { panic!("it is not genuine") };
+        let Verdict::Refused(refusal) = verifier.verify(&token, &keys(), NOW) else {
+            panic!("it is not genuine")
+        };
         for hint in [KID, "ins_dev", "secret", "evil", APP, ISSUER, "expired"] {
             assert!(!refusal.public_detail().contains(hint), "{:?}", refusal.public_detail());
         }
@@ -174,7 +358,9 @@ fn nothing_unproven_is_told_to_the_caller() {
 #[test]
 fn what_a_token_says_of_itself_is_quoted_harmlessly() {
     let long = "x".repeat(3000);
-    for azp in [format!("https://a\r\nSet-Cookie: b{long}"), format!("\u{1b}[31m{long}"), format!("\u{202e}{long}")] {
+    for azp in
+        [format!("https://a\r\nSet-Cookie: b{long}"), format!("\u{1b}[31m{long}"), format!("\u{202e}{long}")]
+    {
         let told = changed(json!({}), json!({ "azp": azp }));
         let said = serde_json::to_string(&told).unwrap();
         assert!(said.len() < 6_000, "{} bytes", said.len());

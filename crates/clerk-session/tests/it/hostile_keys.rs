@@ -109,7 +109,9 @@ fn a_long_list_is_cut_off() {
 
 #[test]
 fn what_is_no_key_set_says_so() {
-    for document in [&b""[..], b"<html>", b"[]", b"null", b"\xff", b"\xef\xbb\xbf{\"keys\":[]}", b"{\"keys\":[]}x"] {
+    for document in
+        [&b""[..], b"<html>", b"[]", b"null", b"\xff", b"\xef\xbb\xbf{\"keys\":[]}", b"{\"keys\":[]}x"]
+    {
         assert!(matches!(KeySet::from_jwks(document), Err(JwksError::NotJson(_))), "{document:?}");
     }
     for document in [&b"{}"[..], b"{\"keys\":{}}", b"{\"errors\":[]}"] {
@@ -165,8 +167,16 @@ fn what_is_no_public_key_says_what_it_is() {
         ("empty", String::new(), PemError::Empty),
         ("space", " \n\\n ".to_owned(), PemError::Empty),
         ("private key", OURS.spki_pem().replace("PUBLIC", "PRIVATE"), PemError::OtherKind("private key")),
-        ("certificate", OURS.spki_pem().replace("PUBLIC KEY", "CERTIFICATE"), PemError::OtherKind("certificate")),
-        ("not base64", "-----BEGIN PUBLIC KEY-----\n***\n-----END PUBLIC KEY-----".to_owned(), PemError::NotBase64),
+        (
+            "certificate",
+            OURS.spki_pem().replace("PUBLIC KEY", "CERTIFICATE"),
+            PemError::OtherKind("certificate"),
+        ),
+        (
+            "not base64",
+            "-----BEGIN PUBLIC KEY-----\n***\n-----END PUBLIC KEY-----".to_owned(),
+            PemError::NotBase64,
+        ),
         ("BEGIN without an end", "-----BEGIN PUBLIC KEY".to_owned(), PemError::NotBase64),
         ("text", "hello world!".to_owned(), PemError::NotBase64),
         ("base64 of something else", base64(b"hello"), PemError::NotRsa),

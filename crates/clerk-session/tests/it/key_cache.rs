@@ -35,7 +35,11 @@ impl Clerk {
     }
 
     fn hanging(reply: Reply) -> Self {
-        Self(Arc::new(State { fetches: AtomicU64::new(0), reply: Mutex::new(reply), may_answer: Semaphore::new(0) }))
+        Self(Arc::new(State {
+            fetches: AtomicU64::new(0),
+            reply: Mutex::new(reply),
+            may_answer: Semaphore::new(0),
+        }))
     }
 
     fn answer(&self, times: usize) {
@@ -61,6 +65,7 @@ impl FetchJwks for Clerk {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it stands where failures do")]
 fn ours() -> Reply {
     Ok(jwks(&[OURS.jwk(KID)]))
 }
@@ -230,7 +235,8 @@ async fn who_has_a_known_key_never_waits_for_a_fetch() {
 /// In crates.io a failed fetch starts no cool-down, so that unknown keys hammer the issuer.
 #[tokio::test]
 async fn strangers_cause_one_fetch_in_30_seconds_whether_it_fails_or_not() {
-    for (reply, verdict) in [(ours(), "jwk-kid-mismatch"), (down(), "cannot judge: KeyUnknownAndUnreachable")] {
+    for (reply, verdict) in [(ours(), "jwk-kid-mismatch"), (down(), "cannot judge: KeyUnknownAndUnreachable")]
+    {
         let scene = Scene::loaded().await;
         scene.clerk.now_says(reply);
         let before = scene.clerk.fetches();
@@ -250,7 +256,11 @@ async fn strangers_cause_one_fetch_in_30_seconds_whether_it_fails_or_not() {
 async fn a_useless_document_never_replaces_good_keys() {
     let scene = Scene::loaded().await;
     let mut now = NOW;
-    let private = { let mut jwk = OURS.jwk(KID); jwk["d"] = "AQAB".into(); jwk };
+    let private = {
+        let mut jwk = OURS.jwk(KID);
+        jwk["d"] = "AQAB".into();
+        jwk
+    };
     for useless in [
         Ok(b"<html>bad gateway</html>".to_vec()),
         Ok(b"{\"keys\":[]}".to_vec()),

@@ -55,13 +55,25 @@ fn where_the_sdk_accepts_so_do_we() {
         vec![
             row("v2", "accepted", mint(json!({}), json!({}))),
             row("v1", "accepted", mint(removed(&["cat"]), removed(&["v", "jti", "fva", "sts"]))),
-            row("organization", "accepted", mint(json!({}), json!({"o": {"id": "org_1", "rol": "admin", "slg": "a"}}))),
+            row(
+                "organization",
+                "accepted",
+                mint(json!({}), json!({"o": {"id": "org_1", "rol": "admin", "slg": "a"}})),
+            ),
             row("typ missing", "accepted", mint(removed(&["typ"]), json!({}))),
             row("cat ignore", "accepted", mint(json!({"cat": "cl_I7d4PD111III"}), json!({}))),
-            row("unknown header parameters", "accepted", mint(json!({"oiat": 1, "x": {"y": [1]}}), json!({}))),
+            row(
+                "unknown header parameters",
+                "accepted",
+                mint(json!({"oiat": 1, "x": {"y": [1]}}), json!({})),
+            ),
             row("nbf and iat missing", "accepted", mint(json!({}), removed(&["nbf", "iat"]))),
             row("aud without CLERK_AUDIENCE", "accepted", mint(json!({}), json!({"aud": "anything"}))),
-            row("impersonated", "accepted", mint(json!({}), json!({"act": {"sub": "user_9", "iss": "x", "sid": "sess_9"}}))),
+            row(
+                "impersonated",
+                "accepted",
+                mint(json!({}), json!({"act": {"sub": "user_9", "iss": "x", "sid": "sess_9"}})),
+            ),
             row("pending is genuine", "accepted", mint(json!({}), json!({"sts": "pending"}))),
             row("large custom claims", "accepted", mint(json!({}), json!({"custom": "x".repeat(4000)}))),
         ],
@@ -82,17 +94,41 @@ fn where_the_sdk_refuses_so_do_we_with_its_code() {
     };
     check(
         vec![
-            row("alg none", "token-invalid-algorithm", unsigned(json!({"alg": "none", "typ": "JWT", "kid": KID}))),
+            row(
+                "alg none",
+                "token-invalid-algorithm",
+                unsigned(json!({"alg": "none", "typ": "JWT", "kid": KID})),
+            ),
             row("alg None", "token-invalid-algorithm", with_alg("None".into())),
             row("alg missing", "token-invalid-algorithm", with_alg(REMOVED.into())),
             row("alg rs256", "token-invalid-algorithm", with_alg("rs256".into())),
             row("alg null", "token-invalid-algorithm", with_alg(json!(null))),
             row("alg a list", "token-invalid-algorithm", with_alg(json!(["RS256"]))),
-            row("HS256 with the public key as its secret", "token-invalid-algorithm", resigned("HS256", |m| hmac::sign(&secret, m).as_ref().to_vec())),
-            row("an HMAC that says RS256", "token-invalid-signature", resigned("RS256", |m| hmac::sign(&secret, m).as_ref().to_vec())),
-            row("PS256", "token-invalid-algorithm", resigned("PS256", |m| OURS.sign_with(&RSA_PSS_SHA256, m))),
-            row("PSS that says RS256", "token-invalid-signature", resigned("RS256", |m| OURS.sign_with(&RSA_PSS_SHA256, m))),
-            row("SHA-512 that says RS256", "token-invalid-signature", resigned("RS256", |m| OURS.sign_with(&RSA_PKCS1_SHA512, m))),
+            row(
+                "HS256 with the public key as its secret",
+                "token-invalid-algorithm",
+                resigned("HS256", |m| hmac::sign(&secret, m).as_ref().to_vec()),
+            ),
+            row(
+                "an HMAC that says RS256",
+                "token-invalid-signature",
+                resigned("RS256", |m| hmac::sign(&secret, m).as_ref().to_vec()),
+            ),
+            row(
+                "PS256",
+                "token-invalid-algorithm",
+                resigned("PS256", |m| OURS.sign_with(&RSA_PSS_SHA256, m)),
+            ),
+            row(
+                "PSS that says RS256",
+                "token-invalid-signature",
+                resigned("RS256", |m| OURS.sign_with(&RSA_PSS_SHA256, m)),
+            ),
+            row(
+                "SHA-512 that says RS256",
+                "token-invalid-signature",
+                resigned("RS256", |m| OURS.sign_with(&RSA_PKCS1_SHA512, m)),
+            ),
             row("ES256", "token-invalid-algorithm", with_alg("ES256".into())),
             row("EdDSA", "token-invalid-algorithm", with_alg("EdDSA".into())),
             row("bad base64", "token-invalid", format!("{h}.{p}!.{s}")),
@@ -105,9 +141,17 @@ fn where_the_sdk_refuses_so_do_we_with_its_code() {
             row("header null", "token-invalid", OURS.token(b"null", payload().to_string().as_bytes())),
             row("payload null", "token-invalid", OURS.token(header().to_string().as_bytes(), b"null")),
             row("bnVsbA.e30.AA", "token-invalid", "bnVsbA.e30.AA".to_owned()),
-            row("payload cut off", "token-invalid", OURS.token(header().to_string().as_bytes(), b"{\"sub\":")),
+            row(
+                "payload cut off",
+                "token-invalid",
+                OURS.token(header().to_string().as_bytes(), b"{\"sub\":"),
+            ),
             row("signature empty", "token-invalid-signature", format!("{h}.{p}.")),
-            row("signature of a foreign key", "token-invalid-signature", mint_by(&FOREIGN, json!({}), json!({}))),
+            row(
+                "signature of a foreign key",
+                "token-invalid-signature",
+                mint_by(&FOREIGN, json!({}), json!({})),
+            ),
             row("kid unknown", "jwk-kid-mismatch", mint(json!({"kid": "ins_other"}), json!({}))),
             row("kid missing", "jwk-kid-mismatch", mint(json!({"kid": REMOVED}), json!({}))),
             row("kid constructor", "jwk-kid-mismatch", mint(json!({"kid": "constructor"}), json!({}))),
@@ -121,22 +165,50 @@ fn where_the_sdk_refuses_so_do_we_with_its_code() {
             row("sub of a machine", "token-type-mismatch", mint(json!({}), json!({"sub": "mch_1"}))),
             row("sub missing", "token-verification-failed", mint(json!({}), json!({"sub": REMOVED}))),
             row("sub a number", "token-verification-failed", mint(json!({}), json!({"sub": 1}))),
-            row("azp foreign", "token-invalid-authorized-parties", mint(json!({}), json!({"azp": "https://evil.example.com"}))),
+            row(
+                "azp foreign",
+                "token-invalid-authorized-parties",
+                mint(json!({}), json!({"azp": "https://evil.example.com"})),
+            ),
             row("azp missing", "token-invalid-authorized-parties", mint(json!({}), json!({"azp": REMOVED}))),
             row("azp empty", "token-invalid-authorized-parties", mint(json!({}), json!({"azp": ""}))),
-            row("azp with slash", "token-invalid-authorized-parties", mint(json!({}), json!({"azp": format!("{APP}/")}))),
-            row("azp upper case", "token-invalid-authorized-parties", mint(json!({}), json!({"azp": "https://APP.example.com"}))),
-            row("azp with port", "token-invalid-authorized-parties", mint(json!({}), json!({"azp": format!("{APP}:443")}))),
+            row(
+                "azp with slash",
+                "token-invalid-authorized-parties",
+                mint(json!({}), json!({"azp": format!("{APP}/")})),
+            ),
+            row(
+                "azp upper case",
+                "token-invalid-authorized-parties",
+                mint(json!({}), json!({"azp": "https://APP.example.com"})),
+            ),
+            row(
+                "azp with port",
+                "token-invalid-authorized-parties",
+                mint(json!({}), json!({"azp": format!("{APP}:443")})),
+            ),
             row("azp a list", "token-invalid-authorized-parties", mint(json!({}), json!({"azp": [APP]}))),
-            row("iss foreign", "token-invalid-issuer", mint(json!({}), json!({"iss": "https://clerk.other.com"}))),
+            row(
+                "iss foreign",
+                "token-invalid-issuer",
+                mint(json!({}), json!({"iss": "https://clerk.other.com"})),
+            ),
             row("iss missing", "token-invalid-issuer", mint(json!({}), json!({"iss": REMOVED}))),
             row("iss a list", "token-invalid-issuer", mint(json!({}), json!({"iss": [ISSUER]}))),
             row("exp missing", "token-verification-failed", mint(json!({}), json!({"exp": REMOVED}))),
             row("exp text", "token-verification-failed", mint(json!({}), json!({"exp": "1800000050"}))),
             row("nbf text", "token-verification-failed", mint(json!({}), json!({"nbf": "1"}))),
             row("iat null", "token-verification-failed", mint(json!({}), json!({"iat": null}))),
-            row("wrong signature and expired", "token-invalid-signature", mint_by(&FOREIGN, json!({}), json!({"exp": NOW_S - 60}))),
-            row("expired and wrong azp", "token-invalid-authorized-parties", mint(json!({}), json!({"exp": NOW_S - 60, "azp": "https://evil.example.com"}))),
+            row(
+                "wrong signature and expired",
+                "token-invalid-signature",
+                mint_by(&FOREIGN, json!({}), json!({"exp": NOW_S - 60})),
+            ),
+            row(
+                "expired and wrong azp",
+                "token-invalid-authorized-parties",
+                mint(json!({}), json!({"exp": NOW_S - 60, "azp": "https://evil.example.com"})),
+            ),
         ],
         policy,
     );
@@ -161,15 +233,50 @@ fn where_we_are_stricter_than_the_sdk() {
             row("b64 false", "token-invalid", mint(json!({"b64": false}), json!({}))),
             row("zip", "token-invalid", mint(json!({"zip": "DEF"}), json!({}))),
             row("kid a number", "token-invalid", mint(json!({"kid": 1}), json!({}))),
-            row("byte order mark", "token-invalid", OURS.token(head.as_bytes(), format!("\u{feff}{body}").as_bytes())),
-            row("not UTF-8", "token-invalid", OURS.token(head.as_bytes(), &[b"{\"x\":\"\xff\",", &body.as_bytes()[1..]].concat())),
-            row("lone surrogate", "token-invalid", OURS.token(head.as_bytes(), format!("{{\"x\":\"\\ud800\",{}", &body[1..]).as_bytes())),
-            row("number beyond a double", "token-invalid", OURS.token(head.as_bytes(), format!("{{\"x\":1e999,{}", &body[1..]).as_bytes())),
-            row("nested too deep", "token-invalid", OURS.token(head.as_bytes(), format!("{{\"x\":{}1{},{}", "[".repeat(200), "]".repeat(200), &body[1..]).as_bytes())),
-            row("padded signature", "token-invalid", format!("{signed}.{}==", valid.rsplit_once('.').unwrap().1)),
+            row(
+                "byte order mark",
+                "token-invalid",
+                OURS.token(head.as_bytes(), format!("\u{feff}{body}").as_bytes()),
+            ),
+            row(
+                "not UTF-8",
+                "token-invalid",
+                OURS.token(head.as_bytes(), &[b"{\"x\":\"\xff\",", &body.as_bytes()[1..]].concat()),
+            ),
+            row(
+                "lone surrogate",
+                "token-invalid",
+                OURS.token(head.as_bytes(), format!("{{\"x\":\"\\ud800\",{}", &body[1..]).as_bytes()),
+            ),
+            row(
+                "number beyond a double",
+                "token-invalid",
+                OURS.token(head.as_bytes(), format!("{{\"x\":1e999,{}", &body[1..]).as_bytes()),
+            ),
+            row(
+                "nested too deep",
+                "token-invalid",
+                OURS.token(
+                    head.as_bytes(),
+                    format!("{{\"x\":{}1{},{}", "[".repeat(200), "]".repeat(200), &body[1..]).as_bytes(),
+                ),
+            ),
+            row(
+                "padded signature",
+                "token-invalid",
+                format!("{signed}.{}==", valid.rsplit_once('.').unwrap().1),
+            ),
             row("padded payload", "token-invalid", padded_payload),
-            row("sub twice", "token-invalid", OURS.token(head.as_bytes(), format!("{{\"sub\":\"user_evil\",{}", &body[1..]).as_bytes())),
-            row("alg twice", "token-invalid", OURS.token(format!("{{\"alg\":\"none\",{}", &head[1..]).as_bytes(), body.as_bytes())),
+            row(
+                "sub twice",
+                "token-invalid",
+                OURS.token(head.as_bytes(), format!("{{\"sub\":\"user_evil\",{}", &body[1..]).as_bytes()),
+            ),
+            row(
+                "alg twice",
+                "token-invalid",
+                OURS.token(format!("{{\"alg\":\"none\",{}", &head[1..]).as_bytes(), body.as_bytes()),
+            ),
             row("larger than 8 KiB", "token-invalid", mint(json!({}), json!({"custom": "x".repeat(6000)}))),
             row("sub empty", "token-verification-failed", mint(json!({}), json!({"sub": ""}))),
             row("sub no user", "token-verification-failed", mint(json!({}), json!({"sub": "org_1"}))),
@@ -178,7 +285,11 @@ fn where_we_are_stricter_than_the_sdk() {
             row("sid empty", "token-type-mismatch", mint(json!({}), json!({"sid": ""}))),
             row("cat null", "token-type-mismatch", mint(json!({"cat": null}), json!({}))),
             row("exp 1e300", "token-verification-failed", mint(json!({}), json!({"exp": 1e300}))),
-            row("RS512", "token-invalid-algorithm", resigned("RS512", |m| OURS.sign_with(&RSA_PKCS1_SHA512, m))),
+            row(
+                "RS512",
+                "token-invalid-algorithm",
+                resigned("RS512", |m| OURS.sign_with(&RSA_PKCS1_SHA512, m)),
+            ),
         ],
         policy,
     );
@@ -211,10 +322,9 @@ fn the_modes_of_authorized_parties() {
     let wrong = mint(json!({}), json!({"azp": "https://evil.example.com"}));
     let absent = mint(json!({}), json!({"azp": REMOVED}));
     let odd = mint(json!({}), json!({"azp": 1}));
-    const NO: Option<bool> = None;
     for (mode, expected) in [
-        (Enforce, [Some(false), NO, NO, NO]),
-        (IfPresent, [Some(false), NO, Some(true), NO]),
+        (Enforce, [Some(false), None, None, None]),
+        (IfPresent, [Some(false), None, Some(true), None]),
         (Report, [Some(false), Some(true), Some(true), Some(true)]),
     ] {
         let verifier = Verifier::new(Policy { authorized_parties_mode: mode, ..policy() });

@@ -8,7 +8,7 @@ use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RsaEncoding, RsaKeyPair, RsaPublicKeyComponents};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use clerk_session::{Explanation, KeySet, OriginPattern, Policy, Verdict, Verifier, VerdictWord, explain};
+use clerk_session::{Explanation, KeySet, OriginPattern, Policy, Verdict, VerdictWord, Verifier, explain};
 use serde_json::{Value, json};
 
 /// The instant of judgement, unix seconds.
