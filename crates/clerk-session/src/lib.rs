@@ -37,3 +37,8 @@ pub use publishable_key::{PublishableKey, PublishableKeyError};
 pub use refusal::{CannotJudge, CannotJudgeReason, Page, Refusal, RefusalCode, Step};
 pub use token::{MAX_TOKEN, fingerprint};
 pub use verifier::{Verdict, Verifier};
+
+/// The example of the README, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -10,9 +10,11 @@
 )]
 
 mod explanations;
+mod handed_over;
 mod hostile_keys;
 mod key_cache;
 mod oracle;
+mod origins;
 mod properties;
 mod support;
 mod times;
