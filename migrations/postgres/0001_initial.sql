@@ -82,6 +82,8 @@ CREATE UNIQUE INDEX connections_account ON connections (provider, account_id) WH
 CREATE INDEX connections_by_professional ON connections (provider, account_professional_id)
     WHERE account_professional_id IS NOT NULL;
 CREATE INDEX connections_due ON connections (next_refresh_at) WHERE next_refresh_at IS NOT NULL;
+-- For a backlog, which is worked off by deadline.
+CREATE INDEX connections_by_deadline ON connections (grant_expires_at, id) WHERE grant_version IS NOT NULL;
 -- Few rows: those being worked on, and those that must wait.
 CREATE INDEX connections_held ON connections (next_refresh_at)
     WHERE lease_until IS NOT NULL OR retry_after IS NOT NULL;

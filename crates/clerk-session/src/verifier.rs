@@ -75,6 +75,11 @@ impl Verifier {
         ours && current && kid.is_some_and(|kid| !kid.is_empty() && kid.len() <= 128)
     }
 
+    /// `iat` as an unproven token says it, in unix milliseconds.
+    pub(crate) fn unproven_issue_time(token: &str) -> Option<i64> {
+        Self::unproven(token, &mut Nobody).ok()?.payload.get("iat").and_then(numeric_date)
+    }
+
     /// Every step in order; the first that fails gives the refusal.
     pub(crate) fn run(
         &self,
@@ -333,7 +338,7 @@ impl Verifier {
 
 fn subject(payload: &Map<String, Value>) -> Result<(String, String), Refusal> {
     let subject = match payload.get("sub") {
-        Some(Value::String(sub)) if sub.starts_with("user_") && sub.len() > "user_".len() => sub.clone(),
+        Some(Value::String(sub)) if is_user_id(sub) => sub.clone(),
         found => {
             let found = found.map_or("missing".to_owned(), quoted);
             return Err(failed(Step::Subject, "The session token does not name a user.")
@@ -355,6 +360,16 @@ fn subject(payload: &Map<String, Value>) -> Result<(String, String), Refusal> {
             .mended_by("Call `getToken()` without a template."))
         }
     }
+}
+
+/// `user_` and then letters, digits and underscores: an id goes into keys, addresses and logs, where anything else
+/// could mean something.
+fn is_user_id(text: &str) -> bool {
+    const LONGEST: usize = 128;
+    text.len() <= LONGEST
+        && text.strip_prefix("user_").is_some_and(|rest| {
+            !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        })
 }
 
 fn actor(payload: &Map<String, Value>) -> Option<Actor> {

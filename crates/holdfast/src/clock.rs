@@ -42,7 +42,8 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        // Stored times have milliseconds; with more, a time would differ from itself once it was stored.
+        from_millis(Timestamp::now().as_millisecond())
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place that waits on the system clock")]
@@ -54,7 +55,7 @@ impl Clock for SystemClock {
                 if !left.is_positive() {
                     return;
                 }
-                tokio::time::sleep(left.unsigned_abs().min(Duration::from_secs(60))).await;
+                tokio::time::sleep(left.unsigned_abs().min(Duration::from_mins(1))).await;
             }
         })
     }

@@ -7,13 +7,18 @@
 //! `http`, `worker` → `connections`, `users` → `provider`, `vault`, `store`. `provider` knows no caller, no
 //! store, no HTTP server; `connections` knows no axum, sqlx or reqwest; `caller` knows no store.
 
+pub mod app;
 pub mod caller;
+pub mod cli;
 pub mod clock;
 pub mod connections;
 pub mod entropy;
+pub mod http;
 pub mod provider;
+pub mod settings;
 pub mod standin;
 pub mod store;
+pub mod telemetry;
 pub mod transport;
 pub mod users;
 pub mod vault;

@@ -38,14 +38,15 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// A request without headers or body, with the default limits of 10 s and 256 KiB.
+    /// A request without headers or body, with the default limits of 8 s and 256 KiB. A person may be waiting for us
+    /// meanwhile, and our own answers take at most 10 s.
     pub fn new(method: Method, url: Url) -> Self {
         Self {
             method,
             url,
             headers: HeaderMap::new(),
             body: Bytes::new(),
-            timeout: Duration::from_secs(10),
+            timeout: Duration::from_secs(8),
             max_answer: 256 * 1024,
         }
     }

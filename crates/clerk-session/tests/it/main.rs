@@ -4,7 +4,9 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::needless_pass_by_value
+    clippy::items_after_statements,
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps
 )]
 
 mod explanations;

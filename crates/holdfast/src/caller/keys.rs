@@ -1,9 +1,10 @@
 //! Where the public keys come from, and how they are fetched.
 
 use std::fmt;
+use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::Bytes;
+use clerk_session::{FetchError, FetchJwks, MAX_DOCUMENT};
 use http::{HeaderValue, Method, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -15,8 +16,6 @@ pub const API_VERSION: &str = "2026-05-12";
 
 /// A key set is fetched within this time or not at all.
 pub const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
-/// A key set of Clerk is some kilobytes; certificates in it make it some tens.
-pub const MAX_JWKS: usize = 256 * 1024;
 
 /// Where the public keys come from.
 #[derive(Clone)]
@@ -77,68 +76,66 @@ impl KeySource {
     }
 }
 
-/// The key set could not be fetched. About Clerk, the network or our secret key; never about a caller.
+/// The settings name a source that cannot be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum JwksError {
-    /// No answer.
-    #[error("no key set arrived: {0}")]
-    Unreachable(TransportError),
-    /// 401 or 403 on the secret key.
-    #[error(
-        "Clerk refuses CLERK_SECRET_KEY (HTTP {0}) and gives no key set: take it from the dashboard again"
-    )]
-    SecretRefused(u16),
-    /// Any other status than 200.
-    #[error("instead of a key set HTTP {0} arrived")]
-    Status(u16),
-    /// The secret key, or the address, cannot be sent.
-    #[error("the request for the key set cannot be built: check CLERK_SECRET_KEY and CLERK_API_URL")]
-    Unsendable,
-}
+#[error("the request for Clerk's keys cannot be built: check CLERK_SECRET_KEY and CLERK_API_URL")]
+pub struct UnusableSource;
 
-/// Fetches the bytes of a key set from one source.
+/// Fetches a key set through the transport.
 #[derive(Debug)]
-pub(super) struct JwksFetcher {
+pub(crate) struct JwksFetcher {
     url: Url,
     authorization: Option<HeaderValue>,
     transport: SharedTransport,
 }
 
 impl JwksFetcher {
-    /// `None` for a pinned key, which is not fetched.
-    pub(super) fn new(source: &KeySource, transport: SharedTransport) -> Result<Option<Self>, JwksError> {
-        let (url, authorization) = match source {
-            KeySource::Pinned(_) => return Ok(None),
-            KeySource::Jwks(url) => (url.clone(), None),
-            KeySource::BackendApi { base, secret_key } => {
-                let mut url = base.clone();
-                url.path_segments_mut()
-                    .map_err(|()| JwksError::Unsendable)?
-                    .pop_if_empty()
-                    .extend(["v1", "jwks"]);
-                (url, Some(bearer(secret_key).ok_or(JwksError::Unsendable)?))
-            }
-        };
-        Ok(Some(Self { url, authorization, transport }))
+    /// A fetcher of a public address.
+    pub(crate) fn public(url: Url, transport: SharedTransport) -> Self {
+        Self { url, authorization: None, transport }
     }
 
-    pub(super) async fn fetch(&self) -> Result<Bytes, JwksError> {
+    /// A fetcher from the Backend API.
+    pub(crate) fn backend_api(
+        base: &Url,
+        secret_key: &SecretString,
+        transport: SharedTransport,
+    ) -> Result<Self, UnusableSource> {
+        let mut url = base.clone();
+        url.path_segments_mut().map_err(|()| UnusableSource)?.pop_if_empty().extend(["v1", "jwks"]);
+        let authorization = Some(bearer(secret_key).ok_or(UnusableSource)?);
+        Ok(Self { url, authorization, transport })
+    }
+
+    async fn get(&self) -> Result<Vec<u8>, FetchError> {
         let mut request = Outgoing::new(Method::GET, self.url.clone());
         request.timeout = FETCH_TIMEOUT;
-        request.max_answer = MAX_JWKS;
+        request.max_answer = MAX_DOCUMENT;
         request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(authorization) = &self.authorization {
             request.headers.insert(header::AUTHORIZATION, authorization.clone());
             request.headers.insert("clerk-api-version", HeaderValue::from_static(API_VERSION));
         }
-        let answer = self.transport.send(request).await.map_err(JwksError::Unreachable)?;
+        let answer = self.transport.send(request).await.map_err(|error| match error {
+            TransportError::TooLarge => FetchError::TooLarge,
+            TransportError::Connect
+            | TransportError::Timeout
+            | TransportError::Broken
+            | TransportError::Unsendable => FetchError::NoAnswer(error.to_string()),
+        })?;
         match answer.status {
-            StatusCode::OK => Ok(answer.body),
+            StatusCode::OK => Ok(answer.body.into()),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if self.authorization.is_some() => {
-                Err(JwksError::SecretRefused(answer.status.as_u16()))
+                Err(FetchError::SecretKeyInvalid)
             }
-            other => Err(JwksError::Status(other.as_u16())),
+            other => Err(FetchError::Status(other.as_u16())),
         }
+    }
+}
+
+impl FetchJwks for JwksFetcher {
+    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, FetchError>> + Send + '_>> {
+        Box::pin(self.get())
     }
 }
 

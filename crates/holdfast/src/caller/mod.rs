@@ -1,4 +1,7 @@
 //! Who is calling: the only maker of [`Caller`] and [`OwnerId`].
+//!
+//! One [`SessionVerifier`] judges for every route. What is not a verdict has its own type, so that nothing which failed
+//! elsewhere can end as a refusal of the caller. Nothing here knows axum or the database.
 
 mod breaker;
 mod generations;
@@ -6,6 +9,18 @@ pub mod keys;
 mod refusal_log;
 mod remembered;
 pub mod service;
+mod verifier;
+
+use std::sync::Arc;
+
+use clerk_session::Claims;
+use jiff::Timestamp;
+
+pub use breaker::BreakerLimits;
+pub use service::ServiceCaller;
+pub use verifier::{ClerkConfig, ConfigError, Counts, Judgement, SessionVerifier};
+
+use crate::clock::from_millis;
 
 /// A user whose data the bearer of this value may reach. Made only from a verified session token or service key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -28,5 +43,43 @@ impl OwnerId {
     /// The Clerk user id, `user_…`.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// The holder of a session token that was verified. Made only by [`SessionVerifier::judge`].
+#[derive(Debug, Clone)]
+pub struct Caller {
+    owner: OwnerId,
+    claims: Arc<Claims>,
+}
+
+impl Caller {
+    fn proven(claims: Arc<Claims>) -> Self {
+        Self { owner: OwnerId(claims.subject.clone()), claims }
+    }
+
+    /// Whose data this caller may reach: their own.
+    pub fn owner(&self) -> &OwnerId {
+        &self.owner
+    }
+
+    /// Clerk session id, `sess_…`.
+    pub fn session_id(&self) -> &str {
+        &self.claims.session_id
+    }
+
+    /// What the token says.
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// When the token expires, without the allowed skew; streams end then.
+    pub fn expires_at(&self) -> Timestamp {
+        from_millis(self.claims.expires_at_ms)
+    }
+
+    /// Whether somebody else acts in the user's name (`act`). They may read, and change nothing about connections.
+    pub fn is_impersonated(&self) -> bool {
+        self.claims.actor.is_some()
     }
 }

@@ -1,6 +1,7 @@
 //! One log line per refusal, and few lines under a flood.
 //!
-//! A line names the token by a fingerprint: enough to see that two lines are about one token, useless for anything else.
+//! A line names the token by a fingerprint: enough to see that two lines are about one token, useless for anything
+//! else. `holdfast token explain` prints the same one.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +9,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::generations::Digest;
 use crate::clock::after;
 
 /// Lines of one code within [`WINDOW`]; further ones are counted and reported with the next line.
@@ -23,7 +23,8 @@ pub(super) struct Line<'a> {
     pub(super) step: &'a str,
     /// Everything that was found, for the operator: more than the caller is told.
     pub(super) detail: &'a str,
-    pub(super) token: &'a Digest,
+    /// `None` where no token was sent.
+    pub(super) token: Option<&'a str>,
     pub(super) request_id: &'a str,
 }
 
@@ -44,8 +45,28 @@ impl RefusalLog {
     pub(super) fn write(&self, line: Line<'_>, now: Timestamp) {
         let Some(suppressed) = self.admit(line.code, now) else { return };
         let Line { code, step, detail, token, request_id } = line;
-        let fingerprint = fingerprint(token);
-        tracing::info!(code, step, detail, fingerprint, request_id, suppressed, "session token refused");
+        let fingerprint = token.map(clerk_session::fingerprint);
+        tracing::info!(
+            code,
+            step,
+            detail,
+            fingerprint = fingerprint.as_deref(),
+            request_id,
+            suppressed,
+            "session token refused"
+        );
+    }
+
+    /// A token that was accepted only because nothing is enforced.
+    pub(super) fn would_refuse(&self, party: Option<&str>, request_id: &str, now: Timestamp) {
+        if let Some(suppressed) = self.admit("would-refuse", now) {
+            tracing::info!(
+                party,
+                request_id,
+                suppressed,
+                "enforcing the authorized parties would refuse this token"
+            );
+        }
     }
 
     /// Whether a line may be written, and how many like it were not since the last one.
@@ -63,12 +84,6 @@ impl RefusalLog {
         window.lines += 1;
         Some(std::mem::take(&mut window.suppressed))
     }
-}
-
-/// The first four bytes of the token's hash.
-pub(super) fn fingerprint(token: &Digest) -> String {
-    let [a, b, c, d, ..] = token;
-    format!("{a:02x}{b:02x}{c:02x}{d:02x}")
 }
 
 #[cfg(test)]
@@ -96,10 +111,5 @@ mod tests {
             log.admit("token-expired", at(100));
         }
         assert_eq!(log.admit("token-expired", at(50)), Some(0));
-    }
-
-    #[test]
-    fn a_fingerprint_is_eight_hex_digits() {
-        assert_eq!(fingerprint(&[0xab; 32]), "abababab");
     }
 }

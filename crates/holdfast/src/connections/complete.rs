@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::attempt::{Attempt, AttemptOutcome, AttemptStage, Expect};
 use super::callback::seal_of;
 use super::connect::hash;
-use super::sealing::{self, Held};
+use super::sealing::{self, Held, HeldGrant};
 use super::service::{Connections, ServiceError, change};
 use super::status::InstagramStatus;
 use super::transition::{Observation, apply, reason_of, same_account};
@@ -72,9 +72,9 @@ const PATIENCE: Duration = Duration::from_secs(9);
 /// Between two looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// A grant in hand is worth more patience than an open attempt: linking is tried again for this long.
-const GRANT_PATIENCE: Duration = Duration::from_secs(3600);
-/// A call that failed in passing is repeated this often at once.
-const ATTEMPTS_PER_CALL: u32 = 2;
+const GRANT_PATIENCE: Duration = Duration::from_hours(1);
+/// A call that fails in passing within this time is repeated once.
+const QUICKLY: Duration = Duration::from_secs(1);
 /// Pause before the repetition.
 const PAUSE: Duration = Duration::from_millis(400);
 
@@ -235,15 +235,16 @@ impl Connections {
                     match self.repeatedly(|| provider.extend(&short)).await {
                         Ok(mut grant) => {
                             grant.scopes = grant.scopes.or(short.scopes);
-                            self.keep(&attempt, &key, Held::Grant(grant)).await?
+                            let held = HeldGrant { grant, account_id: short.account_id };
+                            self.keep(&attempt, &key, Held::Grant(held)).await?
                         }
                         Err(failure) => return self.fail(&attempt, &failure).await,
                     }
                 }
                 AttemptStage::Granted => {
-                    let grant = seal.open_grant(&sealed).map_err(ServiceError::from)?;
-                    return match self.repeatedly(|| provider.identify(&grant)).await {
-                        Ok(account) => self.link(&attempt, &key, provider, grant, account).await,
+                    let held = seal.open_grant(&sealed).map_err(ServiceError::from)?;
+                    return match self.repeatedly(|| provider.identify(&held.grant)).await {
+                        Ok(account) => self.link(&attempt, &key, provider, held, account).await,
                         Err(failure) if is_passing(failure.meaning) => {
                             self.put_down(&attempt, &failure).await
                         }
@@ -265,15 +266,14 @@ impl Connections {
     where
         F: Fn() -> futures_util::future::BoxFuture<'a, Reply<T>>,
     {
-        let mut tries = 1;
-        loop {
-            match call().await.outcome {
-                Err(failure) if is_passing(failure.meaning) && tries < ATTEMPTS_PER_CALL => {
-                    tries += 1;
-                    self.parts.clock.sleep(PAUSE).await;
-                }
-                outcome => return outcome,
+        let begun = self.parts.clock.now();
+        match call().await.outcome {
+            // A provider that took its time to fail would take the caller's patience for the second try.
+            Err(failure) if is_passing(failure.meaning) && self.parts.clock.now() < after(begun, QUICKLY) => {
+                self.parts.clock.sleep(PAUSE).await;
+                call().await.outcome
             }
+            outcome => outcome,
         }
     }
 
@@ -315,9 +315,14 @@ impl Connections {
         attempt: &Attempt,
         key: &UserKey,
         provider: &SharedProvider,
-        grant: Grant,
-        account: Account,
+        held: HeldGrant,
+        mut account: Account,
     ) -> Result<(), CompleteError> {
+        let HeldGrant { grant, account_id } = held;
+        // Where `/me` names the professional id only, the token answer has told us the one that is ours.
+        if account.professional_id.as_deref() == Some(account.id.as_str()) {
+            account.id = account_id.unwrap_or(account.id);
+        }
         for _ in 0..MAX_TRIES {
             let now = self.parts.clock.now();
             let before = self.parts.store.connection_of(attempt).await.map_err(ServiceError::from)?;

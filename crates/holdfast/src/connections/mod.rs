@@ -9,6 +9,7 @@ pub mod check;
 pub mod complete;
 pub mod connect;
 pub mod disconnect;
+pub mod meta;
 pub mod refresh;
 pub mod return_to;
 pub mod schedule;
@@ -16,6 +17,7 @@ pub mod sealing;
 pub mod service;
 pub mod status;
 pub mod transition;
+pub mod usage;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

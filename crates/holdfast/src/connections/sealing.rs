@@ -97,7 +97,15 @@ pub enum Held {
     /// The short-lived token.
     Short(ShortGrant),
     /// The long-lived grant, not yet linked.
-    Grant(Grant),
+    Grant(HeldGrant),
+}
+
+/// A grant that waits to be linked.
+pub struct HeldGrant {
+    /// The grant.
+    pub grant: Grant,
+    /// The account id that the token answer named.
+    pub account_id: Option<String>,
 }
 
 /// The place of a connect attempt's secrets. `step` grows with every stage, so that an earlier one does not open as a later one.
@@ -137,7 +145,11 @@ impl AttemptSeal<'_> {
                 (CODE_STEP, zeroize::Zeroizing::new(code.expose_secret().as_bytes().to_vec()))
             }
             Held::Short(short) => (SHORT_STEP, encode(&short_record(short))?),
-            Held::Grant(grant) => (GRANT_STEP, encode(&grant_record(grant))?),
+            Held::Grant(held) => {
+                let mut record = grant_record(&held.grant);
+                record.account_id.clone_from(&held.account_id);
+                (GRANT_STEP, encode(&record)?)
+            }
         };
         Ok(self.key.seal(&self.place(&row, "sealed", step), &plain)?)
     }
@@ -165,8 +177,9 @@ impl AttemptSeal<'_> {
     }
 
     /// Opens a held grant.
-    pub fn open_grant(&self, blob: &[u8]) -> Result<Grant, SealingError> {
-        to_grant(decode(self.open(blob, GRANT_STEP)?.expose_secret(), "grant")?)
+    pub fn open_grant(&self, blob: &[u8]) -> Result<HeldGrant, SealingError> {
+        let mut record = decode(self.open(blob, GRANT_STEP)?.expose_secret(), "grant")?;
+        Ok(HeldGrant { account_id: record.account_id.take(), grant: to_grant(record)? })
     }
 
     /// Seals the completion secret, so that a second delivery of the callback can have the first one's answer.

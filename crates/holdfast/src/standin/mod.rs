@@ -2,3 +2,5 @@
 //! service runs unchanged through its real clients. They know nothing of the service's own modules but the seams.
 
 pub mod clerk;
+pub mod instagram;
+pub mod server;

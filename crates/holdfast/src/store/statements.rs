@@ -197,11 +197,33 @@ macro_rules! returned_columns {
     };
 }
 
-macro_rules! due {
+/// Who may be claimed besides being due.
+macro_rules! claimable {
     () => {
-        "WITH due AS MATERIALIZED (SELECT id FROM connections WHERE next_refresh_at <= $1 AND \
-         grant_version IS NOT NULL AND (retry_after IS NULL OR retry_after <= $1) AND (lease_until IS \
-         NULL OR lease_until <= $1) ORDER BY grant_expires_at, id LIMIT $2"
+        " AND grant_version IS NOT NULL AND (retry_after IS NULL OR retry_after <= $1) \
+         AND (lease_until IS NULL OR lease_until <= $1)"
+    };
+}
+
+/// Finds by due time, then sorts by deadline: for few due rows among many. A plus keeps planners from an index.
+macro_rules! few_due {
+    () => {
+        concat!(
+            "WITH due AS MATERIALIZED (SELECT id FROM connections WHERE next_refresh_at <= $1",
+            claimable!(),
+            " ORDER BY +grant_expires_at, id LIMIT $2"
+        )
+    };
+}
+
+/// Walks along the deadlines until enough are found: for a backlog, all of which would otherwise be sorted at each claim.
+macro_rules! many_due {
+    () => {
+        concat!(
+            "WITH due AS MATERIALIZED (SELECT id FROM connections WHERE +next_refresh_at <= $1",
+            claimable!(),
+            " ORDER BY grant_expires_at, id LIMIT $2"
+        )
     };
 }
 
@@ -216,9 +238,16 @@ macro_rules! claim {
     };
 }
 
+/// How many are due, counted up to a limit.
+pub(super) const DUE_COUNT: Sql = Sql::both(
+    "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections WHERE next_refresh_at <= $1 LIMIT $2) AS due",
+);
 /// Earliest deadline first. Materialized, because a planner may otherwise run the limited sub-select more than once.
-pub(super) const CLAIM_DUE: Sql =
-    Sql::each(concat!(due!(), claim!()), concat!(due!(), " FOR UPDATE SKIP LOCKED", claim!()));
+pub(super) const CLAIM_FEW_DUE: Sql =
+    Sql::each(concat!(few_due!(), claim!()), concat!(few_due!(), " FOR UPDATE SKIP LOCKED", claim!()));
+/// As [`CLAIM_FEW_DUE`], by another way.
+pub(super) const CLAIM_MANY_DUE: Sql =
+    Sql::each(concat!(many_due!(), claim!()), concat!(many_due!(), " FOR UPDATE SKIP LOCKED", claim!()));
 pub(super) const CLAIM_ONE: Sql = Sql::both(concat!(
     "UPDATE connections SET lease_owner = $2, lease_until = $3, lease_epoch = lease_epoch + 1 WHERE \
      id = $1 AND (lease_until IS NULL OR lease_until <= $4) RETURNING lease_epoch, ",
@@ -398,7 +427,9 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("GRANT_APPEND", GRANT_APPEND),
     ("GRANTS_ERASE_BELOW", GRANTS_ERASE_BELOW),
     ("GRANTS_ERASE", GRANTS_ERASE),
-    ("CLAIM_DUE", CLAIM_DUE),
+    ("DUE_COUNT", DUE_COUNT),
+    ("CLAIM_FEW_DUE", CLAIM_FEW_DUE),
+    ("CLAIM_MANY_DUE", CLAIM_MANY_DUE),
     ("CLAIM_ONE", CLAIM_ONE),
     ("LEASE_HELD", LEASE_HELD),
     ("LEASE_RENEW", LEASE_RENEW),

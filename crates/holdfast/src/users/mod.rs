@@ -4,8 +4,8 @@
 //! else from what the session token's claims happen to say. None of the three can fail a sign-in.
 
 pub mod backend;
-//mod claims;
-//mod service;
+mod claims;
+mod service;
 pub mod webhook;
 mod wire;
 
@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-//pub use claims::facts_from_claims;
-//pub use service::{FactsSource, Synced, Users, UsersError};
+pub use claims::facts_from_claims;
+pub use service::{FactsSource, Synced, Users, UsersError};
 
 /// A user's record. Absent facts are `null`, never invented.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -62,7 +62,7 @@ impl Shared {
         let keys = Keys {
             key: Arc::new(SigningKey::generate(instance_id.clone())?),
             former: None,
-            foreign: Arc::new(SigningKey::generate(instance_id.clone())?),
+            foreign: foreign_key()?,
         };
         let now = clock.now();
         Ok(Self {
@@ -272,4 +272,14 @@ impl Shared {
 /// A name of `N` random bytes, letters and digits.
 fn name<const N: usize>(entropy: &SharedEntropy) -> Result<String, StandinError> {
     Ok(URL_SAFE_NO_PAD.encode(random::<N>(&**entropy)?).replace(['-', '_'], "x"))
+}
+
+/// The key of whoever is not Clerk. One for the process: making a key takes a while, and it stands in no JWKS.
+fn foreign_key() -> Result<Arc<SigningKey>, StandinError> {
+    static FOREIGN: OnceLock<Arc<SigningKey>> = OnceLock::new();
+    if let Some(key) = FOREIGN.get() {
+        return Ok(Arc::clone(key));
+    }
+    let key = Arc::new(SigningKey::generate("ins_2foreign")?);
+    Ok(Arc::clone(FOREIGN.get_or_init(|| key)))
 }

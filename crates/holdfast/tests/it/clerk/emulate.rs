@@ -54,14 +54,14 @@ impl Emulate {
     }
 
     async fn wait(&self) {
-        for _ in 0..200 {
+        for _ in 0..600 {
             let request = Outgoing::new(Method::GET, self.url.join("/v1/jwks").unwrap());
             if self.transport.send(request).await.is_ok() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("the emulator did not answer within ten seconds");
+        panic!("the emulator did not answer within thirty seconds");
     }
 
     pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {

@@ -2,7 +2,11 @@
 
 mod backend;
 mod emulate;
+mod logging;
+mod service;
 mod standin;
+mod users;
+mod verifier;
 mod webhooks;
 
 use std::sync::Arc;
@@ -12,7 +16,7 @@ use holdfast::clock::{Clock, ManualClock, SharedClock};
 use holdfast::entropy::SystemEntropy;
 use holdfast::standin::clerk::ClerkStandin;
 use holdfast::store::{Store, StoreOptions};
-use holdfast::transport::{Answer, Outgoing, ReqwestTransport, SharedTransport, Transport};
+use holdfast::transport::{Answer, Outgoing, ReqwestTransport, SharedTransport};
 use http::{HeaderValue, Method};
 use serde_json::Value;
 use tempfile::TempDir;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use holdfast::caller::OwnerId;
-use holdfast::clock::Clock as _;
 use holdfast::standin::clerk::{Deliver, Delivered, EventKind, Person};
 use holdfast::store::{EventOutcome, Store};
 use holdfast::users::webhook::{Delivery, WebhookVerifier};

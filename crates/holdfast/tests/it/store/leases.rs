@@ -5,7 +5,7 @@ use holdfast::connections::Connection;
 use holdfast::store::{ChangeSet, Committed, Store};
 
 use super::fixtures::{DAY, connection, grant, in_parallel, insert, later, linked, owner, update};
-use crate::support::database::{on_each_engine, start_of_time};
+use crate::support::database::{Engine, on_each_engine, start_of_time};
 
 const LEASE: Duration = Duration::from_mins(2);
 
@@ -148,6 +148,41 @@ async fn grants_that_died_by_the_clock_are_found() {
         said.connection.as_mut().unwrap().connection.standing = holdfast::connections::Reason::Expired.into();
         assert_eq!(store.commit(&said).await, Ok(Committed::Done));
         assert_eq!(store.expired_connections(later(60 * DAY), 9).await, Ok(vec![]), "it says so already");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_is_claimed_by_deadline_too() {
+    on_each_engine(async |db| {
+        let store = &db.store;
+        // Rows as they are, behind the store's back: two thousand commits would take their time.
+        let numbers = match db.engine {
+            Engine::Sqlite => {
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) SELECT i FROM n"
+            }
+            Engine::Postgres => "SELECT generate_series(1, 2000) AS i",
+        };
+        let now = start_of_time().as_millisecond();
+        db.execute(&format!(
+            "CREATE TABLE numbers AS {numbers}; \
+             INSERT INTO users (id, created_at, updated_at) SELECT 'user_' || i, 0, 0 FROM numbers; \
+             INSERT INTO connections (id, user_id, provider, state, scopes, missing_scopes, grant_version, \
+             grant_obtained_at, grant_expires_at, next_refresh_at, since, version) \
+             SELECT '00000000-0000-0000-0000-' || (100000000000 + i), 'user_' || i, 'instagram', 'connected', '[]', \
+             '[]', 1, 0, {now} + ((i * 7919) % 2003) * 60000, {now} - i, 0, 1 FROM numbers"
+        ))
+        .await;
+        let mut deadlines = Vec::new();
+        loop {
+            let leases = store.claim_due("worker", start_of_time(), LEASE, 150).await.expect("it claims");
+            if leases.is_empty() {
+                break;
+            }
+            deadlines.extend(leases.iter().map(|lease| lease.connection().grant.expect("a grant").expires_at));
+        }
+        assert_eq!(deadlines.len(), 2000);
+        assert!(deadlines.is_sorted());
     })
     .await;
 }

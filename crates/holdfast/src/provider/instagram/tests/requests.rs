@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::clock::ManualClock;
 use crate::provider::instagram::{Instagram, InstagramConfig};
-use crate::provider::{Grant, LimitScope, Meaning, PassThrough, Provider as _, ShortGrant};
+use crate::provider::{DeathCause, Grant, LimitScope, Meaning, PassThrough, Provider as _, ShortGrant};
 use crate::transport::{Answer, Outgoing, Transport, TransportError};
 
 /// Keeps what was sent and answers with one fixed answer.
@@ -142,7 +142,7 @@ async fn the_account_is_asked_for_under_the_version() {
 async fn a_personal_account_is_not_eligible() {
     let (instagram, _) = instagram(Ok((200, HeaderMap::new(), r#"{"id":"1","account_type":"PERSONAL"}"#)));
     let failure = instagram.identify(&grant()).await.outcome.unwrap_err();
-    assert_eq!(failure.meaning, Meaning::Dead(crate::provider::DeathCause::AccountIneligible));
+    assert_eq!(failure.meaning, Meaning::Dead(DeathCause::AccountIneligible));
 }
 
 fn call(path: &str, query: &[(&str, &str)]) -> PassThrough {
@@ -245,4 +245,22 @@ async fn a_success_needs_a_successful_status() {
         let failure = instagram.refresh(&grant()).await.outcome.unwrap_err();
         assert_eq!(failure.meaning, Meaning::Unavailable, "{status}");
     }
+}
+
+#[tokio::test]
+async fn the_status_plays_no_part_in_what_an_error_means() {
+    for status in [200, 400, 401, 403, 404, 429, 500, 503] {
+        let (instagram, _) =
+            instagram(Ok((status, HeaderMap::new(), include_str!("../testdata/expired.json"))));
+        let failure = instagram.identify(&grant()).await.outcome.unwrap_err();
+        assert_eq!(failure.meaning, Meaning::Dead(DeathCause::Expired), "{status}");
+        assert_eq!(failure.http_status, Some(status));
+    }
+}
+
+#[tokio::test]
+async fn an_endless_lifetime_is_held_at_the_last_instant() {
+    let body = format!(r#"{{"access_token":"t","expires_in":{}}}"#, u64::MAX);
+    let (instagram, _) = instagram(Ok((200, HeaderMap::new(), &body)));
+    assert_eq!(instagram.refresh(&grant()).await.outcome.unwrap().expires_at, Timestamp::MAX);
 }

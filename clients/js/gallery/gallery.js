@@ -1,0 +1,116 @@
+/** Every state and reason of the contract, every phase of a client, every kind of error: drawn from the fake client. */
+import { createElement as h } from "react";
+import { createRoot } from "react-dom/client";
+import { createFakeClient, fakeStatus } from "holdfast-client/fake";
+import {
+  HoldfastNetworkError,
+  HoldfastRequestError,
+  HoldfastServiceError,
+  HoldfastSessionError,
+} from "holdfast-client";
+import { HoldfastProvider, InstagramConnection } from "holdfast-client/react";
+import { stateTexts } from "holdfast-client/states";
+
+const withoutReason = ["not_connected", "connecting", "connected"];
+
+const states = Object.entries(stateTexts).map(([state, { reasons }]) => ({
+  title: state,
+  cards: [...(withoutReason.includes(state) ? [null] : []), ...Object.keys(reasons)].map((reason) => ({
+    caption: reason ?? "no reason",
+    client: createFakeClient(fakeStatus(state, { reason })),
+  })),
+}));
+
+function inPhase(phase, error = null) {
+  const client = createFakeClient();
+  client.set({ phase, error, isFetching: phase === "loading" });
+  return client;
+}
+
+function withError(status, error) {
+  const client = createFakeClient(status);
+  client.setError(error);
+  return client;
+}
+
+const departing = createFakeClient(fakeStatus("not_connected"));
+departing.set({ isConnecting: true });
+
+const others = [
+  {
+    title: "before and without an answer",
+    cards: [
+      { caption: "loading", client: inPhase("loading") },
+      { caption: "signed out", client: inPhase("signed-out") },
+      {
+        caption: "session refused",
+        client: inPhase("session-refused", new HoldfastSessionError({ code: "token-invalid-issuer", status: 401 })),
+      },
+      { caption: "offline", client: inPhase("failed", new HoldfastNetworkError({ code: "request-failed" })) },
+      { caption: "server in trouble", client: inPhase("failed", new HoldfastServiceError({ code: "busy", status: 503 })) },
+    ],
+  },
+  {
+    title: "while something is going on or has failed",
+    cards: [
+      { caption: "leaving for Instagram", client: departing },
+      {
+        caption: "connected, server not reachable",
+        client: withError(fakeStatus("connected"), new HoldfastNetworkError({ code: "request-timeout" })),
+      },
+      {
+        caption: "another account came back",
+        client: withError(fakeStatus("connected"), new HoldfastRequestError({ code: "different-account", status: 409 })),
+      },
+      {
+        caption: "account belongs to another user",
+        client: withError(
+          fakeStatus("not_connected"),
+          new HoldfastRequestError({ code: "account-belongs-to-another-user", status: 409 }),
+        ),
+      },
+      {
+        caption: "too many attempts",
+        client: withError(fakeStatus("not_connected"), new HoldfastRequestError({ code: "too-many-attempts", status: 429 })),
+      },
+      {
+        caption: "a very long name",
+        client: createFakeClient(
+          fakeStatus("connected", {
+            account: {
+              ...fakeStatus("connected").account,
+              username: "the_extraordinarily_long_username",
+              name: "Donaudampfschifffahrtsgesellschaftskapitänswitwenverein",
+            },
+          }),
+        ),
+      },
+    ],
+  },
+];
+
+const Card = ({ caption, client }) =>
+  h(
+    "figure",
+    null,
+    h("figcaption", null, caption),
+    h(HoldfastProvider, { client }, h(InstagramConnection, { headingLevel: 3 })),
+  );
+
+const Section = ({ title, cards }) =>
+  h(
+    "section",
+    null,
+    h("h2", null, title),
+    h("div", { className: "grid" }, cards.map((card) => h(Card, { key: card.caption, ...card }))),
+  );
+
+createRoot(document.getElementById("root")).render(
+  h(
+    "main",
+    null,
+    h("h1", null, "Every state of a connection"),
+    h("p", { className: "lead" }, "What people read, for each state and reason. Drawn without a server."),
+    [...states, ...others].map((section) => h(Section, { key: section.title, ...section })),
+  ),
+);

@@ -1,0 +1,21 @@
+/** Screenshots of the gallery for the documentation: `node scripts/shots.mjs DIRECTORY`. */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { launch } from "../tests/browser/support/browser.js";
+import { serve } from "./serve.mjs";
+
+const directory = process.argv[2] ?? "test-results";
+await mkdir(directory, { recursive: true });
+const site = await serve();
+const browser = await launch();
+for (const colorScheme of ["light", "dark"]) {
+  for (const width of [360, 1280]) {
+    const page = await browser.newPage({ colorScheme, viewport: { width, height: 900 } });
+    await page.goto(`${site.url}/gallery/`);
+    await page.locator(".hf-connection").first().waitFor();
+    await page.screenshot({ path: join(directory, `gallery-${colorScheme}-${width}.png`), fullPage: true });
+    await page.close();
+  }
+}
+await browser.close();
+site.close();

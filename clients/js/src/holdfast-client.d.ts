@@ -1,0 +1,332 @@
+/**
+ * Types of the browser client. Members of server answers keep the names they have on the wire; times are RFC 3339
+ * strings in UTC, durations of the client itself are milliseconds.
+ */
+
+export type Timestamp = string;
+
+export interface User {
+  id: string;
+  email: string | null;
+  email_verified: boolean | null;
+  first_name: string | null;
+  last_name: string | null;
+  image_url: string | null;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+  last_seen_at: Timestamp | null;
+}
+
+export interface InstagramAccount {
+  /** App-scoped id. Ids are strings: they exceed what a JavaScript number holds. */
+  id: string;
+  professional_id: string | null;
+  username: string | null;
+  name: string | null;
+  /** "business" or "media_creator" so far. */
+  account_type: string | null;
+  profile_picture_url: string | null;
+}
+
+/** What our knowledge of a connection rests on, and since when. */
+export interface Evidence {
+  source: "oauth" | "refresh" | "use" | "callback" | "clock";
+  at: Timestamp;
+}
+
+export type NotConnectedReason = "user_disconnected" | "denied" | "attempt_expired" | "attempt_failed";
+export type DegradedReason =
+  | "refresh_failing"
+  | "rate_limited"
+  | "provider_unavailable"
+  | "provider_incident"
+  | "app_misconfigured";
+export type ActionRequiredReason = "checkpoint" | "unconfirmed" | "restricted" | "consent_blocked";
+export type ReconnectRequiredReason =
+  | "expired"
+  | "revoked"
+  | "password_changed"
+  | "deauthorized"
+  | "token_invalid"
+  | "account_ineligible"
+  | "key_lost";
+
+interface StatusFacts {
+  account: InstagramAccount | null;
+  scopes: string[];
+  missing_scopes: string[];
+  token_expires_at: Timestamp | null;
+  next_refresh_at: Timestamp | null;
+  /** Since when the connection is in this state. */
+  since: Timestamp | null;
+  /** When another try makes sense. */
+  retry_after: Timestamp | null;
+  evidence: Evidence | null;
+  /** Grows with every change of the connection. */
+  version: number;
+  /** One sentence for a person, where `connected` is false and something is wrong. */
+  error?: string | null;
+}
+
+export interface NotConnectedStatus extends StatusFacts {
+  state: "not_connected";
+  connected: false;
+  reason: NotConnectedReason | null;
+  action: "connect";
+}
+export interface ConnectingStatus extends StatusFacts {
+  state: "connecting";
+  /** As before the attempt: reconnecting keeps the old grant until the new one is proven. */
+  connected: boolean;
+  reason: null;
+  action: "none";
+}
+export interface ConnectedStatus extends StatusFacts {
+  state: "connected";
+  connected: true;
+  reason: "scopes_missing" | null;
+  action: "none" | "reconnect";
+}
+export interface DegradedStatus extends StatusFacts {
+  state: "degraded";
+  connected: true;
+  reason: DegradedReason;
+  action: "wait";
+}
+export interface ActionRequiredStatus extends StatusFacts {
+  state: "action_required";
+  connected: false;
+  reason: ActionRequiredReason;
+  action: "fix_at_instagram";
+}
+export interface ReconnectRequiredStatus extends StatusFacts {
+  state: "reconnect_required";
+  connected: false;
+  reason: ReconnectRequiredReason;
+  action: "reconnect";
+}
+export interface UnavailableStatus extends StatusFacts {
+  state: "unavailable";
+  connected: false;
+  reason: "not_configured";
+  action: "contact_support";
+}
+
+/** Discriminated by `state`. */
+export type InstagramStatus =
+  | NotConnectedStatus
+  | ConnectingStatus
+  | ConnectedStatus
+  | DegradedStatus
+  | ActionRequiredStatus
+  | ReconnectRequiredStatus
+  | UnavailableStatus;
+
+export type InstagramState = InstagramStatus["state"];
+export type InstagramReason = NonNullable<InstagramStatus["reason"]>;
+export type InstagramAction = InstagramStatus["action"];
+
+export interface SyncResult {
+  user: User;
+  created: boolean;
+}
+
+export interface Profile extends User {
+  connections: { instagram: InstagramStatus };
+}
+
+export interface ConnectAttempt {
+  authorize_url: string;
+  attempt_id: string;
+  expires_at: Timestamp;
+}
+
+export interface DisconnectReceipt {
+  disconnected: true;
+  deleted_at: Timestamp | null;
+  /** How to take back the permission at Instagram as well: one sentence for a person. */
+  revoke_hint: string;
+}
+
+export interface HistoryEntry {
+  state: InstagramState;
+  reason: InstagramReason | null;
+  at: Timestamp;
+  evidence: Evidence | null;
+  version: number;
+}
+
+export interface HistoryPage {
+  /** Newest first. */
+  entries: HistoryEntry[];
+  /** The `cursor` of the next call; null on the last page. */
+  next: string | null;
+}
+
+/** `application/problem+json` (RFC 9457) as the server sends it. `type` is a page about the code. */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  /** The same as `detail`. */
+  error: string;
+  source: "session" | "service_key" | "request" | "instagram" | "clerk" | "database" | "server";
+  code: string;
+  action?: string | null;
+  /** On 424: the reason of the connection's status. */
+  reason?: InstagramReason | null;
+  request_id: string;
+}
+
+interface ErrorFacts {
+  message?: string;
+  code: string;
+  status?: number;
+  problem?: Problem;
+  retryAfterMs?: number;
+  cause?: unknown;
+}
+
+/** Everything the client throws. Tell the kinds apart by `kind` or by class. */
+export abstract class HoldfastError extends Error {
+  constructor(facts: ErrorFacts);
+  abstract readonly kind: "session" | "service" | "network" | "request";
+  /** The problem's `code`, or one of the client's own, named at the classes. */
+  readonly code: string;
+  /** The HTTP status, where there was an answer. */
+  readonly status?: number;
+  /** The problem document, where the server sent one. */
+  readonly problem?: Problem;
+  /** What `Retry-After` asked for. Until it has passed, the same call is answered with this error, unsent. */
+  readonly retryAfterMs?: number;
+}
+
+/**
+ * The session itself. Own codes: `signed-out` (`getToken` had none), `session-changed` (somebody else signed in
+ * meanwhile, and what was asked for was not done). Otherwise a refusal of the server that a fresh token did not mend:
+ * final until the session changes.
+ */
+export class HoldfastSessionError extends HoldfastError {
+  readonly kind: "session";
+}
+
+/**
+ * The server or what it depends on: 5xx, 424 (`problem.reason` is Instagram's), and answers that are not the
+ * server's: own codes `unspecified` (an error without a problem document), `unreadable-answer`, `unexpected`.
+ */
+export class HoldfastServiceError extends HoldfastError {
+  readonly kind: "service";
+}
+
+/**
+ * No answer. Codes: `request-failed`, `request-timeout`, `token-failed`, `token-timeout` (`getToken` threw, or took
+ * more than 8 s), `stream-failed`, `stream-timeout`.
+ */
+export class HoldfastNetworkError extends HoldfastError {
+  readonly kind: "network";
+}
+
+/** Understood and declined: 400, 403, 404, 409, 410, 413, 415, 422, 429 with the problem's `code`. */
+export class HoldfastRequestError extends HoldfastError {
+  readonly kind: "request";
+  readonly status: number;
+}
+
+export type AnyHoldfastError =
+  | HoldfastSessionError
+  | HoldfastServiceError
+  | HoldfastNetworkError
+  | HoldfastRequestError;
+
+/** Clerk's `getToken`, or anything that behaves like it: null where nobody is signed in. */
+export type GetToken = (options?: { skipCache?: boolean }) => Promise<string | null>;
+
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+  setTimeout(callback: () => void, ms: number): unknown;
+  clearTimeout(timer: any): void;
+}
+
+export interface HoldfastClientOptions {
+  /** Where the server answers, for example `https://api.example.com`. */
+  baseUrl: string | URL;
+  getToken: GetToken;
+  /** Id of the present session, if it is at hand: spares a token when the session has been refused. */
+  getSessionId?: () => string | null | undefined;
+  fetch?: typeof globalThis.fetch;
+  clock?: Clock;
+  /** Jitter: a number from 0 up to 1. */
+  random?: () => number;
+  /** How to leave for `authorize_url`; `location.assign` if not given. */
+  navigate?: (authorizeUrl: string) => void;
+}
+
+export interface ConnectOptions {
+  /** Where to come back to; this page if not given. Must be on the server's allow-list. */
+  returnTo?: string;
+  /** Makes Instagram ask for the password, to choose another account. */
+  forceReauth?: boolean;
+  expect?: "same_account" | "any_account";
+  /** False: do not leave, only resolve to the attempt. */
+  navigate?: boolean;
+}
+
+/** What came back from Instagram in the address. */
+export type ConnectOutcome =
+  | { outcome: "complete"; attempt: string; reason: null; status: InstagramStatus }
+  | {
+      outcome: "denied" | "failed" | "expired" | "complete";
+      attempt: string | null;
+      reason: string | null;
+      status: null;
+    };
+
+/**
+ * - `idle`: nothing asked yet · `loading`: the first answer is awaited
+ * - `ready`: `status` is known; an `error` beside it says that something failed since
+ * - `failed`: no status is known; `error` says why
+ * - `signed-out` · `session-refused`: nothing is sent until the session changes
+ */
+export type HoldfastPhase = "idle" | "loading" | "ready" | "failed" | "signed-out" | "session-refused";
+
+export interface HoldfastSnapshot {
+  readonly phase: HoldfastPhase;
+  readonly status: InstagramStatus | null;
+  readonly error: AnyHoldfastError | null;
+  readonly isFetching: boolean;
+  /** Between the click on "connect" and the departure of the page. */
+  readonly isConnecting: boolean;
+  /** When the status was last read or heard: milliseconds since the epoch. */
+  readonly updatedAt: number | null;
+  readonly live: "off" | "stream" | "polling";
+}
+
+export interface HoldfastClient {
+  /** Creates or refreshes the user's record. Idempotent. */
+  sync(): Promise<SyncResult>;
+  profile(): Promise<Profile>;
+  /** Concurrent calls share one request. */
+  status(): Promise<InstagramStatus>;
+  /** Begins an attempt and leaves for Instagram: the only navigation there is. A second click joins the first. */
+  connect(options?: ConnectOptions): Promise<ConnectAttempt>;
+  /**
+   * Call once when the page opens. Cleans the address before it returns, then finishes the attempt.
+   * Null where the address says nothing about an attempt.
+   */
+  completeFromUrl(address?: string | URL | Location): Promise<ConnectOutcome | null>;
+  disconnect(): Promise<DisconnectReceipt>;
+  /** Asks Instagram now, at most once a minute. */
+  check(): Promise<InstagramStatus>;
+  history(options?: { cursor?: string | null }): Promise<HistoryPage>;
+  /** Tell the client that somebody signed in, out or over. It notices by itself whenever it is given a token. */
+  sessionChanged(): void;
+  /** Live updates run while somebody listens. Returns how to stop. */
+  subscribe(listener: (snapshot: HoldfastSnapshot) => void): () => void;
+  getSnapshot(): HoldfastSnapshot;
+  /** The snapshot before anything is known; what a server renders. */
+  getServerSnapshot(): HoldfastSnapshot;
+}
+
+export function createHoldfastClient(options: HoldfastClientOptions): HoldfastClient;

@@ -1,0 +1,22 @@
+/** TanStack Query (v5): options for `useQuery` and a way to feed its cache with live updates. */
+
+export const instagramStatusKey = ["holdfast", "instagram", "status"];
+
+/**
+ * The client already retries, waits and merges what makes sense; a second layer of retries would multiply requests.
+ * @type {import("./tanstack-query.d.ts").instagramStatusOptions}
+ */
+export const instagramStatusOptions = (client) => ({
+  queryKey: instagramStatusKey,
+  queryFn: () => client.status(),
+  retry: (failures, error) => error.kind === "network" && failures < 2,
+  staleTime: 30_000,
+});
+
+/** @type {import("./tanstack-query.d.ts").feedQueryClient} */
+export function feedQueryClient(client, queryClient) {
+  return client.subscribe(({ status }) => {
+    if (status) queryClient.setQueryData(instagramStatusKey, status);
+    else queryClient.removeQueries({ queryKey: instagramStatusKey }); // another person's status must not linger
+  });
+}

@@ -1,0 +1,62 @@
+/** TanStack Query and SWR on top: no second layer of retries, live updates reach their caches. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { QueryClient } from "@tanstack/react-query";
+import { createElement as h } from "react";
+import { renderToString } from "react-dom/server";
+import useSWR, { SWRConfig, useSWRConfig } from "swr";
+import { createFakeClient, fakeStatus } from "../src/fake.js";
+import { feedSwr, instagramStatusKey as swrKey, instagramStatusSwr } from "../src/swr.js";
+import { feedQueryClient, instagramStatusKey, instagramStatusOptions } from "../src/tanstack-query.js";
+import { errorOf, setUp } from "./support/harness.js";
+
+test("TanStack Query: a refused session is asked about once", async (t) => {
+  const { server, client } = await setUp(t);
+  server.state.fault = "401";
+  const queries = new QueryClient();
+  t.after(() => queries.clear());
+  const error = await errorOf(queries.fetchQuery(instagramStatusOptions(client)));
+  assert.equal(error.kind, "session");
+  assert.equal(server.requests.length, 2);
+});
+
+test("TanStack Query: what the client hears is in the cache, and gone with the person", async (t) => {
+  const queries = new QueryClient();
+  t.after(() => queries.clear());
+  const client = createFakeClient();
+  const stop = feedQueryClient(client, queries);
+  client.setStatus(fakeStatus("connected"));
+  assert.equal(queries.getQueryData(instagramStatusKey).state, "connected");
+  client.set({ phase: "signed-out", status: null });
+  assert.equal(queries.getQueryData(instagramStatusKey), undefined);
+  stop();
+  client.setStatus(fakeStatus("connected"));
+  assert.equal(queries.getQueryData(instagramStatusKey), undefined);
+});
+
+test("SWR: what the client hears is in the cache that components read", async () => {
+  const cache = new Map();
+  const client = createFakeClient();
+  let mutate;
+  const Feed = () => ((mutate = useSWRConfig().mutate), null);
+  const Page = () => h("p", null, useSWR(...instagramStatusSwr(client)).data?.state ?? "nothing");
+  const render = (child) => renderToString(h(SWRConfig, { value: { provider: () => cache } }, h(child)));
+  render(Feed);
+  assert.match(render(Page), /nothing/);
+  const stop = feedSwr(client, mutate);
+  client.setStatus(fakeStatus("connected"));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(cache.get(swrKey).data.state, "connected");
+  client.set({ phase: "signed-out", status: null });
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(cache.get(swrKey).data, undefined);
+  stop();
+});
+
+test("SWR retries only what may pass by itself", () => {
+  const [, , { shouldRetryOnError }] = instagramStatusSwr(createFakeClient());
+  assert.deepEqual(
+    ["session", "service", "network", "request"].map((kind) => shouldRetryOnError({ kind })),
+    [false, false, true, false],
+  );
+});

@@ -1,0 +1,52 @@
+/** Every state, in light and dark, narrow and wide: complete, readable, nothing for axe to find. */
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+import { serve } from "../../scripts/serve.mjs";
+import { launch } from "./support/browser.js";
+
+const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+let browser;
+let site;
+before(async () => {
+  browser = await launch();
+  site = await serve();
+});
+after(async () => {
+  await browser.close();
+  site.close();
+});
+
+for (const colorScheme of ["light", "dark"]) {
+  for (const width of [320, 360, 1280]) {
+    test(`axe finds nothing: ${colorScheme}, ${width} px`, async (t) => {
+      const page = await browser.newPage({ colorScheme, viewport: { width, height: 900 } });
+      t.after(() => page.close());
+      const troubles = [];
+      page.on("pageerror", (error) => troubles.push(error.message));
+      page.on("console", (message) => message.type() === "error" && troubles.push(message.text()));
+      await page.goto(`${site.url}/gallery/`);
+      await page.locator(".hf-connection").first().waitFor();
+      assert.equal(await page.locator(".hf-connection").count(), 36);
+      await page.locator(".hf-connection .hf-quiet").first().click(); // one of them asks whether to disconnect
+      await page.evaluate(axe);
+      const { violations, passes } = await page.evaluate(() => window.axe.run(document));
+      assert.ok(passes.length > 10, "axe did look");
+      assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ target }) => target).flat()]), []);
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(overflow <= 0, `scrolls ${overflow} px sideways`);
+      assert.deepEqual(troubles, []);
+    });
+  }
+}
+
+test("times are relative, with the exact one on hover", async (t) => {
+  const page = await browser.newPage({ locale: "en-GB", timezoneId: "Europe/Berlin" });
+  t.after(() => page.close());
+  await page.goto(`${site.url}/gallery/`);
+  const time = page.locator("time").first();
+  assert.equal(await time.innerText(), "3 days ago");
+  assert.match(await time.getAttribute("datetime"), /^\d{4}-\d\d-\d\dT/);
+  assert.match(await time.getAttribute("title"), /day, \d+ \w+ \d{4} at \d\d:\d\d:\d\d/);
+});

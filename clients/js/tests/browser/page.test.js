@@ -1,0 +1,239 @@
+/** What people do to a page: each ends in a state that has a name. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { connected, problem, startScriptedServer } from "../support/scripted-server.js";
+import { launch, openApp, until } from "./support/browser.js";
+
+const STATUS = "GET /user/instagram/status";
+const CONNECT = "POST /user/instagram/connect";
+const COMPLETE = "POST /user/instagram/connect/a1/complete";
+const CALLBACK = { instagram: "complete", attempt: "a1", completion: "s3cret" };
+
+let browser;
+before(async () => {
+  browser = await launch();
+});
+after(() => browser.close());
+
+const phaseOf = (app) => app.page.evaluate(() => window.instagram.phase);
+const shows = (app, pattern) => until(async () => pattern.test(await app.text()), String(pattern));
+const count = (app, wanted) => app.requests().filter(({ route }) => route === wanted).length;
+
+/** A stand-in for Instagram's page, on the site under test so that "back" has somewhere to go back from. */
+const departTo = (app) => (app.server.state.authorizeUrl = `${app.site.url}/tests/browser/pages/instagram.html`);
+
+test("StrictMode, and a getToken with a new identity on each render, cost no extra request", async (t) => {
+  const app = await openApp(t, { browser });
+  await shows(app, /Not connected/);
+  await until(() => app.requests().length === 2, "state and stream");
+  assert.deepEqual(app.requests().map(({ route }) => route), [STATUS, "GET /user/events"]);
+  const renders = await app.page.evaluate(() => window.renders);
+  for (let i = 0; i < 20; i += 1) await app.page.evaluate(() => window.rerender());
+  await app.page.evaluate(() => window.signIn.become("sess_1")); // the provider renders anew, same session
+  await app.pass(5_000);
+  assert.ok((await app.page.evaluate(() => window.renders)) > renders);
+  assert.equal(app.requests().length, 2);
+});
+
+test("Suspense: the component arrives late and finds the state", async (t) => {
+  const app = await openApp(t, { browser, query: { suspense: "1" } });
+  await until(() => app.page.evaluate(() => !!window.resolveSuspense));
+  assert.match(await app.text(), /One moment/);
+  await app.page.evaluate(() => window.resolveSuspense());
+  await app.pass(1_000); // React shows late content no sooner than 300 ms after its fallback
+  await shows(app, /Not connected/);
+  assert.ok(app.requests().length <= 2, `${app.requests().length} requests`);
+});
+
+test("server rendering: hydrates without a mismatch", async (t) => {
+  const app = await openApp(t, { browser, query: { hydrate: "1" } });
+  await shows(app, /Not connected/);
+  await until(() => app.requests().length === 2, "two requests, as without server rendering");
+});
+
+test("the sign-in library loads late: nothing is sent, nobody is called signed out", async (t) => {
+  const app = await openApp(t, { browser, query: { "slow-sign-in": "1" } });
+  await until(() => app.page.evaluate(() => !!window.instagram));
+  await app.pass(5_000);
+  assert.equal(app.requests().length, 0);
+  assert.equal(await phaseOf(app), "loading");
+  await app.page.evaluate(() => window.signIn.finishLoading());
+  await shows(app, /Not connected/);
+});
+
+test("signing out and in as somebody else: nothing of the first is shown or used", async (t) => {
+  const app = await openApp(t, { browser, prepare: ({ server }) => (server.state.status = connected) });
+  await shows(app, /@ada\.makes/);
+  await app.page.evaluate(() => window.signIn.become(null));
+  await until(async () => (await phaseOf(app)) === "signed-out");
+  assert.doesNotMatch(await app.text(), /ada\.makes/);
+  await app.pass(60_000);
+  const before = app.requests().length;
+  await app.page.evaluate(() => window.signIn.become("sess_9"));
+  await shows(app, /Connected/);
+  const claims = app.requests().slice(before).map(({ token }) => JSON.parse(Buffer.from(token.split(".")[1], "base64url")));
+  assert.ok(claims.every(({ sid }) => sid === "sess_9"));
+});
+
+for (const minutes of [-5, 5]) {
+  test(`this computer's clock is ${Math.abs(minutes)} minutes ${minutes < 0 ? "slow" : "fast"}`, async (t) => {
+    const app = await openApp(t, {
+      browser,
+      skewMs: minutes * 60_000,
+      prepare: ({ server }) => (server.state.judges = true),
+    });
+    await shows(app, /Not connected/);
+    for (let minute = 0; minute < 5; minute += 1) {
+      await app.pass(60_000);
+      for (const stream of app.server.streams) stream.end(); // as the server does when the token expires
+    }
+    await app.pass(65_000);
+    assert.equal(await phaseOf(app), "ready");
+    await shows(app, /Not connected/);
+    await app.isSignedIn();
+    const tokens = app.requests().map(({ token }) => token);
+    // A slow clock makes the sign-in library hand out stale tokens: each may be refused once, by one request.
+    assert.ok(tokens.length >= 10, "streams and states were read again and again");
+    assert.ok(app.requests().length < 40, `${app.requests().length} requests in six minutes`);
+  });
+}
+
+test("a hidden tab slows down, and is up to date as soon as it is seen", async (t) => {
+  const app = await openApp(t, { browser });
+  await shows(app, /Not connected/);
+  const setVisibility = (value) =>
+    app.page.evaluate((value) => {
+      Object.defineProperty(document, "visibilityState", { configurable: true, get: () => value });
+      document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
+    }, value);
+  await setVisibility("hidden");
+  for (const stream of app.server.streams) stream.end();
+  const before = app.requests().length;
+  await app.pass(600_000);
+  const quiet = app.requests().length - before;
+  assert.ok(quiet <= 4, `${quiet} requests in ten hidden minutes`);
+  app.server.state.status = connected;
+  await setVisibility("visible");
+  await shows(app, /Connected/);
+});
+
+test("two tabs: connecting in one shows in the other", async (t) => {
+  const server = await startScriptedServer();
+  t.after(() => server.close());
+  const first = await openApp(t, { browser, server });
+  const second = await openApp(t, { browser, server });
+  await until(() => server.streams.size === 2, "two streams");
+  await shows(first, /Not connected/);
+  server.announce(connected);
+  await shows(first, /@ada\.makes/);
+  await shows(second, /@ada\.makes/);
+});
+
+test("a double click on connect begins one attempt and leaves once", async (t) => {
+  const app = await openApp(t, { browser });
+  departTo(app);
+  await app.page.getByRole("button", { name: "Connect Instagram" }).dblclick();
+  await app.page.waitForURL(/instagram\.html/);
+  assert.equal(app.server.state.attempts, 1);
+});
+
+test("the back button in the middle of connecting: it says so and offers to start again", async (t) => {
+  const app = await openApp(t, { browser });
+  departTo(app);
+  await shows(app, /Not connected/);
+  await app.page.getByRole("button", { name: "Connect Instagram" }).click();
+  await app.page.waitForURL(/instagram\.html/);
+  app.server.state.status = { ...app.server.state.status, state: "connecting", action: "none", version: 2 };
+  await app.page.goBack({ waitUntil: "commit" }); // thawed pages fire no "load"
+  await shows(app, /Connecting/);
+  const again = app.page.getByRole("button", { name: "Start again" });
+  assert.ok(await again.isEnabled());
+  await again.click();
+  await app.page.waitForURL(/instagram\.html/);
+  assert.equal(app.server.state.attempts, 2);
+});
+
+test("coming back: the completion leaves the address at once and the account is there", async (t) => {
+  const app = await openApp(t, { browser, query: CALLBACK });
+  await shows(app, /@ada\.makes/);
+  assert.doesNotMatch(app.page.url(), /s3cret|instagram=|attempt=/);
+  assert.equal(count(app, COMPLETE), 1, "StrictMode mounts twice, the attempt is completed once");
+  assert.ok(app.server.requests.every(({ url }) => !url.includes("s3cret")));
+});
+
+test("coming back while the sign-in library still loads", async (t) => {
+  const app = await openApp(t, { browser, query: { ...CALLBACK, "slow-sign-in": "1" } });
+  await until(() => !/s3cret/.test(app.page.url()), "a clean address");
+  assert.equal(app.requests().length, 0);
+  await app.pass(3_000);
+  await app.page.evaluate(() => window.signIn.finishLoading());
+  await shows(app, /@ada\.makes/);
+});
+
+test("the callback opened twice, in two tabs: both end connected", async (t) => {
+  const server = await startScriptedServer();
+  t.after(() => server.close());
+  const first = await openApp(t, { browser, server, query: CALLBACK });
+  await shows(first, /@ada\.makes/);
+  const second = await openApp(t, { browser, server, query: CALLBACK });
+  await shows(second, /@ada\.makes/);
+  assert.equal(server.routes().filter((route) => route === COMPLETE).length, 2);
+});
+
+for (const [status, code, says] of [
+  [409, "different-account", /different Instagram account/],
+  [409, "account-belongs-to-another-user", /already connected by somebody else/],
+  [403, "attempt-not-yours", /begun by another person/],
+  [410, "attempt-expired", /more than ten minutes/],
+]) {
+  test(`coming back with ${code}: it says so, and goes on saying so`, async (t) => {
+    const app = await openApp(t, {
+      browser,
+      query: CALLBACK,
+      prepare: ({ server }) => server.script(COMPLETE, (request, response) => problem(response, status, code)),
+    });
+    await shows(app, says);
+    await shows(app, /Not connected/);
+    await app.pass(20_000);
+    assert.match(await app.text(), says);
+    await app.isSignedIn();
+  });
+}
+
+test("declined at Instagram", async (t) => {
+  const app = await openApp(t, {
+    browser,
+    query: { instagram: "denied", attempt: "a1", reason: "user_denied" },
+    prepare: ({ server }) => (server.state.status = { ...server.state.status, reason: "denied", version: 2 }),
+  });
+  await shows(app, /You declined access at Instagram/);
+  assert.doesNotMatch(app.page.url(), /instagram=denied/);
+});
+
+test("a popup that is blocked: the page still has the address and can leave itself", async (t) => {
+  const app = await openApp(t, { browser });
+  departTo(app);
+  await shows(app, /Not connected/);
+  const departure = await app.page.evaluate(async () => {
+    window.open = () => null; // what a blocked popup looks like
+    const attempt = await window.instagram.connect({ navigate: false });
+    return window.open(attempt.authorize_url) ? "popup" : attempt.authorize_url;
+  });
+  assert.match(departure, /instagram\.html/);
+  assert.equal(await phaseOf(app), "ready");
+  await until(async () => !(await app.page.evaluate(() => window.instagram.isConnecting)) || (await app.pass(1_000)));
+  await app.page.getByRole("button", { name: "Connect Instagram" }).click();
+  await app.page.waitForURL(/instagram\.html/);
+});
+
+test("disconnecting asks first, and works by keyboard alone", async (t) => {
+  const app = await openApp(t, { browser, prepare: ({ server }) => (server.state.status = connected) });
+  await shows(app, /@ada\.makes/);
+  await app.page.keyboard.press("Tab");
+  await app.page.keyboard.press("Enter");
+  await app.page.getByRole("group", { name: "Disconnect Instagram?" }).waitFor();
+  assert.equal(count(app, "DELETE /user/instagram"), 0);
+  assert.equal(await app.page.evaluate(() => document.activeElement.textContent), "Yes, disconnect");
+  await app.page.keyboard.press("Enter");
+  await shows(app, /You disconnected Instagram/);
+});

@@ -1,0 +1,175 @@
+/** Connecting: one attempt per intention, the completion gone from the address before anything else happens. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { HoldfastRequestError } from "../src/holdfast-client.js";
+import { connected, faults, json, problem } from "./support/scripted-server.js";
+import { errorOf, setUp } from "./support/harness.js";
+
+const CONNECT = "POST /user/instagram/connect";
+const COMPLETE = "POST /user/instagram/connect/a1/complete";
+const CALLBACK = "https://app.example.com/settings?tab=2&instagram=complete&attempt=a1&completion=s3cret#_";
+
+/** A browser's `location` and `history`, as far as the client touches them. */
+function openPage(t, href) {
+  const replaced = [];
+  globalThis.location = { href };
+  globalThis.history = {
+    state: { key: "kept" },
+    replaceState(state, title, url) {
+      replaced.push({ state, url });
+      globalThis.location.href = url;
+    },
+  };
+  t.after(() => {
+    delete globalThis.location;
+    delete globalThis.history;
+  });
+  return replaced;
+}
+
+test("connect leaves for authorize_url, and a double click begins one attempt", async (t) => {
+  const { server, client, departures } = await setUp(t);
+  const [a, b] = await Promise.all([client.connect(), client.connect()]);
+  assert.equal(a, b);
+  assert.equal(client.getSnapshot().isConnecting, true);
+  await client.connect(); // the page is still there, but about to leave
+  assert.deepEqual(departures, [a.authorize_url]);
+  assert.equal(server.state.attempts, 1);
+});
+
+test("a page that never left may connect again after 10 s", async (t) => {
+  const { server, time, client } = await setUp(t);
+  await client.connect();
+  await time.advance(10_000);
+  assert.equal(client.getSnapshot().isConnecting, false);
+  await client.connect();
+  assert.equal(server.state.attempts, 2);
+});
+
+test("connect says where to come back to, what to force and what to expect", async (t) => {
+  const { server, client } = await setUp(t);
+  openPage(t, "https://app.example.com/settings?tab=2&instagram=denied&attempt=a0&reason=denied");
+  await client.connect({ forceReauth: true, expect: "same_account" });
+  assert.deepEqual(server.requests[0].body, {
+    return_to: "https://app.example.com/settings?tab=2",
+    force_reauth: true,
+    expect: "same_account",
+  });
+});
+
+test("navigate: false stays here", async (t) => {
+  const { client, departures } = await setUp(t);
+  const attempt = await client.connect({ navigate: false });
+  assert.equal(attempt.attempt_id, "a1");
+  assert.deepEqual(departures, []);
+});
+
+test("an authorize_url that is no web address is not followed", async (t) => {
+  const { server, client, departures } = await setUp(t);
+  server.state.authorizeUrl = "javascript:alert(1)";
+  assert.equal((await errorOf(client.connect())).code, "unreadable-answer");
+  assert.deepEqual(departures, []);
+});
+
+test("the completion is out of the address before the first await; the rest of it stays", async (t) => {
+  const { server, client } = await setUp(t);
+  const replaced = openPage(t, CALLBACK);
+  const outcome = client.completeFromUrl();
+  assert.equal(globalThis.location.href, "https://app.example.com/settings?tab=2");
+  assert.deepEqual(replaced[0].state, { key: "kept" });
+  assert.equal(server.requests.length, 0);
+  const { outcome: how, status } = await outcome;
+  assert.equal(how, "complete");
+  assert.equal(status.state, "connected");
+  assert.equal(client.getSnapshot().status.state, "connected");
+  const [{ route, url, body }] = server.requests;
+  assert.equal(route, COMPLETE);
+  assert.deepEqual(body, { completion: "s3cret" });
+  assert.ok(!url.includes("s3cret"));
+});
+
+test("a double mount completes once and hears the same outcome", async (t) => {
+  const { server, client } = await setUp(t);
+  openPage(t, CALLBACK);
+  const [a, b] = await Promise.all([client.completeFromUrl(), client.completeFromUrl()]);
+  assert.equal(a, b);
+  assert.equal(server.routes().filter((route) => route === COMPLETE).length, 1);
+  assert.equal(await client.completeFromUrl(), null);
+});
+
+test("an ordinary address is left alone", async (t) => {
+  const { server, client } = await setUp(t);
+  const replaced = openPage(t, "https://app.example.com/?instagram=ada.makes&reason=profile");
+  assert.equal(await client.completeFromUrl(), null);
+  assert.deepEqual(replaced, []);
+  assert.equal(server.requests.length, 0);
+});
+
+for (const [outcome, reason] of [
+  ["denied", "user_denied"],
+  ["failed", "attempt_failed"],
+  ["expired", null],
+]) {
+  test(`${outcome}: says so, cleans the address, reads the state, posts nothing`, async (t) => {
+    const { server, client, time } = await setUp(t);
+    openPage(t, `https://app.example.com/?instagram=${outcome}&attempt=a1${reason ? `&reason=${reason}` : ""}`);
+    assert.deepEqual(await client.completeFromUrl(), { outcome, attempt: "a1", reason, status: null });
+    assert.equal(globalThis.location.href, "https://app.example.com/");
+    await time.settle();
+    await time.settle();
+    assert.deepEqual(server.routes(), ["GET /user/instagram/status"]);
+  });
+}
+
+test("a completion survives a short outage", async (t) => {
+  const { server, time, client } = await setUp(t);
+  let failures = 0;
+  server.script(COMPLETE, (request, response) => {
+    failures += 1;
+    if (failures === 1) return faults.reset(request);
+    if (failures === 2) return faults[503](request, response);
+    json(response, 200, connected);
+  });
+  const outcome = client.completeFromUrl(CALLBACK);
+  await time.advance(30_000);
+  assert.equal((await outcome).status.state, "connected");
+  assert.equal(failures, 3);
+});
+
+for (const [status, code] of [
+  [403, "attempt-not-yours"],
+  [409, "account-belongs-to-another-user"],
+  [409, "different-account"],
+  [410, "attempt-expired"],
+]) {
+  test(`${code} is final, typed and on display`, async (t) => {
+    const { server, client } = await setUp(t);
+    server.script(COMPLETE, (request, response) => problem(response, status, code));
+    const error = await errorOf(client.completeFromUrl(CALLBACK));
+    assert.ok(error instanceof HoldfastRequestError);
+    assert.equal(error.code, code);
+    await client.status();
+    assert.equal(client.getSnapshot().error, error);
+    assert.equal(server.routes().filter((route) => route === COMPLETE).length, 1);
+  });
+}
+
+test("a completion that finds nobody signed in waits for the sign-in", async (t) => {
+  const { server, signIn, time, client } = await setUp(t);
+  signIn.become(null, null);
+  assert.equal((await errorOf(client.completeFromUrl(CALLBACK))).code, "signed-out");
+  assert.equal(server.requests.length, 0);
+  signIn.become("user_1", "sess_1");
+  client.sessionChanged();
+  await time.advance(0);
+  assert.equal(client.getSnapshot().status.state, "connected");
+});
+
+test("disconnecting ends in the state the server says", async (t) => {
+  const { server, client } = await setUp(t);
+  server.state.status = connected;
+  await client.status();
+  const receipt = await client.disconnect();
+  assert.equal(receipt.disconnected, true);
+  assert.equal(client.getSnapshot().status.reason, "user_disconnected");
+});

@@ -1,0 +1,39 @@
+/** Rendering on a server: no window, no request, no token, and the same markup as the first one in the browser. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createElement as h, StrictMode } from "react";
+import { renderToString } from "react-dom/server";
+import { createFakeClient, fakeStatus } from "../src/fake.js";
+import { HoldfastProvider, InstagramConnection, useInstagram } from "../src/react.js";
+
+const forbidden = () => assert.fail("not on a server");
+
+test("says that it is loading, and asks nobody", () => {
+  const useAuth = () => ({ isLoaded: false, isSignedIn: undefined, sessionId: undefined, getToken: forbidden });
+  const app = h(
+    StrictMode,
+    null,
+    h(HoldfastProvider, { baseUrl: "https://api.example.com", useAuth, fetch: forbidden }, h(InstagramConnection)),
+  );
+  const html = renderToString(app);
+  assert.match(html, /Loading the connection/);
+  assert.match(html, /aria-busy="true"/);
+  assert.equal(renderToString(app), html);
+});
+
+test("somebody known to be signed out is told so", () => {
+  const useAuth = () => ({ isLoaded: true, isSignedIn: false, sessionId: null, getToken: forbidden });
+  const html = renderToString(h(HoldfastProvider, { baseUrl: "https://x", useAuth, fetch: forbidden }, h(InstagramConnection)));
+  assert.match(html, /Sign in to see your Instagram connection/);
+});
+
+test("a client that knows something on the server does not show it: the browser does not know it yet", () => {
+  const client = createFakeClient(fakeStatus("connected"));
+  const html = renderToString(h(HoldfastProvider, { client }, h(InstagramConnection)));
+  assert.doesNotMatch(html, /ada\.makes/);
+});
+
+test("the hook outside a provider says what is missing", () => {
+  const Lost = () => useInstagram() && null;
+  assert.throws(() => renderToString(h(Lost)), /HoldfastProvider/);
+});

@@ -1,0 +1,228 @@
+/** A 401 is answered once with a fresh token, then never again: no loop, no sign-out. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { HoldfastNetworkError, HoldfastRequestError, HoldfastSessionError } from "../src/holdfast-client.js";
+import { faults, problem } from "./support/scripted-server.js";
+import { errorOf, setUp } from "./support/harness.js";
+
+const FIVE_MINUTES = 300_000;
+const STATUS = "GET /user/instagram/status";
+
+test("a 401 storm costs two requests, whatever the page calls for five minutes", async (t) => {
+  const { server, time, signIn, client } = await setUp(t);
+  server.state.fault = "401";
+  client.subscribe(() => {});
+  const all = [client.sync(), client.profile(), client.status(), client.history()];
+  for (const error of await Promise.all(all.map(errorOf))) assert.ok(error instanceof HoldfastSessionError);
+  await time.advance(FIVE_MINUTES);
+  for (let i = 0; i < 20; i += 1) await errorOf(client.status());
+  await errorOf(client.connect());
+  assert.equal(server.requests.length, 2);
+  assert.equal(signIn.mints(), 1);
+  assert.notEqual(server.requests[0].token, server.requests[1].token);
+  assert.equal(client.getSnapshot().phase, "session-refused");
+  assert.equal(client.getSnapshot().error.code, "token-expired");
+  assert.equal(client.getSnapshot().live, "off");
+  await time.advance(0);
+  assert.equal(time.pending(), 0, "no timer is left to wake up anything");
+});
+
+test("a final refusal ends the stream as well", async (t) => {
+  const { server, time, client } = await setUp(t);
+  client.subscribe(() => {});
+  await time.advance(0);
+  assert.equal(server.streams.size, 1);
+  server.state.fault = "401";
+  await errorOf(client.check());
+  await time.settle();
+  assert.equal(server.streams.size, 0);
+  assert.equal(client.getSnapshot().phase, "session-refused");
+});
+
+test("an expired token is replaced without anybody noticing", async (t) => {
+  const { server, signIn, client } = await setUp(t);
+  const stale = signIn.token();
+  server.script(STATUS, (request, response) => {
+    if (request.headers.authorization === `Bearer ${stale}`) return faults[401](request, response);
+    server.script(STATUS);
+    problem(response, 503, "never-mind", { source: "database" });
+  });
+  const error = await errorOf(client.status());
+  assert.equal(error.kind, "service", "the second answer counts, not the first");
+  assert.equal((await client.status()).state, "not_connected");
+  assert.equal(signIn.mints(), 1);
+});
+
+test("no retry for a refusal that a fresh token cannot mend", async (t) => {
+  const { server, signIn, client } = await setUp(t);
+  server.script(STATUS, (request, response) => problem(response, 401, "token-invalid-authorized-parties"));
+  const error = await errorOf(client.status());
+  assert.equal(error.code, "token-invalid-authorized-parties");
+  assert.equal(error.problem.type, "/docs/errors/token-invalid-authorized-parties");
+  assert.equal(signIn.mints(), 0);
+  assert.equal(server.requests.length, 1);
+});
+
+test("a mint that gives the same token again is not sent", async (t) => {
+  const { server, signIn, client } = await setUp(t);
+  server.state.fault = "401";
+  signIn.onMint = () => signIn.token();
+  assert.ok((await errorOf(client.status())) instanceof HoldfastSessionError);
+  await errorOf(client.status());
+  assert.equal(server.requests.length, 1);
+});
+
+test("an old server's bare 401 is given one fresh token as well", async (t) => {
+  const { server, client } = await setUp(t);
+  server.script(STATUS, (request, response) => {
+    response.writeHead(401, { "content-type": "application/json" });
+    response.end('{"error":"Invalid or expired token"}');
+  });
+  const error = await errorOf(client.status());
+  assert.equal(error.message, "Invalid or expired token");
+  assert.equal(server.requests.length, 2);
+});
+
+test("getToken that hangs is given up after 8 s, without a request", async (t) => {
+  const { server, time, client } = await setUp(t, { getToken: () => new Promise(() => {}) });
+  const failure = errorOf(client.status());
+  await time.advance(8_000);
+  const error = await failure;
+  assert.ok(error instanceof HoldfastNetworkError);
+  assert.equal(error.code, "token-timeout");
+  assert.equal(server.requests.length, 0);
+});
+
+test("getToken that throws is a network error, not a sign-out", async (t) => {
+  const cause = new Error("clerk_offline");
+  const { client } = await setUp(t, {
+    getToken: () => {
+      throw cause;
+    },
+  });
+  const error = await errorOf(client.status());
+  assert.equal(error.code, "token-failed");
+  assert.equal(error.cause, cause);
+  assert.equal(client.getSnapshot().phase, "failed");
+});
+
+test("while no fresh token can be had, the refused one is not sent again; later it goes on", async (t) => {
+  const { server, time, signIn, client } = await setUp(t);
+  server.state.fault = "401";
+  signIn.onMint = () => new Promise(() => {});
+  client.subscribe(() => {});
+  await time.advance(FIVE_MINUTES);
+  assert.equal(server.requests.length, 1);
+  assert.equal(client.getSnapshot().error.code, "token-timeout");
+  signIn.onMint = null;
+  server.state.fault = null;
+  await time.advance(61_000);
+  assert.equal(client.getSnapshot().phase, "ready");
+});
+
+test("nobody signed in: no request, and a name for it", async (t) => {
+  const { server, signIn, time, client } = await setUp(t);
+  signIn.become(null, null);
+  client.subscribe(() => {});
+  await time.advance(FIVE_MINUTES);
+  assert.equal((await errorOf(client.status())).code, "signed-out");
+  assert.equal(client.getSnapshot().phase, "signed-out");
+  assert.equal(server.requests.length, 0);
+});
+
+for (const how of ["is noticed in the token", "is told by sessionChanged()"]) {
+  test(`a refusal ends when the session changes, which ${how}`, async (t) => {
+    const { server, signIn, time, client } = await setUp(t);
+    client.subscribe(() => {});
+    server.state.fault = "401";
+    await errorOf(client.status());
+    assert.equal(client.getSnapshot().phase, "session-refused");
+    server.state.fault = null;
+    signIn.become("user_1", "sess_2");
+    if (how.startsWith("is told")) client.sessionChanged();
+    else await client.status();
+    await time.advance(0);
+    assert.equal(client.getSnapshot().phase, "ready");
+    assert.equal(client.getSnapshot().live, "stream");
+  });
+}
+
+test("with getSessionId a refused session does not even ask for a token", async (t) => {
+  const { server, signIn, client } = await setUp(t, { getSessionId: () => "sess_1" });
+  server.state.fault = "401";
+  await errorOf(client.status());
+  const asked = signIn.calls.length;
+  await errorOf(client.status());
+  assert.equal(signIn.calls.length, asked);
+});
+
+test("requests that hear the same 401 in mid-session share one fresh token", async (t) => {
+  const { server, signIn, client } = await setUp(t);
+  await client.status();
+  const stale = signIn.token();
+  const before = server.requests.length;
+  const refuseStale = (route, answer) =>
+    server.script(route, (request, response) => {
+      if (request.headers.authorization === `Bearer ${stale}`) return faults[401](request, response);
+      answer(response);
+    });
+  const ok = (response) => {
+    response.writeHead(200, { "content-type": "application/json" });
+    response.end("{}");
+  };
+  refuseStale("POST /auth/sync", ok);
+  refuseStale("GET /user/profile", ok);
+  refuseStale("GET /user/instagram/history", ok);
+  await Promise.all([client.sync(), client.profile(), client.history()]);
+  assert.equal(signIn.mints(), 1);
+  assert.equal(server.requests.length - before, 6);
+});
+
+test("403 asks for no fresh token", async (t) => {
+  const { server, signIn, client } = await setUp(t);
+  server.state.fault = "403";
+  const error = await errorOf(client.status());
+  assert.ok(error instanceof HoldfastRequestError);
+  assert.equal(error.code, "session-pending");
+  assert.equal(signIn.mints(), 0);
+  assert.equal(server.requests.length, 1);
+});
+
+test("what one person clicked is not done as another", async (t) => {
+  const { server, signIn, client } = await setUp(t);
+  await client.status();
+  signIn.become("user_2", "sess_9");
+  const error = await errorOf(client.disconnect());
+  assert.equal(error.code, "session-changed");
+  assert.ok(!server.routes().includes("DELETE /user/instagram"));
+});
+
+test("nor when the other person's token comes out of the retry", async (t) => {
+  const { server, signIn, client } = await setUp(t);
+  await client.status();
+  server.script("DELETE /user/instagram", faults[401]);
+  signIn.onMint = () => {
+    signIn.become("user_2", "sess_9");
+    return signIn.token();
+  };
+  assert.equal((await errorOf(client.disconnect())).code, "session-changed");
+  assert.equal(server.routes().filter((route) => route.startsWith("DELETE")).length, 1);
+});
+
+test("an answer for the previous person is dropped", async (t) => {
+  const { server, signIn, client } = await setUp(t);
+  await client.status();
+  let release;
+  server.script(STATUS, (request, response) => {
+    release = () => problem(response, 503, "late", { source: "database" });
+  });
+  const late = client.status();
+  while (!release) await new Promise((resolve) => setTimeout(resolve, 2));
+  signIn.become("user_2", "sess_9");
+  client.sessionChanged();
+  assert.equal(client.getSnapshot().status, null);
+  server.script(STATUS);
+  release();
+  assert.equal((await late).state, "not_connected", "read anew for the person who is here now");
+  assert.equal(server.requests.at(-1).token, signIn.token());
+});

@@ -1,0 +1,130 @@
+/** A client on a scripted server, under simulated time, signed in with tokens that a test controls. */
+import { createHoldfastClient } from "../../src/holdfast-client.js";
+import { startScriptedServer } from "./scripted-server.js";
+import { createSimulatedClock } from "./simulated-clock.js";
+
+const base64url = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+
+/** Shaped like a session token; nobody here verifies signatures. */
+export const makeToken = ({ sub = "user_1", sid = "sess_1", n = 1 } = {}) =>
+  `${base64url({ alg: "RS256" })}.${base64url({ sub, sid, jti: String(n) })}.sig`;
+
+/** Like Clerk's: the same token until `skipCache` mints another. */
+export function createSignIn() {
+  const signIn = {
+    sub: "user_1",
+    sid: "sess_1",
+    minted: 1,
+    calls: [],
+    /** Replaces what `skipCache` does. */
+    onMint: null,
+    async getToken(options) {
+      signIn.calls.push(options?.skipCache ? "mint" : "cached");
+      if (!signIn.sub) return null;
+      if (options?.skipCache) {
+        if (signIn.onMint) return signIn.onMint();
+        signIn.minted += 1;
+      }
+      return signIn.token();
+    },
+    token: () => makeToken({ sub: signIn.sub, sid: signIn.sid, n: signIn.minted }),
+    mints: () => signIn.calls.filter((call) => call === "mint").length,
+    become(sub, sid) {
+      signIn.sub = sub;
+      signIn.sid = sid;
+    },
+  };
+  return signIn;
+}
+
+const BODYLESS = [204, 304];
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+const NETWORK_DEADLINE_MS = 5_000;
+
+/** `fetch` that knows what is under way, and `settle`, which waits until everything sent has been taken in. */
+function createTrackedNetwork(server) {
+  const inFlight = new Set();
+  const streams = new Map();
+
+  async function exchange(url, init) {
+    const response = await fetch(url, init);
+    const id = response.headers.get("x-stream");
+    if (!id && response.headers.get("content-type") === "text/event-stream") return response;
+    if (!id) {
+      const body = BODYLESS.includes(response.status) ? null : await response.arrayBuffer();
+      return new Response(body, response);
+    }
+    const taken = { bytes: 0, hasEnded: false };
+    streams.set(id, taken);
+    init.signal.addEventListener("abort", () => streams.delete(id));
+    const count = new TransformStream({
+      transform(chunk, controller) {
+        taken.bytes += chunk.length;
+        controller.enqueue(chunk);
+      },
+      flush: () => void (taken.hasEnded = true),
+    });
+    return new Response(response.body.pipeThrough(count), response);
+  }
+
+  const isQuiet = () =>
+    inFlight.size === server.unanswered() &&
+    [...streams].every(([id, { bytes, hasEnded }]) => {
+      const sent = server.streamed.get(id);
+      return sent.bytes === bytes && sent.hasEnded === hasEnded;
+    });
+
+  return {
+    fetch(url, init) {
+      const answer = exchange(url, init);
+      inFlight.add(answer);
+      const done = () => inFlight.delete(answer);
+      answer.then(done, done);
+      return answer;
+    },
+    async settle() {
+      const deadline = Date.now() + NETWORK_DEADLINE_MS;
+      for (let quietTurns = 0; quietTurns < 4; quietTurns = isQuiet() ? quietTurns + 1 : 0) {
+        if (Date.now() > deadline) throw new Error("the network does not come to rest");
+        await turn();
+      }
+    },
+  };
+}
+
+/** @param {import("node:test").TestContext} t */
+export async function setUp(t, options = {}) {
+  const server = await startScriptedServer();
+  const network = createTrackedNetwork(server);
+  const time = createSimulatedClock(network.settle);
+  const signIn = createSignIn();
+  const departures = [];
+  const client = createHoldfastClient({
+    baseUrl: server.url,
+    getToken: signIn.getToken,
+    fetch: network.fetch,
+    clock: time.clock,
+    random: () => 0.5,
+    navigate: (url) => departures.push(url),
+    ...options,
+  });
+  const unhandled = [];
+  const onUnhandled = (error) => unhandled.push(error);
+  process.on("unhandledRejection", onUnhandled);
+  t.after(async () => {
+    await server.close();
+    process.off("unhandledRejection", onUnhandled);
+    if (unhandled.length) throw new Error(`unhandled rejection: ${unhandled[0]}`);
+  });
+  return { server, time, signIn, client, departures };
+}
+
+/** Runs an operation that must fail and gives its error. */
+export async function errorOf(promise) {
+  try {
+    await promise;
+  } catch (error) {
+    return error;
+  }
+  throw new Error("should have failed");
+}

@@ -1,0 +1,146 @@
+/** Checked by `tsc`, never run. Each `@ts-expect-error` is a mistake that must not compile. */
+import { useQuery, QueryClient } from "@tanstack/react-query";
+import useSWR, { useSWRConfig } from "swr";
+import {
+  createHoldfastClient,
+  HoldfastError,
+  HoldfastNetworkError,
+  HoldfastRequestError,
+  HoldfastServiceError,
+  HoldfastSessionError,
+  type AnyHoldfastError,
+  type ConnectOutcome,
+  type HoldfastClient,
+  type InstagramStatus,
+} from "holdfast-client";
+import { createFakeClient, fakeStatus } from "holdfast-client/fake";
+import { HoldfastProvider, InstagramConnection, useInstagram } from "holdfast-client/react";
+import { describeError, describeStatus, stateTexts } from "holdfast-client/states";
+import { feedSwr, instagramStatusSwr } from "holdfast-client/swr";
+import { feedQueryClient, instagramStatusOptions } from "holdfast-client/tanstack-query";
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+function assertType<_T extends true>() {}
+
+const client: HoldfastClient = createHoldfastClient({ baseUrl: "https://api.example.com", getToken: async () => null });
+
+// @ts-expect-error without getToken nobody can be signed in
+createHoldfastClient({ baseUrl: "https://api.example.com" });
+// @ts-expect-error a token, not a promise of one
+createHoldfastClient({ baseUrl: "https://api.example.com", getToken: () => "token" });
+// @ts-expect-error there is no way to sign out
+client.signOut();
+
+// The union is discriminated by `state`, with the reasons and actions of the contract and no others.
+export function byState(status: InstagramStatus): string {
+  switch (status.state) {
+    case "not_connected":
+      assertType<Equal<typeof status.connected, false>>();
+      assertType<Equal<typeof status.action, "connect">>();
+      return status.reason ?? "never connected";
+    case "connecting":
+      assertType<Equal<typeof status.connected, boolean>>();
+      return status.state;
+    case "connected":
+      assertType<Equal<typeof status.reason, "scopes_missing" | null>>();
+      // @ts-expect-error a username can be unknown
+      status.account?.username.length;
+      return status.account?.id ?? status.state;
+    case "degraded":
+      // @ts-expect-error not a reason of this state
+      if (status.reason === "revoked") return "";
+      return status.reason;
+    case "action_required":
+      assertType<Equal<typeof status.action, "fix_at_instagram">>();
+      return status.reason;
+    case "reconnect_required":
+      // @ts-expect-error the account may be unknown
+      status.account.id;
+      return status.reason;
+    case "unavailable":
+      return status.reason;
+    default:
+      return status satisfies never;
+  }
+}
+
+export function byKind(error: AnyHoldfastError): string {
+  switch (error.kind) {
+    case "session":
+      assertType<Equal<typeof error, HoldfastSessionError>>();
+      return error.code;
+    case "service":
+      assertType<Equal<typeof error, HoldfastServiceError>>();
+      return error.problem?.reason ?? error.code;
+    case "network":
+      assertType<Equal<typeof error, HoldfastNetworkError>>();
+      return error.code;
+    case "request":
+      assertType<Equal<typeof error, HoldfastRequestError>>();
+      return String(error.status.toFixed());
+    default:
+      return error satisfies never;
+  }
+}
+
+export async function operations() {
+  try {
+    await client.sync().then(({ user, created }) => [user.email?.length, created]);
+    const attempt = await client.connect({ expect: "any_account", returnTo: "https://app.example.com/settings" });
+    attempt.authorize_url.length;
+    const outcome: ConnectOutcome | null = await client.completeFromUrl("https://app.example.com/?instagram=denied");
+    if (outcome?.outcome === "complete" && outcome.status) byState(outcome.status);
+    const { entries, next } = await client.history({ cursor: null });
+    entries[0]?.evidence?.source satisfies string | undefined;
+    await client.history({ cursor: next });
+    (await client.profile()).connections.instagram satisfies InstagramStatus;
+    (await client.disconnect()).disconnected satisfies true;
+    // @ts-expect-error not one of the two
+    await client.connect({ expect: "whatever" });
+  } catch (error) {
+    if (error instanceof HoldfastError) error.retryAfterMs?.toFixed();
+    // @ts-expect-error kinds of errors are made by the client
+    new HoldfastError({ code: "x" });
+  }
+}
+
+export const stop = client.subscribe((snapshot) => {
+  if (snapshot.phase === "session-refused") snapshot.error?.code.length;
+  // @ts-expect-error snapshots do not change
+  snapshot.phase = "ready";
+});
+
+export function Component() {
+  const { status, isLoading, isRefetching, error, connect, reconnect, disconnect, check, refetch } = useInstagram();
+  [isLoading, isRefetching] satisfies boolean[];
+  if (error) describeError(error);
+  if (status) describeStatus(status).action satisfies string | null;
+  for (const handler of [connect, reconnect, disconnect, check, refetch]) void handler();
+  const query = useQuery(instagramStatusOptions(client));
+  query.data satisfies InstagramStatus | undefined;
+  const swr = useSWR(...instagramStatusSwr(client));
+  swr.data satisfies InstagramStatus | undefined;
+  const { mutate } = useSWRConfig();
+  feedSwr(client, mutate);
+  feedQueryClient(client, new QueryClient());
+  return InstagramConnection({ headingLevel: 3 });
+}
+
+declare function useAuth(): {
+  isLoaded: boolean;
+  isSignedIn: boolean | undefined;
+  sessionId: string | null | undefined;
+  userId: string | null | undefined;
+  getToken: (options?: { template?: string; skipCache?: boolean }) => Promise<string | null>;
+};
+HoldfastProvider({ baseUrl: "https://api.example.com", useAuth });
+HoldfastProvider({ client });
+// @ts-expect-error neither a client nor a way to get tokens
+HoldfastProvider({ baseUrl: "https://api.example.com" });
+
+const fake = createFakeClient(fakeStatus("degraded", { reason: "rate_limited" }));
+fake.calls[0]?.name satisfies string | undefined;
+// @ts-expect-error not a reason of this state
+fakeStatus("degraded", { reason: "revoked" });
+
+assertType<Equal<keyof typeof stateTexts, InstagramStatus["state"]>>();

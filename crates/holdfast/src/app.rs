@@ -1,0 +1,297 @@
+//! The composition root: makes the parts from the settings and puts them together. The only place that knows all of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use clerk_session::{AuthorizedPartiesMode, Policy};
+use secrecy::ExposeSecret as _;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::caller::keys::{KeySettings, KeySource};
+use crate::caller::service::ServiceVerifier;
+use crate::caller::{BreakerLimits, ClerkConfig, ConfigError, SessionVerifier};
+use crate::clock::SharedClock;
+use crate::connections::return_to::{ReturnUrlError, ReturnUrls};
+use crate::connections::schedule::RefreshPolicy;
+use crate::connections::service::{Connections, Parts};
+use crate::entropy::{EntropyExhausted, SharedEntropy, new_id};
+use crate::http::layers::Edge;
+use crate::http::metrics::Metrics;
+use crate::http::{self, AppState, AppStateParts, ServerLimits};
+use crate::provider::SharedProvider;
+use crate::provider::instagram::{Instagram, InstagramConfig};
+use crate::settings::{ClerkSettings, PartiesMode, Settings};
+use crate::store::{MigrateError, OpenError, Store, StoreError, StoreOptions};
+use crate::transport::SharedTransport;
+use crate::users::Users;
+use crate::users::backend::{BackendApi, UnusableSecret};
+use crate::users::webhook::{SecretError, WebhookVerifier};
+use crate::vault::{KeyRing, KeyRingFaults, SentinelError, Vault};
+use crate::worker::Worker;
+
+/// Requests under way at once; more are turned away with 503.
+const MAX_REQUESTS: usize = 1024;
+/// For a handler to answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Verified tokens that are remembered: some tens of megabytes when full.
+const REMEMBERED_TOKENS: usize = 50_000;
+
+/// Time, randomness and the network.
+#[derive(Debug, Clone)]
+pub struct Seams {
+    /// Time.
+    pub clock: SharedClock,
+    /// Randomness.
+    pub entropy: SharedEntropy,
+    /// Outgoing requests.
+    pub transport: SharedTransport,
+}
+
+/// The server cannot start. Each says in one sentence what is wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Its schema cannot be brought up to date.
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+    /// It stopped answering meanwhile.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no key ring.
+    #[error("HOLDFAST_ENCRYPTION_KEYS is not set; make a key with `holdfast keys generate`")]
+    NoKeys,
+    /// The key ring cannot be read.
+    #[error("HOLDFAST_ENCRYPTION_KEYS: {0}")]
+    Keys(#[from] KeyRingFaults),
+    /// The key ring is not the one of this database.
+    #[error(transparent)]
+    Sentinel(#[from] SentinelError),
+    /// Session tokens cannot be judged by this configuration.
+    #[error(transparent)]
+    Clerk(#[from] ConfigError),
+    /// Nothing says where the keys are.
+    #[error("nothing says whose session tokens are accepted; set CLERK_PUBLISHABLE_KEY")]
+    NoKeySource,
+    /// The secret key cannot stand in a header.
+    #[error("CLERK_SECRET_KEY has a character that cannot be sent; copy it again")]
+    SecretKey(#[from] UnusableSecret),
+    /// A webhook secret cannot be used.
+    #[error("CLERK_WEBHOOK_SIGNING_SECRET: {0}")]
+    WebhookSecret(#[from] SecretError),
+    /// The list of return addresses cannot be used.
+    #[error("HOLDFAST_RETURN_URLS: {0}")]
+    ReturnUrls(#[from] ReturnUrlError),
+    /// No randomness.
+    #[error(transparent)]
+    Entropy(#[from] EntropyExhausted),
+}
+
+/// The policy that every session token is judged by.
+pub fn policy(clerk: &ClerkSettings) -> Policy {
+    Policy {
+        issuers: clerk.issuer.iter().cloned().collect(),
+        authorized_parties: clerk.parties.clone(),
+        authorized_parties_mode: party_mode(clerk.parties_mode),
+        audiences: clerk.audience.clone(),
+        clock_skew_ms: i64::try_from(clerk.clock_skew.as_millis()).unwrap_or(i64::MAX),
+    }
+}
+
+fn party_mode(mode: PartiesMode) -> AuthorizedPartiesMode {
+    match mode {
+        PartiesMode::Enforce => AuthorizedPartiesMode::Enforce,
+        PartiesMode::IfPresent => AuthorizedPartiesMode::IfPresent,
+        PartiesMode::Report => AuthorizedPartiesMode::Report,
+    }
+}
+
+/// Where the keys come from; `None` where the configuration names no source.
+pub fn key_source(clerk: &ClerkSettings) -> Option<KeySource> {
+    KeySource::choose(KeySettings {
+        jwt_key: clerk.jwt_key.clone(),
+        jwks_url: clerk.jwks_url.clone(),
+        frontend_api: clerk.publishable_key.as_ref().map(|key| key.frontend_api_host().to_owned()),
+        secret_key: clerk.secret_key.clone(),
+        api_url: Some(clerk.api_url.clone()),
+    })
+}
+
+/// The key ring of the configuration.
+pub fn vault(settings: &Settings, entropy: SharedEntropy) -> Result<Vault, StartError> {
+    let keys = settings.encryption_keys.as_ref().ok_or(StartError::NoKeys)?;
+    Ok(Vault::new(KeyRing::parse(keys.expose_secret())?, entropy))
+}
+
+/// The provider of the configuration; `None` where no app is configured.
+pub fn provider(settings: &Settings, seams: &Seams) -> Option<SharedProvider> {
+    let instagram = settings.instagram.as_ref()?;
+    let mut redirect_uri = settings.public_url.clone();
+    redirect_uri
+        .set_path(&format!("{}/instagram/callback", settings.public_url.path().trim_end_matches('/')));
+    let config = InstagramConfig {
+        app_id: instagram.app_id.clone(),
+        app_secret: instagram.app_secret.clone(),
+        scopes: instagram.scopes.clone(),
+        authorize_url: instagram.authorize_url.clone(),
+        api_url: instagram.api_url.clone(),
+        graph_url: instagram.graph_url.clone(),
+        graph_version: instagram.graph_version.clone(),
+        redirect_uri,
+    };
+    Some(Arc::new(Instagram::new(config, seams.transport.clone(), seams.clock.clone())))
+}
+
+/// The domain over an open database.
+pub fn connections(
+    settings: &Settings,
+    seams: &Seams,
+    store: &Store,
+    vault: &Vault,
+) -> Result<Connections, StartError> {
+    Ok(Connections::new(Parts {
+        store: store.clone(),
+        vault: vault.clone(),
+        provider: provider(settings, seams),
+        clock: seams.clock.clone(),
+        entropy: seams.entropy.clone(),
+        return_urls: ReturnUrls::parse(settings.return_urls.iter().map(String::as_str))?,
+        check_interval: settings.check_interval,
+        refresh: RefreshPolicy { min_age: settings.refresh_min_age, at: settings.refresh_at },
+    }))
+}
+
+/// A server that is ready to serve.
+#[derive(Debug)]
+pub struct Server {
+    router: Router,
+    state: AppState,
+    store: Store,
+    worker: Option<Worker>,
+    metrics: Metrics,
+    clock: SharedClock,
+    stop: watch::Sender<bool>,
+}
+
+impl Server {
+    /// Opens the database, brings its schema up to date, proves the key ring and builds the application. Clerk
+    /// need not be reachable: until its keys are there, protected routes answer 503.
+    pub async fn build(settings: &Settings, seams: &Seams) -> Result<Self, StartError> {
+        let vault = vault(settings, seams.entropy.clone())?;
+        let options = StoreOptions::serve(settings.database_url.expose_secret());
+        let store = Store::open(&options, seams.clock.clone()).await?;
+        store.migrate().await?;
+        let sentinels = vault.prove(&store.sentinels().await?)?;
+        if !sentinels.is_empty() {
+            store.insert_sentinels(&sentinels, seams.clock.now()).await?;
+            // Another replica may have been first, with other bytes.
+            vault.prove(&store.sentinels().await?)?;
+        }
+        let connections = connections(settings, seams, &store, &vault)?;
+        let metrics = Metrics::default();
+        let (stop, stopping) = watch::channel(false);
+        let state = AppState::new(AppStateParts {
+            edge: Edge {
+                public_url: settings.public_url.as_str().trim_end_matches('/').to_owned(),
+                clock: seams.clock.clone(),
+                entropy: seams.entropy.clone(),
+                metrics: metrics.clone(),
+                permits: Semaphore::new(MAX_REQUESTS),
+                request_timeout: REQUEST_TIMEOUT,
+            },
+            verifier: verifier(&settings.clerk, seams)?,
+            users: Users::new(store.clone(), backend(&settings.clerk, seams)?, seams.clock.clone()),
+            connections: connections.clone(),
+            store: store.clone(),
+            vault,
+            clerk_webhooks: settings
+                .clerk
+                .webhook_secret
+                .as_ref()
+                .map(|secret| WebhookVerifier::new(secret, None, seams.clock.clone()))
+                .transpose()?,
+            service_verifier: ServiceVerifier::new(Arc::new(store.clone())),
+            meta_secrets: settings.instagram.iter().map(|app| app.app_secret.clone()).collect(),
+            stopping,
+        });
+        let router = http::app(state.clone(), &settings.allowed_origins);
+        let worker = if settings.worker {
+            // Unique among replicas and their restarts, or a restart could believe in a lease of its former life.
+            let name = new_id(&*seams.entropy, seams.clock.now())?.to_string();
+            Some(Worker::new(connections, store.clone(), seams.clock.clone(), name))
+        } else {
+            None
+        };
+        Ok(Self { router, state, store, worker, metrics, clock: seams.clock.clone(), stop })
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The same server with something around its application: the demo page of `dev`.
+    #[must_use]
+    pub fn wrapped(mut self, wrap: impl FnOnce(Router) -> Router) -> Self {
+        self.router = wrap(self.router);
+        self
+    }
+
+    /// Serves until `shutdown` resolves; then lets running requests, refreshes and detached work finish, and closes the database.
+    pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        let Self { router, state, store, worker, clock, stop, .. } = self;
+        let mut tasks = JoinSet::new();
+        let keys = state.clone();
+        let mut stopped = stop.subscribe();
+        tasks.spawn(async move {
+            let stopped = async move {
+                // An error means that the sender is gone, and the server with it.
+                let _ = stopped.wait_for(|asked| *asked).await;
+            };
+            keys.verifier().run(stopped).await;
+        });
+        if let Some(worker) = worker {
+            let stopped = stop.subscribe();
+            tasks.spawn(async move { worker.run(stopped).await });
+        }
+        let serving = http::serve(listener, router, ServerLimits::default(), clock, stop.subscribe());
+        let mut serving = std::pin::pin!(serving);
+        tokio::select! {
+            () = shutdown => {
+                stop.send_replace(true);
+                serving.await;
+            }
+            _ = &mut serving => {
+                stop.send_replace(true);
+            }
+        }
+        while tasks.join_next().await.is_some() {}
+        state.detached().idle().await;
+        store.close().await;
+    }
+}
+
+fn verifier(clerk: &ClerkSettings, seams: &Seams) -> Result<SessionVerifier, StartError> {
+    let config = ClerkConfig {
+        issuers: clerk.issuer.iter().cloned().collect(),
+        keys: key_source(clerk).ok_or(StartError::NoKeySource)?,
+        parties: clerk.parties.clone(),
+        party_mode: party_mode(clerk.parties_mode),
+        audiences: clerk.audience.clone(),
+        skew: clerk.clock_skew,
+        remember: Some(REMEMBERED_TOKENS),
+        breaker: Some(BreakerLimits::default()),
+    };
+    Ok(SessionVerifier::new(config, seams.transport.clone(), seams.clock.clone())?)
+}
+
+fn backend(clerk: &ClerkSettings, seams: &Seams) -> Result<Option<Arc<BackendApi>>, StartError> {
+    let Some(secret_key) = &clerk.secret_key else { return Ok(None) };
+    let api =
+        BackendApi::new(clerk.api_url.clone(), secret_key, seams.transport.clone(), seams.clock.clone())?;
+    Ok(Some(Arc::new(api)))
+}

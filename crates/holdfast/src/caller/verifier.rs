@@ -1,0 +1,361 @@
+//! The one verifier of every protected route.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use clerk_session::{
+    AuthorizedPartiesMode, CannotJudge, Claims, FetchError, KeyCache, KeySet, KeyStatus, OriginPattern,
+    PemError, Policy, Refusal, SessionStatus, Verdict, Verifier, bearer_token,
+};
+use jiff::Timestamp;
+
+use super::Caller;
+use super::breaker::{Breaker, BreakerLimits, SHORTEST_TOKEN};
+use super::generations::Digest;
+use super::keys::{JwksFetcher, KeySource, UnusableSource};
+use super::refusal_log::{Line, RefusalLog};
+use super::remembered::Remembered;
+use crate::clock::{SharedClock, after, from_millis};
+use crate::transport::SharedTransport;
+
+/// How often the background loop looks whether keys are due; [`KeyCache`] decides.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A failure that goes on is reported this often.
+const REPORT_EVERY: Duration = Duration::from_mins(1);
+
+/// How session tokens are judged.
+#[derive(Debug, Clone)]
+pub struct ClerkConfig {
+    /// Accepted `iss`; at least one.
+    pub issuers: Vec<String>,
+    /// Where the keys come from.
+    pub keys: KeySource,
+    /// Accepted `azp`; empty for any.
+    pub parties: Vec<OriginPattern>,
+    /// How strictly.
+    pub party_mode: AuthorizedPartiesMode,
+    /// Accepted `aud`; empty for any.
+    pub audiences: Vec<String>,
+    /// Allowance for clocks that differ.
+    pub skew: Duration,
+    /// How many verified tokens are remembered; `None` verifies every time.
+    pub remember: Option<usize>,
+    /// When a client is told to stop repeating a refused token; `None` for never.
+    pub breaker: Option<BreakerLimits>,
+}
+
+impl ClerkConfig {
+    /// The defaults, for one issuer: any party, 5 s of skew, 50 000 remembered tokens (some tens of megabytes when full).
+    pub fn new(issuer: impl Into<String>, keys: KeySource) -> Self {
+        Self {
+            issuers: vec![issuer.into()],
+            keys,
+            parties: Vec::new(),
+            party_mode: AuthorizedPartiesMode::default(),
+            audiences: Vec::new(),
+            skew: Duration::from_secs(5),
+            remember: Some(50_000),
+            breaker: Some(BreakerLimits::default()),
+        }
+    }
+}
+
+/// The configuration cannot be judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Without an issuer, tokens of any instance that shares a key would pass.
+    #[error("no issuer is configured: set CLERK_PUBLISHABLE_KEY or CLERK_ISSUER")]
+    NoIssuer,
+    /// The pinned key is none.
+    #[error("CLERK_JWT_KEY: {0}")]
+    JwtKey(#[from] PemError),
+    /// The key source cannot be asked.
+    #[error(transparent)]
+    Source(#[from] UnusableSource),
+}
+
+/// What came of judging a request's credential.
+#[derive(Debug, Clone)]
+pub enum Judgement {
+    /// Genuine and acceptable.
+    Caller(Caller),
+    /// 401.
+    Refused(Refusal),
+    /// 403: genuine, but the session is not active.
+    Pending,
+    /// 503: not a "no".
+    CannotJudge(CannotJudge),
+    /// 429: this refused token was presented too often; the reason is unchanged.
+    StopRepeating {
+        /// Why it is refused.
+        refusal: Refusal,
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// 400: several `Authorization` headers. Which of them a proxy on the way has judged cannot be known.
+    MultipleCredentials,
+}
+
+/// How many requests were judged, since the start, and how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Accepted, remembered ones included.
+    pub accepted: u64,
+    /// Accepted from memory.
+    pub remembered: u64,
+    /// Accepted, and refused had the parties been enforced.
+    pub would_refuse: u64,
+    /// Genuine, not active.
+    pub pending: u64,
+    /// Refused.
+    pub refused: u64,
+    /// Told to stop repeating.
+    pub stopped: u64,
+    /// Not judged.
+    pub cannot_judge: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    accepted: AtomicU64,
+    remembered: AtomicU64,
+    would_refuse: AtomicU64,
+    pending: AtomicU64,
+    refused: AtomicU64,
+    stopped: AtomicU64,
+    cannot_judge: AtomicU64,
+}
+
+/// Judges session tokens: the same verdict on the same token at the same instant, whatever the route.
+#[derive(Debug)]
+pub struct SessionVerifier {
+    verifier: Verifier,
+    keys: KeyCache,
+    skew: Duration,
+    remembered: Option<Remembered<Arc<Claims>>>,
+    breaker: Option<Breaker<Refusal>>,
+    log: RefusalLog,
+    counters: Counters,
+    clock: SharedClock,
+}
+
+impl SessionVerifier {
+    /// A verifier that has no keys yet, unless they are pinned. It fetches them when the first token needs them, or
+    /// before, where [`SessionVerifier::run`] runs.
+    pub fn new(
+        config: ClerkConfig,
+        transport: SharedTransport,
+        clock: SharedClock,
+    ) -> Result<Self, ConfigError> {
+        if config.issuers.is_empty() {
+            return Err(ConfigError::NoIssuer);
+        }
+        let keys = match config.keys {
+            KeySource::Pinned(pem) => KeyCache::pinned(KeySet::from_pem(&pem)?),
+            KeySource::Jwks(url) => KeyCache::fetching(JwksFetcher::public(url, transport)),
+            KeySource::BackendApi { base, secret_key } => {
+                KeyCache::fetching(JwksFetcher::backend_api(&base, &secret_key, transport)?)
+            }
+        };
+        let verifier = Verifier::new(Policy {
+            issuers: config.issuers,
+            authorized_parties: config.parties,
+            authorized_parties_mode: config.party_mode,
+            audiences: config.audiences,
+            clock_skew_ms: i64::try_from(config.skew.as_millis()).unwrap_or(i64::MAX),
+        });
+        Ok(Self {
+            verifier,
+            keys,
+            skew: config.skew,
+            remembered: config.remember.map(Remembered::new),
+            breaker: config.breaker.map(Breaker::new),
+            log: RefusalLog::default(),
+            counters: Counters::default(),
+            clock,
+        })
+    }
+
+    /// Judges all values of a request's `Authorization` header. `request_id` is for the log.
+    pub async fn judge(&self, authorization: &[&[u8]], request_id: &str) -> Judgement {
+        let now = self.clock.now();
+        let value = match authorization {
+            [] => return self.refuse(Refusal::missing(), None, request_id, now),
+            [only] => String::from_utf8_lossy(only),
+            [_, _, ..] => return Judgement::MultipleCredentials,
+        };
+        match bearer_token(&value) {
+            Ok(token) => self.judge_token(token, request_id, now).await,
+            Err(refusal) => self.refuse(refusal, None, request_id, now),
+        }
+    }
+
+    async fn judge_token(&self, token: &str, request_id: &str, now: Timestamp) -> Judgement {
+        let name = sha256(token);
+        let epoch = self.keys.epoch();
+        if let Some(claims) = self.remembered.as_ref().and_then(|each| each.get(&name, epoch, now)) {
+            count(&self.counters.remembered);
+            return self.accept(claims, request_id, now);
+        }
+        if let Some((refusal, retry_after)) =
+            self.breaker.as_ref().and_then(|each| each.tripped(&name, epoch, now))
+        {
+            count(&self.counters.stopped);
+            return Judgement::StopRepeating { refusal, retry_after };
+        }
+        let verdict = self.keys.judge(&self.verifier, token, now.as_millisecond()).await;
+        // Keys that changed meanwhile leave open which of them were used: nothing is noted then.
+        let settled = self.keys.epoch() == epoch;
+        match verdict {
+            Verdict::Accepted(claims) => {
+                let claims: Arc<Claims> = Arc::from(claims);
+                if settled && claims.status == SessionStatus::Active {
+                    self.remember(name, epoch, &claims);
+                }
+                self.accept(claims, request_id, now)
+            }
+            Verdict::Refused(refusal) => {
+                let lasting = settled && token.len() >= SHORTEST_TOKEN && !refusal.code.time_may_mend();
+                if let Some(breaker) = self.breaker.as_ref().filter(|_| lasting) {
+                    breaker.refused(name, epoch, now, refusal.clone());
+                }
+                self.refuse(refusal, Some(token), request_id, now)
+            }
+            Verdict::CannotJudge(cannot) => {
+                count(&self.counters.cannot_judge);
+                Judgement::CannotJudge(cannot)
+            }
+        }
+    }
+
+    /// Remembers a verified token for as long as the verifier would accept it.
+    fn remember(&self, name: Digest, epoch: u64, claims: &Arc<Claims>) {
+        let Some(remembered) = &self.remembered else { return };
+        let earliest = claims.not_before_ms.max(claims.issued_at_ms).map_or(Timestamp::MIN, from_millis);
+        let from = earliest.saturating_sub(self.skew).unwrap_or(Timestamp::MIN);
+        let until = after(from_millis(claims.expires_at_ms), self.skew);
+        remembered.insert(name, epoch, from, until, Arc::clone(claims));
+    }
+
+    fn accept(&self, claims: Arc<Claims>, request_id: &str, now: Timestamp) -> Judgement {
+        match claims.status {
+            SessionStatus::Active => {}
+            SessionStatus::Pending => {
+                count(&self.counters.pending);
+                return Judgement::Pending;
+            }
+        }
+        count(&self.counters.accepted);
+        if claims.authorized_party_unknown {
+            count(&self.counters.would_refuse);
+            self.log.would_refuse(claims.authorized_party.as_deref(), request_id, now);
+        }
+        Judgement::Caller(Caller::proven(claims))
+    }
+
+    fn refuse(&self, refusal: Refusal, token: Option<&str>, request_id: &str, now: Timestamp) -> Judgement {
+        count(&self.counters.refused);
+        let line = Line {
+            code: refusal.code.as_str(),
+            step: refusal.step.as_str(),
+            detail: refusal.operator_detail(),
+            token,
+            request_id,
+        };
+        self.log.write(line, now);
+        Judgement::Refused(refusal)
+    }
+
+    /// Whether tokens can be judged now; for readiness.
+    pub fn can_judge(&self) -> bool {
+        self.keys.is_ready(self.clock.now().as_millisecond())
+    }
+
+    /// How the keys are doing, for the operator.
+    pub fn key_status(&self) -> KeyStatus {
+        self.keys.status()
+    }
+
+    /// The policy and the steps, for `token explain` and the doctor.
+    pub fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
+    /// What was judged so far.
+    pub fn counts(&self) -> Counts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = &self.counters;
+        Counts {
+            accepted: read(&counters.accepted),
+            remembered: read(&counters.remembered),
+            would_refuse: read(&counters.would_refuse),
+            pending: read(&counters.pending),
+            refused: read(&counters.refused),
+            stopped: read(&counters.stopped),
+            cannot_judge: read(&counters.cannot_judge),
+        }
+    }
+
+    /// Gets the keys before the first token needs them, and renews them before they age, until `shutdown`.
+    pub async fn run(&self, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = pin!(shutdown);
+        let mut reporter = KeyReporter::default();
+        loop {
+            let round = async {
+                let now = self.clock.now();
+                self.keys.renew_if_due(now.as_millisecond()).await;
+                reporter.report(&self.keys.status(), now);
+                self.clock.sleep(LOOK_EVERY).await;
+            };
+            tokio::select! {
+                () = &mut shutdown => return,
+                () = round => {}
+            }
+        }
+    }
+}
+
+/// Tells the operator how fetching goes: each change at once, a lasting failure now and then.
+#[derive(Debug, Default)]
+struct KeyReporter {
+    last: Option<(Option<FetchError>, Timestamp)>,
+}
+
+impl KeyReporter {
+    fn report(&mut self, status: &KeyStatus, now: Timestamp) {
+        let news = match &self.last {
+            None => status.last_try_ms.is_some(),
+            Some((error, at)) => {
+                *error != status.last_error || (error.is_some() && after(*at, REPORT_EVERY) <= now)
+            }
+        };
+        if !news {
+            return;
+        }
+        let kids = status.kids.join(", ");
+        match (&status.last_error, status.loaded_at_ms) {
+            (None, _) => tracing::info!(kids, skipped = status.skipped.len(), "Clerk's keys are loaded"),
+            (Some(error), Some(loaded)) => {
+                let age_s = now.as_millisecond().saturating_sub(loaded) / 1000;
+                tracing::warn!(%error, kids, age_s, "Clerk's keys cannot be renewed; the present ones serve on");
+            }
+            (Some(error), None) => {
+                tracing::error!(%error, "Clerk's keys cannot be loaded; no session token can be judged");
+            }
+        }
+        self.last = Some((status.last_error.clone(), now));
+    }
+}
+
+fn sha256(token: &str) -> Digest {
+    let mut name = [0; 32];
+    name.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+    name
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

@@ -1,0 +1,232 @@
+//! The command line's shape. `--help`, `docs/reference/cli.md` and the parser are made from it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Clerk session verification and Instagram connections that tell the truth.
+#[derive(Debug, Parser)]
+#[command(name = "holdfast", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 fine, 1 the answer is no, 2 usage or configuration.\n\
+                        Settings: docs/reference/settings.md, or `holdfast config print`.")]
+pub struct Cli {
+    /// Configuration file [default: holdfast.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Do not colour the output (also: NO_COLOR)
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Try everything on this machine, with nothing to configure
+    ///
+    /// Starts stand-ins for Clerk and Instagram as real HTTP servers on loopback, and the unchanged server beside them; prints where to
+    /// look and curl lines that work when pasted. Reads no configuration. Data is kept only with --data.
+    Dev(DevArgs),
+    /// Run the server and its worker
+    Serve,
+    /// Look at session tokens
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Check this installation; every failed check comes with its remedy
+    ///
+    /// Exit code 1 where a check fails. Asks Clerk for its keys and its time; changes nothing.
+    Doctor(JsonArg),
+    /// The key ring that seals every grant
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Keys with which the app's own backend calls the service routes
+    #[command(subcommand)]
+    ServiceKey(ServiceKeyCommand),
+    /// Look at and mend connections; never prints a grant
+    #[command(subcommand)]
+    Connections(ConnectionsCommand),
+    /// The configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Bring the database's schema up to date
+    ///
+    /// `serve` does so at start as well; this is for those who want it as a step of its own.
+    Migrate,
+    /// Print the API's OpenAPI description as JSON
+    Openapi,
+    /// Copy a SQLite database, consistently, while the server runs
+    ///
+    /// For Postgres use pg_dump. Sealed grants stay sealed: without the key ring the copy gives nothing away, and
+    /// nothing back.
+    Backup(BackupArgs),
+    /// Put a backup where the SQLite database was; the server must be stopped and the old database moved away
+    Restore(RestoreArgs),
+    /// Write the generated pages of docs/reference
+    #[command(hide = true)]
+    Reference(ReferenceArgs),
+}
+
+/// Options of `dev`.
+#[derive(Debug, Args)]
+pub struct DevArgs {
+    /// Port of the server; a free one is taken where it is in use
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+    /// Keep the database and its key in this directory [default: a temporary one]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+/// `--json`.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct JsonArg {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Commands about session tokens.
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Say of a token on standard input which steps of the verifier it passes, and what would mend it
+    ///
+    /// Runs the verifier of the server itself, with the configuration's keys and policy. Never prints the token.
+    ///
+    /// Exit code 0 where the token is accepted, 1 where it is refused, 2 where it cannot be judged. With --lines: 2 where any line could
+    /// not be judged, else 1 where any was refused, else 0.
+    Explain(ExplainArgs),
+}
+
+/// Options of `token explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Judge as of then: RFC 3339, or unix seconds [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// Read one token a line and print one JSON object a line
+    ///
+    /// Every line gives exactly one object, blank, oversized and non-UTF-8 lines included, in order and as soon as it is judged.
+    #[arg(long)]
+    pub lines: bool,
+    /// Take the keys from this JWKS file
+    #[arg(long, value_name = "FILE", conflicts_with = "jwt_key")]
+    pub jwks: Option<PathBuf>,
+    /// Take the key from this PEM file
+    #[arg(long, value_name = "FILE")]
+    pub jwt_key: Option<PathBuf>,
+}
+
+/// Commands about the key ring.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Print a new key, ready for HOLDFAST_ENCRYPTION_KEYS
+    Generate {
+        /// The key's name in the ring [default: from today's date]
+        #[arg(long)]
+        id: Option<String>,
+    },
+    /// Say which key of the ring seals how many rows
+    Status(JsonArg),
+    /// Seal every row with the ring's first key; the server may run meanwhile
+    Rotate,
+    /// Say whether a key may leave the ring; refuses while a row needs it
+    Retire {
+        /// The key's name in the ring
+        id: String,
+    },
+}
+
+/// Commands about service keys.
+#[derive(Debug, Subcommand)]
+pub enum ServiceKeyCommand {
+    /// Make a key and show it, this once
+    Create {
+        /// What it is for
+        #[arg(long)]
+        name: String,
+    },
+    /// List the keys, without their secret
+    List(JsonArg),
+    /// End a key at once
+    Revoke {
+        /// Its id, from `list`
+        id: String,
+    },
+}
+
+/// Commands about connections.
+#[derive(Debug, Subcommand)]
+pub enum ConnectionsCommand {
+    /// List connections
+    List {
+        /// Only of this state, such as reconnect_required
+        #[arg(long)]
+        state: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a user's connection and its history
+    Show(UserArgs),
+    /// Ask Instagram about a user's connection now
+    Check(UserArgs),
+    /// Refresh a user's grant now, if Instagram allows it at its age
+    Refresh(UserArgs),
+    /// Disconnect a user: erases the grant for good
+    Forget {
+        /// Clerk user id
+        user: String,
+        /// Do it; without this it only says what would be erased
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// A user.
+#[derive(Debug, Args)]
+pub struct UserArgs {
+    /// Clerk user id, such as user_2abc
+    pub user: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Commands about the configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Check the configuration as `serve` would, reporting every fault at once
+    Check,
+    /// Print every setting with its origin; secrets are not shown
+    Print(JsonArg),
+}
+
+/// Options of `backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The file to write; must not exist
+    pub file: PathBuf,
+}
+
+/// Options of `restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The backup
+    pub file: PathBuf,
+}
+
+/// Options of `reference`.
+#[derive(Debug, Args)]
+pub struct ReferenceArgs {
+    /// The directory
+    #[arg(default_value = "docs/reference")]
+    pub dir: PathBuf,
+}

@@ -1,0 +1,47 @@
+//! `config check` and `config print`.
+
+use serde_json::json;
+
+use super::args::{ConfigCommand, JsonArg};
+use super::context::Context;
+use super::exit::{Exit, Outcome};
+use super::printer::{Printer, Tone};
+use crate::settings::{self, Purpose};
+
+/// Runs one of the commands.
+pub fn run(context: &Context, command: &ConfigCommand, printer: &mut Printer) -> Outcome {
+    match command {
+        ConfigCommand::Check => check(context, printer),
+        ConfigCommand::Print(JsonArg { json }) => print(context, *json, printer),
+    }
+}
+
+fn check(context: &Context, printer: &mut Printer) -> Outcome {
+    let settings = context.settings(Purpose::Serve, printer)?;
+    let warnings = settings.warnings.len();
+    printer.line(match warnings {
+        0 => "The configuration is good.".to_owned(),
+        1 => "The configuration will do; there is 1 warning.".to_owned(),
+        _ => format!("The configuration will do; there are {warnings} warnings."),
+    });
+    Ok(Exit::Fine)
+}
+
+fn print(context: &Context, json: bool, printer: &mut Printer) -> Outcome {
+    let shown = settings::shown(&context.environment, context.file()?.as_ref());
+    if json {
+        let list: Vec<_> = shown
+            .iter()
+            .map(|each| json!({"name": each.name, "value": each.value, "origin": each.origin.to_string()}))
+            .collect();
+        printer.pretty_json(&json!(list));
+        return Ok(Exit::Fine);
+    }
+    let width = shown.iter().map(|each| each.name.len()).max().unwrap_or_default();
+    for each in shown {
+        let name = printer.tone(Tone::Bold, &format!("{:width$}", each.name));
+        let origin = printer.tone(Tone::Faint, &format!("[{}]", each.origin));
+        printer.line(format!("{name} = {} {origin}", each.value));
+    }
+    Ok(Exit::Fine)
+}

@@ -1,0 +1,67 @@
+//! `migrate`, `backup` and `restore`.
+
+use std::path::Path;
+
+use secrecy::ExposeSecret as _;
+
+use super::context::Context;
+use super::exit::{Exit, Failure, Outcome};
+use super::printer::Printer;
+use crate::settings::Purpose;
+use crate::store::{self, SchemaState, StoreOptions};
+
+/// `migrate`.
+pub async fn migrate(context: &Context, printer: &mut Printer) -> Outcome {
+    let settings = context.settings(Purpose::Tools, printer)?;
+    let mut options = StoreOptions::tool(settings.database_url.expose_secret());
+    options.create = true;
+    let store = context.open(&options).await?;
+    let applied = store.migrate().await.map_err(|error| Failure {
+        sentence: error.to_string(),
+        remedy: None,
+        exit: Exit::Usage,
+    })?;
+    printer.line(match applied {
+        0 => "The schema is up to date.".to_owned(),
+        1 => "Applied 1 migration.".to_owned(),
+        _ => format!("Applied {applied} migrations."),
+    });
+    Ok(Exit::Fine)
+}
+
+/// `backup`.
+pub async fn backup(context: &Context, file: &Path, printer: &mut Printer) -> Outcome {
+    let settings = context.settings(Purpose::Tools, printer)?;
+    let store = context.store(&settings).await?;
+    store.backup(file).await.map_err(|error| Failure {
+        sentence: error.to_string(),
+        remedy: None,
+        exit: Exit::Usage,
+    })?;
+    printer.line(format!("Wrote {}.", file.display()));
+    printer.remark("Grants in it are sealed: keep HOLDFAST_ENCRYPTION_KEYS as well, and apart from it.");
+    Ok(Exit::Fine)
+}
+
+/// `restore`. The store checks the copy whole before it gets its name, and overwrites nothing.
+pub async fn restore(context: &Context, file: &Path, printer: &mut Printer) -> Outcome {
+    let settings = context.settings(Purpose::Tools, printer)?;
+    let options = StoreOptions::serve(settings.database_url.expose_secret());
+    let state = store::restore(file, &options, context.clock.clone()).await.map_err(told)?;
+    printer.line(format!("Restored from {}.", file.display()));
+    if let SchemaState::Behind(missing) = state {
+        printer.remark(format!(
+            "It lacks {missing} migrations: `holdfast migrate`, or the server's start, applies them."
+        ));
+    }
+    printer.remark(
+        "What was erased since the backup is back, deleted users included: delete those again at Clerk, or with \
+         `holdfast connections forget`.",
+    );
+    Ok(Exit::Fine)
+}
+
+/// An error whose sentence says itself what to do.
+fn told(error: impl std::fmt::Display) -> Failure {
+    Failure { sentence: error.to_string(), remedy: None, exit: Exit::Usage }
+}

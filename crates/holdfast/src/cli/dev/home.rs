@@ -1,0 +1,81 @@
+//! Where `dev` keeps its database and the key to it.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::super::exit::Failure;
+use crate::app::Seams;
+use crate::entropy::{self, EntropyExhausted};
+
+/// A directory of this user's alone.
+pub(super) struct Home {
+    path: PathBuf,
+    key: String,
+    temporary: bool,
+}
+
+impl Home {
+    /// The directory that was asked for, with the key of its earlier life; else a new one that goes with the process.
+    pub(super) fn open(asked: Option<&Path>, seams: &Seams) -> Result<Self, Failure> {
+        let path = if let Some(path) = asked {
+            path.to_owned()
+        } else {
+            let id = entropy::new_id(&*seams.entropy, seams.clock.now()).map_err(exhausted)?;
+            std::env::temp_dir().join(format!("holdfast-dev-{id}"))
+        };
+        DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|error| disk(&path, &error))?;
+        let file = path.join("encryption-key");
+        let key = match fs::read_to_string(&file) {
+            Ok(key) => key.trim().to_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let bytes = entropy::random::<32>(&*seams.entropy).map_err(exhausted)?;
+                let key = format!("dev:{}", STANDARD.encode(bytes));
+                write_private(&file, &key).map_err(|error| disk(&file, &error))?;
+                key
+            }
+            Err(error) => return Err(disk(&file, &error)),
+        };
+        Ok(Self { path, key, temporary: asked.is_none() })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub(super) fn is_temporary(&self) -> bool {
+        self.temporary
+    }
+
+    /// Removes a temporary directory.
+    pub(super) fn close(self) {
+        if self.temporary {
+            // What stays is removed when the system cleans its temporary files.
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+fn disk(path: &Path, error: &io::Error) -> Failure {
+    Failure::setup(
+        format!("{}: {error}", path.display()),
+        "name a directory that this user may write: --data DIR",
+    )
+}
+
+fn exhausted(error: EntropyExhausted) -> Failure {
+    Failure::setup(error.to_string(), "see what ails the system")
+}

@@ -1,0 +1,144 @@
+//! `dev`: the unchanged server with stand-ins for the outside world, in one process, with nothing to configure.
+
+mod guide;
+mod home;
+mod pages;
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use secrecy::ExposeSecret as _;
+use tokio::net::TcpListener;
+use url::Url;
+
+use super::args::DevArgs;
+use super::context::Context;
+use super::exit::{Exit, Failure, Outcome};
+use super::printer::Printer;
+use super::serve::{seams, stop_signal, told};
+use crate::app::{Seams, Server};
+use crate::settings::{self, Environment, Purpose, Settings};
+use crate::standin::clerk::{ClerkStandin, Person, StandinError};
+use crate::standin::instagram::{InstagramStandin, Options};
+use crate::telemetry;
+use home::Home;
+use pages::Places;
+
+/// Ports of the stand-ins, counted from the server's.
+const CLERK_STEP: u16 = 1;
+const INSTAGRAM_STEP: u16 = 2;
+
+/// The stand-ins, running.
+struct Outside {
+    clerk: ClerkStandin,
+    instagram: InstagramStandin,
+}
+
+/// Runs the command.
+pub async fn run(context: &Context, args: &DevArgs, printer: &mut Printer) -> Outcome {
+    let log = context.environment.get("HOLDFAST_LOG").unwrap_or("warn");
+    telemetry::install(log, None)
+        .map_err(|error| Failure::setup(error.to_string(), "correct HOLDFAST_LOG"))?;
+    let seams = seams(context)?;
+    let stop = stop_signal()?;
+    let home = Home::open(args.data.as_deref(), &seams)?;
+    let (listener, address) = listen(args.port).await?;
+    let outside = Outside {
+        clerk: clerk(beside(args.port, CLERK_STEP), &seams).await?,
+        instagram: instagram(beside(args.port, INSTAGRAM_STEP), &seams).await?,
+    };
+    let settings = settings(address, &home, &outside)?;
+    let server = Server::build(&settings, &seams).await.map_err(told)?;
+    introduce(&outside, &settings.public_url);
+    let places = Places {
+        server: settings.public_url.clone(),
+        clerk: outside.clerk.url(),
+        instagram: outside.instagram.url().clone(),
+    };
+    let session = outside.clerk.sign_in(Person::Ada).map_err(told)?;
+    guide::print(&places, &session, home.path(), home.is_temporary(), printer);
+    server.wrapped(|app| pages::in_front_of(app, &places)).run(listener, stop).await;
+    home.close();
+    Ok(Exit::Fine)
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// The port of a stand-in; 0 (any free one) where the server's is any as well.
+fn beside(port: u16, step: u16) -> u16 {
+    if port == 0 { 0 } else { port.checked_add(step).unwrap_or(0) }
+}
+
+/// The wanted port, or a free one where it is taken.
+async fn listen(port: u16) -> Result<(TcpListener, SocketAddr), Failure> {
+    let listener = match TcpListener::bind(loopback(port)).await {
+        Ok(listener) => listener,
+        Err(_) => TcpListener::bind(loopback(0)).await.map_err(told)?,
+    };
+    let address = listener.local_addr().map_err(told)?;
+    Ok((listener, address))
+}
+
+async fn clerk(port: u16, seams: &Seams) -> Result<ClerkStandin, Failure> {
+    let start = |port| ClerkStandin::start_on(loopback(port), seams.clock.clone(), seams.entropy.clone());
+    match start(port).await {
+        Err(StandinError::Listen(_)) => start(0).await.map_err(told),
+        started => started.map_err(told),
+    }
+}
+
+async fn instagram(port: u16, seams: &Seams) -> Result<InstagramStandin, Failure> {
+    let start = |port| {
+        let (clock, entropy) = (seams.clock.clone(), seams.entropy.clone());
+        InstagramStandin::start(loopback(port), Options::default(), clock, entropy, seams.transport.clone())
+    };
+    match start(port).await {
+        Ok(standin) => Ok(standin),
+        Err(_) => start(0).await.map_err(told),
+    }
+}
+
+/// The settings as an operator would write them, through the loader that reads an operator's.
+fn settings(address: SocketAddr, home: &Home, outside: &Outside) -> Result<Settings, Failure> {
+    let Outside { clerk, instagram } = outside;
+    let app = instagram.options();
+    let environment = Environment::of([
+        ("HOLDFAST_LISTEN", address.to_string()),
+        ("HOLDFAST_DATABASE_URL", format!("sqlite://{}", home.path().join("holdfast.db").display())),
+        ("HOLDFAST_ENCRYPTION_KEYS", home.key().to_owned()),
+        ("HOLDFAST_ALLOWED_ORIGINS", format!("http://{address}")),
+        ("CLERK_JWKS_URL", clerk.jwks_url().into()),
+        ("CLERK_ISSUER", clerk.issuer()),
+        ("CLERK_API_URL", clerk.url().into()),
+        ("CLERK_SECRET_KEY", clerk.secret_key().expose_secret().to_owned()),
+        ("CLERK_WEBHOOK_SIGNING_SECRET", clerk.webhook_secret().expose_secret().to_owned()),
+        ("INSTAGRAM_APP_ID", app.app_id.clone()),
+        ("INSTAGRAM_APP_SECRET", app.app_secret.expose_secret().to_owned()),
+        // More than the default, so that there is a permission to leave out on the consent page.
+        // Whoever tries faults by hand does not want to wait a minute between two checks.
+        ("HOLDFAST_CHECK_INTERVAL_S", "1".to_owned()),
+        ("INSTAGRAM_SCOPES", "instagram_business_basic,instagram_business_content_publish".to_owned()),
+        ("INSTAGRAM_AUTHORIZE_URL", instagram.authorize_url().into()),
+        ("INSTAGRAM_API_URL", instagram.url().to_string()),
+        ("INSTAGRAM_GRAPH_URL", instagram.url().to_string()),
+    ]);
+    settings::load(&environment, None, Purpose::Serve).map_err(|faults| {
+        Failure::setup(format!("the stand-ins do not fit the server\n{faults}"), "please report this")
+    })
+}
+
+/// Tells the stand-ins where the server is, as one would in the dashboards.
+fn introduce(outside: &Outside, public_url: &Url) {
+    let address = |path: &str| {
+        let mut url = public_url.clone();
+        url.set_path(path);
+        url
+    };
+    outside.clerk.set_webhook_target(address("/webhooks/clerk"));
+    outside.instagram.register_redirect_uri(address("/instagram/callback"));
+    outside.instagram.set_callbacks(
+        Some(address("/webhooks/instagram/deauthorize")),
+        Some(address("/webhooks/instagram/data-deletion")),
+    );
+}

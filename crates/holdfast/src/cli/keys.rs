@@ -1,0 +1,157 @@
+//! `keys`: the ring that seals every user's data key.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::args::{JsonArg, KeysCommand};
+use super::context::{Context, database};
+use super::exit::{Exit, Failure, Outcome};
+use super::printer::{Printer, Tone};
+use crate::entropy;
+use crate::settings::Purpose;
+use crate::store::Retired;
+
+/// Rows rewrapped between two looks at the database.
+const PAGE: usize = 200;
+
+/// Runs one of the commands.
+pub async fn run(context: &Context, command: KeysCommand, printer: &mut Printer) -> Outcome {
+    match command {
+        KeysCommand::Generate { id } => generate(context, id, printer),
+        KeysCommand::Status(JsonArg { json }) => status(context, json, printer).await,
+        KeysCommand::Rotate => rotate(context, printer).await,
+        KeysCommand::Retire { id } => retire(context, &id, printer).await,
+    }
+}
+
+fn generate(context: &Context, id: Option<String>, printer: &mut Printer) -> Outcome {
+    let id = id.unwrap_or_else(|| context.clock.now().strftime("%Y-%m-%d").to_string());
+    let bytes = Zeroizing::new(
+        entropy::random::<32>(&*context.entropy)
+            .map_err(|error| Failure::setup(error.to_string(), "see what ails the system"))?,
+    );
+    let entry = Zeroizing::new(format!("{id}:{}", STANDARD.encode(*bytes)));
+    if let Err(faults) = crate::vault::KeyRing::parse(&entry) {
+        return Err(Failure::setup(format!("such a key could not be used: {faults}"), "choose another --id"));
+    }
+    printer.line(&*entry);
+    printer.remark(
+        "Put it first in HOLDFAST_ENCRYPTION_KEYS and keep a copy apart from the database's backups.\n\
+         Whoever has both can open every grant; whoever lost it can open none.",
+    );
+    Ok(Exit::Fine)
+}
+
+async fn status(context: &Context, json: bool, printer: &mut Printer) -> Outcome {
+    let settings = context.settings(Purpose::Tools, printer)?;
+    let (vault, store) = (context.vault(&settings)?, context.store(&settings).await?);
+    let mut needed = store.key_use().await.map_err(|error| database(&error))?;
+    let in_ring: Vec<String> = vault.ring().ids().map(str::to_owned).collect();
+    let mut rows = Vec::new();
+    for id in &in_ring {
+        let role = if id == vault.ring().sealing_id() { "seals" } else { "opens" };
+        rows.push((id.clone(), role, needed.remove(id).unwrap_or(0)));
+    }
+    let missing = needed.values().any(|amount| *amount > 0);
+    rows.extend(needed.into_iter().map(|(id, amount)| (id, "not in the ring", amount)));
+    if json {
+        let list: Vec<_> = rows
+            .iter()
+            .map(|(id, role, amount)| json!({"id": id, "role": role, "data_keys": amount}))
+            .collect();
+        printer.pretty_json(&json!({"keys": list}));
+    } else {
+        for (id, role, amount) in &rows {
+            printer.line(format!("{}  {role}, {amount} data keys", printer.tone(Tone::Bold, id)));
+        }
+    }
+    if missing {
+        printer.warning(
+            "some data keys are sealed with a key that the ring lacks: their grants cannot be opened",
+        );
+        return Ok(Exit::No);
+    }
+    Ok(Exit::Fine)
+}
+
+async fn rotate(context: &Context, printer: &mut Printer) -> Outcome {
+    let settings = context.settings(Purpose::Tools, printer)?;
+    let (vault, store) = (context.vault(&settings)?, context.store(&settings).await?);
+    let sealing = vault.ring().sealing_id().to_owned();
+    prove(context, &vault, &store).await?;
+    let (mut after, mut rewrapped, mut lost) = (String::new(), 0_u64, 0_u64);
+    loop {
+        let page =
+            store.user_keys_not_under(&sealing, &after, PAGE).await.map_err(|error| database(&error))?;
+        let Some(last) = page.last() else { break };
+        after.clone_from(&last.user_id);
+        for row in &page {
+            match vault.rewrap(&row.user_id, &row.wrapped) {
+                // Where the row changed meanwhile somebody else has rewrapped or erased it.
+                Ok(Some(new)) => {
+                    let stored = store.rewrap_user_key(row, &new).await.map_err(|error| database(&error))?;
+                    rewrapped += u64::from(stored);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    lost += 1;
+                    printer.warning(format!("{}: {error}", row.user_id));
+                }
+            }
+        }
+    }
+    printer.line(format!("{rewrapped} data keys are now sealed with {sealing}."));
+    if lost > 0 {
+        return Err(Failure::no(
+            format!("{lost} data keys could not be opened and stay as they are"),
+            Some("add the key that sealed them to HOLDFAST_ENCRYPTION_KEYS, behind the first".to_owned()),
+        ));
+    }
+    printer.remark("Older keys of the ring may go after `holdfast keys retire ID`.");
+    Ok(Exit::Fine)
+}
+
+/// Compares the ring with the database's sentinels before anything is sealed with it.
+async fn prove(
+    context: &Context,
+    vault: &crate::vault::Vault,
+    store: &crate::store::Store,
+) -> Result<(), Failure> {
+    let stored = store.sentinels().await.map_err(|error| database(&error))?;
+    let new = vault.prove(&stored).map_err(|error| Failure {
+        sentence: error.to_string(),
+        remedy: None,
+        exit: Exit::Usage,
+    })?;
+    store.insert_sentinels(&new, context.clock.now()).await.map_err(|error| database(&error))
+}
+
+async fn retire(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
+    let settings = context.settings(Purpose::Tools, printer)?;
+    let (vault, store) = (context.vault(&settings)?, context.store(&settings).await?);
+    if vault.ring().sealing_id() == id {
+        return Err(Failure::no(
+            format!("{id} is the key that seals"),
+            Some(
+                "put another key first in HOLDFAST_ENCRYPTION_KEYS, restart the server, and rotate"
+                    .to_owned(),
+            ),
+        ));
+    }
+    let known = store.key_use().await.map_err(|error| database(&error))?;
+    if !known.contains_key(id) {
+        return Err(Failure::no(format!("the database knows no key {id}"), None));
+    }
+    match store.retire_key(id).await.map_err(|error| database(&error))? {
+        Retired::Done => {
+            printer.line(format!("No row needs {id} any more; take it out of HOLDFAST_ENCRYPTION_KEYS."));
+            Ok(Exit::Fine)
+        }
+        Retired::StillNeeded(amount) => Err(Failure::no(
+            format!("{amount} data keys are still sealed with {id}"),
+            Some("run `holdfast keys rotate` first".to_owned()),
+        )),
+    }
+}

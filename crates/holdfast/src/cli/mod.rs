@@ -1,0 +1,98 @@
+//! The command line: parses, runs one command, ends with its exit code. All output goes through [`printer`].
+
+pub mod args;
+mod config;
+mod connections;
+mod connections_act;
+mod context;
+mod database;
+mod dev;
+mod doctor;
+mod exit;
+mod keys;
+pub mod printer;
+pub mod reference;
+mod serve;
+mod service_key;
+mod token;
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+
+pub use exit::{Exit, Failure, Outcome};
+
+use args::{Cli, Command, TokenCommand};
+use context::Context;
+use printer::{Colour, Printer};
+
+use crate::settings::{Environment, Purpose};
+
+/// Runs the command line `arguments` (the program's name first) in `environment`.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environment) -> Exit {
+    let plain = clap::ColorChoice::Never;
+    let parsed = Cli::command()
+        .color(plain)
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, &mut Printer::standard(Colour::NEVER)),
+    };
+    let mut printer = Printer::standard(Colour::detect(&environment, cli.no_color));
+    let context = Context::new(environment, cli.config);
+    match execute(&context, cli.command, &mut printer) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            printer.error(&failure.sentence, failure.remedy.as_deref());
+            failure.exit
+        }
+    }
+}
+
+/// Help and version are answers; everything else that the parser says is about wrong usage.
+fn usage(error: &clap::Error, printer: &mut Printer) -> Exit {
+    let text = error.render().to_string();
+    if error.use_stderr() {
+        printer.remark(text.trim_end());
+        Exit::Usage
+    } else {
+        printer.line(text.trim_end());
+        Exit::Fine
+    }
+}
+
+fn execute(context: &Context, command: Command, printer: &mut Printer) -> Outcome {
+    match command {
+        Command::Config(command) => config::run(context, &command, printer),
+        Command::Reference(args) => reference::run(&args.dir, printer),
+        Command::Keys(command) => wait(keys::run(context, command, printer)),
+        Command::ServiceKey(command) => wait(service_key::run(context, command, printer)),
+        Command::Connections(command) => wait(connections::run(context, command, printer)),
+        Command::Migrate => wait(database::migrate(context, printer)),
+        Command::Backup(args) => wait(database::backup(context, &args.file, printer)),
+        Command::Restore(args) => wait(database::restore(context, &args.file, printer)),
+        Command::Doctor(args) => wait(doctor::run(context, args.json, printer)),
+        Command::Token(TokenCommand::Explain(args)) => wait(token::run(context, &args, printer)),
+        Command::Serve => wait(serve::run(context, printer)),
+        Command::Dev(args) => wait(dev::run(context, &args, printer)),
+        Command::Openapi => openapi(context, printer),
+    }
+}
+
+/// The description needs no configuration, but names the public address of the one that is there.
+fn openapi(context: &Context, printer: &mut Printer) -> Outcome {
+    let settings = context.settings(Purpose::Tools, printer)?;
+    printer.pretty_json(&crate::http::document(settings.public_url.as_str().trim_end_matches('/')));
+    Ok(Exit::Fine)
+}
+
+fn wait(work: impl Future<Output = Outcome>) -> Outcome {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::setup(format!("no threads or sockets to work with: {error}"), "see `ulimit -a`")
+        })?
+        .block_on(work)
+}

@@ -1,0 +1,83 @@
+//! `service-key`: what the app's own backend shows on the service routes.
+
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::args::{JsonArg, ServiceKeyCommand};
+use super::context::{Context, database};
+use super::exit::{Exit, Failure, Outcome};
+use super::printer::{Printer, Tone};
+use crate::caller::service;
+use crate::entropy;
+use crate::settings::Purpose;
+use crate::store::NewServiceKey;
+
+/// Runs one of the commands.
+pub async fn run(context: &Context, command: ServiceKeyCommand, printer: &mut Printer) -> Outcome {
+    match command {
+        ServiceKeyCommand::Create { name } => create(context, name, printer).await,
+        ServiceKeyCommand::List(JsonArg { json }) => list(context, json, printer).await,
+        ServiceKeyCommand::Revoke { id } => revoke(context, &id, printer).await,
+    }
+}
+
+async fn create(context: &Context, name: String, printer: &mut Printer) -> Outcome {
+    let settings = context.settings(Purpose::Tools, printer)?;
+    let store = context.store(&settings).await?;
+    let exhausted =
+        |error: entropy::EntropyExhausted| Failure::setup(error.to_string(), "see what ails the system");
+    let secret = service::generate(&*context.entropy).map_err(exhausted)?;
+    let now = context.clock.now();
+    let id = entropy::new_id(&*context.entropy, now).map_err(exhausted)?;
+    store
+        .insert_service_key(&NewServiceKey { id, name, hash: secret.hash }, now)
+        .await
+        .map_err(|error| database(&error))?;
+    printer.line(secret.key.expose_secret());
+    printer.remark(format!("This is the only time that it is shown. Its id is {id}."));
+    Ok(Exit::Fine)
+}
+
+async fn list(context: &Context, json: bool, printer: &mut Printer) -> Outcome {
+    let settings = context.settings(Purpose::Tools, printer)?;
+    let keys = context.store(&settings).await?.service_keys().await.map_err(|error| database(&error))?;
+    if json {
+        let list: Vec<_> = keys
+            .iter()
+            .map(|key| {
+                json!({"id": key.id, "name": key.name, "created_at": key.created_at,
+                       "last_used_at": key.last_used_at, "revoked_at": key.revoked_at})
+            })
+            .collect();
+        printer.pretty_json(&json!({"service_keys": list}));
+        return Ok(Exit::Fine);
+    }
+    if keys.is_empty() {
+        printer.line("There are no service keys.");
+    }
+    for key in keys {
+        let used = key.last_used_at.map_or("never used".to_owned(), |at| format!("last used {at}"));
+        let end = key.revoked_at.map_or(String::new(), |at| format!(", revoked {at}"));
+        let name = printer.tone(Tone::Bold, &key.name);
+        printer.line(format!("{}  {name}, made {}, {used}{end}", key.id, key.created_at));
+    }
+    Ok(Exit::Fine)
+}
+
+async fn revoke(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
+    let id: Uuid = id.parse().map_err(|_| {
+        Failure::setup(format!("`{id}` is not an id"), "`holdfast service-key list` shows the ids")
+    })?;
+    let settings = context.settings(Purpose::Tools, printer)?;
+    let store = context.store(&settings).await?;
+    if store.revoke_service_key(id, context.clock.now()).await.map_err(|error| database(&error))? {
+        printer.line(format!("{id} is revoked."));
+        Ok(Exit::Fine)
+    } else {
+        Err(Failure::no(
+            format!("there is no such key, or it was revoked before: {id}"),
+            Some("`holdfast service-key list` shows the keys".to_owned()),
+        ))
+    }
+}

@@ -1,0 +1,113 @@
+//! What was piped in, made ready for the verifier. Nothing here decides about a token: what cannot be one is handed on and refused there.
+
+use std::io::{self, BufRead, Read};
+
+use clerk_session::MAX_TOKEN;
+
+/// More than any token has, so that the verifier sees that it is too long; the rest is not kept.
+const KEPT: usize = MAX_TOKEN + 64;
+
+/// One token as it was given.
+pub(super) struct Input {
+    /// What is judged.
+    pub token: String,
+    had_scheme: bool,
+}
+
+impl Input {
+    /// Takes off white space, and the word that belongs to the header. Bytes that are no UTF-8 are replaced by a character that
+    /// no token has.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        let text = text.trim();
+        let header = text.get(..14).filter(|start| start.eq_ignore_ascii_case("authorization:"));
+        let value = header.map_or(text, |_| text.get(14..).unwrap_or_default().trim_start());
+        let scheme = value.get(..7).filter(|start| start.eq_ignore_ascii_case("bearer "));
+        let token = scheme.map_or(value, |_| value.get(7..).unwrap_or_default().trim_start());
+        Self { token: token.to_owned(), had_scheme: scheme.is_some() || header.is_some() }
+    }
+
+    /// What the reader should know about how the input was taken.
+    pub(super) fn note(&self) -> Option<&'static str> {
+        self.had_scheme.then_some(
+            "the input began with the header's own words (`Authorization:`, `Bearer`); what follows them was judged",
+        )
+    }
+}
+
+/// All of standard input as one token.
+pub(super) fn whole(mut reader: impl Read) -> io::Result<Input> {
+    let mut bytes = Vec::new();
+    reader.by_ref().take(u64::try_from(KEPT).unwrap_or(u64::MAX)).read_to_end(&mut bytes)?;
+    // Read to its end, so that whoever writes does not meet a closed pipe.
+    io::copy(&mut reader, &mut io::sink())?;
+    Ok(Input::of(&bytes))
+}
+
+/// The next line, cut to what is kept however long it is. `None` at the end.
+pub(super) fn line(reader: &mut impl BufRead) -> io::Result<Option<Input>> {
+    let mut bytes = Vec::new();
+    let mut any = false;
+    loop {
+        let buffer = match reader.fill_buf() {
+            Ok(buffer) => buffer,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if buffer.is_empty() {
+            return Ok(any.then(|| Input::of(&bytes)));
+        }
+        any = true;
+        let end = buffer.iter().position(|byte| *byte == b'\n');
+        let part = buffer.get(..end.unwrap_or(buffer.len())).unwrap_or(buffer);
+        let room = KEPT.saturating_sub(bytes.len()).min(part.len());
+        bytes.extend_from_slice(part.get(..room).unwrap_or(part));
+        let used = part.len() + usize::from(end.is_some());
+        reader.consume(used);
+        if end.is_some() {
+            return Ok(Some(Input::of(&bytes)));
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &[u8]) -> Vec<String> {
+        let mut reader = io::BufReader::with_capacity(7, text);
+        std::iter::from_fn(|| line(&mut reader).unwrap()).map(|input| input.token).collect()
+    }
+
+    #[test]
+    fn every_line_is_one_input() {
+        assert_eq!(lines(b""), [""; 0]);
+        assert_eq!(
+            lines(b"a\n\n  \r\nlonger than the buffer\nlast"),
+            ["a", "", "", "longer than the buffer", "last"]
+        );
+        assert_eq!(lines(b"\n"), [""]);
+        assert_eq!(lines(b"\xff\xfe\n"), ["\u{fffd}\u{fffd}"]);
+    }
+
+    #[test]
+    fn a_long_line_is_cut_but_stays_too_long() {
+        let mut text = vec![b'a'; KEPT * 3];
+        text.extend_from_slice(b"\nnext\n");
+        let found = lines(&text);
+        assert_eq!(found.len(), 2);
+        assert!(found[0].len() > MAX_TOKEN && found[0].len() <= KEPT);
+        assert_eq!(found[1], "next");
+    }
+
+    #[test]
+    fn the_headers_words_are_taken_off_and_told() {
+        for text in ["Bearer a.b.c", "bearer  a.b.c\n", "Authorization: Bearer a.b.c"] {
+            let input = Input::of(text.as_bytes());
+            assert_eq!((input.token.as_str(), input.note().is_some()), ("a.b.c", true), "{text}");
+        }
+        let plain = Input::of(b" a.b.c ");
+        assert_eq!((plain.token.as_str(), plain.note()), ("a.b.c", None));
+    }
+}

@@ -1,0 +1,83 @@
+//! The keys for one run: from a file, pinned by the configuration, or fetched once from where the configuration says.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use clerk_session::{CannotJudge, CannotJudgeReason, FetchJwks as _, KeySet};
+
+use super::super::args::ExplainArgs;
+use super::super::exit::Failure;
+use super::super::printer::Printer;
+use crate::app;
+use crate::caller::keys::{JwksFetcher, KeySource};
+use crate::settings::ClerkSettings;
+use crate::transport::ReqwestTransport;
+
+/// Loads them. Keys that cannot be had now are no usage error: the verdict is then "cannot judge".
+pub(super) async fn load(
+    args: &ExplainArgs,
+    clerk: &ClerkSettings,
+    printer: &mut Printer,
+) -> Result<Result<KeySet, CannotJudge>, Failure> {
+    if let Some(path) = &args.jwks {
+        let document = KeySet::from_jwks(&read(path)?)
+            .map_err(|error| Failure::setup(format!("{}: {error}", path.display()), "name a JWKS file"))?;
+        return Ok(Ok(document.keys));
+    }
+    if let Some(path) = &args.jwt_key {
+        let text = String::from_utf8_lossy(&read(path)?).into_owned();
+        return Ok(Ok(pinned(&text, &path.display().to_string())?));
+    }
+    match app::key_source(clerk) {
+        None => Err(Failure::setup(
+            "nothing says which keys to judge with",
+            "set CLERK_PUBLISHABLE_KEY, or give --jwks FILE or --jwt-key FILE",
+        )),
+        Some(KeySource::Pinned(pem)) => Ok(Ok(pinned(&pem, "CLERK_JWT_KEY")?)),
+        Some(source @ (KeySource::Jwks(_) | KeySource::BackendApi { .. })) => {
+            Ok(fetch(&source, printer).await)
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| {
+        Failure::setup(format!("{} cannot be read: {error}", path.display()), "name a file that is readable")
+    })
+}
+
+fn pinned(pem: &str, name: &str) -> Result<KeySet, Failure> {
+    KeySet::from_pem(pem).map_err(|error| {
+        Failure::setup(format!("{name} is not a public key: {error}"), "copy it again, in full")
+    })
+}
+
+async fn fetch(source: &KeySource, printer: &mut Printer) -> Result<KeySet, CannotJudge> {
+    let cannot =
+        || CannotJudge { reason: CannotJudgeReason::KeysNotLoaded, retry_after: std::time::Duration::ZERO };
+    let mut why = |what: String| printer.warning(format!("{source:?}: {what}"));
+    let transport = ReqwestTransport::new().map_err(|error| {
+        why(error.to_string());
+        cannot()
+    })?;
+    let fetcher = match source {
+        KeySource::Jwks(url) => Some(JwksFetcher::public(url.clone(), Arc::new(transport))),
+        KeySource::BackendApi { base, secret_key } => {
+            JwksFetcher::backend_api(base, secret_key, Arc::new(transport)).ok()
+        }
+        // Handled before: nothing is fetched for it.
+        KeySource::Pinned(_) => None,
+    };
+    let Some(fetcher) = fetcher else {
+        why("the source cannot be asked".to_owned());
+        return Err(cannot());
+    };
+    let document = fetcher.fetch().await.map_err(|error| {
+        why(error.to_string());
+        cannot()
+    })?;
+    KeySet::from_jwks(&document).map(|document| document.keys).map_err(|error| {
+        why(error.to_string());
+        cannot()
+    })
+}

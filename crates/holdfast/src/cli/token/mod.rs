@@ -1,0 +1,128 @@
+//! `token explain`: the verifier of the server, watched, on tokens from standard input. No token is ever printed.
+
+mod input;
+mod keys;
+mod lines;
+
+use std::io::{self, BufReader};
+
+use clerk_session::{
+    CannotJudge, ExplainedStep, Explanation, KeySet, StepOutcome, VerdictWord, Verifier, explain,
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::args::ExplainArgs;
+use super::context::Context;
+use super::exit::{Exit, Failure, Outcome};
+use super::printer::{Printer, Tone};
+use crate::app;
+use crate::settings::Purpose;
+use input::Input;
+
+/// The judge of one run: one policy, one set of keys, one instant or the passing time.
+struct Judge<'a> {
+    context: &'a Context,
+    verifier: Verifier,
+    keys: Result<KeySet, CannotJudge>,
+    at: Option<Timestamp>,
+}
+
+impl Judge<'_> {
+    fn explain(&self, input: &Input) -> Explanation {
+        let now = self.at.unwrap_or_else(|| self.context.clock.now());
+        explain(&self.verifier, &input.token, self.keys.as_ref(), now.as_millisecond())
+    }
+}
+
+/// Runs the command.
+pub async fn run(context: &Context, args: &ExplainArgs, printer: &mut Printer) -> Outcome {
+    let at = args.at.as_deref().map(instant).transpose()?;
+    let settings = context.settings(Purpose::Tools, printer)?;
+    let keys = keys::load(args, &settings.clerk, printer).await?;
+    let verifier = Verifier::new(app::policy(&settings.clerk));
+    let judge = Judge { context, verifier, keys, at };
+    let stdin = io::stdin().lock();
+    if args.lines {
+        return lines::run(&judge, BufReader::new(stdin), printer);
+    }
+    let input = input::whole(stdin).map_err(|error| unreadable(&error))?;
+    let explanation = judge.explain(&input);
+    if args.json {
+        printer.pretty_json(&as_json(&explanation, &input));
+    } else {
+        show(&explanation, &input, printer);
+    }
+    Ok(exit_of(explanation.verdict))
+}
+
+/// RFC 3339, or unix seconds with or without a fraction.
+fn instant(text: &str) -> Result<Timestamp, Failure> {
+    let wrong = || {
+        Failure::setup(
+            format!("`{text}` is not a time"),
+            "write 2026-11-23T12:00:00Z, or seconds since 1970 such as 1795435200",
+        )
+    };
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Ok(at);
+    }
+    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let seconds: i64 = seconds.parse().map_err(|_| wrong())?;
+    let millis: i64 = match fraction {
+        "" => 0,
+        digits if digits.len() <= 9 && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("{digits:0<3}").get(..3).and_then(|first| first.parse().ok()).ok_or_else(wrong)?
+        }
+        _ => return Err(wrong()),
+    };
+    let millis = seconds.checked_mul(1000).and_then(|whole| whole.checked_add(millis)).ok_or_else(wrong)?;
+    Timestamp::from_millisecond(millis).map_err(|_| wrong())
+}
+
+fn unreadable(error: &io::Error) -> Failure {
+    Failure::setup(format!("standard input cannot be read: {error}"), "pipe the token into this command")
+}
+
+fn exit_of(verdict: VerdictWord) -> Exit {
+    match verdict {
+        VerdictWord::Accepted => Exit::Fine,
+        VerdictWord::Refused => Exit::No,
+        VerdictWord::CannotJudge => Exit::Usage,
+    }
+}
+
+fn as_json(explanation: &Explanation, input: &Input) -> Value {
+    let mut object = json!(explanation);
+    if let (Some(note), Some(fields)) = (input.note(), object.as_object_mut()) {
+        fields.insert("note".to_owned(), note.into());
+    }
+    object
+}
+
+fn show(explanation: &Explanation, input: &Input, printer: &mut Printer) {
+    if let Some(note) = input.note() {
+        printer.remark(format!("note: {note}"));
+    }
+    for ExplainedStep { step, outcome, detail } in &explanation.steps {
+        let (word, tone) = match outcome {
+            StepOutcome::Passed => ("ok", Tone::Good),
+            StepOutcome::Failed => ("FAILED", Tone::Bad),
+            StepOutcome::Skipped => ("skipped", Tone::Faint),
+            StepOutcome::NotReached => ("not reached", Tone::Faint),
+        };
+        let word = printer.tone(tone, &format!("{word:11}"));
+        printer.line(format!("{word}  {step:12}  {detail}").trim_end());
+    }
+    printer.line("");
+    let (word, tone) = match explanation.verdict {
+        VerdictWord::Accepted => ("accepted", Tone::Good),
+        VerdictWord::Refused => ("REFUSED", Tone::Bad),
+        VerdictWord::CannotJudge => ("CANNOT JUDGE", Tone::Caution),
+    };
+    let code = explanation.code.map_or(String::new(), |code| format!(" {code}"));
+    printer.line(format!("{}{code}: {}", printer.tone(tone, word), explanation.detail));
+    if let Some(remedy) = &explanation.remedy {
+        printer.line(format!("{} {remedy}", printer.tone(Tone::Hint, "→")));
+    }
+}

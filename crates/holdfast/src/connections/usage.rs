@@ -1,0 +1,132 @@
+//! Using a grant on behalf of the app's own backend.
+
+use std::time::Duration;
+
+use super::service::{Connections, ServiceError};
+use super::status::{InstagramStatus, derive};
+use super::transition::{Call, Observation, reason_of};
+use super::{Connection, EvidenceSource, Reason, Standing};
+use crate::caller::OwnerId;
+use crate::clock::after;
+use crate::provider::{Failure, Grant, PassThrough, PassedThrough};
+
+/// That a grant works is written down at most this often: a busy backend must not cost a write per call.
+const PROVEN_EVERY: Duration = Duration::from_mins(1);
+
+/// A grant to be used, with what a backend needs to know of it.
+#[derive(Debug)]
+pub struct UsableGrant {
+    /// The grant.
+    pub grant: Grant,
+    /// The connection as it stands.
+    pub status: InstagramStatus,
+}
+
+/// The grant cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum UseError {
+    /// There is none that works; the reason is the status's. `None`: never connected.
+    #[error("no grant can be used")]
+    NotUsable {
+        /// As in the status.
+        reason: Option<Reason>,
+    },
+    /// Instagram gave no answer.
+    #[error("Instagram did not answer")]
+    Unanswered {
+        /// What that says of the connection.
+        reason: Reason,
+        /// How long to wait, where Instagram says.
+        retry_after: Option<Duration>,
+    },
+    /// Ours.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+impl Connections {
+    /// The grant in use.
+    pub async fn usable_grant(&self, owner: &OwnerId) -> Result<UsableGrant, UseError> {
+        let (connection, grant) = self.in_use(owner).await?;
+        Ok(UsableGrant { grant, status: self.status_of(&connection) })
+    }
+
+    /// Makes an API call with the grant in use. What Instagram says about the grant updates the status; where that ends
+    /// the connection, the answer is the reason.
+    pub async fn pass_through(&self, owner: &OwnerId, call: PassThrough) -> Result<PassedThrough, UseError> {
+        let provider = self.parts.provider.as_ref();
+        let provider = provider.ok_or(UseError::NotUsable { reason: Some(Reason::NotConfigured) })?;
+        let (connection, grant) = self.in_use(owner).await?;
+        let Some(version) = connection.grant.map(|facts| facts.version) else {
+            return Err(UseError::NotUsable { reason: connection.standing.reason() });
+        };
+        match provider.pass_through(&grant, call).await {
+            Ok(answer) => {
+                match &answer.failure {
+                    Some(failure) => self.failed_in_use(&connection, version, failure).await?,
+                    None => self.worked(&connection, version).await?,
+                }
+                Ok(answer)
+            }
+            Err(failure) => {
+                self.failed_in_use(&connection, version, &failure).await?;
+                let reason = reason_of(failure.meaning);
+                Err(UseError::Unanswered { reason, retry_after: failure.retry_after })
+            }
+        }
+    }
+
+    async fn in_use(&self, owner: &OwnerId) -> Result<(Connection, Grant), UseError> {
+        let connection =
+            self.parts.store.connection(owner, Self::PROVIDER).await.map_err(ServiceError::from)?;
+        let connection = connection.ok_or(UseError::NotUsable { reason: None })?;
+        let status = self.status_of(&connection);
+        if !status.connected {
+            return Err(UseError::NotUsable { reason: status.reason });
+        }
+        if let Some(grant) = self.grant(&connection).await? {
+            return Ok((connection, grant));
+        }
+        // Its key is gone, or somebody disconnected a moment ago: the stored state says which.
+        let now = self.parts.store.connection_by_id(connection.id).await.map_err(ServiceError::from)?;
+        let reason = now.and_then(|connection| connection.standing.reason());
+        Err(UseError::NotUsable { reason: reason.or(Some(Reason::KeyLost)) })
+    }
+
+    fn status_of(&self, connection: &Connection) -> InstagramStatus {
+        derive(Some(connection), None, self.is_configured(), self.parts.clock.now())
+    }
+
+    async fn worked(&self, connection: &Connection, grant_version: i64) -> Result<(), ServiceError> {
+        let now = self.parts.clock.now();
+        let is_fresh = connection.evidence.is_some_and(|evidence| {
+            evidence.source == EvidenceSource::Use && after(evidence.at, PROVEN_EVERY) > now
+        });
+        if is_fresh && connection.standing == Standing::CONNECTED {
+            return Ok(());
+        }
+        self.record(connection.id, &Observation::Worked { grant_version, account: None }, None).await?;
+        Ok(())
+    }
+
+    /// Records the failure, and answers with the reason where the grant cannot be used any more.
+    async fn failed_in_use(
+        &self,
+        connection: &Connection,
+        grant_version: i64,
+        failure: &Failure,
+    ) -> Result<(), UseError> {
+        let observation = Observation::Failed {
+            grant_version,
+            call: Call::Use,
+            failure: failure.clone(),
+            next_refresh_at: None,
+            incident: false,
+        };
+        let recorded = self.record(connection.id, &observation, Some(&failure.detail)).await?;
+        match recorded.map(|recorded| self.status_of(&recorded.connection)) {
+            Some(status) if !status.connected => Err(UseError::NotUsable { reason: status.reason }),
+            Some(_) | None => Ok(()),
+        }
+    }
+}

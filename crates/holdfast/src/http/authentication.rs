@@ -1,0 +1,164 @@
+//! Who is calling: the extractors that turn a verdict into an argument, or into the answer.
+//!
+//! `caller` knows no HTTP server; what its judgements look like to a client is decided here, in one place.
+
+use std::borrow::Cow;
+
+use aide::OperationInput;
+use aide::generate::GenContext;
+use aide::openapi::Operation;
+use aide::transform::TransformOperation;
+use axum::extract::FromRequestParts;
+use clerk_session::RefusalCode;
+use http::header;
+use http::request::Parts;
+
+use super::metrics::Metrics;
+use super::openapi::{SERVICE_KEY, SESSION_TOKEN};
+use super::problem::{Problem, ProblemCode, RequestCode, ServerCode, ServiceKeyCode};
+use super::request_id::RequestId;
+use super::state::AppState;
+use crate::caller::service::{ServiceCaller, ServiceJudgement, ServiceRefusal};
+use crate::caller::{Caller, Judgement};
+
+/// The caller themselves, not somebody impersonating them: for what changes something in a person's name.
+#[derive(Debug, Clone)]
+pub struct OwnHand(pub Caller);
+
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let request_id = parts.extensions.get::<RequestId>().map_or("unknown", RequestId::as_str);
+        let judgement = state.verifier().judge(&credentials(parts), request_id).await;
+        verdict(judgement, &state.edge().metrics)
+    }
+}
+
+impl FromRequestParts<AppState> for OwnHand {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        if caller.is_impersonated() {
+            return Err(RequestCode::ImpersonationNotAllowed.into());
+        }
+        Ok(Self(caller))
+    }
+}
+
+impl FromRequestParts<AppState> for ServiceCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let judgement = state.service_verifier().judge(&credentials(parts)).await;
+        service_verdict(judgement, &state.edge().metrics)
+    }
+}
+
+/// Every value of the header: with more than one it is not ours to choose.
+fn credentials(parts: &Parts) -> Vec<&[u8]> {
+    parts.headers.get_all(header::AUTHORIZATION).iter().map(http::HeaderValue::as_bytes).collect()
+}
+
+fn verdict(judgement: Judgement, metrics: &Metrics) -> Result<Caller, Problem> {
+    match judgement {
+        Judgement::Caller(caller) => {
+            metrics.verdict("accepted", "");
+            Ok(caller)
+        }
+        Judgement::Refused(refusal) => {
+            metrics.verdict("refused", refusal.code.as_str());
+            Err(Problem::new(refusal.code).with_detail(refusal.public_detail().to_owned()))
+        }
+        Judgement::Pending => {
+            metrics.verdict("refused", "session-pending");
+            Err(RequestCode::SessionPending.into())
+        }
+        Judgement::MultipleCredentials => {
+            metrics.verdict("refused", "multiple-credentials");
+            Err(RequestCode::MultipleCredentials.into())
+        }
+        Judgement::CannotJudge(cannot) => {
+            metrics.verdict("cannot_judge", cannot.reason.as_str());
+            Err(Problem::new(ServerCode::KeysUnavailable)
+                .with_detail(cannot.reason.detail())
+                .with_retry_after(Some(cannot.retry_after)))
+        }
+        Judgement::StopRepeating { refusal, retry_after } => {
+            metrics.verdict("refused", "stop-repeating");
+            let detail = format!("This very session token keeps being refused: {}", refusal.public_detail());
+            Err(Problem::new(RequestCode::StopRepeating)
+                .with_detail(detail)
+                .with_reason(refusal.code.as_str())
+                .with_retry_after(Some(retry_after)))
+        }
+    }
+}
+
+fn service_verdict(judgement: ServiceJudgement, metrics: &Metrics) -> Result<ServiceCaller, Problem> {
+    let (code, detail) = match judgement {
+        ServiceJudgement::Caller(caller) => {
+            metrics.verdict("accepted", "service-key");
+            return Ok(caller);
+        }
+        ServiceJudgement::MultipleCredentials => {
+            metrics.verdict("refused", "multiple-credentials");
+            return Err(RequestCode::MultipleCredentials.into());
+        }
+        ServiceJudgement::CannotJudge { retry_after } => {
+            metrics.verdict("cannot_judge", "service-key");
+            return Err(Problem::new(ServerCode::DatabaseUnavailable).with_retry_after(Some(retry_after)));
+        }
+        ServiceJudgement::Refused(refusal) => match refusal {
+            ServiceRefusal::Missing => (ServiceKeyCode::Missing, None),
+            ServiceRefusal::SessionToken => (ServiceKeyCode::SessionTokenSent, None),
+            ServiceRefusal::NotAServiceKey => {
+                (ServiceKeyCode::Invalid, Some("What was sent is not of the form Bearer hf_sk_…."))
+            }
+            // Whether a key existed once is nobody's business but the operator's.
+            ServiceRefusal::Unknown | ServiceRefusal::Revoked => (ServiceKeyCode::Invalid, None),
+        },
+    };
+    metrics.verdict("refused", ProblemCode::from(code).entry().code);
+    let problem = Problem::new(code);
+    Err(match detail {
+        Some(detail) => problem.with_detail(Cow::Borrowed(detail)),
+        None => problem,
+    })
+}
+
+impl OperationInput for Caller {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        let mut codes: Vec<ProblemCode> = RefusalCode::ALL.map(ProblemCode::from).to_vec();
+        codes.extend([
+            ProblemCode::from(RequestCode::MultipleCredentials),
+            RequestCode::SessionPending.into(),
+            RequestCode::StopRepeating.into(),
+            ServerCode::KeysUnavailable.into(),
+        ]);
+        require(operation, SESSION_TOKEN);
+        Problem::describe(ctx, operation, &codes);
+    }
+}
+
+impl OperationInput for OwnHand {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        Caller::operation_input(ctx, operation);
+        Problem::describe(ctx, operation, &[RequestCode::ImpersonationNotAllowed.into()]);
+    }
+}
+
+impl OperationInput for ServiceCaller {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        let mut codes: Vec<ProblemCode> =
+            ServiceKeyCode::ALL.iter().copied().map(ProblemCode::from).collect();
+        codes.push(RequestCode::MultipleCredentials.into());
+        require(operation, SERVICE_KEY);
+        Problem::describe(ctx, operation, &codes);
+    }
+}
+
+fn require(operation: &mut Operation, scheme: &str) {
+    let _ = TransformOperation::new(operation).security_requirement(scheme);
+}

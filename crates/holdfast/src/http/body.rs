@@ -1,0 +1,171 @@
+//! Reading a request's body: bounded in size and time, JSON with the place of a mistake.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use aide::OperationInput;
+use aide::generate::GenContext;
+use aide::openapi::Operation;
+use axum::extract::{FromRef, FromRequest, Request};
+use bytes::Bytes;
+use futures_util::future::{Either, select};
+use http::{HeaderMap, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use super::problem::{Problem, ProblemCode, RequestCode};
+use crate::clock::SharedClock;
+
+/// Bodies of ordinary routes, in bytes.
+pub const MAX_BODY: usize = 64 * 1024;
+/// Bodies of webhooks, in bytes.
+pub const MAX_WEBHOOK_BODY: usize = 256 * 1024;
+/// For the whole body to arrive; shorter than the request's time, so that the answer says what was slow.
+const BODY_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// What reading a body can lead to.
+const PROBLEMS: [ProblemCode; 4] = [
+    ProblemCode::Request(RequestCode::MalformedBody),
+    ProblemCode::Request(RequestCode::RequestTimeout),
+    ProblemCode::Request(RequestCode::BodyTooLarge),
+    ProblemCode::Request(RequestCode::UnsupportedMediaType),
+];
+
+/// A JSON body. Unknown members are ignored, so that a newer client can talk to an older server.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+/// A JSON body that may be left out altogether: no bytes mean the default.
+#[derive(Debug)]
+pub struct OptionalJson<T>(pub T);
+
+/// The bytes of a webhook's body as they arrived: its signature is over exactly these.
+#[derive(Debug)]
+pub struct RawBody(pub Bytes);
+
+impl<S, T> FromRequest<S> for Json<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+    SharedClock: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let is_json = is_json(request.headers());
+        let bytes = read(request, MAX_BODY, &SharedClock::from_ref(state)).await?;
+        if !is_json {
+            return Err(RequestCode::UnsupportedMediaType.into());
+        }
+        parse(&bytes).map(Self)
+    }
+}
+
+impl<S, T> FromRequest<S> for OptionalJson<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + Default,
+    SharedClock: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let is_json = is_json(request.headers());
+        let bytes = read(request, MAX_BODY, &SharedClock::from_ref(state)).await?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        if !is_json {
+            return Err(RequestCode::UnsupportedMediaType.into());
+        }
+        parse(&bytes).map(Self)
+    }
+}
+
+impl<S> FromRequest<S> for RawBody
+where
+    S: Send + Sync,
+    SharedClock: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        read(request, MAX_WEBHOOK_BODY, &SharedClock::from_ref(state)).await.map(Self)
+    }
+}
+
+async fn read(request: Request, limit: usize, clock: &SharedClock) -> Result<Bytes, Problem> {
+    // A body that says itself that it is too large is not read at all.
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if announced.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > limit as u64) {
+        return Err(RequestCode::BodyTooLarge.into());
+    }
+    let body = Limited::new(request.into_body(), limit);
+    match select(pin!(body.collect()), clock.sleep(BODY_TIMEOUT)).await {
+        Either::Left((Ok(body), _)) => Ok(body.to_bytes()),
+        Either::Left((Err(error), _)) if error.is::<LengthLimitError>() => {
+            Err(RequestCode::BodyTooLarge.into())
+        }
+        Either::Left((Err(_), _)) => {
+            Err(Problem::new(RequestCode::MalformedBody).with_detail("The body broke off before its end."))
+        }
+        Either::Right(_) => Err(RequestCode::RequestTimeout.into()),
+    }
+}
+
+/// Whether the body says that it is JSON: `application/json` or `application/*+json`, once.
+fn is_json(headers: &HeaderMap) -> bool {
+    media_type(headers).is_some_and(|essence| {
+        essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+    })
+}
+
+/// The body's media type without parameters, in lower case; `None` where there is not exactly one.
+pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let value = values.next()?.to_str().ok()?;
+    if values.next().is_some() {
+        return None;
+    }
+    let essence = value.split(';').next().unwrap_or(value);
+    Some(essence.trim().to_ascii_lowercase())
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| malformed(&error))
+}
+
+/// Names the place of the mistake and its kind, never the content: a body may hold a secret.
+fn malformed(error: &serde_json::Error) -> Problem {
+    use serde_json::error::Category;
+    let (line, column) = (error.line(), error.column());
+    let detail = match error.classify() {
+        Category::Eof => format!("The JSON ends too early, at line {line}, column {column}."),
+        Category::Data => format!("The JSON is not what this route takes, at line {line}, column {column}."),
+        Category::Syntax | Category::Io => {
+            format!("The body is not JSON, at line {line}, column {column}.")
+        }
+    };
+    Problem::new(RequestCode::MalformedBody).with_detail(detail)
+}
+
+impl<T: JsonSchema> OperationInput for Json<T> {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        axum::Json::<T>::operation_input(ctx, operation);
+        Problem::describe(ctx, operation, &PROBLEMS);
+    }
+}
+
+impl<T: JsonSchema> OperationInput for OptionalJson<T> {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        axum::Json::<T>::operation_input(ctx, operation);
+        Problem::describe(ctx, operation, &PROBLEMS);
+        if let Some(aide::openapi::ReferenceOr::Item(body)) = &mut operation.request_body {
+            body.required = false;
+        }
+    }
+}
+
+/// What a webhook's body is, its own route says.
+impl OperationInput for RawBody {}

@@ -1,0 +1,45 @@
+//! Cross-origin rules: which pages of which origins may read our answers.
+//!
+//! Credentials are bearer tokens, never cookies, so `Access-Control-Allow-Credentials` is not sent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clerk_session::OriginPattern;
+use http::{HeaderName, HeaderValue, Method, header};
+use tower_http::cors::{AllowOrigin, CorsLayer, ExposeHeaders};
+
+use super::request_id::X_REQUEST_ID;
+
+/// Where a stream is taken up again (WHATWG HTML, server-sent events).
+pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Answers preflights by itself, and marks every other answer, whatever its status.
+pub fn layer(allowed: &[OriginPattern]) -> CorsLayer {
+    let allowed: Arc<[OriginPattern]> = allowed.into();
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(move |origin: &HeaderValue, _| is_allowed(&allowed, origin)))
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::IF_NONE_MATCH,
+            header::CACHE_CONTROL,
+            LAST_EVENT_ID,
+            X_REQUEST_ID,
+        ])
+        .expose_headers(ExposeHeaders::list([
+            header::WWW_AUTHENTICATE,
+            header::ETAG,
+            header::RETRY_AFTER,
+            X_REQUEST_ID,
+        ]))
+        .vary([header::ORIGIN, header::ACCESS_CONTROL_REQUEST_METHOD, header::ACCESS_CONTROL_REQUEST_HEADERS])
+        .max_age(Duration::from_mins(10))
+}
+
+/// Whether an `Origin` header names an allowed origin. `null` (sandboxed frames, files) is nobody's.
+pub fn is_allowed(allowed: &[OriginPattern], origin: &HeaderValue) -> bool {
+    let Ok(origin) = origin.to_str() else { return false };
+    origin != "null" && allowed.iter().any(|each| each.matches(origin))
+}

@@ -1,0 +1,94 @@
+//! Work that has to come to its end even if the client leaves or the request's time runs out.
+//!
+//! hyper drops a handler's future as soon as its client is gone, and our own limit drops it too. A code that is being
+//! exchanged for a grant must not be dropped with it.
+
+use std::future::Future;
+
+use tokio::sync::watch;
+
+use super::problem::{Problem, ServerCode};
+
+/// Counts the work that has been begun and not finished.
+#[derive(Debug, Clone)]
+pub struct Detached {
+    running: watch::Sender<usize>,
+}
+
+impl Default for Detached {
+    fn default() -> Self {
+        Self { running: watch::Sender::new(0) }
+    }
+}
+
+/// Counts down even where the work panics.
+struct Running(watch::Sender<usize>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.send_modify(|running| *running = running.saturating_sub(1));
+    }
+}
+
+impl Detached {
+    /// Runs `work` to its end, whatever becomes of whoever waits for it.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.running.send_modify(|running| *running += 1);
+        let running = Running(self.running.clone());
+        let task = tokio::spawn(async move {
+            let _running = running;
+            work.await
+        });
+        // It panicked, or the runtime is shutting down; the panic itself is in the log.
+        task.await.map_err(|_| Problem::new(ServerCode::Internal))
+    }
+
+    /// Resolves once nothing is running; for the end of the process, before the database is closed.
+    pub async fn idle(&self) {
+        let mut running = self.running.subscribe();
+        // An error means that nobody can start any more work.
+        let _ = running.wait_for(|running| *running == 0).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_outlives_whoever_waits_for_it() {
+        let detached = Detached::default();
+        let (go, wait) = oneshot::channel::<()>();
+        let (done, finished) = oneshot::channel();
+        let waiting = tokio::spawn({
+            let detached = detached.clone();
+            async move {
+                detached
+                    .run(async move {
+                        let _ = wait.await;
+                        let _ = done.send(42);
+                    })
+                    .await
+            }
+        });
+        tokio::task::yield_now().await;
+        waiting.abort();
+        assert!(waiting.await.unwrap_err().is_cancelled());
+        go.send(()).unwrap();
+        assert_eq!(finished.await.unwrap(), 42);
+        detached.idle().await;
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_and_is_counted_down() {
+        let detached = Detached::default();
+        let outcome = detached.run(async { panic!("on purpose") }).await;
+        assert_eq!(outcome.map(|(): ()| ()).unwrap_err().code().entry().code, "internal-error");
+        detached.idle().await;
+    }
+}

@@ -1,0 +1,88 @@
+//! Entity tags and `If-None-Match` (RFC 9110, 8.8.3 and 13.1.2).
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::{self, HeaderMap, HeaderValue};
+
+/// A strong tag over the bytes of a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ETag(String);
+
+impl ETag {
+    /// The tag of these bytes: 128 bits of their SHA-256.
+    pub fn of(body: &[u8]) -> Self {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, body);
+        let half = digest.as_ref().get(..16).unwrap_or_default();
+        Self(format!("\"{}\"", URL_SAFE_NO_PAD.encode(half)))
+    }
+
+    /// The tag without its quotes, as the id of an event.
+    pub fn opaque(&self) -> &str {
+        self.0.trim_matches('"')
+    }
+
+    /// The tag as a header.
+    pub fn header(&self) -> HeaderValue {
+        HeaderValue::from_str(&self.0).unwrap_or(HeaderValue::from_static("\"\""))
+    }
+
+    /// Whether the client has this very version already. Comparison is weak, as `If-None-Match` wants it.
+    pub fn is_known_to(&self, headers: &HeaderMap) -> bool {
+        headers
+            .get_all(header::IF_NONE_MATCH)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .any(|list| list.trim() == "*" || tags(list).any(|tag| tag == self.0))
+    }
+}
+
+/// The tags of a list, without `W/`. A tag may hold a comma, so the list is not simply split; what follows a
+/// malformed member is not looked at.
+fn tags(list: &str) -> impl Iterator<Item = &str> {
+    let mut rest = list;
+    std::iter::from_fn(move || {
+        rest = rest.trim_start_matches([' ', '\t', ',']);
+        let tag = rest.strip_prefix("W/").unwrap_or(rest);
+        let end = tag.strip_prefix('"')?.find('"')? + 2;
+        let (tag, after) = tag.split_at_checked(end)?;
+        rest = after;
+        Some(tag)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn if_none_match_in_all_its_forms() {
+        let tag = ETag::of(b"body");
+        let own = tag.0.clone();
+        let known = |lines: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(header::IF_NONE_MATCH, HeaderValue::from_str(line).unwrap());
+            }
+            tag.is_known_to(&headers)
+        };
+        assert!(known(&[&own]));
+        assert!(known(&[&format!("W/{own}")]));
+        assert!(known(&["*"]));
+        assert!(known(&[&format!("\"other\", {own}")]));
+        assert!(known(&[&format!("\"with,comma\" ,W/\"x\",W/{own}, \"y\"")]));
+        assert!(known(&["\"other\"", &own]));
+
+        assert!(!known(&[]));
+        assert!(!known(&["\"other\""]));
+        assert!(!known(&[tag.opaque()]), "an unquoted tag is none");
+        assert!(!known(&[&format!("unquoted, {own}")]), "nothing is trusted after a malformed member");
+        assert!(!known(&[&format!("w/{own}")]), "W/ is case-sensitive");
+        assert!(!known(&["\""]));
+    }
+
+    #[test]
+    fn the_tag_changes_with_the_body() {
+        assert_eq!(ETag::of(b"a"), ETag::of(b"a"));
+        assert_ne!(ETag::of(b"a"), ETag::of(b"b"));
+    }
+}

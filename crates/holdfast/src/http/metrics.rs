@@ -1,0 +1,197 @@
+//! Counters in Prometheus' text format, for the listener of `HOLDFAST_METRICS_LISTEN`.
+//!
+//! There is no global recorder: whoever counts holds a clone. Labels are route templates, statuses and codes, all
+//! from closed lists, so that no client can make the number of series grow.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::response::IntoResponse;
+use http::header;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// What this process counts.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Mutex<Registry>>,
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<RouteLabels, Histogram>,
+    problems: Family<ProblemLabels, Counter>,
+    verdicts: Family<VerdictLabels, Counter>,
+    shed: Counter,
+    /// Requests under way.
+    pub in_flight: Gauge,
+    /// Open event streams.
+    pub streams: Gauge,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: &'static str,
+    route: String,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProblemLabels {
+    code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VerdictLabels {
+    verdict: &'static str,
+    code: &'static str,
+}
+
+/// Upper bounds in seconds: the hot path answers within the first few, the last is the request's own limit.
+const BUCKETS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0, 10.0];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("holdfast");
+        let metrics = Self {
+            registry: Arc::default(),
+            requests: Family::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            problems: Family::default(),
+            verdicts: Family::default(),
+            shed: Counter::default(),
+            in_flight: Gauge::default(),
+            streams: Gauge::default(),
+        };
+        registry.register(
+            "http_requests",
+            "Answered requests by route template and status",
+            metrics.requests.clone(),
+        );
+        registry.register(
+            "http_request_duration_seconds",
+            "From the request's header to its answer's header",
+            metrics.durations.clone(),
+        );
+        registry.register("http_problems", "Error answers by code", metrics.problems.clone());
+        registry.register(
+            "session_verdicts",
+            "Verdicts on session tokens and service keys",
+            metrics.verdicts.clone(),
+        );
+        registry.register(
+            "http_shed",
+            "Requests turned away because of too many others",
+            metrics.shed.clone(),
+        );
+        registry.register("http_in_flight", "Requests under way", metrics.in_flight.clone());
+        registry.register("event_streams", "Open event streams", metrics.streams.clone());
+        Self { registry: Arc::new(Mutex::new(registry)), ..metrics }
+    }
+}
+
+impl Metrics {
+    /// Lets another part of the process register what it counts.
+    pub fn register(&self, with: impl FnOnce(&mut Registry)) {
+        with(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Counts an answer.
+    pub(super) fn answered(&self, method: &http::Method, route: &str, status: u16, took: Duration) {
+        let labels = RequestLabels { method: method_label(method), route: route.to_owned(), status };
+        self.requests.get_or_create(&labels).inc();
+        self.durations.get_or_create(&RouteLabels { route: route.to_owned() }).observe(took.as_secs_f64());
+    }
+
+    /// Counts an error answer.
+    pub(super) fn problem(&self, code: &'static str) {
+        self.problems.get_or_create(&ProblemLabels { code }).inc();
+    }
+
+    /// Counts a verdict: `accepted`, `refused` or `cannot_judge`, with the code of a refusal.
+    pub(super) fn verdict(&self, verdict: &'static str, code: &'static str) {
+        self.verdicts.get_or_create(&VerdictLabels { verdict, code }).inc();
+    }
+
+    /// Counts a request that was turned away.
+    pub(super) fn shed(&self) {
+        self.shed.inc();
+    }
+
+    /// Everything, as OpenMetrics text.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        // Writing into a String does not fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
+        text
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+/// The one route of the metrics listener, which is not the public one.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "another listener, for operators only: no caller, no data of users"
+)]
+pub fn router(metrics: Metrics) -> Router {
+    let render = move || {
+        let metrics = metrics.clone();
+        async move {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, kind)], metrics.render()).into_response()
+        }
+    };
+    Router::new().route("/metrics", axum::routing::get(render))
+}
+
+/// Clients may invent methods; the label may not.
+fn method_label(method: &http::Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_rendered() {
+        let metrics = Metrics::default();
+        metrics.answered(&http::Method::GET, "/user/profile", 200, Duration::from_millis(2));
+        metrics.answered(&http::Method::from_bytes(b"BREW").unwrap(), "unmatched", 404, Duration::ZERO);
+        metrics.problem("not-found");
+        metrics.verdict("refused", "token-expired");
+        let text = metrics.render();
+        for line in [
+            r#"holdfast_http_requests_total{method="GET",route="/user/profile",status="200"} 1"#,
+            r#"holdfast_http_requests_total{method="other",route="unmatched",status="404"} 1"#,
+            r#"holdfast_http_request_duration_seconds_bucket{le="0.0025",route="/user/profile"} 1"#,
+            r#"holdfast_http_problems_total{code="not-found"} 1"#,
+            r#"holdfast_session_verdicts_total{verdict="refused",code="token-expired"} 1"#,
+            "# EOF",
+        ] {
+            assert!(text.contains(line), "{line} is missing in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The HTTP surface: the only part that knows both who is calling and what we know about their account.
+//!
+//! Layers, from the outside in, each where it is for a reason:
+//!
+//! 1. [`layers::envelope`]: request id, security headers, the bytes of every problem, the access log. Outermost, so
+//!    that no answer leaves without them, whoever made it.
+//! 2. [`cors`]: on every answer that follows, errors, 404 and 405 included; preflights end here, before any
+//!    credential is asked for, since browsers send none with them.
+//! 3. [`layers::guard`]: load shedding, the request's time, panics. Inside CORS, so that a page can read the 503.
+//! 4. The handler, whose first argument ([`crate::caller::Caller`], [`authentication::OwnHand`] or
+//!    [`crate::caller::ServiceCaller`]) is the authentication. It is no layer: a layer can be forgotten.
+//!
+//! A slow or hostile connection never gets this far: see [`server`].
+
+pub mod authentication;
+pub mod body;
+pub mod cors;
+pub mod detached;
+pub mod etag;
+mod failure;
+pub mod layers;
+pub mod metrics;
+mod openapi;
+pub mod pages;
+pub mod params;
+pub mod problem;
+pub mod public;
+pub mod request_id;
+pub mod router;
+mod routes;
+pub mod server;
+mod state;
+mod streams;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use clerk_session::OriginPattern;
+
+pub use openapi::document;
+pub use server::{ServerLimits, bind, serve};
+pub use state::{AppState, AppStateParts};
+
+use layers::Edge;
+
+/// The whole application: every route within every layer.
+pub fn app(state: AppState, allowed_origins: &[OriginPattern]) -> Router {
+    let edge = Arc::clone(state.edge());
+    let mut api = openapi::skeleton(&edge.public_url);
+    let routes = routes::all().into_inner().finish_api(&mut api);
+    state.publish(openapi::finished(api));
+    layered(routes.with_state(state), edge, allowed_origins)
+}
+
+/// `router` within the layers, in the order given above.
+fn layered(router: Router, edge: Arc<Edge>, allowed_origins: &[OriginPattern]) -> Router {
+    router
+        .fallback(layers::not_found)
+        .method_not_allowed_fallback(layers::method_not_allowed)
+        .layer(from_fn_with_state(Arc::clone(&edge), layers::guard))
+        .layer(cors::layer(allowed_origins))
+        .layer(from_fn_with_state(edge, layers::envelope))
+}

@@ -1,0 +1,117 @@
+//! The OpenAPI document, from the types of the handlers.
+
+use aide::openapi::{Components, Info, License, OpenApi, ReferenceOr, SecurityScheme, Server, Tag};
+use serde_json::Value;
+
+use super::routes;
+
+/// The scheme of routes for the signed-in browser.
+pub const SESSION_TOKEN: &str = "session_token";
+/// The scheme of routes for the app's own backend.
+pub const SERVICE_KEY: &str = "service_key";
+
+/// The document of a server that is reached at `public_url`.
+pub fn document(public_url: &str) -> Value {
+    let mut api = skeleton(public_url);
+    let _ = routes::all().into_inner().finish_api(&mut api);
+    finished(api)
+}
+
+/// What the document says besides the routes.
+pub(super) fn skeleton(public_url: &str) -> OpenApi {
+    let scheme = |format: &str, description: &str| {
+        ReferenceOr::Item(SecurityScheme::Http {
+            scheme: "bearer".to_owned(),
+            bearer_format: Some(format.to_owned()),
+            description: Some(description.to_owned()),
+            extensions: std::iter::empty().collect(),
+        })
+    };
+    let tag = |name: &str, description: &str| Tag {
+        name: name.to_owned(),
+        description: Some(description.to_owned()),
+        ..Tag::default()
+    };
+    OpenApi {
+        info: Info {
+            title: "Holdfast".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            description: Some(
+                "Who is calling, by their Clerk session; and what is known about their Instagram connection. \
+                 A 401 means exactly that the caller's own credential is missing or refused."
+                    .to_owned(),
+            ),
+            license: Some(License {
+                name: "Apache-2.0 OR MIT".to_owned(),
+                identifier: Some("Apache-2.0 OR MIT".to_owned()),
+                ..License::default()
+            }),
+            ..Info::default()
+        },
+        servers: vec![Server { url: public_url.to_owned(), ..Server::default() }],
+        tags: vec![
+            tag(tags::USER, "The signed-in person's own record."),
+            tag(tags::INSTAGRAM, "The person's Instagram connection."),
+            tag(tags::SERVICE, "For the app's own backend, with a service key."),
+            tag(tags::CALLBACKS, "Called by Instagram, Meta and Clerk."),
+            tag(tags::OPERATION, "For whoever runs this installation, and for readers."),
+        ],
+        components: Some(Components {
+            security_schemes: [
+                (
+                    SESSION_TOKEN.to_owned(),
+                    scheme("JWT", "The short-lived token that Clerk gives a signed-in browser: `getToken()`."),
+                ),
+                (
+                    SERVICE_KEY.to_owned(),
+                    scheme("hf_sk_…", "A key of the app's own backend: `holdfast service-key create`."),
+                ),
+            ]
+            .into_iter()
+            .collect(),
+            ..Components::default()
+        }),
+        ..OpenApi::default()
+    }
+}
+
+/// The names of the document's sections.
+pub mod tags {
+    /// The caller's record.
+    pub const USER: &str = "User";
+    /// The caller's connection.
+    pub const INSTAGRAM: &str = "Instagram";
+    /// For the app's backend.
+    pub const SERVICE: &str = "Service";
+    /// For Instagram, Meta and Clerk.
+    pub const CALLBACKS: &str = "Callbacks";
+    /// For operators and readers.
+    pub const OPERATION: &str = "Operation";
+}
+
+/// The document as JSON, put into OpenAPI's terms where axum's differ.
+pub(super) fn finished(api: OpenApi) -> Value {
+    // A document of strings, numbers and maps cannot fail to serialize.
+    let mut document = serde_json::to_value(api).unwrap_or_default();
+    if let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) {
+        let renamed = std::mem::take(paths)
+            .into_iter()
+            // axum's `{*rest}` spans segments, which OpenAPI cannot say: there it is a parameter like any other.
+            .map(|(path, item)| (path.replace("{*", "{"), item));
+        paths.extend(renamed);
+        for operation in
+            paths.values_mut().filter_map(Value::as_object_mut).flat_map(|item| item.values_mut())
+        {
+            sort_responses(operation);
+        }
+    }
+    document
+}
+
+fn sort_responses(operation: &mut Value) {
+    if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
+        let mut sorted: Vec<_> = std::mem::take(responses).into_iter().collect();
+        sorted.sort_by(|(left, _), (right, _)| left.cmp(right));
+        responses.extend(sorted);
+    }
+}

@@ -1,0 +1,197 @@
+//! Pages that the server renders itself: self-contained, without scripts, under a strict content policy.
+
+use std::fmt::{self, Display, Write};
+use std::sync::LazyLock;
+
+use aide::generate::GenContext;
+use aide::openapi::{MediaType, Operation};
+use aide::operation::OperationOutput;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
+use http::header::{self, HeaderValue};
+
+const STYLE: &str = include_str!("../../../../web/docs.css");
+
+/// The one style sheet stands in the page and is allowed by its hash: nothing else can be loaded or run.
+static CONTENT_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let hash = STANDARD.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, STYLE.as_bytes()));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
+    HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+});
+
+/// How wide the text runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Width {
+    /// For reading.
+    Narrow,
+    /// For reference tables.
+    Wide,
+}
+
+/// A finished page.
+#[derive(Debug, Clone)]
+pub struct Page {
+    status: StatusCode,
+    cache: &'static str,
+    html: String,
+}
+
+impl Page {
+    /// A page whose `body` is markup made with [`Markup`]. Not to be cached, unless [`Page::public`] says otherwise.
+    pub fn new(title: &str, width: Width, body: &Markup) -> Self {
+        let class = match width {
+            Width::Narrow => "narrow",
+            Width::Wide => "wide",
+        };
+        let html = format!(
+            "<!doctype html>\n<html lang=\"en\" class=\"{class}\"><head><meta charset=\"utf-8\">\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+             <meta name=\"robots\" content=\"noindex\"><title>{} · Holdfast</title><style>{STYLE}</style></head>\n\
+             <body><header class=\"top\"><span class=\"brand\">Holdfast</span><a href=\"/docs\">API</a>\
+             <a href=\"/docs/errors\">Errors</a><a href=\"/openapi.json\">OpenAPI</a></header>\n\
+             <main>{body}</main></body></html>\n",
+            Text(title)
+        );
+        Self { status: StatusCode::OK, cache: "no-store", html }
+    }
+
+    /// The same for everybody: may be kept for five minutes.
+    #[must_use]
+    pub fn public(mut self) -> Self {
+        self.cache = "public, max-age=300";
+        self
+    }
+
+    /// With another status than 200.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+}
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        let headers = [
+            (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+            (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY.clone()),
+            (header::CACHE_CONTROL, HeaderValue::from_static(self.cache)),
+        ];
+        (self.status, headers, self.html).into_response()
+    }
+}
+
+impl OperationOutput for Page {
+    type Inner = Self;
+
+    fn operation_response(_: &mut GenContext, _: &mut Operation) -> Option<aide::openapi::Response> {
+        Some(aide::openapi::Response {
+            description: "A page for people.".to_owned(),
+            content: [("text/html".to_owned(), MediaType::default())].into_iter().collect(),
+            ..aide::openapi::Response::default()
+        })
+    }
+
+    fn inferred_responses(
+        ctx: &mut GenContext,
+        operation: &mut Operation,
+    ) -> Vec<(Option<u16>, aide::openapi::Response)> {
+        Self::operation_response(ctx, operation).into_iter().map(|each| (Some(200), each)).collect()
+    }
+}
+
+/// Markup under construction. Text enters it escaped; only literals of this program enter it as they are.
+#[derive(Debug, Clone, Default)]
+pub struct Markup(String);
+
+impl Markup {
+    /// Appends markup of ours.
+    pub fn raw(&mut self, markup: &'static str) -> &mut Self {
+        self.0.push_str(markup);
+        self
+    }
+
+    /// Appends text, escaped.
+    pub fn text(&mut self, text: impl Display) -> &mut Self {
+        // Writing into a String does not fail.
+        let _ = write!(self.0, "{}", Text(text));
+        self
+    }
+
+    /// Appends text with `code` between back quotes, escaped.
+    pub fn prose(&mut self, text: &str) -> &mut Self {
+        for (at, part) in text.split('`').enumerate() {
+            if at % 2 == 1 {
+                self.raw("<code>").text(part).raw("</code>");
+            } else {
+                self.text(part);
+            }
+        }
+        self
+    }
+
+    /// Appends other markup.
+    pub fn push(&mut self, other: &Self) -> &mut Self {
+        self.0.push_str(&other.0);
+        self
+    }
+}
+
+impl Display for Markup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Text, escaped for element content and for quoted attributes.
+struct Text<T>(T);
+
+impl<T: Display> Display for Text<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaping(f), "{}", self.0)
+    }
+}
+
+struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for each in text.chars() {
+            match each {
+                '&' => self.0.write_str("&amp;")?,
+                '<' => self.0.write_str("&lt;")?,
+                '>' => self.0.write_str("&gt;")?,
+                '"' => self.0.write_str("&quot;")?,
+                '\'' => self.0.write_str("&#39;")?,
+                other => self.0.write_char(other)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_escaped_and_back_quotes_become_code() {
+        let mut markup = Markup::default();
+        markup.text("<a href=\"x\">'&'</a>").prose("see `<b>`.");
+        assert_eq!(
+            markup.to_string(),
+            "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;see <code>&lt;b&gt;</code>."
+        );
+    }
+
+    #[test]
+    fn the_policy_allows_the_style_sheet_and_nothing_else() {
+        let policy = CONTENT_POLICY.to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+    }
+}

@@ -1,0 +1,60 @@
+//! Path segments and query parameters, whose mistakes are problems like any other.
+
+use aide::OperationInput;
+use aide::generate::GenContext;
+use aide::openapi::Operation;
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use super::problem::{Problem, ProblemCode, RequestCode};
+
+const PROBLEMS: [ProblemCode; 1] = [ProblemCode::Request(RequestCode::MalformedParameter)];
+
+/// The variable segments of the path.
+#[derive(Debug)]
+pub struct Path<T>(pub T);
+
+/// The query.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match axum::extract::Path::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(value)) => Ok(Self(value)),
+            // The rejection's own text quotes the address.
+            Err(_) => Err(Problem::new(RequestCode::MalformedParameter)
+                .with_detail("A part of the path is not what this route takes.")),
+        }
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match axum::extract::Query::from_request_parts(parts, state).await {
+            Ok(axum::extract::Query(value)) => Ok(Self(value)),
+            Err(_) => Err(Problem::new(RequestCode::MalformedParameter)
+                .with_detail("A query parameter is not what this route takes.")),
+        }
+    }
+}
+
+impl<T: JsonSchema> OperationInput for Path<T> {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        axum::extract::Path::<T>::operation_input(ctx, operation);
+        Problem::describe(ctx, operation, &PROBLEMS);
+    }
+}
+
+impl<T: JsonSchema> OperationInput for Query<T> {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        axum::extract::Query::<T>::operation_input(ctx, operation);
+        Problem::describe(ctx, operation, &PROBLEMS);
+    }
+}

@@ -1,0 +1,160 @@
+//! Codes for what stands between the app and the Instagram account, on routes that use a grant.
+
+use http::StatusCode;
+
+use super::code::{Entry, Remedy, Source};
+use crate::connections::{Reason, State, status};
+
+/// The row of "never connected", which has no reason.
+pub(super) const NOT_CONNECTED: Entry = Entry {
+    code: "not_connected",
+    status: StatusCode::FAILED_DEPENDENCY,
+    source: Source::Instagram,
+    action: Remedy::Connect,
+    title: "Not connected",
+    meaning: "No Instagram account is connected.",
+    causes: &["The person has never connected one, or a connect attempt is still open."],
+    remedy: "Let the person connect.",
+};
+
+/// The row of a reason. The status is 424 for each of them: it is never the caller's credential.
+pub(super) fn entry(reason: Reason) -> Entry {
+    let (title, causes, remedy): (_, &'static [&'static str], _) = match reason {
+        Reason::UserDisconnected => (
+            "Disconnected",
+            &["The person disconnected the account in the app."],
+            "Connect again, if the person wants to.",
+        ),
+        Reason::Denied => (
+            "Declined at Instagram",
+            &["The person chose \"not now\" on Instagram's page."],
+            "Explain what the access is for, and let the person connect again.",
+        ),
+        Reason::AttemptExpired => (
+            "Attempt ran out of time",
+            &["The person left Instagram's page open for more than ten minutes."],
+            "Connect again.",
+        ),
+        Reason::AttemptFailed => (
+            "Attempt did not succeed",
+            &[
+                "Instagram refused the authorization code.",
+                "The code was spent by an exchange whose answer was lost.",
+            ],
+            "Connect again.",
+        ),
+        Reason::ScopesMissing => (
+            "Permissions missing",
+            &["The person unticked a permission on Instagram's page."],
+            "Connect again and leave the permissions ticked; what was granted works meanwhile.",
+        ),
+        Reason::RefreshFailing => (
+            "Renewal failing",
+            &["Instagram does not renew the access at the moment, for a reason that is not final."],
+            "Wait: we keep trying, and there is still time.",
+        ),
+        Reason::RateLimited => (
+            "Rate limited by Instagram",
+            &["The app or the account has used up what Instagram allows per hour."],
+            "Wait for Retry-After.",
+        ),
+        Reason::ProviderUnavailable => (
+            "Instagram not available",
+            &["Instagram answers with an error page, not in time, or not at all."],
+            "Wait for Retry-After; the connection itself stands.",
+        ),
+        Reason::ProviderIncident => (
+            "Instagram incident",
+            &["Instagram refuses many connections alike within minutes, which no person caused."],
+            "Wait: nobody needs to reconnect, and it mends itself.",
+        ),
+        Reason::AppMisconfigured => (
+            "App misconfigured at Instagram",
+            &[
+                "The app id, secret, redirect address or a permission does not match the app's settings at Meta.",
+            ],
+            "Whoever runs this installation: holdfast doctor, then the app's dashboard at Meta.",
+        ),
+        Reason::Checkpoint => (
+            "Security check at Instagram",
+            &["Instagram wants to be sure that the person is who they are."],
+            "Open Instagram, follow its instructions, then check again.",
+        ),
+        Reason::Unconfirmed => (
+            "Account not confirmed",
+            &["Instagram wants the e-mail address or phone number confirmed."],
+            "Open Instagram, follow its instructions, then check again.",
+        ),
+        Reason::Restricted => (
+            "Account restricted",
+            &["Instagram has restricted or deactivated the account."],
+            "Open Instagram and see what it asks for, then check again.",
+        ),
+        Reason::ConsentBlocked => (
+            "Terms at Instagram",
+            &["Instagram is waiting for its own terms to be accepted."],
+            "Open Instagram, accept them, then check again.",
+        ),
+        Reason::Expired => {
+            ("Access expired", &["The access was not renewed within its sixty days."], "Connect again.")
+        }
+        Reason::Revoked => (
+            "Access removed",
+            &["The person removed the app at Instagram, under \"Apps and websites\"."],
+            "Connect again, if the person wants to.",
+        ),
+        Reason::PasswordChanged => (
+            "Password changed",
+            &["The person changed the password, or Instagram ended all sessions for safety."],
+            "Connect again.",
+        ),
+        Reason::Deauthorized => (
+            "App removed at Instagram",
+            &["Instagram told us that the person removed the app."],
+            "Connect again, if the person wants to.",
+        ),
+        Reason::TokenInvalid => (
+            "Access not accepted",
+            &["Instagram no longer accepts the stored access and does not say why."],
+            "Connect again.",
+        ),
+        Reason::AccountIneligible => (
+            "Not a professional account",
+            &["The account was switched from professional to personal."],
+            "Switch it back to a professional account in Instagram's settings, then connect again.",
+        ),
+        Reason::KeyLost => (
+            "Stored access cannot be opened",
+            &["The encryption key that sealed it is no longer configured.", "The stored bytes were changed."],
+            "Whoever runs this installation: put the old key back into HOLDFAST_ENCRYPTION_KEYS. Otherwise connect again.",
+        ),
+        Reason::NotConfigured => (
+            "Instagram not set up",
+            &["INSTAGRAM_APP_ID and INSTAGRAM_APP_SECRET are not set."],
+            "Whoever runs this installation must set them.",
+        ),
+    };
+    Entry {
+        code: reason.as_str(),
+        status: StatusCode::FAILED_DEPENDENCY,
+        source: Source::Instagram,
+        action: action(reason),
+        title,
+        meaning: status::sentence(reason).unwrap_or("Instagram is not connected."),
+        causes,
+        remedy,
+    }
+}
+
+fn action(reason: Reason) -> Remedy {
+    if reason == Reason::ScopesMissing {
+        return Remedy::Reconnect;
+    }
+    match reason.state() {
+        State::NotConnected | State::Connecting => Remedy::Connect,
+        State::Connected | State::Degraded => Remedy::Retry,
+        State::ActionRequired => Remedy::FixAtInstagram,
+        State::ReconnectRequired => Remedy::Reconnect,
+        State::Unavailable => Remedy::ContactSupport,
+    }
+}

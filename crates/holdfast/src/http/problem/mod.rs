@@ -1,0 +1,208 @@
+//! Problems: every error answer of this server, as `application/problem+json` (RFC 9457).
+//!
+//! A handler returns a [`Problem`]; [`render`], called by the outermost layer, turns it into bytes, because only
+//! there the request id and the public address are known. A status is never chosen outside the table in [`code`].
+
+pub mod code;
+mod instagram;
+mod openapi;
+mod request;
+mod server;
+mod service_key;
+mod session;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use http::header::{self, HeaderValue};
+use serde::Serialize;
+
+pub use code::{Entry, ProblemCode, Remedy, Source};
+pub use openapi::problems;
+pub use request::RequestCode;
+pub use server::ServerCode;
+pub use service_key::ServiceKeyCode;
+
+/// How long a client waits where a 429 or 503 has nothing better to say.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// An error answer. Small, so that `Result<_, Problem>` stays cheap.
+#[derive(Debug, Clone)]
+pub struct Problem(Box<Facts>);
+
+#[derive(Debug, Clone)]
+struct Facts {
+    code: ProblemCode,
+    detail: Option<Cow<'static, str>>,
+    reason: Option<&'static str>,
+    retry_after: Option<Duration>,
+    challenge: Option<HeaderValue>,
+}
+
+impl Problem {
+    /// The problem of that code, whose `detail` is the code's meaning.
+    pub fn new(code: impl Into<ProblemCode>) -> Self {
+        let code = code.into();
+        let reason = match code {
+            ProblemCode::Instagram(reason) => Some(reason.as_str()),
+            ProblemCode::NotConnected
+            | ProblemCode::Session(_)
+            | ProblemCode::ServiceKey(_)
+            | ProblemCode::Request(_)
+            | ProblemCode::Server(_) => None,
+        };
+        let challenge = challenge(code, None);
+        Self(Box::new(Facts { code, detail: None, reason, retry_after: None, challenge }))
+    }
+
+    /// Says what is particular about this occurrence. Shown to the caller: no secret, nothing that the caller
+    /// may not know.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        let detail = detail.into();
+        self.0.challenge = challenge(self.0.code, Some(&detail));
+        self.0.detail = Some(detail);
+        self
+    }
+
+    /// Names the code behind this one: the refusal that is being repeated.
+    #[must_use]
+    pub fn with_reason(mut self, reason: &'static str) -> Self {
+        self.0.reason = Some(reason);
+        self
+    }
+
+    /// Says when asking again makes sense.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.0.retry_after = wait.or(self.0.retry_after);
+        self
+    }
+
+    /// The code.
+    pub fn code(&self) -> ProblemCode {
+        self.0.code
+    }
+
+    /// `Retry-After` in whole seconds, rounded up; always there on 429 and 503.
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        let entry = self.0.code.entry();
+        let always = matches!(entry.status.as_u16(), 429 | 503);
+        let wait = self.0.retry_after.or_else(|| always.then_some(DEFAULT_RETRY_AFTER))?;
+        Some(wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1))
+    }
+}
+
+impl<C: Into<ProblemCode>> From<C> for Problem {
+    fn from(code: C) -> Self {
+        Self::new(code)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.0.code.entry().status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// The members of the body, RFC 9457 section 3 and our extensions.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Problem")]
+pub struct Body<'a> {
+    /// The page of the code, served by this very installation.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// A short name of the kind of problem.
+    pub title: &'a str,
+    /// The status of the answer.
+    pub status: u16,
+    /// What happened, in a sentence.
+    pub detail: &'a str,
+    /// The same as `detail`, for clients written for `{"error": "…"}`.
+    pub error: &'a str,
+    /// `session`, `service_key`, `request`, `instagram`, `clerk`, `database` or `server`.
+    pub source: &'a str,
+    /// The stable code.
+    pub code: &'a str,
+    /// On 424 the status's reason; on `stop-repeating` the code of the refusal that is being repeated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'a str>,
+    /// What a client may do about it.
+    pub action: &'a str,
+    /// The id of the request, for the log.
+    pub request_id: &'a str,
+}
+
+/// The finished answer. `response` is what [`Problem::into_response`] made, possibly with headers added since.
+pub fn render(problem: &Problem, public_url: &str, request_id: &str, mut response: Response) -> Response {
+    let facts = &*problem.0;
+    let entry = facts.code.entry();
+    let detail = facts.detail.as_deref().unwrap_or(entry.meaning);
+    let body = Body {
+        kind: type_url(public_url, entry.code),
+        title: entry.title,
+        status: entry.status.as_u16(),
+        detail,
+        error: detail,
+        source: entry.source.as_str(),
+        code: entry.code,
+        reason: facts.reason,
+        action: entry.action.as_str(),
+        request_id,
+    };
+    // A struct of strings cannot fail to serialize; an empty object would still be valid JSON.
+    let bytes = serde_json::to_vec(&body).unwrap_or_else(|_| b"{}".to_vec());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.remove(header::CONTENT_LENGTH);
+    if let Some(seconds) = problem.retry_after_seconds() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Some(challenge) = &facts.challenge {
+        headers.insert(header::WWW_AUTHENTICATE, challenge.clone());
+    }
+    *response.body_mut() = axum::body::Body::from(bytes);
+    response
+}
+
+/// The address of a code's page.
+pub fn type_url(public_url: &str, code: &str) -> String {
+    format!("{}/docs/errors/{code}", public_url.trim_end_matches('/'))
+}
+
+/// `WWW-Authenticate` as RFC 6750 section 3 wants it: bare where no credential was sent, `invalid_token` where one
+/// was refused, and nothing on any other answer.
+fn challenge(code: ProblemCode, detail: Option<&str>) -> Option<HeaderValue> {
+    let is_missing = match code {
+        ProblemCode::Session(code) => session::is_missing(code),
+        ProblemCode::ServiceKey(code) => code == ServiceKeyCode::Missing,
+        ProblemCode::Request(_)
+        | ProblemCode::Instagram(_)
+        | ProblemCode::NotConnected
+        | ProblemCode::Server(_) => return None,
+    };
+    let bare = HeaderValue::from_static("Bearer");
+    if is_missing {
+        return Some(bare);
+    }
+    let text = quotable(detail.unwrap_or(code.entry().meaning));
+    let value = format!("Bearer error=\"invalid_token\", error_description=\"{text}\"");
+    Some(HeaderValue::from_str(&value).unwrap_or(bare))
+}
+
+/// RFC 6750 allows %x20-21 / %x23-5B / %x5D-7E in `error_description`: no quote, no backslash, ASCII only.
+fn quotable(text: &str) -> String {
+    text.chars()
+        .map(|each| match each {
+            '"' | '\\' => '\'',
+            ' '..='~' => each,
+            _ => '?',
+        })
+        .collect()
+}

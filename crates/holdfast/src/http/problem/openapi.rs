@@ -1,0 +1,80 @@
+//! How problems stand in the OpenAPI document.
+
+use std::collections::BTreeMap;
+
+use aide::generate::GenContext;
+use aide::openapi::{MediaType, Operation, ReferenceOr, Response, SchemaObject, StatusCode};
+use aide::operation::OperationOutput;
+use aide::transform::TransformOperation;
+
+use super::{Body, Problem, ProblemCode};
+
+impl OperationOutput for Problem {
+    type Inner = Self;
+
+    fn operation_response(ctx: &mut GenContext, _: &mut Operation) -> Option<Response> {
+        Some(response(ctx, "An error, explained."))
+    }
+
+    /// None by themselves: which problems an operation has is said by its extractors and by [`problems`].
+    fn inferred_responses(_: &mut GenContext, _: &mut Operation) -> Vec<(Option<u16>, Response)> {
+        Vec::new()
+    }
+}
+
+impl Problem {
+    /// Adds the answers that `codes` lead to, one per status; where the operation has one of that status already,
+    /// the codes are joined.
+    pub fn describe(ctx: &mut GenContext, operation: &mut Operation, codes: &[ProblemCode]) {
+        let responses = &mut operation.responses.get_or_insert_default().responses;
+        for (status, names) in by_status(codes) {
+            match responses.get_mut(&StatusCode::Code(status)) {
+                Some(ReferenceOr::Item(known)) => {
+                    known.description = format!("{}, {names}", known.description);
+                }
+                Some(ReferenceOr::Reference { .. }) => {}
+                None => {
+                    let made = ReferenceOr::Item(response(ctx, &names));
+                    responses.insert(StatusCode::Code(status), made);
+                }
+            }
+        }
+    }
+}
+
+/// As [`Problem::describe`], for the documentation of a route.
+pub fn problems<'t>(mut operation: TransformOperation<'t>, codes: &[ProblemCode]) -> TransformOperation<'t> {
+    aide::generate::in_context(|ctx| Problem::describe(ctx, operation.inner_mut(), codes));
+    operation
+}
+
+fn by_status(codes: &[ProblemCode]) -> BTreeMap<u16, String> {
+    let mut by_status = BTreeMap::new();
+    for code in codes {
+        let entry = code.entry();
+        let names: &mut String = by_status.entry(entry.status.as_u16()).or_default();
+        if !names.is_empty() {
+            names.push_str(", ");
+        }
+        names.push('`');
+        names.push_str(entry.code);
+        names.push('`');
+    }
+    by_status
+}
+
+fn response(ctx: &mut GenContext, description: &str) -> Response {
+    let media = MediaType {
+        schema: Some(SchemaObject {
+            json_schema: ctx.schema.subschema_for::<Body<'static>>(),
+            external_docs: None,
+            example: None,
+        }),
+        ..MediaType::default()
+    };
+    Response {
+        description: description.to_owned(),
+        content: [("application/problem+json".to_owned(), media)].into_iter().collect(),
+        ..Response::default()
+    }
+}

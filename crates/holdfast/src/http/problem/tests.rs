@@ -1,0 +1,154 @@
+//! The table as a whole.
+
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use http_body_util::BodyExt;
+use serde_json::Value;
+
+use super::*;
+use crate::connections::Reason;
+
+#[test]
+fn a_401_is_only_ever_about_the_callers_own_credential() {
+    for code in ProblemCode::all() {
+        let entry = code.entry();
+        match code {
+            ProblemCode::Session(_) | ProblemCode::ServiceKey(_) => {
+                assert_eq!(entry.status, StatusCode::UNAUTHORIZED, "{}", entry.code);
+            }
+            ProblemCode::Request(_)
+            | ProblemCode::Instagram(_)
+            | ProblemCode::NotConnected
+            | ProblemCode::Server(_) => assert_ne!(entry.status, StatusCode::UNAUTHORIZED, "{}", entry.code),
+        }
+    }
+}
+
+#[test]
+fn what_instagram_says_is_always_a_424() {
+    for reason in Reason::ALL {
+        let entry = ProblemCode::from(*reason).entry();
+        assert_eq!(entry.status, StatusCode::FAILED_DEPENDENCY);
+        assert_eq!(entry.source, Source::Instagram);
+        assert_eq!(entry.code, reason.as_str());
+    }
+    assert_eq!(ProblemCode::NotConnected.entry().status, StatusCode::FAILED_DEPENDENCY);
+}
+
+#[test]
+fn statuses_and_sources_belong_together_as_the_contract_has_them() {
+    for code in ProblemCode::all() {
+        let entry = code.entry();
+        let allowed: &[u16] = match entry.source {
+            Source::Session | Source::ServiceKey => &[401],
+            Source::Request => &[400, 403, 404, 405, 408, 409, 410, 413, 415, 422, 429],
+            Source::Instagram => &[424],
+            Source::Clerk | Source::Database => &[503],
+            Source::Server => &[500, 503],
+        };
+        assert!(allowed.contains(&entry.status.as_u16()), "{} is {}", entry.code, entry.status);
+    }
+}
+
+#[test]
+fn every_code_is_unique_and_has_a_whole_page() {
+    let mut seen = BTreeMap::new();
+    for code in ProblemCode::all() {
+        let entry = code.entry();
+        assert!(
+            entry.code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte == b'_'),
+            "{}",
+            entry.code
+        );
+        if let Some(other) = seen.insert(entry.code, code) {
+            panic!("{} names both {other:?} and {code:?}", entry.code);
+        }
+        assert_eq!(ProblemCode::parse(entry.code), Some(code));
+        for text in [entry.title, entry.meaning, entry.remedy].iter().chain(entry.causes) {
+            assert!(!text.trim().is_empty(), "{} has an empty text", entry.code);
+        }
+        assert!(
+            entry.meaning.ends_with('.') && entry.remedy.ends_with('.'),
+            "{}: whole sentences",
+            entry.code
+        );
+        assert!(!entry.causes.is_empty(), "{} has no cause", entry.code);
+    }
+    assert!(seen.len() > 50, "only {} codes", seen.len());
+    assert_eq!(ProblemCode::parse("no-such-code"), None);
+}
+
+fn rendered(problem: &Problem) -> Response {
+    render(problem, "https://api.example.com", "req-1", problem.clone().into_response())
+}
+
+async fn body(response: Response) -> Value {
+    serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap()
+}
+
+#[tokio::test]
+async fn every_code_renders_to_a_problem_with_its_headers() {
+    for code in ProblemCode::all() {
+        let entry = code.entry();
+        let response = rendered(&Problem::new(code));
+        let (status, headers) = (response.status(), response.headers().clone());
+        assert_eq!(status, entry.status);
+        assert_eq!(headers[header::CONTENT_TYPE], "application/problem+json");
+        assert_eq!(headers[header::CACHE_CONTROL], "no-store");
+        assert_eq!(headers.contains_key(header::WWW_AUTHENTICATE), status == 401, "{}", entry.code);
+        if matches!(status.as_u16(), 429 | 503) {
+            let wait: u64 = headers[header::RETRY_AFTER].to_str().unwrap().parse().unwrap();
+            assert!(wait > 0);
+        }
+        let body = body(response).await;
+        assert_eq!(body["type"], format!("https://api.example.com/docs/errors/{}", entry.code));
+        assert_eq!(body["status"], entry.status.as_u16());
+        assert_eq!(body["code"], entry.code);
+        assert_eq!(body["detail"], entry.meaning);
+        assert_eq!(body["error"], body["detail"]);
+        assert_eq!(body["source"], entry.source.as_str());
+        assert_eq!(body["action"], entry.action.as_str());
+        assert_eq!(body["title"], entry.title);
+        assert_eq!(body["request_id"], "req-1");
+        assert_eq!(body.get("reason").is_some(), matches!(code, ProblemCode::Instagram(_)));
+    }
+}
+
+#[test]
+fn retry_after_is_rounded_up_and_never_zero() {
+    let seconds = |wait: Option<Duration>| {
+        Problem::new(ServerCode::Overloaded).with_retry_after(wait).retry_after_seconds()
+    };
+    assert_eq!(seconds(Some(Duration::from_millis(1))), Some(1));
+    assert_eq!(seconds(Some(Duration::ZERO)), Some(1));
+    assert_eq!(seconds(Some(Duration::from_millis(2001))), Some(3));
+    assert_eq!(seconds(Some(Duration::from_mins(1))), Some(60));
+    assert_eq!(seconds(None), Some(5));
+    assert_eq!(Problem::new(RequestCode::NotFound).retry_after_seconds(), None);
+    let limited = Problem::new(Reason::RateLimited).with_retry_after(Some(Duration::from_secs(90)));
+    assert_eq!(limited.retry_after_seconds(), Some(90));
+}
+
+#[test]
+fn challenges_follow_rfc_6750() {
+    let header = |problem: &Problem| rendered(problem).headers()[header::WWW_AUTHENTICATE].clone();
+    assert_eq!(header(&Problem::new(ServiceKeyCode::Missing)), "Bearer");
+    assert_eq!(
+        header(&Problem::new(ServiceKeyCode::Invalid)),
+        "Bearer error=\"invalid_token\", error_description=\"This service key is not accepted.\""
+    );
+    let hostile = Problem::new(ServiceKeyCode::Invalid).with_detail("a \"b\" \\ c\r\nX-Evil: 1 — é");
+    assert_eq!(
+        header(&hostile),
+        "Bearer error=\"invalid_token\", error_description=\"a 'b' ' c??X-Evil: 1 ? ?\""
+    );
+}
+
+#[test]
+fn a_client_is_told_to_refresh_exactly_where_a_fresh_token_may_help() {
+    for code in clerk_session::RefusalCode::ALL {
+        let refreshes = ProblemCode::Session(code).entry().action == Remedy::RefreshSessionToken;
+        assert_eq!(refreshes, code.fresh_token_may_help(), "{code}");
+    }
+}

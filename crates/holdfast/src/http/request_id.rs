@@ -1,0 +1,81 @@
+//! Request ids: the caller's own where it is well formed, else a fresh one.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::clock::Clock;
+use crate::entropy::{Entropy, new_id};
+
+/// The header, in and out.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The id of a request, as a request extension: 1 to 64 of `A-Za-z0-9._-`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// The caller's id, or a fresh one where it sent none, several, or one that is not well formed.
+    pub fn of(headers: &HeaderMap, entropy: &dyn Entropy, clock: &dyn Clock) -> Self {
+        let mut sent = headers.get_all(X_REQUEST_ID).iter();
+        match (sent.next(), sent.next()) {
+            (Some(id), None) if is_well_formed(id.as_bytes()) => Self(id.clone()),
+            _ => Self::fresh(entropy, clock),
+        }
+    }
+
+    fn fresh(entropy: &dyn Entropy, clock: &dyn Clock) -> Self {
+        // Without randomness an answer is still owed; the time alone says which one it was.
+        let id = new_id(entropy, clock.now())
+            .map_or_else(|_| format!("t-{}", clock.now().as_millisecond()), |id| id.as_simple().to_string());
+        Self(HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("unknown")))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or("unknown")
+    }
+
+    /// The id as the value of the answer's header.
+    pub fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+fn is_well_formed(id: &[u8]) -> bool {
+    (1..=64).contains(&id.len())
+        && id.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::entropy::SeededEntropy;
+
+    fn of(sent: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for each in sent {
+            headers.append(X_REQUEST_ID, HeaderValue::from_str(each).unwrap());
+        }
+        let clock = ManualClock::new(crate::clock::from_millis(1_700_000_000_000));
+        RequestId::of(&headers, &SeededEntropy::new(7), &clock).as_str().to_owned()
+    }
+
+    #[test]
+    fn a_well_formed_id_is_kept() {
+        let longest = "a".repeat(64);
+        for id in ["a", "0", "req-1.2_3", longest.as_str(), "019364a2-7b1c-7000-8000-0123456789ab"] {
+            assert_eq!(of(&[id]), id);
+        }
+    }
+
+    #[test]
+    fn anything_else_gets_a_fresh_one() {
+        let too_long = "a".repeat(65);
+        for sent in [&[""][..], &["a b"], &["a\"b"], &["<x>"], &["a;b"], &[&too_long], &["a", "a"], &[]] {
+            let id = of(sent);
+            assert_eq!(id.len(), 32, "{sent:?} gave {id}");
+            assert!(id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Routes are [`Protected`], [`Service`] or [`Public`]; there is no fourth way to add one.
+//!
+//! axum encodes a handler's arguments in its type: `Handler<(M, A1, A2, …), S>`. The builders below ask that the
+//! first argument is the proof that the kind of route needs, so that a handler that skips the verifier does not
+//! compile:
+//!
+//! ```compile_fail
+//! use holdfast::http::{AppState, router::Routes};
+//! // No `Caller`: anybody could ask.
+//! async fn secrets() -> &'static str { "…" }
+//! fn routes(routes: Routes<AppState>) -> Routes<AppState> {
+//!     routes.protected().get("/secrets", secrets, |op| op).done()
+//! }
+//! ```
+//!
+//! ```
+//! use holdfast::{caller::Caller, http::{AppState, router::Routes}};
+//! async fn secrets(_: Caller) -> &'static str { "…" }
+//! fn routes(routes: Routes<AppState>) -> Routes<AppState> {
+//!     routes.protected().get("/secrets", secrets, |op| op).done()
+//! }
+//! ```
+//!
+//! The proof comes first, before anything else is read from the request:
+//!
+//! ```compile_fail
+//! use axum::extract::State;
+//! use holdfast::{caller::Caller, http::{AppState, router::Routes}};
+//! async fn secrets(_: State<AppState>, _: Caller) -> &'static str { "…" }
+//! fn routes(routes: Routes<AppState>) -> Routes<AppState> {
+//!     routes.protected().get("/secrets", secrets, |op| op).done()
+//! }
+//! ```
+//!
+//! What changes something is done by the person, not by somebody impersonating them:
+//!
+//! ```compile_fail
+//! use holdfast::{caller::Caller, http::{AppState, router::Routes}};
+//! async fn forget(_: Caller) -> &'static str { "…" }
+//! fn routes(routes: Routes<AppState>) -> Routes<AppState> {
+//!     routes.protected().delete("/secrets", forget, |op| op).done()
+//! }
+//! ```
+//!
+//! ```
+//! use holdfast::http::{AppState, authentication::OwnHand, router::Routes};
+//! async fn forget(_: OwnHand) -> &'static str { "…" }
+//! fn routes(routes: Routes<AppState>) -> Routes<AppState> {
+//!     routes.protected().delete("/secrets", forget, |op| op).done()
+//! }
+//! ```
+
+use aide::axum::ApiRouter;
+use aide::axum::routing::{ApiMethodRouter, delete_with, get_with, post_with};
+use aide::operation::{OperationHandler, OperationInput, OperationOutput};
+use aide::transform::TransformOperation;
+use axum::handler::Handler;
+
+use super::authentication::OwnHand;
+use super::public::{PublicMethod, PublicRoute};
+use crate::caller::Caller;
+use crate::caller::service::ServiceCaller;
+
+/// The arguments of a handler that has proof of who is calling.
+#[diagnostic::on_unimplemented(
+    message = "this handler does not know who is calling",
+    label = "its first argument must be `Caller` or `OwnHand`",
+    note = "routes that need no caller are listed in `http::public::PublicRoute`"
+)]
+pub trait Authenticated {}
+
+/// The arguments of a handler that has proof that the person is calling, not somebody impersonating them.
+#[diagnostic::on_unimplemented(
+    message = "this handler changes something, but would do so for an impersonated session too",
+    label = "its first argument must be `OwnHand`",
+    note = "a route that impersonated sessions may call as well is added with `post_even_impersonated`"
+)]
+pub trait ByOwnHand {}
+
+/// The arguments of a handler that has proof that the app's own backend is calling.
+#[diagnostic::on_unimplemented(
+    message = "this handler does not check the service key",
+    label = "its first argument must be `ServiceCaller`"
+)]
+pub trait ByService {}
+
+/// Implements the marker for handlers whose first argument is `$proof`, with up to five more.
+macro_rules! first_argument {
+    ($marker:ident: $($proof:ty),+) => {
+        $(
+            impl<M> $marker for (M, $proof) {}
+            impl<M, A> $marker for (M, $proof, A) {}
+            impl<M, A, B> $marker for (M, $proof, A, B) {}
+            impl<M, A, B, C> $marker for (M, $proof, A, B, C) {}
+            impl<M, A, B, C, D> $marker for (M, $proof, A, B, C, D) {}
+            impl<M, A, B, C, D, E> $marker for (M, $proof, A, B, C, D, E) {}
+        )+
+    };
+}
+first_argument!(Authenticated: Caller, OwnHand);
+first_argument!(ByOwnHand: OwnHand);
+first_argument!(ByService: ServiceCaller);
+
+/// Every route, with its documentation.
+#[must_use]
+pub struct Routes<S> {
+    router: ApiRouter<S>,
+}
+
+impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
+    fn default() -> Self {
+        Self { router: ApiRouter::new() }
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> Routes<S> {
+    /// Adds routes for the signed-in browser.
+    pub fn protected(self) -> Protected<S> {
+        Protected { routes: self }
+    }
+
+    /// Adds routes for the app's own backend.
+    pub fn service(self) -> Service<S> {
+        Service { routes: self }
+    }
+
+    /// Adds routes that need no credential.
+    pub fn public(self) -> Public<S> {
+        Public { routes: self }
+    }
+
+    /// The router below, with the documentation of its routes.
+    pub(super) fn into_inner(self) -> ApiRouter<S> {
+        self.router
+    }
+
+    fn add(mut self, path: &str, methods: ApiMethodRouter<S>) -> Self {
+        self.router = self.router.api_route(path, methods);
+        self
+    }
+}
+
+/// Documents an operation.
+type Doc = for<'t> fn(TransformOperation<'t>) -> TransformOperation<'t>;
+
+/// Routes for the signed-in browser: the first argument of every handler is [`Caller`] or [`OwnHand`].
+#[must_use]
+pub struct Protected<S> {
+    routes: Routes<S>,
+}
+
+impl<S: Clone + Send + Sync + 'static> Protected<S> {
+    /// A route that reads.
+    pub fn get<H, I, O, T>(mut self, path: &str, handler: H, doc: Doc) -> Self
+    where
+        H: Handler<T, S> + OperationHandler<I, O>,
+        I: OperationInput,
+        O: OperationOutput,
+        T: Authenticated + 'static,
+    {
+        self.routes = self.routes.add(path, get_with(handler, doc));
+        self
+    }
+
+    /// A route that changes something.
+    pub fn post<H, I, O, T>(mut self, path: &str, handler: H, doc: Doc) -> Self
+    where
+        H: Handler<T, S> + OperationHandler<I, O>,
+        I: OperationInput,
+        O: OperationOutput,
+        T: ByOwnHand + 'static,
+    {
+        self.routes = self.routes.add(path, post_with(handler, doc));
+        self
+    }
+
+    /// A route that brings our records up to date without changing anything in the person's name.
+    pub fn post_even_impersonated<H, I, O, T>(mut self, path: &str, handler: H, doc: Doc) -> Self
+    where
+        H: Handler<T, S> + OperationHandler<I, O>,
+        I: OperationInput,
+        O: OperationOutput,
+        T: Authenticated + 'static,
+    {
+        self.routes = self.routes.add(path, post_with(handler, doc));
+        self
+    }
+
+    /// A route that removes something.
+    pub fn delete<H, I, O, T>(mut self, path: &str, handler: H, doc: Doc) -> Self
+    where
+        H: Handler<T, S> + OperationHandler<I, O>,
+        I: OperationInput,
+        O: OperationOutput,
+        T: ByOwnHand + 'static,
+    {
+        self.routes = self.routes.add(path, delete_with(handler, doc));
+        self
+    }
+
+    /// Back to all routes.
+    pub fn done(self) -> Routes<S> {
+        self.routes
+    }
+}
+
+/// Routes for the app's own backend: the first argument of every handler is [`ServiceCaller`].
+#[must_use]
+pub struct Service<S> {
+    routes: Routes<S>,
+}
+
+impl<S: Clone + Send + Sync + 'static> Service<S> {
+    /// A route that reads.
+    pub fn get<H, I, O, T>(mut self, path: &str, handler: H, doc: Doc) -> Self
+    where
+        H: Handler<T, S> + OperationHandler<I, O>,
+        I: OperationInput,
+        O: OperationOutput,
+        T: ByService + 'static,
+    {
+        self.routes = self.routes.add(path, get_with(handler, doc));
+        self
+    }
+
+    /// A route that uses or changes something.
+    pub fn post<H, I, O, T>(mut self, path: &str, handler: H, doc: Doc) -> Self
+    where
+        H: Handler<T, S> + OperationHandler<I, O>,
+        I: OperationInput,
+        O: OperationOutput,
+        T: ByService + 'static,
+    {
+        self.routes = self.routes.add(path, post_with(handler, doc));
+        self
+    }
+
+    /// A route that removes something.
+    pub fn delete<H, I, O, T>(mut self, path: &str, handler: H, doc: Doc) -> Self
+    where
+        H: Handler<T, S> + OperationHandler<I, O>,
+        I: OperationInput,
+        O: OperationOutput,
+        T: ByService + 'static,
+    {
+        self.routes = self.routes.add(path, delete_with(handler, doc));
+        self
+    }
+
+    /// Back to all routes.
+    pub fn done(self) -> Routes<S> {
+        self.routes
+    }
+}
+
+/// Routes that need no credential. Their addresses come from [`PublicRoute`], which is changed only by hand.
+#[must_use]
+pub struct Public<S> {
+    routes: Routes<S>,
+}
+
+impl<S: Clone + Send + Sync + 'static> Public<S> {
+    /// The handler of a public route.
+    pub fn route<H, I, O, T>(mut self, route: PublicRoute, handler: H, doc: Doc) -> Self
+    where
+        H: Handler<T, S> + OperationHandler<I, O>,
+        I: OperationInput,
+        O: OperationOutput,
+        T: 'static,
+    {
+        let methods = match route.method() {
+            PublicMethod::Get => get_with(handler, doc),
+            PublicMethod::Post => post_with(handler, doc),
+        };
+        self.routes = self.routes.add(route.path(), methods);
+        self
+    }
+
+    /// Back to all routes.
+    pub fn done(self) -> Routes<S> {
+        self.routes
+    }
+}

@@ -1,0 +1,112 @@
+//! Instagram's redirect back to us.
+
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{self, HeaderValue};
+use secrecy::SecretString;
+
+use super::prelude::*;
+use crate::connections::callback::{CallbackOutcome, CallbackPage, CallbackQuery};
+use crate::http::pages::{Markup, Page, Width};
+
+/// Adds the route.
+pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
+    routes
+        .public()
+        .route(PublicRoute::InstagramCallback, callback, |op| {
+            let op = op
+                .id("instagramCallback")
+                .tag(tags::CALLBACKS)
+                .summary("Instagram's redirect")
+                .description(
+                    "Sends the browser on to the attempt's `return_to`, with `instagram=complete` and the \
+                     `completion`, or with `instagram=denied`, `failed` or `expired` and a `reason`. Without a \
+                     usable attempt it is a page that says what happened.",
+                )
+                .response_with::<303, (), _>(|answer| answer.description("On to `return_to`."))
+                .response_with::<400, Page, _>(|answer| answer.description("No usable attempt: a page."));
+            problems(op, &[ServerCode::DatabaseUnavailable.into()])
+        })
+        .done()
+}
+
+async fn callback(State(state): State<AppState>, RawQuery(query): RawQuery) -> Response {
+    let Some(query) = parse(query.as_deref().unwrap_or_default()) else {
+        return page(CallbackPage::Incomplete).into_response();
+    };
+    let connections = state.connections().clone();
+    match state.detached().run(async move { connections.callback(query).await }).await {
+        Ok(Ok(CallbackOutcome::Redirect(to))) => see_other(to.as_str()),
+        Ok(Ok(CallbackOutcome::Page(what))) => page(what).into_response(),
+        Ok(Err(error)) => Problem::from(error).into_response(),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// The parameters that matter; `None` where one of them occurs twice, for then it is anybody's guess which counts.
+fn parse(query: &str) -> Option<CallbackQuery> {
+    let (mut code, mut state, mut error) = (None, None, None);
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        let known = match name.as_ref() {
+            "code" => &mut code,
+            "state" => &mut state,
+            "error" => &mut error,
+            _ => continue,
+        };
+        if known.replace(value.into_owned()).is_some() {
+            return None;
+        }
+    }
+    Some(CallbackQuery { code: code.map(SecretString::from), state: state.map(SecretString::from), error })
+}
+
+/// 303, never cached and never passed on as a referrer: the address carries the completion.
+fn see_other(to: &str) -> Response {
+    match HeaderValue::from_str(to) {
+        Ok(location) => (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response(),
+        Err(_) => Problem::new(ServerCode::Internal).into_response(),
+    }
+}
+
+/// Nothing of the query stands in the page.
+fn page(what: CallbackPage) -> Page {
+    let (title, text) = match what {
+        CallbackPage::StateMissing => (
+            "This address is for Instagram",
+            "Instagram sends browsers here after somebody has connected an account. It was opened without the \
+             data that Instagram adds.",
+        ),
+        CallbackPage::StateUnknown => (
+            "This attempt is over",
+            "Connecting took too long, or was begun somewhere else. Nothing was connected.",
+        ),
+        CallbackPage::Incomplete => (
+            "Instagram's answer was not complete",
+            "Instagram sent the browser back without saying whether the access was granted. Nothing was connected.",
+        ),
+    };
+    let mut body = Markup::default();
+    body.raw("<h1>").text(title).raw("</h1><p class=\"lead\">").text(text).raw("</p>");
+    body.raw("<div class=\"card remedy\"><h3>What to do</h3><p>Go back to the app and connect Instagram again.</p></div>");
+    Page::new(title, Width::Narrow, &body).with_status(StatusCode::BAD_REQUEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn the_query_is_read_once_per_name() {
+        let query = parse("code=a%23_&state=s&x=1&x=2").unwrap();
+        assert_eq!(query.code.unwrap().expose_secret(), "a#_");
+        assert_eq!(query.state.unwrap().expose_secret(), "s");
+        assert!(query.error.is_none());
+        for twice in ["code=a&code=b&state=s", "state=a&state=a", "error=x&state=s&error=y"] {
+            assert!(parse(twice).is_none(), "{twice}");
+        }
+        assert!(parse("").unwrap().state.is_none());
+    }
+}

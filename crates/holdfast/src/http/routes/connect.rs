@@ -1,0 +1,156 @@
+//! Beginning a connect attempt, and completing it.
+
+use axum::Json as JsonAnswer;
+use axum::extract::State;
+use http::StatusCode;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer, Serialize};
+use uuid::Uuid;
+
+use super::prelude::*;
+use crate::connections::Reason;
+use crate::connections::attempt::Expect;
+use crate::connections::connect::ConnectRequest;
+use crate::connections::status::InstagramStatus;
+use crate::http::authentication::OwnHand;
+use crate::http::failure;
+use crate::http::params::Path;
+
+/// Adds the routes.
+pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
+    routes
+        .protected()
+        .post("/user/instagram/connect", connect, |op| {
+            let op = op
+                .id("connectInstagram")
+                .tag(tags::INSTAGRAM)
+                .summary("Begin to connect an account")
+                .description(
+                    "Send the browser to `authorize_url`. It comes back to `return_to` with `attempt` and \
+                     `completion`, which `complete` takes. A grant in use stays in use until the new one is proven.",
+                )
+                .response_with::<201, JsonAnswer<Started>, _>(|answer| answer.description("The attempt has begun."));
+            problems(
+                op,
+                &[
+                    RequestCode::ReturnToNotAllowed.into(),
+                    RequestCode::ReturnToMissing.into(),
+                    RequestCode::TooManyAttempts.into(),
+                    RequestCode::ConcurrentChange.into(),
+                    RequestCode::UserErased.into(),
+                    Reason::NotConfigured.into(),
+                    ServerCode::DatabaseUnavailable.into(),
+                ],
+            )
+        })
+        .post("/user/instagram/connect/{attempt_id}/complete", complete, |op| {
+            let op = op
+                .id("completeInstagram")
+                .tag(tags::INSTAGRAM)
+                .summary("Complete a connect attempt")
+                .description(
+                    "The caller must be who began the attempt, and `completion` what the redirect carried. A \
+                     completed attempt answers its owner with the same outcome again.",
+                );
+            problems(
+                op,
+                &[
+                    RequestCode::AttemptNotYours.into(),
+                    RequestCode::CompletionInvalid.into(),
+                    RequestCode::AttemptNotFound.into(),
+                    RequestCode::AccountBelongsToAnotherUser.into(),
+                    RequestCode::DifferentAccount.into(),
+                    RequestCode::AttemptInProgress.into(),
+                    RequestCode::AttemptExpired.into(),
+                    Reason::Denied.into(),
+                    Reason::AttemptFailed.into(),
+                    Reason::ProviderUnavailable.into(),
+                    ServerCode::DatabaseUnavailable.into(),
+                ],
+            )
+        })
+        .done()
+}
+
+/// How to connect. May be left out altogether.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+struct ConnectBody {
+    /// Where the browser shall return to; must be on the allow-list. Default: the first plain address on it.
+    return_to: Option<String>,
+    /// Whether Instagram shall ask for the password even of somebody who is signed in there.
+    force_reauth: bool,
+    /// Whether another account than the linked one may come back.
+    expect: Expect,
+}
+
+/// An attempt has begun.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Started {
+    /// Where to send the browser.
+    authorize_url: String,
+    /// The attempt.
+    #[schemars(with = "String")]
+    attempt_id: Uuid,
+    /// When it ends by itself, RFC 3339.
+    #[schemars(with = "String")]
+    expires_at: Timestamp,
+}
+
+async fn connect(
+    OwnHand(caller): OwnHand,
+    State(state): State<AppState>,
+    OptionalJson(body): OptionalJson<ConnectBody>,
+) -> Result<(StatusCode, JsonAnswer<Started>), Problem> {
+    let request =
+        ConnectRequest { return_to: body.return_to, force_reauth: body.force_reauth, expect: body.expect };
+    let started = state
+        .connections()
+        .connect(caller.owner(), request)
+        .await
+        .map_err(|error| failure::connect(error, &*state.edge().clock))?;
+    let started = Started {
+        authorize_url: started.authorize_url.into(),
+        attempt_id: started.attempt_id,
+        expires_at: started.expires_at,
+    };
+    Ok((StatusCode::CREATED, JsonAnswer(started)))
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct AttemptPath {
+    /// From `connect`, and from the redirect.
+    attempt_id: String,
+}
+
+/// The other half of the proof.
+#[derive(Deserialize, JsonSchema)]
+struct CompleteBody {
+    /// The one-time secret that the redirect carried.
+    #[schemars(with = "String")]
+    #[serde(deserialize_with = "secret")]
+    completion: SecretString,
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
+    String::deserialize(deserializer).map(SecretString::from)
+}
+
+async fn complete(
+    OwnHand(caller): OwnHand,
+    State(state): State<AppState>,
+    Path(path): Path<AttemptPath>,
+    Json(body): Json<CompleteBody>,
+) -> Result<JsonAnswer<InstagramStatus>, Problem> {
+    let attempt =
+        Uuid::try_parse(&path.attempt_id).map_err(|_| Problem::new(RequestCode::AttemptNotFound))?;
+    let connections = state.connections().clone();
+    let owner = caller.owner().clone();
+    let completed = state
+        .detached()
+        .run(async move { connections.complete(&owner, attempt, &body.completion).await })
+        .await?;
+    completed.map(JsonAnswer).map_err(failure::complete)
+}

@@ -1,0 +1,139 @@
+//! The API to read: the OpenAPI document, a page made from it, and a page for every error code.
+
+mod reference;
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use http::header::{self, HeaderValue};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::prelude::*;
+use crate::http::pages::{Markup, Page, Width};
+use crate::http::params::Path;
+use crate::http::problem::{Entry, Source};
+
+pub(super) use reference::page as reference_page;
+
+/// Adds the routes.
+pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
+    routes
+        .public()
+        .route(PublicRoute::Home, home, |op| {
+            op.id("home").tag(tags::OPERATION).summary("Where to look").description("Points to `/docs`.")
+        })
+        .route(PublicRoute::OpenApi, openapi, |op| {
+            op.id("openApi")
+                .tag(tags::OPERATION)
+                .summary("This API, for machines")
+                .response_with::<200, Json<Value>, _>(|answer| answer.description("An OpenAPI document."))
+        })
+        .route(PublicRoute::Docs, docs, |op| {
+            op.id("docs").tag(tags::OPERATION).summary("This API, for people")
+        })
+        .route(PublicRoute::ErrorIndex, error_index, |op| {
+            op.id("errorIndex").tag(tags::OPERATION).summary("Every error code")
+        })
+        .route(PublicRoute::ErrorPage, error_page, |op| {
+            op.id("errorPage").tag(tags::OPERATION).summary("One error code: meaning, causes, remedy")
+        })
+        .done()
+}
+
+/// What this server is.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Home {
+    /// Always `holdfast`.
+    service: &'static str,
+    /// The version that runs.
+    version: &'static str,
+    /// The API, for people.
+    docs: String,
+    /// The API, for machines.
+    openapi: String,
+}
+
+async fn home(State(state): State<AppState>) -> Json<Home> {
+    let base = &state.edge().public_url;
+    Json(Home {
+        service: "holdfast",
+        version: env!("CARGO_PKG_VERSION"),
+        docs: format!("{base}/docs"),
+        openapi: format!("{base}/openapi.json"),
+    })
+}
+
+async fn openapi(State(state): State<AppState>) -> ([(header::HeaderName, HeaderValue); 1], Json<Value>) {
+    let cache = HeaderValue::from_static("public, max-age=300");
+    ([(header::CACHE_CONTROL, cache)], Json(state.documents().openapi.clone()))
+}
+
+async fn docs(State(state): State<AppState>) -> Page {
+    state.documents().reference.clone()
+}
+
+async fn error_index() -> Page {
+    let mut body = Markup::default();
+    body.raw("<h1>Error codes</h1><p class=\"lead\">Every code that an answer of this server can carry. ")
+        .raw("A 401 is only ever about the caller's own credential: the first two groups.</p>");
+    let groups = [
+        (&[Source::Session][..], "Session token"),
+        (&[Source::ServiceKey], "Service key"),
+        (&[Source::Request], "Request"),
+        (&[Source::Instagram], "Instagram"),
+        (&[Source::Clerk, Source::Database, Source::Server], "Clerk, database, server"),
+    ];
+    for (sources, title) in groups {
+        body.raw("<h2>").text(title).raw("</h2><table><thead><tr><th>Code</th><th>Status</th><th>Means</th>");
+        body.raw("</tr></thead><tbody>");
+        for entry in ProblemCode::all().map(ProblemCode::entry).filter(|each| sources.contains(&each.source))
+        {
+            body.raw("<tr><td><a href=\"/docs/errors/").text(entry.code).raw("\"><code>").text(entry.code);
+            body.raw("</code></a></td><td class=\"status\">").text(entry.status.as_u16());
+            body.raw("</td><td>").prose(entry.meaning).raw("</td></tr>");
+        }
+        body.raw("</tbody></table>");
+    }
+    Page::new("Error codes", Width::Wide, &body).public()
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct ErrorPath {
+    /// The code of a problem.
+    code: String,
+}
+
+async fn error_page(Path(path): Path<ErrorPath>) -> Page {
+    match ProblemCode::parse(&path.code) {
+        Some(code) => page_of(&code.entry()),
+        None => no_such_code(),
+    }
+}
+
+fn page_of(entry: &Entry) -> Page {
+    let mut body = Markup::default();
+    body.raw("<h1>").text(entry.title).raw("</h1><p class=\"lead\">").prose(entry.meaning).raw("</p>");
+    body.raw("<ul class=\"facts\"><li>Code <code>").text(entry.code).raw("</code></li><li>Status ");
+    body.text(entry.status).raw("</li><li>Source <code>").text(entry.source.as_str());
+    body.raw("</code></li><li>Action <code>").text(entry.action.as_str()).raw("</code></li></ul>");
+    body.raw("<div class=\"card remedy\"><h3>What mends it</h3><p>").prose(entry.remedy).raw("</p></div>");
+    body.raw("<h2>What causes it</h2><ul>");
+    for cause in entry.causes {
+        body.raw("<li>").prose(cause).raw("</li>");
+    }
+    body.raw("</ul><p class=\"soft\">Every answer with this code carries a <code>request_id</code>; the server's log ");
+    body.raw("has the full reasoning under it. <a href=\"/docs/errors\">All codes</a></p>");
+    Page::new(entry.code, Width::Narrow, &body).public()
+}
+
+/// Says nothing of what was asked for: the address is anybody's text.
+fn no_such_code() -> Page {
+    let mut body = Markup::default();
+    body.raw(
+        "<h1>No such code</h1><p class=\"lead\">This version of the server has no error of that name.</p>",
+    );
+    body.raw("<p><a href=\"/docs/errors\">All codes</a></p>");
+    Page::new("No such code", Width::Narrow, &body).with_status(StatusCode::NOT_FOUND)
+}

@@ -1,0 +1,100 @@
+//! The status of the caller's Instagram connection, asking Instagram now, and disconnecting.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderValue};
+
+use super::prelude::*;
+use crate::caller::Caller;
+use crate::connections::disconnect::DisconnectReceipt;
+use crate::connections::status::InstagramStatus;
+use crate::http::authentication::OwnHand;
+use crate::http::etag::ETag;
+
+/// Adds the routes.
+pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
+    routes
+        .protected()
+        .get("/user/instagram/status", status, |op| {
+            let op = op
+                .id("instagramStatus")
+                .tag(tags::INSTAGRAM)
+                .summary("What is known about the connection")
+                .description(
+                    "Answers 200 for every verified caller, whatever the state. Reads storage only and never \
+                     calls Instagram, so it may be polled; with `If-None-Match` an unchanged status is a 304.",
+                )
+                .response_with::<200, Json<InstagramStatus>, _>(|answer| answer.description("The status."))
+                .response_with::<304, (), _>(|answer| answer.description("Unchanged since the given `ETag`."));
+            problems(op, &[ServerCode::DatabaseUnavailable.into()])
+        })
+        .post("/user/instagram/check", check, |op| {
+            let op = op
+                .id("checkInstagram")
+                .tag(tags::INSTAGRAM)
+                .summary("Ask Instagram now")
+                .description(
+                    "At most one call per connection and minute reaches Instagram; further ones are answered \
+                     from storage. What Instagram says changes the status, never the status code.",
+                );
+            problems(op, &[ServerCode::DatabaseUnavailable.into(), RequestCode::ConcurrentChange.into()])
+        })
+        .delete("/user/instagram", disconnect, |op| {
+            let op = op
+                .id("disconnectInstagram")
+                .tag(tags::INSTAGRAM)
+                .summary("Disconnect")
+                .description("The grant's bytes are gone when this answers. Idempotent.");
+            problems(op, &[ServerCode::DatabaseUnavailable.into(), RequestCode::ConcurrentChange.into()])
+        })
+        .done()
+}
+
+async fn status(
+    caller: Caller,
+    State(state): State<AppState>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let status = state.connections().status(caller.owner()).await?;
+    Ok(conditional(&status, &headers))
+}
+
+/// The status, or 304 where the client has this very one. `no-cache` lets a browser keep it, but ask each time.
+fn conditional(status: &InstagramStatus, headers: &HeaderMap) -> Response {
+    let Ok(body) = serde_json::to_vec(status) else {
+        return Problem::new(ServerCode::Internal).into_response();
+    };
+    let tag = ETag::of(&body);
+    let validators = [
+        (header::ETAG, tag.header()),
+        (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
+        (header::VARY, HeaderValue::from_static("Authorization")),
+    ];
+    if tag.is_known_to(headers) {
+        return (StatusCode::NOT_MODIFIED, validators).into_response();
+    }
+    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    (validators, kind, body).into_response()
+}
+
+async fn check(
+    OwnHand(caller): OwnHand,
+    State(state): State<AppState>,
+) -> Result<Json<InstagramStatus>, Problem> {
+    let connections = state.connections().clone();
+    let owner = caller.owner().clone();
+    let checked = state.detached().run(async move { connections.check(&owner).await }).await??;
+    Ok(Json(checked))
+}
+
+async fn disconnect(
+    OwnHand(caller): OwnHand,
+    State(state): State<AppState>,
+) -> Result<Json<DisconnectReceipt>, Problem> {
+    let connections = state.connections().clone();
+    let owner = caller.owner().clone();
+    let receipt = state.detached().run(async move { connections.disconnect(&owner).await }).await??;
+    Ok(Json(receipt))
+}

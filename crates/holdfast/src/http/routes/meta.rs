@@ -1,0 +1,173 @@
+//! Meta's callbacks: a person removed the app, or wants their data deleted.
+
+use axum::Json;
+use axum::extract::State;
+use http::HeaderMap;
+use http::StatusCode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::prelude::*;
+use crate::http::body::{RawBody, media_type};
+use crate::http::pages::{Markup, Page, Width};
+use crate::http::params::Path;
+use crate::provider::instagram::signed_request::{self, SignedRequest, SignedRequestError};
+use crate::store::DataDeletion;
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// What both callbacks can lead to.
+const PROBLEMS: [ProblemCode; 7] = [
+    ProblemCode::Request(RequestCode::SignatureInvalid),
+    ProblemCode::Request(RequestCode::MalformedBody),
+    ProblemCode::Request(RequestCode::RequestTimeout),
+    ProblemCode::Request(RequestCode::BodyTooLarge),
+    ProblemCode::Request(RequestCode::UnsupportedMediaType),
+    ProblemCode::Server(ServerCode::NotSetUp),
+    ProblemCode::Server(ServerCode::DatabaseUnavailable),
+];
+
+/// Adds the routes.
+pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
+    routes
+        .public()
+        .route(PublicRoute::InstagramDeauthorize, deauthorize, |op| {
+            let op = op
+                .id("instagramDeauthorize")
+                .tag(tags::CALLBACKS)
+                .summary("Meta says that a person removed the app")
+                .description(
+                    "A form with `signed_request`. The connection becomes `reconnect_required`, `deauthorized`, \
+                     unless the person has connected again since.",
+                )
+                .response_with::<200, Json<Received>, _>(|answer| answer.description("Stored."));
+            problems(op, &PROBLEMS)
+        })
+        .route(PublicRoute::InstagramDataDeletion, data_deletion, |op| {
+            let op = op
+                .id("instagramDataDeletion")
+                .tag(tags::CALLBACKS)
+                .summary("Meta says that a person wants their data deleted")
+                .description("A form with `signed_request`. Everything is erased when this answers.");
+            problems(op, &PROBLEMS)
+        })
+        .route(PublicRoute::DataDeletionPage, deletion_page, |op| {
+            let op = op
+                .id("dataDeletion")
+                .tag(tags::CALLBACKS)
+                .summary("What became of a request for deletion")
+                .response_with::<200, Page, _>(|answer| answer.description("A page."))
+                .response_with::<404, Page, _>(|answer| answer.description("No such request: a page."));
+            problems(op, &[ServerCode::DatabaseUnavailable.into()])
+        })
+        .done()
+}
+
+/// Received and stored.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Received {
+    /// Always true.
+    received: bool,
+}
+
+async fn deauthorize(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    RawBody(body): RawBody,
+) -> Result<Json<Received>, Problem> {
+    let request = verified(&state, &headers, &body)?;
+    let connections = state.connections().clone();
+    let work = async move { connections.deauthorized(&request.user_id, request.issued_at).await };
+    let concerned = state.detached().run(work).await??;
+    tracing::info!(concerned, "Meta told us that a person removed the app");
+    Ok(Json(Received { received: true }))
+}
+
+/// What Meta shows the person (<https://developers.facebook.com/docs/development/create-an-app/app-dashboard/data-deletion-callback>).
+#[derive(Debug, Serialize, JsonSchema)]
+struct DeletionReceipt {
+    /// Where the person can see what became of it.
+    url: String,
+    /// The code in that address.
+    confirmation_code: String,
+}
+
+async fn data_deletion(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    RawBody(body): RawBody,
+) -> Result<Json<DeletionReceipt>, Problem> {
+    let request = verified(&state, &headers, &body)?;
+    let connections = state.connections().clone();
+    let work = async move { connections.delete_account_data(&request.user_id).await };
+    let deletion = state.detached().run(work).await??;
+    tracing::info!(erased = deletion.erased, "a person's data was deleted at Meta's request");
+    let url = format!("{}/data-deletion/{}", state.edge().public_url, deletion.code);
+    Ok(Json(DeletionReceipt { url, confirmation_code: deletion.code }))
+}
+
+fn verified(state: &AppState, headers: &HeaderMap, body: &[u8]) -> Result<SignedRequest, Problem> {
+    if state.meta_secrets().is_empty() {
+        return Err(ServerCode::NotSetUp.into());
+    }
+    if media_type(headers).as_deref() != Some(FORM) {
+        return Err(RequestCode::UnsupportedMediaType.into());
+    }
+    let mut sent = url::form_urlencoded::parse(body).filter(|(name, _)| name == "signed_request");
+    let (Some((_, raw)), None) = (sent.next(), sent.next()) else {
+        return Err(Problem::new(RequestCode::MalformedBody)
+            .with_detail("The form must have signed_request exactly once."));
+    };
+    signed_request::verify(state.meta_secrets(), &raw).map_err(|error| {
+        tracing::warn!(%error, "a call that claims to be Meta's was refused");
+        let code = match error {
+            SignedRequestError::WrongSignature | SignedRequestError::WrongAlgorithm => {
+                RequestCode::SignatureInvalid
+            }
+            SignedRequestError::Malformed | SignedRequestError::NoUser => RequestCode::MalformedBody,
+        };
+        Problem::new(code).with_detail(format!("Not accepted: {error}."))
+    })
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct DeletionPath {
+    /// The confirmation code.
+    code: String,
+}
+
+async fn deletion_page(
+    State(state): State<AppState>,
+    Path(path): Path<DeletionPath>,
+) -> Result<Page, Problem> {
+    Ok(match state.store().deletion(&path.code).await? {
+        Some(deletion) => page_of(&deletion),
+        None => no_such_request(),
+    })
+}
+
+fn page_of(deletion: &DataDeletion) -> Page {
+    let mut body = Markup::default();
+    if let Some(at) = deletion.completed_at {
+        body.raw("<h1>Your data is deleted</h1><p class=\"lead\">What this app held of your Instagram account, the ");
+        body.raw("access to it included, was erased.</p><ul class=\"facts\"><li>Requested ");
+        body.text(deletion.requested_at).raw("</li><li>Deleted ").text(at).raw("</li></ul>");
+    } else {
+        body.raw(
+            "<h1>Your data is being deleted</h1><p class=\"lead\">The request has arrived and is being ",
+        );
+        body.raw("worked on.</p><ul class=\"facts\"><li>Requested ")
+            .text(deletion.requested_at)
+            .raw("</li></ul>");
+    }
+    body.raw("<p class=\"soft\">Confirmation code <code>").text(&deletion.code).raw("</code></p>");
+    Page::new("Data deletion", Width::Narrow, &body)
+}
+
+fn no_such_request() -> Page {
+    let mut body = Markup::default();
+    body.raw(
+        "<h1>No such request</h1><p class=\"lead\">There is no request for deletion of that code here.</p>",
+    );
+    Page::new("Data deletion", Width::Narrow, &body).with_status(StatusCode::NOT_FOUND)
+}

@@ -1,0 +1,48 @@
+//! Every route, one file per thing that a client wants.
+
+mod callback;
+mod connect;
+mod docs;
+mod events;
+mod health;
+mod history;
+mod instagram;
+mod meta;
+mod service;
+mod user;
+mod webhooks;
+
+use super::pages::Page;
+use super::router::Routes;
+use super::state::AppState;
+
+/// What nearly every file of routes needs.
+mod prelude {
+    pub(super) use super::super::body::{Json, OptionalJson};
+    pub(super) use super::super::openapi::tags;
+    pub(super) use super::super::problem::{Problem, ProblemCode, RequestCode, ServerCode, problems};
+    pub(super) use super::super::public::PublicRoute;
+    pub(super) use super::super::router::Routes;
+    pub(super) use super::super::state::AppState;
+}
+
+/// All of them.
+pub(super) fn all() -> Routes<AppState> {
+    let routes = Routes::default();
+    let routes = user::add(routes);
+    let routes = instagram::add(routes);
+    let routes = connect::add(routes);
+    let routes = history::add(routes);
+    let routes = events::add(routes);
+    let routes = service::add(routes);
+    let routes = callback::add(routes);
+    let routes = webhooks::add(routes);
+    let routes = meta::add(routes);
+    let routes = health::add(routes);
+    docs::add(routes)
+}
+
+/// The page that shows a document.
+pub(super) fn reference_page(document: &serde_json::Value) -> Page {
+    docs::reference_page(document)
+}

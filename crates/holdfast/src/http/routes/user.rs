@@ -1,0 +1,74 @@
+//! The caller's own record.
+
+use axum::Json;
+use axum::extract::State;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::prelude::*;
+use crate::caller::Caller;
+use crate::connections::status::InstagramStatus;
+use crate::users::User;
+
+/// Adds the routes.
+pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
+    routes
+        .protected()
+        .post_even_impersonated("/auth/sync", sync, |op| {
+            let op = op
+                .id("syncUser")
+                .tag(tags::USER)
+                .summary("Create or refresh the caller's record")
+                .description(
+                    "From Clerk's Backend API where a secret key is configured, else from the token's claims. \
+                     Idempotent, and safe under any number of parallel first calls. Takes no body.",
+                );
+            problems(op, &[ServerCode::DatabaseUnavailable.into(), RequestCode::UserErased.into()])
+        })
+        .get("/user/profile", profile, |op| {
+            let op = op
+                .id("userProfile")
+                .tag(tags::USER)
+                .summary("The caller's record with their connections")
+                .description("A verified caller who never synced gets a record made on the spot.");
+            problems(op, &[ServerCode::DatabaseUnavailable.into(), RequestCode::UserErased.into()])
+        })
+        .done()
+}
+
+/// The record, and whether this very call made it.
+#[derive(Debug, Serialize, JsonSchema)]
+struct SyncAnswer {
+    /// The record.
+    user: User,
+    /// True for exactly one of any number of first calls.
+    created: bool,
+}
+
+async fn sync(caller: Caller, State(state): State<AppState>) -> Result<Json<SyncAnswer>, Problem> {
+    let synced = state.users().sync(&caller).await?;
+    Ok(Json(SyncAnswer { user: synced.user, created: synced.created }))
+}
+
+/// The record, with the connections.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Profile {
+    /// The record.
+    #[serde(flatten)]
+    user: User,
+    /// By provider.
+    connections: ConnectionsByProvider,
+}
+
+/// By provider.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ConnectionsByProvider {
+    /// The Instagram connection.
+    instagram: InstagramStatus,
+}
+
+async fn profile(caller: Caller, State(state): State<AppState>) -> Result<Json<Profile>, Problem> {
+    let user = state.users().profile(&caller).await?;
+    let instagram = state.connections().status(caller.owner()).await?;
+    Ok(Json(Profile { user, connections: ConnectionsByProvider { instagram } }))
+}

@@ -1,0 +1,69 @@
+//! Clerk's webhooks.
+
+use axum::extract::State;
+use http::{HeaderMap, StatusCode};
+
+use super::prelude::*;
+use crate::http::body::RawBody;
+use crate::users::webhook::{Delivery, DeliveryError};
+
+/// Adds the route.
+pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
+    routes
+        .public()
+        .route(PublicRoute::ClerkWebhook, clerk, |op| {
+            let op = op
+                .id("clerkWebhook")
+                .tag(tags::CALLBACKS)
+                .summary("Clerk says that a user changed")
+                .description(
+                    "`user.created`, `user.updated` and `user.deleted`, signed by Svix. Duplicates and late events \
+                     change nothing wrongly; `user.deleted` erases the user and every grant.",
+                )
+                .response_with::<204, (), _>(|answer| answer.description("Stored, or nothing to do."));
+            problems(
+                op,
+                &[
+                    RequestCode::SignatureInvalid.into(),
+                    RequestCode::MalformedBody.into(),
+                    RequestCode::BodyTooLarge.into(),
+                    ServerCode::NotSetUp.into(),
+                    ServerCode::DatabaseUnavailable.into(),
+                ],
+            )
+        })
+        .done()
+}
+
+async fn clerk(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    RawBody(body): RawBody,
+) -> Result<StatusCode, Problem> {
+    // 503 rather than 404: Svix repeats the delivery for days, so nothing is lost until the secret is set.
+    let verifier = state.clerk_webhooks().ok_or(ServerCode::NotSetUp)?;
+    let event = match verifier.verify(&headers, &body) {
+        Ok(Delivery::User(event)) => event,
+        Ok(Delivery::Ignored(because)) => {
+            tracing::debug!(?because, "a webhook of Clerk's has no effect");
+            return Ok(StatusCode::NO_CONTENT);
+        }
+        Err(error) => return Err(refused(error)),
+    };
+    let (store, now) = (state.store().clone(), state.edge().clock.now());
+    let outcome = state.detached().run(async move { store.apply_clerk_event(&event, now).await }).await??;
+    tracing::info!(?outcome, "a webhook of Clerk's was handled");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn refused(error: DeliveryError) -> Problem {
+    tracing::warn!(%error, "a webhook that claims to be Clerk's was refused");
+    let code = match error {
+        DeliveryError::Header(_)
+        | DeliveryError::TooOld
+        | DeliveryError::TooNew
+        | DeliveryError::Signature => RequestCode::SignatureInvalid,
+        DeliveryError::Body => RequestCode::MalformedBody,
+    };
+    Problem::new(code).with_detail(format!("Not accepted: {error}."))
+}

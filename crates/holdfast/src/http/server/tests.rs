@@ -1,0 +1,260 @@
+//! The listener over real sockets, with hostile and careless clients.
+#![allow(clippy::unwrap_used, clippy::format_collect)]
+
+use std::time::Duration;
+
+use axum::response::IntoResponse;
+use axum::routing::get;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::clock::SystemClock;
+
+struct Running {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    served: JoinHandle<usize>,
+}
+
+fn quick() -> ServerLimits {
+    ServerLimits {
+        header_timeout: Duration::from_millis(300),
+        idle_timeout: Duration::from_millis(900),
+        write_timeout: Duration::from_millis(400),
+        drain: Duration::from_millis(600),
+        ..ServerLimits::default()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a router of the test's own")]
+async fn start(limits: ServerLimits) -> Running {
+    let listener = bind("127.0.0.1:0".parse().unwrap(), "TEST").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let clock: SharedClock = Arc::new(SystemClock);
+    let slow = {
+        let clock = clock.clone();
+        move || async move {
+            clock.sleep(Duration::from_millis(300)).await;
+            "slow"
+        }
+    };
+    let stuck = {
+        let clock = clock.clone();
+        move || async move {
+            clock.sleep(Duration::from_mins(1)).await;
+            "never"
+        }
+    };
+    let router = Router::new()
+        .route("/", get(|| async { "hello" }).post(|body: bytes::Bytes| async move { body }))
+        .route("/big", get(|| async { vec![b'x'; 64 * 1024 * 1024].into_response() }))
+        .route("/slow", get(slow))
+        .route("/stuck", get(stuck));
+    let (stop, stopped) = watch::channel(false);
+    let served = tokio::spawn(serve(listener, router, limits, clock, stopped));
+    Running { address, stop, served }
+}
+
+/// Sends `bytes`, then reads until the server closes.
+async fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    rest(&mut stream).await
+}
+
+async fn rest(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(8), stream.read_to_end(&mut answer)).await;
+    // A reset instead of an orderly end still delivered what came before it.
+    let _ = read.expect("the server should have closed the connection");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn statuses(answer: &str) -> Vec<&str> {
+    answer.split("HTTP/1.").skip(1).map(|each| each.get(2..5).unwrap_or_default()).collect()
+}
+
+#[tokio::test]
+async fn ordinary_requests_are_served() {
+    let server = start(quick()).await;
+    let close = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let answer = exchange(server.address, close.as_bytes()).await;
+    assert_eq!(statuses(&answer), ["200"]);
+    assert!(answer.ends_with("hello"), "{answer}");
+    let old = exchange(server.address, b"GET / HTTP/1.0\r\n\r\n").await;
+    assert_eq!(statuses(&old), ["200"]);
+    let chunked = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    assert!(exchange(server.address, chunked.as_bytes()).await.ends_with("abc"));
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_order() {
+    let server = start(quick()).await;
+    let answer = exchange(
+        server.address,
+        b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\nGET /nothing HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    )
+    .await;
+    assert_eq!(statuses(&answer), ["200", "404", "200"]);
+}
+
+#[tokio::test]
+async fn a_header_that_never_ends_is_cut_in_time_also_when_it_dribbles() {
+    let server = start(quick()).await;
+    let began = tokio::time::Instant::now();
+    assert_eq!(exchange(server.address, b"GET / HTTP/1.1\r\nHost: x\r\n").await, "");
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let began = tokio::time::Instant::now();
+    for byte in b"GET / HTTP/1.1\r\nHost: x\r\nX: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" {
+        if stream.write_all(&[*byte]).await.is_err() {
+            break;
+        }
+        pause(30).await;
+    }
+    assert_eq!(rest(&mut stream).await, "");
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
+
+#[expect(clippy::disallowed_methods, reason = "a client that is slow on purpose")]
+async fn pause(millis: u64) {
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+}
+
+#[tokio::test]
+async fn a_silent_connection_is_kept_for_the_idle_time_and_no_longer() {
+    let server = start(quick()).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut buffer = [0; 1024];
+    let read = stream.read(&mut buffer).await.unwrap();
+    assert!(buffer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&buffer[..read]));
+    // Longer than a header may take: nothing has been begun.
+    pause(500).await;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    assert!(stream.read(&mut buffer).await.unwrap() > 0);
+    let began = tokio::time::Instant::now();
+    assert_eq!(rest(&mut stream).await, "");
+    let kept = began.elapsed();
+    assert!(kept > Duration::from_millis(600) && kept < Duration::from_secs(3), "{kept:?}");
+}
+
+#[tokio::test]
+async fn a_reader_that_does_not_read_is_cut() {
+    let server = start(quick()).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    pause(1500).await;
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await.unwrap();
+    assert!(answer.len() < 64 * 1024 * 1024, "the whole body came: {}", answer.len());
+}
+
+#[tokio::test]
+async fn headers_that_are_too_large_or_too_many_get_a_431() {
+    let server = start(quick()).await;
+    let large = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "a".repeat(40_000));
+    assert_eq!(statuses(&exchange(server.address, large.as_bytes()).await), ["431"]);
+    let many: String = (0..80).map(|n| format!("X-{n}: 1\r\n")).collect();
+    let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{many}\r\n");
+    assert_eq!(statuses(&exchange(server.address, many.as_bytes()).await), ["431"]);
+}
+
+#[tokio::test]
+async fn what_is_not_http_or_smuggles_gets_a_clean_4xx_or_is_read_one_way() {
+    let server = start(quick()).await;
+    let bad = [
+        "\x16\x03\x01\x02\x00\x01\x00\x01\u{fc}\x03\x03",
+        "HELLO\r\n\r\n",
+        "GET / HTTP/9.9\r\nHost: x\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost : x\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nBad Name: x\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nX: a\x01b\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\nabc",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3, 3\r\n\r\nabc",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\n folded: x\r\n\r\n",
+    ];
+    for request in bad {
+        let answer = exchange(server.address, request.as_bytes()).await;
+        assert_eq!(statuses(&answer), ["400"], "{request:?} gave {answer:?}");
+    }
+    // Chunked wins over a length (RFC 9112, 6.3), and the connection does not go on to a smuggled request.
+    let both = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /nothing HTTP/1.1\r\nHost: x\r\n\r\n";
+    let answer = exchange(server.address, both.as_bytes()).await;
+    assert_ne!(statuses(&answer).first(), Some(&"500"), "{answer}");
+}
+
+#[tokio::test]
+async fn connections_beyond_the_bound_wait_their_turn() {
+    let server = start(ServerLimits { max_connections: 1, ..quick() }).await;
+    let first = TcpStream::connect(server.address).await.unwrap();
+    pause(50).await;
+    let second =
+        tokio::spawn(exchange(server.address, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+    pause(200).await;
+    assert!(!second.is_finished(), "served although the only place was taken");
+    drop(first);
+    assert!(second.await.unwrap().ends_with("hello"));
+}
+
+#[tokio::test]
+async fn a_shutdown_lets_running_requests_finish_and_takes_no_new_ones() {
+    let server = start(quick()).await;
+    let running = tokio::spawn(exchange(server.address, b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"));
+    let idle = TcpStream::connect(server.address).await.unwrap();
+    pause(100).await;
+    server.stop.send(true).unwrap();
+    assert!(running.await.unwrap().ends_with("slow"));
+    assert_eq!(server.served.await.unwrap(), 0);
+    assert!(TcpStream::connect(server.address).await.is_err());
+    drop(idle);
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_end_is_cut_after_the_drain_time() {
+    let server = start(quick()).await;
+    let stuck = tokio::spawn(exchange(server.address, b"GET /stuck HTTP/1.1\r\nHost: x\r\n\r\n"));
+    pause(100).await;
+    server.stop.send(true).unwrap();
+    assert_eq!(server.served.await.unwrap(), 1);
+    assert_eq!(stuck.await.unwrap(), "");
+}
+
+#[tokio::test]
+async fn http2_is_spoken_only_where_it_is_asked_for() {
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+    let without = start(quick()).await;
+    let answer = exchange(without.address, preface).await;
+    assert!(!answer.contains('\u{0}'), "{answer:?}");
+
+    let with = start(ServerLimits { h2c: true, ..quick() }).await;
+    let mut stream = TcpStream::connect(with.address).await.unwrap();
+    stream.write_all(preface).await.unwrap();
+    let mut frame = [0; 9];
+    stream.read_exact(&mut frame).await.unwrap();
+    assert_eq!(frame[3], 4, "the first frame of a server is SETTINGS");
+    let plain = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    assert!(exchange(with.address, plain.as_bytes()).await.ends_with("hello"));
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named_with_its_setting() {
+    let taken = bind("127.0.0.1:0".parse().unwrap(), "HOLDFAST_LISTEN").await.unwrap();
+    let address = taken.local_addr().unwrap();
+    let error = bind(address, "HOLDFAST_LISTEN").await.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!(
+            "{address} is already in use: stop the program that listens there, or set HOLDFAST_LISTEN to another address"
+        )
+    );
+    let foreign = bind("192.0.2.1:80".parse().unwrap(), "HOLDFAST_LISTEN").await.unwrap_err().to_string();
+    assert!(foreign.contains("not an address of this machine"), "{foreign}");
+}

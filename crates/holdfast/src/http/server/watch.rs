@@ -1,0 +1,229 @@
+//! Watches one connection, so that a client that does nothing, or too little, is cut.
+//!
+//! | the connection is | since | cut after |
+//! |---|---|---|
+//! | idle | the last answer ended | `idle_timeout` |
+//! | sending a header | its first byte | `header_timeout` |
+//! | at a request | | the request's own limits |
+//! | not taking our bytes | the first refused write | `write_timeout` |
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use jiff::Timestamp;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::ServerLimits;
+use crate::clock::{SharedClock, after};
+
+/// What one connection is doing; shared by its socket, its requests and its watchman.
+#[derive(Clone)]
+pub(super) struct Watch {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    clock: SharedClock,
+    idle: Duration,
+    header: Duration,
+    write: Duration,
+    doing: Mutex<Doing>,
+}
+
+struct Doing {
+    requests: usize,
+    /// `Some` once the first byte of the next header has come.
+    header_since: Option<Timestamp>,
+    idle_since: Timestamp,
+    /// `Some` while the socket does not take what we write.
+    blocked_since: Option<Timestamp>,
+}
+
+impl Watch {
+    pub(super) fn new(limits: &ServerLimits, clock: SharedClock) -> Self {
+        let idle_since = clock.now();
+        let doing = Doing { requests: 0, header_since: None, idle_since, blocked_since: None };
+        Self {
+            shared: Arc::new(Shared {
+                clock,
+                idle: limits.idle_timeout,
+                header: limits.header_timeout,
+                write: limits.write_timeout,
+                doing: Mutex::new(doing),
+            }),
+        }
+    }
+
+    /// Resolves when the connection has to be cut.
+    pub(super) async fn expired(&self) {
+        loop {
+            let now = self.shared.clock.now();
+            let deadline = self.deadline();
+            if deadline.is_some_and(|at| at <= now) {
+                return;
+            }
+            // What the connection is doing may change while we wait, and with it the deadline: never look away for
+            // longer than the shortest limit.
+            let look_again = after(now, self.shared.header.min(self.shared.write));
+            self.shared.clock.sleep_until(deadline.unwrap_or(look_again).min(look_again)).await;
+        }
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        let doing = self.lock();
+        let write = doing.blocked_since.map(|at| after(at, self.shared.write));
+        let read = if doing.requests > 0 {
+            None
+        } else if let Some(since) = doing.header_since {
+            Some(after(since, self.shared.header))
+        } else {
+            Some(after(doing.idle_since, self.shared.idle))
+        };
+        [write, read].into_iter().flatten().min()
+    }
+
+    /// A header is complete; the guard is held until its answer is sent or given up.
+    pub(super) fn request_begins(&self) -> Busy {
+        let mut doing = self.lock();
+        doing.requests += 1;
+        doing.header_since = None;
+        Busy { watch: self.clone() }
+    }
+
+    fn bytes_came(&self) {
+        let mut doing = self.lock();
+        if doing.requests == 0 && doing.header_since.is_none() {
+            doing.header_since = Some(self.shared.clock.now());
+        }
+    }
+
+    fn write_done(&self) {
+        self.lock().blocked_since = None;
+    }
+
+    fn write_blocked(&self) {
+        let mut doing = self.lock();
+        if doing.blocked_since.is_none() {
+            doing.blocked_since = Some(self.shared.clock.now());
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Doing> {
+        self.shared.doing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request is under way as long as this lives.
+pub(super) struct Busy {
+    watch: Watch,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let now = self.watch.shared.clock.now();
+        let mut doing = self.watch.lock();
+        doing.requests = doing.requests.saturating_sub(1);
+        doing.idle_since = now;
+    }
+}
+
+/// An answer's body; its request is under way until the body is sent or dropped.
+pub(super) struct BusyBody {
+    body: Body,
+    _busy: Busy,
+}
+
+impl BusyBody {
+    pub(super) fn new(body: Body, busy: Busy) -> Self {
+        Self { body, _busy: busy }
+    }
+}
+
+impl HttpBody for BusyBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A socket that tells the watch what happens on it.
+pub(super) struct WatchedIo<T> {
+    io: T,
+    watch: Watch,
+}
+
+impl<T> WatchedIo<T> {
+    pub(super) fn new(io: T, watch: Watch) -> Self {
+        Self { io, watch }
+    }
+
+    fn wrote<R>(&self, poll: Poll<R>) -> Poll<R> {
+        match poll {
+            Poll::Pending => self.watch.write_blocked(),
+            Poll::Ready(_) => self.watch.write_done(),
+        }
+        poll
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for WatchedIo<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
+        if buffer.filled().len() > before {
+            self.watch.bytes_came();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for WatchedIo<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.wrote(poll)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
+        self.wrote(poll)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,197 @@
+//! What handlers reach: the parts of the program, and the documents made from the routes.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::FromRef;
+use secrecy::SecretString;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::detached::Detached;
+use super::layers::Edge;
+use super::pages::Page;
+use super::routes;
+use super::streams::Streams;
+use crate::caller::SessionVerifier;
+use crate::caller::service::ServiceVerifier;
+use crate::clock::SharedClock;
+use crate::connections::service::Connections;
+use crate::store::Store;
+use crate::users::Users;
+use crate::users::webhook::WebhookVerifier;
+use crate::vault::Vault;
+
+/// What [`AppState`] is made of.
+#[derive(Debug)]
+pub struct AppStateParts {
+    /// What the layers need.
+    pub edge: Edge,
+    /// The judge of session tokens.
+    pub verifier: SessionVerifier,
+    /// User records.
+    pub users: Users,
+    /// The domain.
+    pub connections: Connections,
+    /// The database: for readiness, change notices and Clerk's events.
+    pub store: Store,
+    /// The key ring, for readiness.
+    pub vault: Vault,
+    /// The judge of Clerk's webhooks; `None` where no signing secret is configured.
+    pub clerk_webhooks: Option<WebhookVerifier>,
+    /// The judge of service keys.
+    pub service_verifier: ServiceVerifier,
+    /// App secrets that Meta's callbacks may be signed with; empty where Instagram is not configured.
+    pub meta_secrets: Vec<SecretString>,
+    /// Turns true when the process is asked to stop: event streams end then.
+    pub stopping: watch::Receiver<bool>,
+}
+
+/// What handlers reach. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AppState {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    edge: Arc<Edge>,
+    verifier: SessionVerifier,
+    users: Users,
+    connections: Connections,
+    store: Store,
+    vault: Vault,
+    clerk_webhooks: Option<WebhookVerifier>,
+    service_verifier: ServiceVerifier,
+    meta_secrets: Vec<SecretString>,
+    stopping: watch::Receiver<bool>,
+    streams: Streams,
+    detached: Detached,
+    documents: OnceLock<Documents>,
+}
+
+/// What is made from the routes themselves.
+#[derive(Debug)]
+pub struct Documents {
+    /// The OpenAPI document.
+    pub openapi: Value,
+    /// The page that shows it.
+    pub reference: Page,
+}
+
+impl AppState {
+    /// The state of one server.
+    pub fn new(parts: AppStateParts) -> Self {
+        let AppStateParts {
+            edge,
+            verifier,
+            users,
+            connections,
+            store,
+            vault,
+            clerk_webhooks,
+            service_verifier,
+            meta_secrets,
+            stopping,
+        } = parts;
+        let streams = Streams::new(edge.metrics.clone());
+        Self {
+            shared: Arc::new(Shared {
+                edge: Arc::new(edge),
+                verifier,
+                users,
+                connections,
+                store,
+                vault,
+                clerk_webhooks,
+                service_verifier,
+                meta_secrets,
+                stopping,
+                streams,
+                detached: Detached::default(),
+                documents: OnceLock::new(),
+            }),
+        }
+    }
+
+    /// What the layers share.
+    pub fn edge(&self) -> &Arc<Edge> {
+        &self.shared.edge
+    }
+
+    /// The judge of session tokens.
+    pub fn verifier(&self) -> &SessionVerifier {
+        &self.shared.verifier
+    }
+
+    /// User records.
+    pub fn users(&self) -> &Users {
+        &self.shared.users
+    }
+
+    /// The domain.
+    pub fn connections(&self) -> &Connections {
+        &self.shared.connections
+    }
+
+    /// The database.
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    /// The key ring.
+    pub fn vault(&self) -> &Vault {
+        &self.shared.vault
+    }
+
+    /// The judge of Clerk's webhooks.
+    pub fn clerk_webhooks(&self) -> Option<&WebhookVerifier> {
+        self.shared.clerk_webhooks.as_ref()
+    }
+
+    /// The judge of service keys.
+    pub fn service_verifier(&self) -> &ServiceVerifier {
+        &self.shared.service_verifier
+    }
+
+    /// App secrets that Meta's callbacks may be signed with.
+    pub fn meta_secrets(&self) -> &[SecretString] {
+        &self.shared.meta_secrets
+    }
+
+    /// Turns true when the process is asked to stop.
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.shared.stopping.clone()
+    }
+
+    /// The open event streams.
+    pub fn streams(&self) -> &Streams {
+        &self.shared.streams
+    }
+
+    /// Work that outlives its request. Wait for [`Detached::idle`] before closing the database.
+    pub fn detached(&self) -> &Detached {
+        &self.shared.detached
+    }
+
+    /// Sets the documents, once the routes are known.
+    pub(super) fn publish(&self, openapi: Value) {
+        let reference = routes::reference_page(&openapi);
+        // A second application over one state has the same routes, hence the same documents.
+        let _ = self.shared.documents.set(Documents { openapi, reference });
+    }
+
+    /// The documents.
+    pub(super) fn documents(&self) -> &Documents {
+        self.shared.documents.get_or_init(|| {
+            let openapi = super::document(&self.shared.edge.public_url);
+            let reference = routes::reference_page(&openapi);
+            Documents { openapi, reference }
+        })
+    }
+}
+
+impl FromRef<AppState> for SharedClock {
+    fn from_ref(state: &AppState) -> Self {
+        state.shared.edge.clock.clone()
+    }
+}

@@ -1,0 +1,270 @@
+//! The layers around small handlers of the tests' own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use axum::routing::{get, post};
+use clerk_session::OriginPattern;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tower::ServiceExt;
+
+use super::super::layered;
+use super::super::layers::Edge;
+use super::super::metrics::Metrics;
+use crate::clock::{ManualClock, SharedClock, from_millis};
+use crate::entropy::SeededEntropy;
+
+const APP: &str = "https://app.example.com";
+const PREVIEWS: &str = "https://deploy-preview-*--site.netlify.app";
+
+struct Stage {
+    router: Router,
+    edge: Arc<Edge>,
+    clock: ManualClock,
+}
+
+#[expect(clippy::disallowed_methods, reason = "a router of the test's own")]
+fn stage(permits: usize) -> Stage {
+    let clock = ManualClock::new(from_millis(1_750_000_000_000));
+    let shared: SharedClock = Arc::new(clock.clone());
+    let edge = Arc::new(Edge {
+        public_url: "https://api.example.com".to_owned(),
+        clock: shared,
+        entropy: Arc::new(SeededEntropy::new(1)),
+        metrics: Metrics::default(),
+        permits: Semaphore::new(permits),
+        request_timeout: Duration::from_secs(10),
+    });
+    let router = Router::new()
+        .route("/fine", get(|| async { "fine" }))
+        .route("/echo", post(|body: String| async move { body }))
+        .route(
+            "/panic",
+            get(|| async {
+                if true {
+                    panic!("on purpose")
+                }
+            }),
+        )
+        .route("/stuck", get(std::future::pending::<()>))
+        .route("/healthz", get(|| async { "alive" }));
+    let origins = [APP, PREVIEWS].map(|each| OriginPattern::parse(each).unwrap());
+    Stage { router: layered(router, Arc::clone(&edge), &origins), edge, clock }
+}
+
+async fn send(stage: &Stage, method: Method, path: &str, headers: &[(&str, &str)]) -> Response {
+    let mut request = Request::builder().method(method).uri(path).header("host", "api.example.com");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    stage.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+}
+
+async fn problem(response: Response) -> (StatusCode, HeaderMap, Value) {
+    let (parts, body) = response.into_parts();
+    let bytes = body.collect().await.unwrap().to_bytes();
+    (parts.status, parts.headers, serde_json::from_slice(&bytes).unwrap())
+}
+
+#[tokio::test]
+async fn every_kind_of_error_is_a_problem_with_cors_and_a_request_id() {
+    let stage = stage(8);
+    let origin = [("origin", APP), ("x-request-id", "mine-1")];
+    let cases = [
+        (Method::GET, "/nothing", 404, "not-found"),
+        (Method::POST, "/nothing/at/all", 404, "not-found"),
+        (Method::DELETE, "/fine", 405, "method-not-allowed"),
+        (Method::from_bytes(b"BREW").unwrap(), "/fine", 405, "method-not-allowed"),
+        (Method::GET, "/panic", 500, "internal-error"),
+    ];
+    for (method, path, status, code) in cases {
+        let (got, headers, body) = problem(send(&stage, method.clone(), path, &origin).await).await;
+        assert_eq!(got.as_u16(), status, "{method} {path}");
+        assert_eq!(body["code"], code);
+        assert_eq!(body["request_id"], "mine-1");
+        assert_eq!(headers["x-request-id"], "mine-1");
+        assert_eq!(headers["content-type"], "application/problem+json");
+        assert_eq!(headers["access-control-allow-origin"], APP, "{method} {path}");
+        assert_eq!(headers["cache-control"], "no-store");
+    }
+    let (_, headers, _) = problem(send(&stage, Method::DELETE, "/fine", &[]).await).await;
+    assert_eq!(headers["allow"], "GET,HEAD");
+    assert_eq!(stage.edge.metrics.in_flight.get(), 0);
+}
+
+#[tokio::test]
+async fn a_handler_that_takes_too_long_is_a_503_that_a_page_can_read() {
+    let stage = stage(8);
+    let asked = send(&stage, Method::GET, "/stuck", &[("origin", APP)]);
+    let clock = stage.clock.clone();
+    let advance = async {
+        tokio::task::yield_now().await;
+        clock.advance(Duration::from_secs(11));
+    };
+    let (response, ()) = tokio::join!(asked, advance);
+    let (status, headers, body) = problem(response).await;
+    assert_eq!((status.as_u16(), &body["code"]), (503, &Value::from("deadline-exceeded")));
+    assert!(headers.contains_key("retry-after"));
+    assert_eq!(headers["access-control-allow-origin"], APP);
+}
+
+#[tokio::test]
+async fn too_many_at_a_time_are_turned_away_but_health_is_answered() {
+    let stage = stage(1);
+    let stuck = tokio::spawn(
+        stage
+            .router
+            .clone()
+            .oneshot(Request::builder().uri("/stuck").header("host", "x").body(Body::empty()).unwrap()),
+    );
+    while stage.edge.permits.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let (status, headers, body) = problem(send(&stage, Method::GET, "/fine", &[("origin", APP)]).await).await;
+    assert_eq!((status.as_u16(), &body["code"]), (503, &Value::from("overloaded")));
+    assert_eq!(headers["retry-after"], "1");
+    assert_eq!(headers["access-control-allow-origin"], APP);
+    assert_eq!(send(&stage, Method::GET, "/healthz", &[]).await.status(), 200);
+    stuck.abort();
+    let _ = stuck.await;
+    assert_eq!(send(&stage, Method::GET, "/fine", &[]).await.status(), 200, "the place is given back");
+}
+
+#[tokio::test]
+async fn preflights_are_answered_without_asking_for_anything() {
+    let stage = stage(8);
+    for path in ["/fine", "/nothing", "/panic", "/stuck"] {
+        let asked = [
+            ("origin", APP),
+            ("access-control-request-method", "DELETE"),
+            ("access-control-request-headers", "authorization,content-type,if-none-match"),
+        ];
+        let response = send(&stage, Method::OPTIONS, path, &asked).await;
+        let headers = response.headers();
+        assert_eq!(response.status(), 200, "{path}");
+        assert_eq!(headers["access-control-allow-origin"], APP);
+        for method in ["GET", "POST", "DELETE"] {
+            assert!(headers["access-control-allow-methods"].to_str().unwrap().contains(method));
+        }
+        let allowed = headers["access-control-allow-headers"].to_str().unwrap();
+        for name in ["authorization", "content-type", "if-none-match", "last-event-id", "x-request-id"] {
+            assert!(allowed.contains(name), "{name} is not in {allowed}");
+        }
+        assert!(headers.contains_key("access-control-max-age"));
+        assert!(headers.contains_key("x-request-id"));
+        assert!(!headers.contains_key("access-control-allow-credentials"));
+    }
+}
+
+#[tokio::test]
+async fn origins_are_matched_exactly() {
+    let stage = stage(8);
+    let allowed =
+        [APP, "https://deploy-preview-1--site.netlify.app", "https://deploy-preview-4711--site.netlify.app"];
+    let refused = [
+        "null",
+        "https://app.example.com:443",
+        "https://app.example.com:8443",
+        "https://app.example.com/",
+        "http://app.example.com",
+        "https://APP.example.com",
+        "https://app.example.com.evil.com",
+        "https://evil-app.example.com",
+        "https://evil.com#https://app.example.com",
+        "https://app.example.com@evil.com",
+        "https://xapp.example.com",
+        "https://example.com",
+        "https://deploy-preview---site.netlify.app.evil.com",
+        "https://deploy-preview-1--other.netlify.app",
+        "https://deploy-preview-1.evil.com--site.netlify.app",
+        "https://deploy-preview-1/--site.netlify.app",
+        "https://site.netlify.app",
+        "*",
+        "https://*.example.com",
+        "",
+    ];
+    for method in [Method::GET, Method::POST, Method::OPTIONS, Method::DELETE, Method::HEAD] {
+        for (origins, expected) in [(&allowed[..], true), (&refused[..], false)] {
+            for origin in origins {
+                let asked = [("origin", *origin), ("access-control-request-method", "GET")];
+                let response = send(&stage, method.clone(), "/fine", &asked).await;
+                let got = response.headers().get("access-control-allow-origin");
+                let wanted = expected.then_some(*origin);
+                assert_eq!(got.map(|value| value.to_str().unwrap()), wanted, "{method} {origin}");
+                let vary: Vec<_> = response
+                    .headers()
+                    .get_all(header::VARY)
+                    .iter()
+                    .map(|value| value.to_str().unwrap().to_ascii_lowercase())
+                    .collect();
+                assert!(vary.join(",").contains("origin"), "{method} {origin}: {vary:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_may_read_the_headers_that_it_needs() {
+    let stage = stage(8);
+    let response = send(&stage, Method::GET, "/fine", &[("origin", APP)]).await;
+    let exposed = response.headers()["access-control-expose-headers"].to_str().unwrap().to_ascii_lowercase();
+    for name in ["www-authenticate", "etag", "retry-after", "x-request-id"] {
+        assert!(exposed.contains(name), "{name} is not in {exposed}");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_has_security_headers() {
+    let stage = stage(8);
+    for path in ["/fine", "/nothing", "/panic"] {
+        let response = send(&stage, Method::GET, path, &[]).await;
+        let headers = response.headers();
+        assert_eq!(headers["x-content-type-options"], "nosniff");
+        assert_eq!(headers["referrer-policy"], "no-referrer");
+        assert_eq!(headers["x-frame-options"], "DENY");
+        assert!(headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
+        assert!(headers.contains_key("strict-transport-security"), "the public address is https");
+        assert_eq!(headers["cache-control"], "no-store");
+    }
+}
+
+#[tokio::test]
+async fn a_request_has_exactly_one_host() {
+    let stage = stage(8);
+    let bare = |hosts: &[&str]| {
+        let mut request = Request::builder().uri("/fine");
+        for host in hosts {
+            request = request.header("host", *host);
+        }
+        request.body(Body::empty()).unwrap()
+    };
+    for hosts in [&[][..], &["a", "b"], &["a", "a"]] {
+        let response = stage.router.clone().oneshot(bare(hosts)).await.unwrap();
+        let (status, _, body) = problem(response).await;
+        assert_eq!((status.as_u16(), &body["code"]), (400, &Value::from("malformed-request")), "{hosts:?}");
+    }
+    let mut old = bare(&[]);
+    *old.version_mut() = http::Version::HTTP_10;
+    assert_eq!(stage.router.clone().oneshot(old).await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn metrics_count_by_route_template_and_code() {
+    let stage = stage(8);
+    send(&stage, Method::GET, "/fine?code=secret", &[]).await;
+    send(&stage, Method::GET, "/secret-path", &[]).await;
+    let text = stage.edge.metrics.render();
+    assert!(
+        text.contains(r#"holdfast_http_requests_total{method="GET",route="/fine",status="200"} 1"#),
+        "{text}"
+    );
+    assert!(text.contains(r#"holdfast_http_requests_total{method="GET",route="unmatched",status="404"} 1"#));
+    assert!(text.contains(r#"holdfast_http_problems_total{code="not-found"} 1"#));
+    assert!(!text.contains("secret"), "{text}");
+}

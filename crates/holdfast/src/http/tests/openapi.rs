@@ -1,0 +1,120 @@
+//! The document, which other tests and clients are made from.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::super::document;
+use super::super::public::{PublicMethod, PublicRoute};
+
+/// Every operation: method, path, and itself.
+pub(super) fn operations(document: &Value) -> Vec<(String, String, Value)> {
+    let mut all = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            all.push((method.clone(), path.clone(), operation.clone()));
+        }
+    }
+    all
+}
+
+#[test]
+fn an_operation_has_a_credential_or_stands_on_the_list_of_public_routes() {
+    let document = document("https://api.example.com");
+    let open: BTreeSet<(String, String)> = operations(&document)
+        .into_iter()
+        .filter(|(_, _, operation)| operation["security"].as_array().is_none_or(Vec::is_empty))
+        .map(|(method, path, _)| (method, path))
+        .collect();
+    let listed: BTreeSet<(String, String)> = PublicRoute::ALL
+        .iter()
+        .map(|route| {
+            let method = match route.method() {
+                PublicMethod::Get => "get",
+                PublicMethod::Post => "post",
+            };
+            assert!(!route.why().is_empty());
+            (method.to_owned(), route.path().to_owned())
+        })
+        .collect();
+    assert_eq!(open, listed);
+}
+
+#[test]
+fn the_contracts_routes_are_there() {
+    let document = document("https://api.example.com");
+    let there: BTreeSet<String> =
+        operations(&document).into_iter().map(|(method, path, _)| format!("{method} {path}")).collect();
+    for route in [
+        "post /auth/sync",
+        "get /user/profile",
+        "get /user/instagram/status",
+        "post /user/instagram/connect",
+        "post /user/instagram/connect/{attempt_id}/complete",
+        "delete /user/instagram",
+        "post /user/instagram/check",
+        "get /user/instagram/history",
+        "get /user/events",
+        "get /instagram/callback",
+        "post /webhooks/clerk",
+        "get /healthz",
+        "get /readyz",
+        "get /openapi.json",
+        "get /docs",
+        "get /docs/errors/{code}",
+    ] {
+        assert!(there.contains(route), "{route} is missing in {there:?}");
+    }
+}
+
+#[test]
+fn every_operation_is_documented_and_every_reference_leads_somewhere() {
+    let document = document("https://api.example.com");
+    let mut ids = BTreeSet::new();
+    for (method, path, operation) in operations(&document) {
+        let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{method} {path} has no id"));
+        assert!(ids.insert(id.to_owned()), "{id} occurs twice");
+        assert!(operation["summary"].is_string(), "{method} {path} has no summary");
+        assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{method} {path}");
+        let responses =
+            operation["responses"].as_object().unwrap_or_else(|| panic!("{method} {path}: no answers"));
+        assert!(!responses.contains_key("default"), "{method} {path}");
+        for (status, response) in responses {
+            let described = response["description"].as_str().is_some_and(|text| !text.is_empty());
+            assert!(described, "{method} {path} {status} has no description");
+            let status: u16 = status.parse().unwrap();
+            // These answer with a page, or with the checks themselves.
+            let is_own = ["/readyz", "/instagram/callback", "/data-deletion/{code}"].contains(&path.as_str());
+            if status >= 400 && !is_own {
+                assert!(
+                    response["content"]["application/problem+json"].is_object(),
+                    "{method} {path} {status}"
+                );
+            }
+        }
+        for parameter in path.split('{').skip(1).map(|rest| rest.split('}').next().unwrap()) {
+            let known = operation["parameters"].as_array().unwrap_or_else(|| panic!("{path}: no parameters"));
+            assert!(known.iter().any(|each| each["name"] == parameter), "{method} {path} lacks {parameter}");
+        }
+    }
+    references(&document, &document);
+}
+
+fn references(document: &Value, value: &Value) {
+    match value {
+        Value::Object(members) => {
+            if let Some(reference) = members.get("$ref").and_then(Value::as_str) {
+                let pointer = reference.strip_prefix('#').unwrap();
+                assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+            }
+            members.values().for_each(|each| references(document, each));
+        }
+        Value::Array(items) => items.iter().for_each(|each| references(document, each)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn the_same_routes_give_the_same_document() {
+    assert_eq!(document("https://a.example"), document("https://a.example"));
+}

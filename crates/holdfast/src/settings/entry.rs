@@ -1,0 +1,119 @@
+//! What one setting is: its name, default, description, and the one function that reads its value.
+
+use std::fmt;
+
+/// A setting whose value reads as a `T`.
+pub struct Entry<T> {
+    /// Name in the environment.
+    pub env: &'static str,
+    /// Other names in the environment that existing applications use for the same thing.
+    pub aliases: &'static [&'static str],
+    /// What holds where it is not set.
+    pub default: Fallback,
+    /// What a value looks like.
+    pub form: &'static str,
+    /// One or two sentences for the reference page.
+    pub doc: &'static str,
+    /// Whether the value must never be shown.
+    pub secret: bool,
+    /// Reads a value. Must not repeat the value in its complaint: the caller does so where it may be shown.
+    pub read: fn(&str) -> Result<T, Wrong>,
+}
+
+/// What holds where a setting is not set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fallback {
+    /// This text, read like any other value.
+    Text(&'static str),
+    /// A value computed from other settings; the words say how.
+    Derived(&'static str),
+    /// Nothing; the words say what follows.
+    Absent(&'static str),
+}
+
+/// Why a value cannot be used, without repeating the value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    /// Completes the sentence "the value …".
+    pub what: String,
+    /// What to write instead.
+    pub remedy: String,
+}
+
+impl Wrong {
+    /// A complaint and what would mend it.
+    pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { what: what.into(), remedy: remedy.into() }
+    }
+}
+
+/// A setting with its type put aside: what the loader, the reference page and `config print` walk over.
+pub trait Setting: Sync {
+    /// Name in the environment.
+    fn env(&self) -> &'static str;
+    /// Other names for the same thing.
+    fn aliases(&self) -> &'static [&'static str];
+    /// What holds where it is not set.
+    fn default(&self) -> Fallback;
+    /// What a value looks like.
+    fn form(&self) -> &'static str;
+    /// Description.
+    fn doc(&self) -> &'static str;
+    /// Whether the value must never be shown.
+    fn is_secret(&self) -> bool;
+
+    /// Table and key in `holdfast.toml`: the prefix of the environment's name is the table, in lower case;
+    /// Holdfast's own settings stand at the top.
+    fn toml_key(&self) -> TomlKey {
+        let name = self.env();
+        let split = |prefix: &str| name.strip_prefix(prefix).map(str::to_ascii_lowercase);
+        if let Some(key) = split("HOLDFAST_") {
+            TomlKey { table: None, key }
+        } else if let Some(key) = split("CLERK_") {
+            TomlKey { table: Some("clerk"), key }
+        } else if let Some(key) = split("INSTAGRAM_") {
+            TomlKey { table: Some("instagram"), key }
+        } else {
+            TomlKey { table: None, key: name.to_ascii_lowercase() }
+        }
+    }
+}
+
+impl<T> Setting for Entry<T> {
+    fn env(&self) -> &'static str {
+        self.env
+    }
+    fn aliases(&self) -> &'static [&'static str] {
+        self.aliases
+    }
+    fn default(&self) -> Fallback {
+        self.default
+    }
+    fn form(&self) -> &'static str {
+        self.form
+    }
+    fn doc(&self) -> &'static str {
+        self.doc
+    }
+    fn is_secret(&self) -> bool {
+        self.secret
+    }
+}
+
+/// Where a setting stands in `holdfast.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TomlKey {
+    /// The table; `None` for the top of the file.
+    pub table: Option<&'static str>,
+    /// The key in it.
+    pub key: String,
+}
+
+impl fmt::Display for TomlKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.table {
+            Some(table) => write!(f, "{table}.{}", self.key),
+            None => f.write_str(&self.key),
+        }
+    }
+}

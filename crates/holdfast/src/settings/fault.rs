@@ -1,0 +1,75 @@
+//! What is wrong with a configuration: every fault at once, each with its name and its remedy.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Where a value was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The environment, under this name.
+    Environment(String),
+    /// A file that the environment or the configuration file names.
+    SecretFile {
+        /// The setting that named it, such as `CLERK_SECRET_KEY_FILE`.
+        name: String,
+        /// Its path.
+        path: PathBuf,
+    },
+    /// The configuration file, under this key.
+    ConfigFile(String),
+    /// Nowhere: the default holds.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::SecretFile { name, path } => write!(f, "{name} = {}", path.display()),
+            Self::ConfigFile(key) => write!(f, "file {key}"),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The setting's name, as it was found: in the environment or in the file.
+    pub name: String,
+    /// One sentence; never a secret's value.
+    pub what: String,
+    /// What mends it.
+    pub remedy: String,
+}
+
+impl Fault {
+    /// A fault of that setting.
+    pub fn new(name: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { name: name.into(), what: what.into(), remedy: remedy.into() }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}\n    {}", self.name, self.what, self.remedy)
+    }
+}
+
+/// Everything that is wrong, in the order of the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faults(pub Vec<Fault>);
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fault) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "  {fault}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Faults {}

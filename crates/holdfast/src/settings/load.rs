@@ -1,0 +1,300 @@
+//! From collected values to [`Settings`]: reads every value, computes what is derived, and checks what only
+//! several values together can get wrong.
+
+use clerk_session::{OriginPattern, PublishableKey};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::entry::{Entry, Fallback};
+use super::fault::{Fault, Faults};
+use super::sources::{Collected, ConfigFile, Environment, collect};
+use super::table;
+use super::{ClerkSettings, InstagramSettings, OutgoingWebhook, Purpose, Settings};
+
+/// Reads the configuration. Every fault is reported, not only the first.
+pub fn load(
+    environment: &Environment,
+    file: Option<&ConfigFile>,
+    purpose: Purpose,
+) -> Result<Settings, Faults> {
+    let mut reader = Reader { collected: collect(environment, file) };
+    let settings = reader.settings(purpose);
+    let mut faults = reader.collected.faults;
+    match settings {
+        Some(mut settings) if faults.is_empty() => {
+            settings.warnings.splice(0..0, reader.collected.warnings);
+            Ok(settings)
+        }
+        _ => {
+            let order = |fault: &Fault| {
+                let position = table::TABLE.iter().position(|each| {
+                    fault.name.starts_with(each.env()) || fault.name == each.toml_key().to_string()
+                });
+                position.unwrap_or(usize::MAX)
+            };
+            faults.sort_by_key(order);
+            Err(Faults(faults))
+        }
+    }
+}
+
+struct Reader {
+    collected: Collected,
+}
+
+impl Reader {
+    /// The value, or the default where that is text; `None` also after a fault, which is noted.
+    fn read<T>(&mut self, entry: &Entry<T>) -> Option<T> {
+        let Some(found) = self.collected.values.get(entry.env) else {
+            return match entry.default {
+                Fallback::Text(text) => (entry.read)(text).ok(),
+                Fallback::Derived(_) | Fallback::Absent(_) => None,
+            };
+        };
+        match (entry.read)(found.text.expose_secret()) {
+            Ok(value) => Some(value),
+            Err(wrong) => {
+                let name = match &found.origin {
+                    super::Origin::Environment(name) | super::Origin::SecretFile { name, .. } => name.clone(),
+                    super::Origin::ConfigFile(key) => key.clone(),
+                    super::Origin::Default => entry.env.to_owned(),
+                };
+                let text = found.text.expose_secret();
+                let value = if entry.secret || looks_secret(text) {
+                    "the value".to_owned()
+                } else {
+                    format!("`{}`", shorten(text))
+                };
+                self.fault(name, format!("{value} {}", wrong.what), wrong.remedy);
+                None
+            }
+        }
+    }
+
+    fn is_set<T>(&self, entry: &Entry<T>) -> bool {
+        self.collected.values.contains_key(entry.env)
+    }
+
+    fn fault(&mut self, name: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) {
+        self.collected.faults.push(Fault::new(name, what, remedy));
+    }
+
+    fn warn(&mut self, name: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) {
+        self.collected.warnings.push(Fault::new(name, what, remedy));
+    }
+
+    fn settings(&mut self, purpose: Purpose) -> Option<Settings> {
+        let listen = self.read(&table::LISTEN);
+        let metrics_listen = self.read(&table::METRICS_LISTEN);
+        let public_url = self.read(&table::PUBLIC_URL);
+        let database_url = self.read(&table::DATABASE_URL);
+        let encryption_keys = self.read(&table::ENCRYPTION_KEYS);
+        let allowed_origins = self.read(&table::ALLOWED_ORIGINS).unwrap_or_default();
+        let return_urls = self.read(&table::RETURN_URLS);
+        let trusted_proxies = self.read(&table::TRUSTED_PROXIES).unwrap_or_default();
+        let webhook = self.webhook();
+        let check_interval = self.read(&table::CHECK_INTERVAL_S);
+        let refresh_min_age = self.read(&table::REFRESH_MIN_AGE_S);
+        let refresh_at = self.read(&table::REFRESH_AT);
+        let worker = self.read(&table::WORKER);
+        let log = self.read(&table::LOG);
+        let log_format = self.read(&table::LOG_FORMAT);
+        if self.read(&table::OTLP_ENDPOINT).is_some() {
+            self.warn(
+                table::OTLP_ENDPOINT.env,
+                "this build sends no traces",
+                "unset it; the log carries request ids and spans",
+            );
+        }
+        let clerk = self.clerk(&allowed_origins, purpose);
+        let instagram = self.instagram();
+        if purpose == Purpose::Serve && encryption_keys.is_none() && !self.is_set(&table::ENCRYPTION_KEYS) {
+            self.fault(
+                table::ENCRYPTION_KEYS.env,
+                "the server seals every grant and needs a key for it",
+                "make one with `holdfast keys generate` and keep it safe",
+            );
+        }
+        let listen = listen?;
+        let public_url = match public_url {
+            Some(url) => url,
+            // An address always makes an address; should it not, the listing of faults stays empty-handed.
+            None => Url::parse(&format!("http://{listen}")).ok()?,
+        };
+        self.judge_public_url(&public_url);
+        let return_urls = return_urls
+            .unwrap_or_else(|| allowed_origins.iter().map(|origin| origin.as_str().to_owned()).collect());
+        Some(Settings {
+            listen,
+            metrics_listen,
+            public_url,
+            database_url: database_url?,
+            encryption_keys,
+            allowed_origins,
+            return_urls,
+            trusted_proxies,
+            webhook,
+            clerk: clerk?,
+            instagram,
+            check_interval: check_interval?,
+            refresh_min_age: refresh_min_age?,
+            refresh_at: refresh_at?,
+            worker: worker?,
+            log: log?,
+            log_format,
+            warnings: std::mem::take(&mut self.collected.warnings),
+        })
+    }
+
+    fn judge_public_url(&mut self, url: &Url) {
+        let is_loopback = match url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(url::Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified(),
+            None => false,
+        };
+        if url.scheme() == "http" && !is_loopback {
+            self.warn(
+                table::PUBLIC_URL.env,
+                "browsers and Meta would reach this server without TLS",
+                "put a proxy with TLS before it and write https://",
+            );
+        }
+    }
+
+    fn webhook(&mut self) -> Option<OutgoingWebhook> {
+        let url = self.read(&table::WEBHOOK_URL);
+        let secret = self.read(&table::WEBHOOK_SECRET);
+        match (url, secret) {
+            (Some(url), Some(secret)) => Some(OutgoingWebhook { url, secret }),
+            (Some(_), None) if !self.is_set(&table::WEBHOOK_SECRET) => {
+                self.fault(
+                    table::WEBHOOK_SECRET.env,
+                    "events cannot be sent unsigned",
+                    "set a secret: whsec_ and base64 of 32 random bytes",
+                );
+                None
+            }
+            (None, Some(_)) if !self.is_set(&table::WEBHOOK_URL) => {
+                self.fault(table::WEBHOOK_URL.env, "a secret without an address", "set the address as well");
+                None
+            }
+            (Some(_) | None, None) | (None, Some(_)) => None,
+        }
+    }
+
+    fn clerk(&mut self, allowed_origins: &[OriginPattern], purpose: Purpose) -> Option<ClerkSettings> {
+        let publishable_key = self.read(&table::CLERK_PUBLISHABLE_KEY);
+        let jwt_key = self.read(&table::CLERK_JWT_KEY);
+        let secret_key = self.read(&table::CLERK_SECRET_KEY);
+        let api_url = self.read(&table::CLERK_API_URL);
+        let jwks_url = self.read(&table::CLERK_JWKS_URL);
+        let issuer = self.read(&table::CLERK_ISSUER);
+        let parties = self.read(&table::CLERK_AUTHORIZED_PARTIES);
+        let parties_mode = self.read(&table::CLERK_AUTHORIZED_PARTIES_MODE);
+        let audience = self.read(&table::CLERK_AUDIENCE).unwrap_or_default();
+        let clock_skew = self.read(&table::CLERK_CLOCK_SKEW_MS);
+        let webhook_secret = self.read(&table::CLERK_WEBHOOK_SIGNING_SECRET);
+
+        let derived_issuer = publishable_key.as_ref().map(PublishableKey::issuer);
+        let issuer = issuer.or(derived_issuer).or_else(|| jwks_url.as_ref().and_then(jwks_issuer));
+        let jwks_url =
+            jwks_url.or_else(|| publishable_key.as_ref().and_then(|key| Url::parse(&key.jwks_url()).ok()));
+        let parties = parties.unwrap_or_else(|| allowed_origins.to_vec());
+        if purpose == Purpose::Serve {
+            let some_key = [
+                self.is_set(&table::CLERK_PUBLISHABLE_KEY),
+                self.is_set(&table::CLERK_JWT_KEY),
+                self.is_set(&table::CLERK_SECRET_KEY),
+                self.is_set(&table::CLERK_JWKS_URL),
+            ];
+            if !some_key.contains(&true) {
+                self.fault(
+                    table::CLERK_PUBLISHABLE_KEY.env,
+                    "nothing says whose session tokens are accepted",
+                    "set CLERK_PUBLISHABLE_KEY, or CLERK_JWT_KEY, CLERK_JWKS_URL or CLERK_SECRET_KEY with CLERK_ISSUER",
+                );
+            } else if issuer.is_none()
+                && !self.is_set(&table::CLERK_PUBLISHABLE_KEY)
+                && !self.is_set(&table::CLERK_ISSUER)
+            {
+                self.fault(
+                    table::CLERK_ISSUER.env,
+                    "nothing says which issuer to expect in a token",
+                    "set CLERK_PUBLISHABLE_KEY, or CLERK_ISSUER (https://clerk.YOUR-DOMAIN)",
+                );
+            }
+            if parties.is_empty()
+                && !self.is_set(&table::CLERK_AUTHORIZED_PARTIES)
+                && !self.is_set(&table::ALLOWED_ORIGINS)
+            {
+                self.warn(
+                    table::CLERK_AUTHORIZED_PARTIES.env,
+                    "no party is named, so tokens made for any app of the Clerk instance are accepted",
+                    "set HOLDFAST_ALLOWED_ORIGINS to the origins of your web app",
+                );
+            }
+        }
+        Some(ClerkSettings {
+            publishable_key,
+            jwt_key,
+            secret_key,
+            api_url: api_url?,
+            jwks_url,
+            issuer,
+            parties,
+            parties_mode: parties_mode?,
+            audience,
+            clock_skew: clock_skew?,
+            webhook_secret,
+        })
+    }
+
+    fn instagram(&mut self) -> Option<InstagramSettings> {
+        let app_id = self.read(&table::INSTAGRAM_APP_ID);
+        let app_secret: Option<SecretString> = self.read(&table::INSTAGRAM_APP_SECRET);
+        let scopes = self.read(&table::INSTAGRAM_SCOPES);
+        let authorize_url = self.read(&table::INSTAGRAM_AUTHORIZE_URL);
+        let api_url = self.read(&table::INSTAGRAM_API_URL);
+        let graph_url = self.read(&table::INSTAGRAM_GRAPH_URL);
+        let graph_version = self.read(&table::INSTAGRAM_GRAPH_VERSION);
+        let half = |set: &str, missing: &str| {
+            (missing.to_owned(), format!("{set} is set without it"), "set both, or neither".to_owned())
+        };
+        let fault = match (self.is_set(&table::INSTAGRAM_APP_ID), self.is_set(&table::INSTAGRAM_APP_SECRET)) {
+            (true, false) => Some(half(table::INSTAGRAM_APP_ID.env, table::INSTAGRAM_APP_SECRET.env)),
+            (false, true) => Some(half(table::INSTAGRAM_APP_SECRET.env, table::INSTAGRAM_APP_ID.env)),
+            (true, true) | (false, false) => None,
+        };
+        if let Some((name, what, remedy)) = fault {
+            self.fault(name, what, remedy);
+        }
+        Some(InstagramSettings {
+            app_id: app_id?,
+            app_secret: app_secret?,
+            scopes: scopes?,
+            authorize_url: authorize_url?,
+            api_url: api_url?,
+            graph_url: graph_url?,
+            graph_version: graph_version?,
+        })
+    }
+}
+
+/// The issuer whose JWKS that is, where it stands at the well-known place.
+fn jwks_issuer(jwks_url: &Url) -> Option<String> {
+    jwks_url.as_str().strip_suffix("/.well-known/jwks.json").map(str::to_owned)
+}
+
+/// Whether a value may be a secret that was put into the wrong setting: a key by its prefix, or an address with a password.
+fn looks_secret(text: &str) -> bool {
+    ["sk_", "whsec_", "hf_sk_", "live_", "test_"].iter().any(|prefix| text.starts_with(prefix))
+        || text.contains('@')
+}
+
+/// Long values, such as a PEM, are cut for the message.
+fn shorten(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let short: String = line.chars().take(60).collect();
+    if short.len() < text.len() { format!("{short}…") } else { short }
+}

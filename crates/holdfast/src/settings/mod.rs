@@ -1,0 +1,154 @@
+//! The configuration: one table of settings ([`table`]), read from the environment or `holdfast.toml`, checked as a whole.
+//!
+//! The environment wins over the file, and `NAME_FILE` names a file that holds the value. Empty values count as unset.
+//! All faults are reported at once. Nothing outside this module reads the environment.
+
+pub mod entry;
+mod fault;
+mod load;
+mod parse;
+mod print;
+pub mod reference;
+mod sources;
+mod suggest;
+pub mod table;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clerk_session::{OriginPattern, PublishableKey};
+use secrecy::SecretString;
+use url::Url;
+
+pub use fault::{Fault, Faults, Origin};
+pub use load::load;
+pub use print::{Shown, shown};
+pub use sources::{ConfigFile, Environment};
+
+/// What the configuration is read for: the server needs more of it than the tools do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// `serve`: keys for sealing and a source of Clerk's keys are required.
+    Serve,
+    /// Everything else: each command asks for what it needs.
+    Tools,
+}
+
+/// The configuration, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Listening address.
+    pub listen: SocketAddr,
+    /// Listening address of the metrics; `None` for off.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Where browsers and Meta reach us.
+    pub public_url: Url,
+    /// The database's address; may hold a password.
+    pub database_url: SecretString,
+    /// The key ring, in the form of [`crate::vault::KeyRing::parse`]. Present where the purpose was [`Purpose::Serve`].
+    pub encryption_keys: Option<SecretString>,
+    /// Origins (and patterns) that browsers may call from.
+    pub allowed_origins: Vec<OriginPattern>,
+    /// Where `return_to` may point.
+    pub return_urls: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<String>,
+    /// Where events go.
+    pub webhook: Option<OutgoingWebhook>,
+    /// Clerk.
+    pub clerk: ClerkSettings,
+    /// Instagram; `None` where no app is configured.
+    pub instagram: Option<InstagramSettings>,
+    /// A connection is checked at a caller's wish at most once in this time.
+    pub check_interval: Duration,
+    /// No younger grant is refreshed.
+    pub refresh_min_age: Duration,
+    /// Fraction of the lifetime after which a refresh is due.
+    pub refresh_at: f64,
+    /// Whether this process refreshes grants.
+    pub worker: bool,
+    /// What is logged.
+    pub log: String,
+    /// How it is logged; `None` for the terminal to decide.
+    pub log_format: Option<LogFormat>,
+    /// What is no fault but worth saying.
+    pub warnings: Vec<Fault>,
+}
+
+/// Where events about connections are sent.
+#[derive(Debug, Clone)]
+pub struct OutgoingWebhook {
+    /// Address.
+    pub url: Url,
+    /// Signing secret, `whsec_…`.
+    pub secret: SecretString,
+}
+
+/// What we know of the Clerk instance.
+#[derive(Debug, Clone)]
+pub struct ClerkSettings {
+    /// Publishable key.
+    pub publishable_key: Option<PublishableKey>,
+    /// Pinned public key, PEM.
+    pub jwt_key: Option<String>,
+    /// Secret key for the Backend API.
+    pub secret_key: Option<SecretString>,
+    /// Backend API.
+    pub api_url: Url,
+    /// Where the keys are; `None` where only the pinned key or the Backend API gives them.
+    pub jwks_url: Option<Url>,
+    /// What `iss` must be; `None` where nothing says so.
+    pub issuer: Option<String>,
+    /// What `azp` may be.
+    pub parties: Vec<OriginPattern>,
+    /// How strictly parties are checked.
+    pub parties_mode: PartiesMode,
+    /// What `aud` must contain one of; empty for no check.
+    pub audience: Vec<String>,
+    /// Allowed difference of clocks.
+    pub clock_skew: Duration,
+    /// Signing secret of Clerk's webhooks, `whsec_…`.
+    pub webhook_secret: Option<SecretString>,
+}
+
+/// How strictly `azp` is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartiesMode {
+    /// Missing or foreign: refused.
+    Enforce,
+    /// Foreign: refused; missing: passes.
+    IfPresent,
+    /// Only logged.
+    Report,
+}
+
+/// The Instagram app.
+#[derive(Debug, Clone)]
+pub struct InstagramSettings {
+    /// App id.
+    pub app_id: String,
+    /// App secret.
+    pub app_secret: SecretString,
+    /// Scopes that people are asked for.
+    pub scopes: Vec<String>,
+    /// Consent page.
+    pub authorize_url: Url,
+    /// Where the code is exchanged.
+    pub api_url: Url,
+    /// Graph API.
+    pub graph_url: Url,
+    /// Version of the Graph API.
+    pub graph_version: String,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

@@ -1,0 +1,290 @@
+//! Readers of single values. None repeats the value in its complaint.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use clerk_session::{KeySet, OriginPattern, PublishableKey, PublishableKeyError};
+use secrecy::SecretString;
+use tracing_subscriber::EnvFilter;
+use url::Url;
+
+use super::entry::Wrong;
+use super::{LogFormat, PartiesMode};
+use crate::connections::return_to::ReturnUrls;
+use crate::vault::KeyRing;
+
+type Read<T> = Result<T, Wrong>;
+
+/// `address:port`.
+pub fn address(text: &str) -> Read<SocketAddr> {
+    text.parse()
+        .map_err(|_| Wrong::new("is not an address and port", "write it like 127.0.0.1:8080 or [::]:8080"))
+}
+
+/// An http or https address.
+pub fn url(text: &str) -> Read<Url> {
+    let url = Url::parse(text)
+        .map_err(|_| Wrong::new("is not an address", "write it in full, like https://api.example.com"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(Wrong::new("is not an http or https address", "start it with https://"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Wrong::new("carries a user name or password", "leave out the part before @"));
+    }
+    Ok(url)
+}
+
+/// An address that paths are appended to: without query and fragment.
+pub fn base_url(text: &str) -> Read<Url> {
+    let url = url(text)?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(Wrong::new("has a query or fragment", "end it before the ? or #"));
+    }
+    Ok(url)
+}
+
+/// An issuer: kept as text, because `iss` is compared byte by byte.
+pub fn issuer(text: &str) -> Read<String> {
+    base_url(text)?;
+    if text.ends_with('/') {
+        return Err(Wrong::new("ends with a slash, which Clerk's issuers never do", "leave the slash out"));
+    }
+    Ok(text.to_owned())
+}
+
+/// `sqlite://path` or `postgres://…`.
+pub fn database_url(text: &str) -> Read<SecretString> {
+    let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
+    if known {
+        Ok(SecretString::from(text))
+    } else {
+        Err(Wrong::new(
+            "names no database that is supported",
+            "write sqlite://holdfast.db or postgres://user@host/database",
+        ))
+    }
+}
+
+/// Any secret of at least 8 characters without white space.
+pub fn secret(text: &str) -> Read<SecretString> {
+    if text.len() < 8 || text.chars().any(char::is_whitespace) {
+        return Err(Wrong::new("is too short or has white space in it", "copy it again, in full"));
+    }
+    Ok(SecretString::from(text))
+}
+
+/// `sk_live_…`, `sk_test_…`, or the legacy `live_…`, `test_…`.
+pub fn secret_key(text: &str) -> Read<SecretString> {
+    let known = ["sk_live_", "sk_test_", "live_", "test_"].iter().any(|prefix| text.starts_with(prefix));
+    if text.starts_with("pk_") {
+        return Err(Wrong::new(
+            "is a publishable key",
+            "put it into CLERK_PUBLISHABLE_KEY; the secret key starts with sk_",
+        ));
+    }
+    if !known {
+        return Err(Wrong::new(
+            "is not a Clerk secret key",
+            "copy it from the Clerk dashboard; it starts with sk_",
+        ));
+    }
+    secret(text)
+}
+
+/// `whsec_…`, base64 after the prefix.
+pub fn webhook_secret(text: &str) -> Read<SecretString> {
+    use base64::Engine as _;
+    let wrong = || Wrong::new("is not a webhook signing secret", "copy it in full; it is whsec_ and base64");
+    let encoded = text.strip_prefix("whsec_").ok_or_else(wrong)?;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(encoded).map_err(|_| wrong())?;
+    if bytes.is_empty() {
+        return Err(wrong());
+    }
+    Ok(SecretString::from(text))
+}
+
+/// Comma-separated words; at least one.
+pub fn words(text: &str) -> Read<Vec<String>> {
+    let words: Vec<String> =
+        text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+    if words.is_empty() {
+        return Err(Wrong::new("names nothing", "write one or more, separated by commas, or leave it unset"));
+    }
+    Ok(words)
+}
+
+/// Addresses or networks of proxies.
+pub fn proxies(text: &str) -> Read<Vec<String>> {
+    let words = words(text)?;
+    for word in &words {
+        let (address, prefix) = word.split_once('/').map_or((word.as_str(), None), |(a, p)| (a, Some(p)));
+        let address: IpAddr = address
+            .parse()
+            .map_err(|_| Wrong::new("has a part that is no IP address", "write 10.0.0.1 or 10.0.0.0/8"))?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        if prefix.is_some_and(|each| each.parse::<u8>().map_or(true, |bits| bits > longest)) {
+            return Err(Wrong::new("has a prefix length that does not fit its address", "write 10.0.0.0/8"));
+        }
+    }
+    Ok(words)
+}
+
+/// Where `return_to` may point.
+pub fn return_urls(text: &str) -> Read<Vec<String>> {
+    let words = words(text)?;
+    ReturnUrls::parse(words.iter().map(String::as_str)).map_err(|error| {
+        Wrong::new(
+            format!("has a part that nobody can return to: {}", error.why),
+            "write https://host or https://host/path",
+        )
+    })?;
+    Ok(words)
+}
+
+/// A Meta app id.
+pub fn app_id(text: &str) -> Read<String> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Wrong::new("is not an app id", "copy the Instagram app id: digits only"));
+    }
+    Ok(text.to_owned())
+}
+
+/// Instagram scopes, not the ones of the old Facebook login.
+pub fn scopes(text: &str) -> Read<Vec<String>> {
+    let words = words(text)?;
+    if words.iter().any(|word| !word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')) {
+        return Err(Wrong::new(
+            "has a part that is no scope",
+            "write names like instagram_business_basic, separated by commas",
+        ));
+    }
+    if !words.iter().any(|word| word == "instagram_business_basic") {
+        return Err(Wrong::new(
+            "lacks instagram_business_basic, without which Instagram names no account",
+            "add instagram_business_basic",
+        ));
+    }
+    Ok(words)
+}
+
+/// `v25.0`.
+pub fn graph_version(text: &str) -> Read<String> {
+    let fits = text
+        .strip_prefix('v')
+        .and_then(|rest| rest.split_once('.'))
+        .is_some_and(|(major, minor)| major.parse::<u16>().is_ok() && minor.parse::<u16>().is_ok());
+    if fits { Ok(text.to_owned()) } else { Err(Wrong::new("is not a version", "write it like v25.0")) }
+}
+
+/// `enforce`, `if_present` or `report`.
+pub fn parties_mode(text: &str) -> Read<PartiesMode> {
+    match text {
+        "enforce" => Ok(PartiesMode::Enforce),
+        "if_present" => Ok(PartiesMode::IfPresent),
+        "report" => Ok(PartiesMode::Report),
+        _ => Err(Wrong::new("is not a mode", "write enforce, if_present or report")),
+    }
+}
+
+/// Milliseconds, at most a minute: a session token lives no longer.
+pub fn skew(text: &str) -> Read<Duration> {
+    match text.parse::<u64>() {
+        Ok(ms) if ms <= 60_000 => Ok(Duration::from_millis(ms)),
+        Ok(_) => Err(Wrong::new(
+            "is more than a session token lives",
+            "write at most 60000, and mend the clock instead (holdfast doctor measures it)",
+        )),
+        Err(_) => Err(Wrong::new("is not a number of milliseconds", "write it like 5000")),
+    }
+}
+
+/// Whole seconds.
+pub fn seconds(text: &str) -> Read<Duration> {
+    text.parse()
+        .map(Duration::from_secs)
+        .map_err(|_| Wrong::new("is not a number of seconds", "write it like 86400"))
+}
+
+/// A fraction between 0 and 1, neither included.
+pub fn fraction(text: &str) -> Read<f64> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number < 1.0 => Ok(number),
+        _ => Err(Wrong::new("is not a fraction between 0 and 1", "write it like 0.5")),
+    }
+}
+
+/// `on` or `off`.
+pub fn switch(text: &str) -> Read<bool> {
+    match text {
+        "on" | "true" | "1" => Ok(true),
+        "off" | "false" | "0" => Ok(false),
+        _ => Err(Wrong::new("is neither on nor off", "write on or off")),
+    }
+}
+
+/// A filter for the log, as tracing-subscriber reads it.
+pub fn log_filter(text: &str) -> Read<String> {
+    EnvFilter::builder()
+        .parse(text)
+        .map(|_| text.to_owned())
+        .map_err(|_| Wrong::new("is not a filter", "write info, or info,holdfast::http=debug"))
+}
+
+/// `text` or `json`.
+pub fn log_format(text: &str) -> Read<LogFormat> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(Wrong::new("is not a format", "write text or json")),
+    }
+}
+
+/// A publishable key.
+pub fn publishable_key(text: &str) -> Read<PublishableKey> {
+    PublishableKey::parse(text).map_err(|error| {
+        let remedy = match error {
+            PublishableKeyError::SecretKey => {
+                "put it into CLERK_SECRET_KEY, and keep it out of the front end"
+            }
+            PublishableKeyError::Prefix | PublishableKeyError::Content => {
+                "copy it from Clerk's dashboard, API keys; it starts with pk_"
+            }
+        };
+        Wrong::new(format!("is not a publishable key: {error}"), remedy)
+    })
+}
+
+/// A public key, in any of the forms that people have it in. Kept as text: the verifier reads it again.
+pub fn pem(text: &str) -> Read<String> {
+    KeySet::from_pem(text).map(|_| text.to_owned()).map_err(|error| {
+        Wrong::new(
+            format!("is not a public key: {error}"),
+            "copy it from Clerk's dashboard, API keys, JWKS Public Key",
+        )
+    })
+}
+
+/// Origins, or patterns for one label of them.
+pub fn origins(text: &str) -> Read<Vec<OriginPattern>> {
+    let mut origins = Vec::new();
+    for word in words(text)? {
+        let origin = OriginPattern::parse(&word).map_err(|error| {
+            Wrong::new(
+                format!("has a part that is no origin: {error}"),
+                "write each as the browser's Origin header has it",
+            )
+        })?;
+        origins.push(origin);
+    }
+    Ok(origins)
+}
+
+/// A key ring, as the vault reads it. Its faults name entries and ids, never key bytes.
+pub fn key_ring(text: &str) -> Read<SecretString> {
+    KeyRing::parse(text).map(|_| SecretString::from(text)).map_err(|faults| {
+        Wrong::new(
+            format!("is not a key ring: {faults}"),
+            "write id:base64, comma-separated; `holdfast keys generate` makes an entry",
+        )
+    })
+}

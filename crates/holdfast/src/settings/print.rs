@@ -1,0 +1,46 @@
+//! The configuration as it was found, for `config print`: secrets are replaced, origins are named.
+
+use secrecy::ExposeSecret;
+
+use super::entry::{Fallback, Setting};
+use super::fault::Origin;
+use super::sources::{ConfigFile, Environment, collect};
+use super::table::TABLE;
+
+/// One setting as `config print` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// Name in the environment.
+    pub name: &'static str,
+    /// The value; for a secret only that it is set; for an unset one what follows.
+    pub value: String,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// Every setting, in the order of the table.
+pub fn shown(environment: &Environment, file: Option<&ConfigFile>) -> Vec<Shown> {
+    let collected = collect(environment, file);
+    TABLE
+        .iter()
+        .map(|setting| match collected.values.get(setting.env()) {
+            Some(found) => Shown {
+                name: setting.env(),
+                value: visible(*setting, found.text.expose_secret()),
+                origin: found.origin.clone(),
+            },
+            None => Shown { name: setting.env(), value: fallback(*setting), origin: Origin::Default },
+        })
+        .collect()
+}
+
+fn visible(setting: &dyn Setting, text: &str) -> String {
+    if setting.is_secret() { "(set, not shown)".to_owned() } else { text.replace('\n', "\\n") }
+}
+
+fn fallback(setting: &dyn Setting) -> String {
+    match setting.default() {
+        Fallback::Text(text) => text.to_owned(),
+        Fallback::Derived(words) | Fallback::Absent(words) => format!("({words})"),
+    }
+}

@@ -1,0 +1,281 @@
+//! Where values come from: the environment, files that it names, and `holdfast.toml`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+
+use super::entry::Setting;
+use super::fault::{Fault, Origin};
+use super::suggest;
+use super::table::TABLE;
+
+/// The environment as one value, so that nothing but [`Environment::of_process`] reads the real one.
+#[derive(Clone, Default)]
+pub struct Environment {
+    values: BTreeMap<String, String>,
+    /// Names whose value is not UTF-8.
+    unreadable: Vec<String>,
+}
+
+impl Environment {
+    /// The environment of this process: the one place that reads it.
+    pub fn of_process() -> Self {
+        let mut environment = Self::default();
+        for (name, value) in std::env::vars_os() {
+            let Ok(name) = name.into_string() else { continue };
+            match value.into_string() {
+                Ok(value) => {
+                    environment.values.insert(name, value);
+                }
+                Err(_) => environment.unreadable.push(name),
+            }
+        }
+        environment
+    }
+
+    /// An environment of these values.
+    pub fn of<N: Into<String>, V: Into<String>>(values: impl IntoIterator<Item = (N, V)>) -> Self {
+        let values = values.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Self { values, unreadable: Vec::new() }
+    }
+
+    /// The value of that name; an empty one counts as unset.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str).filter(|value| !value.trim().is_empty())
+    }
+}
+
+/// The configuration file.
+#[derive(Debug, Clone)]
+pub struct ConfigFile {
+    /// Its path, for messages.
+    pub path: PathBuf,
+    /// Its contents.
+    pub text: String,
+}
+
+impl ConfigFile {
+    /// Reads the file that was asked for; where none was, `holdfast.toml` if it is there.
+    pub fn find(asked: Option<&Path>) -> Result<Option<Self>, Fault> {
+        let path = asked.map_or_else(super::table::default_config_file, Path::to_path_buf);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(Self { path, text })),
+            Err(error) if asked.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Fault::new(
+                path.display().to_string(),
+                format!("the configuration file cannot be read: {error}"),
+                "name a file that exists and is readable, or leave out --config",
+            )),
+        }
+    }
+}
+
+/// A value with the place it came from. Kept as a secret whatever it is: the table decides what may be shown.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub text: SecretString,
+    pub origin: Origin,
+}
+
+/// All values that were found, by the setting's name in the environment.
+#[derive(Debug, Default)]
+pub(super) struct Collected {
+    pub values: BTreeMap<&'static str, Found>,
+    pub faults: Vec<Fault>,
+    pub warnings: Vec<Fault>,
+}
+
+/// Collects values: the environment wins over the file, a setting's own name over its aliases.
+pub(super) fn collect(environment: &Environment, file: Option<&ConfigFile>) -> Collected {
+    let mut collected = Collected::default();
+    if let Some(file) = file {
+        read_file(file, &mut collected);
+    }
+    for setting in TABLE {
+        read_environment(*setting, environment, &mut collected);
+    }
+    judge_names(environment, &mut collected);
+    collected
+}
+
+fn read_environment(setting: &dyn Setting, environment: &Environment, collected: &mut Collected) {
+    let names = std::iter::once(setting.env()).chain(setting.aliases().iter().copied());
+    for name in names {
+        if environment.unreadable.iter().any(|each| each == name) {
+            collected.faults.push(Fault::new(name, "the value is not UTF-8", "write it in UTF-8"));
+            return;
+        }
+        let file_name = format!("{name}_FILE");
+        let found = match (environment.get(name), environment.get(&file_name)) {
+            (Some(_), Some(_)) => {
+                collected.faults.push(Fault::new(
+                    name,
+                    format!("both {name} and {file_name} are set"),
+                    "unset one of them",
+                ));
+                return;
+            }
+            (Some(text), None) => {
+                Some(Found { text: text.trim().into(), origin: Origin::Environment(name.to_owned()) })
+            }
+            (None, Some(path)) => read_value_file(&file_name, Path::new(path), &mut collected.faults),
+            (None, None) => None,
+        };
+        if let Some(found) = found {
+            collected.values.insert(setting.env(), found);
+            return;
+        }
+    }
+}
+
+/// A value in a file of its own, as container platforms mount secrets. A trailing line end is not part of it.
+fn read_value_file(name: &str, path: &Path, faults: &mut Vec<Fault>) -> Option<Found> {
+    match fs::read_to_string(path) {
+        Ok(text) if text.trim().is_empty() => {
+            faults.push(Fault::new(name, format!("{} is empty", path.display()), "put the value into it"));
+            None
+        }
+        Ok(text) => Some(Found {
+            text: text.trim().into(),
+            origin: Origin::SecretFile { name: name.to_owned(), path: path.to_owned() },
+        }),
+        Err(error) => {
+            faults.push(Fault::new(
+                name,
+                format!("{} cannot be read: {error}", path.display()),
+                "name a file that this process may read",
+            ));
+            None
+        }
+    }
+}
+
+fn read_file(file: &ConfigFile, collected: &mut Collected) {
+    let table: toml::Table = match file.text.parse() {
+        Ok(table) => table,
+        Err(error) => {
+            // The library's own message quotes the line, which may hold a secret; its position does not.
+            let at = error.span().map_or(0, |span| span.start);
+            let line = file.text.get(..at).map_or(1, |before| before.matches('\n').count() + 1);
+            collected.faults.push(Fault::new(
+                file.path.display().to_string(),
+                format!("line {line} is not TOML: {}", error.message().lines().next().unwrap_or_default()),
+                "quote text values: key = \"value\"",
+            ));
+            return;
+        }
+    };
+    for (key, value) in table {
+        match value {
+            toml::Value::Table(inner) => {
+                for (inner_key, inner_value) in inner {
+                    take_toml(file, &format!("{key}.{inner_key}"), &inner_value, collected);
+                }
+            }
+            other => take_toml(file, &key, &other, collected),
+        }
+    }
+}
+
+fn take_toml(file: &ConfigFile, key: &str, value: &toml::Value, collected: &mut Collected) {
+    let by_key = |wanted: &str| TABLE.iter().find(|each| each.toml_key().to_string() == wanted);
+    let (setting, is_path) = match (by_key(key), key.strip_suffix("_file").and_then(by_key)) {
+        (Some(setting), _) => (setting, false),
+        (None, Some(setting)) => (setting, true),
+        (None, None) => {
+            let known: Vec<String> = TABLE.iter().map(|each| each.toml_key().to_string()).collect();
+            collected.faults.push(unknown(
+                key,
+                known.iter().map(String::as_str),
+                "in the configuration file",
+            ));
+            return;
+        }
+    };
+    let Some(text) = toml_text(value) else {
+        collected.faults.push(Fault::new(
+            key,
+            "the value is neither text, a number, a switch nor a list of texts",
+            format!("write {}", setting.form()),
+        ));
+        return;
+    };
+    if text.trim().is_empty() {
+        return;
+    }
+    let found = if is_path {
+        // Relative to the configuration file, so that the two can move together.
+        let path = file.path.parent().unwrap_or(Path::new("")).join(text.trim());
+        read_value_file(key, &path, &mut collected.faults)
+    } else {
+        Some(Found { text: text.trim().into(), origin: Origin::ConfigFile(key.to_owned()) })
+    };
+    if let Some(found) = found
+        && collected.values.insert(setting.env(), found).is_some()
+    {
+        collected.faults.push(Fault::new(
+            key,
+            "both the value and its file are given",
+            "leave one of them out",
+        ));
+    }
+}
+
+fn toml_text(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Float(number) => Some(number.to_string()),
+        toml::Value::Boolean(switch) => Some(switch.to_string()),
+        toml::Value::Array(items) => {
+            let texts: Option<Vec<&str>> = items.iter().map(toml::Value::as_str).collect();
+            texts.map(|texts| texts.join(","))
+        }
+        toml::Value::Datetime(_) | toml::Value::Table(_) => None,
+    }
+}
+
+/// Names that nobody knows: ours are faults, near misses of others' are warnings (an existing application has many
+/// settings for Clerk that are none of our business).
+fn judge_names(environment: &Environment, collected: &mut Collected) {
+    let known: Vec<&str> = TABLE
+        .iter()
+        .flat_map(|setting| std::iter::once(setting.env()).chain(setting.aliases().iter().copied()))
+        .collect();
+    for name in environment.values.keys().chain(&environment.unreadable) {
+        let base = name.strip_suffix("_FILE").unwrap_or(name);
+        if known.contains(&name.as_str()) || known.contains(&base) {
+            continue;
+        }
+        if name.starts_with("HOLDFAST_") {
+            if !is_service_link(name) {
+                collected.faults.push(unknown(name, known.iter().copied(), "in the environment"));
+            }
+        } else if ["CLERK_", "INSTAGRAM_"].iter().any(|prefix| name.starts_with(prefix))
+            && let Some(meant) = suggest::nearest(name, known.iter().copied())
+        {
+            collected.warnings.push(Fault::new(
+                name,
+                "no such setting; it has no effect here",
+                format!("did you mean {meant}?"),
+            ));
+        }
+    }
+}
+
+/// Kubernetes puts `HOLDFAST_SERVICE_HOST`, `HOLDFAST_PORT_8080_TCP_ADDR` and the like into every container of a
+/// namespace that has a service named `holdfast`; nobody wrote those.
+fn is_service_link(name: &str) -> bool {
+    let rest = name.strip_prefix("HOLDFAST_").unwrap_or(name);
+    rest == "PORT" || rest.starts_with("PORT_") || rest.starts_with("SERVICE_")
+}
+
+fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>, place: &str) -> Fault {
+    let remedy = suggest::nearest(name, known).map_or_else(
+        || "see docs/reference/settings.md for the names, or remove it".to_owned(),
+        |meant| format!("did you mean {meant}?"),
+    );
+    Fault::new(name, format!("there is no setting of that name; it stands {place}"), remedy)
+}

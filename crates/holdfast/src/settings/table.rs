@@ -1,0 +1,455 @@
+//! The one table of settings. The loader, `config print`, the doctor and the reference page all walk it, so a
+//! setting is added here and read in `load.rs`, and nowhere else.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clerk_session::{OriginPattern, PublishableKey};
+use secrecy::SecretString;
+use url::Url;
+
+use super::entry::{Entry, Fallback, Setting};
+use super::parse;
+use super::{LogFormat, PartiesMode};
+
+/// Listening address.
+pub const LISTEN: Entry<SocketAddr> = Entry {
+    env: "HOLDFAST_LISTEN",
+    aliases: &[],
+    default: Fallback::Text("127.0.0.1:8080"),
+    form: "address:port",
+    doc: "Where the server listens. `0.0.0.0:8080` listens on every interface; TLS is a proxy's job.",
+    secret: false,
+    read: parse::address,
+};
+
+/// Listening address of the metrics.
+pub const METRICS_LISTEN: Entry<SocketAddr> = Entry {
+    env: "HOLDFAST_METRICS_LISTEN",
+    aliases: &[],
+    default: Fallback::Absent("off"),
+    form: "address:port",
+    doc: "Where Prometheus finds `/metrics`. A port of its own, so that it is never public by accident.",
+    secret: false,
+    read: parse::address,
+};
+
+/// Public address.
+pub const PUBLIC_URL: Entry<Url> = Entry {
+    env: "HOLDFAST_PUBLIC_URL",
+    aliases: &[],
+    default: Fallback::Derived("`http://` + listen"),
+    form: "https://host",
+    doc: "Where browsers and Meta reach this server. The callback address to register at Meta is this plus \
+          `/instagram/callback`.",
+    secret: false,
+    read: parse::base_url,
+};
+
+/// Database.
+pub const DATABASE_URL: Entry<SecretString> = Entry {
+    env: "HOLDFAST_DATABASE_URL",
+    aliases: &[],
+    default: Fallback::Text("sqlite://holdfast.db"),
+    form: "sqlite://path or postgres://…",
+    doc: "The database. SQLite serves one process; several replicas need Postgres. May hold a password.",
+    secret: true,
+    read: parse::database_url,
+};
+
+/// Key ring.
+pub const ENCRYPTION_KEYS: Entry<SecretString> = Entry {
+    env: "HOLDFAST_ENCRYPTION_KEYS",
+    aliases: &[],
+    default: Fallback::Absent("required by `serve`"),
+    form: "id:base64(32 bytes), comma-separated",
+    doc: "The keys that seal every grant at rest. The first seals, all open. `holdfast keys generate` makes one; \
+          without it no stored grant can be read again, so keep it as safely as the database's backups and apart \
+          from them.",
+    secret: true,
+    read: parse::key_ring,
+};
+
+/// Origins that browsers may call from.
+pub const ALLOWED_ORIGINS: Entry<Vec<OriginPattern>> = Entry {
+    env: "HOLDFAST_ALLOWED_ORIGINS",
+    aliases: &[],
+    default: Fallback::Absent("none"),
+    form: "https://host, comma-separated",
+    doc: "Origins of the web apps that call this server. Exact, or with a `*` that stands for part of one label: \
+          `https://deploy-preview-*--SITE.netlify.app`.",
+    secret: false,
+    read: parse::origins,
+};
+
+/// Where a finished connect attempt may return to.
+pub const RETURN_URLS: Entry<Vec<String>> = Entry {
+    env: "HOLDFAST_RETURN_URLS",
+    aliases: &[],
+    default: Fallback::Derived("the allowed origins"),
+    form: "https://host[/path], comma-separated",
+    doc: "Where `return_to` may point after the visit to Instagram. An origin allows every path below it.",
+    secret: false,
+    read: parse::return_urls,
+};
+
+/// Proxies whose `X-Forwarded-*` headers are believed.
+pub const TRUSTED_PROXIES: Entry<Vec<String>> = Entry {
+    env: "HOLDFAST_TRUSTED_PROXIES",
+    aliases: &[],
+    default: Fallback::Absent("none"),
+    form: "address or address/prefix, comma-separated",
+    doc: "Proxies whose `X-Forwarded-For` is believed; from anybody else the header is ignored.",
+    secret: false,
+    read: parse::proxies,
+};
+
+/// Where events go.
+pub const WEBHOOK_URL: Entry<Url> = Entry {
+    env: "HOLDFAST_WEBHOOK_URL",
+    aliases: &[],
+    default: Fallback::Absent("off"),
+    form: "https://host/path",
+    doc: "Where events about connections are sent, in the form of Standard Webhooks. Needs the secret as well.",
+    secret: false,
+    read: parse::url,
+};
+
+/// What signs events.
+pub const WEBHOOK_SECRET: Entry<SecretString> = Entry {
+    env: "HOLDFAST_WEBHOOK_SECRET",
+    aliases: &[],
+    default: Fallback::Absent("off"),
+    form: "whsec_…",
+    doc: "What signs the events that are sent.",
+    secret: true,
+    read: parse::webhook_secret,
+};
+
+/// Publishable key.
+pub const CLERK_PUBLISHABLE_KEY: Entry<PublishableKey> = Entry {
+    env: "CLERK_PUBLISHABLE_KEY",
+    aliases: &[
+        "NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY",
+        "VITE_CLERK_PUBLISHABLE_KEY",
+        "REACT_APP_CLERK_PUBLISHABLE_KEY",
+    ],
+    default: Fallback::Absent("none"),
+    form: "pk_live_… or pk_test_…",
+    doc: "From the Clerk dashboard, API keys. Gives the issuer and the address of the JWKS.",
+    secret: false,
+    read: parse::publishable_key,
+};
+
+/// Pinned key.
+pub const CLERK_JWT_KEY: Entry<String> = Entry {
+    env: "CLERK_JWT_KEY",
+    aliases: &[],
+    default: Fallback::Absent("none"),
+    form: "PEM",
+    doc: "The public key that Clerk signs session tokens with, as PEM (`\\n` may stand for line ends). With it no \
+          network is needed to judge a token, and a rotation at Clerk needs a new value here.",
+    secret: false,
+    read: parse::pem,
+};
+
+/// Secret key.
+pub const CLERK_SECRET_KEY: Entry<SecretString> = Entry {
+    env: "CLERK_SECRET_KEY",
+    aliases: &[],
+    default: Fallback::Absent("none"),
+    form: "sk_live_… or sk_test_…",
+    doc: "Lets `POST /auth/sync` read a user's details from Clerk's Backend API, and the JWKS where nothing else \
+          gives it. Without it the details come from the token's claims.",
+    secret: true,
+    read: parse::secret_key,
+};
+
+/// Backend API.
+pub const CLERK_API_URL: Entry<Url> = Entry {
+    env: "CLERK_API_URL",
+    aliases: &[],
+    default: Fallback::Text("https://api.clerk.com"),
+    form: "https://host",
+    doc: "Clerk's Backend API.",
+    secret: false,
+    read: parse::base_url,
+};
+
+/// JWKS.
+pub const CLERK_JWKS_URL: Entry<Url> = Entry {
+    env: "CLERK_JWKS_URL",
+    aliases: &[],
+    default: Fallback::Derived("from the publishable key, else the Backend API with the secret key"),
+    form: "https://host/.well-known/jwks.json",
+    doc: "Where the keys are that session tokens are signed with.",
+    secret: false,
+    read: parse::url,
+};
+
+/// Issuer.
+pub const CLERK_ISSUER: Entry<String> = Entry {
+    env: "CLERK_ISSUER",
+    aliases: &[],
+    default: Fallback::Derived("from the publishable key, else from the address of the JWKS"),
+    form: "https://host",
+    doc: "What a session token's `iss` must be.",
+    secret: false,
+    read: parse::issuer,
+};
+
+/// Authorized parties.
+pub const CLERK_AUTHORIZED_PARTIES: Entry<Vec<OriginPattern>> = Entry {
+    env: "CLERK_AUTHORIZED_PARTIES",
+    aliases: &[],
+    default: Fallback::Derived("the allowed origins"),
+    form: "https://host, comma-separated",
+    doc: "What a session token's `azp` may be: the origins of the apps whose tokens are accepted.",
+    secret: false,
+    read: parse::origins,
+};
+
+/// How strictly parties are checked.
+pub const CLERK_AUTHORIZED_PARTIES_MODE: Entry<PartiesMode> = Entry {
+    env: "CLERK_AUTHORIZED_PARTIES_MODE",
+    aliases: &[],
+    default: Fallback::Text("enforce"),
+    form: "enforce, if_present or report",
+    doc: "`enforce` refuses a token without or with a foreign `azp`; `if_present` lets one without pass; `report` \
+          only logs.",
+    secret: false,
+    read: parse::parties_mode,
+};
+
+/// Audience.
+pub const CLERK_AUDIENCE: Entry<Vec<String>> = Entry {
+    env: "CLERK_AUDIENCE",
+    aliases: &[],
+    default: Fallback::Absent("none"),
+    form: "comma-separated",
+    doc: "What a session token's `aud` must contain one of; not checked where unset.",
+    secret: false,
+    read: parse::words,
+};
+
+/// Clock skew.
+pub const CLERK_CLOCK_SKEW_MS: Entry<Duration> = Entry {
+    env: "CLERK_CLOCK_SKEW_MS",
+    aliases: &[],
+    default: Fallback::Text("5000"),
+    form: "milliseconds, at most 60000",
+    doc: "How far the clocks of this server and of Clerk may differ.",
+    secret: false,
+    read: parse::skew,
+};
+
+/// Clerk's webhooks.
+pub const CLERK_WEBHOOK_SIGNING_SECRET: Entry<SecretString> = Entry {
+    env: "CLERK_WEBHOOK_SIGNING_SECRET",
+    aliases: &["CLERK_WEBHOOK_SECRET"],
+    default: Fallback::Absent("none: `/webhooks/clerk` answers 503"),
+    form: "whsec_…",
+    doc: "From the Clerk dashboard, Webhooks, of the endpoint that points at `/webhooks/clerk`.",
+    secret: true,
+    read: parse::webhook_secret,
+};
+
+/// App id.
+pub const INSTAGRAM_APP_ID: Entry<String> = Entry {
+    env: "INSTAGRAM_APP_ID",
+    aliases: &[],
+    default: Fallback::Absent("none: the status is `unavailable` / `not_configured`"),
+    form: "digits",
+    doc: "The Instagram app id (not the Meta app id): App dashboard, Instagram, API setup with Instagram login.",
+    secret: false,
+    read: parse::app_id,
+};
+
+/// App secret.
+pub const INSTAGRAM_APP_SECRET: Entry<SecretString> = Entry {
+    env: "INSTAGRAM_APP_SECRET",
+    aliases: &[],
+    default: Fallback::Absent("none"),
+    form: "hexadecimal",
+    doc: "The Instagram app secret, beside the app id. Also proves Meta's callbacks.",
+    secret: true,
+    read: parse::secret,
+};
+
+/// Scopes.
+pub const INSTAGRAM_SCOPES: Entry<Vec<String>> = Entry {
+    env: "INSTAGRAM_SCOPES",
+    aliases: &[],
+    default: Fallback::Text("instagram_business_basic"),
+    form: "comma-separated",
+    doc: "The permissions that people are asked for.",
+    secret: false,
+    read: parse::scopes,
+};
+
+/// Consent page.
+pub const INSTAGRAM_AUTHORIZE_URL: Entry<Url> = Entry {
+    env: "INSTAGRAM_AUTHORIZE_URL",
+    aliases: &[],
+    default: Fallback::Text("https://www.instagram.com/oauth/authorize"),
+    form: "https://host/path",
+    doc: "The consent page that people are sent to.",
+    secret: false,
+    read: parse::url,
+};
+
+/// Token exchange.
+pub const INSTAGRAM_API_URL: Entry<Url> = Entry {
+    env: "INSTAGRAM_API_URL",
+    aliases: &[],
+    default: Fallback::Text("https://api.instagram.com"),
+    form: "https://host",
+    doc: "Where the code is exchanged: `POST {…}/oauth/access_token`.",
+    secret: false,
+    read: parse::base_url,
+};
+
+/// Graph API.
+pub const INSTAGRAM_GRAPH_URL: Entry<Url> = Entry {
+    env: "INSTAGRAM_GRAPH_URL",
+    aliases: &[],
+    default: Fallback::Text("https://graph.instagram.com"),
+    form: "https://host",
+    doc: "The Graph API: `GET {…}/access_token`, `/refresh_access_token`, `/{version}/me`.",
+    secret: false,
+    read: parse::base_url,
+};
+
+/// Graph API version.
+pub const INSTAGRAM_GRAPH_VERSION: Entry<String> = Entry {
+    env: "INSTAGRAM_GRAPH_VERSION",
+    aliases: &[],
+    default: Fallback::Text("v25.0"),
+    form: "v and a number",
+    doc: "Version of the Graph API.",
+    secret: false,
+    read: parse::graph_version,
+};
+
+/// Minimum time between two checks.
+pub const CHECK_INTERVAL_S: Entry<Duration> = Entry {
+    env: "HOLDFAST_CHECK_INTERVAL_S",
+    aliases: &[],
+    default: Fallback::Text("60"),
+    form: "seconds",
+    doc: "`POST /user/instagram/check` asks Instagram at most once per connection in this time.",
+    secret: false,
+    read: parse::seconds,
+};
+
+/// Minimum age for a refresh.
+pub const REFRESH_MIN_AGE_S: Entry<Duration> = Entry {
+    env: "HOLDFAST_REFRESH_MIN_AGE_S",
+    aliases: &[],
+    default: Fallback::Text("86400"),
+    form: "seconds",
+    doc: "Never refresh a younger grant: Instagram refuses to.",
+    secret: false,
+    read: parse::seconds,
+};
+
+/// When a refresh is due.
+pub const REFRESH_AT: Entry<f64> = Entry {
+    env: "HOLDFAST_REFRESH_AT",
+    aliases: &[],
+    default: Fallback::Text("0.5"),
+    form: "between 0 and 1",
+    doc: "The fraction of a grant's lifetime after which a refresh is due.",
+    secret: false,
+    read: parse::fraction,
+};
+
+/// Worker.
+pub const WORKER: Entry<bool> = Entry {
+    env: "HOLDFAST_WORKER",
+    aliases: &[],
+    default: Fallback::Text("on"),
+    form: "on or off",
+    doc: "Whether this process refreshes grants; `off` for a replica that only serves.",
+    secret: false,
+    read: parse::switch,
+};
+
+/// What is logged.
+pub const LOG: Entry<String> = Entry {
+    env: "HOLDFAST_LOG",
+    aliases: &[],
+    default: Fallback::Text("info"),
+    form: "level, or target=level, comma-separated",
+    doc: "What is logged, such as `info` or `info,holdfast::http=debug`. Libraries that see addresses and \
+          headers are never logged below `info`.",
+    secret: false,
+    read: parse::log_filter,
+};
+
+/// How it is logged.
+pub const LOG_FORMAT: Entry<LogFormat> = Entry {
+    env: "HOLDFAST_LOG_FORMAT",
+    aliases: &[],
+    default: Fallback::Derived("`text` on a terminal, else `json`"),
+    form: "text or json",
+    doc: "How the log is written, to standard error.",
+    secret: false,
+    read: parse::log_format,
+};
+
+/// Traces.
+pub const OTLP_ENDPOINT: Entry<Url> = Entry {
+    env: "OTEL_EXPORTER_OTLP_ENDPOINT",
+    aliases: &[],
+    default: Fallback::Absent("off"),
+    form: "http://host:port",
+    doc: "Where traces are sent. This build has no exporter: setting it is reported as a warning.",
+    secret: false,
+    read: parse::url,
+};
+
+/// Every setting, in the order of the reference page.
+pub static TABLE: &[&dyn Setting] = &[
+    &LISTEN,
+    &METRICS_LISTEN,
+    &PUBLIC_URL,
+    &DATABASE_URL,
+    &ENCRYPTION_KEYS,
+    &ALLOWED_ORIGINS,
+    &RETURN_URLS,
+    &TRUSTED_PROXIES,
+    &WEBHOOK_URL,
+    &WEBHOOK_SECRET,
+    &CHECK_INTERVAL_S,
+    &REFRESH_MIN_AGE_S,
+    &REFRESH_AT,
+    &WORKER,
+    &LOG,
+    &LOG_FORMAT,
+    &OTLP_ENDPOINT,
+    &CLERK_PUBLISHABLE_KEY,
+    &CLERK_JWT_KEY,
+    &CLERK_SECRET_KEY,
+    &CLERK_API_URL,
+    &CLERK_JWKS_URL,
+    &CLERK_ISSUER,
+    &CLERK_AUTHORIZED_PARTIES,
+    &CLERK_AUTHORIZED_PARTIES_MODE,
+    &CLERK_AUDIENCE,
+    &CLERK_CLOCK_SKEW_MS,
+    &CLERK_WEBHOOK_SIGNING_SECRET,
+    &INSTAGRAM_APP_ID,
+    &INSTAGRAM_APP_SECRET,
+    &INSTAGRAM_SCOPES,
+    &INSTAGRAM_AUTHORIZE_URL,
+    &INSTAGRAM_API_URL,
+    &INSTAGRAM_GRAPH_URL,
+    &INSTAGRAM_GRAPH_VERSION,
+];
+
+/// Where `holdfast.toml` is looked for when `--config` does not say.
+pub fn default_config_file() -> PathBuf {
+    PathBuf::from("holdfast.toml")
+}

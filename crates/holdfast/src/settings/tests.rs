@@ -1,0 +1,208 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+
+use super::entry::Fallback;
+use super::table::TABLE;
+use super::*;
+
+/// `clerk.example.com`.
+const PUBLISHABLE_KEY: &str = "pk_live_Y2xlcmsuZXhhbXBsZS5jb20k";
+
+fn tools<const N: usize>(values: [(&str, &str); N]) -> Result<Settings, Faults> {
+    load(&Environment::of(values), None, Purpose::Tools)
+}
+
+fn texts(origins: &[OriginPattern]) -> Vec<&str> {
+    origins.iter().map(OriginPattern::as_str).collect()
+}
+
+fn faulty_names<const N: usize>(values: [(&str, &str); N]) -> Vec<String> {
+    tools(values).unwrap_err().0.into_iter().map(|fault| fault.name).collect()
+}
+
+#[test]
+fn every_name_is_taken_once() {
+    let names: Vec<&str> = TABLE
+        .iter()
+        .flat_map(|each| std::iter::once(each.env()).chain(each.aliases().iter().copied()))
+        .collect();
+    let keys: BTreeSet<String> = TABLE.iter().map(|each| each.toml_key().to_string()).collect();
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+    assert_eq!(keys.len(), TABLE.len());
+    assert!(!names.iter().any(|name| name.ends_with("_FILE")), "_FILE means: the value is in that file");
+}
+
+#[test]
+fn every_default_that_is_text_can_be_read() {
+    // An empty environment reads them all; a default that cannot be read would leave its setting out.
+    let settings = tools([]).unwrap();
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.database_url.expose_secret(), "sqlite://holdfast.db");
+    assert_eq!(settings.clerk.api_url.as_str(), "https://api.clerk.com/");
+    assert_eq!(settings.clerk.clock_skew, Duration::from_secs(5));
+    assert_eq!(settings.clerk.parties_mode, PartiesMode::Enforce);
+    assert_eq!(settings.refresh_min_age, Duration::from_hours(24));
+    assert!((settings.refresh_at - 0.5).abs() < f64::EPSILON);
+    assert!(settings.worker);
+    assert_eq!(settings.log, "info");
+    let texts = TABLE.iter().filter(|each| matches!(each.default(), Fallback::Text(_))).count();
+    assert_eq!(texts, 14, "a new default needs its line above");
+}
+
+#[test]
+fn what_is_derived_follows_what_is_set() {
+    let settings = tools([
+        ("HOLDFAST_LISTEN", "127.0.0.1:9000"),
+        ("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com"),
+        ("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY),
+    ])
+    .unwrap();
+    assert_eq!(settings.public_url.as_str(), "http://127.0.0.1:9000/");
+    assert_eq!(settings.clerk.issuer.as_deref(), Some("https://clerk.example.com"));
+    assert_eq!(
+        settings.clerk.jwks_url.map(String::from).as_deref(),
+        Some("https://clerk.example.com/.well-known/jwks.json")
+    );
+    assert_eq!(texts(&settings.clerk.parties), ["https://app.example.com"]);
+    assert_eq!(settings.return_urls, ["https://app.example.com"]);
+}
+
+#[test]
+fn the_issuer_follows_the_address_of_the_jwks_where_nothing_else_names_it() {
+    let settings = tools([("CLERK_JWKS_URL", "http://127.0.0.1:8081/.well-known/jwks.json")]).unwrap();
+    assert_eq!(settings.clerk.issuer.as_deref(), Some("http://127.0.0.1:8081"));
+    let settings = tools([("CLERK_JWKS_URL", "https://keys.example.com/all")]).unwrap();
+    assert_eq!(settings.clerk.issuer, None);
+}
+
+#[test]
+fn what_is_set_wins_over_what_is_derived() {
+    let settings = tools([
+        ("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY),
+        ("CLERK_ISSUER", "https://other.example.com"),
+        ("CLERK_JWKS_URL", "https://keys.example.com/all"),
+        ("CLERK_AUTHORIZED_PARTIES", "https://only.example.com"),
+        ("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com"),
+    ])
+    .unwrap();
+    assert_eq!(settings.clerk.issuer.as_deref(), Some("https://other.example.com"));
+    assert_eq!(settings.clerk.jwks_url.map(String::from).as_deref(), Some("https://keys.example.com/all"));
+    assert_eq!(texts(&settings.clerk.parties), ["https://only.example.com"]);
+}
+
+#[test]
+fn names_of_the_ecosystem_are_read_and_our_own_name_wins() {
+    for alias in
+        ["VITE_CLERK_PUBLISHABLE_KEY", "NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY", "REACT_APP_CLERK_PUBLISHABLE_KEY"]
+    {
+        let settings = tools([(alias, PUBLISHABLE_KEY)]).unwrap();
+        assert_eq!(settings.clerk.publishable_key, PublishableKey::parse(PUBLISHABLE_KEY).ok(), "{alias}");
+    }
+    let other = "pk_test_Y2xlcmsub3RoZXIuY29tJA==";
+    let settings =
+        tools([("VITE_CLERK_PUBLISHABLE_KEY", other), ("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY)]).unwrap();
+    assert_eq!(settings.clerk.publishable_key, PublishableKey::parse(PUBLISHABLE_KEY).ok());
+}
+
+#[test]
+fn empty_values_count_as_unset() {
+    let settings =
+        tools([("HOLDFAST_LISTEN", ""), ("INSTAGRAM_APP_ID", "  "), ("CLERK_JWT_KEY", "")]).unwrap();
+    assert_eq!(settings.listen.port(), 8080);
+    assert!(settings.instagram.is_none());
+}
+
+#[test]
+fn half_a_pair_is_a_fault_with_the_name_of_the_missing_half() {
+    assert_eq!(faulty_names([("INSTAGRAM_APP_ID", "990602627938098")]), ["INSTAGRAM_APP_SECRET"]);
+    assert_eq!(faulty_names([("INSTAGRAM_APP_SECRET", "a1C2b3D4e5F6")]), ["INSTAGRAM_APP_ID"]);
+    assert_eq!(
+        faulty_names([("HOLDFAST_WEBHOOK_URL", "https://app.example.com/hook")]),
+        ["HOLDFAST_WEBHOOK_SECRET"]
+    );
+    assert_eq!(faulty_names([("HOLDFAST_WEBHOOK_SECRET", "whsec_AAAA")]), ["HOLDFAST_WEBHOOK_URL"]);
+}
+
+#[test]
+fn a_broken_half_is_reported_as_broken_not_as_missing() {
+    assert_eq!(
+        faulty_names([
+            ("HOLDFAST_WEBHOOK_URL", "https://app.example.com/hook"),
+            ("HOLDFAST_WEBHOOK_SECRET", "nonsense")
+        ]),
+        ["HOLDFAST_WEBHOOK_SECRET"]
+    );
+}
+
+#[test]
+fn mistyped_names_of_others_are_a_warning_only_where_one_of_ours_may_be_meant() {
+    let settings = tools([
+        ("CLERK_PUBLISABLE_KEY", PUBLISHABLE_KEY),
+        ("CLERK_SIGN_IN_FALLBACK_REDIRECT_URL", "/welcome"),
+        ("INSTAGRAM_BUSINESS_ACCOUNT_OF_THE_COMPANY", "1"),
+    ])
+    .unwrap();
+    let warned: Vec<_> = settings.warnings.iter().map(|fault| fault.name.as_str()).collect();
+    assert_eq!(warned, ["CLERK_PUBLISABLE_KEY"]);
+}
+
+#[test]
+fn serving_needs_a_key_and_somebody_to_trust() {
+    let faults = load(&Environment::default(), None, Purpose::Serve).unwrap_err();
+    let names: Vec<_> = faults.0.iter().map(|fault| fault.name.as_str()).collect();
+    assert_eq!(names, ["HOLDFAST_ENCRYPTION_KEYS", "CLERK_PUBLISHABLE_KEY"]);
+}
+
+#[test]
+fn a_public_address_without_tls_is_a_warning() {
+    let warned = |url| tools([("HOLDFAST_PUBLIC_URL", url)]).unwrap().warnings.len();
+    assert_eq!(warned("http://api.example.com"), 1);
+    for url in [
+        "https://api.example.com",
+        "http://localhost:8080",
+        "http://127.0.0.1",
+        "http://[::1]:8080",
+        "http://x.localhost",
+    ] {
+        assert_eq!(warned(url), 0, "{url}");
+    }
+}
+
+#[test]
+fn single_values_are_read_strictly() {
+    for (name, value) in [
+        ("HOLDFAST_LISTEN", "8080"),
+        ("HOLDFAST_PUBLIC_URL", "ftp://api.example.com"),
+        ("HOLDFAST_PUBLIC_URL", "https://user:pw@api.example.com"),
+        ("HOLDFAST_PUBLIC_URL", "https://api.example.com?x"),
+        ("HOLDFAST_DATABASE_URL", "holdfast.db"),
+        ("HOLDFAST_ALLOWED_ORIGINS", ","),
+        ("HOLDFAST_ALLOWED_ORIGINS", "*"),
+        ("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com/"),
+        ("HOLDFAST_RETURN_URLS", "/settings"),
+        ("CLERK_JWT_KEY", "-----BEGIN PUBLIC KEY-----\\nAAAA\\n-----END PUBLIC KEY-----"),
+        ("HOLDFAST_TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("HOLDFAST_TRUSTED_PROXIES", "proxy.internal"),
+        ("HOLDFAST_REFRESH_MIN_AGE_S", "1d"),
+        ("HOLDFAST_REFRESH_AT", "0"),
+        ("HOLDFAST_REFRESH_AT", "1"),
+        ("HOLDFAST_REFRESH_AT", "NaN"),
+        ("HOLDFAST_WORKER", "yes please"),
+        ("HOLDFAST_LOG_FORMAT", "xml"),
+        ("CLERK_PUBLISHABLE_KEY", "pk_live_"),
+        ("CLERK_PUBLISHABLE_KEY", "pk_live_bm9kb2xsYXIuY29t"),
+        ("CLERK_SECRET_KEY", "sk_live_with space"),
+        ("CLERK_ISSUER", "https://clerk.example.com/"),
+        ("CLERK_CLOCK_SKEW_MS", "-1"),
+        ("CLERK_WEBHOOK_SIGNING_SECRET", "whsec_"),
+        ("CLERK_WEBHOOK_SIGNING_SECRET", "whsec_!!!"),
+        ("INSTAGRAM_SCOPES", "instagram_business_manage_messages"),
+        ("INSTAGRAM_SCOPES", "instagram_business_basic pages_show_list"),
+        ("INSTAGRAM_GRAPH_VERSION", "v25"),
+    ] {
+        let faults = faulty_names([(name, value)]);
+        assert_eq!(faults, [name], "{value}");
+    }
+}

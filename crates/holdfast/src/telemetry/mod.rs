@@ -1,0 +1,149 @@
+//! The log: to standard error, text for people or JSON for machines.
+//!
+//! Secrets are kept out at the source (types that do not print, `.without_url()`, no values in database errors), not
+//! scrubbed from lines afterwards: a scrubber finds only what it knows. Libraries do not keep our rules: hyper, h2,
+//! reqwest, rustls and sqlx write headers, addresses and frames at `debug` and `trace`. So targets that are not ours are
+//! capped at `info` whatever the filter asks for. A test runs at `trace` and searches the log for every secret.
+
+use std::io::IsTerminal as _;
+
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+use crate::settings::LogFormat;
+
+/// Crates whose every level may be logged, because they keep our rules about secrets.
+const OWN_TARGETS: &[&str] = &["holdfast", "clerk_session"];
+
+/// The log could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The filter is not one.
+    #[error("HOLDFAST_LOG is not a filter")]
+    Filter,
+    /// The process has a log already.
+    #[error("the log was set up twice")]
+    Twice,
+}
+
+/// Sets up the log of this process, once.
+pub fn install(filter: &str, format: Option<LogFormat>) -> Result<(), TelemetryError> {
+    let is_terminal = std::io::stderr().is_terminal();
+    let format = format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
+    let subscriber = subscriber(filter, format, is_terminal, std::io::stderr)?;
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::Twice)
+}
+
+/// A subscriber that writes to `writer`; tests read what production would have written.
+pub fn subscriber<W>(
+    filter: &str,
+    format: LogFormat,
+    colour: bool,
+    writer: W,
+) -> Result<impl Subscriber + Send + Sync, TelemetryError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::builder().parse(filter).map_err(|_| TelemetryError::Filter)?;
+    Ok(Registry::default()
+        .with(layer(format, colour, writer).with_filter(filter.and(filter_fn(may_be_logged)))))
+}
+
+fn layer<S, W>(format: LogFormat, colour: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
+    match format {
+        LogFormat::Text => layer.with_ansi(colour).boxed(),
+        LogFormat::Json => {
+            layer.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
+        }
+    }
+}
+
+fn may_be_logged(metadata: &Metadata<'_>) -> bool {
+    let krate = metadata.target().split("::").next().unwrap_or_default();
+    OWN_TARGETS.contains(&krate) || *metadata.level() <= Level::INFO
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Captured {
+        type Writer = Self;
+        fn make_writer(&'a self) -> Self {
+            self.clone()
+        }
+    }
+
+    fn logged(filter: &str, format: LogFormat, act: impl FnOnce()) -> String {
+        let captured = Captured::default();
+        let subscriber = subscriber(filter, format, false, captured.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, act);
+        let bytes = captured.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn libraries_stay_silent_below_info_even_at_trace() {
+        let log = logged("trace", LogFormat::Text, || {
+            tracing::trace!(target: "holdfast::http", "ours");
+            tracing::info!(target: "hyper::proto", "theirs, harmless");
+            tracing::debug!(target: "hyper::proto", "authorization: Bearer secret");
+            tracing::trace!(target: "reqwest::connect", "access_token=secret");
+            tracing::trace!(target: "holdfast_impostor", "secret");
+        });
+        assert!(log.contains("ours") && log.contains("theirs, harmless"), "{log}");
+        assert!(!log.contains("secret"), "{log}");
+    }
+
+    #[test]
+    fn an_explicit_wish_does_not_lift_the_cap() {
+        let log = logged("sqlx=trace,h2=trace", LogFormat::Json, || {
+            tracing::trace!(target: "sqlx::query", "secret");
+            tracing::debug!(target: "h2::codec", "secret");
+        });
+        assert_eq!(log, "");
+    }
+
+    #[test]
+    fn json_is_one_object_a_line() {
+        let log =
+            logged("info", LogFormat::Json, || tracing::info!(target: "holdfast", answer = 42, "two\nlines"));
+        let object: serde_json::Value = serde_json::from_str(log.trim_end()).unwrap();
+        assert_eq!(object["message"], "two\nlines");
+        assert_eq!(object["answer"], 42);
+    }
+
+    #[test]
+    fn a_broken_filter_is_an_error() {
+        assert!(matches!(
+            subscriber("info,=,", LogFormat::Text, false, io::sink).map(|_| ()),
+            Err(TelemetryError::Filter)
+        ));
+    }
+}

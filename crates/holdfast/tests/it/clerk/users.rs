@@ -1,0 +1,209 @@
+//! User records: from the Backend API, from claims, and from webhooks, into a real database.
+
+use std::sync::Arc;
+
+use clerk_session::OriginPattern;
+use futures_util::future::join_all;
+use holdfast::caller::keys::KeySource;
+use holdfast::caller::{Caller, ClerkConfig, Judgement, SessionVerifier};
+use holdfast::clock::{SharedClock, SystemClock};
+use holdfast::standin::clerk::{Fault, Mint, Person, Surface};
+use holdfast::users::backend::{BackendApi, BackendError};
+use holdfast::users::{FactsSource, Users, UsersError};
+use http::Method;
+use secrecy::SecretString;
+use serde_json::json;
+
+use super::emulate::Emulate;
+use super::{Clerk, Database, ORIGIN, json, transport};
+
+/// The caller that a genuine token proves.
+pub async fn caller(clerk: &Clerk, person: Person) -> Caller {
+    caller_with(clerk, person, |_| ()).await
+}
+
+/// The caller of a token with changed claims.
+pub async fn caller_with(
+    clerk: &Clerk,
+    person: Person,
+    change: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>),
+) -> Caller {
+    let token =
+        clerk.standin.mint_with(person, Some(ORIGIN), |mint: &Mint<'_>| mint.with_claims(change)).unwrap();
+    let config = ClerkConfig {
+        parties: vec![OriginPattern::parse(ORIGIN).unwrap()],
+        ..ClerkConfig::new(clerk.standin.issuer(), KeySource::Jwks(clerk.standin.jwks_url()))
+    };
+    proven(&SessionVerifier::new(config, transport(), clerk.shared_clock()).unwrap(), &token).await
+}
+
+async fn proven(verifier: &SessionVerifier, token: &str) -> Caller {
+    match verifier.judge(&[format!("Bearer {token}").as_bytes()], "req_test").await {
+        Judgement::Caller(caller) => caller,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn backend(clerk: &Clerk, secret_key: &SecretString) -> Arc<BackendApi> {
+    Arc::new(BackendApi::new(clerk.standin.url(), secret_key, transport(), clerk.shared_clock()).unwrap())
+}
+
+#[tokio::test]
+async fn the_first_call_makes_the_record_from_the_backend_api() {
+    let clerk = Clerk::start().await;
+    let database = Database::new(clerk.shared_clock()).await;
+    let backend = backend(&clerk, &clerk.standin.secret_key());
+    let users = Users::new(database.store.clone(), Some(backend), clerk.shared_clock());
+    let ada = caller(&clerk, Person::Ada).await;
+
+    let synced = users.sync(&ada).await.unwrap();
+    assert!(synced.created);
+    assert_eq!(synced.source, FactsSource::BackendApi);
+    assert_eq!(synced.user.id, Person::Ada.user_id());
+    assert_eq!(synced.user.email.as_deref(), Some("ada@example.com"));
+    assert_eq!(synced.user.email_verified, Some(true));
+    assert_eq!(synced.user.first_name.as_deref(), Some("Ada"));
+
+    clerk.advance(10);
+    clerk.standin.rename(Person::Ada, "Augusta");
+    let again = users.sync(&ada).await.unwrap();
+    assert!(!again.created);
+    assert_eq!(again.user.first_name.as_deref(), Some("Augusta"));
+    assert_eq!(again.user.created_at, synced.user.created_at);
+}
+
+#[tokio::test]
+async fn a_hundred_parallel_first_calls_make_one_record() {
+    let clerk = Clerk::start().await;
+    let database = Database::new(clerk.shared_clock()).await;
+    let backend = backend(&clerk, &clerk.standin.secret_key());
+    let users = Users::new(database.store.clone(), Some(backend), clerk.shared_clock());
+    let grace = caller(&clerk, Person::Grace).await;
+    let calls = (0..100).map(|_| {
+        let (users, grace) = (users.clone(), grace.clone());
+        tokio::spawn(async move { users.sync(&grace).await.unwrap() })
+    });
+    let all: Vec<_> = join_all(calls).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(all.iter().filter(|synced| synced.created).count(), 1);
+    assert!(all.iter().all(|synced| synced.user.email.as_deref() == Some("grace@example.com")));
+    assert_eq!(clerk.standin.requests(Surface::Users), 1);
+}
+
+#[tokio::test]
+async fn no_failure_of_the_backend_api_fails_a_sign_in_or_takes_facts_away() {
+    for fault in Fault::ALL {
+        let clerk = Clerk::start().await;
+        let database = Database::new(clerk.shared_clock()).await;
+        let backend = backend(&clerk, &clerk.standin.secret_key());
+        let users = Users::new(database.store.clone(), Some(backend), clerk.shared_clock());
+        let (ada, grace) = (caller(&clerk, Person::Ada).await, caller(&clerk, Person::Grace).await);
+        let before = users.sync(&ada).await.unwrap().user;
+
+        clerk.standin.set_fault(Surface::Users, Some(fault));
+        clerk.advance(10);
+        let known = users.sync(&ada).await.unwrap();
+        assert!(matches!(known.source, FactsSource::ClaimsInstead(_)), "{fault:?}");
+        assert_eq!((known.user.email, known.user.first_name), (before.email, before.first_name), "{fault:?}");
+        let unknown = users.sync(&grace).await.unwrap();
+        assert!(unknown.created, "{fault:?}");
+        assert_eq!(unknown.user.email, None, "{fault:?}: invented");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_secret_key_is_the_operators_problem() {
+    let clerk = Clerk::start().await;
+    let database = Database::new(clerk.shared_clock()).await;
+    let backend = backend(&clerk, &SecretString::from("sk_test_wrong"));
+    let users = Users::new(database.store.clone(), Some(backend), clerk.shared_clock());
+    let synced = users.sync(&caller(&clerk, Person::Ada).await).await.unwrap();
+    assert_eq!(synced.source, FactsSource::ClaimsInstead(BackendError::SecretRefused(401)));
+}
+
+#[tokio::test]
+async fn without_a_secret_key_the_claims_say_what_they_say() {
+    let clerk = Clerk::start().await;
+    let database = Database::new(clerk.shared_clock()).await;
+    let users = Users::new(database.store.clone(), None, clerk.shared_clock());
+
+    let bare = users.sync(&caller(&clerk, Person::Ada).await).await.unwrap();
+    assert_eq!(bare.source, FactsSource::Claims);
+    assert_eq!((bare.user.email, bare.user.email_verified, bare.user.first_name), (None, None, None));
+
+    let telling = caller_with(&clerk, Person::Grace, |claims| {
+        claims.insert("email".to_owned(), json!("grace@example.com"));
+        claims.insert("email_verified".to_owned(), json!(true));
+        claims.insert("first_name".to_owned(), json!("Grace"));
+        claims.insert("last_name".to_owned(), json!(""));
+        claims.insert("image_url".to_owned(), json!(["not", "text"]));
+    })
+    .await;
+    let told = users.sync(&telling).await.unwrap().user;
+    assert_eq!(told.email.as_deref(), Some("grace@example.com"));
+    assert_eq!(told.email_verified, Some(true));
+    assert_eq!(told.first_name.as_deref(), Some("Grace"));
+    assert_eq!((told.last_name, told.image_url), (None, None));
+}
+
+#[tokio::test]
+async fn a_profile_is_made_on_the_spot_and_being_seen_is_noted_now_and_then() {
+    let clerk = Clerk::start().await;
+    let database = Database::new(clerk.shared_clock()).await;
+    let users = Users::new(database.store.clone(), None, clerk.shared_clock());
+    let ada = caller(&clerk, Person::Ada).await;
+    let first = users.profile(&ada).await.unwrap().last_seen_at;
+    assert_eq!(first.unwrap().as_second(), clerk.now());
+    clerk.advance(59);
+    assert_eq!(users.profile(&ada).await.unwrap().last_seen_at, first);
+    clerk.advance(1);
+    let seen = users.profile(&ada).await.unwrap().last_seen_at;
+    assert_eq!(seen.unwrap().as_second(), clerk.now());
+    assert_eq!(database.store.user(ada.owner()).await.unwrap().unwrap().last_seen_at, seen);
+
+    clerk.advance(3600);
+    let support = caller_with(&clerk, Person::Ada, |claims| {
+        claims.insert("act".to_owned(), json!({"sub": "user_support"}));
+    })
+    .await;
+    assert_eq!(users.profile(&support).await.unwrap().last_seen_at, seen);
+}
+
+#[tokio::test]
+async fn a_deleted_user_is_not_brought_back_by_a_token_that_still_lives() {
+    let clerk = Clerk::start().await;
+    let database = Database::new(clerk.shared_clock()).await;
+    let users = Users::new(database.store.clone(), None, clerk.shared_clock());
+    let ada = caller(&clerk, Person::Ada).await;
+    users.sync(&ada).await.unwrap();
+    database.store.erase_user(ada.owner(), holdfast::clock::Clock::now(&*clerk.clock)).await.unwrap();
+    assert_eq!(users.sync(&ada).await.unwrap_err(), UsersError::Erased);
+    assert_eq!(users.profile(&ada).await.unwrap_err(), UsersError::Erased);
+}
+
+#[tokio::test]
+async fn a_person_who_signs_in_at_the_emulator_is_verified_and_synchronised() {
+    let emulate = Emulate::start().await;
+    let body = json!({"first_name": "Ada", "last_name": "Lovelace", "email_address": ["ada@example.com"]});
+    let made = json(&emulate.call(Method::POST, "/v1/users", Some(body)).await);
+    let session = json!({"user_id": made["id"]});
+    let session = json(&emulate.call(Method::POST, "/v1/sessions", Some(session)).await);
+    let tokens = format!("/v1/sessions/{}/tokens", session["id"].as_str().unwrap());
+    let token = json(&emulate.call(Method::POST, &tokens, None).await)["jwt"].as_str().unwrap().to_owned();
+
+    // Its tokens name no party: they are minted by a backend, not by a page.
+    let clock: SharedClock = Arc::new(SystemClock);
+    let issuer = emulate.url.as_str().trim_end_matches('/').to_owned();
+    let keys = KeySource::BackendApi { base: emulate.url.clone(), secret_key: Emulate::secret_key() };
+    let verifier =
+        SessionVerifier::new(ClerkConfig::new(issuer, keys), transport(), Arc::clone(&clock)).unwrap();
+    let caller = proven(&verifier, &token).await;
+
+    let database = Database::new(Arc::clone(&clock)).await;
+    let users = Users::new(database.store.clone(), Some(Arc::new(emulate.api(Arc::clone(&clock)))), clock);
+    let synced = users.sync(&caller).await.unwrap();
+    assert!(synced.created);
+    assert_eq!(synced.source, FactsSource::BackendApi);
+    assert_eq!(synced.user.id, made["id"].as_str().unwrap());
+    assert_eq!(synced.user.email.as_deref(), Some("ada@example.com"));
+    assert_eq!(synced.user.email_verified, Some(true));
+}

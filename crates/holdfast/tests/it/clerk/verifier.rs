@@ -1,0 +1,361 @@
+//! The verdict on session tokens, with keys fetched over real HTTP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clerk_session::{AuthorizedPartiesMode, OriginPattern};
+use futures_util::future::join_all;
+use holdfast::caller::keys::KeySource;
+use holdfast::caller::{BreakerLimits, ClerkConfig, Judgement, SessionVerifier};
+use holdfast::clock::Clock;
+use holdfast::standin::clerk::{Case, Expectation, Fault, Person, Rotation, Surface};
+
+use super::{Clerk, ORIGIN, transport};
+
+/// What a judgement amounts to, for comparison.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Accepted,
+    Refused(&'static str),
+    Pending,
+    CannotJudge,
+    StopRepeating(&'static str),
+    MultipleCredentials,
+}
+
+impl From<Judgement> for Outcome {
+    fn from(judgement: Judgement) -> Self {
+        match judgement {
+            Judgement::Caller(_) => Self::Accepted,
+            Judgement::Refused(refusal) => Self::Refused(refusal.code.as_str()),
+            Judgement::Pending => Self::Pending,
+            Judgement::CannotJudge(cannot) => {
+                assert!(cannot.retry_after >= Duration::from_secs(1));
+                Self::CannotJudge
+            }
+            Judgement::StopRepeating { refusal, retry_after } => {
+                assert!(retry_after >= Duration::from_secs(1));
+                Self::StopRepeating(refusal.code.as_str())
+            }
+            Judgement::MultipleCredentials => Self::MultipleCredentials,
+        }
+    }
+}
+
+fn config(clerk: &Clerk) -> ClerkConfig {
+    ClerkConfig {
+        parties: vec![OriginPattern::parse(ORIGIN).unwrap()],
+        ..ClerkConfig::new(clerk.standin.issuer(), KeySource::Jwks(clerk.standin.jwks_url()))
+    }
+}
+
+fn verifier(clerk: &Clerk, config: ClerkConfig) -> SessionVerifier {
+    SessionVerifier::new(config, transport(), clerk.shared_clock()).unwrap()
+}
+
+async fn judge(verifier: &SessionVerifier, token: &str) -> Outcome {
+    verifier.judge(&[format!("Bearer {token}").as_bytes()], "req_test").await.into()
+}
+
+fn genuine(clerk: &Clerk) -> String {
+    let session = clerk.standin.sign_in(Person::Ada).unwrap();
+    clerk.standin.token(&session, Some(ORIGIN)).unwrap()
+}
+
+#[tokio::test]
+async fn a_signed_in_person_is_a_caller() {
+    let clerk = Clerk::start().await;
+    let verifier = verifier(&clerk, config(&clerk));
+    let session = clerk.standin.sign_in(Person::Ada).unwrap();
+    let token = clerk.standin.token(&session, Some(ORIGIN)).unwrap();
+    for scheme in ["Bearer", "bearer"] {
+        let judgement = verifier.judge(&[format!("{scheme} {token}").as_bytes()], "req_1").await;
+        let Judgement::Caller(caller) = judgement else { panic!("{judgement:?}") };
+        assert_eq!(caller.owner().as_str(), Person::Ada.user_id());
+        assert_eq!(caller.session_id(), session);
+        assert_eq!(caller.expires_at().as_second(), clerk.now() + 60);
+        assert!(!caller.is_impersonated());
+    }
+    let act = clerk.standin.mint(Case::find("genuine-impersonated").unwrap(), Person::Ada, ORIGIN).unwrap();
+    let Judgement::Caller(caller) = verifier.judge(&[format!("Bearer {act}").as_bytes()], "req_1").await
+    else {
+        panic!("refused")
+    };
+    assert!(caller.is_impersonated());
+}
+
+#[tokio::test]
+async fn every_token_of_the_corpus_has_the_verdict_it_deserves() {
+    let clerk = Clerk::start().await;
+    // As in production, then without the memories: the verdict is the same.
+    let plain = ClerkConfig { remember: None, breaker: None, ..config(&clerk) };
+    for verifier in [verifier(&clerk, config(&clerk)), verifier(&clerk, plain)] {
+        // Warmed up, so that a cold start plays no part in it.
+        assert_eq!(judge(&verifier, &genuine(&clerk)).await, Outcome::Accepted);
+        for token in clerk.standin.corpus(Person::Ada, ORIGIN).unwrap() {
+            let expected = match token.expect {
+                Expectation::Accepted => Outcome::Accepted,
+                Expectation::Pending => Outcome::Pending,
+                Expectation::Refused(code) => Outcome::Refused(code),
+            };
+            for time in ["first", "second"] {
+                assert_eq!(judge(&verifier, &token.token).await, expected, "{} ({time} time)", token.name);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_token_is_told_apart() {
+    let clerk = Clerk::start().await;
+    let verifier = verifier(&clerk, config(&clerk));
+    let token = genuine(&clerk);
+    let good = format!("Bearer {token}").into_bytes();
+    let outcome = async |values: &[&[u8]]| Outcome::from(verifier.judge(values, "req_1").await);
+    assert_eq!(outcome(&[]).await, Outcome::Refused("session-token-missing"));
+    assert_eq!(outcome(&[&good, &good]).await, Outcome::MultipleCredentials);
+    assert_eq!(outcome(&[&good, b"Basic eDp5"]).await, Outcome::MultipleCredentials);
+    for hostile in [&b"Bearer"[..], b"Bearer ", b"Bearer null", b"\xff\xfe", b"Bearer \xff", b""] {
+        let judged = outcome(&[hostile]).await;
+        assert!(matches!(judged, Outcome::Refused(_)), "{hostile:?}: {judged:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_cold_start_under_load_fetches_the_keys_once() {
+    let clerk = Clerk::start().await;
+    let verifier = Arc::new(verifier(&clerk, config(&clerk)));
+    let token = genuine(&clerk);
+    let all = join_all((0..50).map(|_| judge(&verifier, &token))).await;
+    assert!(all.iter().all(|outcome| *outcome == Outcome::Accepted), "{all:?}");
+    assert_eq!(clerk.standin.jwks_requests(), 1);
+}
+
+#[tokio::test]
+async fn while_the_keys_cannot_be_had_nobody_is_refused() {
+    for fault in Fault::ALL {
+        let clerk = Clerk::start().await;
+        let verifier = verifier(&clerk, config(&clerk));
+        clerk.standin.set_fault(Surface::Jwks, Some(fault));
+        let token = genuine(&clerk);
+        for _ in 0..5 {
+            assert_eq!(judge(&verifier, &token).await, Outcome::CannotJudge, "{fault:?}");
+        }
+        assert!(clerk.standin.jwks_requests() <= 1, "{fault:?}: every request asked");
+        // Mended: judged again within a minute, without a restart.
+        clerk.standin.set_fault(Surface::Jwks, None);
+        clerk.advance(35);
+        assert_eq!(judge(&verifier, &token).await, Outcome::Accepted, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_outage_after_the_keys_are_there_is_not_noticed_for_hours() {
+    let clerk = Clerk::start().await;
+    let verifier = verifier(&clerk, config(&clerk));
+    assert_eq!(judge(&verifier, &genuine(&clerk)).await, Outcome::Accepted);
+    clerk.standin.set_fault(Surface::Jwks, Some(Fault::Down));
+    for _ in 0..5 {
+        clerk.advance(3600);
+        assert_eq!(judge(&verifier, &genuine(&clerk)).await, Outcome::Accepted);
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_unknown_kids_and_bad_signatures_fetches_once_in_thirty_seconds() {
+    let clerk = Clerk::start().await;
+    let verifier = verifier(&clerk, config(&clerk));
+    assert_eq!(judge(&verifier, &genuine(&clerk)).await, Outcome::Accepted);
+    let before = clerk.standin.jwks_requests();
+    for n in 0..50 {
+        let unknown = clerk
+            .standin
+            .mint_with(Person::Ada, Some(ORIGIN), |mint| mint.with_header("kid", format!("ins_{n}")))
+            .unwrap();
+        judge(&verifier, &unknown).await;
+        let forged = clerk.standin.mint_with(Person::Ada, Some(ORIGIN), |mint| mint.forged(|_| ())).unwrap();
+        judge(&verifier, &forged).await;
+    }
+    assert!(clerk.standin.jwks_requests() - before <= 1);
+    assert_eq!(judge(&verifier, &genuine(&clerk)).await, Outcome::Accepted);
+}
+
+#[tokio::test]
+async fn replaced_keys_are_learned_and_former_tokens_forgotten() {
+    for rotation in [Rotation::NewKid, Rotation::SameKid, Rotation::NewKidKeepFormer] {
+        let clerk = Clerk::start().await;
+        let verifier = verifier(&clerk, config(&clerk));
+        let former = genuine(&clerk);
+        for _ in 0..3 {
+            assert_eq!(judge(&verifier, &former).await, Outcome::Accepted);
+        }
+        assert_eq!(verifier.counts().remembered, 1);
+        clerk.advance(31);
+        clerk.standin.rotate(rotation).unwrap();
+        assert_eq!(judge(&verifier, &genuine(&clerk)).await, Outcome::Accepted, "{rotation:?}");
+        // The former token is still within its time, and was remembered; only its key decides.
+        let expected = match rotation {
+            Rotation::NewKidKeepFormer => Outcome::Accepted,
+            Rotation::NewKid => Outcome::Refused("jwk-kid-mismatch"),
+            Rotation::SameKid => Outcome::Refused("token-invalid-signature"),
+        };
+        assert_eq!(judge(&verifier, &former).await, expected, "{rotation:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_remembered_token_dies_on_time() {
+    let clerk = Clerk::start().await;
+    let verifier = verifier(&clerk, config(&clerk));
+    // The first one fetches the keys, and is not remembered: it was judged while they changed.
+    assert_eq!(judge(&verifier, &genuine(&clerk)).await, Outcome::Accepted);
+    let token = genuine(&clerk);
+    for _ in 0..3 {
+        assert_eq!(judge(&verifier, &token).await, Outcome::Accepted);
+    }
+    assert_eq!(verifier.counts().remembered, 2);
+    clerk.clock.advance(Duration::from_millis(64_999));
+    assert_eq!(judge(&verifier, &token).await, Outcome::Accepted);
+    clerk.clock.advance(Duration::from_millis(1));
+    assert_eq!(judge(&verifier, &token).await, Outcome::Refused("token-expired"));
+    // A clock that is set back makes it good again, and one set back too far makes it early.
+    clerk.clock.set(clerk.clock.now() - Duration::from_secs(20));
+    assert_eq!(judge(&verifier, &token).await, Outcome::Accepted);
+    clerk.clock.set(clerk.clock.now() - Duration::from_mins(1));
+    assert_eq!(judge(&verifier, &token).await, Outcome::Refused("token-iat-in-the-future"));
+}
+
+#[tokio::test]
+async fn a_client_in_a_loop_is_told_to_stop_with_the_same_reason() {
+    let clerk = Clerk::start().await;
+    let verifier = verifier(&clerk, config(&clerk));
+    let token = genuine(&clerk);
+    assert_eq!(judge(&verifier, &token).await, Outcome::Accepted);
+    clerk.advance(120);
+    for _ in 0..10 {
+        assert_eq!(judge(&verifier, &token).await, Outcome::Refused("token-expired"));
+    }
+    for _ in 0..100 {
+        assert_eq!(judge(&verifier, &token).await, Outcome::StopRepeating("token-expired"));
+    }
+    // Everybody else is served.
+    assert_eq!(judge(&verifier, &genuine(&clerk)).await, Outcome::Accepted);
+    clerk.advance(60);
+    assert_eq!(judge(&verifier, &token).await, Outcome::Refused("token-expired"));
+}
+
+#[tokio::test]
+async fn what_time_mends_and_what_everybody_sends_never_trips_the_breaker() {
+    let clerk = Clerk::start().await;
+    let verifier = verifier(&clerk, config(&clerk));
+    let early = clerk
+        .standin
+        .mint_with(Person::Ada, Some(ORIGIN), |mint| mint.with_claim("nbf", mint.now + 20))
+        .unwrap();
+    for _ in 0..30 {
+        assert_eq!(judge(&verifier, &early).await, Outcome::Refused("token-not-active-yet"));
+        assert_eq!(judge(&verifier, "null").await, Outcome::Refused("token-invalid"));
+    }
+    clerk.advance(16);
+    assert_eq!(judge(&verifier, &early).await, Outcome::Accepted);
+}
+
+#[tokio::test]
+async fn report_mode_accepts_and_counts_what_enforcing_would_refuse() {
+    let clerk = Clerk::start().await;
+    let mode = |party_mode| verifier(&clerk, ClerkConfig { party_mode, ..config(&clerk) });
+    let token = |case: &str| clerk.standin.mint(Case::find(case).unwrap(), Person::Ada, ORIGIN).unwrap();
+    let (missing, other) = (token("azp-missing"), token("azp-other"));
+
+    let enforce = mode(AuthorizedPartiesMode::Enforce);
+    assert_eq!(judge(&enforce, &missing).await, Outcome::Refused("token-invalid-authorized-parties"));
+
+    let if_present = mode(AuthorizedPartiesMode::IfPresent);
+    assert_eq!(judge(&if_present, &missing).await, Outcome::Accepted);
+    assert_eq!(judge(&if_present, &other).await, Outcome::Refused("token-invalid-authorized-parties"));
+
+    let report = mode(AuthorizedPartiesMode::Report);
+    for _ in 0..2 {
+        assert_eq!(judge(&report, &missing).await, Outcome::Accepted);
+        assert_eq!(judge(&report, &other).await, Outcome::Accepted);
+    }
+    assert_eq!(judge(&report, &genuine(&clerk)).await, Outcome::Accepted);
+    assert_eq!(report.counts().would_refuse, 4);
+}
+
+#[tokio::test]
+async fn a_pinned_key_needs_no_network() {
+    let clerk = Clerk::start().await;
+    let pem = clerk.standin.jwt_key().unwrap();
+    let escaped = pem.replace('\n', "\\n");
+    for pem in [pem, escaped] {
+        let config = ClerkConfig { keys: KeySource::Pinned(pem), ..config(&clerk) };
+        let verifier = verifier(&clerk, config);
+        assert_eq!(judge(&verifier, &genuine(&clerk)).await, Outcome::Accepted);
+    }
+    assert_eq!(clerk.standin.jwks_requests(), 0);
+}
+
+#[tokio::test]
+async fn keys_come_from_the_backend_api_too_and_a_wrong_secret_key_refuses_nobody() {
+    let clerk = Clerk::start().await;
+    let with = |secret_key| {
+        let keys = KeySource::BackendApi { base: clerk.standin.url(), secret_key };
+        verifier(&clerk, ClerkConfig { keys, ..config(&clerk) })
+    };
+    let right = with(clerk.standin.secret_key());
+    assert_eq!(judge(&right, &genuine(&clerk)).await, Outcome::Accepted);
+    let wrong = with("sk_test_wrong".into());
+    assert_eq!(judge(&wrong, &genuine(&clerk)).await, Outcome::CannotJudge);
+    assert!(!wrong.can_judge());
+}
+
+#[tokio::test]
+async fn in_the_background_keys_are_there_before_the_first_request_and_survive_an_outage() {
+    let clerk = Clerk::start().await;
+    clerk.standin.set_fault(Surface::Jwks, Some(Fault::BadGateway));
+    let verifier = Arc::new(verifier(&clerk, config(&clerk)));
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let background = tokio::spawn({
+        let verifier = Arc::clone(&verifier);
+        async move {
+            verifier
+                .run(async {
+                    let _ = stopped.await;
+                })
+                .await;
+        }
+    });
+    until(|| clerk.standin.jwks_requests() >= 1).await;
+    assert!(!verifier.can_judge());
+    clerk.standin.set_fault(Surface::Jwks, None);
+    // The clock is moved in small steps: whatever the pause between attempts is, seconds are enough.
+    for _ in 0..60 {
+        clerk.advance(1);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if verifier.can_judge() {
+            break;
+        }
+    }
+    assert!(verifier.can_judge());
+    let before = clerk.standin.jwks_requests();
+    assert_eq!(judge(&verifier, &genuine(&clerk)).await, Outcome::Accepted);
+    assert_eq!(clerk.standin.jwks_requests(), before);
+    stop.send(()).unwrap();
+    background.await.unwrap();
+}
+
+async fn until(condition: impl Fn() -> bool) {
+    for _ in 0..500 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("waited for five seconds");
+}
+
+#[test]
+fn the_defaults_stop_a_loop_after_ten() {
+    assert_eq!(BreakerLimits::default(), BreakerLimits { presentations: 10, window: Duration::from_mins(1) });
+}

@@ -1,0 +1,125 @@
+use super::support::{Place, ring_entry};
+
+/// `clerk.example.com`, as in facts about Clerk's publishable keys.
+const PUBLISHABLE_KEY: &str = "pk_live_Y2xlcmsuZXhhbXBsZS5jb20k";
+
+#[test]
+fn every_fault_is_reported_at_once() {
+    let place = Place::new()
+        .with("HOLDFAST_LISTEN", "localhost")
+        .with("HOLDFAST_PUBLIC_URL", "api.example.com")
+        .with("HOLDFAST_DATABASE_URL", "mysql://root:hunter22@db/app")
+        .with("HOLDFAST_ENCRYPTION_KEYS", "a:c2hvcnQ=,b")
+        .with("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com/path")
+        .with("HOLDFAST_LISTN", "127.0.0.1:1")
+        .with("HOLDFAST_WORKER", "maybe")
+        .with("HOLDFAST_REFRESH_AT", "1.5")
+        .with("HOLDFAST_LOG", "info,=")
+        .with("CLERK_PUBLISHABLE_KEY", "sk_live_thisisasecretkey")
+        .with("CLERK_SECRET_KEY", "pk_live_abc")
+        .with("CLERK_JWT_KEY", "-----BEGIN PUBLIC KEY-----\\nAAAA\\n-----END PUBLIC KEY-----")
+        .with("CLERK_CLOCK_SKEW_MS", "600000")
+        .with("CLERK_AUTHORIZED_PARTIES_MODE", "strict")
+        .with("CLERK_WEBHOOK_SIGNING_SECRET_FILE", "/nowhere/secret")
+        .with("INSTAGRAM_APP_ID", "990602627938098")
+        .with("INSTAGRAM_GRAPH_VERSION", "25");
+    let ended = place.run(&["config", "check"]);
+    insta::assert_snapshot!(ended.whole());
+    for secret in ["hunter22", "thisisasecretkey", "c2hvcnQ="] {
+        assert!(!ended.stderr.contains(secret), "{secret} was printed");
+    }
+}
+
+#[test]
+fn serve_refuses_the_same_way_with_exit_code_2() {
+    let ended = Place::new().run(&["serve"]);
+    insta::assert_snapshot!(ended.whole());
+}
+
+#[test]
+fn a_small_configuration_is_good() {
+    let place = Place::new()
+        .with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7))
+        .with(
+            "HOLDFAST_ALLOWED_ORIGINS",
+            "https://app.example.com, https://deploy-preview-*--app.netlify.app",
+        )
+        .with("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY)
+        .with("INSTAGRAM_APP_ID", "")
+        .with("HOLDFAST_SERVICE_HOST", "10.0.0.1")
+        .with("HOLDFAST_PORT_8080_TCP_ADDR", "10.0.0.1");
+    insta::assert_snapshot!(place.run(&["config", "check"]).whole(), @r"
+    exit: 0
+    --- stdout
+    The configuration is good.
+    --- stderr
+    ");
+}
+
+#[test]
+fn the_file_is_read_and_the_environment_wins() {
+    let place = Place::new()
+        .file("secret.txt", "sk_test_abcdefgh\n")
+        .file(
+            "holdfast.toml",
+            "listen = \"127.0.0.1:9000\"\nrefresh_at = 0.25\nworker = false\n\
+             allowed_origins = [\"https://a.example.com\", \"https://b.example.com\"]\n\
+             [clerk]\nsecret_key_file = \"secret.txt\"\n",
+        )
+        .with("HOLDFAST_LISTEN", "127.0.0.1:9100")
+        .with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7));
+    let ended = place.run(&["config", "print"]);
+    let shown: Vec<&str> = ended.stdout.lines().filter(|line| !line.ends_with("[default]")).collect();
+    insta::assert_snapshot!(shown.join("\n").replace(&place.path().display().to_string(), "DIR"));
+}
+
+#[test]
+fn secrets_are_not_printed() {
+    let place = Place::new()
+        .with("CLERK_SECRET_KEY", "sk_test_verysecretindeed")
+        .with("HOLDFAST_DATABASE_URL", "postgres://app:hunter22@db/app");
+    for arguments in [&["config", "print"][..], &["config", "print", "--json"], &["config", "check"]] {
+        let ended = place.run(arguments);
+        for secret in ["verysecretindeed", "hunter22"] {
+            assert!(!ended.whole().contains(secret), "{arguments:?} printed {secret}");
+        }
+    }
+}
+
+#[test]
+fn unknown_keys_of_the_file_are_faults() {
+    let place =
+        Place::new().file("other.toml", "lissten = \"x\"\n[clerk]\nissuers = 1\n[instagram]\napp_id = [1]\n");
+    let ended = place.run(&["config", "check", "--config", "other.toml"]);
+    insta::assert_snapshot!(ended.whole());
+}
+
+#[test]
+fn a_broken_file_is_one_fault_and_its_lines_are_not_quoted() {
+    let place =
+        Place::new().file("holdfast.toml", "listen = \"127.0.0.1:1\"\nencryption_keys = id:secretbytes\n");
+    let ended = place.run(&["config", "check"]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.stderr.contains("line 2 is not TOML"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("secretbytes"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_file_that_was_asked_for_must_be_there() {
+    let ended = Place::new().run(&["config", "check", "--config", "absent.toml"]);
+    insta::assert_snapshot!(ended.whole());
+}
+
+#[test]
+fn a_value_and_its_file_together_are_a_fault() {
+    let place = Place::new()
+        .file("key", "sk_test_abcdefgh")
+        .with("CLERK_SECRET_KEY", "sk_test_abcdefgh")
+        .with("CLERK_SECRET_KEY_FILE", "key");
+    let ended = place.run(&["config", "check"]);
+    assert!(
+        ended.stderr.contains("both CLERK_SECRET_KEY and CLERK_SECRET_KEY_FILE are set"),
+        "{}",
+        ended.stderr
+    );
+}

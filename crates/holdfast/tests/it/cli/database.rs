@@ -1,0 +1,81 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::support::Place;
+
+#[test]
+fn a_missing_database_is_one_sentence() {
+    insta::assert_snapshot!(Place::new().run(&["connections", "list"]).whole());
+}
+
+#[test]
+fn migrating_twice_changes_nothing() {
+    let place = Place::new();
+    insta::assert_snapshot!(place.run(&["migrate"]).whole());
+    insta::assert_snapshot!(place.run(&["migrate"]).whole());
+    insta::assert_snapshot!(place.run(&["connections", "list"]).whole());
+    insta::assert_snapshot!(place.run(&["connections", "show", "user_x"]).whole());
+    insta::assert_snapshot!(place.run(&["connections", "list", "--state", "broken"]).whole());
+}
+
+#[test]
+fn what_was_backed_up_comes_back() {
+    let place = Place::new();
+    place.run(&["migrate"]);
+    place.run(&["service-key", "create", "--name", "before"]);
+    assert_eq!(place.run(&["backup", "copy.db"]).code, 0);
+    assert_eq!(place.run(&["backup", "copy.db"]).code, 2, "never overwrites");
+    place.run(&["service-key", "create", "--name", "after"]);
+    assert_eq!(place.run(&["restore", "copy.db"]).code, 2, "overwrites nothing");
+    move_database_away(&place);
+    let restored = place.run(&["restore", "copy.db"]);
+    assert_eq!(restored.code, 0, "{}", restored.stderr);
+    let listed = place.run(&["service-key", "list"]).stdout;
+    assert!(listed.contains("before") && !listed.contains("after"), "{listed}");
+}
+
+#[test]
+fn a_broken_backup_is_not_restored() {
+    let place = Place::new().file("copy.db", "this is no database, but long enough to be looked at\n");
+    let ended = place.run(&["restore", "copy.db"]);
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
+    assert!(!place.path().join("holdfast.db").exists());
+}
+
+fn move_database_away(place: &Place) {
+    for suffix in ["", "-wal", "-shm"] {
+        let from = place.path().join(format!("holdfast.db{suffix}"));
+        if from.exists() {
+            fs::rename(&from, place.path().join(format!("old.db{suffix}"))).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_one_sentence() {
+    let place = Place::new().with("HOLDFAST_DATABASE_URL", "sqlite://locked/holdfast.db");
+    let locked = place.path().join("locked");
+    fs::create_dir(&locked).unwrap();
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o555)).unwrap();
+    // Permissions do not bind root, so root meets a directory that is not there instead.
+    let root = fs::write(locked.join("probe"), "").is_ok();
+    if root {
+        fs::remove_dir_all(&locked).unwrap();
+    }
+    let ended = place.run(&["migrate"]);
+    assert_eq!(ended.code, 2);
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn an_operator_acts_on_connections_through_the_domain() {
+    let place = Place::new().with("HOLDFAST_ENCRYPTION_KEYS", super::support::ring_entry("k", 3));
+    place.run(&["migrate"]);
+    let asked = place.run(&["connections", "check", "user_x"]);
+    assert_eq!(asked.code, 1, "{}", asked.whole());
+    assert!(asked.stdout.contains("unavailable"), "{}", asked.whole());
+    let ended = place.run(&["connections", "refresh", "user_x"]);
+    assert!(ended.code == 1 && ended.stderr.contains("no connection"), "{}", ended.whole());
+    assert_eq!(place.run(&["connections", "forget", "user_x"]).code, 2, "asks for --yes");
+    assert_eq!(place.run(&["connections", "forget", "user_x", "--yes"]).code, 0);
+}

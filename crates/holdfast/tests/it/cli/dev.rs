@@ -1,0 +1,58 @@
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use super::support::Place;
+
+/// The running program; stopped when dropped, whatever the test came to.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What `dev` prints until it is ready.
+fn start(place: &Place) -> (Running, Vec<String>) {
+    let data = place.path().join("data");
+    let arguments = ["dev", "--port", "0", "--data", data.to_str().unwrap()];
+    let mut child = place.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut printed = Vec::new();
+    for line in stdout.lines() {
+        let line = line.unwrap();
+        let is_last = line == "Stop with Ctrl-C.";
+        printed.push(line);
+        if is_last {
+            break;
+        }
+    }
+    (Running(child), printed)
+}
+
+#[test]
+fn the_printed_lines_work_when_pasted_and_a_signal_ends_it_well() {
+    let place = Place::new();
+    let (mut running, printed) = start(&place);
+    let commands: Vec<&str> = printed
+        .iter()
+        .map(String::as_str)
+        .filter(|line| line.starts_with("TOKEN=") || line.starts_with("curl"))
+        .collect();
+    assert_eq!(commands.len(), 6, "{printed:#?}");
+    let output = Command::new("bash").arg("-c").arg(commands.join("\necho\n")).output().unwrap();
+    let answers = String::from_utf8(output.stdout).unwrap();
+    for expected in [
+        "\"email\":\"ada@example.com\"",
+        "\"state\":\"not_connected\"",
+        "\"authorize_url\"",
+        "401 Unauthorized",
+        "session-token-missing",
+    ] {
+        assert!(answers.contains(expected), "{expected} is missing in {answers}");
+    }
+    let status = Command::new("kill").arg(running.0.id().to_string()).status().unwrap();
+    assert!(status.success());
+    assert_eq!(running.0.wait().unwrap().code(), Some(0));
+}

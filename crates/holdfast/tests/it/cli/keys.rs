@@ -1,0 +1,65 @@
+use super::support::{Place, ring_entry};
+
+#[test]
+fn a_generated_key_is_a_ring() {
+    let ended = Place::new().run(&["keys", "generate", "--id", "first"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let entry = ended.stdout.trim_end();
+    let ring = holdfast::vault::KeyRing::parse(entry).unwrap();
+    assert_eq!(ring.sealing_id(), "first");
+    let other = Place::new().run(&["keys", "generate", "--id", "first"]);
+    assert_ne!(entry, other.stdout.trim_end(), "two keys must not be the same");
+}
+
+#[test]
+fn an_id_that_no_ring_takes_is_refused() {
+    let ended = Place::new().run(&["keys", "generate", "--id", "a:b"]);
+    assert_eq!(ended.code, 2);
+    assert_eq!(ended.stdout, "", "no key may be printed");
+}
+
+#[test]
+fn a_ring_is_rotated_and_its_old_key_retired() {
+    let (old, new) = (ring_entry("old", 1), ring_entry("new", 99));
+    let place = Place::new().with("HOLDFAST_ENCRYPTION_KEYS", old.clone());
+    assert_eq!(place.run(&["migrate"]).code, 0);
+    assert_eq!(place.run(&["keys", "rotate"]).code, 0, "stores the first key's sentinel");
+
+    let place = place.with("HOLDFAST_ENCRYPTION_KEYS", format!("{new},{old}"));
+    insta::assert_snapshot!(place.run(&["keys", "rotate"]).whole());
+    insta::assert_snapshot!(place.run(&["keys", "status"]).whole());
+    insta::assert_snapshot!(place.run(&["keys", "retire", "new"]).whole());
+    insta::assert_snapshot!(place.run(&["keys", "retire", "old"]).whole());
+    insta::assert_snapshot!(place.run(&["keys", "retire", "old"]).whole());
+}
+
+#[test]
+fn other_bytes_under_a_known_id_are_refused() {
+    let place = Place::new().with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("k", 1));
+    assert_eq!(place.run(&["migrate"]).code, 0);
+    assert_eq!(place.run(&["keys", "rotate"]).code, 0);
+    let place = place.with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("k", 2));
+    insta::assert_snapshot!(place.run(&["keys", "rotate"]).whole());
+}
+
+#[test]
+fn a_service_key_is_shown_once_and_revoked() {
+    let place = Place::new();
+    assert_eq!(place.run(&["migrate"]).code, 0);
+    let made = place.run(&["service-key", "create", "--name", "backend"]);
+    let secret = made.stdout.trim_end();
+    assert!(secret.starts_with("hf_sk_") && secret.len() >= 6 + 43, "{secret}");
+    let listed = place.run(&["service-key", "list", "--json"]);
+    assert!(!listed.stdout.contains(secret));
+    let list: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
+    let id = list["service_keys"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(list["service_keys"][0]["name"], "backend");
+    assert_eq!(place.run(&["service-key", "revoke", &id]).code, 0);
+    assert_eq!(place.run(&["service-key", "revoke", &id]).code, 1, "only once");
+    assert_eq!(place.run(&["service-key", "revoke", "nonsense"]).code, 2);
+    // Nothing in the database's files is the key itself.
+    for entry in std::fs::read_dir(place.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
+    }
+}

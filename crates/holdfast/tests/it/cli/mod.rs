@@ -1,0 +1,12 @@
+//! The command line through the real binary: whole outputs and exit codes.
+
+mod configuration;
+mod database;
+mod dev;
+mod doctor;
+mod keys;
+mod reference;
+mod serve;
+mod support;
+mod token;
+mod usage;

@@ -1,0 +1,41 @@
+use std::net::TcpListener;
+
+use super::support::{Place, ring_entry};
+
+fn configured() -> Place {
+    Place::new()
+        .with("HOLDFAST_LISTEN", "127.0.0.1:0")
+        .with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7))
+        .with("CLERK_PUBLISHABLE_KEY", "pk_live_Y2xlcmsuZXhhbXBsZS5jb20k")
+        .with("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com")
+}
+
+/// Each is one clear sentence and exit code 2.
+fn sentence(place: &Place) -> String {
+    let ended = place.run(&["serve"]);
+    assert_eq!((ended.code, ended.stderr.lines().count()), (2, 1), "{}", ended.whole());
+    ended.stderr
+}
+
+#[test]
+fn a_port_in_use_is_one_sentence() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let told = sentence(&configured().with("HOLDFAST_LISTEN", address.as_str()));
+    assert!(told.contains(&address) && told.contains("already in use"), "{told}");
+}
+
+#[test]
+fn a_database_that_cannot_be_opened_is_one_sentence() {
+    let told = sentence(&configured().with("HOLDFAST_DATABASE_URL", "sqlite://absent/holdfast.db"));
+    assert!(told.contains("absent"), "{told}");
+}
+
+#[test]
+fn a_wrong_encryption_key_is_one_sentence() {
+    let place = configured();
+    assert_eq!(place.run(&["migrate"]).code, 0);
+    assert_eq!(place.run(&["keys", "rotate"]).code, 0);
+    let told = sentence(&place.with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 8)));
+    assert!(told.contains("other bytes"), "{told}");
+}

@@ -1,0 +1,251 @@
+//! A running installation: server, worker and both stand-ins, each on a port of its own.
+
+use std::sync::Arc;
+
+use holdfast::app::{Seams, Server};
+use holdfast::clock::{SharedClock, SystemClock};
+use holdfast::entropy::{SharedEntropy, SystemEntropy};
+use holdfast::settings::{Environment, Purpose, load};
+use holdfast::standin::clerk::{ClerkStandin, Person};
+use holdfast::standin::instagram::{Decision, InstagramStandin, Options, decide};
+use holdfast::transport::{Answer, Outgoing, ReqwestTransport, SharedTransport};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use url::Url;
+
+/// The page that calls.
+pub const ORIGIN: &str = "https://app.example.com";
+/// Where it wants the browser back.
+pub const RETURN_TO: &str = "https://app.example.com/settings";
+/// An encryption key; of tests, and of nothing else.
+pub const KEY: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+pub struct App {
+    pub base: Url,
+    pub clerk: ClerkStandin,
+    pub instagram: InstagramStandin,
+    pub transport: SharedTransport,
+    stop: Option<oneshot::Sender<()>>,
+    _directory: TempDir,
+}
+
+/// Somebody signed in, as the browser is: a session, and a fresh token for each request.
+pub struct SignedIn<'a> {
+    app: &'a App,
+    session: String,
+}
+
+impl App {
+    pub async fn start() -> Self {
+        Self::with(&[], |_| {}).await
+    }
+
+    /// Starts it with further settings; `prepare` sees the Clerk stand-in before the server starts.
+    pub async fn with(more: &[(&str, &str)], prepare: impl FnOnce(&ClerkStandin)) -> Self {
+        Self::at(Arc::new(SystemClock), more, prepare).await
+    }
+
+    /// The same by another clock.
+    pub async fn at(clock: SharedClock, more: &[(&str, &str)], prepare: impl FnOnce(&ClerkStandin)) -> Self {
+        let entropy: SharedEntropy = Arc::new(SystemEntropy);
+        let transport: SharedTransport = Arc::new(ReqwestTransport::new().unwrap());
+        let clerk = ClerkStandin::start(clock.clone(), entropy.clone()).await.unwrap();
+        prepare(&clerk);
+        let instagram = InstagramStandin::start(
+            "127.0.0.1:0".parse().unwrap(),
+            Options::default(),
+            clock.clone(),
+            entropy.clone(),
+            transport.clone(),
+        )
+        .await
+        .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base: Url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let database = format!("sqlite://{}", directory.path().join("holdfast.db").display());
+        let options = instagram.options();
+        let mut values = vec![
+            ("HOLDFAST_PUBLIC_URL".to_owned(), base.as_str().trim_end_matches('/').to_owned()),
+            ("HOLDFAST_DATABASE_URL".to_owned(), database),
+            ("HOLDFAST_ENCRYPTION_KEYS".to_owned(), KEY.to_owned()),
+            ("HOLDFAST_ALLOWED_ORIGINS".to_owned(), ORIGIN.to_owned()),
+            ("CLERK_ISSUER".to_owned(), clerk.issuer()),
+            ("CLERK_JWKS_URL".to_owned(), clerk.jwks_url().to_string()),
+            ("CLERK_SECRET_KEY".to_owned(), clerk.secret_key().expose_secret().to_owned()),
+            ("CLERK_API_URL".to_owned(), clerk.url().to_string()),
+            ("CLERK_WEBHOOK_SIGNING_SECRET".to_owned(), clerk.webhook_secret().expose_secret().to_owned()),
+            ("INSTAGRAM_APP_ID".to_owned(), options.app_id.clone()),
+            ("INSTAGRAM_APP_SECRET".to_owned(), options.app_secret.expose_secret().to_owned()),
+            (
+                "INSTAGRAM_SCOPES".to_owned(),
+                "instagram_business_basic,instagram_business_manage_insights".to_owned(),
+            ),
+            ("INSTAGRAM_AUTHORIZE_URL".to_owned(), instagram.authorize_url().to_string()),
+            ("INSTAGRAM_API_URL".to_owned(), instagram.url().to_string()),
+            ("INSTAGRAM_GRAPH_URL".to_owned(), instagram.url().to_string()),
+        ];
+        values.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let settings =
+            load(&Environment::of(values), None, Purpose::Serve).unwrap_or_else(|faults| panic!("{faults}"));
+        instagram.set_callbacks(
+            Some(base.join("webhooks/instagram/deauthorize").unwrap()),
+            Some(base.join("webhooks/instagram/data-deletion").unwrap()),
+        );
+        clerk.set_webhook_target(base.join("webhooks/clerk").unwrap());
+        let server =
+            Server::build(&settings, &Seams { clock, entropy, transport: transport.clone() }).await.unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        tokio::spawn(server.run(listener, async move {
+            let _ = stopped.await;
+        }));
+        Self { base, clerk, instagram, transport, stop: Some(stop), _directory: directory }
+    }
+
+    pub fn sign_in(&self, person: Person) -> SignedIn<'_> {
+        SignedIn { app: self, session: self.clerk.sign_in(person).unwrap() }
+    }
+
+    /// One request, as a page on [`ORIGIN`] makes it.
+    pub async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        authorization: Option<&str>,
+        body: Option<Value>,
+    ) -> Answer {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = authorization {
+            headers.insert("authorization", HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        self.request_with(method, path, headers, body).await
+    }
+
+    pub async fn request_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: Option<Value>,
+    ) -> Answer {
+        let mut request = Outgoing::new(method, self.base.join(path.trim_start_matches('/')).unwrap());
+        request.headers = headers;
+        request.headers.insert("origin", HeaderValue::from_static(ORIGIN));
+        request.timeout = std::time::Duration::from_mins(1);
+        if let Some(body) = body {
+            request.headers.insert("content-type", HeaderValue::from_static("application/json"));
+            request.body = body.to_string().into();
+        }
+        self.transport.send(request).await.unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.request(Method::GET, path, None, None).await
+    }
+
+    /// The browser at Instagram: decides, and follows the redirect to our callback. The address it ends at.
+    pub async fn decide(&self, authorize_url: &str, account: &str, decision: &Decision) -> Url {
+        let back =
+            self.transport.send(decide(authorize_url.parse().unwrap(), account, decision)).await.unwrap();
+        assert!(back.status.is_redirection(), "{} {}", back.status, text(&back));
+        self.follow(&location(&back)).await
+    }
+
+    /// Opens the callback and gives the address that it redirects to.
+    pub async fn follow(&self, callback: &Url) -> Url {
+        let answer = self.transport.send(Outgoing::new(Method::GET, callback.clone())).await.unwrap();
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", text(&answer));
+        location(&answer)
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+    }
+}
+
+/// An attempt that came back from Instagram.
+pub struct Returned {
+    pub attempt: String,
+    pub completion: String,
+}
+
+impl SignedIn<'_> {
+    pub fn authorization(&self) -> String {
+        format!("Bearer {}", self.app.clerk.token(&self.session, Some(ORIGIN)).unwrap())
+    }
+
+    pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        self.app.request(method, path, Some(&self.authorization()), body).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, None).await
+    }
+
+    pub async fn status(&self) -> Value {
+        let answer = self.get("/user/instagram/status").await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", text(&answer));
+        json(&answer)
+    }
+
+    /// Begins to connect; the address of the consent page.
+    pub async fn connect(&self, body: Value) -> String {
+        let answer = self.send(Method::POST, "/user/instagram/connect", Some(body)).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", text(&answer));
+        json(&answer)["authorize_url"].as_str().unwrap().to_owned()
+    }
+
+    /// To Instagram and back, up to where the page would complete.
+    pub async fn go_and_return(&self, account: &str, decision: &Decision, body: Value) -> Returned {
+        let authorize_url = self.connect(body).await;
+        let end = self.app.decide(&authorize_url, account, decision).await;
+        let parameter = |name: &str| {
+            end.query_pairs()
+                .find_map(|(key, value)| (key == name).then(|| value.into_owned()))
+                .unwrap_or_else(|| panic!("no {name} in {end}"))
+        };
+        assert_eq!(parameter("instagram"), "complete");
+        Returned { attempt: parameter("attempt"), completion: parameter("completion") }
+    }
+
+    pub async fn complete(&self, returned: &Returned) -> Answer {
+        let path = format!("/user/instagram/connect/{}/complete", returned.attempt);
+        self.send(Method::POST, &path, Some(json!({"completion": returned.completion}))).await
+    }
+
+    /// The whole dance.
+    pub async fn connect_account(&self, account: &str) -> Value {
+        let returned = self.go_and_return(account, &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+        let answer = self.complete(&returned).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", text(&answer));
+        json(&answer)
+    }
+}
+
+pub fn json(answer: &Answer) -> Value {
+    serde_json::from_slice(&answer.body).unwrap_or_else(|_| panic!("no JSON: {}", text(answer)))
+}
+
+pub fn text(answer: &Answer) -> String {
+    String::from_utf8_lossy(&answer.body).into_owned()
+}
+
+pub fn location(answer: &Answer) -> Url {
+    answer.headers["location"].to_str().unwrap().parse().unwrap()
+}
+
+/// The body's `code`, or nothing.
+pub fn code(answer: &Answer) -> String {
+    serde_json::from_slice::<Value>(&answer.body)
+        .ok()
+        .and_then(|body| body["code"].as_str().map(str::to_owned))
+        .unwrap_or_default()
+}

@@ -1,0 +1,259 @@
+//! Connecting: the dance, its ends, and the two attacks on it.
+
+use futures_util::future::join_all;
+use holdfast::standin::clerk::Person;
+use holdfast::standin::instagram::{Decision, Endpoint};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::app::{App, RETURN_TO, Returned, code, json as body, location, text};
+
+fn attempt_of(end: &url::Url) -> Value {
+    end.query_pairs()
+        .map(|(name, value)| (name.into_owned(), Value::from(value.into_owned())))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_never_connected_to_revoked_and_back_without_a_single_401() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    let before = ada.status().await;
+    assert_eq!(
+        (&before["state"], &before["action"], &before["version"]),
+        (&json!("not_connected"), &json!("connect"), &json!(0))
+    );
+
+    let authorize_url = ada.connect(json!({"return_to": RETURN_TO})).await;
+    let during = ada.status().await;
+    assert_eq!((&during["state"], &during["connected"]), (&json!("connecting"), &json!(false)));
+    let end = app.decide(&authorize_url, "ada.makes", &Decision::Approve).await;
+    let query = attempt_of(&end);
+    let returned = Returned {
+        attempt: query["attempt"].as_str().unwrap().to_owned(),
+        completion: query["completion"].as_str().unwrap().to_owned(),
+    };
+    let connected = body(&ada.complete(&returned).await);
+    assert_eq!(
+        (&connected["state"], &connected["connected"], &connected["reason"]),
+        (&json!("connected"), &json!(true), &Value::Null)
+    );
+    assert_eq!(connected["account"]["username"], "ada.makes");
+    assert!(connected["account"]["id"].is_string());
+    assert_eq!(connected["evidence"]["source"], "oauth");
+    assert!(connected["next_refresh_at"].is_string() && connected["token_expires_at"].is_string());
+
+    // The same outcome again, for its owner.
+    let again = ada.complete(&returned).await;
+    assert_eq!((again.status, &body(&again)["state"]), (StatusCode::OK, &json!("connected")));
+
+    app.instagram.set_fault(Some("ada.makes"), holdfast::standin::instagram::Fault::Revoked).unwrap();
+    let checked = ada.send(Method::POST, "/user/instagram/check", None).await;
+    assert_eq!(checked.status, StatusCode::OK);
+    let revoked = body(&checked);
+    assert_eq!(
+        (&revoked["state"], &revoked["reason"], &revoked["action"]),
+        (&json!("reconnect_required"), &json!("revoked"), &json!("reconnect"))
+    );
+    assert!(revoked["error"].is_string());
+    let profile = ada.get("/user/profile").await;
+    assert_eq!(profile.status, StatusCode::OK);
+    assert_eq!(body(&profile)["connections"]["instagram"]["state"], "reconnect_required");
+
+    app.instagram.clear(None).unwrap();
+    assert_eq!(ada.connect_account("ada.makes").await["state"], "connected");
+
+    let history = body(&ada.get("/user/instagram/history").await);
+    let states: Vec<_> =
+        history["entries"].as_array().unwrap().iter().map(|entry| entry["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["connected", "reconnect_required", "connected"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denial_a_partial_grant_and_an_ineligible_account_each_end_in_a_named_state() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    let url = ada.connect(json!({"return_to": RETURN_TO})).await;
+    let end = app.decide(&url, "ada.makes", &Decision::Deny).await;
+    assert!(
+        end.as_str().starts_with(RETURN_TO)
+            && end.as_str().contains("instagram=denied")
+            && end.as_str().contains("reason=denied"),
+        "{end}"
+    );
+    assert_eq!(ada.status().await["reason"], "denied");
+
+    let only = Decision::ApproveOnly(vec!["instagram_business_basic".to_owned()]);
+    let returned = ada.go_and_return("ada.makes", &only, json!({"return_to": RETURN_TO})).await;
+    let partial = body(&ada.complete(&returned).await);
+    assert_eq!(
+        (&partial["connected"], &partial["reason"], &partial["action"]),
+        (&json!(true), &json!("scopes_missing"), &json!("reconnect"))
+    );
+    assert_eq!(partial["missing_scopes"], json!(["instagram_business_manage_insights"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_parallel_completions_exchange_the_code_once_and_all_succeed() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    let returned = ada.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+    let answers = join_all((0..50).map(|_| ada.complete(&returned))).await;
+    for answer in &answers {
+        assert_eq!(answer.status, StatusCode::OK, "{}", text(answer));
+    }
+    assert_eq!(app.instagram.call_counts()[&Endpoint::Token], 1);
+    assert_eq!(app.instagram.call_counts()[&Endpoint::Exchange], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_users_linking_one_account_one_wins_and_the_other_gets_409() {
+    let app = App::start().await;
+    for round in 0..5 {
+        let (ada, grace) = (app.sign_in(Person::Ada), app.sign_in(Person::Grace));
+        let first = ada.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+        let second =
+            grace.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+        let (one, two) = tokio::join!(ada.complete(&first), grace.complete(&second));
+        let mut statuses = [one.status.as_u16(), two.status.as_u16()];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 409], "round {round}: {} {}", text(&one), text(&two));
+        let loser = if one.status == StatusCode::CONFLICT { &one } else { &two };
+        assert_eq!(code(loser), "account-belongs-to-another-user");
+        for user in [&ada, &grace] {
+            assert_eq!(user.send(Method::DELETE, "/user/instagram", None).await.status, StatusCode::OK);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_victim_who_approves_an_attackers_link_is_not_linked_to_the_attacker() {
+    let app = App::start().await;
+    let (attacker, victim) = (app.sign_in(Person::Edsger), app.sign_in(Person::Ada));
+    // The attacker begins, and has the victim approve. The victim's browser comes back with the completion.
+    let returned =
+        attacker.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+    // The victim's page completes what it finds in its address, with the victim's session.
+    let completed = victim.complete(&returned).await;
+    assert_eq!((completed.status, code(&completed).as_str()), (StatusCode::FORBIDDEN, "attempt-not-yours"));
+    // The attacker knows the attempt, not the completion.
+    let guess = Returned { attempt: returned.attempt.clone(), completion: "A".repeat(43) };
+    let guessed = attacker.complete(&guess).await;
+    assert_eq!(guessed.status, StatusCode::FORBIDDEN, "{}", text(&guessed));
+    assert_eq!(attacker.status().await["connected"], false);
+    assert_eq!(victim.status().await["connected"], false);
+    assert_eq!(app.instagram.call_counts().get(&Endpoint::Token).copied().unwrap_or(0), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_victim_who_is_sent_an_attackers_callback_is_not_linked_to_the_attackers_account() {
+    let app = App::start().await;
+    let (attacker, victim) = (app.sign_in(Person::Edsger), app.sign_in(Person::Ada));
+    let url = attacker.connect(json!({"return_to": RETURN_TO})).await;
+    // The attacker approves with an own account, but sends the callback's address to the victim.
+    let approval =
+        holdfast::standin::instagram::decide(url.parse().unwrap(), "grace.hops", &Decision::Approve);
+    let back = app.transport.send(approval).await.unwrap();
+    let end = app.follow(&location(&back)).await;
+    let query = attempt_of(&end);
+    let returned = Returned {
+        attempt: query["attempt"].as_str().unwrap().to_owned(),
+        completion: query["completion"].as_str().unwrap().to_owned(),
+    };
+    let completed = victim.complete(&returned).await;
+    assert_eq!((completed.status, code(&completed).as_str()), (StatusCode::FORBIDDEN, "attempt-not-yours"));
+    assert_eq!(victim.status().await["connected"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_delivery_of_the_callback_has_the_first_ones_outcome() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    let url = ada.connect(json!({"return_to": RETURN_TO})).await;
+    let approval =
+        holdfast::standin::instagram::decide(url.parse().unwrap(), "ada.makes", &Decision::Approve);
+    let callback = location(&app.transport.send(approval).await.unwrap());
+    let ends = join_all((0..10).map(|_| app.follow(&callback))).await;
+    assert!(ends.iter().all(|end| end == &ends[0]), "{ends:?}");
+    // Without a usable attempt there is a page, which repeats nothing of what it was given.
+    for query in ["", "?state=never&code=x", "?code=<script>x</script>", "?state=&error=access_denied"] {
+        let answer = app.get(&format!("/instagram/callback{query}")).await;
+        assert!(
+            answer.status.is_client_error() && answer.status != StatusCode::UNAUTHORIZED,
+            "{query}: {}",
+            answer.status
+        );
+        assert!(text(&answer).contains("<html") && !text(&answer).contains("script>x"), "{query}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_account_does_not_silently_replace_the_linked_one() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    ada.connect_account("ada.makes").await;
+    let other = ada.go_and_return("grace.hops", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+    let refused = ada.complete(&other).await;
+    assert_eq!((refused.status, code(&refused).as_str()), (StatusCode::CONFLICT, "different-account"));
+    assert_eq!(ada.status().await["account"]["username"], "ada.makes", "the old connection stands");
+    let wanted = json!({"return_to": RETURN_TO, "expect": "any_account"});
+    let chosen = ada.go_and_return("grace.hops", &Decision::Approve, wanted).await;
+    assert_eq!(body(&ada.complete(&chosen).await)["account"]["username"], "grace.hops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn disconnecting_leaves_nothing_and_may_be_repeated() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    ada.connect_account("ada.makes").await;
+    let first = body(&ada.send(Method::DELETE, "/user/instagram", None).await);
+    let second = body(&ada.send(Method::DELETE, "/user/instagram", None).await);
+    assert_eq!(first["disconnected"], true);
+    assert_eq!(first, second);
+    assert!(first["revoke_hint"].as_str().unwrap().contains("Instagram"));
+    let status = ada.status().await;
+    assert_eq!(
+        (&status["reason"], &status["account"], &status["scopes"]),
+        (&json!("user_disconnected"), &Value::Null, &json!([]))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_most_five_attempts_are_open_and_a_return_address_must_be_on_the_list() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    let bad = ada
+        .send(Method::POST, "/user/instagram/connect", Some(json!({"return_to": "https://evil.example.com"})))
+        .await;
+    assert_eq!(
+        (bad.status, code(&bad).as_str()),
+        (StatusCode::UNPROCESSABLE_ENTITY, "return-to-not-allowed")
+    );
+    for _ in 0..5 {
+        ada.connect(json!({"return_to": RETURN_TO})).await;
+    }
+    let sixth = ada.send(Method::POST, "/user/instagram/connect", None).await;
+    assert_eq!(sixth.status, StatusCode::TOO_MANY_REQUESTS, "{}", text(&sixth));
+    let wait: u64 = sixth.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((500..=600).contains(&wait), "{wait}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn meta_tells_us_and_we_believe_only_what_is_signed() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    ada.connect_account("ada.makes").await;
+    app.instagram.deauthorize("ada.makes").await.unwrap();
+    assert_eq!(ada.status().await["reason"], "deauthorized");
+    let forged = app.request(Method::POST, "/webhooks/instagram/deauthorize", None, Some(json!({}))).await;
+    assert!(
+        forged.status.is_client_error() && forged.status != StatusCode::UNAUTHORIZED,
+        "{}",
+        forged.status
+    );
+    ada.connect_account("ada.makes").await;
+    app.instagram.request_deletion("ada.makes").await.unwrap();
+    let status = ada.status().await;
+    assert_eq!((&status["connected"], &status["account"]), (&json!(false), &Value::Null));
+}

@@ -1,0 +1,30 @@
+//! Clerk's key server is away when we start: nobody is refused, and service returns by itself.
+
+use std::time::Duration;
+
+use holdfast::standin::clerk::{Fault, Person, Surface};
+use http::StatusCode;
+
+use super::app::{App, json as body};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_keys_the_answer_is_503_until_they_return() {
+    let app = App::with(&[], |clerk| clerk.set_fault(Surface::Jwks, Some(Fault::ServerError))).await;
+    let ada = app.sign_in(Person::Ada);
+    for path in ["/user/profile", "/user/instagram/status", "/readyz"] {
+        let answer = ada.get(path).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert!(answer.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap() >= 1, "{path}");
+    }
+    assert_eq!(body(&ada.get("/user/profile").await)["source"], "clerk");
+    assert_eq!(app.get("/healthz").await.status, StatusCode::OK);
+    app.clerk.set_fault(Surface::Jwks, None);
+    for _ in 0..100 {
+        if app.get("/readyz").await.status == StatusCode::OK {
+            assert_eq!(ada.get("/user/instagram/status").await.status, StatusCode::OK);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the keys are back, but service is not");
+}

@@ -1,0 +1,84 @@
+/** The example in Chromium: signing in, connecting, coming back, another tab's change, signing out. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { after, before, test } from "node:test";
+import { createServer as createVite } from "vite";
+import { launch, until } from "../../../clients/js/tests/browser/support/browser.js";
+import { connected, json, startScriptedServer } from "../../../clients/js/tests/support/scripted-server.js";
+
+let holdfast;
+let clerk;
+let vite;
+let browser;
+
+const base64url = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+
+/** The two routes of Clerk's stand-in that a page uses. */
+async function startClerk() {
+  const server = createServer((request, response) => {
+    request.resume();
+    if (request.method === "OPTIONS") return json(response, 204, {});
+    if (request.url === "/v1/dev/sign-in") return json(response, 200, { session_id: "sess_ada", user: { id: "user_ada" } });
+    const [, sid] = /^\/v1\/client\/sessions\/(\w+)\/tokens$/.exec(request.url) ?? [];
+    if (!sid) return json(response, 404, {});
+    const exp = Math.floor(Date.now() / 1_000) + 60;
+    json(response, 200, { jwt: `${base64url({ alg: "RS256" })}.${base64url({ sub: "user_ada", sid, exp })}.sig` });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return { url: `http://127.0.0.1:${server.address().port}`, close: () => (server.closeAllConnections(), server.close()) };
+}
+
+before(async () => {
+  holdfast = await startScriptedServer();
+  clerk = await startClerk();
+  holdfast.script("POST /auth/sync", (request, response) =>
+    json(response, 200, { user: { first_name: "Ada", last_name: "Lovelace", email: "ada@example.com" }, created: true }),
+  );
+  Object.assign(process.env, { VITE_HOLDFAST_URL: holdfast.url, VITE_CLERK_STANDIN_URL: clerk.url });
+  vite = await createVite({
+    root: new URL("..", import.meta.url).pathname,
+    server: { port: 0, strictPort: false },
+    logLevel: "error",
+  });
+  await vite.listen();
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await vite?.close();
+  clerk?.close();
+  await holdfast?.close();
+});
+
+test("from signing in to signing out", async () => {
+  const home = vite.resolvedUrls.local[0];
+  const page = await browser.newPage();
+  const troubles = [];
+  page.on("pageerror", (error) => troubles.push(error.message));
+  page.on("console", (message) => message.type() === "error" && troubles.push(message.text()));
+  const shows = (text) => page.getByText(text).first().waitFor();
+
+  await page.goto(home);
+  await page.getByRole("button", { name: "Continue as Ada" }).click();
+  await shows("Ada Lovelace");
+  await shows("Connect Instagram to offer new journal pages there.");
+
+  holdfast.state.authorizeUrl = `${home}?instagram=complete&attempt=a1&completion=s3cret`;
+  await page.getByRole("button", { name: "Connect Instagram" }).click();
+  await shows("@ada.makes");
+  await shows("New journal pages are offered to your Instagram account.");
+  assert.doesNotMatch(page.url(), /s3cret/);
+  assert.equal(holdfast.requests.find(({ route }) => route === "POST /user/instagram/connect").body.return_to, home);
+
+  await until(() => holdfast.streams.size > 0, "a stream");
+  holdfast.announce({ ...connected, connected: false, state: "reconnect_required", reason: "revoked", action: "reconnect", version: 9 });
+  await shows("Access was removed at Instagram. Reconnect to allow it again.");
+  await shows("Connect Instagram to offer new journal pages there.");
+
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  await until(() => holdfast.streams.size === 0, "the end of the stream");
+  assert.deepEqual(troubles, []);
+});

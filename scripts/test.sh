@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# All tests, on a fresh Debian machine with Rust: installs what is missing, then format, lints, Rust tests, JavaScript tests
+# and browser tests. Prints what took how long. The quick loop is scripts/quick.sh.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/steps.sh
+. scripts/steps.sh
+
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
+
+rust_tests() {
+  if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --locked --workspace --all-targets --profile ci
+  else
+    cargo test --locked --workspace --all-targets
+  fi
+}
+
+# Every directory with a package.json that has a test script; tests that need the server take the binary built above.
+javascript_tests() {
+  local manifest
+  export HOLDFAST_BIN="${CARGO_TARGET_DIR:-$PWD/target}/debug/holdfast"
+  while read -r manifest; do
+    if node -e 'process.exit(require(require("path").resolve(process.argv[1])).scripts?.test ? 0 : 1)' "$manifest"; then
+      echo "-- $(dirname "$manifest")"
+      (cd "$(dirname "$manifest")" && npm test --silent) || return 1
+    fi
+  done < <(git ls-files '*package.json' 'package.json')
+}
+
+dependency_policy() {
+  if cargo deny --version >/dev/null 2>&1; then
+    cargo deny --offline check bans licenses sources
+  else
+    # The rule that matters most, without the tool.
+    if cargo tree --locked --edges normal,build --prefix none | grep -E '^(openssl|openssl-sys|native-tls|ring) v'; then
+      echo 'a banned dependency is in the tree; see deny.toml' >&2
+      return 1
+    fi
+  fi
+}
+
+step 'set up' scripts/setup.sh
+if [ -x target/node/bin/node ]; then export PATH="$PWD/target/node/bin:$PATH"; fi
+step 'format' cargo fmt --all --check
+step 'lints' cargo clippy --locked --workspace --all-targets -- -D warnings
+step 'dependencies' dependency_policy
+step 'build' cargo build --locked --workspace
+step 'Rust tests' rust_tests
+step 'documentation tests' cargo test --locked --workspace --doc
+step 'JavaScript and browser tests' javascript_tests
+steps_summary

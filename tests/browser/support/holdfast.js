@@ -1,0 +1,60 @@
+/** The real binary, as `holdfast dev` runs it: the server, both stand-ins and the demo page on free ports. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { createServer } from "node:net";
+import { fileURLToPath } from "node:url";
+
+const BINARY = process.env.HOLDFAST_BIN ?? fileURLToPath(new URL("../../../target/debug/holdfast", import.meta.url));
+const START_WITHIN_MS = 20_000;
+const POLL_EVERY_MS = 50;
+
+async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/** What `/dev/config.json` says, once somebody answers there. */
+async function configOf(url, child) {
+  const giveUpAt = Date.now() + START_WITHIN_MS;
+  while (child.exitCode === null && Date.now() < giveUpAt) {
+    try {
+      const response = await fetch(`${url}/dev/config.json`);
+      if (response.ok) return await response.json();
+    } catch {
+      // Not listening yet.
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_EVERY_MS));
+  }
+  throw new Error(child.exitCode === null ? "it does not answer" : `it ended with exit code ${child.exitCode}`);
+}
+
+/** Starts the binary; `stop` ends it. What it printed is in `output()`. */
+export async function startHoldfast() {
+  if (!existsSync(BINARY)) {
+    throw new Error(`There is no ${BINARY}: run \`cargo build\` first, or set HOLDFAST_BIN to the binary.`);
+  }
+  const port = await freePort();
+  const child = spawn(BINARY, ["dev", "--port", String(port)], { stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8");
+    stream.on("data", (chunk) => (output += chunk));
+  }
+  const ended = once(child, "exit");
+  const stop = async () => {
+    child.kill("SIGTERM");
+    await ended;
+  };
+  try {
+    const config = await configOf(`http://127.0.0.1:${port}`, child);
+    return { config, url: config.public_url, output: () => output, stop };
+  } catch (error) {
+    if (child.exitCode === null) await stop();
+    throw new Error(`holdfast dev did not start: ${error.message}\n${output}`);
+  }
+}
