@@ -10,6 +10,7 @@
 mod claims;
 mod explain;
 mod header;
+mod jose;
 mod json;
 mod jwks;
 mod keys;
