@@ -8,8 +8,7 @@ use super::pages::Places;
 /// Prints it. `session` is a session of Ada's at the stand-in for Clerk; it gives fresh tokens for as long as this process lives.
 pub(super) fn print(places: &Places, session: &str, data: &Path, temporary: bool, printer: &mut Printer) {
     let origin = |url: &url::Url| url.origin().ascii_serialization();
-    let (here, clerk, instagram) =
-        (origin(&places.server), origin(&places.clerk), origin(&places.instagram));
+    let (here, clerk, instagram) = (origin(&places.server), origin(&places.clerk), origin(&places.instagram));
     let kept = if temporary { "gone when this ends; keep it with --data DIR" } else { "kept" };
     printer.line(format!(
         "{}  {}",
