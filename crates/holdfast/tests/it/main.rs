@@ -16,5 +16,6 @@
 mod clerk;
 mod cli;
 mod e2e;
+mod edge;
 mod store;
 mod support;

@@ -1,10 +1,12 @@
 //! A running installation: server, worker and both stand-ins, each on a port of its own.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use holdfast::app::{Seams, Server};
 use holdfast::clock::{SharedClock, SystemClock};
 use holdfast::entropy::{SharedEntropy, SystemEntropy};
+use holdfast::http::metrics::Metrics;
 use holdfast::settings::{Environment, Purpose, load};
 use holdfast::standin::clerk::{ClerkStandin, Person};
 use holdfast::standin::instagram::{Decision, InstagramStandin, Options, decide};
@@ -13,7 +15,6 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use url::Url;
 
@@ -29,6 +30,7 @@ pub struct App {
     pub clerk: ClerkStandin,
     pub instagram: InstagramStandin,
     pub transport: SharedTransport,
+    pub metrics: Metrics,
     stop: Option<oneshot::Sender<()>>,
     _directory: TempDir,
 }
@@ -64,7 +66,7 @@ impl App {
         )
         .await
         .unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = holdfast::http::bind("127.0.0.1:0".parse().unwrap(), "TEST").await.unwrap();
         let base: Url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
         let directory = tempfile::tempdir().unwrap();
         let database = format!("sqlite://{}", directory.path().join("holdfast.db").display());
@@ -99,11 +101,17 @@ impl App {
         clerk.set_webhook_target(base.join("webhooks/clerk").unwrap());
         let server =
             Server::build(&settings, &Seams { clock, entropy, transport: transport.clone() }).await.unwrap();
+        let metrics = server.metrics().clone();
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(server.run(listener, async move {
             let _ = stopped.await;
         }));
-        Self { base, clerk, instagram, transport, stop: Some(stop), _directory: directory }
+        Self { base, clerk, instagram, transport, metrics, stop: Some(stop), _directory: directory }
+    }
+
+    /// Where it listens, for clients that speak raw bytes.
+    pub fn address(&self) -> SocketAddr {
+        self.base.socket_addrs(|| None).unwrap()[0]
     }
 
     pub fn sign_in(&self, person: Person) -> SignedIn<'_> {
