@@ -257,3 +257,16 @@ async fn meta_tells_us_and_we_believe_only_what_is_signed() {
     let status = ada.status().await;
     assert_eq!((&status["connected"], &status["account"]), (&json!(false), &Value::Null));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_became_of_the_newest_attempt_is_what_the_status_tells() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    // Two tabs: the first is left at Instagram, the second is denied, then a third connects.
+    ada.connect(json!({"return_to": RETURN_TO})).await;
+    let second = ada.connect(json!({"return_to": RETURN_TO})).await;
+    app.decide(&second, "ada.makes", &Decision::Deny).await;
+    assert_eq!(ada.status().await["reason"], "denied");
+    assert_eq!(ada.connect_account("ada.makes").await["state"], "connected");
+    assert_eq!(ada.status().await["state"], "connected");
+}
