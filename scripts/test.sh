@@ -41,6 +41,7 @@ dependency_policy() {
 }
 
 step 'set up' scripts/setup.sh
+if [ -x target/node/bin/node ]; then export PATH="$PWD/target/node/bin:$PATH"; fi
 step 'format' cargo fmt --all --check
 step 'lints' cargo clippy --locked --workspace --all-targets -- -D warnings
 step 'dependencies' dependency_policy

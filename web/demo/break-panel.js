@@ -47,7 +47,7 @@ export function createBreakPanel({ controls, client, naive, mend }) {
     onPress(element, async () => {
       if (fault.needsAccount && !account) return tell(CONNECT_FIRST);
       try {
-        await fault.apply({ ...controls, accountId: account.id });
+        await fault.apply({ ...controls, accountId: account?.id });
       } catch (error) {
         return tell(`That did not work. ${error.message}`);
       }

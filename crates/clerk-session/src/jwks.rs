@@ -90,6 +90,8 @@ struct Snapshot {
 #[derive(Default)]
 struct Log {
     last_try_ms: Option<i64>,
+    /// The last try that a token caused.
+    last_forced_ms: Option<i64>,
     last_error: Option<FetchError>,
     fetches: u64,
 }
@@ -189,16 +191,34 @@ impl KeyCache {
             Some(newer) if newer.epoch != snapshot.epoch => verifier.verify(token, &newer.keys, now_ms),
             Some(_) | None => verdict,
         };
-        let unreachable = self.log().last_error.is_some();
         match &verdict {
-            // It may be a new key that we could not ask for; "no" would be a guess.
-            Verdict::Refused(refusal) if refusal.code == RefusalCode::JwkKidMismatch && unreachable => {
-                Verdict::CannotJudge(CannotJudge {
-                    reason: CannotJudgeReason::KeyUnknownAndUnreachable,
-                    retry_after: self.until_next_try(FORCE_GAP_MS, now_ms),
-                })
+            Verdict::Refused(refusal) if refusal.code == RefusalCode::JwkKidMismatch => {
+                self.unknown_key(token, now_ms).map_or(verdict, Verdict::CannotJudge)
             }
             Verdict::Accepted(_) | Verdict::Refused(_) | Verdict::CannotJudge(_) => verdict,
+        }
+    }
+
+    /// Whether the key that a token names may exist for all we know; then "no" would be a guess.
+    fn unknown_key(&self, token: &str, now_ms: i64) -> Option<CannotJudge> {
+        let cannot = |reason, last| {
+            let next = i64::saturating_add(last, FORCE_GAP_MS);
+            let left = u64::try_from(next.saturating_sub(now_ms)).unwrap_or(0);
+            Some(CannotJudge { reason, retry_after: Duration::from_millis(left.max(1_000)) })
+        };
+        let (failed, last_try_ms, last_forced_ms) = {
+            let log = self.log();
+            (log.last_error.is_some(), log.last_try_ms, log.last_forced_ms)
+        };
+        if failed {
+            return cannot(CannotJudgeReason::KeyUnknownAndUnreachable, last_try_ms.unwrap_or(now_ms));
+        }
+        let loaded_at_ms = self.usable(now_ms)?.loaded_at_ms;
+        match Verifier::unproven_issue_time(token) {
+            Some(issued_ms) if issued_ms > loaded_at_ms => {
+                cannot(CannotJudgeReason::KeyNewerThanOurs, last_forced_ms.unwrap_or(now_ms))
+            }
+            Some(_) | None => None,
         }
     }
 
@@ -239,6 +259,9 @@ impl KeyCache {
                 let mut log = self.log();
                 log.last_try_ms = Some(now_ms);
                 log.fetches += 1;
+                if matches!(want, Want::NewerThan(_)) {
+                    log.last_forced_ms = Some(now_ms);
+                }
             }
             let fetcher = Arc::clone(fetcher);
             let reply = Box::pin(async move { fetcher.fetch().await });
@@ -264,14 +287,23 @@ impl KeyCache {
     }
 
     fn is_wanted(&self, want: Want, now_ms: i64) -> bool {
-        let rested = |gap: i64| match self.log().last_try_ms {
+        let since = |last: Option<i64>, gap: i64| match last {
             // A clock that was set back must not silence us.
             Some(last) => now_ms.saturating_sub(last) >= gap || now_ms < last.saturating_sub(gap),
             None => true,
         };
+        let (last_try_ms, last_forced_ms, failed) = {
+            let log = self.log();
+            (log.last_try_ms, log.last_forced_ms, log.last_error.is_some())
+        };
+        let rested = |gap: i64| since(last_try_ms, gap);
         match want {
             Want::Any => self.usable(now_ms).is_none() && rested(COLD_GAP_MS),
-            Want::NewerThan(epoch) => self.epoch() == epoch && rested(FORCE_GAP_MS),
+            // A renewal that succeeded does not stand in the way: a key may be newer than it.
+            Want::NewerThan(epoch) => {
+                let rested = since(last_forced_ms, FORCE_GAP_MS) && (!failed || rested(FORCE_GAP_MS));
+                self.epoch() == epoch && rested
+            }
             Want::Fresh => {
                 let old = self.snapshot.load().as_ref().is_none_or(|each| {
                     now_ms.saturating_sub(each.loaded_at_ms) >= RENEW_AT_MS || now_ms < each.loaded_at_ms

@@ -10,6 +10,7 @@
 mod claims;
 mod explain;
 mod header;
+mod jose;
 mod json;
 mod jwks;
 mod keys;
@@ -21,7 +22,6 @@ mod roca;
 mod token;
 mod verifier;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::panic)]
 mod wycheproof;
 
 pub use claims::{Actor, Claims, CustomClaims, SessionStatus};
@@ -38,3 +38,8 @@ pub use publishable_key::{PublishableKey, PublishableKeyError};
 pub use refusal::{CannotJudge, CannotJudgeReason, Page, Refusal, RefusalCode, Step};
 pub use token::{MAX_TOKEN, fingerprint};
 pub use verifier::{Verdict, Verifier};
+
+/// The example of the README, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -141,7 +141,10 @@ fn split_wildcard(scheme: &str, host: &str, port: Option<&str>) -> Result<(Strin
 fn check_host(host: &str) -> Result<(), OriginError> {
     let fault = || OriginError::Host(host.to_owned());
     if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        return address.parse::<std::net::Ipv6Addr>().map(|_| ()).map_err(|_| fault());
+        // Browsers write the shortest form (RFC 5952), and only that one is ever compared.
+        let shortest =
+            address.parse::<std::net::Ipv6Addr>().is_ok_and(|parsed| parsed.to_string() == address);
+        return if shortest { Ok(()) } else { Err(fault()) };
     }
     let label_fits = |label: &str| {
         !label.is_empty()

@@ -359,11 +359,15 @@ pub enum CannotJudgeReason {
     KeysTooOld,
     /// The token names a key that we do not have, and whether Clerk has it could not be asked.
     KeyUnknownAndUnreachable,
+    /// The token names a key that we do not have, and is newer than the keys that we have: Clerk may have made the key
+    /// since, and may not be asked again yet.
+    KeyNewerThanOurs,
 }
 
 impl CannotJudgeReason {
     /// Every reason.
-    pub const ALL: [Self; 3] = [Self::KeysNotLoaded, Self::KeysTooOld, Self::KeyUnknownAndUnreachable];
+    pub const ALL: [Self; 4] =
+        [Self::KeysNotLoaded, Self::KeysTooOld, Self::KeyUnknownAndUnreachable, Self::KeyNewerThanOurs];
 
     /// The stable name; Clerk's where it has one.
     pub fn as_str(self) -> &'static str {
@@ -371,6 +375,7 @@ impl CannotJudgeReason {
             Self::KeysNotLoaded => "jwk-remote-failed-to-load",
             Self::KeysTooOld => "jwk-remote-too-old",
             Self::KeyUnknownAndUnreachable => "jwk-failed-to-resolve",
+            Self::KeyNewerThanOurs => "jwk-maybe-new",
         }
     }
 
@@ -385,6 +390,9 @@ impl CannotJudgeReason {
             }
             Self::KeyUnknownAndUnreachable => {
                 "The session token names a new key, and Clerk cannot be reached to ask for it."
+            }
+            Self::KeyNewerThanOurs => {
+                "The session token names a key that Clerk may have made since we last asked; we ask again shortly."
             }
         }
     }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::claims::{Actor, Claims, CustomClaims, SessionStatus, numeric_date};
+use crate::jose;
 use crate::keys::KeySet;
 use crate::policy::{AuthorizedPartiesMode, Policy};
 use crate::refusal::{CannotJudge, Refusal, RefusalCode, Step};
@@ -19,13 +20,6 @@ pub enum Verdict {
     /// No verdict is possible now; this is not a "no".
     CannotJudge(CannotJudge),
 }
-
-/// Header value of `cat` for session tokens.
-const CATEGORY_SESSION: &str = "cl_B7d4PD111AAA";
-/// Header value of `cat` that says nothing.
-const CATEGORY_IGNORE: &str = "cl_I7d4PD111III";
-const CATEGORY_TEMPLATE: &str = "cl_B7d4PD222AAA";
-const CATEGORY_MACHINE: &str = "cl_B7d4PD333AAA";
 
 /// Watches the steps go by. The server watches nothing; the explanation notes everything.
 pub(crate) trait Observer {
@@ -81,6 +75,11 @@ impl Verifier {
         ours && current && kid.is_some_and(|kid| !kid.is_empty() && kid.len() <= 128)
     }
 
+    /// `iat` as an unproven token says it, in unix milliseconds.
+    pub(crate) fn unproven_issue_time(token: &str) -> Option<i64> {
+        Self::unproven(token, &mut Nobody).ok()?.payload.get("iat").and_then(numeric_date)
+    }
+
     /// Every step in order; the first that fails gives the refusal.
     pub(crate) fn run(
         &self,
@@ -100,13 +99,13 @@ impl Verifier {
         observer.passed(Step::Form, || "three parts separated by dots".to_owned());
         let parts = token::decode(token, segments)?;
         observer.passed(Step::Encoding, || "header and payload are plain JSON objects".to_owned());
-        kind(&parts)?;
+        jose::kind(&parts)?;
         observer.passed(Step::Kind, || "nothing marks it as another kind of token".to_owned());
-        typ(&parts.header)?;
+        jose::typ(&parts.header)?;
         observer.passed(Step::Type, || "absent or JWT".to_owned());
-        algorithm(&parts.header)?;
+        jose::algorithm(&parts.header)?;
         observer.passed(Step::Algorithm, || "RS256".to_owned());
-        extensions(&parts.header)?;
+        jose::extensions(&parts.header)?;
         observer.passed(Step::Extensions, || "none that would change how the token is read".to_owned());
         Ok(parts)
     }
@@ -335,87 +334,6 @@ impl Verifier {
             "This token is from another Clerk instance ({found}): use the publishable key of one instance in front end and backend."
         )))
     }
-}
-
-const PLAIN: &str = "Send the plain session token: call `getToken()` without a template.";
-
-/// What can be told from the unproven parts about the kind of token. Said before the other header checks, because it
-/// names the real mistake.
-fn kind(parts: &Parts<'_>) -> Result<(), Refusal> {
-    let mismatch = |what: &str, remedy: &str| {
-        Err(Refusal::new(
-            RefusalCode::TokenTypeMismatch,
-            Step::Kind,
-            format!("This is {what}, not a session token."),
-        )
-        .mended_by(remedy.to_owned()))
-    };
-    let typ = parts.header.get("typ").and_then(Value::as_str).map(str::to_ascii_lowercase);
-    if matches!(typ.as_deref(), Some("at+jwt" | "application/at+jwt")) {
-        return mismatch("an OAuth access token", PLAIN);
-    }
-    match parts.header.get("cat") {
-        None => {}
-        Some(Value::String(cat)) if cat == CATEGORY_SESSION || cat == CATEGORY_IGNORE => {}
-        Some(Value::String(cat)) if cat == CATEGORY_TEMPLATE => {
-            return mismatch("a JWT template token", PLAIN);
-        }
-        Some(Value::String(cat)) if cat == CATEGORY_MACHINE => {
-            return mismatch("a machine-to-machine token", PLAIN);
-        }
-        Some(other) => {
-            return mismatch(&format!("a token of the unknown category {}", quoted(other)), PLAIN);
-        }
-    }
-    match parts.payload.get("sub").and_then(Value::as_str) {
-        Some(sub) if sub.starts_with("mch_") => mismatch("a machine-to-machine token", PLAIN),
-        _ => Ok(()),
-    }
-}
-
-pub(crate) fn algorithm(header: &Map<String, Value>) -> Result<(), Refusal> {
-    match header.get("alg") {
-        Some(Value::String(alg)) if alg == "RS256" => Ok(()),
-        found => {
-            let found = found.map_or("missing".to_owned(), quoted);
-            Err(Refusal::new(
-                RefusalCode::TokenInvalidAlgorithm,
-                Step::Algorithm,
-                "The session token is not signed with RS256.",
-            )
-            .because(format!("`alg` is {found}, expected RS256"))
-            .mended_by("Clerk signs session tokens with RS256 only. If this is a JWT template with a custom signing key, call `getToken()` without a template."))
-        }
-    }
-}
-
-pub(crate) fn typ(header: &Map<String, Value>) -> Result<(), Refusal> {
-    match header.get("typ") {
-        None => Ok(()),
-        Some(Value::String(typ)) if typ == "JWT" => Ok(()),
-        Some(other) => Err(bad_header(Step::Type, format!("`typ` is {}, expected JWT", quoted(other)))),
-    }
-}
-
-pub(crate) fn extensions(header: &Map<String, Value>) -> Result<(), Refusal> {
-    // RFC 7515 §4.1.11: who does not understand a critical extension must refuse. We understand none.
-    for name in ["crit", "b64", "zip"] {
-        if header.contains_key(name) {
-            return Err(bad_header(
-                Step::Extensions,
-                format!("`{name}` changes how a token is to be read; no session token has it"),
-            ));
-        }
-    }
-    match header.get("kid") {
-        None | Some(Value::String(_)) => Ok(()),
-        Some(_) => Err(bad_header(Step::Extensions, "`kid` is not a string".to_owned())),
-    }
-}
-
-fn bad_header(step: Step, reasoning: String) -> Refusal {
-    Refusal::new(RefusalCode::TokenInvalid, step, "The session token's header is not acceptable.")
-        .because(reasoning)
 }
 
 fn subject(payload: &Map<String, Value>) -> Result<(String, String), Refusal> {

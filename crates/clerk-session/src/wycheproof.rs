@@ -8,10 +8,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::jose::{algorithm, extensions, typ};
 use crate::keys::{KeySet, SkipReason};
 use crate::policy::Policy;
 use crate::token::{BASE64URL, segments};
-use crate::verifier::{Verdict, Verifier, algorithm, extensions, typ};
+use crate::verifier::{Verdict, Verifier};
 use crate::{json as strict, refusal::RefusalCode};
 
 fn vectors(name: &str) -> Option<Value> {

@@ -160,6 +160,7 @@ pub fn connections(
         clock: seams.clock.clone(),
         entropy: seams.entropy.clone(),
         return_urls: ReturnUrls::parse(settings.return_urls.iter().map(String::as_str))?,
+        check_interval: settings.check_interval,
         refresh: RefreshPolicy { min_age: settings.refresh_min_age, at: settings.refresh_at },
     }))
 }

@@ -65,6 +65,7 @@ impl FetchJwks for Clerk {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it stands where failures do")]
 fn ours() -> Reply {
     Ok(jwks(&[OURS.jwk(KID)]))
 }
@@ -321,12 +322,31 @@ async fn a_rotation_under_the_same_kid_costs_one_fetch() {
     assert_ne!(scene.cache.epoch(), epoch, "what was remembered must be judged again");
 }
 
+/// The cool-down counts from what tokens caused: a renewal a moment ago does not keep a new key out.
 #[tokio::test]
-async fn within_the_cool_down_the_verdict_is_no_and_clerk_is_left_alone() {
+async fn a_key_made_right_after_a_renewal_is_found_at_once() {
     let scene = Scene::loaded().await;
-    assert_eq!(scene.judge(&unknown_kid(), NOW + FORCE_GAP_MS - 1).await, "jwk-kid-mismatch");
-    assert_eq!(scene.judge(&rotated(), NOW + FORCE_GAP_MS - 1).await, "token-invalid-signature");
-    assert_eq!(scene.clerk.fetches(), 1);
+    scene.clerk.now_says(Ok(jwks(&[OURS.jwk("ins_new")])));
+    assert_eq!(scene.judge(&unknown_kid(), NOW + 1_000).await, "accepted");
+}
+
+#[tokio::test]
+async fn within_the_cool_down_an_old_token_is_refused_and_a_newer_one_undecided() {
+    let scene = Scene::loaded().await;
+    assert_eq!(scene.judge(&unknown_kid(), NOW).await, "jwk-kid-mismatch");
+    let fetches = scene.clerk.fetches();
+    let later = NOW + FORCE_GAP_MS - 1;
+    assert_eq!(
+        scene.judge(&unknown_kid(), later).await,
+        "jwk-kid-mismatch",
+        "Clerk had been asked after it was made"
+    );
+    let newer = mint(json!({"kid": "ins_newer"}), json!({"iat": NOW_S + 20, "exp": NOW_S + 80}));
+    assert_eq!(scene.judge(&newer, later).await, "cannot judge: KeyNewerThanOurs");
+    let rotated = mint_by(&FOREIGN, json!({}), json!({"iat": NOW_S + 20, "exp": NOW_S + 80}));
+    assert_eq!(scene.judge(&rotated, later).await, "token-invalid-signature");
+    assert_eq!(scene.clerk.fetches(), fetches);
+    assert_eq!(scene.judge(&newer, NOW + FORCE_GAP_MS).await, "jwk-kid-mismatch", "now Clerk was asked");
 }
 
 #[tokio::test]

@@ -4,13 +4,17 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::needless_pass_by_value
+    clippy::items_after_statements,
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps
 )]
 
 mod explanations;
+mod handed_over;
 mod hostile_keys;
 mod key_cache;
 mod oracle;
+mod origins;
 mod properties;
 mod support;
 mod times;

@@ -322,10 +322,9 @@ fn the_modes_of_authorized_parties() {
     let wrong = mint(json!({}), json!({"azp": "https://evil.example.com"}));
     let absent = mint(json!({}), json!({"azp": REMOVED}));
     let odd = mint(json!({}), json!({"azp": 1}));
-    const NO: Option<bool> = None;
     for (mode, expected) in [
-        (Enforce, [Some(false), NO, NO, NO]),
-        (IfPresent, [Some(false), NO, Some(true), NO]),
+        (Enforce, [Some(false), None, None, None]),
+        (IfPresent, [Some(false), None, Some(true), None]),
         (Report, [Some(false), Some(true), Some(true), Some(true)]),
     ] {
         let verifier = Verifier::new(Policy { authorized_parties_mode: mode, ..policy() });

@@ -1,6 +1,6 @@
 //! Asking Instagram now, at a person's wish or an operator's.
 
-use super::service::{Connections, PROBE_GAP, ServiceError};
+use super::service::{Connections, ServiceError};
 use super::status::InstagramStatus;
 use super::transition::{Call, Observation};
 use super::{Connection, State};
@@ -25,7 +25,7 @@ impl Connections {
             return Ok(());
         };
         if connection.standing.state() == State::NotConnected
-            || !self.parts.store.claim_probe(connection.id, now, PROBE_GAP).await?
+            || !self.parts.store.claim_probe(connection.id, now, self.parts.check_interval).await?
         {
             return Ok(());
         }

@@ -72,7 +72,7 @@ const PATIENCE: Duration = Duration::from_secs(9);
 /// Between two looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// A grant in hand is worth more patience than an open attempt: linking is tried again for this long.
-const GRANT_PATIENCE: Duration = Duration::from_secs(3600);
+const GRANT_PATIENCE: Duration = Duration::from_hours(1);
 /// A call that fails in passing within this time is repeated once.
 const QUICKLY: Duration = Duration::from_secs(1);
 /// Pause before the repetition.

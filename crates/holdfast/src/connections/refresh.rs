@@ -28,13 +28,13 @@ pub enum Refreshed {
 }
 
 /// The first pause after a failed refresh; doubles with each failure in a row.
-const FIRST_PAUSE: Duration = Duration::from_secs(60);
+const FIRST_PAUSE: Duration = Duration::from_mins(1);
 /// The longest pause while there is plenty of time.
-const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3600);
+const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 /// With less life than this left, a failed refresh is tried again at least every hour.
-const LAST_DAYS: Duration = Duration::from_secs(3 * 24 * 3600);
+const LAST_DAYS: Duration = Duration::from_hours(72);
 /// The longest pause in the last days.
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 impl Connections {
     /// Refreshes the grant of a leased connection and records what came of it. The lease is not given back.

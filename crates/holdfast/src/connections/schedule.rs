@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     const DAY: i64 = 86_400_000;
-    const POLICY: RefreshPolicy = RefreshPolicy { min_age: Duration::from_secs(86_400), at: 0.5 };
+    const POLICY: RefreshPolicy = RefreshPolicy { min_age: Duration::from_hours(24), at: 0.5 };
 
     fn day(n: i64) -> Timestamp {
         from_millis(n * DAY)

@@ -34,6 +34,8 @@ pub struct Parts {
     pub entropy: SharedEntropy,
     /// Where a browser may return to.
     pub return_urls: ReturnUrls,
+    /// Two checks of one connection within this time make one upstream call.
+    pub check_interval: Duration,
     /// When grants are refreshed.
     pub refresh: RefreshPolicy,
 }
@@ -47,9 +49,7 @@ pub struct Connections {
 /// One user may have at most this many open connect attempts.
 pub const MAX_OPEN_ATTEMPTS: u32 = 5;
 /// How long a connect attempt stays open.
-pub const ATTEMPT_LIFETIME: Duration = Duration::from_secs(600);
-/// Two checks of one connection within this time make one upstream call.
-pub const PROBE_GAP: Duration = Duration::from_secs(60);
+pub const ATTEMPT_LIFETIME: Duration = Duration::from_mins(10);
 
 /// A compare-and-set that keeps losing is tried this often before the caller is asked to come back.
 const MAX_CONFLICTS: u32 = 20;

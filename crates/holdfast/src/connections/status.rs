@@ -164,9 +164,8 @@ fn is_usable(state: State) -> bool {
 pub fn action(state: State, reason: Option<Reason>) -> Action {
     match state {
         State::NotConnected => Action::Connect,
-        State::Connecting => Action::None,
         State::Connected if reason == Some(Reason::ScopesMissing) => Action::Reconnect,
-        State::Connected => Action::None,
+        State::Connecting | State::Connected => Action::None,
         State::Degraded => Action::Wait,
         State::ActionRequired => Action::FixAtInstagram,
         State::ReconnectRequired => Action::Reconnect,

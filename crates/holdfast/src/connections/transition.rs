@@ -13,13 +13,13 @@ use crate::clock::after;
 use crate::provider::{Account, DeathCause, Failure, Meaning, UserAction};
 
 /// How long after a first, unexplained sign of death a second one counts as its confirmation.
-pub const CONFIRMATION_GAP: Duration = Duration::from_secs(60);
+pub const CONFIRMATION_GAP: Duration = Duration::from_mins(1);
 
 /// Temporary refresh failures in a row before the status says `refresh_failing`.
 const FAILURES_BEFORE_DEGRADED: u32 = 3;
 
 /// With less life left than this, the first failed refresh already shows.
-const SHORT_OF_TIME: Duration = Duration::from_secs(7 * 24 * 3600);
+const SHORT_OF_TIME: Duration = Duration::from_hours(168);
 
 /// Something that we learned.
 #[derive(Debug, Clone, PartialEq)]
@@ -282,7 +282,7 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, incident: bool, no
     };
     match failure.meaning {
         Meaning::Dead(_) | Meaning::DeadUnexplained if incident => {
-            degrade(next, Reason::ProviderIncident, now)
+            degrade(next, Reason::ProviderIncident, now);
         }
         Meaning::Dead(cause) => die(next, death_reason(cause), source, now),
         Meaning::DeadUnexplained => suspect(next, source, now),
@@ -326,7 +326,7 @@ fn suspect(next: &mut Connection, source: EvidenceSource, now: Timestamp) {
     let Some(grant) = next.grant else { return };
     match next.suspicion.filter(|each| each.grant_version == grant.version) {
         Some(first) if now >= after(first.first_at, CONFIRMATION_GAP) => {
-            die(next, Reason::TokenInvalid, source, now)
+            die(next, Reason::TokenInvalid, source, now);
         }
         Some(_) => {}
         None => next.suspicion = Some(Suspicion { grant_version: grant.version, first_at: now }),
@@ -646,7 +646,7 @@ mod tests {
     #[test]
     fn a_provider_wait_is_kept_and_ends_with_a_success() {
         let mut limited = failure(Meaning::RateLimited(LimitScope::Account));
-        limited.retry_after = Some(Duration::from_secs(1140));
+        limited.retry_after = Some(Duration::from_mins(19));
         let observation = Observation::Failed {
             grant_version: 1,
             call: Call::Identify,
@@ -655,7 +655,7 @@ mod tests {
             incident: false,
         };
         let waiting = apply(&connected(), &observation, at(1));
-        assert_eq!(waiting.retry_after, Some(after(at(1), Duration::from_secs(1140))));
+        assert_eq!(waiting.retry_after, Some(after(at(1), Duration::from_mins(19))));
         let worked = apply(&waiting, &Observation::Worked { grant_version: 1, account: None }, at(2));
         assert_eq!(worked.retry_after, None);
     }

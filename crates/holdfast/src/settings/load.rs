@@ -93,6 +93,7 @@ impl Reader {
         let return_urls = self.read(&table::RETURN_URLS);
         let trusted_proxies = self.read(&table::TRUSTED_PROXIES).unwrap_or_default();
         let webhook = self.webhook();
+        let check_interval = self.read(&table::CHECK_INTERVAL_S);
         let refresh_min_age = self.read(&table::REFRESH_MIN_AGE_S);
         let refresh_at = self.read(&table::REFRESH_AT);
         let worker = self.read(&table::WORKER);
@@ -135,6 +136,7 @@ impl Reader {
             webhook,
             clerk: clerk?,
             instagram,
+            check_interval: check_interval?,
             refresh_min_age: refresh_min_age?,
             refresh_at: refresh_at?,
             worker: worker?,

@@ -62,6 +62,8 @@ pub struct Settings {
     pub clerk: ClerkSettings,
     /// Instagram; `None` where no app is configured.
     pub instagram: Option<InstagramSettings>,
+    /// A connection is checked at a caller's wish at most once in this time.
+    pub check_interval: Duration,
     /// No younger grant is refreshed.
     pub refresh_min_age: Duration,
     /// Fraction of the lifetime after which a refresh is due.

@@ -332,6 +332,17 @@ pub const INSTAGRAM_GRAPH_VERSION: Entry<String> = Entry {
     read: parse::graph_version,
 };
 
+/// Minimum time between two checks.
+pub const CHECK_INTERVAL_S: Entry<Duration> = Entry {
+    env: "HOLDFAST_CHECK_INTERVAL_S",
+    aliases: &[],
+    default: Fallback::Text("60"),
+    form: "seconds",
+    doc: "`POST /user/instagram/check` asks Instagram at most once per connection in this time.",
+    secret: false,
+    read: parse::seconds,
+};
+
 /// Minimum age for a refresh.
 pub const REFRESH_MIN_AGE_S: Entry<Duration> = Entry {
     env: "HOLDFAST_REFRESH_MIN_AGE_S",
@@ -411,6 +422,7 @@ pub static TABLE: &[&dyn Setting] = &[
     &TRUSTED_PROXIES,
     &WEBHOOK_URL,
     &WEBHOOK_SECRET,
+    &CHECK_INTERVAL_S,
     &REFRESH_MIN_AGE_S,
     &REFRESH_AT,
     &WORKER,

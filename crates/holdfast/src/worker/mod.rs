@@ -15,7 +15,7 @@ use crate::connections::service::{Connections, ServiceError};
 use crate::store::{Lease, Store};
 
 /// A refresh makes at most two calls of ten seconds each; a lease outlives them.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 /// Claimed at once. Small, so that replicas share the work.
 const BATCH: usize = 32;
 /// Calls to the provider under way at once.

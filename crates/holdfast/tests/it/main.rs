@@ -5,6 +5,10 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::format_collect,
+    clippy::large_stack_arrays,
+    clippy::match_same_arms,
     clippy::disallowed_methods,
     reason = "tests fail by panicking, and read the real environment"
 )]

@@ -116,6 +116,8 @@ fn settings(address: SocketAddr, home: &Home, outside: &Outside) -> Result<Setti
         ("INSTAGRAM_APP_ID", app.app_id.clone()),
         ("INSTAGRAM_APP_SECRET", app.app_secret.expose_secret().to_owned()),
         // More than the default, so that there is a permission to leave out on the consent page.
+        // Whoever tries faults by hand does not want to wait a minute between two checks.
+        ("HOLDFAST_CHECK_INTERVAL_S", "1".to_owned()),
         ("INSTAGRAM_SCOPES", "instagram_business_basic,instagram_business_content_publish".to_owned()),
         ("INSTAGRAM_AUTHORIZE_URL", instagram.authorize_url().into()),
         ("INSTAGRAM_API_URL", instagram.url().to_string()),

@@ -72,6 +72,7 @@ async fn stage() -> Stage {
     store.insert_service_key(&key, from_millis(1_790_000_000_000)).await.unwrap();
     let (stop, stopping) = watch::channel(false);
     let connections = Connections::new(Parts {
+        check_interval: std::time::Duration::from_mins(1),
         store: store.clone(),
         vault: vault.clone(),
         provider: None,

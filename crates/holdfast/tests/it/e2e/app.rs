@@ -143,7 +143,7 @@ impl App {
         let mut request = Outgoing::new(method, self.base.join(path.trim_start_matches('/')).unwrap());
         request.headers = headers;
         request.headers.insert("origin", HeaderValue::from_static(ORIGIN));
-        request.timeout = std::time::Duration::from_secs(60);
+        request.timeout = std::time::Duration::from_mins(1);
         if let Some(body) = body {
             request.headers.insert("content-type", HeaderValue::from_static("application/json"));
             request.body = body.to_string().into();

@@ -50,7 +50,7 @@ async fn what_is_stored_comes_back_whole() {
 async fn the_status_is_one_read_of_connection_and_newest_open_attempt() {
     on_each_engine(async |db| {
         let (store, ada) = (&db.store, owner("ada"));
-        let now = start_of_time();
+        let _now = start_of_time();
         assert_eq!(store.status_facts(&ada, INSTAGRAM).await, Ok(StatusFacts::default()));
         store.commit(&begin(&attempt(&ada, 1), None)).await.expect("it commits");
         store.commit(&begin(&attempt(&ada, 2), None)).await.expect("it commits");
