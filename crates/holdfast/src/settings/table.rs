@@ -111,7 +111,7 @@ pub const WEBHOOK_URL: Entry<Url> = Entry {
     aliases: &[],
     default: Fallback::Absent("off"),
     form: "https://host/path",
-    doc: "Where events about connections are sent, in the form of Standard Webhooks. Needs the secret as well.",
+    doc: "Where events about connections shall be sent, in the form of Standard Webhooks. This build sends none: setting it is reported as a warning.",
     secret: false,
     read: parse::url,
 };

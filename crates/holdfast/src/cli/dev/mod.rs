@@ -99,6 +99,9 @@ async fn instagram(port: u16, seams: &Seams) -> Result<InstagramStandin, Failure
     }
 }
 
+/// Where Vite serves an app that is being developed, the example of this repository among them.
+const VITE: &str = "http://127.0.0.1:5173,http://localhost:5173";
+
 /// The settings as an operator would write them, through the loader that reads an operator's.
 fn settings(address: SocketAddr, home: &Home, outside: &Outside) -> Result<Settings, Failure> {
     let Outside { clerk, instagram } = outside;
@@ -107,7 +110,7 @@ fn settings(address: SocketAddr, home: &Home, outside: &Outside) -> Result<Setti
         ("HOLDFAST_LISTEN", address.to_string()),
         ("HOLDFAST_DATABASE_URL", format!("sqlite://{}", home.path().join("holdfast.db").display())),
         ("HOLDFAST_ENCRYPTION_KEYS", home.key().to_owned()),
-        ("HOLDFAST_ALLOWED_ORIGINS", format!("http://{address}")),
+        ("HOLDFAST_ALLOWED_ORIGINS", format!("http://{address},{VITE}")),
         ("CLERK_JWKS_URL", clerk.jwks_url().into()),
         ("CLERK_ISSUER", clerk.issuer()),
         ("CLERK_API_URL", clerk.url().into()),
@@ -115,9 +118,9 @@ fn settings(address: SocketAddr, home: &Home, outside: &Outside) -> Result<Setti
         ("CLERK_WEBHOOK_SIGNING_SECRET", clerk.webhook_secret().expose_secret().to_owned()),
         ("INSTAGRAM_APP_ID", app.app_id.clone()),
         ("INSTAGRAM_APP_SECRET", app.app_secret.expose_secret().to_owned()),
-        // More than the default, so that there is a permission to leave out on the consent page.
         // Whoever tries faults by hand does not want to wait a minute between two checks.
         ("HOLDFAST_CHECK_INTERVAL_S", "1".to_owned()),
+        // More than the default, so that there is a permission to leave out on the consent page.
         ("INSTAGRAM_SCOPES", "instagram_business_basic,instagram_business_content_publish".to_owned()),
         ("INSTAGRAM_AUTHORIZE_URL", instagram.authorize_url().into()),
         ("INSTAGRAM_API_URL", instagram.url().to_string()),

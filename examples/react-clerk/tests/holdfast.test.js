@@ -1,0 +1,67 @@
+/** The example against the real `holdfast dev`: sign in, connect at the stand-in, revoked there, reconnect. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { createServer as createVite } from "vite";
+import { launch } from "../../../clients/js/tests/browser/support/browser.js";
+import { startHoldfast } from "../../../tests/browser/support/holdfast.js";
+
+/** The address that `holdfast dev` lets in. */
+const VITE_PORT = 5173;
+
+let holdfast;
+let vite;
+let browser;
+
+before(async () => {
+  holdfast = await startHoldfast();
+  Object.assign(process.env, { VITE_HOLDFAST_URL: holdfast.url, VITE_CLERK_STANDIN_URL: holdfast.config.clerk_url });
+  vite = await createVite({
+    root: new URL("..", import.meta.url).pathname,
+    server: { host: "127.0.0.1", port: VITE_PORT, strictPort: true },
+    logLevel: "error",
+  });
+  await vite.listen();
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await vite?.close();
+  await holdfast?.stop();
+});
+
+test("connect, revoked at Instagram, still signed in, reconnect", async () => {
+  const page = await browser.newPage();
+  const statuses = [];
+  const troubles = [];
+  page.on("response", (response) => response.url().startsWith(holdfast.url) && statuses.push(response.status()));
+  page.on("pageerror", (error) => troubles.push(error.message));
+  const shows = (text) => page.getByText(text).first().waitFor();
+  const approve = async () => {
+    await page.waitForURL(/\/oauth\/authorize/);
+    await page.getByText("ada.makes").first().click();
+    await page.getByRole("button", { name: /approve|allow|continue/i }).click();
+    await page.waitForURL(new RegExp(`:${VITE_PORT}/`));
+  };
+
+  await page.goto(`http://127.0.0.1:${VITE_PORT}/`);
+  await page.getByRole("button", { name: "Continue as Ada" }).click();
+  await page.getByRole("button", { name: "Connect Instagram" }).click();
+  await approve();
+  await shows("@ada.makes");
+  assert.doesNotMatch(page.url(), /completion=/);
+
+  const revoked = await fetch(`${holdfast.config.instagram_url}/dev/deauthorize`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ account: "ada.makes" }),
+  });
+  assert.ok(revoked.ok, `deauthorize: ${revoked.status}`);
+  await page.getByRole("button", { name: /reconnect/i }).first().waitFor();
+  await shows("Ada Lovelace");
+
+  await page.getByRole("button", { name: /reconnect/i }).first().click();
+  await approve();
+  await shows("New journal pages are offered to your Instagram account.");
+  assert.ok(!statuses.includes(401), `answers: ${statuses}`);
+  assert.deepEqual(troubles, []);
+});
