@@ -16,6 +16,7 @@
     reason = "tests fail by panicking, and read the real environment"
 )]
 
+mod architecture;
 mod clerk;
 mod cli;
 mod e2e;
