@@ -196,7 +196,7 @@ impl App {
 
     fn assert_no_grant_in(&self, path: &str, answer: &Answer) {
         let issued = self.instagram.issued_secrets();
-        let issued: Vec<_> = issued.iter().map(|secret| secret.expose_secret()).collect();
+        let issued: Vec<_> = issued.iter().map(ExposeSecret::expose_secret).collect();
         let headers = format!("{:?}", answer.headers);
         for text in [answer.body.as_ref(), headers.as_bytes()] {
             assert_eq!(leaks::found(text, &issued), None, "the answer of {path}");
