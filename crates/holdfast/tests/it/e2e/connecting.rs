@@ -224,6 +224,17 @@ async fn disconnecting_leaves_nothing_and_may_be_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_names_no_deletion_where_there_was_nothing_to_delete() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    let url = ada.connect(json!({"return_to": RETURN_TO})).await;
+    app.decide(&url, "ada.makes", &Decision::Deny).await;
+    assert_eq!(ada.status().await["reason"], "denied");
+    let receipt = body(&ada.send(Method::DELETE, "/user/instagram", None).await);
+    assert_eq!((&receipt["disconnected"], &receipt["deleted_at"]), (&json!(true), &Value::Null));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn at_most_five_attempts_are_open_and_a_return_address_must_be_on_the_list() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
