@@ -178,13 +178,19 @@ async fn unknown_keys_cost_one_fetch_in_thirty_seconds_and_good_callers_nothing(
     let genuine = || app.clerk.token(&app.clerk.sign_in(Person::Ada).unwrap(), Some(ORIGIN)).unwrap();
     // Fills the allocator's pools and whatever is bounded, so that what is measured afterwards is growth.
     flood(address, &genuine(), (tokens / 8).max(CONCURRENCY)).await;
+    assert_eq!(
+        keys.fetches(),
+        2,
+        "the one at the start, which no token caused, and one that tokens may force"
+    );
     let before = resident_kib();
 
     for mood in [Mood::Answering, Mood::Failing, Mood::Hanging, Mood::FiftyMegabytes] {
         for part in 1..=2 {
             keys.set(mood);
+            let (fetches, began) = (keys.fetches(), std::time::Instant::now());
             clock.advance(FORCE_GAP + Duration::from_secs(1));
-            let (fetches, token, began) = (keys.fetches(), genuine(), std::time::Instant::now());
+            let token = genuine();
             let ended = AtomicBool::new(false);
             let good = async {
                 let (mut served, mut slowest) = (0_u32, Duration::ZERO);
@@ -216,6 +222,7 @@ async fn unknown_keys_cost_one_fetch_in_thirty_seconds_and_good_callers_nothing(
             assert!(slowest < Duration::from_secs(2), "{mood:?}: {slowest:?}");
         }
     }
+    assert_eq!(keys.fetches(), 10, "one at the start, and one that tokens forced in each 31 s");
     let grown = resident_kib() - before;
     let taken = keys.shared.taken.load(Ordering::SeqCst);
     println!(
