@@ -16,5 +16,6 @@
 mod clerk;
 mod cli;
 mod e2e;
+mod grants;
 mod store;
 mod support;
