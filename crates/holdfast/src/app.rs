@@ -1,5 +1,6 @@
 //! The composition root: makes the parts from the settings and puts them together. The only place that knows all of them.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::clock::SharedClock;
 use crate::connections::return_to::{ReturnUrlError, ReturnUrls};
 use crate::connections::schedule::RefreshPolicy;
 use crate::connections::service::{Connections, Parts};
+use crate::connections::spill::Spill;
 use crate::entropy::{EntropyExhausted, SharedEntropy, new_id};
 use crate::http::layers::Edge;
 use crate::http::metrics::Metrics;
@@ -162,7 +164,15 @@ pub fn connections(
         return_urls: ReturnUrls::parse(settings.return_urls.iter().map(String::as_str))?,
         check_interval: settings.check_interval,
         refresh: RefreshPolicy { min_age: settings.refresh_min_age, at: settings.refresh_at },
-    }))
+    })
+    .with_spill(Spill::new(spill_directory(settings.database_url.expose_secret()))))
+}
+
+/// Beside the database file; where the database is elsewhere, in the working directory.
+fn spill_directory(database_url: &str) -> PathBuf {
+    let file = database_url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
+    let file = file.map(|path| path.split('?').next().unwrap_or_default());
+    PathBuf::from(format!("{}.spill", file.unwrap_or("holdfast")))
 }
 
 /// A server that is ready to serve.

@@ -1,5 +1,6 @@
 //! Asking Instagram now, at a person's wish or an operator's.
 
+use super::refresh::is_death;
 use super::service::{Connections, ServiceError};
 use super::status::InstagramStatus;
 use super::transition::{Call, Observation};
@@ -30,18 +31,28 @@ impl Connections {
             return Ok(());
         }
         let Some(grant) = self.grant(connection).await? else { return Ok(()) };
-        let observation = match provider.identify(&grant).await.outcome {
-            Ok(account) => Observation::Worked { grant_version: facts.version, account: Some(account) },
-            Err(failure) => Observation::Failed {
-                grant_version: facts.version,
-                call: Call::Identify,
-                failure,
-                next_refresh_at: None,
-                incident: false,
-            },
-        };
-        self.record(connection.id, &observation, None).await?;
-        Ok(())
+        match self.account_for(provider.identify(&grant).await) {
+            Ok(account) => {
+                let worked = Observation::Worked { grant_version: facts.version, account: Some(account) };
+                self.record(connection.id, &worked, None).await?;
+                self.trouble_passed(connection).await
+            }
+            Err(failure) => {
+                if is_death(failure.meaning) && self.restore(connection, provider).await? {
+                    return Ok(());
+                }
+                let incident = self.weather(failure.meaning).await?.incident;
+                let observation = Observation::Failed {
+                    grant_version: facts.version,
+                    call: Call::Identify,
+                    failure,
+                    next_refresh_at: None,
+                    incident,
+                };
+                self.record(connection.id, &observation, None).await?;
+                Ok(())
+            }
+        }
     }
 
     /// Records what the clock alone has ended. Returns how many connections.

@@ -4,17 +4,20 @@
 //! by an [`Observation`], through [`transition::apply`].
 
 pub mod attempt;
+pub mod budget;
 pub mod callback;
 pub mod check;
 pub mod complete;
 pub mod connect;
 pub mod disconnect;
+pub mod incident;
 pub mod meta;
 pub mod refresh;
 pub mod return_to;
 pub mod schedule;
 pub mod sealing;
 pub mod service;
+pub mod spill;
 pub mod status;
 pub mod transition;
 pub mod usage;

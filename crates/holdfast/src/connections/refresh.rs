@@ -2,19 +2,23 @@
 //!
 //! The claim of the lease is the durable intent: where it cannot be written, nothing is asked of the provider, so
 //! there is never an answer that could not be stored. What the provider then hands us is stored whoever holds the
-//! lease by that time; it is given up only where the person has disconnected or connected anew.
+//! lease by that time; it is given up only where the person has disconnected or connected anew. Where the database is
+//! away at that very moment, it goes to the [spill](super::spill).
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::incident::{HOLD, Weather};
 use super::sealing;
 use super::service::{Connections, ServiceError, change};
+use super::spill::Spilled;
 use super::transition::{Call, Observation, apply};
 use super::{Connection, GrantFacts};
 use crate::clock::after;
 use crate::provider::{DeathCause, Failure, Grant, Meaning, SharedProvider};
-use crate::store::{Committed, Lease};
+use crate::store::{Committed, Lease, SealedGrant, StoreError};
+use crate::vault::UserKey;
 
 /// What a refresh came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +39,54 @@ const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 const LAST_DAYS: Duration = Duration::from_hours(72);
 /// The longest pause in the last days.
 const HOUR: Duration = Duration::from_hours(1);
+/// What a refresh may take at most: three calls of ten seconds each. With less of the lease left, it is not begun.
+const LONGEST_REFRESH: Duration = Duration::from_secs(35);
+/// A compare-and-set that keeps losing is tried this often.
+const MAX_CONFLICTS: u32 = 20;
+
+/// Why the grant in use changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Switch {
+    Renewed,
+    Restored,
+}
+
+/// What has to be the same still for a grant to be stored: the link that it belongs to.
+#[derive(Debug, Clone, Copy)]
+struct Link {
+    id: uuid::Uuid,
+    linked_at: Option<Timestamp>,
+}
+
+/// Whether the answer says that the grant is dead.
+pub(super) fn is_death(meaning: Meaning) -> bool {
+    match meaning {
+        Meaning::Dead(_) | Meaning::DeadUnexplained => true,
+        Meaning::UserAction(_)
+        | Meaning::Permission
+        | Meaning::RateLimited(_)
+        | Meaning::Unavailable
+        | Meaning::App(_)
+        | Meaning::Content
+        | Meaning::CodeRejected => false,
+    }
+}
+
+/// A refresh that would shorten the grant's life counts as one that failed, so that the next try waits its turn: still
+/// being due, it would be asked for again at once, and again.
+fn lengthening(renewed: Grant, held: GrantFacts) -> Result<Grant, Failure> {
+    if renewed.expires_at >= held.expires_at {
+        return Ok(renewed);
+    }
+    Err(Failure {
+        meaning: Meaning::Unavailable,
+        retry_after: None,
+        http_status: None,
+        code: None,
+        subcode: None,
+        detail: "the refresh was answered with an earlier expiry than the stored one".to_owned(),
+    })
+}
 
 impl Connections {
     /// Refreshes the grant of a leased connection and records what came of it. The lease is not given back.
@@ -43,27 +95,51 @@ impl Connections {
         let Some(provider) = &self.parts.provider else { return Ok(Refreshed::Skipped) };
         let Some(facts) = connection.grant else { return Ok(Refreshed::Skipped) };
         let now = self.parts.clock.now();
+        if lease.until() < after(now, LONGEST_REFRESH) {
+            return Ok(Refreshed::Skipped);
+        }
         if facts.expires_at <= now {
             self.record(connection.id, &Observation::ExpiryPassed, None).await?;
             return Ok(Refreshed::Skipped);
         }
         let ripe = after(facts.obtained_at, self.parts.refresh.min_age);
         if ripe > now {
-            self.postpone(connection, facts, ripe).await?;
+            self.postpone(connection, ripe).await?;
             return Ok(Refreshed::Skipped);
         }
-        let Some(grant) = self.grant(connection).await? else { return Ok(Refreshed::Skipped) };
-        match provider.refresh(&grant).await.outcome {
-            Ok(renewed) => self.keep_renewed(connection, provider, renewed).await,
+        // Fetched before the call: without it, an answer could be neither stored nor spilled.
+        let key = sealing::user_key(&self.parts.store, &self.parts.vault, &connection.user_id).await?;
+        let Some(grant) = self.grant(connection).await? else {
+            self.put_off(connection).await?;
+            return Ok(Refreshed::Skipped);
+        };
+        let answer = self.account_for(provider.refresh(&grant).await);
+        match answer.and_then(|renewed| lengthening(renewed, facts)) {
+            Ok(renewed) => {
+                let link = Link { id: connection.id, linked_at: connection.linked_at };
+                match self.switch(link, &key, &renewed, Switch::Renewed).await {
+                    Ok(true) => {
+                        self.trouble_passed(connection).await?;
+                        Ok(Refreshed::Renewed)
+                    }
+                    Ok(false) => Ok(Refreshed::Skipped),
+                    Err(ServiceError::Store(error)) => Err(self.spill(connection, &key, &renewed, error)),
+                    Err(error) => Err(error),
+                }
+            }
             Err(failure) => {
                 let failure = self.second_opinion(provider, &grant, failure).await;
+                if is_death(failure.meaning) && self.restore(connection, provider).await? {
+                    return Ok(Refreshed::Renewed);
+                }
+                let weather = self.weather(failure.meaning).await?;
                 let meaning = failure.meaning;
                 let observation = Observation::Failed {
                     grant_version: facts.version,
                     call: Call::Refresh,
-                    next_refresh_at: Some(self.next_try(connection, facts, &failure)),
+                    next_refresh_at: Some(self.next_try(connection, facts, &failure, weather)?),
                     failure,
-                    incident: false,
+                    incident: weather.incident,
                 };
                 self.record(connection.id, &observation, None).await?;
                 Ok(Refreshed::Failed(meaning))
@@ -71,15 +147,88 @@ impl Connections {
         }
     }
 
+    /// Puts what was spilled into the database. A file goes only when the database has answered for it.
+    pub async fn replay_spill(&self) -> Result<usize, ServiceError> {
+        let Some(spill) = &self.spill else { return Ok(0) };
+        let all = spill.read().unwrap_or_else(|error| {
+            tracing::error!(%error, "the spill directory cannot be read");
+            Vec::new()
+        });
+        let mut replayed = 0;
+        for spilled in all {
+            let link = Link { id: spilled.connection_id, linked_at: spilled.linked_at };
+            let switched = match self.open_spilled(&spilled).await {
+                Ok((key, grant)) => self.switch(link, &key, &grant, Switch::Renewed).await,
+                Err(error) => Err(error),
+            };
+            match switched {
+                Ok(_) => replayed += 1,
+                // Neither the user nor the data key exists any more, and neither does a wish to keep the grant.
+                Err(ServiceError::UserGone) => {}
+                Err(ServiceError::Store(error)) => return Err(error.into()),
+                Err(error) => {
+                    tracing::error!(connection = %spilled.connection_id, %error, "a spilled grant cannot be opened; its file stays");
+                    continue;
+                }
+            }
+            if let Err(error) = spill.remove(&spilled) {
+                tracing::warn!(connection = %spilled.connection_id, %error, "the file of a spilled grant could not be deleted");
+            }
+        }
+        Ok(replayed)
+    }
+
+    async fn open_spilled(&self, spilled: &Spilled) -> Result<(UserKey, Grant), ServiceError> {
+        let key = sealing::user_key(&self.parts.store, &self.parts.vault, &spilled.user_id).await?;
+        let grant = sealing::open_spilled(
+            &key,
+            &spilled.user_id,
+            Self::PROVIDER,
+            spilled.connection_id,
+            spilled.from_version,
+            &spilled.blob,
+        )?;
+        Ok((key, grant))
+    }
+
+    /// The database cannot take a grant that may be the only one that works.
+    fn spill(&self, asked: &Connection, key: &UserKey, renewed: &Grant, error: StoreError) -> ServiceError {
+        let (Some(spill), Some(facts)) = (&self.spill, asked.grant) else { return error.into() };
+        let sealed =
+            sealing::seal_spilled(key, &asked.user_id, asked.provider, asked.id, facts.version, renewed);
+        let blob = match sealed {
+            Ok(blob) => blob,
+            Err(error) => return error.into(),
+        };
+        let spilled = Spilled {
+            connection_id: asked.id,
+            user_id: asked.user_id.clone(),
+            linked_at: asked.linked_at,
+            from_version: facts.version,
+            blob,
+        };
+        match spill.write(&spilled) {
+            Ok(()) => {
+                tracing::warn!(connection = %asked.id, "the database is away: a new grant was spilled to a file");
+            }
+            Err(why) => {
+                tracing::error!(connection = %asked.id, %why, "a new grant could be neither stored nor spilled");
+            }
+        }
+        error.into()
+    }
+
+    /// A connection that cannot be worked on for a reason of its own must not stand in the others' way.
+    pub async fn put_off(&self, connection: &Connection) -> Result<(), ServiceError> {
+        let now = self.parts.clock.now();
+        let until = connection.grant.map_or(after(now, HOUR), |facts| facts.expires_at.min(after(now, HOUR)));
+        self.postpone(connection, until).await
+    }
+
     /// A grant that cannot be refreshed yet is looked at again when it can.
-    async fn postpone(
-        &self,
-        connection: &Connection,
-        facts: GrantFacts,
-        until: Timestamp,
-    ) -> Result<(), ServiceError> {
+    async fn postpone(&self, connection: &Connection, until: Timestamp) -> Result<(), ServiceError> {
         let mut next = connection.clone();
-        next.next_refresh_at = Some(until.min(facts.expires_at));
+        next.next_refresh_at = Some(connection.grant.map_or(until, |facts| until.min(facts.expires_at)));
         next.version += 1;
         // A conflict means that somebody knows better.
         self.parts.store.commit(&change(connection, next, self.parts.clock.now(), None)).await?;
@@ -91,7 +240,7 @@ impl Connections {
         if first.meaning != Meaning::DeadUnexplained {
             return first;
         }
-        match provider.identify(grant).await.outcome {
+        match self.account_for(provider.identify(grant).await) {
             Ok(_) => Failure { meaning: Meaning::Unavailable, ..first },
             Err(second) => match second.meaning {
                 Meaning::DeadUnexplained => Failure { meaning: Meaning::Dead(DeathCause::Invalid), ..second },
@@ -106,86 +255,102 @@ impl Connections {
         }
     }
 
-    /// Appends the new grant and switches to it in one unit of work. The previous version stays until the next
-    /// success: nobody knows whether the provider has ended it.
-    async fn keep_renewed(
+    /// The grant in use was called dead. Where the version before it still works, that one is used again: the provider may
+    /// have handed us a grant that never worked. Answers whether that helped.
+    pub(super) async fn restore(
         &self,
-        asked: &Connection,
+        connection: &Connection,
         provider: &SharedProvider,
-        renewed: Grant,
-    ) -> Result<Refreshed, ServiceError> {
-        let key = sealing::user_key(&self.parts.store, &self.parts.vault, &asked.user_id).await?;
-        let mut current = asked.clone();
-        loop {
-            let Some(held) = current.grant.filter(|_| current.linked_at == asked.linked_at) else {
-                return Ok(Refreshed::Skipped);
+    ) -> Result<bool, ServiceError> {
+        let (Some(facts), now) = (connection.grant, self.parts.clock.now()) else { return Ok(false) };
+        let stored = self.parts.store.sealed_grants(connection.id).await?;
+        let earlier = stored.iter().find(|each| each.version < facts.version && each.expires_at > now);
+        let Some(earlier) = earlier else { return Ok(false) };
+        let grant = self.open_sealed(connection, earlier).await?;
+        if self.account_for(provider.identify(&grant).await).is_err() {
+            return Ok(false);
+        }
+        tracing::warn!(connection = %connection.id, dead = facts.version, alive = earlier.version, "the grant in use is refused, the one before it works and is used again");
+        let key = sealing::user_key(&self.parts.store, &self.parts.vault, &connection.user_id).await?;
+        let link = Link { id: connection.id, linked_at: connection.linked_at };
+        self.switch(link, &key, &grant, Switch::Restored).await
+    }
+
+    /// Appends a grant as the newest version and switches to it in one unit of work. On a renewal the version in use
+    /// until now stays until the next one: nobody knows whether the provider has ended it. Answers whether the
+    /// grant was stored; it is not where the person has disconnected or connected anew, or a later one is there.
+    async fn switch(
+        &self,
+        link: Link,
+        key: &UserKey,
+        grant: &Grant,
+        switch: Switch,
+    ) -> Result<bool, ServiceError> {
+        for _ in 0..MAX_CONFLICTS {
+            let Some(current) = self.parts.store.connection_by_id(link.id).await? else { return Ok(false) };
+            let Some(held) = current.grant.filter(|_| current.linked_at == link.linked_at) else {
+                return Ok(false);
             };
-            if renewed.expires_at < held.expires_at {
-                tracing::warn!(connection = %current.id, "the provider answered a refresh with an earlier expiry; the stored grant stays");
-                return self.shortened(&current, held).await;
-            }
             let now = self.parts.clock.now();
             let version = current.version + 1;
-            let sealed =
-                sealing::seal_grant(&key, &current.user_id, provider.id(), current.id, version, &renewed)?;
-            let observation = Observation::Refreshed {
-                from_version: held.version,
-                grant: GrantFacts {
-                    version,
-                    obtained_at: renewed.obtained_at,
-                    expires_at: renewed.expires_at,
-                },
-                next_refresh_at: self.refresh_due(&renewed)?,
+            let facts = GrantFacts { version, obtained_at: grant.obtained_at, expires_at: grant.expires_at };
+            let next_refresh_at = self.refresh_due(grant)?;
+            let (observation, keep_from) = match switch {
+                Switch::Renewed => {
+                    if grant.obtained_at <= held.obtained_at || grant.expires_at < held.expires_at {
+                        return Ok(false);
+                    }
+                    let from_version = held.version;
+                    (Observation::Refreshed { from_version, grant: facts, next_refresh_at }, held.version)
+                }
+                Switch::Restored => {
+                    let from_version = held.version;
+                    (Observation::Restored { from_version, grant: facts, next_refresh_at }, version)
+                }
             };
             let mut next = apply(&current, &observation, now);
             next.version = version;
+            let sealed: SealedGrant =
+                sealing::seal_grant(key, &current.user_id, current.provider, current.id, version, grant)?;
             let mut changes = change(&current, next, now, None);
             changes.append_grant = Some(sealed);
-            changes.erase_grants_below = Some((current.id, held.version));
+            changes.erase_grants_below = Some((current.id, keep_from));
             match self.parts.store.commit(&changes).await? {
-                Committed::Done => return Ok(Refreshed::Renewed),
+                Committed::Done => return Ok(true),
                 Committed::Gone => return Err(ServiceError::UserGone),
                 Committed::Conflict | Committed::AccountTaken | Committed::TooManyAttempts => {}
             }
-            match self.parts.store.connection_by_id(asked.id).await? {
-                Some(fresh) => current = fresh,
-                None => return Ok(Refreshed::Skipped),
-            }
         }
-    }
-
-    /// A refresh that would shorten the grant's life counts as one that failed, so that the next try waits its turn:
-    /// still being due, it would be asked for again at once, and again.
-    async fn shortened(&self, current: &Connection, held: GrantFacts) -> Result<Refreshed, ServiceError> {
-        let failure = Failure {
-            meaning: Meaning::Unavailable,
-            retry_after: None,
-            http_status: None,
-            code: None,
-            subcode: None,
-            detail: "the refresh was answered with an earlier expiry than the stored one".to_owned(),
-        };
-        let meaning = failure.meaning;
-        let observation = Observation::Failed {
-            grant_version: held.version,
-            call: Call::Refresh,
-            next_refresh_at: Some(self.next_try(current, held, &failure)),
-            failure,
-            incident: false,
-        };
-        self.record(current.id, &observation, None).await?;
-        Ok(Refreshed::Failed(meaning))
+        Err(ServiceError::Contended)
     }
 
     /// When to try again: after a pause that doubles with each failure, never shorter than the provider asks for,
     /// never so long that the grant could die for want of a try.
-    fn next_try(&self, connection: &Connection, facts: GrantFacts, failure: &Failure) -> Timestamp {
+    fn next_try(
+        &self,
+        connection: &Connection,
+        facts: GrantFacts,
+        failure: &Failure,
+        weather: Weather,
+    ) -> Result<Timestamp, ServiceError> {
         let now = self.parts.clock.now();
         let left = facts.expires_at.duration_since(now);
         let left = if left.is_negative() { Duration::ZERO } else { left.unsigned_abs() };
-        let pause = FIRST_PAUSE.saturating_mul(1 << connection.failures.min(16));
+        let doubling = FIRST_PAUSE.saturating_mul(1 << connection.failures.min(16));
+        let pause = match failure.meaning {
+            Meaning::Dead(_) | Meaning::DeadUnexplained if !weather.incident => HOLD,
+            Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::App(_) => {
+                self.canary_pause(weather.waiting)?
+            }
+            Meaning::UserAction(_)
+            | Meaning::Permission
+            | Meaning::RateLimited(_)
+            | Meaning::Unavailable
+            | Meaning::Content
+            | Meaning::CodeRejected => doubling,
+        };
         let longest = if left < LAST_DAYS { HOUR } else { LONGEST_PAUSE };
         let pause = pause.min(longest).min(left / 4).max(failure.retry_after.unwrap_or_default());
-        after(now, pause.max(Duration::from_secs(1)))
+        Ok(after(now, pause.max(Duration::from_secs(1))))
     }
 }

@@ -90,6 +90,37 @@ pub fn open_grant(
     to_grant(decode(plain.expose_secret(), "grant")?)
 }
 
+fn spill_place<'a>(row: &'a str, user_id: &'a str, provider: ProviderId, version: i64) -> Place<'a> {
+    Place { table: "spill", column: "blob", row, user_id, provider: provider.as_str(), version }
+}
+
+/// Seals a grant that was made from version `from_version` and has no version of its own yet.
+pub fn seal_spilled(
+    key: &UserKey,
+    user_id: &str,
+    provider: ProviderId,
+    connection_id: Uuid,
+    from_version: i64,
+    grant: &Grant,
+) -> Result<Vec<u8>, SealingError> {
+    let row = connection_id.to_string();
+    Ok(key.seal(&spill_place(&row, user_id, provider, from_version), &encode(&grant_record(grant))?)?)
+}
+
+/// Opens a spilled grant.
+pub fn open_spilled(
+    key: &UserKey,
+    user_id: &str,
+    provider: ProviderId,
+    connection_id: Uuid,
+    from_version: i64,
+    blob: &[u8],
+) -> Result<Grant, SealingError> {
+    let row = connection_id.to_string();
+    let plain = key.open(&spill_place(&row, user_id, provider, from_version), blob)?;
+    to_grant(decode(plain.expose_secret(), "grant")?)
+}
+
 /// What a connect attempt holds at its stages, sealed in the attempt's own row.
 pub enum Held {
     /// The authorization code, not yet exchanged.

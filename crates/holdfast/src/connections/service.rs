@@ -1,19 +1,23 @@
 //! Connections as the rest of the program uses them: what is known, and the ways to change it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
 use super::Connection;
+use super::budget::Budget;
+use super::incident::IncidentGuard;
 use super::return_to::ReturnUrls;
 use super::schedule::RefreshPolicy;
 use super::sealing::{self, SealingError};
+use super::spill::Spill;
 use super::status::{InstagramStatus, derive};
 use super::transition::{Observation, apply, is_change, is_news};
 use crate::caller::OwnerId;
 use crate::clock::SharedClock;
 use crate::entropy::{SharedEntropy, random};
-use crate::provider::{Grant, ProviderId, SharedProvider};
+use crate::provider::{Failure, Grant, ProviderId, Reply, SharedProvider};
 use crate::store::{
     ChangeSet, Committed, ConnectionWrite, HistoryCursor, HistoryEntry, HistoryPage, Store, StoreError,
 };
@@ -44,6 +48,9 @@ pub struct Parts {
 #[derive(Debug, Clone)]
 pub struct Connections {
     pub(super) parts: Parts,
+    pub(super) incidents: Arc<IncidentGuard>,
+    pub(super) budget: Arc<Budget>,
+    pub(super) spill: Option<Spill>,
 }
 
 /// One user may have at most this many open connect attempts.
@@ -106,7 +113,29 @@ impl Connections {
 
     /// Connections over these parts.
     pub fn new(parts: Parts) -> Self {
-        Self { parts }
+        Self { parts, incidents: Arc::default(), budget: Arc::default(), spill: None }
+    }
+
+    /// The same, keeping grants in `spill` that the database cannot take at the moment they arrive.
+    #[must_use]
+    pub fn with_spill(mut self, spill: Spill) -> Self {
+        self.spill = Some(spill);
+        self
+    }
+
+    /// How many connections the provider's rate budget lets a worker take on now, at most `most`.
+    pub fn budget_allows(&self, most: usize) -> usize {
+        self.budget.allows(most, self.parts.clock.now())
+    }
+
+    /// The outcome of a provider call, having taken in what it says of the rate budget.
+    pub(super) fn account_for<T>(&self, reply: Reply<T>) -> Result<T, Failure> {
+        let Reply { outcome, usage } = reply;
+        self.budget.observe(usage, outcome.as_ref().err(), self.parts.clock.now());
+        outcome.map_err(|failure| Failure {
+            retry_after: failure.retry_after.or(usage.account_regains_in),
+            ..failure
+        })
     }
 
     /// Whether an app id and secret are configured.
@@ -178,7 +207,7 @@ impl Connections {
         }
     }
 
-    async fn open_sealed(
+    pub(super) async fn open_sealed(
         &self,
         connection: &Connection,
         sealed: &crate::store::SealedGrant,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::incident::HOLD;
 use super::status::is_alive;
 use super::{Connection, Evidence, EvidenceSource, GrantFacts, Reason, Standing, State, Suspicion};
 use crate::clock::after;
@@ -44,6 +45,22 @@ pub enum Observation {
         /// The new one.
         grant: GrantFacts,
         /// When to refresh it.
+        next_refresh_at: Timestamp,
+    },
+    /// The grant does not work, but the version before it does: that one is in use again.
+    Restored {
+        /// The grant that does not work.
+        from_version: i64,
+        /// The earlier one, stored anew.
+        grant: GrantFacts,
+        /// When to refresh it.
+        next_refresh_at: Timestamp,
+    },
+    /// The connection was declared dead at the beginning of an incident, so its death is not believed any more.
+    TakenBack {
+        /// Deaths up to this time were before the incident.
+        fallen_after: Timestamp,
+        /// When it takes its turn as a canary.
         next_refresh_at: Timestamp,
     },
     /// A call with the grant worked.
@@ -125,6 +142,23 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
                 prove(&mut next, EvidenceSource::Refresh, now);
             }
         }
+        Observation::Restored { from_version, grant, next_refresh_at } => {
+            if is_about(connection, *from_version) {
+                hold(&mut next, *grant, *next_refresh_at);
+                prove(&mut next, EvidenceSource::Use, now);
+            }
+        }
+        Observation::TakenBack { fallen_after, next_refresh_at } => {
+            let by_answer = connection.evidence.is_some_and(|evidence| match evidence.source {
+                EvidenceSource::Refresh | EvidenceSource::Use => evidence.at > *fallen_after,
+                EvidenceSource::Oauth | EvidenceSource::Callback | EvidenceSource::Clock => false,
+            });
+            let is_fallen = connection.standing.state() == State::ReconnectRequired;
+            if is_fallen && by_answer && connection.grant.is_some_and(|grant| grant.expires_at > now) {
+                stand(&mut next, Reason::ProviderIncident.into(), now);
+                next.next_refresh_at = Some(*next_refresh_at);
+            }
+        }
         Observation::Worked { grant_version, account } => {
             if is_about(connection, *grant_version) {
                 if let (Some(linked), Some(seen)) = (&connection.account, account)
@@ -141,6 +175,8 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
                     });
                 }
                 next.retry_after = None;
+                // Whoever was dead and lives again must be kept alive again.
+                next.next_refresh_at = connection.next_refresh_at.or(Some(now));
                 prove(&mut next, EvidenceSource::Use, now);
             }
         }
@@ -283,9 +319,20 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, incident: bool, no
     match failure.meaning {
         Meaning::Dead(_) | Meaning::DeadUnexplained if incident => {
             degrade(next, Reason::ProviderIncident, now);
+            next.suspicion = None;
         }
-        Meaning::Dead(cause) => die(next, death_reason(cause), source, now),
-        Meaning::DeadUnexplained => suspect(next, source, now),
+        Meaning::Dead(cause) => match call {
+            // Nobody is waiting for the worker's answer, so it can afford to see whether others are struck too.
+            Call::Refresh => suspect(next, death_reason(cause), HOLD, source, now),
+            Call::Identify | Call::Use => die(next, death_reason(cause), source, now),
+        },
+        Meaning::DeadUnexplained => {
+            let gap = match call {
+                Call::Refresh => HOLD,
+                Call::Identify | Call::Use => CONFIRMATION_GAP,
+            };
+            suspect(next, Reason::TokenInvalid, gap, source, now);
+        }
         Meaning::UserAction(action) => {
             stand(next, action_reason(action).into(), now);
             next.evidence = Some(Evidence { source, at: now });
@@ -321,15 +368,14 @@ fn die(next: &mut Connection, reason: Reason, source: EvidenceSource, now: Times
     next.evidence = Some(Evidence { source, at: now });
 }
 
-/// One unexplained "no" is not believed; a second one about the same grant, some time later, is.
-fn suspect(next: &mut Connection, source: EvidenceSource, now: Timestamp) {
+/// One "no" is not believed; a second one about the same grant, some time later, is.
+fn suspect(next: &mut Connection, reason: Reason, gap: Duration, source: EvidenceSource, now: Timestamp) {
     let Some(grant) = next.grant else { return };
     match next.suspicion.filter(|each| each.grant_version == grant.version) {
-        Some(first) if now >= after(first.first_at, CONFIRMATION_GAP) => {
-            die(next, Reason::TokenInvalid, source, now);
-        }
-        Some(_) => {}
-        None => next.suspicion = Some(Suspicion { grant_version: grant.version, first_at: now }),
+        Some(first) if now >= after(first.first_at, gap) => die(next, reason, source, now),
+        // A sign from the future is from a clock that has been set back: it would never be confirmed.
+        Some(first) if first.first_at <= now => {}
+        Some(_) | None => next.suspicion = Some(Suspicion { grant_version: grant.version, first_at: now }),
     }
 }
 

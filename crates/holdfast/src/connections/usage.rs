@@ -121,7 +121,7 @@ impl Connections {
             call: Call::Use,
             failure: failure.clone(),
             next_refresh_at: None,
-            incident: false,
+            incident: self.weather(failure.meaning).await?.incident,
         };
         let recorded = self.record(connection.id, &observation, Some(&failure.detail)).await?;
         match recorded.map(|recorded| self.status_of(&recorded.connection)) {

@@ -143,7 +143,7 @@ impl Store {
         self.connections_of(statements::CONNECTIONS_EXPIRED, vec![now.into(), rows::limit(limit)]).await
     }
 
-    async fn connections_of(
+    pub(super) async fn connections_of(
         &self,
         sql: statements::Sql,
         values: Vec<super::Value>,

@@ -18,6 +18,7 @@ mod migrate;
 mod rows;
 mod service_keys;
 mod statements;
+mod trouble;
 mod users;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub use keys::{KeyUse, Retired, StoredUserKey};
 pub use leases::Lease;
 pub use migrate::SchemaState;
 pub use service_keys::{NewServiceKey, ServiceKey};
+pub use trouble::Trouble;
 pub use users::{EventOutcome, SyncedUser};
 
 use crate::clock::SharedClock;

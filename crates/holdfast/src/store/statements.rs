@@ -289,6 +289,28 @@ pub(super) const CONNECTIONS_EXPIRED: Sql = Sql::both(concat!(
      'action_required') ORDER BY c.grant_expires_at, c.id LIMIT $2"
 ));
 
+/// One pass over the linked connections; asked only after a failure that may be part of an incident.
+pub(super) const TROUBLE: Sql = Sql::both(
+    "SELECT COUNT(CASE WHEN reason = 'provider_incident' THEN 1 END) AS held, COUNT(CASE WHEN reason = \
+     'app_misconfigured' THEN 1 END) AS misconfigured, COUNT(CASE WHEN suspicion_first_at > $1 AND \
+     state <> 'reconnect_required' AND COALESCE(reason, '') <> 'provider_incident' THEN 1 END) AS \
+     suspected, COUNT(CASE WHEN state = 'reconnect_required' AND since > $1 AND evidence_source IN \
+     ('refresh', 'use') THEN 1 END) AS fallen, COUNT(CASE WHEN state = 'connected' AND \
+     suspicion_first_at IS NULL AND evidence_source IN ('refresh', 'use') AND evidence_at > $1 THEN 1 \
+     END) AS proven FROM connections WHERE grant_version IS NOT NULL",
+);
+pub(super) const CONNECTIONS_FALLEN: Sql = Sql::both(concat!(
+    "SELECT ",
+    connection_columns!(),
+    " FROM connections AS c WHERE c.grant_version IS NOT NULL AND c.state = 'reconnect_required' AND \
+     c.since > $1 AND c.evidence_source IN ('refresh', 'use') ORDER BY c.since, c.id LIMIT $2"
+));
+/// The status tells the next refresh, so its version moves too.
+pub(super) const CONNECTIONS_HASTEN: Sql = Sql::both(
+    "UPDATE connections SET next_refresh_at = $2, version = version + 1 WHERE state = 'degraded' AND \
+     reason = $1 AND grant_version IS NOT NULL AND next_refresh_at > $2",
+);
+
 // Attempts
 
 pub(super) const ATTEMPT: Sql =
@@ -416,6 +438,9 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("CONNECTION_BY_ID", CONNECTION_BY_ID),
     ("CONNECTIONS_BY_ACCOUNT", CONNECTIONS_BY_ACCOUNT),
     ("CONNECTIONS_PAGE", CONNECTIONS_PAGE),
+    ("TROUBLE", TROUBLE),
+    ("CONNECTIONS_FALLEN", CONNECTIONS_FALLEN),
+    ("CONNECTIONS_HASTEN", CONNECTIONS_HASTEN),
     ("CONNECTION_COUNTS", CONNECTION_COUNTS),
     ("HISTORY", HISTORY),
     ("GRANT", GRANT),

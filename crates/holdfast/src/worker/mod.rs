@@ -12,12 +12,14 @@ use tokio::sync::watch;
 use crate::clock::{SharedClock, after};
 use crate::connections::refresh::Refreshed;
 use crate::connections::service::{Connections, ServiceError};
-use crate::store::{Lease, Store};
+use crate::store::{Lease, Store, StoreError};
 
-/// A refresh makes at most two calls of ten seconds each; a lease outlives them.
-const LEASE: Duration = Duration::from_mins(1);
+/// A batch is worked through in four rounds of at most 35 seconds each; a lease outlives them.
+const LEASE: Duration = Duration::from_mins(3);
 /// Claimed at once. Small, so that replicas share the work.
 const BATCH: usize = 32;
+/// Batches of one tick. Bounded, so that attempts and expiries are seen to while a backlog is worked off.
+const BATCHES: usize = 16;
 /// Calls to the provider under way at once.
 const PARALLEL: usize = 8;
 /// The longest pause between two ticks: attempts expire within this time of their end.
@@ -86,46 +88,52 @@ impl Worker {
         due.clamp(after(now, SHORTEST_PAUSE), latest)
     }
 
-    /// Does everything that is due now.
+    /// Does what is due now, up to a bounded number of batches; the rest is for the next tick.
     pub async fn tick(&self) -> Result<Done, ServiceError> {
-        let mut done = Done { attempts: self.connections.tend_attempts(BATCH).await?, ..Done::default() };
+        let mut done = Done { renewed: self.connections.replay_spill().await?, ..Done::default() };
+        done.attempts = self.connections.tend_attempts(BATCH).await?;
         done.expired = self.connections.expire_due(BATCH).await?;
-        loop {
-            let leases = self.store.claim_due(&self.name, self.clock.now(), LEASE, BATCH).await?;
+        if !self.connections.is_configured() {
+            return Ok(done);
+        }
+        for _ in 0..BATCHES {
+            let amount = self.connections.budget_allows(BATCH);
+            if amount == 0 {
+                return Ok(done);
+            }
+            let leases = self.store.claim_due(&self.name, self.clock.now(), LEASE, amount).await?;
             if leases.is_empty() {
                 return Ok(done);
             }
             let outcomes = stream::iter(leases).map(|lease| self.refresh(lease)).buffer_unordered(PARALLEL);
             let outcomes: Vec<_> = outcomes.collect().await;
-            for outcome in &outcomes {
-                match outcome {
-                    Some(Refreshed::Renewed) => done.renewed += 1,
-                    Some(Refreshed::Failed(_)) | None => done.failed += 1,
-                    Some(Refreshed::Skipped) => {}
+            for outcome in outcomes {
+                match outcome? {
+                    Refreshed::Renewed => done.renewed += 1,
+                    Refreshed::Failed(_) => done.failed += 1,
+                    Refreshed::Skipped => {}
                 }
             }
-            // The database, not the provider, is in the way: the next tick tries again. So it does where nothing came of
-            // a whole batch, which might be due still.
-            let idle = outcomes.iter().all(|outcome| *outcome == Some(Refreshed::Skipped));
-            if idle || outcomes.iter().any(Option::is_none) {
-                return Ok(done);
-            }
         }
+        Ok(done)
     }
 
-    /// One connection's trouble stays its own.
-    async fn refresh(&self, lease: Lease) -> Option<Refreshed> {
+    /// One connection's trouble stays its own. An error is the database's, which concerns all.
+    async fn refresh(&self, lease: Lease) -> Result<Refreshed, ServiceError> {
         let id = lease.connection().id;
-        let outcome = self.connections.refresh(&lease).await;
+        let outcome = match self.connections.refresh(&lease).await {
+            Ok(outcome) => Ok(outcome),
+            Err(ServiceError::Store(error)) if !matches!(error, StoreError::Corrupt { .. }) => {
+                Err(error.into())
+            }
+            Err(error) => {
+                tracing::error!(connection = %id, %error, "a grant could not be refreshed");
+                self.connections.put_off(lease.connection()).await.map(|()| Refreshed::Skipped)
+            }
+        };
         if let Err(error) = self.store.release(&lease).await {
             tracing::debug!(connection = %id, %error, "the lease was not given back and will run out");
         }
-        match outcome {
-            Ok(outcome) => Some(outcome),
-            Err(error) => {
-                tracing::warn!(connection = %id, %error, "a grant could not be refreshed");
-                None
-            }
-        }
+        outcome
     }
 }

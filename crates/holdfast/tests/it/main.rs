@@ -21,5 +21,6 @@ mod clerk;
 mod cli;
 mod e2e;
 mod edge;
+mod grants;
 mod store;
 mod support;

@@ -1,0 +1,129 @@
+//! The rate budget: how fast we may ask, by what the provider's usage headers say.
+//!
+//! Meta throttles an app at 100 % of its hourly allowance, and asking while throttled prolongs it (its documentation
+//! of Graph API rate limits). Below [`CAREFUL`] nothing changes; above it we ask one at a time with a growing gap.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::after;
+use crate::provider::{Failure, LimitScope, Meaning, Usage};
+
+/// From this share of the budget on, in percent, we slow down.
+const CAREFUL: u32 = 75;
+/// From this share on, we nearly stop.
+const SCARCE: u32 = 90;
+/// The gap between two calls above [`CAREFUL`].
+const SLOW: Duration = Duration::from_secs(1);
+/// The gap between two calls above [`SCARCE`].
+const SLOWER: Duration = Duration::from_secs(10);
+/// The pause once the budget is spent; it is a rolling hour, so some of it is back by then.
+const SPENT: Duration = Duration::from_mins(5);
+/// A figure older than this says nothing any more.
+const STALE: Duration = Duration::from_hours(1);
+
+/// What one replica knows of the app-wide budget.
+#[derive(Debug, Default)]
+pub struct Budget {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct State {
+    percent: u32,
+    seen_at: Option<Timestamp>,
+    not_before: Option<Timestamp>,
+}
+
+impl Budget {
+    /// Takes in what an answer says of the budget.
+    pub fn observe(&self, usage: Usage, failure: Option<&Failure>, now: Timestamp) {
+        let limited = failure.filter(|each| each.meaning == Meaning::RateLimited(LimitScope::App));
+        if usage.app_percent.is_none() && limited.is_none() {
+            return;
+        }
+        let percent = usage.app_percent.unwrap_or(0).max(if limited.is_some() { 100 } else { 0 });
+        let gap = match percent {
+            0..CAREFUL => Duration::ZERO,
+            CAREFUL..SCARCE => SLOW,
+            SCARCE..100 => SLOWER,
+            100.. => limited.and_then(|each| each.retry_after).unwrap_or(SPENT),
+        };
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if percent >= 100 && state.percent < 100 {
+            tracing::warn!(percent, pause = ?gap, "the provider's budget for the app is spent; the worker pauses");
+        }
+        *state = State { percent, seen_at: Some(now), not_before: Some(after(now, gap)) };
+    }
+
+    /// How many connections may be worked on now, at most `most`.
+    pub fn allows(&self, most: usize, now: Timestamp) -> usize {
+        let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match (state.seen_at, state.not_before) {
+            // A time in the future is from a clock that has been set back since.
+            (Some(seen), Some(not_before)) if seen <= now => {
+                if now < not_before {
+                    0
+                } else if state.percent >= CAREFUL && now < after(seen, STALE) {
+                    most.min(1)
+                } else {
+                    most
+                }
+            }
+            (Some(_) | None, Some(_) | None) => most,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::from_millis;
+
+    fn at(seconds: i64) -> Timestamp {
+        from_millis(seconds * 1000)
+    }
+
+    fn used(percent: u32) -> Usage {
+        Usage { app_percent: Some(percent), ..Usage::default() }
+    }
+
+    #[test]
+    fn an_unused_budget_limits_nothing() {
+        let budget = Budget::default();
+        assert_eq!(budget.allows(32, at(0)), 32);
+        budget.observe(used(74), None, at(0));
+        assert_eq!(budget.allows(32, at(0)), 32);
+    }
+
+    #[test]
+    fn the_fuller_the_slower_and_a_spent_one_stops_everything() {
+        let budget = Budget::default();
+        budget.observe(used(75), None, at(0));
+        assert_eq!((budget.allows(32, at(0)), budget.allows(32, at(1))), (0, 1));
+        budget.observe(used(95), None, at(1));
+        assert_eq!((budget.allows(32, at(10)), budget.allows(32, at(11))), (0, 1));
+        budget.observe(used(100), None, at(11));
+        assert_eq!((budget.allows(32, at(310)), budget.allows(32, at(311))), (0, 1));
+        assert_eq!(budget.allows(32, at(11 + 3600)), 32, "an old figure says nothing");
+    }
+
+    #[test]
+    fn an_app_wide_refusal_without_headers_stops_everything_for_as_long_as_it_says() {
+        let budget = Budget::default();
+        let refusal = |scope| Failure {
+            meaning: Meaning::RateLimited(scope),
+            retry_after: Some(Duration::from_mins(19)),
+            http_status: Some(400),
+            code: Some(4),
+            subcode: None,
+            detail: String::new(),
+        };
+        budget.observe(Usage::default(), Some(&refusal(LimitScope::Account)), at(0));
+        assert_eq!(budget.allows(32, at(0)), 32, "an account's limit is its own");
+        budget.observe(Usage::default(), Some(&refusal(LimitScope::App)), at(0));
+        assert_eq!((budget.allows(32, at(19 * 60 - 1)), budget.allows(32, at(19 * 60))), (0, 1));
+    }
+}

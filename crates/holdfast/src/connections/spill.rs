@@ -1,0 +1,144 @@
+//! The spill: where a new grant goes when it has arrived and the database cannot take it.
+//!
+//! A refresh may have killed the old grant, so the new one may be the only one that works. It is sealed under the
+//! owner's key like in the database, written to a file that only we may read, and synced before anything else
+//! happens. The worker puts it into the database as soon as that answers, and deletes the file.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::clock::from_millis;
+
+/// The directory of spilled grants.
+#[derive(Debug, Clone)]
+pub struct Spill {
+    directory: PathBuf,
+}
+
+/// A spilled grant: sealed, with what is needed to know whether it is still wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spilled {
+    /// The connection.
+    pub connection_id: Uuid,
+    /// Its owner.
+    pub user_id: String,
+    /// The link that the refresh was made for; another link makes the grant worthless.
+    pub linked_at: Option<Timestamp>,
+    /// The version of the grant that was refreshed; the blob is bound to it.
+    pub from_version: i64,
+    /// The grant, sealed under the owner's key.
+    pub blob: Vec<u8>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Record {
+    connection_id: Uuid,
+    user_id: String,
+    linked_at: Option<i64>,
+    from_version: i64,
+    blob: String,
+}
+
+const SUFFIX: &str = "grant";
+
+impl Spill {
+    /// Spills into `directory`, which is made, closed to others, on the first use.
+    pub fn new(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
+    /// Writes a grant down. When it answers, the file is durable.
+    pub fn write(&self, spilled: &Spilled) -> io::Result<()> {
+        make_directory(&self.directory)?;
+        let record = Record {
+            connection_id: spilled.connection_id,
+            user_id: spilled.user_id.clone(),
+            linked_at: spilled.linked_at.map(Timestamp::as_millisecond),
+            from_version: spilled.from_version,
+            blob: STANDARD.encode(&spilled.blob),
+        };
+        let path = self.path(spilled.connection_id, spilled.from_version);
+        let unfinished = path.with_extension("new");
+        let mut file = create(&unfinished)?;
+        file.write_all(&serde_json::to_vec(&record)?)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, &path)?;
+        self.sync()
+    }
+
+    /// What has been spilled. A file that cannot be read is reported and left where it is.
+    pub fn read(&self) -> io::Result<Vec<Spilled>> {
+        let entries = match fs::read_dir(&self.directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut all = Vec::new();
+        for entry in entries {
+            let path = entry?.path();
+            if path.extension().is_none_or(|extension| extension != SUFFIX) {
+                continue;
+            }
+            match read_file(&path) {
+                Ok(spilled) => all.push(spilled),
+                Err(error) => {
+                    tracing::error!(file = %path.display(), %error, "a spilled grant cannot be read");
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Deletes what is no longer needed.
+    pub fn remove(&self, spilled: &Spilled) -> io::Result<()> {
+        fs::remove_file(self.path(spilled.connection_id, spilled.from_version))?;
+        self.sync()
+    }
+
+    fn path(&self, connection_id: Uuid, version: i64) -> PathBuf {
+        self.directory.join(format!("{connection_id}-{version}.{SUFFIX}"))
+    }
+
+    /// A new name is durable only once its directory is.
+    fn sync(&self) -> io::Result<()> {
+        File::open(&self.directory)?.sync_all()
+    }
+}
+
+fn read_file(path: &Path) -> io::Result<Spilled> {
+    let record: Record = serde_json::from_slice(&fs::read(path)?)?;
+    let blob = STANDARD.decode(record.blob).map_err(io::Error::other)?;
+    Ok(Spilled {
+        connection_id: record.connection_id,
+        user_id: record.user_id,
+        linked_at: record.linked_at.map(from_millis),
+        from_version: record.from_version,
+        blob,
+    })
+}
+
+#[cfg(unix)]
+fn make_directory(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+#[cfg(not(unix))]
+fn make_directory(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}

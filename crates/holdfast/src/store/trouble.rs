@@ -1,0 +1,52 @@
+//! How the connections fare together: what the incident guard decides by. Counted in the database, so that replicas agree and a
+//! restart forgets nothing.
+
+use jiff::Timestamp;
+
+use super::{Store, StoreError, rows, statements};
+use crate::connections::{Connection, Reason};
+
+/// How many connections are in trouble, and how many are known to be well.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Trouble {
+    /// Degraded by `provider_incident`, since whenever.
+    pub held: u64,
+    /// Degraded by `app_misconfigured`, since whenever.
+    pub misconfigured: u64,
+    /// First signs of death within the window that were not believed yet.
+    pub suspected: u64,
+    /// Declared dead within the window because of an answer.
+    pub fallen: u64,
+    /// Proven alive by an answer within the window.
+    pub proven: u64,
+}
+
+impl Store {
+    /// Counts what happened after `since`. Reads every linked connection: ask only where a failure makes it worth it.
+    pub async fn trouble(&self, since: Timestamp) -> Result<Trouble, StoreError> {
+        let Some(row) = self.read_one(statements::TROUBLE, vec![since.into()]).await? else {
+            return Ok(Trouble::default());
+        };
+        let count = |name: &'static str| -> Result<u64, StoreError> {
+            let amount = row.int(name).map_err(|error| error.at("connections", "(all)"))?;
+            Ok(u64::try_from(amount).unwrap_or(0))
+        };
+        Ok(Trouble {
+            held: count("held")?,
+            misconfigured: count("misconfigured")?,
+            suspected: count("suspected")?,
+            fallen: count("fallen")?,
+            proven: count("proven")?,
+        })
+    }
+
+    /// Connections that were declared dead after `since` because of an answer, and whose grant is still there.
+    pub async fn fallen(&self, since: Timestamp, limit: usize) -> Result<Vec<Connection>, StoreError> {
+        self.connections_of(statements::CONNECTIONS_FALLEN, vec![since.into(), rows::limit(limit)]).await
+    }
+
+    /// Makes every connection that is degraded by `reason` due at `now`: its cause has passed. Answers how many.
+    pub async fn hasten(&self, reason: Reason, now: Timestamp) -> Result<u64, StoreError> {
+        self.write(statements::CONNECTIONS_HASTEN, vec![reason.as_str().into(), now.into()]).await
+    }
+}

@@ -1,0 +1,238 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use holdfast::clock::Clock as _;
+use holdfast::connections::{Reason, Standing, State};
+
+use super::setup::{DAY, MINUTE, Replica, owner};
+use super::world::{KINDS, Kind, Weather, World};
+use crate::support::database::{TestDb, on_each_engine};
+
+fn replica(db: &TestDb, kind: Kind) -> Replica {
+    let world = World::new(kind, db.clock.clone());
+    Replica::new("one", db.store.clone(), &db.clock, &world, None)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_untouched_connection_lives_for_years_in_each_world() {
+    on_each_engine(async |db| {
+        for kind in KINDS {
+            let one = replica(db, kind);
+            let name = format!("ada{kind:?}").to_lowercase();
+            let id = one.link(&name).await.id;
+            for _ in 0..24 {
+                one.clock.advance(34 * DAY);
+                one.tick().await;
+                let token = one.token(&name).await.expect("a grant to use");
+                assert!(one.world.is_alive(&token), "{kind:?}");
+            }
+            assert_eq!(one.now(id).await.standing, Standing::CONNECTED);
+            assert_eq!(one.world.calls("refresh").len(), 24, "one call per refresh in {kind:?}");
+            assert_eq!(
+                one.store.sealed_grants(id).await.unwrap().len(),
+                2,
+                "the one in use and the one before"
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_is_not_refreshed_before_it_is_due_nor_below_the_minimum_age() {
+    on_each_engine(async |db| {
+        let one = replica(db, Kind::BothValid);
+        let ada = one.link("ada").await;
+        one.clock.advance(30 * DAY - MINUTE);
+        one.tick().await;
+        assert_eq!(one.world.calls("refresh"), []);
+        // Somebody wants it at once, but it is too young.
+        one.relink(ada.id, "ada").await;
+        db.execute("UPDATE connections SET next_refresh_at = 1").await;
+        one.tick().await;
+        assert_eq!(one.world.calls("refresh"), []);
+        assert_eq!(one.now(ada.id).await.next_refresh_at, Some(holdfast::clock::after(one.clock.now(), DAY)));
+        one.clock.advance(DAY);
+        one.tick().await;
+        assert_eq!(one.world.calls("refresh").len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disconnect_while_a_refresh_is_under_way_wins() {
+    on_each_engine(async |db| {
+        let one = Arc::new(replica(db, Kind::OldDead));
+        let id = one.link("ada").await.id;
+        one.clock.advance(31 * DAY);
+        let connections = one.connections.clone();
+        one.world.after_refresh(move |_| {
+            let connections = connections.clone();
+            async move { drop(connections.disconnect(&owner("ada")).await.expect("it disconnects")) }.boxed()
+        });
+        one.tick().await;
+        assert_eq!(one.world.calls("refresh").len(), 1);
+        assert_eq!(one.now(id).await.standing.state(), State::NotConnected);
+        assert_eq!(one.store.sealed_grants(id).await.unwrap(), []);
+        one.world.no_hook();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reconnect_while_a_refresh_is_under_way_wins() {
+    on_each_engine(async |db| {
+        let one = Arc::new(replica(db, Kind::BothValid));
+        let id = one.link("ada").await.id;
+        one.clock.advance(31 * DAY);
+        let (weak, clock) = (Arc::downgrade(&one), one.clock.clone());
+        one.world.after_refresh(move |_| {
+            let one = weak.upgrade().expect("the test runs");
+            clock.advance(Duration::from_secs(1));
+            async move { drop(one.relink(id, "ada").await) }.boxed()
+        });
+        one.tick().await;
+        let now = one.now(id).await;
+        assert_eq!(now.linked_at, Some(one.clock.now()));
+        assert_eq!(one.token("ada").await.as_deref(), Some("token-ada-3"), "the person's, not the worker's");
+        one.world.no_hook();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_comes_after_the_lease_was_lost_is_kept_all_the_same() {
+    on_each_engine(async |db| {
+        let one = Arc::new(replica(db, Kind::OldDead));
+        let two = Arc::new(Replica::new("two", db.replica().await, &db.clock, &one.world, None));
+        let id = one.link("ada").await.id;
+        one.clock.advance(31 * DAY);
+        let (other, clock) = (two.clone(), one.clock.clone());
+        one.world.after_refresh(move |_| {
+            clock.advance(5 * MINUTE);
+            let other = other.clone();
+            // Believes that the first has died, and is refused with the token that is dead by now.
+            async move {
+                other.tick().await;
+            }
+            .boxed()
+        });
+        one.tick().await;
+        one.world.no_hook();
+        assert_eq!(one.world.calls("refresh").len(), 2);
+        let now = one.now(id).await;
+        assert_eq!((now.standing, now.suspicion), (Standing::CONNECTED, None));
+        assert!(one.world.is_alive(&one.token("ada").await.unwrap()));
+        two.store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_grant_that_never_worked_gives_way_to_the_one_before() {
+    on_each_engine(async |db| {
+        let one = replica(db, Kind::BothValid);
+        let id = one.link("ada").await.id;
+        let first = one.token("ada").await.unwrap();
+        one.clock.advance(31 * DAY);
+        one.tick().await;
+        let second = one.token("ada").await.unwrap();
+        assert_ne!(first, second);
+        one.world.kill(&second);
+        one.connections.check(&owner("ada")).await.unwrap();
+        let now = one.now(id).await;
+        assert_eq!(now.standing, Standing::CONNECTED);
+        assert_eq!(one.token("ada").await.unwrap(), first);
+        // And is refreshed at once, being old.
+        one.clock.advance(10 * MINUTE);
+        one.tick().await;
+        assert!(one.world.is_alive(&one.token("ada").await.unwrap()));
+        assert_ne!(one.token("ada").await.unwrap(), first);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_death_seen_by_the_worker_is_believed_after_a_second_look() {
+    on_each_engine(async |db| {
+        let one = replica(db, Kind::BothValid);
+        let id = one.link("ada").await.id;
+        one.clock.advance(31 * DAY);
+        one.world.kill_all_of("ada");
+        one.tick().await;
+        let held = one.now(id).await;
+        assert_eq!(held.standing, Standing::CONNECTED);
+        assert!(held.suspicion.is_some());
+        one.pass(11 * MINUTE, MINUTE).await;
+        assert_eq!(one.now(id).await.standing, Reason::Revoked.into());
+        assert_eq!(one.world.calls("refresh").len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_broken_row_does_not_stop_the_others() {
+    on_each_engine(async |db| {
+        let one = replica(db, Kind::BothValid);
+        let broken = one.link("broken").await.id;
+        let empty = one.link("empty").await.id;
+        let ada = one.link("ada").await.id;
+        let grants = format!("UPDATE grants SET version = 99 WHERE connection_id = '{empty}'");
+        db.execute(&grants).await;
+        let cast = match db.engine {
+            crate::support::database::Engine::Sqlite => "X'00'",
+            crate::support::database::Engine::Postgres => "'\\x00'::bytea",
+        };
+        db.execute(&format!("UPDATE grants SET blob = {cast} WHERE connection_id = '{broken}'")).await;
+        one.clock.advance(31 * DAY);
+        assert_eq!(one.tick().await.renewed, 1);
+        assert!(one.now(ada).await.next_refresh_at > Some(holdfast::clock::after(one.clock.now(), 29 * DAY)));
+        for id in [broken, empty] {
+            let now = one.now(id).await;
+            assert_eq!(now.standing, Standing::CONNECTED);
+            assert!(now.next_refresh_at > Some(one.clock.now()));
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_of_nearly_all_the_time_that_is_left_is_survived() {
+    on_each_engine(async |db| {
+        let one = replica(db, Kind::OldDead);
+        let id = one.link("ada").await.id;
+        one.clock.advance(30 * DAY);
+        one.world.set(Weather::Down);
+        one.pass(29 * DAY + DAY / 2, DAY / 24 / 4).await;
+        assert_eq!(one.now(id).await.standing, Reason::RefreshFailing.into());
+        let tries = one.world.calls("refresh").len();
+        assert!((100..200).contains(&tries), "{tries} tries in 29 days");
+        one.world.set(Weather::Fine);
+        one.pass(DAY / 24, MINUTE).await;
+        assert_eq!(one.now(id).await.standing, Standing::CONNECTED);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spent_budget_pauses_the_worker() {
+    on_each_engine(async |db| {
+        let one = replica(db, Kind::BothValid);
+        for number in 0..50 {
+            one.link(&format!("p{number}")).await;
+        }
+        one.clock.advance(31 * DAY);
+        one.world.use_up(100);
+        one.tick().await;
+        let first = one.world.calls("refresh").len();
+        assert!(first <= 32, "{first} calls");
+        one.tick().await;
+        assert_eq!(one.world.calls("refresh").len(), first);
+        one.world.use_up(10);
+        one.clock.advance(5 * MINUTE);
+        one.tick().await;
+        assert_eq!(one.world.calls("refresh").len(), 50);
+    })
+    .await;
+}

@@ -1,0 +1,172 @@
+//! A worker over a real database and a scripted Instagram.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use holdfast::caller::OwnerId;
+use holdfast::clock::{Clock as _, ManualClock};
+use holdfast::connections::return_to::ReturnUrls;
+use holdfast::connections::schedule::RefreshPolicy;
+use holdfast::connections::sealing;
+use holdfast::connections::service::{Connections, Parts};
+use holdfast::connections::spill::Spill;
+use holdfast::connections::{Connection, Evidence, EvidenceSource, GrantFacts, Standing};
+use holdfast::entropy::{SeededEntropy, SharedEntropy, new_id};
+use holdfast::provider::{Grant, ProviderId};
+use holdfast::store::{ChangeSet, Committed, ConnectionWrite, Store};
+use holdfast::vault::{KeyRing, Vault};
+use holdfast::worker::Worker;
+use secrecy::ExposeSecret as _;
+
+use super::world::{World, account};
+
+pub const DAY: Duration = Duration::from_hours(24);
+pub const MINUTE: Duration = Duration::from_mins(1);
+
+/// One replica.
+pub struct Replica {
+    pub store: Store,
+    pub clock: Arc<ManualClock>,
+    pub world: Arc<World>,
+    pub connections: Connections,
+    pub worker: Worker,
+    vault: Vault,
+    entropy: SharedEntropy,
+}
+
+impl Replica {
+    pub fn new(
+        name: &str,
+        store: Store,
+        clock: &Arc<ManualClock>,
+        world: &Arc<World>,
+        spill: Option<&Path>,
+    ) -> Self {
+        let seed = name.bytes().fold(7, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
+        let entropy: SharedEntropy = Arc::new(SeededEntropy::new(seed));
+        let key = base64::engine::general_purpose::STANDARD.encode([7; 32]);
+        let ring = KeyRing::parse(&format!("one:{key}")).expect("a key ring");
+        let vault = Vault::new(ring, entropy.clone());
+        let mut connections = Connections::new(Parts {
+            store: store.clone(),
+            vault: vault.clone(),
+            provider: Some(world.clone()),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            return_urls: ReturnUrls::parse(["https://app.example"]).expect("addresses"),
+            check_interval: MINUTE,
+            refresh: RefreshPolicy { min_age: DAY, at: 0.5 },
+        });
+        if let Some(directory) = spill {
+            connections = connections.with_spill(Spill::new(directory.to_owned()));
+        }
+        let worker = Worker::new(connections.clone(), store.clone(), clock.clone(), name.to_owned());
+        Self { store, clock: clock.clone(), world: world.clone(), connections, worker, vault, entropy }
+    }
+
+    /// Links an account to a user of that name, due after 30 days.
+    pub async fn link(&self, name: &str) -> Connection {
+        let now = self.clock.now();
+        let grant = self.world.issue(name);
+        let id = new_id(&*self.entropy, now).expect("an id");
+        let connection = Connection {
+            id,
+            user_id: owner(name).as_str().to_owned(),
+            provider: ProviderId::INSTAGRAM,
+            standing: Standing::CONNECTED,
+            account: Some(account(name)),
+            scopes: Vec::new(),
+            missing_scopes: Vec::new(),
+            grant: None,
+            next_refresh_at: None,
+            retry_after: None,
+            since: now,
+            linked_at: Some(now),
+            evidence: Some(Evidence { source: EvidenceSource::Oauth, at: now }),
+            suspicion: None,
+            failures: 0,
+            version: 1,
+        };
+        self.store_grant(connection, None, &grant).await
+    }
+
+    /// Connects anew, as a person does.
+    pub async fn relink(&self, id: uuid::Uuid, name: &str) -> Connection {
+        let before = self.store.connection_by_id(id).await.expect("it answers").expect("it is there");
+        let mut next = before.clone();
+        next.version += 1;
+        next.linked_at = Some(self.clock.now());
+        let grant = self.world.issue(name);
+        self.store_grant(next, Some(before.version), &grant).await
+    }
+
+    async fn store_grant(
+        &self,
+        mut connection: Connection,
+        expected_version: Option<i64>,
+        grant: &Grant,
+    ) -> Connection {
+        let version = connection.version;
+        connection.grant =
+            Some(GrantFacts { version, obtained_at: grant.obtained_at, expires_at: grant.expires_at });
+        connection.next_refresh_at = Some(holdfast::clock::after(grant.obtained_at, 30 * DAY));
+        if expected_version.is_none() {
+            // The owner's row comes with the connection; the key needs it first.
+            let bare = ChangeSet {
+                connection: Some(ConnectionWrite { expected_version: None, connection: connection.clone() }),
+                ..ChangeSet::default()
+            };
+            assert_eq!(self.store.commit(&bare).await, Ok(Committed::Done));
+        }
+        let key =
+            sealing::user_key(&self.store, &self.vault, &connection.user_id).await.expect("a user's key");
+        let sealed = sealing::seal_grant(
+            &key,
+            &connection.user_id,
+            connection.provider,
+            connection.id,
+            version,
+            grant,
+        )
+        .expect("it seals");
+        let changes = ChangeSet {
+            connection: expected_version.map(|expected| ConnectionWrite {
+                expected_version: Some(expected),
+                connection: connection.clone(),
+            }),
+            append_grant: Some(sealed),
+            ..ChangeSet::default()
+        };
+        assert_eq!(self.store.commit(&changes).await, Ok(Committed::Done));
+        connection
+    }
+
+    pub async fn now(&self, id: uuid::Uuid) -> Connection {
+        self.store.connection_by_id(id).await.expect("it answers").expect("it is there")
+    }
+
+    /// The token in use, or `None` where there is none.
+    pub async fn token(&self, name: &str) -> Option<String> {
+        let usable = self.connections.usable_grant(&owner(name)).await.ok()?;
+        Some(usable.grant.access_token.expose_secret().to_owned())
+    }
+
+    pub async fn tick(&self) -> holdfast::worker::Done {
+        self.worker.tick().await.expect("the worker ticks")
+    }
+
+    /// Ticks each `step` for `during`.
+    pub async fn pass(&self, during: Duration, step: Duration) {
+        let end = holdfast::clock::after(self.clock.now(), during);
+        while self.clock.now() < end {
+            self.clock.advance(step);
+            self.tick().await;
+        }
+    }
+}
+
+pub fn owner(name: &str) -> OwnerId {
+    OwnerId::named_by_operator(format!("user_{name}"))
+}

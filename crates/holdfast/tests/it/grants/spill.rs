@@ -1,0 +1,67 @@
+use std::os::unix::fs::PermissionsExt as _;
+
+use futures_util::FutureExt as _;
+use holdfast::connections::Standing;
+
+use super::setup::{DAY, Replica};
+use super::world::{Kind, World};
+use crate::support::database::on_each_engine;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_grant_survives_that_the_database_is_away_when_it_arrives() {
+    on_each_engine(async |db| {
+        // The old one dies with the refresh: the answer is the only copy of what works.
+        let world = World::new(Kind::OldDead, db.clock.clone());
+        let directory = db.directory.path().join("spill");
+        let one = Replica::new("one", db.replica().await, &db.clock, &world, Some(&directory));
+        let id = one.link("ada").await.id;
+        one.clock.advance(31 * DAY);
+        let store = one.store.clone();
+        world.after_refresh(move |_| {
+            let store = store.clone();
+            async move { store.close().await }.boxed()
+        });
+        one.worker.tick().await.expect_err("the database is away");
+        world.no_hook();
+        let files: Vec<_> = std::fs::read_dir(&directory).unwrap().map(|each| each.unwrap().path()).collect();
+        let [file] = files.as_slice() else { panic!("{files:?}") };
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(!String::from_utf8_lossy(&std::fs::read(file).unwrap()).contains("token-"));
+        // Away still: nothing more is asked of Instagram.
+        one.worker.tick().await.expect_err("the database is away");
+        assert_eq!(world.calls("refresh").len(), 1);
+
+        let again = Replica::new("again", db.store.clone(), &db.clock, &world, Some(&directory));
+        assert_eq!(again.tick().await.renewed, 1);
+        assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
+        assert!(world.is_alive(&again.token("ada").await.unwrap()));
+        assert_eq!(again.now(id).await.standing, Standing::CONNECTED);
+        assert_eq!(world.calls("refresh").len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spilled_grant_does_not_bring_a_disconnected_account_back() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::OldDead, db.clock.clone());
+        let directory = db.directory.path().join("spill");
+        let one = Replica::new("one", db.replica().await, &db.clock, &world, Some(&directory));
+        let id = one.link("ada").await.id;
+        one.clock.advance(31 * DAY);
+        let store = one.store.clone();
+        world.after_refresh(move |_| {
+            let store = store.clone();
+            async move { store.close().await }.boxed()
+        });
+        one.worker.tick().await.expect_err("the database is away");
+        world.no_hook();
+        let again = Replica::new("again", db.store.clone(), &db.clock, &world, Some(&directory));
+        again.connections.disconnect(&super::setup::owner("ada")).await.unwrap();
+        again.tick().await;
+        assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
+        assert_eq!(again.store.sealed_grants(id).await.unwrap(), []);
+        assert_eq!(again.token("ada").await, None);
+    })
+    .await;
+}

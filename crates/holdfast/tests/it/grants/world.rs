@@ -1,0 +1,239 @@
+//! Instagram as it may be: nobody knows which of three worlds it is. Keeps tokens as the real one does and counts calls.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use holdfast::clock::{Clock, ManualClock, after};
+use holdfast::provider::{
+    Account, AppFault, DeathCause, Failure, Grant, Meaning, PassThrough, PassedThrough, Provider, ProviderId,
+    Reply, ShortGrant, Usage,
+};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+pub const LIFETIME: Duration = Duration::from_hours(60 * 24);
+
+/// What a refresh does to the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    SameToken,
+    BothValid,
+    OldDead,
+}
+
+pub const KINDS: [Kind; 3] = [Kind::SameToken, Kind::BothValid, Kind::OldDead];
+
+/// How everything fails, while it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weather {
+    Fine,
+    /// Every token is refused.
+    RefusesAll,
+    /// The app is switched off.
+    AppDeactivated,
+    Down,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    pub what: &'static str,
+    pub account: Option<String>,
+    pub token: String,
+    pub at: Timestamp,
+}
+
+type Hook = Arc<dyn Fn(String) -> BoxFuture<'static, ()> + Send + Sync>;
+
+pub struct World {
+    pub kind: Kind,
+    clock: Arc<ManualClock>,
+    inner: Mutex<Inner>,
+    /// Runs after a refresh took effect and before its answer arrives.
+    after_refresh: Mutex<Option<Hook>>,
+}
+
+struct Inner {
+    /// Token to its account and expiry.
+    tokens: HashMap<String, (String, Timestamp)>,
+    made: u32,
+    weather: Weather,
+    calls: Vec<Call>,
+    usage: Usage,
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+impl World {
+    pub fn new(kind: Kind, clock: Arc<ManualClock>) -> Arc<Self> {
+        let inner = Inner {
+            tokens: HashMap::new(),
+            made: 0,
+            weather: Weather::Fine,
+            calls: Vec::new(),
+            usage: Usage::default(),
+        };
+        Arc::new(Self { kind, clock, inner: Mutex::new(inner), after_refresh: Mutex::default() })
+    }
+
+    pub fn set(&self, weather: Weather) {
+        self.inner.lock().unwrap().weather = weather;
+    }
+
+    pub fn use_up(&self, app_percent: u32) {
+        self.inner.lock().unwrap().usage.app_percent = Some(app_percent);
+    }
+
+    pub fn after_refresh(&self, hook: impl Fn(String) -> BoxFuture<'static, ()> + Send + Sync + 'static) {
+        *self.after_refresh.lock().unwrap() = Some(Arc::new(hook));
+    }
+
+    pub fn no_hook(&self) {
+        *self.after_refresh.lock().unwrap() = None;
+    }
+
+    pub fn calls(&self, what: &str) -> Vec<Call> {
+        self.inner.lock().unwrap().calls.iter().filter(|call| call.what == what).cloned().collect()
+    }
+
+    /// A new token of an account.
+    pub fn issue(&self, account: &str) -> Grant {
+        let now = self.clock.now();
+        let mut inner = self.inner.lock().unwrap();
+        inner.made += 1;
+        let token = format!("token-{}-{}", account, inner.made);
+        inner.tokens.insert(token.clone(), (account.to_owned(), after(now, LIFETIME)));
+        Grant {
+            access_token: SecretString::from(token),
+            scopes: None,
+            obtained_at: now,
+            expires_at: after(now, LIFETIME),
+        }
+    }
+
+    pub fn kill(&self, token: &str) {
+        self.inner.lock().unwrap().tokens.remove(token);
+    }
+
+    pub fn kill_all_of(&self, account: &str) {
+        self.inner.lock().unwrap().tokens.retain(|_, (owner, _)| owner != account);
+    }
+
+    pub fn is_alive(&self, token: &str) -> bool {
+        let now = self.clock.now();
+        self.inner.lock().unwrap().tokens.get(token).is_some_and(|(_, expires_at)| *expires_at > now)
+    }
+
+    /// Whose the token is, or why nobody says.
+    fn judge(&self, what: &'static str, grant: &Grant) -> Result<String, Failure> {
+        let now = self.clock.now();
+        let token = grant.access_token.expose_secret().to_owned();
+        let mut inner = self.inner.lock().unwrap();
+        let owner = inner.tokens.get(&token).filter(|(_, until)| *until > now).map(|(who, _)| who.clone());
+        inner.calls.push(Call { what, account: owner.clone(), token, at: now });
+        match inner.weather {
+            Weather::Fine => owner.ok_or_else(|| failure(Meaning::Dead(DeathCause::Revoked))),
+            Weather::RefusesAll => Err(failure(Meaning::DeadUnexplained)),
+            Weather::AppDeactivated => Err(failure(Meaning::App(AppFault::Deactivated))),
+            Weather::Down => Err(failure(Meaning::Unavailable)),
+        }
+    }
+
+    fn usage(&self) -> Usage {
+        self.inner.lock().unwrap().usage
+    }
+}
+
+fn failure(meaning: Meaning) -> Failure {
+    Failure {
+        meaning,
+        retry_after: None,
+        http_status: Some(400),
+        code: Some(190),
+        subcode: None,
+        detail: "as the test wants it".to_owned(),
+    }
+}
+
+impl Provider for World {
+    fn id(&self) -> ProviderId {
+        ProviderId::INSTAGRAM
+    }
+
+    fn scopes(&self) -> &[String] {
+        &[]
+    }
+
+    fn authorize_url(&self, _: &str, _: bool) -> Url {
+        Url::parse("https://instagram.example/authorize").unwrap()
+    }
+
+    fn redeem<'a>(&'a self, _: &'a SecretString) -> BoxFuture<'a, Reply<ShortGrant>> {
+        unreachable!("these tests link behind the provider's back")
+    }
+
+    fn extend<'a>(&'a self, _: &'a ShortGrant) -> BoxFuture<'a, Reply<Grant>> {
+        unreachable!("these tests link behind the provider's back")
+    }
+
+    fn refresh<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Reply<Grant>> {
+        Box::pin(async move {
+            let outcome = self.judge("refresh", grant).map(|account| {
+                let mut renewed = self.issue(&account);
+                let old = grant.access_token.expose_secret();
+                match self.kind {
+                    Kind::BothValid => {}
+                    Kind::OldDead => self.kill(old),
+                    Kind::SameToken => {
+                        self.kill(renewed.access_token.expose_secret());
+                        let until = renewed.expires_at;
+                        let mut inner = self.inner.lock().unwrap();
+                        inner.tokens.insert(old.to_owned(), (account.clone(), until));
+                        renewed.access_token = SecretString::from(old.to_owned());
+                    }
+                }
+                (account, renewed)
+            });
+            let hook = self.after_refresh.lock().unwrap().clone();
+            if let (Some(hook), Ok((account, _))) = (hook, &outcome) {
+                hook(account.clone()).await;
+            }
+            Reply { outcome: outcome.map(|(_, renewed)| renewed), usage: self.usage() }
+        })
+    }
+
+    fn identify<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Reply<Account>> {
+        let outcome = self.judge("identify", grant).map(|id| account(&id));
+        Box::pin(async move { Reply { outcome, usage: self.usage() } })
+    }
+
+    fn pass_through<'a>(
+        &'a self,
+        _: &'a Grant,
+        _: PassThrough,
+    ) -> BoxFuture<'a, Result<PassedThrough, Failure>> {
+        unreachable!("these tests make no calls of an app")
+    }
+
+    fn revoke_hint(&self) -> &'static str {
+        "Settings"
+    }
+}
+
+pub fn account(id: &str) -> Account {
+    Account {
+        id: id.to_owned(),
+        professional_id: None,
+        username: Some(format!("{id}.makes")),
+        name: None,
+        account_type: None,
+        profile_picture_url: None,
+    }
+}
