@@ -1,8 +1,12 @@
 //! Connecting: the dance, its ends, and the two attacks on it.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use futures_util::future::join_all;
+use holdfast::clock::ManualClock;
 use holdfast::standin::clerk::Person;
-use holdfast::standin::instagram::{Decision, Endpoint};
+use holdfast::standin::instagram::{Decision, Endpoint, Fault};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -221,6 +225,33 @@ async fn disconnecting_leaves_nothing_and_may_be_repeated() {
         (&status["reason"], &status["account"], &status["scopes"]),
         (&json!("user_disconnected"), &Value::Null, &json!([]))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_in_hand_outlives_a_rate_limit_on_the_question_whose_it_is() {
+    let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
+    let app = App::at(Arc::new(clock.clone()), &[], |_| {}).await;
+    let ada = app.sign_in(Person::Ada);
+    let returned = ada.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+    app.instagram.arm(Some("ada.makes"), Fault::AccountRateLimit, Some(Endpoint::Me), None).unwrap();
+    let limited = ada.complete(&returned).await;
+    assert_eq!((limited.status, code(&limited).as_str()), (StatusCode::FAILED_DEPENDENCY, "rate_limited"));
+    assert_eq!(ada.status().await["connected"], false, "nothing half-made is connected");
+
+    app.instagram.clear(None).unwrap();
+    clock.advance(Duration::from_secs(20 * 60));
+    // The server closes what was idle for so long; a request must not run into that.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let worked = async {
+        while ada.status().await["connected"] != true {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), worked)
+        .await
+        .expect("the worker goes on from the kept grant");
+    assert_eq!(ada.complete(&returned).await.status, StatusCode::OK);
+    assert_eq!(app.instagram.call_counts()[&Endpoint::Token], 1, "the code went out once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
