@@ -65,7 +65,6 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Listens on `address`, which came from `setting`.
-#[expect(clippy::unused_async, reason = "a listener is made within a runtime, which only async code has")]
 pub async fn bind(address: SocketAddr, setting: &'static str) -> Result<TcpListener, BindError> {
     listen(address).map_err(|source| match source.kind() {
         io::ErrorKind::AddrInUse => BindError::InUse { address, setting },

@@ -143,7 +143,7 @@ async fn oversized_bodies_are_refused_announced_or_not() {
     let mut chunks =
         "POST /webhooks/clerk HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned();
     for _ in 0..5 {
-        chunks.push_str(&format!("{:x}\r\n{}\r\n", 64 * 1024, "a".repeat(64 * 1024)));
+        chunks += &format!("{:x}\r\n{}\r\n", 64 * 1024, "a".repeat(64 * 1024));
     }
     let mut client = Raw::connect(app.address()).await;
     // It may be cut while we still write.
