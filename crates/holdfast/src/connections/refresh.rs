@@ -122,7 +122,7 @@ impl Connections {
             };
             if renewed.expires_at < held.expires_at {
                 tracing::warn!(connection = %current.id, "the provider answered a refresh with an earlier expiry; the stored grant stays");
-                return Ok(Refreshed::Skipped);
+                return self.shortened(&current, held).await;
             }
             let now = self.parts.clock.now();
             let version = current.version + 1;
@@ -152,6 +152,29 @@ impl Connections {
                 None => return Ok(Refreshed::Skipped),
             }
         }
+    }
+
+    /// A refresh that would shorten the grant's life counts as one that failed, so that the next try waits its turn:
+    /// still being due, it would be asked for again at once, and again.
+    async fn shortened(&self, current: &Connection, held: GrantFacts) -> Result<Refreshed, ServiceError> {
+        let failure = Failure {
+            meaning: Meaning::Unavailable,
+            retry_after: None,
+            http_status: None,
+            code: None,
+            subcode: None,
+            detail: "the refresh was answered with an earlier expiry than the stored one".to_owned(),
+        };
+        let meaning = failure.meaning;
+        let observation = Observation::Failed {
+            grant_version: held.version,
+            call: Call::Refresh,
+            next_refresh_at: Some(self.next_try(current, held, &failure)),
+            failure,
+            incident: false,
+        };
+        self.record(current.id, &observation, None).await?;
+        Ok(Refreshed::Failed(meaning))
     }
 
     /// When to try again: after a pause that doubles with each failure, never shorter than the provider asks for,

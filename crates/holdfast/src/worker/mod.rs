@@ -61,11 +61,21 @@ impl Worker {
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "the worker could not do its work; it will try again"),
             }
-            let pause = self.clock.sleep_until(self.next_tick().await);
             tokio::select! {
-                () = pause => {}
+                () = self.pause() => {}
                 _ = shutdown.wait_for(|stop| *stop) => {}
             }
+        }
+    }
+
+    /// Until something is due, or has changed: what is linked meanwhile may be due before all that is known of now.
+    async fn pause(&self) {
+        let mut changes = self.store.changes();
+        let due = self.next_tick().await;
+        tokio::select! {
+            () = self.clock.sleep_until(due) => {}
+            // Having missed some is a change too.
+            _ = changes.recv() => self.clock.sleep(SHORTEST_PAUSE).await,
         }
     }
 
@@ -94,8 +104,10 @@ impl Worker {
                     Some(Refreshed::Skipped) => {}
                 }
             }
-            // The database, not the provider, is in the way: the next tick tries again.
-            if outcomes.iter().any(Option::is_none) {
+            // The database, not the provider, is in the way: the next tick tries again. So it does where nothing came of
+            // a whole batch, which might be due still.
+            let idle = outcomes.iter().all(|outcome| *outcome == Some(Refreshed::Skipped));
+            if idle || outcomes.iter().any(Option::is_none) {
                 return Ok(done);
             }
         }

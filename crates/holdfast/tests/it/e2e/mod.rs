@@ -5,4 +5,5 @@ mod connecting;
 mod faults;
 mod first_call;
 mod keys_away;
+mod refreshing;
 mod verdicts;

@@ -2,16 +2,16 @@
 
 use std::process::Command;
 
-const MARK: &str = "HOLDFAST_TEST_IS_ALONE";
+use crate::support::leaks::ALONE;
 
 /// Whether this process is the one that runs `test` alone. Where it is not, runs one that is, to its end.
 pub fn is_alone(test: &str) -> bool {
-    if std::env::var_os(MARK).is_some() {
+    if std::env::var_os(ALONE).is_some() {
         return true;
     }
     let ended = Command::new(std::env::current_exe().unwrap())
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
-        .env(MARK, "1")
+        .env(ALONE, "1")
         .output()
         .unwrap();
     let told = String::from_utf8_lossy(&ended.stdout);
