@@ -87,7 +87,8 @@ fn the_file_takes_the_names_of_the_environment_too() {
     assert_eq!(ended.code, 0, "{}", ended.whole());
     let printed = place.run(&["config", "print"]).stdout;
     assert!(printed.contains("127.0.0.1:9000"), "{printed}");
-    let twice = Place::new().file("holdfast.toml", "listen = \"127.0.0.1:1\"\nHOLDFAST_LISTEN = \"127.0.0.1:2\"\n");
+    let twice =
+        Place::new().file("holdfast.toml", "listen = \"127.0.0.1:1\"\nHOLDFAST_LISTEN = \"127.0.0.1:2\"\n");
     assert!(twice.run(&["config", "check"]).whole().contains("given twice"));
 }
 
