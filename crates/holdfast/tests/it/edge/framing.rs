@@ -140,11 +140,9 @@ async fn oversized_bodies_are_refused_announced_or_not() {
     let app = App::start().await;
     let announced = "POST /webhooks/clerk HTTP/1.1\r\nHost: h\r\nContent-Length: 300000\r\n\r\n";
     assert_eq!(statuses(&exchange(&app, announced.as_bytes()).await), ["413"]);
-    let mut chunks =
-        "POST /webhooks/clerk HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned();
-    for _ in 0..5 {
-        chunks.push_str(&format!("{:x}\r\n{}\r\n", 64 * 1024, "a".repeat(64 * 1024)));
-    }
+    let head = "POST /webhooks/clerk HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let chunk = format!("{:x}\r\n{}\r\n", 64 * 1024, "a".repeat(64 * 1024));
+    let chunks = format!("{head}{}", chunk.repeat(5));
     let mut client = Raw::connect(app.address()).await;
     // It may be cut while we still write.
     let _ = client.send(chunks.as_bytes()).await;

@@ -7,4 +7,5 @@ mod flood;
 mod framing;
 mod isolated;
 mod overload;
+mod security_page;
 mod slow;

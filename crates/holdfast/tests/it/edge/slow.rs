@@ -102,7 +102,7 @@ async fn slow_connections_of_every_kind_are_cut_in_time_and_memory_stays_flat() 
                 clients.push(kind.open(app.address()).await);
             }
             settle(&app).await;
-            clock.advance(kind.limit() - Duration::from_secs(1));
+            clock.advance(kind.limit().saturating_sub(Duration::from_secs(1)));
             settle(&app).await;
             let asked = std::time::Instant::now();
             let served = app.sign_in(Person::Ada).get("/user/instagram/status").await;
