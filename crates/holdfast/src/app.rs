@@ -192,6 +192,12 @@ impl Server {
     /// need not be reachable: until its keys are there, protected routes answer 503.
     pub async fn build(settings: &Settings, seams: &Seams) -> Result<Self, StartError> {
         let vault = vault(settings, seams.entropy.clone())?;
+        for id in vault.ring().guessable_ids() {
+            tracing::warn!(
+                key = id,
+                "this encryption key is one byte repeated; make a real one with `holdfast keys generate`"
+            );
+        }
         let options = StoreOptions::serve(settings.database_url.expose_secret());
         let store = Store::open(&options, seams.clock.clone()).await?;
         store.migrate().await?;

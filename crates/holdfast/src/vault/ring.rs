@@ -77,16 +77,6 @@ pub enum KeyRingFault {
         /// How many it has.
         bytes: usize,
     },
-    /// All 32 bytes are the same: a placeholder, not a key.
-    #[error(
-        "entry {position}: key `{id}` is one byte repeated; make a real one with `holdfast keys generate`"
-    )]
-    Placeholder {
-        /// Which entry.
-        position: usize,
-        /// The id.
-        id: String,
-    },
 }
 
 /// Every fault of a key list.
@@ -124,6 +114,12 @@ impl KeyRing {
         std::iter::once(&self.sealing).chain(&self.older).map(|key| key.id.as_str())
     }
 
+    /// Ids of keys that are one byte repeated: whoever reads this source knows them.
+    pub fn guessable_ids(&self) -> impl Iterator<Item = &str> {
+        let all = std::iter::once(&self.sealing).chain(&self.older);
+        all.filter(|key| key.bytes.iter().all(|byte| *byte == key.bytes[0])).map(|key| key.id.as_str())
+    }
+
     pub(super) fn sealing(&self) -> (&str, &KeyBytes) {
         (&self.sealing.id, &self.sealing.bytes)
     }
@@ -157,9 +153,6 @@ fn parse_entry(position: usize, entry: &str, earlier: &[Named]) -> Result<Named,
         return Err(KeyRingFault::WrongLength { position, id, bytes: decoded.len() });
     }
     bytes.copy_from_slice(&decoded);
-    if bytes.iter().all(|byte| *byte == bytes[0]) {
-        return Err(KeyRingFault::Placeholder { position, id });
-    }
     if earlier.iter().any(|key| key.id == id) {
         return Err(KeyRingFault::DuplicateId { position, id });
     }

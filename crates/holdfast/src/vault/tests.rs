@@ -66,7 +66,6 @@ fn every_fault_of_a_ring_is_reported_and_no_key_is_quoted() {
             KeyRingFault::BadId { position: 4 },
             KeyRingFault::WrongLength { position: 5, id: "short".to_owned(), bytes: 31 },
             KeyRingFault::NotBase64 { position: 6, id: "x".to_owned() },
-            KeyRingFault::Placeholder { position: 7, id: "zero".to_owned() },
             KeyRingFault::DuplicateId { position: 8, id: "a".to_owned() },
             KeyRingFault::DuplicateKey { position: 9, id: "b".to_owned() },
         ]
