@@ -24,6 +24,9 @@ use crate::store::Trouble;
 
 /// How long the worker holds a sign of death back before it may be confirmed.
 pub const HOLD: Duration = Duration::from_mins(10);
+/// The same for a death of which the provider does not say the cause. Where few connections come due in an hour, an
+/// incident strikes too few to be seen as one; half a lifetime remains, so a day can be waited.
+pub const HOLD_UNEXPLAINED: Duration = Duration::from_hours(24);
 /// What lies further back is not part of the same incident. Longer than [`HOLD`], so that those who were struck
 /// together still see each other when the first of them is asked again.
 pub const WINDOW: Duration = Duration::from_mins(20);

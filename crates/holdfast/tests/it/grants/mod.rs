@@ -6,3 +6,4 @@ mod refreshing;
 mod setup;
 mod spill;
 mod world;
+mod year;
