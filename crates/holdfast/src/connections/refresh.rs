@@ -192,10 +192,10 @@ impl Connections {
         };
         match spill.write(&spilled) {
             Ok(()) => {
-                tracing::warn!(connection = %asked.id, "the database is away: a new grant was spilled to a file")
+                tracing::warn!(connection = %asked.id, "the database is away: a new grant was spilled to a file");
             }
             Err(why) => {
-                tracing::error!(connection = %asked.id, %why, "a new grant could be neither stored nor spilled")
+                tracing::error!(connection = %asked.id, %why, "a new grant could be neither stored nor spilled");
             }
         }
         error.into()

@@ -89,7 +89,7 @@ impl Spill {
             match read_file(&path) {
                 Ok(spilled) => all.push(spilled),
                 Err(error) => {
-                    tracing::error!(file = %path.display(), %error, "a spilled grant cannot be read")
+                    tracing::error!(file = %path.display(), %error, "a spilled grant cannot be read");
                 }
             }
         }

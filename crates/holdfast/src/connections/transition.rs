@@ -384,10 +384,9 @@ fn suspect(next: &mut Connection, reason: Reason, gap: Duration, source: Evidenc
     let Some(grant) = next.grant else { return };
     match next.suspicion.filter(|each| each.grant_version == grant.version) {
         Some(first) if now >= after(first.first_at, gap) => die(next, reason, source, now),
-        // A sign from the future is from a clock that has been set back: it would never be confirmed.
         Some(first) if first.first_at <= now => {}
-        Some(_) => next.suspicion = Some(Suspicion { grant_version: grant.version, first_at: now }),
-        None => next.suspicion = Some(Suspicion { grant_version: grant.version, first_at: now }),
+        // A sign from the future is from a clock that has been set back: it would never be confirmed.
+        Some(_) | None => next.suspicion = Some(Suspicion { grant_version: grant.version, first_at: now }),
     }
 }
 

@@ -46,7 +46,7 @@ async fn a_grant_is_not_refreshed_before_it_is_due_nor_below_the_minimum_age() {
     on_each_engine(async |db| {
         let one = replica(db, Kind::BothValid);
         let ada = one.link("ada").await;
-        one.clock.advance(30 * DAY - MINUTE);
+        one.clock.advance(Duration::from_mins(30 * 24 * 60 - 1));
         one.tick().await;
         assert_eq!(one.world.calls("refresh"), []);
         // Somebody wants it at once, but it is too young.
