@@ -28,6 +28,15 @@ javascript_tests() {
   done < <(git ls-files '*package.json' 'package.json')
 }
 
+# The types of the JavaScript client against the description that the server itself gives.
+client_types() {
+  local description
+  description=$(mktemp)
+  cargo run --locked --quiet --package holdfast -- openapi >"$description"
+  (cd clients/js && npm run --silent check:openapi -- "$description")
+  rm -f "$description"
+}
+
 dependency_policy() {
   if cargo deny --version >/dev/null 2>&1; then
     cargo deny --offline check bans licenses sources
@@ -48,5 +57,8 @@ step 'dependencies' dependency_policy
 step 'build' cargo build --locked --workspace
 step 'Rust tests' rust_tests
 step 'documentation tests' cargo test --locked --workspace --doc
+step 'verdicts beside @clerk/backend' scripts/differential.sh
+step 'types of client and server' client_types
+step 'the API beside its description' scripts/schemathesis.sh
 step 'JavaScript and browser tests' javascript_tests
 steps_summary

@@ -131,8 +131,7 @@ CREATE TABLE attempts (
     busy_until        INTEGER,
     closed_at         INTEGER
 ) STRICT;
-CREATE INDEX attempts_open ON attempts (user_id, provider, created_at) WHERE stage <> 'closed';
-CREATE INDEX attempts_by_user ON attempts (user_id);
+CREATE INDEX attempts_by_user ON attempts (user_id, provider, created_at);
 CREATE INDEX attempts_expiring ON attempts (expires_at) WHERE stage <> 'closed';
 CREATE INDEX attempts_closed ON attempts (closed_at) WHERE closed_at IS NOT NULL;
 

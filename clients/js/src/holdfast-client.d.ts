@@ -142,7 +142,7 @@ export interface ConnectAttempt {
 }
 
 export interface DisconnectReceipt {
-  disconnected: true;
+  disconnected: boolean;
   deleted_at: Timestamp | null;
   /** How to take back the permission at Instagram as well: one sentence for a person. */
   revoke_hint: string;

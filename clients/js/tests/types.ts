@@ -94,7 +94,7 @@ export async function operations() {
     entries[0]?.evidence?.source satisfies string | undefined;
     await client.history({ cursor: next });
     (await client.profile()).connections.instagram satisfies InstagramStatus;
-    (await client.disconnect()).disconnected satisfies true;
+    (await client.disconnect()).disconnected satisfies boolean;
     // @ts-expect-error not one of the two
     await client.connect({ expect: "whatever" });
   } catch (error) {

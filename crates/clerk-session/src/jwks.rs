@@ -16,6 +16,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::explain::{Explanation, explain};
 use crate::keys::{JwksError, KeySet, SkippedKey};
 use crate::refusal::{CannotJudge, CannotJudgeReason, RefusalCode};
 use crate::verifier::{Verdict, Verifier};
@@ -219,6 +220,14 @@ impl KeyCache {
                 cannot(CannotJudgeReason::KeyNewerThanOurs, last_forced_ms.unwrap_or(now_ms))
             }
             Some(_) | None => None,
+        }
+    }
+
+    /// Every step of the verdict on a token with the keys that are there; fetches nothing.
+    pub fn explain(&self, verifier: &Verifier, token: &str, now_ms: i64) -> Explanation {
+        match self.usable(now_ms) {
+            Some(snapshot) => explain(verifier, token, Ok(&snapshot.keys), now_ms),
+            None => explain(verifier, token, Err(&self.no_keys(now_ms)), now_ms),
         }
     }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use clerk_session::{
-    AuthorizedPartiesMode, CannotJudge, Claims, FetchError, KeyCache, KeySet, KeyStatus, OriginPattern,
-    PemError, Policy, Refusal, SessionStatus, Verdict, Verifier, bearer_token,
+    AuthorizedPartiesMode, CannotJudge, Claims, ExplainedStep, FetchError, KeyCache, KeySet, KeyStatus,
+    OriginPattern, PemError, Policy, Refusal, SessionStatus, Verdict, Verifier, bearer_token,
 };
 use jiff::Timestamp;
 
@@ -207,6 +207,7 @@ impl SessionVerifier {
             return Judgement::StopRepeating { refusal, retry_after };
         }
         let verdict = self.keys.judge(&self.verifier, token, now.as_millisecond()).await;
+        self.log_steps(token, request_id, now);
         // Keys that changed meanwhile leave open which of them were used: nothing is noted then.
         let settled = self.keys.epoch() == epoch;
         match verdict {
@@ -228,6 +229,18 @@ impl SessionVerifier {
                 count(&self.counters.cannot_judge);
                 Judgement::CannotJudge(cannot)
             }
+        }
+    }
+
+    /// The debug mode, `HOLDFAST_LOG=holdfast::caller=debug`: each step of the verdict, which costs another one.
+    fn log_steps(&self, token: &str, request_id: &str, now: Timestamp) {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        let told = self.keys.explain(&self.verifier, token, now.as_millisecond());
+        let fingerprint = clerk_session::fingerprint(token);
+        for ExplainedStep { step, outcome, detail } in &told.steps {
+            tracing::debug!(step, ?outcome, detail, fingerprint, request_id, "step of the verdict");
         }
     }
 

@@ -73,6 +73,11 @@ const PATIENCE: Duration = Duration::from_secs(9);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// A grant in hand is worth more patience than an open attempt: linking is tried again for this long.
 const GRANT_PATIENCE: Duration = Duration::from_hours(1);
+/// A kept grant whose account could not be asked for rests this long; shorter than a parallel request's patience, so
+/// that a person who tries again need not be turned away.
+const OUTAGE_PAUSE: Duration = Duration::from_secs(5);
+/// The same where the provider limits us without saying for how long: calling on would lengthen it.
+const RATE_LIMIT_PAUSE: Duration = Duration::from_mins(1);
 /// A call that fails in passing within this time is repeated once.
 const QUICKLY: Duration = Duration::from_secs(1);
 /// Pause before the repetition.
@@ -245,9 +250,7 @@ impl Connections {
                     let held = seal.open_grant(&sealed).map_err(ServiceError::from)?;
                     return match self.repeatedly(|| provider.identify(&held.grant)).await {
                         Ok(account) => self.link(&attempt, &key, provider, held, account).await,
-                        Err(failure) if is_passing(failure.meaning) => {
-                            self.put_down(&attempt, &failure).await
-                        }
+                        Err(failure) if is_wait(failure.meaning) => self.put_down(&attempt, &failure).await,
                         Err(failure) => self.fail(&attempt, &failure).await,
                     };
                 }
@@ -305,7 +308,10 @@ impl Connections {
     /// open, and another `complete`, or the worker, goes on from here.
     async fn put_down(&self, attempt: &Attempt, failure: &Failure) -> Result<(), CompleteError> {
         tracing::warn!(attempt = %attempt.id, meaning = ?failure.meaning, detail = %failure.detail, "the new grant is kept; its account could not be asked for yet");
-        self.advance(attempt, Attempt { busy_until: None, ..attempt.clone() }).await?;
+        let usual = if is_passing(failure.meaning) { OUTAGE_PAUSE } else { RATE_LIMIT_PAUSE };
+        let pause = failure.retry_after.unwrap_or(usual);
+        let until = after(self.parts.clock.now(), pause.min(GRANT_PATIENCE / 2));
+        self.advance(attempt, Attempt { busy_until: Some(until), ..attempt.clone() }).await?;
         Err(CompleteError::Instagram { reason: reason_of(failure.meaning) })
     }
 
@@ -420,6 +426,11 @@ fn ended_without_return(attempt: &Attempt, now: Timestamp) -> Option<CompleteErr
         }
         _ => None,
     }
+}
+
+/// Trouble that time mends: it says nothing against a grant that is in hand.
+fn is_wait(meaning: Meaning) -> bool {
+    matches!(meaning, Meaning::RateLimited(_)) || is_passing(meaning)
 }
 
 /// Trouble that may be over in a moment.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::attempt::AttemptOutcome;
 use super::service::{Connections, ServiceError};
 use super::transition::Observation;
-use super::{Connection, State};
+use super::{Connection, Reason, State};
 use crate::caller::OwnerId;
 
 /// Proof that the grant is gone.
@@ -37,7 +37,12 @@ impl Connections {
                 .record(connection.id, &Observation::Disconnected, None)
                 .await?
                 .map(|done| done.connection.since),
-            Some(connection) => connection.standing.reason().and(Some(connection.since)),
+            // A declined or failed attempt ended without a link: there was nothing to delete.
+            Some(connection) => connection
+                .standing
+                .reason()
+                .filter(|reason| *reason == Reason::UserDisconnected)
+                .map(|_| connection.since),
         };
         let revoke_hint = match &self.parts.provider {
             Some(provider) => provider.revoke_hint().to_owned(),

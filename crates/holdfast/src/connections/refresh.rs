@@ -72,6 +72,22 @@ pub(super) fn is_death(meaning: Meaning) -> bool {
     }
 }
 
+/// A refresh that would shorten the grant's life counts as one that failed, so that the next try waits its turn: still
+/// being due, it would be asked for again at once, and again.
+fn lengthening(renewed: Grant, held: GrantFacts) -> Result<Grant, Failure> {
+    if renewed.expires_at >= held.expires_at {
+        return Ok(renewed);
+    }
+    Err(Failure {
+        meaning: Meaning::Unavailable,
+        retry_after: None,
+        http_status: None,
+        code: None,
+        subcode: None,
+        detail: "the refresh was answered with an earlier expiry than the stored one".to_owned(),
+    })
+}
+
 impl Connections {
     /// Refreshes the grant of a leased connection and records what came of it. The lease is not given back.
     pub async fn refresh(&self, lease: &Lease) -> Result<Refreshed, ServiceError> {
@@ -97,7 +113,8 @@ impl Connections {
             self.put_off(connection).await?;
             return Ok(Refreshed::Skipped);
         };
-        match self.account_for(provider.refresh(&grant).await) {
+        let answer = self.account_for(provider.refresh(&grant).await);
+        match answer.and_then(|renewed| lengthening(renewed, facts)) {
             Ok(renewed) => {
                 let link = Link { id: connection.id, linked_at: connection.linked_at };
                 match self.switch(link, &key, &renewed, Switch::Renewed).await {

@@ -20,7 +20,7 @@ pub struct InstagramStatus {
     /// What would mend it.
     pub action: Action,
     /// The linked account.
-    pub account: Option<AccountView>,
+    pub account: Option<Account>,
     /// Granted scopes.
     pub scopes: Vec<String>,
     /// Scopes that the app asks for and were not granted.
@@ -44,36 +44,6 @@ pub struct InstagramStatus {
     /// One sentence for a person, where `connected` is false and something is wrong.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<String>,
-}
-
-/// An Instagram account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct AccountView {
-    /// App-scoped id, `/me.id`.
-    pub id: String,
-    /// The professional account's id, `/me.user_id`.
-    pub professional_id: Option<String>,
-    /// The handle.
-    pub username: Option<String>,
-    /// The display name.
-    pub name: Option<String>,
-    /// `business` or `media_creator`.
-    pub account_type: Option<String>,
-    /// Signed picture address; expires by itself.
-    pub profile_picture_url: Option<String>,
-}
-
-impl From<&Account> for AccountView {
-    fn from(account: &Account) -> Self {
-        Self {
-            id: account.id.clone(),
-            professional_id: account.professional_id.clone(),
-            username: account.username.clone(),
-            name: account.name.clone(),
-            account_type: account.account_type.clone(),
-            profile_picture_url: account.profile_picture_url.clone(),
-        }
-    }
 }
 
 /// The newest attempt that has not been closed; its time may have run out all the same.
@@ -125,7 +95,7 @@ pub fn derive(
         state,
         reason,
         action: action(state, reason),
-        account: connection.and_then(|each| each.account.as_ref()).map(AccountView::from),
+        account: connection.and_then(|each| each.account.clone()),
         scopes: connection.map(|each| each.scopes.clone()).unwrap_or_default(),
         missing_scopes: connection.map(|each| each.missing_scopes.clone()).unwrap_or_default(),
         token_expires_at: expiry,

@@ -114,7 +114,7 @@ fn service_verdict(judgement: ServiceJudgement, metrics: &Metrics) -> Result<Ser
             ServiceRefusal::Missing => (ServiceKeyCode::Missing, None),
             ServiceRefusal::SessionToken => (ServiceKeyCode::SessionTokenSent, None),
             ServiceRefusal::NotAServiceKey => {
-                (ServiceKeyCode::Invalid, Some("What was sent is not of the form Bearer hf_sk_…."))
+                (ServiceKeyCode::Invalid, Some("What was sent is not of the form Bearer hf_sk_ and a key."))
             }
             // Whether a key existed once is nobody's business but the operator's.
             ServiceRefusal::Unknown | ServiceRefusal::Revoked => (ServiceKeyCode::Invalid, None),

@@ -29,6 +29,7 @@ pub mod request_id;
 pub mod router;
 mod routes;
 pub mod server;
+mod session_metrics;
 mod state;
 mod streams;
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::detached::Detached;
 use super::layers::Edge;
 use super::pages::Page;
 use super::routes;
+use super::session_metrics::SessionMetrics;
 use super::streams::Streams;
 use crate::caller::SessionVerifier;
 use crate::caller::service::ServiceVerifier;
@@ -55,7 +56,7 @@ pub struct AppState {
 #[derive(Debug)]
 struct Shared {
     edge: Arc<Edge>,
-    verifier: SessionVerifier,
+    verifier: Arc<SessionVerifier>,
     users: Users,
     connections: Connections,
     store: Store,
@@ -94,6 +95,9 @@ impl AppState {
             stopping,
         } = parts;
         let streams = Streams::new(edge.metrics.clone());
+        let verifier = Arc::new(verifier);
+        let session_metrics = SessionMetrics::new(Arc::clone(&verifier), edge.clock.clone());
+        edge.metrics.register(|registry| registry.register_collector(Box::new(session_metrics)));
         Self {
             shared: Arc::new(Shared {
                 edge: Arc::new(edge),

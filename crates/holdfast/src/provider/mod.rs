@@ -69,7 +69,7 @@ pub struct Grant {
 }
 
 /// An account at the provider. Ids are strings: they exceed 2^53.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Account {
     /// Instagram: the app-scoped id, `/me.id`. Identifies the account within our app.
     pub id: String,

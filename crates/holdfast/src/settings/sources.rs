@@ -180,8 +180,12 @@ fn read_file(file: &ConfigFile, collected: &mut Collected) {
 }
 
 fn take_toml(file: &ConfigFile, key: &str, value: &toml::Value, collected: &mut Collected) {
-    let by_key = |wanted: &str| TABLE.iter().find(|each| each.toml_key().to_string() == wanted);
-    let (setting, is_path) = match (by_key(key), key.strip_suffix("_file").and_then(by_key)) {
+    // The environment's names are taken as they are too: whoever moves an `.env` over need not rename anything.
+    let by_key = |wanted: &str| {
+        TABLE.iter().find(|each| each.toml_key().to_string() == wanted || each.env() == wanted)
+    };
+    let path_of = key.strip_suffix("_file").or_else(|| key.strip_suffix("_FILE"));
+    let (setting, is_path) = match (by_key(key), path_of.and_then(by_key)) {
         (Some(setting), _) => (setting, false),
         (None, Some(setting)) => (setting, true),
         (None, None) => {
@@ -217,8 +221,8 @@ fn take_toml(file: &ConfigFile, key: &str, value: &toml::Value, collected: &mut 
     {
         collected.faults.push(Fault::new(
             key,
-            "both the value and its file are given",
-            "leave one of them out",
+            "the value is given twice",
+            "leave one of them out: the value, its file, or its other name",
         ));
     }
 }

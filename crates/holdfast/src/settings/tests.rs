@@ -43,12 +43,13 @@ fn every_default_that_is_text_can_be_read() {
     assert_eq!(settings.clerk.api_url.as_str(), "https://api.clerk.com/");
     assert_eq!(settings.clerk.clock_skew, Duration::from_secs(5));
     assert_eq!(settings.clerk.parties_mode, PartiesMode::Enforce);
+    assert_eq!(settings.check_interval, Duration::from_mins(1));
     assert_eq!(settings.refresh_min_age, Duration::from_hours(24));
     assert!((settings.refresh_at - 0.5).abs() < f64::EPSILON);
     assert!(settings.worker);
     assert_eq!(settings.log, "info");
     let texts = TABLE.iter().filter(|each| matches!(each.default(), Fallback::Text(_))).count();
-    assert_eq!(texts, 14, "a new default needs its line above");
+    assert_eq!(texts, 15, "a new default needs its line above");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::provider::ProviderId;
 pub struct StatusFacts {
     /// The connection.
     pub connection: Option<Connection>,
-    /// The newest attempt that is not closed; its time may have run out.
+    /// The newest attempt, unless it is closed: what became of an earlier one is no news then. Its time may have run out.
     pub open_attempt: Option<OpenAttempt>,
 }
 

@@ -108,9 +108,8 @@ pub(super) const STATUS: Sql = Sql::both(concat!(
     connection_columns!(),
     ", a.id AS attempt_id, a.created_at AS attempt_created_at, a.expires_at AS attempt_expires_at \
      FROM (SELECT CAST($1 AS TEXT) AS user_id) AS caller LEFT JOIN connections AS c ON c.user_id = \
-     caller.user_id AND c.provider = $2 AND c.ordinal = 0 LEFT JOIN attempts AS a ON a.id = (SELECT \
-     id FROM attempts WHERE user_id = $1 AND provider = $2 AND stage <> 'closed' \
-     ORDER BY created_at DESC, id DESC LIMIT 1)"
+     caller.user_id AND c.provider = $2 AND c.ordinal = 0 LEFT JOIN attempts AS a ON a.stage <> 'closed' AND a.id = (SELECT \
+     id FROM attempts WHERE user_id = $1 AND provider = $2 ORDER BY created_at DESC, id DESC LIMIT 1)"
 ));
 pub(super) const CONNECTION: Sql = Sql::both(concat!(
     "SELECT ",

@@ -63,11 +63,21 @@ impl Worker {
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "the worker could not do its work; it will try again"),
             }
-            let pause = self.clock.sleep_until(self.next_tick().await);
             tokio::select! {
-                () = pause => {}
+                () = self.pause() => {}
                 _ = shutdown.wait_for(|stop| *stop) => {}
             }
+        }
+    }
+
+    /// Until something is due, or has changed: what is linked meanwhile may be due before all that is known of now.
+    async fn pause(&self) {
+        let mut changes = self.store.changes();
+        let due = self.next_tick().await;
+        tokio::select! {
+            () = self.clock.sleep_until(due) => {}
+            // Having missed some is a change too.
+            _ = changes.recv() => self.clock.sleep(SHORTEST_PAUSE).await,
         }
     }
 

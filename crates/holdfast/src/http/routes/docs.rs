@@ -8,7 +8,7 @@ use http::StatusCode;
 use http::header::{self, HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::prelude::*;
 use crate::http::pages::{Markup, Page, Width};
@@ -28,7 +28,9 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
             op.id("openApi")
                 .tag(tags::OPERATION)
                 .summary("This API, for machines")
-                .response_with::<200, Json<Value>, _>(|answer| answer.description("An OpenAPI document."))
+                .response_with::<200, Json<Map<String, Value>>, _>(|answer| {
+                    answer.description("An OpenAPI document.")
+                })
         })
         .route(PublicRoute::Docs, docs, |op| {
             op.id("docs").tag(tags::OPERATION).summary("This API, for people")
@@ -37,7 +39,10 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
             op.id("errorIndex").tag(tags::OPERATION).summary("Every error code")
         })
         .route(PublicRoute::ErrorPage, error_page, |op| {
-            op.id("errorPage").tag(tags::OPERATION).summary("One error code: meaning, causes, remedy")
+            op.id("errorPage")
+                .tag(tags::OPERATION)
+                .summary("One error code: meaning, causes, remedy")
+                .response_with::<404, Page, _>(|answer| answer.description("There is no such code: a page."))
         })
         .done()
 }

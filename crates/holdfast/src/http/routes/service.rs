@@ -13,10 +13,11 @@ use super::prelude::*;
 use crate::caller::OwnerId;
 use crate::caller::service::ServiceCaller;
 use crate::connections::Reason;
-use crate::connections::status::{AccountView, InstagramStatus};
+use crate::connections::status::InstagramStatus;
 use crate::http::body::RawBody;
 use crate::http::failure;
 use crate::http::params::Path;
+use crate::provider::Account;
 use crate::provider::PassThrough;
 
 const GRAPH: &str = "/service/users/{user_id}/instagram/graph/{*path}";
@@ -105,7 +106,7 @@ struct TokenAnswer {
     /// What was granted.
     scopes: Vec<String>,
     /// Whose it is.
-    account: Option<AccountView>,
+    account: Option<Account>,
 }
 
 async fn token(

@@ -3,7 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
+
+/// What the kernel keeps of answers that a client has not taken, in bytes per connection. Left to itself it grows to
+/// megabytes for each of them, which 4096 readers that do not read would turn into all the memory there is.
+const SEND_BUFFER: u32 = 128 * 1024;
+/// Connections that the kernel keeps until we take them.
+const BACKLOG: u32 = 1024;
 
 /// The listening socket could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -48,9 +54,19 @@ pub enum BindError {
     },
 }
 
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restart must not wait for the connections of the process before it.
+    socket.set_reuseaddr(true)?;
+    // Accepted connections have it from the listener.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// Listens on `address`, which came from `setting`.
 pub async fn bind(address: SocketAddr, setting: &'static str) -> Result<TcpListener, BindError> {
-    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+    listen(address).map_err(|source| match source.kind() {
         io::ErrorKind::AddrInUse => BindError::InUse { address, setting },
         io::ErrorKind::PermissionDenied => BindError::Forbidden { address, setting },
         io::ErrorKind::AddrNotAvailable => BindError::NotOurs { address, setting },

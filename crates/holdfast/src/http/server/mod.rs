@@ -17,6 +17,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use futures_util::future::{Either, select};
+use http::header::{self, HeaderValue};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
@@ -157,11 +158,17 @@ async fn connection(
         let watch = watch.clone();
         hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let busy = watch.request_begins();
+            // A length beside `Transfer-Encoding` is not shown to us, and is how requests are smuggled past a proxy:
+            // the connection must not go on to what may be the body's rest (RFC 9112, 6.1).
+            let is_last = request.headers().contains_key(header::TRANSFER_ENCODING);
             let mut request: Request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(PeerAddr(peer));
             let answer = router.clone().oneshot(request);
             async move {
-                let response = answer.await?;
+                let mut response = answer.await?;
+                if is_last {
+                    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
                 Ok::<_, Infallible>(response.map(|body| watch::BusyBody::new(body, busy)))
             }
         })

@@ -244,6 +244,59 @@ async fn http2_is_spoken_only_where_it_is_asked_for() {
     assert!(exchange(with.address, plain.as_bytes()).await.ends_with("hello"));
 }
 
+/// CVE-2023-44487: streams that are opened and reset at once cost the client nothing.
+#[tokio::test]
+async fn rapid_resets_of_http2_streams_end_the_connection() {
+    const ENHANCE_YOUR_CALM: u8 = 0x0b;
+    let server = start(ServerLimits { h2c: true, ..quick() }).await;
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let (mut read, mut write) = stream.into_split();
+    let attack = tokio::spawn(async move {
+        let mut sent = 0_u32;
+        if write
+            .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+            .await
+            .is_err()
+        {
+            return sent;
+        }
+        // GET, http, /stuck, authority x; END_STREAM and END_HEADERS.
+        let header = b"\x82\x86\x04\x06/stuck\x41\x01x";
+        while sent < 100_000 {
+            let id = (sent * 2 + 1).to_be_bytes();
+            let mut frames = vec![0, 0, u8::try_from(header.len()).unwrap(), 1, 5];
+            frames.extend_from_slice(&id);
+            frames.extend_from_slice(header);
+            frames.extend_from_slice(&[0, 0, 4, 3, 0]);
+            frames.extend_from_slice(&id);
+            frames.extend_from_slice(&[0, 0, 0, 8]);
+            if write.write_all(&frames).await.is_err() {
+                break;
+            }
+            sent += 1;
+        }
+        sent
+    });
+    let mut answer = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(20), read.read_to_end(&mut answer)).await;
+    assert!(ended.is_ok(), "the connection lives on");
+    let sent = attack.await.unwrap();
+    assert!(sent < 100_000, "every stream was taken");
+    let mut frames = answer.as_slice();
+    let mut last = None;
+    while let [a, b, c, kind, _, _, _, _, _, rest @ ..] = frames {
+        let length = usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c);
+        let Some((payload, next)) = rest.split_at_checked(length) else { break };
+        last = (*kind == 7).then(|| payload[7]).or(last);
+        frames = next;
+    }
+    // A reset of the connection may overtake the last frame.
+    assert!(matches!(last, None | Some(ENHANCE_YOUR_CALM)), "GOAWAY with {last:?}");
+    println!("the connection ended after {sent} streams, GOAWAY {last:?}");
+    let plain = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    assert!(exchange(server.address, plain.as_bytes()).await.ends_with("hello"));
+}
+
 #[tokio::test]
 async fn a_taken_port_is_named_with_its_setting() {
     let taken = bind("127.0.0.1:0".parse().unwrap(), "HOLDFAST_LISTEN").await.unwrap();

@@ -9,4 +9,5 @@
 
 mod layers;
 mod openapi;
+mod origins;
 mod routes;

@@ -142,6 +142,28 @@ async fn a_refusal_is_one_line_that_names_code_step_and_request() {
 }
 
 #[tokio::test]
+async fn the_debug_mode_writes_each_step_of_the_verdict() {
+    let clerk = Clerk::start().await;
+    let verifier = verifier(&clerk);
+    let token = clerk.standin.mint(Case::find("azp-other").unwrap(), Person::Ada, ORIGIN).unwrap();
+    let written = Written::default();
+    {
+        let _guard = written.capture();
+        verifier.judge(&[format!("Bearer {token}").as_bytes()], "req_1234").await;
+    }
+    let steps: Vec<Value> = written
+        .text()
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["fields"].clone())
+        .filter(|fields| fields["message"] == "step of the verdict")
+        .collect();
+    assert!(steps.len() >= 10, "{steps:?}");
+    let outcome = |name: &str| steps.iter().find(|each| each["step"] == name).unwrap()["outcome"].clone();
+    assert_eq!((outcome("signature"), outcome("authorized-party")), ("Passed".into(), "Failed".into()));
+    assert!(steps.iter().all(|each| each["request_id"] == "req_1234"));
+}
+
+#[tokio::test]
 async fn a_flood_writes_few_lines_and_says_how_many_it_left_out() {
     let clerk = Clerk::start().await;
     let verifier = verifier(&clerk);

@@ -74,6 +74,25 @@ fn the_file_is_read_and_the_environment_wins() {
 }
 
 #[test]
+fn the_file_takes_the_names_of_the_environment_too() {
+    let place = Place::new()
+        .file("secret.txt", "sk_test_abcdefgh\n")
+        .file(
+            "holdfast.toml",
+            "HOLDFAST_LISTEN = \"127.0.0.1:9000\"\nCLERK_SECRET_KEY_FILE = \"secret.txt\"\n",
+        )
+        .with("CLERK_ISSUER", "https://clerk.example.com")
+        .with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7));
+    let ended = place.run(&["config", "check"]);
+    assert_eq!(ended.code, 0, "{}", ended.whole());
+    let printed = place.run(&["config", "print"]).stdout;
+    assert!(printed.contains("127.0.0.1:9000"), "{printed}");
+    let twice =
+        Place::new().file("holdfast.toml", "listen = \"127.0.0.1:1\"\nHOLDFAST_LISTEN = \"127.0.0.1:2\"\n");
+    assert!(twice.run(&["config", "check"]).whole().contains("given twice"));
+}
+
+#[test]
 fn secrets_are_not_printed() {
     let place = Place::new()
         .with("CLERK_SECRET_KEY", "sk_test_verysecretindeed")

@@ -7,6 +7,6 @@ mod doctor;
 mod keys;
 mod reference;
 mod serve;
-mod support;
+pub mod support;
 mod token;
 mod usage;

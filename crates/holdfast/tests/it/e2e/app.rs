@@ -1,10 +1,13 @@
 //! A running installation: server, worker and both stand-ins, each on a port of its own.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 
 use holdfast::app::{Seams, Server};
 use holdfast::clock::{SharedClock, SystemClock};
 use holdfast::entropy::{SharedEntropy, SystemEntropy};
+use holdfast::http::metrics::Metrics;
 use holdfast::settings::{Environment, Purpose, load};
 use holdfast::standin::clerk::{ClerkStandin, Person};
 use holdfast::standin::instagram::{Decision, InstagramStandin, Options, decide};
@@ -13,9 +16,10 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use url::Url;
+
+use crate::support::leaks;
 
 /// The page that calls.
 pub const ORIGIN: &str = "https://app.example.com";
@@ -29,8 +33,11 @@ pub struct App {
     pub clerk: ClerkStandin,
     pub instagram: InstagramStandin,
     pub transport: SharedTransport,
+    pub metrics: Metrics,
     stop: Option<oneshot::Sender<()>>,
-    _directory: TempDir,
+    directory: TempDir,
+    /// Every secret that was sent so far; what the stand-ins issued is asked of them.
+    sent: Mutex<BTreeSet<String>>,
 }
 
 /// Somebody signed in, as the browser is: a session, and a fresh token for each request.
@@ -52,6 +59,7 @@ impl App {
     /// The same by another clock.
     pub async fn at(clock: SharedClock, more: &[(&str, &str)], prepare: impl FnOnce(&ClerkStandin)) -> Self {
         let entropy: SharedEntropy = Arc::new(SystemEntropy);
+        leaks::keep_the_log();
         let transport: SharedTransport = Arc::new(ReqwestTransport::new().unwrap());
         let clerk = ClerkStandin::start(clock.clone(), entropy.clone()).await.unwrap();
         prepare(&clerk);
@@ -64,7 +72,7 @@ impl App {
         )
         .await
         .unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = holdfast::http::bind("127.0.0.1:0".parse().unwrap(), "TEST").await.unwrap();
         let base: Url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
         let directory = tempfile::tempdir().unwrap();
         let database = format!("sqlite://{}", directory.path().join("holdfast.db").display());
@@ -99,11 +107,26 @@ impl App {
         clerk.set_webhook_target(base.join("webhooks/clerk").unwrap());
         let server =
             Server::build(&settings, &Seams { clock, entropy, transport: transport.clone() }).await.unwrap();
+        let metrics = server.metrics().clone();
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(server.run(listener, async move {
             let _ = stopped.await;
         }));
-        Self { base, clerk, instagram, transport, stop: Some(stop), _directory: directory }
+        Self {
+            base,
+            clerk,
+            instagram,
+            transport,
+            metrics,
+            stop: Some(stop),
+            directory,
+            sent: Mutex::default(),
+        }
+    }
+
+    /// Where it listens, for clients that speak raw bytes.
+    pub fn address(&self) -> SocketAddr {
+        self.base.socket_addrs(|| None).unwrap()[0]
     }
 
     pub fn sign_in(&self, person: Person) -> SignedIn<'_> {
@@ -140,7 +163,55 @@ impl App {
             request.headers.insert("content-type", HeaderValue::from_static("application/json"));
             request.body = body.to_string().into();
         }
-        self.transport.send(request).await.unwrap_or_else(|error| panic!("{path}: {error}"))
+        for value in request.headers.get_all("authorization") {
+            let credential = String::from_utf8_lossy(value.as_bytes());
+            self.note(credential.trim_start_matches("Bearer "));
+        }
+        let answer = self.transport.send(request).await.unwrap_or_else(|error| panic!("{path}: {error}"));
+        if !path.ends_with("/instagram/token") {
+            self.assert_no_grant_in(path, &answer);
+        }
+        answer
+    }
+
+    /// Remembers a secret that must not be seen. What is short is no secret but a mistake, such as `null`.
+    pub fn note(&self, secret: &str) {
+        if secret.len() >= 24 {
+            self.sent.lock().unwrap().insert(secret.to_owned());
+        }
+    }
+
+    /// Every secret that has occurred in this installation.
+    pub fn secrets(&self) -> Vec<String> {
+        let issued = self.instagram.issued_secrets();
+        let own = [
+            self.clerk.secret_key(),
+            self.clerk.webhook_secret(),
+            self.instagram.options().app_secret.clone(),
+        ];
+        let own = own.iter().chain(&issued).map(|secret| secret.expose_secret().to_owned());
+        let key = KEY.split_once(':').unwrap().1.to_owned();
+        own.chain(self.sent.lock().unwrap().iter().cloned()).chain([key]).collect()
+    }
+
+    fn assert_no_grant_in(&self, path: &str, answer: &Answer) {
+        let issued = self.instagram.issued_secrets();
+        let issued: Vec<_> = issued.iter().map(ExposeSecret::expose_secret).collect();
+        let headers = format!("{:?}", answer.headers);
+        for text in [answer.body.as_ref(), headers.as_bytes()] {
+            assert_eq!(leaks::found(text, &issued), None, "the answer of {path}");
+        }
+    }
+
+    /// Searches the log of this process, at trace level, and the database's files for every secret.
+    pub fn assert_nothing_leaked(&self) {
+        let secrets = self.secrets();
+        assert_eq!(leaks::found(&leaks::log(), &secrets), None, "the log");
+        for file in std::fs::read_dir(self.directory.path()).unwrap() {
+            let path = file.unwrap().path();
+            let bytes = std::fs::read(&path).unwrap_or_default();
+            assert_eq!(leaks::found(&bytes, &secrets), None, "{}", path.display());
+        }
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -165,6 +236,9 @@ impl App {
 
 impl Drop for App {
     fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.assert_nothing_leaked();
+        }
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
@@ -200,7 +274,12 @@ impl SignedIn<'_> {
     pub async fn connect(&self, body: Value) -> String {
         let answer = self.send(Method::POST, "/user/instagram/connect", Some(body)).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", text(&answer));
-        json(&answer)["authorize_url"].as_str().unwrap().to_owned()
+        let authorize_url = json(&answer)["authorize_url"].as_str().unwrap().to_owned();
+        let parsed: Url = authorize_url.parse().unwrap();
+        for (_, state) in parsed.query_pairs().filter(|(name, _)| name == "state") {
+            self.app.note(&state);
+        }
+        authorize_url
     }
 
     /// To Instagram and back, up to where the page would complete.
@@ -213,7 +292,9 @@ impl SignedIn<'_> {
                 .unwrap_or_else(|| panic!("no {name} in {end}"))
         };
         assert_eq!(parameter("instagram"), "complete");
-        Returned { attempt: parameter("attempt"), completion: parameter("completion") }
+        let returned = Returned { attempt: parameter("attempt"), completion: parameter("completion") };
+        self.app.note(&returned.completion);
+        returned
     }
 
     pub async fn complete(&self, returned: &Returned) -> Answer {

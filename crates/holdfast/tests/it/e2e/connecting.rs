@@ -1,8 +1,12 @@
 //! Connecting: the dance, its ends, and the two attacks on it.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use futures_util::future::join_all;
+use holdfast::clock::ManualClock;
 use holdfast::standin::clerk::Person;
-use holdfast::standin::instagram::{Decision, Endpoint};
+use holdfast::standin::instagram::{Decision, Endpoint, Fault};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -68,6 +72,10 @@ async fn from_never_connected_to_revoked_and_back_without_a_single_401() {
     let states: Vec<_> =
         history["entries"].as_array().unwrap().iter().map(|entry| entry["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["connected", "reconnect_required", "connected"]);
+
+    // The log was there to be searched when this test ends.
+    let log = String::from_utf8(crate::support::leaks::log()).unwrap();
+    assert!(log.contains("/user/instagram/status") && log.lines().count() > 10, "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -220,6 +228,44 @@ async fn disconnecting_leaves_nothing_and_may_be_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_grant_in_hand_outlives_a_rate_limit_on_the_question_whose_it_is() {
+    let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
+    let app = App::at(Arc::new(clock.clone()), &[], |_| {}).await;
+    let ada = app.sign_in(Person::Ada);
+    let returned = ada.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+    app.instagram.arm(Some("ada.makes"), Fault::AccountRateLimit, Some(Endpoint::Me), None).unwrap();
+    let limited = ada.complete(&returned).await;
+    assert_eq!((limited.status, code(&limited).as_str()), (StatusCode::FAILED_DEPENDENCY, "rate_limited"));
+    assert_eq!(ada.status().await["connected"], false, "nothing half-made is connected");
+
+    app.instagram.clear(None).unwrap();
+    clock.advance(Duration::from_secs(20 * 60));
+    // The server closes what was idle for so long; a request must not run into that.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let worked = async {
+        while ada.status().await["connected"] != true {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), worked)
+        .await
+        .expect("the worker goes on from the kept grant");
+    assert_eq!(ada.complete(&returned).await.status, StatusCode::OK);
+    assert_eq!(app.instagram.call_counts()[&Endpoint::Token], 1, "the code went out once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_names_no_deletion_where_there_was_nothing_to_delete() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    let url = ada.connect(json!({"return_to": RETURN_TO})).await;
+    app.decide(&url, "ada.makes", &Decision::Deny).await;
+    assert_eq!(ada.status().await["reason"], "denied");
+    let receipt = body(&ada.send(Method::DELETE, "/user/instagram", None).await);
+    assert_eq!((&receipt["disconnected"], &receipt["deleted_at"]), (&json!(true), &Value::Null));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn at_most_five_attempts_are_open_and_a_return_address_must_be_on_the_list() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
@@ -256,4 +302,17 @@ async fn meta_tells_us_and_we_believe_only_what_is_signed() {
     app.instagram.request_deletion("ada.makes").await.unwrap();
     let status = ada.status().await;
     assert_eq!((&status["connected"], &status["account"]), (&json!(false), &Value::Null));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_became_of_the_newest_attempt_is_what_the_status_tells() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    // Two tabs: the first is left at Instagram, the second is denied, then a third connects.
+    ada.connect(json!({"return_to": RETURN_TO})).await;
+    let second = ada.connect(json!({"return_to": RETURN_TO})).await;
+    app.decide(&second, "ada.makes", &Decision::Deny).await;
+    assert_eq!(ada.status().await["reason"], "denied");
+    assert_eq!(ada.connect_account("ada.makes").await["state"], "connected");
+    assert_eq!(ada.status().await["state"], "connected");
 }

@@ -1,8 +1,9 @@
 //! The whole server on a real socket, its real clients, and both stand-ins: what the contract promises.
 
-mod app;
+pub mod app;
 mod connecting;
 mod faults;
 mod first_call;
 mod keys_away;
+mod refreshing;
 mod verdicts;

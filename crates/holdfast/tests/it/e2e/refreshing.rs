@@ -1,0 +1,66 @@
+//! The worker, against a provider whose answers are odd.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::routing::get;
+use axum::{Json, Router};
+use holdfast::standin::clerk::Person;
+use serde_json::json;
+
+use super::app::App;
+
+/// Serves `graph.instagram.com`: grants live a minute, and a refresh would shorten that. Answers with its address and the
+/// number of refreshes.
+async fn shortening_graph() -> (String, Arc<AtomicUsize>) {
+    let refreshes = Arc::new(AtomicUsize::new(0));
+    let counted = refreshes.clone();
+    let long = json!({"access_token": "IGAAfirst", "token_type": "bearer", "expires_in": 60});
+    let shorter = json!({"access_token": "IGAAsecond", "token_type": "bearer", "expires_in": 2});
+    let me = json!({"id": "25982752248032036", "user_id": "17841479677897649", "username": "ada.makes"});
+    let refresh = move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async move { Json(shorter) }
+    };
+    let router = Router::new()
+        .route("/access_token", get(move || async move { Json(long) }))
+        .route("/refresh_access_token", get(refresh))
+        .route("/{version}/me", get(move || async move { Json(me) }));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (address, refreshes)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_that_would_shorten_the_grant_is_not_asked_for_again_at_once() {
+    let (graph, refreshes) = shortening_graph().await;
+    let settings = [
+        ("INSTAGRAM_GRAPH_URL", graph.as_str()),
+        ("HOLDFAST_REFRESH_MIN_AGE_S", "1"),
+        ("HOLDFAST_REFRESH_AT", "0.01"),
+    ];
+    let app = App::with(&settings, |_| {}).await;
+    let ada = app.sign_in(Person::Ada);
+    let connected = ada.connect_account("ada.makes").await;
+
+    // Due within 4 s of being linked: the worker, asleep by then, must not learn of it only at its next round.
+    tokio::time::timeout(Duration::from_secs(9), async {
+        while refreshes.load(Ordering::SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+    .expect("the worker refreshes what is due");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+
+    assert!(
+        refreshes.load(Ordering::SeqCst) <= 2,
+        "{} refreshes in a second",
+        refreshes.load(Ordering::SeqCst)
+    );
+    let status = ada.status().await;
+    assert_eq!(status["token_expires_at"], connected["token_expires_at"], "the longer grant stays");
+    assert_eq!(status["connected"], true);
+}

@@ -1,0 +1,45 @@
+//! A client that presents the same refused token again and again.
+
+use holdfast::standin::clerk::{Case, Person};
+use http::{Method, StatusCode};
+
+use crate::e2e::app::{App, ORIGIN, code, json};
+
+/// The value of one counter or gauge.
+fn metric(app: &App, name: &str) -> u64 {
+    let text = app.metrics.render();
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} "))).expect(name);
+    line.parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_told_to_stop_with_the_same_reason_and_without_a_signature_check() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    while ada.get("/user/instagram/status").await.status != StatusCode::OK {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let case =
+        Case::find("azp-other").or_else(|| Case::all().find(|each| each.name.starts_with("azp"))).unwrap();
+    let bearer = format!("Bearer {}", app.clerk.mint(case, Person::Ada, ORIGIN).unwrap());
+    let mut first = None;
+    for _ in 0..10 {
+        let answer = app.request(Method::GET, "/user/profile", Some(&bearer), None).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        first.get_or_insert(answer);
+    }
+    let first = first.unwrap();
+    let refused = metric(&app, "holdfast_session_tokens_refused_total");
+    for path in ["/user/profile", "/user/instagram/status", "/user/instagram/history"] {
+        let answer = app.request(Method::GET, path, Some(&bearer), None).await;
+        assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "{path}");
+        let wait: u64 = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((1..=60).contains(&wait), "{wait}");
+        assert!(json(&answer).to_string().contains(&code(&first)), "{}", json(&answer));
+        assert!(!answer.headers.contains_key("www-authenticate"), "a 429 asks for no other credential");
+    }
+    // The verdict comes before the judge of signatures: neither refusal nor acceptance is counted.
+    assert_eq!(metric(&app, "holdfast_session_tokens_stopped_total"), 3);
+    assert_eq!(metric(&app, "holdfast_session_tokens_refused_total"), refused);
+    assert_eq!(ada.get("/user/profile").await.status, StatusCode::OK, "another token is not affected");
+}

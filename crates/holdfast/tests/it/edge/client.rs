@@ -1,0 +1,101 @@
+//! A client that says exactly the bytes it is told to.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+
+/// Longer than any answer takes, whatever else the machine does.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+pub struct Raw {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// One answer of a kept connection.
+pub struct Reply {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Reply {
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .find_map(|(each, value)| each.eq_ignore_ascii_case(name).then(|| value.trim()))
+    }
+}
+
+impl Raw {
+    pub async fn connect(address: SocketAddr) -> Self {
+        Self { stream: TcpStream::connect(address).await.unwrap(), buffer: Vec::new() }
+    }
+
+    /// With room for few bytes that the client has not taken yet.
+    pub async fn connect_narrow(address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        Self { stream: socket.connect(address).await.unwrap(), buffer: Vec::new() }
+    }
+
+    pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await
+    }
+
+    /// The next answer, which has a `Content-Length`.
+    pub async fn reply(&mut self) -> io::Result<Reply> {
+        let (end, head) = loop {
+            if let Some(at) = self.buffer.windows(4).position(|each| each == b"\r\n\r\n") {
+                break (at + 4, String::from_utf8_lossy(&self.buffer[..at]).into_owned());
+            }
+            self.more().await?;
+        };
+        let mut reply =
+            Reply { status: head[9..12].parse().map_err(io::Error::other)?, head, body: String::new() };
+        let length: usize = reply.header("content-length").map_or(0, |value| value.parse().unwrap());
+        while self.buffer.len() < end + length {
+            self.more().await?;
+        }
+        reply.body = String::from_utf8_lossy(&self.buffer[end..end + length]).into_owned();
+        self.buffer.drain(..end + length);
+        Ok(reply)
+    }
+
+    pub async fn ask(&mut self, request: &str) -> io::Result<Reply> {
+        self.send(request.as_bytes()).await?;
+        self.reply().await
+    }
+
+    async fn more(&mut self) -> io::Result<()> {
+        let read = tokio::time::timeout(PATIENCE, self.stream.read_buf(&mut self.buffer))
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        if read == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    }
+
+    /// Everything until the server closes; `None` where it does not within `wait`.
+    pub async fn rest_within(&mut self, wait: Duration) -> Option<String> {
+        let all = async {
+            // A reset instead of an orderly end still delivered what came before it.
+            let _ = self.stream.read_to_end(&mut self.buffer).await;
+        };
+        tokio::time::timeout(wait, all).await.ok()?;
+        Some(String::from_utf8_lossy(&std::mem::take(&mut self.buffer)).into_owned())
+    }
+
+    /// Everything until the server closes, which it must.
+    pub async fn rest(&mut self) -> String {
+        self.rest_within(PATIENCE).await.expect("the server keeps the connection open")
+    }
+}
+
+/// The statuses of all answers in `text`.
+pub fn statuses(text: &str) -> Vec<&str> {
+    text.split("HTTP/1.1 ").skip(1).filter_map(|each| each.get(..3)).collect()
+}

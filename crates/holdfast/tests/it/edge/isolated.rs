@@ -1,0 +1,29 @@
+//! A process of its own for tests that measure memory: beside other tests they would measure those.
+
+use std::process::Command;
+
+use crate::support::leaks::ALONE;
+
+/// Whether this process is the one that runs `test` alone. Where it is not, runs one that is, to its end.
+pub fn is_alone(test: &str) -> bool {
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let ended = Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .env(ALONE, "1")
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&ended.stdout);
+    println!("{told}{}", String::from_utf8_lossy(&ended.stderr));
+    assert!(ended.status.success(), "it failed in its own process; see above");
+    assert!(told.contains("1 passed"), "there is no test `{test}`");
+    false
+}
+
+/// Resident memory of this process, in KiB.
+pub fn resident_kib() -> i64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}

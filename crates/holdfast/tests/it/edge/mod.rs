@@ -1,0 +1,11 @@
+//! Hostile and careless clients against the whole server, on raw sockets: what they may cost everybody else.
+
+mod breaker;
+mod client;
+mod drain;
+mod flood;
+mod framing;
+mod isolated;
+mod overload;
+mod security_page;
+mod slow;
