@@ -24,6 +24,9 @@ use crate::store::Trouble;
 
 /// How long the worker holds a sign of death back before it may be confirmed.
 pub const HOLD: Duration = Duration::from_mins(10);
+/// The same for a death of which the provider does not say the cause. Where few connections come due in an hour, an
+/// incident strikes too few to be seen as one; half a lifetime remains, so a day can be waited.
+pub const HOLD_UNEXPLAINED: Duration = Duration::from_hours(24);
 /// What lies further back is not part of the same incident. Longer than [`HOLD`], so that those who were struck
 /// together still see each other when the first of them is asked again.
 pub const WINDOW: Duration = Duration::from_mins(20);
@@ -123,10 +126,11 @@ impl Connections {
     /// How long one of `waiting` connections waits for its turn as a canary: such that all together ask about once per
     /// [`CANARY_GAP`], and never all at the same moment.
     pub(super) fn canary_pause(&self, waiting: u64) -> Result<Duration, ServiceError> {
-        let [byte] = random::<1>(&*self.parts.entropy)?;
+        let place = u16::from_be_bytes(random::<2>(&*self.parts.entropy)?);
         let turns = u32::try_from(waiting.max(3)).unwrap_or(u32::MAX);
-        let round = CANARY_GAP.saturating_mul(turns);
-        Ok(round / 2 + (round / 256).saturating_mul(u32::from(byte)))
+        // Anywhere within two rounds: one round on average, and the first are asked right away.
+        let rounds = CANARY_GAP.saturating_mul(turns).saturating_mul(2);
+        Ok(CANARY_GAP + (rounds / 65_536).saturating_mul(u32::from(place)))
     }
 
     /// A connection that was held back by a trouble which concerns all has worked: the others need not wait any longer.

@@ -338,7 +338,7 @@ impl Connections {
         let left = if left.is_negative() { Duration::ZERO } else { left.unsigned_abs() };
         let doubling = FIRST_PAUSE.saturating_mul(1 << connection.failures.min(16));
         let pause = match failure.meaning {
-            Meaning::Dead(_) | Meaning::DeadUnexplained if !weather.incident => HOLD,
+            Meaning::Dead(_) | Meaning::DeadUnexplained if !weather.incident => doubling.max(HOLD),
             Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::App(_) => {
                 self.canary_pause(weather.waiting)?
             }

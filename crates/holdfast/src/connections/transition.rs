@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::incident::HOLD;
+use super::incident::{HOLD, HOLD_UNEXPLAINED};
 use super::status::is_alive;
 use super::{Connection, Evidence, EvidenceSource, GrantFacts, Reason, Standing, State, Suspicion};
 use crate::clock::after;
@@ -323,12 +323,12 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, incident: bool, no
         }
         Meaning::Dead(cause) => match call {
             // Nobody is waiting for the worker's answer, so it can afford to see whether others are struck too.
-            Call::Refresh => suspect(next, death_reason(cause), HOLD, source, now),
+            Call::Refresh => suspect(next, death_reason(cause), patience(cause), source, now),
             Call::Identify | Call::Use => die(next, death_reason(cause), source, now),
         },
         Meaning::DeadUnexplained => {
             let gap = match call {
-                Call::Refresh => HOLD,
+                Call::Refresh => HOLD_UNEXPLAINED,
                 Call::Identify | Call::Use => CONFIRMATION_GAP,
             };
             suspect(next, Reason::TokenInvalid, gap, source, now);
@@ -368,13 +368,24 @@ fn die(next: &mut Connection, reason: Reason, source: EvidenceSource, now: Times
     next.evidence = Some(Evidence { source, at: now });
 }
 
+/// How long the worker waits for a second sign.
+fn patience(cause: DeathCause) -> Duration {
+    match cause {
+        DeathCause::Expired
+        | DeathCause::Revoked
+        | DeathCause::PasswordChanged
+        | DeathCause::AccountIneligible => HOLD,
+        DeathCause::Invalid => HOLD_UNEXPLAINED,
+    }
+}
+
 /// One "no" is not believed; a second one about the same grant, some time later, is.
 fn suspect(next: &mut Connection, reason: Reason, gap: Duration, source: EvidenceSource, now: Timestamp) {
     let Some(grant) = next.grant else { return };
     match next.suspicion.filter(|each| each.grant_version == grant.version) {
         Some(first) if now >= after(first.first_at, gap) => die(next, reason, source, now),
-        // A sign from the future is from a clock that has been set back: it would never be confirmed.
         Some(first) if first.first_at <= now => {}
+        // A sign from the future is from a clock that has been set back: it would never be confirmed.
         Some(_) | None => next.suspicion = Some(Suspicion { grant_version: grant.version, first_at: now }),
     }
 }

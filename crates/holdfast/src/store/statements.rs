@@ -292,7 +292,7 @@ pub(super) const CONNECTIONS_EXPIRED: Sql = Sql::both(concat!(
 /// One pass over the linked connections; asked only after a failure that may be part of an incident.
 pub(super) const TROUBLE: Sql = Sql::both(
     "SELECT COUNT(CASE WHEN reason = 'provider_incident' THEN 1 END) AS held, COUNT(CASE WHEN reason = \
-     'app_misconfigured' THEN 1 END) AS misconfigured, COUNT(CASE WHEN suspicion_first_at > $1 AND \
+     'app_misconfigured' THEN 1 END) AS misconfigured, COUNT(CASE WHEN suspicion_first_at IS NOT NULL AND \
      state <> 'reconnect_required' AND COALESCE(reason, '') <> 'provider_incident' THEN 1 END) AS \
      suspected, COUNT(CASE WHEN state = 'reconnect_required' AND since > $1 AND evidence_source IN \
      ('refresh', 'use') THEN 1 END) AS fallen, COUNT(CASE WHEN state = 'connected' AND \

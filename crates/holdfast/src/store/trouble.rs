@@ -13,7 +13,7 @@ pub struct Trouble {
     pub held: u64,
     /// Degraded by `app_misconfigured`, since whenever.
     pub misconfigured: u64,
-    /// First signs of death within the window that were not believed yet.
+    /// Signs of death, since whenever, that were neither believed nor settled yet.
     pub suspected: u64,
     /// Declared dead within the window because of an answer.
     pub fallen: u64,

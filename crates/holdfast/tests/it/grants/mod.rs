@@ -1,7 +1,9 @@
 //! The life of a grant: refreshes, deaths that are none, incidents, crashes.
 
 mod incident;
+mod killed;
 mod refreshing;
 mod setup;
 mod spill;
 mod world;
+mod year;

@@ -28,7 +28,9 @@ async fn an_untouched_connection_lives_for_years_in_each_world() {
                 assert!(one.world.is_alive(&token), "{kind:?}");
             }
             assert_eq!(one.now(id).await.standing, Standing::CONNECTED);
-            assert_eq!(one.world.calls("refresh").len(), 24, "one call per refresh in {kind:?}");
+            let calls = one.world.calls("refresh");
+            let own = calls.iter().filter(|call| call.account.as_deref() == Some(&name)).count();
+            assert_eq!(own, 24, "one call per refresh in {kind:?}");
             assert_eq!(
                 one.store.sealed_grants(id).await.unwrap().len(),
                 2,
@@ -44,7 +46,7 @@ async fn a_grant_is_not_refreshed_before_it_is_due_nor_below_the_minimum_age() {
     on_each_engine(async |db| {
         let one = replica(db, Kind::BothValid);
         let ada = one.link("ada").await;
-        one.clock.advance(30 * DAY - MINUTE);
+        one.clock.advance(Duration::from_mins(30 * 24 * 60 - 1));
         one.tick().await;
         assert_eq!(one.world.calls("refresh"), []);
         // Somebody wants it at once, but it is too young.
@@ -207,7 +209,7 @@ async fn an_outage_of_nearly_all_the_time_that_is_left_is_survived() {
         one.pass(29 * DAY + DAY / 2, DAY / 24 / 4).await;
         assert_eq!(one.now(id).await.standing, Reason::RefreshFailing.into());
         let tries = one.world.calls("refresh").len();
-        assert!((100..200).contains(&tries), "{tries} tries in 29 days");
+        assert!((80..200).contains(&tries), "{tries} tries in 29 days");
         one.world.set(Weather::Fine);
         one.pass(DAY / 24, MINUTE).await;
         assert_eq!(one.now(id).await.standing, Standing::CONNECTED);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use holdfast::caller::OwnerId;
-use holdfast::clock::{Clock as _, ManualClock};
+use holdfast::clock::{Clock as _, ManualClock, SharedClock};
 use holdfast::connections::return_to::ReturnUrls;
 use holdfast::connections::schedule::RefreshPolicy;
 use holdfast::connections::sealing;
@@ -24,6 +24,12 @@ use super::world::{World, account};
 
 pub const DAY: Duration = Duration::from_hours(24);
 pub const MINUTE: Duration = Duration::from_mins(1);
+
+/// What a replica sees of time and chance.
+pub struct Seams {
+    pub clock: SharedClock,
+    pub entropy: SharedEntropy,
+}
 
 /// One replica.
 pub struct Replica {
@@ -44,16 +50,34 @@ impl Replica {
         world: &Arc<World>,
         spill: Option<&Path>,
     ) -> Self {
+        let seams = Seams { clock: clock.clone(), entropy: Self::seeded(name) };
+        Self::over(name, store, seams, clock, world, spill)
+    }
+
+    fn seeded(name: &str) -> SharedEntropy {
         let seed = name.bytes().fold(7, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
-        let entropy: SharedEntropy = Arc::new(SeededEntropy::new(seed));
-        let key = base64::engine::general_purpose::STANDARD.encode([7; 32]);
+        Arc::new(SeededEntropy::new(seed))
+    }
+
+    /// A replica over other seams than the test's own.
+    pub fn over(
+        name: &str,
+        store: Store,
+        seams: Seams,
+        clock: &Arc<ManualClock>,
+        world: &Arc<World>,
+        spill: Option<&Path>,
+    ) -> Self {
+        let Seams { clock: own_clock, entropy } = seams;
+        let bytes: Vec<u8> = (0..32).map(|n: u8| n.wrapping_mul(83).wrapping_add(41)).collect();
+        let key = base64::engine::general_purpose::STANDARD.encode(bytes);
         let ring = KeyRing::parse(&format!("one:{key}")).expect("a key ring");
         let vault = Vault::new(ring, entropy.clone());
         let mut connections = Connections::new(Parts {
             store: store.clone(),
             vault: vault.clone(),
             provider: Some(world.clone()),
-            clock: clock.clone(),
+            clock: own_clock.clone(),
             entropy: entropy.clone(),
             return_urls: ReturnUrls::parse(["https://app.example"]).expect("addresses"),
             check_interval: MINUTE,
@@ -62,7 +86,7 @@ impl Replica {
         if let Some(directory) = spill {
             connections = connections.with_spill(Spill::new(directory.to_owned()));
         }
-        let worker = Worker::new(connections.clone(), store.clone(), clock.clone(), name.to_owned());
+        let worker = Worker::new(connections.clone(), store.clone(), own_clock, name.to_owned());
         Self { store, clock: clock.clone(), world: world.clone(), connections, worker, vault, entropy }
     }
 

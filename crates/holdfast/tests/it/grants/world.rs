@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -54,6 +55,8 @@ pub struct World {
     inner: Mutex<Inner>,
     /// Runs after a refresh took effect and before its answer arrives.
     after_refresh: Mutex<Option<Hook>>,
+    /// Where the tokens outlive this process.
+    file: Option<PathBuf>,
 }
 
 struct Inner {
@@ -80,7 +83,30 @@ impl World {
             calls: Vec::new(),
             usage: Usage::default(),
         };
-        Arc::new(Self { kind, clock, inner: Mutex::new(inner), after_refresh: Mutex::default() })
+        Arc::new(Self { kind, clock, inner: Mutex::new(inner), after_refresh: Mutex::default(), file: None })
+    }
+
+    /// A world whose tokens are kept in a file.
+    pub fn stored(kind: Kind, clock: Arc<ManualClock>, file: &Path) -> Arc<Self> {
+        let mut tokens = HashMap::new();
+        if let Ok(text) = std::fs::read_to_string(file) {
+            for line in text.lines() {
+                let [token, owner, until] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+                tokens.insert(token.to_owned(), (owner.to_owned(), until.parse().unwrap()));
+            }
+        }
+        let world = Arc::into_inner(Self::new(kind, clock)).expect("nobody else has it");
+        let mut inner = world.inner.into_inner().unwrap();
+        inner.made = u32::try_from(tokens.len()).unwrap() * 10;
+        inner.tokens = tokens;
+        Arc::new(Self { inner: Mutex::new(inner), file: Some(file.to_owned()), ..world })
+    }
+
+    fn keep(&self, inner: &Inner) {
+        let Some(file) = &self.file else { return };
+        let lines: Vec<String> =
+            inner.tokens.iter().map(|(token, (owner, until))| format!("{token} {owner} {until}")).collect();
+        std::fs::write(file, lines.join("\n")).unwrap();
     }
 
     pub fn set(&self, weather: Weather) {
@@ -110,6 +136,7 @@ impl World {
         inner.made += 1;
         let token = format!("token-{}-{}", account, inner.made);
         inner.tokens.insert(token.clone(), (account.to_owned(), after(now, LIFETIME)));
+        self.keep(&inner);
         Grant {
             access_token: SecretString::from(token),
             scopes: None,
@@ -119,7 +146,9 @@ impl World {
     }
 
     pub fn kill(&self, token: &str) {
-        self.inner.lock().unwrap().tokens.remove(token);
+        let mut inner = self.inner.lock().unwrap();
+        inner.tokens.remove(token);
+        self.keep(&inner);
     }
 
     pub fn kill_all_of(&self, account: &str) {
@@ -196,6 +225,7 @@ impl Provider for World {
                         let until = renewed.expires_at;
                         let mut inner = self.inner.lock().unwrap();
                         inner.tokens.insert(old.to_owned(), (account.clone(), until));
+                        self.keep(&inner);
                         renewed.access_token = SecretString::from(old.to_owned());
                     }
                 }

@@ -1,0 +1,161 @@
+//! A real process, killed with SIGKILL wherever it touches time, randomness or the provider during a refresh, and then
+//! started again. Those are the places between which the database and the provider are waited for.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use holdfast::clock::{Clock, ManualClock};
+use holdfast::connections::State;
+use holdfast::entropy::{Entropy, EntropyExhausted, SystemEntropy};
+use holdfast::store::{Store, StoreOptions};
+use jiff::Timestamp;
+
+use super::setup::{DAY, MINUTE, Replica, Seams};
+use super::world::{KINDS, Kind, World};
+use crate::support::database::on_each_engine;
+
+const CHILD: &str = "grants::killed::child";
+
+/// Kills the process at the n-th touch.
+#[derive(Debug)]
+struct Fuse {
+    left: AtomicU32,
+}
+
+impl Fuse {
+    fn touch(&self) {
+        if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            let pid = std::process::id().to_string();
+            Command::new("kill").args(["-9", &pid]).status().expect("kill runs");
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+}
+
+struct Fused<T> {
+    inner: T,
+    fuse: Arc<Fuse>,
+}
+
+impl<T> fmt::Debug for Fused<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fused")
+    }
+}
+
+impl Clock for Fused<Arc<ManualClock>> {
+    fn now(&self) -> Timestamp {
+        self.fuse.touch();
+        self.inner.now()
+    }
+
+    fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
+        self.inner.sleep_until(at)
+    }
+}
+
+impl Entropy for Fused<SystemEntropy> {
+    fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyExhausted> {
+        self.fuse.touch();
+        self.inner.fill(buffer)
+    }
+}
+
+/// What the parent tells the child, in the environment.
+fn told(name: &str) -> Option<String> {
+    std::env::var(format!("HOLDFAST_TEST_{name}")).ok()
+}
+
+fn kind_of(name: &str) -> Kind {
+    KINDS.into_iter().find(|kind| format!("{kind:?}") == name).expect("a kind of world")
+}
+
+/// Not a test of its own: the process that is killed. Does one tick.
+#[tokio::test]
+#[ignore = "started by the tests of this file"]
+async fn child() {
+    let Some(database) = told("DATABASE") else { return };
+    let clock = Arc::new(ManualClock::new(told("NOW").unwrap().parse().unwrap()));
+    let world =
+        World::stored(kind_of(&told("WORLD").unwrap()), clock.clone(), Path::new(&told("TOKENS").unwrap()));
+    let options = StoreOptions { exclusive: false, ..StoreOptions::serve(database) };
+    let store = Store::open(&options, clock.clone()).await.unwrap();
+    let fuse = Arc::new(Fuse { left: AtomicU32::new(told("FUSE").unwrap().parse().unwrap()) });
+    let seams = Seams {
+        clock: Arc::new(Fused { inner: clock.clone(), fuse: fuse.clone() }),
+        entropy: Arc::new(Fused { inner: SystemEntropy, fuse: fuse.clone() }),
+    };
+    let one = Replica::over("child", store, seams, &clock, &world, None);
+    world.after_refresh(move |_| {
+        fuse.touch();
+        async {}.boxed()
+    });
+    one.tick().await;
+}
+
+/// Whether the child was killed.
+fn run_child(database: &str, now: Timestamp, kind: Kind, tokens: &Path, fuse: u32) -> bool {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", CHILD, "--ignored"])
+        .env("HOLDFAST_TEST_DATABASE", database)
+        .env("HOLDFAST_TEST_NOW", now.to_string())
+        .env("HOLDFAST_TEST_WORLD", format!("{kind:?}"))
+        .env("HOLDFAST_TEST_TOKENS", tokens)
+        .env("HOLDFAST_TEST_FUSE", fuse.to_string())
+        .output()
+        .expect("the child starts");
+    let killed = std::os::unix::process::ExitStatusExt::signal(&output.status) == Some(9);
+    assert!(killed || output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    killed
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_anywhere_in_a_refresh_nothing_is_lost_but_what_only_the_dead_process_knew() {
+    on_each_engine(async |db| {
+        for kind in KINDS {
+            let (mut points, mut lost) = (0, 0);
+            loop {
+                let tokens: PathBuf = db.directory.path().join(format!("{kind:?}-{points}"));
+                let world = World::stored(kind, db.clock.clone(), &tokens);
+                let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+                let name = format!("{kind:?}{points}").to_lowercase();
+                let id = one.link(&name).await.id;
+                one.clock.advance(31 * DAY);
+                let url = secrecy::ExposeSecret::expose_secret(&db.options.url);
+                let killed = run_child(url, one.clock.now(), kind, &tokens, points + 1);
+                // A lease time later it is taken up again.
+                let world = World::stored(kind, db.clock.clone(), &tokens);
+                let again =
+                    Replica::new(&format!("again-{points}"), db.store.clone(), &db.clock, &world, None);
+                again.clock.advance(4 * MINUTE);
+                again.tick().await;
+                if again.now(id).await.standing.state() == State::Connected
+                    && world.is_alive(&again.token(&name).await.expect("a grant"))
+                {
+                    again.connections.disconnect(&super::setup::owner(&name)).await.expect("it disconnects");
+                } else {
+                    // Instagram killed the old grant, and its answer died with the process.
+                    assert_eq!(kind, Kind::OldDead, "lost at point {points}");
+                    lost += 1;
+                    again.connections.disconnect(&super::setup::owner(&name)).await.expect("it disconnects");
+                }
+                if !killed {
+                    break;
+                }
+                points += 1;
+            }
+            eprintln!("{kind:?}: killed at {points} points, lost at {lost}");
+            assert!(points >= 8, "only {points} points");
+            // Between the effect at Instagram and our commit.
+            assert!(lost < points / 2, "lost at {lost} of {points} points");
+        }
+    })
+    .await;
+}
