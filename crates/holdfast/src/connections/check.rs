@@ -41,13 +41,13 @@ impl Connections {
                 if is_death(failure.meaning) && self.restore(connection, provider).await? {
                     return Ok(());
                 }
-                let incident = self.weather(failure.meaning).await?.incident;
+                let outlook = self.weather(failure.meaning).await?.outlook;
                 let observation = Observation::Failed {
                     grant_version: facts.version,
                     call: Call::Identify,
                     failure,
                     next_refresh_at: None,
-                    incident,
+                    outlook,
                 };
                 self.record(connection.id, &observation, None).await?;
                 Ok(())

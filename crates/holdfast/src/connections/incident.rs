@@ -1,6 +1,7 @@
 //! The incident guard: when many connections fail alike within minutes, the fault is not theirs.
 //!
-//! The worker never believes a first sign of death: it keeps it as a suspicion for [`HOLD`] and asks again. By then
+//! Where there are enough connections for an incident to be told from a person's own doing, the worker never believes a
+//! first sign of death: it keeps it as a suspicion for [`HOLD`] and asks again. By then
 //! an incident has struck enough others to be seen. It is an incident when, within [`WINDOW`], at least [`FEWEST`]
 //! other connections were struck and they are at least a fifth of all that were asked: five at once do not happen
 //! to people who changed their passwords, and a fifth is far above what an ordinary day brings, even in an
@@ -15,6 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::service::{Connections, ServiceError};
+use super::status::is_alive;
 use super::transition::Observation;
 use super::{Connection, Reason};
 use crate::clock::{after, from_millis};
@@ -41,11 +43,23 @@ const RECOUNT: Duration = Duration::from_secs(15);
 /// Taken back at once when an incident is noticed.
 const TAKEN_BACK: usize = 1000;
 
+/// What a sign of death is worth, as the connections fare together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Outlook {
+    /// Fewer connections than an incident strikes: waiting could show nothing.
+    Few,
+    /// An incident may be beginning.
+    #[default]
+    Watchful,
+    /// One is going on: believe no sign of death.
+    Incident,
+}
+
 /// How the connections fare together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Weather {
-    /// Believe no sign of death.
-    pub incident: bool,
+    /// What a sign of death is worth.
+    pub outlook: Outlook,
     /// How many wait for the same trouble to pass.
     pub waiting: u64,
 }
@@ -88,10 +102,17 @@ impl Connections {
         match meaning {
             Meaning::Dead(_) | Meaning::DeadUnexplained => {
                 let trouble = self.trouble(now).await?;
-                Ok(Weather { incident: is_incident(&trouble), waiting: struck(&trouble) })
+                let outlook = if is_incident(&trouble) {
+                    Outlook::Incident
+                } else if self.alive().await? < FEWEST {
+                    Outlook::Few
+                } else {
+                    Outlook::Watchful
+                };
+                Ok(Weather { outlook, waiting: struck(&trouble) })
             }
             Meaning::App(_) => {
-                Ok(Weather { incident: false, waiting: self.trouble(now).await?.misconfigured })
+                Ok(Weather { outlook: Outlook::default(), waiting: self.trouble(now).await?.misconfigured })
             }
             Meaning::UserAction(_)
             | Meaning::Permission
@@ -100,6 +121,12 @@ impl Connections {
             | Meaning::Content
             | Meaning::CodeRejected => Ok(Weather::default()),
         }
+    }
+
+    /// How many connections an incident could strike.
+    async fn alive(&self) -> Result<u64, ServiceError> {
+        let counts = self.parts.store.connection_counts().await?;
+        Ok(counts.iter().filter(|count| is_alive(count.standing.state())).map(|count| count.amount).sum())
     }
 
     async fn trouble(&self, now: Timestamp) -> Result<Trouble, ServiceError> {

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::incident::{HOLD, Weather};
+use super::incident::{HOLD, Outlook, Weather};
 use super::sealing;
 use super::service::{Connections, ServiceError, change};
 use super::spill::Spilled;
-use super::transition::{Call, Observation, apply};
+use super::transition::{CONFIRMATION_GAP, Call, Observation, apply};
 use super::{Connection, GrantFacts};
 use crate::clock::after;
 use crate::provider::{DeathCause, Failure, Grant, Meaning, SharedProvider};
@@ -139,7 +139,7 @@ impl Connections {
                     call: Call::Refresh,
                     next_refresh_at: Some(self.next_try(connection, facts, &failure, weather)?),
                     failure,
-                    incident: weather.incident,
+                    outlook: weather.outlook,
                 };
                 self.record(connection.id, &observation, None).await?;
                 Ok(Refreshed::Failed(meaning))
@@ -338,7 +338,12 @@ impl Connections {
         let left = if left.is_negative() { Duration::ZERO } else { left.unsigned_abs() };
         let doubling = FIRST_PAUSE.saturating_mul(1 << connection.failures.min(16));
         let pause = match failure.meaning {
-            Meaning::Dead(_) | Meaning::DeadUnexplained if !weather.incident => doubling.max(HOLD),
+            Meaning::Dead(_) | Meaning::DeadUnexplained if weather.outlook == Outlook::Few => {
+                doubling.max(CONFIRMATION_GAP)
+            }
+            Meaning::Dead(_) | Meaning::DeadUnexplained if weather.outlook == Outlook::Watchful => {
+                doubling.max(HOLD)
+            }
             Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::App(_) => {
                 self.canary_pause(weather.waiting)?
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::incident::{HOLD, HOLD_UNEXPLAINED};
+use super::incident::{HOLD, HOLD_UNEXPLAINED, Outlook};
 use super::status::is_alive;
 use super::{Connection, Evidence, EvidenceSource, GrantFacts, Reason, Standing, State, Suspicion};
 use crate::clock::after;
@@ -80,8 +80,8 @@ pub enum Observation {
         failure: Failure,
         /// When the worker will try again, where it will.
         next_refresh_at: Option<Timestamp>,
-        /// Many connections are failing alike at this moment: believe nothing about this one.
-        incident: bool,
+        /// What a sign of death is worth, as the other connections fare.
+        outlook: Outlook,
     },
     /// The provider told us, signed, that the person removed the app.
     Deauthorized {
@@ -180,12 +180,12 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
                 prove(&mut next, EvidenceSource::Use, now);
             }
         }
-        Observation::Failed { grant_version, call, failure, next_refresh_at, incident } => {
+        Observation::Failed { grant_version, call, failure, next_refresh_at, outlook } => {
             if is_about(connection, *grant_version) {
                 if let Some(at) = next_refresh_at {
                     next.next_refresh_at = Some(*at);
                 }
-                fail(&mut next, *call, failure, *incident, now);
+                fail(&mut next, *call, failure, *outlook, now);
             }
         }
         Observation::Deauthorized { issued_at } => {
@@ -302,7 +302,7 @@ fn stand(next: &mut Connection, standing: Standing, now: Timestamp) {
     }
 }
 
-fn fail(next: &mut Connection, call: Call, failure: &Failure, incident: bool, now: Timestamp) {
+fn fail(next: &mut Connection, call: Call, failure: &Failure, outlook: Outlook, now: Timestamp) {
     if !is_alive(next.standing.state()) {
         return;
     }
@@ -317,19 +317,21 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, incident: bool, no
         Call::Identify | Call::Use => EvidenceSource::Use,
     };
     match failure.meaning {
-        Meaning::Dead(_) | Meaning::DeadUnexplained if incident => {
+        Meaning::Dead(_) | Meaning::DeadUnexplained if outlook == Outlook::Incident => {
             degrade(next, Reason::ProviderIncident, now);
             next.suspicion = None;
         }
         Meaning::Dead(cause) => match call {
             // Nobody is waiting for the worker's answer, so it can afford to see whether others are struck too.
-            Call::Refresh => suspect(next, death_reason(cause), patience(cause), source, now),
-            Call::Identify | Call::Use => die(next, death_reason(cause), source, now),
+            Call::Refresh if outlook == Outlook::Watchful => {
+                suspect(next, death_reason(cause), patience(cause), source, now);
+            }
+            Call::Refresh | Call::Identify | Call::Use => die(next, death_reason(cause), source, now),
         },
         Meaning::DeadUnexplained => {
             let gap = match call {
-                Call::Refresh => HOLD_UNEXPLAINED,
-                Call::Identify | Call::Use => CONFIRMATION_GAP,
+                Call::Refresh if outlook == Outlook::Watchful => HOLD_UNEXPLAINED,
+                Call::Refresh | Call::Identify | Call::Use => CONFIRMATION_GAP,
             };
             suspect(next, Reason::TokenInvalid, gap, source, now);
         }
@@ -515,7 +517,7 @@ mod tests {
             call,
             failure: failure(meaning),
             next_refresh_at: None,
-            incident: false,
+            outlook: Outlook::Watchful,
         }
     }
 
@@ -618,7 +620,7 @@ mod tests {
                 call: Call::Refresh,
                 failure: failure(meaning),
                 next_refresh_at: None,
-                incident: true,
+                outlook: Outlook::Incident,
             };
             let now = apply(&connected(), &observation, at(1));
             assert_eq!(now.standing, Reason::ProviderIncident.into());
@@ -709,7 +711,7 @@ mod tests {
             call: Call::Identify,
             failure: limited,
             next_refresh_at: None,
-            incident: false,
+            outlook: Outlook::Watchful,
         };
         let waiting = apply(&connected(), &observation, at(1));
         assert_eq!(waiting.retry_after, Some(after(at(1), Duration::from_mins(19))));

@@ -121,7 +121,7 @@ impl Connections {
             call: Call::Use,
             failure: failure.clone(),
             next_refresh_at: None,
-            incident: self.weather(failure.meaning).await?.incident,
+            outlook: self.weather(failure.meaning).await?.outlook,
         };
         let recorded = self.record(connection.id, &observation, Some(&failure.detail)).await?;
         match recorded.map(|recorded| self.status_of(&recorded.connection)) {

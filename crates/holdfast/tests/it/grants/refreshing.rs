@@ -160,6 +160,10 @@ async fn a_death_seen_by_the_worker_is_believed_after_a_second_look() {
     on_each_engine(async |db| {
         let one = replica(db, Kind::BothValid);
         let id = one.link("ada").await.id;
+        // As many as an incident needs: only among them could one be told.
+        for other in ["grace", "edsger", "barbara", "donald"] {
+            one.link(other).await;
+        }
         one.clock.advance(31 * DAY);
         one.world.kill_all_of("ada");
         one.tick().await;
@@ -168,7 +172,22 @@ async fn a_death_seen_by_the_worker_is_believed_after_a_second_look() {
         assert!(held.suspicion.is_some());
         one.pass(11 * MINUTE, MINUTE).await;
         assert_eq!(one.now(id).await.standing, Reason::Revoked.into());
-        assert_eq!(one.world.calls("refresh").len(), 2);
+        let of_ada = one.world.calls("refresh").into_iter().filter(|call| call.token.contains("-ada-"));
+        assert_eq!(of_ada.count(), 2);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn among_a_few_connections_a_stated_death_is_believed_at_once() {
+    on_each_engine(async |db| {
+        let one = replica(db, Kind::BothValid);
+        let id = one.link("ada").await.id;
+        one.clock.advance(31 * DAY);
+        one.world.kill_all_of("ada");
+        one.tick().await;
+        assert_eq!(one.now(id).await.standing, Reason::Revoked.into());
+        assert_eq!(one.world.calls("refresh").len(), 1);
     })
     .await;
 }
