@@ -59,6 +59,5 @@ step 'Rust tests' rust_tests
 step 'documentation tests' cargo test --locked --workspace --doc
 step 'verdicts beside @clerk/backend' scripts/differential.sh
 step 'types of client and server' client_types
-step 'the API beside its description' scripts/schemathesis.sh
 step 'JavaScript and browser tests' javascript_tests
 steps_summary

@@ -51,7 +51,7 @@ const makeDocument = () => {
       "/user/instagram/status": { get: answer(200, ref("Status")) },
       "/user/instagram/connect": { post: answer(201, object({ authorize_url: text, attempt_id: text, expires_at: text })) },
       "/user/instagram/connect/{attempt_id}/complete": { post: answer(200, ref("Status")) },
-      "/user/instagram": { delete: answer(200, object({ disconnected: { const: true }, deleted_at: textOrNull, revoke_hint: text })) },
+      "/user/instagram": { delete: answer(200, object({ disconnected: { type: "boolean" }, deleted_at: textOrNull, revoke_hint: text })) },
       "/user/instagram/check": { post: answer(200, ref("Status")) },
       "/user/instagram/history": { get: answer(200, object({ entries: { type: "array", items: ref("Line") }, next: textOrNull })) },
     },
