@@ -101,7 +101,9 @@ fn unique(error: &dyn DatabaseError) -> Violation {
 fn of_postgres(code: &str) -> Failure {
     let text = format!("SQLSTATE {code}");
     match code {
-        "40001" | "40P01" => Failure::Again(StoreError::Busy(text)),
+        // The last two, duplicate_object and duplicate_table: `IF NOT EXISTS` lost a race against another replica; the
+        // next try finds it there.
+        "40001" | "40P01" | "42710" | "42P07" => Failure::Again(StoreError::Busy(text)),
         // The server says goodbye, or is not up yet.
         "57P01" | "57P02" | "57P03" => Failure::Again(StoreError::Unavailable(text)),
         "53100" => Failure::Final(StoreError::Full(text)),
