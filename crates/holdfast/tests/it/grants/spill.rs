@@ -7,6 +7,18 @@ use super::setup::{DAY, Replica};
 use super::world::{Kind, World};
 use crate::support::database::on_each_engine;
 
+/// The database goes away while Instagram answers, so that the answer is the only copy of the new grant.
+async fn lose_the_database_during_a_refresh(one: &Replica, world: &World) {
+    one.clock.advance(31 * DAY);
+    let store = one.store.clone();
+    world.after_refresh(move |_| {
+        let store = store.clone();
+        async move { store.close().await }.boxed()
+    });
+    one.worker.tick().await.expect_err("the database is away");
+    world.no_hook();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_grant_survives_that_the_database_is_away_when_it_arrives() {
     on_each_engine(async |db| {
@@ -15,14 +27,7 @@ async fn a_new_grant_survives_that_the_database_is_away_when_it_arrives() {
         let directory = db.directory.path().join("spill");
         let one = Replica::new("one", db.replica().await, &db.clock, &world, Some(&directory));
         let id = one.link("ada").await.id;
-        one.clock.advance(31 * DAY);
-        let store = one.store.clone();
-        world.after_refresh(move |_| {
-            let store = store.clone();
-            async move { store.close().await }.boxed()
-        });
-        one.worker.tick().await.expect_err("the database is away");
-        world.no_hook();
+        lose_the_database_during_a_refresh(&one, &world).await;
         let files: Vec<_> = std::fs::read_dir(&directory).unwrap().map(|each| each.unwrap().path()).collect();
         let [file] = files.as_slice() else { panic!("{files:?}") };
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
@@ -48,14 +53,7 @@ async fn a_spilled_grant_does_not_bring_a_disconnected_account_back() {
         let directory = db.directory.path().join("spill");
         let one = Replica::new("one", db.replica().await, &db.clock, &world, Some(&directory));
         let id = one.link("ada").await.id;
-        one.clock.advance(31 * DAY);
-        let store = one.store.clone();
-        world.after_refresh(move |_| {
-            let store = store.clone();
-            async move { store.close().await }.boxed()
-        });
-        one.worker.tick().await.expect_err("the database is away");
-        world.no_hook();
+        lose_the_database_during_a_refresh(&one, &world).await;
         let again = Replica::new("again", db.store.clone(), &db.clock, &world, Some(&directory));
         again.connections.disconnect(&super::setup::owner("ada")).await.unwrap();
         again.tick().await;
