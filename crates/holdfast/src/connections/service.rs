@@ -19,7 +19,8 @@ use crate::clock::SharedClock;
 use crate::entropy::{SharedEntropy, random};
 use crate::provider::{Failure, Grant, ProviderId, Reply, SharedProvider};
 use crate::store::{
-    ChangeSet, Committed, ConnectionWrite, HistoryCursor, HistoryEntry, HistoryPage, Store, StoreError,
+    ChangeSet, Committed, ConnectionWrite, HistoryCursor, HistoryEntry, HistoryPage, PendingEvent, Store,
+    StoreError,
 };
 use crate::vault::{Vault, VaultError};
 
@@ -147,6 +148,13 @@ impl Connections {
     pub async fn status(&self, owner: &OwnerId) -> Result<InstagramStatus, StoreError> {
         let now = self.parts.clock.now();
         let facts = self.parts.store.status_facts(owner, Self::PROVIDER).await?;
+        Ok(derive(facts.connection.as_ref(), facts.open_attempt.as_ref(), self.is_configured(), now))
+    }
+
+    /// The status that an event in the outbox tells of, as it is now.
+    pub async fn status_for(&self, event: &PendingEvent) -> Result<InstagramStatus, StoreError> {
+        let now = self.parts.clock.now();
+        let facts = self.parts.store.event_facts(event).await?;
         Ok(derive(facts.connection.as_ref(), facts.open_attempt.as_ref(), self.is_configured(), now))
     }
 

@@ -15,6 +15,7 @@ mod error;
 mod keys;
 mod leases;
 mod migrate;
+mod outbox;
 mod rows;
 mod service_keys;
 mod statements;
@@ -35,6 +36,7 @@ pub use error::{MigrateError, OpenError, StoreError};
 pub use keys::{KeyUse, Retired, StoredUserKey};
 pub use leases::Lease;
 pub use migrate::SchemaState;
+pub use outbox::PendingEvent;
 pub use service_keys::{NewServiceKey, ServiceKey};
 pub use trouble::Trouble;
 pub use users::{EventOutcome, SyncedUser};
@@ -53,17 +55,25 @@ pub struct StoreOptions {
     pub create: bool,
     /// Serve from it: refuse where another process already serves from the same SQLite file. Tools leave it off.
     pub exclusive: bool,
+    /// Keep an event for the app, in the outbox, with each change of a user's status.
+    pub outbox: bool,
 }
 
 impl StoreOptions {
     /// For the server: makes the file if need be, and is the only server on it.
     pub fn serve(url: impl Into<String>) -> Self {
-        Self { url: url.into().into(), create: true, exclusive: true }
+        Self { url: url.into().into(), create: true, exclusive: true, outbox: false }
     }
 
     /// For tools: the database must be there; a server may be running on it.
     pub fn tool(url: impl Into<String>) -> Self {
-        Self { url: url.into().into(), create: false, exclusive: false }
+        Self { url: url.into().into(), create: false, exclusive: false, outbox: false }
+    }
+
+    /// The same, keeping events for the app where `wanted`.
+    #[must_use]
+    pub fn with_outbox(self, wanted: bool) -> Self {
+        Self { outbox: wanted, ..self }
     }
 }
 
@@ -78,6 +88,7 @@ struct Inner {
     engine: Engine,
     clock: SharedClock,
     changes: Changes,
+    outbox: bool,
 }
 
 impl Store {
@@ -91,7 +102,7 @@ impl Store {
             Some(_) | None => return Err(OpenError::Address("unknown kind of database".to_owned())),
         };
         let changes = Changes::start(&engine, &clock);
-        let store = Self { inner: Arc::new(Inner { engine, clock, changes }) };
+        let store = Self { inner: Arc::new(Inner { engine, clock, changes, outbox: options.outbox }) };
         match store.schema_state().await? {
             SchemaState::Ahead { found, known } => Err(OpenError::SchemaNewer { found, known }),
             SchemaState::Current | SchemaState::Behind(_) => Ok(store),
