@@ -118,9 +118,9 @@ pub(super) const CONNECTION: Sql = Sql::both(concat!(
 ));
 pub(super) const CONNECTION_BY_ID: Sql =
     Sql::both(concat!("SELECT ", connection_columns!(), " FROM connections AS c WHERE c.id = $1"));
-/// One asker per connection and gap, on whichever replica.
+/// One asker per connection and gap, on whichever replica. A mark from further ahead than any race is from a clock that was set back.
 pub(super) const CONNECTION_CLAIM_PROBE: Sql = Sql::both(
-    "UPDATE connections SET probed_at = $2 WHERE id = $1 AND (probed_at IS NULL OR probed_at <= $3 OR probed_at > $2)",
+    "UPDATE connections SET probed_at = $2 WHERE id = $1 AND (probed_at IS NULL OR probed_at <= $3 OR probed_at > $4)",
 );
 pub(super) const CONNECTIONS_BY_ACCOUNT: Sql = Sql::both(concat!(
     "SELECT ",
@@ -294,16 +294,16 @@ pub(super) const TROUBLE: Sql = Sql::both(
     "SELECT COUNT(CASE WHEN reason = 'provider_incident' THEN 1 END) AS held, COUNT(CASE WHEN reason = \
      'app_misconfigured' THEN 1 END) AS misconfigured, COUNT(CASE WHEN suspicion_first_at IS NOT NULL AND \
      state <> 'reconnect_required' AND COALESCE(reason, '') <> 'provider_incident' THEN 1 END) AS \
-     suspected, COUNT(CASE WHEN state = 'reconnect_required' AND since > $1 AND evidence_source IN \
+     suspected, COUNT(CASE WHEN state = 'reconnect_required' AND reason = $2 AND since > $1 AND evidence_source IN \
      ('refresh', 'use') THEN 1 END) AS fallen, COUNT(CASE WHEN state = 'connected' AND \
-     suspicion_first_at IS NULL AND evidence_source IN ('refresh', 'use') AND evidence_at > $1 THEN 1 \
+     suspicion_first_at IS NULL AND evidence_source IN ('oauth', 'refresh', 'use') AND evidence_at > $1 THEN 1 \
      END) AS proven FROM connections WHERE grant_version IS NOT NULL",
 );
 pub(super) const CONNECTIONS_FALLEN: Sql = Sql::both(concat!(
     "SELECT ",
     connection_columns!(),
     " FROM connections AS c WHERE c.grant_version IS NOT NULL AND c.state = 'reconnect_required' AND \
-     c.since > $1 AND c.evidence_source IN ('refresh', 'use') ORDER BY c.since, c.id LIMIT $2"
+     c.since > $1 AND c.reason = $2 AND c.evidence_source IN ('refresh', 'use') ORDER BY c.since, c.id LIMIT $3"
 ));
 /// The status tells the next refresh, so its version moves too.
 pub(super) const CONNECTIONS_HASTEN: Sql = Sql::both(
