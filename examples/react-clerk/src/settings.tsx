@@ -1,4 +1,5 @@
-import { InstagramConnection, useInstagram } from "holdfast-client/react";
+import { InstagramConnection } from "holdfast-client/instagram-connection";
+import { useInstagram } from "holdfast-client/react";
 import { Activity } from "./activity";
 import { Profile } from "./profile";
 
