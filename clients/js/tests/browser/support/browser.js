@@ -68,9 +68,10 @@ function trackNetwork(page, server) {
 /**
  * A signed-in person at the test page, on a scripted server whose clock moves with the page's.
  * @param {import("node:test").TestContext} t
- * @param {{browser: import("playwright-core").Browser, skewMs?: number, context?: object}} options
+ * @param {{browser: import("playwright-core").Browser, page?: string, fault?: string, skewMs?: number}} options `page` is a
+ *   file of `pages/`; `fault` what the server does from the start; `skewMs` how far the page's clock is off
  */
-export async function openApp(t, { browser, fault, skewMs = 0, query = {}, prepare, server: shared }) {
+export async function openApp(t, { browser, page: name = "app.html", fault, skewMs = 0, query = {}, prepare, server: shared }) {
   const server = shared ?? (await startScriptedServer());
   const site = await serve();
   const context = await browser.newContext();
@@ -88,7 +89,7 @@ export async function openApp(t, { browser, fault, skewMs = 0, query = {}, prepa
     if (!shared) await server.close();
     assert.deepEqual(troubles, []);
   });
-  const url = new URL("/tests/browser/pages/app.html", site.url);
+  const url = new URL(`/tests/browser/pages/${name}`, site.url);
   for (const [name, value] of Object.entries({ api: server.url, ...query })) url.searchParams.set(name, value);
   const app = {
     server,
