@@ -24,7 +24,8 @@ const STREAM_MIN_LIFE = 5_000;
 /** Polls after which a stream is tried again, once streams have failed. */
 const POLLS_PER_STREAM_TRIAL = 10;
 const STREAM_TRIALS = 2;
-const COMPLETE_TRIALS = 4;
+/** Trials over some 50 s: so long an attempt may be in progress when a server was lost in the middle of it. */
+const COMPLETE_TRIALS = 7;
 const RETRY_AFTER_MAX = 3_600_000;
 /** The page is leaving for `authorize_url`; a second click must not start a second attempt meanwhile. */
 const NAVIGATION_GRACE = 10_000;
@@ -450,7 +451,8 @@ export function createHoldfastClient({
           } catch (error) {
             // The server answers the owner of a finished attempt alike each time, so that repeating is safe.
             if (error.kind === "session") unfinished = [attempt, completion];
-            if ((error.kind !== "network" && error.status !== 503) || failures + 1 >= COMPLETE_TRIALS) throw error;
+            const isPassing = error.kind === "network" || error.status === 503 || error.code === "attempt-in-progress";
+            if (!isPassing || failures + 1 >= COMPLETE_TRIALS) throw error;
             await new Promise((resolve) => setTimeout(resolve, pauseAfter(error, failures)));
           }
         }
