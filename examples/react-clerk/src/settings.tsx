@@ -29,10 +29,14 @@ export function Settings() {
     <>
       <h1>Settings</h1>
       <div className="columns">
-        <Profile />
-        <InstagramConnection />
-        <Publishing />
-        <Activity />
+        <div className="column">
+          <Profile />
+          <InstagramConnection />
+        </div>
+        <div className="column">
+          <Publishing />
+          <Activity />
+        </div>
       </div>
     </>
   );
