@@ -101,7 +101,7 @@ pub enum StartError {
 /// The policy that every session token is judged by.
 pub fn policy(clerk: &ClerkSettings) -> Policy {
     Policy {
-        issuers: clerk.issuer.iter().cloned().collect(),
+        issuers: clerk.issuers.clone(),
         authorized_parties: clerk.parties.clone(),
         authorized_parties_mode: party_mode(clerk.parties_mode),
         audiences: clerk.audience.clone(),
@@ -322,7 +322,7 @@ fn dispatcher(
 
 fn verifier(clerk: &ClerkSettings, seams: &Seams) -> Result<SessionVerifier, StartError> {
     let config = ClerkConfig {
-        issuers: clerk.issuer.iter().cloned().collect(),
+        issuers: clerk.issuers.clone(),
         keys: key_source(clerk).ok_or(StartError::NoKeySource)?,
         parties: clerk.parties.clone(),
         party_mode: party_mode(clerk.parties_mode),

@@ -29,7 +29,7 @@ const REPORT_EVERY: Duration = Duration::from_mins(1);
 /// How session tokens are judged.
 #[derive(Debug, Clone)]
 pub struct ClerkConfig {
-    /// Accepted `iss`; at least one.
+    /// Accepted `iss`; empty for any that the keys prove.
     pub issuers: Vec<String>,
     /// Where the keys come from.
     pub keys: KeySource,
@@ -66,9 +66,6 @@ impl ClerkConfig {
 /// The configuration cannot be judged by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// Without an issuer, tokens of any instance that shares a key would pass.
-    #[error("no issuer is configured: set CLERK_PUBLISHABLE_KEY or CLERK_ISSUER")]
-    NoIssuer,
     /// The pinned key is none.
     #[error("CLERK_JWT_KEY: {0}")]
     JwtKey(#[from] PemError),
@@ -150,9 +147,6 @@ impl SessionVerifier {
         transport: SharedTransport,
         clock: SharedClock,
     ) -> Result<Self, ConfigError> {
-        if config.issuers.is_empty() {
-            return Err(ConfigError::NoIssuer);
-        }
         let keys = match config.keys {
             KeySource::Pinned(pem) => KeyCache::pinned(KeySet::from_pem(&pem)?),
             KeySource::Jwks(url) => KeyCache::fetching(JwksFetcher::public(url, transport)),

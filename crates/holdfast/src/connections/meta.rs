@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 
 use super::service::{Connections, ServiceError};
-use super::transition::Observation;
+use super::transition::{Observation, is_about_an_earlier_link};
 use crate::entropy::random;
 use crate::store::DataDeletion;
 
 impl Connections {
-    /// The person behind this account removed the app at `issued_at`. Answers how many connections that concerned.
+    /// The person behind this account removed the app at `issued_at`. Answers how many connections that concerned. A
+    /// message from before the present link proves nothing about it; Instagram is asked what holds.
     pub async fn deauthorized(
         &self,
         account_id: &str,
@@ -16,7 +17,11 @@ impl Connections {
     ) -> Result<usize, ServiceError> {
         let connections = self.parts.store.connections_by_account(Self::PROVIDER, account_id).await?;
         for connection in &connections {
-            self.record(connection.id, &Observation::Deauthorized { issued_at }, None).await?;
+            if is_about_an_earlier_link(connection, issued_at) {
+                self.probe(connection).await?;
+            } else {
+                self.record(connection.id, &Observation::Deauthorized { issued_at }, None).await?;
+            }
         }
         Ok(connections.len())
     }
@@ -35,7 +40,7 @@ impl Connections {
         // Before anything is erased: should we fall over in between, the request is known.
         self.parts.store.record_deletion(&deletion).await?;
         for connection in self.parts.store.connections_by_account(Self::PROVIDER, account_id).await? {
-            self.record(connection.id, &Observation::Disconnected, None).await?;
+            self.record(connection.id, &Observation::DataDeleted, None).await?;
             deletion.erased += 1;
         }
         deletion.completed_at = Some(self.parts.clock.now());

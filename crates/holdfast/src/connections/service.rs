@@ -185,7 +185,10 @@ impl Connections {
             }
             connection.version = before.version + 1;
             let mut changes = change(&before, connection.clone(), now, detail);
-            if matches!(observation, Observation::Deauthorized { .. } | Observation::Disconnected) {
+            if matches!(
+                observation,
+                Observation::Deauthorized { .. } | Observation::Disconnected | Observation::DataDeleted
+            ) {
                 changes.erase_all_grants = Some(id);
             }
             match self.parts.store.commit(&changes).await? {

@@ -110,7 +110,8 @@ pub fn derive(
             Some(at) => Some(Evidence { source: EvidenceSource::Clock, at }),
             None => connection.and_then(|each| each.evidence),
         },
-        version: connection.map_or(0, |each| each.version),
+        // What the clock has changed will be stored as the next version.
+        version: connection.map_or(0, |each| each.version + i64::from(clock_at.is_some())),
         error: if connected { None } else { reason.and_then(sentence).map(str::to_owned) },
     }
 }

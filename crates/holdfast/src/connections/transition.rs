@@ -90,6 +90,8 @@ pub enum Observation {
     },
     /// The person disconnected.
     Disconnected,
+    /// The provider told us, signed, that the person wants their data deleted.
+    DataDeleted,
     /// A connect attempt ended without a link.
     AttemptEnded(AttemptEnd),
     /// The stored expiry has passed.
@@ -189,26 +191,20 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
             }
         }
         Observation::Deauthorized { issued_at } => {
-            // A message from before the present link is about an earlier one. Its time has whole seconds only.
-            let stale = match (connection.linked_at, issued_at) {
-                (Some(linked), Some(issued)) => issued.as_second() < linked.as_second(),
-                (None, _) => true,
-                (Some(_), None) => false,
-            };
-            if !stale {
+            let is_known = connection.standing == Reason::Deauthorized.into();
+            if !is_known && !is_about_an_earlier_link(connection, *issued_at) {
                 drop_grant(&mut next);
                 stand(&mut next, Reason::Deauthorized.into(), now);
                 next.evidence = Some(Evidence { source: EvidenceSource::Callback, at: now });
             }
         }
         Observation::Disconnected => {
-            drop_grant(&mut next);
-            next.account = None;
-            next.linked_at = None;
-            next.scopes.clear();
-            next.missing_scopes.clear();
+            unlink(&mut next, now);
             next.evidence = None;
-            stand(&mut next, Reason::UserDisconnected.into(), now);
+        }
+        Observation::DataDeleted => {
+            unlink(&mut next, now);
+            next.evidence = Some(Evidence { source: EvidenceSource::Callback, at: now });
         }
         Observation::AttemptEnded(end) => {
             // What a failed attempt says is news only where nothing is linked.
@@ -259,6 +255,15 @@ pub fn is_news(before: &Connection, after: &Connection) -> bool {
     before.standing != after.standing || before.linked_at != after.linked_at
 }
 
+/// Whether a message of that time is about a link before the present one. Its time has whole seconds only.
+pub fn is_about_an_earlier_link(connection: &Connection, issued_at: Option<Timestamp>) -> bool {
+    match (connection.linked_at, issued_at) {
+        (Some(linked), Some(issued)) => issued.as_second() < linked.as_second(),
+        (None, _) => true,
+        (Some(_), None) => false,
+    }
+}
+
 /// A late answer about an earlier grant must not touch the present one.
 fn is_about(connection: &Connection, grant_version: i64) -> bool {
     connection.grant.is_some_and(|grant| grant.version == grant_version)
@@ -276,6 +281,15 @@ fn hold(next: &mut Connection, grant: GrantFacts, next_refresh_at: Timestamp) {
     next.grant = Some(grant);
     next.next_refresh_at = Some(next_refresh_at);
     next.retry_after = None;
+}
+
+fn unlink(next: &mut Connection, now: Timestamp) {
+    drop_grant(next);
+    next.account = None;
+    next.linked_at = None;
+    next.scopes.clear();
+    next.missing_scopes.clear();
+    stand(next, Reason::UserDisconnected.into(), now);
 }
 
 fn drop_grant(next: &mut Connection) {
@@ -684,6 +698,22 @@ mod tests {
         let refreshed =
             Observation::Refreshed { from_version: 1, grant: facts(2, 30), next_refresh_at: at(60) };
         assert_eq!(standing_after(&partial, &refreshed, at(30)), Reason::ScopesMissing.into());
+    }
+
+    #[test]
+    fn a_repeated_deauthorization_changes_nothing() {
+        let told = Observation::Deauthorized { issued_at: Some(at(1)) };
+        let once = apply(&connected(), &told, at(1));
+        assert_eq!(once.standing, Reason::Deauthorized.into());
+        assert_eq!(apply(&once, &told, at(2)), once);
+    }
+
+    #[test]
+    fn a_deletion_that_the_provider_asks_for_has_its_word_as_evidence() {
+        let now = apply(&connected(), &Observation::DataDeleted, at(1));
+        assert_eq!(now.standing, Reason::UserDisconnected.into());
+        assert_eq!(now.evidence, Some(Evidence { source: EvidenceSource::Callback, at: at(1) }));
+        assert_eq!((now.account, now.grant), (None, None));
     }
 
     #[test]

@@ -189,7 +189,7 @@ impl Reader {
         let secret_key = self.read(&table::CLERK_SECRET_KEY);
         let api_url = self.read(&table::CLERK_API_URL);
         let jwks_url = self.read(&table::CLERK_JWKS_URL);
-        let issuer = self.read(&table::CLERK_ISSUER);
+        let issuers = self.read(&table::CLERK_ISSUER);
         let parties = self.read(&table::CLERK_AUTHORIZED_PARTIES);
         let parties_mode = self.read(&table::CLERK_AUTHORIZED_PARTIES_MODE);
         let audience = self.read(&table::CLERK_AUDIENCE).unwrap_or_default();
@@ -197,7 +197,8 @@ impl Reader {
         let webhook_secret = self.read(&table::CLERK_WEBHOOK_SIGNING_SECRET);
 
         let derived_issuer = publishable_key.as_ref().map(PublishableKey::issuer);
-        let issuer = issuer.or(derived_issuer).or_else(|| jwks_url.as_ref().and_then(jwks_issuer));
+        let derived_issuer = derived_issuer.or_else(|| jwks_url.as_ref().and_then(jwks_issuer));
+        let issuers = issuers.unwrap_or_else(|| derived_issuer.into_iter().collect());
         let jwks_url =
             jwks_url.or_else(|| publishable_key.as_ref().and_then(|key| Url::parse(&key.jwks_url()).ok()));
         let parties = parties.unwrap_or_else(|| allowed_origins.to_vec());
@@ -212,15 +213,15 @@ impl Reader {
                 self.fault(
                     table::CLERK_PUBLISHABLE_KEY.env,
                     "nothing says whose session tokens are accepted",
-                    "set CLERK_PUBLISHABLE_KEY, or CLERK_JWT_KEY, CLERK_JWKS_URL or CLERK_SECRET_KEY with CLERK_ISSUER",
+                    "set CLERK_PUBLISHABLE_KEY, or CLERK_JWT_KEY, CLERK_JWKS_URL or CLERK_SECRET_KEY",
                 );
-            } else if issuer.is_none()
+            } else if issuers.is_empty()
                 && !self.is_set(&table::CLERK_PUBLISHABLE_KEY)
                 && !self.is_set(&table::CLERK_ISSUER)
             {
-                self.fault(
+                self.warn(
                     table::CLERK_ISSUER.env,
-                    "nothing says which issuer to expect in a token",
+                    "no issuer is named, so a token is accepted whoever it says it is from, if the key fits",
                     "set CLERK_PUBLISHABLE_KEY, or CLERK_ISSUER (https://clerk.YOUR-DOMAIN)",
                 );
             }
@@ -241,7 +242,7 @@ impl Reader {
             secret_key,
             api_url: api_url?,
             jwks_url,
-            issuer,
+            issuers,
             parties,
             parties_mode: parties_mode?,
             audience,

@@ -101,7 +101,7 @@ pub struct ClerkSettings {
     /// Where the keys are; `None` where only the pinned key or the Backend API gives them.
     pub jwks_url: Option<Url>,
     /// What `iss` must be; `None` where nothing says so.
-    pub issuer: Option<String>,
+    pub issuers: Vec<String>,
     /// What `azp` may be.
     pub parties: Vec<OriginPattern>,
     /// How strictly parties are checked.

@@ -44,12 +44,18 @@ pub fn base_url(text: &str) -> Read<Url> {
 }
 
 /// An issuer: kept as text, because `iss` is compared byte by byte.
-pub fn issuer(text: &str) -> Read<String> {
-    base_url(text)?;
-    if text.ends_with('/') {
-        return Err(Wrong::new("ends with a slash, which Clerk's issuers never do", "leave the slash out"));
+pub fn issuers(text: &str) -> Read<Vec<String>> {
+    let issuers = words(text)?;
+    for issuer in &issuers {
+        base_url(issuer)?;
+        if issuer.ends_with('/') {
+            return Err(Wrong::new(
+                "ends with a slash, which Clerk's issuers never do",
+                "leave the slash out",
+            ));
+        }
     }
-    Ok(text.to_owned())
+    Ok(issuers)
 }
 
 /// `sqlite://path` or `postgres://…`.

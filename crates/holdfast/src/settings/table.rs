@@ -189,14 +189,14 @@ pub const CLERK_JWKS_URL: Entry<Url> = Entry {
 };
 
 /// Issuer.
-pub const CLERK_ISSUER: Entry<String> = Entry {
+pub const CLERK_ISSUER: Entry<Vec<String>> = Entry {
     env: "CLERK_ISSUER",
     aliases: &[],
     default: Fallback::Derived("from the publishable key, else from the address of the JWKS"),
-    form: "https://host",
-    doc: "What a session token's `iss` must be.",
+    form: "https://host, comma-separated",
+    doc: "What a session token's `iss` must be: one of these. Behind a proxy Clerk may name either address. Where neither this nor a publishable key is set, the key alone says whose tokens are accepted.",
     secret: false,
-    read: parse::issuer,
+    read: parse::issuers,
 };
 
 /// Authorized parties.

@@ -61,7 +61,7 @@ fn what_is_derived_follows_what_is_set() {
     ])
     .unwrap();
     assert_eq!(settings.public_url.as_str(), "http://127.0.0.1:9000/");
-    assert_eq!(settings.clerk.issuer.as_deref(), Some("https://clerk.example.com"));
+    assert_eq!(settings.clerk.issuers, ["https://clerk.example.com"]);
     assert_eq!(
         settings.clerk.jwks_url.map(String::from).as_deref(),
         Some("https://clerk.example.com/.well-known/jwks.json")
@@ -73,9 +73,25 @@ fn what_is_derived_follows_what_is_set() {
 #[test]
 fn the_issuer_follows_the_address_of_the_jwks_where_nothing_else_names_it() {
     let settings = tools([("CLERK_JWKS_URL", "http://127.0.0.1:8081/.well-known/jwks.json")]).unwrap();
-    assert_eq!(settings.clerk.issuer.as_deref(), Some("http://127.0.0.1:8081"));
+    assert_eq!(settings.clerk.issuers, ["http://127.0.0.1:8081"]);
     let settings = tools([("CLERK_JWKS_URL", "https://keys.example.com/all")]).unwrap();
-    assert_eq!(settings.clerk.issuer, None);
+    assert!(settings.clerk.issuers.is_empty());
+}
+
+#[test]
+fn a_key_alone_is_enough_and_several_issuers_may_be_named() {
+    let key = ("HOLDFAST_ENCRYPTION_KEYS", "k:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+    for alone in [
+        ("CLERK_SECRET_KEY", "sk_test_0123456789abcdefghijklmnop"),
+        ("CLERK_JWKS_URL", "https://keys.example.com/all"),
+    ] {
+        let settings = load(&Environment::of([key, alone]), None, Purpose::Serve).unwrap();
+        assert!(settings.clerk.issuers.is_empty());
+        assert!(settings.warnings.iter().any(|warning| warning.name == "CLERK_ISSUER"), "{alone:?}");
+    }
+    let two = "https://clerk.example.com, https://app.example.com/__clerk";
+    let settings = tools([("CLERK_ISSUER", two)]).unwrap();
+    assert_eq!(settings.clerk.issuers, ["https://clerk.example.com", "https://app.example.com/__clerk"]);
 }
 
 #[test]
@@ -88,7 +104,7 @@ fn what_is_set_wins_over_what_is_derived() {
         ("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com"),
     ])
     .unwrap();
-    assert_eq!(settings.clerk.issuer.as_deref(), Some("https://other.example.com"));
+    assert_eq!(settings.clerk.issuers, ["https://other.example.com"]);
     assert_eq!(settings.clerk.jwks_url.map(String::from).as_deref(), Some("https://keys.example.com/all"));
     assert_eq!(texts(&settings.clerk.parties), ["https://only.example.com"]);
 }

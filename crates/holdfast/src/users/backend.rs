@@ -23,10 +23,6 @@ use crate::transport::{Answer, Outgoing, SharedTransport, TransportError};
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// A user with full metadata is a few kilobytes.
 const MAX_ANSWER: usize = 256 * 1024;
-/// An answer this young is given again: a page that loads in ten tabs asks once.
-const FRESH_FOR: Duration = Duration::from_secs(5);
-/// Fresh answers held at most.
-const MAX_FRESH: usize = 1024;
 /// Quiet after a timeout, a broken connection or a 5xx.
 const COOL_DOWN: Duration = Duration::from_secs(5);
 /// Quiet after a 429 that does not say for how long: the length of Clerk's own window.
@@ -92,10 +88,12 @@ pub struct BackendApi {
 #[derive(Default)]
 struct State {
     quiet_until: Option<Timestamp>,
-    fresh: HashMap<String, (Timestamp, UserFacts)>,
-    /// One lock per user being asked for, so that parallel first calls make one request.
-    asking: HashMap<String, Arc<tokio::sync::Mutex<()>>>,
+    /// One per user being asked for, so that parallel first calls make one request.
+    asking: HashMap<String, Arc<Flight>>,
 }
+
+/// A request under way, and its answer for those who waited.
+type Flight = tokio::sync::Mutex<Option<UserFacts>>;
 
 impl fmt::Debug for BackendApi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,50 +118,36 @@ impl BackendApi {
         Ok(Self { transport, clock, base, authorization, state: Mutex::default() })
     }
 
-    /// `GET /v1/users/{user_id}`, unless it was answered within the last seconds or is being left alone.
+    /// `GET /v1/users/{user_id}`, unless somebody else is just being answered or it is being left alone.
     pub async fn user(&self, user_id: &str) -> Result<UserFacts, BackendError> {
         let turn = Turn::new(self, user_id);
-        let _one_at_a_time = turn.lock.lock().await;
-        match self.remembered(user_id) {
-            Some(answer) => answer,
-            None => self.ask_and_remember(user_id).await,
+        let mut flight = turn.flight.lock().await;
+        if let Some(facts) = flight.as_ref() {
+            return Ok(facts.clone());
         }
-    }
-
-    fn remembered(&self, user_id: &str) -> Option<Result<UserFacts, BackendError>> {
-        let (now, mut state) = (self.clock.now(), self.state());
-        let fresh = state.fresh.get(user_id).filter(|(at, _)| *at <= now && now < after(*at, FRESH_FOR));
-        if let Some((_, facts)) = fresh {
-            return Some(Ok(facts.clone()));
+        if let Some(until) = self.quiet_until() {
+            return Err(BackendError::CoolingDown { until });
         }
-        let until = state.quiet_until?;
-        // A clock that was set back must not make the quiet longer than it was meant to be.
-        if until <= now || until > after(now, MAX_COOL_DOWN) {
-            state.quiet_until = None;
-            return None;
-        }
-        Some(Err(BackendError::CoolingDown { until }))
-    }
-
-    async fn ask_and_remember(&self, user_id: &str) -> Result<UserFacts, BackendError> {
         let answer = self.ask(user_id).await;
-        let (now, mut state) = (self.clock.now(), self.state());
+        // Whoever comes from now on may want to know what has changed since.
+        turn.land();
         match &answer {
-            Ok(facts) => {
-                if state.fresh.len() >= MAX_FRESH {
-                    state.fresh.retain(|_, (at, _)| *at <= now && now < after(*at, FRESH_FOR));
-                }
-                if state.fresh.len() < MAX_FRESH {
-                    state.fresh.insert(user_id.to_owned(), (now, facts.clone()));
-                }
-            }
+            Ok(facts) => *flight = Some(facts.clone()),
             Err(error) => {
                 if let Some(quiet) = error.cool_down() {
-                    state.quiet_until = Some(after(now, quiet));
+                    self.state().quiet_until = Some(after(self.clock.now(), quiet));
                 }
             }
         }
         answer
+    }
+
+    fn quiet_until(&self) -> Option<Timestamp> {
+        let (now, mut state) = (self.clock.now(), self.state());
+        // A clock that was set back must not make the quiet longer than it was meant to be.
+        state.quiet_until =
+            state.quiet_until.filter(|until| *until > now && *until <= after(now, MAX_COOL_DOWN));
+        state.quiet_until
     }
 
     async fn ask(&self, user_id: &str) -> Result<UserFacts, BackendError> {
@@ -191,22 +175,29 @@ impl BackendApi {
 struct Turn<'a> {
     api: &'a BackendApi,
     user_id: &'a str,
-    lock: Arc<tokio::sync::Mutex<()>>,
+    flight: Arc<Flight>,
 }
 
 impl<'a> Turn<'a> {
     fn new(api: &'a BackendApi, user_id: &'a str) -> Self {
-        let lock = Arc::clone(api.state().asking.entry(user_id.to_owned()).or_default());
-        Self { api, user_id, lock }
+        let flight = Arc::clone(api.state().asking.entry(user_id.to_owned()).or_default());
+        Self { api, user_id, flight }
+    }
+
+    /// Lets nobody else on board.
+    fn land(&self) {
+        let mut state = self.api.state();
+        if state.asking.get(self.user_id).is_some_and(|each| Arc::ptr_eq(each, &self.flight)) {
+            state.asking.remove(self.user_id);
+        }
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let mut state = self.api.state();
         // Ours and the map's: nobody else waits.
-        if Arc::strong_count(&self.lock) <= 2 {
-            state.asking.remove(self.user_id);
+        if Arc::strong_count(&self.flight) <= 2 {
+            self.land();
         }
     }
 }

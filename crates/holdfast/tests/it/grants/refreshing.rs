@@ -257,3 +257,20 @@ async fn a_spent_budget_pauses_the_worker() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deauthorization_from_before_the_link_makes_us_ask_what_holds() {
+    on_each_engine(async |db| {
+        let one = replica(db, Kind::BothValid);
+        let id = one.link("ada").await.id;
+        let earlier = Some(one.clock.now() - MINUTE);
+        assert_eq!(one.connections.deauthorized("ada", earlier).await.expect("it answers"), 1);
+        assert_eq!(one.now(id).await.standing, Standing::CONNECTED);
+        assert_eq!(one.world.calls("identify").len(), 1);
+        one.clock.advance(MINUTE);
+        one.world.kill_all_of("ada");
+        one.connections.deauthorized("ada", earlier).await.expect("it answers");
+        assert_eq!(one.now(id).await.standing, Reason::Revoked.into());
+    })
+    .await;
+}
