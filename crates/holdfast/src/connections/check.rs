@@ -38,7 +38,7 @@ impl Connections {
                 self.trouble_passed(connection).await
             }
             Err(failure) => {
-                if is_death(failure.meaning) && self.restore(connection, provider).await? {
+                if is_death(failure.meaning) && self.restore(connection, provider, None).await? {
                     return Ok(());
                 }
                 let outlook = self.weather(failure.meaning).await?.outlook;

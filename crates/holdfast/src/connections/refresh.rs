@@ -89,7 +89,8 @@ fn lengthening(renewed: Grant, held: GrantFacts) -> Result<Grant, Failure> {
 }
 
 impl Connections {
-    /// Refreshes the grant of a leased connection and records what came of it. The lease is not given back.
+    /// Refreshes the grant of a leased connection and records what came of it. The lease is given back with a renewed grant,
+    /// in one unit of work, and only then.
     pub async fn refresh(&self, lease: &Lease) -> Result<Refreshed, ServiceError> {
         let connection = lease.connection();
         let Some(provider) = &self.parts.provider else { return Ok(Refreshed::Skipped) };
@@ -109,7 +110,7 @@ impl Connections {
         }
         // Fetched before the call: without it, an answer could be neither stored nor spilled.
         let key = sealing::user_key(&self.parts.store, &self.parts.vault, &connection.user_id).await?;
-        let Some(grant) = self.grant(connection).await? else {
+        let Some(grant) = self.grant_under(&key, connection).await? else {
             self.put_off(connection).await?;
             return Ok(Refreshed::Skipped);
         };
@@ -117,7 +118,7 @@ impl Connections {
         match answer.and_then(|renewed| lengthening(renewed, facts)) {
             Ok(renewed) => {
                 let link = Link { id: connection.id, linked_at: connection.linked_at };
-                match self.switch(link, &key, &renewed, Switch::Renewed).await {
+                match self.switch(link, &key, &renewed, Switch::Renewed, Some(lease)).await {
                     Ok(true) => {
                         self.trouble_passed(connection).await?;
                         Ok(Refreshed::Renewed)
@@ -129,10 +130,13 @@ impl Connections {
             }
             Err(failure) => {
                 let failure = self.second_opinion(provider, &grant, failure).await;
-                if is_death(failure.meaning) && self.restore(connection, provider).await? {
+                if is_death(failure.meaning) && self.restore(connection, provider, Some(lease)).await? {
                     return Ok(Refreshed::Renewed);
                 }
                 let weather = self.weather(failure.meaning).await?;
+                if weather.outlook == Outlook::Incident {
+                    self.breaker.failed(self.parts.clock.now());
+                }
                 let meaning = failure.meaning;
                 let observation = Observation::Failed {
                     grant_version: facts.version,
@@ -158,7 +162,7 @@ impl Connections {
         for spilled in all {
             let link = Link { id: spilled.connection_id, linked_at: spilled.linked_at };
             let switched = match self.open_spilled(&spilled).await {
-                Ok((key, grant)) => self.switch(link, &key, &grant, Switch::Renewed).await,
+                Ok((key, grant)) => self.switch(link, &key, &grant, Switch::Renewed, None).await,
                 Err(error) => Err(error),
             };
             match switched {
@@ -261,6 +265,7 @@ impl Connections {
         &self,
         connection: &Connection,
         provider: &SharedProvider,
+        lease: Option<&Lease>,
     ) -> Result<bool, ServiceError> {
         let (Some(facts), now) = (connection.grant, self.parts.clock.now()) else { return Ok(false) };
         let stored = self.parts.store.sealed_grants(connection.id).await?;
@@ -273,21 +278,29 @@ impl Connections {
         tracing::warn!(connection = %connection.id, dead = facts.version, alive = earlier.version, "the grant in use is refused, the one before it works and is used again");
         let key = sealing::user_key(&self.parts.store, &self.parts.vault, &connection.user_id).await?;
         let link = Link { id: connection.id, linked_at: connection.linked_at };
-        self.switch(link, &key, &grant, Switch::Restored).await
+        self.switch(link, &key, &grant, Switch::Restored, lease).await
     }
 
     /// Appends a grant as the newest version and switches to it in one unit of work. On a renewal the version in use
     /// until now stays until the next one: nobody knows whether the provider has ended it. Answers whether the
-    /// grant was stored; it is not where the person has disconnected or connected anew, or a later one is there.
+    /// grant was stored; it is not where the person has disconnected or connected anew, or a later one is there. A `lease` that
+    /// the caller works under is given back with it.
     async fn switch(
         &self,
         link: Link,
         key: &UserKey,
         grant: &Grant,
         switch: Switch,
+        lease: Option<&Lease>,
     ) -> Result<bool, ServiceError> {
+        // As it was when it was claimed is mostly as it still is; if not, the write says so.
+        let mut claimed = lease.map(|lease| lease.connection().clone());
         for _ in 0..MAX_CONFLICTS {
-            let Some(current) = self.parts.store.connection_by_id(link.id).await? else { return Ok(false) };
+            let current = match claimed.take() {
+                Some(claimed) => Some(claimed),
+                None => self.parts.store.connection_by_id(link.id).await?,
+            };
+            let Some(current) = current else { return Ok(false) };
             let Some(held) = current.grant.filter(|_| current.linked_at == link.linked_at) else {
                 return Ok(false);
             };
@@ -315,6 +328,7 @@ impl Connections {
             let mut changes = change(&current, next, now, None);
             changes.append_grant = Some(sealed);
             changes.erase_grants_below = Some((current.id, keep_from));
+            changes.release = lease.map(Lease::guard);
             match self.parts.store.commit(&changes).await? {
                 Committed::Done => return Ok(true),
                 Committed::Gone => return Err(ServiceError::UserGone),
