@@ -4,8 +4,9 @@ use super::refresh::is_death;
 use super::service::{Connections, ServiceError};
 use super::status::InstagramStatus;
 use super::transition::{Call, Observation};
-use super::{Connection, State};
+use super::{Connection, GrantFacts, State};
 use crate::caller::OwnerId;
+use crate::provider::{Grant, Meaning, SharedProvider};
 
 impl Connections {
     /// Asks Instagram whose the grant is and answers with what we know then. At most one upstream call per
@@ -31,26 +32,45 @@ impl Connections {
             return Ok(());
         }
         let Some(grant) = self.grant(connection).await? else { return Ok(()) };
-        match self.account_for(provider.identify(&grant).await) {
+        self.ask(connection, facts, provider, &grant, Call::Identify).await?;
+        Ok(())
+    }
+
+    /// Asks whose the grant is, and records the answer. `None` where it worked.
+    pub(super) async fn ask(
+        &self,
+        connection: &Connection,
+        facts: GrantFacts,
+        provider: &SharedProvider,
+        grant: &Grant,
+        call: Call,
+    ) -> Result<Option<Meaning>, ServiceError> {
+        match self.account_for(provider.identify(grant).await) {
             Ok(account) => {
-                let worked = Observation::Worked { grant_version: facts.version, account: Some(account) };
+                let worked = Observation::Worked {
+                    grant_version: facts.version,
+                    account: Some(account),
+                    next_refresh_at: self.due_again(connection, facts)?,
+                };
                 self.record(connection.id, &worked, None).await?;
-                self.trouble_passed(connection).await
+                self.trouble_passed(connection).await?;
+                Ok(None)
             }
             Err(failure) => {
-                if is_death(failure.meaning) && self.restore(connection, provider).await? {
-                    return Ok(());
+                if is_death(failure.meaning) && self.restore(connection, provider, None).await? {
+                    return Ok(None);
                 }
-                let outlook = self.weather(failure.meaning).await?.outlook;
+                let weather = self.weather(failure.meaning).await?;
+                let meaning = failure.meaning;
                 let observation = Observation::Failed {
                     grant_version: facts.version,
-                    call: Call::Identify,
+                    call,
+                    next_refresh_at: self.next_look(connection, facts, &failure, weather)?,
                     failure,
-                    next_refresh_at: None,
-                    outlook,
+                    outlook: weather.outlook,
                 };
                 self.record(connection.id, &observation, None).await?;
-                Ok(())
+                Ok(Some(meaning))
             }
         }
     }

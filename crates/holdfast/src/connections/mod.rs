@@ -4,6 +4,7 @@
 //! by an [`Observation`], through [`transition::apply`].
 
 pub mod attempt;
+pub mod breaker;
 pub mod budget;
 pub mod callback;
 pub mod check;

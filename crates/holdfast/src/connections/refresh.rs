@@ -14,7 +14,7 @@ use super::sealing;
 use super::service::{Connections, ServiceError, change};
 use super::spill::Spilled;
 use super::transition::{CONFIRMATION_GAP, Call, Observation, apply};
-use super::{Connection, GrantFacts};
+use super::{Connection, GrantFacts, State};
 use crate::clock::after;
 use crate::provider::{DeathCause, Failure, Grant, Meaning, SharedProvider};
 use crate::store::{Committed, Lease, SealedGrant, StoreError};
@@ -72,8 +72,14 @@ pub(super) fn is_death(meaning: Meaning) -> bool {
     }
 }
 
+/// Whether something is being said against the connection that may pass, or may prove true.
+fn is_doubted(connection: &Connection) -> bool {
+    connection.suspicion.is_some() || connection.standing.state() == State::Degraded
+}
+
 impl Connections {
-    /// Refreshes the grant of a leased connection and records what came of it. The lease is not given back.
+    /// Refreshes the grant of a leased connection and records what came of it. The lease is given back with a renewed grant,
+    /// in one unit of work, and only then.
     pub async fn refresh(&self, lease: &Lease) -> Result<Refreshed, ServiceError> {
         let connection = lease.connection();
         let Some(provider) = &self.parts.provider else { return Ok(Refreshed::Skipped) };
@@ -87,20 +93,24 @@ impl Connections {
             return Ok(Refreshed::Skipped);
         }
         let ripe = after(facts.obtained_at, self.parts.refresh.min_age);
-        if ripe > now {
+        let doubted = is_doubted(connection);
+        if ripe > now && !doubted {
             self.postpone(connection, ripe).await?;
             return Ok(Refreshed::Skipped);
         }
         // Fetched before the call: without it, an answer could be neither stored nor spilled.
         let key = sealing::user_key(&self.parts.store, &self.parts.vault, &connection.user_id).await?;
-        let Some(grant) = self.grant(connection).await? else {
+        let Some(grant) = self.grant_under(&key, connection).await? else {
             self.put_off(connection).await?;
             return Ok(Refreshed::Skipped);
         };
+        if doubted && (ripe > now || !self.is_due(facts)) {
+            return self.look(connection, facts, provider, &grant).await;
+        }
         match self.account_for(provider.refresh(&grant).await) {
             Ok(renewed) => {
                 let link = Link { id: connection.id, linked_at: connection.linked_at };
-                match self.switch(link, &key, &renewed, Switch::Renewed).await {
+                match self.switch(link, &key, &renewed, Switch::Renewed, Some(lease)).await {
                     Ok(true) => {
                         self.trouble_passed(connection).await?;
                         Ok(Refreshed::Renewed)
@@ -112,10 +122,13 @@ impl Connections {
             }
             Err(failure) => {
                 let failure = self.second_opinion(provider, &grant, failure).await;
-                if is_death(failure.meaning) && self.restore(connection, provider).await? {
+                if is_death(failure.meaning) && self.restore(connection, provider, Some(lease)).await? {
                     return Ok(Refreshed::Renewed);
                 }
                 let weather = self.weather(failure.meaning).await?;
+                if weather.outlook == Outlook::Incident {
+                    self.breaker.failed(self.parts.clock.now());
+                }
                 let meaning = failure.meaning;
                 let observation = Observation::Failed {
                     grant_version: facts.version,
@@ -130,6 +143,67 @@ impl Connections {
         }
     }
 
+    /// Asks about a connection in trouble whose grant cannot or need not be renewed yet: whether the trouble has passed.
+    async fn look(
+        &self,
+        connection: &Connection,
+        facts: GrantFacts,
+        provider: &SharedProvider,
+        grant: &Grant,
+    ) -> Result<Refreshed, ServiceError> {
+        let now = self.parts.clock.now();
+        if !self.parts.store.claim_probe(connection.id, now, self.parts.check_interval).await? {
+            // Somebody has just asked, and what they learnt is stored or about to be.
+            self.postpone(connection, after(now, self.parts.check_interval)).await?;
+            return Ok(Refreshed::Skipped);
+        }
+        Ok(self
+            .ask(connection, facts, provider, grant, Call::Look)
+            .await?
+            .map_or(Refreshed::Skipped, Refreshed::Failed))
+    }
+
+    /// Whether the policy wants the grant to be renewed by now.
+    fn is_due(&self, facts: GrantFacts) -> bool {
+        self.parts.refresh.due(facts.obtained_at, facts.expires_at, 0.0) <= self.parts.clock.now()
+    }
+
+    /// When a grant that has just worked is to be renewed, where the time that is stored was for looking at it.
+    pub(super) fn due_again(
+        &self,
+        connection: &Connection,
+        facts: GrantFacts,
+    ) -> Result<Option<Timestamp>, ServiceError> {
+        if !is_doubted(connection) || self.is_due(facts) {
+            return Ok(None);
+        }
+        self.due_between(facts.obtained_at, facts.expires_at).map(Some)
+    }
+
+    /// When to look again at a connection that has failed in a way that may pass: at the latest when it was due anyhow.
+    pub(super) fn next_look(
+        &self,
+        connection: &Connection,
+        facts: GrantFacts,
+        failure: &Failure,
+        weather: Weather,
+    ) -> Result<Option<Timestamp>, ServiceError> {
+        let passes = match failure.meaning {
+            Meaning::Dead(_) => weather.outlook == Outlook::Incident,
+            Meaning::DeadUnexplained | Meaning::RateLimited(_) | Meaning::Unavailable | Meaning::App(_) => {
+                true
+            }
+            Meaning::UserAction(_) | Meaning::Permission | Meaning::Content | Meaning::CodeRejected => false,
+        };
+        if !passes {
+            return Ok(None);
+        }
+        let look = self.next_try(connection, facts, failure, weather)?;
+        // What is stored may be the very time that has brought us here.
+        let due = connection.next_refresh_at.filter(|at| *at > self.parts.clock.now());
+        Ok(Some(due.map_or(look, |due| look.min(due))))
+    }
+
     /// Puts what was spilled into the database. A file goes only when the database has answered for it.
     pub async fn replay_spill(&self) -> Result<usize, ServiceError> {
         let Some(spill) = &self.spill else { return Ok(0) };
@@ -141,7 +215,7 @@ impl Connections {
         for spilled in all {
             let link = Link { id: spilled.connection_id, linked_at: spilled.linked_at };
             let switched = match self.open_spilled(&spilled).await {
-                Ok((key, grant)) => self.switch(link, &key, &grant, Switch::Renewed).await,
+                Ok((key, grant)) => self.switch(link, &key, &grant, Switch::Renewed, None).await,
                 Err(error) => Err(error),
             };
             match switched {
@@ -244,6 +318,7 @@ impl Connections {
         &self,
         connection: &Connection,
         provider: &SharedProvider,
+        lease: Option<&Lease>,
     ) -> Result<bool, ServiceError> {
         let (Some(facts), now) = (connection.grant, self.parts.clock.now()) else { return Ok(false) };
         let stored = self.parts.store.sealed_grants(connection.id).await?;
@@ -256,21 +331,29 @@ impl Connections {
         tracing::warn!(connection = %connection.id, dead = facts.version, alive = earlier.version, "the grant in use is refused, the one before it works and is used again");
         let key = sealing::user_key(&self.parts.store, &self.parts.vault, &connection.user_id).await?;
         let link = Link { id: connection.id, linked_at: connection.linked_at };
-        self.switch(link, &key, &grant, Switch::Restored).await
+        self.switch(link, &key, &grant, Switch::Restored, lease).await
     }
 
     /// Appends a grant as the newest version and switches to it in one unit of work. On a renewal the version in use
     /// until now stays until the next one: nobody knows whether the provider has ended it. Answers whether the
-    /// grant was stored; it is not where the person has disconnected or connected anew, or a later one is there.
+    /// grant was stored; it is not where the person has disconnected or connected anew, or a later one is there. A `lease` that
+    /// the caller works under is given back with it.
     async fn switch(
         &self,
         link: Link,
         key: &UserKey,
         grant: &Grant,
         switch: Switch,
+        lease: Option<&Lease>,
     ) -> Result<bool, ServiceError> {
+        // As it was when it was claimed is mostly as it still is; if not, the write says so.
+        let mut claimed = lease.map(|lease| lease.connection().clone());
         for _ in 0..MAX_CONFLICTS {
-            let Some(current) = self.parts.store.connection_by_id(link.id).await? else { return Ok(false) };
+            let current = match claimed.take() {
+                Some(claimed) => Some(claimed),
+                None => self.parts.store.connection_by_id(link.id).await?,
+            };
+            let Some(current) = current else { return Ok(false) };
             let Some(held) = current.grant.filter(|_| current.linked_at == link.linked_at) else {
                 return Ok(false);
             };
@@ -299,6 +382,7 @@ impl Connections {
             let mut changes = change(&current, next, now, None);
             changes.append_grant = Some(sealed);
             changes.erase_grants_below = Some((current.id, keep_from));
+            changes.release = lease.map(Lease::guard);
             match self.parts.store.commit(&changes).await? {
                 Committed::Done => return Ok(true),
                 Committed::Gone => return Err(ServiceError::UserGone),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::Connection;
+use super::breaker::Breaker;
 use super::budget::Budget;
 use super::incident::IncidentGuard;
 use super::return_to::ReturnUrls;
@@ -14,15 +14,16 @@ use super::sealing::{self, SealingError};
 use super::spill::Spill;
 use super::status::{InstagramStatus, derive};
 use super::transition::{Observation, apply, is_change, is_news};
+use super::{Connection, GrantFacts};
 use crate::caller::OwnerId;
 use crate::clock::SharedClock;
 use crate::entropy::{SharedEntropy, random};
-use crate::provider::{Failure, Grant, ProviderId, Reply, SharedProvider};
+use crate::provider::{Failure, Grant, Meaning, ProviderId, Reply, SharedProvider};
 use crate::store::{
     ChangeSet, Committed, ConnectionWrite, HistoryCursor, HistoryEntry, HistoryPage, PendingEvent, Store,
     StoreError,
 };
-use crate::vault::{Vault, VaultError};
+use crate::vault::{UserKey, Vault, VaultError};
 
 /// What [`Connections`] is made of.
 #[derive(Debug, Clone)]
@@ -51,6 +52,7 @@ pub struct Connections {
     pub(super) parts: Parts,
     pub(super) incidents: Arc<IncidentGuard>,
     pub(super) budget: Arc<Budget>,
+    pub(super) breaker: Arc<Breaker>,
     pub(super) spill: Option<Spill>,
 }
 
@@ -114,7 +116,13 @@ impl Connections {
 
     /// Connections over these parts.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, incidents: Arc::default(), budget: Arc::default(), spill: None }
+        Self {
+            parts,
+            incidents: Arc::default(),
+            budget: Arc::default(),
+            breaker: Arc::default(),
+            spill: None,
+        }
     }
 
     /// The same, keeping grants in `spill` that the database cannot take at the moment they arrive.
@@ -124,15 +132,30 @@ impl Connections {
         self
     }
 
-    /// How many connections the provider's rate budget lets a worker take on now, at most `most`.
-    pub fn budget_allows(&self, most: usize) -> usize {
-        self.budget.allows(most, self.parts.clock.now())
+    /// How many connections a worker may take on now, at most `most`: as the provider's rate budget and its health allow.
+    pub fn provider_allows(&self, most: usize) -> usize {
+        let now = self.parts.clock.now();
+        self.breaker.allows(self.budget.allows(most, now), now)
     }
 
     /// The outcome of a provider call, having taken in what it says of the rate budget.
     pub(super) fn account_for<T>(&self, reply: Reply<T>) -> Result<T, Failure> {
         let Reply { outcome, usage } = reply;
-        self.budget.observe(usage, outcome.as_ref().err(), self.parts.clock.now());
+        let now = self.parts.clock.now();
+        self.budget.observe(usage, outcome.as_ref().err(), now);
+        match outcome.as_ref().map_err(|failure| failure.meaning) {
+            Err(Meaning::Unavailable | Meaning::App(_)) => self.breaker.failed(now),
+            // Whether a death is the connection's own or everybody's shows later.
+            Err(Meaning::Dead(_) | Meaning::DeadUnexplained) => {}
+            Ok(_)
+            | Err(
+                Meaning::UserAction(_)
+                | Meaning::Permission
+                | Meaning::RateLimited(_)
+                | Meaning::Content
+                | Meaning::CodeRejected,
+            ) => self.breaker.answered(),
+        }
         outcome.map_err(|failure| Failure {
             retry_after: failure.retry_after.or(usage.account_regains_in),
             ..failure
@@ -206,7 +229,31 @@ impl Connections {
         let Some(sealed) = self.parts.store.sealed_grant(connection.id, facts.version).await? else {
             return Ok(None);
         };
-        match self.open_sealed(connection, &sealed).await {
+        let opened = self.open_sealed(connection, &sealed).await;
+        self.opened(connection, facts, opened).await
+    }
+
+    /// The same with the owner's data key at hand.
+    pub(super) async fn grant_under(
+        &self,
+        key: &UserKey,
+        connection: &Connection,
+    ) -> Result<Option<Grant>, ServiceError> {
+        let Some(facts) = connection.grant else { return Ok(None) };
+        let Some(sealed) = self.parts.store.sealed_grant(connection.id, facts.version).await? else {
+            return Ok(None);
+        };
+        let opened = sealing::open_grant(key, &connection.user_id, connection.provider, &sealed);
+        self.opened(connection, facts, opened).await
+    }
+
+    async fn opened(
+        &self,
+        connection: &Connection,
+        facts: GrantFacts,
+        opened: Result<Grant, SealingError>,
+    ) -> Result<Option<Grant>, ServiceError> {
+        match opened {
             Ok(grant) => Ok(Some(grant)),
             Err(SealingError::Vault(VaultError::KeyMissing { key_id })) => {
                 tracing::error!(connection = %connection.id, key = %key_id, "a grant cannot be opened: its key is not in HOLDFAST_ENCRYPTION_KEYS");
@@ -229,8 +276,17 @@ impl Connections {
 
     /// When a grant obtained now should be refreshed.
     pub(super) fn refresh_due(&self, grant: &Grant) -> Result<jiff::Timestamp, ServiceError> {
+        self.due_between(grant.obtained_at, grant.expires_at)
+    }
+
+    /// The same by the grant's facts.
+    pub(super) fn due_between(
+        &self,
+        obtained_at: jiff::Timestamp,
+        expires_at: jiff::Timestamp,
+    ) -> Result<jiff::Timestamp, ServiceError> {
         let [byte] = random::<1>(&*self.parts.entropy)?;
-        Ok(self.parts.refresh.due(grant.obtained_at, grant.expires_at, f64::from(byte) / 255.0))
+        Ok(self.parts.refresh.due(obtained_at, expires_at, f64::from(byte) / 255.0))
     }
 
     /// A fresh 256-bit secret, as unpadded base64url.

@@ -28,7 +28,7 @@ pub struct InstagramStatus {
     /// When the grant dies unless refreshed.
     #[schemars(with = "Option<String>")]
     pub token_expires_at: Option<Timestamp>,
-    /// When the grant will be refreshed.
+    /// When Instagram is asked next: to refresh the grant, or, while degraded, whether the trouble has passed.
     #[schemars(with = "Option<String>")]
     pub next_refresh_at: Option<Timestamp>,
     /// Since when the state holds.

@@ -69,6 +69,8 @@ pub enum Observation {
         grant_version: i64,
         /// The account as the provider describes it now, where the call was about that.
         account: Option<Account>,
+        /// When to refresh the grant, where the stored time was for looking after a trouble.
+        next_refresh_at: Option<Timestamp>,
     },
     /// A call with the grant failed.
     Failed {
@@ -108,8 +110,10 @@ pub enum Observation {
 pub enum Call {
     /// Refreshing the grant.
     Refresh,
-    /// Asking whose grant it is.
+    /// Asking whose grant it is, because somebody wants to know.
     Identify,
+    /// The same by the worker, to see whether a trouble has passed.
+    Look,
     /// A call that the app made.
     Use,
 }
@@ -161,7 +165,7 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
                 next.next_refresh_at = Some(*next_refresh_at);
             }
         }
-        Observation::Worked { grant_version, account } => {
+        Observation::Worked { grant_version, account, next_refresh_at } => {
             if is_about(connection, *grant_version) {
                 if let (Some(linked), Some(seen)) = (&connection.account, account)
                     && same_account(connection, seen)
@@ -178,7 +182,7 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
                 }
                 next.retry_after = None;
                 // Whoever was dead and lives again must be kept alive again.
-                next.next_refresh_at = connection.next_refresh_at.or(Some(now));
+                next.next_refresh_at = next_refresh_at.or(connection.next_refresh_at).or(Some(now));
                 prove(&mut next, EvidenceSource::Use, now);
             }
         }
@@ -323,8 +327,10 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, outlook: Outlook, 
     if let Some(wait) = failure.retry_after {
         next.retry_after = Some(after(now, wait));
     }
-    if call == Call::Refresh {
-        next.failures = next.failures.saturating_add(1);
+    match call {
+        Call::Refresh | Call::Look => next.failures = next.failures.saturating_add(1),
+        // How often somebody asks is no measure of the trouble.
+        Call::Identify | Call::Use => {}
     }
     let source = evidence_source(call);
     match failure.meaning {
@@ -338,12 +344,14 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, outlook: Outlook, 
                 let reason = death_reason(cause);
                 suspect(next, reason, call, patience(reason), now);
             }
-            Call::Refresh | Call::Identify | Call::Use => die(next, death_reason(cause), source, now),
+            Call::Refresh | Call::Identify | Call::Look | Call::Use => {
+                die(next, death_reason(cause), source, now);
+            }
         },
         Meaning::DeadUnexplained => {
             let gap = match call {
                 Call::Refresh if outlook == Outlook::Watchful => patience(Reason::TokenInvalid),
-                Call::Refresh | Call::Identify | Call::Use => CONFIRMATION_GAP,
+                Call::Refresh | Call::Identify | Call::Look | Call::Use => CONFIRMATION_GAP,
             };
             suspect(next, Reason::TokenInvalid, call, gap, now);
         }
@@ -353,7 +361,7 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, outlook: Outlook, 
         }
         // Only a call that every grant must be able to make says something about the connection as a whole.
         Meaning::Permission => match call {
-            Call::Refresh | Call::Identify => {
+            Call::Refresh | Call::Identify | Call::Look => {
                 stand(next, Reason::ScopesMissing.into(), now);
                 next.evidence = Some(Evidence { source, at: now });
             }
@@ -367,7 +375,9 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, outlook: Outlook, 
                     degrade(next, Reason::RefreshFailing, now);
                 }
             }
-            Call::Identify | Call::Use => degrade(next, Reason::ProviderUnavailable, now),
+            Call::Identify | Call::Look => degrade(next, Reason::ProviderUnavailable, now),
+            // One call of the app's that got no proper answer says nothing about the grant.
+            Call::Use => {}
         },
         Meaning::App(_) => degrade(next, Reason::AppMisconfigured, now),
         Meaning::Content | Meaning::CodeRejected => {}
@@ -396,7 +406,7 @@ fn suspect(next: &mut Connection, reason: Reason, call: Call, gap: Duration, now
     }
     let shown = match call {
         Call::Refresh => Reason::RefreshFailing,
-        Call::Identify | Call::Use => Reason::ProviderUnavailable,
+        Call::Identify | Call::Look | Call::Use => Reason::ProviderUnavailable,
     };
     degrade(next, shown, now);
 }
@@ -404,7 +414,7 @@ fn suspect(next: &mut Connection, reason: Reason, call: Call, gap: Duration, now
 fn evidence_source(call: Call) -> EvidenceSource {
     match call {
         Call::Refresh => EvidenceSource::Refresh,
-        Call::Identify | Call::Use => EvidenceSource::Use,
+        Call::Identify | Call::Look | Call::Use => EvidenceSource::Use,
     }
 }
 
@@ -600,11 +610,11 @@ mod tests {
             Observation::Refreshed { from_version: 1, grant: facts(2, 30), next_refresh_at: at(60) };
         let now = apply(&connected(), &refreshed, at(30));
         for meaning in EVERY_MEANING {
-            for call in [Call::Refresh, Call::Identify, Call::Use] {
+            for call in [Call::Refresh, Call::Identify, Call::Look, Call::Use] {
                 assert_eq!(apply(&now, &failed(1, call, meaning), at(31)), now, "{meaning:?}");
             }
         }
-        let worked = Observation::Worked { grant_version: 1, account: None };
+        let worked = Observation::Worked { grant_version: 1, account: None, next_refresh_at: None };
         assert_eq!(apply(&now, &worked, at(31)), now);
         assert_eq!(apply(&now, &refreshed, at(32)), now);
     }
@@ -624,7 +634,11 @@ mod tests {
     fn a_success_between_two_signs_clears_the_suspicion() {
         let sign = failed(1, Call::Identify, Meaning::DeadUnexplained);
         let once = apply(&connected(), &sign, at(1));
-        let worked = apply(&once, &Observation::Worked { grant_version: 1, account: None }, at(2));
+        let worked = apply(
+            &once,
+            &Observation::Worked { grant_version: 1, account: None, next_refresh_at: None },
+            at(2),
+        );
         assert_eq!(worked.standing, Standing::CONNECTED);
         let again = apply(&worked, &sign, after(at(2), CONFIRMATION_GAP));
         assert_eq!(again.standing, Reason::ProviderUnavailable.into());
@@ -642,7 +656,11 @@ mod tests {
             };
             let now = apply(&connected(), &observation, at(1));
             assert_eq!(now.standing, Reason::ProviderIncident.into());
-            let worked = apply(&now, &Observation::Worked { grant_version: 1, account: None }, at(2));
+            let worked = apply(
+                &now,
+                &Observation::Worked { grant_version: 1, account: None, next_refresh_at: None },
+                at(2),
+            );
             assert_eq!(worked.standing, Standing::CONNECTED);
         }
     }
@@ -725,14 +743,15 @@ mod tests {
 
     #[test]
     fn another_account_never_replaces_the_linked_one_by_a_mere_answer() {
-        let other = Observation::Worked { grant_version: 1, account: Some(account("7")) };
+        let other =
+            Observation::Worked { grant_version: 1, account: Some(account("7")), next_refresh_at: None };
         assert_eq!(apply(&connected(), &other, at(1)).account, connected().account);
     }
 
     #[test]
     fn a_dead_grant_that_works_again_is_alive_again() {
         let dead = apply(&connected(), &failed(1, Call::Use, Meaning::Dead(DeathCause::Invalid)), at(5));
-        let worked = Observation::Worked { grant_version: 1, account: None };
+        let worked = Observation::Worked { grant_version: 1, account: None, next_refresh_at: None };
         assert_eq!(standing_after(&dead, &worked, at(6)), Standing::CONNECTED);
     }
 
@@ -749,7 +768,11 @@ mod tests {
         };
         let waiting = apply(&connected(), &observation, at(1));
         assert_eq!(waiting.retry_after, Some(after(at(1), Duration::from_mins(19))));
-        let worked = apply(&waiting, &Observation::Worked { grant_version: 1, account: None }, at(2));
+        let worked = apply(
+            &waiting,
+            &Observation::Worked { grant_version: 1, account: None, next_refresh_at: None },
+            at(2),
+        );
         assert_eq!(worked.retry_after, None);
     }
 }

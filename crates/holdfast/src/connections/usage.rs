@@ -8,7 +8,7 @@ use super::transition::{Call, Observation, reason_of};
 use super::{Connection, EvidenceSource, Reason, Standing};
 use crate::caller::OwnerId;
 use crate::clock::after;
-use crate::provider::{Failure, Grant, PassThrough, PassedThrough};
+use crate::provider::{Failure, Grant, Meaning, PassThrough, PassedThrough};
 
 /// That a grant works is written down at most this often: a busy backend must not cost a write per call.
 const PROVEN_EVERY: Duration = Duration::from_mins(1);
@@ -105,7 +105,12 @@ impl Connections {
         if is_fresh && connection.standing == Standing::CONNECTED {
             return Ok(());
         }
-        self.record(connection.id, &Observation::Worked { grant_version, account: None }, None).await?;
+        let next_refresh_at = match connection.grant {
+            Some(facts) => self.due_again(connection, facts)?,
+            None => None,
+        };
+        let worked = Observation::Worked { grant_version, account: None, next_refresh_at };
+        self.record(connection.id, &worked, None).await?;
         Ok(())
     }
 
@@ -116,12 +121,20 @@ impl Connections {
         grant_version: i64,
         failure: &Failure,
     ) -> Result<(), UseError> {
+        let weather = self.weather(failure.meaning).await?;
+        let next_refresh_at = match connection.grant {
+            // That one call got no proper answer is no news of the connection.
+            Some(facts) if failure.meaning != Meaning::Unavailable => {
+                self.next_look(connection, facts, failure, weather)?
+            }
+            Some(_) | None => None,
+        };
         let observation = Observation::Failed {
             grant_version,
             call: Call::Use,
             failure: failure.clone(),
-            next_refresh_at: None,
-            outlook: self.weather(failure.meaning).await?.outlook,
+            next_refresh_at,
+            outlook: weather.outlook,
         };
         let recorded = self.record(connection.id, &observation, Some(&failure.detail)).await?;
         match recorded.map(|recorded| self.status_of(&recorded.connection)) {

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::engine::{Failure, Violation};
 use super::outbox::Subject;
-use super::{Change, HistoryEntry, SealedGrant, Store, StoreError, Unit, engine, rows, statements};
+use super::{Change, HistoryEntry, SealedGrant, Store, StoreError, Unit, Value, engine, rows, statements};
 use crate::connections::Connection;
 use crate::connections::attempt::Attempt;
 
@@ -26,6 +26,8 @@ pub struct ChangeSet {
     pub attempt: Option<AttemptWrite>,
     /// The lease that the writer works under.
     pub lease: Option<LeaseGuard>,
+    /// The lease to give back with all this; does nothing where it is lost.
+    pub release: Option<LeaseGuard>,
 }
 
 /// A connection to insert, or to update if it still has the expected version.
@@ -115,7 +117,7 @@ impl Store {
     }
 
     async fn commit_once(&self, changes: &ChangeSet) -> Result<(), Halt> {
-        let mut unit = self.inner.engine.begin().await?;
+        let mut unit = self.begin().await?;
         // Rows are always locked in the same order (user, connection, attempt), so that two units do not wait for each other.
         if let Some(write) = changes.attempt.as_ref().filter(|write| write.expected_revision.is_none()) {
             self.require_user(&mut unit, &write.attempt.user_id).await?;
@@ -143,6 +145,9 @@ impl Store {
         write_history(&mut unit, &changes.history).await?;
         if let Some(write) = &changes.attempt {
             write_attempt(&mut unit, write).await?;
+        }
+        if let Some(lease) = &changes.release {
+            unit.run(statements::LEASE_RELEASE, lease_key(lease)).await?;
         }
         if let Some(change) = announcement(changes) {
             self.inner.changes.notify(&mut unit, &change).await?;
@@ -176,11 +181,14 @@ async fn limit_open_attempts(unit: &mut Unit, write: &AttemptWrite) -> Result<()
 }
 
 async fn require_lease(unit: &mut Unit, lease: &LeaseGuard) -> Result<(), Halt> {
-    let values = vec![lease.connection_id.into(), lease.owner.as_str().into(), lease.epoch.into()];
-    match unit.row(statements::LEASE_HELD, values).await? {
+    match unit.row(statements::LEASE_HELD, lease_key(lease)).await? {
         Some(_) => Ok(()),
         None => Err(Halt::Said(Committed::Conflict)),
     }
+}
+
+fn lease_key(lease: &LeaseGuard) -> Vec<Value> {
+    vec![lease.connection_id.into(), lease.owner.as_str().into(), lease.epoch.into()]
 }
 
 async fn write_connection(unit: &mut Unit, write: &ConnectionWrite) -> Result<(), Halt> {

@@ -45,7 +45,7 @@ impl Store {
     ) -> Result<Option<WrappedKey>, StoreError> {
         let now = self.inner.clock.now();
         engine::retrying(|| async {
-            let mut unit = self.inner.engine.begin().await?;
+            let mut unit = self.begin().await?;
             if unit.row(statements::USER_LOCK, vec![user_id.into()]).await?.is_none() {
                 return Ok(None);
             }
@@ -125,7 +125,7 @@ impl Store {
     /// Stores sentinels of keys that have none. Where another process was first its row stays, so read and prove again.
     pub async fn insert_sentinels(&self, sentinels: &[Sentinel], now: Timestamp) -> Result<(), StoreError> {
         engine::retrying(|| async {
-            let mut unit = self.inner.engine.begin().await?;
+            let mut unit = self.begin().await?;
             for Sentinel { key_id, blob } in sentinels {
                 let values = vec![key_id.as_str().into(), blob.as_slice().into(), now.into()];
                 unit.run(statements::SENTINEL_INSERT, values).await?;
@@ -138,7 +138,7 @@ impl Store {
     /// Forgets a key of the ring, unless a data key is sealed with it. No process may seal with it any more.
     pub async fn retire_key(&self, key_id: &str) -> Result<Retired, StoreError> {
         engine::retrying(|| async {
-            let mut unit = self.inner.engine.begin().await?;
+            let mut unit = self.begin().await?;
             unit.row(statements::SENTINEL_LOCK, vec![key_id.into()]).await?;
             let needed = match unit.row(statements::USER_KEY_COUNT, vec![key_id.into()]).await? {
                 Some(row) => rows::amount(&row).map_err(|error| error.at("user_keys", "(all)"))?,

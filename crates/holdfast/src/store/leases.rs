@@ -65,8 +65,12 @@ impl Store {
     ) -> Result<Vec<Lease>, StoreError> {
         let until = clock::after(now, lease_for);
         let values = vec![now.into(), rows::limit(limit), owner.into(), until.into()];
-        let way =
-            if self.is_backlog(now).await? { statements::CLAIM_MANY_DUE } else { statements::CLAIM_FEW_DUE };
+        let way = match self.due_count(now).await? {
+            // Mostly so, and no reason to lock anything.
+            0 => return Ok(Vec::new()),
+            1..BACKLOG => statements::CLAIM_FEW_DUE,
+            BACKLOG.. => statements::CLAIM_MANY_DUE,
+        };
         let claimed = self.write_rows(way, values).await?;
         let mut leases = claimed.iter().map(|row| lease(row, owner, until)).collect::<Result<Vec<_>, _>>()?;
         // `RETURNING` promises no order.
@@ -75,12 +79,12 @@ impl Store {
         Ok(leases)
     }
 
-    /// Whether so much is due that it should not be sorted at each claim. Both ways claim the same rows.
-    async fn is_backlog(&self, now: Timestamp) -> Result<bool, StoreError> {
+    /// How many are due, counted up to [`BACKLOG`]: so much should not be sorted at each claim. Both ways claim the same rows.
+    async fn due_count(&self, now: Timestamp) -> Result<usize, StoreError> {
         let values = vec![now.into(), rows::limit(BACKLOG)];
-        let Some(row) = self.read_one(statements::DUE_COUNT, values).await? else { return Ok(false) };
+        let Some(row) = self.read_one(statements::DUE_COUNT, values).await? else { return Ok(0) };
         let due = row.int("amount").map_err(|error| error.at("connections", "(all)"))?;
-        Ok(usize::try_from(due).is_ok_and(|due| due >= BACKLOG))
+        Ok(usize::try_from(due).unwrap_or(0))
     }
 
     /// Claims one connection, due or not. `None` where somebody holds it or there is none.

@@ -107,7 +107,7 @@ impl Store {
     }
 
     async fn apply_migration(&self, migration: &Migration) -> Result<(), Failure> {
-        let mut unit = self.inner.engine.begin().await?;
+        let mut unit = self.begin().await?;
         let values = vec![
             migration.version.into(),
             migration.name.into(),
@@ -122,7 +122,7 @@ impl Store {
 
     async fn create_migrations_table(&self) -> Result<(), StoreError> {
         engine::retrying(|| async {
-            let mut unit = self.inner.engine.begin().await?;
+            let mut unit = self.begin().await?;
             match unit.script(statements::MIGRATIONS_TABLE).await {
                 Ok(()) => unit.commit().await,
                 // Postgres' IF NOT EXISTS can lose a race against another process that makes the same table; then it is there.

@@ -14,6 +14,7 @@ mod engine;
 mod error;
 mod keys;
 mod leases;
+mod link;
 mod migrate;
 mod outbox;
 mod rows;
@@ -35,6 +36,7 @@ pub use deletions::DataDeletion;
 pub use error::{MigrateError, OpenError, StoreError};
 pub use keys::{KeyUse, Retired, StoredUserKey};
 pub use leases::Lease;
+pub use link::{Crossing, Link, SharedLink};
 pub use migrate::SchemaState;
 pub use outbox::PendingEvent;
 pub use service_keys::{NewServiceKey, ServiceKey};
@@ -43,7 +45,7 @@ pub use users::{EventOutcome, SyncedUser};
 
 use crate::clock::SharedClock;
 use changes::Changes;
-use engine::{Engine, Postgres, Row, Sqlite, Unit, Value};
+use engine::{Engine, Failure, Postgres, Row, Sqlite, Unit, Value};
 use statements::Sql;
 
 /// How to open a database.
@@ -89,6 +91,7 @@ struct Inner {
     clock: SharedClock,
     changes: Changes,
     outbox: bool,
+    link: Option<SharedLink>,
 }
 
 impl Store {
@@ -102,11 +105,21 @@ impl Store {
             Some(_) | None => return Err(OpenError::Address("unknown kind of database".to_owned())),
         };
         let changes = Changes::start(&engine, &clock);
-        let store = Self { inner: Arc::new(Inner { engine, clock, changes, outbox: options.outbox }) };
+        let store =
+            Self { inner: Arc::new(Inner { engine, clock, changes, outbox: options.outbox, link: None }) };
         match store.schema_state().await? {
             SchemaState::Ahead { found, known } => Err(OpenError::SchemaNewer { found, known }),
             SchemaState::Current | SchemaState::Behind(_) => Ok(store),
         }
+    }
+
+    /// The same database, as a replica sees it that reaches it over `link` and tells time by `clock`.
+    #[must_use]
+    pub fn over(&self, link: SharedLink, clock: SharedClock) -> Self {
+        let engine = self.inner.engine.clone();
+        let changes = Changes::start(&engine, &clock);
+        let outbox = self.inner.outbox;
+        Self { inner: Arc::new(Inner { engine, clock, changes, outbox, link: Some(link) }) }
     }
 
     /// Whether the database answers and has its tables.
@@ -146,7 +159,20 @@ impl Store {
     }
 
     async fn read(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        let _crossing = self.cross().await?;
         self.inner.engine.read(sql, values).await
+    }
+
+    async fn begin(&self) -> Result<Unit, Failure> {
+        let crossing = self.cross().await?;
+        Ok(self.inner.engine.begin().await?.over(crossing))
+    }
+
+    async fn cross(&self) -> Result<Option<Box<dyn Crossing>>, StoreError> {
+        match &self.inner.link {
+            Some(link) => link.enter().await.map(Some),
+            None => Ok(None),
+        }
     }
 
     async fn read_one(&self, sql: Sql, values: Vec<Value>) -> Result<Option<Row>, StoreError> {
@@ -156,7 +182,7 @@ impl Store {
     /// A unit of work of one statement; returns how many rows it changed.
     async fn write(&self, sql: Sql, values: Vec<Value>) -> Result<u64, StoreError> {
         engine::retrying(|| async {
-            let mut unit = self.inner.engine.begin().await?;
+            let mut unit = self.begin().await?;
             let changed = unit.run(sql, values.clone()).await?;
             unit.commit().await?;
             Ok(changed)
@@ -167,7 +193,7 @@ impl Store {
     /// A unit of work of one statement that returns rows.
     async fn write_rows(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
         engine::retrying(|| async {
-            let mut unit = self.inner.engine.begin().await?;
+            let mut unit = self.begin().await?;
             let rows = unit.rows(sql, values.clone()).await?;
             unit.commit().await?;
             Ok(rows)

@@ -56,7 +56,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<SyncedUser, StoreError> {
         engine::retrying(|| async {
-            let mut unit = self.inner.engine.begin().await?;
+            let mut unit = self.begin().await?;
             let created =
                 unit.run(statements::USER_INSERT, vec![owner.as_str().into(), now.into()]).await? == 1;
             let Some(mut stored) = lock_user(&mut unit, owner.as_str()).await? else {
@@ -94,7 +94,7 @@ impl Store {
         event: &SignedEvent,
         now: Timestamp,
     ) -> Result<(EventOutcome, Option<Vec<ProviderId>>), Failure> {
-        let mut unit = self.inner.engine.begin().await?;
+        let mut unit = self.begin().await?;
         if unit.run(statements::CLERK_EVENT_INSERT, vec![event.id().into(), now.into()]).await? == 0 {
             return Ok((EventOutcome::Duplicate, None));
         }
@@ -124,7 +124,7 @@ impl Store {
     /// neither a late event nor a session token that still lives brings the user back.
     pub async fn erase_user(&self, owner: &OwnerId, now: Timestamp) -> Result<(), StoreError> {
         let providers = engine::retrying(|| async {
-            let mut unit = self.inner.engine.begin().await?;
+            let mut unit = self.begin().await?;
             let providers = self.erase(&mut unit, owner.as_str(), now).await?;
             unit.commit().await?;
             Ok(providers)

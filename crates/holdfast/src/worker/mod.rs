@@ -22,10 +22,21 @@ const BATCH: usize = 32;
 const BATCHES: usize = 16;
 /// Calls to the provider under way at once.
 const PARALLEL: usize = 8;
-/// The longest pause between two ticks: attempts expire within this time of their end.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// The shortest.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a worker rests between two ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// However much is due.
+    pub shortest: Duration,
+    /// However little is due: attempts expire within this time of their end.
+    pub longest: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { shortest: Duration::from_secs(1), longest: Duration::from_secs(15) }
+    }
+}
 
 /// What one tick did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -47,12 +58,19 @@ pub struct Worker {
     store: Store,
     clock: SharedClock,
     name: String,
+    pace: Pace,
 }
 
 impl Worker {
     /// A worker that claims under `name`, which must be unique among replicas and their restarts.
     pub fn new(connections: Connections, store: Store, clock: SharedClock, name: String) -> Self {
-        Self { connections, store, clock, name }
+        Self { connections, store, clock, name, pace: Pace::default() }
+    }
+
+    /// The same at another pace: a simulated year has no time for two million ticks in which nothing is due.
+    #[must_use]
+    pub fn with_pace(self, pace: Pace) -> Self {
+        Self { pace, ..self }
     }
 
     /// Ticks until told to stop; a refresh that is under way is finished.
@@ -77,15 +95,15 @@ impl Worker {
         tokio::select! {
             () = self.clock.sleep_until(due) => {}
             // Having missed some is a change too.
-            _ = changes.recv() => self.clock.sleep(SHORTEST_PAUSE).await,
+            _ = changes.recv() => self.clock.sleep(self.pace.shortest).await,
         }
     }
 
     async fn next_tick(&self) -> Timestamp {
         let now = self.clock.now();
-        let latest = after(now, LONGEST_PAUSE);
+        let latest = after(now, self.pace.longest);
         let due = self.store.next_due_at().await.ok().flatten().unwrap_or(latest);
-        due.clamp(after(now, SHORTEST_PAUSE), latest)
+        due.clamp(after(now, self.pace.shortest), latest)
     }
 
     /// Does what is due now, up to a bounded number of batches; the rest is for the next tick.
@@ -97,7 +115,7 @@ impl Worker {
             return Ok(done);
         }
         for _ in 0..BATCHES {
-            let amount = self.connections.budget_allows(BATCH);
+            let amount = self.connections.provider_allows(BATCH);
             if amount == 0 {
                 return Ok(done);
             }
@@ -121,7 +139,13 @@ impl Worker {
     /// One connection's trouble stays its own. An error is the database's, which concerns all.
     async fn refresh(&self, lease: Lease) -> Result<Refreshed, ServiceError> {
         let id = lease.connection().id;
-        let outcome = match self.connections.refresh(&lease).await {
+        // Whatever was found out since the batch was claimed holds for the rest of it.
+        let asked = if self.connections.provider_allows(1) == 0 {
+            Ok(Refreshed::Skipped)
+        } else {
+            self.connections.refresh(&lease).await
+        };
+        let outcome = match asked {
             Ok(outcome) => Ok(outcome),
             Err(ServiceError::Store(error)) if !matches!(error, StoreError::Corrupt { .. }) => {
                 Err(error.into())
@@ -131,7 +155,10 @@ impl Worker {
                 self.connections.put_off(lease.connection()).await.map(|()| Refreshed::Skipped)
             }
         };
-        if let Err(error) = self.store.release(&lease).await {
+        // A renewed grant was stored together with the lease's end.
+        if !matches!(outcome, Ok(Refreshed::Renewed))
+            && let Err(error) = self.store.release(&lease).await
+        {
             tracing::debug!(connection = %id, %error, "the lease was not given back and will run out");
         }
         outcome

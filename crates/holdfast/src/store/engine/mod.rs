@@ -9,16 +9,16 @@ mod value;
 
 use std::future::Future;
 
-use sqlx::pool::PoolConnection;
 use sqlx::{Executor, Transaction};
 
 pub(super) use failure::{Failure, Violation};
 pub(super) use postgres::Postgres;
 pub(super) use sqlite::Sqlite;
+use sqlite::Writing;
 pub(super) use value::{Row, Unreadable, Value};
 
-use super::StoreError;
 use super::statements::Sql;
+use super::{Crossing, StoreError};
 
 /// A connected database.
 #[derive(Debug, Clone)]
@@ -47,9 +47,10 @@ impl Engine {
     /// Begins a unit of work. SQLite takes its write lock at once, so that no unit fails half-way for the want of it.
     pub(super) async fn begin(&self) -> Result<Unit, Failure> {
         match self {
-            Self::Sqlite(sqlite) => sqlite.begin().await.map(Unit::Sqlite),
-            Self::Postgres(postgres) => postgres.begin().await.map(Unit::Postgres),
+            Self::Sqlite(sqlite) => sqlite.begin().await.map(Open::Sqlite),
+            Self::Postgres(postgres) => postgres.begin().await.map(Open::Postgres),
         }
+        .map(|open| Unit { open, crossing: None })
     }
 
     /// Asks the database to prepare a statement, without running it.
@@ -92,17 +93,27 @@ where
 }
 
 /// A unit of work: all or nothing. Dropped without [`Unit::commit`], nothing of it was done.
-pub(super) enum Unit {
-    Sqlite(PoolConnection<sqlx::Sqlite>),
+pub(super) struct Unit {
+    open: Open,
+    /// Where the database is reached over a [link](super::link).
+    crossing: Option<Box<dyn Crossing>>,
+}
+
+enum Open {
+    Sqlite(Writing),
     Postgres(Transaction<'static, sqlx::Postgres>),
 }
 
 impl Unit {
+    pub(super) fn over(self, crossing: Option<Box<dyn Crossing>>) -> Self {
+        Self { crossing, ..self }
+    }
+
     /// Runs a statement and returns its rows.
     pub(super) async fn rows(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, Failure> {
-        match self {
-            Self::Sqlite(connection) => sqlite_rows(&mut **connection, sql.sqlite, values).await,
-            Self::Postgres(transaction) => postgres_rows(&mut **transaction, sql.postgres, values).await,
+        match &mut self.open {
+            Open::Sqlite(writing) => sqlite_rows(&mut *writing.connection, sql.sqlite, values).await,
+            Open::Postgres(transaction) => postgres_rows(&mut **transaction, sql.postgres, values).await,
         }
     }
 
@@ -113,11 +124,11 @@ impl Unit {
 
     /// Runs a statement and returns how many rows it changed.
     pub(super) async fn run(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, Failure> {
-        Ok(match self {
-            Self::Sqlite(connection) => {
-                bind_sqlite(sql.sqlite, values).execute(&mut **connection).await?.rows_affected()
+        Ok(match &mut self.open {
+            Open::Sqlite(writing) => {
+                bind_sqlite(sql.sqlite, values).execute(&mut *writing.connection).await?.rows_affected()
             }
-            Self::Postgres(transaction) => {
+            Open::Postgres(transaction) => {
                 bind_postgres(sql.postgres, values).execute(&mut **transaction).await?.rows_affected()
             }
         })
@@ -125,20 +136,26 @@ impl Unit {
 
     /// Runs a migration: several statements, none with values.
     pub(super) async fn script(&mut self, sql: Sql) -> Result<(), Failure> {
-        let done = match self {
-            Self::Sqlite(connection) => connection.execute(sqlx::raw_sql(sql.sqlite)).await.map(drop),
-            Self::Postgres(transaction) => transaction.execute(sqlx::raw_sql(sql.postgres)).await.map(drop),
+        let done = match &mut self.open {
+            Open::Sqlite(writing) => writing.connection.execute(sqlx::raw_sql(sql.sqlite)).await.map(drop),
+            Open::Postgres(transaction) => transaction.execute(sqlx::raw_sql(sql.postgres)).await.map(drop),
         };
         Ok(done?)
     }
 
     /// Makes all of it durable.
     pub(super) async fn commit(self) -> Result<(), Failure> {
-        match self {
-            Self::Sqlite(mut connection) => connection.execute("COMMIT").await.map(drop),
-            Self::Postgres(transaction) => transaction.commit().await,
+        match self.open {
+            Open::Sqlite(writing) => writing.commit().await,
+            Open::Postgres(transaction) => transaction.commit().await,
         }
-        .map_err(Failure::of_commit)
+        .map_err(Failure::of_commit)?;
+        match self.crossing {
+            Some(crossing) => {
+                crossing.committed().await.map_err(|_| Failure::Final(StoreError::OutcomeUnknown))
+            }
+            None => Ok(()),
+        }
     }
 }
 

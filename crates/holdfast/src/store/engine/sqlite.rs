@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -26,8 +27,25 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(in crate::store) struct Sqlite {
     writer: SqlitePool,
     readers: SqlitePool,
+    /// Whether something on the writer was begun and not committed: spares every other unit of work a needless rollback.
+    open: Arc<AtomicBool>,
     /// Held for as long as this process serves from the file.
     _served: Option<Arc<File>>,
+}
+
+/// A transaction on the writer.
+pub(super) struct Writing {
+    pub(super) connection: PoolConnection<sqlx::Sqlite>,
+    open: Arc<AtomicBool>,
+}
+
+impl Writing {
+    /// Makes it durable.
+    pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
+        self.connection.execute("COMMIT").await?;
+        self.open.store(false, Ordering::SeqCst);
+        Ok(())
+    }
 }
 
 /// `sqlite://path` with optional `?max_page_count=n`, a quota in pages of 4 KiB.
@@ -81,13 +99,18 @@ impl Sqlite {
         if let Some(count) = max_page_count {
             options = options.pragma("max_page_count", count.to_string());
         }
+        let open = Arc::new(AtomicBool::new(false));
+        let left_open = open.clone();
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .max_lifetime(None)
             .idle_timeout(None)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
-            .after_release(|connection, _| Box::pin(leave_clean(connection)))
+            .after_release(move |connection, _| {
+                let left_open = left_open.swap(false, Ordering::SeqCst);
+                Box::pin(async move { if left_open { leave_clean(connection).await } else { Ok(true) } })
+            })
             .connect_with(options.clone())
             .await
             .map_err(|error| explain(error, &path))?;
@@ -101,7 +124,7 @@ impl Sqlite {
             .connect_with(options.pragma("query_only", "ON"))
             .await
             .map_err(|error| explain(error, &path))?;
-        Ok(Self { writer, readers, _served: served })
+        Ok(Self { writer, readers, open, _served: served })
     }
 
     /// The file that an address names.
@@ -121,10 +144,11 @@ impl Sqlite {
 
     /// Begins a transaction that holds the write lock. It is not sqlx's: SQLite ends a transaction by itself when the disk is full, and
     /// sqlx would go on counting it. Whatever is open when the connection goes back is rolled back by [`leave_clean`].
-    pub(super) async fn begin(&self) -> Result<PoolConnection<sqlx::Sqlite>, Failure> {
+    pub(super) async fn begin(&self) -> Result<Writing, Failure> {
         let mut connection = self.writer.acquire().await?;
+        self.open.store(true, Ordering::SeqCst);
         connection.execute("BEGIN IMMEDIATE").await?;
-        Ok(connection)
+        Ok(Writing { connection, open: self.open.clone() })
     }
 
     /// Moves the write-ahead log into the file and empties it, so that what was deleted is gone from both.
@@ -235,7 +259,7 @@ async fn assert_settings(writer: &SqlitePool, path: &Path) -> Result<(), OpenErr
     }
     // SQLite opens a file that it may only read without a word; the write lock tells.
     let mut connection = writer.acquire().await.map_err(|error| explain(error, path))?;
-    connection.execute("BEGIN IMMEDIATE").await.map(drop).map_err(|error| explain(error, path))
+    connection.execute("BEGIN IMMEDIATE; ROLLBACK").await.map(drop).map_err(|error| explain(error, path))
 }
 
 /// Ends whatever transaction is still open on a connection that is given back, because its unit of work was given up or dropped.
@@ -243,7 +267,7 @@ async fn assert_settings(writer: &SqlitePool, path: &Path) -> Result<(), OpenErr
 async fn leave_clean(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     match connection.execute("ROLLBACK").await {
         Ok(_) => Ok(true),
-        // SQLITE_ERROR: there was none, which is the usual case.
+        // SQLITE_ERROR: there was none.
         Err(sqlx::Error::Database(error)) => Ok(error.code().as_deref() == Some("1")),
         Err(_) => Ok(false),
     }

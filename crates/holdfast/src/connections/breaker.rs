@@ -1,0 +1,113 @@
+//! The circuit breaker: while the provider answers nobody, nobody but a probe asks it.
+//!
+//! Without it, every connection that comes due in an outage would find out for itself, again and again: in an outage of
+//! twenty days more often than all connections are refreshed in a year. With it, one connection at a time asks for all, the one with the
+//! least time left first, and the first answer makes way for the rest.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::after;
+
+/// So many failures without a success in between open it: as many as are under way at once can fail by one hiccup.
+const OPENS_AT: u32 = 10;
+/// The pause between two probes is this part of the time that the trouble has lasted, so that it is noticed early that a short
+/// one has passed, and a long one costs little.
+const PART: u32 = 8;
+/// The shortest pause.
+const SHORTEST: Duration = Duration::from_secs(20);
+/// The longest; short enough that a grant in its last days is tried hourly.
+const LONGEST: Duration = Duration::from_mins(30);
+
+/// What one replica knows of the provider's health.
+#[derive(Debug, Default)]
+pub struct Breaker {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct State {
+    failures: u32,
+    /// When the first of the failures was.
+    since: Option<Timestamp>,
+    /// When the last of them was.
+    last: Option<Timestamp>,
+}
+
+impl Breaker {
+    /// The provider answered, whatever it said.
+    pub fn answered(&self) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
+    }
+
+    /// A call failed for a reason that concerns every connection.
+    pub fn failed(&self, now: Timestamp) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.failures = state.failures.saturating_add(1);
+        state.since = state.since.or(Some(now));
+        state.last = Some(now);
+        if state.failures == OPENS_AT {
+            tracing::warn!("the provider answers nobody: one connection at a time asks for all now");
+        }
+    }
+
+    /// How many connections may be worked on now, at most `most`.
+    pub fn allows(&self, most: usize, now: Timestamp) -> usize {
+        let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (Some(since), Some(last)) = (state.since, state.last) else { return most };
+        if state.failures < OPENS_AT {
+            return most;
+        }
+        let lasted = last.duration_since(since).unsigned_abs();
+        let pause = (lasted / PART).clamp(SHORTEST, LONGEST);
+        // A time in the future is from a clock that has been set back since.
+        if last <= now && now < after(last, pause) { 0 } else { most.min(1) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::from_millis;
+
+    fn at(seconds: i64) -> Timestamp {
+        from_millis(seconds * 1000)
+    }
+
+    fn opened() -> Breaker {
+        let breaker = Breaker::default();
+        for _ in 0..OPENS_AT {
+            assert_eq!(breaker.allows(32, at(0)), 32);
+            breaker.failed(at(0));
+        }
+        breaker
+    }
+
+    #[test]
+    fn open_it_lets_one_through_after_a_pause_that_grows_with_the_trouble() {
+        let breaker = opened();
+        assert_eq!((breaker.allows(32, at(19)), breaker.allows(32, at(20))), (0, 1));
+        breaker.failed(at(3600));
+        assert_eq!((breaker.allows(32, at(3600 + 449)), breaker.allows(32, at(3600 + 450))), (0, 1));
+        breaker.failed(at(20 * 86_400));
+        let longest = i64::try_from(LONGEST.as_secs()).unwrap();
+        let end = 20 * 86_400 + longest;
+        assert_eq!((breaker.allows(32, at(end - 1)), breaker.allows(32, at(end))), (0, 1));
+    }
+
+    #[test]
+    fn an_answer_closes_it() {
+        let breaker = opened();
+        breaker.answered();
+        assert_eq!(breaker.allows(32, at(1)), 32);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_keep_it_shut() {
+        let breaker = opened();
+        breaker.failed(at(1_000_000));
+        assert_eq!(breaker.allows(32, at(0)), 1);
+    }
+}

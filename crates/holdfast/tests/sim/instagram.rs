@@ -1,0 +1,340 @@
+//! Instagram, as it answers over the network: tokens, the three worlds, bad days. It knows the truth that the report is held against.
+
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use holdfast::transport::Answer;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use url::Url;
+
+use super::baton::{DAY, HOUR, Millis, SECOND};
+
+/// What a refresh does to the token; nobody knows which it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    SameToken,
+    BothValid,
+    OldDead,
+}
+
+/// How everything fares that asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weather {
+    Fine,
+    /// 503, hangs, connections refused.
+    Down,
+    /// Every token is called dead, and no reason given.
+    RefusesAll,
+    AppDeactivated,
+    /// The app may make so many calls per hour.
+    Limited(u32),
+}
+
+/// Production begins no refresh with less than 35 s of its lease left; a little of that passes before the call leaves.
+const SURELY_LEASED: Millis = 30 * SECOND;
+impl Weather {
+    /// Whether a working grant is answered as it should be.
+    pub fn answers(self) -> bool {
+        match self {
+            Self::Fine | Self::Limited(_) => true,
+            Self::Down | Self::RefusesAll | Self::AppDeactivated => false,
+        }
+    }
+}
+
+/// As recorded: 59.999 days.
+pub const LIFETIME: Millis = 5_183_944_000;
+
+macro_rules! recorded {
+    ($name:literal) => {
+        include_str!(concat!("../../src/provider/instagram/testdata/", $name, ".json"))
+    };
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Token {
+    serial: u32,
+    issued_at: Millis,
+    expires_at: Millis,
+}
+
+/// One person's account.
+#[derive(Debug, Clone, Default)]
+pub struct Account {
+    tokens: Vec<Token>,
+    serial: u32,
+    /// When the person ended it all, and how.
+    pub died: Option<(Millis, Death)>,
+    under_way: Vec<UnderWay>,
+}
+
+/// A refresh that a replica waits for.
+#[derive(Debug, Clone, Copy)]
+pub struct UnderWay {
+    pub replica: usize,
+    /// What the replica's clock showed when it asked.
+    pub began: Millis,
+    /// The replica stood still or its clock jumped a moment before, so its lease may have run out between claim and call.
+    pub disturbed: bool,
+}
+
+/// What a person does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Death {
+    PasswordChanged,
+    Revoked,
+}
+
+/// What was asked, counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Calls {
+    pub refreshes: u64,
+    pub renewed: u64,
+    pub identifies: u64,
+    /// Of both, those that nobody would have been answered: made in an outage.
+    pub in_vain: u64,
+    /// Two refreshes of one connection at once, the first one's lease having run out by the second one's clock.
+    pub overlaps: u64,
+    /// The same without that: must not be.
+    pub collisions: u64,
+}
+
+impl Calls {
+    pub fn all(&self) -> u64 {
+        self.refreshes + self.identifies
+    }
+}
+
+pub struct Instagram {
+    kind: Kind,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    accounts: Vec<Account>,
+    weather: Weather,
+    calls: Calls,
+    /// Calls in the present hour, for the limit.
+    hour: Millis,
+    in_hour: u32,
+}
+
+impl Instagram {
+    pub fn new(kind: Kind, accounts: usize) -> Self {
+        let inner = Inner {
+            accounts: vec![Account::default(); accounts],
+            weather: Weather::Fine,
+            calls: Calls::default(),
+            hour: 0,
+            in_hour: 0,
+        };
+        Self { kind, inner: Mutex::new(inner) }
+    }
+
+    pub fn set(&self, weather: Weather) {
+        self.inner.lock().unwrap().weather = weather;
+    }
+
+    pub fn calls(&self) -> Calls {
+        self.inner.lock().unwrap().calls
+    }
+
+    pub fn die(&self, account: usize, at: Millis, death: Death) {
+        let account = &mut self.inner.lock().unwrap().accounts[account];
+        account.died.get_or_insert((at, death));
+        account.tokens.clear();
+    }
+
+    pub fn died(&self, account: usize) -> Option<Millis> {
+        self.inner.lock().unwrap().accounts[account].died.map(|(at, _)| at)
+    }
+
+    /// A token that was issued at `at`, behind the network's back.
+    pub fn issue(&self, number: usize, at: Millis) -> String {
+        let account = &mut self.inner.lock().unwrap().accounts[number];
+        let token = account.issue(at);
+        name(number, token.serial)
+    }
+
+    /// Whether the token works now.
+    pub fn is_alive(&self, token: &str, now: Millis) -> bool {
+        let Some((account, serial)) = parse(token) else { return false };
+        self.inner.lock().unwrap().accounts[account].find(serial, now).is_some()
+    }
+
+    /// A refresh leaves a replica.
+    pub fn leaves(&self, account: usize, refresh: UnderWay) {
+        let mut inner = self.inner.lock().unwrap();
+        let before = std::mem::take(&mut inner.accounts[account].under_way);
+        for other in &before {
+            let ran_out = refresh.began >= other.began + SURELY_LEASED;
+            if ran_out || refresh.disturbed || other.disturbed {
+                inner.calls.overlaps += 1;
+            } else {
+                inner.calls.collisions += 1;
+            }
+        }
+        inner.accounts[account].under_way = before;
+        inner.accounts[account].under_way.push(refresh);
+    }
+
+    /// The replica waits no more for that refresh.
+    pub fn ends(&self, account: usize, replica: usize) {
+        let under_way = &mut self.inner.lock().unwrap().accounts[account].under_way;
+        if let Some(place) = under_way.iter().position(|other| other.replica == replica) {
+            under_way.remove(place);
+        }
+    }
+
+    /// Answers a request that has arrived.
+    pub fn answer(&self, url: &Url, now: Millis) -> Answer {
+        let mut inner = self.inner.lock().unwrap();
+        let is_refresh = url.path().ends_with("/refresh_access_token");
+        if is_refresh {
+            inner.calls.refreshes += 1;
+        } else {
+            inner.calls.identifies += 1;
+        }
+        inner.calls.in_vain += u64::from(!inner.weather.answers());
+        let percent = inner.count(now);
+        let token = token_of(url);
+        let found = token.as_deref().and_then(parse);
+        match inner.weather {
+            Weather::Down => json(503, "{}", None),
+            Weather::RefusesAll => json(400, recorded!("undecryptable"), None),
+            Weather::AppDeactivated => json(200, recorded!("deactivated_200"), None),
+            Weather::Limited(_) if percent >= 100 => json(
+                400,
+                r#"{"error":{"message":"(#4) Application request limit reached","type":"OAuthException","is_transient":true,"code":4}}"#,
+                Some(percent),
+            ),
+            Weather::Fine | Weather::Limited(_) => {
+                let limited = matches!(inner.weather, Weather::Limited(_)).then_some(percent);
+                let Some((number, serial)) = found else {
+                    return json(400, recorded!("malformed_key"), limited);
+                };
+                let account = &mut inner.accounts[number];
+                let Some(token) = account.find(serial, now) else {
+                    return json(400, account.obituary(serial, now), limited);
+                };
+                if !is_refresh {
+                    return json(
+                        200,
+                        &format!(r#"{{"id":"{}","user_id":"1784{number}"}}"#, account_id(number)),
+                        limited,
+                    );
+                }
+                if now - token.issued_at < DAY {
+                    return json(
+                        400,
+                        r#"{"error":{"message":"Too young","type":"OAuthException","code":2}}"#,
+                        limited,
+                    );
+                }
+                let renewed = account.renew(self.kind, serial, now);
+                inner.calls.renewed += 1;
+                let body = format!(
+                    r#"{{"access_token":"{}","token_type":"bearer","expires_in":{}}}"#,
+                    name(number, renewed),
+                    LIFETIME / 1000
+                );
+                json(200, &body, limited)
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Counts a call; answers how much of the app's allowance is used.
+    fn count(&mut self, now: Millis) -> u32 {
+        if now / HOUR != self.hour {
+            self.hour = now / HOUR;
+            self.in_hour = 0;
+        }
+        self.in_hour += 1;
+        match self.weather {
+            Weather::Limited(allowed) => (self.in_hour * 100) / allowed.max(1),
+            Weather::Fine | Weather::Down | Weather::RefusesAll | Weather::AppDeactivated => 0,
+        }
+    }
+}
+
+impl Account {
+    fn issue(&mut self, at: Millis) -> Token {
+        self.serial += 1;
+        let token = Token { serial: self.serial, issued_at: at, expires_at: at + LIFETIME };
+        self.tokens.push(token);
+        token
+    }
+
+    fn find(&self, serial: u32, now: Millis) -> Option<Token> {
+        self.tokens.iter().find(|token| token.serial == serial && token.expires_at > now).copied()
+    }
+
+    fn renew(&mut self, kind: Kind, serial: u32, now: Millis) -> u32 {
+        self.tokens.retain(|token| token.expires_at > now);
+        match kind {
+            Kind::SameToken => {
+                for token in self.tokens.iter_mut().filter(|token| token.serial == serial) {
+                    token.issued_at = now;
+                    token.expires_at = now + LIFETIME;
+                }
+                serial
+            }
+            Kind::BothValid => self.issue(now).serial,
+            Kind::OldDead => {
+                self.tokens.clear();
+                self.issue(now).serial
+            }
+        }
+    }
+
+    fn obituary(&self, serial: u32, now: Millis) -> &'static str {
+        match self.died {
+            Some((_, Death::PasswordChanged)) => recorded!("password_changed"),
+            Some((_, Death::Revoked)) => {
+                r#"{"error":{"message":"Error validating access token: The user has not authorized application 1.","type":"OAuthException","code":190,"error_subcode":458}}"#
+            }
+            None if self.tokens.iter().any(|token| token.serial == serial && token.expires_at <= now) => {
+                recorded!("expired")
+            }
+            None => recorded!("undecryptable"),
+        }
+    }
+}
+
+pub fn account_id(number: usize) -> String {
+    format!("2598{number:012}")
+}
+
+fn name(number: usize, serial: u32) -> String {
+    format!("IGAA{number}x{serial}")
+}
+
+fn parse(token: &str) -> Option<(usize, u32)> {
+    let (number, serial) = token.strip_prefix("IGAA")?.split_once('x')?;
+    Some((number.parse().ok()?, serial.parse().ok()?))
+}
+
+fn token_of(url: &Url) -> Option<String> {
+    url.query_pairs().find(|(name, _)| name == "access_token").map(|(_, token)| token.into_owned())
+}
+
+/// Whose refresh a request is.
+pub fn refreshed_account(url: &Url) -> Option<usize> {
+    let is_refresh = url.path().ends_with("/refresh_access_token");
+    token_of(url).filter(|_| is_refresh).and_then(|token| parse(&token)).map(|(account, _)| account)
+}
+
+fn json(status: u16, body: &str, percent: Option<u32>) -> Answer {
+    let mut headers = HeaderMap::new();
+    if let Some(percent) = percent {
+        let figures = format!(r#"{{"call_count":{percent},"total_time":0,"total_cputime":0}}"#);
+        headers.insert("x-app-usage", HeaderValue::from_str(&figures).unwrap());
+    }
+    Answer {
+        status: StatusCode::from_u16(status).unwrap(),
+        headers,
+        body: Bytes::copy_from_slice(body.as_bytes()),
+    }
+}

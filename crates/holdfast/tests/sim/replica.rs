@@ -1,0 +1,86 @@
+//! One replica: the production worker, domain and client, over simulated surroundings.
+
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use holdfast::clock::SharedClock;
+use holdfast::connections::return_to::ReturnUrls;
+use holdfast::connections::schedule::RefreshPolicy;
+use holdfast::connections::service::{Connections, Parts};
+use holdfast::connections::spill::Spill;
+use holdfast::entropy::{SeededEntropy, SharedEntropy};
+use holdfast::provider::instagram::{Instagram, InstagramConfig};
+use holdfast::store::Store;
+use holdfast::vault::{KeyRing, Vault};
+use holdfast::worker::{Pace, Worker};
+use secrecy::SecretString;
+use tokio::sync::watch;
+
+use super::baton::ReplicaClock;
+use super::network::{Place, ToDatabase, ToInstagram};
+
+/// As in the settings' defaults.
+pub const POLICY: RefreshPolicy = RefreshPolicy { min_age: Duration::from_hours(24), at: 0.5 };
+
+/// A running process: the worker's own loop.
+pub type Process = Pin<Box<dyn Future<Output = ()>>>;
+
+pub fn vault(entropy: &SharedEntropy) -> Vault {
+    let bytes: Vec<u8> = (0..32).map(|n: u8| n.wrapping_mul(83).wrapping_add(41)).collect();
+    let key = base64::engine::general_purpose::STANDARD.encode(bytes);
+    Vault::new(KeyRing::parse(&format!("one:{key}")).expect("a key ring"), entropy.clone())
+}
+
+/// Connections over a clock, a chance and a network.
+pub fn connections(
+    place: &Arc<Place>,
+    store: &Store,
+    clock: &SharedClock,
+    entropy: &SharedEntropy,
+) -> Connections {
+    let address = |text: &str| text.parse().expect("an address");
+    let config = InstagramConfig {
+        app_id: "1".to_owned(),
+        app_secret: SecretString::from("secret"),
+        scopes: vec!["instagram_business_basic".to_owned()],
+        authorize_url: address("https://www.instagram.com/oauth/authorize"),
+        api_url: address("https://api.instagram.com"),
+        graph_url: address("https://graph.instagram.com"),
+        graph_version: "v25.0".to_owned(),
+        redirect_uri: address("https://api.example/instagram/callback"),
+    };
+    let transport = Arc::new(ToInstagram(place.clone()));
+    Connections::new(Parts {
+        store: store.clone(),
+        vault: vault(entropy),
+        provider: Some(Arc::new(Instagram::new(config, transport, clock.clone()))),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        return_urls: ReturnUrls::parse(["https://app.example"]).expect("addresses"),
+        check_interval: Duration::from_mins(1),
+        refresh: POLICY,
+    })
+}
+
+/// Starts a process at `place`. It knows nothing of its predecessor but what is stored.
+pub fn start(place: &Arc<Place>, database: &Store, spill: &Path, pace: Pace, life: u64) -> Process {
+    let entropy: SharedEntropy = Arc::new(SeededEntropy::new(life.wrapping_mul(1000) + place.replica as u64));
+    let clock: SharedClock = Arc::new(ReplicaClock {
+        baton: place.baton.clone(),
+        replica: place.replica,
+        error: place.error.clone(),
+    });
+    let store = database.over(Arc::new(ToDatabase(place.clone())), clock.clone());
+    let connections = connections(place, &store, &clock, &entropy)
+        .with_spill(Spill::new(spill.join(place.replica.to_string())));
+    let name = format!("replica-{}-{life}", place.replica);
+    let worker = Worker::new(connections, store, clock, name).with_pace(pace);
+    // Whoever has the baton keeps it until the next seam: tokio shall not make room for others meanwhile.
+    Box::pin(tokio::task::unconstrained(async move {
+        let (_running, shutdown) = watch::channel(false);
+        worker.run(shutdown).await;
+    }))
+}

@@ -1,0 +1,215 @@
+//! What a year came to, held against the perfect refresher and against the world's own truth.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use holdfast::connections::{State, sealing};
+use holdfast::entropy::{SeededEntropy, SharedEntropy};
+use holdfast::provider::ProviderId;
+use holdfast::store::Store;
+use secrecy::ExposeSecret as _;
+
+use super::baton::{DAY, Millis};
+use super::dice::{Dice, Trace};
+use super::instagram::{Calls, Instagram, Kind};
+use super::oracle::{self, Nights};
+use super::population::{Person, owner};
+use super::replica::vault;
+use super::run::Plan;
+
+/// What happened to whom.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Books {
+    pub outages: u32,
+    pub partitions: u32,
+    pub jumps: u32,
+    pub stills: u32,
+    pub crashes: u32,
+    pub leavers: u32,
+    pub turns: u64,
+}
+
+/// The short report. Two runs of a seed give equal ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    pub seed: u64,
+    pub days: i64,
+    pub connections: usize,
+    pub replicas: usize,
+    pub kind: Kind,
+    pub books: Books,
+    /// How long nobody could have refreshed anything.
+    pub dark: Millis,
+    /// Connections that the perfect refresher keeps.
+    pub keepable: u64,
+    /// Of those, the ones that we lost: by number.
+    pub lost: Vec<usize>,
+    /// Lost because Instagram ended the old grant and its answer with the new one arrived nowhere.
+    pub lost_in_the_window: u64,
+    /// Connections of which a person was told to reconnect while the grant lived: by number.
+    pub told_falsely: Vec<usize>,
+    /// Renewals of which the answer was lost, or died with a process.
+    pub answers_lost: usize,
+    pub calls: Calls,
+    /// What the perfect refresher needs.
+    pub minimal: u64,
+    pub trace: Trace,
+}
+
+impl Report {
+    /// Calls per needed call.
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+    pub fn ratio(&self) -> f64 {
+        self.calls.all() as f64 / self.minimal.max(1) as f64
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, days, connections, replicas, kind, books, calls, .. } = self;
+        writeln!(
+            f,
+            "seed {seed}: {connections} connections, {replicas} replicas, {days} days, world {kind:?}"
+        )?;
+        writeln!(
+            f,
+            "  went wrong   {} outages and limits, {} partitions, {} crashes, {} standstills, {} clock jumps; {} days in the dark; {} answers lost; {} people left",
+            books.outages,
+            books.partitions,
+            books.crashes,
+            books.stills,
+            books.jumps,
+            self.dark / DAY,
+            self.answers_lost,
+            books.leavers
+        )?;
+        writeln!(
+            f,
+            "  connections  {} could be kept: {} lost, {} lost in the window of the world; {} people told falsely to reconnect",
+            self.keepable,
+            self.lost.len(),
+            self.lost_in_the_window,
+            self.told_falsely.len()
+        )?;
+        writeln!(
+            f,
+            "  calls        {} ({} refreshes, {} of them renewed, {} questions whose grant it is; {} of all in vain, in an outage); {} needed; ratio {:.4}",
+            calls.all(),
+            calls.refreshes,
+            calls.renewed,
+            calls.identifies,
+            calls.in_vain,
+            self.minimal,
+            self.ratio()
+        )?;
+        writeln!(
+            f,
+            "  at once      {} refreshes of one connection after a lease ran out, {} otherwise",
+            calls.overlaps, calls.collisions
+        )?;
+        for (what, numbers) in [("lost", &self.lost), ("told falsely", &self.told_falsely)] {
+            if !numbers.is_empty() {
+                writeln!(f, "  {what}: {:?}", numbers.iter().take(10).collect::<Vec<_>>())?;
+            }
+        }
+        write!(f, "  trace        {:016x} after {} turns", self.trace.0, books.turns)
+    }
+}
+
+/// What is stored of one person.
+struct Stored {
+    connected: bool,
+    token: Option<String>,
+    /// When the person was told to reconnect, each time.
+    told: Vec<Millis>,
+}
+
+/// The year's end.
+pub struct End<'a> {
+    pub plan: Plan,
+    pub database: &'a Store,
+    pub instagram: &'a Instagram,
+    pub people: &'a [Person],
+    pub nights: &'a Nights,
+    /// Whose renewals were answered to nobody.
+    pub unknown: &'a [usize],
+    pub books: Books,
+    pub trace: Trace,
+}
+
+impl End<'_> {
+    pub async fn judge(self) -> Report {
+        let extent = self.plan.extent;
+        let (end, mut dice) = (extent.end(), Dice::new(extent.seed, 7));
+        let unknown: HashSet<usize> = match self.plan.kind {
+            Kind::OldDead => self.unknown.iter().copied().collect(),
+            Kind::SameToken | Kind::BothValid => HashSet::new(),
+        };
+        let mut report = Report {
+            seed: extent.seed,
+            days: extent.days,
+            connections: extent.connections,
+            replicas: extent.replicas,
+            kind: self.plan.kind,
+            books: self.books,
+            dark: self.nights.total(),
+            keepable: 0,
+            lost: Vec::new(),
+            lost_in_the_window: 0,
+            told_falsely: Vec::new(),
+            answers_lost: self.unknown.len(),
+            calls: self.instagram.calls(),
+            minimal: 0,
+            trace: self.trace,
+        };
+        for (number, person) in self.people.iter().enumerate() {
+            let died = self.instagram.died(number);
+            let fate = oracle::keep(person.issued_at, died, end, self.nights, &mut dice);
+            report.minimal += fate.calls;
+            let stored = self.stored(number, person).await;
+            let alive = stored.token.is_some_and(|token| self.instagram.is_alive(&token, end));
+            let told_falsely = stored.told.iter().any(|at| died.is_none_or(|died| *at < died - DAY));
+            if fate.kept {
+                report.keepable += 1;
+                if !(stored.connected && alive) {
+                    if unknown.contains(&number) {
+                        report.lost_in_the_window += 1;
+                    } else {
+                        report.lost.push(number);
+                    }
+                }
+            }
+            if told_falsely && !unknown.contains(&number) && (fate.kept || died.is_some()) {
+                report.told_falsely.push(number);
+            }
+        }
+        report
+    }
+
+    async fn stored(&self, number: usize, person: &Person) -> Stored {
+        let owner = owner(number);
+        let read = self.database.connection(&owner, ProviderId::INSTAGRAM).await.expect("it answers");
+        let connection = read.expect("nobody's connection vanishes");
+        assert_eq!(connection.id, person.connection);
+        let connected = match connection.standing.state() {
+            State::Connected | State::Degraded => true,
+            State::NotConnected
+            | State::Connecting
+            | State::ActionRequired
+            | State::ReconnectRequired
+            | State::Unavailable => false,
+        };
+        let history =
+            self.database.history(&owner, ProviderId::INSTAGRAM, None, 1000).await.expect("it answers");
+        let told = history.entries.iter().filter(|entry| entry.state == State::ReconnectRequired);
+        let told = told.map(|entry| entry.at.as_millisecond()).collect();
+        let Some(facts) = connection.grant else { return Stored { connected, token: None, told } };
+        let entropy: SharedEntropy = std::sync::Arc::new(SeededEntropy::new(0));
+        let key = sealing::user_key(self.database, &vault(&entropy), owner.as_str()).await.expect("a key");
+        let sealed = self.database.sealed_grant(connection.id, facts.version).await.expect("it answers");
+        let sealed = sealed.expect("the grant in use is stored");
+        let grant =
+            sealing::open_grant(&key, owner.as_str(), ProviderId::INSTAGRAM, &sealed).expect("it opens");
+        Stored { connected, token: Some(grant.access_token.expose_secret().to_owned()), told }
+    }
+}

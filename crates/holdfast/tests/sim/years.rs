@@ -1,0 +1,131 @@
+//! The years that the tests run, and the one that `scripts/simulate.sh` asks for.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use holdfast::worker::Pace;
+use jiff::Timestamp;
+
+use super::baton::{HOUR, Millis};
+use super::instagram::Kind;
+use super::report::Report;
+use super::run::{Plan, simulate, usual_pace};
+use super::script::Extent;
+
+fn start() -> Millis {
+    "2026-11-23T10:00:00Z".parse::<Timestamp>().expect("a time").as_millisecond()
+}
+
+fn plan(seed: u64, connections: usize, kind: Kind) -> Plan {
+    let extent =
+        Extent { seed, start: start(), days: 365, connections, replicas: 3, furthest_jump: 6 * HOUR };
+    Plan { extent, kind, pace: usual_pace() }
+}
+
+/// A year that a debug build can go through in seconds: workers look every two hours at most.
+fn small(seed: u64, kind: Kind) -> Plan {
+    let pace = Pace { shortest: Duration::from_hours(2), longest: Duration::from_hours(12) };
+    Plan { pace, ..plan(seed, 300, kind) }
+}
+
+fn run(plan: Plan) -> Report {
+    // In memory where the system has such a place: what is measured is our work, not a disk.
+    let memory = Path::new("/dev/shm");
+    let directory = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    let directory = directory.expect("a directory for the database");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let report = runtime.block_on(simulate(plan, directory.path()));
+    println!("{report}");
+    report
+}
+
+/// What holds for a year of any size.
+fn check(report: &Report) {
+    assert!(report.keepable > 0, "nothing was at stake");
+    assert!(report.lost.is_empty(), "lost:\n{report}");
+    assert!(report.told_falsely.is_empty(), "told falsely:\n{report}");
+    assert_eq!(report.calls.collisions, 0, "two refreshes at once:\n{report}");
+    // What a probe may cost while nobody is answered: one in half an hour for each replica, three calls each at most, and what
+    // was under way as each outage began.
+    let half_hours = u64::try_from(report.dark / (HOUR / 2)).unwrap();
+    let beginnings = u64::from(report.books.outages + report.books.crashes) * 32;
+    let allowed = report.replicas as u64 * 3 * half_hours + beginnings;
+    assert!(report.calls.in_vain <= allowed, "{allowed} calls in vain would do:\n{report}");
+}
+
+/// That next to nothing is asked twice.
+fn check_calls(report: &Report) {
+    let (all, minimal) = (report.calls.all(), report.minimal);
+    let counted = if report.connections >= 20_000 {
+        all
+    } else {
+        // A few hundred connections cannot pay for the probes of an outage of twenty days, nor for single misfortunes: after a
+        // lost answer, Instagram refuses to refresh again for a day, and is asked a dozen times in it.
+        all - report.calls.in_vain.min(all) - (12 * report.answers_lost as u64).min(all / 20)
+    };
+    assert!(counted * 100 <= minimal * 105, "{counted} calls where {minimal} do:\n{report}");
+}
+
+#[test]
+fn a_year_in_which_both_grants_stay_valid() {
+    let report = run(small(1, Kind::BothValid));
+    check(&report);
+    check_calls(&report);
+}
+
+#[test]
+fn a_year_in_which_the_grant_stays_the_same() {
+    let report = run(small(2, Kind::SameToken));
+    check(&report);
+    check_calls(&report);
+}
+
+#[test]
+fn a_year_in_which_the_old_grant_dies() {
+    let report = run(small(3, Kind::OldDead));
+    check(&report);
+    assert!(report.lost_in_the_window <= report.answers_lost as u64, "{report}");
+}
+
+#[test]
+fn a_seed_gives_the_same_year_to_the_last_step() {
+    let mut plan = small(4, Kind::BothValid);
+    plan.extent.connections = 60;
+    plan.extent.days = 90;
+    assert_eq!(run(plan), run(plan));
+}
+
+/// One number from the environment, as `scripts/simulate.sh` puts it there.
+fn asked<T: FromStr>(name: &str, otherwise: T) -> T {
+    match std::env::var(format!("HOLDFAST_SIM_{name}")) {
+        Ok(text) => text
+            .parse()
+            .ok()
+            .unwrap_or_else(|| panic!("HOLDFAST_SIM_{name} is not what it should be: {text}")),
+        Err(_) => otherwise,
+    }
+}
+
+#[test]
+#[ignore = "asked for by scripts/simulate.sh"]
+fn as_asked() {
+    let kind = match asked("WORLD", "both-valid".to_owned()).as_str() {
+        "same-token" => Kind::SameToken,
+        "both-valid" => Kind::BothValid,
+        "old-dead" => Kind::OldDead,
+        other => panic!("no such world: {other}"),
+    };
+    let mut plan = plan(asked("SEED", 1), asked("CONNECTIONS", 100_000), kind);
+    plan.extent.days = asked("DAYS", plan.extent.days);
+    plan.extent.replicas = asked("REPLICAS", plan.extent.replicas);
+    plan.extent.furthest_jump = asked("JUMP_HOURS", 6) * HOUR;
+    let seconds = |name, otherwise: Duration| Duration::from_secs(asked(name, otherwise.as_secs()));
+    plan.pace = Pace {
+        shortest: seconds("SHORTEST", plan.pace.shortest),
+        longest: seconds("LONGEST", plan.pace.longest),
+    };
+    let report = run(plan);
+    check(&report);
+    check_calls(&report);
+}
