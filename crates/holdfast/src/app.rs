@@ -1,5 +1,6 @@
 //! The composition root: makes the parts from the settings and puts them together. The only place that knows all of them.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use axum::Router;
 use clerk_session::{AuthorizedPartiesMode, Policy};
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::caller::keys::{KeySettings, KeySource};
@@ -22,7 +23,7 @@ use crate::connections::spill::Spill;
 use crate::entropy::{EntropyExhausted, SharedEntropy, new_id};
 use crate::http::layers::Edge;
 use crate::http::metrics::Metrics;
-use crate::http::{self, AppState, AppStateParts, ServerLimits};
+use crate::http::{self, Admission, AppState, AppStateParts, RequestLimits, ServerLimits, Service};
 use crate::provider::SharedProvider;
 use crate::provider::instagram::{Instagram, InstagramConfig};
 use crate::settings::{ClerkSettings, PartiesMode, Settings};
@@ -34,8 +35,6 @@ use crate::users::webhook::{SecretError, WebhookVerifier};
 use crate::vault::{KeyRing, KeyRingFaults, SentinelError, Vault};
 use crate::worker::Worker;
 
-/// Requests under way at once; more are turned away with 503.
-const MAX_REQUESTS: usize = 1024;
 /// For a handler to answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Verified tokens that are remembered: some tens of megabytes when full.
@@ -175,6 +174,21 @@ fn spill_directory(database_url: &str) -> PathBuf {
     PathBuf::from(format!("{}.spill", file.unwrap_or("holdfast")))
 }
 
+/// A quarter more than configured, for addresses that have few requests under way.
+fn request_limits(settings: &Settings) -> RequestLimits {
+    let in_all = settings.max_requests.get();
+    let per_address = settings.requests_per_address.map(NonZeroUsize::get);
+    RequestLimits { in_all, reserved: in_all.div_ceil(4), per_address }
+}
+
+fn server_limits(settings: &Settings) -> ServerLimits {
+    ServerLimits {
+        max_connections: settings.max_connections.get(),
+        h2c: settings.http2,
+        ..ServerLimits::default()
+    }
+}
+
 /// A server that is ready to serve.
 #[derive(Debug)]
 pub struct Server {
@@ -183,6 +197,7 @@ pub struct Server {
     store: Store,
     worker: Option<Worker>,
     metrics: Metrics,
+    limits: ServerLimits,
     clock: SharedClock,
     stop: watch::Sender<bool>,
 }
@@ -216,7 +231,8 @@ impl Server {
                 clock: seams.clock.clone(),
                 entropy: seams.entropy.clone(),
                 metrics: metrics.clone(),
-                permits: Semaphore::new(MAX_REQUESTS),
+                admission: Admission::new(request_limits(settings)),
+                proxies: settings.trusted_proxies.clone(),
                 request_timeout: REQUEST_TIMEOUT,
             },
             verifier: verifier(&settings.clerk, seams)?,
@@ -242,7 +258,8 @@ impl Server {
         } else {
             None
         };
-        Ok(Self { router, state, store, worker, metrics, clock: seams.clock.clone(), stop })
+        let limits = server_limits(settings);
+        Ok(Self { router, state, store, worker, metrics, limits, clock: seams.clock.clone(), stop })
     }
 
     /// What is counted.
@@ -259,7 +276,7 @@ impl Server {
 
     /// Serves until `shutdown` resolves; then lets running requests, refreshes and detached work finish, and closes the database.
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        let Self { router, state, store, worker, clock, stop, .. } = self;
+        let Self { router, state, store, worker, limits, clock, stop, .. } = self;
         let mut tasks = JoinSet::new();
         let keys = state.clone();
         let mut stopped = stop.subscribe();
@@ -274,7 +291,9 @@ impl Server {
             let stopped = stop.subscribe();
             tasks.spawn(async move { worker.run(stopped).await });
         }
-        let serving = http::serve(listener, router, ServerLimits::default(), clock, stop.subscribe());
+        let refusals = Some(http::refusals(Arc::clone(state.edge())));
+        let service = Service { router, refusals, limits: Arc::new(limits), clock };
+        let serving = http::serve(listener, service, stop.subscribe());
         let mut serving = std::pin::pin!(serving);
         tokio::select! {
             () = shutdown => {
