@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use crate::e2e::app::{App, ORIGIN, code, json};
 
 /// The value of one counter or gauge.
-fn metric(app: &App, name: &str) -> u64 {
+pub fn metric(app: &App, name: &str) -> u64 {
     let text = app.metrics.render();
     let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} "))).expect(name);
     line.parse().unwrap()

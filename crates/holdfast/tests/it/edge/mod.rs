@@ -8,5 +8,6 @@ mod flood;
 mod framing;
 mod isolated;
 mod overload;
+mod report_mode;
 mod security_page;
 mod slow;
