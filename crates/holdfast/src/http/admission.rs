@@ -9,8 +9,10 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::poll_immediate;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::problem::{Problem, RequestCode, ServerCode};
@@ -141,8 +143,13 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    /// Gives the place back while the client keeps us waiting, and takes one again afterwards, if there is one.
+    /// Gives the place back where the client keeps us waiting, and takes one again afterwards, if there is one.
     pub async fn while_waiting<T>(&self, waiting: impl Future<Output = T>) -> Result<T, TurnedAway> {
+        let mut waiting = pin!(waiting);
+        // Most bodies come with their header.
+        if let Some(came) = poll_immediate(&mut waiting).await {
+            return Ok(came);
+        }
         drop(self.lock().take());
         let came = waiting.await;
         *self.lock() = Some(self.admission.take(self.address)?);
@@ -171,6 +178,11 @@ mod tests {
 
     fn admission(in_all: usize, reserved: usize, per_address: Option<usize>) -> Admission {
         Admission::new(RequestLimits { in_all, reserved, per_address })
+    }
+
+    async fn later<T>(what: impl FnOnce() -> T) -> T {
+        tokio::task::yield_now().await;
+        what()
     }
 
     #[test]
@@ -213,14 +225,16 @@ mod tests {
     async fn who_waits_for_the_client_holds_no_place() {
         let admission = admission(1, 0, None);
         let waiting = admission.admit(address(1)).unwrap();
-        let other = waiting.while_waiting(async { admission.admit(address(2)).unwrap() }).await;
+        let other = waiting.while_waiting(later(|| admission.admit(address(2)).unwrap())).await;
         assert_eq!(
             other.unwrap_err(),
             TurnedAway::NoPlace,
             "its place was taken meanwhile, and is again free"
         );
-        let came = waiting.while_waiting(async { admission.under_way() }).await;
+        let came = waiting.while_waiting(later(|| admission.under_way())).await;
         assert_eq!((came, admission.under_way()), (Ok(0), 1));
+        let at_once = waiting.while_waiting(async { admission.under_way() }).await;
+        assert_eq!(at_once, Ok(1), "who does not keep us waiting keeps the place");
         drop(waiting);
         assert_eq!(admission.under_way(), 0);
     }
