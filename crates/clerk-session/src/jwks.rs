@@ -2,9 +2,12 @@
 //!
 //! * One fetch at a time; whoever needs it meanwhile waits for that one. It belongs to the cache and not to the caller
 //!   who began it: when that one goes away, the next in line carries it on.
-//! * A token can force a fetch (unknown `kid`, or a signature that does not fit a known one) at most once per
-//!   [`FORCE_GAP_MS`], counted from the last try of any kind, whether it succeeded or failed.
+//! * Once there are keys, Clerk is asked at most once per [`FORCE_GAP_MS`]: one count for what tokens force (unknown
+//!   `kid`, or a signature that does not fit a known one) and for renewals, successful or not. Loading the first keys
+//!   has a count of its own, once per [`COLD_GAP_MS`]: until they are there nobody can be served.
 //! * Keys are renewed in the background before they age; where that fails, the old ones serve for [`MAX_AGE_MS`].
+//! * At most [`MAX_WAITING`] callers wait for a fetch; to the others their token is one that cannot be judged yet, so
+//!   that a key server that hangs holds up a bounded number of requests.
 //! * A document without a usable key never replaces a good one.
 
 use std::future::Future;
@@ -14,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
 use crate::explain::{Explanation, explain};
 use crate::keys::{JwksError, KeySet, SkippedKey};
@@ -25,10 +28,12 @@ use crate::verifier::{Verdict, Verifier};
 pub const RENEW_AT_MS: i64 = 240_000;
 /// Keys older than this are not relied on.
 pub const MAX_AGE_MS: i64 = 24 * 3600 * 1000;
-/// Between two fetches that tokens can cause, and after a failed renewal.
+/// Between two fetches while there are keys, whether a token caused them or their age.
 pub const FORCE_GAP_MS: i64 = 30_000;
 /// Between two tries while there are no keys at all.
 pub const COLD_GAP_MS: i64 = 1_000;
+/// Callers that wait for a fetch at one time.
+pub const MAX_WAITING: usize = 256;
 /// Larger documents are refused, in bytes.
 pub const MAX_DOCUMENT: usize = 256 * 1024;
 
@@ -91,8 +96,8 @@ struct Snapshot {
 #[derive(Default)]
 struct Log {
     last_try_ms: Option<i64>,
-    /// The last try that a token caused.
-    last_forced_ms: Option<i64>,
+    /// The last try that a token or the age of the keys caused, not their absence.
+    last_spaced_ms: Option<i64>,
     last_error: Option<FetchError>,
     fetches: u64,
 }
@@ -103,6 +108,7 @@ pub struct KeyCache {
     snapshot: ArcSwapOption<Snapshot>,
     /// The single flight. The lock is held by the caller that drives it; the others wait for the lock.
     flight: Mutex<Option<Flight>>,
+    waiting: Semaphore,
     log: std::sync::Mutex<Log>,
     epochs: AtomicU64,
 }
@@ -124,6 +130,15 @@ enum Want {
     Fresh,
 }
 
+/// What became of a caller that wanted newer keys.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waited {
+    /// It waited for the fetch, or none was due.
+    Done,
+    /// Enough others are waiting.
+    TooMany,
+}
+
 impl KeyCache {
     /// Keys that are fetched.
     pub fn fetching(fetcher: impl FetchJwks) -> Self {
@@ -142,6 +157,7 @@ impl KeyCache {
             fetcher,
             snapshot: ArcSwapOption::empty(),
             flight: Mutex::new(None),
+            waiting: Semaphore::new(MAX_WAITING),
             log: std::sync::Mutex::default(),
             epochs: AtomicU64::new(0),
         }
@@ -187,15 +203,20 @@ impl KeyCache {
         {
             return verdict;
         }
-        self.fetch_for(Want::NewerThan(snapshot.epoch), now_ms).await;
+        let waited = self.wait_for(Want::NewerThan(snapshot.epoch), now_ms).await;
         let verdict = match self.usable(now_ms) {
             Some(newer) if newer.epoch != snapshot.epoch => verifier.verify(token, &newer.keys, now_ms),
             Some(_) | None => verdict,
         };
         match &verdict {
-            Verdict::Refused(refusal) if refusal.code == RefusalCode::JwkKidMismatch => {
-                self.unknown_key(token, now_ms).map_or(verdict, Verdict::CannotJudge)
-            }
+            Verdict::Refused(refusal) if refusal.code == RefusalCode::JwkKidMismatch => match waited {
+                Waited::Done => self.unknown_key(token, now_ms).map_or(verdict, Verdict::CannotJudge),
+                // Somebody else's fetch may bring the key.
+                Waited::TooMany => Verdict::CannotJudge(CannotJudge {
+                    reason: CannotJudgeReason::KeyNewerThanOurs,
+                    retry_after: Duration::from_secs(1),
+                }),
+            },
             Verdict::Accepted(_) | Verdict::Refused(_) | Verdict::CannotJudge(_) => verdict,
         }
     }
@@ -207,9 +228,9 @@ impl KeyCache {
             let left = u64::try_from(next.saturating_sub(now_ms)).unwrap_or(0);
             Some(CannotJudge { reason, retry_after: Duration::from_millis(left.max(1_000)) })
         };
-        let (failed, last_try_ms, last_forced_ms) = {
+        let (failed, last_try_ms, last_spaced_ms) = {
             let log = self.log();
-            (log.last_error.is_some(), log.last_try_ms, log.last_forced_ms)
+            (log.last_error.is_some(), log.last_try_ms, log.last_spaced_ms)
         };
         if failed {
             return cannot(CannotJudgeReason::KeyUnknownAndUnreachable, last_try_ms.unwrap_or(now_ms));
@@ -217,7 +238,7 @@ impl KeyCache {
         let loaded_at_ms = self.usable(now_ms)?.loaded_at_ms;
         match Verifier::unproven_issue_time(token) {
             Some(issued_ms) if issued_ms > loaded_at_ms => {
-                cannot(CannotJudgeReason::KeyNewerThanOurs, last_forced_ms.unwrap_or(now_ms))
+                cannot(CannotJudgeReason::KeyNewerThanOurs, last_spaced_ms.unwrap_or(now_ms))
             }
             Some(_) | None => None,
         }
@@ -237,8 +258,15 @@ impl KeyCache {
         if present.is_some() || !verifier.deserves_newer_keys(token, now_ms) {
             return present;
         }
-        self.fetch_for(Want::Any, now_ms).await;
+        self.wait_for(Want::Any, now_ms).await;
         self.usable(now_ms)
+    }
+
+    /// As [`Self::fetch_for`], for a caller: as many of them as may wait at one time.
+    async fn wait_for(&self, want: Want, now_ms: i64) -> Waited {
+        let Ok(_place) = self.waiting.try_acquire() else { return Waited::TooMany };
+        self.fetch_for(want, now_ms).await;
+        Waited::Done
     }
 
     /// Renews the keys if that is due. For a background loop that calls it every [`COLD_GAP_MS`].
@@ -268,8 +296,9 @@ impl KeyCache {
                 let mut log = self.log();
                 log.last_try_ms = Some(now_ms);
                 log.fetches += 1;
-                if matches!(want, Want::NewerThan(_)) {
-                    log.last_forced_ms = Some(now_ms);
+                match want {
+                    Want::NewerThan(_) | Want::Fresh => log.last_spaced_ms = Some(now_ms),
+                    Want::Any => {}
                 }
             }
             let fetcher = Arc::clone(fetcher);
@@ -301,16 +330,16 @@ impl KeyCache {
             Some(last) => now_ms.saturating_sub(last) >= gap || now_ms < last.saturating_sub(gap),
             None => true,
         };
-        let (last_try_ms, last_forced_ms, failed) = {
+        let (last_try_ms, last_spaced_ms, failed) = {
             let log = self.log();
-            (log.last_try_ms, log.last_forced_ms, log.last_error.is_some())
+            (log.last_try_ms, log.last_spaced_ms, log.last_error.is_some())
         };
         let rested = |gap: i64| since(last_try_ms, gap);
         match want {
             Want::Any => self.usable(now_ms).is_none() && rested(COLD_GAP_MS),
-            // A renewal that succeeded does not stand in the way: a key may be newer than it.
+            // Loading the first keys does not stand in the way: a key may have been made right after.
             Want::NewerThan(epoch) => {
-                let rested = since(last_forced_ms, FORCE_GAP_MS) && (!failed || rested(FORCE_GAP_MS));
+                let rested = since(last_spaced_ms, FORCE_GAP_MS) && (!failed || rested(FORCE_GAP_MS));
                 self.epoch() == epoch && rested
             }
             Want::Fresh => {

@@ -29,7 +29,7 @@ pub use explain::{ExplainedStep, Explanation, SESSION_PENDING, StepOutcome, Verd
 pub use header::bearer_token;
 pub use jwks::{
     COLD_GAP_MS, FORCE_GAP_MS, FetchError, FetchJwks, KeyCache, KeyStatus, MAX_AGE_MS, MAX_DOCUMENT,
-    RENEW_AT_MS,
+    MAX_WAITING, RENEW_AT_MS,
 };
 pub use keys::{JwksDocument, JwksError, KeySet, PemError, SkipReason, SkippedKey};
 pub use origin::{OriginError, OriginPattern};

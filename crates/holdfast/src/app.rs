@@ -1,5 +1,6 @@
 //! The composition root: makes the parts from the settings and puts them together. The only place that knows all of them.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use axum::Router;
 use clerk_session::{AuthorizedPartiesMode, Policy};
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::caller::keys::{KeySettings, KeySource};
@@ -22,7 +23,7 @@ use crate::connections::spill::Spill;
 use crate::entropy::{EntropyExhausted, SharedEntropy, new_id};
 use crate::http::layers::Edge;
 use crate::http::metrics::Metrics;
-use crate::http::{self, AppState, AppStateParts, ServerLimits};
+use crate::http::{self, Admission, AppState, AppStateParts, RequestLimits, ServerLimits, Service};
 use crate::outbox::{Dispatcher, Endpoint};
 use crate::provider::SharedProvider;
 use crate::provider::instagram::{Instagram, InstagramConfig};
@@ -36,8 +37,6 @@ use crate::users::webhook::{SecretError, WebhookVerifier};
 use crate::vault::{KeyRing, KeyRingFaults, SentinelError, Vault};
 use crate::worker::Worker;
 
-/// Requests under way at once; more are turned away with 503.
-const MAX_REQUESTS: usize = 1024;
 /// For a handler to answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Verified tokens that are remembered: some tens of megabytes when full.
@@ -180,6 +179,21 @@ fn spill_directory(database_url: &str) -> PathBuf {
     PathBuf::from(format!("{}.spill", file.unwrap_or("holdfast")))
 }
 
+/// A quarter more than configured, for addresses that have few requests under way.
+fn request_limits(settings: &Settings) -> RequestLimits {
+    let in_all = settings.max_requests.get();
+    let per_address = settings.requests_per_address.map(NonZeroUsize::get);
+    RequestLimits { in_all, reserved: in_all.div_ceil(4), per_address }
+}
+
+fn server_limits(settings: &Settings) -> ServerLimits {
+    ServerLimits {
+        max_connections: settings.max_connections.get(),
+        h2c: settings.http2,
+        ..ServerLimits::default()
+    }
+}
+
 /// A server that is ready to serve.
 #[derive(Debug)]
 pub struct Server {
@@ -189,6 +203,7 @@ pub struct Server {
     worker: Option<Worker>,
     dispatcher: Option<Dispatcher>,
     metrics: Metrics,
+    limits: ServerLimits,
     clock: SharedClock,
     stop: watch::Sender<bool>,
 }
@@ -223,7 +238,8 @@ impl Server {
                 clock: seams.clock.clone(),
                 entropy: seams.entropy.clone(),
                 metrics: metrics.clone(),
-                permits: Semaphore::new(MAX_REQUESTS),
+                admission: Admission::new(request_limits(settings)),
+                proxies: settings.trusted_proxies.clone(),
                 request_timeout: REQUEST_TIMEOUT,
             },
             verifier: verifier(&settings.clerk, seams)?,
@@ -253,7 +269,9 @@ impl Server {
         if let Some(dispatcher) = &dispatcher {
             metrics.register(|registry| dispatcher.register(registry));
         }
-        Ok(Self { router, state, store, worker, dispatcher, metrics, clock: seams.clock.clone(), stop })
+        let limits = server_limits(settings);
+        let clock = seams.clock.clone();
+        Ok(Self { router, state, store, worker, dispatcher, metrics, limits, clock, stop })
     }
 
     /// What is counted.
@@ -270,7 +288,7 @@ impl Server {
 
     /// Serves until `shutdown` resolves; then lets running requests, refreshes and detached work finish, and closes the database.
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        let Self { router, state, store, worker, dispatcher, clock, stop, .. } = self;
+        let Self { router, state, store, worker, dispatcher, limits, clock, stop, .. } = self;
         let mut tasks = JoinSet::new();
         let keys = state.clone();
         let mut stopped = stop.subscribe();
@@ -289,7 +307,9 @@ impl Server {
             let stopped = stop.subscribe();
             tasks.spawn(async move { dispatcher.run(stopped).await });
         }
-        let serving = http::serve(listener, router, ServerLimits::default(), clock, stop.subscribe());
+        let refusals = Some(http::refusals(Arc::clone(state.edge())));
+        let service = Service { router, refusals, limits: Arc::new(limits), clock };
+        let serving = http::serve(listener, service, stop.subscribe());
         let mut serving = std::pin::pin!(serving);
         tokio::select! {
             () = shutdown => {

@@ -10,6 +10,7 @@
 pub mod app;
 pub mod caller;
 pub mod cli;
+pub mod client_address;
 pub mod clock;
 pub mod connections;
 pub mod entropy;

@@ -1,5 +1,7 @@
 //! What `token explain` says: for each refusal the one remedy, and every step that led there.
 
+use std::collections::BTreeSet;
+
 use clerk_session::{
     CannotJudge, CannotJudgeReason, Explanation, KeySet, Policy, StepOutcome, VerdictWord, Verifier, explain,
 };
@@ -77,6 +79,7 @@ fn changed(header: Value, payload: Value) -> Explanation {
 #[test]
 fn what_stands_in_the_token() {
     const PLAIN: &str = "without a template";
+    let mut reasons = BTreeSet::new();
     let no = || json!({});
     let foreign = |iss: &str| told(&mint_by(&FOREIGN, json!({}), json!({ "iss": iss })));
     for (name, told, reason) in [
@@ -267,7 +270,11 @@ fn what_stands_in_the_token() {
         ),
     ] {
         check(name, &told, reason);
+        let found = told.steps.into_iter().find(|each| each.outcome == StepOutcome::Failed).unwrap().detail;
+        reasons.insert((told.code, found, told.remedy));
     }
+    println!("{} distinct reasons, beside what is sent in place of a token", reasons.len());
+    assert!(reasons.len() >= 30, "{}", reasons.len());
     let policy = Policy { audiences: vec!["api".to_owned()], ..policy() };
     let told = told_by(policy, &keys(), &mint(no(), json!({"aud": "web"})));
     check(

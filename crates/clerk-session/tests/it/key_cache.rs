@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use clerk_session::{
     COLD_GAP_MS, CannotJudgeReason, FORCE_GAP_MS, FetchError, FetchJwks, KeyCache, MAX_AGE_MS, MAX_DOCUMENT,
-    RENEW_AT_MS, Verdict, Verifier,
+    MAX_WAITING, RENEW_AT_MS, Verdict, Verifier,
 };
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -322,12 +322,79 @@ async fn a_rotation_under_the_same_kid_costs_one_fetch() {
     assert_ne!(scene.cache.epoch(), epoch, "what was remembered must be judged again");
 }
 
-/// The cool-down counts from what tokens caused: a renewal a moment ago does not keep a new key out.
+/// Loading the first keys starts no cool-down: a server that has just started takes up a rotation at once.
 #[tokio::test]
-async fn a_key_made_right_after_a_renewal_is_found_at_once() {
+async fn a_key_made_right_after_the_start_is_found_at_once() {
     let scene = Scene::loaded().await;
     scene.clerk.now_says(Ok(jwks(&[OURS.jwk("ins_new")])));
     assert_eq!(scene.judge(&unknown_kid(), NOW + 1_000).await, "accepted");
+}
+
+/// One count for both: renewals fall due beside floods for half an hour, and no two fetches are closer than 30 s.
+#[tokio::test]
+async fn renewals_and_what_tokens_force_share_one_cool_down() {
+    for reply in [ours(), down()] {
+        let scene = Scene::loaded().await;
+        scene.clerk.now_says(reply);
+        let mut fetched = vec![];
+        // Bursts of strangers that drift past the renewals, which are due every four minutes.
+        for tick in 1..1_800_i64 {
+            let now = NOW + tick * 1_000;
+            let before = scene.clerk.fetches();
+            scene.cache.renew_if_due(now).await;
+            if tick % 230 < 40 {
+                let kid = json!({"kid": format!("ins_{tick}")});
+                scene.judge(&mint(kid, json!({"exp": now / 1000 + 50})), now).await;
+            }
+            fetched.extend((before..scene.clerk.fetches()).map(|_| tick));
+        }
+        assert!(fetched.len() > 10, "{fetched:?}");
+        assert!(fetched.windows(2).all(|pair| pair[1] - pair[0] >= 30), "{fetched:?}");
+    }
+}
+
+#[tokio::test]
+async fn right_after_a_renewal_a_newer_key_is_undecided_for_30_seconds_at_most() {
+    let scene = Scene::loaded().await;
+    let renewed = NOW + RENEW_AT_MS;
+    scene.cache.renew_if_due(renewed).await;
+    scene.clerk.now_says(Ok(jwks(&[OURS.jwk("ins_new")])));
+    let issued = NOW_S + RENEW_AT_MS / 1000 + 1;
+    let newer =
+        mint(json!({"kid": "ins_new"}), json!({"iat": issued, "nbf": issued - 10, "exp": issued + 60}));
+    let Verdict::CannotJudge(cannot) = scene.cache.judge(&scene.verifier, &newer, renewed + 2_000).await
+    else {
+        panic!("it could be a new key")
+    };
+    assert_eq!((cannot.reason, cannot.retry_after.as_secs()), (CannotJudgeReason::KeyNewerThanOurs, 28));
+    assert_eq!(scene.judge(&newer, renewed + FORCE_GAP_MS).await, "accepted");
+}
+
+/// A key server that hangs holds up a bounded number of requests.
+#[tokio::test]
+async fn at_most_256_callers_wait_for_a_fetch() {
+    let scene = Scene::new(Clerk::hanging(ours()));
+    scene.clerk.answer(1);
+    scene.cache.renew_if_due(NOW).await;
+    let (token, known) = (unknown_kid(), valid());
+    let calls = (0..1_000).map(|_| scene.judge(&token, NOW + FORCE_GAP_MS));
+    let mut calls: Vec<_> = calls.map(Box::pin).collect();
+    let mut undecided = 0;
+    for call in &mut calls {
+        if let Poll::Ready(verdict) = poll_once(call.as_mut()) {
+            assert_eq!(verdict, "cannot judge: KeyNewerThanOurs", "whether Clerk has it is not known yet");
+            undecided += 1;
+        }
+    }
+    assert_eq!(undecided, 1_000 - MAX_WAITING);
+    assert_eq!(scene.judge(&known, NOW + FORCE_GAP_MS).await, "accepted");
+    let mut renewal = pin!(scene.cache.renew_if_due(NOW + RENEW_AT_MS));
+    assert!(poll_once(renewal.as_mut()).is_pending(), "the background loop always has a place");
+    drop(calls);
+    scene.clerk.answer(1);
+    renewal.await;
+    assert_eq!(scene.clerk.fetches(), 2);
+    assert_eq!(scene.judge(&token, NOW + FORCE_GAP_MS).await, "jwk-kid-mismatch", "places are given back");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use super::exit::{Exit, Failure, Outcome};
 use super::printer::Printer;
 use crate::app::{Seams, Server};
 use crate::http::metrics::Metrics;
-use crate::http::{ServerLimits, bind, serve};
+use crate::http::{ServerLimits, Service, bind, serve};
 use crate::settings::Purpose;
 use crate::telemetry;
 use crate::transport::ReqwestTransport;
@@ -40,7 +40,9 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
     let (end, ended) = watch::channel(false);
     let metrics = metrics_listener.map(|listener| {
         let router = metrics_router(server.metrics().clone());
-        tokio::spawn(serve(listener, router, ServerLimits::default(), context.clock.clone(), ended))
+        let limits = Arc::new(ServerLimits::default());
+        let service = Service { router, refusals: None, limits, clock: context.clock.clone() };
+        tokio::spawn(serve(listener, service, ended))
     });
     server.run(listener, stop).await;
     end.send_replace(true);

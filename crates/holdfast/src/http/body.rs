@@ -6,15 +6,17 @@ use std::time::Duration;
 use aide::OperationInput;
 use aide::generate::GenContext;
 use aide::openapi::Operation;
+use axum::body::Body;
 use axum::extract::{FromRef, FromRequest, Request};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::future::{Either, select};
 use http::{HeaderMap, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use super::problem::{Problem, ProblemCode, RequestCode};
+use super::admission::{Admitted, SMALL_BODY};
+use super::problem::{Problem, ProblemCode, RequestCode, ServerCode};
 use crate::clock::SharedClock;
 
 /// Bodies of ordinary routes, in bytes.
@@ -25,11 +27,13 @@ pub const MAX_WEBHOOK_BODY: usize = 256 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// What reading a body can lead to.
-const PROBLEMS: [ProblemCode; 4] = [
+const PROBLEMS: [ProblemCode; 6] = [
     ProblemCode::Request(RequestCode::MalformedBody),
+    ProblemCode::Request(RequestCode::BodyNotAcceptable),
     ProblemCode::Request(RequestCode::RequestTimeout),
     ProblemCode::Request(RequestCode::BodyTooLarge),
     ProblemCode::Request(RequestCode::UnsupportedMediaType),
+    ProblemCode::Server(ServerCode::Overloaded),
 ];
 
 /// A JSON body. Unknown members are ignored, so that a newer client can talk to an older server.
@@ -101,17 +105,40 @@ async fn read(request: Request, limit: usize, clock: &SharedClock) -> Result<Byt
     if announced.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > limit as u64) {
         return Err(RequestCode::BodyTooLarge.into());
     }
-    let body = Limited::new(request.into_body(), limit);
-    match select(pin!(body.collect()), clock.sleep(BODY_TIMEOUT)).await {
-        Either::Left((Ok(body), _)) => Ok(body.to_bytes()),
-        Either::Left((Err(error), _)) if error.is::<LengthLimitError>() => {
-            Err(RequestCode::BodyTooLarge.into())
+    let admitted = request.extensions().get::<Admitted>().cloned();
+    let body = collect(request.into_body(), limit, admitted.as_ref());
+    let in_time = async {
+        match select(pin!(body), clock.sleep(BODY_TIMEOUT)).await {
+            Either::Left((collected, _)) => collected,
+            Either::Right(_) => Err(RequestCode::RequestTimeout.into()),
         }
-        Either::Left((Err(_), _)) => {
-            Err(Problem::new(RequestCode::MalformedBody).with_detail("The body broke off before its end."))
-        }
-        Either::Right(_) => Err(RequestCode::RequestTimeout.into()),
+    };
+    match &admitted {
+        Some(admitted) => admitted.while_waiting(in_time).await?,
+        None => in_time.await,
     }
+}
+
+/// Frames are copied together, since a body may come a byte at a time and each frame holds more than its bytes.
+async fn collect(mut body: Body, limit: usize, admitted: Option<&Admitted>) -> Result<Bytes, Problem> {
+    let mut bytes = BytesMut::new();
+    let mut large = None;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| {
+            Problem::new(RequestCode::MalformedBody).with_detail("The body broke off before its end.")
+        })?;
+        // Trailers mean nothing on any route.
+        let Ok(data) = frame.into_data() else { continue };
+        let length = bytes.len().saturating_add(data.len());
+        if length > limit {
+            return Err(RequestCode::BodyTooLarge.into());
+        }
+        if length > SMALL_BODY && large.is_none() {
+            large = admitted.map(Admitted::large_body).transpose()?;
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes.freeze())
 }
 
 /// Whether the body says that it is JSON: `application/json` or `application/*+json`, once.
@@ -140,14 +167,12 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 fn malformed(error: &serde_json::Error) -> Problem {
     use serde_json::error::Category;
     let (line, column) = (error.line(), error.column());
-    let detail = match error.classify() {
-        Category::Eof => format!("The JSON ends too early, at line {line}, column {column}."),
-        Category::Data => format!("The JSON is not what this route takes, at line {line}, column {column}."),
-        Category::Syntax | Category::Io => {
-            format!("The body is not JSON, at line {line}, column {column}.")
-        }
+    let (code, what) = match error.classify() {
+        Category::Eof => (RequestCode::MalformedBody, "The JSON ends too early"),
+        Category::Syntax | Category::Io => (RequestCode::MalformedBody, "The body is not JSON"),
+        Category::Data => (RequestCode::BodyNotAcceptable, "The JSON is not what this route takes"),
     };
-    Problem::new(RequestCode::MalformedBody).with_detail(detail)
+    Problem::new(code).with_detail(format!("{what}, at line {line}, column {column}."))
 }
 
 impl<T: JsonSchema> OperationInput for Json<T> {

@@ -14,6 +14,9 @@ use super::request_id::X_REQUEST_ID;
 /// Where a stream is taken up again (WHATWG HTML, server-sent events).
 pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
+/// For answers that are the same for everybody.
+pub const EVERY_ORIGIN: HeaderValue = HeaderValue::from_static("*");
+
 /// Answers preflights by itself, and marks every other answer, whatever its status.
 pub fn layer(allowed: &[OriginPattern]) -> CorsLayer {
     let allowed: Arc<[OriginPattern]> = allowed.into();

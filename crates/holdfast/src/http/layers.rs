@@ -1,5 +1,6 @@
 //! What happens around every handler. The order is set in [`super::app`]; here is each layer.
 
+use std::net::Ipv4Addr;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,12 +13,14 @@ use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Version};
-use tokio::sync::Semaphore;
 
+use super::admission::Admission;
 use super::metrics::Metrics;
 use super::problem::{self, Problem, RequestCode, ServerCode};
 use super::public::PublicRoute;
 use super::request_id::{RequestId, X_REQUEST_ID};
+use super::server::PeerAddr;
+use crate::client_address::TrustedProxies;
 use crate::clock::SharedClock;
 use crate::entropy::SharedEntropy;
 
@@ -32,8 +35,10 @@ pub struct Edge {
     pub entropy: SharedEntropy,
     /// Counters.
     pub metrics: Metrics,
-    /// One permit per request under way.
-    pub permits: Semaphore,
+    /// Places for requests under way.
+    pub admission: Admission,
+    /// Whose `X-Forwarded-For` is believed.
+    pub proxies: TrustedProxies,
     /// For a handler to answer.
     pub request_timeout: Duration,
 }
@@ -124,7 +129,7 @@ fn well_formed(request: &Request) -> Result<(), Problem> {
 }
 
 /// Headers that every answer carries; a page has set its own content policy already.
-fn secure(headers: &mut HeaderMap, is_https: bool) {
+pub(super) fn secure(headers: &mut HeaderMap, is_https: bool) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
@@ -139,28 +144,39 @@ fn secure(headers: &mut HeaderMap, is_https: bool) {
 /// Innermost: bounds how many handlers run at a time and how long each may take, and survives their panics.
 ///
 /// Inside CORS, so that a page can read the 503 and its `Retry-After`.
-pub async fn guard(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+pub async fn guard(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
     let is_health = request
         .extensions()
         .get::<MatchedPath>()
         .is_some_and(|path| path.as_str() == PublicRoute::Healthz.path());
     // A server under load is alive; were it restarted for that, the load would only grow.
-    let permit = if is_health { None } else { edge.permits.try_acquire().ok() };
-    if permit.is_none() && !is_health {
-        edge.metrics.shed();
-        return Problem::new(ServerCode::Overloaded)
-            .with_retry_after(Some(Duration::from_secs(1)))
-            .into_response();
+    let mut place = None;
+    if !is_health {
+        // A request without a connection, which only tests make, has nobody's address.
+        let peer = request.extensions().get::<PeerAddr>().map(|peer| peer.0.ip());
+        let address = edge.proxies.client(peer.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), request.headers());
+        match edge.admission.admit(address) {
+            Ok(admitted) => {
+                request.extensions_mut().insert(admitted.clone());
+                place = Some(admitted);
+            }
+            Err(why) => {
+                edge.metrics.shed();
+                return Problem::from(why).into_response();
+            }
+        }
     }
     let answer = pin!(AssertUnwindSafe(next.run(request)).catch_unwind());
-    match select(answer, edge.clock.sleep(edge.request_timeout)).await {
+    let response = match select(answer, edge.clock.sleep(edge.request_timeout)).await {
         Either::Left((Ok(response), _)) => response,
         Either::Left((Err(_), _)) => {
             tracing::error!("a handler panicked; the panic itself is in the log above");
             Problem::new(ServerCode::Internal).into_response()
         }
         Either::Right(_) => Problem::new(ServerCode::DeadlineExceeded).into_response(),
-    }
+    };
+    drop(place);
+    response
 }
 
 /// Where no route matches.

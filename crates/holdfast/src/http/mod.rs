@@ -12,6 +12,7 @@
 //!
 //! A slow or hostile connection never gets this far: see [`server`].
 
+pub mod admission;
 pub mod authentication;
 pub mod body;
 pub mod cors;
@@ -34,6 +35,7 @@ mod state;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod unreadable;
 
 use std::sync::Arc;
 
@@ -41,9 +43,11 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use clerk_session::OriginPattern;
 
+pub use admission::{Admission, RequestLimits};
 pub use openapi::document;
-pub use server::{ServerLimits, bind, serve};
+pub use server::{ServerLimits, Service, bind, serve};
 pub use state::{AppState, AppStateParts};
+pub use unreadable::refusals;
 
 use layers::Edge;
 

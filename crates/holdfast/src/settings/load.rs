@@ -92,6 +92,10 @@ impl Reader {
         let allowed_origins = self.read(&table::ALLOWED_ORIGINS).unwrap_or_default();
         let return_urls = self.read(&table::RETURN_URLS);
         let trusted_proxies = self.read(&table::TRUSTED_PROXIES).unwrap_or_default();
+        let max_connections = self.read(&table::MAX_CONNECTIONS);
+        let max_requests = self.read(&table::MAX_REQUESTS);
+        let requests_per_address = self.read(&table::REQUESTS_PER_ADDRESS);
+        let http2 = self.read(&table::HTTP2);
         let webhook = self.webhook();
         let check_interval = self.read(&table::CHECK_INTERVAL_S);
         let refresh_min_age = self.read(&table::REFRESH_MIN_AGE_S);
@@ -133,6 +137,10 @@ impl Reader {
             allowed_origins,
             return_urls,
             trusted_proxies,
+            max_connections: max_connections?,
+            max_requests: max_requests?,
+            requests_per_address,
+            http2: http2?,
             webhook,
             clerk: clerk?,
             instagram,

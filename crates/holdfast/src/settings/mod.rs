@@ -17,12 +17,14 @@ pub mod table;
 mod tests;
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clerk_session::{OriginPattern, PublishableKey};
 use secrecy::SecretString;
 use url::Url;
 
+use crate::client_address::TrustedProxies;
 pub use fault::{Fault, Faults, Origin};
 pub use load::load;
 pub use print::{Shown, shown};
@@ -55,7 +57,15 @@ pub struct Settings {
     /// Where `return_to` may point.
     pub return_urls: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<String>,
+    pub trusted_proxies: TrustedProxies,
+    /// Connections at a time.
+    pub max_connections: NonZeroUsize,
+    /// Requests under way at a time.
+    pub max_requests: NonZeroUsize,
+    /// Requests under way of one client address; `None` for as many as there is room for.
+    pub requests_per_address: Option<NonZeroUsize>,
+    /// Whether HTTP/2 without TLS is spoken too.
+    pub http2: bool,
     /// Where events go.
     pub webhook: Option<OutgoingWebhook>,
     /// Clerk.

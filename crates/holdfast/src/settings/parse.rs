@@ -1,6 +1,7 @@
 //! Readers of single values. None repeats the value in its complaint.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clerk_session::{KeySet, OriginPattern, PublishableKey, PublishableKeyError};
@@ -10,6 +11,7 @@ use url::Url;
 
 use super::entry::Wrong;
 use super::{LogFormat, PartiesMode};
+use crate::client_address::{Network, NetworkError, TrustedProxies};
 use crate::connections::return_to::ReturnUrls;
 use crate::vault::KeyRing;
 
@@ -120,19 +122,16 @@ pub fn words(text: &str) -> Read<Vec<String>> {
 }
 
 /// Addresses or networks of proxies.
-pub fn proxies(text: &str) -> Read<Vec<String>> {
-    let words = words(text)?;
-    for word in &words {
-        let (address, prefix) = word.split_once('/').map_or((word.as_str(), None), |(a, p)| (a, Some(p)));
-        let address: IpAddr = address
-            .parse()
-            .map_err(|_| Wrong::new("has a part that is no IP address", "write 10.0.0.1 or 10.0.0.0/8"))?;
-        let longest = if address.is_ipv4() { 32 } else { 128 };
-        if prefix.is_some_and(|each| each.parse::<u8>().map_or(true, |bits| bits > longest)) {
-            return Err(Wrong::new("has a prefix length that does not fit its address", "write 10.0.0.0/8"));
-        }
-    }
-    Ok(words)
+pub fn proxies(text: &str) -> Read<TrustedProxies> {
+    let networks = words(text)?.iter().map(|word| word.parse::<Network>()).collect::<Result<_, _>>();
+    networks.map_err(|error: NetworkError| {
+        Wrong::new(error.to_string(), "write 10.0.0.1, 10.0.0.0/8 or 2001:db8::/32")
+    })
+}
+
+/// A number of things, at least one.
+pub fn number(text: &str) -> Read<NonZeroUsize> {
+    text.parse().map_err(|_| Wrong::new("is not a number above 0", "write it like 1024"))
 }
 
 /// Where `return_to` may point.

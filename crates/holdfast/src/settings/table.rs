@@ -2,6 +2,7 @@
 //! setting is added here and read in `load.rs`, and nowhere else.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use url::Url;
 use super::entry::{Entry, Fallback, Setting};
 use super::parse;
 use super::{LogFormat, PartiesMode};
+use crate::client_address::TrustedProxies;
 
 /// Listening address.
 pub const LISTEN: Entry<SocketAddr> = Entry {
@@ -95,14 +97,64 @@ pub const RETURN_URLS: Entry<Vec<String>> = Entry {
 };
 
 /// Proxies whose `X-Forwarded-*` headers are believed.
-pub const TRUSTED_PROXIES: Entry<Vec<String>> = Entry {
+pub const TRUSTED_PROXIES: Entry<TrustedProxies> = Entry {
     env: "HOLDFAST_TRUSTED_PROXIES",
     aliases: &[],
     default: Fallback::Absent("none"),
     form: "address or address/prefix, comma-separated",
-    doc: "Proxies whose `X-Forwarded-For` is believed; from anybody else the header is ignored.",
+    doc: "Proxies whose `X-Forwarded-For` is believed; from anybody else the header is ignored, and `Forwarded` always. \
+          Only limits by address use it: behind a proxy that is not listed, everybody counts as one client.",
     secret: false,
     read: parse::proxies,
+};
+
+/// Connections at a time.
+pub const MAX_CONNECTIONS: Entry<NonZeroUsize> = Entry {
+    env: "HOLDFAST_MAX_CONNECTIONS",
+    aliases: &[],
+    default: Fallback::Text("4096"),
+    form: "a number",
+    doc: "Connections at a time. When all are taken, one that keeps the server waiting is closed for each further one, of \
+          the address that has most. Each needs a file descriptor (`ulimit -n`), and event streams (at most 2048) one each.",
+    secret: false,
+    read: parse::number,
+};
+
+/// Requests under way.
+pub const MAX_REQUESTS: Entry<NonZeroUsize> = Entry {
+    env: "HOLDFAST_MAX_REQUESTS",
+    aliases: &[],
+    default: Fallback::Text("1024"),
+    form: "a number",
+    doc: "Requests that are worked on at a time; further ones get 503 `overloaded`. A quarter is added for addresses that \
+          have fewer than sixteen, so that a busy one does not keep the others out. A request whose body is still on its \
+          way does not count.",
+    secret: false,
+    read: parse::number,
+};
+
+/// Requests under way of one address.
+pub const REQUESTS_PER_ADDRESS: Entry<NonZeroUsize> = Entry {
+    env: "HOLDFAST_REQUESTS_PER_ADDRESS",
+    aliases: &[],
+    default: Fallback::Absent("as many as there is room for"),
+    form: "a number",
+    doc: "Requests of one client address (IPv6: of one /64 network) that are worked on at a time; further ones get 429 \
+          `too-many-requests`. Set it only where `HOLDFAST_TRUSTED_PROXIES` names every proxy in front.",
+    secret: false,
+    read: parse::number,
+};
+
+/// HTTP/2 without TLS.
+pub const HTTP2: Entry<bool> = Entry {
+    env: "HOLDFAST_HTTP2",
+    aliases: &[],
+    default: Fallback::Text("off"),
+    form: "on or off",
+    doc: "Whether HTTP/2 without TLS is spoken too, with prior knowledge (`h2c`), for a proxy that asks for it. HTTP/1.1 is \
+          spoken in any case.",
+    secret: false,
+    read: parse::switch,
 };
 
 /// Where events go.
@@ -420,6 +472,10 @@ pub static TABLE: &[&dyn Setting] = &[
     &ALLOWED_ORIGINS,
     &RETURN_URLS,
     &TRUSTED_PROXIES,
+    &MAX_CONNECTIONS,
+    &MAX_REQUESTS,
+    &REQUESTS_PER_ADDRESS,
+    &HTTP2,
     &WEBHOOK_URL,
     &WEBHOOK_SECRET,
     &CHECK_INTERVAL_S,

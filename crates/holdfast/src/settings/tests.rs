@@ -43,13 +43,15 @@ fn every_default_that_is_text_can_be_read() {
     assert_eq!(settings.clerk.api_url.as_str(), "https://api.clerk.com/");
     assert_eq!(settings.clerk.clock_skew, Duration::from_secs(5));
     assert_eq!(settings.clerk.parties_mode, PartiesMode::Enforce);
+    assert_eq!((settings.max_connections.get(), settings.max_requests.get()), (4096, 1024));
+    assert_eq!((settings.requests_per_address, settings.http2), (None, false));
     assert_eq!(settings.check_interval, Duration::from_mins(1));
     assert_eq!(settings.refresh_min_age, Duration::from_hours(24));
     assert!((settings.refresh_at - 0.5).abs() < f64::EPSILON);
     assert!(settings.worker);
     assert_eq!(settings.log, "info");
     let texts = TABLE.iter().filter(|each| matches!(each.default(), Fallback::Text(_))).count();
-    assert_eq!(texts, 15, "a new default needs its line above");
+    assert_eq!(texts, 18, "a new default needs its line above");
 }
 
 #[test]
@@ -202,6 +204,10 @@ fn single_values_are_read_strictly() {
         ("CLERK_JWT_KEY", "-----BEGIN PUBLIC KEY-----\\nAAAA\\n-----END PUBLIC KEY-----"),
         ("HOLDFAST_TRUSTED_PROXIES", "10.0.0.0/33"),
         ("HOLDFAST_TRUSTED_PROXIES", "proxy.internal"),
+        ("HOLDFAST_MAX_CONNECTIONS", "0"),
+        ("HOLDFAST_MAX_REQUESTS", "many"),
+        ("HOLDFAST_REQUESTS_PER_ADDRESS", "-1"),
+        ("HOLDFAST_HTTP2", "2"),
         ("HOLDFAST_REFRESH_MIN_AGE_S", "1d"),
         ("HOLDFAST_REFRESH_AT", "0"),
         ("HOLDFAST_REFRESH_AT", "1"),

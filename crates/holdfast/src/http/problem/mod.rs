@@ -138,8 +138,8 @@ pub struct Body<'a> {
     pub request_id: &'a str,
 }
 
-/// The finished answer. `response` is what [`Problem::into_response`] made, possibly with headers added since.
-pub fn render(problem: &Problem, public_url: &str, request_id: &str, mut response: Response) -> Response {
+/// The body of a problem, RFC 9457 section 3.
+pub fn document(problem: &Problem, public_url: &str, request_id: &str) -> Vec<u8> {
     let facts = &*problem.0;
     let entry = facts.code.entry();
     let detail = facts.detail.as_deref().unwrap_or(entry.meaning);
@@ -156,7 +156,12 @@ pub fn render(problem: &Problem, public_url: &str, request_id: &str, mut respons
         request_id,
     };
     // A struct of strings cannot fail to serialize; an empty object would still be valid JSON.
-    let bytes = serde_json::to_vec(&body).unwrap_or_else(|_| b"{}".to_vec());
+    serde_json::to_vec(&body).unwrap_or_else(|_| b"{}".to_vec())
+}
+
+/// The finished answer. `response` is what [`Problem::into_response`] made, possibly with headers added since.
+pub fn render(problem: &Problem, public_url: &str, request_id: &str, mut response: Response) -> Response {
+    let bytes = document(problem, public_url, request_id);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -164,7 +169,7 @@ pub fn render(problem: &Problem, public_url: &str, request_id: &str, mut respons
     if let Some(seconds) = problem.retry_after_seconds() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if let Some(challenge) = &facts.challenge {
+    if let Some(challenge) = &problem.0.challenge {
         headers.insert(header::WWW_AUTHENTICATE, challenge.clone());
     }
     *response.body_mut() = axum::body::Body::from(bytes);

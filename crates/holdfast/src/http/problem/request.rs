@@ -9,8 +9,14 @@ codes! {
     RequestCode {
         /// The HTTP message breaks the protocol.
         MalformedRequest,
-        /// The body is not the JSON that the route takes.
+        /// The head of the HTTP message is larger than we read.
+        HeaderTooLarge,
+        /// The address in the HTTP message is longer than we read.
+        AddressTooLong,
+        /// The body is not JSON, or breaks off.
         MalformedBody,
+        /// The body is JSON, and not what the route takes.
+        BodyNotAcceptable,
         /// A query parameter or a path segment is not acceptable.
         MalformedParameter,
         /// More than one `Authorization` header.
@@ -63,6 +69,8 @@ codes! {
         TooManyAttempts,
         /// Too many event streams.
         TooManyStreams,
+        /// Too many requests under way from one address.
+        TooManyRequests,
         /// The same refused token again and again.
         StopRepeating,
     }
@@ -90,20 +98,54 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             &[
                 "An HTTP/1.1 request without exactly one Host header.",
                 "A header with bytes that are not allowed there.",
+                "Something else than HTTP/1, for example TLS: that ends at a proxy in front.",
             ],
             "Send the request through an ordinary HTTP client, and check what a proxy in between does to it.",
+        ),
+        RequestCode::HeaderTooLarge => row(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Remedy::FixRequest,
+            "header-too-large",
+            "Header too large",
+            "The header of the request is larger than this server reads: 16 KiB, or 64 fields.",
+            &[
+                "Cookies that were meant for another service on the same domain.",
+                "A session token with large custom claims.",
+            ],
+            "Send no cookies to this server, and keep custom claims of session tokens below 1.2 KB.",
+        ),
+        RequestCode::AddressTooLong => row(
+            StatusCode::URI_TOO_LONG,
+            Remedy::FixRequest,
+            "address-too-long",
+            "Address too long",
+            "The address in the request is longer than this server reads.",
+            &["Something was put into the query that belongs into a body."],
+            "See /docs for the parameters of the route.",
         ),
         RequestCode::MalformedBody => row(
             StatusCode::BAD_REQUEST,
             Remedy::FixRequest,
             "malformed-body",
             "Malformed body",
-            "The body is not the JSON that this route takes.",
+            "The body is not JSON, or not the form that this route takes.",
             &[
                 "The JSON does not parse; the detail names line and column.",
-                "A member has another type than the API describes.",
+                "The connection broke before the body's end.",
             ],
-            "Compare the body with the request schema of the route in /docs.",
+            "Make the body with a JSON library, and compare it with the request schema of the route in /docs.",
+        ),
+        RequestCode::BodyNotAcceptable => row(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            Remedy::FixRequest,
+            "body-not-acceptable",
+            "Body not acceptable",
+            "The body is JSON, but not what this route takes.",
+            &[
+                "A member is missing, or there twice.",
+                "A member has another type, or a value that the API does not list.",
+            ],
+            "Compare the body with the request schema of the route in /docs; the detail names line and column.",
         ),
         RequestCode::MalformedParameter => row(
             StatusCode::BAD_REQUEST,
@@ -363,6 +405,18 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             "This user has as many open event streams as are allowed.",
             &["The app opens a stream per component, or does not close the old ones."],
             "Share one stream per tab, and close it when it is no longer needed.",
+        ),
+        RequestCode::TooManyRequests => row(
+            StatusCode::TOO_MANY_REQUESTS,
+            Remedy::Retry,
+            "too-many-requests",
+            "Too many requests at a time",
+            "As many requests are under way from this address as are allowed.",
+            &[
+                "A program that sends requests without waiting for answers.",
+                "A proxy that is not listed in HOLDFAST_TRUSTED_PROXIES, so that everybody behind it has one address.",
+            ],
+            "Wait for Retry-After and ask again. Whoever runs this installation: see HOLDFAST_REQUESTS_PER_ADDRESS.",
         ),
         RequestCode::StopRepeating => row(
             StatusCode::TOO_MANY_REQUESTS,

@@ -42,7 +42,7 @@ fn statuses_and_sources_belong_together_as_the_contract_has_them() {
         let entry = code.entry();
         let allowed: &[u16] = match entry.source {
             Source::Session | Source::ServiceKey => &[401],
-            Source::Request => &[400, 403, 404, 405, 408, 409, 410, 413, 415, 422, 429],
+            Source::Request => &[400, 403, 404, 405, 408, 409, 410, 413, 414, 415, 422, 429, 431],
             Source::Instagram => &[424],
             Source::Clerk | Source::Database => &[503],
             Source::Server => &[500, 503],

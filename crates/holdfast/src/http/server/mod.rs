@@ -1,9 +1,12 @@
 //! The listener: an accept loop of our own on hyper, because `axum::serve` has no defence against slow clients.
 //!
 //! Every connection is watched ([`watch`]): silent connections, headers that never end and readers that do not read
-//! are cut. The number of connections is bounded, and a shutdown lets running requests finish within a deadline.
+//! are cut. The number of connections is bounded ([`places`]), requests that hyper cannot read are answered in full
+//! ([`refusals`]), and a shutdown lets running requests finish within a deadline.
 
 mod bind;
+mod places;
+mod refusals;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -21,19 +24,22 @@ use http::header::{self, HeaderValue};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch as signal};
+use tokio::sync::watch as signal;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 pub use bind::{BindError, bind};
-use watch::{Watch, WatchedIo};
+use places::Places;
+use refusals::RefusalIo;
+pub use refusals::Refusals;
+use watch::{AwaitedBody, Watch, WatchedIo};
 
 use crate::clock::SharedClock;
 
 /// What a client may cost us.
 #[derive(Debug, Clone)]
 pub struct ServerLimits {
-    /// Connections at a time; more wait in the kernel's queue.
+    /// Connections at a time; for one more, one that keeps us waiting is closed.
     pub max_connections: usize,
     /// From the first byte of a request to the end of its header.
     pub header_timeout: Duration,
@@ -66,63 +72,63 @@ impl Default for ServerLimits {
     }
 }
 
+/// Where every place is taken and nobody keeps us waiting: when to look again.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
 /// The address of whoever opened the connection, as a request extension. Behind a proxy that is the proxy.
 #[derive(Debug, Clone, Copy)]
 pub struct PeerAddr(pub SocketAddr);
 
+/// What is served, and how.
+#[derive(Clone)]
+pub struct Service {
+    /// The application.
+    pub router: Router,
+    /// Answers to requests that cannot be read; `None` for hyper's bare ones.
+    pub refusals: Option<Refusals>,
+    /// What a client may cost.
+    pub limits: Arc<ServerLimits>,
+    /// Time.
+    pub clock: SharedClock,
+}
+
 /// Serves until `shutdown` turns true, then lets running requests finish within the drain time.
 ///
 /// Answers how many connections had to be cut at the end.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    limits: ServerLimits,
-    clock: SharedClock,
-    mut shutdown: signal::Receiver<bool>,
-) -> usize {
-    let slots = Arc::new(Semaphore::new(limits.max_connections));
-    let limits = Arc::new(limits);
+pub async fn serve(listener: TcpListener, service: Service, mut shutdown: signal::Receiver<bool>) -> usize {
+    let (limits, clock) = (&service.limits, &service.clock);
+    let places = Places::new(limits.max_connections, clock.clone());
     let mut connections = JoinSet::new();
+    let mut newcomer: Option<(TcpStream, SocketAddr, Watch)> = None;
     loop {
-        let accepted = tokio::select! {
-            () = asked(&mut shutdown) => break,
-            // Reaping keeps the set as small as the number of open connections.
-            Some(_) = connections.join_next() => continue,
-            accepted = accept(&listener, &slots) => accepted,
-        };
-        match accepted {
-            Ok((stream, peer, slot)) => {
-                let connection = connection(
-                    stream,
-                    peer,
-                    router.clone(),
-                    Arc::clone(&limits),
-                    clock.clone(),
-                    shutdown.clone(),
-                );
+        if let Some((stream, peer, watch)) = newcomer.take() {
+            if let Some(place) = places.take(peer.ip().into(), &watch) {
+                let connection = connection(stream, peer, watch, service.clone(), shutdown.clone());
                 connections.spawn(async move {
                     connection.await;
-                    drop(slot);
+                    drop(place);
                 });
-            }
-            Err(error) => {
-                // Out of file descriptors, most likely: closing connections will free some.
-                tracing::warn!(%error, "cannot accept a connection; trying again");
-                clock.sleep(Duration::from_millis(100)).await;
+            } else {
+                newcomer = Some((stream, peer, watch));
             }
         }
+        tokio::select! {
+            () = asked(&mut shutdown) => break,
+            // Reaping keeps the set as small as the number of open connections; and a place may be free now.
+            Some(_) = connections.join_next() => {}
+            () = clock.sleep(LOOK_AGAIN), if newcomer.is_some() => {}
+            accepted = listener.accept(), if newcomer.is_none() => match accepted {
+                Ok((stream, peer)) => newcomer = Some((stream, peer, Watch::new(limits, clock.clone()))),
+                Err(error) => {
+                    // Out of file descriptors, most likely: closing connections will free some.
+                    tracing::warn!(%error, "cannot accept a connection; trying again");
+                    clock.sleep(Duration::from_millis(100)).await;
+                }
+            },
+        }
     }
-    drop(listener);
-    drain(connections, limits.drain, &clock).await
-}
-
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, peer) = listener.accept().await?;
-    Ok((stream, peer, slot))
+    drop((listener, newcomer));
+    drain(connections, limits.drain, clock).await
 }
 
 /// Resolves once a shutdown is asked for, or can no longer be.
@@ -145,15 +151,14 @@ async fn drain(mut connections: JoinSet<()>, deadline: Duration, clock: &SharedC
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
-    router: Router,
-    limits: Arc<ServerLimits>,
-    clock: SharedClock,
+    watch: Watch,
+    service: Service,
     mut shutdown: signal::Receiver<bool>,
 ) {
+    let Service { router, refusals, limits, clock: _ } = service;
     // Answers are small and written in one piece; waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
-    let watch = Watch::new(&limits, clock);
-    let io = TokioIo::new(WatchedIo::new(stream, watch.clone()));
+    let io = TokioIo::new(RefusalIo::new(WatchedIo::new(stream, watch.clone()), refusals));
     let service = {
         let watch = watch.clone();
         hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
@@ -161,7 +166,8 @@ async fn connection(
             // A length beside `Transfer-Encoding` is not shown to us, and is how requests are smuggled past a proxy:
             // the connection must not go on to what may be the body's rest (RFC 9112, 6.1).
             let is_last = request.headers().contains_key(header::TRANSFER_ENCODING);
-            let mut request: Request = request.map(axum::body::Body::new);
+            let mut request: Request =
+                request.map(|body| axum::body::Body::new(AwaitedBody::new(body, &watch)));
             request.extensions_mut().insert(PeerAddr(peer));
             let answer = router.clone().oneshot(request);
             async move {

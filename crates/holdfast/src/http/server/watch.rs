@@ -6,6 +6,8 @@
 //! | sending a header | its first byte | `header_timeout` |
 //! | at a request | | the request's own limits |
 //! | not taking our bytes | the first refused write | `write_timeout` |
+//!
+//! A connection may also be cut to make room for others ([`super::places`]), but only while we wait for its client.
 
 use std::io;
 use std::pin::Pin;
@@ -15,9 +17,10 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 
 use super::ServerLimits;
 use crate::clock::{SharedClock, after};
@@ -34,10 +37,16 @@ struct Shared {
     header: Duration,
     write: Duration,
     doing: Mutex<Doing>,
+    room_wanted: Notify,
 }
 
 struct Doing {
     requests: usize,
+    /// Those of them whose body is not there yet.
+    awaited_bodies: usize,
+    /// When the first of these bodies began to be waited for.
+    body_since: Option<Timestamp>,
+    is_cut: bool,
     /// `Some` once the first byte of the next header has come.
     header_since: Option<Timestamp>,
     idle_since: Timestamp,
@@ -48,7 +57,15 @@ struct Doing {
 impl Watch {
     pub(super) fn new(limits: &ServerLimits, clock: SharedClock) -> Self {
         let idle_since = clock.now();
-        let doing = Doing { requests: 0, header_since: None, idle_since, blocked_since: None };
+        let doing = Doing {
+            requests: 0,
+            awaited_bodies: 0,
+            body_since: None,
+            is_cut: false,
+            header_since: None,
+            idle_since,
+            blocked_since: None,
+        };
         Self {
             shared: Arc::new(Shared {
                 clock,
@@ -56,6 +73,7 @@ impl Watch {
                 header: limits.header_timeout,
                 write: limits.write_timeout,
                 doing: Mutex::new(doing),
+                room_wanted: Notify::new(),
             }),
         }
     }
@@ -71,8 +89,36 @@ impl Watch {
             // What the connection is doing may change while we wait, and with it the deadline: never look away for
             // longer than the shortest limit.
             let look_again = after(now, self.shared.header.min(self.shared.write));
-            self.shared.clock.sleep_until(deadline.unwrap_or(look_again).min(look_again)).await;
+            tokio::select! {
+                () = self.shared.clock.sleep_until(deadline.unwrap_or(look_again).min(look_again)) => {}
+                () = self.shared.room_wanted.notified() => return,
+            }
         }
+    }
+
+    /// Since when we have done nothing here but wait for the client; `None` while we are at work, or are leaving.
+    pub(super) fn waiting_since(&self) -> Option<Timestamp> {
+        let doing = self.lock();
+        if doing.is_cut {
+            None
+        } else if doing.blocked_since.is_some() {
+            doing.blocked_since
+        } else if doing.requests == 0 {
+            doing.header_since.or(Some(doing.idle_since))
+        } else {
+            doing.body_since.filter(|_| doing.awaited_bodies >= doing.requests)
+        }
+    }
+
+    /// Has the connection closed, to make room.
+    pub(super) fn cut(&self) {
+        self.lock().is_cut = true;
+        self.shared.room_wanted.notify_one();
+    }
+
+    /// Whether it was told to make room.
+    pub(super) fn is_cut(&self) -> bool {
+        self.lock().is_cut
     }
 
     fn deadline(&self) -> Option<Timestamp> {
@@ -94,6 +140,15 @@ impl Watch {
         doing.requests += 1;
         doing.header_since = None;
         Busy { watch: self.clone() }
+    }
+
+    /// A request's body is to come; the guard is held until it has.
+    pub(super) fn body_awaited(&self) -> Awaited {
+        let now = self.shared.clock.now();
+        let mut doing = self.lock();
+        doing.awaited_bodies += 1;
+        doing.body_since.get_or_insert(now);
+        Awaited { watch: self.clone() }
     }
 
     fn bytes_came(&self) {
@@ -130,6 +185,58 @@ impl Drop for Busy {
         let mut doing = self.watch.lock();
         doing.requests = doing.requests.saturating_sub(1);
         doing.idle_since = now;
+    }
+}
+
+/// A body is waited for as long as this lives.
+pub(super) struct Awaited {
+    watch: Watch,
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        let mut doing = self.watch.lock();
+        doing.awaited_bodies = doing.awaited_bodies.saturating_sub(1);
+        if doing.awaited_bodies == 0 {
+            doing.body_since = None;
+        }
+    }
+}
+
+/// A request's body; it is waited for until its end has come or nobody wants it any more.
+pub(super) struct AwaitedBody {
+    body: Incoming,
+    awaited: Option<Awaited>,
+}
+
+impl AwaitedBody {
+    pub(super) fn new(body: Incoming, watch: &Watch) -> Self {
+        let awaited = (!body.is_end_stream()).then(|| watch.body_awaited());
+        Self { body, awaited }
+    }
+}
+
+impl HttpBody for AwaitedBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if frame.is_none() || self.body.is_end_stream() {
+            self.awaited = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

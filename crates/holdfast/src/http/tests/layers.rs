@@ -1,5 +1,6 @@
 //! The layers around small handlers of the tests' own.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +12,14 @@ use clerk_session::OriginPattern;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use serde_json::Value;
-use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
+use super::super::admission::{Admission, RequestLimits};
 use super::super::layered;
 use super::super::layers::Edge;
 use super::super::metrics::Metrics;
+use super::super::server::PeerAddr;
+use crate::client_address::Network;
 use crate::clock::{ManualClock, SharedClock, from_millis};
 use crate::entropy::SeededEntropy;
 
@@ -29,8 +32,12 @@ struct Stage {
     clock: ManualClock,
 }
 
-#[expect(clippy::disallowed_methods, reason = "a router of the test's own")]
 fn stage(permits: usize) -> Stage {
+    stage_with(RequestLimits { in_all: permits, reserved: 0, per_address: None }, &[])
+}
+
+#[expect(clippy::disallowed_methods, reason = "a router of the test's own")]
+fn stage_with(limits: RequestLimits, proxies: &[&str]) -> Stage {
     let clock = ManualClock::new(from_millis(1_750_000_000_000));
     let shared: SharedClock = Arc::new(clock.clone());
     let edge = Arc::new(Edge {
@@ -38,7 +45,8 @@ fn stage(permits: usize) -> Stage {
         clock: shared,
         entropy: Arc::new(SeededEntropy::new(1)),
         metrics: Metrics::default(),
-        permits: Semaphore::new(permits),
+        admission: Admission::new(limits),
+        proxies: proxies.iter().map(|each| each.parse::<Network>().unwrap()).collect(),
         request_timeout: Duration::from_secs(10),
     });
     let router = Router::new()
@@ -123,7 +131,7 @@ async fn too_many_at_a_time_are_turned_away_but_health_is_answered() {
             .clone()
             .oneshot(Request::builder().uri("/stuck").header("host", "x").body(Body::empty()).unwrap()),
     );
-    while stage.edge.permits.available_permits() > 0 {
+    while stage.edge.admission.under_way() == 0 {
         tokio::task::yield_now().await;
     }
     let (status, headers, body) = problem(send(&stage, Method::GET, "/fine", &[("origin", APP)]).await).await;
@@ -134,6 +142,85 @@ async fn too_many_at_a_time_are_turned_away_but_health_is_answered() {
     stuck.abort();
     let _ = stuck.await;
     assert_eq!(send(&stage, Method::GET, "/fine", &[]).await.status(), 200, "the place is given back");
+}
+
+/// Holds a place with a request from `peer` that is not answered.
+async fn occupy(stage: &Stage, peer: &str, forwarded: &str) -> tokio::task::JoinHandle<()> {
+    let before = stage.edge.admission.under_way();
+    let stuck = from(stage, "/stuck", peer, forwarded);
+    let stuck = tokio::spawn(async move { drop(stuck.await) });
+    while stage.edge.admission.under_way() == before {
+        tokio::task::yield_now().await;
+    }
+    stuck
+}
+
+fn from(
+    stage: &Stage,
+    path: &str,
+    peer: &str,
+    forwarded: &str,
+) -> impl Future<Output = Response> + Send + 'static {
+    let request = Request::builder()
+        .uri(path)
+        .header("host", "api.example.com")
+        .header("origin", APP)
+        .header("x-forwarded-for", forwarded)
+        .header("forwarded", "for=198.51.100.99")
+        .extension(PeerAddr((peer.parse::<IpAddr>().unwrap(), 4711).into()))
+        .body(Body::empty())
+        .unwrap();
+    let answer = stage.router.clone().oneshot(request);
+    async move { answer.await.unwrap() }
+}
+
+#[tokio::test]
+async fn a_bound_by_address_counts_the_client_that_a_trusted_proxy_names_and_nobody_else_names() {
+    let bound = RequestLimits { in_all: 8, reserved: 0, per_address: Some(1) };
+    let stage = stage_with(bound, &["10.0.0.0/8"]);
+    let held = occupy(&stage, "10.0.0.1", "203.0.113.9").await;
+    for (peer, forwarded, expected) in [
+        ("10.0.0.1", "203.0.113.9", 429),
+        ("10.0.0.2", "203.0.113.9, 10.0.0.7", 429),
+        // What a client wrote itself changes nothing.
+        ("10.0.0.1", "198.51.100.1, 203.0.113.9", 429),
+        ("203.0.113.9", "198.51.100.1", 429),
+        ("::ffff:203.0.113.9", "198.51.100.1", 429),
+        ("10.0.0.1", "198.51.100.1", 200),
+        ("198.51.100.1", "203.0.113.9", 200),
+        ("10.0.0.1", "unknown", 200),
+    ] {
+        let (status, headers, body) = {
+            let answer = from(&stage, "/fine", peer, forwarded).await;
+            let (parts, bytes) = answer.into_parts();
+            let bytes = bytes.collect().await.unwrap().to_bytes();
+            (parts.status, parts.headers, String::from_utf8(bytes.to_vec()).unwrap())
+        };
+        assert_eq!(status.as_u16(), expected, "{peer} {forwarded}");
+        assert_eq!(headers["access-control-allow-origin"], APP);
+        if expected == 429 {
+            assert!(body.contains("\"code\":\"too-many-requests\""), "{body}");
+            assert_eq!(headers["retry-after"], "1");
+        }
+    }
+    held.abort();
+    let _ = held.await;
+    assert_eq!(from(&stage, "/fine", "10.0.0.1", "203.0.113.9").await.status(), 200);
+}
+
+#[tokio::test]
+async fn one_address_cannot_take_the_last_places_from_the_others() {
+    let stage = stage_with(RequestLimits { in_all: 20, reserved: 2, per_address: None }, &[]);
+    let mut held = Vec::new();
+    for _ in 0..20 {
+        held.push(occupy(&stage, "203.0.113.9", "").await);
+    }
+    assert_eq!(from(&stage, "/fine", "203.0.113.9", "").await.status(), 503);
+    assert_eq!(from(&stage, "/fine", "203.0.113.10", "").await.status(), 200);
+    assert_eq!(from(&stage, "/fine", "2001:db8::1", "").await.status(), 200);
+    for each in held {
+        each.abort();
+    }
 }
 
 #[tokio::test]

@@ -13,9 +13,10 @@ use http_body_util::BodyExt;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tower::ServiceExt;
 
+use super::super::admission::{Admission, RequestLimits};
 use super::super::layers::Edge;
 use super::super::metrics::Metrics;
 use super::super::{AppState, AppStateParts, app};
@@ -23,6 +24,7 @@ use super::openapi::operations;
 use crate::caller::keys::KeySource;
 use crate::caller::service::{self, ServiceVerifier};
 use crate::caller::{ClerkConfig, SessionVerifier};
+use crate::client_address::TrustedProxies;
 use crate::clock::{ManualClock, SharedClock, from_millis};
 use crate::connections::return_to::ReturnUrls;
 use crate::connections::schedule::RefreshPolicy;
@@ -87,7 +89,8 @@ async fn stage() -> Stage {
             clock: shared.clone(),
             entropy,
             metrics: Metrics::default(),
-            permits: Semaphore::new(64),
+            admission: Admission::new(RequestLimits { in_all: 64, reserved: 0, per_address: None }),
+            proxies: TrustedProxies::default(),
             request_timeout: Duration::from_secs(10),
         },
         verifier,
@@ -298,13 +301,13 @@ async fn bodies_are_judged_by_type_size_and_syntax() {
         (connect, &[("content-type", "application/json; charset=utf-8")], "{}", 424, "not_configured"),
         (connect, &[], "{}", 415, "unsupported-media-type"),
         (connect, &[("content-type", "text/plain")], "{}", 415, "unsupported-media-type"),
-        (connect, &[json_type], "{\"force_reauth\": 1}", 400, "malformed-body"),
-        (connect, &[json_type], "{\"expect\": \"whatever\"}", 400, "malformed-body"),
+        (connect, &[json_type], "{\"force_reauth\": 1}", 422, "body-not-acceptable"),
+        (connect, &[json_type], "{\"expect\": \"whatever\"}", 422, "body-not-acceptable"),
         (connect, &[json_type], "{\"return_to\": ", 400, "malformed-body"),
         (connect, &[json_type], "[]]", 400, "malformed-body"),
         (connect, &[json_type], &huge, 413, "body-too-large"),
         (complete, &[json_type], "", 400, "malformed-body"),
-        (complete, &[json_type], "{}", 400, "malformed-body"),
+        (complete, &[json_type], "{}", 422, "body-not-acceptable"),
         (complete, &[], "{\"completion\": \"x\"}", 415, "unsupported-media-type"),
         (complete, &[json_type], "{\"completion\": \"x\"}", 424, "not_configured"),
         (

@@ -1,12 +1,12 @@
 //! A client that presents the same refused token again and again.
 
-use holdfast::standin::clerk::{Case, Person};
+use holdfast::standin::clerk::{Case, Fault, Person, Surface};
 use http::{Method, StatusCode};
 
 use crate::e2e::app::{App, ORIGIN, code, json};
 
 /// The value of one counter or gauge.
-fn metric(app: &App, name: &str) -> u64 {
+pub fn metric(app: &App, name: &str) -> u64 {
     let text = app.metrics.render();
     let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} "))).expect(name);
     line.parse().unwrap()
@@ -42,4 +42,23 @@ async fn it_is_told_to_stop_with_the_same_reason_and_without_a_signature_check()
     assert_eq!(metric(&app, "holdfast_session_tokens_stopped_total"), 3);
     assert_eq!(metric(&app, "holdfast_session_tokens_refused_total"), refused);
     assert_eq!(ada.get("/user/profile").await.status, StatusCode::OK, "another token is not affected");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_a_good_token_nor_one_that_cannot_be_judged_ever_trips_it() {
+    let app = App::with(&[], |clerk| clerk.set_fault(Surface::Jwks, Some(Fault::ServerError))).await;
+    let bearer = app.sign_in(Person::Ada).authorization();
+    for _ in 0..30 {
+        let answer = app.request(Method::GET, "/user/profile", Some(&bearer), None).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    app.clerk.set_fault(Surface::Jwks, None);
+    while app.get("/readyz").await.status != StatusCode::OK {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    for _ in 0..100 {
+        let answer = app.request(Method::GET, "/user/profile", Some(&bearer), None).await;
+        assert_eq!(answer.status, StatusCode::OK, "the very token that could not be judged before");
+    }
+    assert_eq!(metric(&app, "holdfast_session_tokens_stopped_total"), 0);
 }

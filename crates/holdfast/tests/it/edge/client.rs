@@ -72,6 +72,14 @@ impl Raw {
         self.reply().await
     }
 
+    /// The next `count` bytes, whatever they are.
+    pub async fn bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        while self.buffer.len() < count {
+            self.more().await?;
+        }
+        Ok(self.buffer.drain(..count).collect())
+    }
+
     async fn more(&mut self) -> io::Result<()> {
         let read = tokio::time::timeout(PATIENCE, self.stream.read_buf(&mut self.buffer))
             .await

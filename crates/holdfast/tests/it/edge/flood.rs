@@ -1,6 +1,10 @@
 //! A flood of tokens that name keys nobody has, with the key server in every mood.
 //!
-//! `HOLDFAST_FLOOD_TOKENS` sets the number of tokens in all (default 8 000; the full size is 100 000).
+//! `HOLDFAST_FLOOD_TOKENS` sets the number of tokens in all (default 8 000). The full size:
+//!
+//! ```text
+//! HOLDFAST_FLOOD_TOKENS=100000 cargo test -p holdfast --test it edge::flood -- --nocapture
+//! ```
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -218,8 +222,8 @@ async fn unknown_keys_cost_one_fetch_in_thirty_seconds_and_good_callers_nothing(
             // "No" only where the key server said so; otherwise it may be a new key that we could not ask for.
             let expected = if mood == Mood::Answering { (tokens / 8, 0) } else { (0, tokens / 8) };
             assert_eq!((refused, unjudged), expected, "{mood:?}");
-            // A good caller never waits for a fetch, which takes up to 3 s.
-            assert!(slowest < Duration::from_secs(2), "{mood:?}: {slowest:?}");
+            // That a good caller never waits for a fetch is shown without a clock, in `key_cache` of clerk-session.
+            assert!(slowest < Duration::from_mins(1), "{mood:?}: {slowest:?}");
         }
     }
     assert_eq!(keys.fetches(), 10, "one at the start, and one that tokens forced in each 31 s");

@@ -1,8 +1,11 @@
 //! Requests that two readers could read in two ways, through the whole server: refused, or read one way and the
 //! connection closed, so that nothing hidden behind them is ever taken for a request.
 
+use http::StatusCode;
+use serde_json::Value;
+
 use super::client::{Raw, statuses};
-use crate::e2e::app::App;
+use crate::e2e::app::{App, ORIGIN};
 
 /// What would follow if a body's rest were taken for a request: an answer that no other request here has.
 const SMUGGLED: &str = "GET /nothing-here HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -59,6 +62,22 @@ async fn malformed_requests_get_one_clean_answer_and_the_connection_ends() {
     for (what, request, expected) in &table {
         let answer = exchange(&app, request.as_bytes()).await;
         assert_eq!(statuses(&answer), [*expected], "{what}: {answer}");
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let problem: Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{what}: {answer}"));
+        assert_eq!(problem["status"].to_string(), *expected, "{what}: {answer}");
+        let id = problem["request_id"].as_str().unwrap();
+        for header in [
+            format!("x-request-id: {id}"),
+            "content-type: application/problem+json".to_owned(),
+            "x-content-type-options: nosniff".to_owned(),
+            "cache-control: no-store".to_owned(),
+            format!("content-length: {}", body.len()),
+        ] {
+            assert!(head.lines().any(|line| line == header), "{what}: no {header} in {head}");
+        }
+        let page = problem["type"].as_str().unwrap();
+        let page = app.get(page.strip_prefix(app.base.as_str()).unwrap()).await;
+        assert_eq!(page.status, StatusCode::OK, "{what}: the page of its code");
     }
     println!("{} malformed requests", table.len());
 }
@@ -147,4 +166,38 @@ async fn oversized_bodies_are_refused_announced_or_not() {
     // It may be cut while we still write.
     let _ = client.send(chunks.as_bytes()).await;
     assert_eq!(client.reply().await.unwrap().status, 413);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_can_read_that_its_header_was_too_large() {
+    let app = App::start().await;
+    let request = format!(
+        "GET /user/profile HTTP/1.1\r\nHost: h\r\nOrigin: {ORIGIN}\r\nAuthorization: Bearer {}\r\n\r\n",
+        "a".repeat(300_000)
+    );
+    let mut client = Raw::connect(app.address()).await;
+    // The server stops reading long before the end.
+    let _ = client.send(request.as_bytes()).await;
+    let answer = client.reply().await.unwrap();
+    assert_eq!(answer.status, 431, "{}", answer.head);
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert!(answer.header("date").is_some_and(|date| date.ends_with(" GMT")), "{}", answer.head);
+    assert!(answer.body.contains("header-too-large"), "{}", answer.body);
+    assert!(app.metrics.render().contains("holdfast_http_problems_total{code=\"header-too-large\"} 1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http2_is_spoken_where_the_configuration_says_so() {
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+    let without = App::start().await;
+    let mut client = Raw::connect(without.address()).await;
+    client.send(preface).await.unwrap();
+    assert!(!client.rest().await.contains('\0'));
+    let with = App::with(&[("HOLDFAST_HTTP2", "on")], |_| {}).await;
+    let mut client = Raw::connect(with.address()).await;
+    client.send(preface).await.unwrap();
+    let settings = client.bytes(9).await.unwrap();
+    assert_eq!(settings[3], 4, "the first frame of a server is SETTINGS");
+    assert_eq!(with.get("/healthz").await.status, StatusCode::OK, "HTTP/1.1 all the same");
 }

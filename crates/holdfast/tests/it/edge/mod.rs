@@ -1,5 +1,6 @@
 //! Hostile and careless clients against the whole server, on raw sockets: what they may cost everybody else.
 
+mod address;
 mod breaker;
 mod client;
 mod drain;
@@ -7,5 +8,6 @@ mod flood;
 mod framing;
 mod isolated;
 mod overload;
+mod report_mode;
 mod security_page;
 mod slow;

@@ -1,0 +1,251 @@
+//! Places for requests under way: bounded in all, and shared so that no address can take them from everybody else.
+//!
+//! A place is for our work, not for waiting: a request whose body is still on its way gives its place back until the
+//! body is there ([`Admitted::while_waiting`]), so that slow bodies, however many, keep nobody out. What they may hold
+//! meanwhile is memory, which is bounded too: bodies above [`SMALL_BODY`] are [`LARGE_BODIES`] at a time.
+//!
+//! Fairness is for times of want only. As long as there is room, one address may use all of it: behind it may be an
+//! office, or a proxy that nobody listed. The last places are for addresses that have few requests under way.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::poll_immediate;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::problem::{Problem, RequestCode, ServerCode};
+use crate::client_address::ClientAddress;
+
+/// Bodies up to this size, in bytes, may be buffered for every connection at a time.
+pub const SMALL_BODY: usize = 16 * 1024;
+/// Larger bodies that are buffered at a time.
+const LARGE_BODIES: usize = 128;
+/// Requests under way of an address that may still have one of the reserved places.
+const FEW: usize = 16;
+
+/// How many requests may be under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestLimits {
+    /// Of everybody.
+    pub in_all: usize,
+    /// Further ones, of addresses that have fewer than sixteen.
+    pub reserved: usize,
+    /// Of one address; `None` for as many as there is room for.
+    pub per_address: Option<usize>,
+}
+
+/// The places.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    limits: RequestLimits,
+    taken: Mutex<Taken>,
+    large_bodies: Arc<Semaphore>,
+}
+
+/// Holds an entry for each address with a request under way, hence never more than there are places.
+#[derive(Debug, Default)]
+struct Taken {
+    in_all: usize,
+    by_address: HashMap<ClientAddress, usize>,
+}
+
+/// Why a request is turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TurnedAway {
+    /// There is no place left.
+    NoPlace,
+    /// Its address has as many as the configuration allows it.
+    AddressHasEnough,
+}
+
+impl From<TurnedAway> for Problem {
+    fn from(why: TurnedAway) -> Self {
+        let problem = match why {
+            TurnedAway::NoPlace => Self::new(ServerCode::Overloaded),
+            TurnedAway::AddressHasEnough => Self::new(RequestCode::TooManyRequests),
+        };
+        problem.with_retry_after(Some(std::time::Duration::from_secs(1)))
+    }
+}
+
+impl Admission {
+    /// All places free.
+    pub fn new(limits: RequestLimits) -> Self {
+        let large_bodies = Arc::new(Semaphore::new(LARGE_BODIES));
+        Self { shared: Arc::new(Shared { limits, taken: Mutex::default(), large_bodies }) }
+    }
+
+    /// A place for a request of that address.
+    pub fn admit(&self, address: ClientAddress) -> Result<Admitted, TurnedAway> {
+        let place = self.take(address)?;
+        Ok(Admitted { admission: self.clone(), address, place: Arc::new(Mutex::new(Some(place))) })
+    }
+
+    /// Requests that hold a place.
+    pub fn under_way(&self) -> usize {
+        self.lock().in_all
+    }
+
+    fn take(&self, address: ClientAddress) -> Result<Place, TurnedAway> {
+        let RequestLimits { in_all, reserved, per_address } = self.shared.limits;
+        let mut taken = self.lock();
+        let own = taken.by_address.get(&address).copied().unwrap_or(0);
+        if per_address.is_some_and(|most| own >= most) {
+            return Err(TurnedAway::AddressHasEnough);
+        }
+        let room = if own < FEW { in_all.saturating_add(reserved) } else { in_all };
+        if taken.in_all >= room {
+            return Err(TurnedAway::NoPlace);
+        }
+        taken.in_all += 1;
+        taken.by_address.insert(address, own + 1);
+        Ok(Place { admission: self.clone(), address })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.shared.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One place; given back when dropped.
+#[derive(Debug)]
+struct Place {
+    admission: Admission,
+    address: ClientAddress,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.admission.lock();
+        taken.in_all = taken.in_all.saturating_sub(1);
+        if let Some(own) = taken.by_address.get_mut(&self.address) {
+            *own = own.saturating_sub(1);
+            if *own == 0 {
+                taken.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// A request that was admitted, as a request extension. Its place is free again when the last clone is dropped.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    admission: Admission,
+    address: ClientAddress,
+    place: Arc<Mutex<Option<Place>>>,
+}
+
+impl Admitted {
+    /// Gives the place back where the client keeps us waiting, and takes one again afterwards, if there is one.
+    pub async fn while_waiting<T>(&self, waiting: impl Future<Output = T>) -> Result<T, TurnedAway> {
+        let mut waiting = pin!(waiting);
+        // Most bodies come with their header.
+        if let Some(came) = poll_immediate(&mut waiting).await {
+            return Ok(came);
+        }
+        drop(self.lock().take());
+        let came = waiting.await;
+        *self.lock() = Some(self.admission.take(self.address)?);
+        Ok(came)
+    }
+
+    /// The right to buffer a body above [`SMALL_BODY`].
+    pub fn large_body(&self) -> Result<OwnedSemaphorePermit, TurnedAway> {
+        Arc::clone(&self.admission.shared.large_bodies).try_acquire_owned().map_err(|_| TurnedAway::NoPlace)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Place>> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+
+    fn address(n: u8) -> ClientAddress {
+        IpAddr::V4(Ipv4Addr::new(192, 0, 2, n)).into()
+    }
+
+    fn admission(in_all: usize, reserved: usize, per_address: Option<usize>) -> Admission {
+        Admission::new(RequestLimits { in_all, reserved, per_address })
+    }
+
+    async fn later<T>(what: impl FnOnce() -> T) -> T {
+        tokio::task::yield_now().await;
+        what()
+    }
+
+    #[test]
+    fn one_address_may_use_all_the_room_there_is_but_not_what_is_reserved() {
+        let admission = admission(100, 20, None);
+        let held: Vec<_> = (0..100).map(|_| admission.admit(address(1)).unwrap()).collect();
+        assert_eq!(admission.admit(address(1)).unwrap_err(), TurnedAway::NoPlace);
+        let few: Vec<_> = (0..FEW).map(|_| admission.admit(address(2)).unwrap()).collect();
+        assert_eq!(admission.admit(address(2)).unwrap_err(), TurnedAway::NoPlace);
+        let _fewer: Vec<_> = (0..4).map(|_| admission.admit(address(3)).unwrap()).collect();
+        assert_eq!(
+            admission.admit(address(4)).unwrap_err(),
+            TurnedAway::NoPlace,
+            "the reserve has an end too"
+        );
+        drop((held, few));
+        admission.admit(address(1)).unwrap();
+    }
+
+    #[test]
+    fn a_configured_bound_is_each_addresss_own() {
+        let admission = admission(100, 20, Some(3));
+        let held: Vec<_> = (0..3).map(|_| admission.admit(address(1)).unwrap()).collect();
+        assert_eq!(admission.admit(address(1)).unwrap_err(), TurnedAway::AddressHasEnough);
+        admission.admit(address(2)).unwrap();
+        drop(held);
+        admission.admit(address(1)).unwrap();
+    }
+
+    #[test]
+    fn nothing_is_kept_of_addresses_without_a_request_under_way() {
+        let admission = admission(10, 0, None);
+        for n in 0..=255 {
+            admission.admit(address(n)).unwrap();
+        }
+        assert_eq!((admission.under_way(), admission.lock().by_address.len()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_the_client_holds_no_place() {
+        let admission = admission(1, 0, None);
+        let waiting = admission.admit(address(1)).unwrap();
+        let other = waiting.while_waiting(later(|| admission.admit(address(2)).unwrap())).await;
+        assert_eq!(
+            other.unwrap_err(),
+            TurnedAway::NoPlace,
+            "its place was taken meanwhile, and is again free"
+        );
+        let came = waiting.while_waiting(later(|| admission.under_way())).await;
+        assert_eq!((came, admission.under_way()), (Ok(0), 1));
+        let at_once = waiting.while_waiting(async { admission.under_way() }).await;
+        assert_eq!(at_once, Ok(1), "who does not keep us waiting keeps the place");
+        drop(waiting);
+        assert_eq!(admission.under_way(), 0);
+    }
+
+    #[test]
+    fn large_bodies_are_bounded() {
+        let admission = admission(1, 0, None);
+        let one = admission.admit(address(1)).unwrap();
+        let held: Vec<_> = (0..LARGE_BODIES).map(|_| one.large_body().unwrap()).collect();
+        assert_eq!(one.large_body().unwrap_err(), TurnedAway::NoPlace);
+        drop(held);
+        drop(one.large_body().unwrap());
+    }
+}

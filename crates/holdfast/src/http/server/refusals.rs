@@ -1,0 +1,151 @@
+//! hyper answers a request whose head it cannot read by itself: a bare 400, 414 or 431. On its way to the socket that
+//! answer is replaced by a whole one.
+//!
+//! hyper's own answer is known by its form: one write that is a header block and nothing else, with a 4xx status, no
+//! body, and no request id, which every answer of the application carries.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use http::StatusCode;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Makes the whole answer, header and body, to a request whose head could not be read.
+pub type Refusals = Arc<dyn Fn(StatusCode) -> Bytes + Send + Sync>;
+
+/// What a client may still send after its refusal before we stop taking it, in bytes.
+const REST: usize = 256 * 1024;
+
+/// A socket on which hyper's own refusals are replaced.
+pub(super) struct RefusalIo<T> {
+    io: T,
+    refusals: Option<Refusals>,
+    /// What is left to be written of our answer; `Some` for good once hyper has refused.
+    answer: Option<Bytes>,
+    rest: usize,
+}
+
+impl<T> RefusalIo<T> {
+    pub(super) fn new(io: T, refusals: Option<Refusals>) -> Self {
+        Self { io, refusals, answer: None, rest: REST }
+    }
+
+    /// Takes `bytes` off hyper's hands where they are a refusal of its own.
+    fn replaces(&mut self, bytes: &[u8]) -> bool {
+        let Some(refusals) = self.refusals.as_ref().filter(|_| self.answer.is_none()) else { return false };
+        let Some(status) = own_refusal(bytes) else { return false };
+        self.answer = Some(refusals(status));
+        true
+    }
+}
+
+/// The status, where `bytes` are a refusal that hyper made.
+fn own_refusal(bytes: &[u8]) -> Option<StatusCode> {
+    let head = std::str::from_utf8(bytes).ok()?.strip_suffix("\r\n\r\n")?;
+    let (line, fields) = head.split_once("\r\n")?;
+    let status =
+        line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok().filter(StatusCode::is_client_error)?;
+    let has = |name: &str| fields.lines().any(|field| field.starts_with(name));
+    (!fields.contains("\r\n\r\n") && has("content-length: 0") && !has("x-request-id:")).then_some(status)
+}
+
+impl<T: AsyncWrite + Unpin> RefusalIo<T> {
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(answer) = self.answer.as_mut().filter(Buf::has_remaining) {
+            match ready!(Pin::new(&mut self.io).poll_write(cx, answer))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => answer.advance(written),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for RefusalIo<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buffer)
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for RefusalIo<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.replaces(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut filled = slices.iter().filter(|slice| !slice.is_empty());
+        if let (Some(only), None) = (filled.next(), filled.next())
+            && self.replaces(only)
+        {
+            return Poll::Ready(Ok(only.len()));
+        }
+        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_answer(cx))?;
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_answer(cx))?;
+        ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
+        if self.answer.is_none() {
+            return Poll::Ready(Ok(()));
+        }
+        // Closing over unread bytes resets the connection, and the client would lose the answer with it (RFC 9112,
+        // 9.6). The watch bounds the time that this takes.
+        let mut discarded = [0; 8 * 1024];
+        while self.rest > 0 {
+            let mut buffer = ReadBuf::new(&mut discarded);
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                break;
+            }
+            let taken = buffer.filled().len();
+            self.rest = self.rest.saturating_sub(taken);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_hypers_own_refusals_are_recognised() {
+        let own = "HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\ndate: Mon, 23 Nov 2026 12:00:00 GMT\r\n\r\n";
+        assert_eq!(own_refusal(own.as_bytes()), Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
+        for other in [
+            "HTTP/1.1 100 Continue\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 404 Not Found\r\nx-request-id: 1\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\n{}",
+            "HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\n",
+            "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+            "HTTP/1.1 4",
+            "",
+        ] {
+            assert_eq!(own_refusal(other.as_bytes()), None, "{other}");
+        }
+    }
+}

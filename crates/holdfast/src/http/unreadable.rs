@@ -1,0 +1,67 @@
+//! Answers to requests whose head could not be read, so that no router ever saw them.
+
+use std::sync::Arc;
+
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use super::cors::EVERY_ORIGIN;
+use super::layers::{Edge, secure};
+use super::problem::{Problem, RequestCode, document, render};
+use super::request_id::{RequestId, X_REQUEST_ID};
+use super::server::Refusals;
+
+/// Problems with everything that other answers carry: body, request id, security headers, a line in the access log.
+///
+/// Which origin asked is not known, so every page may read them; they say nothing about anybody.
+pub fn refusals(edge: Arc<Edge>) -> Refusals {
+    Arc::new(move |status| answer(&edge, status))
+}
+
+fn answer(edge: &Edge, status: StatusCode) -> Bytes {
+    let code = match status {
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => RequestCode::HeaderTooLarge,
+        StatusCode::URI_TOO_LONG => RequestCode::AddressTooLong,
+        _ => RequestCode::MalformedRequest,
+    };
+    let problem = Problem::new(code);
+    let code = problem.code().entry().code;
+    let id = RequestId::of(&HeaderMap::new(), &*edge.entropy, &*edge.clock);
+    let body = document(&problem, &edge.public_url, id.as_str());
+    let mut response = render(&problem, &edge.public_url, id.as_str(), problem.clone().into_response());
+    let headers = response.headers_mut();
+    headers.insert(X_REQUEST_ID, id.header());
+    secure(headers, edge.public_url.starts_with("https://"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, EVERY_ORIGIN);
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id"));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if let Ok(date) = HeaderValue::from_str(&http_date(edge)) {
+        headers.insert(header::DATE, date);
+    }
+    let status = response.status();
+    edge.metrics.problem(code);
+    tracing::info!(
+        target: "holdfast::access",
+        status = status.as_u16(),
+        code,
+        request_id = id.as_str(),
+        "answered a request that could not be read"
+    );
+    let mut bytes = format!("HTTP/1.1 {status}\r\n").into_bytes();
+    for (name, value) in response.headers() {
+        bytes.extend_from_slice(name.as_str().as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(&body);
+    bytes.into()
+}
+
+/// RFC 9110, 5.6.7.
+fn http_date(edge: &Edge) -> String {
+    edge.clock.now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
