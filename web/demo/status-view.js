@@ -83,11 +83,11 @@ function factsOf(status) {
   const { evidence } = status;
   return [
     time("Since", status.since),
-    evidence && time("Last confirmed", evidence.at, `, ${EVIDENCE[evidence.source]}`),
+    evidence && time(status.connected ? "Last confirmed" : "Noticed", evidence.at, `, ${EVIDENCE[evidence.source]}`),
     time("Next refresh", status.next_refresh_at),
     status.connected && time("Access lasts until", status.token_expires_at),
     time("Asking again", status.retry_after),
-    status.scopes.length && { term: "Allowed", codes: status.scopes },
+    status.connected && status.scopes.length && { term: "Allowed", codes: status.scopes },
     status.missing_scopes.length && { term: "Not allowed", codes: status.missing_scopes, tone: "warning" },
   ].filter(Boolean);
 }
