@@ -34,7 +34,8 @@ export function createStatusView(pictureOrigins) {
     const connect = byId("connect");
     const label = status ? text.action : phase === "failed" || phase === "session-refused" ? "Try again" : null;
     sayOrHide(connect, isConnecting ? "Opening Instagram…" : label);
-    byId("check").hidden = !status?.account;
+    // What is to be fixed at Instagram has a button that checks already.
+    byId("check").hidden = !status?.account || status.action === "fix_at_instagram";
     byId("disconnect").hidden = !status?.account;
   };
 
