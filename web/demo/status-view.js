@@ -22,7 +22,7 @@ export function createStatusView(pictureOrigins) {
   return function show(snapshot) {
     const { phase, error, isConnecting, live } = snapshot;
     const status = phase === "ready" ? snapshot.status : null;
-    const text = status ? describeStatus(status) : phaseTexts[phase];
+    const text = status ? describeStatus(status, error) : phaseTexts[phase];
     panel.dataset.tone = text.tone;
     panel.dataset.state = status?.state ?? phase;
     say(byId("state-title"), text.title);
