@@ -22,7 +22,7 @@ export function createStatusView(pictureOrigins) {
   return function show(snapshot) {
     const { phase, error, isConnecting, live } = snapshot;
     const status = phase === "ready" ? snapshot.status : null;
-    const text = status ? describeStatus(status) : phaseTexts[phase];
+    const text = status ? describeStatus(status, error) : phaseTexts[phase];
     panel.dataset.tone = text.tone;
     panel.dataset.state = status?.state ?? phase;
     say(byId("state-title"), text.title);
@@ -34,7 +34,8 @@ export function createStatusView(pictureOrigins) {
     const connect = byId("connect");
     const label = status ? text.action : phase === "failed" || phase === "session-refused" ? "Try again" : null;
     sayOrHide(connect, isConnecting ? "Opening Instagram…" : label);
-    byId("check").hidden = !status?.account;
+    // What is to be fixed at Instagram has a button that checks already.
+    byId("check").hidden = !status?.account || status.action === "fix_at_instagram";
     byId("disconnect").hidden = !status?.account;
   };
 
@@ -83,11 +84,11 @@ function factsOf(status) {
   const { evidence } = status;
   return [
     time("Since", status.since),
-    evidence && time("Last confirmed", evidence.at, `, ${EVIDENCE[evidence.source]}`),
+    evidence && time(status.connected ? "Last confirmed" : "Noticed", evidence.at, `, ${EVIDENCE[evidence.source]}`),
     time("Next refresh", status.next_refresh_at),
     status.connected && time("Access lasts until", status.token_expires_at),
     time("Asking again", status.retry_after),
-    status.scopes.length && { term: "Allowed", codes: status.scopes },
+    status.connected && status.scopes.length && { term: "Allowed", codes: status.scopes },
     status.missing_scopes.length && { term: "Not allowed", codes: status.missing_scopes, tone: "warning" },
   ].filter(Boolean);
 }

@@ -52,7 +52,7 @@ export function InstagramConnection({ headingLevel = 2, className = "" }) {
   const { status, phase, error, isLoading, isConnecting, connect, reconnect, disconnect, check, refetch } = useInstagram();
   const heading = useId();
   const now = useNow();
-  const text = status && phase === "ready" ? describeStatus(status) : phaseTexts[phase];
+  const text = status && phase === "ready" ? describeStatus(status, error) : phaseTexts[phase];
   const shown = phase === "ready" ? status : null;
   const press = { reconnect, fix_at_instagram: check }[shown?.action] ?? connect;
   const problem = error && phase !== "session-refused" && phase !== "signed-out" && describeError(error);

@@ -39,6 +39,8 @@ export const stateTexts = {
     title: "Connected",
     tone: "good",
     sentence: "Everything works.",
+    // While nobody can say so: the server cannot be asked.
+    stale: "Everything worked when the server was last heard from.",
     reasons: {
       scopes_missing: "Some permissions are missing, so parts of it will not work. Reconnect and allow them all.",
     },
@@ -133,7 +135,8 @@ const statusTexts = {
 };
 
 /** @type {import("./states.d.ts").describeStatus} */
-export function describeStatus(status) {
+export function describeStatus(status, error) {
+  const isStale = error?.kind === "network" || (error?.kind === "service" && error.status !== 424);
   const texts = stateTexts[status.state];
   // A newer server may know a state that this file does not: say what is certain.
   if (!texts) {
@@ -147,7 +150,7 @@ export function describeStatus(status) {
   return {
     title: texts.title,
     tone: texts.tone === "good" && status.reason ? "warning" : texts.tone,
-    sentence: texts.reasons[status.reason] ?? status.error ?? texts.sentence,
+    sentence: texts.reasons[status.reason] ?? status.error ?? ((isStale && texts.stale) || texts.sentence),
     action: texts.label ?? actionLabels[status.action] ?? null,
   };
 }

@@ -50,6 +50,17 @@ test("a state from a newer server is described by what is certain", () => {
   assert.deepEqual([title, sentence], ["Connected", "Asleep."]);
 });
 
+test("nothing is said to work while the server cannot be asked, and no less while something else went wrong", () => {
+  const say = (error) => describeStatus(fakeStatus("connected"), error).sentence;
+  assert.equal(say(null), "Everything works.");
+  assert.match(say(new HoldfastNetworkError({ code: "request-failed" })), /worked when/);
+  assert.match(say(new HoldfastServiceError({ code: "database-unavailable", status: 503 })), /worked when/);
+  assert.equal(say(new HoldfastServiceError({ code: "rate_limited", status: 424 })), "Everything works.");
+  assert.equal(say(new HoldfastRequestError({ code: "different-account", status: 409 })), "Everything works.");
+  const revoked = fakeStatus("reconnect_required", { reason: "revoked" });
+  assert.equal(describeStatus(revoked, new HoldfastNetworkError({ code: "x" })).sentence, describeStatus(revoked).sentence);
+});
+
 test("every error has a sentence", () => {
   for (const Kind of [HoldfastSessionError, HoldfastServiceError, HoldfastNetworkError, HoldfastRequestError]) {
     assert.match(describeError(new Kind({ code: "anything" })), /\.$/);

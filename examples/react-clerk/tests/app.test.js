@@ -30,6 +30,16 @@ async function startClerk() {
   return { url: `http://127.0.0.1:${server.address().port}`, close: () => (server.closeAllConnections(), server.close()) };
 }
 
+/** The app on a free port, with the variables that are set at this moment. */
+async function startVite() {
+  const server = await createVite({
+    root: new URL("..", import.meta.url).pathname,
+    server: { port: 0, strictPort: false },
+    logLevel: "error",
+  });
+  return server.listen();
+}
+
 before(async () => {
   holdfast = await startScriptedServer();
   clerk = await startClerk();
@@ -37,12 +47,7 @@ before(async () => {
     json(response, 200, { user: { first_name: "Ada", last_name: "Lovelace", email: "ada@example.com" }, created: true }),
   );
   Object.assign(process.env, { VITE_HOLDFAST_URL: holdfast.url, VITE_CLERK_STANDIN_URL: clerk.url });
-  vite = await createVite({
-    root: new URL("..", import.meta.url).pathname,
-    server: { port: 0, strictPort: false },
-    logLevel: "error",
-  });
-  await vite.listen();
+  vite = await startVite();
   browser = await launch();
 });
 after(async () => {
@@ -81,4 +86,25 @@ test("from signing in to signing out", async () => {
   await page.getByRole("heading", { name: "Sign in" }).waitFor();
   await until(() => holdfast.streams.size === 0, "the end of the stream");
   assert.deepEqual(troubles, []);
+});
+
+test("a publishable key makes it real Clerk: the stand-in is gone, and the key's own instance is asked", async (t) => {
+  const instance = "clerk.papertrail.example";
+  process.env.VITE_CLERK_PUBLISHABLE_KEY = `pk_test_${Buffer.from(`${instance}$`).toString("base64")}`;
+  const vite = await startVite();
+  delete process.env.VITE_CLERK_PUBLISHABLE_KEY;
+  const page = await browser.newPage();
+  t.after(async () => {
+    await page.close();
+    await vite.close();
+  });
+  const asked = [];
+  await page.route(/^https:/, (route) => {
+    asked.push(new URL(route.request().url()).host);
+    return route.abort();
+  });
+  await page.goto(vite.resolvedUrls.local[0]);
+  await until(() => asked.length > 0, "a request to Clerk");
+  assert.deepEqual([...new Set(asked)], [instance]);
+  assert.doesNotMatch(await page.locator("body").innerText(), /Development only|Continue as/);
 });

@@ -1,6 +1,8 @@
 /** The example against the real `holdfast dev`: sign in, connect at the stand-in, revoked there, reconnect. */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { createServer as createVite } from "vite";
 import { launch } from "../../../clients/js/tests/browser/support/browser.js";
 import { freePort, startHoldfast } from "../../../tests/browser/support/holdfast.js";
@@ -28,6 +30,17 @@ after(async () => {
   await browser?.close();
   await vite?.close();
   await holdfast?.stop();
+});
+
+test("the demo page runs the very client that this app imports", async () => {
+  for (const [entry, path] of [
+    ["holdfast-client", "holdfast-client.js"],
+    ["holdfast-client/states", "states.js"],
+  ]) {
+    const served = await fetch(`${holdfast.url}/client/${path}`);
+    assert.equal(served.status, 200);
+    assert.equal(await served.text(), await readFile(fileURLToPath(import.meta.resolve(entry)), "utf8"));
+  }
 });
 
 test("connect, revoked at Instagram, still signed in, reconnect", async () => {

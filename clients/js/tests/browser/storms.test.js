@@ -1,6 +1,7 @@
 /** The server misbehaves for five minutes: the page neither loops nor signs out, and says what is true. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { connected } from "../support/scripted-server.js";
 import { launch, openApp, until } from "./support/browser.js";
 
 const FIVE_MINUTES = 300_000;
@@ -43,3 +44,18 @@ for (const { fault, most, says } of storms) {
     await until(async () => /Not connected/.test(await app.text()), "recovery");
   });
 }
+
+test("a server that goes away later: what was known stays, and is called the last known", async (t) => {
+  const app = await openApp(t, { browser, prepare: ({ server }) => (server.state.status = connected) });
+  const shows = (pattern) => until(async () => pattern.test(await app.text()), String(pattern));
+  await shows(/Everything works\.[\s\S]*@ada\.makes/);
+  await until(() => app.server.streams.size === 1, "the stream");
+  app.server.state.fault = "503";
+  app.server.endStreams();
+  await app.pass(30_000);
+  await shows(/Connected[\s\S]*Everything worked when[\s\S]*@ada\.makes[\s\S]*The server has trouble/);
+  await app.isSignedIn();
+  app.server.state.fault = null;
+  await app.pass(65_000);
+  await shows(/Everything works\./);
+});

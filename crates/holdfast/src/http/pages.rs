@@ -23,6 +23,10 @@ static CONTENT_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 });
 
+/// Where developers go on from a page.
+const REFERENCE: &str =
+    "<a href=\"/docs\">API</a><a href=\"/docs/errors\">Errors</a><a href=\"/openapi.json\">OpenAPI</a>";
+
 /// How wide the text runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Width {
@@ -47,12 +51,20 @@ impl Page {
             Width::Narrow => "narrow",
             Width::Wide => "wide",
         };
+        Self::built(title, class, REFERENCE, body)
+    }
+
+    /// A page for somebody who uses the app and came here by Instagram: without the links to the reference.
+    pub fn for_people(title: &str, body: &Markup) -> Self {
+        Self::built(title, "narrow", "", body)
+    }
+
+    fn built(title: &str, class: &str, links: &str, body: &Markup) -> Self {
         let html = format!(
             "<!doctype html>\n<html lang=\"en\" class=\"{class}\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
              <meta name=\"robots\" content=\"noindex\"><title>{} · Holdfast</title><style>{STYLE}</style></head>\n\
-             <body><header class=\"top\"><span class=\"brand\">Holdfast</span><a href=\"/docs\">API</a>\
-             <a href=\"/docs/errors\">Errors</a><a href=\"/openapi.json\">OpenAPI</a></header>\n\
+             <body><header class=\"top\"><span class=\"brand\">Holdfast</span>{links}</header>\n\
              <main>{body}</main></body></html>\n",
             Text(title)
         );

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use super::prelude::*;
 use crate::connections::callback::{CallbackOutcome, CallbackPage, CallbackQuery};
-use crate::http::pages::{Markup, Page, Width};
+use crate::http::pages::{Markup, Page};
 
 /// Adds the route.
 pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
@@ -89,7 +89,7 @@ fn page(what: CallbackPage) -> Page {
     let mut body = Markup::default();
     body.raw("<h1>").text(title).raw("</h1><p class=\"lead\">").text(text).raw("</p>");
     body.raw("<div class=\"card remedy\"><h3>What to do</h3><p>Go back to the app and connect Instagram again.</p></div>");
-    Page::new(title, Width::Narrow, &body).with_status(StatusCode::BAD_REQUEST)
+    Page::for_people(title, &body).with_status(StatusCode::BAD_REQUEST)
 }
 
 #[cfg(test)]

@@ -4,12 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use http::HeaderMap;
 use http::StatusCode;
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::prelude::*;
 use crate::http::body::{RawBody, media_type};
-use crate::http::pages::{Markup, Page, Width};
+use crate::http::pages::{Markup, Page};
 use crate::http::params::Path;
 use crate::provider::instagram::signed_request::{self, SignedRequest, SignedRequestError};
 use crate::store::DataDeletion;
@@ -151,23 +152,39 @@ fn page_of(deletion: &DataDeletion) -> Page {
     if let Some(at) = deletion.completed_at {
         body.raw("<h1>Your data is deleted</h1><p class=\"lead\">What this app held of your Instagram account, the ");
         body.raw("access to it included, was erased.</p><ul class=\"facts\"><li>Requested ");
-        body.text(deletion.requested_at).raw("</li><li>Deleted ").text(at).raw("</li></ul>");
+        body.push(&time(deletion.requested_at)).raw("</li><li>Deleted ").push(&time(at)).raw("</li></ul>");
     } else {
         body.raw(
             "<h1>Your data is being deleted</h1><p class=\"lead\">The request has arrived and is being ",
         );
         body.raw("worked on.</p><ul class=\"facts\"><li>Requested ")
-            .text(deletion.requested_at)
+            .push(&time(deletion.requested_at))
             .raw("</li></ul>");
     }
     body.raw("<p class=\"soft\">Confirmation code <code>").text(&deletion.code).raw("</code></p>");
-    Page::new("Data deletion", Width::Narrow, &body)
+    Page::for_people("Data deletion", &body)
+}
+
+/// A time as people write it, to the minute.
+fn time(at: Timestamp) -> Markup {
+    let mut markup = Markup::default();
+    markup
+        .raw("<time datetime=\"")
+        .text(at)
+        .raw("\">")
+        .text(at.strftime("%-d %B %Y, %H:%M UTC"))
+        .raw("</time>");
+    markup
 }
 
 fn no_such_request() -> Page {
     let mut body = Markup::default();
     body.raw(
-        "<h1>No such request</h1><p class=\"lead\">There is no request for deletion of that code here.</p>",
+        "<h1>No such request</h1><p class=\"lead\">No deletion of data was requested here under this code.</p>",
     );
-    Page::new("Data deletion", Width::Narrow, &body).with_status(StatusCode::NOT_FOUND)
+    body.raw(
+        "<div class=\"card remedy\"><h3>What to do</h3><p>Compare the address with the one that Instagram showed you. \
+         If it is the same, ask the app's support.</p></div>",
+    );
+    Page::for_people("Data deletion", &body).with_status(StatusCode::NOT_FOUND)
 }
