@@ -18,6 +18,7 @@ mod migrate;
 mod rows;
 mod service_keys;
 mod statements;
+mod status_reads;
 mod trouble;
 mod users;
 
@@ -43,6 +44,7 @@ use crate::clock::SharedClock;
 use changes::Changes;
 use engine::{Engine, Postgres, Row, Sqlite, Unit, Value};
 use statements::Sql;
+use status_reads::StatusReads;
 
 /// How to open a database.
 #[derive(Debug, Clone)]
@@ -78,6 +80,7 @@ struct Inner {
     engine: Engine,
     clock: SharedClock,
     changes: Changes,
+    status_reads: StatusReads,
 }
 
 impl Store {
@@ -91,7 +94,9 @@ impl Store {
             Some(_) | None => return Err(OpenError::Address("unknown kind of database".to_owned())),
         };
         let changes = Changes::start(&engine, &clock);
-        let store = Self { inner: Arc::new(Inner { engine, clock, changes }) };
+        let (status_reads, questions) = StatusReads::new();
+        let store = Self { inner: Arc::new(Inner { engine, clock, changes, status_reads }) };
+        questions.serve(&store.inner);
         match store.schema_state().await? {
             SchemaState::Ahead { found, known } => Err(OpenError::SchemaNewer { found, known }),
             SchemaState::Current | SchemaState::Behind(_) => Ok(store),
