@@ -24,6 +24,26 @@ pub struct CallbackQuery {
     pub error: Option<String>,
 }
 
+impl CallbackQuery {
+    /// Reads a query, as `application/x-www-form-urlencoded`. `None` where a parameter that matters occurs twice, for then it is
+    /// anybody's guess which counts.
+    pub fn parse(query: &str) -> Option<Self> {
+        let (mut code, mut state, mut error) = (None, None, None);
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            let known = match name.as_ref() {
+                "code" => &mut code,
+                "state" => &mut state,
+                "error" => &mut error,
+                _ => continue,
+            };
+            if known.replace(value.into_owned()).is_some() {
+                return None;
+            }
+        }
+        Some(Self { code: code.map(SecretString::from), state: state.map(SecretString::from), error })
+    }
+}
+
 /// Where the browser goes.
 #[derive(Debug, Clone)]
 pub enum CallbackOutcome {
@@ -215,5 +235,40 @@ fn back(attempt: &Attempt, pairs: &[(&str, &str)]) -> CallbackOutcome {
     match Url::parse(&attempt.return_to) {
         Ok(url) => CallbackOutcome::Redirect(with_query(url, pairs)),
         Err(_) => CallbackOutcome::Page(CallbackPage::StateUnknown),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_query_is_read_once_per_name() {
+        let query = CallbackQuery::parse("code=a%23_&state=s&x=1&x=2").unwrap();
+        assert_eq!(query.code.unwrap().expose_secret(), "a#_");
+        assert_eq!(query.state.unwrap().expose_secret(), "s");
+        assert!(query.error.is_none());
+        for twice in
+            ["code=a&code=b&state=s", "state=a&state=a", "error=x&state=s&error=y", "code=a&c%6Fde=b"]
+        {
+            assert!(CallbackQuery::parse(twice).is_none(), "{twice}");
+        }
+        assert!(CallbackQuery::parse("").unwrap().state.is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_encoded_is_read_whatever_stands_around_it(
+            code in "\\PC{0,24}", state in "\\PC{0,24}", noise in "[a-z]{1,3}=?[!-~&&[^&]]{0,8}",
+        ) {
+            let mut written = url::form_urlencoded::Serializer::new(String::new());
+            written.append_pair("state", &state).append_pair("code", &code);
+            let query = CallbackQuery::parse(&format!("&{noise}&{}&&", written.finish())).unwrap();
+            let read = |secret: Option<SecretString>| secret.unwrap().expose_secret().to_owned();
+            prop_assert_eq!((read(query.code), read(query.state)), (code, state));
+        }
     }
 }

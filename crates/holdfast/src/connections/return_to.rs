@@ -139,6 +139,8 @@ pub fn with_query(mut url: Url, pairs: &[(&str, &str)]) -> Url {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn list() -> ReturnUrls {
@@ -292,5 +294,70 @@ mod tests {
     fn a_fault_in_the_list_names_the_entry() {
         let fault = ReturnUrls::parse(["app.example.com"]).unwrap_err();
         assert_eq!(fault.to_string(), "`app.example.com` is not an address to return to: it has no scheme");
+    }
+
+    /// Pieces of addresses, good and hostile, to be put together in any order.
+    fn pieces() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "https:",
+            "http:",
+            "//",
+            "/",
+            "\\",
+            "@",
+            ":",
+            "?",
+            "#",
+            ".",
+            "..",
+            "%2f",
+            "%40",
+            "%00",
+            "\t",
+            "[::1]",
+            "app.example.com",
+            "evil.com",
+            "other.example.com",
+            "/settings",
+            "deploy-preview-",
+            "1",
+            "*",
+            "--acme.netlify.app",
+            "localhost:5173",
+            ":443",
+            ":8443",
+            "APP",
+            "。",
+            "ａpp.example.com",
+            "user:pass",
+            "javascript:",
+            "&instagram=complete",
+            "completion=x",
+        ]);
+        prop::collection::vec(piece, 1..10).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1024))]
+
+        /// Read with nothing but string functions, an allowed address begins with an origin of the list.
+        #[test]
+        fn whatever_is_allowed_is_at_an_origin_of_the_list(rest in pieces(), on_list in any::<bool>()) {
+            let asked = if on_list { format!("https://app.example.com{rest}") } else { rest };
+            if let Ok(url) = list().choose(Some(&asked)) {
+                let (scheme, after) = url.as_str().split_once("://").unwrap();
+                let authority = &after[..after.find(['/', '?', '#']).unwrap_or(after.len())];
+                let preview = authority
+                    .strip_prefix("deploy-preview-")
+                    .and_then(|rest| rest.strip_suffix("--acme.netlify.app"))
+                    .is_some_and(|label| !label.is_empty() && !label.contains(['.', ':', '@']));
+                let listed = match (scheme, authority) {
+                    ("https", "app.example.com") | ("http", "localhost:5173") => true,
+                    ("https", "other.example.com") => url.path() == "/settings" || url.path().starts_with("/settings/"),
+                    (scheme, _) => scheme == "https" && preview,
+                };
+                prop_assert!(listed, "{} is allowed as {}", asked, url);
+            }
+        }
     }
 }

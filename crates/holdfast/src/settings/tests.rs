@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
 
 use super::entry::Fallback;
@@ -227,5 +228,52 @@ fn single_values_are_read_strictly() {
     ] {
         let faults = faulty_names([(name, value)]);
         assert_eq!(faults, [name], "{value}");
+    }
+}
+
+/// Values that are good, each for some settings.
+fn values() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        "127.0.0.1:9000",
+        "[::1]:0",
+        "https://api.example.com",
+        "https://app.example.com, http://localhost:5173",
+        "https://deploy-preview-*--acme.netlify.app",
+        "https://app.example.com/settings",
+        PUBLISHABLE_KEY,
+        "report",
+        "if_present",
+        "0",
+        "1",
+        "60",
+        "86400",
+        "0.25",
+        "off",
+        "json",
+        "debug,holdfast=trace",
+        "instagram_business_basic",
+        "v25.0",
+        "a,b , c",
+        "10.0.0.0/8",
+        "990602627938098",
+    ])
+    .prop_map(str::to_owned)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn what_config_print_shows_reads_as_the_same_settings(
+        chosen in prop::collection::btree_map(0..TABLE.len(), values(), 0..4),
+    ) {
+        let given = chosen.into_iter().filter(|(at, _)| !TABLE[*at].is_secret()).map(|(at, value)| (TABLE[at].env(), value));
+        let environment = Environment::of(given);
+        if let Ok(settings) = load(&environment, None, Purpose::Tools) {
+            let printed = shown(&environment, None).into_iter().filter(|line| line.origin != Origin::Default);
+            let again = Environment::of(printed.map(|line| (line.name, line.value)));
+            let again = load(&again, None, Purpose::Tools).unwrap();
+            prop_assert_eq!(format!("{settings:?}"), format!("{again:?}"));
+        }
     }
 }

@@ -21,30 +21,13 @@ pub struct StatusFacts {
 }
 
 impl Store {
-    /// What the caller's status is derived from, in one query: the hot path.
+    /// What the caller's status is derived from: the hot path. Read after the call, and together with what others ask meanwhile.
     pub async fn status_facts(
         &self,
         owner: &OwnerId,
         provider: ProviderId,
     ) -> Result<StatusFacts, StoreError> {
-        self.status_facts_of(owner.as_str(), provider).await
-    }
-
-    pub(super) async fn status_facts_of(
-        &self,
-        user_id: &str,
-        provider: ProviderId,
-    ) -> Result<StatusFacts, StoreError> {
-        let values = vec![user_id.into(), provider.as_str().into()];
-        let Some(row) = self.read_one(statements::STATUS, values).await? else {
-            return Ok(StatusFacts::default());
-        };
-        let corrupt = |error: Unreadable| error.at("attempts", &rows::name_of(&row, "attempt_id"));
-        let connection = match row.opt_id("id").map_err(corrupt)? {
-            Some(_) => Some(rows::connection(&row)?),
-            None => None,
-        };
-        Ok(StatusFacts { connection, open_attempt: open_attempt(&row).map_err(corrupt)? })
+        self.inner.status_reads.ask(owner.as_str(), provider).await
     }
 
     /// An attempt by its id.
@@ -116,6 +99,16 @@ impl Store {
         let attempts = self.write(statements::ATTEMPTS_PRUNE, vec![before.into()]).await?;
         Ok(attempts + self.write(statements::CLERK_EVENTS_PRUNE, vec![before.into()]).await?)
     }
+}
+
+/// What a row of the status statement says.
+pub(super) fn status_facts(row: &Row) -> Result<StatusFacts, StoreError> {
+    let corrupt = |error: Unreadable| error.at("attempts", &rows::name_of(row, "attempt_id"));
+    let connection = match row.opt_id("id").map_err(corrupt)? {
+        Some(_) => Some(rows::connection(row)?),
+        None => None,
+    };
+    Ok(StatusFacts { connection, open_attempt: open_attempt(row).map_err(corrupt)? })
 }
 
 fn open_attempt(row: &Row) -> Result<Option<OpenAttempt>, Unreadable> {

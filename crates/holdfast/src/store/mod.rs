@@ -20,6 +20,7 @@ mod outbox;
 mod rows;
 mod service_keys;
 mod statements;
+mod status_reads;
 mod trouble;
 mod users;
 
@@ -47,6 +48,7 @@ use crate::clock::SharedClock;
 use changes::Changes;
 use engine::{Engine, Failure, Postgres, Row, Sqlite, Unit, Value};
 use statements::Sql;
+use status_reads::StatusReads;
 
 /// How to open a database.
 #[derive(Debug, Clone)]
@@ -90,6 +92,7 @@ struct Inner {
     engine: Engine,
     clock: SharedClock,
     changes: Changes,
+    status_reads: StatusReads,
     outbox: bool,
     link: Option<SharedLink>,
 }
@@ -105,8 +108,7 @@ impl Store {
             Some(_) | None => return Err(OpenError::Address("unknown kind of database".to_owned())),
         };
         let changes = Changes::start(&engine, &clock);
-        let store =
-            Self { inner: Arc::new(Inner { engine, clock, changes, outbox: options.outbox, link: None }) };
+        let store = Self::assembled(engine, clock, changes, options.outbox, None);
         match store.schema_state().await? {
             SchemaState::Ahead { found, known } => Err(OpenError::SchemaNewer { found, known }),
             SchemaState::Current | SchemaState::Behind(_) => Ok(store),
@@ -118,8 +120,20 @@ impl Store {
     pub fn over(&self, link: SharedLink, clock: SharedClock) -> Self {
         let engine = self.inner.engine.clone();
         let changes = Changes::start(&engine, &clock);
-        let outbox = self.inner.outbox;
-        Self { inner: Arc::new(Inner { engine, clock, changes, outbox, link: Some(link) }) }
+        Self::assembled(engine, clock, changes, self.inner.outbox, Some(link))
+    }
+
+    fn assembled(
+        engine: Engine,
+        clock: SharedClock,
+        changes: Changes,
+        outbox: bool,
+        link: Option<SharedLink>,
+    ) -> Self {
+        let (status_reads, questions) = StatusReads::new();
+        let inner = Arc::new(Inner { engine, clock, changes, status_reads, outbox, link });
+        questions.serve(&inner);
+        Self { inner }
     }
 
     /// Whether the database answers and has its tables.

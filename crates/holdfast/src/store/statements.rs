@@ -102,15 +102,33 @@ pub(super) const CLERK_EVENTS_PRUNE: Sql = Sql::both("DELETE FROM clerk_events W
 
 // Connections: reads
 
-/// The hot path, in one round trip: always one row, whose two halves may be null.
-pub(super) const STATUS: Sql = Sql::both(concat!(
-    "SELECT ",
-    connection_columns!(),
-    ", a.id AS attempt_id, a.created_at AS attempt_created_at, a.expires_at AS attempt_expires_at \
-     FROM (SELECT CAST($1 AS TEXT) AS user_id) AS caller LEFT JOIN connections AS c ON c.user_id = \
-     caller.user_id AND c.provider = $2 AND c.ordinal = 0 LEFT JOIN attempts AS a ON a.stage <> 'closed' AND a.id = (SELECT \
-     id FROM attempts WHERE user_id = $1 AND provider = $2 ORDER BY created_at DESC, id DESC LIMIT 1)"
-));
+/// What follows the list of callers in `STATUS`.
+macro_rules! status_of_callers {
+    () => {
+        " AS caller LEFT JOIN connections AS c ON c.user_id = caller.caller_id AND c.provider = $2 AND c.ordinal = 0 \
+         LEFT JOIN attempts AS a ON a.stage <> 'closed' AND a.id = (SELECT id FROM attempts WHERE user_id = \
+         caller.caller_id AND provider = $2 ORDER BY created_at DESC, id DESC LIMIT 1)"
+    };
+}
+
+/// The hot path, for many callers in one round trip. `$1` is a JSON list of user ids; each has one row, whose two halves may
+/// be null.
+pub(super) const STATUS: Sql = Sql::each(
+    concat!(
+        "SELECT caller.caller_id, ",
+        connection_columns!(),
+        ", a.id AS attempt_id, a.created_at AS attempt_created_at, a.expires_at AS attempt_expires_at \
+         FROM (SELECT value AS caller_id FROM json_each($1))",
+        status_of_callers!()
+    ),
+    concat!(
+        "SELECT caller.caller_id, ",
+        connection_columns!(),
+        ", a.id AS attempt_id, a.created_at AS attempt_created_at, a.expires_at AS attempt_expires_at \
+         FROM (SELECT jsonb_array_elements_text(CAST(CAST($1 AS TEXT) AS JSONB)) AS caller_id)",
+        status_of_callers!()
+    ),
+);
 pub(super) const CONNECTION: Sql = Sql::both(concat!(
     "SELECT ",
     connection_columns!(),

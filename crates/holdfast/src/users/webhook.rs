@@ -211,6 +211,7 @@ mod tests {
     use std::sync::Arc;
 
     use jiff::Timestamp;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::clock::ManualClock;
@@ -366,5 +367,37 @@ mod tests {
         assert_eq!(error("whsec_"), SecretError::Malformed(1));
         let shown = format!("{:?}", verifier_at(NOW, SVIX_SECRET));
         assert!(!shown.contains("MfKQ9r8G"), "{shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_signed_is_believed_and_nothing_near_it(
+            id in "[!-~&&[^.]]{1,24}", late in -TOLERANCE_SECONDS..=TOLERANCE_SECONDS, bit in 0_u8..8, at in any::<prop::sample::Index>(),
+        ) {
+            let verifier = verifier_at(NOW, SVIX_SECRET);
+            let timestamp = NOW - late;
+            let signature = sign(SVIX_SECRET, &id, timestamp, UPDATED);
+            let verify = |headers: &HeaderMap, body: &[u8]| verifier.verify(headers, body);
+            prop_assert!(verify(&headers(&id, timestamp, &signature), UPDATED.as_bytes()).is_ok());
+            let among_others = format!("v1,AAAA v2,x {signature}");
+            prop_assert!(verify(&headers(&id, timestamp, &among_others), UPDATED.as_bytes()).is_ok());
+
+            let mut changed = UPDATED.as_bytes().to_vec();
+            let position = at.index(changed.len());
+            changed[position] ^= 1 << bit;
+            for (headers, body) in [
+                (headers(&id, timestamp, &signature), &changed[..]),
+                (headers(&format!("{id}x"), timestamp, &signature), UPDATED.as_bytes()),
+                (headers(&id, timestamp, &signature.replace("v1,", "v2,")), UPDATED.as_bytes()),
+            ] {
+                prop_assert_eq!(verify(&headers, body).unwrap_err(), DeliveryError::Signature);
+            }
+            for (outside, error) in
+                [(NOW - TOLERANCE_SECONDS - 1, DeliveryError::TooOld), (NOW + TOLERANCE_SECONDS + 1, DeliveryError::TooNew)]
+            {
+                let signature = sign(SVIX_SECRET, &id, outside, UPDATED);
+                prop_assert_eq!(verify(&headers(&id, outside, &signature), UPDATED.as_bytes()).unwrap_err(), error);
+            }
+        }
     }
 }

@@ -4,7 +4,6 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{self, HeaderValue};
-use secrecy::SecretString;
 
 use super::prelude::*;
 use crate::connections::callback::{CallbackOutcome, CallbackPage, CallbackQuery};
@@ -32,7 +31,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
 }
 
 async fn callback(State(state): State<AppState>, RawQuery(query): RawQuery) -> Response {
-    let Some(query) = parse(query.as_deref().unwrap_or_default()) else {
+    let Some(query) = CallbackQuery::parse(query.as_deref().unwrap_or_default()) else {
         return page(CallbackPage::Incomplete).into_response();
     };
     let connections = state.connections().clone();
@@ -42,23 +41,6 @@ async fn callback(State(state): State<AppState>, RawQuery(query): RawQuery) -> R
         Ok(Err(error)) => Problem::from(error).into_response(),
         Err(problem) => problem.into_response(),
     }
-}
-
-/// The parameters that matter; `None` where one of them occurs twice, for then it is anybody's guess which counts.
-fn parse(query: &str) -> Option<CallbackQuery> {
-    let (mut code, mut state, mut error) = (None, None, None);
-    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        let known = match name.as_ref() {
-            "code" => &mut code,
-            "state" => &mut state,
-            "error" => &mut error,
-            _ => continue,
-        };
-        if known.replace(value.into_owned()).is_some() {
-            return None;
-        }
-    }
-    Some(CallbackQuery { code: code.map(SecretString::from), state: state.map(SecretString::from), error })
 }
 
 /// 303, never cached and never passed on as a referrer: the address carries the completion.
@@ -90,23 +72,4 @@ fn page(what: CallbackPage) -> Page {
     body.raw("<h1>").text(title).raw("</h1><p class=\"lead\">").text(text).raw("</p>");
     body.raw("<div class=\"card remedy\"><h3>What to do</h3><p>Go back to the app and connect Instagram again.</p></div>");
     Page::for_people(title, &body).with_status(StatusCode::BAD_REQUEST)
-}
-
-#[cfg(test)]
-mod tests {
-    use secrecy::ExposeSecret;
-
-    use super::*;
-
-    #[test]
-    fn the_query_is_read_once_per_name() {
-        let query = parse("code=a%23_&state=s&x=1&x=2").unwrap();
-        assert_eq!(query.code.unwrap().expose_secret(), "a#_");
-        assert_eq!(query.state.unwrap().expose_secret(), "s");
-        assert!(query.error.is_none());
-        for twice in ["code=a&code=b&state=s", "state=a&state=a", "error=x&state=s&error=y"] {
-            assert!(parse(twice).is_none(), "{twice}");
-        }
-        assert!(parse("").unwrap().state.is_none());
-    }
 }

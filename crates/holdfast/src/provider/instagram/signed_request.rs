@@ -167,5 +167,16 @@ mod tests {
         fn nothing_makes_it_panic_or_believe(raw in "\\PC*") {
             prop_assert!(verify(&secrets(&["key"]), &raw).is_err());
         }
+
+        #[test]
+        fn what_is_signed_is_believed_and_nothing_near_it(id in "[!-~]{1,24}", position in any::<prop::sample::Index>(), bit in 0_u8..8) {
+            let raw = sign("key", &serde_json::json!({"user_id": id, "algorithm": "HMAC-SHA256"}).to_string());
+            prop_assert_eq!(verify(&secrets(&["key"]), &raw).unwrap().user_id, id);
+            prop_assert_eq!(verify(&secrets(&["other"]), &raw), Err(SignedRequestError::WrongSignature));
+            let mut changed = raw.into_bytes();
+            let at = position.index(changed.len());
+            changed[at] ^= 1 << bit;
+            prop_assert!(verify(&secrets(&["key"]), &String::from_utf8_lossy(&changed)).is_err());
+        }
     }
 }

@@ -10,4 +10,5 @@ mod keys;
 mod leases;
 mod open;
 mod schema;
+mod status_reads;
 mod users;

@@ -1,0 +1,184 @@
+//! What is measured, and the run itself.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::load::Outcome;
+use crate::process::Server;
+use crate::report::{Measured, Report};
+use crate::subject::{self, Options, Tokens};
+use crate::{Fallible, RunArgs};
+
+/// The case that all others are measured against.
+const YARDSTICK: &str = "hyper, hello";
+/// Credentials that nobody has seen before, per round of a case that uses each once.
+const FRESH_TOKENS: usize = 4096;
+
+/// One line of the table.
+struct Case {
+    name: String,
+    /// Position in the list of servers.
+    server: usize,
+    path: &'static str,
+    credential: Credential,
+    header: Vec<String>,
+    /// The only statuses that may come back.
+    expected: &'static [u16],
+}
+
+/// What a request carries.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Credential {
+    None,
+    /// Good tokens that were used before, one person's after the other's.
+    Known,
+    /// A good token that was never used before.
+    Fresh,
+    /// The same forged token each time.
+    Forged,
+}
+
+/// Starts everything, measures every case in every round, prints the table.
+pub async fn run(args: RunArgs) -> Fallible<()> {
+    let directory = tempfile::tempdir()?;
+    let mut tokens = Tokens::start(directory.path()).await?;
+    let mut servers = vec![baseline("hyper")?, baseline("axum")?];
+    let mut cases = vec![
+        Case::new(YARDSTICK, 0, "/", Credential::None, &[200]),
+        Case::new("axum, hello", 1, "/", Credential::None, &[200]),
+    ];
+    let sqlite = |name: &str| format!("sqlite://{}", directory.path().join(name).display());
+    let mut installations =
+        vec![("SQLite", sqlite("quiet.db"), "warn"), ("SQLite, access log", sqlite("logged.db"), "info")];
+    if let Some(url) = &args.postgres {
+        installations.push(("Postgres", url.clone(), "warn"));
+    }
+    for (number, (name, database_url, log)) in installations.iter().enumerate() {
+        let log_file = directory.path().join(format!("server-{number}.log"));
+        let options = Options { binary: &args.holdfast, database_url, log, log_file: &log_file };
+        let server = subject::start(&options, &mut tokens).await?;
+        cases.extend(holdfast_cases(name, servers.len(), *log == "info"));
+        servers.push(server);
+    }
+    for peer in &args.peer {
+        let (name, command) = peer.split_once('=').ok_or("--peer wants NAME=COMMAND")?;
+        let mut process = Command::new("sh");
+        process.args(["-c", command]).env("CLERK_JWT_KEY", tokens.jwt_key()?);
+        process.env("CLERK_AUTHORIZED_PARTIES", subject::ORIGIN);
+        process.env("DATABASE_URL", args.postgres.as_deref().unwrap_or_default());
+        let server = Server::announcing(process)?;
+        cases.push(Case::new(format!("{name}: status"), servers.len(), STATUS, Credential::Known, &[200]));
+        servers.push(server);
+    }
+    if let Some(only) = &args.only {
+        cases.retain(|case| case.name == YARDSTICK || case.name.contains(only.as_str()));
+    }
+
+    let mut report = Report::new(YARDSTICK, cases.iter().map(|case| case.name.clone()));
+    let (known, forged) = (tokens.good()?, tokens.forged()?);
+    for round in 1..=args.rounds {
+        for case in &cases {
+            let bearers = match case.credential {
+                Credential::None => None,
+                Credential::Known => Some(known.clone()),
+                Credential::Forged => Some(forged.clone()),
+                Credential::Fresh => Some(tokens.fresh(FRESH_TOKENS)?),
+            };
+            let server = servers.get(case.server).ok_or("a case without a server")?;
+            eprintln!("round {round} of {}: {}", args.rounds, case.name);
+            report.add(&case.name, measure(case, server, bearers, &args).await?);
+        }
+    }
+    println!("{report}");
+    Ok(())
+}
+
+const STATUS: &str = "/user/instagram/status";
+
+/// What an installation is asked. The one that keeps an access log is there to show what that costs, no more.
+fn holdfast_cases(name: &str, server: usize, only_status: bool) -> Vec<Case> {
+    let case = |what: &str, path, credential, expected| {
+        Case::new(format!("{name}: {what}"), server, path, credential, expected)
+    };
+    let status = case("status", STATUS, Credential::Known, &[200]);
+    if only_status {
+        return vec![status];
+    }
+    let mut unchanged = case("status, unchanged (304)", STATUS, Credential::Known, &[304]);
+    unchanged.header.push("if-none-match: *".to_owned());
+    vec![
+        case("/healthz", "/healthz", Credential::None, &[200]),
+        case("no credential (401)", STATUS, Credential::None, &[401]),
+        case("the same forged token (401, then 429)", STATUS, Credential::Forged, &[401, 429]),
+        status,
+        unchanged,
+        case("status, every token new", STATUS, Credential::Fresh, &[200]),
+    ]
+}
+
+impl Case {
+    fn new(
+        name: impl Into<String>,
+        server: usize,
+        path: &'static str,
+        credential: Credential,
+        expected: &'static [u16],
+    ) -> Self {
+        Self { name: name.into(), server, path, credential, header: Vec::new(), expected }
+    }
+}
+
+async fn measure(
+    case: &Case,
+    server: &Server,
+    bearers: Option<PathBuf>,
+    args: &RunArgs,
+) -> Fallible<Measured> {
+    let once = case.credential == Credential::Fresh;
+    if !once {
+        generate(case, server, bearers.as_deref(), args, args.seconds / 10.0).await?;
+    }
+    let before = server.cpu()?;
+    let outcome = generate(case, server, bearers.as_deref(), args, args.seconds).await?;
+    let cpu = server.cpu()?.saturating_sub(before);
+    if outcome.statuses.keys().any(|status| !case.expected.contains(status)) {
+        return Err(format!("{}: answered {:?}", case.name, outcome.statuses).into());
+    }
+    #[allow(clippy::cast_precision_loss, reason = "far below 2^53")]
+    let requests = outcome.requests() as f64;
+    Ok(Measured { cpu_micros: cpu.as_secs_f64() * 1e6 / requests, per_second: requests / outcome.seconds })
+}
+
+/// Runs the generator in a process of its own.
+async fn generate(
+    case: &Case,
+    server: &Server,
+    bearers: Option<&Path>,
+    args: &RunArgs,
+    seconds: f64,
+) -> Fallible<Outcome> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["load", &server.address.to_string(), "--path", case.path]);
+    command.args(["--connections", &args.connections.to_string(), "--seconds", &seconds.to_string()]);
+    if let Some(file) = bearers {
+        command.arg("--bearers").arg(file);
+    }
+    if case.credential == Credential::Fresh {
+        command.arg("--once");
+    }
+    for line in &case.header {
+        command.args(["--header", line]);
+    }
+    command.stderr(Stdio::inherit());
+    let done = tokio::task::spawn_blocking(move || command.output()).await??;
+    if !done.status.success() {
+        return Err(format!("{}: the generator failed", case.name).into());
+    }
+    Ok(serde_json::from_slice(&done.stdout)?)
+}
+
+fn baseline(name: &str) -> Fallible<Server> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg(name);
+    Server::announcing(command)
+}

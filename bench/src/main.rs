@@ -1,0 +1,109 @@
+//! Measures what the status route costs, beside a bare HTTP server and in the same run.
+//!
+//! `run` starts every server in a process of its own and drives each from yet another process, so that the processor time
+//! of a server is its own and nobody else's. The other subcommands are what it starts.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command that prints a table")]
+
+mod baseline;
+mod cases;
+mod load;
+mod process;
+mod report;
+mod subject;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Whatever went wrong ends the run with its text; nothing here recovers.
+type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+#[derive(Parser)]
+#[command(about = "Measures the hot path as ratios to a bare HTTP server")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measures everything and prints the table.
+    Run(RunArgs),
+    /// A bare hyper server that answers `hello`.
+    Hyper,
+    /// An axum server with one route that answers `hello`.
+    Axum,
+    /// Sends requests and prints what came back.
+    Load(LoadArgs),
+}
+
+/// What `run` measures, and how long.
+#[derive(clap::Args)]
+struct RunArgs {
+    /// The server's binary, built for release.
+    #[arg(long)]
+    holdfast: PathBuf,
+    /// Address of an empty Postgres database; without it that half is left out.
+    #[arg(long)]
+    postgres: Option<String>,
+    /// Another server to measure with the same tokens: `NAME=COMMAND`, run by `sh`. It prints the address that it listens on,
+    /// as `127.0.0.1:PORT`, and finds `CLERK_JWT_KEY`, `CLERK_AUTHORIZED_PARTIES` and `DATABASE_URL` in its environment.
+    #[arg(long)]
+    peer: Vec<String>,
+    /// Seconds per case and round.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Every case is measured this often, in turn; the table has the medians.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Keep-alive connections.
+    #[arg(long, default_value_t = 64)]
+    connections: usize,
+    /// Only cases whose name has this in it, and the yardstick.
+    #[arg(long)]
+    only: Option<String>,
+}
+
+/// What the generator sends.
+#[derive(clap::Args)]
+struct LoadArgs {
+    address: SocketAddr,
+    #[arg(long)]
+    path: String,
+    #[arg(long)]
+    connections: usize,
+    /// Ends after this time, or when every credential of `--once` has been used.
+    #[arg(long)]
+    seconds: f64,
+    /// File of bearer credentials, one a line, used in turn.
+    #[arg(long)]
+    bearers: Option<PathBuf>,
+    /// Uses each credential once.
+    #[arg(long)]
+    once: bool,
+    /// Further header lines, `name: value`.
+    #[arg(long)]
+    header: Vec<String>,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Fallible<()> {
+    match Args::parse().command {
+        Command::Run(args) => cases::run(args).await,
+        Command::Hyper => on_all_cores(baseline::hyper()),
+        Command::Axum => on_all_cores(baseline::axum()),
+        Command::Load(args) => {
+            println!("{}", serde_json::to_string(&load::run(args).await?)?);
+            Ok(())
+        }
+    }
+}
+
+/// Runs a server as the product runs: on a worker per core, on a thread that is not the caller's.
+fn on_all_cores(server: impl Future<Output = Fallible<()>> + Send + 'static) -> Fallible<()> {
+    let thread = std::thread::spawn(move || {
+        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(server)
+    });
+    thread.join().map_err(|_| "the server panicked")?
+}

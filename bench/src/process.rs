@@ -1,0 +1,73 @@
+//! Processes that are measured: starting them, their processor time, and their end.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::Fallible;
+
+/// A server in a process of its own; killed when dropped.
+pub struct Server {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Server {
+    /// Starts a command that prints the address which it listens on as its first line.
+    pub fn announcing(mut command: Command) -> Fallible<Self> {
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
+        let mut line = String::new();
+        if let Some(output) = child.stdout.take() {
+            BufReader::new(output).read_line(&mut line)?;
+        }
+        let address =
+            line.trim().parse().map_err(|_| format!("{command:?} said `{line}` instead of its address"))?;
+        Ok(Self { child, address })
+    }
+
+    /// Starts a command that will listen on `address`, and waits until it does.
+    pub async fn listening(mut command: Command, address: SocketAddr) -> Fallible<Self> {
+        let mut server = Self { child: command.spawn()?, address };
+        for _ in 0..600 {
+            if tokio::net::TcpStream::connect(address).await.is_ok() {
+                return Ok(server);
+            }
+            if let Some(status) = server.child.try_wait()? {
+                return Err(format!("{command:?} ended with {status} before it listened").into());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Err(format!("{command:?} does not listen on {address}").into())
+    }
+
+    /// Processor time so far, of all its threads.
+    pub fn cpu(&self) -> Fallible<Duration> {
+        processor_time(&Path::new("/proc").join(self.child.id().to_string()))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way it is gone afterwards.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The scheduler's own account in nanoseconds; the better known one in `stat` counts ticks of 10 ms.
+fn processor_time(process: &Path) -> Fallible<Duration> {
+    let mut nanoseconds = 0;
+    for thread in std::fs::read_dir(process.join("task"))? {
+        let account = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+        nanoseconds += account.split(' ').next().unwrap_or_default().parse::<u64>()?;
+    }
+    Ok(Duration::from_nanos(nanoseconds))
+}
+
+/// A port that is free now.
+pub fn free_port() -> Fallible<SocketAddr> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}

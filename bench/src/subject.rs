@@ -1,0 +1,191 @@
+//! The server under measurement, as it is shipped: `holdfast serve` over a database of people who are connected.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use holdfast::clock::{Clock, SharedClock, SystemClock, after};
+use holdfast::connections::{Connection, Evidence, EvidenceSource, GrantFacts, Standing};
+use holdfast::entropy::{SystemEntropy, new_id};
+use holdfast::provider::{Account, ProviderId};
+use holdfast::standin::clerk::{ClerkStandin, Person};
+use holdfast::store::{ChangeSet, Committed, ConnectionWrite, Store, StoreOptions};
+
+use crate::process::{self, Server};
+use crate::{Fallible, LoadArgs, load};
+
+/// The web app whose people call.
+pub const ORIGIN: &str = "https://app.example.com";
+/// People who are connected and poll their status: each request is another one's, as with open tabs.
+const PEOPLE: usize = 256;
+/// Longer than a run takes, so that no token expires in the middle of one.
+const TOKEN_LIFETIME_SECONDS: i64 = 3600;
+
+/// Session tokens, made by the stand-in for Clerk and written to files for the generator.
+pub struct Tokens {
+    clerk: ClerkStandin,
+    directory: PathBuf,
+    made: usize,
+}
+
+impl Tokens {
+    /// Starts the stand-in.
+    pub async fn start(directory: &Path) -> Fallible<Self> {
+        let clerk = ClerkStandin::start(clock(), Arc::new(SystemEntropy)).await?;
+        Ok(Self { clerk, directory: directory.to_owned(), made: 0 })
+    }
+
+    /// A file with a good token for each of the people.
+    pub fn good(&mut self) -> Fallible<PathBuf> {
+        self.fresh(PEOPLE)
+    }
+
+    /// A file with `count` good tokens that nobody has seen before, of one person after the other.
+    pub fn fresh(&mut self, count: usize) -> Fallible<PathBuf> {
+        self.write(count, |clerk, number| {
+            Ok(clerk.mint_with(Person::Ada, Some(ORIGIN), |mint| {
+                mint.with_claims(|claims| {
+                    claims.insert("sub".to_owned(), user_id(number % PEOPLE).into());
+                    claims.insert("exp".to_owned(), (mint.now + TOKEN_LIFETIME_SECONDS).into());
+                    claims.insert("jti".to_owned(), format!("bench{number}").into());
+                })
+            })?)
+        })
+    }
+
+    /// A file with one token whose signature is forged.
+    pub fn forged(&mut self) -> Fallible<PathBuf> {
+        self.write(1, |clerk, _| Ok(clerk.mint_with(Person::Ada, Some(ORIGIN), |mint| mint.forged(|_| {}))?))
+    }
+
+    /// The public key, PEM.
+    pub fn jwt_key(&self) -> Fallible<String> {
+        Ok(self.clerk.jwt_key()?)
+    }
+
+    fn write(
+        &mut self,
+        count: usize,
+        make: impl Fn(&ClerkStandin, usize) -> Fallible<String>,
+    ) -> Fallible<PathBuf> {
+        let mut lines = String::new();
+        for _ in 0..count {
+            self.made += 1;
+            lines.push_str(&make(&self.clerk, self.made)?);
+            lines.push('\n');
+        }
+        let path = self.directory.join(format!("tokens-{}", self.made));
+        std::fs::write(&path, lines)?;
+        Ok(path)
+    }
+}
+
+/// How a server is started.
+pub struct Options<'a> {
+    /// The binary.
+    pub binary: &'a Path,
+    /// Its database.
+    pub database_url: &'a str,
+    /// `HOLDFAST_LOG`.
+    pub log: &'a str,
+    /// Where its log goes.
+    pub log_file: &'a Path,
+}
+
+/// Starts `holdfast serve` and connects everybody to an Instagram account.
+pub async fn start(options: &Options<'_>, tokens: &mut Tokens) -> Fallible<Server> {
+    let address = process::free_port()?;
+    let mut command = Command::new(options.binary);
+    command
+        .arg("serve")
+        .env_clear()
+        .env("HOLDFAST_LISTEN", address.to_string())
+        .env("HOLDFAST_DATABASE_URL", options.database_url)
+        .env("HOLDFAST_ENCRYPTION_KEYS", "bench:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=")
+        .env("HOLDFAST_ALLOWED_ORIGINS", ORIGIN)
+        .env("HOLDFAST_LOG", options.log)
+        .env("CLERK_JWT_KEY", tokens.jwt_key()?)
+        .env("CLERK_ISSUER", tokens.clerk.issuer())
+        .env("INSTAGRAM_APP_ID", "990602627938098")
+        .env("INSTAGRAM_APP_SECRET", "not-used-by-the-routes-measured-here")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(File::create(options.log_file)?);
+    let server = Server::listening(command, address).await?;
+    make_records(&server, tokens).await?;
+    connect(options.database_url).await?;
+    Ok(server)
+}
+
+/// The first request of somebody unknown makes their record.
+async fn make_records(server: &Server, tokens: &mut Tokens) -> Fallible<()> {
+    let outcome = load::run(LoadArgs {
+        address: server.address,
+        path: "/user/profile".to_owned(),
+        connections: 1,
+        seconds: 30.0,
+        bearers: Some(tokens.good()?),
+        once: true,
+        header: Vec::new(),
+    })
+    .await?;
+    if outcome.statuses.keys().eq([&200]) {
+        Ok(())
+    } else {
+        Err(format!("the first requests were answered {:?}", outcome.statuses).into())
+    }
+}
+
+/// Writes what completed connect attempts leave, but for the grants, which no route measured here reads.
+async fn connect(database_url: &str) -> Fallible<()> {
+    let store = Store::open(&StoreOptions::tool(database_url), clock()).await?;
+    for number in 0..PEOPLE {
+        let write = ConnectionWrite { expected_version: None, connection: connection(number)? };
+        let committed = store.commit(&ChangeSet { connection: Some(write), ..ChangeSet::default() }).await?;
+        if committed != Committed::Done {
+            return Err(format!("not connected: {committed:?}").into());
+        }
+    }
+    store.close().await;
+    Ok(())
+}
+
+fn user_id(number: usize) -> String {
+    format!("user_2bench{number:020}")
+}
+
+fn connection(number: usize) -> Fallible<Connection> {
+    let now = SystemClock.now();
+    let days = |count: u64| after(now, Duration::from_hours(24 * count));
+    Ok(Connection {
+        id: new_id(&SystemEntropy, now)?,
+        user_id: user_id(number),
+        provider: ProviderId::INSTAGRAM,
+        standing: Standing::CONNECTED,
+        account: Some(Account {
+            id: format!("259827522480{number:05}"),
+            professional_id: Some(format!("178414796778{number:05}")),
+            username: Some("ada.makes".to_owned()),
+            name: Some("Ada".to_owned()),
+            account_type: Some("business".to_owned()),
+            profile_picture_url: Some("https://cdn.example.com/ada.jpg".to_owned()),
+        }),
+        scopes: vec!["instagram_business_basic".to_owned()],
+        missing_scopes: Vec::new(),
+        grant: Some(GrantFacts { version: 1, obtained_at: now, expires_at: days(60) }),
+        next_refresh_at: Some(days(30)),
+        retry_after: None,
+        since: now,
+        linked_at: Some(now),
+        evidence: Some(Evidence { source: EvidenceSource::Oauth, at: now }),
+        suspicion: None,
+        failures: 0,
+        version: 1,
+    })
+}
+
+fn clock() -> SharedClock {
+    Arc::new(SystemClock)
+}
