@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::engine::{Row, Unreadable};
 use super::{Store, StoreError, rows, statements};
 use crate::caller::OwnerId;
-use crate::clock::from_millis;
+use crate::clock::{after, from_millis};
 use crate::connections::attempt::Attempt;
 use crate::connections::{Connection, Evidence, Reason, Standing, State};
 use crate::provider::ProviderId;
@@ -202,12 +202,12 @@ impl Store {
     }
 
     /// Whether the asker may put a question about this connection to the provider: true for exactly one of all askers
-    /// per `gap`, on whichever replica. A clock that was set back does not lock it for longer.
+    /// per `gap`, on whichever replica. A clock that was set back locks it for at most another gap.
     pub async fn claim_probe(&self, id: Uuid, now: Timestamp, gap: Duration) -> Result<bool, StoreError> {
-        let gap = i64::try_from(gap.as_millis()).unwrap_or(i64::MAX);
-        let free = from_millis(now.as_millisecond().saturating_sub(gap));
-        Ok(self.write(statements::CONNECTION_CLAIM_PROBE, vec![id.into(), now.into(), free.into()]).await?
-            > 0)
+        let millis = i64::try_from(gap.as_millis()).unwrap_or(i64::MAX);
+        let free = from_millis(now.as_millisecond().saturating_sub(millis));
+        let values = vec![id.into(), now.into(), free.into(), after(now, gap).into()];
+        Ok(self.write(statements::CONNECTION_CLAIM_PROBE, values).await? > 0)
     }
 
     /// One version of a connection's grant.

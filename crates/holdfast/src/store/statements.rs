@@ -118,9 +118,10 @@ pub(super) const CONNECTION: Sql = Sql::both(concat!(
 ));
 pub(super) const CONNECTION_BY_ID: Sql =
     Sql::both(concat!("SELECT ", connection_columns!(), " FROM connections AS c WHERE c.id = $1"));
-/// One asker per connection and gap, on whichever replica.
+/// One asker per connection and gap, on whichever replica. A probe further ahead than the gap is of a clock that has been set
+/// back; one that is only a little ahead is of somebody who looked at the clock after us and wrote before us.
 pub(super) const CONNECTION_CLAIM_PROBE: Sql = Sql::both(
-    "UPDATE connections SET probed_at = $2 WHERE id = $1 AND (probed_at IS NULL OR probed_at <= $3 OR probed_at > $2)",
+    "UPDATE connections SET probed_at = $2 WHERE id = $1 AND (probed_at IS NULL OR probed_at <= $3 OR probed_at > $4)",
 );
 pub(super) const CONNECTIONS_BY_ACCOUNT: Sql = Sql::both(concat!(
     "SELECT ",

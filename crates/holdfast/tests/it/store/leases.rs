@@ -186,3 +186,25 @@ async fn a_backlog_is_claimed_by_deadline_too() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_asker_per_gap_may_probe_also_where_clocks_differ_a_little() {
+    on_each_engine(async |db| {
+        let id = linked(&db.store, "ada", "1").await.id;
+        let gap = Duration::from_mins(1);
+        let asked = async |seconds| {
+            let now = start_of_time() + jiff::SignedDuration::from_secs(seconds);
+            db.store.claim_probe(id, now, gap).await.expect("it answers")
+        };
+        assert!(asked(0).await);
+        // Looked at the clock before, or on another machine, and came later.
+        assert!(!asked(-1).await);
+        assert!(!asked(59).await);
+        assert!(asked(60).await);
+        // The clock was an hour ahead and has been set right.
+        assert!(asked(3600).await);
+        assert!(asked(120).await);
+        assert!(!asked(121).await);
+    })
+    .await;
+}
