@@ -70,6 +70,8 @@ impl Postgres {
             .connect_with(self.options.clone())
             .await?;
         let mut listener = PgListener::connect_with(&pool).await?;
+        // Whoever listens has to know that it broke before it is mended.
+        listener.eager_reconnect(false);
         listener.listen(channel).await?;
         Ok(listener)
     }
