@@ -1,6 +1,7 @@
 //! Readers of single values. None repeats the value in its complaint.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clerk_session::{KeySet, OriginPattern, PublishableKey, PublishableKeyError};
@@ -63,6 +64,15 @@ pub fn database_url(text: &str) -> Read<SecretString> {
             "write sqlite://holdfast.db or postgres://user@host/database",
         ))
     }
+}
+
+/// The path of a directory, which need not be there yet.
+pub fn directory(text: &str) -> Read<PathBuf> {
+    let path = PathBuf::from(text);
+    if path.is_file() {
+        return Err(Wrong::new("is a file", "name a directory"));
+    }
+    Ok(path)
 }
 
 /// Any secret of at least 8 characters without white space.
