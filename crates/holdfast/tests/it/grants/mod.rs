@@ -3,7 +3,8 @@
 mod incident;
 mod killed;
 mod refreshing;
-mod setup;
+pub mod setup;
 mod spill;
-mod world;
+mod unwritable;
+pub mod world;
 mod year;
