@@ -31,6 +31,9 @@ pub const RETURN_TO: &str = "https://app.example.com/settings";
 /// An encryption key; of tests, and of nothing else.
 pub const KEY: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
+/// Longer than any answer takes, whatever else the machine does.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 pub struct App {
     pub base: Url,
     pub clerk: ClerkStandin,
@@ -266,7 +269,7 @@ impl App {
         let mut request = Outgoing::new(method, base.join(path.trim_start_matches('/')).unwrap());
         request.headers = headers;
         request.headers.insert("origin", HeaderValue::from_static(ORIGIN));
-        request.timeout = Duration::from_mins(1);
+        request.timeout = PATIENCE;
         if let Some(body) = body {
             request.headers.insert("content-type", HeaderValue::from_static("application/json"));
             request.body = body.to_string().into();
@@ -326,15 +329,20 @@ impl App {
 
     /// The browser at Instagram: decides, and follows the redirect to our callback. The address it ends at.
     pub async fn decide(&self, authorize_url: &str, account: &str, decision: &Decision) -> Url {
-        let back =
-            self.transport.send(decide(authorize_url.parse().unwrap(), account, decision)).await.unwrap();
+        let back = self.send(decide(authorize_url.parse().unwrap(), account, decision)).await;
         assert!(back.status.is_redirection(), "{} {}", back.status, text(&back));
         self.follow(&location(&back)).await
     }
 
+    /// With the patience of a test.
+    async fn send(&self, mut request: Outgoing) -> Answer {
+        request.timeout = PATIENCE;
+        self.transport.send(request).await.unwrap()
+    }
+
     /// Opens the callback and gives the address that it redirects to.
     pub async fn follow(&self, callback: &Url) -> Url {
-        let answer = self.transport.send(Outgoing::new(Method::GET, callback.clone())).await.unwrap();
+        let answer = self.send(Outgoing::new(Method::GET, callback.clone())).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", text(&answer));
         location(&answer)
     }
