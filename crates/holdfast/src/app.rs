@@ -1,5 +1,6 @@
 //! The composition root: makes the parts from the settings and puts them together. The only place that knows all of them.
 
+use std::io;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -77,6 +78,16 @@ pub enum StartError {
     /// Session tokens cannot be judged by this configuration.
     #[error(transparent)]
     Clerk(#[from] ConfigError),
+    /// There is no place for grants that arrive while the database is away.
+    #[error(
+        "HOLDFAST_SPILL_DIR: {directory} cannot be written ({why}); name a directory that this process may write to"
+    )]
+    Spill {
+        /// The directory.
+        directory: PathBuf,
+        /// What the system said.
+        why: io::Error,
+    },
     /// Nothing says where the keys are.
     #[error("nothing says whose session tokens are accepted; set CLERK_PUBLISHABLE_KEY")]
     NoKeySource,
@@ -169,14 +180,7 @@ pub fn connections(
         check_interval: settings.check_interval,
         refresh: RefreshPolicy { min_age: settings.refresh_min_age, at: settings.refresh_at },
     })
-    .with_spill(Spill::new(spill_directory(settings.database_url.expose_secret()))))
-}
-
-/// Beside the database file; where the database is elsewhere, in the working directory.
-fn spill_directory(database_url: &str) -> PathBuf {
-    let file = database_url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
-    let file = file.map(|path| path.split('?').next().unwrap_or_default());
-    PathBuf::from(format!("{}.spill", file.unwrap_or("holdfast")))
+    .with_spill(Spill::new(settings.spill_directory.clone())))
 }
 
 /// A quarter more than configured, for addresses that have few requests under way.
@@ -228,6 +232,10 @@ impl Server {
             store.insert_sentinels(&sentinels, seams.clock.now()).await?;
             // Another replica may have been first, with other bytes.
             vault.prove(&store.sentinels().await?)?;
+        }
+        if settings.worker {
+            let directory = settings.spill_directory.clone();
+            Spill::new(directory.clone()).prepare().map_err(|why| StartError::Spill { directory, why })?;
         }
         let connections = connections(settings, seams, &store, &vault)?;
         let metrics = Metrics::default();

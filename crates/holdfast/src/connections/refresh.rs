@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::incident::{Outlook, Weather};
 use super::sealing;
 use super::service::{Connections, ServiceError, change};
-use super::spill::Spilled;
+use super::spill::{Room, Spilled};
 use super::transition::{CONFIRMATION_GAP, Call, Observation, apply};
 use super::{Connection, GrantFacts, State};
 use crate::clock::after;
@@ -107,6 +107,7 @@ impl Connections {
         if doubted && (ripe > now || !self.is_due(facts)) {
             return self.look(connection, facts, provider, &grant).await;
         }
+        let room = self.room(connection.id, facts.version).await?;
         match self.account_for(provider.refresh(&grant).await) {
             Ok(renewed) => {
                 let link = Link { id: connection.id, linked_at: connection.linked_at };
@@ -116,7 +117,9 @@ impl Connections {
                         Ok(Refreshed::Renewed)
                     }
                     Ok(false) => Ok(Refreshed::Skipped),
-                    Err(ServiceError::Store(error)) => Err(self.spill(connection, &key, &renewed, error)),
+                    Err(ServiceError::Store(error)) => {
+                        Err(self.spill(room, connection, &key, &renewed, error))
+                    }
                     Err(error) => Err(error),
                 }
             }
@@ -248,9 +251,33 @@ impl Connections {
         Ok((key, grant))
     }
 
+    /// Room for the provider's answer should the database not take it. Where there is none, that concerns every refresh, so it
+    /// counts as the database's trouble.
+    async fn room(&self, connection_id: uuid::Uuid, from_version: i64) -> Result<Option<Room>, ServiceError> {
+        let Some(spill) = self.spill.clone() else { return Ok(None) };
+        let directory = spill.directory().to_owned();
+        let reserved = tokio::task::spawn_blocking(move || spill.reserve(connection_id, from_version)).await;
+        match reserved.map_err(std::io::Error::other).flatten() {
+            Ok(room) => Ok(Some(room)),
+            Err(error) => {
+                tracing::error!(directory = %directory.display(), %error, "nothing is refreshed: a new grant could not be kept while the database is away");
+                Err(StoreError::Full("no room to keep a new grant".to_owned()).into())
+            }
+        }
+    }
+
     /// The database cannot take a grant that may be the only one that works.
-    fn spill(&self, asked: &Connection, key: &UserKey, renewed: &Grant, error: StoreError) -> ServiceError {
-        let (Some(spill), Some(facts)) = (&self.spill, asked.grant) else { return error.into() };
+    fn spill(
+        &self,
+        room: Option<Room>,
+        asked: &Connection,
+        key: &UserKey,
+        renewed: &Grant,
+        error: StoreError,
+    ) -> ServiceError {
+        let (Some(spill), Some(room), Some(facts)) = (&self.spill, room, asked.grant) else {
+            return error.into();
+        };
         let sealed =
             sealing::seal_spilled(key, &asked.user_id, asked.provider, asked.id, facts.version, renewed);
         let blob = match sealed {
@@ -264,7 +291,7 @@ impl Connections {
             from_version: facts.version,
             blob,
         };
-        match spill.write(&spilled) {
+        match spill.write(room, &spilled) {
             Ok(()) => {
                 tracing::warn!(connection = %asked.id, "the database is away: a new grant was spilled to a file");
             }

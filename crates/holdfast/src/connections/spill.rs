@@ -3,9 +3,12 @@
 //! A refresh may have killed the old grant, so the new one may be the only one that works. It is sealed under the
 //! owner's key like in the database, written to a file that only we may read, and synced before anything else
 //! happens. The worker puts it into the database as soon as that answers, and deletes the file.
+//!
+//! Where the database is away because the disk is full, there would be no room for that file either. So [`Room`] is made
+//! before the provider is asked: without it, a refresh is not begun.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -47,6 +50,9 @@ struct Record {
 }
 
 const SUFFIX: &str = "grant";
+const RESERVED: &str = "reserved";
+/// More than a sealed grant of Instagram's takes, whose tokens have a few hundred characters.
+const ROOM_BYTES: usize = 8 * 1024;
 
 impl Spill {
     /// Spills into `directory`, which is made, closed to others, on the first use.
@@ -54,9 +60,39 @@ impl Spill {
         Self { directory }
     }
 
-    /// Writes a grant down. When it answers, the file is durable.
-    pub fn write(&self, spilled: &Spilled) -> io::Result<()> {
+    /// Where it spills to.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Makes the directory if need be, proves that a grant could be written there, and clears what reservations a killed
+    /// process left. For the start, before the first refresh.
+    pub fn prepare(&self) -> io::Result<()> {
         make_directory(&self.directory)?;
+        for entry in fs::read_dir(&self.directory)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == RESERVED) {
+                fs::remove_file(path)?;
+            }
+        }
+        self.probe()
+    }
+
+    /// Proves that a grant could be written to the directory; to the nearest one above it where it has yet to be made.
+    pub fn probe(&self) -> io::Result<()> {
+        let existing = self.directory.ancestors().find(|each| each.is_dir());
+        let name = format!("probe-{}.{RESERVED}", std::process::id());
+        reserve(existing.unwrap_or(Path::new("")).join(name)).map(drop)
+    }
+
+    /// Takes room for one grant. When it answers, the disk has it.
+    pub fn reserve(&self, connection_id: Uuid, from_version: i64) -> io::Result<Room> {
+        make_directory(&self.directory)?;
+        reserve(self.path(connection_id, from_version).with_extension(RESERVED))
+    }
+
+    /// Writes a grant down, into the room that was made for it. When it answers, the file is durable.
+    pub fn write(&self, mut room: Room, spilled: &Spilled) -> io::Result<()> {
         let record = Record {
             connection_id: spilled.connection_id,
             user_id: spilled.user_id.clone(),
@@ -64,12 +100,15 @@ impl Spill {
             from_version: spilled.from_version,
             blob: STANDARD.encode(&spilled.blob),
         };
+        let bytes = serde_json::to_vec(&record)?;
         let path = self.path(spilled.connection_id, spilled.from_version);
-        let unfinished = path.with_extension("new");
-        let mut file = create(&unfinished)?;
-        file.write_all(&serde_json::to_vec(&record)?)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, &path)?;
+        if let Err(error) = fill(&mut room.file, &bytes).and_then(|()| fs::rename(&room.path, &path)) {
+            tracing::warn!(%error, "the room for a spilled grant is gone; trying without");
+            make_directory(&self.directory)?;
+            room.file = create(&room.path)?;
+            fill(&mut room.file, &bytes)?;
+            fs::rename(&room.path, &path)?;
+        }
         self.sync()
     }
 
@@ -110,6 +149,36 @@ impl Spill {
     fn sync(&self) -> io::Result<()> {
         File::open(&self.directory)?.sync_all()
     }
+}
+
+/// Room on the disk for one grant; given back when dropped.
+#[derive(Debug)]
+pub struct Room {
+    path: PathBuf,
+    file: File,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // Not there where a grant was written into it. What stays otherwise is small, and cleared at the next start.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn reserve(path: PathBuf) -> io::Result<Room> {
+    let mut room = Room { file: create(&path)?, path };
+    room.file.write_all(&[0; ROOM_BYTES])?;
+    // Some file systems say only now that there is no room.
+    room.file.sync_all()?;
+    Ok(room)
+}
+
+/// Puts `bytes` in place of the file's content, durably.
+fn fill(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    file.rewind()?;
+    file.write_all(bytes)?;
+    file.set_len(u64::try_from(bytes.len()).map_err(io::Error::other)?)?;
+    file.sync_all()
 }
 
 fn read_file(path: &Path) -> io::Result<Spilled> {

@@ -1,7 +1,9 @@
-//! Bounds on open event streams: for each user, and in all.
+//! Bounds on open event streams: for each user, in all, and on how many look at the database at a time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::metrics::Metrics;
 use super::problem::{Problem, RequestCode, ServerCode};
@@ -10,11 +12,15 @@ use super::problem::{Problem, RequestCode, ServerCode};
 const MAX_PER_USER: usize = 12;
 /// Streams at a time. Fewer than connections, so that streams cannot keep every ordinary request out.
 const MAX_IN_ALL: usize = 2048;
+/// Streams that read their status at a time. Fewer than the store has connections: when all streams have to look at once, because
+/// notices may have been missed, ordinary requests must not queue behind them.
+const MAX_LOOKING: usize = 4;
 
 /// The open streams.
 #[derive(Debug, Clone)]
 pub struct Streams {
     open: Arc<Mutex<Open>>,
+    looking: Arc<Semaphore>,
     metrics: Metrics,
 }
 
@@ -27,7 +33,7 @@ struct Open {
 impl Streams {
     /// None open yet.
     pub fn new(metrics: Metrics) -> Self {
-        Self { open: Arc::default(), metrics }
+        Self { open: Arc::default(), looking: Arc::new(Semaphore::new(MAX_LOOKING)), metrics }
     }
 
     /// A place for one more stream of this user; given back when dropped.
@@ -52,6 +58,14 @@ impl Streams {
 pub struct Place {
     streams: Streams,
     user_id: String,
+}
+
+impl Place {
+    /// Waits for this stream's turn to read; the turn ends when the permit is dropped.
+    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // An error would mean that the semaphore was closed, which nobody does.
+        self.streams.looking.acquire().await.ok()
+    }
 }
 
 impl Drop for Place {

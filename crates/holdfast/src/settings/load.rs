@@ -1,6 +1,8 @@
 //! From collected values to [`Settings`]: reads every value, computes what is derived, and checks what only
 //! several values together can get wrong.
 
+use std::path::PathBuf;
+
 use clerk_session::{OriginPattern, PublishableKey};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -88,6 +90,7 @@ impl Reader {
         let metrics_listen = self.read(&table::METRICS_LISTEN);
         let public_url = self.read(&table::PUBLIC_URL);
         let database_url = self.read(&table::DATABASE_URL);
+        let spill_directory = self.read(&table::SPILL_DIR);
         let encryption_keys = self.read(&table::ENCRYPTION_KEYS);
         let allowed_origins = self.read(&table::ALLOWED_ORIGINS).unwrap_or_default();
         let return_urls = self.read(&table::RETURN_URLS);
@@ -128,11 +131,15 @@ impl Reader {
         self.judge_public_url(&public_url);
         let return_urls = return_urls
             .unwrap_or_else(|| allowed_origins.iter().map(|origin| origin.as_str().to_owned()).collect());
+        let database_url = database_url?;
+        let spill_directory =
+            spill_directory.unwrap_or_else(|| default_spill_directory(database_url.expose_secret()));
         Some(Settings {
             listen,
             metrics_listen,
             public_url,
-            database_url: database_url?,
+            database_url,
+            spill_directory,
             encryption_keys,
             allowed_origins,
             return_urls,
@@ -288,6 +295,13 @@ impl Reader {
             graph_version: graph_version?,
         })
     }
+}
+
+/// Beside the database file; where the database is elsewhere, in the working directory.
+fn default_spill_directory(database_url: &str) -> PathBuf {
+    let file = database_url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
+    let file = file.map(|path| path.split('?').next().unwrap_or_default());
+    PathBuf::from(format!("{}.spill", file.unwrap_or("holdfast")))
 }
 
 /// The issuer whose JWKS that is, where it stands at the well-known place.

@@ -18,6 +18,7 @@ mod tests;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clerk_session::{OriginPattern, PublishableKey};
@@ -50,6 +51,8 @@ pub struct Settings {
     pub public_url: Url,
     /// The database's address; may hold a password.
     pub database_url: SecretString,
+    /// Where grants wait that the database cannot take at the moment they arrive.
+    pub spill_directory: PathBuf,
     /// The key ring, in the form of [`crate::vault::KeyRing::parse`]. Present where the purpose was [`Purpose::Serve`].
     pub encryption_keys: Option<SecretString>,
     /// Origins (and patterns) that browsers may call from.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clerk_session::{KeySet, OriginPattern, PublishableKey, PublishableKeyError};
@@ -71,6 +72,15 @@ pub fn database_url(text: &str) -> Read<SecretString> {
             "write sqlite://holdfast.db or postgres://user@host/database",
         ))
     }
+}
+
+/// The path of a directory, which need not be there yet.
+pub fn directory(text: &str) -> Read<PathBuf> {
+    let path = PathBuf::from(text);
+    if path.is_file() {
+        return Err(Wrong::new("is a file", "name a directory"));
+    }
+    Ok(path)
 }
 
 /// Any secret of at least 8 characters without white space.

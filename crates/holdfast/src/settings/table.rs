@@ -73,6 +73,21 @@ pub const ENCRYPTION_KEYS: Entry<SecretString> = Entry {
     read: parse::key_ring,
 };
 
+/// Where grants wait for the database.
+pub const SPILL_DIR: Entry<PathBuf> = Entry {
+    env: "HOLDFAST_SPILL_DIR",
+    aliases: &[],
+    default: Fallback::Derived(
+        "the SQLite file's name with `.spill` behind it; with Postgres `holdfast.spill` in the working directory",
+    ),
+    form: "path of a directory",
+    doc: "Where a refreshed grant is kept, sealed, if it arrives while the database is away; the worker stores it as soon as the \
+          database is back. Made where it does not exist; must be writable, or nothing is refreshed. Name one that \
+          outlives the process: with Postgres and containers, a volume.",
+    secret: false,
+    read: parse::directory,
+};
+
 /// Origins that browsers may call from.
 pub const ALLOWED_ORIGINS: Entry<Vec<OriginPattern>> = Entry {
     env: "HOLDFAST_ALLOWED_ORIGINS",
@@ -468,6 +483,7 @@ pub static TABLE: &[&dyn Setting] = &[
     &METRICS_LISTEN,
     &PUBLIC_URL,
     &DATABASE_URL,
+    &SPILL_DIR,
     &ENCRYPTION_KEYS,
     &ALLOWED_ORIGINS,
     &RETURN_URLS,

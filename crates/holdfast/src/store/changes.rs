@@ -1,10 +1,13 @@
 //! Change notices: to this process by a channel, to other replicas by Postgres' LISTEN and NOTIFY.
 //!
 //! A notice is sent in the transaction that made the change, so it is heard if and only if the change happened. Notices may be lost
-//! while the listener reconnects; whoever relies on them asks [`Store::hears_replicas`](super::Store::hears_replicas).
+//! while the listener reconnects; whoever relies on them asks [`Store::hears_replicas`](super::Store::hears_replicas). A connection
+//! that has died without a word (a firewall forgot it, a machine vanished) looks like one on which nothing happens, so the listener
+//! asks now and then whether somebody is there.
 
 use std::time::Duration;
 
+use sqlx::postgres::{PgListener, PgNotification};
 use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
@@ -19,6 +22,10 @@ const CHANNEL: &str = "holdfast_changes";
 /// Notices kept for a receiver that is slow; beyond that it is told that it missed some.
 const BACKLOG: usize = 1024;
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);
+/// A silent connection is asked for a sign of life this often.
+const ASK_EVERY: Duration = Duration::from_secs(5);
+/// And given up without one for this long.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// A user's status may have changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +41,7 @@ pub struct Change {
 #[derive(Debug)]
 pub(super) struct Changes {
     local: broadcast::Sender<Change>,
-    listening: watch::Receiver<bool>,
+    listening: watch::Sender<bool>,
     listener: Option<AbortHandle>,
     /// Tells our own notices from those of other replicas. `None` where there are no others to tell.
     replica: Option<String>,
@@ -46,19 +53,24 @@ impl Changes {
         let local = broadcast::Sender::new(BACKLOG);
         match engine {
             Engine::Postgres(postgres) if postgres.has_notices() => {
-                let (listening, heard) = watch::channel(false);
+                let listening = watch::Sender::new(false);
                 let replica = replica_name();
-                let task =
-                    listen((**postgres).clone(), local.clone(), listening, clock.clone(), replica.clone());
+                let task = listen(
+                    (**postgres).clone(),
+                    local.clone(),
+                    listening.clone(),
+                    clock.clone(),
+                    replica.clone(),
+                );
                 let listener = tokio::spawn(task).abort_handle();
-                Self { local, listening: heard, listener: Some(listener), replica: Some(replica) }
+                Self { local, listening, listener: Some(listener), replica: Some(replica) }
             }
             // One process serves from a SQLite file: there is nobody else to hear.
             Engine::Sqlite(_) => {
-                Self { local, listening: watch::channel(true).1, listener: None, replica: None }
+                Self { local, listening: watch::Sender::new(true), listener: None, replica: None }
             }
             Engine::Postgres(_) => {
-                Self { local, listening: watch::channel(false).1, listener: None, replica: None }
+                Self { local, listening: watch::Sender::new(false), listener: None, replica: None }
             }
         }
     }
@@ -68,7 +80,7 @@ impl Changes {
     }
 
     pub(super) fn listening(&self) -> watch::Receiver<bool> {
-        self.listening.clone()
+        self.listening.subscribe()
     }
 
     /// Tells this process, after the commit.
@@ -117,9 +129,8 @@ async fn listen(
         match postgres.listener(CHANNEL).await {
             Ok(mut listener) => {
                 listening.send_replace(true);
-                // `None` and an error both mean that the connection broke, and that notices may have been missed.
-                while let Ok(Some(notice)) = listener.try_recv().await {
-                    if let Some(change) = decode(&replica, notice.payload()) {
+                while let Some(heard) = hear(&mut listener, &clock).await {
+                    if let Some(change) = heard.and_then(|notice| decode(&replica, notice.payload())) {
                         let _ = local.send(change);
                     }
                 }
@@ -132,6 +143,20 @@ async fn listen(
                 clock.sleep(RECONNECT_AFTER).await;
             }
         }
+    }
+}
+
+/// The next notice, or `Some(None)` where there is none yet but the connection lives. `None`: it is dead, and notices may have been
+/// missed.
+async fn hear(listener: &mut PgListener, clock: &SharedClock) -> Option<Option<PgNotification>> {
+    tokio::select! {
+        notice = listener.try_recv() => return notice.ok().flatten().map(Some),
+        () = clock.sleep(ASK_EVERY) => {}
+    }
+    tokio::select! {
+        // What is heard while it answers is kept for the next call.
+        answer = sqlx::query("SELECT 1").execute(listener) => answer.ok().map(|_| None),
+        () = clock.sleep(ANSWER_WITHIN) => None,
     }
 }
 

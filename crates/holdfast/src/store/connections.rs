@@ -202,7 +202,7 @@ impl Store {
     }
 
     /// Whether the asker may put a question about this connection to the provider: true for exactly one of all askers
-    /// per `gap`, on whichever replica. A clock that was set back does not lock it for longer.
+    /// per `gap`, on whichever replica. A clock that was set back locks it for at most another gap.
     pub async fn claim_probe(&self, id: Uuid, now: Timestamp, gap: Duration) -> Result<bool, StoreError> {
         let ahead = clock::after(now, gap);
         let gap = i64::try_from(gap.as_millis()).unwrap_or(i64::MAX);

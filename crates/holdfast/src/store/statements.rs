@@ -136,7 +136,8 @@ pub(super) const CONNECTION: Sql = Sql::both(concat!(
 ));
 pub(super) const CONNECTION_BY_ID: Sql =
     Sql::both(concat!("SELECT ", connection_columns!(), " FROM connections AS c WHERE c.id = $1"));
-/// One asker per connection and gap, on whichever replica. A mark from further ahead than any race is from a clock that was set back.
+/// One asker per connection and gap, on whichever replica. A probe further ahead than the gap is of a clock that has been set
+/// back; one that is only a little ahead is of somebody who looked at the clock after us and wrote before us.
 pub(super) const CONNECTION_CLAIM_PROBE: Sql = Sql::both(
     "UPDATE connections SET probed_at = $2 WHERE id = $1 AND (probed_at IS NULL OR probed_at <= $3 OR probed_at > $4)",
 );

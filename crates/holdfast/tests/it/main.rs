@@ -23,5 +23,6 @@ mod e2e;
 mod edge;
 mod grants;
 mod outbox;
+mod replicas;
 mod store;
 mod support;

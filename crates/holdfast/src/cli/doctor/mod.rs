@@ -4,6 +4,7 @@ mod clerk;
 mod database;
 mod instagram;
 mod report;
+mod spill;
 
 use super::context::Context;
 use super::exit::Outcome;
@@ -19,6 +20,7 @@ pub async fn run(context: &Context, json: bool, printer: &mut Printer) -> Outcom
     if let Some(settings) = configuration(context, &mut report)? {
         randomness(context, &mut report);
         database::check(context, &settings, &mut report).await;
+        spill::check(&settings, &mut report);
         match ReqwestTransport::new() {
             Ok(transport) => clerk::check(context, &settings.clerk, &transport, &mut report).await,
             Err(error) => report.add(Check::failed(

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http::header::{self, HeaderMap, HeaderValue};
 use jiff::Timestamp;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use super::prelude::*;
 use crate::caller::{Caller, OwnerId};
@@ -24,8 +24,10 @@ use crate::http::streams::Place;
 use crate::store::Change;
 
 /// A comment at least this often, so that nobody on the way takes the stream for dead. The status is read again at
-/// the same time: a lost notice, and what the clock alone changes, cost no more than this.
+/// the same time: what the clock alone changes costs no more than this.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// While nobody tells us of changes at other replicas, the status is read this often.
+const UNTOLD: Duration = Duration::from_secs(3);
 
 /// Adds the route.
 pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
@@ -59,7 +61,7 @@ async fn events(
 ) -> Result<Response, Problem> {
     let place = state.streams().open(caller.owner().as_str())?;
     // Listening begins before the first look, so that no change falls between the two.
-    let changes = state.store().changes();
+    let notices = Notices { changes: state.store().changes(), hears: state.store().hears_replicas() };
     let watched = Watched {
         owner: caller.owner().clone(),
         connections: state.connections().clone(),
@@ -69,7 +71,7 @@ async fn events(
     };
     // The first look decides the answer's status: a database that is away is a 503, not a stream without events.
     watched.connections.status(&watched.owner).await?;
-    let stream = watched.run(changes, state.stopping(), place);
+    let stream = watched.run(notices, state.stopping(), place);
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform")),
@@ -88,6 +90,13 @@ struct Watched {
     last_seen: Option<String>,
 }
 
+/// How a stream learns that it should look.
+struct Notices {
+    changes: broadcast::Receiver<Change>,
+    /// Whether other replicas are heard.
+    hears: watch::Receiver<bool>,
+}
+
 /// Why the stream looks up.
 enum Woken {
     /// The status may have changed.
@@ -101,25 +110,24 @@ enum Woken {
 impl Watched {
     fn run(
         mut self,
-        mut changes: broadcast::Receiver<Change>,
-        mut stopping: tokio::sync::watch::Receiver<bool>,
+        mut notices: Notices,
+        mut stopping: watch::Receiver<bool>,
         place: Place,
     ) -> impl Stream<Item = Result<Bytes, Infallible>> {
         stream! {
-            let _place = place;
             yield Ok(Bytes::from_static(b"retry: 3000\n\n"));
-            if let Some(event) = self.look().await {
+            if let Some(event) = self.look(&place).await {
                 yield Ok(event);
             }
             loop {
-                match self.wait(&mut changes, &mut stopping).await {
+                match self.wait(&mut notices, &mut stopping).await {
                     Woken::End => break,
                     Woken::Look => {
-                        if let Some(event) = self.look().await {
+                        if let Some(event) = self.look(&place).await {
                             yield Ok(event);
                         }
                     }
-                    Woken::Heartbeat => match self.look().await {
+                    Woken::Heartbeat => match self.look(&place).await {
                         Some(event) => yield Ok(event),
                         None => yield Ok(Bytes::from_static(b": still here\n\n")),
                     },
@@ -129,7 +137,8 @@ impl Watched {
     }
 
     /// The status as an event, unless it is the one that the client has.
-    async fn look(&mut self) -> Option<Bytes> {
+    async fn look(&mut self, place: &Place) -> Option<Bytes> {
+        let _turn = place.turn().await;
         let status = match self.connections.status(&self.owner).await {
             Ok(status) => status,
             Err(error) => {
@@ -148,23 +157,23 @@ impl Watched {
         Some(Bytes::from(format!("event: instagram.status\nid: {}\ndata: {json}\n\n", tag.opaque())))
     }
 
-    async fn wait(
-        &self,
-        changes: &mut broadcast::Receiver<Change>,
-        stopping: &mut tokio::sync::watch::Receiver<bool>,
-    ) -> Woken {
+    async fn wait(&self, notices: &mut Notices, stopping: &mut watch::Receiver<bool>) -> Woken {
+        let Notices { changes, hears } = notices;
         let now = self.clock.now();
         if now >= self.ends_at {
             return Woken::End;
         }
-        let next = after(now, HEARTBEAT).min(self.ends_at);
-        let mut timer = pin!(self.clock.sleep_until(next));
+        let pause = if *hears.borrow_and_update() { HEARTBEAT } else { UNTOLD };
+        let mut timer = pin!(self.clock.sleep_until(after(now, pause).min(self.ends_at)));
         loop {
             tokio::select! {
                 () = &mut timer => {
                     return if self.clock.now() >= self.ends_at { Woken::End } else { Woken::Heartbeat };
                 }
                 _ = stopping.wait_for(|stopping| *stopping) => return Woken::End,
+                // Heard again, so some may have been missed meanwhile; or no longer heard, so look more often. An error means
+                // that the store is gone; then the server stops.
+                heard = hears.changed() => return if heard.is_ok() { Woken::Look } else { Woken::End },
                 change = changes.recv() => match change {
                     Ok(change) if change.user_id == self.owner.as_str() => return Woken::Look,
                     Ok(_) => {}

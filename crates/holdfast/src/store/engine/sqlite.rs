@@ -29,6 +29,7 @@ pub(in crate::store) struct Sqlite {
     readers: SqlitePool,
     /// Whether something on the writer was begun and not committed: spares every other unit of work a needless rollback.
     open: Arc<AtomicBool>,
+    file: Arc<FileIdentity>,
     /// Held for as long as this process serves from the file.
     _served: Option<Arc<File>>,
 }
@@ -46,6 +47,35 @@ impl Writing {
         self.open.store(false, Ordering::SeqCst);
         Ok(())
     }
+}
+
+/// Which file it was that was opened under that name.
+#[derive(Debug)]
+struct FileIdentity {
+    path: PathBuf,
+    opened: Option<(u64, u64)>,
+}
+
+impl FileIdentity {
+    fn of(path: &Path) -> Self {
+        Self { path: path.to_owned(), opened: inode(path) }
+    }
+
+    /// Whether the name leads to the same file still. Otherwise SQLite would go on writing to one that nobody finds again.
+    fn is_in_place(&self) -> bool {
+        inode(&self.path) == self.opened
+    }
+}
+
+#[cfg(unix)]
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn inode(_: &Path) -> Option<(u64, u64)> {
+    None
 }
 
 /// `sqlite://path` with optional `?max_page_count=n`, a quota in pages of 4 KiB.
@@ -124,7 +154,8 @@ impl Sqlite {
             .connect_with(options.pragma("query_only", "ON"))
             .await
             .map_err(|error| explain(error, &path))?;
-        Ok(Self { writer, readers, open, _served: served })
+        let file = Arc::new(FileIdentity::of(&path));
+        Ok(Self { writer, readers, open, file, _served: served })
     }
 
     /// The file that an address names.
@@ -145,6 +176,10 @@ impl Sqlite {
     /// Begins a transaction that holds the write lock. It is not sqlx's: SQLite ends a transaction by itself when the disk is full, and
     /// sqlx would go on counting it. Whatever is open when the connection goes back is rolled back by [`leave_clean`].
     pub(super) async fn begin(&self) -> Result<Writing, Failure> {
+        if !self.file.is_in_place() {
+            let why = "its file was moved, replaced or deleted while it was open";
+            return Err(StoreError::Unavailable(why.to_owned()).into());
+        }
         let mut connection = self.writer.acquire().await?;
         self.open.store(true, Ordering::SeqCst);
         connection.execute("BEGIN IMMEDIATE").await?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use holdfast::app::{Seams, Server};
 use holdfast::clock::{SharedClock, SystemClock};
@@ -15,10 +16,12 @@ use holdfast::transport::{Answer, Outgoing, ReqwestTransport, SharedTransport};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use tempfile::TempDir;
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use url::Url;
 
+use crate::support::database::{Engine, Place};
 use crate::support::leaks;
 
 /// The page that calls.
@@ -28,22 +31,80 @@ pub const RETURN_TO: &str = "https://app.example.com/settings";
 /// An encryption key; of tests, and of nothing else.
 pub const KEY: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
+/// Longer than any answer takes, whatever else the machine does.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 pub struct App {
     pub base: Url,
     pub clerk: ClerkStandin,
     pub instagram: InstagramStandin,
     pub transport: SharedTransport,
     pub metrics: Metrics,
-    stop: Option<oneshot::Sender<()>>,
-    directory: TempDir,
+    pub clock: SharedClock,
+    /// What it was configured with, by name.
+    pub environment: Vec<(String, String)>,
+    _server: Running,
+    /// Outlives the server.
+    place: Place,
+    /// Where the log of this process had arrived when this began: none of its secrets stands before.
+    log_start: usize,
     /// Every secret that was sent so far; what the stand-ins issued is asked of them.
     sent: Mutex<BTreeSet<String>>,
 }
 
+/// Another server on the same database, with the same stand-ins; stops when dropped.
+pub struct Replica {
+    pub base: Url,
+    _server: Running,
+}
+
+/// A server that stops when this is dropped.
+struct Running {
+    stop: Option<oneshot::Sender<()>>,
+    _task: JoinHandle<()>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+    }
+}
+
 /// Somebody signed in, as the browser is: a session, and a fresh token for each request.
+#[derive(Clone)]
 pub struct SignedIn<'a> {
     app: &'a App,
     session: String,
+    base: Url,
+}
+
+/// The engine of this process's installations; see [`super::on_postgres`].
+fn engine_of_the_process() -> Engine {
+    if std::env::var_os(super::on_postgres::SWITCH).is_some() { Engine::Postgres } else { Engine::Sqlite }
+}
+
+async fn listen() -> (TcpListener, Url) {
+    let listener = holdfast::http::bind("127.0.0.1:0".parse().unwrap(), "TEST").await.unwrap();
+    let base = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    (listener, base)
+}
+
+async fn run(listener: TcpListener, environment: &[(String, String)], seams: &Seams) -> (Running, Metrics) {
+    let settings = load(&Environment::of(environment.iter().cloned()), None, Purpose::Serve)
+        .unwrap_or_else(|faults| panic!("{faults}"));
+    let seams = seams.clone();
+    // A task of its own: where a test runs several installations side by side, one that is searched for leaks holds up the others
+    // for seconds, which the database's time limits count.
+    let built = tokio::spawn(async move { Server::build(&settings, &seams).await });
+    let server = built.await.unwrap().unwrap();
+    let metrics = server.metrics().clone();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let task = tokio::spawn(server.run(listener, async move {
+        let _ = stopped.await;
+    }));
+    (Running { stop: Some(stop), _task: task }, metrics)
 }
 
 impl App {
@@ -58,8 +119,20 @@ impl App {
 
     /// The same by another clock.
     pub async fn at(clock: SharedClock, more: &[(&str, &str)], prepare: impl FnOnce(&ClerkStandin)) -> Self {
+        let place = Place::new(engine_of_the_process()).await;
+        Self::on(place, clock, more, prepare).await
+    }
+
+    /// The same on that database.
+    pub async fn on(
+        place: Place,
+        clock: SharedClock,
+        more: &[(&str, &str)],
+        prepare: impl FnOnce(&ClerkStandin),
+    ) -> Self {
         let entropy: SharedEntropy = Arc::new(SystemEntropy);
         leaks::keep_the_log();
+        let log_start = leaks::log_length();
         let transport: SharedTransport = Arc::new(ReqwestTransport::new().unwrap());
         let clerk = ClerkStandin::start(clock.clone(), entropy.clone()).await.unwrap();
         prepare(&clerk);
@@ -72,14 +145,12 @@ impl App {
         )
         .await
         .unwrap();
-        let listener = holdfast::http::bind("127.0.0.1:0".parse().unwrap(), "TEST").await.unwrap();
-        let base: Url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
-        let directory = tempfile::tempdir().unwrap();
-        let database = format!("sqlite://{}", directory.path().join("holdfast.db").display());
+        let (listener, base) = listen().await;
         let options = instagram.options();
-        let mut values = vec![
+        let mut environment = vec![
             ("HOLDFAST_PUBLIC_URL".to_owned(), base.as_str().trim_end_matches('/').to_owned()),
-            ("HOLDFAST_DATABASE_URL".to_owned(), database),
+            ("HOLDFAST_DATABASE_URL".to_owned(), place.url.clone()),
+            ("HOLDFAST_SPILL_DIR".to_owned(), place.directory.path().join("spill").display().to_string()),
             ("HOLDFAST_ENCRYPTION_KEYS".to_owned(), KEY.to_owned()),
             ("HOLDFAST_ALLOWED_ORIGINS".to_owned(), ORIGIN.to_owned()),
             ("CLERK_ISSUER".to_owned(), clerk.issuer()),
@@ -97,31 +168,46 @@ impl App {
             ("INSTAGRAM_API_URL".to_owned(), instagram.url().to_string()),
             ("INSTAGRAM_GRAPH_URL".to_owned(), instagram.url().to_string()),
         ];
-        values.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let settings =
-            load(&Environment::of(values), None, Purpose::Serve).unwrap_or_else(|faults| panic!("{faults}"));
+        environment.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         instagram.set_callbacks(
             Some(base.join("webhooks/instagram/deauthorize").unwrap()),
             Some(base.join("webhooks/instagram/data-deletion").unwrap()),
         );
         clerk.set_webhook_target(base.join("webhooks/clerk").unwrap());
-        let server =
-            Server::build(&settings, &Seams { clock, entropy, transport: transport.clone() }).await.unwrap();
-        let metrics = server.metrics().clone();
-        let (stop, stopped) = oneshot::channel::<()>();
-        tokio::spawn(server.run(listener, async move {
-            let _ = stopped.await;
-        }));
+        let seams = Seams { clock: clock.clone(), entropy, transport: transport.clone() };
+        let (server, metrics) = run(listener, &environment, &seams).await;
         Self {
             base,
             clerk,
             instagram,
             transport,
             metrics,
-            stop: Some(stop),
-            directory,
+            clock,
+            environment,
+            _server: server,
+            place,
+            log_start,
             sent: Mutex::default(),
         }
+    }
+
+    /// One more server on the same database.
+    pub async fn replica(&self) -> Replica {
+        self.replica_with(&[]).await
+    }
+
+    /// The same with further settings.
+    pub async fn replica_with(&self, more: &[(&str, &str)]) -> Replica {
+        let (listener, base) = listen().await;
+        let seams = Seams {
+            clock: self.clock.clone(),
+            entropy: Arc::new(SystemEntropy),
+            transport: self.transport.clone(),
+        };
+        let mut environment = self.environment.clone();
+        environment.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let (server, _) = run(listener, &environment, &seams).await;
+        Replica { base, _server: server }
     }
 
     /// Where it listens, for clients that speak raw bytes.
@@ -130,7 +216,20 @@ impl App {
     }
 
     pub fn sign_in(&self, person: Person) -> SignedIn<'_> {
-        SignedIn { app: self, session: self.clerk.sign_in(person).unwrap() }
+        SignedIn { app: self, session: self.clerk.sign_in(person).unwrap(), base: self.base.clone() }
+    }
+
+    /// A token of `user_id` that lives an hour, for what outlasts the minute of a usual one.
+    pub fn lasting_authorization(&self, user_id: &str) -> String {
+        let token = self.clerk.mint_with(Person::Ada, Some(ORIGIN), |mint| {
+            mint.with_claims(|claims| {
+                claims.insert("sub".to_owned(), user_id.into());
+                claims.insert("exp".to_owned(), (mint.now + 3600).into());
+            })
+        });
+        let token = token.unwrap();
+        self.note(&token);
+        format!("Bearer {token}")
     }
 
     /// One request, as a page on [`ORIGIN`] makes it.
@@ -155,10 +254,22 @@ impl App {
         headers: HeaderMap,
         body: Option<Value>,
     ) -> Answer {
-        let mut request = Outgoing::new(method, self.base.join(path.trim_start_matches('/')).unwrap());
+        self.request_at(&self.base, method, path, headers, body).await
+    }
+
+    /// The same to any server of the installation.
+    async fn request_at(
+        &self,
+        base: &Url,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: Option<Value>,
+    ) -> Answer {
+        let mut request = Outgoing::new(method, base.join(path.trim_start_matches('/')).unwrap());
         request.headers = headers;
         request.headers.insert("origin", HeaderValue::from_static(ORIGIN));
-        request.timeout = std::time::Duration::from_mins(1);
+        request.timeout = PATIENCE;
         if let Some(body) = body {
             request.headers.insert("content-type", HeaderValue::from_static("application/json"));
             request.body = body.to_string().into();
@@ -203,14 +314,12 @@ impl App {
         }
     }
 
-    /// Searches the log of this process, at trace level, and the database's files for every secret.
+    /// Searches the log of this process, at trace level, and what is stored for every secret.
     pub fn assert_nothing_leaked(&self) {
         let secrets = self.secrets();
-        assert_eq!(leaks::found(&leaks::log(), &secrets), None, "the log");
-        for file in std::fs::read_dir(self.directory.path()).unwrap() {
-            let path = file.unwrap().path();
-            let bytes = std::fs::read(&path).unwrap_or_default();
-            assert_eq!(leaks::found(&bytes, &secrets), None, "{}", path.display());
+        assert_eq!(leaks::found(&leaks::log_from(self.log_start), &secrets), None, "the log");
+        for (name, bytes) in self.place.contents() {
+            assert_eq!(leaks::found(&bytes, &secrets), None, "{name}");
         }
     }
 
@@ -220,15 +329,20 @@ impl App {
 
     /// The browser at Instagram: decides, and follows the redirect to our callback. The address it ends at.
     pub async fn decide(&self, authorize_url: &str, account: &str, decision: &Decision) -> Url {
-        let back =
-            self.transport.send(decide(authorize_url.parse().unwrap(), account, decision)).await.unwrap();
+        let back = self.send(decide(authorize_url.parse().unwrap(), account, decision)).await;
         assert!(back.status.is_redirection(), "{} {}", back.status, text(&back));
         self.follow(&location(&back)).await
     }
 
+    /// With the patience of a test.
+    async fn send(&self, mut request: Outgoing) -> Answer {
+        request.timeout = PATIENCE;
+        self.transport.send(request).await.unwrap()
+    }
+
     /// Opens the callback and gives the address that it redirects to.
     pub async fn follow(&self, callback: &Url) -> Url {
-        let answer = self.transport.send(Outgoing::new(Method::GET, callback.clone())).await.unwrap();
+        let answer = self.send(Outgoing::new(Method::GET, callback.clone())).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", text(&answer));
         location(&answer)
     }
@@ -238,9 +352,6 @@ impl Drop for App {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             self.assert_nothing_leaked();
-        }
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
         }
     }
 }
@@ -252,12 +363,24 @@ pub struct Returned {
 }
 
 impl SignedIn<'_> {
+    /// The same person, whose requests another server gets.
+    pub fn at(&self, replica: &Replica) -> Self {
+        self.to(&replica.base)
+    }
+
+    /// The same by address.
+    pub fn to(&self, base: &Url) -> Self {
+        Self { base: base.clone(), ..self.clone() }
+    }
+
     pub fn authorization(&self) -> String {
         format!("Bearer {}", self.app.clerk.token(&self.session, Some(ORIGIN)).unwrap())
     }
 
     pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
-        self.app.request(method, path, Some(&self.authorization()), body).await
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", HeaderValue::from_str(&self.authorization()).unwrap());
+        self.app.request_at(&self.base, method, path, headers, body).await
     }
 
     pub async fn get(&self, path: &str) -> Answer {

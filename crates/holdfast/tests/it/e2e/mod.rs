@@ -5,5 +5,6 @@ mod connecting;
 mod faults;
 mod first_call;
 mod keys_away;
+mod on_postgres;
 mod refreshing;
 mod verdicts;

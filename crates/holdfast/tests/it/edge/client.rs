@@ -37,6 +37,11 @@ impl Raw {
         Self { stream: TcpStream::connect(address).await.unwrap(), buffer: Vec::new() }
     }
 
+    /// `None` where nobody listens.
+    pub async fn connect_if_open(address: SocketAddr) -> Option<Self> {
+        Some(Self { stream: TcpStream::connect(address).await.ok()?, buffer: Vec::new() })
+    }
+
     /// With room for few bytes that the client has not taken yet.
     pub async fn connect_narrow(address: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().unwrap();

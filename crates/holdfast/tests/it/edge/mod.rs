@@ -2,7 +2,7 @@
 
 mod address;
 mod breaker;
-mod client;
+pub mod client;
 mod drain;
 mod flood;
 mod framing;

@@ -5,5 +5,6 @@ mod killed;
 mod refreshing;
 pub mod setup;
 mod spill;
+mod unwritable;
 pub mod world;
 mod year;

@@ -1,7 +1,7 @@
 //! A database for one test, on either engine: real, migrated, its own.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -37,7 +37,119 @@ pub fn start_of_time() -> Timestamp {
     "2026-11-23T10:00:00Z".parse().expect("a time")
 }
 
-/// A migrated database of a test's own.
+/// A database of a test's own that nobody has opened yet; gone when dropped. On Postgres it is migrated already.
+#[derive(Debug)]
+pub struct Place {
+    pub engine: Engine,
+    pub url: String,
+    /// The SQLite file's; on either engine free for whatever else is to be written.
+    pub directory: TempDir,
+    _database: Option<PostgresDatabase>,
+}
+
+impl Place {
+    pub async fn new(engine: Engine) -> Self {
+        let directory = tempfile::tempdir().expect("a directory for the test");
+        let (url, database) = match engine {
+            Engine::Sqlite => (format!("sqlite://{}", directory.path().join("holdfast.db").display()), None),
+            Engine::Postgres => {
+                let name = create_database(Some(&template().await)).await;
+                (server().url(&name), Some(PostgresDatabase { name }))
+            }
+        };
+        Self { engine, url, directory, _database: database }
+    }
+
+    /// An empty database on the test server, not migrated.
+    pub async fn empty() -> Self {
+        let name = create_database(None).await;
+        Self {
+            url: server().url(&name),
+            _database: Some(PostgresDatabase { name }),
+            ..Self::at(String::new())
+        }
+    }
+
+    /// A Postgres database that somebody else sees to.
+    pub fn at(url: String) -> Self {
+        let directory = tempfile::tempdir().expect("a directory for the test");
+        Self { engine: Engine::Postgres, url, directory, _database: None }
+    }
+
+    /// All that is stored, to be searched: each file of the directory and each table of the Postgres database, by name.
+    pub fn contents(&self) -> Vec<(String, Vec<u8>)> {
+        let mut all = files(self.directory.path());
+        if self.engine == Engine::Postgres {
+            all.extend(apart(tables(self.url.clone())));
+        }
+        all
+    }
+}
+
+/// Dropped on the server when dropped here.
+#[derive(Debug)]
+struct PostgresDatabase {
+    name: String,
+}
+
+impl Drop for PostgresDatabase {
+    fn drop(&mut self) {
+        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        apart(async move {
+            // Not worth failing a test for, and not while one is failing: the server goes with its last user.
+            let Ok(mut admin) = PgConnection::connect(&server().url("postgres")).await else { return };
+            if let Err(error) = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut admin).await {
+                eprintln!("the test's database stays: {error}");
+            }
+        });
+    }
+}
+
+/// Runs `work` to its end on a thread of its own: where a value is dropped, nothing can be awaited.
+fn apart<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    let work = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(work)
+    };
+    std::thread::spawn(work).join().expect("the work is done")
+}
+
+fn files(directory: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(directory).expect("the test's directory") {
+        let path = entry.expect("a file").path();
+        if path.is_dir() {
+            all.extend(files(&path));
+        } else {
+            all.push((path.display().to_string(), std::fs::read(&path).unwrap_or_default()));
+        }
+    }
+    all
+}
+
+/// Every row of every table, blobs as their bytes where those are letters.
+async fn tables(url: String) -> Vec<(String, Vec<u8>)> {
+    let mut connection = PgConnection::connect(&url).await.expect("a connection");
+    let columns = sqlx::query(
+        "SELECT table_name::text AS table_name, string_agg(CASE data_type WHEN 'bytea' THEN format('encode(%I, ''escape'')', column_name) \
+         ELSE format('%I::text', column_name) END, ', ') AS columns FROM information_schema.columns \
+         WHERE table_schema = 'public' GROUP BY table_name",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .expect("the tables");
+    let mut all = Vec::new();
+    for table in columns {
+        let name: String = table.get("table_name");
+        let sql = format!("SELECT concat_ws(' ', {}) AS line FROM {name}", table.get::<String, _>("columns"));
+        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut connection).await.expect("the rows");
+        let lines: Vec<String> = rows.iter().map(|row| row.get("line")).collect();
+        all.push((name, lines.join("\n").into_bytes()));
+    }
+    all
+}
+
+/// A migrated database of a test's own, opened.
 #[derive(Debug)]
 pub struct TestDb {
     pub engine: Engine,
@@ -45,26 +157,19 @@ pub struct TestDb {
     pub clock: Arc<ManualClock>,
     pub options: StoreOptions,
     pub directory: TempDir,
-    /// The Postgres database, to be dropped.
-    database: Option<String>,
+    /// Dropped last.
+    _database: Option<PostgresDatabase>,
 }
 
 impl TestDb {
     /// A database on `engine`, migrated.
     pub async fn new(engine: Engine) -> Self {
-        let directory = tempfile::tempdir().expect("a directory for the test");
-        let (url, database) = match engine {
-            Engine::Sqlite => (format!("sqlite://{}", directory.path().join("holdfast.db").display()), None),
-            Engine::Postgres => {
-                let name = create_database(Some(&template().await)).await;
-                (server().url(&name), Some(name))
-            }
-        };
+        let Place { url, directory, _database: database, .. } = Place::new(engine).await;
         let clock = Arc::new(ManualClock::new(start_of_time()));
         let options = StoreOptions::serve(url);
         let store = Store::open(&options, clock.clone()).await.expect("the test's database opens");
         store.migrate().await.expect("the test's database migrates");
-        Self { engine, store, clock, options, directory, database }
+        Self { engine, store, clock, options, directory, _database: database }
     }
 
     /// Another store on the same database, as another replica has it. On SQLite as a tool has it: one process serves.
@@ -81,29 +186,20 @@ impl TestDb {
     /// Runs SQL behind the store's back.
     pub async fn execute(&self, sql: &str) {
         let url = secrecy::ExposeSecret::expose_secret(&self.options.url);
-        let sql = AssertSqlSafe(sql.to_owned());
         match self.engine {
             Engine::Sqlite => {
+                let sql = AssertSqlSafe(sql.to_owned());
                 let mut connection = sqlx::SqliteConnection::connect(url).await.expect("a connection");
                 sqlx::raw_sql(sql).execute(&mut connection).await.expect("the statement runs");
                 connection.close().await.expect("the connection closes");
             }
-            Engine::Postgres => {
-                let mut connection = PgConnection::connect(url).await.expect("a connection");
-                sqlx::raw_sql(sql).execute(&mut connection).await.expect("the statement runs");
-                connection.close().await.expect("the connection closes");
-            }
+            Engine::Postgres => execute(url, sql).await.expect("the statement runs"),
         }
     }
 
     /// Ends the store and removes the database.
     pub async fn remove(self) {
         self.store.close().await;
-        if let Some(name) = self.database {
-            let mut admin = admin().await;
-            let sql = AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"));
-            sqlx::raw_sql(sql).execute(&mut admin).await.expect("the test's database is dropped");
-        }
     }
 }
 
@@ -139,6 +235,13 @@ pub async fn create_database(template: Option<&str>) -> String {
 /// Address of a Postgres database of that name.
 pub fn postgres_url(name: &str) -> String {
     server().url(name)
+}
+
+/// Runs SQL on a Postgres database behind everybody's back.
+pub async fn execute(url: &str, sql: &str) -> Result<(), sqlx::Error> {
+    let mut connection = PgConnection::connect(url).await?;
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await?;
+    connection.close().await
 }
 
 async fn admin() -> PgConnection {

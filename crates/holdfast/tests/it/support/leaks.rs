@@ -51,10 +51,20 @@ pub fn keep_the_log() {
 
 /// What has been logged.
 pub fn log() -> Vec<u8> {
+    log_from(0)
+}
+
+/// The same from that byte on; see [`log_length`].
+pub fn log_from(start: usize) -> Vec<u8> {
     if std::env::var_os(ALONE).is_some() {
         return Vec::new();
     }
-    LOG.0.lock().unwrap().clone()
+    LOG.0.lock().unwrap()[start..].to_vec()
+}
+
+/// How much has been logged.
+pub fn log_length() -> usize {
+    if std::env::var_os(ALONE).is_some() { 0 } else { LOG.0.lock().unwrap().len() }
 }
 
 /// The spellings under which a secret could turn up: as it is, in an address, in base64 at any alignment, in hexadecimal.

@@ -1,5 +1,6 @@
 //! What tests share.
 
 pub mod database;
+pub mod events;
 pub mod leaks;
-mod postgres_server;
+pub mod postgres_server;

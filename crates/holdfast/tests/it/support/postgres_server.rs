@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use tempfile::TempDir;
+
 /// Address of a server's maintenance database, and how to name another one on it.
 #[derive(Debug)]
 pub struct Server {
@@ -64,12 +66,12 @@ impl Server {
             start(&binaries, &account, &root);
         }
         drop(setup);
-        let socket = root.display().to_string().replace('/', "%2F");
-        Self { pattern: format!("postgres://holdfast@{socket}/{{}}"), _in_use: Some(in_use), setup_lock }
+        Self { pattern: address(&root), _in_use: Some(in_use), setup_lock }
     }
 }
 
 /// Postgres refuses to run as root, so root runs it as somebody else.
+#[derive(Debug)]
 struct Account {
     name: String,
     switch: bool,
@@ -112,6 +114,12 @@ fn start(binaries: &Path, account: &Account, root: &Path) {
         .command(&binaries.join("initdb"))
         .args(["--auth=trust", "--username=holdfast", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
         .arg(&data));
+    start_on(binaries, account, root);
+    watch(binaries, account, root);
+}
+
+/// Starts a server on the data that are there.
+fn start_on(binaries: &Path, account: &Account, root: &Path) {
     // Nothing here survives a reboot anyway: no fsync. `synchronous_commit` stays on, as the store asserts it.
     let options = format!(
         "-c listen_addresses='' -c unix_socket_directories='{}' -c fsync=off -c full_page_writes=off \
@@ -125,8 +133,63 @@ fn start(binaries: &Path, account: &Account, root: &Path) {
         .arg("-o")
         .arg(options)
         .arg("-D")
-        .arg(&data));
-    watch(binaries, account, root);
+        .arg(root.join("data")));
+}
+
+fn address(root: &Path) -> String {
+    let socket = root.display().to_string().replace('/', "%2F");
+    format!("postgres://holdfast@{socket}/{{}}")
+}
+
+/// A server of one test's own, which may be stopped and started; gone when dropped. Needs the binaries, wherever the other tests
+/// have their databases.
+#[derive(Debug)]
+pub struct OwnServer {
+    binaries: PathBuf,
+    account: Account,
+    root: TempDir,
+    _in_use: File,
+}
+
+impl OwnServer {
+    /// Makes and starts one.
+    pub fn start() -> Self {
+        let (binaries, account) = (find_binaries(), Account::choose());
+        let root = tempfile::Builder::new().prefix("holdfast-test-own-").tempdir_in(shared_memory());
+        let root = root.expect("a directory for the test's own server");
+        account.own(root.path());
+        let in_use = open_lock(&root.path().join("users.lock"));
+        in_use.lock_shared().expect("the lock of those who use the test server");
+        start(&binaries, &account, root.path());
+        Self { binaries, account, root, _in_use: in_use }
+    }
+
+    /// The address of its empty database.
+    pub fn url(&self) -> String {
+        address(self.root.path()).replace("{}", "postgres")
+    }
+
+    /// Stops it as a crash would: nobody is told, nothing is written down.
+    pub fn stop(&self) {
+        run(self
+            .account
+            .command(&self.binaries.join("pg_ctl"))
+            .args(["stop", "-m", "immediate", "-s", "-D"])
+            .arg(self.root.path().join("data")));
+    }
+
+    /// Starts it again on what it had.
+    pub fn start_again(&self) {
+        start_on(&self.binaries, &self.account, self.root.path());
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        if answers(&self.binaries, self.root.path()) {
+            self.stop();
+        }
+    }
 }
 
 /// Stops the server once no test process has held the lock for 20 seconds.

@@ -1,0 +1,106 @@
+//! `graph.instagram.com` in the hardest of worlds, without a minimum age: each refresh kills the token it was asked with. Whoever
+//! loses an answer is found out by the next question.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::json;
+
+/// The server of one account, `ada.makes`.
+#[derive(Clone, Default)]
+pub struct Graph {
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// How many tokens there were; only the last one works.
+    issued: u32,
+    refreshes: u32,
+    refused: u32,
+    /// Answers no refresh, and does nothing either.
+    hangs: bool,
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    access_token: String,
+}
+
+impl Graph {
+    /// Starts it; with its address.
+    pub async fn start() -> (Self, String) {
+        let graph = Self::default();
+        let router = Router::new()
+            .route("/access_token", get(async |State(graph): State<Self>| graph.issue()))
+            .route("/refresh_access_token", get(Self::refresh))
+            .route(
+                "/{version}/me",
+                get(async |State(graph): State<Self>, Query(asked): Query<Asked>| graph.me(&asked)),
+            )
+            .with_state(graph.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (graph, address)
+    }
+
+    pub fn hang(&self, hangs: bool) {
+        self.shared.lock().unwrap().hangs = hangs;
+    }
+
+    /// How often a refresh was asked for.
+    pub fn refreshes(&self) -> u32 {
+        self.shared.lock().unwrap().refreshes
+    }
+
+    /// How often somebody came with a token that is dead.
+    pub fn refused(&self) -> u32 {
+        self.shared.lock().unwrap().refused
+    }
+
+    fn issue(&self) -> Response {
+        let mut shared = self.shared.lock().unwrap();
+        shared.issued += 1;
+        let token = format!("IGAA-of-the-hardest-world-{}", shared.issued);
+        Json(json!({"access_token": token, "token_type": "bearer", "expires_in": 5_184_000})).into_response()
+    }
+
+    /// The refusal, unless the token is the one that works.
+    fn refuse(&self, asked: &Asked) -> Option<Response> {
+        let mut shared = self.shared.lock().unwrap();
+        if asked.access_token == format!("IGAA-of-the-hardest-world-{}", shared.issued) {
+            return None;
+        }
+        shared.refused += 1;
+        let error = json!({"error": {"message": "Error validating access token", "type": "OAuthException", "code": 190,
+            "error_subcode": 458, "fbtrace_id": "AbC"}});
+        Some((StatusCode::BAD_REQUEST, Json(error)).into_response())
+    }
+
+    async fn refresh(State(graph): State<Self>, Query(asked): Query<Asked>) -> Response {
+        let hangs = {
+            let mut shared = graph.shared.lock().unwrap();
+            shared.refreshes += 1;
+            shared.hangs
+        };
+        if hangs {
+            std::future::pending::<()>().await;
+        }
+        graph.refuse(&asked).unwrap_or_else(|| graph.issue())
+    }
+
+    fn me(&self, asked: &Asked) -> Response {
+        self.refuse(asked).unwrap_or_else(|| {
+            let ada = json!({"id": "25982752248032036", "user_id": "17841479677897649",
+                "username": "ada.makes", "account_type": "BUSINESS"});
+            Json(ada).into_response()
+        })
+    }
+}

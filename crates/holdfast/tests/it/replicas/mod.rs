@@ -1,0 +1,9 @@
+//! Several servers on one Postgres: what one does, the others know; what one loses, the others carry on.
+
+mod crowd;
+mod graph;
+mod notices;
+mod processes;
+mod restart;
+mod serving;
+mod sharing;
