@@ -8,7 +8,7 @@ use super::transition::{Call, Observation, reason_of};
 use super::{Connection, EvidenceSource, Reason, Standing};
 use crate::caller::OwnerId;
 use crate::clock::after;
-use crate::provider::{Failure, Grant, PassThrough, PassedThrough};
+use crate::provider::{Failure, Grant, Meaning, PassThrough, PassedThrough};
 
 /// That a grant works is written down at most this often: a busy backend must not cost a write per call.
 const PROVEN_EVERY: Duration = Duration::from_mins(1);
@@ -39,6 +39,12 @@ pub enum UseError {
         /// How long to wait, where Instagram says.
         retry_after: Option<Duration>,
     },
+    /// The call itself is not one that can be passed on; it says nothing about the connection.
+    #[error("the call cannot be passed on")]
+    NotPassedOn {
+        /// Why, for whoever made the call.
+        detail: String,
+    },
     /// Ours.
     #[error(transparent)]
     Service(#[from] ServiceError),
@@ -68,6 +74,7 @@ impl Connections {
                 }
                 Ok(answer)
             }
+            Err(Failure { meaning: Meaning::Content, detail, .. }) => Err(UseError::NotPassedOn { detail }),
             Err(failure) => {
                 self.failed_in_use(&connection, version, &failure).await?;
                 let reason = reason_of(failure.meaning);
