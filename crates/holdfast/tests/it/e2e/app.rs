@@ -1,16 +1,18 @@
 //! A running installation: server, worker and both stand-ins, each on a port of its own.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use holdfast::app::{Seams, Server};
-use holdfast::clock::{SharedClock, SystemClock};
-use holdfast::entropy::{SharedEntropy, SystemEntropy};
+use holdfast::caller::service;
+use holdfast::clock::{Clock as _, SharedClock, SystemClock};
+use holdfast::entropy::{SharedEntropy, SystemEntropy, new_id};
 use holdfast::http::metrics::Metrics;
 use holdfast::settings::{Environment, Purpose, load};
 use holdfast::standin::clerk::{ClerkStandin, Person};
 use holdfast::standin::instagram::{Decision, InstagramStandin, Options, decide};
+use holdfast::store::{NewServiceKey, Store, StoreOptions};
 use holdfast::transport::{Answer, Outgoing, ReqwestTransport, SharedTransport};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use secrecy::ExposeSecret;
@@ -19,7 +21,8 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use url::Url;
 
-use crate::support::leaks;
+use crate::support::leaks::{self, Watch};
+use crate::support::needles::Needles;
 
 /// The page that calls.
 pub const ORIGIN: &str = "https://app.example.com";
@@ -36,8 +39,17 @@ pub struct App {
     pub metrics: Metrics,
     stop: Option<oneshot::Sender<()>>,
     directory: TempDir,
-    /// Every secret that was sent so far; what the stand-ins issued is asked of them.
-    sent: Mutex<BTreeSet<String>>,
+    /// Searches the log for every secret that occurred.
+    pub watch: Watch,
+    /// What no answer may hold.
+    issued: Mutex<Issued>,
+}
+
+/// What the Instagram stand-in has issued.
+#[derive(Default)]
+struct Issued {
+    known: HashSet<String>,
+    needles: Needles,
 }
 
 /// Somebody signed in, as the browser is: a session, and a fresh token for each request.
@@ -59,7 +71,7 @@ impl App {
     /// The same by another clock.
     pub async fn at(clock: SharedClock, more: &[(&str, &str)], prepare: impl FnOnce(&ClerkStandin)) -> Self {
         let entropy: SharedEntropy = Arc::new(SystemEntropy);
-        leaks::keep_the_log();
+        let watch = Watch::start();
         let transport: SharedTransport = Arc::new(ReqwestTransport::new().unwrap());
         let clerk = ClerkStandin::start(clock.clone(), entropy.clone()).await.unwrap();
         prepare(&clerk);
@@ -120,7 +132,8 @@ impl App {
             metrics,
             stop: Some(stop),
             directory,
-            sent: Mutex::default(),
+            watch,
+            issued: Mutex::default(),
         }
     }
 
@@ -131,6 +144,20 @@ impl App {
 
     pub fn sign_in(&self, person: Person) -> SignedIn<'_> {
         SignedIn { app: self, session: self.clerk.sign_in(person).unwrap() }
+    }
+
+    /// A new key of the app's backend.
+    pub async fn service_key(&self) -> String {
+        let url = format!("sqlite://{}", self.directory.path().join("holdfast.db").display());
+        let store = Store::open(&StoreOptions::tool(url), Arc::new(SystemClock)).await.unwrap();
+        let made = service::generate(&SystemEntropy).unwrap();
+        let now = SystemClock.now();
+        let id = new_id(&SystemEntropy, now).unwrap();
+        let row = NewServiceKey { id, name: "app".to_owned(), hash: made.hash };
+        store.insert_service_key(&row, now).await.unwrap();
+        store.close().await;
+        leaks::secret_if_long(made.key.expose_secret());
+        made.key.expose_secret().to_owned()
     }
 
     /// One request, as a page on [`ORIGIN`] makes it.
@@ -165,7 +192,7 @@ impl App {
         }
         for value in request.headers.get_all("authorization") {
             let credential = String::from_utf8_lossy(value.as_bytes());
-            self.note(credential.trim_start_matches("Bearer "));
+            leaks::secret_if_long(credential.trim_start_matches("Bearer "));
         }
         let answer = self.transport.send(request).await.unwrap_or_else(|error| panic!("{path}: {error}"));
         if !path.ends_with("/instagram/token") {
@@ -174,44 +201,38 @@ impl App {
         answer
     }
 
-    /// Remembers a secret that must not be seen. What is short is no secret but a mistake, such as `null`.
-    pub fn note(&self, secret: &str) {
-        if secret.len() >= 24 {
-            self.sent.lock().unwrap().insert(secret.to_owned());
+    /// Registers what occurred here beside what was sent: what is configured, and what the stand-ins issued.
+    fn note_all(&self) {
+        leaks::secret_if_long(KEY.split_once(':').unwrap().1);
+        leaks::secret_if_long(self.instagram.options().app_secret.expose_secret());
+        for issued in self.clerk.issued_secrets().iter().chain(&self.instagram.issued_secrets()) {
+            leaks::secret_if_long(issued.expose_secret());
         }
-    }
-
-    /// Every secret that has occurred in this installation.
-    pub fn secrets(&self) -> Vec<String> {
-        let issued = self.instagram.issued_secrets();
-        let own = [
-            self.clerk.secret_key(),
-            self.clerk.webhook_secret(),
-            self.instagram.options().app_secret.clone(),
-        ];
-        let own = own.iter().chain(&issued).map(|secret| secret.expose_secret().to_owned());
-        let key = KEY.split_once(':').unwrap().1.to_owned();
-        own.chain(self.sent.lock().unwrap().iter().cloned()).chain([key]).collect()
     }
 
     fn assert_no_grant_in(&self, path: &str, answer: &Answer) {
-        let issued = self.instagram.issued_secrets();
-        let issued: Vec<_> = issued.iter().map(ExposeSecret::expose_secret).collect();
+        let mut issued = self.issued.lock().unwrap();
+        for secret in self.instagram.issued_secrets() {
+            if issued.known.insert(secret.expose_secret().to_owned()) {
+                issued.needles.add(secret.expose_secret());
+            }
+        }
         let headers = format!("{:?}", answer.headers);
         for text in [answer.body.as_ref(), headers.as_bytes()] {
-            assert_eq!(leaks::found(text, &issued), None, "the answer of {path}");
+            assert_eq!(issued.needles.find_in(text), None, "the answer of {path}");
         }
     }
 
-    /// Searches the log of this process, at trace level, and the database's files for every secret.
-    pub fn assert_nothing_leaked(&self) {
-        let secrets = self.secrets();
-        assert_eq!(leaks::found(&leaks::log(), &secrets), None, "the log");
+    /// Searches the database's files; the log is searched when the watch ends.
+    fn assert_nothing_in_plaintext(&self) {
+        let mut searched = 0;
         for file in std::fs::read_dir(self.directory.path()).unwrap() {
             let path = file.unwrap().path();
             let bytes = std::fs::read(&path).unwrap_or_default();
-            assert_eq!(leaks::found(&bytes, &secrets), None, "{}", path.display());
+            assert_eq!(leaks::found_any(&bytes), None, "{}", path.display());
+            searched += bytes.len();
         }
+        assert!(searched > 0, "there is no database");
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -237,7 +258,8 @@ impl App {
 impl Drop for App {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            self.assert_nothing_leaked();
+            self.note_all();
+            self.assert_nothing_in_plaintext();
         }
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
@@ -277,7 +299,7 @@ impl SignedIn<'_> {
         let authorize_url = json(&answer)["authorize_url"].as_str().unwrap().to_owned();
         let parsed: Url = authorize_url.parse().unwrap();
         for (_, state) in parsed.query_pairs().filter(|(name, _)| name == "state") {
-            self.app.note(&state);
+            leaks::secret_if_long(&state);
         }
         authorize_url
     }
@@ -293,7 +315,7 @@ impl SignedIn<'_> {
         };
         assert_eq!(parameter("instagram"), "complete");
         let returned = Returned { attempt: parameter("attempt"), completion: parameter("completion") };
-        self.app.note(&returned.completion);
+        leaks::secret_if_long(&returned.completion);
         returned
     }
 

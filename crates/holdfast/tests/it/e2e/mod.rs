@@ -5,5 +5,8 @@ mod connecting;
 mod faults;
 mod first_call;
 mod keys_away;
+mod operations;
 mod refreshing;
+mod service;
+mod statuses;
 mod verdicts;

@@ -1,7 +1,7 @@
 //! Hostile and careless clients against the whole server, on raw sockets: what they may cost everybody else.
 
 mod breaker;
-mod client;
+pub mod client;
 mod drain;
 mod flood;
 mod framing;

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 use tempfile::TempDir;
 
+use super::leaks::Watch;
 use super::postgres_server::server;
 
 const MIGRATIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations/postgres");
@@ -47,11 +48,13 @@ pub struct TestDb {
     pub directory: TempDir,
     /// The Postgres database, to be dropped.
     database: Option<String>,
+    _watch: Watch,
 }
 
 impl TestDb {
     /// A database on `engine`, migrated.
     pub async fn new(engine: Engine) -> Self {
+        let watch = Watch::start();
         let directory = tempfile::tempdir().expect("a directory for the test");
         let (url, database) = match engine {
             Engine::Sqlite => (format!("sqlite://{}", directory.path().join("holdfast.db").display()), None),
@@ -64,7 +67,7 @@ impl TestDb {
         let options = StoreOptions::serve(url);
         let store = Store::open(&options, clock.clone()).await.expect("the test's database opens");
         store.migrate().await.expect("the test's database migrates");
-        Self { engine, store, clock, options, directory, database }
+        Self { engine, store, clock, options, directory, database, _watch: watch }
     }
 
     /// Another store on the same database, as another replica has it. On SQLite as a tool has it: one process serves.

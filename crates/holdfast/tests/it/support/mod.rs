@@ -2,4 +2,5 @@
 
 pub mod database;
 pub mod leaks;
+pub mod needles;
 mod postgres_server;
