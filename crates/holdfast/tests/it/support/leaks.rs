@@ -133,3 +133,21 @@ fn a_secret_planted_in_the_log_is_found_in_every_spelling() {
         assert!(watch.leak_of(&secrets).is_some_and(|told| !told.contains(planted)), "{text}");
     }
 }
+
+#[test]
+fn a_secret_planted_in_the_log_of_another_process_is_found_in_every_spelling() {
+    let planted = "a key that was planted/by+this test, and no other=";
+    secret(planted);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("log");
+    let is_clean = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        std::panic::catch_unwind(|| assert_clean(&file)).is_ok()
+    };
+    let line = "{\"level\":\"TRACE\",\"message\":\"nothing\"}\n";
+    assert!(is_clean(line));
+    assert!(!is_clean(""), "a log without a line was not kept");
+    for text in super::needles::planted(planted) {
+        assert!(!is_clean(&format!("{line}{{\"level\":\"TRACE\",\"message\":\"{text}\"}}\n")), "{text}");
+    }
+}
