@@ -2,6 +2,7 @@
 
 pub mod app;
 mod connecting;
+mod erased;
 mod faults;
 mod first_call;
 mod keys_away;

@@ -107,7 +107,7 @@ impl<'a> Member<'a> {
             ("POST", "/user/instagram/connect/{attempt_id}/complete") => {
                 outcome(&self.here.complete(&self.approve().await).await)
             }
-            ("GET", "/user/events") => self.first_event().await,
+            ("GET", "/user/events") => self.first_event_for(&self.here.authorization()).await,
             ("GET", "/service/users/{user_id}/instagram/status") => {
                 self.service(method, "status", None).await
             }
@@ -165,9 +165,8 @@ impl<'a> Member<'a> {
     }
 
     /// The stream up to its first event, whose data is the body.
-    async fn first_event(&self) -> Outcome {
+    pub async fn first_event_for(&self, authorization: &str) -> Outcome {
         let mut stream = Raw::connect(self.app.address()).await;
-        let authorization = self.here.authorization();
         leaks::secret_if_long(authorization.trim_start_matches("Bearer "));
         let request =
             format!("GET /user/events HTTP/1.1\r\nHost: h\r\nAuthorization: {authorization}\r\n\r\n");
