@@ -31,6 +31,7 @@ after(async () => {
 
 test("connect, revoked at Instagram, still signed in, reconnect", async () => {
   const page = await browser.newPage();
+  holdfast.watch(page.context());
   const statuses = [];
   const troubles = [];
   page.on("response", (response) => response.url().startsWith(holdfast.url) && statuses.push(response.status()));
