@@ -1,9 +1,10 @@
 //! What must never be seen. Everything that a test process logs, at trace level and as production writes it, is kept in a
-//! file and searched for every secret that occurred. In a file rather than in memory: so a process that measures its memory
+//! file and searched for every secret that occurred. In files rather than in memory: so a process that measures its memory
 //! can be searched as well, and of one that is killed it is known what it had written.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
+use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,18 +33,21 @@ static LOG: LazyLock<Arc<File>> = LazyLock::new(|| {
     file
 });
 
-static SECRETS: LazyLock<Mutex<BTreeSet<String>>> = LazyLock::new(Mutex::default);
+/// One a line.
+static SECRETS: LazyLock<Mutex<File>> = LazyLock::new(|| Mutex::new(tempfile::tempfile().unwrap()));
 
 /// Registers a secret: from now on this process's searches look for it. Of a token the parts count too, for it could be
 /// logged without its header.
 pub fn secret(secret: &str) {
     assert!(secret.len() >= SHORTEST, "{} characters would be found by chance", secret.len());
-    let mut secrets = SECRETS.lock().unwrap();
-    secrets.insert(secret.to_owned());
-    if let [_, payload, signature] = secret.split('.').collect::<Vec<_>>()[..] {
-        let parts = [payload, signature].into_iter().filter(|part| part.len() >= 2 * SHORTEST);
-        secrets.extend(parts.map(str::to_owned));
-    }
+    // Whole, a token is found by its parts.
+    let lines = match secret.split('.').collect::<Vec<_>>()[..] {
+        [_, payload, signature] if payload.len().min(signature.len()) >= SHORTEST => {
+            format!("{payload}\n{signature}\n")
+        }
+        _ => format!("{secret}\n"),
+    };
+    SECRETS.lock().unwrap().write_all(lines.as_bytes()).unwrap();
 }
 
 /// The same of what may be anything: what is too short for a secret is none.
@@ -111,7 +115,12 @@ pub fn found_any(text: &[u8]) -> Option<String> {
 }
 
 fn registered() -> BTreeSet<String> {
-    SECRETS.lock().unwrap().clone()
+    let secrets = SECRETS.lock().unwrap();
+    let mut lines = vec![0; usize::try_from(secrets.metadata().unwrap().len()).unwrap()];
+    secrets.read_exact_at(&mut lines, 0).unwrap();
+    let lines = String::from_utf8(lines).unwrap();
+    // A hostile token may be of several lines.
+    lines.lines().filter(|line| line.len() >= SHORTEST).map(str::to_owned).collect()
 }
 
 /// Searches what a process that a test started has logged, which must be something.
