@@ -45,6 +45,7 @@ test("the demo page runs the very client that this app imports", async () => {
 
 test("connect, revoked at Instagram, still signed in, reconnect", async () => {
   const page = await browser.newPage();
+  holdfast.watch(page.context());
   const statuses = [];
   const troubles = [];
   page.on("response", (response) => response.url().startsWith(holdfast.url) && statuses.push(response.status()));

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
+import { Secrets } from "./leaks.js";
 
 const BINARY = process.env.HOLDFAST_BIN ?? fileURLToPath(new URL("../../../target/debug/holdfast", import.meta.url));
 const START_WITHIN_MS = 20_000;
@@ -35,7 +36,8 @@ async function configOf(url, child) {
 }
 
 /**
- * Starts the binary; `stop` ends it. What it printed is in `output()`. Pages of `origins` may call it, beside its own.
+ * Starts the binary; `stop` ends it. What it printed is in `output()`. Pages of `origins` may call it, beside its own. It logs
+ * everything, and `stop` fails where that holds one of `secrets`: what its users carry is added to them by `watch`.
  *
  * @param {{origins?: string[]}} [options]
  */
@@ -44,22 +46,32 @@ export async function startHoldfast({ origins = [] } = {}) {
     throw new Error(`There is no ${BINARY}: run \`cargo build\` first, or set HOLDFAST_BIN to the binary.`);
   }
   const port = await freePort();
-  const child = spawn(BINARY, ["dev", "--port", String(port), ...origins.flatMap((origin) => ["--origin", origin])], { stdio: ["ignore", "pipe", "pipe"] });
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding("utf8");
-    stream.on("data", (chunk) => (output += chunk));
-  }
+  const child = spawn(BINARY, ["dev", "--port", String(port), ...origins.flatMap((origin) => ["--origin", origin])], {
+    env: { ...process.env, HOLDFAST_LOG: "trace" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let [output, log] = ["", ""];
+  child.stdout.setEncoding("utf8").on("data", (chunk) => (output += chunk));
+  child.stderr.setEncoding("utf8").on("data", (chunk) => (log += chunk));
   const ended = once(child, "exit");
-  const stop = async () => {
+  const end = async () => {
     child.kill("SIGTERM");
     await ended;
   };
+  const secrets = new Secrets();
+  const seen = [];
+  /** Of a Playwright context. A request that its page left behind has no headers any more. */
+  const watch = (context) => context.on("request", (request) => seen.push(secrets.addFrom(request).catch(() => {})));
+  const stop = async () => {
+    await end();
+    await Promise.all(seen);
+    secrets.assertNoneIn(log);
+  };
   try {
     const config = await configOf(`http://127.0.0.1:${port}`, child);
-    return { config, url: config.public_url, output: () => output, stop };
+    return { config, url: config.public_url, output: () => output + log, watch, stop };
   } catch (error) {
-    if (child.exitCode === null) await stop();
-    throw new Error(`holdfast dev did not start: ${error.message}\n${output}`);
+    if (child.exitCode === null) await end();
+    throw new Error(`holdfast dev did not start: ${error.message}\n${output}${log}`);
   }
 }

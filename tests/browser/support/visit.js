@@ -37,6 +37,7 @@ const isLoopback = ({ protocol, hostname }) =>
 export async function visit(t, { holdfast, browser }, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options });
   t.after(() => context.close());
+  holdfast.watch(context);
   const strangers = [];
   const refusals = [];
   const complaints = [];

@@ -8,11 +8,16 @@ use clap::{Command, CommandFactory as _};
 use super::args::Cli;
 use super::exit::{Exit, Failure, Outcome};
 use super::printer::Printer;
-use crate::settings;
+use crate::{http, settings};
 
 /// Every generated page: its file name and its contents.
 pub fn pages() -> Vec<(&'static str, String)> {
-    vec![("settings.md", settings::reference::markdown()), ("cli.md", cli_markdown())]
+    vec![
+        ("settings.md", settings::reference::markdown()),
+        ("cli.md", cli_markdown()),
+        ("errors.md", http::problem::reference::markdown()),
+        ("openapi.json", openapi()),
+    ]
 }
 
 /// Writes the pages into `dir`.
@@ -28,6 +33,13 @@ pub fn run(dir: &Path, printer: &mut Printer) -> Outcome {
         printer.line(format!("wrote {}", path.display()));
     }
     Ok(Exit::Fine)
+}
+
+/// The description of the API as an installation at an address of nobody's gives it.
+fn openapi() -> String {
+    let document = http::document("https://holdfast.example.com");
+    // A JSON value serializes without fail.
+    serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
 }
 
 fn cli_markdown() -> String {

@@ -39,6 +39,12 @@ pub enum UseError {
         /// How long to wait, where Instagram says.
         retry_after: Option<Duration>,
     },
+    /// The call itself is not one that can be passed on; it says nothing about the connection.
+    #[error("the call cannot be passed on")]
+    NotPassedOn {
+        /// Why, for whoever made the call.
+        detail: String,
+    },
     /// Ours.
     #[error(transparent)]
     Service(#[from] ServiceError),
@@ -68,6 +74,7 @@ impl Connections {
                 }
                 Ok(answer)
             }
+            Err(Failure { meaning: Meaning::Content, detail, .. }) => Err(UseError::NotPassedOn { detail }),
             Err(failure) => {
                 self.failed_in_use(&connection, version, &failure).await?;
                 let reason = reason_of(failure.meaning);

@@ -102,6 +102,9 @@ pub(super) fn using(error: UseError) -> Problem {
         UseError::NotUsable { reason: Some(reason) } => reason.into(),
         UseError::NotUsable { reason: None } => Problem::new(ProblemCode::NotConnected),
         UseError::Unanswered { reason, retry_after } => Problem::new(reason).with_retry_after(retry_after),
+        UseError::NotPassedOn { detail } => {
+            Problem::new(RequestCode::GraphCallNotAllowed).with_detail(detail)
+        }
         UseError::Service(error) => error.into(),
     }
 }

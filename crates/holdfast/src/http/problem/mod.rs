@@ -6,6 +6,7 @@
 pub mod code;
 mod instagram;
 mod openapi;
+pub mod reference;
 mod request;
 mod server;
 mod service_key;

@@ -211,12 +211,14 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             Remedy::FixRequest,
             "graph-call-not-allowed",
             "Graph call not allowed",
-            "The path or a parameter of this Graph call is not passed on.",
+            "This Graph call, or what it was answered, is not passed on.",
             &[
                 "The path has an empty or a dot segment, or a scheme.",
+                "The path is one of those that hand out tokens.",
                 "The query carries access_token: the grant is injected here.",
+                "Instagram's answer is larger than 2 MiB.",
             ],
-            "Send the plain path below the version, without a token.",
+            "Send the plain path below the version, without a token, and ask for fewer fields or smaller pages.",
         ),
         RequestCode::SessionPending => row(
             StatusCode::FORBIDDEN,

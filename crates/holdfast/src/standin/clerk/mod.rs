@@ -146,12 +146,12 @@ impl ClerkStandin {
 
     /// A session token, as a browser on `origin` gets it.
     pub fn token(&self, session_id: &str, origin: Option<&str>) -> Result<String, StandinError> {
-        self.shared.token(session_id, origin)
+        self.handed_out(self.shared.token(session_id, origin))
     }
 
     /// A token of a special kind, for `person` as seen from `origin`.
     pub fn mint(&self, case: &Case, person: Person, origin: &str) -> Result<String, StandinError> {
-        self.shared.mint(case, person, origin)
+        self.handed_out(self.shared.mint(case, person, origin))
     }
 
     /// A token made freely.
@@ -161,7 +161,16 @@ impl ClerkStandin {
         origin: Option<&str>,
         make: impl FnOnce(&Mint<'_>) -> Result<String, StandinError>,
     ) -> Result<String, StandinError> {
-        self.shared.mint_with(person, origin, make)
+        self.handed_out(self.shared.mint_with(person, origin, make))
+    }
+
+    fn handed_out(&self, token: Result<String, StandinError>) -> Result<String, StandinError> {
+        token.inspect(|token| self.shared.hand_out(token))
+    }
+
+    /// Its secrets, and every token that was made through this handle, for tests that look for leaks. Do not print it.
+    pub fn issued_secrets(&self) -> Vec<SecretString> {
+        [self.secret_key(), self.webhook_secret()].into_iter().chain(self.shared.handed_out()).collect()
     }
 
     /// Every kind of token, good and hostile, each for `person` as seen from `origin`.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -42,6 +43,8 @@ struct State {
     faults: HashMap<Surface, Fault>,
     skew_seconds: i64,
     webhook_target: Option<Url>,
+    /// What was handed out through the handle; over HTTP a browser may ask for days.
+    handed_out: Vec<SecretString>,
 }
 
 /// The keys at one time.
@@ -81,6 +84,7 @@ impl Shared {
                 faults: HashMap::new(),
                 skew_seconds: 0,
                 webhook_target: None,
+                handed_out: Vec::new(),
             }),
             asked: Default::default(),
         })
@@ -257,6 +261,15 @@ impl Shared {
 
     pub fn webhook_target(&self) -> Option<Url> {
         self.state().webhook_target.clone()
+    }
+
+    /// Remembers a token.
+    pub fn hand_out(&self, token: &str) {
+        self.state().handed_out.push(SecretString::from(token));
+    }
+
+    pub fn handed_out(&self) -> Vec<SecretString> {
+        self.state().handed_out.clone()
     }
 
     /// A new `svix-id`.

@@ -14,16 +14,19 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{json, transport};
+use crate::support::leaks::{self, Watch};
 
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/emulate");
 const INSTALL: &str = "npm ci --prefix crates/holdfast/tests/emulate";
-const SECRET_KEY: &str = "sk_test_emulate";
+const SECRET_KEY: &str = "sk_test_emulate_and_nothing_else";
 
 /// A running emulator; ends with the test.
 pub struct Emulate {
     process: Child,
     pub url: Url,
     transport: SharedTransport,
+    /// Searches the log when the test ends.
+    _watch: Watch,
 }
 
 impl Drop for Emulate {
@@ -35,6 +38,8 @@ impl Drop for Emulate {
 
 impl Emulate {
     pub async fn start() -> Self {
+        let watch = Watch::start();
+        leaks::secret(SECRET_KEY);
         let program = Path::new(DIRECTORY).join("node_modules/emulate/dist/index.js");
         assert!(program.exists(), "the emulator of Clerk is not installed; run: {INSTALL}");
         // It takes no port 0: find one that is free now.
@@ -48,7 +53,7 @@ impl Emulate {
             .spawn()
             .unwrap_or_else(|error| panic!("Node.js 20 or newer is needed to run the emulator: {error}"));
         let url = Url::parse(&format!("http://localhost:{port}")).unwrap();
-        let emulate = Self { process, url, transport: transport() };
+        let emulate = Self { process, url, transport: transport(), _watch: watch };
         emulate.wait().await;
         emulate
     }

@@ -18,9 +18,12 @@ use holdfast::standin::clerk::ClerkStandin;
 use holdfast::store::{Store, StoreOptions};
 use holdfast::transport::{Answer, Outgoing, ReqwestTransport, SharedTransport};
 use http::{HeaderValue, Method};
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use tempfile::TempDir;
 use url::Url;
+
+use crate::support::leaks::{self, Watch};
 
 /// The page that asks for tokens.
 pub const ORIGIN: &str = "https://app.example.com";
@@ -30,14 +33,25 @@ pub struct Clerk {
     pub standin: ClerkStandin,
     pub clock: Arc<ManualClock>,
     pub transport: SharedTransport,
+    /// Searches the log when the test ends.
+    _watch: Watch,
+}
+
+impl Drop for Clerk {
+    fn drop(&mut self) {
+        for issued in self.standin.issued_secrets() {
+            leaks::secret_if_long(issued.expose_secret());
+        }
+    }
 }
 
 impl Clerk {
     pub async fn start() -> Self {
+        let watch = Watch::start();
         let clock = Arc::new(ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap()));
         let standin =
             ClerkStandin::start(Arc::clone(&clock) as SharedClock, Arc::new(SystemEntropy)).await.unwrap();
-        Self { standin, clock, transport: transport() }
+        Self { standin, clock, transport: transport(), _watch: watch }
     }
 
     /// One request with a JSON body, as a page on `origin` makes it.

@@ -9,12 +9,14 @@ use holdfast::store::NewServiceKey;
 use secrecy::ExposeSecret;
 
 use super::{Clerk, Database};
+use crate::support::leaks;
 
 #[tokio::test]
 async fn a_key_serves_until_it_is_revoked_and_a_closed_database_refuses_nobody() {
     let clerk = Clerk::start().await;
     let store = Database::new(clerk.shared_clock()).await;
     let secret = generate(&SystemEntropy).unwrap();
+    leaks::secret(secret.key.expose_secret());
     let id = new_id(&SystemEntropy, clerk.clock.now()).unwrap();
     let key = NewServiceKey { id, name: "web".to_owned(), hash: secret.hash };
     store.store.insert_service_key(&key, clerk.clock.now()).await.unwrap();

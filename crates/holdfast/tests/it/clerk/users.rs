@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::emulate::Emulate;
 use super::{Clerk, Database, ORIGIN, json, transport};
+use crate::support::leaks;
 
 /// The caller that a genuine token proves.
 pub async fn caller(clerk: &Clerk, person: Person) -> Caller {
@@ -189,6 +190,7 @@ async fn a_person_who_signs_in_at_the_emulator_is_verified_and_synchronised() {
     let session = json(&emulate.call(Method::POST, "/v1/sessions", Some(session)).await);
     let tokens = format!("/v1/sessions/{}/tokens", session["id"].as_str().unwrap());
     let token = json(&emulate.call(Method::POST, &tokens, None).await)["jwt"].as_str().unwrap().to_owned();
+    leaks::secret(&token);
 
     // Its tokens name no party: they are minted by a backend, not by a page.
     let clock: SharedClock = Arc::new(SystemClock);

@@ -1,25 +1,16 @@
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use super::support::Place;
-
-/// The running program; stopped when dropped, whatever the test came to.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use super::support::{Place, Running};
+use crate::support::leaks;
 
 /// What `dev` prints until it is ready.
 fn start(place: &Place, more: &[&str]) -> (Running, Vec<String>) {
     let data = place.path().join("data");
     let mut arguments = vec!["dev", "--port", "0", "--data", data.to_str().unwrap()];
     arguments.extend(more);
-    let mut child = place.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut running = place.start(&arguments, Stdio::piped());
+    let stdout = BufReader::new(running.child.stdout.take().unwrap());
     let mut printed = Vec::new();
     for line in stdout.lines() {
         let line = line.unwrap();
@@ -29,7 +20,7 @@ fn start(place: &Place, more: &[&str]) -> (Running, Vec<String>) {
             break;
         }
     }
-    (Running(child), printed)
+    (running, printed)
 }
 
 #[test]
@@ -42,8 +33,14 @@ fn the_printed_lines_work_when_pasted_and_a_signal_ends_it_well() {
         .filter(|line| line.starts_with("TOKEN=") || line.starts_with("curl"))
         .collect();
     assert_eq!(commands.len(), 6, "{printed:#?}");
-    let output = Command::new("bash").arg("-c").arg(commands.join("\necho\n")).output().unwrap();
+    let script = commands.join("\necho\n") + "\necho \"$TOKEN\"";
+    let output = Command::new("bash").arg("-c").arg(script).output().unwrap();
     let answers = String::from_utf8(output.stdout).unwrap();
+    let token = answers.lines().last().unwrap();
+    let (_, state) = answers.split_once("&state=").expect("an address to connect at");
+    for secret in [token, state.split(['&', '"']).next().unwrap()] {
+        leaks::secret(secret);
+    }
     for expected in [
         "\"email\":\"ada@example.com\"",
         "\"state\":\"not_connected\"",
@@ -53,9 +50,9 @@ fn the_printed_lines_work_when_pasted_and_a_signal_ends_it_well() {
     ] {
         assert!(answers.contains(expected), "{expected} is missing in {answers}");
     }
-    let status = Command::new("kill").arg(running.0.id().to_string()).status().unwrap();
+    let status = Command::new("kill").arg(running.child.id().to_string()).status().unwrap();
     assert!(status.success());
-    assert_eq!(running.0.wait().unwrap().code(), Some(0));
+    assert_eq!(running.child.wait().unwrap().code(), Some(0));
 }
 
 #[test]
@@ -81,10 +78,9 @@ fn pages_of_an_origin_that_was_named_may_call() {
 #[test]
 fn an_origin_that_is_none_is_named_with_its_remedy() {
     let place = Place::new();
-    let output =
-        place.command(&["dev", "--port", "0", "--origin", "http://127.0.0.1:4321/page"]).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{said}");
+    let ended = place.run(&["dev", "--port", "0", "--origin", "http://127.0.0.1:4321/page"]);
+    let said = ended.stderr;
+    assert_eq!(ended.code, 2, "{said}");
     assert!(
         said.contains("an origin ends after host and port") && said.contains("correct --origin"),
         "{said}"

@@ -1,10 +1,16 @@
-//! Runs the real binary in a directory and an environment of its own.
+//! Runs the real binary in a directory and an environment of its own. Whatever it prints and logs, at trace level, is
+//! searched for the secrets that were handed to it.
 
+use std::fs::File;
 use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use holdfast::settings::table::TABLE;
 use tempfile::TempDir;
+
+use crate::support::leaks;
 
 /// A directory to run the program in. Nothing of the environment of the test run reaches it.
 pub struct Place {
@@ -16,7 +22,24 @@ pub struct Place {
 pub struct Ended {
     pub code: i32,
     pub stdout: String,
+    /// Without the log.
     pub stderr: String,
+}
+
+/// A program that runs until it is stopped.
+pub struct Running {
+    pub child: Child,
+    log: PathBuf,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if !std::thread::panicking() {
+            leaks::assert_clean(&self.log);
+        }
+    }
 }
 
 impl Ended {
@@ -48,14 +71,29 @@ impl Place {
     }
 
     /// The program with these arguments, ready to start.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    fn command(&self, arguments: &[&str]) -> Command {
+        for (name, value) in &self.environment {
+            if TABLE.iter().any(|setting| setting.env() == name && setting.is_secret()) {
+                secrets_of(value).for_each(leaks::secret_if_long);
+            }
+        }
         let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+        command.args(arguments).env_clear();
+        // The commands that keep a log; to the others it would be a setting among others.
+        if let ["serve" | "dev", ..] = arguments {
+            command.env("HOLDFAST_LOG", "trace").env("HOLDFAST_LOG_FORMAT", "json");
+        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value))).current_dir(self.dir.path());
         command
-            .args(arguments)
-            .env_clear()
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .current_dir(self.dir.path());
-        command
+    }
+
+    /// Starts it; its standard output is left to the caller.
+    pub fn start(&self, arguments: &[&str], stdout: Stdio) -> Running {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let log = self.dir.path().join(format!("log-of-the-test-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
+        let stderr = File::create(&log).unwrap();
+        let child = self.command(arguments).stdout(stdout).stderr(stderr).spawn().unwrap();
+        Running { child, log }
     }
 
     /// Runs it to its end without input.
@@ -65,6 +103,7 @@ impl Place {
 
     /// Runs it to its end with that on standard input.
     pub fn feed(&self, arguments: &[&str], input: &[u8]) -> Ended {
+        String::from_utf8_lossy(input).split_whitespace().for_each(leaks::secret_if_long);
         let mut child = self
             .command(arguments)
             .stdin(Stdio::piped())
@@ -81,12 +120,26 @@ impl Place {
         });
         let output = child.wait_with_output().unwrap();
         writer.join().unwrap();
+        for told in [&output.stdout, &output.stderr] {
+            assert_eq!(leaks::found_any(told), None, "printed or logged by {arguments:?}");
+        }
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let stderr =
+            stderr.split_inclusive('\n').filter(|line| !line.starts_with("{\"timestamp\":")).collect();
         Ended {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
+            stderr,
         }
     }
+}
+
+/// Of an address that is the password; a key ring is a list of ids with their keys.
+fn secrets_of(value: &str) -> impl Iterator<Item = &str> {
+    let (is_address, rest) = value.split_once("://").map_or((false, value), |(_, rest)| (true, rest));
+    let credentials = rest.split_once('@').map(|(credentials, _)| credentials);
+    let text = if is_address { credentials.unwrap_or_default() } else { rest };
+    text.split([',', ':'])
 }
 
 /// A key ring entry for tests.

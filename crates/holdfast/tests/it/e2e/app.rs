@@ -1,17 +1,19 @@
 //! A running installation: server, worker and both stand-ins, each on a port of its own.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use holdfast::app::{Seams, Server};
-use holdfast::clock::{SharedClock, SystemClock};
-use holdfast::entropy::{SharedEntropy, SystemEntropy};
+use holdfast::caller::service;
+use holdfast::clock::{Clock as _, SharedClock, SystemClock};
+use holdfast::entropy::{SharedEntropy, SystemEntropy, new_id};
 use holdfast::http::metrics::Metrics;
 use holdfast::settings::{Environment, Purpose, load};
 use holdfast::standin::clerk::{ClerkStandin, Person};
 use holdfast::standin::instagram::{Decision, InstagramStandin, Options, decide};
+use holdfast::store::{NewServiceKey, Store, StoreOptions};
 use holdfast::transport::{Answer, Outgoing, ReqwestTransport, SharedTransport};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use secrecy::ExposeSecret;
@@ -22,7 +24,8 @@ use tokio::task::JoinHandle;
 use url::Url;
 
 use crate::support::database::{Engine, Place};
-use crate::support::leaks;
+use crate::support::leaks::{self, Watch};
+use crate::support::needles::Needles;
 
 /// The page that calls.
 pub const ORIGIN: &str = "https://app.example.com";
@@ -46,10 +49,17 @@ pub struct App {
     _server: Running,
     /// Outlives the server.
     place: Place,
-    /// Where the log of this process had arrived when this began: none of its secrets stands before.
-    log_start: usize,
-    /// Every secret that was sent so far; what the stand-ins issued is asked of them.
-    sent: Mutex<BTreeSet<String>>,
+    /// Searches the log for every secret that occurred.
+    pub watch: Watch,
+    /// What no answer may hold.
+    issued: Mutex<Issued>,
+}
+
+/// What the Instagram stand-in has issued.
+#[derive(Default)]
+struct Issued {
+    known: HashSet<String>,
+    needles: Needles,
 }
 
 /// Another server on the same database, with the same stand-ins; stops when dropped.
@@ -131,8 +141,7 @@ impl App {
         prepare: impl FnOnce(&ClerkStandin),
     ) -> Self {
         let entropy: SharedEntropy = Arc::new(SystemEntropy);
-        leaks::keep_the_log();
-        let log_start = leaks::log_length();
+        let watch = Watch::start();
         let transport: SharedTransport = Arc::new(ReqwestTransport::new().unwrap());
         let clerk = ClerkStandin::start(clock.clone(), entropy.clone()).await.unwrap();
         prepare(&clerk);
@@ -186,8 +195,8 @@ impl App {
             environment,
             _server: server,
             place,
-            log_start,
-            sent: Mutex::default(),
+            watch,
+            issued: Mutex::default(),
         }
     }
 
@@ -228,8 +237,22 @@ impl App {
             })
         });
         let token = token.unwrap();
-        self.note(&token);
+        leaks::secret(&token);
         format!("Bearer {token}")
+    }
+
+    /// A new key of the app's backend.
+    pub async fn service_key(&self) -> String {
+        let options = StoreOptions::tool(self.place.url.clone());
+        let store = Store::open(&options, Arc::new(SystemClock)).await.unwrap();
+        let made = service::generate(&SystemEntropy).unwrap();
+        let now = SystemClock.now();
+        let id = new_id(&SystemEntropy, now).unwrap();
+        let row = NewServiceKey { id, name: "app".to_owned(), hash: made.hash };
+        store.insert_service_key(&row, now).await.unwrap();
+        store.close().await;
+        leaks::secret_if_long(made.key.expose_secret());
+        made.key.expose_secret().to_owned()
     }
 
     /// One request, as a page on [`ORIGIN`] makes it.
@@ -276,7 +299,7 @@ impl App {
         }
         for value in request.headers.get_all("authorization") {
             let credential = String::from_utf8_lossy(value.as_bytes());
-            self.note(credential.trim_start_matches("Bearer "));
+            leaks::secret_if_long(credential.trim_start_matches("Bearer "));
         }
         let answer = self.transport.send(request).await.unwrap_or_else(|error| panic!("{path}: {error}"));
         if !path.ends_with("/instagram/token") {
@@ -285,42 +308,36 @@ impl App {
         answer
     }
 
-    /// Remembers a secret that must not be seen. What is short is no secret but a mistake, such as `null`.
-    pub fn note(&self, secret: &str) {
-        if secret.len() >= 24 {
-            self.sent.lock().unwrap().insert(secret.to_owned());
+    /// Registers what occurred here beside what was sent: what is configured, and what the stand-ins issued.
+    fn note_all(&self) {
+        leaks::secret_if_long(KEY.split_once(':').unwrap().1);
+        leaks::secret_if_long(self.instagram.options().app_secret.expose_secret());
+        for issued in self.clerk.issued_secrets().iter().chain(&self.instagram.issued_secrets()) {
+            leaks::secret_if_long(issued.expose_secret());
         }
-    }
-
-    /// Every secret that has occurred in this installation.
-    pub fn secrets(&self) -> Vec<String> {
-        let issued = self.instagram.issued_secrets();
-        let own = [
-            self.clerk.secret_key(),
-            self.clerk.webhook_secret(),
-            self.instagram.options().app_secret.clone(),
-        ];
-        let own = own.iter().chain(&issued).map(|secret| secret.expose_secret().to_owned());
-        let key = KEY.split_once(':').unwrap().1.to_owned();
-        own.chain(self.sent.lock().unwrap().iter().cloned()).chain([key]).collect()
     }
 
     fn assert_no_grant_in(&self, path: &str, answer: &Answer) {
-        let issued = self.instagram.issued_secrets();
-        let issued: Vec<_> = issued.iter().map(ExposeSecret::expose_secret).collect();
+        let mut issued = self.issued.lock().unwrap();
+        for secret in self.instagram.issued_secrets() {
+            if issued.known.insert(secret.expose_secret().to_owned()) {
+                issued.needles.add(secret.expose_secret());
+            }
+        }
         let headers = format!("{:?}", answer.headers);
         for text in [answer.body.as_ref(), headers.as_bytes()] {
-            assert_eq!(leaks::found(text, &issued), None, "the answer of {path}");
+            assert_eq!(issued.needles.find_in(text), None, "the answer of {path}");
         }
     }
 
-    /// Searches the log of this process, at trace level, and what is stored for every secret.
-    pub fn assert_nothing_leaked(&self) {
-        let secrets = self.secrets();
-        assert_eq!(leaks::found(&leaks::log_from(self.log_start), &secrets), None, "the log");
+    /// Searches what is stored; the log is searched when the watch ends.
+    fn assert_nothing_in_plaintext(&self) {
+        let mut searched = 0;
         for (name, bytes) in self.place.contents() {
-            assert_eq!(leaks::found(&bytes, &secrets), None, "{name}");
+            assert_eq!(leaks::found_any(&bytes), None, "{name}");
+            searched += bytes.len();
         }
+        assert!(searched > 0, "there is no database");
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -351,7 +368,8 @@ impl App {
 impl Drop for App {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            self.assert_nothing_leaked();
+            self.note_all();
+            self.assert_nothing_in_plaintext();
         }
     }
 }
@@ -400,7 +418,7 @@ impl SignedIn<'_> {
         let authorize_url = json(&answer)["authorize_url"].as_str().unwrap().to_owned();
         let parsed: Url = authorize_url.parse().unwrap();
         for (_, state) in parsed.query_pairs().filter(|(name, _)| name == "state") {
-            self.app.note(&state);
+            leaks::secret_if_long(&state);
         }
         authorize_url
     }
@@ -416,7 +434,7 @@ impl SignedIn<'_> {
         };
         assert_eq!(parameter("instagram"), "complete");
         let returned = Returned { attempt: parameter("attempt"), completion: parameter("completion") };
-        self.app.note(&returned.completion);
+        leaks::secret_if_long(&returned.completion);
         returned
     }
 

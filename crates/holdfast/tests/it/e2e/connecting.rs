@@ -74,7 +74,7 @@ async fn from_never_connected_to_revoked_and_back_without_a_single_401() {
     assert_eq!(states, ["connected", "reconnect_required", "connected"]);
 
     // The log was there to be searched when this test ends.
-    let log = String::from_utf8(crate::support::leaks::log()).unwrap();
+    let log = String::from_utf8(app.watch.log()).unwrap();
     assert!(log.contains("/user/instagram/status") && log.lines().count() > 10, "{log}");
 }
 

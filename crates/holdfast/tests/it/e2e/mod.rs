@@ -2,9 +2,13 @@
 
 pub mod app;
 mod connecting;
+mod erased;
 mod faults;
 mod first_call;
 mod keys_away;
 mod on_postgres;
+mod operations;
 mod refreshing;
+mod service;
+mod statuses;
 mod verdicts;

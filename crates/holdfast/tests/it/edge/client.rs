@@ -85,6 +85,18 @@ impl Raw {
         Ok(self.buffer.drain(..count).collect())
     }
 
+    /// What comes up to the first `mark` and with it.
+    pub async fn until(&mut self, mark: &str) -> String {
+        loop {
+            if let Some(at) = self.buffer.windows(mark.len()).position(|each| each == mark.as_bytes()) {
+                let rest = self.buffer.split_off(at + mark.len());
+                let told = std::mem::replace(&mut self.buffer, rest);
+                return String::from_utf8_lossy(&told).into_owned();
+            }
+            self.more().await.unwrap_or_else(|error| panic!("no {mark:?}: {error}"));
+        }
+    }
+
     async fn more(&mut self) -> io::Result<()> {
         let read = tokio::time::timeout(PATIENCE, self.stream.read_buf(&mut self.buffer))
             .await

@@ -16,14 +16,14 @@ async fn a_terminated_server_finishes_what_it_has_begun() {
         .with("CLERK_ISSUER", "http://127.0.0.1:9")
         .with("CLERK_WEBHOOK_SIGNING_SECRET", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX")
         .with("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com");
-    let mut server = place.command(&["serve"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut server = place.start(&["serve"], Stdio::null());
     let mut up = false;
     for _ in 0..400 {
         up = tokio::net::TcpStream::connect(address).await.is_ok();
         if up {
             break;
         }
-        assert_eq!(server.try_wait().unwrap(), None, "it ended at once");
+        assert_eq!(server.child.try_wait().unwrap(), None, "it ended at once");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert!(up, "it does not listen");
@@ -37,7 +37,7 @@ async fn a_terminated_server_finishes_what_it_has_begun() {
         .unwrap();
     assert_eq!(running.reply().await.unwrap().status, 100);
     let mut idle = Raw::connect(address).await;
-    let killed = Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap();
+    let killed = Command::new("kill").args(["-TERM", &server.child.id().to_string()]).status().unwrap();
     assert!(killed.success());
     assert_eq!(idle.rest().await, "", "an idle connection is closed at once");
     // The listener goes when its task is next looked at.
@@ -55,6 +55,6 @@ async fn a_terminated_server_finishes_what_it_has_begun() {
     assert_eq!(answer.status / 100, 4, "a full answer, which refuses a webhook without a signature");
     assert!(answer.body.contains("\"code\""), "{}", answer.body);
     assert_eq!(running.rest().await, "");
-    let ended = tokio::task::spawn_blocking(move || server.wait().unwrap()).await.unwrap();
+    let ended = tokio::task::spawn_blocking(move || server.child.wait().unwrap()).await.unwrap();
     assert_eq!(ended.code(), Some(0));
 }

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use crate::support::leaks::ALONE;
+/// Set for the process of its own.
+const ALONE: &str = "HOLDFAST_TEST_IS_ALONE";
 
 /// Whether this process is the one that runs `test` alone. Where it is not, runs one that is, to its end.
 pub fn is_alone(test: &str) -> bool {

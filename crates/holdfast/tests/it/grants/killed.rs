@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use super::setup::{DAY, MINUTE, Replica, Seams};
 use super::world::{KINDS, Kind, World};
 use crate::support::database::on_each_engine;
+use crate::support::leaks;
 
 const CHILD: &str = "grants::killed::child";
 
@@ -82,6 +83,7 @@ fn kind_of(name: &str) -> Kind {
 #[ignore = "started by the tests of this file"]
 async fn child() {
     let Some(database) = told("DATABASE") else { return };
+    leaks::keep_the_log();
     let clock = Arc::new(ManualClock::new(told("NOW").unwrap().parse().unwrap()));
     let world =
         World::stored(kind_of(&told("WORLD").unwrap()), clock.clone(), Path::new(&told("TOKENS").unwrap()));
@@ -100,6 +102,10 @@ async fn child() {
     one.tick().await;
 }
 
+fn log_beside(tokens: &Path) -> PathBuf {
+    tokens.with_extension("log")
+}
+
 /// Whether the child was killed.
 fn run_child(database: &str, now: Timestamp, kind: Kind, tokens: &Path, fuse: u32) -> bool {
     let output = Command::new(std::env::current_exe().unwrap())
@@ -109,6 +115,7 @@ fn run_child(database: &str, now: Timestamp, kind: Kind, tokens: &Path, fuse: u3
         .env("HOLDFAST_TEST_WORLD", format!("{kind:?}"))
         .env("HOLDFAST_TEST_TOKENS", tokens)
         .env("HOLDFAST_TEST_FUSE", fuse.to_string())
+        .env(leaks::LOG_FILE, log_beside(tokens))
         .output()
         .expect("the child starts");
     let killed = std::os::unix::process::ExitStatusExt::signal(&output.status) == Some(9);
@@ -132,6 +139,7 @@ async fn killed_anywhere_in_a_refresh_nothing_is_lost_but_what_only_the_dead_pro
                 let killed = run_child(url, one.clock.now(), kind, &tokens, points + 1);
                 // A lease time later it is taken up again.
                 let world = World::stored(kind, db.clock.clone(), &tokens);
+                leaks::assert_clean(&log_beside(&tokens));
                 let again =
                     Replica::new(&format!("again-{points}"), db.store.clone(), &db.clock, &world, None);
                 again.clock.advance(4 * MINUTE);

@@ -97,7 +97,11 @@ async fn a_reconnect_while_a_refresh_is_under_way_wins() {
         one.tick().await;
         let now = one.now(id).await;
         assert_eq!(now.linked_at, Some(one.clock.now()));
-        assert_eq!(one.token("ada").await.as_deref(), Some("token-ada-3"), "the person's, not the worker's");
+        assert_eq!(
+            one.token("ada").await.as_deref(),
+            Some("IGAA-token-of-account-ada-3"),
+            "the person's, not the worker's"
+        );
         one.world.no_hook();
     })
     .await;

@@ -21,6 +21,7 @@ use holdfast::worker::Worker;
 use secrecy::ExposeSecret as _;
 
 use super::world::{World, account};
+use crate::support::leaks;
 
 pub const DAY: Duration = Duration::from_hours(24);
 pub const MINUTE: Duration = Duration::from_mins(1);
@@ -71,6 +72,7 @@ impl Replica {
         let Seams { clock: own_clock, entropy } = seams;
         let bytes: Vec<u8> = (0..32).map(|n: u8| n.wrapping_mul(83).wrapping_add(41)).collect();
         let key = base64::engine::general_purpose::STANDARD.encode(bytes);
+        leaks::secret(&key);
         let ring = KeyRing::parse(&format!("one:{key}")).expect("a key ring");
         let vault = Vault::new(ring, entropy.clone());
         let mut connections = Connections::new(Parts {

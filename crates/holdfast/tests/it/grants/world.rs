@@ -16,6 +16,8 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
+use crate::support::leaks;
+
 pub const LIFETIME: Duration = Duration::from_hours(60 * 24);
 
 /// What a refresh does to the token.
@@ -92,6 +94,7 @@ impl World {
         if let Ok(text) = std::fs::read_to_string(file) {
             for line in text.lines() {
                 let [token, owner, until] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+                leaks::secret(token);
                 tokens.insert(token.to_owned(), (owner.to_owned(), until.parse().unwrap()));
             }
         }
@@ -134,7 +137,8 @@ impl World {
         let now = self.clock.now();
         let mut inner = self.inner.lock().unwrap();
         inner.made += 1;
-        let token = format!("token-{}-{}", account, inner.made);
+        let token = format!("IGAA-token-of-account-{}-{}", account, inner.made);
+        leaks::secret(&token);
         inner.tokens.insert(token.clone(), (account.to_owned(), after(now, LIFETIME)));
         self.keep(&inner);
         Grant {

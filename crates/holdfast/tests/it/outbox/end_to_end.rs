@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::endpoint::{AppEndpoint, SECRET};
 use crate::e2e::app::App;
+use crate::support::leaks;
 
 /// Waits until the app has taken an event whose status has that state.
 async fn told_of(endpoint: &AppEndpoint, state: &str) -> Value {
@@ -30,7 +31,7 @@ async fn the_app_hears_of_every_change() {
     let endpoint = AppEndpoint::start().await;
     let settings = [("HOLDFAST_WEBHOOK_URL", endpoint.url.as_str()), ("HOLDFAST_WEBHOOK_SECRET", SECRET)];
     let app = App::with(&settings, |_| {}).await;
-    app.note(SECRET.strip_prefix("whsec_").unwrap());
+    leaks::secret(SECRET.strip_prefix("whsec_").unwrap());
     let ada = app.sign_in(Person::Ada);
     // The app is away while the person connects, and is told all the same.
     endpoint.answers(StatusCode::SERVICE_UNAVAILABLE);

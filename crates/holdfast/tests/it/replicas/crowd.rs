@@ -8,7 +8,8 @@ use holdfast::clock::SystemClock;
 use holdfast::standin::clerk::Person;
 use http::StatusCode;
 
-use super::processes::{Process, answers, configured, until};
+use super::processes::{answers, configured, start, until};
+use crate::cli::support::Running;
 use crate::e2e::app::App;
 use crate::support::database::{Engine, Place};
 use crate::support::events::EventStream;
@@ -20,8 +21,8 @@ const OF_EACH: usize = 10;
 const MOST_KIB_EACH: u64 = 128;
 
 /// Resident memory in KiB, and processor time in hundredths of a second.
-fn cost(process: &Process) -> (u64, u64) {
-    let read = |name: &str| std::fs::read_to_string(format!("/proc/{}/{name}", process.0.id())).unwrap();
+fn cost(process: &Running) -> (u64, u64) {
+    let read = |name: &str| std::fs::read_to_string(format!("/proc/{}/{name}", process.child.id())).unwrap();
     let status = read("status");
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     let stat = read("stat");
@@ -40,7 +41,7 @@ async fn two_thousand_streams_cost_little_and_keep_nobody_out() {
     let place = configured(&app.environment)
         .with("HOLDFAST_LISTEN", address.to_string())
         .with("HOLDFAST_WORKER", "off");
-    let server = Process::start(&place, &["serve"]);
+    let server = start(&place, &["serve"]);
     until("the server serves", async || answers(address).await).await;
     let base: url::Url = format!("http://{address}/").parse().unwrap();
     let at_server = ada.to(&base);

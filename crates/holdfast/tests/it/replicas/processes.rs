@@ -1,6 +1,6 @@
 //! Real processes of the real program: started at once, killed, and one too many.
 
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,31 +8,19 @@ use holdfast::clock::{Clock as _, ManualClock, SystemClock, after};
 use holdfast::standin::clerk::Person;
 
 use super::graph::Graph;
-use crate::cli::support::{self, ring_entry};
+use crate::cli::support::{self, Running, ring_entry};
 use crate::e2e::app::App;
 use crate::edge::client::Raw;
 use crate::support::database::{Engine, Place, execute};
 
-/// A process that is killed when dropped.
-pub struct Process(pub Child);
-
-impl Process {
-    pub fn start(place: &support::Place, arguments: &[&str]) -> Self {
-        let mut command = place.command(arguments);
-        Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts"))
-    }
-
-    fn kill(&mut self) {
-        self.0.kill().expect("SIGKILL");
-        self.0.wait().expect("it is dead");
-    }
+/// Starts the program; killed when dropped, and its log searched.
+pub fn start(place: &support::Place, arguments: &[&str]) -> Running {
+    place.start(arguments, Stdio::null())
 }
 
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+fn kill(process: &mut Running) {
+    process.child.kill().expect("SIGKILL");
+    process.child.wait().expect("it is dead");
 }
 
 /// A directory and an environment to run a process in that belongs to an installation.
@@ -68,9 +56,9 @@ async fn a_replica_killed_in_the_middle_of_a_refresh_costs_a_lease_time_and_noth
     assert_eq!(graph.refreshes(), 0, "for the replicas here no time has passed");
 
     let place = configured(&app.environment).with("HOLDFAST_LISTEN", "127.0.0.1:0");
-    let mut third = Process::start(&place, &["serve"]);
+    let mut third = start(&place, &["serve"]);
     until("the third replica begins a refresh", async || graph.refreshes() == 1).await;
-    third.kill();
+    kill(&mut third);
     let killed_at = SystemClock.now();
     graph.hang(false);
 
@@ -123,7 +111,7 @@ async fn a_second_process_on_a_sqlite_file_is_refused_with_a_sentence() {
         .with("CLERK_ISSUER", "http://127.0.0.1:9")
         .with("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com")
         .with("HOLDFAST_LISTEN", address.to_string());
-    let mut first = Process::start(&place, &["serve"]);
+    let mut first = start(&place, &["serve"]);
     // It listens before it opens its database, and answers after.
     until("the first serves", async || answers(address).await).await;
     let place = place.with("HOLDFAST_LISTEN", "127.0.0.1:0");
@@ -132,9 +120,9 @@ async fn a_second_process_on_a_sqlite_file_is_refused_with_a_sentence() {
     assert!(second.stderr.contains("holdfast.db") && second.stderr.contains("Postgres"), "{}", second.stderr);
     // A tool may look meanwhile; and once the first is dead, however it died, another may serve.
     assert_eq!(place.run(&["migrate"]).code, 0);
-    first.kill();
+    kill(&mut first);
     let place = place.with("HOLDFAST_LISTEN", address.to_string());
-    let _next = Process::start(&place, &["serve"]);
+    let _next = start(&place, &["serve"]);
     until("the next serves", async || answers(address).await).await;
 }
 

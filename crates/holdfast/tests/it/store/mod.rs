@@ -5,6 +5,7 @@ mod changes;
 mod commit;
 mod durability;
 mod erasure;
+mod events;
 pub mod fixtures;
 mod keys;
 mod leases;

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 use tempfile::TempDir;
 
+use super::leaks::Watch;
 use super::postgres_server::server;
 
 const MIGRATIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations/postgres");
@@ -159,17 +160,19 @@ pub struct TestDb {
     pub directory: TempDir,
     /// Dropped last.
     _database: Option<PostgresDatabase>,
+    _watch: Watch,
 }
 
 impl TestDb {
     /// A database on `engine`, migrated.
     pub async fn new(engine: Engine) -> Self {
+        let watch = Watch::start();
         let Place { url, directory, _database: database, .. } = Place::new(engine).await;
         let clock = Arc::new(ManualClock::new(start_of_time()));
         let options = StoreOptions::serve(url);
         let store = Store::open(&options, clock.clone()).await.expect("the test's database opens");
         store.migrate().await.expect("the test's database migrates");
-        Self { engine, store, clock, options, directory, _database: database }
+        Self { engine, store, clock, options, directory, _database: database, _watch: watch }
     }
 
     /// Another store on the same database, as another replica has it. On SQLite as a tool has it: one process serves.

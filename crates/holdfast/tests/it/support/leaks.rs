@@ -1,116 +1,162 @@
-//! What must never be seen: collects the log at trace level, as production writes it, and searches texts for secrets in
-//! every common spelling.
+//! What must never be seen. Everything that a test process logs, at trace level and as production writes it, is kept in a
+//! file and searched for every secret that occurred. In files rather than in memory: so a process that measures its memory
+//! can be searched as well, and of one that is killed it is known what it had written.
 
-use std::io;
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use holdfast::settings::LogFormat;
 use holdfast::telemetry;
-use tracing_subscriber::fmt::MakeWriter;
 
-/// Set for a process of its own that measures memory.
-pub const ALONE: &str = "HOLDFAST_TEST_IS_ALONE";
+use super::needles::Needles;
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+/// Where a process that a test starts is to log to; the test searches it then.
+pub const LOG_FILE: &str = "HOLDFAST_TEST_LOG_FILE";
 
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
+/// Shorter texts are no secrets but mistakes, such as `null`, and occur by chance.
+const SHORTEST: usize = 24;
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-static LOG: LazyLock<Log> = LazyLock::new(|| {
-    let log = Log::default();
-    let subscriber = telemetry::subscriber("trace", LogFormat::Json, false, log.clone()).unwrap();
+static LOG: LazyLock<Arc<File>> = LazyLock::new(|| {
+    let file = match std::env::var_os(LOG_FILE) {
+        Some(path) => OpenOptions::new().append(true).create(true).read(true).open(path).unwrap(),
+        None => tempfile::tempfile().unwrap(),
+    };
+    let file = Arc::new(file);
+    let subscriber = telemetry::subscriber("trace", LogFormat::Json, false, Arc::clone(&file)).unwrap();
     tracing::subscriber::set_global_default(subscriber).expect("no other test sets up a log");
-    log
+    tracing::trace!(target: "holdfast", "the log is kept");
+    file
 });
 
-/// From here on everything that this process logs is kept, except where memory is measured.
+/// One a line.
+static SECRETS: LazyLock<Mutex<File>> = LazyLock::new(|| Mutex::new(tempfile::tempfile().unwrap()));
+
+/// Registers a secret: from now on this process's searches look for it. Of a token the parts count too, for it could be
+/// logged without its header.
+pub fn secret(secret: &str) {
+    assert!(secret.len() >= SHORTEST, "{} characters would be found by chance", secret.len());
+    // Whole, a token is found by its parts.
+    let lines = match secret.split('.').collect::<Vec<_>>()[..] {
+        [_, payload, signature] if payload.len().min(signature.len()) >= SHORTEST => {
+            format!("{payload}\n{signature}\n")
+        }
+        _ => format!("{secret}\n"),
+    };
+    SECRETS.lock().unwrap().write_all(lines.as_bytes()).unwrap();
+}
+
+/// The same of what may be anything: what is too short for a secret is none.
+pub fn secret_if_long(text: &str) {
+    if text.len() >= SHORTEST {
+        secret(text);
+    }
+}
+
+/// From here on everything that this process logs is kept.
 pub fn keep_the_log() {
-    if std::env::var_os(ALONE).is_none() {
-        LazyLock::force(&LOG);
+    LazyLock::force(&LOG);
+}
+
+/// Keeps the log, and searches what is written during its life when it ends.
+#[derive(Debug)]
+pub struct Watch {
+    from: u64,
+    /// Logged at the beginning: a search that does not find it searches nothing.
+    mark: String,
+}
+
+impl Watch {
+    pub fn start() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        keep_the_log();
+        let from = LOG.metadata().unwrap().len();
+        let mark = format!("mark-{:016}-of-a-watch", NEXT.fetch_add(1, Ordering::Relaxed));
+        tracing::trace!(target: "holdfast", mark, "from here on the log is searched");
+        Self { from, mark }
+    }
+
+    /// What has been logged since.
+    pub fn log(&self) -> Vec<u8> {
+        let length = LOG.metadata().unwrap().len() - self.from;
+        let mut log = vec![0; usize::try_from(length).unwrap()];
+        LOG.read_exact_at(&mut log, self.from).unwrap();
+        log
+    }
+
+    /// The first of `secrets` that has been logged.
+    fn leak_of(&self, secrets: &BTreeSet<String>) -> Option<String> {
+        let log = self.log();
+        assert!(Needles::new([&self.mark]).find_in(&log).is_some(), "the search finds nothing");
+        Needles::new(secrets).find_in(&log)
+    }
+
+    /// Fails where a secret has been logged.
+    pub fn assert_nothing_leaked(&self) {
+        assert_eq!(self.leak_of(&registered()), None, "in the log");
     }
 }
 
-/// What has been logged.
-pub fn log() -> Vec<u8> {
-    log_from(0)
-}
-
-/// The same from that byte on; see [`log_length`].
-pub fn log_from(start: usize) -> Vec<u8> {
-    if std::env::var_os(ALONE).is_some() {
-        return Vec::new();
-    }
-    LOG.0.lock().unwrap()[start..].to_vec()
-}
-
-/// How much has been logged.
-pub fn log_length() -> usize {
-    if std::env::var_os(ALONE).is_some() { 0 } else { LOG.0.lock().unwrap().len() }
-}
-
-/// The spellings under which a secret could turn up: as it is, in an address, in base64 at any alignment, in hexadecimal.
-fn spellings(secret: &str) -> Vec<String> {
-    let mut all = vec![
-        secret.to_owned(),
-        url::form_urlencoded::byte_serialize(secret.as_bytes()).collect(),
-        secret.bytes().fold(String::new(), |text, byte| text + &format!("{byte:02x}")),
-    ];
-    for alignment in 0..3 {
-        let shifted = [vec![b' '; alignment], secret.as_bytes().to_vec()].concat();
-        for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
-            let text = engine.encode(&shifted);
-            // The digits at both ends depend on what stands beside the secret.
-            all.push(text[(alignment * 8).div_ceil(6)..text.len() - 2].to_owned());
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.assert_nothing_leaked();
         }
     }
-    all.retain(|each| each.len() >= 12);
-    all.sort();
-    all.dedup();
-    all
 }
 
-/// The first secret that `text` holds in any spelling, cut short so that a failing test does not spread it.
-pub fn found(text: &[u8], secrets: impl IntoIterator<Item = impl AsRef<str>>) -> Option<String> {
-    let text = String::from_utf8_lossy(text);
-    secrets.into_iter().find_map(|secret| {
-        let spelling = spellings(secret.as_ref()).into_iter().find(|each| text.contains(each.as_str()))?;
-        let at = text.find(&spelling)?;
-        let context: String =
-            text[..at].chars().rev().take(160).collect::<Vec<_>>().into_iter().rev().collect();
-        Some(format!("…{context}⟨{}…⟩", spelling.chars().take(8).collect::<String>()))
-    })
+/// The first secret of this process that `text` holds.
+pub fn found_any(text: &[u8]) -> Option<String> {
+    Needles::new(registered()).find_in(text)
+}
+
+fn registered() -> BTreeSet<String> {
+    let secrets = SECRETS.lock().unwrap();
+    let mut lines = vec![0; usize::try_from(secrets.metadata().unwrap().len()).unwrap()];
+    secrets.read_exact_at(&mut lines, 0).unwrap();
+    let lines = String::from_utf8(lines).unwrap();
+    // A hostile token may be of several lines.
+    lines.lines().filter(|line| line.len() >= SHORTEST).map(str::to_owned).collect()
+}
+
+/// Searches what a process that a test started has logged, which must be something.
+pub fn assert_clean(log: &Path) {
+    let text = std::fs::read(log).unwrap_or_else(|error| panic!("{}: {error}", log.display()));
+    assert!(text.windows(8).any(|each| each == b"\"level\":"), "{}: nothing was logged", log.display());
+    assert_eq!(found_any(&text), None, "{}", log.display());
 }
 
 #[test]
-fn a_secret_is_found_in_every_spelling() {
-    let secret = "IGAA/very+secret=grant";
-    for text in [
-        format!("x{secret}y"),
-        format!("?t={}", url::form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>()),
-        STANDARD_NO_PAD.encode(format!("a{secret}bc")),
-        URL_SAFE_NO_PAD.encode(format!("ab{secret}c")),
-        STANDARD_NO_PAD.encode(format!("abc{secret}")),
-    ] {
-        assert!(found(text.as_bytes(), [secret]).is_some(), "{text}");
+fn a_secret_planted_in_the_log_is_found_in_every_spelling() {
+    // Not registered, for other tests may share this process and its log.
+    let planted = "a grant that was planted/by+this test=";
+    let secrets = BTreeSet::from([planted.to_owned()]);
+    for text in super::needles::planted(planted) {
+        let watch = Watch::start();
+        assert_eq!(watch.leak_of(&secrets), None);
+        tracing::trace!(target: "clerk_session", text, "as a careless line would have it");
+        assert!(watch.leak_of(&secrets).is_some_and(|told| !told.contains(planted)), "{text}");
     }
-    assert!(found(b"nothing here", [secret]).is_none());
+}
+
+#[test]
+fn a_secret_planted_in_the_log_of_another_process_is_found_in_every_spelling() {
+    let planted = "a key that was planted/by+this test, and no other=";
+    secret(planted);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("log");
+    let is_clean = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        std::panic::catch_unwind(|| assert_clean(&file)).is_ok()
+    };
+    let line = "{\"level\":\"TRACE\",\"message\":\"nothing\"}\n";
+    assert!(is_clean(line));
+    assert!(!is_clean(""), "a log without a line was not kept");
+    for text in super::needles::planted(planted) {
+        assert!(!is_clean(&format!("{line}{{\"level\":\"TRACE\",\"message\":\"{text}\"}}\n")), "{text}");
+    }
 }

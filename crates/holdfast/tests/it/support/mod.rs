@@ -3,4 +3,5 @@
 pub mod database;
 pub mod events;
 pub mod leaks;
+pub mod needles;
 pub mod postgres_server;
