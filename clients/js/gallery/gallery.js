@@ -8,7 +8,8 @@ import {
   HoldfastServiceError,
   HoldfastSessionError,
 } from "holdfast-client";
-import { HoldfastProvider, InstagramConnection } from "holdfast-client/react";
+import { InstagramConnection } from "holdfast-client/instagram-connection";
+import { HoldfastProvider } from "holdfast-client/react";
 import { stateTexts } from "holdfast-client/states";
 
 const withoutReason = ["not_connected", "connecting", "connected"];

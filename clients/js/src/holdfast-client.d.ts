@@ -242,6 +242,7 @@ export type AnyHoldfastError =
 /** Clerk's `getToken`, or anything that behaves like it: null where nobody is signed in. */
 export type GetToken = (options?: { skipCache?: boolean }) => Promise<string | null>;
 
+/** The functions are called on their own, as `setTimeout` is: they must not need a `this`. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;

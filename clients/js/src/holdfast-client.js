@@ -24,7 +24,8 @@ const STREAM_MIN_LIFE = 5_000;
 /** Polls after which a stream is tried again, once streams have failed. */
 const POLLS_PER_STREAM_TRIAL = 10;
 const STREAM_TRIALS = 2;
-const COMPLETE_TRIALS = 4;
+/** Trials over some 50 s: so long an attempt may be in progress when a server was lost in the middle of it. */
+const COMPLETE_TRIALS = 7;
 const RETRY_AFTER_MAX = 3_600_000;
 /** The page is leaving for `authorize_url`; a second click must not start a second attempt meanwhile. */
 const NAVIGATION_GRACE = 10_000;
@@ -82,12 +83,6 @@ const CHANGED = "session-changed";
 
 const noop = () => {};
 
-const systemClock = {
-  now: () => Date.now(),
-  setTimeout: (callback, ms) => setTimeout(callback, ms),
-  clearTimeout: (timer) => clearTimeout(timer),
-};
-
 const INITIAL = Object.freeze({
   phase: "idle",
   status: null,
@@ -104,10 +99,11 @@ export function createHoldfastClient({
   getToken,
   getSessionId,
   fetch: send = (...request) => fetch(...request),
-  clock = systemClock,
+  clock = { now: Date.now, setTimeout, clearTimeout },
   random = Math.random,
   navigate: leaveTo = (url) => location.assign(url),
 }) {
+  const { now, setTimeout, clearTimeout } = clock;
   const base = String(baseUrl).replace(/\/+$/, "");
   const listeners = new Set();
   /** What `Retry-After` closed, by method and path: until when, and the error that said so. */
@@ -153,10 +149,10 @@ export function createHoldfastClient({
 
   /** Takes in a status. A mere read leaves the error of an action standing: the person has yet to see it. */
   function learn(status, isRead) {
-    if (typeof status?.state !== "string") throw unreadable();
+    if (!status?.state) throw unreadable();
     const error = isRead && errorIsOfAction ? snapshot.error : null;
-    set({ phase: "ready", status, error, updatedAt: clock.now() });
-    if (listeners.size) start();
+    set({ phase: "ready", status, error, updatedAt: now() });
+    start();
     return status;
   }
 
@@ -188,17 +184,15 @@ export function createHoldfastClient({
   function within(ms, work, what, onTimeout = noop) {
     return new Promise((resolve, reject) => {
       const fails = (how, cause) => reject(new HoldfastNetworkError({ code: `${what}-${how}`, cause }));
-      const timer = clock.setTimeout(() => {
+      const timer = setTimeout(() => {
         fails("timeout");
         onTimeout();
       }, ms);
       (async () => resolve(await work()))()
         .catch((cause) => fails("failed", cause))
-        .finally(() => clock.clearTimeout(timer));
+        .finally(() => clearTimeout(timer));
     });
   }
-
-  const sleep = (ms) => new Promise((resolve) => clock.setTimeout(resolve, ms));
 
   /** Doubles from 1 s to a minute, half of it random, so that a thousand tabs do not return in one instant. */
   const backoff = (failures) => Math.min(BACKOFF_MAX, 1_000 * 2 ** failures) * (0.5 + random() / 2);
@@ -287,7 +281,6 @@ export function createHoldfastClient({
     if (answer.response.status !== 401) return answer;
     // Others in flight may hear the same 401: one of them asks for a fresh token, the rest wait for its outcome.
     return alone(async () => {
-      if (answer.epoch !== epoch) throw changed();
       if (refusal) throw refusal.error;
       return refused?.token === token ? settle(await currentToken(), request) : settle(token, request, answer);
     });
@@ -320,14 +313,14 @@ export function createHoldfastClient({
   async function call(method, path, options = {}) {
     const key = method + path;
     const hold = holds.get(key);
-    if (hold?.until > clock.now()) throw hold.error;
+    if (hold?.until > now()) throw hold.error;
     const answer = await authorized(method, path, options);
     if (answer.epoch !== epoch) throw changed();
     const { response, text } = answer;
     if (response.status === 304) return null;
     if (response.ok) {
       if (options.stream) return answer;
-      const value = parse(response, text);
+      const value = valueIn(text);
       if (!value) throw unreadable();
       if (path === STATUS) etag = response.headers.get("etag");
       return value;
@@ -335,19 +328,19 @@ export function createHoldfastClient({
     const facts = problem(answer);
     const isOurs = response.status < 500 && response.status !== 424 && facts.code !== "unspecified";
     const error = new (isOurs ? HoldfastRequestError : HoldfastServiceError)(facts);
-    if (facts.retryAfterMs) holds.set(key, { until: clock.now() + facts.retryAfterMs, error });
+    if (facts.retryAfterMs) holds.set(key, { until: now() + facts.retryAfterMs, error });
     throw error;
   }
 
   function problem({ response, text }) {
-    const body = parse(response, text);
+    const body = valueIn(text);
     const { status, headers } = response;
     return {
       status,
       code: body?.code ?? "unspecified",
-      message: body?.detail ?? body?.error ?? `The server answered with status ${status}.`,
+      message: body?.error ?? `The server answered with status ${status}.`,
       problem: body,
-      retryAfterMs: retryAfter(headers, clock.now()),
+      retryAfterMs: retryAfter(headers, now()),
     };
   }
 
@@ -408,29 +401,9 @@ export function createHoldfastClient({
 
   const ask = (...request) => operation(null, () => call(...request));
 
-  const sync = () => ask("POST", "/auth/sync");
-
-  const profile = () => ask("GET", "/user/profile");
-
-  const readHistory = ({ cursor } = {}) =>
-    ask("GET", "/user/instagram/history" + (cursor ? `?before=${encodeURIComponent(cursor)}` : ""));
-
-  const check = () => operation(ACTION, async () => learn(await write("POST", "/user/instagram/check")));
-
-  const disconnect = () =>
-    operation(ACTION, async () => {
-      const receipt = await write("DELETE", "/user/instagram");
-      await status().catch(noop); // it is disconnected, whether or not that can be read now
-      return receipt;
-    });
-
   function connect({ returnTo, forceReauth, expect, navigate = true } = {}) {
     if (connecting) return connecting;
     set({ isConnecting: true, error: null });
-    const release = () => {
-      if (connecting === promise) connecting = null;
-      set({ isConnecting: !!connecting });
-    };
     const promise = operation(ACTION, async () => {
       let grace = 0;
       try {
@@ -446,7 +419,10 @@ export function createHoldfastClient({
         }
         return attempt;
       } finally {
-        clock.setTimeout(release, grace);
+        setTimeout(() => {
+          if (connecting === promise) connecting = null;
+          set({ isConnecting: !!connecting });
+        }, grace);
       }
     });
     return (connecting = promise);
@@ -475,8 +451,9 @@ export function createHoldfastClient({
           } catch (error) {
             // The server answers the owner of a finished attempt alike each time, so that repeating is safe.
             if (error.kind === "session") unfinished = [attempt, completion];
-            if ((error.kind !== "network" && error.status !== 503) || failures + 1 >= COMPLETE_TRIALS) throw error;
-            await sleep(pauseAfter(error, failures));
+            const isPassing = error.kind === "network" || error.status === 503 || error.code === "attempt-in-progress";
+            if (!isPassing || failures + 1 >= COMPLETE_TRIALS) throw error;
+            await new Promise((resolve) => setTimeout(resolve, pauseAfter(error, failures)));
           }
         }
       } finally {
@@ -489,12 +466,12 @@ export function createHoldfastClient({
     forgetSession();
     if (unfinished) completing = complete(...unfinished);
     stop();
-    if (listeners.size) start();
+    start();
   }
 
   // --- Live updates ------------------------------------------------------------------------------------------
 
-  const isHidden = () => globalThis.document?.visibilityState === "hidden";
+  const isHidden = () => globalThis.document?.hidden;
 
   /** Holds one event stream open until it ends or `mine` is no longer the running loop; resolves to how long it lived. */
   async function stream(mine) {
@@ -502,7 +479,7 @@ export function createHoldfastClient({
       stream: true,
       headers: { accept: "text/event-stream" },
     });
-    const opened = clock.now();
+    const opened = now();
     try {
       if (!/event-stream/.test(response.headers.get("content-type"))) throw unreadable();
       set({ live: "stream" });
@@ -512,7 +489,7 @@ export function createHoldfastClient({
       let buffer = "";
       for (;;) {
         const { done, value } = await within(HEARTBEAT_TIMEOUT, () => reader.read(), "stream");
-        if (done || mine !== turn || began !== epoch) return clock.now() - opened;
+        if (done || mine !== turn || began !== epoch) return now() - opened;
         buffer += decoder.decode(value, { stream: true });
         const blocks = buffer.split(/\r?\n\r?\n/);
         buffer = blocks.pop();
@@ -525,15 +502,10 @@ export function createHoldfastClient({
   }
 
   function hear(block) {
-    let name = "";
-    let data = "";
-    for (const line of block.split(/\r?\n/)) {
-      const [, field, value] = /^(\w+): ?(.*)$/.exec(line) ?? [];
-      if (field === "event") name = value;
-      if (field === "data") data += value;
-    }
-    if (name !== "instagram.status") return;
-    const next = objectIn(data);
+    const field = (name) =>
+      [...block.matchAll(new RegExp(`^${name}: ?(.*)`, "gm"))].map(([, value]) => value).join("");
+    if (field("event") !== "instagram.status") return;
+    const next = valueIn(field("data"));
     // An older or unreadable notice still says that something happened: ask.
     if (!(next?.version >= (snapshot.status?.version ?? 0))) return void status();
     writes += 1;
@@ -548,13 +520,12 @@ export function createHoldfastClient({
     let isRead = false;
     while (mine === turn) {
       let pause = POLL_EVERY;
-      let isStreaming = false;
       try {
         if (!isRead) await status();
         isRead = false;
         if (isHidden()) pause = POLL_EVERY_HIDDEN;
         else if (mine === turn && (streamFailures < STREAM_TRIALS || ++polls % POLLS_PER_STREAM_TRIAL === 0)) {
-          isStreaming = true;
+          streamFailures += 1; // until it has lived
           if ((await stream(mine)) < STREAM_MIN_LIFE) throw unreadable();
           streamFailures = 0;
           isRead = true;
@@ -564,14 +535,13 @@ export function createHoldfastClient({
       } catch (error) {
         isRead = false;
         if (error.kind === "session" && error.code !== CHANGED) break;
-        streamFailures += isStreaming;
         // A 403 can end by itself (a pending session becomes active), but not soon.
         pause = error.status === 403 ? BACKOFF_MAX : pauseAfter(error, failures);
         failures += 1;
       }
       if (mine !== turn) break;
       if (!isRead) set({ live: "polling" });
-      await Promise.race([sleep(pause), new Promise((resolve) => (wake = resolve))]);
+      await new Promise((resolve) => setTimeout((wake = resolve), pause));
     }
     if (mine === turn) stop();
   }
@@ -591,7 +561,7 @@ export function createHoldfastClient({
   }
 
   function start() {
-    if (running || refusal) return;
+    if (running || refusal || !listeners.size) return;
     running = true;
     listen("addEventListener");
     live((turn += 1));
@@ -611,7 +581,7 @@ export function createHoldfastClient({
     const own = (next) => listener(next); // the same function subscribed twice counts twice
     listeners.add(own);
     // Put off by a moment, so that a double mount (React's StrictMode) neither starts nor stops anything twice.
-    queueMicrotask(() => listeners.size && start());
+    queueMicrotask(start);
     return () => {
       listeners.delete(own);
       queueMicrotask(() => listeners.size || stop());
@@ -619,14 +589,20 @@ export function createHoldfastClient({
   }
 
   return {
-    sync,
-    profile,
+    sync: () => ask("POST", "/auth/sync"),
+    profile: () => ask("GET", "/user/profile"),
     status,
     connect,
     completeFromUrl,
-    disconnect,
-    check,
-    history: readHistory,
+    disconnect: () =>
+      operation(ACTION, async () => {
+        const receipt = await write("DELETE", "/user/instagram");
+        await status().catch(noop); // it is disconnected, whether or not that can be read now
+        return receipt;
+      }),
+    check: () => operation(ACTION, async () => learn(await write("POST", "/user/instagram/check"))),
+    history: ({ cursor } = {}) =>
+      ask("GET", "/user/instagram/history" + (cursor ? `?before=${encodeURIComponent(cursor)}` : "")),
     sessionChanged,
     subscribe,
     getSnapshot: () => snapshot,
@@ -641,11 +617,8 @@ const unreadable = () => new HoldfastServiceError({ code: "unreadable-answer" })
 const changed = () =>
   new HoldfastSessionError({ code: CHANGED });
 
-/** The JSON object in an answer; undefined for HTML, for anything else and for half a document. */
-const parse = (response, text) =>
-  /[/+]json\b/.test(response.headers.get("content-type")) ? objectIn(text) : undefined;
-
-function objectIn(text) {
+/** What JSON says; undefined for HTML, for half a document, for anything else that a proxy may have put in its place. */
+function valueIn(text) {
   try {
     return JSON.parse(text);
   } catch {
@@ -675,6 +648,5 @@ function identityIn(token) {
 function withoutCallback(url) {
   const clean = new URL(url);
   for (const name of CALLBACK_PARAMETERS) clean.searchParams.delete(name);
-  if (clean.hash === "#_") clean.hash = ""; // Meta appends it
-  return clean.href;
+  return clean.href.replace(/#_$/, ""); // Meta appends it
 }

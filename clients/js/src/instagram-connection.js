@@ -47,7 +47,7 @@ function Disconnect({ disconnect }) {
   );
 }
 
-/** @type {import("./react.d.ts").InstagramConnection} */
+/** @type {import("./instagram-connection.d.ts").InstagramConnection} */
 export function InstagramConnection({ headingLevel = 2, className = "" }) {
   const { status, phase, error, isLoading, isConnecting, connect, reconnect, disconnect, check, refetch } = useInstagram();
   const heading = useId();

@@ -51,5 +51,3 @@ export interface Instagram extends Omit<HoldfastSnapshot, "isFetching"> {
 
 /** The connection of whoever is signed in, live while the component is mounted. */
 export function useInstagram(): Instagram;
-
-export function InstagramConnection(props: { headingLevel?: 1 | 2 | 3 | 4 | 5 | 6; className?: string }): ReactElement;

@@ -1,5 +1,6 @@
 /**
- * React on top of the core: a provider, a hook, a small component. No JSX, so that it ships as it is; React 18 or newer.
+ * React on top of the core: a provider and a hook. No JSX, so that it ships as it is; React 18 or newer. What people see
+ * is in `instagram-connection.js`, a module of its own: whoever draws the connection otherwise does not load its texts.
  *
  * ```jsx
  * import { useAuth } from "@clerk/react";
@@ -17,8 +18,6 @@ import {
   useSyncExternalStore,
 } from "react";
 import { createHoldfastClient } from "./holdfast-client.js";
-
-export { InstagramConnection } from "./instagram-connection.js";
 
 const Context = createContext(null);
 const noop = () => {};

@@ -120,6 +120,7 @@ const codeTexts = {
   "attempt-not-yours": "This attempt was begun by another person. Please start again yourself.",
   "account-belongs-to-another-user": "This Instagram account is already connected by somebody else here.",
   "different-account": "That is a different Instagram account from the one connected. Choose the same one.",
+  "attempt-in-progress": "This is still being finished. Reload the page in a moment.",
   "attempt-expired": "That took more than ten minutes. Please start again.",
   "attempt-not-found": "That attempt is not known any more. Please start again.",
   "completion-invalid": "That link does not belong to an attempt of yours. Please start again.",

@@ -14,8 +14,13 @@ export const instagramStatusSwr = (client) => [
 ];
 
 /** @type {import("./swr.d.ts").feedSwr} */
-export const feedSwr = (client, mutate) =>
-  client.subscribe(({ status }) => {
+export function feedSwr(client, mutate) {
+  let fed = client.getSnapshot().status;
+  return client.subscribe(({ status }) => {
+    // Only what is new: writing also clears the error beside it, and makes SWR drop the read that is under way.
+    if (status === fed) return;
+    fed = status;
     // Null clears: another person's status must not linger.
     mutate(instagramStatusKey, status ?? undefined, { revalidate: false });
   });
+}

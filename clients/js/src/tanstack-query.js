@@ -15,8 +15,12 @@ export const instagramStatusOptions = (client) => ({
 
 /** @type {import("./tanstack-query.d.ts").feedQueryClient} */
 export function feedQueryClient(client, queryClient) {
+  let fed = client.getSnapshot().status;
   return client.subscribe(({ status }) => {
+    if (status === fed) return;
+    fed = status;
     if (status) queryClient.setQueryData(instagramStatusKey, status);
-    else queryClient.removeQueries({ queryKey: instagramStatusKey }); // another person's status must not linger
+    // Another person's status must not linger, in the cache or in a component that shows it.
+    else queryClient.resetQueries({ queryKey: instagramStatusKey });
   });
 }

@@ -136,6 +136,31 @@ test("a completion survives a short outage", async (t) => {
   assert.equal(failures, 3);
 });
 
+test("a completion that another tab, or a server that was lost, has begun is waited for", async (t) => {
+  const { server, time, client } = await setUp(t);
+  const inProgress = (request, response) =>
+    problem(response, 409, "attempt-in-progress", { headers: { "retry-after": "1" } });
+  server.script(COMPLETE, inProgress);
+  const outcome = client.completeFromUrl(CALLBACK);
+  await time.advance(30_000);
+  assert.equal(client.getSnapshot().error, null);
+  server.script(COMPLETE);
+  await time.advance(60_000);
+  assert.equal((await outcome).status.state, "connected");
+  assert.ok(server.routes().filter((route) => route === COMPLETE).length <= 7);
+});
+
+test("an attempt that stays in progress is given up, and says so", async (t) => {
+  const { server, time, client } = await setUp(t);
+  server.script(COMPLETE, (request, response) =>
+    problem(response, 409, "attempt-in-progress", { headers: { "retry-after": "1" } }),
+  );
+  const outcome = errorOf(client.completeFromUrl(CALLBACK));
+  await time.advance(120_000);
+  assert.equal((await outcome).code, "attempt-in-progress");
+  assert.equal(server.routes().filter((route) => route === COMPLETE).length, 7);
+});
+
 for (const [status, code] of [
   [403, "attempt-not-yours"],
   [409, "account-belongs-to-another-user"],

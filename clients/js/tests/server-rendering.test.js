@@ -4,7 +4,8 @@ import { test } from "node:test";
 import { createElement as h, StrictMode } from "react";
 import { renderToString } from "react-dom/server";
 import { createFakeClient, fakeStatus } from "../src/fake.js";
-import { HoldfastProvider, InstagramConnection, useInstagram } from "../src/react.js";
+import { InstagramConnection } from "../src/instagram-connection.js";
+import { HoldfastProvider, useInstagram } from "../src/react.js";
 
 const forbidden = () => assert.fail("not on a server");
 

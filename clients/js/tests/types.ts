@@ -14,7 +14,8 @@ import {
   type InstagramStatus,
 } from "holdfast-client";
 import { createFakeClient, fakeStatus } from "holdfast-client/fake";
-import { HoldfastProvider, InstagramConnection, useInstagram } from "holdfast-client/react";
+import { InstagramConnection } from "holdfast-client/instagram-connection";
+import { HoldfastProvider, useInstagram } from "holdfast-client/react";
 import { describeError, describeStatus, stateTexts } from "holdfast-client/states";
 import { feedSwr, instagramStatusSwr } from "holdfast-client/swr";
 import { feedQueryClient, instagramStatusOptions } from "holdfast-client/tanstack-query";

@@ -23,9 +23,11 @@ use crate::entropy::{EntropyExhausted, SharedEntropy, new_id};
 use crate::http::layers::Edge;
 use crate::http::metrics::Metrics;
 use crate::http::{self, AppState, AppStateParts, ServerLimits};
+use crate::outbox::{Dispatcher, Endpoint};
 use crate::provider::SharedProvider;
 use crate::provider::instagram::{Instagram, InstagramConfig};
 use crate::settings::{ClerkSettings, PartiesMode, Settings};
+use crate::standard_webhooks::SigningKey;
 use crate::store::{MigrateError, OpenError, Store, StoreError, StoreOptions};
 use crate::transport::SharedTransport;
 use crate::users::Users;
@@ -85,6 +87,9 @@ pub enum StartError {
     /// A webhook secret cannot be used.
     #[error("CLERK_WEBHOOK_SIGNING_SECRET: {0}")]
     WebhookSecret(#[from] SecretError),
+    /// The secret for events to the app cannot be used.
+    #[error("HOLDFAST_WEBHOOK_SECRET is not `whsec_` followed by base64")]
+    EventSecret,
     /// The list of return addresses cannot be used.
     #[error("HOLDFAST_RETURN_URLS: {0}")]
     ReturnUrls(#[from] ReturnUrlError),
@@ -182,6 +187,7 @@ pub struct Server {
     state: AppState,
     store: Store,
     worker: Option<Worker>,
+    dispatcher: Option<Dispatcher>,
     metrics: Metrics,
     clock: SharedClock,
     stop: watch::Sender<bool>,
@@ -198,7 +204,8 @@ impl Server {
                 "this encryption key is one byte repeated; make a real one with `holdfast keys generate`"
             );
         }
-        let options = StoreOptions::serve(settings.database_url.expose_secret());
+        let options = StoreOptions::serve(settings.database_url.expose_secret())
+            .with_outbox(settings.webhook.is_some());
         let store = Store::open(&options, seams.clock.clone()).await?;
         store.migrate().await?;
         let sentinels = vault.prove(&store.sentinels().await?)?;
@@ -238,11 +245,15 @@ impl Server {
         let worker = if settings.worker {
             // Unique among replicas and their restarts, or a restart could believe in a lease of its former life.
             let name = new_id(&*seams.entropy, seams.clock.now())?.to_string();
-            Some(Worker::new(connections, store.clone(), seams.clock.clone(), name))
+            Some(Worker::new(connections.clone(), store.clone(), seams.clock.clone(), name))
         } else {
             None
         };
-        Ok(Self { router, state, store, worker, metrics, clock: seams.clock.clone(), stop })
+        let dispatcher = dispatcher(settings, seams, connections, store.clone())?;
+        if let Some(dispatcher) = &dispatcher {
+            metrics.register(|registry| dispatcher.register(registry));
+        }
+        Ok(Self { router, state, store, worker, dispatcher, metrics, clock: seams.clock.clone(), stop })
     }
 
     /// What is counted.
@@ -259,7 +270,7 @@ impl Server {
 
     /// Serves until `shutdown` resolves; then lets running requests, refreshes and detached work finish, and closes the database.
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        let Self { router, state, store, worker, clock, stop, .. } = self;
+        let Self { router, state, store, worker, dispatcher, clock, stop, .. } = self;
         let mut tasks = JoinSet::new();
         let keys = state.clone();
         let mut stopped = stop.subscribe();
@@ -273,6 +284,10 @@ impl Server {
         if let Some(worker) = worker {
             let stopped = stop.subscribe();
             tasks.spawn(async move { worker.run(stopped).await });
+        }
+        if let Some(dispatcher) = dispatcher {
+            let stopped = stop.subscribe();
+            tasks.spawn(async move { dispatcher.run(stopped).await });
         }
         let serving = http::serve(listener, router, ServerLimits::default(), clock, stop.subscribe());
         let mut serving = std::pin::pin!(serving);
@@ -289,6 +304,20 @@ impl Server {
         state.detached().idle().await;
         store.close().await;
     }
+}
+
+/// What sends events to the app, on replicas that work. `None` where none are wanted.
+fn dispatcher(
+    settings: &Settings,
+    seams: &Seams,
+    connections: Connections,
+    store: Store,
+) -> Result<Option<Dispatcher>, StartError> {
+    let Some(webhook) = settings.webhook.as_ref().filter(|_| settings.worker) else { return Ok(None) };
+    let key = SigningKey::parse(webhook.secret.expose_secret()).ok_or(StartError::EventSecret)?;
+    let endpoint = Endpoint { url: webhook.url.clone(), key };
+    let Seams { clock, entropy, transport } = seams.clone();
+    Ok(Some(Dispatcher::new(endpoint, connections, store, clock, entropy, transport)))
 }
 
 fn verifier(clerk: &ClerkSettings, seams: &Seams) -> Result<SessionVerifier, StartError> {

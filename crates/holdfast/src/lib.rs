@@ -3,8 +3,8 @@
 //! Two ideas never mix: *who is calling* ([`caller`]) and *what we know about their account*
 //! ([`connections`]). Their errors are of different types, and only [`http`] knows both.
 //!
-//! Allowed edges, checked by a test: `cli` → `http`, `worker`, `standin`, `settings`, `telemetry`;
-//! `http`, `worker` → `connections`, `users` → `provider`, `vault`, `store`. `provider` knows no caller, no
+//! Allowed edges, checked by a test: `cli` → `http`, `worker`, `outbox`, `standin`, `settings`, `telemetry`;
+//! `http`, `worker`, `outbox` → `connections`, `users` → `provider`, `vault`, `store`. `provider` knows no caller, no
 //! store, no HTTP server; `connections` knows no axum, sqlx or reqwest; `caller` knows no store.
 
 pub mod app;
@@ -14,8 +14,10 @@ pub mod clock;
 pub mod connections;
 pub mod entropy;
 pub mod http;
+pub mod outbox;
 pub mod provider;
 pub mod settings;
+pub mod standard_webhooks;
 pub mod standin;
 pub mod store;
 pub mod telemetry;

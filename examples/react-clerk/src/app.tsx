@@ -6,8 +6,15 @@ export function App() {
   return (
     <>
       <header className="bar">
-        <p className="brand">Papertrail</p>
-        <UserMenu />
+        <div>
+          <p className="brand">
+            <svg viewBox="0 0 24 24" aria-hidden="true">
+              <path d="M5 3h10l4 4v14H5zM9 11h6M9 15h6" />
+            </svg>
+            Papertrail
+          </p>
+          <UserMenu />
+        </div>
       </header>
       <main>{!isLoaded ? null : isSignedIn ? <Settings /> : <SignInPage />}</main>
     </>

@@ -1,4 +1,5 @@
-import { InstagramConnection, useInstagram } from "holdfast-client/react";
+import { InstagramConnection } from "holdfast-client/instagram-connection";
+import { useInstagram } from "holdfast-client/react";
 import { Activity } from "./activity";
 import { Profile } from "./profile";
 
@@ -28,10 +29,14 @@ export function Settings() {
     <>
       <h1>Settings</h1>
       <div className="columns">
-        <Profile />
-        <InstagramConnection />
-        <Publishing />
-        <Activity />
+        <div className="column">
+          <Profile />
+          <InstagramConnection />
+        </div>
+        <div className="column">
+          <Publishing />
+          <Activity />
+        </div>
       </div>
     </>
   );

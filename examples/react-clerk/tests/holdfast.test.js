@@ -3,21 +3,22 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { createServer as createVite } from "vite";
 import { launch } from "../../../clients/js/tests/browser/support/browser.js";
-import { startHoldfast } from "../../../tests/browser/support/holdfast.js";
-
-/** The address that `holdfast dev` lets in. */
-const VITE_PORT = 5173;
+import { freePort, startHoldfast } from "../../../tests/browser/support/holdfast.js";
 
 let holdfast;
 let vite;
 let browser;
+/** Where the app is served: a free port, which the server is told to let in. */
+let origin;
 
 before(async () => {
-  holdfast = await startHoldfast();
+  const port = await freePort();
+  origin = `http://127.0.0.1:${port}`;
+  holdfast = await startHoldfast({ origins: [origin] });
   Object.assign(process.env, { VITE_HOLDFAST_URL: holdfast.url, VITE_CLERK_STANDIN_URL: holdfast.config.clerk_url });
   vite = await createVite({
     root: new URL("..", import.meta.url).pathname,
-    server: { host: "127.0.0.1", port: VITE_PORT, strictPort: true },
+    server: { host: "127.0.0.1", port, strictPort: true },
     logLevel: "error",
   });
   await vite.listen();
@@ -40,10 +41,10 @@ test("connect, revoked at Instagram, still signed in, reconnect", async () => {
     await page.waitForURL(/\/oauth\/authorize/);
     await page.getByText("ada.makes").first().click();
     await page.getByRole("button", { name: /approve|allow|continue/i }).click();
-    await page.waitForURL(new RegExp(`:${VITE_PORT}/`));
+    await page.waitForURL((url) => url.origin === origin);
   };
 
-  await page.goto(`http://127.0.0.1:${VITE_PORT}/`);
+  await page.goto(origin);
   await page.getByRole("button", { name: "Continue as Ada" }).click();
   await page.getByRole("button", { name: "Connect Instagram" }).click();
   await approve();

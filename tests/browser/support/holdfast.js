@@ -9,7 +9,8 @@ const BINARY = process.env.HOLDFAST_BIN ?? fileURLToPath(new URL("../../../targe
 const START_WITHIN_MS = 20_000;
 const POLL_EVERY_MS = 50;
 
-async function freePort() {
+/** A port of loopback that is free at this moment. */
+export async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address();
@@ -33,13 +34,17 @@ async function configOf(url, child) {
   throw new Error(child.exitCode === null ? "it does not answer" : `it ended with exit code ${child.exitCode}`);
 }
 
-/** Starts the binary; `stop` ends it. What it printed is in `output()`. */
-export async function startHoldfast() {
+/**
+ * Starts the binary; `stop` ends it. What it printed is in `output()`. Pages of `origins` may call it, beside its own.
+ *
+ * @param {{origins?: string[]}} [options]
+ */
+export async function startHoldfast({ origins = [] } = {}) {
   if (!existsSync(BINARY)) {
     throw new Error(`There is no ${BINARY}: run \`cargo build\` first, or set HOLDFAST_BIN to the binary.`);
   }
   const port = await freePort();
-  const child = spawn(BINARY, ["dev", "--port", String(port)], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(BINARY, ["dev", "--port", String(port), ...origins.flatMap((origin) => ["--origin", origin])], { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8");

@@ -104,6 +104,7 @@ test("a hidden tab slows down, and is up to date as soon as it is seen", async (
   const setVisibility = (value) =>
     app.page.evaluate((value) => {
       Object.defineProperty(document, "visibilityState", { configurable: true, get: () => value });
+      Object.defineProperty(document, "hidden", { configurable: true, get: () => value === "hidden" });
       document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
     }, value);
   await setVisibility("hidden");

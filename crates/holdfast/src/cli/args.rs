@@ -77,6 +77,9 @@ pub struct DevArgs {
     /// Keep the database and its key in this directory [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Let pages of this origin call the server, as those of Vite's usual addresses may; can be given several times
+    #[arg(long, value_name = "ORIGIN")]
+    pub origin: Vec<String>,
 }
 
 /// `--json`.

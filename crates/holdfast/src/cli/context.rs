@@ -49,7 +49,8 @@ impl Context {
 
     /// The configured database, which must be there with a schema that this program can work with.
     pub async fn store(&self, settings: &Settings) -> Result<Store, Failure> {
-        let store = self.open(&StoreOptions::tool(settings.database_url.expose_secret())).await?;
+        let options = StoreOptions::tool(settings.database_url.expose_secret());
+        let store = self.open(&options.with_outbox(settings.webhook.is_some())).await?;
         match store.schema_state().await.map_err(|error| database(&error))? {
             SchemaState::Current => Ok(store),
             SchemaState::Behind(missing) => Err(Failure::setup(

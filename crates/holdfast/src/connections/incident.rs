@@ -1,14 +1,16 @@
 //! The incident guard: when many connections fail alike within minutes, the fault is not theirs.
 //!
-//! Where there are enough connections for an incident to be told from a person's own doing, the worker never believes a
-//! first sign of death: it keeps it as a suspicion for [`HOLD`] and asks again. By then
+//! Where there are enough connections for an incident to be told from a person's own doing, the worker does not believe a
+//! first sign of death: it keeps it as a suspicion, which shows as `degraded`, and asks again after [`patience`]. By then
 //! an incident has struck enough others to be seen. It is an incident when, within [`WINDOW`], at least [`FEWEST`]
-//! other connections were struck and they are at least a fifth of all that were asked: five at once do not happen
-//! to people who changed their passwords, and a fifth is far above what an ordinary day brings, even in an
-//! installation with a handful of connections. All is counted in the database, so replicas agree.
+//! connections were struck alike and they are at least a fifth of all that were asked: ten at once do not happen
+//! to people who changed their passwords, and a fifth is far above what an ordinary day brings. Alike means: suspected,
+//! or declared dead for the same reason. All is counted in the database, so replicas agree.
 //!
-//! While it lasts, deaths only degrade; whoever was declared dead before it was seen is taken back. Those struck
+//! While it lasts, deaths only degrade; whoever was declared dead alike before it was seen is taken back. Those struck
 //! take turns as canaries, a few per minute however many they are. The first that works makes the others due.
+//!
+//! A person who asks for a check is waiting for the answer: a death of which the provider says the cause is believed then at once.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -16,24 +18,23 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::service::{Connections, ServiceError};
-use super::status::is_alive;
-use super::transition::Observation;
+use super::transition::{Observation, reason_of};
 use super::{Connection, Reason};
 use crate::clock::{after, from_millis};
 use crate::entropy::random;
 use crate::provider::Meaning;
 use crate::store::Trouble;
 
-/// How long the worker holds a sign of death back before it may be confirmed.
-pub const HOLD: Duration = Duration::from_mins(10);
+/// How long the worker holds a sign of death back before it may be confirmed. Long enough for a batch of refreshes.
+const HOLD: Duration = Duration::from_mins(1);
 /// The same for a death of which the provider does not say the cause. Where few connections come due in an hour, an
 /// incident strikes too few to be seen as one; half a lifetime remains, so a day can be waited.
-pub const HOLD_UNEXPLAINED: Duration = Duration::from_hours(24);
+const HOLD_UNEXPLAINED: Duration = Duration::from_hours(24);
 /// What lies further back is not part of the same incident. Longer than [`HOLD`], so that those who were struck
 /// together still see each other when the first of them is asked again.
 pub const WINDOW: Duration = Duration::from_mins(20);
 /// With fewer struck than this there is no incident.
-const FEWEST: u64 = 5;
+const FEWEST: u64 = 10;
 /// One in so many of those asked must be struck.
 const SHARE: u64 = 5;
 /// Canaries ask once in this time, all of them together.
@@ -53,6 +54,11 @@ pub enum Outlook {
     Watchful,
     /// One is going on: believe no sign of death.
     Incident,
+}
+
+/// How long the worker waits for a second sign of a death for `reason`.
+pub fn patience(reason: Reason) -> Duration {
+    if reason == Reason::TokenInvalid { HOLD_UNEXPLAINED } else { HOLD }
 }
 
 /// How the connections fare together.
@@ -101,10 +107,10 @@ impl Connections {
         let now = self.parts.clock.now();
         match meaning {
             Meaning::Dead(_) | Meaning::DeadUnexplained => {
-                let trouble = self.trouble(now).await?;
+                let trouble = self.trouble(reason_of(meaning), now).await?;
                 let outlook = if is_incident(&trouble) {
                     Outlook::Incident
-                } else if self.alive().await? < FEWEST {
+                } else if self.parts.store.alive(FEWEST).await? < FEWEST {
                     Outlook::Few
                 } else {
                     Outlook::Watchful
@@ -112,7 +118,8 @@ impl Connections {
                 Ok(Weather { outlook, waiting: struck(&trouble) })
             }
             Meaning::App(_) => {
-                Ok(Weather { outlook: Outlook::default(), waiting: self.trouble(now).await?.misconfigured })
+                let trouble = self.trouble(reason_of(meaning), now).await?;
+                Ok(Weather { outlook: Outlook::default(), waiting: trouble.misconfigured })
             }
             Meaning::UserAction(_)
             | Meaning::Permission
@@ -123,25 +130,19 @@ impl Connections {
         }
     }
 
-    /// How many connections an incident could strike.
-    async fn alive(&self) -> Result<u64, ServiceError> {
-        let counts = self.parts.store.connection_counts().await?;
-        Ok(counts.iter().filter(|count| is_alive(count.standing.state())).map(|count| count.amount).sum())
-    }
-
-    async fn trouble(&self, now: Timestamp) -> Result<Trouble, ServiceError> {
+    async fn trouble(&self, reason: Reason, now: Timestamp) -> Result<Trouble, ServiceError> {
         if let Some(trouble) = self.incidents.recent(now) {
             return Ok(trouble);
         }
         let since = window_start(now);
-        let trouble = self.parts.store.trouble(since).await?;
+        let trouble = self.parts.store.trouble(since, reason).await?;
         if self.incidents.remember(now, trouble) {
             tracing::error!(
                 struck = struck(&trouble),
                 proven = trouble.proven,
                 "many connections fail alike: nobody is told to reconnect until this has passed"
             );
-            for connection in self.parts.store.fallen(since, TAKEN_BACK).await? {
+            for connection in self.parts.store.fallen(since, reason, TAKEN_BACK).await? {
                 let next_refresh_at = after(now, self.canary_pause(struck(&trouble))?);
                 let taken_back = Observation::TakenBack { fallen_after: since, next_refresh_at };
                 self.record(connection.id, &taken_back, None).await?;
@@ -188,10 +189,10 @@ mod tests {
         let trouble = |held, suspected, fallen, proven| {
             is_incident(&Trouble { held, suspected, fallen, proven, misconfigured: 0 })
         };
-        assert!(!trouble(0, 4, 0, 0));
-        assert!(trouble(0, 5, 0, 0));
-        assert!(trouble(2, 2, 1, 20));
-        assert!(!trouble(2, 2, 1, 21));
+        assert!(!trouble(0, 9, 0, 0));
+        assert!(trouble(0, 10, 0, 0));
+        assert!(trouble(4, 4, 2, 40));
+        assert!(!trouble(4, 4, 2, 41));
         assert!(trouble(490, 0, 10, 0));
     }
 }

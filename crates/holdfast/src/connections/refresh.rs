@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::incident::{HOLD, Outlook, Weather};
+use super::incident::{Outlook, Weather};
 use super::sealing;
 use super::service::{Connections, ServiceError, change};
 use super::spill::Spilled;
@@ -72,22 +72,6 @@ pub(super) fn is_death(meaning: Meaning) -> bool {
     }
 }
 
-/// A refresh that would shorten the grant's life counts as one that failed, so that the next try waits its turn: still
-/// being due, it would be asked for again at once, and again.
-fn lengthening(renewed: Grant, held: GrantFacts) -> Result<Grant, Failure> {
-    if renewed.expires_at >= held.expires_at {
-        return Ok(renewed);
-    }
-    Err(Failure {
-        meaning: Meaning::Unavailable,
-        retry_after: None,
-        http_status: None,
-        code: None,
-        subcode: None,
-        detail: "the refresh was answered with an earlier expiry than the stored one".to_owned(),
-    })
-}
-
 impl Connections {
     /// Refreshes the grant of a leased connection and records what came of it. The lease is given back with a renewed grant,
     /// in one unit of work, and only then.
@@ -108,14 +92,12 @@ impl Connections {
             self.postpone(connection, ripe).await?;
             return Ok(Refreshed::Skipped);
         }
-        // Fetched before the call: without it, an answer could be neither stored nor spilled.
-        let key = sealing::user_key(&self.parts.store, &self.parts.vault, &connection.user_id).await?;
-        let Some(grant) = self.grant_under(&key, connection).await? else {
+        // The key before the call: without it, an answer could be neither stored nor spilled.
+        let Some((grant, key)) = self.grant_and_key(connection).await? else {
             self.put_off(connection).await?;
             return Ok(Refreshed::Skipped);
         };
-        let answer = self.account_for(provider.refresh(&grant).await);
-        match answer.and_then(|renewed| lengthening(renewed, facts)) {
+        match self.account_for(provider.refresh(&grant).await) {
             Ok(renewed) => {
                 let link = Link { id: connection.id, linked_at: connection.linked_at };
                 match self.switch(link, &key, &renewed, Switch::Renewed, Some(lease)).await {
@@ -310,7 +292,8 @@ impl Connections {
             let next_refresh_at = self.refresh_due(grant)?;
             let (observation, keep_from) = match switch {
                 Switch::Renewed => {
-                    if grant.obtained_at <= held.obtained_at || grant.expires_at < held.expires_at {
+                    // Newer is what was obtained later, whenever it expires: the provider may have ended the one held.
+                    if grant.obtained_at <= held.obtained_at {
                         return Ok(false);
                     }
                     let from_version = held.version;
@@ -352,11 +335,8 @@ impl Connections {
         let left = if left.is_negative() { Duration::ZERO } else { left.unsigned_abs() };
         let doubling = FIRST_PAUSE.saturating_mul(1 << connection.failures.min(16));
         let pause = match failure.meaning {
-            Meaning::Dead(_) | Meaning::DeadUnexplained if weather.outlook == Outlook::Few => {
+            Meaning::Dead(_) | Meaning::DeadUnexplained if weather.outlook != Outlook::Incident => {
                 doubling.max(CONFIRMATION_GAP)
-            }
-            Meaning::Dead(_) | Meaning::DeadUnexplained if weather.outlook == Outlook::Watchful => {
-                doubling.max(HOLD)
             }
             Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::App(_) => {
                 self.canary_pause(weather.waiting)?

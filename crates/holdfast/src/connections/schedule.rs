@@ -15,16 +15,16 @@ pub struct RefreshPolicy {
     pub at: f64,
 }
 
-/// The widest part of a grant's life by which a due time is moved to spread the load.
+/// By how much of the time until then a due time is moved at most, to spread the load.
 const SPREAD: f64 = 0.05;
 
 impl RefreshPolicy {
-    /// When a grant is due: at the policy's fraction of its life, moved later by up to a twentieth of it
+    /// When a grant is due: at the policy's fraction of its life, moved later by up to a twentieth of that time
     /// (`jitter` in `0..=1`), so that grants of one day do not all come due together; never before the minimum age.
     pub fn due(&self, obtained_at: Timestamp, expires_at: Timestamp, jitter: f64) -> Timestamp {
         let born = obtained_at.as_millisecond();
         let life = expires_at.as_millisecond().saturating_sub(born).max(0);
-        let fraction = (self.at + jitter.clamp(0.0, 1.0) * SPREAD).clamp(0.0, 0.95);
+        let fraction = (self.at * (1.0 + jitter.clamp(0.0, 1.0) * SPREAD)).clamp(0.0, 0.95);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_precision_loss,
@@ -50,7 +50,14 @@ mod tests {
     #[test]
     fn a_sixty_day_grant_is_due_at_half_life() {
         assert_eq!(POLICY.due(day(0), day(60), 0.0), day(30));
-        assert_eq!(POLICY.due(day(0), day(60), 1.0), day(33));
+        assert_eq!(POLICY.due(day(0), day(60), 1.0), from_millis(63 * DAY / 2));
+    }
+
+    #[test]
+    fn a_small_fraction_is_kept_to() {
+        let soon = RefreshPolicy { min_age: Duration::from_secs(1), at: 0.000_001 };
+        let due = soon.due(day(0), day(60), 1.0);
+        assert!(due <= from_millis(5_500), "{due}");
     }
 
     #[test]

@@ -99,7 +99,11 @@ pub fn derive(
         scopes: connection.map(|each| each.scopes.clone()).unwrap_or_default(),
         missing_scopes: connection.map(|each| each.missing_scopes.clone()).unwrap_or_default(),
         token_expires_at: expiry,
-        next_refresh_at: connection.filter(|_| connected).and_then(|each| each.next_refresh_at),
+        // Too late is never: a grant that cannot be refreshed before it ends will not be.
+        next_refresh_at: connection
+            .filter(|_| connected)
+            .and_then(|each| each.next_refresh_at)
+            .filter(|at| expiry.is_none_or(|end| *at < end)),
         since,
         retry_after: connection.and_then(|each| each.retry_after).filter(|at| *at > now),
         evidence: match clock_at {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::incident::{HOLD, HOLD_UNEXPLAINED, Outlook};
+use super::incident::{Outlook, patience};
 use super::status::is_alive;
 use super::{Connection, Evidence, EvidenceSource, GrantFacts, Reason, Standing, State, Suspicion};
 use crate::clock::after;
@@ -312,10 +312,7 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, outlook: Outlook, 
     if call == Call::Refresh {
         next.failures = next.failures.saturating_add(1);
     }
-    let source = match call {
-        Call::Refresh => EvidenceSource::Refresh,
-        Call::Identify | Call::Use => EvidenceSource::Use,
-    };
+    let source = evidence_source(call);
     match failure.meaning {
         Meaning::Dead(_) | Meaning::DeadUnexplained if outlook == Outlook::Incident => {
             degrade(next, Reason::ProviderIncident, now);
@@ -324,16 +321,17 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, outlook: Outlook, 
         Meaning::Dead(cause) => match call {
             // Nobody is waiting for the worker's answer, so it can afford to see whether others are struck too.
             Call::Refresh if outlook == Outlook::Watchful => {
-                suspect(next, death_reason(cause), patience(cause), source, now);
+                let reason = death_reason(cause);
+                suspect(next, reason, call, patience(reason), now);
             }
             Call::Refresh | Call::Identify | Call::Use => die(next, death_reason(cause), source, now),
         },
         Meaning::DeadUnexplained => {
             let gap = match call {
-                Call::Refresh if outlook == Outlook::Watchful => HOLD_UNEXPLAINED,
+                Call::Refresh if outlook == Outlook::Watchful => patience(Reason::TokenInvalid),
                 Call::Refresh | Call::Identify | Call::Use => CONFIRMATION_GAP,
             };
-            suspect(next, Reason::TokenInvalid, gap, source, now);
+            suspect(next, Reason::TokenInvalid, call, gap, now);
         }
         Meaning::UserAction(action) => {
             stand(next, action_reason(action).into(), now);
@@ -370,25 +368,29 @@ fn die(next: &mut Connection, reason: Reason, source: EvidenceSource, now: Times
     next.evidence = Some(Evidence { source, at: now });
 }
 
-/// How long the worker waits for a second sign.
-fn patience(cause: DeathCause) -> Duration {
-    match cause {
-        DeathCause::Expired
-        | DeathCause::Revoked
-        | DeathCause::PasswordChanged
-        | DeathCause::AccountIneligible => HOLD,
-        DeathCause::Invalid => HOLD_UNEXPLAINED,
-    }
-}
-
-/// One "no" is not believed; a second one about the same grant, some time later, is.
-fn suspect(next: &mut Connection, reason: Reason, gap: Duration, source: EvidenceSource, now: Timestamp) {
+/// One "no" is not believed; a second one about the same grant, some time later, is. Until then the status says that
+/// something is wrong.
+fn suspect(next: &mut Connection, reason: Reason, call: Call, gap: Duration, now: Timestamp) {
     let Some(grant) = next.grant else { return };
     match next.suspicion.filter(|each| each.grant_version == grant.version) {
-        Some(first) if now >= after(first.first_at, gap) => die(next, reason, source, now),
+        Some(first) if now >= after(first.first_at, gap) => {
+            return die(next, reason, evidence_source(call), now);
+        }
         Some(first) if first.first_at <= now => {}
         // A sign from the future is from a clock that has been set back: it would never be confirmed.
         Some(_) | None => next.suspicion = Some(Suspicion { grant_version: grant.version, first_at: now }),
+    }
+    let shown = match call {
+        Call::Refresh => Reason::RefreshFailing,
+        Call::Identify | Call::Use => Reason::ProviderUnavailable,
+    };
+    degrade(next, shown, now);
+}
+
+fn evidence_source(call: Call) -> EvidenceSource {
+    match call {
+        Call::Refresh => EvidenceSource::Refresh,
+        Call::Identify | Call::Use => EvidenceSource::Use,
     }
 }
 
@@ -559,7 +561,7 @@ mod tests {
             (M::Dead(DeathCause::PasswordChanged), Some(Reason::PasswordChanged)),
             (M::Dead(DeathCause::Invalid), Some(Reason::TokenInvalid)),
             (M::Dead(DeathCause::AccountIneligible), Some(Reason::AccountIneligible)),
-            (M::DeadUnexplained, None),
+            (M::DeadUnexplained, Some(Reason::ProviderUnavailable)),
             (M::UserAction(UserAction::Checkpoint), Some(Reason::Checkpoint)),
             (M::UserAction(UserAction::Unconfirmed), Some(Reason::Unconfirmed)),
             (M::UserAction(UserAction::Restricted), Some(Reason::Restricted)),
@@ -597,9 +599,9 @@ mod tests {
     fn an_unexplained_death_needs_a_second_sign_some_time_later() {
         let sign = failed(1, Call::Identify, Meaning::DeadUnexplained);
         let once = apply(&connected(), &sign, at(1));
-        assert_eq!(once.standing, Standing::CONNECTED);
+        assert_eq!(once.standing, Reason::ProviderUnavailable.into());
         let at_once = apply(&once, &sign, at(1));
-        assert_eq!(at_once.standing, Standing::CONNECTED);
+        assert_eq!(at_once.standing, Reason::ProviderUnavailable.into());
         let later = apply(&at_once, &sign, after(at(1), CONFIRMATION_GAP));
         assert_eq!(later.standing, Reason::TokenInvalid.into());
     }
@@ -609,7 +611,9 @@ mod tests {
         let sign = failed(1, Call::Identify, Meaning::DeadUnexplained);
         let once = apply(&connected(), &sign, at(1));
         let worked = apply(&once, &Observation::Worked { grant_version: 1, account: None }, at(2));
-        assert_eq!(apply(&worked, &sign, at(3)).standing, Standing::CONNECTED);
+        assert_eq!(worked.standing, Standing::CONNECTED);
+        let again = apply(&worked, &sign, after(at(2), CONFIRMATION_GAP));
+        assert_eq!(again.standing, Reason::ProviderUnavailable.into());
     }
 
     #[test]

@@ -93,13 +93,6 @@ impl Reader {
         let return_urls = self.read(&table::RETURN_URLS);
         let trusted_proxies = self.read(&table::TRUSTED_PROXIES).unwrap_or_default();
         let webhook = self.webhook();
-        if webhook.is_some() {
-            self.warn(
-                table::WEBHOOK_URL.env,
-                "this build sends no events to the app",
-                "unset it; `GET /user/events` and the service routes tell of every change",
-            );
-        }
         let check_interval = self.read(&table::CHECK_INTERVAL_S);
         let refresh_min_age = self.read(&table::REFRESH_MIN_AGE_S);
         let refresh_at = self.read(&table::REFRESH_AT);

@@ -111,7 +111,7 @@ pub const WEBHOOK_URL: Entry<Url> = Entry {
     aliases: &[],
     default: Fallback::Absent("off"),
     form: "https://host/path",
-    doc: "Where events about connections shall be sent, in the form of Standard Webhooks. This build sends none: setting it is reported as a warning.",
+    doc: "The app's address for events: every change of a user's status is sent there, in the form of Standard Webhooks.",
     secret: false,
     read: parse::url,
 };
@@ -122,7 +122,7 @@ pub const WEBHOOK_SECRET: Entry<SecretString> = Entry {
     aliases: &[],
     default: Fallback::Absent("off"),
     form: "whsec_…",
-    doc: "What signs the events that are sent.",
+    doc: "Signs the events: `whsec_` and base64 of 32 random bytes.",
     secret: true,
     read: parse::webhook_secret,
 };

@@ -27,7 +27,15 @@ impl Store {
         owner: &OwnerId,
         provider: ProviderId,
     ) -> Result<StatusFacts, StoreError> {
-        let values = vec![owner.as_str().into(), provider.as_str().into()];
+        self.status_facts_of(owner.as_str(), provider).await
+    }
+
+    pub(super) async fn status_facts_of(
+        &self,
+        user_id: &str,
+        provider: ProviderId,
+    ) -> Result<StatusFacts, StoreError> {
+        let values = vec![user_id.into(), provider.as_str().into()];
         let Some(row) = self.read_one(statements::STATUS, values).await? else {
             return Ok(StatusFacts::default());
         };

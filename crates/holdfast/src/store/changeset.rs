@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::engine::{Failure, Violation};
+use super::outbox::Subject;
 use super::{Change, HistoryEntry, SealedGrant, Store, StoreError, Unit, Value, engine, rows, statements};
 use crate::connections::Connection;
 use crate::connections::attempt::Attempt;
@@ -150,6 +151,9 @@ impl Store {
         }
         if let Some(change) = announcement(changes) {
             self.inner.changes.notify(&mut unit, &change).await?;
+        }
+        if let (Some(write), Some(entry)) = (&changes.connection, changes.history.last()) {
+            self.put_event(&mut unit, Subject::Connection(&write.connection), entry.at).await?;
         }
         Ok(unit.commit().await?)
     }

@@ -10,10 +10,11 @@ use uuid::Uuid;
 use super::engine::{Row, Unreadable};
 use super::{Store, StoreError, rows, statements};
 use crate::caller::OwnerId;
-use crate::clock::from_millis;
+use crate::clock::{self, from_millis};
 use crate::connections::attempt::Attempt;
 use crate::connections::{Connection, Evidence, Reason, Standing, State};
 use crate::provider::ProviderId;
+use crate::vault::WrappedKey;
 
 /// One change of a connection, as the history keeps it.
 #[derive(Debug, Clone, PartialEq)]
@@ -204,10 +205,11 @@ impl Store {
     /// Whether the asker may put a question about this connection to the provider: true for exactly one of all askers
     /// per `gap`, on whichever replica. A clock that was set back does not lock it for longer.
     pub async fn claim_probe(&self, id: Uuid, now: Timestamp, gap: Duration) -> Result<bool, StoreError> {
+        let ahead = clock::after(now, gap);
         let gap = i64::try_from(gap.as_millis()).unwrap_or(i64::MAX);
         let free = from_millis(now.as_millisecond().saturating_sub(gap));
-        Ok(self.write(statements::CONNECTION_CLAIM_PROBE, vec![id.into(), now.into(), free.into()]).await?
-            > 0)
+        let values = vec![id.into(), now.into(), free.into(), ahead.into()];
+        Ok(self.write(statements::CONNECTION_CLAIM_PROBE, values).await? > 0)
     }
 
     /// One version of a connection's grant.
@@ -218,6 +220,22 @@ impl Store {
     ) -> Result<Option<SealedGrant>, StoreError> {
         let values = vec![connection_id.into(), version.into()];
         self.read_one(statements::GRANT, values).await?.as_ref().map(sealed_grant).transpose()
+    }
+
+    /// One version of a connection's grant, with the owner's data key.
+    pub async fn sealed_grant_and_key(
+        &self,
+        user_id: &str,
+        connection_id: Uuid,
+        version: i64,
+    ) -> Result<Option<(SealedGrant, WrappedKey)>, StoreError> {
+        let values = vec![connection_id.into(), version.into(), user_id.into()];
+        let Some(row) = self.read_one(statements::GRANT_AND_KEY, values).await? else { return Ok(None) };
+        let key = || -> Result<_, Unreadable> {
+            Ok(WrappedKey { key_id: row.text("key_id")?, blob: row.bytes("key_blob")? })
+        };
+        let key = key().map_err(|error| error.at("user_keys", user_id))?;
+        Ok(Some((sealed_grant(&row)?, key)))
     }
 
     /// Every stored version of a connection's grant, newest first: after a crash there may be one that the

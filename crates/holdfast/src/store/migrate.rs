@@ -13,14 +13,32 @@ struct Migration {
 }
 
 /// All of them, in order. Never changed once released; a new one goes to the end, for both engines, with the same meaning.
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "initial",
-    sql: Sql::each(
-        include_str!("../../../../migrations/sqlite/0001_initial.sql"),
-        include_str!("../../../../migrations/postgres/0001_initial.sql"),
-    ),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "initial",
+        sql: Sql::each(
+            include_str!("../../../../migrations/sqlite/0001_initial.sql"),
+            include_str!("../../../../migrations/postgres/0001_initial.sql"),
+        ),
+    },
+    Migration {
+        version: 2,
+        name: "outbox",
+        sql: Sql::each(
+            include_str!("../../../../migrations/sqlite/0002_outbox.sql"),
+            include_str!("../../../../migrations/postgres/0002_outbox.sql"),
+        ),
+    },
+    Migration {
+        version: 3,
+        name: "fare",
+        sql: Sql::each(
+            include_str!("../../../../migrations/sqlite/0003_fare.sql"),
+            include_str!("../../../../migrations/postgres/0003_fare.sql"),
+        ),
+    },
+];
 
 /// How the database's schema compares with this program's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

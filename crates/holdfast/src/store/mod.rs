@@ -16,6 +16,7 @@ mod keys;
 mod leases;
 mod link;
 mod migrate;
+mod outbox;
 mod rows;
 mod service_keys;
 mod statements;
@@ -37,6 +38,7 @@ pub use keys::{KeyUse, Retired, StoredUserKey};
 pub use leases::Lease;
 pub use link::{Crossing, Link, SharedLink};
 pub use migrate::SchemaState;
+pub use outbox::PendingEvent;
 pub use service_keys::{NewServiceKey, ServiceKey};
 pub use trouble::Trouble;
 pub use users::{EventOutcome, SyncedUser};
@@ -55,17 +57,25 @@ pub struct StoreOptions {
     pub create: bool,
     /// Serve from it: refuse where another process already serves from the same SQLite file. Tools leave it off.
     pub exclusive: bool,
+    /// Keep an event for the app, in the outbox, with each change of a user's status.
+    pub outbox: bool,
 }
 
 impl StoreOptions {
     /// For the server: makes the file if need be, and is the only server on it.
     pub fn serve(url: impl Into<String>) -> Self {
-        Self { url: url.into().into(), create: true, exclusive: true }
+        Self { url: url.into().into(), create: true, exclusive: true, outbox: false }
     }
 
     /// For tools: the database must be there; a server may be running on it.
     pub fn tool(url: impl Into<String>) -> Self {
-        Self { url: url.into().into(), create: false, exclusive: false }
+        Self { url: url.into().into(), create: false, exclusive: false, outbox: false }
+    }
+
+    /// The same, keeping events for the app where `wanted`.
+    #[must_use]
+    pub fn with_outbox(self, wanted: bool) -> Self {
+        Self { outbox: wanted, ..self }
     }
 }
 
@@ -81,6 +91,7 @@ struct Inner {
     clock: SharedClock,
     changes: Changes,
     link: Option<SharedLink>,
+    outbox: bool,
 }
 
 impl Store {
@@ -94,7 +105,8 @@ impl Store {
             Some(_) | None => return Err(OpenError::Address("unknown kind of database".to_owned())),
         };
         let changes = Changes::start(&engine, &clock);
-        let store = Self { inner: Arc::new(Inner { engine, clock, changes, link: None }) };
+        let inner = Inner { engine, clock, changes, link: None, outbox: options.outbox };
+        let store = Self { inner: Arc::new(inner) };
         match store.schema_state().await? {
             SchemaState::Ahead { found, known } => Err(OpenError::SchemaNewer { found, known }),
             SchemaState::Current | SchemaState::Behind(_) => Ok(store),
@@ -106,7 +118,8 @@ impl Store {
     pub fn over(&self, link: SharedLink, clock: SharedClock) -> Self {
         let engine = self.inner.engine.clone();
         let changes = Changes::start(&engine, &clock);
-        Self { inner: Arc::new(Inner { engine, clock, changes, link: Some(link) }) }
+        let outbox = self.inner.outbox;
+        Self { inner: Arc::new(Inner { engine, clock, changes, link: Some(link), outbox }) }
     }
 
     /// Whether the database answers and has its tables.

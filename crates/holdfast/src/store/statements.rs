@@ -118,9 +118,9 @@ pub(super) const CONNECTION: Sql = Sql::both(concat!(
 ));
 pub(super) const CONNECTION_BY_ID: Sql =
     Sql::both(concat!("SELECT ", connection_columns!(), " FROM connections AS c WHERE c.id = $1"));
-/// One asker per connection and gap, on whichever replica.
+/// One asker per connection and gap, on whichever replica. A mark from further ahead than any race is from a clock that was set back.
 pub(super) const CONNECTION_CLAIM_PROBE: Sql = Sql::both(
-    "UPDATE connections SET probed_at = $2 WHERE id = $1 AND (probed_at IS NULL OR probed_at <= $3 OR probed_at > $2)",
+    "UPDATE connections SET probed_at = $2 WHERE id = $1 AND (probed_at IS NULL OR probed_at <= $3 OR probed_at > $4)",
 );
 pub(super) const CONNECTIONS_BY_ACCOUNT: Sql = Sql::both(concat!(
     "SELECT ",
@@ -146,6 +146,10 @@ pub(super) const HISTORY: Sql = Sql::both(
 pub(super) const GRANT: Sql = Sql::both(
     "SELECT connection_id, version, blob, obtained_at, expires_at FROM grants WHERE connection_id = \
      $1 AND version = $2",
+);
+pub(super) const GRANT_AND_KEY: Sql = Sql::both(
+    "SELECT g.connection_id, g.version, g.blob, g.obtained_at, g.expires_at, k.key_id, k.blob AS key_blob \
+     FROM grants AS g JOIN user_keys AS k ON k.user_id = $3 WHERE g.connection_id = $1 AND g.version = $2",
 );
 pub(super) const GRANTS: Sql = Sql::both(
     "SELECT connection_id, version, blob, obtained_at, expires_at FROM grants WHERE connection_id = \
@@ -289,27 +293,42 @@ pub(super) const CONNECTIONS_EXPIRED: Sql = Sql::both(concat!(
      'action_required') ORDER BY c.grant_expires_at, c.id LIMIT $2"
 ));
 
-/// One pass over the linked connections; asked only after a failure that may be part of an incident.
-pub(super) const TROUBLE: Sql = Sql::both(
+/// Who is not simply well; in the words of the index `connections_troubled`, so that it serves.
+macro_rules! troubled {
+    () => {
+        "(state <> 'connected' OR suspicion_first_at IS NOT NULL)"
+    };
+}
+
+/// Reads those in trouble, and those who were proven well lately.
+pub(super) const TROUBLE: Sql = Sql::both(concat!(
     "SELECT COUNT(CASE WHEN reason = 'provider_incident' THEN 1 END) AS held, COUNT(CASE WHEN reason = \
      'app_misconfigured' THEN 1 END) AS misconfigured, COUNT(CASE WHEN suspicion_first_at IS NOT NULL AND \
      state <> 'reconnect_required' AND COALESCE(reason, '') <> 'provider_incident' THEN 1 END) AS \
-     suspected, COUNT(CASE WHEN state = 'reconnect_required' AND since > $1 AND evidence_source IN \
-     ('refresh', 'use') THEN 1 END) AS fallen, COUNT(CASE WHEN state = 'connected' AND \
-     suspicion_first_at IS NULL AND evidence_source IN ('refresh', 'use') AND evidence_at > $1 THEN 1 \
-     END) AS proven FROM connections WHERE grant_version IS NOT NULL",
+     suspected, COUNT(CASE WHEN state = 'reconnect_required' AND reason = $2 AND since > $1 AND evidence_source IN \
+     ('refresh', 'use') THEN 1 END) AS fallen, (SELECT COUNT(*) FROM connections WHERE state = 'connected' AND \
+     evidence_at > $1 AND suspicion_first_at IS NULL AND evidence_source IN ('oauth', 'refresh', 'use') AND \
+     grant_version IS NOT NULL) AS proven FROM connections WHERE ",
+    troubled!(),
+    " AND grant_version IS NOT NULL"
+));
+pub(super) const ALIVE_COUNT: Sql = Sql::both(
+    "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections WHERE state IN ('connected', 'degraded', \
+     'action_required') LIMIT $1) AS alive",
 );
 pub(super) const CONNECTIONS_FALLEN: Sql = Sql::both(concat!(
     "SELECT ",
     connection_columns!(),
-    " FROM connections AS c WHERE c.grant_version IS NOT NULL AND c.state = 'reconnect_required' AND \
-     c.since > $1 AND c.evidence_source IN ('refresh', 'use') ORDER BY c.since, c.id LIMIT $2"
+    " FROM connections AS c WHERE ",
+    troubled!(),
+    " AND c.grant_version IS NOT NULL AND c.state = 'reconnect_required' AND c.since > $1 AND c.reason = $2 AND c.evidence_source IN ('refresh', 'use') ORDER BY c.since, c.id LIMIT $3"
 ));
 /// The status tells the next refresh, so its version moves too.
-pub(super) const CONNECTIONS_HASTEN: Sql = Sql::both(
-    "UPDATE connections SET next_refresh_at = $2, version = version + 1 WHERE state = 'degraded' AND \
-     reason = $1 AND grant_version IS NOT NULL AND next_refresh_at > $2",
-);
+pub(super) const CONNECTIONS_HASTEN: Sql = Sql::both(concat!(
+    "UPDATE connections SET next_refresh_at = $2, version = version + 1 WHERE ",
+    troubled!(),
+    " AND state = 'degraded' AND reason = $1 AND grant_version IS NOT NULL AND next_refresh_at > $2",
+));
 
 // Attempts
 
@@ -412,6 +431,37 @@ pub(super) const DELETION: Sql = Sql::both(
     "SELECT code, provider, requested_at, completed_at, erased FROM data_deletions WHERE code = $1",
 );
 
+// Outbox
+
+/// A newer event takes the place of one that was not delivered, and its turn comes at once.
+pub(super) const OUTBOX_PUT: Sql = Sql::both(
+    "INSERT INTO outbox (user_id, provider, event_id, occurred_at, due_at) VALUES ($1, $2, $3, $4, $4) ON \
+     CONFLICT (user_id, provider) DO UPDATE SET event_id = excluded.event_id, occurred_at = \
+     excluded.occurred_at, due_at = excluded.due_at, tries = 0",
+);
+macro_rules! outbox_due {
+    () => {
+        "WITH due AS MATERIALIZED (SELECT user_id, provider FROM outbox WHERE due_at <= $1 ORDER BY due_at LIMIT $3"
+    };
+}
+macro_rules! outbox_claim {
+    () => {
+        ") UPDATE outbox AS o SET due_at = $2, tries = o.tries + 1 WHERE EXISTS (SELECT 1 FROM due WHERE due.user_id \
+         = o.user_id AND due.provider = o.provider) AND o.due_at <= $1 RETURNING user_id, provider, event_id, occurred_at, tries"
+    };
+}
+/// A claimed event is not due for a while: nobody else sends it meanwhile, and a crash costs that while.
+pub(super) const OUTBOX_CLAIM: Sql = Sql::each(
+    concat!(outbox_due!(), outbox_claim!()),
+    concat!(outbox_due!(), " FOR UPDATE SKIP LOCKED", outbox_claim!()),
+);
+/// Only the very event: a newer one has taken its place and stays.
+pub(super) const OUTBOX_REMOVE: Sql =
+    Sql::both("DELETE FROM outbox WHERE user_id = $1 AND provider = $2 AND event_id = $3");
+pub(super) const OUTBOX_PUT_OFF: Sql =
+    Sql::both("UPDATE outbox SET due_at = $4 WHERE user_id = $1 AND provider = $2 AND event_id = $3");
+pub(super) const OUTBOX_NEXT: Sql = Sql::both("SELECT MIN(due_at) AS at FROM outbox");
+
 /// Tells the other replicas; Postgres alone has it.
 pub(super) const NOTIFY: &str = "SELECT pg_notify($1, $2)";
 
@@ -439,11 +489,13 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("CONNECTIONS_BY_ACCOUNT", CONNECTIONS_BY_ACCOUNT),
     ("CONNECTIONS_PAGE", CONNECTIONS_PAGE),
     ("TROUBLE", TROUBLE),
+    ("ALIVE_COUNT", ALIVE_COUNT),
     ("CONNECTIONS_FALLEN", CONNECTIONS_FALLEN),
     ("CONNECTIONS_HASTEN", CONNECTIONS_HASTEN),
     ("CONNECTION_COUNTS", CONNECTION_COUNTS),
     ("HISTORY", HISTORY),
     ("GRANT", GRANT),
+    ("GRANT_AND_KEY", GRANT_AND_KEY),
     ("GRANTS", GRANTS),
     ("CONNECTION_INSERT", CONNECTION_INSERT),
     ("CONNECTION_UPDATE", CONNECTION_UPDATE),
@@ -490,6 +542,11 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("SERVICE_KEY_TOUCH", SERVICE_KEY_TOUCH),
     ("DELETION_INSERT", DELETION_INSERT),
     ("DELETION", DELETION),
+    ("OUTBOX_PUT", OUTBOX_PUT),
+    ("OUTBOX_CLAIM", OUTBOX_CLAIM),
+    ("OUTBOX_REMOVE", OUTBOX_REMOVE),
+    ("OUTBOX_PUT_OFF", OUTBOX_PUT_OFF),
+    ("OUTBOX_NEXT", OUTBOX_NEXT),
 ];
 
 #[cfg(test)]

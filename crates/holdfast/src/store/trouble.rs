@@ -15,16 +15,17 @@ pub struct Trouble {
     pub misconfigured: u64,
     /// Signs of death, since whenever, that were neither believed nor settled yet.
     pub suspected: u64,
-    /// Declared dead within the window because of an answer.
+    /// Declared dead within the window because of an answer, for the reason asked about.
     pub fallen: u64,
     /// Proven alive by an answer within the window.
     pub proven: u64,
 }
 
 impl Store {
-    /// Counts what happened after `since`. Reads every linked connection: ask only where a failure makes it worth it.
-    pub async fn trouble(&self, since: Timestamp) -> Result<Trouble, StoreError> {
-        let Some(row) = self.read_one(statements::TROUBLE, vec![since.into()]).await? else {
+    /// Counts what happened after `since`, and who fell for `reason` like another just now.
+    pub async fn trouble(&self, since: Timestamp, reason: Reason) -> Result<Trouble, StoreError> {
+        let values = vec![since.into(), reason.as_str().into()];
+        let Some(row) = self.read_one(statements::TROUBLE, values).await? else {
             return Ok(Trouble::default());
         };
         let count = |name: &'static str| -> Result<u64, StoreError> {
@@ -40,9 +41,24 @@ impl Store {
         })
     }
 
-    /// Connections that were declared dead after `since` because of an answer, and whose grant is still there.
-    pub async fn fallen(&self, since: Timestamp, limit: usize) -> Result<Vec<Connection>, StoreError> {
-        self.connections_of(statements::CONNECTIONS_FALLEN, vec![since.into(), rows::limit(limit)]).await
+    /// How many connections are not known to have ended, counted up to `most`.
+    pub async fn alive(&self, most: u64) -> Result<u64, StoreError> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let Some(row) = self.read_one(statements::ALIVE_COUNT, vec![rows::limit(most)]).await? else {
+            return Ok(0);
+        };
+        rows::amount(&row).map_err(|error| error.at("connections", "(all)"))
+    }
+
+    /// Connections that were declared dead for `reason` after `since` because of an answer, and whose grant is still there.
+    pub async fn fallen(
+        &self,
+        since: Timestamp,
+        reason: Reason,
+        limit: usize,
+    ) -> Result<Vec<Connection>, StoreError> {
+        let values = vec![since.into(), reason.as_str().into(), rows::limit(limit)];
+        self.connections_of(statements::CONNECTIONS_FALLEN, values).await
     }
 
     /// Makes every connection that is degraded by `reason` due at `now`: its cause has passed. Answers how many.

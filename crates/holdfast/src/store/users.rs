@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::engine::{Failure, Row, Unreadable};
+use super::outbox::Subject;
 use super::{Change, Store, StoreError, Unit, engine, rows, statements};
 use crate::caller::OwnerId;
 use crate::provider::ProviderId;
@@ -149,6 +150,7 @@ impl Store {
         for provider in &providers {
             let change = Change { user_id: user_id.to_owned(), provider: *provider, version: None };
             self.inner.changes.notify(unit, &change).await?;
+            self.put_event(unit, Subject::Erased { user_id, provider: *provider }, now).await?;
         }
         Ok(providers)
     }

@@ -34,6 +34,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         &["crate::store", "crate::connections", "crate::http", "crate::caller", "axum", "sqlx", "reqwest"],
     ),
     ("store", &["crate::http", "crate::worker", "crate::cli", "crate::transport", "axum", "reqwest"]),
+    ("outbox", &["crate::http", "crate::cli", "crate::caller", "crate::settings", "axum", "sqlx", "reqwest"]),
     ("worker", &["crate::http", "crate::cli", "crate::caller", "axum", "sqlx", "reqwest"]),
     ("http", &["crate::cli", "crate::worker", "crate::standin", "crate::settings", "sqlx", "reqwest"]),
     (

@@ -22,5 +22,6 @@ mod cli;
 mod e2e;
 mod edge;
 mod grants;
+mod outbox;
 mod store;
 mod support;

@@ -1,6 +1,6 @@
 //! The perfect refresher: knows when each outage ends, and asks once, at the first moment at which it is due and will be answered.
 //!
-//! Written from the policy's definition alone (half of the lifetime, and up to a twentieth of it later to spread the load); shares no code
+//! Written from the policy's definition alone (half of the lifetime, and up to a twentieth of that later to spread the load); shares no code
 //! with what it judges.
 
 use super::baton::Millis;
@@ -71,5 +71,5 @@ pub fn keep(issued: Millis, died: Option<Millis>, end: Millis, nights: &Nights, 
     reason = "a lifetime in ms is far below 2^53"
 )]
 fn spread(dice: &mut Dice) -> Millis {
-    (LIFETIME as f64 * 0.05 * dice.fraction()) as Millis
+    ((LIFETIME / 2) as f64 * 0.05 * dice.fraction()) as Millis
 }

@@ -23,10 +23,10 @@ fn plan(seed: u64, connections: usize, kind: Kind) -> Plan {
     Plan { extent, kind, pace: usual_pace() }
 }
 
-/// A year that a debug build can go through in seconds: workers look every two hours at most.
+/// A year that a debug build can go through in seconds: workers look every four hours at most.
 fn small(seed: u64, kind: Kind) -> Plan {
-    let pace = Pace { shortest: Duration::from_hours(2), longest: Duration::from_hours(12) };
-    Plan { pace, ..plan(seed, 300, kind) }
+    let pace = Pace { shortest: Duration::from_hours(4), longest: Duration::from_hours(24) };
+    Plan { pace, ..plan(seed, 200, kind) }
 }
 
 fn run(plan: Plan) -> Report {

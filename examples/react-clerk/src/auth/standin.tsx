@@ -114,7 +114,7 @@ function SignInPage() {
   const enter = (person: Person) =>
     signIn(person).catch(() => setTrouble(`Nobody answers at ${STANDIN}. Is \`holdfast dev\` running?`));
   return (
-    <section className="sign-in" aria-labelledby="sign-in">
+    <section className="card sign-in" aria-labelledby="sign-in">
       <h1 id="sign-in">Sign in</h1>
       <p>Development only: choose who you are.</p>
       <div className="people">

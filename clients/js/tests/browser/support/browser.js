@@ -43,18 +43,41 @@ function watch(page) {
 }
 
 const STEP_MS = 1_000;
+const NETWORK_DEADLINE_MS = 10_000;
+
+/**
+ * Waits until what the page has sent is answered and taken in, save what the server leaves unanswered on purpose.
+ * Simulated time must not run ahead of the real network, or a busy machine turns answers into time-outs.
+ */
+function trackNetwork(page, server) {
+  const inFlight = new Set();
+  const isEndless = (response) => /event-stream/.test(response.headers()["content-type"] ?? "");
+  page.on("request", (request) => inFlight.add(request));
+  page.on("response", (response) => isEndless(response) && inFlight.delete(response.request()));
+  for (const end of ["requestfinished", "requestfailed"]) page.on(end, (request) => inFlight.delete(request));
+  return async function settle() {
+    const deadline = Date.now() + NETWORK_DEADLINE_MS;
+    // Twice in a row: an answer may be followed at once by the next request.
+    for (let quietTurns = 0; quietTurns < 2; quietTurns = inFlight.size <= server.unanswered() ? quietTurns + 1 : 0) {
+      if (Date.now() > deadline) throw new Error(`no answer to ${[...inFlight].map((request) => request.url())}`);
+      await page.evaluate(() => new Promise((resolve) => queueMicrotask(resolve)));
+    }
+  };
+}
 
 /**
  * A signed-in person at the test page, on a scripted server whose clock moves with the page's.
  * @param {import("node:test").TestContext} t
- * @param {{browser: import("playwright-core").Browser, skewMs?: number, context?: object}} options
+ * @param {{browser: import("playwright-core").Browser, page?: string, fault?: string, skewMs?: number}} options `page` is a
+ *   file of `pages/`; `fault` what the server does from the start; `skewMs` how far the page's clock is off
  */
-export async function openApp(t, { browser, fault, skewMs = 0, query = {}, prepare, server: shared }) {
+export async function openApp(t, { browser, page: name = "app.html", fault, skewMs = 0, query = {}, prepare, server: shared }) {
   const server = shared ?? (await startScriptedServer());
   const site = await serve();
   const context = await browser.newContext();
   const page = await context.newPage();
   const troubles = watch(page);
+  const settle = trackNetwork(page, server);
   server.state.now ??= Date.parse("2026-11-23T00:00:00Z");
   if (fault) server.state.fault = fault;
   await page.clock.install({ time: server.state.now + skewMs });
@@ -66,7 +89,7 @@ export async function openApp(t, { browser, fault, skewMs = 0, query = {}, prepa
     if (!shared) await server.close();
     assert.deepEqual(troubles, []);
   });
-  const url = new URL("/tests/browser/pages/app.html", site.url);
+  const url = new URL(`/tests/browser/pages/${name}`, site.url);
   for (const [name, value] of Object.entries({ api: server.url, ...query })) url.searchParams.set(name, value);
   const app = {
     server,
@@ -74,11 +97,12 @@ export async function openApp(t, { browser, fault, skewMs = 0, query = {}, prepa
     context,
     page,
     url: url.href,
-    /** Lets simulated time pass, second by second, with real time in between for the network. */
+    /** Lets simulated time pass, second by second, with the network at rest after each. */
     async pass(ms) {
       for (let left = ms; left > 0; left -= STEP_MS) {
         server.state.now += STEP_MS;
         await page.clock.runFor(Math.min(STEP_MS, left));
+        await settle();
       }
     },
     text: () => page.locator("main").innerText(),
@@ -94,11 +118,13 @@ export async function openApp(t, { browser, fault, skewMs = 0, query = {}, prepa
   return app;
 }
 
+const UNTIL_MS = 30_000;
+
 /** Waits in real time until `condition` holds: for what the network brings. */
 export async function until(condition, what = "condition") {
-  for (let i = 0; i < 500; i += 1) {
+  for (const deadline = Date.now() + UNTIL_MS; Date.now() < deadline; ) {
     if (await condition()) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-  throw new Error(`${what} did not come true within 5 s`);
+  throw new Error(`${what} did not come true within ${UNTIL_MS} ms`);
 }

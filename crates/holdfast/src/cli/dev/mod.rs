@@ -46,7 +46,7 @@ pub async fn run(context: &Context, args: &DevArgs, printer: &mut Printer) -> Ou
         clerk: clerk(beside(args.port, CLERK_STEP), &seams).await?,
         instagram: instagram(beside(args.port, INSTAGRAM_STEP), &seams).await?,
     };
-    let settings = settings(address, &home, &outside)?;
+    let settings = settings(address, &args.origin, &home, &outside)?;
     let server = Server::build(&settings, &seams).await.map_err(told)?;
     introduce(&outside, &settings.public_url);
     let places = Places {
@@ -100,17 +100,25 @@ async fn instagram(port: u16, seams: &Seams) -> Result<InstagramStandin, Failure
 }
 
 /// Where Vite serves an app that is being developed, the example of this repository among them.
-const VITE: &str = "http://127.0.0.1:5173,http://localhost:5173";
+const VITE: [&str; 2] = ["http://127.0.0.1:5173", "http://localhost:5173"];
 
 /// The settings as an operator would write them, through the loader that reads an operator's.
-fn settings(address: SocketAddr, home: &Home, outside: &Outside) -> Result<Settings, Failure> {
+fn settings(
+    address: SocketAddr,
+    origins: &[String],
+    home: &Home,
+    outside: &Outside,
+) -> Result<Settings, Failure> {
     let Outside { clerk, instagram } = outside;
     let app = instagram.options();
+    let here = format!("http://{address}");
+    let allowed: Vec<&str> =
+        [here.as_str()].into_iter().chain(VITE).chain(origins.iter().map(String::as_str)).collect();
     let environment = Environment::of([
         ("HOLDFAST_LISTEN", address.to_string()),
         ("HOLDFAST_DATABASE_URL", format!("sqlite://{}", home.path().join("holdfast.db").display())),
         ("HOLDFAST_ENCRYPTION_KEYS", home.key().to_owned()),
-        ("HOLDFAST_ALLOWED_ORIGINS", format!("http://{address},{VITE}")),
+        ("HOLDFAST_ALLOWED_ORIGINS", allowed.join(",")),
         ("CLERK_JWKS_URL", clerk.jwks_url().into()),
         ("CLERK_ISSUER", clerk.issuer()),
         ("CLERK_API_URL", clerk.url().into()),
@@ -127,7 +135,8 @@ fn settings(address: SocketAddr, home: &Home, outside: &Outside) -> Result<Setti
         ("INSTAGRAM_GRAPH_URL", instagram.url().to_string()),
     ]);
     settings::load(&environment, None, Purpose::Serve).map_err(|faults| {
-        Failure::setup(format!("the stand-ins do not fit the server\n{faults}"), "please report this")
+        let remedy = if origins.is_empty() { "please report this" } else { "correct --origin" };
+        Failure::setup(format!("the stand-ins do not fit the server\n{faults}"), remedy)
     })
 }
 

@@ -14,9 +14,10 @@ impl Drop for Running {
 }
 
 /// What `dev` prints until it is ready.
-fn start(place: &Place) -> (Running, Vec<String>) {
+fn start(place: &Place, more: &[&str]) -> (Running, Vec<String>) {
     let data = place.path().join("data");
-    let arguments = ["dev", "--port", "0", "--data", data.to_str().unwrap()];
+    let mut arguments = vec!["dev", "--port", "0", "--data", data.to_str().unwrap()];
+    arguments.extend(more);
     let mut child = place.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let stdout = BufReader::new(child.stdout.take().unwrap());
     let mut printed = Vec::new();
@@ -34,7 +35,7 @@ fn start(place: &Place) -> (Running, Vec<String>) {
 #[test]
 fn the_printed_lines_work_when_pasted_and_a_signal_ends_it_well() {
     let place = Place::new();
-    let (mut running, printed) = start(&place);
+    let (mut running, printed) = start(&place, &[]);
     let commands: Vec<&str> = printed
         .iter()
         .map(String::as_str)
@@ -55,4 +56,37 @@ fn the_printed_lines_work_when_pasted_and_a_signal_ends_it_well() {
     let status = Command::new("kill").arg(running.0.id().to_string()).status().unwrap();
     assert!(status.success());
     assert_eq!(running.0.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn pages_of_an_origin_that_was_named_may_call() {
+    let place = Place::new();
+    let (_running, printed) = start(&place, &["--origin", "http://127.0.0.1:4321"]);
+    let here = printed[0].split_whitespace().last().unwrap();
+    let allows = |origin: &str| {
+        let output = Command::new("curl")
+            .args(["-s", "-i", "-X", "OPTIONS", "-H", &format!("Origin: {origin}")])
+            .args(["-H", "Access-Control-Request-Method: GET", &format!("{here}user/instagram/status")])
+            .output()
+            .unwrap();
+        let answer = String::from_utf8(output.stdout).unwrap().to_ascii_lowercase();
+        assert!(answer.starts_with("http/1.1 "), "{answer}");
+        answer.contains(&format!("access-control-allow-origin: {origin}"))
+    };
+    assert!(allows("http://127.0.0.1:4321"));
+    assert!(allows("http://127.0.0.1:5173"));
+    assert!(!allows("http://127.0.0.1:4322"));
+}
+
+#[test]
+fn an_origin_that_is_none_is_named_with_its_remedy() {
+    let place = Place::new();
+    let output =
+        place.command(&["dev", "--port", "0", "--origin", "http://127.0.0.1:4321/page"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("an origin ends after host and port") && said.contains("correct --origin"),
+        "{said}"
+    );
 }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use holdfast::clock::{Clock as _, SystemClock};
+use holdfast::clock::{Clock as _, ManualClock, SystemClock};
 use holdfast::entropy::SystemEntropy;
 use holdfast::standin::clerk::{ClerkStandin, Expectation, Fault, Person, Surface};
 use holdfast::transport::{Outgoing, ReqwestTransport, Transport as _};
@@ -141,9 +141,11 @@ async fn every_line_gives_one_object_in_order() {
 /// The whole corpus of tokens, good and hostile, is judged as each entry expects.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_corpus_is_judged_as_expected() {
-    let clerk = clerk().await;
-    // Some live for a second: they are judged as of now, however long it takes to begin.
-    let now = SystemClock.now().to_string();
+    // Some are refused from one second to the next: they are made and judged at one and the same time.
+    let now = SystemClock.now();
+    let clock = Arc::new(ManualClock::new(now));
+    let clerk = ClerkStandin::start(clock, Arc::new(SystemEntropy)).await.unwrap();
+    let now = now.to_string();
     let corpus = clerk.corpus(Person::Ada, ORIGIN).unwrap();
     let input: String = corpus.iter().map(|each| format!("{}\n", each.token.replace('\n', " "))).collect();
     let ended = explain(place(&clerk), &["--lines", "--at", &now], input).await;

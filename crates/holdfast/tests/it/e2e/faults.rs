@@ -17,8 +17,6 @@ fn reason_after_check(fault: Fault) -> Option<&'static str> {
         Fault::Revoked | Fault::RevokedWithoutSubcode => "revoked",
         Fault::PasswordChanged | Fault::PasswordChangedWithoutSubcode => "password_changed",
         Fault::LoggedOut => "token_invalid",
-        // One unexplained sign is not believed.
-        Fault::DeadWithoutReason | Fault::FalseAlarm => return None,
         Fault::Checkpoint => "checkpoint",
         Fault::Unconfirmed => "unconfirmed",
         Fault::Restricted => "restricted",
@@ -27,7 +25,10 @@ fn reason_after_check(fault: Fault) -> Option<&'static str> {
         Fault::Permission => "scopes_missing",
         Fault::AppRateLimit | Fault::AccountRateLimit => "rate_limited",
         Fault::AppDeactivated => "app_misconfigured",
-        Fault::ServerErrorHtml
+        // One unexplained sign is not believed, but it shows.
+        Fault::DeadWithoutReason
+        | Fault::FalseAlarm
+        | Fault::ServerErrorHtml
         | Fault::ServerErrorJson
         | Fault::UnknownError
         | Fault::Hang

@@ -61,22 +61,86 @@ async fn five_hundred_refused_at_once_tell_nobody_to_reconnect_and_recover_by_th
 #[tokio::test(flavor = "multi_thread")]
 async fn who_was_told_before_the_incident_was_seen_is_taken_back() {
     on_each_engine(async |db| {
-        let (one, all) = five_hundred_due(db).await;
-        // Dead for good, as far as Instagram says: a check by the person themself is believed at once.
-        for number in 0..4 {
-            one.world.kill_all_of(&format!("p{number}"));
-            one.connections.check(&owner(&format!("p{number}"))).await.expect("it checks");
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        let mut all = Vec::new();
+        for number in 0..100 {
+            all.push(one.link(&format!("p{number}")).await.id);
         }
-        assert_eq!(told_to_reconnect(&one).await, 4);
+        one.clock.advance(31 * DAY);
+        // Somebody really left, and says so.
+        one.world.kill_all_of("p99");
+        one.connections.check(&owner("p99")).await.expect("it checks");
+        assert_eq!(told_to_reconnect(&one).await, 1);
+        // Eight look for themselves, twice, before the worker meets the others.
         one.world.set(Weather::RefusesAll);
+        for _ in 0..2 {
+            for number in 0..8 {
+                one.connections.check(&owner(&format!("p{number}"))).await.expect("it checks");
+            }
+            one.clock.advance(MINUTE);
+        }
+        assert_eq!(told_to_reconnect(&one).await, 9);
         one.pass(2 * MINUTE, MINUTE).await;
-        assert_eq!(told_to_reconnect(&one).await, 0);
+        assert_eq!(told_to_reconnect(&one).await, 1, "only who really left");
         assert_eq!(one.now(all[0]).await.standing, Reason::ProviderIncident.into());
-        // When it is over, those who really left are told after all, and only they.
+
         one.world.set(Weather::Fine);
         one.pass(3 * DAY, 5 * MINUTE).await;
-        assert_eq!(told_to_reconnect(&one).await, 4);
-        assert_eq!(count(&one, Standing::CONNECTED).await, 496);
+        assert_eq!(told_to_reconnect(&one).await, 1);
+        assert_eq!(count(&one, Standing::CONNECTED).await, 99);
+    })
+    .await;
+}
+
+/// As a table of reasons is gone through, with a person for each: nothing that one person did is an incident.
+#[tokio::test(flavor = "multi_thread")]
+async fn people_who_leave_one_after_the_other_are_no_incident() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        for number in 0..30 {
+            one.link(&format!("p{number}")).await;
+        }
+        for number in 0..9 {
+            let who = format!("p{number}");
+            one.world.kill_all_of(&who);
+            let status = one.connections.check(&owner(&who)).await.expect("it checks");
+            assert_eq!(status.reason, Some(Reason::Revoked), "{who}");
+        }
+        assert_eq!(told_to_reconnect(&one).await, 9);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_death_that_is_not_believed_yet_shows_and_is_believed_in_time() {
+    on_each_engine(async |db| {
+        let (one, all) = five_hundred_due(db).await;
+        one.world.kill_all_of("p7");
+        one.tick().await;
+        assert_eq!(one.now(all[7]).await.standing, Reason::RefreshFailing.into());
+        one.pass(2 * MINUTE, MINUTE).await;
+        assert_eq!(one.now(all[7]).await.standing, Reason::Revoked.into());
+        assert_eq!(count(&one, Standing::CONNECTED).await, 499);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unexplained_no_shows_and_is_not_believed_at_once() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        for number in 0..20 {
+            one.link(&format!("p{number}")).await;
+        }
+        one.world.set(Weather::RefusesAll);
+        let status = one.connections.check(&owner("p1")).await.expect("it checks");
+        assert_eq!((status.connected, status.reason), (true, Some(Reason::ProviderUnavailable)));
+        one.clock.advance(MINUTE);
+        let status = one.connections.check(&owner("p1")).await.expect("it checks");
+        assert_eq!((status.connected, status.reason), (false, Some(Reason::TokenInvalid)));
     })
     .await;
 }

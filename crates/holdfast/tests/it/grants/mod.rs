@@ -3,7 +3,7 @@
 mod incident;
 mod killed;
 mod refreshing;
-mod setup;
+pub mod setup;
 mod spill;
-mod world;
+pub mod world;
 mod year;

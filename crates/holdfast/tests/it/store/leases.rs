@@ -186,3 +186,25 @@ async fn a_backlog_is_claimed_by_deadline_too() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_many_askers_asks_whatever_their_clocks_say() {
+    on_each_engine(async |db| {
+        let connection = linked(&db.store, "ada", "1").await;
+        let gap = Duration::from_mins(1);
+        let asked = in_parallel(24, |number| {
+            let store = db.store.clone();
+            // Replicas' clocks differ a little, either way.
+            let now = later(Duration::from_millis(500 * (number as u64 % 5)));
+            async move { store.claim_probe(connection.id, now, gap).await.expect("it answers") }
+        })
+        .await;
+        assert_eq!(asked.iter().filter(|asked| **asked).count(), 1);
+        let minute_later = later(Duration::from_secs(63));
+        assert_eq!(db.store.claim_probe(connection.id, minute_later, gap).await, Ok(true));
+        // A clock that was set back by hours does not bar the way.
+        let set_back = start_of_time() - Duration::from_hours(5);
+        assert_eq!(db.store.claim_probe(connection.id, set_back, gap).await, Ok(true));
+    })
+    .await;
+}

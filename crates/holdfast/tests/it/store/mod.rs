@@ -5,7 +5,7 @@ mod changes;
 mod commit;
 mod durability;
 mod erasure;
-mod fixtures;
+pub mod fixtures;
 mod keys;
 mod leases;
 mod open;

@@ -1,0 +1,84 @@
+/** SWR and TanStack Query in one page, each with a cache and opinions on repeating of its own: what they ask, and show. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { connected } from "../support/scripted-server.js";
+import { launch, openApp, until } from "./support/browser.js";
+
+const PAGE = "adapters.html";
+const LIBRARIES = ["swr", "tanstack-query"];
+const FIVE_MINUTES = 300_000;
+
+let browser;
+before(async () => {
+  browser = await launch();
+});
+after(() => browser.close());
+
+/** Waits until each library's part of the page says so. TanStack Query tells its components by a timer, so time passes. */
+async function bothShow(app, pattern) {
+  for (const name of LIBRARIES) {
+    const says = async () => pattern.test(await app.page.locator(`#${name}`).innerText());
+    await until(async () => (await says()) || (await app.pass(100)), `${name}: ${pattern}`);
+  }
+}
+
+const statusReads = (app) => app.requests().filter(({ route }) => route === "GET /user/instagram/status").length;
+
+const refetchBoth = (app) =>
+  app.page.evaluate(async () => {
+    await Promise.allSettled([window.refetchSwr(), window.refetchQuery()]);
+  });
+
+test("both show the state from one request, and hear of changes", async (t) => {
+  const app = await openApp(t, { browser, page: PAGE });
+  await bothShow(app, /Not connected/);
+  await until(() => app.server.streams.size === 1, "one stream");
+  assert.equal(statusReads(app), 1);
+  app.server.announce(connected);
+  await bothShow(app, /ada\.makes[\s\S]*Connected/);
+  assert.equal(statusReads(app), 1);
+});
+
+test("a refused session costs two requests, whatever the libraries and the page do for five minutes", async (t) => {
+  const app = await openApp(t, { browser, page: PAGE, fault: "401" });
+  await bothShow(app, /did not accept your session/);
+  for (let minute = 0; minute < 5; minute += 1) {
+    await refetchBoth(app);
+    await app.page.evaluate(() => {
+      dispatchEvent(new Event("focus")); // both read again when the window is looked at, and when the network is back
+      dispatchEvent(new Event("online"));
+      document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
+    });
+    await app.pass(FIVE_MINUTES / 5);
+  }
+  assert.equal(app.requests().length, 2, String(app.server.routes()));
+  await app.isSignedIn();
+  await bothShow(app, /did not accept your session/);
+  app.server.state.fault = null;
+  await app.page.evaluate(() => window.signIn.become("sess_2"));
+  await bothShow(app, /Not connected/);
+});
+
+test("a server in trouble is named, is not asked more for being asked through libraries, and is forgiven", async (t) => {
+  const app = await openApp(t, { browser, page: PAGE, fault: "503" });
+  await bothShow(app, /The server has trouble/);
+  await app.pass(FIVE_MINUTES);
+  assert.ok(app.requests().length <= 13, `${app.requests().length} requests`);
+  await bothShow(app, /Nothing known[\s\S]*The server has trouble/);
+  app.server.state.fault = null;
+  await app.pass(65_000);
+  await bothShow(app, /Not connected/);
+  for (const name of LIBRARIES) assert.equal(await app.page.locator(`#${name} .error`).innerText(), "");
+});
+
+test("what was one person's is shown to nobody else", async (t) => {
+  const app = await openApp(t, { browser, page: PAGE, prepare: ({ server }) => (server.state.status = connected) });
+  await bothShow(app, /ada\.makes/);
+  await app.page.evaluate(() => window.signIn.become(null));
+  await bothShow(app, /Nothing known/);
+  assert.doesNotMatch(await app.text(), /ada\.makes/);
+  app.server.state.status = { ...connected, account: { ...connected.account, username: "grace.hops" } };
+  await app.page.evaluate(() => window.signIn.become("sess_9"));
+  await bothShow(app, /grace\.hops/);
+  assert.doesNotMatch(await app.text(), /ada\.makes/);
+});

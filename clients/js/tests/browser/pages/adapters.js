@@ -1,0 +1,58 @@
+/** One client, and two libraries that each keep what it says in a cache of their own. */
+import { QueryClient, QueryClientProvider, useQuery, useQueryClient } from "@tanstack/react-query";
+import { createElement as h, StrictMode, useEffect, useSyncExternalStore } from "react";
+import { createRoot } from "react-dom/client";
+import { createHoldfastClient } from "holdfast-client";
+import { describeError, describeStatus } from "holdfast-client/states";
+import { feedSwr, instagramStatusSwr } from "holdfast-client/swr";
+import { feedQueryClient, instagramStatusOptions } from "holdfast-client/tanstack-query";
+import useSWR, { useSWRConfig } from "swr";
+import { createSignIn } from "./sign-in.js";
+
+const api = new URLSearchParams(location.search).get("api");
+
+window.signOuts = 0;
+const signIn = (window.signIn = createSignIn(api));
+const client = (window.client = createHoldfastClient({
+  baseUrl: api,
+  getToken: (options) => signIn.getToken(options),
+  getSessionId: () => signIn.getState().sessionId,
+}));
+signIn.subscribe(() => client.sessionChanged());
+
+function Shown({ name, status, error }) {
+  return h(
+    "section",
+    { id: name },
+    h("h2", null, name),
+    h("p", { className: "account" }, status?.account?.username),
+    h("p", { className: "state" }, status ? describeStatus(status).title : "Nothing known"),
+    h("p", { className: "error" }, error && describeError(error)),
+  );
+}
+
+function Swr() {
+  const { mutate } = useSWRConfig();
+  useEffect(() => feedSwr(client, mutate), [mutate]);
+  const { data, error, mutate: again } = useSWR(...instagramStatusSwr(client));
+  window.refetchSwr = () => again();
+  return h(Shown, { name: "swr", status: data, error });
+}
+
+function Query() {
+  const queryClient = useQueryClient();
+  useEffect(() => feedQueryClient(client, queryClient), [queryClient]);
+  const { data, error, refetch } = useQuery(instagramStatusOptions(client));
+  window.refetchQuery = () => refetch();
+  return h(Shown, { name: "tanstack-query", status: data, error });
+}
+
+function Header() {
+  const { isSignedIn } = useSyncExternalStore(signIn.subscribe, signIn.getState);
+  return h("header", null, isSignedIn ? "Signed in as Ada" : "Signed out");
+}
+
+const queries = new QueryClient();
+createRoot(document.getElementById("root")).render(
+  h(StrictMode, null, h(QueryClientProvider, { client: queries }, h(Header), h("main", null, h(Swr), h(Query)))),
+);

@@ -1,0 +1,275 @@
+//! Events to the app, in the form of Standard Webhooks (<https://www.standardwebhooks.com/>).
+//!
+//! An event is stored with the change that it tells of, and sent from here: at least once, by whichever replica claims it first.
+//! It carries the status as it is when it is sent, so that a newer event replaces one that could not be delivered, and an app which was
+//! away for days is told once per user what holds now. `version` in the status grows with every change: where two deliveries cross on
+//! the way, the greater one counts.
+
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use http::{HeaderMap, Method, StatusCode};
+use jiff::Timestamp;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+use serde::Serialize;
+use tokio::sync::watch;
+use url::Url;
+
+use crate::clock::{SharedClock, after};
+use crate::connections::service::Connections;
+use crate::connections::status::InstagramStatus;
+use crate::entropy::{SharedEntropy, random};
+use crate::standard_webhooks::SigningKey;
+use crate::store::{PendingEvent, Store, StoreError};
+use crate::transport::{Outgoing, SharedTransport, TransportError};
+
+/// The type of the one event there is.
+const KIND: &str = "instagram.status";
+const ID: HeaderName = HeaderName::from_static("webhook-id");
+const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
+/// Claimed at once.
+const BATCH: usize = 32;
+/// Deliveries under way at once.
+const PARALLEL: usize = 8;
+/// How long a claimed event is nobody else's: a batch takes at most four rounds of 8 seconds.
+const HOLD: Duration = Duration::from_mins(1);
+/// The first pause after a failed delivery; each further one is four times as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// The longest.
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
+/// An event that nobody would have for so long is given up.
+const GIVE_UP_AFTER: Duration = Duration::from_hours(7 * 24);
+/// A look at the outbox at least this often, and after trouble with the database.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+
+/// What the app is sent.
+#[derive(Debug, Serialize)]
+struct Message<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// When the status changed.
+    timestamp: Timestamp,
+    data: Data<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Data<'a> {
+    user_id: &'a str,
+    status: InstagramStatus,
+}
+
+/// Where events go.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// The app's address; may carry secrets, and is never logged.
+    pub url: Url,
+    /// What signs them.
+    pub key: SigningKey,
+}
+
+/// Why a delivery failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum DeliveryError {
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    #[error("the app answered {0}, which is not 2xx")]
+    Refused(StatusCode),
+    #[error("the event could not be written")]
+    Unwritable,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+/// Sends what the outbox holds.
+#[derive(Debug)]
+pub struct Dispatcher {
+    endpoint: Endpoint,
+    connections: Connections,
+    store: Store,
+    clock: SharedClock,
+    entropy: SharedEntropy,
+    transport: SharedTransport,
+    deliveries: Family<OutcomeLabels, Counter>,
+}
+
+/// What one tick did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Events that the app took.
+    pub delivered: usize,
+    /// Deliveries that failed and will be repeated.
+    pub failed: usize,
+    /// Events that will not be sent again.
+    pub given_up: usize,
+}
+
+impl Dispatcher {
+    /// A dispatcher of what `store` keeps; the store must have been opened to keep events.
+    pub fn new(
+        endpoint: Endpoint,
+        connections: Connections,
+        store: Store,
+        clock: SharedClock,
+        entropy: SharedEntropy,
+        transport: SharedTransport,
+    ) -> Self {
+        Self { endpoint, connections, store, clock, entropy, transport, deliveries: Family::default() }
+    }
+
+    /// Makes its counters known.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "webhook_deliveries",
+            "Deliveries of events to the app by outcome: delivered, failed, given_up",
+            self.deliveries.clone(),
+        );
+    }
+
+    /// Sends until told to stop. What is under way then is sent again later: the app must know an event by its id anyhow.
+    pub async fn run(&self, mut shutdown: watch::Receiver<bool>) {
+        tokio::select! {
+            () = self.send_forever() => {}
+            _ = shutdown.wait_for(|stop| *stop) => {}
+        }
+    }
+
+    async fn send_forever(&self) {
+        let mut changes = self.store.changes();
+        loop {
+            let wait_until = match self.send_due().await {
+                Ok(next) => next,
+                Err(error) => {
+                    tracing::warn!(%error, "events to the app must wait for the database");
+                    after(self.clock.now(), LOOK_EVERY)
+                }
+            };
+            tokio::select! {
+                () = self.clock.sleep_until(wait_until) => {}
+                // Having missed some is a change too.
+                _ = changes.recv() => {}
+            }
+        }
+    }
+
+    /// Sends all that is due; when to look again.
+    async fn send_due(&self) -> Result<Timestamp, StoreError> {
+        loop {
+            let now = self.clock.now();
+            let latest = after(now, LOOK_EVERY);
+            // Read before claiming: most changes of the database are none of the outbox, and a claim writes.
+            match self.store.next_event_at().await? {
+                Some(due) if due <= now => self.tick().await?,
+                Some(due) => return Ok(due.min(latest)),
+                None => return Ok(latest),
+            };
+        }
+    }
+
+    /// Sends one batch of what is due now.
+    pub async fn tick(&self) -> Result<Sent, StoreError> {
+        let events = self.store.claim_events(self.clock.now(), HOLD, BATCH).await?;
+        let outcomes: Vec<_> =
+            stream::iter(events).map(|event| self.send(event)).buffer_unordered(PARALLEL).collect().await;
+        let mut sent = Sent::default();
+        for outcome in outcomes {
+            match outcome? {
+                Outcome::Delivered => sent.delivered += 1,
+                Outcome::Failed => sent.failed += 1,
+                Outcome::GivenUp => sent.given_up += 1,
+            }
+        }
+        Ok(sent)
+    }
+
+    async fn send(&self, event: PendingEvent) -> Result<Outcome, StoreError> {
+        let outcome = match self.deliver(&event).await? {
+            Ok(()) => {
+                self.store.remove_event(&event).await?;
+                Outcome::Delivered
+            }
+            Err(error) => self.failed(&event, error).await?,
+        };
+        self.deliveries.get_or_create(&OutcomeLabels { outcome: outcome.name() }).inc();
+        Ok(outcome)
+    }
+
+    async fn deliver(&self, event: &PendingEvent) -> Result<Result<(), DeliveryError>, StoreError> {
+        let status = self.connections.status_for(event).await?;
+        let data = Data { user_id: event.user_id(), status };
+        let message = Message { kind: KIND, timestamp: event.occurred_at(), data };
+        let Ok(request) = self.request(event, &message) else { return Ok(Err(DeliveryError::Unwritable)) };
+        Ok(match self.transport.send(request).await {
+            Ok(answer) if answer.status.is_success() => Ok(()),
+            Ok(answer) => Err(DeliveryError::Refused(answer.status)),
+            Err(error) => Err(error.into()),
+        })
+    }
+
+    fn request(&self, event: &PendingEvent, message: &Message<'_>) -> Result<Outgoing, DeliveryError> {
+        let body = serde_json::to_vec(message).map_err(|_| DeliveryError::Unwritable)?;
+        let timestamp = self.clock.now().as_second().to_string();
+        let signature = self.endpoint.key.sign(event.id(), &timestamp, &body);
+        let value = |text: &str| HeaderValue::from_str(text).map_err(|_| DeliveryError::Unwritable);
+        let mut request = Outgoing::new(Method::POST, self.endpoint.url.clone());
+        request.headers = HeaderMap::from_iter([
+            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (USER_AGENT, HeaderValue::from_static(concat!("holdfast/", env!("CARGO_PKG_VERSION")))),
+            (ID, value(event.id())?),
+            (TIMESTAMP, value(&timestamp)?),
+            (SIGNATURE, value(&signature)?),
+        ]);
+        request.body = body.into();
+        Ok(request)
+    }
+
+    async fn failed(&self, event: &PendingEvent, error: DeliveryError) -> Result<Outcome, StoreError> {
+        let (now, tries) = (self.clock.now(), event.tries());
+        if now >= after(event.occurred_at(), GIVE_UP_AFTER) {
+            tracing::error!(event = event.id(), %error, tries, "the app did not take an event for days; it is given up");
+            self.store.remove_event(event).await?;
+            return Ok(Outcome::GivenUp);
+        }
+        let pause = self.pause(tries);
+        tracing::warn!(
+            event = event.id(), %error, tries, retry_in_s = pause.as_secs(),
+            "an event could not be delivered to the app"
+        );
+        self.store.put_off_event(event, after(now, pause)).await?;
+        Ok(Outcome::Failed)
+    }
+
+    /// Grows with each try, and by up to a quarter at random, so that a returning app is not met by all at once.
+    fn pause(&self, tries: u32) -> Duration {
+        let grown = FIRST_PAUSE.saturating_mul(4_u32.saturating_pow(tries.saturating_sub(1)));
+        let pause = grown.min(LONGEST_PAUSE);
+        let jitter = random::<1>(&*self.entropy).map_or(0, |[byte]| u32::from(byte));
+        pause + pause / 4 * jitter / 255
+    }
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone, Copy)]
+enum Outcome {
+    Delivered,
+    Failed,
+    GivenUp,
+}
+
+impl Outcome {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::GivenUp => "given_up",
+        }
+    }
+}

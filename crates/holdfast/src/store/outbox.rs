@@ -1,0 +1,147 @@
+//! The outbox: what the app has still to be told of, stored in the very unit of work that changed it (a transactional outbox), so that
+//! an event is sent if and only if the change happened, whatever crashes in between.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::engine::{Failure, Row, Unit, Unreadable};
+use super::{StatusFacts, Store, StoreError, rows, statements};
+use crate::clock;
+use crate::connections::Connection;
+use crate::provider::ProviderId;
+
+/// Whom an event is about.
+pub(super) enum Subject<'a> {
+    /// A connection with its new facts.
+    Connection(&'a Connection),
+    /// A user who is no more.
+    Erased {
+        /// Clerk user id.
+        user_id: &'a str,
+        /// Where they had a connection.
+        provider: ProviderId,
+    },
+}
+
+impl Subject<'_> {
+    fn user(&self) -> (&str, ProviderId) {
+        match self {
+            Self::Connection(connection) => (&connection.user_id, connection.provider),
+            Self::Erased { user_id, provider } => (user_id, *provider),
+        }
+    }
+
+    /// The same for every delivery of one event, and for no other.
+    fn event_id(&self) -> String {
+        match self {
+            Self::Connection(connection) => {
+                format!("evt_{}_{}", connection.id.simple(), connection.version)
+            }
+            Self::Erased { user_id, provider } => format!("evt_erased_{provider}_{user_id}"),
+        }
+    }
+}
+
+/// An event whose turn it is. Made only by claiming: the proof that lets a status be read for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingEvent {
+    user_id: String,
+    provider: ProviderId,
+    id: String,
+    occurred_at: Timestamp,
+    tries: u32,
+}
+
+impl PendingEvent {
+    /// Clerk user id.
+    pub fn user_id(&self) -> &str {
+        &self.user_id
+    }
+
+    /// The same for every delivery of this event.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// When the status changed.
+    pub fn occurred_at(&self) -> Timestamp {
+        self.occurred_at
+    }
+
+    /// How often it has been claimed, this time included.
+    pub fn tries(&self) -> u32 {
+        self.tries
+    }
+}
+
+impl Store {
+    /// Stores an event in `unit`, where the app wants to be told. It takes the place of an older one that was not delivered.
+    pub(super) async fn put_event(
+        &self,
+        unit: &mut Unit,
+        subject: Subject<'_>,
+        at: Timestamp,
+    ) -> Result<(), Failure> {
+        if !self.inner.outbox {
+            return Ok(());
+        }
+        let (user_id, provider) = subject.user();
+        let values = vec![user_id.into(), provider.as_str().into(), subject.event_id().into(), at.into()];
+        unit.run(statements::OUTBOX_PUT, values).await.map(drop)
+    }
+
+    /// Claims up to `limit` events that are due at `now`. Nobody else gets them for `hold`.
+    pub async fn claim_events(
+        &self,
+        now: Timestamp,
+        hold: Duration,
+        limit: usize,
+    ) -> Result<Vec<PendingEvent>, StoreError> {
+        let values = vec![now.into(), clock::after(now, hold).into(), rows::limit(limit)];
+        let claimed = self.write_rows(statements::OUTBOX_CLAIM, values).await?;
+        claimed
+            .iter()
+            .map(|row| read(row).map_err(|error| error.at("outbox", &rows::name_of(row, "event_id"))))
+            .collect()
+    }
+
+    /// Forgets an event that was delivered, or given up. A newer one that has taken its place stays.
+    pub async fn remove_event(&self, event: &PendingEvent) -> Result<(), StoreError> {
+        self.write(statements::OUTBOX_REMOVE, key(event)).await.map(drop)
+    }
+
+    /// Lets an event wait until `at`. A newer one that has taken its place does not.
+    pub async fn put_off_event(&self, event: &PendingEvent, at: Timestamp) -> Result<(), StoreError> {
+        let mut values = key(event);
+        values.push(at.into());
+        self.write(statements::OUTBOX_PUT_OFF, values).await.map(drop)
+    }
+
+    /// When the next event is due; may be in the past. `None` where none waits.
+    pub async fn next_event_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        match self.read_one(statements::OUTBOX_NEXT, Vec::new()).await? {
+            Some(row) => row.opt_time("at").map_err(|error| error.at("outbox", "(all)")),
+            None => Ok(None),
+        }
+    }
+
+    /// What the status that the event tells of is derived from, as it is now.
+    pub async fn event_facts(&self, event: &PendingEvent) -> Result<StatusFacts, StoreError> {
+        self.status_facts_of(&event.user_id, event.provider).await
+    }
+}
+
+fn key(event: &PendingEvent) -> Vec<super::Value> {
+    vec![event.user_id.as_str().into(), event.provider.as_str().into(), event.id.as_str().into()]
+}
+
+fn read(row: &Row) -> Result<PendingEvent, Unreadable> {
+    Ok(PendingEvent {
+        user_id: row.text("user_id")?,
+        provider: rows::provider(row)?,
+        id: row.text("event_id")?,
+        occurred_at: row.time("occurred_at")?,
+        tries: u32::try_from(row.int("tries")?).unwrap_or(u32::MAX),
+    })
+}

@@ -1,0 +1,225 @@
+//! When an event is sent, and when again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use holdfast::clock::Clock as _;
+use holdfast::connections::{Connection, Reason, Standing};
+use holdfast::entropy::SystemEntropy;
+use holdfast::outbox::{Dispatcher, Endpoint, Sent};
+use holdfast::standard_webhooks::SigningKey;
+use holdfast::store::{ChangeSet, Committed, ConnectionWrite, Store, StoreOptions};
+use holdfast::transport::ReqwestTransport;
+use http::StatusCode;
+use serde_json::json;
+
+use super::endpoint::{AppEndpoint, SECRET};
+use crate::grants::setup::Replica;
+use crate::grants::world::{Kind, World};
+use crate::store::fixtures::{DAY, entry, insert, linked, owner};
+use crate::support::database::{TestDb, on_each_engine};
+
+/// A store of the test's database that keeps events, as a replica has it.
+async fn keeping(db: &TestDb) -> Store {
+    let options = StoreOptions { exclusive: false, ..db.options.clone() }.with_outbox(true);
+    Store::open(&options, db.clock.clone()).await.unwrap()
+}
+
+fn dispatcher(db: &TestDb, store: &Store, app: &AppEndpoint) -> Dispatcher {
+    let world = World::new(Kind::OldDead, db.clock.clone());
+    let replica = Replica::new("a", store.clone(), &db.clock, &world, None);
+    let endpoint = Endpoint { url: app.url.clone(), key: SigningKey::parse(SECRET).unwrap() };
+    let transport = Arc::new(ReqwestTransport::new().unwrap());
+    let clock = db.clock.clone();
+    Dispatcher::new(endpoint, replica.connections, store.clone(), clock, Arc::new(SystemEntropy), transport)
+}
+
+/// Ends the connection, as a deauthorization does.
+async fn revoke(db: &TestDb, store: &Store, connection: &Connection) -> Connection {
+    let mut next = connection.clone();
+    next.version += 1;
+    next.standing = Standing::from(Reason::Deauthorized);
+    let mut line = entry(&next);
+    line.at = db.clock.now();
+    let changes = ChangeSet {
+        connection: Some(ConnectionWrite {
+            expected_version: Some(connection.version),
+            connection: next.clone(),
+        }),
+        history: vec![line],
+        ..ChangeSet::default()
+    };
+    assert_eq!(store.commit(&changes).await, Ok(Committed::Done));
+    next
+}
+
+const DELIVERED: Sent = Sent { delivered: 1, failed: 0, given_up: 0 };
+const FAILED: Sent = Sent { delivered: 0, failed: 1, given_up: 0 };
+const NOTHING: Sent = Sent { delivered: 0, failed: 0, given_up: 0 };
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_tells_the_status_once() {
+    on_each_engine(async |db| {
+        let app = AppEndpoint::start().await;
+        let store = keeping(db).await;
+        let sender = dispatcher(db, &store, &app);
+        let connection = linked(&store, "ada", "25982752248032036").await;
+        assert_eq!(sender.tick().await.unwrap(), DELIVERED);
+        assert_eq!(sender.tick().await.unwrap(), NOTHING);
+
+        let [event] = &app.taken()[..] else { panic!("{:?}", app.taken()) };
+        assert_eq!(event.body["type"], "instagram.status");
+        assert_eq!(event.body["timestamp"], "2026-11-23T10:00:00Z");
+        assert_eq!(event.body["data"]["user_id"], owner("ada").as_str());
+        let status = &event.body["data"]["status"];
+        assert_eq!(status["state"], "connected");
+        assert_eq!(status["account"]["id"], "25982752248032036");
+        assert_eq!(status["version"], json!(connection.version));
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_app_did_not_take_is_sent_again_with_the_same_id() {
+    on_each_engine(async |db| {
+        let app = AppEndpoint::start().await;
+        let store = keeping(db).await;
+        let sender = dispatcher(db, &store, &app);
+        linked(&store, "ada", "1").await;
+        app.answers(StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(sender.tick().await.unwrap(), FAILED);
+        assert_eq!(sender.tick().await.unwrap(), NOTHING, "its pause is kept");
+        for status in [StatusCode::FOUND, StatusCode::GONE, StatusCode::UNAUTHORIZED] {
+            db.clock.advance(Duration::from_hours(2));
+            app.answers(status);
+            assert_eq!(sender.tick().await.unwrap(), FAILED, "{status}");
+        }
+        db.clock.advance(Duration::from_hours(2));
+        app.answers(StatusCode::OK);
+        assert_eq!(sender.tick().await.unwrap(), DELIVERED);
+        assert_eq!(app.refused().len(), 4);
+        assert!(app.refused().iter().all(|event| event.id == app.taken()[0].id));
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_event_takes_the_place_of_one_that_was_not_delivered() {
+    on_each_engine(async |db| {
+        let app = AppEndpoint::start().await;
+        let store = keeping(db).await;
+        let sender = dispatcher(db, &store, &app);
+        let connection = linked(&store, "ada", "1").await;
+        app.answers(StatusCode::BAD_GATEWAY);
+        assert_eq!(sender.tick().await.unwrap(), FAILED);
+        revoke(db, &store, &connection).await;
+        app.answers(StatusCode::OK);
+        assert_eq!(sender.tick().await.unwrap(), DELIVERED, "without the other's pause");
+        db.clock.advance(DAY);
+        assert_eq!(sender.tick().await.unwrap(), NOTHING);
+        let [event] = &app.taken()[..] else { panic!("{:?}", app.taken()) };
+        assert_ne!(event.id, app.refused()[0].id);
+        assert_eq!(event.body["data"]["status"]["reason"], "deauthorized");
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_while_its_predecessor_is_on_the_way_is_not_lost() {
+    on_each_engine(async |db| {
+        let store = keeping(db).await;
+        let connection = linked(&store, "ada", "1").await;
+        let minute = Duration::from_mins(1);
+        let [first] = &store.claim_events(db.clock.now(), minute, 9).await.unwrap()[..] else {
+            panic!("one event")
+        };
+        revoke(db, &store, &connection).await;
+        store.remove_event(first).await.unwrap();
+        store.put_off_event(first, db.clock.now() + 9 * minute).await.unwrap();
+        let [second] = &store.claim_events(db.clock.now(), minute, 9).await.unwrap()[..] else {
+            panic!("the newer event")
+        };
+        assert_ne!(first.id(), second.id());
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_do_not_send_the_same_event_and_a_crash_delays_it_only() {
+    on_each_engine(async |db| {
+        let (one, other) = (keeping(db).await, keeping(db).await);
+        for number in 0..20 {
+            linked(&one, &format!("user{number}"), &number.to_string()).await;
+        }
+        let (now, minute) = (db.clock.now(), Duration::from_mins(1));
+        let (a, b) = tokio::join!(one.claim_events(now, minute, 15), other.claim_events(now, minute, 15));
+        let mut ids: Vec<_> = a.unwrap().into_iter().chain(b.unwrap()).map(|e| e.id().to_owned()).collect();
+        // Under load one of them may have passed over rows that the other was just claiming.
+        ids.extend(one.claim_events(now, minute, 99).await.unwrap().iter().map(|e| e.id().to_owned()));
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), 20);
+        assert_eq!(one.claim_events(now, minute, 99).await.unwrap(), []);
+        // Whoever claimed them was killed.
+        let again = other.claim_events(now + minute, minute, 99).await.unwrap();
+        assert_eq!(again.len(), 20);
+        assert!(again.iter().all(|event| event.tries() == 2));
+        one.close().await;
+        other.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_week_an_event_is_given_up() {
+    on_each_engine(async |db| {
+        let app = AppEndpoint::start().await;
+        let store = keeping(db).await;
+        let sender = dispatcher(db, &store, &app);
+        linked(&store, "ada", "1").await;
+        app.answers(StatusCode::NOT_FOUND);
+        db.clock.advance(6 * DAY);
+        assert_eq!(sender.tick().await.unwrap(), FAILED);
+        db.clock.advance(DAY);
+        let given_up = Sent { given_up: 1, ..NOTHING };
+        assert_eq!(sender.tick().await.unwrap(), given_up);
+        assert_eq!(store.next_event_at().await.unwrap(), None);
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erased_user_is_told_of_and_then_forgotten() {
+    on_each_engine(async |db| {
+        let app = AppEndpoint::start().await;
+        let store = keeping(db).await;
+        let sender = dispatcher(db, &store, &app);
+        linked(&store, "ada", "1").await;
+        sender.tick().await.unwrap();
+        store.erase_user(&owner("ada"), db.clock.now()).await.unwrap();
+        assert_eq!(sender.tick().await.unwrap(), DELIVERED);
+        let status = &app.taken()[1].body["data"]["status"];
+        assert_eq!(status["state"], "not_connected");
+        assert_eq!(status["account"], json!(null));
+        assert_eq!(store.next_event_at().await.unwrap(), None);
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_kept_for_nobody_nor_of_what_did_not_happen() {
+    on_each_engine(async |db| {
+        let connection = linked(&db.store, "ada", "1").await;
+        let store = keeping(db).await;
+        assert_eq!(store.commit(&insert(&connection)).await, Ok(Committed::Conflict));
+        assert_eq!(store.next_event_at().await.unwrap(), None);
+        store.close().await;
+    })
+    .await;
+}

@@ -1,0 +1,78 @@
+//! The app's side: takes events, judges their signatures by itself, and fails as it is told.
+
+use std::sync::{Arc, Mutex};
+
+use aws_lc_rs::hmac;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::routing::post;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
+use url::Url;
+
+/// 32 bytes; of tests, and of nothing else.
+pub const SECRET: &str = "whsec_ZXZlbnRzIHRvIHRoZSBhcHAgYXJlIHNpZ25lZCA6KSE=";
+
+/// A delivery whose signature was right.
+#[derive(Debug, Clone)]
+pub struct Delivered {
+    pub id: String,
+    pub body: Value,
+}
+
+#[derive(Clone)]
+pub struct AppEndpoint {
+    pub url: Url,
+    answer: Arc<Mutex<StatusCode>>,
+    taken: Arc<Mutex<Vec<Delivered>>>,
+    refused: Arc<Mutex<Vec<Delivered>>>,
+}
+
+impl AppEndpoint {
+    pub async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/holdfast-events", listener.local_addr().unwrap()).parse().unwrap();
+        let endpoint = Self {
+            url,
+            answer: Arc::new(Mutex::new(StatusCode::NO_CONTENT)),
+            taken: Arc::default(),
+            refused: Arc::default(),
+        };
+        let router =
+            axum::Router::new().route("/holdfast-events", post(receive)).with_state(endpoint.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        endpoint
+    }
+
+    /// What it answers from now on.
+    pub fn answers(&self, status: StatusCode) {
+        *self.answer.lock().unwrap() = status;
+    }
+
+    /// Deliveries that it took, in order.
+    pub fn taken(&self) -> Vec<Delivered> {
+        self.taken.lock().unwrap().clone()
+    }
+
+    /// Deliveries that it answered with an error.
+    pub fn refused(&self) -> Vec<Delivered> {
+        self.refused.lock().unwrap().clone()
+    }
+}
+
+async fn receive(State(endpoint): State<AppEndpoint>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let header = |name: &str| headers[name].to_str().unwrap().to_owned();
+    let (id, timestamp) = (header("webhook-id"), header("webhook-timestamp"));
+    let key = STANDARD.decode(SECRET.strip_prefix("whsec_").unwrap()).unwrap();
+    let tag = STANDARD.decode(header("webhook-signature").strip_prefix("v1,").unwrap()).unwrap();
+    let content = [id.as_bytes(), b".", timestamp.as_bytes(), b".", &body].concat();
+    hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, &key), &content, &tag).unwrap();
+    assert_eq!(header("content-type"), "application/json");
+    let delivered = Delivered { id, body: serde_json::from_slice(&body).unwrap() };
+    let answer = *endpoint.answer.lock().unwrap();
+    let list = if answer.is_success() { &endpoint.taken } else { &endpoint.refused };
+    list.lock().unwrap().push(delivered);
+    answer
+}

@@ -1,0 +1,5 @@
+//! Events to the app.
+
+mod delivery;
+mod end_to_end;
+mod endpoint;
