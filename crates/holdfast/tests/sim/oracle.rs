@@ -73,3 +73,36 @@ pub fn keep(issued: Millis, died: Option<Millis>, end: Millis, nights: &Nights, 
 fn spread(dice: &mut Dice) -> Millis {
     ((LIFETIME / 2) as f64 * 0.05 * dice.fraction()) as Millis
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::baton::DAY;
+
+    fn keep_through(nights: &[(Millis, Millis)], died: Option<Millis>) -> Fate {
+        let mut all = Nights::default();
+        for (from, to) in nights {
+            all.add(from * DAY, to * DAY);
+        }
+        keep(0, died, 365 * DAY, &all, &mut Dice::new(1, 1))
+    }
+
+    #[test]
+    fn an_undisturbed_year_takes_one_call_a_month() {
+        let fate = keep_through(&[], None);
+        assert!(fate.kept && (11..=12).contains(&fate.calls), "{fate:?}");
+    }
+
+    #[test]
+    fn only_a_night_that_outlasts_the_grant_cannot_be_survived() {
+        assert!(keep_through(&[(20, 59)], None).kept);
+        assert!(!keep_through(&[(20, 61)], None).kept);
+        assert!(!keep_through(&[(20, 40), (40, 61)], None).kept);
+        assert!(keep_through(&[(20, 40), (41, 61)], None).kept);
+    }
+
+    #[test]
+    fn who_left_is_not_asked_about_any_more() {
+        assert_eq!(keep_through(&[], Some(40 * DAY)), Fate { kept: false, calls: 1 });
+    }
+}
