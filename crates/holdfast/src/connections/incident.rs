@@ -18,7 +18,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::service::{Connections, ServiceError};
-use super::status::is_alive;
 use super::transition::{Observation, reason_of};
 use super::{Connection, Reason};
 use crate::clock::{after, from_millis};
@@ -111,7 +110,7 @@ impl Connections {
                 let trouble = self.trouble(reason_of(meaning), now).await?;
                 let outlook = if is_incident(&trouble) {
                     Outlook::Incident
-                } else if self.alive().await? < FEWEST {
+                } else if self.parts.store.alive(FEWEST).await? < FEWEST {
                     Outlook::Few
                 } else {
                     Outlook::Watchful
@@ -129,12 +128,6 @@ impl Connections {
             | Meaning::Content
             | Meaning::CodeRejected => Ok(Weather::default()),
         }
-    }
-
-    /// How many connections an incident could strike.
-    async fn alive(&self) -> Result<u64, ServiceError> {
-        let counts = self.parts.store.connection_counts().await?;
-        Ok(counts.iter().filter(|count| is_alive(count.standing.state())).map(|count| count.amount).sum())
     }
 
     async fn trouble(&self, reason: Reason, now: Timestamp) -> Result<Trouble, ServiceError> {

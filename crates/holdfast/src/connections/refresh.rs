@@ -98,9 +98,8 @@ impl Connections {
             self.postpone(connection, ripe).await?;
             return Ok(Refreshed::Skipped);
         }
-        // Fetched before the call: without it, an answer could be neither stored nor spilled.
-        let key = sealing::user_key(&self.parts.store, &self.parts.vault, &connection.user_id).await?;
-        let Some(grant) = self.grant_under(&key, connection).await? else {
+        // The key before the call: without it, an answer could be neither stored nor spilled.
+        let Some((grant, key)) = self.grant_and_key(connection).await? else {
             self.put_off(connection).await?;
             return Ok(Refreshed::Skipped);
         };

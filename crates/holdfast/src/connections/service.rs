@@ -233,18 +233,17 @@ impl Connections {
         self.opened(connection, facts, opened).await
     }
 
-    /// The same with the owner's data key at hand.
-    pub(super) async fn grant_under(
+    /// The same together with the owner's data key.
+    pub(super) async fn grant_and_key(
         &self,
-        key: &UserKey,
         connection: &Connection,
-    ) -> Result<Option<Grant>, ServiceError> {
-        let Some(facts) = connection.grant else { return Ok(None) };
-        let Some(sealed) = self.parts.store.sealed_grant(connection.id, facts.version).await? else {
-            return Ok(None);
-        };
-        let opened = sealing::open_grant(key, &connection.user_id, connection.provider, &sealed);
-        self.opened(connection, facts, opened).await
+    ) -> Result<Option<(Grant, UserKey)>, ServiceError> {
+        let (Some(facts), user_id) = (connection.grant, &connection.user_id) else { return Ok(None) };
+        let stored = self.parts.store.sealed_grant_and_key(user_id, connection.id, facts.version).await?;
+        let Some((sealed, wrapped)) = stored else { return Ok(None) };
+        let key = self.parts.vault.open_user_key(user_id, &wrapped)?;
+        let opened = sealing::open_grant(&key, user_id, connection.provider, &sealed);
+        Ok(self.opened(connection, facts, opened).await?.map(|grant| (grant, key)))
     }
 
     async fn opened(

@@ -14,6 +14,7 @@ use crate::clock::{self, from_millis};
 use crate::connections::attempt::Attempt;
 use crate::connections::{Connection, Evidence, Reason, Standing, State};
 use crate::provider::ProviderId;
+use crate::vault::WrappedKey;
 
 /// One change of a connection, as the history keeps it.
 #[derive(Debug, Clone, PartialEq)]
@@ -219,6 +220,22 @@ impl Store {
     ) -> Result<Option<SealedGrant>, StoreError> {
         let values = vec![connection_id.into(), version.into()];
         self.read_one(statements::GRANT, values).await?.as_ref().map(sealed_grant).transpose()
+    }
+
+    /// One version of a connection's grant, with the owner's data key.
+    pub async fn sealed_grant_and_key(
+        &self,
+        user_id: &str,
+        connection_id: Uuid,
+        version: i64,
+    ) -> Result<Option<(SealedGrant, WrappedKey)>, StoreError> {
+        let values = vec![connection_id.into(), version.into(), user_id.into()];
+        let Some(row) = self.read_one(statements::GRANT_AND_KEY, values).await? else { return Ok(None) };
+        let key = || -> Result<_, Unreadable> {
+            Ok(WrappedKey { key_id: row.text("key_id")?, blob: row.bytes("key_blob")? })
+        };
+        let key = key().map_err(|error| error.at("user_keys", user_id))?;
+        Ok(Some((sealed_grant(&row)?, key)))
     }
 
     /// Every stored version of a connection's grant, newest first: after a crash there may be one that the

@@ -30,6 +30,14 @@ const MIGRATIONS: &[Migration] = &[
             include_str!("../../../../migrations/postgres/0002_outbox.sql"),
         ),
     },
+    Migration {
+        version: 3,
+        name: "fare",
+        sql: Sql::each(
+            include_str!("../../../../migrations/sqlite/0003_fare.sql"),
+            include_str!("../../../../migrations/postgres/0003_fare.sql"),
+        ),
+    },
 ];
 
 /// How the database's schema compares with this program's.

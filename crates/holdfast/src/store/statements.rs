@@ -166,6 +166,10 @@ pub(super) const GRANT: Sql = Sql::both(
     "SELECT connection_id, version, blob, obtained_at, expires_at FROM grants WHERE connection_id = \
      $1 AND version = $2",
 );
+pub(super) const GRANT_AND_KEY: Sql = Sql::both(
+    "SELECT g.connection_id, g.version, g.blob, g.obtained_at, g.expires_at, k.key_id, k.blob AS key_blob \
+     FROM grants AS g JOIN user_keys AS k ON k.user_id = $3 WHERE g.connection_id = $1 AND g.version = $2",
+);
 pub(super) const GRANTS: Sql = Sql::both(
     "SELECT connection_id, version, blob, obtained_at, expires_at FROM grants WHERE connection_id = \
      $1 ORDER BY version DESC",
@@ -308,27 +312,42 @@ pub(super) const CONNECTIONS_EXPIRED: Sql = Sql::both(concat!(
      'action_required') ORDER BY c.grant_expires_at, c.id LIMIT $2"
 ));
 
-/// One pass over the linked connections; asked only after a failure that may be part of an incident.
-pub(super) const TROUBLE: Sql = Sql::both(
+/// Who is not simply well; in the words of the index `connections_troubled`, so that it serves.
+macro_rules! troubled {
+    () => {
+        "(state <> 'connected' OR suspicion_first_at IS NOT NULL)"
+    };
+}
+
+/// Reads those in trouble, and those who were proven well lately.
+pub(super) const TROUBLE: Sql = Sql::both(concat!(
     "SELECT COUNT(CASE WHEN reason = 'provider_incident' THEN 1 END) AS held, COUNT(CASE WHEN reason = \
      'app_misconfigured' THEN 1 END) AS misconfigured, COUNT(CASE WHEN suspicion_first_at IS NOT NULL AND \
      state <> 'reconnect_required' AND COALESCE(reason, '') <> 'provider_incident' THEN 1 END) AS \
      suspected, COUNT(CASE WHEN state = 'reconnect_required' AND reason = $2 AND since > $1 AND evidence_source IN \
-     ('refresh', 'use') THEN 1 END) AS fallen, COUNT(CASE WHEN state = 'connected' AND \
-     suspicion_first_at IS NULL AND evidence_source IN ('oauth', 'refresh', 'use') AND evidence_at > $1 THEN 1 \
-     END) AS proven FROM connections WHERE grant_version IS NOT NULL",
+     ('refresh', 'use') THEN 1 END) AS fallen, (SELECT COUNT(*) FROM connections WHERE state = 'connected' AND \
+     evidence_at > $1 AND suspicion_first_at IS NULL AND evidence_source IN ('oauth', 'refresh', 'use') AND \
+     grant_version IS NOT NULL) AS proven FROM connections WHERE ",
+    troubled!(),
+    " AND grant_version IS NOT NULL"
+));
+pub(super) const ALIVE_COUNT: Sql = Sql::both(
+    "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections WHERE state IN ('connected', 'degraded', \
+     'action_required') LIMIT $1) AS alive",
 );
 pub(super) const CONNECTIONS_FALLEN: Sql = Sql::both(concat!(
     "SELECT ",
     connection_columns!(),
-    " FROM connections AS c WHERE c.grant_version IS NOT NULL AND c.state = 'reconnect_required' AND \
-     c.since > $1 AND c.reason = $2 AND c.evidence_source IN ('refresh', 'use') ORDER BY c.since, c.id LIMIT $3"
+    " FROM connections AS c WHERE ",
+    troubled!(),
+    " AND c.grant_version IS NOT NULL AND c.state = 'reconnect_required' AND c.since > $1 AND c.reason = $2 AND c.evidence_source IN ('refresh', 'use') ORDER BY c.since, c.id LIMIT $3"
 ));
 /// The status tells the next refresh, so its version moves too.
-pub(super) const CONNECTIONS_HASTEN: Sql = Sql::both(
-    "UPDATE connections SET next_refresh_at = $2, version = version + 1 WHERE state = 'degraded' AND \
-     reason = $1 AND grant_version IS NOT NULL AND next_refresh_at > $2",
-);
+pub(super) const CONNECTIONS_HASTEN: Sql = Sql::both(concat!(
+    "UPDATE connections SET next_refresh_at = $2, version = version + 1 WHERE ",
+    troubled!(),
+    " AND state = 'degraded' AND reason = $1 AND grant_version IS NOT NULL AND next_refresh_at > $2",
+));
 
 // Attempts
 
@@ -489,11 +508,13 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("CONNECTIONS_BY_ACCOUNT", CONNECTIONS_BY_ACCOUNT),
     ("CONNECTIONS_PAGE", CONNECTIONS_PAGE),
     ("TROUBLE", TROUBLE),
+    ("ALIVE_COUNT", ALIVE_COUNT),
     ("CONNECTIONS_FALLEN", CONNECTIONS_FALLEN),
     ("CONNECTIONS_HASTEN", CONNECTIONS_HASTEN),
     ("CONNECTION_COUNTS", CONNECTION_COUNTS),
     ("HISTORY", HISTORY),
     ("GRANT", GRANT),
+    ("GRANT_AND_KEY", GRANT_AND_KEY),
     ("GRANTS", GRANTS),
     ("CONNECTION_INSERT", CONNECTION_INSERT),
     ("CONNECTION_UPDATE", CONNECTION_UPDATE),

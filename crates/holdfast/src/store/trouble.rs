@@ -22,7 +22,7 @@ pub struct Trouble {
 }
 
 impl Store {
-    /// Counts what happened after `since`, and who fell for `reason` like another just now. Reads every linked connection: ask only where a failure makes it worth it.
+    /// Counts what happened after `since`, and who fell for `reason` like another just now.
     pub async fn trouble(&self, since: Timestamp, reason: Reason) -> Result<Trouble, StoreError> {
         let values = vec![since.into(), reason.as_str().into()];
         let Some(row) = self.read_one(statements::TROUBLE, values).await? else {
@@ -39,6 +39,15 @@ impl Store {
             fallen: count("fallen")?,
             proven: count("proven")?,
         })
+    }
+
+    /// How many connections are not known to have ended, counted up to `most`.
+    pub async fn alive(&self, most: u64) -> Result<u64, StoreError> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let Some(row) = self.read_one(statements::ALIVE_COUNT, vec![rows::limit(most)]).await? else {
+            return Ok(0);
+        };
+        rows::amount(&row).map_err(|error| error.at("connections", "(all)"))
     }
 
     /// Connections that were declared dead for `reason` after `since` because of an answer, and whose grant is still there.

@@ -1,6 +1,6 @@
 //! The perfect refresher: knows when each outage ends, and asks once, at the first moment at which it is due and will be answered.
 //!
-//! Written from the policy's definition alone (half of the lifetime, and up to a twentieth of it later to spread the load); shares no code
+//! Written from the policy's definition alone (half of the lifetime, and up to a twentieth of that later to spread the load); shares no code
 //! with what it judges.
 
 use super::baton::Millis;
@@ -71,5 +71,38 @@ pub fn keep(issued: Millis, died: Option<Millis>, end: Millis, nights: &Nights, 
     reason = "a lifetime in ms is far below 2^53"
 )]
 fn spread(dice: &mut Dice) -> Millis {
-    (LIFETIME as f64 * 0.05 * dice.fraction()) as Millis
+    ((LIFETIME / 2) as f64 * 0.05 * dice.fraction()) as Millis
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::baton::DAY;
+
+    fn keep_through(nights: &[(Millis, Millis)], died: Option<Millis>) -> Fate {
+        let mut all = Nights::default();
+        for (from, to) in nights {
+            all.add(from * DAY, to * DAY);
+        }
+        keep(0, died, 365 * DAY, &all, &mut Dice::new(1, 1))
+    }
+
+    #[test]
+    fn an_undisturbed_year_takes_one_call_a_month() {
+        let fate = keep_through(&[], None);
+        assert!(fate.kept && (11..=12).contains(&fate.calls), "{fate:?}");
+    }
+
+    #[test]
+    fn only_a_night_that_outlasts_the_grant_cannot_be_survived() {
+        assert!(keep_through(&[(20, 59)], None).kept);
+        assert!(!keep_through(&[(20, 61)], None).kept);
+        assert!(!keep_through(&[(20, 40), (40, 61)], None).kept);
+        assert!(keep_through(&[(20, 40), (41, 61)], None).kept);
+    }
+
+    #[test]
+    fn who_left_is_not_asked_about_any_more() {
+        assert_eq!(keep_through(&[], Some(40 * DAY)), Fate { kept: false, calls: 1 });
+    }
 }
