@@ -48,6 +48,28 @@ async fn a_connection_that_only_the_clock_ended_comes_back_with_the_clock() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_works_past_its_expiry_is_not_ended_but_renewed() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        let id = one.link("ada").await.id;
+        // As a clock that was sixty days behind wrote it.
+        db.clock.advance(DAY);
+        let now = db.clock.now().as_millisecond();
+        db.execute(&format!(
+            "UPDATE connections SET grant_obtained_at = {}, grant_expires_at = {now}, next_refresh_at = {now}",
+            now - 5_184_000_000
+        ))
+        .await;
+        one.tick().await;
+        assert_eq!(one.now(id).await.standing, Standing::CONNECTED);
+        assert!(one.connections.status(&owner("ada")).await.expect("it answers").connected);
+        assert_eq!((world.calls("identify").len(), world.calls("refresh").len()), (1, 1));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_grant_that_instagram_too_calls_dead_stays_dead() {
     on_each_engine(async |db| {
         let world = World::new(Kind::BothValid, db.clock.clone());
