@@ -92,16 +92,18 @@ impl Connections {
         Ok(recorded.is_some_and(|recorded| recorded.news))
     }
 
-    /// Asks the provider whether a grant works that should not by the clock. No answer counts as no.
+    /// Asks the provider whether a grant works, or may work, that should not by the clock. No answer counts as no.
     async fn works_still(&self, connection: &Connection) -> Result<bool, ServiceError> {
         let (Some(provider), Some(facts)) = (&self.parts.provider, connection.grant) else {
             return Ok(false);
         };
         let now = self.parts.clock.now();
-        if connection.waits_until(now).is_some()
-            || !self.parts.store.claim_probe(connection.id, now, self.parts.check_interval).await?
-        {
+        if connection.waits_until(now).is_some() {
             return Ok(false);
+        }
+        if !self.parts.store.claim_probe(connection.id, now, self.parts.check_interval).await? {
+            // Somebody is asking, or has just asked: not to be ended before the answer is known.
+            return Ok(true);
         }
         let grant = match self.grant(connection).await {
             Ok(Some(grant)) => grant,

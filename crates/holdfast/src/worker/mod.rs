@@ -26,11 +26,10 @@ const BATCHES: usize = 16;
 const PARALLEL: usize = 8;
 /// The longest pause between two ticks: attempts expire within this time of their end.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// How often stored times are held against a clock that has not been seen to jump: another replica's may have.
-const TIMES_CHECKED_EVERY: Duration = Duration::from_hours(24);
 /// The shortest.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
-
+/// How often stored times are held against a clock that has not been seen to jump: another replica's may have.
+const TIMES_CHECKED_EVERY: Duration = Duration::from_hours(24);
 /// Rows whose times are put right in one tick.
 const RETIMED_AT_ONCE: usize = 256;
 
