@@ -22,7 +22,7 @@ impl Connections {
     pub(crate) async fn probe(&self, connection: &Connection) -> Result<(), ServiceError> {
         let Some(provider) = &self.parts.provider else { return Ok(()) };
         let now = self.parts.clock.now();
-        let waiting = connection.retry_after.is_some_and(|until| until > now);
+        let waiting = connection.waits_until(now).is_some();
         let Some(facts) = connection.grant.filter(|grant| grant.expires_at > now && !waiting) else {
             return Ok(());
         };
@@ -73,14 +73,5 @@ impl Connections {
                 Ok(Some(meaning))
             }
         }
-    }
-
-    /// Records what the clock alone has ended. Returns how many connections.
-    pub async fn expire_due(&self, limit: usize) -> Result<usize, ServiceError> {
-        let expired = self.parts.store.expired_connections(self.parts.clock.now(), limit).await?;
-        for connection in &expired {
-            self.record(connection.id, &Observation::ExpiryPassed, None).await?;
-        }
-        Ok(expired.len())
     }
 }

@@ -14,6 +14,7 @@ pub mod disconnect;
 pub mod incident;
 pub mod meta;
 pub mod refresh;
+pub mod retiming;
 pub mod return_to;
 pub mod schedule;
 pub mod sealing;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::incident::{Outlook, Weather};
+use super::retiming::LONGEST_WAIT;
 use super::sealing;
 use super::service::{Connections, ServiceError, change};
 use super::spill::{Room, Spilled};
@@ -88,8 +89,8 @@ impl Connections {
         if lease.until() < after(now, LONGEST_REFRESH) {
             return Ok(Refreshed::Skipped);
         }
-        if facts.expires_at <= now {
-            self.record(connection.id, &Observation::ExpiryPassed, None).await?;
+        if facts.expires_at <= now && !connection.has_outlived_expiry(now) {
+            self.expire(connection).await?;
             return Ok(Refreshed::Skipped);
         }
         let ripe = after(facts.obtained_at, self.parts.refresh.min_age);
@@ -446,7 +447,10 @@ impl Connections {
             | Meaning::CodeRejected => doubling,
         };
         let longest = if left < LAST_DAYS { HOUR } else { LONGEST_PAUSE };
-        let pause = pause.min(longest).min(left / 4).max(failure.retry_after.unwrap_or_default());
+        // A grant that works past its expiry has no time left to divide: it is tried as in its last days.
+        let share = if left.is_zero() { longest } else { left / 4 };
+        let asked = failure.retry_after.unwrap_or_default().min(LONGEST_WAIT);
+        let pause = pause.min(longest).min(share).max(asked);
         Ok(after(now, pause.max(Duration::from_secs(1))))
     }
 }

@@ -24,7 +24,7 @@ impl RefreshPolicy {
     pub fn due(&self, obtained_at: Timestamp, expires_at: Timestamp, jitter: f64) -> Timestamp {
         let born = obtained_at.as_millisecond();
         let life = expires_at.as_millisecond().saturating_sub(born).max(0);
-        let fraction = (self.at * (1.0 + jitter.clamp(0.0, 1.0) * SPREAD)).clamp(0.0, 0.95);
+        let fraction = self.fraction(jitter);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_precision_loss,
@@ -33,6 +33,18 @@ impl RefreshPolicy {
         let due = (life as f64 * fraction) as i64;
         let min_age = i64::try_from(self.min_age.as_millis()).unwrap_or(i64::MAX);
         from_millis(born.saturating_add(due.max(min_age)))
+    }
+
+    /// The part of a grant's life, in whole percent, that is left at least when it comes due for the first time.
+    pub fn tail_percent(&self) -> i64 {
+        #[expect(clippy::cast_possible_truncation, reason = "a percentage")]
+        let tail = ((1.0 - self.fraction(1.0)) * 100.0).floor() as i64;
+        // One for the rounding of a due time to milliseconds and of a lifetime to its hundredth.
+        (tail - 1).max(0)
+    }
+
+    fn fraction(&self, jitter: f64) -> f64 {
+        (self.at * (1.0 + jitter.clamp(0.0, 1.0) * SPREAD)).clamp(0.0, 0.95)
     }
 }
 

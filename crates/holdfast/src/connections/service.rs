@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use super::breaker::Breaker;
 use super::budget::Budget;
 use super::incident::IncidentGuard;
+use super::retiming::Doubt;
 use super::return_to::ReturnUrls;
 use super::schedule::RefreshPolicy;
 use super::sealing::{self, SealingError};
@@ -53,6 +54,7 @@ pub struct Connections {
     pub(super) incidents: Arc<IncidentGuard>,
     pub(super) budget: Arc<Budget>,
     pub(super) breaker: Arc<Breaker>,
+    pub(super) doubt: Arc<Doubt>,
     pub(super) spill: Option<Spill>,
 }
 
@@ -121,6 +123,7 @@ impl Connections {
             incidents: Arc::default(),
             budget: Arc::default(),
             breaker: Arc::default(),
+            doubt: Arc::default(),
             spill: None,
         }
     }

@@ -67,7 +67,10 @@ pub fn derive(
 ) -> InstagramStatus {
     let stored = connection.map_or(Standing::NOT_CONNECTED, |each| each.standing);
     let expiry = connection.and_then(|each| each.grant).map(|grant| grant.expires_at);
-    let lapsed = expiry.filter(|at| *at <= now && is_alive(stored.state()));
+    let returned = connection.filter(|each| each.is_expired_by_clock() && expiry.is_some_and(|at| at > now));
+    let stored = returned.map_or(stored, Connection::living);
+    let outlived = connection.is_some_and(|each| each.has_outlived_expiry(now));
+    let lapsed = expiry.filter(|at| *at <= now && is_alive(stored.state()) && !outlived);
     let abandoned = attempt.filter(|each| each.expires_at <= now && stored.state() == State::NotConnected);
     let underway = attempt.filter(|each| each.expires_at > now);
 
@@ -88,7 +91,8 @@ pub fn derive(
         (State::Connecting, Some(attempt)) => Some(attempt.created_at),
         _ => clock_at.or(connection
             .filter(|each| each.version > 1 || each.linked_at.is_some())
-            .map(|each| each.since)),
+            // A clock that was ahead may have written a time that has not come yet.
+            .map(|each| each.since.min(now))),
     };
     InstagramStatus {
         connected,
@@ -105,10 +109,12 @@ pub fn derive(
             .and_then(|each| each.next_refresh_at)
             .filter(|at| expiry.is_none_or(|end| *at < end)),
         since,
-        retry_after: connection.and_then(|each| each.retry_after).filter(|at| *at > now),
+        retry_after: connection.and_then(|each| each.waits_until(now)),
         evidence: match clock_at {
             Some(at) => Some(Evidence { source: EvidenceSource::Clock, at }),
-            None => connection.and_then(|each| each.evidence),
+            None => connection
+                .and_then(|each| each.evidence)
+                .map(|evidence| Evidence { at: evidence.at.min(now), ..evidence }),
         },
         // What the clock has changed will be stored as the next version.
         version: connection.map_or(0, |each| each.version + i64::from(clock_at.is_some())),

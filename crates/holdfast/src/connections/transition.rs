@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::incident::{Outlook, patience};
+use super::retiming::LONGEST_WAIT;
 use super::status::is_alive;
 use super::{Connection, Evidence, EvidenceSource, GrantFacts, Reason, Standing, State, Suspicion};
 use crate::clock::after;
@@ -98,6 +99,13 @@ pub enum Observation {
     AttemptEnded(AttemptEnd),
     /// The stored expiry has passed.
     ExpiryPassed,
+    /// A clock that was ahead wrote times that the present one puts right.
+    Retimed {
+        /// The same grant, with the times that it can have.
+        grant: GrantFacts,
+        /// When to refresh it.
+        next_refresh_at: Timestamp,
+    },
     /// The grant cannot be opened: its encryption key is not in the key ring.
     KeyLost {
         /// The grant that could not be opened.
@@ -230,12 +238,26 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
             if let Some(grant) = connection
                 .grant
                 .filter(|grant| is_alive(connection.standing.state()) && grant.expires_at <= now)
+                .filter(|_| !connection.has_outlived_expiry(now))
             {
                 stand(&mut next, Reason::Expired.into(), now);
                 next.since = grant.expires_at;
                 next.next_refresh_at = None;
                 next.suspicion = None;
                 next.evidence = Some(Evidence { source: EvidenceSource::Clock, at: grant.expires_at });
+            }
+        }
+        Observation::Retimed { grant, next_refresh_at } => {
+            if is_about(connection, grant.version) {
+                next.grant = Some(*grant);
+                next.retry_after = connection.waits_until(now);
+                if connection.is_expired_by_clock() && grant.expires_at > now {
+                    stand(&mut next, connection.living(), now);
+                    next.evidence = Some(Evidence { source: EvidenceSource::Clock, at: now });
+                }
+                if is_alive(next.standing.state()) {
+                    next.next_refresh_at = Some(*next_refresh_at);
+                }
             }
         }
         Observation::KeyLost { grant_version } => {
@@ -306,8 +328,7 @@ fn drop_grant(next: &mut Connection) {
 
 /// The grant has just worked: whatever was said against it is settled.
 fn prove(next: &mut Connection, source: EvidenceSource, now: Timestamp) {
-    let reason = (!next.missing_scopes.is_empty()).then_some(Reason::ScopesMissing);
-    stand(next, reason.map_or(Standing::CONNECTED, Standing::from), now);
+    stand(next, next.living(), now);
     next.suspicion = None;
     next.failures = 0;
     next.evidence = Some(Evidence { source, at: now });
@@ -325,7 +346,7 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, outlook: Outlook, 
         return;
     }
     if let Some(wait) = failure.retry_after {
-        next.retry_after = Some(after(now, wait));
+        next.retry_after = Some(after(now, wait.min(LONGEST_WAIT)));
     }
     match call {
         Call::Refresh | Call::Look => next.failures = next.failures.saturating_add(1),

@@ -10,8 +10,9 @@ use uuid::Uuid;
 use super::engine::{Row, Unreadable};
 use super::{Store, StoreError, rows, statements};
 use crate::caller::OwnerId;
-use crate::clock::{self, from_millis};
+use crate::clock::{after, from_millis};
 use crate::connections::attempt::Attempt;
+use crate::connections::retiming::{LONGEST_WAIT, PROOF_LASTS, TOLERANCE};
 use crate::connections::{Connection, Evidence, Reason, Standing, State};
 use crate::provider::ProviderId;
 use crate::vault::WrappedKey;
@@ -135,13 +136,35 @@ impl Store {
         self.connections_of(statements::CONNECTIONS_PAGE, vec![rows::after(after), rows::limit(limit)]).await
     }
 
-    /// Connections whose grant has died by the clock, and which do not say so yet. Earliest first.
+    /// Connections whose grant has died by the clock, which do not say so yet, and whose grant has not worked since all
+    /// the same. Earliest first.
     pub async fn expired_connections(
         &self,
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<Connection>, StoreError> {
-        self.connections_of(statements::CONNECTIONS_EXPIRED, vec![now.into(), rows::limit(limit)]).await
+        let proven_after = now.saturating_sub(PROOF_LASTS).unwrap_or(Timestamp::MIN);
+        let values = vec![now.into(), rows::limit(limit), proven_after.into()];
+        self.connections_of(statements::CONNECTIONS_EXPIRED, values).await
+    }
+
+    /// Connections with times that a right clock cannot have written at or before `now`: a grant from the future, a death
+    /// by the clock that has not come yet, a next refresh in the last `tail_percent` of the grant's life that is no
+    /// retry either. Reads every row.
+    pub async fn mistimed_connections(
+        &self,
+        now: Timestamp,
+        tail_percent: i64,
+        limit: usize,
+    ) -> Result<Vec<Connection>, StoreError> {
+        let values = vec![
+            after(now, TOLERANCE).into(),
+            now.into(),
+            after(now, LONGEST_WAIT + TOLERANCE).into(),
+            tail_percent.into(),
+            rows::limit(limit),
+        ];
+        self.connections_of(statements::CONNECTIONS_MISTIMED, values).await
     }
 
     pub(super) async fn connections_of(
@@ -205,7 +228,7 @@ impl Store {
     /// Whether the asker may put a question about this connection to the provider: true for exactly one of all askers
     /// per `gap`, on whichever replica. A clock that was set back locks it for at most another gap.
     pub async fn claim_probe(&self, id: Uuid, now: Timestamp, gap: Duration) -> Result<bool, StoreError> {
-        let ahead = clock::after(now, gap);
+        let ahead = after(now, gap);
         let gap = i64::try_from(gap.as_millis()).unwrap_or(i64::MAX);
         let free = from_millis(now.as_millisecond().saturating_sub(gap));
         let values = vec![id.into(), now.into(), free.into(), ahead.into()];

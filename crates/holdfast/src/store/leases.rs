@@ -13,6 +13,7 @@ use super::engine::Row;
 use super::{LeaseGuard, Store, StoreError, rows, statements};
 use crate::clock;
 use crate::connections::Connection;
+use crate::connections::retiming::LONGEST_WAIT;
 
 /// From here on rows are found along their deadlines instead of being sorted by them.
 const BACKLOG: usize = 1000;
@@ -64,7 +65,14 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<Lease>, StoreError> {
         let until = clock::after(now, lease_for);
-        let values = vec![now.into(), rows::limit(limit), owner.into(), until.into()];
+        let values = vec![
+            now.into(),
+            rows::limit(limit),
+            owner.into(),
+            until.into(),
+            latest(now, lease_for).into(),
+            clock::after(now, LONGEST_WAIT).into(),
+        ];
         let way = match self.due_count(now).await? {
             // Mostly so, and no reason to lock anything.
             0 => return Ok(Vec::new()),
@@ -96,7 +104,8 @@ impl Store {
         lease_for: Duration,
     ) -> Result<Option<Lease>, StoreError> {
         let until = clock::after(now, lease_for);
-        let values = vec![connection_id.into(), owner.into(), until.into(), now.into()];
+        let values =
+            vec![connection_id.into(), owner.into(), until.into(), now.into(), latest(now, lease_for).into()];
         let rows = self.write_rows(statements::CLAIM_ONE, values).await?;
         rows.first().map(|row| lease(row, owner, until)).transpose()
     }
@@ -121,6 +130,12 @@ impl Store {
             None => Ok(None),
         }
     }
+}
+
+/// The latest end of a lease that is believed: the clock of whoever took it may be ahead by one lease time. A later one
+/// would lock its row for as long as that clock was wrong; the epoch fences whoever holds it all the same.
+fn latest(now: Timestamp, lease_for: Duration) -> Timestamp {
+    clock::after(clock::after(now, lease_for), lease_for)
 }
 
 fn key(lease: &Lease) -> Vec<super::Value> {

@@ -219,11 +219,11 @@ macro_rules! returned_columns {
     };
 }
 
-/// Who may be claimed besides being due.
+/// Who may be claimed besides being due. A lease or a wait that ends later than any may is from a clock that was ahead.
 macro_rules! claimable {
     () => {
-        " AND grant_version IS NOT NULL AND (retry_after IS NULL OR retry_after <= $1) \
-         AND (lease_until IS NULL OR lease_until <= $1)"
+        " AND grant_version IS NOT NULL AND (retry_after IS NULL OR retry_after <= $1 OR retry_after > $6) \
+         AND (lease_until IS NULL OR lease_until <= $1 OR lease_until > $5)"
     };
 }
 
@@ -253,7 +253,8 @@ macro_rules! claim {
     () => {
         concat!(
             ") UPDATE connections AS c SET lease_owner = $3, lease_until = $4, lease_epoch = c.lease_epoch + \
-         1 WHERE c.id IN (SELECT id FROM due) AND (c.lease_until IS NULL OR c.lease_until <= $1) \
+         1 WHERE c.id IN (SELECT id FROM due) AND (c.lease_until IS NULL OR c.lease_until <= $1 OR \
+         c.lease_until > $5) \
          RETURNING lease_epoch, ",
             returned_columns!()
         )
@@ -272,7 +273,7 @@ pub(super) const CLAIM_MANY_DUE: Sql =
     Sql::each(concat!(many_due!(), claim!()), concat!(many_due!(), " FOR UPDATE SKIP LOCKED", claim!()));
 pub(super) const CLAIM_ONE: Sql = Sql::both(concat!(
     "UPDATE connections SET lease_owner = $2, lease_until = $3, lease_epoch = lease_epoch + 1 WHERE \
-     id = $1 AND (lease_until IS NULL OR lease_until <= $4) RETURNING lease_epoch, ",
+     id = $1 AND (lease_until IS NULL OR lease_until <= $4 OR lease_until > $5) RETURNING lease_epoch, ",
     returned_columns!()
 ));
 pub(super) const LEASE_HELD: Sql = Sql::each(
@@ -309,7 +310,18 @@ pub(super) const CONNECTIONS_EXPIRED: Sql = Sql::both(concat!(
     "SELECT ",
     connection_columns!(),
     " FROM connections AS c WHERE c.grant_expires_at <= $1 AND c.state IN ('connected', 'degraded', \
-     'action_required') ORDER BY c.grant_expires_at, c.id LIMIT $2"
+     'action_required') AND NOT (COALESCE(c.evidence_source, '') IN ('use', 'refresh') AND c.evidence_at \
+     >= c.grant_expires_at AND c.evidence_at > $3) ORDER BY c.grant_expires_at, c.id LIMIT $2"
+));
+/// Times that no right clock can have written. Reads every row; asked rarely.
+pub(super) const CONNECTIONS_MISTIMED: Sql = Sql::both(concat!(
+    "SELECT ",
+    connection_columns!(),
+    " FROM connections AS c WHERE c.grant_version IS NOT NULL AND ((c.grant_obtained_at > $1 AND \
+     (c.state IN ('connected', 'degraded', 'action_required') OR c.reason = 'expired')) OR (c.reason = \
+     'expired' AND c.evidence_source = 'clock' AND c.grant_expires_at > $2) OR (c.next_refresh_at > $3 \
+     AND c.next_refresh_at > c.grant_expires_at - (c.grant_expires_at - c.grant_obtained_at) / 100 * \
+     $4)) ORDER BY c.id LIMIT $5"
 ));
 
 /// Who is not simply well; in the words of the index `connections_troubled`, so that it serves.
@@ -532,6 +544,7 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("LEASE_FENCE", LEASE_FENCE),
     ("NEXT_DUE", NEXT_DUE),
     ("CONNECTIONS_EXPIRED", CONNECTIONS_EXPIRED),
+    ("CONNECTIONS_MISTIMED", CONNECTIONS_MISTIMED),
     ("ATTEMPT", ATTEMPT),
     ("ATTEMPT_BY_STATE", ATTEMPT_BY_STATE),
     ("ATTEMPTS_EXPIRED", ATTEMPTS_EXPIRED),

@@ -3,14 +3,16 @@
 //!
 //! [`Worker::tick`] does all that is due now and is what tests and the simulation step; [`Worker::run`] ticks.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::clock::{SharedClock, after};
+use crate::clock::{SharedClock, after, from_millis};
 use crate::connections::refresh::Refreshed;
+use crate::connections::retiming::TOLERANCE;
 use crate::connections::service::{Connections, ServiceError};
 use crate::store::{Lease, Store, StoreError};
 
@@ -37,6 +39,10 @@ impl Default for Pace {
         Self { shortest: Duration::from_secs(1), longest: Duration::from_secs(15) }
     }
 }
+/// How often stored times are held against a clock that has not been seen to jump: another replica's may have.
+const TIMES_CHECKED_EVERY: Duration = Duration::from_hours(24);
+/// Rows whose times are put right in one tick.
+const RETIMED_AT_ONCE: usize = 256;
 
 /// What one tick did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,12 +65,17 @@ pub struct Worker {
     clock: SharedClock,
     name: String,
     pace: Pace,
+    /// When stored times are next held against the clock, in unix milliseconds.
+    times_due_at: AtomicI64,
+    /// The time of the last tick, in unix milliseconds.
+    ticked_at: AtomicI64,
 }
 
 impl Worker {
     /// A worker that claims under `name`, which must be unique among replicas and their restarts.
     pub fn new(connections: Connections, store: Store, clock: SharedClock, name: String) -> Self {
-        Self { connections, store, clock, name, pace: Pace::default() }
+        let (times_due_at, ticked_at) = (AtomicI64::new(i64::MIN), AtomicI64::new(i64::MIN));
+        Self { connections, store, clock, name, pace: Pace::default(), times_due_at, ticked_at }
     }
 
     /// The same at another pace: a simulated year has no time for two million ticks in which nothing is due.
@@ -110,6 +121,7 @@ impl Worker {
     pub async fn tick(&self) -> Result<Done, ServiceError> {
         let mut done = Done { renewed: self.connections.replay_spill().await?, ..Done::default() };
         done.attempts = self.connections.tend_attempts(BATCH).await?;
+        self.put_times_right().await?;
         done.expired = self.connections.expire_due(BATCH).await?;
         if !self.connections.is_configured() {
             return Ok(done);
@@ -134,6 +146,28 @@ impl Worker {
             }
         }
         Ok(done)
+    }
+
+    /// At start, each day, and as soon as the clock has been set back. A clock that was not watched for a while, or has leapt, is doubted.
+    async fn put_times_right(&self) -> Result<(), ServiceError> {
+        let now = self.clock.now();
+        let ticked_at = from_millis(self.ticked_at.swap(now.as_millisecond(), Ordering::Relaxed));
+        if now > after(ticked_at, TOLERANCE) {
+            self.connections.doubt_the_clock();
+        }
+        if ticked_at > after(now, TOLERANCE) {
+            tracing::warn!(%ticked_at, %now, "the clock has been set back: stored times are put right");
+            self.times_due_at.store(i64::MIN, Ordering::Relaxed);
+        }
+        if now.as_millisecond() < self.times_due_at.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        // With more left, or an error, the next tick goes on.
+        if self.connections.retime(RETIMED_AT_ONCE).await? < RETIMED_AT_ONCE {
+            let due = after(now, TIMES_CHECKED_EVERY).as_millisecond();
+            self.times_due_at.store(due, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// One connection's trouble stays its own. An error is the database's, which concerns all.

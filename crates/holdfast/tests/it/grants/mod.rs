@@ -1,5 +1,6 @@
 //! The life of a grant: refreshes, deaths that are none, incidents, crashes.
 
+mod clock_jumps;
 mod incident;
 mod killed;
 mod refreshing;

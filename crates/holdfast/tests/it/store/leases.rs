@@ -114,9 +114,9 @@ async fn a_lease_that_ran_out_and_was_claimed_again_is_fenced() {
         assert_eq!(store.renew(slow.clone(), later(DAY)).await, Ok(None));
         store.release(&slow).await.expect("releasing a lost lease does nothing");
         assert_eq!(store.commit(&append(&quick, 2)).await, Ok(Committed::Done));
-        let renewed = store.renew(quick, later(DAY)).await.unwrap().expect("held");
+        let renewed = store.renew(quick, later(3 * LEASE)).await.unwrap().expect("held");
         assert_eq!(store.claim(connection.id, "other", takeover, LEASE).await, Ok(None));
-        assert_eq!(renewed.until(), later(DAY));
+        assert_eq!(renewed.until(), later(3 * LEASE));
         store.release(&renewed).await.expect("it releases");
         assert!(store.claim(connection.id, "other", takeover, LEASE).await.unwrap().is_some());
     })

@@ -1,0 +1,164 @@
+//! A clock that jumps costs no connection, and leaves nothing stuck behind.
+
+use std::sync::Arc;
+
+use holdfast::clock::{Clock as _, ManualClock, after};
+use holdfast::connections::{EvidenceSource, Reason, Standing, State};
+use holdfast::entropy::SeededEntropy;
+
+use super::setup::{DAY, MINUTE, Replica, Seams, owner};
+use super::world::{Kind, Weather, World};
+use crate::support::database::{TestDb, on_each_engine};
+
+/// A replica whose own clock can be wrong: Instagram's is the test's.
+fn with_own_clock(name: &str, db: &TestDb, world: &Arc<World>) -> (Replica, Arc<ManualClock>) {
+    let own = Arc::new(ManualClock::new(db.clock.now()));
+    let seams = Seams { clock: own.clone(), entropy: Arc::new(SeededEntropy::new(3)) };
+    (Replica::over(name, db.store.clone(), seams, &db.clock, world, None), own)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_only_the_clock_ended_comes_back_with_the_clock() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let (one, own) = with_own_clock("one", db, &world);
+        let id = one.link("ada").await.id;
+        let token = one.token("ada").await;
+        world.set(Weather::Down);
+        own.advance(61 * DAY);
+        one.tick().await;
+        let ended = one.now(id).await;
+        assert_eq!(ended.standing, Reason::Expired.into());
+        assert_eq!(world.calls("identify").len(), 1, "asked once before the clock was believed");
+        own.set(db.clock.now());
+        // The status needs no worker to be right again.
+        let status = one.connections.status(&owner("ada")).await.expect("it answers");
+        assert_eq!((status.connected, status.state), (true, State::Connected));
+        world.set(Weather::Fine);
+        one.tick().await;
+        let back = one.now(id).await;
+        assert_eq!(back.standing, Standing::CONNECTED);
+        assert_eq!(back.evidence.map(|evidence| evidence.source), Some(EvidenceSource::Clock));
+        let due = back.next_refresh_at.expect("it is kept alive");
+        assert!((after(db.clock.now(), 29 * DAY)..after(db.clock.now(), 34 * DAY)).contains(&due), "{due}");
+        assert_eq!(one.token("ada").await, token);
+        assert_eq!(world.calls("refresh"), []);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_works_past_its_expiry_is_not_ended_but_renewed() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        let id = one.link("ada").await.id;
+        // As a clock that was sixty days behind wrote it.
+        db.clock.advance(DAY);
+        let now = db.clock.now().as_millisecond();
+        db.execute(&format!(
+            "UPDATE connections SET grant_obtained_at = {}, grant_expires_at = {now}, next_refresh_at = {now}",
+            now - 5_184_000_000
+        ))
+        .await;
+        one.tick().await;
+        assert_eq!(one.now(id).await.standing, Standing::CONNECTED);
+        assert!(one.connections.status(&owner("ada")).await.expect("it answers").connected);
+        assert_eq!((world.calls("identify").len(), world.calls("refresh").len()), (1, 1));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_instagram_too_calls_dead_stays_dead() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let (one, own) = with_own_clock("one", db, &world);
+        let id = one.link("ada").await.id;
+        world.kill_all_of("ada");
+        own.advance(61 * DAY);
+        one.tick().await;
+        own.set(db.clock.now());
+        one.tick().await;
+        assert_eq!(one.now(id).await.standing, Reason::Revoked.into());
+        assert_eq!(world.calls("identify").len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn times_from_a_clock_that_was_ahead_are_put_right_without_a_storm() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        let id = one.link("ada").await.id;
+        // As a replica whose clock is 500 days ahead leaves the row behind.
+        let ahead = |days| after(db.clock.now(), days * DAY).as_millisecond();
+        db.execute(&format!(
+            "UPDATE connections SET grant_obtained_at = {}, grant_expires_at = {}, next_refresh_at = {}, \
+             retry_after = {}, lease_owner = 'other', lease_until = {}, lease_epoch = 7",
+            ahead(500),
+            ahead(560),
+            ahead(530),
+            ahead(501),
+            ahead(502)
+        ))
+        .await;
+        one.tick().await;
+        let right = one.now(id).await;
+        let grant = right.grant.expect("it is kept");
+        assert_eq!((grant.obtained_at, grant.expires_at), (db.clock.now(), after(db.clock.now(), 60 * DAY)));
+        assert!(right.next_refresh_at <= Some(after(db.clock.now(), 34 * DAY)), "{right:?}");
+        assert_eq!(right.retry_after, None);
+        assert_eq!(world.calls("refresh"), [], "it is too young by what is known");
+        // The lease of the one that was ahead is not in the way when the time comes.
+        one.clock.advance(34 * DAY);
+        one.tick().await;
+        assert_eq!(world.calls("refresh").len(), 1);
+        for _ in 0..5 {
+            one.clock.advance(MINUTE);
+            one.tick().await;
+        }
+        assert_eq!(world.calls("refresh").len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_from_a_clock_that_was_ahead_holds_nobody_up() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        one.link("ada").await;
+        one.clock.advance(34 * DAY);
+        let far = after(db.clock.now(), 300 * DAY).as_millisecond();
+        db.execute(&format!(
+            "UPDATE connections SET lease_owner = 'other', lease_until = {far}, lease_epoch = 7, retry_after = {far}"
+        ))
+        .await;
+        one.tick().await;
+        assert_eq!(world.calls("refresh").len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_back_causes_no_refresh() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let (one, own) = with_own_clock("one", db, &world);
+        let id = one.link("ada").await.id;
+        one.tick().await;
+        own.set(after(db.clock.now(), DAY));
+        one.tick().await;
+        own.set(holdfast::clock::from_millis(db.clock.now().as_millisecond() - 864_000_000));
+        for _ in 0..5 {
+            own.advance(MINUTE);
+            one.tick().await;
+        }
+        assert_eq!((world.calls("refresh"), world.calls("identify")), (vec![], vec![]));
+        let grant = one.now(id).await.grant.expect("it is kept");
+        assert!(grant.obtained_at <= own.now());
+    })
+    .await;
+}
