@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::incident::{Outlook, Weather};
 use super::retiming::LONGEST_WAIT;
@@ -256,8 +257,13 @@ impl Connections {
     async fn room(&self, connection_id: uuid::Uuid, from_version: i64) -> Result<Option<Room>, ServiceError> {
         let Some(spill) = self.spill.clone() else { return Ok(None) };
         let directory = spill.directory().to_owned();
-        let reserved = tokio::task::spawn_blocking(move || spill.reserve(connection_id, from_version)).await;
-        match reserved.map_err(std::io::Error::other).flatten() {
+        let reserve = move || spill.reserve(connection_id, from_version);
+        let reserved = match Handle::current().runtime_flavor() {
+            // Nobody is kept waiting who could run beside it; and in a simulation nothing may.
+            RuntimeFlavor::CurrentThread => reserve(),
+            _ => tokio::task::spawn_blocking(reserve).await.map_err(std::io::Error::other).flatten(),
+        };
+        match reserved {
             Ok(room) => Ok(Some(room)),
             Err(error) => {
                 tracing::error!(directory = %directory.display(), %error, "nothing is refreshed: a new grant could not be kept while the database is away");

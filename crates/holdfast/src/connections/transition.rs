@@ -397,8 +397,9 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, outlook: Outlook, 
                 }
             }
             Call::Identify | Call::Look => degrade(next, Reason::ProviderUnavailable, now),
-            // One call of the app's that got no proper answer says nothing about the grant.
-            Call::Use => {}
+            // That one call of the app's got an odd answer is no news of the connection.
+            Call::Use if failure.is_odd_answer() => {}
+            Call::Use => degrade(next, Reason::ProviderUnavailable, now),
         },
         Meaning::App(_) => degrade(next, Reason::AppMisconfigured, now),
         Meaning::Content | Meaning::CodeRejected => {}

@@ -130,10 +130,7 @@ impl Connections {
     ) -> Result<(), UseError> {
         let weather = self.weather(failure.meaning).await?;
         let next_refresh_at = match connection.grant {
-            // That one call got no proper answer is no news of the connection.
-            Some(facts) if failure.meaning != Meaning::Unavailable => {
-                self.next_look(connection, facts, failure, weather)?
-            }
+            Some(facts) if !failure.is_odd_answer() => self.next_look(connection, facts, failure, weather)?,
             Some(_) | None => None,
         };
         let observation = Observation::Failed {

@@ -102,6 +102,16 @@ pub struct Failure {
     pub detail: String,
 }
 
+impl Failure {
+    /// Whether an answer came that is neither an error as the provider words them nor a server's failure: such as the page that
+    /// a mistyped path leads to.
+    pub fn is_odd_answer(&self) -> bool {
+        self.meaning == Meaning::Unavailable
+            && self.code.is_none()
+            && self.http_status.is_some_and(|status| status < 500)
+    }
+}
+
 /// The meaning of a failed provider call, for the connection it was made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Meaning {

@@ -84,6 +84,12 @@ fn reason_after_use(fault: Fault) -> Option<&'static str> {
     match fault {
         // How much an answer holds is the app's choice as well.
         Fault::Permission | Fault::Ineligible | Fault::HugeBody => None,
+        // A mistyped path is answered like that, and says nothing about the grant.
+        Fault::HtmlOk
+        | Fault::HtmlForbidden
+        | Fault::EmptyBody
+        | Fault::BareUnauthorized
+        | Fault::TruncatedJson => None,
         _ if fault.effect() == Effect::Kills || fault.endpoints().contains(&Endpoint::Graph) => {
             reason_after_check(fault)
         }

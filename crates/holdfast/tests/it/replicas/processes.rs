@@ -18,7 +18,8 @@ pub fn start(place: &support::Place, arguments: &[&str]) -> Running {
     place.start(arguments, Stdio::null())
 }
 
-fn kill(process: &mut Running) {
+/// Ends it by SIGKILL, and searches what it had logged.
+fn kill(mut process: Running) {
     process.child.kill().expect("SIGKILL");
     process.child.wait().expect("it is dead");
 }
@@ -56,9 +57,9 @@ async fn a_replica_killed_in_the_middle_of_a_refresh_costs_a_lease_time_and_noth
     assert_eq!(graph.refreshes(), 0, "for the replicas here no time has passed");
 
     let place = configured(&app.environment).with("HOLDFAST_LISTEN", "127.0.0.1:0");
-    let mut third = start(&place, &["serve"]);
+    let third = start(&place, &["serve"]);
     until("the third replica begins a refresh", async || graph.refreshes() == 1).await;
-    kill(&mut third);
+    kill(third);
     let killed_at = SystemClock.now();
     graph.hang(false);
 
@@ -111,7 +112,7 @@ async fn a_second_process_on_a_sqlite_file_is_refused_with_a_sentence() {
         .with("CLERK_ISSUER", "http://127.0.0.1:9")
         .with("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com")
         .with("HOLDFAST_LISTEN", address.to_string());
-    let mut first = start(&place, &["serve"]);
+    let first = start(&place, &["serve"]);
     // It listens before it opens its database, and answers after.
     until("the first serves", async || answers(address).await).await;
     let place = place.with("HOLDFAST_LISTEN", "127.0.0.1:0");
@@ -120,7 +121,7 @@ async fn a_second_process_on_a_sqlite_file_is_refused_with_a_sentence() {
     assert!(second.stderr.contains("holdfast.db") && second.stderr.contains("Postgres"), "{}", second.stderr);
     // A tool may look meanwhile; and once the first is dead, however it died, another may serve.
     assert_eq!(place.run(&["migrate"]).code, 0);
-    kill(&mut first);
+    kill(first);
     let place = place.with("HOLDFAST_LISTEN", address.to_string());
     let _next = start(&place, &["serve"]);
     until("the next serves", async || answers(address).await).await;
