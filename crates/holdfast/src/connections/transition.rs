@@ -396,10 +396,9 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, outlook: Outlook, 
                     degrade(next, Reason::RefreshFailing, now);
                 }
             }
-            Call::Identify | Call::Look => degrade(next, Reason::ProviderUnavailable, now),
             // That one call of the app's got an odd answer is no news of the connection.
             Call::Use if failure.is_odd_answer() => {}
-            Call::Use => degrade(next, Reason::ProviderUnavailable, now),
+            Call::Identify | Call::Look | Call::Use => degrade(next, Reason::ProviderUnavailable, now),
         },
         Meaning::App(_) => degrade(next, Reason::AppMisconfigured, now),
         Meaning::Content | Meaning::CodeRejected => {}
