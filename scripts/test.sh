@@ -39,14 +39,6 @@ client_types() {
   rm -f "$description"
 }
 
-# Where Python or its registry is not to be had, the document is still held against the routes by the Rust tests.
-description_and_server() {
-  local ended=0
-  scripts/schemathesis.sh --max-examples 20 || ended=$?
-  if ((ended == 69)); then echo 'LEFT OUT: the description was not held against the running server' >&2; return; fi
-  return "$ended"
-}
-
 dependency_policy() {
   if cargo deny --version >/dev/null 2>&1; then
     cargo deny --offline check bans licenses sources
@@ -69,6 +61,5 @@ step 'Rust tests' rust_tests
 step 'documentation tests' cargo test --locked --workspace --doc
 step 'verdicts beside @clerk/backend' scripts/differential.sh
 step 'types of client and server' client_types
-step 'description and server' description_and_server
 step 'JavaScript and browser tests' javascript_tests
 steps_summary
