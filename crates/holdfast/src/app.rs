@@ -227,6 +227,10 @@ impl Server {
             .with_outbox(settings.webhook.is_some());
         let store = Store::open(&options, seams.clock.clone()).await?;
         store.migrate().await?;
+        let released = store.release_former_life().await?;
+        if released > 0 {
+            tracing::info!(released, "this server was killed at work; it takes up what it had begun");
+        }
         let sentinels = vault.prove(&store.sentinels().await?)?;
         if !sentinels.is_empty() {
             store.insert_sentinels(&sentinels, seams.clock.now()).await?;

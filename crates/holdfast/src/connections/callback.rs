@@ -60,7 +60,7 @@ pub enum CallbackPage {
     StateMissing,
     /// No attempt has that `state`: it is too old, or was never ours.
     StateUnknown,
-    /// Neither a code nor an error.
+    /// A parameter that matters occurs twice.
     Incomplete,
 }
 
@@ -92,9 +92,10 @@ impl Connections {
                 }
                 continue;
             }
-            if let Some(error) = &query.error {
-                let denied = error == "access_denied";
-                let outcome = if denied {
+            let code = usable_code(query.code.as_ref()).filter(|_| query.error.is_none());
+            let Some(code) = code else {
+                // Instagram words some failures without an `error`; without a code nothing can follow either way.
+                let outcome = if query.error.as_deref() == Some("access_denied") {
                     AttemptOutcome::Denied
                 } else {
                     AttemptOutcome::Failed(Reason::AttemptFailed)
@@ -103,9 +104,6 @@ impl Connections {
                     return Ok(ended(&attempt, outcome));
                 }
                 continue;
-            }
-            let Some(code) = usable_code(query.code.as_ref()) else {
-                return Ok(CallbackOutcome::Page(CallbackPage::Incomplete));
             };
             if let Some(outcome) = self.keep_code(&attempt, code).await? {
                 return Ok(outcome);

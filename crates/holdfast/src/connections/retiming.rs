@@ -28,7 +28,7 @@ pub const PROOF_LASTS: Duration = Duration::from_hours(24);
 /// Questions to the provider under way at once.
 const PARALLEL: usize = 8;
 
-/// Until when the clock is doubted, in unix milliseconds.
+/// Expiries up to this time, in unix milliseconds, are doubted: nobody watched how they were reached.
 #[derive(Debug)]
 pub struct Doubt(AtomicI64);
 
@@ -79,14 +79,13 @@ fn possible(grant: GrantFacts, now: Timestamp) -> GrantFacts {
 }
 
 impl Connections {
-    /// The clock has jumped, or may have: for a day it is not believed that a grant is over before the provider has been asked.
+    /// The clock has leapt, or may have while nobody watched it: what is over by now may not be.
     pub fn doubt_the_clock(&self) {
-        let until = after(self.parts.clock.now(), PROOF_LASTS).as_millisecond();
-        self.doubt.0.store(until, Ordering::Relaxed);
+        self.doubt.0.store(self.parts.clock.now().as_millisecond(), Ordering::Relaxed);
     }
 
-    fn doubts_the_clock(&self, now: Timestamp) -> bool {
-        now.as_millisecond() < self.doubt.0.load(Ordering::Relaxed)
+    fn is_doubted_expiry(&self, expires_at: Timestamp) -> bool {
+        expires_at.as_millisecond() <= self.doubt.0.load(Ordering::Relaxed)
     }
 
     /// Ends connections whose time has come by the clock; where that is doubted, each after a question to the provider. Returns how
@@ -121,7 +120,7 @@ impl Connections {
             return Ok(false);
         };
         let now = self.parts.clock.now();
-        if !self.doubts_the_clock(now) || connection.waits_until(now).is_some() {
+        if !self.is_doubted_expiry(facts.expires_at) || connection.waits_until(now).is_some() {
             return Ok(false);
         }
         if !self.parts.store.claim_probe(connection.id, now, self.parts.check_interval).await? {

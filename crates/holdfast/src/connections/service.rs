@@ -190,8 +190,15 @@ impl Connections {
         owner: &OwnerId,
         before: Option<HistoryCursor>,
         limit: usize,
-    ) -> Result<HistoryPage, StoreError> {
-        self.parts.store.history(owner, Self::PROVIDER, before, limit).await
+    ) -> Result<HistoryPage, ServiceError> {
+        let now = self.parts.clock.now();
+        // What the clock has ended is told at once by the status; here too, though no worker may have come by.
+        if let Some(connection) = self.parts.store.connection(owner, Self::PROVIDER).await?
+            && connection.grant.is_some_and(|grant| grant.expires_at <= now)
+        {
+            self.record(connection.id, &Observation::ExpiryPassed, None).await?;
+        }
+        Ok(self.parts.store.history(owner, Self::PROVIDER, before, limit).await?)
     }
 
     /// Loads the connection, applies `observation`, and stores the outcome, again if somebody else was faster.

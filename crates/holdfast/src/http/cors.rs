@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clerk_session::OriginPattern;
 use http::{HeaderName, HeaderValue, Method, header};
-use tower_http::cors::{AllowOrigin, CorsLayer, ExposeHeaders};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
 use super::request_id::X_REQUEST_ID;
 
@@ -23,14 +23,8 @@ pub fn layer(allowed: &[OriginPattern]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(move |origin: &HeaderValue, _| is_allowed(&allowed, origin)))
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
-        .allow_headers([
-            header::AUTHORIZATION,
-            header::CONTENT_TYPE,
-            header::IF_NONE_MATCH,
-            header::CACHE_CONTROL,
-            LAST_EVENT_ID,
-            X_REQUEST_ID,
-        ])
+        // Whatever a page's own libraries add (tracing, for example): it is an allowed origin's, and we read none of it.
+        .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(ExposeHeaders::list([
             header::WWW_AUTHENTICATE,
             header::ETAG,

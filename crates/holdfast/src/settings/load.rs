@@ -309,10 +309,16 @@ fn jwks_issuer(jwks_url: &Url) -> Option<String> {
     jwks_url.as_str().strip_suffix("/.well-known/jwks.json").map(str::to_owned)
 }
 
-/// Whether a value may be a secret that was put into the wrong setting: a key by its prefix, or an address with a password.
+/// Whether a value may be a secret that was put into the wrong setting: a key by its prefix, an address with a password, or
+/// something long and random, such as an app secret where the app id belongs.
 fn looks_secret(text: &str) -> bool {
+    let is_random = text.len() >= 20
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-+/=".contains(&byte))
+        && text.bytes().any(|byte| byte.is_ascii_digit())
+        && text.bytes().any(|byte| byte.is_ascii_alphabetic());
     ["sk_", "whsec_", "hf_sk_", "live_", "test_"].iter().any(|prefix| text.starts_with(prefix))
         || text.contains('@')
+        || is_random
 }
 
 /// Long values, such as a PEM, are cut for the message.

@@ -109,6 +109,14 @@ pub fn secret_key(text: &str) -> Read<SecretString> {
     secret(text)
 }
 
+/// One, or several between commas while one replaces another.
+pub fn webhook_secrets(text: &str) -> Read<SecretString> {
+    for secret in words(text)? {
+        webhook_secret(&secret)?;
+    }
+    Ok(SecretString::from(text))
+}
+
 /// `whsec_…`, base64 after the prefix.
 pub fn webhook_secret(text: &str) -> Read<SecretString> {
     use base64::Engine as _;
@@ -159,7 +167,10 @@ pub fn return_urls(text: &str) -> Read<Vec<String>> {
 /// A Meta app id.
 pub fn app_id(text: &str) -> Read<String> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Wrong::new("is not an app id", "copy the Instagram app id: digits only"));
+        return Err(Wrong::new(
+            "is not an app id",
+            "copy the Instagram app id: digits only; id and secret may have been swapped",
+        ));
     }
     Ok(text.to_owned())
 }

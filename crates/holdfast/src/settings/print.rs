@@ -1,6 +1,7 @@
 //! The configuration as it was found, for `config print`: secrets are replaced, origins are named.
 
 use secrecy::ExposeSecret;
+use url::Url;
 
 use super::entry::{Fallback, Setting};
 use super::fault::Origin;
@@ -35,7 +36,25 @@ pub fn shown(environment: &Environment, file: Option<&ConfigFile>) -> Vec<Shown>
 }
 
 fn visible(setting: &dyn Setting, text: &str) -> String {
-    if setting.is_secret() { "(set, not shown)".to_owned() } else { text.replace('\n', "\\n") }
+    if setting.is_secret() {
+        "(set, not shown)".to_owned()
+    } else {
+        without_credentials(text).replace('\n', "\\n")
+    }
+}
+
+/// An address may carry a password or a token; of others nothing is hidden.
+fn without_credentials(text: &str) -> String {
+    let Ok(mut url) = Url::parse(text) else { return text.to_owned() };
+    let has_credentials = !url.username().is_empty() || url.password().is_some();
+    if url.host().is_none() || !(has_credentials || url.query().is_some()) {
+        return text.to_owned();
+    }
+    // Neither fails where there is a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    format!("{url} (and what is not shown)")
 }
 
 fn fallback(setting: &dyn Setting) -> String {

@@ -317,9 +317,9 @@ pub const CLERK_WEBHOOK_SIGNING_SECRET: Entry<SecretString> = Entry {
     aliases: &["CLERK_WEBHOOK_SECRET"],
     default: Fallback::Absent("none: `/webhooks/clerk` answers 503"),
     form: "whsec_…",
-    doc: "From the Clerk dashboard, Webhooks, of the endpoint that points at `/webhooks/clerk`.",
+    doc: "From the Clerk dashboard, Webhooks, of the endpoint that points at `/webhooks/clerk`. Several between commas while one replaces another.",
     secret: true,
-    read: parse::webhook_secret,
+    read: parse::webhook_secrets,
 };
 
 /// App id.

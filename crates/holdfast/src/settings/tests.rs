@@ -277,3 +277,36 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_secret_in_the_wrong_place_is_not_repeated() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let swapped = [("INSTAGRAM_APP_ID", secret), ("INSTAGRAM_APP_SECRET", "1234567890")];
+    let told = tools(swapped).unwrap_err().to_string();
+    assert!(told.contains("INSTAGRAM_APP_ID") && told.contains("swapped"), "{told}");
+    assert!(!told.contains(secret), "{told}");
+}
+
+#[test]
+fn addresses_are_shown_without_what_may_be_secret_in_them() {
+    let values = [
+        ("HOLDFAST_WEBHOOK_URL", "https://app.example.com/hook?token=hunter2"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:hunter2@collector.example.com/"),
+        ("HOLDFAST_PUBLIC_URL", "https://api.example.com"),
+    ];
+    let shown = shown(&Environment::of(values), None);
+    let all: String = shown.iter().map(|each| format!("{} {}\n", each.name, each.value)).collect();
+    assert!(!all.contains("hunter2"), "{all}");
+    assert!(all.contains("https://app.example.com/hook (and what is not shown)"), "{all}");
+    assert!(all.contains("HOLDFAST_PUBLIC_URL https://api.example.com\n"), "{all}");
+}
+
+#[test]
+fn while_signing_secrets_rotate_several_are_read() {
+    let both = "whsec_YWJjZGVmZ2g=,whsec_aWprbG1ub3A=";
+    assert!(tools([("CLERK_WEBHOOK_SIGNING_SECRET", both)]).unwrap().clerk.webhook_secret.is_some());
+    assert_eq!(
+        faulty_names([("CLERK_WEBHOOK_SIGNING_SECRET", "whsec_YWJjZGVmZ2g=,secret")]),
+        ["CLERK_WEBHOOK_SIGNING_SECRET"]
+    );
+}

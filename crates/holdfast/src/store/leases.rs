@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::engine::Row;
+use super::engine::{Engine, Row};
 use super::{LeaseGuard, Store, StoreError, rows, statements};
 use crate::clock;
 use crate::connections::Connection;
@@ -108,6 +108,18 @@ impl Store {
             vec![connection_id.into(), owner.into(), until.into(), now.into(), latest(now, lease_for).into()];
         let rows = self.write_rows(statements::CLAIM_ONE, values).await?;
         rows.first().map(|row| lease(row, owner, until)).transpose()
+    }
+
+    /// Ends what a server held that was killed, so that nothing waits for it: the leases, and the attempts that it was completing.
+    /// Only where no other server can be: SQLite has one. Returns how much that was.
+    pub async fn release_former_life(&self) -> Result<u64, StoreError> {
+        match &self.inner.engine {
+            Engine::Sqlite(_) => {
+                let leases = self.write(statements::LEASES_FENCE, Vec::new()).await?;
+                Ok(leases + self.write(statements::ATTEMPTS_LET_GO, Vec::new()).await?)
+            }
+            Engine::Postgres(_) => Ok(0),
+        }
     }
 
     /// Prolongs a lease. `None` where it is lost.

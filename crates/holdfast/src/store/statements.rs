@@ -287,6 +287,13 @@ pub(super) const LEASE_RELEASE: Sql = Sql::both(
     "UPDATE connections SET lease_owner = NULL, lease_until = NULL WHERE id = $1 AND lease_owner = $2 \
      AND lease_epoch = $3",
 );
+/// Of a database with one server, when that begins: whoever held anything is dead. The epoch fences whoever is not.
+pub(super) const LEASES_FENCE: Sql = Sql::both(
+    "UPDATE connections SET lease_owner = NULL, lease_until = NULL, lease_epoch = lease_epoch + 1 WHERE lease_until IS NOT NULL",
+);
+/// The same for attempts that were being completed.
+pub(super) const ATTEMPTS_LET_GO: Sql =
+    Sql::both("UPDATE attempts SET busy_until = NULL, revision = revision + 1 WHERE busy_until IS NOT NULL");
 /// Whoever holds a lease holds it no more.
 pub(super) const LEASE_FENCE: Sql = Sql::both(
     "UPDATE connections SET lease_owner = NULL, lease_until = NULL, lease_epoch = lease_epoch + 1 \
@@ -542,6 +549,8 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("LEASE_RENEW", LEASE_RENEW),
     ("LEASE_RELEASE", LEASE_RELEASE),
     ("LEASE_FENCE", LEASE_FENCE),
+    ("LEASES_FENCE", LEASES_FENCE),
+    ("ATTEMPTS_LET_GO", ATTEMPTS_LET_GO),
     ("NEXT_DUE", NEXT_DUE),
     ("CONNECTIONS_EXPIRED", CONNECTIONS_EXPIRED),
     ("CONNECTIONS_MISTIMED", CONNECTIONS_MISTIMED),

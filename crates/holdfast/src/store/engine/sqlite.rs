@@ -104,7 +104,11 @@ impl FromStr for Address {
                     let count = count.parse().map_err(|_| fault("max_page_count is not a number"))?;
                     max_page_count = Some(count);
                 }
-                Some(_) | None => return Err(fault("the only known option is `?max_page_count=`")),
+                // As other programs write it; whether the file is made is not for the address to say.
+                Some(("mode", "rw" | "rwc")) => {}
+                Some(_) | None => {
+                    return Err(fault("the only known options are `max_page_count=` and `mode=rwc`"));
+                }
             }
         }
         Ok(Self { path: PathBuf::from(path), max_page_count })

@@ -9,6 +9,7 @@ use holdfast::standin::clerk::Person;
 use holdfast::standin::instagram::{Decision, Endpoint, Fault};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use url::Url;
 
 use super::app::{App, RETURN_TO, Returned, code, json as body, location, text};
 
@@ -315,4 +316,19 @@ async fn what_became_of_the_newest_attempt_is_what_the_status_tells() {
     assert_eq!(ada.status().await["reason"], "denied");
     assert_eq!(ada.connect_account("ada.makes").await["state"], "connected");
     assert_eq!(ada.status().await["state"], "connected");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirect_that_says_neither_yes_nor_no_ends_the_attempt() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    for rest in ["error_code=1349187&error_message=Insufficient+developer+role", "code="] {
+        let authorize_url: Url = ada.connect(json!({"return_to": RETURN_TO})).await.parse().unwrap();
+        let (_, state) = authorize_url.query_pairs().find(|(name, _)| name == "state").unwrap();
+        let callback = format!("{}instagram/callback?{rest}&state={state}", app.base);
+        let back = app.follow(&callback.parse().unwrap()).await;
+        assert!(back.as_str().starts_with(RETURN_TO), "{back}");
+        assert!(back.query().unwrap().contains("instagram=failed"), "{back}");
+        assert_eq!(ada.status().await["reason"], "attempt_failed");
+    }
 }

@@ -162,3 +162,20 @@ async fn a_clock_that_is_set_back_causes_no_refresh() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_went_at_an_even_pace_is_believed_without_asking() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        let id = one.link("ada").await.id;
+        // Nobody answers, and the end comes tick after tick.
+        one.world.set(Weather::Down);
+        one.clock.advance(59 * DAY);
+        one.pass(2 * DAY, 30 * MINUTE).await;
+        assert_eq!(one.now(id).await.standing, Reason::Expired.into());
+        let expires_at = one.now(id).await.grant.expect("it is kept").expires_at;
+        assert!(one.world.calls("identify").iter().all(|call| call.at < expires_at), "asked after the end");
+    })
+    .await;
+}

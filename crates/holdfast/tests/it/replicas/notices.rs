@@ -72,7 +72,7 @@ async fn what_the_worker_of_one_replica_finds_shows_at_another() {
     // A replica whose worker is off: whatever shows there, another has found.
     let serving = app.replica_with(&[("HOLDFAST_WORKER", "off")]).await;
     app.instagram.set_fault(Some("ada.makes"), Fault::Revoked).unwrap();
-    clock.advance(Duration::from_hours(24 * 31));
+    clock.advance(Duration::from_hours(24 * 32));
     let mut stream = open(&serving.base, &ada, None).await;
     // A worker that has just been told of something rests for a second first.
     let ticking = async {

@@ -208,3 +208,23 @@ async fn one_asker_per_gap_may_probe_also_where_clocks_differ_a_little() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_server_held_is_free_where_no_other_can_hold_it() {
+    on_each_engine(async |db| {
+        due(&db.store, 3).await;
+        let held = db.store.claim_due("before", start_of_time(), LEASE, 2).await.expect("it claims");
+        let released = db.store.release_former_life().await.expect("it releases");
+        let free = db.store.claim_due("after", start_of_time(), LEASE, 9).await.expect("it claims").len();
+        match db.engine {
+            Engine::Sqlite => assert_eq!((released, free), (2, 3)),
+            // Another replica may be alive.
+            Engine::Postgres => assert_eq!((released, free), (0, 1)),
+        }
+        let mut late = update(held[0].connection());
+        late.lease = Some(held[0].guard());
+        let expected = if db.engine == Engine::Sqlite { Committed::Conflict } else { Committed::Done };
+        assert_eq!(db.store.commit(&late).await, Ok(expected));
+    })
+    .await;
+}
