@@ -141,6 +141,9 @@ pub enum KeysCommand {
     Retire {
         /// The key's name in the ring
         id: String,
+        /// Its bytes are lost: give up what only it could open; the people concerned must connect again
+        #[arg(long)]
+        lost: bool,
     },
 }
 

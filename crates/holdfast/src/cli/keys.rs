@@ -22,7 +22,8 @@ pub async fn run(context: &Context, command: KeysCommand, printer: &mut Printer)
         KeysCommand::Generate { id } => generate(context, id, printer),
         KeysCommand::Status(JsonArg { json }) => status(context, json, printer).await,
         KeysCommand::Rotate => rotate(context, printer).await,
-        KeysCommand::Retire { id } => retire(context, &id, printer).await,
+        KeysCommand::Retire { id, lost: false } => retire(context, &id, printer).await,
+        KeysCommand::Retire { id, lost: true } => give_up(context, &id, printer).await,
     }
 }
 
@@ -154,4 +155,23 @@ async fn retire(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
             Some("run `holdfast keys rotate` first".to_owned()),
         )),
     }
+}
+
+/// For a key whose bytes are gone: without this, neither the server starts nor the key can be retired.
+async fn give_up(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
+    let settings = context.settings(Purpose::Tools, printer)?;
+    let (vault, store) = (context.vault(&settings)?, context.store(&settings).await?);
+    if vault.ring().ids().any(|each| each == id) {
+        return Err(Failure::no(
+            format!("{id} is in HOLDFAST_ENCRYPTION_KEYS, so it is not lost"),
+            Some("retire it without --lost".to_owned()),
+        ));
+    }
+    let known = store.key_use().await.map_err(|error| database(&error))?;
+    if !known.contains_key(id) {
+        return Err(Failure::no(format!("the database knows no key {id}"), None));
+    }
+    let lost = store.give_up_key(id, context.clock.now()).await.map_err(|error| database(&error))?;
+    printer.line(format!("{id} is given up; {lost} connections must be made again."));
+    Ok(Exit::Fine)
 }

@@ -63,6 +63,13 @@ impl Connections {
         let provider = self.parts.provider.as_ref();
         let provider = provider.ok_or(UseError::NotUsable { reason: Some(Reason::NotConfigured) })?;
         let (connection, grant) = self.in_use(owner).await?;
+        let now = self.parts.clock.now();
+        // Calling while throttled lengthens it (Graph API, "Rate limits": stop making API calls).
+        if let Some(until) = connection.waits_until(now) {
+            let reason = connection.standing.reason().unwrap_or(Reason::RateLimited);
+            let retry_after = Some(until.duration_since(now).unsigned_abs());
+            return Err(UseError::Unanswered { reason, retry_after });
+        }
         let Some(version) = connection.grant.map(|facts| facts.version) else {
             return Err(UseError::NotUsable { reason: connection.standing.reason() });
         };

@@ -153,6 +153,26 @@ impl Store {
         })
         .await
     }
+
+    /// Gives up a key of the ring whose bytes are lost, with all that only it could open: data keys, grants, open attempts. The
+    /// connections become `reconnect_required`, `key_lost`. Returns how many.
+    pub async fn give_up_key(&self, key_id: &str, now: Timestamp) -> Result<u64, StoreError> {
+        engine::retrying(|| async {
+            let mut unit = self.begin().await?;
+            unit.row(statements::SENTINEL_LOCK, vec![key_id.into()]).await?;
+            let detail = format!("the encryption key {key_id} was given up as lost");
+            let values = vec![key_id.into(), now.into(), detail.into()];
+            unit.run(statements::LOST_KEY_HISTORY, values).await?;
+            unit.run(statements::LOST_KEY_GRANTS, vec![key_id.into()]).await?;
+            let lost = unit.run(statements::LOST_KEY_CONNECTIONS, vec![key_id.into(), now.into()]).await?;
+            unit.run(statements::LOST_KEY_ATTEMPTS, vec![key_id.into()]).await?;
+            unit.run(statements::LOST_KEY_USER_KEYS, vec![key_id.into()]).await?;
+            unit.run(statements::SENTINEL_DELETE, vec![key_id.into()]).await?;
+            unit.commit().await?;
+            Ok(lost)
+        })
+        .await
+    }
 }
 
 fn stored_user_key(row: &Row) -> Result<StoredUserKey, StoreError> {

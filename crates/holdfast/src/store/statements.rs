@@ -444,6 +444,35 @@ pub(super) const SENTINEL_INSERT: Sql = Sql::both(
      (key_id) DO NOTHING",
 );
 pub(super) const SENTINEL_DELETE: Sql = Sql::both("DELETE FROM key_ring_sentinel WHERE key_id = $1");
+
+/// What a lost key sealed is lost with it; see [`Store::give_up_key`](super::Store::give_up_key).
+macro_rules! of_lost_key {
+    () => {
+        "user_id IN (SELECT user_id FROM user_keys WHERE key_id = $1)"
+    };
+}
+
+pub(super) const LOST_KEY_HISTORY: Sql = Sql::both(concat!(
+    "INSERT INTO connection_history (connection_id, version, position, at, state, reason, detail) SELECT id, \
+     version + 1, 0, $2, 'reconnect_required', 'key_lost', $3 FROM connections WHERE grant_version IS NOT NULL AND ",
+    of_lost_key!()
+));
+pub(super) const LOST_KEY_GRANTS: Sql = Sql::both(concat!(
+    "DELETE FROM grants WHERE connection_id IN (SELECT id FROM connections WHERE ",
+    of_lost_key!(),
+    ")"
+));
+pub(super) const LOST_KEY_CONNECTIONS: Sql = Sql::both(concat!(
+    "UPDATE connections SET state = 'reconnect_required', reason = 'key_lost', grant_version = NULL, \
+     grant_obtained_at = NULL, grant_expires_at = NULL, next_refresh_at = NULL, retry_after = NULL, \
+     suspicion_grant_version = NULL, suspicion_first_at = NULL, failures = 0, since = $2, evidence_source = NULL, \
+     evidence_at = NULL, lease_owner = NULL, lease_until = NULL, lease_epoch = lease_epoch + 1, version = version + 1 \
+     WHERE grant_version IS NOT NULL AND ",
+    of_lost_key!()
+));
+pub(super) const LOST_KEY_ATTEMPTS: Sql =
+    Sql::both(concat!("DELETE FROM attempts WHERE stage <> 'closed' AND ", of_lost_key!()));
+pub(super) const LOST_KEY_USER_KEYS: Sql = Sql::both("DELETE FROM user_keys WHERE key_id = $1");
 pub(super) const SERVICE_KEY_INSERT: Sql =
     Sql::both("INSERT INTO service_keys (id, name, hash, created_at) VALUES ($1, $2, $3, $4)");
 pub(super) const SERVICE_KEYS: Sql = Sql::both(
@@ -576,6 +605,11 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("SENTINEL_LOCK", SENTINEL_LOCK),
     ("SENTINEL_INSERT", SENTINEL_INSERT),
     ("SENTINEL_DELETE", SENTINEL_DELETE),
+    ("LOST_KEY_HISTORY", LOST_KEY_HISTORY),
+    ("LOST_KEY_GRANTS", LOST_KEY_GRANTS),
+    ("LOST_KEY_CONNECTIONS", LOST_KEY_CONNECTIONS),
+    ("LOST_KEY_ATTEMPTS", LOST_KEY_ATTEMPTS),
+    ("LOST_KEY_USER_KEYS", LOST_KEY_USER_KEYS),
     ("SERVICE_KEY_INSERT", SERVICE_KEY_INSERT),
     ("SERVICE_KEYS", SERVICE_KEYS),
     ("SERVICE_KEY_BY_HASH", SERVICE_KEY_BY_HASH),

@@ -28,7 +28,8 @@ pub enum SentinelError {
     /// The database knows a key that the configuration lacks and that was never retired.
     #[error(
         "HOLDFAST_ENCRYPTION_KEYS lacks key `{key_id}`, which this database uses; \
-         add it behind the others, or retire it first (`holdfast keys retire {key_id}`)"
+         add it behind the others, or retire it first (`holdfast keys retire {key_id}`); if its bytes are lost for good, \
+         `holdfast keys retire --lost {key_id}` gives up the grants that it sealed"
     )]
     Missing {
         /// The key.

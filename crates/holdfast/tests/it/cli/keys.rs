@@ -43,6 +43,25 @@ fn other_bytes_under_a_known_id_are_refused() {
 }
 
 #[test]
+fn a_key_whose_bytes_are_lost_is_given_up() {
+    let place = Place::new().with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("gone", 1));
+    assert_eq!(place.run(&["migrate"]).code, 0);
+    assert_eq!(place.run(&["keys", "rotate"]).code, 0, "stores its sentinel");
+    assert_eq!(place.run(&["keys", "retire", "--lost", "gone"]).code, 1, "it is in the ring");
+    let place = place.with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("new", 99));
+    let refused = place.run(&["keys", "rotate"]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("holdfast keys retire --lost gone"), "{}", refused.stderr);
+    let given_up = place.run(&["keys", "retire", "--lost", "gone"]);
+    assert_eq!(
+        (given_up.code, given_up.stdout.as_str()),
+        (0, "gone is given up; 0 connections must be made again.\n")
+    );
+    assert_eq!(place.run(&["keys", "rotate"]).code, 0);
+    assert_eq!(place.run(&["keys", "retire", "--lost", "gone"]).code, 1, "only once");
+}
+
+#[test]
 fn a_service_key_is_shown_once_and_revoked() {
     let place = Place::new();
     assert_eq!(place.run(&["migrate"]).code, 0);

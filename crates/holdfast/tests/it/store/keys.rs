@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
 use base64::Engine as _;
+use holdfast::clock::Clock as _;
+use holdfast::connections::{Reason, Standing};
 use holdfast::entropy::SystemEntropy;
 use holdfast::store::{DataDeletion, NewServiceKey, Retired};
 use holdfast::users::UserFacts;
@@ -9,6 +11,8 @@ use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
 use super::fixtures::{DAY, INSTAGRAM, in_parallel, later, owner};
+use crate::grants::setup::Replica;
+use crate::grants::world::{Kind, World};
 use crate::support::database::{on_each_engine, start_of_time};
 
 fn vault(ids: &[(&str, u8)]) -> Vault {
@@ -142,6 +146,31 @@ async fn a_deletion_request_can_be_looked_up_before_and_after() {
         db.store.record_deletion(&deletion).await.expect("it stores");
         assert_eq!(db.store.deletion("A1B2").await, Ok(Some(deletion)));
         assert_eq!(db.store.deletion("other").await, Ok(None));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_lost_takes_what_it_sealed_along_and_nothing_else() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        let ada = one.link("ada").await;
+        // Grace's data key is sealed with another key of the ring.
+        let grace = one.link("grace").await;
+        db.execute("UPDATE user_keys SET key_id = 'other' WHERE user_id = 'user_grace'").await;
+        assert_eq!(db.store.give_up_key("one", db.clock.now()).await, Ok(1));
+
+        let now = one.now(ada.id).await;
+        assert_eq!(now.standing, Reason::KeyLost.into());
+        assert_eq!((now.grant, now.next_refresh_at, now.version), (None, None, ada.version + 1));
+        assert!(now.account.is_some(), "the person is told which account to connect again");
+        let history = one.connections.history(&owner("ada"), None, 9).await.expect("it answers");
+        assert_eq!(history.entries[0].reason, Some(Reason::KeyLost));
+        assert_eq!(db.store.sealed_grants(ada.id).await, Ok(Vec::new()));
+        assert_eq!(db.store.user_key("user_ada").await, Ok(None));
+        assert_eq!(one.now(grace.id).await.standing, Standing::CONNECTED);
+        assert_eq!(db.store.give_up_key("one", db.clock.now()).await, Ok(0));
     })
     .await;
 }
