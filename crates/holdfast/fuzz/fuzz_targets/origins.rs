@@ -29,7 +29,8 @@ fuzz_target!(|input: &str| {
     if !canonical {
         return;
     }
-    if entry == origin {
+    // No browser sends an asterisk, and none stands for itself.
+    if entry == origin && !entry.contains('*') {
         assert!(allowed, "{entry} does not allow itself");
     }
     if allowed {
