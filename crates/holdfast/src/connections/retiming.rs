@@ -16,7 +16,6 @@ use super::service::{Connections, ServiceError};
 use super::transition::{Call, Observation};
 use super::{Connection, EvidenceSource, GrantFacts, Reason, Standing};
 use crate::clock::after;
-use crate::entropy::random;
 use crate::provider::Meaning;
 
 /// Nobody is made to wait longer, whatever the provider says: its limits are counted over 24 hours at most.
@@ -171,9 +170,7 @@ impl Connections {
         for connection in &found {
             let Some(facts) = connection.grant else { continue };
             let grant = possible(facts, now);
-            let [byte] = random::<1>(&*self.parts.entropy)?;
-            let next_refresh_at =
-                self.parts.refresh.due(grant.obtained_at, grant.expires_at, f64::from(byte) / 255.0);
+            let next_refresh_at = self.due_between(grant.obtained_at, grant.expires_at)?;
             tracing::warn!(connection = %connection.id, "times from a clock that was ahead are put right");
             self.record(connection.id, &Observation::Retimed { grant, next_refresh_at }, None).await?;
         }
