@@ -66,7 +66,7 @@ impl Changes {
                 Self { local, listening, listener: Some(listener), replica: Some(replica) }
             }
             // One process serves from a SQLite file: there is nobody else to hear.
-            Engine::Sqlite(_) => {
+            Engine::Sqlite(_) | Engine::Driven(_) => {
                 Self { local, listening: watch::Sender::new(true), listener: None, replica: None }
             }
             Engine::Postgres(_) => {

@@ -118,7 +118,7 @@ impl Store {
                 let leases = self.write(statements::LEASES_FENCE, Vec::new()).await?;
                 Ok(leases + self.write(statements::ATTEMPTS_LET_GO, Vec::new()).await?)
             }
-            Engine::Postgres(_) => Ok(0),
+            Engine::Postgres(_) | Engine::Driven(_) => Ok(0),
         }
     }
 

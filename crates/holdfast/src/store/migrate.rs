@@ -160,7 +160,7 @@ impl Store {
     /// SHA-256 of the text for this engine.
     fn checksum(&self, migration: &Migration) -> Vec<u8> {
         let text = match &self.inner.engine {
-            engine::Engine::Sqlite(_) => migration.sql.sqlite,
+            engine::Engine::Sqlite(_) | engine::Engine::Driven(_) => migration.sql.sqlite,
             engine::Engine::Postgres(_) => migration.sql.postgres,
         };
         digest(&SHA256, text.as_bytes()).as_ref().to_vec()

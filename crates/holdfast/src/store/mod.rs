@@ -10,6 +10,7 @@ mod changes;
 mod changeset;
 mod connections;
 mod deletions;
+mod driver;
 mod engine;
 mod error;
 mod keys;
@@ -34,6 +35,8 @@ pub use changes::Change;
 pub use changeset::{AttemptWrite, ChangeSet, Committed, ConnectionWrite, LeaseGuard};
 pub use connections::{ConnectionCount, HistoryCursor, HistoryEntry, HistoryPage, NotACursor, SealedGrant};
 pub use deletions::DataDeletion;
+pub use driver::{Driver, Outcome, Rejected, SharedDriver};
+pub use engine::Value;
 pub use error::{MigrateError, OpenError, StoreError};
 pub use keys::{KeyUse, Retired, StoredUserKey};
 pub use leases::Lease;
@@ -46,7 +49,7 @@ pub use users::{EventOutcome, SyncedUser};
 
 use crate::clock::SharedClock;
 use changes::Changes;
-use engine::{Engine, Failure, Postgres, Row, Sqlite, Unit, Value};
+use engine::{Engine, Failure, Postgres, Row, Sqlite, Unit};
 use statements::Sql;
 use status_reads::StatusReads;
 
@@ -113,6 +116,13 @@ impl Store {
             SchemaState::Ahead { found, known } => Err(OpenError::SchemaNewer { found, known }),
             SchemaState::Current | SchemaState::Behind(_) => Ok(store),
         }
+    }
+
+    /// An empty SQLite database behind a driver of the caller's. For simulations: what it promises about durability is not asserted.
+    pub fn driven_by(driver: SharedDriver, clock: SharedClock) -> Self {
+        let engine = Engine::Driven(driver);
+        let changes = Changes::start(&engine, &clock);
+        Self::assembled(engine, clock, changes, false, None)
     }
 
     /// The same database, as a replica sees it that reaches it over `link` and tells time by `clock`.

@@ -2,6 +2,8 @@
 //!
 //! `$n` parameters, `ON CONFLICT`, `RETURNING` and `WITH … AS MATERIALIZED` are common to SQLite, Postgres and CockroachDB. A test
 //! prepares each statement on both engines.
+//!
+//! `LIMIT $n + 0`: of a bare parameter there, SQLite's planner reads the value, and prepares the statement anew at each execution.
 
 /// A statement, in the words of each engine.
 #[derive(Debug, Clone, Copy)]
@@ -150,7 +152,7 @@ pub(super) const CONNECTIONS_BY_ACCOUNT: Sql = Sql::both(concat!(
 pub(super) const CONNECTIONS_PAGE: Sql = Sql::both(concat!(
     "SELECT ",
     connection_columns!(),
-    " FROM connections AS c WHERE c.id > $1 ORDER BY c.id LIMIT $2"
+    " FROM connections AS c WHERE c.id > $1 ORDER BY c.id LIMIT $2 + 0"
 ));
 pub(super) const CONNECTION_COUNTS: Sql = Sql::both(
     "SELECT provider, state, reason, COUNT(*) AS amount FROM connections GROUP BY provider, state, \
@@ -160,7 +162,7 @@ pub(super) const HISTORY: Sql = Sql::both(
     "SELECT h.connection_id, h.version, h.position, h.at, h.state, h.reason, h.evidence_source, \
      h.evidence_at, h.detail FROM connection_history AS h JOIN connections AS c ON c.id = \
      h.connection_id WHERE c.user_id = $1 AND c.provider = $2 AND c.ordinal = 0 AND (h.version < $3 \
-     OR (h.version = $3 AND h.position < $4)) ORDER BY h.version DESC, h.position DESC LIMIT $5",
+     OR (h.version = $3 AND h.position < $4)) ORDER BY h.version DESC, h.position DESC LIMIT $5 + 0",
 );
 pub(super) const GRANT: Sql = Sql::both(
     "SELECT connection_id, version, blob, obtained_at, expires_at FROM grants WHERE connection_id = \
@@ -233,7 +235,7 @@ macro_rules! few_due {
         concat!(
             "WITH due AS MATERIALIZED (SELECT id FROM connections WHERE next_refresh_at <= $1",
             claimable!(),
-            " ORDER BY +grant_expires_at, id LIMIT $2"
+            " ORDER BY +grant_expires_at, id LIMIT $2 + 0"
         )
     };
 }
@@ -244,7 +246,7 @@ macro_rules! many_due {
         concat!(
             "WITH due AS MATERIALIZED (SELECT id FROM connections WHERE +next_refresh_at <= $1",
             claimable!(),
-            " ORDER BY grant_expires_at, id LIMIT $2"
+            " ORDER BY grant_expires_at, id LIMIT $2 + 0"
         )
     };
 }
@@ -263,7 +265,7 @@ macro_rules! claim {
 
 /// How many are due, counted up to a limit.
 pub(super) const DUE_COUNT: Sql = Sql::both(
-    "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections WHERE next_refresh_at <= $1 LIMIT $2) AS due",
+    "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections WHERE next_refresh_at <= $1 LIMIT $2 + 0) AS due",
 );
 /// Earliest deadline first. Materialized, because a planner may otherwise run the limited sub-select more than once.
 pub(super) const CLAIM_FEW_DUE: Sql =
@@ -318,7 +320,7 @@ pub(super) const CONNECTIONS_EXPIRED: Sql = Sql::both(concat!(
     connection_columns!(),
     " FROM connections AS c WHERE c.grant_expires_at <= $1 AND c.state IN ('connected', 'degraded', \
      'action_required') AND NOT (COALESCE(c.evidence_source, '') IN ('use', 'refresh') AND c.evidence_at \
-     >= c.grant_expires_at AND c.evidence_at > $3) ORDER BY c.grant_expires_at, c.id LIMIT $2"
+     >= c.grant_expires_at AND c.evidence_at > $3) ORDER BY c.grant_expires_at, c.id LIMIT $2 + 0"
 ));
 /// Times that no right clock can have written. Reads every row; asked rarely.
 pub(super) const CONNECTIONS_MISTIMED: Sql = Sql::both(concat!(
@@ -328,7 +330,7 @@ pub(super) const CONNECTIONS_MISTIMED: Sql = Sql::both(concat!(
      (c.state IN ('connected', 'degraded', 'action_required') OR c.reason = 'expired')) OR (c.reason = \
      'expired' AND c.evidence_source = 'clock' AND c.grant_expires_at > $2) OR (c.next_refresh_at > $3 \
      AND c.next_refresh_at > c.grant_expires_at - (c.grant_expires_at - c.grant_obtained_at) / 100 * \
-     $4)) ORDER BY c.id LIMIT $5"
+     $4)) ORDER BY c.id LIMIT $5 + 0"
 ));
 
 /// Who is not simply well; in the words of the index `connections_troubled`, so that it serves.
@@ -352,14 +354,14 @@ pub(super) const TROUBLE: Sql = Sql::both(concat!(
 ));
 pub(super) const ALIVE_COUNT: Sql = Sql::both(
     "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections WHERE state IN ('connected', 'degraded', \
-     'action_required') LIMIT $1) AS alive",
+     'action_required') LIMIT $1 + 0) AS alive",
 );
 pub(super) const CONNECTIONS_FALLEN: Sql = Sql::both(concat!(
     "SELECT ",
     connection_columns!(),
     " FROM connections AS c WHERE ",
     troubled!(),
-    " AND c.grant_version IS NOT NULL AND c.state = 'reconnect_required' AND c.since > $1 AND c.reason = $2 AND c.evidence_source IN ('refresh', 'use') ORDER BY c.since, c.id LIMIT $3"
+    " AND c.grant_version IS NOT NULL AND c.state = 'reconnect_required' AND c.since > $1 AND c.reason = $2 AND c.evidence_source IN ('refresh', 'use') ORDER BY c.since, c.id LIMIT $3 + 0"
 ));
 /// The status tells the next refresh, so its version moves too.
 pub(super) const CONNECTIONS_HASTEN: Sql = Sql::both(concat!(
@@ -377,7 +379,7 @@ pub(super) const ATTEMPT_BY_STATE: Sql =
 pub(super) const ATTEMPTS_EXPIRED: Sql = Sql::both(concat!(
     "SELECT ",
     attempt_columns!(),
-    " FROM attempts WHERE stage <> 'closed' AND expires_at <= $1 ORDER BY expires_at, id LIMIT $2"
+    " FROM attempts WHERE stage <> 'closed' AND expires_at <= $1 ORDER BY expires_at, id LIMIT $2 + 0"
 ));
 pub(super) const ATTEMPTS_OPEN: Sql = Sql::both(concat!(
     "SELECT ",
@@ -389,7 +391,7 @@ pub(super) const ATTEMPTS_STRANDED: Sql = Sql::both(concat!(
     "SELECT ",
     attempt_columns!(),
     " FROM attempts WHERE stage IN ('redeeming', 'short_granted', 'granted') AND expires_at > $1 AND \
-     (busy_until IS NULL OR busy_until <= $1) ORDER BY expires_at, id LIMIT $2"
+     (busy_until IS NULL OR busy_until <= $1) ORDER BY expires_at, id LIMIT $2 + 0"
 ));
 pub(super) const ATTEMPTS_CLOSE: Sql = Sql::both(
     "UPDATE attempts SET stage = 'closed', outcome = $3, closed_at = $4, sealed = NULL, busy_until = NULL, \
@@ -424,11 +426,11 @@ pub(super) const USER_KEY_REWRAP: Sql =
     Sql::both("UPDATE user_keys SET key_id = $2, blob = $3 WHERE user_id = $1 AND blob = $4");
 pub(super) const USER_KEYS_NOT_UNDER: Sql = Sql::both(
     "SELECT user_id, key_id, blob FROM user_keys WHERE key_id <> $1 AND user_id > $2 ORDER BY user_id \
-     LIMIT $3",
+     LIMIT $3 + 0",
 );
 pub(super) const USER_KEYS_UNDER: Sql = Sql::both(
     "SELECT user_id, key_id, blob FROM user_keys WHERE key_id = $1 AND user_id > $2 ORDER BY user_id \
-     LIMIT $3",
+     LIMIT $3 + 0",
 );
 pub(super) const USER_KEY_COUNTS: Sql =
     Sql::both("SELECT key_id, COUNT(*) AS amount FROM user_keys GROUP BY key_id ORDER BY key_id");
@@ -508,7 +510,7 @@ pub(super) const OUTBOX_PUT: Sql = Sql::both(
 );
 macro_rules! outbox_due {
     () => {
-        "WITH due AS MATERIALIZED (SELECT user_id, provider FROM outbox WHERE due_at <= $1 ORDER BY due_at LIMIT $3"
+        "WITH due AS MATERIALIZED (SELECT user_id, provider FROM outbox WHERE due_at <= $1 ORDER BY due_at LIMIT $3 + 0"
     };
 }
 macro_rules! outbox_claim {
@@ -632,5 +634,17 @@ mod tests {
         let code = source.split("#[cfg(test)]").next().unwrap_or_default();
         // All but the one that makes the table of migrations.
         assert_eq!(code.matches(": Sql =").count() - 1, super::ALL.len());
+    }
+
+    #[test]
+    fn no_statement_is_limited_by_a_bare_parameter() {
+        for (name, sql) in super::ALL {
+            let bare = sql.sqlite.match_indices("LIMIT $").any(|(at, limit)| {
+                let number =
+                    sql.sqlite[at + limit.len()..].trim_start_matches(|each: char| each.is_ascii_digit());
+                !number.starts_with(" + 0")
+            });
+            assert!(!bare, "{name} would be prepared at each execution");
+        }
     }
 }

@@ -20,4 +20,5 @@ mod replica;
 mod report;
 mod run;
 mod script;
+mod sqlite;
 mod years;

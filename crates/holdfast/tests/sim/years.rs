@@ -1,6 +1,5 @@
 //! The years that the tests run, and the one that `scripts/simulate.sh` asks for.
 
-use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use jiff::Timestamp;
 use super::baton::{HOUR, Millis};
 use super::instagram::Kind;
 use super::report::Report;
-use super::run::{Plan, simulate, usual_pace};
+use super::run::{Path, Plan, simulate, usual_pace};
 use super::script::Extent;
 
 fn start() -> Millis {
@@ -20,18 +19,18 @@ fn start() -> Millis {
 fn plan(seed: u64, connections: usize, kind: Kind) -> Plan {
     let extent =
         Extent { seed, start: start(), days: 365, connections, replicas: 3, furthest_jump: 6 * HOUR };
-    Plan { extent, kind, pace: usual_pace() }
+    Plan { extent, kind, pace: usual_pace(), path: Path::Short }
 }
 
 /// A year that a debug build can go through in seconds: workers look every four hours at most.
 fn small(seed: u64, kind: Kind) -> Plan {
     let pace = Pace { shortest: Duration::from_hours(4), longest: Duration::from_hours(24) };
-    Plan { pace, ..plan(seed, 200, kind) }
+    Plan { pace, path: Path::Sqlx, ..plan(seed, 200, kind) }
 }
 
 fn run(plan: Plan) -> Report {
     // In memory where the system has such a place: what is measured is our work, not a disk.
-    let memory = Path::new("/dev/shm");
+    let memory = std::path::Path::new("/dev/shm");
     let directory = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     let directory = directory.expect("a directory for the database");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -102,6 +101,15 @@ fn a_seed_gives_the_same_year_to_the_last_step() {
     plan.extent.connections = 60;
     plan.extent.days = 90;
     assert_eq!(run(plan), run(plan));
+}
+
+/// So what the full year says in memory, it says of production's way to the database as well.
+#[test]
+fn either_path_to_the_database_gives_the_same_year() {
+    let mut plan = small(5, Kind::OldDead);
+    plan.extent.connections = 60;
+    plan.extent.days = 90;
+    assert_eq!(run(Plan { path: Path::Short, ..plan }), run(Plan { path: Path::Sqlx, ..plan }));
 }
 
 /// One number from the environment, as `scripts/simulate.sh` puts it there.

@@ -4,7 +4,7 @@
 
 use sqlx::error::{DatabaseError, ErrorKind};
 
-use crate::store::StoreError;
+use crate::store::{Rejected, StoreError};
 
 /// A failed statement or unit of work.
 #[derive(Debug)]
@@ -75,9 +75,20 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
+impl From<Rejected> for Failure {
+    fn from(Rejected { code, message }: Rejected) -> Self {
+        match code {
+            // Primary key, unique.
+            1555 | 2067 => Self::Violated(unique(None, &message)),
+            787 => Self::Violated(Violation::ForeignKey),
+            _ => of_sqlite(&code.to_string(), &message),
+        }
+    }
+}
+
 fn of_database(error: &dyn DatabaseError) -> Failure {
     match error.kind() {
-        ErrorKind::UniqueViolation => return Failure::Violated(unique(error)),
+        ErrorKind::UniqueViolation => return Failure::Violated(unique(error.constraint(), error.message())),
         ErrorKind::ForeignKeyViolation => return Failure::Violated(Violation::ForeignKey),
         _ => {}
     }
@@ -90,10 +101,11 @@ fn of_database(error: &dyn DatabaseError) -> Failure {
     }
 }
 
-fn unique(error: &dyn DatabaseError) -> Violation {
-    let account = match error.constraint() {
+/// Postgres names the constraint, SQLite its columns.
+fn unique(constraint: Option<&str>, message: &str) -> Violation {
+    let account = match constraint {
         Some(name) => name == "connections_account",
-        None => error.message().contains("connections.account_id"),
+        None => message.contains("connections.account_id"),
     };
     if account { Violation::Account } else { Violation::Unique }
 }

@@ -2,6 +2,7 @@
 //!
 //! Everything above is written once. What differs (how to connect, how to begin, which error means what) is here.
 
+mod driven;
 mod failure;
 mod postgres;
 mod sqlite;
@@ -11,20 +12,24 @@ use std::future::Future;
 
 use sqlx::{Executor, Transaction};
 
+use driven::DrivenUnit;
 pub(super) use failure::{Failure, Violation};
 pub(super) use postgres::Postgres;
 pub(super) use sqlite::Sqlite;
 use sqlite::Writing;
-pub(super) use value::{Row, Unreadable, Value};
+pub use value::Value;
+pub(super) use value::{Row, Unreadable};
 
 use super::statements::Sql;
-use super::{Crossing, StoreError};
+use super::{Crossing, SharedDriver, StoreError};
 
 /// A connected database.
 #[derive(Debug, Clone)]
 pub(super) enum Engine {
     Sqlite(Sqlite),
     Postgres(Box<Postgres>),
+    /// SQLite by another driver.
+    Driven(SharedDriver),
 }
 
 /// How often a unit of work that certainly did not happen is begun anew. More than the pool has connections, because after a
@@ -41,6 +46,7 @@ impl Engine {
         match self {
             Self::Sqlite(sqlite) => sqlite_rows(sqlite.readers(), sql.sqlite, values).await,
             Self::Postgres(postgres) => postgres_rows(postgres.pool(), sql.postgres, values).await,
+            Self::Driven(driver) => driven::rows(driver, sql.sqlite, &values),
         }
     }
 
@@ -49,6 +55,7 @@ impl Engine {
         match self {
             Self::Sqlite(sqlite) => sqlite.begin().await.map(Open::Sqlite),
             Self::Postgres(postgres) => postgres.begin().await.map(Open::Postgres),
+            Self::Driven(driver) => DrivenUnit::begin(driver).map(Open::Driven),
         }
         .map(|open| Unit { open, crossing: None })
     }
@@ -62,6 +69,8 @@ impl Engine {
             Self::Postgres(postgres) => {
                 postgres.pool().prepare(sqlx::SqlSafeStr::into_sql_str(sql.postgres)).await.map(drop)
             }
+            // Its statements are SQLite's, which are prepared there.
+            Self::Driven(_) => Ok(()),
         }
         .map_err(|error| Failure::from(error).into_error())
     }
@@ -71,6 +80,7 @@ impl Engine {
         match self {
             Self::Sqlite(sqlite) => sqlite.close().await,
             Self::Postgres(postgres) => postgres.pool().close().await,
+            Self::Driven(_) => {}
         }
     }
 }
@@ -102,6 +112,7 @@ pub(super) struct Unit {
 enum Open {
     Sqlite(Writing),
     Postgres(Transaction<'static, sqlx::Postgres>),
+    Driven(DrivenUnit),
 }
 
 impl Unit {
@@ -114,6 +125,7 @@ impl Unit {
         match &mut self.open {
             Open::Sqlite(writing) => sqlite_rows(&mut *writing.connection, sql.sqlite, values).await,
             Open::Postgres(transaction) => postgres_rows(&mut **transaction, sql.postgres, values).await,
+            Open::Driven(unit) => driven::rows(unit.driver(), sql.sqlite, &values),
         }
     }
 
@@ -131,6 +143,7 @@ impl Unit {
             Open::Postgres(transaction) => {
                 bind_postgres(sql.postgres, values).execute(&mut **transaction).await?.rows_affected()
             }
+            Open::Driven(unit) => unit.driver().run(sql.sqlite, &values)?.changed,
         })
     }
 
@@ -139,6 +152,7 @@ impl Unit {
         let done = match &mut self.open {
             Open::Sqlite(writing) => writing.connection.execute(sqlx::raw_sql(sql.sqlite)).await.map(drop),
             Open::Postgres(transaction) => transaction.execute(sqlx::raw_sql(sql.postgres)).await.map(drop),
+            Open::Driven(unit) => return Ok(unit.driver().script(sql.sqlite)?),
         };
         Ok(done?)
     }
@@ -146,10 +160,10 @@ impl Unit {
     /// Makes all of it durable.
     pub(super) async fn commit(self) -> Result<(), Failure> {
         match self.open {
-            Open::Sqlite(writing) => writing.commit().await,
-            Open::Postgres(transaction) => transaction.commit().await,
+            Open::Sqlite(writing) => writing.commit().await.map_err(Failure::of_commit)?,
+            Open::Postgres(transaction) => transaction.commit().await.map_err(Failure::of_commit)?,
+            Open::Driven(unit) => unit.commit()?,
         }
-        .map_err(Failure::of_commit)?;
         match self.crossing {
             Some(crossing) => {
                 crossing.committed().await.map_err(|_| Failure::Final(StoreError::OutcomeUnknown))

@@ -1,5 +1,8 @@
 //! What goes into a statement and what comes out, on either engine.
 
+use std::fmt;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
@@ -11,10 +14,24 @@ use crate::store::StoreError;
 
 /// A value to bind. `None` keeps its type, because Postgres wants to know it.
 #[derive(Clone)]
-pub(in crate::store) enum Value {
+pub enum Value {
+    /// `TEXT`.
     Text(Option<String>),
+    /// `INTEGER` or `BIGINT`.
     Int(Option<i64>),
+    /// `BLOB` or `BYTEA`.
     Bytes(Option<Vec<u8>>),
+}
+
+/// What is stored does not belong into a log, sealed or not.
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text(_) => "Text",
+            Self::Int(_) => "Int",
+            Self::Bytes(_) => "Bytes",
+        })
+    }
 }
 
 impl From<&str> for Value {
@@ -112,6 +129,45 @@ impl From<Option<&[u8]>> for Value {
 pub(in crate::store) enum Row {
     Sqlite(SqliteRow),
     Postgres(PgRow),
+    Driven { columns: Arc<[String]>, values: Vec<Value> },
+}
+
+/// A type that columns have.
+trait Column:
+    Sized + for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>
+{
+    /// `None` where the value is of another type.
+    fn of(value: &Value) -> Option<Self>;
+}
+
+impl Column for Option<String> {
+    fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::Text(text) => Some(text.clone()),
+            Value::Int(None) | Value::Bytes(None) => Some(None),
+            Value::Int(Some(_)) | Value::Bytes(Some(_)) => None,
+        }
+    }
+}
+
+impl Column for Option<i64> {
+    fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::Int(number) => Some(*number),
+            Value::Text(None) | Value::Bytes(None) => Some(None),
+            Value::Text(Some(_)) | Value::Bytes(Some(_)) => None,
+        }
+    }
+}
+
+impl Column for Option<Vec<u8>> {
+    fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::Bytes(bytes) => Some(bytes.clone()),
+            Value::Text(None) | Value::Int(None) => Some(None),
+            Value::Text(Some(_)) | Value::Int(Some(_)) => None,
+        }
+    }
 }
 
 /// A column that does not hold what it should. The mapping functions add table and row.
@@ -135,20 +191,31 @@ impl Unreadable {
     }
 }
 
+const MISFIT: &str = "missing or of another type";
+
 impl Row {
-    fn get<T>(&self, column: &'static str) -> Result<T, Unreadable>
-    where
-        T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
-    {
+    fn get<T: Column>(&self, column: &'static str) -> Result<T, Unreadable> {
         let value = match self {
-            Self::Sqlite(row) => row.try_get(column),
-            Self::Postgres(row) => row.try_get(column),
+            Self::Sqlite(row) => row.try_get(column).ok(),
+            Self::Postgres(row) => row.try_get(column).ok(),
+            Self::Driven { columns, values } => columns
+                .iter()
+                .zip(values)
+                .find(|(name, _)| *name == column)
+                .and_then(|(_, value)| T::of(value)),
         };
-        value.map_err(|_| Unreadable::new(column, "missing or of another type"))
+        value.ok_or(Unreadable::new(column, MISFIT))
+    }
+
+    fn required<T>(&self, column: &'static str) -> Result<T, Unreadable>
+    where
+        Option<T>: Column,
+    {
+        self.get::<Option<T>>(column)?.ok_or(Unreadable::new(column, MISFIT))
     }
 
     pub(in crate::store) fn text(&self, column: &'static str) -> Result<String, Unreadable> {
-        self.get(column)
+        self.required(column)
     }
 
     pub(in crate::store) fn opt_text(&self, column: &'static str) -> Result<Option<String>, Unreadable> {
@@ -156,7 +223,7 @@ impl Row {
     }
 
     pub(in crate::store) fn int(&self, column: &'static str) -> Result<i64, Unreadable> {
-        self.get(column)
+        self.required(column)
     }
 
     pub(in crate::store) fn opt_int(&self, column: &'static str) -> Result<Option<i64>, Unreadable> {
@@ -164,7 +231,7 @@ impl Row {
     }
 
     pub(in crate::store) fn bytes(&self, column: &'static str) -> Result<Vec<u8>, Unreadable> {
-        self.get(column)
+        self.required(column)
     }
 
     pub(in crate::store) fn opt_bytes(&self, column: &'static str) -> Result<Option<Vec<u8>>, Unreadable> {
