@@ -22,6 +22,8 @@ use crate::provider::Meaning;
 pub const LONGEST_WAIT: Duration = Duration::from_hours(24);
 /// How far the clocks of two replicas may be apart before times are put right. An hour more or less of sixty days is no harm.
 pub const TOLERANCE: Duration = Duration::from_hours(1);
+/// What Instagram's grants live. Of a longer life, late times are noticed later, with as many days left.
+pub const USUAL_LIFE: Duration = Duration::from_hours(60 * 24);
 /// How long it counts that a grant has worked past its expiry.
 pub const PROOF_LASTS: Duration = Duration::from_hours(24);
 /// Questions to the provider under way at once.

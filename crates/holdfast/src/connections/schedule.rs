@@ -36,11 +36,11 @@ impl RefreshPolicy {
     }
 
     /// The part of a grant's life, in whole percent, that is left at least when it comes due for the first time.
-    pub fn tail_percent(&self) -> i64 {
-        #[expect(clippy::cast_possible_truncation, reason = "a percentage")]
-        let tail = ((1.0 - self.fraction(1.0)) * 100.0).floor() as i64;
+    pub fn tail_percent(&self) -> u32 {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a percentage")]
+        let tail = ((1.0 - self.fraction(1.0)) * 100.0).floor() as u32;
         // One for the rounding of a due time to milliseconds and of a lifetime to its hundredth.
-        (tail - 1).max(0)
+        tail.saturating_sub(1)
     }
 
     fn fraction(&self, jitter: f64) -> f64 {

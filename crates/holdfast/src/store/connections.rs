@@ -12,7 +12,7 @@ use super::{Store, StoreError, rows, statements};
 use crate::caller::OwnerId;
 use crate::clock::{after, from_millis};
 use crate::connections::attempt::Attempt;
-use crate::connections::retiming::{LONGEST_WAIT, PROOF_LASTS, TOLERANCE};
+use crate::connections::retiming::{LONGEST_WAIT, PROOF_LASTS, TOLERANCE, USUAL_LIFE};
 use crate::connections::{Connection, Evidence, Reason, Standing, State};
 use crate::provider::ProviderId;
 use crate::vault::WrappedKey;
@@ -150,11 +150,11 @@ impl Store {
 
     /// Connections with times that a right clock cannot have written at or before `now`: a grant from the future, a death
     /// by the clock that has not come yet, a next refresh in the last `tail_percent` of the grant's life that is no
-    /// retry either. Reads every row.
+    /// retry either, once no more than that part of a usual life is left.
     pub async fn mistimed_connections(
         &self,
         now: Timestamp,
-        tail_percent: i64,
+        tail_percent: u32,
         limit: usize,
     ) -> Result<Vec<Connection>, StoreError> {
         let values = vec![
@@ -163,6 +163,7 @@ impl Store {
             after(now, LONGEST_WAIT + TOLERANCE).into(),
             tail_percent.into(),
             rows::limit(limit),
+            after(now, USUAL_LIFE / 100 * tail_percent).into(),
         ];
         self.connections_of(statements::CONNECTIONS_MISTIMED, values).await
     }

@@ -6,14 +6,14 @@ use super::engine::{Failure, Unreadable, Violation};
 use super::statements::{self, Sql};
 use super::{MigrateError, Store, StoreError, engine};
 
-struct Migration {
+pub(super) struct Migration {
     version: i64,
     name: &'static str,
-    sql: Sql,
+    pub(super) sql: Sql,
 }
 
 /// All of them, in order. Never changed once released; a new one goes to the end, for both engines, with the same meaning.
-const MIGRATIONS: &[Migration] = &[
+pub(super) const MIGRATIONS: &[Migration] = &[
     Migration {
         version: 1,
         name: "initial",
@@ -36,6 +36,14 @@ const MIGRATIONS: &[Migration] = &[
         sql: Sql::each(
             include_str!("../../../../migrations/sqlite/0003_fare.sql"),
             include_str!("../../../../migrations/postgres/0003_fare.sql"),
+        ),
+    },
+    Migration {
+        version: 4,
+        name: "ages",
+        sql: Sql::each(
+            include_str!("../../../../migrations/sqlite/0004_ages.sql"),
+            include_str!("../../../../migrations/postgres/0004_ages.sql"),
         ),
     },
 ];

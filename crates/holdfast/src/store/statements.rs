@@ -322,15 +322,17 @@ pub(super) const CONNECTIONS_EXPIRED: Sql = Sql::both(concat!(
      'action_required') AND NOT (COALESCE(c.evidence_source, '') IN ('use', 'refresh') AND c.evidence_at \
      >= c.grant_expires_at AND c.evidence_at > $3) ORDER BY c.grant_expires_at, c.id LIMIT $2 + 0"
 ));
-/// Times that no right clock can have written. Reads every row; asked rarely.
+/// Times that no right clock can have written: a grant from the future, an end that is still to come, a refresh due in the last part
+/// of a life, of which less is left than when it should have been due. Each is found by an index of its own.
 pub(super) const CONNECTIONS_MISTIMED: Sql = Sql::both(concat!(
     "SELECT ",
     connection_columns!(),
-    " FROM connections AS c WHERE c.grant_version IS NOT NULL AND ((c.grant_obtained_at > $1 AND \
-     (c.state IN ('connected', 'degraded', 'action_required') OR c.reason = 'expired')) OR (c.reason = \
-     'expired' AND c.evidence_source = 'clock' AND c.grant_expires_at > $2) OR (c.next_refresh_at > $3 \
-     AND c.next_refresh_at > c.grant_expires_at - (c.grant_expires_at - c.grant_obtained_at) / 100 * \
-     $4)) ORDER BY c.id LIMIT $5 + 0"
+    " FROM connections AS c WHERE c.id IN (SELECT id FROM connections WHERE grant_version IS NOT NULL AND \
+     grant_obtained_at > $1 AND (state IN ('connected', 'degraded', 'action_required') OR reason = 'expired') \
+     UNION ALL SELECT id FROM connections WHERE reason = 'expired' AND evidence_source = 'clock' AND grant_expires_at \
+     > $2 AND grant_version IS NOT NULL UNION ALL SELECT id FROM connections WHERE grant_version IS NOT NULL AND \
+     grant_expires_at > $2 AND grant_expires_at <= $6 AND next_refresh_at > $3 AND next_refresh_at > \
+     grant_expires_at - (grant_expires_at - grant_obtained_at) / 100 * $4) ORDER BY c.id LIMIT $5 + 0"
 ));
 
 /// Who is not simply well; in the words of the index `connections_troubled`, so that it serves.
@@ -367,7 +369,7 @@ pub(super) const CONNECTIONS_FALLEN: Sql = Sql::both(concat!(
 pub(super) const CONNECTIONS_HASTEN: Sql = Sql::both(concat!(
     "UPDATE connections SET next_refresh_at = $2, version = version + 1 WHERE ",
     troubled!(),
-    " AND state = 'degraded' AND reason = $1 AND grant_version IS NOT NULL AND next_refresh_at > $2",
+    " AND state = 'degraded' AND reason = $1 AND grant_version IS NOT NULL AND +next_refresh_at > $2",
 ));
 
 // Attempts
@@ -627,6 +629,7 @@ pub(super) const ALL: &[(&str, Sql)] = &[
 ];
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
     #[test]
     fn every_statement_is_listed() {
@@ -645,6 +648,48 @@ mod tests {
                 !number.starts_with(" + 0")
             });
             assert!(!bare, "{name} would be prepared at each execution");
+        }
+    }
+
+    /// What SQLite does for a statement, step by step.
+    fn plan(sql: &super::Sql) -> String {
+        let database = rusqlite::Connection::open_in_memory().unwrap();
+        for migration in crate::store::migrate::MIGRATIONS {
+            database.execute_batch(migration.sql.sqlite).unwrap();
+        }
+        let mut explain = database.prepare(&format!("EXPLAIN QUERY PLAN {}", sql.sqlite)).unwrap();
+        let mut steps = explain.raw_query();
+        let mut plan = Vec::new();
+        while let Some(step) = steps.next().unwrap() {
+            plan.push(step.get::<_, String>("detail").unwrap());
+        }
+        plan.join("\n")
+    }
+
+    /// With a hundred thousand connections, none of these may read all of them.
+    #[test]
+    fn what_the_worker_asks_is_found_by_an_index() {
+        let expected: &[(&super::Sql, &[&str])] = &[
+            (&super::CLAIM_FEW_DUE, &["connections_due"]),
+            (&super::CLAIM_MANY_DUE, &["connections_by_deadline"]),
+            (&super::DUE_COUNT, &["connections_due"]),
+            (&super::NEXT_DUE, &["connections_due", "connections_held"]),
+            (&super::CONNECTIONS_EXPIRED, &["connections_expiring"]),
+            (
+                &super::CONNECTIONS_MISTIMED,
+                &["connections_by_age", "connections_expired", "connections_by_deadline"],
+            ),
+            (&super::TROUBLE, &["connections_troubled", "connections_proven"]),
+            (&super::CONNECTIONS_FALLEN, &["connections_troubled"]),
+            (&super::CONNECTIONS_HASTEN, &["connections_troubled"]),
+            (&super::ATTEMPTS_EXPIRED, &["attempts_expiring"]),
+            (&super::OUTBOX_CLAIM, &["outbox_due"]),
+        ];
+        for (sql, indexes) in expected {
+            let plan = plan(sql);
+            for index in *indexes {
+                assert!(plan.contains(&format!("INDEX {index}")), "{}\n\n{plan}", sql.sqlite);
+            }
         }
     }
 }
