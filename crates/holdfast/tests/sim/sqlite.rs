@@ -1,5 +1,6 @@
 //! SQLite in this thread, in memory: the same SQL as in production, without the threads of its driver.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +11,13 @@ use rusqlite::{CachedStatement, Connection, Error};
 /// As many as there are statements.
 const STATEMENTS: usize = 256;
 
-pub struct Sqlite(Mutex<Connection>);
+pub struct Sqlite(Mutex<Open>);
+
+struct Open {
+    connection: Connection,
+    /// By statement: made anew each time, names would cost as much as values.
+    columns: HashMap<String, Arc<[String]>>,
+}
 
 impl Sqlite {
     /// With production's settings, but for those about the disk.
@@ -20,7 +27,7 @@ impl Sqlite {
         connection
             .execute_batch("PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY")
             .expect("its settings");
-        Arc::new(Self(Mutex::new(connection)))
+        Arc::new(Self(Mutex::new(Open { connection, columns: HashMap::new() })))
     }
 }
 
@@ -32,10 +39,13 @@ impl fmt::Debug for Sqlite {
 
 impl Driver for Sqlite {
     fn run(&self, sql: &str, values: &[Value]) -> Result<Outcome, Rejected> {
-        let connection = self.0.lock().unwrap();
+        let Open { connection, columns } = &mut *self.0.lock().unwrap();
         let mut statement = connection.prepare_cached(sql).map_err(rejected)?;
         bind(&mut statement, values).map_err(rejected)?;
-        let columns: Arc<[String]> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns = match columns.get(sql) {
+            Some(known) => known.clone(),
+            None => columns.entry(sql.to_owned()).or_insert(names(&statement)).clone(),
+        };
         let mut found = Vec::new();
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next().map_err(rejected)? {
@@ -46,7 +56,7 @@ impl Driver for Sqlite {
     }
 
     fn script(&self, sql: &str) -> Result<(), Rejected> {
-        let connection = self.0.lock().unwrap();
+        let Open { connection, .. } = &*self.0.lock().unwrap();
         match sql {
             "BEGIN IMMEDIATE" | "COMMIT" | "ROLLBACK" => {
                 connection.prepare_cached(sql).and_then(|mut statement| statement.raw_execute()).map(drop)
@@ -55,6 +65,10 @@ impl Driver for Sqlite {
         }
         .map_err(rejected)
     }
+}
+
+fn names(statement: &CachedStatement<'_>) -> Arc<[String]> {
+    statement.column_names().into_iter().map(str::to_owned).collect()
 }
 
 /// SQLite numbers `$3` by where it first stands, so its name has to be looked at.
