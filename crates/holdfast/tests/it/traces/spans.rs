@@ -65,6 +65,11 @@ async fn a_request_is_a_span_of_the_trace_that_it_names_with_what_it_asked_below
     let spans = collector.spans();
     let below = children(&spans, &server);
     assert!(below.iter().any(|span| span.name == "database commit" && span.kind == INTERNAL), "{below:#?}");
+    // A statement that answers many is waited for by each.
+    assert_eq!(ada.status().await["state"], "not_connected");
+    let status = collector.span("GET /user/instagram/status").await;
+    let spans = collector.spans();
+    assert!(children(&spans, &status).iter().any(|span| span.name == "database read"), "{spans:#?}");
     // Spans that are nobody's child begin traces of their own.
     let keys = collector.span("GET {jwks_url}").await;
     assert!(keys.parent.is_empty() && keys.trace != server.trace, "{keys:#?}");

@@ -38,9 +38,8 @@ async fn is_served_and_drains(mut app: App) -> App {
     assert!(count(&app, "export_failed") > 0, "{}", app.metrics.render());
     assert_eq!(count(&app, "exported"), 0);
     let log = String::from_utf8(app.watch.log()).unwrap();
-    let warnings =
-        log.lines().filter(|line| line.contains("telemetry::traces") && line.contains("WARN")).count();
-    assert!((1..=2).contains(&warnings), "one, and one at the end: {warnings}\n{log}");
+    let warned = log.lines().any(|line| line.contains("telemetry::traces") && line.contains("\"WARN\""));
+    assert!(warned, "{log}");
     app
 }
 
