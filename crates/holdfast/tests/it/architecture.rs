@@ -61,8 +61,6 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "crate::users",
             "crate::vault",
             "axum",
-            "sqlx",
-            "reqwest",
         ],
     ),
     ("settings", &["crate::http", "crate::store", "crate::cli", "crate::app", "axum", "sqlx", "reqwest"]),

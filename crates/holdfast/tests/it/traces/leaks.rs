@@ -36,7 +36,8 @@ async fn nothing_secret_is_exported_whatever_is_called() {
     join_all(faults.map(|(person, fault)| {
         let (all, member) = (&all, Member::new(here, person, key));
         async move {
-            for operation in all {
+            // What has Instagram do something is called where it fails, too.
+            for operation in all.iter().filter(|each| fault.is_none() || each.asks() != Asks::Nothing) {
                 here.instagram.clear(Some(member.account)).unwrap();
                 member.here.connect_account(member.account).await;
                 if let Some(fault) = fault.filter(|_| operation.asks() != Asks::Dance) {
@@ -63,7 +64,7 @@ async fn nothing_secret_is_exported_whatever_is_called() {
     app.stop().await;
     let exports = collector.exports();
     let spans = collector.spans();
-    assert!(all.len() > 20 && spans.len() > 3 * all.len(), "{} spans", spans.len());
+    assert!(all.len() > 20 && spans.len() > 5 * all.len(), "{} spans", spans.len());
     for operation in &all {
         let name =
             format!("{} {}", operation.method, operation.path.replace("graph/{path}", "graph/{*path}"));
