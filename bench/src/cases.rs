@@ -48,16 +48,22 @@ pub async fn run(args: RunArgs) -> Fallible<()> {
         Case::new("axum, hello", 1, "/", Credential::None, &[200]),
     ];
     let sqlite = |name: &str| format!("sqlite://{}", directory.path().join(name).display());
-    let mut installations =
-        vec![("SQLite", sqlite("quiet.db"), "warn"), ("SQLite, access log", sqlite("logged.db"), "info")];
+    // Takes whatever it is sent; a server of its own, so that the yardstick has nothing else to do.
+    let collector = baseline("hyper")?;
+    let mut installations = vec![
+        ("SQLite", sqlite("quiet.db"), "warn", None),
+        ("SQLite, access log", sqlite("logged.db"), "info", None),
+        ("SQLite, traces", sqlite("traced.db"), "warn", Some(collector.address)),
+    ];
     if let Some(url) = &args.postgres {
-        installations.push(("Postgres", url.clone(), "warn"));
+        installations.push(("Postgres", url.clone(), "warn", None));
     }
-    for (number, (name, database_url, log)) in installations.iter().enumerate() {
+    for (number, (name, database_url, log, collector)) in installations.iter().enumerate() {
         let log_file = directory.path().join(format!("server-{number}.log"));
-        let options = Options { binary: &args.holdfast, database_url, log, log_file: &log_file };
+        let (collector, log_file) = (*collector, log_file.as_path());
+        let options = Options { binary: &args.holdfast, database_url, log, log_file, collector };
         let server = subject::start(&options, &mut tokens).await?;
-        cases.extend(holdfast_cases(name, servers.len(), *log == "info"));
+        cases.extend(holdfast_cases(name, servers.len(), *log == "info" || collector.is_some()));
         servers.push(server);
     }
     for peer in &args.peer {
@@ -95,7 +101,7 @@ pub async fn run(args: RunArgs) -> Fallible<()> {
 
 const STATUS: &str = "/user/instagram/status";
 
-/// What an installation is asked. The one that keeps an access log is there to show what that costs, no more.
+/// What an installation is asked. Those that keep an access log or send traces are there to show what that costs, no more.
 fn holdfast_cases(name: &str, server: usize, only_status: bool) -> Vec<Case> {
     let case = |what: &str, path, credential, expected| {
         Case::new(format!("{name}: {what}"), server, path, credential, expected)

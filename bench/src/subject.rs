@@ -1,6 +1,7 @@
 //! The server under measurement, as it is shipped: `holdfast serve` over a database of people who are connected.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -92,6 +93,8 @@ pub struct Options<'a> {
     pub log: &'a str,
     /// Where its log goes.
     pub log_file: &'a Path,
+    /// Where its traces go.
+    pub collector: Option<SocketAddr>,
 }
 
 /// Starts `holdfast serve` and connects everybody to an Instagram account.
@@ -113,6 +116,9 @@ pub async fn start(options: &Options<'_>, tokens: &mut Tokens) -> Fallible<Serve
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(File::create(options.log_file)?);
+    if let Some(collector) = options.collector {
+        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{collector}"));
+    }
     let server = Server::listening(command, address).await?;
     make_records(&server, tokens).await?;
     connect(options.database_url).await?;

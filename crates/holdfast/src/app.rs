@@ -31,6 +31,7 @@ use crate::provider::instagram::{Instagram, InstagramConfig};
 use crate::settings::{ClerkSettings, PartiesMode, Settings};
 use crate::standard_webhooks::SigningKey;
 use crate::store::{MigrateError, OpenError, Store, StoreError, StoreOptions};
+use crate::telemetry::traces::{Exporter, ServerSpans, Traced, Traces, WithContext as _};
 use crate::transport::SharedTransport;
 use crate::users::Users;
 use crate::users::backend::{BackendApi, UnusableSecret};
@@ -210,12 +211,16 @@ pub struct Server {
     limits: ServerLimits,
     clock: SharedClock,
     stop: watch::Sender<bool>,
+    traces: Traces,
+    exporter: Option<Exporter>,
 }
 
 impl Server {
     /// Opens the database, brings its schema up to date, proves the key ring and builds the application. Clerk
     /// need not be reachable: until its keys are there, protected routes answer 503.
     pub async fn build(settings: &Settings, seams: &Seams) -> Result<Self, StartError> {
+        let (traces, exporter) = traces(settings, seams)?;
+        let seams = &traced(seams, &traces);
         let vault = vault(settings, seams.entropy.clone())?;
         for id in vault.ring().guessable_ids() {
             tracing::warn!(
@@ -253,6 +258,7 @@ impl Server {
                 admission: Admission::new(request_limits(settings)),
                 proxies: settings.trusted_proxies.clone(),
                 request_timeout: REQUEST_TIMEOUT,
+                spans: ServerSpans::of(traces.clone(), &settings.public_url),
             },
             verifier: verifier(&settings.clerk, seams)?,
             users: Users::new(store.clone(), backend(&settings.clerk, seams)?, seams.clock.clone()),
@@ -281,9 +287,12 @@ impl Server {
         if let Some(dispatcher) = &dispatcher {
             metrics.register(|registry| dispatcher.register(registry));
         }
+        if let Some(exporter) = &exporter {
+            metrics.register(|registry| exporter.register(registry));
+        }
         let limits = server_limits(settings);
         let clock = seams.clock.clone();
-        Ok(Self { router, state, store, worker, dispatcher, metrics, limits, clock, stop })
+        Ok(Self { router, state, store, worker, dispatcher, metrics, limits, clock, stop, traces, exporter })
     }
 
     /// What is counted.
@@ -300,24 +309,30 @@ impl Server {
 
     /// Serves until `shutdown` resolves; then lets running requests, refreshes and detached work finish, and closes the database.
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        let Self { router, state, store, worker, dispatcher, limits, clock, stop, .. } = self;
+        let Self { router, state, store, worker, dispatcher, limits, clock, stop, traces, exporter, .. } =
+            self;
+        let (finished, last) = watch::channel(false);
+        let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(last)));
         let mut tasks = JoinSet::new();
         let keys = state.clone();
         let mut stopped = stop.subscribe();
-        tasks.spawn(async move {
-            let stopped = async move {
-                // An error means that the sender is gone, and the server with it.
-                let _ = stopped.wait_for(|asked| *asked).await;
-            };
-            keys.verifier().run(stopped).await;
-        });
+        tasks.spawn(
+            async move {
+                let stopped = async move {
+                    // An error means that the sender is gone, and the server with it.
+                    let _ = stopped.wait_for(|asked| *asked).await;
+                };
+                keys.verifier().run(stopped).await;
+            }
+            .with_context(traces.context()),
+        );
         if let Some(worker) = worker {
             let stopped = stop.subscribe();
-            tasks.spawn(async move { worker.run(stopped).await });
+            tasks.spawn(async move { worker.run(stopped).await }.with_context(traces.context()));
         }
         if let Some(dispatcher) = dispatcher {
             let stopped = stop.subscribe();
-            tasks.spawn(async move { dispatcher.run(stopped).await });
+            tasks.spawn(async move { dispatcher.run(stopped).await }.with_context(traces.context()));
         }
         let refusals = Some(http::refusals(Arc::clone(state.edge())));
         let service = Service { router, refusals, limits: Arc::new(limits), clock };
@@ -335,7 +350,30 @@ impl Server {
         while tasks.join_next().await.is_some() {}
         state.detached().idle().await;
         store.close().await;
+        // Last: until here there were spans to finish.
+        finished.send_replace(true);
+        if let Some(exporting) = exporting {
+            // What was not sent has been counted and said; how the task ended does not matter.
+            let _ = exporting.await;
+        }
     }
+}
+
+/// Traces and who exports them; off where they are not wanted.
+fn traces(settings: &Settings, seams: &Seams) -> Result<(Traces, Option<Exporter>), StartError> {
+    let Some(wanted) = &settings.traces else { return Ok((Traces::off(), None)) };
+    let Seams { clock, entropy, transport } = seams.clone();
+    let (traces, exporter) = Traces::on(wanted, clock, entropy, transport)?;
+    Ok((traces, Some(exporter)))
+}
+
+/// The same seams with spans of outgoing requests.
+fn traced(seams: &Seams, traces: &Traces) -> Seams {
+    let mut seams = seams.clone();
+    if traces.are_on() {
+        seams.transport = Arc::new(Traced::new(seams.transport));
+    }
+    seams
 }
 
 /// What sends events to the app, on replicas that work. `None` where none are wanted.

@@ -16,6 +16,11 @@ pub trait Clock: Debug + Send + Sync + 'static {
     /// Resolves once [`Clock::now`] has reached `at`; at once if it already has.
     fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()>;
 
+    /// The current time as finely as the clock knows it: for measuring, never for storing.
+    fn now_fine(&self) -> Timestamp {
+        self.now()
+    }
+
     /// Resolves after `duration` on this clock.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         self.sleep_until(after(self.now(), duration))
@@ -44,6 +49,11 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         // Stored times have milliseconds; with more, a time would differ from itself once it was stored.
         from_millis(Timestamp::now().as_millisecond())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
+    fn now_fine(&self) -> Timestamp {
+        Timestamp::now()
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place that waits on the system clock")]

@@ -33,6 +33,10 @@ pub struct Outgoing {
     pub body: Bytes,
     /// From the first byte sent to the last byte received.
     pub timeout: Duration,
+    /// What is asked, for traces: a template, never what stands in the address.
+    pub route: Option<&'static str>,
+    /// Whether the other side is ours, and is told which trace this is part of.
+    pub continues_trace: bool,
     /// Larger answers are cut off as [`TransportError::TooLarge`]. In bytes.
     pub max_answer: usize,
 }
@@ -47,8 +51,16 @@ impl Outgoing {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             timeout: Duration::from_secs(8),
+            route: None,
+            continues_trace: false,
             max_answer: 256 * 1024,
         }
+    }
+
+    /// The same with a name for what is asked.
+    #[must_use]
+    pub fn named(self, route: &'static str) -> Self {
+        Self { route: Some(route), ..self }
     }
 }
 

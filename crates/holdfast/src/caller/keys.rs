@@ -108,7 +108,7 @@ impl JwksFetcher {
     }
 
     async fn get(&self) -> Result<Vec<u8>, FetchError> {
-        let mut request = Outgoing::new(Method::GET, self.url.clone());
+        let mut request = Outgoing::new(Method::GET, self.url.clone()).named("{jwks_url}");
         request.timeout = FETCH_TIMEOUT;
         request.max_answer = MAX_DOCUMENT;
         request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));

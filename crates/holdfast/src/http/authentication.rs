@@ -20,6 +20,7 @@ use super::request_id::RequestId;
 use super::state::AppState;
 use crate::caller::service::{ServiceCaller, ServiceJudgement, ServiceRefusal};
 use crate::caller::{Caller, Judgement};
+use crate::telemetry::traces::note;
 
 /// The caller themselves, not somebody impersonating them: for what changes something in a person's name.
 #[derive(Debug, Clone)]
@@ -64,29 +65,29 @@ fn credentials(parts: &Parts) -> Vec<&[u8]> {
 fn verdict(judgement: Judgement, metrics: &Metrics) -> Result<Caller, Problem> {
     match judgement {
         Judgement::Caller(caller) => {
-            metrics.verdict("accepted", "");
+            told(metrics, "accepted", "");
             Ok(caller)
         }
         Judgement::Refused(refusal) => {
-            metrics.verdict("refused", refusal.code.as_str());
+            told(metrics, "refused", refusal.code.as_str());
             Err(Problem::new(refusal.code).with_detail(refusal.public_detail().to_owned()))
         }
         Judgement::Pending => {
-            metrics.verdict("refused", "session-pending");
+            told(metrics, "refused", "session-pending");
             Err(RequestCode::SessionPending.into())
         }
         Judgement::MultipleCredentials => {
-            metrics.verdict("refused", "multiple-credentials");
+            told(metrics, "refused", "multiple-credentials");
             Err(RequestCode::MultipleCredentials.into())
         }
         Judgement::CannotJudge(cannot) => {
-            metrics.verdict("cannot_judge", cannot.reason.as_str());
+            told(metrics, "cannot_judge", cannot.reason.as_str());
             Err(Problem::new(ServerCode::KeysUnavailable)
                 .with_detail(cannot.reason.detail())
                 .with_retry_after(Some(cannot.retry_after)))
         }
         Judgement::StopRepeating { refusal, retry_after } => {
-            metrics.verdict("refused", "stop-repeating");
+            told(metrics, "refused", "stop-repeating");
             let detail = format!("This very session token keeps being refused: {}", refusal.public_detail());
             Err(Problem::new(RequestCode::StopRepeating)
                 .with_detail(detail)
@@ -99,15 +100,15 @@ fn verdict(judgement: Judgement, metrics: &Metrics) -> Result<Caller, Problem> {
 fn service_verdict(judgement: ServiceJudgement, metrics: &Metrics) -> Result<ServiceCaller, Problem> {
     let (code, detail) = match judgement {
         ServiceJudgement::Caller(caller) => {
-            metrics.verdict("accepted", "service-key");
+            told(metrics, "accepted", "service-key");
             return Ok(caller);
         }
         ServiceJudgement::MultipleCredentials => {
-            metrics.verdict("refused", "multiple-credentials");
+            told(metrics, "refused", "multiple-credentials");
             return Err(RequestCode::MultipleCredentials.into());
         }
         ServiceJudgement::CannotJudge { retry_after } => {
-            metrics.verdict("cannot_judge", "service-key");
+            told(metrics, "cannot_judge", "service-key");
             return Err(Problem::new(ServerCode::DatabaseUnavailable).with_retry_after(Some(retry_after)));
         }
         ServiceJudgement::Refused(refusal) => match refusal {
@@ -120,12 +121,21 @@ fn service_verdict(judgement: ServiceJudgement, metrics: &Metrics) -> Result<Ser
             ServiceRefusal::Unknown | ServiceRefusal::Revoked => (ServiceKeyCode::Invalid, None),
         },
     };
-    metrics.verdict("refused", ProblemCode::from(code).entry().code);
+    told(metrics, "refused", ProblemCode::from(code).entry().code);
     let problem = Problem::new(code);
     Err(match detail {
         Some(detail) => problem.with_detail(Cow::Borrowed(detail)),
         None => problem,
     })
+}
+
+/// Counts a verdict, and says it in the request's span.
+fn told(metrics: &Metrics, verdict: &'static str, code: &'static str) {
+    metrics.verdict(verdict, code);
+    note("holdfast.verdict", verdict);
+    if !code.is_empty() {
+        note("holdfast.verdict.code", code);
+    }
 }
 
 impl OperationInput for Caller {

@@ -8,6 +8,7 @@ use std::future::Future;
 use tokio::sync::watch;
 
 use super::problem::{Problem, ServerCode};
+use crate::telemetry::traces::WithContext as _;
 
 /// Counts the work that has been begun and not finished.
 #[derive(Debug, Clone)]
@@ -38,10 +39,13 @@ impl Detached {
     ) -> Result<T, Problem> {
         self.running.send_modify(|running| *running += 1);
         let running = Running(self.running.clone());
-        let task = tokio::spawn(async move {
-            let _running = running;
-            work.await
-        });
+        let task = tokio::spawn(
+            async move {
+                let _running = running;
+                work.await
+            }
+            .with_current_context(),
+        );
         // It panicked, or the runtime is shutting down; the panic itself is in the log.
         task.await.map_err(|_| Problem::new(ServerCode::Internal))
     }

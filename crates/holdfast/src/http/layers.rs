@@ -15,7 +15,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Version};
 
 use super::admission::Admission;
-use super::metrics::Metrics;
+use super::metrics::{Metrics, method_label};
 use super::problem::{self, Problem, RequestCode, ServerCode};
 use super::public::PublicRoute;
 use super::request_id::{RequestId, X_REQUEST_ID};
@@ -23,6 +23,7 @@ use super::server::PeerAddr;
 use crate::client_address::TrustedProxies;
 use crate::clock::SharedClock;
 use crate::entropy::SharedEntropy;
+use crate::telemetry::traces::{ServerSpans, WithContext as _};
 
 /// What the layers need to know.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub struct Edge {
     pub proxies: TrustedProxies,
     /// For a handler to answer.
     pub request_timeout: Duration,
+    /// Spans of requests.
+    pub spans: ServerSpans,
 }
 
 /// The route of requests that match none.
@@ -63,9 +66,13 @@ pub async fn envelope(State(edge): State<Arc<Edge>>, mut request: Request, next:
     request.extensions_mut().insert(id.clone());
     let in_flight = InFlight::begin(&edge.metrics);
 
-    let mut response = match well_formed(&request) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+    let template = route.as_ref().map(MatchedPath::as_str);
+    let span = edge.spans.begin(request.headers(), method_label(&method), template, id.as_str());
+
+    let mut response = match (well_formed(&request), &span) {
+        (Ok(()), None) => next.run(request).await,
+        (Ok(()), Some(span)) => next.run(request).with_context(span.context()).await,
+        (Err(problem), _) => problem.into_response(),
     };
 
     let problem = response.extensions_mut().remove::<Problem>();
@@ -78,7 +85,11 @@ pub async fn envelope(State(edge): State<Arc<Edge>>, mut request: Request, next:
     secure(headers, edge.public_url.starts_with("https://"));
 
     drop(in_flight);
-    let route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+    let trace_id = span.map(|span| {
+        span.answered(response.status(), code);
+        span.trace_id()
+    });
+    let route = template.unwrap_or(UNMATCHED);
     let status = response.status().as_u16();
     let took = edge.clock.now().duration_since(began).try_into().unwrap_or(Duration::ZERO);
     edge.metrics.answered(&method, route, status, took);
@@ -94,6 +105,7 @@ pub async fn envelope(State(edge): State<Arc<Edge>>, mut request: Request, next:
         code,
         micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         request_id = id.as_str(),
+        trace_id,
         "answered"
     );
     response

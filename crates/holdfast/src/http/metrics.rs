@@ -158,7 +158,7 @@ pub fn router(metrics: Metrics) -> Router {
 }
 
 /// Clients may invent methods; the label may not.
-fn method_label(method: &http::Method) -> &'static str {
+pub(super) fn method_label(method: &http::Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",

@@ -25,6 +25,7 @@ use crate::connections::status::InstagramStatus;
 use crate::entropy::{SharedEntropy, random};
 use crate::standard_webhooks::SigningKey;
 use crate::store::{PendingEvent, Store, StoreError};
+use crate::telemetry::traces::in_span;
 use crate::transport::{Outgoing, SharedTransport, TransportError};
 
 /// The type of the one event there is.
@@ -191,7 +192,7 @@ impl Dispatcher {
     }
 
     async fn send(&self, event: PendingEvent) -> Result<Outcome, StoreError> {
-        let outcome = match self.deliver(&event).await? {
+        let outcome = match in_span("event delivery", self.deliver(&event)).await? {
             Ok(()) => {
                 self.store.remove_event(&event).await?;
                 Outcome::Delivered
@@ -219,7 +220,9 @@ impl Dispatcher {
         let timestamp = self.clock.now().as_second().to_string();
         let signature = self.endpoint.key.sign(event.id(), &timestamp, &body);
         let value = |text: &str| HeaderValue::from_str(text).map_err(|_| DeliveryError::Unwritable);
-        let mut request = Outgoing::new(Method::POST, self.endpoint.url.clone());
+        let mut request = Outgoing::new(Method::POST, self.endpoint.url.clone()).named("{webhook_url}");
+        // The app is the operator's own: their collector shows both halves of the trace.
+        request.continues_trace = true;
         request.headers = HeaderMap::from_iter([
             (CONTENT_TYPE, HeaderValue::from_static("application/json")),
             (USER_AGENT, HeaderValue::from_static(concat!("holdfast/", env!("CARGO_PKG_VERSION")))),

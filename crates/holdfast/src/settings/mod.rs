@@ -15,6 +15,7 @@ pub mod table;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+pub mod traces;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -30,6 +31,7 @@ pub use fault::{Fault, Faults, Origin};
 pub use load::load;
 pub use print::{Shown, shown};
 pub use sources::{ConfigFile, Environment};
+pub use traces::TraceSettings;
 
 /// What the configuration is read for: the server needs more of it than the tools do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +89,8 @@ pub struct Settings {
     pub log: String,
     /// How it is logged; `None` for the terminal to decide.
     pub log_format: Option<LogFormat>,
+    /// Where traces go; `None` for off.
+    pub traces: Option<TraceSettings>,
     /// What is no fault but worth saying.
     pub warnings: Vec<Fault>,
 }

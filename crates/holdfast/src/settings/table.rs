@@ -11,8 +11,8 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::entry::{Entry, Fallback, Setting};
-use super::parse;
 use super::{LogFormat, PartiesMode};
+use super::{parse, traces};
 use crate::client_address::TrustedProxies;
 
 /// Listening address.
@@ -466,17 +466,6 @@ pub const LOG_FORMAT: Entry<LogFormat> = Entry {
     read: parse::log_format,
 };
 
-/// Traces.
-pub const OTLP_ENDPOINT: Entry<Url> = Entry {
-    env: "OTEL_EXPORTER_OTLP_ENDPOINT",
-    aliases: &[],
-    default: Fallback::Absent("off"),
-    form: "http://host:port",
-    doc: "Where traces are sent. This build has no exporter: setting it is reported as a warning.",
-    secret: false,
-    read: parse::url,
-};
-
 /// Every setting, in the order of the reference page.
 pub static TABLE: &[&dyn Setting] = &[
     &LISTEN,
@@ -500,7 +489,20 @@ pub static TABLE: &[&dyn Setting] = &[
     &WORKER,
     &LOG,
     &LOG_FORMAT,
-    &OTLP_ENDPOINT,
+    &traces::OTLP_ENDPOINT,
+    &traces::OTLP_TRACES_ENDPOINT,
+    &traces::OTLP_HEADERS,
+    &traces::OTLP_TRACES_HEADERS,
+    &traces::OTLP_PROTOCOL,
+    &traces::OTLP_TRACES_PROTOCOL,
+    &traces::OTLP_TIMEOUT,
+    &traces::BSP_SCHEDULE_DELAY,
+    &traces::SERVICE_NAME,
+    &traces::RESOURCE_ATTRIBUTES,
+    &traces::TRACES_SAMPLER,
+    &traces::TRACES_SAMPLER_ARG,
+    &traces::TRACES_EXPORTER,
+    &traces::SDK_DISABLED,
     &CLERK_PUBLISHABLE_KEY,
     &CLERK_JWT_KEY,
     &CLERK_SECRET_KEY,

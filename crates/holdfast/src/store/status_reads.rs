@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use super::attempts::{self, StatusFacts};
 use super::{Inner, Store, StoreError, statements};
 use crate::provider::ProviderId;
+use crate::telemetry::traces::in_span;
 
 /// Statements under way at a time; one that hangs must not hold up the others.
 const STATEMENTS: usize = 4;
@@ -50,8 +51,12 @@ impl StatusReads {
         let (answer, answered) = oneshot::channel();
         let question = Question { user_id: user_id.to_owned(), provider, answer };
         let gone = || StoreError::Unavailable("the store has been closed".to_owned());
-        self.questions.send(question).await.map_err(|_| gone())?;
-        answered.await.unwrap_or_else(|_| Err(gone()))
+        let asked = async {
+            self.questions.send(question).await.map_err(|_| gone())?;
+            answered.await.unwrap_or_else(|_| Err(gone()))
+        };
+        // The statement is shared with others; the waiting is not.
+        in_span("database read", asked).await
     }
 }
 

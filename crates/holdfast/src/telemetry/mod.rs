@@ -5,6 +5,8 @@
 //! reqwest, rustls and sqlx write headers, addresses and frames at `debug` and `trace`. So targets that are not ours are
 //! capped at `info` whatever the filter asks for. A test runs at `trace` and searches the log for every secret.
 
+pub mod traces;
+
 use std::io::IsTerminal as _;
 
 use tracing::{Level, Metadata, Subscriber};

@@ -156,7 +156,7 @@ impl BackendApi {
             .map_err(|()| BackendError::Unreachable(TransportError::Unsendable))?
             .pop_if_empty()
             .extend(["v1", "users", user_id]);
-        let mut request = Outgoing::new(Method::GET, url);
+        let mut request = Outgoing::new(Method::GET, url).named("/v1/users/{user_id}");
         request.timeout = TIMEOUT;
         request.max_answer = MAX_ANSWER;
         request.headers.insert(header::AUTHORIZATION, self.authorization.clone());

@@ -15,6 +15,7 @@ use crate::connections::refresh::Refreshed;
 use crate::connections::retiming::TOLERANCE;
 use crate::connections::service::{Connections, ServiceError};
 use crate::store::{Lease, Store, StoreError};
+use crate::telemetry::traces::{in_span, note};
 
 /// A batch is worked through in four rounds of at most 35 seconds each; a lease outlives them.
 const LEASE: Duration = Duration::from_mins(3);
@@ -135,7 +136,9 @@ impl Worker {
             if leases.is_empty() {
                 return Ok(done);
             }
-            let outcomes = stream::iter(leases).map(|lease| self.refresh(lease)).buffer_unordered(PARALLEL);
+            let outcomes = stream::iter(leases)
+                .map(|lease| in_span("grant refresh", self.refresh(lease)))
+                .buffer_unordered(PARALLEL);
             let outcomes: Vec<_> = outcomes.collect().await;
             for outcome in outcomes {
                 match outcome? {
@@ -189,6 +192,7 @@ impl Worker {
                 self.connections.put_off(lease.connection()).await.map(|()| Refreshed::Skipped)
             }
         };
+        note("holdfast.outcome", named(&outcome));
         // A renewed grant was stored together with the lease's end.
         if !matches!(outcome, Ok(Refreshed::Renewed))
             && let Err(error) = self.store.release(&lease).await
@@ -196,5 +200,15 @@ impl Worker {
             tracing::debug!(connection = %id, %error, "the lease was not given back and will run out");
         }
         outcome
+    }
+}
+
+/// What became of a refresh, for traces.
+fn named(outcome: &Result<Refreshed, ServiceError>) -> &'static str {
+    match outcome {
+        Ok(Refreshed::Renewed) => "renewed",
+        Ok(Refreshed::Failed(_)) => "failed",
+        Ok(Refreshed::Skipped) => "skipped",
+        Err(_) => "not_stored",
     }
 }

@@ -49,6 +49,20 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "reqwest",
         ],
     ),
+    (
+        "telemetry",
+        &[
+            "crate::app",
+            "crate::caller",
+            "crate::connections",
+            "crate::http",
+            "crate::provider",
+            "crate::store",
+            "crate::users",
+            "crate::vault",
+            "axum",
+        ],
+    ),
     ("settings", &["crate::http", "crate::store", "crate::cli", "crate::app", "axum", "sqlx", "reqwest"]),
 ];
 

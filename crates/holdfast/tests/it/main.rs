@@ -26,3 +26,4 @@ mod outbox;
 mod replicas;
 mod store;
 mod support;
+mod traces;

@@ -48,6 +48,7 @@ fn stage_with(limits: RequestLimits, proxies: &[&str]) -> Stage {
         admission: Admission::new(limits),
         proxies: proxies.iter().map(|each| each.parse::<Network>().unwrap()).collect(),
         request_timeout: Duration::from_secs(10),
+        spans: crate::telemetry::traces::ServerSpans::off(),
     });
     let router = Router::new()
         .route("/fine", get(|| async { "fine" }))

@@ -92,6 +92,7 @@ async fn stage() -> Stage {
             admission: Admission::new(RequestLimits { in_all: 64, reserved: 0, per_address: None }),
             proxies: TrustedProxies::default(),
             request_timeout: Duration::from_secs(10),
+            spans: crate::telemetry::traces::ServerSpans::off(),
         },
         verifier,
         users: Users::new(store.clone(), None, shared.clone()),

@@ -27,7 +27,7 @@ impl Instagram {
         let token = grant.access_token.expose_secret();
         let mut url = endpoint(&self.config.graph_url, [self.config.graph_version.as_str(), "me"]);
         url.query_pairs_mut().append_pair("fields", FIELDS).append_pair("access_token", token);
-        let request = Outgoing::new(Method::GET, url);
+        let request = Outgoing::new(Method::GET, url).named("/{version}/me");
         self.ask_and_judge(
             Context::Identify,
             request,
@@ -65,7 +65,7 @@ impl Instagram {
             }
             query.append_pair("access_token", token);
         }
-        let mut request = Outgoing::new(call.method, url);
+        let mut request = Outgoing::new(call.method, url).named("/{version}/{path}");
         request.max_answer = MAX_PASSED_THROUGH;
         if let Some((content_type, body)) = call.body {
             if let Ok(value) = HeaderValue::from_str(&content_type) {

@@ -44,7 +44,7 @@ impl Instagram {
             .append_pair("code", code)
             .finish();
         let url = endpoint(&self.config.api_url, ["oauth", "access_token"]);
-        let mut request = Outgoing::new(Method::POST, url);
+        let mut request = Outgoing::new(Method::POST, url).named("/oauth/access_token");
         request
             .headers
             .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
@@ -69,7 +69,7 @@ impl Instagram {
             .append_pair("grant_type", "ig_exchange_token")
             .append_pair("client_secret", app_secret)
             .append_pair("access_token", token);
-        let request = Outgoing::new(Method::GET, url);
+        let request = Outgoing::new(Method::GET, url).named("/access_token");
         self.ask(Context::Extend, request, &[token, app_secret], |object, now| {
             Ok(grant(wire::long_token(object)?, short.scopes.clone(), now))
         })
@@ -82,7 +82,7 @@ impl Instagram {
         url.query_pairs_mut()
             .append_pair("grant_type", "ig_refresh_token")
             .append_pair("access_token", token);
-        let request = Outgoing::new(Method::GET, url);
+        let request = Outgoing::new(Method::GET, url).named("/refresh_access_token");
         self.ask(Context::Refresh, request, &[token], |object, now| {
             Ok(grant(wire::long_token(object)?, old.scopes.clone(), now))
         })

@@ -22,6 +22,7 @@ pub(super) use value::{Row, Unreadable};
 
 use super::statements::Sql;
 use super::{Crossing, SharedDriver, StoreError};
+use crate::telemetry::traces::in_span;
 
 /// A connected database.
 #[derive(Debug, Clone)]
@@ -39,7 +40,7 @@ const ATTEMPTS: u32 = postgres::MAX_CONNECTIONS + 4;
 impl Engine {
     /// Runs a statement that only reads, on a reader.
     pub(super) async fn read(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
-        retrying(|| self.read_once(sql, values.clone())).await
+        in_span("database read", retrying(|| self.read_once(sql, values.clone()))).await
     }
 
     async fn read_once(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, Failure> {
@@ -159,6 +160,10 @@ impl Unit {
 
     /// Makes all of it durable.
     pub(super) async fn commit(self) -> Result<(), Failure> {
+        in_span("database commit", self.make_durable()).await
+    }
+
+    async fn make_durable(self) -> Result<(), Failure> {
         match self.open {
             Open::Sqlite(writing) => writing.commit().await.map_err(Failure::of_commit)?,
             Open::Postgres(transaction) => transaction.commit().await.map_err(Failure::of_commit)?,

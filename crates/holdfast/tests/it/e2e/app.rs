@@ -46,7 +46,7 @@ pub struct App {
     pub clock: SharedClock,
     /// What it was configured with, by name.
     pub environment: Vec<(String, String)>,
-    _server: Running,
+    server: Running,
     /// Outlives the server.
     place: Place,
     /// Searches the log for every secret that occurred.
@@ -71,7 +71,7 @@ pub struct Replica {
 /// A server that stops when this is dropped.
 struct Running {
     stop: Option<oneshot::Sender<()>>,
-    _task: JoinHandle<()>,
+    task: JoinHandle<()>,
 }
 
 impl Drop for Running {
@@ -114,7 +114,7 @@ async fn run(listener: TcpListener, environment: &[(String, String)], seams: &Se
     let task = tokio::spawn(server.run(listener, async move {
         let _ = stopped.await;
     }));
-    (Running { stop: Some(stop), _task: task }, metrics)
+    (Running { stop: Some(stop), task }, metrics)
 }
 
 impl App {
@@ -193,7 +193,7 @@ impl App {
             metrics,
             clock,
             environment,
-            _server: server,
+            server,
             place,
             watch,
             issued: Mutex::default(),
@@ -217,6 +217,12 @@ impl App {
         environment.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let (server, _) = run(listener, &environment, &seams).await;
         Replica { base, _server: server }
+    }
+
+    /// Stops the server, as a signal does, and waits until it has come to its end.
+    pub async fn stop(&mut self) {
+        self.server.stop.take();
+        (&mut self.server.task).await.unwrap();
     }
 
     /// Where it listens, for clients that speak raw bytes.
@@ -309,7 +315,7 @@ impl App {
     }
 
     /// Registers what occurred here beside what was sent: what is configured, and what the stand-ins issued.
-    fn note_all(&self) {
+    pub fn note_all(&self) {
         leaks::secret_if_long(KEY.split_once(':').unwrap().1);
         leaks::secret_if_long(self.instagram.options().app_secret.expose_secret());
         for issued in self.clerk.issued_secrets().iter().chain(&self.instagram.issued_secrets()) {

@@ -7,7 +7,7 @@ mod faults;
 mod first_call;
 mod keys_away;
 mod on_postgres;
-mod operations;
+pub mod operations;
 mod refreshing;
 mod service;
 mod statuses;

@@ -3,7 +3,7 @@
 mod crowd;
 mod graph;
 mod notices;
-mod processes;
+pub mod processes;
 mod restart;
 mod serving;
 mod sharing;

@@ -1,0 +1,287 @@
+//! Sends finished spans to the collector: OTLP over HTTP, as protobuf
+//! (<https://opentelemetry.io/docs/specs/otlp/#otlphttp>), through the seam that every outgoing request goes through.
+//!
+//! A task of its own. Whatever the collector does, requests do not notice: spans wait in a bounded queue, and are dropped and
+//! counted where they cannot be sent. One warning a minute says so.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use jiff::Timestamp;
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::SpanData;
+use prometheus_client::registry::Registry;
+use prost::Message as _;
+use tokio::sync::watch;
+use url::Url;
+
+use super::queue::{self, BATCH, Counts, Outcome, Queue, Waiting};
+use crate::clock::{SharedClock, after};
+use crate::settings::TraceSettings;
+use crate::transport::{Answer, Outgoing, SharedTransport, TransportError};
+
+const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
+/// For what is left when the server stops.
+const FLUSH_WITHIN: Duration = Duration::from_secs(5);
+/// A batch that the collector cannot take for the moment is sent so often in all.
+const TRIES: u32 = 4;
+/// The pause before the second of them; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// However long the collector asks to be left alone.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// One warning in this time, however much is dropped.
+const WARN_EVERY: Duration = Duration::from_mins(1);
+/// An answer says little.
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// Sends spans until it is told to stop.
+pub struct Exporter {
+    waiting: Waiting,
+    batch: Vec<SpanData>,
+    /// Spans of the batch that is being sent.
+    under_way: u64,
+    counts: Counts,
+    resource: ResourceAttributesWithSchema,
+    endpoint: Url,
+    headers: HeaderMap,
+    timeout: Duration,
+    delay: Duration,
+    clock: SharedClock,
+    transport: SharedTransport,
+    warned_at: Option<Timestamp>,
+    /// What was dropped when it was last warned of.
+    warned_of: u64,
+}
+
+impl fmt::Debug for Exporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exporter").field("host", &self.endpoint.host_str()).finish_non_exhaustive()
+    }
+}
+
+/// Why a batch did not reach the collector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum ExportError {
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    #[error("the collector answered {0}")]
+    Refused(StatusCode),
+    #[error("what answered is a web page, not a collector")]
+    Page,
+}
+
+impl ExportError {
+    /// Whether the same may be taken later. The statuses are the specification's.
+    fn is_passing(self) -> bool {
+        match self {
+            Self::Transport(TransportError::Unsendable | TransportError::TooLarge) | Self::Page => false,
+            Self::Transport(TransportError::Connect | TransportError::Timeout | TransportError::Broken) => {
+                true
+            }
+            Self::Refused(status) => matches!(status.as_u16(), 429 | 502 | 503 | 504),
+        }
+    }
+}
+
+/// What the collector said to a batch.
+struct Taken {
+    /// Spans that it did not want.
+    rejected: u64,
+}
+
+/// A batch that was not taken.
+struct NotTaken {
+    why: ExportError,
+    retry_after: Option<Duration>,
+}
+
+/// An exporter, and the queue that it empties.
+pub(super) fn new(
+    settings: &TraceSettings,
+    resource: &Resource,
+    clock: SharedClock,
+    transport: SharedTransport,
+) -> (Queue, Exporter) {
+    let counts = Counts::default();
+    let (queue, waiting) = queue::new(counts.clone());
+    let exporter = Exporter {
+        waiting,
+        batch: Vec::with_capacity(BATCH),
+        under_way: 0,
+        counts,
+        resource: ResourceAttributesWithSchema::from(resource),
+        endpoint: settings.endpoint.clone(),
+        headers: settings.headers.clone(),
+        timeout: settings.timeout,
+        delay: settings.delay,
+        clock,
+        transport,
+        warned_at: None,
+        warned_of: 0,
+    };
+    (queue, exporter)
+}
+
+impl Exporter {
+    /// Makes its counters known.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "trace_spans",
+            "Finished spans by outcome: exported, queue_full, export_failed",
+            self.counts.0.clone(),
+        );
+    }
+
+    /// Sends until told to stop; then what is left, within a bound.
+    pub async fn run(mut self, stop: watch::Receiver<bool>) {
+        let mut stopped = stop.clone();
+        let clock = self.clock.clone();
+        let deadline = async move {
+            until(&mut stopped).await;
+            clock.sleep(FLUSH_WITHIN).await;
+        };
+        tokio::select! {
+            () = self.export(stop) => {}
+            () = deadline => {
+                let left = self.batch.len() + self.waiting.spans.len();
+                let left = u64::try_from(left).unwrap_or(u64::MAX).saturating_add(self.under_way);
+                self.counts.add(Outcome::ExportFailed, left);
+                tracing::warn!(left, "the collector did not take the last traces in time; they are dropped");
+            }
+        }
+    }
+
+    async fn export(&mut self, mut stop: watch::Receiver<bool>) {
+        loop {
+            if !*stop.borrow() {
+                tokio::select! {
+                    () = self.clock.sleep(self.delay) => {}
+                    () = self.waiting.full_batch.notified() => {}
+                    () = until(&mut stop) => {}
+                }
+            }
+            // Seen before the queue: what is put in after this is none of the server's, which has finished.
+            let is_last = *stop.borrow();
+            while self.take() {
+                self.deliver(&mut stop).await;
+            }
+            if is_last {
+                return;
+            }
+        }
+    }
+
+    /// Takes up to a batch from the queue; whether there was anything.
+    fn take(&mut self) -> bool {
+        while self.batch.len() < BATCH
+            && let Ok(span) = self.waiting.spans.try_recv()
+        {
+            self.batch.push(span);
+        }
+        !self.batch.is_empty()
+    }
+
+    /// Sends the batch, again where that may help. Of a server that stops each batch is sent once.
+    async fn deliver(&mut self, stop: &mut watch::Receiver<bool>) {
+        let spans = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+        self.under_way = u64::try_from(spans.len()).unwrap_or(u64::MAX);
+        let body = self.encoded(spans);
+        let mut tries = 1;
+        let failure = loop {
+            match self.send(body.clone()).await {
+                Ok(taken) => {
+                    let rejected = taken.rejected.min(self.under_way);
+                    self.counts.add(Outcome::Exported, self.under_way - rejected);
+                    self.counts.add(Outcome::ExportFailed, rejected);
+                    break None;
+                }
+                Err(failure) if tries == TRIES || !failure.why.is_passing() || *stop.borrow() => {
+                    self.counts.add(Outcome::ExportFailed, self.under_way);
+                    break Some(failure.why);
+                }
+                Err(failure) => {
+                    let pause = failure.retry_after.unwrap_or(FIRST_PAUSE * 2_u32.pow(tries - 1));
+                    tries += 1;
+                    tokio::select! {
+                        () = self.clock.sleep(pause.min(LONGEST_PAUSE)) => {}
+                        () = until(stop) => {}
+                    }
+                }
+            }
+        };
+        self.under_way = 0;
+        self.warn_of_what_was_dropped(failure);
+    }
+
+    fn encoded(&self, spans: Vec<SpanData>) -> Bytes {
+        let resource_spans = group_spans_by_resource_and_scope(spans, &self.resource);
+        ExportTraceServiceRequest { resource_spans }.encode_to_vec().into()
+    }
+
+    async fn send(&self, body: Bytes) -> Result<Taken, NotTaken> {
+        let mut request = Outgoing::new(Method::POST, self.endpoint.clone());
+        request.headers = self.headers.clone();
+        request.headers.insert(CONTENT_TYPE, PROTOBUF);
+        request.timeout = self.timeout;
+        request.max_answer = MAX_ANSWER;
+        request.body = body;
+        match self.transport.send(request).await {
+            Ok(answer) => read(&answer),
+            Err(error) => Err(NotTaken { why: error.into(), retry_after: None }),
+        }
+    }
+
+    fn warn_of_what_was_dropped(&mut self, failure: Option<ExportError>) {
+        let dropped = self.counts.get(Outcome::QueueFull) + self.counts.get(Outcome::ExportFailed);
+        let now = self.clock.now();
+        let is_quiet = self.warned_at.is_some_and(|at| at <= now && now < after(at, WARN_EVERY));
+        if dropped == self.warned_of || is_quiet {
+            return;
+        }
+        let dropped_now = dropped - self.warned_of;
+        (self.warned_at, self.warned_of) = (Some(now), dropped);
+        if let Some(error) = failure {
+            tracing::warn!(%error, dropped = dropped_now, "traces do not reach the collector and are dropped");
+        } else {
+            tracing::warn!(
+                dropped = dropped_now,
+                "the collector does not take all traces; the rest is dropped"
+            );
+        }
+    }
+}
+
+async fn until(stop: &mut watch::Receiver<bool>) {
+    // An error means that the server is gone.
+    let _ = stop.wait_for(|asked| *asked).await;
+}
+
+fn read(answer: &Answer) -> Result<Taken, NotTaken> {
+    let kind = answer.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    if !answer.status.is_success() {
+        let seconds = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let retry_after = seconds.map(Duration::from_secs);
+        return Err(NotTaken { why: ExportError::Refused(answer.status), retry_after });
+    }
+    if kind.starts_with(b"text/html") {
+        return Err(NotTaken { why: ExportError::Page, retry_after: None });
+    }
+    // Many answer with nothing, or with JSON, which says no more than that all was taken.
+    let rejected = if kind.starts_with(PROTOBUF.as_bytes()) {
+        ExportTraceServiceResponse::decode(answer.body.clone())
+            .ok()
+            .and_then(|response| response.partial_success)
+            .map_or(0, |partial| u64::try_from(partial.rejected_spans).unwrap_or(0))
+    } else {
+        0
+    };
+    Ok(Taken { rejected })
+}

@@ -1,0 +1,60 @@
+//! The trace that a request says it is part of: `traceparent` of W3C Trace Context (<https://www.w3.org/TR/trace-context/>).
+//!
+//! Anybody may send anything: what is not exactly of the form is ignored, as the recommendation asks. `tracestate` is not
+//! taken over at all, because it is free text of whoever calls and would be exported with every span.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::Context;
+use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
+use opentelemetry::trace::SpanContext;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+
+const TRACEPARENT: &str = "traceparent";
+/// `00-` and 32 digits, `-` and 16, `-` and 2.
+const LENGTH: usize = 55;
+
+/// `context` below the span that the request names; `context` itself where it names none.
+pub(super) fn below(context: &Context, headers: &HeaderMap) -> Context {
+    let mut sent = headers.get_all(TRACEPARENT).iter();
+    match (sent.next().and_then(|value| value.to_str().ok()), sent.next()) {
+        (Some(value), None) if is_well_formed(value) => {
+            TraceContextPropagator::new().extract_with_context(context, &Only(value))
+        }
+        _ => context.clone(),
+    }
+}
+
+/// The header for whoever is called in `span`; `None` for a span without ids.
+pub(super) fn header(span: &SpanContext) -> Option<(HeaderName, HeaderValue)> {
+    let flags = u8::from(span.is_sampled());
+    let text = format!("00-{}-{}-{flags:02x}", span.trace_id(), span.span_id());
+    span.is_valid()
+        .then(|| HeaderValue::from_str(&text).ok())
+        .flatten()
+        .map(|value| (HeaderName::from_static(TRACEPARENT), value))
+}
+
+/// The SDK's own reader is laxer about signs and lengths of the parts.
+fn is_well_formed(value: &str) -> bool {
+    let of_version_0 = value.len() == LENGTH;
+    let of_a_later_one =
+        value.len() > LENGTH && !value.starts_with("00") && value.as_bytes().get(LENGTH) == Some(&b'-');
+    (of_version_0 || of_a_later_one)
+        && value.bytes().take(LENGTH).enumerate().all(|(at, byte)| match at {
+            2 | 35 | 52 => byte == b'-',
+            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+        })
+}
+
+/// The one header that is read.
+struct Only<'a>(&'a str);
+
+impl Extractor for Only<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        (key == TRACEPARENT).then_some(self.0)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        vec![TRACEPARENT]
+    }
+}
