@@ -15,7 +15,7 @@ test("the core imports nothing", async () => {
 
 test("no file signs out, stores, or reads cookies; only the core navigates, and once", async () => {
   const navigation = /location\.(assign|replace|reload)|location\s*=[^=]|location\.href\s*=[^=]|window\.open/g;
-  for (const name of ["holdfast-client.js", "react.js", "instagram-connection.js", "states.js", "swr.js", "tanstack-query.js"]) {
+  for (const name of ["holdfast-client.js", "react.js", "use-instagram.js", "instagram-connection.js", "states.js", "swr.js", "tanstack-query.js"]) {
     const code = await read(name);
     assert.doesNotMatch(code, /signOut|localStorage|sessionStorage|indexedDB|\.cookie|console\./, name);
     assert.equal((code.match(navigation) ?? []).length, name === "holdfast-client.js" ? 1 : 0, name);

@@ -29,7 +29,7 @@ for (const colorScheme of ["light", "dark"]) {
       await page.goto(`${site.url}/gallery/`);
       await page.locator(".hf-connection").first().waitFor();
       assert.equal(await page.locator(".hf-connection").count(), 36);
-      await page.locator(".hf-connection .hf-quiet").first().click(); // one of them asks whether to disconnect
+      await page.locator(".hf-connection summary").first().click(); // one of them asks whether to disconnect
       await page.evaluate(axe);
       const { violations, passes } = await page.evaluate(() => window.axe.run(document));
       assert.ok(passes.length > 10, "axe did look");
@@ -48,5 +48,5 @@ test("times are relative, with the exact one on hover", async (t) => {
   const time = page.locator("time").first();
   assert.equal(await time.innerText(), "3 days ago");
   assert.match(await time.getAttribute("datetime"), /^\d{4}-\d\d-\d\dT/);
-  assert.match(await time.getAttribute("title"), /day, \d+ \w+ \d{4} at \d\d:\d\d:\d\d/);
+  assert.match(await time.getAttribute("title"), /^\w+ \w+ \d+ \d{4} \d\d:\d\d:\d\d GMT\+0[12]00 \(Central European/);
 });

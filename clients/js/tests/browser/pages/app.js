@@ -4,8 +4,7 @@
  */
 import { createElement as h, lazy, StrictMode, Suspense, useEffect, useState, useSyncExternalStore } from "react";
 import { createRoot, hydrateRoot } from "react-dom/client";
-import { InstagramConnection } from "holdfast-client/instagram-connection";
-import { HoldfastProvider, useInstagram } from "holdfast-client/react";
+import { HoldfastProvider, InstagramConnection, useInstagram } from "holdfast-client/react";
 import { createSignIn } from "./sign-in.js";
 
 const query = new URLSearchParams(location.search);
