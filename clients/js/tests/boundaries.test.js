@@ -22,6 +22,12 @@ test("no file signs out, stores, or reads cookies; only the core navigates, and 
   }
 });
 
+test("what uses hooks says so to frameworks that render on servers: it begins with \"use client\"", async () => {
+  for (const name of ["react.js", "use-instagram.js", "instagram-connection.js"]) {
+    assert.match(await read(name), /^"use client";\n/, name);
+  }
+});
+
 test("the fake client has every member of the real one", () => {
   const real = createHoldfastClient({ baseUrl: "https://api.example.com", getToken: async () => null });
   const fake = createFakeClient();

@@ -23,44 +23,65 @@ const count = (app, wanted) => app.requests().filter(({ route }) => route === wa
 /** A stand-in for Instagram's page, on the site under test so that "back" has somewhere to go back from. */
 const departTo = (app) => (app.server.state.authorizeUrl = `${app.site.url}/tests/browser/pages/instagram.html`);
 
-test("StrictMode, and a getToken with a new identity on each render, cost no extra request", async (t) => {
-  const app = await openApp(t, { browser });
-  await shows(app, /Not connected/);
-  await until(() => app.requests().length === 2, "state and stream");
-  assert.deepEqual(app.requests().map(({ route }) => route), [STATUS, "GET /user/events"]);
-  const renders = await app.page.evaluate(() => window.renders);
-  for (let i = 0; i < 20; i += 1) await app.page.evaluate(() => window.rerender());
-  await app.page.evaluate(() => window.signIn.become("sess_1")); // the provider renders anew, same session
-  await app.pass(5_000);
-  assert.ok((await app.page.evaluate(() => window.renders)) > renders);
-  assert.equal(app.requests().length, 2);
-});
+for (const [react, page] of [
+  [19, "app.html"],
+  [18, "app-react-18.html"],
+]) {
+  test(`React ${react}: StrictMode, and a getToken with a new identity on each render, cost no extra request`, async (t) => {
+    const app = await openApp(t, { browser, page });
+    await shows(app, /Not connected/);
+    await until(() => app.requests().length === 2, "state and stream");
+    assert.equal(parseInt(await app.page.evaluate(() => window.reactVersion)), react);
+    assert.deepEqual(app.requests().map(({ route }) => route), [STATUS, "GET /user/events"]);
+    const renders = await app.page.evaluate(() => window.renders);
+    for (let i = 0; i < 20; i += 1) await app.page.evaluate(() => window.rerender());
+    await app.page.evaluate(() => window.signIn.become("sess_1")); // the provider renders anew, same session
+    await app.pass(5_000);
+    assert.ok((await app.page.evaluate(() => window.renders)) > renders);
+    assert.equal(app.requests().length, 2);
+  });
 
-test("Suspense: the component arrives late and finds the state", async (t) => {
-  const app = await openApp(t, { browser, query: { suspense: "1" } });
-  await until(() => app.page.evaluate(() => !!window.resolveSuspense));
-  assert.match(await app.text(), /One moment/);
-  await app.page.evaluate(() => window.resolveSuspense());
-  await app.pass(1_000); // React shows late content no sooner than 300 ms after its fallback
-  await shows(app, /Not connected/);
-  assert.ok(app.requests().length <= 2, `${app.requests().length} requests`);
-});
+  test(`React ${react}: Suspense: the component arrives late and finds the state`, async (t) => {
+    const app = await openApp(t, { browser, page, query: { suspense: "1" } });
+    await until(() => app.page.evaluate(() => !!window.resolveSuspense));
+    assert.match(await app.text(), /One moment/);
+    await app.page.evaluate(() => window.resolveSuspense());
+    await app.pass(1_000); // React shows late content no sooner than 300 ms after its fallback
+    await shows(app, /Not connected/);
+    assert.ok(app.requests().length <= 2, `${app.requests().length} requests`);
+  });
 
-test("server rendering: hydrates without a mismatch", async (t) => {
-  const app = await openApp(t, { browser, query: { hydrate: "1" } });
-  await shows(app, /Not connected/);
-  await until(() => app.requests().length === 2, "two requests, as without server rendering");
-});
+  test(`React ${react}: server rendering: hydrates without a mismatch`, async (t) => {
+    const app = await openApp(t, { browser, page, query: { hydrate: "1" } });
+    await shows(app, /Not connected/);
+    await until(() => app.requests().length === 2, "two requests, as without server rendering");
+  });
 
-test("the sign-in library loads late: nothing is sent, nobody is called signed out", async (t) => {
-  const app = await openApp(t, { browser, query: { "slow-sign-in": "1" } });
-  await until(() => app.page.evaluate(() => !!window.instagram));
-  await app.pass(5_000);
-  assert.equal(app.requests().length, 0);
-  assert.equal(await phaseOf(app), "loading");
-  await app.page.evaluate(() => window.signIn.finishLoading());
-  await shows(app, /Not connected/);
-});
+  test(`React ${react}: the sign-in library loads late: nothing is sent, nobody is called signed out`, async (t) => {
+    const app = await openApp(t, { browser, page, query: { "slow-sign-in": "1" } });
+    await until(() => app.page.evaluate(() => !!window.instagram));
+    await app.pass(5_000);
+    assert.equal(app.requests().length, 0);
+    assert.equal(await phaseOf(app), "loading");
+    await app.page.evaluate(() => window.signIn.finishLoading());
+    await shows(app, /Not connected/);
+  });
+
+  test(`React ${react}: the sign-in library loads anew in mid-session, as between two sessions: nobody is signed out, nothing is asked`, async (t) => {
+    const app = await openApp(t, { browser, page, prepare: ({ server }) => (server.state.status = connected) });
+    await shows(app, /@ada\.makes/);
+    await until(() => app.requests().length === 2, "state and stream");
+    await app.page.evaluate(() => window.signIn.loadAnew());
+    await until(async () => (await phaseOf(app)) === "loading");
+    assert.match(await app.text(), /@ada\.makes/);
+    await app.pass(5_000);
+    assert.equal(app.requests().length, 2);
+    await app.page.evaluate(() => window.signIn.finishLoading());
+    await until(() => app.server.streams.size === 1 && app.requests().length > 2, "it listens again");
+    await shows(app, /@ada\.makes/);
+    await app.isSignedIn();
+  });
+}
 
 test("signing out and in as somebody else: nothing of the first is shown or used", async (t) => {
   const app = await openApp(t, { browser, prepare: ({ server }) => (server.state.status = connected) });
