@@ -30,8 +30,13 @@ interface ProviderWithClient {
   useAuth?: () => Auth;
 }
 
+/**
+ * Once, around what uses the hook. Finishes a connect attempt that the address speaks of. All but `useAuth` and `children`
+ * is read when it mounts; for other values give it another `key`.
+ */
 export function HoldfastProvider(props: (ProviderWithAuth | ProviderWithClient) & { children?: ReactNode }): ReactElement;
 
+/** The client of the provider, for what the hook does not offer: `sync()`, `profile()`, `history()`. */
 export function useHoldfastClient(): HoldfastClient;
 
 export interface Instagram extends Omit<HoldfastSnapshot, "isFetching"> {
