@@ -41,6 +41,18 @@ for (const colorScheme of ["light", "dark"]) {
   }
 }
 
+test("without its stylesheet axe finds nothing either", async (t) => {
+  const page = await browser.newPage();
+  t.after(() => page.close());
+  await page.route("**/*.css", (route) => route.fulfill({ contentType: "text/css", body: "" }));
+  await page.goto(`${site.url}/gallery/`);
+  await page.locator(".hf-connection summary").first().click();
+  await page.evaluate(axe);
+  const { violations, passes } = await page.evaluate(() => window.axe.run(document));
+  assert.ok(passes.length > 10, "axe did look");
+  assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ target }) => target).flat()]), []);
+});
+
 test("times are relative, with the exact one on hover", async (t) => {
   const page = await browser.newPage({ locale: "en-GB", timezoneId: "Europe/Berlin" });
   t.after(() => page.close());

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { sentences } from "../support/reference.js";
-import { connected, problem, startScriptedServer } from "../support/scripted-server.js";
+import { connected, json, problem, startScriptedServer } from "../support/scripted-server.js";
 import { launch, openApp, until } from "./support/browser.js";
 
 const STATUS = "GET /user/instagram/status";
@@ -82,6 +82,38 @@ for (const [react, page] of [
     await app.isSignedIn();
   });
 }
+
+test("the hook: reading again is told from loading, operations do what they are called and never reject", async (t) => {
+  const app = await openApp(t, { browser, prepare: ({ server }) => (server.state.status = connected) });
+  const { server, page } = app;
+  const now = () => page.evaluate(() => (({ phase, isLoading, isRefetching, error }) => [phase, isLoading, isRefetching, error?.code])(window.instagram));
+  const run = (name, options) => page.evaluate(([name, options]) => window.instagram[name](options), [name, options]);
+  await until(() => page.evaluate(() => !!window.instagram));
+  await shows(app, /@ada\.makes/);
+  await until(() => server.streams.size === 1, "the stream");
+  assert.deepEqual(await now(), ["ready", false, false, undefined]);
+
+  let answer;
+  server.script(STATUS, (request, response) => (answer = () => json(response, 200, connected)));
+  await page.evaluate(() => void window.instagram.refetch());
+  await until(() => answer);
+  assert.deepEqual(await now(), ["ready", false, true, undefined]);
+  answer();
+  await until(async () => !(await now())[2], "the end of it");
+  server.script(STATUS);
+
+  server.script(CONNECT, (request, response) => problem(response, 429, "too-many-attempts"));
+  assert.equal(await run("reconnect"), undefined);
+  assert.equal(server.requests.at(-1).body.expect, "same_account");
+  assert.deepEqual(await now(), ["ready", false, false, "too-many-attempts"]);
+  await app.pass(1_000); // a click in the very moment of the failure would still join the first
+  assert.equal(await run("connect", { expect: "any_account" }), undefined);
+  assert.equal(server.requests.at(-1).body.expect, "any_account");
+  assert.equal((await run("check")).state, "connected");
+  assert.deepEqual(await now(), ["ready", false, false, undefined]);
+  assert.equal((await run("disconnect")).disconnected, true);
+  await shows(app, /Not connected/);
+});
 
 test("signing out and in as somebody else: nothing of the first is shown or used", async (t) => {
   const app = await openApp(t, { browser, prepare: ({ server }) => (server.state.status = connected) });
