@@ -43,7 +43,7 @@ const actionTexts = {
 const errorTexts = {
   "signed-out": SIGNED_OUT,
   "session-changed": "Somebody else signed in; nothing was changed.",
-  session: "You are still signed in, but the server refuses your session. Reload the page to try again.",
+  session: "You are still signed in, but the server refuses your session. Reload to try again.",
   service: "The server has trouble; we keep trying.",
   network: "The server cannot be reached; we keep trying.",
 };

@@ -71,7 +71,7 @@ export function HoldfastProvider({ client, useAuth = alwaysSignedIn, children, .
 
 function useHoldfast() {
   const context = React.useContext(Context);
-  if (!context) throw new Error("There is no <HoldfastProvider> above.");
+  if (!context) throw new Error("No <HoldfastProvider> above.");
   return context;
 }
 
@@ -81,14 +81,17 @@ export const useHoldfastClient = () => useHoldfast().client;
 export function useInstagram() {
   const { client, actions, away } = useHoldfast();
   const snapshot = React.useSyncExternalStore(away ? never : client.subscribe, client.getSnapshot, client.getServerSnapshot);
-  const phase = away || snapshot.phase;
-  const status = phase === "signed-out" ? null : snapshot.status;
-  return {
-    ...snapshot,
-    ...actions,
-    phase,
-    status,
-    isLoading: phase === "idle" || phase === "loading",
-    isRefetching: !!status && snapshot.isFetching,
-  };
+  // The same object until something changes, so that it can stand among the dependencies of an effect.
+  return React.useMemo(() => {
+    const phase = away || snapshot.phase;
+    const status = phase === "signed-out" ? null : snapshot.status;
+    return {
+      ...snapshot,
+      ...actions,
+      phase,
+      status,
+      isLoading: phase === "idle" || phase === "loading",
+      isRefetching: !!status && snapshot.isFetching,
+    };
+  }, [snapshot, actions, away]);
 }

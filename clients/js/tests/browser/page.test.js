@@ -34,7 +34,9 @@ for (const [react, page] of [
     assert.equal(parseInt(await app.page.evaluate(() => window.reactVersion)), react);
     assert.deepEqual(app.requests().map(({ route }) => route), [STATUS, "GET /user/events"]);
     const renders = await app.page.evaluate(() => window.renders);
+    await app.page.evaluate(() => (window.first = window.instagram));
     for (let i = 0; i < 20; i += 1) await app.page.evaluate(() => window.rerender());
+    assert.ok(await app.page.evaluate(() => window.first === window.instagram), "fit to be a dependency of an effect");
     await app.page.evaluate(() => window.signIn.become("sess_1")); // the provider renders anew, same session
     await app.pass(5_000);
     assert.ok((await app.page.evaluate(() => window.renders)) > renders);
