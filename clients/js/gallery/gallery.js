@@ -105,12 +105,22 @@ const Section = ({ title, cards }) =>
     h("div", { className: "grid" }, cards.map((card) => h(Card, { key: card.caption, ...card }))),
   );
 
-createRoot(document.getElementById("root")).render(
+const Everything = () =>
   h(
     "main",
     null,
     h("h1", null, "Every state of a connection"),
     h("p", { className: "lead" }, "What people read, for each state and reason. Drawn without a server."),
     [...states, ...others].map((section) => h(Section, { key: section.title, ...section })),
-  ),
-);
+  );
+
+/** `?brief`: one card a state, for a picture that fits on a page. */
+const Brief = () =>
+  h(
+    "main",
+    null,
+    h("div", { className: "grid" }, states.map(({ title, cards }) => h(Card, { key: title, ...cards[0], caption: title }))),
+  );
+
+const isBrief = new URLSearchParams(location.search).has("brief");
+createRoot(document.getElementById("root")).render(h(isBrief ? Brief : Everything));
