@@ -69,7 +69,7 @@ describe("the demo page", () => {
     await consent.deny(page).click();
 
     const panel = await expectState(page, "not_connected");
-    await panel.getByText("You declined access at Instagram").waitFor();
+    await panel.getByText("The connection was declined at Instagram.").waitFor();
     assert.equal(new URL(page.url()).search, "", "the address is clean");
     await connect(page, "grace.hops");
     assertHealthy();
@@ -89,7 +89,7 @@ describe("the demo page", () => {
     await panel.getByText("Not allowed").waitFor();
     assert.equal(await connectButton(page).textContent(), "Reconnect");
     await connect(page, "edsger.writes");
-    await panel.getByText("Everything works.").waitFor();
+    await panel.getByText("Some permissions are missing").waitFor({ state: "hidden" });
     assertHealthy();
   });
 
@@ -103,7 +103,7 @@ describe("the demo page", () => {
     await consent.account(page, "ada.makes").check();
     await consent.approve(page).click();
     const panel = await expectState(page, "not_connected");
-    await panel.getByText("already connected by somebody else").waitFor();
+    await panel.getByText("already linked to another user").waitFor();
     await expectSignedInAs(page, "Grace Hopper");
     await connect(page, "grace.hops");
     assertHealthy({ except: /status of 409/ });

@@ -1,5 +1,5 @@
 /** The "break it" panel: a button for each fault, pressed while it is true, and a sentence on what came of it. */
-import { describeStatus } from "/client/states.js";
+import { describe } from "/client/states.js";
 import { byId, h, onPress, say } from "./dom.js";
 import { faultGroups } from "./faults.js";
 
@@ -88,7 +88,7 @@ export function createBreakPanel({ controls, client, naive, mend }) {
     if (!lead) return;
     const { phase, status } = client.getSnapshot();
     const isKnown = status && phase === "ready";
-    const says = isKnown ? `Holdfast says “${describeStatus(status).title}”.` : "Holdfast refuses the token, and the page is quiet.";
+    const says = isKnown ? `Holdfast says “${describe({ phase, status }).title}”.` : "Holdfast refuses the token, and the page is quiet.";
     const who = naive().signedIn ? "Nobody is signed out." : "Only the naive app signed its person out.";
     say(byId("break-outcome"), `${lead} ${says} ${who}`);
   }

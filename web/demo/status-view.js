@@ -1,5 +1,5 @@
 /** The connection as a person would want it shown: what is the matter, since when, what to do. */
-import { describeError, describeStatus, phaseTexts, relativeTime } from "/client/states.js";
+import { describe, describeError, relativeTime } from "/client/states.js";
 import { byId, h, say, sayOrHide } from "./dom.js";
 
 const EVIDENCE = {
@@ -8,6 +8,17 @@ const EVIDENCE = {
   use: "by asking",
   callback: "by a callback",
   clock: "by the clock",
+};
+const TONES = {
+  idle: "busy",
+  loading: "busy",
+  connecting: "busy",
+  connected: "good",
+  degraded: "warning",
+  action_required: "warning",
+  failed: "warning",
+  "session-refused": "warning",
+  reconnect_required: "bad",
 };
 const LIVE = { stream: "Live: the server tells", polling: "Live: asking now and then", off: "" };
 const ACCOUNT_TYPES = { business: "business account", media_creator: "creator account" };
@@ -22,17 +33,17 @@ export function createStatusView(pictureOrigins) {
   return function show(snapshot) {
     const { phase, error, isConnecting, live } = snapshot;
     const status = phase === "ready" ? snapshot.status : null;
-    const text = status ? describeStatus(status, error) : phaseTexts[phase];
-    panel.dataset.tone = text.tone;
+    const text = describe({ phase, status, error });
     panel.dataset.state = status?.state ?? phase;
+    panel.dataset.tone = status?.reason === "scopes_missing" ? "warning" : (TONES[panel.dataset.state] ?? "neutral");
     say(byId("state-title"), text.title);
-    say(byId("state-sentence"), text.sentence);
+    say(byId("state-sentence"), text.sentence ?? "");
     say(byId("live"), LIVE[live]);
-    sayOrHide(byId("problem"), status && error ? describeError(error) : null);
+    sayOrHide(byId("problem"), error && phase !== "signed-out" ? describeError(error) : null);
     showAccount(status?.account ?? null);
     showFacts(status);
     const connect = byId("connect");
-    const label = status ? text.action : phase === "failed" || phase === "session-refused" ? "Try again" : null;
+    const label = phase === "session-refused" ? "Try again" : (text.label ?? null);
     sayOrHide(connect, isConnecting ? "Opening Instagram…" : label);
     // What is to be fixed at Instagram has a button that checks already.
     byId("check").hidden = !status?.account || status.action === "fix_at_instagram";

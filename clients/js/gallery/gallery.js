@@ -8,15 +8,12 @@ import {
   HoldfastServiceError,
   HoldfastSessionError,
 } from "holdfast-client";
-import { InstagramConnection } from "holdfast-client/instagram-connection";
-import { HoldfastProvider } from "holdfast-client/react";
-import { stateTexts } from "holdfast-client/states";
+import { HoldfastProvider, InstagramConnection } from "holdfast-client/react";
+import { contract } from "../tests/support/contract.js";
 
-const withoutReason = ["not_connected", "connecting", "connected"];
-
-const states = Object.entries(stateTexts).map(([state, { reasons }]) => ({
+const states = Object.entries(contract).map(([state, reasons]) => ({
   title: state,
-  cards: [...(withoutReason.includes(state) ? [null] : []), ...Object.keys(reasons)].map((reason) => ({
+  cards: reasons.map((reason) => ({
     caption: reason ?? "no reason",
     client: createFakeClient(fakeStatus(state, { reason })),
   })),
@@ -33,6 +30,8 @@ function withError(status, error) {
   client.setError(error);
   return client;
 }
+
+const declined = (status, code, message) => new HoldfastRequestError({ status, code, message });
 
 const departing = createFakeClient(fakeStatus("not_connected"));
 departing.set({ isConnecting: true });
@@ -61,18 +60,18 @@ const others = [
       },
       {
         caption: "another account came back",
-        client: withError(fakeStatus("connected"), new HoldfastRequestError({ code: "different-account", status: 409 })),
+        client: withError(fakeStatus("connected"), declined(409, "different-account", "Another Instagram account came back than the one that is linked.")),
       },
       {
         caption: "account belongs to another user",
         client: withError(
           fakeStatus("not_connected"),
-          new HoldfastRequestError({ code: "account-belongs-to-another-user", status: 409 }),
+          declined(409, "account-belongs-to-another-user", "This Instagram account is already linked to another user of the app."),
         ),
       },
       {
         caption: "too many attempts",
-        client: withError(fakeStatus("not_connected"), new HoldfastRequestError({ code: "too-many-attempts", status: 429 })),
+        client: withError(fakeStatus("not_connected"), declined(429, "too-many-attempts", "This user has as many open connect attempts as are allowed.")),
       },
       {
         caption: "a very long name",
@@ -106,12 +105,22 @@ const Section = ({ title, cards }) =>
     h("div", { className: "grid" }, cards.map((card) => h(Card, { key: card.caption, ...card }))),
   );
 
-createRoot(document.getElementById("root")).render(
+const Everything = () =>
   h(
     "main",
     null,
     h("h1", null, "Every state of a connection"),
     h("p", { className: "lead" }, "What people read, for each state and reason. Drawn without a server."),
     [...states, ...others].map((section) => h(Section, { key: section.title, ...section })),
-  ),
-);
+  );
+
+/** `?brief`: one card a state, for a picture that fits on a page. */
+const Brief = () =>
+  h(
+    "main",
+    null,
+    h("div", { className: "grid" }, states.map(({ title, cards }) => h(Card, { key: title, ...cards[0], caption: title }))),
+  );
+
+const isBrief = new URLSearchParams(location.search).has("brief");
+createRoot(document.getElementById("root")).render(h(isBrief ? Brief : Everything));

@@ -13,12 +13,22 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 
 const TYPES = { ".html": "text/html", ".css": "text/css", ".js": "text/javascript" };
 
-const bundle = async (file) =>
+/** The oldest React that the package promises to work with, for scripts that ask for it: `app.js?react=18`. */
+const react18 = join(root, "tests/react-18/node_modules");
+const REACT_18 = {
+  react: `${react18}/react`,
+  "react-dom/client": `${react18}/react-dom/client.js`,
+  "react-dom/server": `${react18}/react-dom/server.browser.js`,
+  "react-dom": `${react18}/react-dom`,
+};
+
+const bundle = async (file, alias) =>
   (
     await build({
       entryPoints: [file],
       bundle: true,
       format: "esm",
+      alias,
       define: { "process.env.NODE_ENV": '"development"' },
       write: false,
     })
@@ -27,19 +37,21 @@ const bundle = async (file) =>
 export async function serve(port = 0) {
   const bundles = new Map();
   const server = createServer(async (request, response) => {
-    let path = normalize(decodeURIComponent(new URL(request.url, "http://x").pathname));
+    const { pathname, searchParams } = new URL(request.url, "http://x");
+    const alias = searchParams.get("react") === "18" ? REACT_18 : {};
+    let path = normalize(decodeURIComponent(pathname));
     if (path.endsWith("/")) path += "index.html";
     const type = TYPES[extname(path)];
     try {
       if (!type) throw new Error("not a page");
       const file = join(root, path);
       const isAsIs = type !== "text/javascript" || path.startsWith("/src/");
-      if (!isAsIs && !bundles.has(path)) bundles.set(path, bundle(file));
-      const content = isAsIs ? await readFile(file) : await bundles.get(path);
+      if (!isAsIs && !bundles.has(request.url)) bundles.set(request.url, bundle(file, alias));
+      const content = isAsIs ? await readFile(file) : await bundles.get(request.url);
       response.writeHead(200, { "content-type": `${type}; charset=utf-8` });
       response.end(content);
     } catch (error) {
-      bundles.delete(path);
+      bundles.delete(request.url);
       response.writeHead(404, { "content-type": "text/plain" });
       response.end(error.message);
     }

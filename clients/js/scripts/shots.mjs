@@ -1,4 +1,7 @@
-/** Screenshots of the gallery for the documentation: `node scripts/shots.mjs DIRECTORY`. */
+/**
+ * Screenshots of the gallery: `node scripts/shots.mjs DIRECTORY`. `states.png` is the one that the documentation shows:
+ * `node scripts/shots.mjs test-results && cp test-results/states.png ../../docs/images/`.
+ */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { launch } from "../tests/browser/support/browser.js";
@@ -17,5 +20,9 @@ for (const colorScheme of ["light", "dark"]) {
     await page.close();
   }
 }
+const page = await browser.newPage({ colorScheme: "light", viewport: { width: 1280, height: 400 } });
+await page.goto(`${site.url}/gallery/?brief`);
+await page.locator(".hf-connection").first().waitFor();
+await page.screenshot({ path: join(directory, "states.png"), fullPage: true });
 await browser.close();
 site.close();

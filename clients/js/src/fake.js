@@ -38,6 +38,25 @@ const ACTIONS = {
   unavailable: "contact_support",
 };
 
+/** What the server says for a person where `connected` is false; held against its reference by a test. */
+const ERRORS = {
+  denied: "The connection was declined at Instagram.",
+  attempt_expired: "The last attempt to connect ran out of time.",
+  attempt_failed: "The last attempt to connect did not succeed.",
+  checkpoint: "Instagram wants a security check: open Instagram and follow its instructions.",
+  unconfirmed: "Instagram wants the account confirmed: open Instagram and follow its instructions.",
+  restricted: "Instagram restricts this account: open Instagram and see what it asks for.",
+  consent_blocked: "Instagram is waiting for its terms to be accepted: open Instagram.",
+  expired: "The access to Instagram has expired: connect again.",
+  revoked: "The access was removed at Instagram: connect again.",
+  password_changed: "Instagram ended the access after a password or security change: connect again.",
+  deauthorized: "This app was removed at Instagram: connect again.",
+  token_invalid: "Instagram no longer accepts the stored access: connect again.",
+  account_ineligible: "This Instagram account is no longer a professional account.",
+  key_lost: "The stored access can no longer be opened: connect again.",
+  not_configured: "Connecting Instagram is not set up on this server.",
+};
+
 /** @type {import("./fake.d.ts").fakeStatus} */
 export function fakeStatus(state, { reason = null, now = Date.now(), ...rest } = {}) {
   const before = (days) => new Date(now - days * DAY).toISOString();
@@ -55,6 +74,7 @@ export function fakeStatus(state, { reason = null, now = Date.now(), ...rest } =
       since: before(12),
       evidence: { source: "refresh", at: before(3) },
     }),
+    ...(reason in ERRORS && { error: ERRORS[reason] }),
     ...rest,
   };
 }

@@ -308,7 +308,10 @@ export interface HoldfastClient {
   /** Creates or refreshes the user's record. Idempotent. */
   sync(): Promise<SyncResult>;
   profile(): Promise<Profile>;
-  /** Concurrent calls share one request. */
+  /**
+   * Concurrent calls share one request; so there is no `AbortSignal` here: what one caller gives up, another awaits. Every
+   * operation ends by itself, after 8 s for the token and 10 s for each answer.
+   */
   status(): Promise<InstagramStatus>;
   /** Begins an attempt and leaves for Instagram: the only navigation there is. A second click joins the first. */
   connect(options?: ConnectOptions): Promise<ConnectAttempt>;

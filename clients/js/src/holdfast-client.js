@@ -148,8 +148,12 @@ export function createHoldfastClient({
   }
 
   /** Takes in a status. A mere read leaves the error of an action standing: the person has yet to see it. */
-  function learn(status, isRead) {
-    if (!status?.state) throw unreadable();
+  function learn(next, isRead) {
+    if (!next?.state) throw unreadable();
+    const known = snapshot.status;
+    // What is said again stays the same object; the answer to an action may have been overtaken by a notice.
+    const stands = JSON.stringify(next) === JSON.stringify(known) || (!isRead && next.version < known?.version);
+    const status = stands ? known : next;
     const error = isRead && errorIsOfAction ? snapshot.error : null;
     set({ phase: "ready", status, error, updatedAt: now() });
     start();

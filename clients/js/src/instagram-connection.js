@@ -1,86 +1,63 @@
+"use client";
 /** The connection as a person sees it. Unstyled; `instagram-connection.css` is there to take or leave. */
-import { createElement as h, useEffect, useId, useState } from "react";
-import { useInstagram } from "./react.js";
-import { describeError, describeStatus, phaseTexts, relativeTime } from "./states.js";
+import * as React from "react";
+import { describe, describeError, relativeTime } from "./states.js";
+import { useInstagram } from "./use-instagram.js";
 
+const h = React.createElement;
 const MINUTE = 60_000;
 
-/** Re-renders once a minute, so that "2 minutes ago" stays true. */
-function useNow() {
-  const [now, setNow] = useState(Date.now);
-  useEffect(() => {
+const line = (className, ...children) => h("p", { className }, ...children);
+
+const button = (label, onClick, disabled) => h("button", { type: "button", disabled, onClick: () => onClick() }, label);
+
+/** Renders anew once a minute, so that "2 minutes ago" stays true. */
+function Time({ at }) {
+  const [now, setNow] = React.useState(Date.now);
+  React.useEffect(() => {
     const timer = setInterval(() => setNow(Date.now()), MINUTE);
     return () => clearInterval(timer);
   }, []);
-  return now;
+  return h("time", { dateTime: at, title: String(new Date(at)) }, relativeTime(at, now));
 }
 
-function Time({ at, now }) {
-  const title = new Date(at).toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" });
-  return h("time", { dateTime: at, title }, relativeTime(at, now));
-}
-
-function Account({ account }) {
-  const [failedUrl, setFailedUrl] = useState(null);
-  const url = account.profile_picture_url;
-  return h(
-    "p",
-    { className: "hf-account" },
-    url &&
-      url !== failedUrl &&
-      h("img", { src: url, alt: "", width: 40, height: 40, referrerPolicy: "no-referrer", onError: () => setFailedUrl(url) }),
-    h("span", { className: "hf-username" }, account.username ? `@${account.username}` : account.name),
-    account.username && account.name && h("span", { className: "hf-name" }, account.name),
+/** A picture that does not load takes no room: its text is empty. */
+const account = ({ username, name, profile_picture_url: src }) =>
+  line(
+    "hf-account",
+    src && h("img", { src, alt: "", width: 40 }),
+    h("b", null, username ? `@${username}` : name),
+    username && name && ` ${name}`,
   );
-}
 
-function Disconnect({ disconnect }) {
-  const [asks, setAsks] = useState(false);
-  const question = useId();
-  if (!asks) return h("button", { type: "button", className: "hf-quiet", onClick: () => setAsks(true) }, "Disconnect");
-  return h(
-    "span",
-    { className: "hf-confirm", role: "group", "aria-labelledby": question },
-    h("span", { id: question }, "Disconnect Instagram?"),
-    h("button", { type: "button", className: "hf-danger", autoFocus: true, onClick: () => disconnect() }, "Yes, disconnect"),
-    h("button", { type: "button", className: "hf-quiet", onClick: () => setAsks(false) }, "Keep"),
-  );
-}
-
-/** @type {import("./instagram-connection.d.ts").InstagramConnection} */
+/** @type {import("./react.d.ts").InstagramConnection} */
 export function InstagramConnection({ headingLevel = 2, className = "" }) {
-  const { status, phase, error, isLoading, isConnecting, connect, reconnect, disconnect, check, refetch } = useInstagram();
-  const heading = useId();
-  const now = useNow();
-  const text = status && phase === "ready" ? describeStatus(status, error) : phaseTexts[phase];
-  const shown = phase === "ready" ? status : null;
-  const press = { reconnect, fix_at_instagram: check }[shown?.action] ?? connect;
-  const problem = error && phase !== "session-refused" && phase !== "signed-out" && describeError(error);
-  const button = (label, onClick) =>
-    h("button", { type: "button", className: "hf-primary", disabled: isConnecting, onClick: () => onClick() }, label);
+  const instagram = useInstagram();
+  const { phase, status, error, isConnecting } = instagram;
+  const { title, sentence, label, press } = describe(instagram);
 
   return h(
     "div",
-    { role: "group", className: `hf-connection ${className}`, "data-tone": text.tone, "aria-labelledby": heading, "aria-busy": isLoading },
-    h(`h${headingLevel}`, { id: heading, className: "hf-heading" }, "Instagram"),
-    h(
-      "div",
-      { role: "status", className: "hf-status" },
-      text.title !== "Instagram" && h("p", { className: "hf-title" }, text.title),
-      h("p", { className: "hf-sentence" }, text.sentence),
-    ),
-    shown?.account && h(Account, { account: shown.account }),
-    problem && h("p", { role: "alert", className: "hf-error" }, problem),
-    shown?.evidence &&
-      h("p", { className: "hf-evidence" }, shown.connected ? "Last confirmed " : "Noticed ", h(Time, { at: shown.evidence.at, now })),
+    { role: "group", className: `hf-connection ${className}`, "data-state": status?.state ?? phase, "aria-label": "Instagram" },
+    h(`h${headingLevel}`, null, "Instagram"),
+    h("div", { role: "status" }, line("hf-title", title), line("hf-sentence", sentence)),
+    status?.account && account(status.account),
+    error && phase !== "signed-out" && h("p", { role: "alert" }, describeError(error)),
+    status?.evidence && line("hf-evidence", status.connected ? "Last confirmed " : "Noticed ", h(Time, status.evidence)),
     h(
       "div",
       { className: "hf-actions" },
-      text.action && button(isConnecting ? "Opening Instagram…" : text.action, press),
-      phase === "failed" && button("Try again", refetch),
-      shown?.action === "fix_at_instagram" &&
+      label && button(isConnecting ? "Opening Instagram…" : label, instagram[press], isConnecting),
+      status?.action === "fix_at_instagram" &&
         h("a", { href: "https://www.instagram.com/", target: "_blank", rel: "noreferrer" }, "Open Instagram"),
-      shown?.account && h(Disconnect, { disconnect, key: shown.account.id }),
+      // The first press only asks. The key closes it again when another account comes.
+      status?.account &&
+        h(
+          "details",
+          { key: status.account.id },
+          h("summary", null, "Disconnect"),
+          button("Yes, disconnect Instagram", instagram.disconnect),
+        ),
     ),
   );
 }

@@ -30,8 +30,13 @@ interface ProviderWithClient {
   useAuth?: () => Auth;
 }
 
+/**
+ * Once, around what uses the hook. Finishes a connect attempt that the address speaks of. All but `useAuth` and `children`
+ * is read when it mounts; for other values give it another `key`.
+ */
 export function HoldfastProvider(props: (ProviderWithAuth | ProviderWithClient) & { children?: ReactNode }): ReactElement;
 
+/** The client of the provider, for what the hook does not offer: `sync()`, `profile()`, `history()`. */
 export function useHoldfastClient(): HoldfastClient;
 
 export interface Instagram extends Omit<HoldfastSnapshot, "isFetching"> {
@@ -51,3 +56,16 @@ export interface Instagram extends Omit<HoldfastSnapshot, "isFetching"> {
 
 /** The connection of whoever is signed in, live while the component is mounted. */
 export function useInstagram(): Instagram;
+
+export interface InstagramConnectionProps {
+  /** Level of the heading "Instagram"; 2 if not given. */
+  headingLevel?: 1 | 2 | 3 | 4 | 5 | 6;
+  /** Added to the class of the outermost element. */
+  className?: string;
+}
+
+/**
+ * The connection as a person sees it, below a `<HoldfastProvider>`. Unstyled; `holdfast-client/instagram-connection.css` is
+ * there to take or leave. For styles of your own: `data-state` is the state of the status, or the phase where none is known.
+ */
+export function InstagramConnection(props: InstagramConnectionProps): ReactElement;

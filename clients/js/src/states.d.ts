@@ -1,35 +1,34 @@
-import type { AnyHoldfastError, HoldfastPhase, InstagramAction, InstagramState, InstagramStatus } from "./holdfast-client.js";
+import type { AnyHoldfastError, HoldfastPhase, HoldfastSnapshot, InstagramState } from "./holdfast-client.js";
 
-export type Tone = "neutral" | "busy" | "good" | "warning" | "bad";
+/** Names an operation of `useInstagram()`. */
+export type Press = "connect" | "reconnect" | "check" | "refetch";
 
-export interface Description {
+export interface StateText {
   title: string;
-  tone: Tone;
-  sentence: string;
+  sentence?: string;
+  label?: string;
+  press?: Press;
 }
 
-/** Complete by type: a state or reason without a text does not compile. */
-export type StateTexts = {
-  [S in InstagramState]: Description & {
-    label?: string;
-    /** The sentence while the state cannot be read; where there is none, the sentence holds on. */
-    stale?: string;
-    reasons: { [R in NonNullable<Extract<InstagramStatus, { state: S }>["reason"]>]: string };
-  };
-};
+/** Complete by type: a state or phase without a text does not compile. */
+export const stateTexts: { readonly [S in InstagramState | Exclude<HoldfastPhase, "ready">]: StateText };
 
-export const stateTexts: StateTexts;
-export const actionLabels: { [A in InstagramAction]: string | null };
-export const phaseTexts: { [P in Exclude<HoldfastPhase, "ready">]: Description };
+/** `label` and `press` are those of the button that helps; absent where there is nothing to press. */
+export interface Description {
+  title: string;
+  /** Absent where the title says it all. */
+  sentence?: string;
+  label?: string;
+  press?: Press;
+}
 
 /**
- * `action` is the label of the button, or null where there is none. With the `error` of the snapshot the sentence claims
- * nothing that cannot be known while the server is away.
+ * A snapshot as a person reads it: the status where one is known, else the phase. With an `error` the title claims nothing
+ * that cannot be known while the server is away. Why a status is not connected is the server's own sentence, `status.error`.
  */
-export function describeStatus(
-  status: InstagramStatus,
-  error?: AnyHoldfastError | null,
-): Description & { action: string | null };
+export function describe(snapshot: Pick<HoldfastSnapshot, "phase" | "status" | "error">): Description;
+
 export function describeError(error: AnyHoldfastError): string;
-/** "3 days ago", "in 2 hours"; `now` in milliseconds since the epoch. */
+
+/** "3 days ago", "in 2 hours", "this minute"; `now` in milliseconds since the epoch. */
 export function relativeTime(at: string, now: number, locale?: string): string;

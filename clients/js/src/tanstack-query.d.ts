@@ -15,6 +15,6 @@ export function feedQueryClient(
   client: HoldfastClient,
   queryClient: {
     setQueryData(key: readonly ["holdfast", "instagram", "status"], status: InstagramStatus): unknown;
-    removeQueries(filter: { queryKey: readonly ["holdfast", "instagram", "status"] }): unknown;
+    resetQueries(filter: { queryKey: readonly ["holdfast", "instagram", "status"] }): unknown;
   },
 ): () => void;

@@ -1,7 +1,7 @@
 /** Live updates: stream, polling where there is none, nothing missed, nothing left running. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { connected, notConnected, problem } from "./support/scripted-server.js";
+import { connected, json, notConnected, problem } from "./support/scripted-server.js";
 import { setUp } from "./support/harness.js";
 
 const STATUS = "GET /user/instagram/status";
@@ -231,4 +231,54 @@ test("another person at the same page: the old state disappears at once, the str
   await time.advance(2_000);
   assert.equal(server.streams.size, 1);
   assert.equal(server.requests.findLast(({ route }) => route === EVENTS).token, signIn.token());
+});
+
+test("two statuses of one version: what is heard last stands, and nothing flickers", async (t) => {
+  const { server, time, client } = await setUp(t);
+  const seen = [];
+  client.subscribe(({ status }) => status && seen.at(-1) !== status && seen.push(status));
+  await time.advance(0);
+  // As when a connection is first asked for: the same row, before and while the attempt is open.
+  const connecting = { ...notConnected, state: "connecting", action: "none" };
+  server.announce(notConnected);
+  server.announce(connecting);
+  await time.settle();
+  server.endStreams();
+  await time.advance(10_000); // the new stream begins with the state as it is
+  assert.equal(client.getSnapshot().live, "stream");
+  assert.deepEqual(seen.map(({ state }) => state), ["not_connected", "connecting"]);
+  assert.equal(client.getSnapshot().status, seen[1], "the very same object, so that nothing renders anew");
+});
+
+test("a read of the same version that began before the notice does not bring back the old state", async (t) => {
+  const { server, time, client } = await setUp(t);
+  const seen = [];
+  client.subscribe(({ status }) => status && seen.push(status.state));
+  await time.advance(0);
+  let answerLate;
+  server.script(STATUS, (request, response) => (answerLate = () => json(response, 200, notConnected)));
+  const late = client.status();
+  while (!answerLate) await time.settle();
+  server.announce({ ...notConnected, state: "connecting", action: "none" });
+  await time.settle();
+  answerLate();
+  assert.equal((await late).state, "connecting");
+  assert.equal(seen.lastIndexOf("not_connected") < seen.indexOf("connecting"), true, String(seen));
+});
+
+test("an action's answer that a notice has overtaken changes nothing back", async (t) => {
+  const { server, time, client } = await setUp(t);
+  server.state.status = connected;
+  client.subscribe(() => {});
+  await time.advance(0);
+  let answerLate;
+  server.script("POST /user/instagram/check", (request, response) => (answerLate = () => json(response, 200, connected)));
+  const check = client.check();
+  while (!answerLate) await time.settle();
+  const revoked = { ...connected, connected: false, state: "reconnect_required", reason: "revoked", action: "reconnect", version: 3 };
+  server.announce(revoked);
+  await time.settle();
+  answerLate();
+  assert.deepEqual(await check, revoked);
+  assert.deepEqual(client.getSnapshot().status, revoked);
 });

@@ -11,12 +11,12 @@ import {
   type AnyHoldfastError,
   type ConnectOutcome,
   type HoldfastClient,
+  type HoldfastPhase,
   type InstagramStatus,
 } from "holdfast-client";
 import { createFakeClient, fakeStatus } from "holdfast-client/fake";
-import { InstagramConnection } from "holdfast-client/instagram-connection";
-import { HoldfastProvider, useInstagram } from "holdfast-client/react";
-import { describeError, describeStatus, stateTexts } from "holdfast-client/states";
+import { HoldfastProvider, InstagramConnection, useInstagram } from "holdfast-client/react";
+import { describe, describeError, stateTexts } from "holdfast-client/states";
 import { feedSwr, instagramStatusSwr } from "holdfast-client/swr";
 import { feedQueryClient, instagramStatusOptions } from "holdfast-client/tanstack-query";
 
@@ -115,7 +115,9 @@ export function Component() {
   const { status, isLoading, isRefetching, error, connect, reconnect, disconnect, check, refetch } = useInstagram();
   [isLoading, isRefetching] satisfies boolean[];
   if (error) describeError(error);
-  if (status) describeStatus(status).action satisfies string | null;
+  const { press, label, sentence } = describe({ phase: "ready", status, error });
+  if (press) ({ connect, reconnect, check, refetch })[press]() satisfies Promise<unknown>;
+  [label, sentence] satisfies (string | undefined)[];
   for (const handler of [connect, reconnect, disconnect, check, refetch]) void handler();
   const query = useQuery(instagramStatusOptions(client));
   query.data satisfies InstagramStatus | undefined;
@@ -144,4 +146,4 @@ fake.calls[0]?.name satisfies string | undefined;
 // @ts-expect-error not a reason of this state
 fakeStatus("degraded", { reason: "revoked" });
 
-assertType<Equal<keyof typeof stateTexts, InstagramStatus["state"]>>();
+assertType<Equal<keyof typeof stateTexts, InstagramStatus["state"] | Exclude<HoldfastPhase, "ready">>>();

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "react";
-import type { HistoryEntry, InstagramStatus } from "holdfast-client";
+import type { HistoryEntry } from "holdfast-client";
 import { useHoldfastClient, useInstagram } from "holdfast-client/react";
 import { relativeTime, stateTexts } from "holdfast-client/states";
 
@@ -27,7 +27,7 @@ export function Activity() {
       <ol className="activity">
         {entries.map((entry) => (
           <li key={`${entry.version} ${entry.at}`}>
-            <span>{stateTexts[entry.state as InstagramStatus["state"]]?.title ?? entry.state}</span>{" "}
+            <span>{stateTexts[entry.state]?.title ?? entry.state}</span>{" "}
             <time dateTime={entry.at} title={new Date(entry.at).toLocaleString()}>
               {relativeTime(entry.at, Date.now())}
             </time>

@@ -1,5 +1,4 @@
-import { InstagramConnection } from "holdfast-client/instagram-connection";
-import { useInstagram } from "holdfast-client/react";
+import { InstagramConnection, useInstagram } from "holdfast-client/react";
 import { Activity } from "./activity";
 import { Profile } from "./profile";
 

@@ -78,8 +78,8 @@ test("from signing in to signing out", async () => {
   assert.equal(holdfast.requests.find(({ route }) => route === "POST /user/instagram/connect").body.return_to, home);
 
   await until(() => holdfast.streams.size > 0, "a stream");
-  holdfast.announce({ ...connected, connected: false, state: "reconnect_required", reason: "revoked", action: "reconnect", version: 9 });
-  await shows("Access was removed at Instagram. Reconnect to allow it again.");
+  holdfast.announce({ ...connected, connected: false, state: "reconnect_required", reason: "revoked", error: "The access was removed at Instagram: connect again.", action: "reconnect", version: 9 });
+  await shows("The access was removed at Instagram: connect again.");
   await shows("Connect Instagram to offer new journal pages there.");
 
   await page.getByRole("button", { name: "Sign out" }).click();

@@ -84,7 +84,7 @@ test("two pasted files show the connection, live, and survive a refused session"
   const before = app.requests().length;
   app.server.endStreams();
   await app.pass(300_000);
-  await shows(/still signed in, but the server did not accept your session/);
+  await shows(/still signed in, but the server refuses your session/);
   assert.ok(app.requests().length - before <= 2, `${app.requests().length - before} requests`);
   await app.isSignedIn();
 });

@@ -4,6 +4,7 @@
  */
 import { createServer } from "node:http";
 import { once } from "node:events";
+import { sentences } from "./reference.js";
 
 const CORS = {
   "access-control-allow-origin": "*",
@@ -52,11 +53,13 @@ export function json(response, status, body, headers = {}) {
   response.end(JSON.stringify(body));
 }
 
+/** With the sentence that the real server has for the code, where it has one. */
 export function problem(response, status, code, { headers, ...members } = {}) {
+  const detail = sentences[code] ?? `Said ${code}.`;
   json(
     response,
     status,
-    { type: `/docs/errors/${code}`, title: code, status, detail: `Said ${code}.`, error: `Said ${code}.`, code, source: "request", request_id: "r1", ...members },
+    { type: `/docs/errors/${code}`, title: code, status, detail, error: detail, code, source: "request", request_id: "r1", ...members },
     { "content-type": "application/problem+json", ...headers },
   );
 }

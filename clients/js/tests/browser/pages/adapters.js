@@ -3,7 +3,7 @@ import { QueryClient, QueryClientProvider, useQuery, useQueryClient } from "@tan
 import { createElement as h, StrictMode, useEffect, useSyncExternalStore } from "react";
 import { createRoot } from "react-dom/client";
 import { createHoldfastClient } from "holdfast-client";
-import { describeError, describeStatus } from "holdfast-client/states";
+import { describe, describeError } from "holdfast-client/states";
 import { feedSwr, instagramStatusSwr } from "holdfast-client/swr";
 import { feedQueryClient, instagramStatusOptions } from "holdfast-client/tanstack-query";
 import useSWR, { useSWRConfig } from "swr";
@@ -26,7 +26,7 @@ function Shown({ name, status, error }) {
     { id: name },
     h("h2", null, name),
     h("p", { className: "account" }, status?.account?.username),
-    h("p", { className: "state" }, status ? describeStatus(status).title : "Nothing known"),
+    h("p", { className: "state" }, status ? describe({ phase: "ready", status, error }).title : "Nothing known"),
     h("p", { className: "error" }, error && describeError(error)),
   );
 }

@@ -2,16 +2,16 @@
  * A settings page with everything that provokes trouble: StrictMode, Suspense, `getToken` with a new identity on each
  * render, and a sign-in library that, as Clerk's does, trusts this computer's clock for the age of its tokens.
  */
-import { createElement as h, lazy, StrictMode, Suspense, useEffect, useState, useSyncExternalStore } from "react";
+import { createElement as h, lazy, StrictMode, Suspense, useEffect, useState, useSyncExternalStore, version } from "react";
 import { createRoot, hydrateRoot } from "react-dom/client";
-import { InstagramConnection } from "holdfast-client/instagram-connection";
-import { HoldfastProvider, useInstagram } from "holdfast-client/react";
+import { HoldfastProvider, InstagramConnection, useInstagram } from "holdfast-client/react";
 import { createSignIn } from "./sign-in.js";
 
 const query = new URLSearchParams(location.search);
 const api = query.get("api") ?? sessionStorage.getItem("api");
 sessionStorage.setItem("api", api);
 
+window.reactVersion = version;
 window.signOuts = 0;
 window.renders = 0;
 const signIn = (window.signIn = createSignIn(api, query.has("slow-sign-in")));

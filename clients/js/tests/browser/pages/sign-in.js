@@ -25,6 +25,7 @@ export function createSignIn(api, isSlow) {
       return () => listeners.delete(listener);
     },
     getState: () => state,
+    loadAnew: () => set({ isLoaded: false, isSignedIn: undefined, sessionId: undefined }),
     finishLoading: () => set({ isLoaded: true, isSignedIn: true, sessionId: "sess_1" }),
     become: (sessionId) => set({ isLoaded: true, isSignedIn: !!sessionId, sessionId }),
     async getToken({ skipCache = false } = {}) {

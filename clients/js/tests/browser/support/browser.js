@@ -80,6 +80,7 @@ export async function openApp(t, { browser, page: name = "app.html", fault, skew
   const settle = trackNetwork(page, server);
   server.state.now ??= Date.parse("2026-11-23T00:00:00Z");
   if (fault) server.state.fault = fault;
+  await page.addInitScript(() => (Math.random = () => 0.5)); // jitter that is the same in each run
   await page.clock.install({ time: server.state.now + skewMs });
   await page.clock.pauseAt(server.state.now + skewMs + STEP_MS);
   server.state.now += STEP_MS;

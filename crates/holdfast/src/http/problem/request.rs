@@ -225,7 +225,7 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             Remedy::SignIn,
             "session-pending",
             "Session not active",
-            "The session token is genuine, but its session is still pending.",
+            "The sign-in is not finished: its session is still pending.",
             &[
                 "A task of the sign-in is not done, for example choosing an organization or setting up a second factor.",
             ],
