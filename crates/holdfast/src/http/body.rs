@@ -27,13 +27,16 @@ pub const MAX_WEBHOOK_BODY: usize = 256 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// What reading a body can lead to.
-const PROBLEMS: [ProblemCode; 6] = [
+const READING: [ProblemCode; 4] = [
     ProblemCode::Request(RequestCode::MalformedBody),
-    ProblemCode::Request(RequestCode::BodyNotAcceptable),
     ProblemCode::Request(RequestCode::RequestTimeout),
     ProblemCode::Request(RequestCode::BodyTooLarge),
-    ProblemCode::Request(RequestCode::UnsupportedMediaType),
     ProblemCode::Server(ServerCode::Overloaded),
+];
+/// What can be wrong with a body as JSON.
+const JSON: [ProblemCode; 2] = [
+    ProblemCode::Request(RequestCode::BodyNotAcceptable),
+    ProblemCode::Request(RequestCode::UnsupportedMediaType),
 ];
 
 /// A JSON body. Unknown members are ignored, so that a newer client can talk to an older server.
@@ -178,19 +181,25 @@ fn malformed(error: &serde_json::Error) -> Problem {
 impl<T: JsonSchema> OperationInput for Json<T> {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
         axum::Json::<T>::operation_input(ctx, operation);
-        Problem::describe(ctx, operation, &PROBLEMS);
+        Problem::describe(ctx, operation, &READING);
+        Problem::describe(ctx, operation, &JSON);
     }
 }
 
 impl<T: JsonSchema> OperationInput for OptionalJson<T> {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
         axum::Json::<T>::operation_input(ctx, operation);
-        Problem::describe(ctx, operation, &PROBLEMS);
+        Problem::describe(ctx, operation, &READING);
+        Problem::describe(ctx, operation, &JSON);
         if let Some(aide::openapi::ReferenceOr::Item(body)) = &mut operation.request_body {
             body.required = false;
         }
     }
 }
 
-/// What a webhook's body is, its own route says.
-impl OperationInput for RawBody {}
+/// What the body is, its own route says.
+impl OperationInput for RawBody {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        Problem::describe(ctx, operation, &READING);
+    }
+}

@@ -27,6 +27,8 @@ pub use request::RequestCode;
 pub use server::ServerCode;
 pub use service_key::ServiceKeyCode;
 
+/// RFC 9457, section 3.
+const MEDIA_TYPE: &str = "application/problem+json";
 /// How long a client waits where a 429 or 503 has nothing better to say.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -126,15 +128,15 @@ pub struct Body<'a> {
     pub detail: &'a str,
     /// The same as `detail`, for clients written for `{"error": "…"}`.
     pub error: &'a str,
-    /// `session`, `service_key`, `request`, `instagram`, `clerk`, `database` or `server`.
-    pub source: &'a str,
+    /// Who is at fault, or whom we are waiting for.
+    pub source: Source,
     /// The stable code.
     pub code: &'a str,
     /// On 424 the status's reason; on `stop-repeating` the code of the refusal that is being repeated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
     /// What a client may do about it.
-    pub action: &'a str,
+    pub action: Remedy,
     /// The id of the request, for the log.
     pub request_id: &'a str,
 }
@@ -150,10 +152,10 @@ pub fn document(problem: &Problem, public_url: &str, request_id: &str) -> Vec<u8
         status: entry.status.as_u16(),
         detail,
         error: detail,
-        source: entry.source.as_str(),
+        source: entry.source,
         code: entry.code,
         reason: facts.reason,
-        action: entry.action.as_str(),
+        action: entry.action,
         request_id,
     };
     // A struct of strings cannot fail to serialize; an empty object would still be valid JSON.
@@ -164,7 +166,7 @@ pub fn document(problem: &Problem, public_url: &str, request_id: &str) -> Vec<u8
 pub fn render(problem: &Problem, public_url: &str, request_id: &str, mut response: Response) -> Response {
     let bytes = document(problem, public_url, request_id);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.remove(header::CONTENT_LENGTH);
     if let Some(seconds) = problem.retry_after_seconds() {

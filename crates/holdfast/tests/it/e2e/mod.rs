@@ -2,6 +2,7 @@
 
 pub mod app;
 mod connecting;
+mod described;
 mod erased;
 mod faults;
 mod first_call;
