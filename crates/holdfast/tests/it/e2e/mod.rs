@@ -7,6 +7,7 @@ mod erased;
 mod faults;
 mod first_call;
 mod keys_away;
+mod metrics;
 mod on_postgres;
 mod operations;
 mod refreshing;

@@ -2,4 +2,4 @@
 
 mod delivery;
 mod end_to_end;
-mod endpoint;
+pub mod endpoint;
