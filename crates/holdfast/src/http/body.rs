@@ -13,7 +13,7 @@ use futures_util::future::{Either, select};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::admission::{Admitted, SMALL_BODY};
 use super::problem::{Problem, ProblemCode, RequestCode, ServerCode};
@@ -39,11 +39,11 @@ const JSON: [ProblemCode; 2] = [
     ProblemCode::Request(RequestCode::UnsupportedMediaType),
 ];
 
-/// A JSON body. Unknown members are ignored, so that a newer client can talk to an older server.
+/// A JSON object. Unknown members are ignored, so that a newer client can talk to an older server.
 #[derive(Debug)]
 pub struct Json<T>(pub T);
 
-/// A JSON body that may be left out altogether: no bytes mean the default.
+/// A JSON object that may be left out altogether: no bytes mean the default.
 #[derive(Debug)]
 pub struct OptionalJson<T>(pub T);
 
@@ -163,6 +163,12 @@ pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // serde reads a struct from an array as well, member by member.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| malformed(&error))?;
+        return Err(Problem::new(RequestCode::BodyNotAcceptable)
+            .with_detail("The JSON is an array, and this route takes an object."));
+    }
     serde_json::from_slice(bytes).map_err(|error| malformed(&error))
 }
 

@@ -31,6 +31,8 @@ pub use service_key::ServiceKeyCode;
 const MEDIA_TYPE: &str = "application/problem+json";
 /// How long a client waits where a 429 or 503 has nothing better to say.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
+/// The same where a person has to change the configuration first: soon enough for Svix and Meta, which repeat for days.
+const RETRY_AFTER_SET_UP: Duration = Duration::from_hours(1);
 
 /// An error answer. Small, so that `Result<_, Problem>` stays cheap.
 #[derive(Debug, Clone)]
@@ -94,7 +96,16 @@ impl Problem {
     pub fn retry_after_seconds(&self) -> Option<u64> {
         let entry = self.0.code.entry();
         let always = matches!(entry.status.as_u16(), 429 | 503);
-        let wait = self.0.retry_after.or_else(|| always.then_some(DEFAULT_RETRY_AFTER))?;
+        let usual = match self.0.code {
+            ProblemCode::Server(ServerCode::NotSetUp) => RETRY_AFTER_SET_UP,
+            ProblemCode::Server(_)
+            | ProblemCode::Request(_)
+            | ProblemCode::Instagram(_)
+            | ProblemCode::NotConnected
+            | ProblemCode::Session(_)
+            | ProblemCode::ServiceKey(_) => DEFAULT_RETRY_AFTER,
+        };
+        let wait = self.0.retry_after.or_else(|| always.then_some(usual))?;
         Some(wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1))
     }
 }
