@@ -1,9 +1,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use holdfast::standin::clerk::Person;
 use sqlx::{Connection as _, Executor as _};
 
 use super::support::Place;
+use crate::e2e::app::App;
 
 #[test]
 fn a_missing_database_is_one_sentence() {
@@ -86,6 +88,30 @@ fn connections_are_listed_as_one_document() {
     assert_eq!(listed.code, 0, "{}", listed.stderr);
     let document: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
     assert_eq!(document, serde_json::json!({"connections": []}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listed_connection_says_what_is_known_of_it_and_why() {
+    let app = App::start().await;
+    let mut known = Vec::new();
+    for (person, account) in [(Person::Ada, "ada.makes"), (Person::Grace, "grace.hops")] {
+        let status = app.sign_in(person).connect_account(account).await;
+        known.push((person.user_id().to_owned(), status["evidence"].clone()));
+    }
+    known.sort_by(|left, right| left.0.cmp(&right.0));
+    let place =
+        app.environment.iter().fold(Place::new(), |place, (name, value)| place.with(name, value.as_str()));
+    let listed = place.run(&["connections", "list", "--json"]);
+    assert_eq!(listed.code, 0, "{}", listed.stderr);
+    let document: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
+    let mut told: Vec<_> = document["connections"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|each| (each["user_id"].as_str().unwrap().to_owned(), each["evidence"].clone()))
+        .collect();
+    told.sort_by(|left, right| left.0.cmp(&right.0));
+    assert_eq!(told, known);
 }
 
 fn move_database_away(place: &Place) {
