@@ -173,7 +173,17 @@ export interface Problem {
   error: string;
   source: "session" | "service_key" | "request" | "instagram" | "clerk" | "database" | "server";
   code: string;
-  action?: string | null;
+  /** What may be done about it without a person. */
+  action?:
+    | "refresh_session_token"
+    | "sign_in"
+    | "retry"
+    | "fix_request"
+    | "connect"
+    | "reconnect"
+    | "fix_at_instagram"
+    | "contact_support"
+    | null;
   /** On 424: the reason of the connection's status. */
   reason?: InstagramReason | null;
   request_id: string;

@@ -15,6 +15,7 @@ pub mod clock;
 pub mod connections;
 pub mod entropy;
 pub mod http;
+pub mod metric;
 pub mod outbox;
 pub mod provider;
 pub mod settings;

@@ -1,12 +1,14 @@
 //! `config check` and `config print`.
 
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::args::{ConfigCommand, JsonArg};
 use super::context::Context;
-use super::exit::{Exit, Outcome};
+use super::exit::{Exit, Failure, Outcome};
 use super::printer::{Printer, Tone};
 use crate::settings::{self, Purpose};
+use crate::store;
 
 /// Runs one of the commands.
 pub fn run(context: &Context, command: &ConfigCommand, printer: &mut Printer) -> Outcome {
@@ -18,6 +20,11 @@ pub fn run(context: &Context, command: &ConfigCommand, printer: &mut Printer) ->
 
 fn check(context: &Context, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Serve, printer)?;
+    store::check_address(settings.database_url.expose_secret()).map_err(|error| Failure {
+        sentence: error.to_string(),
+        remedy: None,
+        exit: Exit::Usage,
+    })?;
     let warnings = settings.warnings.len();
     printer.line(match warnings {
         0 => "The configuration is good.".to_owned(),

@@ -43,6 +43,7 @@ async fn list(
     let settings = context.settings(Purpose::Tools, printer)?;
     let store = context.store(&settings).await?;
     let (mut after, mut left) = (None, limit);
+    let mut listed = Vec::new();
     while left > 0 {
         let page = store.connections_page(after, PAGE).await.map_err(|error| database(&error))?;
         let Some(last) = page.last() else { break };
@@ -51,13 +52,15 @@ async fn list(
         for connection in matching.take(left) {
             left -= 1;
             if json {
-                printer.json(&summary(connection));
+                listed.push(summary(connection));
             } else {
                 printer.line(one_line(connection));
             }
         }
     }
-    if left == limit && !json {
+    if json {
+        printer.pretty_json(&json!({"connections": listed}));
+    } else if left == limit {
         printer.line("There are no such connections.");
     }
     Ok(Exit::Fine)
@@ -95,6 +98,7 @@ fn summary(connection: &Connection) -> Value {
         "token_expires_at": connection.grant.map(|grant| grant.expires_at),
         "next_refresh_at": connection.next_refresh_at,
         "since": connection.since,
+        "evidence": connection.evidence,
         "failures": connection.failures,
         "version": connection.version,
     })

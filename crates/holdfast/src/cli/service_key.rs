@@ -23,6 +23,13 @@ pub async fn run(context: &Context, command: ServiceKeyCommand, printer: &mut Pr
 }
 
 async fn create(context: &Context, name: String, printer: &mut Printer) -> Outcome {
+    let name = name.trim().to_owned();
+    if name.is_empty() {
+        return Err(Failure::setup(
+            "a service key needs a name, by which `service-key list` tells it from others",
+            "say what it is for, such as `--name billing`",
+        ));
+    }
     let settings = context.settings(Purpose::Tools, printer)?;
     let store = context.store(&settings).await?;
     let exhausted =

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::future::poll_immediate;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::problem::{Problem, RequestCode, ServerCode};
+use super::problem::{Problem, ProblemCode, RequestCode, ServerCode};
 use crate::client_address::ClientAddress;
 
 /// Bodies up to this size, in bytes, may be buffered for every connection at a time.
@@ -55,6 +55,10 @@ struct Taken {
     in_all: usize,
     by_address: HashMap<ClientAddress, usize>,
 }
+
+/// What being turned away looks like.
+pub(super) const PROBLEMS: [ProblemCode; 2] =
+    [ProblemCode::Server(ServerCode::Overloaded), ProblemCode::Request(RequestCode::TooManyRequests)];
 
 /// Why a request is turned away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -164,6 +164,7 @@ impl OperationInput for ServiceCaller {
         let mut codes: Vec<ProblemCode> =
             ServiceKeyCode::ALL.iter().copied().map(ProblemCode::from).collect();
         codes.push(RequestCode::MultipleCredentials.into());
+        codes.push(ServerCode::DatabaseUnavailable.into());
         require(operation, SERVICE_KEY);
         Problem::describe(ctx, operation, &codes);
     }

@@ -13,7 +13,7 @@ use futures_util::future::{Either, select};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::admission::{Admitted, SMALL_BODY};
 use super::problem::{Problem, ProblemCode, RequestCode, ServerCode};
@@ -27,20 +27,23 @@ pub const MAX_WEBHOOK_BODY: usize = 256 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// What reading a body can lead to.
-const PROBLEMS: [ProblemCode; 6] = [
+const READING: [ProblemCode; 4] = [
     ProblemCode::Request(RequestCode::MalformedBody),
-    ProblemCode::Request(RequestCode::BodyNotAcceptable),
     ProblemCode::Request(RequestCode::RequestTimeout),
     ProblemCode::Request(RequestCode::BodyTooLarge),
-    ProblemCode::Request(RequestCode::UnsupportedMediaType),
     ProblemCode::Server(ServerCode::Overloaded),
 ];
+/// What can be wrong with a body as JSON.
+const JSON: [ProblemCode; 2] = [
+    ProblemCode::Request(RequestCode::BodyNotAcceptable),
+    ProblemCode::Request(RequestCode::UnsupportedMediaType),
+];
 
-/// A JSON body. Unknown members are ignored, so that a newer client can talk to an older server.
+/// A JSON object. Unknown members are ignored, so that a newer client can talk to an older server.
 #[derive(Debug)]
 pub struct Json<T>(pub T);
 
-/// A JSON body that may be left out altogether: no bytes mean the default.
+/// A JSON object that may be left out altogether: no bytes mean the default.
 #[derive(Debug)]
 pub struct OptionalJson<T>(pub T);
 
@@ -160,6 +163,12 @@ pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // serde reads a struct from an array as well, member by member.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| malformed(&error))?;
+        return Err(Problem::new(RequestCode::BodyNotAcceptable)
+            .with_detail("The JSON is an array, and this route takes an object."));
+    }
     serde_json::from_slice(bytes).map_err(|error| malformed(&error))
 }
 
@@ -178,19 +187,25 @@ fn malformed(error: &serde_json::Error) -> Problem {
 impl<T: JsonSchema> OperationInput for Json<T> {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
         axum::Json::<T>::operation_input(ctx, operation);
-        Problem::describe(ctx, operation, &PROBLEMS);
+        Problem::describe(ctx, operation, &READING);
+        Problem::describe(ctx, operation, &JSON);
     }
 }
 
 impl<T: JsonSchema> OperationInput for OptionalJson<T> {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
         axum::Json::<T>::operation_input(ctx, operation);
-        Problem::describe(ctx, operation, &PROBLEMS);
+        Problem::describe(ctx, operation, &READING);
+        Problem::describe(ctx, operation, &JSON);
         if let Some(aide::openapi::ReferenceOr::Item(body)) = &mut operation.request_body {
             body.required = false;
         }
     }
 }
 
-/// What a webhook's body is, its own route says.
-impl OperationInput for RawBody {}
+/// What the body is, its own route says.
+impl OperationInput for RawBody {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        Problem::describe(ctx, operation, &READING);
+    }
+}

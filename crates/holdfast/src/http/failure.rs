@@ -14,6 +14,25 @@ use crate::connections::usage::UseError;
 use crate::store::StoreError;
 use crate::users::UsersError;
 
+/// What reading from the store can lead to.
+pub(super) const READING: [ProblemCode; 2] =
+    [ProblemCode::Server(ServerCode::DatabaseUnavailable), ProblemCode::Server(ServerCode::Internal)];
+/// What a change to the caller's record can lead to.
+pub(super) const USERS: [ProblemCode; 4] = [
+    ProblemCode::Server(ServerCode::DatabaseUnavailable),
+    ProblemCode::Server(ServerCode::DatabaseFull),
+    ProblemCode::Server(ServerCode::Internal),
+    ProblemCode::Request(RequestCode::UserErased),
+];
+/// What a change to a connection can lead to.
+pub(super) const CHANGING: [ProblemCode; 5] = [
+    ProblemCode::Server(ServerCode::DatabaseUnavailable),
+    ProblemCode::Server(ServerCode::DatabaseFull),
+    ProblemCode::Server(ServerCode::Internal),
+    ProblemCode::Request(RequestCode::UserErased),
+    ProblemCode::Request(RequestCode::ConcurrentChange),
+];
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let code = match &error {
@@ -112,4 +131,46 @@ pub(super) fn using(error: UseError) -> Problem {
 /// How long it is until `at`.
 pub(super) fn until(at: Timestamp, clock: &dyn Clock) -> std::time::Duration {
     at.duration_since(clock.now()).try_into().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails where a variant is added, so that it is put into the list below.
+    fn is_listed(error: &ServiceError) {
+        match error {
+            ServiceError::Store(_)
+            | ServiceError::Vault(_)
+            | ServiceError::Content { .. }
+            | ServiceError::Entropy(_)
+            | ServiceError::Contended
+            | ServiceError::UserGone => {}
+        }
+    }
+
+    #[test]
+    fn what_a_failure_becomes_stands_in_the_list_that_the_document_is_made_from() {
+        let store = || {
+            [StoreError::OutcomeUnknown, StoreError::Full(String::new()), StoreError::Refused(String::new())]
+        };
+        for error in store() {
+            let code = Problem::from(UsersError::Store(error)).code();
+            assert!(USERS.contains(&code), "{code:?}");
+        }
+        assert!(USERS.contains(&Problem::from(UsersError::Erased).code()));
+        let own = [
+            ServiceError::Content { what: "a grant" },
+            ServiceError::Entropy(crate::entropy::EntropyExhausted),
+            ServiceError::Contended,
+            ServiceError::UserGone,
+        ];
+        for error in store().map(ServiceError::Store).into_iter().chain(own) {
+            is_listed(&error);
+            let code = Problem::from(error).code();
+            assert!(CHANGING.contains(&code), "{code:?}");
+        }
+        let reading = Problem::from(StoreError::OutcomeUnknown).code();
+        assert!(READING.contains(&reading), "{reading:?}");
+    }
 }

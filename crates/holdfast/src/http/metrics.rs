@@ -16,6 +16,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::metric::{self, Kind, Metric};
+
 /// What this process counts.
 #[derive(Clone)]
 pub struct Metrics {
@@ -54,12 +56,74 @@ struct VerdictLabels {
     code: &'static str,
 }
 
+const REQUESTS: Metric = Metric {
+    name: "http_requests",
+    kind: Kind::Counter,
+    labels: &[
+        ("method", "the method; `other` for one that HTTP does not know"),
+        ("route", "the route's template; `unmatched` where none fits"),
+        ("status", "the status"),
+    ],
+    help: "Answered requests by route template and status",
+    watch: "Alert when `sum(rate(…{status=~\"5..\"}[5m])) / sum(rate(…[5m]))` is above 0.01 for 10 minutes.",
+};
+const DURATIONS: Metric = Metric {
+    name: "http_request_duration_seconds",
+    kind: Kind::Histogram,
+    labels: &[("route", "as above")],
+    help: "From the request's header to its answer's header",
+    watch: "Alert when the 99th percentile of `/user/instagram/status` is above 0.25 for 10 minutes: it reads storage only.",
+};
+const PROBLEMS: Metric = Metric {
+    name: "http_problems",
+    kind: Kind::Counter,
+    labels: &[("code", "a code of [errors](errors.md)")],
+    help: "Error answers by code",
+    watch: "Alert on any `internal-error`, and on `database-unavailable` or `database-full` for 5 minutes. `not-set-up` says that somebody \
+            calls what is not configured.",
+};
+const VERDICTS: Metric = Metric {
+    name: "session_verdicts",
+    kind: Kind::Counter,
+    labels: &[
+        ("verdict", "`accepted`, `refused` or `cannot_judge`"),
+        ("code", "why; `service-key` for a good service key; empty for a good session token"),
+    ],
+    help: "Verdicts on session tokens and service keys",
+    watch: "Alert when the share of `refused` leaves what is usual for the app: after a change of origins it is `azp`, after one of keys \
+            the signature. Alert on `cannot_judge` for 5 minutes.",
+};
+const SHED: Metric = Metric {
+    name: "http_shed",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Requests turned away because of too many others",
+    watch: "Alert when it rises for 5 minutes: more replicas, or a higher `HOLDFAST_MAX_REQUESTS`.",
+};
+const IN_FLIGHT: Metric = Metric {
+    name: "http_in_flight",
+    kind: Kind::Gauge,
+    labels: &[],
+    help: "Requests under way",
+    watch: "Compare with `HOLDFAST_MAX_REQUESTS`; above half of it for minutes, something that we wait for is slow.",
+};
+const STREAMS: Metric = Metric {
+    name: "event_streams",
+    kind: Kind::Gauge,
+    labels: &[],
+    help: "Open event streams",
+    watch: "At most 2048 in a process; alert above 1800.",
+};
+
+/// What every request is counted by, in the order of the reference page.
+pub const TABLE: &[Metric] = &[REQUESTS, DURATIONS, PROBLEMS, SHED, IN_FLIGHT, STREAMS, VERDICTS];
+
 /// Upper bounds in seconds: the hot path answers within the first few, the last is the request's own limit.
 const BUCKETS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0, 10.0];
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix("holdfast");
+        let mut registry = Registry::with_prefix(metric::PREFIX);
         let metrics = Self {
             registry: Arc::default(),
             requests: Family::default(),
@@ -70,29 +134,13 @@ impl Default for Metrics {
             in_flight: Gauge::default(),
             streams: Gauge::default(),
         };
-        registry.register(
-            "http_requests",
-            "Answered requests by route template and status",
-            metrics.requests.clone(),
-        );
-        registry.register(
-            "http_request_duration_seconds",
-            "From the request's header to its answer's header",
-            metrics.durations.clone(),
-        );
-        registry.register("http_problems", "Error answers by code", metrics.problems.clone());
-        registry.register(
-            "session_verdicts",
-            "Verdicts on session tokens and service keys",
-            metrics.verdicts.clone(),
-        );
-        registry.register(
-            "http_shed",
-            "Requests turned away because of too many others",
-            metrics.shed.clone(),
-        );
-        registry.register("http_in_flight", "Requests under way", metrics.in_flight.clone());
-        registry.register("event_streams", "Open event streams", metrics.streams.clone());
+        REQUESTS.register(&mut registry, metrics.requests.clone());
+        DURATIONS.register(&mut registry, metrics.durations.clone());
+        PROBLEMS.register(&mut registry, metrics.problems.clone());
+        VERDICTS.register(&mut registry, metrics.verdicts.clone());
+        SHED.register(&mut registry, metrics.shed.clone());
+        IN_FLIGHT.register(&mut registry, metrics.in_flight.clone());
+        STREAMS.register(&mut registry, metrics.streams.clone());
         Self { registry: Arc::new(Mutex::new(registry)), ..metrics }
     }
 }

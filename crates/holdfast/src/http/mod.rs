@@ -30,7 +30,7 @@ pub mod request_id;
 pub mod router;
 mod routes;
 pub mod server;
-mod session_metrics;
+pub mod session_metrics;
 mod state;
 mod streams;
 #[cfg(test)]

@@ -57,7 +57,9 @@ use aide::transform::TransformOperation;
 use axum::handler::Handler;
 
 use super::authentication::OwnHand;
+use super::problem::problems;
 use super::public::{PublicMethod, PublicRoute};
+use super::{admission, layers};
 use crate::caller::Caller;
 use crate::caller::service::ServiceCaller;
 
@@ -143,6 +145,16 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 /// Documents an operation.
 type Doc = for<'t> fn(TransformOperation<'t>) -> TransformOperation<'t>;
 
+/// `doc`, and what can become of any request.
+fn anywhere(doc: Doc) -> impl FnOnce(TransformOperation<'_>) -> TransformOperation<'_> {
+    move |op| problems(doc(op), &layers::PROBLEMS)
+}
+
+/// `doc`, and what can become of a request that needs a place; [`layers::guard`] says which do not.
+fn admitted(doc: Doc) -> impl FnOnce(TransformOperation<'_>) -> TransformOperation<'_> {
+    move |op| problems(anywhere(doc)(op), &admission::PROBLEMS)
+}
+
 /// Routes for the signed-in browser: the first argument of every handler is [`Caller`] or [`OwnHand`].
 #[must_use]
 pub struct Protected<S> {
@@ -158,7 +170,7 @@ impl<S: Clone + Send + Sync + 'static> Protected<S> {
         O: OperationOutput,
         T: Authenticated + 'static,
     {
-        self.routes = self.routes.add(path, get_with(handler, doc));
+        self.routes = self.routes.add(path, get_with(handler, admitted(doc)));
         self
     }
 
@@ -170,7 +182,7 @@ impl<S: Clone + Send + Sync + 'static> Protected<S> {
         O: OperationOutput,
         T: ByOwnHand + 'static,
     {
-        self.routes = self.routes.add(path, post_with(handler, doc));
+        self.routes = self.routes.add(path, post_with(handler, admitted(doc)));
         self
     }
 
@@ -182,7 +194,7 @@ impl<S: Clone + Send + Sync + 'static> Protected<S> {
         O: OperationOutput,
         T: Authenticated + 'static,
     {
-        self.routes = self.routes.add(path, post_with(handler, doc));
+        self.routes = self.routes.add(path, post_with(handler, admitted(doc)));
         self
     }
 
@@ -194,7 +206,7 @@ impl<S: Clone + Send + Sync + 'static> Protected<S> {
         O: OperationOutput,
         T: ByOwnHand + 'static,
     {
-        self.routes = self.routes.add(path, delete_with(handler, doc));
+        self.routes = self.routes.add(path, delete_with(handler, admitted(doc)));
         self
     }
 
@@ -219,7 +231,7 @@ impl<S: Clone + Send + Sync + 'static> Service<S> {
         O: OperationOutput,
         T: ByService + 'static,
     {
-        self.routes = self.routes.add(path, get_with(handler, doc));
+        self.routes = self.routes.add(path, get_with(handler, admitted(doc)));
         self
     }
 
@@ -231,7 +243,7 @@ impl<S: Clone + Send + Sync + 'static> Service<S> {
         O: OperationOutput,
         T: ByService + 'static,
     {
-        self.routes = self.routes.add(path, post_with(handler, doc));
+        self.routes = self.routes.add(path, post_with(handler, admitted(doc)));
         self
     }
 
@@ -243,7 +255,7 @@ impl<S: Clone + Send + Sync + 'static> Service<S> {
         O: OperationOutput,
         T: ByService + 'static,
     {
-        self.routes = self.routes.add(path, delete_with(handler, doc));
+        self.routes = self.routes.add(path, delete_with(handler, admitted(doc)));
         self
     }
 
@@ -269,8 +281,9 @@ impl<S: Clone + Send + Sync + 'static> Public<S> {
         T: 'static,
     {
         let methods = match route.method() {
-            PublicMethod::Get => get_with(handler, doc),
-            PublicMethod::Post => post_with(handler, doc),
+            PublicMethod::Get if route == PublicRoute::Healthz => get_with(handler, anywhere(doc)),
+            PublicMethod::Get => get_with(handler, admitted(doc)),
+            PublicMethod::Post => post_with(handler, admitted(doc)),
         };
         self.routes = self.routes.add(route.path(), methods);
         self

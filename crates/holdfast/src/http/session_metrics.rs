@@ -12,6 +12,80 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::caller::SessionVerifier;
 use crate::clock::SharedClock;
+use crate::metric::{Kind, Metric};
+
+const fn counter(name: &'static str, help: &'static str, watch: &'static str) -> Metric {
+    Metric { name, kind: Kind::Counter, labels: &[], help, watch }
+}
+
+const fn gauge(name: &'static str, help: &'static str, watch: &'static str) -> Metric {
+    Metric { name, kind: Kind::Gauge, labels: &[], help, watch }
+}
+
+const ACCEPTED: Metric = counter(
+    "session_tokens_accepted",
+    "Session tokens accepted, remembered ones included",
+    "The traffic of signed-in people; alert when it falls to nothing at a time of day when it never does.",
+);
+const REMEMBERED: Metric = counter(
+    "session_tokens_remembered",
+    "Session tokens accepted from memory",
+    "Nothing to alert on: its share of the accepted ones says how many signature checks were spared.",
+);
+const WOULD_REFUSE: Metric = counter(
+    "session_tokens_would_refuse",
+    "Session tokens accepted that CLERK_AUTHORIZED_PARTIES_MODE=enforce would refuse",
+    "While the mode is `report`: when it stays at zero for a week, `enforce` refuses nobody who is served now.",
+);
+const PENDING: Metric = counter(
+    "session_tokens_pending",
+    "Genuine session tokens of sessions that are not active",
+    "People with a task left at Clerk, such as choosing an organization; nothing to alert on.",
+);
+const REFUSED: Metric = counter(
+    "session_tokens_refused",
+    "Session tokens refused, missing ones included",
+    "As `session_verdicts`, which names the codes.",
+);
+const STOPPED: Metric = counter(
+    "session_tokens_stopped",
+    "Presentations of a refused token that were stopped without a signature check",
+    "Alert when it rises for 10 minutes: a client is caught in a loop.",
+);
+const CANNOT_JUDGE: Metric = counter(
+    "session_tokens_cannot_judge",
+    "Session tokens that could not be judged for want of keys",
+    "Alert when it rises for 5 minutes: callers get 503.",
+);
+const KEY_FETCHES: Metric = counter(
+    "clerk_keys_fetches",
+    "Requests for Clerk's keys",
+    "Nothing to alert on; a rate above one a minute means that tokens with unknown keys arrive.",
+);
+const KEYS_FAILING: Metric = gauge(
+    "clerk_keys_failing",
+    "Whether the last request for Clerk's keys failed",
+    "Alert when it is 1 for 10 minutes: the keys at hand still serve, until Clerk changes them.",
+);
+const KEYS_AGE: Metric = gauge(
+    "clerk_keys_age_seconds",
+    "Since Clerk's keys were fetched; absent while there are none",
+    "Alert when it is absent for 5 minutes (unless `CLERK_JWT_KEY` pins the key): nobody can be judged.",
+);
+
+/// What the judge of session tokens counts, in the order of the reference page.
+pub const TABLE: &[Metric] = &[
+    ACCEPTED,
+    REMEMBERED,
+    WOULD_REFUSE,
+    PENDING,
+    REFUSED,
+    STOPPED,
+    CANNOT_JUDGE,
+    KEY_FETCHES,
+    KEYS_FAILING,
+    KEYS_AGE,
+];
 
 /// Reads one judge.
 #[derive(Debug)]
@@ -31,53 +105,29 @@ impl Collector for SessionMetrics {
         let counts = self.verifier.counts();
         let keys = self.verifier.key_status();
         let counters = [
-            ("session_tokens_accepted", "Session tokens accepted, remembered ones included", counts.accepted),
-            ("session_tokens_remembered", "Session tokens accepted from memory", counts.remembered),
-            (
-                "session_tokens_would_refuse",
-                "Session tokens accepted that CLERK_AUTHORIZED_PARTIES_MODE=enforce would refuse",
-                counts.would_refuse,
-            ),
-            (
-                "session_tokens_pending",
-                "Genuine session tokens of sessions that are not active",
-                counts.pending,
-            ),
-            ("session_tokens_refused", "Session tokens refused, missing ones included", counts.refused),
-            (
-                "session_tokens_stopped",
-                "Presentations of a refused token that were stopped without a signature check",
-                counts.stopped,
-            ),
-            (
-                "session_tokens_cannot_judge",
-                "Session tokens that could not be judged for want of keys",
-                counts.cannot_judge,
-            ),
-            ("clerk_keys_fetches", "Requests for Clerk's keys", keys.fetches),
+            (ACCEPTED, counts.accepted),
+            (REMEMBERED, counts.remembered),
+            (WOULD_REFUSE, counts.would_refuse),
+            (PENDING, counts.pending),
+            (REFUSED, counts.refused),
+            (STOPPED, counts.stopped),
+            (CANNOT_JUDGE, counts.cannot_judge),
+            (KEY_FETCHES, keys.fetches),
         ];
-        for (name, help, value) in counters {
+        for (row, value) in counters {
             let counter = ConstCounter::new(value);
-            let metric = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
+            let metric = encoder.encode_descriptor(row.name, row.help, None, counter.metric_type())?;
             counter.encode(metric)?;
         }
         let now_ms = self.clock.now().as_millisecond();
         let gauges = [
-            (
-                "clerk_keys_failing",
-                "Whether the last request for Clerk's keys failed",
-                Some(i64::from(keys.last_error.is_some())),
-            ),
-            (
-                "clerk_keys_age_seconds",
-                "Since Clerk's keys were fetched; absent while there are none",
-                keys.loaded_at_ms.map(|at| now_ms.saturating_sub(at) / 1000),
-            ),
+            (KEYS_FAILING, Some(i64::from(keys.last_error.is_some()))),
+            (KEYS_AGE, keys.loaded_at_ms.map(|at| now_ms.saturating_sub(at) / 1000)),
         ];
-        for (name, help, value) in gauges {
+        for (row, value) in gauges {
             let Some(value) = value else { continue };
             let gauge = ConstGauge::new(value);
-            let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
+            let metric = encoder.encode_descriptor(row.name, row.help, None, gauge.metric_type())?;
             gauge.encode(metric)?;
         }
         Ok(())

@@ -23,6 +23,7 @@ use crate::clock::{SharedClock, after};
 use crate::connections::service::Connections;
 use crate::connections::status::InstagramStatus;
 use crate::entropy::{SharedEntropy, random};
+use crate::metric::{Kind, Metric};
 use crate::standard_webhooks::SigningKey;
 use crate::store::{PendingEvent, Store, StoreError};
 use crate::telemetry::traces::in_span;
@@ -90,6 +91,17 @@ struct OutcomeLabels {
     outcome: &'static str,
 }
 
+const DELIVERIES: Metric = Metric {
+    name: "webhook_deliveries",
+    kind: Kind::Counter,
+    labels: &[("outcome", "`delivered`, `failed` (it is tried again) or `given_up`")],
+    help: "Deliveries of events to the app by outcome: delivered, failed, given_up",
+    watch: "Alert on any `given_up`: that event will not be sent again. Alert when `failed` rises and `delivered` does not for 15 minutes.",
+};
+
+/// What the outbox counts; there only where `HOLDFAST_WEBHOOK_URL` is set.
+pub const TABLE: &[Metric] = &[DELIVERIES];
+
 /// Sends what the outbox holds.
 #[derive(Debug)]
 pub struct Dispatcher {
@@ -128,11 +140,7 @@ impl Dispatcher {
 
     /// Makes its counters known.
     pub fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "webhook_deliveries",
-            "Deliveries of events to the app by outcome: delivered, failed, given_up",
-            self.deliveries.clone(),
-        );
+        DELIVERIES.register(registry, self.deliveries.clone());
     }
 
     /// Sends until told to stop. What is under way then is sent again later: the app must know an event by its id anyhow.

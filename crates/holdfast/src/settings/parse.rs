@@ -12,15 +12,22 @@ use url::Url;
 
 use super::entry::Wrong;
 use super::{LogFormat, PartiesMode};
-use crate::client_address::{Network, NetworkError, TrustedProxies};
+use crate::client_address::{Network, TrustedProxies};
 use crate::connections::return_to::ReturnUrls;
 use crate::vault::KeyRing;
 
 type Read<T> = Result<T, Wrong>;
 
-/// `address:port`.
+/// `address:port`. No name is looked up; `localhost` is the loopback address, and no address at all is every interface.
 pub fn address(text: &str) -> Read<SocketAddr> {
-    text.parse()
+    let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
+    let host = match host {
+        "" => "0.0.0.0",
+        name if name.eq_ignore_ascii_case("localhost") => "127.0.0.1",
+        host => host,
+    };
+    format!("{host}:{port}")
+        .parse()
         .map_err(|_| Wrong::new("is not an address and port", "write it like 127.0.0.1:8080 or [::]:8080"))
 }
 
@@ -48,17 +55,13 @@ pub fn base_url(text: &str) -> Read<Url> {
 
 /// An issuer: kept as text, because `iss` is compared byte by byte.
 pub fn issuers(text: &str) -> Read<Vec<String>> {
-    let issuers = words(text)?;
-    for issuer in &issuers {
-        base_url(issuer)?;
+    each_part(text, "write it as Clerk does, like https://clerk.example.com", |issuer| {
+        base_url(issuer).map_err(|wrong| wrong.what)?;
         if issuer.ends_with('/') {
-            return Err(Wrong::new(
-                "ends with a slash, which Clerk's issuers never do",
-                "leave the slash out",
-            ));
+            return Err("ends with a slash, which Clerk's issuers never do".to_owned());
         }
-    }
-    Ok(issuers)
+        Ok(issuer.to_owned())
+    })
 }
 
 /// `sqlite://path` or `postgres://…`.
@@ -111,9 +114,9 @@ pub fn secret_key(text: &str) -> Read<SecretString> {
 
 /// One, or several between commas while one replaces another.
 pub fn webhook_secrets(text: &str) -> Read<SecretString> {
-    for secret in words(text)? {
-        webhook_secret(&secret)?;
-    }
+    each_part(text, "copy each in full; it is whsec_ and base64", |secret| {
+        webhook_secret(secret).map_err(|wrong| wrong.what)
+    })?;
     Ok(SecretString::from(text))
 }
 
@@ -139,12 +142,32 @@ pub fn words(text: &str) -> Read<Vec<String>> {
     Ok(words)
 }
 
+/// Every part of a list, read by `read`, or what is wrong with each bad one, by its place: its text is not repeated.
+fn each_part<T, E: std::fmt::Display>(
+    text: &str,
+    remedy: &str,
+    read: impl Fn(&str) -> Result<T, E>,
+) -> Read<Vec<T>> {
+    let words = words(text)?;
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for (at, word) in (1..).zip(&words) {
+        match read(word) {
+            Ok(part) => good.push(part),
+            Err(why) if words.len() == 1 => return Err(Wrong::new(why.to_string(), remedy)),
+            Err(why) => bad.push(format!("part {at} {why}")),
+        }
+    }
+    if bad.is_empty() {
+        Ok(good)
+    } else {
+        Err(Wrong::new(format!("cannot be used: {}", bad.join("; ")), remedy))
+    }
+}
+
 /// Addresses or networks of proxies.
 pub fn proxies(text: &str) -> Read<TrustedProxies> {
-    let networks = words(text)?.iter().map(|word| word.parse::<Network>()).collect::<Result<_, _>>();
-    networks.map_err(|error: NetworkError| {
-        Wrong::new(error.to_string(), "write 10.0.0.1, 10.0.0.0/8 or 2001:db8::/32")
-    })
+    let networks = each_part(text, "write 10.0.0.1, 10.0.0.0/8 or 2001:db8::/32", str::parse::<Network>)?;
+    Ok(networks.into_iter().collect())
 }
 
 /// A number of things, at least one.
@@ -154,14 +177,10 @@ pub fn number(text: &str) -> Read<NonZeroUsize> {
 
 /// Where `return_to` may point.
 pub fn return_urls(text: &str) -> Read<Vec<String>> {
-    let words = words(text)?;
-    ReturnUrls::parse(words.iter().map(String::as_str)).map_err(|error| {
-        Wrong::new(
-            format!("has a part that nobody can return to: {}", error.why),
-            "write https://host or https://host/path",
-        )
-    })?;
-    Ok(words)
+    each_part(text, "write https://host or https://host/path", |word| match ReturnUrls::parse([word]) {
+        Ok(_) => Ok(word.to_owned()),
+        Err(error) => Err(format!("is nothing that anybody can return to: {}", error.why)),
+    })
 }
 
 /// A Meta app id.
@@ -177,13 +196,11 @@ pub fn app_id(text: &str) -> Read<String> {
 
 /// Instagram scopes, not the ones of the old Facebook login.
 pub fn scopes(text: &str) -> Read<Vec<String>> {
-    let words = words(text)?;
-    if words.iter().any(|word| !word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')) {
-        return Err(Wrong::new(
-            "has a part that is no scope",
-            "write names like instagram_business_basic, separated by commas",
-        ));
-    }
+    let remedy = "write names like instagram_business_basic, separated by commas";
+    let words = each_part(text, remedy, |word| {
+        let is_scope = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        if is_scope { Ok(word.to_owned()) } else { Err("is no scope") }
+    })?;
     if !words.iter().any(|word| word == "instagram_business_basic") {
         return Err(Wrong::new(
             "lacks instagram_business_basic, without which Instagram names no account",
@@ -231,10 +248,14 @@ pub fn seconds(text: &str) -> Read<Duration> {
         .map_err(|_| Wrong::new("is not a number of seconds", "write it like 86400"))
 }
 
-/// A fraction between 0 and 1, neither included.
+/// A fraction of a grant's life: from 0, which leaves it to the minimum age, to below 1, at which the grant is dead.
 pub fn fraction(text: &str) -> Read<f64> {
     match text.parse::<f64>() {
-        Ok(number) if number > 0.0 && number < 1.0 => Ok(number),
+        Ok(number) if (0.0..1.0).contains(&number) => Ok(number),
+        Ok(number) if number >= 1.0 => Err(Wrong::new(
+            "is the end of a grant's life or later, when nothing can refresh it any more",
+            "write a fraction below 1, like 0.5",
+        )),
         _ => Err(Wrong::new("is not a fraction between 0 and 1", "write it like 0.5")),
     }
 }
@@ -292,17 +313,9 @@ pub fn pem(text: &str) -> Read<String> {
 
 /// Origins, or patterns for one label of them.
 pub fn origins(text: &str) -> Read<Vec<OriginPattern>> {
-    let mut origins = Vec::new();
-    for word in words(text)? {
-        let origin = OriginPattern::parse(&word).map_err(|error| {
-            Wrong::new(
-                format!("has a part that is no origin: {error}"),
-                "write each as the browser's Origin header has it",
-            )
-        })?;
-        origins.push(origin);
-    }
-    Ok(origins)
+    each_part(text, "write each as the browser's Origin header has it", |word| {
+        OriginPattern::parse(word).map_err(|error| format!("is no origin: {error}"))
+    })
 }
 
 /// A key ring, as the vault reads it. Its faults name entries and ids, never key bytes.

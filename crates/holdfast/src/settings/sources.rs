@@ -241,6 +241,40 @@ fn toml_text(value: &toml::Value) -> Option<String> {
     }
 }
 
+/// Settings of Clerk's SDKs and names that apps commonly have, none of which is a misspelling of ours.
+const OTHERS: &[&str] = &[
+    "CLERK_API_KEY",
+    "CLERK_API_VERSION",
+    "CLERK_DOMAIN",
+    "CLERK_ENCRYPTION_KEY",
+    "CLERK_FAPI",
+    "CLERK_FAPI_URL",
+    "CLERK_FRONTEND_API",
+    "CLERK_FRONTEND_API_URL",
+    "CLERK_IS_SATELLITE",
+    "CLERK_JS_URL",
+    "CLERK_JS_VERSION",
+    "CLERK_MACHINE_SECRET_KEY",
+    "CLERK_PROXY_URL",
+    "CLERK_SIGN_IN_URL",
+    "CLERK_SIGN_UP_URL",
+    "CLERK_TELEMETRY_DEBUG",
+    "CLERK_TELEMETRY_DISABLED",
+    "CLERK_WEBHOOK_URL",
+    "INSTAGRAM_ACCESS_TOKEN",
+    "INSTAGRAM_ACCOUNT_ID",
+    "INSTAGRAM_BASE_URL",
+    "INSTAGRAM_CALLBACK_URL",
+    "INSTAGRAM_PASSWORD",
+    "INSTAGRAM_REDIRECT_URI",
+    "INSTAGRAM_REDIRECT_URL",
+    "INSTAGRAM_URL",
+    "INSTAGRAM_USERNAME",
+    "INSTAGRAM_USER_ID",
+    "INSTAGRAM_VERIFY_TOKEN",
+    "INSTAGRAM_WEBHOOK_SECRET",
+];
+
 /// Names that nobody knows: ours are faults, near misses of others' are warnings (an existing application has many
 /// settings for Clerk that are none of our business).
 fn judge_names(environment: &Environment, collected: &mut Collected) {
@@ -258,6 +292,7 @@ fn judge_names(environment: &Environment, collected: &mut Collected) {
                 collected.faults.push(unknown(name, known.iter().copied(), "in the environment"));
             }
         } else if ["CLERK_", "INSTAGRAM_"].iter().any(|prefix| name.starts_with(prefix))
+            && !OTHERS.contains(&base)
             && let Some(meant) = suggest::nearest(name, known.iter().copied())
         {
             collected.warnings.push(Fault::new(

@@ -200,6 +200,10 @@ fn a_public_address_without_tls_is_a_warning() {
 fn single_values_are_read_strictly() {
     for (name, value) in [
         ("HOLDFAST_LISTEN", "8080"),
+        ("HOLDFAST_LISTEN", "somewhere.example.com:8080"),
+        ("HOLDFAST_LISTEN", "localhost"),
+        ("HOLDFAST_LISTEN", ":"),
+        ("HOLDFAST_LISTEN", "::1:8080"),
         ("HOLDFAST_PUBLIC_URL", "ftp://api.example.com"),
         ("HOLDFAST_PUBLIC_URL", "https://user:pw@api.example.com"),
         ("HOLDFAST_PUBLIC_URL", "https://api.example.com?x"),
@@ -216,7 +220,7 @@ fn single_values_are_read_strictly() {
         ("HOLDFAST_REQUESTS_PER_ADDRESS", "-1"),
         ("HOLDFAST_HTTP2", "2"),
         ("HOLDFAST_REFRESH_MIN_AGE_S", "1d"),
-        ("HOLDFAST_REFRESH_AT", "0"),
+        ("HOLDFAST_REFRESH_AT", "-0.1"),
         ("HOLDFAST_REFRESH_AT", "1"),
         ("HOLDFAST_REFRESH_AT", "NaN"),
         ("HOLDFAST_WORKER", "yes please"),
@@ -234,6 +238,98 @@ fn single_values_are_read_strictly() {
     ] {
         let faults = faulty_names([(name, value)]);
         assert_eq!(faults, [name], "{value}");
+    }
+}
+
+#[test]
+fn a_place_to_listen_is_written_as_elsewhere() {
+    for (written, meant) in [
+        ("localhost:8080", "127.0.0.1:8080"),
+        ("LocalHost:0", "127.0.0.1:0"),
+        (":8080", "0.0.0.0:8080"),
+        ("[::1]:8080", "[::1]:8080"),
+        ("10.0.0.1:80", "10.0.0.1:80"),
+    ] {
+        let settings = tools([("HOLDFAST_LISTEN", written)]).unwrap();
+        assert_eq!(settings.listen.to_string(), meant, "{written}");
+    }
+}
+
+#[test]
+fn a_refresh_may_be_due_from_the_minimum_age_on_but_not_at_the_end() {
+    assert!(tools([("HOLDFAST_REFRESH_AT", "0")]).unwrap().refresh_at.abs() < f64::EPSILON);
+    let faults = tools([("HOLDFAST_REFRESH_AT", "1")]).unwrap_err();
+    assert!(faults.to_string().contains("end of a grant's life"), "{faults}");
+}
+
+#[test]
+fn every_bad_part_of_a_list_is_named() {
+    for (name, value, bad, good) in [
+        ("HOLDFAST_ALLOWED_ORIGINS", "https://a.com/,*,https://b.com,https://*.com", &[1, 2, 4][..], 3),
+        ("CLERK_AUTHORIZED_PARTIES", "https://b.com,a.com,https://c.com/x", &[2, 3], 1),
+        ("HOLDFAST_RETURN_URLS", "/a,https://b.com/c,ftp://c", &[1, 3], 2),
+        ("HOLDFAST_TRUSTED_PROXIES", "10.0.0.0/33,10.0.0.1,proxy", &[1, 3], 2),
+        ("INSTAGRAM_SCOPES", "instagram_business_basic,Email,pages-show", &[2, 3], 1),
+        ("CLERK_ISSUER", "https://a.com/,https://b.com,c.com", &[1, 3], 2),
+        ("CLERK_WEBHOOK_SIGNING_SECRET", "whsec_AAAA,whsec_!,AAAA", &[2, 3], 1),
+    ] {
+        let faults = tools([(name, value)]).unwrap_err().to_string();
+        for part in bad {
+            assert!(faults.contains(&format!("part {part} ")), "{name} {part}: {faults}");
+        }
+        assert!(!faults.contains(&format!("part {good} ")), "{name}: {faults}");
+    }
+}
+
+#[test]
+fn a_misspelt_name_is_noticed_and_the_ecosystems_own_names_are_not() {
+    let warned = |name: &str| tools([(name, "x")]).unwrap().warnings;
+    for (name, meant) in [
+        ("INSTAGRAM_APP_SECRTE", "INSTAGRAM_APP_SECRET"),
+        ("INSTAGRAM_APPID", "INSTAGRAM_APP_ID"),
+        ("INSTAGRAM_SCOPE", "INSTAGRAM_SCOPES"),
+        ("CLERK_JWKS_URI", "CLERK_JWKS_URL"),
+        ("CLERK_SECRETKEY", "CLERK_SECRET_KEY"),
+        ("CLERK_PUBLISHABLE_KEY_FIL", "CLERK_PUBLISHABLE_KEY"),
+        ("CLERK_AUTHORISED_PARTIES", "CLERK_AUTHORIZED_PARTIES"),
+        ("CLERK_WEBHOOK_SIGNIN_SECRET", "CLERK_WEBHOOK_SIGNING_SECRET"),
+    ] {
+        let warnings = warned(name);
+        assert_eq!(warnings.len(), 1, "{name}: {warnings:?}");
+        assert_eq!(warnings[0].remedy, format!("did you mean {meant}?"));
+    }
+    for name in [
+        "CLERK_API_KEY",
+        "CLERK_API_VERSION",
+        "CLERK_DOMAIN",
+        "CLERK_ENCRYPTION_KEY",
+        "CLERK_FRONTEND_API",
+        "CLERK_IS_SATELLITE",
+        "CLERK_JS_URL",
+        "CLERK_MACHINE_SECRET_KEY",
+        "CLERK_PROXY_URL",
+        "CLERK_SIGN_IN_URL",
+        "CLERK_SIGN_UP_URL",
+        "CLERK_SIGN_IN_FALLBACK_REDIRECT_URL",
+        "CLERK_TELEMETRY_DISABLED",
+        "INSTAGRAM_ACCESS_TOKEN",
+        "INSTAGRAM_REDIRECT_URI",
+        "INSTAGRAM_USER_ID",
+        "INSTAGRAM_USERNAME",
+        "INSTAGRAM_VERIFY_TOKEN",
+        "INSTAGRAM_ACCESS_TOKEN_FILE",
+        "INSTAGRAM_BUSINESS_ACCOUNT_ID",
+    ] {
+        assert_eq!(warned(name), [], "{name}");
+    }
+}
+
+#[test]
+fn a_publishable_key_goes_by_the_name_that_the_framework_gave_it() {
+    for prefix in ["NEXT_PUBLIC_", "VITE_", "REACT_APP_", "EXPO_PUBLIC_", "NUXT_PUBLIC_", "PUBLIC_"] {
+        let name = format!("{prefix}CLERK_PUBLISHABLE_KEY");
+        let settings = tools([(name.as_str(), PUBLISHABLE_KEY)]).unwrap();
+        assert!(settings.clerk.publishable_key.is_some(), "{name}");
     }
 }
 

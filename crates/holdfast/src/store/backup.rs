@@ -28,9 +28,20 @@ pub enum BackupError {
         /// Why.
         source: io::Error,
     },
+    /// The copy is no database at all.
+    #[error("{0} is not a SQLite database; name a file that `holdfast backup` wrote")]
+    NotADatabase(PathBuf),
+    /// The copy is somebody else's database.
+    #[error("{0} is a SQLite database, but not one of Holdfast's; name a file that `holdfast backup` wrote")]
+    NotOurs(PathBuf),
     /// The copy is damaged.
-    #[error("the copy is damaged: {0}")]
-    Damaged(String),
+    #[error("{path} is damaged: {found}")]
+    Damaged {
+        /// The copy.
+        path: PathBuf,
+        /// What SQLite found.
+        found: String,
+    },
     /// The copy is no database of ours, or the place is in use.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -70,7 +81,7 @@ pub async fn restore(
     File::open(source)
         .and_then(|mut original| io::copy(&mut original, &mut copy))
         .map_err(|error| at(source, error))?;
-    let state = match check(&draft, clock).await {
+    let state = match check(source, &draft, clock).await {
         Ok(state) => state,
         Err(error) => {
             for suffix in ["", "-wal", "-shm"] {
@@ -88,20 +99,31 @@ pub async fn restore(
     Ok(state)
 }
 
-/// Opens the copy as a database, with all that is asserted then, and has SQLite look at every page of it.
-async fn check(draft: &Path, clock: SharedClock) -> Result<SchemaState, BackupError> {
+/// Opens the copy as a database, with all that is asserted then, and has SQLite look at every page of it. Complaints are about
+/// `source`, which is the file that somebody named.
+async fn check(source: &Path, draft: &Path, clock: SharedClock) -> Result<SchemaState, BackupError> {
     let text = draft.to_str().ok_or_else(|| BackupError::Path(draft.to_owned()))?;
-    let store = Store::open(&StoreOptions::tool(format!("sqlite://{text}")), clock).await?;
-    let verdict = inspect(&store).await;
+    let opened = Store::open(&StoreOptions::tool(format!("sqlite://{text}")), clock).await;
+    let store = opened.map_err(|error| match error {
+        OpenError::NotADatabase(_) => BackupError::NotADatabase(source.to_owned()),
+        other => BackupError::Open(other),
+    })?;
+    let verdict = inspect(source, &store).await;
     // The last connection takes the log with it.
     store.close().await;
     verdict
 }
 
-async fn inspect(store: &Store) -> Result<SchemaState, BackupError> {
+async fn inspect(source: &Path, store: &Store) -> Result<SchemaState, BackupError> {
     let Engine::Sqlite(sqlite) = &store.inner.engine else { return Err(BackupError::NotSqlite) };
     let found = sqlite.integrity().await?;
-    if found == "ok" { Ok(store.schema_state().await?) } else { Err(BackupError::Damaged(found)) }
+    if found != "ok" {
+        return Err(BackupError::Damaged { path: source.to_owned(), found });
+    }
+    if !store.is_migrated().await? {
+        return Err(BackupError::NotOurs(source.to_owned()));
+    }
+    Ok(store.schema_state().await?)
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

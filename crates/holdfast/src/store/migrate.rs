@@ -84,6 +84,11 @@ impl Store {
         })
     }
 
+    /// Whether any migration was ever applied; where none was, the database is not ours, or empty.
+    pub(super) async fn is_migrated(&self) -> Result<bool, StoreError> {
+        Ok(!self.applied().await?.is_empty())
+    }
+
     /// Brings the schema up to date and returns how many migrations that took. Safe for several replicas at once: the first to
     /// record a migration applies it, the others wait and find it done.
     pub async fn migrate(&self) -> Result<usize, MigrateError> {

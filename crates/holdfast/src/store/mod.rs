@@ -100,6 +100,15 @@ struct Inner {
     link: Option<SharedLink>,
 }
 
+/// Whether [`Store::open`] can make anything of that address; nothing is opened.
+pub fn check_address(url: &str) -> Result<(), OpenError> {
+    match url.split_once(':').map(|(scheme, _)| scheme) {
+        Some("sqlite") => Sqlite::path_of(url).map(drop),
+        Some("postgres" | "postgresql") => Postgres::check_address(url),
+        Some(_) | None => Err(OpenError::Address("unknown kind of database".to_owned())),
+    }
+}
+
 impl Store {
     /// Connects, makes and asserts the settings that durability rests on, and refuses a schema newer than this program.
     /// Does not migrate: see [`Store::migrate`].

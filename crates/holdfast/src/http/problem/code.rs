@@ -5,6 +5,7 @@
 
 use clerk_session::RefusalCode;
 use http::StatusCode;
+use serde::Serialize;
 
 use super::request::RequestCode;
 use super::server::ServerCode;
@@ -33,7 +34,9 @@ pub enum ProblemCode {
 }
 
 /// Who is at fault, or whom we are waiting for: the `source` member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "ProblemSource")]
 pub enum Source {
     /// The session token.
     Session,
@@ -67,7 +70,9 @@ impl Source {
 }
 
 /// What a client may do about it without a person: the `action` member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "ProblemAction")]
 pub enum Remedy {
     /// Get a fresh session token (`getToken({ skipCache: true })`) and ask once more.
     RefreshSessionToken,

@@ -27,8 +27,12 @@ pub use request::RequestCode;
 pub use server::ServerCode;
 pub use service_key::ServiceKeyCode;
 
+/// RFC 9457, section 3.
+const MEDIA_TYPE: &str = "application/problem+json";
 /// How long a client waits where a 429 or 503 has nothing better to say.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
+/// The same where a person has to change the configuration first: soon enough for Svix and Meta, which repeat for days.
+const RETRY_AFTER_SET_UP: Duration = Duration::from_hours(1);
 
 /// An error answer. Small, so that `Result<_, Problem>` stays cheap.
 #[derive(Debug, Clone)]
@@ -92,7 +96,16 @@ impl Problem {
     pub fn retry_after_seconds(&self) -> Option<u64> {
         let entry = self.0.code.entry();
         let always = matches!(entry.status.as_u16(), 429 | 503);
-        let wait = self.0.retry_after.or_else(|| always.then_some(DEFAULT_RETRY_AFTER))?;
+        let usual = match self.0.code {
+            ProblemCode::Server(ServerCode::NotSetUp) => RETRY_AFTER_SET_UP,
+            ProblemCode::Server(_)
+            | ProblemCode::Request(_)
+            | ProblemCode::Instagram(_)
+            | ProblemCode::NotConnected
+            | ProblemCode::Session(_)
+            | ProblemCode::ServiceKey(_) => DEFAULT_RETRY_AFTER,
+        };
+        let wait = self.0.retry_after.or_else(|| always.then_some(usual))?;
         Some(wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1))
     }
 }
@@ -126,15 +139,15 @@ pub struct Body<'a> {
     pub detail: &'a str,
     /// The same as `detail`, for clients written for `{"error": "…"}`.
     pub error: &'a str,
-    /// `session`, `service_key`, `request`, `instagram`, `clerk`, `database` or `server`.
-    pub source: &'a str,
+    /// Who is at fault, or whom we are waiting for.
+    pub source: Source,
     /// The stable code.
     pub code: &'a str,
     /// On 424 the status's reason; on `stop-repeating` the code of the refusal that is being repeated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
     /// What a client may do about it.
-    pub action: &'a str,
+    pub action: Remedy,
     /// The id of the request, for the log.
     pub request_id: &'a str,
 }
@@ -150,10 +163,10 @@ pub fn document(problem: &Problem, public_url: &str, request_id: &str) -> Vec<u8
         status: entry.status.as_u16(),
         detail,
         error: detail,
-        source: entry.source.as_str(),
+        source: entry.source,
         code: entry.code,
         reason: facts.reason,
-        action: entry.action.as_str(),
+        action: entry.action,
         request_id,
     };
     // A struct of strings cannot fail to serialize; an empty object would still be valid JSON.
@@ -164,7 +177,7 @@ pub fn document(problem: &Problem, public_url: &str, request_id: &str) -> Vec<u8
 pub fn render(problem: &Problem, public_url: &str, request_id: &str, mut response: Response) -> Response {
     let bytes = document(problem, public_url, request_id);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.remove(header::CONTENT_LENGTH);
     if let Some(seconds) = problem.retry_after_seconds() {

@@ -7,7 +7,7 @@ use aide::openapi::{MediaType, Operation, ReferenceOr, Response, SchemaObject, S
 use aide::operation::OperationOutput;
 use aide::transform::TransformOperation;
 
-use super::{Body, Problem, ProblemCode};
+use super::{Body, MEDIA_TYPE, Problem, ProblemCode};
 
 impl OperationOutput for Problem {
     type Inner = Self;
@@ -24,17 +24,27 @@ impl OperationOutput for Problem {
 
 impl Problem {
     /// Adds the answers that `codes` lead to, one per status; where the operation has one of that status already,
-    /// the codes are joined.
+    /// the codes that it lacks are added to it.
     pub fn describe(ctx: &mut GenContext, operation: &mut Operation, codes: &[ProblemCode]) {
         let responses = &mut operation.responses.get_or_insert_default().responses;
         for (status, names) in by_status(codes) {
             match responses.get_mut(&StatusCode::Code(status)) {
                 Some(ReferenceOr::Item(known)) => {
-                    known.description = format!("{}, {names}", known.description);
+                    for name in names {
+                        if known.description.contains(&name) {
+                            continue;
+                        }
+                        // What is there already may be a sentence of the route's own, about its page.
+                        let between = if known.description.ends_with('.') { " Or " } else { ", " };
+                        known.description.push_str(between);
+                        known.description.push_str(&name);
+                    }
+                    let media = || media_type(ctx);
+                    known.content.entry(MEDIA_TYPE.to_owned()).or_insert_with(media);
                 }
                 Some(ReferenceOr::Reference { .. }) => {}
                 None => {
-                    let made = ReferenceOr::Item(response(ctx, &names));
+                    let made = ReferenceOr::Item(response(ctx, &names.join(", ")));
                     responses.insert(StatusCode::Code(status), made);
                 }
             }
@@ -48,33 +58,30 @@ pub fn problems<'t>(mut operation: TransformOperation<'t>, codes: &[ProblemCode]
     operation
 }
 
-fn by_status(codes: &[ProblemCode]) -> BTreeMap<u16, String> {
-    let mut by_status = BTreeMap::new();
+fn by_status(codes: &[ProblemCode]) -> BTreeMap<u16, Vec<String>> {
+    let mut by_status = BTreeMap::<u16, Vec<String>>::new();
     for code in codes {
         let entry = code.entry();
-        let names: &mut String = by_status.entry(entry.status.as_u16()).or_default();
-        if !names.is_empty() {
-            names.push_str(", ");
-        }
-        names.push('`');
-        names.push_str(entry.code);
-        names.push('`');
+        by_status.entry(entry.status.as_u16()).or_default().push(format!("`{}`", entry.code));
     }
     by_status
 }
 
 fn response(ctx: &mut GenContext, description: &str) -> Response {
-    let media = MediaType {
+    Response {
+        description: description.to_owned(),
+        content: [(MEDIA_TYPE.to_owned(), media_type(ctx))].into_iter().collect(),
+        ..Response::default()
+    }
+}
+
+fn media_type(ctx: &mut GenContext) -> MediaType {
+    MediaType {
         schema: Some(SchemaObject {
             json_schema: ctx.schema.subschema_for::<Body<'static>>(),
             external_docs: None,
             example: None,
         }),
         ..MediaType::default()
-    };
-    Response {
-        description: description.to_owned(),
-        content: [("application/problem+json".to_owned(), media)].into_iter().collect(),
-        ..Response::default()
     }
 }

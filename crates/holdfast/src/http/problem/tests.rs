@@ -125,6 +125,7 @@ fn retry_after_is_rounded_up_and_never_zero() {
     assert_eq!(seconds(Some(Duration::from_millis(2001))), Some(3));
     assert_eq!(seconds(Some(Duration::from_mins(1))), Some(60));
     assert_eq!(seconds(None), Some(5));
+    assert_eq!(Problem::new(ServerCode::NotSetUp).retry_after_seconds(), Some(3600));
     assert_eq!(Problem::new(RequestCode::NotFound).retry_after_seconds(), None);
     let limited = Problem::new(Reason::RateLimited).with_retry_after(Some(Duration::from_secs(90)));
     assert_eq!(limited.retry_after_seconds(), Some(90));

@@ -7,6 +7,7 @@ use http::header::{self, HeaderValue};
 
 use super::prelude::*;
 use crate::connections::callback::{CallbackOutcome, CallbackPage, CallbackQuery};
+use crate::http::failure;
 use crate::http::pages::{Markup, Page};
 
 /// Adds the route.
@@ -25,7 +26,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 )
                 .response_with::<303, (), _>(|answer| answer.description("On to `return_to`."))
                 .response_with::<400, Page, _>(|answer| answer.description("No usable attempt: a page."));
-            problems(op, &[ServerCode::DatabaseUnavailable.into()])
+            problems(op, &failure::CHANGING)
         })
         .done()
 }

@@ -33,15 +33,12 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 )
                 .response_with::<201, JsonAnswer<Started>, _>(|answer| answer.description("The attempt has begun."));
             problems(
-                op,
+                problems(op, &failure::CHANGING),
                 &[
                     RequestCode::ReturnToNotAllowed.into(),
                     RequestCode::ReturnToMissing.into(),
                     RequestCode::TooManyAttempts.into(),
-                    RequestCode::ConcurrentChange.into(),
-                    RequestCode::UserErased.into(),
                     Reason::NotConfigured.into(),
-                    ServerCode::DatabaseUnavailable.into(),
                 ],
             )
         })
@@ -54,8 +51,10 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                     "The caller must be who began the attempt, and `completion` what the redirect carried. A \
                      completed attempt answers its owner with the same outcome again.",
                 );
+            // Any reason that Instagram can give.
+            let op = problems(op, &Reason::ALL.iter().copied().map(ProblemCode::from).collect::<Vec<_>>());
             problems(
-                op,
+                problems(op, &failure::CHANGING),
                 &[
                     RequestCode::AttemptNotYours.into(),
                     RequestCode::CompletionInvalid.into(),
@@ -64,10 +63,6 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                     RequestCode::DifferentAccount.into(),
                     RequestCode::AttemptInProgress.into(),
                     RequestCode::AttemptExpired.into(),
-                    Reason::Denied.into(),
-                    Reason::AttemptFailed.into(),
-                    Reason::ProviderUnavailable.into(),
-                    ServerCode::DatabaseUnavailable.into(),
                 ],
             )
         })

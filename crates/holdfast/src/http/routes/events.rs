@@ -20,6 +20,7 @@ use crate::clock::{SharedClock, after};
 use crate::connections::service::Connections;
 use crate::http::cors::LAST_EVENT_ID;
 use crate::http::etag::ETag;
+use crate::http::failure;
 use crate::http::streams::Place;
 use crate::store::Change;
 
@@ -49,7 +50,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                     content.insert("text/event-stream".to_owned(), aide::openapi::MediaType::default());
                     answer.description("Events.")
                 });
-            problems(op, &[RequestCode::TooManyStreams.into(), ServerCode::Overloaded.into()])
+            problems(problems(op, &failure::READING), &[RequestCode::TooManyStreams.into()])
         })
         .done()
 }

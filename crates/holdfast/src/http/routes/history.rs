@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::prelude::*;
 use crate::caller::Caller;
 use crate::connections::{Evidence, Reason, State as ConnectionState};
+use crate::http::failure;
 use crate::http::params::Query;
 use crate::store::HistoryEntry;
 
@@ -25,7 +26,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .tag(tags::INSTAGRAM)
                 .summary("Every change of state, newest first")
                 .description("Pass `next` back as `before` for the next page; it is `null` on the last one.");
-            problems(op, &[ServerCode::DatabaseUnavailable.into()])
+            problems(op, &failure::READING)
         })
         .done()
 }

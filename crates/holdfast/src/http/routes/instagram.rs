@@ -12,6 +12,7 @@ use crate::connections::disconnect::DisconnectReceipt;
 use crate::connections::status::InstagramStatus;
 use crate::http::authentication::OwnHand;
 use crate::http::etag::ETag;
+use crate::http::failure;
 
 /// Adds the routes.
 pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
@@ -28,7 +29,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 )
                 .response_with::<200, Json<InstagramStatus>, _>(|answer| answer.description("The status."))
                 .response_with::<304, (), _>(|answer| answer.description("Unchanged since the given `ETag`."));
-            problems(op, &[ServerCode::DatabaseUnavailable.into()])
+            problems(op, &failure::READING)
         })
         .post("/user/instagram/check", check, |op| {
             let op = op
@@ -39,7 +40,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                     "At most one call per connection and minute reaches Instagram; further ones are answered \
                      from storage. What Instagram says changes the status, never the status code.",
                 );
-            problems(op, &[ServerCode::DatabaseUnavailable.into(), RequestCode::ConcurrentChange.into()])
+            problems(op, &failure::CHANGING)
         })
         .delete("/user/instagram", disconnect, |op| {
             let op = op
@@ -47,7 +48,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .tag(tags::INSTAGRAM)
                 .summary("Disconnect")
                 .description("The grant's bytes are gone when this answers. Idempotent.");
-            problems(op, &[ServerCode::DatabaseUnavailable.into(), RequestCode::ConcurrentChange.into()])
+            problems(op, &failure::CHANGING)
         })
         .done()
 }

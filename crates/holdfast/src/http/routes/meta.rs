@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::prelude::*;
 use crate::http::body::{RawBody, media_type};
+use crate::http::failure;
 use crate::http::pages::{Markup, Page};
 use crate::http::params::Path;
 use crate::provider::instagram::signed_request::{self, SignedRequest, SignedRequestError};
@@ -17,15 +18,12 @@ use crate::store::DataDeletion;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// What both callbacks can lead to.
-const PROBLEMS: [ProblemCode; 7] = [
+/// What both callbacks can lead to, besides what a change can.
+const PROBLEMS: [ProblemCode; 4] = [
     ProblemCode::Request(RequestCode::SignatureInvalid),
     ProblemCode::Request(RequestCode::MalformedBody),
-    ProblemCode::Request(RequestCode::RequestTimeout),
-    ProblemCode::Request(RequestCode::BodyTooLarge),
     ProblemCode::Request(RequestCode::UnsupportedMediaType),
     ProblemCode::Server(ServerCode::NotSetUp),
-    ProblemCode::Server(ServerCode::DatabaseUnavailable),
 ];
 
 /// Adds the routes.
@@ -42,7 +40,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                      unless the person has connected again since.",
                 )
                 .response_with::<200, Json<Received>, _>(|answer| answer.description("Stored."));
-            problems(op, &PROBLEMS)
+            problems(problems(op, &failure::CHANGING), &PROBLEMS)
         })
         .route(PublicRoute::InstagramDataDeletion, data_deletion, |op| {
             let op = op
@@ -50,7 +48,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .tag(tags::CALLBACKS)
                 .summary("Meta says that a person wants their data deleted")
                 .description("A form with `signed_request`. Everything is erased when this answers.");
-            problems(op, &PROBLEMS)
+            problems(problems(op, &failure::CHANGING), &PROBLEMS)
         })
         .route(PublicRoute::DataDeletionPage, deletion_page, |op| {
             let op = op
@@ -59,7 +57,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .summary("What became of a request for deletion")
                 .response_with::<200, Page, _>(|answer| answer.description("A page."))
                 .response_with::<404, Page, _>(|answer| answer.description("No such request: a page."));
-            problems(op, &[ServerCode::DatabaseUnavailable.into()])
+            problems(op, &failure::READING)
         })
         .done()
 }

@@ -30,7 +30,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
         .service()
         .get("/service/users/{user_id}/instagram/status", status, |op| {
             let op = op.id("serviceStatus").tag(tags::SERVICE).summary("What is known about a user's connection");
-            problems(op, &[RequestCode::UserNotFound.into(), ServerCode::DatabaseUnavailable.into()])
+            problems(problems(op, &failure::READING), &[RequestCode::UserNotFound.into()])
         })
         .post("/service/users/{user_id}/instagram/token", token, |op| {
             let op = op
@@ -49,7 +49,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
         })
         .post(GRAPH, graph_post, |op| {
             let op = op.id("graphPost").tag(tags::SERVICE).summary("As above, with a body");
-            problems(op, &calling())
+            problems(problems(op, &calling()), &[RequestCode::UnsupportedMediaType.into()])
         })
         .delete(GRAPH, graph_delete, |op| {
             let op = op.id("graphDelete").tag(tags::SERVICE).summary("As above, deleting");
@@ -60,12 +60,8 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
 
 /// What using a grant can lead to: any reason that a status can have.
 fn using() -> Vec<ProblemCode> {
-    let mut codes = vec![
-        ProblemCode::NotConnected,
-        RequestCode::UserNotFound.into(),
-        ServerCode::DatabaseUnavailable.into(),
-        ServerCode::Internal.into(),
-    ];
+    let mut codes = vec![ProblemCode::NotConnected, RequestCode::UserNotFound.into()];
+    codes.extend(failure::CHANGING);
     codes.extend(Reason::ALL.iter().copied().map(ProblemCode::from));
     codes
 }
@@ -73,7 +69,6 @@ fn using() -> Vec<ProblemCode> {
 fn calling() -> Vec<ProblemCode> {
     let mut codes = using();
     codes.push(RequestCode::GraphCallNotAllowed.into());
-    codes.push(RequestCode::BodyTooLarge.into());
     codes
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::prelude::*;
 use crate::caller::Caller;
 use crate::connections::status::InstagramStatus;
+use crate::http::failure;
 use crate::users::User;
 
 /// Adds the routes.
@@ -23,7 +24,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                     "From Clerk's Backend API where a secret key is configured, else from the token's claims. \
                      Idempotent, and safe under any number of parallel first calls. Takes no body.",
                 );
-            problems(op, &[ServerCode::DatabaseUnavailable.into(), RequestCode::UserErased.into()])
+            problems(op, &failure::USERS)
         })
         .get("/user/profile", profile, |op| {
             let op = op
@@ -31,7 +32,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .tag(tags::USER)
                 .summary("The caller's record with their connections")
                 .description("A verified caller who never synced gets a record made on the spot.");
-            problems(op, &[ServerCode::DatabaseUnavailable.into(), RequestCode::UserErased.into()])
+            problems(op, &failure::USERS)
         })
         .done()
 }

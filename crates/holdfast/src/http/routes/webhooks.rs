@@ -5,6 +5,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::prelude::*;
 use crate::http::body::RawBody;
+use crate::http::failure;
 use crate::users::webhook::{Delivery, DeliveryError};
 
 /// Adds the route.
@@ -22,13 +23,11 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 )
                 .response_with::<204, (), _>(|answer| answer.description("Stored, or nothing to do."));
             problems(
-                op,
+                problems(op, &failure::CHANGING),
                 &[
                     RequestCode::SignatureInvalid.into(),
                     RequestCode::MalformedBody.into(),
-                    RequestCode::BodyTooLarge.into(),
                     ServerCode::NotSetUp.into(),
-                    ServerCode::DatabaseUnavailable.into(),
                 ],
             )
         })

@@ -24,17 +24,24 @@ pub(in crate::store) struct Postgres {
 }
 
 impl Postgres {
+    fn read_address(url: &str) -> Result<PgConnectOptions, OpenError> {
+        // sqlx's text quotes the address, which may hold a password.
+        PgConnectOptions::from_str(url)
+            .map_err(|_| OpenError::Address("the Postgres address cannot be read".to_owned()))
+    }
+
+    /// Whether the address can be read.
+    pub(in crate::store) fn check_address(url: &str) -> Result<(), OpenError> {
+        Self::read_address(url).map(drop)
+    }
+
     /// Connects, and asserts what durability rests on.
     pub(in crate::store) async fn open(url: &str) -> Result<Self, OpenError> {
-        // sqlx's text quotes the address, which may hold a password.
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|_| OpenError::Address("the Postgres address cannot be read".to_owned()))?
-            .application_name("holdfast")
-            .options([
-                ("statement_timeout", STATEMENT_TIMEOUT),
-                ("idle_in_transaction_session_timeout", "30s"),
-                ("synchronous_commit", "on"),
-            ]);
+        let options = Self::read_address(url)?.application_name("holdfast").options([
+            ("statement_timeout", STATEMENT_TIMEOUT),
+            ("idle_in_transaction_session_timeout", "30s"),
+            ("synchronous_commit", "on"),
+        ]);
         let pool = PgPoolOptions::new()
             .max_connections(MAX_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)

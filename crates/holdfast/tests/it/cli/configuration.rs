@@ -142,3 +142,50 @@ fn a_value_and_its_file_together_are_a_fault() {
         ended.stderr
     );
 }
+
+#[test]
+fn an_address_of_a_database_is_judged_as_serving_would() {
+    for (url, good) in [
+        ("sqlite://own.db", true),
+        ("sqlite://own.db?mode=rwc", true),
+        ("sqlite://own.db?mode=ro", false),
+        ("sqlite://own.db?cache=shared", false),
+        ("sqlite::memory:", false),
+        ("sqlite://", false),
+    ] {
+        let place = Place::new()
+            .with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7))
+            .with("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com")
+            .with("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY)
+            .with("HOLDFAST_DATABASE_URL", url);
+        let (checked, opened) = (place.run(&["config", "check"]), place.run(&["migrate"]));
+        assert_eq!(
+            (checked.code, opened.code),
+            if good { (0, 0) } else { (2, 2) },
+            "{url}: {}",
+            checked.stderr
+        );
+        if !good {
+            assert!(
+                checked.stderr.contains("HOLDFAST_DATABASE_URL") && checked.stderr == opened.stderr,
+                "{url}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_address_of_postgres_that_cannot_be_read_is_a_fault_without_its_password() {
+    let place = Place::new()
+        .with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7))
+        .with("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com")
+        .with("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY)
+        .with("HOLDFAST_DATABASE_URL", "postgres://holdfast:hunter22@db:port/app");
+    let ended = place.run(&["config", "check"]);
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("cannot be read") && !ended.whole().contains("hunter22"),
+        "{}",
+        ended.stderr
+    );
+}

@@ -1,7 +1,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use holdfast::standin::clerk::Person;
+use sqlx::{Connection as _, Executor as _};
+
 use super::support::Place;
+use crate::e2e::app::App;
 
 #[test]
 fn a_missing_database_is_one_sentence() {
@@ -39,7 +43,75 @@ fn a_broken_backup_is_not_restored() {
     let place = Place::new().file("copy.db", "this is no database, but long enough to be looked at\n");
     let ended = place.run(&["restore", "copy.db"]);
     assert_eq!(ended.code, 2, "{}", ended.stderr);
+    assert!(ended.stderr.contains("copy.db is not a SQLite database"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("restoring"), "{}", ended.stderr);
     assert!(!place.path().join("holdfast.db").exists());
+}
+
+#[tokio::test]
+async fn somebody_elses_database_is_not_restored() {
+    let place = Place::new();
+    let copy = place.path().join("copy.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&copy).create_if_missing(true);
+    let mut other = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+    other.execute("CREATE TABLE a (b)").await.unwrap();
+    other.close().await.unwrap();
+    let ended = place.run(&["restore", "copy.db"]);
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("copy.db is a SQLite database, but not one of Holdfast's"),
+        "{}",
+        ended.stderr
+    );
+    let left: Vec<_> = fs::read_dir(place.path()).unwrap().map(|each| each.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().contains("restoring")), "{left:?}");
+    assert!(!place.path().join("holdfast.db").exists());
+}
+
+#[test]
+fn a_service_key_has_a_name() {
+    let place = Place::new();
+    place.run(&["migrate"]);
+    for name in ["", "  "] {
+        let ended = place.run(&["service-key", "create", "--name", name]);
+        assert_eq!(ended.code, 2, "{}", ended.stderr);
+        assert!(ended.stderr.contains("needs a name") && ended.stdout.is_empty(), "{}", ended.whole());
+    }
+    assert_eq!(place.run(&["service-key", "list"]).stdout, "There are no service keys.\n");
+}
+
+#[test]
+fn connections_are_listed_as_one_document() {
+    let place = Place::new();
+    place.run(&["migrate"]);
+    let listed = place.run(&["connections", "list", "--json"]);
+    assert_eq!(listed.code, 0, "{}", listed.stderr);
+    let document: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
+    assert_eq!(document, serde_json::json!({"connections": []}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listed_connection_says_what_is_known_of_it_and_why() {
+    let app = App::start().await;
+    let mut known = Vec::new();
+    for (person, account) in [(Person::Ada, "ada.makes"), (Person::Grace, "grace.hops")] {
+        let status = app.sign_in(person).connect_account(account).await;
+        known.push((person.user_id().to_owned(), status["evidence"].clone()));
+    }
+    known.sort_by(|left, right| left.0.cmp(&right.0));
+    let place =
+        app.environment.iter().fold(Place::new(), |place, (name, value)| place.with(name, value.as_str()));
+    let listed = place.run(&["connections", "list", "--json"]);
+    assert_eq!(listed.code, 0, "{}", listed.stderr);
+    let document: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
+    let mut told: Vec<_> = document["connections"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|each| (each["user_id"].as_str().unwrap().to_owned(), each["evidence"].clone()))
+        .collect();
+    told.sort_by(|left, right| left.0.cmp(&right.0));
+    assert_eq!(told, known);
 }
 
 fn move_database_away(place: &Place) {

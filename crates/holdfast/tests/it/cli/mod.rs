@@ -5,6 +5,7 @@ mod database;
 mod dev;
 mod doctor;
 mod keys;
+mod pages;
 mod reference;
 mod serve;
 pub mod support;

@@ -23,6 +23,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use url::Url;
 
+use super::described;
 use crate::support::database::{Engine, Place};
 use crate::support::leaks::{self, Watch};
 use crate::support::needles::Needles;
@@ -295,7 +296,7 @@ impl App {
         headers: HeaderMap,
         body: Option<Value>,
     ) -> Answer {
-        let mut request = Outgoing::new(method, base.join(path.trim_start_matches('/')).unwrap());
+        let mut request = Outgoing::new(method.clone(), base.join(path.trim_start_matches('/')).unwrap());
         request.headers = headers;
         request.headers.insert("origin", HeaderValue::from_static(ORIGIN));
         request.timeout = PATIENCE;
@@ -308,6 +309,7 @@ impl App {
             leaks::secret_if_long(credential.trim_start_matches("Bearer "));
         }
         let answer = self.transport.send(request).await.unwrap_or_else(|error| panic!("{path}: {error}"));
+        described::assert_described(&method, path, &answer);
         if !path.ends_with("/instagram/token") {
             self.assert_no_grant_in(path, &answer);
         }

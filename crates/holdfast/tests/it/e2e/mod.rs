@@ -2,10 +2,12 @@
 
 pub mod app;
 mod connecting;
+mod described;
 mod erased;
 mod faults;
 mod first_call;
 mod keys_away;
+mod metrics;
 mod on_postgres;
 pub mod operations;
 mod refreshing;

@@ -1,0 +1,64 @@
+//! What the metrics listener shows is what docs/reference/metrics.md says, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use holdfast::cli::reference;
+use holdfast::standin::clerk::Person;
+use http::StatusCode;
+
+use super::app::App;
+use crate::outbox::endpoint::{AppEndpoint, SECRET};
+
+/// Type and label names by family, as OpenMetrics names it.
+fn families(text: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
+    let mut families = BTreeMap::new();
+    for line in text.lines() {
+        if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+            families.insert(name.to_owned(), (kind.to_owned(), BTreeSet::new()));
+        } else if !line.starts_with('#') {
+            let series = line.split_whitespace().next().unwrap();
+            let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+            let (_, (_, found)) = families
+                .iter_mut()
+                .rfind(|(family, _)| name.starts_with(family.as_str()))
+                .unwrap_or_else(|| panic!("{line} belongs to nothing"));
+            // Values of these labels hold neither commas nor equals signs.
+            let names = labels.trim_end_matches('}').split(',').filter_map(|each| each.split_once('='));
+            found.extend(names.map(|(label, _)| label.to_owned()).filter(|label| label != "le"));
+        }
+    }
+    families
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reference_lists_what_is_served() {
+    let endpoint = AppEndpoint::start().await;
+    endpoint.answers(StatusCode::SERVICE_UNAVAILABLE);
+    let settings = [("HOLDFAST_WEBHOOK_URL", endpoint.url.as_str()), ("HOLDFAST_WEBHOOK_SECRET", SECRET)];
+    let app = App::with(&settings, |_| {}).await;
+    let ada = app.sign_in(Person::Ada);
+    ada.connect_account("ada.makes").await;
+    app.get("/user/profile").await;
+    let mut text = app.metrics.render();
+    for _ in 0..1200 {
+        if text.contains("outcome=\"failed\"") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        text = app.metrics.render();
+    }
+
+    let listed: BTreeMap<_, _> = reference::metrics()
+        .iter()
+        .flat_map(|(_, table)| *table)
+        .map(|metric| {
+            assert!(!metric.watch.is_empty() && !metric.help.ends_with('.'), "{metric:?}");
+            let family = metric.full_name().trim_end_matches("_total").to_owned();
+            let labels: BTreeSet<_> = metric.labels.iter().map(|(label, _)| (*label).to_owned()).collect();
+            (family, (metric.kind.as_str().to_owned(), labels))
+        })
+        .collect();
+    assert!(listed.len() >= 18, "{listed:?}");
+    assert_eq!(families(&text), listed, "{text}");
+}
