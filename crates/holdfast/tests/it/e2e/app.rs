@@ -48,7 +48,7 @@ pub struct App {
     pub environment: Vec<(String, String)>,
     _server: Running,
     /// Outlives the server.
-    place: Place,
+    pub place: Place,
     /// Searches the log for every secret that occurred.
     pub watch: Watch,
     /// What no answer may hold.

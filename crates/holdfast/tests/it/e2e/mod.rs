@@ -5,6 +5,7 @@ mod connecting;
 mod erased;
 mod faults;
 mod first_call;
+mod kept_token;
 mod keys_away;
 mod on_postgres;
 mod operations;
