@@ -3,10 +3,10 @@
 use super::refresh::is_death;
 use super::service::{Connections, ServiceError};
 use super::status::InstagramStatus;
-use super::transition::{Call, Observation};
+use super::transition::{Call, Observation, is_another_account};
 use super::{Connection, GrantFacts, State};
 use crate::caller::OwnerId;
-use crate::provider::{Grant, Meaning, SharedProvider};
+use crate::provider::{Account, Failure, Grant, Meaning, SharedProvider};
 
 impl Connections {
     /// Asks Instagram whose the grant is and answers with what we know then. At most one upstream call per
@@ -45,7 +45,8 @@ impl Connections {
         grant: &Grant,
         call: Call,
     ) -> Result<Option<Meaning>, ServiceError> {
-        match self.account_for(provider.identify(grant).await) {
+        let answer = self.account_for(provider.identify(grant).await);
+        match answer.and_then(|account| of_the_linked(connection, account)) {
             Ok(account) => {
                 let worked = Observation::Worked {
                     grant_version: facts.version,
@@ -74,4 +75,22 @@ impl Connections {
             }
         }
     }
+}
+
+/// What was said of another account proves nothing about the linked one. It is no death either: the grant was proven to be the
+/// linked account's when it came, so the answer is not understood, the stored state is doubted, and the worker asks again.
+fn of_the_linked(connection: &Connection, account: Account) -> Result<Account, Failure> {
+    if !is_another_account(connection, &account) {
+        return Ok(account);
+    }
+    let linked = connection.account.as_ref().map(|linked| linked.id.as_str());
+    tracing::error!(connection = %connection.id, linked, answered = %account.id, "Instagram answers with another account than the linked one");
+    Err(Failure {
+        meaning: Meaning::Unavailable,
+        retry_after: None,
+        http_status: None,
+        code: None,
+        subcode: None,
+        detail: "the answer is about another account than the linked one".to_owned(),
+    })
 }

@@ -47,14 +47,20 @@ pub enum CompleteError {
     /// Another account came back than the linked one.
     #[error("another Instagram account came back than the connected one")]
     DifferentAccount,
-    /// Another request is completing it and has not come to an end.
+    /// Another request is completing it and has not come to an end, or what it has in hand rests until Instagram may
+    /// be asked again.
     #[error("the connect attempt is being completed by another request")]
-    InProgress,
+    InProgress {
+        /// When asking again makes sense.
+        retry_after: Duration,
+    },
     /// Instagram stood in the way.
     #[error("Instagram did not let the connection be completed")]
     Instagram {
         /// As in the status.
         reason: Reason,
+        /// When the same `complete` goes on from what is kept. `None` where the attempt has ended.
+        retry_after: Option<Duration>,
     },
     /// Connecting is not set up.
     #[error("connecting Instagram is not set up on this server")]
@@ -69,11 +75,14 @@ pub enum CompleteError {
 const BUSY: Duration = Duration::from_secs(45);
 /// A parallel request waits this long for the outcome.
 const PATIENCE: Duration = Duration::from_secs(9);
+/// A client that was turned away after that asks again this much later.
+const SOON: Duration = Duration::from_secs(1);
 /// Between two looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// A grant in hand is worth more patience than an open attempt: linking is tried again for this long.
+/// What Instagram handed us is worth more patience than an open attempt: completing is tried again for this long. It
+/// is also how long a short-lived token lives.
 const GRANT_PATIENCE: Duration = Duration::from_hours(1);
-/// A kept grant whose account could not be asked for rests this long; shorter than a parallel request's patience, so
+/// What is kept because Instagram could not be asked rests this long; shorter than a parallel request's patience, so
 /// that a person who tries again need not be turned away.
 const OUTAGE_PAUSE: Duration = Duration::from_secs(5);
 /// The same where the provider limits us without saying for how long: calling on would lengthen it.
@@ -125,8 +134,11 @@ impl Connections {
                 self.carry_through(provider, claimed).await?;
                 continue;
             }
-            if now >= after(started, PATIENCE) {
-                return Err(CompleteError::InProgress);
+            // What rests for longer than anybody waits here need not be waited for.
+            if now >= after(started, PATIENCE)
+                || attempt.busy_until.is_some_and(|until| until > after(now, BUSY))
+            {
+                return Err(in_progress(&attempt, now));
             }
             self.parts.clock.sleep(LOOK_AGAIN).await;
         }
@@ -191,7 +203,7 @@ impl Connections {
             AttemptOutcome::Expired => Err(CompleteError::Expired),
             AttemptOutcome::DifferentAccount => Err(CompleteError::DifferentAccount),
             AttemptOutcome::AccountTaken => Err(CompleteError::AccountTaken),
-            AttemptOutcome::Failed(reason) => Err(CompleteError::Instagram { reason }),
+            AttemptOutcome::Failed(reason) => Err(CompleteError::Instagram { reason, retry_after: None }),
         }
     }
 
@@ -243,6 +255,10 @@ impl Connections {
                             let held = HeldGrant { grant, account_id: short.account_id };
                             self.keep(&attempt, &key, Held::Grant(held)).await?
                         }
+                        // The code is spent, so the token is the only way on.
+                        Err(failure) if is_wait(failure.meaning) => {
+                            return self.put_down(&attempt, &failure).await;
+                        }
                         Err(failure) => return self.fail(&attempt, &failure).await,
                     }
                 }
@@ -259,7 +275,7 @@ impl Connections {
             match next {
                 Some(next) => attempt = next,
                 // Only after our claim ran out can somebody else have moved it on; the outcome is theirs to write.
-                None => return Err(CompleteError::InProgress),
+                None => return Err(in_progress(&attempt, self.parts.clock.now())),
             }
         }
     }
@@ -288,10 +304,11 @@ impl Connections {
         held: Held,
     ) -> Result<Option<Attempt>, ServiceError> {
         let now = self.parts.clock.now();
+        let patient = attempt.expires_at.max(after(now, GRANT_PATIENCE));
         let (stage, expires_at) = match &held {
             Held::Code(_) => (AttemptStage::Returned, attempt.expires_at),
-            Held::Short(_) => (AttemptStage::ShortGranted, attempt.expires_at),
-            Held::Grant(_) => (AttemptStage::Granted, attempt.expires_at.max(after(now, GRANT_PATIENCE))),
+            Held::Short(_) => (AttemptStage::ShortGranted, patient),
+            Held::Grant(_) => (AttemptStage::Granted, patient),
         };
         let sealed = Some(seal_of(key, attempt).seal(&held)?);
         self.step(attempt, Attempt { stage, expires_at, sealed, ..attempt.clone() }).await
@@ -304,15 +321,15 @@ impl Connections {
         Ok(())
     }
 
-    /// The grant is in hand and durable, but Instagram cannot say whose it is at the moment: the attempt stays
+    /// What Instagram handed us is durable, but it cannot answer the next question at the moment: the attempt stays
     /// open, and another `complete`, or the worker, goes on from here.
     async fn put_down(&self, attempt: &Attempt, failure: &Failure) -> Result<(), CompleteError> {
-        tracing::warn!(attempt = %attempt.id, meaning = ?failure.meaning, detail = %failure.detail, "the new grant is kept; its account could not be asked for yet");
+        tracing::warn!(attempt = %attempt.id, stage = attempt.stage.as_str(), meaning = ?failure.meaning, detail = %failure.detail, "what Instagram handed us is kept; it could not be asked on yet");
         let usual = if is_passing(failure.meaning) { OUTAGE_PAUSE } else { RATE_LIMIT_PAUSE };
-        let pause = failure.retry_after.unwrap_or(usual);
-        let until = after(self.parts.clock.now(), pause.min(GRANT_PATIENCE / 2));
+        let pause = failure.retry_after.unwrap_or(usual).min(GRANT_PATIENCE / 2);
+        let until = after(self.parts.clock.now(), pause);
         self.advance(attempt, Attempt { busy_until: Some(until), ..attempt.clone() }).await?;
-        Err(CompleteError::Instagram { reason: reason_of(failure.meaning) })
+        Err(CompleteError::Instagram { reason: reason_of(failure.meaning), retry_after: Some(pause) })
     }
 
     /// Links the account: connection, grant, attempt and history in one unit of work.
@@ -426,6 +443,12 @@ fn ended_without_return(attempt: &Attempt, now: Timestamp) -> Option<CompleteErr
         }
         _ => None,
     }
+}
+
+/// Somebody else has it, or it rests. A request that is at it ends long before its claim does; a rest is over when it is over.
+fn in_progress(attempt: &Attempt, now: Timestamp) -> CompleteError {
+    let left = attempt.busy_until.and_then(|until| Duration::try_from(until.duration_since(now)).ok());
+    CompleteError::InProgress { retry_after: left.filter(|left| *left > BUSY).unwrap_or(SOON) }
 }
 
 /// Trouble that time mends: it says nothing against a grant that is in hand.

@@ -183,7 +183,7 @@ pub fn sentence(reason: Reason) -> Option<&'static str> {
             "Instagram ended the access after a password or security change: connect again."
         }
         Reason::Deauthorized => "This app was removed at Instagram: connect again.",
-        Reason::TokenInvalid => "Instagram no longer accepts the stored access: connect again.",
+        Reason::TokenInvalid => "Instagram no longer accepts the access that it gave: connect again.",
         Reason::AccountIneligible => "This Instagram account is no longer a professional account.",
         Reason::KeyLost => "The stored access can no longer be opened: connect again.",
         Reason::NotConfigured => "Connecting Instagram is not set up on this server.",

@@ -174,7 +174,8 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
             }
         }
         Observation::Worked { grant_version, account, next_refresh_at } => {
-            if is_about(connection, *grant_version) {
+            let other = account.as_ref().is_some_and(|seen| is_another_account(connection, seen));
+            if is_about(connection, *grant_version) && !other {
                 if let (Some(linked), Some(seen)) = (&connection.account, account)
                     && same_account(connection, seen)
                 {
@@ -300,6 +301,16 @@ pub fn same_account(connection: &Connection, account: &Account) -> bool {
     connection.account.as_ref().is_some_and(|linked| {
         linked.id == account.id
             || (linked.professional_id.is_some() && linked.professional_id == account.professional_id)
+    })
+}
+
+/// Whether `account` is certainly not the linked one. Where `/me` names the professional id only and none is stored, the two
+/// cannot be compared.
+pub(super) fn is_another_account(connection: &Connection, account: &Account) -> bool {
+    connection.account.as_ref().is_some_and(|linked| {
+        let is_comparable =
+            linked.professional_id.is_some() || account.professional_id.as_ref() != Some(&account.id);
+        is_comparable && !same_account(connection, account)
     })
 }
 
@@ -766,7 +777,11 @@ mod tests {
     fn another_account_never_replaces_the_linked_one_by_a_mere_answer() {
         let other =
             Observation::Worked { grant_version: 1, account: Some(account("7")), next_refresh_at: None };
-        assert_eq!(apply(&connected(), &other, at(1)).account, connected().account);
+        assert_eq!(
+            apply(&connected(), &other, at(1)),
+            connected(),
+            "nor does it prove anything about that one"
+        );
     }
 
     #[test]

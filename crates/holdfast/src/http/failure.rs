@@ -107,9 +107,12 @@ pub(super) fn complete(error: CompleteError) -> Problem {
         CompleteError::Denied => Reason::Denied.into(),
         CompleteError::AccountTaken => RequestCode::AccountBelongsToAnotherUser.into(),
         CompleteError::DifferentAccount => RequestCode::DifferentAccount.into(),
-        CompleteError::InProgress => Problem::new(RequestCode::AttemptInProgress)
-            .with_retry_after(Some(std::time::Duration::from_secs(1))),
-        CompleteError::Instagram { reason } => reason.into(),
+        CompleteError::InProgress { retry_after } => {
+            Problem::new(RequestCode::AttemptInProgress).with_retry_after(Some(retry_after))
+        }
+        CompleteError::Instagram { reason, retry_after } => {
+            Problem::new(reason).with_retry_after(retry_after)
+        }
         CompleteError::NotConfigured => Reason::NotConfigured.into(),
         CompleteError::Service(error) => error.into(),
     }

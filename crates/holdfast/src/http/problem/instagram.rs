@@ -115,7 +115,7 @@ pub(super) fn entry(reason: Reason) -> Entry {
         ),
         Reason::TokenInvalid => (
             "Access not accepted",
-            &["Instagram no longer accepts the stored access and does not say why."],
+            &["Instagram no longer accepts the access that it gave and does not say why."],
             "Connect again.",
         ),
         Reason::AccountIneligible => (

@@ -49,7 +49,7 @@ pub struct App {
     pub environment: Vec<(String, String)>,
     server: Running,
     /// Outlives the server.
-    place: Place,
+    pub place: Place,
     /// Searches the log for every secret that occurred.
     pub watch: Watch,
     /// What no answer may hold.

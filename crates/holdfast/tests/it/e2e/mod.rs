@@ -6,6 +6,7 @@ mod described;
 mod erased;
 mod faults;
 mod first_call;
+mod kept_token;
 mod keys_away;
 mod metrics;
 mod on_postgres;

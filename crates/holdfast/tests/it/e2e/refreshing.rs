@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use axum::routing::get;
 use axum::{Json, Router};
+use holdfast::clock::ManualClock;
 use holdfast::standin::clerk::Person;
+use holdfast::standin::instagram::{Endpoint, Fault};
+use http::Method;
 use serde_json::json;
 
-use super::app::App;
+use super::app::{App, json as body};
 
 /// Serves `graph.instagram.com`: grants live an hour, and a refresh shortens that. Answers with its address and the
 /// number of refreshes.
@@ -57,4 +60,35 @@ async fn a_refresh_that_shortens_the_life_is_kept() {
     let status = ada.status().await;
     assert!(status["token_expires_at"].as_str() < connected["token_expires_at"].as_str(), "{status}");
     assert!(refreshes.load(Ordering::SeqCst) > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_degraded_connection_too_young_to_be_renewed_recovers_by_itself_within_minutes() {
+    let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
+    let app = App::at(Arc::new(clock.clone()), &[], |_| {}).await;
+    let ada = app.sign_in(Person::Ada);
+    ada.connect_account("ada.makes").await;
+    // "Wait" promises that somebody asks again, although a refresh is not allowed for a day.
+    for fault in [Fault::AppDeactivated, Fault::FalseAlarm] {
+        app.instagram.arm(Some("ada.makes"), fault, Some(Endpoint::Me), None).unwrap();
+        let struck = body(&ada.send(Method::POST, "/user/instagram/check", None).await);
+        assert_eq!((&struck["state"], &struck["action"]), (&json!("degraded"), &json!("wait")), "{fault:?}");
+        app.instagram.clear(None).unwrap();
+        let mut minutes = 0;
+        let recovered = async {
+            while ada.status().await["state"] != "connected" {
+                if minutes < 15 {
+                    clock.advance(Duration::from_mins(1));
+                    minutes += 1;
+                }
+                // The server closes what was idle for so long; a request must not run into that.
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), recovered).await.expect("the worker asks again");
+        assert_eq!(ada.status().await["evidence"]["source"], "use", "{fault:?}");
+        clock.advance(Duration::from_mins(2));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert!(!app.instagram.call_counts().contains_key(&Endpoint::Refresh), "it was looked at, not renewed");
 }

@@ -3,6 +3,7 @@
 mod clock_jumps;
 mod incident;
 mod killed;
+mod mistaken;
 mod refreshing;
 pub mod setup;
 mod spill;

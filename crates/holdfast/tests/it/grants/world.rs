@@ -159,6 +159,14 @@ impl World {
         self.inner.lock().unwrap().tokens.retain(|_, (owner, _)| owner != account);
     }
 
+    /// Takes every token of `account` for one of `other` from now on.
+    pub fn mistake(&self, account: &str, other: &str) {
+        for (owner, _) in self.inner.lock().unwrap().tokens.values_mut().filter(|(owner, _)| owner == account)
+        {
+            other.clone_into(owner);
+        }
+    }
+
     pub fn is_alive(&self, token: &str) -> bool {
         let now = self.clock.now();
         self.inner.lock().unwrap().tokens.get(token).is_some_and(|(_, expires_at)| *expires_at > now)

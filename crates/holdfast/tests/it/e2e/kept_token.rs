@@ -1,0 +1,119 @@
+//! What Instagram handed over at connecting outlives trouble at the next question: the code is spent, so it is the only
+//! way on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use holdfast::clock::{ManualClock, SystemClock};
+use holdfast::standin::clerk::Person;
+use holdfast::standin::instagram::{Decision, Endpoint, Fault};
+use holdfast::store::{Store, StoreOptions};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::app::{App, Returned, SignedIn, code, json as body, text};
+
+const NO_WORKER: &[(&str, &str)] = &[("HOLDFAST_WORKER", "off")];
+const ACCOUNT: &str = "ada.makes";
+
+async fn back_from_instagram(ada: &SignedIn<'_>) -> Returned {
+    ada.go_and_return(ACCOUNT, &Decision::Approve, json!({})).await
+}
+
+/// What the attempt holds, and its stage.
+async fn kept(app: &App, returned: &Returned) -> (Option<usize>, &'static str) {
+    let options = StoreOptions::tool(app.place.url.clone());
+    let store = Store::open(&options, Arc::new(SystemClock)).await.unwrap();
+    let attempt = store.attempt(returned.attempt.parse().unwrap()).await.unwrap().unwrap();
+    store.close().await;
+    (attempt.sealed.map(|sealed| sealed.len()), attempt.stage.as_str())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_completes_go_on_from_a_short_lived_token_after_an_outage() {
+    let app = App::with(NO_WORKER, |_| {}).await;
+    for (fault, endpoint, stage) in [
+        (Fault::ServerErrorHtml, Endpoint::Exchange, "short_granted"),
+        (Fault::ServerErrorJson, Endpoint::Me, "granted"),
+    ] {
+        let ada = app.sign_in(Person::Ada);
+        let spent = app.instagram.call_counts().get(&Endpoint::Token).copied().unwrap_or(0);
+        let returned = back_from_instagram(&ada).await;
+        app.instagram.arm(Some(ACCOUNT), fault, Some(endpoint), None).unwrap();
+        let failed = ada.complete(&returned).await;
+        assert_eq!(
+            (failed.status, code(&failed).as_str()),
+            (StatusCode::FAILED_DEPENDENCY, "provider_unavailable"),
+            "{}",
+            text(&failed)
+        );
+        assert_eq!(
+            (&body(&failed)["action"], &failed.headers["retry-after"]),
+            (&json!("retry"), &"5".parse().unwrap())
+        );
+        assert!(matches!(kept(&app, &returned).await, (Some(1..), found) if found == stage), "{stage}");
+
+        app.instagram.clear(None).unwrap();
+        for answer in join_all((0..2).map(|_| ada.complete(&returned))).await {
+            assert_eq!((answer.status, &body(&answer)["state"]), (StatusCode::OK, &json!("connected")));
+        }
+        assert_eq!(app.instagram.call_counts()[&Endpoint::Token], spent + 1, "the code went out once");
+        assert_eq!(kept(&app, &returned).await, (None, "closed"));
+        ada.send(http::Method::DELETE, "/user/instagram", None).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_worker_goes_on_from_a_short_lived_token_by_itself() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    let returned = back_from_instagram(&ada).await;
+    app.instagram.arm(Some(ACCOUNT), Fault::HtmlOk, Some(Endpoint::Exchange), None).unwrap();
+    assert_eq!(code(&ada.complete(&returned).await), "provider_unavailable");
+    assert_eq!(ada.status().await["connected"], false, "nothing half-made is connected");
+    app.instagram.clear(None).unwrap();
+    let linked = async {
+        while ada.status().await["connected"] != true {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(2), linked).await.expect("the worker finishes it");
+    assert_eq!(app.instagram.call_counts()[&Endpoint::Token], 1, "the code went out once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rate_limit_at_the_exchange_is_waited_for_and_what_is_kept_ends_with_the_attempt() {
+    let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
+    let app = App::at(Arc::new(clock.clone()), NO_WORKER, |_| {}).await;
+    let ada = app.sign_in(Person::Ada);
+    let returned = back_from_instagram(&ada).await;
+    app.instagram.arm(Some(ACCOUNT), Fault::AccountRateLimit, Some(Endpoint::Exchange), None).unwrap();
+    let limited = ada.complete(&returned).await;
+    assert_eq!((limited.status, code(&limited).as_str()), (StatusCode::FAILED_DEPENDENCY, "rate_limited"));
+    assert_eq!(body(&limited)["action"], "retry");
+    let wait: u64 = limited.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert_eq!(wait, 19 * 60, "Instagram's own");
+
+    // Calling on would lengthen it: whoever comes early is told when to come, and Instagram is not asked.
+    let calls = app.instagram.call_counts()[&Endpoint::Exchange];
+    let early = ada.complete(&returned).await;
+    assert_eq!((early.status, code(&early).as_str()), (StatusCode::CONFLICT, "attempt-in-progress"));
+    assert_eq!(early.headers["retry-after"], wait.to_string().as_str());
+    assert_eq!(app.instagram.call_counts()[&Endpoint::Exchange], calls);
+
+    // Longer than an attempt usually lives.
+    clock.advance(Duration::from_secs(wait));
+    // The server closes what was idle for so long; a request must not run into that.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(code(&ada.complete(&returned).await), "rate_limited");
+    assert!(kept(&app, &returned).await.0.is_some());
+
+    clock.advance(Duration::from_hours(1));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let late = ada.complete(&returned).await;
+    assert_eq!((late.status, code(&late).as_str()), (StatusCode::GONE, "attempt-expired"), "{}", text(&late));
+    assert_eq!(kept(&app, &returned).await, (None, "closed"));
+    let reason: Value = ada.status().await["reason"].clone();
+    assert_eq!(reason, "attempt_expired");
+}
