@@ -16,7 +16,7 @@ use http::{HeaderMap, Version};
 
 use super::admission::Admission;
 use super::metrics::{Metrics, method_label};
-use super::problem::{self, Problem, ProblemCode, RequestCode, ServerCode};
+use super::problem::{self, Problem, RequestCode, ServerCode};
 use super::public::PublicRoute;
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::server::PeerAddr;
@@ -48,11 +48,11 @@ pub struct Edge {
 
 /// What may become of a request before and around its handler, whichever that is. Too long an address is too large a header
 /// first.
-pub(super) const PROBLEMS: [ProblemCode; 4] = [
-    ProblemCode::Request(RequestCode::MalformedRequest),
-    ProblemCode::Request(RequestCode::HeaderTooLarge),
-    ProblemCode::Server(ServerCode::DeadlineExceeded),
-    ProblemCode::Server(ServerCode::Internal),
+pub(super) const PROBLEMS: [problem::ProblemCode; 4] = [
+    problem::ProblemCode::Request(RequestCode::MalformedRequest),
+    problem::ProblemCode::Request(RequestCode::HeaderTooLarge),
+    problem::ProblemCode::Server(ServerCode::DeadlineExceeded),
+    problem::ProblemCode::Server(ServerCode::Internal),
 ];
 
 /// The route of requests that match none.

@@ -25,10 +25,12 @@ pub fn load(
     let mut faults = reader.collected.faults;
     match settings {
         Some(mut settings) if faults.is_empty() => {
-            settings.warnings.splice(0..0, reader.collected.warnings);
+            settings.warnings.splice(0..0, reader.collected.misspelt);
             Ok(settings)
         }
         _ => {
+            // It may be why another setting is missing.
+            faults.extend(reader.collected.misspelt);
             let order = |fault: &Fault| {
                 let position = table::TABLE.iter().position(|each| {
                     fault.name.starts_with(each.env()) || fault.name == each.toml_key().to_string()

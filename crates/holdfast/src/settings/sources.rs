@@ -85,6 +85,8 @@ pub(super) struct Collected {
     pub values: BTreeMap<&'static str, Found>,
     pub faults: Vec<Fault>,
     pub warnings: Vec<Fault>,
+    /// Names of others' settings that nearly are one of ours.
+    pub misspelt: Vec<Fault>,
 }
 
 /// Collects values: the environment wins over the file, a setting's own name over its aliases.
@@ -295,7 +297,7 @@ fn judge_names(environment: &Environment, collected: &mut Collected) {
             && !OTHERS.contains(&base)
             && let Some(meant) = suggest::nearest(name, known.iter().copied())
         {
-            collected.warnings.push(Fault::new(
+            collected.misspelt.push(Fault::new(
                 name,
                 "no such setting; it has no effect here",
                 format!("did you mean {meant}?"),

@@ -298,6 +298,9 @@ fn a_misspelt_name_is_noticed_and_the_ecosystems_own_names_are_not() {
         assert_eq!(warnings.len(), 1, "{name}: {warnings:?}");
         assert_eq!(warnings[0].remedy, format!("did you mean {meant}?"));
     }
+    let half = tools([("INSTAGRAM_APP_ID", "990602627938098"), ("INSTAGRAM_APP_SECRTE", "a1C2b3D4e5F6")]);
+    let half = half.unwrap_err().to_string();
+    assert!(half.contains("did you mean INSTAGRAM_APP_SECRET?"), "{half}");
     for name in [
         "CLERK_API_KEY",
         "CLERK_API_VERSION",
