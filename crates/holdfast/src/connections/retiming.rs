@@ -20,7 +20,8 @@ use crate::provider::Meaning;
 
 /// Nobody is made to wait longer, whatever the provider says: its limits are counted over 24 hours at most.
 pub const LONGEST_WAIT: Duration = Duration::from_hours(24);
-/// How far the clocks of two replicas may be apart before times are put right. An hour more or less of sixty days is no harm.
+/// How far the clocks of two replicas may be apart before times are put right and leases disbelieved. An hour more or less of sixty
+/// days is no harm.
 pub const TOLERANCE: Duration = Duration::from_hours(1);
 /// What Instagram's grants live. Of a longer life, late times are noticed later, with as many days left.
 pub const USUAL_LIFE: Duration = Duration::from_hours(60 * 24);

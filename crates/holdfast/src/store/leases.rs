@@ -13,7 +13,7 @@ use super::engine::{Engine, Row};
 use super::{LeaseGuard, Store, StoreError, rows, statements};
 use crate::clock;
 use crate::connections::Connection;
-use crate::connections::retiming::LONGEST_WAIT;
+use crate::connections::retiming::{LONGEST_WAIT, TOLERANCE};
 
 /// From here on rows are found along their deadlines instead of being sorted by them.
 const BACKLOG: usize = 1000;
@@ -144,10 +144,10 @@ impl Store {
     }
 }
 
-/// The latest end of a lease that is believed: the clock of whoever took it may be ahead by one lease time. A later one
-/// would lock its row for as long as that clock was wrong; the epoch fences whoever holds it all the same.
+/// The latest end of a lease that is believed: the clock of whoever took it may be ahead by as much as replicas' clocks may be
+/// apart. A later one would lock its row for as long as that clock was wrong; the epoch fences whoever holds it all the same.
 fn latest(now: Timestamp, lease_for: Duration) -> Timestamp {
-    clock::after(clock::after(now, lease_for), lease_for)
+    clock::after(now, lease_for + TOLERANCE)
 }
 
 fn key(lease: &Lease) -> Vec<super::Value> {

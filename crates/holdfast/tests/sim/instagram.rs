@@ -32,6 +32,9 @@ pub enum Weather {
 
 /// Production begins no refresh with less than 35 s of its lease left; a little of that passes before the call leaves.
 const SURELY_LEASED: Millis = 30 * SECOND;
+/// With clocks further apart, a lease runs out by one of them as soon as it is taken, and is disbelieved by another.
+const TOLERATED: Millis = HOUR;
+
 impl Weather {
     /// Whether a working grant is answered as it should be.
     pub fn answers(self) -> bool {
@@ -93,7 +96,7 @@ pub struct Calls {
     pub identifies: u64,
     /// Of both, those that nobody would have been answered: made in an outage.
     pub in_vain: u64,
-    /// Two refreshes of one connection at once, the first one's lease having run out by the second one's clock.
+    /// Two refreshes of one connection at once, the first one's lease having run out by somebody's clock.
     pub overlaps: u64,
     /// The same without that: must not be.
     pub collisions: u64,
@@ -113,6 +116,8 @@ pub struct Instagram {
 struct Inner {
     accounts: Vec<Account>,
     weather: Weather,
+    /// By how much each replica's clock is wrong at the moment.
+    clock_errors: Vec<Millis>,
     calls: Calls,
     /// Calls in the present hour, for the limit.
     hour: Millis,
@@ -120,10 +125,11 @@ struct Inner {
 }
 
 impl Instagram {
-    pub fn new(kind: Kind, accounts: usize) -> Self {
+    pub fn new(kind: Kind, accounts: usize, replicas: usize) -> Self {
         let inner = Inner {
             accounts: vec![Account::default(); accounts],
             weather: Weather::Fine,
+            clock_errors: vec![0; replicas],
             calls: Calls::default(),
             hour: 0,
             in_hour: 0,
@@ -133,6 +139,11 @@ impl Instagram {
 
     pub fn set(&self, weather: Weather) {
         self.inner.lock().unwrap().weather = weather;
+    }
+
+    /// A replica's clock is wrong by so much from now on: whoever judges overlaps must know.
+    pub fn set_clock_error(&self, replica: usize, error: Millis) {
+        self.inner.lock().unwrap().clock_errors[replica] = error;
     }
 
     pub fn calls(&self) -> Calls {
@@ -166,9 +177,11 @@ impl Instagram {
     pub fn leaves(&self, account: usize, refresh: UnderWay) {
         let mut inner = self.inner.lock().unwrap();
         let before = std::mem::take(&mut inner.accounts[account].under_way);
+        let (ahead, behind) = (inner.clock_errors.iter().max(), inner.clock_errors.iter().min());
+        let apart = ahead.zip(behind).map_or(0, |(ahead, behind)| ahead - behind);
         for other in &before {
             let ran_out = refresh.began >= other.began + SURELY_LEASED;
-            if ran_out || refresh.disturbed || other.disturbed {
+            if ran_out || apart > TOLERATED || refresh.disturbed || other.disturbed {
                 inner.calls.overlaps += 1;
             } else {
                 inner.calls.collisions += 1;

@@ -70,7 +70,7 @@ pub async fn simulate(plan: Plan, directory: &std::path::Path) -> Report {
     };
     database.migrate().await.expect("the database migrates");
     let baton = Baton::new(extent.start, extent.seed);
-    let instagram = Arc::new(Instagram::new(plan.kind, extent.connections));
+    let instagram = Arc::new(Instagram::new(plan.kind, extent.connections, extent.replicas));
     let people = link_all(&database, &instagram, extent.connections, extent.start, extent.seed).await;
     let unknown: Arc<Mutex<Vec<usize>>> = Arc::default();
     let places =
@@ -160,6 +160,7 @@ impl Simulation {
             Event::Clock { replica, error } => {
                 self.books.jumps += 1;
                 self.places[replica].error.store(error, Ordering::SeqCst);
+                self.instagram.set_clock_error(replica, error);
                 self.places[replica].change(|place| place.disturbed_at = now);
             }
             Event::Crash { replica, steps } => self.fuses[replica] = Some(steps),
