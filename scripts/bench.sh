@@ -1,10 +1,17 @@
 #!/usr/bin/env bash
 # Measures the hot path beside a bare HTTP server and prints ratios: see bench/README.md. Builds for release, which takes
 # minutes the first time. Further arguments go to `holdfast-bench run`, for example --seconds 10 or --only Postgres.
+#
+#   scripts/bench.sh backlog     how long whoever polls waits while the worker catches up 100,000 overdue connections
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
 cargo build --locked --release --package holdfast --package holdfast-bench
+
+if [ "${1:-}" = backlog ]; then
+  shift
+  exec "$target/release/holdfast-bench" backlog --holdfast "$target/release/holdfast" "$@"
+fi
 
 # A Postgres of its own, over a unix socket only, durable as the store insists but without fsync: what is measured is reading.
 scratch=$(mktemp -d -p "$([ -d /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}")" holdfast-bench.XXXXXX)

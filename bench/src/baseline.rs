@@ -32,11 +32,12 @@ pub async fn hyper() -> Fallible<()> {
 
 /// axum with one route and no layer.
 pub async fn axum() -> Fallible<()> {
-    let router = axum::Router::new().route("/", axum::routing::get(async || HELLO));
-    Ok(axum_serve(listen().await?, router).await?)
+    serve(axum::Router::new().route("/", axum::routing::get(async || HELLO))).await
 }
 
-async fn axum_serve(listener: TcpListener, router: axum::Router) -> std::io::Result<()> {
+/// Serves a router, having told whoever started us where.
+pub async fn serve(router: axum::Router) -> Fallible<()> {
+    let listener = listen().await?;
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;

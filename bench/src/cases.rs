@@ -61,7 +61,15 @@ pub async fn run(args: RunArgs) -> Fallible<()> {
     for (number, (name, database_url, log, collector)) in installations.iter().enumerate() {
         let log_file = directory.path().join(format!("server-{number}.log"));
         let (collector, log_file) = (*collector, log_file.as_path());
-        let options = Options { binary: &args.holdfast, database_url, log, log_file, collector };
+        let options = Options {
+            binary: &args.holdfast,
+            database_url,
+            log,
+            log_file,
+            collector,
+            instagram: None,
+            worker: true,
+        };
         let server = subject::start(&options, &mut tokens).await?;
         cases.extend(holdfast_cases(name, servers.len(), *log == "info" || collector.is_some()));
         servers.push(server);

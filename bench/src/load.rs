@@ -23,6 +23,29 @@ pub struct Outcome {
     pub statuses: BTreeMap<u16, u64>,
     /// From the first request to the last answer.
     pub seconds: f64,
+    /// How long answers took.
+    pub latency: Latency,
+}
+
+/// How long answers took, in microseconds.
+#[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
+pub struct Latency {
+    /// Half of them took no longer.
+    pub median: u64,
+    /// Of a hundred, 99 took no longer.
+    pub p99: u64,
+    /// None took longer.
+    pub slowest: u64,
+}
+
+impl Latency {
+    fn of(mut micros: Vec<u64>) -> Self {
+        micros.sort_unstable();
+        let at =
+            |percent: usize| micros.get((micros.len() * percent / 100).min(micros.len().saturating_sub(1)));
+        let [median, p99, slowest] = [50, 99, 100].map(|percent| at(percent).copied().unwrap_or_default());
+        Self { median, p99, slowest }
+    }
 }
 
 impl Outcome {
@@ -37,7 +60,15 @@ struct Plan {
     requests: Vec<Vec<u8>>,
     next: AtomicUsize,
     once: bool,
+    pause: Duration,
     ends: Instant,
+}
+
+/// What one connection got: answers by status, and how long each took.
+#[derive(Default)]
+struct Answers {
+    statuses: BTreeMap<u16, u64>,
+    micros: Vec<u64>,
 }
 
 impl Plan {
@@ -79,6 +110,7 @@ pub async fn run(args: LoadArgs) -> Fallible<Outcome> {
         requests,
         next: AtomicUsize::new(0),
         once: args.once,
+        pause: Duration::from_millis(args.pause),
         ends: began + Duration::from_secs_f64(args.seconds),
     });
     let mut connections = JoinSet::new();
@@ -86,25 +118,34 @@ pub async fn run(args: LoadArgs) -> Fallible<Outcome> {
         connections.spawn(connection(Arc::clone(&plan)));
     }
     let mut outcome = Outcome::default();
-    while let Some(statuses) = connections.join_next().await {
-        for (status, count) in statuses?? {
+    let mut micros = Vec::new();
+    while let Some(answers) = connections.join_next().await {
+        let answers = answers??;
+        for (status, count) in answers.statuses {
             *outcome.statuses.entry(status).or_default() += count;
         }
+        micros.extend(answers.micros);
     }
     outcome.seconds = began.elapsed().as_secs_f64();
+    outcome.latency = Latency::of(micros);
     Ok(outcome)
 }
 
-async fn connection(plan: Arc<Plan>) -> Fallible<BTreeMap<u16, u64>> {
+async fn connection(plan: Arc<Plan>) -> Fallible<Answers> {
     let mut stream = TcpStream::connect(plan.address).await?;
     stream.set_nodelay(true)?;
-    let mut statuses = BTreeMap::new();
+    let mut answers = Answers::default();
     let mut buffer = Vec::with_capacity(16 * 1024);
     while let Some(request) = plan.next() {
+        let asked = Instant::now();
         stream.write_all(request).await?;
-        *statuses.entry(answer(&mut stream, &mut buffer).await?).or_default() += 1;
+        *answers.statuses.entry(answer(&mut stream, &mut buffer).await?).or_default() += 1;
+        answers.micros.push(asked.elapsed().as_micros().try_into()?);
+        if !plan.pause.is_zero() {
+            tokio::time::sleep(plan.pause).await;
+        }
     }
-    Ok(statuses)
+    Ok(answers)
 }
 
 /// Reads one answer to its end and gives its status.

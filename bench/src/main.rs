@@ -4,6 +4,7 @@
 //! of a server is its own and nobody else's. The other subcommands are what it starts.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command that prints a table")]
 
+mod backlog;
 mod baseline;
 mod cases;
 mod load;
@@ -30,6 +31,10 @@ struct Args {
 enum Command {
     /// Measures everything and prints the table.
     Run(RunArgs),
+    /// Measures how long whoever polls waits while the worker catches up, and prints that table.
+    Backlog(BacklogArgs),
+    /// An Instagram that renews whatever it is asked to.
+    Instagram,
     /// A bare hyper server that answers `hello`.
     Hyper,
     /// An axum server with one route that answers `hello`.
@@ -65,6 +70,26 @@ struct RunArgs {
     only: Option<String>,
 }
 
+/// What `backlog` measures, and how long.
+#[derive(clap::Args)]
+struct BacklogArgs {
+    /// The server's binary, built for release.
+    #[arg(long)]
+    holdfast: PathBuf,
+    /// Connections whose refresh is overdue.
+    #[arg(long, default_value_t = 100_000)]
+    overdue: usize,
+    /// Seconds for each of the two.
+    #[arg(long, default_value_t = 20.0)]
+    seconds: f64,
+    /// Keep-alive connections.
+    #[arg(long, default_value_t = 8)]
+    connections: usize,
+    /// Milliseconds that each waits between an answer and its next request.
+    #[arg(long, default_value_t = 10)]
+    pause: u64,
+}
+
 /// What the generator sends.
 #[derive(clap::Args)]
 struct LoadArgs {
@@ -82,6 +107,9 @@ struct LoadArgs {
     /// Uses each credential once.
     #[arg(long)]
     once: bool,
+    /// Milliseconds between an answer and the next request.
+    #[arg(long, default_value_t = 0)]
+    pause: u64,
     /// Further header lines, `name: value`.
     #[arg(long)]
     header: Vec<String>,
@@ -91,6 +119,8 @@ struct LoadArgs {
 async fn main() -> Fallible<()> {
     match Args::parse().command {
         Command::Run(args) => cases::run(args).await,
+        Command::Backlog(args) => backlog::run(args).await,
+        Command::Instagram => on_all_cores(backlog::instagram()),
         Command::Hyper => on_all_cores(baseline::hyper()),
         Command::Axum => on_all_cores(baseline::axum()),
         Command::Load(args) => {

@@ -95,10 +95,25 @@ pub struct Options<'a> {
     pub log_file: &'a Path,
     /// Where its traces go.
     pub collector: Option<SocketAddr>,
+    /// Where its grants are renewed.
+    pub instagram: Option<SocketAddr>,
+    /// Whether its worker runs.
+    pub worker: bool,
 }
+
+/// `HOLDFAST_ENCRYPTION_KEYS`.
+pub const KEY_RING: &str = "bench:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
 
 /// Starts `holdfast serve` and connects everybody to an Instagram account.
 pub async fn start(options: &Options<'_>, tokens: &mut Tokens) -> Fallible<Server> {
+    let server = serve(options, tokens).await?;
+    make_records(&server, tokens).await?;
+    connect(options.database_url).await?;
+    Ok(server)
+}
+
+/// Starts `holdfast serve` over the database as it is.
+pub async fn serve(options: &Options<'_>, tokens: &Tokens) -> Fallible<Server> {
     let address = process::free_port()?;
     let mut command = Command::new(options.binary);
     command
@@ -106,7 +121,8 @@ pub async fn start(options: &Options<'_>, tokens: &mut Tokens) -> Fallible<Serve
         .env_clear()
         .env("HOLDFAST_LISTEN", address.to_string())
         .env("HOLDFAST_DATABASE_URL", options.database_url)
-        .env("HOLDFAST_ENCRYPTION_KEYS", "bench:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=")
+        .env("HOLDFAST_ENCRYPTION_KEYS", KEY_RING)
+        .env("HOLDFAST_WORKER", if options.worker { "on" } else { "off" })
         .env("HOLDFAST_ALLOWED_ORIGINS", ORIGIN)
         .env("HOLDFAST_LOG", options.log)
         .env("CLERK_JWT_KEY", tokens.jwt_key()?)
@@ -119,10 +135,10 @@ pub async fn start(options: &Options<'_>, tokens: &mut Tokens) -> Fallible<Serve
     if let Some(collector) = options.collector {
         command.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{collector}"));
     }
-    let server = Server::listening(command, address).await?;
-    make_records(&server, tokens).await?;
-    connect(options.database_url).await?;
-    Ok(server)
+    if let Some(instagram) = options.instagram {
+        command.env("INSTAGRAM_GRAPH_URL", format!("http://{instagram}"));
+    }
+    Server::listening(command, address).await
 }
 
 /// The first request of somebody unknown makes their record.
@@ -134,6 +150,7 @@ async fn make_records(server: &Server, tokens: &mut Tokens) -> Fallible<()> {
         seconds: 30.0,
         bearers: Some(tokens.good()?),
         once: true,
+        pause: 0,
         header: Vec::new(),
     })
     .await?;
@@ -158,11 +175,12 @@ async fn connect(database_url: &str) -> Fallible<()> {
     Ok(())
 }
 
-fn user_id(number: usize) -> String {
+pub fn user_id(number: usize) -> String {
     format!("user_2bench{number:020}")
 }
 
-fn connection(number: usize) -> Fallible<Connection> {
+/// Somebody's connection as it is just after connecting.
+pub fn connection(number: usize) -> Fallible<Connection> {
     let now = SystemClock.now();
     let days = |count: u64| after(now, Duration::from_hours(24 * count));
     Ok(Connection {
@@ -171,8 +189,8 @@ fn connection(number: usize) -> Fallible<Connection> {
         provider: ProviderId::INSTAGRAM,
         standing: Standing::CONNECTED,
         account: Some(Account {
-            id: format!("259827522480{number:05}"),
-            professional_id: Some(format!("178414796778{number:05}")),
+            id: format!("2598275224{number:07}"),
+            professional_id: Some(format!("1784147967{number:07}")),
             username: Some("ada.makes".to_owned()),
             name: Some("Ada".to_owned()),
             account_type: Some("business".to_owned()),
@@ -192,6 +210,6 @@ fn connection(number: usize) -> Fallible<Connection> {
     })
 }
 
-fn clock() -> SharedClock {
+pub fn clock() -> SharedClock {
     Arc::new(SystemClock)
 }

@@ -1,0 +1,157 @@
+//! How long whoever polls their status waits while the worker catches up: after a downtime of weeks, everybody's grant is overdue.
+//!
+//! Two servers over the same database, one after the other: one whose worker is off, one that renews as fast as it can. Real
+//! grants, sealed; a real HTTP server renews them.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use holdfast::clock::{Clock, SystemClock, after};
+use holdfast::connections::{GrantFacts, sealing};
+use holdfast::entropy::{SharedEntropy, SystemEntropy};
+use holdfast::provider::Grant;
+use holdfast::store::{ChangeSet, Committed, ConnectionWrite, Store, StoreOptions};
+use holdfast::vault::{KeyRing, Vault};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::load::Outcome;
+use crate::process::Server;
+use crate::subject::{self, Options, Tokens};
+use crate::{BacklogArgs, Fallible, LoadArgs, baseline, load};
+
+/// As far away as Instagram is.
+const ROUND_TRIP: Duration = Duration::from_millis(50);
+const RENEWED: &str = "/renewed";
+
+/// Measures both and prints the table.
+pub async fn run(args: BacklogArgs) -> Fallible<()> {
+    let directory = tempfile::tempdir()?;
+    let mut tokens = Tokens::start(directory.path()).await?;
+    let database = directory.path().join("backlog.db");
+    let url = format!("sqlite://{}", database.display());
+    eprintln!("linking {} people whose grants are overdue", args.overdue);
+    fill(&url, args.overdue).await?;
+
+    let mut instagram = Command::new(std::env::current_exe()?);
+    instagram.arg("instagram");
+    let instagram = Server::announcing(instagram)?;
+    let mut lines = Vec::new();
+    for (name, worker) in [("nothing to do", false), ("catching up", true)] {
+        let log_file = directory.path().join("server.log");
+        let options = Options {
+            binary: &args.holdfast,
+            database_url: &url,
+            log: "warn",
+            log_file: &log_file,
+            collector: None,
+            instagram: Some(instagram.address),
+            worker,
+        };
+        let server = subject::serve(&options, &tokens).await?;
+        poll(&server, tokens.good()?.as_path(), &args, args.seconds / 10.0).await?;
+        let before = renewed(&instagram).await?;
+        let outcome = poll(&server, tokens.good()?.as_path(), &args, args.seconds).await?;
+        if !outcome.statuses.keys().eq([&200]) {
+            return Err(format!("{name}: answered {:?}", outcome.statuses).into());
+        }
+        let renewed = renewed(&instagram).await? - before;
+        if worker != (renewed > 0) {
+            return Err(format!("{name}: {renewed} renewed").into());
+        }
+        lines.push((name, outcome, renewed));
+    }
+    println!("| status, while the worker is | answers | median | 99 of 100 | slowest | renewed meanwhile |");
+    println!("|---|---:|---:|---:|---:|---:|");
+    for (name, outcome, renewed) in lines {
+        let load::Latency { median, p99, slowest } = outcome.latency;
+        println!("| {name} | {} | {median} µs | {p99} µs | {slowest} µs | {renewed} |", outcome.requests());
+    }
+    Ok(())
+}
+
+/// Links people whose grants came 45 days ago, and were due two weeks ago.
+async fn fill(url: &str, amount: usize) -> Fallible<()> {
+    let store = Store::open(&StoreOptions::serve(url), subject::clock()).await?;
+    store.migrate().await?;
+    let entropy: SharedEntropy = Arc::new(SystemEntropy);
+    let vault = Vault::new(KeyRing::parse(subject::KEY_RING)?, entropy);
+    let days = |count: u64| Duration::from_hours(24 * count);
+    let obtained_at = SystemClock.now().saturating_sub(days(45))?;
+    let expires_at = after(obtained_at, days(60));
+    for number in 0..amount {
+        let mut connection = subject::connection(number)?;
+        connection.grant = Some(GrantFacts { version: 1, obtained_at, expires_at });
+        connection.next_refresh_at = Some(after(obtained_at, days(31)));
+        let (id, user_id, provider) = (connection.id, connection.user_id.clone(), connection.provider);
+        let write = ConnectionWrite { expected_version: None, connection };
+        commit(&store, ChangeSet { connection: Some(write), ..ChangeSet::default() }).await?;
+        let grant =
+            Grant { access_token: format!("IGAA{number}").into(), scopes: None, obtained_at, expires_at };
+        let key = sealing::user_key(&store, &vault, &user_id).await?;
+        let sealed = sealing::seal_grant(&key, &user_id, provider, id, 1, &grant)?;
+        commit(&store, ChangeSet { append_grant: Some(sealed), ..ChangeSet::default() }).await?;
+    }
+    store.close().await;
+    Ok(())
+}
+
+async fn commit(store: &Store, changes: ChangeSet) -> Fallible<()> {
+    match store.commit(&changes).await? {
+        Committed::Done => Ok(()),
+        other => Err(format!("not stored: {other:?}").into()),
+    }
+}
+
+async fn poll(server: &Server, bearers: &Path, args: &BacklogArgs, seconds: f64) -> Fallible<Outcome> {
+    load::run(LoadArgs {
+        address: server.address,
+        path: "/user/instagram/status".to_owned(),
+        connections: args.connections,
+        seconds,
+        bearers: Some(bearers.to_owned()),
+        once: false,
+        pause: args.pause,
+        header: Vec::new(),
+    })
+    .await
+}
+
+/// How many grants the Instagram has renewed.
+async fn renewed(instagram: &Server) -> Fallible<u64> {
+    let mut stream = TcpStream::connect(instagram.address).await?;
+    let request =
+        format!("GET {RENEWED} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", instagram.address);
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    let (_, body) = answer.split_once("\r\n\r\n").ok_or("an answer without an end of its head")?;
+    Ok(body.parse()?)
+}
+
+/// Renews whatever it is asked to.
+pub async fn instagram() -> Fallible<()> {
+    let renewed = Arc::new(AtomicU64::new(0));
+    let router = Router::new()
+        .route("/refresh_access_token", get(renew))
+        .route(
+            RENEWED,
+            get(async |State(renewed): State<Arc<AtomicU64>>| renewed.load(Ordering::Relaxed).to_string()),
+        )
+        .with_state(renewed);
+    baseline::serve(router).await
+}
+
+async fn renew(State(renewed): State<Arc<AtomicU64>>) -> axum::Json<serde_json::Value> {
+    tokio::time::sleep(ROUND_TRIP).await;
+    let number = renewed.fetch_add(1, Ordering::Relaxed);
+    axum::Json(serde_json::json!({
+        "access_token": format!("IGAArenewed{number}"), "token_type": "bearer", "expires_in": 5_184_000,
+    }))
+}
