@@ -115,8 +115,8 @@ async fn show(context: &Context, user: &str, json: bool, printer: &mut Printer) 
     };
     let history =
         store.history(&owner, provider, None, HISTORY).await.map_err(|error| database(&error))?.entries;
-    let status =
-        status::derive(Some(connection), facts.open_attempt.as_ref(), settings.instagram.is_some(), now);
+    let asked_for = settings.instagram.as_ref().map(|instagram| instagram.scopes.as_slice());
+    let status = status::derive(Some(connection), facts.open_attempt.as_ref(), asked_for, now);
     if json {
         let history: Vec<_> = history
             .iter()

@@ -45,7 +45,7 @@ pub struct Connection {
     pub account: Option<Account>,
     /// Granted scopes.
     pub scopes: Vec<String>,
-    /// Scopes that we ask for and were not granted.
+    /// Scopes that we asked for at connecting and were not granted; see [`status::missing_scopes`] for what is missing by now.
     pub missing_scopes: Vec<String>,
     /// The grant in use; `None` where there is none (its bytes live in the vault's keeping, not here).
     pub grant: Option<GrantFacts>,

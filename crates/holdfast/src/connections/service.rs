@@ -170,18 +170,23 @@ impl Connections {
         self.parts.provider.is_some()
     }
 
+    /// The scopes that the app asks for; `None` where Instagram is not configured.
+    pub(super) fn asked_for(&self) -> Option<&[String]> {
+        self.parts.provider.as_ref().map(|provider| provider.scopes())
+    }
+
     /// The status of a caller's connection. Reads storage only; never calls Instagram.
     pub async fn status(&self, owner: &OwnerId) -> Result<InstagramStatus, StoreError> {
         let now = self.parts.clock.now();
         let facts = self.parts.store.status_facts(owner, Self::PROVIDER).await?;
-        Ok(derive(facts.connection.as_ref(), facts.open_attempt.as_ref(), self.is_configured(), now))
+        Ok(derive(facts.connection.as_ref(), facts.open_attempt.as_ref(), self.asked_for(), now))
     }
 
     /// The status that an event in the outbox tells of, as it is now.
     pub async fn status_for(&self, event: &PendingEvent) -> Result<InstagramStatus, StoreError> {
         let now = self.parts.clock.now();
         let facts = self.parts.store.event_facts(event).await?;
-        Ok(derive(facts.connection.as_ref(), facts.open_attempt.as_ref(), self.is_configured(), now))
+        Ok(derive(facts.connection.as_ref(), facts.open_attempt.as_ref(), self.asked_for(), now))
     }
 
     /// Every change of state of a caller's connection, newest first.

@@ -58,13 +58,15 @@ pub struct OpenAttempt {
 }
 
 /// Derives the status. Pure: the same facts at the same time give the same answer, on every replica.
-/// What the clock alone decides (a grant or an attempt that has run out) needs no worker to be right.
+/// What the clock alone decides (a grant or an attempt that has run out) needs no worker to be right. `asked_for` are the scopes
+/// that the app asks for by now, `None` where Instagram is not configured.
 pub fn derive(
     connection: Option<&Connection>,
     attempt: Option<&OpenAttempt>,
-    configured: bool,
+    asked_for: Option<&[String]>,
     now: Timestamp,
 ) -> InstagramStatus {
+    let configured = asked_for.is_some();
     let stored = connection.map_or(Standing::NOT_CONNECTED, |each| each.standing);
     let expiry = connection.and_then(|each| each.grant).map(|grant| grant.expires_at);
     let returned = connection.filter(|each| each.is_expired_by_clock() && expiry.is_some_and(|at| at > now));
@@ -79,6 +81,8 @@ pub fn derive(
         (None, Some(_)) => Standing::from(Reason::AttemptExpired),
         (None, None) => stored,
     };
+    let missing_scopes = connection.map(|each| missing_scopes(each, asked_for)).unwrap_or_default();
+    let standing = connection.map_or(standing, |each| limited(standing, each, &missing_scopes));
     // The clock's word, where it spoke after the last stored change.
     let clock_at = lapsed.or(abandoned.map(|each| each.expires_at));
     let connected = configured && is_usable(standing.state());
@@ -101,7 +105,7 @@ pub fn derive(
         action: action(state, reason),
         account: connection.and_then(|each| each.account.clone()),
         scopes: connection.map(|each| each.scopes.clone()).unwrap_or_default(),
-        missing_scopes: connection.map(|each| each.missing_scopes.clone()).unwrap_or_default(),
+        missing_scopes,
         token_expires_at: expiry,
         // Too late is never: a grant that cannot be refreshed before it ends will not be.
         next_refresh_at: connection
@@ -119,6 +123,33 @@ pub fn derive(
         // What the clock has changed will be stored as the next version.
         version: connection.map_or(0, |each| each.version + i64::from(clock_at.is_some())),
         error: if connected { None } else { reason.and_then(sentence).map(str::to_owned) },
+    }
+}
+
+/// What the app asks for and was not granted. The app may ask for more than when the account was connected, or for less.
+pub fn missing_scopes(connection: &Connection, asked_for: Option<&[String]>) -> Vec<String> {
+    let granted = &connection.scopes;
+    // Where the provider did not say what it granted, nothing is known to be missing.
+    let is_known = !granted.is_empty() || !connection.missing_scopes.is_empty();
+    match asked_for {
+        Some(asked_for) if connection.grant.is_some() && is_known => {
+            asked_for.iter().filter(|each| !granted.contains(each)).cloned().collect()
+        }
+        Some(_) | None => connection.missing_scopes.clone(),
+    }
+}
+
+/// A connection works with what was granted, so a lack of scopes only shows where nothing worse does. Where Instagram refused for
+/// want of a permission that it had granted, no scope is missing by name, and what is stored stands.
+fn limited(standing: Standing, connection: &Connection, missing: &[String]) -> Standing {
+    match (standing.state(), standing.reason()) {
+        (State::Connected, None) if !missing.is_empty() => Reason::ScopesMissing.into(),
+        (State::Connected, Some(Reason::ScopesMissing))
+            if missing.is_empty() && !connection.missing_scopes.is_empty() =>
+        {
+            Standing::CONNECTED
+        }
+        _ => standing,
     }
 }
 
@@ -188,4 +219,84 @@ pub fn sentence(reason: Reason) -> Option<&'static str> {
         Reason::KeyLost => "The stored access can no longer be opened: connect again.",
         Reason::NotConfigured => "Connecting Instagram is not set up on this server.",
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+    use crate::clock::from_millis;
+    use crate::connections::GrantFacts;
+    use crate::provider::ProviderId;
+
+    const BASIC: &str = "instagram_business_basic";
+    const MESSAGES: &str = "instagram_business_manage_messages";
+
+    fn scopes(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&each| each.to_owned()).collect()
+    }
+
+    fn linked(granted: &[&str], missing: &[&str]) -> Connection {
+        let at = from_millis(0);
+        Connection {
+            id: Uuid::nil(),
+            user_id: "user_1".to_owned(),
+            provider: ProviderId::INSTAGRAM,
+            standing: if missing.is_empty() { Standing::CONNECTED } else { Reason::ScopesMissing.into() },
+            account: None,
+            scopes: scopes(granted),
+            missing_scopes: scopes(missing),
+            grant: Some(GrantFacts { version: 1, obtained_at: at, expires_at: from_millis(1_000_000) }),
+            next_refresh_at: None,
+            retry_after: None,
+            since: at,
+            linked_at: Some(at),
+            evidence: None,
+            suspicion: None,
+            failures: 0,
+            version: 1,
+        }
+    }
+
+    /// State, reason, action and what is missing, of an app that asks for `asked_for`.
+    fn seen(connection: &Connection, asked_for: &[&str]) -> (State, Option<Reason>, Action, Vec<String>) {
+        let status = derive(Some(connection), None, Some(&scopes(asked_for)), from_millis(1000));
+        (status.state, status.reason, status.action, status.missing_scopes)
+    }
+
+    #[test]
+    fn an_app_that_asks_for_more_sees_what_is_missing() {
+        let connection = linked(&[BASIC], &[]);
+        assert_eq!(seen(&connection, &[BASIC]), (State::Connected, None, Action::None, Vec::new()));
+        let limited = (State::Connected, Some(Reason::ScopesMissing), Action::Reconnect, scopes(&[MESSAGES]));
+        assert_eq!(seen(&connection, &[BASIC, MESSAGES]), limited);
+    }
+
+    #[test]
+    fn an_app_that_asks_for_less_misses_nothing_any_more() {
+        let connection = linked(&[BASIC], &[MESSAGES]);
+        assert_eq!(seen(&connection, &[BASIC]), (State::Connected, None, Action::None, Vec::new()));
+    }
+
+    #[test]
+    fn nothing_is_missed_of_scopes_that_nobody_told() {
+        let connection = linked(&[], &[]);
+        assert_eq!(seen(&connection, &[BASIC]), (State::Connected, None, Action::None, Vec::new()));
+        let none_granted = linked(&[], &[BASIC]);
+        assert_eq!(seen(&none_granted, &[BASIC]).3, scopes(&[BASIC]));
+    }
+
+    #[test]
+    fn a_permission_that_was_refused_in_use_is_not_given_back_by_its_name() {
+        let refused = Connection { standing: Reason::ScopesMissing.into(), ..linked(&[BASIC], &[]) };
+        assert_eq!(seen(&refused, &[BASIC]).1, Some(Reason::ScopesMissing));
+    }
+
+    #[test]
+    fn what_is_worse_than_a_lack_of_scopes_shows_instead() {
+        let degraded = Connection { standing: Reason::RateLimited.into(), ..linked(&[BASIC], &[]) };
+        let (state, reason, _, missing) = seen(&degraded, &[BASIC, MESSAGES]);
+        assert_eq!((state, reason), (State::Degraded, Some(Reason::RateLimited)));
+        assert_eq!(missing, scopes(&[MESSAGES]));
+    }
 }

@@ -108,7 +108,7 @@ impl Connections {
     }
 
     fn status_of(&self, connection: &Connection) -> InstagramStatus {
-        derive(Some(connection), None, self.is_configured(), self.parts.clock.now())
+        derive(Some(connection), None, self.asked_for(), self.parts.clock.now())
     }
 
     async fn worked(&self, connection: &Connection, grant_version: i64) -> Result<(), ServiceError> {

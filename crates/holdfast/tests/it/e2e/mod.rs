@@ -12,6 +12,7 @@ mod metrics;
 mod on_postgres;
 pub mod operations;
 mod refreshing;
+mod scopes;
 mod service;
 mod statuses;
 mod verdicts;
