@@ -1,7 +1,7 @@
 //! The truth about a connection: its states, and the one pure function that changes them.
 //!
 //! Nothing here knows axum, sqlx or reqwest. What we know about an account is a stored fact; it changes only
-//! by an [`Observation`], through [`transition::apply`].
+//! by an [`transition::Observation`], through [`transition::apply`].
 
 pub mod attempt;
 pub mod breaker;
