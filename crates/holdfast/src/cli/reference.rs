@@ -9,6 +9,7 @@ use super::args::Cli;
 use super::exit::{Exit, Failure, Outcome};
 use super::printer::Printer;
 use crate::metric::Metric;
+use crate::telemetry::traces;
 use crate::{http, outbox, settings};
 
 /// Every generated page: its file name and its contents.
@@ -45,11 +46,12 @@ fn openapi() -> String {
 }
 
 /// Every metric, by the part of the process that counts it.
-pub fn metrics() -> [(&'static str, &'static [Metric]); 3] {
+pub fn metrics() -> [(&'static str, &'static [Metric]); 4] {
     [
         ("Requests", http::metrics::TABLE),
         ("Session tokens and Clerk's keys", http::session_metrics::TABLE),
         ("Events to the app", outbox::TABLE),
+        ("Traces", traces::TABLE),
     ]
 }
 

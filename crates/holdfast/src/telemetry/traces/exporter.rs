@@ -25,6 +25,7 @@ use url::Url;
 
 use super::queue::{self, BATCH, Counts, Outcome, Queue, Waiting};
 use crate::clock::{SharedClock, after};
+use crate::metric::{Kind, Metric};
 use crate::settings::TraceSettings;
 use crate::transport::{Answer, Outgoing, SharedTransport, TransportError};
 
@@ -41,6 +42,20 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const WARN_EVERY: Duration = Duration::from_mins(1);
 /// An answer says little.
 const MAX_ANSWER: usize = 64 * 1024;
+
+const SPANS: Metric = Metric {
+    name: "trace_spans",
+    kind: Kind::Counter,
+    labels: &[(
+        "outcome",
+        "`exported`, `queue_full` (more came than could be sent) or `export_failed` (the collector did not take it)",
+    )],
+    help: "Finished spans by outcome: exported, queue_full, export_failed",
+    watch: "No alert at night: only traces are missing. When `export_failed` rises and `exported` does not, look at the collector.",
+};
+
+/// What is counted of traces; there only where `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
+pub const TABLE: &[Metric] = &[SPANS];
 
 /// Sends spans until it is told to stop.
 pub struct Exporter {
@@ -133,11 +148,7 @@ pub(super) fn new(
 impl Exporter {
     /// Makes its counters known.
     pub fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "trace_spans",
-            "Finished spans by outcome: exported, queue_full, export_failed",
-            self.counts.0.clone(),
-        );
+        SPANS.register(registry, self.counts.0.clone());
     }
 
     /// Sends until told to stop; then what is left, within a bound.

@@ -30,7 +30,7 @@ use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, SpanLimits};
 
 pub use client::Traced;
-pub use exporter::Exporter;
+pub use exporter::{Exporter, TABLE};
 pub use opentelemetry::trace::FutureExt as WithContext;
 pub use server::ServerSpans;
 

@@ -9,6 +9,7 @@ use http::StatusCode;
 
 use super::app::App;
 use crate::outbox::endpoint::{AppEndpoint, SECRET};
+use crate::traces::collector::Collector;
 
 /// Type and label names by family, as OpenMetrics names it.
 fn families(text: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
@@ -35,14 +36,20 @@ fn families(text: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
 async fn the_reference_lists_what_is_served() {
     let endpoint = AppEndpoint::start().await;
     endpoint.answers(StatusCode::SERVICE_UNAVAILABLE);
-    let settings = [("HOLDFAST_WEBHOOK_URL", endpoint.url.as_str()), ("HOLDFAST_WEBHOOK_SECRET", SECRET)];
+    let collector = Collector::start().await;
+    let settings = [
+        ("HOLDFAST_WEBHOOK_URL", endpoint.url.as_str()),
+        ("HOLDFAST_WEBHOOK_SECRET", SECRET),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str()),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+    ];
     let app = App::with(&settings, |_| {}).await;
     let ada = app.sign_in(Person::Ada);
     ada.connect_account("ada.makes").await;
     app.get("/user/profile").await;
     let mut text = app.metrics.render();
     for _ in 0..1200 {
-        if text.contains("outcome=\"failed\"") {
+        if ["failed", "exported"].iter().all(|outcome| text.contains(&format!("outcome=\"{outcome}\""))) {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

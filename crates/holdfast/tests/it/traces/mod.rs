@@ -1,7 +1,7 @@
 //! Traces, as a collector gets them: a real HTTP server that reads OTLP.
 
 mod binary;
-mod collector;
+pub mod collector;
 mod leaks;
 mod spans;
 mod trouble;
