@@ -41,7 +41,7 @@ client_types() {
 
 dependency_policy() {
   if cargo deny --version >/dev/null 2>&1; then
-    cargo deny --offline check bans licenses sources
+    cargo deny --locked check bans licenses sources
   else
     # The rule that matters most, without the tool.
     if cargo tree --locked --edges normal,build --prefix none | grep -E '^(openssl|openssl-sys|native-tls|ring) v'; then
