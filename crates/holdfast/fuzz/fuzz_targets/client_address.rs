@@ -40,13 +40,15 @@ fn octets(address: IpAddr) -> Vec<bool> {
     }
 }
 
-/// What a proxy appends: an address, in brackets, or with its port.
+/// What a proxy appends: an address, in brackets, or with its port. A zone (`%1`) says something on its own machine only, and is read
+/// with a port alone, where the standard library has it.
 fn entry(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let bare = text.parse::<IpAddr>().ok();
     let with_port = || text.parse::<SocketAddr>().ok().map(|it| it.ip());
+    let is_bracketed = text.starts_with('[') && !text.contains('%');
     let in_brackets =
-        || format!("{text}:1").parse::<SocketAddr>().ok().filter(|_| text.starts_with('[')).map(|it| it.ip());
+        || format!("{text}:1").parse::<SocketAddr>().ok().filter(|_| is_bracketed).map(|it| it.ip());
     bare.or_else(with_port).or_else(in_brackets)
 }
 
