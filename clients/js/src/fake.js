@@ -51,7 +51,7 @@ const ERRORS = {
   revoked: "The access was removed at Instagram: connect again.",
   password_changed: "Instagram ended the access after a password or security change: connect again.",
   deauthorized: "This app was removed at Instagram: connect again.",
-  token_invalid: "Instagram no longer accepts the stored access: connect again.",
+  token_invalid: "Instagram no longer accepts the access that it gave: connect again.",
   account_ineligible: "This Instagram account is no longer a professional account.",
   key_lost: "The stored access can no longer be opened: connect again.",
   not_configured: "Connecting Instagram is not set up on this server.",
