@@ -175,7 +175,7 @@ async fn connect(database_url: &str) -> Fallible<()> {
     Ok(())
 }
 
-pub fn user_id(number: usize) -> String {
+fn user_id(number: usize) -> String {
     format!("user_2bench{number:020}")
 }
 

@@ -14,7 +14,7 @@ use super::callback::seal_of;
 use super::connect::hash;
 use super::sealing::{self, Held, HeldGrant};
 use super::service::{Connections, ServiceError, change};
-use super::status::InstagramStatus;
+use super::status::{InstagramStatus, lacking};
 use super::transition::{Observation, apply, reason_of, same_account};
 use super::{Connection, GrantFacts, Reason};
 use crate::caller::OwnerId;
@@ -411,12 +411,8 @@ impl Connections {
     ) -> Result<Connection, ServiceError> {
         let scopes = grant.scopes.clone().unwrap_or_default();
         // Where the provider does not say what was granted, nothing is known to be missing.
-        let missing_scopes = match &grant.scopes {
-            Some(granted) => {
-                provider.scopes().iter().filter(|each| !granted.contains(each)).cloned().collect()
-            }
-            None => Vec::new(),
-        };
+        let missing_scopes =
+            grant.scopes.as_ref().map(|granted| lacking(provider.scopes(), granted)).unwrap_or_default();
         let linked = Observation::Linked {
             account,
             scopes,

@@ -132,11 +132,14 @@ pub fn missing_scopes(connection: &Connection, asked_for: Option<&[String]>) -> 
     // Where the provider did not say what it granted, nothing is known to be missing.
     let is_known = !granted.is_empty() || !connection.missing_scopes.is_empty();
     match asked_for {
-        Some(asked_for) if connection.grant.is_some() && is_known => {
-            asked_for.iter().filter(|each| !granted.contains(each)).cloned().collect()
-        }
+        Some(asked_for) if connection.grant.is_some() && is_known => lacking(asked_for, granted),
         Some(_) | None => connection.missing_scopes.clone(),
     }
+}
+
+/// The scopes asked for that are not among the granted ones.
+pub(super) fn lacking(asked_for: &[String], granted: &[String]) -> Vec<String> {
+    asked_for.iter().filter(|each| !granted.contains(each)).cloned().collect()
 }
 
 /// A connection works with what was granted, so a lack of scopes only shows where nothing worse does. Where Instagram refused for
@@ -222,7 +225,6 @@ pub fn sentence(reason: Reason) -> Option<&'static str> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
     use super::*;
     use crate::clock::from_millis;

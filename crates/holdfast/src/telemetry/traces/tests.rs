@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use super::*;
 use crate::clock::{ManualClock, from_millis};
 use crate::entropy::SeededEntropy;
 use crate::settings::{Environment, LogFormat, Purpose, load};
+use crate::telemetry::tests::Captured;
 use crate::transport::{Answer, Outgoing, Transport, TransportError};
 
 /// The network: answers with what it is told, and keeps what was sent.
@@ -197,25 +197,10 @@ async fn what_is_busy_is_left_alone_for_as_long_as_it_asks() {
     running.await.unwrap();
 }
 
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn one_warning_a_minute_says_how_much_was_dropped() {
     let captured = Captured::default();
-    let writer = captured.clone();
-    let subscriber =
-        crate::telemetry::subscriber("info", LogFormat::Text, false, move || writer.clone()).unwrap();
+    let subscriber = crate::telemetry::subscriber("info", LogFormat::Text, false, captured.clone()).unwrap();
     let _log = tracing::subscriber::set_default(subscriber);
     let Stage { clock, network, traces, exporter } = stage();
     network.answers(500, None);
