@@ -1,6 +1,5 @@
 //! Asking Instagram now, at a person's wish or an operator's.
 
-use super::refresh::is_death;
 use super::service::{Connections, ServiceError};
 use super::status::InstagramStatus;
 use super::transition::{Call, Observation, is_another_account};
@@ -58,18 +57,18 @@ impl Connections {
                 Ok(None)
             }
             Err(failure) => {
-                if is_death(failure.meaning) && self.restore(connection, provider, None).await? {
-                    return Ok(None);
-                }
                 let weather = self.weather(failure.meaning).await?;
                 let meaning = failure.meaning;
                 let observation = Observation::Failed {
                     grant_version: facts.version,
                     call,
-                    next_refresh_at: self.next_look(connection, facts, &failure, weather)?,
+                    next_refresh_at: self.next_look(connection, facts, call, &failure, weather)?,
                     failure,
                     outlook: weather.outlook,
                 };
+                if self.is_saved(connection, &observation, provider, grant, None).await? {
+                    return Ok(None);
+                }
                 self.record(connection.id, &observation, None).await?;
                 Ok(Some(meaning))
             }

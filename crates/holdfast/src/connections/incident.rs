@@ -1,13 +1,15 @@
-//! The incident guard: when many connections fail alike within minutes, the fault is not theirs.
+//! The incident guard: when many connections fail alike, the fault is not theirs.
 //!
-//! Where there are enough connections for an incident to be told from a person's own doing, the worker does not believe a
-//! first sign of death: it keeps it as a suspicion, which shows as `degraded`, and asks again after [`patience`]. By then
-//! an incident has struck enough others to be seen. It is an incident when, within [`WINDOW`], at least [`FEWEST`]
+//! Where there are enough connections for an incident to be told from a person's own doing, a first sign of death is not
+//! believed by the worker: it keeps it as a suspicion, which shows as `degraded`, and asks again after [`patience`]. By then
+//! an incident has struck enough others to be seen. It is one when, within a span of time, at least [`FEWEST`]
 //! connections were struck alike and they are at least a fifth of all that were asked: ten at once do not happen
 //! to people who changed their passwords, and a fifth is far above what an ordinary day brings. Alike means: suspected,
-//! or declared dead for the same reason. All is counted in the database, so replicas agree.
+//! or declared dead for the same reason. A death without a cause is held against longer spans as well, since where few come due, an
+//! incident strikes few in an hour. All is counted in the database, so replicas agree.
 //!
-//! While it lasts, deaths only degrade; whoever was declared dead alike before it was seen is taken back. Those struck
+//! While it lasts, deaths only degrade; whoever was declared dead alike before it was seen is taken back. It lasts until
+//! connections that work outnumber those held since it began, four to one. Those struck
 //! take turns as canaries, a few per minute however many they are. The first that works makes the others due.
 //!
 //! A person who asks for a check is waiting for the answer: a death of which the provider says the cause is believed then at once.
@@ -18,21 +20,26 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::service::{Connections, ServiceError};
-use super::transition::{Observation, reason_of};
+use super::transition::{Call, Observation, reason_of};
 use super::{Connection, Reason};
 use crate::clock::{after, from_millis};
 use crate::entropy::random;
 use crate::provider::Meaning;
 use crate::store::Trouble;
 
-/// How long the worker holds a sign of death back before it may be confirmed. Long enough for a batch of refreshes.
+/// With fewer connections than an incident strikes, nothing can be told from how the others fare; two signs that lie this far
+/// apart have to do.
+const CONFIRMATION_GAP: Duration = Duration::from_mins(1);
+/// How long the worker holds a stated death back before it may be confirmed. Long enough for a batch of refreshes.
 const HOLD: Duration = Duration::from_mins(1);
-/// The same for a death of which the provider does not say the cause. Where few connections come due in an hour, an
-/// incident strikes too few to be seen as one; half a lifetime remains, so a day can be waited.
+/// The same for a death of which the provider does not say the cause, where somebody uses the connection and should know soon.
+const HOLD_IN_USE: Duration = Duration::from_mins(15);
+/// The same where nobody does. Where few connections come due in an hour, an incident strikes too few to be seen as one; half a
+/// lifetime remains, so a day can be waited.
 const HOLD_UNEXPLAINED: Duration = Duration::from_hours(24);
-/// What lies further back is not part of the same incident. Longer than [`HOLD`], so that those who were struck
-/// together still see each other when the first of them is asked again.
-pub const WINDOW: Duration = Duration::from_mins(20);
+/// Spans that are looked back over, shortest first. The shortest is longer than [`HOLD`], so that those who were struck
+/// together still see each other when the first of them is asked again; the longest is [`HOLD_UNEXPLAINED`].
+const SPANS: [Duration; 3] = [Duration::from_mins(20), Duration::from_hours(2), HOLD_UNEXPLAINED];
 /// With fewer struck than this there is no incident.
 const FEWEST: u64 = 10;
 /// One in so many of those asked must be struck.
@@ -56,9 +63,21 @@ pub enum Outlook {
     Incident,
 }
 
-/// How long the worker waits for a second sign of a death for `reason`.
-pub fn patience(reason: Reason) -> Duration {
-    if reason == Reason::TokenInvalid { HOLD_UNEXPLAINED } else { HOLD }
+/// How old the first sign of a death must be for another one to be believed.
+pub fn patience(meaning: Meaning, call: Call, outlook: Outlook) -> Duration {
+    match (meaning, outlook) {
+        (Meaning::DeadUnexplained, Outlook::Few) => CONFIRMATION_GAP,
+        (Meaning::DeadUnexplained, Outlook::Watchful | Outlook::Incident) => match call {
+            Call::Refresh => HOLD_UNEXPLAINED,
+            Call::Identify | Call::Look | Call::Use => HOLD_IN_USE,
+        },
+        // Nobody is waiting for the worker's answer, so it can afford to see whether others are struck too.
+        (_, Outlook::Watchful | Outlook::Incident) => match call {
+            Call::Refresh | Call::Look => HOLD,
+            Call::Identify | Call::Use => Duration::ZERO,
+        },
+        (_, Outlook::Few) => Duration::ZERO,
+    }
 }
 
 /// How the connections fare together.
@@ -68,37 +87,35 @@ pub struct Weather {
     pub outlook: Outlook,
     /// How many wait for the same trouble to pass.
     pub waiting: u64,
+    /// Whether the trouble leaves nobody out: no connection has worked lately.
+    pub strikes_all: bool,
 }
 
 /// What this replica knows of an incident.
 #[derive(Debug, Default)]
 pub struct IncidentGuard {
-    /// The last count that showed an incident, and when; calm is not remembered, for it may end at any moment.
-    seen: Mutex<Option<(Timestamp, Trouble)>>,
+    /// The last look that showed an incident, and when; calm is not remembered, for it may end at any moment.
+    seen: Mutex<Option<(Timestamp, Weather)>>,
 }
 
 impl IncidentGuard {
-    fn recent(&self, now: Timestamp) -> Option<Trouble> {
+    fn recent(&self, now: Timestamp) -> Option<Weather> {
         let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.filter(|(at, _)| *at <= now && now < after(*at, RECOUNT)).map(|(_, trouble)| trouble)
+        seen.filter(|(at, _)| *at <= now && now < after(*at, RECOUNT)).map(|(_, weather)| weather)
     }
 
-    /// Remembers a count; answers whether it is the first to show an incident.
-    fn remember(&self, now: Timestamp, trouble: Trouble) -> bool {
+    /// Remembers a look; answers whether it is the first to show an incident.
+    fn remember(&self, now: Timestamp, incident: Option<Weather>) -> bool {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let before = seen.is_some();
-        *seen = is_incident(&trouble).then_some((now, trouble));
+        *seen = incident.map(|weather| (now, weather));
         !before && seen.is_some()
     }
 }
 
-fn struck(trouble: &Trouble) -> u64 {
-    trouble.held + trouble.suspected + trouble.fallen
-}
-
-fn is_incident(trouble: &Trouble) -> bool {
-    let struck = struck(trouble);
-    struck >= FEWEST && struck.saturating_mul(SHARE) >= struck + trouble.proven
+/// So many proven well make those struck no incident.
+fn enough_to_calm(struck: u64) -> u64 {
+    struck.saturating_mul(SHARE - 1).saturating_add(1)
 }
 
 impl Connections {
@@ -107,19 +124,16 @@ impl Connections {
         let now = self.parts.clock.now();
         match meaning {
             Meaning::Dead(_) | Meaning::DeadUnexplained => {
-                let trouble = self.trouble(reason_of(meaning), now).await?;
-                let outlook = if is_incident(&trouble) {
-                    Outlook::Incident
-                } else if self.parts.store.alive(FEWEST).await? < FEWEST {
-                    Outlook::Few
-                } else {
-                    Outlook::Watchful
-                };
-                Ok(Weather { outlook, waiting: struck(&trouble) })
+                if let Some(incident) = self.incident(meaning, now).await? {
+                    return Ok(incident);
+                }
+                let are_few = self.parts.store.alive(FEWEST).await? < FEWEST;
+                let outlook = if are_few { Outlook::Few } else { Outlook::Watchful };
+                Ok(Weather { outlook, ..Weather::default() })
             }
             Meaning::App(_) => {
-                let trouble = self.trouble(reason_of(meaning), now).await?;
-                Ok(Weather { outlook: Outlook::default(), waiting: trouble.misconfigured })
+                let waiting = self.parts.store.misconfigured().await?;
+                Ok(Weather { waiting, ..Weather::default() })
             }
             Meaning::UserAction(_)
             | Meaning::Permission
@@ -130,25 +144,40 @@ impl Connections {
         }
     }
 
-    async fn trouble(&self, reason: Reason, now: Timestamp) -> Result<Trouble, ServiceError> {
-        if let Some(trouble) = self.incidents.recent(now) {
-            return Ok(trouble);
+    async fn incident(&self, meaning: Meaning, now: Timestamp) -> Result<Option<Weather>, ServiceError> {
+        if let Some(incident) = self.incidents.recent(now) {
+            return Ok(Some(incident));
         }
-        let since = window_start(now);
-        let trouble = self.parts.store.trouble(since, reason).await?;
-        if self.incidents.remember(now, trouble) {
+        let reason = reason_of(meaning);
+        let starts = SPANS.map(|span| before(now, span));
+        let trouble = self.parts.store.trouble(starts, reason).await?;
+        // A stated cause is a person's own doing until many state it within minutes.
+        let spans = if meaning == Meaning::DeadUnexplained { SPANS.len() } else { 1 };
+        let mut found = None;
+        for (start, struck) in struck(&trouble, starts, spans) {
+            if struck >= FEWEST
+                && self.parts.store.proven(start, enough_to_calm(struck)).await? < enough_to_calm(struck)
+            {
+                let strikes_all = self.parts.store.proven(starts[0], 1).await? == 0;
+                found = Some((start, Weather { outlook: Outlook::Incident, waiting: struck, strikes_all }));
+                break;
+            }
+        }
+        if self.incidents.remember(now, found.map(|(_, weather)| weather))
+            && let Some((start, weather)) = found
+        {
             tracing::error!(
-                struck = struck(&trouble),
-                proven = trouble.proven,
+                struck = weather.waiting,
                 "many connections fail alike: nobody is told to reconnect until this has passed"
             );
-            for connection in self.parts.store.fallen(since, reason, TAKEN_BACK).await? {
-                let next_refresh_at = after(now, self.canary_pause(struck(&trouble))?);
-                let taken_back = Observation::TakenBack { fallen_after: since, next_refresh_at };
+            let fallen_after = start.max(starts[1]);
+            for connection in self.parts.store.fallen(fallen_after, reason, TAKEN_BACK).await? {
+                let next_refresh_at = after(now, self.canary_pause(weather.waiting)?);
+                let taken_back = Observation::TakenBack { fallen_after, next_refresh_at };
                 self.record(connection.id, &taken_back, None).await?;
             }
         }
-        Ok(trouble)
+        Ok(found.map(|(_, weather)| weather))
     }
 
     /// How long one of `waiting` connections waits for its turn as a canary: such that all together ask about once per
@@ -175,9 +204,20 @@ impl Connections {
     }
 }
 
-fn window_start(now: Timestamp) -> Timestamp {
-    let window = i64::try_from(WINDOW.as_millis()).unwrap_or(i64::MAX);
-    from_millis(now.as_millisecond().saturating_sub(window))
+/// How many were struck, and since when those who were not have to be counted: those held since it began, and each span by itself.
+fn struck(
+    trouble: &Trouble,
+    starts: [Timestamp; SPANS.len()],
+    spans: usize,
+) -> impl Iterator<Item = (Timestamp, u64)> {
+    let began = trouble.held_since.map_or(starts[0], |since| since.min(starts[0]));
+    let held = (began, trouble.held + trouble.struck[0]);
+    std::iter::once(held).chain(starts.into_iter().zip(trouble.struck).take(spans))
+}
+
+fn before(now: Timestamp, span: Duration) -> Timestamp {
+    let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+    from_millis(now.as_millisecond().saturating_sub(span))
 }
 
 #[cfg(test)]
@@ -185,14 +225,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn few_or_a_small_share_are_no_incident() {
-        let trouble = |held, suspected, fallen, proven| {
-            is_incident(&Trouble { held, suspected, fallen, proven, misconfigured: 0 })
-        };
-        assert!(!trouble(0, 9, 0, 0));
-        assert!(trouble(0, 10, 0, 0));
-        assert!(trouble(4, 4, 2, 40));
-        assert!(!trouble(4, 4, 2, 41));
-        assert!(trouble(490, 0, 10, 0));
+    fn four_that_work_outnumber_one_that_is_struck() {
+        assert_eq!(enough_to_calm(10), 41);
+        assert_eq!(enough_to_calm(0), 1);
+    }
+
+    #[test]
+    fn those_held_are_weighed_since_the_first_of_them_and_each_span_by_itself() {
+        let at = |minutes: i64| from_millis(minutes * 60_000);
+        let starts = [at(100), at(50), at(10)];
+        let trouble = Trouble { held: 7, held_since: Some(at(20)), struck: [1, 2, 3] };
+        let all: Vec<_> = struck(&trouble, starts, 3).collect();
+        assert_eq!(all, [(at(20), 8), (at(100), 1), (at(50), 2), (at(10), 3)]);
+        let stated: Vec<_> = struck(&Trouble { held: 0, held_since: None, ..trouble }, starts, 1).collect();
+        assert_eq!(stated, [(at(100), 1), (at(100), 1)]);
+    }
+
+    #[test]
+    fn a_stated_death_is_believed_sooner_than_one_without_a_cause_and_sooner_where_somebody_waits() {
+        let stated = Meaning::Dead(crate::provider::DeathCause::Revoked);
+        for outlook in [Outlook::Few, Outlook::Watchful] {
+            for call in [Call::Refresh, Call::Identify, Call::Look, Call::Use] {
+                let unexplained = patience(Meaning::DeadUnexplained, call, outlook);
+                assert!(patience(stated, call, outlook) <= unexplained);
+                assert!(unexplained >= CONFIRMATION_GAP, "two signs are needed");
+                assert!(unexplained <= patience(Meaning::DeadUnexplained, Call::Refresh, outlook));
+            }
+        }
+        assert_eq!(patience(stated, Call::Identify, Outlook::Watchful), Duration::ZERO);
     }
 }

@@ -67,6 +67,21 @@ pub struct Connection {
     pub version: i64,
 }
 
+impl Connection {
+    /// When the first sign was seen that `grant` is dead; `now` where there was none.
+    pub(crate) fn first_sign_at(&self, grant: GrantFacts, now: Timestamp) -> Timestamp {
+        // A sign from the future is from a clock that has been set back: it would never be confirmed.
+        let first = self.suspicion.filter(|each| each.grant_version == grant.version && each.first_at <= now);
+        first.map_or(now, |first| first.first_at)
+    }
+
+    /// Whether refreshes have failed lately while nothing is said against the grant itself.
+    pub(crate) fn fails_to_renew(&self) -> bool {
+        let is_living = self.standing == self.living() || self.standing == Reason::RefreshFailing.into();
+        self.failures > 0 && self.suspicion.is_none() && is_living
+    }
+}
+
 /// Facts about the grant in use that are no secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GrantFacts {

@@ -8,17 +8,19 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use super::incident::{Outlook, Weather};
+use super::incident::{Outlook, Weather, patience};
 use super::retiming::LONGEST_WAIT;
-use super::sealing;
+use super::sealing::{self, SealingError};
 use super::service::{Connections, ServiceError, change};
 use super::spill::{Room, Spilled};
-use super::transition::{CONFIRMATION_GAP, Call, Observation, apply};
+use super::status::is_alive;
+use super::transition::{Call, Observation, apply, is_another_account};
 use super::{Connection, GrantFacts, State};
 use crate::clock::after;
-use crate::provider::{DeathCause, Failure, Grant, Meaning, SharedProvider};
+use crate::provider::{Failure, Grant, Meaning, SharedProvider};
 use crate::store::{Committed, Lease, SealedGrant, StoreError};
 use crate::vault::UserKey;
 
@@ -50,7 +52,10 @@ const MAX_CONFLICTS: u32 = 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Switch {
     Renewed,
-    Restored,
+    /// That version does not work; one before it does.
+    Restored {
+        dead: i64,
+    },
 }
 
 /// What has to be the same still for a grant to be stored: the link that it belongs to.
@@ -60,23 +65,10 @@ struct Link {
     linked_at: Option<Timestamp>,
 }
 
-/// Whether the answer says that the grant is dead.
-pub(super) fn is_death(meaning: Meaning) -> bool {
-    match meaning {
-        Meaning::Dead(_) | Meaning::DeadUnexplained => true,
-        Meaning::UserAction(_)
-        | Meaning::Permission
-        | Meaning::RateLimited(_)
-        | Meaning::Unavailable
-        | Meaning::App(_)
-        | Meaning::Content
-        | Meaning::CodeRejected => false,
-    }
-}
-
 /// Whether something is being said against the connection that may pass, or may prove true.
 fn is_doubted(connection: &Connection) -> bool {
-    connection.suspicion.is_some() || connection.standing.state() == State::Degraded
+    connection.suspicion.is_some()
+        || matches!(connection.standing.state(), State::Degraded | State::ActionRequired)
 }
 
 impl Connections {
@@ -90,6 +82,10 @@ impl Connections {
         if lease.until() < after(now, LONGEST_REFRESH) {
             return Ok(Refreshed::Skipped);
         }
+        if !is_alive(connection.standing.state()) {
+            self.postpone(connection, None).await?;
+            return Ok(Refreshed::Skipped);
+        }
         if facts.expires_at <= now && !connection.has_outlived_expiry(now) {
             self.expire(connection).await?;
             return Ok(Refreshed::Skipped);
@@ -97,7 +93,7 @@ impl Connections {
         let ripe = after(facts.obtained_at, self.parts.refresh.min_age);
         let doubted = is_doubted(connection);
         if ripe > now && !doubted {
-            self.postpone(connection, ripe).await?;
+            self.postpone(connection, Some(ripe)).await?;
             return Ok(Refreshed::Skipped);
         }
         // The key before the call: without it, an answer could be neither stored nor spilled.
@@ -118,29 +114,33 @@ impl Connections {
                         Ok(Refreshed::Renewed)
                     }
                     Ok(false) => Ok(Refreshed::Skipped),
-                    Err(ServiceError::Store(error)) => {
-                        Err(self.spill(room, connection, &key, &renewed, error))
-                    }
-                    Err(error) => Err(error),
+                    Err(error @ ServiceError::UserGone) => Err(error),
+                    Err(error) => Err(self.spill(room, connection, &key, &renewed, error)),
                 }
             }
             Err(failure) => {
-                let failure = self.second_opinion(provider, &grant, failure).await;
-                if is_death(failure.meaning) && self.restore(connection, provider, Some(lease)).await? {
-                    return Ok(Refreshed::Renewed);
-                }
+                let failure = self.second_opinion(connection, facts, provider, &grant, failure).await;
                 let weather = self.weather(failure.meaning).await?;
-                if weather.outlook == Outlook::Incident {
+                if weather.strikes_all {
                     self.breaker.failed(self.parts.clock.now());
                 }
                 let meaning = failure.meaning;
                 let observation = Observation::Failed {
                     grant_version: facts.version,
                     call: Call::Refresh,
-                    next_refresh_at: Some(self.next_try(connection, facts, &failure, weather)?),
+                    next_refresh_at: Some(self.next_try(
+                        connection,
+                        facts,
+                        Call::Refresh,
+                        &failure,
+                        weather,
+                    )?),
                     failure,
                     outlook: weather.outlook,
                 };
+                if self.is_saved(connection, &observation, provider, &grant, Some(lease)).await? {
+                    return Ok(Refreshed::Renewed);
+                }
                 self.record(connection.id, &observation, None).await?;
                 Ok(Refreshed::Failed(meaning))
             }
@@ -158,7 +158,7 @@ impl Connections {
         let now = self.parts.clock.now();
         if !self.parts.store.claim_probe(connection.id, now, self.parts.check_interval).await? {
             // Somebody has just asked, and what they learnt is stored or about to be.
-            self.postpone(connection, after(now, self.parts.check_interval)).await?;
+            self.postpone(connection, Some(after(now, self.parts.check_interval))).await?;
             return Ok(Refreshed::Skipped);
         }
         Ok(self
@@ -184,28 +184,35 @@ impl Connections {
         self.due_between(facts.obtained_at, facts.expires_at).map(Some)
     }
 
-    /// When to look again at a connection that has failed in a way that may pass: at the latest when it was due anyhow.
+    /// When to look again at a connection that has failed: soon where that may pass, at the latest when it was due anyhow. `None`
+    /// where the stored time stands.
     pub(super) fn next_look(
         &self,
         connection: &Connection,
         facts: GrantFacts,
+        call: Call,
         failure: &Failure,
         weather: Weather,
     ) -> Result<Option<Timestamp>, ServiceError> {
-        let passes = match failure.meaning {
-            Meaning::Dead(_) => weather.outlook == Outlook::Incident,
-            Meaning::DeadUnexplained | Meaning::RateLimited(_) | Meaning::Unavailable | Meaning::App(_) => {
-                true
-            }
-            Meaning::UserAction(_) | Meaning::Permission | Meaning::Content | Meaning::CodeRejected => false,
-        };
-        if !passes {
-            return Ok(None);
-        }
-        let look = self.next_try(connection, facts, failure, weather)?;
         // What is stored may be the very time that has brought us here.
         let due = connection.next_refresh_at.filter(|at| *at > self.parts.clock.now());
-        Ok(Some(due.map_or(look, |due| look.min(due))))
+        match failure.meaning {
+            Meaning::Dead(_)
+            | Meaning::DeadUnexplained
+            | Meaning::UserAction(_)
+            | Meaning::RateLimited(_)
+            | Meaning::Unavailable
+            | Meaning::App(_) => {
+                let look = self.next_try(connection, facts, call, failure, weather)?;
+                Ok(Some(due.map_or(look, |due| look.min(due))))
+            }
+            Meaning::Permission | Meaning::Content | Meaning::CodeRejected => {
+                if due.is_some() || self.is_due(facts) {
+                    return Ok(None);
+                }
+                self.due_between(facts.obtained_at, facts.expires_at).map(Some)
+            }
+        }
     }
 
     /// Puts what was spilled into the database. A file goes only when the database has answered for it.
@@ -272,17 +279,17 @@ impl Connections {
         }
     }
 
-    /// The database cannot take a grant that may be the only one that works.
+    /// A grant that may be the only one that works could not be stored.
     fn spill(
         &self,
         room: Option<Room>,
         asked: &Connection,
         key: &UserKey,
         renewed: &Grant,
-        error: StoreError,
+        error: ServiceError,
     ) -> ServiceError {
         let (Some(spill), Some(room), Some(facts)) = (&self.spill, room, asked.grant) else {
-            return error.into();
+            return error;
         };
         let sealed =
             sealing::seal_spilled(key, &asked.user_id, asked.provider, asked.id, facts.version, renewed);
@@ -299,43 +306,57 @@ impl Connections {
         };
         match spill.write(room, &spilled) {
             Ok(()) => {
-                tracing::warn!(connection = %asked.id, "the database is away: a new grant was spilled to a file");
+                tracing::warn!(connection = %asked.id, %error, "a new grant could not be stored and was spilled to a file");
             }
             Err(why) => {
-                tracing::error!(connection = %asked.id, %why, "a new grant could be neither stored nor spilled");
+                tracing::error!(connection = %asked.id, %error, %why, "a new grant could be neither stored nor spilled");
             }
         }
-        error.into()
+        error
     }
 
     /// A connection that cannot be worked on for a reason of its own must not stand in the others' way.
     pub async fn put_off(&self, connection: &Connection) -> Result<(), ServiceError> {
         let now = self.parts.clock.now();
         let until = connection.grant.map_or(after(now, HOUR), |facts| facts.expires_at.min(after(now, HOUR)));
-        self.postpone(connection, until).await
+        self.postpone(connection, Some(until)).await
     }
 
-    /// A grant that cannot be refreshed yet is looked at again when it can.
-    async fn postpone(&self, connection: &Connection, until: Timestamp) -> Result<(), ServiceError> {
+    /// A grant that cannot be refreshed yet is looked at again when it can; one that has ended, never.
+    async fn postpone(&self, connection: &Connection, until: Option<Timestamp>) -> Result<(), ServiceError> {
         let mut next = connection.clone();
-        next.next_refresh_at = Some(connection.grant.map_or(until, |facts| until.min(facts.expires_at)));
+        next.next_refresh_at = until
+            .filter(|_| is_alive(connection.standing.state()))
+            .map(|until| connection.grant.map_or(until, |facts| until.min(facts.expires_at)));
         next.version += 1;
         // A conflict means that somebody knows better.
         self.parts.store.commit(&change(connection, next, self.parts.clock.now(), None)).await?;
         Ok(())
     }
 
-    /// An unexplained "no" to the refresh is held against a plain question with the same grant.
-    async fn second_opinion(&self, provider: &SharedProvider, grant: &Grant, first: Failure) -> Failure {
-        if first.meaning != Meaning::DeadUnexplained {
+    /// An unexplained "no" to the refresh is held against a plain question with the same grant, unless it was before: together they
+    /// are one sign.
+    async fn second_opinion(
+        &self,
+        connection: &Connection,
+        facts: GrantFacts,
+        provider: &SharedProvider,
+        grant: &Grant,
+        first: Failure,
+    ) -> Failure {
+        let is_suspected = connection.suspicion.is_some_and(|each| each.grant_version == facts.version);
+        if first.meaning != Meaning::DeadUnexplained || is_suspected {
             return first;
         }
         match self.account_for(provider.identify(grant).await) {
-            Ok(_) => Failure { meaning: Meaning::Unavailable, ..first },
+            Ok(account) if !is_another_account(connection, &account) => {
+                Failure { meaning: Meaning::Unavailable, ..first }
+            }
+            Ok(_) => first,
             Err(second) => match second.meaning {
-                Meaning::DeadUnexplained => Failure { meaning: Meaning::Dead(DeathCause::Invalid), ..second },
                 Meaning::Dead(_) | Meaning::UserAction(_) => second,
-                Meaning::Permission
+                Meaning::DeadUnexplained
+                | Meaning::Permission
                 | Meaning::RateLimited(_)
                 | Meaning::Unavailable
                 | Meaning::App(_)
@@ -345,29 +366,44 @@ impl Connections {
         }
     }
 
-    /// The grant in use was called dead. Where the version before it still works, that one is used again: the provider may
-    /// have handed us a grant that never worked. Answers whether that helped.
-    pub(super) async fn restore(
+    /// Whether the grant before the one in use works, where `observation` would end the connection: then that is used again, for
+    /// the provider may have handed us a grant that never worked.
+    pub(super) async fn is_saved(
         &self,
         connection: &Connection,
+        observation: &Observation,
         provider: &SharedProvider,
+        dead: &Grant,
         lease: Option<&Lease>,
     ) -> Result<bool, ServiceError> {
-        let (Some(facts), now) = (connection.grant, self.parts.clock.now()) else { return Ok(false) };
+        let now = self.parts.clock.now();
+        let ends = !is_alive(apply(connection, observation, now).standing.state());
+        let Some(facts) = connection.grant.filter(|_| ends) else { return Ok(false) };
         let stored = self.parts.store.sealed_grants(connection.id).await?;
         let earlier = stored.iter().find(|each| each.version < facts.version && each.expires_at > now);
         let Some(earlier) = earlier else { return Ok(false) };
-        let grant = self.open_sealed(connection, earlier).await?;
-        if self.account_for(provider.identify(&grant).await).is_err() {
+        let grant = match self.open_sealed(connection, earlier).await {
+            Ok(grant) => grant,
+            Err(SealingError::Store(error)) => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(connection = %connection.id, version = earlier.version, error = %ServiceError::from(error), "the grant before the one in use cannot be opened");
+                return Ok(false);
+            }
+        };
+        if grant.access_token.expose_secret() == dead.access_token.expose_secret() {
             return Ok(false);
+        }
+        match self.account_for(provider.identify(&grant).await) {
+            Ok(account) if !is_another_account(connection, &account) => {}
+            Ok(_) | Err(_) => return Ok(false),
         }
         tracing::warn!(connection = %connection.id, dead = facts.version, alive = earlier.version, "the grant in use is refused, the one before it works and is used again");
         let key = sealing::user_key(&self.parts.store, &self.parts.vault, &connection.user_id).await?;
         let link = Link { id: connection.id, linked_at: connection.linked_at };
-        self.switch(link, &key, &grant, Switch::Restored, lease).await
+        self.switch(link, &key, &grant, Switch::Restored { dead: facts.version }, lease).await
     }
 
-    /// Appends a grant as the newest version and switches to it in one unit of work. On a renewal the version in use
+    /// Appends a grant as the newest version and switches to it in one unit of work. The version in use
     /// until now stays until the next one: nobody knows whether the provider has ended it. Answers whether the
     /// grant was stored; it is not where the person has disconnected or connected anew, or a later one is there. A `lease` that
     /// the caller works under is given back with it.
@@ -394,18 +430,14 @@ impl Connections {
             let version = current.version + 1;
             let facts = GrantFacts { version, obtained_at: grant.obtained_at, expires_at: grant.expires_at };
             let next_refresh_at = self.refresh_due(grant)?;
-            let (observation, keep_from) = match switch {
-                Switch::Renewed => {
-                    // Newer is what was obtained later, whenever it expires: the provider may have ended the one held.
-                    if grant.obtained_at <= held.obtained_at {
-                        return Ok(false);
-                    }
-                    let from_version = held.version;
-                    (Observation::Refreshed { from_version, grant: facts, next_refresh_at }, held.version)
-                }
-                Switch::Restored => {
-                    let from_version = held.version;
-                    (Observation::Restored { from_version, grant: facts, next_refresh_at }, version)
+            let from_version = held.version;
+            let observation = match switch {
+                // Newer is what was obtained later, whenever it expires: the provider may have ended the one held.
+                Switch::Renewed if grant.obtained_at <= held.obtained_at => return Ok(false),
+                Switch::Renewed => Observation::Refreshed { from_version, grant: facts, next_refresh_at },
+                Switch::Restored { dead } if held.version != dead => return Ok(false),
+                Switch::Restored { .. } => {
+                    Observation::Restored { from_version, grant: facts, next_refresh_at }
                 }
             };
             let mut next = apply(&current, &observation, now);
@@ -414,7 +446,7 @@ impl Connections {
                 sealing::seal_grant(key, &current.user_id, current.provider, current.id, version, grant)?;
             let mut changes = change(&current, next, now, None);
             changes.append_grant = Some(sealed);
-            changes.erase_grants_below = Some((current.id, keep_from));
+            changes.erase_grants_below = Some((current.id, held.version));
             changes.release = lease.map(Lease::guard);
             match self.parts.store.commit(&changes).await? {
                 Committed::Done => return Ok(true),
@@ -431,6 +463,7 @@ impl Connections {
         &self,
         connection: &Connection,
         facts: GrantFacts,
+        call: Call,
         failure: &Failure,
         weather: Weather,
     ) -> Result<Timestamp, ServiceError> {
@@ -440,10 +473,18 @@ impl Connections {
         let doubling = FIRST_PAUSE.saturating_mul(1 << connection.failures.min(16));
         let pause = match failure.meaning {
             Meaning::Dead(_) | Meaning::DeadUnexplained if weather.outlook != Outlook::Incident => {
-                doubling.max(CONFIRMATION_GAP)
+                // By the worker, which does not come as whoever has asked now.
+                let call = match call {
+                    Call::Refresh => Call::Refresh,
+                    Call::Identify | Call::Look | Call::Use if self.is_due(facts) => Call::Refresh,
+                    Call::Identify | Call::Look | Call::Use => Call::Look,
+                };
+                let patience = patience(failure.meaning, call, weather.outlook);
+                doubted_for(connection.first_sign_at(facts, now), patience, now)
             }
+            // A few that are struck by it alone must not keep the others from their turns.
             Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::App(_) => {
-                self.canary_pause(weather.waiting)?
+                self.canary_pause(weather.waiting)?.max(doubling.min(HOUR))
             }
             Meaning::UserAction(_)
             | Meaning::Permission
@@ -458,5 +499,16 @@ impl Connections {
         let asked = failure.retry_after.unwrap_or_default().min(LONGEST_WAIT);
         let pause = pause.min(longest).min(share).max(asked);
         Ok(after(now, pause.max(Duration::from_secs(1))))
+    }
+}
+
+/// The pause before a sign of death that was first seen at `first_at` is asked about again: soon, then ever more rarely, and just
+/// when it is old enough to be believed.
+fn doubted_for(first_at: Timestamp, patience: Duration, now: Timestamp) -> Duration {
+    let age = now.duration_since(first_at).unsigned_abs();
+    let rarer = FIRST_PAUSE.max(age.saturating_mul(3));
+    match patience.saturating_sub(age) {
+        Duration::ZERO => rarer,
+        left => rarer.min(left),
     }
 }

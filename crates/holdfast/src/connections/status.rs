@@ -109,8 +109,8 @@ pub fn derive(
         token_expires_at: expiry,
         // Too late is never: a grant that cannot be refreshed before it ends will not be.
         next_refresh_at: connection
-            .filter(|_| connected)
-            .and_then(|each| each.next_refresh_at)
+            .filter(|_| configured && is_alive(standing.state()))
+            .and_then(|each| Some(each.next_refresh_at?.max(each.waits_until(now)?)).or(each.next_refresh_at))
             .filter(|at| expiry.is_none_or(|end| *at < end)),
         since,
         retry_after: connection.and_then(|each| each.waits_until(now)),

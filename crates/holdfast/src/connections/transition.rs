@@ -14,9 +14,6 @@ use super::{Connection, Evidence, EvidenceSource, GrantFacts, Reason, Standing, 
 use crate::clock::after;
 use crate::provider::{Account, DeathCause, Failure, Meaning, UserAction};
 
-/// How long after a first, unexplained sign of death a second one counts as its confirmation.
-pub const CONFIRMATION_GAP: Duration = Duration::from_mins(1);
-
 /// Temporary refresh failures in a row before the status says `refresh_failing`.
 const FAILURES_BEFORE_DEGRADED: u32 = 3;
 
@@ -192,14 +189,18 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
                 next.retry_after = None;
                 // Whoever was dead and lives again must be kept alive again.
                 next.next_refresh_at = next_refresh_at.or(connection.next_refresh_at).or(Some(now));
-                prove(&mut next, EvidenceSource::Use, now);
+                if connection.fails_to_renew() {
+                    // That it works today says nothing of whether it can be renewed.
+                    next.evidence = Some(Evidence { source: EvidenceSource::Use, at: now });
+                } else {
+                    prove(&mut next, EvidenceSource::Use, now);
+                }
             }
         }
         Observation::Failed { grant_version, call, failure, next_refresh_at, outlook } => {
-            if is_about(connection, *grant_version) {
-                if let Some(at) = next_refresh_at {
-                    next.next_refresh_at = Some(*at);
-                }
+            // A late answer finds nothing left to say of whoever has ended meanwhile.
+            if is_about(connection, *grant_version) && is_alive(connection.standing.state()) {
+                next.next_refresh_at = next_refresh_at.or(connection.next_refresh_at);
                 fail(&mut next, *call, failure, *outlook, now);
             }
         }
@@ -243,8 +244,6 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
             {
                 stand(&mut next, Reason::Expired.into(), now);
                 next.since = grant.expires_at;
-                next.next_refresh_at = None;
-                next.suspicion = None;
                 next.evidence = Some(Evidence { source: EvidenceSource::Clock, at: grant.expires_at });
             }
         }
@@ -264,10 +263,14 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
         Observation::KeyLost { grant_version } => {
             if is_about(connection, *grant_version) {
                 stand(&mut next, Reason::KeyLost.into(), now);
-                next.next_refresh_at = None;
                 next.evidence = Some(Evidence { source: EvidenceSource::Use, at: now });
             }
         }
+    }
+    if !is_alive(next.standing.state()) {
+        // Nobody is asked about what has ended.
+        next.next_refresh_at = None;
+        next.suspicion = None;
     }
     next
 }
@@ -353,9 +356,6 @@ fn stand(next: &mut Connection, standing: Standing, now: Timestamp) {
 }
 
 fn fail(next: &mut Connection, call: Call, failure: &Failure, outlook: Outlook, now: Timestamp) {
-    if !is_alive(next.standing.state()) {
-        return;
-    }
     if let Some(wait) = failure.retry_after {
         next.retry_after = Some(after(now, wait.min(LONGEST_WAIT)));
     }
@@ -370,31 +370,22 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, outlook: Outlook, 
             degrade(next, Reason::ProviderIncident, now);
             next.suspicion = None;
         }
-        Meaning::Dead(cause) => match call {
-            // Nobody is waiting for the worker's answer, so it can afford to see whether others are struck too.
-            Call::Refresh if outlook == Outlook::Watchful => {
-                let reason = death_reason(cause);
-                suspect(next, reason, call, patience(reason), now);
-            }
-            Call::Refresh | Call::Identify | Call::Look | Call::Use => {
-                die(next, death_reason(cause), source, now);
-            }
-        },
+        Meaning::Dead(cause) => {
+            suspect(next, death_reason(cause), call, patience(failure.meaning, call, outlook), now);
+        }
         Meaning::DeadUnexplained => {
-            let gap = match call {
-                Call::Refresh if outlook == Outlook::Watchful => patience(Reason::TokenInvalid),
-                Call::Refresh | Call::Identify | Call::Look | Call::Use => CONFIRMATION_GAP,
-            };
-            suspect(next, Reason::TokenInvalid, call, gap, now);
+            suspect(next, Reason::TokenInvalid, call, patience(failure.meaning, call, outlook), now);
         }
         Meaning::UserAction(action) => {
             stand(next, action_reason(action).into(), now);
+            next.suspicion = None;
             next.evidence = Some(Evidence { source, at: now });
         }
         // Only a call that every grant must be able to make says something about the connection as a whole.
         Meaning::Permission => match call {
             Call::Refresh | Call::Identify | Call::Look => {
                 stand(next, Reason::ScopesMissing.into(), now);
+                next.suspicion = None;
                 next.evidence = Some(Evidence { source, at: now });
             }
             Call::Use => {}
@@ -418,24 +409,19 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, outlook: Outlook, 
 
 fn die(next: &mut Connection, reason: Reason, source: EvidenceSource, now: Timestamp) {
     stand(next, reason.into(), now);
-    next.suspicion = None;
-    next.next_refresh_at = None;
     next.retry_after = None;
     next.evidence = Some(Evidence { source, at: now });
 }
 
-/// One "no" is not believed; a second one about the same grant, some time later, is. Until then the status says that
-/// something is wrong.
-fn suspect(next: &mut Connection, reason: Reason, call: Call, gap: Duration, now: Timestamp) {
+/// A sign of death is believed once the first one about the same grant is `patience` old; at once where there is none to have.
+/// Until then the status says that something is wrong.
+fn suspect(next: &mut Connection, reason: Reason, call: Call, patience: Duration, now: Timestamp) {
     let Some(grant) = next.grant else { return };
-    match next.suspicion.filter(|each| each.grant_version == grant.version) {
-        Some(first) if now >= after(first.first_at, gap) => {
-            return die(next, reason, evidence_source(call), now);
-        }
-        Some(first) if first.first_at <= now => {}
-        // A sign from the future is from a clock that has been set back: it would never be confirmed.
-        Some(_) | None => next.suspicion = Some(Suspicion { grant_version: grant.version, first_at: now }),
+    let first_at = next.first_sign_at(grant, now);
+    if now >= after(first_at, patience) {
+        return die(next, reason, evidence_source(call), now);
     }
+    next.suspicion = Some(Suspicion { grant_version: grant.version, first_at });
     let shown = match call {
         Call::Refresh => Reason::RefreshFailing,
         Call::Identify | Call::Look | Call::Use => Reason::ProviderUnavailable,
@@ -651,15 +637,22 @@ mod tests {
         assert_eq!(apply(&now, &refreshed, at(32)), now);
     }
 
+    /// Long enough for any sign to be believed.
+    fn in_time(since: Timestamp) -> Timestamp {
+        after(since, patience(Meaning::DeadUnexplained, Call::Refresh, Outlook::Watchful))
+    }
+
     #[test]
     fn an_unexplained_death_needs_a_second_sign_some_time_later() {
-        let sign = failed(1, Call::Identify, Meaning::DeadUnexplained);
-        let once = apply(&connected(), &sign, at(1));
-        assert_eq!(once.standing, Reason::ProviderUnavailable.into());
-        let at_once = apply(&once, &sign, at(1));
-        assert_eq!(at_once.standing, Reason::ProviderUnavailable.into());
-        let later = apply(&at_once, &sign, after(at(1), CONFIRMATION_GAP));
-        assert_eq!(later.standing, Reason::TokenInvalid.into());
+        for call in [Call::Refresh, Call::Identify, Call::Look, Call::Use] {
+            let sign = failed(1, call, Meaning::DeadUnexplained);
+            let once = apply(&connected(), &sign, at(1));
+            assert_eq!(once.standing.state(), State::Degraded);
+            let at_once = apply(&once, &sign, at(1));
+            assert_eq!(at_once.standing, once.standing);
+            let later = apply(&at_once, &sign, in_time(at(1)));
+            assert_eq!(later.standing, Reason::TokenInvalid.into());
+        }
     }
 
     #[test]
@@ -672,8 +665,49 @@ mod tests {
             at(2),
         );
         assert_eq!(worked.standing, Standing::CONNECTED);
-        let again = apply(&worked, &sign, after(at(2), CONFIRMATION_GAP));
+        let again = apply(&worked, &sign, in_time(at(2)));
         assert_eq!(again.standing, Reason::ProviderUnavailable.into());
+    }
+
+    #[test]
+    fn nothing_is_scheduled_for_whoever_has_ended_whatever_answers_arrive_late() {
+        let end = failed(1, Call::Use, Meaning::Dead(DeathCause::Revoked));
+        let dead = apply(&connected(), &end, at(5));
+        assert_eq!((dead.standing, dead.next_refresh_at), (Reason::Revoked.into(), None));
+        for meaning in EVERY_MEANING {
+            for call in [Call::Refresh, Call::Identify, Call::Look, Call::Use] {
+                let mut late = failed(1, call, meaning);
+                if let Observation::Failed { next_refresh_at, .. } = &mut late {
+                    *next_refresh_at = Some(at(6));
+                }
+                assert_eq!(apply(&dead, &late, at(5)), dead, "{meaning:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_failing_renewal_shows_although_other_calls_work() {
+        let worked = Observation::Worked { grant_version: 1, account: None, next_refresh_at: None };
+        let mut now = connected();
+        for _ in 0..3 {
+            now = apply(&now, &failed(1, Call::Refresh, Meaning::Unavailable), at(30));
+            now = apply(&now, &worked, at(30));
+        }
+        assert_eq!((now.standing, now.failures), (Reason::RefreshFailing.into(), 3));
+        assert_eq!(now.evidence, Some(Evidence { source: EvidenceSource::Use, at: at(30) }));
+        let refreshed =
+            Observation::Refreshed { from_version: 1, grant: facts(2, 31), next_refresh_at: at(61) };
+        let renewed = apply(&now, &refreshed, at(31));
+        assert_eq!((renewed.standing, renewed.failures), (Standing::CONNECTED, 0));
+    }
+
+    #[test]
+    fn what_the_person_must_do_settles_a_suspicion() {
+        let doubted = apply(&connected(), &failed(1, Call::Use, Meaning::DeadUnexplained), at(1));
+        assert!(doubted.suspicion.is_some());
+        for meaning in [Meaning::UserAction(UserAction::Checkpoint), Meaning::Permission] {
+            assert_eq!(apply(&doubted, &failed(1, Call::Look, meaning), at(1)).suspicion, None);
+        }
     }
 
     #[test]

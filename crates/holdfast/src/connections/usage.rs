@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::service::{Connections, ServiceError};
 use super::status::{InstagramStatus, derive};
 use super::transition::{Call, Observation, reason_of};
-use super::{Connection, EvidenceSource, Reason, Standing};
+use super::{Connection, EvidenceSource, Reason};
 use crate::caller::OwnerId;
 use crate::clock::after;
 use crate::provider::{Failure, Grant, Meaning, PassThrough, PassedThrough};
@@ -116,7 +116,8 @@ impl Connections {
         let is_fresh = connection.evidence.is_some_and(|evidence| {
             evidence.source == EvidenceSource::Use && after(evidence.at, PROVEN_EVERY) > now
         });
-        if is_fresh && connection.standing == Standing::CONNECTED {
+        let is_settled = connection.standing == connection.living() || connection.fails_to_renew();
+        if is_fresh && is_settled && connection.suspicion.is_none() {
             return Ok(());
         }
         let next_refresh_at = match connection.grant {
@@ -137,7 +138,9 @@ impl Connections {
     ) -> Result<(), UseError> {
         let weather = self.weather(failure.meaning).await?;
         let next_refresh_at = match connection.grant {
-            Some(facts) if !failure.is_odd_answer() => self.next_look(connection, facts, failure, weather)?,
+            Some(facts) if !failure.is_odd_answer() => {
+                self.next_look(connection, facts, Call::Use, failure, weather)?
+            }
             Some(_) | None => None,
         };
         let observation = Observation::Failed {

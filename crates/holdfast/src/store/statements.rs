@@ -342,18 +342,55 @@ macro_rules! troubled {
     };
 }
 
-/// Reads those in trouble, and those who were proven well lately.
+/// A sign of death that was first seen after a time, and is neither believed nor settled.
+macro_rules! suspected_since {
+    ($since:literal) => {
+        concat!(
+            "WHEN suspicion_first_at > ",
+            $since,
+            " AND state <> 'reconnect_required' AND COALESCE(reason, '') <> 'provider_incident' THEN 1 "
+        )
+    };
+}
+
+/// A death by an answer after a time, for the reason asked about.
+macro_rules! fallen_since {
+    ($since:literal) => {
+        concat!(
+            "WHEN state = 'reconnect_required' AND reason = $4 AND since > ",
+            $since,
+            " AND evidence_source IN ('refresh', 'use') THEN 1 "
+        )
+    };
+}
+
+/// Reads those in trouble.
 pub(super) const TROUBLE: Sql = Sql::both(concat!(
-    "SELECT COUNT(CASE WHEN reason = 'provider_incident' THEN 1 END) AS held, COUNT(CASE WHEN reason = \
-     'app_misconfigured' THEN 1 END) AS misconfigured, COUNT(CASE WHEN suspicion_first_at IS NOT NULL AND \
-     state <> 'reconnect_required' AND COALESCE(reason, '') <> 'provider_incident' THEN 1 END) AS \
-     suspected, COUNT(CASE WHEN state = 'reconnect_required' AND reason = $2 AND since > $1 AND evidence_source IN \
-     ('refresh', 'use') THEN 1 END) AS fallen, (SELECT COUNT(*) FROM connections WHERE state = 'connected' AND \
-     evidence_at > $1 AND suspicion_first_at IS NULL AND evidence_source IN ('oauth', 'refresh', 'use') AND \
-     grant_version IS NOT NULL) AS proven FROM connections WHERE ",
+    "SELECT COUNT(CASE WHEN reason = 'provider_incident' THEN 1 END) AS held, MIN(CASE WHEN reason = \
+     'provider_incident' THEN since END) AS held_since, ",
+    "COUNT(CASE ",
+    suspected_since!("$1"),
+    fallen_since!("$1"),
+    "END) AS struck_first, COUNT(CASE ",
+    suspected_since!("$2"),
+    fallen_since!("$2"),
+    "END) AS struck_second, COUNT(CASE ",
+    suspected_since!("$3"),
+    "END) AS struck_third FROM connections WHERE ",
     troubled!(),
     " AND grant_version IS NOT NULL"
 ));
+pub(super) const MISCONFIGURED_COUNT: Sql = Sql::both(concat!(
+    "SELECT COUNT(*) AS amount FROM connections WHERE ",
+    troubled!(),
+    " AND grant_version IS NOT NULL AND reason = 'app_misconfigured'"
+));
+/// Those who were proven well lately.
+pub(super) const PROVEN_COUNT: Sql = Sql::both(
+    "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections WHERE state = 'connected' AND evidence_at > $1 AND \
+     suspicion_first_at IS NULL AND evidence_source IN ('oauth', 'refresh', 'use') AND grant_version IS NOT NULL \
+     LIMIT $2 + 0) AS proven",
+);
 pub(super) const ALIVE_COUNT: Sql = Sql::both(
     "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections WHERE state IN ('connected', 'degraded', \
      'action_required') LIMIT $1 + 0) AS alive",
@@ -560,6 +597,8 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("CONNECTIONS_BY_ACCOUNT", CONNECTIONS_BY_ACCOUNT),
     ("CONNECTIONS_PAGE", CONNECTIONS_PAGE),
     ("TROUBLE", TROUBLE),
+    ("MISCONFIGURED_COUNT", MISCONFIGURED_COUNT),
+    ("PROVEN_COUNT", PROVEN_COUNT),
     ("ALIVE_COUNT", ALIVE_COUNT),
     ("CONNECTIONS_FALLEN", CONNECTIONS_FALLEN),
     ("CONNECTIONS_HASTEN", CONNECTIONS_HASTEN),
@@ -679,7 +718,9 @@ mod tests {
                 &super::CONNECTIONS_MISTIMED,
                 &["connections_by_age", "connections_expired", "connections_by_deadline"],
             ),
-            (&super::TROUBLE, &["connections_troubled", "connections_proven"]),
+            (&super::TROUBLE, &["connections_troubled"]),
+            (&super::MISCONFIGURED_COUNT, &["connections_troubled"]),
+            (&super::PROVEN_COUNT, &["connections_proven"]),
             (&super::CONNECTIONS_FALLEN, &["connections_troubled"]),
             (&super::CONNECTIONS_HASTEN, &["connections_troubled"]),
             (&super::ATTEMPTS_EXPIRED, &["attempts_expiring"]),

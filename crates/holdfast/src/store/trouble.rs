@@ -3,28 +3,27 @@
 
 use jiff::Timestamp;
 
-use super::{Store, StoreError, rows, statements};
+use super::{Store, StoreError, Value, rows, statements};
 use crate::connections::{Connection, Reason};
 
-/// How many connections are in trouble, and how many are known to be well.
+/// How many connections are in trouble.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Trouble {
     /// Degraded by `provider_incident`, since whenever.
     pub held: u64,
-    /// Degraded by `app_misconfigured`, since whenever.
-    pub misconfigured: u64,
-    /// Signs of death, since whenever, that were neither believed nor settled yet.
-    pub suspected: u64,
-    /// Declared dead within the window because of an answer, for the reason asked about.
-    pub fallen: u64,
-    /// Proven alive by an answer within the window.
-    pub proven: u64,
+    /// Since when the first of them is.
+    pub held_since: Option<Timestamp>,
+    /// For each span, signs of death that were first seen in it and neither believed nor settled yet; for the two shorter ones also
+    /// connections that were declared dead in it because of an answer, for the reason asked about. (For the longest they would be
+    /// counted twice as long as those that work: once as suspected, once as dead.)
+    pub struck: [u64; 3],
 }
 
 impl Store {
-    /// Counts what happened after `since`, and who fell for `reason` like another just now.
-    pub async fn trouble(&self, since: Timestamp, reason: Reason) -> Result<Trouble, StoreError> {
-        let values = vec![since.into(), reason.as_str().into()];
+    /// Counts what happened after each of `starts`, and who fell for `reason` like another just now.
+    pub async fn trouble(&self, starts: [Timestamp; 3], reason: Reason) -> Result<Trouble, StoreError> {
+        let [first, second, third] = starts;
+        let values = vec![first.into(), second.into(), third.into(), reason.as_str().into()];
         let Some(row) = self.read_one(statements::TROUBLE, values).await? else {
             return Ok(Trouble::default());
         };
@@ -34,20 +33,33 @@ impl Store {
         };
         Ok(Trouble {
             held: count("held")?,
-            misconfigured: count("misconfigured")?,
-            suspected: count("suspected")?,
-            fallen: count("fallen")?,
-            proven: count("proven")?,
+            held_since: row.opt_time("held_since").map_err(|error| error.at("connections", "(all)"))?,
+            struck: [count("struck_first")?, count("struck_second")?, count("struck_third")?],
         })
+    }
+
+    /// How many connections are degraded by `app_misconfigured`, since whenever.
+    pub async fn misconfigured(&self) -> Result<u64, StoreError> {
+        self.amount(statements::MISCONFIGURED_COUNT, Vec::new()).await
+    }
+
+    /// How many connections were proven alive by an answer after `since`, counted up to `most`.
+    pub async fn proven(&self, since: Timestamp, most: u64) -> Result<u64, StoreError> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        self.amount(statements::PROVEN_COUNT, vec![since.into(), rows::limit(most)]).await
     }
 
     /// How many connections are not known to have ended, counted up to `most`.
     pub async fn alive(&self, most: u64) -> Result<u64, StoreError> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let Some(row) = self.read_one(statements::ALIVE_COUNT, vec![rows::limit(most)]).await? else {
-            return Ok(0);
-        };
-        rows::amount(&row).map_err(|error| error.at("connections", "(all)"))
+        self.amount(statements::ALIVE_COUNT, vec![rows::limit(most)]).await
+    }
+
+    async fn amount(&self, sql: statements::Sql, values: Vec<Value>) -> Result<u64, StoreError> {
+        match self.read_one(sql, values).await? {
+            Some(row) => rows::amount(&row).map_err(|error| error.at("connections", "(all)")),
+            None => Ok(0),
+        }
     }
 
     /// Connections that were declared dead for `reason` after `since` because of an answer, and whose grant is still there.

@@ -78,7 +78,7 @@ async fn who_was_told_before_the_incident_was_seen_is_taken_back() {
             for number in 0..8 {
                 one.connections.check(&owner(&format!("p{number}"))).await.expect("it checks");
             }
-            one.clock.advance(MINUTE);
+            one.clock.advance(15 * MINUTE);
         }
         assert_eq!(told_to_reconnect(&one).await, 9);
         one.pass(2 * MINUTE, MINUTE).await;
@@ -138,12 +138,17 @@ async fn an_unexplained_no_shows_and_is_not_believed_at_once() {
         one.world.set(Weather::RefusesAll);
         let status = one.connections.check(&owner("p1")).await.expect("it checks");
         assert_eq!((status.connected, status.reason), (true, Some(Reason::ProviderUnavailable)));
-        // Nobody has to ask again: the worker does.
+        // Nobody has to ask again: the worker does, soon and then more rarely, until it has been so for a while.
+        one.pass(14 * MINUTE, MINUTE).await;
+        let status = one.connections.status(&owner("p1")).await.expect("it answers");
+        assert_eq!((status.connected, status.reason), (true, Some(Reason::ProviderUnavailable)));
         one.pass(2 * MINUTE, MINUTE).await;
         let status = one.connections.status(&owner("p1")).await.expect("it answers");
         assert_eq!((status.connected, status.reason), (false, Some(Reason::TokenInvalid)));
-        assert_eq!(one.world.calls("identify").len(), 2);
+        assert_eq!(one.world.calls("identify").len(), 4, "at once, and after 1, 4 and 15 minutes");
         assert_eq!(one.world.calls("refresh").len(), 0, "grants of this age are not refreshed");
+        one.pass(60 * MINUTE, MINUTE).await;
+        assert_eq!(one.world.calls("identify").len(), 4, "what has ended is not asked about");
     })
     .await;
 }
@@ -223,6 +228,138 @@ async fn an_outage_is_asked_about_now_and_then_and_not_once_per_connection() {
         assert!(count(&one, Standing::CONNECTED).await >= 480);
         one.pass(DAY, 5 * MINUTE).await;
         assert_eq!(count(&one, Standing::CONNECTED).await, 500);
+    })
+    .await;
+}
+
+/// With so few, how the others fare tells nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn among_few_an_unexplained_no_is_believed_when_it_is_said_again_a_minute_later() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        let id = one.link("ada").await.id;
+        one.clock.advance(31 * DAY);
+        one.world.set(Weather::RefusesAll);
+        one.tick().await;
+        assert_eq!(
+            one.now(id).await.standing,
+            Reason::RefreshFailing.into(),
+            "two calls at once are one sign"
+        );
+        one.world.set(Weather::Fine);
+        one.pass(2 * MINUTE, MINUTE).await;
+        assert_eq!(one.now(id).await.standing, Standing::CONNECTED, "it was a blip");
+
+        one.clock.advance(31 * DAY);
+        one.world.spoil("ada");
+        one.tick().await;
+        one.pass(2 * MINUTE, MINUTE).await;
+        assert_eq!(one.now(id).await.standing, Reason::TokenInvalid.into());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_among_grants_too_young_to_be_renewed_tells_nobody_to_reconnect() {
+    on_each_engine(async |db| {
+        for users in [8, 40] {
+            let world = World::new(Kind::BothValid, db.clock.clone());
+            let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+            let who = |number: usize| format!("of{users}-{number}");
+            for number in 0..60 {
+                one.link(&who(number)).await;
+            }
+            one.clock.advance(2 * MINUTE);
+            // Some look for themselves, again and again; the worker looks after whom they saw in trouble.
+            one.world.set(Weather::RefusesAll);
+            for _ in 0..12 {
+                for number in 0..users {
+                    one.connections.check(&owner(&who(number))).await.expect("it checks");
+                }
+                one.pass(MINUTE, MINUTE).await;
+                assert_eq!(told_to_reconnect(&one).await, 0, "{users} of 60 look");
+            }
+            one.world.set(Weather::Fine);
+            one.pass(60 * MINUTE, MINUTE).await;
+            assert_eq!(told_to_reconnect(&one).await, 0);
+            for number in 0..60 {
+                let status = one.connections.status(&owner(&who(number))).await.expect("it answers");
+                assert_eq!((status.state, status.reason), (State::Connected, None), "{}", who(number));
+            }
+            assert_eq!(one.world.calls("refresh").len(), 0);
+        }
+    })
+    .await;
+}
+
+/// A hundred that come due in the course of one day.
+async fn a_hundred_in_a_day(db: &TestDb) -> Replica {
+    let world = World::new(Kind::BothValid, db.clock.clone());
+    let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+    for number in 0..100 {
+        one.link(&format!("p{number}")).await;
+        one.clock.advance(14 * MINUTE);
+    }
+    one.clock.advance(29 * DAY);
+    one
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_that_strikes_few_in_an_hour_is_seen_and_asked_about_sparingly() {
+    on_each_engine(async |db| {
+        let one = a_hundred_in_a_day(db).await;
+        one.world.set(Weather::RefusesAll);
+        one.pass(20 * 60 * MINUTE, 10 * MINUTE).await;
+        assert_eq!(told_to_reconnect(&one).await, 0);
+        assert!(count(&one, Reason::ProviderIncident.into()).await > 0);
+        let calls = one.world.calls("refresh").len() + one.world.calls("identify").len();
+        assert!(calls <= 300, "{calls} calls about what a hundred of them would have been needed for");
+        one.world.set(Weather::Fine);
+        one.pass(2 * DAY, 10 * MINUTE).await;
+        assert_eq!(count(&one, Standing::CONNECTED).await, 100);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ordinary_deaths_without_a_cause_are_no_incident_and_are_told_within_a_day() {
+    on_each_engine(async |db| {
+        let one = a_hundred_in_a_day(db).await;
+        for number in 0..12 {
+            one.world.spoil(&format!("p{}", number * 8 + 3));
+        }
+        one.pass(DAY, 10 * MINUTE).await;
+        assert_eq!(count(&one, Reason::ProviderIncident.into()).await, 0);
+        one.pass(26 * 60 * MINUTE, 10 * MINUTE).await;
+        assert_eq!(count(&one, Reason::TokenInvalid.into()).await, 12);
+        assert_eq!(count(&one, Standing::CONNECTED).await, 88);
+        let refreshes = one.world.calls("refresh").len();
+        assert!(refreshes <= 88 + 12 * 8, "{refreshes} refreshes");
+        assert_eq!(one.world.calls("identify").len(), 12, "a second opinion of each");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_had_to_act_at_instagram_and_did_is_well_again_without_anybody_asking() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        let linked = one.link("ada").await;
+        one.world.set(Weather::Checkpoint);
+        let status = one.connections.check(&owner("ada")).await.expect("it checks");
+        assert_eq!((status.state, status.reason), (State::ActionRequired, Some(Reason::Checkpoint)));
+        assert!(status.next_refresh_at < linked.next_refresh_at, "it will be looked at before: {status:?}");
+        one.pass(DAY, 10 * MINUTE).await;
+        let looks = one.world.calls("identify").len();
+        assert!((5..=12).contains(&looks), "{looks} looks in a day");
+        one.world.set(Weather::Fine);
+        one.pass(DAY, 10 * MINUTE).await;
+        let now = one.now(linked.id).await;
+        assert_eq!(now.standing, Standing::CONNECTED);
+        assert!(now.next_refresh_at >= linked.next_refresh_at, "the refresh is due as before");
+        assert_eq!(one.world.calls("refresh").len(), 0);
     })
     .await;
 }

@@ -5,6 +5,7 @@ mod incident;
 mod killed;
 mod mistaken;
 mod refreshing;
+mod restoring;
 pub mod setup;
 mod spill;
 mod unwritable;

@@ -1,6 +1,6 @@
 //! Instagram as it may be: nobody knows which of three worlds it is. Keeps tokens as the real one does and counts calls.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use holdfast::clock::{Clock, ManualClock, after};
 use holdfast::provider::{
     Account, AppFault, DeathCause, Failure, Grant, Meaning, PassThrough, PassedThrough, Provider, ProviderId,
-    Reply, ShortGrant, Usage,
+    Reply, ShortGrant, Usage, UserAction,
 };
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -38,6 +38,8 @@ pub enum Weather {
     RefusesAll,
     /// The app is switched off.
     AppDeactivated,
+    /// Everybody has to confirm something at Instagram first.
+    Checkpoint,
     Down,
 }
 
@@ -64,6 +66,8 @@ pub struct World {
 struct Inner {
     /// Token to its account and expiry.
     tokens: HashMap<String, (String, Timestamp)>,
+    /// Accounts, and tokens, that are refused without a reason.
+    spoiled: HashSet<String>,
     made: u32,
     weather: Weather,
     calls: Vec<Call>,
@@ -80,6 +84,7 @@ impl World {
     pub fn new(kind: Kind, clock: Arc<ManualClock>) -> Arc<Self> {
         let inner = Inner {
             tokens: HashMap::new(),
+            spoiled: HashSet::new(),
             made: 0,
             weather: Weather::Fine,
             calls: Vec::new(),
@@ -159,6 +164,16 @@ impl World {
         self.inner.lock().unwrap().tokens.retain(|_, (owner, _)| owner != account);
     }
 
+    /// Refuses every token of that account, or that token, from now on, and does not say why.
+    pub fn spoil(&self, account_or_token: &str) {
+        self.inner.lock().unwrap().spoiled.insert(account_or_token.to_owned());
+    }
+
+    /// No more.
+    pub fn unspoil(&self, account_or_token: &str) {
+        self.inner.lock().unwrap().spoiled.remove(account_or_token);
+    }
+
     /// Takes every token of `account` for one of `other` from now on.
     pub fn mistake(&self, account: &str, other: &str) {
         for (owner, _) in self.inner.lock().unwrap().tokens.values_mut().filter(|(owner, _)| owner == account)
@@ -178,9 +193,13 @@ impl World {
         let token = grant.access_token.expose_secret().to_owned();
         let mut inner = self.inner.lock().unwrap();
         let owner = inner.tokens.get(&token).filter(|(_, until)| *until > now).map(|(who, _)| who.clone());
+        let spoiled = owner.as_ref().is_some_and(|owner| inner.spoiled.contains(owner))
+            || inner.spoiled.contains(&token);
         inner.calls.push(Call { what, account: owner.clone(), token, at: now });
         match inner.weather {
+            Weather::Fine if spoiled => Err(failure(Meaning::DeadUnexplained)),
             Weather::Fine => owner.ok_or_else(|| failure(Meaning::Dead(DeathCause::Revoked))),
+            Weather::Checkpoint => Err(failure(Meaning::UserAction(UserAction::Checkpoint))),
             Weather::RefusesAll => Err(failure(Meaning::DeadUnexplained)),
             Weather::AppDeactivated => Err(failure(Meaning::App(AppFault::Deactivated))),
             Weather::Down => Err(failure(Meaning::Unavailable)),
