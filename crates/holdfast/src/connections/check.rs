@@ -18,7 +18,7 @@ impl Connections {
     }
 
     /// One `/me` call for a connection that has a grant worth asking about.
-    pub(crate) async fn probe(&self, connection: &Connection) -> Result<(), ServiceError> {
+    pub async fn probe(&self, connection: &Connection) -> Result<(), ServiceError> {
         let Some(provider) = &self.parts.provider else { return Ok(()) };
         let now = self.parts.clock.now();
         let waiting = connection.waits_until(now).is_some();
@@ -57,7 +57,7 @@ impl Connections {
                 Ok(None)
             }
             Err(failure) => {
-                let weather = self.weather(failure.meaning).await?;
+                let weather = self.weather(connection, call, failure.meaning).await?;
                 let meaning = failure.meaning;
                 let observation = Observation::Failed {
                     grant_version: facts.version,

@@ -12,6 +12,9 @@
 //! connections that work outnumber those held since it began, four to one. Those struck
 //! take turns as canaries, a few per minute however many they are. The first that works makes the others due.
 //!
+//! In a lull nobody else is asked, so nothing is known of how they fare. Then the worker asks a few of those that worked last before it
+//! believes a death without a cause: either they work, or they are struck too.
+//!
 //! A person who asks for a check is waiting for the answer: a death of which the provider says the cause is believed then at once.
 
 use std::sync::{Mutex, PoisonError};
@@ -24,7 +27,7 @@ use super::transition::{Call, Observation, reason_of};
 use super::{Connection, Reason};
 use crate::clock::{after, from_millis};
 use crate::entropy::random;
-use crate::provider::Meaning;
+use crate::provider::{Meaning, SharedProvider};
 use crate::store::Trouble;
 
 /// With fewer connections than an incident strikes, nothing can be told from how the others fare; two signs that lie this far
@@ -32,10 +35,13 @@ use crate::store::Trouble;
 const CONFIRMATION_GAP: Duration = Duration::from_mins(1);
 /// How long the worker holds a stated death back before it may be confirmed. Long enough for a batch of refreshes.
 const HOLD: Duration = Duration::from_mins(1);
-/// The same for a death of which the provider does not say the cause, where somebody uses the connection and should know soon.
+/// The same for a death of which the provider does not say the cause, where somebody uses the connection and should know soon, and
+/// others are known to work.
 const HOLD_IN_USE: Duration = Duration::from_mins(15);
-/// The same where nobody does. Where few connections come due in an hour, an incident strikes too few to be seen as one; half a
-/// lifetime remains, so a day can be waited.
+/// So many others have to have worked since the first sign for that: as many for one that is struck as make no incident.
+const PROOFS: u64 = SHARE - 1;
+/// The same where nobody does or nothing is known. Where few connections come due in an hour, an incident strikes too few to be seen
+/// as one; half a lifetime remains, so a day can be waited.
 const HOLD_UNEXPLAINED: Duration = Duration::from_hours(24);
 /// Spans that are looked back over, shortest first. The shortest is longer than [`HOLD`], so that those who were struck
 /// together still see each other when the first of them is asked again; the longest is [`HOLD_UNEXPLAINED`].
@@ -59,6 +65,8 @@ pub enum Outlook {
     /// An incident may be beginning.
     #[default]
     Watchful,
+    /// Others have worked since the first sign.
+    Calm,
     /// One is going on: believe no sign of death.
     Incident,
 }
@@ -67,12 +75,13 @@ pub enum Outlook {
 pub fn patience(meaning: Meaning, call: Call, outlook: Outlook) -> Duration {
     match (meaning, outlook) {
         (Meaning::DeadUnexplained, Outlook::Few) => CONFIRMATION_GAP,
-        (Meaning::DeadUnexplained, Outlook::Watchful | Outlook::Incident) => match call {
+        (Meaning::DeadUnexplained, Outlook::Watchful | Outlook::Incident) => HOLD_UNEXPLAINED,
+        (Meaning::DeadUnexplained, Outlook::Calm) => match call {
             Call::Refresh => HOLD_UNEXPLAINED,
             Call::Identify | Call::Look | Call::Use => HOLD_IN_USE,
         },
         // Nobody is waiting for the worker's answer, so it can afford to see whether others are struck too.
-        (_, Outlook::Watchful | Outlook::Incident) => match call {
+        (_, Outlook::Watchful | Outlook::Calm | Outlook::Incident) => match call {
             Call::Refresh | Call::Look => HOLD,
             Call::Identify | Call::Use => Duration::ZERO,
         },
@@ -119,16 +128,29 @@ fn enough_to_calm(struck: u64) -> u64 {
 }
 
 impl Connections {
-    /// How the connections fare together, as far as it matters for a failure of this meaning.
-    pub(super) async fn weather(&self, meaning: Meaning) -> Result<Weather, ServiceError> {
+    /// How the connections fare together, as far as it matters for a failure of this meaning on `connection`.
+    pub(super) async fn weather(
+        &self,
+        connection: &Connection,
+        call: Call,
+        meaning: Meaning,
+    ) -> Result<Weather, ServiceError> {
         let now = self.parts.clock.now();
         match meaning {
             Meaning::Dead(_) | Meaning::DeadUnexplained => {
                 if let Some(incident) = self.incident(meaning, now).await? {
                     return Ok(incident);
                 }
-                let are_few = self.parts.store.alive(FEWEST).await? < FEWEST;
-                let outlook = if are_few { Outlook::Few } else { Outlook::Watchful };
+                let outlook = if self.are_few().await? {
+                    Outlook::Few
+                } else if meaning == Meaning::DeadUnexplained && call != Call::Refresh {
+                    match self.proofs_wanted(connection).await? {
+                        Some(0) => Outlook::Calm,
+                        Some(_) | None => Outlook::Watchful,
+                    }
+                } else {
+                    Outlook::Watchful
+                };
                 Ok(Weather { outlook, ..Weather::default() })
             }
             Meaning::App(_) => {
@@ -142,6 +164,50 @@ impl Connections {
             | Meaning::Content
             | Meaning::CodeRejected => Ok(Weather::default()),
         }
+    }
+
+    async fn are_few(&self) -> Result<bool, ServiceError> {
+        Ok(self.parts.store.alive(FEWEST).await? < FEWEST)
+    }
+
+    /// How many others have still to be seen to work before a death of `connection` without a cause is believed. `None` where that
+    /// would be too early in any case.
+    async fn proofs_wanted(&self, connection: &Connection) -> Result<Option<u64>, ServiceError> {
+        let now = self.parts.clock.now();
+        let first_at = connection.grant.map(|facts| connection.first_sign_at(facts, now));
+        match first_at.filter(|first_at| now >= after(*first_at, HOLD_IN_USE)) {
+            Some(first_at) => {
+                Ok(Some(PROOFS.saturating_sub(self.parts.store.proven(first_at, PROOFS).await?)))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Asks about a few that worked last, where a sign of death on `connection` is old enough to be believed and nothing is known of
+    /// how others have fared since.
+    pub(super) async fn ask_others(
+        &self,
+        connection: &Connection,
+        provider: &SharedProvider,
+    ) -> Result<(), ServiceError> {
+        if self.are_few().await? {
+            return Ok(());
+        }
+        let wanted = self.proofs_wanted(connection).await?.unwrap_or(0);
+        if wanted == 0 {
+            return Ok(());
+        }
+        let now = self.parts.clock.now();
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+        for other in self.parts.store.proven_last(connection.id, now, wanted).await? {
+            let Some(facts) = other.grant else { continue };
+            if self.parts.store.claim_probe(other.id, now, self.parts.check_interval).await?
+                && let Some(grant) = self.grant(&other).await?
+            {
+                self.ask(&other, facts, provider, &grant, Call::Look).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn incident(&self, meaning: Meaning, now: Timestamp) -> Result<Option<Weather>, ServiceError> {
@@ -244,7 +310,7 @@ mod tests {
     #[test]
     fn a_stated_death_is_believed_sooner_than_one_without_a_cause_and_sooner_where_somebody_waits() {
         let stated = Meaning::Dead(crate::provider::DeathCause::Revoked);
-        for outlook in [Outlook::Few, Outlook::Watchful] {
+        for outlook in [Outlook::Few, Outlook::Watchful, Outlook::Calm] {
             for call in [Call::Refresh, Call::Identify, Call::Look, Call::Use] {
                 let unexplained = patience(Meaning::DeadUnexplained, call, outlook);
                 assert!(patience(stated, call, outlook) <= unexplained);

@@ -120,7 +120,7 @@ impl Connections {
             }
             Err(failure) => {
                 let failure = self.second_opinion(connection, facts, provider, &grant, failure).await;
-                let weather = self.weather(failure.meaning).await?;
+                let weather = self.weather(connection, Call::Refresh, failure.meaning).await?;
                 if weather.strikes_all {
                     self.breaker.failed(self.parts.clock.now());
                 }
@@ -161,6 +161,7 @@ impl Connections {
             self.postpone(connection, Some(after(now, self.parts.check_interval))).await?;
             return Ok(Refreshed::Skipped);
         }
+        self.ask_others(connection, provider).await?;
         Ok(self
             .ask(connection, facts, provider, grant, Call::Look)
             .await?

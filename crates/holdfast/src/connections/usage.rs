@@ -136,7 +136,7 @@ impl Connections {
         grant_version: i64,
         failure: &Failure,
     ) -> Result<(), UseError> {
-        let weather = self.weather(failure.meaning).await?;
+        let weather = self.weather(connection, Call::Use, failure.meaning).await?;
         let next_refresh_at = match connection.grant {
             Some(facts) if !failure.is_odd_answer() => {
                 self.next_look(connection, facts, Call::Use, failure, weather)?

@@ -391,6 +391,13 @@ pub(super) const PROVEN_COUNT: Sql = Sql::both(
      suspicion_first_at IS NULL AND evidence_source IN ('oauth', 'refresh', 'use') AND grant_version IS NOT NULL \
      LIMIT $2 + 0) AS proven",
 );
+pub(super) const PROVEN_LAST: Sql = Sql::both(concat!(
+    "SELECT ",
+    connection_columns!(),
+    " FROM connections AS c WHERE c.state = 'connected' AND c.evidence_at IS NOT NULL AND c.id <> $1 AND c.suspicion_first_at IS \
+     NULL AND c.grant_version IS NOT NULL AND c.grant_expires_at > $2 AND (c.retry_after IS NULL OR \
+     c.retry_after <= $2) ORDER BY c.evidence_at DESC LIMIT $3 + 0"
+));
 pub(super) const ALIVE_COUNT: Sql = Sql::both(
     "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections WHERE state IN ('connected', 'degraded', \
      'action_required') LIMIT $1 + 0) AS alive",
@@ -599,6 +606,7 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("TROUBLE", TROUBLE),
     ("MISCONFIGURED_COUNT", MISCONFIGURED_COUNT),
     ("PROVEN_COUNT", PROVEN_COUNT),
+    ("PROVEN_LAST", PROVEN_LAST),
     ("ALIVE_COUNT", ALIVE_COUNT),
     ("CONNECTIONS_FALLEN", CONNECTIONS_FALLEN),
     ("CONNECTIONS_HASTEN", CONNECTIONS_HASTEN),
@@ -721,6 +729,7 @@ mod tests {
             (&super::TROUBLE, &["connections_troubled"]),
             (&super::MISCONFIGURED_COUNT, &["connections_troubled"]),
             (&super::PROVEN_COUNT, &["connections_proven"]),
+            (&super::PROVEN_LAST, &["connections_proven"]),
             (&super::CONNECTIONS_FALLEN, &["connections_troubled"]),
             (&super::CONNECTIONS_HASTEN, &["connections_troubled"]),
             (&super::ATTEMPTS_EXPIRED, &["attempts_expiring"]),

@@ -2,6 +2,7 @@
 //! restart forgets nothing.
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::{Store, StoreError, Value, rows, statements};
 use crate::connections::{Connection, Reason};
@@ -60,6 +61,17 @@ impl Store {
             Some(row) => rows::amount(&row).map_err(|error| error.at("connections", "(all)")),
             None => Ok(0),
         }
+    }
+
+    /// Up to `limit` other connections that can be asked about at `now`: those first that were proven alive last.
+    pub async fn proven_last(
+        &self,
+        besides: Uuid,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Connection>, StoreError> {
+        let values = vec![besides.into(), now.into(), rows::limit(limit)];
+        self.connections_of(statements::PROVEN_LAST, values).await
     }
 
     /// Connections that were declared dead for `reason` after `since` because of an answer, and whose grant is still there.

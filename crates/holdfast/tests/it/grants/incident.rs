@@ -74,11 +74,18 @@ async fn who_was_told_before_the_incident_was_seen_is_taken_back() {
         assert_eq!(told_to_reconnect(&one).await, 1);
         // Eight look for themselves, twice, before the worker meets the others.
         one.world.set(Weather::RefusesAll);
-        for _ in 0..2 {
-            for number in 0..8 {
-                one.connections.check(&owner(&format!("p{number}"))).await.expect("it checks");
-            }
-            one.clock.advance(15 * MINUTE);
+        for number in 0..8 {
+            one.connections.check(&owner(&format!("p{number}"))).await.expect("it checks");
+        }
+        one.clock.advance(15 * MINUTE);
+        // Others still work when it is their turn: it reaches one part of Instagram after the other.
+        one.world.set(Weather::Fine);
+        for number in 90..94 {
+            one.connections.check(&owner(&format!("p{number}"))).await.expect("it checks");
+        }
+        one.world.set(Weather::RefusesAll);
+        for number in 0..8 {
+            one.connections.check(&owner(&format!("p{number}"))).await.expect("it checks");
         }
         assert_eq!(told_to_reconnect(&one).await, 9);
         one.pass(2 * MINUTE, MINUTE).await;
@@ -135,7 +142,7 @@ async fn an_unexplained_no_shows_and_is_not_believed_at_once() {
         for number in 0..20 {
             one.link(&format!("p{number}")).await;
         }
-        one.world.set(Weather::RefusesAll);
+        one.world.spoil("p1");
         let status = one.connections.check(&owner("p1")).await.expect("it checks");
         assert_eq!((status.connected, status.reason), (true, Some(Reason::ProviderUnavailable)));
         // Nobody has to ask again: the worker does, soon and then more rarely, until it has been so for a while.
@@ -145,10 +152,15 @@ async fn an_unexplained_no_shows_and_is_not_believed_at_once() {
         one.pass(2 * MINUTE, MINUTE).await;
         let status = one.connections.status(&owner("p1")).await.expect("it answers");
         assert_eq!((status.connected, status.reason), (false, Some(Reason::TokenInvalid)));
-        assert_eq!(one.world.calls("identify").len(), 4, "at once, and after 1, 4 and 15 minutes");
+        let asked = |who: &str| {
+            let calls = one.world.calls("identify");
+            calls.iter().filter(|call| (call.account.as_deref() == Some("p1")) == (who == "p1")).count()
+        };
+        assert_eq!(asked("p1"), 4, "at once, and after 1, 4 and 16 minutes");
+        assert_eq!(asked("others"), 4, "whether it is only this one");
         assert_eq!(one.world.calls("refresh").len(), 0, "grants of this age are not refreshed");
         one.pass(60 * MINUTE, MINUTE).await;
-        assert_eq!(one.world.calls("identify").len(), 4, "what has ended is not asked about");
+        assert_eq!((asked("p1"), asked("others")), (4, 4), "what has ended is not asked about");
     })
     .await;
 }
@@ -273,15 +285,16 @@ async fn an_incident_among_grants_too_young_to_be_renewed_tells_nobody_to_reconn
             one.clock.advance(2 * MINUTE);
             // Some look for themselves, again and again; the worker looks after whom they saw in trouble.
             one.world.set(Weather::RefusesAll);
-            for _ in 0..12 {
+            for _ in 0..90 {
                 for number in 0..users {
                     one.connections.check(&owner(&who(number))).await.expect("it checks");
                 }
                 one.pass(MINUTE, MINUTE).await;
                 assert_eq!(told_to_reconnect(&one).await, 0, "{users} of 60 look");
             }
+            assert!(count(&one, Reason::ProviderIncident.into()).await >= 10, "it is seen as what it is");
             one.world.set(Weather::Fine);
-            one.pass(60 * MINUTE, MINUTE).await;
+            one.pass(120 * MINUTE, MINUTE).await;
             assert_eq!(told_to_reconnect(&one).await, 0);
             for number in 0..60 {
                 let status = one.connections.status(&owner(&who(number))).await.expect("it answers");
