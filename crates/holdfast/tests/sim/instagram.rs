@@ -86,6 +86,8 @@ pub struct UnderWay {
 pub enum Death {
     PasswordChanged,
     Revoked,
+    /// Instagram does not say why.
+    Unexplained,
 }
 
 /// What was asked, counted.
@@ -94,7 +96,9 @@ pub struct Calls {
     pub refreshes: u64,
     pub renewed: u64,
     pub identifies: u64,
-    /// Of both, those that nobody would have been answered: made in an outage.
+    /// Whose grant it is, because a person wanted to know; counted apart.
+    pub by_people: u64,
+    /// Of the first two, those that nobody would have been answered: made in an outage.
     pub in_vain: u64,
     /// Two refreshes of one connection at once, the first one's lease having run out by somebody's clock.
     pub overlaps: u64,
@@ -200,15 +204,17 @@ impl Instagram {
     }
 
     /// Answers a request that has arrived.
-    pub fn answer(&self, url: &Url, now: Millis) -> Answer {
+    pub fn answer(&self, url: &Url, by_person: bool, now: Millis) -> Answer {
         let mut inner = self.inner.lock().unwrap();
         let is_refresh = url.path().ends_with("/refresh_access_token");
-        if is_refresh {
+        if by_person {
+            inner.calls.by_people += 1;
+        } else if is_refresh {
             inner.calls.refreshes += 1;
         } else {
             inner.calls.identifies += 1;
         }
-        inner.calls.in_vain += u64::from(!inner.weather.answers());
+        inner.calls.in_vain += u64::from(!by_person && !inner.weather.answers());
         let percent = inner.count(now);
         let token = token_of(url);
         let found = token.as_deref().and_then(parse);
@@ -311,7 +317,7 @@ impl Account {
             None if self.tokens.iter().any(|token| token.serial == serial && token.expires_at <= now) => {
                 recorded!("expired")
             }
-            None => recorded!("undecryptable"),
+            Some((_, Death::Unexplained)) | None => recorded!("undecryptable"),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
@@ -39,6 +39,8 @@ pub struct Place {
     pub instagram: Arc<Instagram>,
     /// The error of its clock, in milliseconds.
     pub error: Arc<AtomicI64>,
+    /// Whether what runs now runs for a person who has asked.
+    pub visited: Arc<AtomicBool>,
     condition: Mutex<Condition>,
     /// Renewals that Instagram has made for this replica lately: should it crash now, they may be known to nobody else.
     handed_over: Mutex<VecDeque<(Millis, usize)>>,
@@ -64,6 +66,7 @@ impl Place {
             baton: baton.clone(),
             instagram: instagram.clone(),
             error: Arc::default(),
+            visited: Arc::default(),
             condition: Mutex::default(),
             handed_over: Mutex::default(),
             unknown: unknown.clone(),
@@ -101,7 +104,7 @@ impl Place {
         handed_over.push_back((now, account));
     }
 
-    async fn pass(&self, delay: Millis) {
+    pub async fn pass(&self, delay: Millis) {
         self.baton.turn(self.replica, delay).await;
     }
 
@@ -139,6 +142,7 @@ impl Transport for ToInstagram {
     fn send(&self, request: Outgoing) -> BoxFuture<'_, Result<Answer, TransportError>> {
         Box::pin(async move {
             let place = &*self.0;
+            let by_person = place.visited.load(Ordering::SeqCst);
             let patience = i64::try_from(request.timeout.as_millis()).unwrap();
             let account = refreshed_account(&request.url);
             let _waiting = account.map(|account| Waiting::new(place, account));
@@ -152,7 +156,7 @@ impl Transport for ToInstagram {
             }
             place.pass(out).await;
             let renewed = place.instagram.calls().renewed;
-            let answer = place.instagram.answer(&request.url, place.baton.now());
+            let answer = place.instagram.answer(&request.url, by_person, place.baton.now());
             let did_renew = place.instagram.calls().renewed > renewed;
             if let Some(account) = account.filter(|_| did_renew) {
                 place.hand_over(account);

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -12,20 +14,25 @@ use holdfast::connections::schedule::RefreshPolicy;
 use holdfast::connections::service::{Connections, Parts};
 use holdfast::connections::spill::Spill;
 use holdfast::entropy::{SeededEntropy, SharedEntropy};
+use holdfast::provider::ProviderId;
 use holdfast::provider::instagram::{Instagram, InstagramConfig};
 use holdfast::store::Store;
 use holdfast::vault::{KeyRing, Vault};
-use holdfast::worker::{Pace, Worker};
+use holdfast::worker::Worker;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
-use super::baton::ReplicaClock;
+use super::baton::{DAY, ReplicaClock};
+use super::dice::Dice;
 use super::network::{Place, ToDatabase, ToInstagram};
+use super::population::owner;
+use super::run::Plan;
+use super::script::Extent;
 
 /// As in the settings' defaults.
 pub const POLICY: RefreshPolicy = RefreshPolicy { min_age: Duration::from_hours(24), at: 0.5 };
 
-/// A running process: the worker's own loop.
+/// A running process: the worker's own loop, and people who come by.
 pub type Process = Pin<Box<dyn Future<Output = ()>>>;
 
 pub fn vault(entropy: &SharedEntropy) -> Vault {
@@ -66,7 +73,7 @@ pub fn connections(
 }
 
 /// Starts a process at `place`. It knows nothing of its predecessor but what is stored.
-pub fn start(place: &Arc<Place>, database: &Store, spill: &Path, pace: Pace, life: u64) -> Process {
+pub fn start(place: &Arc<Place>, database: &Store, spill: &Path, plan: &Plan, life: u64) -> Process {
     let entropy: SharedEntropy = Arc::new(SeededEntropy::new(life.wrapping_mul(1000) + place.replica as u64));
     let clock: SharedClock = Arc::new(ReplicaClock {
         baton: place.baton.clone(),
@@ -77,10 +84,47 @@ pub fn start(place: &Arc<Place>, database: &Store, spill: &Path, pace: Pace, lif
     let connections = connections(place, &store, &clock, &entropy)
         .with_spill(Spill::new(spill.join(place.replica.to_string())));
     let name = format!("replica-{}-{life}", place.replica);
-    let worker = Worker::new(connections, store, clock, name).with_pace(pace);
+    let worker = Worker::new(connections.clone(), store.clone(), clock, name).with_pace(plan.pace);
+    let visits = visits(place.clone(), store, connections, plan.extent, Dice::new(life, 8));
+    let visits = Visiting { visits: Box::pin(visits), visited: place.visited.clone() };
     // Whoever has the baton keeps it until the next seam: tokio shall not make room for others meanwhile.
     Box::pin(tokio::task::unconstrained(async move {
         let (_running, shutdown) = watch::channel(false);
-        worker.run(shutdown).await;
+        tokio::join!(worker.run(shutdown), visits);
     }))
+}
+
+/// How many checks people ask for in a year, all together: one for so many connections.
+const CONNECTIONS_PER_CHECK: i64 = 2;
+
+/// People who want to know, now and then, each time another one.
+async fn visits(place: Arc<Place>, store: Store, connections: Connections, extent: Extent, mut dice: Dice) {
+    let people = i64::try_from(extent.connections).expect("a number of people");
+    let replicas = i64::try_from(extent.replicas).expect("a number of replicas");
+    let gap = 365 * DAY * CONNECTIONS_PER_CHECK * replicas / people;
+    loop {
+        place.pass(dice.between(gap / 10, gap * 19 / 10)).await;
+        let number = usize::try_from(dice.between(0, people - 1)).expect("a person");
+        // The database may be away: then they are told so.
+        if let Ok(Some(connection)) = store.connection(&owner(number), ProviderId::INSTAGRAM).await {
+            drop(connections.probe(&connection).await);
+        }
+    }
+}
+
+/// Tells who runs: what people ask for is no matter of the worker's thrift.
+struct Visiting {
+    visits: Pin<Box<dyn Future<Output = ()> + Send>>,
+    visited: Arc<AtomicBool>,
+}
+
+impl Future for Visiting {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.visited.store(true, Ordering::SeqCst);
+        let polled = self.visits.as_mut().poll(context);
+        self.visited.store(false, Ordering::SeqCst);
+        polled
+    }
 }

@@ -26,6 +26,8 @@ pub struct Books {
     pub stills: u32,
     pub crashes: u32,
     pub leavers: u32,
+    /// Of those, the ones of whom Instagram does not say why.
+    pub unexplained: u32,
     pub turns: u64,
 }
 
@@ -93,14 +95,15 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "  calls        {} ({} refreshes, {} of them renewed, {} questions whose grant it is; {} of all in vain, in an outage); {} needed; ratio {:.4}",
+            "  calls        {} ({} refreshes, {} of them renewed, {} questions whose grant it is; {} of all in vain, in an outage); {} needed; ratio {:.4}; {} more because a person asked",
             calls.all(),
             calls.refreshes,
             calls.renewed,
             calls.identifies,
             calls.in_vain,
             self.minimal,
-            self.ratio()
+            self.ratio(),
+            calls.by_people
         )?;
         writeln!(
             f,

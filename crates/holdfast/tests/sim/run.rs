@@ -11,7 +11,7 @@ use holdfast::worker::Pace;
 
 use super::baton::{Baton, HOUR, MINUTE, Millis, SECOND};
 use super::dice::Dice;
-use super::instagram::{Instagram, Kind, Weather};
+use super::instagram::{Death, Instagram, Kind, Weather};
 use super::network::Place;
 use super::oracle::Nights;
 use super::population::link_all;
@@ -173,6 +173,7 @@ impl Simulation {
             }
             Event::Dies { account, death } => {
                 self.books.leavers += 1;
+                self.books.unexplained += u32::from(death == Death::Unexplained);
                 self.instagram.die(account, now, death);
             }
         }
@@ -187,7 +188,7 @@ impl Simulation {
                 self.lives += 1;
                 let life = self.plan.extent.seed.wrapping_mul(1_000_000).wrapping_add(self.lives);
                 self.processes[replica] =
-                    Some(start(&self.places[replica], database, spill, self.plan.pace, life));
+                    Some(start(&self.places[replica], database, spill, &self.plan, life));
                 self.drive(replica).await;
             }
         }

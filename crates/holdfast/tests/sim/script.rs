@@ -176,9 +176,13 @@ fn clocks(extent: Extent, replica: usize, dice: &mut Dice, events: &mut Vec<(Mil
 fn leavers(extent: Extent, events: &mut Vec<(Millis, Event)>) {
     let mut dice = Dice::new(extent.seed, 4);
     for account in 0..extent.connections {
-        let (leaves, day, revokes) = (dice.once_in(LEAVERS), dice.between(0, 365 * DAY), dice.once_in(2));
+        let (leaves, day, how) = (dice.once_in(LEAVERS), dice.between(0, 365 * DAY), dice.below(3));
         if leaves && day < extent.days * DAY {
-            let death = if revokes { Death::Revoked } else { Death::PasswordChanged };
+            let death = match how {
+                0 => Death::PasswordChanged,
+                1 => Death::Revoked,
+                _ => Death::Unexplained,
+            };
             events.push((extent.start + day, Event::Dies { account, death }));
         }
     }

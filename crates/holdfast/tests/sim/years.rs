@@ -61,13 +61,13 @@ fn check(report: &Report) {
 /// That next to nothing is asked twice.
 fn check_calls(report: &Report) {
     let (all, minimal) = (report.calls.all(), report.minimal);
-    // Before a death without a cause is believed, it is asked about for a day: a dozen times, three calls each.
-    let farewells = 36 * report.lost_in_the_window;
-    let single = if report.connections >= 20_000 {
+    // Before a death without a cause is believed, it is asked about for a day: ten calls.
+    let farewells = 10 * (report.lost_in_the_window + u64::from(report.books.unexplained));
+    let single = if report.connections >= 100_000 {
         0
     } else {
-        // A few hundred connections cannot pay for the probes of an outage of twenty days, nor for single misfortunes: after a
-        // lost answer, Instagram refuses to refresh again for a day, and is asked a dozen times in it.
+        // Fewer cannot pay for the probes of an outage of twenty days, which do not grow with them, nor a few hundred for single
+        // misfortunes: after a lost answer, Instagram refuses to refresh again for a day, and is asked a dozen times in it.
         report.calls.in_vain + (12 * report.answers_lost as u64).min(all / 20)
     };
     let counted = all.saturating_sub(farewells + single);
