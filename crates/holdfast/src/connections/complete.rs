@@ -15,6 +15,7 @@ use super::connect::hash;
 use super::sealing::{self, Held, HeldGrant};
 use super::service::{Connections, ServiceError, change};
 use super::status::{InstagramStatus, lacking};
+use super::stop::Stop;
 use super::transition::{Observation, apply, reason_of, same_account};
 use super::{Connection, GrantFacts, Reason};
 use crate::caller::OwnerId;
@@ -166,23 +167,32 @@ impl Connections {
         }
     }
 
-    /// Ends attempts whose time has run out and carries on those that were let go of. Returns how many.
-    pub async fn tend_attempts(&self, limit: usize) -> Result<usize, ServiceError> {
+    /// Ends attempts whose time has run out and carries on those that were let go of. Returns how many. One
+    /// attempt's trouble stays its own.
+    pub async fn tend_attempts(&self, limit: usize, stop: &Stop) -> Result<usize, ServiceError> {
         let now = self.parts.clock.now();
+        let mut tended = 0;
         let expired = self.parts.store.expired_attempts(now, limit).await?;
-        for attempt in &expired {
-            self.end_attempt(attempt, AttemptOutcome::Expired, now).await?;
+        for attempt in expired.iter().take_while(|_| !stop.is_asked()) {
+            tended += 1;
+            match self.end_attempt(attempt, AttemptOutcome::Expired, now).await {
+                Err(error) if !error.concerns_all() => {
+                    tracing::error!(attempt = %attempt.id, %error, "a connect attempt whose time has run out could not be ended");
+                }
+                outcome => drop(outcome?),
+            }
         }
         if self.parts.provider.is_none() {
-            return Ok(expired.len());
+            return Ok(tended);
         }
         let stranded = self.parts.store.stranded_attempts(now, limit).await?;
-        for attempt in &stranded {
+        for attempt in stranded.iter().take_while(|_| !stop.is_asked()) {
+            tended += 1;
             if let Err(error) = self.resume(attempt).await {
                 tracing::warn!(attempt = %attempt.id, %error, "an interrupted connect attempt could not be finished yet");
             }
         }
-        Ok(expired.len() + stranded.len())
+        Ok(tended)
     }
 
     async fn close_expired(&self, attempt: &Attempt, now: Timestamp) -> Result<(), CompleteError> {

@@ -7,6 +7,8 @@ mod mistaken;
 mod refreshing;
 pub mod setup;
 mod spill;
+mod stopping;
+mod unreadable;
 mod unwritable;
 pub mod world;
 mod year;
