@@ -39,7 +39,8 @@ fn generate(context: &Context, id: Option<String>, printer: &mut Printer) -> Out
     }
     printer.line(&*entry);
     printer.remark(
-        "Put it first in HOLDFAST_ENCRYPTION_KEYS and keep a copy apart from the database's backups.\n\
+        "Put it into HOLDFAST_ENCRYPTION_KEYS: as the only key or, where there is one already, behind it, and in front of it once \
+         every replica has it.\nKeep a copy apart from the database's backups.\n\
          Whoever has both can open every grant; whoever lost it can open none.",
     );
     Ok(Exit::Fine)

@@ -15,6 +15,7 @@ use super::connect::hash;
 use super::sealing::{self, Held, HeldGrant};
 use super::service::{Connections, ServiceError, change};
 use super::status::{InstagramStatus, lacking};
+use super::stop::Stop;
 use super::transition::{Observation, apply, reason_of, same_account};
 use super::{Connection, GrantFacts, Reason};
 use crate::caller::OwnerId;
@@ -85,8 +86,9 @@ const GRANT_PATIENCE: Duration = Duration::from_hours(1);
 /// What is kept because Instagram could not be asked rests this long; shorter than a parallel request's patience, so
 /// that a person who tries again need not be turned away.
 const OUTAGE_PAUSE: Duration = Duration::from_secs(5);
-/// The same where the provider limits us without saying for how long: calling on would lengthen it.
-const RATE_LIMIT_PAUSE: Duration = Duration::from_mins(1);
+/// The same where the provider limits us without saying for how long, because calling on would lengthen it, and where our app
+/// must be mended first.
+const LONG_PAUSE: Duration = Duration::from_mins(1);
 /// A call that fails in passing within this time is repeated once.
 const QUICKLY: Duration = Duration::from_secs(1);
 /// Pause before the repetition.
@@ -166,23 +168,32 @@ impl Connections {
         }
     }
 
-    /// Ends attempts whose time has run out and carries on those that were let go of. Returns how many.
-    pub async fn tend_attempts(&self, limit: usize) -> Result<usize, ServiceError> {
+    /// Ends attempts whose time has run out and carries on those that were let go of. Returns how many. One
+    /// attempt's trouble stays its own.
+    pub async fn tend_attempts(&self, limit: usize, stop: &Stop) -> Result<usize, ServiceError> {
         let now = self.parts.clock.now();
+        let mut tended = 0;
         let expired = self.parts.store.expired_attempts(now, limit).await?;
-        for attempt in &expired {
-            self.end_attempt(attempt, AttemptOutcome::Expired, now).await?;
+        for attempt in expired.iter().take_while(|_| !stop.is_asked()) {
+            tended += 1;
+            match self.end_attempt(attempt, AttemptOutcome::Expired, now).await {
+                Err(error) if !error.concerns_all() => {
+                    tracing::error!(attempt = %attempt.id, %error, "a connect attempt whose time has run out could not be ended");
+                }
+                outcome => drop(outcome?),
+            }
         }
         if self.parts.provider.is_none() {
-            return Ok(expired.len());
+            return Ok(tended);
         }
         let stranded = self.parts.store.stranded_attempts(now, limit).await?;
-        for attempt in &stranded {
+        for attempt in stranded.iter().take_while(|_| !stop.is_asked()) {
+            tended += 1;
             if let Err(error) = self.resume(attempt).await {
                 tracing::warn!(attempt = %attempt.id, %error, "an interrupted connect attempt could not be finished yet");
             }
         }
-        Ok(expired.len() + stranded.len())
+        Ok(tended)
     }
 
     async fn close_expired(&self, attempt: &Attempt, now: Timestamp) -> Result<(), CompleteError> {
@@ -325,11 +336,11 @@ impl Connections {
     /// open, and another `complete`, or the worker, goes on from here.
     async fn put_down(&self, attempt: &Attempt, failure: &Failure) -> Result<(), CompleteError> {
         tracing::warn!(attempt = %attempt.id, stage = attempt.stage.as_str(), meaning = ?failure.meaning, detail = %failure.detail, "what Instagram handed us is kept; it could not be asked on yet");
-        let usual = if is_passing(failure.meaning) { OUTAGE_PAUSE } else { RATE_LIMIT_PAUSE };
+        let usual = if is_passing(failure.meaning) { OUTAGE_PAUSE } else { LONG_PAUSE };
         let pause = failure.retry_after.unwrap_or(usual).min(GRANT_PATIENCE / 2);
         let until = after(self.parts.clock.now(), pause);
         self.advance(attempt, Attempt { busy_until: Some(until), ..attempt.clone() }).await?;
-        Err(CompleteError::Instagram { reason: reason_of(failure.meaning), retry_after: Some(pause) })
+        Err(CompleteError::Instagram { reason: waited_for(failure.meaning), retry_after: Some(pause) })
     }
 
     /// Links the account: connection, grant, attempt and history in one unit of work.
@@ -447,18 +458,22 @@ fn in_progress(attempt: &Attempt, now: Timestamp) -> CompleteError {
     CompleteError::InProgress { retry_after: left.filter(|left| *left > BUSY).unwrap_or(SOON) }
 }
 
-/// Trouble that time mends: it says nothing against a grant that is in hand.
+/// Trouble that time mends, or we: it says nothing against a grant that is in hand.
 fn is_wait(meaning: Meaning) -> bool {
-    matches!(meaning, Meaning::RateLimited(_)) || is_passing(meaning)
+    matches!(meaning, Meaning::RateLimited(_) | Meaning::App(_)) || is_passing(meaning)
 }
 
-/// Trouble that may be over in a moment.
+/// What the person is told of trouble that is waited for. An unexplained "no" to what was handed out a moment ago is not believed.
+fn waited_for(meaning: Meaning) -> Reason {
+    if meaning == Meaning::DeadUnexplained { Reason::ProviderUnavailable } else { reason_of(meaning) }
+}
+
+/// Trouble that may be over in a moment. An unexplained "no" is what a node says that has not heard of the token yet.
 fn is_passing(meaning: Meaning) -> bool {
     match meaning {
-        Meaning::Unavailable => true,
+        Meaning::Unavailable | Meaning::DeadUnexplained => true,
         Meaning::RateLimited(_)
         | Meaning::Dead(_)
-        | Meaning::DeadUnexplained
         | Meaning::UserAction(_)
         | Meaning::Permission
         | Meaning::App(_)

@@ -21,6 +21,7 @@ pub mod sealing;
 pub mod service;
 pub mod spill;
 pub mod status;
+pub mod stop;
 pub mod transition;
 pub mod usage;
 

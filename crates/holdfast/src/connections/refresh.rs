@@ -17,6 +17,7 @@ use super::sealing::{self, SealingError};
 use super::service::{Connections, ServiceError, change};
 use super::spill::{Room, Spilled};
 use super::status::is_alive;
+use super::stop::Stop;
 use super::transition::{Call, Observation, apply, is_another_account};
 use super::{Connection, GrantFacts, State};
 use crate::clock::after;
@@ -217,14 +218,15 @@ impl Connections {
     }
 
     /// Puts what was spilled into the database. A file goes only when the database has answered for it.
-    pub async fn replay_spill(&self) -> Result<usize, ServiceError> {
+    /// One that cannot be stored for a reason of its own keeps its file, and the others go on.
+    pub async fn replay_spill(&self, stop: &Stop) -> Result<usize, ServiceError> {
         let Some(spill) = &self.spill else { return Ok(0) };
         let all = spill.read().unwrap_or_else(|error| {
             tracing::error!(%error, "the spill directory cannot be read");
             Vec::new()
         });
         let mut replayed = 0;
-        for spilled in all {
+        for spilled in all.into_iter().take_while(|_| !stop.is_asked()) {
             let link = Link { id: spilled.connection_id, linked_at: spilled.linked_at };
             let switched = match self.open_spilled(&spilled).await {
                 Ok((key, grant)) => self.switch(link, &key, &grant, Switch::Renewed, None).await,
@@ -234,9 +236,9 @@ impl Connections {
                 Ok(_) => replayed += 1,
                 // Neither the user nor the data key exists any more, and neither does a wish to keep the grant.
                 Err(ServiceError::UserGone) => {}
-                Err(ServiceError::Store(error)) => return Err(error.into()),
+                Err(error) if error.concerns_all() => return Err(error),
                 Err(error) => {
-                    tracing::error!(connection = %spilled.connection_id, %error, "a spilled grant cannot be opened; its file stays");
+                    tracing::error!(connection = %spilled.connection_id, %error, "a spilled grant cannot be stored; its file stays");
                     continue;
                 }
             }

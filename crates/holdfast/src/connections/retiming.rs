@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use super::incident::Outlook;
 use super::service::{Connections, ServiceError};
+use super::stop::Stop;
 use super::transition::{Call, Observation};
 use super::{Connection, EvidenceSource, GrantFacts, Reason, Standing};
 use crate::clock::after;
@@ -91,20 +92,33 @@ impl Connections {
     }
 
     /// Ends connections whose time has come by the clock; where that is doubted, each after a question to the provider. Returns how
-    /// many it ended.
-    pub async fn expire_due(&self, limit: usize) -> Result<usize, ServiceError> {
+    /// many it ended. One connection's trouble stays its own.
+    pub async fn expire_due(&self, limit: usize, stop: &Stop) -> Result<usize, ServiceError> {
         let limit = if self.is_configured() { self.provider_allows(limit) } else { limit };
         if limit == 0 {
             return Ok(0);
         }
         let due = self.parts.store.expired_connections(self.parts.clock.now(), limit).await?;
-        let outcomes = stream::iter(due).map(|connection| async move { self.expire(&connection).await });
+        let outcomes = stream::iter(due).map(|connection| async move {
+            if stop.is_asked() { Ok(false) } else { self.expire_alone(&connection).await }
+        });
         let outcomes: Vec<_> = outcomes.buffer_unordered(PARALLEL).collect().await;
         let mut ended = 0;
         for outcome in outcomes {
             ended += usize::from(outcome?);
         }
         Ok(ended)
+    }
+
+    /// The same, where others wait for their turn.
+    async fn expire_alone(&self, connection: &Connection) -> Result<bool, ServiceError> {
+        match self.expire(connection).await {
+            Err(error) if !error.concerns_all() => {
+                tracing::error!(connection = %connection.id, %error, "a connection could not be ended by the clock");
+                Ok(false)
+            }
+            outcome => outcome,
+        }
     }
 
     /// Ends a connection whose time has come by the clock, unless its grant works all the same. Answers whether it ended.
@@ -132,7 +146,7 @@ impl Connections {
         let grant = match self.grant(connection).await {
             Ok(Some(grant)) => grant,
             Ok(None) => return Ok(false),
-            Err(error @ ServiceError::Store(_)) => return Err(error),
+            Err(error) if error.concerns_all() => return Err(error),
             Err(error) => {
                 tracing::error!(connection = %connection.id, %error, "an expired grant cannot be opened");
                 return Ok(false);
@@ -166,17 +180,28 @@ impl Connections {
     }
 
     /// Puts right up to `limit` connections with times that only a clock that was ahead can have written. Returns how many it found.
-    pub async fn retime(&self, limit: usize) -> Result<usize, ServiceError> {
+    /// One connection's trouble stays its own.
+    pub async fn retime(&self, limit: usize, stop: &Stop) -> Result<usize, ServiceError> {
         let now = self.parts.clock.now();
         let tail = self.parts.refresh.tail_percent();
         let found = self.parts.store.mistimed_connections(now, tail, limit).await?;
-        for connection in &found {
-            let Some(facts) = connection.grant else { continue };
-            let grant = possible(facts, now);
-            let next_refresh_at = self.due_between(grant.obtained_at, grant.expires_at)?;
-            tracing::warn!(connection = %connection.id, "times from a clock that was ahead are put right");
-            self.record(connection.id, &Observation::Retimed { grant, next_refresh_at }, None).await?;
+        for connection in found.iter().take_while(|_| !stop.is_asked()) {
+            match self.retime_one(connection, now).await {
+                Err(error) if !error.concerns_all() => {
+                    tracing::error!(connection = %connection.id, %error, "times from a clock that was ahead could not be put right");
+                }
+                outcome => outcome?,
+            }
         }
         Ok(found.len())
+    }
+
+    async fn retime_one(&self, connection: &Connection, now: Timestamp) -> Result<(), ServiceError> {
+        let Some(facts) = connection.grant else { return Ok(()) };
+        let grant = possible(facts, now);
+        let next_refresh_at = self.due_between(grant.obtained_at, grant.expires_at)?;
+        tracing::warn!(connection = %connection.id, "times from a clock that was ahead are put right");
+        self.record(connection.id, &Observation::Retimed { grant, next_refresh_at }, None).await?;
+        Ok(())
     }
 }

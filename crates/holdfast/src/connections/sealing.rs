@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::clock::from_millis;
 use crate::provider::{Grant, ProviderId, ShortGrant};
 use crate::store::{SealedGrant, Store, StoreError};
-use crate::vault::{Place, UserKey, Vault, VaultError};
+use crate::vault::{Place, UserKey, Vault, VaultError, WrappedKey};
 
 /// A sealed value could not be made or opened.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,13 @@ pub enum SealingError {
     /// The vault.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// The owner's data key is sealed with a key that this process's ring lacks. Another process may have it, so nothing
+    /// is lost by that.
+    #[error("key `{key_id}` is not in this process's HOLDFAST_ENCRYPTION_KEYS")]
+    KeyNotHere {
+        /// The key of the ring; no secret.
+        key_id: String,
+    },
     /// The user was erased meanwhile.
     #[error("the user has been deleted")]
     UserGone,
@@ -35,11 +42,19 @@ pub enum SealingError {
 /// The owner's data key, made on first use. Two first uses at once agree on one key.
 pub async fn user_key(store: &Store, vault: &Vault, user_id: &str) -> Result<UserKey, SealingError> {
     if let Some(wrapped) = store.user_key(user_id).await? {
-        return Ok(vault.open_user_key(user_id, &wrapped)?);
+        return open_user_key(vault, user_id, &wrapped);
     }
     let (_, wrapped) = vault.new_user_key(user_id)?;
     let winner = store.insert_user_key(user_id, &wrapped).await?.ok_or(SealingError::UserGone)?;
-    Ok(vault.open_user_key(user_id, &winner)?)
+    open_user_key(vault, user_id, &winner)
+}
+
+/// Opens the owner's data key.
+pub fn open_user_key(vault: &Vault, user_id: &str, wrapped: &WrappedKey) -> Result<UserKey, SealingError> {
+    vault.open_user_key(user_id, wrapped).map_err(|error| match error {
+        VaultError::KeyMissing { key_id } => SealingError::KeyNotHere { key_id },
+        error @ (VaultError::Tampered | VaultError::Malformed | VaultError::Entropy(_)) => error.into(),
+    })
 }
 
 /// The plaintext of a sealed token. It exists between the vault and this module only.

@@ -75,6 +75,12 @@ pub enum ServiceError {
     /// The vault.
     #[error("a stored secret could not be sealed or opened")]
     Vault(#[from] VaultError),
+    /// What is stored cannot be opened by this process, which lacks the key; another may have it.
+    #[error("key `{key_id}` is not in this process's HOLDFAST_ENCRYPTION_KEYS")]
+    KeyNotHere {
+        /// The key of the ring; no secret.
+        key_id: String,
+    },
     /// A sealed value holds something else than it should.
     #[error("a sealed {what} does not hold what belongs there")]
     Content {
@@ -97,8 +103,24 @@ impl From<SealingError> for ServiceError {
         match error {
             SealingError::Store(error) => Self::Store(error),
             SealingError::Vault(error) => Self::Vault(error),
+            SealingError::KeyNotHere { key_id } => Self::KeyNotHere { key_id },
             SealingError::UserGone => Self::UserGone,
             SealingError::Content { what } => Self::Content { what },
+        }
+    }
+}
+
+impl ServiceError {
+    /// Whether it is the database's, which concerns whatever comes next. A row that cannot be read is trouble of its own.
+    pub fn concerns_all(&self) -> bool {
+        match self {
+            Self::Store(error) => !error.is_of_one_row(),
+            Self::Vault(_)
+            | Self::KeyNotHere { .. }
+            | Self::Content { .. }
+            | Self::Entropy(_)
+            | Self::Contended
+            | Self::UserGone => false,
         }
     }
 }
@@ -238,13 +260,14 @@ impl Connections {
         Err(ServiceError::Contended)
     }
 
-    /// Opens the stored grant of a connection. `None` where there is none. A grant whose key is gone is recorded as lost.
+    /// Opens the stored grant of a connection. `None` where there is none.
     pub(super) async fn grant(&self, connection: &Connection) -> Result<Option<Grant>, ServiceError> {
         let Some(facts) = connection.grant else { return Ok(None) };
         let Some(sealed) = self.parts.store.sealed_grant(connection.id, facts.version).await? else {
             return Ok(None);
         };
-        let opened = self.open_sealed(connection, &sealed).await;
+        let key = sealing::user_key(&self.parts.store, &self.parts.vault, &connection.user_id).await?;
+        let opened = sealing::open_grant(&key, &connection.user_id, connection.provider, &sealed);
         self.opened(connection, facts, opened).await
     }
 
@@ -256,11 +279,13 @@ impl Connections {
         let (Some(facts), user_id) = (connection.grant, &connection.user_id) else { return Ok(None) };
         let stored = self.parts.store.sealed_grant_and_key(user_id, connection.id, facts.version).await?;
         let Some((sealed, wrapped)) = stored else { return Ok(None) };
-        let key = self.parts.vault.open_user_key(user_id, &wrapped)?;
+        let key = sealing::open_user_key(&self.parts.vault, user_id, &wrapped)?;
         let opened = sealing::open_grant(&key, user_id, connection.provider, &sealed);
         Ok(self.opened(connection, facts, opened).await?.map(|grant| (grant, key)))
     }
 
+    /// A grant that another data key sealed than the one its owner has is lost, whichever process looks: that is recorded. A
+    /// key that only this process's ring lacks never comes to this.
     async fn opened(
         &self,
         connection: &Connection,
@@ -270,7 +295,7 @@ impl Connections {
         match opened {
             Ok(grant) => Ok(Some(grant)),
             Err(SealingError::Vault(VaultError::KeyMissing { key_id })) => {
-                tracing::error!(connection = %connection.id, key = %key_id, "a grant cannot be opened: its key is not in HOLDFAST_ENCRYPTION_KEYS");
+                tracing::error!(connection = %connection.id, key = %key_id, "a grant cannot be opened: the data key that sealed it is no longer there");
                 let lost = Observation::KeyLost { grant_version: facts.version };
                 self.record(connection.id, &lost, None).await?;
                 Ok(None)

@@ -103,7 +103,7 @@ pub enum Observation {
         /// When to refresh it.
         next_refresh_at: Timestamp,
     },
-    /// The grant cannot be opened: its encryption key is not in the key ring.
+    /// The grant cannot be opened by anybody: the key that it was sealed with is given up.
     KeyLost {
         /// The grant that could not be opened.
         grant_version: i64,

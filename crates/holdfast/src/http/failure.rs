@@ -1,6 +1,8 @@
 //! What failures of the layers below look like to a client. One function per kind; there is none for
 //! [`crate::provider::Failure`], on purpose: what Instagram says reaches an answer only as a reason.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::problem::{Problem, ProblemCode, RequestCode, ServerCode};
@@ -13,6 +15,9 @@ use crate::connections::service::ServiceError;
 use crate::connections::usage::UseError;
 use crate::store::StoreError;
 use crate::users::UsersError;
+
+/// Where a key is missing here, an operator is restarting the replicas one by one.
+const KEY_RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// What reading from the store can lead to.
 pub(super) const READING: [ProblemCode; 2] =
@@ -62,6 +67,12 @@ impl From<ServiceError> for Problem {
             ServiceError::Store(error) => error.into(),
             ServiceError::Contended => RequestCode::ConcurrentChange.into(),
             ServiceError::UserGone => RequestCode::UserErased.into(),
+            ServiceError::KeyNotHere { key_id } => {
+                tracing::error!(key = %key_id, "what is stored cannot be opened here: its key is not in HOLDFAST_ENCRYPTION_KEYS");
+                Self::new(ServerCode::DatabaseUnavailable)
+                    .with_detail("What is stored cannot be opened by this server at the moment.".to_owned())
+                    .with_retry_after(Some(KEY_RETRY_AFTER))
+            }
             ServiceError::Vault(_) | ServiceError::Content { .. } | ServiceError::Entropy(_) => {
                 tracing::error!(%error, "a request failed on this server's own account");
                 ServerCode::Internal.into()
@@ -145,6 +156,7 @@ mod tests {
         match error {
             ServiceError::Store(_)
             | ServiceError::Vault(_)
+            | ServiceError::KeyNotHere { .. }
             | ServiceError::Content { .. }
             | ServiceError::Entropy(_)
             | ServiceError::Contended
@@ -163,6 +175,7 @@ mod tests {
         }
         assert!(USERS.contains(&Problem::from(UsersError::Erased).code()));
         let own = [
+            ServiceError::KeyNotHere { key_id: "one".to_owned() },
             ServiceError::Content { what: "a grant" },
             ServiceError::Entropy(crate::entropy::EntropyExhausted),
             ServiceError::Contended,

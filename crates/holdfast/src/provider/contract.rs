@@ -29,6 +29,8 @@ pub trait Bench: Send + Sync {
     fn revoke(&self);
     /// The provider answers nothing useful from now on, or does again.
     fn set_down(&self, down: bool);
+    /// The provider hands out long-lived tokens without saying how long they live from now on, or says it again.
+    fn set_silent_about_lifetime(&self, silent: bool);
     /// A call that every grant may make.
     fn harmless_call(&self) -> PassThrough;
 }
@@ -39,6 +41,7 @@ pub async fn passes<B: Bench, F: Future<Output = B>>(make: impl Fn() -> F) {
     consent_carries_state_and_no_secret(&make().await).await;
     a_code_is_worth_one_grant(&make().await).await;
     a_grant_is_prolonged(&make().await).await;
+    a_refresh_that_names_no_lifetime_loses_no_grant(&make().await).await;
     an_account_keeps_its_ids(&make().await).await;
     revocation_is_noticed_everywhere(&make().await).await;
     an_outage_kills_nothing(&make().await).await;
@@ -100,6 +103,21 @@ async fn a_grant_is_prolonged(bench: &impl Bench) {
     assert!(second.expires_at > first.expires_at);
     assert_eq!(second.scopes, first.scopes, "a refresh forgets no scopes");
     assert!(bench.provider().identify(&second).await.outcome.is_ok());
+}
+
+async fn a_refresh_that_names_no_lifetime_loses_no_grant(bench: &impl Bench) {
+    let short = short(bench).await;
+    bench.set_silent_about_lifetime(true);
+    let refused = bench.provider().extend(&short).await.outcome.expect_err("a first grant needs a lifetime");
+    assert_eq!(refused.meaning, Meaning::Unavailable, "{refused:?}");
+    bench.set_silent_about_lifetime(false);
+    let held = bench.provider().extend(&short).await.outcome.expect("the short-lived token is not spent");
+    bench.clock().advance(bench.minimum_refresh_age() + Duration::from_mins(1));
+    bench.set_silent_about_lifetime(true);
+    let renewed = bench.provider().refresh(&held).await.outcome.expect("the new token may be the only one");
+    bench.set_silent_about_lifetime(false);
+    assert_eq!((renewed.obtained_at, renewed.expires_at), (bench.clock().now(), held.expires_at));
+    assert!(bench.provider().identify(&renewed).await.outcome.is_ok());
 }
 
 async fn an_account_keeps_its_ids(bench: &impl Bench) {

@@ -67,17 +67,16 @@ impl Store {
         }
     }
 
-    /// Attempts of anybody whose time has run out and which are not closed yet. Earliest first.
+    /// Attempts of anybody whose time has run out and which are not closed yet. Earliest first; rows that cannot be read are
+    /// passed over.
     pub async fn expired_attempts(&self, now: Timestamp, limit: usize) -> Result<Vec<Attempt>, StoreError> {
-        let values = vec![now.into(), rows::limit(limit)];
-        self.read(statements::ATTEMPTS_EXPIRED, values).await?.iter().map(rows::attempt).collect()
+        self.readable(statements::ATTEMPTS_EXPIRED, vec![now.into()], limit, rows::attempt).await
     }
 
     /// Attempts of anybody whose completion was begun and let go of, by a crash or because the provider could not be
-    /// asked, and that still have time.
+    /// asked, and that still have time. Rows that cannot be read are passed over.
     pub async fn stranded_attempts(&self, now: Timestamp, limit: usize) -> Result<Vec<Attempt>, StoreError> {
-        let values = vec![now.into(), rows::limit(limit)];
-        self.read(statements::ATTEMPTS_STRANDED, values).await?.iter().map(rows::attempt).collect()
+        self.readable(statements::ATTEMPTS_STRANDED, vec![now.into()], limit, rows::attempt).await
     }
 
     /// Closes every attempt of the caller and deletes what they hold, whoever is completing them.

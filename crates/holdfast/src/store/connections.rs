@@ -137,20 +137,20 @@ impl Store {
     }
 
     /// Connections whose grant has died by the clock, which do not say so yet, and whose grant has not worked since all
-    /// the same. Earliest first.
+    /// the same. Earliest first; rows that cannot be read are passed over.
     pub async fn expired_connections(
         &self,
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<Connection>, StoreError> {
         let proven_after = now.saturating_sub(PROOF_LASTS).unwrap_or(Timestamp::MIN);
-        let values = vec![now.into(), rows::limit(limit), proven_after.into()];
-        self.connections_of(statements::CONNECTIONS_EXPIRED, values).await
+        let values = vec![now.into(), proven_after.into()];
+        self.readable(statements::CONNECTIONS_EXPIRED, values, limit, rows::connection).await
     }
 
     /// Connections with times that a right clock cannot have written at or before `now`: a grant from the future, a death
     /// by the clock that has not come yet, a next refresh in the last `tail_percent` of the grant's life that is no
-    /// retry either, once no more than that part of a usual life is left.
+    /// retry either, once no more than that part of a usual life is left. Rows that cannot be read are passed over.
     pub async fn mistimed_connections(
         &self,
         now: Timestamp,
@@ -162,10 +162,9 @@ impl Store {
             now.into(),
             after(now, LONGEST_WAIT + TOLERANCE).into(),
             tail_percent.into(),
-            rows::limit(limit),
             after(now, USUAL_LIFE / 100 * tail_percent).into(),
         ];
-        self.connections_of(statements::CONNECTIONS_MISTIMED, values).await
+        self.readable(statements::CONNECTIONS_MISTIMED, values, limit, rows::connection).await
     }
 
     pub(super) async fn connections_of(

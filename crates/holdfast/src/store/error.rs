@@ -35,7 +35,24 @@ pub enum StoreError {
     Refused(String),
 }
 
+/// The "table" of a [`StoreError::Corrupt`] that is about the database's file itself.
+pub(super) const WHOLE_FILE: &str = "(file)";
+
 impl StoreError {
+    /// Whether one row is at fault: every other may be read and written as before.
+    pub fn is_of_one_row(&self) -> bool {
+        matches!(self, Self::Corrupt { table, .. } if *table != WHOLE_FILE)
+    }
+
+    /// Whether nothing can be stored at all until somebody has seen to the database.
+    pub fn is_of_the_database(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::Full(_) => true,
+            Self::Corrupt { .. } => !self.is_of_one_row(),
+            Self::Busy(_) | Self::OutcomeUnknown | Self::Refused(_) => false,
+        }
+    }
+
     /// How long a client should wait before it tries again; for `Retry-After`.
     pub fn retry_after(&self) -> Duration {
         match self {

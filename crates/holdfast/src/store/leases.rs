@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::engine::{Engine, Row};
+use super::unreadable::{Read, UNREADABLE_RESTS};
 use super::{LeaseGuard, Store, StoreError, rows, statements};
 use crate::clock;
 use crate::connections::Connection;
@@ -56,7 +57,7 @@ impl Lease {
 
 impl Store {
     /// Claims up to `limit` connections whose refresh is due at `now`, that need not wait and that nobody holds; earliest
-    /// expiry first. Parallel claims never give one connection to two owners.
+    /// expiry first. Parallel claims never give one connection to two owners. Rows that cannot be read are put off.
     pub async fn claim_due(
         &self,
         owner: &str,
@@ -73,18 +74,48 @@ impl Store {
             latest(now, lease_for).into(),
             clock::after(now, LONGEST_WAIT).into(),
         ];
-        let way = match self.due_count(now).await? {
-            // Mostly so, and no reason to lock anything.
-            0 => return Ok(Vec::new()),
-            1..BACKLOG => statements::CLAIM_FEW_DUE,
-            BACKLOG.. => statements::CLAIM_MANY_DUE,
-        };
-        let claimed = self.write_rows(way, values).await?;
-        let mut leases = claimed.iter().map(|row| lease(row, owner, until)).collect::<Result<Vec<_>, _>>()?;
-        // `RETURNING` promises no order.
-        leases
-            .sort_by_key(|lease| (lease.connection.grant.map(|grant| grant.expires_at), lease.connection.id));
-        Ok(leases)
+        loop {
+            let way = match self.due_count(now).await? {
+                // Mostly so, and no reason to lock anything.
+                0 => return Ok(Vec::new()),
+                1..BACKLOG => statements::CLAIM_FEW_DUE,
+                BACKLOG.. => statements::CLAIM_MANY_DUE,
+            };
+            let claimed = self.write_rows(way, values.clone()).await?;
+            let Read { values: mut leases, unreadable } =
+                self.read_each(&claimed, |row| lease(row, owner, until))?;
+            let freed = self.put_off(&unreadable, owner, until, now).await;
+            if let Err(error) = &freed
+                && !leases.is_empty()
+            {
+                tracing::warn!(%error, "leases of unreadable rows were not given back and will run out");
+            } else if freed? > 0 && leases.is_empty() {
+                // They stood before others, which are due as well.
+                continue;
+            }
+            // `RETURNING` promises no order.
+            leases.sort_by_key(|lease| {
+                (lease.connection.grant.map(|grant| grant.expires_at), lease.connection.id)
+            });
+            return Ok(leases);
+        }
+    }
+
+    /// Gives back what was claimed and cannot be read, and has it rest: it would be the first to be claimed again, and another
+    /// version may be able to read it. Returns how many that was.
+    async fn put_off(
+        &self,
+        ids: &[String],
+        owner: &str,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let ids = serde_json::json!(ids).to_string();
+        let values = vec![ids.into(), owner.into(), until.into(), clock::after(now, UNREADABLE_RESTS).into()];
+        self.write(statements::LEASES_PUT_OFF, values).await
     }
 
     /// How many are due, counted up to [`BACKLOG`]: so much should not be sorted at each claim. Both ways claim the same rows.

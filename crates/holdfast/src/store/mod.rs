@@ -23,6 +23,7 @@ mod service_keys;
 mod statements;
 mod status_reads;
 mod trouble;
+mod unreadable;
 mod users;
 
 use std::sync::Arc;
@@ -52,6 +53,7 @@ use changes::Changes;
 use engine::{Engine, Failure, Postgres, Row, Sqlite, Unit};
 use statements::Sql;
 use status_reads::StatusReads;
+use unreadable::PassedOver;
 
 /// How to open a database.
 #[derive(Debug, Clone)]
@@ -96,6 +98,7 @@ struct Inner {
     clock: SharedClock,
     changes: Changes,
     status_reads: StatusReads,
+    passed_over: PassedOver,
     outbox: bool,
     link: Option<SharedLink>,
 }
@@ -150,7 +153,8 @@ impl Store {
         link: Option<SharedLink>,
     ) -> Self {
         let (status_reads, questions) = StatusReads::new();
-        let inner = Arc::new(Inner { engine, clock, changes, status_reads, outbox, link });
+        let passed_over = PassedOver::default();
+        let inner = Arc::new(Inner { engine, clock, changes, status_reads, passed_over, outbox, link });
         questions.serve(&inner);
         Self { inner }
     }

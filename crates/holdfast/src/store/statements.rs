@@ -4,6 +4,7 @@
 //! prepares each statement on both engines.
 //!
 //! `LIMIT $n + 0`: of a bare parameter there, SQLite's planner reads the value, and prepares the statement anew at each execution.
+//! An `OFFSET` behind it passes over rows that cannot be read: see [`Store::readable`](super::Store::readable).
 
 /// A statement, in the words of each engine.
 #[derive(Debug, Clone, Copy)]
@@ -289,6 +290,14 @@ pub(super) const LEASE_RELEASE: Sql = Sql::both(
     "UPDATE connections SET lease_owner = NULL, lease_until = NULL WHERE id = $1 AND lease_owner = $2 \
      AND lease_epoch = $3",
 );
+/// What was claimed and cannot be read. The status tells the next refresh, so its version moves too.
+pub(super) const LEASES_PUT_OFF: Sql = Sql::each(
+    "UPDATE connections SET next_refresh_at = $4, lease_owner = NULL, lease_until = NULL, version = version + 1 \
+     WHERE lease_owner = $2 AND lease_until = $3 AND id IN (SELECT value FROM json_each($1))",
+    "UPDATE connections SET next_refresh_at = $4, lease_owner = NULL, lease_until = NULL, version = version + 1 \
+     WHERE lease_owner = $2 AND lease_until = $3 AND id IN (SELECT jsonb_array_elements_text(CAST(CAST($1 AS TEXT) AS \
+     JSONB)))",
+);
 /// Of a database with one server, when that begins: whoever held anything is dead. The epoch fences whoever is not.
 pub(super) const LEASES_FENCE: Sql = Sql::both(
     "UPDATE connections SET lease_owner = NULL, lease_until = NULL, lease_epoch = lease_epoch + 1 WHERE lease_until IS NOT NULL",
@@ -320,7 +329,7 @@ pub(super) const CONNECTIONS_EXPIRED: Sql = Sql::both(concat!(
     connection_columns!(),
     " FROM connections AS c WHERE c.grant_expires_at <= $1 AND c.state IN ('connected', 'degraded', \
      'action_required') AND NOT (COALESCE(c.evidence_source, '') IN ('use', 'refresh') AND c.evidence_at \
-     >= c.grant_expires_at AND c.evidence_at > $3) ORDER BY c.grant_expires_at, c.id LIMIT $2 + 0"
+     >= c.grant_expires_at AND c.evidence_at > $2) ORDER BY c.grant_expires_at, c.id LIMIT $3 + 0 OFFSET $4 + 0"
 ));
 /// Times that no right clock can have written: a grant from the future, an end that is still to come, a refresh due in the last part
 /// of a life, of which less is left than when it should have been due. Each is found by an index of its own.
@@ -331,8 +340,8 @@ pub(super) const CONNECTIONS_MISTIMED: Sql = Sql::both(concat!(
      grant_obtained_at > $1 AND (state IN ('connected', 'degraded', 'action_required') OR reason = 'expired') \
      UNION ALL SELECT id FROM connections WHERE reason = 'expired' AND evidence_source = 'clock' AND grant_expires_at \
      > $2 AND grant_version IS NOT NULL UNION ALL SELECT id FROM connections WHERE grant_version IS NOT NULL AND \
-     grant_expires_at > $2 AND grant_expires_at <= $6 AND next_refresh_at > $3 AND next_refresh_at > \
-     grant_expires_at - (grant_expires_at - grant_obtained_at) / 100 * $4) ORDER BY c.id LIMIT $5 + 0"
+     grant_expires_at > $2 AND grant_expires_at <= $5 AND next_refresh_at > $3 AND next_refresh_at > \
+     grant_expires_at - (grant_expires_at - grant_obtained_at) / 100 * $4) ORDER BY c.id LIMIT $6 + 0 OFFSET $7 + 0"
 ));
 
 /// Who is not simply well; in the words of the index `connections_troubled`, so that it serves.
@@ -425,7 +434,7 @@ pub(super) const ATTEMPT_BY_STATE: Sql =
 pub(super) const ATTEMPTS_EXPIRED: Sql = Sql::both(concat!(
     "SELECT ",
     attempt_columns!(),
-    " FROM attempts WHERE stage <> 'closed' AND expires_at <= $1 ORDER BY expires_at, id LIMIT $2 + 0"
+    " FROM attempts WHERE stage <> 'closed' AND expires_at <= $1 ORDER BY expires_at, id LIMIT $2 + 0 OFFSET $3 + 0"
 ));
 pub(super) const ATTEMPTS_OPEN: Sql = Sql::both(concat!(
     "SELECT ",
@@ -437,7 +446,7 @@ pub(super) const ATTEMPTS_STRANDED: Sql = Sql::both(concat!(
     "SELECT ",
     attempt_columns!(),
     " FROM attempts WHERE stage IN ('redeeming', 'short_granted', 'granted') AND expires_at > $1 AND \
-     (busy_until IS NULL OR busy_until <= $1) ORDER BY expires_at, id LIMIT $2 + 0"
+     (busy_until IS NULL OR busy_until <= $1) ORDER BY expires_at, id LIMIT $2 + 0 OFFSET $3 + 0"
 ));
 pub(super) const ATTEMPTS_CLOSE: Sql = Sql::both(
     "UPDATE attempts SET stage = 'closed', outcome = $3, closed_at = $4, sealed = NULL, busy_until = NULL, \
@@ -629,6 +638,7 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("LEASE_RENEW", LEASE_RENEW),
     ("LEASE_RELEASE", LEASE_RELEASE),
     ("LEASE_FENCE", LEASE_FENCE),
+    ("LEASES_PUT_OFF", LEASES_PUT_OFF),
     ("LEASES_FENCE", LEASES_FENCE),
     ("ATTEMPTS_LET_GO", ATTEMPTS_LET_GO),
     ("NEXT_DUE", NEXT_DUE),
@@ -694,6 +704,7 @@ mod tests {
                     sql.sqlite[at + limit.len()..].trim_start_matches(|each: char| each.is_ascii_digit());
                 !number.starts_with(" + 0")
             });
+            let bare = bare || sql.sqlite.split("OFFSET ").skip(1).any(|offset| !offset.ends_with(" + 0"));
             assert!(!bare, "{name} would be prepared at each execution");
         }
     }

@@ -41,7 +41,9 @@ pub enum SentinelError {
 }
 
 impl Vault {
-    /// Compares the ring with the stored sentinels. Returns those to be stored: one for each key that had none.
+    /// Compares the ring with the stored sentinels. Returns those to be stored: that of the key that seals, where it has none. A key
+    /// that only opens has sealed nothing yet; with a sentinel, processes that do not have it would take themselves out
+    /// of service before anything needs it.
     pub fn prove(&self, stored: &[Sentinel]) -> Result<Vec<Sentinel>, SentinelError> {
         for Sentinel { key_id, blob } in stored {
             let key =
@@ -51,14 +53,11 @@ impl Vault {
                 return Err(SentinelError::OtherBytes { key_id: key_id.clone() });
             }
         }
-        self.ring
-            .ids()
-            .filter(|id| stored.iter().all(|each| each.key_id != *id))
-            .filter_map(|id| self.ring.key(id).map(|key| (id, key)))
-            .map(|(id, key)| {
-                let blob = blob::seal(&*self.entropy, key, id, &Place::sentinel(id), PLAINTEXT)?;
-                Ok(Sentinel { key_id: id.to_owned(), blob })
-            })
-            .collect()
+        let (id, key) = self.ring.sealing();
+        if stored.iter().any(|each| each.key_id == id) {
+            return Ok(Vec::new());
+        }
+        let blob = blob::seal(&*self.entropy, key, id, &Place::sentinel(id), PLAINTEXT)?;
+        Ok(vec![Sentinel { key_id: id.to_owned(), blob }])
     }
 }

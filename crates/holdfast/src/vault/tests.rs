@@ -101,6 +101,8 @@ fn a_sentinel_proves_the_bytes_behind_an_id() {
     assert_eq!(missing, SentinelError::Missing { key_id: "a".to_owned() });
     let grown = vault(&format!("{},{}", key("b", 2), key("a", 1))).prove(&stored).unwrap();
     assert_eq!(grown.iter().map(|each| each.key_id.as_str()).collect::<Vec<_>>(), ["b"]);
+    let prepared = vault(&format!("{},{}", key("a", 1), key("b", 2)));
+    assert_eq!(prepared.prove(&stored).unwrap(), [], "a key that seals nothing yet is asked of nobody else");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
@@ -14,7 +14,8 @@ use crate::clock::{SharedClock, after, from_millis};
 use crate::connections::refresh::Refreshed;
 use crate::connections::retiming::TOLERANCE;
 use crate::connections::service::{Connections, ServiceError};
-use crate::store::{Lease, Store, StoreError};
+use crate::connections::stop::Stop;
+use crate::store::{Lease, Store};
 use crate::telemetry::traces::{in_span, note};
 
 /// A batch is worked through in four rounds of at most 35 seconds each; a lease outlives them.
@@ -85,17 +86,19 @@ impl Worker {
         Self { pace, ..self }
     }
 
-    /// Ticks until told to stop; a refresh that is under way is finished.
-    pub async fn run(&self, mut shutdown: watch::Receiver<bool>) {
-        while !*shutdown.borrow() {
-            match self.tick().await {
+    /// Ticks until told to stop. Nothing further is begun then, and what was claimed for it is given back; a refresh that is under
+    /// way is finished, because its answer may be the only copy of a grant.
+    pub async fn run(&self, shutdown: watch::Receiver<bool>) {
+        let stop = Stop::on(shutdown);
+        while !stop.is_asked() {
+            match self.tick_until(&stop).await {
                 Ok(done) if done != Done::default() => tracing::info!(?done, "worker"),
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "the worker could not do its work; it will try again"),
             }
             tokio::select! {
                 () = self.pause() => {}
-                _ = shutdown.wait_for(|stop| *stop) => {}
+                () = stop.asked() => {}
             }
         }
     }
@@ -120,27 +123,30 @@ impl Worker {
 
     /// Does what is due now, up to a bounded number of batches; the rest is for the next tick.
     pub async fn tick(&self) -> Result<Done, ServiceError> {
-        let mut done = Done { renewed: self.connections.replay_spill().await?, ..Done::default() };
-        done.attempts = self.connections.tend_attempts(BATCH).await?;
-        self.put_times_right().await?;
-        done.expired = self.connections.expire_due(BATCH).await?;
+        self.tick_until(&Stop::NEVER).await
+    }
+
+    async fn tick_until(&self, stop: &Stop) -> Result<Done, ServiceError> {
+        let mut done = Done {
+            renewed: unless_away("spilled grants", self.connections.replay_spill(stop).await)?,
+            ..Done::default()
+        };
+        done.attempts = unless_away("connect attempts", self.connections.tend_attempts(BATCH, stop).await)?;
+        unless_away("stored times", self.put_times_right(stop).await)?;
+        done.expired = unless_away("expiries", self.connections.expire_due(BATCH, stop).await)?;
         if !self.connections.is_configured() {
             return Ok(done);
         }
         for _ in 0..BATCHES {
             let amount = self.connections.provider_allows(BATCH);
-            if amount == 0 {
-                return Ok(done);
+            if amount == 0 || stop.is_asked() {
+                break;
             }
             let leases = self.store.claim_due(&self.name, self.clock.now(), LEASE, amount).await?;
             if leases.is_empty() {
-                return Ok(done);
+                break;
             }
-            let outcomes = stream::iter(leases)
-                .map(|lease| in_span("grant refresh", self.refresh(lease)))
-                .buffer_unordered(PARALLEL);
-            let outcomes: Vec<_> = outcomes.collect().await;
-            for outcome in outcomes {
+            for outcome in self.refresh_all(leases, stop).await {
                 match outcome? {
                     Refreshed::Renewed => done.renewed += 1,
                     Refreshed::Failed(_) => done.failed += 1,
@@ -151,8 +157,30 @@ impl Worker {
         Ok(done)
     }
 
+    /// A few at a time. Once told to stop, the rest is given back at once, not when those under way have ended.
+    async fn refresh_all(&self, leases: Vec<Lease>, stop: &Stop) -> Vec<Result<Refreshed, ServiceError>> {
+        let mut outcomes = Vec::with_capacity(leases.len());
+        let mut waiting = leases.into_iter();
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            let room = if stop.is_asked() { waiting.len() } else { PARALLEL.saturating_sub(under_way.len()) };
+            under_way.extend(
+                waiting.by_ref().take(room).map(|lease| in_span("grant refresh", self.refresh(lease, stop))),
+            );
+            tokio::select! {
+                // In order, because a simulation draws on no chance but its own.
+                biased;
+                outcome = under_way.next() => match outcome {
+                    Some(outcome) => outcomes.push(outcome),
+                    None => return outcomes,
+                },
+                () = stop.asked(), if waiting.len() > 0 => {}
+            }
+        }
+    }
+
     /// At start, each day, and as soon as the clock has been set back. A clock that was not watched for a while, or has leapt, is doubted.
-    async fn put_times_right(&self) -> Result<(), ServiceError> {
+    async fn put_times_right(&self, stop: &Stop) -> Result<(), ServiceError> {
         let now = self.clock.now();
         let ticked_at = from_millis(self.ticked_at.swap(now.as_millisecond(), Ordering::Relaxed));
         if now > after(ticked_at, TOLERANCE) {
@@ -166,7 +194,7 @@ impl Worker {
             return Ok(());
         }
         // With more left, or an error, the next tick goes on.
-        if self.connections.retime(RETIMED_AT_ONCE).await? < RETIMED_AT_ONCE {
+        if self.connections.retime(RETIMED_AT_ONCE, stop).await? < RETIMED_AT_ONCE {
             let due = after(now, TIMES_CHECKED_EVERY).as_millisecond();
             self.times_due_at.store(due, Ordering::Relaxed);
         }
@@ -174,19 +202,17 @@ impl Worker {
     }
 
     /// One connection's trouble stays its own. An error is the database's, which concerns all.
-    async fn refresh(&self, lease: Lease) -> Result<Refreshed, ServiceError> {
+    async fn refresh(&self, lease: Lease, stop: &Stop) -> Result<Refreshed, ServiceError> {
         let id = lease.connection().id;
         // Whatever was found out since the batch was claimed holds for the rest of it.
-        let asked = if self.connections.provider_allows(1) == 0 {
+        let asked = if stop.is_asked() || self.connections.provider_allows(1) == 0 {
             Ok(Refreshed::Skipped)
         } else {
             self.connections.refresh(&lease).await
         };
         let outcome = match asked {
             Ok(outcome) => Ok(outcome),
-            Err(ServiceError::Store(error)) if !matches!(error, StoreError::Corrupt { .. }) => {
-                Err(error.into())
-            }
+            Err(error) if error.concerns_all() => Err(error),
             Err(error) => {
                 tracing::error!(connection = %id, %error, "a grant could not be refreshed");
                 self.connections.put_off(lease.connection()).await.map(|()| Refreshed::Skipped)
@@ -200,6 +226,19 @@ impl Worker {
             tracing::debug!(connection = %id, %error, "the lease was not given back and will run out");
         }
         outcome
+    }
+}
+
+/// Housekeeping that failed is tried again in the next tick and keeps no grant from being refreshed, unless the database itself is
+/// away or takes no more: then nothing that comes next could be stored.
+fn unless_away<T: Default>(what: &'static str, outcome: Result<T, ServiceError>) -> Result<T, ServiceError> {
+    match outcome {
+        Err(ServiceError::Store(error)) if error.is_of_the_database() => Err(error.into()),
+        Err(error) => {
+            tracing::error!(what, %error, "the worker could not do its housekeeping; it goes on with the rest");
+            Ok(T::default())
+        }
+        done => done,
     }
 }
 

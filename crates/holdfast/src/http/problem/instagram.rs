@@ -125,8 +125,11 @@ pub(super) fn entry(reason: Reason) -> Entry {
         ),
         Reason::KeyLost => (
             "Stored access cannot be opened",
-            &["The encryption key that sealed it is no longer configured.", "The stored bytes were changed."],
-            "Whoever runs this installation: put the old key back into HOLDFAST_ENCRYPTION_KEYS. Otherwise connect again.",
+            &[
+                "The encryption key that sealed it was given up as lost, with `holdfast keys retire --lost`.",
+                "A restored backup holds it without the data key that sealed it.",
+            ],
+            "Connect again.",
         ),
         Reason::NotConfigured => (
             "Instagram not set up",

@@ -70,9 +70,13 @@ pub(super) fn entry(code: ServerCode) -> Entry {
             Remedy::Retry,
             "database-unavailable",
             "Database not available",
-            "The database did not answer in time, so we cannot say what is stored.",
-            &["The database is restarting or not reachable.", "It is busy."],
-            "Wait for Retry-After and ask again.",
+            "The database did not answer in time, or what it holds cannot be opened here, so we cannot say what is stored.",
+            &[
+                "The database is restarting or not reachable.",
+                "It is busy.",
+                "This server's HOLDFAST_ENCRYPTION_KEYS lacks a key that another server seals with. The log names it.",
+            ],
+            "Wait for Retry-After and ask again. If it lasts: holdfast doctor.",
         ),
         ServerCode::DatabaseFull => row(
             unavailable,

@@ -71,7 +71,13 @@ impl Instagram {
             .append_pair("access_token", token);
         let request = Outgoing::new(Method::GET, url).named("/access_token");
         self.ask(Context::Extend, request, &[token, app_secret], |object, now| {
-            Ok(grant(wire::long_token(object)?, short.scopes.clone(), now))
+            let body = wire::long_token(object)?;
+            Ok(Grant {
+                access_token: body.access_token,
+                scopes: short.scopes.clone(),
+                obtained_at: now,
+                expires_at: after(now, body.expires_in),
+            })
         })
         .await
     }
@@ -84,19 +90,23 @@ impl Instagram {
             .append_pair("access_token", token);
         let request = Outgoing::new(Method::GET, url).named("/refresh_access_token");
         self.ask(Context::Refresh, request, &[token], |object, now| {
-            Ok(grant(wire::long_token(object)?, old.scopes.clone(), now))
+            let body = wire::refreshed_token(object)?;
+            let expires_at = body.expires_in.map_or_else(|| assumed_expiry(old), |life| after(now, life));
+            Ok(Grant {
+                access_token: body.access_token,
+                scopes: old.scopes.clone(),
+                obtained_at: now,
+                expires_at,
+            })
         })
         .await
     }
 }
 
-fn grant(body: wire::LongTokenBody, scopes: Option<Vec<String>>, obtained_at: Timestamp) -> Grant {
-    Grant {
-        access_token: body.access_token,
-        scopes,
-        obtained_at,
-        expires_at: after(obtained_at, body.expires_in),
-    }
+/// Of a renewed token whose lifetime is not said: what was true of the one before is not too long for it.
+fn assumed_expiry(old: &Grant) -> Timestamp {
+    tracing::warn!(expires_at = %old.expires_at, "Instagram renewed a grant without saying how long it lives; what the one before had left is assumed");
+    old.expires_at
 }
 
 /// Instagram appends `#_` to the redirect. Browsers keep a fragment to themselves; in-app web views and people

@@ -106,13 +106,22 @@ pub struct ShortTokenBody {
     pub permissions: Option<Vec<String>>,
 }
 
-/// The answer to an exchange for a long-lived token, or to a refresh. `token_type` is not needed.
+/// The answer to an exchange for a long-lived token. `token_type` is not needed.
 #[derive(Debug)]
 pub struct LongTokenBody {
     /// The token.
     pub access_token: SecretString,
     /// Its lifetime from now; never zero.
     pub expires_in: Duration,
+}
+
+/// The answer to a refresh.
+#[derive(Debug)]
+pub struct RefreshedTokenBody {
+    /// The token; by now it may be the only one that works.
+    pub access_token: SecretString,
+    /// Its lifetime from now, never zero; `None` where the answer does not say.
+    pub expires_in: Option<Duration>,
 }
 
 /// Why a readable answer cannot be used.
@@ -139,18 +148,36 @@ pub fn short_token(object: &Map<String, Value>) -> Result<ShortTokenBody, Unusab
     })
 }
 
-/// Reads the answer to an exchange for a long-lived token, or to a refresh.
+/// Reads the answer to an exchange for a long-lived token. Without a lifetime it is refused: the short-lived token can be
+/// exchanged once more.
 pub fn long_token(object: &Map<String, Value>) -> Result<LongTokenBody, Unusable> {
     let access_token = token(object)?;
-    let seconds = match object.get("expires_in") {
-        Some(Value::Number(number)) => number.as_u64(),
-        Some(Value::String(digits)) => digits.parse().ok(),
-        Some(_) | None => None,
+    let expires_in = lifetime(object).ok_or(Unusable::NoLifetime)?;
+    Ok(LongTokenBody { access_token, expires_in })
+}
+
+/// Reads the answer to a refresh. A missing lifetime is no reason to lose the token: the one before it may be dead.
+pub fn refreshed_token(object: &Map<String, Value>) -> Result<RefreshedTokenBody, Unusable> {
+    Ok(RefreshedTokenBody { access_token: token(object)?, expires_in: lifetime(object) })
+}
+
+/// `expires_in`, in whichever form a whole number of seconds can be written.
+fn lifetime(object: &Map<String, Value>) -> Option<Duration> {
+    let seconds = match object.get("expires_in")? {
+        Value::Number(number) => number.as_u64().or_else(|| whole(number.as_f64()?))?,
+        Value::String(text) => {
+            let text = text.trim();
+            text.parse().ok().or_else(|| whole(text.parse().ok()?))?
+        }
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
     };
-    match seconds {
-        Some(seconds @ 1..) => Ok(LongTokenBody { access_token, expires_in: Duration::from_secs(seconds) }),
-        Some(0) | None => Err(Unusable::NoLifetime),
-    }
+    (seconds > 0).then(|| Duration::from_secs(seconds))
+}
+
+/// A float without a fraction, as an integer.
+fn whole(number: f64) -> Option<u64> {
+    // Written without a point; what is infinite, negative or has a fraction does not parse.
+    number.to_string().parse().ok()
 }
 
 /// Reads the answer to `/me`. Everything but an id may be missing.

@@ -4,6 +4,7 @@
 
 use sqlx::error::{DatabaseError, ErrorKind};
 
+use crate::store::error::WHOLE_FILE;
 use crate::store::{Rejected, StoreError};
 
 /// A failed statement or unit of work.
@@ -140,7 +141,7 @@ fn of_sqlite(code: &str, message: &str) -> Failure {
         5 | 6 => StoreError::Busy(text),
         13 => StoreError::Full(text),
         8 | 10 | 14 | 15 => StoreError::Unavailable(text),
-        11 | 26 => StoreError::Corrupt { table: "(file)", row: String::new(), why: text },
+        11 | 26 => StoreError::Corrupt { table: WHOLE_FILE, row: String::new(), why: text },
         _ => StoreError::Refused(text),
     })
 }

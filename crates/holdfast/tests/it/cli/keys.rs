@@ -34,6 +34,35 @@ fn a_ring_is_rotated_and_its_old_key_retired() {
 }
 
 #[test]
+fn a_key_behind_the_first_is_asked_of_nobody_until_it_seals() {
+    let (old, new) = (ring_entry("old", 1), ring_entry("new", 99));
+    let place = Place::new().with("HOLDFAST_ENCRYPTION_KEYS", old.clone());
+    assert_eq!(place.run(&["migrate"]).code, 0);
+    assert_eq!(place.run(&["keys", "rotate"]).code, 0, "stores the first key's sentinel");
+
+    let place = place.with("HOLDFAST_ENCRYPTION_KEYS", format!("{old},{new}"));
+    let rotated = place.run(&["keys", "rotate"]);
+    assert_eq!((rotated.code, rotated.stdout.as_str()), (0, "0 data keys are now sealed with old.\n"));
+    let status = place.run(&["keys", "status"]);
+    assert_eq!(
+        (status.code, status.stdout.as_str()),
+        (0, "old  seals, 0 data keys\nnew  opens, 0 data keys\n")
+    );
+    assert_eq!(place.run(&["keys", "retire", "new"]).code, 1, "it has sealed nothing");
+
+    // A replica that is restarted with the former setting starts all the same.
+    let place = place.with("HOLDFAST_ENCRYPTION_KEYS", old.clone());
+    assert_eq!(place.run(&["keys", "rotate"]).code, 0);
+    // Until the new one seals: from then on it has to be there.
+    let place = place.with("HOLDFAST_ENCRYPTION_KEYS", format!("{new},{old}"));
+    assert_eq!(place.run(&["keys", "rotate"]).code, 0);
+    let place = place.with("HOLDFAST_ENCRYPTION_KEYS", old);
+    let refused = place.run(&["keys", "rotate"]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("lacks key `new`"), "{}", refused.stderr);
+}
+
+#[test]
 fn other_bytes_under_a_known_id_are_refused() {
     let place = Place::new().with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("k", 1));
     assert_eq!(place.run(&["migrate"]).code, 0);

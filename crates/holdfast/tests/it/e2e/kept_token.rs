@@ -36,6 +36,9 @@ async fn two_completes_go_on_from_a_short_lived_token_after_an_outage() {
     for (fault, endpoint, stage) in [
         (Fault::ServerErrorHtml, Endpoint::Exchange, "short_granted"),
         (Fault::ServerErrorJson, Endpoint::Me, "granted"),
+        // A node that has not heard of the token yet, or an incident.
+        (Fault::FalseAlarm, Endpoint::Exchange, "short_granted"),
+        (Fault::FalseAlarm, Endpoint::Me, "granted"),
     ] {
         let ada = app.sign_in(Person::Ada);
         let spent = app.instagram.call_counts().get(&Endpoint::Token).copied().unwrap_or(0);
@@ -62,6 +65,69 @@ async fn two_completes_go_on_from_a_short_lived_token_after_an_outage() {
         assert_eq!(kept(&app, &returned).await, (None, "closed"));
         ada.send(http::Method::DELETE, "/user/instagram", None).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_of_our_app_after_the_code_is_spent_is_waited_for() {
+    let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
+    let app = App::at(Arc::new(clock.clone()), NO_WORKER, |_| {}).await;
+    for (fault, endpoint, stage) in [
+        (Fault::UnsupportedRequest, Endpoint::Exchange, "short_granted"),
+        (Fault::WrongClientSecret, Endpoint::Exchange, "short_granted"),
+        (Fault::AppDeactivated, Endpoint::Me, "granted"),
+    ] {
+        let ada = app.sign_in(Person::Ada);
+        let returned = back_from_instagram(&ada).await;
+        app.instagram.arm(Some(ACCOUNT), fault, Some(endpoint), None).unwrap();
+        let failed = ada.complete(&returned).await;
+        assert_eq!(
+            (failed.status, code(&failed).as_str()),
+            (StatusCode::FAILED_DEPENDENCY, "app_misconfigured"),
+            "{}",
+            text(&failed)
+        );
+        let wait: u64 = failed.headers["retry-after"].to_str().unwrap().parse().unwrap();
+        assert_eq!((&body(&failed)["action"], wait), (&json!("retry"), 60));
+        assert!(matches!(kept(&app, &returned).await, (Some(1..), found) if found == stage), "{stage}");
+
+        app.instagram.clear(None).unwrap();
+        clock.advance(Duration::from_secs(wait));
+        // The server closes what was idle for so long; a request must not run into that.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let done = ada.complete(&returned).await;
+        assert_eq!(done.status, StatusCode::OK, "{fault:?}: {}", text(&done));
+        ada.send(http::Method::DELETE, "/user/instagram", None).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_unexplained_no_is_not_even_told() {
+    let app = App::with(NO_WORKER, |_| {}).await;
+    let ada = app.sign_in(Person::Ada);
+    for endpoint in [Endpoint::Exchange, Endpoint::Me] {
+        let returned = back_from_instagram(&ada).await;
+        app.instagram.arm(Some(ACCOUNT), Fault::FalseAlarm, Some(endpoint), Some(1)).unwrap();
+        let done = ada.complete(&returned).await;
+        assert_eq!(done.status, StatusCode::OK, "{endpoint:?}: {}", text(&done));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stated_death_ends_the_attempt() {
+    let app = App::with(NO_WORKER, |_| {}).await;
+    let ada = app.sign_in(Person::Ada);
+    let returned = back_from_instagram(&ada).await;
+    app.instagram.arm(Some(ACCOUNT), Fault::Ineligible, Some(Endpoint::Me), None).unwrap();
+    for _ in 0..2 {
+        let failed = ada.complete(&returned).await;
+        assert_eq!(
+            (failed.status, code(&failed).as_str()),
+            (StatusCode::FAILED_DEPENDENCY, "account_ineligible")
+        );
+        assert!(!failed.headers.contains_key("retry-after"));
+        app.instagram.clear(None).unwrap();
+    }
+    assert_eq!(kept(&app, &returned).await, (None, "closed"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

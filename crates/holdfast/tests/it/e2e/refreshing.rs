@@ -10,21 +10,20 @@ use holdfast::clock::ManualClock;
 use holdfast::standin::clerk::Person;
 use holdfast::standin::instagram::{Endpoint, Fault};
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::app::{App, json as body};
 
-/// Serves `graph.instagram.com`: grants live an hour, and a refresh shortens that. Answers with its address and the
-/// number of refreshes.
-async fn shortening_graph() -> (String, Arc<AtomicUsize>) {
+/// Serves `graph.instagram.com`: grants live an hour, and a refresh is answered with `refreshed`. Answers with its address and
+/// the number of refreshes.
+async fn graph(refreshed: Value) -> (String, Arc<AtomicUsize>) {
     let refreshes = Arc::new(AtomicUsize::new(0));
     let counted = refreshes.clone();
     let long = json!({"access_token": "IGAAfirst", "token_type": "bearer", "expires_in": 3600});
-    let shorter = json!({"access_token": "IGAAsecond", "token_type": "bearer", "expires_in": 1800});
     let me = json!({"id": "25982752248032036", "user_id": "17841479677897649", "username": "ada.makes"});
     let refresh = move || {
         counted.fetch_add(1, Ordering::SeqCst);
-        async move { Json(shorter) }
+        async move { Json(refreshed) }
     };
     let router = Router::new()
         .route("/access_token", get(move || async move { Json(long) }))
@@ -36,15 +35,12 @@ async fn shortening_graph() -> (String, Arc<AtomicUsize>) {
     (address, refreshes)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refresh_that_shortens_the_life_is_kept() {
-    let (graph, refreshes) = shortening_graph().await;
-    let settings = [
-        ("INSTAGRAM_GRAPH_URL", graph.as_str()),
-        ("HOLDFAST_REFRESH_MIN_AGE_S", "2"),
-        ("HOLDFAST_REFRESH_AT", "0.0001"),
-    ];
-    let app = App::with(&settings, |_| {}).await;
+fn settings(graph: &str) -> [(&str, &str); 3] {
+    [("INSTAGRAM_GRAPH_URL", graph), ("HOLDFAST_REFRESH_MIN_AGE_S", "2"), ("HOLDFAST_REFRESH_AT", "0.0001")]
+}
+
+/// Connects, and waits for the first refresh: the status before and after.
+async fn refreshed_once(app: &App) -> (Value, Value) {
     let ada = app.sign_in(Person::Ada);
     let connected = ada.connect_account("ada.makes").await;
 
@@ -56,8 +52,32 @@ async fn a_refresh_that_shortens_the_life_is_kept() {
     })
     .await
     .expect("the worker refreshes what is due");
+    (connected, ada.status().await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_that_names_no_lifetime_is_kept_for_as_long_as_the_grant_before_had() {
+    let (graph, refreshes) = graph(json!({"access_token": "IGAAsecond", "token_type": "bearer"})).await;
+    let app = App::with(&settings(&graph), |_| {}).await;
+    let key = app.service_key().await;
+    let (connected, status) = refreshed_once(&app).await;
     // The provider may have ended the first one.
-    let status = ada.status().await;
+    assert_eq!((&status["state"], &status["reason"]), (&json!("connected"), &Value::Null), "{status}");
+    assert_eq!(status["token_expires_at"], connected["token_expires_at"]);
+    let ada = Person::Ada.user_id();
+    let path = format!("/service/users/{ada}/instagram/token");
+    let handed = app.request(Method::POST, &path, Some(&format!("Bearer {key}")), None).await;
+    assert_eq!(body(&handed)["access_token"], "IGAAsecond");
+    assert!(refreshes.load(Ordering::SeqCst) > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_that_shortens_the_life_is_kept() {
+    let shorter = json!({"access_token": "IGAAsecond", "token_type": "bearer", "expires_in": 1800.0});
+    let (graph, refreshes) = graph(shorter).await;
+    let app = App::with(&settings(&graph), |_| {}).await;
+    let (connected, status) = refreshed_once(&app).await;
+    // The provider may have ended the first one.
     assert!(status["token_expires_at"].as_str() < connected["token_expires_at"].as_str(), "{status}");
     assert!(refreshes.load(Ordering::SeqCst) > 0);
 }

@@ -8,6 +8,8 @@ mod refreshing;
 mod restoring;
 pub mod setup;
 mod spill;
+mod stopping;
+mod unreadable;
 mod unwritable;
 pub mod world;
 mod year;

@@ -278,3 +278,18 @@ async fn a_deauthorization_from_before_the_link_makes_us_ask_what_holds() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_was_called_lost_and_opens_all_the_same_lives_again() {
+    on_each_engine(async |db| {
+        let one = replica(db, Kind::BothValid);
+        let id = one.link("ada").await.id;
+        db.execute("UPDATE connections SET state = 'reconnect_required', reason = 'key_lost', next_refresh_at = NULL")
+            .await;
+        one.connections.check(&owner("ada")).await.expect("it answers");
+        let now = one.now(id).await;
+        assert_eq!(now.standing, Standing::CONNECTED);
+        assert!(now.next_refresh_at.is_some(), "and is kept alive");
+    })
+    .await;
+}

@@ -2,6 +2,7 @@
 
 mod crowd;
 mod graph;
+mod keys;
 mod notices;
 pub mod processes;
 mod restart;

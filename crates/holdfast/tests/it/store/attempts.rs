@@ -117,3 +117,29 @@ async fn expired_attempts_are_found_and_closed_ones_are_pruned() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attempts_that_cannot_be_read_are_passed_over() {
+    on_each_engine(async |db| {
+        let store = &db.store;
+        let all: Vec<_> = (1..=6).map(|number| attempt(&owner("ada"), number)).collect();
+        for each in &all {
+            store.commit(&begin(each, None)).await.expect("it commits");
+        }
+        // Those that come first, as a later version may have written them before it was rolled back.
+        db.execute(&format!(
+            "UPDATE attempts SET expect = 'of_a_later_version' WHERE expires_at <= {}",
+            all[3].expires_at.as_millisecond()
+        ))
+        .await;
+        let healthy = || all[4..].to_vec();
+        for limit in [2, 3, 10] {
+            assert_eq!(store.expired_attempts(later(DAY), limit).await, Ok(healthy()), "{limit}");
+        }
+        assert_eq!(store.expired_attempts(later(DAY), 1).await, Ok(healthy()[..1].to_vec()));
+        db.execute("UPDATE attempts SET stage = 'granted'").await;
+        let stranded = store.stranded_attempts(start_of_time(), 2).await.expect("it answers");
+        assert_eq!(stranded.iter().map(|each| each.id).collect::<Vec<_>>(), [all[4].id, all[5].id]);
+    })
+    .await;
+}

@@ -110,6 +110,17 @@ fn a_long_token_needs_a_lifetime() {
     assert_eq!(recorded.expires_in, Duration::from_secs(5_183_944));
     for (expires_in, expected) in [
         (json!("5183944"), Some(5_183_944)),
+        (json!(" 5183944 "), Some(5_183_944)),
+        (json!(5_183_944.0), Some(5_183_944)),
+        (json!("5183944.0"), Some(5_183_944)),
+        (json!(5.183_944e6), Some(5_183_944)),
+        (json!(0.0), None),
+        (json!(-5_183_944.0), None),
+        (json!("5183944.5"), None),
+        (json!(1e300), None),
+        (json!("inf"), None),
+        (json!("NaN"), None),
+        (json!(true), None),
         (json!(1), Some(1)),
         (json!(0), None),
         (json!(-1), None),
@@ -119,7 +130,10 @@ fn a_long_token_needs_a_lifetime() {
         (json!(null), None),
         (json!([1]), None),
     ] {
-        let read = wire::long_token(&object_of(&json!({"access_token": "t", "expires_in": expires_in})));
+        let body = object_of(&json!({"access_token": "t", "expires_in": expires_in}));
+        let refreshed = wire::refreshed_token(&body).unwrap();
+        assert_eq!(refreshed.expires_in, expected.map(Duration::from_secs), "{expires_in}");
+        let read = wire::long_token(&body);
         match expected {
             Some(seconds) => {
                 assert_eq!(read.unwrap().expires_in, Duration::from_secs(seconds), "{expires_in}");
@@ -129,6 +143,10 @@ fn a_long_token_needs_a_lifetime() {
     }
     let missing = wire::long_token(&object(br#"{"access_token":"t","token_type":"bearer"}"#));
     assert_eq!(missing.unwrap_err(), Unusable::NoLifetime);
+    let refreshed = wire::refreshed_token(&object(br#"{"access_token":"t","token_type":"bearer"}"#)).unwrap();
+    assert_eq!((refreshed.access_token.expose_secret(), refreshed.expires_in), ("t", None));
+    let empty = wire::refreshed_token(&object(br#"{"access_token":"","expires_in":5183944}"#));
+    assert_eq!(empty.unwrap_err(), Unusable::NoToken);
 }
 
 #[test]
@@ -250,7 +268,7 @@ proptest! {
     #[test]
     fn nothing_makes_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         if let Body::Object(object) = Body::read(&bytes) {
-            let _ = (wire::short_token(&object), wire::long_token(&object), wire::account(&object));
+            let _ = (wire::short_token(&object), wire::long_token(&object), wire::refreshed_token(&object), wire::account(&object));
         }
     }
 

@@ -53,6 +53,14 @@ impl Bench for InstagramBench {
         }
     }
 
+    fn set_silent_about_lifetime(&self, silent: bool) {
+        if silent {
+            self.rig.standin.set_fault(None, Fault::MissingExpiresIn).unwrap();
+        } else {
+            self.rig.standin.clear(None).unwrap();
+        }
+    }
+
     fn harmless_call(&self) -> PassThrough {
         own_media()
     }

@@ -29,6 +29,8 @@ fn expected(fault: Fault, endpoint: Endpoint) -> Option<Meaning> {
         Fault::AppRateLimit => Meaning::RateLimited(LimitScope::App),
         Fault::AccountRateLimit => Meaning::RateLimited(LimitScope::Account),
         Fault::HugeBody if endpoint == Endpoint::Graph => Meaning::Content,
+        // No failure: the new grant may be the only one, and is kept.
+        Fault::MissingExpiresIn if endpoint == Endpoint::Refresh => return None,
         Fault::ServerErrorHtml
         | Fault::ServerErrorJson
         | Fault::UnknownError

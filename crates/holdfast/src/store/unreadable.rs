@@ -1,0 +1,93 @@
+//! Rows that this version cannot read: damaged, or written by a later version that was rolled back. Whoever works through many
+//! rows passes them over, so that one costs nobody else anything.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::engine::Row;
+use super::statements::Sql;
+use super::{Store, StoreError, Value, rows};
+use crate::clock;
+
+/// How long such a row is let be, and not spoken of again.
+pub(super) const UNREADABLE_RESTS: Duration = Duration::from_hours(1);
+/// With more rows than these, some are spoken of more often.
+const REMEMBERED: usize = 1000;
+
+/// Of which rows it was said when that they cannot be read.
+#[derive(Debug, Default)]
+pub(super) struct PassedOver(Mutex<BTreeMap<(&'static str, String), Timestamp>>);
+
+impl PassedOver {
+    /// Whether that row has not been spoken of lately; from now on it has.
+    fn is_news(&self, table: &'static str, row: &str, now: Timestamp) -> bool {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.len() >= REMEMBERED {
+            said.clear();
+        }
+        let lately = |at: &Timestamp| *at <= now && clock::after(*at, UNREADABLE_RESTS) > now;
+        if said.get(&(table, row.to_owned())).is_some_and(lately) {
+            return false;
+        }
+        said.insert((table, row.to_owned()), now);
+        true
+    }
+}
+
+/// What could be read of several rows.
+pub(super) struct Read<T> {
+    pub(super) values: Vec<T>,
+    /// The keys of the others.
+    pub(super) unreadable: Vec<String>,
+}
+
+impl Store {
+    /// Reads each row by itself. An error is none of a row's own.
+    pub(super) fn read_each<T>(
+        &self,
+        rows: &[Row],
+        read: impl Fn(&Row) -> Result<T, StoreError>,
+    ) -> Result<Read<T>, StoreError> {
+        let mut each = Read { values: Vec::with_capacity(rows.len()), unreadable: Vec::new() };
+        for row in rows {
+            match read(row) {
+                Ok(value) => each.values.push(value),
+                Err(error) => {
+                    let StoreError::Corrupt { table, row, .. } = &error else { return Err(error) };
+                    if self.inner.passed_over.is_news(table, row, self.inner.clock.now()) {
+                        tracing::error!(%error, "a row cannot be read and is passed over");
+                    }
+                    each.unreadable.push(row.clone());
+                }
+            }
+        }
+        Ok(each)
+    }
+
+    /// Up to `limit` rows that can be read, however many stand before them that cannot. The statement's last two parameters
+    /// are its limit and its offset.
+    pub(super) async fn readable<T>(
+        &self,
+        sql: Sql,
+        values: Vec<Value>,
+        limit: usize,
+        read: impl Fn(&Row) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let (mut found, mut offset) = (Vec::new(), 0);
+        loop {
+            let wanted = limit.saturating_sub(found.len());
+            let mut values = values.clone();
+            values.extend([rows::limit(wanted), rows::limit(offset)]);
+            let page = self.read(sql, values).await?;
+            let each = self.read_each(&page, &read)?;
+            found.extend(each.values);
+            offset += page.len();
+            if page.len() < wanted || found.len() >= limit {
+                return Ok(found);
+            }
+        }
+    }
+}

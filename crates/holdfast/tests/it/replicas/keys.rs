@@ -1,0 +1,123 @@
+//! The key ring is changed while replicas are restarted one after the other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use holdfast::clock::{Clock as _, ManualClock};
+use holdfast::entropy::SystemEntropy;
+use holdfast::standin::clerk::Person;
+use holdfast::store::{Store, StoreOptions};
+use holdfast::transport::Answer;
+use holdfast::vault::{KeyRing, Vault};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::e2e::app::{App, KEY, Replica, SignedIn, code, json as body, text};
+use crate::support::database::{Engine, Place};
+use crate::support::leaks;
+
+const NEW: &str = "k2:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
+
+fn both(first: &str, second: &str) -> String {
+    format!("{first},{second}")
+}
+
+struct Installation {
+    app: App,
+    clock: ManualClock,
+}
+
+impl Installation {
+    /// Its first server has the old key alone.
+    async fn start() -> Self {
+        leaks::secret(NEW.split_once(':').unwrap().1);
+        let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
+        let settings = [("HOLDFAST_WORKER", "off")];
+        let place = Place::new(Engine::Postgres).await;
+        Self { app: App::on(place, Arc::new(clock.clone()), &settings, |_| {}).await, clock }
+    }
+
+    async fn restarted_with(&self, ring: &str) -> Replica {
+        self.app.replica_with(&[("HOLDFAST_ENCRYPTION_KEYS", ring)]).await
+    }
+
+    /// What `keys rotate` does to the data keys.
+    async fn rotate(&self) {
+        let options = StoreOptions::tool(self.app.place.url.clone());
+        let store = Store::open(&options, Arc::new(self.clock.clone())).await.unwrap();
+        let vault = Vault::new(KeyRing::parse(&both(NEW, KEY)).unwrap(), Arc::new(SystemEntropy));
+        for row in store.user_keys_not_under("k2", "", 100).await.unwrap() {
+            let rewrapped = vault.rewrap(&row.user_id, &row.wrapped).unwrap().unwrap();
+            assert!(store.rewrap_user_key(&row, &rewrapped).await.unwrap());
+        }
+        store.close().await;
+    }
+
+    /// Asks Instagram; a minute after whoever asked before.
+    async fn check(&self, at: &SignedIn<'_>) -> Answer {
+        self.clock.advance(Duration::from_secs(61));
+        // The server closes what was idle for so long; a request must not run into that.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        at.send(Method::POST, "/user/instagram/check", None).await
+    }
+
+    async fn works(&self, at: &SignedIn<'_>) {
+        let checked = self.check(at).await;
+        assert_eq!(checked.status, StatusCode::OK, "{}", text(&checked));
+        let status = body(&checked);
+        let proven = json!({"source": "use", "at": self.clock.now().to_string()});
+        assert_eq!((&status["state"], &status["reason"]), (&json!("connected"), &Value::Null));
+        assert_eq!(status["evidence"]["source"], proven["source"], "{status}");
+        assert_eq!(status["evidence"]["at"], proven["at"], "Instagram was asked just now");
+    }
+}
+
+async fn is_ready(at: &SignedIn<'_>) -> bool {
+    at.get("/readyz").await.status == StatusCode::OK
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_lacks_a_key_cannot_judge_and_nothing_is_lost() {
+    let here = Installation::start().await;
+    let changed = here.restarted_with(&both(NEW, KEY)).await;
+    let ada = here.app.sign_in(Person::Ada);
+    ada.connect_account("ada.makes").await;
+    here.works(&ada.at(&changed)).await;
+    here.rotate().await;
+
+    let told = here.check(&ada).await;
+    assert_eq!(
+        (told.status, code(&told).as_str()),
+        (StatusCode::SERVICE_UNAVAILABLE, "database-unavailable")
+    );
+    assert_eq!(told.headers["retry-after"], "30");
+    assert!(!is_ready(&ada).await, "and it says so");
+    for at in [&ada, &ada.at(&changed)] {
+        let status = at.status().await;
+        assert_eq!((&status["state"], &status["reason"]), (&json!("connected"), &Value::Null));
+    }
+    // Whoever has the key goes on as if nothing had been; so does the first as soon as it has it too.
+    here.works(&ada.at(&changed)).await;
+    here.works(&ada.at(&here.restarted_with(&both(KEY, NEW)).await)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_the_order_of_the_guide_every_replica_opens_everything_at_every_step() {
+    let here = Installation::start().await;
+    let ada = here.app.sign_in(Person::Ada);
+    ada.connect_account("ada.makes").await;
+    // The new key behind the old one, everywhere.
+    let second = here.restarted_with(&both(KEY, NEW)).await;
+    let at_second = ada.at(&second);
+    assert!(is_ready(&ada).await, "a key that has sealed nothing is asked of nobody");
+    here.works(&ada).await;
+    here.works(&at_second).await;
+    // In front of it, at one after the other.
+    let third = here.restarted_with(&both(NEW, KEY)).await;
+    let at_third = ada.at(&third);
+    here.rotate().await;
+    for at in [&at_second, &at_third] {
+        assert!(is_ready(at).await);
+        here.works(at).await;
+    }
+}
