@@ -131,6 +131,7 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             "The body is not JSON, or not the form that this route takes.",
             &[
                 "The JSON does not parse; the detail names line and column.",
+                "It is not UTF-8.",
                 "The connection broke before the body's end.",
             ],
             "Make the body with a JSON library, and compare it with the request schema of the route in /docs.",
@@ -144,8 +145,9 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             &[
                 "A member is missing, or there twice.",
                 "A member has another type, or a value that the API does not list.",
+                "The JSON is not an object.",
             ],
-            "Compare the body with the request schema of the route in /docs; the detail names line and column.",
+            "Compare the body with the request schema of the route in /docs; the detail names the member and what it takes.",
         ),
         RequestCode::MalformedParameter => row(
             StatusCode::BAD_REQUEST,
