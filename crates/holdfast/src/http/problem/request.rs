@@ -195,7 +195,7 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             "return_to is not an address that this server sends browsers to.",
             &[
                 "The address is not covered by HOLDFAST_RETURN_URLS (by default: the allowed origins).",
-                "It has a user name, a fragment, or a scheme other than https (http on loopback).",
+                "It has a user name, white space, a backslash, or a scheme other than http and https.",
             ],
             "Use an address of the app, or add it to HOLDFAST_RETURN_URLS.",
         ),

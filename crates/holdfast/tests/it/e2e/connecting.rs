@@ -198,6 +198,21 @@ async fn a_second_delivery_of_the_callback_has_the_first_ones_outcome() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_app_wrote_into_its_return_address_comes_back_byte_for_byte() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    let return_to = format!("{RETURN_TO}?q=b%20c+d&e#/settings?tab=b%20c");
+    let url = ada.connect(json!({"return_to": return_to})).await;
+    let end = app.decide(&url, "ada.makes", &Decision::Approve).await;
+    let kept = format!("{RETURN_TO}?q=b%20c+d&e&instagram=complete&attempt=");
+    assert!(end.as_str().starts_with(&kept), "{end}");
+    assert_eq!(end.fragment(), Some("/settings?tab=b%20c"));
+    let url = ada.connect(json!({"return_to": return_to})).await;
+    let end = app.decide(&url, "ada.makes", &Decision::Deny).await;
+    assert!(end.as_str().ends_with("&reason=denied#/settings?tab=b%20c"), "{end}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_account_does_not_silently_replace_the_linked_one() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
