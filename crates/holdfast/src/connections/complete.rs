@@ -33,7 +33,10 @@ pub enum CompleteError {
     /// Somebody else began it.
     #[error("this connect attempt was begun by another user")]
     NotYours,
-    /// The browser has not come back from Instagram, or the completion is not the one it carried.
+    /// The browser has not come back from Instagram.
+    #[error("the browser has not come back from Instagram for this connect attempt")]
+    NotReturned,
+    /// The completion is not the one that the browser carried.
     #[error("the completion does not belong to this connect attempt")]
     WrongCompletion,
     /// Its time ran out.
@@ -115,6 +118,10 @@ impl Connections {
             if let Some(outcome) = ended_without_return(&attempt, now) {
                 self.close_expired(&attempt, now).await?;
                 return Err(outcome);
+            }
+            // There is no completion yet that could be guessed, and its owner alone is told.
+            if attempt.stage == AttemptStage::Open {
+                return Err(CompleteError::NotReturned);
             }
             let presented = hash(completion.expose_secret());
             let matches = attempt.completion_hash.is_some_and(|kept| {

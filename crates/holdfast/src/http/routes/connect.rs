@@ -62,6 +62,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                     RequestCode::AttemptNotFound.into(),
                     RequestCode::AccountBelongsToAnotherUser.into(),
                     RequestCode::DifferentAccount.into(),
+                    RequestCode::AttemptNotReturned.into(),
                     RequestCode::AttemptInProgress.into(),
                     RequestCode::AttemptExpired.into(),
                 ],
