@@ -119,7 +119,7 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             Remedy::FixRequest,
             "address-too-long",
             "Address too long",
-            "The address in the request is longer than this server reads.",
+            "The address in the request is longer than this server reads: 16 KiB, the rest of the header included.",
             &["Something was put into the query that belongs into a body."],
             "See /docs for the parameters of the route.",
         ),
