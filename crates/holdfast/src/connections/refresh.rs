@@ -15,7 +15,7 @@ use super::incident::{Outlook, Weather, patience};
 use super::retiming::LONGEST_WAIT;
 use super::sealing::{self, SealingError};
 use super::service::{Connections, ServiceError, change};
-use super::spill::{Room, Spilled};
+use super::spill::{Held, Room, Spilled};
 use super::status::is_alive;
 use super::stop::Stop;
 use super::transition::{Call, Observation, apply, is_another_account};
@@ -106,18 +106,24 @@ impl Connections {
             return self.look(connection, facts, provider, &grant).await;
         }
         let room = self.room(connection.id, facts.version).await?;
-        match self.account_for(provider.refresh(&grant).await) {
+        let reply = provider.refresh(&grant).await;
+        let held = match &reply.outcome {
+            Ok(renewed) => self.hold(room, connection, facts, &key, renewed),
+            Err(_) => None,
+        };
+        match self.account_for(reply) {
             Ok(renewed) => {
                 let link = Link { id: connection.id, linked_at: connection.linked_at };
-                match self.switch(link, &key, &renewed, Switch::Renewed, Some(lease)).await {
-                    Ok(true) => {
-                        self.trouble_passed(connection).await?;
-                        Ok(Refreshed::Renewed)
-                    }
-                    Ok(false) => Ok(Refreshed::Skipped),
-                    Err(error @ ServiceError::UserGone) => Err(error),
-                    Err(error) => Err(self.spill(room, connection, &key, &renewed, error)),
+                let stored = self.switch(link, &key, &renewed, Switch::Renewed, Some(lease)).await;
+                match &stored {
+                    Ok(_) | Err(ServiceError::UserGone) => let_go(connection.id, held),
+                    Err(error) => keep(connection.id, held, error),
                 }
+                if !stored? {
+                    return Ok(Refreshed::Skipped);
+                }
+                self.trouble_passed(connection).await?;
+                Ok(Refreshed::Renewed)
             }
             Err(failure) => {
                 let failure = self.second_opinion(connection, facts, provider, &grant, failure).await;
@@ -282,40 +288,32 @@ impl Connections {
         }
     }
 
-    /// A grant that may be the only one that works could not be stored.
-    fn spill(
+    /// Writes down a grant that may be the only one that works, before anything is waited for.
+    fn hold(
         &self,
         room: Option<Room>,
         asked: &Connection,
+        facts: GrantFacts,
         key: &UserKey,
         renewed: &Grant,
-        error: ServiceError,
-    ) -> ServiceError {
-        let (Some(spill), Some(room), Some(facts)) = (&self.spill, room, asked.grant) else {
-            return error;
-        };
+    ) -> Option<Held> {
+        let (spill, room) = (self.spill.as_ref()?, room?);
         let sealed =
             sealing::seal_spilled(key, &asked.user_id, asked.provider, asked.id, facts.version, renewed);
-        let blob = match sealed {
-            Ok(blob) => blob,
-            Err(error) => return error.into(),
-        };
-        let spilled = Spilled {
-            connection_id: asked.id,
-            user_id: asked.user_id.clone(),
-            linked_at: asked.linked_at,
-            from_version: facts.version,
-            blob,
-        };
-        match spill.write(room, &spilled) {
-            Ok(()) => {
-                tracing::warn!(connection = %asked.id, %error, "a new grant could not be stored and was spilled to a file");
-            }
-            Err(why) => {
-                tracing::error!(connection = %asked.id, %error, %why, "a new grant could be neither stored nor spilled");
-            }
-        }
-        error
+        let held = sealed.map_err(|error| error.to_string()).and_then(|blob| {
+            let spilled = Spilled {
+                connection_id: asked.id,
+                user_id: asked.user_id.clone(),
+                linked_at: asked.linked_at,
+                from_version: facts.version,
+                blob,
+            };
+            spill.hold(room, &spilled).map_err(|error| error.to_string())
+        });
+        held.inspect_err(|error| {
+            tracing::error!(connection = %asked.id, error, "a new grant is only in memory until the database has it");
+        })
+        .ok()
     }
 
     /// A connection that cannot be worked on for a reason of its own must not stand in the others' way.
@@ -502,6 +500,28 @@ impl Connections {
         let asked = failure.retry_after.unwrap_or_default().min(LONGEST_WAIT);
         let pause = pause.min(longest).min(share).max(asked);
         Ok(after(now, pause.max(Duration::from_secs(1))))
+    }
+}
+
+/// The database has the grant, or nobody wants it any more.
+fn let_go(connection_id: uuid::Uuid, held: Option<Held>) {
+    if let Some(Err(error)) = held.map(Held::remove) {
+        tracing::warn!(connection = %connection_id, %error, "the file of a grant that was stored could not be deleted");
+    }
+}
+
+/// The database could not take the grant: its file is all there is.
+fn keep(connection_id: uuid::Uuid, held: Option<Held>, why: &ServiceError) {
+    match held.map(|held| held.sync()) {
+        Some(Ok(())) => {
+            tracing::warn!(connection = %connection_id, %why, "a new grant could not be stored and was spilled to a file");
+        }
+        Some(Err(error)) => {
+            tracing::error!(connection = %connection_id, %why, %error, "a new grant could not be stored, and its file may not survive the machine");
+        }
+        None => {
+            tracing::error!(connection = %connection_id, %why, "a new grant could be neither stored nor spilled");
+        }
     }
 }
 
