@@ -69,7 +69,7 @@ struct Link {
 /// Whether something is being said against the connection that may pass, or may prove true.
 fn is_doubted(connection: &Connection) -> bool {
     connection.suspicion.is_some()
-        || matches!(connection.standing.state(), State::Degraded | State::ActionRequired)
+        || is_alive(connection.standing.state()) && connection.standing != connection.living()
 }
 
 impl Connections {
@@ -123,6 +123,9 @@ impl Connections {
                     return Ok(Refreshed::Skipped);
                 }
                 self.trouble_passed(connection).await?;
+                if connection.suspicion.is_some() {
+                    self.look_again(connection.id, provider, &renewed).await?;
+                }
                 Ok(Refreshed::Renewed)
             }
             Err(failure) => {
@@ -145,7 +148,9 @@ impl Connections {
                     failure,
                     outlook: weather.outlook,
                 };
-                if self.is_saved(connection, &observation, provider, &grant, Some(lease)).await? {
+                if self.ends(connection, &observation)
+                    && self.go_back(connection, provider, &grant, Some(lease)).await?
+                {
                     return Ok(Refreshed::Renewed);
                 }
                 self.record(connection.id, &observation, None).await?;
@@ -173,6 +178,21 @@ impl Connections {
             .ask(connection, facts, provider, grant, Call::Look)
             .await?
             .map_or(Refreshed::Skipped, Refreshed::Failed))
+    }
+
+    /// That a grant which was doubted could be renewed does not say whose the new one is.
+    async fn look_again(
+        &self,
+        id: uuid::Uuid,
+        provider: &SharedProvider,
+        renewed: &Grant,
+    ) -> Result<(), ServiceError> {
+        if let Some(connection) = self.parts.store.connection_by_id(id).await?
+            && let Some(facts) = connection.grant.filter(|facts| facts.obtained_at == renewed.obtained_at)
+        {
+            self.ask(&connection, facts, provider, renewed, Call::Look).await?;
+        }
+        Ok(())
     }
 
     /// Whether the policy wants the grant to be renewed by now.
@@ -211,6 +231,11 @@ impl Connections {
             | Meaning::RateLimited(_)
             | Meaning::Unavailable
             | Meaning::App(_) => {
+                let look = self.next_try(connection, facts, call, failure, weather)?;
+                Ok(Some(due.map_or(look, |due| look.min(due))))
+            }
+            // One of the app's calls may need what the others do not.
+            Meaning::Permission if call != Call::Use => {
                 let look = self.next_try(connection, facts, call, failure, weather)?;
                 Ok(Some(due.map_or(look, |due| look.min(due))))
             }
@@ -367,19 +392,21 @@ impl Connections {
         }
     }
 
-    /// Whether the grant before the one in use works, where `observation` would end the connection: then that is used again, for
-    /// the provider may have handed us a grant that never worked.
-    pub(super) async fn is_saved(
+    /// Whether `observation` ends the connection.
+    pub(super) fn ends(&self, connection: &Connection, observation: &Observation) -> bool {
+        !is_alive(apply(connection, observation, self.parts.clock.now()).standing.state())
+    }
+
+    /// Uses the grant before the one in use again, if that works: the provider may have handed us one that never does, or
+    /// somebody else's. Answers whether that helped.
+    pub(super) async fn go_back(
         &self,
         connection: &Connection,
-        observation: &Observation,
         provider: &SharedProvider,
         dead: &Grant,
         lease: Option<&Lease>,
     ) -> Result<bool, ServiceError> {
-        let now = self.parts.clock.now();
-        let ends = !is_alive(apply(connection, observation, now).standing.state());
-        let Some(facts) = connection.grant.filter(|_| ends) else { return Ok(false) };
+        let (Some(facts), now) = (connection.grant, self.parts.clock.now()) else { return Ok(false) };
         let stored = self.parts.store.sealed_grants(connection.id).await?;
         let earlier = stored.iter().find(|each| each.version < facts.version && each.expires_at > now);
         let Some(earlier) = earlier else { return Ok(false) };
@@ -473,7 +500,10 @@ impl Connections {
         let left = if left.is_negative() { Duration::ZERO } else { left.unsigned_abs() };
         let doubling = FIRST_PAUSE.saturating_mul(1 << connection.failures.min(16));
         let pause = match failure.meaning {
-            Meaning::Dead(_) | Meaning::DeadUnexplained if weather.outlook != Outlook::Incident => {
+            Meaning::UserAction(_) if connection.standing.state() == State::ActionRequired => doubling,
+            Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_)
+                if weather.outlook != Outlook::Incident =>
+            {
                 // By the worker, which does not come as whoever has asked now.
                 let call = match call {
                     Call::Refresh => Call::Refresh,
@@ -484,11 +514,10 @@ impl Connections {
                 doubted_for(connection.first_sign_at(facts, now), patience, now)
             }
             // A few that are struck by it alone must not keep the others from their turns.
-            Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::App(_) => {
+            Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_) | Meaning::App(_) => {
                 self.canary_pause(weather.waiting)?.max(doubling.min(HOUR))
             }
-            Meaning::UserAction(_)
-            | Meaning::Permission
+            Meaning::Permission
             | Meaning::RateLimited(_)
             | Meaning::Unavailable
             | Meaning::Content
