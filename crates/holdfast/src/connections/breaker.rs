@@ -55,15 +55,26 @@ impl Breaker {
 
     /// How many connections may be worked on now, at most `most`.
     pub fn allows(&self, most: usize, now: Timestamp) -> usize {
-        let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (Some(since), Some(last)) = (state.since, state.last) else { return most };
-        if state.failures < OPENS_AT {
-            return most;
+        match self.next_probe() {
+            None => most,
+            Some(_) if self.rests_until(now).is_some() => 0,
+            Some(_) => most.min(1),
         }
-        let lasted = last.duration_since(since).unsigned_abs();
-        let pause = (lasted / PART).clamp(SHORTEST, LONGEST);
+    }
+
+    /// Until when nobody is asked.
+    pub fn rests_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let (last, next) = self.next_probe()?;
         // A time in the future is from a clock that has been set back since.
-        if last <= now && now < after(last, pause) { 0 } else { most.min(1) }
+        (last <= now && now < next).then_some(next)
+    }
+
+    /// While it is open: the time of the last failure, and of the next probe.
+    fn next_probe(&self) -> Option<(Timestamp, Timestamp)> {
+        let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, last) = state.since.zip(state.last).filter(|_| state.failures >= OPENS_AT)?;
+        let lasted = last.duration_since(since).unsigned_abs();
+        Some((last, after(last, (lasted / PART).clamp(SHORTEST, LONGEST))))
     }
 }
 
@@ -89,6 +100,7 @@ mod tests {
     fn open_it_lets_one_through_after_a_pause_that_grows_with_the_trouble() {
         let breaker = opened();
         assert_eq!((breaker.allows(32, at(19)), breaker.allows(32, at(20))), (0, 1));
+        assert_eq!((breaker.rests_until(at(19)), breaker.rests_until(at(20))), (Some(at(20)), None));
         breaker.failed(at(3600));
         assert_eq!((breaker.allows(32, at(3600 + 449)), breaker.allows(32, at(3600 + 450))), (0, 1));
         breaker.failed(at(20 * 86_400));

@@ -20,7 +20,7 @@ const SLOW: Duration = Duration::from_secs(1);
 /// The gap between two calls above [`SCARCE`].
 const SLOWER: Duration = Duration::from_secs(10);
 /// The pause once the budget is spent; it is a rolling hour, so some of it is back by then.
-const SPENT: Duration = Duration::from_mins(5);
+pub(super) const SPENT: Duration = Duration::from_mins(5);
 /// A figure older than this says nothing any more.
 const STALE: Duration = Duration::from_hours(1);
 
@@ -56,6 +56,14 @@ impl Budget {
             tracing::warn!(percent, pause = ?gap, "the provider's budget for the app is spent; the worker pauses");
         }
         *state = State { percent, seen_at: Some(now), not_before: Some(after(now, gap)) };
+    }
+
+    /// Until when nothing may be asked: calling while throttled prolongs it.
+    pub fn spent_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = state.not_before.filter(|until| state.percent >= 100 && now < *until);
+        // A time in the future is from a clock that has been set back since.
+        until.filter(|_| state.seen_at.is_some_and(|seen| seen <= now))
     }
 
     /// How many connections may be worked on now, at most `most`.
@@ -107,6 +115,8 @@ mod tests {
         assert_eq!((budget.allows(32, at(10)), budget.allows(32, at(11))), (0, 1));
         budget.observe(used(100), None, at(11));
         assert_eq!((budget.allows(32, at(310)), budget.allows(32, at(311))), (0, 1));
+        assert_eq!((budget.spent_until(at(310)), budget.spent_until(at(311))), (Some(at(311)), None));
+        assert_eq!(budget.spent_until(at(10)), None, "the clock was set back");
         assert_eq!(budget.allows(32, at(11 + 3600)), 32, "an old figure says nothing");
     }
 

@@ -21,7 +21,7 @@ impl Connections {
     pub async fn probe(&self, connection: &Connection) -> Result<(), ServiceError> {
         let Some(provider) = &self.parts.provider else { return Ok(()) };
         let now = self.parts.clock.now();
-        let waiting = connection.waits_until(now).is_some();
+        let waiting = connection.waits_until(now).is_some() || self.budget.spent_until(now).is_some();
         let Some(facts) = connection.grant.filter(|grant| grant.expires_at > now && !waiting) else {
             return Ok(());
         };
@@ -45,6 +45,7 @@ impl Connections {
         call: Call,
     ) -> Result<Option<Meaning>, ServiceError> {
         let answer = self.account_for(provider.identify(grant).await);
+        let is_strange = answer.as_ref().is_ok_and(|account| is_another_account(connection, account));
         match answer.and_then(|account| of_the_linked(connection, account)) {
             Ok(account) => {
                 let worked = Observation::Worked {
@@ -66,7 +67,8 @@ impl Connections {
                     failure,
                     outlook: weather.outlook,
                 };
-                if self.is_saved(connection, &observation, provider, grant, None).await? {
+                let gives_way = is_strange || self.ends(connection, &observation);
+                if gives_way && self.go_back(connection, provider, grant, None).await? {
                     return Ok(None);
                 }
                 self.record(connection.id, &observation, None).await?;
@@ -76,8 +78,8 @@ impl Connections {
     }
 }
 
-/// What was said of another account proves nothing about the linked one. It is no death either: the grant was proven to be the
-/// linked account's when it came, so the answer is not understood, the stored state is doubted, and the worker asks again.
+/// What was said of another account proves nothing about the linked one. The grant was proven to be the linked account's when it
+/// came, so either the answer is wrong, which passes, or what a renewal brought is not ours to use: a sign of death without a cause.
 fn of_the_linked(connection: &Connection, account: Account) -> Result<Account, Failure> {
     if !is_another_account(connection, &account) {
         return Ok(account);
@@ -85,7 +87,7 @@ fn of_the_linked(connection: &Connection, account: Account) -> Result<Account, F
     let linked = connection.account.as_ref().map(|linked| linked.id.as_str());
     tracing::error!(connection = %connection.id, linked, answered = %account.id, "Instagram answers with another account than the linked one");
     Err(Failure {
-        meaning: Meaning::Unavailable,
+        meaning: Meaning::DeadUnexplained,
         retry_after: None,
         http_status: None,
         code: None,

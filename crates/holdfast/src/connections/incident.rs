@@ -5,7 +5,7 @@
 //! an incident has struck enough others to be seen. It is one when, within a span of time, at least [`FEWEST`]
 //! connections were struck alike and they are at least a fifth of all that were asked: ten at once do not happen
 //! to people who changed their passwords, and a fifth is far above what an ordinary day brings. Alike means: suspected,
-//! or declared dead for the same reason. A death without a cause is held against longer spans as well, since where few come due, an
+//! or declared dead, or told to do something at the provider's, for the same reason. A death without a cause is held against longer spans as well, since where few come due, an
 //! incident strikes few in an hour. All is counted in the database, so replicas agree.
 //!
 //! While it lasts, deaths only degrade; whoever was declared dead alike before it was seen is taken back. It lasts until
@@ -137,7 +137,7 @@ impl Connections {
     ) -> Result<Weather, ServiceError> {
         let now = self.parts.clock.now();
         match meaning {
-            Meaning::Dead(_) | Meaning::DeadUnexplained => {
+            Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_) => {
                 if let Some(incident) = self.incident(meaning, now).await? {
                     return Ok(incident);
                 }
@@ -157,8 +157,7 @@ impl Connections {
                 let waiting = self.parts.store.misconfigured().await?;
                 Ok(Weather { waiting, ..Weather::default() })
             }
-            Meaning::UserAction(_)
-            | Meaning::Permission
+            Meaning::Permission
             | Meaning::RateLimited(_)
             | Meaning::Unavailable
             | Meaning::Content

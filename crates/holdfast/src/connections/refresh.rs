@@ -15,7 +15,7 @@ use super::incident::{Outlook, Weather, patience};
 use super::retiming::LONGEST_WAIT;
 use super::sealing::{self, SealingError};
 use super::service::{Connections, ServiceError, change};
-use super::spill::{Room, Spilled};
+use super::spill::{Held, Room, Spilled};
 use super::status::is_alive;
 use super::stop::Stop;
 use super::transition::{Call, Observation, apply, is_another_account};
@@ -69,7 +69,7 @@ struct Link {
 /// Whether something is being said against the connection that may pass, or may prove true.
 fn is_doubted(connection: &Connection) -> bool {
     connection.suspicion.is_some()
-        || matches!(connection.standing.state(), State::Degraded | State::ActionRequired)
+        || is_alive(connection.standing.state()) && connection.standing != connection.living()
 }
 
 impl Connections {
@@ -106,18 +106,27 @@ impl Connections {
             return self.look(connection, facts, provider, &grant).await;
         }
         let room = self.room(connection.id, facts.version).await?;
-        match self.account_for(provider.refresh(&grant).await) {
+        let reply = provider.refresh(&grant).await;
+        let held = match &reply.outcome {
+            Ok(renewed) => self.hold(room, connection, facts, &key, renewed),
+            Err(_) => None,
+        };
+        match self.account_for(reply) {
             Ok(renewed) => {
                 let link = Link { id: connection.id, linked_at: connection.linked_at };
-                match self.switch(link, &key, &renewed, Switch::Renewed, Some(lease)).await {
-                    Ok(true) => {
-                        self.trouble_passed(connection).await?;
-                        Ok(Refreshed::Renewed)
-                    }
-                    Ok(false) => Ok(Refreshed::Skipped),
-                    Err(error @ ServiceError::UserGone) => Err(error),
-                    Err(error) => Err(self.spill(room, connection, &key, &renewed, error)),
+                let stored = self.switch(link, &key, &renewed, Switch::Renewed, Some(lease)).await;
+                match &stored {
+                    Ok(_) | Err(ServiceError::UserGone) => let_go(connection.id, held),
+                    Err(error) => keep(connection.id, held, error),
                 }
+                if !stored? {
+                    return Ok(Refreshed::Skipped);
+                }
+                self.trouble_passed(connection).await?;
+                if connection.suspicion.is_some() {
+                    self.look_again(connection.id, provider, &renewed).await?;
+                }
+                Ok(Refreshed::Renewed)
             }
             Err(failure) => {
                 let failure = self.second_opinion(connection, facts, provider, &grant, failure).await;
@@ -139,7 +148,9 @@ impl Connections {
                     failure,
                     outlook: weather.outlook,
                 };
-                if self.is_saved(connection, &observation, provider, &grant, Some(lease)).await? {
+                if self.ends(connection, &observation)
+                    && self.go_back(connection, provider, &grant, Some(lease)).await?
+                {
                     return Ok(Refreshed::Renewed);
                 }
                 self.record(connection.id, &observation, None).await?;
@@ -167,6 +178,21 @@ impl Connections {
             .ask(connection, facts, provider, grant, Call::Look)
             .await?
             .map_or(Refreshed::Skipped, Refreshed::Failed))
+    }
+
+    /// That a grant which was doubted could be renewed does not say whose the new one is.
+    async fn look_again(
+        &self,
+        id: uuid::Uuid,
+        provider: &SharedProvider,
+        renewed: &Grant,
+    ) -> Result<(), ServiceError> {
+        if let Some(connection) = self.parts.store.connection_by_id(id).await?
+            && let Some(facts) = connection.grant.filter(|facts| facts.obtained_at == renewed.obtained_at)
+        {
+            self.ask(&connection, facts, provider, renewed, Call::Look).await?;
+        }
+        Ok(())
     }
 
     /// Whether the policy wants the grant to be renewed by now.
@@ -205,6 +231,11 @@ impl Connections {
             | Meaning::RateLimited(_)
             | Meaning::Unavailable
             | Meaning::App(_) => {
+                let look = self.next_try(connection, facts, call, failure, weather)?;
+                Ok(Some(due.map_or(look, |due| look.min(due))))
+            }
+            // One of the app's calls may need what the others do not.
+            Meaning::Permission if call != Call::Use => {
                 let look = self.next_try(connection, facts, call, failure, weather)?;
                 Ok(Some(due.map_or(look, |due| look.min(due))))
             }
@@ -282,40 +313,32 @@ impl Connections {
         }
     }
 
-    /// A grant that may be the only one that works could not be stored.
-    fn spill(
+    /// Writes down a grant that may be the only one that works, before anything is waited for.
+    fn hold(
         &self,
         room: Option<Room>,
         asked: &Connection,
+        facts: GrantFacts,
         key: &UserKey,
         renewed: &Grant,
-        error: ServiceError,
-    ) -> ServiceError {
-        let (Some(spill), Some(room), Some(facts)) = (&self.spill, room, asked.grant) else {
-            return error;
-        };
+    ) -> Option<Held> {
+        let (spill, room) = (self.spill.as_ref()?, room?);
         let sealed =
             sealing::seal_spilled(key, &asked.user_id, asked.provider, asked.id, facts.version, renewed);
-        let blob = match sealed {
-            Ok(blob) => blob,
-            Err(error) => return error.into(),
-        };
-        let spilled = Spilled {
-            connection_id: asked.id,
-            user_id: asked.user_id.clone(),
-            linked_at: asked.linked_at,
-            from_version: facts.version,
-            blob,
-        };
-        match spill.write(room, &spilled) {
-            Ok(()) => {
-                tracing::warn!(connection = %asked.id, %error, "a new grant could not be stored and was spilled to a file");
-            }
-            Err(why) => {
-                tracing::error!(connection = %asked.id, %error, %why, "a new grant could be neither stored nor spilled");
-            }
-        }
-        error
+        let held = sealed.map_err(|error| error.to_string()).and_then(|blob| {
+            let spilled = Spilled {
+                connection_id: asked.id,
+                user_id: asked.user_id.clone(),
+                linked_at: asked.linked_at,
+                from_version: facts.version,
+                blob,
+            };
+            spill.hold(room, &spilled).map_err(|error| error.to_string())
+        });
+        held.inspect_err(|error| {
+            tracing::error!(connection = %asked.id, error, "a new grant is only in memory until the database has it");
+        })
+        .ok()
     }
 
     /// A connection that cannot be worked on for a reason of its own must not stand in the others' way.
@@ -369,19 +392,21 @@ impl Connections {
         }
     }
 
-    /// Whether the grant before the one in use works, where `observation` would end the connection: then that is used again, for
-    /// the provider may have handed us a grant that never worked.
-    pub(super) async fn is_saved(
+    /// Whether `observation` ends the connection.
+    pub(super) fn ends(&self, connection: &Connection, observation: &Observation) -> bool {
+        !is_alive(apply(connection, observation, self.parts.clock.now()).standing.state())
+    }
+
+    /// Uses the grant before the one in use again, if that works: the provider may have handed us one that never does, or
+    /// somebody else's. Answers whether that helped.
+    pub(super) async fn go_back(
         &self,
         connection: &Connection,
-        observation: &Observation,
         provider: &SharedProvider,
         dead: &Grant,
         lease: Option<&Lease>,
     ) -> Result<bool, ServiceError> {
-        let now = self.parts.clock.now();
-        let ends = !is_alive(apply(connection, observation, now).standing.state());
-        let Some(facts) = connection.grant.filter(|_| ends) else { return Ok(false) };
+        let (Some(facts), now) = (connection.grant, self.parts.clock.now()) else { return Ok(false) };
         let stored = self.parts.store.sealed_grants(connection.id).await?;
         let earlier = stored.iter().find(|each| each.version < facts.version && each.expires_at > now);
         let Some(earlier) = earlier else { return Ok(false) };
@@ -475,7 +500,10 @@ impl Connections {
         let left = if left.is_negative() { Duration::ZERO } else { left.unsigned_abs() };
         let doubling = FIRST_PAUSE.saturating_mul(1 << connection.failures.min(16));
         let pause = match failure.meaning {
-            Meaning::Dead(_) | Meaning::DeadUnexplained if weather.outlook != Outlook::Incident => {
+            Meaning::UserAction(_) if connection.standing.state() == State::ActionRequired => doubling,
+            Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_)
+                if weather.outlook != Outlook::Incident =>
+            {
                 // By the worker, which does not come as whoever has asked now.
                 let call = match call {
                     Call::Refresh => Call::Refresh,
@@ -486,11 +514,10 @@ impl Connections {
                 doubted_for(connection.first_sign_at(facts, now), patience, now)
             }
             // A few that are struck by it alone must not keep the others from their turns.
-            Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::App(_) => {
+            Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_) | Meaning::App(_) => {
                 self.canary_pause(weather.waiting)?.max(doubling.min(HOUR))
             }
-            Meaning::UserAction(_)
-            | Meaning::Permission
+            Meaning::Permission
             | Meaning::RateLimited(_)
             | Meaning::Unavailable
             | Meaning::Content
@@ -502,6 +529,28 @@ impl Connections {
         let asked = failure.retry_after.unwrap_or_default().min(LONGEST_WAIT);
         let pause = pause.min(longest).min(share).max(asked);
         Ok(after(now, pause.max(Duration::from_secs(1))))
+    }
+}
+
+/// The database has the grant, or nobody wants it any more.
+fn let_go(connection_id: uuid::Uuid, held: Option<Held>) {
+    if let Some(Err(error)) = held.map(Held::remove) {
+        tracing::warn!(connection = %connection_id, %error, "the file of a grant that was stored could not be deleted");
+    }
+}
+
+/// The database could not take the grant: its file is all there is.
+fn keep(connection_id: uuid::Uuid, held: Option<Held>, why: &ServiceError) {
+    match held.map(|held| held.sync()) {
+        Some(Ok(())) => {
+            tracing::warn!(connection = %connection_id, %why, "a new grant could not be stored and was spilled to a file");
+        }
+        Some(Err(error)) => {
+            tracing::error!(connection = %connection_id, %why, %error, "a new grant could not be stored, and its file may not survive the machine");
+        }
+        None => {
+            tracing::error!(connection = %connection_id, %why, "a new grant could be neither stored nor spilled");
+        }
     }
 }
 

@@ -6,20 +6,20 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::breaker::Breaker;
-use super::budget::Budget;
+use super::budget::{Budget, SPENT};
 use super::incident::IncidentGuard;
 use super::retiming::Doubt;
 use super::return_to::ReturnUrls;
 use super::schedule::RefreshPolicy;
 use super::sealing::{self, SealingError};
 use super::spill::Spill;
-use super::status::{InstagramStatus, derive};
+use super::status::{InstagramStatus, OpenAttempt, derive};
 use super::transition::{Observation, apply, is_change, is_news};
 use super::{Connection, GrantFacts};
 use crate::caller::OwnerId;
 use crate::clock::SharedClock;
 use crate::entropy::{SharedEntropy, random};
-use crate::provider::{Failure, Grant, Meaning, ProviderId, Reply, SharedProvider};
+use crate::provider::{Failure, Grant, LimitScope, Meaning, ProviderId, Reply, SharedProvider};
 use crate::store::{
     ChangeSet, Committed, ConnectionWrite, HistoryCursor, HistoryEntry, HistoryPage, PendingEvent, Store,
     StoreError,
@@ -181,10 +181,25 @@ impl Connections {
                 | Meaning::CodeRejected,
             ) => self.breaker.answered(),
         }
-        outcome.map_err(|failure| Failure {
-            retry_after: failure.retry_after.or(usage.account_regains_in),
-            ..failure
+        outcome.map_err(|failure| {
+            let spent = (failure.meaning == Meaning::RateLimited(LimitScope::App)).then_some(SPENT);
+            Failure { retry_after: failure.retry_after.or(usage.account_regains_in).or(spent), ..failure }
         })
+    }
+
+    /// Until when this replica asks about nobody, whatever is due: the provider answers nobody, or its budget for the app is spent.
+    fn rests_until(&self, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
+        self.breaker.rests_until(now).max(self.budget.spent_until(now))
+    }
+
+    /// What is known of a connection, as it is told.
+    pub(super) fn told(
+        &self,
+        connection: Option<&Connection>,
+        open_attempt: Option<&OpenAttempt>,
+    ) -> InstagramStatus {
+        let now = self.parts.clock.now();
+        derive(connection, open_attempt, self.asked_for(), now).resting_until(self.rests_until(now))
     }
 
     /// Whether an app id and secret are configured.
@@ -199,16 +214,14 @@ impl Connections {
 
     /// The status of a caller's connection. Reads storage only; never calls Instagram.
     pub async fn status(&self, owner: &OwnerId) -> Result<InstagramStatus, StoreError> {
-        let now = self.parts.clock.now();
         let facts = self.parts.store.status_facts(owner, Self::PROVIDER).await?;
-        Ok(derive(facts.connection.as_ref(), facts.open_attempt.as_ref(), self.asked_for(), now))
+        Ok(self.told(facts.connection.as_ref(), facts.open_attempt.as_ref()))
     }
 
     /// The status that an event in the outbox tells of, as it is now.
     pub async fn status_for(&self, event: &PendingEvent) -> Result<InstagramStatus, StoreError> {
-        let now = self.parts.clock.now();
         let facts = self.parts.store.event_facts(event).await?;
-        Ok(derive(facts.connection.as_ref(), facts.open_attempt.as_ref(), self.asked_for(), now))
+        Ok(self.told(facts.connection.as_ref(), facts.open_attempt.as_ref()))
     }
 
     /// Every change of state of a caller's connection, newest first.

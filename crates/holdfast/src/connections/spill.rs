@@ -1,8 +1,9 @@
-//! The spill: where a new grant goes when it has arrived and the database cannot take it.
+//! The spill: where a new grant is from the moment that it has arrived until the database has it.
 //!
 //! A refresh may have killed the old grant, so the new one may be the only one that works. It is sealed under the
-//! owner's key like in the database, written to a file that only we may read, and synced before anything else
-//! happens. The worker puts it into the database as soon as that answers, and deletes the file.
+//! owner's key like in the database, and written to a file that only we may read before the database is tried: so it survives
+//! the process even where the database keeps us waiting. Mostly the file goes again a moment later. Where the database cannot take the
+//! grant, the file is synced, and the worker puts it into the database as soon as that answers.
 //!
 //! Where the database is away because the disk is full, there would be no room for that file either. So [`Room`] is made
 //! before the provider is asked: without it, a refresh is not begun.
@@ -91,8 +92,9 @@ impl Spill {
         reserve(self.path(connection_id, from_version).with_extension(RESERVED))
     }
 
-    /// Writes a grant down, into the room that was made for it. When it answers, the file is durable.
-    pub fn write(&self, mut room: Room, spilled: &Spilled) -> io::Result<()> {
+    /// Writes a grant down, into the room that was made for it. When it answers, the grant survives this process, though not yet
+    /// the machine.
+    pub fn hold(&self, mut room: Room, spilled: &Spilled) -> io::Result<Held> {
         let record = Record {
             connection_id: spilled.connection_id,
             user_id: spilled.user_id.clone(),
@@ -109,7 +111,7 @@ impl Spill {
             fill(&mut room.file, &bytes)?;
             fs::rename(&room.path, &path)?;
         }
-        self.sync()
+        Ok(Held { path, directory: self.directory.clone() })
     }
 
     /// What has been spilled. A file that cannot be read is reported and left where it is.
@@ -138,17 +140,41 @@ impl Spill {
     /// Deletes what is no longer needed.
     pub fn remove(&self, spilled: &Spilled) -> io::Result<()> {
         fs::remove_file(self.path(spilled.connection_id, spilled.from_version))?;
-        self.sync()
+        sync(&self.directory)
     }
 
     fn path(&self, connection_id: Uuid, version: i64) -> PathBuf {
         self.directory.join(format!("{connection_id}-{version}.{SUFFIX}"))
     }
+}
 
-    /// A new name is durable only once its directory is.
-    fn sync(&self) -> io::Result<()> {
-        File::open(&self.directory)?.sync_all()
+/// A grant that is written down.
+#[derive(Debug)]
+pub struct Held {
+    path: PathBuf,
+    directory: PathBuf,
+}
+
+impl Held {
+    /// Makes it survive the machine as well. When it answers, the file is durable.
+    pub fn sync(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()?;
+        sync(&self.directory)
     }
+
+    /// The database has it. Should the file come back after a power failure, the database says that it is no news.
+    pub fn remove(self) -> io::Result<()> {
+        match fs::remove_file(self.path) {
+            // Another process that spills to the same place has stored it already.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+}
+
+/// A new name is durable only once its directory is.
+fn sync(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
 }
 
 /// Room on the disk for one grant; given back when dropped.
@@ -173,12 +199,11 @@ fn reserve(path: PathBuf) -> io::Result<Room> {
     Ok(room)
 }
 
-/// Puts `bytes` in place of the file's content, durably.
+/// Puts `bytes` in place of the file's content.
 fn fill(file: &mut File, bytes: &[u8]) -> io::Result<()> {
     file.rewind()?;
     file.write_all(bytes)?;
-    file.set_len(u64::try_from(bytes.len()).map_err(io::Error::other)?)?;
-    file.sync_all()
+    file.set_len(u64::try_from(bytes.len()).map_err(io::Error::other)?)
 }
 
 fn read_file(path: &Path) -> io::Result<Spilled> {

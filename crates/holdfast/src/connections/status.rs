@@ -126,6 +126,16 @@ pub fn derive(
     }
 }
 
+impl InstagramStatus {
+    /// The same where nobody is asked before `until`, whatever is due.
+    #[must_use]
+    pub(super) fn resting_until(self, until: Option<Timestamp>) -> Self {
+        let next = self.next_refresh_at.map(|at| until.map_or(at, |until| at.max(until)));
+        let end = self.token_expires_at;
+        Self { next_refresh_at: next.filter(|at| end.is_none_or(|end| *at < end)), ..self }
+    }
+}
+
 /// What the app asks for and was not granted. The app may ask for more than when the account was connected, or for less.
 pub fn missing_scopes(connection: &Connection, asked_for: Option<&[String]>) -> Vec<String> {
     let granted = &connection.scopes;

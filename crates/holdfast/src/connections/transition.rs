@@ -164,7 +164,8 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
                 EvidenceSource::Refresh | EvidenceSource::Use => evidence.at > *fallen_after,
                 EvidenceSource::Oauth | EvidenceSource::Callback | EvidenceSource::Clock => false,
             });
-            let is_fallen = connection.standing.state() == State::ReconnectRequired;
+            let is_fallen =
+                matches!(connection.standing.state(), State::ReconnectRequired | State::ActionRequired);
             if is_fallen && by_answer && connection.grant.is_some_and(|grant| grant.expires_at > now) {
                 stand(&mut next, Reason::ProviderIncident.into(), now);
                 next.next_refresh_at = Some(*next_refresh_at);
@@ -366,20 +367,14 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, outlook: Outlook, 
     }
     let source = evidence_source(call);
     match failure.meaning {
-        Meaning::Dead(_) | Meaning::DeadUnexplained if outlook == Outlook::Incident => {
+        Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_)
+            if outlook == Outlook::Incident =>
+        {
             degrade(next, Reason::ProviderIncident, now);
             next.suspicion = None;
         }
-        Meaning::Dead(cause) => {
-            suspect(next, death_reason(cause), call, patience(failure.meaning, call, outlook), now);
-        }
-        Meaning::DeadUnexplained => {
-            suspect(next, Reason::TokenInvalid, call, patience(failure.meaning, call, outlook), now);
-        }
-        Meaning::UserAction(action) => {
-            stand(next, action_reason(action).into(), now);
-            next.suspicion = None;
-            next.evidence = Some(Evidence { source, at: now });
+        Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_) => {
+            suspect(next, reason_of(failure.meaning), call, patience(failure.meaning, call, outlook), now);
         }
         // Only a call that every grant must be able to make says something about the connection as a whole.
         Meaning::Permission => match call {
@@ -407,19 +402,20 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, outlook: Outlook, 
     }
 }
 
-fn die(next: &mut Connection, reason: Reason, source: EvidenceSource, now: Timestamp) {
+fn believe(next: &mut Connection, reason: Reason, source: EvidenceSource, now: Timestamp) {
     stand(next, reason.into(), now);
+    next.suspicion = None;
     next.retry_after = None;
     next.evidence = Some(Evidence { source, at: now });
 }
 
-/// A sign of death is believed once the first one about the same grant is `patience` old; at once where there is none to have.
-/// Until then the status says that something is wrong.
+/// A sign that a grant is dead, or that its owner must act, is believed once the first one about the same grant is `patience` old; at
+/// once where there is none to have, or where it is known. Until then the status says that something is wrong.
 fn suspect(next: &mut Connection, reason: Reason, call: Call, patience: Duration, now: Timestamp) {
     let Some(grant) = next.grant else { return };
     let first_at = next.first_sign_at(grant, now);
-    if now >= after(first_at, patience) {
-        return die(next, reason, evidence_source(call), now);
+    if now >= after(first_at, patience) || next.standing == reason.into() {
+        return believe(next, reason, evidence_source(call), now);
     }
     next.suspicion = Some(Suspicion { grant_version: grant.version, first_at });
     let shown = match call {
@@ -705,8 +701,10 @@ mod tests {
     fn what_the_person_must_do_settles_a_suspicion() {
         let doubted = apply(&connected(), &failed(1, Call::Use, Meaning::DeadUnexplained), at(1));
         assert!(doubted.suspicion.is_some());
-        for meaning in [Meaning::UserAction(UserAction::Checkpoint), Meaning::Permission] {
-            assert_eq!(apply(&doubted, &failed(1, Call::Look, meaning), at(1)).suspicion, None);
+        for (call, meaning) in
+            [(Call::Identify, Meaning::UserAction(UserAction::Checkpoint)), (Call::Look, Meaning::Permission)]
+        {
+            assert_eq!(apply(&doubted, &failed(1, call, meaning), at(1)).suspicion, None);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::service::{Connections, ServiceError};
-use super::status::{InstagramStatus, derive};
+use super::status::InstagramStatus;
 use super::transition::{Call, Observation, reason_of};
 use super::{Connection, EvidenceSource, Reason};
 use crate::caller::OwnerId;
@@ -108,7 +108,7 @@ impl Connections {
     }
 
     fn status_of(&self, connection: &Connection) -> InstagramStatus {
-        derive(Some(connection), None, self.asked_for(), self.parts.clock.now())
+        self.told(Some(connection), None)
     }
 
     async fn worked(&self, connection: &Connection, grant_version: i64) -> Result<(), ServiceError> {

@@ -366,7 +366,7 @@ macro_rules! suspected_since {
 macro_rules! fallen_since {
     ($since:literal) => {
         concat!(
-            "WHEN state = 'reconnect_required' AND reason = $4 AND since > ",
+            "WHEN state IN ('reconnect_required', 'action_required') AND reason = $4 AND since > ",
             $since,
             " AND evidence_source IN ('refresh', 'use') THEN 1 "
         )
@@ -416,7 +416,7 @@ pub(super) const CONNECTIONS_FALLEN: Sql = Sql::both(concat!(
     connection_columns!(),
     " FROM connections AS c WHERE ",
     troubled!(),
-    " AND c.grant_version IS NOT NULL AND c.state = 'reconnect_required' AND c.since > $1 AND c.reason = $2 AND c.evidence_source IN ('refresh', 'use') ORDER BY c.since, c.id LIMIT $3 + 0"
+    " AND c.grant_version IS NOT NULL AND c.state IN ('reconnect_required', 'action_required') AND c.since > $1 AND c.reason = $2 AND c.evidence_source IN ('refresh', 'use') ORDER BY c.since, c.id LIMIT $3 + 0"
 ));
 /// The status tells the next refresh, so its version moves too.
 pub(super) const CONNECTIONS_HASTEN: Sql = Sql::both(concat!(

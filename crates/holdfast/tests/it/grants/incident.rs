@@ -58,6 +58,32 @@ async fn five_hundred_refused_at_once_tell_nobody_to_reconnect_and_recover_by_th
     .await;
 }
 
+/// Also where Instagram wants each of them to do something: so many at once are not asked to by anything that they did.
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_checkpoints_at_once_send_nobody_to_instagram_and_pass_by_themselves() {
+    on_each_engine(async |db| {
+        let (one, all) = five_hundred_due(db).await;
+        one.world.set(Weather::Checkpoint);
+        for _ in 0..30 {
+            one.tick().await;
+            assert_eq!(count(&one, Reason::Checkpoint.into()).await, 0);
+            one.clock.advance(MINUTE);
+        }
+        assert!(count(&one, Reason::ProviderIncident.into()).await >= 5);
+        one.world.set(Weather::Fine);
+        one.pass(60 * MINUTE, MINUTE).await;
+        assert_eq!(count(&one, Standing::CONNECTED).await, 500);
+
+        // A single one is believed after a second look.
+        one.clock.advance(33 * DAY);
+        one.world.stop("p7");
+        one.pass(3 * MINUTE, MINUTE).await;
+        assert_eq!(one.now(all[7]).await.standing, Reason::Checkpoint.into());
+        assert_eq!(count(&one, Standing::CONNECTED).await, 499);
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_was_told_before_the_incident_was_seen_is_taken_back() {
     on_each_engine(async |db| {

@@ -2,7 +2,7 @@
 
 use holdfast::connections::{EvidenceSource, Reason, Standing};
 
-use super::setup::{MINUTE, Replica, owner};
+use super::setup::{DAY, MINUTE, Replica, owner};
 use super::world::{Kind, World};
 use crate::support::database::on_each_engine;
 
@@ -26,6 +26,48 @@ async fn an_answer_about_another_account_proves_nothing_and_is_doubted_until_it_
         assert_eq!(again.standing, Standing::CONNECTED);
         assert_eq!(again.evidence.map(|each| each.source), Some(EvidenceSource::Use));
         assert!(world.calls("refresh").is_empty(), "it was looked at, not renewed");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_that_brought_another_accounts_grant_gives_way_to_the_grant_before() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        let linked = one.link("ada").await;
+        let own = one.token("ada").await.expect("a grant");
+        one.clock.advance(31 * DAY);
+        one.tick().await;
+        let strange = one.token("ada").await.expect("a grant");
+        assert_ne!(strange, own);
+        world.give(&strange, "grace");
+        one.connections.check(&owner("ada")).await.expect("it answers");
+        assert_eq!(one.token("ada").await, Some(own));
+        let now = one.now(linked.id).await;
+        assert_eq!((now.standing, &now.account), (Standing::CONNECTED, &linked.account));
+    })
+    .await;
+}
+
+/// As where a renewal ends the grant before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_accounts_grant_is_not_used_for_long_where_there_is_no_other() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::OldDead, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        let linked = one.link("ada").await;
+        one.clock.advance(31 * DAY);
+        one.tick().await;
+        world.give(&one.token("ada").await.expect("a grant"), "grace");
+        one.connections.check(&owner("ada")).await.expect("it answers");
+        // Once more renewed, it is still not hers.
+        db.execute(
+            "UPDATE connections SET next_refresh_at = 1, grant_obtained_at = grant_obtained_at - 3000000000",
+        )
+        .await;
+        one.pass(3 * MINUTE, MINUTE).await;
+        assert_eq!(one.now(linked.id).await.standing, Reason::TokenInvalid.into());
     })
     .await;
 }

@@ -68,6 +68,8 @@ struct Inner {
     tokens: HashMap<String, (String, Timestamp)>,
     /// Accounts, and tokens, that are refused without a reason.
     spoiled: HashSet<String>,
+    /// Accounts whose owner has to confirm something.
+    stopped: HashSet<String>,
     made: u32,
     weather: Weather,
     calls: Vec<Call>,
@@ -85,6 +87,7 @@ impl World {
         let inner = Inner {
             tokens: HashMap::new(),
             spoiled: HashSet::new(),
+            stopped: HashSet::new(),
             made: 0,
             weather: Weather::Fine,
             calls: Vec::new(),
@@ -169,7 +172,12 @@ impl World {
         self.inner.lock().unwrap().spoiled.insert(account_or_token.to_owned());
     }
 
-    /// No more.
+    /// Lets nobody use that account until its owner has confirmed something.
+    pub fn stop(&self, account: &str) {
+        self.inner.lock().unwrap().stopped.insert(account.to_owned());
+    }
+
+    /// Refuses it no more.
     pub fn unspoil(&self, account_or_token: &str) {
         self.inner.lock().unwrap().spoiled.remove(account_or_token);
     }
@@ -180,6 +188,13 @@ impl World {
         {
             other.clone_into(owner);
         }
+    }
+
+    /// Takes that token for one of `other` from now on.
+    pub fn give(&self, token: &str, other: &str) {
+        let mut inner = self.inner.lock().unwrap();
+        let (owner, _) = inner.tokens.get_mut(token).expect("such a token");
+        other.clone_into(owner);
     }
 
     pub fn is_alive(&self, token: &str) -> bool {
@@ -195,8 +210,10 @@ impl World {
         let owner = inner.tokens.get(&token).filter(|(_, until)| *until > now).map(|(who, _)| who.clone());
         let spoiled = owner.as_ref().is_some_and(|owner| inner.spoiled.contains(owner))
             || inner.spoiled.contains(&token);
+        let stopped = owner.as_ref().is_some_and(|owner| inner.stopped.contains(owner));
         inner.calls.push(Call { what, account: owner.clone(), token, at: now });
         match inner.weather {
+            Weather::Fine if stopped => Err(failure(Meaning::UserAction(UserAction::Checkpoint))),
             Weather::Fine if spoiled => Err(failure(Meaning::DeadUnexplained)),
             Weather::Fine => owner.ok_or_else(|| failure(Meaning::Dead(DeathCause::Revoked))),
             Weather::Checkpoint => Err(failure(Meaning::UserAction(UserAction::Checkpoint))),
