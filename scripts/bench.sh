@@ -8,12 +8,13 @@ cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
 cargo build --locked --release --package holdfast --package holdfast-bench
 
+measure=run
 if [ "${1:-}" = backlog ]; then
+  measure=backlog
   shift
-  exec "$target/release/holdfast-bench" backlog --holdfast "$target/release/holdfast" "$@"
 fi
 
-# A Postgres of its own, over a unix socket only, durable as the store insists but without fsync: what is measured is reading.
+# A Postgres of its own, over a unix socket only, durable as the store insists but without fsync: what is measured is what reading costs.
 scratch=$(mktemp -d -p "$([ -d /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}")" holdfast-bench.XXXXXX)
 as_owner=()
 if (($(id -u) == 0)); then # Postgres refuses to run as root.
@@ -33,5 +34,5 @@ trap finish EXIT
   "${as_owner[@]}" "$binaries/pg_ctl" start -w -s -l "$scratch/server.log" -D "$scratch/data" \
     -o "-c listen_addresses='' -c unix_socket_directories='$scratch' -c fsync=off"
 )
-"$target/release/holdfast-bench" run --holdfast "$target/release/holdfast" \
+"$target/release/holdfast-bench" "$measure" --holdfast "$target/release/holdfast" \
   --postgres "postgres://holdfast@${scratch//\//%2F}/postgres" "$@"

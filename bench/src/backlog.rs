@@ -1,6 +1,6 @@
 //! How long whoever polls their status waits while the worker catches up: after a downtime of weeks, everybody's grant is overdue.
 //!
-//! Two servers over the same database, one after the other: one whose worker is off, one that renews as fast as it can. Real
+//! On each engine two servers over the same database, one after the other: one whose worker is off, one that renews as fast as it can. Real
 //! grants, sealed; a real HTTP server renews them.
 
 use std::path::Path;
@@ -34,44 +34,45 @@ const RENEWED: &str = "/renewed";
 pub async fn run(args: BacklogArgs) -> Fallible<()> {
     let directory = tempfile::tempdir()?;
     let mut tokens = Tokens::start(directory.path()).await?;
-    let database = directory.path().join("backlog.db");
-    let url = format!("sqlite://{}", database.display());
-    eprintln!("linking {} people whose grants are overdue", args.overdue);
-    fill(&url, args.overdue).await?;
+    let sqlite = format!("sqlite://{}", directory.path().join("backlog.db").display());
+    let databases = [("SQLite", Some(sqlite)), ("Postgres", args.postgres.clone())];
 
     let mut instagram = Command::new(std::env::current_exe()?);
     instagram.arg("instagram");
     let instagram = Server::announcing(instagram)?;
-    let mut lines = Vec::new();
-    for (name, worker) in [("nothing to do", false), ("catching up", true)] {
-        let log_file = directory.path().join("server.log");
-        let options = Options {
-            binary: &args.holdfast,
-            database_url: &url,
-            log: "warn",
-            log_file: &log_file,
-            collector: None,
-            instagram: Some(instagram.address),
-            worker,
-        };
-        let server = subject::serve(&options, &tokens).await?;
-        poll(&server, tokens.good()?.as_path(), &args, args.seconds / 10.0).await?;
-        let before = renewed(&instagram).await?;
-        let outcome = poll(&server, tokens.good()?.as_path(), &args, args.seconds).await?;
-        if !outcome.statuses.keys().eq([&200]) {
-            return Err(format!("{name}: answered {:?}", outcome.statuses).into());
-        }
-        let renewed = renewed(&instagram).await? - before;
-        if worker != (renewed > 0) {
-            return Err(format!("{name}: {renewed} renewed").into());
-        }
-        lines.push((name, outcome, renewed));
-    }
     println!("| status, while the worker is | answers | median | 99 of 100 | slowest | renewed meanwhile |");
     println!("|---|---:|---:|---:|---:|---:|");
-    for (name, outcome, renewed) in lines {
-        let load::Latency { median, p99, slowest } = outcome.latency;
-        println!("| {name} | {} | {median} µs | {p99} µs | {slowest} µs | {renewed} |", outcome.requests());
+    for (engine, url) in databases.iter().filter_map(|(engine, url)| Some((engine, url.as_deref()?))) {
+        eprintln!("{engine}: linking {} people whose grants are overdue", args.overdue);
+        fill(url, args.overdue).await?;
+        for (name, worker) in [("nothing to do", false), ("catching up", true)] {
+            let name = format!("{engine}, {name}");
+            let options = Options {
+                binary: &args.holdfast,
+                database_url: url,
+                log: "warn",
+                log_file: &directory.path().join("server.log"),
+                collector: None,
+                instagram: Some(instagram.address),
+                worker,
+            };
+            let server = subject::serve(&options, &tokens).await?;
+            poll(&server, tokens.good()?.as_path(), &args, args.seconds / 10.0).await?;
+            let before = renewed(&instagram).await?;
+            let outcome = poll(&server, tokens.good()?.as_path(), &args, args.seconds).await?;
+            if !outcome.statuses.keys().eq([&200]) {
+                return Err(format!("{name}: answered {:?}", outcome.statuses).into());
+            }
+            let renewed = renewed(&instagram).await? - before;
+            if worker != (renewed > 0) {
+                return Err(format!("{name}: {renewed} renewed").into());
+            }
+            let load::Latency { median, p99, slowest } = outcome.latency;
+            println!(
+                "| {name} | {} | {median} µs | {p99} µs | {slowest} µs | {renewed} |",
+                outcome.requests()
+            );
+        }
     }
     Ok(())
 }

@@ -76,10 +76,13 @@ struct BacklogArgs {
     /// The server's binary, built for release.
     #[arg(long)]
     holdfast: PathBuf,
+    /// A Postgres database that may be filled: measures on it, too.
+    #[arg(long)]
+    postgres: Option<String>,
     /// Connections whose refresh is overdue.
     #[arg(long, default_value_t = 100_000)]
     overdue: usize,
-    /// Seconds for each of the two.
+    /// Seconds for each server.
     #[arg(long, default_value_t = 20.0)]
     seconds: f64,
     /// Keep-alive connections.

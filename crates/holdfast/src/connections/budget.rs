@@ -20,7 +20,7 @@ const SLOW: Duration = Duration::from_secs(1);
 /// The gap between two calls above [`SCARCE`].
 const SLOWER: Duration = Duration::from_secs(10);
 /// The pause once the budget is spent; it is a rolling hour, so some of it is back by then.
-pub(super) const SPENT: Duration = Duration::from_mins(5);
+const SPENT: Duration = Duration::from_mins(5);
 /// A figure older than this says nothing any more.
 const STALE: Duration = Duration::from_hours(1);
 

@@ -21,7 +21,7 @@ impl Connections {
     pub async fn probe(&self, connection: &Connection) -> Result<(), ServiceError> {
         let Some(provider) = &self.parts.provider else { return Ok(()) };
         let now = self.parts.clock.now();
-        let waiting = connection.waits_until(now).is_some() || self.budget.spent_until(now).is_some();
+        let waiting = connection.waits_until(now).is_some();
         let Some(facts) = connection.grant.filter(|grant| grant.expires_at > now && !waiting) else {
             return Ok(());
         };

@@ -36,7 +36,7 @@ pub enum Refreshed {
     Failed(Meaning),
 }
 
-/// The first pause after a failed refresh; doubles with each failure in a row.
+/// The first pause after a failed refresh.
 const FIRST_PAUSE: Duration = Duration::from_mins(1);
 /// The longest pause while there is plenty of time.
 const LONGEST_PAUSE: Duration = Duration::from_hours(24);
@@ -485,7 +485,7 @@ impl Connections {
         Err(ServiceError::Contended)
     }
 
-    /// When to try again: after a pause that doubles with each failure, never shorter than the provider asks for,
+    /// When to try again: after a pause that grows with each failure, never shorter than the provider asks for,
     /// never so long that the grant could die for want of a try.
     fn next_try(
         &self,
@@ -498,9 +498,9 @@ impl Connections {
         let now = self.parts.clock.now();
         let left = facts.expires_at.duration_since(now);
         let left = if left.is_negative() { Duration::ZERO } else { left.unsigned_abs() };
-        let doubling = FIRST_PAUSE.saturating_mul(1 << connection.failures.min(16));
+        let growing = pause_after(connection.failures);
         let pause = match failure.meaning {
-            Meaning::UserAction(_) if connection.standing.state() == State::ActionRequired => doubling,
+            Meaning::UserAction(_) if connection.standing.state() == State::ActionRequired => growing,
             Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_)
                 if weather.outlook != Outlook::Incident =>
             {
@@ -515,13 +515,13 @@ impl Connections {
             }
             // A few that are struck by it alone must not keep the others from their turns.
             Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_) | Meaning::App(_) => {
-                self.canary_pause(weather.waiting)?.max(doubling.min(HOUR))
+                self.canary_pause(weather.waiting)?.max(growing.min(HOUR))
             }
             Meaning::Permission
             | Meaning::RateLimited(_)
             | Meaning::Unavailable
             | Meaning::Content
-            | Meaning::CodeRejected => doubling,
+            | Meaning::CodeRejected => growing,
         };
         let longest = if left < LAST_DAYS { HOUR } else { LONGEST_PAUSE };
         // A grant that works past its expiry has no time left to divide: it is tried as in its last days.
@@ -552,6 +552,12 @@ fn keep(connection_id: uuid::Uuid, held: Option<Held>, why: &ServiceError) {
             tracing::error!(connection = %connection_id, %why, "a new grant could be neither stored nor spilled");
         }
     }
+}
+
+/// The pause after so many failures in a row and one more: of a minute, doubled twice, and from then on four times the one before. What has not
+/// passed in minutes takes hours.
+fn pause_after(failures: u32) -> Duration {
+    FIRST_PAUSE.saturating_mul(1 << failures.saturating_add(failures.saturating_sub(2)).min(16))
 }
 
 /// The pause before a sign of death that was first seen at `first_at` is asked about again: soon, then ever more rarely, and just

@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::breaker::Breaker;
-use super::budget::{Budget, SPENT};
+use super::budget::Budget;
 use super::incident::IncidentGuard;
 use super::retiming::Doubt;
 use super::return_to::ReturnUrls;
@@ -19,7 +19,7 @@ use super::{Connection, GrantFacts};
 use crate::caller::OwnerId;
 use crate::clock::SharedClock;
 use crate::entropy::{SharedEntropy, random};
-use crate::provider::{Failure, Grant, LimitScope, Meaning, ProviderId, Reply, SharedProvider};
+use crate::provider::{Failure, Grant, Meaning, ProviderId, Reply, SharedProvider};
 use crate::store::{
     ChangeSet, Committed, ConnectionWrite, HistoryCursor, HistoryEntry, HistoryPage, PendingEvent, Store,
     StoreError,
@@ -181,15 +181,10 @@ impl Connections {
                 | Meaning::CodeRejected,
             ) => self.breaker.answered(),
         }
-        outcome.map_err(|failure| {
-            let spent = (failure.meaning == Meaning::RateLimited(LimitScope::App)).then_some(SPENT);
-            Failure { retry_after: failure.retry_after.or(usage.account_regains_in).or(spent), ..failure }
+        outcome.map_err(|failure| Failure {
+            retry_after: failure.retry_after.or(usage.account_regains_in),
+            ..failure
         })
-    }
-
-    /// Until when this replica asks about nobody, whatever is due: the provider answers nobody, or its budget for the app is spent.
-    fn rests_until(&self, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
-        self.breaker.rests_until(now).max(self.budget.spent_until(now))
     }
 
     /// What is known of a connection, as it is told.
@@ -199,7 +194,9 @@ impl Connections {
         open_attempt: Option<&OpenAttempt>,
     ) -> InstagramStatus {
         let now = self.parts.clock.now();
-        derive(connection, open_attempt, self.asked_for(), now).resting_until(self.rests_until(now))
+        derive(connection, open_attempt, self.asked_for(), now)
+            .resting_until(self.breaker.rests_until(now))
+            .throttled_until(self.budget.spent_until(now))
     }
 
     /// Whether an app id and secret are configured.

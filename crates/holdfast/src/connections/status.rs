@@ -110,7 +110,7 @@ pub fn derive(
         // Too late is never: a grant that cannot be refreshed before it ends will not be.
         next_refresh_at: connection
             .filter(|_| configured && is_alive(standing.state()))
-            .and_then(|each| Some(each.next_refresh_at?.max(each.waits_until(now)?)).or(each.next_refresh_at))
+            .and_then(|each| Some(each.next_refresh_at?).max(each.waits_until(now)))
             .filter(|at| expiry.is_none_or(|end| *at < end)),
         since,
         retry_after: connection.and_then(|each| each.waits_until(now)),
@@ -127,12 +127,20 @@ pub fn derive(
 }
 
 impl InstagramStatus {
-    /// The same where nobody is asked before `until`, whatever is due.
+    /// The same where the worker asks about nobody before `until`, whatever is due: the provider answers nobody.
     #[must_use]
     pub(super) fn resting_until(self, until: Option<Timestamp>) -> Self {
-        let next = self.next_refresh_at.map(|at| until.map_or(at, |until| at.max(until)));
+        let next = self.next_refresh_at.and_then(|at| Some(at).max(until));
         let end = self.token_expires_at;
         Self { next_refresh_at: next.filter(|at| end.is_none_or(|end| *at < end)), ..self }
+    }
+
+    /// The same where the provider's budget for the whole app is spent until then, as far as this replica knows.
+    #[must_use]
+    pub(super) fn throttled_until(self, until: Option<Timestamp>) -> Self {
+        let waits = until.filter(|_| self.reason == Some(Reason::RateLimited));
+        let retry_after = self.retry_after.max(waits);
+        Self { retry_after, ..self }.resting_until(until)
     }
 }
 
@@ -274,6 +282,31 @@ mod tests {
     fn seen(connection: &Connection, asked_for: &[&str]) -> (State, Option<Reason>, Action, Vec<String>) {
         let status = derive(Some(connection), None, Some(&scopes(asked_for)), from_millis(1000));
         (status.state, status.reason, status.action, status.missing_scopes)
+    }
+
+    #[test]
+    fn the_next_question_is_told_for_when_it_can_be_asked() {
+        let at = |seconds: i64| Some(from_millis(seconds * 1000));
+        let told = |connection: &Connection, resting_until| {
+            let status = derive(Some(connection), None, Some(&scopes(&[BASIC])), from_millis(1000));
+            status.resting_until(resting_until).next_refresh_at
+        };
+        let mut connection = Connection { next_refresh_at: at(10), ..linked(&[BASIC], &[]) };
+        assert_eq!(told(&connection, None), at(10));
+        assert_eq!(told(&connection, at(5)), at(10));
+        assert_eq!(told(&connection, at(20)), at(20), "nobody is asked before");
+        assert_eq!(told(&connection, at(1000)), None, "it has ended by then");
+        connection.retry_after = at(30);
+        assert_eq!(told(&connection, at(20)), at(30), "this one may not be asked before");
+        connection.standing = Reason::RateLimited.into();
+        let limited = derive(Some(&connection), None, Some(&scopes(&[BASIC])), from_millis(1000));
+        let limited = limited.throttled_until(at(40));
+        assert_eq!((limited.next_refresh_at, limited.retry_after), (at(40), at(40)));
+        connection.standing = Reason::Checkpoint.into();
+        assert_eq!(told(&connection, None), at(30), "it is looked at, too");
+        connection.standing = Reason::Revoked.into();
+        assert_eq!(told(&connection, None), None);
+        assert_eq!(told(&Connection { next_refresh_at: None, ..connection }, at(20)), None);
     }
 
     #[test]

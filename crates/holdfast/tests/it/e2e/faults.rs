@@ -200,7 +200,10 @@ async fn what_asks_whose_the_grant_is_tells_every_fault_apart() {
                 let told = member.call(check).await;
                 assert_eq!(told.status, StatusCode::OK, "{fault:?}: {}", told.body);
                 let status = member.status_told().await;
-                assert_eq!(told.body, status, "{fault:?}");
+                let mut same = told.body;
+                // When the worker asks again, another's fault may have changed since: some concern the whole app.
+                same["next_refresh_at"] = status["next_refresh_at"].clone();
+                assert_eq!(same, status, "{fault:?}");
                 let is_met = fault.effect() == Effect::Kills || fault.endpoints().contains(&Endpoint::Me);
                 let expected = if is_met { reason_after_check(*fault) } else { None };
                 assert_eq!(status["reason"], json!(expected), "{fault:?}: {status}");
