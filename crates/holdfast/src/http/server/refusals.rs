@@ -186,7 +186,9 @@ mod tests {
     fn a_line_is_known_by_its_beginning_however_it_arrives() {
         let line = |chunks: &[&str]| {
             let mut line = Line::default();
-            chunks.iter().for_each(|chunk| line.take(chunk.as_bytes()));
+            for chunk in chunks {
+                line.take(chunk.as_bytes());
+            }
             (line.begins_a_request(), line.length)
         };
         let long = "x".repeat(1000);
