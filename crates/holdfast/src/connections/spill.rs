@@ -180,7 +180,7 @@ impl Spill {
 
     /// Proves that a grant could be written to the directory; to the nearest one above it where it has yet to be made.
     pub fn probe(&self) -> io::Result<()> {
-        let existing = self.directory.ancestors().find(|each| each.is_dir());
+        let existing = self.directory.ancestors().find(|each| each.exists());
         let name = format!("probe-{}.{RESERVED}", std::process::id());
         reserve(existing.unwrap_or(Path::new("")).join(name)).map(drop)
     }

@@ -2,13 +2,16 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use holdfast::connections::State;
 use holdfast::connections::complete::CompleteError;
 use holdfast::connections::service::ServiceError;
 use holdfast::store::StoreError;
+use holdfast::worker::store_spilled;
 use secrecy::SecretString;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::setup::{MINUTE, Replica, owner};
@@ -106,6 +109,31 @@ async fn another_server_does_not_send_a_spent_code_before_the_first_could_store_
         let again = Replica::new("again", db.store.clone(), &db.clock, &world, Some(&spill));
         again.tick().await;
         is_connected(&again, &world, &spill).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_a_worker_stores_what_it_spilled_and_another_ones_worker_goes_on() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let spill = db.directory.path().join("spill");
+        lose_the_database_after("redeem", db, &world, &spill).await;
+        let again = Replica::new("again", db.store.clone(), &db.clock, &world, Some(&spill));
+        let (stop, stopping) = watch::channel(false);
+        let storing = tokio::spawn(store_spilled(again.connections.clone(), again.clock.clone(), stopping));
+        let stored = async {
+            while !files(&spill).is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), stored).await.expect("it is stored");
+        stop.send_replace(true);
+        storing.await.unwrap();
+        let elsewhere = db.directory.path().join("elsewhere");
+        let other = Replica::new("other", db.store.clone(), &db.clock, &world, Some(&elsewhere));
+        other.tick().await;
+        is_connected(&other, &world, &spill).await;
     })
     .await;
 }
