@@ -132,7 +132,7 @@ fn party_mode(mode: PartiesMode) -> AuthorizedPartiesMode {
 pub fn key_source(clerk: &ClerkSettings) -> Option<KeySource> {
     KeySource::choose(KeySettings {
         jwt_key: clerk.jwt_key.clone(),
-        jwks_url: clerk.jwks_url.clone(),
+        jwks_url: clerk.jwks_url.clone().filter(|_| clerk.jwks_url_is_named),
         frontend_api: clerk.publishable_key.as_ref().map(|key| key.frontend_api_host().to_owned()),
         secret_key: clerk.secret_key.clone(),
         api_url: Some(clerk.api_url.clone()),

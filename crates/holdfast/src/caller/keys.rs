@@ -22,23 +22,38 @@ pub const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 pub enum KeySource {
     /// `CLERK_JWT_KEY`: pinned, needs no network.
     Pinned(String),
-    /// A public JWKS address: `CLERK_JWKS_URL`, or the Frontend API of the publishable key.
-    Jwks(Url),
-    /// `/v1/jwks` of the Backend API, with the secret key.
-    BackendApi {
-        /// `CLERK_API_URL`, without `/v1`.
-        base: Url,
-        /// `CLERK_SECRET_KEY`.
-        secret_key: SecretString,
+    /// A public JWKS address.
+    Jwks {
+        /// `CLERK_JWKS_URL`, or the Frontend API of the publishable key.
+        url: Url,
+        /// Who is asked where that address gives no keys. `None` where it was named on purpose.
+        otherwise: Option<BackendKeys>,
     },
+    /// `/v1/jwks` of the Backend API.
+    BackendApi(BackendKeys),
+}
+
+/// What the keys of the Backend API are asked for with.
+#[derive(Clone)]
+pub struct BackendKeys {
+    /// `CLERK_API_URL`, without `/v1`.
+    pub base: Url,
+    /// `CLERK_SECRET_KEY`.
+    pub secret_key: SecretString,
+}
+
+impl fmt::Debug for BackendKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("BackendApi").field(&self.base.host_str()).finish()
+    }
 }
 
 impl fmt::Debug for KeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pinned(_) => f.write_str("Pinned"),
-            Self::Jwks(url) => f.debug_tuple("Jwks").field(&url.host_str()).finish(),
-            Self::BackendApi { base, .. } => f.debug_tuple("BackendApi").field(&base.host_str()).finish(),
+            Self::Jwks { url, .. } => f.debug_tuple("Jwks").field(&url.host_str()).finish(),
+            Self::BackendApi(api) => api.fmt(f),
         }
     }
 }
@@ -59,20 +74,22 @@ pub struct KeySettings {
 }
 
 impl KeySource {
-    /// The most explicit source that the configuration has: the pinned key, the JWKS address, the publishable key, the
-    /// secret key. `None` where it has none of them, or a host that is no host.
+    /// The most explicit source that the configuration has: the pinned key, the JWKS address, the publishable key (and behind it the
+    /// secret key), the secret key. `None` where it has none of them, or a host that is no host.
     pub fn choose(settings: KeySettings) -> Option<Self> {
         let KeySettings { jwt_key, jwks_url, frontend_api, secret_key, api_url } = settings;
         if let Some(pem) = jwt_key {
             return Some(Self::Pinned(pem));
         }
         if let Some(url) = jwks_url {
-            return Some(Self::Jwks(url));
+            return Some(Self::Jwks { url, otherwise: None });
         }
+        let backend_api = api_url.zip(secret_key).map(|(base, secret_key)| BackendKeys { base, secret_key });
         if let Some(host) = frontend_api {
-            return Url::parse(&format!("https://{host}/.well-known/jwks.json")).ok().map(Self::Jwks);
+            let url = Url::parse(&format!("https://{host}/.well-known/jwks.json")).ok()?;
+            return Some(Self::Jwks { url, otherwise: backend_api });
         }
-        Some(Self::BackendApi { base: api_url?, secret_key: secret_key? })
+        backend_api.map(Self::BackendApi)
     }
 }
 
@@ -84,35 +101,65 @@ pub struct UnusableSource;
 /// Fetches a key set through the transport.
 #[derive(Debug)]
 pub(crate) struct JwksFetcher {
-    url: Url,
-    authorization: Option<HeaderValue>,
+    address: Address,
+    otherwise: Option<Address>,
     transport: SharedTransport,
 }
 
+#[derive(Debug)]
+struct Address {
+    url: Url,
+    authorization: Option<HeaderValue>,
+}
+
+impl Address {
+    fn public(url: Url) -> Self {
+        Self { url, authorization: None }
+    }
+
+    fn backend_api(api: &BackendKeys) -> Result<Self, UnusableSource> {
+        let mut url = api.base.clone();
+        url.path_segments_mut().map_err(|()| UnusableSource)?.pop_if_empty().extend(["v1", "jwks"]);
+        let authorization = Some(bearer(&api.secret_key).ok_or(UnusableSource)?);
+        Ok(Self { url, authorization })
+    }
+}
+
 impl JwksFetcher {
-    /// A fetcher of a public address.
-    pub(crate) fn public(url: Url, transport: SharedTransport) -> Self {
-        Self { url, authorization: None, transport }
+    /// A fetcher from a public address, and from the Backend API where that fails.
+    pub(crate) fn public(
+        url: Url,
+        otherwise: Option<&BackendKeys>,
+        transport: SharedTransport,
+    ) -> Result<Self, UnusableSource> {
+        let otherwise = otherwise.map(Address::backend_api).transpose()?;
+        Ok(Self { address: Address::public(url), otherwise, transport })
     }
 
     /// A fetcher from the Backend API.
-    pub(crate) fn backend_api(
-        base: &Url,
-        secret_key: &SecretString,
-        transport: SharedTransport,
-    ) -> Result<Self, UnusableSource> {
-        let mut url = base.clone();
-        url.path_segments_mut().map_err(|()| UnusableSource)?.pop_if_empty().extend(["v1", "jwks"]);
-        let authorization = Some(bearer(secret_key).ok_or(UnusableSource)?);
-        Ok(Self { url, authorization, transport })
+    pub(crate) fn backend_api(api: &BackendKeys, transport: SharedTransport) -> Result<Self, UnusableSource> {
+        Ok(Self { address: Address::backend_api(api)?, otherwise: None, transport })
     }
 
     async fn get(&self) -> Result<Vec<u8>, FetchError> {
-        let mut request = Outgoing::new(Method::GET, self.url.clone()).named("{jwks_url}");
+        let first = self.get_from(&self.address).await;
+        let (Err(error), Some(otherwise)) = (&first, &self.otherwise) else { return first };
+        tracing::warn!(%error, "the Frontend API gives no keys; the Backend API is asked");
+        match self.get_from(otherwise).await {
+            Ok(document) => Ok(document),
+            Err(second) => {
+                tracing::warn!(error = %second, "nor does the Backend API");
+                first
+            }
+        }
+    }
+
+    async fn get_from(&self, address: &Address) -> Result<Vec<u8>, FetchError> {
+        let mut request = Outgoing::new(Method::GET, address.url.clone()).named("{jwks_url}");
         request.timeout = FETCH_TIMEOUT;
         request.max_answer = MAX_DOCUMENT;
         request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some(authorization) = &self.authorization {
+        if let Some(authorization) = &address.authorization {
             request.headers.insert(header::AUTHORIZATION, authorization.clone());
             request.headers.insert("clerk-api-version", HeaderValue::from_static(API_VERSION));
         }
@@ -125,7 +172,7 @@ impl JwksFetcher {
         })?;
         match answer.status {
             StatusCode::OK => Ok(answer.body.into()),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if self.authorization.is_some() => {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if address.authorization.is_some() => {
                 Err(FetchError::SecretKeyInvalid)
             }
             other => Err(FetchError::Status(other.as_u16())),
@@ -167,13 +214,13 @@ mod tests {
         assert!(matches!(chosen(&settings), Some(KeySource::Pinned(_))));
         settings.jwt_key = None;
         assert!(
-            matches!(chosen(&settings), Some(KeySource::Jwks(url)) if url.as_str() == "https://keys.example.com/jwks")
+            matches!(chosen(&settings), Some(KeySource::Jwks { url, otherwise: None }) if url.as_str() == "https://keys.example.com/jwks")
         );
         settings.jwks_url = None;
-        assert!(matches!(chosen(&settings), Some(KeySource::Jwks(url))
+        assert!(matches!(chosen(&settings), Some(KeySource::Jwks { url, otherwise: Some(_) })
             if url.as_str() == "https://clerk.example.com/.well-known/jwks.json"));
         settings.frontend_api = None;
-        assert!(matches!(chosen(&settings), Some(KeySource::BackendApi { .. })));
+        assert!(matches!(chosen(&settings), Some(KeySource::BackendApi(_))));
         settings.secret_key = None;
         assert!(chosen(&settings).is_none());
     }
@@ -183,10 +230,10 @@ mod tests {
         let value = bearer(&SecretString::from("sk_test_hidden\n")).unwrap();
         assert!(value.is_sensitive() && !format!("{value:?}").contains("hidden"));
         assert!(bearer(&SecretString::from("sk_\n_test")).is_none());
-        let source = KeySource::BackendApi {
+        let api = BackendKeys {
             base: Url::parse("https://api.clerk.com").unwrap(),
             secret_key: SecretString::from("sk_test_hidden"),
         };
-        assert!(!format!("{source:?}").contains("hidden"));
+        assert!(!format!("{:?}", KeySource::BackendApi(api)).contains("hidden"));
     }
 }

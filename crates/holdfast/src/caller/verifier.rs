@@ -149,10 +149,10 @@ impl SessionVerifier {
     ) -> Result<Self, ConfigError> {
         let keys = match config.keys {
             KeySource::Pinned(pem) => KeyCache::pinned(KeySet::from_pem(&pem)?),
-            KeySource::Jwks(url) => KeyCache::fetching(JwksFetcher::public(url, transport)),
-            KeySource::BackendApi { base, secret_key } => {
-                KeyCache::fetching(JwksFetcher::backend_api(&base, &secret_key, transport)?)
+            KeySource::Jwks { url, otherwise } => {
+                KeyCache::fetching(JwksFetcher::public(url, otherwise.as_ref(), transport)?)
             }
+            KeySource::BackendApi(api) => KeyCache::fetching(JwksFetcher::backend_api(&api, transport)?),
         };
         let verifier = Verifier::new(Policy {
             issuers: config.issuers,

@@ -261,6 +261,7 @@ impl Reader {
         let derived_issuer = publishable_key.as_ref().map(PublishableKey::issuer);
         let derived_issuer = derived_issuer.or_else(|| jwks_url.as_ref().and_then(jwks_issuer));
         let issuers = issuers.unwrap_or_else(|| derived_issuer.into_iter().collect());
+        let jwks_url_is_named = jwks_url.is_some();
         let jwks_url =
             jwks_url.or_else(|| publishable_key.as_ref().and_then(|key| Url::parse(&key.jwks_url()).ok()));
         let parties = parties.unwrap_or_else(|| allowed_origins.to_vec());
@@ -304,6 +305,7 @@ impl Reader {
             secret_key,
             api_url: api_url?,
             jwks_url,
+            jwks_url_is_named,
             issuers,
             parties,
             parties_mode: parties_mode?,

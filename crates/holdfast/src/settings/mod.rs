@@ -117,6 +117,8 @@ pub struct ClerkSettings {
     pub api_url: Url,
     /// Where the keys are; `None` where only the pinned key or the Backend API gives them.
     pub jwks_url: Option<Url>,
+    /// Whether that address was named, and not derived from the publishable key.
+    pub jwks_url_is_named: bool,
     /// What `iss` must be; `None` where nothing says so.
     pub issuers: Vec<String>,
     /// What `azp` may be.

@@ -231,7 +231,7 @@ pub const CLERK_SECRET_KEY: Entry<SecretString> = Entry {
     default: Fallback::Absent("none"),
     form: "sk_live_… or sk_test_…",
     doc: "Lets `POST /auth/sync` read a user's details from Clerk's Backend API, and the JWKS where nothing else \
-          gives it. Without it the details come from the token's claims.",
+          gives it, or the publishable key's host does not answer. Without it the details come from the token's claims.",
     secret: true,
     read: parse::secret_key,
 };

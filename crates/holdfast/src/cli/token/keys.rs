@@ -34,7 +34,7 @@ pub(super) async fn load(
             "set CLERK_PUBLISHABLE_KEY, or give --jwks FILE or --jwt-key FILE",
         )),
         Some(KeySource::Pinned(pem)) => Ok(Ok(pinned(&pem, "CLERK_JWT_KEY")?)),
-        Some(source @ (KeySource::Jwks(_) | KeySource::BackendApi { .. })) => {
+        Some(source @ (KeySource::Jwks { .. } | KeySource::BackendApi(_))) => {
             Ok(fetch(&source, printer).await)
         }
     }
@@ -61,10 +61,10 @@ async fn fetch(source: &KeySource, printer: &mut Printer) -> Result<KeySet, Cann
         cannot()
     })?;
     let fetcher = match source {
-        KeySource::Jwks(url) => Some(JwksFetcher::public(url.clone(), Arc::new(transport))),
-        KeySource::BackendApi { base, secret_key } => {
-            JwksFetcher::backend_api(base, secret_key, Arc::new(transport)).ok()
+        KeySource::Jwks { url, otherwise } => {
+            JwksFetcher::public(url.clone(), otherwise.as_ref(), Arc::new(transport)).ok()
         }
+        KeySource::BackendApi(api) => JwksFetcher::backend_api(api, Arc::new(transport)).ok(),
         // Handled before: nothing is fetched for it.
         KeySource::Pinned(_) => None,
     };

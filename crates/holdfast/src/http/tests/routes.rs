@@ -59,7 +59,7 @@ async fn stage() -> Stage {
     let clerk = ClerkStandin::start(shared.clone(), entropy.clone()).await.unwrap();
     let config = ClerkConfig {
         parties: vec![OriginPattern::parse(ORIGIN).unwrap()],
-        ..ClerkConfig::new(clerk.issuer(), KeySource::Jwks(clerk.jwks_url()))
+        ..ClerkConfig::new(clerk.issuer(), KeySource::Jwks { url: clerk.jwks_url(), otherwise: None })
     };
     let transport = Arc::new(ReqwestTransport::new().unwrap());
     let verifier = SessionVerifier::new(config, transport, shared.clone()).unwrap();

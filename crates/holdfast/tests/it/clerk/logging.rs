@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use clerk_session::OriginPattern;
-use holdfast::caller::keys::KeySource;
+use holdfast::caller::keys::{BackendKeys, KeySource};
 use holdfast::caller::{ClerkConfig, Judgement, SessionVerifier};
 use holdfast::standin::clerk::{Case, Expectation, Person};
 use holdfast::users::backend::BackendApi;
@@ -65,7 +65,10 @@ fn verifier(clerk: &Clerk) -> SessionVerifier {
     let config = ClerkConfig {
         parties: vec![OriginPattern::parse(ORIGIN).unwrap()],
         breaker: None,
-        ..ClerkConfig::new(clerk.standin.issuer(), KeySource::Jwks(clerk.standin.jwks_url()))
+        ..ClerkConfig::new(
+            clerk.standin.issuer(),
+            KeySource::Jwks { url: clerk.standin.jwks_url(), otherwise: None },
+        )
     };
     SessionVerifier::new(config, transport(), clerk.shared_clock()).unwrap()
 }
@@ -97,7 +100,8 @@ async fn no_part_of_any_token_is_written_at_any_level() {
 async fn the_secret_key_is_not_written_when_it_is_used() {
     let clerk = Clerk::start().await;
     let secret_key = clerk.standin.secret_key();
-    let keys = KeySource::BackendApi { base: clerk.standin.url(), secret_key: secret_key.clone() };
+    let keys =
+        KeySource::BackendApi(BackendKeys { base: clerk.standin.url(), secret_key: secret_key.clone() });
     let config = ClerkConfig::new(clerk.standin.issuer(), keys);
     let verifier = SessionVerifier::new(config, transport(), clerk.shared_clock()).unwrap();
     let backend =

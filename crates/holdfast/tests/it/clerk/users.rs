@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clerk_session::OriginPattern;
 use futures_util::future::join_all;
-use holdfast::caller::keys::KeySource;
+use holdfast::caller::keys::{BackendKeys, KeySource};
 use holdfast::caller::{Caller, ClerkConfig, Judgement, SessionVerifier};
 use holdfast::clock::{SharedClock, SystemClock};
 use holdfast::standin::clerk::{Fault, Mint, Person, Surface};
@@ -33,7 +33,10 @@ pub async fn caller_with(
         clerk.standin.mint_with(person, Some(ORIGIN), |mint: &Mint<'_>| mint.with_claims(change)).unwrap();
     let config = ClerkConfig {
         parties: vec![OriginPattern::parse(ORIGIN).unwrap()],
-        ..ClerkConfig::new(clerk.standin.issuer(), KeySource::Jwks(clerk.standin.jwks_url()))
+        ..ClerkConfig::new(
+            clerk.standin.issuer(),
+            KeySource::Jwks { url: clerk.standin.jwks_url(), otherwise: None },
+        )
     };
     proven(&SessionVerifier::new(config, transport(), clerk.shared_clock()).unwrap(), &token).await
 }
@@ -195,7 +198,8 @@ async fn a_person_who_signs_in_at_the_emulator_is_verified_and_synchronised() {
     // Its tokens name no party: they are minted by a backend, not by a page.
     let clock: SharedClock = Arc::new(SystemClock);
     let issuer = emulate.url.as_str().trim_end_matches('/').to_owned();
-    let keys = KeySource::BackendApi { base: emulate.url.clone(), secret_key: Emulate::secret_key() };
+    let keys =
+        KeySource::BackendApi(BackendKeys { base: emulate.url.clone(), secret_key: Emulate::secret_key() });
     let verifier =
         SessionVerifier::new(ClerkConfig::new(issuer, keys), transport(), Arc::clone(&clock)).unwrap();
     let caller = proven(&verifier, &token).await;

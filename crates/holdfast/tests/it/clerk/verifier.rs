@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clerk_session::{AuthorizedPartiesMode, OriginPattern};
 use futures_util::future::join_all;
-use holdfast::caller::keys::KeySource;
+use holdfast::caller::keys::{BackendKeys, KeySource};
 use holdfast::caller::{BreakerLimits, ClerkConfig, Judgement, SessionVerifier};
 use holdfast::clock::Clock;
 use holdfast::standin::clerk::{Case, Expectation, Fault, Person, Rotation, Surface};
@@ -45,7 +45,10 @@ impl From<Judgement> for Outcome {
 fn config(clerk: &Clerk) -> ClerkConfig {
     ClerkConfig {
         parties: vec![OriginPattern::parse(ORIGIN).unwrap()],
-        ..ClerkConfig::new(clerk.standin.issuer(), KeySource::Jwks(clerk.standin.jwks_url()))
+        ..ClerkConfig::new(
+            clerk.standin.issuer(),
+            KeySource::Jwks { url: clerk.standin.jwks_url(), otherwise: None },
+        )
     }
 }
 
@@ -300,7 +303,7 @@ async fn a_pinned_key_needs_no_network() {
 async fn keys_come_from_the_backend_api_too_and_a_wrong_secret_key_refuses_nobody() {
     let clerk = Clerk::start().await;
     let with = |secret_key| {
-        let keys = KeySource::BackendApi { base: clerk.standin.url(), secret_key };
+        let keys = KeySource::BackendApi(BackendKeys { base: clerk.standin.url(), secret_key });
         verifier(&clerk, ClerkConfig { keys, ..config(&clerk) })
     };
     let right = with(clerk.standin.secret_key());
@@ -308,6 +311,25 @@ async fn keys_come_from_the_backend_api_too_and_a_wrong_secret_key_refuses_nobod
     let wrong = with("sk_test_wrong".into());
     assert_eq!(judge(&wrong, &genuine(&clerk)).await, Outcome::CannotJudge);
     assert!(!wrong.can_judge());
+}
+
+/// A proxy or a name that is gone takes the Frontend API with it, and not what Clerk's own SDKs ask.
+#[tokio::test]
+async fn where_the_publishable_keys_host_gives_no_keys_the_backend_api_does() {
+    let clerk = Clerk::start().await;
+    let nowhere = || clerk.standin.url().join("nowhere/.well-known/jwks.json").unwrap();
+    let with = |secret_key| {
+        let otherwise = Some(BackendKeys { base: clerk.standin.url(), secret_key });
+        verifier(
+            &clerk,
+            ClerkConfig { keys: KeySource::Jwks { url: nowhere(), otherwise }, ..config(&clerk) },
+        )
+    };
+    assert_eq!(judge(&with(clerk.standin.secret_key()), &genuine(&clerk)).await, Outcome::Accepted);
+    assert_eq!(judge(&with("sk_test_wrong".into()), &genuine(&clerk)).await, Outcome::CannotJudge);
+    let alone = KeySource::Jwks { url: nowhere(), otherwise: None };
+    let alone = verifier(&clerk, ClerkConfig { keys: alone, ..config(&clerk) });
+    assert_eq!(judge(&alone, &genuine(&clerk)).await, Outcome::CannotJudge);
 }
 
 #[tokio::test]
