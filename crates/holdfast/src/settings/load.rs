@@ -327,10 +327,12 @@ impl Reader {
             (missing.to_owned(), format!("{set} is set without it"), "set both, or neither".to_owned())
         };
         let (id, secret) = (&table::INSTAGRAM_APP_ID, &table::INSTAGRAM_APP_SECRET);
-        let fault = match (self.is_missing(id), self.is_missing(secret)) {
-            (false, true) => Some(half(id.env, secret.env)),
-            (true, false) => Some(half(secret.env, id.env)),
-            (true, true) | (false, false) => None,
+        let fault = if self.is_set(id) && self.is_missing(secret) {
+            Some(half(id.env, secret.env))
+        } else if self.is_set(secret) && self.is_missing(id) {
+            Some(half(secret.env, id.env))
+        } else {
+            None
         };
         if let Some((name, what, remedy)) = fault {
             self.fault(name, what, remedy);
