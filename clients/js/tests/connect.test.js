@@ -57,6 +57,17 @@ test("connect says where to come back to, what to force and what to expect", asy
   });
 });
 
+test("a page that keeps its route in the fragment keeps it through the dance", async (t) => {
+  const { server, client } = await setUp(t);
+  const own = "https://app.example.com/?tab=2";
+  openPage(t, `${own}#/settings?tab=b%20c`);
+  await client.connect();
+  assert.equal(server.requests[0].body.return_to, `${own}#/settings?tab=b%20c`);
+  openPage(t, `${own}&instagram=complete&attempt=a1&completion=s3cret#/settings?tab=b%20c`);
+  assert.equal((await client.completeFromUrl()).outcome, "complete");
+  assert.equal(globalThis.location.href, `${own}#/settings?tab=b%20c`);
+});
+
 test("navigate: false stays here", async (t) => {
   const { client, departures } = await setUp(t);
   const attempt = await client.connect({ navigate: false });

@@ -37,7 +37,7 @@ use crate::users::Users;
 use crate::users::backend::{BackendApi, UnusableSecret};
 use crate::users::webhook::{SecretError, WebhookVerifier};
 use crate::vault::{KeyRing, KeyRingFaults, SentinelError, Vault};
-use crate::worker::Worker;
+use crate::worker::{Worker, store_spilled};
 
 /// For a handler to answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -242,10 +242,8 @@ impl Server {
             // Another replica may have been first, with other bytes.
             vault.prove(&store.sentinels().await?)?;
         }
-        if settings.worker {
-            let directory = settings.spill_directory.clone();
-            Spill::new(directory.clone()).prepare().map_err(|why| StartError::Spill { directory, why })?;
-        }
+        let directory = settings.spill_directory.clone();
+        Spill::new(directory.clone()).prepare().map_err(|why| StartError::Spill { directory, why })?;
         let connections = connections(settings, seams, &store, &vault)?;
         let metrics = Metrics::default();
         let (stop, stopping) = watch::channel(false);
@@ -326,9 +324,13 @@ impl Server {
             }
             .with_context(traces.context()),
         );
+        let stopped = stop.subscribe();
         if let Some(worker) = worker {
-            let stopped = stop.subscribe();
             tasks.spawn(async move { worker.run(stopped).await }.with_context(traces.context()));
+        } else {
+            let connections = state.connections().clone();
+            let storing = store_spilled(connections, clock.clone(), stopped);
+            tasks.spawn(storing.with_context(traces.context()));
         }
         if let Some(dispatcher) = dispatcher {
             let stopped = stop.subscribe();

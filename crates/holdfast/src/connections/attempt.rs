@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Reason;
@@ -128,8 +127,8 @@ impl AttemptOutcome {
 }
 
 /// Whether reconnecting may bring another account than the linked one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "snake_case")]
 pub enum Expect {
     /// Only the linked account, where one is linked.
     #[default]
@@ -139,6 +138,9 @@ pub enum Expect {
 }
 
 impl Expect {
+    /// Every variant.
+    pub const ALL: [Self; 2] = [Self::SameAccount, Self::AnyAccount];
+
     /// The name as stored and on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -149,6 +151,6 @@ impl Expect {
 
     /// The variant of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::SameAccount, Self::AnyAccount].into_iter().find(|each| each.as_str() == name)
+        Self::ALL.into_iter().find(|each| each.as_str() == name)
     }
 }

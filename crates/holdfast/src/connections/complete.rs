@@ -1,7 +1,8 @@
 //! Completing a connect attempt: the caller who began it brings the secret that only the redirect carried.
 //!
 //! Each step is durable before the next begins: intent, short-lived token, grant, link. A crash between any two
-//! leaves a row from which [`Connections::resume`] goes on.
+//! leaves a row from which [`Connections::resume`] goes on. The code is spent once it has brought a token, so that is written down
+//! beside the database as well until that has it ([`super::spill`]).
 
 use std::time::Duration;
 
@@ -14,9 +15,11 @@ use super::callback::seal_of;
 use super::connect::hash;
 use super::sealing::{self, Held, HeldGrant};
 use super::service::{Connections, ServiceError, change};
+use super::spill::{Origin, Room, Spilled, Step};
 use super::status::{InstagramStatus, lacking};
 use super::stop::Stop;
 use super::transition::{Observation, apply, reason_of, same_account};
+use super::writing_down::{keep, let_go};
 use super::{Connection, GrantFacts, Reason};
 use crate::caller::OwnerId;
 use crate::clock::after;
@@ -33,7 +36,10 @@ pub enum CompleteError {
     /// Somebody else began it.
     #[error("this connect attempt was begun by another user")]
     NotYours,
-    /// The browser has not come back from Instagram, or the completion is not the one it carried.
+    /// The browser has not come back from Instagram.
+    #[error("the browser has not come back from Instagram for this connect attempt")]
+    NotReturned,
+    /// The completion is not the one that the browser carried.
     #[error("the completion does not belong to this connect attempt")]
     WrongCompletion,
     /// Its time ran out.
@@ -74,6 +80,9 @@ pub enum CompleteError {
 /// While somebody exchanges, nobody else begins to; after this, the work is considered abandoned.
 /// Longer than the sum of the time limits of all calls that one completion can make.
 const BUSY: Duration = Duration::from_secs(45);
+/// A code that somebody has sent out, and whose answer is not stored, rests for this much longer before anybody else sends it: it is
+/// probably spent, and what it brought may wait beside another server until the database is back for that one too.
+const SPENT: Duration = Duration::from_mins(2);
 /// A parallel request waits this long for the outcome.
 const PATIENCE: Duration = Duration::from_secs(9);
 /// A client that was turned away after that asks again this much later.
@@ -116,6 +125,10 @@ impl Connections {
                 self.close_expired(&attempt, now).await?;
                 return Err(outcome);
             }
+            // There is no completion yet that could be guessed, and its owner alone is told.
+            if attempt.stage == AttemptStage::Open {
+                return Err(CompleteError::NotReturned);
+            }
             let presented = hash(completion.expose_secret());
             let matches = attempt.completion_hash.is_some_and(|kept| {
                 aws_lc_rs::constant_time::verify_slices_are_equal(&kept, &presented).is_ok()
@@ -126,11 +139,14 @@ impl Connections {
             if let Some(outcome) = attempt.outcome {
                 return self.repeat(owner, outcome).await;
             }
+            if self.find_again(&attempt).await? {
+                continue;
+            }
             if attempt.expires_at <= now {
                 self.close_expired(&attempt, now).await?;
                 return Err(CompleteError::Expired);
             }
-            if attempt.busy_until.is_none_or(|until| until <= now)
+            if is_let_go(&attempt, now)
                 && let Some(claimed) = self.claim(&attempt, now).await?
             {
                 self.carry_through(provider, claimed).await?;
@@ -159,7 +175,7 @@ impl Connections {
             self.close_expired(attempt, now).await?;
             return Ok(());
         }
-        if !begun || attempt.busy_until.is_some_and(|until| until > now) {
+        if !begun || !is_let_go(attempt, now) {
             return Ok(());
         }
         match self.claim(attempt, now).await? {
@@ -252,19 +268,25 @@ impl Connections {
             let next = match attempt.stage {
                 AttemptStage::Redeeming => {
                     let code = seal.open_code(&sealed).map_err(ServiceError::from)?;
+                    let room = self.room_for(&attempt, Step::Short).await?;
                     // The code goes out once; whether a lost reply spent it, nobody can know.
                     match provider.redeem(&code).await.outcome {
-                        Ok(short) => self.keep(&attempt, &key, Held::Short(short)).await?,
+                        Ok(short) => {
+                            let sealed = seal.seal(&Held::Short(short)).map_err(ServiceError::from)?;
+                            self.keep(&attempt, Step::Short, sealed, room).await?
+                        }
                         Err(failure) => return self.fail(&attempt, &failure).await,
                     }
                 }
                 AttemptStage::ShortGranted => {
                     let short = seal.open_short(&sealed).map_err(ServiceError::from)?;
+                    let room = self.room_for(&attempt, Step::Grant).await?;
                     match self.repeatedly(|| provider.extend(&short)).await {
                         Ok(mut grant) => {
                             grant.scopes = grant.scopes.or(short.scopes);
                             let held = HeldGrant { grant, account_id: short.account_id };
-                            self.keep(&attempt, &key, Held::Grant(held)).await?
+                            let sealed = seal.seal(&Held::Grant(held)).map_err(ServiceError::from)?;
+                            self.keep(&attempt, Step::Grant, sealed, room).await?
                         }
                         // The code is spent, so the token is the only way on.
                         Err(failure) if is_wait(failure.meaning) => {
@@ -307,22 +329,87 @@ impl Connections {
         }
     }
 
+    /// Room to write down what `step` brings. Without it, nothing is asked, and whoever comes next may try at once.
+    async fn room_for(&self, attempt: &Attempt, step: Step) -> Result<Option<Room>, ServiceError> {
+        let room = self.room(Origin::Attempt { attempt_id: attempt.id, step }).await;
+        if room.is_err() {
+            self.advance(attempt, Attempt { busy_until: None, ..attempt.clone() }).await?;
+        }
+        room
+    }
+
     /// Makes what has just arrived durable before anything else happens.
     async fn keep(
         &self,
         attempt: &Attempt,
-        key: &UserKey,
-        held: Held,
+        step: Step,
+        sealed: Vec<u8>,
+        room: Option<Room>,
     ) -> Result<Option<Attempt>, ServiceError> {
-        let now = self.parts.clock.now();
-        let patient = attempt.expires_at.max(after(now, GRANT_PATIENCE));
-        let (stage, expires_at) = match &held {
-            Held::Code(_) => (AttemptStage::Returned, attempt.expires_at),
-            Held::Short(_) => (AttemptStage::ShortGranted, patient),
-            Held::Grant(_) => (AttemptStage::Granted, patient),
-        };
-        let sealed = Some(seal_of(key, attempt).seal(&held)?);
-        self.step(attempt, Attempt { stage, expires_at, sealed, ..attempt.clone() }).await
+        let origin = Origin::Attempt { attempt_id: attempt.id, step };
+        let _in_hand = self.in_hand.take(attempt.id);
+        let held = self.write_down(room, &attempt.user_id, origin, Ok(sealed.clone()));
+        let stored = self.step(attempt, self.taken_on(attempt, step, sealed)).await;
+        match &stored {
+            Ok(Some(_)) | Err(ServiceError::UserGone) => let_go(origin, held),
+            // Others have moved it on meanwhile. Whether that makes the token worthless shows when its file is looked at again.
+            Ok(None) => keep(origin, held, &ServiceError::Contended),
+            Err(error) => keep(origin, held, error),
+        }
+        stored
+    }
+
+    /// The attempt with what the provider handed us for it, which is worth more patience than an open one.
+    fn taken_on(&self, attempt: &Attempt, step: Step, sealed: Vec<u8>) -> Attempt {
+        let patient = attempt.expires_at.max(after(self.parts.clock.now(), GRANT_PATIENCE));
+        Attempt { stage: step.stage(), expires_at: patient, sealed: Some(sealed), ..attempt.clone() }
+    }
+
+    /// Whether a token that the database could not take lay beside it for this attempt, and is in its row now.
+    async fn find_again(&self, attempt: &Attempt) -> Result<bool, ServiceError> {
+        let Some(spill) = &self.spill else { return Ok(false) };
+        for step in Step::ALL.into_iter().filter(|step| step.is_news_at(attempt.stage)) {
+            let found = spill.find(&Origin::Attempt { attempt_id: attempt.id, step });
+            let found = found.unwrap_or_else(|error| {
+                tracing::error!(attempt = %attempt.id, %error, "a spilled token cannot be read");
+                None
+            });
+            let Some(spilled) = found.filter(|found| found.user_id == attempt.user_id) else { continue };
+            match self.replay(&spilled).await {
+                Err(error) if !error.concerns_all() => {
+                    tracing::error!(attempt = %attempt.id, %error, "a spilled token cannot be stored; its file stays");
+                }
+                replayed => return replayed,
+            }
+        }
+        Ok(false)
+    }
+
+    /// Puts a token that was spilled into its attempt's row, unless that knows better, and lets anybody go on from there.
+    pub(super) async fn replay_attempt(
+        &self,
+        spilled: &Spilled,
+        attempt_id: Uuid,
+        step: Step,
+    ) -> Result<(), ServiceError> {
+        for _ in 0..MAX_TRIES {
+            let attempt = self.parts.store.attempt(attempt_id).await?;
+            let wanted = attempt
+                .filter(|attempt| attempt.user_id == spilled.user_id && step.is_news_at(attempt.stage));
+            let Some(attempt) = wanted else { return Ok(()) };
+            let key = sealing::user_key(&self.parts.store, &self.parts.vault, &attempt.user_id).await?;
+            let seal = seal_of(&key, &attempt);
+            // What does not open must not take the place of what may.
+            match step {
+                Step::Short => drop(seal.open_short(&spilled.blob)?),
+                Step::Grant => drop(seal.open_grant(&spilled.blob)?),
+            }
+            let next = self.taken_on(&attempt, step, spilled.blob.clone());
+            if self.advance(&attempt, Attempt { busy_until: None, ..next }).await? {
+                return Ok(());
+            }
+        }
+        Err(ServiceError::Contended)
     }
 
     async fn fail(&self, attempt: &Attempt, failure: &Failure) -> Result<(), CompleteError> {
@@ -450,6 +537,19 @@ fn ended_without_return(attempt: &Attempt, now: Timestamp) -> Option<CompleteErr
         }
         _ => None,
     }
+}
+
+/// Whether nobody is at it any more.
+fn is_let_go(attempt: &Attempt, now: Timestamp) -> bool {
+    let rest = match attempt.stage {
+        AttemptStage::Redeeming => SPENT,
+        AttemptStage::Open
+        | AttemptStage::Returned
+        | AttemptStage::ShortGranted
+        | AttemptStage::Granted
+        | AttemptStage::Closed => Duration::ZERO,
+    };
+    attempt.busy_until.is_none_or(|until| after(until, rest) <= now)
 }
 
 /// Somebody else has it, or it rests. A request that is at it ends long before its claim does; a rest is over when it is over.

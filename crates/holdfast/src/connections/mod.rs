@@ -24,6 +24,7 @@ pub mod status;
 pub mod stop;
 pub mod transition;
 pub mod usage;
+mod writing_down;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -9,20 +9,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
-use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::incident::{Outlook, Weather, patience};
 use super::retiming::LONGEST_WAIT;
 use super::sealing::{self, SealingError};
 use super::service::{Connections, ServiceError, change};
-use super::spill::{Held, Room, Spilled};
+use super::spill::{Origin, Spilled};
 use super::status::is_alive;
-use super::stop::Stop;
 use super::transition::{Call, Observation, apply, is_another_account};
+use super::writing_down::{keep, let_go};
 use super::{Connection, EvidenceSource, GrantFacts, Reason, State};
 use crate::clock::after;
 use crate::provider::{Failure, Grant, Meaning, SharedProvider};
-use crate::store::{Committed, Lease, SealedGrant, StoreError};
+use crate::store::{Committed, Lease, SealedGrant};
 use crate::vault::UserKey;
 
 /// What a refresh came to.
@@ -106,10 +105,25 @@ impl Connections {
         if doubted && (ripe > now || !self.is_due(facts)) {
             return self.look(connection, facts, provider, &grant).await;
         }
-        let room = self.room(connection.id, facts.version).await?;
+        let origin = Origin::Refresh {
+            connection_id: connection.id,
+            linked_at: connection.linked_at,
+            from_version: facts.version,
+        };
+        let room = self.room(origin).await?;
         let reply = provider.refresh(&grant).await;
         let held = match &reply.outcome {
-            Ok(renewed) => self.hold(room, connection, facts, &key, renewed),
+            Ok(renewed) => {
+                let sealed = sealing::seal_spilled(
+                    &key,
+                    &connection.user_id,
+                    connection.provider,
+                    connection.id,
+                    facts.version,
+                    renewed,
+                );
+                self.write_down(room, &connection.user_id, origin, sealed)
+            }
             Err(_) => None,
         };
         match self.account_for(reply) {
@@ -117,8 +131,8 @@ impl Connections {
                 let link = Link { id: connection.id, linked_at: connection.linked_at };
                 let stored = self.switch(link, &key, &renewed, Switch::Renewed, Some(lease)).await;
                 match &stored {
-                    Ok(_) | Err(ServiceError::UserGone) => let_go(connection.id, held),
-                    Err(error) => keep(connection.id, held, error),
+                    Ok(_) | Err(ServiceError::UserGone) => let_go(origin, held),
+                    Err(error) => keep(origin, held, error),
                 }
                 if !stored? {
                     return Ok(Refreshed::Skipped);
@@ -274,97 +288,25 @@ impl Connections {
         }
     }
 
-    /// Puts what was spilled into the database. A file goes only when the database has answered for it.
-    /// One that cannot be stored for a reason of its own keeps its file, and the others go on.
-    pub async fn replay_spill(&self, stop: &Stop) -> Result<usize, ServiceError> {
-        let Some(spill) = &self.spill else { return Ok(0) };
-        let all = spill.read().unwrap_or_else(|error| {
-            tracing::error!(%error, "the spill directory cannot be read");
-            Vec::new()
-        });
-        let mut replayed = 0;
-        for spilled in all.into_iter().take_while(|_| !stop.is_asked()) {
-            let link = Link { id: spilled.connection_id, linked_at: spilled.linked_at };
-            let switched = match self.open_spilled(&spilled).await {
-                Ok((key, grant)) => self.switch(link, &key, &grant, Switch::Renewed, None).await,
-                Err(error) => Err(error),
-            };
-            match switched {
-                Ok(_) => replayed += 1,
-                // Neither the user nor the data key exists any more, and neither does a wish to keep the grant.
-                Err(ServiceError::UserGone) => {}
-                Err(error) if error.concerns_all() => return Err(error),
-                Err(error) => {
-                    tracing::error!(connection = %spilled.connection_id, %error, "a spilled grant cannot be stored; its file stays");
-                    continue;
-                }
-            }
-            if let Err(error) = spill.remove(&spilled) {
-                tracing::warn!(connection = %spilled.connection_id, %error, "the file of a spilled grant could not be deleted");
-            }
-        }
-        Ok(replayed)
-    }
-
-    async fn open_spilled(&self, spilled: &Spilled) -> Result<(UserKey, Grant), ServiceError> {
+    /// Puts a grant that was spilled into the database, unless that knows better.
+    pub(super) async fn replay_refresh(
+        &self,
+        spilled: &Spilled,
+        connection_id: uuid::Uuid,
+        linked_at: Option<Timestamp>,
+        from_version: i64,
+    ) -> Result<(), ServiceError> {
         let key = sealing::user_key(&self.parts.store, &self.parts.vault, &spilled.user_id).await?;
         let grant = sealing::open_spilled(
             &key,
             &spilled.user_id,
             Self::PROVIDER,
-            spilled.connection_id,
-            spilled.from_version,
+            connection_id,
+            from_version,
             &spilled.blob,
         )?;
-        Ok((key, grant))
-    }
-
-    /// Room for the provider's answer should the database not take it. Where there is none, that concerns every refresh, so it
-    /// counts as the database's trouble.
-    async fn room(&self, connection_id: uuid::Uuid, from_version: i64) -> Result<Option<Room>, ServiceError> {
-        let Some(spill) = self.spill.clone() else { return Ok(None) };
-        let directory = spill.directory().to_owned();
-        let reserve = move || spill.reserve(connection_id, from_version);
-        let reserved = match Handle::current().runtime_flavor() {
-            // Nobody is kept waiting who could run beside it; and in a simulation nothing may.
-            RuntimeFlavor::CurrentThread => reserve(),
-            _ => tokio::task::spawn_blocking(reserve).await.map_err(std::io::Error::other).flatten(),
-        };
-        match reserved {
-            Ok(room) => Ok(Some(room)),
-            Err(error) => {
-                tracing::error!(directory = %directory.display(), %error, "nothing is refreshed: a new grant could not be kept while the database is away");
-                Err(StoreError::Full("no room to keep a new grant".to_owned()).into())
-            }
-        }
-    }
-
-    /// Writes down a grant that may be the only one that works, before anything is waited for.
-    fn hold(
-        &self,
-        room: Option<Room>,
-        asked: &Connection,
-        facts: GrantFacts,
-        key: &UserKey,
-        renewed: &Grant,
-    ) -> Option<Held> {
-        let (spill, room) = (self.spill.as_ref()?, room?);
-        let sealed =
-            sealing::seal_spilled(key, &asked.user_id, asked.provider, asked.id, facts.version, renewed);
-        let held = sealed.map_err(|error| error.to_string()).and_then(|blob| {
-            let spilled = Spilled {
-                connection_id: asked.id,
-                user_id: asked.user_id.clone(),
-                linked_at: asked.linked_at,
-                from_version: facts.version,
-                blob,
-            };
-            spill.hold(room, &spilled).map_err(|error| error.to_string())
-        });
-        held.inspect_err(|error| {
-            tracing::error!(connection = %asked.id, error, "a new grant is only in memory until the database has it");
-        })
-        .ok()
+        let link = Link { id: connection_id, linked_at };
+        self.switch(link, &key, &grant, Switch::Renewed, None).await.map(drop)
     }
 
     /// A connection that cannot be worked on for a reason of its own must not stand in the others' way.
@@ -558,28 +500,6 @@ impl Connections {
 
 fn is_proven_by_use(connection: &Connection) -> bool {
     connection.evidence.is_some_and(|evidence| evidence.source == EvidenceSource::Use)
-}
-
-/// The database has the grant, or nobody wants it any more.
-fn let_go(connection_id: uuid::Uuid, held: Option<Held>) {
-    if let Some(Err(error)) = held.map(Held::remove) {
-        tracing::warn!(connection = %connection_id, %error, "the file of a grant that was stored could not be deleted");
-    }
-}
-
-/// The database could not take the grant: its file is all there is.
-fn keep(connection_id: uuid::Uuid, held: Option<Held>, why: &ServiceError) {
-    match held.map(|held| held.sync()) {
-        Some(Ok(())) => {
-            tracing::warn!(connection = %connection_id, %why, "a new grant could not be stored and was spilled to a file");
-        }
-        Some(Err(error)) => {
-            tracing::error!(connection = %connection_id, %why, %error, "a new grant could not be stored, and its file may not survive the machine");
-        }
-        None => {
-            tracing::error!(connection = %connection_id, %why, "a new grant could be neither stored nor spilled");
-        }
-    }
 }
 
 /// The pause after so many failures in a row and one more: of a minute, doubled twice, and from then on four times the one before. What has not

@@ -126,14 +126,20 @@ fn authority(address: &str) -> &str {
 /// The parameters that the callback speaks with; what an earlier round left in `return_to` goes.
 const OURS: [&str; 4] = ["instagram", "attempt", "completion", "reason"];
 
-/// `url` with `pairs` as its only parameters of ours; the app's own parameters and its fragment stay.
+/// `url` with `pairs` as its only parameters of ours, at the end; the app's own parameters stay byte for byte as they are, and so
+/// does its fragment, where many a page keeps its route.
 pub fn with_query(mut url: Url, pairs: &[(&str, &str)]) -> Url {
-    let kept: Vec<_> = url
-        .query_pairs()
-        .filter(|(name, _)| !OURS.contains(&name.as_ref()))
-        .map(|(name, value)| (name.into_owned(), value.into_owned()))
-        .collect();
-    url.query_pairs_mut().clear().extend_pairs(kept).extend_pairs(pairs);
+    let is_ours = |written: &str| {
+        url::form_urlencoded::parse(written.as_bytes()).any(|(name, _)| OURS.contains(&name.as_ref()))
+    };
+    let query = url.query().unwrap_or_default();
+    let mut parts: Vec<String> = query.split('&').filter(|part| !is_ours(part)).map(str::to_owned).collect();
+    // No query at all is split into one empty part.
+    if query.is_empty() {
+        parts.clear();
+    }
+    parts.push(url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish());
+    url.set_query(Some(&parts.join("&")));
     url
 }
 
@@ -288,6 +294,30 @@ mod tests {
         let url = Url::parse("https://app.example.com/s?tab=1&instagram=denied&reason=denied#x").unwrap();
         let back = with_query(url, &[("instagram", "complete"), ("attempt", "7")]);
         assert_eq!(back.as_str(), "https://app.example.com/s?tab=1&instagram=complete&attempt=7#x");
+    }
+
+    #[test]
+    fn what_is_the_apps_own_comes_back_byte_for_byte() {
+        for (given, kept) in [
+            ("/s", "/s?"),
+            ("/s?", "/s?"),
+            ("/s?q=b%20c+d&e", "/s?q=b%20c+d&e&"),
+            ("/s?a=%7e~%2F/'&&=&x==y&%zz", "/s?a=%7e~%2F/%27&&=&x==y&%zz&"),
+            ("/s?in%73tagram=denied&a=1;reason=x&completion", "/s?a=1;reason=x&"),
+            ("/s?a=%26instagram%3Ddenied", "/s?a=%26instagram%3Ddenied&"),
+        ] {
+            for fragment in ["", "#", "#/settings?tab=b%20c&instagram=denied", "#!/x", "#a=1"] {
+                let url = format!("https://app.example.com{given}{fragment}");
+                let url = list().choose(Some(&url)).unwrap();
+                let back = with_query(url, &[("instagram", "complete"), ("completion", "a b&c#d")]);
+                let expected = format!(
+                    "https://app.example.com{kept}instagram=complete&completion=a+b%26c%23d{fragment}"
+                );
+                assert_eq!(back.as_str(), expected);
+                let again = with_query(back, &[("instagram", "complete"), ("completion", "a b&c#d")]);
+                assert_eq!(again.as_str(), expected, "a second round changes nothing");
+            }
+        }
     }
 
     #[test]

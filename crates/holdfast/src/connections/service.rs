@@ -15,6 +15,7 @@ use super::sealing::{self, SealingError};
 use super::spill::Spill;
 use super::status::{InstagramStatus, OpenAttempt, derive};
 use super::transition::{Observation, apply, is_change, is_news};
+use super::writing_down::InHand;
 use super::{Connection, GrantFacts};
 use crate::caller::OwnerId;
 use crate::clock::SharedClock;
@@ -56,6 +57,7 @@ pub struct Connections {
     pub(super) breaker: Arc<Breaker>,
     pub(super) doubt: Arc<Doubt>,
     pub(super) spill: Option<Spill>,
+    pub(super) in_hand: InHand,
 }
 
 /// One user may have at most this many open connect attempts.
@@ -147,10 +149,11 @@ impl Connections {
             breaker: Arc::default(),
             doubt: Arc::default(),
             spill: None,
+            in_hand: InHand::default(),
         }
     }
 
-    /// The same, keeping grants in `spill` that the database cannot take at the moment they arrive.
+    /// The same, keeping tokens in `spill` that the database cannot take at the moment they arrive.
     #[must_use]
     pub fn with_spill(mut self, spill: Spill) -> Self {
         self.spill = Some(spill);

@@ -1,12 +1,12 @@
 //! The spill: where a new grant is from the moment that it has arrived until the database has it.
 //!
-//! A refresh may have killed the old grant, so the new one may be the only one that works. It is sealed under the
-//! owner's key like in the database, and written to a file that only we may read before the database is tried: so it survives
+//! A refresh may have killed the old grant, so the new one may be the only one that works; and a connect attempt's code is spent
+//! once a token has come for it. The new one is sealed under the owner's key like in the database, and written to a file that only we may read before the database is tried: so it survives
 //! the process even where the database keeps us waiting. Mostly the file goes again a moment later. Where the database cannot take the
 //! grant, the file is synced, and the worker puts it into the database as soon as that answers.
 //!
 //! Where the database is away because the disk is full, there would be no room for that file either. So [`Room`] is made
-//! before the provider is asked: without it, a refresh is not begun.
+//! before the provider is asked: without it, neither a refresh is begun nor a code exchanged.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, Write as _};
@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::attempt::AttemptStage;
 use crate::clock::from_millis;
 
 /// The directory of spilled grants.
@@ -26,28 +27,126 @@ pub struct Spill {
     directory: PathBuf,
 }
 
-/// A spilled grant: sealed, with what is needed to know whether it is still wanted.
+/// A spilled token: sealed, with what is needed to know whether it is still wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spilled {
-    /// The connection.
-    pub connection_id: Uuid,
     /// Its owner.
     pub user_id: String,
-    /// The link that the refresh was made for; another link makes the grant worthless.
-    pub linked_at: Option<Timestamp>,
-    /// The version of the grant that was refreshed; the blob is bound to it.
-    pub from_version: i64,
-    /// The grant, sealed under the owner's key.
+    /// What brought it.
+    pub origin: Origin,
+    /// The token, sealed under the owner's key and bound to its origin.
     pub blob: Vec<u8>,
 }
 
+/// What brought a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A refresh.
+    Refresh {
+        /// The connection.
+        connection_id: Uuid,
+        /// The link that the refresh was made for; another link makes the grant worthless.
+        linked_at: Option<Timestamp>,
+        /// The version of the grant that was refreshed.
+        from_version: i64,
+    },
+    /// A connect attempt.
+    Attempt {
+        /// The attempt.
+        attempt_id: Uuid,
+        /// How far the token takes it.
+        step: Step,
+    },
+}
+
+/// A step of a connect attempt that a token has come with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The short-lived token.
+    Short,
+    /// The long-lived grant.
+    Grant,
+}
+
+impl Step {
+    /// Latest first.
+    pub const ALL: [Self; 2] = [Self::Grant, Self::Short];
+
+    /// The stage that the attempt is at with it.
+    pub fn stage(self) -> AttemptStage {
+        match self {
+            Self::Short => AttemptStage::ShortGranted,
+            Self::Grant => AttemptStage::Granted,
+        }
+    }
+
+    /// Whether it takes an attempt on that is at `stage`.
+    pub fn is_news_at(self, stage: AttemptStage) -> bool {
+        match stage {
+            // `Returned` where the row comes from a backup: nobody asks for a token before the intent is written.
+            AttemptStage::Returned | AttemptStage::Redeeming => true,
+            AttemptStage::ShortGranted => self == Self::Grant,
+            AttemptStage::Open | AttemptStage::Granted | AttemptStage::Closed => false,
+        }
+    }
+}
+
+impl Origin {
+    /// The row that the token belongs to.
+    pub fn row(&self) -> Uuid {
+        match self {
+            Self::Refresh { connection_id, .. } => *connection_id,
+            Self::Attempt { attempt_id, .. } => *attempt_id,
+        }
+    }
+
+    fn file_stem(&self) -> String {
+        match self {
+            Self::Refresh { connection_id, from_version, .. } => format!("{connection_id}-{from_version}"),
+            Self::Attempt { attempt_id, step } => format!("{attempt_id}-{}", step.stage().as_str()),
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
-struct Record {
-    connection_id: Uuid,
-    user_id: String,
-    linked_at: Option<i64>,
-    from_version: i64,
-    blob: String,
+#[serde(untagged)]
+enum Record {
+    Refresh { connection_id: Uuid, user_id: String, linked_at: Option<i64>, from_version: i64, blob: String },
+    Attempt { attempt_id: Uuid, user_id: String, stage: String, blob: String },
+}
+
+impl From<&Spilled> for Record {
+    fn from(spilled: &Spilled) -> Self {
+        let (user_id, blob) = (spilled.user_id.clone(), STANDARD.encode(&spilled.blob));
+        match spilled.origin {
+            Origin::Refresh { connection_id, linked_at, from_version } => {
+                let linked_at = linked_at.map(Timestamp::as_millisecond);
+                Self::Refresh { connection_id, user_id, linked_at, from_version, blob }
+            }
+            Origin::Attempt { attempt_id, step } => {
+                Self::Attempt { attempt_id, user_id, stage: step.stage().as_str().to_owned(), blob }
+            }
+        }
+    }
+}
+
+impl TryFrom<Record> for Spilled {
+    type Error = io::Error;
+
+    fn try_from(record: Record) -> io::Result<Self> {
+        let (user_id, origin, blob) = match record {
+            Record::Refresh { connection_id, user_id, linked_at, from_version, blob } => {
+                let linked_at = linked_at.map(from_millis);
+                (user_id, Origin::Refresh { connection_id, linked_at, from_version }, blob)
+            }
+            Record::Attempt { attempt_id, user_id, stage, blob } => {
+                let step = Step::ALL.into_iter().find(|step| step.stage().as_str() == stage);
+                let step = step.ok_or_else(|| io::Error::other("no such stage"))?;
+                (user_id, Origin::Attempt { attempt_id, step }, blob)
+            }
+        };
+        Ok(Self { user_id, origin, blob: STANDARD.decode(blob).map_err(io::Error::other)? })
+    }
 }
 
 const SUFFIX: &str = "grant";
@@ -81,29 +180,22 @@ impl Spill {
 
     /// Proves that a grant could be written to the directory; to the nearest one above it where it has yet to be made.
     pub fn probe(&self) -> io::Result<()> {
-        let existing = self.directory.ancestors().find(|each| each.is_dir());
+        let existing = self.directory.ancestors().find(|each| each.exists());
         let name = format!("probe-{}.{RESERVED}", std::process::id());
         reserve(existing.unwrap_or(Path::new("")).join(name)).map(drop)
     }
 
-    /// Takes room for one grant. When it answers, the disk has it.
-    pub fn reserve(&self, connection_id: Uuid, from_version: i64) -> io::Result<Room> {
+    /// Takes room for one token. When it answers, the disk has it.
+    pub fn reserve(&self, origin: &Origin) -> io::Result<Room> {
         make_directory(&self.directory)?;
-        reserve(self.path(connection_id, from_version).with_extension(RESERVED))
+        reserve(self.path(origin).with_extension(RESERVED))
     }
 
     /// Writes a grant down, into the room that was made for it. When it answers, the grant survives this process, though not yet
     /// the machine.
     pub fn hold(&self, mut room: Room, spilled: &Spilled) -> io::Result<Held> {
-        let record = Record {
-            connection_id: spilled.connection_id,
-            user_id: spilled.user_id.clone(),
-            linked_at: spilled.linked_at.map(Timestamp::as_millisecond),
-            from_version: spilled.from_version,
-            blob: STANDARD.encode(&spilled.blob),
-        };
-        let bytes = serde_json::to_vec(&record)?;
-        let path = self.path(spilled.connection_id, spilled.from_version);
+        let bytes = serde_json::to_vec(&Record::from(spilled))?;
+        let path = self.path(&spilled.origin);
         if let Err(error) = fill(&mut room.file, &bytes).and_then(|()| fs::rename(&room.path, &path)) {
             tracing::warn!(%error, "the room for a spilled grant is gone; trying without");
             make_directory(&self.directory)?;
@@ -137,14 +229,22 @@ impl Spill {
         Ok(all)
     }
 
+    /// The one of that origin, if it is there.
+    pub fn find(&self, origin: &Origin) -> io::Result<Option<Spilled>> {
+        match read_file(&self.path(origin)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
     /// Deletes what is no longer needed.
-    pub fn remove(&self, spilled: &Spilled) -> io::Result<()> {
-        fs::remove_file(self.path(spilled.connection_id, spilled.from_version))?;
+    pub fn remove(&self, origin: &Origin) -> io::Result<()> {
+        remove(&self.path(origin))?;
         sync(&self.directory)
     }
 
-    fn path(&self, connection_id: Uuid, version: i64) -> PathBuf {
-        self.directory.join(format!("{connection_id}-{version}.{SUFFIX}"))
+    fn path(&self, origin: &Origin) -> PathBuf {
+        self.directory.join(format!("{}.{SUFFIX}", origin.file_stem()))
     }
 }
 
@@ -164,11 +264,15 @@ impl Held {
 
     /// The database has it. Not synced: a file that comes back after a power failure is no news to the database.
     pub fn remove(self) -> io::Result<()> {
-        match fs::remove_file(self.path) {
-            // Another process that spills to the same place has stored it already.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed,
-        }
+        remove(&self.path)
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        // Whoever else stored it at the same time was faster.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }
 
@@ -207,15 +311,7 @@ fn fill(file: &mut File, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn read_file(path: &Path) -> io::Result<Spilled> {
-    let record: Record = serde_json::from_slice(&fs::read(path)?)?;
-    let blob = STANDARD.decode(record.blob).map_err(io::Error::other)?;
-    Ok(Spilled {
-        connection_id: record.connection_id,
-        user_id: record.user_id,
-        linked_at: record.linked_at.map(from_millis),
-        from_version: record.from_version,
-        blob,
-    })
+    serde_json::from_slice::<Record>(&fs::read(path)?)?.try_into()
 }
 
 #[cfg(unix)]

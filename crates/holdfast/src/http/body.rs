@@ -1,5 +1,7 @@
-//! Reading a request's body: bounded in size and time, JSON with the place of a mistake.
+//! Reading a request's body: bounded in size and time, JSON with the place of a mistake, objects with the name of the member.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use futures_util::future::{Either, select};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use schemars::JsonSchema;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::admission::{Admitted, SMALL_BODY};
 use super::problem::{Problem, ProblemCode, RequestCode, ServerCode};
@@ -39,6 +41,24 @@ const JSON: [ProblemCode; 2] = [
     ProblemCode::Request(RequestCode::UnsupportedMediaType),
 ];
 
+/// What a route takes. Read member by member, so that a refusal names the member and what it takes, and nothing of what was sent.
+pub trait FromMembers: Sized {
+    /// Takes its members out of the object.
+    fn from_members(members: &mut Members) -> Result<Self, Problem>;
+}
+
+/// The members of a JSON object. One that is null is as if it were not there.
+#[derive(Debug)]
+pub struct Members(BTreeMap<String, Member>);
+
+/// A value, as far as any route looks at it.
+enum Member {
+    Null,
+    Flag(bool),
+    Text(String),
+    Other,
+}
+
 /// A JSON object. Unknown members are ignored, so that a newer client can talk to an older server.
 #[derive(Debug)]
 pub struct Json<T>(pub T);
@@ -54,7 +74,7 @@ pub struct RawBody(pub Bytes);
 impl<S, T> FromRequest<S> for Json<T>
 where
     S: Send + Sync,
-    T: DeserializeOwned,
+    T: FromMembers,
     SharedClock: FromRef<S>,
 {
     type Rejection = Problem;
@@ -72,7 +92,7 @@ where
 impl<S, T> FromRequest<S> for OptionalJson<T>
 where
     S: Send + Sync,
-    T: DeserializeOwned + Default,
+    T: FromMembers + Default,
     SharedClock: FromRef<S>,
 {
     type Rejection = Problem;
@@ -162,26 +182,165 @@ pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
     Some(essence.trim().to_ascii_lowercase())
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    // serde reads a struct from an array as well, member by member.
-    if bytes.trim_ascii_start().starts_with(b"[") {
-        serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| malformed(&error))?;
-        return Err(Problem::new(RequestCode::BodyNotAcceptable)
-            .with_detail("The JSON is an array, and this route takes an object."));
+fn parse<T: FromMembers>(bytes: &[u8]) -> Result<T, Problem> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| Problem::new(RequestCode::MalformedBody).with_detail("The body is not UTF-8."))?;
+    // What is JSON, and what a route takes, are two questions: serde calls some wrong types mistakes of syntax.
+    serde_json::from_str::<IgnoredAny>(text).map_err(|error| malformed(&error))?;
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(not_acceptable("The JSON is not an object, and this route takes one."));
     }
-    serde_json::from_slice(bytes).map_err(|error| malformed(&error))
+    let mut members: Members = serde_json::from_str(text).map_err(|error| unacceptable(&error))?;
+    T::from_members(&mut members)
 }
 
 /// Names the place of the mistake and its kind, never the content: a body may hold a secret.
 fn malformed(error: &serde_json::Error) -> Problem {
-    use serde_json::error::Category;
-    let (line, column) = (error.line(), error.column());
-    let (code, what) = match error.classify() {
-        Category::Eof => (RequestCode::MalformedBody, "The JSON ends too early"),
-        Category::Syntax | Category::Io => (RequestCode::MalformedBody, "The body is not JSON"),
-        Category::Data => (RequestCode::BodyNotAcceptable, "The JSON is not what this route takes"),
-    };
-    Problem::new(code).with_detail(format!("{what}, at line {line}, column {column}."))
+    let what = if error.is_eof() { "The JSON ends too early" } else { "The body is not JSON" };
+    Problem::new(RequestCode::MalformedBody).with_detail(at(what, error))
+}
+
+/// JSON by its grammar, but a member is there twice, or holds what no text or number can be.
+fn unacceptable(error: &serde_json::Error) -> Problem {
+    not_acceptable(at("A member is there twice, or its value cannot be read", error))
+}
+
+fn at(what: &str, error: &serde_json::Error) -> String {
+    format!("{what}, at line {}, column {}.", error.line(), error.column())
+}
+
+fn not_acceptable(detail: impl Into<String>) -> Problem {
+    Problem::new(RequestCode::BodyNotAcceptable).with_detail(detail.into())
+}
+
+impl Members {
+    /// The text of that name.
+    pub fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
+        match self.0.remove(name) {
+            None | Some(Member::Null) => Ok(None),
+            Some(Member::Text(text)) => Ok(Some(text)),
+            Some(Member::Flag(_) | Member::Other) => Err(takes(name, "text")),
+        }
+    }
+
+    /// The text of that name, which has to be there.
+    pub fn required_text(&mut self, name: &str) -> Result<String, Problem> {
+        self.text(name)?.ok_or_else(|| not_acceptable(format!("`{name}` is missing; it takes text.")))
+    }
+
+    /// The yes or no of that name.
+    pub fn flag(&mut self, name: &str) -> Result<Option<bool>, Problem> {
+        match self.0.remove(name) {
+            None | Some(Member::Null) => Ok(None),
+            Some(Member::Flag(flag)) => Ok(Some(flag)),
+            Some(Member::Text(_) | Member::Other) => Err(takes(name, "true or false")),
+        }
+    }
+
+    /// Which of `choices`, each with its name, stands under that name.
+    pub fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Result<Option<T>, Problem> {
+        let chosen = match self.0.remove(name) {
+            None | Some(Member::Null) => return Ok(None),
+            Some(Member::Text(text)) => choices.iter().find(|(word, _)| *word == text),
+            Some(Member::Flag(_) | Member::Other) => None,
+        };
+        let allowed =
+            || choices.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(" or ");
+        chosen.map(|(_, choice)| Some(*choice)).ok_or_else(|| takes(name, &allowed()))
+    }
+}
+
+fn takes(name: &str, what: &str) -> Problem {
+    not_acceptable(format!("`{name}` takes {what}."))
+}
+
+/// Without the content, which may be a secret.
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Null => "null",
+            Self::Flag(_) => "flag",
+            Self::Text(_) => "text",
+            Self::Other => "other",
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = BTreeMap::new();
+                while let Some((name, member)) = map.next_entry()? {
+                    // Which of two is meant, parsers differ about.
+                    if members.insert(name, member).is_some() {
+                        return Err(de::Error::custom("a member is there twice"));
+                    }
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
+impl<'de> Deserialize<'de> for Member {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+
+        impl<'de> Visitor<'de> for Any {
+            type Value = Member;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+
+            fn visit_unit<E>(self) -> Result<Member, E> {
+                Ok(Member::Null)
+            }
+
+            fn visit_bool<E>(self, flag: bool) -> Result<Member, E> {
+                Ok(Member::Flag(flag))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Member, E> {
+                Ok(Member::Text(text.to_owned()))
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Member, E> {
+                Ok(Member::Other)
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Member, E> {
+                Ok(Member::Other)
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Member, E> {
+                Ok(Member::Other)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Member, A::Error> {
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Member::Other)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Member, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Member::Other)
+            }
+        }
+
+        deserializer.deserialize_any(Any)
+    }
 }
 
 impl<T: JsonSchema> OperationInput for Json<T> {

@@ -113,6 +113,7 @@ pub(super) fn complete(error: CompleteError) -> Problem {
     match error {
         CompleteError::NoSuchAttempt => RequestCode::AttemptNotFound.into(),
         CompleteError::NotYours => RequestCode::AttemptNotYours.into(),
+        CompleteError::NotReturned => RequestCode::AttemptNotReturned.into(),
         CompleteError::WrongCompletion => RequestCode::CompletionInvalid.into(),
         CompleteError::Expired => RequestCode::AttemptExpired.into(),
         CompleteError::Denied => Reason::Denied.into(),

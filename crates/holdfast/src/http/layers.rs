@@ -46,10 +46,10 @@ pub struct Edge {
     pub spans: ServerSpans,
 }
 
-/// What may become of a request before and around its handler, whichever that is. Too long an address is too large a header
-/// first.
-pub(super) const PROBLEMS: [problem::ProblemCode; 4] = [
+/// What may become of a request before and around its handler, whichever that is.
+pub(super) const PROBLEMS: [problem::ProblemCode; 5] = [
     problem::ProblemCode::Request(RequestCode::MalformedRequest),
+    problem::ProblemCode::Request(RequestCode::AddressTooLong),
     problem::ProblemCode::Request(RequestCode::HeaderTooLarge),
     problem::ProblemCode::Server(ServerCode::DeadlineExceeded),
     problem::ProblemCode::Server(ServerCode::Internal),

@@ -80,6 +80,11 @@ impl Reader {
         self.collected.values.contains_key(entry.env)
     }
 
+    /// Whether nobody gave it. What was given and cannot be used has its own fault, of which nothing follows.
+    fn is_missing<T>(&self, entry: &Entry<T>) -> bool {
+        !self.is_set(entry) && !self.collected.is_file_spoilt && !self.collected.spoilt.contains(entry.env)
+    }
+
     fn fault(&mut self, name: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) {
         self.collected.faults.push(Fault::new(name, what, remedy));
     }
@@ -112,7 +117,7 @@ impl Reader {
         let traces = self.traces();
         let clerk = self.clerk(&allowed_origins, purpose);
         let instagram = self.instagram();
-        if purpose == Purpose::Serve && encryption_keys.is_none() && !self.is_set(&table::ENCRYPTION_KEYS) {
+        if purpose == Purpose::Serve && self.is_missing(&table::ENCRYPTION_KEYS) {
             self.fault(
                 table::ENCRYPTION_KEYS.env,
                 "the server seals every grant and needs a key for it",
@@ -180,7 +185,7 @@ impl Reader {
         let secret = self.read(&table::WEBHOOK_SECRET);
         match (url, secret) {
             (Some(url), Some(secret)) => Some(OutgoingWebhook { url, secret }),
-            (Some(_), None) if !self.is_set(&table::WEBHOOK_SECRET) => {
+            (Some(_), None) if self.is_missing(&table::WEBHOOK_SECRET) => {
                 self.fault(
                     table::WEBHOOK_SECRET.env,
                     "events cannot be sent unsigned",
@@ -188,7 +193,7 @@ impl Reader {
                 );
                 None
             }
-            (None, Some(_)) if !self.is_set(&table::WEBHOOK_URL) => {
+            (None, Some(_)) if self.is_missing(&table::WEBHOOK_URL) => {
                 self.fault(table::WEBHOOK_URL.env, "a secret without an address", "set the address as well");
                 None
             }
@@ -261,21 +266,21 @@ impl Reader {
             jwks_url.or_else(|| publishable_key.as_ref().and_then(|key| Url::parse(&key.jwks_url()).ok()));
         let parties = parties.unwrap_or_else(|| allowed_origins.to_vec());
         if purpose == Purpose::Serve {
-            let some_key = [
-                self.is_set(&table::CLERK_PUBLISHABLE_KEY),
-                self.is_set(&table::CLERK_JWT_KEY),
-                self.is_set(&table::CLERK_SECRET_KEY),
-                self.is_set(&table::CLERK_JWKS_URL),
+            let missing = [
+                self.is_missing(&table::CLERK_PUBLISHABLE_KEY),
+                self.is_missing(&table::CLERK_JWT_KEY),
+                self.is_missing(&table::CLERK_SECRET_KEY),
+                self.is_missing(&table::CLERK_JWKS_URL),
             ];
-            if !some_key.contains(&true) {
+            if !missing.contains(&false) {
                 self.fault(
                     table::CLERK_PUBLISHABLE_KEY.env,
                     "nothing says whose session tokens are accepted",
                     "set CLERK_PUBLISHABLE_KEY, or CLERK_JWT_KEY, CLERK_JWKS_URL or CLERK_SECRET_KEY",
                 );
             } else if issuers.is_empty()
-                && !self.is_set(&table::CLERK_PUBLISHABLE_KEY)
-                && !self.is_set(&table::CLERK_ISSUER)
+                && self.is_missing(&table::CLERK_PUBLISHABLE_KEY)
+                && self.is_missing(&table::CLERK_ISSUER)
             {
                 self.warn(
                     table::CLERK_ISSUER.env,
@@ -284,8 +289,8 @@ impl Reader {
                 );
             }
             if parties.is_empty()
-                && !self.is_set(&table::CLERK_AUTHORIZED_PARTIES)
-                && !self.is_set(&table::ALLOWED_ORIGINS)
+                && self.is_missing(&table::CLERK_AUTHORIZED_PARTIES)
+                && self.is_missing(&table::ALLOWED_ORIGINS)
             {
                 self.warn(
                     table::CLERK_AUTHORIZED_PARTIES.env,
@@ -321,9 +326,10 @@ impl Reader {
         let half = |set: &str, missing: &str| {
             (missing.to_owned(), format!("{set} is set without it"), "set both, or neither".to_owned())
         };
-        let fault = match (self.is_set(&table::INSTAGRAM_APP_ID), self.is_set(&table::INSTAGRAM_APP_SECRET)) {
-            (true, false) => Some(half(table::INSTAGRAM_APP_ID.env, table::INSTAGRAM_APP_SECRET.env)),
-            (false, true) => Some(half(table::INSTAGRAM_APP_SECRET.env, table::INSTAGRAM_APP_ID.env)),
+        let (id, secret) = (&table::INSTAGRAM_APP_ID, &table::INSTAGRAM_APP_SECRET);
+        let fault = match (self.is_missing(id), self.is_missing(secret)) {
+            (false, true) => Some(half(id.env, secret.env)),
+            (true, false) => Some(half(secret.env, id.env)),
             (true, true) | (false, false) => None,
         };
         if let Some((name, what, remedy)) = fault {

@@ -1,6 +1,6 @@
 //! Where values come from: the environment, files that it names, and `holdfast.toml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -83,6 +83,10 @@ pub(super) struct Found {
 #[derive(Debug, Default)]
 pub(super) struct Collected {
     pub values: BTreeMap<&'static str, Found>,
+    /// Settings that somebody gave, if in a way that makes no value; their fault is noted, and they are not missing.
+    pub spoilt: BTreeSet<&'static str>,
+    /// The file cannot be read as TOML, so nobody knows what it sets.
+    pub is_file_spoilt: bool,
     pub faults: Vec<Fault>,
     pub warnings: Vec<Fault>,
     /// Names of others' settings that nearly are one of ours.
@@ -106,12 +110,14 @@ fn read_environment(setting: &dyn Setting, environment: &Environment, collected:
     let names = std::iter::once(setting.env()).chain(setting.aliases().iter().copied());
     for name in names {
         if environment.unreadable.iter().any(|each| each == name) {
+            collected.spoilt.insert(setting.env());
             collected.faults.push(Fault::new(name, "the value is not UTF-8", "write it in UTF-8"));
             return;
         }
         let file_name = format!("{name}_FILE");
         let found = match (environment.get(name), environment.get(&file_name)) {
             (Some(_), Some(_)) => {
+                collected.spoilt.insert(setting.env());
                 collected.faults.push(Fault::new(
                     name,
                     format!("both {name} and {file_name} are set"),
@@ -122,7 +128,7 @@ fn read_environment(setting: &dyn Setting, environment: &Environment, collected:
             (Some(text), None) => {
                 Some(Found { text: text.trim().into(), origin: Origin::Environment(name.to_owned()) })
             }
-            (None, Some(path)) => read_value_file(&file_name, Path::new(path), &mut collected.faults),
+            (None, Some(path)) => read_value_file(setting, &file_name, Path::new(path), collected),
             (None, None) => None,
         };
         if let Some(found) = found {
@@ -133,25 +139,29 @@ fn read_environment(setting: &dyn Setting, environment: &Environment, collected:
 }
 
 /// A value in a file of its own, as container platforms mount secrets. A trailing line end is not part of it.
-fn read_value_file(name: &str, path: &Path, faults: &mut Vec<Fault>) -> Option<Found> {
-    match fs::read_to_string(path) {
+fn read_value_file(
+    setting: &dyn Setting,
+    name: &str,
+    path: &Path,
+    collected: &mut Collected,
+) -> Option<Found> {
+    let (what, remedy) = match fs::read_to_string(path) {
         Ok(text) if text.trim().is_empty() => {
-            faults.push(Fault::new(name, format!("{} is empty", path.display()), "put the value into it"));
-            None
+            (format!("{} is empty", path.display()), "put the value into it")
         }
-        Ok(text) => Some(Found {
-            text: text.trim().into(),
-            origin: Origin::SecretFile { name: name.to_owned(), path: path.to_owned() },
-        }),
+        Ok(text) => {
+            return Some(Found {
+                text: text.trim().into(),
+                origin: Origin::SecretFile { name: name.to_owned(), path: path.to_owned() },
+            });
+        }
         Err(error) => {
-            faults.push(Fault::new(
-                name,
-                format!("{} cannot be read: {error}", path.display()),
-                "name a file that this process may read",
-            ));
-            None
+            (format!("{} cannot be read: {error}", path.display()), "name a file that this process may read")
         }
-    }
+    };
+    collected.spoilt.insert(setting.env());
+    collected.faults.push(Fault::new(name, what, remedy));
+    None
 }
 
 fn read_file(file: &ConfigFile, collected: &mut Collected) {
@@ -160,6 +170,7 @@ fn read_file(file: &ConfigFile, collected: &mut Collected) {
         Err(error) => {
             // The library's own message quotes the line, which may hold a secret; its position does not.
             let at = error.span().map_or(0, |span| span.start);
+            collected.is_file_spoilt = true;
             let line = file.text.get(..at).map_or(1, |before| before.matches('\n').count() + 1);
             collected.faults.push(Fault::new(
                 file.path.display().to_string(),
@@ -201,6 +212,7 @@ fn take_toml(file: &ConfigFile, key: &str, value: &toml::Value, collected: &mut 
         }
     };
     let Some(text) = toml_text(value) else {
+        collected.spoilt.insert(setting.env());
         collected.faults.push(Fault::new(
             key,
             "the value is neither text, a number, a switch nor a list of texts",
@@ -214,7 +226,7 @@ fn take_toml(file: &ConfigFile, key: &str, value: &toml::Value, collected: &mut 
     let found = if is_path {
         // Relative to the configuration file, so that the two can move together.
         let path = file.path.parent().unwrap_or(Path::new("")).join(text.trim());
-        read_value_file(key, &path, &mut collected.faults)
+        read_value_file(*setting, key, &path, collected)
     } else {
         Some(Found { text: text.trim().into(), origin: Origin::ConfigFile(key.to_owned()) })
     };

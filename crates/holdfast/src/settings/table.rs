@@ -73,7 +73,7 @@ pub const ENCRYPTION_KEYS: Entry<SecretString> = Entry {
     read: parse::key_ring,
 };
 
-/// Where grants wait for the database.
+/// Where tokens wait for the database.
 pub const SPILL_DIR: Entry<PathBuf> = Entry {
     env: "HOLDFAST_SPILL_DIR",
     aliases: &[],
@@ -81,9 +81,9 @@ pub const SPILL_DIR: Entry<PathBuf> = Entry {
         "the SQLite file's name with `.spill` behind it; with Postgres `holdfast.spill` in the working directory",
     ),
     form: "path of a directory",
-    doc: "Where a refreshed grant is kept, sealed, if it arrives while the database is away; the worker stores it as soon as the \
-          database is back. Made where it does not exist; must be writable, or nothing is refreshed. Name one that \
-          outlives the process: with Postgres and containers, a volume.",
+    doc: "Where what Instagram hands out at a refresh or a connect is kept, sealed, if it arrives while the database is away; this \
+          server stores it as soon as the database is back. Made where it does not exist; must be writable, or nothing is \
+          refreshed or connected. Name one that outlives the process: with Postgres and containers, a volume.",
     secret: false,
     read: parse::directory,
 };

@@ -163,6 +163,40 @@ fn a_broken_half_is_reported_as_broken_not_as_missing() {
 }
 
 #[test]
+fn of_a_value_that_cannot_be_had_nothing_else_follows() {
+    let (key, key_file) = ("HOLDFAST_ENCRYPTION_KEYS", "HOLDFAST_ENCRYPTION_KEYS_FILE");
+    let complete = [
+        ("CLERK_SECRET_KEY", "sk_test_of_nobody"),
+        (key, "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
+        ("INSTAGRAM_APP_ID", "990602627938098"),
+        ("INSTAGRAM_APP_SECRET", "a1C2b3D4e5F6"),
+        ("HOLDFAST_WEBHOOK_URL", "https://app.example.com/hook"),
+        ("HOLDFAST_WEBHOOK_SECRET", "whsec_AAAA"),
+    ];
+    let names = |values: &[(&str, &str)], file: Option<&ConfigFile>| -> Vec<String> {
+        match load(&Environment::of(values.iter().copied()), file, Purpose::Serve) {
+            Ok(_) => Vec::new(),
+            Err(faults) => faults.0.into_iter().map(|fault| fault.name).collect(),
+        }
+    };
+    assert!(names(&complete, None).is_empty());
+    for (name, _) in complete {
+        let file = format!("{name}_FILE");
+        let twice: Vec<_> = complete.into_iter().chain([(file.as_str(), "/nowhere/at/all")]).collect();
+        assert_eq!(names(&twice, None), [name], "given twice");
+        let unreadable: Vec<_> = twice.into_iter().filter(|(each, _)| *each != name).collect();
+        assert_eq!(names(&unreadable, None), [file.as_str()], "in a file that is not there");
+        let without: Vec<_> = complete.into_iter().filter(|(each, _)| *each != name).collect();
+        let toml = |text: String| ConfigFile { path: "holdfast.toml".into(), text };
+        let shapeless = toml(format!("{name} = 2026-11-23\n"));
+        assert_eq!(names(&without, Some(&shapeless)), [name], "of no form that is read");
+        let broken = toml(format!("{name} = \n"));
+        assert_eq!(names(&without, Some(&broken)), ["holdfast.toml"], "in a file that is no TOML");
+    }
+    assert_eq!(names(&[("CLERK_SECRET_KEY", "sk_test_of_nobody"), (key_file, "/nowhere")], None), [key_file]);
+}
+
+#[test]
 fn mistyped_names_of_others_are_a_warning_only_where_one_of_ours_may_be_meant() {
     let settings = tools([
         ("CLERK_PUBLISABLE_KEY", PUBLISHABLE_KEY),

@@ -50,7 +50,7 @@ const RETIMED_AT_ONCE: usize = 256;
 /// What one tick did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Done {
-    /// Grants renewed.
+    /// Grants renewed, and spilled tokens stored.
     pub renewed: usize,
     /// Refreshes that failed.
     pub failed: usize,
@@ -129,7 +129,7 @@ impl Worker {
 
     async fn tick_until(&self, stop: &Stop) -> Result<Done, ServiceError> {
         let mut done = Done {
-            renewed: unless_away("spilled grants", self.connections.replay_spill(stop).await)?,
+            renewed: unless_away("spilled tokens", self.connections.replay_spill(stop).await)?,
             ..Done::default()
         };
         done.attempts = unless_away("connect attempts", self.connections.tend_attempts(BATCH, stop).await)?;
@@ -227,6 +227,20 @@ impl Worker {
             tracing::debug!(connection = %id, %error, "the lease was not given back and will run out");
         }
         outcome
+    }
+}
+
+/// What a replica without a worker does beside serving: it stores what it had to spill itself, which no other replica can see.
+pub async fn store_spilled(connections: Connections, clock: SharedClock, shutdown: watch::Receiver<bool>) {
+    let stop = Stop::on(shutdown);
+    while !stop.is_asked() {
+        if let Err(error) = connections.replay_spill(&stop).await {
+            tracing::warn!(%error, "spilled tokens could not be stored; they wait");
+        }
+        tokio::select! {
+            () = clock.sleep(Pace::default().longest) => {}
+            () = stop.asked() => {}
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where grants wait that arrive while the database is away.
+//! Where tokens wait that arrive while the database is away.
 
 use super::report::{Check, Report};
 use crate::connections::spill::Spill;
@@ -8,10 +8,8 @@ pub(super) fn check(settings: &Settings, report: &mut Report) {
     const NAME: &str = "spill directory";
     let spill = Spill::new(settings.spill_directory.clone());
     let shown = spill.directory().display();
-    if !settings.worker {
-        report.add(Check::skipped(NAME, "HOLDFAST_WORKER is off: this process refreshes nothing"));
-    } else if let Err(error) = spill.probe() {
-        let what = format!("{shown} cannot be written ({error}): nothing can be refreshed");
+    if let Err(error) = spill.probe() {
+        let what = format!("{shown} cannot be written ({error}): nothing can be refreshed or connected");
         report.add(Check::failed(
             NAME,
             what,
@@ -24,8 +22,8 @@ pub(super) fn check(settings: &Settings, report: &mut Report) {
             Ok(waiting) if waiting.is_empty() => Check::passed(NAME, format!("{shown} can be written")),
             Ok(waiting) => Check::warning(
                 NAME,
-                format!("{} grants wait in {shown} for the database", waiting.len()),
-                "the worker stores them within a minute; if they stay, its log says why",
+                format!("{} tokens wait in {shown} for the database", waiting.len()),
+                "the server stores them within a minute; if they stay, its log says why",
             ),
             Err(error) => {
                 Check::failed(NAME, format!("{shown} cannot be read ({error})"), "see its permissions")

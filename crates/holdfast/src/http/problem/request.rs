@@ -119,7 +119,7 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             Remedy::FixRequest,
             "address-too-long",
             "Address too long",
-            "The address in the request is longer than this server reads.",
+            "The address in the request is longer than this server reads: 16 KiB, the rest of the header included.",
             &["Something was put into the query that belongs into a body."],
             "See /docs for the parameters of the route.",
         ),
@@ -131,6 +131,7 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             "The body is not JSON, or not the form that this route takes.",
             &[
                 "The JSON does not parse; the detail names line and column.",
+                "It is not UTF-8.",
                 "The connection broke before the body's end.",
             ],
             "Make the body with a JSON library, and compare it with the request schema of the route in /docs.",
@@ -144,8 +145,9 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             &[
                 "A member is missing, or there twice.",
                 "A member has another type, or a value that the API does not list.",
+                "The JSON is not an object.",
             ],
-            "Compare the body with the request schema of the route in /docs; the detail names line and column.",
+            "Compare the body with the request schema of the route in /docs; the detail names the member and what it takes.",
         ),
         RequestCode::MalformedParameter => row(
             StatusCode::BAD_REQUEST,
@@ -193,7 +195,7 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             "return_to is not an address that this server sends browsers to.",
             &[
                 "The address is not covered by HOLDFAST_RETURN_URLS (by default: the allowed origins).",
-                "It has a user name, a fragment, or a scheme other than https (http on loopback).",
+                "It has a user name, white space, a backslash, or a scheme other than http and https.",
             ],
             "Use an address of the app, or add it to HOLDFAST_RETURN_URLS.",
         ),

@@ -85,7 +85,10 @@ pub(super) fn entry(code: ServerCode) -> Entry {
             "database-full",
             "Database full",
             "The database cannot take more data.",
-            &["The disk is full."],
+            &[
+                "The disk is full.",
+                "HOLDFAST_SPILL_DIR takes no more, so what Instagram hands out could be lost: nothing is asked for it.",
+            ],
             "Whoever runs this installation must make room; nothing that was stored is lost.",
         ),
         ServerCode::DeadlineExceeded => row(

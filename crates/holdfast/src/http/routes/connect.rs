@@ -6,7 +6,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use secrecy::SecretString;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::prelude::*;
@@ -15,6 +15,7 @@ use crate::connections::attempt::Expect;
 use crate::connections::connect::ConnectRequest;
 use crate::connections::status::InstagramStatus;
 use crate::http::authentication::OwnHand;
+use crate::http::body::{FromMembers, Members};
 use crate::http::failure;
 use crate::http::params::Path;
 
@@ -61,6 +62,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                     RequestCode::AttemptNotFound.into(),
                     RequestCode::AccountBelongsToAnotherUser.into(),
                     RequestCode::DifferentAccount.into(),
+                    RequestCode::AttemptNotReturned.into(),
                     RequestCode::AttemptInProgress.into(),
                     RequestCode::AttemptExpired.into(),
                 ],
@@ -70,15 +72,25 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
 }
 
 /// How to connect. May be left out altogether.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
+#[derive(Debug, Default, JsonSchema)]
 struct ConnectBody {
-    /// Where the browser shall return to; must be on the allow-list. Default: the first plain address on it.
+    /// Where the browser shall return to; must be on the allow-list. Its own query and fragment come back as they are, with
+    /// ours at the end of the query. Default: the first plain address on the list.
     return_to: Option<String>,
-    /// Whether Instagram shall ask for the password even of somebody who is signed in there.
-    force_reauth: bool,
-    /// Whether another account than the linked one may come back.
-    expect: Expect,
+    /// Whether Instagram shall ask for the password even of somebody who is signed in there. Default: no.
+    force_reauth: Option<bool>,
+    /// Whether another account than the linked one may come back. Default: `same_account`.
+    expect: Option<Expect>,
+}
+
+impl FromMembers for ConnectBody {
+    fn from_members(members: &mut Members) -> Result<Self, Problem> {
+        Ok(Self {
+            return_to: members.text("return_to")?,
+            force_reauth: members.flag("force_reauth")?,
+            expect: members.choice("expect", &Expect::ALL.map(|each| (each.as_str(), each)))?,
+        })
+    }
 }
 
 /// An attempt has begun.
@@ -99,8 +111,11 @@ async fn connect(
     State(state): State<AppState>,
     OptionalJson(body): OptionalJson<ConnectBody>,
 ) -> Result<(StatusCode, JsonAnswer<Started>), Problem> {
-    let request =
-        ConnectRequest { return_to: body.return_to, force_reauth: body.force_reauth, expect: body.expect };
+    let request = ConnectRequest {
+        return_to: body.return_to,
+        force_reauth: body.force_reauth.unwrap_or_default(),
+        expect: body.expect.unwrap_or_default(),
+    };
     let started = state
         .connections()
         .connect(caller.owner(), request)
@@ -121,16 +136,17 @@ struct AttemptPath {
 }
 
 /// The other half of the proof.
-#[derive(Deserialize, JsonSchema)]
+#[derive(JsonSchema)]
 struct CompleteBody {
     /// The one-time secret that the redirect carried.
     #[schemars(with = "String")]
-    #[serde(deserialize_with = "secret")]
     completion: SecretString,
 }
 
-fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
-    String::deserialize(deserializer).map(SecretString::from)
+impl FromMembers for CompleteBody {
+    fn from_members(members: &mut Members) -> Result<Self, Problem> {
+        Ok(Self { completion: members.required_text("completion")?.into() })
+    }
 }
 
 async fn complete(

@@ -158,7 +158,11 @@ async fn connection(
     let Service { router, refusals, limits, clock: _ } = service;
     // Answers are small and written in one piece; waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
-    let io = TokioIo::new(RefusalIo::new(WatchedIo::new(stream, watch.clone()), refusals));
+    let io = TokioIo::new(RefusalIo::new(
+        WatchedIo::new(stream, watch.clone()),
+        refusals,
+        limits.max_header_bytes,
+    ));
     let service = {
         let watch = watch.clone();
         hyper::service::service_fn(move |request: hyper::Request<Incoming>| {

@@ -3,6 +3,9 @@
 //!
 //! hyper's own answer is known by its form: one write that is a header block and nothing else, with a 4xx status, no
 //! body, and no request id, which every answer of the application carries.
+//!
+//! hyper has one answer to every head that fills its buffer, 431. Whether that was the address we see for ourselves: then the head
+//! was refused in the middle of its first line, and the answer is 414.
 
 use std::io;
 use std::pin::Pin;
@@ -19,6 +22,40 @@ pub type Refusals = Arc<dyn Fn(StatusCode) -> Bytes + Send + Sync>;
 /// What a client may still send after its refusal before we stop taking it, in bytes.
 const REST: usize = 256 * 1024;
 
+/// How much of a line's beginning is kept: the method of a request, and the blank behind it.
+const LINE_START: usize = 24;
+
+/// The line that is being received. With every answer it begins anew: a request does not continue the body of the one before.
+#[derive(Default)]
+struct Line {
+    length: usize,
+    start: [u8; LINE_START],
+}
+
+impl Line {
+    fn take(&mut self, bytes: &[u8]) {
+        let bytes = match bytes.iter().rposition(|byte| *byte == b'\n') {
+            Some(end) => {
+                *self = Self::default();
+                &bytes[end + 1..]
+            }
+            None => bytes,
+        };
+        if let Some(room) = self.start.get_mut(self.length..) {
+            for (place, byte) in room.iter_mut().zip(bytes) {
+                *place = *byte;
+            }
+        }
+        self.length = self.length.saturating_add(bytes.len());
+    }
+
+    /// A method and a blank; a field has a colon there.
+    fn begins_a_request(&self) -> bool {
+        let method = self.start.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+        method > 0 && self.start.get(method) == Some(&b' ')
+    }
+}
+
 /// A socket on which hyper's own refusals are replaced.
 pub(super) struct RefusalIo<T> {
     io: T,
@@ -26,17 +63,24 @@ pub(super) struct RefusalIo<T> {
     /// What is left to be written of our answer; `Some` for good once hyper has refused.
     answer: Option<Bytes>,
     rest: usize,
+    max_head: usize,
+    line: Line,
 }
 
 impl<T> RefusalIo<T> {
-    pub(super) fn new(io: T, refusals: Option<Refusals>) -> Self {
-        Self { io, refusals, answer: None, rest: REST }
+    pub(super) fn new(io: T, refusals: Option<Refusals>, max_head: usize) -> Self {
+        Self { io, refusals, answer: None, rest: REST, max_head, line: Line::default() }
     }
 
     /// Takes `bytes` off hyper's hands where they are a refusal of its own.
     fn replaces(&mut self, bytes: &[u8]) -> bool {
         let Some(refusals) = self.refusals.as_ref().filter(|_| self.answer.is_none()) else { return false };
         let Some(status) = own_refusal(bytes) else { return false };
+        // Half, because blank lines may stand before a request, and are counted by hyper.
+        let is_address = status == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            && self.line.begins_a_request()
+            && self.line.length > self.max_head / 2;
+        let status = if is_address { StatusCode::URI_TOO_LONG } else { status };
         self.answer = Some(refusals(status));
         true
     }
@@ -70,7 +114,12 @@ impl<T: AsyncRead + Unpin> AsyncRead for RefusalIo<T> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
+        if self.refusals.is_some() {
+            self.line.take(&buffer.filled()[before..]);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -79,6 +128,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for RefusalIo<T> {
         if self.replaces(bytes) {
             return Poll::Ready(Ok(bytes.len()));
         }
+        self.line = Line::default();
         Pin::new(&mut self.io).poll_write(cx, bytes)
     }
 
@@ -93,6 +143,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for RefusalIo<T> {
         {
             return Poll::Ready(Ok(only.len()));
         }
+        self.line = Line::default();
         Pin::new(&mut self.io).poll_write_vectored(cx, slices)
     }
 
@@ -130,6 +181,26 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for RefusalIo<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_known_by_its_beginning_however_it_arrives() {
+        let line = |chunks: &[&str]| {
+            let mut line = Line::default();
+            for chunk in chunks {
+                line.take(chunk.as_bytes());
+            }
+            (line.begins_a_request(), line.length)
+        };
+        let long = "x".repeat(1000);
+        assert_eq!(line(&["GET /", &long]), (true, 1005));
+        assert_eq!(line(&["G", "E", "T", " ", "/", &long]), (true, 1005));
+        assert_eq!(line(&["\r\nPOST /", &long]), (true, 1006));
+        assert_eq!(line(&["GET / HTTP/1.1\r\nX: ", &long]), (false, 1003));
+        assert_eq!(line(&["GET / HTTP/1.1\r", "\n", "X", ": ", &long]), (false, 1003));
+        assert_eq!(line(&[&long]), (false, 1000));
+        assert_eq!(line(&["GET / HTTP/1.1\r\n"]), (false, 0));
+        assert_eq!(line(&[]), (false, 0));
+    }
 
     #[test]
     fn only_hypers_own_refusals_are_recognised() {

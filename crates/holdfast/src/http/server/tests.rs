@@ -284,11 +284,31 @@ async fn what_cannot_be_read_is_answered_in_full_where_the_application_says_how(
     };
     let server = start_with(patient(), Some(Arc::new(answer))).await;
     let large = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "a".repeat(200_000));
-    for (request, status) in [("HELLO\r\n\r\n", "400"), (large.as_str(), "431")] {
+    let longest = "a".repeat(200_000);
+    let address = format!("GET /{longest} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let hello = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello";
+    for (request, status) in [
+        ("HELLO\r\n\r\n", "400"),
+        (large.as_str(), "431"),
+        (&address, "414"),
+        (&format!("\r\n{address}"), "414"),
+        (&format!("GET /{} HTTP/1.1\r\nHost: x\r\nX: {longest}\r\n\r\n", "a".repeat(9_000)), "431"),
+        (&format!("GET / HTTP/1.1\r\nHost: x\r\nX: GET /{longest}\r\n\r\n"), "431"),
+    ] {
         let answer = exchange(server.address, request.as_bytes()).await;
         assert_eq!(statuses(&answer), [status]);
         assert!(answer.ends_with(&format!("refused with {status}")), "{answer}");
     }
+    // Behind a body that ends no line.
+    let mut kept = TcpStream::connect(server.address).await.unwrap();
+    kept.write_all(hello.as_bytes()).await.unwrap();
+    let mut first = [0; 12];
+    kept.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    let _ = kept.write_all(address.as_bytes()).await;
+    let mut rest = Vec::new();
+    let _ = tokio::time::timeout(PATIENCE, kept.read_to_end(&mut rest)).await.unwrap();
+    assert!(rest.ends_with(b"refused with 414"), "{}", String::from_utf8_lossy(&rest));
     // Behind an answer of the application's own, on the same connection.
     let second = b"GET / HTTP/1.1\r\nHost: x\r\n\r\nHELLO\r\n\r\n";
     let answer = exchange(server.address, second).await;

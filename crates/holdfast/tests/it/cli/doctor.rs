@@ -121,6 +121,17 @@ async fn keys_of_two_kinds_of_instance_are_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_place_for_tokens_that_cannot_be_written_is_found_also_where_nothing_is_refreshed() {
+    let clerk = clerk().await;
+    let (place, ended) =
+        run(installation(&clerk).with("HOLDFAST_WORKER", "off"), &["doctor", "--json"]).await;
+    assert_eq!(result_of(&ended, "spill directory"), "ok");
+    let place = place.file("taken", "").with("HOLDFAST_SPILL_DIR", "taken/spill");
+    let (_, ended) = run(place, &["doctor", "--json"]).await;
+    assert_eq!((ended.code, result_of(&ended, "spill directory").as_str()), (1, "failed"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_origin_whose_tokens_are_refused_is_found() {
     let clerk = clerk().await;
     let place = installation(&clerk).with("CLERK_AUTHORIZED_PARTIES", "https://other.example.com");

@@ -198,6 +198,46 @@ async fn a_second_delivery_of_the_callback_has_the_first_ones_outcome() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn before_the_browser_is_back_the_owner_is_told_so_and_nobody_else() {
+    let app = App::start().await;
+    let (ada, grace) = (app.sign_in(Person::Ada), app.sign_in(Person::Grace));
+    let begun =
+        ada.send(Method::POST, "/user/instagram/connect", Some(json!({"return_to": RETURN_TO}))).await;
+    let begun = body(&begun);
+    let guess = |completion: &str| Returned {
+        attempt: begun["attempt_id"].as_str().unwrap().to_owned(),
+        completion: completion.to_owned(),
+    };
+    for completion in ["", "A", &"A".repeat(43)] {
+        let early = ada.complete(&guess(completion)).await;
+        assert_eq!((early.status, code(&early).as_str()), (StatusCode::CONFLICT, "attempt-not-returned"));
+        let other = grace.complete(&guess(completion)).await;
+        assert_eq!((other.status, code(&other).as_str()), (StatusCode::FORBIDDEN, "attempt-not-yours"));
+    }
+    // Asking too early spoils nothing, and once the browser is back a guess is a guess.
+    let end = app.decide(begun["authorize_url"].as_str().unwrap(), "ada.makes", &Decision::Approve).await;
+    let query = attempt_of(&end);
+    let guessed = ada.complete(&guess(&"A".repeat(43))).await;
+    assert_eq!((guessed.status, code(&guessed).as_str()), (StatusCode::FORBIDDEN, "completion-invalid"));
+    assert_eq!(ada.complete(&guess(query["completion"].as_str().unwrap())).await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_app_wrote_into_its_return_address_comes_back_byte_for_byte() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    let return_to = format!("{RETURN_TO}?q=b%20c+d&e#/settings?tab=b%20c");
+    let url = ada.connect(json!({"return_to": return_to})).await;
+    let end = app.decide(&url, "ada.makes", &Decision::Approve).await;
+    let kept = format!("{RETURN_TO}?q=b%20c+d&e&instagram=complete&attempt=");
+    assert!(end.as_str().starts_with(&kept), "{end}");
+    assert_eq!(end.fragment(), Some("/settings?tab=b%20c"));
+    let url = ada.connect(json!({"return_to": return_to})).await;
+    let end = app.decide(&url, "ada.makes", &Decision::Deny).await;
+    assert!(end.as_str().ends_with("&reason=denied#/settings?tab=b%20c"), "{end}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_account_does_not_silently_replace_the_linked_one() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);

@@ -92,6 +92,7 @@ fn an_answer_that_the_document_does_not_list_is_noticed() {
         (401, Some("token-expired")),
         (409, Some("concurrent-change")),
         (413, Some("body-too-large")),
+        (414, Some("address-too-long")),
         (415, Some("unsupported-media-type")),
         (422, Some("body-not-acceptable")),
         (424, Some("not_configured")),
@@ -203,6 +204,6 @@ async fn whatever_is_wrong_with_a_request_is_described() {
             }
         }
     }
-    let expected = [200, 400, 401, 404, 413, 415, 422, 424, 431];
+    let expected = [200, 400, 401, 404, 413, 414, 415, 422, 424, 431];
     assert!(expected.iter().all(|status| seen.contains(status)), "only {seen:?}");
 }

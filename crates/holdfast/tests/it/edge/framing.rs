@@ -57,6 +57,8 @@ async fn malformed_requests_get_one_clean_answer_and_the_connection_ends() {
         ("a blank in the path", "GET /health z HTTP/1.1\r\nHost: h\r\n\r\n".into(), "400"),
         ("TLS", "\u{16}\u{3}\u{1}\u{2}".to_owned() + "\r\n\r\n", "400"),
         ("a header of 40 kB", format!("{get}X-A: {}\r\n\r\n", "a".repeat(40_000)), "431"),
+        ("an address of 20 kB", get.replace("/healthz", &format!("/{}", "a".repeat(20_000))) + "\r\n", "414"),
+        ("an address of 70 kB", get.replace("/healthz", &format!("/{}", "a".repeat(70_000))) + "\r\n", "414"),
         ("a hundred fields", format!("{get}{}\r\n", "X-A: 1\r\n".repeat(100)), "431"),
     ];
     for (what, request, expected) in &table {

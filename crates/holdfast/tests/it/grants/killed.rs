@@ -1,4 +1,4 @@
-//! A real process, killed with SIGKILL wherever it touches time, randomness, the provider or the database during a refresh, and then
+//! A real process, killed with SIGKILL wherever it touches time, randomness, the provider or the database during a refresh or a connect, and then
 //! started again: before each operation of the database, when that has done its work, and around each call of the provider.
 
 use std::fmt;
@@ -14,8 +14,9 @@ use holdfast::connections::State;
 use holdfast::entropy::{Entropy, EntropyExhausted, SystemEntropy};
 use holdfast::store::{Crossing, Link, Store, StoreError, StoreOptions};
 use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
 
-use super::setup::{DAY, MINUTE, Replica, Seams};
+use super::setup::{DAY, MINUTE, Replica, Seams, owner};
 use super::world::{KINDS, Kind, World};
 use crate::support::database::on_each_engine;
 use crate::support::leaks;
@@ -104,7 +105,7 @@ fn kind_of(name: &str) -> Kind {
     KINDS.into_iter().find(|kind| format!("{kind:?}") == name).expect("a kind of world")
 }
 
-/// Not a test of its own: the process that is killed. Does one tick.
+/// Not a test of its own: the process that is killed. Does one tick, or completes the attempt that it is told of.
 #[tokio::test]
 #[ignore = "started by the tests of this file"]
 async fn child() {
@@ -123,20 +124,40 @@ async fn child() {
     };
     let spill = told("SPILL").unwrap();
     let one = Replica::over("child", store, seams, &clock, &world, Some(Path::new(&spill)));
-    world.after_refresh(move |_| {
-        fuse.touch();
-        async {}.boxed()
-    });
-    one.tick().await;
+    for call in ["refresh", "redeem", "extend"] {
+        let fuse = fuse.clone();
+        world.after(call, move |_| {
+            fuse.touch();
+            async {}.boxed()
+        });
+    }
+    match (told("OWNER"), told("ATTEMPT"), told("COMPLETION")) {
+        (Some(name), Some(attempt), Some(completion)) => {
+            leaks::secret(&completion);
+            let attempt = attempt.parse().unwrap();
+            let done = one.connections.complete(&owner(&name), attempt, &completion.into()).await;
+            assert_eq!(done.unwrap().state, State::Connected);
+        }
+        _ => drop(one.tick().await),
+    }
 }
 
 fn log_beside(tokens: &Path) -> PathBuf {
     tokens.with_extension("log")
 }
 
-/// Whether the child was killed.
-fn run_child(database: &str, now: Timestamp, kind: Kind, tokens: &Path, spill: &Path, fuse: u32) -> bool {
+/// Whether the child was killed. `more` is told to it beside the rest.
+fn run_child(
+    database: &str,
+    now: Timestamp,
+    kind: Kind,
+    tokens: &Path,
+    spill: &Path,
+    fuse: u32,
+    more: &[(&str, &str)],
+) -> bool {
     let output = Command::new(std::env::current_exe().unwrap())
+        .envs(more.iter().map(|(name, value)| (format!("HOLDFAST_TEST_{name}"), value)))
         .args(["--exact", CHILD, "--ignored"])
         .env("HOLDFAST_TEST_DATABASE", database)
         .env("HOLDFAST_TEST_NOW", now.to_string())
@@ -164,9 +185,9 @@ async fn killed_anywhere_in_a_refresh_nothing_is_lost_but_what_only_the_dead_pro
                 let name = format!("{kind:?}{points}").to_lowercase();
                 let id = one.link(&name).await.id;
                 one.clock.advance(31 * DAY);
-                let url = secrecy::ExposeSecret::expose_secret(&db.options.url);
+                let url = db.options.url.expose_secret();
                 let spill = db.directory.path().join("spill");
-                let killed = run_child(url, one.clock.now(), kind, &tokens, &spill, points + 1);
+                let killed = run_child(url, one.clock.now(), kind, &tokens, &spill, points + 1, &[]);
                 // A lease time later it is taken up again.
                 let world = World::stored(kind, db.clock.clone(), &tokens);
                 leaks::assert_clean(&log_beside(&tokens));
@@ -177,12 +198,12 @@ async fn killed_anywhere_in_a_refresh_nothing_is_lost_but_what_only_the_dead_pro
                 if again.now(id).await.standing.state() == State::Connected
                     && world.is_alive(&again.token(&name).await.expect("a grant"))
                 {
-                    again.connections.disconnect(&super::setup::owner(&name)).await.expect("it disconnects");
+                    again.connections.disconnect(&owner(&name)).await.expect("it disconnects");
                 } else {
                     // Instagram killed the old grant, and its answer died with the process.
                     assert_eq!(kind, Kind::OldDead, "lost at point {points}");
                     lost += 1;
-                    again.connections.disconnect(&super::setup::owner(&name)).await.expect("it disconnects");
+                    again.connections.disconnect(&owner(&name)).await.expect("it disconnects");
                 }
                 if !killed {
                     break;
@@ -194,6 +215,55 @@ async fn killed_anywhere_in_a_refresh_nothing_is_lost_but_what_only_the_dead_pro
             // Between the effect at Instagram and its answer, and between that and the file, where nothing is waited for.
             assert!(lost <= 2, "lost at {lost} of {points} points");
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_anywhere_in_a_connect_nothing_is_lost_but_what_only_the_dead_process_knew() {
+    on_each_engine(async |db| {
+        let (kind, mut points, mut lost) = (Kind::BothValid, 0, Vec::new());
+        loop {
+            let tokens: PathBuf = db.directory.path().join(format!("connect-{points}"));
+            let world = World::stored(kind, db.clock.clone(), &tokens);
+            let spill = db.directory.path().join("spill");
+            let one = format!("one-{points}");
+            let one = Replica::new(&one, db.store.clone(), &db.clock, &world, None);
+            let name = format!("c{points}");
+            let (attempt, completion) = one.come_back(&name).await;
+            let id = attempt.to_string();
+            let more = [("OWNER", &*name), ("ATTEMPT", &id), ("COMPLETION", completion.expose_secret())];
+            let url = db.options.url.expose_secret();
+            let killed = run_child(url, one.clock.now(), kind, &tokens, &spill, points + 1, &more);
+            // Once its claim has run out, and the code has rested, it is taken up again: by the worker, or by the person.
+            let world = World::stored(kind, db.clock.clone(), &tokens);
+            leaks::assert_clean(&log_beside(&tokens));
+            let again = format!("again-{points}");
+            let again = Replica::new(&again, db.store.clone(), &db.clock, &world, Some(&spill));
+            again.clock.advance(3 * MINUTE);
+            if points % 2 == 0 {
+                again.tick().await;
+            }
+            match again.connections.complete(&owner(&name), attempt, &completion).await {
+                Ok(status) => {
+                    assert_eq!(status.state, State::Connected);
+                    assert!(world.is_alive(&again.token(&name).await.expect("a grant")));
+                }
+                Err(_) => lost.push(points),
+            }
+            again.tick().await;
+            if !killed {
+                break;
+            }
+            points += 1;
+        }
+        eprintln!("killed at {points} points, lost at {lost:?}");
+        assert!(points >= 30, "only {points} points");
+        // Between the effect at Instagram and its answer, and between that and the file, where nothing is waited for.
+        assert!(lost.len() <= 2, "lost at {lost:?} of {points} points");
+        let left = std::fs::read_dir(db.directory.path().join("spill")).unwrap();
+        let left: Vec<_> = left.map(|each| each.unwrap().path()).collect();
+        assert!(left.iter().all(|path| path.extension().is_some_and(|each| each == "reserved")), "{left:?}");
     })
     .await;
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use holdfast::caller::OwnerId;
 use holdfast::clock::{Clock as _, ManualClock, SharedClock};
+use holdfast::connections::callback::{CallbackOutcome, CallbackQuery};
+use holdfast::connections::connect::ConnectRequest;
 use holdfast::connections::return_to::ReturnUrls;
 use holdfast::connections::schedule::RefreshPolicy;
 use holdfast::connections::sealing;
@@ -18,7 +20,7 @@ use holdfast::provider::{Grant, ProviderId};
 use holdfast::store::{ChangeSet, Committed, ConnectionWrite, Store};
 use holdfast::vault::{KeyRing, Vault};
 use holdfast::worker::Worker;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::world::{World, account};
 use crate::support::leaks;
@@ -116,6 +118,24 @@ impl Replica {
             version: 1,
         };
         self.store_grant(connection, None, &grant).await
+    }
+
+    /// To Instagram and back: the attempt, and the completion that the browser carries.
+    pub async fn come_back(&self, name: &str) -> (uuid::Uuid, SecretString) {
+        let started = self.connections.connect(&owner(name), ConnectRequest::default()).await;
+        let started = started.expect("an attempt");
+        let parameter = |url: &url::Url, name: &str| {
+            url.query_pairs().find_map(|(each, value)| (each == name).then(|| value.into_owned()))
+        };
+        let state = parameter(&started.authorize_url, "state").expect("a state");
+        leaks::secret(&state);
+        let query =
+            CallbackQuery { code: Some(World::code_of(name).into()), state: Some(state.into()), error: None };
+        let outcome = self.connections.callback(query).await.expect("it answers");
+        let CallbackOutcome::Redirect(back) = outcome else { panic!("{outcome:?}") };
+        let completion = parameter(&back, "completion").expect("a completion");
+        leaks::secret(&completion);
+        (started.attempt_id, completion.into())
     }
 
     /// Connects anew, as a person does.

@@ -18,6 +18,7 @@ use url::Url;
 
 use crate::support::leaks;
 
+const HOUR: Duration = Duration::from_hours(1);
 pub const LIFETIME: Duration = Duration::from_hours(60 * 24);
 
 /// What a refresh does to the token.
@@ -57,8 +58,8 @@ pub struct World {
     pub kind: Kind,
     clock: Arc<ManualClock>,
     inner: Mutex<Inner>,
-    /// Runs after a refresh took effect and before its answer arrives.
-    after_refresh: Mutex<Option<Hook>>,
+    /// By call: runs after it took effect and before its answer arrives.
+    hooks: Mutex<HashMap<&'static str, Hook>>,
     /// Where the tokens outlive this process.
     file: Option<PathBuf>,
 }
@@ -96,7 +97,7 @@ impl World {
             calls: Vec::new(),
             usage: Usage::default(),
         };
-        Arc::new(Self { kind, clock, inner: Mutex::new(inner), after_refresh: Mutex::default(), file: None })
+        Arc::new(Self { kind, clock, inner: Mutex::new(inner), hooks: Mutex::default(), file: None })
     }
 
     /// A world whose tokens are kept in a file.
@@ -132,11 +133,27 @@ impl World {
     }
 
     pub fn after_refresh(&self, hook: impl Fn(String) -> BoxFuture<'static, ()> + Send + Sync + 'static) {
-        *self.after_refresh.lock().unwrap() = Some(Arc::new(hook));
+        self.after("refresh", hook);
+    }
+
+    /// The same for any of the calls that bring a token.
+    pub fn after(
+        &self,
+        call: &'static str,
+        hook: impl Fn(String) -> BoxFuture<'static, ()> + Send + Sync + 'static,
+    ) {
+        self.hooks.lock().unwrap().insert(call, Arc::new(hook));
     }
 
     pub fn no_hook(&self) {
-        *self.after_refresh.lock().unwrap() = None;
+        self.hooks.lock().unwrap().clear();
+    }
+
+    async fn run_hook<T>(&self, call: &str, account: Option<&String>, outcome: &Result<T, Failure>) {
+        let hook = self.hooks.lock().unwrap().get(call).cloned();
+        if let (Some(hook), Some(account), Ok(_)) = (hook, account, outcome) {
+            hook(account.clone()).await;
+        }
     }
 
     pub fn calls(&self, what: &str) -> Vec<Call> {
@@ -210,10 +227,34 @@ impl World {
         self.inner.lock().unwrap().tokens.get(token).is_some_and(|(_, expires_at)| *expires_at > now)
     }
 
-    /// Whose the token is, or why nobody says.
-    fn judge(&self, what: &'static str, grant: &Grant) -> Result<String, Failure> {
+    /// The code that Instagram sends the browser back with; it can be exchanged once.
+    pub fn code_of(account: &str) -> String {
+        let code = format!("IGAA-code-of-account-{account}-0");
+        leaks::secret(&code);
+        code
+    }
+
+    /// Exchanges a code for a token that lives an hour. A code that is spent is kept as a token of nobody's.
+    fn spend(&self, code: &str) -> Result<(String, ShortGrant), Failure> {
         let now = self.clock.now();
-        let token = grant.access_token.expose_secret().to_owned();
+        let mut inner = self.inner.lock().unwrap();
+        let account = code.strip_prefix("IGAA-code-of-account-").and_then(|rest| rest.strip_suffix("-0"));
+        let account = account.filter(|_| !inner.tokens.contains_key(code)).map(str::to_owned);
+        inner.calls.push(Call { what: "redeem", account: account.clone(), token: code.to_owned(), at: now });
+        let account = account.ok_or_else(|| failure(Meaning::CodeRejected))?;
+        let token = format!("IGAA-short-token-of-account-{account}-{}", inner.made);
+        leaks::secret(&token);
+        inner.tokens.insert(code.to_owned(), ("nobody".to_owned(), now));
+        inner.tokens.insert(token.clone(), (account.clone(), after(now, HOUR)));
+        self.keep(&inner);
+        let access_token = SecretString::from(token);
+        Ok((account, ShortGrant { access_token, scopes: None, account_id: None, obtained_at: now }))
+    }
+
+    /// Whose the token is, or why nobody says.
+    fn judge(&self, what: &'static str, token: &SecretString) -> Result<String, Failure> {
+        let now = self.clock.now();
+        let token = token.expose_secret().to_owned();
         let mut inner = self.inner.lock().unwrap();
         let owner = inner.tokens.get(&token).filter(|(_, until)| *until > now).map(|(who, _)| who.clone());
         let spoiled = owner.as_ref().is_some_and(|owner| {
@@ -257,21 +298,34 @@ impl Provider for World {
         &[]
     }
 
-    fn authorize_url(&self, _: &str, _: bool) -> Url {
-        Url::parse("https://instagram.example/authorize").unwrap()
+    fn authorize_url(&self, state: &str, _: bool) -> Url {
+        Url::parse_with_params("https://instagram.example/authorize", [("state", state)]).unwrap()
     }
 
-    fn redeem<'a>(&'a self, _: &'a SecretString) -> BoxFuture<'a, Reply<ShortGrant>> {
-        unreachable!("these tests link behind the provider's back")
+    fn redeem<'a>(&'a self, code: &'a SecretString) -> BoxFuture<'a, Reply<ShortGrant>> {
+        Box::pin(async move {
+            let (account, outcome) = match self.spend(code.expose_secret()) {
+                Ok((account, short)) => (Some(account), Ok(short)),
+                Err(failure) => (None, Err(failure)),
+            };
+            self.run_hook("redeem", account.as_ref(), &outcome).await;
+            Reply { outcome, usage: self.usage() }
+        })
     }
 
-    fn extend<'a>(&'a self, _: &'a ShortGrant) -> BoxFuture<'a, Reply<Grant>> {
-        unreachable!("these tests link behind the provider's back")
+    fn extend<'a>(&'a self, short: &'a ShortGrant) -> BoxFuture<'a, Reply<Grant>> {
+        Box::pin(async move {
+            let judged = self.judge("extend", &short.access_token);
+            let account = judged.as_ref().ok().cloned();
+            let outcome = judged.map(|account| self.issue(&account));
+            self.run_hook("extend", account.as_ref(), &outcome).await;
+            Reply { outcome, usage: self.usage() }
+        })
     }
 
     fn refresh<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Reply<Grant>> {
         Box::pin(async move {
-            let outcome = self.judge("refresh", grant).map(|account| {
+            let outcome = self.judge("refresh", &grant.access_token).map(|account| {
                 let mut renewed = self.issue(&account);
                 let old = grant.access_token.expose_secret();
                 match self.kind {
@@ -288,16 +342,14 @@ impl Provider for World {
                 }
                 (account, renewed)
             });
-            let hook = self.after_refresh.lock().unwrap().clone();
-            if let (Some(hook), Ok((account, _))) = (hook, &outcome) {
-                hook(account.clone()).await;
-            }
+            let account = outcome.as_ref().ok().map(|(account, _)| account.clone());
+            self.run_hook("refresh", account.as_ref(), &outcome).await;
             Reply { outcome: outcome.map(|(_, renewed)| renewed), usage: self.usage() }
         })
     }
 
     fn identify<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Reply<Account>> {
-        let outcome = self.judge("identify", grant).map(|id| account(&id));
+        let outcome = self.judge("identify", &grant.access_token).map(|id| account(&id));
         Box::pin(async move { Reply { outcome, usage: self.usage() } })
     }
 

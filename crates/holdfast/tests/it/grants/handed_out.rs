@@ -1,0 +1,204 @@
+//! What Instagram hands out at a connect is kept where the database is away when it arrives: the code that brought it is spent.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use holdfast::connections::State;
+use holdfast::connections::complete::CompleteError;
+use holdfast::connections::service::ServiceError;
+use holdfast::store::StoreError;
+use holdfast::worker::store_spilled;
+use secrecy::SecretString;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::setup::{MINUTE, Replica, owner};
+use super::world::{Kind, World};
+use crate::support::database::{TestDb, on_each_engine};
+
+/// The calls of a connect that bring a token.
+const CALLS: [&str; 2] = ["redeem", "extend"];
+
+/// The database goes away while Instagram answers, so that the answer is the only copy of what it brings.
+async fn lose_the_database_after(
+    call: &'static str,
+    db: &TestDb,
+    world: &std::sync::Arc<World>,
+    spill: &Path,
+) -> (Uuid, SecretString) {
+    let one = Replica::new(call, db.replica().await, &db.clock, world, Some(spill));
+    let (attempt, completion) = one.come_back("ada").await;
+    let store = one.store.clone();
+    world.after(call, move |_| {
+        let store = store.clone();
+        async move { store.close().await }.boxed()
+    });
+    let away = one.connections.complete(&owner("ada"), attempt, &completion).await;
+    assert!(matches!(away, Err(CompleteError::Service(ServiceError::Store(_)))), "{away:?}");
+    world.no_hook();
+    let [file] = &files(spill)[..] else { panic!("{:?}", files(spill)) };
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!String::from_utf8_lossy(&std::fs::read(file).unwrap()).contains("token-"));
+    (attempt, completion)
+}
+
+fn files(spill: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(spill).unwrap().map(|each| each.unwrap().path()).collect()
+}
+
+async fn is_connected(again: &Replica, world: &World, spill: &Path) {
+    assert_eq!((world.calls("redeem").len(), world.calls("extend").len()), (1, 1), "each asked once");
+    assert_eq!(files(spill), [] as [PathBuf; 0]);
+    assert!(world.is_alive(&again.token("ada").await.expect("a grant")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_complete_goes_on_at_once_from_what_the_database_could_not_take() {
+    on_each_engine(async |db| {
+        for call in CALLS {
+            let world = World::new(Kind::BothValid, db.clock.clone());
+            let spill = db.directory.path().join(call);
+            let (attempt, completion) = lose_the_database_after(call, db, &world, &spill).await;
+            let name = format!("again-{call}");
+            let again = Replica::new(&name, db.store.clone(), &db.clock, &world, Some(&spill));
+            let early = again.connections.complete(&owner("ada"), attempt, &"A".repeat(43).into()).await;
+            assert!(matches!(early, Err(CompleteError::WrongCompletion)), "{early:?}");
+            assert_eq!(files(&spill).len(), 1, "whoever proves nothing moves nothing");
+            let status = again.connections.complete(&owner("ada"), attempt, &completion).await.unwrap();
+            assert_eq!(status.state, State::Connected, "{call}");
+            is_connected(&again, &world, &spill).await;
+            again.connections.disconnect(&owner("ada")).await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_worker_goes_on_from_what_the_database_could_not_take_however_long_it_was_away() {
+    on_each_engine(async |db| {
+        for call in CALLS {
+            let world = World::new(Kind::BothValid, db.clock.clone());
+            let spill = db.directory.path().join(call);
+            let (attempt, completion) = lose_the_database_after(call, db, &world, &spill).await;
+            let name = format!("again-{call}");
+            let again = Replica::new(&name, db.store.clone(), &db.clock, &world, Some(&spill));
+            // Longer than an attempt stays open.
+            again.clock.advance(40 * MINUTE);
+            again.tick().await;
+            is_connected(&again, &world, &spill).await;
+            let status = again.connections.complete(&owner("ada"), attempt, &completion).await.unwrap();
+            assert_eq!(status.state, State::Connected, "{call}");
+            again.connections.disconnect(&owner("ada")).await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_server_does_not_send_a_spent_code_before_the_first_could_store_what_it_brought() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let spill = db.directory.path().join("spill");
+        lose_the_database_after("redeem", db, &world, &spill).await;
+        let elsewhere = db.directory.path().join("elsewhere");
+        let other = Replica::new("other", db.store.clone(), &db.clock, &world, Some(&elsewhere));
+        other.pass(2 * MINUTE, MINUTE / 4).await;
+        assert_eq!(world.calls("redeem").len(), 1);
+        let again = Replica::new("again", db.store.clone(), &db.clock, &world, Some(&spill));
+        again.tick().await;
+        is_connected(&again, &world, &spill).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_a_worker_stores_what_it_spilled_and_another_ones_worker_goes_on() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let spill = db.directory.path().join("spill");
+        lose_the_database_after("redeem", db, &world, &spill).await;
+        let again = Replica::new("again", db.store.clone(), &db.clock, &world, Some(&spill));
+        let (stop, stopping) = watch::channel(false);
+        let storing = tokio::spawn(store_spilled(again.connections.clone(), again.clock.clone(), stopping));
+        let stored = async {
+            while !files(&spill).is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), stored).await.expect("it is stored");
+        stop.send_replace(true);
+        storing.await.unwrap();
+        let elsewhere = db.directory.path().join("elsewhere");
+        let other = Replica::new("other", db.store.clone(), &db.clock, &world, Some(&elsewhere));
+        other.tick().await;
+        is_connected(&other, &world, &spill).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_kept_for_an_attempt_connects_nobody_who_has_ended_it() {
+    on_each_engine(async |db| {
+        for call in CALLS {
+            let world = World::new(Kind::BothValid, db.clock.clone());
+            let spill = db.directory.path().join(call);
+            let (attempt, completion) = lose_the_database_after(call, db, &world, &spill).await;
+            let name = format!("again-{call}");
+            let again = Replica::new(&name, db.store.clone(), &db.clock, &world, Some(&spill));
+            again.connections.disconnect(&owner("ada")).await.unwrap();
+            again.tick().await;
+            assert_eq!(files(&spill), [] as [PathBuf; 0]);
+            let ended = again.connections.complete(&owner("ada"), attempt, &completion).await;
+            assert!(matches!(ended, Err(CompleteError::Expired)), "{ended:?}");
+            assert_eq!(again.token("ada").await, None);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_code_is_spent_without_room_for_the_answer() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        // A file stands where the directory should be.
+        let taken = db.directory.path().join("spill");
+        std::fs::write(&taken, "").unwrap();
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, Some(&taken));
+        let (attempt, completion) = one.come_back("ada").await;
+        let full = one.connections.complete(&owner("ada"), attempt, &completion).await;
+        assert!(
+            matches!(full, Err(CompleteError::Service(ServiceError::Store(StoreError::Full(_))))),
+            "{full:?}"
+        );
+        assert_eq!(world.calls("redeem"), [], "not begun");
+        std::fs::remove_file(&taken).unwrap();
+        let status = one.connections.complete(&owner("ada"), attempt, &completion).await.unwrap();
+        assert_eq!(status.state, State::Connected, "there is nothing to wait for");
+        is_connected(&one, &world, &taken).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_open_is_not_taken_for_a_token() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let spill = db.directory.path().join("spill");
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, Some(&spill));
+        let (attempt, completion) = one.come_back("ada").await;
+        std::fs::create_dir(&spill).unwrap();
+        let junk = spill.join(format!("{attempt}-short_granted.grant"));
+        let record = serde_json::json!({
+            "attempt_id": attempt, "user_id": owner("ada").as_str(), "stage": "short_granted", "blob": "AAAA",
+        });
+        std::fs::write(&junk, record.to_string()).unwrap();
+        one.tick().await;
+        let status = one.connections.complete(&owner("ada"), attempt, &completion).await.unwrap();
+        assert_eq!(status.state, State::Connected, "the code is still good");
+        one.tick().await;
+        is_connected(&one, &world, &spill).await;
+    })
+    .await;
+}
