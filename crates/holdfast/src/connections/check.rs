@@ -45,7 +45,9 @@ impl Connections {
         call: Call,
     ) -> Result<Option<Meaning>, ServiceError> {
         let answer = self.account_for(provider.identify(grant).await);
-        let is_strange = answer.as_ref().is_ok_and(|account| is_another_account(connection, account));
+        // Not at the first such answer, which may be wrong itself.
+        let is_strange = connection.suspicion.is_some()
+            && answer.as_ref().is_ok_and(|account| is_another_account(connection, account));
         match answer.and_then(|account| of_the_linked(connection, account)) {
             Ok(account) => {
                 let worked = Observation::Worked {

@@ -9,7 +9,7 @@
 //! incident strikes few in an hour. All is counted in the database, so replicas agree.
 //!
 //! While it lasts, deaths only degrade; whoever was declared dead alike before it was seen is taken back. It lasts until
-//! connections that work outnumber those held since it began, four to one. Those struck
+//! connections that have worked since it began outnumber those held four to one, or all others have. Those struck
 //! take turns as canaries, a few per minute however many they are. The first that works makes the others due.
 //!
 //! In a lull nobody else is asked, so nothing is known of how they fare. Then the worker asks a few of those that worked last before it
@@ -20,6 +20,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::service::{Connections, ServiceError};
@@ -54,6 +55,8 @@ const SHARE: u64 = 5;
 const CANARY_GAP: Duration = Duration::from_secs(20);
 /// While an incident lasts, its extent is counted this often at most.
 const RECOUNT: Duration = Duration::from_secs(15);
+/// An incident that has not shown for so long is another one when it does.
+const ALARM_GAP: Duration = Duration::from_hours(1);
 /// Taken back at once when an incident is noticed.
 const TAKEN_BACK: usize = 1000;
 
@@ -103,7 +106,7 @@ pub struct Weather {
 /// What this replica knows of an incident.
 #[derive(Debug, Default)]
 pub struct IncidentGuard {
-    /// The last look that showed an incident, and when; calm is not remembered, for it may end at any moment.
+    /// The last look that showed an incident, and when.
     seen: Mutex<Option<(Timestamp, Weather)>>,
 }
 
@@ -113,12 +116,11 @@ impl IncidentGuard {
         seen.filter(|(at, _)| *at <= now && now < after(*at, RECOUNT)).map(|(_, weather)| weather)
     }
 
-    /// Remembers a look; answers whether it is the first to show an incident.
-    fn remember(&self, now: Timestamp, incident: Option<Weather>) -> bool {
+    /// Remembers a look that showed an incident; answers whether it is the first for a while.
+    fn remember(&self, now: Timestamp, incident: Weather) -> bool {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = seen.is_some();
-        *seen = incident.map(|weather| (now, weather));
-        !before && seen.is_some()
+        let before = seen.replace((now, incident));
+        before.is_none_or(|(at, _)| at > now || after(at, ALARM_GAP) <= now)
     }
 }
 
@@ -176,7 +178,7 @@ impl Connections {
         let first_at = connection.grant.map(|facts| connection.first_sign_at(facts, now));
         match first_at.filter(|first_at| now >= after(*first_at, HOLD_IN_USE)) {
             Some(first_at) => {
-                Ok(Some(PROOFS.saturating_sub(self.parts.store.proven(first_at, PROOFS).await?)))
+                Ok(Some(PROOFS.saturating_sub(self.parts.store.proven(first_at, now, PROOFS).await?)))
             }
             None => Ok(None),
         }
@@ -197,14 +199,29 @@ impl Connections {
             return Ok(());
         }
         let now = self.parts.clock.now();
+        let first_at = connection.grant.map_or(now, |facts| connection.first_sign_at(facts, now));
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-        for other in self.parts.store.proven_last(connection.id, now, wanted).await? {
-            let Some(facts) = other.grant else { continue };
-            if self.parts.store.claim_probe(other.id, now, self.parts.check_interval).await?
-                && let Some(grant) = self.grant(&other).await?
-            {
-                self.ask(&other, facts, provider, &grant, Call::Look).await?;
+        let others = self.parts.store.proven_last_before(first_at, connection.id, now, wanted).await?;
+        let answers = others.iter().map(|other| self.ask_another(other, provider));
+        for (answer, other) in join_all(answers).await.into_iter().zip(&others) {
+            match answer {
+                Err(error) if error.concerns_all() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(connection = %other.id, %error, "it cannot be asked whether this one works");
+                }
+                Ok(()) => {}
             }
+        }
+        Ok(())
+    }
+
+    async fn ask_another(&self, other: &Connection, provider: &SharedProvider) -> Result<(), ServiceError> {
+        let now = self.parts.clock.now();
+        if let Some(facts) = other.grant
+            && self.parts.store.claim_probe(other.id, now, self.parts.check_interval).await?
+            && let Some(grant) = self.grant(other).await?
+        {
+            self.ask(other, facts, provider, &grant, Call::Look).await?;
         }
         Ok(())
     }
@@ -220,16 +237,21 @@ impl Connections {
         let spans = if meaning == Meaning::DeadUnexplained { SPANS.len() } else { 1 };
         let mut found = None;
         for (start, struck) in struck(&trouble, starts, spans) {
-            if struck >= FEWEST
-                && self.parts.store.proven(start, enough_to_calm(struck)).await? < enough_to_calm(struck)
-            {
-                let strikes_all = self.parts.store.proven(starts[0], 1).await? == 0;
+            if struck < FEWEST {
+                continue;
+            }
+            let store = &self.parts.store;
+            // Of fewer connections, all that are not struck are enough.
+            let alive = store.alive(struck + enough_to_calm(struck)).await?;
+            let enough = enough_to_calm(struck).min(alive.saturating_sub(struck).max(1));
+            if store.proven(start, now, enough).await? < enough {
+                let strikes_all = store.proven(starts[0], now, 1).await? == 0;
                 found = Some((start, Weather { outlook: Outlook::Incident, waiting: struck, strikes_all }));
                 break;
             }
         }
-        if self.incidents.remember(now, found.map(|(_, weather)| weather))
-            && let Some((start, weather)) = found
+        if let Some((start, weather)) = found
+            && self.incidents.remember(now, weather)
         {
             tracing::error!(
                 struck = weather.waiting,

@@ -51,7 +51,7 @@ pub struct Connection {
     pub missing_scopes: Vec<String>,
     /// The grant in use; `None` where there is none (its bytes live in the vault's keeping, not here).
     pub grant: Option<GrantFacts>,
-    /// When the worker will next try to refresh the grant.
+    /// When the worker will next refresh the grant, or look whether a trouble has passed.
     pub next_refresh_at: Option<Timestamp>,
     /// Not before this time will we ask the provider about this connection.
     pub retry_after: Option<Timestamp>,
@@ -95,7 +95,7 @@ pub struct GrantFacts {
     pub expires_at: Timestamp,
 }
 
-/// A sign of death that a second probe must confirm before anybody is told to reconnect.
+/// A sign of death, or that the person must act, that a later one has to confirm before anybody is told so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Suspicion {
     /// The grant it was about.

@@ -18,7 +18,7 @@ use super::spill::{Origin, Spilled};
 use super::status::is_alive;
 use super::transition::{Call, Observation, apply, is_another_account};
 use super::writing_down::{keep, let_go};
-use super::{Connection, GrantFacts, State};
+use super::{Connection, EvidenceSource, GrantFacts, Reason, State};
 use crate::clock::after;
 use crate::provider::{Failure, Grant, Meaning, SharedProvider};
 use crate::store::{Committed, Lease, SealedGrant};
@@ -43,8 +43,9 @@ const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 const LAST_DAYS: Duration = Duration::from_hours(72);
 /// The longest pause in the last days.
 const HOUR: Duration = Duration::from_hours(1);
-/// What a refresh may take at most: three calls of ten seconds each. With less of the lease left, it is not begun.
-const LONGEST_REFRESH: Duration = Duration::from_secs(35);
+/// What a refresh may take at most: the call, others and the grants before theirs, a second opinion and the grant before, of ten seconds
+/// each. With less of the lease left, it is not begun.
+const LONGEST_REFRESH: Duration = Duration::from_mins(1);
 /// A compare-and-set that keeps losing is tried this often.
 const MAX_CONFLICTS: u32 = 20;
 
@@ -137,40 +138,63 @@ impl Connections {
                     return Ok(Refreshed::Skipped);
                 }
                 self.trouble_passed(connection).await?;
-                if connection.suspicion.is_some() {
+                if connection.suspicion.is_some() || connection.failures > 0 && is_proven_by_use(connection) {
                     self.look_again(connection.id, provider, &renewed).await?;
                 }
                 Ok(Refreshed::Renewed)
             }
             Err(failure) => {
-                let failure = self.second_opinion(connection, facts, provider, &grant, failure).await;
-                let weather = self.weather(connection, Call::Refresh, failure.meaning).await?;
-                if weather.strikes_all {
-                    self.breaker.failed(self.parts.clock.now());
-                }
-                let meaning = failure.meaning;
-                let observation = Observation::Failed {
-                    grant_version: facts.version,
-                    call: Call::Refresh,
-                    next_refresh_at: Some(self.next_try(
-                        connection,
-                        facts,
-                        Call::Refresh,
-                        &failure,
-                        weather,
-                    )?),
-                    failure,
-                    outlook: weather.outlook,
+                let is_suspected = connection.suspicion.is_some();
+                let failure = match failure.meaning {
+                    Meaning::DeadUnexplained if is_suspected => {
+                        self.ask_others(connection, provider).await?;
+                        failure
+                    }
+                    Meaning::DeadUnexplained => {
+                        // Together they are one sign.
+                        self.second_opinion(connection, provider, &grant, failure.clone(), failure).await
+                    }
+                    _ => failure,
                 };
+                let mut observation = self.refused(connection, facts, failure.clone()).await?;
+                if is_suspected
+                    && failure.meaning == Meaning::DeadUnexplained
+                    && self.ends(connection, &observation)
+                {
+                    // Only what says "no" to a plain question as well is believed.
+                    let doubtful = Failure { meaning: Meaning::Unavailable, ..failure.clone() };
+                    let failure = self.second_opinion(connection, provider, &grant, failure, doubtful).await;
+                    observation = self.refused(connection, facts, failure).await?;
+                }
                 if self.ends(connection, &observation)
                     && self.go_back(connection, provider, &grant, Some(lease)).await?
                 {
                     return Ok(Refreshed::Renewed);
                 }
+                let Observation::Failed { failure: Failure { meaning, .. }, .. } = observation else {
+                    return Ok(Refreshed::Skipped);
+                };
                 self.record(connection.id, &observation, None).await?;
                 Ok(Refreshed::Failed(meaning))
             }
         }
+    }
+
+    /// What a refresh that failed says, as the connections fare together.
+    async fn refused(
+        &self,
+        connection: &Connection,
+        facts: GrantFacts,
+        failure: Failure,
+    ) -> Result<Observation, ServiceError> {
+        let call = Call::Refresh;
+        let weather = self.weather(connection, call, failure.meaning).await?;
+        if weather.strikes_all {
+            self.breaker.failed(self.parts.clock.now());
+        }
+        let next_refresh_at = Some(self.next_try(connection, facts, call, &failure, weather)?);
+        let (grant_version, outlook) = (facts.version, weather.outlook);
+        Ok(Observation::Failed { grant_version, call, failure, next_refresh_at, outlook })
     }
 
     /// Asks about a connection in trouble whose grant cannot or need not be renewed yet: whether the trouble has passed.
@@ -194,7 +218,7 @@ impl Connections {
             .map_or(Refreshed::Skipped, Refreshed::Failed))
     }
 
-    /// That a grant which was doubted could be renewed does not say whose the new one is.
+    /// That a grant which was doubted, or gone back to, could be renewed does not say whose the new one is.
     async fn look_again(
         &self,
         id: uuid::Uuid,
@@ -249,7 +273,9 @@ impl Connections {
                 Ok(Some(due.map_or(look, |due| look.min(due))))
             }
             // One of the app's calls may need what the others do not.
-            Meaning::Permission if call != Call::Use => {
+            Meaning::Permission
+                if call != Call::Use && connection.living() != Reason::ScopesMissing.into() =>
+            {
                 let look = self.next_try(connection, facts, call, failure, weather)?;
                 Ok(Some(due.map_or(look, |due| look.min(due))))
             }
@@ -302,34 +328,30 @@ impl Connections {
         Ok(())
     }
 
-    /// An unexplained "no" to the refresh is held against a plain question with the same grant, unless it was before: together they
-    /// are one sign.
+    /// An unexplained "no" to the refresh is held against a plain question with the same grant. `no` is what it is where that is refused
+    /// without a cause too, `unknown` where that has no answer to speak of.
     async fn second_opinion(
         &self,
         connection: &Connection,
-        facts: GrantFacts,
         provider: &SharedProvider,
         grant: &Grant,
-        first: Failure,
+        no: Failure,
+        unknown: Failure,
     ) -> Failure {
-        let is_suspected = connection.suspicion.is_some_and(|each| each.grant_version == facts.version);
-        if first.meaning != Meaning::DeadUnexplained || is_suspected {
-            return first;
-        }
         match self.account_for(provider.identify(grant).await) {
             Ok(account) if !is_another_account(connection, &account) => {
-                Failure { meaning: Meaning::Unavailable, ..first }
+                Failure { meaning: Meaning::Unavailable, ..no }
             }
-            Ok(_) => first,
+            Ok(_) => no,
             Err(second) => match second.meaning {
                 Meaning::Dead(_) | Meaning::UserAction(_) => second,
-                Meaning::DeadUnexplained
-                | Meaning::Permission
+                Meaning::DeadUnexplained => no,
+                Meaning::Permission
                 | Meaning::RateLimited(_)
                 | Meaning::Unavailable
                 | Meaning::App(_)
                 | Meaning::Content
-                | Meaning::CodeRejected => first,
+                | Meaning::CodeRejected => unknown,
             },
         }
     }
@@ -407,6 +429,8 @@ impl Connections {
                 Switch::Renewed => Observation::Refreshed { from_version, grant: facts, next_refresh_at },
                 Switch::Restored { dead } if held.version != dead => return Ok(false),
                 Switch::Restored { .. } => {
+                    // What a renewal brought was not of use; nothing is gained by another one right away.
+                    let next_refresh_at = next_refresh_at.max(after(now, HOUR));
                     Observation::Restored { from_version, grant: facts, next_refresh_at }
                 }
             };
@@ -474,6 +498,10 @@ impl Connections {
     }
 }
 
+fn is_proven_by_use(connection: &Connection) -> bool {
+    connection.evidence.is_some_and(|evidence| evidence.source == EvidenceSource::Use)
+}
+
 /// The pause after so many failures in a row and one more: of a minute, doubled twice, and from then on four times the one before. What has not
 /// passed in minutes takes hours.
 fn pause_after(failures: u32) -> Duration {
@@ -486,7 +514,7 @@ fn doubted_for(first_at: Timestamp, patience: Duration, now: Timestamp) -> Durat
     let age = now.duration_since(first_at).unsigned_abs();
     let rarer = FIRST_PAUSE.max(age.saturating_mul(3));
     match patience.saturating_sub(age) {
-        Duration::ZERO => rarer,
+        Duration::ZERO => FIRST_PAUSE,
         left => rarer.min(left),
     }
 }

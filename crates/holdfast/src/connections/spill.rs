@@ -262,7 +262,7 @@ impl Held {
         sync(&self.directory)
     }
 
-    /// The database has it. Should the file come back after a power failure, the database says that it is no news.
+    /// The database has it. Not synced: a file that comes back after a power failure is no news to the database.
     pub fn remove(self) -> io::Result<()> {
         remove(&self.path)
     }

@@ -28,7 +28,8 @@ pub struct InstagramStatus {
     /// When the grant dies unless refreshed.
     #[schemars(with = "Option<String>")]
     pub token_expires_at: Option<Timestamp>,
-    /// When Instagram is asked next: to refresh the grant, or, while degraded, whether the trouble has passed.
+    /// When Instagram is asked next: to refresh the grant, or whether a trouble has passed or what the person had to do is done. Not before
+    /// this replica would ask at all, where Instagram answers nobody or the app's budget is spent; in the past where its turn has come.
     #[schemars(with = "Option<String>")]
     pub next_refresh_at: Option<Timestamp>,
     /// Since when the state holds.

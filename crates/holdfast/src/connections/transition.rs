@@ -157,6 +157,8 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
             if is_about(connection, *from_version) {
                 hold(&mut next, *grant, *next_refresh_at);
                 prove(&mut next, EvidenceSource::Use, now);
+                // The renewal that brought the grant before was none.
+                next.failures = 1;
             }
         }
         Observation::TakenBack { fallen_after, next_refresh_at } => {
@@ -190,7 +192,8 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
                 next.retry_after = None;
                 // Whoever was dead and lives again must be kept alive again.
                 next.next_refresh_at = next_refresh_at.or(connection.next_refresh_at).or(Some(now));
-                if connection.fails_to_renew() {
+                // Where a later time is given for that, it was not to be renewed yet.
+                if connection.fails_to_renew() && next_refresh_at.is_none() {
                     // That it works today says nothing of whether it can be renewed.
                     next.evidence = Some(Evidence { source: EvidenceSource::Use, at: now });
                 } else {
@@ -403,6 +406,9 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, outlook: Outlook, 
 }
 
 fn believe(next: &mut Connection, reason: Reason, source: EvidenceSource, now: Timestamp) {
+    if next.standing != reason.into() {
+        next.failures = 0;
+    }
     stand(next, reason.into(), now);
     next.suspicion = None;
     next.retry_after = None;

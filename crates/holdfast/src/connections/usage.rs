@@ -8,7 +8,7 @@ use super::transition::{Call, Observation, reason_of};
 use super::{Connection, EvidenceSource, Reason};
 use crate::caller::OwnerId;
 use crate::clock::after;
-use crate::provider::{Failure, Grant, Meaning, PassThrough, PassedThrough};
+use crate::provider::{Failure, Grant, Meaning, PassThrough, PassedThrough, SharedProvider};
 
 /// That a grant works is written down at most this often: a busy backend must not cost a write per call.
 const PROVEN_EVERY: Duration = Duration::from_mins(1);
@@ -76,14 +76,16 @@ impl Connections {
         match provider.pass_through(&grant, call).await {
             Ok(answer) => {
                 match &answer.failure {
-                    Some(failure) => self.failed_in_use(&connection, version, failure).await?,
+                    Some(failure) => {
+                        self.failed_in_use(&connection, version, provider, &grant, failure).await?;
+                    }
                     None => self.worked(&connection, version).await?,
                 }
                 Ok(answer)
             }
             Err(Failure { meaning: Meaning::Content, detail, .. }) => Err(UseError::NotPassedOn { detail }),
             Err(failure) => {
-                self.failed_in_use(&connection, version, &failure).await?;
+                self.failed_in_use(&connection, version, provider, &grant, &failure).await?;
                 let reason = reason_of(failure.meaning);
                 Err(UseError::Unanswered { reason, retry_after: failure.retry_after })
             }
@@ -134,6 +136,8 @@ impl Connections {
         &self,
         connection: &Connection,
         grant_version: i64,
+        provider: &SharedProvider,
+        grant: &Grant,
         failure: &Failure,
     ) -> Result<(), UseError> {
         let weather = self.weather(connection, Call::Use, failure.meaning).await?;
@@ -150,6 +154,9 @@ impl Connections {
             next_refresh_at,
             outlook: weather.outlook,
         };
+        if self.ends(connection, &observation) && self.go_back(connection, provider, grant, None).await? {
+            return Ok(());
+        }
         let recorded = self.record(connection.id, &observation, Some(&failure.detail)).await?;
         match recorded.map(|recorded| self.status_of(&recorded.connection)) {
             Some(status) if !status.connected => Err(UseError::NotUsable { reason: status.reason }),

@@ -117,7 +117,7 @@ impl Failure {
 pub enum Meaning {
     /// The grant is dead; the person must log in again. Sub-code or text say why.
     Dead(DeathCause),
-    /// The answer says that the grant is dead, but neither sub-code nor text say why: probe once more before believing it.
+    /// The answer says that the grant is dead, but neither sub-code nor text say why: ask again before believing it.
     DeadUnexplained,
     /// The person must do something at the provider first.
     UserAction(UserAction),

@@ -397,15 +397,15 @@ pub(super) const MISCONFIGURED_COUNT: Sql = Sql::both(concat!(
 /// Those who were proven well lately.
 pub(super) const PROVEN_COUNT: Sql = Sql::both(
     "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections WHERE state = 'connected' AND evidence_at > $1 AND \
-     suspicion_first_at IS NULL AND evidence_source IN ('oauth', 'refresh', 'use') AND grant_version IS NOT NULL \
-     LIMIT $2 + 0) AS proven",
+     evidence_at <= $2 AND suspicion_first_at IS NULL AND evidence_source IN ('oauth', 'refresh', 'use') AND \
+     grant_version IS NOT NULL LIMIT $3 + 0) AS proven",
 );
 pub(super) const PROVEN_LAST: Sql = Sql::both(concat!(
     "SELECT ",
     connection_columns!(),
-    " FROM connections AS c WHERE c.state = 'connected' AND c.evidence_at IS NOT NULL AND c.id <> $1 AND c.suspicion_first_at IS \
+    " FROM connections AS c WHERE c.state = 'connected' AND c.evidence_at <= $3 AND c.id <> $1 AND c.suspicion_first_at IS \
      NULL AND c.grant_version IS NOT NULL AND c.grant_expires_at > $2 AND (c.retry_after IS NULL OR \
-     c.retry_after <= $2) ORDER BY c.evidence_at DESC LIMIT $3 + 0"
+     c.retry_after <= $2) ORDER BY c.evidence_at DESC, c.id LIMIT $4 + 0 OFFSET $5 + 0"
 ));
 pub(super) const ALIVE_COUNT: Sql = Sql::both(
     "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections WHERE state IN ('connected', 'degraded', \
@@ -416,7 +416,7 @@ pub(super) const CONNECTIONS_FALLEN: Sql = Sql::both(concat!(
     connection_columns!(),
     " FROM connections AS c WHERE ",
     troubled!(),
-    " AND c.grant_version IS NOT NULL AND c.state IN ('reconnect_required', 'action_required') AND c.since > $1 AND c.reason = $2 AND c.evidence_source IN ('refresh', 'use') ORDER BY c.since, c.id LIMIT $3 + 0"
+    " AND c.grant_version IS NOT NULL AND c.state IN ('reconnect_required', 'action_required') AND c.since > $1 AND c.reason = $2 AND c.evidence_source IN ('refresh', 'use') ORDER BY c.since, c.id LIMIT $3 + 0 OFFSET $4 + 0"
 ));
 /// The status tells the next refresh, so its version moves too.
 pub(super) const CONNECTIONS_HASTEN: Sql = Sql::both(concat!(

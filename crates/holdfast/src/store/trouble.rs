@@ -5,6 +5,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{Store, StoreError, Value, rows, statements};
+use crate::clock;
+use crate::connections::retiming::TOLERANCE;
 use crate::connections::{Connection, Reason};
 
 /// How many connections are in trouble.
@@ -44,10 +46,11 @@ impl Store {
         self.amount(statements::MISCONFIGURED_COUNT, Vec::new()).await
     }
 
-    /// How many connections were proven alive by an answer after `since`, counted up to `most`.
-    pub async fn proven(&self, since: Timestamp, most: u64) -> Result<u64, StoreError> {
+    /// How many connections were proven alive by an answer between `since` and `now`, counted up to `most`.
+    pub async fn proven(&self, since: Timestamp, now: Timestamp, most: u64) -> Result<u64, StoreError> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        self.amount(statements::PROVEN_COUNT, vec![since.into(), rows::limit(most)]).await
+        let values = vec![since.into(), latest(now).into(), rows::limit(most)];
+        self.amount(statements::PROVEN_COUNT, values).await
     }
 
     /// How many connections are not known to have ended, counted up to `most`.
@@ -63,15 +66,16 @@ impl Store {
         }
     }
 
-    /// Up to `limit` other connections that can be asked about at `now`: those first that were proven alive last.
-    pub async fn proven_last(
+    /// Up to `limit` other connections that can be asked about at `now` and were last proven alive before `before`: the latest first.
+    pub async fn proven_last_before(
         &self,
+        before: Timestamp,
         besides: Uuid,
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<Connection>, StoreError> {
-        let values = vec![besides.into(), now.into(), rows::limit(limit)];
-        self.connections_of(statements::PROVEN_LAST, values).await
+        let values = vec![besides.into(), now.into(), before.into()];
+        self.readable(statements::PROVEN_LAST, values, limit, rows::connection).await
     }
 
     /// Connections that were declared dead for `reason` after `since` because of an answer, and whose grant is still there.
@@ -81,12 +85,17 @@ impl Store {
         reason: Reason,
         limit: usize,
     ) -> Result<Vec<Connection>, StoreError> {
-        let values = vec![since.into(), reason.as_str().into(), rows::limit(limit)];
-        self.connections_of(statements::CONNECTIONS_FALLEN, values).await
+        let values = vec![since.into(), reason.as_str().into()];
+        self.readable(statements::CONNECTIONS_FALLEN, values, limit, rows::connection).await
     }
 
     /// Makes every connection that is degraded by `reason` due at `now`: its cause has passed. Answers how many.
     pub async fn hasten(&self, reason: Reason, now: Timestamp) -> Result<u64, StoreError> {
         self.write(statements::CONNECTIONS_HASTEN, vec![reason.as_str().into(), now.into()]).await
     }
+}
+
+/// An answer from later than this was written down by a clock that was ahead, and says nothing of when it came.
+fn latest(now: Timestamp) -> Timestamp {
+    clock::after(now, TOLERANCE)
 }

@@ -18,7 +18,8 @@ use crate::connections::stop::Stop;
 use crate::store::{Lease, Store};
 use crate::telemetry::traces::{in_span, note};
 
-/// A batch is worked through in four rounds of at most 35 seconds each; a lease outlives them.
+/// A batch is worked through in four rounds. A call takes ten seconds at most, so a lease outlives them unless Instagram hangs; what then has
+/// too little left of it is not begun.
 const LEASE: Duration = Duration::from_mins(3);
 /// Claimed at once. Small, so that replicas share the work.
 const BATCH: usize = 32;

@@ -375,7 +375,11 @@ async fn ordinary_deaths_without_a_cause_are_no_incident_and_are_told_within_a_d
         assert_eq!(count(&one, Standing::CONNECTED).await, 88);
         let refreshes = one.world.calls("refresh").len();
         assert!(refreshes <= 88 + 12 * 8, "{refreshes} refreshes");
-        assert_eq!(one.world.calls("identify").len(), 12, "a second opinion of each");
+        let questions = one.world.calls("identify").len();
+        assert!(
+            (24..=12 * 6).contains(&questions),
+            "{questions}: a second opinion twice, and of others in the lulls"
+        );
     })
     .await;
 }

@@ -150,8 +150,8 @@ async fn a_new_grant_that_never_worked_gives_way_to_the_one_before() {
         let now = one.now(id).await;
         assert_eq!(now.standing, Standing::CONNECTED);
         assert_eq!(one.token("ada").await.unwrap(), first);
-        // And is refreshed at once, being old.
-        one.clock.advance(10 * MINUTE);
+        // And is refreshed soon, being old.
+        one.clock.advance(60 * MINUTE);
         one.tick().await;
         assert!(one.world.is_alive(&one.token("ada").await.unwrap()));
         assert_ne!(one.token("ada").await.unwrap(), first);
@@ -290,6 +290,32 @@ async fn a_grant_that_was_called_lost_and_opens_all_the_same_lives_again() {
         let now = one.now(id).await;
         assert_eq!(now.standing, Standing::CONNECTED);
         assert!(now.next_refresh_at.is_some(), "and is kept alive");
+    })
+    .await;
+}
+
+/// Nobody knows all that may be wrong with a refresh alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_that_alone_is_refused_ends_nothing() {
+    on_each_engine(async |db| {
+        for people in [1, 20] {
+            let one = replica(db, Kind::BothValid);
+            let name = |number: usize| format!("of{people}-{number}");
+            let mut all = Vec::new();
+            for number in 0..people {
+                all.push(one.link(&name(number)).await.id);
+            }
+            one.clock.advance(31 * DAY);
+            one.world.refuse_refreshes_of(&name(0));
+            // The first time, whose the grant is cannot be asked either.
+            one.world.set(Weather::Down);
+            one.tick().await;
+            one.world.set(Weather::Fine);
+            one.pass(2 * DAY, 20 * MINUTE).await;
+            let now = one.now(all[0]).await;
+            assert_eq!(now.standing, Reason::RefreshFailing.into(), "{people} people");
+            assert!(one.world.is_alive(&one.token(&name(0)).await.expect("a grant")));
+        }
     })
     .await;
 }

@@ -71,6 +71,8 @@ struct Inner {
     spoiled: HashSet<String>,
     /// Accounts whose owner has to confirm something.
     stopped: HashSet<String>,
+    /// Accounts whose tokens work and cannot be refreshed.
+    unrefreshable: HashSet<String>,
     made: u32,
     weather: Weather,
     calls: Vec<Call>,
@@ -89,6 +91,7 @@ impl World {
             tokens: HashMap::new(),
             spoiled: HashSet::new(),
             stopped: HashSet::new(),
+            unrefreshable: HashSet::new(),
             made: 0,
             weather: Weather::Fine,
             calls: Vec::new(),
@@ -194,6 +197,11 @@ impl World {
         self.inner.lock().unwrap().stopped.insert(account.to_owned());
     }
 
+    /// Refuses to refresh any token of that account, and does not say why.
+    pub fn refuse_refreshes_of(&self, account: &str) {
+        self.inner.lock().unwrap().unrefreshable.insert(account.to_owned());
+    }
+
     /// Refuses it no more.
     pub fn unspoil(&self, account_or_token: &str) {
         self.inner.lock().unwrap().spoiled.remove(account_or_token);
@@ -249,8 +257,9 @@ impl World {
         let token = token.expose_secret().to_owned();
         let mut inner = self.inner.lock().unwrap();
         let owner = inner.tokens.get(&token).filter(|(_, until)| *until > now).map(|(who, _)| who.clone());
-        let spoiled = owner.as_ref().is_some_and(|owner| inner.spoiled.contains(owner))
-            || inner.spoiled.contains(&token);
+        let spoiled = owner.as_ref().is_some_and(|owner| {
+            inner.spoiled.contains(owner) || what == "refresh" && inner.unrefreshable.contains(owner)
+        }) || inner.spoiled.contains(&token);
         let stopped = owner.as_ref().is_some_and(|owner| inner.stopped.contains(owner));
         inner.calls.push(Call { what, account: owner.clone(), token, at: now });
         match inner.weather {
