@@ -1,0 +1,357 @@
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::*;
+use crate::clock::from_millis;
+use crate::provider::{AppFault, LimitScope, ProviderId};
+
+const DAY: i64 = 86_400_000;
+
+fn at(days: i64) -> Timestamp {
+    from_millis(1_800_000_000_000 + days * DAY)
+}
+
+fn account(id: &str) -> Account {
+    Account {
+        id: id.to_owned(),
+        professional_id: Some(format!("1784{id}")),
+        username: Some("ada.makes".to_owned()),
+        name: None,
+        account_type: Some("business".to_owned()),
+        profile_picture_url: None,
+    }
+}
+
+fn facts(version: i64, from: i64) -> GrantFacts {
+    GrantFacts { version, obtained_at: at(from), expires_at: at(from + 60) }
+}
+
+fn never_connected() -> Connection {
+    Connection {
+        id: Uuid::nil(),
+        user_id: "user_ada".to_owned(),
+        provider: ProviderId::INSTAGRAM,
+        standing: Standing::NOT_CONNECTED,
+        account: None,
+        scopes: Vec::new(),
+        missing_scopes: Vec::new(),
+        grant: None,
+        next_refresh_at: None,
+        retry_after: None,
+        since: at(0),
+        linked_at: None,
+        evidence: None,
+        suspicion: None,
+        failures: 0,
+        version: 1,
+    }
+}
+
+fn linked_with(missing: &[&str]) -> Connection {
+    let observation = Observation::Linked {
+        account: account("25982752248032036"),
+        scopes: vec!["instagram_business_basic".to_owned()],
+        missing_scopes: missing.iter().map(|&each| each.to_owned()).collect(),
+        grant: facts(1, 0),
+        next_refresh_at: at(30),
+    };
+    apply(&never_connected(), &observation, at(0))
+}
+
+fn connected() -> Connection {
+    linked_with(&[])
+}
+
+fn failure(meaning: Meaning) -> Failure {
+    Failure {
+        meaning,
+        retry_after: None,
+        http_status: Some(400),
+        code: None,
+        subcode: None,
+        detail: String::new(),
+    }
+}
+
+fn failed(grant_version: i64, call: Call, meaning: Meaning) -> Observation {
+    Observation::Failed {
+        grant_version,
+        call,
+        failure: failure(meaning),
+        next_refresh_at: None,
+        outlook: Outlook::Watchful,
+    }
+}
+
+fn standing_after(before: &Connection, observation: &Observation, now: Timestamp) -> Standing {
+    apply(before, observation, now).standing
+}
+
+const EVERY_MEANING: [Meaning; 22] = [
+    Meaning::Dead(DeathCause::Expired),
+    Meaning::Dead(DeathCause::Revoked),
+    Meaning::Dead(DeathCause::PasswordChanged),
+    Meaning::Dead(DeathCause::Invalid),
+    Meaning::Dead(DeathCause::AccountIneligible),
+    Meaning::DeadUnexplained,
+    Meaning::UserAction(UserAction::Checkpoint),
+    Meaning::UserAction(UserAction::Unconfirmed),
+    Meaning::UserAction(UserAction::Restricted),
+    Meaning::UserAction(UserAction::ConsentBlocked),
+    Meaning::Permission,
+    Meaning::RateLimited(LimitScope::App),
+    Meaning::RateLimited(LimitScope::Account),
+    Meaning::Unavailable,
+    Meaning::App(AppFault::Credentials),
+    Meaning::App(AppFault::RedirectUri),
+    Meaning::App(AppFault::Scope),
+    Meaning::App(AppFault::NotLive),
+    Meaning::App(AppFault::Deactivated),
+    Meaning::App(AppFault::Request),
+    Meaning::Content,
+    Meaning::CodeRejected,
+];
+
+#[test]
+fn each_meaning_of_a_failed_identify_gives_its_state() {
+    use Meaning as M;
+    for (meaning, expected) in [
+        (M::Dead(DeathCause::Expired), Some(Reason::Expired)),
+        (M::Dead(DeathCause::Revoked), Some(Reason::Revoked)),
+        (M::Dead(DeathCause::PasswordChanged), Some(Reason::PasswordChanged)),
+        (M::Dead(DeathCause::Invalid), Some(Reason::TokenInvalid)),
+        (M::Dead(DeathCause::AccountIneligible), Some(Reason::AccountIneligible)),
+        (M::DeadUnexplained, Some(Reason::ProviderUnavailable)),
+        (M::UserAction(UserAction::Checkpoint), Some(Reason::Checkpoint)),
+        (M::UserAction(UserAction::Unconfirmed), Some(Reason::Unconfirmed)),
+        (M::UserAction(UserAction::Restricted), Some(Reason::Restricted)),
+        (M::UserAction(UserAction::ConsentBlocked), Some(Reason::ConsentBlocked)),
+        (M::Permission, Some(Reason::ScopesMissing)),
+        (M::RateLimited(LimitScope::App), Some(Reason::RateLimited)),
+        (M::RateLimited(LimitScope::Account), Some(Reason::RateLimited)),
+        (M::Unavailable, Some(Reason::ProviderUnavailable)),
+        (M::App(AppFault::Credentials), Some(Reason::AppMisconfigured)),
+        (M::App(AppFault::Deactivated), Some(Reason::AppMisconfigured)),
+        (M::Content, None),
+        (M::CodeRejected, None),
+    ] {
+        let now = standing_after(&connected(), &failed(1, Call::Identify, meaning), at(1));
+        assert_eq!(now.reason(), expected, "{meaning:?}");
+    }
+}
+
+#[test]
+fn a_late_answer_about_an_earlier_grant_changes_nothing() {
+    let refreshed = Observation::Refreshed { from_version: 1, grant: facts(2, 30), next_refresh_at: at(60) };
+    let now = apply(&connected(), &refreshed, at(30));
+    for meaning in EVERY_MEANING {
+        for call in [Call::Refresh, Call::Identify, Call::Look, Call::Use] {
+            assert_eq!(apply(&now, &failed(1, call, meaning), at(31)), now, "{meaning:?}");
+        }
+    }
+    let worked = Observation::Worked { grant_version: 1, account: None, next_refresh_at: None };
+    assert_eq!(apply(&now, &worked, at(31)), now);
+    assert_eq!(apply(&now, &refreshed, at(32)), now);
+}
+
+/// Long enough for any sign to be believed.
+fn in_time(since: Timestamp) -> Timestamp {
+    after(since, patience(Meaning::DeadUnexplained, Call::Refresh, Outlook::Watchful))
+}
+
+#[test]
+fn an_unexplained_death_needs_a_second_sign_some_time_later() {
+    for call in [Call::Refresh, Call::Identify, Call::Look, Call::Use] {
+        let sign = failed(1, call, Meaning::DeadUnexplained);
+        let once = apply(&connected(), &sign, at(1));
+        assert_eq!(once.standing.state(), State::Degraded);
+        let at_once = apply(&once, &sign, at(1));
+        assert_eq!(at_once.standing, once.standing);
+        let later = apply(&at_once, &sign, in_time(at(1)));
+        assert_eq!(later.standing, Reason::TokenInvalid.into());
+    }
+}
+
+#[test]
+fn a_success_between_two_signs_clears_the_suspicion() {
+    let sign = failed(1, Call::Identify, Meaning::DeadUnexplained);
+    let once = apply(&connected(), &sign, at(1));
+    let worked =
+        apply(&once, &Observation::Worked { grant_version: 1, account: None, next_refresh_at: None }, at(2));
+    assert_eq!(worked.standing, Standing::CONNECTED);
+    let again = apply(&worked, &sign, in_time(at(2)));
+    assert_eq!(again.standing, Reason::ProviderUnavailable.into());
+}
+
+#[test]
+fn nothing_is_scheduled_for_whoever_has_ended_whatever_answers_arrive_late() {
+    let end = failed(1, Call::Use, Meaning::Dead(DeathCause::Revoked));
+    let dead = apply(&connected(), &end, at(5));
+    assert_eq!((dead.standing, dead.next_refresh_at), (Reason::Revoked.into(), None));
+    for meaning in EVERY_MEANING {
+        for call in [Call::Refresh, Call::Identify, Call::Look, Call::Use] {
+            let mut late = failed(1, call, meaning);
+            if let Observation::Failed { next_refresh_at, .. } = &mut late {
+                *next_refresh_at = Some(at(6));
+            }
+            assert_eq!(apply(&dead, &late, at(5)), dead, "{meaning:?}");
+        }
+    }
+}
+
+#[test]
+fn a_failing_renewal_shows_although_other_calls_work() {
+    let worked = Observation::Worked { grant_version: 1, account: None, next_refresh_at: None };
+    let mut now = connected();
+    for _ in 0..3 {
+        now = apply(&now, &failed(1, Call::Refresh, Meaning::Unavailable), at(30));
+        now = apply(&now, &worked, at(30));
+    }
+    assert_eq!((now.standing, now.failures), (Reason::RefreshFailing.into(), 3));
+    assert_eq!(now.evidence, Some(Evidence { source: EvidenceSource::Use, at: at(30) }));
+    let refreshed = Observation::Refreshed { from_version: 1, grant: facts(2, 31), next_refresh_at: at(61) };
+    let renewed = apply(&now, &refreshed, at(31));
+    assert_eq!((renewed.standing, renewed.failures), (Standing::CONNECTED, 0));
+}
+
+#[test]
+fn what_the_person_must_do_settles_a_suspicion() {
+    let doubted = apply(&connected(), &failed(1, Call::Use, Meaning::DeadUnexplained), at(1));
+    assert!(doubted.suspicion.is_some());
+    for (call, meaning) in
+        [(Call::Identify, Meaning::UserAction(UserAction::Checkpoint)), (Call::Look, Meaning::Permission)]
+    {
+        assert_eq!(apply(&doubted, &failed(1, call, meaning), at(1)).suspicion, None);
+    }
+}
+
+#[test]
+fn during_an_incident_nobody_is_told_to_reconnect() {
+    for meaning in [Meaning::Dead(DeathCause::PasswordChanged), Meaning::DeadUnexplained] {
+        let observation = Observation::Failed {
+            grant_version: 1,
+            call: Call::Refresh,
+            failure: failure(meaning),
+            next_refresh_at: None,
+            outlook: Outlook::Incident,
+        };
+        let now = apply(&connected(), &observation, at(1));
+        assert_eq!(now.standing, Reason::ProviderIncident.into());
+        let worked = apply(
+            &now,
+            &Observation::Worked { grant_version: 1, account: None, next_refresh_at: None },
+            at(2),
+        );
+        assert_eq!(worked.standing, Standing::CONNECTED);
+    }
+}
+
+#[test]
+fn passing_refresh_failures_show_only_after_some_of_them() {
+    let blip = failed(1, Call::Refresh, Meaning::Unavailable);
+    let one = apply(&connected(), &blip, at(30));
+    let two = apply(&one, &blip, at(30));
+    assert_eq!(two.standing, Standing::CONNECTED);
+    let three = apply(&two, &blip, at(30));
+    assert_eq!(three.standing, Reason::RefreshFailing.into());
+    let short_of_time = apply(&connected(), &blip, at(54));
+    assert_eq!(short_of_time.standing, Reason::RefreshFailing.into());
+}
+
+#[test]
+fn trouble_that_passes_does_not_hide_what_the_person_must_do() {
+    let checkpoint = failed(1, Call::Identify, Meaning::UserAction(UserAction::Checkpoint));
+    let waiting = apply(&connected(), &checkpoint, at(1));
+    let down = apply(&waiting, &failed(1, Call::Identify, Meaning::Unavailable), at(2));
+    assert_eq!(down.standing, Reason::Checkpoint.into());
+}
+
+#[test]
+fn a_deauthorization_from_before_the_link_is_ignored() {
+    let stale = Observation::Deauthorized { issued_at: Some(at(-1)) };
+    assert_eq!(apply(&connected(), &stale, at(1)), connected());
+    let same_second = Observation::Deauthorized { issued_at: Some(at(0)) };
+    let gone = apply(&connected(), &same_second, at(1));
+    assert_eq!(gone.standing, Reason::Deauthorized.into());
+    assert_eq!(gone.grant, None);
+    assert!(gone.account.is_some(), "the person shall see which account to reconnect");
+    let undated = Observation::Deauthorized { issued_at: None };
+    assert_eq!(apply(&connected(), &undated, at(1)).standing, Reason::Deauthorized.into());
+    assert_eq!(apply(&never_connected(), &undated, at(1)), never_connected());
+}
+
+#[test]
+fn the_clock_ends_what_lives_and_nothing_else() {
+    assert_eq!(apply(&connected(), &Observation::ExpiryPassed, at(59)), connected());
+    let expired = apply(&connected(), &Observation::ExpiryPassed, at(61));
+    assert_eq!(expired.standing, Reason::Expired.into());
+    assert_eq!(expired.since, at(60));
+    let revoked = apply(&connected(), &failed(1, Call::Use, Meaning::Dead(DeathCause::Revoked)), at(5));
+    assert_eq!(apply(&revoked, &Observation::ExpiryPassed, at(61)), revoked);
+}
+
+#[test]
+fn a_partial_grant_stays_partial_through_refreshes() {
+    let partial = linked_with(&["instagram_business_manage_insights"]);
+    assert_eq!(partial.standing, Reason::ScopesMissing.into());
+    let refreshed = Observation::Refreshed { from_version: 1, grant: facts(2, 30), next_refresh_at: at(60) };
+    assert_eq!(standing_after(&partial, &refreshed, at(30)), Reason::ScopesMissing.into());
+}
+
+#[test]
+fn a_repeated_deauthorization_changes_nothing() {
+    let told = Observation::Deauthorized { issued_at: Some(at(1)) };
+    let once = apply(&connected(), &told, at(1));
+    assert_eq!(once.standing, Reason::Deauthorized.into());
+    assert_eq!(apply(&once, &told, at(2)), once);
+}
+
+#[test]
+fn a_deletion_that_the_provider_asks_for_has_its_word_as_evidence() {
+    let now = apply(&connected(), &Observation::DataDeleted, at(1));
+    assert_eq!(now.standing, Reason::UserDisconnected.into());
+    assert_eq!(now.evidence, Some(Evidence { source: EvidenceSource::Callback, at: at(1) }));
+    assert_eq!((now.account, now.grant), (None, None));
+}
+
+#[test]
+fn a_failed_attempt_is_news_only_where_nothing_is_linked() {
+    let denied = Observation::AttemptEnded(AttemptEnd::Denied);
+    assert_eq!(standing_after(&never_connected(), &denied, at(1)), Reason::Denied.into());
+    assert_eq!(apply(&connected(), &denied, at(1)), connected());
+}
+
+#[test]
+fn another_account_never_replaces_the_linked_one_by_a_mere_answer() {
+    let other = Observation::Worked { grant_version: 1, account: Some(account("7")), next_refresh_at: None };
+    assert_eq!(apply(&connected(), &other, at(1)), connected(), "nor does it prove anything about that one");
+}
+
+#[test]
+fn a_dead_grant_that_works_again_is_alive_again() {
+    let dead = apply(&connected(), &failed(1, Call::Use, Meaning::Dead(DeathCause::Invalid)), at(5));
+    let worked = Observation::Worked { grant_version: 1, account: None, next_refresh_at: None };
+    assert_eq!(standing_after(&dead, &worked, at(6)), Standing::CONNECTED);
+}
+
+#[test]
+fn a_provider_wait_is_kept_and_ends_with_a_success() {
+    let mut limited = failure(Meaning::RateLimited(LimitScope::Account));
+    limited.retry_after = Some(Duration::from_mins(19));
+    let observation = Observation::Failed {
+        grant_version: 1,
+        call: Call::Identify,
+        failure: limited,
+        next_refresh_at: None,
+        outlook: Outlook::Watchful,
+    };
+    let waiting = apply(&connected(), &observation, at(1));
+    assert_eq!(waiting.retry_after, Some(after(at(1), Duration::from_mins(19))));
+    let worked = apply(
+        &waiting,
+        &Observation::Worked { grant_version: 1, account: None, next_refresh_at: None },
+        at(2),
+    );
+    assert_eq!(worked.retry_after, None);
+}
