@@ -45,9 +45,7 @@ impl Connections {
         call: Call,
     ) -> Result<Option<Meaning>, ServiceError> {
         let answer = self.account_for(provider.identify(grant).await);
-        // Not at the first such answer, which may be wrong itself.
-        let is_strange = connection.suspicion.is_some()
-            && answer.as_ref().is_ok_and(|account| is_another_account(connection, account));
+        let is_strange = answer.as_ref().is_ok_and(|account| is_another_account(connection, account));
         match answer.and_then(|account| of_the_linked(connection, account)) {
             Ok(account) => {
                 let worked = Observation::Worked {
@@ -69,8 +67,11 @@ impl Connections {
                     failure,
                     outlook: weather.outlook,
                 };
-                let gives_way = is_strange || self.ends(connection, &observation);
-                if gives_way && self.go_back(connection, provider, grant, None).await? {
+                // One such answer may be wrong itself.
+                let gives_way = is_strange && connection.suspicion.is_some();
+                if (gives_way || self.gives_way(connection, &observation))
+                    && self.go_back(connection, provider, grant, None).await?
+                {
                     return Ok(None);
                 }
                 self.record(connection.id, &observation, None).await?;

@@ -361,6 +361,20 @@ impl Connections {
         !is_alive(apply(connection, observation, self.parts.clock.now()).standing.state())
     }
 
+    /// Whether the grant before the one in use is to be tried: where the connection would end, and at the first sign against one that
+    /// came by a renewal and has not been seen to work yet.
+    pub(super) fn gives_way(&self, connection: &Connection, observation: &Observation) -> bool {
+        let is_unproven =
+            connection.evidence.is_some_and(|evidence| evidence.source == EvidenceSource::Refresh);
+        let is_sign = match observation {
+            Observation::Failed { failure, .. } => {
+                matches!(failure.meaning, Meaning::Dead(_) | Meaning::DeadUnexplained)
+            }
+            _ => false,
+        };
+        is_unproven && is_sign || self.ends(connection, observation)
+    }
+
     /// Uses the grant before the one in use again, if that works: the provider may have handed us one that never does, or
     /// somebody else's. Answers whether that helped.
     pub(super) async fn go_back(

@@ -154,7 +154,8 @@ impl Connections {
             next_refresh_at,
             outlook: weather.outlook,
         };
-        if self.ends(connection, &observation) && self.go_back(connection, provider, grant, None).await? {
+        if self.gives_way(connection, &observation) && self.go_back(connection, provider, grant, None).await?
+        {
             return Ok(());
         }
         let recorded = self.record(connection.id, &observation, Some(&failure.detail)).await?;
