@@ -191,11 +191,9 @@ impl Connections {
         connection: &Connection,
         provider: &SharedProvider,
     ) -> Result<(), ServiceError> {
-        if self.are_few().await? {
-            return Ok(());
-        }
+        // In this order: where nothing is suspected, the database is not asked.
         let wanted = self.proofs_wanted(connection).await?.unwrap_or(0);
-        if wanted == 0 {
+        if wanted == 0 || self.are_few().await? {
             return Ok(());
         }
         let now = self.parts.clock.now();

@@ -145,17 +145,14 @@ impl Connections {
             }
             Err(failure) => {
                 let is_suspected = connection.suspicion.is_some();
-                let failure = match failure.meaning {
-                    Meaning::DeadUnexplained if is_suspected => {
-                        self.ask_others(connection, provider).await?;
-                        failure
-                    }
-                    Meaning::DeadUnexplained => {
-                        // Together they are one sign.
-                        self.second_opinion(connection, provider, &grant, failure.clone(), failure).await
-                    }
-                    _ => failure,
-                };
+                let mut failure = failure;
+                if failure.meaning == Meaning::DeadUnexplained && is_suspected {
+                    self.ask_others(connection, provider).await?;
+                } else if failure.meaning == Meaning::DeadUnexplained {
+                    // Together they are one sign.
+                    failure =
+                        self.second_opinion(connection, provider, &grant, failure.clone(), failure).await;
+                }
                 let mut observation = self.refused(connection, facts, failure.clone()).await?;
                 if is_suspected
                     && failure.meaning == Meaning::DeadUnexplained
@@ -163,19 +160,16 @@ impl Connections {
                 {
                     // Only what says "no" to a plain question as well is believed.
                     let doubtful = Failure { meaning: Meaning::Unavailable, ..failure.clone() };
-                    let failure = self.second_opinion(connection, provider, &grant, failure, doubtful).await;
-                    observation = self.refused(connection, facts, failure).await?;
+                    failure = self.second_opinion(connection, provider, &grant, failure, doubtful).await;
+                    observation = self.refused(connection, facts, failure.clone()).await?;
                 }
                 if self.ends(connection, &observation)
                     && self.go_back(connection, provider, &grant, Some(lease)).await?
                 {
                     return Ok(Refreshed::Renewed);
                 }
-                let Observation::Failed { failure: Failure { meaning, .. }, .. } = observation else {
-                    return Ok(Refreshed::Skipped);
-                };
                 self.record(connection.id, &observation, None).await?;
-                Ok(Refreshed::Failed(meaning))
+                Ok(Refreshed::Failed(failure.meaning))
             }
         }
     }
@@ -262,29 +256,24 @@ impl Connections {
     ) -> Result<Option<Timestamp>, ServiceError> {
         // What is stored may be the very time that has brought us here.
         let due = connection.next_refresh_at.filter(|at| *at > self.parts.clock.now());
-        match failure.meaning {
+        let passes = match failure.meaning {
             Meaning::Dead(_)
             | Meaning::DeadUnexplained
             | Meaning::UserAction(_)
             | Meaning::RateLimited(_)
             | Meaning::Unavailable
-            | Meaning::App(_) => {
-                let look = self.next_try(connection, facts, call, failure, weather)?;
-                Ok(Some(due.map_or(look, |due| look.min(due))))
-            }
+            | Meaning::App(_) => true,
             // One of the app's calls may need what the others do not.
-            Meaning::Permission
-                if call != Call::Use && connection.living() != Reason::ScopesMissing.into() =>
-            {
-                let look = self.next_try(connection, facts, call, failure, weather)?;
-                Ok(Some(due.map_or(look, |due| look.min(due))))
-            }
-            Meaning::Permission | Meaning::Content | Meaning::CodeRejected => {
-                if due.is_some() || self.is_due(facts) {
-                    return Ok(None);
-                }
-                self.due_between(facts.obtained_at, facts.expires_at).map(Some)
-            }
+            Meaning::Permission => call != Call::Use && connection.living() != Reason::ScopesMissing.into(),
+            Meaning::Content | Meaning::CodeRejected => false,
+        };
+        if passes {
+            let look = self.next_try(connection, facts, call, failure, weather)?;
+            Ok(Some(due.map_or(look, |due| look.min(due))))
+        } else if due.is_some() || self.is_due(facts) {
+            Ok(None)
+        } else {
+            self.due_between(facts.obtained_at, facts.expires_at).map(Some)
         }
     }
 
@@ -366,12 +355,13 @@ impl Connections {
     pub(super) fn gives_way(&self, connection: &Connection, observation: &Observation) -> bool {
         let is_unproven =
             connection.evidence.is_some_and(|evidence| evidence.source == EvidenceSource::Refresh);
-        let is_sign = match observation {
-            Observation::Failed { failure, .. } => {
-                matches!(failure.meaning, Meaning::Dead(_) | Meaning::DeadUnexplained)
+        let is_sign = matches!(
+            observation,
+            Observation::Failed {
+                failure: Failure { meaning: Meaning::Dead(_) | Meaning::DeadUnexplained, .. },
+                ..
             }
-            _ => false,
-        };
+        );
         is_unproven && is_sign || self.ends(connection, observation)
     }
 
