@@ -13,7 +13,8 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use holdfast::clock::{Clock, SystemClock, after};
-use holdfast::connections::{GrantFacts, sealing};
+use holdfast::connection::GrantFacts;
+use holdfast::connections::grants;
 use holdfast::entropy::{SharedEntropy, SystemEntropy};
 use holdfast::provider::Grant;
 use holdfast::store::{ChangeSet, Committed, ConnectionWrite, Store, StoreOptions};
@@ -95,8 +96,8 @@ async fn fill(url: &str, amount: usize) -> Fallible<()> {
         commit(&store, ChangeSet { connection: Some(write), ..ChangeSet::default() }).await?;
         let grant =
             Grant { access_token: format!("IGAA{number}").into(), scopes: None, obtained_at, expires_at };
-        let key = sealing::user_key(&store, &vault, &user_id).await?;
-        let sealed = sealing::seal_grant(&key, &user_id, provider, id, 1, &grant)?;
+        let key = grants::user_key(&store, &vault, &user_id).await?;
+        let sealed = grants::seal_grant(&key, &user_id, provider, id, 1, &grant)?;
         commit(&store, ChangeSet { append_grant: Some(sealed), ..ChangeSet::default() }).await?;
     }
     store.close().await;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast::clock::{Clock, SharedClock, SystemClock, after};
-use holdfast::connections::{Connection, Evidence, EvidenceSource, GrantFacts, Standing};
+use holdfast::connection::{Connection, Evidence, EvidenceSource, GrantFacts, Standing};
 use holdfast::entropy::{SystemEntropy, new_id};
 use holdfast::provider::{Account, ProviderId};
 use holdfast::standin::clerk::{ClerkStandin, Person};

@@ -9,9 +9,11 @@
 
 pub mod app;
 pub mod caller;
+pub mod clerk;
 pub mod cli;
 pub mod client_address;
 pub mod clock;
+pub mod connection;
 pub mod connections;
 pub mod entropy;
 pub mod http;

@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use holdfast::connections::return_to::{ReturnUrls, with_query};
+use holdfast::connection::return_url::{ReturnUrls, with_query};
 use libfuzzer_sys::fuzz_target;
 
 static LIST: LazyLock<ReturnUrls> = LazyLock::new(|| {

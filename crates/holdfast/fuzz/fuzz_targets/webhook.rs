@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use holdfast::clock::ManualClock;
-use holdfast::users::webhook::{Delivery, DeliveryError, TOLERANCE_SECONDS, WebhookVerifier};
+use holdfast::clerk::webhook::{Delivery, DeliveryError, TOLERANCE_SECONDS, WebhookVerifier};
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;

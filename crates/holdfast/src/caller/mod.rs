@@ -3,12 +3,12 @@
 //! One [`SessionVerifier`] judges for every route. What is not a verdict has its own type, so that nothing which failed
 //! elsewhere can end as a refusal of the caller. Nothing here knows axum or the database.
 
-mod breaker;
-mod generations;
 pub mod keys;
 mod refusal_log;
-mod remembered;
+mod repeat_limiter;
 pub mod service;
+mod two_generation_map;
+mod verified_token_cache;
 mod verifier;
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use clerk_session::Claims;
 use jiff::Timestamp;
 
-pub use breaker::BreakerLimits;
+pub use repeat_limiter::BreakerLimits;
 pub use service::ServiceCaller;
 pub use verifier::{ClerkConfig, ConfigError, Counts, Judgement, SessionVerifier};
 

@@ -13,11 +13,11 @@ use clerk_session::{
 use jiff::Timestamp;
 
 use super::Caller;
-use super::breaker::{Breaker, BreakerLimits, SHORTEST_TOKEN};
-use super::generations::Digest;
 use super::keys::{JwksFetcher, KeySource, UnusableSource};
 use super::refusal_log::{Line, RefusalLog};
-use super::remembered::Remembered;
+use super::repeat_limiter::{Breaker, BreakerLimits, SHORTEST_TOKEN};
+use super::two_generation_map::Digest;
+use super::verified_token_cache::Remembered;
 use crate::clock::{SharedClock, after, from_millis};
 use crate::transport::SharedTransport;
 

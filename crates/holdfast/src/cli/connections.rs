@@ -8,7 +8,7 @@ use super::context::{Context, database};
 use super::exit::{Exit, Failure, Outcome};
 use super::printer::{Printer, Tone};
 use crate::caller::OwnerId;
-use crate::connections::{Connection, State, status};
+use crate::connection::{Connection, State, status};
 use crate::provider::ProviderId;
 use crate::settings::Purpose;
 

@@ -4,13 +4,13 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::Reason;
-use super::attempt::{Attempt, AttemptOutcome, AttemptStage};
-use super::connect::hash;
-use super::return_to::with_query;
-use super::sealing::{self, AttemptSeal, Held};
-use super::service::{Connections, ServiceError};
-use super::transition::{AttemptEnd, Observation};
+use crate::connection::Reason;
+use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
+use crate::connection::observation::{AttemptEnd, Observation};
+use crate::connection::return_url::with_query;
+use crate::connections::connect::hash;
+use crate::connections::grants::{self, AttemptSeal, Held};
+use crate::connections::{Connections, ServiceError};
 use crate::store::{AttemptWrite, ChangeSet, Committed};
 
 /// The query of Instagram's redirect.
@@ -118,7 +118,7 @@ impl Connections {
         attempt: &Attempt,
         code: SecretString,
     ) -> Result<Option<CallbackOutcome>, ServiceError> {
-        let key = sealing::user_key(&self.parts.store, &self.parts.vault, &attempt.user_id).await?;
+        let key = grants::user_key(&self.parts.store, &self.parts.vault, &attempt.user_id).await?;
         let seal = seal_of(&key, attempt);
         let completion = self.fresh_secret()?;
         let next = Attempt {
@@ -134,7 +134,7 @@ impl Connections {
     /// The first delivery's answer, for every later one.
     async fn answer_again(&self, attempt: &Attempt) -> Result<CallbackOutcome, ServiceError> {
         if let Some(sealed) = &attempt.sealed_completion {
-            let key = sealing::user_key(&self.parts.store, &self.parts.vault, &attempt.user_id).await?;
+            let key = grants::user_key(&self.parts.store, &self.parts.vault, &attempt.user_id).await?;
             let completion = seal_of(&key, attempt).open_completion(sealed)?;
             return Ok(completed(attempt, &completion));
         }

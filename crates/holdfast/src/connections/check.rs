@@ -1,10 +1,11 @@
 //! Asking Instagram now, at a person's wish or an operator's.
 
-use super::service::{Connections, ServiceError};
-use super::status::InstagramStatus;
-use super::transition::{Call, Observation, is_another_account};
-use super::{Connection, GrantFacts, State};
 use crate::caller::OwnerId;
+use crate::connection::observation::{Call, Observation};
+use crate::connection::status::InstagramStatus;
+use crate::connection::transition::is_another_account;
+use crate::connection::{Connection, GrantFacts, State};
+use crate::connections::{Connections, ServiceError};
 use crate::provider::{Account, Failure, Grant, Meaning, SharedProvider};
 
 impl Connections {

@@ -10,19 +10,20 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use super::attempt::{Attempt, AttemptOutcome, AttemptStage, Expect};
-use super::callback::seal_of;
-use super::connect::hash;
-use super::sealing::{self, Held, HeldGrant};
-use super::service::{Connections, ServiceError, change};
-use super::spill::{Origin, Room, Spilled, Step};
-use super::status::{InstagramStatus, lacking};
-use super::stop::Stop;
-use super::transition::{Observation, apply, reason_of, same_account};
-use super::writing_down::{keep, let_go};
-use super::{Connection, GrantFacts, Reason};
 use crate::caller::OwnerId;
 use crate::clock::after;
+use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage, Expect};
+use crate::connection::observation::Observation;
+use crate::connection::status::{InstagramStatus, lacking};
+use crate::connection::transition::{apply, reason_of, same_account};
+use crate::connection::{Connection, GrantFacts, Reason};
+use crate::connections::callback::seal_of;
+use crate::connections::connect::hash;
+use crate::connections::grants::{self, Held, HeldGrant};
+use crate::connections::journal::replay::{keep, let_go};
+use crate::connections::journal::{Origin, Room, Spilled, Step};
+use crate::connections::stop::Stop;
+use crate::connections::{Connections, ServiceError, change};
 use crate::provider::{Account, Failure, Grant, Meaning, Reply, SharedProvider};
 use crate::store::{AttemptWrite, Committed};
 use crate::vault::UserKey;
@@ -256,7 +257,7 @@ impl Connections {
 
     /// From wherever the attempt is to its end. The outcome stands in the attempt; an error means that it has not ended.
     async fn carry_through(&self, provider: &SharedProvider, attempt: Attempt) -> Result<(), CompleteError> {
-        let key = sealing::user_key(&self.parts.store, &self.parts.vault, &attempt.user_id)
+        let key = grants::user_key(&self.parts.store, &self.parts.vault, &attempt.user_id)
             .await
             .map_err(ServiceError::from)?;
         let mut attempt = attempt;
@@ -397,7 +398,7 @@ impl Connections {
             let wanted = attempt
                 .filter(|attempt| attempt.user_id == spilled.user_id && step.is_news_at(attempt.stage));
             let Some(attempt) = wanted else { return Ok(()) };
-            let key = sealing::user_key(&self.parts.store, &self.parts.vault, &attempt.user_id).await?;
+            let key = grants::user_key(&self.parts.store, &self.parts.vault, &attempt.user_id).await?;
             let seal = seal_of(&key, &attempt);
             // What does not open must not take the place of what may.
             match step {
@@ -457,9 +458,8 @@ impl Connections {
             }
             // The connection's version never comes again, so neither does a grant's.
             let version = before.version + 1;
-            let sealed =
-                sealing::seal_grant(key, &attempt.user_id, provider.id(), before.id, version, &grant)
-                    .map_err(ServiceError::from)?;
+            let sealed = grants::seal_grant(key, &attempt.user_id, provider.id(), before.id, version, &grant)
+                .map_err(ServiceError::from)?;
             let connection = self.linked(&before, provider, &grant, account.clone(), version, now)?;
             let mut changes = change(&before, connection, now, None);
             changes.append_grant = Some(sealed);

@@ -5,12 +5,12 @@ use secrecy::ExposeSecret;
 use url::Url;
 use uuid::Uuid;
 
-use super::attempt::{Attempt, AttemptStage, Expect};
-use super::return_to::ReturnToError;
-use super::service::{ATTEMPT_LIFETIME, Connections, MAX_OPEN_ATTEMPTS, ServiceError};
-use super::{Connection, Standing};
 use crate::caller::OwnerId;
 use crate::clock::after;
+use crate::connection::attempt::{Attempt, AttemptStage, Expect};
+use crate::connection::return_url::ReturnToError;
+use crate::connection::{Connection, Standing};
+use crate::connections::{ATTEMPT_LIFETIME, Connections, MAX_OPEN_ATTEMPTS, ServiceError};
 use crate::entropy::new_id;
 use crate::provider::ProviderId;
 use crate::store::{AttemptWrite, ChangeSet, Committed, ConnectionWrite};

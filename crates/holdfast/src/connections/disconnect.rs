@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::attempt::AttemptOutcome;
-use super::service::{Connections, ServiceError};
-use super::transition::Observation;
-use super::{Connection, Reason, State};
 use crate::caller::OwnerId;
+use crate::connection::attempt::AttemptOutcome;
+use crate::connection::observation::Observation;
+use crate::connection::{Connection, Reason, State};
+use crate::connections::{Connections, ServiceError};
 
 /// Proof that the grant is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

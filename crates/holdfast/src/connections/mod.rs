@@ -1,313 +1,394 @@
-//! The truth about a connection: its states, and the one pure function that changes them.
-//!
-//! Nothing here knows axum, sqlx or reqwest. What we know about an account is a stored fact; it changes only
-//! by an [`transition::Observation`], through [`transition::apply`].
+//! What we do with connections: one file per thing that a person or the worker does.
 
-pub mod attempt;
-pub mod breaker;
-pub mod budget;
 pub mod callback;
 pub mod check;
+mod clock_repair;
 pub mod complete;
 pub mod connect;
 pub mod disconnect;
-pub mod incident;
-pub mod meta;
+mod expiry;
+pub mod grants;
+mod incidents;
+pub mod journal;
+pub mod pass_through;
+mod provider_callbacks;
+pub mod provider_gate;
 pub mod refresh;
-pub mod retiming;
-pub mod return_to;
-pub mod schedule;
-pub mod sealing;
-pub mod service;
-pub mod spill;
-pub mod status;
 pub mod stop;
-pub mod transition;
-pub mod usage;
-mod writing_down;
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::provider::{Account, ProviderId};
+use secrecy::SecretString;
 
-/// The link between one user and one account at a provider, as stored.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Connection {
-    /// Row id.
-    pub id: Uuid,
-    /// Clerk user id of the owner.
-    pub user_id: String,
-    /// The provider.
-    pub provider: ProviderId,
-    /// What we know.
-    pub standing: Standing,
-    /// The linked account; `None` while nothing is linked.
-    pub account: Option<Account>,
-    /// Granted scopes.
-    pub scopes: Vec<String>,
-    /// Scopes that we asked for at connecting and were not granted; see [`status::missing_scopes`] for what is missing by now.
-    pub missing_scopes: Vec<String>,
-    /// The grant in use; `None` where there is none (its bytes live in the vault's keeping, not here).
-    pub grant: Option<GrantFacts>,
-    /// When the worker will next refresh the grant, or look whether a trouble has passed.
-    pub next_refresh_at: Option<Timestamp>,
-    /// Not before this time will we ask the provider about this connection.
-    pub retry_after: Option<Timestamp>,
-    /// Since when the standing holds.
-    pub since: Timestamp,
-    /// When the present account was linked; a deauthorization older than this is about an earlier link.
-    pub linked_at: Option<Timestamp>,
-    /// What our knowledge rests on.
-    pub evidence: Option<Evidence>,
-    /// A first, unconfirmed sign that the grant is dead.
-    pub suspicion: Option<Suspicion>,
-    /// Failed refreshes in a row.
-    pub failures: u32,
-    /// Grows by one with every stored change.
-    pub version: i64,
+use crate::caller::OwnerId;
+use crate::clock::SharedClock;
+use crate::connection::observation::Observation;
+use crate::connection::return_url::ReturnUrls;
+use crate::connection::schedule::RefreshPolicy;
+use crate::connection::status::{InstagramStatus, OpenAttempt, derive};
+use crate::connection::transition::{apply, is_change, is_news};
+use crate::connection::{Connection, GrantFacts};
+use crate::connections::expiry::Doubt;
+use crate::connections::grants::SealingError;
+use crate::connections::incidents::IncidentGuard;
+use crate::connections::journal::Spill;
+use crate::connections::journal::replay::InHand;
+use crate::connections::provider_gate::breaker::Breaker;
+use crate::connections::provider_gate::budget::Budget;
+use crate::entropy::{SharedEntropy, random};
+use crate::provider::{Failure, Grant, Meaning, ProviderId, Reply, SharedProvider};
+use crate::store::{
+    ChangeSet, Committed, ConnectionWrite, HistoryCursor, HistoryEntry, HistoryPage, PendingEvent, Store,
+    StoreError,
+};
+use crate::vault::{UserKey, Vault, VaultError};
+
+/// What [`Connections`] is made of.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// The key ring.
+    pub vault: Vault,
+    /// Instagram; `None` where no app id and secret are configured.
+    pub provider: Option<SharedProvider>,
+    /// Time.
+    pub clock: SharedClock,
+    /// Randomness.
+    pub entropy: SharedEntropy,
+    /// Where a browser may return to.
+    pub return_urls: ReturnUrls,
+    /// Two checks of one connection within this time make one upstream call.
+    pub check_interval: Duration,
+    /// When grants are refreshed.
+    pub refresh: RefreshPolicy,
 }
 
-impl Connection {
-    /// When the first sign was seen that `grant` is dead; `now` where there was none.
-    pub(crate) fn first_sign_at(&self, grant: GrantFacts, now: Timestamp) -> Timestamp {
-        // A sign from the future is from a clock that has been set back: it would never be confirmed.
-        let first = self.suspicion.filter(|each| each.grant_version == grant.version && each.first_at <= now);
-        first.map_or(now, |first| first.first_at)
-    }
-
-    /// Whether refreshes have failed lately while nothing is said against the grant itself.
-    pub(crate) fn fails_to_renew(&self) -> bool {
-        let is_living = self.standing == self.living() || self.standing == Reason::RefreshFailing.into();
-        self.failures > 0 && self.suspicion.is_none() && is_living
-    }
+/// Connections to Instagram accounts.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    pub(super) parts: Parts,
+    pub(super) incidents: Arc<IncidentGuard>,
+    pub(super) budget: Arc<Budget>,
+    pub(super) breaker: Arc<Breaker>,
+    pub(super) doubt: Arc<Doubt>,
+    pub(super) spill: Option<Spill>,
+    pub(super) in_hand: InHand,
 }
 
-/// Facts about the grant in use that are no secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GrantFacts {
-    /// Version of the stored grant, growing per connection.
-    pub version: i64,
-    /// When it arrived; a grant is never refreshed before it has the minimum age.
-    pub obtained_at: Timestamp,
-    /// When it dies.
-    pub expires_at: Timestamp,
+/// One user may have at most this many open connect attempts.
+pub const MAX_OPEN_ATTEMPTS: u32 = 5;
+/// How long a connect attempt stays open.
+pub const ATTEMPT_LIFETIME: Duration = Duration::from_mins(10);
+
+/// A compare-and-set that keeps losing is tried this often before the caller is asked to come back.
+const MAX_CONFLICTS: u32 = 20;
+
+/// A change could not be made for reasons that are ours, never the caller's.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The vault.
+    #[error("a stored secret could not be sealed or opened")]
+    Vault(#[from] VaultError),
+    /// What is stored cannot be opened by this process, which lacks the key; another may have it.
+    #[error("key `{key_id}` is not in this process's HOLDFAST_ENCRYPTION_KEYS")]
+    KeyNotHere {
+        /// The key of the ring; no secret.
+        key_id: String,
+    },
+    /// A sealed value holds something else than it should.
+    #[error("a sealed {what} does not hold what belongs there")]
+    Content {
+        /// What should have been there.
+        what: &'static str,
+    },
+    /// No randomness.
+    #[error(transparent)]
+    Entropy(#[from] crate::entropy::EntropyExhausted),
+    /// Others kept changing the same connection; trying again will succeed.
+    #[error("the connection kept changing; try again")]
+    Contended,
+    /// The user was erased while the request was under way.
+    #[error("the user has been deleted")]
+    UserGone,
 }
 
-/// A sign of death, or that the person must act, that a later one has to confirm before anybody is told so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Suspicion {
-    /// The grant it was about.
-    pub grant_version: i64,
-    /// When it was first seen.
-    pub first_at: Timestamp,
-}
-
-/// What our knowledge of a connection rests on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Evidence {
-    /// The kind of event.
-    pub source: EvidenceSource,
-    /// When it happened.
-    #[schemars(with = "String")]
-    pub at: Timestamp,
-}
-
-macro_rules! names {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $name { $($(#[$vdoc])* $variant,)+ }
-
-        impl $name {
-            /// Every variant, in order.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// The name as stored and on the wire.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-
-            /// The variant of that name.
-            pub fn parse(name: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|each| each.as_str() == name)
-            }
+impl From<SealingError> for ServiceError {
+    fn from(error: SealingError) -> Self {
+        match error {
+            SealingError::Store(error) => Self::Store(error),
+            SealingError::Vault(error) => Self::Vault(error),
+            SealingError::KeyNotHere { key_id } => Self::KeyNotHere { key_id },
+            SealingError::UserGone => Self::UserGone,
+            SealingError::Content { what } => Self::Content { what },
         }
-    };
-}
-
-names! {
-    /// The kind of event that our knowledge rests on.
-    EvidenceSource {
-        /// The person connected.
-        Oauth = "oauth",
-        /// A refresh answered.
-        Refresh = "refresh",
-        /// A call with the grant answered.
-        Use = "use",
-        /// The provider called us.
-        Callback = "callback",
-        /// A stored time passed.
-        Clock = "clock",
     }
 }
 
-names! {
-    /// The state of a connection as the contract names it.
-    State {
-        /// Nothing is linked.
-        NotConnected = "not_connected",
-        /// A connect attempt is open.
-        Connecting = "connecting",
-        /// Linked and usable.
-        Connected = "connected",
-        /// Linked and, as far as we know, usable, but something is failing that mends itself or that we must mend.
-        Degraded = "degraded",
-        /// The person must do something at the provider.
-        ActionRequired = "action_required",
-        /// The grant is dead; the person must connect again.
-        ReconnectRequired = "reconnect_required",
-        /// This installation cannot connect accounts.
-        Unavailable = "unavailable",
-    }
-}
-
-names! {
-    /// Why a connection is in its state.
-    Reason {
-        /// The person disconnected.
-        UserDisconnected = "user_disconnected",
-        /// The person declined at the provider.
-        Denied = "denied",
-        /// The last connect attempt ran out of time.
-        AttemptExpired = "attempt_expired",
-        /// The last connect attempt failed.
-        AttemptFailed = "attempt_failed",
-        /// A scope that we ask for was not granted.
-        ScopesMissing = "scopes_missing",
-        /// Refreshing fails; there is still time.
-        RefreshFailing = "refresh_failing",
-        /// The provider limits us.
-        RateLimited = "rate_limited",
-        /// The provider does not answer usefully.
-        ProviderUnavailable = "provider_unavailable",
-        /// Many connections fail alike; nobody is told to reconnect.
-        ProviderIncident = "provider_incident",
-        /// Our app or its configuration is at fault.
-        AppMisconfigured = "app_misconfigured",
-        /// The provider wants a security check passed.
-        Checkpoint = "checkpoint",
-        /// The provider wants the account confirmed.
-        Unconfirmed = "unconfirmed",
-        /// The provider restricts the account.
-        Restricted = "restricted",
-        /// The provider wants its terms accepted.
-        ConsentBlocked = "consent_blocked",
-        /// The grant's time ran out.
-        Expired = "expired",
-        /// The person removed the app at the provider.
-        Revoked = "revoked",
-        /// The person changed the password.
-        PasswordChanged = "password_changed",
-        /// The provider told us that the person removed the app.
-        Deauthorized = "deauthorized",
-        /// The provider does not accept the grant.
-        TokenInvalid = "token_invalid",
-        /// The account may not be connected any more.
-        AccountIneligible = "account_ineligible",
-        /// The encryption key of the grant is gone.
-        KeyLost = "key_lost",
-        /// This installation has no app id and secret.
-        NotConfigured = "not_configured",
-    }
-}
-
-names! {
-    /// What would mend it.
-    Action {
-        /// Nothing.
-        None = "none",
-        /// Connect an account.
-        Connect = "connect",
-        /// Connect the same account again.
-        Reconnect = "reconnect",
-        /// Wait.
-        Wait = "wait",
-        /// Do what the provider asks, in its app.
-        FixAtInstagram = "fix_at_instagram",
-        /// Ask whoever runs this installation.
-        ContactSupport = "contact_support",
-    }
-}
-
-/// What we know about a connection: a state with a reason that belongs to it. Pairs that the contract
-/// does not have cannot be made; see [`Standing::new`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Standing {
-    state: State,
-    reason: Option<Reason>,
-}
-
-impl Standing {
-    /// Never connected.
-    pub const NOT_CONNECTED: Self = Self { state: State::NotConnected, reason: None };
-    /// Connected with all that we ask for.
-    pub const CONNECTED: Self = Self { state: State::Connected, reason: None };
-
-    /// The standing of that state and reason, if they belong together and may be stored.
-    /// `connecting` and `unavailable` are never stored: they follow from an open attempt and from the configuration.
-    pub fn new(state: State, reason: Option<Reason>) -> Option<Self> {
-        let fits = match reason {
-            None => matches!(state, State::NotConnected | State::Connected),
-            Some(reason) => reason.state() == state && reason != Reason::NotConfigured,
-        };
-        fits.then_some(Self { state, reason })
-    }
-
-    /// The state.
-    pub fn state(self) -> State {
-        self.state
-    }
-
-    /// The reason.
-    pub fn reason(self) -> Option<Reason> {
-        self.reason
-    }
-}
-
-impl From<Reason> for Standing {
-    /// The standing that a reason implies. `not_configured` is not stored and stands for "not connected".
-    fn from(reason: Reason) -> Self {
-        Self::new(reason.state(), Some(reason)).unwrap_or(Self::NOT_CONNECTED)
-    }
-}
-
-impl Reason {
-    /// The one state that this reason belongs to.
-    pub fn state(self) -> State {
+impl ServiceError {
+    /// Whether it is the database's, which concerns whatever comes next. A row that cannot be read is trouble of its own.
+    pub fn concerns_all(&self) -> bool {
         match self {
-            Self::UserDisconnected | Self::Denied | Self::AttemptExpired | Self::AttemptFailed => {
-                State::NotConnected
-            }
-            Self::ScopesMissing => State::Connected,
-            Self::RefreshFailing
-            | Self::RateLimited
-            | Self::ProviderUnavailable
-            | Self::ProviderIncident
-            | Self::AppMisconfigured => State::Degraded,
-            Self::Checkpoint | Self::Unconfirmed | Self::Restricted | Self::ConsentBlocked => {
-                State::ActionRequired
-            }
-            Self::Expired
-            | Self::Revoked
-            | Self::PasswordChanged
-            | Self::Deauthorized
-            | Self::TokenInvalid
-            | Self::AccountIneligible
-            | Self::KeyLost => State::ReconnectRequired,
-            Self::NotConfigured => State::Unavailable,
+            Self::Store(error) => !error.is_of_one_row(),
+            Self::Vault(_)
+            | Self::KeyNotHere { .. }
+            | Self::Content { .. }
+            | Self::Entropy(_)
+            | Self::Contended
+            | Self::UserGone => false,
         }
+    }
+}
+
+/// What an observation came to.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// The connection as it is now.
+    pub connection: Connection,
+    /// Whether the state or its reason changed.
+    pub news: bool,
+}
+
+impl Connections {
+    /// The provider that the routes are about.
+    pub const PROVIDER: ProviderId = ProviderId::INSTAGRAM;
+
+    /// Connections over these parts.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            parts,
+            incidents: Arc::default(),
+            budget: Arc::default(),
+            breaker: Arc::default(),
+            doubt: Arc::default(),
+            spill: None,
+            in_hand: InHand::default(),
+        }
+    }
+
+    /// The same, keeping tokens in `spill` that the database cannot take at the moment they arrive.
+    #[must_use]
+    pub fn with_spill(mut self, spill: Spill) -> Self {
+        self.spill = Some(spill);
+        self
+    }
+
+    /// How many connections a worker may take on now, at most `most`: as the provider's rate budget and its health allow.
+    pub fn provider_allows(&self, most: usize) -> usize {
+        let now = self.parts.clock.now();
+        self.breaker.allows(self.budget.allows(most, now), now)
+    }
+
+    /// The outcome of a provider call, having taken in what it says of the rate budget.
+    pub(super) fn account_for<T>(&self, reply: Reply<T>) -> Result<T, Failure> {
+        let Reply { outcome, usage } = reply;
+        let now = self.parts.clock.now();
+        self.budget.observe(usage, outcome.as_ref().err(), now);
+        match outcome.as_ref().map_err(|failure| failure.meaning) {
+            Err(Meaning::Unavailable | Meaning::App(_)) => self.breaker.failed(now),
+            // Whether a death is the connection's own or everybody's shows later.
+            Err(Meaning::Dead(_) | Meaning::DeadUnexplained) => {}
+            Ok(_)
+            | Err(
+                Meaning::UserAction(_)
+                | Meaning::Permission
+                | Meaning::RateLimited(_)
+                | Meaning::Content
+                | Meaning::CodeRejected,
+            ) => self.breaker.answered(),
+        }
+        outcome.map_err(|failure| Failure {
+            retry_after: failure.retry_after.or(usage.account_regains_in),
+            ..failure
+        })
+    }
+
+    /// What is known of a connection, as it is told.
+    pub(super) fn told(
+        &self,
+        connection: Option<&Connection>,
+        open_attempt: Option<&OpenAttempt>,
+    ) -> InstagramStatus {
+        let now = self.parts.clock.now();
+        derive(connection, open_attempt, self.asked_for(), now)
+            .resting_until(self.breaker.rests_until(now))
+            .throttled_until(self.budget.spent_until(now))
+    }
+
+    /// Whether an app id and secret are configured.
+    pub fn is_configured(&self) -> bool {
+        self.parts.provider.is_some()
+    }
+
+    /// The scopes that the app asks for; `None` where Instagram is not configured.
+    pub(super) fn asked_for(&self) -> Option<&[String]> {
+        self.parts.provider.as_ref().map(|provider| provider.scopes())
+    }
+
+    /// The status of a caller's connection. Reads storage only; never calls Instagram.
+    pub async fn status(&self, owner: &OwnerId) -> Result<InstagramStatus, StoreError> {
+        let facts = self.parts.store.status_facts(owner, Self::PROVIDER).await?;
+        Ok(self.told(facts.connection.as_ref(), facts.open_attempt.as_ref()))
+    }
+
+    /// The status that an event in the outbox tells of, as it is now.
+    pub async fn status_for(&self, event: &PendingEvent) -> Result<InstagramStatus, StoreError> {
+        let facts = self.parts.store.event_facts(event).await?;
+        Ok(self.told(facts.connection.as_ref(), facts.open_attempt.as_ref()))
+    }
+
+    /// Every change of state of a caller's connection, newest first.
+    pub async fn history(
+        &self,
+        owner: &OwnerId,
+        before: Option<HistoryCursor>,
+        limit: usize,
+    ) -> Result<HistoryPage, ServiceError> {
+        let now = self.parts.clock.now();
+        // What the clock has ended is told at once by the status; here too, though no worker may have come by.
+        if let Some(connection) = self.parts.store.connection(owner, Self::PROVIDER).await?
+            && connection.grant.is_some_and(|grant| grant.expires_at <= now)
+        {
+            self.record(connection.id, &Observation::ExpiryPassed, None).await?;
+        }
+        Ok(self.parts.store.history(owner, Self::PROVIDER, before, limit).await?)
+    }
+
+    /// Loads the connection, applies `observation`, and stores the outcome, again if somebody else was faster.
+    pub(super) async fn record(
+        &self,
+        id: uuid::Uuid,
+        observation: &Observation,
+        detail: Option<&str>,
+    ) -> Result<Option<Recorded>, ServiceError> {
+        for _ in 0..MAX_CONFLICTS {
+            let Some(before) = self.parts.store.connection_by_id(id).await? else { return Ok(None) };
+            let now = self.parts.clock.now();
+            let mut connection = apply(&before, observation, now);
+            let news = is_news(&before, &connection);
+            if !is_change(&before, &connection) {
+                return Ok(Some(Recorded { connection: before, news: false }));
+            }
+            connection.version = before.version + 1;
+            let mut changes = change(&before, connection.clone(), now, detail);
+            if matches!(
+                observation,
+                Observation::Deauthorized { .. } | Observation::Disconnected | Observation::DataDeleted
+            ) {
+                changes.erase_all_grants = Some(id);
+            }
+            match self.parts.store.commit(&changes).await? {
+                Committed::Done => return Ok(Some(Recorded { connection, news })),
+                Committed::Gone => return Err(ServiceError::UserGone),
+                Committed::Conflict | Committed::AccountTaken | Committed::TooManyAttempts => {}
+            }
+        }
+        Err(ServiceError::Contended)
+    }
+
+    /// Opens the stored grant of a connection. `None` where there is none.
+    pub(super) async fn grant(&self, connection: &Connection) -> Result<Option<Grant>, ServiceError> {
+        let Some(facts) = connection.grant else { return Ok(None) };
+        let Some(sealed) = self.parts.store.sealed_grant(connection.id, facts.version).await? else {
+            return Ok(None);
+        };
+        let key = grants::user_key(&self.parts.store, &self.parts.vault, &connection.user_id).await?;
+        let opened = grants::open_grant(&key, &connection.user_id, connection.provider, &sealed);
+        self.opened(connection, facts, opened).await
+    }
+
+    /// The same together with the owner's data key.
+    pub(super) async fn grant_and_key(
+        &self,
+        connection: &Connection,
+    ) -> Result<Option<(Grant, UserKey)>, ServiceError> {
+        let (Some(facts), user_id) = (connection.grant, &connection.user_id) else { return Ok(None) };
+        let stored = self.parts.store.sealed_grant_and_key(user_id, connection.id, facts.version).await?;
+        let Some((sealed, wrapped)) = stored else { return Ok(None) };
+        let key = grants::open_user_key(&self.parts.vault, user_id, &wrapped)?;
+        let opened = grants::open_grant(&key, user_id, connection.provider, &sealed);
+        Ok(self.opened(connection, facts, opened).await?.map(|grant| (grant, key)))
+    }
+
+    /// A grant that another data key sealed than the one its owner has is lost, whichever process looks: that is recorded. A
+    /// key that only this process's ring lacks never comes to this.
+    async fn opened(
+        &self,
+        connection: &Connection,
+        facts: GrantFacts,
+        opened: Result<Grant, SealingError>,
+    ) -> Result<Option<Grant>, ServiceError> {
+        match opened {
+            Ok(grant) => Ok(Some(grant)),
+            Err(SealingError::Vault(VaultError::KeyMissing { key_id })) => {
+                tracing::error!(connection = %connection.id, key = %key_id, "a grant cannot be opened: the data key that sealed it is no longer there");
+                let lost = Observation::KeyLost { grant_version: facts.version };
+                self.record(connection.id, &lost, None).await?;
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) async fn open_sealed(
+        &self,
+        connection: &Connection,
+        sealed: &crate::store::SealedGrant,
+    ) -> Result<Grant, SealingError> {
+        let key = grants::user_key(&self.parts.store, &self.parts.vault, &connection.user_id).await?;
+        grants::open_grant(&key, &connection.user_id, connection.provider, sealed)
+    }
+
+    /// When a grant obtained now should be refreshed.
+    pub(super) fn refresh_due(&self, grant: &Grant) -> Result<jiff::Timestamp, ServiceError> {
+        self.due_between(grant.obtained_at, grant.expires_at)
+    }
+
+    /// The same by the grant's facts.
+    pub(super) fn due_between(
+        &self,
+        obtained_at: jiff::Timestamp,
+        expires_at: jiff::Timestamp,
+    ) -> Result<jiff::Timestamp, ServiceError> {
+        let [byte] = random::<1>(&*self.parts.entropy)?;
+        Ok(self.parts.refresh.due(obtained_at, expires_at, f64::from(byte) / 255.0))
+    }
+
+    /// A fresh 256-bit secret, as unpadded base64url.
+    pub(super) fn fresh_secret(&self) -> Result<SecretString, ServiceError> {
+        use base64::Engine;
+        let bytes = zeroize::Zeroizing::new(random::<32>(&*self.parts.entropy)?);
+        Ok(SecretString::from(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(*bytes)))
+    }
+}
+
+/// The unit of work that turns `before` into `after`, with a line of history where it is news.
+pub(super) fn change(
+    before: &Connection,
+    after: Connection,
+    now: jiff::Timestamp,
+    detail: Option<&str>,
+) -> ChangeSet {
+    let history = if is_news(before, &after) {
+        vec![HistoryEntry {
+            connection_id: after.id,
+            at: now,
+            version: after.version,
+            state: after.standing.state(),
+            reason: after.standing.reason(),
+            evidence: after.evidence,
+            detail: detail.map(str::to_owned),
+        }]
+    } else {
+        Vec::new()
+    };
+    ChangeSet {
+        connection: Some(ConnectionWrite { expected_version: Some(before.version), connection: after }),
+        history,
+        ..ChangeSet::default()
     }
 }

@@ -10,16 +10,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
-use super::incident::{Outlook, Weather, patience};
-use super::retiming::LONGEST_WAIT;
-use super::sealing::{self, SealingError};
-use super::service::{Connections, ServiceError, change};
-use super::spill::{Origin, Spilled};
-use super::status::is_alive;
-use super::transition::{Call, Observation, apply, is_another_account};
-use super::writing_down::{keep, let_go};
-use super::{Connection, EvidenceSource, GrantFacts, Reason, State};
 use crate::clock::after;
+use crate::connection::belief::{Outlook, Weather, patience};
+use crate::connection::clock_repair::LONGEST_WAIT;
+use crate::connection::observation::{Call, Observation};
+use crate::connection::status::is_alive;
+use crate::connection::transition::{apply, is_another_account};
+use crate::connection::{Connection, EvidenceSource, GrantFacts, Reason, State};
+use crate::connections::grants::{self, SealingError};
+use crate::connections::journal::replay::{keep, let_go};
+use crate::connections::journal::{Origin, Spilled};
+use crate::connections::{Connections, ServiceError, change};
 use crate::provider::{Failure, Grant, Meaning, SharedProvider};
 use crate::store::{Committed, Lease, SealedGrant};
 use crate::vault::UserKey;
@@ -114,7 +115,7 @@ impl Connections {
         let reply = provider.refresh(&grant).await;
         let held = match &reply.outcome {
             Ok(renewed) => {
-                let sealed = sealing::seal_spilled(
+                let sealed = grants::seal_spilled(
                     &key,
                     &connection.user_id,
                     connection.provider,
@@ -285,8 +286,8 @@ impl Connections {
         linked_at: Option<Timestamp>,
         from_version: i64,
     ) -> Result<(), ServiceError> {
-        let key = sealing::user_key(&self.parts.store, &self.parts.vault, &spilled.user_id).await?;
-        let grant = sealing::open_spilled(
+        let key = grants::user_key(&self.parts.store, &self.parts.vault, &spilled.user_id).await?;
+        let grant = grants::open_spilled(
             &key,
             &spilled.user_id,
             Self::PROVIDER,
@@ -394,7 +395,7 @@ impl Connections {
             Ok(_) | Err(_) => return Ok(false),
         }
         tracing::warn!(connection = %connection.id, dead = facts.version, alive = earlier.version, "the grant in use is refused, the one before it works and is used again");
-        let key = sealing::user_key(&self.parts.store, &self.parts.vault, &connection.user_id).await?;
+        let key = grants::user_key(&self.parts.store, &self.parts.vault, &connection.user_id).await?;
         let link = Link { id: connection.id, linked_at: connection.linked_at };
         self.switch(link, &key, &grant, Switch::Restored { dead: facts.version }, lease).await
     }
@@ -441,7 +442,7 @@ impl Connections {
             let mut next = apply(&current, &observation, now);
             next.version = version;
             let sealed: SealedGrant =
-                sealing::seal_grant(key, &current.user_id, current.provider, current.id, version, grant)?;
+                grants::seal_grant(key, &current.user_id, current.provider, current.id, version, grant)?;
             let mut changes = change(&current, next, now, None);
             changes.append_grant = Some(sealed);
             changes.erase_grants_below = Some((current.id, held.version));

@@ -7,12 +7,12 @@ use jiff::Timestamp;
 
 use super::problem::{Problem, ProblemCode, RequestCode, ServerCode};
 use crate::clock::Clock;
-use crate::connections::Reason;
+use crate::connection::Reason;
+use crate::connection::return_url::ReturnToError;
+use crate::connections::ServiceError;
 use crate::connections::complete::CompleteError;
 use crate::connections::connect::ConnectError;
-use crate::connections::return_to::ReturnToError;
-use crate::connections::service::ServiceError;
-use crate::connections::usage::UseError;
+use crate::connections::pass_through::UseError;
 use crate::store::StoreError;
 use crate::users::UsersError;
 

@@ -15,11 +15,11 @@ use super::session_metrics::SessionMetrics;
 use super::streams::Streams;
 use crate::caller::SessionVerifier;
 use crate::caller::service::ServiceVerifier;
+use crate::clerk::webhook::WebhookVerifier;
 use crate::clock::SharedClock;
-use crate::connections::service::Connections;
+use crate::connections::Connections;
 use crate::store::Store;
 use crate::users::Users;
-use crate::users::webhook::WebhookVerifier;
 use crate::vault::Vault;
 
 /// What [`AppState`] is made of.

@@ -20,8 +20,8 @@ use tokio::sync::watch;
 use url::Url;
 
 use crate::clock::{SharedClock, after};
-use crate::connections::service::Connections;
-use crate::connections::status::InstagramStatus;
+use crate::connection::status::InstagramStatus;
+use crate::connections::Connections;
 use crate::entropy::{SharedEntropy, random};
 use crate::metric::{Kind, Metric};
 use crate::standard_webhooks::SigningKey;

@@ -13,7 +13,7 @@ use url::Url;
 use super::entry::Wrong;
 use super::{LogFormat, PartiesMode};
 use crate::client_address::{Network, TrustedProxies};
-use crate::connections::return_to::ReturnUrls;
+use crate::connection::return_url::ReturnUrls;
 use crate::vault::KeyRing;
 
 type Read<T> = Result<T, Wrong>;

@@ -6,9 +6,9 @@ use uuid::Uuid;
 use super::engine::{Row, Unreadable};
 use super::{Store, StoreError, rows, statements};
 use crate::caller::OwnerId;
-use crate::connections::Connection;
-use crate::connections::attempt::{Attempt, AttemptOutcome};
-use crate::connections::status::OpenAttempt;
+use crate::connection::Connection;
+use crate::connection::attempt::{Attempt, AttemptOutcome};
+use crate::connection::status::OpenAttempt;
 use crate::provider::ProviderId;
 
 /// What the status is derived from.

@@ -5,8 +5,8 @@ use uuid::Uuid;
 use super::engine::{Failure, Violation};
 use super::outbox::Subject;
 use super::{Change, HistoryEntry, SealedGrant, Store, StoreError, Unit, Value, engine, rows, statements};
-use crate::connections::Connection;
-use crate::connections::attempt::Attempt;
+use crate::connection::Connection;
+use crate::connection::attempt::Attempt;
 
 /// What shall be stored together.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -11,9 +11,9 @@ use super::engine::{Row, Unreadable};
 use super::{Store, StoreError, rows, statements};
 use crate::caller::OwnerId;
 use crate::clock::{after, from_millis};
-use crate::connections::attempt::Attempt;
-use crate::connections::retiming::{LONGEST_WAIT, PROOF_LASTS, TOLERANCE, USUAL_LIFE};
-use crate::connections::{Connection, Evidence, Reason, Standing, State};
+use crate::connection::attempt::Attempt;
+use crate::connection::clock_repair::{LONGEST_WAIT, PROOF_LASTS, TOLERANCE, USUAL_LIFE};
+use crate::connection::{Connection, Evidence, Reason, Standing, State};
 use crate::provider::ProviderId;
 use crate::vault::WrappedKey;
 

@@ -13,8 +13,8 @@ use super::engine::{Engine, Row};
 use super::unreadable::{Read, UNREADABLE_RESTS};
 use super::{LeaseGuard, Store, StoreError, rows, statements};
 use crate::clock;
-use crate::connections::Connection;
-use crate::connections::retiming::{LONGEST_WAIT, TOLERANCE};
+use crate::connection::Connection;
+use crate::connection::clock_repair::{LONGEST_WAIT, TOLERANCE};
 
 /// From here on rows are found along their deadlines instead of being sorted by them.
 const BACKLOG: usize = 1000;

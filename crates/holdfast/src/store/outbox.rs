@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::engine::{Failure, Row, Unit, Unreadable};
 use super::{StatusFacts, Store, StoreError, rows, statements};
 use crate::clock;
-use crate::connections::Connection;
+use crate::connection::Connection;
 use crate::provider::ProviderId;
 
 /// Whom an event is about.

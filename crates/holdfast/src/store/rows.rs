@@ -4,8 +4,8 @@ use uuid::Uuid;
 
 use super::engine::{Row, Unreadable, Value};
 use super::{HistoryEntry, StoreError};
-use crate::connections::attempt::{Attempt, AttemptOutcome, AttemptStage, Expect};
-use crate::connections::{
+use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage, Expect};
+use crate::connection::{
     Connection, Evidence, EvidenceSource, GrantFacts, Reason, Standing, State, Suspicion,
 };
 use crate::provider::{Account, ProviderId};

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::{Store, StoreError, Value, rows, statements};
 use crate::clock;
-use crate::connections::retiming::TOLERANCE;
-use crate::connections::{Connection, Reason};
+use crate::connection::clock_repair::TOLERANCE;
+use crate::connection::{Connection, Reason};
 
 /// How many connections are in trouble.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

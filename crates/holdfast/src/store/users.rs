@@ -6,9 +6,9 @@ use super::engine::{Failure, Row, Unreadable};
 use super::outbox::Subject;
 use super::{Change, Store, StoreError, Unit, engine, rows, statements};
 use crate::caller::OwnerId;
+use crate::clerk::webhook::{SignedEvent, UserChange};
+use crate::clerk::{User, UserFacts};
 use crate::provider::ProviderId;
-use crate::users::webhook::{SignedEvent, UserChange};
-use crate::users::{User, UserFacts};
 
 /// What became of a synchronisation.
 #[derive(Debug, Clone, PartialEq, Eq)]

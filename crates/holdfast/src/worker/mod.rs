@@ -11,10 +11,10 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::clock::{SharedClock, after, from_millis};
+use crate::connection::clock_repair::TOLERANCE;
 use crate::connections::refresh::Refreshed;
-use crate::connections::retiming::TOLERANCE;
-use crate::connections::service::{Connections, ServiceError};
 use crate::connections::stop::Stop;
+use crate::connections::{Connections, ServiceError};
 use crate::store::{Lease, Store};
 use crate::telemetry::traces::{in_span, note};
 

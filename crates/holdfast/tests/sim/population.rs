@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use holdfast::caller::OwnerId;
 use holdfast::clock::from_millis;
-use holdfast::connections::{Connection, Evidence, EvidenceSource, GrantFacts, Standing, sealing};
+use holdfast::connection::{Connection, Evidence, EvidenceSource, GrantFacts, Standing};
+use holdfast::connections::grants;
 use holdfast::entropy::{SeededEntropy, SharedEntropy, new_id};
 use holdfast::provider::{Account, Grant, ProviderId};
 use holdfast::store::{ChangeSet, Committed, ConnectionWrite, Store};
@@ -71,9 +72,9 @@ pub async fn link_all(
         let user_id = connection.user_id.clone();
         let write = ConnectionWrite { expected_version: None, connection };
         commit(store, ChangeSet { connection: Some(write), ..ChangeSet::default() }).await;
-        let key = sealing::user_key(store, &vault, &user_id).await.expect("a user's key");
+        let key = grants::user_key(store, &vault, &user_id).await.expect("a user's key");
         let sealed =
-            sealing::seal_grant(&key, &user_id, ProviderId::INSTAGRAM, id, 1, &grant).expect("it seals");
+            grants::seal_grant(&key, &user_id, ProviderId::INSTAGRAM, id, 1, &grant).expect("it seals");
         commit(store, ChangeSet { append_grant: Some(sealed), ..ChangeSet::default() }).await;
         people.push(Person { connection: id, issued_at });
     }

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use holdfast::clock::SharedClock;
-use holdfast::connections::return_to::ReturnUrls;
-use holdfast::connections::schedule::RefreshPolicy;
-use holdfast::connections::service::{Connections, Parts};
-use holdfast::connections::spill::Spill;
+use holdfast::connection::return_url::ReturnUrls;
+use holdfast::connection::schedule::RefreshPolicy;
+use holdfast::connections::journal::Spill;
+use holdfast::connections::{Connections, Parts};
 use holdfast::entropy::{SeededEntropy, SharedEntropy};
 use holdfast::provider::ProviderId;
 use holdfast::provider::instagram::{Instagram, InstagramConfig};

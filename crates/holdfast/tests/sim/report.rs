@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use holdfast::connections::{State, sealing};
+use holdfast::connection::State;
+use holdfast::connections::grants;
 use holdfast::entropy::{SeededEntropy, SharedEntropy};
 use holdfast::provider::ProviderId;
 use holdfast::store::Store;
@@ -208,11 +209,11 @@ impl End<'_> {
         let told = told.map(|entry| entry.at.as_millisecond()).collect();
         let Some(facts) = connection.grant else { return Stored { connected, token: None, told } };
         let entropy: SharedEntropy = std::sync::Arc::new(SeededEntropy::new(0));
-        let key = sealing::user_key(self.database, &vault(&entropy), owner.as_str()).await.expect("a key");
+        let key = grants::user_key(self.database, &vault(&entropy), owner.as_str()).await.expect("a key");
         let sealed = self.database.sealed_grant(connection.id, facts.version).await.expect("it answers");
         let sealed = sealed.expect("the grant in use is stored");
         let grant =
-            sealing::open_grant(&key, owner.as_str(), ProviderId::INSTAGRAM, &sealed).expect("it opens");
+            grants::open_grant(&key, owner.as_str(), ProviderId::INSTAGRAM, &sealed).expect("it opens");
         Stored { connected, token: Some(grant.access_token.expose_secret().to_owned()), told }
     }
 }

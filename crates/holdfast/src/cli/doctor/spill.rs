@@ -1,7 +1,7 @@
 //! Where tokens wait that arrive while the database is away.
 
 use super::report::{Check, Report};
-use crate::connections::spill::Spill;
+use crate::connections::journal::Spill;
 use crate::settings::Settings;
 
 pub(super) fn check(settings: &Settings, report: &mut Report) {

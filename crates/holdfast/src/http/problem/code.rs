@@ -11,7 +11,7 @@ use super::request::RequestCode;
 use super::server::ServerCode;
 use super::service_key::ServiceKeyCode;
 use super::{instagram, request, server, service_key, session};
-use crate::connections::Reason;
+use crate::connection::Reason;
 
 /// Everything that can go wrong in an answer of ours.
 ///

@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use super::code::{Entry, Remedy, Source};
-use crate::connections::{Reason, State, status};
+use crate::connection::{Reason, State, status};
 
 /// The row of "never connected", which has no reason.
 pub(super) const NOT_CONNECTED: Entry = Entry {

@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 
 use super::*;
-use crate::connections::Reason;
+use crate::connection::Reason;
 
 #[test]
 fn a_401_is_only_ever_about_the_callers_own_credential() {

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::prelude::*;
-use crate::connections::Reason;
-use crate::connections::attempt::Expect;
+use crate::connection::Reason;
+use crate::connection::attempt::Expect;
+use crate::connection::status::InstagramStatus;
 use crate::connections::connect::ConnectRequest;
-use crate::connections::status::InstagramStatus;
 use crate::http::authentication::OwnHand;
 use crate::http::body::{FromMembers, Members};
 use crate::http::failure;

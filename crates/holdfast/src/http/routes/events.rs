@@ -17,7 +17,7 @@ use tokio::sync::{broadcast, watch};
 use super::prelude::*;
 use crate::caller::{Caller, OwnerId};
 use crate::clock::{SharedClock, after};
-use crate::connections::service::Connections;
+use crate::connections::Connections;
 use crate::http::cors::LAST_EVENT_ID;
 use crate::http::etag::ETag;
 use crate::http::failure;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::prelude::*;
 use crate::caller::Caller;
-use crate::connections::{Evidence, Reason, State as ConnectionState};
+use crate::connection::{Evidence, Reason, State as ConnectionState};
 use crate::http::failure;
 use crate::http::params::Query;
 use crate::store::HistoryEntry;

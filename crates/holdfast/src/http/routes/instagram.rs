@@ -8,8 +8,8 @@ use http::header::{self, HeaderMap, HeaderValue};
 
 use super::prelude::*;
 use crate::caller::Caller;
+use crate::connection::status::InstagramStatus;
 use crate::connections::disconnect::DisconnectReceipt;
-use crate::connections::status::InstagramStatus;
 use crate::http::authentication::OwnHand;
 use crate::http::etag::ETag;
 use crate::http::failure;

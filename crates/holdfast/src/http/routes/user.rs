@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::prelude::*;
 use crate::caller::Caller;
-use crate::connections::status::InstagramStatus;
+use crate::clerk::User;
+use crate::connection::status::InstagramStatus;
 use crate::http::failure;
-use crate::users::User;
 
 /// Adds the routes.
 pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {

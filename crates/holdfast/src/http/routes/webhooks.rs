@@ -4,9 +4,9 @@ use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 
 use super::prelude::*;
+use crate::clerk::webhook::{Delivery, DeliveryError};
 use crate::http::body::RawBody;
 use crate::http::failure;
-use crate::users::webhook::{Delivery, DeliveryError};
 
 /// Adds the route.
 pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {

@@ -24,17 +24,17 @@ use super::openapi::operations;
 use crate::caller::keys::KeySource;
 use crate::caller::service::{self, ServiceVerifier};
 use crate::caller::{ClerkConfig, SessionVerifier};
+use crate::clerk::webhook::WebhookVerifier;
 use crate::client_address::TrustedProxies;
 use crate::clock::{ManualClock, SharedClock, from_millis};
-use crate::connections::return_to::ReturnUrls;
-use crate::connections::schedule::RefreshPolicy;
-use crate::connections::service::{Connections, Parts};
+use crate::connection::return_url::ReturnUrls;
+use crate::connection::schedule::RefreshPolicy;
+use crate::connections::{Connections, Parts};
 use crate::entropy::{SharedEntropy, SystemEntropy};
 use crate::standin::clerk::{Case, ClerkStandin, Fault, Person, Surface};
 use crate::store::{NewServiceKey, Store, StoreOptions};
 use crate::transport::ReqwestTransport;
 use crate::users::Users;
-use crate::users::webhook::WebhookVerifier;
 use crate::vault::{KeyRing, Vault};
 
 /// A server on a database of its own.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use holdfast::clerk::backend::{BackendApi, BackendError};
 use holdfast::standin::clerk::{Fault, Person, Surface};
 use holdfast::transport::TransportError;
-use holdfast::users::backend::{BackendApi, BackendError};
 use secrecy::SecretString;
 
 use super::{Clerk, transport};

@@ -5,9 +5,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use holdfast::clerk::backend::BackendApi;
 use holdfast::clock::{SharedClock, SystemClock};
 use holdfast::transport::{Answer, Outgoing, SharedTransport};
-use holdfast::users::backend::BackendApi;
 use http::{HeaderValue, Method};
 use secrecy::SecretString;
 use serde_json::{Value, json};

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use holdfast::caller::OwnerId;
+use holdfast::clerk::webhook::{Delivery, WebhookVerifier};
 use holdfast::standin::clerk::{Deliver, Delivered, EventKind, Person};
 use holdfast::store::{EventOutcome, Store};
-use holdfast::users::webhook::{Delivery, WebhookVerifier};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use holdfast::clock::{Clock as _, ManualClock, after};
-use holdfast::connections::{EvidenceSource, Reason, Standing, State};
+use holdfast::connection::{EvidenceSource, Reason, Standing, State};
 use holdfast::entropy::SeededEntropy;
 
 use super::setup::{DAY, MINUTE, Replica, Seams, owner};

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use holdfast::connections::State;
+use holdfast::connection::State;
+use holdfast::connections::ServiceError;
 use holdfast::connections::complete::CompleteError;
-use holdfast::connections::service::ServiceError;
 use holdfast::store::StoreError;
 use holdfast::worker::store_spilled;
 use secrecy::SecretString;

@@ -1,4 +1,4 @@
-use holdfast::connections::{Reason, Standing, State};
+use holdfast::connection::{Reason, Standing, State};
 
 use super::setup::{DAY, MINUTE, Replica, owner};
 use super::world::{Kind, Weather, World};

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use holdfast::clock::{Clock, ManualClock};
-use holdfast::connections::State;
+use holdfast::connection::State;
 use holdfast::entropy::{Entropy, EntropyExhausted, SystemEntropy};
 use holdfast::store::{Crossing, Link, Store, StoreError, StoreOptions};
 use jiff::Timestamp;

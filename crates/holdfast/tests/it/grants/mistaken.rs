@@ -1,6 +1,6 @@
 //! Instagram answers about another account than the linked one.
 
-use holdfast::connections::{EvidenceSource, Reason, Standing};
+use holdfast::connection::{EvidenceSource, Reason, Standing};
 
 use super::setup::{DAY, MINUTE, Replica, owner};
 use super::world::{Kind, World};

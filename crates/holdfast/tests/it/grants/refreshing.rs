@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use holdfast::clock::Clock as _;
-use holdfast::connections::{Reason, Standing, State};
+use holdfast::connection::{Reason, Standing, State};
 
 use super::setup::{DAY, MINUTE, Replica, owner};
 use super::world::{KINDS, Kind, Weather, World};

@@ -1,6 +1,6 @@
 //! The grant before the one in use, for the case that the provider has handed us one that never works.
 
-use holdfast::connections::{Connection, EvidenceSource, Reason, Standing};
+use holdfast::connection::{Connection, EvidenceSource, Reason, Standing};
 
 use super::setup::{DAY, MINUTE, Replica, owner};
 use super::world::{Kind, World};

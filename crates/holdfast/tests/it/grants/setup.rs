@@ -7,14 +7,14 @@ use std::time::Duration;
 use base64::Engine as _;
 use holdfast::caller::OwnerId;
 use holdfast::clock::{Clock as _, ManualClock, SharedClock};
+use holdfast::connection::return_url::ReturnUrls;
+use holdfast::connection::schedule::RefreshPolicy;
+use holdfast::connection::{Connection, Evidence, EvidenceSource, GrantFacts, Standing};
 use holdfast::connections::callback::{CallbackOutcome, CallbackQuery};
 use holdfast::connections::connect::ConnectRequest;
-use holdfast::connections::return_to::ReturnUrls;
-use holdfast::connections::schedule::RefreshPolicy;
-use holdfast::connections::sealing;
-use holdfast::connections::service::{Connections, Parts};
-use holdfast::connections::spill::Spill;
-use holdfast::connections::{Connection, Evidence, EvidenceSource, GrantFacts, Standing};
+use holdfast::connections::grants;
+use holdfast::connections::journal::Spill;
+use holdfast::connections::{Connections, Parts};
 use holdfast::entropy::{SeededEntropy, SharedEntropy, new_id};
 use holdfast::provider::{Grant, ProviderId};
 use holdfast::store::{ChangeSet, Committed, ConnectionWrite, Store};
@@ -167,16 +167,10 @@ impl Replica {
             assert_eq!(self.store.commit(&bare).await, Ok(Committed::Done));
         }
         let key =
-            sealing::user_key(&self.store, &self.vault, &connection.user_id).await.expect("a user's key");
-        let sealed = sealing::seal_grant(
-            &key,
-            &connection.user_id,
-            connection.provider,
-            connection.id,
-            version,
-            grant,
-        )
-        .expect("it seals");
+            grants::user_key(&self.store, &self.vault, &connection.user_id).await.expect("a user's key");
+        let sealed =
+            grants::seal_grant(&key, &connection.user_id, connection.provider, connection.id, version, grant)
+                .expect("it seals");
         let changes = ChangeSet {
             connection: expected_version.map(|expected| ConnectionWrite {
                 expected_version: Some(expected),

@@ -1,7 +1,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use futures_util::FutureExt as _;
-use holdfast::connections::Standing;
+use holdfast::connection::Standing;
 
 use super::setup::{DAY, Replica};
 use super::world::{Kind, World};

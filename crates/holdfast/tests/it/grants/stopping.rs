@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use holdfast::clock::Clock as _;
-use holdfast::connections::attempt::{Attempt, AttemptStage, Expect};
+use holdfast::connection::attempt::{Attempt, AttemptStage, Expect};
+use holdfast::connection::{Reason, Standing};
 use holdfast::connections::stop::Stop;
-use holdfast::connections::{Reason, Standing};
 use holdfast::provider::ProviderId;
 use holdfast::store::{AttemptWrite, ChangeSet, Committed};
 use tokio::sync::watch;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use holdfast::clock::{Clock as _, after};
-use holdfast::connections::{Connection, Standing};
+use holdfast::connection::{Connection, Standing};
 use std::sync::Arc;
 use uuid::Uuid;
 

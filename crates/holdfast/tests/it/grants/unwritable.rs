@@ -1,6 +1,6 @@
 //! A refresh whose answer could not be stored is not begun; one whose answer can wait in a file is not lost.
 
-use holdfast::connections::Standing;
+use holdfast::connection::Standing;
 use holdfast::store::{Store, StoreOptions};
 use secrecy::ExposeSecret as _;
 use sqlx::{Connection as _, Executor as _};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
 use holdfast::clock::{Clock as _, ManualClock};
-use holdfast::connections::Standing;
+use holdfast::connection::Standing;
 use tokio::sync::Notify;
 
 use super::setup::{DAY, Replica};

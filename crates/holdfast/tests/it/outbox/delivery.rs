@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast::clock::Clock as _;
-use holdfast::connections::{Connection, Reason, Standing};
+use holdfast::connection::{Connection, Reason, Standing};
 use holdfast::entropy::SystemEntropy;
 use holdfast::outbox::{Dispatcher, Endpoint, Sent};
 use holdfast::standard_webhooks::SigningKey;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use holdfast::connections::attempt::{AttemptOutcome, AttemptStage};
+use holdfast::connection::attempt::{AttemptOutcome, AttemptStage};
 use holdfast::store::Committed;
 
 use super::fixtures::{DAY, INSTAGRAM, advance, attempt, begin, in_parallel, later, owner};
@@ -27,8 +27,7 @@ async fn an_attempt_comes_back_whole_at_every_stage() {
                 next.sealed_completion = Some(vec![2]);
                 next.busy_until = Some(later(DAY));
                 if stage == AttemptStage::Closed {
-                    next.outcome =
-                        Some(AttemptOutcome::Failed(holdfast::connections::Reason::ConsentBlocked));
+                    next.outcome = Some(AttemptOutcome::Failed(holdfast::connection::Reason::ConsentBlocked));
                     next.closed_at = Some(later(DAY));
                     next.sealed = None;
                 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use holdfast::connections::attempt::{Attempt, AttemptOutcome, AttemptStage};
-use holdfast::connections::{Reason, State, Suspicion};
+use holdfast::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
+use holdfast::connection::{Reason, State, Suspicion};
 use holdfast::store::{AttemptWrite, ChangeSet, Committed, ConnectionWrite, StatusFacts};
 
 use super::fixtures::{
@@ -27,7 +27,7 @@ async fn what_is_stored_comes_back_whole() {
         }
         assert_eq!(store.sealed_grant(stored.id, 1).await, Ok(Some(grant(&stored, 1, b"sealed-1"))));
         assert_eq!(store.sealed_grant(stored.id, 2).await, Ok(None));
-        let empty = holdfast::connections::Connection {
+        let empty = holdfast::connection::Connection {
             account: None,
             scopes: vec![],
             missing_scopes: vec![],

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use base64::Engine as _;
+use holdfast::clerk::UserFacts;
 use holdfast::entropy::SystemEntropy;
 use holdfast::store::{Committed, StatusFacts};
-use holdfast::users::UserFacts;
 use holdfast::vault::{KeyRing, Place, Vault};
 
 use super::fixtures::{

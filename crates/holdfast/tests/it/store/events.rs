@@ -6,10 +6,10 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use holdfast::clerk::UserFacts;
+use holdfast::clerk::webhook::{Delivery, SignedEvent, WebhookVerifier};
 use holdfast::clock::{Clock as _, ManualClock};
 use holdfast::store::{EventOutcome, SyncedUser};
-use holdfast::users::UserFacts;
-use holdfast::users::webhook::{Delivery, SignedEvent, WebhookVerifier};
 use jiff::Timestamp;
 use serde_json::json;
 

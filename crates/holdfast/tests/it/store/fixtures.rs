@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use holdfast::caller::OwnerId;
 use holdfast::clock;
-use holdfast::connections::attempt::{Attempt, AttemptStage, Expect};
-use holdfast::connections::{Connection, Evidence, EvidenceSource, GrantFacts, Standing, State};
+use holdfast::connection::attempt::{Attempt, AttemptStage, Expect};
+use holdfast::connection::{Connection, Evidence, EvidenceSource, GrantFacts, Standing, State};
 use holdfast::provider::{Account, ProviderId};
 use holdfast::store::{
     AttemptWrite, ChangeSet, Committed, ConnectionWrite, HistoryEntry, SealedGrant, Store,

@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
 use base64::Engine as _;
+use holdfast::clerk::UserFacts;
 use holdfast::clock::Clock as _;
-use holdfast::connections::{Reason, Standing};
+use holdfast::connection::{Reason, Standing};
 use holdfast::entropy::SystemEntropy;
 use holdfast::store::{DataDeletion, NewServiceKey, Retired};
-use holdfast::users::UserFacts;
 use holdfast::vault::{KeyRing, Place, SentinelError, Vault};
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;

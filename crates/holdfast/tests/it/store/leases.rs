@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use holdfast::connections::Connection;
+use holdfast::connection::Connection;
 use holdfast::store::{ChangeSet, Committed, Store};
 
 use super::fixtures::{DAY, connection, grant, in_parallel, insert, later, linked, owner, update};
@@ -145,7 +145,7 @@ async fn grants_that_died_by_the_clock_are_found() {
         assert_eq!(store.expired_connections(later(59 * DAY), 9).await, Ok(vec![]));
         assert_eq!(store.expired_connections(later(60 * DAY), 9).await, Ok(vec![connection.clone()]));
         let mut said = update(&connection);
-        said.connection.as_mut().unwrap().connection.standing = holdfast::connections::Reason::Expired.into();
+        said.connection.as_mut().unwrap().connection.standing = holdfast::connection::Reason::Expired.into();
         assert_eq!(store.commit(&said).await, Ok(Committed::Done));
         assert_eq!(store.expired_connections(later(60 * DAY), 9).await, Ok(vec![]), "it says so already");
     })

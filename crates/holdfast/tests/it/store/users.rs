@@ -1,5 +1,5 @@
+use holdfast::clerk::UserFacts;
 use holdfast::store::SyncedUser;
-use holdfast::users::UserFacts;
 
 use super::fixtures::{DAY, in_parallel, later, owner};
 use crate::support::database::{on_each_engine, start_of_time};

@@ -8,6 +8,8 @@
 //! Where the database is away because the disk is full, there would be no room for that file either. So [`Room`] is made
 //! before the provider is asked: without it, neither a refresh is begun nor a code exchanged.
 
+pub(super) mod replay;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -18,8 +20,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::attempt::AttemptStage;
 use crate::clock::from_millis;
+use crate::connection::attempt::AttemptStage;
 
 /// The directory of spilled grants.
 #[derive(Debug, Clone)]

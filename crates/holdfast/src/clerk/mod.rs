@@ -1,11 +1,10 @@
-//! User records: what we know of a person beyond their id.
+//! What Clerk tells about a person: their record beyond their id.
 //!
 //! The facts come from Clerk: from its Backend API where a secret key is configured, from signed webhooks, and
 //! else from what the session token's claims happen to say. None of the three can fail a sign-in.
 
 pub mod backend;
 mod claims;
-mod service;
 pub mod webhook;
 mod wire;
 
@@ -14,7 +13,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use claims::facts_from_claims;
-pub use service::{FactsSource, Synced, Users, UsersError};
 
 /// A user's record. Absent facts are `null`, never invented.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -130,7 +130,7 @@ pub fn derive(
 impl InstagramStatus {
     /// The same where the worker asks about nobody before `until`, whatever is due: the provider answers nobody.
     #[must_use]
-    pub(super) fn resting_until(self, until: Option<Timestamp>) -> Self {
+    pub fn resting_until(self, until: Option<Timestamp>) -> Self {
         let next = self.next_refresh_at.and_then(|at| Some(at).max(until));
         let end = self.token_expires_at;
         Self { next_refresh_at: next.filter(|at| end.is_none_or(|end| *at < end)), ..self }
@@ -138,7 +138,7 @@ impl InstagramStatus {
 
     /// The same where the provider's budget for the whole app is spent until then, as far as this replica knows.
     #[must_use]
-    pub(super) fn throttled_until(self, until: Option<Timestamp>) -> Self {
+    pub fn throttled_until(self, until: Option<Timestamp>) -> Self {
         let waits = until.filter(|_| self.reason == Some(Reason::RateLimited));
         let retry_after = self.retry_after.max(waits);
         Self { retry_after, ..self }.resting_until(until)
@@ -157,7 +157,7 @@ pub fn missing_scopes(connection: &Connection, asked_for: Option<&[String]>) -> 
 }
 
 /// The scopes asked for that are not among the granted ones.
-pub(super) fn lacking(asked_for: &[String], granted: &[String]) -> Vec<String> {
+pub fn lacking(asked_for: &[String], granted: &[String]) -> Vec<String> {
     asked_for.iter().filter(|each| !granted.contains(each)).cloned().collect()
 }
 
@@ -176,7 +176,7 @@ fn limited(standing: Standing, connection: &Connection, missing: &[String]) -> S
 }
 
 /// Whether a grant in this state is, as far as we know, alive: only then can time end it.
-pub(super) fn is_alive(state: State) -> bool {
+pub fn is_alive(state: State) -> bool {
     match state {
         State::Connected | State::Degraded | State::ActionRequired => true,
         State::NotConnected | State::Connecting | State::ReconnectRequired | State::Unavailable => false,
@@ -247,7 +247,7 @@ pub fn sentence(reason: Reason) -> Option<&'static str> {
 mod tests {
     use super::*;
     use crate::clock::from_millis;
-    use crate::connections::GrantFacts;
+    use crate::connection::GrantFacts;
     use crate::provider::ProviderId;
 
     const BASIC: &str = "instagram_business_basic";

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use uuid::Uuid;
 
-use super::sealing::SealingError;
-use super::service::{Connections, ServiceError};
-use super::spill::{Held, Origin, Room, Spilled};
-use super::stop::Stop;
+use crate::connections::grants::SealingError;
+use crate::connections::journal::{Held, Origin, Room, Spilled};
+use crate::connections::stop::Stop;
+use crate::connections::{Connections, ServiceError};
 use crate::store::StoreError;
 
 impl Connections {
@@ -37,7 +37,7 @@ impl Connections {
 
     /// Puts one into the database, or finds that it is not wanted any more, and deletes its file. Answers whether that was done;
     /// it is not while somebody here is about to store it.
-    pub(super) async fn replay(&self, spilled: &Spilled) -> Result<bool, ServiceError> {
+    pub(in crate::connections) async fn replay(&self, spilled: &Spilled) -> Result<bool, ServiceError> {
         let Some(spill) = &self.spill else { return Ok(false) };
         let replayed = match spilled.origin {
             Origin::Refresh { connection_id, linked_at, from_version } => {
@@ -59,7 +59,7 @@ impl Connections {
 
     /// Room for the provider's answer should the database not take it. Where there is none, that concerns every token, so it
     /// counts as the database's trouble.
-    pub(super) async fn room(&self, origin: Origin) -> Result<Option<Room>, ServiceError> {
+    pub(in crate::connections) async fn room(&self, origin: Origin) -> Result<Option<Room>, ServiceError> {
         let Some(spill) = self.spill.clone() else { return Ok(None) };
         let directory = spill.directory().to_owned();
         let reserve = move || spill.reserve(&origin);
@@ -78,7 +78,7 @@ impl Connections {
     }
 
     /// Writes down a token that may be the only one that works, before anything is waited for.
-    pub(super) fn write_down(
+    pub(in crate::connections) fn write_down(
         &self,
         room: Option<Room>,
         user_id: &str,
@@ -98,14 +98,14 @@ impl Connections {
 }
 
 /// The database has the token, or nobody wants it any more.
-pub(super) fn let_go(origin: Origin, held: Option<Held>) {
+pub(in crate::connections) fn let_go(origin: Origin, held: Option<Held>) {
     if let Some(Err(error)) = held.map(Held::remove) {
         tracing::warn!(row = %origin.row(), %error, "the file of a token that was stored could not be deleted");
     }
 }
 
 /// The database could not take the token: its file is all there is.
-pub(super) fn keep(origin: Origin, held: Option<Held>, why: &ServiceError) {
+pub(in crate::connections) fn keep(origin: Origin, held: Option<Held>, why: &ServiceError) {
     let row = origin.row();
     match held.map(|held| held.sync()) {
         Some(Ok(())) => {
@@ -122,11 +122,11 @@ pub(super) fn keep(origin: Origin, held: Option<Held>, why: &ServiceError) {
 
 /// The attempts whose token this process is about to store: their files are nobody else's business yet.
 #[derive(Debug, Clone, Default)]
-pub(super) struct InHand(Arc<Mutex<HashMap<Uuid, usize>>>);
+pub(in crate::connections) struct InHand(Arc<Mutex<HashMap<Uuid, usize>>>);
 
 impl InHand {
     /// Until what it answers is dropped.
-    pub(super) fn take(&self, attempt_id: Uuid) -> Taken {
+    pub(in crate::connections) fn take(&self, attempt_id: Uuid) -> Taken {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(attempt_id).or_default() += 1;
         Taken { in_hand: self.clone(), attempt_id }
     }
@@ -137,7 +137,7 @@ impl InHand {
 }
 
 /// As long as this lives, the attempt is in hand.
-pub(super) struct Taken {
+pub(in crate::connections) struct Taken {
     in_hand: InHand,
     attempt_id: Uuid,
 }

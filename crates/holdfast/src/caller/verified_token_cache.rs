@@ -7,7 +7,7 @@ use std::sync::{PoisonError, RwLock};
 
 use jiff::Timestamp;
 
-use super::generations::{Digest, Generations};
+use super::two_generation_map::{Digest, Generations};
 
 #[derive(Debug)]
 pub(super) struct Remembered<T> {

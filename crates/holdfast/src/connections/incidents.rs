@@ -23,34 +23,16 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use super::service::{Connections, ServiceError};
-use super::transition::{Call, Observation, reason_of};
-use super::{Connection, Reason};
 use crate::clock::{after, from_millis};
+use crate::connection::belief::{FEWEST, HOLD_IN_USE, Outlook, PROOFS, SPANS, Weather, enough_to_calm};
+use crate::connection::observation::{Call, Observation};
+use crate::connection::transition::reason_of;
+use crate::connection::{Connection, Reason};
+use crate::connections::{Connections, ServiceError};
 use crate::entropy::random;
 use crate::provider::{Meaning, SharedProvider};
 use crate::store::Trouble;
 
-/// With fewer connections than an incident strikes, nothing can be told from how the others fare; two signs that lie this far
-/// apart have to do.
-const CONFIRMATION_GAP: Duration = Duration::from_mins(1);
-/// How long the worker holds a stated death back before it may be confirmed. Long enough for a batch of refreshes.
-const HOLD: Duration = Duration::from_mins(1);
-/// The same for a death of which the provider does not say the cause, where somebody uses the connection and should know soon, and
-/// others are known to work.
-const HOLD_IN_USE: Duration = Duration::from_mins(15);
-/// So many others have to have worked since the first sign for that: as many for one that is struck as make no incident.
-const PROOFS: u64 = SHARE - 1;
-/// The same where nobody does or nothing is known. Where few connections come due in an hour, an incident strikes too few to be seen
-/// as one; half a lifetime remains, so a day can be waited.
-const HOLD_UNEXPLAINED: Duration = Duration::from_hours(24);
-/// Spans that are looked back over, shortest first. The shortest is longer than [`HOLD`], so that those who were struck
-/// together still see each other when the first of them is asked again; the longest is [`HOLD_UNEXPLAINED`].
-const SPANS: [Duration; 3] = [Duration::from_mins(20), Duration::from_hours(2), HOLD_UNEXPLAINED];
-/// With fewer struck than this there is no incident.
-const FEWEST: u64 = 10;
-/// One in so many of those asked must be struck.
-const SHARE: u64 = 5;
 /// Canaries ask once in this time, all of them together.
 const CANARY_GAP: Duration = Duration::from_secs(20);
 /// While an incident lasts, its extent is counted this often at most.
@@ -59,49 +41,6 @@ const RECOUNT: Duration = Duration::from_secs(15);
 const ALARM_GAP: Duration = Duration::from_hours(1);
 /// Taken back at once when an incident is noticed.
 const TAKEN_BACK: usize = 1000;
-
-/// What a sign of death is worth, as the connections fare together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Outlook {
-    /// Fewer connections than an incident strikes: waiting could show nothing.
-    Few,
-    /// An incident may be beginning.
-    #[default]
-    Watchful,
-    /// Others have worked since the first sign.
-    Calm,
-    /// One is going on: believe no sign of death.
-    Incident,
-}
-
-/// How old the first sign of a death must be for another one to be believed.
-pub fn patience(meaning: Meaning, call: Call, outlook: Outlook) -> Duration {
-    match (meaning, outlook) {
-        (Meaning::DeadUnexplained, Outlook::Few) => CONFIRMATION_GAP,
-        (Meaning::DeadUnexplained, Outlook::Watchful | Outlook::Incident) => HOLD_UNEXPLAINED,
-        (Meaning::DeadUnexplained, Outlook::Calm) => match call {
-            Call::Refresh => HOLD_UNEXPLAINED,
-            Call::Identify | Call::Look | Call::Use => HOLD_IN_USE,
-        },
-        // Nobody is waiting for the worker's answer, so it can afford to see whether others are struck too.
-        (_, Outlook::Watchful | Outlook::Calm | Outlook::Incident) => match call {
-            Call::Refresh | Call::Look => HOLD,
-            Call::Identify | Call::Use => Duration::ZERO,
-        },
-        (_, Outlook::Few) => Duration::ZERO,
-    }
-}
-
-/// How the connections fare together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Weather {
-    /// What a sign of death is worth.
-    pub outlook: Outlook,
-    /// How many wait for the same trouble to pass.
-    pub waiting: u64,
-    /// Whether the trouble leaves nobody out: no connection has worked lately.
-    pub strikes_all: bool,
-}
 
 /// What this replica knows of an incident.
 #[derive(Debug, Default)]
@@ -122,11 +61,6 @@ impl IncidentGuard {
         let before = seen.replace((now, incident));
         before.is_none_or(|(at, _)| at > now || after(at, ALARM_GAP) <= now)
     }
-}
-
-/// So many proven well make those struck no incident.
-fn enough_to_calm(struck: u64) -> u64 {
-    struck.saturating_mul(SHARE - 1).saturating_add(1)
 }
 
 impl Connections {
@@ -310,12 +244,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn four_that_work_outnumber_one_that_is_struck() {
-        assert_eq!(enough_to_calm(10), 41);
-        assert_eq!(enough_to_calm(0), 1);
-    }
-
-    #[test]
     fn those_held_are_weighed_since_the_first_of_them_and_each_span_by_itself() {
         let at = |minutes: i64| from_millis(minutes * 60_000);
         let starts = [at(100), at(50), at(10)];
@@ -324,19 +252,5 @@ mod tests {
         assert_eq!(all, [(at(20), 8), (at(100), 1), (at(50), 2), (at(10), 3)]);
         let stated: Vec<_> = struck(&Trouble { held: 0, held_since: None, ..trouble }, starts, 1).collect();
         assert_eq!(stated, [(at(100), 1), (at(100), 1)]);
-    }
-
-    #[test]
-    fn a_stated_death_is_believed_sooner_than_one_without_a_cause_and_sooner_where_somebody_waits() {
-        let stated = Meaning::Dead(crate::provider::DeathCause::Revoked);
-        for outlook in [Outlook::Few, Outlook::Watchful, Outlook::Calm] {
-            for call in [Call::Refresh, Call::Identify, Call::Look, Call::Use] {
-                let unexplained = patience(Meaning::DeadUnexplained, call, outlook);
-                assert!(patience(stated, call, outlook) <= unexplained);
-                assert!(unexplained >= CONFIRMATION_GAP, "two signs are needed");
-                assert!(unexplained <= patience(Meaning::DeadUnexplained, Call::Refresh, outlook));
-            }
-        }
-        assert_eq!(patience(stated, Call::Identify, Outlook::Watchful), Duration::ZERO);
     }
 }

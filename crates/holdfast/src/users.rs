@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::backend::{BackendApi, BackendError};
-use super::{User, UserFacts, facts_from_claims};
 use crate::caller::{Caller, OwnerId};
+use crate::clerk::backend::{BackendApi, BackendError};
+use crate::clerk::{User, UserFacts, facts_from_claims};
 use crate::clock::{SharedClock, after};
 use crate::store::{Store, StoreError, SyncedUser};
 

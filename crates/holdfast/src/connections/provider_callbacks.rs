@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::service::{Connections, ServiceError};
-use super::transition::{Observation, is_about_an_earlier_link};
+use crate::connection::observation::Observation;
+use crate::connection::transition::is_about_an_earlier_link;
+use crate::connections::{Connections, ServiceError};
 use crate::entropy::random;
 use crate::store::DataDeletion;
 

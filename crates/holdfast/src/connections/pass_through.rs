@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::service::{Connections, ServiceError};
-use super::status::InstagramStatus;
-use super::transition::{Call, Observation, reason_of};
-use super::{Connection, EvidenceSource, Reason};
 use crate::caller::OwnerId;
 use crate::clock::after;
+use crate::connection::observation::{Call, Observation};
+use crate::connection::status::InstagramStatus;
+use crate::connection::transition::reason_of;
+use crate::connection::{Connection, EvidenceSource, Reason};
+use crate::connections::{Connections, ServiceError};
 use crate::provider::{Failure, Grant, Meaning, PassThrough, PassedThrough, SharedProvider};
 
 /// That a grant works is written down at most this often: a busy backend must not cost a write per call.

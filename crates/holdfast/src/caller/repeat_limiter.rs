@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::generations::{Digest, Generations};
+use super::two_generation_map::{Digest, Generations};
 use crate::clock::after;
 
 /// When the same refused token is too much.

@@ -1,0 +1,99 @@
+//! When a sign of death is believed: all the numbers.
+
+use std::time::Duration;
+
+use super::observation::Call;
+use crate::provider::Meaning;
+
+/// With fewer connections than an incident strikes, nothing can be told from how the others fare; two signs that lie this far
+/// apart have to do.
+pub const CONFIRMATION_GAP: Duration = Duration::from_mins(1);
+/// How long the worker holds a stated death back before it may be confirmed. Long enough for a batch of refreshes.
+pub const HOLD: Duration = Duration::from_mins(1);
+/// The same for a death of which the provider does not say the cause, where somebody uses the connection and should know soon, and
+/// others are known to work.
+pub const HOLD_IN_USE: Duration = Duration::from_mins(15);
+/// So many others have to have worked since the first sign for that: as many for one that is struck as make no incident.
+pub const PROOFS: u64 = SHARE - 1;
+/// The same where nobody does or nothing is known. Where few connections come due in an hour, an incident strikes too few to be seen
+/// as one; half a lifetime remains, so a day can be waited.
+pub const HOLD_UNEXPLAINED: Duration = Duration::from_hours(24);
+/// Spans that are looked back over, shortest first. The shortest is longer than [`HOLD`], so that those who were struck
+/// together still see each other when the first of them is asked again; the longest is [`HOLD_UNEXPLAINED`].
+pub const SPANS: [Duration; 3] = [Duration::from_mins(20), Duration::from_hours(2), HOLD_UNEXPLAINED];
+/// With fewer struck than this there is no incident.
+pub const FEWEST: u64 = 10;
+/// One in so many of those asked must be struck.
+pub const SHARE: u64 = 5;
+/// What a sign of death is worth, as the connections fare together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Outlook {
+    /// Fewer connections than an incident strikes: waiting could show nothing.
+    Few,
+    /// An incident may be beginning.
+    #[default]
+    Watchful,
+    /// Others have worked since the first sign.
+    Calm,
+    /// One is going on: believe no sign of death.
+    Incident,
+}
+
+/// How old the first sign of a death must be for another one to be believed.
+pub fn patience(meaning: Meaning, call: Call, outlook: Outlook) -> Duration {
+    match (meaning, outlook) {
+        (Meaning::DeadUnexplained, Outlook::Few) => CONFIRMATION_GAP,
+        (Meaning::DeadUnexplained, Outlook::Watchful | Outlook::Incident) => HOLD_UNEXPLAINED,
+        (Meaning::DeadUnexplained, Outlook::Calm) => match call {
+            Call::Refresh => HOLD_UNEXPLAINED,
+            Call::Identify | Call::Look | Call::Use => HOLD_IN_USE,
+        },
+        // Nobody is waiting for the worker's answer, so it can afford to see whether others are struck too.
+        (_, Outlook::Watchful | Outlook::Calm | Outlook::Incident) => match call {
+            Call::Refresh | Call::Look => HOLD,
+            Call::Identify | Call::Use => Duration::ZERO,
+        },
+        (_, Outlook::Few) => Duration::ZERO,
+    }
+}
+
+/// How the connections fare together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Weather {
+    /// What a sign of death is worth.
+    pub outlook: Outlook,
+    /// How many wait for the same trouble to pass.
+    pub waiting: u64,
+    /// Whether the trouble leaves nobody out: no connection has worked lately.
+    pub strikes_all: bool,
+}
+
+/// So many proven well make those struck no incident.
+pub fn enough_to_calm(struck: u64) -> u64 {
+    struck.saturating_mul(SHARE - 1).saturating_add(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_that_work_outnumber_one_that_is_struck() {
+        assert_eq!(enough_to_calm(10), 41);
+        assert_eq!(enough_to_calm(0), 1);
+    }
+
+    #[test]
+    fn a_stated_death_is_believed_sooner_than_one_without_a_cause_and_sooner_where_somebody_waits() {
+        let stated = Meaning::Dead(crate::provider::DeathCause::Revoked);
+        for outlook in [Outlook::Few, Outlook::Watchful, Outlook::Calm] {
+            for call in [Call::Refresh, Call::Identify, Call::Look, Call::Use] {
+                let unexplained = patience(Meaning::DeadUnexplained, call, outlook);
+                assert!(patience(stated, call, outlook) <= unexplained);
+                assert!(unexplained >= CONFIRMATION_GAP, "two signs are needed");
+                assert!(unexplained <= patience(Meaning::DeadUnexplained, Call::Refresh, outlook));
+            }
+        }
+        assert_eq!(patience(stated, Call::Identify, Outlook::Watchful), Duration::ZERO);
+    }
+}

@@ -1,0 +1,121 @@
+//! What can be learned about a connection.
+
+use jiff::Timestamp;
+
+use super::GrantFacts;
+use super::belief::Outlook;
+use crate::provider::{Account, Failure};
+
+/// Something that we learned.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Observation {
+    /// A connect attempt was completed; the new grant has answered "whose are you" already.
+    Linked {
+        /// The account it belongs to.
+        account: Account,
+        /// What was granted.
+        scopes: Vec<String>,
+        /// What we asked for and was not granted.
+        missing_scopes: Vec<String>,
+        /// The new grant.
+        grant: GrantFacts,
+        /// When to refresh it.
+        next_refresh_at: Timestamp,
+    },
+    /// A refresh answered with a new grant.
+    Refreshed {
+        /// The grant that was refreshed.
+        from_version: i64,
+        /// The new one.
+        grant: GrantFacts,
+        /// When to refresh it.
+        next_refresh_at: Timestamp,
+    },
+    /// The grant does not work, but the version before it does: that one is in use again.
+    Restored {
+        /// The grant that does not work.
+        from_version: i64,
+        /// The earlier one, stored anew.
+        grant: GrantFacts,
+        /// When to refresh it.
+        next_refresh_at: Timestamp,
+    },
+    /// The connection was declared dead at the beginning of an incident, so its death is not believed any more.
+    TakenBack {
+        /// Deaths up to this time were before the incident.
+        fallen_after: Timestamp,
+        /// When it takes its turn as a canary.
+        next_refresh_at: Timestamp,
+    },
+    /// A call with the grant worked.
+    Worked {
+        /// The grant that was used.
+        grant_version: i64,
+        /// The account as the provider describes it now, where the call was about that.
+        account: Option<Account>,
+        /// When to refresh the grant, where the stored time was for looking after a trouble.
+        next_refresh_at: Option<Timestamp>,
+    },
+    /// A call with the grant failed.
+    Failed {
+        /// The grant that was used.
+        grant_version: i64,
+        /// What kind of call it was.
+        call: Call,
+        /// What came back.
+        failure: Failure,
+        /// When the worker will try again, where it will.
+        next_refresh_at: Option<Timestamp>,
+        /// What a sign of death is worth, as the other connections fare.
+        outlook: Outlook,
+    },
+    /// The provider told us, signed, that the person removed the app.
+    Deauthorized {
+        /// When the provider issued the message.
+        issued_at: Option<Timestamp>,
+    },
+    /// The person disconnected.
+    Disconnected,
+    /// The provider told us, signed, that the person wants their data deleted.
+    DataDeleted,
+    /// A connect attempt ended without a link.
+    AttemptEnded(AttemptEnd),
+    /// The stored expiry has passed.
+    ExpiryPassed,
+    /// A clock that was ahead wrote times that the present one puts right.
+    Retimed {
+        /// The same grant, with the times that it can have.
+        grant: GrantFacts,
+        /// When to refresh it.
+        next_refresh_at: Timestamp,
+    },
+    /// The grant cannot be opened by anybody: the key that it was sealed with is given up.
+    KeyLost {
+        /// The grant that could not be opened.
+        grant_version: i64,
+    },
+}
+
+/// The kind of call that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// Refreshing the grant.
+    Refresh,
+    /// Asking whose grant it is, because somebody wants to know.
+    Identify,
+    /// The same by the worker, to see whether a trouble has passed.
+    Look,
+    /// A call that the app made.
+    Use,
+}
+
+/// How a connect attempt ended without a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttemptEnd {
+    /// The person declined.
+    Denied,
+    /// Its time ran out.
+    Expired,
+    /// It failed.
+    Failed,
+}

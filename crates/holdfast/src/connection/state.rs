@@ -1,0 +1,201 @@
+//! The states of a connection, the reasons that belong to each, and what would mend them.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! names {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$vdoc])* $variant,)+ }
+
+        impl $name {
+            /// Every variant, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The name as stored and on the wire.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+
+            /// The variant of that name.
+            pub fn parse(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|each| each.as_str() == name)
+            }
+        }
+    };
+}
+
+names! {
+    /// The kind of event that our knowledge rests on.
+    EvidenceSource {
+        /// The person connected.
+        Oauth = "oauth",
+        /// A refresh answered.
+        Refresh = "refresh",
+        /// A call with the grant answered.
+        Use = "use",
+        /// The provider called us.
+        Callback = "callback",
+        /// A stored time passed.
+        Clock = "clock",
+    }
+}
+
+names! {
+    /// The state of a connection as the contract names it.
+    State {
+        /// Nothing is linked.
+        NotConnected = "not_connected",
+        /// A connect attempt is open.
+        Connecting = "connecting",
+        /// Linked and usable.
+        Connected = "connected",
+        /// Linked and, as far as we know, usable, but something is failing that mends itself or that we must mend.
+        Degraded = "degraded",
+        /// The person must do something at the provider.
+        ActionRequired = "action_required",
+        /// The grant is dead; the person must connect again.
+        ReconnectRequired = "reconnect_required",
+        /// This installation cannot connect accounts.
+        Unavailable = "unavailable",
+    }
+}
+
+names! {
+    /// Why a connection is in its state.
+    Reason {
+        /// The person disconnected.
+        UserDisconnected = "user_disconnected",
+        /// The person declined at the provider.
+        Denied = "denied",
+        /// The last connect attempt ran out of time.
+        AttemptExpired = "attempt_expired",
+        /// The last connect attempt failed.
+        AttemptFailed = "attempt_failed",
+        /// A scope that we ask for was not granted.
+        ScopesMissing = "scopes_missing",
+        /// Refreshing fails; there is still time.
+        RefreshFailing = "refresh_failing",
+        /// The provider limits us.
+        RateLimited = "rate_limited",
+        /// The provider does not answer usefully.
+        ProviderUnavailable = "provider_unavailable",
+        /// Many connections fail alike; nobody is told to reconnect.
+        ProviderIncident = "provider_incident",
+        /// Our app or its configuration is at fault.
+        AppMisconfigured = "app_misconfigured",
+        /// The provider wants a security check passed.
+        Checkpoint = "checkpoint",
+        /// The provider wants the account confirmed.
+        Unconfirmed = "unconfirmed",
+        /// The provider restricts the account.
+        Restricted = "restricted",
+        /// The provider wants its terms accepted.
+        ConsentBlocked = "consent_blocked",
+        /// The grant's time ran out.
+        Expired = "expired",
+        /// The person removed the app at the provider.
+        Revoked = "revoked",
+        /// The person changed the password.
+        PasswordChanged = "password_changed",
+        /// The provider told us that the person removed the app.
+        Deauthorized = "deauthorized",
+        /// The provider does not accept the grant.
+        TokenInvalid = "token_invalid",
+        /// The account may not be connected any more.
+        AccountIneligible = "account_ineligible",
+        /// The encryption key of the grant is gone.
+        KeyLost = "key_lost",
+        /// This installation has no app id and secret.
+        NotConfigured = "not_configured",
+    }
+}
+
+names! {
+    /// What would mend it.
+    Action {
+        /// Nothing.
+        None = "none",
+        /// Connect an account.
+        Connect = "connect",
+        /// Connect the same account again.
+        Reconnect = "reconnect",
+        /// Wait.
+        Wait = "wait",
+        /// Do what the provider asks, in its app.
+        FixAtInstagram = "fix_at_instagram",
+        /// Ask whoever runs this installation.
+        ContactSupport = "contact_support",
+    }
+}
+
+/// What we know about a connection: a state with a reason that belongs to it. Pairs that the contract
+/// does not have cannot be made; see [`Standing::new`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Standing {
+    state: State,
+    reason: Option<Reason>,
+}
+
+impl Standing {
+    /// Never connected.
+    pub const NOT_CONNECTED: Self = Self { state: State::NotConnected, reason: None };
+    /// Connected with all that we ask for.
+    pub const CONNECTED: Self = Self { state: State::Connected, reason: None };
+
+    /// The standing of that state and reason, if they belong together and may be stored.
+    /// `connecting` and `unavailable` are never stored: they follow from an open attempt and from the configuration.
+    pub fn new(state: State, reason: Option<Reason>) -> Option<Self> {
+        let fits = match reason {
+            None => matches!(state, State::NotConnected | State::Connected),
+            Some(reason) => reason.state() == state && reason != Reason::NotConfigured,
+        };
+        fits.then_some(Self { state, reason })
+    }
+
+    /// The state.
+    pub fn state(self) -> State {
+        self.state
+    }
+
+    /// The reason.
+    pub fn reason(self) -> Option<Reason> {
+        self.reason
+    }
+}
+
+impl From<Reason> for Standing {
+    /// The standing that a reason implies. `not_configured` is not stored and stands for "not connected".
+    fn from(reason: Reason) -> Self {
+        Self::new(reason.state(), Some(reason)).unwrap_or(Self::NOT_CONNECTED)
+    }
+}
+
+impl Reason {
+    /// The one state that this reason belongs to.
+    pub fn state(self) -> State {
+        match self {
+            Self::UserDisconnected | Self::Denied | Self::AttemptExpired | Self::AttemptFailed => {
+                State::NotConnected
+            }
+            Self::ScopesMissing => State::Connected,
+            Self::RefreshFailing
+            | Self::RateLimited
+            | Self::ProviderUnavailable
+            | Self::ProviderIncident
+            | Self::AppMisconfigured => State::Degraded,
+            Self::Checkpoint | Self::Unconfirmed | Self::Restricted | Self::ConsentBlocked => {
+                State::ActionRequired
+            }
+            Self::Expired
+            | Self::Revoked
+            | Self::PasswordChanged
+            | Self::Deauthorized
+            | Self::TokenInvalid
+            | Self::AccountIneligible
+            | Self::KeyLost => State::ReconnectRequired,
+            Self::NotConfigured => State::Unavailable,
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Putting right what a clock that was ahead has written.
+
+use jiff::Timestamp;
+
+use super::stop::Stop;
+use super::{Connections, ServiceError};
+use crate::connection::Connection;
+use crate::connection::clock_repair::possible;
+use crate::connection::observation::Observation;
+
+impl Connections {
+    /// Puts right up to `limit` connections with times that only a clock that was ahead can have written. Returns how many it found.
+    /// One connection's trouble stays its own.
+    pub async fn retime(&self, limit: usize, stop: &Stop) -> Result<usize, ServiceError> {
+        let now = self.parts.clock.now();
+        let tail = self.parts.refresh.tail_percent();
+        let found = self.parts.store.mistimed_connections(now, tail, limit).await?;
+        for connection in found.iter().take_while(|_| !stop.is_asked()) {
+            match self.retime_one(connection, now).await {
+                Err(error) if !error.concerns_all() => {
+                    tracing::error!(connection = %connection.id, %error, "times from a clock that was ahead could not be put right");
+                }
+                outcome => outcome?,
+            }
+        }
+        Ok(found.len())
+    }
+
+    async fn retime_one(&self, connection: &Connection, now: Timestamp) -> Result<(), ServiceError> {
+        let Some(facts) = connection.grant else { return Ok(()) };
+        let grant = possible(facts, now);
+        let next_refresh_at = self.due_between(grant.obtained_at, grant.expires_at)?;
+        tracing::warn!(connection = %connection.id, "times from a clock that was ahead are put right");
+        self.record(connection.id, &Observation::Retimed { grant, next_refresh_at }, None).await?;
+        Ok(())
+    }
+}

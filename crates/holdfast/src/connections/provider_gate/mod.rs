@@ -1,0 +1,4 @@
+//! Whether the provider may be asked now: its health and its rate budget.
+
+pub mod breaker;
+pub mod budget;
