@@ -17,7 +17,7 @@ use holdfast::connection::GrantFacts;
 use holdfast::connections::grants;
 use holdfast::entropy::{SharedEntropy, SystemEntropy};
 use holdfast::provider::Grant;
-use holdfast::store::{ChangeSet, Committed, ConnectionWrite, Store, StoreOptions};
+use holdfast::store::{ChangeSet, CommitOutcome, ConnectionWrite, Store, StoreOptions};
 use holdfast::vault::{KeyRing, Vault};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -106,7 +106,7 @@ async fn fill(url: &str, amount: usize) -> Fallible<()> {
 
 async fn commit(store: &Store, changes: ChangeSet) -> Fallible<()> {
     match store.commit(&changes).await? {
-        Committed::Done => Ok(()),
+        CommitOutcome::Committed => Ok(()),
         other => Err(format!("not stored: {other:?}").into()),
     }
 }

@@ -12,7 +12,7 @@ use holdfast::connection::{Connection, Evidence, EvidenceSource, GrantFacts, Sta
 use holdfast::entropy::{SystemEntropy, new_id};
 use holdfast::provider::{Account, ProviderId};
 use holdfast::standin::clerk::{ClerkStandin, Person};
-use holdfast::store::{ChangeSet, Committed, ConnectionWrite, Store, StoreOptions};
+use holdfast::store::{ChangeSet, CommitOutcome, ConnectionWrite, Store, StoreOptions};
 
 use crate::process::{self, Server};
 use crate::{Fallible, LoadArgs, load};
@@ -167,7 +167,7 @@ async fn connect(database_url: &str) -> Fallible<()> {
     for number in 0..PEOPLE {
         let write = ConnectionWrite { expected_version: None, connection: connection(number)? };
         let committed = store.commit(&ChangeSet { connection: Some(write), ..ChangeSet::default() }).await?;
-        if committed != Committed::Done {
+        if committed != CommitOutcome::Committed {
             return Err(format!("not connected: {committed:?}").into());
         }
     }

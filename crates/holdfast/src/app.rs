@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::caller::keys::{KeySettings, KeySource};
 use crate::caller::service::ServiceVerifier;
-use crate::caller::{BreakerLimits, ClerkConfig, ConfigError, SessionVerifier};
+use crate::caller::{ClerkConfig, ConfigError, RepeatLimits, SessionVerifier};
 use crate::clerk::backend::{BackendApi, UnusableSecret};
 use crate::clerk::webhook::{SecretError, WebhookVerifier};
 use crate::clock::SharedClock;
@@ -401,7 +401,7 @@ fn verifier(clerk: &ClerkSettings, seams: &Seams) -> Result<SessionVerifier, Sta
         audiences: clerk.audience.clone(),
         skew: clerk.clock_skew,
         remember: Some(REMEMBERED_TOKENS),
-        breaker: Some(BreakerLimits::default()),
+        breaker: Some(RepeatLimits::default()),
     };
     Ok(SessionVerifier::new(config, seams.transport.clone(), seams.clock.clone())?)
 }

@@ -16,9 +16,9 @@ use std::sync::Arc;
 use clerk_session::Claims;
 use jiff::Timestamp;
 
-pub use repeat_limiter::BreakerLimits;
+pub use repeat_limiter::RepeatLimits;
 pub use service::ServiceCaller;
-pub use verifier::{ClerkConfig, ConfigError, Counts, Judgement, SessionVerifier};
+pub use verifier::{Authentication, ClerkConfig, ConfigError, Counts, SessionVerifier};
 
 use crate::clock::from_millis;
 

@@ -8,19 +8,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::two_generation_map::{Digest, Generations};
+use super::two_generation_map::{Digest, TwoGenerationMap};
 use crate::clock::after;
 
 /// When the same refused token is too much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BreakerLimits {
+pub struct RepeatLimits {
     /// Refusals of one token within the window that are still answered as refusals.
     pub presentations: u32,
     /// Counted from the first refusal.
     pub window: Duration,
 }
 
-impl Default for BreakerLimits {
+impl Default for RepeatLimits {
     /// Ten in a minute: a page with several requests in flight and one retry each stays below, a loop does not.
     fn default() -> Self {
         Self { presentations: 10, window: Duration::from_mins(1) }
@@ -35,8 +35,8 @@ const CAPACITY: usize = 8192;
 pub(super) const SHORTEST_TOKEN: usize = 100;
 
 #[derive(Debug)]
-pub(super) struct Breaker<R> {
-    limits: BreakerLimits,
+pub(super) struct RepeatLimiter<R> {
+    limits: RepeatLimits,
     inner: Mutex<Inner<R>>,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Breaker<R> {
 struct Inner<R> {
     /// New keys may judge otherwise, so they start the counting anew.
     epoch: u64,
-    tallies: Generations<Tally<R>>,
+    tallies: TwoGenerationMap<Tally<R>>,
 }
 
 #[derive(Debug)]
@@ -54,9 +54,9 @@ struct Tally<R> {
     count: u32,
 }
 
-impl<R: Clone> Breaker<R> {
-    pub(super) fn new(limits: BreakerLimits) -> Self {
-        Self { limits, inner: Mutex::new(Inner { epoch: 0, tallies: Generations::new(CAPACITY) }) }
+impl<R: Clone> RepeatLimiter<R> {
+    pub(super) fn new(limits: RepeatLimits) -> Self {
+        Self { limits, inner: Mutex::new(Inner { epoch: 0, tallies: TwoGenerationMap::new(CAPACITY) }) }
     }
 
     /// The standing refusal of a token that has been presented too often, and when to come back.
@@ -106,8 +106,8 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn breaker() -> Breaker<&'static str> {
-        Breaker::new(BreakerLimits::default())
+    fn breaker() -> RepeatLimiter<&'static str> {
+        RepeatLimiter::new(RepeatLimits::default())
     }
 
     #[test]

@@ -7,13 +7,13 @@ use std::collections::HashMap;
 pub(super) type Digest = [u8; 32];
 
 #[derive(Debug)]
-pub(super) struct Generations<T> {
+pub(super) struct TwoGenerationMap<T> {
     young: HashMap<Digest, T>,
     old: HashMap<Digest, T>,
     half: usize,
 }
 
-impl<T> Generations<T> {
+impl<T> TwoGenerationMap<T> {
     /// Holds at most `capacity` entries, and at least the newest half of them.
     pub(super) fn new(capacity: usize) -> Self {
         Self { young: HashMap::new(), old: HashMap::new(), half: (capacity / 2).max(1) }
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn it_never_grows_past_its_capacity_and_keeps_the_newest() {
-        let mut map = Generations::new(10);
+        let mut map = TwoGenerationMap::new(10);
         for n in 0..1000 {
             map.insert(key(n), n);
             assert!(map.len() <= 10);
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn an_entry_is_held_once() {
-        let mut map = Generations::new(4);
+        let mut map = TwoGenerationMap::new(4);
         for n in [1, 2, 3, 1, 1] {
             map.insert(key(n), n);
         }

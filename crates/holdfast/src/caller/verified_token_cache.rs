@@ -7,10 +7,10 @@ use std::sync::{PoisonError, RwLock};
 
 use jiff::Timestamp;
 
-use super::two_generation_map::{Digest, Generations};
+use super::two_generation_map::{Digest, TwoGenerationMap};
 
 #[derive(Debug)]
-pub(super) struct Remembered<T> {
+pub(super) struct VerifiedTokenCache<T> {
     inner: RwLock<Inner<T>>,
 }
 
@@ -18,7 +18,7 @@ pub(super) struct Remembered<T> {
 struct Inner<T> {
     /// Grows with every change of the keys.
     epoch: u64,
-    entries: Generations<Entry<T>>,
+    entries: TwoGenerationMap<Entry<T>>,
 }
 
 #[derive(Debug)]
@@ -28,9 +28,9 @@ struct Entry<T> {
     value: T,
 }
 
-impl<T: Clone> Remembered<T> {
+impl<T: Clone> VerifiedTokenCache<T> {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { inner: RwLock::new(Inner { epoch: 0, entries: Generations::new(capacity) }) }
+        Self { inner: RwLock::new(Inner { epoch: 0, entries: TwoGenerationMap::new(capacity) }) }
     }
 
     /// What was remembered of that token under these keys, if the token is within its time.
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_token_is_believed_within_its_time_only() {
-        let remembered = Remembered::new(8);
+        let remembered = VerifiedTokenCache::new(8);
         remembered.insert(TOKEN, 0, at(10), at(20), "ada");
         assert_eq!(remembered.get(&TOKEN, 0, at(9)), None);
         assert_eq!(remembered.get(&TOKEN, 0, at(10)), Some("ada"));
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn new_keys_forget_everything_at_once() {
-        let remembered = Remembered::new(8);
+        let remembered = VerifiedTokenCache::new(8);
         remembered.insert(TOKEN, 1, at(0), at(100), "ada");
         assert_eq!(remembered.get(&TOKEN, 2, at(1)), None);
         remembered.insert([8; 32], 2, at(0), at(100), "grace");

@@ -15,9 +15,9 @@ use jiff::Timestamp;
 use super::Caller;
 use super::keys::{JwksFetcher, KeySource, UnusableSource};
 use super::refusal_log::{Line, RefusalLog};
-use super::repeat_limiter::{Breaker, BreakerLimits, SHORTEST_TOKEN};
+use super::repeat_limiter::{RepeatLimiter, RepeatLimits, SHORTEST_TOKEN};
 use super::two_generation_map::Digest;
-use super::verified_token_cache::Remembered;
+use super::verified_token_cache::VerifiedTokenCache;
 use crate::clock::{SharedClock, after, from_millis};
 use crate::transport::SharedTransport;
 
@@ -44,7 +44,7 @@ pub struct ClerkConfig {
     /// How many verified tokens are remembered; `None` verifies every time.
     pub remember: Option<usize>,
     /// When a client is told to stop repeating a refused token; `None` for never.
-    pub breaker: Option<BreakerLimits>,
+    pub breaker: Option<RepeatLimits>,
 }
 
 impl ClerkConfig {
@@ -58,7 +58,7 @@ impl ClerkConfig {
             audiences: Vec::new(),
             skew: Duration::from_secs(5),
             remember: Some(50_000),
-            breaker: Some(BreakerLimits::default()),
+            breaker: Some(RepeatLimits::default()),
         }
     }
 }
@@ -76,7 +76,7 @@ pub enum ConfigError {
 
 /// What came of judging a request's credential.
 #[derive(Debug, Clone)]
-pub enum Judgement {
+pub enum Authentication {
     /// Genuine and acceptable.
     Caller(Caller),
     /// 401.
@@ -132,8 +132,8 @@ pub struct SessionVerifier {
     verifier: Verifier,
     keys: KeyCache,
     skew: Duration,
-    remembered: Option<Remembered<Arc<Claims>>>,
-    breaker: Option<Breaker<Refusal>>,
+    remembered: Option<VerifiedTokenCache<Arc<Claims>>>,
+    breaker: Option<RepeatLimiter<Refusal>>,
     log: RefusalLog,
     counters: Counters,
     clock: SharedClock,
@@ -165,8 +165,8 @@ impl SessionVerifier {
             verifier,
             keys,
             skew: config.skew,
-            remembered: config.remember.map(Remembered::new),
-            breaker: config.breaker.map(Breaker::new),
+            remembered: config.remember.map(VerifiedTokenCache::new),
+            breaker: config.breaker.map(RepeatLimiter::new),
             log: RefusalLog::default(),
             counters: Counters::default(),
             clock,
@@ -174,12 +174,12 @@ impl SessionVerifier {
     }
 
     /// Judges all values of a request's `Authorization` header. `request_id` is for the log.
-    pub async fn judge(&self, authorization: &[&[u8]], request_id: &str) -> Judgement {
+    pub async fn judge(&self, authorization: &[&[u8]], request_id: &str) -> Authentication {
         let now = self.clock.now();
         let value = match authorization {
             [] => return self.refuse(Refusal::missing(), None, request_id, now),
             [only] => String::from_utf8_lossy(only),
-            [_, _, ..] => return Judgement::MultipleCredentials,
+            [_, _, ..] => return Authentication::MultipleCredentials,
         };
         match bearer_token(&value) {
             Ok(token) => self.judge_token(token, request_id, now).await,
@@ -187,7 +187,7 @@ impl SessionVerifier {
         }
     }
 
-    async fn judge_token(&self, token: &str, request_id: &str, now: Timestamp) -> Judgement {
+    async fn judge_token(&self, token: &str, request_id: &str, now: Timestamp) -> Authentication {
         let name = sha256(token);
         let epoch = self.keys.epoch();
         if let Some(claims) = self.remembered.as_ref().and_then(|each| each.get(&name, epoch, now)) {
@@ -198,7 +198,7 @@ impl SessionVerifier {
             self.breaker.as_ref().and_then(|each| each.tripped(&name, epoch, now))
         {
             count(&self.counters.stopped);
-            return Judgement::StopRepeating { refusal, retry_after };
+            return Authentication::StopRepeating { refusal, retry_after };
         }
         let verdict = self.keys.judge(&self.verifier, token, now.as_millisecond()).await;
         self.log_steps(token, request_id, now);
@@ -221,7 +221,7 @@ impl SessionVerifier {
             }
             Verdict::CannotJudge(cannot) => {
                 count(&self.counters.cannot_judge);
-                Judgement::CannotJudge(cannot)
+                Authentication::CannotJudge(cannot)
             }
         }
     }
@@ -247,12 +247,12 @@ impl SessionVerifier {
         remembered.insert(name, epoch, from, until, Arc::clone(claims));
     }
 
-    fn accept(&self, claims: Arc<Claims>, request_id: &str, now: Timestamp) -> Judgement {
+    fn accept(&self, claims: Arc<Claims>, request_id: &str, now: Timestamp) -> Authentication {
         match claims.status {
             SessionStatus::Active => {}
             SessionStatus::Pending => {
                 count(&self.counters.pending);
-                return Judgement::Pending;
+                return Authentication::Pending;
             }
         }
         count(&self.counters.accepted);
@@ -260,10 +260,16 @@ impl SessionVerifier {
             count(&self.counters.would_refuse);
             self.log.would_refuse(claims.authorized_party.as_deref(), request_id, now);
         }
-        Judgement::Caller(Caller::proven(claims))
+        Authentication::Caller(Caller::proven(claims))
     }
 
-    fn refuse(&self, refusal: Refusal, token: Option<&str>, request_id: &str, now: Timestamp) -> Judgement {
+    fn refuse(
+        &self,
+        refusal: Refusal,
+        token: Option<&str>,
+        request_id: &str,
+        now: Timestamp,
+    ) -> Authentication {
         count(&self.counters.refused);
         let line = Line {
             code: refusal.code.as_str(),
@@ -273,7 +279,7 @@ impl SessionVerifier {
             request_id,
         };
         self.log.write(line, now);
-        Judgement::Refused(refusal)
+        Authentication::Refused(refusal)
     }
 
     /// Whether tokens can be judged now; for readiness.

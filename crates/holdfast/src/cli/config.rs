@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::args::{ConfigCommand, JsonArg};
 use super::context::Context;
-use super::exit::{Exit, Failure, Outcome};
+use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::{Printer, Tone};
 use crate::settings::{self, Purpose};
 use crate::store;
@@ -23,7 +23,7 @@ fn check(context: &Context, printer: &mut Printer) -> Outcome {
     store::check_address(settings.database_url.expose_secret()).map_err(|error| Failure {
         sentence: error.to_string(),
         remedy: None,
-        exit: Exit::Usage,
+        exit: ExitStatus::Usage,
     })?;
     let warnings = settings.warnings.len();
     printer.line(match warnings {
@@ -31,7 +31,7 @@ fn check(context: &Context, printer: &mut Printer) -> Outcome {
         1 => "The configuration will do; there is 1 warning.".to_owned(),
         _ => format!("The configuration will do; there are {warnings} warnings."),
     });
-    Ok(Exit::Fine)
+    Ok(ExitStatus::Success)
 }
 
 fn print(context: &Context, json: bool, printer: &mut Printer) -> Outcome {
@@ -42,7 +42,7 @@ fn print(context: &Context, json: bool, printer: &mut Printer) -> Outcome {
             .map(|each| json!({"name": each.name, "value": each.value, "origin": each.origin.to_string()}))
             .collect();
         printer.pretty_json(&json!(list));
-        return Ok(Exit::Fine);
+        return Ok(ExitStatus::Success);
     }
     let width = shown.iter().map(|each| each.name.len()).max().unwrap_or_default();
     for each in shown {
@@ -50,5 +50,5 @@ fn print(context: &Context, json: bool, printer: &mut Printer) -> Outcome {
         let origin = printer.tone(Tone::Faint, &format!("[{}]", each.origin));
         printer.line(format!("{name} = {} {origin}", each.value));
     }
-    Ok(Exit::Fine)
+    Ok(ExitStatus::Success)
 }

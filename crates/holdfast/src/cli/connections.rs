@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::args::{ConnectionsCommand, UserArgs};
 use super::connections_act as act;
 use super::context::{Context, database};
-use super::exit::{Exit, Failure, Outcome};
+use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::{Printer, Tone};
 use crate::caller::OwnerId;
 use crate::connection::{Connection, State, status};
@@ -63,7 +63,7 @@ async fn list(
     } else if left == limit {
         printer.line("There are no such connections.");
     }
-    Ok(Exit::Fine)
+    Ok(ExitStatus::Success)
 }
 
 fn parse_state(name: &str) -> Result<State, Failure> {
@@ -127,7 +127,7 @@ async fn show(context: &Context, user: &str, json: bool, printer: &mut Printer) 
             .collect();
         printer
             .pretty_json(&json!({"connection": summary(connection), "status": status, "history": history}));
-        return Ok(Exit::Fine);
+        return Ok(ExitStatus::Success);
     }
     printer.line(printer.tone(Tone::Bold, &one_line(connection)));
     if let Some(sentence) = status.reason.and_then(status::sentence) {
@@ -148,5 +148,5 @@ async fn show(context: &Context, user: &str, json: bool, printer: &mut Printer) 
         let source = entry.evidence.map_or("-", |evidence| evidence.source.as_str());
         printer.line(format!("  {}  {}{reason} ({source}){detail}", entry.at, entry.state.as_str()));
     }
-    Ok(Exit::Fine)
+    Ok(ExitStatus::Success)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::context::{Context, database};
-use super::exit::{Exit, Failure, Outcome};
+use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
 use super::serve::{seams, told};
 use crate::app;
@@ -42,7 +42,7 @@ pub(super) async fn check(context: &Context, user: &str, json: bool, printer: &m
     let status =
         desk.connections.check(&OwnerId::named_by_operator(user)).await.map_err(|error| failed(&error))?;
     show(&status, json, printer);
-    Ok(if status.connected { Exit::Fine } else { Exit::No })
+    Ok(if status.connected { ExitStatus::Success } else { ExitStatus::Failure })
 }
 
 /// Refreshes the grant now, under a lease like the worker's.
@@ -69,7 +69,7 @@ pub(super) async fn refresh(context: &Context, user: &str, json: bool, printer: 
     let status = connections.status(&owner).await.map_err(|error| database(&error))?;
     show(&status, json, printer);
     match refreshed.map_err(|error| failed(&error))? {
-        Refreshed::Renewed => Ok(Exit::Fine),
+        Refreshed::Renewed => Ok(ExitStatus::Success),
         Refreshed::Skipped => Err(Failure::no(
             "nothing was refreshed: the grant is gone, expired, or younger than HOLDFAST_REFRESH_MIN_AGE_S",
             None,
@@ -100,7 +100,7 @@ pub(super) async fn forget(context: &Context, user: &str, sure: bool, printer: &
         |at| format!("The grant of {user} was deleted at {at}."),
     ));
     printer.remark(receipt.revoke_hint);
-    Ok(Exit::Fine)
+    Ok(ExitStatus::Success)
 }
 
 fn show(status: &InstagramStatus, json: bool, printer: &mut Printer) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
 
-use super::exit::{Exit, Failure};
+use super::exit::{ExitStatus, Failure};
 use super::printer::Printer;
 use crate::clock::{SharedClock, SystemClock};
 use crate::entropy::{SharedEntropy, SystemEntropy};
@@ -69,7 +69,7 @@ impl Context {
         Store::open(options, self.clock.clone()).await.map_err(|error| Failure {
             sentence: error.to_string(),
             remedy: None,
-            exit: Exit::Usage,
+            exit: ExitStatus::Usage,
         })
     }
 
@@ -96,5 +96,9 @@ pub fn database(error: &StoreError) -> Failure {
 fn faulty(faults: &Faults) -> Failure {
     let count = faults.0.len();
     let things = if count == 1 { "1 fault".to_owned() } else { format!("{count} faults") };
-    Failure { sentence: format!("the configuration has {things}\n{faults}"), remedy: None, exit: Exit::Usage }
+    Failure {
+        sentence: format!("the configuration has {things}\n{faults}"),
+        remedy: None,
+        exit: ExitStatus::Usage,
+    }
 }

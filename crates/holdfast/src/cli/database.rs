@@ -5,7 +5,7 @@ use std::path::Path;
 use secrecy::ExposeSecret as _;
 
 use super::context::Context;
-use super::exit::{Exit, Failure, Outcome};
+use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
 use crate::settings::Purpose;
 use crate::store::{self, SchemaState, StoreOptions};
@@ -19,14 +19,14 @@ pub async fn migrate(context: &Context, printer: &mut Printer) -> Outcome {
     let applied = store.migrate().await.map_err(|error| Failure {
         sentence: error.to_string(),
         remedy: None,
-        exit: Exit::Usage,
+        exit: ExitStatus::Usage,
     })?;
     printer.line(match applied {
         0 => "The schema is up to date.".to_owned(),
         1 => "Applied 1 migration.".to_owned(),
         _ => format!("Applied {applied} migrations."),
     });
-    Ok(Exit::Fine)
+    Ok(ExitStatus::Success)
 }
 
 /// `backup`.
@@ -36,11 +36,11 @@ pub async fn backup(context: &Context, file: &Path, printer: &mut Printer) -> Ou
     store.backup(file).await.map_err(|error| Failure {
         sentence: error.to_string(),
         remedy: None,
-        exit: Exit::Usage,
+        exit: ExitStatus::Usage,
     })?;
     printer.line(format!("Wrote {}.", file.display()));
     printer.remark("Grants in it are sealed: keep HOLDFAST_ENCRYPTION_KEYS as well, and apart from it.");
-    Ok(Exit::Fine)
+    Ok(ExitStatus::Success)
 }
 
 /// `restore`. The store checks the copy whole before it gets its name, and overwrites nothing.
@@ -58,10 +58,10 @@ pub async fn restore(context: &Context, file: &Path, printer: &mut Printer) -> O
         "What was erased since the backup is back, deleted users included: delete those again at Clerk, or with \
          `holdfast connections forget`.",
     );
-    Ok(Exit::Fine)
+    Ok(ExitStatus::Success)
 }
 
 /// An error whose sentence says itself what to do.
 fn told(error: impl std::fmt::Display) -> Failure {
-    Failure { sentence: error.to_string(), remedy: None, exit: Exit::Usage }
+    Failure { sentence: error.to_string(), remedy: None, exit: ExitStatus::Usage }
 }

@@ -4,28 +4,28 @@ use std::process::ExitCode;
 
 /// How a command ended. Nothing else decides the process's exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub enum ExitStatus {
     /// 0: done, or the answer is yes.
-    Fine,
+    Success,
     /// 1: done, and the answer is no.
-    No,
+    Failure,
     /// 2: usage or configuration; for `token explain` also "cannot judge".
     Usage,
 }
 
-impl Exit {
+impl ExitStatus {
     /// The number that scripts see.
     pub fn code(self) -> u8 {
         match self {
-            Self::Fine => 0,
-            Self::No => 1,
+            Self::Success => 0,
+            Self::Failure => 1,
             Self::Usage => 2,
         }
     }
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
+impl From<ExitStatus> for ExitCode {
+    fn from(exit: ExitStatus) -> Self {
         Self::from(exit.code())
     }
 }
@@ -39,20 +39,20 @@ pub struct Failure {
     /// What to do, where we know.
     pub remedy: Option<String>,
     /// How the process ends.
-    pub exit: Exit,
+    pub exit: ExitStatus,
 }
 
 impl Failure {
     /// Something about the usage, the configuration or this machine is wrong: exit code 2.
     pub fn setup(sentence: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { sentence: sentence.into(), remedy: Some(remedy.into()), exit: Exit::Usage }
+        Self { sentence: sentence.into(), remedy: Some(remedy.into()), exit: ExitStatus::Usage }
     }
 
     /// The work was refused or did not succeed: exit code 1.
     pub fn no(sentence: impl Into<String>, remedy: Option<String>) -> Self {
-        Self { sentence: sentence.into(), remedy, exit: Exit::No }
+        Self { sentence: sentence.into(), remedy, exit: ExitStatus::Failure }
     }
 }
 
 /// What a command returns.
-pub type Outcome = Result<Exit, Failure>;
+pub type Outcome = Result<ExitStatus, Failure>;

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::args::{JsonArg, KeysCommand};
 use super::context::{Context, database};
-use super::exit::{Exit, Failure, Outcome};
+use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::{Printer, Tone};
 use crate::entropy;
 use crate::settings::Purpose;
@@ -43,7 +43,7 @@ fn generate(context: &Context, id: Option<String>, printer: &mut Printer) -> Out
          every replica has it.\nKeep a copy apart from the database's backups.\n\
          Whoever has both can open every grant; whoever lost it can open none.",
     );
-    Ok(Exit::Fine)
+    Ok(ExitStatus::Success)
 }
 
 async fn status(context: &Context, json: bool, printer: &mut Printer) -> Outcome {
@@ -73,9 +73,9 @@ async fn status(context: &Context, json: bool, printer: &mut Printer) -> Outcome
         printer.warning(
             "some data keys are sealed with a key that the ring lacks: their grants cannot be opened",
         );
-        return Ok(Exit::No);
+        return Ok(ExitStatus::Failure);
     }
-    Ok(Exit::Fine)
+    Ok(ExitStatus::Success)
 }
 
 async fn rotate(context: &Context, printer: &mut Printer) -> Outcome {
@@ -112,7 +112,7 @@ async fn rotate(context: &Context, printer: &mut Printer) -> Outcome {
         ));
     }
     printer.remark("Older keys of the ring may go after `holdfast keys retire ID`.");
-    Ok(Exit::Fine)
+    Ok(ExitStatus::Success)
 }
 
 /// Compares the ring with the database's sentinels before anything is sealed with it.
@@ -125,7 +125,7 @@ async fn prove(
     let new = vault.prove(&stored).map_err(|error| Failure {
         sentence: error.to_string(),
         remedy: None,
-        exit: Exit::Usage,
+        exit: ExitStatus::Usage,
     })?;
     store.insert_sentinels(&new, context.clock.now()).await.map_err(|error| database(&error))
 }
@@ -149,7 +149,7 @@ async fn retire(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
     match store.retire_key(id).await.map_err(|error| database(&error))? {
         Retired::Done => {
             printer.line(format!("No row needs {id} any more; take it out of HOLDFAST_ENCRYPTION_KEYS."));
-            Ok(Exit::Fine)
+            Ok(ExitStatus::Success)
         }
         Retired::StillNeeded(amount) => Err(Failure::no(
             format!("{amount} data keys are still sealed with {id}"),
@@ -174,5 +174,5 @@ async fn give_up(context: &Context, id: &str, printer: &mut Printer) -> Outcome 
     }
     let lost = store.give_up_key(id, context.clock.now()).await.map_err(|error| database(&error))?;
     printer.line(format!("{id} is given up; {lost} connections must be made again."));
-    Ok(Exit::Fine)
+    Ok(ExitStatus::Success)
 }

@@ -20,7 +20,7 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
-pub use exit::{Exit, Failure, Outcome};
+pub use exit::{ExitStatus, Failure, Outcome};
 
 use args::{Cli, Command, TokenCommand};
 use context::Context;
@@ -29,7 +29,7 @@ use printer::{Colour, Printer};
 use crate::settings::{Environment, Purpose};
 
 /// Runs the command line `arguments` (the program's name first) in `environment`.
-pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environment) -> Exit {
+pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environment) -> ExitStatus {
     let plain = clap::ColorChoice::Never;
     let parsed = Cli::command()
         .color(plain)
@@ -51,14 +51,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
 }
 
 /// Help and version are answers; everything else that the parser says is about wrong usage.
-fn usage(error: &clap::Error, printer: &mut Printer) -> Exit {
+fn usage(error: &clap::Error, printer: &mut Printer) -> ExitStatus {
     let text = error.render().to_string();
     if error.use_stderr() {
         printer.remark(text.trim_end());
-        Exit::Usage
+        ExitStatus::Usage
     } else {
         printer.line(text.trim_end());
-        Exit::Fine
+        ExitStatus::Success
     }
 }
 
@@ -84,7 +84,7 @@ fn execute(context: &Context, command: Command, printer: &mut Printer) -> Outcom
 fn openapi(context: &Context, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Tools, printer)?;
     printer.pretty_json(&crate::http::document(settings.public_url.as_str().trim_end_matches('/')));
-    Ok(Exit::Fine)
+    Ok(ExitStatus::Success)
 }
 
 fn wait(work: impl Future<Output = Outcome>) -> Outcome {

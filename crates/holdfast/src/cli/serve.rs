@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::context::Context;
-use super::exit::{Exit, Failure, Outcome};
+use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
 use crate::app::{Seams, Server};
 use crate::http::metrics::Metrics;
@@ -51,7 +51,7 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
         let _ = metrics.await;
     }
     tracing::info!("stopped");
-    Ok(Exit::Fine)
+    Ok(ExitStatus::Success)
 }
 
 /// The seams of a real process.
@@ -87,7 +87,7 @@ pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
 
 /// An error whose sentence says itself what to do.
 pub(super) fn told(error: impl std::fmt::Display) -> Failure {
-    Failure { sentence: error.to_string(), remedy: None, exit: Exit::Usage }
+    Failure { sentence: error.to_string(), remedy: None, exit: ExitStatus::Usage }
 }
 
 fn metrics_router(metrics: Metrics) -> Router {

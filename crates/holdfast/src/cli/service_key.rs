@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::args::{JsonArg, ServiceKeyCommand};
 use super::context::{Context, database};
-use super::exit::{Exit, Failure, Outcome};
+use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::{Printer, Tone};
 use crate::caller::service;
 use crate::entropy;
@@ -43,7 +43,7 @@ async fn create(context: &Context, name: String, printer: &mut Printer) -> Outco
         .map_err(|error| database(&error))?;
     printer.line(secret.key.expose_secret());
     printer.remark(format!("This is the only time that it is shown. Its id is {id}."));
-    Ok(Exit::Fine)
+    Ok(ExitStatus::Success)
 }
 
 async fn list(context: &Context, json: bool, printer: &mut Printer) -> Outcome {
@@ -58,7 +58,7 @@ async fn list(context: &Context, json: bool, printer: &mut Printer) -> Outcome {
             })
             .collect();
         printer.pretty_json(&json!({"service_keys": list}));
-        return Ok(Exit::Fine);
+        return Ok(ExitStatus::Success);
     }
     if keys.is_empty() {
         printer.line("There are no service keys.");
@@ -69,7 +69,7 @@ async fn list(context: &Context, json: bool, printer: &mut Printer) -> Outcome {
         let name = printer.tone(Tone::Bold, &key.name);
         printer.line(format!("{}  {name}, made {}, {used}{end}", key.id, key.created_at));
     }
-    Ok(Exit::Fine)
+    Ok(ExitStatus::Success)
 }
 
 async fn revoke(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
@@ -80,7 +80,7 @@ async fn revoke(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
     let store = context.store(&settings).await?;
     if store.revoke_service_key(id, context.clock.now()).await.map_err(|error| database(&error))? {
         printer.line(format!("{id} is revoked."));
-        Ok(Exit::Fine)
+        Ok(ExitStatus::Success)
     } else {
         Err(Failure::no(
             format!("there is no such key, or it was revoked before: {id}"),

@@ -27,41 +27,41 @@ pub const FEWEST: u64 = 10;
 pub const SHARE: u64 = 5;
 /// What a sign of death is worth, as the connections fare together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Outlook {
+pub enum Confidence {
     /// Fewer connections than an incident strikes: waiting could show nothing.
-    Few,
+    TooFew,
     /// An incident may be beginning.
     #[default]
-    Watchful,
+    Unknown,
     /// Others have worked since the first sign.
-    Calm,
+    OthersHealthy,
     /// One is going on: believe no sign of death.
     Incident,
 }
 
 /// How old the first sign of a death must be for another one to be believed.
-pub fn patience(meaning: Meaning, call: Call, outlook: Outlook) -> Duration {
-    match (meaning, outlook) {
-        (Meaning::DeadUnexplained, Outlook::Few) => CONFIRMATION_GAP,
-        (Meaning::DeadUnexplained, Outlook::Watchful | Outlook::Incident) => HOLD_UNEXPLAINED,
-        (Meaning::DeadUnexplained, Outlook::Calm) => match call {
+pub fn confirmation_delay(meaning: Meaning, call: Call, confidence: Confidence) -> Duration {
+    match (meaning, confidence) {
+        (Meaning::DeadUnexplained, Confidence::TooFew) => CONFIRMATION_GAP,
+        (Meaning::DeadUnexplained, Confidence::Unknown | Confidence::Incident) => HOLD_UNEXPLAINED,
+        (Meaning::DeadUnexplained, Confidence::OthersHealthy) => match call {
             Call::Refresh => HOLD_UNEXPLAINED,
-            Call::Identify | Call::Look | Call::Use => HOLD_IN_USE,
+            Call::Check | Call::Probe | Call::PassThrough => HOLD_IN_USE,
         },
         // Nobody is waiting for the worker's answer, so it can afford to see whether others are struck too.
-        (_, Outlook::Watchful | Outlook::Calm | Outlook::Incident) => match call {
-            Call::Refresh | Call::Look => HOLD,
-            Call::Identify | Call::Use => Duration::ZERO,
+        (_, Confidence::Unknown | Confidence::OthersHealthy | Confidence::Incident) => match call {
+            Call::Refresh | Call::Probe => HOLD,
+            Call::Check | Call::PassThrough => Duration::ZERO,
         },
-        (_, Outlook::Few) => Duration::ZERO,
+        (_, Confidence::TooFew) => Duration::ZERO,
     }
 }
 
 /// How the connections fare together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Weather {
+pub struct Population {
     /// What a sign of death is worth.
-    pub outlook: Outlook,
+    pub confidence: Confidence,
     /// How many wait for the same trouble to pass.
     pub waiting: u64,
     /// Whether the trouble leaves nobody out: no connection has worked lately.
@@ -86,14 +86,16 @@ mod tests {
     #[test]
     fn a_stated_death_is_believed_sooner_than_one_without_a_cause_and_sooner_where_somebody_waits() {
         let stated = Meaning::Dead(crate::provider::DeathCause::Revoked);
-        for outlook in [Outlook::Few, Outlook::Watchful, Outlook::Calm] {
-            for call in [Call::Refresh, Call::Identify, Call::Look, Call::Use] {
-                let unexplained = patience(Meaning::DeadUnexplained, call, outlook);
-                assert!(patience(stated, call, outlook) <= unexplained);
+        for confidence in [Confidence::TooFew, Confidence::Unknown, Confidence::OthersHealthy] {
+            for call in [Call::Refresh, Call::Check, Call::Probe, Call::PassThrough] {
+                let unexplained = confirmation_delay(Meaning::DeadUnexplained, call, confidence);
+                assert!(confirmation_delay(stated, call, confidence) <= unexplained);
                 assert!(unexplained >= CONFIRMATION_GAP, "two signs are needed");
-                assert!(unexplained <= patience(Meaning::DeadUnexplained, Call::Refresh, outlook));
+                assert!(
+                    unexplained <= confirmation_delay(Meaning::DeadUnexplained, Call::Refresh, confidence)
+                );
             }
         }
-        assert_eq!(patience(stated, Call::Identify, Outlook::Watchful), Duration::ZERO);
+        assert_eq!(confirmation_delay(stated, Call::Check, Confidence::Unknown), Duration::ZERO);
     }
 }

@@ -66,13 +66,14 @@ impl Connection {
     }
 
     /// The standing of this connection while its grant works.
-    pub(crate) fn living(&self) -> Standing {
+    pub(crate) fn healthy_standing(&self) -> Standing {
         if self.missing_scopes.is_empty() { Standing::CONNECTED } else { Reason::ScopesMissing.into() }
     }
 
     /// Whether refreshes have failed lately while nothing is said against the grant itself.
     pub(crate) fn fails_to_renew(&self) -> bool {
-        let is_living = self.standing == self.living() || self.standing == Reason::RefreshFailing.into();
+        let is_living =
+            self.standing == self.healthy_standing() || self.standing == Reason::RefreshFailing.into();
         self.failures > 0 && self.suspicion.is_none() && is_living
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::GrantFacts;
-use super::belief::Outlook;
+use super::belief::Confidence;
 use crate::provider::{Account, Failure};
 
 /// Something that we learned.
@@ -32,7 +32,7 @@ pub enum Observation {
         next_refresh_at: Timestamp,
     },
     /// The grant does not work, but the version before it does: that one is in use again.
-    Restored {
+    RolledBack {
         /// The grant that does not work.
         from_version: i64,
         /// The earlier one, stored anew.
@@ -67,7 +67,7 @@ pub enum Observation {
         /// When the worker will try again, where it will.
         next_refresh_at: Option<Timestamp>,
         /// What a sign of death is worth, as the other connections fare.
-        outlook: Outlook,
+        confidence: Confidence,
     },
     /// The provider told us, signed, that the person removed the app.
     Deauthorized {
@@ -102,11 +102,11 @@ pub enum Call {
     /// Refreshing the grant.
     Refresh,
     /// Asking whose grant it is, because somebody wants to know.
-    Identify,
+    Check,
     /// The same by the worker, to see whether a trouble has passed.
-    Look,
+    Probe,
     /// A call that the app made.
-    Use,
+    PassThrough,
 }
 
 /// How a connect attempt ended without a link.

@@ -71,7 +71,7 @@ pub fn derive(
     let stored = connection.map_or(Standing::NOT_CONNECTED, |each| each.standing);
     let expiry = connection.and_then(|each| each.grant).map(|grant| grant.expires_at);
     let returned = connection.filter(|each| each.is_expired_by_clock() && expiry.is_some_and(|at| at > now));
-    let stored = returned.map_or(stored, Connection::living);
+    let stored = returned.map_or(stored, Connection::healthy_standing);
     let outlived = connection.is_some_and(|each| each.has_outlived_expiry(now));
     let lapsed = expiry.filter(|at| *at <= now && is_alive(stored.state()) && !outlived);
     let abandoned = attempt.filter(|each| each.expires_at <= now && stored.state() == State::NotConnected);

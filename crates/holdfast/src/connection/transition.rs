@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::belief::{Outlook, patience};
+use super::belief::{Confidence, confirmation_delay};
 use super::clock_repair::LONGEST_WAIT;
 use super::observation::{AttemptEnd, Call, Observation};
 use super::status::is_alive;
@@ -30,20 +30,20 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
             next.scopes.clone_from(scopes);
             next.missing_scopes.clone_from(missing_scopes);
             next.linked_at = Some(now);
-            hold(&mut next, *grant, *next_refresh_at);
+            install_grant(&mut next, *grant, *next_refresh_at);
             next.since = now;
-            prove(&mut next, EvidenceSource::Oauth, now);
+            mark_working(&mut next, EvidenceSource::Oauth, now);
         }
         Observation::Refreshed { from_version, grant, next_refresh_at } => {
             if is_about(connection, *from_version) {
-                hold(&mut next, *grant, *next_refresh_at);
-                prove(&mut next, EvidenceSource::Refresh, now);
+                install_grant(&mut next, *grant, *next_refresh_at);
+                mark_working(&mut next, EvidenceSource::Refresh, now);
             }
         }
-        Observation::Restored { from_version, grant, next_refresh_at } => {
+        Observation::RolledBack { from_version, grant, next_refresh_at } => {
             if is_about(connection, *from_version) {
-                hold(&mut next, *grant, *next_refresh_at);
-                prove(&mut next, EvidenceSource::Use, now);
+                install_grant(&mut next, *grant, *next_refresh_at);
+                mark_working(&mut next, EvidenceSource::Use, now);
                 // The renewal that brought the grant before was none.
                 next.failures = 1;
             }
@@ -56,7 +56,7 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
             let is_fallen =
                 matches!(connection.standing.state(), State::ReconnectRequired | State::ActionRequired);
             if is_fallen && by_answer && connection.grant.is_some_and(|grant| grant.expires_at > now) {
-                stand(&mut next, Reason::ProviderIncident.into(), now);
+                set_standing(&mut next, Reason::ProviderIncident.into(), now);
                 next.next_refresh_at = Some(*next_refresh_at);
             }
         }
@@ -84,31 +84,31 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
                     // That it works today says nothing of whether it can be renewed.
                     next.evidence = Some(Evidence { source: EvidenceSource::Use, at: now });
                 } else {
-                    prove(&mut next, EvidenceSource::Use, now);
+                    mark_working(&mut next, EvidenceSource::Use, now);
                 }
             }
         }
-        Observation::Failed { grant_version, call, failure, next_refresh_at, outlook } => {
+        Observation::Failed { grant_version, call, failure, next_refresh_at, confidence } => {
             // A late answer finds nothing left to say of whoever has ended meanwhile.
             if is_about(connection, *grant_version) && is_alive(connection.standing.state()) {
                 next.next_refresh_at = next_refresh_at.or(connection.next_refresh_at);
-                fail(&mut next, *call, failure, *outlook, now);
+                fail(&mut next, *call, failure, *confidence, now);
             }
         }
         Observation::Deauthorized { issued_at } => {
             let is_known = connection.standing == Reason::Deauthorized.into();
             if !is_known && !is_about_an_earlier_link(connection, *issued_at) {
                 drop_grant(&mut next);
-                stand(&mut next, Reason::Deauthorized.into(), now);
+                set_standing(&mut next, Reason::Deauthorized.into(), now);
                 next.evidence = Some(Evidence { source: EvidenceSource::Callback, at: now });
             }
         }
         Observation::Disconnected => {
-            unlink(&mut next, now);
+            clear_link(&mut next, now);
             next.evidence = None;
         }
         Observation::DataDeleted => {
-            unlink(&mut next, now);
+            clear_link(&mut next, now);
             next.evidence = Some(Evidence { source: EvidenceSource::Callback, at: now });
         }
         Observation::AttemptEnded(end) => {
@@ -119,7 +119,7 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
                     AttemptEnd::Expired => Reason::AttemptExpired,
                     AttemptEnd::Failed => Reason::AttemptFailed,
                 };
-                stand(&mut next, reason.into(), now);
+                set_standing(&mut next, reason.into(), now);
                 let source = match end {
                     AttemptEnd::Denied | AttemptEnd::Failed => EvidenceSource::Oauth,
                     AttemptEnd::Expired => EvidenceSource::Clock,
@@ -133,7 +133,7 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
                 .filter(|grant| is_alive(connection.standing.state()) && grant.expires_at <= now)
                 .filter(|_| !connection.has_outlived_expiry(now))
             {
-                stand(&mut next, Reason::Expired.into(), now);
+                set_standing(&mut next, Reason::Expired.into(), now);
                 next.since = grant.expires_at;
                 next.evidence = Some(Evidence { source: EvidenceSource::Clock, at: grant.expires_at });
             }
@@ -143,7 +143,7 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
                 next.grant = Some(*grant);
                 next.retry_after = connection.waits_until(now);
                 if connection.is_expired_by_clock() && grant.expires_at > now {
-                    stand(&mut next, connection.living(), now);
+                    set_standing(&mut next, connection.healthy_standing(), now);
                     next.evidence = Some(Evidence { source: EvidenceSource::Clock, at: now });
                 }
                 if is_alive(next.standing.state()) {
@@ -153,7 +153,7 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
         }
         Observation::KeyLost { grant_version } => {
             if is_about(connection, *grant_version) {
-                stand(&mut next, Reason::KeyLost.into(), now);
+                set_standing(&mut next, Reason::KeyLost.into(), now);
                 next.evidence = Some(Evidence { source: EvidenceSource::Use, at: now });
             }
         }
@@ -208,19 +208,19 @@ pub fn is_another_account(connection: &Connection, account: &Account) -> bool {
     })
 }
 
-fn hold(next: &mut Connection, grant: GrantFacts, next_refresh_at: Timestamp) {
+fn install_grant(next: &mut Connection, grant: GrantFacts, next_refresh_at: Timestamp) {
     next.grant = Some(grant);
     next.next_refresh_at = Some(next_refresh_at);
     next.retry_after = None;
 }
 
-fn unlink(next: &mut Connection, now: Timestamp) {
+fn clear_link(next: &mut Connection, now: Timestamp) {
     drop_grant(next);
     next.account = None;
     next.linked_at = None;
     next.scopes.clear();
     next.missing_scopes.clear();
-    stand(next, Reason::UserDisconnected.into(), now);
+    set_standing(next, Reason::UserDisconnected.into(), now);
 }
 
 fn drop_grant(next: &mut Connection) {
@@ -232,48 +232,54 @@ fn drop_grant(next: &mut Connection) {
 }
 
 /// The grant has just worked: whatever was said against it is settled.
-fn prove(next: &mut Connection, source: EvidenceSource, now: Timestamp) {
-    stand(next, next.living(), now);
+fn mark_working(next: &mut Connection, source: EvidenceSource, now: Timestamp) {
+    set_standing(next, next.healthy_standing(), now);
     next.suspicion = None;
     next.failures = 0;
     next.evidence = Some(Evidence { source, at: now });
 }
 
-fn stand(next: &mut Connection, standing: Standing, now: Timestamp) {
+fn set_standing(next: &mut Connection, standing: Standing, now: Timestamp) {
     if next.standing != standing {
         next.standing = standing;
         next.since = now;
     }
 }
 
-fn fail(next: &mut Connection, call: Call, failure: &Failure, outlook: Outlook, now: Timestamp) {
+fn fail(next: &mut Connection, call: Call, failure: &Failure, confidence: Confidence, now: Timestamp) {
     if let Some(wait) = failure.retry_after {
         next.retry_after = Some(after(now, wait.min(LONGEST_WAIT)));
     }
     match call {
-        Call::Refresh | Call::Look => next.failures = next.failures.saturating_add(1),
+        Call::Refresh | Call::Probe => next.failures = next.failures.saturating_add(1),
         // How often somebody asks is no measure of the trouble.
-        Call::Identify | Call::Use => {}
+        Call::Check | Call::PassThrough => {}
     }
     let source = evidence_source(call);
     match failure.meaning {
         Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_)
-            if outlook == Outlook::Incident =>
+            if confidence == Confidence::Incident =>
         {
             degrade(next, Reason::ProviderIncident, now);
             next.suspicion = None;
         }
         Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_) => {
-            suspect(next, reason_of(failure.meaning), call, patience(failure.meaning, call, outlook), now);
+            suspect(
+                next,
+                reason_of(failure.meaning),
+                call,
+                confirmation_delay(failure.meaning, call, confidence),
+                now,
+            );
         }
         // Only a call that every grant must be able to make says something about the connection as a whole.
         Meaning::Permission => match call {
-            Call::Refresh | Call::Identify | Call::Look => {
-                stand(next, Reason::ScopesMissing.into(), now);
+            Call::Refresh | Call::Check | Call::Probe => {
+                set_standing(next, Reason::ScopesMissing.into(), now);
                 next.suspicion = None;
                 next.evidence = Some(Evidence { source, at: now });
             }
-            Call::Use => {}
+            Call::PassThrough => {}
         },
         Meaning::RateLimited(_) => degrade(next, Reason::RateLimited, now),
         Meaning::Unavailable => match call {
@@ -284,8 +290,8 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, outlook: Outlook, 
                 }
             }
             // That one call of the app's got an odd answer is no news of the connection.
-            Call::Use if failure.is_odd_answer() => {}
-            Call::Identify | Call::Look | Call::Use => degrade(next, Reason::ProviderUnavailable, now),
+            Call::PassThrough if failure.is_odd_answer() => {}
+            Call::Check | Call::Probe | Call::PassThrough => degrade(next, Reason::ProviderUnavailable, now),
         },
         Meaning::App(_) => degrade(next, Reason::AppMisconfigured, now),
         Meaning::Content | Meaning::CodeRejected => {}
@@ -296,7 +302,7 @@ fn believe(next: &mut Connection, reason: Reason, source: EvidenceSource, now: T
     if next.standing != reason.into() {
         next.failures = 0;
     }
-    stand(next, reason.into(), now);
+    set_standing(next, reason.into(), now);
     next.suspicion = None;
     next.retry_after = None;
     next.evidence = Some(Evidence { source, at: now });
@@ -313,7 +319,7 @@ fn suspect(next: &mut Connection, reason: Reason, call: Call, patience: Duration
     next.suspicion = Some(Suspicion { grant_version: grant.version, first_at });
     let shown = match call {
         Call::Refresh => Reason::RefreshFailing,
-        Call::Identify | Call::Look | Call::Use => Reason::ProviderUnavailable,
+        Call::Check | Call::Probe | Call::PassThrough => Reason::ProviderUnavailable,
     };
     degrade(next, shown, now);
 }
@@ -321,7 +327,7 @@ fn suspect(next: &mut Connection, reason: Reason, call: Call, patience: Duration
 fn evidence_source(call: Call) -> EvidenceSource {
     match call {
         Call::Refresh => EvidenceSource::Refresh,
-        Call::Identify | Call::Look | Call::Use => EvidenceSource::Use,
+        Call::Check | Call::Probe | Call::PassThrough => EvidenceSource::Use,
     }
 }
 
@@ -329,7 +335,7 @@ fn evidence_source(call: Call) -> EvidenceSource {
 /// the evidence says since when the connection has not been confirmed.
 fn degrade(next: &mut Connection, reason: Reason, now: Timestamp) {
     if next.standing.state() != State::ActionRequired {
-        stand(next, reason.into(), now);
+        set_standing(next, reason.into(), now);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::connection::return_url::with_query;
 use crate::connections::connect::hash;
 use crate::connections::grants::{self, AttemptSeal, Held};
 use crate::connections::{Connections, ServiceError};
-use crate::store::{AttemptWrite, ChangeSet, Committed};
+use crate::store::{AttemptWrite, ChangeSet, CommitOutcome};
 
 /// The query of Instagram's redirect.
 #[derive(Debug, Clone, Default)]
@@ -188,9 +188,11 @@ impl Connections {
             ..ChangeSet::default()
         };
         match self.parts.store.commit(&changes).await? {
-            Committed::Done => Ok(true),
-            Committed::Gone => Err(ServiceError::UserGone),
-            Committed::Conflict | Committed::AccountTaken | Committed::TooManyAttempts => Ok(false),
+            CommitOutcome::Committed => Ok(true),
+            CommitOutcome::UserDeleted => Err(ServiceError::UserGone),
+            CommitOutcome::Conflict
+            | CommitOutcome::AccountAlreadyLinked
+            | CommitOutcome::TooManyAttempts => Ok(false),
         }
     }
 }

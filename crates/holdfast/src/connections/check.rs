@@ -32,7 +32,7 @@ impl Connections {
             return Ok(());
         }
         let Some(grant) = self.grant(connection).await? else { return Ok(()) };
-        self.ask(connection, facts, provider, &grant, Call::Identify).await?;
+        self.ask(connection, facts, provider, &grant, Call::Check).await?;
         Ok(())
     }
 
@@ -59,19 +59,19 @@ impl Connections {
                 Ok(None)
             }
             Err(failure) => {
-                let weather = self.weather(connection, call, failure.meaning).await?;
+                let population = self.population(connection, call, failure.meaning).await?;
                 let meaning = failure.meaning;
                 let observation = Observation::Failed {
                     grant_version: facts.version,
                     call,
-                    next_refresh_at: self.next_look(connection, facts, call, &failure, weather)?,
+                    next_refresh_at: self.next_look(connection, facts, call, &failure, population)?,
                     failure,
-                    outlook: weather.outlook,
+                    confidence: population.confidence,
                 };
                 // One such answer may be wrong itself.
-                let gives_way = is_strange && connection.suspicion.is_some();
-                if (gives_way || self.gives_way(connection, &observation))
-                    && self.go_back(connection, provider, grant, None).await?
+                let should_restore = is_strange && connection.suspicion.is_some();
+                if (should_restore || self.should_restore(connection, &observation))
+                    && self.restore_previous_grant(connection, provider, grant, None).await?
                 {
                     return Ok(None);
                 }

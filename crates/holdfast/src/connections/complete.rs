@@ -25,7 +25,7 @@ use crate::connections::journal::{Origin, Room, Spilled, Step};
 use crate::connections::stop::Stop;
 use crate::connections::{Connections, ServiceError, change};
 use crate::provider::{Account, Failure, Grant, Meaning, Reply, SharedProvider};
-use crate::store::{AttemptWrite, Committed};
+use crate::store::{AttemptWrite, CommitOutcome};
 use crate::vault::UserKey;
 
 /// The attempt could not be completed.
@@ -140,7 +140,7 @@ impl Connections {
             if let Some(outcome) = attempt.outcome {
                 return self.repeat(owner, outcome).await;
             }
-            if self.find_again(&attempt).await? {
+            if self.recover_journaled(&attempt).await? {
                 continue;
             }
             if attempt.expires_at <= now {
@@ -150,7 +150,7 @@ impl Connections {
             if is_let_go(&attempt, now)
                 && let Some(claimed) = self.claim(&attempt, now).await?
             {
-                self.carry_through(provider, claimed).await?;
+                self.run_to_end(provider, claimed).await?;
                 continue;
             }
             // What rests for longer than anybody waits here need not be waited for.
@@ -180,14 +180,14 @@ impl Connections {
             return Ok(());
         }
         match self.claim(attempt, now).await? {
-            Some(claimed) => self.carry_through(provider, claimed).await,
+            Some(claimed) => self.run_to_end(provider, claimed).await,
             None => Ok(()),
         }
     }
 
     /// Ends attempts whose time has run out and carries on those that were let go of. Returns how many. One
     /// attempt's trouble stays its own.
-    pub async fn tend_attempts(&self, limit: usize, stop: &Stop) -> Result<usize, ServiceError> {
+    pub async fn advance_attempts(&self, limit: usize, stop: &Stop) -> Result<usize, ServiceError> {
         let now = self.parts.clock.now();
         let mut tended = 0;
         let expired = self.parts.store.expired_attempts(now, limit).await?;
@@ -256,7 +256,7 @@ impl Connections {
     }
 
     /// From wherever the attempt is to its end. The outcome stands in the attempt; an error means that it has not ended.
-    async fn carry_through(&self, provider: &SharedProvider, attempt: Attempt) -> Result<(), CompleteError> {
+    async fn run_to_end(&self, provider: &SharedProvider, attempt: Attempt) -> Result<(), CompleteError> {
         let key = grants::user_key(&self.parts.store, &self.parts.vault, &attempt.user_id)
             .await
             .map_err(ServiceError::from)?;
@@ -291,7 +291,7 @@ impl Connections {
                         }
                         // The code is spent, so the token is the only way on.
                         Err(failure) if is_wait(failure.meaning) => {
-                            return self.put_down(&attempt, &failure).await;
+                            return self.suspend(&attempt, &failure).await;
                         }
                         Err(failure) => return self.fail(&attempt, &failure).await,
                     }
@@ -300,7 +300,7 @@ impl Connections {
                     let held = seal.open_grant(&sealed).map_err(ServiceError::from)?;
                     return match self.repeatedly(|| provider.identify(&held.grant)).await {
                         Ok(account) => self.link(&attempt, &key, provider, held, account).await,
-                        Err(failure) if is_wait(failure.meaning) => self.put_down(&attempt, &failure).await,
+                        Err(failure) if is_wait(failure.meaning) => self.suspend(&attempt, &failure).await,
                         Err(failure) => self.fail(&attempt, &failure).await,
                     };
                 }
@@ -367,7 +367,7 @@ impl Connections {
     }
 
     /// Whether a token that the database could not take lay beside it for this attempt, and is in its row now.
-    async fn find_again(&self, attempt: &Attempt) -> Result<bool, ServiceError> {
+    async fn recover_journaled(&self, attempt: &Attempt) -> Result<bool, ServiceError> {
         let Some(spill) = &self.spill else { return Ok(false) };
         for step in Step::ALL.into_iter().filter(|step| step.is_news_at(attempt.stage)) {
             let found = spill.find(&Origin::Attempt { attempt_id: attempt.id, step });
@@ -422,7 +422,7 @@ impl Connections {
 
     /// What Instagram handed us is durable, but it cannot answer the next question at the moment: the attempt stays
     /// open, and another `complete`, or the worker, goes on from here.
-    async fn put_down(&self, attempt: &Attempt, failure: &Failure) -> Result<(), CompleteError> {
+    async fn suspend(&self, attempt: &Attempt, failure: &Failure) -> Result<(), CompleteError> {
         tracing::warn!(attempt = %attempt.id, stage = attempt.stage.as_str(), meaning = ?failure.meaning, detail = %failure.detail, "what Instagram handed us is kept; it could not be asked on yet");
         let usual = if is_passing(failure.meaning) { OUTAGE_PAUSE } else { LONG_PAUSE };
         let pause = failure.retry_after.unwrap_or(usual).min(GRANT_PATIENCE / 2);
@@ -479,15 +479,15 @@ impl Connections {
                 max_open: None,
             });
             match self.parts.store.commit(&changes).await.map_err(ServiceError::from)? {
-                Committed::Done => return Ok(()),
-                Committed::AccountTaken => {
+                CommitOutcome::Committed => return Ok(()),
+                CommitOutcome::AccountAlreadyLinked => {
                     self.end_attempt(attempt, AttemptOutcome::AccountTaken, now).await?;
                     return Ok(());
                 }
-                Committed::Gone => return Err(ServiceError::UserGone.into()),
+                CommitOutcome::UserDeleted => return Err(ServiceError::UserGone.into()),
                 // Either the connection changed, and we try again, or the attempt did (the person disconnected
                 // meanwhile), and then its outcome has been written by others.
-                Committed::Conflict | Committed::TooManyAttempts => {
+                CommitOutcome::Conflict | CommitOutcome::TooManyAttempts => {
                     let current = self.parts.store.attempt(attempt.id).await.map_err(ServiceError::from)?;
                     if current.is_none_or(|each| each.revision != attempt.revision) {
                         return Ok(());

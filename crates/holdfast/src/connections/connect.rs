@@ -13,7 +13,7 @@ use crate::connection::{Connection, Standing};
 use crate::connections::{ATTEMPT_LIFETIME, Connections, MAX_OPEN_ATTEMPTS, ServiceError};
 use crate::entropy::new_id;
 use crate::provider::ProviderId;
-use crate::store::{AttemptWrite, ChangeSet, Committed, ConnectionWrite};
+use crate::store::{AttemptWrite, ChangeSet, CommitOutcome, ConnectionWrite};
 
 /// What a caller asks for.
 #[derive(Debug, Clone, Default)]
@@ -101,12 +101,14 @@ impl Connections {
             ..ChangeSet::default()
         };
         match self.parts.store.commit(&changes).await.map_err(ServiceError::from)? {
-            Committed::Done => Ok(started),
-            Committed::TooManyAttempts => {
+            CommitOutcome::Committed => Ok(started),
+            CommitOutcome::TooManyAttempts => {
                 Err(ConnectError::TooManyAttempts { free_at: self.first_attempt_to_end(owner, now).await? })
             }
-            Committed::Gone => Err(ServiceError::UserGone.into()),
-            Committed::Conflict | Committed::AccountTaken => Err(ServiceError::Contended.into()),
+            CommitOutcome::UserDeleted => Err(ServiceError::UserGone.into()),
+            CommitOutcome::Conflict | CommitOutcome::AccountAlreadyLinked => {
+                Err(ServiceError::Contended.into())
+            }
         }
     }
 
@@ -149,10 +151,12 @@ impl Connections {
                 ..ChangeSet::default()
             };
             match self.parts.store.commit(&changes).await? {
-                Committed::Done => return Ok(connection),
-                Committed::Gone => return Err(ServiceError::UserGone),
+                CommitOutcome::Committed => return Ok(connection),
+                CommitOutcome::UserDeleted => return Err(ServiceError::UserGone),
                 // Somebody made it at the same moment: read theirs.
-                Committed::Conflict | Committed::AccountTaken | Committed::TooManyAttempts => {}
+                CommitOutcome::Conflict
+                | CommitOutcome::AccountAlreadyLinked
+                | CommitOutcome::TooManyAttempts => {}
             }
         }
         Err(ServiceError::Contended)

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::stop::Stop;
 use super::{Connections, ServiceError};
 use crate::connection::Connection;
-use crate::connection::belief::Outlook;
+use crate::connection::belief::Confidence;
 use crate::connection::observation::{Call, Observation};
 use crate::provider::Meaning;
 
@@ -20,9 +20,9 @@ const PARALLEL: usize = 8;
 
 /// Expiries up to this time, in unix milliseconds, are doubted: nobody watched how they were reached.
 #[derive(Debug)]
-pub struct Doubt(AtomicI64);
+pub struct ClockSuspicion(AtomicI64);
 
-impl Default for Doubt {
+impl Default for ClockSuspicion {
     fn default() -> Self {
         Self(AtomicI64::new(i64::MIN))
     }
@@ -30,7 +30,7 @@ impl Default for Doubt {
 
 impl Connections {
     /// The clock has leapt, or may have while nobody watched it: what is over by now may not be.
-    pub fn doubt_the_clock(&self) {
+    pub fn suspect_clock(&self) {
         self.doubt.0.store(self.parts.clock.now().as_millisecond(), Ordering::Relaxed);
     }
 
@@ -116,10 +116,10 @@ impl Connections {
             // The provider and the clock agree, so it does not come back with the clock. That many die at once of age is no incident.
             let dead = Observation::Failed {
                 grant_version: facts.version,
-                call: Call::Identify,
+                call: Call::Check,
                 failure,
                 next_refresh_at: None,
-                outlook: Outlook::Few,
+                confidence: Confidence::TooFew,
             };
             self.record(connection.id, &dead, None).await?;
         }

@@ -24,7 +24,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use crate::clock::{after, from_millis};
-use crate::connection::belief::{FEWEST, HOLD_IN_USE, Outlook, PROOFS, SPANS, Weather, enough_to_calm};
+use crate::connection::belief::{Confidence, FEWEST, HOLD_IN_USE, PROOFS, Population, SPANS, enough_to_calm};
 use crate::connection::observation::{Call, Observation};
 use crate::connection::transition::reason_of;
 use crate::connection::{Connection, Reason};
@@ -46,17 +46,17 @@ const TAKEN_BACK: usize = 1000;
 #[derive(Debug, Default)]
 pub struct IncidentGuard {
     /// The last look that showed an incident, and when.
-    seen: Mutex<Option<(Timestamp, Weather)>>,
+    seen: Mutex<Option<(Timestamp, Population)>>,
 }
 
 impl IncidentGuard {
-    fn recent(&self, now: Timestamp) -> Option<Weather> {
+    fn recent(&self, now: Timestamp) -> Option<Population> {
         let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.filter(|(at, _)| *at <= now && now < after(*at, RECOUNT)).map(|(_, weather)| weather)
+        seen.filter(|(at, _)| *at <= now && now < after(*at, RECOUNT)).map(|(_, population)| population)
     }
 
     /// Remembers a look that showed an incident; answers whether it is the first for a while.
-    fn remember(&self, now: Timestamp, incident: Weather) -> bool {
+    fn remember(&self, now: Timestamp, incident: Population) -> bool {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let before = seen.replace((now, incident));
         before.is_none_or(|(at, _)| at > now || after(at, ALARM_GAP) <= now)
@@ -65,39 +65,39 @@ impl IncidentGuard {
 
 impl Connections {
     /// How the connections fare together, as far as it matters for a failure of this meaning on `connection`.
-    pub(super) async fn weather(
+    pub(super) async fn population(
         &self,
         connection: &Connection,
         call: Call,
         meaning: Meaning,
-    ) -> Result<Weather, ServiceError> {
+    ) -> Result<Population, ServiceError> {
         let now = self.parts.clock.now();
         match meaning {
             Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_) => {
                 if let Some(incident) = self.incident(meaning, now).await? {
                     return Ok(incident);
                 }
-                let outlook = if self.are_few().await? {
-                    Outlook::Few
+                let confidence = if self.are_few().await? {
+                    Confidence::TooFew
                 } else if meaning == Meaning::DeadUnexplained && call != Call::Refresh {
                     match self.proofs_wanted(connection).await? {
-                        Some(0) => Outlook::Calm,
-                        Some(_) | None => Outlook::Watchful,
+                        Some(0) => Confidence::OthersHealthy,
+                        Some(_) | None => Confidence::Unknown,
                     }
                 } else {
-                    Outlook::Watchful
+                    Confidence::Unknown
                 };
-                Ok(Weather { outlook, ..Weather::default() })
+                Ok(Population { confidence, ..Population::default() })
             }
             Meaning::App(_) => {
                 let waiting = self.parts.store.misconfigured().await?;
-                Ok(Weather { waiting, ..Weather::default() })
+                Ok(Population { waiting, ..Population::default() })
             }
             Meaning::Permission
             | Meaning::RateLimited(_)
             | Meaning::Unavailable
             | Meaning::Content
-            | Meaning::CodeRejected => Ok(Weather::default()),
+            | Meaning::CodeRejected => Ok(Population::default()),
         }
     }
 
@@ -153,12 +153,12 @@ impl Connections {
             && self.parts.store.claim_probe(other.id, now, self.parts.check_interval).await?
             && let Some(grant) = self.grant(other).await?
         {
-            self.ask(other, facts, provider, &grant, Call::Look).await?;
+            self.ask(other, facts, provider, &grant, Call::Probe).await?;
         }
         Ok(())
     }
 
-    async fn incident(&self, meaning: Meaning, now: Timestamp) -> Result<Option<Weather>, ServiceError> {
+    async fn incident(&self, meaning: Meaning, now: Timestamp) -> Result<Option<Population>, ServiceError> {
         if let Some(incident) = self.incidents.recent(now) {
             return Ok(Some(incident));
         }
@@ -178,25 +178,28 @@ impl Connections {
             let enough = enough_to_calm(struck).min(alive.saturating_sub(struck).max(1));
             if store.proven(start, now, enough).await? < enough {
                 let strikes_all = store.proven(starts[0], now, 1).await? == 0;
-                found = Some((start, Weather { outlook: Outlook::Incident, waiting: struck, strikes_all }));
+                found = Some((
+                    start,
+                    Population { confidence: Confidence::Incident, waiting: struck, strikes_all },
+                ));
                 break;
             }
         }
-        if let Some((start, weather)) = found
-            && self.incidents.remember(now, weather)
+        if let Some((start, population)) = found
+            && self.incidents.remember(now, population)
         {
             tracing::error!(
-                struck = weather.waiting,
+                struck = population.waiting,
                 "many connections fail alike: nobody is told to reconnect until this has passed"
             );
             let fallen_after = start.max(starts[1]);
             for connection in self.parts.store.fallen(fallen_after, reason, TAKEN_BACK).await? {
-                let next_refresh_at = after(now, self.canary_pause(weather.waiting)?);
+                let next_refresh_at = after(now, self.canary_pause(population.waiting)?);
                 let taken_back = Observation::TakenBack { fallen_after, next_refresh_at };
                 self.record(connection.id, &taken_back, None).await?;
             }
         }
-        Ok(found.map(|(_, weather)| weather))
+        Ok(found.map(|(_, population)| population))
     }
 
     /// How long one of `waiting` connections waits for its turn as a canary: such that all together ask about once per

@@ -29,7 +29,7 @@ use crate::connection::schedule::RefreshPolicy;
 use crate::connection::status::{InstagramStatus, OpenAttempt, derive};
 use crate::connection::transition::{apply, is_change, is_news};
 use crate::connection::{Connection, GrantFacts};
-use crate::connections::expiry::Doubt;
+use crate::connections::expiry::ClockSuspicion;
 use crate::connections::grants::SealingError;
 use crate::connections::incidents::IncidentGuard;
 use crate::connections::journal::Spill;
@@ -39,7 +39,7 @@ use crate::connections::provider_gate::budget::Budget;
 use crate::entropy::{SharedEntropy, random};
 use crate::provider::{Failure, Grant, Meaning, ProviderId, Reply, SharedProvider};
 use crate::store::{
-    ChangeSet, Committed, ConnectionWrite, HistoryCursor, HistoryEntry, HistoryPage, PendingEvent, Store,
+    ChangeSet, CommitOutcome, ConnectionWrite, HistoryCursor, HistoryEntry, HistoryPage, PendingEvent, Store,
     StoreError,
 };
 use crate::vault::{UserKey, Vault, VaultError};
@@ -72,9 +72,9 @@ pub struct Connections {
     pub(super) incidents: Arc<IncidentGuard>,
     pub(super) budget: Arc<Budget>,
     pub(super) breaker: Arc<Breaker>,
-    pub(super) doubt: Arc<Doubt>,
+    pub(super) doubt: Arc<ClockSuspicion>,
     pub(super) spill: Option<Spill>,
-    pub(super) in_hand: InHand,
+    pub(in crate::connections) in_hand: InHand,
 }
 
 /// One user may have at most this many open connect attempts.
@@ -282,9 +282,11 @@ impl Connections {
                 changes.erase_all_grants = Some(id);
             }
             match self.parts.store.commit(&changes).await? {
-                Committed::Done => return Ok(Some(Recorded { connection, news })),
-                Committed::Gone => return Err(ServiceError::UserGone),
-                Committed::Conflict | Committed::AccountTaken | Committed::TooManyAttempts => {}
+                CommitOutcome::Committed => return Ok(Some(Recorded { connection, news })),
+                CommitOutcome::UserDeleted => return Err(ServiceError::UserGone),
+                CommitOutcome::Conflict
+                | CommitOutcome::AccountAlreadyLinked
+                | CommitOutcome::TooManyAttempts => {}
             }
         }
         Err(ServiceError::Contended)

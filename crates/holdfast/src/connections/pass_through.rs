@@ -119,7 +119,7 @@ impl Connections {
         let is_fresh = connection.evidence.is_some_and(|evidence| {
             evidence.source == EvidenceSource::Use && after(evidence.at, PROVEN_EVERY) > now
         });
-        let is_settled = connection.standing == connection.living() || connection.fails_to_renew();
+        let is_settled = connection.standing == connection.healthy_standing() || connection.fails_to_renew();
         if is_fresh && is_settled && connection.suspicion.is_none() {
             return Ok(());
         }
@@ -141,21 +141,22 @@ impl Connections {
         grant: &Grant,
         failure: &Failure,
     ) -> Result<(), UseError> {
-        let weather = self.weather(connection, Call::Use, failure.meaning).await?;
+        let population = self.population(connection, Call::PassThrough, failure.meaning).await?;
         let next_refresh_at = match connection.grant {
             Some(facts) if !failure.is_odd_answer() => {
-                self.next_look(connection, facts, Call::Use, failure, weather)?
+                self.next_look(connection, facts, Call::PassThrough, failure, population)?
             }
             Some(_) | None => None,
         };
         let observation = Observation::Failed {
             grant_version,
-            call: Call::Use,
+            call: Call::PassThrough,
             failure: failure.clone(),
             next_refresh_at,
-            outlook: weather.outlook,
+            confidence: population.confidence,
         };
-        if self.gives_way(connection, &observation) && self.go_back(connection, provider, grant, None).await?
+        if self.should_restore(connection, &observation)
+            && self.restore_previous_grant(connection, provider, grant, None).await?
         {
             return Ok(());
         }

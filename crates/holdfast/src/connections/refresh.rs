@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
 use crate::clock::after;
-use crate::connection::belief::{Outlook, Weather, patience};
+use crate::connection::belief::{Confidence, Population, confirmation_delay};
 use crate::connection::clock_repair::LONGEST_WAIT;
 use crate::connection::observation::{Call, Observation};
 use crate::connection::status::is_alive;
@@ -22,7 +22,7 @@ use crate::connections::journal::replay::{keep, let_go};
 use crate::connections::journal::{Origin, Spilled};
 use crate::connections::{Connections, ServiceError, change};
 use crate::provider::{Failure, Grant, Meaning, SharedProvider};
-use crate::store::{Committed, Lease, SealedGrant};
+use crate::store::{CommitOutcome, Lease, SealedGrant};
 use crate::vault::UserKey;
 
 /// What a refresh came to.
@@ -70,7 +70,7 @@ struct Link {
 /// Whether something is being said against the connection that may pass, or may prove true.
 fn is_doubted(connection: &Connection) -> bool {
     connection.suspicion.is_some()
-        || is_alive(connection.standing.state()) && connection.standing != connection.living()
+        || is_alive(connection.standing.state()) && connection.standing != connection.healthy_standing()
 }
 
 impl Connections {
@@ -165,7 +165,7 @@ impl Connections {
                     observation = self.refused(connection, facts, failure.clone()).await?;
                 }
                 if self.ends(connection, &observation)
-                    && self.go_back(connection, provider, &grant, Some(lease)).await?
+                    && self.restore_previous_grant(connection, provider, &grant, Some(lease)).await?
                 {
                     return Ok(Refreshed::Renewed);
                 }
@@ -183,13 +183,13 @@ impl Connections {
         failure: Failure,
     ) -> Result<Observation, ServiceError> {
         let call = Call::Refresh;
-        let weather = self.weather(connection, call, failure.meaning).await?;
-        if weather.strikes_all {
+        let population = self.population(connection, call, failure.meaning).await?;
+        if population.strikes_all {
             self.breaker.failed(self.parts.clock.now());
         }
-        let next_refresh_at = Some(self.next_try(connection, facts, call, &failure, weather)?);
-        let (grant_version, outlook) = (facts.version, weather.outlook);
-        Ok(Observation::Failed { grant_version, call, failure, next_refresh_at, outlook })
+        let next_refresh_at = Some(self.next_try(connection, facts, call, &failure, population)?);
+        let (grant_version, confidence) = (facts.version, population.confidence);
+        Ok(Observation::Failed { grant_version, call, failure, next_refresh_at, confidence })
     }
 
     /// Asks about a connection in trouble whose grant cannot or need not be renewed yet: whether the trouble has passed.
@@ -208,7 +208,7 @@ impl Connections {
         }
         self.ask_others(connection, provider).await?;
         Ok(self
-            .ask(connection, facts, provider, grant, Call::Look)
+            .ask(connection, facts, provider, grant, Call::Probe)
             .await?
             .map_or(Refreshed::Skipped, Refreshed::Failed))
     }
@@ -223,7 +223,7 @@ impl Connections {
         if let Some(connection) = self.parts.store.connection_by_id(id).await?
             && let Some(facts) = connection.grant.filter(|facts| facts.obtained_at == renewed.obtained_at)
         {
-            self.ask(&connection, facts, provider, renewed, Call::Look).await?;
+            self.ask(&connection, facts, provider, renewed, Call::Probe).await?;
         }
         Ok(())
     }
@@ -253,7 +253,7 @@ impl Connections {
         facts: GrantFacts,
         call: Call,
         failure: &Failure,
-        weather: Weather,
+        population: Population,
     ) -> Result<Option<Timestamp>, ServiceError> {
         // What is stored may be the very time that has brought us here.
         let due = connection.next_refresh_at.filter(|at| *at > self.parts.clock.now());
@@ -265,11 +265,13 @@ impl Connections {
             | Meaning::Unavailable
             | Meaning::App(_) => true,
             // One of the app's calls may need what the others do not.
-            Meaning::Permission => call != Call::Use && connection.living() != Reason::ScopesMissing.into(),
+            Meaning::Permission => {
+                call != Call::PassThrough && connection.healthy_standing() != Reason::ScopesMissing.into()
+            }
             Meaning::Content | Meaning::CodeRejected => false,
         };
         if passes {
-            let look = self.next_try(connection, facts, call, failure, weather)?;
+            let look = self.next_try(connection, facts, call, failure, population)?;
             Ok(Some(due.map_or(look, |due| look.min(due))))
         } else if due.is_some() || self.is_due(facts) {
             Ok(None)
@@ -353,7 +355,7 @@ impl Connections {
 
     /// Whether the grant before the one in use is to be tried: where the connection would end, and at the first sign against one that
     /// came by a renewal and has not been seen to work yet.
-    pub(super) fn gives_way(&self, connection: &Connection, observation: &Observation) -> bool {
+    pub(super) fn should_restore(&self, connection: &Connection, observation: &Observation) -> bool {
         let is_unproven =
             connection.evidence.is_some_and(|evidence| evidence.source == EvidenceSource::Refresh);
         let is_sign = matches!(
@@ -368,7 +370,7 @@ impl Connections {
 
     /// Uses the grant before the one in use again, if that works: the provider may have handed us one that never does, or
     /// somebody else's. Answers whether that helped.
-    pub(super) async fn go_back(
+    pub(super) async fn restore_previous_grant(
         &self,
         connection: &Connection,
         provider: &SharedProvider,
@@ -436,7 +438,7 @@ impl Connections {
                 Switch::Restored { .. } => {
                     // What a renewal brought was not of use; nothing is gained by another one right away.
                     let next_refresh_at = next_refresh_at.max(after(now, HOUR));
-                    Observation::Restored { from_version, grant: facts, next_refresh_at }
+                    Observation::RolledBack { from_version, grant: facts, next_refresh_at }
                 }
             };
             let mut next = apply(&current, &observation, now);
@@ -448,9 +450,11 @@ impl Connections {
             changes.erase_grants_below = Some((current.id, held.version));
             changes.release = lease.map(Lease::guard);
             match self.parts.store.commit(&changes).await? {
-                Committed::Done => return Ok(true),
-                Committed::Gone => return Err(ServiceError::UserGone),
-                Committed::Conflict | Committed::AccountTaken | Committed::TooManyAttempts => {}
+                CommitOutcome::Committed => return Ok(true),
+                CommitOutcome::UserDeleted => return Err(ServiceError::UserGone),
+                CommitOutcome::Conflict
+                | CommitOutcome::AccountAlreadyLinked
+                | CommitOutcome::TooManyAttempts => {}
             }
         }
         Err(ServiceError::Contended)
@@ -464,7 +468,7 @@ impl Connections {
         facts: GrantFacts,
         call: Call,
         failure: &Failure,
-        weather: Weather,
+        population: Population,
     ) -> Result<Timestamp, ServiceError> {
         let now = self.parts.clock.now();
         let left = facts.expires_at.duration_since(now);
@@ -473,20 +477,20 @@ impl Connections {
         let pause = match failure.meaning {
             Meaning::UserAction(_) if connection.standing.state() == State::ActionRequired => growing,
             Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_)
-                if weather.outlook != Outlook::Incident =>
+                if population.confidence != Confidence::Incident =>
             {
                 // By the worker, which does not come as whoever has asked now.
                 let call = match call {
                     Call::Refresh => Call::Refresh,
-                    Call::Identify | Call::Look | Call::Use if self.is_due(facts) => Call::Refresh,
-                    Call::Identify | Call::Look | Call::Use => Call::Look,
+                    Call::Check | Call::Probe | Call::PassThrough if self.is_due(facts) => Call::Refresh,
+                    Call::Check | Call::Probe | Call::PassThrough => Call::Probe,
                 };
-                let patience = patience(failure.meaning, call, weather.outlook);
+                let patience = confirmation_delay(failure.meaning, call, population.confidence);
                 doubted_for(connection.first_sign_at(facts, now), patience, now)
             }
             // A few that are struck by it alone must not keep the others from their turns.
             Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_) | Meaning::App(_) => {
-                self.canary_pause(weather.waiting)?.max(growing.min(HOUR))
+                self.canary_pause(population.waiting)?.max(growing.min(HOUR))
             }
             Meaning::Permission
             | Meaning::RateLimited(_)

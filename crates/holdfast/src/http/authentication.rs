@@ -19,12 +19,12 @@ use super::problem::{Problem, ProblemCode, RequestCode, ServerCode, ServiceKeyCo
 use super::request_id::RequestId;
 use super::state::AppState;
 use crate::caller::service::{ServiceCaller, ServiceJudgement, ServiceRefusal};
-use crate::caller::{Caller, Judgement};
+use crate::caller::{Authentication, Caller};
 use crate::telemetry::traces::note;
 
 /// The caller themselves, not somebody impersonating them: for what changes something in a person's name.
 #[derive(Debug, Clone)]
-pub struct OwnHand(pub Caller);
+pub struct NotImpersonated(pub Caller);
 
 impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
@@ -36,7 +36,7 @@ impl FromRequestParts<AppState> for Caller {
     }
 }
 
-impl FromRequestParts<AppState> for OwnHand {
+impl FromRequestParts<AppState> for NotImpersonated {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
@@ -62,31 +62,31 @@ fn credentials(parts: &Parts) -> Vec<&[u8]> {
     parts.headers.get_all(header::AUTHORIZATION).iter().map(http::HeaderValue::as_bytes).collect()
 }
 
-fn verdict(judgement: Judgement, metrics: &Metrics) -> Result<Caller, Problem> {
+fn verdict(judgement: Authentication, metrics: &Metrics) -> Result<Caller, Problem> {
     match judgement {
-        Judgement::Caller(caller) => {
+        Authentication::Caller(caller) => {
             told(metrics, "accepted", "");
             Ok(caller)
         }
-        Judgement::Refused(refusal) => {
+        Authentication::Refused(refusal) => {
             told(metrics, "refused", refusal.code.as_str());
             Err(Problem::new(refusal.code).with_detail(refusal.public_detail().to_owned()))
         }
-        Judgement::Pending => {
+        Authentication::Pending => {
             told(metrics, "refused", "session-pending");
             Err(RequestCode::SessionPending.into())
         }
-        Judgement::MultipleCredentials => {
+        Authentication::MultipleCredentials => {
             told(metrics, "refused", "multiple-credentials");
             Err(RequestCode::MultipleCredentials.into())
         }
-        Judgement::CannotJudge(cannot) => {
+        Authentication::CannotJudge(cannot) => {
             told(metrics, "cannot_judge", cannot.reason.as_str());
             Err(Problem::new(ServerCode::KeysUnavailable)
                 .with_detail(cannot.reason.detail())
                 .with_retry_after(Some(cannot.retry_after)))
         }
-        Judgement::StopRepeating { refusal, retry_after } => {
+        Authentication::StopRepeating { refusal, retry_after } => {
             told(metrics, "refused", "stop-repeating");
             let detail = format!("This very session token keeps being refused: {}", refusal.public_detail());
             Err(Problem::new(RequestCode::StopRepeating)
@@ -152,7 +152,7 @@ impl OperationInput for Caller {
     }
 }
 
-impl OperationInput for OwnHand {
+impl OperationInput for NotImpersonated {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
         Caller::operation_input(ctx, operation);
         Problem::describe(ctx, operation, &[RequestCode::ImpersonationNotAllowed.into()]);

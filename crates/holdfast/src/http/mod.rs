@@ -7,7 +7,7 @@
 //! 2. [`cors`]: on every answer that follows, errors, 404 and 405 included; preflights end here, before any
 //!    credential is asked for, since browsers send none with them.
 //! 3. [`layers::guard`]: load shedding, the request's time, panics. Inside CORS, so that a page can read the 503.
-//! 4. The handler, whose first argument ([`crate::caller::Caller`], [`authentication::OwnHand`] or
+//! 4. The handler, whose first argument ([`crate::caller::Caller`], [`authentication::NotImpersonated`] or
 //!    [`crate::caller::ServiceCaller`]) is the authentication. It is no layer: a layer can be forgotten.
 //!
 //! A slow or hostile connection never gets this far: see [`server`].

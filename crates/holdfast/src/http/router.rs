@@ -43,8 +43,8 @@
 //! ```
 //!
 //! ```
-//! use holdfast::http::{AppState, authentication::OwnHand, router::Routes};
-//! async fn forget(_: OwnHand) -> &'static str { "…" }
+//! use holdfast::http::{AppState, authentication::NotImpersonated, router::Routes};
+//! async fn forget(_: NotImpersonated) -> &'static str { "…" }
 //! fn routes(routes: Routes<AppState>) -> Routes<AppState> {
 //!     routes.protected().delete("/secrets", forget, |op| op).done()
 //! }
@@ -56,7 +56,7 @@ use aide::operation::{OperationHandler, OperationInput, OperationOutput};
 use aide::transform::TransformOperation;
 use axum::handler::Handler;
 
-use super::authentication::OwnHand;
+use super::authentication::NotImpersonated;
 use super::problem::problems;
 use super::public::{PublicMethod, PublicRoute};
 use super::{admission, layers};
@@ -66,7 +66,7 @@ use crate::caller::service::ServiceCaller;
 /// The arguments of a handler that has proof of who is calling.
 #[diagnostic::on_unimplemented(
     message = "this handler does not know who is calling",
-    label = "its first argument must be `Caller` or `OwnHand`",
+    label = "its first argument must be `Caller` or `NotImpersonated`",
     note = "routes that need no caller are listed in `http::public::PublicRoute`"
 )]
 pub trait Authenticated {}
@@ -74,8 +74,8 @@ pub trait Authenticated {}
 /// The arguments of a handler that has proof that the person is calling, not somebody impersonating them.
 #[diagnostic::on_unimplemented(
     message = "this handler changes something, but would do so for an impersonated session too",
-    label = "its first argument must be `OwnHand`",
-    note = "a route that impersonated sessions may call as well is added with `post_even_impersonated`"
+    label = "its first argument must be `NotImpersonated`",
+    note = "a route that impersonated sessions may call as well is added with `post_allow_impersonated`"
 )]
 pub trait ByOwnHand {}
 
@@ -99,8 +99,8 @@ macro_rules! first_argument {
         )+
     };
 }
-first_argument!(Authenticated: Caller, OwnHand);
-first_argument!(ByOwnHand: OwnHand);
+first_argument!(Authenticated: Caller, NotImpersonated);
+first_argument!(ByOwnHand: NotImpersonated);
 first_argument!(ByService: ServiceCaller);
 
 /// Every route, with its documentation.
@@ -155,7 +155,7 @@ fn admitted(doc: Doc) -> impl FnOnce(TransformOperation<'_>) -> TransformOperati
     move |op| problems(anywhere(doc)(op), &admission::PROBLEMS)
 }
 
-/// Routes for the signed-in browser: the first argument of every handler is [`Caller`] or [`OwnHand`].
+/// Routes for the signed-in browser: the first argument of every handler is [`Caller`] or [`NotImpersonated`].
 #[must_use]
 pub struct Protected<S> {
     routes: Routes<S>,
@@ -187,7 +187,7 @@ impl<S: Clone + Send + Sync + 'static> Protected<S> {
     }
 
     /// A route that brings our records up to date without changing anything in the person's name.
-    pub fn post_even_impersonated<H, I, O, T>(mut self, path: &str, handler: H, doc: Doc) -> Self
+    pub fn post_allow_impersonated<H, I, O, T>(mut self, path: &str, handler: H, doc: Doc) -> Self
     where
         H: Handler<T, S> + OperationHandler<I, O>,
         I: OperationInput,

@@ -64,50 +64,50 @@ pub struct LeaseGuard {
 
 /// What became of a [`ChangeSet`]. Except for `Done`, nothing of it was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Committed {
+pub enum CommitOutcome {
     /// Stored, durably.
-    Done,
+    Committed,
     /// Somebody else wrote first, or the lease was lost: read again.
     Conflict,
     /// The account is linked to another connection.
-    AccountTaken,
+    AccountAlreadyLinked,
     /// The user was erased.
-    Gone,
+    UserDeleted,
     /// The user has too many open attempts.
     TooManyAttempts,
 }
 
 /// Why a unit of work was given up.
-enum Halt {
-    Said(Committed),
+enum Abort {
+    Because(CommitOutcome),
     Failed(Failure),
 }
 
-impl From<Failure> for Halt {
+impl From<Failure> for Abort {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Violated(Violation::Account) => Self::Said(Committed::AccountTaken),
-            Failure::Violated(Violation::Unique) => Self::Said(Committed::Conflict),
-            Failure::Violated(Violation::ForeignKey) => Self::Said(Committed::Gone),
+            Failure::Violated(Violation::Account) => Self::Because(CommitOutcome::AccountAlreadyLinked),
+            Failure::Violated(Violation::Unique) => Self::Because(CommitOutcome::Conflict),
+            Failure::Violated(Violation::ForeignKey) => Self::Because(CommitOutcome::UserDeleted),
             Failure::Again(_) | Failure::Final(_) => Self::Failed(failure),
         }
     }
 }
 
 impl Store {
-    /// Stores `changes`, all or nothing. When it answers [`Committed::Done`], they are durable, and whoever listens to
+    /// Stores `changes`, all or nothing. When it answers [`CommitOutcome::Committed`], they are durable, and whoever listens to
     /// [`Store::changes`] is told.
-    pub async fn commit(&self, changes: &ChangeSet) -> Result<Committed, StoreError> {
+    pub async fn commit(&self, changes: &ChangeSet) -> Result<CommitOutcome, StoreError> {
         let outcome = engine::retrying(|| async {
             match self.commit_once(changes).await {
-                Ok(()) => Ok(Committed::Done),
-                Err(Halt::Said(committed)) => Ok(committed),
-                Err(Halt::Failed(failure)) => Err(failure),
+                Ok(()) => Ok(CommitOutcome::Committed),
+                Err(Abort::Because(committed)) => Ok(committed),
+                Err(Abort::Failed(failure)) => Err(failure),
             }
         })
         .await;
         // Where the outcome is unknown, looking once too often is better than once too rarely.
-        if matches!(outcome, Ok(Committed::Done) | Err(StoreError::OutcomeUnknown)) {
+        if matches!(outcome, Ok(CommitOutcome::Committed) | Err(StoreError::OutcomeUnknown)) {
             self.inner.changes.tell(announcement(changes));
             if changes.erase_all_grants.is_some() {
                 self.scrub().await;
@@ -116,7 +116,7 @@ impl Store {
         outcome
     }
 
-    async fn commit_once(&self, changes: &ChangeSet) -> Result<(), Halt> {
+    async fn commit_once(&self, changes: &ChangeSet) -> Result<(), Abort> {
         let mut unit = self.begin().await?;
         // Rows are always locked in the same order (user, connection, attempt), so that two units do not wait for each other.
         if let Some(write) = changes.attempt.as_ref().filter(|write| write.expected_revision.is_none()) {
@@ -160,16 +160,20 @@ impl Store {
 
     /// Makes sure that the user has a record and is not erased, and locks it until the unit ends: an erasure then either
     /// comes first and is seen, or waits and takes along what this unit writes.
-    async fn require_user(&self, unit: &mut Unit, user_id: &str) -> Result<(), Halt> {
+    async fn require_user(&self, unit: &mut Unit, user_id: &str) -> Result<(), Abort> {
         let now = self.inner.clock.now();
         unit.run(statements::USER_INSERT, vec![user_id.into(), now.into()]).await?;
         let user = unit.row(statements::USER_LOCK, vec![user_id.into()]).await?;
         let tombstone = unit.row(statements::TOMBSTONE, vec![user_id.into()]).await?;
-        if user.is_some() && tombstone.is_none() { Ok(()) } else { Err(Halt::Said(Committed::Gone)) }
+        if user.is_some() && tombstone.is_none() {
+            Ok(())
+        } else {
+            Err(Abort::Because(CommitOutcome::UserDeleted))
+        }
     }
 }
 
-async fn limit_open_attempts(unit: &mut Unit, write: &AttemptWrite) -> Result<(), Halt> {
+async fn limit_open_attempts(unit: &mut Unit, write: &AttemptWrite) -> Result<(), Abort> {
     let Some(max_open) = write.max_open else { return Ok(()) };
     let Attempt { user_id, provider, created_at, .. } = &write.attempt;
     let values = vec![user_id.as_str().into(), provider.as_str().into(), (*created_at).into()];
@@ -177,13 +181,13 @@ async fn limit_open_attempts(unit: &mut Unit, write: &AttemptWrite) -> Result<()
         Some(row) => rows::amount(&row).map_err(|error| Failure::from(error.at("attempts", "(all)")))?,
         None => 0,
     };
-    if open < u64::from(max_open) { Ok(()) } else { Err(Halt::Said(Committed::TooManyAttempts)) }
+    if open < u64::from(max_open) { Ok(()) } else { Err(Abort::Because(CommitOutcome::TooManyAttempts)) }
 }
 
-async fn require_lease(unit: &mut Unit, lease: &LeaseGuard) -> Result<(), Halt> {
+async fn require_lease(unit: &mut Unit, lease: &LeaseGuard) -> Result<(), Abort> {
     match unit.row(statements::LEASE_HELD, lease_key(lease)).await? {
         Some(_) => Ok(()),
-        None => Err(Halt::Said(Committed::Conflict)),
+        None => Err(Abort::Because(CommitOutcome::Conflict)),
     }
 }
 
@@ -191,7 +195,7 @@ fn lease_key(lease: &LeaseGuard) -> Vec<Value> {
     vec![lease.connection_id.into(), lease.owner.as_str().into(), lease.epoch.into()]
 }
 
-async fn write_connection(unit: &mut Unit, write: &ConnectionWrite) -> Result<(), Halt> {
+async fn write_connection(unit: &mut Unit, write: &ConnectionWrite) -> Result<(), Abort> {
     let Connection { id, user_id, provider, .. } = &write.connection;
     let facts = rows::connection_facts(&write.connection);
     let written = match write.expected_version {
@@ -209,7 +213,7 @@ async fn write_connection(unit: &mut Unit, write: &ConnectionWrite) -> Result<()
     require_written(unit, written, user_id).await
 }
 
-async fn write_attempt(unit: &mut Unit, write: &AttemptWrite) -> Result<(), Halt> {
+async fn write_attempt(unit: &mut Unit, write: &AttemptWrite) -> Result<(), Abort> {
     let written = match write.expected_revision {
         None => unit.run(statements::ATTEMPT_INSERT, rows::attempt_columns(&write.attempt)).await?,
         Some(expected) => {
@@ -220,15 +224,15 @@ async fn write_attempt(unit: &mut Unit, write: &AttemptWrite) -> Result<(), Halt
 }
 
 /// A row that was not written has changed since it was read, or went with its user.
-async fn require_written(unit: &mut Unit, written: u64, user_id: &str) -> Result<(), Halt> {
+async fn require_written(unit: &mut Unit, written: u64, user_id: &str) -> Result<(), Abort> {
     if written > 0 {
         return Ok(());
     }
     let erased = unit.row(statements::TOMBSTONE, vec![user_id.into()]).await?.is_some();
-    Err(Halt::Said(if erased { Committed::Gone } else { Committed::Conflict }))
+    Err(Abort::Because(if erased { CommitOutcome::UserDeleted } else { CommitOutcome::Conflict }))
 }
 
-async fn append_grant(unit: &mut Unit, grant: &SealedGrant) -> Result<(), Halt> {
+async fn append_grant(unit: &mut Unit, grant: &SealedGrant) -> Result<(), Abort> {
     let values = vec![
         grant.connection_id.into(),
         grant.version.into(),
@@ -237,12 +241,12 @@ async fn append_grant(unit: &mut Unit, grant: &SealedGrant) -> Result<(), Halt> 
         grant.expires_at.into(),
     ];
     match unit.run(statements::GRANT_APPEND, values).await? {
-        0 => Err(Halt::Said(Committed::Conflict)),
+        0 => Err(Abort::Because(CommitOutcome::Conflict)),
         _ => Ok(()),
     }
 }
 
-async fn write_history(unit: &mut Unit, entries: &[HistoryEntry]) -> Result<(), Halt> {
+async fn write_history(unit: &mut Unit, entries: &[HistoryEntry]) -> Result<(), Abort> {
     for (position, entry) in entries.iter().enumerate() {
         let mut values = vec![entry.connection_id.into(), entry.version.into(), rows::limit(position)];
         values.extend(rows::history_facts(entry));

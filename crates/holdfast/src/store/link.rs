@@ -13,11 +13,11 @@ use super::StoreError;
 pub trait Link: Debug + Send + Sync + 'static {
     /// Resolves when an operation (a read, or a unit of work) may begin. An error means that the database was not
     /// reached, so nothing has happened.
-    fn enter(&self) -> BoxFuture<'_, Result<Box<dyn Crossing>, StoreError>>;
+    fn enter(&self) -> BoxFuture<'_, Result<Box<dyn Operation>, StoreError>>;
 }
 
 /// An operation under way. Dropped, it has ended: read, or rolled back.
-pub trait Crossing: Send + Sync {
+pub trait Operation: Send + Sync {
     /// The database has committed: whether its answer arrives. An error is told to the caller as
     /// [`StoreError::OutcomeUnknown`].
     fn committed(self: Box<Self>) -> BoxFuture<'static, Result<(), StoreError>>;

@@ -32,18 +32,18 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         version: 3,
-        name: "fare",
+        name: "population_indexes",
         sql: Sql::each(
-            include_str!("../../../../migrations/sqlite/0003_fare.sql"),
-            include_str!("../../../../migrations/postgres/0003_fare.sql"),
+            include_str!("../../../../migrations/sqlite/0003_population_indexes.sql"),
+            include_str!("../../../../migrations/postgres/0003_population_indexes.sql"),
         ),
     },
     Migration {
         version: 4,
-        name: "ages",
+        name: "grant_time_indexes",
         sql: Sql::each(
-            include_str!("../../../../migrations/sqlite/0004_ages.sql"),
-            include_str!("../../../../migrations/postgres/0004_ages.sql"),
+            include_str!("../../../../migrations/sqlite/0004_grant_time_indexes.sql"),
+            include_str!("../../../../migrations/postgres/0004_grant_time_indexes.sql"),
         ),
     },
 ];

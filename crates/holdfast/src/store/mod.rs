@@ -33,7 +33,7 @@ use tokio::sync::{broadcast, watch};
 pub use attempts::StatusFacts;
 pub use backup::{BackupError, restore};
 pub use changes::Change;
-pub use changeset::{AttemptWrite, ChangeSet, Committed, ConnectionWrite, LeaseGuard};
+pub use changeset::{AttemptWrite, ChangeSet, CommitOutcome, ConnectionWrite, LeaseGuard};
 pub use connections::{ConnectionCount, HistoryCursor, HistoryEntry, HistoryPage, NotACursor, SealedGrant};
 pub use deletions::DataDeletion;
 pub use driver::{Driver, Outcome, Rejected, SharedDriver};
@@ -41,7 +41,7 @@ pub use engine::Value;
 pub use error::{MigrateError, OpenError, StoreError};
 pub use keys::{KeyUse, Retired, StoredUserKey};
 pub use leases::Lease;
-pub use link::{Crossing, Link, SharedLink};
+pub use link::{Link, Operation, SharedLink};
 pub use migrate::SchemaState;
 pub use outbox::PendingEvent;
 pub use service_keys::{NewServiceKey, ServiceKey};
@@ -205,7 +205,7 @@ impl Store {
         Ok(self.inner.engine.begin().await?.over(crossing))
     }
 
-    async fn cross(&self) -> Result<Option<Box<dyn Crossing>>, StoreError> {
+    async fn cross(&self) -> Result<Option<Box<dyn Operation>>, StoreError> {
         match &self.inner.link {
             Some(link) => link.enter().await.map(Some),
             None => Ok(None),

@@ -132,7 +132,8 @@ impl Worker {
             renewed: unless_away("spilled tokens", self.connections.replay_spill(stop).await)?,
             ..Done::default()
         };
-        done.attempts = unless_away("connect attempts", self.connections.tend_attempts(BATCH, stop).await)?;
+        done.attempts =
+            unless_away("connect attempts", self.connections.advance_attempts(BATCH, stop).await)?;
         unless_away("stored times", self.put_times_right(stop).await)?;
         done.expired = unless_away("expiries", self.connections.expire_due(BATCH, stop).await)?;
         if !self.connections.is_configured() {
@@ -185,7 +186,7 @@ impl Worker {
         let now = self.clock.now();
         let ticked_at = from_millis(self.ticked_at.swap(now.as_millisecond(), Ordering::Relaxed));
         if now > after(ticked_at, TOLERANCE) {
-            self.connections.doubt_the_clock();
+            self.connections.suspect_clock();
         }
         if ticked_at > after(now, TOLERANCE) {
             tracing::warn!(%ticked_at, %now, "the clock has been set back: stored times are put right");

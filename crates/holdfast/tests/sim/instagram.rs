@@ -19,7 +19,7 @@ pub enum Kind {
 
 /// How everything fares that asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weather {
+pub enum Population {
     Fine,
     /// 503, hangs, connections refused.
     Down,
@@ -35,7 +35,7 @@ const SURELY_LEASED: Millis = 30 * SECOND;
 /// With clocks further apart, a lease runs out by one of them as soon as it is taken, and is disbelieved by another.
 const TOLERATED: Millis = HOUR;
 
-impl Weather {
+impl Population {
     /// Whether a working grant is answered as it should be.
     pub fn answers(self) -> bool {
         match self {
@@ -119,7 +119,7 @@ pub struct Instagram {
 
 struct Inner {
     accounts: Vec<Account>,
-    weather: Weather,
+    population: Population,
     /// By how much each replica's clock is wrong at the moment.
     clock_errors: Vec<Millis>,
     calls: Calls,
@@ -132,7 +132,7 @@ impl Instagram {
     pub fn new(kind: Kind, accounts: usize, replicas: usize) -> Self {
         let inner = Inner {
             accounts: vec![Account::default(); accounts],
-            weather: Weather::Fine,
+            population: Population::Fine,
             clock_errors: vec![0; replicas],
             calls: Calls::default(),
             hour: 0,
@@ -141,8 +141,8 @@ impl Instagram {
         Self { kind, inner: Mutex::new(inner) }
     }
 
-    pub fn set(&self, weather: Weather) {
-        self.inner.lock().unwrap().weather = weather;
+    pub fn set(&self, population: Population) {
+        self.inner.lock().unwrap().population = population;
     }
 
     /// A replica's clock is wrong by so much from now on: whoever judges overlaps must know.
@@ -214,21 +214,21 @@ impl Instagram {
         } else {
             inner.calls.identifies += 1;
         }
-        inner.calls.in_vain += u64::from(!by_person && !inner.weather.answers());
+        inner.calls.in_vain += u64::from(!by_person && !inner.population.answers());
         let percent = inner.count(now);
         let token = token_of(url);
         let found = token.as_deref().and_then(parse);
-        match inner.weather {
-            Weather::Down => json(503, "{}", None),
-            Weather::RefusesAll => json(400, recorded!("undecryptable"), None),
-            Weather::AppDeactivated => json(200, recorded!("deactivated_200"), None),
-            Weather::Limited(_) if percent >= 100 => json(
+        match inner.population {
+            Population::Down => json(503, "{}", None),
+            Population::RefusesAll => json(400, recorded!("undecryptable"), None),
+            Population::AppDeactivated => json(200, recorded!("deactivated_200"), None),
+            Population::Limited(_) if percent >= 100 => json(
                 400,
                 r#"{"error":{"message":"(#4) Application request limit reached","type":"OAuthException","is_transient":true,"code":4}}"#,
                 Some(percent),
             ),
-            Weather::Fine | Weather::Limited(_) => {
-                let limited = matches!(inner.weather, Weather::Limited(_)).then_some(percent);
+            Population::Fine | Population::Limited(_) => {
+                let limited = matches!(inner.population, Population::Limited(_)).then_some(percent);
                 let Some((number, serial)) = found else {
                     return json(400, recorded!("malformed_key"), limited);
                 };
@@ -271,9 +271,9 @@ impl Inner {
             self.in_hour = 0;
         }
         self.in_hour += 1;
-        match self.weather {
-            Weather::Limited(allowed) => (self.in_hour * 100) / allowed.max(1),
-            Weather::Fine | Weather::Down | Weather::RefusesAll | Weather::AppDeactivated => 0,
+        match self.population {
+            Population::Limited(allowed) => (self.in_hour * 100) / allowed.max(1),
+            Population::Fine | Population::Down | Population::RefusesAll | Population::AppDeactivated => 0,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
-use holdfast::store::{Crossing, Link, StoreError};
+use holdfast::store::{Link, Operation, StoreError};
 use holdfast::transport::{Answer, Outgoing, Transport, TransportError};
 
 use super::baton::{Baton, HOUR, MINUTE, Millis, SECOND};
@@ -188,14 +188,14 @@ fn cut() -> StoreError {
 }
 
 impl Link for ToDatabase {
-    fn enter(&self) -> BoxFuture<'_, Result<Box<dyn Crossing>, StoreError>> {
+    fn enter(&self) -> BoxFuture<'_, Result<Box<dyn Operation>, StoreError>> {
         Box::pin(async move {
             self.0.pass(self.delay()).await;
             if self.0.condition().off_database > 0 {
                 return Err(cut());
             }
             self.0.baton.work();
-            Ok(Box::new(AtWork(self.0.clone())) as Box<dyn Crossing>)
+            Ok(Box::new(AtWork(self.0.clone())) as Box<dyn Operation>)
         })
     }
 }
@@ -209,7 +209,7 @@ impl Drop for AtWork {
     }
 }
 
-impl Crossing for AtWork {
+impl Operation for AtWork {
     fn committed(self: Box<Self>) -> BoxFuture<'static, Result<(), StoreError>> {
         let place = self.0.clone();
         drop(self);

@@ -8,7 +8,7 @@ use holdfast::connection::{Connection, Evidence, EvidenceSource, GrantFacts, Sta
 use holdfast::connections::grants;
 use holdfast::entropy::{SeededEntropy, SharedEntropy, new_id};
 use holdfast::provider::{Account, Grant, ProviderId};
-use holdfast::store::{ChangeSet, Committed, ConnectionWrite, Store};
+use holdfast::store::{ChangeSet, CommitOutcome, ConnectionWrite, Store};
 use secrecy::SecretString;
 use uuid::Uuid;
 
@@ -82,7 +82,7 @@ pub async fn link_all(
 }
 
 async fn commit(store: &Store, changes: ChangeSet) {
-    assert_eq!(store.commit(&changes).await, Ok(Committed::Done));
+    assert_eq!(store.commit(&changes).await, Ok(CommitOutcome::Committed));
 }
 
 fn account(number: usize) -> Account {

@@ -11,7 +11,7 @@ use holdfast::worker::Pace;
 
 use super::baton::{Baton, HOUR, MINUTE, Millis, SECOND};
 use super::dice::Dice;
-use super::instagram::{Death, Instagram, Kind, Weather};
+use super::instagram::{Death, Instagram, Kind, Population};
 use super::network::Place;
 use super::oracle::Nights;
 use super::population::link_all;
@@ -49,7 +49,7 @@ struct Simulation {
     /// When the dead ones begin anew.
     starts: Vec<Option<Millis>>,
     lives: u64,
-    weather: Weather,
+    population: Population,
     /// Since when nobody could have refreshed anything.
     dark_since: Option<Millis>,
     nights: Nights,
@@ -84,7 +84,7 @@ pub async fn simulate(plan: Plan, directory: &std::path::Path) -> Report {
         fuses: vec![None; extent.replicas],
         starts: vec![Some(extent.start); extent.replicas],
         lives: 0,
-        weather: Weather::Fine,
+        population: Population::Fine,
         dark_since: Some(extent.start),
         nights: Nights::default(),
         books: Books::default(),
@@ -144,10 +144,10 @@ impl Simulation {
     fn happen(&mut self, event: Event) {
         let now = self.baton.now();
         match event {
-            Event::Weather(weather) => {
-                self.books.outages += u32::from(weather != Weather::Fine);
-                self.weather = weather;
-                self.instagram.set(weather);
+            Event::Population(population) => {
+                self.books.outages += u32::from(population != Population::Fine);
+                self.population = population;
+                self.instagram.set(population);
             }
             Event::Instagram { replica, cut } => {
                 self.books.partitions += u32::from(cut);
@@ -242,7 +242,7 @@ impl Simulation {
     /// Whether anybody could refresh anything now.
     fn look_at_the_sky(&mut self) {
         let now = self.baton.now();
-        let light = self.weather.answers()
+        let light = self.population.answers()
             && self.places.iter().zip(&self.processes).any(|(place, process)| {
                 let condition = place.condition();
                 process.is_some() && condition.off_instagram == 0 && condition.off_database == 0

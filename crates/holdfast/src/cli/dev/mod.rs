@@ -12,7 +12,7 @@ use url::Url;
 
 use super::args::DevArgs;
 use super::context::Context;
-use super::exit::{Exit, Failure, Outcome};
+use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
 use super::serve::{seams, stop_signal, told};
 use crate::app::{Seams, Server};
@@ -58,7 +58,7 @@ pub async fn run(context: &Context, args: &DevArgs, printer: &mut Printer) -> Ou
     guide::print(&places, &session, home.path(), home.is_temporary(), printer);
     server.wrapped(|app| pages::in_front_of(app, &places)).run(listener, stop).await;
     home.close();
-    Ok(Exit::Fine)
+    Ok(ExitStatus::Success)
 }
 
 fn loopback(port: u16) -> SocketAddr {

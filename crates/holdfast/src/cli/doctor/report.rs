@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::exit::Exit;
+use super::super::exit::ExitStatus;
 use super::super::printer::{Printer, Tone};
 
 /// How one check ended.
@@ -80,8 +80,8 @@ impl Report {
         self.checks.iter().filter(|check| check.grade == Grade::Failed).count()
     }
 
-    pub(super) fn exit(&self) -> Exit {
-        if self.failed() == 0 { Exit::Fine } else { Exit::No }
+    pub(super) fn exit(&self) -> ExitStatus {
+        if self.failed() == 0 { ExitStatus::Success } else { ExitStatus::Failure }
     }
 
     pub(super) fn print(&self, json: bool, printer: &mut Printer) {

@@ -2,13 +2,13 @@
 
 use std::io::BufRead;
 
-use super::super::exit::{Exit, Outcome};
+use super::super::exit::{ExitStatus, Outcome};
 use super::super::printer::Printer;
 use super::{Judge, as_json, exit_of, input, unreadable};
 
 /// Judges every line. The exit code is the worst of all: 2 before 1 before 0.
 pub(super) fn run(judge: &Judge<'_>, mut reader: impl BufRead, printer: &mut Printer) -> Outcome {
-    let mut worst = Exit::Fine;
+    let mut worst = ExitStatus::Success;
     while let Some(input) = input::line(&mut reader).map_err(|error| unreadable(&error))? {
         let explanation = judge.explain(&input);
         printer.json(&as_json(&explanation, &input));

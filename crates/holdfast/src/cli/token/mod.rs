@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::args::ExplainArgs;
 use super::context::Context;
-use super::exit::{Exit, Failure, Outcome};
+use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::{Printer, Tone};
 use crate::app;
 use crate::settings::Purpose;
@@ -84,11 +84,11 @@ fn unreadable(error: &io::Error) -> Failure {
     Failure::setup(format!("standard input cannot be read: {error}"), "pipe the token into this command")
 }
 
-fn exit_of(verdict: VerdictWord) -> Exit {
+fn exit_of(verdict: VerdictWord) -> ExitStatus {
     match verdict {
-        VerdictWord::Accepted => Exit::Fine,
-        VerdictWord::Refused => Exit::No,
-        VerdictWord::CannotJudge => Exit::Usage,
+        VerdictWord::Accepted => ExitStatus::Success,
+        VerdictWord::Refused => ExitStatus::Failure,
+        VerdictWord::CannotJudge => ExitStatus::Usage,
     }
 }
 

@@ -80,7 +80,7 @@ fn failed(grant_version: i64, call: Call, meaning: Meaning) -> Observation {
         call,
         failure: failure(meaning),
         next_refresh_at: None,
-        outlook: Outlook::Watchful,
+        confidence: Confidence::Unknown,
     }
 }
 
@@ -136,7 +136,7 @@ fn each_meaning_of_a_failed_identify_gives_its_state() {
         (M::Content, None),
         (M::CodeRejected, None),
     ] {
-        let now = standing_after(&connected(), &failed(1, Call::Identify, meaning), at(1));
+        let now = standing_after(&connected(), &failed(1, Call::Check, meaning), at(1));
         assert_eq!(now.reason(), expected, "{meaning:?}");
     }
 }
@@ -146,7 +146,7 @@ fn a_late_answer_about_an_earlier_grant_changes_nothing() {
     let refreshed = Observation::Refreshed { from_version: 1, grant: facts(2, 30), next_refresh_at: at(60) };
     let now = apply(&connected(), &refreshed, at(30));
     for meaning in EVERY_MEANING {
-        for call in [Call::Refresh, Call::Identify, Call::Look, Call::Use] {
+        for call in [Call::Refresh, Call::Check, Call::Probe, Call::PassThrough] {
             assert_eq!(apply(&now, &failed(1, call, meaning), at(31)), now, "{meaning:?}");
         }
     }
@@ -157,12 +157,12 @@ fn a_late_answer_about_an_earlier_grant_changes_nothing() {
 
 /// Long enough for any sign to be believed.
 fn in_time(since: Timestamp) -> Timestamp {
-    after(since, patience(Meaning::DeadUnexplained, Call::Refresh, Outlook::Watchful))
+    after(since, confirmation_delay(Meaning::DeadUnexplained, Call::Refresh, Confidence::Unknown))
 }
 
 #[test]
 fn an_unexplained_death_needs_a_second_sign_some_time_later() {
-    for call in [Call::Refresh, Call::Identify, Call::Look, Call::Use] {
+    for call in [Call::Refresh, Call::Check, Call::Probe, Call::PassThrough] {
         let sign = failed(1, call, Meaning::DeadUnexplained);
         let once = apply(&connected(), &sign, at(1));
         assert_eq!(once.standing.state(), State::Degraded);
@@ -175,7 +175,7 @@ fn an_unexplained_death_needs_a_second_sign_some_time_later() {
 
 #[test]
 fn a_success_between_two_signs_clears_the_suspicion() {
-    let sign = failed(1, Call::Identify, Meaning::DeadUnexplained);
+    let sign = failed(1, Call::Check, Meaning::DeadUnexplained);
     let once = apply(&connected(), &sign, at(1));
     let worked =
         apply(&once, &Observation::Worked { grant_version: 1, account: None, next_refresh_at: None }, at(2));
@@ -186,11 +186,11 @@ fn a_success_between_two_signs_clears_the_suspicion() {
 
 #[test]
 fn nothing_is_scheduled_for_whoever_has_ended_whatever_answers_arrive_late() {
-    let end = failed(1, Call::Use, Meaning::Dead(DeathCause::Revoked));
+    let end = failed(1, Call::PassThrough, Meaning::Dead(DeathCause::Revoked));
     let dead = apply(&connected(), &end, at(5));
     assert_eq!((dead.standing, dead.next_refresh_at), (Reason::Revoked.into(), None));
     for meaning in EVERY_MEANING {
-        for call in [Call::Refresh, Call::Identify, Call::Look, Call::Use] {
+        for call in [Call::Refresh, Call::Check, Call::Probe, Call::PassThrough] {
             let mut late = failed(1, call, meaning);
             if let Observation::Failed { next_refresh_at, .. } = &mut late {
                 *next_refresh_at = Some(at(6));
@@ -217,10 +217,10 @@ fn a_failing_renewal_shows_although_other_calls_work() {
 
 #[test]
 fn what_the_person_must_do_settles_a_suspicion() {
-    let doubted = apply(&connected(), &failed(1, Call::Use, Meaning::DeadUnexplained), at(1));
+    let doubted = apply(&connected(), &failed(1, Call::PassThrough, Meaning::DeadUnexplained), at(1));
     assert!(doubted.suspicion.is_some());
     for (call, meaning) in
-        [(Call::Identify, Meaning::UserAction(UserAction::Checkpoint)), (Call::Look, Meaning::Permission)]
+        [(Call::Check, Meaning::UserAction(UserAction::Checkpoint)), (Call::Probe, Meaning::Permission)]
     {
         assert_eq!(apply(&doubted, &failed(1, call, meaning), at(1)).suspicion, None);
     }
@@ -234,7 +234,7 @@ fn during_an_incident_nobody_is_told_to_reconnect() {
             call: Call::Refresh,
             failure: failure(meaning),
             next_refresh_at: None,
-            outlook: Outlook::Incident,
+            confidence: Confidence::Incident,
         };
         let now = apply(&connected(), &observation, at(1));
         assert_eq!(now.standing, Reason::ProviderIncident.into());
@@ -261,9 +261,9 @@ fn passing_refresh_failures_show_only_after_some_of_them() {
 
 #[test]
 fn trouble_that_passes_does_not_hide_what_the_person_must_do() {
-    let checkpoint = failed(1, Call::Identify, Meaning::UserAction(UserAction::Checkpoint));
+    let checkpoint = failed(1, Call::Check, Meaning::UserAction(UserAction::Checkpoint));
     let waiting = apply(&connected(), &checkpoint, at(1));
-    let down = apply(&waiting, &failed(1, Call::Identify, Meaning::Unavailable), at(2));
+    let down = apply(&waiting, &failed(1, Call::Check, Meaning::Unavailable), at(2));
     assert_eq!(down.standing, Reason::Checkpoint.into());
 }
 
@@ -287,7 +287,8 @@ fn the_clock_ends_what_lives_and_nothing_else() {
     let expired = apply(&connected(), &Observation::ExpiryPassed, at(61));
     assert_eq!(expired.standing, Reason::Expired.into());
     assert_eq!(expired.since, at(60));
-    let revoked = apply(&connected(), &failed(1, Call::Use, Meaning::Dead(DeathCause::Revoked)), at(5));
+    let revoked =
+        apply(&connected(), &failed(1, Call::PassThrough, Meaning::Dead(DeathCause::Revoked)), at(5));
     assert_eq!(apply(&revoked, &Observation::ExpiryPassed, at(61)), revoked);
 }
 
@@ -330,7 +331,7 @@ fn another_account_never_replaces_the_linked_one_by_a_mere_answer() {
 
 #[test]
 fn a_dead_grant_that_works_again_is_alive_again() {
-    let dead = apply(&connected(), &failed(1, Call::Use, Meaning::Dead(DeathCause::Invalid)), at(5));
+    let dead = apply(&connected(), &failed(1, Call::PassThrough, Meaning::Dead(DeathCause::Invalid)), at(5));
     let worked = Observation::Worked { grant_version: 1, account: None, next_refresh_at: None };
     assert_eq!(standing_after(&dead, &worked, at(6)), Standing::CONNECTED);
 }
@@ -341,10 +342,10 @@ fn a_provider_wait_is_kept_and_ends_with_a_success() {
     limited.retry_after = Some(Duration::from_mins(19));
     let observation = Observation::Failed {
         grant_version: 1,
-        call: Call::Identify,
+        call: Call::Check,
         failure: limited,
         next_refresh_at: None,
-        outlook: Outlook::Watchful,
+        confidence: Confidence::Unknown,
     };
     let waiting = apply(&connected(), &observation, at(1));
     assert_eq!(waiting.retry_after, Some(after(at(1), Duration::from_mins(19))));

@@ -14,7 +14,7 @@ use crate::connection::Reason;
 use crate::connection::attempt::Expect;
 use crate::connection::status::InstagramStatus;
 use crate::connections::connect::ConnectRequest;
-use crate::http::authentication::OwnHand;
+use crate::http::authentication::NotImpersonated;
 use crate::http::body::{FromMembers, Members};
 use crate::http::failure;
 use crate::http::params::Path;
@@ -107,7 +107,7 @@ struct Started {
 }
 
 async fn connect(
-    OwnHand(caller): OwnHand,
+    NotImpersonated(caller): NotImpersonated,
     State(state): State<AppState>,
     OptionalJson(body): OptionalJson<ConnectBody>,
 ) -> Result<(StatusCode, JsonAnswer<Started>), Problem> {
@@ -150,7 +150,7 @@ impl FromMembers for CompleteBody {
 }
 
 async fn complete(
-    OwnHand(caller): OwnHand,
+    NotImpersonated(caller): NotImpersonated,
     State(state): State<AppState>,
     Path(path): Path<AttemptPath>,
     Json(body): Json<CompleteBody>,

@@ -10,7 +10,7 @@ use super::prelude::*;
 use crate::caller::Caller;
 use crate::connection::status::InstagramStatus;
 use crate::connections::disconnect::DisconnectReceipt;
-use crate::http::authentication::OwnHand;
+use crate::http::authentication::NotImpersonated;
 use crate::http::etag::ETag;
 use crate::http::failure;
 
@@ -81,7 +81,7 @@ fn conditional(status: &InstagramStatus, headers: &HeaderMap) -> Response {
 }
 
 async fn check(
-    OwnHand(caller): OwnHand,
+    NotImpersonated(caller): NotImpersonated,
     State(state): State<AppState>,
 ) -> Result<Json<InstagramStatus>, Problem> {
     let connections = state.connections().clone();
@@ -91,7 +91,7 @@ async fn check(
 }
 
 async fn disconnect(
-    OwnHand(caller): OwnHand,
+    NotImpersonated(caller): NotImpersonated,
     State(state): State<AppState>,
 ) -> Result<Json<DisconnectReceipt>, Problem> {
     let connections = state.connections().clone();

@@ -15,7 +15,7 @@ use crate::http::failure;
 pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .protected()
-        .post_even_impersonated("/auth/sync", sync, |op| {
+        .post_allow_impersonated("/auth/sync", sync, |op| {
             let op = op
                 .id("syncUser")
                 .tag(tags::USER)

@@ -21,7 +21,7 @@ pub use value::Value;
 pub(super) use value::{Row, Unreadable};
 
 use super::statements::Sql;
-use super::{Crossing, SharedDriver, StoreError};
+use super::{Operation, SharedDriver, StoreError};
 use crate::telemetry::traces::in_span;
 
 /// A connected database.
@@ -107,7 +107,7 @@ where
 pub(super) struct Unit {
     open: Open,
     /// Where the database is reached over a [link](super::link).
-    crossing: Option<Box<dyn Crossing>>,
+    crossing: Option<Box<dyn Operation>>,
 }
 
 enum Open {
@@ -117,7 +117,7 @@ enum Open {
 }
 
 impl Unit {
-    pub(super) fn over(self, crossing: Option<Box<dyn Crossing>>) -> Self {
+    pub(super) fn over(self, crossing: Option<Box<dyn Operation>>) -> Self {
         Self { crossing, ..self }
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use clerk_session::OriginPattern;
 use holdfast::caller::keys::{BackendKeys, KeySource};
-use holdfast::caller::{ClerkConfig, Judgement, SessionVerifier};
+use holdfast::caller::{Authentication, ClerkConfig, SessionVerifier};
 use holdfast::clerk::backend::BackendApi;
 use holdfast::standin::clerk::{Case, Expectation, Person};
 use secrecy::ExposeSecret;
@@ -112,7 +112,7 @@ async fn the_secret_key_is_not_written_when_it_is_used() {
     {
         let _guard = written.capture();
         let judgement = verifier.judge(&[format!("Bearer {token}").as_bytes()], "req_test").await;
-        assert!(matches!(judgement, Judgement::Caller(_)), "{judgement:?}");
+        assert!(matches!(judgement, Authentication::Caller(_)), "{judgement:?}");
         backend.user(Person::Ada.user_id()).await.unwrap();
         tracing::trace!(?verifier, ?backend, "both of them, as somebody might log them");
     }

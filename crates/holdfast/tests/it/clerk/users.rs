@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clerk_session::OriginPattern;
 use futures_util::future::join_all;
 use holdfast::caller::keys::{BackendKeys, KeySource};
-use holdfast::caller::{Caller, ClerkConfig, Judgement, SessionVerifier};
+use holdfast::caller::{Authentication, Caller, ClerkConfig, SessionVerifier};
 use holdfast::clerk::backend::{BackendApi, BackendError};
 use holdfast::clock::{SharedClock, SystemClock};
 use holdfast::standin::clerk::{Fault, Mint, Person, Surface};
@@ -43,7 +43,7 @@ pub async fn caller_with(
 
 async fn proven(verifier: &SessionVerifier, token: &str) -> Caller {
     match verifier.judge(&[format!("Bearer {token}").as_bytes()], "req_test").await {
-        Judgement::Caller(caller) => caller,
+        Authentication::Caller(caller) => caller,
         other => panic!("{other:?}"),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clerk_session::{AuthorizedPartiesMode, OriginPattern};
 use futures_util::future::join_all;
 use holdfast::caller::keys::{BackendKeys, KeySource};
-use holdfast::caller::{BreakerLimits, ClerkConfig, Judgement, SessionVerifier};
+use holdfast::caller::{Authentication, ClerkConfig, RepeatLimits, SessionVerifier};
 use holdfast::clock::Clock;
 use holdfast::standin::clerk::{Case, Expectation, Fault, Person, Rotation, Surface};
 
@@ -23,21 +23,21 @@ enum Outcome {
     MultipleCredentials,
 }
 
-impl From<Judgement> for Outcome {
-    fn from(judgement: Judgement) -> Self {
+impl From<Authentication> for Outcome {
+    fn from(judgement: Authentication) -> Self {
         match judgement {
-            Judgement::Caller(_) => Self::Accepted,
-            Judgement::Refused(refusal) => Self::Refused(refusal.code.as_str()),
-            Judgement::Pending => Self::Pending,
-            Judgement::CannotJudge(cannot) => {
+            Authentication::Caller(_) => Self::Accepted,
+            Authentication::Refused(refusal) => Self::Refused(refusal.code.as_str()),
+            Authentication::Pending => Self::Pending,
+            Authentication::CannotJudge(cannot) => {
                 assert!(cannot.retry_after >= Duration::from_secs(1));
                 Self::CannotJudge
             }
-            Judgement::StopRepeating { refusal, retry_after } => {
+            Authentication::StopRepeating { refusal, retry_after } => {
                 assert!(retry_after >= Duration::from_secs(1));
                 Self::StopRepeating(refusal.code.as_str())
             }
-            Judgement::MultipleCredentials => Self::MultipleCredentials,
+            Authentication::MultipleCredentials => Self::MultipleCredentials,
         }
     }
 }
@@ -73,14 +73,14 @@ async fn a_signed_in_person_is_a_caller() {
     let token = clerk.standin.token(&session, Some(ORIGIN)).unwrap();
     for scheme in ["Bearer", "bearer"] {
         let judgement = verifier.judge(&[format!("{scheme} {token}").as_bytes()], "req_1").await;
-        let Judgement::Caller(caller) = judgement else { panic!("{judgement:?}") };
+        let Authentication::Caller(caller) = judgement else { panic!("{judgement:?}") };
         assert_eq!(caller.owner().as_str(), Person::Ada.user_id());
         assert_eq!(caller.session_id(), session);
         assert_eq!(caller.expires_at().as_second(), clerk.now() + 60);
         assert!(!caller.is_impersonated());
     }
     let act = clerk.standin.mint(Case::find("genuine-impersonated").unwrap(), Person::Ada, ORIGIN).unwrap();
-    let Judgement::Caller(caller) = verifier.judge(&[format!("Bearer {act}").as_bytes()], "req_1").await
+    let Authentication::Caller(caller) = verifier.judge(&[format!("Bearer {act}").as_bytes()], "req_1").await
     else {
         panic!("refused")
     };
@@ -379,5 +379,5 @@ async fn until(condition: impl Fn() -> bool) {
 
 #[test]
 fn the_defaults_stop_a_loop_after_ten() {
-    assert_eq!(BreakerLimits::default(), BreakerLimits { presentations: 10, window: Duration::from_mins(1) });
+    assert_eq!(RepeatLimits::default(), RepeatLimits { presentations: 10, window: Duration::from_mins(1) });
 }

@@ -7,7 +7,7 @@ use holdfast::connection::{EvidenceSource, Reason, Standing, State};
 use holdfast::entropy::SeededEntropy;
 
 use super::setup::{DAY, MINUTE, Replica, Seams, owner};
-use super::world::{Kind, Weather, World};
+use super::world::{Kind, Population, World};
 use crate::support::database::{TestDb, on_each_engine};
 
 /// A replica whose own clock can be wrong: Instagram's is the test's.
@@ -24,7 +24,7 @@ async fn a_connection_that_only_the_clock_ended_comes_back_with_the_clock() {
         let (one, own) = with_own_clock("one", db, &world);
         let id = one.link("ada").await.id;
         let token = one.token("ada").await;
-        world.set(Weather::Down);
+        world.set(Population::Down);
         own.advance(61 * DAY);
         one.tick().await;
         let ended = one.now(id).await;
@@ -34,7 +34,7 @@ async fn a_connection_that_only_the_clock_ended_comes_back_with_the_clock() {
         // The status needs no worker to be right again.
         let status = one.connections.status(&owner("ada")).await.expect("it answers");
         assert_eq!((status.connected, status.state), (true, State::Connected));
-        world.set(Weather::Fine);
+        world.set(Population::Fine);
         one.tick().await;
         let back = one.now(id).await;
         assert_eq!(back.standing, Standing::CONNECTED);
@@ -170,7 +170,7 @@ async fn a_clock_that_went_at_an_even_pace_is_believed_without_asking() {
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         let id = one.link("ada").await.id;
         // Nobody answers, and the end comes tick after tick.
-        one.world.set(Weather::Down);
+        one.world.set(Population::Down);
         one.clock.advance(59 * DAY);
         one.pass(2 * DAY, 30 * MINUTE).await;
         assert_eq!(one.now(id).await.standing, Reason::Expired.into());

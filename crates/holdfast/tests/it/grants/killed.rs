@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use holdfast::clock::{Clock, ManualClock};
 use holdfast::connection::State;
 use holdfast::entropy::{Entropy, EntropyExhausted, SystemEntropy};
-use holdfast::store::{Crossing, Link, Store, StoreError, StoreOptions};
+use holdfast::store::{Link, Operation, Store, StoreError, StoreOptions};
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
@@ -75,9 +75,9 @@ impl Entropy for Fused<SystemEntropy> {
 struct FusedLine(Arc<Fuse>);
 
 impl Link for FusedLine {
-    fn enter(&self) -> BoxFuture<'_, Result<Box<dyn Crossing>, StoreError>> {
+    fn enter(&self) -> BoxFuture<'_, Result<Box<dyn Operation>, StoreError>> {
         self.0.touch();
-        let crossing: Box<dyn Crossing> = Box::new(FusedCrossing(self.0.clone()));
+        let crossing: Box<dyn Operation> = Box::new(FusedCrossing(self.0.clone()));
         async { Ok(crossing) }.boxed()
     }
 }
@@ -90,7 +90,7 @@ impl Drop for FusedCrossing {
     }
 }
 
-impl Crossing for FusedCrossing {
+impl Operation for FusedCrossing {
     fn committed(self: Box<Self>) -> BoxFuture<'static, Result<(), StoreError>> {
         async { Ok(()) }.boxed()
     }

@@ -6,7 +6,7 @@ use holdfast::clock::Clock as _;
 use holdfast::connection::{Reason, Standing, State};
 
 use super::setup::{DAY, MINUTE, Replica, owner};
-use super::world::{KINDS, Kind, Weather, World};
+use super::world::{KINDS, Kind, Population, World};
 use crate::support::database::{TestDb, on_each_engine};
 
 fn replica(db: &TestDb, kind: Kind) -> Replica {
@@ -228,12 +228,12 @@ async fn an_outage_of_nearly_all_the_time_that_is_left_is_survived() {
         let one = replica(db, Kind::OldDead);
         let id = one.link("ada").await.id;
         one.clock.advance(30 * DAY);
-        one.world.set(Weather::Down);
+        one.world.set(Population::Down);
         one.pass(29 * DAY + DAY / 2, DAY / 24 / 4).await;
         assert_eq!(one.now(id).await.standing, Reason::RefreshFailing.into());
         let tries = one.world.calls("refresh").len();
         assert!((80..200).contains(&tries), "{tries} tries in 29 days");
-        one.world.set(Weather::Fine);
+        one.world.set(Population::Fine);
         one.pass(DAY / 24, MINUTE).await;
         assert_eq!(one.now(id).await.standing, Standing::CONNECTED);
     })
@@ -308,9 +308,9 @@ async fn a_refresh_that_alone_is_refused_ends_nothing() {
             one.clock.advance(31 * DAY);
             one.world.refuse_refreshes_of(&name(0));
             // The first time, whose the grant is cannot be asked either.
-            one.world.set(Weather::Down);
+            one.world.set(Population::Down);
             one.tick().await;
-            one.world.set(Weather::Fine);
+            one.world.set(Population::Fine);
             one.pass(2 * DAY, 20 * MINUTE).await;
             let now = one.now(all[0]).await;
             assert_eq!(now.standing, Reason::RefreshFailing.into(), "{people} people");

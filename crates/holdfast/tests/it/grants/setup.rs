@@ -17,7 +17,7 @@ use holdfast::connections::journal::Spill;
 use holdfast::connections::{Connections, Parts};
 use holdfast::entropy::{SeededEntropy, SharedEntropy, new_id};
 use holdfast::provider::{Grant, ProviderId};
-use holdfast::store::{ChangeSet, Committed, ConnectionWrite, Store};
+use holdfast::store::{ChangeSet, CommitOutcome, ConnectionWrite, Store};
 use holdfast::vault::{KeyRing, Vault};
 use holdfast::worker::Worker;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -164,7 +164,7 @@ impl Replica {
                 connection: Some(ConnectionWrite { expected_version: None, connection: connection.clone() }),
                 ..ChangeSet::default()
             };
-            assert_eq!(self.store.commit(&bare).await, Ok(Committed::Done));
+            assert_eq!(self.store.commit(&bare).await, Ok(CommitOutcome::Committed));
         }
         let key =
             grants::user_key(&self.store, &self.vault, &connection.user_id).await.expect("a user's key");
@@ -179,7 +179,7 @@ impl Replica {
             append_grant: Some(sealed),
             ..ChangeSet::default()
         };
-        assert_eq!(self.store.commit(&changes).await, Ok(Committed::Done));
+        assert_eq!(self.store.commit(&changes).await, Ok(CommitOutcome::Committed));
         connection
     }
 

@@ -9,7 +9,7 @@ use holdfast::connection::attempt::{Attempt, AttemptStage, Expect};
 use holdfast::connection::{Reason, Standing};
 use holdfast::connections::stop::Stop;
 use holdfast::provider::ProviderId;
-use holdfast::store::{AttemptWrite, ChangeSet, Committed};
+use holdfast::store::{AttemptWrite, ChangeSet, CommitOutcome};
 use tokio::sync::watch;
 
 use super::setup::{DAY, MINUTE, Replica, owner};
@@ -101,7 +101,7 @@ async fn told_to_stop_housekeeping_begins_nothing_more() {
         let expiring = one.link("ada").await.id;
         let write = AttemptWrite { expected_revision: None, attempt: attempt("ada", db), max_open: None };
         let changes = ChangeSet { attempt: Some(write), ..ChangeSet::default() };
-        assert_eq!(one.store.commit(&changes).await, Ok(Committed::Done));
+        assert_eq!(one.store.commit(&changes).await, Ok(CommitOutcome::Committed));
         db.clock.advance(61 * DAY);
         let mistimed = one.link("bob").await.id;
         let late = db.clock.now().as_millisecond() + 90 * 86_400_000;
@@ -114,7 +114,7 @@ async fn told_to_stop_housekeeping_begins_nothing_more() {
         let (_told, stopping) = watch::channel(true);
         let stop = Stop::on(stopping);
         let work = async |stop: &Stop| {
-            let tended = one.connections.tend_attempts(BATCH, stop).await.expect("it answers");
+            let tended = one.connections.advance_attempts(BATCH, stop).await.expect("it answers");
             one.connections.retime(BATCH, stop).await.expect("it answers");
             let ended = one.connections.expire_due(BATCH, stop).await.expect("it answers");
             (tended, ended)

@@ -33,7 +33,7 @@ pub const KINDS: [Kind; 3] = [Kind::SameToken, Kind::BothValid, Kind::OldDead];
 
 /// How everything fails, while it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weather {
+pub enum Population {
     Fine,
     /// Every token is refused.
     RefusesAll,
@@ -74,7 +74,7 @@ struct Inner {
     /// Accounts whose tokens work and cannot be refreshed.
     unrefreshable: HashSet<String>,
     made: u32,
-    weather: Weather,
+    population: Population,
     calls: Vec<Call>,
     usage: Usage,
 }
@@ -93,7 +93,7 @@ impl World {
             stopped: HashSet::new(),
             unrefreshable: HashSet::new(),
             made: 0,
-            weather: Weather::Fine,
+            population: Population::Fine,
             calls: Vec::new(),
             usage: Usage::default(),
         };
@@ -124,8 +124,8 @@ impl World {
         std::fs::write(file, lines.join("\n")).unwrap();
     }
 
-    pub fn set(&self, weather: Weather) {
-        self.inner.lock().unwrap().weather = weather;
+    pub fn set(&self, population: Population) {
+        self.inner.lock().unwrap().population = population;
     }
 
     pub fn use_up(&self, app_percent: u32) {
@@ -262,14 +262,14 @@ impl World {
         }) || inner.spoiled.contains(&token);
         let stopped = owner.as_ref().is_some_and(|owner| inner.stopped.contains(owner));
         inner.calls.push(Call { what, account: owner.clone(), token, at: now });
-        match inner.weather {
-            Weather::Fine if stopped => Err(failure(Meaning::UserAction(UserAction::Checkpoint))),
-            Weather::Fine if spoiled => Err(failure(Meaning::DeadUnexplained)),
-            Weather::Fine => owner.ok_or_else(|| failure(Meaning::Dead(DeathCause::Revoked))),
-            Weather::Checkpoint => Err(failure(Meaning::UserAction(UserAction::Checkpoint))),
-            Weather::RefusesAll => Err(failure(Meaning::DeadUnexplained)),
-            Weather::AppDeactivated => Err(failure(Meaning::App(AppFault::Deactivated))),
-            Weather::Down => Err(failure(Meaning::Unavailable)),
+        match inner.population {
+            Population::Fine if stopped => Err(failure(Meaning::UserAction(UserAction::Checkpoint))),
+            Population::Fine if spoiled => Err(failure(Meaning::DeadUnexplained)),
+            Population::Fine => owner.ok_or_else(|| failure(Meaning::Dead(DeathCause::Revoked))),
+            Population::Checkpoint => Err(failure(Meaning::UserAction(UserAction::Checkpoint))),
+            Population::RefusesAll => Err(failure(Meaning::DeadUnexplained)),
+            Population::AppDeactivated => Err(failure(Meaning::App(AppFault::Deactivated))),
+            Population::Down => Err(failure(Meaning::Unavailable)),
         }
     }
 

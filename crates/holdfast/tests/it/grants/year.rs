@@ -12,7 +12,7 @@ use holdfast::connection::Standing;
 use tokio::sync::Notify;
 
 use super::setup::{DAY, Replica};
-use super::world::{Kind, Weather, World};
+use super::world::{Kind, Population, World};
 use crate::support::database::{Engine, TestDb, start_of_time};
 
 const CONNECTIONS: usize = 40;
@@ -60,13 +60,13 @@ async fn year(seed: u64) {
     for step in 0..STEPS {
         clock.advance(STEP);
         if step == outage_ends {
-            world.set(Weather::Fine);
+            world.set(Population::Fine);
         }
         if step >= outage_ends && dice.below(60 * 8) == 0 {
             outages += 1;
-            let (weather, longest) =
-                if dice.below(3) == 0 { (Weather::RefusesAll, 7) } else { (Weather::Down, 20 * 8) };
-            world.set(weather);
+            let (population, longest) =
+                if dice.below(3) == 0 { (Population::RefusesAll, 7) } else { (Population::Down, 20 * 8) };
+            world.set(population);
             outage_ends = step + 1 + u32::try_from(dice.below(longest)).expect("a small number");
         }
         falls.store(dice.below(40) == 0, Ordering::SeqCst);
@@ -80,7 +80,7 @@ async fn year(seed: u64) {
         }
     }
     world.no_hook();
-    world.set(Weather::Fine);
+    world.set(Population::Fine);
     first.pass(3 * DAY, STEP).await;
     let counts = db.store.connection_counts().await.expect("it counts");
     let connected: u64 =

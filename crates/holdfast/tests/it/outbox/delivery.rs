@@ -8,7 +8,7 @@ use holdfast::connection::{Connection, Reason, Standing};
 use holdfast::entropy::SystemEntropy;
 use holdfast::outbox::{Dispatcher, Endpoint, Sent};
 use holdfast::standard_webhooks::SigningKey;
-use holdfast::store::{ChangeSet, Committed, ConnectionWrite, Store, StoreOptions};
+use holdfast::store::{ChangeSet, CommitOutcome, ConnectionWrite, Store, StoreOptions};
 use holdfast::transport::ReqwestTransport;
 use http::StatusCode;
 use serde_json::json;
@@ -49,7 +49,7 @@ async fn revoke(db: &TestDb, store: &Store, connection: &Connection) -> Connecti
         history: vec![line],
         ..ChangeSet::default()
     };
-    assert_eq!(store.commit(&changes).await, Ok(Committed::Done));
+    assert_eq!(store.commit(&changes).await, Ok(CommitOutcome::Committed));
     next
 }
 
@@ -217,7 +217,7 @@ async fn nothing_is_kept_for_nobody_nor_of_what_did_not_happen() {
     on_each_engine(async |db| {
         let connection = linked(&db.store, "ada", "1").await;
         let store = keeping(db).await;
-        assert_eq!(store.commit(&insert(&connection)).await, Ok(Committed::Conflict));
+        assert_eq!(store.commit(&insert(&connection)).await, Ok(CommitOutcome::Conflict));
         assert_eq!(store.next_event_at().await.unwrap(), None);
         store.close().await;
     })

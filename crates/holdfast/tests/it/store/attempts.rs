@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use holdfast::connection::attempt::{AttemptOutcome, AttemptStage};
-use holdfast::store::Committed;
+use holdfast::store::CommitOutcome;
 
 use super::fixtures::{DAY, INSTAGRAM, advance, attempt, begin, in_parallel, later, owner};
 use crate::support::database::{on_each_engine, start_of_time};
@@ -11,7 +11,7 @@ async fn an_attempt_comes_back_whole_at_every_stage() {
     on_each_engine(async |db| {
         let (store, ada) = (&db.store, owner("ada"));
         let mut now = attempt(&ada, 7);
-        assert_eq!(store.commit(&begin(&now, Some(5))).await, Ok(Committed::Done));
+        assert_eq!(store.commit(&begin(&now, Some(5))).await, Ok(CommitOutcome::Committed));
         assert_eq!(store.attempt(now.id).await, Ok(Some(now.clone())));
         for stage in [
             AttemptStage::Returned,
@@ -32,8 +32,8 @@ async fn an_attempt_comes_back_whole_at_every_stage() {
                     next.sealed = None;
                 }
             });
-            assert_eq!(store.commit(&change).await, Ok(Committed::Done));
-            assert_eq!(store.commit(&change).await, Ok(Committed::Conflict), "the revision is spent");
+            assert_eq!(store.commit(&change).await, Ok(CommitOutcome::Committed));
+            assert_eq!(store.commit(&change).await, Ok(CommitOutcome::Conflict), "the revision is spent");
             assert_eq!(store.attempt_by_state(&[7; 32]).await, Ok(Some(next.clone())));
             now = next;
         }
@@ -53,11 +53,14 @@ async fn at_most_five_are_open_however_many_are_begun_at_once() {
         })
         .await;
         // Each attempt is counted at its own time of creation; all are within the ten minutes of the first.
-        assert_eq!(outcomes.iter().filter(|each| **each == Committed::Done).count(), 5);
-        assert_eq!(outcomes.iter().filter(|each| **each == Committed::TooManyAttempts).count(), 25);
+        assert_eq!(outcomes.iter().filter(|each| **each == CommitOutcome::Committed).count(), 5);
+        assert_eq!(outcomes.iter().filter(|each| **each == CommitOutcome::TooManyAttempts).count(), 25);
         let open = store.count_open_attempts(&owner("ada"), INSTAGRAM, later(Duration::from_secs(40))).await;
         assert_eq!(open, Ok(5));
-        assert_eq!(store.commit(&begin(&attempt(&owner("grace"), 99), Some(5))).await, Ok(Committed::Done));
+        assert_eq!(
+            store.commit(&begin(&attempt(&owner("grace"), 99), Some(5))).await,
+            Ok(CommitOutcome::Committed)
+        );
     })
     .await;
 }
@@ -69,7 +72,7 @@ async fn a_state_is_used_once() {
         store.commit(&begin(&attempt(&owner("ada"), 1), None)).await.expect("it commits");
         let mut same_state = attempt(&owner("grace"), 2);
         same_state.state_hash = [1; 32];
-        assert_eq!(store.commit(&begin(&same_state, None)).await, Ok(Committed::Conflict));
+        assert_eq!(store.commit(&begin(&same_state, None)).await, Ok(CommitOutcome::Conflict));
     })
     .await;
 }
@@ -86,7 +89,7 @@ async fn of_fifty_that_want_to_redeem_one_does() {
             async move { store.commit(&change).await.expect("it answers") }
         })
         .await;
-        assert_eq!(outcomes.iter().filter(|each| **each == Committed::Done).count(), 1);
+        assert_eq!(outcomes.iter().filter(|each| **each == CommitOutcome::Committed).count(), 1);
     })
     .await;
 }

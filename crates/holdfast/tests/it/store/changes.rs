@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use holdfast::store::{Change, Committed};
+use holdfast::store::{Change, CommitOutcome};
 use tokio::time::timeout;
 
 use super::fixtures::{DAY, INSTAGRAM, attempt, begin, insert, later, linked, owner, update};
@@ -13,7 +13,7 @@ async fn whoever_listens_is_told_once_and_only_of_what_was_committed() {
     on_each_engine(async |db| {
         let mut changes = db.store.changes();
         let connection = linked(&db.store, "ada", "1").await;
-        assert_eq!(db.store.commit(&insert(&connection)).await, Ok(Committed::Conflict));
+        assert_eq!(db.store.commit(&insert(&connection)).await, Ok(CommitOutcome::Conflict));
         db.store.commit(&begin(&attempt(&owner("ada"), 1), None)).await.expect("it commits");
         db.store.erase_user(&owner("ada"), later(DAY)).await.expect("it erases");
         let user_id = owner("ada").as_str().to_owned();
@@ -45,7 +45,7 @@ async fn another_replica_hears_of_it_also_after_its_connection_broke() {
     .await;
     timeout(SOON, hears.changed()).await.expect("in time").expect("it notices");
     timeout(SOON, hears.wait_for(|hears| *hears)).await.expect("in time").expect("listening again");
-    assert_eq!(db.store.commit(&update(&connection)).await, Ok(Committed::Done));
+    assert_eq!(db.store.commit(&update(&connection)).await, Ok(CommitOutcome::Committed));
     let told = timeout(SOON, changes.recv()).await.expect("in time").expect("a change");
     assert_eq!(told.version, Some(2));
     replica.close().await;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use holdfast::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
 use holdfast::connection::{Reason, State, Suspicion};
-use holdfast::store::{AttemptWrite, ChangeSet, Committed, ConnectionWrite, StatusFacts};
+use holdfast::store::{AttemptWrite, ChangeSet, CommitOutcome, ConnectionWrite, StatusFacts};
 
 use super::fixtures::{
     DAY, INSTAGRAM, attempt, begin, connection, entry, grant, in_parallel, insert, later, linked, owner,
@@ -18,7 +18,7 @@ async fn what_is_stored_comes_back_whole() {
         stored.retry_after = Some(later(DAY));
         stored.suspicion = Some(Suspicion { grant_version: 1, first_at: later(DAY) });
         stored.failures = 3;
-        assert_eq!(store.commit(&insert(&stored)).await, Ok(Committed::Done));
+        assert_eq!(store.commit(&insert(&stored)).await, Ok(CommitOutcome::Committed));
         assert_eq!(store.connection(&owner("ada"), INSTAGRAM).await, Ok(Some(stored.clone())));
         assert_eq!(store.connection_by_id(stored.id).await, Ok(Some(stored.clone())));
         assert_eq!(store.connection(&owner("grace"), INSTAGRAM).await, Ok(None));
@@ -39,7 +39,7 @@ async fn what_is_stored_comes_back_whole() {
         };
         let write = ConnectionWrite { expected_version: None, connection: empty.clone() };
         let change = ChangeSet { connection: Some(write), ..ChangeSet::default() };
-        assert_eq!(store.commit(&change).await, Ok(Committed::Done));
+        assert_eq!(store.commit(&change).await, Ok(CommitOutcome::Committed));
         assert_eq!(store.connection_by_id(empty.id).await, Ok(Some(empty)));
         let counts = store.connection_counts().await.expect("it counts");
         assert_eq!(counts.iter().map(|each| each.amount).sum::<u64>(), 2);
@@ -70,7 +70,7 @@ async fn the_status_is_one_read_of_connection_and_newest_open_attempt() {
         };
         let write = AttemptWrite { expected_revision: Some(1), attempt: closed, max_open: None };
         let over = ChangeSet { attempt: Some(write), ..ChangeSet::default() };
-        assert_eq!(store.commit(&over).await, Ok(Committed::Done));
+        assert_eq!(store.commit(&over).await, Ok(CommitOutcome::Committed));
         let facts = store.status_facts(&ada, INSTAGRAM).await.expect("it reads");
         assert_eq!(
             facts,
@@ -91,10 +91,14 @@ async fn of_two_writers_from_one_version_one_wins() {
             async move { store.commit(&change).await.expect("it answers") }
         })
         .await;
-        assert_eq!(outcomes.iter().filter(|each| **each == Committed::Done).count(), 1);
-        assert_eq!(outcomes.iter().filter(|each| **each == Committed::Conflict).count(), 19);
+        assert_eq!(outcomes.iter().filter(|each| **each == CommitOutcome::Committed).count(), 1);
+        assert_eq!(outcomes.iter().filter(|each| **each == CommitOutcome::Conflict).count(), 19);
         assert_eq!(store.connection_by_id(connection.id).await.unwrap().unwrap().version, 2);
-        assert_eq!(store.commit(&insert(&connection)).await, Ok(Committed::Conflict), "there is one already");
+        assert_eq!(
+            store.commit(&insert(&connection)).await,
+            Ok(CommitOutcome::Conflict),
+            "there is one already"
+        );
     })
     .await;
 }
@@ -111,8 +115,8 @@ async fn of_two_users_with_one_account_one_wins_always() {
                 async move { store.commit(&change).await.expect("it answers") }
             })
             .await;
-            assert!(outcomes.contains(&Committed::Done), "{outcomes:?}");
-            assert!(outcomes.contains(&Committed::AccountTaken), "{outcomes:?}");
+            assert!(outcomes.contains(&CommitOutcome::Committed), "{outcomes:?}");
+            assert!(outcomes.contains(&CommitOutcome::AccountAlreadyLinked), "{outcomes:?}");
             assert_eq!(store.connections_by_account(INSTAGRAM, &account).await.unwrap().len(), 1);
         }
     })
@@ -127,7 +131,7 @@ async fn linking_an_account_by_update_is_refused_where_it_is_taken() {
         let grace = linked(store, "grace", "2").await;
         let mut steal = update(&grace);
         steal.connection.as_mut().unwrap().connection.account = connection(&owner("ada"), "1").account;
-        assert_eq!(store.commit(&steal).await, Ok(Committed::AccountTaken));
+        assert_eq!(store.commit(&steal).await, Ok(CommitOutcome::AccountAlreadyLinked));
         assert_eq!(store.connection_by_id(grace.id).await, Ok(Some(grace)));
     })
     .await;
@@ -141,14 +145,14 @@ async fn a_change_set_is_all_or_nothing() {
         let mut change = update(&connection);
         change.history = vec![entry(&change.connection.as_ref().unwrap().connection)];
         change.append_grant = Some(grant(&connection, 1, b"another blob"));
-        assert_eq!(store.commit(&change).await, Ok(Committed::Conflict), "grants are never overwritten");
+        assert_eq!(store.commit(&change).await, Ok(CommitOutcome::Conflict), "grants are never overwritten");
         assert_eq!(store.connection_by_id(connection.id).await, Ok(Some(connection.clone())));
         assert_eq!(store.sealed_grants(connection.id).await.unwrap(), [grant(&connection, 1, b"sealed-1")]);
         assert_eq!(store.history(&owner("ada"), INSTAGRAM, None, 9).await.unwrap().entries.len(), 1);
         let mut change = update(&connection);
         let late = begin(&attempt(&owner("ada"), 1), Some(0));
         change.attempt = late.attempt;
-        assert_eq!(store.commit(&change).await, Ok(Committed::TooManyAttempts));
+        assert_eq!(store.commit(&change).await, Ok(CommitOutcome::TooManyAttempts));
         assert_eq!(store.connection_by_id(connection.id).await, Ok(Some(connection)));
     })
     .await;
@@ -165,7 +169,7 @@ async fn grants_are_appended_and_the_previous_one_is_kept() {
                 erase_grants_below: Some((connection.id, version - 1)),
                 ..ChangeSet::default()
             };
-            assert_eq!(store.commit(&change).await, Ok(Committed::Done));
+            assert_eq!(store.commit(&change).await, Ok(CommitOutcome::Committed));
         }
         let versions: Vec<_> =
             store.sealed_grants(connection.id).await.unwrap().iter().map(|each| each.version).collect();
@@ -182,13 +186,13 @@ async fn a_disconnection_ends_the_lease_of_a_worker_that_is_just_refreshing() {
         let minute = Duration::from_mins(1);
         let lease =
             store.claim(connection.id, "worker", start_of_time(), minute).await.unwrap().expect("free");
-        assert_eq!(store.commit(&unlink(&connection)).await, Ok(Committed::Done));
+        assert_eq!(store.commit(&unlink(&connection)).await, Ok(CommitOutcome::Committed));
         let append = ChangeSet {
             append_grant: Some(grant(&connection, 2, b"late")),
             lease: Some(lease.guard()),
             ..ChangeSet::default()
         };
-        assert_eq!(store.commit(&append).await, Ok(Committed::Conflict));
+        assert_eq!(store.commit(&append).await, Ok(CommitOutcome::Conflict));
         assert_eq!(store.sealed_grants(connection.id).await, Ok(vec![]));
     })
     .await;
@@ -205,7 +209,7 @@ async fn history_is_paged_newest_first_without_gaps() {
             let mut expired = entry(&next);
             (expired.state, expired.reason) = (State::ReconnectRequired, Some(Reason::Expired));
             change.history = vec![entry(&next), expired];
-            assert_eq!(store.commit(&change).await, Ok(Committed::Done));
+            assert_eq!(store.commit(&change).await, Ok(CommitOutcome::Committed));
             connection = next;
         }
         let mut all = Vec::new();

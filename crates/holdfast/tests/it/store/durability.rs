@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use holdfast::store::{
-    BackupError, ChangeSet, Committed, OpenError, SchemaState, Store, StoreError, StoreOptions, restore,
+    BackupError, ChangeSet, CommitOutcome, OpenError, SchemaState, Store, StoreError, StoreOptions, restore,
 };
 
 use super::fixtures::{INSTAGRAM, connection, grant, in_parallel, insert, linked, owner, update};
@@ -26,7 +26,7 @@ async fn killed_connections_are_replaced_without_anybody_noticing() {
     db.execute(KILL_ALL).await;
     assert_eq!(store.connection(&owner("ada"), INSTAGRAM).await, Ok(Some(connection.clone())));
     db.execute(KILL_ALL).await;
-    assert_eq!(store.commit(&update(&connection)).await, Ok(Committed::Done));
+    assert_eq!(store.commit(&update(&connection)).await, Ok(CommitOutcome::Committed));
     db.remove().await;
 }
 
@@ -61,7 +61,7 @@ async fn transactions_killed_at_any_moment_are_whole_or_absent_and_never_twice()
         let grants = store.sealed_grants(expected.id).await.expect("it reads");
         assert_eq!(grants.len(), usize::from(whole), "{outcome:?}");
         match outcome {
-            Ok(Committed::Done) => assert!(whole),
+            Ok(CommitOutcome::Committed) => assert!(whole),
             Ok(other) => panic!("{other:?}"),
             Err(StoreError::OutcomeUnknown) => {}
             Err(StoreError::Unavailable(_) | StoreError::Busy(_)) => assert!(!whole),
@@ -106,12 +106,12 @@ async fn a_full_database_says_so_keeps_what_it_has_and_recovers() {
         append_grant: Some(grant(&connection, version, &vec![7; 20_000])),
         ..update(&connection)
     };
-    let mut last = Ok(Committed::Done);
+    let mut last = Ok(CommitOutcome::Committed);
     for version in 2..40 {
         let mut change = append(version);
         change.connection = None;
         last = store.commit(&change).await;
-        if last != Ok(Committed::Done) {
+        if last != Ok(CommitOutcome::Committed) {
             break;
         }
     }
@@ -128,7 +128,7 @@ async fn a_full_database_says_so_keeps_what_it_has_and_recovers() {
     store.close().await;
     drop(store);
     let store = open(format!("sqlite://{path}")).await;
-    assert_eq!(store.commit(&append(99)).await, Ok(Committed::Done));
+    assert_eq!(store.commit(&append(99)).await, Ok(CommitOutcome::Committed));
     store.close().await;
 }
 
@@ -157,7 +157,7 @@ async fn a_backup_is_a_database_of_its_own_and_overwrites_nothing() {
             std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&target).unwrap().permissions());
         assert_eq!(mode & 0o077, 0, "{mode:o}");
     }
-    assert_eq!(db.store.commit(&update(&connection)).await, Ok(Committed::Done));
+    assert_eq!(db.store.commit(&update(&connection)).await, Ok(CommitOutcome::Committed));
     let url = format!("sqlite://{}", target.display());
     let copy = Store::open(&StoreOptions::serve(url), db.clock.clone()).await.expect("the copy opens");
     assert_eq!(copy.connection_by_id(connection.id).await, Ok(Some(connection.clone())));

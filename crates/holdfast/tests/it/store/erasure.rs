@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use holdfast::clerk::UserFacts;
 use holdfast::entropy::SystemEntropy;
-use holdfast::store::{Committed, StatusFacts};
+use holdfast::store::{CommitOutcome, StatusFacts};
 use holdfast::vault::{KeyRing, Place, Vault};
 
 use super::fixtures::{
@@ -28,10 +28,10 @@ async fn erasing_a_user_leaves_a_tombstone_and_nothing_else() {
         assert!(store.history(&ada, INSTAGRAM, None, 9).await.unwrap().entries.is_empty());
         assert!(store.connection(&owner("grace"), INSTAGRAM).await.unwrap().is_some());
         for change in [insert(&connection), unlink(&connection), begin(&attempt(&ada, 2), None)] {
-            assert_eq!(store.commit(&change).await, Ok(Committed::Gone));
+            assert_eq!(store.commit(&change).await, Ok(CommitOutcome::UserDeleted));
         }
         let open = attempt(&ada, 1);
-        assert_eq!(store.commit(&advance(&open, |_| {}).1).await, Ok(Committed::Gone));
+        assert_eq!(store.commit(&advance(&open, |_| {}).1).await, Ok(CommitOutcome::UserDeleted));
         assert_eq!(store.user(&ada).await, Ok(None), "refused writes leave no record");
     })
     .await;
@@ -50,7 +50,7 @@ async fn an_erasure_and_a_link_at_the_same_time_leave_nothing_behind() {
             let erase = tokio::spawn(async move { erasing.erase_user(&to_erase, later(DAY)).await });
             let linked = link.await.unwrap().expect("it answers");
             erase.await.unwrap().expect("it erases");
-            assert!(matches!(linked, Committed::Done | Committed::Gone), "{linked:?}");
+            assert!(matches!(linked, CommitOutcome::Committed | CommitOutcome::UserDeleted), "{linked:?}");
             assert_eq!(store.connection(&user, INSTAGRAM).await, Ok(None), "round {round}, {linked:?}");
             assert_eq!(store.user(&user).await, Ok(None), "round {round}, {linked:?}");
         }
@@ -87,10 +87,10 @@ async fn the_file_holds_no_plaintext_and_after_erasure_no_sealed_bytes_either() 
         let connection = connection(&user, name);
         let mut change = insert(&connection);
         change.append_grant = Some(grant(&connection, 1, &grant_blob));
-        assert_eq!(store.commit(&change).await, Ok(Committed::Done));
+        assert_eq!(store.commit(&change).await, Ok(CommitOutcome::Committed));
         let mut open = attempt(&user, u8::try_from(name.len()).unwrap());
         open.sealed = Some(code_blob.clone());
-        assert_eq!(store.commit(&begin(&open, None)).await, Ok(Committed::Done));
+        assert_eq!(store.commit(&begin(&open, None)).await, Ok(CommitOutcome::Committed));
         blobs.push((connection, grant_blob, code_blob, wrapped.blob));
     }
     let (ada, grace) = (&blobs[0], &blobs[1]);
@@ -102,7 +102,7 @@ async fn the_file_holds_no_plaintext_and_after_erasure_no_sealed_bytes_either() 
         "the search finds what is there"
     );
     // Disconnecting takes the grant; erasing takes all.
-    assert_eq!(store.commit(&unlink(&ada.0)).await, Ok(Committed::Done));
+    assert_eq!(store.commit(&unlink(&ada.0)).await, Ok(CommitOutcome::Committed));
     assert!(!stored(&db, &ada.1), "the sealed grant outlived the disconnection");
     assert!(stored(&db, &grace.1));
     for name in ["ada", "grace"] {

@@ -8,7 +8,7 @@ use holdfast::connection::attempt::{Attempt, AttemptStage, Expect};
 use holdfast::connection::{Connection, Evidence, EvidenceSource, GrantFacts, Standing, State};
 use holdfast::provider::{Account, ProviderId};
 use holdfast::store::{
-    AttemptWrite, ChangeSet, Committed, ConnectionWrite, HistoryEntry, SealedGrant, Store,
+    AttemptWrite, ChangeSet, CommitOutcome, ConnectionWrite, HistoryEntry, SealedGrant, Store,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -119,7 +119,7 @@ pub fn unlink(connection: &Connection) -> ChangeSet {
 
 pub async fn linked(store: &Store, name: &str, account_id: &str) -> Connection {
     let connection = connection(&owner(name), account_id);
-    assert_eq!(store.commit(&insert(&connection)).await, Ok(Committed::Done));
+    assert_eq!(store.commit(&insert(&connection)).await, Ok(CommitOutcome::Committed));
     connection
 }
 

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use holdfast::connection::Connection;
-use holdfast::store::{ChangeSet, Committed, Store};
+use holdfast::store::{ChangeSet, CommitOutcome, Store};
 
 use super::fixtures::{DAY, connection, grant, in_parallel, insert, later, linked, owner, update};
 use crate::support::database::{Engine, on_each_engine, start_of_time};
@@ -17,7 +17,7 @@ async fn due(store: &Store, count: usize) -> Vec<Connection> {
         each.next_refresh_at = Some(start_of_time());
         let left = u32::try_from(count - index).expect("a small count");
         each.grant.as_mut().expect("a grant").expires_at = later(left * DAY);
-        assert_eq!(store.commit(&insert(&each)).await, Ok(Committed::Done));
+        assert_eq!(store.commit(&insert(&each)).await, Ok(CommitOutcome::Committed));
         all.push(each);
     }
     all
@@ -79,7 +79,7 @@ async fn what_is_not_due_or_must_wait_or_has_no_grant_is_not_claimed() {
         empty.grant = None;
         let early = connection(&owner("early"), "3");
         for each in [&waiting, &empty, &early] {
-            assert_eq!(store.commit(&insert(each)).await, Ok(Committed::Done));
+            assert_eq!(store.commit(&insert(each)).await, Ok(CommitOutcome::Committed));
         }
         let claim = async |now| -> Vec<_> {
             let leases = store.claim_due("worker", now, LEASE, 9).await.expect("it claims");
@@ -110,10 +110,10 @@ async fn a_lease_that_ran_out_and_was_claimed_again_is_fenced() {
             lease: Some(lease.guard()),
             ..ChangeSet::default()
         };
-        assert_eq!(store.commit(&append(&slow, 2)).await, Ok(Committed::Conflict));
+        assert_eq!(store.commit(&append(&slow, 2)).await, Ok(CommitOutcome::Conflict));
         assert_eq!(store.renew(slow.clone(), later(DAY)).await, Ok(None));
         store.release(&slow).await.expect("releasing a lost lease does nothing");
-        assert_eq!(store.commit(&append(&quick, 2)).await, Ok(Committed::Done));
+        assert_eq!(store.commit(&append(&quick, 2)).await, Ok(CommitOutcome::Committed));
         let renewed = store.renew(quick, later(3 * LEASE)).await.unwrap().expect("held");
         assert_eq!(store.claim(connection.id, "other", takeover, LEASE).await, Ok(None));
         assert_eq!(renewed.until(), later(3 * LEASE));
@@ -130,9 +130,13 @@ async fn a_lease_does_not_replace_the_version_check() {
         let connection = linked(store, "ada", "1").await;
         let lease =
             store.claim(connection.id, "worker", start_of_time(), LEASE).await.unwrap().expect("free");
-        assert_eq!(store.commit(&update(&connection)).await, Ok(Committed::Done), "a person does not wait");
+        assert_eq!(
+            store.commit(&update(&connection)).await,
+            Ok(CommitOutcome::Committed),
+            "a person does not wait"
+        );
         let stale = ChangeSet { lease: Some(lease.guard()), ..update(&connection) };
-        assert_eq!(store.commit(&stale).await, Ok(Committed::Conflict));
+        assert_eq!(store.commit(&stale).await, Ok(CommitOutcome::Conflict));
     })
     .await;
 }
@@ -146,7 +150,7 @@ async fn grants_that_died_by_the_clock_are_found() {
         assert_eq!(store.expired_connections(later(60 * DAY), 9).await, Ok(vec![connection.clone()]));
         let mut said = update(&connection);
         said.connection.as_mut().unwrap().connection.standing = holdfast::connection::Reason::Expired.into();
-        assert_eq!(store.commit(&said).await, Ok(Committed::Done));
+        assert_eq!(store.commit(&said).await, Ok(CommitOutcome::Committed));
         assert_eq!(store.expired_connections(later(60 * DAY), 9).await, Ok(vec![]), "it says so already");
     })
     .await;
@@ -223,7 +227,8 @@ async fn what_a_killed_server_held_is_free_where_no_other_can_hold_it() {
         }
         let mut late = update(held[0].connection());
         late.lease = Some(held[0].guard());
-        let expected = if db.engine == Engine::Sqlite { Committed::Conflict } else { Committed::Done };
+        let expected =
+            if db.engine == Engine::Sqlite { CommitOutcome::Conflict } else { CommitOutcome::Committed };
         assert_eq!(db.store.commit(&late).await, Ok(expected));
     })
     .await;

@@ -1,6 +1,6 @@
 //! Reads of the status that are asked of the database together.
 
-use holdfast::store::{ChangeSet, Committed, ConnectionWrite, StatusFacts, StoreError};
+use holdfast::store::{ChangeSet, CommitOutcome, ConnectionWrite, StatusFacts, StoreError};
 
 use super::fixtures::{INSTAGRAM, attempt, begin, connection, in_parallel, insert, linked, owner};
 use crate::support::database::on_each_engine;
@@ -39,7 +39,7 @@ async fn what_was_committed_before_the_question_is_in_the_answer() {
     on_each_engine(async |db| {
         let (store, ada) = (&db.store, owner("ada"));
         let mut stored = connection(&ada, "1");
-        assert_eq!(store.commit(&insert(&stored)).await, Ok(Committed::Done));
+        assert_eq!(store.commit(&insert(&stored)).await, Ok(CommitOutcome::Committed));
         // Others keep statements under way all the time.
         let others: Vec<_> = (0..6)
             .map(|_| {
@@ -56,7 +56,7 @@ async fn what_was_committed_before_the_question_is_in_the_answer() {
             stored.version += 1;
             let write = ConnectionWrite { expected_version, connection: stored.clone() };
             let change = ChangeSet { connection: Some(write), ..ChangeSet::default() };
-            assert_eq!(store.commit(&change).await, Ok(Committed::Done));
+            assert_eq!(store.commit(&change).await, Ok(CommitOutcome::Committed));
             let facts = store.status_facts(&ada, INSTAGRAM).await.expect("it reads");
             assert_eq!(facts.connection.as_ref(), Some(&stored));
         }
