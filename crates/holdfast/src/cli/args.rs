@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 /// Clerk session verification and Instagram connections that tell the truth.
 #[derive(Debug, Parser)]
 #[command(name = "holdfast", version, propagate_version = true, disable_help_subcommand = true)]
-#[command(after_help = "ExitStatus codes: 0 fine, 1 the answer is no, 2 usage or configuration.\n\
+#[command(after_help = "Exit codes: 0 fine, 1 the answer is no, 2 usage or configuration.\n\
                         Settings: docs/reference/settings.md, or `holdfast config print`.")]
 pub struct Cli {
     /// Configuration file [default: holdfast.toml, if it is there]
@@ -36,7 +36,7 @@ pub enum Command {
     Token(TokenCommand),
     /// Check this installation; every failed check comes with its remedy
     ///
-    /// ExitStatus code 1 where a check fails. Asks Clerk for its keys and its time; changes nothing.
+    /// Exit code 1 where a check fails. Asks Clerk for its keys and its time; changes nothing.
     Doctor(JsonArg),
     /// The key ring that seals every grant
     #[command(subcommand)]
@@ -97,7 +97,7 @@ pub enum TokenCommand {
     ///
     /// Runs the verifier of the server itself, with the configuration's keys and policy. Never prints the token.
     ///
-    /// ExitStatus code 0 where the token is accepted, 1 where it is refused, 2 where it cannot be judged. With --lines: 2 where any line could
+    /// Exit code 0 where the token is accepted, 1 where it is refused, 2 where it cannot be judged. With --lines: 2 where any line could
     /// not be judged, else 1 where any was refused, else 0.
     Explain(ExplainArgs),
 }
