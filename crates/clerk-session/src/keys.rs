@@ -106,6 +106,12 @@ pub enum PemError {
         "it is a {0}, not a public key; copy `JWKS Public Key` from the API keys page of the Clerk dashboard"
     )]
     OtherKind(&'static str),
+    /// A BEGIN line and nothing behind it.
+    #[error(
+        "only its first line is there: whatever read it ended the value at the line break; write the key in one \
+         line with \\n for each line break"
+    )]
+    FirstLineOnly,
     /// Not base64.
     #[error("it is not base64 between the BEGIN and END lines; line breaks may also be written as \\n")]
     NotBase64,
@@ -138,13 +144,18 @@ impl KeySet {
         Ok(JwksDocument { keys, skipped })
     }
 
-    /// Reads one pinned public key: SPKI or PKCS#1, with or without its BEGIN and END lines, with line breaks, with
-    /// `\n` in their place as environment files have it, or the whole PEM as base64. Its `kid` is not known, so a
-    /// token's `kid` is not compared: the signature decides.
+    /// Reads pinned public keys, one or several PEM blocks: SPKI or PKCS#1, with or without BEGIN and END lines, with
+    /// line breaks, with `\n` in their place as environment files have it, or the whole PEM as base64. Their `kid` is
+    /// not known, so a token's `kid` is not compared: the signature decides.
     pub fn from_pem(text: &str) -> Result<Self, PemError> {
-        let der = pem_to_der(text)?;
-        let key = Key::parse(None, &der).ok_or(PemError::NotRsa)?;
-        Ok(Self { keys: vec![key], pinned: true })
+        let keys: Vec<Key> = pem_to_ders(text)?
+            .iter()
+            .map(|der| Key::parse(None, der).ok_or(PemError::NotRsa))
+            .collect::<Result<_, _>>()?;
+        if keys.len() > MAX_KEYS {
+            return Err(PemError::NotRsa);
+        }
+        Ok(Self { keys, pinned: true })
     }
 
     /// The keys that may have signed a token with this `kid`. An instance that names two keys alike is in the
@@ -246,8 +257,9 @@ fn read_jwk(jwk: &Value) -> Result<Key, SkipReason> {
     Key::parse(Some(kid.to_owned()), der.as_ref()).ok_or(SkipReason::Weak)
 }
 
-fn pem_to_der(text: &str) -> Result<Vec<u8>, PemError> {
-    let text = text.replace("\\n", "\n").replace("\\r", "");
+fn pem_to_ders(text: &str) -> Result<Vec<Vec<u8>>, PemError> {
+    // An environment file escapes line breaks; a second tool may have escaped the backslash.
+    let text = text.replace("\\\\n", "\\n").replace("\\n", "\n").replace("\\r", "");
     let text = text.trim().trim_matches(['"', '\'']).trim();
     if text.is_empty() {
         return Err(PemError::Empty);
@@ -256,20 +268,26 @@ fn pem_to_der(text: &str) -> Result<Vec<u8>, PemError> {
         && let Some(inner) = decode_lines(text).and_then(|bytes| String::from_utf8(bytes).ok())
         && inner.contains("-----BEGIN")
     {
-        return pem_to_der(&inner);
+        return pem_to_ders(&inner);
     }
     for (mark, kind) in [("PRIVATE KEY-----", "private key"), ("CERTIFICATE-----", "certificate")] {
         if text.contains(mark) {
             return Err(PemError::OtherKind(kind));
         }
     }
-    let body = match text.split_once("-----BEGIN") {
-        Some((_, rest)) => {
-            let rest = rest.split_once("-----").ok_or(PemError::NotBase64)?.1;
-            rest.split_once("-----END").map_or(rest, |(body, _)| body)
-        }
-        None => text,
-    };
+    if !text.contains("-----BEGIN") {
+        return Ok(vec![decode_lines(text).ok_or(PemError::NotBase64)?]);
+    }
+    text.split("-----BEGIN").skip(1).map(block_to_der).collect()
+}
+
+/// `block` is what follows a `-----BEGIN`.
+fn block_to_der(block: &str) -> Result<Vec<u8>, PemError> {
+    let rest = block.split_once("-----").ok_or(PemError::NotBase64)?.1;
+    if rest.trim().is_empty() {
+        return Err(PemError::FirstLineOnly);
+    }
+    let body = rest.split_once("-----END").map_or(rest, |(body, _)| body);
     decode_lines(body).ok_or(PemError::NotBase64)
 }
 

@@ -1,9 +1,13 @@
-//! Web origins, exact or with one wildcard in the first label, for `azp`, CORS and return addresses.
+//! Origins for `azp`, CORS and return addresses: of web pages, exact or with one wildcard in the first label, and
+//! of apps that bring their own scheme, always exact.
 
 use std::fmt;
 
 /// An allowed origin: exact, or `https://deploy-preview-*--SITE.netlify.app` whose `*` stands for one or more of
-/// `[a-z0-9-]` within the first label of the host and never crosses a dot.
+/// `[a-z0-9-]` within the first label of the host and never crosses a dot. On `pages.dev`, where one project owns all
+/// that stands before its name, the `*` may be the whole label: `https://*.PROJECT.pages.dev`.
+///
+/// Apps have origins too: `chrome-extension://ID`, `capacitor://localhost`, `tauri://localhost`, `my-app://renderer`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OriginPattern {
     text: String,
@@ -20,9 +24,18 @@ pub enum OriginError {
     /// `*` alone or `null`.
     #[error("`{0}` would admit everybody; name each origin")]
     Everybody(String),
-    /// No `http://` or `https://`.
-    #[error("it must begin with https:// (or http:// for local development)")]
+    /// Nothing that ends in `://` at its beginning.
+    #[error(
+        "it must begin with https:// (or http:// for local development), or with an app's own scheme, as in \
+         capacitor://localhost"
+    )]
     Scheme,
+    /// A scheme whose pages anybody can make.
+    #[error("anybody can make a page with an address of `{0}:`; name the origins of your own app")]
+    AnybodysScheme(String),
+    /// A `*` in the origin of an app.
+    #[error("the origin of an app is compared as it is; write it without `*`")]
+    AppWildcard,
     /// A slash at the end, a path, a query or a fragment.
     #[error("an origin ends after host and port; write `{0}`")]
     Path(String),
@@ -51,13 +64,7 @@ impl OriginPattern {
         if matches!(text, "*" | "null") {
             return Err(OriginError::Everybody(text.to_owned()));
         }
-        let (scheme, rest) = if let Some(rest) = text.strip_prefix("https://") {
-            ("https", rest)
-        } else if let Some(rest) = text.strip_prefix("http://") {
-            ("http", rest)
-        } else {
-            return Err(OriginError::Scheme);
-        };
+        let (scheme, rest) = split_scheme(text)?;
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let authority = &rest[..end];
         if end != rest.len() {
@@ -69,6 +76,9 @@ impl OriginPattern {
         let (host, port) = split_port(authority);
         if let Some(port) = port {
             check_port(scheme, port)?;
+        }
+        if !is_of_the_web(scheme) && host.contains('*') {
+            return Err(OriginError::AppWildcard);
         }
         let wildcard = match host.matches('*').count() {
             0 => None,
@@ -93,6 +103,11 @@ impl OriginPattern {
         }
     }
 
+    /// Whether it is the origin of an app with its own scheme, and not of a web page.
+    pub fn is_of_an_app(&self) -> bool {
+        !self.text.split("://").next().is_some_and(is_of_the_web)
+    }
+
     /// Whether it stands for more than one origin.
     pub fn is_pattern(&self) -> bool {
         self.wildcard.is_some()
@@ -110,6 +125,27 @@ impl fmt::Display for OriginPattern {
     }
 }
 
+/// Schemes whose pages have no origin of their own, or one that anybody can write (URL Standard, "origin").
+const ANYBODYS: [&str; 5] = ["file", "data", "blob", "javascript", "about"];
+
+fn split_scheme(text: &str) -> Result<(&str, &str), OriginError> {
+    let (scheme, rest) = text.split_once(':').ok_or(OriginError::Scheme)?;
+    if ANYBODYS.iter().any(|each| scheme.eq_ignore_ascii_case(each)) {
+        return Err(OriginError::AnybodysScheme(scheme.to_ascii_lowercase()));
+    }
+    let rest = rest.strip_prefix("//").ok_or(OriginError::Scheme)?;
+    // RFC 3986 §3.1; browsers write it in lower case.
+    let is_written_plainly = scheme.starts_with(|first: char| first.is_ascii_lowercase())
+        && scheme
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.'));
+    if is_written_plainly { Ok((scheme, rest)) } else { Err(OriginError::Scheme) }
+}
+
+fn is_of_the_web(scheme: &str) -> bool {
+    matches!(scheme, "http" | "https")
+}
+
 fn split_port(authority: &str) -> (&str, Option<&str>) {
     // The colons of an IPv6 address stand within brackets.
     match authority.rfind(':').filter(|at| !authority[*at..].contains(']')) {
@@ -119,8 +155,13 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
 }
 
 fn check_port(scheme: &str, port: &str) -> Result<(), OriginError> {
-    let own = if scheme == "https" { "443" } else { "80" };
-    let written_plainly = port.bytes().all(|b| b.is_ascii_digit()) && !port.starts_with('0') && port != own;
+    let own = match scheme {
+        "https" => Some("443"),
+        "http" => Some("80"),
+        _ => None,
+    };
+    let is_number = port.bytes().all(|b| b.is_ascii_digit()) && !port.starts_with('0');
+    let written_plainly = is_number && Some(port) != own;
     match port.parse::<u16>() {
         Ok(1..) if written_plainly => Ok(()),
         Ok(_) | Err(_) => Err(OriginError::Port(port.to_owned())),
@@ -130,8 +171,10 @@ fn check_port(scheme: &str, port: &str) -> Result<(), OriginError> {
 fn split_wildcard(scheme: &str, host: &str, port: Option<&str>) -> Result<(String, String), OriginError> {
     let (label, rest) = host.split_once('.').ok_or(OriginError::Wildcard)?;
     let (before, after) = label.split_once('*').ok_or(OriginError::Wildcard)?;
-    // `*.example.com` would hand every subdomain, whoever runs it, the rights of the app.
-    if before.is_empty() && after.is_empty() || !rest.contains('.') {
+    // `*.example.com` would hand every subdomain, whoever runs it, the rights of the app. A project on pages.dev is given all
+    // names before its own (Cloudflare Pages, "Preview deployments").
+    let is_one_owners = rest.strip_suffix(".pages.dev").is_some_and(|project| !project.contains('.'));
+    if before.is_empty() && after.is_empty() && !is_one_owners || !rest.contains('.') {
         return Err(OriginError::Wildcard);
     }
     let port = port.map(|port| format!(":{port}")).unwrap_or_default();

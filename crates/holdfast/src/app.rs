@@ -267,7 +267,7 @@ impl Server {
                 .clerk
                 .webhook_secret
                 .as_ref()
-                .map(|secret| WebhookVerifier::new(secret, None, seams.clock.clone()))
+                .map(|secret| WebhookVerifier::new(secret, seams.clock.clone()))
                 .transpose()?,
             service_verifier: ServiceVerifier::new(Arc::new(store.clone())),
             meta_secrets: settings.instagram.iter().map(|app| app.app_secret.clone()).collect(),

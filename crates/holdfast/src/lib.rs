@@ -18,6 +18,7 @@ pub mod connections;
 pub mod entropy;
 pub mod http;
 pub mod metric;
+mod nearest;
 pub mod outbox;
 pub mod provider;
 pub mod settings;

@@ -1,6 +1,7 @@
 //! User records on behalf of a caller.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use crate::caller::{Caller, OwnerId};
 use crate::clerk::backend::{BackendApi, BackendError};
 use crate::clerk::{User, UserFacts, facts_from_claims};
 use crate::clock::{SharedClock, after};
-use crate::store::{Store, StoreError, SyncedUser};
+use crate::store::{Store, StoreError, SyncedUser, UserRecord};
 
 /// `last_seen_at` is written at most this often per user: a page that polls must not cost a write each time.
 const SEEN_EVERY: Duration = Duration::from_mins(1);
@@ -30,7 +31,7 @@ pub enum FactsSource {
 pub struct Synced {
     /// The record as it is now.
     pub user: User,
-    /// Whether this very call made it.
+    /// Whether this was the user's first `sync`, whoever made the record.
     pub created: bool,
     /// Where its facts came from.
     pub source: FactsSource,
@@ -52,13 +53,14 @@ pub enum UsersError {
 pub struct Users {
     store: Store,
     backend: Option<Arc<BackendApi>>,
+    retries: Arc<FactRetries>,
     clock: SharedClock,
 }
 
 impl Users {
     /// `backend` is there where a secret key is configured.
     pub fn new(store: Store, backend: Option<Arc<BackendApi>>, clock: SharedClock) -> Self {
-        Self { store, backend, clock }
+        Self { store, backend, retries: Arc::default(), clock }
     }
 
     /// Makes or refreshes the caller's record. What the Backend API fails to give is taken from the claims: a
@@ -73,20 +75,42 @@ impl Users {
 
     /// The caller's record; made on the spot where there is none.
     pub async fn profile(&self, caller: &Caller) -> Result<User, UsersError> {
-        match self.store.user(caller.owner()).await? {
+        match self.store.user_record(caller.owner()).await? {
             // Whoever impersonates the person is not the person.
-            Some(user) if caller.is_impersonated() => Ok(user),
-            Some(user) => Ok(self.seen(caller.owner(), user).await),
-            None => Ok(self.sync(caller).await?.user),
+            Some(record) if caller.is_impersonated() => Ok(record.user),
+            Some(record) if self.wants_facts(&record, caller.owner()) => self.learn(caller).await,
+            Some(record) => Ok(self.seen(caller.owner(), record.user).await),
+            None => self.learn(caller).await,
         }
+    }
+
+    /// Asks for the facts on another call than `sync`.
+    async fn learn(&self, caller: &Caller) -> Result<User, UsersError> {
+        let (facts, _) = self.facts(caller).await;
+        match self.store.learn_user(caller.owner(), &facts, self.clock.now()).await? {
+            SyncedUser::Stored { user, .. } => Ok(user),
+            SyncedUser::Erased => Err(UsersError::Erased),
+        }
+    }
+
+    /// Facts that could not be had are asked for again by later calls, until they are there.
+    fn wants_facts(&self, record: &UserRecord, owner: &OwnerId) -> bool {
+        let can_ask = self.backend.as_ref().is_some_and(|backend| !backend.is_left_alone());
+        can_ask && !record.is_told_by_clerk && self.retries.may_ask(owner.as_str(), self.clock.now())
     }
 
     async fn facts(&self, caller: &Caller) -> (UserFacts, FactsSource) {
         let claimed = facts_from_claims(caller.claims());
         let Some(backend) = &self.backend else { return (claimed, FactsSource::Claims) };
         match backend.user(caller.owner().as_str()).await {
-            Ok(facts) => (facts, FactsSource::BackendApi),
+            Ok(facts) => {
+                self.retries.forget(caller.owner().as_str());
+                (facts, FactsSource::BackendApi)
+            }
             Err(error) => {
+                if error.concerns_one_user() {
+                    self.retries.failed(caller.owner().as_str(), self.clock.now());
+                }
                 report(error, caller.owner());
                 (claimed, FactsSource::ClaimsInstead(error))
             }
@@ -104,6 +128,49 @@ impl Users {
             Err(error) => tracing::warn!(%error, "when a user was last seen could not be stored"),
         }
         user
+    }
+}
+
+/// Users whose own record Clerk does not give, and when each may be asked about again. What concerns all users is kept
+/// from being asked too often by the Backend API's client itself.
+#[derive(Debug, Default)]
+struct FactRetries(Mutex<HashMap<String, Retry>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Retry {
+    failures: u32,
+    at: Timestamp,
+}
+
+impl FactRetries {
+    /// With more users in trouble than this, one of them is forgotten, and asked about a little early.
+    const MOST: usize = 10_000;
+    const FIRST_PAUSE: Duration = Duration::from_secs(10);
+    const LONGEST_PAUSE: Duration = Duration::from_hours(1);
+
+    fn may_ask(&self, user_id: &str, now: Timestamp) -> bool {
+        self.all()
+            .get(user_id)
+            .is_none_or(|retry| retry.at <= now || retry.at > after(now, Self::LONGEST_PAUSE))
+    }
+
+    fn failed(&self, user_id: &str, now: Timestamp) {
+        let mut all = self.all();
+        let failures = all.get(user_id).map_or(0, |retry| retry.failures);
+        let pause = Self::FIRST_PAUSE.saturating_mul(1 << failures.min(16)).min(Self::LONGEST_PAUSE);
+        if all.len() >= Self::MOST && !all.contains_key(user_id) {
+            let any = all.keys().next().cloned();
+            any.map(|any| all.remove(&any));
+        }
+        all.insert(user_id.to_owned(), Retry { failures: failures.saturating_add(1), at: after(now, pause) });
+    }
+
+    fn forget(&self, user_id: &str) {
+        self.all().remove(user_id);
+    }
+
+    fn all(&self) -> std::sync::MutexGuard<'_, HashMap<String, Retry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -125,7 +192,8 @@ fn report(error: BackendError, owner: &OwnerId) {
         | BackendError::RateLimited { .. }
         | BackendError::NoSuchUser
         | BackendError::Status(_)
-        | BackendError::NotUnderstood => {
+        | BackendError::NotUnderstood
+        | BackendError::OddRecord => {
             tracing::warn!(%error, user_id, "user facts taken from the session token");
         }
     }

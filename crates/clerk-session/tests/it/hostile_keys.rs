@@ -131,6 +131,7 @@ fn pem_in_every_dress() {
         ("CRLF", spki.replace('\n', "\r\n")),
         ("literal \\n", spki.replace('\n', "\\n")),
         ("literal \\r\\n", spki.replace('\n', "\\r\\n")),
+        ("escaped twice", spki.replace('\n', "\\\\n")),
         ("in quotes", format!("\"{}\"", spki.replace('\n', "\\n"))),
         ("on one line with spaces", spki.replace('\n', " ")),
         ("without BEGIN and END", bare.clone()),
@@ -142,6 +143,17 @@ fn pem_in_every_dress() {
         let keys = KeySet::from_pem(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(verdict(policy(), &keys, &mint(json!({}), json!({})), NOW), "accepted", "{name}");
     }
+}
+
+#[test]
+fn c12_of_two_pinned_keys_either_may_have_signed() {
+    let both = format!("{}\n{}", FOREIGN.spki_pem(), OURS.spki_pem()).replace('\n', "\\n");
+    let keys = KeySet::from_pem(&both).unwrap();
+    for signer in [&*OURS, &*FOREIGN] {
+        assert_eq!(verdict(policy(), &keys, &mint_by(signer, json!({}), json!({})), NOW), "accepted");
+    }
+    let broken = format!("{}\n-----BEGIN PUBLIC KEY-----\n***\n-----END PUBLIC KEY-----", OURS.spki_pem());
+    assert_eq!(KeySet::from_pem(&broken).unwrap_err(), PemError::NotBase64);
 }
 
 fn base64(bytes: &[u8]) -> String {
@@ -177,6 +189,7 @@ fn what_is_no_public_key_says_what_it_is() {
             "-----BEGIN PUBLIC KEY-----\n***\n-----END PUBLIC KEY-----".to_owned(),
             PemError::NotBase64,
         ),
+        ("the first line of a file", "-----BEGIN PUBLIC KEY-----".to_owned(), PemError::FirstLineOnly),
         ("BEGIN without an end", "-----BEGIN PUBLIC KEY".to_owned(), PemError::NotBase64),
         ("text", "hello world!".to_owned(), PemError::NotBase64),
         ("base64 of something else", base64(b"hello"), PemError::NotRsa),

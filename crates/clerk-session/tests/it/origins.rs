@@ -38,13 +38,64 @@ fn an_origin_matches_itself_byte_by_byte() {
 }
 
 #[test]
+fn c7_an_app_with_its_own_scheme_has_an_origin_too() {
+    for origin in [
+        "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+        "moz-extension://6f5e4d3c-2b1a-4c5d-8e9f-0a1b2c3d4e5f",
+        "capacitor://localhost",
+        "tauri://localhost",
+        "ionic://localhost",
+        "ionic://localhost:8100",
+        "my-app://renderer",
+        "app://-",
+        "com.example.app://oauth",
+    ] {
+        let pattern = OriginPattern::parse(origin).unwrap_or_else(|error| panic!("{origin}: {error}"));
+        assert!(pattern.matches(origin) && !pattern.is_pattern() && pattern.is_of_an_app(), "{origin}");
+        assert!(!pattern.matches(&format!("{origin}/")) && !pattern.matches(&origin.to_uppercase()));
+    }
+    assert!(!OriginPattern::parse("https://app.example.com").unwrap().is_of_an_app());
+}
+
+#[test]
+fn c16_all_names_before_a_project_on_pages_dev_are_its_own() {
+    let previews = OriginPattern::parse("https://*.my-app.pages.dev").unwrap();
+    assert!(previews.is_pattern());
+    for (origin, matches) in [
+        ("https://1a2b3c4d.my-app.pages.dev", true),
+        ("https://feature-branch.my-app.pages.dev", true),
+        ("https://my-app.pages.dev", false),
+        ("https://x.another-app.pages.dev", false),
+        ("https://a.b.my-app.pages.dev", false),
+        ("https://.my-app.pages.dev", false),
+        ("http://1a2b3c4d.my-app.pages.dev", false),
+        ("https://1a2b3c4d.my-app.pages.dev.evil.example", false),
+    ] {
+        assert_eq!(previews.matches(origin), matches, "{origin}");
+    }
+}
+
+#[test]
 fn what_is_no_origin_says_what_to_write() {
     for (text, says) in [
         ("", "write an origin such as"),
         ("*", "would admit everybody"),
         ("null", "would admit everybody"),
         ("app.example.com", "must begin with https://"),
-        ("ftp://app.example.com", "must begin with https://"),
+        ("file:///index.html", "anybody can make a page"),
+        ("data:text/html,x", "anybody can make a page"),
+        ("blob:https://app.example.com", "anybody can make a page"),
+        ("javascript:alert(1)", "anybody can make a page"),
+        ("FILE://x", "anybody can make a page"),
+        ("app.example.com:8443", "must begin with https://"),
+        ("capacitor:localhost", "must begin with https://"),
+        ("my_app://renderer", "must begin with https://"),
+        ("capacitor://localhost/", "write `capacitor://localhost`"),
+        ("my-app://user@renderer", "no user name"),
+        ("my-app://*", "without `*`"),
+        ("chrome-extension://*", "without `*`"),
+        ("https://*.pages.dev", "one `*` is allowed"),
+        ("https://*.x.my-app.pages.dev", "one `*` is allowed"),
         ("HTTPS://app.example.com", "must begin with https://"),
         ("//app.example.com", "must begin with https://"),
         (" https://app.example.com", "must begin with https://"),

@@ -81,16 +81,28 @@ impl KeySource {
         if let Some(pem) = jwt_key {
             return Some(Self::Pinned(pem));
         }
-        if let Some(url) = jwks_url {
-            return Some(Self::Jwks { url, otherwise: None });
-        }
         let backend_api = api_url.zip(secret_key).map(|(base, secret_key)| BackendKeys { base, secret_key });
+        if let Some(url) = jwks_url {
+            // The secret goes to the Backend API, and to no other host.
+            let of_backend = backend_api.filter(|api| is_backend_jwks(&url) && same_origin(&url, &api.base));
+            return Some(of_backend.map_or(Self::Jwks { url, otherwise: None }, Self::BackendApi));
+        }
         if let Some(host) = frontend_api {
             let url = Url::parse(&format!("https://{host}/.well-known/jwks.json")).ok()?;
             return Some(Self::Jwks { url, otherwise: backend_api });
         }
         backend_api.map(Self::BackendApi)
     }
+}
+
+/// Whether that is the Backend API's own list of keys, which it gives to nobody without the secret key.
+pub fn is_backend_jwks(url: &Url) -> bool {
+    url.path().trim_end_matches('/').ends_with("/v1/jwks")
+}
+
+/// Whether both addresses are of one server.
+pub fn same_origin(one: &Url, other: &Url) -> bool {
+    one.origin() == other.origin()
 }
 
 /// The settings name a source that cannot be asked.
@@ -223,6 +235,25 @@ mod tests {
         assert!(matches!(chosen(&settings), Some(KeySource::BackendApi(_))));
         settings.secret_key = None;
         assert!(chosen(&settings).is_none());
+    }
+
+    #[test]
+    fn c1_the_backend_apis_own_keys_are_asked_for_with_the_secret_key_and_nobody_elses() {
+        let chosen = |url: &str| {
+            KeySource::choose(KeySettings { jwt_key: None, jwks_url: Url::parse(url).ok(), ..everything() })
+        };
+        assert!(matches!(chosen("https://api.clerk.com/v1/jwks"), Some(KeySource::BackendApi(_))));
+        for elsewhere in [
+            "https://api.clerk.com.evil.example/v1/jwks",
+            "http://api.clerk.com/v1/jwks",
+            "https://api.clerk.com:8443/v1/jwks",
+            "https://api.clerk.com/.well-known/jwks.json",
+        ] {
+            assert!(
+                matches!(chosen(elsewhere), Some(KeySource::Jwks { otherwise: None, .. })),
+                "{elsewhere}"
+            );
+        }
     }
 
     #[test]

@@ -59,16 +59,33 @@ pub enum BackendError {
     /// Any other status.
     #[error("Clerk's Backend API answers HTTP {0}")]
     Status(u16),
-    /// Success, but not a user: HTML of a proxy, another user's record, a shape we do not know.
+    /// Success, but no record of Clerk's: HTML of a proxy, for example.
     #[error("the answer of Clerk's Backend API is not the user asked for")]
     NotUnderstood,
+    /// A record, but not one that can be used: another user's, without an id, or too large. That is this record's
+    /// trouble alone.
+    #[error("Clerk's Backend API answers with a record that cannot be used")]
+    OddRecord,
 }
 
 impl BackendError {
+    /// Whether it says something about this user's record, and nothing about the next one's.
+    pub fn concerns_one_user(self) -> bool {
+        match self {
+            Self::NoSuchUser | Self::OddRecord => true,
+            Self::CoolingDown { .. }
+            | Self::Unreachable(_)
+            | Self::RateLimited { .. }
+            | Self::SecretRefused(_)
+            | Self::Status(_)
+            | Self::NotUnderstood => false,
+        }
+    }
+
     /// How long to leave the API alone; `None` where the failure says nothing about the next call.
     fn cool_down(self) -> Option<Duration> {
         match self {
-            Self::CoolingDown { .. } | Self::NoSuchUser => None,
+            Self::CoolingDown { .. } | Self::NoSuchUser | Self::OddRecord => None,
             Self::Unreachable(_) | Self::Status(_) | Self::NotUnderstood => Some(COOL_DOWN),
             Self::RateLimited { retry_after } => Some(retry_after),
             Self::SecretRefused(_) => Some(SECRET_COOL_DOWN),
@@ -142,6 +159,11 @@ impl BackendApi {
         answer
     }
 
+    /// Whether asking would be answered from memory: it failed a moment ago.
+    pub fn is_left_alone(&self) -> bool {
+        self.quiet_until().is_some()
+    }
+
     fn quiet_until(&self) -> Option<Timestamp> {
         let (now, mut state) = (self.clock.now(), self.state());
         // A clock that was set back must not make the quiet longer than it was meant to be.
@@ -162,8 +184,11 @@ impl BackendApi {
         request.headers.insert(header::AUTHORIZATION, self.authorization.clone());
         request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         request.headers.insert("clerk-api-version", HeaderValue::from_static(API_VERSION));
-        let answer = self.transport.send(request).await.map_err(BackendError::Unreachable)?;
-        read(&answer, user_id)
+        match self.transport.send(request).await {
+            Ok(answer) => read(&answer, user_id),
+            Err(TransportError::TooLarge) => Err(BackendError::OddRecord),
+            Err(error) => Err(BackendError::Unreachable(error)),
+        }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -205,9 +230,11 @@ impl Drop for Turn<'_> {
 fn read(answer: &Answer, user_id: &str) -> Result<UserFacts, BackendError> {
     match answer.status {
         StatusCode::OK => {
-            let user: WireUser =
+            let record: serde_json::Map<String, serde_json::Value> =
                 serde_json::from_slice(&answer.body).map_err(|_| BackendError::NotUnderstood)?;
-            if user.id == user_id { Ok(user.into()) } else { Err(BackendError::NotUnderstood) }
+            let user: WireUser =
+                serde_json::from_value(record.into()).map_err(|_| BackendError::OddRecord)?;
+            if user.id == user_id { Ok(user.into()) } else { Err(BackendError::OddRecord) }
         }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             Err(BackendError::SecretRefused(answer.status.as_u16()))
@@ -255,7 +282,10 @@ mod tests {
     fn every_answer_has_its_own_meaning() {
         let read = |status, body| read(&answer(status, body), "user_1");
         assert_eq!(read(200, r#"{"id":"user_1"}"#), Ok(UserFacts::default()));
-        assert_eq!(read(200, r#"{"id":"user_2"}"#), Err(BackendError::NotUnderstood));
+        assert_eq!(read(200, r#"{"id":"user_2"}"#), Err(BackendError::OddRecord));
+        assert_eq!(read(200, r#"{"object":"user"}"#), Err(BackendError::OddRecord));
+        let odd = r#"{"id":"user_1","first_name":{"x":1},"last_name":"L","email_addresses":[7,null]}"#;
+        assert_eq!(read(200, odd).unwrap().last_name.as_deref(), Some("L"));
         assert_eq!(read(200, "<html>maintenance</html>"), Err(BackendError::NotUnderstood));
         assert_eq!(read(200, "[]"), Err(BackendError::NotUnderstood));
         assert_eq!(read(401, r#"{"errors":[]}"#), Err(BackendError::SecretRefused(401)));

@@ -21,6 +21,7 @@ pub const TOLERANCE_SECONDS: i64 = 300;
 pub struct SignedEvent {
     id: String,
     user_id: String,
+    instance_id: Option<String>,
     change: UserChange,
 }
 
@@ -42,6 +43,17 @@ impl SignedEvent {
     /// Clerk user id.
     pub fn user_id(&self) -> &str {
         &self.user_id
+    }
+
+    /// Whether it is certainly of another Clerk instance than the one whose keys are `kids`. A development instance
+    /// pointed at production must change nothing. Clerk names its keys after the instance; where a key is named otherwise,
+    /// as a pinned one, nothing is certain.
+    pub fn is_of_another_instance(&self, kids: &[String]) -> bool {
+        let is_named = |kid: &String| kid.starts_with("ins_");
+        let theirs = self.instance_id.as_deref().filter(|id| id.starts_with("ins_"));
+        theirs.is_some_and(|theirs| {
+            !kids.is_empty() && kids.iter().all(|kid| is_named(kid) && !kid.starts_with(theirs))
+        })
     }
 
     /// What it says.
@@ -66,8 +78,6 @@ pub enum IgnoredBecause {
     OtherType(String),
     /// `user.deleted` without an id (Clerk's schema allows that).
     NoUser,
-    /// It belongs to another Clerk instance than the configured one.
-    OtherInstance,
 }
 
 /// Why a delivery is not believed. All of them are the sender's fault: 400, never 401 (the route has no caller).
@@ -104,7 +114,6 @@ pub enum SecretError {
 /// Judges deliveries. Holds several secrets while one replaces another.
 pub struct WebhookVerifier {
     keys: Vec<SigningKey>,
-    instance_id: Option<String>,
     clock: SharedClock,
 }
 
@@ -115,13 +124,8 @@ impl fmt::Debug for WebhookVerifier {
 }
 
 impl WebhookVerifier {
-    /// `secrets` is one `whsec_…`, or several between commas or spaces. With `instance_id` (`ins_…`) events of
-    /// other instances are ignored: a development instance pointed at production must change nothing.
-    pub fn new(
-        secrets: &SecretString,
-        instance_id: Option<String>,
-        clock: SharedClock,
-    ) -> Result<Self, SecretError> {
+    /// `secrets` is one `whsec_…`, or several between commas or spaces.
+    pub fn new(secrets: &SecretString, clock: SharedClock) -> Result<Self, SecretError> {
         let mut keys = Vec::new();
         for (index, secret) in secrets
             .expose_secret()
@@ -131,7 +135,7 @@ impl WebhookVerifier {
         {
             keys.push(SigningKey::parse(secret).ok_or(SecretError::Malformed(index + 1))?);
         }
-        if keys.is_empty() { Err(SecretError::Empty) } else { Ok(Self { keys, instance_id, clock }) }
+        if keys.is_empty() { Err(SecretError::Empty) } else { Ok(Self { keys, clock }) }
     }
 
     /// Judges one delivery. `body` must be the bytes as received: any re-encoding breaks the signature.
@@ -156,13 +160,7 @@ impl WebhookVerifier {
 
     fn read(&self, id: &str, body: &[u8]) -> Result<Delivery, DeliveryError> {
         let envelope: Envelope = serde_json::from_slice(body).map_err(|_| DeliveryError::Body)?;
-        let foreign = match (&self.instance_id, &envelope.instance_id) {
-            (Some(ours), Some(theirs)) => ours != theirs,
-            (Some(_), None) | (None, _) => false,
-        };
-        if foreign {
-            return Ok(Delivery::Ignored(IgnoredBecause::OtherInstance));
-        }
+        let instance_id = envelope.instance_id;
         let (user_id, change) = match envelope.kind.as_str() {
             "user.created" | "user.updated" => {
                 let user: WireUser =
@@ -178,7 +176,7 @@ impl WebhookVerifier {
             }
             _ => return Ok(Delivery::Ignored(IgnoredBecause::OtherType(envelope.kind))),
         };
-        Ok(Delivery::User(SignedEvent { id: id.to_owned(), user_id, change }))
+        Ok(Delivery::User(SignedEvent { id: id.to_owned(), user_id, instance_id, change }))
     }
 }
 
@@ -222,7 +220,7 @@ mod tests {
 
     fn verifier_at(second: i64, secrets: &str) -> WebhookVerifier {
         let clock = Arc::new(ManualClock::new(Timestamp::from_second(second).unwrap()));
-        WebhookVerifier::new(&SecretString::from(secrets), Some("ins_ours".to_owned()), clock).unwrap()
+        WebhookVerifier::new(&SecretString::from(secrets), clock).unwrap()
     }
 
     fn sign(secret: &str, id: &str, timestamp: i64, body: &str) -> String {
@@ -269,6 +267,22 @@ mod tests {
         let UserChange::Stored(facts) = event.change() else { panic!("deleted") };
         assert_eq!(facts.first_name.as_deref(), Some("Ada"));
         assert_eq!(facts.updated_at.unwrap().as_millisecond(), 1_795_396_260_123);
+    }
+
+    #[test]
+    fn another_instance_is_told_by_the_names_of_the_keys() {
+        let Delivery::User(event) = deliver(&verifier_at(NOW, SVIX_SECRET), NOW, UPDATED).unwrap() else {
+            panic!("not about a user")
+        };
+        let foreign = |kids: &[&str]| {
+            event.is_of_another_instance(&kids.iter().map(|kid| (*kid).to_owned()).collect::<Vec<_>>())
+        };
+        assert!(foreign(&["ins_theirs"]));
+        for ours in
+            [&["ins_ours"][..], &["ins_theirs", "ins_ours"], &["ins_ours2"], &[], &["pinned", "ins_theirs"]]
+        {
+            assert!(!foreign(ours), "{ours:?}");
+        }
     }
 
     #[test]
@@ -341,10 +355,6 @@ mod tests {
             IgnoredBecause::OtherType("session.created".to_owned())
         );
         assert_eq!(ignored(r#"{"type":"user.deleted","data":{"deleted":true}}"#), IgnoredBecause::NoUser);
-        assert_eq!(
-            ignored(r#"{"type":"user.deleted","data":{"id":"user_1"},"instance_id":"ins_theirs"}"#),
-            IgnoredBecause::OtherInstance
-        );
     }
 
     #[test]
@@ -359,9 +369,8 @@ mod tests {
     #[test]
     fn bad_secrets_are_named_by_place_and_never_shown() {
         let clock: SharedClock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
-        let error = |list: &str| {
-            WebhookVerifier::new(&SecretString::from(list), None, Arc::clone(&clock)).unwrap_err()
-        };
+        let error =
+            |list: &str| WebhookVerifier::new(&SecretString::from(list), Arc::clone(&clock)).unwrap_err();
         assert_eq!(error(" , "), SecretError::Empty);
         assert_eq!(error("whsec_AAAA, secret"), SecretError::Malformed(2));
         assert_eq!(error("whsec_"), SecretError::Malformed(1));

@@ -1,23 +1,44 @@
 //! Clerk's `User` object as its Backend API and its webhooks send it (OpenAPI 2026-05-12, schema `User`).
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::UserFacts;
 use crate::clock;
 
-/// The part of a `User` that we keep. Everything but the id may be missing or null.
+/// The part of a `User` that we keep. Everything but the id may be missing, null, or of another shape than documented:
+/// one odd fact must not keep the others from us.
 #[derive(Deserialize)]
 pub(super) struct WireUser {
     /// `user_…`.
     pub id: String,
+    #[serde(default, deserialize_with = "where_readable")]
     first_name: Option<String>,
+    #[serde(default, deserialize_with = "where_readable")]
     last_name: Option<String>,
+    #[serde(default, deserialize_with = "where_readable")]
     image_url: Option<String>,
+    #[serde(default, deserialize_with = "where_readable")]
     primary_email_address_id: Option<String>,
-    #[serde(default)]
-    email_addresses: Vec<WireEmail>,
+    #[serde(default, deserialize_with = "where_readable")]
+    email_addresses: Option<Vec<Readable<WireEmail>>>,
+    #[serde(default, deserialize_with = "where_readable")]
     updated_at: Option<i64>,
+}
+
+fn where_readable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    Readable::deserialize(from).map(|read| match read {
+        Readable::Known(value) => Some(value),
+        Readable::Odd(_) => None,
+    })
+}
+
+/// A value, or something else in its place.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Readable<T> {
+    Known(T),
+    Odd(serde::de::IgnoredAny),
 }
 
 #[derive(Deserialize)]
@@ -35,10 +56,19 @@ struct WireVerification {
 impl From<WireUser> for UserFacts {
     fn from(user: WireUser) -> Self {
         // The primary address is named by its id; the order of the list says nothing.
+        let addresses: Vec<&WireEmail> = user
+            .email_addresses
+            .iter()
+            .flatten()
+            .filter_map(|each| match each {
+                Readable::Known(address) => Some(address),
+                Readable::Odd(_) => None,
+            })
+            .collect();
         let primary = user
             .primary_email_address_id
             .as_deref()
-            .and_then(|primary| user.email_addresses.iter().find(|each| each.id.as_deref() == Some(primary)));
+            .and_then(|primary| addresses.into_iter().find(|each| each.id.as_deref() == Some(primary)));
         let email = primary.and_then(|each| each.email_address.clone()).and_then(stated);
         let email_verified = email.as_ref().and(primary).map(|each| {
             each.verification.as_ref().and_then(|check| check.status.as_deref()) == Some("verified")

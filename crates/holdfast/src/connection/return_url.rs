@@ -6,14 +6,17 @@ use url::{Position, Url};
 /// Longest accepted `return_to`, in bytes.
 pub const MAX_RETURN_TO: usize = 2048;
 
-/// The allow-list: origins (any path below them) and full addresses (that path, and paths below it).
+/// The allow-list: origins (any path below them), full addresses (that path, and paths below it), and addresses of
+/// native apps (exactly).
 #[derive(Debug, Clone, Default)]
 pub struct ReturnUrls {
-    entries: Vec<Entry>,
+    pages: Vec<Page>,
+    /// As written, and as an address.
+    apps: Vec<(String, Url)>,
 }
 
 #[derive(Debug, Clone)]
-struct Entry {
+struct Page {
     origin: OriginPattern,
     /// `None` allows every path. Never ends in a slash.
     path: Option<String>,
@@ -34,8 +37,10 @@ pub struct ReturnUrlError {
 /// A `return_to` that is not on the list, with the reason for the developer who sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReturnToError {
-    /// Not an absolute http(s) address.
-    #[error("`return_to` must be an absolute http or https URL")]
+    /// Not an absolute address.
+    #[error(
+        "`return_to` must be an absolute URL: of a page, or one of a native app that is on the list as it is"
+    )]
     NotAbsolute,
     /// Carries a user name, a password, a control character, white space or a backslash: browsers and servers read those differently.
     #[error("`return_to` must not contain credentials, white space, control characters or backslashes")]
@@ -52,18 +57,29 @@ pub enum ReturnToError {
 }
 
 impl ReturnUrls {
-    /// Reads the list; every entry is an origin, an origin pattern, or an address with a path.
+    /// Reads the list; every entry is an origin, an origin pattern, an address with a path, or an address of a native app.
     pub fn parse<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, ReturnUrlError> {
-        let entries = entries.into_iter().map(Entry::parse).collect::<Result<_, _>>()?;
-        Ok(Self { entries })
+        let mut urls = Self::default();
+        for entry in entries {
+            if is_of_an_app(entry) {
+                urls.apps.push((entry.to_owned(), app_address(entry)?));
+            } else {
+                urls.pages.push(Page::parse(entry)?);
+            }
+        }
+        Ok(urls)
     }
 
-    /// The address to return to: the one asked for, if allowed, else the first single address on the list.
+    /// The address to return to: the one asked for, if allowed, else the first single address on the list. Pages come
+    /// before apps, whose addresses a browser can open only where the app is installed.
     pub fn choose(&self, asked: Option<&str>) -> Result<Url, ReturnToError> {
-        match asked {
-            Some(asked) => self.allow(asked),
-            None => self.entries.iter().find_map(|each| each.address.clone()).ok_or(ReturnToError::Missing),
-        }
+        let Some(asked) = asked else {
+            let page = self.pages.iter().find_map(|each| each.address.clone());
+            return page
+                .or_else(|| self.apps.first().map(|(_, url)| url.clone()))
+                .ok_or(ReturnToError::Missing);
+        };
+        self.allow(asked)
     }
 
     fn allow(&self, asked: &str) -> Result<Url, ReturnToError> {
@@ -74,7 +90,13 @@ impl ReturnUrls {
         if asked.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
             return Err(ReturnToError::Ambiguous);
         }
+        if let Some((_, url)) = self.apps.iter().find(|(written, _)| written == asked) {
+            return Ok(url.clone());
+        }
         let url = Url::parse(asked).map_err(|_| ReturnToError::NotAbsolute)?;
+        if is_of_an_app(asked) {
+            return Err(ReturnToError::NotAllowed);
+        }
         if !matches!(url.scheme(), "http" | "https") || !asked[url.scheme().len()..].starts_with("://") {
             return Err(ReturnToError::NotAbsolute);
         }
@@ -83,12 +105,12 @@ impl ReturnUrls {
         }
         let origin = &url[..Position::BeforePath];
         let allowed =
-            self.entries.iter().any(|each| each.origin.matches(origin) && each.allows_path(url.path()));
+            self.pages.iter().any(|each| each.origin.matches(origin) && each.allows_path(url.path()));
         if allowed { Ok(url) } else { Err(ReturnToError::NotAllowed) }
     }
 }
 
-impl Entry {
+impl Page {
     fn parse(entry: &str) -> Result<Self, ReturnUrlError> {
         let fault = |why: &str| ReturnUrlError { entry: entry.to_owned(), why: why.to_owned() };
         let after_scheme = entry.find("://").map(|at| at + 3).ok_or_else(|| fault("it has no scheme"))?;
@@ -114,6 +136,27 @@ impl Entry {
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
         }
     }
+}
+
+/// Schemes that run or show what the address itself says, or that name nothing that could receive a person.
+const NOBODYS: [&str; 6] = ["file", "data", "blob", "javascript", "about", "vbscript"];
+
+/// Whether that is an address with a scheme of an app's own (RFC 8252 §7.1).
+fn is_of_an_app(address: &str) -> bool {
+    let Some((scheme, rest)) = address.split_once(':') else { return false };
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_lowercase())
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+    is_scheme && rest.starts_with('/') && !matches!(scheme, "http" | "https") && !NOBODYS.contains(&scheme)
+}
+
+fn app_address(entry: &str) -> Result<Url, ReturnUrlError> {
+    let fault = |why: &str| ReturnUrlError { entry: entry.to_owned(), why: why.to_owned() };
+    if entry.contains(['#', '*']) || entry.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
+        return Err(fault(
+            "the address of an app is compared as it is, and holds no `#`, `*`, white space or backslash",
+        ));
+    }
+    Url::parse(entry).map_err(|_| fault("it is not an address"))
 }
 
 /// What stands between `//` and the path, as written.
@@ -214,7 +257,7 @@ mod tests {
             ("https:/app.example.com", NotAbsolute),
             ("javascript:alert(1)", NotAbsolute),
             ("data:text/html,x", NotAbsolute),
-            ("ftp://app.example.com/", NotAbsolute),
+            ("ftp://app.example.com/", NotAllowed),
             ("http://app.example.com/", NotAllowed),
             ("https://app.example.com.evil.com/", NotAllowed),
             ("https://app.example.community/", NotAllowed),
@@ -248,8 +291,8 @@ mod tests {
             ("file:///etc/passwd", NotAbsolute),
             ("blob:https://app.example.com/1", NotAbsolute),
             ("about:blank", NotAbsolute),
-            ("ws://app.example.com/", NotAbsolute),
-            ("myapp://app.example.com/", NotAbsolute),
+            ("ws://app.example.com/", NotAllowed),
+            ("myapp://app.example.com/", NotAllowed),
             ("https://", NotAbsolute),
             ("https://app.example.com.", NotAllowed),
             ("https://app.example.com./", NotAllowed),
@@ -273,6 +316,35 @@ mod tests {
             ("https://evil.com#@app.example.com", NotAllowed),
         ] {
             assert_eq!(list().choose(Some(url)).map(String::from), Err(why), "{url}");
+        }
+    }
+
+    #[test]
+    fn c7_the_address_of_an_app_is_allowed_exactly() {
+        let list = ReturnUrls::parse([
+            "myapp://instagram",
+            "com.example.app:/instagram?from=holdfast",
+            "https://app.example.com",
+        ])
+        .unwrap();
+        for allowed in ["myapp://instagram", "com.example.app:/instagram?from=holdfast"] {
+            assert_eq!(list.choose(Some(allowed)).unwrap().as_str(), allowed);
+        }
+        for other in [
+            "myapp://instagram/",
+            "myapp://instagram?x=1",
+            "myapp://instagram2",
+            "MYAPP://instagram",
+            "other://instagram",
+            "com.example.app:/instagram",
+        ] {
+            assert!(list.choose(Some(other)).is_err(), "{other}");
+        }
+        assert_eq!(list.choose(None).unwrap().as_str(), "https://app.example.com/");
+        let with = with_query(list.choose(Some("myapp://instagram")).unwrap(), &[("instagram", "denied")]);
+        assert_eq!(with.as_str(), "myapp://instagram?instagram=denied");
+        for wrong in ["myapp://x#y", "myapp://*", "javascript://x", "file:///etc", "data:/x"] {
+            assert!(ReturnUrls::parse([wrong]).is_err(), "{wrong}");
         }
     }
 

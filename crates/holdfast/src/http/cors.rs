@@ -9,6 +9,7 @@ use clerk_session::OriginPattern;
 use http::{HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
+use super::refused_origins::RefusedOrigins;
 use super::request_id::X_REQUEST_ID;
 
 /// Where a stream is taken up again (WHATWG HTML, server-sent events).
@@ -18,10 +19,16 @@ pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub const EVERY_ORIGIN: HeaderValue = HeaderValue::from_static("*");
 
 /// Answers preflights by itself, and marks every other answer, whatever its status.
-pub fn layer(allowed: &[OriginPattern]) -> CorsLayer {
+pub fn layer(allowed: &[OriginPattern], refused: Arc<RefusedOrigins>) -> CorsLayer {
     let allowed: Arc<[OriginPattern]> = allowed.into();
     CorsLayer::new()
-        .allow_origin(AllowOrigin::predicate(move |origin: &HeaderValue, _| is_allowed(&allowed, origin)))
+        .allow_origin(AllowOrigin::predicate(move |origin: &HeaderValue, _| {
+            let is_allowed = is_allowed(&allowed, origin);
+            if !is_allowed {
+                refused.note(&allowed, origin);
+            }
+            is_allowed
+        }))
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
         // Whatever a page's own libraries add (tracing, for example): it is an allowed origin's, and we read none of it.
         .allow_headers(AllowHeaders::mirror_request())

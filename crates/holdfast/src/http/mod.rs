@@ -26,6 +26,7 @@ pub mod pages;
 pub mod params;
 pub mod problem;
 pub mod public;
+pub mod refused_origins;
 pub mod request_id;
 pub mod router;
 mod routes;
@@ -50,6 +51,7 @@ pub use state::{AppState, AppStateParts};
 pub use unreadable::refusals;
 
 use layers::Edge;
+use refused_origins::RefusedOrigins;
 
 /// The whole application: every route within every layer.
 pub fn app(state: AppState, allowed_origins: &[OriginPattern]) -> Router {
@@ -62,10 +64,12 @@ pub fn app(state: AppState, allowed_origins: &[OriginPattern]) -> Router {
 
 /// `router` within the layers, in the order given above.
 fn layered(router: Router, edge: Arc<Edge>, allowed_origins: &[OriginPattern]) -> Router {
+    let refused_origins = Arc::new(RefusedOrigins::new(edge.clock.clone()));
+    edge.metrics.register(|registry| refused_origins.register(registry));
     router
         .fallback(layers::not_found)
         .method_not_allowed_fallback(layers::method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(&edge), layers::guard))
-        .layer(cors::layer(allowed_origins))
+        .layer(cors::layer(allowed_origins, refused_origins))
         .layer(from_fn_with_state(edge, layers::envelope))
 }

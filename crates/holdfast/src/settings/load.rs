@@ -3,7 +3,6 @@
 
 use std::path::PathBuf;
 
-use clerk_session::{OriginPattern, PublishableKey};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -12,7 +11,7 @@ use super::fault::{Fault, Faults};
 use super::sources::{Collected, ConfigFile, Environment, collect};
 use super::table;
 use super::traces::{self, Sampler, Share, TraceSettings};
-use super::{ClerkSettings, InstagramSettings, OutgoingWebhook, Purpose, Settings};
+use super::{InstagramSettings, OutgoingWebhook, Purpose, Settings};
 
 /// Reads the configuration. Every fault is reported, not only the first.
 pub fn load(
@@ -43,13 +42,13 @@ pub fn load(
     }
 }
 
-struct Reader {
+pub(super) struct Reader {
     collected: Collected,
 }
 
 impl Reader {
     /// The value, or the default where that is text; `None` also after a fault, which is noted.
-    fn read<T>(&mut self, entry: &Entry<T>) -> Option<T> {
+    pub(super) fn read<T>(&mut self, entry: &Entry<T>) -> Option<T> {
         let Some(found) = self.collected.values.get(entry.env) else {
             return match entry.default {
                 Fallback::Text(text) => (entry.read)(text).ok(),
@@ -76,20 +75,30 @@ impl Reader {
         }
     }
 
-    fn is_set<T>(&self, entry: &Entry<T>) -> bool {
+    pub(super) fn is_set<T>(&self, entry: &Entry<T>) -> bool {
         self.collected.values.contains_key(entry.env)
     }
 
     /// Whether nobody gave it. What was given and cannot be used has its own fault, of which nothing follows.
-    fn is_missing<T>(&self, entry: &Entry<T>) -> bool {
+    pub(super) fn is_missing<T>(&self, entry: &Entry<T>) -> bool {
         !self.is_set(entry) && !self.collected.is_file_spoilt && !self.collected.spoilt.contains(entry.env)
     }
 
-    fn fault(&mut self, name: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) {
+    pub(super) fn fault(
+        &mut self,
+        name: impl Into<String>,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
         self.collected.faults.push(Fault::new(name, what, remedy));
     }
 
-    fn warn(&mut self, name: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) {
+    pub(super) fn warn(
+        &mut self,
+        name: impl Into<String>,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
         self.collected.warnings.push(Fault::new(name, what, remedy));
     }
 
@@ -245,76 +254,6 @@ impl Reader {
         Some(Sampler { parent_based: named.parent_based, share })
     }
 
-    fn clerk(&mut self, allowed_origins: &[OriginPattern], purpose: Purpose) -> Option<ClerkSettings> {
-        let publishable_key = self.read(&table::CLERK_PUBLISHABLE_KEY);
-        let jwt_key = self.read(&table::CLERK_JWT_KEY);
-        let secret_key = self.read(&table::CLERK_SECRET_KEY);
-        let api_url = self.read(&table::CLERK_API_URL);
-        let jwks_url = self.read(&table::CLERK_JWKS_URL);
-        let issuers = self.read(&table::CLERK_ISSUER);
-        let parties = self.read(&table::CLERK_AUTHORIZED_PARTIES);
-        let parties_mode = self.read(&table::CLERK_AUTHORIZED_PARTIES_MODE);
-        let audience = self.read(&table::CLERK_AUDIENCE).unwrap_or_default();
-        let clock_skew = self.read(&table::CLERK_CLOCK_SKEW_MS);
-        let webhook_secret = self.read(&table::CLERK_WEBHOOK_SIGNING_SECRET);
-
-        let derived_issuer = publishable_key.as_ref().map(PublishableKey::issuer);
-        let derived_issuer = derived_issuer.or_else(|| jwks_url.as_ref().and_then(jwks_issuer));
-        let issuers = issuers.unwrap_or_else(|| derived_issuer.into_iter().collect());
-        let jwks_url_is_named = jwks_url.is_some();
-        let jwks_url =
-            jwks_url.or_else(|| publishable_key.as_ref().and_then(|key| Url::parse(&key.jwks_url()).ok()));
-        let parties = parties.unwrap_or_else(|| allowed_origins.to_vec());
-        if purpose == Purpose::Serve {
-            let missing = [
-                self.is_missing(&table::CLERK_PUBLISHABLE_KEY),
-                self.is_missing(&table::CLERK_JWT_KEY),
-                self.is_missing(&table::CLERK_SECRET_KEY),
-                self.is_missing(&table::CLERK_JWKS_URL),
-            ];
-            if !missing.contains(&false) {
-                self.fault(
-                    table::CLERK_PUBLISHABLE_KEY.env,
-                    "nothing says whose session tokens are accepted",
-                    "set CLERK_PUBLISHABLE_KEY, or CLERK_JWT_KEY, CLERK_JWKS_URL or CLERK_SECRET_KEY",
-                );
-            } else if issuers.is_empty()
-                && self.is_missing(&table::CLERK_PUBLISHABLE_KEY)
-                && self.is_missing(&table::CLERK_ISSUER)
-            {
-                self.warn(
-                    table::CLERK_ISSUER.env,
-                    "no issuer is named, so a token is accepted whoever it says it is from, if the key fits",
-                    "set CLERK_PUBLISHABLE_KEY, or CLERK_ISSUER (https://clerk.YOUR-DOMAIN)",
-                );
-            }
-            if parties.is_empty()
-                && self.is_missing(&table::CLERK_AUTHORIZED_PARTIES)
-                && self.is_missing(&table::ALLOWED_ORIGINS)
-            {
-                self.warn(
-                    table::CLERK_AUTHORIZED_PARTIES.env,
-                    "no party is named, so tokens made for any app of the Clerk instance are accepted",
-                    "set HOLDFAST_ALLOWED_ORIGINS to the origins of your web app",
-                );
-            }
-        }
-        Some(ClerkSettings {
-            publishable_key,
-            jwt_key,
-            secret_key,
-            api_url: api_url?,
-            jwks_url,
-            jwks_url_is_named,
-            issuers,
-            parties,
-            parties_mode: parties_mode?,
-            audience,
-            clock_skew: clock_skew?,
-            webhook_secret,
-        })
-    }
-
     fn instagram(&mut self) -> Option<InstagramSettings> {
         let app_id = self.read(&table::INSTAGRAM_APP_ID);
         let app_secret: Option<SecretString> = self.read(&table::INSTAGRAM_APP_SECRET);
@@ -354,11 +293,6 @@ fn default_spill_directory(database_url: &str) -> PathBuf {
     let file = database_url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
     let file = file.map(|path| path.split('?').next().unwrap_or_default());
     PathBuf::from(format!("{}.spill", file.unwrap_or("holdfast")))
-}
-
-/// The issuer whose JWKS that is, where it stands at the well-known place.
-fn jwks_issuer(jwks_url: &Url) -> Option<String> {
-    jwks_url.as_str().strip_suffix("/.well-known/jwks.json").map(str::to_owned)
 }
 
 /// Whether a value may be a secret that was put into the wrong setting: a key by its prefix, an address with a password, or

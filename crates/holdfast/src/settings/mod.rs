@@ -3,6 +3,7 @@
 //! The environment wins over the file, and `NAME_FILE` names a file that holds the value. Empty values count as unset.
 //! All faults are reported at once. Nothing outside this module reads the environment.
 
+mod clerk;
 pub mod entry;
 mod fault;
 mod load;
@@ -10,7 +11,6 @@ mod parse;
 mod print;
 pub mod reference;
 mod sources;
-mod suggest;
 pub mod table;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

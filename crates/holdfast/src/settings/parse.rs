@@ -53,6 +53,47 @@ pub fn base_url(text: &str) -> Read<Url> {
     Ok(url)
 }
 
+/// Clerk's Backend API, with or without the version that every path of it begins with.
+pub fn clerk_api_url(text: &str) -> Read<Url> {
+    let mut url = base_url(text)?;
+    let path = url.path().trim_end_matches('/');
+    if let Some(base) = path.strip_suffix("/v1") {
+        let base = base.to_owned();
+        url.set_path(&base);
+    }
+    Ok(url)
+}
+
+/// Where an app proxies Clerk's Frontend API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProxyAddress {
+    /// `https://app.example.com/__clerk`, without a slash at its end.
+    Whole(String),
+    /// `/__clerk`, at the app's own origin.
+    Path(String),
+}
+
+/// `https://app.example.com/__clerk`, or the path alone, as Clerk's SDKs take it.
+pub fn clerk_proxy(text: &str) -> Read<ProxyAddress> {
+    let plain = text.trim_end_matches('/');
+    if plain.starts_with('/') && !plain.starts_with("//") && !plain.contains(['?', '#']) {
+        return Ok(ProxyAddress::Path(plain.to_owned()));
+    }
+    base_url(plain).map(|_| ProxyAddress::Whole(plain.to_owned()))
+}
+
+/// A satellite's domain: `shop.example`, with or without `https://`.
+pub fn clerk_domain(text: &str) -> Read<String> {
+    let host = text.trim_start_matches("https://").trim_end_matches('/');
+    let wrong = || Wrong::new("is not a domain", "write it like shop.example, without a path");
+    let url = Url::parse(&format!("https://{host}")).map_err(|_| wrong())?;
+    if url.host_str() != Some(host) || !host.contains('.') {
+        return Err(wrong());
+    }
+    // Some set-ups name the Frontend API's own host.
+    Ok(host.strip_prefix("clerk.").unwrap_or(host).to_owned())
+}
+
 /// An issuer: kept as text, because `iss` is compared byte by byte.
 pub fn issuers(text: &str) -> Read<Vec<String>> {
     each_part(text, "write it as Clerk does, like https://clerk.example.com", |issuer| {

@@ -8,8 +8,8 @@ use secrecy::SecretString;
 
 use super::entry::Setting;
 use super::fault::{Fault, Origin};
-use super::suggest;
 use super::table::TABLE;
+use crate::nearest::nearest;
 
 /// The environment as one value, so that nothing but [`Environment::of_process`] reads the real one.
 #[derive(Clone, Default)]
@@ -108,7 +108,19 @@ pub(super) fn collect(environment: &Environment, file: Option<&ConfigFile>) -> C
 
 fn read_environment(setting: &dyn Setting, environment: &Environment, collected: &mut Collected) {
     let names = std::iter::once(setting.env()).chain(setting.aliases().iter().copied());
+    let mut taken: Option<(&str, &str)> = None;
     for name in names {
+        if let Some((first, value)) = taken {
+            let other = environment.get(name).filter(|other| other.trim() != value);
+            if other.is_some() {
+                collected.warnings.push(Fault::new(
+                    first,
+                    format!("{name} has another value, which is not used"),
+                    format!("give both the same value, or unset {name}"),
+                ));
+            }
+            continue;
+        }
         if environment.unreadable.iter().any(|each| each == name) {
             collected.spoilt.insert(setting.env());
             collected.faults.push(Fault::new(name, "the value is not UTF-8", "write it in UTF-8"));
@@ -126,16 +138,42 @@ fn read_environment(setting: &dyn Setting, environment: &Environment, collected:
                 return;
             }
             (Some(text), None) => {
-                Some(Found { text: text.trim().into(), origin: Origin::Environment(name.to_owned()) })
+                taken = Some((name, text.trim()));
+                unquoted(setting, name, text.trim(), collected)
+                    .map(|text| Found { text: text.into(), origin: Origin::Environment(name.to_owned()) })
             }
             (None, Some(path)) => read_value_file(setting, &file_name, Path::new(path), collected),
-            (None, None) => None,
+            (None, None) => continue,
         };
         if let Some(found) = found {
             collected.values.insert(setting.env(), found);
+        }
+        if taken.is_none() {
             return;
         }
     }
+}
+
+/// The value, where it does not stand in quotation marks. A shell takes them off; `docker --env-file` and many a dashboard
+/// hand them on as part of the value, where they break what is compared, sent or signed.
+fn unquoted<'a>(
+    setting: &dyn Setting,
+    name: &str,
+    text: &'a str,
+    collected: &mut Collected,
+) -> Option<&'a str> {
+    let is_quoted =
+        ['"', '\''].iter().any(|mark| text.len() > 1 && text.starts_with(*mark) && text.ends_with(*mark));
+    if !is_quoted {
+        return Some(text);
+    }
+    collected.spoilt.insert(setting.env());
+    collected.faults.push(Fault::new(
+        name,
+        "the value stands in quotation marks, which are part of it here",
+        "write it without them: not every reader of an env file takes them off",
+    ));
+    None
 }
 
 /// A value in a file of its own, as container platforms mount secrets. A trailing line end is not part of it.
@@ -259,7 +297,6 @@ fn toml_text(value: &toml::Value) -> Option<String> {
 const OTHERS: &[&str] = &[
     "CLERK_API_KEY",
     "CLERK_API_VERSION",
-    "CLERK_DOMAIN",
     "CLERK_ENCRYPTION_KEY",
     "CLERK_FAPI",
     "CLERK_FAPI_URL",
@@ -269,7 +306,6 @@ const OTHERS: &[&str] = &[
     "CLERK_JS_URL",
     "CLERK_JS_VERSION",
     "CLERK_MACHINE_SECRET_KEY",
-    "CLERK_PROXY_URL",
     "CLERK_SIGN_IN_URL",
     "CLERK_SIGN_UP_URL",
     "CLERK_TELEMETRY_DEBUG",
@@ -307,7 +343,7 @@ fn judge_names(environment: &Environment, collected: &mut Collected) {
             }
         } else if ["CLERK_", "INSTAGRAM_"].iter().any(|prefix| name.starts_with(prefix))
             && !OTHERS.contains(&base)
-            && let Some(meant) = suggest::nearest(name, known.iter().copied())
+            && let Some(meant) = nearest(name, known.iter().copied())
         {
             collected.misspelt.push(Fault::new(
                 name,
@@ -326,7 +362,7 @@ fn is_service_link(name: &str) -> bool {
 }
 
 fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>, place: &str) -> Fault {
-    let remedy = suggest::nearest(name, known).map_or_else(
+    let remedy = nearest(name, known).map_or_else(
         || "see docs/reference/settings.md for the names, or remove it".to_owned(),
         |meant| format!("did you mean {meant}?"),
     );

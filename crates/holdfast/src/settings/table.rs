@@ -242,9 +242,9 @@ pub const CLERK_API_URL: Entry<Url> = Entry {
     aliases: &[],
     default: Fallback::Text("https://api.clerk.com"),
     form: "https://host",
-    doc: "Clerk's Backend API.",
+    doc: "Clerk's Backend API, with or without `/v1`.",
     secret: false,
-    read: parse::base_url,
+    read: parse::clerk_api_url,
 };
 
 /// JWKS.
@@ -253,7 +253,7 @@ pub const CLERK_JWKS_URL: Entry<Url> = Entry {
     aliases: &[],
     default: Fallback::Derived("from the publishable key, else the Backend API with the secret key"),
     form: "https://host/.well-known/jwks.json",
-    doc: "Where the keys are that session tokens are signed with.",
+    doc: "JWKS URL for verifying session tokens. The Backend API's own (`…/v1/jwks` at `CLERK_API_URL`) is asked with the secret key.",
     secret: false,
     read: parse::url,
 };
@@ -267,6 +267,28 @@ pub const CLERK_ISSUER: Entry<Vec<String>> = Entry {
     doc: "What a session token's `iss` must be: one of these. Behind a proxy Clerk may name either address. Where neither this nor a publishable key is set, the key alone says whose tokens are accepted.",
     secret: false,
     read: parse::issuers,
+};
+
+/// Proxy of the Frontend API.
+pub const CLERK_PROXY_URL: Entry<parse::ProxyAddress> = Entry {
+    env: "CLERK_PROXY_URL",
+    aliases: &["NEXT_PUBLIC_CLERK_PROXY_URL", "VITE_CLERK_PROXY_URL"],
+    default: Fallback::Absent("none"),
+    form: "https://host/path, or /path",
+    doc: "Where your app proxies Clerk's Frontend API: a further issuer of session tokens. A path stands for that path at each allowed origin.",
+    secret: false,
+    read: parse::clerk_proxy,
+};
+
+/// Satellite domain.
+pub const CLERK_DOMAIN: Entry<String> = Entry {
+    env: "CLERK_DOMAIN",
+    aliases: &["NEXT_PUBLIC_CLERK_DOMAIN", "VITE_CLERK_DOMAIN"],
+    default: Fallback::Absent("none"),
+    form: "shop.example",
+    doc: "The domain of a satellite app: `https://clerk.DOMAIN` is a further issuer of session tokens.",
+    secret: false,
+    read: parse::clerk_domain,
 };
 
 /// Authorized parties.
@@ -512,6 +534,8 @@ pub static TABLE: &[&dyn Setting] = &[
     &CLERK_API_URL,
     &CLERK_JWKS_URL,
     &CLERK_ISSUER,
+    &CLERK_PROXY_URL,
+    &CLERK_DOMAIN,
     &CLERK_AUTHORIZED_PARTIES,
     &CLERK_AUTHORIZED_PARTIES_MODE,
     &CLERK_AUDIENCE,

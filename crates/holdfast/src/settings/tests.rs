@@ -301,7 +301,7 @@ fn every_bad_part_of_a_list_is_named() {
     for (name, value, bad, good) in [
         ("HOLDFAST_ALLOWED_ORIGINS", "https://a.com/,*,https://b.com,https://*.com", &[1, 2, 4][..], 3),
         ("CLERK_AUTHORIZED_PARTIES", "https://b.com,a.com,https://c.com/x", &[2, 3], 1),
-        ("HOLDFAST_RETURN_URLS", "/a,https://b.com/c,ftp://c", &[1, 3], 2),
+        ("HOLDFAST_RETURN_URLS", "/a,https://b.com/c,file:///c", &[1, 3], 2),
         ("HOLDFAST_TRUSTED_PROXIES", "10.0.0.0/33,10.0.0.1,proxy", &[1, 3], 2),
         ("INSTAGRAM_SCOPES", "instagram_business_basic,Email,pages-show", &[2, 3], 1),
         ("CLERK_ISSUER", "https://a.com/,https://b.com,c.com", &[1, 3], 2),
@@ -338,13 +338,11 @@ fn a_misspelt_name_is_noticed_and_the_ecosystems_own_names_are_not() {
     for name in [
         "CLERK_API_KEY",
         "CLERK_API_VERSION",
-        "CLERK_DOMAIN",
         "CLERK_ENCRYPTION_KEY",
         "CLERK_FRONTEND_API",
         "CLERK_IS_SATELLITE",
         "CLERK_JS_URL",
         "CLERK_MACHINE_SECRET_KEY",
-        "CLERK_PROXY_URL",
         "CLERK_SIGN_IN_URL",
         "CLERK_SIGN_UP_URL",
         "CLERK_SIGN_IN_FALLBACK_REDIRECT_URL",
@@ -520,4 +518,149 @@ fn settings_of_traces_are_judged_only_where_there_are_traces() {
     for off in [("OTEL_SDK_DISABLED", "TRUE"), ("OTEL_TRACES_EXPORTER", "none")] {
         assert!(tools([COLLECTOR, off]).unwrap().traces.is_none());
     }
+}
+
+fn warned<const N: usize>(values: [(&str, &str); N]) -> Vec<String> {
+    tools(values)
+        .unwrap()
+        .warnings
+        .into_iter()
+        .map(|fault| format!("{}: {}", fault.name, fault.what))
+        .collect()
+}
+
+#[test]
+fn c4_the_backend_apis_address_may_name_its_version() {
+    for (written, meant) in [
+        ("https://api.clerk.com", "https://api.clerk.com/"),
+        ("https://api.clerk.com/v1", "https://api.clerk.com/"),
+        ("https://api.clerk.com/v1/", "https://api.clerk.com/"),
+        ("http://127.0.0.1:9/clerk/v1", "http://127.0.0.1:9/clerk"),
+        ("http://127.0.0.1:9/v10", "http://127.0.0.1:9/v10"),
+    ] {
+        assert_eq!(tools([("CLERK_API_URL", written)]).unwrap().clerk.api_url.as_str(), meant, "{written}");
+    }
+}
+
+#[test]
+fn c5_proxies_and_satellites_are_further_issuers() {
+    let settings = tools([
+        ("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY),
+        ("CLERK_PROXY_URL", "https://app.example.com/__clerk/"),
+        ("NEXT_PUBLIC_CLERK_DOMAIN", "shop.example"),
+    ])
+    .unwrap();
+    assert_eq!(
+        settings.clerk.issuers,
+        ["https://clerk.example.com", "https://app.example.com/__clerk", "https://clerk.shop.example"]
+    );
+    let relative = tools([
+        ("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY),
+        ("CLERK_PROXY_URL", "/__clerk"),
+        ("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com,https://pr-*--x.netlify.app,tauri://localhost"),
+    ])
+    .unwrap();
+    assert_eq!(relative.clerk.issuers, ["https://clerk.example.com", "https://app.example.com/__clerk"]);
+    for (name, value) in [
+        ("CLERK_DOMAIN", "shop.example/path"),
+        ("CLERK_DOMAIN", "shop"),
+        ("CLERK_PROXY_URL", "app.example.com/__clerk"),
+        ("CLERK_PROXY_URL", "//evil.example/__clerk"),
+    ] {
+        assert_eq!(faulty_names([(name, value)]), [name], "{value}");
+    }
+    assert_eq!(
+        tools([("CLERK_DOMAIN", "https://clerk.shop.example/")]).unwrap().clerk.issuers,
+        ["https://clerk.shop.example"]
+    );
+}
+
+#[test]
+fn c7_origins_of_apps_are_parties_origins_and_return_addresses() {
+    let settings = tools([
+        ("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com,capacitor://localhost,tauri://localhost"),
+        ("HOLDFAST_RETURN_URLS", "https://app.example.com,myapp://instagram"),
+    ])
+    .unwrap();
+    assert_eq!(texts(&settings.clerk.parties), texts(&settings.allowed_origins));
+    assert_eq!(settings.return_urls, ["https://app.example.com", "myapp://instagram"]);
+    for origin in ["file://x", "data:x", "blob:https://x.example", "javascript:x"] {
+        assert_eq!(faulty_names([("HOLDFAST_ALLOWED_ORIGINS", origin)]), ["HOLDFAST_ALLOWED_ORIGINS"]);
+        assert_eq!(faulty_names([("HOLDFAST_RETURN_URLS", origin)]), ["HOLDFAST_RETURN_URLS"]);
+    }
+}
+
+#[test]
+fn c12_a_mangled_key_is_told_how_it_was_mangled() {
+    let what = |text: &str| tools([("CLERK_JWT_KEY", text)]).unwrap_err().0[0].what.clone();
+    assert!(what("-----BEGIN PUBLIC KEY-----").contains("only its first line is there"));
+    assert!(what("\"MIIBIjANBg\"").contains("quotation marks"));
+}
+
+#[test]
+fn c12_a_value_in_quotation_marks_is_never_taken() {
+    for (name, value) in [
+        ("INSTAGRAM_APP_SECRET", "'0123456789abcdef0123456789abcdef'"),
+        ("HOLDFAST_PUBLIC_URL", "\"https://api.example.com\""),
+        ("CLERK_PUBLISHABLE_KEY", "\"pk_live_Y2xlcmsuZXhhbXBsZS5jb20k\""),
+    ] {
+        let faults = tools([(name, value)]).unwrap_err().0;
+        assert_eq!(faults[0].name, name);
+        assert!(faults[0].what.contains("quotation marks"), "{:?}", faults[0]);
+        assert!(!format!("{faults:?}").contains("0123456789abcdef"));
+    }
+}
+
+#[test]
+fn c15_two_names_with_two_values_are_told() {
+    const OTHER: &str = "pk_test_Y2xlcmsub3RoZXIuZXhhbXBsZSQ=";
+    let told = warned([("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY), ("VITE_CLERK_PUBLISHABLE_KEY", OTHER)]);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("CLERK_PUBLISHABLE_KEY") && told[0].contains("VITE_CLERK_PUBLISHABLE_KEY"));
+    let same =
+        warned([("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY), ("VITE_CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY)]);
+    assert!(same.is_empty(), "{same:?}");
+}
+
+#[test]
+fn what_contradicts_itself_is_told_before_a_token_is_refused() {
+    let key = ("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY);
+    for (name, values) in [
+        ("CLERK_ISSUER", [key, ("CLERK_ISSUER", "https://clerk.other.example"), ("HOLDFAST_LOG", "info")]),
+        ("CLERK_SECRET_KEY", [key, ("CLERK_SECRET_KEY", "sk_test_0123456789"), ("HOLDFAST_LOG", "info")]),
+        (
+            "CLERK_JWKS_URL",
+            [
+                key,
+                ("CLERK_JWKS_URL", "https://clerk.other.example/.well-known/jwks.json"),
+                ("HOLDFAST_LOG", "info"),
+            ],
+        ),
+        (
+            "CLERK_JWKS_URL",
+            [
+                key,
+                ("CLERK_JWKS_URL", "https://api.elsewhere.example/v1/jwks"),
+                ("CLERK_SECRET_KEY", "sk_live_0123456789"),
+            ],
+        ),
+        (
+            "CLERK_AUTHORIZED_PARTIES",
+            [
+                key,
+                ("CLERK_AUTHORIZED_PARTIES", "https://app.example.com"),
+                ("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com,https://admin.example.com"),
+            ],
+        ),
+    ] {
+        let told = warned(values);
+        assert!(told.len() == 1 && told[0].starts_with(&format!("{name}: ")), "{name}: {told:?}");
+    }
+    assert_eq!(faulty_names([("CLERK_JWKS_URL", "https://api.clerk.com/v1/jwks")]), ["CLERK_JWKS_URL"]);
+    let fine = warned([
+        key,
+        ("CLERK_SECRET_KEY", "sk_live_0123456789"),
+        ("CLERK_JWKS_URL", "https://api.clerk.com/v1/jwks"),
+    ]);
+    assert!(fine.is_empty(), "{fine:?}");
 }

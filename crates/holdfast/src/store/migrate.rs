@@ -46,6 +46,14 @@ pub(super) const MIGRATIONS: &[Migration] = &[
             include_str!("../../../../migrations/postgres/0004_grant_time_indexes.sql"),
         ),
     },
+    Migration {
+        version: 14,
+        name: "first_sync",
+        sql: Sql::each(
+            include_str!("../../../../migrations/sqlite/0014_first_sync.sql"),
+            include_str!("../../../../migrations/postgres/0014_first_sync.sql"),
+        ),
+    },
 ];
 
 /// How the database's schema compares with this program's.

@@ -46,7 +46,7 @@ pub use migrate::SchemaState;
 pub use outbox::PendingEvent;
 pub use service_keys::{NewServiceKey, ServiceKey};
 pub use trouble::Trouble;
-pub use users::{EventOutcome, SyncedUser};
+pub use users::{EventOutcome, SyncedUser, UserRecord};
 
 use crate::clock::SharedClock;
 use changes::Changes;

@@ -45,7 +45,7 @@ macro_rules! attempt_columns {
 
 macro_rules! user_columns {
     () => {
-        "id, email, email_verified, first_name, last_name, image_url, created_at, updated_at, last_seen_at, clerk_updated_at"
+        "id, email, email_verified, first_name, last_name, image_url, created_at, updated_at, last_seen_at, clerk_updated_at, first_synced_at"
     };
 }
 
@@ -86,7 +86,7 @@ pub(super) const USER_INSERT: Sql = Sql::both(
 );
 pub(super) const USER_UPDATE: Sql = Sql::both(
     "UPDATE users SET email = $2, email_verified = $3, first_name = $4, last_name = $5, image_url = \
-     $6, updated_at = $7, last_seen_at = $8, clerk_updated_at = $9 WHERE id = $1",
+     $6, updated_at = $7, last_seen_at = $8, clerk_updated_at = $9, first_synced_at = $10 WHERE id = $1",
 );
 pub(super) const USER_TOUCH: Sql = Sql::both(
     "UPDATE users SET last_seen_at = $2 WHERE id = $1 AND (last_seen_at IS NULL OR last_seen_at < $2)",

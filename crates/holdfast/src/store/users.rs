@@ -17,7 +17,8 @@ pub enum SyncedUser {
     Stored {
         /// The record.
         user: User,
-        /// Whether this very call made it; true for exactly one of any number of parallel first calls.
+        /// Whether this was the user's first `sync`, whoever made the record; true for exactly one of any number of
+        /// parallel calls.
         created: bool,
     },
     /// The user was erased; there is no record, and none is made.
@@ -35,9 +36,28 @@ pub enum EventOutcome {
     Stale,
 }
 
+/// Why a user's record is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Visit {
+    /// `POST /auth/sync`.
+    Sync,
+    /// Any other call.
+    Other,
+}
+
 struct StoredUser {
     user: User,
     clerk_updated_at: Option<Timestamp>,
+    first_synced_at: Option<Timestamp>,
+}
+
+/// A user's record, and whether Clerk itself has ever told its facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRecord {
+    /// The record.
+    pub user: User,
+    /// Whether a dated source (the Backend API, a webhook) has spoken; token claims are partial.
+    pub is_told_by_clerk: bool,
 }
 
 impl Store {
@@ -45,6 +65,16 @@ impl Store {
     pub async fn user(&self, owner: &OwnerId) -> Result<Option<User>, StoreError> {
         let row = self.read_one(statements::USER, vec![owner.as_str().into()]).await?;
         Ok(row.as_ref().map(stored_user).transpose()?.map(|stored| stored.user))
+    }
+
+    /// The same, with what is known of its sources.
+    pub async fn user_record(&self, owner: &OwnerId) -> Result<Option<UserRecord>, StoreError> {
+        let row = self.read_one(statements::USER, vec![owner.as_str().into()]).await?;
+        let stored = row.as_ref().map(stored_user).transpose()?;
+        Ok(stored.map(|stored| UserRecord {
+            user: stored.user,
+            is_told_by_clerk: stored.clerk_updated_at.is_some(),
+        }))
     }
 
     /// Makes or refreshes the caller's record, and notes that they were seen. Dated facts replace older ones; undated ones (token
@@ -55,15 +85,38 @@ impl Store {
         facts: &UserFacts,
         now: Timestamp,
     ) -> Result<SyncedUser, StoreError> {
+        self.meet_user(owner, facts, now, Visit::Sync).await
+    }
+
+    /// The same on any other call, which leaves the first `sync` to come.
+    pub async fn learn_user(
+        &self,
+        owner: &OwnerId,
+        facts: &UserFacts,
+        now: Timestamp,
+    ) -> Result<SyncedUser, StoreError> {
+        self.meet_user(owner, facts, now, Visit::Other).await
+    }
+
+    async fn meet_user(
+        &self,
+        owner: &OwnerId,
+        facts: &UserFacts,
+        now: Timestamp,
+        visit: Visit,
+    ) -> Result<SyncedUser, StoreError> {
         engine::retrying(|| async {
             let mut unit = self.begin().await?;
-            let created =
-                unit.run(statements::USER_INSERT, vec![owner.as_str().into(), now.into()]).await? == 1;
+            unit.run(statements::USER_INSERT, vec![owner.as_str().into(), now.into()]).await?;
             let Some(mut stored) = lock_user(&mut unit, owner.as_str()).await? else {
                 return Ok(SyncedUser::Erased);
             };
             stored.learn(facts, now);
             stored.user.last_seen_at = stored.user.last_seen_at.max(Some(now));
+            let created = visit == Visit::Sync && stored.first_synced_at.is_none();
+            if created {
+                stored.first_synced_at = Some(now);
+            }
             save_user(&mut unit, &stored).await?;
             unit.commit().await?;
             Ok(SyncedUser::Stored { user: stored.user, created })
@@ -210,7 +263,7 @@ async fn lock_user(unit: &mut Unit, user_id: &str) -> Result<Option<StoredUser>,
 }
 
 async fn save_user(unit: &mut Unit, stored: &StoredUser) -> Result<(), Failure> {
-    let StoredUser { user, clerk_updated_at } = stored;
+    let StoredUser { user, clerk_updated_at, first_synced_at } = stored;
     let values = vec![
         user.id.as_str().into(),
         (&user.email).into(),
@@ -221,6 +274,7 @@ async fn save_user(unit: &mut Unit, stored: &StoredUser) -> Result<(), Failure> 
         user.updated_at.into(),
         user.last_seen_at.into(),
         (*clerk_updated_at).into(),
+        (*first_synced_at).into(),
     ];
     unit.run(statements::USER_UPDATE, values).await.map(drop)
 }
@@ -238,7 +292,11 @@ fn stored_user(row: &Row) -> Result<StoredUser, StoreError> {
             updated_at: row.time("updated_at")?,
             last_seen_at: row.opt_time("last_seen_at")?,
         };
-        Ok(StoredUser { user, clerk_updated_at: row.opt_time("clerk_updated_at")? })
+        Ok(StoredUser {
+            user,
+            clerk_updated_at: row.opt_time("clerk_updated_at")?,
+            first_synced_at: row.opt_time("first_synced_at")?,
+        })
     };
     read().map_err(|error| error.at("users", &rows::name_of(row, "id")))
 }

@@ -42,6 +42,13 @@ async fn clerk(
     // 503 rather than 404: Svix repeats the delivery for days, so nothing is lost until the secret is set.
     let verifier = state.clerk_webhooks().ok_or(ServerCode::NotSetUp)?;
     let event = match verifier.verify(&headers, &body) {
+        Ok(Delivery::User(event)) if event.is_of_another_instance(&state.verifier().key_status().kids) => {
+            tracing::warn!(
+                "a webhook of another Clerk instance than the one whose tokens are accepted has no effect; its endpoint \
+                 in Clerk's dashboard points here by mistake"
+            );
+            return Ok(StatusCode::NO_CONTENT);
+        }
         Ok(Delivery::User(event)) => event,
         Ok(Delivery::Ignored(because)) => {
             tracing::debug!(?because, "a webhook of Clerk's has no effect");

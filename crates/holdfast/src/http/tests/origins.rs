@@ -1,5 +1,7 @@
 //! Which origins may read which answers: 60 origins, each with every method.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
@@ -8,6 +10,8 @@ use http::{Method, Request, StatusCode};
 use tower::ServiceExt;
 
 use super::super::cors;
+use super::super::refused_origins::RefusedOrigins;
+use crate::clock::SystemClock;
 
 const ALLOWED: [&str; 7] = [
     "https://app.example.com",
@@ -83,10 +87,14 @@ const ORIGINS: [(&str, bool); 60] = [
     ("https://deploy-preview-A--acme.netlify.app", false),
 ];
 
+fn refused() -> Arc<RefusedOrigins> {
+    Arc::new(RefusedOrigins::new(Arc::new(SystemClock)))
+}
+
 #[expect(clippy::disallowed_methods, reason = "a router of the test's own")]
 fn router() -> Router {
     let allowed = ALLOWED.map(|each| OriginPattern::parse(each).unwrap());
-    Router::new().route("/", get(|| async { "fine" })).layer(cors::layer(&allowed))
+    Router::new().route("/", get(|| async { "fine" })).layer(cors::layer(&allowed, refused()))
 }
 
 async fn allowed_by(

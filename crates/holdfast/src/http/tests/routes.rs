@@ -99,7 +99,7 @@ async fn stage() -> Stage {
         connections,
         store: store.clone(),
         vault,
-        clerk_webhooks: Some(WebhookVerifier::new(&WEBHOOK_SECRET.into(), None, shared.clone()).unwrap()),
+        clerk_webhooks: Some(WebhookVerifier::new(&WEBHOOK_SECRET.into(), shared.clone()).unwrap()),
         service_verifier: ServiceVerifier::new(Arc::new(store.clone())),
         meta_secrets: vec!["app-secret".into()],
         stopping,

@@ -173,6 +173,72 @@ async fn a_profile_is_made_on_the_spot_and_being_seen_is_noted_now_and_then() {
 }
 
 #[tokio::test]
+async fn c8_facts_that_could_not_be_had_come_with_a_later_call() {
+    for fault in [Fault::RateLimited, Fault::ServerError, Fault::Html] {
+        let clerk = Clerk::start().await;
+        let database = Database::new(clerk.shared_clock()).await;
+        let backend = backend(&clerk, &clerk.standin.secret_key());
+        let users = Users::new(database.store.clone(), Some(backend), clerk.shared_clock());
+        let ada = caller(&clerk, Person::Ada).await;
+        clerk.standin.set_fault(Surface::Users, Some(fault));
+        assert_eq!(users.profile(&ada).await.unwrap().email, None, "{fault:?}");
+        let asked = clerk.standin.requests(Surface::Users);
+        assert_eq!(users.profile(&ada).await.unwrap().email, None, "{fault:?}");
+        assert_eq!(clerk.standin.requests(Surface::Users), asked, "{fault:?}: not asked again at once");
+
+        clerk.standin.set_fault(Surface::Users, None);
+        clerk.advance(30);
+        let profile = users.profile(&ada).await.unwrap();
+        assert_eq!(profile.email.as_deref(), Some("ada@example.com"), "{fault:?}");
+        let asked = clerk.standin.requests(Surface::Users);
+        users.profile(&ada).await.unwrap();
+        assert_eq!(
+            clerk.standin.requests(Surface::Users),
+            asked,
+            "{fault:?}: what is known is not asked for"
+        );
+    }
+}
+
+#[tokio::test]
+async fn one_user_whom_clerk_does_not_know_keeps_nobody_from_theirs() {
+    let clerk = Clerk::start().await;
+    let database = Database::new(clerk.shared_clock()).await;
+    let backend = backend(&clerk, &clerk.standin.secret_key());
+    let users = Users::new(database.store.clone(), Some(backend), clerk.shared_clock());
+    let nobody = caller_with(&clerk, Person::Ada, |claims| {
+        claims.insert("sub".to_owned(), json!("user_nobody"));
+    })
+    .await;
+    for _ in 0..5 {
+        assert_eq!(users.profile(&nobody).await.unwrap().email, None);
+    }
+    assert_eq!(clerk.standin.requests(Surface::Users), 1, "asked about once, for now");
+    let grace = users.profile(&caller(&clerk, Person::Grace).await).await.unwrap();
+    assert_eq!(grace.email.as_deref(), Some("grace@example.com"));
+    clerk.advance(3601);
+    users.profile(&nobody).await.unwrap();
+    assert_eq!(clerk.standin.requests(Surface::Users), 3);
+}
+
+#[tokio::test]
+async fn c9_created_is_told_to_the_first_sync_whoever_made_the_record() {
+    let clerk = Clerk::start().await;
+    let database = Database::new(clerk.shared_clock()).await;
+    let backend = backend(&clerk, &clerk.standin.secret_key());
+    let users = Users::new(database.store.clone(), Some(backend), clerk.shared_clock());
+    let ada = caller(&clerk, Person::Ada).await;
+    users.profile(&ada).await.unwrap();
+    let calls = (0..6).map(|_| {
+        let (users, ada) = (users.clone(), ada.clone());
+        tokio::spawn(async move { users.sync(&ada).await.unwrap().created })
+    });
+    let created = join_all(calls).await.into_iter().filter(|each| *each.as_ref().unwrap()).count();
+    assert_eq!(created, 1);
+    assert!(!users.sync(&ada).await.unwrap().created);
+}
+
+#[tokio::test]
 async fn a_deleted_user_is_not_brought_back_by_a_token_that_still_lives() {
     let clerk = Clerk::start().await;
     let database = Database::new(clerk.shared_clock()).await;

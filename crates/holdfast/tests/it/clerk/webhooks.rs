@@ -27,8 +27,7 @@ struct Receiver {
 
 impl Receiver {
     async fn start(clerk: &Clerk, store: Store) -> Self {
-        let verifier =
-            WebhookVerifier::new(&clerk.standin.webhook_secret(), None, clerk.shared_clock()).unwrap();
+        let verifier = WebhookVerifier::new(&clerk.standin.webhook_secret(), clerk.shared_clock()).unwrap();
         let (verifier, clock) = (Arc::new(verifier), clerk.shared_clock());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let target = format!("http://{}/webhooks/clerk", listener.local_addr().unwrap());

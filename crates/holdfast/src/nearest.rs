@@ -1,4 +1,4 @@
-//! "Did you mean": the nearest known name to a mistyped one.
+//! "Did you mean": the nearest known text to a mistyped one.
 
 /// The known name nearest to `name`, where one is near enough to be meant.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {

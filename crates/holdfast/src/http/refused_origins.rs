@@ -1,0 +1,79 @@
+//! Origins that are not allowed: a browser shows its developer a CORS error without a cause, so the operator's log and
+//! metrics name the origin and the allowed one that was probably meant.
+
+use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use clerk_session::OriginPattern;
+use http::HeaderValue;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
+
+use crate::clock::SharedClock;
+use crate::metric::{Kind, Metric};
+use crate::nearest::nearest;
+
+/// One line in this time, whoever calls.
+const LOG_EVERY: Duration = Duration::from_mins(1);
+/// Longer than any origin that a person has mistyped.
+const LONGEST: usize = 200;
+
+const REFUSED: Metric = Metric {
+    name: "cors_origins_refused",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Requests of pages whose origin is not allowed",
+    watch: "Alert when it rises after a release: a page has moved, and HOLDFAST_ALLOWED_ORIGINS has not; the log names both origins.",
+};
+
+/// In the order of the reference page.
+pub const TABLE: &[Metric] = &[REFUSED];
+
+/// Counts and, now and then, names the origins that are refused.
+pub struct RefusedOrigins {
+    clock: SharedClock,
+    count: Counter,
+    /// When a line was last written, in unix milliseconds.
+    logged_at: AtomicI64,
+}
+
+impl fmt::Debug for RefusedOrigins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefusedOrigins").field("count", &self.count.get()).finish_non_exhaustive()
+    }
+}
+
+impl RefusedOrigins {
+    /// Nothing refused yet.
+    pub fn new(clock: SharedClock) -> Self {
+        Self { clock, count: Counter::default(), logged_at: AtomicI64::new(i64::MIN) }
+    }
+
+    /// Adds the counter.
+    pub fn register(&self, registry: &mut Registry) {
+        REFUSED.register(registry, self.count.clone());
+    }
+
+    /// A page of `origin` was refused.
+    pub fn note(&self, allowed: &[OriginPattern], origin: &HeaderValue) {
+        self.count.inc();
+        let now = self.clock.now().as_millisecond();
+        let last = self.logged_at.load(Ordering::Relaxed);
+        let pause = i64::try_from(LOG_EVERY.as_millis()).unwrap_or(i64::MAX);
+        // A clock that was set back must not silence it.
+        let is_due = now >= last.saturating_add(pause) || now < last;
+        if !is_due
+            || self.logged_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_err()
+        {
+            return;
+        }
+        let Some(origin) = origin.to_str().ok().filter(|origin| origin.len() <= LONGEST) else { return };
+        let meant = nearest(origin, allowed.iter().map(OriginPattern::as_str));
+        tracing::warn!(
+            origin,
+            nearest = meant,
+            "a page of an origin that is not in HOLDFAST_ALLOWED_ORIGINS called; its browser hides the answer from it"
+        );
+    }
+}

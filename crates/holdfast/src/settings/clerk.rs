@@ -1,0 +1,196 @@
+//! Whose session tokens are accepted: reads what is said of the Clerk instance, and finds what contradicts itself
+//! before a token is refused for it.
+
+use clerk_session::{OriginPattern, PublishableKey};
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use super::load::Reader;
+use super::parse::ProxyAddress;
+use super::{ClerkSettings, Purpose, table};
+use crate::caller::keys::{is_backend_jwks, same_origin};
+
+impl Reader {
+    pub(super) fn clerk(
+        &mut self,
+        allowed_origins: &[OriginPattern],
+        purpose: Purpose,
+    ) -> Option<ClerkSettings> {
+        let publishable_key = self.read(&table::CLERK_PUBLISHABLE_KEY);
+        let jwt_key = self.read(&table::CLERK_JWT_KEY);
+        let secret_key = self.read(&table::CLERK_SECRET_KEY);
+        let api_url = self.read(&table::CLERK_API_URL);
+        let jwks_url = self.read(&table::CLERK_JWKS_URL);
+        let named_issuers = self.read(&table::CLERK_ISSUER);
+        let proxy = self.read(&table::CLERK_PROXY_URL);
+        let domain = self.read(&table::CLERK_DOMAIN);
+        let named_parties = self.read(&table::CLERK_AUTHORIZED_PARTIES);
+        let parties_mode = self.read(&table::CLERK_AUTHORIZED_PARTIES_MODE);
+        let audience = self.read(&table::CLERK_AUDIENCE).unwrap_or_default();
+        let clock_skew = self.read(&table::CLERK_CLOCK_SKEW_MS);
+        let webhook_secret = self.read(&table::CLERK_WEBHOOK_SIGNING_SECRET);
+
+        let derived = publishable_key.as_ref().map(PublishableKey::issuer);
+        let derived = derived.or_else(|| jwks_url.as_ref().and_then(jwks_issuer));
+        let mut issuers = named_issuers.clone().unwrap_or_else(|| derived.into_iter().collect());
+        issuers.extend(proxy.into_iter().flat_map(|proxy| proxy_issuers(proxy, allowed_origins)));
+        issuers.extend(domain.map(|host| format!("https://clerk.{host}")));
+        if let (Some(key), Some(_)) = (&publishable_key, &named_issuers) {
+            self.judge_issuers(key, &issuers);
+        }
+        if let (Some(key), Some(secret)) = (&publishable_key, &secret_key) {
+            self.judge_pair(key, secret);
+        }
+        if let (Some(jwks_url), Some(api_url)) = (&jwks_url, &api_url) {
+            self.judge_jwks_url(jwks_url, api_url, publishable_key.as_ref(), &issuers);
+        }
+        if let Some(parties) = &named_parties {
+            self.judge_parties(parties, allowed_origins);
+        }
+        let jwks_url_is_named = jwks_url.is_some();
+        let jwks_url =
+            jwks_url.or_else(|| publishable_key.as_ref().and_then(|key| Url::parse(&key.jwks_url()).ok()));
+        let parties = named_parties.unwrap_or_else(|| allowed_origins.to_vec());
+        if purpose == Purpose::Serve {
+            self.require_clerk(&issuers, &parties);
+        }
+        Some(ClerkSettings {
+            publishable_key,
+            jwt_key,
+            secret_key,
+            api_url: api_url?,
+            jwks_url,
+            jwks_url_is_named,
+            issuers,
+            parties,
+            parties_mode: parties_mode?,
+            audience,
+            clock_skew: clock_skew?,
+            webhook_secret,
+        })
+    }
+
+    /// The server cannot do without a source of keys, and should not do without an issuer and a party.
+    fn require_clerk(&mut self, issuers: &[String], parties: &[OriginPattern]) {
+        let is_keyless = self.is_missing(&table::CLERK_PUBLISHABLE_KEY)
+            && self.is_missing(&table::CLERK_JWT_KEY)
+            && self.is_missing(&table::CLERK_SECRET_KEY)
+            && self.is_missing(&table::CLERK_JWKS_URL);
+        if is_keyless {
+            self.fault(
+                table::CLERK_PUBLISHABLE_KEY.env,
+                "nothing says whose session tokens are accepted",
+                "set CLERK_PUBLISHABLE_KEY, or CLERK_JWT_KEY, CLERK_JWKS_URL or CLERK_SECRET_KEY",
+            );
+        } else if issuers.is_empty()
+            && self.is_missing(&table::CLERK_PUBLISHABLE_KEY)
+            && self.is_missing(&table::CLERK_ISSUER)
+        {
+            self.warn(
+                table::CLERK_ISSUER.env,
+                "no issuer is named, so a token is accepted whoever it says it is from, if the key fits",
+                "set CLERK_PUBLISHABLE_KEY, or CLERK_ISSUER (https://clerk.YOUR-DOMAIN)",
+            );
+        }
+        if parties.is_empty()
+            && self.is_missing(&table::CLERK_AUTHORIZED_PARTIES)
+            && self.is_missing(&table::ALLOWED_ORIGINS)
+        {
+            self.warn(
+                table::CLERK_AUTHORIZED_PARTIES.env,
+                "no party is named, so tokens made for any app of the Clerk instance are accepted",
+                "set HOLDFAST_ALLOWED_ORIGINS to the origins of your web app",
+            );
+        }
+    }
+
+    fn judge_issuers(&mut self, key: &PublishableKey, issuers: &[String]) {
+        let own = key.issuer();
+        if !issuers.contains(&own) {
+            self.warn(
+                table::CLERK_ISSUER.env,
+                format!("tokens of {own}, the instance of CLERK_PUBLISHABLE_KEY, would be refused"),
+                format!("add {own}, unless all of your tokens come through a proxy or from another domain"),
+            );
+        }
+    }
+
+    /// Keys of a development and of a production instance never go together.
+    fn judge_pair(&mut self, key: &PublishableKey, secret: &SecretString) {
+        let secret = secret.expose_secret();
+        let secret_is_live = secret.starts_with("sk_live_") || secret.starts_with("live_");
+        if key.is_live() != secret_is_live {
+            self.warn(
+                table::CLERK_SECRET_KEY.env,
+                "it is of another instance than CLERK_PUBLISHABLE_KEY: one is for production, one for development",
+                "copy both from the same page of Clerk's dashboard",
+            );
+        }
+    }
+
+    fn judge_jwks_url(
+        &mut self,
+        jwks_url: &Url,
+        api_url: &Url,
+        key: Option<&PublishableKey>,
+        issuers: &[String],
+    ) {
+        if is_backend_jwks(jwks_url) && !same_origin(jwks_url, api_url) {
+            self.warn(
+                table::CLERK_JWKS_URL.env,
+                "it looks like the Backend API of another address than CLERK_API_URL, so the secret key is not sent there",
+                "set CLERK_API_URL to the same address, or unset CLERK_JWKS_URL",
+            );
+        } else if is_backend_jwks(jwks_url) && self.is_missing(&table::CLERK_SECRET_KEY) {
+            self.fault(
+                table::CLERK_JWKS_URL.env,
+                "the Backend API gives its keys to nobody without the secret key",
+                "set CLERK_SECRET_KEY, or write the Frontend API's address, which ends in /.well-known/jwks.json",
+            );
+        }
+        let (Some(key), Some(issuer)) = (key, jwks_issuer(jwks_url)) else { return };
+        if issuer != key.issuer() && !issuers.contains(&issuer) {
+            self.warn(
+                table::CLERK_JWKS_URL.env,
+                format!("its keys are of {issuer}, and CLERK_PUBLISHABLE_KEY is of {}", key.issuer()),
+                "take both from one instance; behind a proxy or on another domain, set CLERK_PROXY_URL or CLERK_DOMAIN",
+            );
+        }
+    }
+
+    /// A page that may call, and whose tokens are refused, is never what was meant.
+    fn judge_parties(&mut self, parties: &[OriginPattern], allowed_origins: &[OriginPattern]) {
+        let unheard: Vec<&str> = allowed_origins
+            .iter()
+            .filter(|origin| {
+                !parties.contains(origin) && !parties.iter().any(|each| each.matches(origin.as_str()))
+            })
+            .map(OriginPattern::as_str)
+            .collect();
+        if !unheard.is_empty() {
+            self.warn(
+                table::CLERK_AUTHORIZED_PARTIES.env,
+                format!("pages of {} may call, and their tokens would be refused", unheard.join(", ")),
+                "add them, or leave CLERK_AUTHORIZED_PARTIES unset: the allowed origins are the parties then",
+            );
+        }
+    }
+}
+
+/// Behind a proxy a token's issuer is the proxy's address (Clerk, "Proxying the Frontend API"). A path alone stands at
+/// every origin of the app.
+fn proxy_issuers(proxy: ProxyAddress, origins: &[OriginPattern]) -> Vec<String> {
+    match proxy {
+        ProxyAddress::Whole(address) => vec![address],
+        ProxyAddress::Path(path) => origins
+            .iter()
+            .filter(|origin| !origin.is_pattern() && !origin.is_of_an_app())
+            .map(|origin| format!("{origin}{path}"))
+            .collect(),
+    }
+}
+
+/// The issuer whose JWKS that is, where it stands at the well-known place.
+fn jwks_issuer(jwks_url: &Url) -> Option<String> {
+    jwks_url.as_str().strip_suffix("/.well-known/jwks.json").map(str::to_owned)
+}
