@@ -8,6 +8,7 @@
 //! store, no HTTP server; `connections` knows no axum, sqlx or reqwest; `caller` knows no store.
 
 pub mod app;
+pub mod budget;
 pub mod caller;
 pub mod clerk;
 pub mod cli;
@@ -19,6 +20,7 @@ pub mod entropy;
 pub mod http;
 pub mod metric;
 pub mod outbox;
+pub mod process;
 pub mod provider;
 pub mod settings;
 pub mod standard_webhooks;

@@ -46,9 +46,10 @@ fn openapi() -> String {
 }
 
 /// Every metric, by the part of the process that counts it.
-pub fn metrics() -> [(&'static str, &'static [Metric]); 4] {
+pub fn metrics() -> [(&'static str, &'static [Metric]); 5] {
     [
         ("Requests", http::metrics::TABLE),
+        ("Connections", http::server::PLACES),
         ("Session tokens and Clerk's keys", http::session_metrics::TABLE),
         ("Events to the app", outbox::TABLE),
         ("Traces", traces::TABLE),
