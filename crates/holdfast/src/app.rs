@@ -1,7 +1,6 @@
 //! The composition root: makes the parts from the settings and puts them together. The only place that knows all of them.
 
 use std::io;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::budget::Budget;
 use crate::caller::keys::{KeySettings, KeySource};
 use crate::caller::service::ServiceVerifier;
 use crate::caller::{ClerkConfig, ConfigError, RepeatLimits, SessionVerifier};
@@ -26,8 +26,9 @@ use crate::connections::{Connections, Parts};
 use crate::entropy::{EntropyExhausted, SharedEntropy, new_id};
 use crate::http::layers::Edge;
 use crate::http::metrics::Metrics;
-use crate::http::{self, Admission, AppState, AppStateParts, RequestLimits, ServerLimits, Service};
+use crate::http::{self, Admission, AppState, AppStateParts, PlaceMetrics, ServerLimits, Service};
 use crate::outbox::{Dispatcher, Endpoint};
+use crate::process::FileHandles;
 use crate::provider::SharedProvider;
 use crate::provider::instagram::{Instagram, InstagramConfig};
 use crate::settings::{ClerkSettings, PartiesMode, Settings};
@@ -184,19 +185,8 @@ pub fn connections(
     .with_spill(Spill::new(settings.spill_directory.clone())))
 }
 
-/// A quarter more than configured, for addresses that have few requests under way.
-fn request_limits(settings: &Settings) -> RequestLimits {
-    let in_all = settings.max_requests.get();
-    let per_address = settings.requests_per_address.map(NonZeroUsize::get);
-    RequestLimits { in_all, reserved: in_all.div_ceil(4), per_address }
-}
-
-fn server_limits(settings: &Settings) -> ServerLimits {
-    ServerLimits {
-        max_connections: settings.max_connections.get(),
-        h2c: settings.http2,
-        ..ServerLimits::default()
-    }
+fn server_limits(settings: &Settings, budget: Budget) -> ServerLimits {
+    ServerLimits { max_connections: budget.connections, h2c: settings.http2, ..ServerLimits::default() }
 }
 
 /// A server that is ready to serve.
@@ -209,7 +199,10 @@ pub struct Server {
     dispatcher: Option<Dispatcher>,
     metrics: Metrics,
     limits: ServerLimits,
+    places: PlaceMetrics,
     clock: SharedClock,
+    drain: Duration,
+    leave: watch::Sender<bool>,
     stop: watch::Sender<bool>,
     traces: Traces,
     exporter: Option<Exporter>,
@@ -246,6 +239,10 @@ impl Server {
         Spill::new(directory.clone()).prepare().map_err(|why| StartError::Spill { directory, why })?;
         let connections = connections(settings, seams, &store, &vault)?;
         let metrics = Metrics::default();
+        let budget = Budget::of(settings, FileHandles::raised());
+        let places = PlaceMetrics::default();
+        metrics.register(|registry| places.register(registry));
+        let (leave, leaving) = watch::channel(false);
         let (stop, stopping) = watch::channel(false);
         let state = AppState::new(AppStateParts {
             edge: Edge {
@@ -253,7 +250,7 @@ impl Server {
                 clock: seams.clock.clone(),
                 entropy: seams.entropy.clone(),
                 metrics: metrics.clone(),
-                admission: Admission::new(request_limits(settings)),
+                admission: Admission::new(budget.requests),
                 proxies: settings.trusted_proxies.clone(),
                 request_timeout: REQUEST_TIMEOUT,
                 spans: ServerSpans::of(traces.clone(), &settings.public_url),
@@ -271,7 +268,9 @@ impl Server {
                 .transpose()?,
             service_verifier: ServiceVerifier::new(Arc::new(store.clone())),
             meta_secrets: settings.instagram.iter().map(|app| app.app_secret.clone()).collect(),
+            leaving,
             stopping,
+            max_streams: budget.streams,
         });
         let router = http::app(state.clone(), &settings.allowed_origins);
         let worker = if settings.worker {
@@ -288,9 +287,22 @@ impl Server {
         if let Some(exporter) = &exporter {
             metrics.register(|registry| exporter.register(registry));
         }
-        let limits = server_limits(settings);
-        let clock = seams.clock.clone();
-        Ok(Self { router, state, store, worker, dispatcher, metrics, limits, clock, stop, traces, exporter })
+        Ok(Self {
+            router,
+            state,
+            store,
+            worker,
+            dispatcher,
+            metrics,
+            limits: server_limits(settings, budget),
+            places,
+            clock: seams.clock.clone(),
+            drain: settings.drain,
+            leave,
+            stop,
+            traces,
+            exporter,
+        })
     }
 
     /// What is counted.
@@ -305,10 +317,25 @@ impl Server {
         self
     }
 
-    /// Serves until `shutdown` resolves; then lets running requests, refreshes and detached work finish, and closes the database.
+    /// Serves until `shutdown` resolves, and for the drain time after it; then lets running requests, refreshes and detached
+    /// work finish, and closes the database.
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        let Self { router, state, store, worker, dispatcher, limits, clock, stop, traces, exporter, .. } =
-            self;
+        let Self {
+            router,
+            state,
+            store,
+            worker,
+            dispatcher,
+            metrics: _,
+            limits,
+            places,
+            clock,
+            drain,
+            leave,
+            stop,
+            traces,
+            exporter,
+        } = self;
         let (finished, last) = watch::channel(false);
         let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(last)));
         let mut tasks = JoinSet::new();
@@ -337,11 +364,26 @@ impl Server {
             tasks.spawn(async move { dispatcher.run(stopped).await }.with_context(traces.context()));
         }
         let refusals = Some(http::refusals(Arc::clone(state.edge())));
-        let service = Service { router, refusals, limits: Arc::new(limits), clock };
+        let service = Service {
+            router,
+            refusals,
+            limits: Arc::new(limits),
+            clock: clock.clone(),
+            leaving: leave.subscribe(),
+            places,
+        };
         let serving = http::serve(listener, service, stop.subscribe());
         let mut serving = std::pin::pin!(serving);
         tokio::select! {
             () = shutdown => {
+                leave.send_replace(true);
+                tracing::info!(seconds = drain.as_secs(), "told to stop; not ready any more, and serving on for a while");
+                if !drain.is_zero() {
+                    tokio::select! {
+                        () = clock.sleep(drain) => {}
+                        _ = &mut serving => {}
+                    }
+                }
                 stop.send_replace(true);
                 serving.await;
             }

@@ -8,6 +8,7 @@
 //! store, no HTTP server; `connections` knows no axum, sqlx or reqwest; `caller` knows no store.
 
 pub mod app;
+pub mod budget;
 pub mod caller;
 pub mod clerk;
 pub mod cli;
@@ -20,6 +21,7 @@ pub mod http;
 pub mod metric;
 mod nearest;
 pub mod outbox;
+pub mod process;
 pub mod provider;
 pub mod settings;
 pub mod standard_webhooks;

@@ -1,16 +1,27 @@
 //! The outside world as a seam: every outgoing HTTP request goes through one [`Transport`].
 //!
+//! Each host is asked by so many requests at a time and no more ([`PER_HOST`]); what comes beyond that waits its turn
+//! for a quarter of its own time limit, so that one slow host cannot take the file handles that the others need.
+//!
 //! A request's URL may carry a grant and the app secret (Instagram takes both in the query), so neither
 //! [`Outgoing`] nor [`TransportError`] ever shows it.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, Either, select};
 use http::{HeaderMap, Method, StatusCode};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
+
+use crate::clock::{Clock as _, SystemClock};
+
+/// Requests to one host at a time. Destinations come only from the configuration, so there are few hosts.
+pub const PER_HOST: usize = 48;
 
 /// One HTTP exchange with a bounded answer, within a bounded time; redirects are not followed.
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
@@ -127,6 +138,7 @@ impl TransportError {
 #[derive(Debug, Clone)]
 pub struct ReqwestTransport {
     client: reqwest::Client,
+    turns: Arc<Mutex<HashMap<String, Arc<Semaphore>>>>,
 }
 
 impl ReqwestTransport {
@@ -137,16 +149,34 @@ impl ReqwestTransport {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(5))
             .pool_idle_timeout(Duration::from_secs(30))
+            .pool_max_idle_per_host(PER_HOST)
             .user_agent(concat!("holdfast/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|_| TransportError::Unsendable)?;
-        Ok(Self { client })
+        Ok(Self { client, turns: Arc::default() })
+    }
+
+    /// The right to ask that host; `None` where it did not come within `patience`.
+    async fn turn(&self, url: &Url, patience: Duration) -> Option<OwnedSemaphorePermit> {
+        let authority = url.authority().to_owned();
+        let turns = {
+            let mut all = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(all.entry(authority).or_insert_with(|| Arc::new(Semaphore::new(PER_HOST))))
+        };
+        let acquired = pin!(turns.acquire_owned());
+        match select(acquired, SystemClock.sleep(patience)).await {
+            // An error would mean that the semaphore was closed, which nobody does.
+            Either::Left((permit, _)) => permit.ok(),
+            Either::Right(_) => None,
+        }
     }
 }
 
 impl Transport for ReqwestTransport {
     fn send(&self, request: Outgoing) -> BoxFuture<'_, Result<Answer, TransportError>> {
         Box::pin(async move {
+            // Nothing was sent where the turn does not come.
+            let _turn = self.turn(&request.url, request.timeout / 4).await.ok_or(TransportError::Connect)?;
             let mut response = self
                 .client
                 .request(request.method, request.url)

@@ -12,7 +12,8 @@ use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
 use crate::app::{Seams, Server};
 use crate::http::metrics::Metrics;
-use crate::http::{ServerLimits, Service, bind, serve};
+use crate::http::{PlaceMetrics, ServerLimits, Service, bind, serve};
+use crate::process;
 use crate::settings::Purpose;
 use crate::telemetry;
 use crate::transport::ReqwestTransport;
@@ -22,6 +23,9 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Serve, printer)?;
     telemetry::install(&settings.log, settings.log_format)
         .map_err(|error| Failure::setup(error.to_string(), "correct HOLDFAST_LOG"))?;
+    if !settings.core_files {
+        process::forbid_core_files();
+    }
     // The port first: a second server that is started by mistake must not touch the database.
     let listener = bind(settings.listen, "HOLDFAST_LISTEN").await.map_err(told)?;
     let metrics_listener = match settings.metrics_listen {
@@ -41,7 +45,14 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
     let metrics = metrics_listener.map(|listener| {
         let router = metrics_router(server.metrics().clone());
         let limits = Arc::new(ServerLimits::default());
-        let service = Service { router, refusals: None, limits, clock: context.clock.clone() };
+        let service = Service {
+            router,
+            refusals: None,
+            limits,
+            clock: context.clock.clone(),
+            leaving: ended.clone(),
+            places: PlaceMetrics::default(),
+        };
         tokio::spawn(serve(listener, service, ended))
     });
     server.run(listener, stop).await;
@@ -69,7 +80,7 @@ pub(super) fn seams(context: &Context) -> Result<Seams, Failure> {
     })
 }
 
-/// Resolves at SIGTERM or SIGINT.
+/// Resolves at SIGTERM or SIGINT; a second one ends the process at once, with the number that shells know it by.
 pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let listen = |kind| {
         signal(kind).map_err(|error| {
@@ -82,7 +93,20 @@ pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        tokio::spawn(async move {
+            let code = tokio::select! {
+                _ = terminate.recv() => 128 + 15,
+                _ = interrupt.recv() => 128 + 2,
+            };
+            tracing::warn!("told to stop a second time: ending at once");
+            end_at_once(code);
+        });
     })
+}
+
+#[expect(clippy::exit, reason = "whoever signals twice does not want to wait for anything")]
+fn end_at_once(code: i32) {
+    std::process::exit(code);
 }
 
 /// An error whose sentence says itself what to do.

@@ -2,7 +2,8 @@
 //!
 //! A place is for our work, not for waiting: a request whose body is still on its way gives its place back until the
 //! body is there ([`Admitted::while_waiting`]), so that slow bodies, however many, keep nobody out. What they may hold
-//! meanwhile is memory, which is bounded too: bodies above [`SMALL_BODY`] are [`LARGE_BODIES`] at a time.
+//! meanwhile is memory, which is bounded too: of bodies above [`SMALL_BODY`] there are only so many at a time
+//! ([`super::large_bodies`]).
 //!
 //! Fairness is for times of want only. As long as there is room, one address may use all of it: behind it may be an
 //! office, or a proxy that nobody listed. The last places are for addresses that have few requests under way.
@@ -12,16 +13,13 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::future::poll_immediate;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
+use super::large_bodies::{LargeBodies, LargeBody};
 use super::problem::{Problem, ProblemCode, RequestCode, ServerCode};
 use crate::client_address::ClientAddress;
+use futures_util::future::poll_immediate;
 
 /// Bodies up to this size, in bytes, may be buffered for every connection at a time.
 pub const SMALL_BODY: usize = 16 * 1024;
-/// Larger bodies that are buffered at a time.
-const LARGE_BODIES: usize = 128;
 /// Requests under way of an address that may still have one of the reserved places.
 const FEW: usize = 16;
 
@@ -46,7 +44,7 @@ pub struct Admission {
 struct Shared {
     limits: RequestLimits,
     taken: Mutex<Taken>,
-    large_bodies: Arc<Semaphore>,
+    large_bodies: LargeBodies,
 }
 
 /// Holds an entry for each address with a request under way, hence never more than there are places.
@@ -82,7 +80,7 @@ impl From<TurnedAway> for Problem {
 impl Admission {
     /// All places free.
     pub fn new(limits: RequestLimits) -> Self {
-        let large_bodies = Arc::new(Semaphore::new(LARGE_BODIES));
+        let large_bodies = LargeBodies::default();
         Self { shared: Arc::new(Shared { limits, taken: Mutex::default(), large_bodies }) }
     }
 
@@ -95,6 +93,11 @@ impl Admission {
     /// Requests that hold a place.
     pub fn under_way(&self) -> usize {
         self.lock().in_all
+    }
+
+    /// Bodies above [`SMALL_BODY`] that are being buffered.
+    pub fn large_bodies(&self) -> usize {
+        self.shared.large_bodies.len()
     }
 
     fn take(&self, address: ClientAddress) -> Result<Place, TurnedAway> {
@@ -161,8 +164,8 @@ impl Admitted {
     }
 
     /// The right to buffer a body above [`SMALL_BODY`].
-    pub fn large_body(&self) -> Result<OwnedSemaphorePermit, TurnedAway> {
-        Arc::clone(&self.admission.shared.large_bodies).try_acquire_owned().map_err(|_| TurnedAway::NoPlace)
+    pub fn large_body(&self) -> LargeBody {
+        self.admission.shared.large_bodies.take(self.address)
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Place>> {
@@ -241,15 +244,5 @@ mod tests {
         assert_eq!(at_once, Ok(1), "who does not keep us waiting keeps the place");
         drop(waiting);
         assert_eq!(admission.under_way(), 0);
-    }
-
-    #[test]
-    fn large_bodies_are_bounded() {
-        let admission = admission(1, 0, None);
-        let one = admission.admit(address(1)).unwrap();
-        let held: Vec<_> = (0..LARGE_BODIES).map(|_| one.large_body().unwrap()).collect();
-        assert_eq!(one.large_body().unwrap_err(), TurnedAway::NoPlace);
-        drop(held);
-        drop(one.large_body().unwrap());
     }
 }

@@ -14,10 +14,12 @@ use bytes::{Bytes, BytesMut};
 use futures_util::future::{Either, select};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
+use hyper::body::Frame;
 use schemars::JsonSchema;
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::admission::{Admitted, SMALL_BODY};
+use super::admission::{Admitted, SMALL_BODY, TurnedAway};
+use super::large_bodies::LargeBody;
 use super::problem::{Problem, ProblemCode, RequestCode, ServerCode};
 use crate::clock::SharedClock;
 
@@ -145,8 +147,8 @@ async fn read(request: Request, limit: usize, clock: &SharedClock) -> Result<Byt
 /// Frames are copied together, since a body may come a byte at a time and each frame holds more than its bytes.
 async fn collect(mut body: Body, limit: usize, admitted: Option<&Admitted>) -> Result<Bytes, Problem> {
     let mut bytes = BytesMut::new();
-    let mut large = None;
-    while let Some(frame) = body.frame().await {
+    let mut large: Option<LargeBody> = None;
+    while let Some(frame) = next_frame(&mut body, large.as_ref()).await? {
         let frame = frame.map_err(|_| {
             Problem::new(RequestCode::MalformedBody).with_detail("The body broke off before its end.")
         })?;
@@ -157,11 +159,23 @@ async fn collect(mut body: Body, limit: usize, admitted: Option<&Admitted>) -> R
             return Err(RequestCode::BodyTooLarge.into());
         }
         if length > SMALL_BODY && large.is_none() {
-            large = admitted.map(Admitted::large_body).transpose()?;
+            large = admitted.map(Admitted::large_body);
         }
         bytes.extend_from_slice(&data);
     }
     Ok(bytes.freeze())
+}
+
+/// The next frame, unless a large body is given up for another one meanwhile.
+async fn next_frame(
+    body: &mut Body,
+    large: Option<&LargeBody>,
+) -> Result<Option<Result<Frame<Bytes>, axum::Error>>, Problem> {
+    let Some(large) = large else { return Ok(body.frame().await) };
+    match select(body.frame(), pin!(large.given_up())).await {
+        Either::Left((frame, _)) => Ok(frame),
+        Either::Right(_) => Err(TurnedAway::NoPlace.into()),
+    }
 }
 
 /// Whether the body says that it is JSON: `application/json` or `application/*+json`, once.

@@ -112,7 +112,7 @@ const STREAMS: Metric = Metric {
     kind: Kind::Gauge,
     labels: &[],
     help: "Open event streams",
-    watch: "At most 2048 in a process; alert above 1800.",
+    watch: "At most 2048 in a process, or half of its connections; alert above 1800.",
 };
 
 /// What every request is counted by, in the order of the reference page.

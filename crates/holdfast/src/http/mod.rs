@@ -19,6 +19,7 @@ pub mod cors;
 pub mod detached;
 pub mod etag;
 mod failure;
+mod large_bodies;
 pub mod layers;
 pub mod metrics;
 mod openapi;
@@ -33,7 +34,7 @@ mod routes;
 pub mod server;
 pub mod session_metrics;
 mod state;
-mod streams;
+pub mod streams;
 #[cfg(test)]
 mod tests;
 mod unreadable;
@@ -46,7 +47,7 @@ use clerk_session::OriginPattern;
 
 pub use admission::{Admission, RequestLimits};
 pub use openapi::document;
-pub use server::{ServerLimits, Service, bind, serve};
+pub use server::{PlaceMetrics, ServerLimits, Service, bind, serve};
 pub use state::{AppState, AppStateParts};
 pub use unreadable::refusals;
 

@@ -43,8 +43,12 @@ pub struct AppStateParts {
     pub service_verifier: ServiceVerifier,
     /// App secrets that Meta's callbacks may be signed with; empty where Instagram is not configured.
     pub meta_secrets: Vec<SecretString>,
-    /// Turns true when the process is asked to stop: event streams end then.
+    /// Turns true when the process is asked to stop: it is not ready any more.
+    pub leaving: watch::Receiver<bool>,
+    /// Turns true when it stops serving, some time later: event streams end then.
     pub stopping: watch::Receiver<bool>,
+    /// Event streams at a time.
+    pub max_streams: usize,
 }
 
 /// What handlers reach. Cheap to clone.
@@ -64,6 +68,7 @@ struct Shared {
     clerk_webhooks: Option<WebhookVerifier>,
     service_verifier: ServiceVerifier,
     meta_secrets: Vec<SecretString>,
+    leaving: watch::Receiver<bool>,
     stopping: watch::Receiver<bool>,
     streams: Streams,
     detached: Detached,
@@ -92,9 +97,11 @@ impl AppState {
             clerk_webhooks,
             service_verifier,
             meta_secrets,
+            leaving,
             stopping,
+            max_streams,
         } = parts;
-        let streams = Streams::new(edge.metrics.clone());
+        let streams = Streams::new(max_streams, edge.metrics.clone());
         let verifier = Arc::new(verifier);
         let session_metrics = SessionMetrics::new(Arc::clone(&verifier), edge.clock.clone());
         edge.metrics.register(|registry| registry.register_collector(Box::new(session_metrics)));
@@ -109,6 +116,7 @@ impl AppState {
                 clerk_webhooks,
                 service_verifier,
                 meta_secrets,
+                leaving,
                 stopping,
                 streams,
                 detached: Detached::default(),
@@ -162,7 +170,12 @@ impl AppState {
         &self.shared.meta_secrets
     }
 
-    /// Turns true when the process is asked to stop.
+    /// Whether the process was asked to stop and only serves on until others have noticed.
+    pub fn is_leaving(&self) -> bool {
+        *self.shared.leaving.borrow()
+    }
+
+    /// Turns true when the process stops serving.
     pub fn stopping(&self) -> watch::Receiver<bool> {
         self.shared.stopping.clone()
     }

@@ -10,8 +10,8 @@ use super::problem::{Problem, RequestCode, ServerCode};
 
 /// Streams of one user at a time: tabs and devices.
 const MAX_PER_USER: usize = 12;
-/// Streams at a time. Fewer than connections, so that streams cannot keep every ordinary request out.
-const MAX_IN_ALL: usize = 2048;
+/// Streams at a time, at most. Fewer than connections, so that streams cannot keep every ordinary request out.
+pub const MAX_IN_ALL: usize = 2048;
 /// Streams that read their status at a time. Fewer than the store has connections: when all streams have to look at once, because
 /// notices may have been missed, ordinary requests must not queue behind them.
 const MAX_LOOKING: usize = 4;
@@ -21,6 +21,7 @@ const MAX_LOOKING: usize = 4;
 pub struct Streams {
     open: Arc<Mutex<Open>>,
     looking: Arc<Semaphore>,
+    most: usize,
     metrics: Metrics,
 }
 
@@ -31,15 +32,15 @@ struct Open {
 }
 
 impl Streams {
-    /// None open yet.
-    pub fn new(metrics: Metrics) -> Self {
-        Self { open: Arc::default(), looking: Arc::new(Semaphore::new(MAX_LOOKING)), metrics }
+    /// None open yet, of `most` at a time.
+    pub fn new(most: usize, metrics: Metrics) -> Self {
+        Self { open: Arc::default(), looking: Arc::new(Semaphore::new(MAX_LOOKING)), most, metrics }
     }
 
     /// A place for one more stream of this user; given back when dropped.
     pub fn open(&self, user_id: &str) -> Result<Place, Problem> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.in_all >= MAX_IN_ALL {
+        if open.in_all >= self.most {
             return Err(ServerCode::Overloaded.into());
         }
         let own = open.by_user.entry(user_id.to_owned()).or_default();
@@ -88,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_user_has_a_bounded_number_of_streams_and_gets_places_back() {
-        let streams = Streams::new(Metrics::default());
+        let streams = Streams::new(MAX_IN_ALL, Metrics::default());
         let mut held: Vec<_> = (0..MAX_PER_USER).map(|_| streams.open("user_a").unwrap()).collect();
         assert_eq!(streams.open("user_a").unwrap_err().code(), RequestCode::TooManyStreams.into());
         streams.open("user_b").unwrap();
@@ -101,8 +102,8 @@ mod tests {
 
     #[test]
     fn there_is_a_bound_in_all() {
-        let streams = Streams::new(Metrics::default());
-        let held: Vec<_> = (0..MAX_IN_ALL).map(|n| streams.open(&format!("user_{n}")).unwrap()).collect();
+        let streams = Streams::new(3, Metrics::default());
+        let held: Vec<_> = (0..3).map(|n| streams.open(&format!("user_{n}")).unwrap()).collect();
         assert_eq!(streams.open("user_x").unwrap_err().code(), ServerCode::Overloaded.into());
         drop(held);
         streams.open("user_x").unwrap();

@@ -113,6 +113,8 @@ impl Reader {
         let return_urls = self.read(&table::RETURN_URLS);
         let trusted_proxies = self.read(&table::TRUSTED_PROXIES).unwrap_or_default();
         let max_connections = self.read(&table::MAX_CONNECTIONS);
+        let drain = self.read(&table::DRAIN_S);
+        let core_files = self.read(&table::CORE_FILES);
         let max_requests = self.read(&table::MAX_REQUESTS);
         let requests_per_address = self.read(&table::REQUESTS_PER_ADDRESS);
         let http2 = self.read(&table::HTTP2);
@@ -156,6 +158,8 @@ impl Reader {
             return_urls,
             trusted_proxies,
             max_connections: max_connections?,
+            drain: drain?,
+            core_files: core_files?,
             max_requests: max_requests?,
             requests_per_address,
             http2: http2?,

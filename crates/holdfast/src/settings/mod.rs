@@ -65,6 +65,10 @@ pub struct Settings {
     pub trusted_proxies: TrustedProxies,
     /// Connections at a time.
     pub max_connections: NonZeroUsize,
+    /// How long a server that was told to stop serves on.
+    pub drain: Duration,
+    /// Whether the operating system may write core files.
+    pub core_files: bool,
     /// Requests under way at a time.
     pub max_requests: NonZeroUsize,
     /// Requests under way of one client address; `None` for as many as there is room for.

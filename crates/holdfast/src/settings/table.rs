@@ -130,9 +130,33 @@ pub const MAX_CONNECTIONS: Entry<NonZeroUsize> = Entry {
     default: Fallback::Text("4096"),
     form: "a number",
     doc: "Connections at a time. When all are taken, one that keeps the server waiting is closed for each further one, of \
-          the address that has most. Each needs a file descriptor (`ulimit -n`), and event streams (at most 2048) one each.",
+          the address that has most. Fewer where the limit of file handles (`ulimit -n`) leaves fewer: what the service itself \
+          needs comes first, and the log says so. At most half of them are event streams.",
     secret: false,
     read: parse::number,
+};
+
+/// How long a stopping server serves on.
+pub const DRAIN_S: Entry<Duration> = Entry {
+    env: "HOLDFAST_DRAIN_S",
+    aliases: &[],
+    default: Fallback::Text("3"),
+    form: "seconds",
+    doc: "How long a server that was told to stop (SIGTERM, SIGINT) serves on, with `/readyz` at 503 and `Connection: close` on every \
+          answer, so that whoever spreads requests looks elsewhere before the port closes. A second signal ends it at once.",
+    secret: false,
+    read: parse::seconds,
+};
+
+/// Core files.
+pub const CORE_FILES: Entry<bool> = Entry {
+    env: "HOLDFAST_CORE_FILES",
+    aliases: &[],
+    default: Fallback::Text("off"),
+    form: "on or off",
+    doc: "Whether the operating system may write a core file should the process crash. It would hold keys and grants in plaintext.",
+    secret: false,
+    read: parse::switch,
 };
 
 /// Requests under way.
@@ -503,6 +527,8 @@ pub static TABLE: &[&dyn Setting] = &[
     &RETURN_URLS,
     &TRUSTED_PROXIES,
     &MAX_CONNECTIONS,
+    &DRAIN_S,
+    &CORE_FILES,
     &MAX_REQUESTS,
     &REQUESTS_PER_ADDRESS,
     &HTTP2,

@@ -126,6 +126,8 @@ fn settings(
         ("CLERK_WEBHOOK_SIGNING_SECRET", clerk.webhook_secret().expose_secret().to_owned()),
         ("INSTAGRAM_APP_ID", app.app_id.clone()),
         ("INSTAGRAM_APP_SECRET", app.app_secret.expose_secret().to_owned()),
+        // Nobody spreads requests here.
+        ("HOLDFAST_DRAIN_S", "0".to_owned()),
         // Whoever tries faults by hand does not want to wait a minute between two checks.
         ("HOLDFAST_CHECK_INTERVAL_S", "1".to_owned()),
         // More than the default, so that there is a permission to leave out on the consent page.

@@ -56,7 +56,7 @@ struct Readiness {
 /// One check.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Check {
-    /// `session_keys`, `database`, `schema` or `encryption_keys`.
+    /// `session_keys`, `database`, `schema`, `encryption_keys`, or `stopping` where the server was told to stop.
     name: &'static str,
     /// Whether it is good.
     ok: bool,
@@ -90,12 +90,15 @@ async fn readyz(State(state): State<AppState>) -> Response {
         }),
         Err(_) => Err("cannot be compared: the database does not answer"),
     };
-    let checks = vec![
+    let mut checks = vec![
         Check::new("session_keys", keys),
         Check::new("database", database),
         Check::new("schema", schema),
         Check::new("encryption_keys", ring),
     ];
+    if state.is_leaving() {
+        checks.push(Check::new("stopping", Err("was told to stop")));
+    }
     let ready = checks.iter().all(|check| check.ok);
     let body = Json(Readiness { ready, checks });
     if ready {

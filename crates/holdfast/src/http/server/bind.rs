@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpSocket};
 /// megabytes for each of them, which 4096 readers that do not read would turn into all the memory there is.
 const SEND_BUFFER: u32 = 128 * 1024;
 /// Connections that the kernel keeps until we take them.
-const BACKLOG: u32 = 1024;
+const BACKLOG: u32 = 4096;
 
 /// The listening socket could not be opened.
 #[derive(Debug, thiserror::Error)]

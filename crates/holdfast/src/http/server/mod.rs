@@ -2,7 +2,8 @@
 //!
 //! Every connection is watched ([`watch`]): silent connections, headers that never end and readers that do not read
 //! are cut. The number of connections is bounded ([`places`]), requests that hyper cannot read are answered in full
-//! ([`refusals`]), and a shutdown lets running requests finish within a deadline.
+//! ([`refusals`]), and a shutdown comes in two steps: first every answer ends its connection while new ones are still
+//! taken, then nothing new is taken and running requests finish within a deadline.
 
 mod bind;
 mod places;
@@ -19,7 +20,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
+use http::Version;
 use http::header::{self, HeaderValue};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -30,6 +33,7 @@ use tower::ServiceExt;
 
 pub use bind::{BindError, bind};
 use places::Places;
+pub use places::{PlaceMetrics, TABLE as PLACES};
 use refusals::RefusalIo;
 pub use refusals::Refusals;
 use watch::{AwaitedBody, Watch, WatchedIo};
@@ -43,7 +47,9 @@ pub struct ServerLimits {
     pub max_connections: usize,
     /// From the first byte of a request to the end of its header.
     pub header_timeout: Duration,
-    /// Without any request.
+    /// From accepting a connection to its first byte.
+    pub silent_timeout: Duration,
+    /// Without any request, after the first one.
     pub idle_timeout: Duration,
     /// Without the client taking a single byte of an answer.
     pub write_timeout: Duration,
@@ -62,6 +68,7 @@ impl Default for ServerLimits {
         Self {
             max_connections: 4096,
             header_timeout: Duration::from_secs(5),
+            silent_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(75),
             write_timeout: Duration::from_secs(30),
             max_header_bytes: 16 * 1024,
@@ -74,6 +81,10 @@ impl Default for ServerLimits {
 
 /// Where every place is taken and nobody keeps us waiting: when to look again.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// Out of file handles: when to try again, with room made meanwhile.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(20);
+/// For the first request of a connection that was accepted just before the server stopped.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 /// The address of whoever opened the connection, as a request extension. Behind a proxy that is the proxy.
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +101,10 @@ pub struct Service {
     pub limits: Arc<ServerLimits>,
     /// Time.
     pub clock: SharedClock,
+    /// Turns true some time before the shutdown: from then on every answer ends its connection.
+    pub leaving: signal::Receiver<bool>,
+    /// What is counted of connections.
+    pub places: PlaceMetrics,
 }
 
 /// Serves until `shutdown` turns true, then lets running requests finish within the drain time.
@@ -97,7 +112,7 @@ pub struct Service {
 /// Answers how many connections had to be cut at the end.
 pub async fn serve(listener: TcpListener, service: Service, mut shutdown: signal::Receiver<bool>) -> usize {
     let (limits, clock) = (&service.limits, &service.clock);
-    let places = Places::new(limits.max_connections, clock.clone());
+    let places = Places::new(limits.max_connections, clock.clone(), service.places.clone());
     let mut connections = JoinSet::new();
     let mut newcomer: Option<(TcpStream, SocketAddr, Watch)> = None;
     loop {
@@ -120,14 +135,21 @@ pub async fn serve(listener: TcpListener, service: Service, mut shutdown: signal
             accepted = listener.accept(), if newcomer.is_none() => match accepted {
                 Ok((stream, peer)) => newcomer = Some((stream, peer, Watch::new(limits, clock.clone()))),
                 Err(error) => {
-                    // Out of file descriptors, most likely: closing connections will free some.
-                    tracing::warn!(%error, "cannot accept a connection; trying again");
-                    clock.sleep(Duration::from_millis(100)).await;
+                    // Out of file handles, most likely: whoever keeps us waiting gives some back.
+                    places.cannot_accept(&error);
+                    clock.sleep(ACCEPT_AGAIN).await;
                 }
             },
         }
     }
-    drop((listener, newcomer));
+    // The kernel resets whom it has accepted and we have not.
+    let waiting = std::iter::from_fn(|| listener.accept().now_or_never()?.ok());
+    let newcomers = newcomer.map(|(stream, peer, _)| (stream, peer)).into_iter().chain(waiting);
+    for (stream, peer) in newcomers.take(limits.max_connections.saturating_sub(connections.len())) {
+        let watch = Watch::new(limits, clock.clone());
+        connections.spawn(connection(stream, peer, watch, service.clone(), shutdown.clone()));
+    }
+    drop(listener);
     drain(connections, limits.drain, clock).await
 }
 
@@ -135,6 +157,15 @@ pub async fn serve(listener: TcpListener, service: Service, mut shutdown: signal
 async fn asked(shutdown: &mut signal::Receiver<bool>) {
     // An error means that the sender is gone: whoever could ask for more service is gone too.
     let _ = shutdown.wait_for(|asked| *asked).await;
+}
+
+/// Resolves when a connection has to finish: once a shutdown is asked for, and a little later where its first request
+/// may still be on its way.
+async fn last_call(shutdown: &mut signal::Receiver<bool>, watch: &Watch, clock: &SharedClock) {
+    asked(shutdown).await;
+    if !watch.has_asked() {
+        clock.sleep(FIRST_REQUEST).await;
+    }
 }
 
 async fn drain(mut connections: JoinSet<()>, deadline: Duration, clock: &SharedClock) -> usize {
@@ -155,7 +186,7 @@ async fn connection(
     service: Service,
     mut shutdown: signal::Receiver<bool>,
 ) {
-    let Service { router, refusals, limits, clock: _ } = service;
+    let Service { router, refusals, limits, clock, leaving, places: _ } = service;
     // Answers are small and written in one piece; waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
     let io = TokioIo::new(RefusalIo::new(
@@ -170,13 +201,16 @@ async fn connection(
             // A length beside `Transfer-Encoding` is not shown to us, and is how requests are smuggled past a proxy:
             // the connection must not go on to what may be the body's rest (RFC 9112, 6.1).
             let is_last = request.headers().contains_key(header::TRANSFER_ENCODING);
+            // HTTP/2 has no such header; it is told with the shutdown itself.
+            let is_http1 = request.version() <= Version::HTTP_11;
             let mut request: Request =
                 request.map(|body| axum::body::Body::new(AwaitedBody::new(body, &watch)));
             request.extensions_mut().insert(PeerAddr(peer));
             let answer = router.clone().oneshot(request);
+            let leaving = leaving.clone();
             async move {
                 let mut response = answer.await?;
-                if is_last {
+                if is_last || (is_http1 && *leaving.borrow()) {
                     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok::<_, Infallible>(response.map(|body| watch::BusyBody::new(body, busy)))
@@ -203,7 +237,7 @@ async fn connection(
         tokio::select! {
             _ = &mut connection => return,
             () = watch.expired() => return,
-            () = asked(&mut shutdown) => connection.as_mut().graceful_shutdown(),
+            () = last_call(&mut shutdown, &watch, &clock) => connection.as_mut().graceful_shutdown(),
         }
         tokio::select! {
             _ = connection => {}
@@ -221,7 +255,7 @@ async fn connection(
         tokio::select! {
             _ = &mut connection => return,
             () = watch.expired() => return,
-            () = asked(&mut shutdown) => connection.as_mut().graceful_shutdown(),
+            () = last_call(&mut shutdown, &watch, &clock) => connection.as_mut().graceful_shutdown(),
         }
         tokio::select! {
             _ = connection => {}

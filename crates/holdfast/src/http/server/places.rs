@@ -1,5 +1,6 @@
 //! Places for connections. When all are taken, whoever comes next is not kept waiting for one: those that we have waited
-//! for longest are closed, of the address that has most connections.
+//! for longest are closed, of the address that has most connections. First to go are those that have never asked for
+//! anything, whatever their address: behind one address may be a proxy whose kept connections serve everybody.
 //!
 //! So no number of connections per address has to be chosen, which would be too low for an office behind one address and
 //! too high for an attacker; and whoever takes every place is the one who loses them. A connection on which we are at
@@ -7,25 +8,64 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
 
 use super::watch::Watch;
 use crate::client_address::ClientAddress;
 use crate::clock::{SharedClock, after};
+use crate::metric::{Kind, Metric};
 
 /// Closed at once, as a part of all places: looking for them costs a walk over all connections.
 const PART: usize = 64;
 /// Between two lines in the log.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
+const OPEN: Metric = Metric {
+    name: "http_connections",
+    kind: Kind::Gauge,
+    labels: &[],
+    help: "Open connections of the public listener",
+    watch: "Compare with `HOLDFAST_MAX_CONNECTIONS`, or with what the log says at start that file handles allow.",
+};
+const CLOSED: Metric = Metric {
+    name: "http_connections_closed_for_room",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Connections that kept the server waiting and were closed because every place was taken",
+    watch: "A steady rise is a flood of connections; the log names the address that has most.",
+};
+
+/// What is counted of connections, in the order of the reference page.
+pub const TABLE: &[Metric] = &[OPEN, CLOSED];
+
+/// What is counted of connections.
+#[derive(Debug, Clone, Default)]
+pub struct PlaceMetrics {
+    open: Gauge,
+    closed: Counter,
+}
+
+impl PlaceMetrics {
+    /// Makes the counters known.
+    pub fn register(&self, registry: &mut Registry) {
+        OPEN.register(registry, self.open.clone());
+        CLOSED.register(registry, self.closed.clone());
+    }
+}
+
 #[derive(Clone)]
 pub(super) struct Places {
     most: usize,
     clock: SharedClock,
     open: Arc<Mutex<Open>>,
+    metrics: PlaceMetrics,
 }
 
 #[derive(Default)]
@@ -40,60 +80,94 @@ struct Held {
     watch: Watch,
 }
 
+/// Connections of one address, with the time since which each keeps us waiting.
+type Waiting<'a> = Vec<(Timestamp, &'a Held)>;
+
 impl Places {
-    pub(super) fn new(most: usize, clock: SharedClock) -> Self {
-        Self { most, clock, open: Arc::default() }
+    pub(super) fn new(most: usize, clock: SharedClock, metrics: PlaceMetrics) -> Self {
+        Self { most, clock, open: Arc::default(), metrics }
     }
 
     /// A place for a connection; where there is none, others are told to make room and `None` is the answer for now.
     pub(super) fn take(&self, address: ClientAddress, watch: &Watch) -> Option<Place> {
         let mut open = self.lock();
         if open.held.len() >= self.most {
-            self.make_room(&mut open);
+            self.make_room(&mut open, "every place for connections is taken");
             return None;
         }
         let id = open.next;
         open.next += 1;
         open.held.insert(id, Held { address, watch: watch.clone() });
+        self.metrics.open.inc();
         Some(Place { id, places: self.clone() })
     }
 
-    fn make_room(&self, open: &mut Open) {
-        let mut by_address: HashMap<ClientAddress, Vec<&Held>> = HashMap::new();
-        for held in open.held.values() {
+    /// The operating system has no file handle for a further connection: room is made all the same.
+    pub(super) fn cannot_accept(&self, error: &io::Error) {
+        let mut open = self.lock();
+        if !self.make_room(&mut open, "a connection cannot be accepted") && self.may_tell(&mut open.told) {
+            tracing::warn!(%error, "a connection cannot be accepted, and nobody keeps us waiting");
+        }
+    }
+
+    /// Whether anybody was there to be closed.
+    fn make_room(&self, open: &mut Open, why: &'static str) -> bool {
+        let Open { held: all, told, .. } = open;
+        let mut of_address: HashMap<ClientAddress, (usize, Waiting<'_>, Waiting<'_>)> = HashMap::new();
+        for held in all.values() {
             if held.watch.is_cut() {
                 // Room is being made already.
-                return;
+                return true;
             }
-            by_address.entry(held.address).or_default().push(held);
+            let (all, silent, asked) = of_address.entry(held.address).or_default();
+            *all += 1;
+            if let Some(since) = held.watch.waiting_since() {
+                if held.watch.has_asked() { asked.push((since, held)) } else { silent.push((since, held)) }
+            }
         }
-        let mut by_address: Vec<_> = by_address.into_iter().collect();
-        by_address.sort_by_key(|(address, connections)| (Reverse(connections.len()), *address));
-        for (address, connections) in by_address {
-            let mut waiting: Vec<_> =
-                connections.iter().filter_map(|held| Some((held.watch.waiting_since()?, *held))).collect();
-            waiting.sort_by_key(|(since, _)| *since);
-            waiting.truncate((self.most / PART).max(1));
-            if waiting.is_empty() {
-                continue;
-            }
-            for (_, held) in &waiting {
-                held.watch.cut();
-            }
-            let (closed, has, now) = (waiting.len(), connections.len(), self.clock.now());
-            if open.told.is_none_or(|told| now < told || after(told, TELL_EVERY) <= now) {
-                open.told = Some(now);
-                // The one place where a client's address is logged: an operator may have to block it.
-                tracing::warn!(
-                    %address,
-                    has,
-                    closed,
-                    most = self.most,
-                    "every place for connections is taken; closing those that have kept us waiting longest"
-                );
-            }
-            return;
+        let busiest = |wanted: fn(&(usize, Waiting<'_>, Waiting<'_>)) -> usize| {
+            of_address
+                .iter()
+                .filter(|(_, held)| wanted(held) > 0)
+                .max_by_key(|(address, held)| (wanted(held), Reverse(**address)))
+                .map(|(address, held)| (*address, held))
+        };
+        let (address, has, waiting) = if let Some((address, held)) = busiest(|held| held.1.len()) {
+            (address, held.0, &held.1)
+        } else if let Some((address, held)) = busiest(|held| if held.2.is_empty() { 0 } else { held.0 }) {
+            (address, held.0, &held.2)
+        } else {
+            return false;
+        };
+        let mut waiting: Vec<_> = waiting.iter().collect();
+        waiting.sort_by_key(|(since, _)| *since);
+        waiting.truncate((self.most / PART).max(1));
+        for (_, held) in &waiting {
+            held.watch.cut();
         }
+        let closed = waiting.len();
+        self.metrics.closed.inc_by(closed as u64);
+        if self.may_tell(told) {
+            // The one place where a client's address is logged: an operator may have to block it.
+            tracing::warn!(
+                %address,
+                has,
+                closed,
+                most = self.most,
+                "{why}; closing those that have kept us waiting longest"
+            );
+        }
+        true
+    }
+
+    /// Whether the log has been quiet for long enough.
+    fn may_tell(&self, told: &mut Option<Timestamp>) -> bool {
+        let now = self.clock.now();
+        let may = told.is_none_or(|told| now < told || after(told, TELL_EVERY) <= now);
+        if may {
+            *told = Some(now);
+        }
+        may
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -110,6 +184,7 @@ pub(super) struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.places.lock().held.remove(&self.id);
+        self.places.metrics.open.dec();
     }
 }
 
@@ -133,7 +208,7 @@ mod tests {
     impl Scene {
         fn new(most: usize) -> Self {
             let clock = ManualClock::new(from_millis(1_750_000_000_000));
-            Self { places: Places::new(most, Arc::new(clock.clone())), clock }
+            Self { places: Places::new(most, Arc::new(clock.clone()), PlaceMetrics::default()), clock }
         }
 
         /// A silent connection, a second after the one before.
@@ -189,5 +264,27 @@ mod tests {
         assert!(watch.is_cut());
         drop(body);
         assert_eq!(watch.waiting_since(), None);
+    }
+
+    #[test]
+    fn who_never_asked_goes_before_a_proxys_kept_connections() {
+        let scene = Scene::new(4);
+        let kept: Vec<_> = (0..3).map(|_| scene.connect(1)).collect();
+        for (watch, _) in &kept {
+            drop(watch.request_begins());
+        }
+        let silent = scene.connect(2);
+        assert!(scene.connect(3).1.is_none());
+        assert!(silent.0.is_cut(), "though its address has one only, and the others have waited longer");
+        assert!(kept.iter().all(|(watch, _)| !watch.is_cut()));
+    }
+
+    #[test]
+    fn room_is_made_where_file_handles_run_out_before_places_do() {
+        let scene = Scene::new(64);
+        let silent = scene.connect(2);
+        scene.places.cannot_accept(&io::Error::other("too many open files"));
+        assert!(silent.0.is_cut());
+        assert_eq!(scene.places.metrics.closed.get(), 1);
     }
 }

@@ -18,6 +18,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 struct Running {
     address: SocketAddr,
+    leave: watch::Sender<bool>,
     stop: watch::Sender<bool>,
     served: JoinHandle<usize>,
     /// Turns true when `/held` is being answered, which ends with `release`.
@@ -29,6 +30,7 @@ struct Running {
 fn patient() -> ServerLimits {
     ServerLimits {
         header_timeout: PATIENCE,
+        silent_timeout: PATIENCE,
         idle_timeout: PATIENCE,
         write_timeout: PATIENCE,
         ..ServerLimits::default()
@@ -82,9 +84,11 @@ async fn start_with(limits: ServerLimits, refusals: Option<Refusals>) -> Running
         .route("/stuck", get(stuck))
         .route("/held", get(keep));
     let (stop, stopped) = watch::channel(false);
-    let service = Service { router, refusals, limits: Arc::new(limits), clock };
+    let (leave, leaving) = watch::channel(false);
+    let places = PlaceMetrics::default();
+    let service = Service { router, refusals, limits: Arc::new(limits), clock, leaving, places };
     let served = tokio::spawn(serve(listener, service, stopped));
-    Running { address, stop, served, held, release }
+    Running { address, leave, stop, served, held, release }
 }
 
 /// Sends `bytes`, then reads until the server closes.
@@ -328,6 +332,47 @@ async fn a_shutdown_lets_running_requests_finish_and_takes_no_new_ones() {
     assert_eq!(server.served.await.unwrap(), 0);
     assert!(TcpStream::connect(server.address).await.is_err());
     drop(idle);
+}
+
+#[tokio::test]
+async fn a_leaving_server_answers_and_ends_each_connection_with_it() {
+    let server = start(patient()).await;
+    server.leave.send(true).unwrap();
+    for _ in 0..2 {
+        let answer = exchange(server.address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        assert_eq!(statuses(&answer), ["200"]);
+        assert!(answer.contains("connection: close"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_connected_before_the_stop_is_answered() {
+    let server = start(patient()).await;
+    let mut waiting = Vec::new();
+    for _ in 0..50 {
+        waiting.push(TcpStream::connect(server.address).await.unwrap());
+    }
+    server.stop.send(true).unwrap();
+    for stream in &mut waiting {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    }
+    for stream in &mut waiting {
+        assert!(rest(stream).await.ends_with("hello"));
+    }
+    assert_eq!(server.served.await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_never_says_anything_is_cut_before_one_that_did() {
+    let limits = ServerLimits { silent_timeout: Duration::from_millis(200), ..patient() };
+    let server = start(limits).await;
+    let mut asked = TcpStream::connect(server.address).await.unwrap();
+    asked.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    assert!(asked.read(&mut [0; 1024]).await.unwrap() > 0);
+    let mut silent = TcpStream::connect(server.address).await.unwrap();
+    assert_eq!(rest(&mut silent).await, "");
+    asked.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    assert!(asked.read(&mut [0; 1024]).await.unwrap() > 0);
 }
 
 #[tokio::test]

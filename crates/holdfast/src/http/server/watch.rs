@@ -2,6 +2,7 @@
 //!
 //! | the connection is | since | cut after |
 //! |---|---|---|
+//! | silent from the beginning | it was accepted | `silent_timeout` |
 //! | idle | the last answer ended | `idle_timeout` |
 //! | sending a header | its first byte | `header_timeout` |
 //! | at a request | | the request's own limits |
@@ -33,6 +34,7 @@ pub(super) struct Watch {
 
 struct Shared {
     clock: SharedClock,
+    silent: Duration,
     idle: Duration,
     header: Duration,
     write: Duration,
@@ -42,6 +44,8 @@ struct Shared {
 
 struct Doing {
     requests: usize,
+    /// Whether a request has ever begun here.
+    has_asked: bool,
     /// Those of them whose body is not there yet.
     awaited_bodies: usize,
     /// When the first of these bodies began to be waited for.
@@ -59,6 +63,7 @@ impl Watch {
         let idle_since = clock.now();
         let doing = Doing {
             requests: 0,
+            has_asked: false,
             awaited_bodies: 0,
             body_since: None,
             is_cut: false,
@@ -69,6 +74,7 @@ impl Watch {
         Self {
             shared: Arc::new(Shared {
                 clock,
+                silent: limits.silent_timeout,
                 idle: limits.idle_timeout,
                 header: limits.header_timeout,
                 write: limits.write_timeout,
@@ -110,6 +116,11 @@ impl Watch {
         }
     }
 
+    /// Whether a request has ever begun here.
+    pub(super) fn has_asked(&self) -> bool {
+        self.lock().has_asked
+    }
+
     /// Has the connection closed, to make room.
     pub(super) fn cut(&self) {
         self.lock().is_cut = true;
@@ -128,8 +139,10 @@ impl Watch {
             None
         } else if let Some(since) = doing.header_since {
             Some(after(since, self.shared.header))
-        } else {
+        } else if doing.has_asked {
             Some(after(doing.idle_since, self.shared.idle))
+        } else {
+            Some(after(doing.idle_since, self.shared.silent))
         };
         [write, read].into_iter().flatten().min()
     }
@@ -138,6 +151,7 @@ impl Watch {
     pub(super) fn request_begins(&self) -> Busy {
         let mut doing = self.lock();
         doing.requests += 1;
+        doing.has_asked = true;
         doing.header_since = None;
         Busy { watch: self.clone() }
     }

@@ -102,7 +102,9 @@ async fn stage() -> Stage {
         clerk_webhooks: Some(WebhookVerifier::new(&WEBHOOK_SECRET.into(), shared.clone()).unwrap()),
         service_verifier: ServiceVerifier::new(Arc::new(store.clone())),
         meta_secrets: vec!["app-secret".into()],
+        leaving: watch::channel(false).1,
         stopping,
+        max_streams: crate::http::streams::MAX_IN_ALL,
     });
     let router = app(state.clone(), &[]);
     Stage { clerk, router, state, clock, store, service_key: made.key, stop, _directory: directory }

@@ -32,6 +32,13 @@ pub struct Running {
     log: PathBuf,
 }
 
+impl Running {
+    /// What it has logged so far.
+    pub fn logged(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -82,6 +89,8 @@ impl Place {
         // The commands that keep a log; to the others it would be a setting among others.
         if let ["serve" | "dev", ..] = arguments {
             command.env("HOLDFAST_LOG", "trace").env("HOLDFAST_LOG_FORMAT", "json");
+            // Tests that stop one do not wait for whoever spreads requests; the one of draining says otherwise.
+            command.env("HOLDFAST_DRAIN_S", "0");
         }
         command.envs(self.environment.iter().map(|(name, value)| (name, value))).current_dir(self.dir.path());
         command
@@ -93,6 +102,19 @@ impl Place {
         let log = self.dir.path().join(format!("log-of-the-test-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
         let stderr = File::create(&log).unwrap();
         let child = self.command(arguments).stdout(stdout).stderr(stderr).spawn().unwrap();
+        Running { child, log }
+    }
+
+    /// Starts `serve` in a shell that sets limits before.
+    pub fn serve_within(&self, limits: &str) -> Running {
+        let program = self.command(&["serve"]);
+        let log = self.dir.path().join("log-of-the-limited");
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &format!("{limits} && exec \"$0\" serve")]).arg(program.get_program()).env_clear();
+        shell.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.current_dir(self.dir.path());
+        let stderr = File::create(&log).unwrap();
+        let child = shell.stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
         Running { child, log }
     }
 

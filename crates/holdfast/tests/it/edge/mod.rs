@@ -3,6 +3,7 @@
 mod address;
 mod breaker;
 pub mod client;
+mod crowded;
 mod drain;
 mod flood;
 mod framing;

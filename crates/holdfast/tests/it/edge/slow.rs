@@ -37,7 +37,8 @@ impl Kind {
         Duration::from_secs(match self {
             Self::Header => 5,
             Self::Body => 8,
-            Self::Silent | Self::Idle => 75,
+            Self::Silent => 15,
+            Self::Idle => 75,
             Self::NeverReading => 30,
         })
     }

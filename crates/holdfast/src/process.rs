@@ -1,0 +1,74 @@
+//! What the operating system grants this process: file handles, and whether it may leave a core file behind.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Handles that the service itself needs at most: database, journal, listeners, log, and outgoing connections
+/// ([`crate::transport`] bounds those for each host).
+const OWN_HANDLES: usize = 352;
+
+/// How many file handles this process may have open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileHandles {
+    /// Before this process raised it.
+    pub before: usize,
+    /// Now.
+    pub now: usize,
+}
+
+impl FileHandles {
+    /// Raises the soft limit to the hard one. A limit that cannot be raised stays as it is.
+    pub fn raised() -> Self {
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        let before = to_count(current);
+        if current == maximum {
+            return Self { before, now: before };
+        }
+        match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+            Ok(()) => Self { before, now: to_count(maximum) },
+            Err(error) => {
+                tracing::warn!(%error, limit = before, "the limit of file handles cannot be raised");
+                Self { before, now: before }
+            }
+        }
+    }
+
+    /// As they are.
+    pub fn present() -> Self {
+        let now = to_count(getrlimit(Resource::Nofile).current);
+        Self { before: now, now }
+    }
+
+    /// What is left for connections after what the service itself needs; where that is most of them, half.
+    pub fn for_connections(self) -> usize {
+        self.now.saturating_sub(OWN_HANDLES).max(self.now / 2).max(1)
+    }
+}
+
+/// No limit is as many as can be counted.
+fn to_count(limit: Option<u64>) -> usize {
+    limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
+}
+
+/// Keeps the operating system from writing a core file: it would hold keys and grants. Limits are passed on to whatever
+/// the process starts.
+pub fn forbid_core_files() {
+    // One byte, not none: Linux hands a core to a program (`core_pattern` with `|`) whatever the limit, unless it is one.
+    let one = Some(1);
+    if let Err(error) = setrlimit(Resource::Core, Rlimit { current: one, maximum: one }) {
+        let Rlimit { current, .. } = getrlimit(Resource::Core);
+        if current != Some(0) {
+            tracing::warn!(%error, "core files cannot be turned off; set `ulimit -c 0` for this process");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_what_is_left() {
+        let left = |now| FileHandles { before: now, now }.for_connections();
+        assert_eq!([left(1024), left(65536), left(256), left(0)], [672, 65184, 128, 1]);
+    }
+}

@@ -1,0 +1,192 @@
+//! Somebody takes all that can be had: handles, places, large bodies. Everybody else is served all the same.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use holdfast::clock::{Clock as _, SystemClock};
+use holdfast::standard_webhooks::SigningKey;
+use holdfast::standin::clerk::Person;
+use http::StatusCode;
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+use url::Url;
+
+use super::client::Raw;
+use crate::cli::support::{Place, Running};
+use crate::e2e::app::{App, RETURN_TO};
+use crate::replicas::processes::{answers, until};
+
+/// A process of its own on a database of its own, with the stand-ins of `app`.
+pub async fn process(app: &App, limits: &str, more: &[(&str, &str)]) -> (Place, Running, Url) {
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let place =
+        app.environment.iter().fold(Place::new(), |place, (name, value)| place.with(name, value.as_str()));
+    let place = place
+        .with("HOLDFAST_LISTEN", address.to_string())
+        .with("HOLDFAST_DATABASE_URL", "sqlite://own.db")
+        .with("HOLDFAST_SPILL_DIR", "own.spill")
+        .with("HOLDFAST_LOG", "info");
+    let place = more.iter().fold(place, |place, (name, value)| place.with(name, *value));
+    let running = place.serve_within(limits);
+    until("the process serves", async || answers(address).await).await;
+    (place, running, format!("http://{address}/").parse().unwrap())
+}
+
+pub fn address_of(base: &Url) -> SocketAddr {
+    format!("127.0.0.1:{}", base.port().unwrap()).parse().unwrap()
+}
+
+/// Holds so many connections that say nothing, and opens another for each that is cut.
+async fn silent(address: SocketAddr, stop: Arc<AtomicBool>) {
+    while !stop.load(Ordering::Relaxed) {
+        if let Some(mut raw) = Raw::connect_if_open(address).await {
+            while !stop.load(Ordering::Relaxed) && raw.rest_within(Duration::from_millis(500)).await.is_none()
+            {
+            }
+        } else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eleven_hundred_silent_sockets_take_no_handle_that_somebody_needs() {
+    let app = App::start().await;
+    let (_place, running, base) = process(&app, "ulimit -n 1024", &[]).await;
+    let ada = app.sign_in(Person::Ada).to(&base);
+    until("it can judge", async || ada.get("/user/instagram/status").await.status == StatusCode::OK).await;
+    assert!(running.logged().contains("\"connections\":672"), "{}", running.logged());
+    let (address, stop) = (address_of(&base), Arc::new(AtomicBool::new(false)));
+    let flood: Vec<_> = (0..1100).map(|_| tokio::spawn(silent(address, Arc::clone(&stop)))).collect();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut slowest = Duration::ZERO;
+    for round in 0..40 {
+        let asked = Instant::now();
+        let status = ada.get("/user/instagram/status").await.status;
+        slowest = slowest.max(asked.elapsed());
+        assert_eq!(status, StatusCode::OK, "round {round}");
+    }
+    // A change, in the database.
+    ada.connect(json!({"return_to": RETURN_TO})).await;
+    println!("slowest of 40 beside 1,100 silent sockets: {slowest:?}");
+    assert!(slowest < Duration::from_secs(5), "{slowest:?}");
+    let log = running.logged();
+    assert!(log.contains("closing those that have kept us waiting longest"), "room was made");
+    assert!(!log.contains("cannot be accepted"), "handles never ran out");
+    stop.store(true, Ordering::Relaxed);
+    for each in flood {
+        each.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stalled_large_bodies_keep_no_signed_webhook_out() {
+    let app = App::with(&[("HOLDFAST_TRUSTED_PROXIES", "127.0.0.1")], |_| {}).await;
+    until("it is ready", async || app.get("/readyz").await.status == StatusCode::OK).await;
+    let mut stalled = Vec::new();
+    for _ in 0..140 {
+        let mut raw = Raw::connect(app.address()).await;
+        let head = "POST /webhooks/clerk HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 198.51.100.7\r\n\
+                    Content-Length: 60000\r\n\r\n";
+        raw.send(head.as_bytes()).await.unwrap();
+        raw.send(&[b'x'; 20_000]).await.unwrap();
+        stalled.push(raw);
+    }
+    // The last of them have been read when the first are given up.
+    assert!(stalled[0].rest().await.contains("503"));
+    let body = json!({
+        "object": "event", "type": "user.updated", "timestamp": 1_790_000_000_000_u64,
+        "data": {"id": Person::Ada.user_id(), "first_name": "Ada", "created_at": 1_700_000_000_000_u64,
+                 "updated_at": 1_790_000_000_000_u64, "public_metadata": {"pad": "x".repeat(40_000)}},
+    })
+    .to_string();
+    let secret = app.clerk.webhook_secret();
+    let key = SigningKey::parse(secret.expose_secret()).unwrap();
+    let now = SystemClock.now().as_second().to_string();
+    let signature = key.sign("msg_1", &now, body.as_bytes());
+    let mut good = Raw::connect(app.address()).await;
+    let request = format!(
+        "POST /webhooks/clerk HTTP/1.1\r\nHost: h\r\nsvix-id: msg_1\r\nsvix-timestamp: {now}\r\n\
+         svix-signature: {signature}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let reply = good.ask(&request).await.unwrap();
+    assert_eq!(reply.status / 100, 2, "{}", reply.body);
+}
+
+/// One kept connection that asks again and again; how often it was answered, and how often it was cut without a full answer.
+async fn keep_asking(address: SocketAddr, stopped: Arc<AtomicBool>) -> (u32, u32) {
+    let (mut answered, mut cut) = (0, 0);
+    let mut raw = None;
+    while !stopped.load(Ordering::Relaxed) {
+        let Some(mut client) = (match raw.take() {
+            Some(client) => Some(client),
+            None => Raw::connect_if_open(address).await,
+        }) else {
+            break;
+        };
+        match client.ask("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").await {
+            Ok(reply) => {
+                answered += 1;
+                raw = (reply.header("connection") != Some("close")).then_some(client);
+            }
+            Err(_) => cut += 1,
+        }
+    }
+    (answered, cut)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_under_load_cuts_nobody() {
+    let app = App::start().await;
+    for _ in 0..3 {
+        let (_place, mut running, base) = process(&app, ":", &[("HOLDFAST_DRAIN_S", "2")]).await;
+        let (address, stopped) = (address_of(&base), Arc::new(AtomicBool::new(false)));
+        let asking: Vec<_> =
+            (0..16).map(|_| tokio::spawn(keep_asking(address, Arc::clone(&stopped)))).collect();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(
+            Command::new("kill").args(["-TERM", &running.child.id().to_string()]).status().unwrap().success()
+        );
+        let told = Instant::now();
+        let mut probe = Raw::connect(address).await;
+        until("it is not ready", async || {
+            let Some(mut raw) = Raw::connect_if_open(address).await else { return false };
+            raw.ask("GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n")
+                .await
+                .is_ok_and(|reply| reply.status == 503 && reply.body.contains("stopping"))
+        })
+        .await;
+        let reply = probe.ask("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+        assert_eq!((reply.status, reply.header("connection")), (200, Some("close")));
+        let ended = tokio::task::spawn_blocking(move || running.child.wait().unwrap()).await.unwrap();
+        assert_eq!(ended.code(), Some(0));
+        assert!(told.elapsed() >= Duration::from_secs(2), "it serves on for the drain time");
+        stopped.store(true, Ordering::Relaxed);
+        let mut sum = (0, 0);
+        for each in asking {
+            let (answered, cut) = each.await.unwrap();
+            sum = (sum.0 + answered, sum.1 + cut);
+        }
+        println!("{} answered, {} cut", sum.0, sum.1);
+        assert!(sum.0 > 100, "{sum:?}");
+        assert_eq!(sum.1, 0, "{sum:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_at_once() {
+    let app = App::start().await;
+    for (signal, code) in [("-TERM", 143), ("-INT", 130)] {
+        let (_place, mut running, _base) = process(&app, ":", &[("HOLDFAST_DRAIN_S", "60")]).await;
+        let kill = || Command::new("kill").args([signal, &running.child.id().to_string()]).status().unwrap();
+        assert!(kill().success());
+        until("it was told", async || running.logged().contains("told to stop")).await;
+        assert!(kill().success());
+        let ended = tokio::task::spawn_blocking(move || running.child.wait().unwrap()).await.unwrap();
+        assert_eq!(ended.code(), Some(code));
+    }
+}
