@@ -46,6 +46,14 @@ pub(super) const MIGRATIONS: &[Migration] = &[
             include_str!("../../../../migrations/postgres/0004_grant_time_indexes.sql"),
         ),
     },
+    Migration {
+        version: 9,
+        name: "newest_attempt_index",
+        sql: Sql::each(
+            include_str!("../../../../migrations/sqlite/0009_newest_attempt_index.sql"),
+            include_str!("../../../../migrations/postgres/0009_newest_attempt_index.sql"),
+        ),
+    },
 ];
 
 /// How the database's schema compares with this program's.
