@@ -27,7 +27,7 @@ impl Store {
         owner: &OwnerId,
         provider: ProviderId,
     ) -> Result<StatusFacts, StoreError> {
-        self.inner.status_reads.ask(owner.as_str(), provider).await
+        self.read_status(owner.as_str(), provider).await
     }
 
     /// An attempt by its id.

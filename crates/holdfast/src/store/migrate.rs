@@ -47,6 +47,14 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         ),
     },
     Migration {
+        version: 9,
+        name: "newest_attempt_index",
+        sql: Sql::each(
+            include_str!("../../../../migrations/sqlite/0009_newest_attempt_index.sql"),
+            include_str!("../../../../migrations/postgres/0009_newest_attempt_index.sql"),
+        ),
+    },
+    Migration {
         version: 14,
         name: "first_sync",
         sql: Sql::each(

@@ -97,7 +97,7 @@ struct Inner {
     engine: Engine,
     clock: SharedClock,
     changes: Changes,
-    status_reads: StatusReads,
+    status_reads: Arc<StatusReads>,
     passed_over: PassedOver,
     outbox: bool,
     link: Option<SharedLink>,
@@ -123,7 +123,8 @@ impl Store {
             Some(_) | None => return Err(OpenError::Address("unknown kind of database".to_owned())),
         };
         let changes = Changes::start(&engine, &clock);
-        let store = Self::assembled(engine, clock, changes, options.outbox, None);
+        let reads = Arc::new(StatusReads::start(&engine)?);
+        let store = Self::assembled(engine, clock, changes, reads, options.outbox, None);
         match store.schema_state().await? {
             SchemaState::Ahead { found, known } => Err(OpenError::SchemaNewer { found, known }),
             SchemaState::Current | SchemaState::Behind(_) => Ok(store),
@@ -134,7 +135,7 @@ impl Store {
     pub fn driven_by(driver: SharedDriver, clock: SharedClock) -> Self {
         let engine = Engine::Driven(driver);
         let changes = Changes::start(&engine, &clock);
-        Self::assembled(engine, clock, changes, false, None)
+        Self::assembled(engine, clock, changes, Arc::new(StatusReads::OneByOne), false, None)
     }
 
     /// The same database, as a replica sees it that reaches it over `link` and tells time by `clock`.
@@ -142,21 +143,20 @@ impl Store {
     pub fn over(&self, link: SharedLink, clock: SharedClock) -> Self {
         let engine = self.inner.engine.clone();
         let changes = Changes::start(&engine, &clock);
-        Self::assembled(engine, clock, changes, self.inner.outbox, Some(link))
+        let reads = Arc::clone(&self.inner.status_reads);
+        Self::assembled(engine, clock, changes, reads, self.inner.outbox, Some(link))
     }
 
     fn assembled(
         engine: Engine,
         clock: SharedClock,
         changes: Changes,
+        status_reads: Arc<StatusReads>,
         outbox: bool,
         link: Option<SharedLink>,
     ) -> Self {
-        let (status_reads, questions) = StatusReads::new();
         let passed_over = PassedOver::default();
-        let inner = Arc::new(Inner { engine, clock, changes, status_reads, passed_over, outbox, link });
-        questions.serve(&inner);
-        Self { inner }
+        Self { inner: Arc::new(Inner { engine, clock, changes, status_reads, passed_over, outbox, link }) }
     }
 
     /// Whether the database answers and has its tables.
@@ -192,6 +192,7 @@ impl Store {
     /// Closes every connection, having finished what runs. Later calls fail with [`StoreError::Unavailable`].
     pub async fn close(&self) {
         self.inner.changes.stop();
+        self.inner.status_reads.close().await;
         self.inner.engine.close().await;
     }
 

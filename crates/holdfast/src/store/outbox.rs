@@ -128,7 +128,7 @@ impl Store {
 
     /// What the status that the event tells of is derived from, as it is now.
     pub async fn event_facts(&self, event: &PendingEvent) -> Result<StatusFacts, StoreError> {
-        self.inner.status_reads.ask(&event.user_id, event.provider).await
+        self.read_status(&event.user_id, event.provider).await
     }
 }
 

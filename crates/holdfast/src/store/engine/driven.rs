@@ -1,7 +1,5 @@
 //! Units of work and reads by a [`Driver`](crate::store::Driver).
 
-use std::sync::Arc;
-
 use super::{Failure, Row, Value};
 use crate::store::SharedDriver;
 
@@ -39,6 +37,5 @@ impl Drop for DrivenUnit {
 
 pub(super) fn rows(driver: &SharedDriver, sql: &str, values: &[Value]) -> Result<Vec<Row>, Failure> {
     let outcome = driver.run(sql, values)?;
-    let row = |values| Row::Driven { columns: Arc::clone(&outcome.columns), values };
-    Ok(outcome.rows.into_iter().map(row).collect())
+    Ok(outcome.rows.into_iter().map(|values| Row::plain(&outcome.columns, values)).collect())
 }

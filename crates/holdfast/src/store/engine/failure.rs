@@ -1,4 +1,4 @@
-//! What an engine's error means: sqlx errors are read here and nowhere else.
+//! What an engine's error means: errors of sqlx and rusqlite are read here and nowhere else.
 //!
 //! SQLite: <https://www.sqlite.org/rescode.html>. Postgres: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 
@@ -83,6 +83,18 @@ impl From<Rejected> for Failure {
             1555 | 2067 => Self::Violated(unique(None, &message)),
             787 => Self::Violated(Violation::ForeignKey),
             _ => of_sqlite(&code.to_string(), &message),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        match error {
+            rusqlite::Error::SqliteFailure(failure, message) => {
+                Rejected { code: failure.extended_code, message: message.unwrap_or_default() }.into()
+            }
+            // Not exhaustive. The rest are about values and columns; their texts may quote values.
+            _ => Self::Final(StoreError::Refused("a value or column does not fit".to_owned())),
         }
     }
 }

@@ -80,7 +80,7 @@ impl Engine {
     pub(super) async fn close(&self) {
         match self {
             Self::Sqlite(sqlite) => sqlite.close().await,
-            Self::Postgres(postgres) => postgres.pool().close().await,
+            Self::Postgres(postgres) => postgres.close().await,
             Self::Driven(_) => {}
         }
     }
@@ -202,7 +202,7 @@ where
     E: Executor<'e, Database = sqlx::Sqlite>,
 {
     let rows = bind_sqlite(sql, values).fetch_all(executor).await?;
-    Ok(rows.into_iter().map(Row::Sqlite).collect())
+    Ok(rows.into_iter().map(Row::from).collect())
 }
 
 async fn postgres_rows<'e, E>(executor: E, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, Failure>
@@ -210,5 +210,5 @@ where
     E: Executor<'e, Database = sqlx::Postgres>,
 {
     let rows = bind_postgres(sql, values).fetch_all(executor).await?;
-    Ok(rows.into_iter().map(Row::Postgres).collect())
+    Ok(rows.into_iter().map(Row::from).collect())
 }

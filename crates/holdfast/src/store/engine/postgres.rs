@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
 use sqlx::{Row as _, Transaction};
 
 use super::Failure;
@@ -19,11 +19,16 @@ const STATEMENT_TIMEOUT: &str = "5s";
 #[derive(Debug, Clone)]
 pub(in crate::store) struct Postgres {
     pool: PgPool,
+    /// For the hot path alone, so that no other work holds it up.
+    status_lines: PgPool,
     options: PgConnectOptions,
     notices: bool,
 }
 
 impl Postgres {
+    /// Reads of statuses under way at a time: one that hangs must not hold up the others.
+    pub(in crate::store) const STATUS_CONNECTIONS: u32 = 2;
+
     fn read_address(url: &str) -> Result<PgConnectOptions, OpenError> {
         // sqlx's text quotes the address, which may hold a password.
         PgConnectOptions::from_str(url)
@@ -42,17 +47,17 @@ impl Postgres {
             ("idle_in_transaction_session_timeout", "30s"),
             ("synchronous_commit", "on"),
         ]);
-        let pool = PgPoolOptions::new()
-            .max_connections(MAX_CONNECTIONS)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            // A look before each use would cost a round trip on every request; a dead connection is met with a retry.
-            .test_before_acquire(false)
-            .connect_with(options.clone())
-            .await
-            .map_err(unreachable_server)?;
+        let pool =
+            pool_of(MAX_CONNECTIONS).connect_with(options.clone()).await.map_err(unreachable_server)?;
+        let status_lines = pool_of(Self::STATUS_CONNECTIONS).connect_lazy_with(options.clone());
         assert_durable(&pool).await?;
         let version = show(&pool, "SELECT version()").await?;
-        Ok(Self { pool, options, notices: !version.contains("CockroachDB") })
+        Ok(Self { pool, status_lines, options, notices: !version.contains("CockroachDB") })
+    }
+
+    /// Where statuses are read.
+    pub(in crate::store) fn status_lines(&self) -> &PgPool {
+        &self.status_lines
     }
 
     pub(super) fn pool(&self) -> &PgPool {
@@ -66,6 +71,11 @@ impl Postgres {
 
     pub(super) async fn begin(&self) -> Result<Transaction<'static, sqlx::Postgres>, Failure> {
         Ok(self.pool.begin().await?)
+    }
+
+    pub(super) async fn close(&self) {
+        self.status_lines.close().await;
+        self.pool.close().await;
     }
 
     /// A listener on a connection of its own, so that it never takes one from the requests.
@@ -83,6 +93,28 @@ impl Postgres {
         listener.listen(channel).await?;
         Ok(listener)
     }
+}
+
+fn pool_of(connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // A look before each use would cost a round trip on every request; a dead connection is met with a retry.
+        .test_before_acquire(false)
+        .after_connect(|connection, _| Box::pin(keep_to_indexes(connection)))
+}
+
+/// Has the planner look things up by an index, whatever it expects. Its expectations come from statistics, which may be missing,
+/// or from when the table was small; a plan that it keeps for a prepared statement may be older still. No statement of a
+/// request or of the worker gains by reading a table, however small. By name out of a table, because CockroachDB and others lack some.
+async fn keep_to_indexes(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "SELECT set_config(name, CASE vartype WHEN 'bool' THEN 'off' ELSE '0' END, false) FROM pg_settings WHERE name IN \
+         ('enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit', 'max_parallel_workers_per_gather')",
+    )
+    .execute(connection)
+    .await
+    .map(drop)
 }
 
 async fn assert_durable(pool: &PgPool) -> Result<(), OpenError> {

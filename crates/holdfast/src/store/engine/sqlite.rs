@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rusqlite::OpenFlags;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
@@ -175,6 +176,20 @@ impl Sqlite {
 
     pub(super) fn readers(&self) -> &SqlitePool {
         &self.readers
+    }
+
+    /// A reader outside the pools, for a thread of its own.
+    pub(in crate::store) fn open_reader(&self) -> Result<rusqlite::Connection, OpenError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let open = || {
+            let connection = rusqlite::Connection::open_with_flags(&self.file.path, flags)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            connection.execute_batch("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY")?;
+            Ok(connection)
+        };
+        open().map_err(|error: rusqlite::Error| {
+            OpenError::Unreachable(Failure::from(error).into_error().to_string())
+        })
     }
 
     /// Begins a transaction that holds the write lock. It is not sqlx's: SQLite ends a transaction by itself when the disk is full, and

@@ -1,5 +1,6 @@
 //! What goes into a statement and what comes out, on either engine.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -126,10 +127,28 @@ impl From<Option<&[u8]>> for Value {
 }
 
 /// A row of an answer.
-pub(in crate::store) enum Row {
+pub(in crate::store) struct Row {
+    cells: Cells,
+    /// Where the next column is looked for first: rows are read in the order of their statement's columns.
+    next: Cell<usize>,
+}
+
+enum Cells {
     Sqlite(SqliteRow),
     Postgres(PgRow),
-    Driven { columns: Arc<[String]>, values: Vec<Value> },
+    Plain { columns: Arc<[String]>, values: Vec<Value> },
+}
+
+impl From<SqliteRow> for Row {
+    fn from(row: SqliteRow) -> Self {
+        Self::of(Cells::Sqlite(row))
+    }
+}
+
+impl From<PgRow> for Row {
+    fn from(row: PgRow) -> Self {
+        Self::of(Cells::Postgres(row))
+    }
 }
 
 /// A type that columns have.
@@ -194,16 +213,41 @@ impl Unreadable {
 const MISFIT: &str = "missing or of another type";
 
 impl Row {
-    fn get<T: Column>(&self, column: &'static str) -> Result<T, Unreadable> {
-        let value = match self {
-            Self::Sqlite(row) => row.try_get(column).ok(),
-            Self::Postgres(row) => row.try_get(column).ok(),
-            Self::Driven { columns, values } => columns
-                .iter()
-                .zip(values)
-                .find(|(name, _)| *name == column)
-                .and_then(|(_, value)| T::of(value)),
+    fn of(cells: Cells) -> Self {
+        Self { cells, next: Cell::new(0) }
+    }
+
+    /// A row of SQLite's that was taken apart already.
+    pub(in crate::store) fn plain(columns: &Arc<[String]>, values: Vec<Value>) -> Self {
+        Self::of(Cells::Plain { columns: Arc::clone(columns), values })
+    }
+
+    fn name(&self, position: usize) -> Option<&str> {
+        match &self.cells {
+            Cells::Sqlite(row) => row.columns().get(position).map(sqlx::Column::name),
+            Cells::Postgres(row) => row.columns().get(position).map(sqlx::Column::name),
+            Cells::Plain { columns, .. } => columns.get(position).map(String::as_str),
+        }
+    }
+
+    /// Where a column stands. Looking for each by its name in a table costs more than the rest of reading a row.
+    fn position(&self, column: &str) -> Option<usize> {
+        let expected = self.next.get();
+        let found = if self.name(expected) == Some(column) {
+            expected
+        } else {
+            (0..).map_while(|each| self.name(each)).position(|name| name == column)?
         };
+        self.next.set(found + 1);
+        Some(found)
+    }
+
+    fn get<T: Column>(&self, column: &'static str) -> Result<T, Unreadable> {
+        let value = self.position(column).and_then(|position| match &self.cells {
+            Cells::Sqlite(row) => row.try_get(position).ok(),
+            Cells::Postgres(row) => row.try_get(position).ok(),
+            Cells::Plain { values, .. } => values.get(position).and_then(T::of),
+        });
         value.ok_or(Unreadable::new(column, MISFIT))
     }
 

@@ -1,0 +1,114 @@
+//! The hot path's reads, gathered: what many callers ask at the same time is asked of the database at once.
+//!
+//! A round trip to the database costs several times what the row in it does. While one is under way, questions wait, and the next
+//! takes all of them. Nothing is remembered: every answer was read after its question had been asked, so there is
+//! nothing to invalidate and nothing to switch off.
+
+mod postgres;
+mod sqlite;
+
+use std::convert::Infallible;
+use std::sync::{PoisonError, RwLock};
+
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use super::attempts::{self, StatusFacts};
+use super::engine::Engine;
+use super::{OpenError, Store, StoreError, statements};
+use crate::provider::ProviderId;
+use crate::telemetry::traces::in_span;
+
+/// Questions that are asked at once.
+const MOST_AT_ONCE: usize = 64;
+
+/// Where to ask.
+#[derive(Debug)]
+pub(super) enum StatusReads {
+    /// Whoever serves the questions gathers them.
+    Gathered(Gathered),
+    /// Each is asked by itself, in the turn of whoever asks.
+    OneByOne,
+}
+
+#[derive(Debug)]
+pub(super) struct Gathered {
+    /// Unbounded: each request asks one question, and requests under way are bounded. `None` once closed.
+    questions: RwLock<Option<mpsc::UnboundedSender<Question>>>,
+    /// Has its end when nobody serves questions any more.
+    served: Mutex<mpsc::Receiver<Infallible>>,
+}
+
+/// Held by whoever serves questions.
+type Serving = mpsc::Sender<Infallible>;
+
+type Answer = Result<StatusFacts, StoreError>;
+
+#[derive(Debug)]
+struct Question {
+    user_id: String,
+    provider: ProviderId,
+    answer: oneshot::Sender<Answer>,
+}
+
+impl Question {
+    fn answer(self, answer: Answer) {
+        // An error means that whoever asked has gone.
+        let _ = self.answer.send(answer);
+    }
+}
+
+impl StatusReads {
+    /// Begins to serve questions, until [`StatusReads::close`] or until the store is gone. Must be called within a tokio runtime.
+    pub(super) fn start(engine: &Engine) -> Result<Self, OpenError> {
+        let (questions, asked) = mpsc::unbounded_channel();
+        let (serving, served) = mpsc::channel(1);
+        match engine {
+            Engine::Sqlite(engine) => sqlite::serve(engine, asked, serving)?,
+            Engine::Postgres(engine) => postgres::serve(engine, asked, &serving),
+            Engine::Driven(_) => return Ok(Self::OneByOne),
+        }
+        let (questions, served) = (RwLock::new(Some(questions)), Mutex::new(served));
+        Ok(Self::Gathered(Gathered { questions, served }))
+    }
+
+    /// Answers what was asked so far, and nothing more; then gives the database back.
+    pub(super) async fn close(&self) {
+        let Self::Gathered(Gathered { questions, served }) = self else { return };
+        questions.write().unwrap_or_else(PoisonError::into_inner).take();
+        // `None`: every sender is gone.
+        let _ = served.lock().await.recv().await;
+    }
+}
+
+impl Gathered {
+    async fn ask(&self, user_id: &str, provider: ProviderId) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        let question = Question { user_id: user_id.to_owned(), provider, answer };
+        let gone = || StoreError::Unavailable("the store has been closed".to_owned());
+        match &*self.questions.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(questions) => questions.send(question).map_err(|_| gone())?,
+            None => return Err(gone()),
+        }
+        answered.await.unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+impl Store {
+    /// What a user's status is derived from.
+    pub(super) async fn read_status(&self, user_id: &str, provider: ProviderId) -> Answer {
+        match &*self.inner.status_reads {
+            StatusReads::Gathered(reads) => {
+                let _crossing = self.cross().await?;
+                // The round trip is shared with others; the waiting is not.
+                in_span("database read", reads.ask(user_id, provider)).await
+            }
+            StatusReads::OneByOne => {
+                let values = vec![user_id.into(), provider.as_str().into()];
+                match self.read_one(statements::STATUS, values).await? {
+                    Some(row) => attempts::status_facts(&row),
+                    None => Ok(StatusFacts::default()),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+-- The status asks for a user's newest attempt: found at the end of this index, without sorting those of the same day.
+CREATE INDEX attempts_newest ON attempts (user_id, provider, created_at, id);
+DROP INDEX attempts_by_user;
