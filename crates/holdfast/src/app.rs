@@ -1,5 +1,7 @@
 //! The composition root: makes the parts from the settings and puts them together. The only place that knows all of them.
 
+mod reload;
+
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -26,7 +28,9 @@ use crate::connections::{Connections, Parts};
 use crate::entropy::{EntropyExhausted, SharedEntropy, new_id};
 use crate::http::layers::Edge;
 use crate::http::metrics::Metrics;
-use crate::http::{self, Admission, AppState, AppStateParts, RequestLimits, ServerLimits, Service};
+use crate::http::{
+    self, Admission, AllowedOrigins, AppState, AppStateParts, RequestLimits, ServerLimits, Service,
+};
 use crate::outbox::{Dispatcher, Endpoint};
 use crate::provider::SharedProvider;
 use crate::provider::instagram::{Instagram, InstagramConfig};
@@ -38,6 +42,8 @@ use crate::transport::SharedTransport;
 use crate::users::Users;
 use crate::vault::{KeyRing, KeyRingFaults, SentinelError, Vault};
 use crate::worker::{Worker, store_spilled};
+
+pub use reload::{RELOADABLE, Reloader};
 
 /// For a handler to answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -204,6 +210,7 @@ fn server_limits(settings: &Settings) -> ServerLimits {
 pub struct Server {
     router: Router,
     state: AppState,
+    reloader: Reloader,
     store: Store,
     worker: Option<Worker>,
     dispatcher: Option<Dispatcher>,
@@ -273,7 +280,9 @@ impl Server {
             meta_secrets: settings.instagram.iter().map(|app| app.app_secret.clone()).collect(),
             stopping,
         });
-        let router = http::app(state.clone(), &settings.allowed_origins);
+        let origins = AllowedOrigins::from(settings.allowed_origins.clone());
+        let router = http::app(state.clone(), &origins);
+        let reloader = Reloader { state: state.clone(), origins, seams: seams.clone() };
         let worker = if settings.worker {
             // Unique among replicas and their restarts, or a restart could believe in a lease of its former life.
             let name = new_id(&*seams.entropy, seams.clock.now())?.to_string();
@@ -290,7 +299,25 @@ impl Server {
         }
         let limits = server_limits(settings);
         let clock = seams.clock.clone();
-        Ok(Self { router, state, store, worker, dispatcher, metrics, limits, clock, stop, traces, exporter })
+        Ok(Self {
+            router,
+            state,
+            reloader,
+            store,
+            worker,
+            dispatcher,
+            metrics,
+            limits,
+            clock,
+            stop,
+            traces,
+            exporter,
+        })
+    }
+
+    /// Takes over a configuration that is read again later.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
     }
 
     /// What is counted.

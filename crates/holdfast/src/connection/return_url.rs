@@ -1,15 +1,18 @@
 //! Where a browser may be sent after connecting: an allow-list, so that the callback is no open redirect.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use clerk_session::OriginPattern;
 use url::{Position, Url};
 
 /// Longest accepted `return_to`, in bytes.
 pub const MAX_RETURN_TO: usize = 2048;
 
-/// The allow-list: origins (any path below them) and full addresses (that path, and paths below it).
+/// The allow-list: origins (any path below them) and full addresses (that path, and paths below it). Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct ReturnUrls {
-    entries: Vec<Entry>,
+    entries: Arc<ArcSwap<Vec<Entry>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -54,15 +57,22 @@ pub enum ReturnToError {
 impl ReturnUrls {
     /// Reads the list; every entry is an origin, an origin pattern, or an address with a path.
     pub fn parse<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, ReturnUrlError> {
-        let entries = entries.into_iter().map(Entry::parse).collect::<Result<_, _>>()?;
-        Ok(Self { entries })
+        let entries = entries.into_iter().map(Entry::parse).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { entries: Arc::new(ArcSwap::from_pointee(entries)) })
+    }
+
+    /// Takes over the entries of `other`, in every clone.
+    pub fn replace(&self, other: &Self) {
+        self.entries.store(other.entries.load_full());
     }
 
     /// The address to return to: the one asked for, if allowed, else the first single address on the list.
     pub fn choose(&self, asked: Option<&str>) -> Result<Url, ReturnToError> {
         match asked {
             Some(asked) => self.allow(asked),
-            None => self.entries.iter().find_map(|each| each.address.clone()).ok_or(ReturnToError::Missing),
+            None => {
+                self.entries.load().iter().find_map(|each| each.address.clone()).ok_or(ReturnToError::Missing)
+            }
         }
     }
 
@@ -82,8 +92,11 @@ impl ReturnUrls {
             return Err(ReturnToError::Ambiguous);
         }
         let origin = &url[..Position::BeforePath];
-        let allowed =
-            self.entries.iter().any(|each| each.origin.matches(origin) && each.allows_path(url.path()));
+        let allowed = self
+            .entries
+            .load()
+            .iter()
+            .any(|each| each.origin.matches(origin) && each.allows_path(url.path()));
         if allowed { Ok(url) } else { Err(ReturnToError::NotAllowed) }
     }
 }

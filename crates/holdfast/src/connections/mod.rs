@@ -219,6 +219,11 @@ impl Connections {
             .throttled_until(self.budget.spent_until(now))
     }
 
+    /// Where a browser may return to.
+    pub fn return_urls(&self) -> &ReturnUrls {
+        &self.parts.return_urls
+    }
+
     /// Whether an app id and secret are configured.
     pub fn is_configured(&self) -> bool {
         self.parts.provider.is_some()

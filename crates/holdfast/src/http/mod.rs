@@ -41,9 +41,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use clerk_session::OriginPattern;
 
 pub use admission::{Admission, RequestLimits};
+pub use cors::AllowedOrigins;
 pub use openapi::document;
 pub use server::{ServerLimits, Service, bind, serve};
 pub use state::{AppState, AppStateParts};
@@ -52,7 +52,7 @@ pub use unreadable::refusals;
 use layers::Edge;
 
 /// The whole application: every route within every layer.
-pub fn app(state: AppState, allowed_origins: &[OriginPattern]) -> Router {
+pub fn app(state: AppState, allowed_origins: &AllowedOrigins) -> Router {
     let edge = Arc::clone(state.edge());
     let mut api = openapi::skeleton(&edge.public_url);
     let routes = routes::all().into_inner().finish_api(&mut api);
@@ -61,7 +61,7 @@ pub fn app(state: AppState, allowed_origins: &[OriginPattern]) -> Router {
 }
 
 /// `router` within the layers, in the order given above.
-fn layered(router: Router, edge: Arc<Edge>, allowed_origins: &[OriginPattern]) -> Router {
+fn layered(router: Router, edge: Arc<Edge>, allowed_origins: &AllowedOrigins) -> Router {
     router
         .fallback(layers::not_found)
         .method_not_allowed_fallback(layers::method_not_allowed)

@@ -8,6 +8,7 @@ mod fault;
 mod load;
 mod parse;
 mod print;
+mod reading;
 pub mod reference;
 mod sources;
 mod suggest;
@@ -30,6 +31,7 @@ use crate::client_address::TrustedProxies;
 pub use fault::{Fault, Faults, Origin};
 pub use load::load;
 pub use print::{Shown, shown};
+pub use reading::Reading;
 pub use sources::{ConfigFile, Environment};
 pub use traces::TraceSettings;
 

@@ -161,6 +161,9 @@ impl Store {
 
     /// Whether the database answers and has its tables.
     pub async fn ping(&self) -> Result<(), StoreError> {
+        if let Engine::Sqlite(sqlite) = &self.inner.engine {
+            sqlite.require_in_place()?;
+        }
         self.read(statements::PING, Vec::new()).await.map(drop)
     }
 

@@ -104,7 +104,7 @@ async fn stage() -> Stage {
         meta_secrets: vec!["app-secret".into()],
         stopping,
     });
-    let router = app(state.clone(), &[]);
+    let router = app(state.clone(), &crate::http::AllowedOrigins::default());
     Stage { clerk, router, state, clock, store, service_key: made.key, stop, _directory: directory }
 }
 

@@ -177,13 +177,19 @@ impl Sqlite {
         &self.readers
     }
 
+    /// Fails where the file was taken away: SQLite itself would go on reading and writing one that nobody finds again.
+    pub(in crate::store) fn require_in_place(&self) -> Result<(), StoreError> {
+        if self.file.is_in_place() {
+            return Ok(());
+        }
+        let why = "its file was moved, replaced or deleted while it was open";
+        Err(StoreError::Unavailable(why.to_owned()))
+    }
+
     /// Begins a transaction that holds the write lock. It is not sqlx's: SQLite ends a transaction by itself when the disk is full, and
     /// sqlx would go on counting it. Whatever is open when the connection goes back is rolled back by [`leave_clean`].
     pub(super) async fn begin(&self) -> Result<Writing, Failure> {
-        if !self.file.is_in_place() {
-            let why = "its file was moved, replaced or deleted while it was open";
-            return Err(StoreError::Unavailable(why.to_owned()).into());
-        }
+        self.require_in_place()?;
         let mut connection = self.writer.acquire().await?;
         self.open.store(true, Ordering::SeqCst);
         connection.execute("BEGIN IMMEDIATE").await?;
