@@ -32,7 +32,9 @@ use crate::http::{
     self, Admission, AllowedOrigins, AppState, AppStateParts, RequestLimits, ServerLimits, Service,
 };
 use crate::outbox::{Dispatcher, Endpoint};
+use crate::overview::{Overview, OverviewMetrics};
 use crate::provider::SharedProvider;
+use crate::provider::calls::{CallCounts, Counted};
 use crate::provider::instagram::{Instagram, InstagramConfig};
 use crate::settings::{ClerkSettings, PartiesMode, Settings};
 use crate::standard_webhooks::SigningKey;
@@ -41,7 +43,7 @@ use crate::telemetry::traces::{Exporter, ServerSpans, Traced, Traces, WithContex
 use crate::transport::SharedTransport;
 use crate::users::Users;
 use crate::vault::{KeyRing, KeyRingFaults, SentinelError, Vault};
-use crate::worker::{Worker, store_spilled};
+use crate::worker::{Tally, Worker, store_spilled};
 
 pub use reload::{RELOADABLE, Reloader};
 
@@ -214,6 +216,7 @@ pub struct Server {
     store: Store,
     worker: Option<Worker>,
     dispatcher: Option<Dispatcher>,
+    overview: Overview,
     metrics: Metrics,
     limits: ServerLimits,
     clock: SharedClock,
@@ -251,8 +254,18 @@ impl Server {
         }
         let directory = settings.spill_directory.clone();
         Spill::new(directory.clone()).prepare().map_err(|why| StartError::Spill { directory, why })?;
-        let connections = connections(settings, seams, &store, &vault)?;
+        let calls = CallCounts::default();
+        let counted = counted(seams, &calls);
+        let connections = connections(settings, &counted, &store, &vault)?;
         let metrics = Metrics::default();
+        let tally = Arc::new(Tally::default());
+        let overview =
+            Overview::new(store.clone(), connections.clone(), seams.clock.clone(), Arc::clone(&tally));
+        metrics.register(|registry| {
+            calls.register(registry);
+            tally.register(registry);
+            registry.register_collector(Box::new(OverviewMetrics(overview.clone())));
+        });
         let (stop, stopping) = watch::channel(false);
         let state = AppState::new(AppStateParts {
             edge: Edge {
@@ -286,7 +299,7 @@ impl Server {
         let worker = if settings.worker {
             // Unique among replicas and their restarts, or a restart could believe in a lease of its former life.
             let name = new_id(&*seams.entropy, seams.clock.now())?.to_string();
-            Some(Worker::new(connections.clone(), store.clone(), seams.clock.clone(), name))
+            Some(Worker::new(connections.clone(), store.clone(), seams.clock.clone(), name).with_tally(tally))
         } else {
             None
         };
@@ -306,6 +319,7 @@ impl Server {
             store,
             worker,
             dispatcher,
+            overview,
             metrics,
             limits,
             clock,
@@ -318,6 +332,11 @@ impl Server {
     /// Takes over a configuration that is read again later.
     pub fn reloader(&self) -> Reloader {
         self.reloader.clone()
+    }
+
+    /// What an operator sees of all connections together.
+    pub fn overview(&self) -> &Overview {
+        &self.overview
     }
 
     /// What is counted.
@@ -334,8 +353,20 @@ impl Server {
 
     /// Serves until `shutdown` resolves; then lets running requests, refreshes and detached work finish, and closes the database.
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        let Self { router, state, store, worker, dispatcher, limits, clock, stop, traces, exporter, .. } =
-            self;
+        let Self {
+            router,
+            state,
+            store,
+            worker,
+            dispatcher,
+            overview,
+            limits,
+            clock,
+            stop,
+            traces,
+            exporter,
+            ..
+        } = self;
         let (finished, last) = watch::channel(false);
         let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(last)));
         let mut tasks = JoinSet::new();
@@ -363,6 +394,8 @@ impl Server {
             let stopped = stop.subscribe();
             tasks.spawn(async move { dispatcher.run(stopped).await }.with_context(traces.context()));
         }
+        let stopped = stop.subscribe();
+        tasks.spawn(async move { overview.run(stopped).await }.with_context(traces.context()));
         let refusals = Some(http::refusals(Arc::clone(state.edge())));
         let service = Service { router, refusals, limits: Arc::new(limits), clock };
         let serving = http::serve(listener, service, stop.subscribe());
@@ -403,6 +436,12 @@ fn traced(seams: &Seams, traces: &Traces) -> Seams {
         seams.transport = Arc::new(Traced::new(seams.transport));
     }
     seams
+}
+
+/// The same seams with every request counted; for the provider.
+fn counted(seams: &Seams, calls: &CallCounts) -> Seams {
+    let transport = Arc::new(Counted::new(seams.transport.clone(), calls.clone()));
+    Seams { transport, ..seams.clone() }
 }
 
 /// What sends events to the app, on replicas that work. `None` where none are wanted.

@@ -19,6 +19,7 @@ pub mod entropy;
 pub mod http;
 pub mod metric;
 pub mod outbox;
+pub mod overview;
 pub mod provider;
 pub mod settings;
 pub mod standard_webhooks;

@@ -10,7 +10,7 @@ use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
 use crate::metric::Metric;
 use crate::telemetry::traces;
-use crate::{http, outbox, settings};
+use crate::{http, outbox, overview, provider, settings, worker};
 
 /// Every generated page: its file name and its contents.
 pub fn pages() -> Vec<(&'static str, String)> {
@@ -46,12 +46,16 @@ fn openapi() -> String {
 }
 
 /// Every metric, by the part of the process that counts it.
-pub fn metrics() -> [(&'static str, &'static [Metric]); 4] {
+pub fn metrics() -> [(&'static str, &'static [Metric]); 8] {
     [
         ("Requests", http::metrics::TABLE),
         ("Session tokens and Clerk's keys", http::session_metrics::TABLE),
+        ("Connections", overview::TABLE),
+        ("Refreshes", worker::TABLE),
+        ("Calls to Instagram", provider::calls::TABLE),
         ("Events to the app", outbox::TABLE),
         ("Traces", traces::TABLE),
+        ("The process", overview::process::TABLE),
     ]
 }
 

@@ -10,6 +10,7 @@ mod expiry;
 pub mod grants;
 mod incidents;
 pub mod journal;
+mod overview;
 pub mod pass_through;
 mod provider_callbacks;
 pub mod provider_gate;

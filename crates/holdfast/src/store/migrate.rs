@@ -46,6 +46,22 @@ pub(super) const MIGRATIONS: &[Migration] = &[
             include_str!("../../../../migrations/postgres/0004_grant_time_indexes.sql"),
         ),
     },
+    Migration {
+        version: 12,
+        name: "operator",
+        sql: Sql::each(
+            include_str!("../../../../migrations/sqlite/0012_operator.sql"),
+            include_str!("../../../../migrations/postgres/0012_operator.sql"),
+        ),
+    },
+    Migration {
+        version: 13,
+        name: "notices",
+        sql: Sql::each(
+            include_str!("../../../../migrations/sqlite/0013_notices.sql"),
+            include_str!("../../../../migrations/postgres/0013_notices.sql"),
+        ),
+    },
 ];
 
 /// How the database's schema compares with this program's.

@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
 use sqlx::{Row as _, Transaction};
 
 use super::Failure;
-use crate::store::OpenError;
+use crate::store::{OpenError, PoolUse};
 
 pub(super) const MAX_CONNECTIONS: u32 = 10;
 /// For a free connection. With a statement's own limit it stays within a request's ten seconds.
@@ -53,6 +53,12 @@ impl Postgres {
         assert_durable(&pool).await?;
         let version = show(&pool, "SELECT version()").await?;
         Ok(Self { pool, options, notices: !version.contains("CockroachDB") })
+    }
+
+    /// How the pool is used.
+    pub(in crate::store) fn pool_use(&self) -> PoolUse {
+        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
+        PoolUse { used: self.pool.size().saturating_sub(idle), idle, max: MAX_CONNECTIONS }
     }
 
     pub(super) fn pool(&self) -> &PgPool {

@@ -15,7 +15,7 @@ use sqlx::sqlite::{
 use sqlx::{Executor as _, Row as _};
 
 use super::Failure;
-use crate::store::{OpenError, StoreError};
+use crate::store::{OpenError, PoolUse, StoreError};
 
 /// A reader per core of a small machine; SQLite reads do not wait for the writer.
 const READERS: u32 = 4;
@@ -175,6 +175,14 @@ impl Sqlite {
 
     pub(super) fn readers(&self) -> &SqlitePool {
         &self.readers
+    }
+
+    /// How readers and writer are used.
+    pub(in crate::store) fn pool_use(&self) -> PoolUse {
+        let idle = self.readers.num_idle() + self.writer.num_idle();
+        let idle = u32::try_from(idle).unwrap_or(u32::MAX);
+        let open = self.readers.size() + self.writer.size();
+        PoolUse { used: open.saturating_sub(idle), idle, max: READERS + 1 }
     }
 
     /// Fails where the file was taken away: SQLite itself would go on reading and writing one that nobody finds again.
