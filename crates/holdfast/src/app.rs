@@ -1,5 +1,7 @@
 //! The composition root: makes the parts from the settings and puts them together. The only place that knows all of them.
 
+mod reload;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,10 +28,14 @@ use crate::connections::{Connections, Parts};
 use crate::entropy::{EntropyExhausted, SharedEntropy, new_id};
 use crate::http::layers::Edge;
 use crate::http::metrics::Metrics;
-use crate::http::{self, Admission, AppState, AppStateParts, PlaceMetrics, ServerLimits, Service};
+use crate::http::{
+    self, Admission, AllowedOrigins, AppState, AppStateParts, PlaceMetrics, ServerLimits, Service,
+};
 use crate::outbox::{Dispatcher, Endpoint};
+use crate::overview::{Overview, OverviewMetrics};
 use crate::process::FileHandles;
 use crate::provider::SharedProvider;
+use crate::provider::calls::{CallCounts, Counted};
 use crate::provider::instagram::{Instagram, InstagramConfig};
 use crate::settings::{ClerkSettings, PartiesMode, Settings};
 use crate::standard_webhooks::SigningKey;
@@ -38,7 +44,9 @@ use crate::telemetry::traces::{Exporter, ServerSpans, Traced, Traces, WithContex
 use crate::transport::SharedTransport;
 use crate::users::Users;
 use crate::vault::{KeyRing, KeyRingFaults, SentinelError, Vault};
-use crate::worker::{Worker, store_spilled};
+use crate::worker::{Tally, Worker, store_spilled};
+
+pub use reload::{RELOADABLE, Reloader};
 
 /// For a handler to answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -194,9 +202,11 @@ fn server_limits(settings: &Settings, budget: Budget) -> ServerLimits {
 pub struct Server {
     router: Router,
     state: AppState,
+    reloader: Reloader,
     store: Store,
     worker: Option<Worker>,
     dispatcher: Option<Dispatcher>,
+    overview: Overview,
     metrics: Metrics,
     limits: ServerLimits,
     places: PlaceMetrics,
@@ -237,12 +247,22 @@ impl Server {
         }
         let directory = settings.spill_directory.clone();
         Spill::new(directory.clone()).prepare().map_err(|why| StartError::Spill { directory, why })?;
-        let connections = connections(settings, seams, &store, &vault)?;
+        let calls = CallCounts::default();
+        let counted = counted(seams, &calls);
+        let connections = connections(settings, &counted, &store, &vault)?;
         let metrics = Metrics::default();
         let budget = Budget::of(settings, FileHandles::raised());
         let places = PlaceMetrics::default();
         metrics.register(|registry| places.register(registry));
         let (leave, leaving) = watch::channel(false);
+        let tally = Arc::new(Tally::default());
+        let overview =
+            Overview::new(store.clone(), connections.clone(), seams.clock.clone(), Arc::clone(&tally));
+        metrics.register(|registry| {
+            calls.register(registry);
+            tally.register(registry);
+            registry.register_collector(Box::new(OverviewMetrics(overview.clone())));
+        });
         let (stop, stopping) = watch::channel(false);
         let state = AppState::new(AppStateParts {
             edge: Edge {
@@ -272,11 +292,13 @@ impl Server {
             stopping,
             max_streams: budget.streams,
         });
-        let router = http::app(state.clone(), &settings.allowed_origins);
+        let origins = AllowedOrigins::from(settings.allowed_origins.clone());
+        let router = http::app(state.clone(), &origins);
+        let reloader = Reloader { state: state.clone(), origins, seams: seams.clone() };
         let worker = if settings.worker {
             // Unique among replicas and their restarts, or a restart could believe in a lease of its former life.
             let name = new_id(&*seams.entropy, seams.clock.now())?.to_string();
-            Some(Worker::new(connections.clone(), store.clone(), seams.clock.clone(), name))
+            Some(Worker::new(connections.clone(), store.clone(), seams.clock.clone(), name).with_tally(tally))
         } else {
             None
         };
@@ -290,9 +312,11 @@ impl Server {
         Ok(Self {
             router,
             state,
+            reloader,
             store,
             worker,
             dispatcher,
+            overview,
             metrics,
             limits: server_limits(settings, budget),
             places,
@@ -303,6 +327,16 @@ impl Server {
             traces,
             exporter,
         })
+    }
+
+    /// Takes over a configuration that is read again later.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
+    }
+
+    /// What an operator sees of all connections together.
+    pub fn overview(&self) -> &Overview {
+        &self.overview
     }
 
     /// What is counted.
@@ -326,7 +360,7 @@ impl Server {
             store,
             worker,
             dispatcher,
-            metrics: _,
+            overview,
             limits,
             places,
             clock,
@@ -335,6 +369,7 @@ impl Server {
             stop,
             traces,
             exporter,
+            ..
         } = self;
         let (finished, last) = watch::channel(false);
         let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(last)));
@@ -363,6 +398,8 @@ impl Server {
             let stopped = stop.subscribe();
             tasks.spawn(async move { dispatcher.run(stopped).await }.with_context(traces.context()));
         }
+        let stopped = stop.subscribe();
+        tasks.spawn(async move { overview.run(stopped).await }.with_context(traces.context()));
         let refusals = Some(http::refusals(Arc::clone(state.edge())));
         let service = Service {
             router,
@@ -418,6 +455,12 @@ fn traced(seams: &Seams, traces: &Traces) -> Seams {
         seams.transport = Arc::new(Traced::new(seams.transport));
     }
     seams
+}
+
+/// The same seams with every request counted; for the provider.
+fn counted(seams: &Seams, calls: &CallCounts) -> Seams {
+    let transport = Arc::new(Counted::new(seams.transport.clone(), calls.clone()));
+    Seams { transport, ..seams.clone() }
 }
 
 /// What sends events to the app, on replicas that work. `None` where none are wanted.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
 use clerk_session::{
     AuthorizedPartiesMode, CannotJudge, Claims, ExplainedStep, FetchError, KeyCache, KeySet, KeyStatus,
@@ -129,7 +130,9 @@ struct Counters {
 /// Judges session tokens: the same verdict on the same token at the same instant, whatever the route.
 #[derive(Debug)]
 pub struct SessionVerifier {
-    verifier: Verifier,
+    verifier: ArcSwap<Verifier>,
+    /// Grows with every change of the policy: what was remembered under another one does not count.
+    policies: AtomicU64,
     keys: KeyCache,
     skew: Duration,
     remembered: Option<VerifiedTokenCache<Arc<Claims>>>,
@@ -159,10 +162,11 @@ impl SessionVerifier {
             authorized_parties: config.parties,
             authorized_parties_mode: config.party_mode,
             audiences: config.audiences,
-            clock_skew_ms: i64::try_from(config.skew.as_millis()).unwrap_or(i64::MAX),
+            clock_skew_ms: skew_ms(config.skew),
         });
         Ok(Self {
-            verifier,
+            verifier: ArcSwap::from_pointee(verifier),
+            policies: AtomicU64::new(0),
             keys,
             skew: config.skew,
             remembered: config.remember.map(VerifiedTokenCache::new),
@@ -189,7 +193,7 @@ impl SessionVerifier {
 
     async fn judge_token(&self, token: &str, request_id: &str, now: Timestamp) -> Authentication {
         let name = sha256(token);
-        let epoch = self.keys.epoch();
+        let epoch = self.epoch();
         if let Some(claims) = self.remembered.as_ref().and_then(|each| each.get(&name, epoch, now)) {
             count(&self.counters.remembered);
             return self.accept(claims, request_id, now);
@@ -200,10 +204,11 @@ impl SessionVerifier {
             count(&self.counters.stopped);
             return Authentication::StopRepeating { refusal, retry_after };
         }
-        let verdict = self.keys.judge(&self.verifier, token, now.as_millisecond()).await;
+        let verifier = self.verifier.load_full();
+        let verdict = self.keys.judge(&verifier, token, now.as_millisecond()).await;
         self.log_steps(token, request_id, now);
         // Keys that changed meanwhile leave open which of them were used: nothing is noted then.
-        let settled = self.keys.epoch() == epoch;
+        let settled = self.epoch() == epoch;
         match verdict {
             Verdict::Accepted(claims) => {
                 let claims: Arc<Claims> = Arc::from(claims);
@@ -231,7 +236,7 @@ impl SessionVerifier {
         if !tracing::enabled!(tracing::Level::DEBUG) {
             return;
         }
-        let told = self.keys.explain(&self.verifier, token, now.as_millisecond());
+        let told = self.keys.explain(&self.verifier.load(), token, now.as_millisecond());
         let fingerprint = clerk_session::fingerprint(token);
         for ExplainedStep { step, outcome, detail } in &told.steps {
             tracing::debug!(step, ?outcome, detail, fingerprint, request_id, "step of the verdict");
@@ -292,9 +297,17 @@ impl SessionVerifier {
         self.keys.status()
     }
 
-    /// The policy and the steps, for `token explain` and the doctor.
-    pub fn verifier(&self) -> &Verifier {
-        &self.verifier
+    /// Judges by `policy` from now on. The skew stays: remembered tokens were given their time by it.
+    pub fn replace_policy(&self, policy: Policy) {
+        let policy = Policy { clock_skew_ms: skew_ms(self.skew), ..policy };
+        // In this order: who reads the new count judges by the new policy.
+        self.verifier.store(Arc::new(Verifier::new(policy)));
+        self.policies.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Unchanged between two looks where neither keys nor policy have changed: both counts only grow.
+    fn epoch(&self) -> u64 {
+        self.keys.epoch().wrapping_add(self.policies.load(Ordering::SeqCst))
     }
 
     /// What was judged so far.
@@ -361,6 +374,10 @@ impl KeyReporter {
         }
         self.last = Some((status.last_error.clone(), now));
     }
+}
+
+fn skew_ms(skew: Duration) -> i64 {
+    i64::try_from(skew.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn sha256(token: &str) -> Digest {

@@ -129,7 +129,7 @@ pub struct ExplainArgs {
 pub enum KeysCommand {
     /// Print a new key, ready for HOLDFAST_ENCRYPTION_KEYS
     Generate {
-        /// The key's name in the ring [default: from today's date]
+        /// The key's name in the ring [default: today's date and six random digits]
         #[arg(long)]
         id: Option<String>,
     },

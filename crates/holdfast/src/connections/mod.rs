@@ -10,6 +10,7 @@ mod expiry;
 pub mod grants;
 mod incidents;
 pub mod journal;
+mod overview;
 pub mod pass_through;
 mod provider_callbacks;
 pub mod provider_gate;
@@ -217,6 +218,11 @@ impl Connections {
         derive(connection, open_attempt, self.asked_for(), now)
             .resting_until(self.breaker.rests_until(now))
             .throttled_until(self.budget.spent_until(now))
+    }
+
+    /// Where a browser may return to.
+    pub fn return_urls(&self) -> &ReturnUrls {
+        &self.parts.return_urls
     }
 
     /// Whether an app id and secret are configured.

@@ -3,6 +3,7 @@
 //! A provider knows no caller, no store and no HTTP server. Its failures are [`Failure`]s, which have no
 //! conversion into a refusal of the caller: Instagram's "no" can never become our 401.
 
+pub mod calls;
 #[cfg(test)]
 pub mod contract;
 pub mod instagram;

@@ -9,6 +9,7 @@ mod fault;
 mod load;
 mod parse;
 mod print;
+mod reading;
 pub mod reference;
 mod sources;
 pub mod table;
@@ -30,6 +31,7 @@ use crate::client_address::TrustedProxies;
 pub use fault::{Fault, Faults, Origin};
 pub use load::load;
 pub use print::{Shown, shown};
+pub use reading::Reading;
 pub use sources::{ConfigFile, Environment};
 pub use traces::TraceSettings;
 

@@ -55,6 +55,22 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         ),
     },
     Migration {
+        version: 12,
+        name: "operator",
+        sql: Sql::each(
+            include_str!("../../../../migrations/sqlite/0012_operator.sql"),
+            include_str!("../../../../migrations/postgres/0012_operator.sql"),
+        ),
+    },
+    Migration {
+        version: 13,
+        name: "notices",
+        sql: Sql::each(
+            include_str!("../../../../migrations/sqlite/0013_notices.sql"),
+            include_str!("../../../../migrations/postgres/0013_notices.sql"),
+        ),
+    },
+    Migration {
         version: 14,
         name: "first_sync",
         sql: Sql::each(

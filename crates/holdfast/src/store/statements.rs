@@ -15,7 +15,7 @@ pub(super) struct Sql {
 
 impl Sql {
     /// One text for both.
-    const fn both(text: &'static str) -> Self {
+    pub(super) const fn both(text: &'static str) -> Self {
         Self { sqlite: text, postgres: text }
     }
 

@@ -187,6 +187,20 @@ impl Spill {
         reserve(existing.unwrap_or(Path::new("")).join(name)).map(drop)
     }
 
+    /// How many tokens wait.
+    pub fn count(&self) -> io::Result<usize> {
+        match fs::read_dir(&self.directory) {
+            Ok(entries) => {
+                let is_one = |entry: io::Result<fs::DirEntry>| {
+                    entry.is_ok_and(|entry| entry.path().extension().is_some_and(|ending| ending == SUFFIX))
+                };
+                Ok(entries.map(is_one).filter(|is_one| *is_one).count())
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Takes room for one token. When it answers, the disk has it.
     pub fn reserve(&self, origin: &Origin) -> io::Result<Room> {
         make_directory(&self.directory)?;

@@ -66,6 +66,13 @@ impl Budget {
         until.filter(|_| state.seen_at.is_some_and(|seen| seen <= now))
     }
 
+    /// How much is used, in percent, by the newest answer that said so within the hour.
+    pub fn used(&self, now: Timestamp) -> u32 {
+        let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known = state.seen_at.is_some_and(|seen| seen <= now && now < after(seen, STALE));
+        if is_known { state.percent } else { 0 }
+    }
+
     /// How many connections may be worked on now, at most `most`.
     pub fn allows(&self, most: usize, now: Timestamp) -> usize {
         let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);

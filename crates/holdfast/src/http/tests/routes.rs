@@ -106,7 +106,7 @@ async fn stage() -> Stage {
         stopping,
         max_streams: crate::http::streams::MAX_IN_ALL,
     });
-    let router = app(state.clone(), &[]);
+    let router = app(state.clone(), &crate::http::AllowedOrigins::default());
     Stage { clerk, router, state, clock, store, service_key: made.key, stop, _directory: directory }
 }
 
