@@ -119,7 +119,7 @@ test("without streams it polls with ETags, and tries a stream again now and then
   const modes = new Set();
   client.subscribe(({ live }) => modes.add(live));
   await time.advance(120_000);
-  assert.equal(client.getSnapshot().live, "polling");
+  assert.equal(client.getSnapshot().live, "poll");
   const polls = server.requests.filter(({ route }) => route === STATUS);
   assert.ok(polls.length >= 4 && polls.length <= 7, `${polls.length} polls in two minutes`);
   assert.ok(polls.slice(1).every(({ headers }) => headers["if-none-match"] === '"1"'));
@@ -157,7 +157,7 @@ test("it stops when nobody listens any more, and starts again", async (t) => {
   await time.advance(0);
   stop();
   await time.settle();
-  assert.equal(client.getSnapshot().live, "off");
+  assert.equal(client.getSnapshot().live, false);
   assert.equal(server.streams.size, 0);
   const before = server.requests.length;
   await time.advance(600_000);

@@ -22,7 +22,7 @@ test("a 401 storm costs two requests, whatever the page calls for five minutes",
   assert.notEqual(server.requests[0].token, server.requests[1].token);
   assert.equal(client.getSnapshot().phase, "session-refused");
   assert.equal(client.getSnapshot().error.code, "token-expired");
-  assert.equal(client.getSnapshot().live, "off");
+  assert.equal(client.getSnapshot().live, false);
   await time.advance(0);
   assert.equal(time.pending(), 0, "no timer is left to wake up anything");
 });

@@ -1,0 +1,71 @@
+/** What the client throws: four kinds, told apart by class or by `kind`. Types: `../holdfast-client.d.ts`. */
+
+/** @typedef {import("../holdfast-client.d.ts").ErrorFacts} ErrorFacts */
+
+/**
+ * The parent of all of them.
+ * @template {"session" | "service" | "network" | "request"} [Kind="session" | "service" | "network" | "request"]
+ */
+export class HoldfastError extends Error {
+  /** @param {ErrorFacts} facts */
+  constructor(facts) {
+    super(facts.message ?? facts.code);
+    Object.assign(this, facts);
+  }
+
+  /** @type {Kind} */
+  // @ts-expect-error each kind says its own
+  kind;
+}
+
+/**
+ * Nobody is signed in, or the server refuses the session token and a fresh one did not help.
+ * @extends {HoldfastError<"session">}
+ */
+export class HoldfastSessionError extends HoldfastError {
+  name = "HoldfastSessionError";
+  kind = /** @type {const} */ ("session");
+}
+
+/**
+ * The server, or something it depends on, could not do its work.
+ * @extends {HoldfastError<"service">}
+ */
+export class HoldfastServiceError extends HoldfastError {
+  name = "HoldfastServiceError";
+  kind = /** @type {const} */ ("service");
+}
+
+/**
+ * No answer: offline, unreachable, reset, timed out; or no token to ask with.
+ * @extends {HoldfastError<"network">}
+ */
+export class HoldfastNetworkError extends HoldfastError {
+  name = "HoldfastNetworkError";
+  kind = /** @type {const} */ ("network");
+}
+
+/**
+ * The server understood and declined: 400 to 429 with a problem document, 401 and 424 excepted.
+ * @extends {HoldfastError<"request">}
+ */
+export class HoldfastRequestError extends HoldfastError {
+  name = "HoldfastRequestError";
+  kind = /** @type {const} */ ("request");
+}
+
+/** An answer that is not the server's, or not what was asked for. */
+export const unreadableAnswer = () => new HoldfastServiceError({ code: "unreadable-answer" });
+
+/** The person who asked is not the person who is signed in now. */
+export const sessionChanged = () => new HoldfastSessionError({ code: "session-changed" });
+
+/**
+ * Any exception as one of ours.
+ * @param {unknown} cause
+ * @returns {import("../holdfast-client.d.ts").AnyHoldfastError}
+ */
+export const asHoldfastError = (cause) =>
+  cause instanceof HoldfastError
+    ? /** @type {import("../holdfast-client.d.ts").AnyHoldfastError} */ (cause)
+    : new HoldfastServiceError({ code: "unexpected", cause });
