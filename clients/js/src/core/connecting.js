@@ -50,6 +50,7 @@ export function createConnecting(parts) {
     if (connecting) return connecting;
     // What failed before has been read. Where no status is known it is all there is to show.
     store.set({ isConnecting: true, ...(store.get().status && { error: null }) });
+    /** @type {Promise<ConnectAttempt>} */
     const promise = operation("action", async () => {
       let grace = 0;
       try {
@@ -92,6 +93,7 @@ export function createConnecting(parts) {
   function resume() {
     const kept = unfinished.get();
     if (completing || !kept) return completing;
+    /** @type {Promise<ConnectOutcome | null>} */
     const promise = operation("action", async () => {
       try {
         return await handIn(kept, () => completing === promise);

@@ -2,53 +2,38 @@
 
 /** @typedef {import("../holdfast-client.d.ts").ErrorFacts} ErrorFacts */
 
-/**
- * The parent of all of them.
- * @template {"session" | "service" | "network" | "request"} [Kind="session" | "service" | "network" | "request"]
- */
+/** The parent of all of them. */
 export class HoldfastError extends Error {
   /** @param {ErrorFacts} facts */
-  constructor(facts) {
-    super(facts.message ?? facts.code);
-    Object.assign(this, facts);
+  constructor({ message, ...facts }) {
+    super(message ?? facts.code);
+    this.code = facts.code;
+    this.status = facts.status;
+    this.problem = facts.problem;
+    this.retryAfterMs = facts.retryAfterMs;
+    this.cause = facts.cause;
   }
-
-  /** @type {Kind} */
-  // @ts-expect-error each kind says its own
-  kind;
 }
 
-/**
- * Nobody is signed in, or the server refuses the session token and a fresh one did not help.
- * @extends {HoldfastError<"session">}
- */
+/** Nobody is signed in, or the server refuses the session token and a fresh one did not help. */
 export class HoldfastSessionError extends HoldfastError {
   name = "HoldfastSessionError";
   kind = /** @type {const} */ ("session");
 }
 
-/**
- * The server, or something it depends on, could not do its work.
- * @extends {HoldfastError<"service">}
- */
+/** The server, or something it depends on, could not do its work. */
 export class HoldfastServiceError extends HoldfastError {
   name = "HoldfastServiceError";
   kind = /** @type {const} */ ("service");
 }
 
-/**
- * No answer: offline, unreachable, reset, timed out; or no token to ask with.
- * @extends {HoldfastError<"network">}
- */
+/** No answer: offline, unreachable, reset, timed out; or no token to ask with. */
 export class HoldfastNetworkError extends HoldfastError {
   name = "HoldfastNetworkError";
   kind = /** @type {const} */ ("network");
 }
 
-/**
- * The server understood and declined: 400 to 429 with a problem document, 401 and 424 excepted.
- * @extends {HoldfastError<"request">}
- */
+/** The server understood and declined: 400 to 429 with a problem document, 401 and 424 excepted. */
 export class HoldfastRequestError extends HoldfastError {
   name = "HoldfastRequestError";
   kind = /** @type {const} */ ("request");
