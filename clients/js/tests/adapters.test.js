@@ -9,6 +9,7 @@ import { createFakeClient, fakeStatus } from "../src/fake.js";
 import { feedSwr, instagramStatusKey as swrKey, instagramStatusSwr } from "../src/swr.js";
 import { feedQueryClient, instagramStatusKey, instagramStatusOptions } from "../src/tanstack-query.js";
 import { errorOf, setUp } from "./support/harness.js";
+import { connected } from "./support/scripted-server.js";
 
 test("TanStack Query: a refused session is asked about once", async (t) => {
   const { server, client } = await setUp(t);
@@ -60,4 +61,29 @@ test("SWR retries only what may pass by itself", () => {
     ["session", "service", "network", "request"].map((kind) => shouldRetryOnError({ kind })),
     [false, false, true, false],
   );
+});
+
+for (const feeds of [false, true]) {
+  test(`another person within the stale time, feed ${feeds ? "" : "not "}mounted: nothing of the first is in the new key`, async (t) => {
+    let id = "sess_1";
+    const { server, signIn, client } = await setUp(t, { getSessionId: () => id });
+    server.state.status = connected;
+    const queries = new QueryClient();
+    t.after(() => queries.clear());
+    if (feeds) t.after(feedQueryClient(client, queries));
+    assert.equal((await queries.fetchQuery(instagramStatusOptions(client))).account.username, "ada.makes");
+    const swrBefore = swrKey(client);
+    signIn.become("user_2", "sess_9");
+    id = "sess_9";
+    server.state.status = { ...connected, account: { ...connected.account, username: "grace.hops" } };
+    assert.equal(queries.getQueryData(instagramStatusKey(client)), undefined);
+    assert.notDeepEqual(swrKey(client), swrBefore);
+    assert.equal((await queries.fetchQuery(instagramStatusOptions(client))).account.username, "grace.hops");
+  });
+}
+
+test("an app without getSessionId says whose key it is", () => {
+  const client = createFakeClient();
+  assert.notDeepEqual(instagramStatusKey(client, "sess_1"), instagramStatusKey(client, "sess_2"));
+  assert.notDeepEqual(instagramStatusSwr(client, "sess_1")[0], instagramStatusSwr(client, "sess_2")[0]);
 });

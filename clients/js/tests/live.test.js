@@ -282,3 +282,22 @@ test("an action's answer that a notice has overtaken changes nothing back", asyn
   assert.deepEqual(await check, revoked);
   assert.deepEqual(client.getSnapshot().status, revoked);
 });
+
+test("a stream lives only once it has delivered: behind a proxy that holds everything back the page is right within a minute", async (t) => {
+  const { server, time, client } = await setUp(t);
+  server.script(EVENTS, (request, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.flushHeaders();
+  });
+  const modes = new Set();
+  client.subscribe(({ live }) => modes.add(live));
+  await time.advance(20_000);
+  server.state.status = connected;
+  for (let second = 0; second < 60; second += 1) {
+    if (second % 10 === 0) server.endOpen();
+    await time.advance(1_000);
+  }
+  assert.equal(client.getSnapshot().status.state, "connected");
+  assert.ok(!modes.has("stream"), [...modes].join());
+  assert.equal(client.getSnapshot().live, "poll");
+});

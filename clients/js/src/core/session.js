@@ -192,7 +192,7 @@ export function createSession({ getToken, getSessionId, clock, onChange = noop, 
       // Others in flight may hear the same 401: one of them asks for a fresh token, the rest wait for its outcome.
       return alone(async () => {
         if (refusal) throw refusal;
-        if (refused?.token !== token) return settle(token, send, answer);
+        if (refused?.token !== token || isOnTrial) return settle(token, send, answer);
         token = await currentToken(user);
         return settle(token, send, await send(token));
       });
