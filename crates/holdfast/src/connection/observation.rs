@@ -74,8 +74,6 @@ pub enum Observation {
         /// All that the app asks for.
         asked_for: Vec<String>,
     },
-    /// So many were refused scopes at once that it is not believed any more.
-    ScopesRestored,
     /// Another user has proven control of the account.
     AccountMoved,
     /// A call with the grant failed.

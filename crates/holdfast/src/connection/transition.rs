@@ -90,7 +90,6 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
                 profile::refuse_scopes(&mut next, scopes, asked_for, now);
             }
         }
-        Observation::ScopesRestored => profile::restore_scopes(&mut next, now),
         Observation::AccountMoved => {
             if connection.account.is_some() && !is_working(connection, now) {
                 clear_link(&mut next, Reason::AccountMoved, now);

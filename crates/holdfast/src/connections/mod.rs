@@ -13,6 +13,7 @@ mod incidents;
 pub mod journal;
 pub mod listing;
 pub mod pass_through;
+mod profile;
 mod provider_callbacks;
 pub mod provider_gate;
 pub mod refresh;

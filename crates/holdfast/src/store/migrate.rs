@@ -56,10 +56,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         version: 8,
-        name: "attempt_history",
+        name: "attempts_and_scopes",
         sql: Sql::each(
-            include_str!("../../../../migrations/sqlite/0008_attempt_history.sql"),
-            include_str!("../../../../migrations/postgres/0008_attempt_history.sql"),
+            include_str!("../../../../migrations/sqlite/0008_attempts_and_scopes.sql"),
+            include_str!("../../../../migrations/postgres/0008_attempts_and_scopes.sql"),
         ),
     },
     Migration {

@@ -19,6 +19,7 @@ mod link;
 mod listing;
 mod migrate;
 mod outbox;
+mod refusals;
 mod rows;
 mod service_keys;
 mod statements;

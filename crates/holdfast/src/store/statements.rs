@@ -239,6 +239,18 @@ pub(super) const GRANTS_ERASE_BELOW: Sql =
     Sql::both("DELETE FROM grants WHERE connection_id = $1 AND version < $2");
 pub(super) const GRANTS_ERASE: Sql = Sql::both("DELETE FROM grants WHERE connection_id = $1");
 
+/// Begins anew where the last refusal is long past, or was of an earlier link.
+pub(super) const REFUSAL_PUT: Sql = Sql::both(
+    "INSERT INTO scope_refusals (connection_id, scope, first_at, last_at) VALUES ($1, $2, $3, $3) ON CONFLICT \
+     (connection_id, scope) DO UPDATE SET first_at = CASE WHEN scope_refusals.last_at < $4 OR scope_refusals.first_at < \
+     $5 THEN excluded.first_at ELSE scope_refusals.first_at END, last_at = excluded.last_at RETURNING first_at",
+);
+pub(super) const REFUSALS_COUNT: Sql = Sql::both(
+    "SELECT COUNT(*) AS amount FROM (SELECT connection_id FROM scope_refusals WHERE scope = $1 AND last_at > $2 LIMIT \
+     $3 + 0) AS struck",
+);
+pub(super) const REFUSALS_PRUNE: Sql = Sql::both("DELETE FROM scope_refusals WHERE last_at < $1");
+
 // Leases
 
 /// As `connection_columns!`, without the alias: SQLite does not know it in `RETURNING`.
@@ -665,6 +677,9 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("GRANT_APPEND", GRANT_APPEND),
     ("GRANTS_ERASE_BELOW", GRANTS_ERASE_BELOW),
     ("GRANTS_ERASE", GRANTS_ERASE),
+    ("REFUSAL_PUT", REFUSAL_PUT),
+    ("REFUSALS_COUNT", REFUSALS_COUNT),
+    ("REFUSALS_PRUNE", REFUSALS_PRUNE),
     ("DUE_COUNT", DUE_COUNT),
     ("CLAIM_FEW_DUE", CLAIM_FEW_DUE),
     ("CLAIM_MANY_DUE", CLAIM_MANY_DUE),
@@ -782,6 +797,8 @@ mod tests {
             (&super::ATTEMPTS_STRANDED, &["attempts_expiring"]),
             (&super::CONNECTIONS_BY_USERNAME, &["connections_by_username"]),
             (&super::LISTED_IN_STATE, &["connections_unwell"]),
+            (&super::REFUSALS_COUNT, &["scope_refusals_lately"]),
+            (&super::REFUSALS_PRUNE, &["scope_refusals_by_age"]),
             (&super::LISTED_LAPSED, &["connections_expiring"]),
             (&super::LISTED_BY_DEADLINE, &["connections_by_deadline"]),
             (&super::OUTBOX_CLAIM, &["outbox_due"]),

@@ -37,7 +37,7 @@ pub(super) fn describe(
     }
 }
 
-/// The scopes stay among the granted ones, so that a refusal which proves wrong can be taken back.
+/// The scopes stay among the granted ones: that is what Instagram said of them, and a later renewal may say otherwise.
 pub(super) fn refuse_scopes(next: &mut Connection, scopes: &[String], asked_for: &[String], now: Timestamp) {
     if next.scopes.is_empty() && next.missing_scopes.is_empty() {
         // The provider did not say what it granted: all that was asked for, as far as we know.
@@ -52,13 +52,6 @@ pub(super) fn refuse_scopes(next: &mut Connection, scopes: &[String], asked_for:
         change_missing(next, [next.missing_scopes.clone(), refused].concat(), now);
         next.evidence = Some(Evidence { source: EvidenceSource::Use, at: now });
     }
-}
-
-/// What was granted is not missing, whatever was said in use.
-pub(super) fn restore_scopes(next: &mut Connection, now: Timestamp) {
-    let never_granted: Vec<String> =
-        next.missing_scopes.iter().filter(|scope| !next.scopes.contains(scope)).cloned().collect();
-    change_missing(next, never_granted, now);
 }
 
 /// A connection that only lacks scopes, or lacks none, says so by its standing; whatever is worse stands.

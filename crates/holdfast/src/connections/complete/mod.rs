@@ -91,6 +91,7 @@ const PATIENCE: Duration = Duration::from_secs(9);
 const SOON: Duration = Duration::from_secs(1);
 /// Between two looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 impl Connections {
     /// Completes an attempt. A completed attempt answers its owner with the same outcome again.
     pub async fn complete(

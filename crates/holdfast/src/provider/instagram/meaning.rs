@@ -136,7 +136,7 @@ fn app_fault(context: Context, text: &Text) -> Option<Meaning> {
             &["api calls from the server require an appsecret_proof", "invalid appsecret_proof"],
             AppFault::Request,
         ),
-        (&["unauthorized source ip address"], AppFault::Request),
+        (&["unauthorized source ip address", "invalid signed-request"], AppFault::Request),
     ];
     let (_, fault) = TEXTS.into_iter().find(|(starts, _)| text.begins(starts))?;
     Some(match (context, fault) {
