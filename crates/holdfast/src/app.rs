@@ -287,7 +287,7 @@ impl Server {
                 .map(|secret| WebhookVerifier::new(secret, seams.clock.clone()))
                 .transpose()?,
             service_verifier: ServiceVerifier::new(Arc::new(store.clone())),
-            meta_secrets: settings.instagram.iter().map(|app| app.app_secret.clone()).collect(),
+            meta_secrets: settings.instagram.iter().flat_map(|app| app.callback_secrets.clone()).collect(),
             leaving,
             stopping,
             max_streams: budget.streams,

@@ -173,6 +173,12 @@ pub enum ConnectionsCommand {
         /// Only of this state, such as reconnect_required
         #[arg(long)]
         state: Option<String>,
+        /// Only for this reason, such as expired
+        #[arg(long)]
+        reason: Option<String>,
+        /// Only of this Instagram account: either id, or @username
+        #[arg(long)]
+        account: Option<String>,
         /// At most so many
         #[arg(long, default_value_t = 100)]
         limit: u32,
@@ -188,19 +194,32 @@ pub enum ConnectionsCommand {
     Refresh(UserArgs),
     /// Disconnect a user: erases the grant for good
     Forget {
-        /// Clerk user id
-        user: String,
+        /// Whose
+        #[command(flatten)]
+        whose: WhoseArgs,
         /// Do it; without this it only says what would be erased
         #[arg(long)]
         yes: bool,
     },
 }
 
+/// A user, by their own id or by their Instagram account.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct WhoseArgs {
+    /// Clerk user id, such as user_2abc
+    pub user: Option<String>,
+    /// The Instagram account instead: either id, as in webhooks and in Meta's deletion lists, or @username
+    #[arg(long)]
+    pub account: Option<String>,
+}
+
 /// A user.
 #[derive(Debug, Args)]
 pub struct UserArgs {
-    /// Clerk user id, such as user_2abc
-    pub user: String,
+    /// Whose
+    #[command(flatten)]
+    pub whose: WhoseArgs,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

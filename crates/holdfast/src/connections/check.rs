@@ -90,12 +90,5 @@ fn of_the_linked(connection: &Connection, account: Account) -> Result<Account, F
     }
     let linked = connection.account.as_ref().map(|linked| linked.id.as_str());
     tracing::error!(connection = %connection.id, linked, answered = %account.id, "Instagram answers with another account than the linked one");
-    Err(Failure {
-        meaning: Meaning::DeadUnexplained,
-        retry_after: None,
-        http_status: None,
-        code: None,
-        subcode: None,
-        detail: "the answer is about another account than the linked one".to_owned(),
-    })
+    Err(Failure::new(Meaning::DeadUnexplained, "the answer is about another account than the linked one"))
 }

@@ -1,5 +1,6 @@
 //! What we do with connections: one file per thing that a person or the worker does.
 
+mod attempts;
 pub mod callback;
 pub mod check;
 mod clock_repair;
@@ -10,8 +11,10 @@ mod expiry;
 pub mod grants;
 mod incidents;
 pub mod journal;
+pub mod listing;
 mod overview;
 pub mod pass_through;
+mod profile;
 mod provider_callbacks;
 pub mod provider_gate;
 pub mod refresh;
@@ -390,6 +393,7 @@ pub(super) fn change(
             reason: after.standing.reason(),
             evidence: after.evidence,
             detail: detail.map(str::to_owned),
+            attempt: None,
         }]
     } else {
         Vec::new()

@@ -141,6 +141,10 @@ impl Connections {
         grant: &Grant,
         failure: &Failure,
     ) -> Result<(), UseError> {
+        if !failure.wants_scopes.is_empty() {
+            self.scopes_refused(connection, grant_version, failure).await?;
+            return Ok(());
+        }
         let population = self.population(connection, Call::PassThrough, failure.meaning).await?;
         let next_refresh_at = match connection.grant {
             Some(facts) if !failure.is_odd_answer() => {

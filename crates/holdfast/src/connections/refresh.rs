@@ -139,7 +139,9 @@ impl Connections {
                     return Ok(Refreshed::Skipped);
                 }
                 self.trouble_passed(connection).await?;
-                if connection.suspicion.is_some() || connection.failures > 0 && is_proven_by_use(connection) {
+                let is_doubted =
+                    connection.suspicion.is_some() || connection.failures > 0 && is_proven_by_use(connection);
+                if is_doubted || self.describe(connection, provider, &renewed).await? {
                     self.look_again(connection.id, provider, &renewed).await?;
                 }
                 Ok(Refreshed::Renewed)

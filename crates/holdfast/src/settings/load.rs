@@ -260,7 +260,7 @@ impl Reader {
 
     fn instagram(&mut self) -> Option<InstagramSettings> {
         let app_id = self.read(&table::INSTAGRAM_APP_ID);
-        let app_secret: Option<SecretString> = self.read(&table::INSTAGRAM_APP_SECRET);
+        let app_secrets: Option<Vec<SecretString>> = self.read(&table::INSTAGRAM_APP_SECRET);
         let scopes = self.read(&table::INSTAGRAM_SCOPES);
         let authorize_url = self.read(&table::INSTAGRAM_AUTHORIZE_URL);
         let api_url = self.read(&table::INSTAGRAM_API_URL);
@@ -280,9 +280,11 @@ impl Reader {
         if let Some((name, what, remedy)) = fault {
             self.fault(name, what, remedy);
         }
+        let callback_secrets = app_secrets?;
         Some(InstagramSettings {
             app_id: app_id?,
-            app_secret: app_secret?,
+            app_secret: callback_secrets.first()?.clone(),
+            callback_secrets,
             scopes: scopes?,
             authorize_url: authorize_url?,
             api_url: api_url?,

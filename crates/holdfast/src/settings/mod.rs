@@ -155,8 +155,10 @@ pub enum PartiesMode {
 pub struct InstagramSettings {
     /// App id.
     pub app_id: String,
-    /// App secret.
+    /// App secret, as it is sent to Instagram.
     pub app_secret: SecretString,
+    /// Every secret that Meta's callbacks may be signed with; the app secret is the first.
+    pub callback_secrets: Vec<SecretString>,
     /// Scopes that people are asked for.
     pub scopes: Vec<String>,
     /// Consent page.

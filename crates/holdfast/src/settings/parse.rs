@@ -135,6 +135,11 @@ pub fn secret(text: &str) -> Read<SecretString> {
     Ok(SecretString::from(text))
 }
 
+/// Secrets, separated by commas; the first is the one that counts most.
+pub fn secrets(text: &str) -> Read<Vec<SecretString>> {
+    text.split(',').map(|each| secret(each.trim())).collect()
+}
+
 /// `sk_live_…`, `sk_test_…`, or the legacy `live_…`, `test_…`.
 pub fn secret_key(text: &str) -> Read<SecretString> {
     let known = ["sk_live_", "sk_test_", "live_", "test_"].iter().any(|prefix| text.starts_with(prefix));

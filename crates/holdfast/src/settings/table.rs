@@ -383,14 +383,15 @@ pub const INSTAGRAM_APP_ID: Entry<String> = Entry {
 };
 
 /// App secret.
-pub const INSTAGRAM_APP_SECRET: Entry<SecretString> = Entry {
+pub const INSTAGRAM_APP_SECRET: Entry<Vec<SecretString>> = Entry {
     env: "INSTAGRAM_APP_SECRET",
     aliases: &[],
     default: Fallback::Absent("none"),
-    form: "hexadecimal",
-    doc: "The Instagram app secret, beside the app id. Also proves Meta's callbacks.",
+    form: "hexadecimal, comma-separated",
+    doc: "The Instagram app secret, beside the app id. The first is sent to Instagram; each of them proves Meta's callbacks, which \
+          the Meta app's secret may sign, or the one before while it is being replaced.",
     secret: true,
-    read: parse::secret,
+    read: parse::secrets,
 };
 
 /// Scopes.

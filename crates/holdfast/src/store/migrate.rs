@@ -47,6 +47,22 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         ),
     },
     Migration {
+        version: 7,
+        name: "listing_indexes",
+        sql: Sql::each(
+            include_str!("../../../../migrations/sqlite/0007_listing_indexes.sql"),
+            include_str!("../../../../migrations/postgres/0007_listing_indexes.sql"),
+        ),
+    },
+    Migration {
+        version: 8,
+        name: "attempts_and_scopes",
+        sql: Sql::each(
+            include_str!("../../../../migrations/sqlite/0008_attempts_and_scopes.sql"),
+            include_str!("../../../../migrations/postgres/0008_attempts_and_scopes.sql"),
+        ),
+    },
+    Migration {
         version: 9,
         name: "newest_attempt_index",
         sql: Sql::each(

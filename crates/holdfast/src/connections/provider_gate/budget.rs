@@ -131,12 +131,10 @@ mod tests {
     fn an_app_wide_refusal_without_headers_stops_everything_for_as_long_as_it_says() {
         let budget = Budget::default();
         let refusal = |scope| Failure {
-            meaning: Meaning::RateLimited(scope),
             retry_after: Some(Duration::from_mins(19)),
             http_status: Some(400),
             code: Some(4),
-            subcode: None,
-            detail: String::new(),
+            ..Failure::new(Meaning::RateLimited(scope), "")
         };
         budget.observe(Usage::default(), Some(&refusal(LimitScope::Account)), at(0));
         assert_eq!(budget.allows(32, at(0)), 32, "an account's limit is its own");

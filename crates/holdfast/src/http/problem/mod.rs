@@ -44,6 +44,7 @@ struct Facts {
     detail: Option<Cow<'static, str>>,
     reason: Option<&'static str>,
     retry_after: Option<Duration>,
+    action: Option<Remedy>,
     challenge: Option<HeaderValue>,
 }
 
@@ -60,7 +61,7 @@ impl Problem {
             | ProblemCode::Server(_) => None,
         };
         let challenge = challenge(code, None);
-        Self(Box::new(Facts { code, detail: None, reason, retry_after: None, challenge }))
+        Self(Box::new(Facts { code, detail: None, reason, retry_after: None, action: None, challenge }))
     }
 
     /// Says what is particular about this occurrence. Shown to the caller: no secret, nothing that the caller
@@ -78,6 +79,18 @@ impl Problem {
     pub fn with_reason(mut self, reason: &'static str) -> Self {
         self.0.reason = Some(reason);
         self
+    }
+
+    /// Says what a client may do this time, where that differs from the code's usual action.
+    #[must_use]
+    pub fn with_action(mut self, action: Remedy) -> Self {
+        self.0.action = Some(action);
+        self
+    }
+
+    /// What a client may do.
+    pub fn action(&self) -> Remedy {
+        self.0.action.unwrap_or(self.0.code.entry().action)
     }
 
     /// Says when asking again makes sense.
@@ -166,7 +179,7 @@ pub fn document(problem: &Problem, public_url: &str, request_id: &str) -> Vec<u8
         source: entry.source,
         code: entry.code,
         reason: facts.reason,
-        action: entry.action,
+        action: problem.action(),
         request_id,
     };
     // A struct of strings cannot fail to serialize; an empty object would still be valid JSON.

@@ -217,7 +217,8 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             &[
                 "The path has an empty or a dot segment, or a scheme.",
                 "The path is one of those that hand out tokens.",
-                "The query carries access_token: the grant is injected here.",
+                "The path begins with a version, which INSTAGRAM_GRAPH_VERSION sets for all calls.",
+                "The query or the body carries a credential, such as access_token: the grant is injected here.",
                 "Instagram's answer is larger than 2 MiB.",
             ],
             "Send the plain path below the version, without a token, and ask for fewer fields or smaller pages.",
@@ -309,7 +310,8 @@ pub(super) fn entry(code: RequestCode) -> Entry {
                 "The person has two accounts in the app.",
                 "Instagram's page was logged in to somebody else's account.",
             ],
-            "Disconnect it there first, or choose another account at Instagram.",
+            "To use another Instagram account, begin again with \"force_reauth\": true, which has Instagram ask who you are. To \
+             move this one here, disconnect it there first.",
         ),
         RequestCode::DifferentAccount => row(
             StatusCode::CONFLICT,
@@ -318,7 +320,8 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             "Another account",
             "Another Instagram account came back than the one that is linked.",
             &["Instagram's page was logged in to another account than before."],
-            "Switch the account at Instagram and try again, or begin with \"expect\": \"any_account\". The linked account stays as it was.",
+            "Begin again with \"force_reauth\": true, which has Instagram ask who you are; or, to link the other account \
+             instead, with \"expect\": \"any_account\". The linked account stays as it was.",
         ),
         RequestCode::AttemptNotReturned => row(
             StatusCode::CONFLICT,

@@ -35,7 +35,7 @@ impl Operation {
     /// What it has Instagram do.
     pub fn asks(&self) -> Asks {
         match (self.method.as_str(), self.path.as_str()) {
-            ("POST", "/user/instagram/check") => Asks::Whose,
+            ("POST", "/user/instagram/check" | "/service/users/{user_id}/instagram/check") => Asks::Whose,
             (_, "/service/users/{user_id}/instagram/graph/{path}") => Asks::Graph,
             ("GET", "/instagram/callback") | ("POST", "/user/instagram/connect/{attempt_id}/complete") => {
                 Asks::Dance
@@ -110,6 +110,19 @@ impl<'a> Member<'a> {
             ("GET", "/user/events") => self.first_event_for(&self.here.authorization()).await,
             ("GET", "/service/users/{user_id}/instagram/status") => {
                 self.service(method, "status", None).await
+            }
+            ("GET", "/service/users/{user_id}/instagram/history") => {
+                self.service(method, "history", None).await
+            }
+            ("POST", "/service/users/{user_id}/instagram/check") => self.service(method, "check", None).await,
+            ("DELETE", "/service/users/{user_id}/instagram") => {
+                let path = path.replace("{user_id}", self.person.user_id());
+                let authorization = format!("Bearer {}", self.service_key);
+                outcome(&self.app.request(method, &path, Some(&authorization), None).await)
+            }
+            ("GET", "/service/connections") => {
+                let authorization = format!("Bearer {}", self.service_key);
+                outcome(&self.app.request(method, path, Some(&authorization), None).await)
             }
             ("POST", "/service/users/{user_id}/instagram/token") => self.service(method, "token", None).await,
             ("GET", "/service/users/{user_id}/instagram/graph/{path}") => {
