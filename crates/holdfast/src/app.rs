@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use crate::budget::Budget;
 use crate::caller::keys::{KeySettings, KeySource};
 use crate::caller::service::ServiceVerifier;
-use crate::caller::{ClerkConfig, ConfigError, RepeatLimits, SessionVerifier};
+use crate::caller::{self, ClerkConfig, ConfigError, RepeatLimits, SessionVerifier};
 use crate::clerk::backend::{BackendApi, UnusableSecret};
 use crate::clerk::webhook::{SecretError, WebhookVerifier};
 use crate::clock::SharedClock;
@@ -120,13 +120,13 @@ pub enum StartError {
 
 /// The policy that every session token is judged by.
 pub fn policy(clerk: &ClerkSettings) -> Policy {
-    Policy {
-        issuers: clerk.issuers.clone(),
-        authorized_parties: clerk.parties.clone(),
-        authorized_parties_mode: party_mode(clerk.parties_mode),
-        audiences: clerk.audience.clone(),
-        clock_skew_ms: i64::try_from(clerk.clock_skew.as_millis()).unwrap_or(i64::MAX),
-    }
+    caller::policy(
+        clerk.issuers.clone(),
+        clerk.parties.clone(),
+        party_mode(clerk.parties_mode),
+        clerk.audience.clone(),
+        clerk.clock_skew,
+    )
 }
 
 fn party_mode(mode: PartiesMode) -> AuthorizedPartiesMode {

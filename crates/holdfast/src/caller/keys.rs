@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
-use clerk_session::{FetchError, FetchJwks, MAX_DOCUMENT};
+use clerk_session::{CacheOptions, FetchError, FetchJwks};
 use http::{HeaderValue, Method, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -169,7 +169,7 @@ impl JwksFetcher {
     async fn get_from(&self, address: &Address) -> Result<Vec<u8>, FetchError> {
         let mut request = Outgoing::new(Method::GET, address.url.clone()).named("{jwks_url}");
         request.timeout = FETCH_TIMEOUT;
-        request.max_answer = MAX_DOCUMENT;
+        request.max_answer = CacheOptions::default().max_document;
         request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(authorization) = &address.authorization {
             request.headers.insert(header::AUTHORIZATION, authorization.clone());

@@ -4,6 +4,7 @@
 //! elsewhere can end as a refusal of the caller. Nothing here knows axum or the database.
 
 pub mod keys;
+mod policy;
 mod refusal_log;
 mod repeat_limiter;
 pub mod service;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use clerk_session::Claims;
 use jiff::Timestamp;
 
+pub use policy::policy;
 pub use repeat_limiter::RepeatLimits;
 pub use service::ServiceCaller;
 pub use verifier::{Authentication, ClerkConfig, ConfigError, Counts, SessionVerifier};

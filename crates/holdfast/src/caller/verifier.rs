@@ -8,13 +8,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
 use clerk_session::{
-    AuthorizedPartiesMode, CannotJudge, Claims, ExplainedStep, FetchError, KeyCache, KeySet, KeyStatus,
-    OriginPattern, PemError, Policy, Refusal, SessionStatus, Verdict, Verifier, bearer_token,
+    AuthorizedPartiesMode, CacheOptions, CannotJudge, Claims, ExplainedStep, FetchError, KeyCache, KeySet,
+    KeyStatus, OriginPattern, PemError, Policy, Refusal, SessionStatus, Verdict, Verifier, bearer_token,
 };
 use jiff::Timestamp;
 
 use super::Caller;
 use super::keys::{JwksFetcher, KeySource, UnusableSource};
+use super::policy::policy;
 use super::refusal_log::{Line, RefusalLog};
 use super::repeat_limiter::{RepeatLimiter, RepeatLimits, SHORTEST_TOKEN};
 use super::two_generation_map::Digest;
@@ -152,23 +153,22 @@ impl SessionVerifier {
     ) -> Result<Self, ConfigError> {
         let keys = match config.keys {
             KeySource::Pinned(pem) => KeyCache::pinned(KeySet::from_pem(&pem)?),
-            KeySource::Jwks { url, otherwise } => {
-                KeyCache::fetching(JwksFetcher::public(url, otherwise.as_ref(), transport)?)
+            KeySource::Jwks { url, otherwise } => KeyCache::fetching(
+                JwksFetcher::public(url, otherwise.as_ref(), transport)?,
+                CacheOptions::default(),
+            ),
+            KeySource::BackendApi(api) => {
+                KeyCache::fetching(JwksFetcher::backend_api(&api, transport)?, CacheOptions::default())
             }
-            KeySource::BackendApi(api) => KeyCache::fetching(JwksFetcher::backend_api(&api, transport)?),
         };
-        let verifier = Verifier::new(Policy {
-            issuers: config.issuers,
-            authorized_parties: config.parties,
-            authorized_parties_mode: config.party_mode,
-            audiences: config.audiences,
-            clock_skew_ms: skew_ms(config.skew),
-        });
+        let skew = config.skew;
+        let policy = policy(config.issuers, config.parties, config.party_mode, config.audiences, skew);
+        let verifier = Verifier::new(policy);
         Ok(Self {
             verifier: ArcSwap::from_pointee(verifier),
             policies: AtomicU64::new(0),
             keys,
-            skew: config.skew,
+            skew,
             remembered: config.remember.map(VerifiedTokenCache::new),
             breaker: config.breaker.map(RepeatLimiter::new),
             log: RefusalLog::default(),
@@ -298,8 +298,8 @@ impl SessionVerifier {
     }
 
     /// Judges by `policy` from now on. The skew stays: remembered tokens were given their time by it.
-    pub fn replace_policy(&self, policy: Policy) {
-        let policy = Policy { clock_skew_ms: skew_ms(self.skew), ..policy };
+    pub fn replace_policy(&self, mut policy: Policy) {
+        policy.clock_skew_ms = skew_ms(self.skew);
         // In this order: who reads the new count judges by the new policy.
         self.verifier.store(Arc::new(Verifier::new(policy)));
         self.policies.fetch_add(1, Ordering::SeqCst);

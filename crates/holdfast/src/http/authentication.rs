@@ -140,7 +140,7 @@ fn told(metrics: &Metrics, verdict: &'static str, code: &'static str) {
 
 impl OperationInput for Caller {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
-        let mut codes: Vec<ProblemCode> = RefusalCode::ALL.map(ProblemCode::from).to_vec();
+        let mut codes: Vec<ProblemCode> = RefusalCode::ALL.iter().copied().map(ProblemCode::from).collect();
         codes.extend([
             ProblemCode::from(RequestCode::MultipleCredentials),
             RequestCode::SessionPending.into(),
