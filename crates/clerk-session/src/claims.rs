@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::organization::Organization;
+
 /// The claims of an accepted session token.
 /// Source: <https://clerk.com/docs/guides/sessions/session-tokens>.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +28,8 @@ pub struct Claims {
     pub actor: Option<Actor>,
     /// `sts`.
     pub status: SessionStatus,
+    /// The active organization.
+    pub organization: Option<Organization>,
     /// All other members that are text: what a customized token says about the user.
     pub custom: CustomClaims,
 }

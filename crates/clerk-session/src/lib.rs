@@ -14,6 +14,7 @@ mod jose;
 mod json;
 mod jwks;
 mod keys;
+mod organization;
 mod origin;
 mod policy;
 mod publishable_key;
@@ -32,6 +33,7 @@ pub use jwks::{
     MAX_WAITING, RENEW_AT_MS,
 };
 pub use keys::{JwksDocument, JwksError, KeySet, PemError, SkipReason, SkippedKey};
+pub use organization::Organization;
 pub use origin::{OriginError, OriginPattern};
 pub use policy::{AuthorizedPartiesMode, Policy};
 pub use publishable_key::{PublishableKey, PublishableKeyError};

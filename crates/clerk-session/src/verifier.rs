@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::claims::{Actor, Claims, CustomClaims, SessionStatus, numeric_date};
 use crate::jose;
 use crate::keys::KeySet;
+use crate::organization::Organization;
 use crate::policy::{AuthorizedPartiesMode, Policy};
 use crate::refusal::{CannotJudge, Refusal, RefusalCode, Step};
 use crate::token::{self, Parts, quoted};
@@ -230,6 +231,7 @@ impl Verifier {
             issued_at_ms,
             actor: actor(payload),
             status: status(payload),
+            organization: Organization::read(payload),
             custom: CustomClaims::read(payload),
         })
     }

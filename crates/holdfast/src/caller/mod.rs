@@ -3,6 +3,8 @@
 //! One [`SessionVerifier`] judges for every route. What is not a verdict has its own type, so that nothing which failed
 //! elsewhere can end as a refusal of the caller. Nothing here knows axum or the database.
 
+pub mod assertion;
+mod kept_keys;
 pub mod keys;
 mod refusal_log;
 mod repeat_limiter;
@@ -16,6 +18,7 @@ use std::sync::Arc;
 use clerk_session::Claims;
 use jiff::Timestamp;
 
+pub use kept_keys::KeptKeys;
 pub use repeat_limiter::RepeatLimits;
 pub use service::ServiceCaller;
 pub use verifier::{Authentication, ClerkConfig, ConfigError, Counts, SessionVerifier};
@@ -81,5 +84,10 @@ impl Caller {
     /// Whether somebody else acts in the user's name (`act`). They may read, and change nothing about connections.
     pub fn is_impersonated(&self) -> bool {
         self.claims.actor.is_some()
+    }
+
+    /// Who acts in the user's name; `unknown` where the token does not say who.
+    pub fn impersonator(&self) -> Option<&str> {
+        self.claims.actor.as_ref().map(|actor| actor.subject.as_deref().unwrap_or("unknown"))
     }
 }
