@@ -36,7 +36,7 @@ impl OwnerId {
     }
 
     /// The owner of that Clerk user id; `None` where it is not `user_` with letters, digits and underscores.
-    fn parse(user_id: &str) -> Option<Self> {
+    pub(crate) fn parse(user_id: &str) -> Option<Self> {
         const LONGEST: usize = 128;
         let rest = user_id.strip_prefix("user_").filter(|rest| !rest.is_empty())?;
         let plain = rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');

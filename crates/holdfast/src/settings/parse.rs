@@ -138,6 +138,8 @@ pub fn secret(text: &str) -> Read<SecretString> {
 /// Secrets, separated by commas; the first is the one that counts most.
 pub fn secrets(text: &str) -> Read<Vec<SecretString>> {
     text.split(',').map(|each| secret(each.trim())).collect()
+}
+
 /// A secret of 32 bytes or more, which is what HMAC-SHA-256 wants (RFC 7518, 3.2).
 pub fn signing_secret(text: &str) -> Read<SecretString> {
     if text.len() < 32 {
