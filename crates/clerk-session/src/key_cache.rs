@@ -137,6 +137,16 @@ impl KeyCache {
         cache
     }
 
+    /// Takes up a document that was fetched at `fetched_at_ms`, before this process began. Serves for what is left of
+    /// the longest age, and is renewed at once. Does nothing where there are keys already.
+    pub fn restore(&self, document: &[u8], fetched_at_ms: i64) -> Result<(), crate::JwksError> {
+        let document = KeySet::from_jwks(document)?;
+        if self.snapshot.load().is_none() {
+            self.install(document.keys, document.skipped, fetched_at_ms);
+        }
+        Ok(())
+    }
+
     fn over(fetcher: Option<Arc<dyn FetchJwks>>, options: CacheOptions) -> Self {
         Self {
             options,

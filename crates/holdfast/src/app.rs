@@ -15,9 +15,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::budget::Budget;
+use crate::caller::assertion::AssertionKey;
 use crate::caller::keys::{KeySettings, KeySource};
 use crate::caller::service::ServiceVerifier;
-use crate::caller::{self, ClerkConfig, ConfigError, RepeatLimits, SessionVerifier};
+use crate::caller::{self, ClerkConfig, ConfigError, KeptKeys, RepeatLimits, SessionVerifier};
 use crate::clerk::backend::{BackendApi, UnusableSecret};
 use crate::clerk::webhook::{SecretError, WebhookVerifier};
 use crate::clock::SharedClock;
@@ -275,7 +276,7 @@ impl Server {
                 request_timeout: REQUEST_TIMEOUT,
                 spans: ServerSpans::of(traces.clone(), &settings.public_url),
             },
-            verifier: verifier(&settings.clerk, seams)?,
+            verifier: verifier(settings, seams)?,
             users: Users::new(store.clone(), backend(&settings.clerk, seams)?, seams.clock.clone()),
             connections: connections.clone(),
             store: store.clone(),
@@ -289,6 +290,7 @@ impl Server {
             service_verifier: ServiceVerifier::new(Arc::new(store.clone())),
             meta_secrets: settings.instagram.iter().flat_map(|app| app.callback_secrets.clone()).collect(),
             leaving,
+            assertion_key: settings.forward_auth_secret.as_ref().map(AssertionKey::new),
             stopping,
             max_streams: budget.streams,
         });
@@ -477,7 +479,8 @@ fn dispatcher(
     Ok(Some(Dispatcher::new(endpoint, connections, store, clock, entropy, transport)))
 }
 
-fn verifier(clerk: &ClerkSettings, seams: &Seams) -> Result<SessionVerifier, StartError> {
+fn verifier(settings: &Settings, seams: &Seams) -> Result<SessionVerifier, StartError> {
+    let clerk = &settings.clerk;
     let config = ClerkConfig {
         issuers: clerk.issuers.clone(),
         keys: key_source(clerk).ok_or(StartError::NoKeySource)?,
@@ -487,6 +490,7 @@ fn verifier(clerk: &ClerkSettings, seams: &Seams) -> Result<SessionVerifier, Sta
         skew: clerk.clock_skew,
         remember: Some(REMEMBERED_TOKENS),
         breaker: Some(RepeatLimits::default()),
+        kept_keys: Some(KeptKeys::new(&settings.spill_directory)),
     };
     Ok(SessionVerifier::new(config, seams.transport.clone(), seams.clock.clone())?)
 }

@@ -153,6 +153,11 @@ impl JwksFetcher {
         Ok(Self { address: Address::backend_api(api)?, otherwise: None, transport })
     }
 
+    /// Whom it asks first.
+    pub(super) fn source(&self) -> &str {
+        self.address.url.as_str()
+    }
+
     async fn get(&self) -> Result<Vec<u8>, FetchError> {
         let first = self.get_from(&self.address).await;
         let (Err(error), Some(otherwise)) = (&first, &self.otherwise) else { return first };

@@ -14,6 +14,7 @@ use clerk_session::{
 use jiff::Timestamp;
 
 use super::Caller;
+use super::kept_keys::{KeepingFetcher, KeptKeys};
 use super::keys::{JwksFetcher, KeySource, UnusableSource};
 use super::policy::policy;
 use super::refusal_log::{Line, RefusalLog};
@@ -47,6 +48,8 @@ pub struct ClerkConfig {
     pub remember: Option<usize>,
     /// When a client is told to stop repeating a refused token; `None` for never.
     pub breaker: Option<RepeatLimits>,
+    /// Where fetched keys are kept for the next start; `None` for nowhere.
+    pub kept_keys: Option<KeptKeys>,
 }
 
 impl ClerkConfig {
@@ -61,6 +64,7 @@ impl ClerkConfig {
             skew: Duration::from_secs(5),
             remember: Some(50_000),
             breaker: Some(RepeatLimits::default()),
+            kept_keys: None,
         }
     }
 }
@@ -151,15 +155,13 @@ impl SessionVerifier {
         transport: SharedTransport,
         clock: SharedClock,
     ) -> Result<Self, ConfigError> {
+        let fetching = |fetcher| fetching(fetcher, config.kept_keys, &clock);
         let keys = match config.keys {
             KeySource::Pinned(pem) => KeyCache::pinned(KeySet::from_pem(&pem)?),
-            KeySource::Jwks { url, otherwise } => KeyCache::fetching(
-                JwksFetcher::public(url, otherwise.as_ref(), transport)?,
-                CacheOptions::default(),
-            ),
-            KeySource::BackendApi(api) => {
-                KeyCache::fetching(JwksFetcher::backend_api(&api, transport)?, CacheOptions::default())
+            KeySource::Jwks { url, otherwise } => {
+                fetching(JwksFetcher::public(url, otherwise.as_ref(), transport)?)
             }
+            KeySource::BackendApi(api) => fetching(JwksFetcher::backend_api(&api, transport)?),
         };
         let skew = config.skew;
         let policy = policy(config.issuers, config.parties, config.party_mode, config.audiences, skew);
@@ -342,6 +344,22 @@ impl SessionVerifier {
             }
         }
     }
+}
+
+/// Keys that are fetched, beginning with those that the process before us has kept.
+fn fetching(fetcher: JwksFetcher, kept: Option<KeptKeys>, clock: &SharedClock) -> KeyCache {
+    let Some(kept) = kept else { return KeyCache::fetching(fetcher, CacheOptions::default()) };
+    let restored = kept.load(fetcher.source(), clock.now());
+    let keys = KeyCache::fetching(
+        KeepingFetcher { inner: fetcher, kept, clock: clock.clone() },
+        CacheOptions::default(),
+    );
+    if let Some((document, fetched_at_ms)) = restored
+        && let Err(error) = keys.restore(&document, fetched_at_ms)
+    {
+        tracing::warn!(%error, "kept keys cannot be used; they will be fetched");
+    }
+    keys
 }
 
 /// Tells the operator how fetching goes: each change at once, a lasting failure now and then.

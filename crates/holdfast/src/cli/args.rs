@@ -47,6 +47,14 @@ pub enum Command {
     /// Look at and mend connections; never prints a grant
     #[command(subcommand)]
     Connections(ConnectionsCommand),
+    /// Bring in long-lived grants of another system, so that nobody has to connect again
+    ///
+    /// CSV with a header, or one JSON object a line: user_id, access_token, and where known token_expires_at and obtained_at (RFC
+    /// 3339, or unix seconds). Each token is proven by asking Instagram whose it is, as the rate budget allows, then sealed and linked.
+    /// Prints one JSON object for each line, and never the input. May be ended anywhere and started again.
+    ///
+    /// ExitStatus code 0 where every line was imported or is connected already, else 1.
+    Import(ImportArgs),
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -232,6 +240,16 @@ pub enum ConfigCommand {
     Check,
     /// Print every setting with its origin; secrets are not shown
     Print(JsonArg),
+}
+
+/// Options of `import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The file; `-` for standard input
+    pub file: PathBuf,
+    /// Prove every token and say what would become of it; store nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Options of `backup`.

@@ -9,6 +9,7 @@ pub mod connect;
 pub mod disconnect;
 mod expiry;
 pub mod grants;
+pub mod import;
 mod incidents;
 pub mod journal;
 pub mod listing;

@@ -118,6 +118,7 @@ impl Reader {
         let max_requests = self.read(&table::MAX_REQUESTS);
         let requests_per_address = self.read(&table::REQUESTS_PER_ADDRESS);
         let http2 = self.read(&table::HTTP2);
+        let forward_auth_secret = self.read(&table::FORWARD_AUTH_SECRET);
         let webhook = self.webhook();
         let check_interval = self.read(&table::CHECK_INTERVAL_S);
         let refresh_min_age = self.read(&table::REFRESH_MIN_AGE_S);
@@ -163,6 +164,7 @@ impl Reader {
             max_requests: max_requests?,
             requests_per_address,
             http2: http2?,
+            forward_auth_secret,
             webhook,
             clerk: clerk?,
             instagram,

@@ -77,6 +77,8 @@ pub struct Settings {
     pub requests_per_address: Option<NonZeroUsize>,
     /// Whether HTTP/2 without TLS is spoken too.
     pub http2: bool,
+    /// Signs what backends are told about callers; `None` where nothing is signed.
+    pub forward_auth_secret: Option<SecretString>,
     /// Where events go.
     pub webhook: Option<OutgoingWebhook>,
     /// Clerk.

@@ -196,6 +196,17 @@ pub const HTTP2: Entry<bool> = Entry {
     read: parse::switch,
 };
 
+/// What signs assertions about callers.
+pub const FORWARD_AUTH_SECRET: Entry<SecretString> = Entry {
+    env: "HOLDFAST_FORWARD_AUTH_SECRET",
+    aliases: &[],
+    default: Fallback::Absent("off"),
+    form: "at least 32 bytes",
+    doc: "Signs `X-Auth-Assertion`, by which a backend behind a proxy knows that the identity headers are Holdfast's.",
+    secret: true,
+    read: parse::signing_secret,
+};
+
 /// Where events go.
 pub const WEBHOOK_URL: Entry<Url> = Entry {
     env: "HOLDFAST_WEBHOOK_URL",
@@ -533,6 +544,7 @@ pub static TABLE: &[&dyn Setting] = &[
     &MAX_REQUESTS,
     &REQUESTS_PER_ADDRESS,
     &HTTP2,
+    &FORWARD_AUTH_SECRET,
     &WEBHOOK_URL,
     &WEBHOOK_SECRET,
     &CHECK_INTERVAL_S,

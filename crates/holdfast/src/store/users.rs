@@ -173,6 +173,11 @@ impl Store {
         Ok(done)
     }
 
+    /// Whether the user was erased.
+    pub async fn is_deleted(&self, owner: &OwnerId) -> Result<bool, StoreError> {
+        Ok(self.read_one(statements::TOMBSTONE, vec![owner.as_str().into()]).await?.is_some())
+    }
+
     /// Erases a user: record, data key, connections, history, grants and attempts, in one unit of work. A tombstone stays, so that
     /// neither a late event nor a session token that still lives brings the user back.
     pub async fn erase_user(&self, owner: &OwnerId, now: Timestamp) -> Result<(), StoreError> {

@@ -67,7 +67,7 @@ impl Connections {
     }
 
     /// The connection with the account linked.
-    fn linked(
+    pub(in crate::connections) fn linked(
         &self,
         before: &Connection,
         provider: &SharedProvider,

@@ -18,7 +18,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use http::header::{self, HeaderValue};
+use http::HeaderMap;
+use http::header::{self, HeaderName, HeaderValue};
 use serde::Serialize;
 
 pub use code::{Entry, ProblemCode, Remedy, Source};
@@ -29,6 +30,8 @@ pub use service_key::ServiceKeyCode;
 
 /// RFC 9457, section 3.
 const MEDIA_TYPE: &str = "application/problem+json";
+/// The body of a problem, on answers of forward authentication.
+const X_AUTH_PROBLEM: HeaderName = HeaderName::from_static("x-auth-problem");
 /// How long a client waits where a 429 or 503 has nothing better to say.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The same where a person has to change the configuration first: soon enough for Svix and Meta, which repeat for days.
@@ -201,6 +204,21 @@ pub fn render(problem: &Problem, public_url: &str, request_id: &str, mut respons
     }
     *response.body_mut() = axum::body::Body::from(bytes);
     response
+}
+
+/// Puts the body into a header as well, for proxies that hand on an answer's headers and not its body.
+pub fn repeat_in_header(problem: &Problem, public_url: &str, request_id: &str, headers: &mut HeaderMap) {
+    let document = String::from_utf8(document(problem, public_url, request_id)).unwrap_or_default();
+    // JSON can say all of Unicode in the characters that a header may have.
+    let mut ascii = String::with_capacity(document.len());
+    for unit in document.chars() {
+        if unit.is_ascii() {
+            ascii.push(unit);
+        } else {
+            ascii.extend(unit.encode_utf16(&mut [0; 2]).iter().map(|half| format!("\\u{half:04x}")));
+        }
+    }
+    headers.extend(HeaderValue::try_from(ascii).ok().map(|value| (X_AUTH_PROBLEM, value)));
 }
 
 /// The address of a code's page.

@@ -33,6 +33,12 @@ codes! {
         SessionPending,
         /// The session is impersonated.
         ImpersonationNotAllowed,
+        /// The session is active in no organization, or not in that one.
+        NotAMember,
+        /// The person has another role.
+        RoleMissing,
+        /// The person lacks the permission.
+        PermissionMissing,
         /// Somebody else's attempt.
         AttemptNotYours,
         /// The completion is not the one that the redirect carried.
@@ -242,6 +248,36 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             "Impersonated sessions may look; they may not connect, complete, check or disconnect.",
             &["The session token carries an act claim: somebody else is signed in as this user."],
             "Let the person do it in their own session.",
+        ),
+        RequestCode::NotAMember => row(
+            StatusCode::FORBIDDEN,
+            Remedy::ContactSupport,
+            "not-a-member",
+            "Not in that organization",
+            "The session is not active in an organization that this endpoint is for.",
+            &["The person has not chosen an organization, or another one.", "The person is no member of it."],
+            "Let the person choose the organization (setActive), then ask again with a fresh token.",
+        ),
+        RequestCode::RoleMissing => row(
+            StatusCode::FORBIDDEN,
+            Remedy::ContactSupport,
+            "role-missing",
+            "Another role is needed",
+            "The person's role in the active organization is not one that this endpoint is for.",
+            &["The endpoint asks for a role that the person does not have."],
+            "Let an administrator of the organization give the person the role; the next token says so.",
+        ),
+        RequestCode::PermissionMissing => row(
+            StatusCode::FORBIDDEN,
+            Remedy::ContactSupport,
+            "permission-missing",
+            "A permission is missing",
+            "The person lacks the permission, in the active organization, that this endpoint asks for.",
+            &[
+                "The person's role does not include the permission.",
+                "The permission is one of Clerk's own (org:sys_…), which session tokens do not carry.",
+            ],
+            "Let an administrator give the role the permission; the next token says so.",
         ),
         RequestCode::AttemptNotYours => row(
             StatusCode::FORBIDDEN,

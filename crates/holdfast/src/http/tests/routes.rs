@@ -103,6 +103,7 @@ async fn stage() -> Stage {
         service_verifier: ServiceVerifier::new(Arc::new(store.clone())),
         meta_secrets: vec!["app-secret".into()],
         leaving: watch::channel(false).1,
+        assertion_key: None,
         stopping,
         max_streams: crate::http::streams::MAX_IN_ALL,
     });

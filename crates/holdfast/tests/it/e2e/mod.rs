@@ -9,6 +9,7 @@ mod field_connecting;
 mod field_service;
 mod field_threads;
 mod first_call;
+mod forward_auth;
 mod kept_token;
 mod keys_away;
 mod metrics;

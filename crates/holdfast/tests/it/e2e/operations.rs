@@ -96,7 +96,14 @@ impl<'a> Member<'a> {
     pub async fn call(&self, operation: &Operation) -> Outcome {
         let (method, path) = (operation.method.clone(), operation.path.as_str());
         match (method.as_str(), path) {
-            ("GET", "/user/profile" | "/user/instagram/status" | "/user/instagram/history")
+            (
+                "GET",
+                "/forward-auth"
+                | "/forward-auth/{path}"
+                | "/user/profile"
+                | "/user/instagram/status"
+                | "/user/instagram/history",
+            )
             | ("POST", "/auth/sync" | "/user/instagram/check")
             | ("DELETE", "/user/instagram") => outcome(&self.here.send(method, path, None).await),
             ("POST", "/user/instagram/connect") => {
