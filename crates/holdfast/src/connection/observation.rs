@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 
 use super::GrantFacts;
-use super::belief::Confidence;
 use crate::provider::{Account, Failure};
 
 /// Something that we learned.
@@ -94,6 +93,20 @@ pub enum Observation {
         /// The grant that could not be opened.
         grant_version: i64,
     },
+}
+
+/// What a sign of death is worth, as the connections fare together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Confidence {
+    /// Fewer connections than an incident strikes: waiting could show nothing.
+    TooFew,
+    /// An incident may be beginning.
+    #[default]
+    Unknown,
+    /// Others have worked since the first sign.
+    OthersHealthy,
+    /// One is going on: believe no sign of death.
+    Incident,
 }
 
 /// The kind of call that failed.

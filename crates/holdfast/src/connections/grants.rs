@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::error::ServiceError;
 use crate::clock::from_millis;
 use crate::provider::{Grant, ProviderId, ShortGrant};
 use crate::store::{SealedGrant, Store, StoreError};
@@ -37,6 +38,18 @@ pub enum SealingError {
         /// What should have been there.
         what: &'static str,
     },
+}
+
+impl From<SealingError> for ServiceError {
+    fn from(error: SealingError) -> Self {
+        match error {
+            SealingError::Store(error) => Self::Store(error),
+            SealingError::Vault(error) => Self::Vault(error),
+            SealingError::KeyNotHere { key_id } => Self::KeyNotHere { key_id },
+            SealingError::UserGone => Self::UserGone,
+            SealingError::Content { what } => Self::Content { what },
+        }
+    }
 }
 
 /// The owner's data key, made on first use. Two first uses at once agree on one key.
