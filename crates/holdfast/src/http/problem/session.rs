@@ -3,7 +3,7 @@
 use clerk_session::{Page, RefusalCode};
 use http::StatusCode;
 
-use super::code::{Entry, Remedy, Source};
+use super::row::{Entry, Remedy, Source};
 
 /// The row of a code.
 pub(super) fn entry(code: RefusalCode) -> Entry {
