@@ -89,6 +89,8 @@ pub struct Population {
     pub waiting: u64,
     /// No connection has worked lately: the trouble strikes all.
     pub strikes_all: bool,
+    /// Since when an incident is going on.
+    pub since: Option<Timestamp>,
     /// How many others must still be seen to work before an unexplained death is believed.
     pub others_wanted: usize,
 }

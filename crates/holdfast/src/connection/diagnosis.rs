@@ -180,10 +180,12 @@ impl<'a> Diagnosis<'a> {
             return Step::AskOthers(population.others_wanted);
         }
         let ends = self.ends(failure, population, schedule);
-        if !self.has_asked_whose && self.wants_second_opinion(failure, ends) {
+        // In an incident everything is refused, and the worker asks no more than it must.
+        let is_incident = population.confidence == Confidence::Incident;
+        if !self.has_asked_whose && self.wants_second_opinion(failure, ends, is_incident) {
             return Step::AskWhose;
         }
-        if !self.has_tried_earlier && (ends || self.is_unproven(failure)) {
+        if !self.has_tried_earlier && (ends || self.is_unproven(failure) && !is_incident) {
             return Step::TryEarlierGrant;
         }
         Step::Record(Observation::Failed {
@@ -206,12 +208,13 @@ impl<'a> Diagnosis<'a> {
         !self.has_asked_others && matches!(self.call, Call::Refresh | Call::Probe)
     }
 
-    fn wants_second_opinion(&self, failure: &Failure, ends: bool) -> bool {
+    fn wants_second_opinion(&self, failure: &Failure, ends: bool, is_incident: bool) -> bool {
         match self.call {
             // Together, the first "no" to a refresh and the one to `/me` are one sign. Later ones
             // are held against `/me` only where they would end the connection.
             Call::Refresh => {
-                failure.meaning == Meaning::DeadUnexplained && (self.connection.suspicion.is_none() || ends)
+                let is_first = self.connection.suspicion.is_none() && !is_incident;
+                failure.meaning == Meaning::DeadUnexplained && (is_first || ends)
             }
             // A single call may be refused for what it asks; `/me` is refused for the account alone.
             Call::PassThrough => is_sign(failure.meaning) || matches!(failure.meaning, Meaning::App(_)),

@@ -23,8 +23,11 @@ const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 const LAST_DAYS: Duration = Duration::from_hours(72);
 /// The longest pause in the last days.
 pub const HOUR: Duration = Duration::from_hours(1);
-/// All canaries of an incident together ask once in this time.
-const CANARY_GAP: Duration = Duration::from_secs(20);
+/// All canaries of an incident together ask once in this part of the time that it has lasted: a short
+/// one is soon seen to have passed, and a long one costs little.
+const CANARY_PART: u32 = 16;
+/// The shortest and the longest time between two canaries.
+const CANARY_GAP: (Duration, Duration) = (Duration::from_secs(20), Duration::from_mins(30));
 
 /// The refresh policy, from the settings.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -180,7 +183,7 @@ impl Schedule {
             }
             // A few that are struck by it alone must not keep the others from their turns.
             Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_) | Meaning::App(_) => {
-                self.canary_pause(population.waiting).max(growing.min(HOUR))
+                self.canary_pause(population).max(growing.min(HOUR))
             }
             Meaning::Permission
             | Meaning::RateLimited(_)
@@ -196,13 +199,18 @@ impl Schedule {
         after(self.now, pause.max(Duration::from_secs(1)))
     }
 
-    /// How long one of `waiting` connections waits for its turn as a canary: all together ask about
-    /// once per 20 s, and never all at the same moment.
-    pub fn canary_pause(&self, waiting: u64) -> Duration {
-        let turns = u32::try_from(waiting.max(3)).unwrap_or(u32::MAX);
+    /// How long one of those that wait for a trouble to pass waits for its turn as a canary: all
+    /// together ask every 20 s at first, ever more rarely later, and never all at the same moment.
+    pub fn canary_pause(&self, population: &Population) -> Duration {
+        let lasted = population.since.map_or(Duration::ZERO, |since| {
+            Duration::try_from(self.now.duration_since(since)).unwrap_or_default()
+        });
+        let (shortest, longest) = CANARY_GAP;
+        let gap = (lasted / CANARY_PART).clamp(shortest, longest);
+        let turns = u32::try_from(population.waiting.max(3)).unwrap_or(u32::MAX);
         // Anywhere within two rounds: one round on average, and the first are asked right away.
-        let rounds = CANARY_GAP.saturating_mul(turns).saturating_mul(2);
-        CANARY_GAP + (rounds / 65_536).saturating_mul(u32::from(self.jitter.0))
+        let rounds = gap.saturating_mul(turns).saturating_mul(2);
+        gap + (rounds / 65_536).saturating_mul(u32::from(self.jitter.0))
     }
 }
 
@@ -243,6 +251,34 @@ mod tests {
         let soon = RefreshPolicy { min_age: Duration::from_secs(1), at: 0.000_001 };
         let due = soon.due(day(0), day(60), 1.0);
         assert!(due <= from_millis(5_500), "{due}");
+    }
+
+    #[test]
+    fn canaries_take_turns_and_come_ever_more_rarely() {
+        let pause = |waiting, hours: i64, jitter| {
+            let now = from_millis(100 * DAY);
+            let since = Some(from_millis(100 * DAY - hours * 3_600_000));
+            let schedule = Schedule { policy: POLICY, now, jitter: Jitter(jitter) };
+            schedule.canary_pause(&Population { waiting, since, ..Population::default() }).as_secs()
+        };
+        assert_eq!((pause(10, 0, 0), pause(10, 0, u16::MAX)), (20, 419));
+        assert_eq!((pause(10, 4, 0), pause(100, 4, 0)), (900, 900));
+        assert_eq!(pause(10, 1000, 0), 1800);
+        assert!(pause(1000, 0, u16::MAX / 2) > 90 * pause(10, 0, 0));
+    }
+
+    #[test]
+    fn after_a_failure_the_pause_grows_and_leaves_time_for_more_tries() {
+        let now = from_millis(30 * DAY);
+        let schedule = Schedule { policy: POLICY, now, jitter: Jitter(0) };
+        let minutes: Vec<u64> = (0..8).map(|failures| backoff(failures).as_secs() / 60).collect();
+        assert_eq!(minutes, [1, 2, 4, 16, 64, 256, 1024, 4096]);
+        let recheck = |age: u64, delay: u64| {
+            let minute = 60_000_i64;
+            let first = from_millis(30 * DAY - i64::try_from(age).unwrap() * minute);
+            recheck_pause(first, Duration::from_mins(delay), schedule.now).as_secs() / 60
+        };
+        assert_eq!([recheck(0, 15), recheck(1, 15), recheck(4, 15), recheck(16, 15)], [1, 3, 11, 1]);
     }
 
     #[test]

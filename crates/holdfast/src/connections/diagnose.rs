@@ -9,6 +9,7 @@ use super::error::ServiceError;
 use super::grants::{self, SealingError};
 use super::recorder::Recorded;
 use super::switch::{Link, Switch};
+use crate::clock::after;
 use crate::connection::Connection;
 use crate::connection::belief::Population;
 use crate::connection::diagnosis::{Answer, Diagnosis, Step};
@@ -108,10 +109,11 @@ impl Connections {
         let assessment = self.incidents.assess(connection, meaning).await?;
         if let Some(taken_back) = assessment.taken_back {
             for fallen in taken_back.connections {
-                let pause = self.schedule()?.canary_pause(assessment.population.waiting);
+                let schedule = self.schedule()?;
+                let pause = schedule.canary_pause(&assessment.population);
                 let observation = Observation::TakenBack {
                     fallen_after: taken_back.fallen_after,
-                    next_refresh_at: crate::clock::after(self.parts.clock.now(), pause),
+                    next_refresh_at: after(schedule.now, pause),
                 };
                 self.recorder.record_on(&fallen, &observation, None).await?;
             }

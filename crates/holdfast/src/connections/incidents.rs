@@ -157,6 +157,7 @@ impl Incidents {
                 confidence: Confidence::Incident,
                 waiting: struck,
                 strikes_all,
+                since: Some(trouble.held_since.map_or(now, |since| since.min(now))),
                 others_wanted: 0,
             };
             let mut assessment = Assessment::from(population);

@@ -212,7 +212,7 @@ fn every_order_of_answers_has_its_outcome() {
         (Proven, Refresh, Some(UNEXPLAINED), EARLY, Fails(STATED), "whose → refresh_failing"),
         (Proven, Refresh, Some(UNEXPLAINED), FEW, Fails(ACTION), "whose → checkpoint"),
         (Proven, Refresh, Some(UNEXPLAINED), FEW, Fails(DOWN), "whose → refresh_failing"),
-        (Proven, Refresh, Some(UNEXPLAINED), INCIDENT, Fails(UNEXPLAINED), "whose → provider_incident"),
+        (Proven, Refresh, Some(UNEXPLAINED), INCIDENT, Fails(UNEXPLAINED), "→ provider_incident"),
         // Again: others are asked in a lull; `/me` decides where the connection would end.
         (Suspected(20), Refresh, Some(UNEXPLAINED), LULL, Own, "others → refresh_failing"),
         (Suspected(20), Refresh, Some(UNEXPLAINED), LULL_STRUCK, Own, "others → provider_incident"),
@@ -254,7 +254,7 @@ fn every_order_of_answers_has_its_outcome() {
         (Suspected(20), Check, None, LULL, Fails(UNEXPLAINED), "whose → provider_unavailable"),
         // A grant that came by a refresh and never worked gives way at the first sign.
         (Renewed, Check, None, EARLY, Fails(UNEXPLAINED), "whose earlier → provider_unavailable"),
-        (Renewed, Check, None, INCIDENT, Fails(UNEXPLAINED), "whose earlier → provider_incident"),
+        (Renewed, Check, None, INCIDENT, Fails(UNEXPLAINED), "whose → provider_incident"),
         (RenewedSuspected(2), Probe, None, EARLY, Fails(STATED), "whose earlier → revoked"),
         // The worker looks: others are asked in a lull.
         (Suspected(20), Probe, None, LULL, Own, "whose → well"),
