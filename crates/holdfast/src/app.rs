@@ -1,7 +1,5 @@
 //! The composition root: makes the parts from the settings and puts them together. The only place that knows all of them.
 
-use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +19,7 @@ use crate::clerk::webhook::{SecretError, WebhookVerifier};
 use crate::clock::SharedClock;
 use crate::connection::return_url::{ReturnUrlError, ReturnUrls};
 use crate::connection::schedule::RefreshPolicy;
-use crate::connections::journal::Spill;
+use crate::connections::journal::Journal;
 use crate::connections::{Connections, Parts};
 use crate::entropy::{EntropyExhausted, SharedEntropy, new_id};
 use crate::http::layers::Edge;
@@ -38,7 +36,7 @@ use crate::telemetry::traces::{Exporter, ServerSpans, Traced, Traces, WithContex
 use crate::transport::SharedTransport;
 use crate::users::Users;
 use crate::vault::{KeyRing, KeyRingFaults, SentinelError, Vault};
-use crate::worker::{Worker, store_spilled};
+use crate::worker::{Worker, replay_journal};
 
 /// For a handler to answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -80,16 +78,6 @@ pub enum StartError {
     /// Session tokens cannot be judged by this configuration.
     #[error(transparent)]
     Clerk(#[from] ConfigError),
-    /// There is no place for grants that arrive while the database is away.
-    #[error(
-        "HOLDFAST_SPILL_DIR: {directory} cannot be written ({why}); name a directory that this process may write to"
-    )]
-    Spill {
-        /// The directory.
-        directory: PathBuf,
-        /// What the system said.
-        why: io::Error,
-    },
     /// Nothing says where the keys are.
     #[error("nothing says whose session tokens are accepted; set CLERK_PUBLISHABLE_KEY")]
     NoKeySource,
@@ -182,7 +170,7 @@ pub fn connections(
         check_interval: settings.check_interval,
         refresh: RefreshPolicy { min_age: settings.refresh_min_age, at: settings.refresh_at },
     })
-    .with_spill(Spill::new(settings.spill_directory.clone())))
+    .with_journal(Journal::in_directory(settings.journal_directory.clone())))
 }
 
 fn server_limits(settings: &Settings, budget: Budget) -> ServerLimits {
@@ -235,10 +223,10 @@ impl Server {
             // Another replica may have been first, with other bytes.
             vault.prove(&store.sentinels().await?)?;
         }
-        let directory = settings.spill_directory.clone();
-        Spill::new(directory.clone()).prepare().map_err(|why| StartError::Spill { directory, why })?;
         let connections = connections(settings, seams, &store, &vault)?;
         let metrics = Metrics::default();
+        connections.journal().prepare();
+        metrics.register(|registry| connections.journal().register(registry));
         let budget = Budget::of(settings, FileHandles::raised());
         let places = PlaceMetrics::default();
         metrics.register(|registry| places.register(registry));
@@ -356,7 +344,7 @@ impl Server {
             tasks.spawn(async move { worker.run(stopped).await }.with_context(traces.context()));
         } else {
             let connections = state.connections().clone();
-            let storing = store_spilled(connections, clock.clone(), stopped);
+            let storing = replay_journal(connections, clock.clone(), stopped);
             tasks.spawn(storing.with_context(traces.context()));
         }
         if let Some(dispatcher) = dispatcher {

@@ -3,10 +3,7 @@
 //! A clock that is ahead would end connections that live, so its word is never final. Where the clock has jumped, or the process has
 //! just begun and cannot know, the provider is asked once before a connection is ended; a clock that has gone at an even pace is believed.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-
 use futures_util::stream::{self, StreamExt};
-use jiff::Timestamp;
 
 use super::diagnose::{Diagnosed, Tools};
 use super::stop::Stop;
@@ -19,24 +16,10 @@ use crate::provider::Grant;
 /// Questions to the provider under way at once.
 const PARALLEL: usize = 8;
 
-/// Expiries up to this time, in unix milliseconds, are doubted: nobody watched how they were reached.
-#[derive(Debug)]
-pub struct ClockSuspicion(AtomicI64);
-
-impl Default for ClockSuspicion {
-    fn default() -> Self {
-        Self(AtomicI64::new(i64::MIN))
-    }
-}
-
 impl Connections {
     /// The clock has leapt, or may have while nobody watched it: what is over by now may not be.
     pub fn suspect_clock(&self) {
-        self.doubt.0.store(self.parts.clock.now().as_millisecond(), Ordering::Relaxed);
-    }
-
-    fn is_doubted_expiry(&self, expires_at: Timestamp) -> bool {
-        expires_at.as_millisecond() <= self.doubt.0.load(Ordering::Relaxed)
+        self.clock_suspicion.raise(self.parts.clock.now());
     }
 
     /// Ends connections whose time has come by the clock; where that is doubted, each after a question to the provider. Returns how
@@ -98,7 +81,7 @@ impl Connections {
         let now = self.parts.clock.now();
         let Some(facts) = connection.grant.filter(|facts| {
             self.is_configured()
-                && self.is_doubted_expiry(facts.expires_at)
+                && self.clock_suspicion.doubts(facts.expires_at)
                 && connection.waits_until(now).is_none()
         }) else {
             return Ok(Question::Settled);

@@ -118,12 +118,13 @@ pub fn open_grant(
     to_grant(decode(plain.expose_secret(), "grant")?)
 }
 
-fn spill_place<'a>(row: &'a str, user_id: &'a str, provider: ProviderId, version: i64) -> Place<'a> {
+/// The table keeps the journal's former name: what waits in a file must open after an update.
+fn journal_place<'a>(row: &'a str, user_id: &'a str, provider: ProviderId, version: i64) -> Place<'a> {
     Place { table: "spill", column: "blob", row, user_id, provider: provider.as_str(), version }
 }
 
 /// Seals a grant that was made from version `from_version` and has no version of its own yet.
-pub fn seal_spilled(
+pub fn seal_journaled(
     key: &UserKey,
     user_id: &str,
     provider: ProviderId,
@@ -132,11 +133,11 @@ pub fn seal_spilled(
     grant: &Grant,
 ) -> Result<Vec<u8>, SealingError> {
     let row = connection_id.to_string();
-    Ok(key.seal(&spill_place(&row, user_id, provider, from_version), &encode(&grant_record(grant))?)?)
+    Ok(key.seal(&journal_place(&row, user_id, provider, from_version), &encode(&grant_record(grant))?)?)
 }
 
-/// Opens a spilled grant.
-pub fn open_spilled(
+/// Opens a journaled grant.
+pub fn open_journaled(
     key: &UserKey,
     user_id: &str,
     provider: ProviderId,
@@ -145,7 +146,7 @@ pub fn open_spilled(
     blob: &[u8],
 ) -> Result<Grant, SealingError> {
     let row = connection_id.to_string();
-    let plain = key.open(&spill_place(&row, user_id, provider, from_version), blob)?;
+    let plain = key.open(&journal_place(&row, user_id, provider, from_version), blob)?;
     to_grant(decode(plain.expose_secret(), "grant")?)
 }
 

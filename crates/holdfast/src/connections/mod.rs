@@ -3,6 +3,7 @@
 pub mod callback;
 pub mod check;
 mod clock_repair;
+mod clock_suspicion;
 pub mod complete;
 pub mod connect;
 mod diagnose;
@@ -20,17 +21,15 @@ pub mod refresh;
 pub mod stop;
 mod switch;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
+use self::clock_suspicion::ClockSuspicion;
 pub use self::error::ServiceError;
-use self::expiry::ClockSuspicion;
 use self::grants::SealingError;
 use self::incidents::Incidents;
-use self::journal::Spill;
-use self::journal::replay::InHand;
+use self::journal::Journal;
 use self::provider_gate::ProviderGate;
 pub use self::recorder::Recorded;
 use self::recorder::Recorder;
@@ -70,13 +69,12 @@ pub struct Parts {
 /// Connections to Instagram accounts.
 #[derive(Debug, Clone)]
 pub struct Connections {
-    pub(super) parts: Parts,
-    pub(super) recorder: Recorder,
-    pub(super) incidents: Incidents,
-    pub(super) gate: ProviderGate,
-    pub(super) doubt: Arc<ClockSuspicion>,
-    pub(super) spill: Option<Spill>,
-    pub(in crate::connections) in_hand: InHand,
+    parts: Parts,
+    recorder: Recorder,
+    incidents: Incidents,
+    gate: ProviderGate,
+    clock_suspicion: ClockSuspicion,
+    journal: Journal,
 }
 
 /// One user may have at most this many open connect attempts.
@@ -96,17 +94,20 @@ impl Connections {
             recorder: Recorder::new(store.clone(), clock.clone()),
             incidents: Incidents::new(store, clock.clone()),
             gate: ProviderGate::new(clock),
-            doubt: Arc::default(),
-            spill: None,
-            in_hand: InHand::default(),
+            clock_suspicion: ClockSuspicion::default(),
+            journal: Journal::none(),
         }
     }
 
-    /// The same, keeping tokens in `spill` that the database cannot take at the moment they arrive.
+    /// The same, writing new tokens to `journal` before the database is tried.
     #[must_use]
-    pub fn with_spill(mut self, spill: Spill) -> Self {
-        self.spill = Some(spill);
-        self
+    pub fn with_journal(self, journal: Journal) -> Self {
+        Self { journal, ..self }
+    }
+
+    /// Where new tokens are until the database has them.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// How many connections a worker may take on now, at most `most`: as the provider's rate budget

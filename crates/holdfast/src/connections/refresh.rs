@@ -1,18 +1,18 @@
 //! Giving a grant a new lifetime.
 //!
-//! The claim of the lease is the durable intent: where it cannot be written, nothing is asked of the provider, so
-//! there is never an answer that could not be stored. What the provider then hands us is stored whoever holds the
-//! lease by that time; it is given up only where the person has disconnected or connected anew. Where the database is
-//! away at that very moment, it goes to the [spill](super::spill).
+//! The claim of the lease is the durable intent: where it cannot be written, the provider is not
+//! asked, so there is never an answer that could not be stored. What the provider then hands us is
+//! stored whoever holds the lease by that time; it is dropped only where the person has disconnected
+//! or connected anew. Until the database has it, it waits in the [journal](super::journal).
 
 use std::time::Duration;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::diagnose::{Diagnosed, Tools};
 use super::grants;
-use super::journal::replay::{keep, let_go};
-use super::journal::{Origin, Spilled};
+use super::journal::{Journaled, Origin};
 use super::recorder::change;
 use super::switch::{Link, Switch};
 use super::{Connections, ServiceError};
@@ -23,108 +23,162 @@ use crate::connection::schedule::HOUR;
 use crate::connection::{Connection, EvidenceSource, GrantFacts};
 use crate::provider::{Grant, Meaning, SharedProvider};
 use crate::store::Lease;
+use crate::vault::UserKey;
+
+/// What a refresh may take at most: the call, others and the grants before theirs, a second opinion
+/// and the grant before, of ten seconds each. With less of the lease left, it is not begun.
+const LONGEST_REFRESH: Duration = Duration::from_mins(1);
 
 /// What a refresh came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refreshed {
     /// There is a new grant.
     Renewed,
-    /// There was nothing to do: not linked, expired, too young, or changed by others meanwhile.
+    /// Nothing to do: not linked, expired, too young, or changed by others meanwhile.
     Skipped,
     /// The provider answered with a failure, which is recorded.
     Failed(Meaning),
 }
 
-/// What a refresh may take at most: the call, others and the grants before theirs, a second opinion
-/// and the grant before, of ten seconds each. With less of the lease left, it is not begun.
-const LONGEST_REFRESH: Duration = Duration::from_mins(1);
+impl From<Diagnosed> for Refreshed {
+    fn from(diagnosed: Diagnosed) -> Self {
+        match diagnosed {
+            Diagnosed::Restored => Self::Renewed,
+            Diagnosed::Works | Diagnosed::Expired(_) => Self::Skipped,
+            Diagnosed::Failed(meaning, _) => Self::Failed(meaning),
+        }
+    }
+}
+
+/// What the worker does with a connection that has come due.
+enum Due {
+    /// It has ended, or is ended by the clock.
+    Over,
+    /// The grant may not be refreshed before then.
+    TooYoung(Timestamp),
+    /// It is in trouble and need not be refreshed yet: ask whether the trouble has passed.
+    Look,
+    /// The grant is to be refreshed.
+    Refresh,
+}
 
 impl Connections {
-    /// Refreshes the grant of a leased connection and records what came of it. The lease is given back with a renewed grant,
-    /// in one unit of work, and only then.
+    /// Refreshes the grant of a leased connection and records what came of it. The lease is given back
+    /// with a renewed grant, in one unit of work, and only then.
     pub async fn refresh(&self, lease: &Lease) -> Result<Refreshed, ServiceError> {
         let connection = lease.connection();
-        let Some(provider) = &self.parts.provider else { return Ok(Refreshed::Skipped) };
-        let Some(facts) = connection.grant else { return Ok(Refreshed::Skipped) };
-        let now = self.parts.clock.now();
-        if lease.until() < after(now, LONGEST_REFRESH) {
+        let (Some(provider), Some(facts)) = (&self.parts.provider, connection.grant) else {
+            return Ok(Refreshed::Skipped);
+        };
+        if lease.until() < after(self.parts.clock.now(), LONGEST_REFRESH) {
             return Ok(Refreshed::Skipped);
         }
-        if !connection.standing.state().is_alive() {
-            self.postpone(connection, None).await?;
-            return Ok(Refreshed::Skipped);
+        let due = self.what_is_due(connection, facts)?;
+        match due {
+            Due::Over => {
+                self.end(connection, facts).await?;
+                return Ok(Refreshed::Skipped);
+            }
+            Due::TooYoung(ripe) => {
+                self.postpone(connection, Some(ripe)).await?;
+                return Ok(Refreshed::Skipped);
+            }
+            Due::Look | Due::Refresh => {}
         }
-        if facts.expires_at <= now && !connection.has_outlived_expiry(now) {
-            self.expire(connection).await?;
-            return Ok(Refreshed::Skipped);
-        }
-        let ripe = after(facts.obtained_at, self.parts.refresh.min_age);
-        let doubted = connection.is_doubted();
-        if ripe > now && !doubted {
-            self.postpone(connection, Some(ripe)).await?;
-            return Ok(Refreshed::Skipped);
-        }
-        // The key before the call: without it, an answer could be neither stored nor spilled.
+        // The key before the call: without it, an answer could be neither stored nor journaled.
         let Some((grant, key)) = self.grant_and_key(connection).await? else {
             self.put_off(connection).await?;
             return Ok(Refreshed::Skipped);
         };
-        if doubted && (ripe > now || !self.schedule()?.is_due(facts)) {
-            return self.look(lease, facts, provider, &grant).await;
+        let tools = Tools { provider, grant: &grant, lease: Some(lease) };
+        if matches!(due, Due::Look) {
+            self.look(lease, facts, tools).await
+        } else {
+            self.renew(lease, facts, &key, tools).await
         }
+    }
+
+    fn what_is_due(&self, connection: &Connection, facts: GrantFacts) -> Result<Due, ServiceError> {
+        let schedule = self.schedule()?;
+        let has_expired = facts.expires_at <= schedule.now && !connection.has_outlived_expiry(schedule.now);
+        if !connection.standing.state().is_alive() || has_expired {
+            return Ok(Due::Over);
+        }
+        let ripe = after(facts.obtained_at, schedule.policy.min_age);
+        let is_young = ripe > schedule.now;
+        Ok(match connection.is_doubted() {
+            true if is_young || !schedule.is_due(facts) => Due::Look,
+            false if is_young => Due::TooYoung(ripe),
+            true | false => Due::Refresh,
+        })
+    }
+
+    /// Takes a connection that has ended out of the worker's way, or has the clock end it.
+    async fn end(&self, connection: &Connection, facts: GrantFacts) -> Result<(), ServiceError> {
+        if connection.standing.state().is_alive() && facts.expires_at <= self.parts.clock.now() {
+            self.expire(connection).await.map(drop)
+        } else {
+            self.postpone(connection, None).await
+        }
+    }
+
+    /// Asks for a new grant and installs it.
+    async fn renew(
+        &self,
+        lease: &Lease,
+        facts: GrantFacts,
+        key: &UserKey,
+        tools: Tools<'_>,
+    ) -> Result<Refreshed, ServiceError> {
+        let connection = lease.connection();
         let origin = Origin::Refresh {
             connection_id: connection.id,
             linked_at: connection.linked_at,
             from_version: facts.version,
         };
-        let room = self.room(origin).await?;
-        let reply = provider.refresh(&grant).await;
-        let held = match &reply.outcome {
-            Ok(renewed) => {
-                let sealed = grants::seal_spilled(
-                    &key,
-                    &connection.user_id,
-                    connection.provider,
-                    connection.id,
-                    facts.version,
-                    renewed,
-                );
-                self.write_down(room, &connection.user_id, origin, sealed)
-            }
-            Err(_) => None,
-        };
-        match self.gate.account_for(reply) {
-            Ok(renewed) => {
-                let link = Link::of(connection);
-                let stored = self.switch(link, &key, &renewed, Switch::Renewed, Some(lease)).await;
-                match &stored {
-                    Ok(_) | Err(ServiceError::UserGone) => let_go(origin, held),
-                    Err(error) => keep(origin, held, error),
-                }
-                if !stored? {
-                    return Ok(Refreshed::Skipped);
-                }
-                self.incidents.passed(connection).await?;
-                if connection.suspicion.is_some() || connection.failures > 0 && is_proven_by_use(connection) {
-                    self.look_again(connection.id, provider, &renewed).await?;
-                }
-                Ok(Refreshed::Renewed)
-            }
+        let reservation = self.journal.reserve(origin).await;
+        let reply = tools.provider.refresh(tools.grant).await;
+        let entry = reply.outcome.as_ref().ok().map(|renewed| {
+            let sealed = grants::seal_journaled(
+                key,
+                &connection.user_id,
+                connection.provider,
+                connection.id,
+                facts.version,
+                renewed,
+            );
+            self.journal.write(reservation, &connection.user_id, origin, sealed)
+        });
+        let renewed = match self.gate.account_for(reply) {
+            Ok(renewed) => renewed,
             Err(failure) => {
                 let diagnosis = Diagnosis::of_failure(connection, facts, Call::Refresh, failure);
-                let tools = Tools { provider, grant: &grant, lease: Some(lease) };
-                Ok(came_to(&self.diagnose(diagnosis, tools).await?))
+                return Ok(self.diagnose(diagnosis, tools).await?.into());
             }
+        };
+        let link = Link::of(connection);
+        let stored = self.switch(link, key, &renewed, Switch::Renewed, Some(lease)).await;
+        match (&stored, entry) {
+            (Ok(_) | Err(ServiceError::UserGone), Some(entry)) => entry.discard(),
+            (Err(error), Some(entry)) => entry.retain(error),
+            (Ok(_) | Err(_), None) => {}
         }
+        if !stored? {
+            return Ok(Refreshed::Skipped);
+        }
+        self.incidents.passed(connection).await?;
+        if connection.suspicion.is_some() || connection.failures > 0 && is_proven_by_use(connection) {
+            self.look_again(connection.id, tools.provider, &renewed).await?;
+        }
+        Ok(Refreshed::Renewed)
     }
 
-    /// Asks about a connection in trouble whose grant cannot or need not be renewed yet: whether the trouble has passed.
+    /// Asks about a connection in trouble whose grant cannot or need not be refreshed yet.
     async fn look(
         &self,
         lease: &Lease,
         facts: GrantFacts,
-        provider: &SharedProvider,
-        grant: &Grant,
+        tools: Tools<'_>,
     ) -> Result<Refreshed, ServiceError> {
         let connection = lease.connection();
         let now = self.parts.clock.now();
@@ -133,14 +187,14 @@ impl Connections {
             self.postpone(connection, Some(after(now, self.parts.check_interval))).await?;
             return Ok(Refreshed::Skipped);
         }
-        let tools = Tools { provider, grant, lease: Some(lease) };
-        Ok(came_to(&self.diagnose(Diagnosis::of_question(connection, facts, Call::Probe), tools).await?))
+        let question = Diagnosis::of_question(connection, facts, Call::Probe);
+        Ok(self.diagnose(question, tools).await?.into())
     }
 
-    /// That a grant which was doubted, or gone back to, could be renewed does not say whose the new one is.
+    /// Asks whose the new grant is, where the one before was suspected or gone back to.
     async fn look_again(
         &self,
-        id: uuid::Uuid,
+        id: Uuid,
         provider: &SharedProvider,
         renewed: &Grant,
     ) -> Result<(), ServiceError> {
@@ -153,35 +207,36 @@ impl Connections {
         Ok(())
     }
 
-    /// Puts a grant that was spilled into the database, unless that knows better.
+    /// Puts a journaled grant into the database, unless that knows better.
     pub(super) async fn replay_refresh(
         &self,
-        spilled: &Spilled,
-        connection_id: uuid::Uuid,
+        token: &Journaled,
+        connection_id: Uuid,
         linked_at: Option<Timestamp>,
         from_version: i64,
     ) -> Result<(), ServiceError> {
-        let key = grants::user_key(&self.parts.store, &self.parts.vault, &spilled.user_id).await?;
-        let grant = grants::open_spilled(
+        let key = grants::user_key(&self.parts.store, &self.parts.vault, &token.user_id).await?;
+        let grant = grants::open_journaled(
             &key,
-            &spilled.user_id,
+            &token.user_id,
             Self::PROVIDER,
             connection_id,
             from_version,
-            &spilled.blob,
+            &token.blob,
         )?;
         let link = Link { id: connection_id, linked_at };
         self.switch(link, &key, &grant, Switch::Renewed, None).await.map(drop)
     }
 
-    /// A connection that cannot be worked on for a reason of its own must not stand in the others' way.
+    /// Has a connection that cannot be worked on for a reason of its own wait for an hour, so that it
+    /// does not stand in the others' way.
     pub async fn put_off(&self, connection: &Connection) -> Result<(), ServiceError> {
-        let now = self.parts.clock.now();
-        let until = connection.grant.map_or(after(now, HOUR), |facts| facts.expires_at.min(after(now, HOUR)));
+        let hence = after(self.parts.clock.now(), HOUR);
+        let until = connection.grant.map_or(hence, |facts| facts.expires_at.min(hence));
         self.postpone(connection, Some(until)).await
     }
 
-    /// A grant that cannot be refreshed yet is looked at again when it can; one that has ended, never.
+    /// Has the worker come back at `until`, or never where the connection has ended.
     async fn postpone(&self, connection: &Connection, until: Option<Timestamp>) -> Result<(), ServiceError> {
         let mut next = connection.clone();
         next.next_refresh_at = until
@@ -191,14 +246,6 @@ impl Connections {
         // A conflict means that somebody knows better.
         self.parts.store.commit(&change(connection, next, self.parts.clock.now(), None)).await?;
         Ok(())
-    }
-}
-
-fn came_to(diagnosed: &Diagnosed) -> Refreshed {
-    match diagnosed {
-        Diagnosed::Restored => Refreshed::Renewed,
-        Diagnosed::Works | Diagnosed::Expired(_) => Refreshed::Skipped,
-        Diagnosed::Failed(meaning, _) => Refreshed::Failed(*meaning),
     }
 }
 

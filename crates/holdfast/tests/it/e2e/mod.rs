@@ -6,6 +6,7 @@ mod described;
 mod erased;
 mod faults;
 mod first_call;
+mod journal;
 mod kept_token;
 mod keys_away;
 mod metrics;
