@@ -2,8 +2,6 @@
 
 mod reload;
 
-use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +22,7 @@ use crate::clerk::webhook::{SecretError, WebhookVerifier};
 use crate::clock::SharedClock;
 use crate::connection::return_url::{ReturnUrlError, ReturnUrls};
 use crate::connection::schedule::RefreshPolicy;
-use crate::connections::journal::Spill;
+use crate::connections::journal::Journal;
 use crate::connections::{Connections, Parts};
 use crate::entropy::{EntropyExhausted, SharedEntropy, new_id};
 use crate::http::layers::Edge;
@@ -45,7 +43,7 @@ use crate::telemetry::traces::{Exporter, ServerSpans, Traced, Traces, WithContex
 use crate::transport::SharedTransport;
 use crate::users::Users;
 use crate::vault::{KeyRing, KeyRingFaults, SentinelError, Vault};
-use crate::worker::{Tally, Worker, store_spilled};
+use crate::worker::{Tally, Worker, replay_journal};
 
 pub use reload::{RELOADABLE, Reloader};
 
@@ -89,16 +87,6 @@ pub enum StartError {
     /// Session tokens cannot be judged by this configuration.
     #[error(transparent)]
     Clerk(#[from] ConfigError),
-    /// There is no place for grants that arrive while the database is away.
-    #[error(
-        "HOLDFAST_SPILL_DIR: {directory} cannot be written ({why}); name a directory that this process may write to"
-    )]
-    Spill {
-        /// The directory.
-        directory: PathBuf,
-        /// What the system said.
-        why: io::Error,
-    },
     /// Nothing says where the keys are.
     #[error("nothing says whose session tokens are accepted; set CLERK_PUBLISHABLE_KEY")]
     NoKeySource,
@@ -191,7 +179,7 @@ pub fn connections(
         check_interval: settings.check_interval,
         refresh: RefreshPolicy { min_age: settings.refresh_min_age, at: settings.refresh_at },
     })
-    .with_spill(Spill::new(settings.spill_directory.clone())))
+    .with_journal(Journal::in_directory(settings.journal_directory.clone())))
 }
 
 fn server_limits(settings: &Settings, budget: Budget) -> ServerLimits {
@@ -246,12 +234,12 @@ impl Server {
             // Another replica may have been first, with other bytes.
             vault.prove(&store.sentinels().await?)?;
         }
-        let directory = settings.spill_directory.clone();
-        Spill::new(directory.clone()).prepare().map_err(|why| StartError::Spill { directory, why })?;
         let calls = CallCounts::default();
         let counted = counted(seams, &calls);
         let connections = connections(settings, &counted, &store, &vault)?;
         let metrics = Metrics::default();
+        connections.journal().prepare();
+        metrics.register(|registry| connections.journal().register(registry));
         let budget = Budget::of(settings, FileHandles::raised());
         let places = PlaceMetrics::default();
         metrics.register(|registry| places.register(registry));
@@ -393,7 +381,7 @@ impl Server {
             tasks.spawn(async move { worker.run(stopped).await }.with_context(traces.context()));
         } else {
             let connections = state.connections().clone();
-            let storing = store_spilled(connections, clock.clone(), stopped);
+            let storing = replay_journal(connections, clock.clone(), stopped);
             tasks.spawn(storing.with_context(traces.context()));
         }
         if let Some(dispatcher) = dispatcher {
@@ -490,7 +478,7 @@ fn verifier(settings: &Settings, seams: &Seams) -> Result<SessionVerifier, Start
         skew: clerk.clock_skew,
         remember: Some(REMEMBERED_TOKENS),
         breaker: Some(RepeatLimits::default()),
-        kept_keys: Some(KeptKeys::new(&settings.spill_directory)),
+        kept_keys: Some(KeptKeys::new(&settings.journal_directory)),
     };
     Ok(SessionVerifier::new(config, seams.transport.clone(), seams.clock.clone())?)
 }

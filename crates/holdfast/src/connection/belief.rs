@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use super::observation::Call;
+use jiff::Timestamp;
+
+use super::observation::{Call, Confidence};
+use super::reasons::reason_of;
+use super::{Connection, GrantFacts};
+use crate::clock::after;
 use crate::provider::Meaning;
 
 /// With fewer connections than an incident strikes, nothing can be told from how the others fare; two signs that lie this far
@@ -25,19 +30,6 @@ pub const SPANS: [Duration; 3] = [Duration::from_mins(20), Duration::from_hours(
 pub const FEWEST: u64 = 10;
 /// One in so many of those asked must be struck.
 pub const SHARE: u64 = 5;
-/// What a sign of death is worth, as the connections fare together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Confidence {
-    /// Fewer connections than an incident strikes: waiting could show nothing.
-    TooFew,
-    /// An incident may be beginning.
-    #[default]
-    Unknown,
-    /// Others have worked since the first sign.
-    OthersHealthy,
-    /// One is going on: believe no sign of death.
-    Incident,
-}
 
 /// How old the first sign of a death must be for another one to be believed.
 pub fn confirmation_delay(meaning: Meaning, call: Call, confidence: Confidence) -> Duration {
@@ -57,6 +49,37 @@ pub fn confirmation_delay(meaning: Meaning, call: Call, confidence: Confidence) 
     }
 }
 
+/// Whether the answer says that the grant is dead or that its owner must act.
+pub fn is_sign(meaning: Meaning) -> bool {
+    match meaning {
+        Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_) => true,
+        Meaning::Permission
+        | Meaning::RateLimited(_)
+        | Meaning::Unavailable
+        | Meaning::App(_)
+        | Meaning::Content
+        | Meaning::CodeRejected => false,
+    }
+}
+
+/// Whether a sign seen at `now` is believed: what it says is known already, or the first sign about
+/// the same grant is old enough.
+pub fn is_believed(
+    connection: &Connection,
+    facts: GrantFacts,
+    meaning: Meaning,
+    call: Call,
+    confidence: Confidence,
+    now: Timestamp,
+) -> bool {
+    if !is_sign(meaning) || confidence == Confidence::Incident {
+        return false;
+    }
+    let confirmed_at =
+        after(connection.first_sign_at(facts, now), confirmation_delay(meaning, call, confidence));
+    connection.standing == reason_of(meaning).into() || now >= confirmed_at
+}
+
 /// How the connections fare together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Population {
@@ -64,8 +87,12 @@ pub struct Population {
     pub confidence: Confidence,
     /// How many wait for the same trouble to pass.
     pub waiting: u64,
-    /// Whether the trouble leaves nobody out: no connection has worked lately.
+    /// No connection has worked lately: the trouble strikes all.
     pub strikes_all: bool,
+    /// Since when an incident is going on.
+    pub since: Option<Timestamp>,
+    /// How many others must still be seen to work before an unexplained death is believed.
+    pub others_wanted: usize,
 }
 
 /// So many proven well make those struck no incident.

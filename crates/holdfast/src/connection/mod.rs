@@ -5,7 +5,9 @@
 pub mod attempt;
 pub mod belief;
 pub mod clock_repair;
+pub mod diagnosis;
 pub mod observation;
+pub mod reasons;
 pub mod return_url;
 pub mod schedule;
 mod state;
@@ -59,8 +61,8 @@ pub struct Connection {
 
 impl Connection {
     /// When the first sign was seen that `grant` is dead; `now` where there was none.
-    pub(crate) fn first_sign_at(&self, grant: GrantFacts, now: Timestamp) -> Timestamp {
-        // A sign from the future is from a clock that has been set back: it would never be confirmed.
+    pub fn first_sign_at(&self, grant: GrantFacts, now: Timestamp) -> Timestamp {
+        // A sign stamped in the future would never be confirmed: its clock was ahead.
         let first = self.suspicion.filter(|each| each.grant_version == grant.version && each.first_at <= now);
         first.map_or(now, |first| first.first_at)
     }
@@ -68,6 +70,12 @@ impl Connection {
     /// The standing of this connection while its grant works.
     pub(crate) fn healthy_standing(&self) -> Standing {
         if self.missing_scopes.is_empty() { Standing::CONNECTED } else { Reason::ScopesMissing.into() }
+    }
+
+    /// Whether something is said against the connection that may pass, or may prove true.
+    pub(crate) fn is_doubted(&self) -> bool {
+        self.suspicion.is_some()
+            || self.standing.state().is_alive() && self.standing != self.healthy_standing()
     }
 
     /// Whether refreshes have failed lately while nothing is said against the grant itself.

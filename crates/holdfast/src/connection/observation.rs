@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 
 use super::GrantFacts;
-use super::belief::Confidence;
 use crate::provider::{Account, Failure};
 
 /// Something that we learned.
@@ -123,6 +122,20 @@ pub struct Granted {
     pub scopes: Vec<String>,
     /// What we ask for and was not granted.
     pub missing_scopes: Vec<String>,
+}
+
+/// What a sign of death is worth, as the connections fare together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Confidence {
+    /// Fewer connections than an incident strikes: waiting could show nothing.
+    TooFew,
+    /// An incident may be beginning.
+    #[default]
+    Unknown,
+    /// Others have worked since the first sign.
+    OthersHealthy,
+    /// One is going on: believe no sign of death.
+    Incident,
 }
 
 /// The kind of call that failed.

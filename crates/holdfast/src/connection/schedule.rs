@@ -1,10 +1,33 @@
-//! When a grant is refreshed.
+//! When to refresh a grant, when to look at a connection in trouble, and how long to pause.
+//!
+//! Pure: the time and the jitter are passed in.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::clock::from_millis;
+use super::belief::{Population, confirmation_delay};
+use super::clock_repair::LONGEST_WAIT;
+use super::observation::{Call, Confidence};
+use super::{Connection, GrantFacts, Reason, State};
+use crate::clock::{after, from_millis};
+use crate::provider::{Failure, Meaning};
+
+/// By how much of the time until then a due time is moved at most, to spread the load.
+const SPREAD: f64 = 0.05;
+/// The first pause after a failed refresh.
+const FIRST_PAUSE: Duration = Duration::from_mins(1);
+/// The longest pause while there is plenty of time.
+const LONGEST_PAUSE: Duration = Duration::from_hours(24);
+/// With less life than this left, a failed refresh is tried again at least every hour.
+const LAST_DAYS: Duration = Duration::from_hours(72);
+/// The longest pause in the last days.
+pub const HOUR: Duration = Duration::from_hours(1);
+/// All canaries of an incident together ask once in this part of the time that it has lasted: a short
+/// one is soon seen to have passed, and a long one costs little.
+const CANARY_PART: u32 = 16;
+/// The shortest and the longest time between two canaries.
+const CANARY_GAP: (Duration, Duration) = (Duration::from_secs(20), Duration::from_mins(30));
 
 /// The refresh policy, from the settings.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,12 +38,9 @@ pub struct RefreshPolicy {
     pub at: f64,
 }
 
-/// By how much of the time until then a due time is moved at most, to spread the load.
-const SPREAD: f64 = 0.05;
-
 impl RefreshPolicy {
-    /// When a grant is due: at the policy's fraction of its life, moved later by up to a twentieth of that time
-    /// (`jitter` in `0..=1`), so that grants of one day do not all come due together; never before the minimum age.
+    /// When a grant is due: at the policy's fraction of its life, never before the minimum age.
+    /// `jitter` (in `0..=1`) adds up to a twentieth, so that grants of one day spread.
     pub fn due(&self, obtained_at: Timestamp, expires_at: Timestamp, jitter: f64) -> Timestamp {
         let born = obtained_at.as_millisecond();
         let life = expires_at.as_millisecond().saturating_sub(born).max(0);
@@ -35,16 +55,177 @@ impl RefreshPolicy {
         from_millis(born.saturating_add(due.max(min_age)))
     }
 
-    /// The part of a grant's life, in whole percent, that is left at least when it comes due for the first time.
+    /// The part of a grant's life, in whole percent, that is left at least when it first comes due.
     pub fn tail_percent(&self) -> u32 {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a percentage")]
         let tail = ((1.0 - self.fraction(1.0)) * 100.0).floor() as u32;
-        // One for the rounding of a due time to milliseconds and of a lifetime to its hundredth.
+        // One for rounding a due time to milliseconds and a lifetime to its hundredth.
         tail.saturating_sub(1)
     }
 
     fn fraction(&self, jitter: f64) -> f64 {
         (self.at * (1.0 + jitter.clamp(0.0, 1.0) * SPREAD)).clamp(0.0, 0.95)
+    }
+}
+
+/// Chance, drawn once per decision, so that the decision itself is a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Jitter(pub u16);
+
+impl Jitter {
+    fn fraction(self) -> f64 {
+        f64::from(self.0) / f64::from(u16::MAX)
+    }
+}
+
+/// Makes scheduling decisions at one moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Schedule {
+    /// The refresh policy.
+    pub policy: RefreshPolicy,
+    /// The time of the decision.
+    pub now: Timestamp,
+    /// The chance drawn for it.
+    pub jitter: Jitter,
+}
+
+impl Schedule {
+    /// When a grant with these times is refreshed.
+    pub fn refresh_at(&self, obtained_at: Timestamp, expires_at: Timestamp) -> Timestamp {
+        self.policy.due(obtained_at, expires_at, self.jitter.fraction())
+    }
+
+    /// Whether the policy wants the grant to be refreshed by now.
+    pub fn is_due(&self, facts: GrantFacts) -> bool {
+        self.policy.due(facts.obtained_at, facts.expires_at, 0.0) <= self.now
+    }
+
+    /// When a grant that has just worked is refreshed, where the stored time was for a look at it.
+    pub fn due_again(&self, connection: &Connection, facts: GrantFacts) -> Option<Timestamp> {
+        (connection.is_doubted() && !self.is_due(facts))
+            .then(|| self.refresh_at(facts.obtained_at, facts.expires_at))
+    }
+
+    /// When the worker comes back to a connection whose call has failed. `None`: as stored.
+    pub fn after_failure(
+        &self,
+        connection: &Connection,
+        facts: GrantFacts,
+        call: Call,
+        failure: &Failure,
+        population: &Population,
+    ) -> Option<Timestamp> {
+        match call {
+            Call::Refresh => Some(self.next_try(connection, facts, call, failure, population)),
+            Call::PassThrough if failure.is_odd_answer() => None,
+            Call::Check | Call::Probe | Call::PassThrough => {
+                self.next_look(connection, facts, call, failure, population)
+            }
+        }
+    }
+
+    /// When to look at it again: soon where the trouble may pass, at the latest when it was due.
+    fn next_look(
+        &self,
+        connection: &Connection,
+        facts: GrantFacts,
+        call: Call,
+        failure: &Failure,
+        population: &Population,
+    ) -> Option<Timestamp> {
+        // A stored time that has passed is the one that has brought us here.
+        let due = connection.next_refresh_at.filter(|at| *at > self.now);
+        let may_pass = match failure.meaning {
+            Meaning::Dead(_)
+            | Meaning::DeadUnexplained
+            | Meaning::UserAction(_)
+            | Meaning::RateLimited(_)
+            | Meaning::Unavailable
+            | Meaning::App(_) => true,
+            // One of the app's calls may need what the others do not.
+            Meaning::Permission => {
+                call != Call::PassThrough && connection.healthy_standing() != Reason::ScopesMissing.into()
+            }
+            Meaning::Content | Meaning::CodeRejected => false,
+        };
+        if may_pass {
+            let look = self.next_try(connection, facts, call, failure, population);
+            Some(due.map_or(look, |due| look.min(due)))
+        } else if due.is_some() || self.is_due(facts) {
+            None
+        } else {
+            Some(self.refresh_at(facts.obtained_at, facts.expires_at))
+        }
+    }
+
+    /// After a pause that grows with each failure, never shorter than the provider asks for, never
+    /// so long that the grant could die for want of a try.
+    fn next_try(
+        &self,
+        connection: &Connection,
+        facts: GrantFacts,
+        call: Call,
+        failure: &Failure,
+        population: &Population,
+    ) -> Timestamp {
+        let left = Duration::try_from(facts.expires_at.duration_since(self.now)).unwrap_or_default();
+        let growing = backoff(connection.failures);
+        let pause = match failure.meaning {
+            Meaning::UserAction(_) if connection.standing.state() == State::ActionRequired => growing,
+            Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_)
+                if population.confidence != Confidence::Incident =>
+            {
+                // The worker will ask, whoever has asked now.
+                let call =
+                    if call == Call::Refresh || self.is_due(facts) { Call::Refresh } else { Call::Probe };
+                let delay = confirmation_delay(failure.meaning, call, population.confidence);
+                recheck_pause(connection.first_sign_at(facts, self.now), delay, self.now)
+            }
+            // A few that are struck by it alone must not keep the others from their turns.
+            Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_) | Meaning::App(_) => {
+                self.canary_pause(population).max(growing.min(HOUR))
+            }
+            Meaning::Permission
+            | Meaning::RateLimited(_)
+            | Meaning::Unavailable
+            | Meaning::Content
+            | Meaning::CodeRejected => growing,
+        };
+        let longest = if left < LAST_DAYS { HOUR } else { LONGEST_PAUSE };
+        // A grant that works past its expiry is tried as one in its last days.
+        let share = if left.is_zero() { longest } else { left / 4 };
+        let asked = failure.retry_after.unwrap_or_default().min(LONGEST_WAIT);
+        let pause = pause.min(longest).min(share).max(asked);
+        after(self.now, pause.max(Duration::from_secs(1)))
+    }
+
+    /// How long one of those that wait for a trouble to pass waits for its turn as a canary: all
+    /// together ask every 20 s at first, ever more rarely later, and never all at the same moment.
+    pub fn canary_pause(&self, population: &Population) -> Duration {
+        let lasted = population.since.map_or(Duration::ZERO, |since| {
+            Duration::try_from(self.now.duration_since(since)).unwrap_or_default()
+        });
+        let (shortest, longest) = CANARY_GAP;
+        let gap = (lasted / CANARY_PART).clamp(shortest, longest);
+        let turns = u32::try_from(population.waiting.max(3)).unwrap_or(u32::MAX);
+        // Anywhere within two rounds: one round on average, and the first are asked right away.
+        let rounds = gap.saturating_mul(turns).saturating_mul(2);
+        gap + (rounds / 65_536).saturating_mul(u32::from(self.jitter.0))
+    }
+}
+
+/// Backoff after `failures` consecutive failures and one more: 1, 2, 4 minutes, then ×4.
+fn backoff(failures: u32) -> Duration {
+    FIRST_PAUSE.saturating_mul(1 << failures.saturating_add(failures.saturating_sub(2)).min(16))
+}
+
+/// The pause before a sign of death first seen at `first_at` is checked again: soon, then ever more
+/// rarely, and once more when it is old enough to be believed.
+fn recheck_pause(first_at: Timestamp, confirmation_delay: Duration, now: Timestamp) -> Duration {
+    let age = now.duration_since(first_at).unsigned_abs();
+    match confirmation_delay.saturating_sub(age) {
+        Duration::ZERO => FIRST_PAUSE,
+        left => FIRST_PAUSE.max(age.saturating_mul(3)).min(left),
     }
 }
 
@@ -70,6 +251,34 @@ mod tests {
         let soon = RefreshPolicy { min_age: Duration::from_secs(1), at: 0.000_001 };
         let due = soon.due(day(0), day(60), 1.0);
         assert!(due <= from_millis(5_500), "{due}");
+    }
+
+    #[test]
+    fn canaries_take_turns_and_come_ever_more_rarely() {
+        let pause = |waiting, hours: i64, jitter| {
+            let now = from_millis(100 * DAY);
+            let since = Some(from_millis(100 * DAY - hours * 3_600_000));
+            let schedule = Schedule { policy: POLICY, now, jitter: Jitter(jitter) };
+            schedule.canary_pause(&Population { waiting, since, ..Population::default() }).as_secs()
+        };
+        assert_eq!((pause(10, 0, 0), pause(10, 0, u16::MAX)), (20, 419));
+        assert_eq!((pause(10, 4, 0), pause(100, 4, 0)), (900, 900));
+        assert_eq!(pause(10, 1000, 0), 1800);
+        assert!(pause(1000, 0, u16::MAX / 2) > 90 * pause(10, 0, 0));
+    }
+
+    #[test]
+    fn after_a_failure_the_pause_grows_and_leaves_time_for_more_tries() {
+        let now = from_millis(30 * DAY);
+        let schedule = Schedule { policy: POLICY, now, jitter: Jitter(0) };
+        let minutes: Vec<u64> = (0..8).map(|failures| backoff(failures).as_secs() / 60).collect();
+        assert_eq!(minutes, [1, 2, 4, 16, 64, 256, 1024, 4096]);
+        let recheck = |age: u64, delay: u64| {
+            let minute = 60_000_i64;
+            let first = from_millis(30 * DAY - i64::try_from(age).unwrap() * minute);
+            recheck_pause(first, Duration::from_mins(delay), schedule.now).as_secs() / 60
+        };
+        assert_eq!([recheck(0, 15), recheck(1, 15), recheck(4, 15), recheck(16, 15)], [1, 3, 11, 1]);
     }
 
     #[test]

@@ -134,6 +134,16 @@ names! {
     }
 }
 
+impl State {
+    /// Whether a grant in this state is, as far as we know, alive: only then can time end it.
+    pub fn is_alive(self) -> bool {
+        match self {
+            Self::Connected | Self::Degraded | Self::ActionRequired => true,
+            Self::NotConnected | Self::Connecting | Self::ReconnectRequired | Self::Unavailable => false,
+        }
+    }
+}
+
 /// What we know about a connection: a state with a reason that belongs to it. Pairs that the contract
 /// does not have cannot be made; see [`Standing::new`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

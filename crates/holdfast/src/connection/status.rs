@@ -86,7 +86,7 @@ pub fn derive(
     let returned = connection.filter(|each| each.is_expired_by_clock() && expiry.is_some_and(|at| at > now));
     let stored = returned.map_or(stored, Connection::healthy_standing);
     let outlived = connection.is_some_and(|each| each.has_outlived_expiry(now));
-    let lapsed = expiry.filter(|at| *at <= now && is_alive(stored.state()) && !outlived);
+    let lapsed = expiry.filter(|at| *at <= now && stored.state().is_alive() && !outlived);
     let abandoned = attempt.filter(|each| each.expires_at <= now && stored.state() == State::NotConnected);
     let underway = attempt.filter(|each| each.expires_at > now);
     // An attempt on a linked account hides nothing of what is known about it.
@@ -125,7 +125,7 @@ pub fn derive(
         token_expires_at: expiry,
         // Too late is never: a grant that cannot be refreshed before it ends will not be.
         next_refresh_at: connection
-            .filter(|_| configured && is_alive(standing.state()))
+            .filter(|_| configured && standing.state().is_alive())
             .and_then(|each| Some(each.next_refresh_at?).max(each.waits_until(now)))
             .filter(|at| expiry.is_none_or(|end| *at < end)),
         since,
@@ -187,14 +187,6 @@ fn limited(standing: Standing, missing: &[String]) -> Standing {
         (State::Connected, None) if !missing.is_empty() => Reason::ScopesMissing.into(),
         (State::Connected, Some(Reason::ScopesMissing)) if missing.is_empty() => Standing::CONNECTED,
         _ => standing,
-    }
-}
-
-/// Whether a grant in this state is, as far as we know, alive: only then can time end it.
-pub fn is_alive(state: State) -> bool {
-    match state {
-        State::Connected | State::Degraded | State::ActionRequired => true,
-        State::NotConnected | State::Connecting | State::ReconnectRequired | State::Unavailable => false,
     }
 }
 

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::belief::{Confidence, confirmation_delay};
+use super::belief::is_believed;
 use super::clock_repair::LONGEST_WAIT;
-use super::observation::{AttemptEnd, Call, Observation};
-use super::status::{is_alive, is_usable};
+use super::observation::{AttemptEnd, Call, Confidence, Observation};
+use super::reasons::reason_of;
+use super::status::is_usable;
 use super::{Connection, Evidence, EvidenceSource, GrantFacts, Reason, Standing, State, Suspicion};
 use crate::clock::after;
-use crate::provider::{Account, DeathCause, Failure, Meaning, UserAction};
+use crate::provider::{Account, Failure, Meaning};
 
 /// Temporary refresh failures in a row before the status says `refresh_failing`.
 const FAILURES_BEFORE_DEGRADED: u32 = 3;
@@ -98,7 +99,7 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
         }
         Observation::Failed { grant_version, call, failure, next_refresh_at, confidence } => {
             // A late answer finds nothing left to say of whoever has ended meanwhile.
-            if is_about(connection, *grant_version) && is_alive(connection.standing.state()) {
+            if is_about(connection, *grant_version) && connection.standing.state().is_alive() {
                 next.next_refresh_at = next_refresh_at.or(connection.next_refresh_at);
                 fail(&mut next, *call, failure, *confidence, now);
             }
@@ -141,7 +142,7 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
         Observation::ExpiryPassed => {
             if let Some(grant) = connection
                 .grant
-                .filter(|grant| is_alive(connection.standing.state()) && grant.expires_at <= now)
+                .filter(|grant| connection.standing.state().is_alive() && grant.expires_at <= now)
                 .filter(|_| !connection.has_outlived_expiry(now))
             {
                 set_standing(&mut next, Reason::Expired.into(), now);
@@ -157,7 +158,7 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
                     set_standing(&mut next, connection.healthy_standing(), now);
                     next.evidence = Some(Evidence { source: EvidenceSource::Clock, at: now });
                 }
-                if is_alive(next.standing.state()) {
+                if next.standing.state().is_alive() {
                     next.next_refresh_at = Some(*next_refresh_at);
                 }
             }
@@ -169,7 +170,7 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
             }
         }
     }
-    if !is_alive(next.standing.state()) {
+    if !next.standing.state().is_alive() {
         // Nobody is asked about what has ended.
         next.next_refresh_at = None;
         next.suspicion = None;
@@ -281,13 +282,7 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, confidence: Confid
             next.suspicion = None;
         }
         Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_) => {
-            suspect(
-                next,
-                reason_of(failure.meaning),
-                call,
-                confirmation_delay(failure.meaning, call, confidence),
-                now,
-            );
+            suspect(next, failure.meaning, call, confidence, now);
         }
         // Each grant may make the first three: what is refused there is refused to the app. A scope that is refused to one of
         // the app's calls is an observation of its own.
@@ -322,14 +317,13 @@ fn believe(next: &mut Connection, reason: Reason, source: EvidenceSource, now: T
     next.evidence = Some(Evidence { source, at: now });
 }
 
-/// A sign that a grant is dead, or that its owner must act, is believed once the first one about the same grant is `patience` old; at
-/// once where there is none to have, or where it is known. Until then the status says that something is wrong.
-fn suspect(next: &mut Connection, reason: Reason, call: Call, patience: Duration, now: Timestamp) {
+/// Believes a sign of death, or keeps it as a suspicion and shows that something is wrong.
+fn suspect(next: &mut Connection, meaning: Meaning, call: Call, confidence: Confidence, now: Timestamp) {
     let Some(grant) = next.grant else { return };
-    let first_at = next.first_sign_at(grant, now);
-    if now >= after(first_at, patience) || next.standing == reason.into() {
-        return believe(next, reason, evidence_source(call), now);
+    if is_believed(next, grant, meaning, call, confidence, now) {
+        return believe(next, reason_of(meaning), evidence_source(call), now);
     }
+    let first_at = next.first_sign_at(grant, now);
     next.suspicion = Some(Suspicion { grant_version: grant.version, first_at });
     let shown = match call {
         Call::Refresh => Reason::RefreshFailing,
@@ -350,39 +344,6 @@ fn evidence_source(call: Call) -> EvidenceSource {
 fn degrade(next: &mut Connection, reason: Reason, now: Timestamp) {
     if next.standing.state() != State::ActionRequired {
         set_standing(next, reason.into(), now);
-    }
-}
-
-fn death_reason(cause: DeathCause) -> Reason {
-    match cause {
-        DeathCause::Expired => Reason::Expired,
-        DeathCause::Revoked => Reason::Revoked,
-        DeathCause::PasswordChanged => Reason::PasswordChanged,
-        DeathCause::Invalid => Reason::TokenInvalid,
-        DeathCause::AccountIneligible => Reason::AccountIneligible,
-    }
-}
-
-fn action_reason(action: UserAction) -> Reason {
-    match action {
-        UserAction::Checkpoint => Reason::Checkpoint,
-        UserAction::Unconfirmed => Reason::Unconfirmed,
-        UserAction::Restricted => Reason::Restricted,
-        UserAction::ConsentBlocked => Reason::ConsentBlocked,
-    }
-}
-
-/// The reason that a failure gives, for a call that has no connection to record it on.
-pub fn reason_of(meaning: Meaning) -> Reason {
-    match meaning {
-        Meaning::Dead(cause) => death_reason(cause),
-        Meaning::DeadUnexplained => Reason::TokenInvalid,
-        Meaning::UserAction(action) => action_reason(action),
-        Meaning::Permission => Reason::ScopesMissing,
-        Meaning::RateLimited(_) => Reason::RateLimited,
-        Meaning::Unavailable => Reason::ProviderUnavailable,
-        Meaning::App(_) => Reason::AppMisconfigured,
-        Meaning::Content | Meaning::CodeRejected => Reason::AttemptFailed,
     }
 }
 

@@ -9,7 +9,8 @@ use crate::connection::observation::{AttemptEnd, Observation};
 use crate::connection::transition::{apply, is_change};
 use crate::connection::{Connection, Evidence, EvidenceSource, Reason};
 use crate::connections::grants::AttemptSeal;
-use crate::connections::{Connections, MAX_CONFLICTS, ServiceError, change};
+use crate::connections::recorder::{Conflicts, change};
+use crate::connections::{Connections, ServiceError};
 use crate::store::{AttemptWrite, ChangeSet, CommitOutcome, HistoryEntry};
 use crate::vault::UserKey;
 
@@ -31,7 +32,8 @@ impl Connections {
             closed_at: Some(now),
             ..attempt.clone()
         };
-        for _ in 0..MAX_CONFLICTS {
+        let mut conflicts = Conflicts::default();
+        loop {
             let connection = self.parts.store.connection_of(attempt).await?;
             let mut changes = connection
                 .map_or_else(ChangeSet::default, |connection| ended(&connection, attempt.id, outcome, now));
@@ -51,10 +53,10 @@ impl Connections {
                     if current.is_none_or(|current| current.revision != attempt.revision) {
                         return Ok(false);
                     }
+                    conflicts.lost()?;
                 }
             }
         }
-        Err(ServiceError::Contended)
     }
 
     /// Closes whatever attempts are open, because the person disconnects.

@@ -29,7 +29,7 @@ impl Connections {
     async fn retime_one(&self, connection: &Connection, now: Timestamp) -> Result<(), ServiceError> {
         let Some(facts) = connection.grant else { return Ok(()) };
         let grant = possible(facts, now);
-        let next_refresh_at = self.due_between(grant.obtained_at, grant.expires_at)?;
+        let next_refresh_at = self.schedule()?.refresh_at(grant.obtained_at, grant.expires_at);
         tracing::warn!(connection = %connection.id, "times from a clock that was ahead are put right");
         self.record(connection.id, &Observation::Retimed { grant, next_refresh_at }, None).await?;
         Ok(())

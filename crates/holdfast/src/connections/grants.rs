@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::error::ServiceError;
 use crate::clock::from_millis;
 use crate::provider::{Grant, ProviderId, ShortGrant};
 use crate::store::{SealedGrant, Store, StoreError};
@@ -37,6 +38,18 @@ pub enum SealingError {
         /// What should have been there.
         what: &'static str,
     },
+}
+
+impl From<SealingError> for ServiceError {
+    fn from(error: SealingError) -> Self {
+        match error {
+            SealingError::Store(error) => Self::Store(error),
+            SealingError::Vault(error) => Self::Vault(error),
+            SealingError::KeyNotHere { key_id } => Self::KeyNotHere { key_id },
+            SealingError::UserGone => Self::UserGone,
+            SealingError::Content { what } => Self::Content { what },
+        }
+    }
 }
 
 /// The owner's data key, made on first use. Two first uses at once agree on one key.
@@ -105,12 +118,13 @@ pub fn open_grant(
     to_grant(decode(plain.expose_secret(), "grant")?)
 }
 
-fn spill_place<'a>(row: &'a str, user_id: &'a str, provider: ProviderId, version: i64) -> Place<'a> {
+/// The table keeps the journal's former name: what waits in a file must open after an update.
+fn journal_place<'a>(row: &'a str, user_id: &'a str, provider: ProviderId, version: i64) -> Place<'a> {
     Place { table: "spill", column: "blob", row, user_id, provider: provider.as_str(), version }
 }
 
 /// Seals a grant that was made from version `from_version` and has no version of its own yet.
-pub fn seal_spilled(
+pub fn seal_journaled(
     key: &UserKey,
     user_id: &str,
     provider: ProviderId,
@@ -119,11 +133,11 @@ pub fn seal_spilled(
     grant: &Grant,
 ) -> Result<Vec<u8>, SealingError> {
     let row = connection_id.to_string();
-    Ok(key.seal(&spill_place(&row, user_id, provider, from_version), &encode(&grant_record(grant))?)?)
+    Ok(key.seal(&journal_place(&row, user_id, provider, from_version), &encode(&grant_record(grant))?)?)
 }
 
-/// Opens a spilled grant.
-pub fn open_spilled(
+/// Opens a journaled grant.
+pub fn open_journaled(
     key: &UserKey,
     user_id: &str,
     provider: ProviderId,
@@ -132,7 +146,7 @@ pub fn open_spilled(
     blob: &[u8],
 ) -> Result<Grant, SealingError> {
     let row = connection_id.to_string();
-    let plain = key.open(&spill_place(&row, user_id, provider, from_version), blob)?;
+    let plain = key.open(&journal_place(&row, user_id, provider, from_version), blob)?;
     to_grant(decode(plain.expose_secret(), "grant")?)
 }
 

@@ -12,9 +12,11 @@ use tokio::sync::Mutex;
 use crate::caller::OwnerId;
 use crate::clock::after;
 use crate::connection::observation::Observation;
-use crate::connection::transition::{apply, reason_of, same_account};
+use crate::connection::reasons::reason_of;
+use crate::connection::transition::{apply, same_account};
 use crate::connection::{Connection, Reason, State};
-use crate::connections::{Connections, ServiceError, change, grants};
+use crate::connections::recorder::{Conflicts, change};
+use crate::connections::{Connections, ServiceError, grants};
 use crate::provider::{Account, Failure, Grant, Meaning, SharedProvider};
 use crate::store::CommitOutcome;
 
@@ -28,8 +30,6 @@ const PAUSE: Duration = Duration::from_secs(2);
 const OUTAGE_PATIENCE: Duration = Duration::from_mins(2);
 /// Between two looks at whether Instagram may be asked again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// The link is tried again this often when others change the connection meanwhile.
-const MAX_CONFLICTS: u32 = 10;
 /// What the history says.
 const HISTORY: &str = "imported from another system";
 
@@ -116,7 +116,7 @@ impl Importer {
             self.turn().await?;
             tries += 1;
             let reply = self.provider.identify(grant).await;
-            let failure = match self.connections.account_for(reply) {
+            let failure = match self.connections.gate.account_for(reply) {
                 Ok(account) => {
                     *self.answered.lock().await = self.connections.parts.clock.now();
                     return Ok(account);
@@ -150,7 +150,7 @@ impl Importer {
                 return Ok(());
             }
             let now = clock.now();
-            let is_throttled = self.connections.budget.spent_until(now).is_some();
+            let is_throttled = self.connections.gate.spent_until().is_some();
             if !is_throttled && after(*answered, OUTAGE_PATIENCE) <= now {
                 return Err(Imported::TryAgain(Reason::ProviderUnavailable));
             }
@@ -184,7 +184,8 @@ impl Importer {
     ) -> Result<Imported, ServiceError> {
         let connections = &self.connections;
         let parts = &connections.parts;
-        for _ in 0..MAX_CONFLICTS {
+        let mut conflicts = Conflicts::default();
+        loop {
             let before = connections.ensure_connection(owner, self.provider.id()).await?;
             if let Some(outcome) = settled(&before) {
                 return Ok(outcome);
@@ -214,10 +215,9 @@ impl Importer {
                 CommitOutcome::Committed => return Ok(Imported::Linked),
                 CommitOutcome::AccountAlreadyLinked => return Ok(Imported::AccountTaken),
                 CommitOutcome::UserDeleted => return Ok(Imported::UserDeleted),
-                CommitOutcome::Conflict | CommitOutcome::TooManyAttempts => {}
+                CommitOutcome::Conflict | CommitOutcome::TooManyAttempts => conflicts.lost()?,
             }
         }
-        Err(ServiceError::Contended)
     }
 }
 

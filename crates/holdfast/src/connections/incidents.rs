@@ -1,40 +1,32 @@
-//! The incident guard: when many connections fail alike, the fault is not theirs.
+//! When many connections fail alike, the fault is not theirs.
 //!
-//! Where there are enough connections for an incident to be told from a person's own doing, a first sign of death is not
-//! believed by the worker: it keeps it as a suspicion, which shows as `degraded`, and asks again after [`patience`]. By then
-//! an incident has struck enough others to be seen. It is one when, within a span of time, at least [`FEWEST`]
-//! connections were struck alike and they are at least a fifth of all that were asked: ten at once do not happen
-//! to people who changed their passwords, and a fifth is far above what an ordinary day brings. Alike means: suspected,
-//! or declared dead, or told to do something at the provider's, for the same reason. A death without a cause is held against longer spans as well, since where few come due, an
-//! incident strikes few in an hour. All is counted in the database, so replicas agree.
+//! A first sign of death is a suspicion, which shows as `degraded`, and is checked again later. By
+//! then an incident has struck enough others to be seen. It is an incident when, within a span of
+//! time, at least [`FEWEST`] connections were struck alike and they are at least a fifth of all that
+//! were asked. Alike means: suspected, declared dead, or told to act at the provider, for the same
+//! reason. Unexplained deaths are counted over longer spans as well, because where few connections
+//! come due an incident strikes few in an hour. All is counted in the database, so replicas agree.
 //!
-//! While it lasts, deaths only degrade; whoever was declared dead alike before it was seen is taken back. It lasts until
-//! connections that have worked since it began outnumber those held four to one, or all others have. Those struck
-//! take turns as canaries, a few per minute however many they are. The first that works makes the others due.
+//! While it lasts, deaths only degrade, and connections declared dead alike before it was seen are
+//! taken back. It ends when connections that have worked since it began outnumber those held four
+//! to one, or all others have worked. Those struck take turns as canaries.
 //!
-//! In a lull nobody else is asked, so nothing is known of how they fare. Then the worker asks a few of those that worked last before it
-//! believes a death without a cause: either they work, or they are struck too.
-//!
-//! A person who asks for a check is waiting for the answer: a death of which the provider says the cause is believed then at once.
+//! In a lull nobody else is asked, so nothing is known of others. Then the worker asks a few of those
+//! that worked last before it believes an unexplained death.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use crate::clock::{after, from_millis};
-use crate::connection::belief::{Confidence, FEWEST, HOLD_IN_USE, PROOFS, Population, SPANS, enough_to_calm};
-use crate::connection::observation::{Call, Observation};
-use crate::connection::transition::reason_of;
+use crate::clock::{SharedClock, after, from_millis};
+use crate::connection::belief::{FEWEST, HOLD_IN_USE, PROOFS, Population, SPANS, enough_to_calm};
+use crate::connection::observation::Confidence;
+use crate::connection::reasons::reason_of;
 use crate::connection::{Connection, Reason};
-use crate::connections::{Connections, ServiceError};
-use crate::entropy::random;
-use crate::provider::{Meaning, SharedProvider};
-use crate::store::Trouble;
+use crate::provider::Meaning;
+use crate::store::{Store, StoreError, Trouble};
 
-/// Canaries ask once in this time, all of them together.
-const CANARY_GAP: Duration = Duration::from_secs(20);
 /// While an incident lasts, its extent is counted this often at most.
 const RECOUNT: Duration = Duration::from_secs(15);
 /// An incident that has not shown for so long is another one when it does.
@@ -42,16 +34,163 @@ const ALARM_GAP: Duration = Duration::from_hours(1);
 /// Taken back at once when an incident is noticed.
 const TAKEN_BACK: usize = 1000;
 
-/// What this replica knows of an incident.
-#[derive(Debug, Default)]
-pub struct IncidentGuard {
+/// Tells an incident from people's own doings.
+#[derive(Debug, Clone)]
+pub struct Incidents {
+    store: Store,
+    clock: SharedClock,
     /// The last look that showed an incident, and when.
-    seen: Mutex<Option<(Timestamp, Population)>>,
+    seen: Arc<Mutex<Option<(Timestamp, Population)>>>,
 }
 
-impl IncidentGuard {
+/// How the connections fare, and who was declared dead before that was known.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Assessment {
+    /// How they fare.
+    pub population: Population,
+    /// Where an incident has just been noticed: those whose death is not believed any more.
+    pub taken_back: Option<TakenBack>,
+}
+
+/// Connections that were declared dead at the beginning of an incident.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TakenBack {
+    /// They fell after this.
+    pub fallen_after: Timestamp,
+    /// Who they are.
+    pub connections: Vec<Connection>,
+}
+
+impl Incidents {
+    /// Incidents among the connections of `store`.
+    pub fn new(store: Store, clock: SharedClock) -> Self {
+        Self { store, clock, seen: Arc::default() }
+    }
+
+    /// How the connections fare together, as far as it matters for an answer of this meaning.
+    pub async fn assess(&self, connection: &Connection, meaning: Meaning) -> Result<Assessment, StoreError> {
+        match meaning {
+            Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_) => {
+                if let Some(incident) = self.incident(meaning).await? {
+                    return Ok(incident);
+                }
+                let population = if self.are_few().await? {
+                    Population { confidence: Confidence::TooFew, ..Population::default() }
+                } else if meaning == Meaning::DeadUnexplained {
+                    self.of_unexplained(connection).await?
+                } else {
+                    Population::default()
+                };
+                Ok(population.into())
+            }
+            Meaning::App(_) => {
+                let waiting = self.store.misconfigured().await?;
+                Ok(Population { waiting, ..Population::default() }.into())
+            }
+            Meaning::Permission
+            | Meaning::RateLimited(_)
+            | Meaning::Unavailable
+            | Meaning::Content
+            | Meaning::CodeRejected => Ok(Assessment::default()),
+        }
+    }
+
+    /// Up to `limit` others that worked last before the first sign on `connection`.
+    pub async fn others_to_ask(
+        &self,
+        connection: &Connection,
+        limit: usize,
+    ) -> Result<Vec<Connection>, StoreError> {
+        let now = self.clock.now();
+        let first_at = connection.grant.map_or(now, |facts| connection.first_sign_at(facts, now));
+        self.store.proven_last_before(first_at, connection.id, now, limit).await
+    }
+
+    /// A connection that was held back by a trouble which concerns all has worked: the others need
+    /// not wait any longer.
+    pub async fn passed(&self, before: &Connection) -> Result<(), StoreError> {
+        let Some(reason @ (Reason::ProviderIncident | Reason::AppMisconfigured)) = before.standing.reason()
+        else {
+            return Ok(());
+        };
+        let hastened = self.store.hasten(reason, self.clock.now()).await?;
+        if hastened > 0 {
+            tracing::info!(reason = reason.as_str(), hastened, "a canary worked: the others are asked now");
+        }
+        Ok(())
+    }
+
+    async fn are_few(&self) -> Result<bool, StoreError> {
+        Ok(self.store.alive(FEWEST).await? < FEWEST)
+    }
+
+    /// Whether enough others have worked since the first sign, or how many have still to.
+    async fn of_unexplained(&self, connection: &Connection) -> Result<Population, StoreError> {
+        let now = self.clock.now();
+        let first_at = connection.grant.map(|facts| connection.first_sign_at(facts, now));
+        // Earlier, it would not be believed in any case.
+        let Some(first_at) = first_at.filter(|first_at| now >= after(*first_at, HOLD_IN_USE)) else {
+            return Ok(Population::default());
+        };
+        let wanted = PROOFS.saturating_sub(self.store.proven(first_at, now, PROOFS).await?);
+        let confidence = if wanted == 0 { Confidence::OthersHealthy } else { Confidence::Unknown };
+        let others_wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+        Ok(Population { confidence, others_wanted, ..Population::default() })
+    }
+
+    async fn incident(&self, meaning: Meaning) -> Result<Option<Assessment>, StoreError> {
+        let now = self.clock.now();
+        if let Some(population) = self.recent(now) {
+            return Ok(Some(population.into()));
+        }
+        let reason = reason_of(meaning);
+        let starts = SPANS.map(|span| before(now, span));
+        let trouble = self.store.trouble(starts, reason).await?;
+        // A stated cause is a person's own doing until many state it within minutes.
+        let spans = if meaning == Meaning::DeadUnexplained { SPANS.len() } else { 1 };
+        for (start, struck) in struck(&trouble, starts, spans) {
+            if struck < FEWEST || self.are_enough_well(start, struck, now).await? {
+                continue;
+            }
+            let strikes_all = self.store.proven(starts[0], now, 1).await? == 0;
+            let population = Population {
+                confidence: Confidence::Incident,
+                waiting: struck,
+                strikes_all,
+                since: Some(trouble.held_since.map_or(now, |since| since.min(now))),
+                others_wanted: 0,
+            };
+            let mut assessment = Assessment::from(population);
+            if self.remember(now, population) {
+                tracing::error!(
+                    struck,
+                    "many connections fail alike: nobody is told to reconnect until this has passed"
+                );
+                let fallen_after = start.max(starts[1]);
+                let connections = self.store.fallen(fallen_after, reason, TAKEN_BACK).await?;
+                assessment.taken_back = Some(TakenBack { fallen_after, connections });
+            }
+            return Ok(Some(assessment));
+        }
+        Ok(None)
+    }
+
+    /// Whether those proven well since `start` outnumber those struck.
+    async fn are_enough_well(
+        &self,
+        start: Timestamp,
+        struck: u64,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        // Of fewer connections, all that are not struck are enough.
+        let alive = self.store.alive(struck + enough_to_calm(struck)).await?;
+        let enough = enough_to_calm(struck).min(alive.saturating_sub(struck).max(1));
+        Ok(self.store.proven(start, now, enough).await? >= enough)
+    }
+
     fn recent(&self, now: Timestamp) -> Option<Population> {
         let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // A time in the future is from a clock that has been set back since.
         seen.filter(|(at, _)| *at <= now && now < after(*at, RECOUNT)).map(|(_, population)| population)
     }
 
@@ -63,166 +202,9 @@ impl IncidentGuard {
     }
 }
 
-impl Connections {
-    /// How the connections fare together, as far as it matters for a failure of this meaning on `connection`.
-    pub(super) async fn population(
-        &self,
-        connection: &Connection,
-        call: Call,
-        meaning: Meaning,
-    ) -> Result<Population, ServiceError> {
-        let now = self.parts.clock.now();
-        match meaning {
-            Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_) => {
-                if let Some(incident) = self.incident(meaning, now).await? {
-                    return Ok(incident);
-                }
-                let confidence = if self.are_few().await? {
-                    Confidence::TooFew
-                } else if meaning == Meaning::DeadUnexplained && call != Call::Refresh {
-                    match self.proofs_wanted(connection).await? {
-                        Some(0) => Confidence::OthersHealthy,
-                        Some(_) | None => Confidence::Unknown,
-                    }
-                } else {
-                    Confidence::Unknown
-                };
-                Ok(Population { confidence, ..Population::default() })
-            }
-            Meaning::App(_) => {
-                let waiting = self.parts.store.misconfigured().await?;
-                Ok(Population { waiting, ..Population::default() })
-            }
-            Meaning::Permission
-            | Meaning::RateLimited(_)
-            | Meaning::Unavailable
-            | Meaning::Content
-            | Meaning::CodeRejected => Ok(Population::default()),
-        }
-    }
-
-    async fn are_few(&self) -> Result<bool, ServiceError> {
-        Ok(self.parts.store.alive(FEWEST).await? < FEWEST)
-    }
-
-    /// How many others have still to be seen to work before a death of `connection` without a cause is believed. `None` where that
-    /// would be too early in any case.
-    async fn proofs_wanted(&self, connection: &Connection) -> Result<Option<u64>, ServiceError> {
-        let now = self.parts.clock.now();
-        let first_at = connection.grant.map(|facts| connection.first_sign_at(facts, now));
-        match first_at.filter(|first_at| now >= after(*first_at, HOLD_IN_USE)) {
-            Some(first_at) => {
-                Ok(Some(PROOFS.saturating_sub(self.parts.store.proven(first_at, now, PROOFS).await?)))
-            }
-            None => Ok(None),
-        }
-    }
-
-    /// Asks about a few that worked last, where a sign of death on `connection` is old enough to be believed and nothing is known of
-    /// how others have fared since.
-    pub(super) async fn ask_others(
-        &self,
-        connection: &Connection,
-        provider: &SharedProvider,
-    ) -> Result<(), ServiceError> {
-        // In this order: where nothing is suspected, the database is not asked.
-        let wanted = self.proofs_wanted(connection).await?.unwrap_or(0);
-        if wanted == 0 || self.are_few().await? {
-            return Ok(());
-        }
-        let now = self.parts.clock.now();
-        let first_at = connection.grant.map_or(now, |facts| connection.first_sign_at(facts, now));
-        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-        let others = self.parts.store.proven_last_before(first_at, connection.id, now, wanted).await?;
-        let answers = others.iter().map(|other| self.ask_another(other, provider));
-        for (answer, other) in join_all(answers).await.into_iter().zip(&others) {
-            match answer {
-                Err(error) if error.concerns_all() => return Err(error),
-                Err(error) => {
-                    tracing::warn!(connection = %other.id, %error, "it cannot be asked whether this one works");
-                }
-                Ok(()) => {}
-            }
-        }
-        Ok(())
-    }
-
-    async fn ask_another(&self, other: &Connection, provider: &SharedProvider) -> Result<(), ServiceError> {
-        let now = self.parts.clock.now();
-        if let Some(facts) = other.grant
-            && self.parts.store.claim_probe(other.id, now, self.parts.check_interval).await?
-            && let Some(grant) = self.grant(other).await?
-        {
-            self.ask(other, facts, provider, &grant, Call::Probe).await?;
-        }
-        Ok(())
-    }
-
-    async fn incident(&self, meaning: Meaning, now: Timestamp) -> Result<Option<Population>, ServiceError> {
-        if let Some(incident) = self.incidents.recent(now) {
-            return Ok(Some(incident));
-        }
-        let reason = reason_of(meaning);
-        let starts = SPANS.map(|span| before(now, span));
-        let trouble = self.parts.store.trouble(starts, reason).await?;
-        // A stated cause is a person's own doing until many state it within minutes.
-        let spans = if meaning == Meaning::DeadUnexplained { SPANS.len() } else { 1 };
-        let mut found = None;
-        for (start, struck) in struck(&trouble, starts, spans) {
-            if struck < FEWEST {
-                continue;
-            }
-            let store = &self.parts.store;
-            // Of fewer connections, all that are not struck are enough.
-            let alive = store.alive(struck + enough_to_calm(struck)).await?;
-            let enough = enough_to_calm(struck).min(alive.saturating_sub(struck).max(1));
-            if store.proven(start, now, enough).await? < enough {
-                let strikes_all = store.proven(starts[0], now, 1).await? == 0;
-                found = Some((
-                    start,
-                    Population { confidence: Confidence::Incident, waiting: struck, strikes_all },
-                ));
-                break;
-            }
-        }
-        if let Some((start, population)) = found
-            && self.incidents.remember(now, population)
-        {
-            tracing::error!(
-                struck = population.waiting,
-                "many connections fail alike: nobody is told to reconnect until this has passed"
-            );
-            let fallen_after = start.max(starts[1]);
-            for connection in self.parts.store.fallen(fallen_after, reason, TAKEN_BACK).await? {
-                let next_refresh_at = after(now, self.canary_pause(population.waiting)?);
-                let taken_back = Observation::TakenBack { fallen_after, next_refresh_at };
-                self.record(connection.id, &taken_back, None).await?;
-            }
-        }
-        Ok(found.map(|(_, population)| population))
-    }
-
-    /// How long one of `waiting` connections waits for its turn as a canary: such that all together ask about once per
-    /// [`CANARY_GAP`], and never all at the same moment.
-    pub(super) fn canary_pause(&self, waiting: u64) -> Result<Duration, ServiceError> {
-        let place = u16::from_be_bytes(random::<2>(&*self.parts.entropy)?);
-        let turns = u32::try_from(waiting.max(3)).unwrap_or(u32::MAX);
-        // Anywhere within two rounds: one round on average, and the first are asked right away.
-        let rounds = CANARY_GAP.saturating_mul(turns).saturating_mul(2);
-        Ok(CANARY_GAP + (rounds / 65_536).saturating_mul(u32::from(place)))
-    }
-
-    /// A connection that was held back by a trouble which concerns all has worked: the others need not wait any longer.
-    pub(super) async fn trouble_passed(&self, before: &Connection) -> Result<(), ServiceError> {
-        let Some(reason @ (Reason::ProviderIncident | Reason::AppMisconfigured)) = before.standing.reason()
-        else {
-            return Ok(());
-        };
-        let hastened = self.parts.store.hasten(reason, self.parts.clock.now()).await?;
-        if hastened > 0 {
-            tracing::info!(reason = reason.as_str(), hastened, "a canary worked: the others are asked now");
-        }
-        Ok(())
+impl From<Population> for Assessment {
+    fn from(population: Population) -> Self {
+        Self { population, taken_back: None }
     }
 }
 

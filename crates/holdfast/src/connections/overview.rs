@@ -7,22 +7,21 @@ use crate::connections::Connections;
 impl Connections {
     /// The share of the provider's budget for the app that is used, as far as its answers say; 1 where it is spent.
     pub fn budget_used(&self) -> f64 {
-        f64::from(self.budget.used(self.parts.clock.now())) / 100.0
+        f64::from(self.gate.budget_percent()) / 100.0
     }
 
     /// Until when the provider is not asked, because it answers nobody or its budget is spent.
     pub fn provider_rests_until(&self) -> Option<Timestamp> {
-        let now = self.parts.clock.now();
-        self.breaker.rests_until(now).max(self.budget.spent_until(now))
+        self.gate.rests_until().max(self.gate.spent_until())
     }
 
     /// Tokens that wait for the database; `None` where they cannot be counted.
     pub fn journal_entries(&self) -> Option<usize> {
-        self.spill.as_ref().and_then(|spill| spill.count().ok())
+        self.journal.read().ok().map(|all| all.len())
     }
 
     /// Whether a token could be written down now.
     pub fn journal_is_writable(&self) -> bool {
-        self.spill.as_ref().is_none_or(|spill| spill.probe().is_ok())
+        self.journal.probe().is_ok()
     }
 }

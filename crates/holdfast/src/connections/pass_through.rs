@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use super::diagnose::{Diagnosed, Tools};
+use super::{Connections, ServiceError};
 use crate::caller::OwnerId;
 use crate::clock::after;
+use crate::connection::diagnosis::Diagnosis;
 use crate::connection::observation::{Call, Observation};
+use crate::connection::reasons::reason_of;
 use crate::connection::status::InstagramStatus;
-use crate::connection::transition::reason_of;
-use crate::connection::{Connection, EvidenceSource, Reason};
-use crate::connections::{Connections, ServiceError};
-use crate::provider::{Failure, Grant, Meaning, PassThrough, PassedThrough, SharedProvider};
+use crate::connection::{Connection, EvidenceSource, GrantFacts, Reason};
+use crate::provider::{Failure, Grant, Meaning, PassThrough, PassedThrough};
 
 /// That a grant works is written down at most this often: a busy backend must not cost a write per call.
 const PROVEN_EVERY: Duration = Duration::from_mins(1);
@@ -58,8 +60,8 @@ impl Connections {
         Ok(UsableGrant { grant, status: self.status_of(&connection) })
     }
 
-    /// Makes an API call with the grant in use. What Instagram says about the grant updates the status; where that ends
-    /// the connection, the answer is the reason.
+    /// Makes an API call with the grant in use. What Instagram says about the grant updates the
+    /// status, once `/me` has said so too; where that ends the connection, the answer is the reason.
     pub async fn pass_through(&self, owner: &OwnerId, call: PassThrough) -> Result<PassedThrough, UseError> {
         let provider = self.parts.provider.as_ref();
         let provider = provider.ok_or(UseError::NotUsable { reason: Some(Reason::NotConfigured) })?;
@@ -71,22 +73,21 @@ impl Connections {
             let retry_after = Some(until.duration_since(now).unsigned_abs());
             return Err(UseError::Unanswered { reason, retry_after });
         }
-        let Some(version) = connection.grant.map(|facts| facts.version) else {
+        let Some(facts) = connection.grant else {
             return Err(UseError::NotUsable { reason: connection.standing.reason() });
         };
+        let tools = Tools { provider, grant: &grant, lease: None };
         match provider.pass_through(&grant, call).await {
             Ok(answer) => {
                 match &answer.failure {
-                    Some(failure) => {
-                        self.failed_in_use(&connection, version, provider, &grant, failure).await?;
-                    }
-                    None => self.worked(&connection, version).await?,
+                    Some(failure) => self.failed_in_use(&connection, facts, tools, failure).await?,
+                    None => self.worked(&connection, facts).await?,
                 }
                 Ok(answer)
             }
             Err(Failure { meaning: Meaning::Content, detail, .. }) => Err(UseError::NotPassedOn { detail }),
             Err(failure) => {
-                self.failed_in_use(&connection, version, provider, &grant, &failure).await?;
+                self.failed_in_use(&connection, facts, tools, &failure).await?;
                 let reason = reason_of(failure.meaning);
                 Err(UseError::Unanswered { reason, retry_after: failure.retry_after })
             }
@@ -114,7 +115,7 @@ impl Connections {
         self.told(Some(connection), None)
     }
 
-    async fn worked(&self, connection: &Connection, grant_version: i64) -> Result<(), ServiceError> {
+    async fn worked(&self, connection: &Connection, facts: GrantFacts) -> Result<(), ServiceError> {
         let now = self.parts.clock.now();
         let is_fresh = connection.evidence.is_some_and(|evidence| {
             evidence.source == EvidenceSource::Use && after(evidence.at, PROVEN_EVERY) > now
@@ -123,48 +124,33 @@ impl Connections {
         if is_fresh && is_settled && connection.suspicion.is_none() {
             return Ok(());
         }
-        let next_refresh_at = match connection.grant {
-            Some(facts) => self.due_again(connection, facts)?,
-            None => None,
+        let worked = Observation::Worked {
+            grant_version: facts.version,
+            account: None,
+            next_refresh_at: self.schedule()?.due_again(connection, facts),
         };
-        let worked = Observation::Worked { grant_version, account: None, next_refresh_at };
-        self.record(connection.id, &worked, None).await?;
+        self.recorder.record_on(connection, &worked, None).await?;
         Ok(())
     }
 
-    /// Records the failure, and answers with the reason where the grant cannot be used any more.
+    /// Finds out what the failure says of the connection; an error where the grant cannot be used
+    /// any more.
     async fn failed_in_use(
         &self,
         connection: &Connection,
-        grant_version: i64,
-        provider: &SharedProvider,
-        grant: &Grant,
+        facts: GrantFacts,
+        tools: Tools<'_>,
         failure: &Failure,
     ) -> Result<(), UseError> {
         if !failure.wants_scopes.is_empty() {
-            self.scopes_refused(connection, grant_version, failure).await?;
+            self.scopes_refused(connection, facts.version, failure).await?;
             return Ok(());
         }
-        let population = self.population(connection, Call::PassThrough, failure.meaning).await?;
-        let next_refresh_at = match connection.grant {
-            Some(facts) if !failure.is_odd_answer() => {
-                self.next_look(connection, facts, Call::PassThrough, failure, population)?
-            }
-            Some(_) | None => None,
+        let diagnosis = Diagnosis::of_failure(connection, facts, Call::PassThrough, failure.clone());
+        let recorded = match self.diagnose(diagnosis, tools).await? {
+            Diagnosed::Failed(_, recorded) | Diagnosed::Expired(recorded) => recorded,
+            Diagnosed::Works | Diagnosed::Restored => None,
         };
-        let observation = Observation::Failed {
-            grant_version,
-            call: Call::PassThrough,
-            failure: failure.clone(),
-            next_refresh_at,
-            confidence: population.confidence,
-        };
-        if self.should_restore(connection, &observation)
-            && self.restore_previous_grant(connection, provider, grant, None).await?
-        {
-            return Ok(());
-        }
-        let recorded = self.record(connection.id, &observation, Some(&failure.detail)).await?;
         match recorded.map(|recorded| self.status_of(&recorded.connection)) {
             Some(status) if !status.connected => Err(UseError::NotUsable { reason: status.reason }),
             Some(_) | None => Ok(()),

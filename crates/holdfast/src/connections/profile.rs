@@ -28,7 +28,7 @@ impl Connections {
         provider: &SharedProvider,
         renewed: &Grant,
     ) -> Result<bool, ServiceError> {
-        let answer = self.account_for(provider.identify(renewed).await);
+        let answer = self.gate.account_for(provider.identify(renewed).await);
         let needs_a_look = match &answer {
             Ok(account) => is_another_account(connection, account),
             Err(failure) => is_about_the_grant(failure.meaning),

@@ -46,7 +46,7 @@ use axum::middleware::from_fn_with_state;
 
 pub use admission::{Admission, RequestLimits};
 pub use cors::AllowedOrigins;
-pub use openapi::document;
+pub use routes::document;
 pub use server::{PlaceMetrics, ServerLimits, Service, bind, serve};
 pub use state::{AppState, AppStateParts};
 pub use unreadable::refusals;
@@ -59,7 +59,7 @@ pub fn app(state: AppState, allowed_origins: &AllowedOrigins) -> Router {
     let edge = Arc::clone(state.edge());
     let mut api = openapi::skeleton(&edge.public_url);
     let routes = routes::all().into_inner().finish_api(&mut api);
-    state.publish(openapi::finished(api));
+    state.publish(routes::documents_of(openapi::finished(api)));
     layered(routes.with_state(state), edge, allowed_origins)
 }
 

@@ -3,19 +3,10 @@
 use aide::openapi::{Components, Info, License, OpenApi, ReferenceOr, SecurityScheme, Server, Tag};
 use serde_json::Value;
 
-use super::routes;
-
 /// The scheme of routes for the signed-in browser.
 pub const SESSION_TOKEN: &str = "session_token";
 /// The scheme of routes for the app's own backend.
 pub const SERVICE_KEY: &str = "service_key";
-
-/// The document of a server that is reached at `public_url`.
-pub fn document(public_url: &str) -> Value {
-    let mut api = skeleton(public_url);
-    let _ = routes::all().into_inner().finish_api(&mut api);
-    finished(api)
-}
 
 /// What the document says besides the routes.
 pub(super) fn skeleton(public_url: &str) -> OpenApi {

@@ -1,6 +1,6 @@
 //! The routes that need no credential. This list is changed only by hand, and each line says why it is public.
 
-use super::problem::code::codes;
+use super::problem::codes;
 
 codes! {
     /// A route that needs no credential.

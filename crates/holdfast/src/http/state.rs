@@ -10,7 +10,6 @@ use tokio::sync::watch;
 use super::detached::Detached;
 use super::layers::Edge;
 use super::pages::Page;
-use super::routes;
 use super::session_metrics::SessionMetrics;
 use super::streams::Streams;
 use crate::caller::SessionVerifier;
@@ -202,19 +201,14 @@ impl AppState {
     }
 
     /// Sets the documents, once the routes are known.
-    pub(super) fn publish(&self, openapi: Value) {
-        let reference = routes::reference_page(&openapi);
+    pub(super) fn publish(&self, documents: Documents) {
         // A second application over one state has the same routes, hence the same documents.
-        let _ = self.shared.documents.set(Documents { openapi, reference });
+        let _ = self.shared.documents.set(documents);
     }
 
-    /// The documents.
-    pub(super) fn documents(&self) -> &Documents {
-        self.shared.documents.get_or_init(|| {
-            let openapi = super::document(&self.shared.edge.public_url);
-            let reference = routes::reference_page(&openapi);
-            Documents { openapi, reference }
-        })
+    /// The documents; `make` is asked where they were not published.
+    pub(super) fn documents(&self, make: impl FnOnce(&str) -> Documents) -> &Documents {
+        self.shared.documents.get_or_init(|| make(&self.shared.edge.public_url))
     }
 }
 

@@ -107,7 +107,7 @@ impl Reader {
         let metrics_listen = self.read(&table::METRICS_LISTEN);
         let public_url = self.read(&table::PUBLIC_URL);
         let database_url = self.read(&table::DATABASE_URL);
-        let spill_directory = self.read(&table::SPILL_DIR);
+        let journal_directory = self.read(&table::JOURNAL_DIR);
         let encryption_keys = self.read(&table::ENCRYPTION_KEYS);
         let allowed_origins = self.read(&table::ALLOWED_ORIGINS).unwrap_or_default();
         let return_urls = self.read(&table::RETURN_URLS);
@@ -146,14 +146,14 @@ impl Reader {
         let return_urls = return_urls
             .unwrap_or_else(|| allowed_origins.iter().map(|origin| origin.as_str().to_owned()).collect());
         let database_url = database_url?;
-        let spill_directory =
-            spill_directory.unwrap_or_else(|| default_spill_directory(database_url.expose_secret()));
+        let journal_directory =
+            journal_directory.unwrap_or_else(|| default_journal_directory(database_url.expose_secret()));
         Some(Settings {
             listen,
             metrics_listen,
             public_url,
             database_url,
-            spill_directory,
+            journal_directory,
             encryption_keys,
             allowed_origins,
             return_urls,
@@ -297,10 +297,10 @@ impl Reader {
 }
 
 /// Beside the database file; where the database is elsewhere, in the working directory.
-fn default_spill_directory(database_url: &str) -> PathBuf {
+fn default_journal_directory(database_url: &str) -> PathBuf {
     let file = database_url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
     let file = file.map(|path| path.split('?').next().unwrap_or_default());
-    PathBuf::from(format!("{}.spill", file.unwrap_or("holdfast")))
+    PathBuf::from(format!("{}.journal", file.unwrap_or("holdfast")))
 }
 
 /// Whether a value may be a secret that was put into the wrong setting: a key by its prefix, an address with a password, or

@@ -56,7 +56,7 @@ pub struct Settings {
     /// The database's address; may hold a password.
     pub database_url: SecretString,
     /// Where grants wait that the database cannot take at the moment they arrive.
-    pub spill_directory: PathBuf,
+    pub journal_directory: PathBuf,
     /// The key ring, in the form of [`crate::vault::KeyRing::parse`]. Present where the purpose was [`Purpose::Serve`].
     pub encryption_keys: Option<SecretString>,
     /// Origins (and patterns) that browsers may call from.

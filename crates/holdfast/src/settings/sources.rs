@@ -103,6 +103,7 @@ pub(super) fn collect(environment: &Environment, file: Option<&ConfigFile>) -> C
         read_environment(*setting, environment, &mut collected);
     }
     judge_names(environment, &mut collected);
+    warn_of_former_names(&mut collected);
     collected
 }
 
@@ -233,7 +234,9 @@ fn read_file(file: &ConfigFile, collected: &mut Collected) {
 fn take_toml(file: &ConfigFile, key: &str, value: &toml::Value, collected: &mut Collected) {
     // The environment's names are taken as they are too: whoever moves an `.env` over need not rename anything.
     let by_key = |wanted: &str| {
-        TABLE.iter().find(|each| each.toml_key().to_string() == wanted || each.env() == wanted)
+        TABLE.iter().find(|each| {
+            each.toml_key().to_string() == wanted || each.env() == wanted || each.aliases().contains(&wanted)
+        })
     };
     let path_of = key.strip_suffix("_file").or_else(|| key.strip_suffix("_FILE"));
     let (setting, is_path) = match (by_key(key), path_of.and_then(by_key)) {
@@ -290,6 +293,24 @@ fn toml_text(value: &toml::Value) -> Option<String> {
             texts.map(|texts| texts.join(","))
         }
         toml::Value::Datetime(_) | toml::Value::Table(_) => None,
+    }
+}
+
+/// Names that a setting had before, and its name now.
+const FORMER: &[(&str, &str)] = &[("HOLDFAST_SPILL_DIR", "HOLDFAST_JOURNAL_DIR")];
+
+fn warn_of_former_names(collected: &mut Collected) {
+    for (former, name) in FORMER {
+        let is_used = collected.values.get(name).is_some_and(|found| match &found.origin {
+            Origin::Environment(used) | Origin::SecretFile { name: used, .. } | Origin::ConfigFile(used) => {
+                used.starts_with(former)
+            }
+            Origin::Default => false,
+        });
+        if is_used {
+            let what = format!("{name} is the name by now");
+            collected.warnings.push(Fault::new(*former, what, format!("rename it to {name}")));
+        }
     }
 }
 

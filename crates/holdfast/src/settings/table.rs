@@ -73,17 +73,18 @@ pub const ENCRYPTION_KEYS: Entry<SecretString> = Entry {
     read: parse::key_ring,
 };
 
-/// Where tokens wait for the database.
-pub const SPILL_DIR: Entry<PathBuf> = Entry {
-    env: "HOLDFAST_SPILL_DIR",
-    aliases: &[],
+/// Where new tokens are until the database has them.
+pub const JOURNAL_DIR: Entry<PathBuf> = Entry {
+    env: "HOLDFAST_JOURNAL_DIR",
+    aliases: &["HOLDFAST_SPILL_DIR"],
     default: Fallback::Derived(
-        "the SQLite file's name with `.spill` behind it; with Postgres `holdfast.spill` in the working directory",
+        "the SQLite file's name with `.journal` behind it; with Postgres `holdfast.journal` in the working directory",
     ),
     form: "path of a directory",
-    doc: "Where what Instagram hands out at a refresh or a connect is kept, sealed, if it arrives while the database is away; this \
-          server stores it as soon as the database is back. Made where it does not exist; must be writable, or nothing is \
-          refreshed or connected. Name one that outlives the process: with Postgres and containers, a volume.",
+    doc: "A write-ahead journal for tokens: what Instagram hands out is kept here, sealed, until the database has it, so \
+          that it survives a database that is away. Made where it does not exist. Where it cannot be written, work goes \
+          on without this net, and the log, `holdfast_journal_writable` and `holdfast doctor` say so. Name one that \
+          outlives the process: with Postgres and containers, a volume.",
     secret: false,
     read: parse::directory,
 };
@@ -533,7 +534,7 @@ pub static TABLE: &[&dyn Setting] = &[
     &METRICS_LISTEN,
     &PUBLIC_URL,
     &DATABASE_URL,
-    &SPILL_DIR,
+    &JOURNAL_DIR,
     &ENCRYPTION_KEYS,
     &ALLOWED_ORIGINS,
     &RETURN_URLS,

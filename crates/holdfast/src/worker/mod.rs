@@ -55,7 +55,7 @@ const RETIMED_AT_ONCE: usize = 256;
 /// What one tick did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Done {
-    /// Grants renewed, and spilled tokens stored.
+    /// Grants renewed, and journaled tokens stored.
     pub renewed: usize,
     /// Refreshes that failed.
     pub failed: usize,
@@ -144,7 +144,7 @@ impl Worker {
 
     async fn tick_until(&self, stop: &Stop) -> Result<Done, ServiceError> {
         let mut done = Done {
-            renewed: unless_away("spilled tokens", self.connections.replay_spill(stop).await)?,
+            renewed: unless_away("journaled tokens", self.connections.replay_journal(stop).await)?,
             ..Done::default()
         };
         done.attempts =
@@ -247,12 +247,13 @@ impl Worker {
     }
 }
 
-/// What a replica without a worker does beside serving: it stores what it had to spill itself, which no other replica can see.
-pub async fn store_spilled(connections: Connections, clock: SharedClock, shutdown: watch::Receiver<bool>) {
+/// What a replica without a worker does beside serving: store what waits in its own journal, which no
+/// other replica can see.
+pub async fn replay_journal(connections: Connections, clock: SharedClock, shutdown: watch::Receiver<bool>) {
     let stop = Stop::on(shutdown);
     while !stop.is_asked() {
-        if let Err(error) = connections.replay_spill(&stop).await {
-            tracing::warn!(%error, "spilled tokens could not be stored; they wait");
+        if let Err(error) = connections.replay_journal(&stop).await {
+            tracing::warn!(%error, "journaled tokens could not be stored; they wait");
         }
         tokio::select! {
             () = clock.sleep(Pace::default().longest) => {}

@@ -11,7 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 use crate::clock::from_millis;
-use crate::connection::transition::reason_of;
+use crate::connection::reasons::reason_of;
 use crate::connections::ServiceError;
 use crate::connections::refresh::Refreshed;
 use crate::metric::{Kind, Metric};

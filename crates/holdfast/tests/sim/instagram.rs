@@ -45,6 +45,18 @@ impl Population {
     }
 }
 
+impl Population {
+    /// Which of the three that answer nobody, if it is one.
+    fn darkness(self) -> Option<usize> {
+        match self {
+            Self::Fine | Self::Limited(_) => None,
+            Self::Down => Some(0),
+            Self::RefusesAll => Some(1),
+            Self::AppDeactivated => Some(2),
+        }
+    }
+}
+
 /// As recorded: 59.999 days.
 pub const LIFETIME: Millis = 5_183_944_000;
 
@@ -100,6 +112,15 @@ pub struct Calls {
     pub by_people: u64,
     /// Of the first two, those that nobody would have been answered: made in an outage.
     pub in_vain: u64,
+    /// Of those in vain: while everything was down, while every grant was called dead, while the app was
+    /// switched off.
+    pub in_vain_by: [u64; 3],
+    /// Refused because the app's allowance was used up.
+    pub limited: u64,
+    /// Refused because the grant was less than a day old.
+    pub too_young: u64,
+    /// Refused because the grant was dead.
+    pub dead: u64,
     /// Two refreshes of one connection at once, the first one's lease having run out by somebody's clock.
     pub overlaps: u64,
     /// The same without that: must not be.
@@ -215,6 +236,9 @@ impl Instagram {
             inner.calls.identifies += 1;
         }
         inner.calls.in_vain += u64::from(!by_person && !inner.population.answers());
+        if !by_person && let Some(kind) = inner.population.darkness() {
+            inner.calls.in_vain_by[kind] += 1;
+        }
         let percent = inner.count(now);
         let token = token_of(url);
         let found = token.as_deref().and_then(parse);
@@ -222,19 +246,22 @@ impl Instagram {
             Population::Down => json(503, "{}", None),
             Population::RefusesAll => json(400, recorded!("undecryptable"), None),
             Population::AppDeactivated => json(200, recorded!("deactivated_200"), None),
-            Population::Limited(_) if percent >= 100 => json(
-                400,
-                r#"{"error":{"message":"(#4) Application request limit reached","type":"OAuthException","is_transient":true,"code":4}}"#,
-                Some(percent),
-            ),
+            Population::Limited(_) if percent >= 100 => {
+                inner.calls.limited += u64::from(!by_person);
+                json(
+                    400,
+                    r#"{"error":{"message":"(#4) Application request limit reached","type":"OAuthException","is_transient":true,"code":4}}"#,
+                    Some(percent),
+                )
+            }
             Population::Fine | Population::Limited(_) => {
                 let limited = matches!(inner.population, Population::Limited(_)).then_some(percent);
                 let Some((number, serial)) = found else {
                     return json(400, recorded!("malformed_key"), limited);
                 };
-                let account = &mut inner.accounts[number];
-                let Some(token) = account.find(serial, now) else {
-                    return json(400, account.obituary(serial, now), limited);
+                let Some(token) = inner.accounts[number].find(serial, now) else {
+                    inner.calls.dead += u64::from(!by_person);
+                    return json(400, inner.accounts[number].obituary(serial, now), limited);
                 };
                 if !is_refresh {
                     return json(
@@ -244,13 +271,14 @@ impl Instagram {
                     );
                 }
                 if now - token.issued_at < DAY {
+                    inner.calls.too_young += u64::from(!by_person);
                     return json(
                         400,
                         r#"{"error":{"message":"Too young","type":"OAuthException","code":2}}"#,
                         limited,
                     );
                 }
-                let renewed = account.renew(self.kind, serial, now);
+                let renewed = inner.accounts[number].renew(self.kind, serial, now);
                 inner.calls.renewed += 1;
                 let body = format!(
                     r#"{{"access_token":"{}","token_type":"bearer","expires_in":{}}}"#,

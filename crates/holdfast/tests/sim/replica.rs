@@ -11,7 +11,7 @@ use base64::Engine as _;
 use holdfast::clock::SharedClock;
 use holdfast::connection::return_url::ReturnUrls;
 use holdfast::connection::schedule::RefreshPolicy;
-use holdfast::connections::journal::Spill;
+use holdfast::connections::journal::Journal;
 use holdfast::connections::{Connections, Parts};
 use holdfast::entropy::{SeededEntropy, SharedEntropy};
 use holdfast::provider::ProviderId;
@@ -73,7 +73,7 @@ pub fn connections(
 }
 
 /// Starts a process at `place`. It knows nothing of its predecessor but what is stored.
-pub fn start(place: &Arc<Place>, database: &Store, spill: &Path, plan: &Plan, life: u64) -> Process {
+pub fn start(place: &Arc<Place>, database: &Store, journal: &Path, plan: &Plan, life: u64) -> Process {
     let entropy: SharedEntropy = Arc::new(SeededEntropy::new(life.wrapping_mul(1000) + place.replica as u64));
     let clock: SharedClock = Arc::new(ReplicaClock {
         baton: place.baton.clone(),
@@ -82,7 +82,7 @@ pub fn start(place: &Arc<Place>, database: &Store, spill: &Path, plan: &Plan, li
     });
     let store = database.over(Arc::new(ToDatabase(place.clone())), clock.clone());
     let connections = connections(place, &store, &clock, &entropy)
-        .with_spill(Spill::new(spill.join(place.replica.to_string())));
+        .with_journal(Journal::in_directory(journal.join(place.replica.to_string())));
     let name = format!("replica-{}-{life}", place.replica);
     let worker = Worker::new(connections.clone(), store.clone(), clock, name).with_pace(plan.pace);
     let visits = visits(place.clone(), store, connections, plan.extent, Dice::new(life, 8));

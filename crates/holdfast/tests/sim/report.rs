@@ -106,6 +106,12 @@ impl fmt::Display for Report {
             self.ratio(),
             calls.by_people
         )?;
+        let [down, refused, deactivated] = calls.in_vain_by;
+        writeln!(
+            f,
+            "  in vain      {down} while all was down, {refused} while all were called dead, {deactivated} while the app was off; refused besides: {} limited, {} too young, {} dead",
+            calls.limited, calls.too_young, calls.dead
+        )?;
         writeln!(
             f,
             "  at once      {} refreshes of one connection after a lease ran out, {} otherwise",

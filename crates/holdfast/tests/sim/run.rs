@@ -90,7 +90,7 @@ pub async fn simulate(plan: Plan, directory: &std::path::Path) -> Report {
         books: Books::default(),
         dice: Dice::new(extent.seed, 6),
     };
-    simulation.pass(&database, &directory.join("spill")).await;
+    simulation.pass(&database, &directory.join("journal")).await;
     clock.set(from_millis(extent.end()));
     let Simulation { nights, books, .. } = simulation;
     let unknown = unknown.lock().unwrap().clone();
@@ -110,7 +110,7 @@ pub async fn simulate(plan: Plan, directory: &std::path::Path) -> Report {
 }
 
 impl Simulation {
-    async fn pass(&mut self, database: &Store, spill: &std::path::Path) {
+    async fn pass(&mut self, database: &Store, journal: &std::path::Path) {
         let end = self.plan.extent.end();
         let mut events = write(self.plan.extent).into_iter().peekable();
         loop {
@@ -128,7 +128,7 @@ impl Simulation {
                 }
             } else if start_at <= now {
                 self.baton.advance_to(now);
-                self.begin(database, spill, now).await;
+                self.begin(database, journal, now).await;
             } else {
                 self.hand_out().await;
             }
@@ -181,14 +181,14 @@ impl Simulation {
     }
 
     /// Begins the processes whose time has come.
-    async fn begin(&mut self, database: &Store, spill: &std::path::Path, now: Millis) {
+    async fn begin(&mut self, database: &Store, journal: &std::path::Path, now: Millis) {
         for replica in 0..self.places.len() {
             if self.starts[replica].is_some_and(|at| at <= now) {
                 self.starts[replica] = None;
                 self.lives += 1;
                 let life = self.plan.extent.seed.wrapping_mul(1_000_000).wrapping_add(self.lives);
                 self.processes[replica] =
-                    Some(start(&self.places[replica], database, spill, &self.plan, life));
+                    Some(start(&self.places[replica], database, journal, &self.plan, life));
                 self.drive(replica).await;
             }
         }

@@ -3,8 +3,8 @@
 mod clerk;
 mod database;
 mod instagram;
+mod journal;
 mod report;
-mod spill;
 
 use super::context::Context;
 use super::exit::Outcome;
@@ -20,7 +20,7 @@ pub async fn run(context: &Context, json: bool, printer: &mut Printer) -> Outcom
     if let Some(settings) = configuration(context, &mut report)? {
         randomness(context, &mut report);
         database::check(context, &settings, &mut report).await;
-        spill::check(&settings, &mut report);
+        journal::check(&settings, &mut report);
         match ReqwestTransport::new() {
             Ok(transport) => clerk::check(context, &settings.clerk, &transport, &mut report).await,
             Err(error) => report.add(Check::failed(

@@ -4,7 +4,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::clock::from_millis;
-use crate::provider::{AppFault, LimitScope, ProviderId};
+use crate::connection::belief::confirmation_delay;
+use crate::provider::{AppFault, DeathCause, LimitScope, ProviderId, UserAction};
 
 const DAY: i64 = 86_400_000;
 

@@ -9,7 +9,7 @@ use super::{CompleteError, in_progress};
 use crate::clock::after;
 use crate::connection::Reason;
 use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
-use crate::connection::transition::reason_of;
+use crate::connection::reasons::reason_of;
 use crate::connections::attempts::seal_of;
 use crate::connections::grants::{self, Held, HeldGrant};
 use crate::connections::journal::Step;
@@ -62,12 +62,12 @@ impl Connections {
             let next = match attempt.stage {
                 AttemptStage::Redeeming => {
                     let code = seal.open_code(&sealed).map_err(ServiceError::from)?;
-                    let room = self.room_for(&attempt, Step::Short).await?;
+                    let reservation = self.reserve(&attempt, Step::Short).await;
                     // The code goes out once; whether a lost reply spent it, nobody can know.
                     match provider.redeem(&code).await.outcome {
                         Ok(short) => {
                             let sealed = seal.seal(&Held::Short(short)).map_err(ServiceError::from)?;
-                            self.keep(&attempt, Step::Short, sealed, room).await?
+                            self.keep(&attempt, Step::Short, sealed, reservation).await?
                         }
                         Err(failure) if is_unspent(&failure) => {
                             return self.put_back(&attempt, &failure).await;
@@ -77,13 +77,13 @@ impl Connections {
                 }
                 AttemptStage::ShortGranted => {
                     let short = seal.open_short(&sealed).map_err(ServiceError::from)?;
-                    let room = self.room_for(&attempt, Step::Grant).await?;
+                    let reservation = self.reserve(&attempt, Step::Grant).await;
                     match self.repeatedly(|| provider.extend(&short)).await {
                         Ok(mut grant) => {
                             grant.scopes = grant.scopes.or(short.scopes);
                             let held = HeldGrant { grant, account_id: short.account_id };
                             let sealed = seal.seal(&Held::Grant(held)).map_err(ServiceError::from)?;
-                            self.keep(&attempt, Step::Grant, sealed, room).await?
+                            self.keep(&attempt, Step::Grant, sealed, reservation).await?
                         }
                         Err(failure) => {
                             let granted = Granted { provider, scopes: short.scopes.as_deref() };

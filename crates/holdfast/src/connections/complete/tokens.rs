@@ -10,18 +10,14 @@ use crate::clock::after;
 use crate::connection::attempt::Attempt;
 use crate::connections::attempts::seal_of;
 use crate::connections::grants;
-use crate::connections::journal::replay::{keep, let_go};
-use crate::connections::journal::{Origin, Room, Spilled, Step};
-use crate::connections::{Connections, MAX_CONFLICTS, ServiceError};
+use crate::connections::journal::{Journaled, Origin, Reservation, Step};
+use crate::connections::recorder::Conflicts;
+use crate::connections::{Connections, ServiceError};
 
 impl Connections {
-    /// Room to write down what `step` brings. Without it, nothing is asked, and whoever comes next may try at once.
-    pub(super) async fn room_for(&self, attempt: &Attempt, step: Step) -> Result<Option<Room>, ServiceError> {
-        let room = self.room(Origin::Attempt { attempt_id: attempt.id, step }).await;
-        if room.is_err() {
-            self.advance(attempt, Attempt { busy_until: None, ..attempt.clone() }).await?;
-        }
-        room
+    /// Space in the journal for what `step` brings, before it is asked for.
+    pub(super) async fn reserve(&self, attempt: &Attempt, step: Step) -> Option<Reservation> {
+        self.journal.reserve(Origin::Attempt { attempt_id: attempt.id, step }).await
     }
 
     /// Makes what has just arrived durable before anything else happens.
@@ -30,17 +26,18 @@ impl Connections {
         attempt: &Attempt,
         step: Step,
         sealed: Vec<u8>,
-        room: Option<Room>,
+        reservation: Option<Reservation>,
     ) -> Result<Option<Attempt>, ServiceError> {
         let origin = Origin::Attempt { attempt_id: attempt.id, step };
-        let _in_hand = self.in_hand.take(attempt.id);
-        let held = self.write_down(room, &attempt.user_id, origin, Ok(sealed.clone()));
+        let _in_hand = self.journal.take_in_hand(attempt.id);
+        let entry = self.journal.write(reservation, &attempt.user_id, origin, Ok(sealed.clone()));
         let stored = self.step(attempt, self.taken_on(attempt, step, sealed)).await;
         match &stored {
-            Ok(Some(_)) | Err(ServiceError::UserGone) => let_go(origin, held),
-            // Others have moved it on meanwhile. Whether that makes the token worthless shows when its file is looked at again.
-            Ok(None) => keep(origin, held, &ServiceError::Contended),
-            Err(error) => keep(origin, held, error),
+            Ok(Some(_)) | Err(ServiceError::UserGone) => entry.discard(),
+            // Others have moved it on meanwhile. Whether the token is worthless shows when its file is
+            // looked at again.
+            Ok(None) => entry.retain(&ServiceError::Contended),
+            Err(error) => entry.retain(error),
         }
         stored
     }
@@ -53,17 +50,12 @@ impl Connections {
 
     /// Whether a token that the database could not take lay beside it for this attempt, and is in its row now.
     pub(super) async fn recover_journaled(&self, attempt: &Attempt) -> Result<bool, ServiceError> {
-        let Some(spill) = &self.spill else { return Ok(false) };
         for step in Step::ALL.into_iter().filter(|step| step.is_news_at(attempt.stage)) {
-            let found = spill.find(&Origin::Attempt { attempt_id: attempt.id, step });
-            let found = found.unwrap_or_else(|error| {
-                tracing::error!(attempt = %attempt.id, %error, "a spilled token cannot be read");
-                None
-            });
-            let Some(spilled) = found.filter(|found| found.user_id == attempt.user_id) else { continue };
-            match self.replay(&spilled).await {
+            let found = self.journal.find(&Origin::Attempt { attempt_id: attempt.id, step });
+            let Some(token) = found.filter(|found| found.user_id == attempt.user_id) else { continue };
+            match self.replay(&token).await {
                 Err(error) if !error.concerns_all() => {
-                    tracing::error!(attempt = %attempt.id, %error, "a spilled token cannot be stored; its file stays");
+                    tracing::error!(attempt = %attempt.id, %error, "a journaled token cannot be stored; its file stays");
                 }
                 replayed => return replayed,
             }
@@ -71,30 +63,32 @@ impl Connections {
         Ok(false)
     }
 
-    /// Puts a token that was spilled into its attempt's row, unless that knows better, and lets anybody go on from there.
+    /// Puts a journaled token into its attempt's row, unless that knows better, and lets anybody go on
+    /// from there.
     pub(in crate::connections) async fn replay_attempt(
         &self,
-        spilled: &Spilled,
+        token: &Journaled,
         attempt_id: Uuid,
         step: Step,
     ) -> Result<(), ServiceError> {
-        for _ in 0..MAX_CONFLICTS {
+        let mut conflicts = Conflicts::default();
+        loop {
             let attempt = self.parts.store.attempt(attempt_id).await?;
-            let wanted = attempt
-                .filter(|attempt| attempt.user_id == spilled.user_id && step.is_news_at(attempt.stage));
+            let wanted =
+                attempt.filter(|attempt| attempt.user_id == token.user_id && step.is_news_at(attempt.stage));
             let Some(attempt) = wanted else { return Ok(()) };
             let key = grants::user_key(&self.parts.store, &self.parts.vault, &attempt.user_id).await?;
             let seal = seal_of(&key, &attempt);
             // What does not open must not take the place of what may.
             match step {
-                Step::Short => drop(seal.open_short(&spilled.blob)?),
-                Step::Grant => drop(seal.open_grant(&spilled.blob)?),
+                Step::Short => drop(seal.open_short(&token.blob)?),
+                Step::Grant => drop(seal.open_grant(&token.blob)?),
             }
-            let next = self.taken_on(&attempt, step, spilled.blob.clone());
+            let next = self.taken_on(&attempt, step, token.blob.clone());
             if self.advance(&attempt, Attempt { busy_until: None, ..next }).await? {
                 return Ok(());
             }
+            conflicts.lost()?;
         }
-        Err(ServiceError::Contended)
     }
 }

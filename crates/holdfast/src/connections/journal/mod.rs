@@ -1,350 +1,270 @@
-//! The spill: where a new grant is from the moment that it has arrived until the database has it.
+//! A write-ahead journal for tokens: where a new one is from its arrival until the database has it.
 //!
-//! A refresh may have killed the old grant, so the new one may be the only one that works; and a connect attempt's code is spent
-//! once a token has come for it. The new one is sealed under the owner's key like in the database, and written to a file that only we may read before the database is tried: so it survives
-//! the process even where the database keeps us waiting. Mostly the file goes again a moment later. Where the database cannot take the
-//! grant, the file is synced, and the worker puts it into the database as soon as that answers.
+//! A refresh may end the old grant, so the new one may be the only one that works; and a connect
+//! attempt's code is spent once a token has come for it. So the new token is sealed under the owner's
+//! key, as in the database, and written to a file before the database is tried. Mostly the file goes
+//! again a moment later. Where the database cannot take the token, the file is synced, and the worker
+//! stores it as soon as the database answers.
 //!
-//! Where the database is away because the disk is full, there would be no room for that file either. So [`Room`] is made
-//! before the provider is asked: without it, neither a refresh is begun nor a code exchanged.
+//! Space is reserved before the provider is asked, because a full disk may be why the database is
+//! away. The journal is a safety net: where its directory cannot be written, the log, a metric and
+//! `holdfast doctor` say so, and work goes on over the database alone.
 
+mod files;
+mod record;
 pub(super) mod replay;
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek as _, Write as _};
+use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use uuid::Uuid;
 
-use crate::clock::from_millis;
-use crate::connection::attempt::AttemptStage;
+use self::files::Directory;
+pub use self::files::Reservation;
+pub use self::record::{Journaled, Origin, Step};
+use super::error::ServiceError;
+use super::grants::SealingError;
+use crate::metric::{Kind, Metric};
 
-/// The directory of spilled grants.
+const ENTRIES: Metric = Metric {
+    name: "journal_entries",
+    kind: Kind::Gauge,
+    labels: &[],
+    help: "Tokens that wait in the journal for the database",
+    watch: "Alert when above 0 for 10 minutes: the log says why the database does not take them.",
+};
+const WRITABLE: Metric = Metric {
+    name: "journal_writable",
+    kind: Kind::Gauge,
+    labels: &[],
+    help: "Whether a new token could be written to the journal",
+    watch: "Alert when 0 for 10 minutes: a token that arrives while the database is away would be lost.",
+};
+/// What the journal counts.
+pub const METRICS: &[Metric] = &[ENTRIES, WRITABLE];
+
+/// The journal of this process.
 #[derive(Debug, Clone)]
-pub struct Spill {
-    directory: PathBuf,
+pub struct Journal(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// `None`: there is no journal.
+    directory: Option<Directory>,
+    is_writable: AtomicBool,
+    entries: Gauge,
+    writable: Gauge,
+    /// Attempts whose token this process is about to store: their files are nobody else's business.
+    in_hand: Mutex<HashMap<Uuid, usize>>,
 }
 
-/// A spilled token: sealed, with what is needed to know whether it is still wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spilled {
-    /// Its owner.
-    pub user_id: String,
-    /// What brought it.
-    pub origin: Origin,
-    /// The token, sealed under the owner's key and bound to its origin.
-    pub blob: Vec<u8>,
-}
+impl Journal {
+    /// A journal in `directory`, which is made, closed to others, on the first use.
+    pub fn in_directory(directory: PathBuf) -> Self {
+        Self::of(Some(Directory(directory)))
+    }
 
-/// What brought a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// A refresh.
-    Refresh {
-        /// The connection.
-        connection_id: Uuid,
-        /// The link that the refresh was made for; another link makes the grant worthless.
-        linked_at: Option<Timestamp>,
-        /// The version of the grant that was refreshed.
-        from_version: i64,
-    },
-    /// A connect attempt.
-    Attempt {
-        /// The attempt.
-        attempt_id: Uuid,
-        /// How far the token takes it.
-        step: Step,
-    },
-}
+    /// No journal: a token that the database does not take is lost.
+    pub fn none() -> Self {
+        Self::of(None)
+    }
 
-/// A step of a connect attempt that a token has come with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// The short-lived token.
-    Short,
-    /// The long-lived grant.
-    Grant,
-}
+    fn of(directory: Option<Directory>) -> Self {
+        let (entries, writable) = (Gauge::default(), Gauge::default());
+        writable.set(1);
+        Self(Arc::new(Inner {
+            directory,
+            is_writable: AtomicBool::new(true),
+            entries,
+            writable,
+            in_hand: Mutex::default(),
+        }))
+    }
 
-impl Step {
-    /// Latest first.
-    pub const ALL: [Self; 2] = [Self::Grant, Self::Short];
+    /// Makes the journal's metrics known.
+    pub fn register(&self, registry: &mut Registry) {
+        ENTRIES.register(registry, self.0.entries.clone());
+        WRITABLE.register(registry, self.0.writable.clone());
+    }
 
-    /// The stage that the attempt is at with it.
-    pub fn stage(self) -> AttemptStage {
-        match self {
-            Self::Short => AttemptStage::ShortGranted,
-            Self::Grant => AttemptStage::Granted,
+    /// Where it is.
+    pub fn directory(&self) -> Option<&Path> {
+        self.0.directory.as_ref().map(|directory| directory.0.as_path())
+    }
+
+    /// Proves that a token could be written, and clears what a killed process reserved. For the start.
+    pub fn prepare(&self) {
+        if let Some(directory) = &self.0.directory {
+            self.found(directory.prepare().as_ref().err());
+            // Counts what an earlier life left.
+            drop(self.read());
         }
     }
 
-    /// Whether it takes an attempt on that is at `stage`.
-    pub fn is_news_at(self, stage: AttemptStage) -> bool {
-        match stage {
-            // `Returned` where the row comes from a backup: nobody asks for a token before the intent is written.
-            AttemptStage::Returned | AttemptStage::Redeeming => true,
-            AttemptStage::ShortGranted => self == Self::Grant,
-            AttemptStage::Open | AttemptStage::Granted | AttemptStage::Closed => false,
-        }
-    }
-}
-
-impl Origin {
-    /// The row that the token belongs to.
-    pub fn row(&self) -> Uuid {
-        match self {
-            Self::Refresh { connection_id, .. } => *connection_id,
-            Self::Attempt { attempt_id, .. } => *attempt_id,
-        }
-    }
-
-    fn file_stem(&self) -> String {
-        match self {
-            Self::Refresh { connection_id, from_version, .. } => format!("{connection_id}-{from_version}"),
-            Self::Attempt { attempt_id, step } => format!("{attempt_id}-{}", step.stage().as_str()),
-        }
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum Record {
-    Refresh { connection_id: Uuid, user_id: String, linked_at: Option<i64>, from_version: i64, blob: String },
-    Attempt { attempt_id: Uuid, user_id: String, stage: String, blob: String },
-}
-
-impl From<&Spilled> for Record {
-    fn from(spilled: &Spilled) -> Self {
-        let (user_id, blob) = (spilled.user_id.clone(), STANDARD.encode(&spilled.blob));
-        match spilled.origin {
-            Origin::Refresh { connection_id, linked_at, from_version } => {
-                let linked_at = linked_at.map(Timestamp::as_millisecond);
-                Self::Refresh { connection_id, user_id, linked_at, from_version, blob }
-            }
-            Origin::Attempt { attempt_id, step } => {
-                Self::Attempt { attempt_id, user_id, stage: step.stage().as_str().to_owned(), blob }
-            }
-        }
-    }
-}
-
-impl TryFrom<Record> for Spilled {
-    type Error = io::Error;
-
-    fn try_from(record: Record) -> io::Result<Self> {
-        let (user_id, origin, blob) = match record {
-            Record::Refresh { connection_id, user_id, linked_at, from_version, blob } => {
-                let linked_at = linked_at.map(from_millis);
-                (user_id, Origin::Refresh { connection_id, linked_at, from_version }, blob)
-            }
-            Record::Attempt { attempt_id, user_id, stage, blob } => {
-                let step = Step::ALL.into_iter().find(|step| step.stage().as_str() == stage);
-                let step = step.ok_or_else(|| io::Error::other("no such stage"))?;
-                (user_id, Origin::Attempt { attempt_id, step }, blob)
-            }
-        };
-        Ok(Self { user_id, origin, blob: STANDARD.decode(blob).map_err(io::Error::other)? })
-    }
-}
-
-const SUFFIX: &str = "grant";
-const RESERVED: &str = "reserved";
-/// More than a sealed grant of Instagram's takes, whose tokens have a few hundred characters.
-const ROOM_BYTES: usize = 8 * 1024;
-
-impl Spill {
-    /// Spills into `directory`, which is made, closed to others, on the first use.
-    pub fn new(directory: PathBuf) -> Self {
-        Self { directory }
-    }
-
-    /// Where it spills to.
-    pub fn directory(&self) -> &Path {
-        &self.directory
-    }
-
-    /// Makes the directory if need be, proves that a grant could be written there, and clears what reservations a killed
-    /// process left. For the start, before the first refresh.
-    pub fn prepare(&self) -> io::Result<()> {
-        make_directory(&self.directory)?;
-        for entry in fs::read_dir(&self.directory)? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == RESERVED) {
-                fs::remove_file(path)?;
-            }
-        }
-        self.probe()
-    }
-
-    /// Proves that a grant could be written to the directory; to the nearest one above it where it has yet to be made.
+    /// Proves that a token could be written, without changing anything.
     pub fn probe(&self) -> io::Result<()> {
-        let existing = self.directory.ancestors().find(|each| each.exists());
-        let name = format!("probe-{}.{RESERVED}", std::process::id());
-        reserve(existing.unwrap_or(Path::new("")).join(name)).map(drop)
+        self.0.directory.as_ref().map_or(Ok(()), Directory::probe)
     }
 
-    /// How many tokens wait.
-    pub fn count(&self) -> io::Result<usize> {
-        match fs::read_dir(&self.directory) {
-            Ok(entries) => {
-                let is_one = |entry: io::Result<fs::DirEntry>| {
-                    entry.is_ok_and(|entry| entry.path().extension().is_some_and(|ending| ending == SUFFIX))
-                };
-                Ok(entries.map(is_one).filter(|is_one| *is_one).count())
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Takes room for one token. When it answers, the disk has it.
-    pub fn reserve(&self, origin: &Origin) -> io::Result<Room> {
-        make_directory(&self.directory)?;
-        reserve(self.path(origin).with_extension(RESERVED))
-    }
-
-    /// Writes a grant down, into the room that was made for it. When it answers, the grant survives this process, though not yet
-    /// the machine.
-    pub fn hold(&self, mut room: Room, spilled: &Spilled) -> io::Result<Held> {
-        let bytes = serde_json::to_vec(&Record::from(spilled))?;
-        let path = self.path(&spilled.origin);
-        if let Err(error) = fill(&mut room.file, &bytes).and_then(|()| fs::rename(&room.path, &path)) {
-            tracing::warn!(%error, "the room for a spilled grant is gone; trying without");
-            make_directory(&self.directory)?;
-            room.file = create(&room.path)?;
-            fill(&mut room.file, &bytes)?;
-            fs::rename(&room.path, &path)?;
-        }
-        Ok(Held { path, directory: self.directory.clone() })
-    }
-
-    /// What has been spilled. A file that cannot be read is reported and left where it is.
-    pub fn read(&self) -> io::Result<Vec<Spilled>> {
-        let entries = match fs::read_dir(&self.directory) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
+    /// Space for the provider's answer. `None` where there is none; then the database alone has to do.
+    pub(super) async fn reserve(&self, origin: Origin) -> Option<Reservation> {
+        self.0.directory.as_ref()?;
+        let inner = Arc::clone(&self.0);
+        let reserve = move || match &inner.directory {
+            Some(directory) => directory.reserve(&origin),
+            None => Err(io::Error::other("there is no journal")),
         };
-        let mut all = Vec::new();
-        for entry in entries {
-            let path = entry?.path();
-            if path.extension().is_none_or(|extension| extension != SUFFIX) {
-                continue;
-            }
-            match read_file(&path) {
-                Ok(spilled) => all.push(spilled),
-                Err(error) => {
-                    tracing::error!(file = %path.display(), %error, "a spilled grant cannot be read");
-                }
+        let reserved = match Handle::current().runtime_flavor() {
+            // Nobody waits who could run beside it; and in a simulation nothing may.
+            RuntimeFlavor::CurrentThread => reserve(),
+            _ => tokio::task::spawn_blocking(reserve).await.map_err(io::Error::other).flatten(),
+        };
+        self.found(reserved.as_ref().err());
+        reserved.ok()
+    }
+
+    /// Writes a token that may be the only one that works, before anything is waited for.
+    pub(super) fn write(
+        &self,
+        reservation: Option<Reservation>,
+        user_id: &str,
+        origin: Origin,
+        sealed: Result<Vec<u8>, SealingError>,
+    ) -> Entry {
+        let entry = Entry { journal: self.clone(), origin, file: None };
+        let Some(directory) = &self.0.directory else { return entry };
+        let written = sealed.map_err(|error| error.to_string()).and_then(|blob| {
+            let token = Journaled { user_id: user_id.to_owned(), origin, blob };
+            directory.write(reservation, &token).map_err(|error| error.to_string())
+        });
+        match written {
+            Ok(file) => Entry { file: Some(file), ..entry },
+            Err(error) => {
+                tracing::error!(row = %origin.row(), error, "a new token is only in memory until the database has it");
+                entry
             }
         }
+    }
+
+    /// All tokens that wait.
+    pub fn read(&self) -> io::Result<Vec<Journaled>> {
+        let all = self.0.directory.as_ref().map_or(Ok(Vec::new()), Directory::read)?;
+        self.0.entries.set(i64::try_from(all.len()).unwrap_or(i64::MAX));
         Ok(all)
     }
 
-    /// The one of that origin, if it is there.
-    pub fn find(&self, origin: &Origin) -> io::Result<Option<Spilled>> {
-        match read_file(&self.path(origin)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            found => found.map(Some),
+    /// The token of that origin, if it waits here.
+    pub(super) fn find(&self, origin: &Origin) -> Option<Journaled> {
+        let found = self.0.directory.as_ref().map_or(Ok(None), |directory| directory.find(origin));
+        found.unwrap_or_else(|error| {
+            tracing::error!(row = %origin.row(), %error, "a journaled token cannot be read");
+            None
+        })
+    }
+
+    /// The database has answered for the token of that origin.
+    pub(super) fn remove(&self, origin: &Origin) {
+        let removed = self.0.directory.as_ref().map_or(Ok(()), |directory| directory.remove(origin));
+        match removed {
+            Ok(()) => {
+                self.0.entries.dec();
+            }
+            Err(error) => {
+                tracing::warn!(row = %origin.row(), %error, "the file of a stored token could not be deleted");
+            }
         }
     }
 
-    /// Deletes what is no longer needed.
-    pub fn remove(&self, origin: &Origin) -> io::Result<()> {
-        remove(&self.path(origin))?;
-        sync(&self.directory)
+    /// Says it once when the directory can no longer be written, and once when it can again.
+    fn found(&self, error: Option<&io::Error>) {
+        let is_writable = error.is_none();
+        self.0.writable.set(i64::from(is_writable));
+        let was_writable = self.0.is_writable.swap(is_writable, Ordering::Relaxed);
+        let directory = self.directory().unwrap_or(Path::new("")).display();
+        match error {
+            Some(error) if was_writable => {
+                tracing::error!(%directory, %error, "HOLDFAST_JOURNAL_DIR cannot be written: a token that arrives while the database is away would be lost");
+            }
+            None if !was_writable => tracing::info!(%directory, "the journal can be written again"),
+            Some(_) | None => {}
+        }
     }
 
-    fn path(&self, origin: &Origin) -> PathBuf {
-        self.directory.join(format!("{}.{SUFFIX}", origin.file_stem()))
+    /// Keeps replays away from that attempt's files until what it answers is dropped.
+    pub(super) fn take_in_hand(&self, attempt_id: Uuid) -> InHand {
+        *self.lock().entry(attempt_id).or_default() += 1;
+        InHand { journal: self.clone(), attempt_id }
+    }
+
+    fn is_in_hand(&self, attempt_id: Uuid) -> bool {
+        self.lock().contains_key(&attempt_id)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, usize>> {
+        self.0.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A grant that is written down.
+/// A token in the journal, or only in memory where it could not be written.
 #[derive(Debug)]
-pub struct Held {
-    path: PathBuf,
-    directory: PathBuf,
+#[must_use]
+pub(super) struct Entry {
+    journal: Journal,
+    origin: Origin,
+    file: Option<files::Entry>,
 }
 
-impl Held {
-    /// Makes it survive the machine as well. When it answers, the file is durable.
-    pub fn sync(&self) -> io::Result<()> {
-        File::open(&self.path)?.sync_all()?;
-        sync(&self.directory)
+impl Entry {
+    /// The database has the token, or nobody wants it any more.
+    pub(super) fn discard(self) {
+        if let Some(Err(error)) = self.file.map(files::Entry::remove) {
+            tracing::warn!(row = %self.origin.row(), %error, "the file of a stored token could not be deleted");
+        }
     }
 
-    /// The database has it. Not synced: a file that comes back after a power failure is no news to the database.
-    pub fn remove(self) -> io::Result<()> {
-        remove(&self.path)
+    /// The database could not take the token: its file is all there is.
+    pub(super) fn retain(self, why: &ServiceError) {
+        let row = self.origin.row();
+        match self.file.map(|file| file.sync()) {
+            Some(Ok(())) => {
+                self.journal.0.entries.inc();
+                tracing::warn!(%row, %why, "a new token could not be stored and waits in the journal");
+            }
+            Some(Err(error)) => {
+                self.journal.0.entries.inc();
+                tracing::error!(%row, %why, %error, "a new token could not be stored, and its file may not survive the machine");
+            }
+            None => {
+                tracing::error!(%row, %why, "a new token could be neither stored nor journaled");
+            }
+        }
     }
 }
 
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        // Whoever else stored it at the same time was faster.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }
-}
-
-/// A new name is durable only once its directory is.
-fn sync(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-/// Room on the disk for one grant; given back when dropped.
+/// As long as this lives, the attempt is in hand.
 #[derive(Debug)]
-pub struct Room {
-    path: PathBuf,
-    file: File,
+pub(super) struct InHand {
+    journal: Journal,
+    attempt_id: Uuid,
 }
 
-impl Drop for Room {
+impl Drop for InHand {
     fn drop(&mut self) {
-        // Not there where a grant was written into it. What stays otherwise is small, and cleared at the next start.
-        let _ = fs::remove_file(&self.path);
+        let mut all = self.journal.lock();
+        if let Some(count) = all.get_mut(&self.attempt_id) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&self.attempt_id);
+            }
+        }
     }
 }
 
-fn reserve(path: PathBuf) -> io::Result<Room> {
-    let mut room = Room { file: create(&path)?, path };
-    room.file.write_all(&[0; ROOM_BYTES])?;
-    // Some file systems say only now that there is no room.
-    room.file.sync_all()?;
-    Ok(room)
-}
-
-/// Puts `bytes` in place of the file's content.
-fn fill(file: &mut File, bytes: &[u8]) -> io::Result<()> {
-    file.rewind()?;
-    file.write_all(bytes)?;
-    file.set_len(u64::try_from(bytes.len()).map_err(io::Error::other)?)
-}
-
-fn read_file(path: &Path) -> io::Result<Spilled> {
-    serde_json::from_slice::<Record>(&fs::read(path)?)?.try_into()
-}
-
-#[cfg(unix)]
-fn make_directory(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
-#[cfg(not(unix))]
-fn make_directory(path: &Path) -> io::Result<()> {
-    fs::create_dir_all(path)
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
+#[cfg(test)]
+mod tests;

@@ -18,8 +18,8 @@ const OPENS_AT: u32 = 10;
 const PART: u32 = 8;
 /// The shortest pause.
 const SHORTEST: Duration = Duration::from_secs(20);
-/// The longest; short enough that a grant in its last days is tried hourly.
-const LONGEST: Duration = Duration::from_mins(30);
+/// The longest: a grant in its last days is tried hourly.
+const LONGEST: Duration = Duration::from_hours(1);
 
 /// What one replica knows of the provider's health.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::code::{Entry, Remedy, Source};
+use super::row::{Entry, Remedy, Source};
 use crate::connection::{Reason, State, status};
 
 /// The row of "never connected", which has no reason.

@@ -8,6 +8,7 @@ mod instagram;
 mod openapi;
 pub mod reference;
 mod request;
+mod row;
 mod server;
 mod service_key;
 mod session;
@@ -22,9 +23,11 @@ use http::HeaderMap;
 use http::header::{self, HeaderName, HeaderValue};
 use serde::Serialize;
 
-pub use code::{Entry, ProblemCode, Remedy, Source};
+pub use code::ProblemCode;
 pub use openapi::problems;
 pub use request::RequestCode;
+pub(in crate::http) use row::codes;
+pub use row::{Entry, Remedy, Source};
 pub use server::ServerCode;
 pub use service_key::ServiceKeyCode;
 

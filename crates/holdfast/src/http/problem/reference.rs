@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::code::{ProblemCode, Source};
+use super::code::ProblemCode;
+use super::row::Source;
 
 /// The page, as Markdown.
 pub fn markdown() -> String {

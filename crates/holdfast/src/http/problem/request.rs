@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::code::{Entry, Remedy, Source, codes};
+use super::row::{Entry, Remedy, Source, codes};
 
 codes! {
     /// What is wrong with the request.

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::code::{Entry, Remedy, Source, codes};
+use super::row::{Entry, Remedy, Source, codes};
 
 codes! {
     /// What we are waiting for, or what broke.
@@ -85,10 +85,7 @@ pub(super) fn entry(code: ServerCode) -> Entry {
             "database-full",
             "Database full",
             "The database cannot take more data.",
-            &[
-                "The disk is full.",
-                "HOLDFAST_SPILL_DIR takes no more, so what Instagram hands out could be lost: nothing is asked for it.",
-            ],
+            &["The disk is full."],
             "Whoever runs this installation must make room; nothing that was stored is lost.",
         ),
         ServerCode::DeadlineExceeded => row(

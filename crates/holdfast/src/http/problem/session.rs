@@ -3,7 +3,7 @@
 use clerk_session::RefusalCode;
 use http::StatusCode;
 
-use super::code::{Entry, Remedy, Source};
+use super::row::{Entry, Remedy, Source};
 
 /// The row of a code. The verifier's crate may learn codes before this table does; a test finds those.
 pub(super) fn entry(code: RefusalCode) -> Entry {

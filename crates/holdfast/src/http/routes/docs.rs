@@ -11,11 +11,27 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::prelude::*;
+use crate::http::openapi::{finished, skeleton};
 use crate::http::pages::{Markup, Page, Width};
 use crate::http::params::Path;
 use crate::http::problem::{Entry, Source};
+use crate::http::state::Documents;
 
-pub(super) use reference::page as reference_page;
+/// The OpenAPI document of a server that is reached at `public_url`.
+pub fn document(public_url: &str) -> Value {
+    let mut api = skeleton(public_url);
+    let _ = super::all().into_inner().finish_api(&mut api);
+    finished(api)
+}
+
+fn documents(public_url: &str) -> Documents {
+    documents_of(document(public_url))
+}
+
+/// The documents of that description.
+pub(in crate::http) fn documents_of(openapi: Value) -> Documents {
+    Documents { reference: reference::page(&openapi), openapi }
+}
 
 /// Adds the routes.
 pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
@@ -72,11 +88,11 @@ async fn home(State(state): State<AppState>) -> Json<Home> {
 
 async fn openapi(State(state): State<AppState>) -> ([(header::HeaderName, HeaderValue); 1], Json<Value>) {
     let cache = HeaderValue::from_static("public, max-age=300");
-    ([(header::CACHE_CONTROL, cache)], Json(state.documents().openapi.clone()))
+    ([(header::CACHE_CONTROL, cache)], Json(state.documents(documents).openapi.clone()))
 }
 
 async fn docs(State(state): State<AppState>) -> Page {
-    state.documents().reference.clone()
+    state.documents(documents).reference.clone()
 }
 
 async fn error_index() -> Page {

@@ -13,7 +13,9 @@ mod service;
 mod user;
 mod webhooks;
 
-use super::pages::Page;
+pub use docs::document;
+pub(super) use docs::documents_of;
+
 use super::router::Routes;
 use super::state::AppState;
 
@@ -44,9 +46,4 @@ pub(super) fn all() -> Routes<AppState> {
     let routes = meta::add(routes);
     let routes = health::add(routes);
     docs::add(routes)
-}
-
-/// The page that shows a document.
-pub(super) fn reference_page(document: &serde_json::Value) -> Page {
-    docs::reference_page(document)
 }

@@ -11,12 +11,14 @@ use url::Url;
 
 use super::faults::{Fault, Rotation, Surface};
 use super::people::Person;
-use super::server::Reply;
 use super::state::Shared;
 use super::webhooks::{self, Deliver, EventKind};
 use super::{Case, Expectation, StandinError};
 
 const MAX_BODY: usize = 64 * 1024;
+
+/// The answers' type.
+type Reply = Response<Full<Bytes>>;
 
 /// Ends the connection without an answer.
 #[derive(Debug, thiserror::Error)]

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
@@ -42,6 +40,3 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stopped: watc
         });
     }
 }
-
-/// The answers' type.
-pub type Reply = http::Response<Full<Bytes>>;

@@ -125,10 +125,10 @@ async fn a_place_for_tokens_that_cannot_be_written_is_found_also_where_nothing_i
     let clerk = clerk().await;
     let (place, ended) =
         run(installation(&clerk).with("HOLDFAST_WORKER", "off"), &["doctor", "--json"]).await;
-    assert_eq!(result_of(&ended, "spill directory"), "ok");
-    let place = place.file("taken", "").with("HOLDFAST_SPILL_DIR", "taken/spill");
+    assert_eq!(result_of(&ended, "journal"), "ok");
+    let place = place.file("taken", "").with("HOLDFAST_JOURNAL_DIR", "taken/journal");
     let (_, ended) = run(place, &["doctor", "--json"]).await;
-    assert_eq!((ended.code, result_of(&ended, "spill directory").as_str()), (1, "failed"));
+    assert_eq!((ended.code, result_of(&ended, "journal").as_str()), (1, "failed"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

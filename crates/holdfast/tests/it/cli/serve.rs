@@ -39,13 +39,3 @@ fn a_wrong_encryption_key_is_one_sentence() {
     let told = sentence(&place.with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 8)));
     assert!(told.contains("other bytes"), "{told}");
 }
-
-#[test]
-fn a_server_that_could_not_keep_a_token_is_not_started_whether_or_not_it_has_a_worker() {
-    for worker in ["on", "off"] {
-        // A file stands where the directory should be.
-        let place = configured().with("HOLDFAST_WORKER", worker).with("HOLDFAST_SPILL_DIR", "taken/spill");
-        let told = sentence(&place.file("taken", ""));
-        assert!(told.contains("HOLDFAST_SPILL_DIR") && told.contains("taken"), "{told}");
-    }
-}

@@ -160,7 +160,7 @@ impl App {
         let mut environment = vec![
             ("HOLDFAST_PUBLIC_URL".to_owned(), base.as_str().trim_end_matches('/').to_owned()),
             ("HOLDFAST_DATABASE_URL".to_owned(), place.url.clone()),
-            ("HOLDFAST_SPILL_DIR".to_owned(), place.directory.path().join("spill").display().to_string()),
+            ("HOLDFAST_JOURNAL_DIR".to_owned(), place.directory.path().join("journal").display().to_string()),
             ("HOLDFAST_DRAIN_S".to_owned(), "0".to_owned()),
             ("HOLDFAST_ENCRYPTION_KEYS".to_owned(), KEY.to_owned()),
             ("HOLDFAST_ALLOWED_ORIGINS".to_owned(), ORIGIN.to_owned()),

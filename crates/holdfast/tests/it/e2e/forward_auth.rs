@@ -245,7 +245,7 @@ async fn keys_survive_a_restart_while_clerk_is_away() {
     let elsewhere = tempfile::tempdir().unwrap();
     let database = format!("sqlite://{}", elsewhere.path().join("holdfast.db").display());
     let spill = elsewhere.path().join("spill").display().to_string();
-    let cold = [("HOLDFAST_SPILL_DIR", spill.as_str()), ("HOLDFAST_DATABASE_URL", database.as_str())];
+    let cold = [("HOLDFAST_JOURNAL_DIR", spill.as_str()), ("HOLDFAST_DATABASE_URL", database.as_str())];
     let cold = app.replica_with(&cold).await;
     for path in ["/forward-auth", "/user/instagram/status"] {
         let answer = ada.at(&cold).get(path).await;

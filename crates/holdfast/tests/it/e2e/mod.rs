@@ -10,6 +10,7 @@ mod field_service;
 mod field_threads;
 mod first_call;
 mod forward_auth;
+mod journal;
 mod kept_token;
 mod keys_away;
 mod metrics;

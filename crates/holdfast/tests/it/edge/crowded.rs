@@ -27,7 +27,7 @@ pub async fn process(app: &App, limits: &str, more: &[(&str, &str)]) -> (Place, 
     let place = place
         .with("HOLDFAST_LISTEN", address.to_string())
         .with("HOLDFAST_DATABASE_URL", "sqlite://own.db")
-        .with("HOLDFAST_SPILL_DIR", "own.spill")
+        .with("HOLDFAST_JOURNAL_DIR", "own.journal")
         .with("HOLDFAST_LOG", "info");
     let place = more.iter().fold(place, |place, (name, value)| place.with(name, *value));
     let running = place.serve_within(limits);

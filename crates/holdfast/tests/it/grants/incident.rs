@@ -289,7 +289,7 @@ async fn among_few_an_unexplained_no_is_believed_when_it_is_said_again_a_minute_
         one.pass(2 * MINUTE, MINUTE).await;
         assert_eq!(one.now(id).await.standing, Standing::CONNECTED, "it was a blip");
 
-        one.clock.advance(31 * DAY);
+        one.clock.advance(32 * DAY);
         one.world.spoil("ada");
         one.tick().await;
         one.pass(2 * MINUTE, MINUTE).await;

@@ -122,8 +122,8 @@ async fn child() {
         clock: Arc::new(Fused { inner: clock.clone(), fuse: fuse.clone() }),
         entropy: Arc::new(Fused { inner: SystemEntropy, fuse: fuse.clone() }),
     };
-    let spill = told("SPILL").unwrap();
-    let one = Replica::over("child", store, seams, &clock, &world, Some(Path::new(&spill)));
+    let journal = told("JOURNAL").unwrap();
+    let one = Replica::over("child", store, seams, &clock, &world, Some(Path::new(&journal)));
     for call in ["refresh", "redeem", "extend"] {
         let fuse = fuse.clone();
         world.after(call, move |_| {
@@ -152,7 +152,7 @@ fn run_child(
     now: Timestamp,
     kind: Kind,
     tokens: &Path,
-    spill: &Path,
+    journal: &Path,
     fuse: u32,
     more: &[(&str, &str)],
 ) -> bool {
@@ -163,7 +163,7 @@ fn run_child(
         .env("HOLDFAST_TEST_NOW", now.to_string())
         .env("HOLDFAST_TEST_WORLD", format!("{kind:?}"))
         .env("HOLDFAST_TEST_TOKENS", tokens)
-        .env("HOLDFAST_TEST_SPILL", spill)
+        .env("HOLDFAST_TEST_JOURNAL", journal)
         .env("HOLDFAST_TEST_FUSE", fuse.to_string())
         .env(leaks::LOG_FILE, log_beside(tokens))
         .output()
@@ -186,13 +186,13 @@ async fn killed_anywhere_in_a_refresh_nothing_is_lost_but_what_only_the_dead_pro
                 let id = one.link(&name).await.id;
                 one.clock.advance(31 * DAY);
                 let url = db.options.url.expose_secret();
-                let spill = db.directory.path().join("spill");
-                let killed = run_child(url, one.clock.now(), kind, &tokens, &spill, points + 1, &[]);
+                let journal = db.directory.path().join("journal");
+                let killed = run_child(url, one.clock.now(), kind, &tokens, &journal, points + 1, &[]);
                 // A lease time later it is taken up again.
                 let world = World::stored(kind, db.clock.clone(), &tokens);
                 leaks::assert_clean(&log_beside(&tokens));
                 let again = format!("again-{points}");
-                let again = Replica::new(&again, db.store.clone(), &db.clock, &world, Some(&spill));
+                let again = Replica::new(&again, db.store.clone(), &db.clock, &world, Some(&journal));
                 again.clock.advance(4 * MINUTE);
                 again.tick().await;
                 if again.now(id).await.standing.state() == State::Connected
@@ -226,7 +226,7 @@ async fn killed_anywhere_in_a_connect_nothing_is_lost_but_what_only_the_dead_pro
         loop {
             let tokens: PathBuf = db.directory.path().join(format!("connect-{points}"));
             let world = World::stored(kind, db.clock.clone(), &tokens);
-            let spill = db.directory.path().join("spill");
+            let journal = db.directory.path().join("journal");
             let one = format!("one-{points}");
             let one = Replica::new(&one, db.store.clone(), &db.clock, &world, None);
             let name = format!("c{points}");
@@ -234,12 +234,12 @@ async fn killed_anywhere_in_a_connect_nothing_is_lost_but_what_only_the_dead_pro
             let id = attempt.to_string();
             let more = [("OWNER", &*name), ("ATTEMPT", &id), ("COMPLETION", completion.expose_secret())];
             let url = db.options.url.expose_secret();
-            let killed = run_child(url, one.clock.now(), kind, &tokens, &spill, points + 1, &more);
+            let killed = run_child(url, one.clock.now(), kind, &tokens, &journal, points + 1, &more);
             // Once its claim has run out, and the code has rested, it is taken up again: by the worker, or by the person.
             let world = World::stored(kind, db.clock.clone(), &tokens);
             leaks::assert_clean(&log_beside(&tokens));
             let again = format!("again-{points}");
-            let again = Replica::new(&again, db.store.clone(), &db.clock, &world, Some(&spill));
+            let again = Replica::new(&again, db.store.clone(), &db.clock, &world, Some(&journal));
             again.clock.advance(3 * MINUTE);
             if points % 2 == 0 {
                 again.tick().await;
@@ -261,7 +261,7 @@ async fn killed_anywhere_in_a_connect_nothing_is_lost_but_what_only_the_dead_pro
         assert!(points >= 30, "only {points} points");
         // Between the effect at Instagram and its answer, and between that and the file, where nothing is waited for.
         assert!(lost.len() <= 2, "lost at {lost:?} of {points} points");
-        let left = std::fs::read_dir(db.directory.path().join("spill")).unwrap();
+        let left = std::fs::read_dir(db.directory.path().join("journal")).unwrap();
         let left: Vec<_> = left.map(|each| each.unwrap().path()).collect();
         assert!(left.iter().all(|path| path.extension().is_some_and(|each| each == "reserved")), "{left:?}");
     })

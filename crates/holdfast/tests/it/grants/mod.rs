@@ -3,12 +3,12 @@
 mod clock_jumps;
 mod handed_out;
 mod incident;
+mod journal;
 mod killed;
 mod mistaken;
 mod refreshing;
 mod restoring;
 pub mod setup;
-mod spill;
 mod stopping;
 mod unreadable;
 mod unwritable;

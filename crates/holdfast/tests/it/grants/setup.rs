@@ -13,7 +13,7 @@ use holdfast::connection::{Connection, Evidence, EvidenceSource, GrantFacts, Sta
 use holdfast::connections::callback::{CallbackOutcome, CallbackQuery};
 use holdfast::connections::connect::ConnectRequest;
 use holdfast::connections::grants;
-use holdfast::connections::journal::Spill;
+use holdfast::connections::journal::Journal;
 use holdfast::connections::{Connections, Parts};
 use holdfast::entropy::{SeededEntropy, SharedEntropy, new_id};
 use holdfast::provider::{Grant, ProviderId};
@@ -51,10 +51,10 @@ impl Replica {
         store: Store,
         clock: &Arc<ManualClock>,
         world: &Arc<World>,
-        spill: Option<&Path>,
+        journal: Option<&Path>,
     ) -> Self {
         let seams = Seams { clock: clock.clone(), entropy: Self::seeded(name) };
-        Self::over(name, store, seams, clock, world, spill)
+        Self::over(name, store, seams, clock, world, journal)
     }
 
     fn seeded(name: &str) -> SharedEntropy {
@@ -69,7 +69,7 @@ impl Replica {
         seams: Seams,
         clock: &Arc<ManualClock>,
         world: &Arc<World>,
-        spill: Option<&Path>,
+        journal: Option<&Path>,
     ) -> Self {
         let Seams { clock: own_clock, entropy } = seams;
         let bytes: Vec<u8> = (0..32).map(|n: u8| n.wrapping_mul(83).wrapping_add(41)).collect();
@@ -87,8 +87,8 @@ impl Replica {
             check_interval: MINUTE,
             refresh: RefreshPolicy { min_age: DAY, at: 0.5 },
         });
-        if let Some(directory) = spill {
-            connections = connections.with_spill(Spill::new(directory.to_owned()));
+        if let Some(directory) = journal {
+            connections = connections.with_journal(Journal::in_directory(directory.to_owned()));
         }
         let worker = Worker::new(connections.clone(), store.clone(), own_clock, name.to_owned());
         Self { store, clock: clock.clone(), world: world.clone(), connections, worker, vault, entropy }

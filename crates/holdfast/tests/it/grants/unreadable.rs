@@ -108,10 +108,10 @@ async fn a_table_that_was_changed_by_hand_keeps_no_grant_from_being_refreshed() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_spilled_grant_of_an_unreadable_row_waits_and_the_others_are_stored() {
+async fn a_journaled_grant_of_an_unreadable_row_waits_and_the_others_are_stored() {
     on_each_engine(async |db| {
         let world = World::new(Kind::OldDead, db.clock.clone());
-        let directory = db.directory.path().join("spill");
+        let directory = db.directory.path().join("journal");
         let one = Replica::new("one", db.replica().await, &db.clock, &world, Some(&directory));
         let mut ids = Vec::new();
         for name in ["ada", "bob", "cyd"] {

@@ -1,4 +1,5 @@
-//! A refresh whose answer could not be stored is not begun; one whose answer can wait in a file is not lost.
+//! A refresh is not begun where the database cannot write; one whose answer can wait in a file is not
+//! lost.
 
 use holdfast::connection::Standing;
 use holdfast::store::{Store, StoreOptions};
@@ -49,21 +50,22 @@ const KILL: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
      WHERE datname = current_database() AND pid <> pg_backend_pid()";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_refreshed_without_room_for_the_answer() {
+async fn a_journal_that_cannot_be_written_keeps_nothing_from_being_refreshed() {
     on_each_engine(async |db| {
         let world = World::new(Kind::OldDead, db.clock.clone());
         // A file stands where the directory should be.
-        let taken = db.directory.path().join("spill");
+        let taken = db.directory.path().join("journal");
         std::fs::write(&taken, "").unwrap();
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, Some(&taken));
         let id = one.link("ada").await.id;
-        one.clock.advance(31 * DAY);
-        one.worker.tick().await.expect_err("there is no room");
-        assert_eq!(world.calls("refresh"), [], "not begun");
-        assert_eq!(one.now(id).await.standing, Standing::CONNECTED);
-        std::fs::remove_file(&taken).unwrap();
+        one.clock.advance(32 * DAY);
         assert_eq!(one.tick().await.renewed, 1);
-        assert_eq!(std::fs::read_dir(&taken).unwrap().count(), 0, "the room is given back");
+        assert_eq!(one.now(id).await.standing, Standing::CONNECTED);
+        // Once it can be written, it is used, and space is given back.
+        std::fs::remove_file(&taken).unwrap();
+        one.clock.advance(32 * DAY);
+        assert_eq!(one.tick().await.renewed, 1);
+        assert_eq!(std::fs::read_dir(&taken).unwrap().count(), 0);
     })
     .await;
 }
@@ -72,7 +74,7 @@ async fn nothing_is_refreshed_without_room_for_the_answer() {
 async fn a_full_database_costs_no_grant() {
     let db = TestDb::new(Engine::Sqlite).await;
     let world = World::new(Kind::OldDead, db.clock.clone());
-    let directory = db.directory.path().join("spill");
+    let directory = db.directory.path().join("journal");
     let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
     let names: Vec<String> = (0..60).map(|number| format!("p{number}")).collect();
     for name in &names {
@@ -88,12 +90,12 @@ async fn a_full_database_costs_no_grant() {
     let filled = Replica::new("filled", full.clone(), &db.clock, &world, Some(&directory));
     filled.worker.tick().await.expect_err("it is full");
     let files = || std::fs::read_dir(&directory).unwrap().count();
-    let (asked, spilled) = (world.calls("refresh").len(), files());
-    println!("full after {asked} refreshes, {spilled} of which wait in files");
-    assert!((1..=asked).contains(&spilled));
+    let (asked, journaled) = (world.calls("refresh").len(), files());
+    println!("full after {asked} refreshes, {journaled} of which wait in files");
+    assert!((1..=asked).contains(&journaled));
     // Full still: no more is begun until what waits is stored.
     filled.worker.tick().await.expect_err("it is full");
-    assert_eq!((world.calls("refresh").len(), files()), (asked, spilled));
+    assert_eq!((world.calls("refresh").len(), files()), (asked, journaled));
     full.close().await;
 
     let options = StoreOptions { exclusive: false, ..StoreOptions::serve(url) };

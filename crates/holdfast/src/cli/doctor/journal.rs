@@ -1,24 +1,25 @@
-//! Where tokens wait that arrive while the database is away.
+//! Where new tokens are until the database has them.
 
 use super::report::{Check, Report};
-use crate::connections::journal::Spill;
+use crate::connections::journal::Journal;
 use crate::settings::Settings;
 
 pub(super) fn check(settings: &Settings, report: &mut Report) {
-    const NAME: &str = "spill directory";
-    let spill = Spill::new(settings.spill_directory.clone());
-    let shown = spill.directory().display();
-    if let Err(error) = spill.probe() {
-        let what = format!("{shown} cannot be written ({error}): nothing can be refreshed or connected");
+    const NAME: &str = "journal";
+    let shown = settings.journal_directory.display();
+    let journal = Journal::in_directory(settings.journal_directory.clone());
+    if let Err(error) = journal.probe() {
         report.add(Check::failed(
             NAME,
-            what,
-            "set HOLDFAST_SPILL_DIR to a directory that the server may write to",
+            format!(
+                "{shown} cannot be written ({error}): a token that arrives while the database is away would be lost"
+            ),
+            "set HOLDFAST_JOURNAL_DIR to a directory that the server may write to",
         ));
-    } else if !spill.directory().exists() {
+    } else if !settings.journal_directory.exists() {
         report.add(Check::passed(NAME, format!("the first start makes {shown}")));
     } else {
-        report.add(match spill.read() {
+        report.add(match journal.read() {
             Ok(waiting) if waiting.is_empty() => Check::passed(NAME, format!("{shown} can be written")),
             Ok(waiting) => Check::warning(
                 NAME,

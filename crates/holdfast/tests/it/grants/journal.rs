@@ -24,7 +24,7 @@ async fn a_new_grant_survives_that_the_database_is_away_when_it_arrives() {
     on_each_engine(async |db| {
         // The old one dies with the refresh: the answer is the only copy of what works.
         let world = World::new(Kind::OldDead, db.clock.clone());
-        let directory = db.directory.path().join("spill");
+        let directory = db.directory.path().join("journal");
         let one = Replica::new("one", db.replica().await, &db.clock, &world, Some(&directory));
         let id = one.link("ada").await.id;
         lose_the_database_during_a_refresh(&one, &world).await;
@@ -47,10 +47,10 @@ async fn a_new_grant_survives_that_the_database_is_away_when_it_arrives() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_spilled_grant_does_not_bring_a_disconnected_account_back() {
+async fn a_journaled_grant_does_not_bring_a_disconnected_account_back() {
     on_each_engine(async |db| {
         let world = World::new(Kind::OldDead, db.clock.clone());
-        let directory = db.directory.path().join("spill");
+        let directory = db.directory.path().join("journal");
         let one = Replica::new("one", db.replica().await, &db.clock, &world, Some(&directory));
         let id = one.link("ada").await.id;
         lose_the_database_during_a_refresh(&one, &world).await;

@@ -1,0 +1,27 @@
+//! Whether the clock's word on an expiry is doubted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use jiff::Timestamp;
+
+/// Expiries up to a time are doubted: nobody watched how they were reached.
+#[derive(Debug, Clone)]
+pub(super) struct ClockSuspicion(Arc<AtomicI64>);
+
+impl Default for ClockSuspicion {
+    fn default() -> Self {
+        Self(Arc::new(AtomicI64::new(i64::MIN)))
+    }
+}
+
+impl ClockSuspicion {
+    /// Doubts every expiry up to `now`.
+    pub(super) fn raise(&self, now: Timestamp) {
+        self.0.store(now.as_millisecond(), Ordering::Relaxed);
+    }
+
+    pub(super) fn doubts(&self, expires_at: Timestamp) -> bool {
+        expires_at.as_millisecond() <= self.0.load(Ordering::Relaxed)
+    }
+}

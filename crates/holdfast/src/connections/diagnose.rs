@@ -1,0 +1,209 @@
+//! The one driver of [`Diagnosis`]: takes its steps and records what it comes to.
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, join_all};
+use secrecy::ExposeSecret as _;
+
+use super::Connections;
+use super::error::ServiceError;
+use super::grants::{self, SealingError};
+use super::recorder::Recorded;
+use super::switch::{Link, Switch};
+use crate::clock::after;
+use crate::connection::Connection;
+use crate::connection::belief::Population;
+use crate::connection::diagnosis::{Answer, Diagnosis, Step};
+use crate::connection::observation::{Call, Observation};
+use crate::connection::transition::is_another_account;
+use crate::provider::{Account, Failure, Grant, Meaning, SharedProvider};
+use crate::store::Lease;
+
+/// What a diagnosis came to.
+#[derive(Debug)]
+pub(super) enum Diagnosed {
+    /// The grant works.
+    Works,
+    /// It does not, but the one before it does and is in use again.
+    Restored,
+    /// The call failed. `None` where there is no connection any more.
+    Failed(Meaning, Option<Recorded>),
+    /// The clock has ended the connection.
+    Expired(Option<Recorded>),
+}
+
+/// What a diagnosis works with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tools<'a> {
+    pub(super) provider: &'a SharedProvider,
+    /// The grant in use.
+    pub(super) grant: &'a Grant,
+    /// The lease that the caller works under, given back when an earlier grant is installed.
+    pub(super) lease: Option<&'a Lease>,
+}
+
+impl Connections {
+    /// Takes the steps of `diagnosis` and records its outcome.
+    pub(super) async fn diagnose(
+        &self,
+        mut diagnosis: Diagnosis<'_>,
+        tools: Tools<'_>,
+    ) -> Result<Diagnosed, ServiceError> {
+        let connection = diagnosis.connection();
+        let is_app_call = diagnosis.call() == Call::PassThrough;
+        loop {
+            let population = match diagnosis.meaning() {
+                Some(meaning) => self.population(connection, meaning).await?,
+                None => Population::default(),
+            };
+            match diagnosis.next(&population, &self.schedule()?) {
+                Step::AskWhose => {
+                    diagnosis.learned(Answer::Whose(self.whose(connection, tools).await));
+                }
+                Step::AskOthers(wanted) => {
+                    self.ask_others(connection, tools.provider, wanted).await?;
+                    diagnosis.learned(Answer::Others);
+                }
+                Step::TryEarlierGrant => {
+                    if self.restore_previous_grant(connection, tools).await? {
+                        return Ok(Diagnosed::Restored);
+                    }
+                    diagnosis.learned(Answer::NoEarlierGrant);
+                }
+                Step::Record(observation) => {
+                    if diagnosis.call() == Call::Refresh && population.strikes_all {
+                        self.gate.strikes_all();
+                    }
+                    return self.conclude(connection, &observation, is_app_call).await;
+                }
+            }
+        }
+    }
+
+    async fn conclude(
+        &self,
+        connection: &Connection,
+        observation: &Observation,
+        is_app_call: bool,
+    ) -> Result<Diagnosed, ServiceError> {
+        if let Observation::Failed { failure, .. } = observation {
+            // An operator who reads the history knows nothing of the app's own calls.
+            let detail = is_app_call.then_some(failure.detail.as_str());
+            let recorded = self.recorder.record_on(connection, observation, detail).await?;
+            return Ok(Diagnosed::Failed(failure.meaning, recorded));
+        }
+        let recorded = self.recorder.record_on(connection, observation, None).await?;
+        if matches!(observation, Observation::ExpiryPassed) {
+            return Ok(Diagnosed::Expired(recorded));
+        }
+        self.incidents.passed(connection).await?;
+        Ok(Diagnosed::Works)
+    }
+
+    /// How the connections fare for an answer of this meaning. Where an incident has just been
+    /// noticed, those that it had ended before are taken back.
+    async fn population(
+        &self,
+        connection: &Connection,
+        meaning: Meaning,
+    ) -> Result<Population, ServiceError> {
+        let assessment = self.incidents.assess(connection, meaning).await?;
+        if let Some(taken_back) = assessment.taken_back {
+            for fallen in taken_back.connections {
+                let schedule = self.schedule()?;
+                let pause = schedule.canary_pause(&assessment.population);
+                let observation = Observation::TakenBack {
+                    fallen_after: taken_back.fallen_after,
+                    next_refresh_at: after(schedule.now, pause),
+                };
+                self.recorder.record_on(&fallen, &observation, None).await?;
+            }
+        }
+        Ok(assessment.population)
+    }
+
+    async fn whose(&self, connection: &Connection, tools: Tools<'_>) -> Result<Account, Failure> {
+        let answer = self.gate.account_for(tools.provider.identify(tools.grant).await);
+        if let Ok(account) = &answer
+            && is_another_account(connection, account)
+        {
+            let linked = connection.account.as_ref().map(|linked| linked.id.as_str());
+            tracing::error!(connection = %connection.id, linked, answered = %account.id, "Instagram answers with another account than the linked one");
+        }
+        answer
+    }
+
+    /// Asks about a few that worked last. Either they work, or they are struck too, and an incident
+    /// shows.
+    async fn ask_others(
+        &self,
+        connection: &Connection,
+        provider: &SharedProvider,
+        wanted: usize,
+    ) -> Result<(), ServiceError> {
+        let others = self.incidents.others_to_ask(connection, wanted).await?;
+        let answers = others.iter().map(|other| self.ask_another(other, provider));
+        for (answer, other) in join_all(answers).await.into_iter().zip(&others) {
+            match answer {
+                Err(error) if error.concerns_all() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(connection = %other.id, %error, "it cannot be asked whether this one works");
+                }
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Boxed, because a diagnosis may ask others; theirs asks nobody, since nothing is suspected of
+    /// them.
+    fn ask_another<'a>(
+        &'a self,
+        other: &'a Connection,
+        provider: &'a SharedProvider,
+    ) -> BoxFuture<'a, Result<(), ServiceError>> {
+        async move {
+            let now = self.parts.clock.now();
+            if let Some(facts) = other.grant
+                && self.parts.store.claim_probe(other.id, now, self.parts.check_interval).await?
+                && let Some(grant) = self.grant(other).await?
+            {
+                let tools = Tools { provider, grant: &grant, lease: None };
+                self.diagnose(Diagnosis::of_question(other, facts, Call::Probe), tools).await?;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    /// Uses the grant before the one in use again, if that works: the provider may have handed us
+    /// one that never does, or somebody else's. Answers whether that helped.
+    async fn restore_previous_grant(
+        &self,
+        connection: &Connection,
+        tools: Tools<'_>,
+    ) -> Result<bool, ServiceError> {
+        let (Some(facts), now) = (connection.grant, self.parts.clock.now()) else { return Ok(false) };
+        let stored = self.parts.store.sealed_grants(connection.id).await?;
+        let earlier = stored.iter().find(|each| each.version < facts.version && each.expires_at > now);
+        let Some(earlier) = earlier else { return Ok(false) };
+        let grant = match self.open_sealed(connection, earlier).await {
+            Ok(grant) => grant,
+            Err(SealingError::Store(error)) => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(connection = %connection.id, version = earlier.version, error = %ServiceError::from(error), "the grant before the one in use cannot be opened");
+                return Ok(false);
+            }
+        };
+        if grant.access_token.expose_secret() == tools.grant.access_token.expose_secret() {
+            return Ok(false);
+        }
+        match self.gate.account_for(tools.provider.identify(&grant).await) {
+            Ok(account) if !is_another_account(connection, &account) => {}
+            Ok(_) | Err(_) => return Ok(false),
+        }
+        tracing::warn!(connection = %connection.id, dead = facts.version, alive = earlier.version, "the grant in use is refused, the one before it works and is used again");
+        let key = grants::user_key(&self.parts.store, &self.parts.vault, &connection.user_id).await?;
+        let link = Link::of(connection);
+        self.switch(link, &key, &grant, Switch::Restored { dead: facts.version }, tools.lease).await
+    }
+}

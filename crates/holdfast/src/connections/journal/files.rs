@@ -1,0 +1,193 @@
+//! The journal's directory: one file for each token, closed to others.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::record::{Journaled, Origin, decode, encode};
+
+const SUFFIX: &str = "grant";
+const RESERVED: &str = "reserved";
+/// More than a sealed grant takes: Instagram's tokens have a few hundred characters.
+const RESERVED_BYTES: usize = 8 * 1024;
+
+/// A directory of journaled tokens. It is made on the first use.
+#[derive(Debug)]
+pub(super) struct Directory(pub(super) PathBuf);
+
+impl Directory {
+    /// Makes it if need be, proves that a token could be written, and clears the reservations of a
+    /// killed process.
+    pub(super) fn prepare(&self) -> io::Result<()> {
+        // What an earlier version left in `x.spill` is in `x.journal` from now on.
+        let former = self.0.with_extension("spill");
+        if self.0.extension().is_some_and(|each| each == "journal") && !self.0.exists() && former.is_dir() {
+            fs::rename(former, &self.0)?;
+        }
+        make_directory(&self.0)?;
+        for entry in fs::read_dir(&self.0)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == RESERVED) {
+                fs::remove_file(path)?;
+            }
+        }
+        self.probe()
+    }
+
+    /// Proves that a token could be written; to the nearest directory above where it has yet to be made.
+    pub(super) fn probe(&self) -> io::Result<()> {
+        let existing = self.0.ancestors().find(|each| each.exists());
+        let name = format!("probe-{}.{RESERVED}", std::process::id());
+        reserve(existing.unwrap_or(Path::new("")).join(name)).map(drop)
+    }
+
+    /// Takes the space for one token. When it answers, the disk has it.
+    pub(super) fn reserve(&self, origin: &Origin) -> io::Result<Reservation> {
+        make_directory(&self.0)?;
+        reserve(self.path(origin).with_extension(RESERVED))
+    }
+
+    /// Writes a token, into its reservation where there is one. When it answers, the token survives
+    /// this process, though not yet the machine.
+    pub(super) fn write(&self, reservation: Option<Reservation>, token: &Journaled) -> io::Result<Entry> {
+        let bytes = encode(token)?;
+        let path = self.path(&token.origin);
+        let written = match reservation {
+            Some(mut reservation) => {
+                fill(&mut reservation.file, &bytes).and_then(|()| fs::rename(&reservation.path, &path))
+            }
+            None => Err(io::Error::other("nothing was reserved")),
+        };
+        // Space that is gone, or was not there before, may be there now.
+        if written.is_err() {
+            make_directory(&self.0)?;
+            let reserved = path.with_extension(RESERVED);
+            fill(&mut create(&reserved)?, &bytes)?;
+            fs::rename(&reserved, &path)?;
+        }
+        Ok(Entry { path, directory: self.0.clone() })
+    }
+
+    /// All tokens. A file that cannot be read is reported and left where it is.
+    pub(super) fn read(&self) -> io::Result<Vec<Journaled>> {
+        let entries = match fs::read_dir(&self.0) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut all = Vec::new();
+        for entry in entries {
+            let path = entry?.path();
+            if path.extension().is_none_or(|extension| extension != SUFFIX) {
+                continue;
+            }
+            match fs::read(&path).and_then(|bytes| decode(&bytes)) {
+                Ok(token) => all.push(token),
+                Err(error) => {
+                    tracing::error!(file = %path.display(), %error, "a journaled token cannot be read");
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// The one of that origin, if it is there.
+    pub(super) fn find(&self, origin: &Origin) -> io::Result<Option<Journaled>> {
+        match fs::read(self.path(origin)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            found => decode(&found?).map(Some),
+        }
+    }
+
+    /// Deletes what is no longer needed.
+    pub(super) fn remove(&self, origin: &Origin) -> io::Result<()> {
+        remove(&self.path(origin))?;
+        sync(&self.0)
+    }
+
+    fn path(&self, origin: &Origin) -> PathBuf {
+        self.0.join(format!("{}.{SUFFIX}", origin.file_stem()))
+    }
+}
+
+/// A token that is written.
+#[derive(Debug)]
+pub(super) struct Entry {
+    path: PathBuf,
+    directory: PathBuf,
+}
+
+impl Entry {
+    /// Makes it survive the machine as well. When it answers, the file is durable.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()?;
+        sync(&self.directory)
+    }
+
+    /// Not synced: a file that comes back after a power failure is no news to the database.
+    pub(super) fn remove(self) -> io::Result<()> {
+        remove(&self.path)
+    }
+}
+
+/// Space on the disk for one token; given back when dropped.
+#[derive(Debug)]
+pub struct Reservation {
+    path: PathBuf,
+    file: File,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        // Not there where a token was written into it. What stays otherwise is small, and cleared at
+        // the next start.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn reserve(path: PathBuf) -> io::Result<Reservation> {
+    let mut reservation = Reservation { file: create(&path)?, path };
+    reservation.file.write_all(&[0; RESERVED_BYTES])?;
+    // Some file systems say only now that there is no room.
+    reservation.file.sync_all()?;
+    Ok(reservation)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        // Whoever else stored it at the same time was faster.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// A new name is durable only once its directory is.
+fn sync(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// Puts `bytes` in place of the file's content.
+fn fill(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    file.rewind()?;
+    file.write_all(bytes)?;
+    file.set_len(u64::try_from(bytes.len()).map_err(io::Error::other)?)
+}
+
+#[cfg(unix)]
+fn make_directory(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+#[cfg(not(unix))]
+fn make_directory(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}

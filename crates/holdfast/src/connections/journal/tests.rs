@@ -1,0 +1,89 @@
+//! The journal over a real directory, without a server or a database.
+
+use std::fs;
+
+use super::*;
+
+fn refresh(version: i64) -> Origin {
+    Origin::Refresh { connection_id: Uuid::from_u128(7), linked_at: None, from_version: version }
+}
+
+async fn write(journal: &Journal, origin: Origin) -> Entry {
+    let reservation = journal.reserve(origin).await;
+    journal.write(reservation, "user_ada", origin, Ok(b"sealed".to_vec()))
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_token_waits_until_it_is_stored() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("journal");
+    let journal = Journal::in_directory(directory.clone());
+    write(&journal, refresh(1)).await.retain(&ServiceError::Contended);
+    write(&journal, refresh(2)).await.discard();
+    assert_eq!(journal.0.entries.get(), 1);
+    let again = Journal::in_directory(directory.clone());
+    let waiting = again.read().unwrap();
+    let [token] = waiting.as_slice() else { panic!("{waiting:?}") };
+    assert_eq!((token.origin, token.user_id.as_str()), (refresh(1), "user_ada"));
+    assert_eq!(again.find(&refresh(1)).as_ref(), Some(token));
+    assert_eq!((again.find(&refresh(2)), again.0.entries.get()), (None, 1));
+    again.remove(&token.origin);
+    assert_eq!((names(&directory), again.0.entries.get()), (Vec::new(), 0));
+}
+
+#[tokio::test]
+async fn a_reservation_is_given_back_and_a_killed_process_leaves_none() {
+    let place = tempfile::tempdir().unwrap();
+    let journal = Journal::in_directory(place.path().to_owned());
+    let reservation = journal.reserve(refresh(1)).await;
+    assert_eq!(names(place.path()).len(), 1);
+    drop(reservation);
+    assert_eq!(names(place.path()).len(), 0);
+    std::mem::forget(journal.reserve(refresh(2)).await);
+    journal.prepare();
+    assert_eq!(names(place.path()).len(), 0);
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_written_is_told_and_tried_again() {
+    let place = tempfile::tempdir().unwrap();
+    let taken = place.path().join("journal");
+    fs::write(&taken, "").unwrap();
+    let journal = Journal::in_directory(taken.clone());
+    journal.prepare();
+    assert_eq!(journal.0.writable.get(), 0);
+    assert!(journal.probe().is_err());
+    assert!(journal.reserve(refresh(1)).await.is_none());
+    // By the time the answer comes, it can be written again.
+    fs::remove_file(&taken).unwrap();
+    let entry = journal.write(None, "user_ada", refresh(1), Ok(b"sealed".to_vec()));
+    entry.retain(&ServiceError::Contended);
+    assert_eq!(journal.read().unwrap().len(), 1);
+    assert!(journal.reserve(refresh(2)).await.is_some());
+    assert_eq!(journal.0.writable.get(), 1);
+}
+
+#[tokio::test]
+async fn no_journal_keeps_nothing_and_hinders_nothing() {
+    let journal = Journal::none();
+    journal.prepare();
+    assert!(journal.reserve(refresh(1)).await.is_none());
+    write(&journal, refresh(1)).await.retain(&ServiceError::Contended);
+    assert_eq!(journal.read().unwrap(), []);
+}
+
+#[test]
+fn an_attempt_is_in_hand_until_the_last_has_let_go() {
+    let journal = Journal::none();
+    let attempt = Uuid::from_u128(1);
+    let (one, two) = (journal.take_in_hand(attempt), journal.take_in_hand(attempt));
+    drop(one);
+    assert!(journal.is_in_hand(attempt));
+    drop(two);
+    assert!(!journal.is_in_hand(attempt));
+}

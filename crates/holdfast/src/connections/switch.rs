@@ -1,0 +1,118 @@
+//! Installing another grant: append it as the newest version and use it, in one unit of work.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::Connections;
+use super::error::ServiceError;
+use super::grants;
+use super::recorder::{Conflicts, change, is_stored};
+use crate::clock::after;
+use crate::connection::observation::Observation;
+use crate::connection::schedule::HOUR;
+use crate::connection::transition::apply;
+use crate::connection::{Connection, GrantFacts};
+use crate::provider::Grant;
+use crate::store::Lease;
+use crate::vault::UserKey;
+
+/// Why the grant in use changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Switch {
+    /// A refresh brought it.
+    Renewed,
+    /// Version `dead` does not work; one before it does.
+    Restored {
+        /// The version in use until now.
+        dead: i64,
+    },
+}
+
+/// The link that a grant belongs to. Where it is another one by now, the grant is not stored.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Link {
+    pub(super) id: Uuid,
+    pub(super) linked_at: Option<Timestamp>,
+}
+
+impl Link {
+    pub(super) fn of(connection: &Connection) -> Self {
+        Self { id: connection.id, linked_at: connection.linked_at }
+    }
+}
+
+impl Connections {
+    /// Appends a grant as the newest version and switches to it. The version in use until now stays
+    /// until the next switch: nobody knows whether the provider has ended it. Answers whether the
+    /// grant was stored; it is not where the person has disconnected or connected anew, or a later
+    /// one is there. A `lease` that the caller works under is given back with it.
+    pub(super) async fn switch(
+        &self,
+        link: Link,
+        key: &UserKey,
+        grant: &Grant,
+        switch: Switch,
+        lease: Option<&Lease>,
+    ) -> Result<bool, ServiceError> {
+        // As it was when it was claimed is mostly as it still is; if not, the write says so.
+        let mut claimed = lease.map(|lease| lease.connection().clone());
+        let mut conflicts = Conflicts::default();
+        loop {
+            let current = match claimed.take() {
+                Some(claimed) => Some(claimed),
+                None => self.parts.store.connection_by_id(link.id).await?,
+            };
+            let Some(current) = current else { return Ok(false) };
+            let Some(held) = current.grant.filter(|_| current.linked_at == link.linked_at) else {
+                return Ok(false);
+            };
+            let Some(observation) = self.installed(&current, held, grant, switch)? else {
+                return Ok(false);
+            };
+            let now = self.parts.clock.now();
+            let version = current.version + 1;
+            let mut next = apply(&current, &observation, now);
+            next.version = version;
+            let sealed =
+                grants::seal_grant(key, &current.user_id, current.provider, current.id, version, grant)?;
+            let mut changes = change(&current, next, now, None);
+            changes.append_grant = Some(sealed);
+            changes.erase_grants_below = Some((current.id, held.version));
+            changes.release = lease.map(Lease::guard);
+            if is_stored(self.parts.store.commit(&changes).await?)? {
+                return Ok(true);
+            }
+            conflicts.lost()?;
+        }
+    }
+
+    /// What installing the grant on `current` is, or `None` where it is not wanted there.
+    fn installed(
+        &self,
+        current: &Connection,
+        held: GrantFacts,
+        grant: &Grant,
+        switch: Switch,
+    ) -> Result<Option<Observation>, ServiceError> {
+        let schedule = self.schedule()?;
+        let next_refresh_at = schedule.refresh_at(grant.obtained_at, grant.expires_at);
+        let from_version = held.version;
+        let grant = GrantFacts {
+            version: current.version + 1,
+            obtained_at: grant.obtained_at,
+            expires_at: grant.expires_at,
+        };
+        Ok(match switch {
+            // Newer is what was obtained later, whenever it expires: the provider may have ended the
+            // one held.
+            Switch::Renewed if grant.obtained_at <= held.obtained_at => None,
+            Switch::Renewed => Some(Observation::Refreshed { from_version, grant, next_refresh_at }),
+            Switch::Restored { dead } if held.version != dead => None,
+            Switch::Restored { .. } => {
+                // The last refresh was of no use; nothing is gained by another one right away.
+                let next_refresh_at = next_refresh_at.max(after(schedule.now, HOUR));
+                Some(Observation::RolledBack { from_version, grant, next_refresh_at })
+            }
+        })
+    }
+}
