@@ -11,7 +11,7 @@ import { build } from "esbuild";
 const KB = 1_000;
 const src = fileURLToPath(new URL("../src", import.meta.url));
 
-const CORE = `export * from "./holdfast-client.js";`;
+const CORE = `export { createHoldfastClient, HoldfastError, HoldfastNetworkError, HoldfastRequestError, HoldfastServiceError, HoldfastSessionError } from "./holdfast-client.js";`;
 const REACT = `export * from "./react.js";`;
 const HOOK = `export { HoldfastProvider, useInstagram } from "./react.js";`;
 const SWR = `export * from "./swr.js";`;

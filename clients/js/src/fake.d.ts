@@ -8,7 +8,7 @@ export function fakeStatus<S extends InstagramStatus["state"]>(
   options?: Partial<StatusOf<S>> & { now?: number },
 ): StatusOf<S>;
 
-type Operation = "sync" | "profile" | "history" | "status" | "check" | "connect" | "completeFromUrl" | "disconnect";
+type Operation = "sync" | "profile" | "history" | "status" | "retry" | "check" | "connect" | "completeFromUrl" | "disconnect";
 
 export interface FakeClient extends HoldfastClient {
   /** Every operation called, in order. */

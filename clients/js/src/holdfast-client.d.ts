@@ -34,7 +34,13 @@ export interface Evidence {
   at: Timestamp;
 }
 
-export type NotConnectedReason = "user_disconnected" | "denied" | "attempt_expired" | "attempt_failed";
+export type NotConnectedReason =
+  | "user_disconnected"
+  | "denied"
+  | "attempt_expired"
+  | "attempt_failed"
+  /** Somebody else has shown that the account is theirs. */
+  | "account_moved";
 export type DegradedReason =
   | "refresh_failing"
   | "rate_limited"
@@ -49,7 +55,13 @@ export type ReconnectRequiredReason =
   | "deauthorized"
   | "token_invalid"
   | "account_ineligible"
-  | "key_lost";
+  | "key_lost"
+  | "grant_unreadable";
+
+export interface OpenAttempt {
+  id: string;
+  expires_at: Timestamp;
+}
 
 interface StatusFacts {
   account: InstagramAccount | null;
@@ -62,6 +74,8 @@ interface StatusFacts {
   /** When another try makes sense. */
   retry_after: Timestamp | null;
   evidence: Evidence | null;
+  /** The connect attempt that is open now; beside what is known of a linked account, which it does not hide. */
+  attempt: OpenAttempt | null;
   /** Grows with every change of the connection. */
   version: number;
   /** One sentence for a person, where `connected` is false and something is wrong. */
@@ -74,10 +88,17 @@ export interface NotConnectedStatus extends StatusFacts {
   reason: NotConnectedReason | null;
   action: "connect";
 }
+/** Instagram does not let the app use this account: the app's operator has to do something. */
+export interface NotAdmittedStatus extends StatusFacts {
+  state: "not_connected";
+  connected: false;
+  reason: "account_not_admitted";
+  action: "contact_support";
+}
+/** An attempt is open, and no account is linked. */
 export interface ConnectingStatus extends StatusFacts {
   state: "connecting";
-  /** As before the attempt: reconnecting keeps the old grant until the new one is proven. */
-  connected: boolean;
+  connected: false;
   reason: null;
   action: "none";
 }
@@ -115,6 +136,7 @@ export interface UnavailableStatus extends StatusFacts {
 /** Discriminated by `state`. */
 export type InstagramStatus =
   | NotConnectedStatus
+  | NotAdmittedStatus
   | ConnectingStatus
   | ConnectedStatus
   | DegradedStatus
@@ -189,7 +211,7 @@ export interface Problem {
   request_id: string;
 }
 
-interface ErrorFacts {
+export interface ErrorFacts {
   message?: string;
   code: string;
   status?: number;
@@ -198,10 +220,8 @@ interface ErrorFacts {
   cause?: unknown;
 }
 
-/** Everything the client throws. Tell the kinds apart by `kind` or by class. */
-export abstract class HoldfastError extends Error {
+declare abstract class ErrorOfKind extends Error {
   constructor(facts: ErrorFacts);
-  abstract readonly kind: "session" | "service" | "network" | "request";
   /** The problem's `code`, or one of the client's own, named at the classes. */
   readonly code: string;
   /** The HTTP status, where there was an answer. */
@@ -215,9 +235,9 @@ export abstract class HoldfastError extends Error {
 /**
  * The session itself. Own codes: `signed-out` (`getToken` had none), `session-changed` (somebody else signed in
  * meanwhile, and what was asked for was not done). Otherwise a refusal of the server that a fresh token did not mend:
- * final until the session changes.
+ * final until the session changes, or a person asks by `retry()`.
  */
-export class HoldfastSessionError extends HoldfastError {
+export class HoldfastSessionError extends ErrorOfKind {
   readonly kind: "session";
 }
 
@@ -225,7 +245,7 @@ export class HoldfastSessionError extends HoldfastError {
  * The server or what it depends on: 5xx, 424 (`problem.reason` is Instagram's), and answers that are not the
  * server's: own codes `unspecified` (an error without a problem document), `unreadable-answer`, `unexpected`.
  */
-export class HoldfastServiceError extends HoldfastError {
+export class HoldfastServiceError extends ErrorOfKind {
   readonly kind: "service";
 }
 
@@ -233,21 +253,28 @@ export class HoldfastServiceError extends HoldfastError {
  * No answer. Codes: `request-failed`, `request-timeout`, `token-failed`, `token-timeout` (`getToken` threw, or took
  * more than 8 s), `stream-failed`, `stream-timeout`.
  */
-export class HoldfastNetworkError extends HoldfastError {
+export class HoldfastNetworkError extends ErrorOfKind {
   readonly kind: "network";
 }
 
 /** Understood and declined: 400, 403, 404, 409, 410, 413, 415, 422, 429 with the problem's `code`. */
-export class HoldfastRequestError extends HoldfastError {
+export class HoldfastRequestError extends ErrorOfKind {
   readonly kind: "request";
   readonly status: number;
 }
 
+/** Discriminated by `kind`. */
 export type AnyHoldfastError =
   | HoldfastSessionError
   | HoldfastServiceError
   | HoldfastNetworkError
   | HoldfastRequestError;
+
+/** Everything the client throws: `error instanceof HoldfastError` narrows to the four kinds, told apart by `kind`. */
+export const HoldfastError: { readonly prototype: AnyHoldfastError } & (abstract new (
+  facts: ErrorFacts,
+) => AnyHoldfastError);
+export type HoldfastError = AnyHoldfastError;
 
 /** Clerk's `getToken`, or anything that behaves like it: null where nobody is signed in. */
 export type GetToken = (options?: { skipCache?: boolean }) => Promise<string | null>;
@@ -260,18 +287,23 @@ export interface Clock {
   clearTimeout(timer: any): void;
 }
 
-export interface HoldfastClientOptions {
-  /** Where the server answers, for example `https://api.example.com`. */
+export interface AuthorizedFetchOptions {
+  /** Where the server answers: `https://api.example.com`, or a path of the page's own site, such as `/holdfast`. */
   baseUrl: string | URL;
   getToken: GetToken;
-  /** Id of the present session, if it is at hand: spares a token when the session has been refused. */
+  /** Id of the present session, if it is at hand. By it, a change of session is noticed without asking for a token. */
   getSessionId?: () => string | null | undefined;
   fetch?: typeof globalThis.fetch;
   clock?: Clock;
+}
+
+export interface HoldfastClientOptions extends AuthorizedFetchOptions {
   /** Jitter: a number from 0 up to 1. */
   random?: () => number;
-  /** How to leave for `authorize_url`; `location.assign` if not given. */
-  navigate?: (authorizeUrl: string) => void;
+  /** How to leave for `authorize_url`; `location.assign` if not given. Required where there is no address bar. */
+  navigate?: (authorizeUrl: string) => unknown;
+  /** Somebody is back from Instagram, and this is how it ended. Called once for each return. */
+  onReturn?: (outcome: ConnectOutcome) => void;
 }
 
 export interface ConnectOptions {
@@ -294,25 +326,57 @@ export type ConnectOutcome =
       status: null;
     };
 
-/**
- * - `idle`: nothing asked yet · `loading`: the first answer is awaited
- * - `ready`: `status` is known; an `error` beside it says that something failed since
- * - `failed`: no status is known; `error` says why
- * - `signed-out` · `session-refused`: nothing is sent until the session changes
- */
 export type HoldfastPhase = "idle" | "loading" | "ready" | "failed" | "signed-out" | "session-refused";
 
-export interface HoldfastSnapshot {
-  readonly phase: HoldfastPhase;
-  readonly status: InstagramStatus | null;
-  readonly error: AnyHoldfastError | null;
+interface SnapshotFacts {
   readonly isFetching: boolean;
-  /** Between the click on "connect" and the departure of the page. */
+  /** Between the press on "connect" and the departure of the page. */
   readonly isConnecting: boolean;
+  /** Back from Instagram, and not yet finished. */
+  readonly isCompleting: boolean;
   /** When the status was last read or heard: milliseconds since the epoch. */
   readonly updatedAt: number | null;
-  readonly live: "off" | "stream" | "polling";
+  /** How changes are learnt: at once, every half minute (every five for a hidden tab), or not at all. */
+  readonly live: "stream" | "poll" | false;
 }
+
+/** Nothing asked yet, or the first answer is awaited. */
+interface UnknownSnapshot extends SnapshotFacts {
+  readonly phase: "idle" | "loading";
+  readonly status: null;
+  readonly error: null;
+}
+/** `status` is what was last known; an `error` beside it says that something failed since. */
+interface ReadySnapshot extends SnapshotFacts {
+  readonly phase: "ready";
+  readonly status: InstagramStatus;
+  readonly error: AnyHoldfastError | null;
+}
+/** No status is known; `error` says why. */
+interface FailedSnapshot extends SnapshotFacts {
+  readonly phase: "failed";
+  readonly status: null;
+  readonly error: AnyHoldfastError;
+}
+interface SignedOutSnapshot extends SnapshotFacts {
+  readonly phase: "signed-out";
+  readonly status: null;
+  readonly error: AnyHoldfastError | null;
+}
+/** Nothing is sent until the session changes or a person asks by `retry()`. */
+interface RefusedSnapshot extends SnapshotFacts {
+  readonly phase: "session-refused";
+  readonly status: InstagramStatus | null;
+  readonly error: AnyHoldfastError;
+}
+
+/** Discriminated by `phase`. */
+export type HoldfastSnapshot =
+  | UnknownSnapshot
+  | ReadySnapshot
+  | FailedSnapshot
+  | SignedOutSnapshot
+  | RefusedSnapshot;
 
 export interface HoldfastClient {
   /** Creates or refreshes the user's record. Idempotent. */
@@ -323,24 +387,44 @@ export interface HoldfastClient {
    * operation ends by itself, after 8 s for the token and 10 s for each answer.
    */
   status(): Promise<InstagramStatus>;
+  /**
+   * For a button: reads the status, also after a refusal, which it forgives for one request with a fresh token. Not for
+   * effects and timers: those have `subscribe`.
+   */
+  retry(): Promise<InstagramStatus>;
   /** Begins an attempt and leaves for Instagram: the only navigation there is. A second click joins the first. */
   connect(options?: ConnectOptions): Promise<ConnectAttempt>;
   /**
-   * Call once when the page opens. Cleans the address before it returns, then finishes the attempt.
-   * Null where the address says nothing about an attempt.
+   * Call once when the page opens. Cleans the address before it returns, then finishes the attempt, and goes on trying
+   * for as long as attempts live (10 minutes): also after a reload or a sign-in in between, for which this tab's session
+   * storage keeps the completion. Null where nothing is to be finished.
    */
   completeFromUrl(address?: string | URL | Location): Promise<ConnectOutcome | null>;
   disconnect(): Promise<DisconnectReceipt>;
   /** Asks Instagram now, at most once a minute. */
   check(): Promise<InstagramStatus>;
   history(options?: { cursor?: string | null }): Promise<HistoryPage>;
-  /** Tell the client that somebody signed in, out or over. It notices by itself whenever it is given a token. */
+  /**
+   * Tell the client that somebody signed in, out or over. It notices by itself whenever it is given a token. Does nothing
+   * where `getSessionId` says that the session is the same.
+   */
   sessionChanged(): void;
   /** Live updates run while somebody listens. Returns how to stop. */
   subscribe(listener: (snapshot: HoldfastSnapshot) => void): () => void;
   getSnapshot(): HoldfastSnapshot;
   /** The snapshot before anything is known; what a server renders. */
   getServerSnapshot(): HoldfastSnapshot;
+  /** Differs between two sessions: part of the keys of caches, so that nobody sees what was another person's. */
+  getSessionKey(): string;
 }
 
 export function createHoldfastClient(options: HoldfastClientOptions): HoldfastClient;
+
+/**
+ * `fetch` for a server that judges session tokens as Holdfast does, with the rule for 401: one fresh token and one more
+ * request, if the code is one that a fresh token can mend; after that the same 401, unsent, until the session changes.
+ * Takes paths of `baseUrl` only, so that the token goes nowhere else.
+ */
+export function authorizedFetch(
+  options: AuthorizedFetchOptions,
+): (path: string, init?: RequestInit) => Promise<Response>;

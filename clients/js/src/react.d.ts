@@ -1,5 +1,6 @@
 import type { ReactElement, ReactNode } from "react";
 import type {
+  AnyHoldfastError,
   ConnectAttempt,
   ConnectOptions,
   DisconnectReceipt,
@@ -9,6 +10,7 @@ import type {
   HoldfastSnapshot,
   InstagramStatus,
 } from "./holdfast-client.js";
+import type { Locale } from "./states.js";
 
 /** The part of `@clerk/react`'s `useAuth()` that is used. */
 export interface Auth {
@@ -19,40 +21,66 @@ export interface Auth {
   getToken: GetToken;
 }
 
-interface ProviderWithAuth extends Omit<HoldfastClientOptions, "getToken" | "getSessionId"> {
+interface ProviderProps {
+  /** Texts and language of the components below; English if not given. */
+  locale?: Locale;
+  children?: ReactNode;
+}
+interface ProviderWithAuth extends ProviderProps, Omit<HoldfastClientOptions, "getToken" | "getSessionId"> {
   /** A hook, for example `useAuth` of `@clerk/react`: called on each render, so always the same one. */
   useAuth: () => Auth;
   client?: undefined;
 }
-interface ProviderWithClient {
+interface ProviderWithClient extends ProviderProps {
   /** A client made elsewhere, or the fake one. */
   client: HoldfastClient;
   useAuth?: () => Auth;
 }
 
 /**
- * Once, around what uses the hook. Finishes a connect attempt that the address speaks of. All but `useAuth` and `children`
- * is read when it mounts; for other values give it another `key`.
+ * Once, around what uses the hook. Finishes a connect attempt that the address speaks of. All but `useAuth`, `locale`,
+ * `onReturn` and `children` is read when it mounts; for other values give it another `key`.
  */
-export function HoldfastProvider(props: (ProviderWithAuth | ProviderWithClient) & { children?: ReactNode }): ReactElement;
+export function HoldfastProvider(props: ProviderWithAuth | ProviderWithClient): ReactElement;
 
 /** The client of the provider, for what the hook does not offer: `sync()`, `profile()`, `history()`. */
 export function useHoldfastClient(): HoldfastClient;
 
-export interface Instagram extends Omit<HoldfastSnapshot, "isFetching"> {
-  isFetching: boolean;
-  /** Nothing is known yet. */
-  isLoading: boolean;
-  /** A known status is being read again. */
-  isRefetching: boolean;
-  /** The operations never reject: they resolve to undefined where they failed, and `error` says why. */
+/** The operations never reject: they resolve to undefined where they failed, and `error` says why. */
+interface InstagramOperations {
   connect(options?: ConnectOptions): Promise<ConnectAttempt | void>;
   /** `connect` that insists on the account already connected. */
   reconnect(options?: ConnectOptions): Promise<ConnectAttempt | void>;
+  /** `connect` for which Instagram asks for the password, so that another account can be chosen. */
+  connectAnother(options?: ConnectOptions): Promise<ConnectAttempt | void>;
   disconnect(): Promise<DisconnectReceipt | void>;
   check(): Promise<InstagramStatus | void>;
   refetch(): Promise<InstagramStatus | void>;
+  /** `refetch` for a button: also after a refusal, one request for each press. */
+  retry(): Promise<InstagramStatus | void>;
 }
+
+interface InstagramFacts extends InstagramOperations {
+  /** A known status is being read again. */
+  readonly isRefetching: boolean;
+  /** Nothing is to be said yet. */
+  readonly isLoading: boolean;
+}
+
+/** As the client's snapshot; while the sign-in library loads anew, `status` stays what it was. */
+type LoadingInstagram = Omit<HoldfastSnapshot, "phase" | "status" | "error"> & {
+  readonly phase: "idle" | "loading";
+  readonly status: InstagramStatus | null;
+  readonly error: AnyHoldfastError | null;
+  readonly isLoading: true;
+};
+
+/** Discriminated by `phase`, and by `isLoading`. */
+export type Instagram = InstagramFacts &
+  (
+    | LoadingInstagram
+    | (Exclude<HoldfastSnapshot, { phase: "idle" | "loading" }> & { readonly isLoading: false })
+  );
 
 /** The connection of whoever is signed in, live while the component is mounted. */
 export function useInstagram(): Instagram;
@@ -62,6 +90,8 @@ export interface InstagramConnectionProps {
   headingLevel?: 1 | 2 | 3 | 4 | 5 | 6;
   /** Added to the class of the outermost element. */
   className?: string;
+  /** Texts and language; those of the provider if not given. */
+  locale?: Locale;
 }
 
 /**

@@ -1,10 +1,19 @@
 import type { AnyHoldfastError, HoldfastClient, InstagramStatus } from "./holdfast-client.js";
 
-export const instagramStatusKey: "holdfast/instagram/status";
+export type InstagramStatusKey = [name: "holdfast/instagram/status", sessionId: string];
 
-/** Arguments of `useSWR`: key, fetcher, configuration. */
-export function instagramStatusSwr(client: HoldfastClient): [
-  key: "holdfast/instagram/status",
+/** The key of the status in the cache: another for each session. */
+export function instagramStatusKey(client: HoldfastClient, sessionId?: string): InstagramStatusKey;
+
+/**
+ * Arguments of `useSWR`: key, fetcher, configuration. Give the session's id (`useAuth().sessionId`) where the client has no
+ * `getSessionId`: by it nobody sees what was another person's.
+ */
+export function instagramStatusSwr(
+  client: HoldfastClient,
+  sessionId?: string,
+): [
+  key: InstagramStatusKey,
   fetcher: () => Promise<InstagramStatus>,
   configuration: { shouldRetryOnError: (error: AnyHoldfastError) => boolean; errorRetryCount: number },
 ];
@@ -13,8 +22,9 @@ export function instagramStatusSwr(client: HoldfastClient): [
 export function feedSwr(
   client: HoldfastClient,
   mutate: (
-    key: "holdfast/instagram/status",
+    key: InstagramStatusKey,
     status: InstagramStatus | undefined,
     options: { revalidate: false },
   ) => unknown,
+  sessionId?: string,
 ): () => void;

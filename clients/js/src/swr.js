@@ -1,10 +1,13 @@
 /** SWR (v2): `useSWR(...instagramStatusSwr(client))`, and a way to feed its cache with live updates. */
 
-export const instagramStatusKey = "holdfast/instagram/status";
+const NAME = "holdfast/instagram/status";
 
-/** @type {import("./swr.d.ts").instagramStatusSwr} */
-export const instagramStatusSwr = (client) => [
-  instagramStatusKey,
+/** @type {typeof import("./swr.d.ts").instagramStatusKey} */
+export const instagramStatusKey = (client, sessionId = client.getSessionKey()) => [NAME, sessionId];
+
+/** @type {typeof import("./swr.d.ts").instagramStatusSwr} */
+export const instagramStatusSwr = (client, sessionId) => [
+  instagramStatusKey(client, sessionId),
   () => client.status(),
   {
     // The client itself retries what makes sense, and a refused session must not be asked about again.
@@ -13,14 +16,16 @@ export const instagramStatusSwr = (client) => [
   },
 ];
 
-/** @type {import("./swr.d.ts").feedSwr} */
-export function feedSwr(client, mutate) {
+/** @type {typeof import("./swr.d.ts").feedSwr} */
+export function feedSwr(client, mutate, sessionId) {
   let fed = client.getSnapshot().status;
+  let key = instagramStatusKey(client, sessionId);
   return client.subscribe(({ status }) => {
     // Only what is new: writing also clears the error beside it, and makes SWR drop the read that is under way.
     if (status === fed) return;
     fed = status;
-    // Null clears: another person's status must not linger.
-    mutate(instagramStatusKey, status ?? undefined, { revalidate: false });
+    if (status) key = instagramStatusKey(client, sessionId);
+    // Null clears what was fed: another person's status must not linger.
+    mutate(key, status ?? undefined, { revalidate: false });
   });
 }

@@ -1,10 +1,25 @@
+import type { DataTag } from "@tanstack/react-query";
 import type { AnyHoldfastError, HoldfastClient, InstagramStatus } from "./holdfast-client.js";
 
-export const instagramStatusKey: readonly ["holdfast", "instagram", "status"];
+/** Tagged, so that `queryClient.getQueryData(instagramStatusKey(client))` knows what it returns. */
+export type InstagramStatusKey = DataTag<
+  readonly ["holdfast", "instagram", "status", sessionId: string],
+  InstagramStatus,
+  AnyHoldfastError
+>;
 
-/** `useQuery(instagramStatusOptions(client))` */
-export function instagramStatusOptions(client: HoldfastClient): {
-  queryKey: readonly ["holdfast", "instagram", "status"];
+/** The key of the status in the cache: another for each session. */
+export function instagramStatusKey(client: HoldfastClient, sessionId?: string): InstagramStatusKey;
+
+/**
+ * `useQuery(instagramStatusOptions(client))`. Give the session's id (`useAuth().sessionId`) where the client has no
+ * `getSessionId`: by it nobody sees what was another person's.
+ */
+export function instagramStatusOptions(
+  client: HoldfastClient,
+  sessionId?: string,
+): {
+  queryKey: InstagramStatusKey;
   queryFn: () => Promise<InstagramStatus>;
   retry: (failures: number, error: AnyHoldfastError) => boolean;
   staleTime: number;
@@ -14,7 +29,8 @@ export function instagramStatusOptions(client: HoldfastClient): {
 export function feedQueryClient(
   client: HoldfastClient,
   queryClient: {
-    setQueryData(key: readonly ["holdfast", "instagram", "status"], status: InstagramStatus): unknown;
+    setQueryData(key: InstagramStatusKey, status: InstagramStatus): unknown;
     resetQueries(filter: { queryKey: readonly ["holdfast", "instagram", "status"] }): unknown;
   },
+  sessionId?: string,
 ): () => void;

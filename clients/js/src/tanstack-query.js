@@ -1,26 +1,30 @@
 /** TanStack Query (v5): options for `useQuery` and a way to feed its cache with live updates. */
 
-export const instagramStatusKey = ["holdfast", "instagram", "status"];
+const NAME = /** @type {const} */ (["holdfast", "instagram", "status"]);
+
+/** @type {typeof import("./tanstack-query.d.ts").instagramStatusKey} */
+export const instagramStatusKey = (client, sessionId = client.getSessionKey()) =>
+  /** @type {any} */ ([...NAME, sessionId]);
 
 /**
  * The client already retries, waits and merges what makes sense; a second layer of retries would multiply requests.
- * @type {import("./tanstack-query.d.ts").instagramStatusOptions}
+ * @type {typeof import("./tanstack-query.d.ts").instagramStatusOptions}
  */
-export const instagramStatusOptions = (client) => ({
-  queryKey: instagramStatusKey,
+export const instagramStatusOptions = (client, sessionId) => ({
+  queryKey: instagramStatusKey(client, sessionId),
   queryFn: () => client.status(),
   retry: (failures, error) => error.kind === "network" && failures < 2,
   staleTime: 30_000,
 });
 
-/** @type {import("./tanstack-query.d.ts").feedQueryClient} */
-export function feedQueryClient(client, queryClient) {
+/** @type {typeof import("./tanstack-query.d.ts").feedQueryClient} */
+export function feedQueryClient(client, queryClient, sessionId) {
   let fed = client.getSnapshot().status;
   return client.subscribe(({ status }) => {
     if (status === fed) return;
     fed = status;
-    if (status) queryClient.setQueryData(instagramStatusKey, status);
+    if (status) queryClient.setQueryData(instagramStatusKey(client, sessionId), status);
     // Another person's status must not linger, in the cache or in a component that shows it.
-    else queryClient.resetQueries({ queryKey: instagramStatusKey });
+    else queryClient.resetQueries({ queryKey: NAME });
   });
 }

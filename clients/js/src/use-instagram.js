@@ -10,62 +10,94 @@
 import * as React from "react";
 import { createHoldfastClient } from "./holdfast-client.js";
 
-const Context = React.createContext(null);
+/** @typedef {import("./react.d.ts").Auth} Auth */
+/** @typedef {import("./holdfast-client.d.ts").HoldfastClient} HoldfastClient */
+/** @typedef {import("./holdfast-client.d.ts").HoldfastClientOptions} HoldfastClientOptions */
+/** @typedef {import("./states.d.ts").Locale} Locale */
+
+/** @typedef {ReturnType<typeof createBinding> & { away: "signed-out" | "loading" | false, locale?: Locale }} Shared */
+
+const Context = React.createContext(/** @type {Shared | null} */ (null));
 const noop = () => {};
 const never = () => noop;
-const alwaysSignedIn = () => ({ isLoaded: true, isSignedIn: true });
+
+const alwaysSignedIn = () => /** @type {Auth} */ ({ isLoaded: true, isSignedIn: true });
 
 /**
  * A client, and what ties it to the sign-in library: it asks the newest `useAuth` result for tokens, so that an unstable
  * `getToken` changes nothing, and waits for the library instead of taking "not loaded yet" for "signed out".
+ * @param {HoldfastClient | undefined} given
+ * @param {Omit<HoldfastClientOptions, "getToken">} options
  */
 function createBinding(given, options) {
-  let auth;
-  let noticed;
-  let load;
-  const loaded = new Promise((resolve) => (load = resolve));
+  let auth = /** @type {Auth | undefined} */ (undefined);
+  let noticed = /** @type {Auth | undefined} */ (undefined);
+  let onReturn = options.onReturn;
+  let load = noop;
+  const loaded = new Promise((resolve) => (load = () => resolve(0)));
   const client =
     given ??
     createHoldfastClient({
       ...options,
+      onReturn: (outcome) => onReturn?.(outcome),
       getSessionId: () => auth?.sessionId,
       async getToken(options) {
         await loaded;
-        return auth.isSignedIn ? auth.getToken(options) : null;
+        return auth?.isSignedIn ? auth.getToken(options) : null;
       },
     });
-  // Failures are in `error`; promises of event handlers nobody awaits must not reject.
-  const quietly = (operation) => (options) => operation(options).catch(noop);
+  /**
+   * Failures are in `error`; promises of event handlers that nobody awaits must not reject.
+   * @template {unknown[]} A
+   * @template T
+   * @param {(...args: A) => Promise<T>} operation
+   */
+  const quietly =
+    (operation) =>
+    (/** @type {A} */ ...args) =>
+      operation(...args).catch(noop);
   const connect = quietly(client.connect);
+  /** @typedef {import("./holdfast-client.d.ts").ConnectOptions} ConnectOptions */
   return {
     client,
     actions: {
       connect,
-      reconnect: (options) => connect({ expect: "same_account", ...options }),
+      reconnect: (/** @type {ConnectOptions} */ options) => connect({ expect: "same_account", ...options }),
+      connectAnother: (/** @type {ConnectOptions} */ options) => connect({ forceReauth: true, ...options }),
       disconnect: quietly(client.disconnect),
       check: quietly(client.check),
       refetch: quietly(client.status),
+      retry: quietly(client.retry),
     },
-    update(next) {
+    /**
+     * @param {Auth} next
+     * @param {HoldfastClientOptions["onReturn"]} nextOnReturn
+     */
+    update(next, nextOnReturn) {
+      onReturn = nextOnReturn;
       // A library that loads anew, as Clerk does between two sessions, keeps its last word meanwhile.
-      if (next.isLoaded) load((auth = next));
+      if (next.isLoaded) auth = next;
+      if (auth) load();
     },
     notice() {
-      if (noticed && noticed.sessionId !== auth.sessionId) client.sessionChanged();
+      if (noticed && noticed.sessionId !== auth?.sessionId) client.sessionChanged();
       noticed = auth;
     },
   };
 }
 
-/** @type {import("./react.d.ts").HoldfastProvider} */
-export function HoldfastProvider({ client, useAuth = alwaysSignedIn, children, ...options }) {
-  const auth = useAuth();
-  const [binding] = React.useState(() => createBinding(client, options));
-  React.useInsertionEffect(() => binding.update(auth)); // before any effect of a child asks for a token
+/** @type {typeof import("./react.d.ts").HoldfastProvider} */
+export function HoldfastProvider({ client, useAuth, locale, children, ...options }) {
+  if (!client && !useAuth) throw new TypeError("Holdfast: give the provider useAuth, or a client");
+  const auth = (useAuth ?? alwaysSignedIn)();
+  const given = /** @type {Omit<HoldfastClientOptions, "getToken">} */ (options);
+  const [binding] = React.useState(() => createBinding(client, given));
+  React.useInsertionEffect(() => binding.update(auth, given.onReturn)); // before any effect of a child asks for a token
   React.useEffect(binding.notice);
   React.useEffect(() => void binding.client.completeFromUrl(), [binding]);
+  /** @type {Shared["away"]} */
   const away = auth.isLoaded ? !auth.isSignedIn && "signed-out" : "loading";
-  const value = React.useMemo(() => ({ ...binding, away }), [binding, away]);
+  const value = React.useMemo(() => ({ ...binding, away, locale }), [binding, away, locale]);
   return React.createElement(Context.Provider, { value }, children);
 }
 
@@ -75,23 +107,29 @@ function useHoldfast() {
   return context;
 }
 
+/** @type {typeof import("./react.d.ts").useHoldfastClient} */
 export const useHoldfastClient = () => useHoldfast().client;
 
-/** @type {import("./react.d.ts").useInstagram} */
+export const useLocale = () => useHoldfast().locale;
+
+/** @type {typeof import("./react.d.ts").useInstagram} */
 export function useInstagram() {
   const { client, actions, away } = useHoldfast();
-  const snapshot = React.useSyncExternalStore(away ? never : client.subscribe, client.getSnapshot, client.getServerSnapshot);
+  const { subscribe, getSnapshot, getServerSnapshot } = client;
+  const snapshot = React.useSyncExternalStore(away ? never : subscribe, getSnapshot, getServerSnapshot);
   // The same object until something changes, so that it can stand among the dependencies of an effect.
   return React.useMemo(() => {
     const phase = away || snapshot.phase;
-    const status = phase === "signed-out" ? null : snapshot.status;
-    return {
+    const known = phase === "signed-out" ? { status: null, error: null } : {};
+    const isLoading = phase === "idle" || phase === "loading";
+    const isRefetching = phase !== "signed-out" && !!snapshot.status && snapshot.isFetching;
+    return /** @type {import("./react.d.ts").Instagram} */ ({
       ...snapshot,
       ...actions,
+      ...known,
       phase,
-      status,
-      isLoading: phase === "idle" || phase === "loading",
-      isRefetching: !!status && snapshot.isFetching,
-    };
+      isLoading,
+      isRefetching,
+    });
   }, [snapshot, actions, away]);
 }

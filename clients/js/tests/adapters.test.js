@@ -9,6 +9,7 @@ import { createFakeClient, fakeStatus } from "../src/fake.js";
 import { feedSwr, instagramStatusKey as swrKey, instagramStatusSwr } from "../src/swr.js";
 import { feedQueryClient, instagramStatusKey, instagramStatusOptions } from "../src/tanstack-query.js";
 import { errorOf, setUp } from "./support/harness.js";
+import { connected } from "./support/scripted-server.js";
 
 test("TanStack Query: a refused session is asked about once", async (t) => {
   const { server, client } = await setUp(t);
@@ -26,17 +27,18 @@ test("TanStack Query: what the client hears is in the cache, and gone with the p
   const client = createFakeClient();
   const stop = feedQueryClient(client, queries);
   client.setStatus(fakeStatus("connected"));
-  assert.equal(queries.getQueryData(instagramStatusKey).state, "connected");
+  assert.equal(queries.getQueryData(instagramStatusKey(client)).state, "connected");
   client.set({ phase: "signed-out", status: null });
-  assert.equal(queries.getQueryData(instagramStatusKey), undefined);
+  assert.equal(queries.getQueryData(instagramStatusKey(client)), undefined);
   stop();
   client.setStatus(fakeStatus("connected"));
-  assert.equal(queries.getQueryData(instagramStatusKey), undefined);
+  assert.equal(queries.getQueryData(instagramStatusKey(client)), undefined);
 });
 
 test("SWR: what the client hears is in the cache that components read", async () => {
   const cache = new Map();
   const client = createFakeClient();
+  const cached = () => [...cache].find(([key]) => key.includes(swrKey(client)[0]))[1];
   let mutate;
   const Feed = () => ((mutate = useSWRConfig().mutate), null);
   const Page = () => h("p", null, useSWR(...instagramStatusSwr(client)).data?.state ?? "nothing");
@@ -46,10 +48,10 @@ test("SWR: what the client hears is in the cache that components read", async ()
   const stop = feedSwr(client, mutate);
   client.setStatus(fakeStatus("connected"));
   await new Promise((resolve) => setTimeout(resolve, 20));
-  assert.equal(cache.get(swrKey).data.state, "connected");
+  assert.equal(cached().data.state, "connected");
   client.set({ phase: "signed-out", status: null });
   await new Promise((resolve) => setTimeout(resolve, 20));
-  assert.equal(cache.get(swrKey).data, undefined);
+  assert.equal(cached().data, undefined);
   stop();
 });
 
@@ -59,4 +61,29 @@ test("SWR retries only what may pass by itself", () => {
     ["session", "service", "network", "request"].map((kind) => shouldRetryOnError({ kind })),
     [false, false, true, false],
   );
+});
+
+for (const feeds of [false, true]) {
+  test(`another person within the stale time, feed ${feeds ? "" : "not "}mounted: nothing of the first is in the new key`, async (t) => {
+    let id = "sess_1";
+    const { server, signIn, client } = await setUp(t, { getSessionId: () => id });
+    server.state.status = connected;
+    const queries = new QueryClient();
+    t.after(() => queries.clear());
+    if (feeds) t.after(feedQueryClient(client, queries));
+    assert.equal((await queries.fetchQuery(instagramStatusOptions(client))).account.username, "ada.makes");
+    const swrBefore = swrKey(client);
+    signIn.become("user_2", "sess_9");
+    id = "sess_9";
+    server.state.status = { ...connected, account: { ...connected.account, username: "grace.hops" } };
+    assert.equal(queries.getQueryData(instagramStatusKey(client)), undefined);
+    assert.notDeepEqual(swrKey(client), swrBefore);
+    assert.equal((await queries.fetchQuery(instagramStatusOptions(client))).account.username, "grace.hops");
+  });
+}
+
+test("an app without getSessionId says whose key it is", () => {
+  const client = createFakeClient();
+  assert.notDeepEqual(instagramStatusKey(client, "sess_1"), instagramStatusKey(client, "sess_2"));
+  assert.notDeepEqual(instagramStatusSwr(client, "sess_1")[0], instagramStatusSwr(client, "sess_2")[0]);
 });

@@ -1,6 +1,6 @@
 /** What the client must never be able to do, checked on its text; and that the fake offers what the real one does. */
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createFakeClient } from "../src/fake.js";
 import { createHoldfastClient } from "../src/holdfast-client.js";
@@ -9,23 +9,34 @@ import { createHoldfastClient } from "../src/holdfast-client.js";
 const read = async (name) =>
   (await readFile(new URL(`../src/${name}`, import.meta.url), "utf8")).replace(/\/\*[\s\S]*?\*\/|\/\/ .*/g, "");
 
-test("the core imports nothing", async () => {
-  assert.doesNotMatch(await read("holdfast-client.js"), /^\s*import\s|\bimport\s*\(/m);
+const core = (await readdir(new URL("../src/core/", import.meta.url))).map((name) => `core/${name}`);
+const layers = ["react.js", "use-instagram.js", "instagram-connection.js", "states.js", "locales/en.js", "locales/de.js"];
+const adapters = ["swr.js", "tanstack-query.js", "popup.js"];
+
+test("the core imports nothing but itself", async () => {
+  for (const name of ["holdfast-client.js", ...core]) {
+    const code = await read(name);
+    const imported = [...code.matchAll(/\bfrom "([^"]+)"/g)].map(([, from]) => from);
+    assert.ok(imported.every((from) => /^\.\/(core\/)?[\w-]+\.js$/.test(from)), `${name}: ${imported}`);
+    assert.doesNotMatch(code, /\bimport\s*\(/, name);
+  }
 });
 
-test("the React layer imports React and itself, and no sign-in library", async () => {
-  for (const name of ["react.js", "use-instagram.js", "instagram-connection.js", "states.js"]) {
+test("the React layer imports React and this package, and no sign-in library", async () => {
+  for (const name of layers) {
     const imported = [...(await read(name)).matchAll(/\bfrom "([^"]+)"/g)].map(([, from]) => from);
     assert.ok(imported.every((from) => from === "react" || from.startsWith("./")), `${name}: ${imported}`);
   }
 });
 
-test("no file signs out, stores, or reads cookies; only the core navigates, and once", async () => {
-  const navigation = /location\.(assign|replace|reload)|location\s*=[^=]|location\.href\s*=[^=]|window\.open/g;
-  for (const name of ["holdfast-client.js", "react.js", "use-instagram.js", "instagram-connection.js", "states.js", "swr.js", "tanstack-query.js"]) {
+test("no file signs out, logs or reads cookies; one navigates, and one stores, for this tab alone", async () => {
+  const navigation = /location\.(assign|replace|reload)|location\s*=[^=]|location\.href\s*=[^=]/g;
+  for (const name of ["holdfast-client.js", ...core, ...layers, ...adapters]) {
     const code = await read(name);
-    assert.doesNotMatch(code, /signOut|localStorage|sessionStorage|indexedDB|\.cookie|console\./, name);
-    assert.equal((code.match(navigation) ?? []).length, name === "holdfast-client.js" ? 1 : 0, name);
+    assert.doesNotMatch(code, /signOut|localStorage|indexedDB|\.cookie|console\./, name);
+    assert.equal(/sessionStorage/.test(code), name === "core/unfinished.js", name);
+    const navigates = name === "core/client.js" || name === "popup.js"; // the latter its own popup
+    assert.equal((code.match(navigation) ?? []).length, navigates ? 1 : 0, name);
   }
 });
 

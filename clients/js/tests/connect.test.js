@@ -93,8 +93,7 @@ test("the completion is out of the address before the first await; the rest of i
   assert.equal(how, "complete");
   assert.equal(status.state, "connected");
   assert.equal(client.getSnapshot().status.state, "connected");
-  const [{ route, url, body }] = server.requests;
-  assert.equal(route, COMPLETE);
+  const { url, body } = server.requests.find(({ route }) => route === COMPLETE);
   assert.deepEqual(body, { completion: "s3cret" });
   assert.ok(!url.includes("s3cret"));
 });
@@ -161,15 +160,17 @@ test("a completion that another tab, or a server that was lost, has begun is wai
   assert.ok(server.routes().filter((route) => route === COMPLETE).length <= 7);
 });
 
-test("an attempt that stays in progress is given up, and says so", async (t) => {
+test("an attempt that stays in progress for as long as attempts live is given up, and says so", async (t) => {
   const { server, time, client } = await setUp(t);
   server.script(COMPLETE, (request, response) =>
     problem(response, 409, "attempt-in-progress", { headers: { "retry-after": "1" } }),
   );
   const outcome = errorOf(client.completeFromUrl(CALLBACK));
-  await time.advance(120_000);
+  await time.advance(700_000);
   assert.equal((await outcome).code, "attempt-in-progress");
-  assert.equal(server.routes().filter((route) => route === COMPLETE).length, 7);
+  assert.equal(client.getSnapshot().error.code, "attempt-in-progress");
+  const asked = server.routes().filter((route) => route === COMPLETE).length;
+  assert.ok(asked >= 10 && asked <= 24, `${asked} requests in ten minutes`);
 });
 
 for (const [status, code] of [
@@ -208,4 +209,129 @@ test("disconnecting ends in the state the server says", async (t) => {
   const receipt = await client.disconnect();
   assert.equal(receipt.disconnected, true);
   assert.equal(client.getSnapshot().status.reason, "user_disconnected");
+});
+
+/** What a tab's session storage does; it survives a reload. */
+function openStorage(t) {
+  const kept = new Map();
+  globalThis.sessionStorage = {
+    getItem: (key) => kept.get(key) ?? null,
+    setItem: (key, value) => kept.set(key, value),
+    removeItem: (key) => kept.delete(key),
+  };
+  t.after(() => delete globalThis.sessionStorage);
+  return kept;
+}
+
+test("a completion that the server cannot take yet survives a reload", async (t) => {
+  const storage = openStorage(t);
+  const { server, time, client, reload } = await setUp(t);
+  openPage(t, CALLBACK);
+  server.script(COMPLETE, faults[503]);
+  client.completeFromUrl();
+  assert.equal(client.getSnapshot().isCompleting, true, "at once, not when the first answer is there");
+  await time.advance(30_000);
+  assert.equal(client.getSnapshot().isCompleting, true);
+  assert.equal(client.getSnapshot().error.status, 503);
+  assert.equal(storage.size, 1);
+
+  const again = reload();
+  server.script(COMPLETE);
+  const { outcome, status } = await again.completeFromUrl();
+  assert.deepEqual([outcome, status.state], ["complete", "connected"]);
+  assert.equal(again.getSnapshot().isCompleting, false);
+  assert.equal(storage.size, 0);
+  assert.equal(await reload().completeFromUrl(), null);
+});
+
+test("it goes on by itself when the server is back, for as long as an attempt lives and no longer", async (t) => {
+  const storage = openStorage(t);
+  const { server, time, client } = await setUp(t);
+  server.script(COMPLETE, faults[503]);
+  const outcome = errorOf(client.completeFromUrl(CALLBACK));
+  await time.advance(540_000);
+  assert.equal(storage.size, 1);
+  await time.advance(160_000);
+  assert.equal((await outcome).status, 503);
+  assert.equal(storage.size, 0);
+  const asked = server.routes().filter((route) => route === COMPLETE).length;
+  assert.ok(asked <= 24, `${asked} requests in eleven minutes`);
+});
+
+test("a sign-in by a page load in between: the completion waits for it", async (t) => {
+  openStorage(t);
+  const { server, signIn, client, reload } = await setUp(t);
+  signIn.become(null, null);
+  assert.equal((await errorOf(client.completeFromUrl(CALLBACK))).code, "signed-out");
+  assert.equal(server.requests.length, 0);
+  signIn.become("user_1", "sess_1");
+  assert.equal((await reload().completeFromUrl()).outcome, "complete");
+});
+
+test("what is one person's to finish is not finished as another, nor told to them, and waits for the first", async (t) => {
+  openStorage(t);
+  const { server, signIn, time, client, reload } = await setUp(t);
+  server.script(COMPLETE, faults[503]);
+  client.completeFromUrl(CALLBACK);
+  await time.advance(1_000);
+  server.script(COMPLETE);
+  signIn.become("user_2", "sess_9");
+  const theirs = reload();
+  const before = server.requests.length;
+  assert.equal(await theirs.completeFromUrl(), null);
+  await theirs.status();
+  assert.ok(server.routes().slice(before).every((route) => route !== COMPLETE));
+  assert.equal(theirs.getSnapshot().error, null);
+  signIn.become("user_1", "sess_2");
+  assert.equal((await reload().completeFromUrl()).status.state, "connected");
+});
+
+test("storage that is forbidden costs only what it would have given", async (t) => {
+  Object.defineProperty(globalThis, "sessionStorage", {
+    configurable: true,
+    get() {
+      throw new Error("SecurityError");
+    },
+  });
+  t.after(() => delete globalThis.sessionStorage);
+  const { client } = await setUp(t);
+  assert.equal((await client.completeFromUrl(CALLBACK)).outcome, "complete");
+});
+
+test("onReturn hears of each return once, however it ended", async (t) => {
+  const heard = [];
+  const { server, client } = await setUp(t, {
+    onReturn(outcome) {
+      heard.push([outcome.outcome, outcome.reason]);
+      throw new Error("theirs");
+    },
+  });
+  const reported = [];
+  globalThis.reportError = (error) => reported.push(error.message);
+  t.after(() => delete globalThis.reportError);
+  await client.completeFromUrl(CALLBACK);
+  await client.completeFromUrl("https://app.example.com/?instagram=denied&attempt=a1&reason=user_denied");
+  server.script(COMPLETE, (request, response) => problem(response, 409, "different-account"));
+  await errorOf(client.completeFromUrl(CALLBACK));
+  assert.deepEqual(heard, [["complete", null], ["denied", "user_denied"], ["failed", "different-account"]]);
+  assert.deepEqual(reported, ["theirs", "theirs", "theirs"]);
+});
+
+test("routers hear that the address has changed", async (t) => {
+  const { client } = await setUp(t);
+  openPage(t, CALLBACK);
+  const heard = [];
+  globalThis.PopStateEvent = class extends Event {
+    constructor(type, { state }) {
+      super(type);
+      this.state = state;
+    }
+  };
+  globalThis.dispatchEvent = ({ type, state }) => heard.push([type, state, globalThis.location.href]);
+  t.after(() => {
+    delete globalThis.PopStateEvent;
+    delete globalThis.dispatchEvent;
+  });
+  await client.completeFromUrl();
+  assert.deepEqual(heard, [["popstate", { key: "kept" }, "https://app.example.com/settings?tab=2"]]);
 });

@@ -119,7 +119,7 @@ test("without streams it polls with ETags, and tries a stream again now and then
   const modes = new Set();
   client.subscribe(({ live }) => modes.add(live));
   await time.advance(120_000);
-  assert.equal(client.getSnapshot().live, "polling");
+  assert.equal(client.getSnapshot().live, "poll");
   const polls = server.requests.filter(({ route }) => route === STATUS);
   assert.ok(polls.length >= 4 && polls.length <= 7, `${polls.length} polls in two minutes`);
   assert.ok(polls.slice(1).every(({ headers }) => headers["if-none-match"] === '"1"'));
@@ -157,7 +157,7 @@ test("it stops when nobody listens any more, and starts again", async (t) => {
   await time.advance(0);
   stop();
   await time.settle();
-  assert.equal(client.getSnapshot().live, "off");
+  assert.equal(client.getSnapshot().live, false);
   assert.equal(server.streams.size, 0);
   const before = server.requests.length;
   await time.advance(600_000);
@@ -281,4 +281,23 @@ test("an action's answer that a notice has overtaken changes nothing back", asyn
   answerLate();
   assert.deepEqual(await check, revoked);
   assert.deepEqual(client.getSnapshot().status, revoked);
+});
+
+test("a stream lives only once it has delivered: behind a proxy that holds everything back the page is right within a minute", async (t) => {
+  const { server, time, client } = await setUp(t);
+  server.script(EVENTS, (request, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.flushHeaders();
+  });
+  const modes = new Set();
+  client.subscribe(({ live }) => modes.add(live));
+  await time.advance(20_000);
+  server.state.status = connected;
+  for (let second = 0; second < 60; second += 1) {
+    if (second % 10 === 0) server.endOpen();
+    await time.advance(1_000);
+  }
+  assert.equal(client.getSnapshot().status.state, "connected");
+  assert.ok(!modes.has("stream"), [...modes].join());
+  assert.equal(client.getSnapshot().live, "poll");
 });

@@ -33,9 +33,10 @@ const makeDocument = () => {
             "user_disconnected", "denied", "attempt_expired", "attempt_failed", "scopes_missing", "refresh_failing",
             "rate_limited", "provider_unavailable", "provider_incident", "app_misconfigured", "checkpoint", "unconfirmed",
             "restricted", "consent_blocked", "expired", "revoked", "password_changed", "deauthorized", "token_invalid",
-            "account_ineligible", "key_lost", "not_configured",
+            "account_ineligible", "key_lost", "grant_unreadable", "not_configured", "account_moved", "account_not_admitted",
           ],
         },
+        Attempt: object({ id: text, expires_at: text }),
         Account: object({
           id: text, professional_id: textOrNull, username: textOrNull, name: textOrNull, account_type: textOrNull,
           profile_picture_url: textOrNull,
@@ -45,7 +46,7 @@ const makeDocument = () => {
           action: { enum: ["none", "connect", "reconnect", "wait", "fix_at_instagram", "contact_support"] },
           account: orNull(ref("Account")), scopes: { type: "array", items: text }, missing_scopes: { type: "array", items: text },
           token_expires_at: textOrNull, next_refresh_at: textOrNull, since: textOrNull, retry_after: textOrNull,
-          evidence: orNull(ref("Evidence")), version: { type: "integer" }, error: textOrNull,
+          evidence: orNull(ref("Evidence")), attempt: orNull(ref("Attempt")), version: { type: "integer" }, error: textOrNull,
         }),
         Problem: object({
           type: text, title: text, status: { type: "integer" }, detail: text, error: text, source: text, code: text,

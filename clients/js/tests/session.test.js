@@ -22,7 +22,7 @@ test("a 401 storm costs two requests, whatever the page calls for five minutes",
   assert.notEqual(server.requests[0].token, server.requests[1].token);
   assert.equal(client.getSnapshot().phase, "session-refused");
   assert.equal(client.getSnapshot().error.code, "token-expired");
-  assert.equal(client.getSnapshot().live, "off");
+  assert.equal(client.getSnapshot().live, false);
   await time.advance(0);
   assert.equal(time.pending(), 0, "no timer is left to wake up anything");
 });
@@ -225,4 +225,78 @@ test("an answer for the previous person is dropped", async (t) => {
   release();
   assert.equal((await late).state, "not_connected", "read anew for the person who is here now");
   assert.equal(server.requests.at(-1).token, signIn.token());
+});
+
+test("a slow first call does not hold back the status", async (t) => {
+  const { server, time, client } = await setUp(t);
+  server.script("POST /auth/sync", faults.hang);
+  client.sync();
+  client.subscribe(() => {});
+  await time.advance(0);
+  assert.equal(client.getSnapshot().phase, "ready");
+  assert.equal(client.getSnapshot().live, "stream");
+});
+
+test("one request for each press after a refusal, and all is well when the server is mended", async (t) => {
+  for (const onMint of [null, (signIn) => signIn.token()]) {
+    const { server, signIn, time, client } = await setUp(t);
+    signIn.onMint = onMint && (() => onMint(signIn));
+    server.state.fault = "401";
+    client.subscribe(() => {});
+    await time.advance(0);
+    assert.equal(client.getSnapshot().phase, "session-refused");
+    for (let press = 1; press <= 3; press += 1) {
+      const before = server.requests.length;
+      const both = await Promise.all([errorOf(client.retry()), errorOf(client.status())]);
+      assert.deepEqual(both.map(({ kind }) => kind), ["session", "session"]);
+      await time.advance(60_000);
+      assert.equal(server.requests.length - before, 1);
+    }
+    server.state.fault = null;
+    await client.retry();
+    await time.advance(0);
+    assert.equal(client.getSnapshot().phase, "ready");
+    assert.equal(client.getSnapshot().live, "stream");
+  }
+});
+
+test("a sign-in library that loads later is noticed, without a word from the app and without a request before", async (t) => {
+  const { server, signIn, time, client } = await setUp(t);
+  signIn.become(null, null);
+  const seen = [];
+  client.subscribe(({ phase }) => seen.at(-1) !== phase && seen.push(phase));
+  await time.advance(3_000);
+  assert.equal(client.getSnapshot().phase, "signed-out");
+  assert.equal(server.requests.length, 0);
+  signIn.become("user_1", "sess_1");
+  await time.advance(10_000);
+  assert.equal(client.getSnapshot().phase, "ready");
+  assert.deepEqual(seen.filter((phase) => phase === "signed-out").length, 1, "and it is said once");
+});
+
+test("sessionChanged() does nothing where the session is the same: libraries call it often", async (t) => {
+  let id = "sess_1";
+  const { server, time, client } = await setUp(t, { getSessionId: () => id });
+  client.subscribe(() => {});
+  await time.advance(0);
+  const before = server.requests.length;
+  for (let i = 0; i < 20; i += 1) client.sessionChanged();
+  await time.advance(5_000);
+  assert.equal(client.getSnapshot().phase, "ready");
+  assert.equal(server.requests.length, before);
+  assert.equal(client.getSessionKey(), "sess_1");
+  id = "sess_2";
+  client.sessionChanged();
+  assert.equal(client.getSnapshot().status, null);
+});
+
+test("three checks at once are one request; so are two disconnections", async (t) => {
+  const { server, client } = await setUp(t);
+  await client.status();
+  await Promise.all([client.check(), client.check(), client.check()]);
+  await Promise.all([client.disconnect(), client.disconnect()]);
+  const writes = server.routes().filter((route) => !route.startsWith("GET"));
+  assert.deepEqual(writes, ["POST /user/instagram/check", "DELETE /user/instagram"]);
+  await client.check();
+  assert.equal(server.routes().filter((route) => route.startsWith("POST")).length, 2, "later ones are their own");
 });

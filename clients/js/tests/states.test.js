@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fakeStatus } from "../src/fake.js";
 import { HoldfastNetworkError, HoldfastRequestError, HoldfastServiceError, HoldfastSessionError } from "../src/holdfast-client.js";
+import { de } from "../src/locales/de.js";
+import { en } from "../src/locales/en.js";
 import { describe, describeError, relativeTime, stateTexts } from "../src/states.js";
 import { contract } from "./support/contract.js";
 import { sentences } from "./support/reference.js";
@@ -22,8 +24,10 @@ for (const [state, reasons] of Object.entries(contract)) {
       assert.match(title, /^[A-Z][A-Za-z ,]+$/);
       assert.match(sentence, /^([A-Z][^_{}<>]+\.)?$/);
       const isWrong = !status.connected && reason && reason !== "user_disconnected";
-      assert.equal(status.error, isWrong ? sentences[reason] : undefined, "the fake says what the server says");
-      if (isWrong) assert.equal(sentence, sentences[reason]);
+      if (isWrong && reason in sentences) assert.equal(status.error, sentences[reason], "the fake says what the server says");
+      if (isWrong) assert.equal(sentence, status.error);
+      else assert.equal(status.error, undefined);
+      if (isWrong) assert.ok(sentence);
       else if (state !== "connected" || reason) assert.notEqual(sentence, "", "where the server says nothing, this does");
     });
   }
@@ -45,7 +49,8 @@ test("whoever can do something has a button for it", () => {
   });
   assert.deepEqual(buttons("connected", "scopes_missing"), ["Reconnect", "reconnect"]);
   const { label, press } = describe({ phase: "failed", status: null, error: null });
-  assert.deepEqual([label, press], ["Try again", "refetch"]);
+  assert.deepEqual([label, press], ["Try again", "retry"]);
+  assert.deepEqual(buttons("not_connected", "account_not_admitted"), [null, null]);
 });
 
 test("a state from a newer server is described by what is certain", () => {
@@ -81,7 +86,7 @@ test("every error has a sentence: the server's own where it judged what was aske
 
 test("times are relative, in both directions", () => {
   const now = Date.parse("2026-11-23T12:00:00Z");
-  const say = (at) => relativeTime(at, now, "en");
+  const say = (at) => relativeTime(at, now);
   assert.equal(say("2026-11-20T11:00:00Z"), "3 days ago");
   assert.equal(say("2026-11-22T11:00:00Z"), "yesterday");
   assert.equal(say("2026-11-23T11:59:40Z"), "this minute");
@@ -89,4 +94,62 @@ test("times are relative, in both directions", () => {
   assert.equal(say("2026-11-23T11:58:00Z"), "2 minutes ago");
   assert.equal(say("2026-11-23T14:30:00Z"), "in 2 hours");
   assert.equal(say("2027-01-19T12:00:00Z"), "in 57 days");
+});
+
+test("German says everything itself: no reason, code or kind is left to the English server", () => {
+  const shared = ["connect", "disconnect"].map((name) => [name, de.labels[name]]);
+  assert.ok(shared.every(([, text]) => text !== ""));
+  for (const [state, reasons] of Object.entries(contract)) {
+    for (const reason of reasons) {
+      const status = fakeStatus(state, { reason });
+      const english = describe({ phase: "ready", status, error: null });
+      const german = describe({ phase: "ready", status, error: null }, de);
+      assert.notEqual(german.title, english.title, `${state} ${reason}`);
+      if (english.sentence) assert.notEqual(german.sentence, english.sentence, `${state} ${reason}`);
+      assert.equal(german.press, english.press);
+      assert.equal(!german.label, !english.label);
+    }
+  }
+  const unknown = { ...fakeStatus("reconnect_required", { reason: "revoked" }), reason: "bored", error: "Bored: connect again." };
+  assert.equal(describe({ phase: "ready", status: unknown, error: null }, de).sentence, de.otherReason);
+  const declined = new HoldfastRequestError({ code: "something-new", status: 409, message: "Something new." });
+  assert.equal(describeError(declined, de), de.errors.request);
+  assert.equal(describeError(declined), "Something new.");
+  const unusable = new HoldfastServiceError({ code: "grant-unusable", status: 424, message: "x", problem: { reason: "revoked" } });
+  assert.equal(describeError(unusable, de), de.reasons.revoked);
+  assert.deepEqual(Object.keys(de.labels), Object.keys(en.labels));
+  for (const code of Object.keys(en.errors)) assert.ok(de.errors[code], code);
+});
+
+test("one language: a time is told in that of the texts, not in the browser's", () => {
+  const now = Date.parse("2026-11-23T12:00:00Z");
+  assert.equal(relativeTime("2026-11-20T11:00:00Z", now, de), "vor 3 Tagen");
+  assert.equal(relativeTime("2026-11-20T11:00:00Z", now), "3 days ago");
+});
+
+test("back from Instagram it says that it finishes, whatever the state still is", () => {
+  const back = { phase: "ready", status: fakeStatus("connecting"), error: null, isCompleting: true };
+  assert.deepEqual(describe(back), en.completing);
+  assert.equal(describe({ ...back, isCompleting: false }).title, "Connecting");
+});
+
+test("a refused session has a button, also beside a status that was known", () => {
+  const error = new HoldfastSessionError({ code: "token-expired", status: 401 });
+  for (const status of [null, fakeStatus("connected")]) {
+    const { label, press } = describe({ phase: "session-refused", status, error });
+    assert.deepEqual([label, press], ["Try again", "retry"]);
+  }
+});
+
+test("where Instagram has the wrong account signed in, another can be chosen", () => {
+  for (const code of ["different-account", "account-belongs-to-another-user"]) {
+    assert.equal(describeStatus(fakeStatus("connected"), new HoldfastRequestError({ code, status: 409 })).another, en.labels.another);
+  }
+  assert.equal(describeStatus(fakeStatus("connected")).another, undefined);
+});
+
+test("no token is not the server's fault", () => {
+  const failed = describeError(new HoldfastNetworkError({ code: "token-failed" }));
+  assert.match(failed, /sign-in/);
+  assert.equal(describeError(new HoldfastNetworkError({ code: "token-timeout" })), failed);
 });

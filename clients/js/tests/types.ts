@@ -2,6 +2,7 @@
 import { useQuery, QueryClient } from "@tanstack/react-query";
 import useSWR, { useSWRConfig } from "swr";
 import {
+  authorizedFetch,
   createHoldfastClient,
   HoldfastError,
   HoldfastNetworkError,
@@ -12,13 +13,17 @@ import {
   type ConnectOutcome,
   type HoldfastClient,
   type HoldfastPhase,
+  type HoldfastSnapshot,
   type InstagramStatus,
 } from "holdfast-client";
 import { createFakeClient, fakeStatus } from "holdfast-client/fake";
-import { HoldfastProvider, InstagramConnection, useInstagram } from "holdfast-client/react";
+import { de } from "holdfast-client/locales/de";
+import { en } from "holdfast-client/locales/en";
+import { closePopup, connectInPopup } from "holdfast-client/popup";
+import { HoldfastProvider, InstagramConnection, useInstagram, type Instagram } from "holdfast-client/react";
 import { describe, describeError, stateTexts } from "holdfast-client/states";
 import { feedSwr, instagramStatusSwr } from "holdfast-client/swr";
-import { feedQueryClient, instagramStatusOptions } from "holdfast-client/tanstack-query";
+import { feedQueryClient, instagramStatusKey, instagramStatusOptions } from "holdfast-client/tanstack-query";
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function assertType<_T extends true>() {}
@@ -37,10 +42,12 @@ export function byState(status: InstagramStatus): string {
   switch (status.state) {
     case "not_connected":
       assertType<Equal<typeof status.connected, false>>();
-      assertType<Equal<typeof status.action, "connect">>();
+      if (status.reason === "account_not_admitted") assertType<Equal<typeof status.action, "contact_support">>();
+      else assertType<Equal<typeof status.action, "connect">>();
       return status.reason ?? "never connected";
     case "connecting":
-      assertType<Equal<typeof status.connected, boolean>>();
+      assertType<Equal<typeof status.connected, false>>();
+      status.attempt?.expires_at satisfies string | undefined;
       return status.state;
     case "connected":
       assertType<Equal<typeof status.reason, "scopes_missing" | null>>();
@@ -99,7 +106,13 @@ export async function operations() {
     // @ts-expect-error not one of the two
     await client.connect({ expect: "whatever" });
   } catch (error) {
-    if (error instanceof HoldfastError) error.retryAfterMs?.toFixed();
+    if (error instanceof HoldfastError) {
+      error.retryAfterMs?.toFixed();
+      if (error.kind === "request") error.status.toFixed();
+      // @ts-expect-error no answer, no status
+      if (error.kind === "network") error.status.toFixed();
+      byKind(error);
+    }
     // @ts-expect-error kinds of errors are made by the client
     new HoldfastError({ code: "x" });
   }
@@ -111,16 +124,42 @@ export const stop = client.subscribe((snapshot) => {
   snapshot.phase = "ready";
 });
 
+const cached = () => new QueryClient().getQueryData(instagramStatusOptions(client).queryKey);
+
+/** The snapshot of the client, and that of the hook, are discriminated by `phase`. */
+export function byPhase(snapshot: HoldfastSnapshot, instagram: Instagram) {
+  if (snapshot.phase === "ready") byState(snapshot.status);
+  if (snapshot.phase === "failed") byKind(snapshot.error);
+  if (snapshot.phase === "session-refused") byKind(snapshot.error);
+  // @ts-expect-error nothing is known yet
+  if (snapshot.phase === "loading") byState(snapshot.status);
+  if (instagram.phase === "ready") byState(instagram.status);
+  if (!instagram.isLoading && instagram.phase === "failed") byKind(instagram.error);
+  assertType<Equal<HoldfastSnapshot["live"], "stream" | "poll" | false>>();
+}
+
+export async function ownWrapper() {
+  const request = authorizedFetch({ baseUrl: "https://api.example.com", getToken: async () => null });
+  (await request("/things", { method: "POST" })).status satisfies number;
+  (await connectInPopup(client)).attempt_id satisfies string;
+  // @ts-expect-error there is nobody to ask for a token
+  authorizedFetch({ baseUrl: "https://api.example.com" });
+}
+
 export function Component() {
-  const { status, isLoading, isRefetching, error, connect, reconnect, disconnect, check, refetch } = useInstagram();
+  const instagram = useInstagram();
+  const { status, isLoading, isRefetching, error, connect, reconnect, disconnect, check, refetch } = instagram;
   [isLoading, isRefetching] satisfies boolean[];
   if (error) describeError(error);
   const { press, label, sentence } = describe({ phase: "ready", status, error });
-  if (press) ({ connect, reconnect, check, refetch })[press]() satisfies Promise<unknown>;
+  if (press) instagram[press]() satisfies Promise<unknown>;
+  if (label) instagram[press]() satisfies Promise<unknown>;
   [label, sentence] satisfies (string | undefined)[];
   for (const handler of [connect, reconnect, disconnect, check, refetch]) void handler();
   const query = useQuery(instagramStatusOptions(client));
   query.data satisfies InstagramStatus | undefined;
+  new QueryClient().getQueryData(instagramStatusKey(client)) satisfies InstagramStatus | undefined;
+  assertType<Equal<ReturnType<typeof cached>, InstagramStatus | undefined>>();
   const swr = useSWR(...instagramStatusSwr(client));
   swr.data satisfies InstagramStatus | undefined;
   const { mutate } = useSWRConfig();
@@ -137,7 +176,9 @@ declare function useAuth(): {
   getToken: (options?: { template?: string; skipCache?: boolean }) => Promise<string | null>;
 };
 HoldfastProvider({ baseUrl: "https://api.example.com", useAuth });
-HoldfastProvider({ client });
+HoldfastProvider({ client, locale: { ...de, labels: { ...de.labels, disconnect: "Lösen" } } });
+HoldfastProvider({ baseUrl: "/holdfast", useAuth, onReturn: closePopup });
+InstagramConnection({ locale: en });
 // @ts-expect-error neither a client nor a way to get tokens
 HoldfastProvider({ baseUrl: "https://api.example.com" });
 

@@ -1,10 +1,17 @@
 //! What a genuine session token says.
 
+use std::fmt;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+
+use crate::organization::Organization;
 
 /// The claims of an accepted session token.
 /// Source: <https://clerk.com/docs/guides/sessions/session-tokens>.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Claims {
     /// `sub`: the user, `user_…`.
     pub subject: String,
@@ -26,15 +33,72 @@ pub struct Claims {
     pub actor: Option<Actor>,
     /// `sts`.
     pub status: SessionStatus,
-    /// All other members that are text: what a customized token says about the user.
-    pub custom: CustomClaims,
+    /// The active organization.
+    pub organization: Option<Organization>,
+    /// `fva`: how long ago the user proved who they are.
+    pub factor_ages: Option<FactorAges>,
+    /// The payload, as it was signed.
+    pub(crate) payload: Payload,
 }
+
+/// A payload's text. Not printed: customized tokens hold personal facts.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Payload(pub(crate) Box<str>);
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl Claims {
+    /// The whole payload: a JSON object, exactly as Clerk signed it.
+    pub fn raw(&self) -> &str {
+        &self.payload.0
+    }
+
+    /// The payload as a type of yours, for the claims of a customized session token.
+    ///
+    /// ```
+    /// #[derive(serde::Deserialize)]
+    /// struct Custom { email: String }
+    /// # fn f(claims: &clerk_session::Claims) -> Result<(), clerk_session::CustomClaimsError> {
+    /// let custom: Custom = claims.custom()?;
+    /// # let _ = custom.email; Ok(()) }
+    /// ```
+    pub fn custom<T: DeserializeOwned>(&self) -> Result<T, CustomClaimsError> {
+        serde_json::from_str(self.raw()).map_err(CustomClaimsError)
+    }
+
+    /// Whether the user has this role in the active organization, written with or without `org:`.
+    pub fn has_role(&self, role: &str) -> bool {
+        self.organization.as_ref().is_some_and(|organization| organization.has_role(role))
+    }
+
+    /// Whether the user has this permission in the active organization, written with or without `org:`.
+    pub fn has_permission(&self, permission: &str) -> bool {
+        self.organization.as_ref().is_some_and(|organization| organization.has_permission(permission))
+    }
+}
+
+/// The payload does not have the asked-for form. Its text may quote the payload: show it to the operator only.
+#[derive(Debug, thiserror::Error)]
+#[error("the session token's claims do not have the expected form: {0}")]
+pub struct CustomClaimsError(serde_json::Error);
 
 /// Who acts in the user's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Actor {
     /// `act.sub`; `None` where the claim does not say.
     pub subject: Option<String>,
+}
+
+impl Actor {
+    pub(crate) fn read(payload: &Map<String, Value>) -> Option<Self> {
+        let act = payload.get("act").filter(|act| !act.is_null())?;
+        Some(Self { subject: act.get("sub").and_then(Value::as_str).map(str::to_owned) })
+    }
 }
 
 /// Whether the session is active.
@@ -46,51 +110,69 @@ pub enum SessionStatus {
     Pending,
 }
 
-/// Facts about the user that a customized token may carry, under the names that Clerk's shortcodes suggest.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CustomClaims {
-    /// `email` or `primary_email` or `primaryEmail`.
-    pub email: Option<String>,
-    /// `email_verified`.
-    pub email_verified: Option<bool>,
-    /// `first_name` or `firstName` or `given_name`.
-    pub first_name: Option<String>,
-    /// `last_name` or `lastName` or `family_name`.
-    pub last_name: Option<String>,
-    /// `image_url` or `imageUrl` or `picture`.
-    pub image_url: Option<String>,
-}
-
-impl CustomClaims {
+impl SessionStatus {
     pub(crate) fn read(payload: &Map<String, Value>) -> Self {
-        let text = |names: &[&str]| {
-            names
-                .iter()
-                .find_map(|name| payload.get(*name)?.as_str())
-                .filter(|text| !text.is_empty())
-                .map(str::to_owned)
-        };
-        Self {
-            email: text(&["email", "primary_email", "primaryEmail"]),
-            email_verified: payload.get("email_verified").and_then(Value::as_bool),
-            first_name: text(&["first_name", "firstName", "given_name"]),
-            last_name: text(&["last_name", "lastName", "family_name"]),
-            image_url: text(&["image_url", "imageUrl", "picture"]),
+        match payload.get("sts") {
+            None => Self::Active,
+            Some(Value::String(sts)) if sts == "active" => Self::Active,
+            Some(_) => Self::Pending,
         }
     }
 }
 
-/// A NumericDate (RFC 7519 §2) in milliseconds, where it is a number that a calendar can hold. A fraction of a second
-/// is cut off, as `Date.setUTCSeconds` in `@clerk/backend` does: `exp` 1000.9 expires with second 1000 for both.
-pub(crate) fn numeric_date(value: &Value) -> Option<i64> {
-    /// The end of year 9999, in seconds.
-    const LATEST: i64 = 253_402_300_799;
-    if let Some(seconds) = value.as_i64() {
-        return (-LATEST..=LATEST).contains(&seconds).then(|| seconds * 1000);
+/// How long before the token was issued the user last verified each factor, to the minute. `None`: never, or the
+/// session has no such factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FactorAges {
+    /// The first factor: password, e-mail code, …
+    pub first: Option<Duration>,
+    /// The second factor: TOTP, backup code, …
+    pub second: Option<Duration>,
+}
+
+impl FactorAges {
+    pub(crate) fn read(payload: &Map<String, Value>) -> Option<Self> {
+        let [first, second] = payload.get("fva")?.as_array()?.as_slice() else { return None };
+        let age = |minutes: &Value| {
+            let minutes = minutes.as_i64()?;
+            Some(u64::try_from(minutes).ok().map(|minutes| Duration::from_secs(minutes.saturating_mul(60))))
+        };
+        Some(Self { first: age(first)?, second: age(second)? })
     }
-    let seconds = value.as_f64()?;
-    #[expect(clippy::cast_precision_loss, reason = "LATEST is far below 2^53")]
-    let latest = LATEST as f64;
-    #[expect(clippy::cast_possible_truncation, reason = "bounded just before")]
-    (seconds.abs() <= latest).then(|| seconds.trunc() as i64 * 1000)
+
+    /// Whether the first factor was verified no longer ago than `limit`.
+    pub fn first_within(&self, limit: Duration) -> bool {
+        self.first.is_some_and(|age| age <= limit)
+    }
+
+    /// Whether the second factor was verified no longer ago than `limit`.
+    pub fn second_within(&self, limit: Duration) -> bool {
+        self.second.is_some_and(|age| age <= limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn factor_ages_are_minutes_and_minus_one_is_never() {
+        let read = |fva: Value| FactorAges::read(json!({ "fva": fva }).as_object().unwrap());
+        let minutes = |minutes: u64| Some(Duration::from_secs(minutes * 60));
+        assert_eq!(read(json!([3, -1])), Some(FactorAges { first: minutes(3), second: None }));
+        assert_eq!(read(json!([0, 10])), Some(FactorAges { first: minutes(0), second: minutes(10) }));
+        for odd in [json!(null), json!([]), json!([1]), json!([1, 2, 3]), json!(["1", 2]), json!([1, 2.5])] {
+            assert_eq!(read(odd.clone()), None, "{odd}");
+        }
+        assert_eq!(FactorAges::read(&Map::new()), None);
+        let ages = read(json!([3, -1])).unwrap();
+        let limit = Duration::from_secs(180);
+        assert!(ages.first_within(limit) && !ages.first_within(limit - Duration::from_nanos(1)));
+        assert!(!ages.second_within(Duration::MAX));
+        let ages = read(json!([-1, 3])).unwrap();
+        assert!(ages.second_within(limit) && !ages.second_within(limit - Duration::from_nanos(1)));
+    }
 }

@@ -1,14 +1,18 @@
 //! The verdict with every step that led to it: the very verifier, watched.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
+use crate::cannot_judge::CannotJudge;
 use crate::claims::SessionStatus;
 use crate::keys::KeySet;
-use crate::refusal::{CannotJudge, Step};
+use crate::remedy::Remedy;
+use crate::step::Step;
+use crate::token::quoted;
 use crate::verifier::{Observer, Verdict, Verifier};
 
 /// A verdict and how it came about. Never holds the token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Explanation {
     /// The verdict.
     pub verdict: VerdictWord,
@@ -18,8 +22,9 @@ pub struct Explanation {
     pub steps: Vec<ExplainedStep>,
     /// One sentence on the outcome.
     pub detail: String,
-    /// The one thing that would mend it; `null` where accepted.
-    pub remedy: Option<String>,
+    /// The one thing that would mend it, serialized as its text; `null` where accepted.
+    #[serde(serialize_with = "as_text")]
+    pub remedy: Option<Remedy>,
 }
 
 /// The verdict in a word.
@@ -97,13 +102,13 @@ pub fn explain(
             Some(SESSION_PENDING),
             Some((Step::Status, "`sts` is pending".to_owned())),
             "The token is genuine, but its session is pending: the user still has tasks to do.".to_owned(),
-            Some("Let the user finish the pending session tasks in the front end, then call `getToken()` again.".to_owned()),
+            Some(Remedy::FinishSessionTasks),
         ),
         Verdict::Accepted(claims) => {
             let mut detail = "active".to_owned();
             if let Some(actor) = &claims.actor {
                 let by = actor.subject.as_deref().unwrap_or("somebody");
-                detail = format!("active, impersonated by {by}: reading only");
+                detail = format!("active, impersonated by {}", quoted(&by.into()));
             }
             steps.push(ExplainedStep { step: Step::Status.as_str(), outcome: StepOutcome::Passed, detail });
             (VerdictWord::Accepted, None, None, format!("accepted for {}", claims.subject), None)
@@ -113,21 +118,21 @@ pub fn explain(
             Some(refusal.code.as_str()),
             Some((refusal.step, refusal.operator_detail().to_owned())),
             refusal.public_detail().to_owned(),
-            Some(refusal.remedy().to_owned()),
+            Some(refusal.remedy().clone()),
         ),
         Verdict::CannotJudge(cannot) => (
             VerdictWord::CannotJudge,
             Some(cannot.reason.as_str()),
             Some((Step::Key, cannot.reason.detail().to_owned())),
             cannot.reason.detail().to_owned(),
-            Some("Check that this machine reaches Clerk's keys, or pin the key with CLERK_JWT_KEY.".to_owned()),
+            Some(Remedy::ReachKeys),
         ),
     };
     if let Some((step, detail)) = failed {
         steps.push(ExplainedStep { step: step.as_str(), outcome: StepOutcome::Failed, detail });
     }
     let reached = |step: Step| steps.iter().any(|each| each.step == step.as_str());
-    let missing: Vec<_> = Step::ALL.into_iter().filter(|step| !reached(*step)).collect();
+    let missing: Vec<_> = Step::ALL.iter().copied().filter(|step| !reached(*step)).collect();
     steps.extend(missing.into_iter().map(|step| ExplainedStep {
         step: step.as_str(),
         outcome: StepOutcome::NotReached,
@@ -135,4 +140,8 @@ pub fn explain(
     }));
     steps.sort_by_key(|each| Step::ALL.iter().position(|step| step.as_str() == each.step));
     Explanation { verdict, code, steps, detail, remedy }
+}
+
+fn as_text<S: Serializer>(remedy: &Option<Remedy>, serializer: S) -> Result<S::Ok, S::Error> {
+    remedy.as_ref().map(ToString::to_string).serialize(serializer)
 }

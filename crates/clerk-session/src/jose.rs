@@ -3,7 +3,10 @@
 
 use serde_json::{Map, Value};
 
-use crate::refusal::{Refusal, RefusalCode, Step};
+use crate::code::RefusalCode;
+use crate::refusal::Refusal;
+use crate::remedy::Remedy;
+use crate::step::Step;
 use crate::token::{Parts, quoted};
 
 /// Header value of `cat` for session tokens.
@@ -13,8 +16,6 @@ const CATEGORY_IGNORE: &str = "cl_I7d4PD111III";
 const CATEGORY_TEMPLATE: &str = "cl_B7d4PD222AAA";
 const CATEGORY_MACHINE: &str = "cl_B7d4PD333AAA";
 
-const PLAIN: &str = "Send the plain session token: call `getToken()` without a template.";
-
 /// What can be told from the unproven parts about the kind of token. Said before the other header checks, because it
 /// names the real mistake.
 pub(crate) fn kind(parts: &Parts<'_>) -> Result<(), Refusal> {
@@ -23,8 +24,8 @@ pub(crate) fn kind(parts: &Parts<'_>) -> Result<(), Refusal> {
             RefusalCode::TokenTypeMismatch,
             Step::Kind,
             format!("This is {what}, not a session token."),
-        )
-        .mended_by(PLAIN))
+            Remedy::DropTemplate,
+        ))
     };
     let typ = parts.header.get("typ").and_then(Value::as_str).map(str::to_ascii_lowercase);
     if matches!(typ.as_deref(), Some("at+jwt" | "application/at+jwt")) {
@@ -58,9 +59,9 @@ pub(crate) fn algorithm(header: &Map<String, Value>) -> Result<(), Refusal> {
                 RefusalCode::TokenInvalidAlgorithm,
                 Step::Algorithm,
                 "The session token is not signed with RS256.",
+                Remedy::DropTemplate,
             )
-            .because(format!("`alg` is {found}, expected RS256"))
-            .mended_by("Clerk signs session tokens with RS256 only. If this is a JWT template with a custom signing key, call `getToken()` without a template."))
+            .because(format!("`alg` is {found}, expected RS256")))
         }
     }
 }
@@ -75,7 +76,8 @@ pub(crate) fn typ(header: &Map<String, Value>) -> Result<(), Refusal> {
 
 pub(crate) fn extensions(header: &Map<String, Value>) -> Result<(), Refusal> {
     // RFC 7515 §4.1.11: who does not understand a critical extension must refuse. We understand none.
-    for name in ["crit", "b64", "zip"] {
+    // RFC 7516 §9: `enc` says that it is encrypted, not signed.
+    for name in ["crit", "b64", "zip", "enc"] {
         if header.contains_key(name) {
             return Err(bad_header(
                 Step::Extensions,
@@ -90,6 +92,11 @@ pub(crate) fn extensions(header: &Map<String, Value>) -> Result<(), Refusal> {
 }
 
 fn bad_header(step: Step, reasoning: String) -> Refusal {
-    Refusal::new(RefusalCode::TokenInvalid, step, "The session token's header is not acceptable.")
-        .because(reasoning)
+    Refusal::new(
+        RefusalCode::TokenInvalid,
+        step,
+        "The session token's header is not acceptable.",
+        Remedy::SendToken,
+    )
+    .because(reasoning)
 }

@@ -7,35 +7,40 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+/// Bytes as JSON text (RFC 8259 §8.1): UTF-8 without a byte order mark.
+pub(crate) fn text(bytes: Vec<u8>) -> Result<String, NotAnObject> {
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        return Err(NotAnObject("it begins with a byte order mark"));
+    }
+    String::from_utf8(bytes).map_err(|_| NotAnObject("it is not UTF-8"))
+}
+
 /// Reads one JSON object with unique member names and nothing behind it.
-pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, NotAnObject> {
-    read(bytes, Unique { repeated: Repeated::Refused })
+pub(crate) fn object(text: &str) -> Result<Map<String, Value>, NotAnObject> {
+    read(text, Unique { repeated: Repeated::Refused })
 }
 
 /// As [`object`], but an inner object that names a member twice is read as `null`, so that one odd entry of a list
 /// does not cost the others.
-pub(crate) fn object_with_odd_entries(bytes: &[u8]) -> Result<Map<String, Value>, NotAnObject> {
-    read(bytes, Unique { repeated: Repeated::Null })
+pub(crate) fn object_with_odd_entries(text: &str) -> Result<Map<String, Value>, NotAnObject> {
+    read(text, Unique { repeated: Repeated::Null })
 }
 
-fn read(bytes: &[u8], unique: Unique) -> Result<Map<String, Value>, NotAnObject> {
-    if bytes.starts_with(b"\xef\xbb\xbf") {
-        return Err(NotAnObject("it begins with a byte order mark".to_owned()));
-    }
-    let text = std::str::from_utf8(bytes).map_err(|_| NotAnObject("it is not UTF-8".to_owned()))?;
+fn read(text: &str, unique: Unique) -> Result<Map<String, Value>, NotAnObject> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = unique.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
     match value {
         Ok(Value::Object(members)) => Ok(members),
-        Ok(_) => Err(NotAnObject("it is JSON, but not an object".to_owned())),
-        Err(error) if error.is_data() => Err(NotAnObject("it names a member twice".to_owned())),
-        Err(_) => Err(NotAnObject("it is not JSON".to_owned())),
+        Ok(_) => Err(NotAnObject("it is JSON, but not an object")),
+        Err(error) if error.is_data() => Err(NotAnObject("it names a member twice")),
+        Err(_) => Err(NotAnObject("it is not JSON")),
     }
 }
 
 /// What is wrong with a text that should be a JSON object. Never quotes the text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NotAnObject(pub(crate) String);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct NotAnObject(&'static str);
 
 #[derive(Clone, Copy)]
 struct Unique {
@@ -128,34 +133,31 @@ mod tests {
             r#"{"a":[{"b":1,"b":2}]}"#,
             r#"{"a":1,"\u0061":2}"#,
         ] {
-            assert_eq!(
-                object(text.as_bytes()),
-                Err(NotAnObject("it names a member twice".to_owned())),
-                "{text}"
-            );
+            assert_eq!(object(text), Err(NotAnObject("it names a member twice")), "{text}");
         }
     }
 
     #[test]
     fn where_odd_entries_are_allowed_only_they_are_lost() {
-        let read = object_with_odd_entries(br#"{"keys":[{"a":1},{"a":1,"a":2},{"a":3}]}"#).unwrap();
+        let read = object_with_odd_entries(r#"{"keys":[{"a":1},{"a":1,"a":2},{"a":3}]}"#).unwrap();
         assert_eq!(Value::Object(read), serde_json::json!({"keys": [{"a": 1}, null, {"a": 3}]}));
-        assert!(object_with_odd_entries(br#"{"keys":[],"keys":[]}"#).is_err());
+        assert!(object_with_odd_entries(r#"{"keys":[],"keys":[]}"#).is_err());
     }
 
     #[test]
     fn what_is_not_an_object_is_refused() {
         for text in ["", "null", "[]", "1", "\"x\"", "{}x", "{} {}", "{\"a\":}", "{'a':1}"] {
-            assert!(object(text.as_bytes()).is_err(), "{text}");
+            assert!(object(text).is_err(), "{text}");
         }
-        assert!(object(b"\xef\xbb\xbf{}").is_err());
-        assert!(object(b"{\"a\":\"\xff\"}").is_err());
-        assert!(object(b" {\"a\":[1,-1,1.5,true,null,\"x\"]} ").is_ok());
+        assert_eq!(text(b"\xef\xbb\xbf{}".to_vec()), Err(NotAnObject("it begins with a byte order mark")));
+        assert_eq!(text(b"{\"a\":\"\xff\"}".to_vec()), Err(NotAnObject("it is not UTF-8")));
+        assert_eq!(text(b"{}".to_vec()), Ok("{}".to_owned()));
+        assert!(object(" {\"a\":[1,-1,1.5,true,null,\"x\"]} ").is_ok());
     }
 
     #[test]
     fn endless_nesting_is_an_error_and_not_a_crash() {
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
-        assert!(object(deep.as_bytes()).is_err());
+        assert!(object(&deep).is_err());
     }
 }

@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::Value;
 
-use crate::{json, roca};
+use crate::json;
 
 /// More keys than any instance has; the rest of a longer list is skipped.
 const MAX_KEYS: usize = 64;
@@ -32,6 +32,7 @@ pub(crate) struct Key {
 
 /// A JWKS document as far as it is usable.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct JwksDocument {
     /// The usable keys.
     pub keys: KeySet,
@@ -41,6 +42,7 @@ pub struct JwksDocument {
 
 /// A key of a JWKS document that is not used.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SkippedKey {
     /// Its `kid`, where it has one.
     pub kid: Option<String>,
@@ -50,6 +52,7 @@ pub struct SkippedKey {
 
 /// Why a key is not used. One odd key never fails the set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SkipReason {
     /// Not a JSON object.
     #[error("it is not an object")]
@@ -69,8 +72,7 @@ pub enum SkipReason {
     /// `n` or `e` is missing or not base64url.
     #[error("its modulus or exponent cannot be read")]
     Unreadable,
-    /// Fewer than 2048 or more than 8192 bits, an exponent below 65537, made by the broken generator of
-    /// CVE-2017-15361, or otherwise refused by the cryptographic library.
+    /// Fewer than 2048 or more than 8192 bits, an exponent below 65537, or otherwise refused by the cryptographic library.
     #[error("it is too weak, or not one that can be used")]
     Weak,
     /// Too many keys before it.
@@ -80,6 +82,7 @@ pub enum SkipReason {
 
 /// A document that is not a JWKS.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum JwksError {
     /// Not a JSON object.
     #[error("the answer is not a JSON Web Key Set: {0}")]
@@ -97,6 +100,7 @@ pub enum JwksError {
 
 /// A text that is not a public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PemError {
     /// Nothing there.
     #[error("it is empty")]
@@ -123,8 +127,9 @@ pub enum PemError {
 impl KeySet {
     /// Reads a JWKS document (RFC 7517 §5), key by key.
     pub fn from_jwks(document: &[u8]) -> Result<JwksDocument, JwksError> {
-        let document =
-            json::object_with_odd_entries(document).map_err(|error| JwksError::NotJson(error.0))?;
+        let document = json::text(document.to_vec())
+            .and_then(|text| json::object_with_odd_entries(&text))
+            .map_err(|error| JwksError::NotJson(error.to_string()))?;
         let Some(Value::Array(listed)) = document.get("keys") else { return Err(JwksError::NoKeys) };
         let mut keys = Self::default();
         let mut skipped = Vec::new();
@@ -173,6 +178,11 @@ impl KeySet {
     /// The key ids, for the operator.
     pub fn kids(&self) -> impl Iterator<Item = &str> {
         self.keys.iter().filter_map(|key| key.kid.as_deref())
+    }
+
+    /// Whether all keys have the same `kid`.
+    pub(crate) fn have_one_kid(&self) -> bool {
+        self.keys.windows(2).all(|pair| pair[0].kid == pair[1].kid)
     }
 
     /// Whether both sets hold the same key material under the same ids.
@@ -247,9 +257,6 @@ fn read_jwk(jwk: &Value) -> Result<Key, SkipReason> {
     let e = number("e").ok_or(SkipReason::Unreadable)?;
     // With e = 3 a sloppy signer is forgeable; Clerk has always used 65537.
     if e.len() < 3 || e.len() == 3 && e.as_slice() < [1, 0, 1].as_slice() {
-        return Err(SkipReason::Weak);
-    }
-    if roca::is_marked(&n) {
         return Err(SkipReason::Weak);
     }
     let components = RsaPublicKeyComponents { n, e };

@@ -17,6 +17,7 @@ pub struct OriginPattern {
 
 /// Why a text is not an origin, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum OriginError {
     /// Nothing there.
     #[error("it is empty; write an origin such as https://app.example.com")]

@@ -5,12 +5,13 @@ use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 
+use crate::code::RefusalCode;
 use crate::json;
-use crate::refusal::{Refusal, RefusalCode, Step};
-
-/// Longest token considered, in bytes. Clerk's tokens stay below the 4 KiB of a cookie; twice that leaves room
-/// for large custom claims and bounds the work for everything else.
-pub const MAX_TOKEN: usize = 8 * 1024;
+use crate::policy::Policy;
+use crate::refusal::Refusal;
+use crate::remedy::Remedy;
+use crate::step::Step;
+use crate::unwrapped::unwrapped;
 
 /// No padding, and no bits set that no byte uses: otherwise one token would have many spellings.
 pub(crate) const BASE64URL: GeneralPurpose = GeneralPurpose::new(
@@ -25,62 +26,69 @@ pub(crate) const BASE64URL: GeneralPurpose = GeneralPurpose::new(
 pub(crate) struct Parts<'a> {
     pub(crate) header: Map<String, Value>,
     pub(crate) payload: Map<String, Value>,
+    /// The payload as text.
+    pub(crate) payload_text: String,
     /// What was signed.
     pub(crate) signed: &'a str,
     pub(crate) signature: Vec<u8>,
 }
 
 /// The three segments, after the checks that need no decoding.
-pub(crate) fn segments(token: &str) -> Result<[&str; 3], Refusal> {
-    let form = |public: &str| Refusal::new(RefusalCode::TokenInvalid, Step::Form, public);
+pub(crate) fn segments<'a>(token: &'a str, policy: &Policy) -> Result<[&'a str; 3], Refusal> {
     if token.is_empty() {
-        return Err(form("What was sent is empty, not a session token.")
-            .mended_by("Await `getToken()`, and send nothing while nobody is signed in."));
+        return Err(form("What was sent is empty, not a session token.", Remedy::AwaitToken));
     }
-    if token.len() > MAX_TOKEN {
-        return Err(form("The session token is longer than any session token can be."));
+    let (length, limit) = (token.len(), policy.max_token_len);
+    if length > limit {
+        let public = format!("The session token has {length} bytes; longer than {limit} is not considered.");
+        return Err(form(public, Remedy::ShortenToken { length, limit }));
     }
-    if let Some((what, remedy)) = recognize(token) {
-        return Err(form(&format!("What was sent is {what}, not a session token.")).mended_by(remedy));
+    if let Some((what, remedy)) = recognize(token, policy) {
+        return Err(form(format!("What was sent is {what}, not a session token."), remedy));
+    }
+    if let Some(wrapped) = wrapped(token) {
+        return Err(wrapped);
     }
     let mut parts = token.split('.');
     match (parts.next(), parts.next(), parts.next(), parts.next()) {
         (Some(header), Some(payload), Some(signature), None) => Ok([header, payload, signature]),
-        _ => Err(form("A session token consists of three parts separated by dots.")
+        _ => Err(form("A session token consists of three parts separated by dots.", Remedy::SendToken)
             .because(format!("{} parts separated by dots instead of 3", token.split('.').count()))),
     }
 }
 
+/// The refusal of a token that has something around it.
+pub(crate) fn wrapped(text: &str) -> Option<Refusal> {
+    let wrapping = unwrapped(text)?.wrapping;
+    let public = format!("The session token was sent with {wrapping} around it.");
+    Some(form(public, Remedy::SendTokenAlone(wrapping)))
+}
+
+fn form(public: impl Into<String>, remedy: Remedy) -> Refusal {
+    Refusal::new(RefusalCode::TokenInvalid, Step::Form, public, remedy)
+}
+
 /// Well-known values that are sent in place of a token.
-fn recognize(token: &str) -> Option<(&'static str, &'static str)> {
-    const AWAIT: &str = "Await `getToken()`, and send nothing while nobody is signed in.";
-    const CALL: &str = "Send what `await getToken()` returns instead.";
-    let lower = token.get(..7).map(str::to_ascii_lowercase);
+fn recognize<'a>(token: &str, policy: &'a Policy) -> Option<(&'a str, Remedy)> {
+    if let Some(other) = policy.other_credentials.iter().find(|other| token.starts_with(&other.prefix)) {
+        return Some((&other.name, Remedy::SendTokenInsteadOf { name: other.name.clone() }));
+    }
+    let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| token.starts_with(prefix));
     Some(match token {
-        "null" => ("the text `null`", AWAIT),
-        "undefined" => ("the text `undefined`", AWAIT),
-        "[object Promise]" => ("the text `[object Promise]`", AWAIT),
-        "[object Object]" => ("the text `[object Object]`", AWAIT),
-        _ if lower.as_deref() == Some("bearer ") => (
-            "a value that starts with `Bearer `",
-            "Send the word `Bearer` once, followed by the token alone.",
-        ),
-        _ if token.starts_with("pk_test_") || token.starts_with("pk_live_") => {
-            ("a Clerk publishable key", CALL)
+        "null" => ("the text `null`", Remedy::AwaitToken),
+        "undefined" => ("the text `undefined`", Remedy::AwaitToken),
+        "[object Promise]" => ("the text `[object Promise]`", Remedy::AwaitToken),
+        "[object Object]" => ("the text `[object Object]`", Remedy::AwaitToken),
+        _ if token.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("bearer ")) => {
+            ("a value that starts with `Bearer `", Remedy::WriteBearerOnce)
         }
-        _ if token.starts_with("sk_test_") || token.starts_with("sk_live_") => (
-            "a Clerk secret key",
-            "Never send a secret key from a browser: replace this one in the Clerk dashboard, and send what `await getToken()` returns instead.",
-        ),
-        _ if token.starts_with("hf_sk_") => (
-            "a Holdfast service key",
-            "Service keys are for the `/service` routes; here send what `await getToken()` returns.",
-        ),
-        _ if token.starts_with("sess_") => ("a session id", CALL),
-        _ if token.starts_with("user_") => ("a user id", CALL),
-        _ if token.starts_with("mt_") => ("an opaque machine-to-machine token", CALL),
-        _ if token.starts_with("oat_") => ("an opaque OAuth access token", CALL),
-        _ if token.starts_with("ak_") => ("an API key", CALL),
+        _ if begins(&["pk_test_", "pk_live_"]) => ("a Clerk publishable key", Remedy::SendToken),
+        _ if begins(&["sk_test_", "sk_live_"]) => ("a Clerk secret key", Remedy::ReplaceSecretKey),
+        _ if begins(&["sess_"]) => ("a session id", Remedy::SendToken),
+        _ if begins(&["user_"]) => ("a user id", Remedy::SendToken),
+        _ if begins(&["mt_"]) => ("an opaque machine-to-machine token", Remedy::SendToken),
+        _ if begins(&["oat_"]) => ("an opaque OAuth access token", Remedy::SendToken),
+        _ if begins(&["ak_"]) => ("an API key", Remedy::SendToken),
         _ => return None,
     })
 }
@@ -90,21 +98,29 @@ pub(crate) fn decode<'a>(
     token: &'a str,
     [header, payload, signature]: [&str; 3],
 ) -> Result<Parts<'a>, Refusal> {
+    let refused = |reasoning: String| {
+        Refusal::new(
+            RefusalCode::TokenInvalid,
+            Step::Encoding,
+            "The session token could not be decoded.",
+            Remedy::SendToken,
+        )
+        .because(reasoning)
+    };
     let bytes = |segment: &str, name: &str| {
-        BASE64URL.decode(segment).map_err(|_| {
-            Refusal::new(RefusalCode::TokenInvalid, Step::Encoding, "The session token could not be decoded.")
-                .because(format!("the {name} is not canonical base64url without padding"))
-        })
+        BASE64URL
+            .decode(segment)
+            .map_err(|_| refused(format!("the {name} is not canonical base64url without padding")))
     };
     let object = |segment: &str, name: &str| {
-        json::object(&bytes(segment, name)?).map_err(|error| {
-            Refusal::new(RefusalCode::TokenInvalid, Step::Encoding, "The session token could not be decoded.")
-                .because(format!("the {name} is not a plain JSON object: {}", error.0))
-        })
+        let read = json::text(bytes(segment, name)?).and_then(|text| Ok((json::object(&text)?, text)));
+        read.map_err(|error| refused(format!("the {name} is not a plain JSON object: {error}")))
     };
+    let (payload_members, payload_text) = object(payload, "payload")?;
     Ok(Parts {
-        header: object(header, "header")?,
-        payload: object(payload, "payload")?,
+        header: object(header, "header")?.0,
+        payload: payload_members,
+        payload_text,
         signature: bytes(signature, "signature")?,
         signed: &token[..header.len() + 1 + payload.len()],
     })

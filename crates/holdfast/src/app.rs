@@ -1,5 +1,7 @@
 //! The composition root: makes the parts from the settings and puts them together. The only place that knows all of them.
 
+mod reload;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +13,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::budget::Budget;
+use crate::caller::assertion::AssertionKey;
 use crate::caller::keys::{KeySettings, KeySource};
 use crate::caller::service::ServiceVerifier;
-use crate::caller::{ClerkConfig, ConfigError, RepeatLimits, SessionVerifier};
+use crate::caller::{self, ClerkConfig, ConfigError, KeptKeys, RepeatLimits, SessionVerifier};
 use crate::clerk::backend::{BackendApi, UnusableSecret};
 use crate::clerk::webhook::{SecretError, WebhookVerifier};
 use crate::clock::SharedClock;
@@ -24,10 +27,14 @@ use crate::connections::{Connections, Parts};
 use crate::entropy::{EntropyExhausted, SharedEntropy, new_id};
 use crate::http::layers::Edge;
 use crate::http::metrics::Metrics;
-use crate::http::{self, Admission, AppState, AppStateParts, PlaceMetrics, ServerLimits, Service};
+use crate::http::{
+    self, Admission, AllowedOrigins, AppState, AppStateParts, PlaceMetrics, ServerLimits, Service,
+};
 use crate::outbox::{Dispatcher, Endpoint};
+use crate::overview::{Overview, OverviewMetrics};
 use crate::process::FileHandles;
 use crate::provider::SharedProvider;
+use crate::provider::calls::{CallCounts, Counted};
 use crate::provider::instagram::{Instagram, InstagramConfig};
 use crate::settings::{ClerkSettings, PartiesMode, Settings};
 use crate::standard_webhooks::SigningKey;
@@ -36,7 +43,9 @@ use crate::telemetry::traces::{Exporter, ServerSpans, Traced, Traces, WithContex
 use crate::transport::SharedTransport;
 use crate::users::Users;
 use crate::vault::{KeyRing, KeyRingFaults, SentinelError, Vault};
-use crate::worker::{Worker, replay_journal};
+use crate::worker::{Tally, Worker, replay_journal};
+
+pub use reload::{RELOADABLE, Reloader};
 
 /// For a handler to answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -100,13 +109,13 @@ pub enum StartError {
 
 /// The policy that every session token is judged by.
 pub fn policy(clerk: &ClerkSettings) -> Policy {
-    Policy {
-        issuers: clerk.issuers.clone(),
-        authorized_parties: clerk.parties.clone(),
-        authorized_parties_mode: party_mode(clerk.parties_mode),
-        audiences: clerk.audience.clone(),
-        clock_skew_ms: i64::try_from(clerk.clock_skew.as_millis()).unwrap_or(i64::MAX),
-    }
+    caller::policy(
+        clerk.issuers.clone(),
+        clerk.parties.clone(),
+        party_mode(clerk.parties_mode),
+        clerk.audience.clone(),
+        clerk.clock_skew,
+    )
 }
 
 fn party_mode(mode: PartiesMode) -> AuthorizedPartiesMode {
@@ -182,9 +191,11 @@ fn server_limits(settings: &Settings, budget: Budget) -> ServerLimits {
 pub struct Server {
     router: Router,
     state: AppState,
+    reloader: Reloader,
     store: Store,
     worker: Option<Worker>,
     dispatcher: Option<Dispatcher>,
+    overview: Overview,
     metrics: Metrics,
     limits: ServerLimits,
     places: PlaceMetrics,
@@ -223,14 +234,23 @@ impl Server {
             // Another replica may have been first, with other bytes.
             vault.prove(&store.sentinels().await?)?;
         }
-        let connections = connections(settings, seams, &store, &vault)?;
-        let metrics = Metrics::default();
+        let calls = CallCounts::default();
+        let counted = counted(seams, &calls);
+        let connections = connections(settings, &counted, &store, &vault)?;
         connections.journal().prepare();
-        metrics.register(|registry| connections.journal().register(registry));
+        let metrics = Metrics::default();
         let budget = Budget::of(settings, FileHandles::raised());
         let places = PlaceMetrics::default();
         metrics.register(|registry| places.register(registry));
         let (leave, leaving) = watch::channel(false);
+        let tally = Arc::new(Tally::default());
+        let overview =
+            Overview::new(store.clone(), connections.clone(), seams.clock.clone(), Arc::clone(&tally));
+        metrics.register(|registry| {
+            calls.register(registry);
+            tally.register(registry);
+            registry.register_collector(Box::new(OverviewMetrics(overview.clone())));
+        });
         let (stop, stopping) = watch::channel(false);
         let state = AppState::new(AppStateParts {
             edge: Edge {
@@ -243,7 +263,7 @@ impl Server {
                 request_timeout: REQUEST_TIMEOUT,
                 spans: ServerSpans::of(traces.clone(), &settings.public_url),
             },
-            verifier: verifier(&settings.clerk, seams)?,
+            verifier: verifier(settings, seams)?,
             users: Users::new(store.clone(), backend(&settings.clerk, seams)?, seams.clock.clone()),
             connections: connections.clone(),
             store: store.clone(),
@@ -255,16 +275,19 @@ impl Server {
                 .map(|secret| WebhookVerifier::new(secret, seams.clock.clone()))
                 .transpose()?,
             service_verifier: ServiceVerifier::new(Arc::new(store.clone())),
-            meta_secrets: settings.instagram.iter().map(|app| app.app_secret.clone()).collect(),
+            meta_secrets: settings.instagram.iter().flat_map(|app| app.callback_secrets.clone()).collect(),
             leaving,
+            assertion_key: settings.forward_auth_secret.as_ref().map(AssertionKey::new),
             stopping,
             max_streams: budget.streams,
         });
-        let router = http::app(state.clone(), &settings.allowed_origins);
+        let origins = AllowedOrigins::from(settings.allowed_origins.clone());
+        let router = http::app(state.clone(), &origins);
+        let reloader = Reloader { state: state.clone(), origins, seams: seams.clone() };
         let worker = if settings.worker {
             // Unique among replicas and their restarts, or a restart could believe in a lease of its former life.
             let name = new_id(&*seams.entropy, seams.clock.now())?.to_string();
-            Some(Worker::new(connections.clone(), store.clone(), seams.clock.clone(), name))
+            Some(Worker::new(connections.clone(), store.clone(), seams.clock.clone(), name).with_tally(tally))
         } else {
             None
         };
@@ -278,9 +301,11 @@ impl Server {
         Ok(Self {
             router,
             state,
+            reloader,
             store,
             worker,
             dispatcher,
+            overview,
             metrics,
             limits: server_limits(settings, budget),
             places,
@@ -291,6 +316,16 @@ impl Server {
             traces,
             exporter,
         })
+    }
+
+    /// Takes over a configuration that is read again later.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
+    }
+
+    /// What an operator sees of all connections together.
+    pub fn overview(&self) -> &Overview {
+        &self.overview
     }
 
     /// What is counted.
@@ -314,7 +349,7 @@ impl Server {
             store,
             worker,
             dispatcher,
-            metrics: _,
+            overview,
             limits,
             places,
             clock,
@@ -323,6 +358,7 @@ impl Server {
             stop,
             traces,
             exporter,
+            ..
         } = self;
         let (finished, last) = watch::channel(false);
         let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(last)));
@@ -351,6 +387,8 @@ impl Server {
             let stopped = stop.subscribe();
             tasks.spawn(async move { dispatcher.run(stopped).await }.with_context(traces.context()));
         }
+        let stopped = stop.subscribe();
+        tasks.spawn(async move { overview.run(stopped).await }.with_context(traces.context()));
         let refusals = Some(http::refusals(Arc::clone(state.edge())));
         let service = Service {
             router,
@@ -408,6 +446,12 @@ fn traced(seams: &Seams, traces: &Traces) -> Seams {
     seams
 }
 
+/// The same seams with every request counted; for the provider.
+fn counted(seams: &Seams, calls: &CallCounts) -> Seams {
+    let transport = Arc::new(Counted::new(seams.transport.clone(), calls.clone()));
+    Seams { transport, ..seams.clone() }
+}
+
 /// What sends events to the app, on replicas that work. `None` where none are wanted.
 fn dispatcher(
     settings: &Settings,
@@ -422,7 +466,8 @@ fn dispatcher(
     Ok(Some(Dispatcher::new(endpoint, connections, store, clock, entropy, transport)))
 }
 
-fn verifier(clerk: &ClerkSettings, seams: &Seams) -> Result<SessionVerifier, StartError> {
+fn verifier(settings: &Settings, seams: &Seams) -> Result<SessionVerifier, StartError> {
+    let clerk = &settings.clerk;
     let config = ClerkConfig {
         issuers: clerk.issuers.clone(),
         keys: key_source(clerk).ok_or(StartError::NoKeySource)?,
@@ -432,6 +477,7 @@ fn verifier(clerk: &ClerkSettings, seams: &Seams) -> Result<SessionVerifier, Sta
         skew: clerk.clock_skew,
         remember: Some(REMEMBERED_TOKENS),
         breaker: Some(RepeatLimits::default()),
+        kept_keys: Some(KeptKeys::new(&settings.journal_directory)),
     };
     Ok(SessionVerifier::new(config, seams.transport.clone(), seams.clock.clone())?)
 }

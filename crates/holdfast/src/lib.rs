@@ -21,6 +21,7 @@ pub mod http;
 pub mod metric;
 mod nearest;
 pub mod outbox;
+pub mod overview;
 pub mod process;
 pub mod provider;
 pub mod settings;

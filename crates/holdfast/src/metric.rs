@@ -50,6 +50,10 @@ impl Metric {
             Kind::Counter => "_total",
             Kind::Gauge | Kind::Histogram => "",
         };
+        // Their names are common to all programs.
+        if self.name.starts_with("process_") {
+            return format!("{}{suffix}", self.name);
+        }
         format!("{PREFIX}_{}{suffix}", self.name)
     }
 

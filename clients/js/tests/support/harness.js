@@ -99,15 +99,18 @@ export async function setUp(t, options = {}) {
   const time = createSimulatedClock(network.settle);
   const signIn = createSignIn();
   const departures = [];
-  const client = createHoldfastClient({
-    baseUrl: server.url,
-    getToken: signIn.getToken,
-    fetch: network.fetch,
-    clock: time.clock,
-    random: () => 0.5,
-    navigate: (url) => departures.push(url),
-    ...options,
-  });
+  /** The page is loaded anew: what it knew is gone. */
+  const reload = () =>
+    createHoldfastClient({
+      baseUrl: server.url,
+      getToken: signIn.getToken,
+      fetch: network.fetch,
+      clock: time.clock,
+      random: () => 0.5,
+      navigate: (url) => departures.push(url),
+      ...options,
+    });
+  const client = reload();
   const unhandled = [];
   const onUnhandled = (error) => unhandled.push(error);
   process.on("unhandledRejection", onUnhandled);
@@ -116,7 +119,7 @@ export async function setUp(t, options = {}) {
     process.off("unhandledRejection", onUnhandled);
     if (unhandled.length) throw new Error(`unhandled rejection: ${unhandled[0]}`);
   });
-  return { server, time, signIn, client, departures };
+  return { server, time, signIn, client, reload, departures };
 }
 
 /** Runs an operation that must fail and gives its error. */

@@ -94,6 +94,8 @@ export async function startScriptedServer() {
   const state = {
     status: notConnected,
     fault: null,
+    /** Answers every route but the tokens', where it is set. */
+    answer: null,
     attempts: 0,
     mints: 0,
     /** Milliseconds; null for the computer's clock. Tokens are judged by it if `judges` is set. */
@@ -184,7 +186,8 @@ export async function startScriptedServer() {
       body: body && JSON.parse(body),
     });
     const isToken = route === "POST /token";
-    const script = scripted.get(route) ?? (isToken ? undefined : faults[state.fault]) ?? routes[route];
+    const everywhere = isToken ? undefined : (state.answer ?? faults[state.fault]);
+    const script = scripted.get(route) ?? everywhere ?? routes[route];
     open.add(response);
     response.on("close", () => open.delete(response));
     if (isExpired(request.headers.authorization)) return faults[401](request, response);
@@ -212,6 +215,8 @@ export async function startScriptedServer() {
       for (const stream of streams) stream.write(notice(status));
     },
     write: (text) => streams.forEach((stream) => stream.write(text)),
+    /** Ends whatever is open, as an impatient proxy does. */
+    endOpen: () => open.forEach((response) => response.headersSent && response.end()),
     endStreams: () => streams.forEach((stream) => stream.end()),
     async close() {
       server.closeAllConnections();

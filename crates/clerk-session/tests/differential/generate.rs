@@ -181,11 +181,12 @@ impl Generator {
                     .map(Value::from)
                     .into(),
             ),
+            6 if self.random.below(2) == 0 => ("enc", vec![json!("A128GCM"), json!(null)]),
             6 => ("crit", vec![json!(["exp"]), json!([]), json!(["b64"]), json!("exp"), json!(null)]),
             7 => ("b64", vec![json!(false), json!(true)]),
             8 => ("zip", vec![json!("DEF")]),
             _ => (
-                self.random.pick(&["jku", "x5u", "jwk", "x5c", "oiat", "enc", "epk", "cty"]),
+                self.random.pick(&["jku", "x5u", "jwk", "x5c", "oiat", "epk", "cty"]),
                 vec![json!("https://evil.example.com/jwks"), FOREIGN.jwk(KID), json!(1)],
             ),
         };
@@ -197,13 +198,14 @@ impl Generator {
             "crit" => "crit",
             "b64" => "b64",
             "zip" => "zip",
+            "enc" => "enc",
             _ => "header parameter",
         });
         match name {
             "alg" => draft.licensed.push("rs256-only"),
             "kid" => draft.licensed.push("kid-is-text"),
             "cat" | "typ" => draft.licensed.push("session-tokens-only"),
-            "crit" | "b64" | "zip" => draft.licensed.push("no-extensions"),
+            "crit" | "b64" | "zip" | "enc" => draft.licensed.push("no-extensions"),
             _ => {}
         }
         match self.random.below(8) {
@@ -288,7 +290,7 @@ impl Generator {
     fn change_times(&mut self, draft: &mut Draft) {
         let name = self.random.pick(&["exp", "nbf", "iat"]);
         draft.mutations.push(name);
-        draft.licensed.push("calendar-times");
+        draft.licensed.extend(["calendar-times", "times-in-order", "fractions-count"]);
         if self.random.below(2) == 0 {
             // At the very boundary, a millisecond to either side.
             draft.now_ms =

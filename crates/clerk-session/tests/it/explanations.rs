@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use clerk_session::{
-    CannotJudge, CannotJudgeReason, Explanation, KeySet, Policy, StepOutcome, VerdictWord, Verifier, explain,
+    CannotJudge, CannotJudgeReason, Explanation, KeySet, OtherCredential, Policy, Remedy, StepOutcome,
+    VerdictWord, Verifier, explain,
 };
 use serde_json::{Value, json};
 
@@ -16,7 +17,8 @@ fn told_by(policy: Policy, keys: &KeySet, token: &str) -> Explanation {
 }
 
 fn told(token: &str) -> Explanation {
-    told_by(policy(), &keys(), token)
+    let acme = OtherCredential { prefix: "acme_sk_".to_owned(), name: "an Acme service key".to_owned() };
+    told_by(with(|policy| policy.other_credentials = vec![acme]), &keys(), token)
 }
 
 /// Code, step that failed, a piece of what was found, a piece of the remedy.
@@ -29,7 +31,7 @@ fn check(name: &str, told: &Explanation, (code, step, found, remedy): Reason) {
     assert_eq!(failed.len(), 1, "{name}: exactly one step fails");
     assert_eq!(failed[0].step, step, "{name}");
     assert!(failed[0].detail.contains(found), "{name}: {:?} does not say {found:?}", failed[0].detail);
-    let said = told.remedy.as_deref().unwrap();
+    let said = told.remedy.as_ref().unwrap().to_string();
     assert!(said.contains(remedy), "{name}: {said:?} does not say {remedy:?}");
     // What comes before has passed or was skipped, what comes after was not reached.
     let at = told.steps.iter().position(|each| each.outcome == StepOutcome::Failed).unwrap();
@@ -51,7 +53,7 @@ fn what_is_sent_in_place_of_a_token() {
         ("pk_test_Y2xlcmsuZXhhbXBsZS5jb20k", "publishable key", "await getToken()"),
         ("pk_live_Y2xlcmsuZXhhbXBsZS5jb20k", "publishable key", "await getToken()"),
         ("sk_test_abcdefghijklmnopqrstuvwxyz", "a Clerk secret key", "replace this one"),
-        ("hf_sk_0123456789", "service key", "`/service` routes"),
+        ("acme_sk_0123456789", "an Acme service key", "instead of an Acme service key"),
         ("sess_2abc", "a session id", "await getToken()"),
         ("user_2abc", "a user id", "await getToken()"),
         ("mt_0123456789", "machine-to-machine", "await getToken()"),
@@ -69,7 +71,11 @@ fn what_is_sent_in_place_of_a_token() {
             "{sent} is repeated"
         );
     }
-    check("long", &told(&"x".repeat(9000)), ("token-invalid", "form", "longer", "await getToken()"));
+    check(
+        "long",
+        &told(&"x".repeat(9000)),
+        ("token-invalid", "form", "9000 bytes; longer than 8192", "customized session token"),
+    );
 }
 
 fn changed(header: Value, payload: Value) -> Explanation {
@@ -134,6 +140,11 @@ fn what_stands_in_the_token() {
             ("token-type-mismatch", "kind", "a machine-to-machine token", PLAIN),
         ),
         (
+            "enc (S15)",
+            changed(json!({"enc": "A128GCM"}), no()),
+            ("token-invalid", "extensions", "`enc`", "await getToken()"),
+        ),
+        (
             "typ",
             changed(json!({"typ": "JOSE"}), no()),
             ("token-invalid", "type", "`JOSE`", "await getToken()"),
@@ -146,7 +157,7 @@ fn what_stands_in_the_token() {
         (
             "HS256",
             changed(json!({"alg": "HS256"}), no()),
-            ("token-invalid-algorithm", "algorithm", "`alg` is `HS256`", "custom signing key"),
+            ("token-invalid-algorithm", "algorithm", "`alg` is `HS256`", "without a template"),
         ),
         (
             "no alg",
@@ -171,7 +182,12 @@ fn what_stands_in_the_token() {
         (
             "kid",
             changed(json!({"kid": "ins_dev"}), no()),
-            ("jwk-kid-mismatch", "key", "`kid` is `ins_dev`; the instance has ins_2GI", "one instance"),
+            (
+                "jwk-kid-mismatch",
+                "key",
+                "`kid` is `ins_dev`; the instance has ins_2GI",
+                "names the key `ins_dev`",
+            ),
         ),
         (
             "kid and iss",
@@ -186,7 +202,12 @@ fn what_stands_in_the_token() {
         (
             "signature",
             foreign(ISSUER),
-            ("token-invalid-signature", "signature", "does not fit", "holdfast doctor"),
+            (
+                "token-invalid-signature",
+                "signature",
+                "does not fit",
+                "one Clerk instance in front end and backend",
+            ),
         ),
         (
             "signature and iss",
@@ -201,12 +222,12 @@ fn what_stands_in_the_token() {
         (
             "cut off",
             told(&mint(no(), no())[..mint(no(), no()).len() - 102]),
-            ("token-invalid-signature", "signature", "it was cut off", "holdfast doctor"),
+            ("token-invalid-signature", "signature", "it was cut off", "one Clerk instance"),
         ),
         (
             "sub",
             changed(no(), json!({"sub": REMOVED})),
-            ("token-verification-failed", "subject", "`sub` is missing", "names the claim"),
+            ("token-verification-failed", "subject", "`sub` is missing", "has `sub`"),
         ),
         (
             "sid",
@@ -220,7 +241,7 @@ fn what_stands_in_the_token() {
                 "token-invalid-authorized-parties",
                 "authorized-party",
                 "`azp` is `http://localhost:5173`; accepted are https://app.example.com",
-                "would be accepted if CLERK_AUTHORIZED_PARTIES contained `http://localhost:5173`",
+                "add `http://localhost:5173` to the accepted parties",
             ),
         ),
         (
@@ -230,7 +251,7 @@ fn what_stands_in_the_token() {
                 "token-invalid-authorized-parties",
                 "authorized-party",
                 "`azp` is missing",
-                "CLERK_AUTHORIZED_PARTIES_MODE=if_present",
+                "Clerk's mobile SDKs (Expo, iOS, Android)",
             ),
         ),
         (
@@ -239,8 +260,8 @@ fn what_stands_in_the_token() {
             (
                 "token-invalid-issuer",
                 "issuer",
-                "expected https://clerk.example.com",
-                "from another Clerk instance (`https://clerk.other.com`)",
+                "accepted are https://clerk.example.com",
+                "signed by your own instance under another address",
             ),
         ),
         (
@@ -251,7 +272,7 @@ fn what_stands_in_the_token() {
         (
             "exp",
             changed(no(), json!({"exp": "soon"})),
-            ("token-verification-failed", "expiry", "`exp` is `soon`", "names the claim"),
+            ("token-verification-failed", "expiry", "`exp` is `soon`", "has `exp`"),
         ),
         (
             "nbf",
@@ -271,16 +292,21 @@ fn what_stands_in_the_token() {
     ] {
         check(name, &told, reason);
         let found = told.steps.into_iter().find(|each| each.outcome == StepOutcome::Failed).unwrap().detail;
-        reasons.insert((told.code, found, told.remedy));
+        reasons.insert((told.code, found, told.remedy.map(|remedy| remedy.to_string())));
     }
     println!("{} distinct reasons, beside what is sent in place of a token", reasons.len());
-    assert!(reasons.len() >= 30, "{}", reasons.len());
-    let policy = Policy { audiences: vec!["api".to_owned()], ..policy() };
+    assert!(reasons.len() >= 31, "{}", reasons.len());
+    let policy = with(|policy| policy.audiences = vec!["api".to_owned()]);
     let told = told_by(policy, &keys(), &mint(no(), json!({"aud": "web"})));
     check(
         "aud",
         &told,
-        ("token-verification-failed", "audience", "`aud` is `web`, CLERK_AUDIENCE is api", "CLERK_AUDIENCE"),
+        (
+            "token-verification-failed",
+            "audience",
+            "`aud` is `web`; accepted are api",
+            "Add `web` to the accepted",
+        ),
     );
 }
 
@@ -371,8 +397,55 @@ fn what_a_token_says_of_itself_is_quoted_harmlessly() {
         let told = changed(json!({}), json!({ "azp": azp }));
         let said = serde_json::to_string(&told).unwrap();
         assert!(said.len() < 6_000, "{} bytes", said.len());
-        for each in told.steps.iter().map(|step| &step.detail).chain([&told.detail]).chain(&told.remedy) {
+        let remedy = told.remedy.as_ref().map(ToString::to_string);
+        for each in told.steps.iter().map(|step| &step.detail).chain([&told.detail]).chain(&remedy) {
             assert!(each.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{each:?}");
         }
     }
+}
+
+/// A proxied or satellite instance signs with the same key under another address: the signature disproves "another instance".
+#[test]
+fn c5_our_key_under_another_issuer_is_our_instance() {
+    for issuer in ["https://app.example.com/__clerk", "https://clerk.shop.example"] {
+        let told = changed(json!({}), json!({ "iss": issuer }));
+        assert_eq!(told.code, Some("token-invalid-issuer"));
+        assert!(told.detail.contains("signed by this server's Clerk instance"), "{}", told.detail);
+        assert_eq!(told.remedy, Some(Remedy::AcceptIssuer { issuer: format!("`{issuer}`") }));
+    }
+    let told = changed(json!({}), json!({"iss": REMOVED}));
+    assert_eq!(told.remedy, Some(Remedy::RestoreClaim { claim: "iss" }));
+}
+
+#[test]
+fn c7_a_remedy_names_no_party_that_cannot_be_listed() {
+    let remedy = |azp: Value| changed(json!({}), json!({ "azp": azp })).remedy.unwrap();
+    let party = "`https://shop.example.com`".to_owned();
+    assert_eq!(remedy(json!("https://shop.example.com")), Remedy::AcceptParty { party });
+    for azp in [json!("https://shop.example.com/"), json!("null"), json!("*"), json!("x y"), json!(1)] {
+        assert!(matches!(remedy(azp.clone()), Remedy::UnlistableParty { .. }), "{azp}");
+    }
+    for azp in [json!(REMOVED), json!("")] {
+        assert_eq!(remedy(azp), Remedy::AcceptMissingParty);
+    }
+}
+
+#[test]
+fn c10_a_token_without_audience_is_told_from_one_with_another() {
+    let policy = with(|policy| policy.audiences = vec!["convex".to_owned()]);
+    let told = told_by(policy, &keys(), &mint(json!({}), json!({})));
+    assert_eq!(told.detail, "The session token names no audience, and this server asks for one.");
+    assert_eq!(told.remedy, Some(Remedy::DropAudience { accepted: vec!["convex".to_owned()] }));
+}
+
+#[test]
+fn c13_a_long_genuine_token_is_told_its_length() {
+    let token = mint(json!({}), json!({"metadata": "x".repeat(6_400)}));
+    let (length, limit) = (token.len(), 8_192);
+    assert!(length > 9_000);
+    let told = told(&token);
+    assert_eq!(told.remedy, Some(Remedy::ShortenToken { length, limit }));
+    assert!(told.detail.contains(&length.to_string()) && told.detail.contains("8192"), "{}", told.detail);
+    let roomy = with(|policy| policy.max_token_len = length);
+    assert_eq!(told_by(roomy, &keys(), &token).verdict, VerdictWord::Accepted);
 }

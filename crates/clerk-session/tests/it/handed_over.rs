@@ -1,6 +1,8 @@
 //! How a token is handed over, and what is taken from a publishable key.
 
-use clerk_session::{PublishableKey, PublishableKeyError, RefusalCode, bearer_token, fingerprint};
+use clerk_session::{PublishableKey, PublishableKeyError, RefusalCode, Verdict, bearer_token, fingerprint};
+
+use crate::support::*;
 
 #[test]
 fn the_scheme_is_bearer_in_any_case() {
@@ -13,9 +15,9 @@ fn the_scheme_is_bearer_in_any_case() {
 fn no_bearer_is_no_session_token_and_an_odd_one_is_not_valid() {
     use RefusalCode::{SessionTokenMissing, TokenInvalid};
     for (value, code, remedy) in [
-        ("", SessionTokenMissing, "getToken()"),
-        ("Basic YTpi", SessionTokenMissing, "getToken()"),
-        ("Bearerx a.b.c", SessionTokenMissing, "getToken()"),
+        ("", SessionTokenMissing, "Bearer <session token>"),
+        ("Basic YTpi", SessionTokenMissing, "Bearer <session token>"),
+        ("Bearerx a.b.c", SessionTokenMissing, "Bearer <session token>"),
         ("a.b.c", SessionTokenMissing, "Bearer <session token>"),
         ("Bearer", TokenInvalid, "Await `getToken()`"),
         ("Bearer   ", TokenInvalid, "Await `getToken()`"),
@@ -25,7 +27,7 @@ fn no_bearer_is_no_session_token_and_an_odd_one_is_not_valid() {
     ] {
         let refusal = bearer_token(value).expect_err(value);
         assert_eq!(refusal.code, code, "{value:?}");
-        assert!(refusal.remedy().contains(remedy), "{value:?}: {}", refusal.remedy());
+        assert!(refusal.remedy().to_string().contains(remedy), "{value:?}: {}", refusal.remedy());
     }
     // These reach the verifier, which names them.
     for value in ["null", "undefined", "[object Promise]"] {
@@ -83,16 +85,66 @@ fn a_fingerprint_names_a_token_without_giving_it_away() {
 }
 
 #[test]
-fn every_code_has_its_page() {
+fn every_code_has_its_name_and_meaning() {
     let mut names = std::collections::BTreeSet::new();
-    for code in RefusalCode::all() {
-        let page = code.page();
+    for code in RefusalCode::ALL {
         assert!(names.insert(code.as_str()), "{code} stands for two");
-        assert!(
-            page.meaning.ends_with('.') && page.remedy.ends_with(['.', '`']) && !page.causes.is_empty(),
-            "{code}"
-        );
+        assert!(code.meaning().ends_with('.'), "{code}");
         assert!(code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{code}");
     }
     assert_eq!(names.len(), 12);
+}
+
+#[test]
+fn only_what_a_new_token_or_time_can_mend_says_so() {
+    let names = |chosen: fn(RefusalCode) -> bool| -> Vec<&str> {
+        RefusalCode::ALL.iter().copied().filter(|code| chosen(*code)).map(RefusalCode::as_str).collect()
+    };
+    assert_eq!(
+        names(RefusalCode::fresh_token_may_help),
+        [
+            "session-token-missing",
+            "jwk-kid-mismatch",
+            "token-invalid-signature",
+            "token-expired",
+            "token-not-active-yet",
+            "token-iat-in-the-future",
+        ]
+    );
+    assert_eq!(names(RefusalCode::time_may_mend), ["token-not-active-yet", "token-iat-in-the-future"]);
+}
+
+#[test]
+fn a_token_with_something_around_it_is_named() {
+    for (value, around) in [
+        ("Bearer \"aa.bb.cc\"", "the quotation marks"),
+        ("Bearer __session=aa.bb.cc", "the cookie's name"),
+        ("Bearer {\"jwt\":\"aa.bb.cc\"}", "the JSON"),
+        ("Bearer {\"object\": \"token\", \"jwt\": \"aa.bb.cc\"}", "the JSON"),
+        ("Bearer %22aa.bb.cc%22", "the percent-encoding"),
+        ("Bearer Bearer%20aa.bb.cc", "the percent-encoding"),
+    ] {
+        let token = bearer_token(value);
+        let refusal = match token {
+            Ok(token) => {
+                let verifier = clerk_session::Verifier::new(policy());
+                match verifier.verify(token, &keys(), NOW) {
+                    Verdict::Refused(refusal) => refusal,
+                    other @ (Verdict::Accepted(_) | Verdict::CannotJudge(_)) => panic!("{value}: {other:?}"),
+                }
+            }
+            Err(refusal) => refusal,
+        };
+        assert_eq!(refusal.code, RefusalCode::TokenInvalid, "{value}");
+        assert_eq!(
+            refusal.public_detail(),
+            format!("The session token was sent with {around} around it."),
+            "{value}"
+        );
+        assert_eq!(
+            refusal.remedy().to_string(),
+            format!("Send the token alone, without {around} around it."),
+            "{value}"
+        );
+    }
 }

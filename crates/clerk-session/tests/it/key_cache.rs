@@ -6,14 +6,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use clerk_session::{
-    COLD_GAP_MS, CannotJudgeReason, FORCE_GAP_MS, FetchError, FetchJwks, KeyCache, MAX_AGE_MS, MAX_DOCUMENT,
-    MAX_WAITING, RENEW_AT_MS, Verdict, Verifier,
-};
+use clerk_session::{CacheOptions, CannotJudgeReason, FetchError, FetchJwks, KeyCache, Verdict, Verifier};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
 use crate::support::*;
+
+// The defaults, said once more: whoever changes one changes what is promised here.
+const RENEW_AT_MS: i64 = 240_000;
+const MAX_AGE_MS: i64 = 24 * 3600 * 1000;
+const FORCE_GAP_MS: i64 = 30_000;
+const COLD_GAP_MS: i64 = 1_000;
+const MAX_WAITING: usize = 256;
+const MAX_DOCUMENT: usize = 256 * 1024;
 
 type Reply = Result<Vec<u8>, FetchError>;
 
@@ -95,7 +100,11 @@ struct Scene {
 
 impl Scene {
     fn new(clerk: Clerk) -> Self {
-        Self { cache: KeyCache::fetching(clerk.clone()), clerk, verifier: Verifier::new(policy()) }
+        Self {
+            cache: KeyCache::fetching(clerk.clone(), CacheOptions::default()),
+            clerk,
+            verifier: Verifier::new(policy()),
+        }
     }
 
     /// With the instance's keys loaded at `NOW`.
@@ -411,13 +420,18 @@ async fn within_the_cool_down_an_old_token_is_refused_and_a_newer_one_undecided(
     let newer = mint(json!({"kid": "ins_newer"}), json!({"iat": NOW_S + 20, "exp": NOW_S + 80}));
     assert_eq!(scene.judge(&newer, later).await, "cannot judge: KeyNewerThanOurs");
     let rotated = mint_by(&FOREIGN, json!({}), json!({"iat": NOW_S + 20, "exp": NOW_S + 80}));
-    assert_eq!(scene.judge(&rotated, later).await, "token-invalid-signature");
+    assert_eq!(
+        scene.judge(&rotated, later).await,
+        "cannot judge: KeyNewerThanOurs",
+        "a kid is an instance's"
+    );
     assert_eq!(scene.clerk.fetches(), fetches);
     assert_eq!(scene.judge(&newer, NOW + FORCE_GAP_MS).await, "jwk-kid-mismatch", "now Clerk was asked");
+    assert_eq!(scene.judge(&rotated, NOW + FORCE_GAP_MS).await, "token-invalid-signature");
 }
 
 #[tokio::test]
-async fn an_outage_makes_an_unknown_key_undecided_and_a_bad_signature_bad() {
+async fn an_outage_makes_every_token_undecided_that_fits_no_key() {
     let scene = Scene::loaded().await;
     scene.clerk.now_says(down());
     let later = NOW + FORCE_GAP_MS;
@@ -426,9 +440,100 @@ async fn an_outage_makes_an_unknown_key_undecided_and_a_bad_signature_bad() {
     };
     assert_eq!(cannot.reason, CannotJudgeReason::KeyUnknownAndUnreachable);
     assert_eq!(cannot.retry_after.as_secs(), 30);
-    assert_eq!(scene.judge(&rotated(), later).await, "token-invalid-signature");
+    let unreachable = "cannot judge: KeyUnknownAndUnreachable";
+    assert_eq!(scene.judge(&rotated(), later).await, unreachable, "Clerk changes keys under one kid");
+    assert_eq!(scene.judge(&valid(), later).await, "accepted", "who has a known key is served all the while");
     let foreign = mint(json!({"kid": "ins_new"}), json!({"iss": "https://clerk.other.com"}));
     assert_eq!(scene.judge(&foreign, later).await, "jwk-kid-mismatch", "it says itself that it is not ours");
+}
+
+/// Where Clerk was seen to sign newer tokens with our key, an older token that does not fit it is forged, outage or not.
+#[tokio::test]
+async fn a_newer_genuine_token_decides_about_older_ones() {
+    let at = |signer: &Signer, kid: &str, issued: i64| {
+        mint_by(signer, json!({"kid": kid}), json!({"iat": NOW_S + issued, "exp": NOW_S + issued + 60}))
+    };
+    for (reply, undecided) in
+        [(ours(), "cannot judge: KeyNewerThanOurs"), (down(), "cannot judge: KeyUnknownAndUnreachable")]
+    {
+        let scene = Scene::loaded().await;
+        scene.clerk.now_says(reply);
+        // Uses up what may be asked now.
+        scene.judge(&unknown_kid(), NOW + FORCE_GAP_MS).await;
+        let later = NOW + FORCE_GAP_MS + 10_000;
+        assert_eq!(scene.judge(&at(&FOREIGN, KID, 35), later).await, undecided);
+        assert_eq!(scene.judge(&at(&OURS, KID, 36), later).await, "accepted");
+        assert_eq!(scene.judge(&at(&FOREIGN, KID, 35), later).await, "token-invalid-signature");
+        for (signer, kid, issued) in [(&*FOREIGN, KID, 36), (&*FOREIGN, KID, 37), (&*OURS, "ins_new", 35)] {
+            assert_eq!(scene.judge(&at(signer, kid, issued), later).await, undecided, "{kid} {issued}");
+        }
+        // A renewal that brings the same keys forgets nothing.
+        scene.clerk.now_says(ours());
+        scene.cache.renew_if_due(NOW + RENEW_AT_MS + FORCE_GAP_MS).await;
+        scene.clerk.now_says(down());
+        let end = NOW + RENEW_AT_MS + 2 * FORCE_GAP_MS;
+        let forged = mint_by(&FOREIGN, json!({}), json!({"iat": NOW_S + 35, "exp": end / 1000 + 60}));
+        assert_eq!(scene.judge(&forged, end).await, "token-invalid-signature");
+    }
+}
+
+/// With two keys of different ids, a token by one says nothing about the other.
+#[tokio::test]
+async fn a_genuine_token_of_another_kid_decides_nothing() {
+    let scene = Scene::new(Clerk::answering(Ok(jwks(&[OURS.jwk(KID), FOREIGN.jwk("ins_2")]))));
+    scene.cache.renew_if_due(NOW).await;
+    scene.clerk.now_says(down());
+    let at = |signer: &Signer, kid: &str, issued: i64| {
+        mint_by(signer, json!({"kid": kid}), json!({"iat": NOW_S + issued, "exp": NOW_S + issued + 60}))
+    };
+    let later = NOW + FORCE_GAP_MS;
+    assert_eq!(scene.judge(&at(&FOREIGN, "ins_2", 20), later).await, "accepted");
+    let forged = at(&FOREIGN, KID, 10);
+    assert_eq!(scene.judge(&forged, later).await, "cannot judge: KeyUnknownAndUnreachable");
+}
+
+/// A crowd of forged tokens, each worth a fetch, while Clerk hangs: a genuine one is judged without waiting.
+#[tokio::test]
+async fn a_forged_token_never_makes_a_genuine_one_wait() {
+    let scene = Scene::new(Clerk::hanging(ours()));
+    scene.clerk.answer(1);
+    scene.cache.renew_if_due(NOW).await;
+    let (forged, good, later) = (rotated(), valid(), NOW + FORCE_GAP_MS);
+    let mut calls: Vec<_> = (0..1_000).map(|_| Box::pin(scene.judge(&forged, later))).collect();
+    let mut undecided = 0;
+    for call in &mut calls {
+        if let Poll::Ready(verdict) = poll_once(call.as_mut()) {
+            assert_eq!(verdict, "cannot judge: KeyNewerThanOurs");
+            undecided += 1;
+        }
+        let mut genuine = pin!(scene.judge(&good, later));
+        let Poll::Ready(verdict) = poll_once(genuine.as_mut()) else { panic!("a genuine token waits") };
+        assert_eq!(verdict, "accepted");
+    }
+    assert_eq!(undecided, 1_000 - MAX_WAITING);
+}
+
+#[tokio::test]
+async fn options_replace_the_defaults() {
+    let mut options = CacheOptions::default();
+    options.renew_at = std::time::Duration::from_secs(10);
+    options.force_gap = std::time::Duration::from_secs(2);
+    options.max_age = std::time::Duration::from_secs(100);
+    options.max_waiting = 0;
+    let clerk = Clerk::answering(ours());
+    let cache = KeyCache::fetching(clerk.clone(), options);
+    let verifier = Verifier::new(policy());
+    assert!(cache.renewal_is_due(NOW));
+    cache.renew_if_due(NOW).await;
+    assert!(!cache.renewal_is_due(NOW + 9_999) && cache.renewal_is_due(NOW + 10_000));
+    assert!(cache.is_ready(NOW + 100_000) && !cache.is_ready(NOW + 100_001));
+    let told = cache.judge(&verifier, &unknown_kid(), NOW + 2_000).await;
+    assert_eq!(word(&told), "cannot judge: KeyNewerThanOurs", "nobody may wait");
+    options.max_document = 10;
+    let small = KeyCache::fetching(clerk, options);
+    small.renew_if_due(NOW).await;
+    assert_eq!(small.status().last_error, Some(FetchError::TooLarge));
+    assert!(!KeyCache::pinned(pinned()).renewal_is_due(NOW));
 }
 
 #[tokio::test]
@@ -485,7 +590,7 @@ async fn a_fetcher_that_panics_does_not_poison_the_cache() {
             })
         }
     }
-    let cache = Arc::new(KeyCache::fetching(Panics(Clerk::answering(ours()))));
+    let cache = Arc::new(KeyCache::fetching(Panics(Clerk::answering(ours())), CacheOptions::default()));
     let renewing = Arc::clone(&cache);
     tokio::spawn(async move { renewing.renew_if_due(NOW).await }).await.unwrap_err();
     let verifier = Verifier::new(policy());

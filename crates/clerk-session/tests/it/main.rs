@@ -9,6 +9,7 @@
     clippy::unnecessary_wraps
 )]
 
+mod corpus;
 mod explanations;
 mod handed_over;
 mod hostile_keys;

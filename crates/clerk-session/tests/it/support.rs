@@ -119,11 +119,17 @@ pub fn pinned() -> KeySet {
 }
 
 pub fn policy() -> Policy {
-    Policy {
-        issuers: vec![ISSUER.to_owned()],
-        authorized_parties: vec![OriginPattern::parse(APP).unwrap()],
-        ..Policy::default()
-    }
+    let mut policy = Policy::default();
+    policy.issuers = vec![ISSUER.to_owned()];
+    policy.authorized_parties = vec![OriginPattern::parse(APP).unwrap()];
+    policy
+}
+
+/// [`policy`] with a change.
+pub fn with(change: impl FnOnce(&mut Policy)) -> Policy {
+    let mut policy = policy();
+    change(&mut policy);
+    policy
 }
 
 pub fn header() -> Value {

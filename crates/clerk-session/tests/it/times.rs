@@ -1,12 +1,12 @@
 //! The boundaries in time, to the millisecond, where `@clerk/backend` draws them.
 
-use clerk_session::{Policy, Verdict, Verifier};
+use clerk_session::{Verdict, Verifier};
 use serde_json::json;
 
 use crate::support::*;
 
 fn at(payload: serde_json::Value, now_ms: i64, skew_ms: i64) -> String {
-    let policy = Policy { clock_skew_ms: skew_ms, ..policy() };
+    let policy = with(|policy| policy.clock_skew_ms = skew_ms);
     verdict(policy, &keys(), &mint(json!({}), payload), now_ms)
 }
 
@@ -31,13 +31,37 @@ fn nbf_and_iat_may_be_ahead_by_exactly_the_skew() {
     }
 }
 
+/// The SDK cuts fractions off: for `exp` that is the stricter reading, for a beginning it is the laxer one.
 #[test]
-fn a_fraction_of_a_second_is_cut_off_as_the_sdk_does() {
+fn s15_a_fraction_of_a_second_never_makes_a_token_valid_for_longer() {
     let exp = json!({"exp": 1_800_000_000.9});
     assert_eq!(at(exp.clone(), NOW + 4_999, 5_000), "accepted");
     assert_eq!(at(exp, NOW + 5_000, 5_000), "token-expired");
-    let nbf = json!({"nbf": 1_800_000_005.9});
-    assert_eq!(at(nbf, NOW, 5_000), "accepted");
+    for (claim, code) in [("nbf", "token-not-active-yet"), ("iat", "token-iat-in-the-future")] {
+        for (ahead, expected) in
+            [(1_800_000_005.0, "accepted"), (1_800_000_005.001, code), (1_800_000_005.9, code)]
+        {
+            assert_eq!(at(json!({ claim: ahead }), NOW, 5_000), expected, "{claim} {ahead}");
+        }
+        assert_eq!(at(json!({ claim: 1_800_000_005.9 }), NOW + 901, 5_000), "accepted", "{claim}");
+        assert_eq!(at(json!({ claim: 1_800_000_005.9 }), NOW + 899, 5_000), code, "{claim}");
+        let other = if claim == "nbf" { "iat" } else { "nbf" };
+        let half = json!({ claim: -0.5, other: REMOVED });
+        assert_eq!(at(half.clone(), 0, 0), "accepted", "{claim}");
+        assert_eq!(at(half, -1, 0), code, "{claim}: as the SDK, which cuts towards zero");
+    }
+}
+
+#[test]
+fn s15_a_token_that_ends_before_it_begins_is_refused() {
+    for claim in ["nbf", "iat"] {
+        for (begins, expected) in
+            [(-1, "accepted"), (0, "token-verification-failed"), (1, "token-verification-failed")]
+        {
+            let times = json!({"exp": NOW_S + 2, claim: NOW_S + 2 + begins});
+            assert_eq!(at(times, NOW, 5_000), expected, "{claim} {begins}");
+        }
+    }
 }
 
 #[test]
@@ -66,6 +90,21 @@ fn the_claims_hold_milliseconds() {
     assert_eq!(claims.not_before_ms, Some(NOW - 20_000));
     assert_eq!((claims.subject.as_str(), claims.session_id.as_str()), ("user_2abc", "sess_2def"));
     assert_eq!(claims.authorized_party.as_deref(), Some(APP));
-    assert_eq!(claims.custom.email.as_deref(), Some("ada@example.com"));
-    assert_eq!(claims.actor.and_then(|actor| actor.subject).as_deref(), Some("user_9"));
+    #[derive(serde::Deserialize)]
+    struct Custom {
+        email: String,
+    }
+    let custom: Custom = claims.custom().unwrap();
+    assert_eq!(custom.email, "ada@example.com");
+    #[derive(Debug, serde::Deserialize)]
+    struct Other {
+        #[expect(dead_code, reason = "it is asked for, not read")]
+        age: u8,
+    }
+    let error = claims.custom::<Other>().unwrap_err().to_string();
+    assert!(error.contains("do not have the expected form") && error.contains("age"), "{error}");
+    let raw: serde_json::Value = serde_json::from_str(claims.raw()).unwrap();
+    assert_eq!(raw["email"], "ada@example.com");
+    assert!(!format!("{claims:?}").contains("ada@"), "what a log shows holds no personal facts");
+    assert_eq!(claims.actor.as_ref().and_then(|actor| actor.subject.as_deref()), Some("user_9"));
 }

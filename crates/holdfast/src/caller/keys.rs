@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
-use clerk_session::{FetchError, FetchJwks, MAX_DOCUMENT};
+use clerk_session::{CacheOptions, FetchError, FetchJwks};
 use http::{HeaderValue, Method, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -153,6 +153,11 @@ impl JwksFetcher {
         Ok(Self { address: Address::backend_api(api)?, otherwise: None, transport })
     }
 
+    /// Whom it asks first.
+    pub(super) fn source(&self) -> &str {
+        self.address.url.as_str()
+    }
+
     async fn get(&self) -> Result<Vec<u8>, FetchError> {
         let first = self.get_from(&self.address).await;
         let (Err(error), Some(otherwise)) = (&first, &self.otherwise) else { return first };
@@ -169,7 +174,7 @@ impl JwksFetcher {
     async fn get_from(&self, address: &Address) -> Result<Vec<u8>, FetchError> {
         let mut request = Outgoing::new(Method::GET, address.url.clone()).named("{jwks_url}");
         request.timeout = FETCH_TIMEOUT;
-        request.max_answer = MAX_DOCUMENT;
+        request.max_answer = CacheOptions::default().max_document;
         request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(authorization) = &address.authorization {
             request.headers.insert(header::AUTHORIZATION, authorization.clone());

@@ -3,7 +3,10 @@
 //! One [`SessionVerifier`] judges for every route. What is not a verdict has its own type, so that nothing which failed
 //! elsewhere can end as a refusal of the caller. Nothing here knows axum or the database.
 
+pub mod assertion;
+mod kept_keys;
 pub mod keys;
+mod policy;
 mod refusal_log;
 mod repeat_limiter;
 pub mod service;
@@ -16,6 +19,8 @@ use std::sync::Arc;
 use clerk_session::Claims;
 use jiff::Timestamp;
 
+pub use kept_keys::KeptKeys;
+pub use policy::policy;
 pub use repeat_limiter::RepeatLimits;
 pub use service::ServiceCaller;
 pub use verifier::{Authentication, ClerkConfig, ConfigError, Counts, SessionVerifier};
@@ -33,7 +38,7 @@ impl OwnerId {
     }
 
     /// The owner of that Clerk user id; `None` where it is not `user_` with letters, digits and underscores.
-    fn parse(user_id: &str) -> Option<Self> {
+    pub(crate) fn parse(user_id: &str) -> Option<Self> {
         const LONGEST: usize = 128;
         let rest = user_id.strip_prefix("user_").filter(|rest| !rest.is_empty())?;
         let plain = rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
@@ -81,5 +86,10 @@ impl Caller {
     /// Whether somebody else acts in the user's name (`act`). They may read, and change nothing about connections.
     pub fn is_impersonated(&self) -> bool {
         self.claims.actor.is_some()
+    }
+
+    /// Who acts in the user's name; `unknown` where the token does not say who.
+    pub fn impersonator(&self) -> Option<&str> {
+        self.claims.actor.as_ref().map(|actor| actor.subject.as_deref().unwrap_or("unknown"))
     }
 }

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
 use clerk_session::{
-    AuthorizedPartiesMode, CannotJudge, Claims, ExplainedStep, FetchError, KeyCache, KeySet, KeyStatus,
-    OriginPattern, PemError, Policy, Refusal, SessionStatus, Verdict, Verifier, bearer_token,
+    AuthorizedPartiesMode, CacheOptions, CannotJudge, Claims, ExplainedStep, FetchError, KeyCache, KeySet,
+    KeyStatus, OriginPattern, PemError, Policy, Refusal, SessionStatus, Verdict, Verifier, bearer_token,
 };
 use jiff::Timestamp;
 
 use super::Caller;
+use super::kept_keys::{KeepingFetcher, KeptKeys};
 use super::keys::{JwksFetcher, KeySource, UnusableSource};
+use super::policy::policy;
 use super::refusal_log::{Line, RefusalLog};
 use super::repeat_limiter::{RepeatLimiter, RepeatLimits, SHORTEST_TOKEN};
 use super::two_generation_map::Digest;
@@ -45,6 +48,8 @@ pub struct ClerkConfig {
     pub remember: Option<usize>,
     /// When a client is told to stop repeating a refused token; `None` for never.
     pub breaker: Option<RepeatLimits>,
+    /// Where fetched keys are kept for the next start; `None` for nowhere.
+    pub kept_keys: Option<KeptKeys>,
 }
 
 impl ClerkConfig {
@@ -59,6 +64,7 @@ impl ClerkConfig {
             skew: Duration::from_secs(5),
             remember: Some(50_000),
             breaker: Some(RepeatLimits::default()),
+            kept_keys: None,
         }
     }
 }
@@ -129,7 +135,9 @@ struct Counters {
 /// Judges session tokens: the same verdict on the same token at the same instant, whatever the route.
 #[derive(Debug)]
 pub struct SessionVerifier {
-    verifier: Verifier,
+    verifier: ArcSwap<Verifier>,
+    /// Grows with every change of the policy: what was remembered under another one does not count.
+    policies: AtomicU64,
     keys: KeyCache,
     skew: Duration,
     remembered: Option<VerifiedTokenCache<Arc<Claims>>>,
@@ -147,24 +155,22 @@ impl SessionVerifier {
         transport: SharedTransport,
         clock: SharedClock,
     ) -> Result<Self, ConfigError> {
+        let fetching = |fetcher| fetching(fetcher, config.kept_keys, &clock);
         let keys = match config.keys {
             KeySource::Pinned(pem) => KeyCache::pinned(KeySet::from_pem(&pem)?),
             KeySource::Jwks { url, otherwise } => {
-                KeyCache::fetching(JwksFetcher::public(url, otherwise.as_ref(), transport)?)
+                fetching(JwksFetcher::public(url, otherwise.as_ref(), transport)?)
             }
-            KeySource::BackendApi(api) => KeyCache::fetching(JwksFetcher::backend_api(&api, transport)?),
+            KeySource::BackendApi(api) => fetching(JwksFetcher::backend_api(&api, transport)?),
         };
-        let verifier = Verifier::new(Policy {
-            issuers: config.issuers,
-            authorized_parties: config.parties,
-            authorized_parties_mode: config.party_mode,
-            audiences: config.audiences,
-            clock_skew_ms: i64::try_from(config.skew.as_millis()).unwrap_or(i64::MAX),
-        });
+        let skew = config.skew;
+        let policy = policy(config.issuers, config.parties, config.party_mode, config.audiences, skew);
+        let verifier = Verifier::new(policy);
         Ok(Self {
-            verifier,
+            verifier: ArcSwap::from_pointee(verifier),
+            policies: AtomicU64::new(0),
             keys,
-            skew: config.skew,
+            skew,
             remembered: config.remember.map(VerifiedTokenCache::new),
             breaker: config.breaker.map(RepeatLimiter::new),
             log: RefusalLog::default(),
@@ -189,7 +195,7 @@ impl SessionVerifier {
 
     async fn judge_token(&self, token: &str, request_id: &str, now: Timestamp) -> Authentication {
         let name = sha256(token);
-        let epoch = self.keys.epoch();
+        let epoch = self.epoch();
         if let Some(claims) = self.remembered.as_ref().and_then(|each| each.get(&name, epoch, now)) {
             count(&self.counters.remembered);
             return self.accept(claims, request_id, now);
@@ -200,10 +206,11 @@ impl SessionVerifier {
             count(&self.counters.stopped);
             return Authentication::StopRepeating { refusal, retry_after };
         }
-        let verdict = self.keys.judge(&self.verifier, token, now.as_millisecond()).await;
+        let verifier = self.verifier.load_full();
+        let verdict = self.keys.judge(&verifier, token, now.as_millisecond()).await;
         self.log_steps(token, request_id, now);
         // Keys that changed meanwhile leave open which of them were used: nothing is noted then.
-        let settled = self.keys.epoch() == epoch;
+        let settled = self.epoch() == epoch;
         match verdict {
             Verdict::Accepted(claims) => {
                 let claims: Arc<Claims> = Arc::from(claims);
@@ -231,7 +238,7 @@ impl SessionVerifier {
         if !tracing::enabled!(tracing::Level::DEBUG) {
             return;
         }
-        let told = self.keys.explain(&self.verifier, token, now.as_millisecond());
+        let told = self.keys.explain(&self.verifier.load(), token, now.as_millisecond());
         let fingerprint = clerk_session::fingerprint(token);
         for ExplainedStep { step, outcome, detail } in &told.steps {
             tracing::debug!(step, ?outcome, detail, fingerprint, request_id, "step of the verdict");
@@ -292,9 +299,17 @@ impl SessionVerifier {
         self.keys.status()
     }
 
-    /// The policy and the steps, for `token explain` and the doctor.
-    pub fn verifier(&self) -> &Verifier {
-        &self.verifier
+    /// Judges by `policy` from now on. The skew stays: remembered tokens were given their time by it.
+    pub fn replace_policy(&self, mut policy: Policy) {
+        policy.clock_skew_ms = skew_ms(self.skew);
+        // In this order: who reads the new count judges by the new policy.
+        self.verifier.store(Arc::new(Verifier::new(policy)));
+        self.policies.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Unchanged between two looks where neither keys nor policy have changed: both counts only grow.
+    fn epoch(&self) -> u64 {
+        self.keys.epoch().wrapping_add(self.policies.load(Ordering::SeqCst))
     }
 
     /// What was judged so far.
@@ -331,6 +346,22 @@ impl SessionVerifier {
     }
 }
 
+/// Keys that are fetched, beginning with those that the process before us has kept.
+fn fetching(fetcher: JwksFetcher, kept: Option<KeptKeys>, clock: &SharedClock) -> KeyCache {
+    let Some(kept) = kept else { return KeyCache::fetching(fetcher, CacheOptions::default()) };
+    let restored = kept.load(fetcher.source(), clock.now());
+    let keys = KeyCache::fetching(
+        KeepingFetcher { inner: fetcher, kept, clock: clock.clone() },
+        CacheOptions::default(),
+    );
+    if let Some((document, fetched_at_ms)) = restored
+        && let Err(error) = keys.restore(&document, fetched_at_ms)
+    {
+        tracing::warn!(%error, "kept keys cannot be used; they will be fetched");
+    }
+    keys
+}
+
 /// Tells the operator how fetching goes: each change at once, a lasting failure now and then.
 #[derive(Debug, Default)]
 struct KeyReporter {
@@ -361,6 +392,10 @@ impl KeyReporter {
         }
         self.last = Some((status.last_error.clone(), now));
     }
+}
+
+fn skew_ms(skew: Duration) -> i64 {
+    i64::try_from(skew.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn sha256(token: &str) -> Digest {

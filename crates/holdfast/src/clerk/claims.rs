@@ -1,19 +1,26 @@
 //! What a session token itself says of its user, where the instance's token was customized to say more than an id.
 
-use clerk_session::{Claims, CustomClaims};
+use clerk_session::Claims;
+use serde_json::{Map, Value};
 
 use super::UserFacts;
 
-/// The facts in a token's claims: partial and undated.
+/// The facts in a token's claims, under the names that Clerk's shortcodes suggest: partial and undated.
 pub fn facts_from_claims(claims: &Claims) -> UserFacts {
-    let CustomClaims { email, email_verified, first_name, last_name, image_url } = claims.custom.clone();
+    // The payload of a verified token is an object.
+    let payload: Map<String, Value> = claims.custom().unwrap_or_default();
+    let text = |names: &[&str]| {
+        let found = names.iter().find_map(|name| payload.get(*name)?.as_str());
+        found.filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    let email = text(&["email", "primary_email", "primaryEmail"]);
     UserFacts {
         // Whether an address that is not named was verified says nothing.
-        email_verified: email.as_ref().and(email_verified),
+        email_verified: email.as_ref().and(payload.get("email_verified")).and_then(Value::as_bool),
         email,
-        first_name,
-        last_name,
-        image_url,
+        first_name: text(&["first_name", "firstName", "given_name"]),
+        last_name: text(&["last_name", "lastName", "family_name"]),
+        image_url: text(&["image_url", "imageUrl", "picture"]),
         updated_at: None,
     }
 }

@@ -47,6 +47,14 @@ pub enum Command {
     /// Look at and mend connections; never prints a grant
     #[command(subcommand)]
     Connections(ConnectionsCommand),
+    /// Bring in long-lived grants of another system, so that nobody has to connect again
+    ///
+    /// CSV with a header, or one JSON object a line: user_id, access_token, and where known token_expires_at and obtained_at (RFC
+    /// 3339, or unix seconds). Each token is proven by asking Instagram whose it is, as the rate budget allows, then sealed and linked.
+    /// Prints one JSON object for each line, and never the input. May be ended anywhere and started again.
+    ///
+    /// ExitStatus code 0 where every line was imported or is connected already, else 1.
+    Import(ImportArgs),
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -129,7 +137,7 @@ pub struct ExplainArgs {
 pub enum KeysCommand {
     /// Print a new key, ready for HOLDFAST_ENCRYPTION_KEYS
     Generate {
-        /// The key's name in the ring [default: from today's date]
+        /// The key's name in the ring [default: today's date and six random digits]
         #[arg(long)]
         id: Option<String>,
     },
@@ -173,6 +181,12 @@ pub enum ConnectionsCommand {
         /// Only of this state, such as reconnect_required
         #[arg(long)]
         state: Option<String>,
+        /// Only for this reason, such as expired
+        #[arg(long)]
+        reason: Option<String>,
+        /// Only of this Instagram account: either id, or @username
+        #[arg(long)]
+        account: Option<String>,
         /// At most so many
         #[arg(long, default_value_t = 100)]
         limit: u32,
@@ -188,19 +202,32 @@ pub enum ConnectionsCommand {
     Refresh(UserArgs),
     /// Disconnect a user: erases the grant for good
     Forget {
-        /// Clerk user id
-        user: String,
+        /// Whose
+        #[command(flatten)]
+        whose: WhoseArgs,
         /// Do it; without this it only says what would be erased
         #[arg(long)]
         yes: bool,
     },
 }
 
+/// A user, by their own id or by their Instagram account.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct WhoseArgs {
+    /// Clerk user id, such as user_2abc
+    pub user: Option<String>,
+    /// The Instagram account instead: either id, as in webhooks and in Meta's deletion lists, or @username
+    #[arg(long)]
+    pub account: Option<String>,
+}
+
 /// A user.
 #[derive(Debug, Args)]
 pub struct UserArgs {
-    /// Clerk user id, such as user_2abc
-    pub user: String,
+    /// Whose
+    #[command(flatten)]
+    pub whose: WhoseArgs,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -213,6 +240,16 @@ pub enum ConfigCommand {
     Check,
     /// Print every setting with its origin; secrets are not shown
     Print(JsonArg),
+}
+
+/// Options of `import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The file; `-` for standard input
+    pub file: PathBuf,
+    /// Prove every token and say what would become of it; store nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Options of `backup`.

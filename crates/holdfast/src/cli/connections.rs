@@ -2,15 +2,19 @@
 
 use serde_json::{Value, json};
 
-use super::args::{ConnectionsCommand, UserArgs};
+use super::args::{ConnectionsCommand, UserArgs, WhoseArgs};
 use super::connections_act as act;
 use super::context::{Context, database};
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::{Printer, Tone};
 use crate::caller::OwnerId;
-use crate::connection::{Connection, State, status};
+use crate::connection::attempt::AttemptOutcome;
+use crate::connection::status::InstagramStatus;
+use crate::connection::{Connection, Reason, State, status};
+use crate::connections::listing::{self, Filter, ListedStatus};
 use crate::provider::ProviderId;
 use crate::settings::Purpose;
+use crate::store::{HistoryEntry, StatusFacts, Store};
 
 /// Rows read between two looks at the database.
 const PAGE: usize = 200;
@@ -20,118 +24,175 @@ const HISTORY: usize = 20;
 /// Runs one of the commands.
 pub async fn run(context: &Context, command: ConnectionsCommand, printer: &mut Printer) -> Outcome {
     match command {
-        ConnectionsCommand::List { state, limit, json } => {
-            list(context, state.as_deref(), limit as usize, json, printer).await
+        ConnectionsCommand::List { state, reason, account, limit, json } => {
+            let filter = Filter {
+                state: state.map(|name| parse_state(&name)).transpose()?,
+                reason: reason.map(|name| parse_reason(&name)).transpose()?,
+                account,
+                expires_before: None,
+            };
+            list(context, &filter, limit as usize, json, printer).await
         }
-        ConnectionsCommand::Show(UserArgs { user, json }) => show(context, &user, json, printer).await,
-        ConnectionsCommand::Check(UserArgs { user, json }) => act::check(context, &user, json, printer).await,
-        ConnectionsCommand::Refresh(UserArgs { user, json }) => {
-            act::refresh(context, &user, json, printer).await
+        ConnectionsCommand::Show(UserArgs { whose, json }) => show(context, &whose, json, printer).await,
+        ConnectionsCommand::Check(UserArgs { whose, json }) => {
+            act::check(context, &whose, json, printer).await
         }
-        ConnectionsCommand::Forget { user, yes } => act::forget(context, &user, yes, printer).await,
+        ConnectionsCommand::Refresh(UserArgs { whose, json }) => {
+            act::refresh(context, &whose, json, printer).await
+        }
+        ConnectionsCommand::Forget { whose, yes } => act::forget(context, &whose, yes, printer).await,
     }
+}
+
+/// Whose connection is meant. What does not exist is said, never taken for something that needs no work.
+pub(super) async fn named(store: &Store, whose: &WhoseArgs) -> Result<OwnerId, Failure> {
+    match (&whose.user, &whose.account) {
+        (_, Some(account)) => {
+            let found = listing::by_account(store, account).await.map_err(|error| database(&error))?;
+            match found.as_slice() {
+                [] => Err(Failure::no(
+                    format!("no connection here has the Instagram account {account}"),
+                    Some("--account takes either id of the account, or @ and its handle".to_owned()),
+                )),
+                [connection] => Ok(OwnerId::named_by_operator(&connection.user_id)),
+                several => {
+                    let users: Vec<&str> = several.iter().map(|each| each.user_id.as_str()).collect();
+                    Err(Failure::no(
+                        format!("{} connections here have the Instagram account {account}", users.len()),
+                        Some(format!("name one of the users instead: {}", users.join(", "))),
+                    ))
+                }
+            }
+        }
+        (Some(user), None) => {
+            let owner = OwnerId::named_by_operator(user);
+            let is_known = store.user(&owner).await.map_err(|error| database(&error))?.is_some();
+            if is_known {
+                Ok(owner)
+            } else {
+                Err(Failure::no(
+                    format!("there is no user {user} here"),
+                    Some(
+                        "Clerk user ids begin with user_; --account finds a user by their Instagram account"
+                            .to_owned(),
+                    ),
+                ))
+            }
+        }
+        // The parser asks for one of the two.
+        (None, None) => Err(Failure::setup("no user is named", "name one, or give --account")),
+    }
+}
+
+/// The connection of that user.
+pub(super) async fn connection_of(store: &Store, owner: &OwnerId) -> Result<Connection, Failure> {
+    let found = store.connection(owner, ProviderId::INSTAGRAM).await.map_err(|error| database(&error))?;
+    found.ok_or_else(|| {
+        Failure::no(
+            format!("{} has no connection here", owner.as_str()),
+            Some("--account finds a user by their Instagram account".to_owned()),
+        )
+    })
 }
 
 async fn list(
     context: &Context,
-    state: Option<&str>,
+    filter: &Filter,
     limit: usize,
     json: bool,
     printer: &mut Printer,
 ) -> Outcome {
-    let wanted = state.map(parse_state).transpose()?;
     let settings = context.settings(Purpose::Tools, printer)?;
     let store = context.store(&settings).await?;
-    let (mut after, mut left) = (None, limit);
+    let asked_for = settings.instagram.as_ref().map(|instagram| instagram.scopes.as_slice());
+    let now = context.clock.now();
+    let tell = |facts: &StatusFacts| {
+        status::derive(facts.connection.as_ref(), facts.open_attempt.as_ref(), asked_for, now)
+    };
+    let (mut cursor, mut left) = (None, limit);
     let mut listed = Vec::new();
     while left > 0 {
-        let page = store.connections_page(after, PAGE).await.map_err(|error| database(&error))?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.id);
-        let matching = page.iter().filter(|each| wanted.is_none_or(|state| each.standing.state() == state));
-        for connection in matching.take(left) {
-            left -= 1;
+        let page = listing::list(&store, filter, cursor, left.min(PAGE), now, tell).await;
+        let page = page.map_err(|error| database(&error))?;
+        left -= page.connections.len();
+        for each in page.connections {
             if json {
-                listed.push(summary(connection));
+                listed.push(summary(&each));
             } else {
-                printer.line(one_line(connection));
+                printer.line(one_line(&each.user_id, &each.status));
             }
         }
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
     }
+    let is_nothing = left == limit;
     if json {
         printer.pretty_json(&json!({"connections": listed}));
-    } else if left == limit {
+    } else if is_nothing {
         printer.line("There are no such connections.");
     }
-    Ok(ExitStatus::Success)
+    // Asked for one account, "there is none" is the answer no.
+    Ok(if is_nothing && filter.account.is_some() { ExitStatus::Failure } else { ExitStatus::Success })
 }
 
 fn parse_state(name: &str) -> Result<State, Failure> {
-    State::parse(name).ok_or_else(|| {
-        let names: Vec<&str> = State::ALL.iter().map(|state| state.as_str()).collect();
-        Failure::setup(format!("`{name}` is not a state"), format!("write one of {}", names.join(", ")))
-    })
+    let names = || State::ALL.iter().map(|state| state.as_str());
+    State::parse(name).ok_or_else(|| no_such("state", name, names()))
 }
 
-fn one_line(connection: &Connection) -> String {
-    let reason =
-        connection.standing.reason().map_or(String::new(), |reason| format!(" / {}", reason.as_str()));
-    let account = connection.account.as_ref().and_then(|each| each.username.clone()).unwrap_or_default();
-    format!(
-        "{}  {}{reason}  @{account}  since {}",
-        connection.user_id,
-        connection.standing.state().as_str(),
-        connection.since
-    )
+fn parse_reason(name: &str) -> Result<Reason, Failure> {
+    let names = || Reason::ALL.iter().map(|reason| reason.as_str());
+    Reason::parse(name).ok_or_else(|| no_such("reason", name, names()))
 }
 
-fn summary(connection: &Connection) -> Value {
-    json!({
-        "id": connection.id,
-        "user_id": connection.user_id,
-        "provider": connection.provider.as_str(),
-        "state": connection.standing.state(),
-        "reason": connection.standing.reason(),
-        "account": connection.account,
-        "scopes": connection.scopes,
-        "missing_scopes": connection.missing_scopes,
-        "token_expires_at": connection.grant.map(|grant| grant.expires_at),
-        "next_refresh_at": connection.next_refresh_at,
-        "since": connection.since,
-        "evidence": connection.evidence,
-        "failures": connection.failures,
-        "version": connection.version,
-    })
+fn no_such<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str>) -> Failure {
+    let names: Vec<&str> = names.collect();
+    Failure::setup(format!("`{name}` is not a {what}"), format!("write one of {}", names.join(", ")))
 }
 
-async fn show(context: &Context, user: &str, json: bool, printer: &mut Printer) -> Outcome {
+fn one_line(user_id: &str, status: &InstagramStatus) -> String {
+    let reason = status.reason.map_or(String::new(), |reason| format!(" / {}", reason.as_str()));
+    let username = status.account.as_ref().and_then(|account| account.username.as_deref());
+    let account = username.map_or(String::new(), |username| format!("  @{username}"));
+    let since = status.since.map_or(String::new(), |since| format!("  since {since}"));
+    format!("{user_id}  {}{reason}{account}{since}", status.state.as_str())
+}
+
+fn summary(listed: &ListedStatus) -> Value {
+    let mut summary = json!(listed.status);
+    summary["user_id"] = json!(listed.user_id);
+    summary
+}
+
+async fn show(context: &Context, whose: &WhoseArgs, json: bool, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Tools, printer)?;
     let store = context.store(&settings).await?;
-    let (owner, provider) = (OwnerId::named_by_operator(user), ProviderId::INSTAGRAM);
-    let now = context.clock.now();
+    let (owner, provider) = (named(&store, whose).await?, ProviderId::INSTAGRAM);
+    let connection = connection_of(&store, &owner).await?;
     let facts = store.status_facts(&owner, provider).await.map_err(|error| database(&error))?;
-    let Some(connection) = &facts.connection else {
-        return Err(Failure::no(format!("{user} has no connection here"), None));
-    };
     let history =
         store.history(&owner, provider, None, HISTORY).await.map_err(|error| database(&error))?.entries;
     let asked_for = settings.instagram.as_ref().map(|instagram| instagram.scopes.as_slice());
-    let status = status::derive(Some(connection), facts.open_attempt.as_ref(), asked_for, now);
+    let now = context.clock.now();
+    let status = status::derive(Some(&connection), facts.open_attempt.as_ref(), asked_for, now);
     if json {
-        let history: Vec<_> = history
-            .iter()
-            .map(|entry| {
-                json!({"at": entry.at, "state": entry.state, "reason": entry.reason,
-                       "evidence": entry.evidence, "detail": entry.detail, "version": entry.version})
-            })
-            .collect();
-        printer
-            .pretty_json(&json!({"connection": summary(connection), "status": status, "history": history}));
+        let history: Vec<_> = history.iter().map(entry).collect();
+        let listed = ListedStatus { user_id: connection.user_id.clone(), status };
+        let mut told = summary(&listed);
+        told["id"] = json!(connection.id);
+        told["failures"] = json!(connection.failures);
+        printer.pretty_json(&json!({"connection": told, "history": history}));
         return Ok(ExitStatus::Success);
     }
-    printer.line(printer.tone(Tone::Bold, &one_line(connection)));
+    printer.line(printer.tone(Tone::Bold, &one_line(&connection.user_id, &status)));
     if let Some(sentence) = status.reason.and_then(status::sentence) {
         printer.line(format!("  {sentence}"));
+    }
+    if let Some(account) = &status.account {
+        let professional = account.professional_id.as_deref().unwrap_or("unknown");
+        printer.line(format!("  account {} (professional id {professional})", account.id));
     }
     if let Some(grant) = connection.grant {
         printer.line(format!(
@@ -139,14 +200,33 @@ async fn show(context: &Context, user: &str, json: bool, printer: &mut Printer) 
             grant.version, grant.obtained_at, grant.expires_at
         ));
     }
+    if let Some(attempt) = status.attempt {
+        printer.line(format!("  connect attempt {} open until {}", attempt.id, attempt.expires_at));
+    }
     if let Some(at) = connection.next_refresh_at {
         printer.line(format!("  next refresh {at}, failed in a row: {}", connection.failures));
     }
-    for entry in history {
-        let reason = entry.reason.map_or(String::new(), |reason| format!(" / {}", reason.as_str()));
-        let detail = entry.detail.map_or(String::new(), |detail| format!(": {detail}"));
-        let source = entry.evidence.map_or("-", |evidence| evidence.source.as_str());
-        printer.line(format!("  {}  {}{reason} ({source}){detail}", entry.at, entry.state.as_str()));
+    for entry in &history {
+        printer.line(format!("  {}", history_line(entry)));
     }
     Ok(ExitStatus::Success)
+}
+
+fn entry(entry: &HistoryEntry) -> Value {
+    let (state, reason) = entry.told();
+    json!({"at": entry.at, "state": state, "reason": reason, "evidence": entry.evidence, "detail": entry.detail,
+           "version": entry.version, "attempt": entry.attempt.map(|note| note.id),
+           "attempt_outcome": entry.attempt.and_then(|note| note.outcome).map(AttemptOutcome::to_name)})
+}
+
+fn history_line(entry: &HistoryEntry) -> String {
+    let (state, reason) = entry.told();
+    let reason = reason.map_or(String::new(), |reason| format!(" / {}", reason.as_str()));
+    let source = entry.evidence.map_or("-", |evidence| evidence.source.as_str());
+    let detail = entry.detail.as_ref().map_or(String::new(), |detail| format!(": {detail}"));
+    let attempt = entry.attempt.map_or(String::new(), |note| match note.outcome {
+        None => "; an attempt began".to_owned(),
+        Some(outcome) => format!("; an attempt ended: {}", outcome.to_name()),
+    });
+    format!("{}  {}{reason} ({source}){detail}{attempt}", entry.at, state.as_str())
 }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::args::WhoseArgs;
+use super::connections::{connection_of, named};
 use super::context::{Context, database};
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
 use super::serve::{seams, told};
 use crate::app;
-use crate::caller::OwnerId;
 use crate::connection::status::InstagramStatus;
 use crate::connections::refresh::Refreshed;
 use crate::connections::{Connections, ServiceError};
@@ -36,25 +37,32 @@ impl Desk {
 }
 
 /// Asks Instagram now.
-pub(super) async fn check(context: &Context, user: &str, json: bool, printer: &mut Printer) -> Outcome {
+pub(super) async fn check(
+    context: &Context,
+    whose: &WhoseArgs,
+    json: bool,
+    printer: &mut Printer,
+) -> Outcome {
     let settings = context.settings(Purpose::Tools, printer)?;
     let desk = Desk::open(context, &settings).await?;
-    let status =
-        desk.connections.check(&OwnerId::named_by_operator(user)).await.map_err(|error| failed(&error))?;
+    let owner = named(&desk.store, whose).await?;
+    connection_of(&desk.store, &owner).await?;
+    let status = desk.connections.check(&owner).await.map_err(|error| failed(&error))?;
     show(&status, json, printer);
     Ok(if status.connected { ExitStatus::Success } else { ExitStatus::Failure })
 }
 
 /// Refreshes the grant now, under a lease like the worker's.
-pub(super) async fn refresh(context: &Context, user: &str, json: bool, printer: &mut Printer) -> Outcome {
+pub(super) async fn refresh(
+    context: &Context,
+    whose: &WhoseArgs,
+    json: bool,
+    printer: &mut Printer,
+) -> Outcome {
     let settings = context.settings(Purpose::Tools, printer)?;
     let Desk { connections, store } = Desk::open(context, &settings).await?;
-    let owner = OwnerId::named_by_operator(user);
-    let connection = store
-        .connection(&owner, Connections::PROVIDER)
-        .await
-        .map_err(|error| database(&error))?
-        .ok_or_else(|| Failure::no(format!("{user} has no connection here"), None))?;
+    let owner = named(&store, whose).await?;
+    let connection = connection_of(&store, &owner).await?;
     let now = context.clock.now();
     let name = new_id(&*context.entropy, now).map_err(told)?.to_string();
     let lease = store.claim(connection.id, &name, now, LEASE).await.map_err(|error| database(&error))?;
@@ -81,23 +89,28 @@ pub(super) async fn refresh(context: &Context, user: &str, json: bool, printer: 
 }
 
 /// Erases the grant.
-pub(super) async fn forget(context: &Context, user: &str, sure: bool, printer: &mut Printer) -> Outcome {
+pub(super) async fn forget(
+    context: &Context,
+    whose: &WhoseArgs,
+    sure: bool,
+    printer: &mut Printer,
+) -> Outcome {
     let settings = context.settings(Purpose::Tools, printer)?;
+    let desk = Desk::open(context, &settings).await?;
+    let owner = named(&desk.store, whose).await?;
+    let connection = connection_of(&desk.store, &owner).await?;
     if !sure {
+        let account = connection.account.as_ref().and_then(|account| account.username.as_deref());
+        let account = account.map_or(String::new(), |username| format!(" from @{username}"));
         return Err(Failure::setup(
-            format!("this would disconnect {user} and erase the grant for good"),
+            format!("this would disconnect {}{account} and erase the grant for good", owner.as_str()),
             "say --yes to do it",
         ));
     }
-    let desk = Desk::open(context, &settings).await?;
-    let receipt = desk
-        .connections
-        .disconnect(&OwnerId::named_by_operator(user))
-        .await
-        .map_err(|error| failed(&error))?;
+    let receipt = desk.connections.disconnect(&owner).await.map_err(|error| failed(&error))?;
     printer.line(receipt.deleted_at.map_or_else(
-        || format!("{user} had nothing connected."),
-        |at| format!("The grant of {user} was deleted at {at}."),
+        || format!("{} had nothing connected.", owner.as_str()),
+        |at| format!("The grant of {} was deleted at {at}.", owner.as_str()),
     ));
     printer.remark(receipt.revoke_hint);
     Ok(ExitStatus::Success)

@@ -28,11 +28,17 @@ pub async fn run(context: &Context, command: KeysCommand, printer: &mut Printer)
 }
 
 fn generate(context: &Context, id: Option<String>, printer: &mut Printer) -> Outcome {
-    let id = id.unwrap_or_else(|| context.clock.now().strftime("%Y-%m-%d").to_string());
-    let bytes = Zeroizing::new(
-        entropy::random::<32>(&*context.entropy)
-            .map_err(|error| Failure::setup(error.to_string(), "see what ails the system"))?,
-    );
+    let exhausted =
+        |error: entropy::EntropyExhausted| Failure::setup(error.to_string(), "see what ails the system");
+    let bytes = Zeroizing::new(entropy::random::<32>(&*context.entropy).map_err(exhausted)?);
+    let id = match id {
+        Some(id) => id,
+        // Two keys of one day stand side by side in a ring while one replaces the other.
+        None => {
+            let [a, b, c] = entropy::random::<3>(&*context.entropy).map_err(exhausted)?;
+            format!("{}-{a:02x}{b:02x}{c:02x}", context.clock.now().strftime("%Y-%m-%d"))
+        }
+    };
     let entry = Zeroizing::new(format!("{id}:{}", STANDARD.encode(*bytes)));
     if let Err(faults) = crate::vault::KeyRing::parse(&entry) {
         return Err(Failure::setup(format!("such a key could not be used: {faults}"), "choose another --id"));

@@ -9,6 +9,7 @@ mod database;
 mod dev;
 mod doctor;
 mod exit;
+mod import;
 mod keys;
 pub mod printer;
 pub mod reference;
@@ -69,6 +70,7 @@ fn execute(context: &Context, command: Command, printer: &mut Printer) -> Outcom
         Command::Keys(command) => wait(keys::run(context, command, printer)),
         Command::ServiceKey(command) => wait(service_key::run(context, command, printer)),
         Command::Connections(command) => wait(connections::run(context, command, printer)),
+        Command::Import(args) => wait(import::run(context, &args, printer)),
         Command::Migrate => wait(database::migrate(context, printer)),
         Command::Backup(args) => wait(database::backup(context, &args.file, printer)),
         Command::Restore(args) => wait(database::restore(context, &args.file, printer)),

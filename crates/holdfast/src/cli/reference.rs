@@ -8,10 +8,9 @@ use clap::{Command, CommandFactory as _};
 use super::args::Cli;
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
-use crate::connections::journal;
 use crate::metric::Metric;
 use crate::telemetry::traces;
-use crate::{http, outbox, settings};
+use crate::{http, outbox, overview, provider, settings, worker};
 
 /// Every generated page: its file name and its contents.
 pub fn pages() -> Vec<(&'static str, String)> {
@@ -51,11 +50,14 @@ pub fn metrics() -> Vec<(&'static str, &'static [Metric])> {
     vec![
         ("Requests", http::metrics::TABLE),
         ("Pages of other origins", http::refused_origins::TABLE),
-        ("Connections", http::server::PLACES),
-        ("Journal", journal::METRICS),
+        ("Open sockets", http::server::PLACES),
         ("Session tokens and Clerk's keys", http::session_metrics::TABLE),
+        ("Connections", overview::TABLE),
+        ("Refreshes", worker::TABLE),
+        ("Calls to Instagram", provider::calls::TABLE),
         ("Events to the app", outbox::TABLE),
         ("Traces", traces::TABLE),
+        ("The process", overview::process::TABLE),
     ]
 }
 

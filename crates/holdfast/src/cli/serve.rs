@@ -4,24 +4,25 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::response::IntoResponse as _;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::context::Context;
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
-use crate::app::{Seams, Server};
+use crate::app::{RELOADABLE, Reloader, Seams, Server};
 use crate::http::metrics::Metrics;
 use crate::http::{PlaceMetrics, ServerLimits, Service, bind, serve};
 use crate::process;
-use crate::settings::Purpose;
-use crate::telemetry;
+use crate::settings::{self, Purpose, Reading};
+use crate::telemetry::{self, LogLevels};
 use crate::transport::ReqwestTransport;
 
 /// Runs the command.
 pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Serve, printer)?;
-    telemetry::install(&settings.log, settings.log_format)
+    let reading = Reading::of(&context.environment, context.file()?.as_ref());
+    let levels = telemetry::install(&settings.log, settings.log_format)
         .map_err(|error| Failure::setup(error.to_string(), "correct HOLDFAST_LOG"))?;
     if !settings.core_files {
         process::forbid_core_files();
@@ -33,6 +34,7 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
         None => None,
     };
     let stop = stop_signal()?;
+    let hangup = hangup()?;
     let server = Server::build(&settings, &seams(context)?).await.map_err(told)?;
     tracing::info!(
         address = %settings.listen,
@@ -55,7 +57,9 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
         };
         tokio::spawn(serve(listener, service, ended))
     });
+    let hangups = tokio::spawn(on_hangup(hangup, context.clone(), reading, server.reloader(), levels));
     server.run(listener, stop).await;
+    hangups.abort();
     end.send_replace(true);
     if let Some(metrics) = metrics {
         // It has nothing to lose; how it ended does not matter.
@@ -80,14 +84,80 @@ pub(super) fn seams(context: &Context) -> Result<Seams, Failure> {
     })
 }
 
+/// Reads the configuration again at each SIGHUP, for as long as it is polled.
+async fn on_hangup(
+    mut hangup: Signal,
+    context: Context,
+    mut before: Reading,
+    reloader: Reloader,
+    levels: LogLevels,
+) {
+    while hangup.recv().await.is_some() {
+        let file = match context.file() {
+            Ok(file) => file,
+            Err(failure) => {
+                tracing::error!(why = failure.sentence, "SIGHUP: nothing is changed");
+                continue;
+            }
+        };
+        let settings = match settings::load(&context.environment, file.as_ref(), Purpose::Serve) {
+            Ok(settings) => settings,
+            Err(faults) => {
+                for fault in &faults.0 {
+                    tracing::error!(
+                        setting = fault.name,
+                        what = fault.what,
+                        remedy = fault.remedy,
+                        "SIGHUP: a fault of the configuration"
+                    );
+                }
+                let amount = faults.0.len();
+                tracing::error!(faults = amount, "SIGHUP: the configuration is faulty; nothing is changed");
+                continue;
+            }
+        };
+        if let Err(error) = reloader.apply(&settings).await {
+            tracing::error!(%error, "SIGHUP: nothing is changed");
+            continue;
+        }
+        // The loader has read this very filter.
+        let _ = levels.replace(&settings.log);
+        let reading = Reading::of(&context.environment, file.as_ref());
+        let mut waiting = reading.changed_since(&before);
+        waiting.retain(|name| !RELOADABLE.contains(name));
+        if waiting.is_empty() {
+            before = reading;
+        } else {
+            tracing::warn!(settings = waiting.join(", "), "these take effect with a restart only");
+        }
+    }
+}
+
+fn hangup() -> Result<Signal, Failure> {
+    receive(SignalKind::hangup())
+}
+
+/// For a process without a configuration to read again: a hang-up ends it not.
+pub(super) fn ignore_hangup() -> Result<(), Failure> {
+    let mut hangup = hangup()?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::info!("SIGHUP: there is no configuration to read again");
+        }
+    });
+    Ok(())
+}
+
+fn receive(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| {
+        Failure::setup(format!("signals cannot be received: {error}"), "see the system's log")
+    })
+}
+
 /// Resolves at SIGTERM or SIGINT; a second one ends the process at once, with the number that shells know it by.
 pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
-    let listen = |kind| {
-        signal(kind).map_err(|error| {
-            Failure::setup(format!("signals cannot be received: {error}"), "see the system's log")
-        })
-    };
-    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) =
+        (receive(SignalKind::terminate())?, receive(SignalKind::interrupt())?);
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}

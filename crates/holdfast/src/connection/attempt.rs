@@ -96,6 +96,8 @@ pub enum AttemptOutcome {
     DifferentAccount,
     /// The account belongs to another user.
     AccountTaken,
+    /// The person disconnected meanwhile. Told by the history; the attempt's own row says `expired`.
+    Disconnected,
     /// The provider, or what it said, stood in the way.
     Failed(Reason),
 }
@@ -109,6 +111,7 @@ impl AttemptOutcome {
             Self::Expired => "expired".to_owned(),
             Self::DifferentAccount => "different_account".to_owned(),
             Self::AccountTaken => "account_taken".to_owned(),
+            Self::Disconnected => "disconnected".to_owned(),
             Self::Failed(reason) => format!("failed:{}", reason.as_str()),
         }
     }
@@ -121,9 +124,19 @@ impl AttemptOutcome {
             "expired" => Self::Expired,
             "different_account" => Self::DifferentAccount,
             "account_taken" => Self::AccountTaken,
+            "disconnected" => Self::Disconnected,
             _ => Self::Failed(Reason::parse(name.strip_prefix("failed:")?)?),
         })
     }
+}
+
+/// What the history says of a connect attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttemptNote {
+    /// The attempt.
+    pub id: Uuid,
+    /// How it ended; `None` where it began.
+    pub outcome: Option<AttemptOutcome>,
 }
 
 /// Whether reconnecting may bring another account than the linked one.

@@ -283,14 +283,7 @@ fn found(answer: Result<Account, Failure>) -> Finding {
 /// The grant was proven to be the linked account's when it came. So either the answer is wrong,
 /// which passes, or a refresh brought a grant that is not ours: an unexplained sign of death.
 fn of_another_account() -> Failure {
-    Failure {
-        meaning: Meaning::DeadUnexplained,
-        retry_after: None,
-        http_status: None,
-        code: None,
-        subcode: None,
-        detail: "the answer is about another account than the linked one".to_owned(),
-    }
+    Failure::new(Meaning::DeadUnexplained, "the answer is about another account than the linked one")
 }
 
 #[cfg(test)]

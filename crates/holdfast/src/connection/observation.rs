@@ -55,6 +55,26 @@ pub enum Observation {
         /// When to refresh the grant, where the stored time was for looking after a trouble.
         next_refresh_at: Option<Timestamp>,
     },
+    /// The provider described the account and what is granted, beside a renewal that worked anyhow.
+    Described {
+        /// The grant that was used.
+        grant_version: i64,
+        /// The account as it is described now.
+        account: Option<Account>,
+        /// What is granted, and what of that which we ask for is not; where the provider says.
+        granted: Option<Granted>,
+    },
+    /// A call of the app's was refused for want of scopes that the provider names.
+    ScopesRefused {
+        /// The grant that was used.
+        grant_version: i64,
+        /// Those of them that the app asks for.
+        scopes: Vec<String>,
+        /// All that the app asks for.
+        asked_for: Vec<String>,
+    },
+    /// Another user has proven control of the account.
+    AccountMoved,
     /// A call with the grant failed.
     Failed {
         /// The grant that was used.
@@ -109,6 +129,15 @@ pub enum Confidence {
     Incident,
 }
 
+/// What a grant may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Granted {
+    /// What was granted.
+    pub scopes: Vec<String>,
+    /// What we ask for and was not granted.
+    pub missing_scopes: Vec<String>,
+}
+
 /// The kind of call that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
@@ -131,4 +160,6 @@ pub enum AttemptEnd {
     Expired,
     /// It failed.
     Failed,
+    /// The provider does not serve this account to our app.
+    NotAdmitted,
 }

@@ -1,5 +1,8 @@
 //! Where a browser may be sent after connecting: an allow-list, so that the callback is no open redirect.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use clerk_session::OriginPattern;
 use url::{Position, Url};
 
@@ -7,9 +10,14 @@ use url::{Position, Url};
 pub const MAX_RETURN_TO: usize = 2048;
 
 /// The allow-list: origins (any path below them), full addresses (that path, and paths below it), and addresses of
-/// native apps (exactly).
+/// native apps (exactly). Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct ReturnUrls {
+    list: Arc<ArcSwap<List>>,
+}
+
+#[derive(Debug, Default)]
+struct List {
     pages: Vec<Page>,
     /// As written, and as an address.
     apps: Vec<(String, Url)>,
@@ -59,29 +67,37 @@ pub enum ReturnToError {
 impl ReturnUrls {
     /// Reads the list; every entry is an origin, an origin pattern, an address with a path, or an address of a native app.
     pub fn parse<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, ReturnUrlError> {
-        let mut urls = Self::default();
+        let mut list = List::default();
         for entry in entries {
             if is_of_an_app(entry) {
-                urls.apps.push((entry.to_owned(), app_address(entry)?));
+                list.apps.push((entry.to_owned(), app_address(entry)?));
             } else {
-                urls.pages.push(Page::parse(entry)?);
+                list.pages.push(Page::parse(entry)?);
             }
         }
-        Ok(urls)
+        Ok(Self { list: Arc::new(ArcSwap::from_pointee(list)) })
+    }
+
+    /// Takes over the entries of `other`, in every clone.
+    pub fn replace(&self, other: &Self) {
+        self.list.store(other.list.load_full());
     }
 
     /// The address to return to: the one asked for, if allowed, else the first single address on the list. Pages come
     /// before apps, whose addresses a browser can open only where the app is installed.
     pub fn choose(&self, asked: Option<&str>) -> Result<Url, ReturnToError> {
+        let list = self.list.load();
         let Some(asked) = asked else {
-            let page = self.pages.iter().find_map(|each| each.address.clone());
+            let page = list.pages.iter().find_map(|each| each.address.clone());
             return page
-                .or_else(|| self.apps.first().map(|(_, url)| url.clone()))
+                .or_else(|| list.apps.first().map(|(_, url)| url.clone()))
                 .ok_or(ReturnToError::Missing);
         };
-        self.allow(asked)
+        list.allow(asked)
     }
+}
 
+impl List {
     fn allow(&self, asked: &str) -> Result<Url, ReturnToError> {
         if asked.len() > MAX_RETURN_TO {
             return Err(ReturnToError::TooLong);

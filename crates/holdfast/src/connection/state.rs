@@ -47,7 +47,7 @@ names! {
     State {
         /// Nothing is linked.
         NotConnected = "not_connected",
-        /// A connect attempt is open.
+        /// Nothing is linked, and a connect attempt is open.
         Connecting = "connecting",
         /// Linked and usable.
         Connected = "connected",
@@ -73,6 +73,10 @@ names! {
         AttemptExpired = "attempt_expired",
         /// The last connect attempt failed.
         AttemptFailed = "attempt_failed",
+        /// Another user has proven control of the account, which did not work here any more.
+        AccountMoved = "account_moved",
+        /// The provider serves this app, but not for this account.
+        AccountNotAdmitted = "account_not_admitted",
         /// A scope that we ask for was not granted.
         ScopesMissing = "scopes_missing",
         /// Refreshing fails; there is still time.
@@ -186,9 +190,12 @@ impl Reason {
     /// The one state that this reason belongs to.
     pub fn state(self) -> State {
         match self {
-            Self::UserDisconnected | Self::Denied | Self::AttemptExpired | Self::AttemptFailed => {
-                State::NotConnected
-            }
+            Self::UserDisconnected
+            | Self::Denied
+            | Self::AttemptExpired
+            | Self::AttemptFailed
+            | Self::AccountMoved
+            | Self::AccountNotAdmitted => State::NotConnected,
             Self::ScopesMissing => State::Connected,
             Self::RefreshFailing
             | Self::RateLimited

@@ -40,11 +40,24 @@ pub struct InstagramStatus {
     pub retry_after: Option<Timestamp>,
     /// What this knowledge rests on.
     pub evidence: Option<Evidence>,
+    /// The connect attempt that is open.
+    pub attempt: Option<AttemptUnderway>,
     /// Grows with every stored change.
     pub version: i64,
     /// One sentence for a person, where `connected` is false and something is wrong.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<String>,
+}
+
+/// A connect attempt that is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AttemptUnderway {
+    /// Its id, as `connect` answered it.
+    #[schemars(with = "String")]
+    pub id: Uuid,
+    /// When it ends by itself.
+    #[schemars(with = "String")]
+    pub expires_at: Timestamp,
 }
 
 /// The newest attempt that has not been closed; its time may have run out all the same.
@@ -76,6 +89,8 @@ pub fn derive(
     let lapsed = expiry.filter(|at| *at <= now && stored.state().is_alive() && !outlived);
     let abandoned = attempt.filter(|each| each.expires_at <= now && stored.state() == State::NotConnected);
     let underway = attempt.filter(|each| each.expires_at > now);
+    // An attempt on a linked account hides nothing of what is known about it.
+    let connecting = underway.filter(|_| connection.is_none_or(|each| each.account.is_none()));
 
     let standing = match (lapsed, abandoned) {
         (Some(_), _) => Standing::from(Reason::Expired),
@@ -83,16 +98,16 @@ pub fn derive(
         (None, None) => stored,
     };
     let missing_scopes = connection.map(|each| missing_scopes(each, asked_for)).unwrap_or_default();
-    let standing = connection.map_or(standing, |each| limited(standing, each, &missing_scopes));
+    let standing = limited(standing, &missing_scopes);
     // The clock's word, where it spoke after the last stored change.
     let clock_at = lapsed.or(abandoned.map(|each| each.expires_at));
     let connected = configured && is_usable(standing.state());
-    let (state, reason) = match (configured, underway) {
+    let (state, reason) = match (configured, connecting) {
         (false, _) => (State::Unavailable, Some(Reason::NotConfigured)),
         (true, Some(_)) => (State::Connecting, None),
         (true, None) => (standing.state(), standing.reason()),
     };
-    let since = match (state, underway) {
+    let since = match (state, connecting) {
         (State::Connecting, Some(attempt)) => Some(attempt.created_at),
         _ => clock_at.or(connection
             .filter(|each| each.version > 1 || each.linked_at.is_some())
@@ -104,8 +119,8 @@ pub fn derive(
         state,
         reason,
         action: action(state, reason),
-        account: connection.and_then(|each| each.account.clone()),
-        scopes: connection.map(|each| each.scopes.clone()).unwrap_or_default(),
+        account: connection.and_then(|each| each.account.as_ref()).map(|account| account.shown_at(now)),
+        scopes: connection.map(|each| lacking(&each.scopes, &missing_scopes)).unwrap_or_default(),
         missing_scopes,
         token_expires_at: expiry,
         // Too late is never: a grant that cannot be refreshed before it ends will not be.
@@ -121,6 +136,7 @@ pub fn derive(
                 .and_then(|each| each.evidence)
                 .map(|evidence| Evidence { at: evidence.at.min(now), ..evidence }),
         },
+        attempt: underway.map(|each| AttemptUnderway { id: each.id, expires_at: each.expires_at }),
         // What the clock has changed will be stored as the next version.
         version: connection.map_or(0, |each| each.version + i64::from(clock_at.is_some())),
         error: if connected { None } else { reason.and_then(sentence).map(str::to_owned) },
@@ -145,14 +161,18 @@ impl InstagramStatus {
     }
 }
 
-/// What the app asks for and was not granted. The app may ask for more than when the account was connected, or for less.
+/// What the app asks for and may not do: not granted, or refused in use. The app may ask for more than when the account was
+/// connected, or for less.
 pub fn missing_scopes(connection: &Connection, asked_for: Option<&[String]>) -> Vec<String> {
-    let granted = &connection.scopes;
+    let (granted, missing) = (&connection.scopes, &connection.missing_scopes);
     // Where the provider did not say what it granted, nothing is known to be missing.
-    let is_known = !granted.is_empty() || !connection.missing_scopes.is_empty();
+    let is_known = !granted.is_empty() || !missing.is_empty();
     match asked_for {
-        Some(asked_for) if connection.grant.is_some() && is_known => lacking(asked_for, granted),
-        Some(_) | None => connection.missing_scopes.clone(),
+        Some(asked_for) if connection.grant.is_some() && is_known => {
+            let is_missing = |scope: &&String| !granted.contains(scope) || missing.contains(scope);
+            asked_for.iter().filter(is_missing).cloned().collect()
+        }
+        Some(_) | None => missing.clone(),
     }
 }
 
@@ -161,21 +181,17 @@ pub fn lacking(asked_for: &[String], granted: &[String]) -> Vec<String> {
     asked_for.iter().filter(|each| !granted.contains(each)).cloned().collect()
 }
 
-/// A connection works with what was granted, so a lack of scopes only shows where nothing worse does. Where Instagram refused for
-/// want of a permission that it had granted, no scope is missing by name, and what is stored stands.
-fn limited(standing: Standing, connection: &Connection, missing: &[String]) -> Standing {
+/// A connection works with what was granted, so a lack of scopes only shows where nothing worse does; and only by name.
+fn limited(standing: Standing, missing: &[String]) -> Standing {
     match (standing.state(), standing.reason()) {
         (State::Connected, None) if !missing.is_empty() => Reason::ScopesMissing.into(),
-        (State::Connected, Some(Reason::ScopesMissing))
-            if missing.is_empty() && !connection.missing_scopes.is_empty() =>
-        {
-            Standing::CONNECTED
-        }
+        (State::Connected, Some(Reason::ScopesMissing)) if missing.is_empty() => Standing::CONNECTED,
         _ => standing,
     }
 }
 
-fn is_usable(state: State) -> bool {
+/// Whether the app could use an account in this state, as far as we know.
+pub fn is_usable(state: State) -> bool {
     match state {
         State::Connected | State::Degraded => true,
         State::NotConnected
@@ -189,6 +205,7 @@ fn is_usable(state: State) -> bool {
 /// The one thing that would help, as the contract's table has it.
 pub fn action(state: State, reason: Option<Reason>) -> Action {
     match state {
+        State::NotConnected if reason == Some(Reason::AccountNotAdmitted) => Action::ContactSupport,
         State::NotConnected => Action::Connect,
         State::Connected if reason == Some(Reason::ScopesMissing) => Action::Reconnect,
         State::Connecting | State::Connected => Action::None,
@@ -206,6 +223,10 @@ pub fn sentence(reason: Reason) -> Option<&'static str> {
         Reason::Denied => "The connection was declined at Instagram.",
         Reason::AttemptExpired => "The last attempt to connect ran out of time.",
         Reason::AttemptFailed => "The last attempt to connect did not succeed.",
+        Reason::AccountMoved => "The Instagram account is connected to another user now.",
+        Reason::AccountNotAdmitted => {
+            "Instagram does not let this app use this account yet; that is not your doing. Contact support."
+        }
         Reason::ScopesMissing => "Instagram is connected, but not every permission was granted.",
         Reason::RefreshFailing => "Renewing the access to Instagram is failing; we keep trying.",
         Reason::RateLimited => "Instagram asks us to wait before we call it again.",
@@ -325,9 +346,74 @@ mod tests {
     }
 
     #[test]
-    fn a_permission_that_was_refused_in_use_is_not_given_back_by_its_name() {
-        let refused = Connection { standing: Reason::ScopesMissing.into(), ..linked(&[BASIC], &[]) };
-        assert_eq!(seen(&refused, &[BASIC]).1, Some(Reason::ScopesMissing));
+    fn i10_a_scope_that_was_refused_in_use_is_missing_by_its_name() {
+        let refused = linked(&[BASIC, MESSAGES], &[MESSAGES]);
+        let limited = (State::Connected, Some(Reason::ScopesMissing), Action::Reconnect, scopes(&[MESSAGES]));
+        assert_eq!(seen(&refused, &[BASIC, MESSAGES]), limited);
+        let status = derive(Some(&refused), None, Some(&scopes(&[BASIC, MESSAGES])), from_millis(1000));
+        assert_eq!(status.scopes, scopes(&[BASIC]), "what may be used is what is left");
+        assert_eq!(seen(&refused, &[BASIC]).1, None, "nobody misses what the app does not ask for");
+    }
+
+    #[test]
+    fn scopes_missing_never_stands_without_their_names() {
+        let unnamed = Connection { standing: Reason::ScopesMissing.into(), ..linked(&[BASIC], &[]) };
+        assert_eq!(seen(&unnamed, &[BASIC]), (State::Connected, None, Action::None, Vec::new()));
+    }
+
+    fn open_until(millis: i64) -> OpenAttempt {
+        OpenAttempt { id: Uuid::nil(), created_at: from_millis(500), expires_at: from_millis(millis) }
+    }
+
+    fn account(picture: Option<&str>) -> Account {
+        Account {
+            id: "25982752248032036".to_owned(),
+            professional_id: None,
+            username: None,
+            name: None,
+            account_type: None,
+            profile_picture_url: picture.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn an_open_attempt_stands_beside_the_truth_about_a_linked_account() {
+        let asked_for = scopes(&[BASIC]);
+        let at = |connection: &Connection, attempt: &OpenAttempt| {
+            derive(Some(connection), Some(attempt), Some(&asked_for), from_millis(1000))
+        };
+        let well = Connection { account: Some(account(None)), ..linked(&[BASIC], &[]) };
+        let dead = Connection { standing: Reason::Revoked.into(), ..well.clone() };
+        let gone =
+            Connection { account: None, standing: Reason::UserDisconnected.into(), ..linked(&[], &[]) };
+        let underway = Some(AttemptUnderway { id: Uuid::nil(), expires_at: from_millis(2000) });
+        for (connection, state, reason) in [
+            (&well, State::Connected, None),
+            (&dead, State::ReconnectRequired, Some(Reason::Revoked)),
+            (&gone, State::Connecting, None),
+        ] {
+            let status = at(connection, &open_until(2000));
+            assert_eq!((status.state, status.reason, status.attempt), (state, reason, underway));
+            assert_eq!(at(connection, &open_until(900)).attempt, None, "it has run out");
+        }
+        let first = derive(None, Some(&open_until(2000)), Some(&asked_for), from_millis(1000));
+        assert_eq!((first.state, first.connected, first.attempt), (State::Connecting, false, underway));
+    }
+
+    #[test]
+    fn a_picture_is_told_until_its_own_signature_expires() {
+        let url = "https://scontent.cdninstagram.com/v/t51/1.jpg?oh=00_A&oe=69000000&x=1";
+        let ends = 0x6900_0000_i64 * 1000;
+        for (now, told) in [(ends - 1, Some(url)), (ends, None), (ends + 1, None)] {
+            let shown = account(Some(url)).shown_at(from_millis(now)).profile_picture_url;
+            assert_eq!(shown.as_deref(), told, "{now}");
+        }
+        for lasting in
+            ["https://x/1.jpg", "https://x/1.jpg?oe=", "https://x/1.jpg?oe=zz", "not an address", ""]
+        {
+            let shown = account(Some(lasting)).shown_at(from_millis(i64::from(i32::MAX) * 1000));
+            assert_eq!(shown.profile_picture_url.as_deref(), Some(lasting));
+        }
     }
 
     #[test]

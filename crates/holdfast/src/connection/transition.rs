@@ -3,6 +3,8 @@
 //! [`apply`] is pure and total: every observation on every connection has a defined outcome, and an
 //! observation about a grant that is no longer the stored one changes nothing.
 
+mod profile;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,6 +13,7 @@ use super::belief::is_believed;
 use super::clock_repair::LONGEST_WAIT;
 use super::observation::{AttemptEnd, Call, Confidence, Observation};
 use super::reasons::reason_of;
+use super::status::is_usable;
 use super::{Connection, Evidence, EvidenceSource, GrantFacts, Reason, Standing, State, Suspicion};
 use crate::clock::after;
 use crate::provider::{Account, Failure, Meaning};
@@ -63,18 +66,8 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
         Observation::Worked { grant_version, account, next_refresh_at } => {
             let other = account.as_ref().is_some_and(|seen| is_another_account(connection, seen));
             if is_about(connection, *grant_version) && !other {
-                if let (Some(linked), Some(seen)) = (&connection.account, account)
-                    && same_account(connection, seen)
-                {
-                    // Names and pictures change; ids do not, and an answer may lack one of them.
-                    next.account = Some(Account {
-                        id: linked.id.clone(),
-                        professional_id: linked
-                            .professional_id
-                            .clone()
-                            .or_else(|| seen.professional_id.clone()),
-                        ..seen.clone()
-                    });
+                if let Some(seen) = account {
+                    profile::rename(&mut next, seen);
                 }
                 next.retry_after = None;
                 // Whoever was dead and lives again must be kept alive again.
@@ -86,6 +79,22 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
                 } else {
                     mark_working(&mut next, EvidenceSource::Use, now);
                 }
+            }
+        }
+        Observation::Described { grant_version, account, granted } => {
+            if is_about(connection, *grant_version) {
+                profile::describe(&mut next, account.as_ref(), granted.as_ref(), now);
+            }
+        }
+        Observation::ScopesRefused { grant_version, scopes, asked_for } => {
+            if is_about(connection, *grant_version) {
+                profile::refuse_scopes(&mut next, scopes, asked_for, now);
+            }
+        }
+        Observation::AccountMoved => {
+            if connection.account.is_some() && !is_working(connection, now) {
+                clear_link(&mut next, Reason::AccountMoved, now);
+                next.evidence = Some(Evidence { source: EvidenceSource::Oauth, at: now });
             }
         }
         Observation::Failed { grant_version, call, failure, next_refresh_at, confidence } => {
@@ -104,11 +113,11 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
             }
         }
         Observation::Disconnected => {
-            clear_link(&mut next, now);
+            clear_link(&mut next, Reason::UserDisconnected, now);
             next.evidence = None;
         }
         Observation::DataDeleted => {
-            clear_link(&mut next, now);
+            clear_link(&mut next, Reason::UserDisconnected, now);
             next.evidence = Some(Evidence { source: EvidenceSource::Callback, at: now });
         }
         Observation::AttemptEnded(end) => {
@@ -118,10 +127,13 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
                     AttemptEnd::Denied => Reason::Denied,
                     AttemptEnd::Expired => Reason::AttemptExpired,
                     AttemptEnd::Failed => Reason::AttemptFailed,
+                    AttemptEnd::NotAdmitted => Reason::AccountNotAdmitted,
                 };
                 set_standing(&mut next, reason.into(), now);
                 let source = match end {
-                    AttemptEnd::Denied | AttemptEnd::Failed => EvidenceSource::Oauth,
+                    AttemptEnd::Denied | AttemptEnd::Failed | AttemptEnd::NotAdmitted => {
+                        EvidenceSource::Oauth
+                    }
                     AttemptEnd::Expired => EvidenceSource::Clock,
                 };
                 next.evidence = Some(Evidence { source, at: now });
@@ -185,6 +197,13 @@ pub fn is_about_an_earlier_link(connection: &Connection, issued_at: Option<Times
     }
 }
 
+/// Whether the account can be used as far as we know; what the clock alone has ended is not.
+pub fn is_working(connection: &Connection, now: Timestamp) -> bool {
+    let has_lapsed =
+        connection.grant.is_none_or(|grant| grant.expires_at <= now) && !connection.has_outlived_expiry(now);
+    is_usable(connection.standing.state()) && !has_lapsed
+}
+
 /// A late answer about an earlier grant must not touch the present one.
 fn is_about(connection: &Connection, grant_version: i64) -> bool {
     connection.grant.is_some_and(|grant| grant.version == grant_version)
@@ -214,13 +233,13 @@ fn install_grant(next: &mut Connection, grant: GrantFacts, next_refresh_at: Time
     next.retry_after = None;
 }
 
-fn clear_link(next: &mut Connection, now: Timestamp) {
+fn clear_link(next: &mut Connection, reason: Reason, now: Timestamp) {
     drop_grant(next);
     next.account = None;
     next.linked_at = None;
     next.scopes.clear();
     next.missing_scopes.clear();
-    set_standing(next, Reason::UserDisconnected.into(), now);
+    set_standing(next, reason.into(), now);
 }
 
 fn drop_grant(next: &mut Connection) {
@@ -255,7 +274,6 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, confidence: Confid
         // How often somebody asks is no measure of the trouble.
         Call::Check | Call::PassThrough => {}
     }
-    let source = evidence_source(call);
     match failure.meaning {
         Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_)
             if confidence == Confidence::Incident =>
@@ -266,13 +284,10 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, confidence: Confid
         Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_) => {
             suspect(next, failure.meaning, call, confidence, now);
         }
-        // Only a call that every grant must be able to make says something about the connection as a whole.
+        // Each grant may make the first three: what is refused there is refused to the app. A scope that is refused to one of
+        // the app's calls is an observation of its own.
         Meaning::Permission => match call {
-            Call::Refresh | Call::Check | Call::Probe => {
-                set_standing(next, Reason::ScopesMissing.into(), now);
-                next.suspicion = None;
-                next.evidence = Some(Evidence { source, at: now });
-            }
+            Call::Refresh | Call::Check | Call::Probe => degrade(next, Reason::AppMisconfigured, now),
             Call::PassThrough => {}
         },
         Meaning::RateLimited(_) => degrade(next, Reason::RateLimited, now),

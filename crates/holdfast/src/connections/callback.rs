@@ -1,17 +1,15 @@
 //! Instagram's redirect: from `state` to the attempt, and back to where the person came from.
 
-use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::connection::Reason;
 use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
-use crate::connection::observation::{AttemptEnd, Observation};
 use crate::connection::return_url::with_query;
+use crate::connections::attempts::seal_of;
 use crate::connections::connect::hash;
-use crate::connections::grants::{self, AttemptSeal, Held};
+use crate::connections::grants::{self, Held};
 use crate::connections::{Connections, ServiceError};
-use crate::store::{AttemptWrite, ChangeSet, CommitOutcome};
 
 /// The query of Instagram's redirect.
 #[derive(Debug, Clone, Default)]
@@ -143,63 +141,6 @@ impl Connections {
             None => CallbackOutcome::Page(CallbackPage::StateUnknown),
         })
     }
-
-    /// Closes an attempt without a link and records what that says about the connection. False where somebody else was faster.
-    pub(super) async fn end_attempt(
-        &self,
-        attempt: &Attempt,
-        outcome: AttemptOutcome,
-        now: Timestamp,
-    ) -> Result<bool, ServiceError> {
-        let closed = Attempt {
-            stage: AttemptStage::Closed,
-            outcome: Some(outcome),
-            sealed: None,
-            busy_until: None,
-            closed_at: Some(now),
-            ..attempt.clone()
-        };
-        if !self.advance(attempt, closed).await? {
-            return Ok(false);
-        }
-        let end = match outcome {
-            AttemptOutcome::Connected => return Ok(true),
-            AttemptOutcome::Denied => AttemptEnd::Denied,
-            AttemptOutcome::Expired => AttemptEnd::Expired,
-            AttemptOutcome::DifferentAccount | AttemptOutcome::AccountTaken | AttemptOutcome::Failed(_) => {
-                AttemptEnd::Failed
-            }
-        };
-        if let Some(connection) = self.parts.store.connection_of(attempt).await? {
-            self.record(connection.id, &Observation::AttemptEnded(end), None).await?;
-        }
-        Ok(true)
-    }
-
-    /// Stores the next revision of an attempt. False where somebody else was faster.
-    pub(super) async fn advance(&self, attempt: &Attempt, mut next: Attempt) -> Result<bool, ServiceError> {
-        next.revision = attempt.revision + 1;
-        let changes = ChangeSet {
-            attempt: Some(AttemptWrite {
-                expected_revision: Some(attempt.revision),
-                attempt: next,
-                max_open: None,
-            }),
-            ..ChangeSet::default()
-        };
-        match self.parts.store.commit(&changes).await? {
-            CommitOutcome::Committed => Ok(true),
-            CommitOutcome::UserDeleted => Err(ServiceError::UserGone),
-            CommitOutcome::Conflict
-            | CommitOutcome::AccountAlreadyLinked
-            | CommitOutcome::TooManyAttempts => Ok(false),
-        }
-    }
-}
-
-/// Where the attempt's secrets are sealed.
-pub(super) fn seal_of<'a>(key: &'a crate::vault::UserKey, attempt: &'a Attempt) -> AttemptSeal<'a> {
-    AttemptSeal { key, user_id: &attempt.user_id, provider: attempt.provider, attempt_id: attempt.id }
 }
 
 fn usable_code(code: Option<&SecretString>) -> Option<SecretString> {
@@ -215,7 +156,9 @@ fn completed(attempt: &Attempt, completion: &SecretString) -> CallbackOutcome {
 fn ended(attempt: &Attempt, outcome: AttemptOutcome) -> CallbackOutcome {
     match outcome {
         AttemptOutcome::Denied => redirect(attempt, "denied", Some(Reason::Denied)),
-        AttemptOutcome::Expired => redirect(attempt, "expired", Some(Reason::AttemptExpired)),
+        AttemptOutcome::Expired | AttemptOutcome::Disconnected => {
+            redirect(attempt, "expired", Some(Reason::AttemptExpired))
+        }
         AttemptOutcome::Failed(reason) => redirect(attempt, "failed", Some(reason)),
         AttemptOutcome::DifferentAccount | AttemptOutcome::AccountTaken | AttemptOutcome::Connected => {
             redirect(attempt, "failed", Some(Reason::AttemptFailed))

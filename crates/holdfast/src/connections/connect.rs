@@ -7,9 +7,10 @@ use uuid::Uuid;
 
 use crate::caller::OwnerId;
 use crate::clock::after;
-use crate::connection::attempt::{Attempt, AttemptStage, Expect};
+use crate::connection::attempt::{Attempt, AttemptNote, AttemptStage, Expect};
 use crate::connection::return_url::ReturnToError;
 use crate::connection::{Connection, Standing};
+use crate::connections::attempts::noted;
 use crate::connections::{ATTEMPT_LIFETIME, Connections, MAX_OPEN_ATTEMPTS, ServiceError};
 use crate::entropy::new_id;
 use crate::provider::ProviderId;
@@ -91,8 +92,10 @@ impl Connections {
             attempt_id: attempt.id,
             expires_at: attempt.expires_at,
         };
-        self.ensure_connection(owner, provider.id()).await?;
+        let connection = self.ensure_connection(owner, provider.id()).await?;
+        let begun = AttemptNote { id: attempt.id, outcome: None };
         let changes = ChangeSet {
+            history: vec![noted(&connection, begun, now)],
             attempt: Some(AttemptWrite {
                 expected_revision: None,
                 attempt,

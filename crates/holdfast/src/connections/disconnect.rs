@@ -5,7 +5,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::caller::OwnerId;
-use crate::connection::attempt::AttemptOutcome;
 use crate::connection::observation::Observation;
 use crate::connection::{Connection, Reason, State};
 use crate::connections::{Connections, ServiceError};
@@ -30,7 +29,7 @@ impl Connections {
     /// one which is under way cannot bring the connection back.
     pub async fn disconnect(&self, owner: &OwnerId) -> Result<DisconnectReceipt, ServiceError> {
         let now = self.parts.clock.now();
-        self.parts.store.close_attempts(owner, Self::PROVIDER, AttemptOutcome::Expired, now).await?;
+        self.withdraw_attempts(owner, now).await?;
         let deleted_at = match self.parts.store.connection(owner, Self::PROVIDER).await? {
             None => None,
             Some(connection) if is_linked(&connection) => self

@@ -1,5 +1,6 @@
 //! What we do with connections: one file per thing that a person or the worker does.
 
+mod attempts;
 pub mod callback;
 pub mod check;
 mod clock_repair;
@@ -11,9 +12,13 @@ pub mod disconnect;
 mod error;
 mod expiry;
 pub mod grants;
+pub mod import;
 mod incidents;
 pub mod journal;
+pub mod listing;
+mod overview;
 pub mod pass_through;
+mod profile;
 mod provider_callbacks;
 mod provider_gate;
 mod recorder;
@@ -126,6 +131,11 @@ impl Connections {
         derive(connection, open_attempt, self.asked_for(), now)
             .resting_until(self.gate.rests_until())
             .throttled_until(self.gate.spent_until())
+    }
+
+    /// Where a browser may return to.
+    pub fn return_urls(&self) -> &ReturnUrls {
+        &self.parts.return_urls
     }
 
     /// Whether an app id and secret are configured.

@@ -142,6 +142,10 @@ impl Connections {
         tools: Tools<'_>,
         failure: &Failure,
     ) -> Result<(), UseError> {
+        if !failure.wants_scopes.is_empty() {
+            self.scopes_refused(connection, facts.version, failure).await?;
+            return Ok(());
+        }
         let diagnosis = Diagnosis::of_failure(connection, facts, Call::PassThrough, failure.clone());
         let recorded = match self.diagnose(diagnosis, tools).await? {
             Diagnosed::Failed(_, recorded) | Diagnosed::Expired(recorded) => recorded,

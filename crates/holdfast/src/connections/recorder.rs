@@ -131,6 +131,7 @@ pub(super) fn change(
             reason: after.standing.reason(),
             evidence: after.evidence,
             detail: detail.map(str::to_owned),
+            attempt: None,
         }]
     } else {
         Vec::new()

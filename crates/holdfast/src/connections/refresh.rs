@@ -167,7 +167,9 @@ impl Connections {
             return Ok(Refreshed::Skipped);
         }
         self.incidents.passed(connection).await?;
-        if connection.suspicion.is_some() || connection.failures > 0 && is_proven_by_use(connection) {
+        let is_doubted =
+            connection.suspicion.is_some() || connection.failures > 0 && is_proven_by_use(connection);
+        if is_doubted || self.describe(connection, tools.provider, &renewed).await? {
             self.look_again(connection.id, tools.provider, &renewed).await?;
         }
         Ok(Refreshed::Renewed)

@@ -17,6 +17,7 @@ use super::metrics::Metrics;
 use super::openapi::{SERVICE_KEY, SESSION_TOKEN};
 use super::problem::{Problem, ProblemCode, RequestCode, ServerCode, ServiceKeyCode};
 use super::request_id::RequestId;
+use super::routes::Requirements;
 use super::state::AppState;
 use crate::caller::service::{ServiceCaller, ServiceJudgement, ServiceRefusal};
 use crate::caller::{Authentication, Caller};
@@ -45,6 +46,28 @@ impl FromRequestParts<AppState> for NotImpersonated {
             return Err(RequestCode::ImpersonationNotAllowed.into());
         }
         Ok(Self(caller))
+    }
+}
+
+/// A caller, or nobody where whoever asks on a client's behalf lets nobody pass: for forward authentication.
+#[derive(Debug)]
+pub struct CallerOrNobody {
+    /// `None` only for a request without credentials.
+    pub(super) caller: Option<Caller>,
+    /// What else is asked of the caller.
+    pub(super) requirements: Requirements,
+}
+
+impl FromRequestParts<AppState> for CallerOrNobody {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let requirements = Requirements::of(parts);
+        if requirements.nobody_will_do && credentials(parts).is_empty() {
+            return Ok(Self { caller: None, requirements });
+        }
+        let caller = Some(Caller::from_request_parts(parts, state).await?);
+        Ok(Self { caller, requirements })
     }
 }
 
@@ -140,7 +163,7 @@ fn told(metrics: &Metrics, verdict: &'static str, code: &'static str) {
 
 impl OperationInput for Caller {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
-        let mut codes: Vec<ProblemCode> = RefusalCode::ALL.map(ProblemCode::from).to_vec();
+        let mut codes: Vec<ProblemCode> = RefusalCode::ALL.iter().copied().map(ProblemCode::from).collect();
         codes.extend([
             ProblemCode::from(RequestCode::MultipleCredentials),
             RequestCode::SessionPending.into(),
@@ -156,6 +179,12 @@ impl OperationInput for NotImpersonated {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
         Caller::operation_input(ctx, operation);
         Problem::describe(ctx, operation, &[RequestCode::ImpersonationNotAllowed.into()]);
+    }
+}
+
+impl OperationInput for CallerOrNobody {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        Caller::operation_input(ctx, operation);
     }
 }
 

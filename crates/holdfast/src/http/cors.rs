@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use clerk_session::OriginPattern;
 use http::{HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
@@ -18,11 +19,29 @@ pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// For answers that are the same for everybody.
 pub const EVERY_ORIGIN: HeaderValue = HeaderValue::from_static("*");
 
+/// The origins that may call. Clones share the list, which a reload replaces.
+#[derive(Debug, Clone, Default)]
+pub struct AllowedOrigins(Arc<ArcSwap<Vec<OriginPattern>>>);
+
+impl AllowedOrigins {
+    /// Allows these from now on, in every clone, and no others.
+    pub fn replace(&self, origins: Vec<OriginPattern>) {
+        self.0.store(Arc::new(origins));
+    }
+}
+
+impl From<Vec<OriginPattern>> for AllowedOrigins {
+    fn from(origins: Vec<OriginPattern>) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(origins)))
+    }
+}
+
 /// Answers preflights by itself, and marks every other answer, whatever its status.
-pub fn layer(allowed: &[OriginPattern], refused: Arc<RefusedOrigins>) -> CorsLayer {
-    let allowed: Arc<[OriginPattern]> = allowed.into();
+pub fn layer(allowed: &AllowedOrigins, refused: Arc<RefusedOrigins>) -> CorsLayer {
+    let allowed = allowed.clone();
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(move |origin: &HeaderValue, _| {
+            let allowed = allowed.0.load();
             let is_allowed = is_allowed(&allowed, origin);
             if !is_allowed {
                 refused.note(&allowed, origin);

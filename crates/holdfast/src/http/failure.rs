@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::problem::{Problem, ProblemCode, RequestCode, ServerCode};
+use super::problem::{Problem, ProblemCode, Remedy, RequestCode, ServerCode};
 use crate::clock::Clock;
 use crate::connection::Reason;
 use crate::connection::return_url::ReturnToError;
@@ -122,11 +122,47 @@ pub(super) fn complete(error: CompleteError) -> Problem {
         CompleteError::InProgress { retry_after } => {
             Problem::new(RequestCode::AttemptInProgress).with_retry_after(Some(retry_after))
         }
-        CompleteError::Instagram { reason, retry_after } => {
-            Problem::new(reason).with_retry_after(retry_after)
+        CompleteError::Waits { reason, retry_after } => {
+            Problem::new(reason).with_retry_after(Some(retry_after))
         }
+        CompleteError::Ended { reason } => ended(reason),
         CompleteError::NotConfigured => Reason::NotConfigured.into(),
         CompleteError::Service(error) => error.into(),
+    }
+}
+
+/// A connect attempt that has ended: the same `complete` will not succeed, so nothing here says "again".
+fn ended(reason: Reason) -> Problem {
+    let over = |detail: &'static str| Problem::new(Reason::AttemptFailed).with_detail(detail);
+    match reason {
+        Reason::UserDisconnected
+        | Reason::Denied
+        | Reason::AttemptExpired
+        | Reason::AttemptFailed
+        | Reason::AccountMoved
+        | Reason::AccountNotAdmitted
+        | Reason::Checkpoint
+        | Reason::Unconfirmed
+        | Reason::Restricted
+        | Reason::ConsentBlocked
+        | Reason::NotConfigured => reason.into(),
+        Reason::AccountIneligible => Problem::new(reason).with_action(Remedy::Connect).with_detail(
+            "This Instagram account is not a professional one. Switch it in Instagram's settings, then connect again.",
+        ),
+        Reason::AppMisconfigured => Problem::new(reason).with_action(Remedy::ContactSupport),
+        Reason::ScopesMissing => {
+            over("Without its basic permission an Instagram account cannot be connected: leave it ticked.")
+        }
+        Reason::RateLimited => over("Instagram asked us to wait, and the attempt ended meanwhile."),
+        Reason::RefreshFailing | Reason::ProviderUnavailable | Reason::ProviderIncident => {
+            over("Instagram gave no usable answer, and the authorization code may be spent.")
+        }
+        Reason::Expired
+        | Reason::Revoked
+        | Reason::PasswordChanged
+        | Reason::Deauthorized
+        | Reason::TokenInvalid
+        | Reason::KeyLost => over("Instagram withdrew the access before it was connected."),
     }
 }
 
@@ -163,6 +199,19 @@ mod tests {
             | ServiceError::Contended
             | ServiceError::UserGone => {}
         }
+    }
+
+    #[test]
+    fn i4_an_attempt_that_has_ended_never_says_again() {
+        for reason in Reason::ALL {
+            let problem = ended(*reason);
+            assert_ne!(problem.action(), Remedy::Retry, "{reason:?}");
+            assert_eq!(problem.retry_after_seconds(), None, "{reason:?}");
+        }
+        let waits =
+            CompleteError::Waits { reason: Reason::ProviderUnavailable, retry_after: Duration::from_secs(5) };
+        let waits = complete(waits);
+        assert_eq!((waits.action(), waits.retry_after_seconds()), (Remedy::Retry, Some(5)));
     }
 
     #[test]

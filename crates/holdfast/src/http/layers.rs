@@ -19,6 +19,7 @@ use super::metrics::{Metrics, method_label};
 use super::problem::{self, Problem, RequestCode, ServerCode};
 use super::public::PublicRoute;
 use super::request_id::{RequestId, X_REQUEST_ID};
+use super::routes::is_forward_auth;
 use super::server::PeerAddr;
 use crate::client_address::TrustedProxies;
 use crate::clock::SharedClock;
@@ -88,6 +89,9 @@ pub async fn envelope(State(edge): State<Arc<Edge>>, mut request: Request, next:
     let code = problem.as_ref().map(|each| each.code().entry().code);
     if let Some(problem) = problem {
         response = problem::render(&problem, &edge.public_url, id.as_str(), response);
+        if template.is_some_and(is_forward_auth) {
+            problem::repeat_in_header(&problem, &edge.public_url, id.as_str(), response.headers_mut());
+        }
     }
     let headers = response.headers_mut();
     headers.insert(X_REQUEST_ID, id.header());

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::response::IntoResponse;
 use http::header;
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -17,6 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::metric::{self, Kind, Metric};
+use crate::overview::process::ProcessMetrics;
 
 /// What this process counts.
 #[derive(Clone)]
@@ -175,11 +176,15 @@ impl Metrics {
 
     /// Everything, as OpenMetrics text.
     pub fn render(&self) -> String {
-        let mut text = String::new();
+        let mut written = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut process = Registry::default();
+        process.register_collector(Box::new(ProcessMetrics));
         // Writing into a String does not fail.
-        let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
-        text
+        let _ = text::encode_registry(&mut written, &registry)
+            .and_then(|()| text::encode_registry(&mut written, &process))
+            .and_then(|()| text::encode_eof(&mut written));
+        written
     }
 }
 

@@ -43,9 +43,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use clerk_session::OriginPattern;
 
 pub use admission::{Admission, RequestLimits};
+pub use cors::AllowedOrigins;
 pub use routes::document;
 pub use server::{PlaceMetrics, ServerLimits, Service, bind, serve};
 pub use state::{AppState, AppStateParts};
@@ -55,7 +55,7 @@ use layers::Edge;
 use refused_origins::RefusedOrigins;
 
 /// The whole application: every route within every layer.
-pub fn app(state: AppState, allowed_origins: &[OriginPattern]) -> Router {
+pub fn app(state: AppState, allowed_origins: &AllowedOrigins) -> Router {
     let edge = Arc::clone(state.edge());
     let mut api = openapi::skeleton(&edge.public_url);
     let routes = routes::all().into_inner().finish_api(&mut api);
@@ -64,7 +64,7 @@ pub fn app(state: AppState, allowed_origins: &[OriginPattern]) -> Router {
 }
 
 /// `router` within the layers, in the order given above.
-fn layered(router: Router, edge: Arc<Edge>, allowed_origins: &[OriginPattern]) -> Router {
+fn layered(router: Router, edge: Arc<Edge>, allowed_origins: &AllowedOrigins) -> Router {
     let refused_origins = Arc::new(RefusedOrigins::new(edge.clock.clone()));
     edge.metrics.register(|registry| refused_origins.register(registry));
     router

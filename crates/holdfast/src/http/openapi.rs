@@ -43,6 +43,7 @@ pub(super) fn skeleton(public_url: &str) -> OpenApi {
         tags: vec![
             tag(tags::USER, "The signed-in person's own record."),
             tag(tags::INSTAGRAM, "The person's Instagram connection."),
+            tag(tags::FORWARD_AUTH, "For proxies and for middlewares of the app's other backends."),
             tag(tags::SERVICE, "For the app's own backend, with a service key."),
             tag(tags::CALLBACKS, "Called by Instagram, Meta and Clerk."),
             tag(tags::OPERATION, "For whoever runs this installation, and for readers."),
@@ -72,6 +73,8 @@ pub mod tags {
     pub const USER: &str = "User";
     /// The caller's connection.
     pub const INSTAGRAM: &str = "Instagram";
+    /// For endpoints elsewhere.
+    pub const FORWARD_AUTH: &str = "Forward authentication";
     /// For the app's backend.
     pub const SERVICE: &str = "Service";
     /// For Instagram, Meta and Clerk.

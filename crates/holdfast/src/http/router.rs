@@ -56,7 +56,7 @@ use aide::operation::{OperationHandler, OperationInput, OperationOutput};
 use aide::transform::TransformOperation;
 use axum::handler::Handler;
 
-use super::authentication::NotImpersonated;
+use super::authentication::{CallerOrNobody, NotImpersonated};
 use super::problem::problems;
 use super::public::{PublicMethod, PublicRoute};
 use super::{admission, layers};
@@ -86,6 +86,13 @@ pub trait ByOwnHand {}
 )]
 pub trait ByService {}
 
+/// The arguments of a handler that passes a verdict on to whoever asked for it.
+#[diagnostic::on_unimplemented(
+    message = "this handler passes no verdict on",
+    label = "its first argument must be `CallerOrNobody`"
+)]
+pub trait ForOthers {}
+
 /// Implements the marker for handlers whose first argument is `$proof`, with up to five more.
 macro_rules! first_argument {
     ($marker:ident: $($proof:ty),+) => {
@@ -101,6 +108,7 @@ macro_rules! first_argument {
 }
 first_argument!(Authenticated: Caller, NotImpersonated);
 first_argument!(ByOwnHand: NotImpersonated);
+first_argument!(ForOthers: CallerOrNobody);
 first_argument!(ByService: ServiceCaller);
 
 /// Every route, with its documentation.
@@ -207,6 +215,19 @@ impl<S: Clone + Send + Sync + 'static> Protected<S> {
         T: ByOwnHand + 'static,
     {
         self.routes = self.routes.add(path, delete_with(handler, admitted(doc)));
+        self
+    }
+
+    /// A route that answers every method alike. The document, which has no word for that, shows GET.
+    pub(super) fn any<H, I, O, T>(mut self, path: &str, handler: H, doc: Doc) -> Self
+    where
+        H: Handler<T, S> + OperationHandler<I, O>,
+        I: OperationInput,
+        O: OperationOutput,
+        T: ForOthers + 'static,
+    {
+        let every = axum::routing::any(handler.clone());
+        self.routes = self.routes.add(path, get_with(handler, admitted(doc)).merge(every));
         self
     }
 

@@ -13,6 +13,7 @@ use super::pages::Page;
 use super::session_metrics::SessionMetrics;
 use super::streams::Streams;
 use crate::caller::SessionVerifier;
+use crate::caller::assertion::AssertionKey;
 use crate::caller::service::ServiceVerifier;
 use crate::clerk::webhook::WebhookVerifier;
 use crate::clock::SharedClock;
@@ -44,6 +45,8 @@ pub struct AppStateParts {
     pub meta_secrets: Vec<SecretString>,
     /// Turns true when the process is asked to stop: it is not ready any more.
     pub leaving: watch::Receiver<bool>,
+    /// What signs assertions about callers; `None` where none are wanted.
+    pub assertion_key: Option<AssertionKey>,
     /// Turns true when it stops serving, some time later: event streams end then.
     pub stopping: watch::Receiver<bool>,
     /// Event streams at a time.
@@ -68,6 +71,7 @@ struct Shared {
     service_verifier: ServiceVerifier,
     meta_secrets: Vec<SecretString>,
     leaving: watch::Receiver<bool>,
+    assertion_key: Option<AssertionKey>,
     stopping: watch::Receiver<bool>,
     streams: Streams,
     detached: Detached,
@@ -97,6 +101,7 @@ impl AppState {
             service_verifier,
             meta_secrets,
             leaving,
+            assertion_key,
             stopping,
             max_streams,
         } = parts;
@@ -116,6 +121,7 @@ impl AppState {
                 service_verifier,
                 meta_secrets,
                 leaving,
+                assertion_key,
                 stopping,
                 streams,
                 detached: Detached::default(),
@@ -172,6 +178,11 @@ impl AppState {
     /// Whether the process was asked to stop and only serves on until others have noticed.
     pub fn is_leaving(&self) -> bool {
         *self.shared.leaving.borrow()
+    }
+
+    /// What signs assertions about callers.
+    pub fn assertion_key(&self) -> Option<&AssertionKey> {
+        self.shared.assertion_key.as_ref()
     }
 
     /// Turns true when the process stops serving.

@@ -3,6 +3,7 @@
 //! A provider knows no caller, no store and no HTTP server. Its failures are [`Failure`]s, which have no
 //! conversion into a refusal of the caller: Instagram's "no" can never become our 401.
 
+pub mod calls;
 #[cfg(test)]
 pub mod contract;
 pub mod instagram;
@@ -60,7 +61,7 @@ pub struct ShortGrant {
 pub struct Grant {
     /// The token. Never empty.
     pub access_token: SecretString,
-    /// The granted scopes, where known. A refresh answer does not repeat them.
+    /// The granted scopes, where known. A refresh answer need not repeat them.
     pub scopes: Option<Vec<String>>,
     /// When it arrived; its age counts from here.
     pub obtained_at: Timestamp,
@@ -85,6 +86,25 @@ pub struct Account {
     pub profile_picture_url: Option<String>,
 }
 
+impl Account {
+    /// The account as it may be shown at `now`: without a picture whose address has expired.
+    #[must_use]
+    pub fn shown_at(&self, now: Timestamp) -> Self {
+        let picture = self.profile_picture_url.clone();
+        Self { profile_picture_url: picture.filter(|url| !has_expired(url, now)), ..self.clone() }
+    }
+}
+
+/// Meta's picture servers write the end of an address into its `oe`: Unix seconds, hexadecimal.
+fn has_expired(picture: &str, now: Timestamp) -> bool {
+    let Ok(url) = Url::parse(picture) else { return false };
+    let ends = url.query_pairs().find_map(|(name, value)| match name.as_ref() {
+        "oe" => i64::from_str_radix(&value, 16).ok(),
+        _ => None,
+    });
+    ends.is_some_and(|ends| ends <= now.as_second())
+}
+
 /// What the provider's answer tells us, or that it tells us nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -100,9 +120,27 @@ pub struct Failure {
     pub subcode: Option<i64>,
     /// One sentence for the operator's log, made by us; never the body, never a token.
     pub detail: String,
+    /// The scopes that the provider names as wanting, where it refused for want of a permission.
+    pub wants_scopes: Vec<String>,
+    /// Whether the provider may have acted on the request. `false` only where it certainly never left.
+    pub was_sent: bool,
 }
 
 impl Failure {
+    /// A failure that no answer of the provider's says more about.
+    pub fn new(meaning: Meaning, detail: impl Into<String>) -> Self {
+        Self {
+            meaning,
+            retry_after: None,
+            http_status: None,
+            code: None,
+            subcode: None,
+            detail: detail.into(),
+            wants_scopes: Vec::new(),
+            was_sent: true,
+        }
+    }
+
     /// Whether an answer came that is neither an error as the provider words them nor a server's failure: such as the page that
     /// a mistyped path leads to.
     pub fn is_odd_answer(&self) -> bool {
@@ -181,11 +219,15 @@ pub enum AppFault {
     RedirectUri,
     /// A scope is unknown or not approved for the app.
     Scope,
-    /// The app is in development mode and the person is not a tester.
-    NotLive,
+    /// The app may not serve this account: it is in development mode, or lacks Advanced Access, and the person has no role
+    /// on it.
+    NotAdmitted,
+    /// The provider does not know such a request: a wrong host, version, field or product; or an account that the app may
+    /// not serve.
+    Unsupported,
     /// The provider deactivated or blocked the app.
     Deactivated,
-    /// A wrong host, version, field or product.
+    /// A request that the provider does not take from this app.
     Request,
 }
 
@@ -233,6 +275,8 @@ pub struct PassedThrough {
     pub failure: Option<Failure>,
     /// The budget.
     pub usage: Usage,
+    /// The provider's own usage headers, for the caller's accounts.
+    pub usage_headers: http::HeaderMap,
 }
 
 /// A provider of connected accounts. Every method makes at most one HTTP exchange, so that the caller can make
@@ -242,6 +286,10 @@ pub trait Provider: Debug + Send + Sync + 'static {
     fn id(&self) -> ProviderId;
     /// The scopes that we ask for.
     fn scopes(&self) -> &[String];
+    /// The scope without which a grant is worth nothing, where there is one.
+    fn essential_scope(&self) -> Option<&str> {
+        None
+    }
     /// Where to send the browser.
     fn authorize_url(&self, state: &str, force_reauth: bool) -> Url;
     /// Exchanges an authorization code, once, for a short-lived token.

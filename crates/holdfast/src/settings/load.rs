@@ -118,6 +118,7 @@ impl Reader {
         let max_requests = self.read(&table::MAX_REQUESTS);
         let requests_per_address = self.read(&table::REQUESTS_PER_ADDRESS);
         let http2 = self.read(&table::HTTP2);
+        let forward_auth_secret = self.read(&table::FORWARD_AUTH_SECRET);
         let webhook = self.webhook();
         let check_interval = self.read(&table::CHECK_INTERVAL_S);
         let refresh_min_age = self.read(&table::REFRESH_MIN_AGE_S);
@@ -163,6 +164,7 @@ impl Reader {
             max_requests: max_requests?,
             requests_per_address,
             http2: http2?,
+            forward_auth_secret,
             webhook,
             clerk: clerk?,
             instagram,
@@ -260,7 +262,7 @@ impl Reader {
 
     fn instagram(&mut self) -> Option<InstagramSettings> {
         let app_id = self.read(&table::INSTAGRAM_APP_ID);
-        let app_secret: Option<SecretString> = self.read(&table::INSTAGRAM_APP_SECRET);
+        let app_secrets: Option<Vec<SecretString>> = self.read(&table::INSTAGRAM_APP_SECRET);
         let scopes = self.read(&table::INSTAGRAM_SCOPES);
         let authorize_url = self.read(&table::INSTAGRAM_AUTHORIZE_URL);
         let api_url = self.read(&table::INSTAGRAM_API_URL);
@@ -280,9 +282,11 @@ impl Reader {
         if let Some((name, what, remedy)) = fault {
             self.fault(name, what, remedy);
         }
+        let callback_secrets = app_secrets?;
         Some(InstagramSettings {
             app_id: app_id?,
-            app_secret: app_secret?,
+            app_secret: callback_secrets.first()?.clone(),
+            callback_secrets,
             scopes: scopes?,
             authorize_url: authorize_url?,
             api_url: api_url?,

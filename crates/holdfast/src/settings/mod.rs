@@ -9,6 +9,7 @@ mod fault;
 mod load;
 mod parse;
 mod print;
+mod reading;
 pub mod reference;
 mod sources;
 pub mod table;
@@ -30,6 +31,7 @@ use crate::client_address::TrustedProxies;
 pub use fault::{Fault, Faults, Origin};
 pub use load::load;
 pub use print::{Shown, shown};
+pub use reading::Reading;
 pub use sources::{ConfigFile, Environment};
 pub use traces::TraceSettings;
 
@@ -75,6 +77,8 @@ pub struct Settings {
     pub requests_per_address: Option<NonZeroUsize>,
     /// Whether HTTP/2 without TLS is spoken too.
     pub http2: bool,
+    /// Signs what backends are told about callers; `None` where nothing is signed.
+    pub forward_auth_secret: Option<SecretString>,
     /// Where events go.
     pub webhook: Option<OutgoingWebhook>,
     /// Clerk.
@@ -153,8 +157,10 @@ pub enum PartiesMode {
 pub struct InstagramSettings {
     /// App id.
     pub app_id: String,
-    /// App secret.
+    /// App secret, as it is sent to Instagram.
     pub app_secret: SecretString,
+    /// Every secret that Meta's callbacks may be signed with; the app secret is the first.
+    pub callback_secrets: Vec<SecretString>,
     /// Scopes that people are asked for.
     pub scopes: Vec<String>,
     /// Consent page.

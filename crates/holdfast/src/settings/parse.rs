@@ -135,6 +135,19 @@ pub fn secret(text: &str) -> Read<SecretString> {
     Ok(SecretString::from(text))
 }
 
+/// Secrets, separated by commas; the first is the one that counts most.
+pub fn secrets(text: &str) -> Read<Vec<SecretString>> {
+    text.split(',').map(|each| secret(each.trim())).collect()
+}
+
+/// A secret of 32 bytes or more, which is what HMAC-SHA-256 wants (RFC 7518, 3.2).
+pub fn signing_secret(text: &str) -> Read<SecretString> {
+    if text.len() < 32 {
+        return Err(Wrong::new("is shorter than 32 bytes", "make one with `openssl rand -base64 32`"));
+    }
+    secret(text)
+}
+
 /// `sk_live_…`, `sk_test_…`, or the legacy `live_…`, `test_…`.
 pub fn secret_key(text: &str) -> Read<SecretString> {
     let known = ["sk_live_", "sk_test_", "live_", "test_"].iter().any(|prefix| text.starts_with(prefix));

@@ -197,6 +197,17 @@ pub const HTTP2: Entry<bool> = Entry {
     read: parse::switch,
 };
 
+/// What signs assertions about callers.
+pub const FORWARD_AUTH_SECRET: Entry<SecretString> = Entry {
+    env: "HOLDFAST_FORWARD_AUTH_SECRET",
+    aliases: &[],
+    default: Fallback::Absent("off"),
+    form: "at least 32 bytes",
+    doc: "Signs `X-Auth-Assertion`, by which a backend behind a proxy knows that the identity headers are Holdfast's.",
+    secret: true,
+    read: parse::signing_secret,
+};
+
 /// Where events go.
 pub const WEBHOOK_URL: Entry<Url> = Entry {
     env: "HOLDFAST_WEBHOOK_URL",
@@ -384,14 +395,15 @@ pub const INSTAGRAM_APP_ID: Entry<String> = Entry {
 };
 
 /// App secret.
-pub const INSTAGRAM_APP_SECRET: Entry<SecretString> = Entry {
+pub const INSTAGRAM_APP_SECRET: Entry<Vec<SecretString>> = Entry {
     env: "INSTAGRAM_APP_SECRET",
     aliases: &[],
     default: Fallback::Absent("none"),
-    form: "hexadecimal",
-    doc: "The Instagram app secret, beside the app id. Also proves Meta's callbacks.",
+    form: "hexadecimal, comma-separated",
+    doc: "The Instagram app secret, beside the app id. The first is sent to Instagram; each of them proves Meta's callbacks, which \
+          the Meta app's secret may sign, or the one before while it is being replaced.",
     secret: true,
-    read: parse::secret,
+    read: parse::secrets,
 };
 
 /// Scopes.
@@ -533,6 +545,7 @@ pub static TABLE: &[&dyn Setting] = &[
     &MAX_REQUESTS,
     &REQUESTS_PER_ADDRESS,
     &HTTP2,
+    &FORWARD_AUTH_SECRET,
     &WEBHOOK_URL,
     &WEBHOOK_SECRET,
     &CHECK_INTERVAL_S,

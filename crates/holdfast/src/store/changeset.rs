@@ -152,7 +152,11 @@ impl Store {
         if let Some(change) = announcement(changes) {
             self.inner.changes.notify(&mut unit, &change).await?;
         }
-        if let (Some(write), Some(entry)) = (&changes.connection, changes.history.last()) {
+        // What the history says of an attempt alone is no news of the connection.
+        if let Some(write) = &changes.connection
+            && let Some(entry) =
+                changes.history.iter().rfind(|entry| entry.version == write.connection.version)
+        {
             self.put_event(&mut unit, Subject::Connection(&write.connection), entry.at).await?;
         }
         Ok(unit.commit().await?)
@@ -247,8 +251,8 @@ async fn append_grant(unit: &mut Unit, grant: &SealedGrant) -> Result<(), Abort>
 }
 
 async fn write_history(unit: &mut Unit, entries: &[HistoryEntry]) -> Result<(), Abort> {
-    for (position, entry) in entries.iter().enumerate() {
-        let mut values = vec![entry.connection_id.into(), entry.version.into(), rows::limit(position)];
+    for entry in entries {
+        let mut values = vec![entry.connection_id.into(), entry.version.into()];
         values.extend(rows::history_facts(entry));
         unit.run(statements::HISTORY_INSERT, values).await?;
     }

@@ -11,7 +11,7 @@ use super::engine::{Row, Unreadable};
 use super::{Store, StoreError, rows, statements};
 use crate::caller::OwnerId;
 use crate::clock::{after, from_millis};
-use crate::connection::attempt::Attempt;
+use crate::connection::attempt::{Attempt, AttemptNote};
 use crate::connection::clock_repair::{LONGEST_WAIT, PROOF_LASTS, TOLERANCE, USUAL_LIFE};
 use crate::connection::{Connection, Evidence, Reason, Standing, State};
 use crate::provider::ProviderId;
@@ -34,6 +34,20 @@ pub struct HistoryEntry {
     pub evidence: Option<Evidence>,
     /// One sentence of ours for the operator; never a secret.
     pub detail: Option<String>,
+    /// The connect attempt that began or ended with it. Where it began, nothing has changed but that.
+    pub attempt: Option<AttemptNote>,
+}
+
+impl HistoryEntry {
+    /// The state and the reason as they are told: where nothing was linked, an attempt that began is `connecting`.
+    pub fn told(&self) -> (State, Option<Reason>) {
+        match self.attempt {
+            Some(AttemptNote { outcome: None, .. }) if self.state == State::NotConnected => {
+                (State::Connecting, None)
+            }
+            Some(_) | None => (self.state, self.reason),
+        }
+    }
 }
 
 /// A page of the history, newest first.
@@ -272,6 +286,10 @@ fn history_entry(row: &Row) -> Result<(HistoryEntry, HistoryCursor), StoreError>
     let read = || -> Result<_, Unreadable> {
         let (version, position) = (row.int("version")?, row.int("position")?);
         let standing = rows::standing(row)?;
+        let attempt = match row.opt_id("attempt_id")? {
+            Some(id) => Some(AttemptNote { id, outcome: rows::outcome(row, "attempt_outcome")? }),
+            None => None,
+        };
         let entry = HistoryEntry {
             connection_id: row.id("connection_id")?,
             at: row.time("at")?,
@@ -280,6 +298,7 @@ fn history_entry(row: &Row) -> Result<(HistoryEntry, HistoryCursor), StoreError>
             reason: standing.reason(),
             evidence: rows::evidence(row)?,
             detail: row.opt_text("detail")?,
+            attempt,
         };
         Ok((entry, HistoryCursor { version, position }))
     };

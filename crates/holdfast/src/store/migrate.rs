@@ -47,11 +47,43 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         ),
     },
     Migration {
+        version: 7,
+        name: "listing_indexes",
+        sql: Sql::each(
+            include_str!("../../../../migrations/sqlite/0007_listing_indexes.sql"),
+            include_str!("../../../../migrations/postgres/0007_listing_indexes.sql"),
+        ),
+    },
+    Migration {
+        version: 8,
+        name: "attempts_and_scopes",
+        sql: Sql::each(
+            include_str!("../../../../migrations/sqlite/0008_attempts_and_scopes.sql"),
+            include_str!("../../../../migrations/postgres/0008_attempts_and_scopes.sql"),
+        ),
+    },
+    Migration {
         version: 9,
         name: "newest_attempt_index",
         sql: Sql::each(
             include_str!("../../../../migrations/sqlite/0009_newest_attempt_index.sql"),
             include_str!("../../../../migrations/postgres/0009_newest_attempt_index.sql"),
+        ),
+    },
+    Migration {
+        version: 12,
+        name: "operator",
+        sql: Sql::each(
+            include_str!("../../../../migrations/sqlite/0012_operator.sql"),
+            include_str!("../../../../migrations/postgres/0012_operator.sql"),
+        ),
+    },
+    Migration {
+        version: 13,
+        name: "notices",
+        sql: Sql::each(
+            include_str!("../../../../migrations/sqlite/0013_notices.sql"),
+            include_str!("../../../../migrations/postgres/0013_notices.sql"),
         ),
     },
     Migration {

@@ -5,6 +5,7 @@
 //! come back cut to that.
 
 mod attempts;
+mod audit;
 mod backup;
 mod changes;
 mod changeset;
@@ -16,8 +17,12 @@ mod error;
 mod keys;
 mod leases;
 mod link;
+mod listing;
 mod migrate;
+mod notices;
 mod outbox;
+mod overview;
+mod refusals;
 mod rows;
 mod service_keys;
 mod statements;
@@ -31,6 +36,7 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, watch};
 
 pub use attempts::StatusFacts;
+pub use audit::{Act, AuditCursor, AuditEntry};
 pub use backup::{BackupError, restore};
 pub use changes::Change;
 pub use changeset::{AttemptWrite, ChangeSet, CommitOutcome, ConnectionWrite, LeaseGuard};
@@ -42,8 +48,11 @@ pub use error::{MigrateError, OpenError, StoreError};
 pub use keys::{KeyUse, Retired, StoredUserKey};
 pub use leases::Lease;
 pub use link::{Link, Operation, SharedLink};
+pub use listing::{Among, Listed};
 pub use migrate::SchemaState;
+pub use notices::{Notice, NoticeKind};
 pub use outbox::PendingEvent;
+pub use overview::{PoolUse, Refreshes, TableRows};
 pub use service_keys::{NewServiceKey, ServiceKey};
 pub use trouble::Trouble;
 pub use users::{EventOutcome, SyncedUser, UserRecord};
@@ -161,20 +170,24 @@ impl Store {
 
     /// Whether the database answers and has its tables.
     pub async fn ping(&self) -> Result<(), StoreError> {
+        if let Engine::Sqlite(sqlite) = &self.inner.engine {
+            sqlite.require_in_place()?;
+        }
         self.read(statements::PING, Vec::new()).await.map(drop)
     }
 
     /// Asks the database to prepare every statement, so that a schema which was changed by hand is noticed before a request
     /// meets it. The error names the statement.
     pub async fn check_statements(&self) -> Result<usize, StoreError> {
-        for (name, sql) in statements::ALL {
+        let all = [statements::ALL, audit::ALL, notices::ALL, overview::ALL].concat();
+        for (name, sql) in &all {
             self.inner
                 .engine
                 .prepare(*sql)
                 .await
                 .map_err(|error| StoreError::Refused(format!("statement {name}: {error}")))?;
         }
-        Ok(statements::ALL.len())
+        Ok(all.len())
     }
 
     /// Whatever changes a user's status, here or on another replica. A receiver that falls behind misses changes and is told so;

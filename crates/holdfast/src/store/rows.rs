@@ -46,13 +46,7 @@ fn read_connection(row: &Row) -> Result<Connection, Unreadable> {
 }
 
 fn read_attempt(row: &Row) -> Result<Attempt, Unreadable> {
-    let outcome = row
-        .opt_text("outcome")?
-        .map(|name| {
-            AttemptOutcome::parse(&name)
-                .ok_or(Unreadable::new("outcome", "not a name that this version knows"))
-        })
-        .transpose()?;
+    let outcome = outcome(row, "outcome")?;
     Ok(Attempt {
         id: row.id("id")?,
         revision: row.int("revision")?,
@@ -71,6 +65,13 @@ fn read_attempt(row: &Row) -> Result<Attempt, Unreadable> {
         busy_until: row.opt_time("busy_until")?,
         closed_at: row.opt_time("closed_at")?,
     })
+}
+
+/// How an attempt ended; `None` where it has not.
+pub(super) fn outcome(row: &Row, column: &'static str) -> Result<Option<AttemptOutcome>, Unreadable> {
+    let Some(name) = row.opt_text(column)? else { return Ok(None) };
+    let outcome = AttemptOutcome::parse(&name);
+    outcome.map(Some).ok_or(Unreadable::new(column, "not a name that this version knows"))
 }
 
 pub(super) fn provider(row: &Row) -> Result<ProviderId, Unreadable> {
@@ -235,5 +236,7 @@ pub(super) fn history_facts(entry: &HistoryEntry) -> Vec<Value> {
         entry.evidence.map(|each| each.source.as_str()).into(),
         entry.evidence.map(|each| each.at).into(),
         (&entry.detail).into(),
+        entry.attempt.map(|note| note.id.to_string()).into(),
+        entry.attempt.and_then(|note| note.outcome).map(AttemptOutcome::to_name).into(),
     ]
 }

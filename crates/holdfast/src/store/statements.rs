@@ -15,7 +15,7 @@ pub(super) struct Sql {
 
 impl Sql {
     /// One text for both.
-    const fn both(text: &'static str) -> Self {
+    pub(super) const fn both(text: &'static str) -> Self {
         Self { sqlite: text, postgres: text }
     }
 
@@ -150,6 +150,33 @@ pub(super) const CONNECTIONS_BY_ACCOUNT: Sql = Sql::both(concat!(
     " FROM connections AS c WHERE c.provider = $1 AND (c.account_id = $2 OR c.account_professional_id \
      = $2) ORDER BY c.id"
 ));
+/// A handle may have been another account's before, so there may be several.
+pub(super) const CONNECTIONS_BY_USERNAME: Sql = Sql::both(concat!(
+    "SELECT ",
+    connection_columns!(),
+    " FROM connections AS c WHERE c.provider = $1 AND c.account_username = $2 ORDER BY c.id"
+));
+/// Who, by id; the rest is read with the status.
+pub(super) const LISTED: Sql = Sql::both(
+    "SELECT id, user_id, grant_expires_at FROM connections WHERE provider = $1 AND ordinal = 0 AND id > $2 ORDER BY id \
+     LIMIT $3 + 0",
+);
+/// The same of those in one stored state other than `connected`, which are few.
+pub(super) const LISTED_IN_STATE: Sql = Sql::both(
+    "SELECT id, user_id, grant_expires_at FROM connections WHERE state = $4 AND state <> 'connected' AND provider = $1 \
+     AND ordinal = 0 AND id > $2 ORDER BY id LIMIT $3 + 0",
+);
+/// The same of those whose grant has died by the clock while their stored state does not say so.
+pub(super) const LISTED_LAPSED: Sql = Sql::both(
+    "SELECT id, user_id, grant_expires_at FROM connections WHERE grant_expires_at <= $4 AND state IN ('connected', \
+     'degraded', 'action_required') AND provider = $1 AND ordinal = 0 AND id > $2 ORDER BY id LIMIT $3 + 0",
+);
+/// By deadline, from where the page before ended.
+pub(super) const LISTED_BY_DEADLINE: Sql = Sql::both(
+    "SELECT id, user_id, grant_expires_at FROM connections WHERE provider = $1 AND ordinal = 0 AND grant_version IS NOT \
+     NULL AND grant_expires_at < $4 AND (grant_expires_at > $5 OR (grant_expires_at = $5 AND id > $2)) ORDER BY \
+     grant_expires_at, id LIMIT $3 + 0",
+);
 pub(super) const CONNECTIONS_PAGE: Sql = Sql::both(concat!(
     "SELECT ",
     connection_columns!(),
@@ -161,7 +188,7 @@ pub(super) const CONNECTION_COUNTS: Sql = Sql::both(
 );
 pub(super) const HISTORY: Sql = Sql::both(
     "SELECT h.connection_id, h.version, h.position, h.at, h.state, h.reason, h.evidence_source, \
-     h.evidence_at, h.detail FROM connection_history AS h JOIN connections AS c ON c.id = \
+     h.evidence_at, h.detail, h.attempt_id, h.attempt_outcome FROM connection_history AS h JOIN connections AS c ON c.id = \
      h.connection_id WHERE c.user_id = $1 AND c.provider = $2 AND c.ordinal = 0 AND (h.version < $3 \
      OR (h.version = $3 AND h.position < $4)) ORDER BY h.version DESC, h.position DESC LIMIT $5 + 0",
 );
@@ -198,9 +225,11 @@ pub(super) const CONNECTION_UPDATE: Sql = Sql::both(
      evidence_at = $21, suspicion_grant_version = $22, suspicion_first_at = $23, failures = $24, \
      version = $25 WHERE id = $1 AND version = $2",
 );
+/// Behind what the history says of that version already: an attempt begins and ends beside it.
 pub(super) const HISTORY_INSERT: Sql = Sql::both(
     "INSERT INTO connection_history (connection_id, version, position, at, state, reason, \
-     evidence_source, evidence_at, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+     evidence_source, evidence_at, detail, attempt_id, attempt_outcome) VALUES ($1, $2, (SELECT COALESCE(MAX(position) + \
+     1, 0) FROM connection_history WHERE connection_id = $1 AND version = $2), $3, $4, $5, $6, $7, $8, $9, $10)",
 );
 pub(super) const GRANT_APPEND: Sql = Sql::both(
     "INSERT INTO grants (connection_id, version, blob, obtained_at, expires_at) VALUES ($1, $2, $3, \
@@ -209,6 +238,18 @@ pub(super) const GRANT_APPEND: Sql = Sql::both(
 pub(super) const GRANTS_ERASE_BELOW: Sql =
     Sql::both("DELETE FROM grants WHERE connection_id = $1 AND version < $2");
 pub(super) const GRANTS_ERASE: Sql = Sql::both("DELETE FROM grants WHERE connection_id = $1");
+
+/// Begins anew where the last refusal is long past, or was of an earlier link.
+pub(super) const REFUSAL_PUT: Sql = Sql::both(
+    "INSERT INTO scope_refusals (connection_id, scope, first_at, last_at) VALUES ($1, $2, $3, $3) ON CONFLICT \
+     (connection_id, scope) DO UPDATE SET first_at = CASE WHEN scope_refusals.last_at < $4 OR scope_refusals.first_at < \
+     $5 THEN excluded.first_at ELSE scope_refusals.first_at END, last_at = excluded.last_at RETURNING first_at",
+);
+pub(super) const REFUSALS_COUNT: Sql = Sql::both(
+    "SELECT COUNT(*) AS amount FROM (SELECT connection_id FROM scope_refusals WHERE scope = $1 AND last_at > $2 LIMIT \
+     $3 + 0) AS struck",
+);
+pub(super) const REFUSALS_PRUNE: Sql = Sql::both("DELETE FROM scope_refusals WHERE last_at < $1");
 
 // Leases
 
@@ -304,7 +345,7 @@ pub(super) const LEASES_FENCE: Sql = Sql::both(
 );
 /// The same for attempts that were being completed.
 pub(super) const ATTEMPTS_LET_GO: Sql =
-    Sql::both("UPDATE attempts SET busy_until = NULL, revision = revision + 1 WHERE busy_until IS NOT NULL");
+    Sql::both("UPDATE attempts SET busy_until = 0, revision = revision + 1 WHERE busy_until > 0");
 /// Whoever holds a lease holds it no more.
 pub(super) const LEASE_FENCE: Sql = Sql::both(
     "UPDATE connections SET lease_owner = NULL, lease_until = NULL, lease_epoch = lease_epoch + 1 \
@@ -441,12 +482,13 @@ pub(super) const ATTEMPTS_OPEN: Sql = Sql::both(concat!(
     attempt_columns!(),
     " FROM attempts WHERE user_id = $1 AND provider = $2 AND stage <> 'closed' ORDER BY created_at, id"
 ));
-/// Begun to be completed and let go of: by a crash, or because the provider could not be asked.
+/// Begun to be completed and let go of: by a crash, or because the provider could not be asked. One whose code could not be
+/// sent is back at `returned`, and rests.
 pub(super) const ATTEMPTS_STRANDED: Sql = Sql::both(concat!(
     "SELECT ",
     attempt_columns!(),
-    " FROM attempts WHERE stage IN ('redeeming', 'short_granted', 'granted') AND expires_at > $1 AND \
-     (busy_until IS NULL OR busy_until <= $1) ORDER BY expires_at, id LIMIT $2 + 0 OFFSET $3 + 0"
+    " FROM attempts WHERE stage <> 'closed' AND (stage IN ('redeeming', 'short_granted', 'granted') OR (stage = 'returned' \
+     AND busy_until IS NOT NULL)) AND expires_at > $1 AND (busy_until IS NULL OR busy_until <= $1) ORDER BY expires_at, id LIMIT $2 + 0 OFFSET $3 + 0"
 ));
 pub(super) const ATTEMPTS_CLOSE: Sql = Sql::both(
     "UPDATE attempts SET stage = 'closed', outcome = $3, closed_at = $4, sealed = NULL, busy_until = NULL, \
@@ -611,6 +653,11 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("CONNECTION", CONNECTION),
     ("CONNECTION_BY_ID", CONNECTION_BY_ID),
     ("CONNECTIONS_BY_ACCOUNT", CONNECTIONS_BY_ACCOUNT),
+    ("CONNECTIONS_BY_USERNAME", CONNECTIONS_BY_USERNAME),
+    ("LISTED", LISTED),
+    ("LISTED_IN_STATE", LISTED_IN_STATE),
+    ("LISTED_LAPSED", LISTED_LAPSED),
+    ("LISTED_BY_DEADLINE", LISTED_BY_DEADLINE),
     ("CONNECTIONS_PAGE", CONNECTIONS_PAGE),
     ("TROUBLE", TROUBLE),
     ("MISCONFIGURED_COUNT", MISCONFIGURED_COUNT),
@@ -630,6 +677,9 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("GRANT_APPEND", GRANT_APPEND),
     ("GRANTS_ERASE_BELOW", GRANTS_ERASE_BELOW),
     ("GRANTS_ERASE", GRANTS_ERASE),
+    ("REFUSAL_PUT", REFUSAL_PUT),
+    ("REFUSALS_COUNT", REFUSALS_COUNT),
+    ("REFUSALS_PRUNE", REFUSALS_PRUNE),
     ("DUE_COUNT", DUE_COUNT),
     ("CLAIM_FEW_DUE", CLAIM_FEW_DUE),
     ("CLAIM_MANY_DUE", CLAIM_MANY_DUE),
@@ -744,6 +794,13 @@ mod tests {
             (&super::CONNECTIONS_FALLEN, &["connections_troubled"]),
             (&super::CONNECTIONS_HASTEN, &["connections_troubled"]),
             (&super::ATTEMPTS_EXPIRED, &["attempts_expiring"]),
+            (&super::ATTEMPTS_STRANDED, &["attempts_expiring"]),
+            (&super::CONNECTIONS_BY_USERNAME, &["connections_by_username"]),
+            (&super::LISTED_IN_STATE, &["connections_unwell"]),
+            (&super::REFUSALS_COUNT, &["scope_refusals_lately"]),
+            (&super::REFUSALS_PRUNE, &["scope_refusals_by_age"]),
+            (&super::LISTED_LAPSED, &["connections_expiring"]),
+            (&super::LISTED_BY_DEADLINE, &["connections_by_deadline"]),
             (&super::OUTBOX_CLAIM, &["outbox_due"]),
         ];
         for (sql, indexes) in expected {

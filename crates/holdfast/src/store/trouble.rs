@@ -59,7 +59,7 @@ impl Store {
         self.amount(statements::ALIVE_COUNT, vec![rows::limit(most)]).await
     }
 
-    async fn amount(&self, sql: statements::Sql, values: Vec<Value>) -> Result<u64, StoreError> {
+    pub(super) async fn amount(&self, sql: statements::Sql, values: Vec<Value>) -> Result<u64, StoreError> {
         match self.read_one(sql, values).await? {
             Some(row) => rows::amount(&row).map_err(|error| error.at("connections", "(all)")),
             None => Ok(0),

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::engine::{Failure, Row, Unreadable};
 use super::outbox::Subject;
-use super::{Change, Store, StoreError, Unit, engine, rows, statements};
+use super::{Change, Store, StoreError, Unit, audit, engine, notices, rows, statements};
 use crate::caller::OwnerId;
 use crate::clerk::webhook::{SignedEvent, UserChange};
 use crate::clerk::{User, UserFacts};
@@ -173,6 +173,11 @@ impl Store {
         Ok(done)
     }
 
+    /// Whether the user was erased.
+    pub async fn is_deleted(&self, owner: &OwnerId) -> Result<bool, StoreError> {
+        Ok(self.read_one(statements::TOMBSTONE, vec![owner.as_str().into()]).await?.is_some())
+    }
+
     /// Erases a user: record, data key, connections, history, grants and attempts, in one unit of work. A tombstone stays, so that
     /// neither a late event nor a session token that still lives brings the user back.
     pub async fn erase_user(&self, owner: &OwnerId, now: Timestamp) -> Result<(), StoreError> {
@@ -200,6 +205,8 @@ impl Store {
         let providers: Vec<_> = providers.iter().filter_map(|row| rows::provider(row).ok()).collect();
         unit.run(statements::TOMBSTONE_INSERT, vec![user_id.into(), now.into()]).await?;
         unit.run(statements::USER_DELETE, vec![user_id.into()]).await?;
+        unit.run(audit::FORGET, vec![user_id.into()]).await?;
+        unit.run(notices::FORGET, vec![user_id.into()]).await?;
         for provider in &providers {
             let change = Change { user_id: user_id.to_owned(), provider: *provider, version: None };
             self.inner.changes.notify(unit, &change).await?;

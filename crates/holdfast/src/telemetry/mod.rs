@@ -14,12 +14,15 @@ use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::{EnvFilter, Layer, Registry};
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use crate::settings::LogFormat;
 
 /// Crates whose every level may be logged, because they keep our rules about secrets.
 const OWN_TARGETS: &[&str] = &["holdfast", "clerk_session"];
+
+/// Libraries that are heard only when something is wrong: sqlx passes on every notice of the database at `info`.
+const CHATTY: &[&str] = &["sqlx"];
 
 /// The log could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -32,12 +35,26 @@ pub enum TelemetryError {
     Twice,
 }
 
+/// Changes what the log of this process holds.
+#[derive(Debug, Clone)]
+pub struct LogLevels(reload::Handle<EnvFilter, Registry>);
+
+impl LogLevels {
+    /// Logs by this filter from now on.
+    pub fn replace(&self, filter: &str) -> Result<(), TelemetryError> {
+        let filter = EnvFilter::builder().parse(filter).map_err(|_| TelemetryError::Filter)?;
+        // It fails only where the log is gone, and with it whoever could be told.
+        self.0.reload(filter).map_err(|_| TelemetryError::Filter)
+    }
+}
+
 /// Sets up the log of this process, once.
-pub fn install(filter: &str, format: Option<LogFormat>) -> Result<(), TelemetryError> {
+pub fn install(filter: &str, format: Option<LogFormat>) -> Result<LogLevels, TelemetryError> {
     let is_terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
-    let subscriber = subscriber(filter, format, is_terminal, std::io::stderr)?;
-    tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::Twice)
+    let (subscriber, levels) = adjustable(filter, format, is_terminal, std::io::stderr)?;
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::Twice)?;
+    Ok(levels)
 }
 
 /// A subscriber that writes to `writer`; tests read what production would have written.
@@ -50,9 +67,22 @@ pub fn subscriber<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
+    adjustable(filter, format, colour, writer).map(|(subscriber, _)| subscriber)
+}
+
+fn adjustable<W>(
+    filter: &str,
+    format: LogFormat,
+    colour: bool,
+    writer: W,
+) -> Result<(impl Subscriber + Send + Sync, LogLevels), TelemetryError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let filter = EnvFilter::builder().parse(filter).map_err(|_| TelemetryError::Filter)?;
-    Ok(Registry::default()
-        .with(layer(format, colour, writer).with_filter(filter.and(filter_fn(may_be_logged)))))
+    let (filter, levels) = reload::Layer::new(filter);
+    let layer = layer(format, colour, writer).with_filter(filter.and(filter_fn(may_be_logged)));
+    Ok((Registry::default().with(layer), LogLevels(levels)))
 }
 
 fn layer<S, W>(format: LogFormat, colour: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
@@ -71,7 +101,8 @@ where
 
 fn may_be_logged(metadata: &Metadata<'_>) -> bool {
     let krate = metadata.target().split("::").next().unwrap_or_default();
-    OWN_TARGETS.contains(&krate) || *metadata.level() <= Level::INFO
+    let most = if CHATTY.contains(&krate) { Level::WARN } else { Level::INFO };
+    OWN_TARGETS.contains(&krate) || *metadata.level() <= most
 }
 
 #[cfg(test)]
@@ -116,6 +147,7 @@ mod tests {
         let log = logged("trace", LogFormat::Text, || {
             tracing::trace!(target: "holdfast::http", "ours");
             tracing::info!(target: "hyper::proto", "theirs, harmless");
+            tracing::info!(target: "sqlx::postgres::notice", "secret of no use to anybody");
             tracing::debug!(target: "hyper::proto", "authorization: Bearer secret");
             tracing::trace!(target: "reqwest::connect", "access_token=secret");
             tracing::trace!(target: "holdfast_impostor", "secret");
@@ -131,6 +163,20 @@ mod tests {
             tracing::debug!(target: "h2::codec", "secret");
         });
         assert_eq!(log, "");
+    }
+
+    #[test]
+    fn levels_change_while_it_runs_and_a_broken_filter_changes_nothing() {
+        let captured = Captured::default();
+        let (subscriber, levels) = adjustable("warn", LogFormat::Text, false, captured.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(target: "holdfast", "before");
+            levels.replace("info").unwrap();
+            assert!(levels.replace("info,=,").is_err());
+            tracing::info!(target: "holdfast", "after");
+        });
+        let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+        assert!(log.contains("after") && !log.contains("before"), "{log}");
     }
 
     #[test]

@@ -17,6 +17,10 @@ pub use ring::{KeyRing, KeyRingFault, KeyRingFaults};
 pub use sentinel::{Sentinel, SentinelError};
 pub use user_key::{UserKey, WrappedKey};
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
 use crate::entropy::{EntropyExhausted, SharedEntropy};
 
 /// Opened plaintext: zeroed when dropped, shown to nobody by accident.
@@ -48,22 +52,27 @@ impl From<EntropyExhausted> for VaultError {
     }
 }
 
-/// The key ring with the randomness it needs.
+/// The key ring with the randomness it needs. Clones share the ring.
 #[derive(Debug, Clone)]
 pub struct Vault {
-    ring: std::sync::Arc<KeyRing>,
+    ring: Arc<ArcSwap<KeyRing>>,
     entropy: SharedEntropy,
 }
 
 impl Vault {
     /// A vault that seals with the first key of `ring` and opens with all of them.
     pub fn new(ring: KeyRing, entropy: SharedEntropy) -> Self {
-        Self { ring: std::sync::Arc::new(ring), entropy }
+        Self { ring: Arc::new(ArcSwap::from_pointee(ring)), entropy }
     }
 
     /// The ring.
-    pub fn ring(&self) -> &KeyRing {
-        &self.ring
+    pub fn ring(&self) -> Arc<KeyRing> {
+        self.ring.load_full()
+    }
+
+    /// Seals and opens with the ring of `other` from now on, in every clone. Compare it with the sentinels first.
+    pub fn replace(&self, other: &Self) {
+        self.ring.store(other.ring.load_full());
     }
 
     /// Makes a data key for a user, and its sealed form for `user_keys`.
@@ -76,15 +85,15 @@ impl Vault {
     /// Opens a user's data key.
     pub fn open_user_key(&self, user_id: &str, wrapped: &WrappedKey) -> Result<UserKey, VaultError> {
         let key_id = blob::key_id(&wrapped.blob)?;
-        let key =
-            self.ring.key(key_id).ok_or_else(|| VaultError::KeyMissing { key_id: key_id.to_owned() })?;
+        let ring = self.ring.load();
+        let key = ring.key(key_id).ok_or_else(|| VaultError::KeyMissing { key_id: key_id.to_owned() })?;
         let plaintext = blob::open(key, key_id, &Place::user_key(user_id), &wrapped.blob)?;
         UserKey::from_bytes(&plaintext, self.entropy.clone())
     }
 
     /// The same data key sealed with the ring's first key, or `None` where it already is.
     pub fn rewrap(&self, user_id: &str, wrapped: &WrappedKey) -> Result<Option<WrappedKey>, VaultError> {
-        if blob::key_id(&wrapped.blob)? == self.ring.sealing_id() {
+        if blob::key_id(&wrapped.blob)? == self.ring.load().sealing_id() {
             return Ok(None);
         }
         let key = self.open_user_key(user_id, wrapped)?;
@@ -92,7 +101,8 @@ impl Vault {
     }
 
     fn wrap(&self, user_id: &str, key: &UserKey) -> Result<WrappedKey, VaultError> {
-        let (id, sealing) = self.ring.sealing();
+        let ring = self.ring.load();
+        let (id, sealing) = ring.sealing();
         let blob = blob::seal(&*self.entropy, sealing, id, &Place::user_key(user_id), &key.to_bytes())?;
         Ok(WrappedKey { key_id: id.to_owned(), blob })
     }

@@ -45,15 +45,15 @@ impl Vault {
     /// that only opens has sealed nothing yet; with a sentinel, processes that do not have it would take themselves out
     /// of service before anything needs it.
     pub fn prove(&self, stored: &[Sentinel]) -> Result<Vec<Sentinel>, SentinelError> {
+        let ring = self.ring();
         for Sentinel { key_id, blob } in stored {
-            let key =
-                self.ring.key(key_id).ok_or_else(|| SentinelError::Missing { key_id: key_id.clone() })?;
+            let key = ring.key(key_id).ok_or_else(|| SentinelError::Missing { key_id: key_id.clone() })?;
             let opened = blob::open(key, key_id, &Place::sentinel(key_id), blob);
             if !opened.is_ok_and(|text| text.as_slice() == PLAINTEXT) {
                 return Err(SentinelError::OtherBytes { key_id: key_id.clone() });
             }
         }
-        let (id, key) = self.ring.sealing();
+        let (id, key) = ring.sealing();
         if stored.iter().any(|each| each.key_id == id) {
             return Ok(Vec::new());
         }

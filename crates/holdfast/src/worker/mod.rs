@@ -3,6 +3,9 @@
 //!
 //! [`Worker::tick`] does all that is due now and is what tests and the simulation step; [`Worker::run`] ticks.
 
+mod tally;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -17,6 +20,8 @@ use crate::connections::stop::Stop;
 use crate::connections::{Connections, ServiceError};
 use crate::store::{Lease, Store};
 use crate::telemetry::traces::{in_span, note};
+
+pub use tally::{TABLE, Tally};
 
 /// A batch is worked through in four rounds. A call takes ten seconds at most, so a lease outlives them unless Instagram hangs; what then has
 /// too little left of it is not begun.
@@ -67,6 +72,7 @@ pub struct Worker {
     store: Store,
     clock: SharedClock,
     name: String,
+    tally: Arc<Tally>,
     pace: Pace,
     /// When stored times are next held against the clock, in unix milliseconds.
     times_due_at: AtomicI64,
@@ -78,7 +84,8 @@ impl Worker {
     /// A worker that claims under `name`, which must be unique among replicas and their restarts.
     pub fn new(connections: Connections, store: Store, clock: SharedClock, name: String) -> Self {
         let (times_due_at, ticked_at) = (AtomicI64::new(i64::MIN), AtomicI64::new(i64::MIN));
-        Self { connections, store, clock, name, pace: Pace::default(), times_due_at, ticked_at }
+        let (tally, pace) = (Arc::default(), Pace::default());
+        Self { connections, store, clock, name, tally, pace, times_due_at, ticked_at }
     }
 
     /// The same at another pace: a simulated year has no time for two million ticks in which nothing is due.
@@ -87,12 +94,20 @@ impl Worker {
         Self { pace, ..self }
     }
 
+    /// The same counting in `tally`.
+    #[must_use]
+    pub fn with_tally(self, tally: Arc<Tally>) -> Self {
+        Self { tally, ..self }
+    }
+
     /// Ticks until told to stop. Nothing further is begun then, and what was claimed for it is given back; a refresh that is under
     /// way is finished, because its answer may be the only copy of a grant.
     pub async fn run(&self, shutdown: watch::Receiver<bool>) {
         let stop = Stop::on(shutdown);
         while !stop.is_asked() {
-            match self.tick_until(&stop).await {
+            let ticked = self.tick_until(&stop).await;
+            self.tally.ticked(self.clock.now());
+            match ticked {
                 Ok(done) if done != Done::default() => tracing::info!(?done, "worker"),
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "the worker could not do its work; it will try again"),
@@ -221,6 +236,7 @@ impl Worker {
             }
         };
         note("holdfast.outcome", named(&outcome));
+        self.tally.count(&outcome);
         // A renewed grant was stored together with the lease's end.
         if !matches!(outcome, Ok(Refreshed::Renewed))
             && let Err(error) = self.store.release(&lease).await

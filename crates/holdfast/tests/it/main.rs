@@ -22,6 +22,7 @@ mod cli;
 mod e2e;
 mod edge;
 mod grants;
+mod operator;
 mod outbox;
 mod replicas;
 mod store;

@@ -29,8 +29,9 @@ impl Home {
             std::env::temp_dir().join(format!("holdfast-dev-{id}"))
         };
         DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|error| disk(&path, &error))?;
-        let file = path.join("encryption-key");
-        let key = match fs::read_to_string(&file) {
+        let mut home = Self { path, key: String::new(), temporary: asked.is_none() };
+        let file = home.path.join("encryption-key");
+        home.key = match fs::read_to_string(&file) {
             Ok(key) => key.trim().to_owned(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let bytes = entropy::random::<32>(&*seams.entropy).map_err(exhausted)?;
@@ -40,7 +41,7 @@ impl Home {
             }
             Err(error) => return Err(disk(&file, &error)),
         };
-        Ok(Self { path, key, temporary: asked.is_none() })
+        Ok(home)
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -54,9 +55,11 @@ impl Home {
     pub(super) fn is_temporary(&self) -> bool {
         self.temporary
     }
+}
 
-    /// Removes a temporary directory.
-    pub(super) fn close(self) {
+impl Drop for Home {
+    /// A temporary directory goes however the command ends, a failure to start included.
+    fn drop(&mut self) {
         if self.temporary {
             // What stays is removed when the system cleans its temporary files.
             let _ = fs::remove_dir_all(&self.path);

@@ -14,7 +14,7 @@ use super::args::DevArgs;
 use super::context::Context;
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
-use super::serve::{seams, stop_signal, told};
+use super::serve::{ignore_hangup, seams, stop_signal, told};
 use crate::app::{Seams, Server};
 use crate::settings::{self, Environment, Purpose, Settings};
 use crate::standin::clerk::{ClerkStandin, Person, StandinError};
@@ -40,6 +40,7 @@ pub async fn run(context: &Context, args: &DevArgs, printer: &mut Printer) -> Ou
         .map_err(|error| Failure::setup(error.to_string(), "correct HOLDFAST_LOG"))?;
     let seams = seams(context)?;
     let stop = stop_signal()?;
+    ignore_hangup()?;
     let home = Home::open(args.data.as_deref(), &seams)?;
     let (listener, address) = listen(args.port).await?;
     let outside = Outside {
@@ -57,7 +58,7 @@ pub async fn run(context: &Context, args: &DevArgs, printer: &mut Printer) -> Ou
     let session = outside.clerk.sign_in(Person::Ada).map_err(told)?;
     guide::print(&places, &session, home.path(), home.is_temporary(), printer);
     server.wrapped(|app| pages::in_front_of(app, &places)).run(listener, stop).await;
-    home.close();
+    drop(home);
     Ok(ExitStatus::Success)
 }
 

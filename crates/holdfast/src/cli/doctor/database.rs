@@ -85,7 +85,8 @@ async fn key_ring(context: &Context, settings: &Settings, store: &Store, report:
             Check::failed(NAME, error.to_string(), "without the right bytes no grant can be opened")
         }
     });
-    let sealing = vault.ring().sealing_id();
+    let ring = vault.ring();
+    let sealing = ring.sealing_id();
     let older: u64 = needed.iter().filter(|(id, _)| id.as_str() != sealing).map(|(_, amount)| amount).sum();
     if older > 0 {
         let what = format!("{older} data keys are sealed with an older key than {sealing}");

@@ -2,21 +2,22 @@
 
 use std::io::{self, BufRead, Read};
 
-use clerk_session::MAX_TOKEN;
+use clerk_session::unwrapped;
 
-/// More than any token has, so that the verifier sees that it is too long; the rest is not kept.
-const KEPT: usize = MAX_TOKEN + 64;
+/// Much more than any token has, so that the verifier can say how long one is; the rest is not kept.
+const KEPT: usize = 64 * 1024;
 
 /// One token as it was given.
 pub(super) struct Input {
     /// What is judged.
     pub token: String,
-    had_scheme: bool,
+    /// What the reader should know about how the input was taken.
+    pub note: Option<String>,
 }
 
 impl Input {
-    /// Takes off white space, and the word that belongs to the header. Bytes that are no UTF-8 are replaced by a character that
-    /// no token has.
+    /// Takes off white space, the words that belong to the header, and what else was copied along with a token. Bytes that
+    /// are no UTF-8 are replaced by a character that no token has.
     pub(super) fn of(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
         let text = text.trim();
@@ -24,14 +25,18 @@ impl Input {
         let value = header.map_or(text, |_| text.get(14..).unwrap_or_default().trim_start());
         let scheme = value.get(..7).filter(|start| start.eq_ignore_ascii_case("bearer "));
         let token = scheme.map_or(value, |_| value.get(7..).unwrap_or_default().trim_start());
-        Self { token: token.to_owned(), had_scheme: scheme.is_some() || header.is_some() }
-    }
-
-    /// What the reader should know about how the input was taken.
-    pub(super) fn note(&self) -> Option<&'static str> {
-        self.had_scheme.then_some(
-            "the input began with the header's own words (`Authorization:`, `Bearer`); what follows them was judged",
-        )
+        if let Some(inside) = unwrapped(token) {
+            let note = format!(
+                "the input had {} around the token; the token alone was judged, the server refuses what was given",
+                inside.wrapping
+            );
+            return Self { token: inside.token.into_owned(), note: Some(note) };
+        }
+        let note = (scheme.is_some() || header.is_some()).then(|| {
+            "the input began with the header's own words (`Authorization:`, `Bearer`); what follows them was judged"
+                .to_owned()
+        });
+        Self { token: token.to_owned(), note }
     }
 }
 
@@ -97,7 +102,7 @@ mod tests {
         text.extend_from_slice(b"\nnext\n");
         let found = lines(&text);
         assert_eq!(found.len(), 2);
-        assert!(found[0].len() > MAX_TOKEN && found[0].len() <= KEPT);
+        assert!(found[0].len() == KEPT);
         assert_eq!(found[1], "next");
     }
 
@@ -105,9 +110,15 @@ mod tests {
     fn the_headers_words_are_taken_off_and_told() {
         for text in ["Bearer a.b.c", "bearer  a.b.c\n", "Authorization: Bearer a.b.c"] {
             let input = Input::of(text.as_bytes());
-            assert_eq!((input.token.as_str(), input.note().is_some()), ("a.b.c", true), "{text}");
+            assert_eq!((input.token.as_str(), input.note.is_some()), ("a.b.c", true), "{text}");
+        }
+        for text in ["\"a.b.c\"", "__session=a.b.c", "{\"jwt\":\"a.b.c\"}", "%22a.b.c%22", "Bearer \"a.b.c\""]
+        {
+            let input = Input::of(text.as_bytes());
+            let note = input.note.unwrap_or_default();
+            assert!(input.token == "a.b.c" && note.contains("around the token"), "{text}: {note}");
         }
         let plain = Input::of(b" a.b.c ");
-        assert_eq!((plain.token.as_str(), plain.note()), ("a.b.c", None));
+        assert_eq!((plain.token.as_str(), plain.note.as_deref()), ("a.b.c", None));
     }
 }

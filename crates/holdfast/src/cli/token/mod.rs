@@ -3,6 +3,7 @@
 mod input;
 mod keys;
 mod lines;
+mod remedy;
 
 use std::io::{self, BufReader};
 
@@ -19,6 +20,7 @@ use super::printer::{Printer, Tone};
 use crate::app;
 use crate::settings::Purpose;
 use input::Input;
+use remedy::remedy_text;
 
 /// The judge of one run: one policy, one set of keys, one instant or the passing time.
 struct Judge<'a> {
@@ -94,14 +96,17 @@ fn exit_of(verdict: VerdictWord) -> ExitStatus {
 
 fn as_json(explanation: &Explanation, input: &Input) -> Value {
     let mut object = json!(explanation);
-    if let (Some(note), Some(fields)) = (input.note(), object.as_object_mut()) {
-        fields.insert("note".to_owned(), note.into());
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert("remedy".to_owned(), explanation.remedy.as_ref().map(remedy_text).into());
+        if let Some(note) = &input.note {
+            fields.insert("note".to_owned(), note.as_str().into());
+        }
     }
     object
 }
 
 fn show(explanation: &Explanation, input: &Input, printer: &mut Printer) {
-    if let Some(note) = input.note() {
+    if let Some(note) = &input.note {
         printer.remark(format!("note: {note}"));
     }
     for ExplainedStep { step, outcome, detail } in &explanation.steps {
@@ -123,6 +128,6 @@ fn show(explanation: &Explanation, input: &Input, printer: &mut Printer) {
     let code = explanation.code.map_or(String::new(), |code| format!(" {code}"));
     printer.line(format!("{}{code}: {}", printer.tone(tone, word), explanation.detail));
     if let Some(remedy) = &explanation.remedy {
-        printer.line(format!("{} {remedy}", printer.tone(Tone::Hint, "→")));
+        printer.line(format!("{} {}", printer.tone(Tone::Hint, "→"), remedy_text(remedy)));
     }
 }

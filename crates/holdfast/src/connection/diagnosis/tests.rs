@@ -37,14 +37,7 @@ fn account(id: &str) -> Account {
 }
 
 fn failure(meaning: Meaning) -> Failure {
-    Failure {
-        meaning,
-        retry_after: None,
-        http_status: Some(400),
-        code: Some(190),
-        subcode: None,
-        detail: String::new(),
-    }
+    Failure { http_status: Some(400), code: Some(190), ..Failure::new(meaning, "") }
 }
 
 /// What is known of the connection before.
@@ -232,7 +225,7 @@ fn every_order_of_answers_has_its_outcome() {
         (Proven, Refresh, Some(APP), EARLY, Own, "→ app_misconfigured"),
         (Proven, Refresh, Some(ACTION), EARLY, Own, "→ refresh_failing"),
         (Proven, Refresh, Some(ACTION), INCIDENT, Own, "→ provider_incident"),
-        (Proven, Refresh, Some(Meaning::Permission), EARLY, Own, "→ scopes_missing"),
+        (Proven, Refresh, Some(Meaning::Permission), EARLY, Own, "→ app_misconfigured"),
         (Proven, Refresh, Some(Meaning::Content), EARLY, Own, "→ well"),
         // A person asks.
         (Proven, Check, None, EARLY, Own, "whose → well"),

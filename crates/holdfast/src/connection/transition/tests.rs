@@ -65,14 +65,7 @@ fn connected() -> Connection {
 }
 
 fn failure(meaning: Meaning) -> Failure {
-    Failure {
-        meaning,
-        retry_after: None,
-        http_status: Some(400),
-        code: None,
-        subcode: None,
-        detail: String::new(),
-    }
+    Failure { http_status: Some(400), ..Failure::new(meaning, "") }
 }
 
 fn failed(grant_version: i64, call: Call, meaning: Meaning) -> Observation {
@@ -89,7 +82,7 @@ fn standing_after(before: &Connection, observation: &Observation, now: Timestamp
     apply(before, observation, now).standing
 }
 
-const EVERY_MEANING: [Meaning; 22] = [
+const EVERY_MEANING: [Meaning; 23] = [
     Meaning::Dead(DeathCause::Expired),
     Meaning::Dead(DeathCause::Revoked),
     Meaning::Dead(DeathCause::PasswordChanged),
@@ -107,7 +100,8 @@ const EVERY_MEANING: [Meaning; 22] = [
     Meaning::App(AppFault::Credentials),
     Meaning::App(AppFault::RedirectUri),
     Meaning::App(AppFault::Scope),
-    Meaning::App(AppFault::NotLive),
+    Meaning::App(AppFault::NotAdmitted),
+    Meaning::App(AppFault::Unsupported),
     Meaning::App(AppFault::Deactivated),
     Meaning::App(AppFault::Request),
     Meaning::Content,
@@ -128,7 +122,7 @@ fn each_meaning_of_a_failed_identify_gives_its_state() {
         (M::UserAction(UserAction::Unconfirmed), Some(Reason::Unconfirmed)),
         (M::UserAction(UserAction::Restricted), Some(Reason::Restricted)),
         (M::UserAction(UserAction::ConsentBlocked), Some(Reason::ConsentBlocked)),
-        (M::Permission, Some(Reason::ScopesMissing)),
+        (M::Permission, Some(Reason::AppMisconfigured)),
         (M::RateLimited(LimitScope::App), Some(Reason::RateLimited)),
         (M::RateLimited(LimitScope::Account), Some(Reason::RateLimited)),
         (M::Unavailable, Some(Reason::ProviderUnavailable)),
@@ -220,11 +214,8 @@ fn a_failing_renewal_shows_although_other_calls_work() {
 fn what_the_person_must_do_settles_a_suspicion() {
     let doubted = apply(&connected(), &failed(1, Call::PassThrough, Meaning::DeadUnexplained), at(1));
     assert!(doubted.suspicion.is_some());
-    for (call, meaning) in
-        [(Call::Check, Meaning::UserAction(UserAction::Checkpoint)), (Call::Probe, Meaning::Permission)]
-    {
-        assert_eq!(apply(&doubted, &failed(1, call, meaning), at(1)).suspicion, None);
-    }
+    let stopped = failed(1, Call::Check, Meaning::UserAction(UserAction::Checkpoint));
+    assert_eq!(apply(&doubted, &stopped, at(1)).suspicion, None);
 }
 
 #[test]

@@ -66,6 +66,13 @@ impl Budget {
         until.filter(|_| state.seen_at.is_some_and(|seen| seen <= now))
     }
 
+    /// How much is used, in percent, by the newest answer that said so within the hour.
+    pub fn used(&self, now: Timestamp) -> u32 {
+        let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known = state.seen_at.is_some_and(|seen| seen <= now && now < after(seen, STALE));
+        if is_known { state.percent } else { 0 }
+    }
+
     /// How many connections may be worked on now, at most `most`.
     pub fn allows(&self, most: usize, now: Timestamp) -> usize {
         let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -124,12 +131,10 @@ mod tests {
     fn an_app_wide_refusal_without_headers_stops_everything_for_as_long_as_it_says() {
         let budget = Budget::default();
         let refusal = |scope| Failure {
-            meaning: Meaning::RateLimited(scope),
             retry_after: Some(Duration::from_mins(19)),
             http_status: Some(400),
             code: Some(4),
-            subcode: None,
-            detail: String::new(),
+            ..Failure::new(Meaning::RateLimited(scope), "")
         };
         budget.observe(Usage::default(), Some(&refusal(LimitScope::Account)), at(0));
         assert_eq!(budget.allows(32, at(0)), 32, "an account's limit is its own");

@@ -65,7 +65,7 @@ impl From<ServerCode> for ProblemCode {
 impl ProblemCode {
     /// Every code, in the order of the index page.
     pub fn all() -> impl Iterator<Item = Self> {
-        let session = RefusalCode::all().iter().copied().map(Self::Session);
+        let session = RefusalCode::ALL.iter().copied().map(Self::Session);
         session
             .chain(ServiceKeyCode::ALL.iter().copied().map(Self::ServiceKey))
             .chain(RequestCode::ALL.iter().copied().map(Self::Request))

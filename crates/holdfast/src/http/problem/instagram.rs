@@ -43,9 +43,30 @@ pub(super) fn entry(reason: Reason) -> Entry {
             ],
             "Connect again.",
         ),
+        Reason::AccountMoved => (
+            "Account connected elsewhere",
+            &[
+                "Another user of the app has connected this Instagram account since, while the connection here did not work.",
+            ],
+            "If the account is yours, connect it again; whoever proves control of it last has it.",
+        ),
+        Reason::AccountNotAdmitted => (
+            "Instagram does not admit this account to the app",
+            &[
+                "The app has no Advanced Access for its permissions, and the person has no role on it.",
+                "The app is in development mode, and the person is no Instagram tester of it, or has not accepted the invitation.",
+                "INSTAGRAM_GRAPH_VERSION is a version that Meta has switched off, so that nobody is served.",
+            ],
+            "Whoever runs this installation: in the app's dashboard at Meta, under Roles, add the account as an Instagram \
+             tester and let the person accept the invitation in Instagram's settings; or apply for Advanced Access in \
+             App Review. Then connect again: the attempts made meanwhile are not counted.",
+        ),
         Reason::ScopesMissing => (
             "Permissions missing",
-            &["The person unticked a permission on Instagram's page."],
+            &[
+                "Instagram refuses a call for want of a permission that it granted.",
+                "The person unticked a permission on Instagram's page.",
+            ],
             "Connect again and leave the permissions ticked; what was granted works meanwhile.",
         ),
         Reason::RefreshFailing => (
@@ -154,6 +175,7 @@ fn action(reason: Reason) -> Remedy {
         return Remedy::Reconnect;
     }
     match reason.state() {
+        State::NotConnected if reason == Reason::AccountNotAdmitted => Remedy::ContactSupport,
         State::NotConnected | State::Connecting => Remedy::Connect,
         State::Connected | State::Degraded => Remedy::Retry,
         State::ActionRequired => Remedy::FixAtInstagram,

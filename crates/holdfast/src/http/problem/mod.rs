@@ -19,7 +19,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use http::header::{self, HeaderValue};
+use http::HeaderMap;
+use http::header::{self, HeaderName, HeaderValue};
 use serde::Serialize;
 
 pub use code::ProblemCode;
@@ -32,6 +33,8 @@ pub use service_key::ServiceKeyCode;
 
 /// RFC 9457, section 3.
 const MEDIA_TYPE: &str = "application/problem+json";
+/// The body of a problem, on answers of forward authentication.
+const X_AUTH_PROBLEM: HeaderName = HeaderName::from_static("x-auth-problem");
 /// How long a client waits where a 429 or 503 has nothing better to say.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The same where a person has to change the configuration first: soon enough for Svix and Meta, which repeat for days.
@@ -47,6 +50,7 @@ struct Facts {
     detail: Option<Cow<'static, str>>,
     reason: Option<&'static str>,
     retry_after: Option<Duration>,
+    action: Option<Remedy>,
     challenge: Option<HeaderValue>,
 }
 
@@ -63,7 +67,7 @@ impl Problem {
             | ProblemCode::Server(_) => None,
         };
         let challenge = challenge(code, None);
-        Self(Box::new(Facts { code, detail: None, reason, retry_after: None, challenge }))
+        Self(Box::new(Facts { code, detail: None, reason, retry_after: None, action: None, challenge }))
     }
 
     /// Says what is particular about this occurrence. Shown to the caller: no secret, nothing that the caller
@@ -81,6 +85,18 @@ impl Problem {
     pub fn with_reason(mut self, reason: &'static str) -> Self {
         self.0.reason = Some(reason);
         self
+    }
+
+    /// Says what a client may do this time, where that differs from the code's usual action.
+    #[must_use]
+    pub fn with_action(mut self, action: Remedy) -> Self {
+        self.0.action = Some(action);
+        self
+    }
+
+    /// What a client may do.
+    pub fn action(&self) -> Remedy {
+        self.0.action.unwrap_or(self.0.code.entry().action)
     }
 
     /// Says when asking again makes sense.
@@ -169,7 +185,7 @@ pub fn document(problem: &Problem, public_url: &str, request_id: &str) -> Vec<u8
         source: entry.source,
         code: entry.code,
         reason: facts.reason,
-        action: entry.action,
+        action: problem.action(),
         request_id,
     };
     // A struct of strings cannot fail to serialize; an empty object would still be valid JSON.
@@ -191,6 +207,21 @@ pub fn render(problem: &Problem, public_url: &str, request_id: &str, mut respons
     }
     *response.body_mut() = axum::body::Body::from(bytes);
     response
+}
+
+/// Puts the body into a header as well, for proxies that hand on an answer's headers and not its body.
+pub fn repeat_in_header(problem: &Problem, public_url: &str, request_id: &str, headers: &mut HeaderMap) {
+    let document = String::from_utf8(document(problem, public_url, request_id)).unwrap_or_default();
+    // JSON can say all of Unicode in the characters that a header may have.
+    let mut ascii = String::with_capacity(document.len());
+    for unit in document.chars() {
+        if unit.is_ascii() {
+            ascii.push(unit);
+        } else {
+            ascii.extend(unit.encode_utf16(&mut [0; 2]).iter().map(|half| format!("\\u{half:04x}")));
+        }
+    }
+    headers.extend(HeaderValue::try_from(ascii).ok().map(|value| (X_AUTH_PROBLEM, value)));
 }
 
 /// The address of a code's page.

@@ -33,6 +33,12 @@ codes! {
         SessionPending,
         /// The session is impersonated.
         ImpersonationNotAllowed,
+        /// The session is active in no organization, or not in that one.
+        NotAMember,
+        /// The person has another role.
+        RoleMissing,
+        /// The person lacks the permission.
+        PermissionMissing,
         /// Somebody else's attempt.
         AttemptNotYours,
         /// The completion is not the one that the redirect carried.
@@ -217,7 +223,8 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             &[
                 "The path has an empty or a dot segment, or a scheme.",
                 "The path is one of those that hand out tokens.",
-                "The query carries access_token: the grant is injected here.",
+                "The path begins with a version, which INSTAGRAM_GRAPH_VERSION sets for all calls.",
+                "The query or the body carries a credential, such as access_token: the grant is injected here.",
                 "Instagram's answer is larger than 2 MiB.",
             ],
             "Send the plain path below the version, without a token, and ask for fewer fields or smaller pages.",
@@ -241,6 +248,36 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             "Impersonated sessions may look; they may not connect, complete, check or disconnect.",
             &["The session token carries an act claim: somebody else is signed in as this user."],
             "Let the person do it in their own session.",
+        ),
+        RequestCode::NotAMember => row(
+            StatusCode::FORBIDDEN,
+            Remedy::ContactSupport,
+            "not-a-member",
+            "Not in that organization",
+            "The session is not active in an organization that this endpoint is for.",
+            &["The person has not chosen an organization, or another one.", "The person is no member of it."],
+            "Let the person choose the organization (setActive), then ask again with a fresh token.",
+        ),
+        RequestCode::RoleMissing => row(
+            StatusCode::FORBIDDEN,
+            Remedy::ContactSupport,
+            "role-missing",
+            "Another role is needed",
+            "The person's role in the active organization is not one that this endpoint is for.",
+            &["The endpoint asks for a role that the person does not have."],
+            "Let an administrator of the organization give the person the role; the next token says so.",
+        ),
+        RequestCode::PermissionMissing => row(
+            StatusCode::FORBIDDEN,
+            Remedy::ContactSupport,
+            "permission-missing",
+            "A permission is missing",
+            "The person lacks the permission, in the active organization, that this endpoint asks for.",
+            &[
+                "The person's role does not include the permission.",
+                "The permission is one of Clerk's own (org:sys_…), which session tokens do not carry.",
+            ],
+            "Let an administrator give the role the permission; the next token says so.",
         ),
         RequestCode::AttemptNotYours => row(
             StatusCode::FORBIDDEN,
@@ -309,7 +346,8 @@ pub(super) fn entry(code: RequestCode) -> Entry {
                 "The person has two accounts in the app.",
                 "Instagram's page was logged in to somebody else's account.",
             ],
-            "Disconnect it there first, or choose another account at Instagram.",
+            "To use another Instagram account, begin again with \"force_reauth\": true, which has Instagram ask who you are. To \
+             move this one here, disconnect it there first.",
         ),
         RequestCode::DifferentAccount => row(
             StatusCode::CONFLICT,
@@ -318,7 +356,8 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             "Another account",
             "Another Instagram account came back than the one that is linked.",
             &["Instagram's page was logged in to another account than before."],
-            "Switch the account at Instagram and try again, or begin with \"expect\": \"any_account\". The linked account stays as it was.",
+            "Begin again with \"force_reauth\": true, which has Instagram ask who you are; or, to link the other account \
+             instead, with \"expect\": \"any_account\". The linked account stays as it was.",
         ),
         RequestCode::AttemptNotReturned => row(
             StatusCode::CONFLICT,

@@ -149,7 +149,7 @@ fn challenges_follow_rfc_6750() {
 #[test]
 fn a_client_is_told_to_refresh_exactly_where_a_fresh_token_may_help() {
     for code in clerk_session::RefusalCode::ALL {
-        let refreshes = ProblemCode::Session(code).entry().action == Remedy::RefreshSessionToken;
+        let refreshes = ProblemCode::Session(*code).entry().action == Remedy::RefreshSessionToken;
         assert_eq!(refreshes, code.fresh_token_may_help(), "{code}");
     }
 }

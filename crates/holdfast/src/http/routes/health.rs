@@ -1,14 +1,19 @@
 //! Whether the process lives, and whether it can judge.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use futures_util::future::{Either, select};
 use http::{StatusCode, header};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::prelude::*;
-use crate::store::SchemaState;
+use crate::clock::SharedClock;
+use crate::store::{SchemaState, StoreError};
 
 /// Adds the routes.
 pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
@@ -73,22 +78,35 @@ impl Check {
 
 async fn readyz(State(state): State<AppState>) -> Response {
     let keys = if state.verifier().can_judge() { Ok(()) } else { Err("no key to judge session tokens with") };
-    let database = state.store().ping().await.map_err(|error| {
-        tracing::warn!(%error, "not ready");
-        "does not answer"
-    });
-    let schema = match state.store().schema_state().await {
-        Ok(SchemaState::Current) => Ok(()),
-        Ok(SchemaState::Behind(_)) => Err("older than this program: run holdfast migrate"),
-        Ok(SchemaState::Ahead { .. }) => Err("newer than this program"),
-        Err(_) => Err("cannot be read"),
+    let clock = &state.edge().clock;
+    let (database, schema, sentinels) = tokio::join!(
+        in_time(clock, state.store().ping()),
+        in_time(clock, state.store().schema_state()),
+        in_time(clock, state.store().sentinels()),
+    );
+    let database = match database {
+        Some(Ok(())) => Ok(()),
+        Some(Err(error)) => {
+            tracing::warn!(%error, "not ready");
+            Err("does not answer")
+        }
+        None => {
+            tracing::warn!("not ready: the database hangs");
+            Err("does not answer within 1.5 s")
+        }
     };
-    let ring = match state.store().sentinels().await {
-        Ok(sentinels) => state.vault().prove(&sentinels).map(drop).map_err(|error| {
+    let schema = match schema {
+        Some(Ok(SchemaState::Current)) => Ok(()),
+        Some(Ok(SchemaState::Behind(_))) => Err("older than this program: run holdfast migrate"),
+        Some(Ok(SchemaState::Ahead { .. })) => Err("newer than this program"),
+        Some(Err(_)) | None => Err("cannot be read: the database does not answer"),
+    };
+    let ring = match sentinels {
+        Some(Ok(sentinels)) => state.vault().prove(&sentinels).map(drop).map_err(|error| {
             tracing::error!(%error, "not ready");
             "the configured keys are not those of this database"
         }),
-        Err(_) => Err("cannot be compared: the database does not answer"),
+        Some(Err(_)) | None => Err("cannot be compared: the database does not answer"),
     };
     let mut checks = vec![
         Check::new("session_keys", keys),
@@ -105,5 +123,19 @@ async fn readyz(State(state): State<AppState>) -> Response {
         body.into_response()
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")], body).into_response()
+    }
+}
+
+/// For the database to answer: whoever asks gives up after two seconds, and learns nothing from silence.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// What came of `asked`; `None` where it hangs.
+async fn in_time<T>(
+    clock: &SharedClock,
+    asked: impl Future<Output = Result<T, StoreError>>,
+) -> Option<Result<T, StoreError>> {
+    match select(pin!(asked), clock.sleep(PATIENCE)).await {
+        Either::Left((answer, _)) => Some(answer),
+        Either::Right(_) => None,
     }
 }

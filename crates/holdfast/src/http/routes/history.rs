@@ -5,14 +5,19 @@ use axum::extract::State;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::prelude::*;
-use crate::caller::Caller;
+use crate::caller::{Caller, OwnerId};
+use crate::connection::attempt::{AttemptNote, AttemptOutcome};
 use crate::connection::{Evidence, Reason, State as ConnectionState};
 use crate::http::failure;
 use crate::http::params::Query;
 use crate::store::HistoryEntry;
 
+/// How to read it.
+pub(super) const ABOUT: &str = "Pass `next` back as `before` for the next page; it is `null` on the last one. Connect attempts stand in it as they \
+     begin and end: `attempt.outcome` is `null` where one began.";
 const DEFAULT_LIMIT: usize = 20;
 const MAX_LIMIT: usize = 100;
 
@@ -25,14 +30,14 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .id("instagramHistory")
                 .tag(tags::INSTAGRAM)
                 .summary("Every change of state, newest first")
-                .description("Pass `next` back as `before` for the next page; it is `null` on the last one.");
-            problems(op, &failure::READING)
+                .description(ABOUT);
+            problems(op, &failure::CHANGING)
         })
         .done()
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
-struct Paging {
+pub(super) struct Paging {
     /// `next` of the page before, exactly as received.
     before: Option<String>,
     /// Entries per page, 1 to 100. Default 20.
@@ -41,7 +46,7 @@ struct Paging {
 
 /// One page.
 #[derive(Debug, Serialize, JsonSchema)]
-struct HistoryPage {
+pub(super) struct HistoryPage {
     /// Newest first.
     entries: Vec<HistoryLine>,
     /// Where the next page begins; opaque.
@@ -62,13 +67,46 @@ struct HistoryLine {
     evidence: Option<Evidence>,
     /// The version of the connection that it led to.
     version: i64,
+    /// The connect attempt that began or ended with it.
+    attempt: Option<AttemptLine>,
+}
+
+/// A connect attempt that began or ended.
+#[derive(Debug, Serialize, JsonSchema)]
+struct AttemptLine {
+    /// The attempt.
+    #[schemars(with = "String")]
+    id: Uuid,
+    /// How it ended: `connected`, `denied`, `expired`, `failed`, `different_account`, `account_taken` or `disconnected`;
+    /// `null` where it began.
+    outcome: Option<&'static str>,
+    /// Why it failed.
+    reason: Option<Reason>,
+}
+
+impl From<AttemptNote> for AttemptLine {
+    fn from(note: AttemptNote) -> Self {
+        let (outcome, reason) = match note.outcome {
+            None => (None, None),
+            Some(AttemptOutcome::Connected) => (Some("connected"), None),
+            Some(AttemptOutcome::Denied) => (Some("denied"), None),
+            Some(AttemptOutcome::Expired) => (Some("expired"), None),
+            Some(AttemptOutcome::DifferentAccount) => (Some("different_account"), None),
+            Some(AttemptOutcome::AccountTaken) => (Some("account_taken"), None),
+            Some(AttemptOutcome::Disconnected) => (Some("disconnected"), None),
+            Some(AttemptOutcome::Failed(reason)) => (Some("failed"), Some(reason)),
+        };
+        Self { id: note.id, outcome, reason }
+    }
 }
 
 impl From<HistoryEntry> for HistoryLine {
     fn from(entry: HistoryEntry) -> Self {
+        let (state, reason) = entry.told();
         // `detail` is for the operator.
-        let HistoryEntry { connection_id: _, at, version, state, reason, evidence, detail: _ } = entry;
-        Self { at, state, reason, evidence, version }
+        let HistoryEntry { connection_id: _, at, version, state: _, reason: _, evidence, detail: _, attempt } =
+            entry;
+        Self { at, state, reason, evidence, version, attempt: attempt.map(AttemptLine::from) }
     }
 }
 
@@ -77,6 +115,11 @@ async fn history(
     State(state): State<AppState>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<HistoryPage>, Problem> {
+    page(&state, caller.owner(), paging).await.map(Json)
+}
+
+/// A page of a user's history.
+pub(super) async fn page(state: &AppState, owner: &OwnerId, paging: Paging) -> Result<HistoryPage, Problem> {
     let limit = paging.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(Problem::new(RequestCode::MalformedParameter).with_detail("limit must be from 1 to 100."));
@@ -84,9 +127,9 @@ async fn history(
     let before = paging.before.map(|cursor| cursor.parse()).transpose().map_err(|_| {
         Problem::new(RequestCode::MalformedParameter).with_detail("before is not a cursor of this server.")
     })?;
-    let page = state.connections().history(caller.owner(), before, limit).await?;
-    Ok(Json(HistoryPage {
+    let page = state.connections().history(owner, before, limit).await?;
+    Ok(HistoryPage {
         entries: page.entries.into_iter().map(HistoryLine::from).collect(),
         next: page.next.map(|cursor| cursor.to_string()),
-    }))
+    })
 }

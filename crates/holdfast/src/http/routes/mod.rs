@@ -4,6 +4,7 @@ mod callback;
 mod connect;
 mod docs;
 mod events;
+mod forward_auth;
 mod health;
 mod history;
 mod instagram;
@@ -17,6 +18,8 @@ pub(super) use docs::documents_of;
 
 use super::router::Routes;
 use super::state::AppState;
+
+pub(super) use forward_auth::{Requirements, is_forward_auth};
 
 /// What nearly every file of routes needs.
 mod prelude {
@@ -36,6 +39,7 @@ pub(super) fn all() -> Routes<AppState> {
     let routes = connect::add(routes);
     let routes = history::add(routes);
     let routes = events::add(routes);
+    let routes = forward_auth::add(routes);
     let routes = service::add(routes);
     let routes = callback::add(routes);
     let routes = webhooks::add(routes);

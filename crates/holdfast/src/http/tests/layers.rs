@@ -63,7 +63,7 @@ fn stage_with(limits: RequestLimits, proxies: &[&str]) -> Stage {
         )
         .route("/stuck", get(std::future::pending::<()>))
         .route("/healthz", get(|| async { "alive" }));
-    let origins = [APP, PREVIEWS].map(|each| OriginPattern::parse(each).unwrap());
+    let origins = [APP, PREVIEWS].map(|each| OriginPattern::parse(each).unwrap()).to_vec().into();
     Stage { router: layered(router, Arc::clone(&edge), &origins), edge, clock }
 }
 

@@ -93,7 +93,7 @@ fn refused() -> Arc<RefusedOrigins> {
 
 #[expect(clippy::disallowed_methods, reason = "a router of the test's own")]
 fn router() -> Router {
-    let allowed = ALLOWED.map(|each| OriginPattern::parse(each).unwrap());
+    let allowed = ALLOWED.map(|each| OriginPattern::parse(each).unwrap()).to_vec().into();
     Router::new().route("/", get(|| async { "fine" })).layer(cors::layer(&allowed, refused()))
 }
 

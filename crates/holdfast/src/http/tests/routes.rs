@@ -103,10 +103,11 @@ async fn stage() -> Stage {
         service_verifier: ServiceVerifier::new(Arc::new(store.clone())),
         meta_secrets: vec!["app-secret".into()],
         leaving: watch::channel(false).1,
+        assertion_key: None,
         stopping,
         max_streams: crate::http::streams::MAX_IN_ALL,
     });
-    let router = app(state.clone(), &[]);
+    let router = app(state.clone(), &crate::http::AllowedOrigins::default());
     Stage { clerk, router, state, clock, store, service_key: made.key, stop, _directory: directory }
 }
 

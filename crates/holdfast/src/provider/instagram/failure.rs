@@ -23,7 +23,7 @@ pub(super) struct Answered<'a> {
 impl Answered<'_> {
     /// Instagram said no, in words. `secrets` are what the request carried.
     pub(super) fn refused(&self, error: &ErrorBody, secrets: &[&str]) -> Failure {
-        let meaning = meaning::of_error(self.context, error);
+        let meaning = meaning::of_error(self.context, self.status, error);
         let code = error.code.map_or_else(String::new, |code| format!(", code {code}"));
         let subcode = error.subcode.map_or_else(String::new, |subcode| format!(", sub-code {subcode}"));
         let quote = quote(&error.message, secrets).map_or_else(String::new, |quote| format!(": “{quote}”"));
@@ -32,7 +32,18 @@ impl Answered<'_> {
             asked(self.context),
             self.status
         );
-        self.failure(meaning, error.code, error.subcode, detail)
+        let wants_scopes = match meaning {
+            Meaning::Permission => meaning::scopes_named(&error.message),
+            Meaning::Dead(_)
+            | Meaning::DeadUnexplained
+            | Meaning::UserAction(_)
+            | Meaning::RateLimited(_)
+            | Meaning::Unavailable
+            | Meaning::App(_)
+            | Meaning::Content
+            | Meaning::CodeRejected => Vec::new(),
+        };
+        Failure { wants_scopes, ..self.failure(meaning, error.code, error.subcode, detail) }
     }
 
     /// The body is none that we know.
@@ -70,7 +81,13 @@ impl Answered<'_> {
             | Meaning::Content
             | Meaning::CodeRejected => None,
         };
-        Failure { meaning, retry_after, http_status: Some(self.status), code, subcode, detail }
+        Failure {
+            retry_after,
+            http_status: Some(self.status),
+            code,
+            subcode,
+            ..Failure::new(meaning, detail)
+        }
     }
 }
 
@@ -85,14 +102,8 @@ pub(super) fn unanswered(context: Context, error: TransportError) -> Failure {
         | TransportError::Broken
         | TransportError::TooLarge => Meaning::Unavailable,
     };
-    Failure {
-        meaning,
-        retry_after: None,
-        http_status: None,
-        code: None,
-        subcode: None,
-        detail: format!("Instagram did not answer {}: {error}.", asked(context)),
-    }
+    let detail = format!("Instagram did not answer {}: {error}.", asked(context));
+    Failure { was_sent: error.reached(), ..Failure::new(meaning, detail) }
 }
 
 fn asked(context: Context) -> &'static str {

@@ -3,7 +3,6 @@
 use http::{HeaderValue, Method, header};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
-use url::Url;
 
 use super::failure::{Answered, unanswered};
 use super::meaning::Context;
@@ -47,14 +46,10 @@ impl Instagram {
     pub(super) async fn pass(&self, grant: &Grant, call: PassThrough) -> Result<PassedThrough, Failure> {
         let token = grant.access_token.expose_secret();
         if call.path.split('/').any(|segment| TOKEN_PATHS.contains(&segment)) {
-            return Err(Failure {
-                meaning: Meaning::Content,
-                retry_after: None,
-                http_status: None,
-                code: None,
-                subcode: None,
-                detail: "Token endpoints cannot be called through this route.".to_owned(),
-            });
+            return Err(Failure::new(
+                Meaning::Content,
+                "Token endpoints cannot be called through this route.",
+            ));
         }
         let root = endpoint(&self.config.graph_url, [self.config.graph_version.as_str()]);
         let mut url = endpoint(&root, call.path.split('/').filter(|segment| !segment.is_empty()));
@@ -77,7 +72,7 @@ impl Instagram {
         }
 
         let answer = self.transport.send(request).await.map_err(|error| unanswered(Context::Use, error))?;
-        let usage = usage::read(&answer.headers);
+        let (usage, usage_headers) = (usage::read(&answer.headers), usage::copy(&answer.headers));
         let status = answer.status.as_u16();
         let answered = Answered { context: Context::Use, status, headers: &answer.headers, usage };
         let mut body = serde_json::from_slice::<Value>(&answer.body).ok();
@@ -94,37 +89,82 @@ impl Instagram {
         if let Some(body) = &mut body {
             redact(body, token);
         }
-        Ok(PassedThrough { status, body, failure, usage })
+        Ok(PassedThrough { status, body, failure, usage, usage_headers })
     }
 }
 
 /// Takes the grant out of an answer: the addresses of further pages repeat it.
 fn redact(value: &mut Value, token: &str) {
     match value {
-        Value::String(text) => {
-            if text.contains("access_token=") {
-                *text = without_token(text);
-            }
-            if text.contains(token) {
-                *text = text.replace(token, "[redacted]");
-            }
-        }
+        Value::String(text) => redact_text(text, token),
         Value::Array(items) => items.iter_mut().for_each(|item| redact(item, token)),
-        Value::Object(members) => members.values_mut().for_each(|member| redact(member, token)),
+        Value::Object(members) => {
+            // A name that holds the grant would be odd; one that passes it on would be worse.
+            if members.keys().any(|name| name.contains(token)) {
+                let old = std::mem::take(members);
+                members.extend(old.into_iter().map(|(name, value)| (name.replace(token, REDACTED), value)));
+            }
+            members.values_mut().for_each(|member| redact(member, token));
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
-/// The address without its `access_token`; other text as it is.
-fn without_token(text: &str) -> String {
-    let Ok(mut url) = Url::parse(text) else { return text.to_owned() };
-    let kept: Vec<(String, String)> =
-        url.query_pairs().into_owned().filter(|(name, _)| name != "access_token").collect();
-    url.set_query(None);
-    if !kept.is_empty() {
-        url.query_pairs_mut().extend_pairs(kept);
+const REDACTED: &str = "[redacted]";
+/// Parameters that no address of an answer keeps.
+const SECRET_PARAMETERS: [&str; 3] = ["access_token", "appsecret_proof", "client_secret"];
+
+fn redact_text(text: &mut String, token: &str) {
+    // A token that is not the grant is still somebody's: the parameter goes, whatever its value.
+    if let Some(shorter) = without_secrets(text) {
+        *text = shorter;
     }
-    url.into()
+    if text.contains(token) {
+        *text = text.replace(token, REDACTED);
+    }
+    let encoded: String = url::form_urlencoded::byte_serialize(token.as_bytes()).collect();
+    if encoded != token && text.contains(&encoded) {
+        *text = text.replace(&encoded, REDACTED);
+    }
+}
+
+/// The address without the parameters that are secret, in its query and in its fragment; `None` where there are none, or
+/// where it is no address.
+fn without_secrets(text: &str) -> Option<String> {
+    let (before, query_and_fragment) = text.split_once('?').or_else(|| text.split_once('#'))?;
+    if before.contains(char::is_whitespace) {
+        return None;
+    }
+    let opener = text.get(before.len()..=before.len())?;
+    let (query, fragment) = match query_and_fragment.split_once('#') {
+        Some((query, fragment)) => (query, Some(fragment)),
+        None => (query_and_fragment, None),
+    };
+    let (kept, had_secrets) = plain_pairs(query);
+    let (kept_fragment, had_more) = fragment.map_or((String::new(), false), plain_pairs);
+    if !had_secrets && !had_more {
+        return None;
+    }
+    let mut shorter = before.to_owned();
+    if !kept.is_empty() {
+        shorter.push_str(opener);
+        shorter.push_str(&kept);
+    }
+    if !kept_fragment.is_empty() {
+        shorter.push('#');
+        shorter.push_str(&kept_fragment);
+    }
+    Some(shorter)
+}
+
+/// The pairs that are no secret, as they were written, and whether there were others.
+fn plain_pairs(query: &str) -> (String, bool) {
+    let is_secret = |pair: &&str| {
+        let name = url::form_urlencoded::parse(pair.as_bytes()).next().map(|(name, _)| name.to_lowercase());
+        name.is_some_and(|name| SECRET_PARAMETERS.contains(&name.as_str()))
+    };
+    let (secret, plain): (Vec<&str>, Vec<&str>) = query.split('&').partition(is_secret);
+    (plain.join("&"), !secret.is_empty())
 }
 
 #[cfg(test)]
@@ -138,7 +178,10 @@ mod tests {
         let mut body = json!({
             "data": [{"id": "1", "caption": "about IGAAtoken itself"}],
             "paging": {"next": "https://graph.instagram.com/v25.0/1/media?access_token=IGAAtoken&limit=25&after=Q"},
-            "other": "https://graph.instagram.com/?access_token=IGAAtoken"
+            "other": "https://graph.instagram.com/?access_token=IGAAtoken",
+            "somebody's": "/v25.0/1?fields=a%2Cb&Access%5FToken=EAAother&x#access_token=EAAthird&y",
+            "proof": "https://graph.instagram.com/?appsecret_proof=ab12&after=Q",
+            "prose": "Is that so? access_token=mine",
         });
         redact(&mut body, "IGAAtoken");
         assert_eq!(
@@ -146,7 +189,10 @@ mod tests {
             json!({
                 "data": [{"id": "1", "caption": "about [redacted] itself"}],
                 "paging": {"next": "https://graph.instagram.com/v25.0/1/media?limit=25&after=Q"},
-                "other": "https://graph.instagram.com/"
+                "other": "https://graph.instagram.com/",
+                "somebody's": "/v25.0/1?fields=a%2Cb&x#y",
+                "proof": "https://graph.instagram.com/?after=Q",
+                "prose": "Is that so? access_token=mine",
             })
         );
     }

@@ -99,6 +99,10 @@ impl Provider for Instagram {
         &self.config.scopes
     }
 
+    fn essential_scope(&self) -> Option<&str> {
+        Some("instagram_business_basic")
+    }
+
     fn authorize_url(&self, state: &str, force_reauth: bool) -> Url {
         self.authorize_address(state, force_reauth)
     }

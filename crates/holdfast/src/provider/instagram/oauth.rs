@@ -94,7 +94,7 @@ impl Instagram {
             let expires_at = body.expires_in.map_or_else(|| assumed_expiry(old), |life| after(now, life));
             Ok(Grant {
                 access_token: body.access_token,
-                scopes: old.scopes.clone(),
+                scopes: body.permissions.or_else(|| old.scopes.clone()),
                 obtained_at: now,
                 expires_at,
             })

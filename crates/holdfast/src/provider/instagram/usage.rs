@@ -14,6 +14,22 @@ use crate::provider::Usage;
 /// A longer wait than this is not believed: windows are 24 hours long.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
+/// The headers in which Meta says how much of a budget is used.
+const NAMES: [&str; 4] = ["x-app-usage", "x-business-use-case-usage", "x-ad-account-usage", "x-page-usage"];
+/// A longer header is none of these, in bytes.
+const LONGEST_HEADER: usize = 8 * 1024;
+
+/// The usage headers of an answer, as they are, for whoever's call it was.
+pub fn copy(headers: &HeaderMap) -> HeaderMap {
+    let mut copied = HeaderMap::new();
+    for name in NAMES {
+        for value in headers.get_all(name).iter().filter(|value| value.len() <= LONGEST_HEADER) {
+            copied.append(name, value.clone());
+        }
+    }
+    copied
+}
+
 /// Reads both headers; what is missing or not understood is `None`.
 pub fn read(headers: &HeaderMap) -> Usage {
     let mut usage = Usage::default();

@@ -48,7 +48,8 @@ pub enum ErrorForm {
     /// `{"error":{"message","type","code","error_subcode"?,…}}`
     #[default]
     Graph,
-    /// `{"error_type","code","error_message"}`: the code exchange on api.instagram.com.
+    /// `{"error_type","code","error_message"}`: the code exchange on api.instagram.com. Also OAuth's own
+    /// `{"error","error_description"}`, which nobody has recorded there.
     CodeExchange,
     /// `{"meta":{"error_type","code","error_message"}}`: the legacy API.
     Legacy,
@@ -68,7 +69,11 @@ impl Body {
         if let Some(Value::Object(error)) = object.get("error") {
             return Self::Error(graph_error(error));
         }
-        // A bare `"error": "…"` is nobody's documented form, but certainly no success.
+        if let Some(error) = object.get("error").and_then(Value::as_str) {
+            let message = text(&object, "error_description").unwrap_or_else(|| error.to_owned());
+            return Self::Error(ErrorBody { form: ErrorForm::CodeExchange, message, ..ErrorBody::default() });
+        }
+        // Anything else there is nobody's form, but certainly no success.
         if object.get("error").is_some_and(|error| !error.is_null()) {
             return Self::Unreadable;
         }
@@ -122,6 +127,8 @@ pub struct RefreshedTokenBody {
     pub access_token: SecretString,
     /// Its lifetime from now, never zero; `None` where the answer does not say.
     pub expires_in: Option<Duration>,
+    /// The scopes that are still granted; `None` where the answer does not say.
+    pub permissions: Option<Vec<String>>,
 }
 
 /// Why a readable answer cannot be used.
@@ -158,7 +165,12 @@ pub fn long_token(object: &Map<String, Value>) -> Result<LongTokenBody, Unusable
 
 /// Reads the answer to a refresh. A missing lifetime is no reason to lose the token: the one before it may be dead.
 pub fn refreshed_token(object: &Map<String, Value>) -> Result<RefreshedTokenBody, Unusable> {
-    Ok(RefreshedTokenBody { access_token: token(object)?, expires_in: lifetime(object) })
+    Ok(RefreshedTokenBody {
+        access_token: token(object)?,
+        expires_in: lifetime(object),
+        // An empty list would say that the token is worth nothing, which a token that was just renewed is not.
+        permissions: object.get("permissions").and_then(permissions).filter(|names| !names.is_empty()),
+    })
 }
 
 /// `expires_in`, in whichever form a whole number of seconds can be written.

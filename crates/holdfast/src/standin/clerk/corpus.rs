@@ -120,6 +120,28 @@ static GENUINE: &[Case] = &[
             );
         })
     }),
+    good("genuine-with-organization-v1", |mint| {
+        mint.with_claims(|claims| {
+            claims.remove("v");
+            claims.insert("org_id".to_owned(), "org_1".into());
+            claims.insert("org_slug".to_owned(), "acme".into());
+            claims.insert("org_role".to_owned(), "org:admin".into());
+            let permissions = ["org:dashboard:manage", "org:dashboard:read", "org:teams:read"];
+            claims.insert("org_permissions".to_owned(), json!(permissions));
+        })
+    }),
+    // Active in no organization, as far as anybody can read.
+    good("genuine-organization-unreadable", |mint| mint.with_claim("o", "org_1")),
+    good("genuine-organization-of-numbers", |mint| {
+        mint.with_claim("o", json!({"id": 1, "rol": 2, "per": 3, "fpm": 4}))
+    }),
+    good("genuine-organization-vast-mask", |mint| {
+        mint.with_claims(|claims| {
+            claims.insert("fea".to_owned(), "o:dashboard".into());
+            let o = json!({"id": "org_1", "rol": "admin", "per": "read", "fpm": "9".repeat(400)});
+            claims.insert("o".to_owned(), o);
+        })
+    }),
     good("genuine-with-custom-claims", |mint| {
         mint.with_claims(|claims| {
             claims.insert("email".to_owned(), "ada@example.com".into());
@@ -253,6 +275,8 @@ static HEADER: &[Case] = &[
     bad("alg-ps256", ALGORITHM, |mint| mint.signed_as("PS256", &RSA_PSS_SHA256)),
     bad("alg-es256", ALGORITHM, |mint| mint.signed_es256()),
     bad("alg-eddsa", ALGORITHM, |mint| mint.unsigned("EdDSA", &"A".repeat(86))),
+    bad("alg-trailing-space", ALGORITHM, |mint| mint.with_header("alg", "RS256 ")),
+    bad("alg-number", ALGORITHM, |mint| mint.with_header("alg", 256)),
     bad("crit-exp", INVALID, |mint| mint.with_header("crit", json!(["exp"]))),
     bad("crit-unknown", INVALID, |mint| mint.with_header("crit", json!(["http://example.com/must"]))),
     bad("crit-empty", INVALID, |mint| mint.with_header("crit", json!([]))),
@@ -263,6 +287,8 @@ static HEADER: &[Case] = &[
     bad("typ-null", INVALID, |mint| mint.with_header("typ", Value::Null)),
     bad("typ-empty", INVALID, |mint| mint.with_header("typ", "")),
     bad("typ-number", INVALID, |mint| mint.with_header("typ", 7)),
+    bad("typ-jose", INVALID, |mint| mint.with_header("typ", "JOSE")),
+    bad("typ-array", INVALID, |mint| mint.with_header("typ", json!(["JWT"]))),
     bad("cat-template", TYPE, |mint| mint.with_header("cat", TEMPLATE_CATEGORY)),
     bad("cat-machine", TYPE, |mint| mint.with_header("cat", MACHINE_CATEGORY)),
     bad("cat-unknown", TYPE, |mint| mint.with_header("cat", "cl_B7d4PD999AAA")),
@@ -272,6 +298,8 @@ static HEADER: &[Case] = &[
     bad("kid-empty", KID, |mint| mint.with_header("kid", "")),
     bad("kid-missing", KID, |mint| mint.without_header("kid")),
     bad("kid-number", INVALID, |mint| mint.with_header("kid", 1)),
+    bad("kid-array", INVALID, |mint| mint.with_header("kid", json!([mint.key.kid()]))),
+    bad("kid-trailing-space", KID, |mint| mint.with_header("kid", format!("{} ", mint.key.kid()))),
     bad("kid-prototype", KID, |mint| mint.with_header("kid", "__proto__")),
     bad("kid-constructor", KID, |mint| mint.with_header("kid", "constructor")),
     bad("kid-path", KID, |mint| mint.with_header("kid", "../../../../dev/null")),
@@ -350,6 +378,8 @@ static TIMES: &[Case] = &[
     bad("exp-negative", EXPIRED, |mint| mint.with_claim("exp", -1)),
     bad("exp-zero", EXPIRED, |mint| mint.with_claim("exp", 0)),
     bad("exp-array", FAILED, |mint| mint.with_claim("exp", json!([mint.now + 60]))),
+    bad("exp-boolean", FAILED, |mint| mint.with_claim("exp", true)),
+    bad("exp-object", FAILED, |mint| mint.with_claim("exp", json!({"at": mint.now + 60}))),
     bad("nbf-in-10s", EARLY, |mint| mint.with_claim("nbf", mint.now + 10)),
     bad("nbf-string", FAILED, |mint| mint.with_claim("nbf", "0")),
     bad("nbf-null", FAILED, |mint| mint.with_claim("nbf", Value::Null)),
@@ -372,6 +402,12 @@ static CLAIMS: &[Case] = &[
     bad("azp-suffix", PARTY, |mint| {
         mint.with_claim("azp", format!("{}.attacker.example", mint.azp.unwrap_or_default()))
     }),
+    bad("azp-other-scheme", PARTY, |mint| {
+        mint.with_claim("azp", mint.azp.unwrap_or_default().replacen("http", "ftp", 1))
+    }),
+    bad("azp-number", PARTY, |mint| mint.with_claim("azp", 7)),
+    bad("iss-empty", ISSUER, |mint| mint.with_claim("iss", "")),
+    bad("iss-upper-case", ISSUER, |mint| mint.with_claim("iss", mint.issuer.to_uppercase())),
     bad("iss-other", ISSUER, |mint| mint.with_claim("iss", "https://other.clerk.accounts.dev")),
     bad("iss-missing", ISSUER, |mint| mint.without_claim("iss")),
     bad("iss-trailing-slash", ISSUER, |mint| mint.with_claim("iss", format!("{}/", mint.issuer))),
@@ -385,6 +421,9 @@ static CLAIMS: &[Case] = &[
     bad("sub-other-kind", FAILED, |mint| mint.with_claim("sub", "org_1234567890")),
     bad("sub-newline", FAILED, |mint| mint.with_claim("sub", "user_1\nuser_2")),
     bad("sub-null-byte", FAILED, |mint| mint.with_claim("sub", "user_1\u{0}")),
+    bad("sub-path", FAILED, |mint| mint.with_claim("sub", "user_1/../user_2")),
+    bad("sub-upper-case", FAILED, |mint| mint.with_claim("sub", "USER_2abc")),
+    bad("sub-comma", FAILED, |mint| mint.with_claim("sub", "user_1,user_2")),
     bad("sid-missing", TYPE, |mint| mint.without_claim("sid")),
     bad("sid-number", TYPE, |mint| mint.with_claim("sid", 1)),
     // Whatever is not `active` does not count as a session.

@@ -100,6 +100,7 @@ const WITH_SECRET: &[Endpoint] = &[Endpoint::Token, Endpoint::Exchange];
 const HANDS_OUT: &[Endpoint] = &[Endpoint::Token, Endpoint::Exchange, Endpoint::Refresh];
 const LONG_LIVED: &[Endpoint] = &[Endpoint::Exchange, Endpoint::Refresh];
 const WITH_TOKEN: &[Endpoint] = &[Endpoint::Exchange, Endpoint::Refresh, Endpoint::Me, Endpoint::Graph];
+const SERVED: &[Endpoint] = &[Endpoint::Refresh, Endpoint::Me, Endpoint::Graph];
 const SERVER: &[Endpoint] =
     &[Endpoint::Token, Endpoint::Exchange, Endpoint::Refresh, Endpoint::Me, Endpoint::Graph];
 
@@ -183,6 +184,11 @@ faults! {
         "Code rejected", "“Matching code was not found or was already used”.";
     UnsupportedRequest, "unsupported_request", Answers, LONG_LIVED,
         "Unsupported request", "“Unsupported request - method type: get” (100): a wrong host, product or permission.";
+
+    NotAdmitted, "not_admitted", Answers, SERVED,
+        "Account not admitted", "Consent and exchange succeed; every call after them is an “Unsupported request” (100), as where the account has no role on an app without Advanced Access.";
+    NoAdvancedAccess, "no_advanced_access", Answers, SERVED,
+        "No Advanced Access", "The same, in words: “App does not have Advanced Access …” (200).";
 
     ConsentDenied, "consent_denied", Answers, AUTHORIZE,
         "Consent denied", "Whatever the person decides arrives as a denial.";

@@ -1,6 +1,7 @@
 //! The Graph API, as much of it as a connection needs: `/me`, its media, and a publishing container.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -16,7 +17,10 @@ use super::people::Person;
 use super::reply::Reply;
 use super::world::{BASIC, Token, World};
 use super::{ReplyShape, Shared, field, fields};
+use crate::clock::after;
 
+/// About what has been seen.
+const PICTURE_LIFETIME: Duration = Duration::from_hours(4 * 24);
 const PUBLISH: &str = "instagram_business_content_publish";
 const INSIGHTS: &str = "instagram_business_manage_insights";
 
@@ -73,7 +77,7 @@ impl Shared {
         match (method.as_str(), path.as_slice()) {
             ("GET", [node]) if is_own(node) => {
                 needs(token, BASIC)?;
-                self.person(&token.person, field(query, "fields"))
+                self.person(&token.person, field(query, "fields"), now)
             }
             ("GET", [node, "media"]) if is_own(node) => {
                 needs(token, BASIC)?;
@@ -105,7 +109,7 @@ impl Shared {
     }
 
     /// The fields asked for, in that order; `id` always.
-    fn person(&self, person: &Person, asked: &str) -> Result<Reply, GraphError> {
+    fn person(&self, person: &Person, asked: &str, now: Timestamp) -> Result<Reply, GraphError> {
         let mut object = Map::new();
         for name in asked.split(',').map(str::trim).filter(|name| !name.is_empty()) {
             let value = match name {
@@ -114,12 +118,7 @@ impl Shared {
                 "username" => json!(person.username),
                 "name" => json!(person.name),
                 "account_type" => json!(person.account_type),
-                "profile_picture_url" => {
-                    json!(format!(
-                        "https://scontent.cdninstagram.com/v/t51.2885-19/{}.jpg?oe=66A1",
-                        person.id
-                    ))
-                }
+                "profile_picture_url" => json!(picture(person, now)),
                 "followers_count" => json!(1815),
                 "follows_count" => json!(36),
                 "media_count" => json!(2),
@@ -141,6 +140,13 @@ impl Shared {
             }
         })
     }
+}
+
+/// A signed address; `oe` is when it ends, in Unix seconds, hexadecimal.
+fn picture(person: &Person, now: Timestamp) -> String {
+    let ends = after(now, PICTURE_LIFETIME).as_second();
+    let Person { id, username, .. } = person;
+    format!("https://scontent.cdninstagram.com/v/t51.2885-19/{id}_{username}.jpg?oh=00_Afx&oe={ends:X}")
 }
 
 fn needs(token: &Token, scope: &str) -> Result<(), GraphError> {

@@ -41,7 +41,7 @@ pub use self::people::{Person, everybody};
 pub use self::preview::Preview;
 use self::reply::{Action, Reply};
 pub use self::world::{Armed, Call, IssuedGrant, TokenKind, UsageFigures};
-use self::world::{Death, World};
+use self::world::{Death, Scripted, World};
 use super::server::Server;
 use crate::clock::SharedClock;
 use crate::entropy::{EntropyExhausted, SharedEntropy};
@@ -140,8 +140,12 @@ impl Shared {
         let fbtrace_id = oauth::opaque(self.entropy.as_ref(), "A", 23).unwrap_or_default();
         let (outcome, usage) = {
             let mut world = self.world();
-            let fault = world.meet(endpoint, account.as_deref());
-            let action = fault.map(|fault| reply::action(fault, endpoint));
+            let scripted = world.scripted(endpoint, account.as_deref());
+            let fault = if scripted.is_some() { None } else { world.meet(endpoint, account.as_deref()) };
+            let action = match scripted {
+                Some((status, body)) => Some(Action::Answer(Box::new(Reply::scripted(status, body)))),
+                None => fault.map(|fault| reply::action(fault, endpoint)),
+            };
             let outcome = match action {
                 Some(Action::Answer(reply)) => Outcome::Send(*reply),
                 Some(Action::Hang) => Outcome::Hang,
@@ -290,7 +294,28 @@ impl InstagramStandin {
         self.shared.arm(account, fault, endpoint, times)
     }
 
-    /// Clears the armed faults of one account, or all faults. The dead stay dead.
+    /// Answers the next `times` requests (`None`: until cleared) at one endpoint with exactly that.
+    pub fn script(
+        &self,
+        account: Option<&str>,
+        endpoint: Endpoint,
+        status: u16,
+        body: impl Into<String>,
+        times: Option<u32>,
+    ) -> Result<(), NoSuchAccount> {
+        let account = account.map(|name| self.shared.account_id(name)).transpose()?;
+        self.shared.world().script(Scripted { account, endpoint, status, body: body.into(), times });
+        Ok(())
+    }
+
+    /// The person changes handle and display name, and with them the picture.
+    pub fn rename(&self, account: &str, username: &str, name: &str) -> Result<(), NoSuchAccount> {
+        let id = self.shared.account_id(account)?;
+        self.shared.world().rename(&id, username, name);
+        Ok(())
+    }
+
+    /// Clears the armed faults of one account, or all faults, and what is scripted. The dead stay dead.
     pub fn clear(&self, account: Option<&str>) -> Result<(), NoSuchAccount> {
         self.shared.clear(account)
     }

@@ -50,6 +50,11 @@ impl Reply {
         Self { content_type: "text/html; charset=utf-8", ..Self::json(status, body) }
     }
 
+    /// Exactly that.
+    pub(super) fn scripted(status: u16, body: String) -> Self {
+        Self::json(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body)
+    }
+
     /// A Graph error with status 400, the usual one whatever the code.
     pub(super) fn graph(error: &GraphError) -> Self {
         let authenticate =
@@ -234,6 +239,12 @@ pub(super) fn action(fault: Fault, endpoint: Endpoint) -> Action {
         Fault::UnsupportedRequest => {
             graph(GraphError::api(100, None, "Unsupported request - method type: get"))
         }
+        Fault::NotAdmitted => graph(GraphError::api(100, None, "Unsupported request - method type: get")),
+        Fault::NoAdvancedAccess => graph(GraphError::oauth(
+            200,
+            None,
+            "(#200) App does not have Advanced Access to instagram_business_basic permission, and recipient user does not have role on app",
+        )),
         // The consent page looks for these itself and redirects; as an answer they are only a page.
         Fault::ConsentDenied | Fault::DeniedWithoutState => page(StatusCode::OK, "Denied"),
     }

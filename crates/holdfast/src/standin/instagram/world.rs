@@ -97,6 +97,18 @@ pub struct Armed {
     pub times: Option<u32>,
 }
 
+/// An answer that is given instead of the usual one, byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Scripted {
+    /// The account's app-scoped id; `None` for everybody, and for requests that name nobody.
+    pub(super) account: Option<String>,
+    pub(super) endpoint: Endpoint,
+    pub(super) status: u16,
+    pub(super) body: String,
+    /// How many more times; `None` until cleared.
+    pub(super) times: Option<u32>,
+}
+
 /// A request that was made. Tokens are not in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Call {
@@ -147,6 +159,7 @@ pub(super) struct World {
     tokens: HashMap<String, Token>,
     issued: u64,
     armed: Vec<Armed>,
+    scripted: Vec<Scripted>,
     calls: VecDeque<Call>,
     counts: BTreeMap<Endpoint, u64>,
 }
@@ -160,6 +173,7 @@ impl World {
             tokens: HashMap::new(),
             issued: 0,
             armed: Vec::new(),
+            scripted: Vec::new(),
             calls: VecDeque::new(),
             counts: BTreeMap::new(),
         }
@@ -272,6 +286,32 @@ impl World {
     /// Disarms the faults of one account, or all of them.
     pub(super) fn disarm(&mut self, account: Option<&str>) {
         self.armed.retain(|each| account.is_some() && each.account.as_deref() != account);
+        self.scripted.retain(|each| account.is_some() && each.account.as_deref() != account);
+    }
+
+    pub(super) fn script(&mut self, scripted: Scripted) {
+        self.scripted.push(scripted);
+    }
+
+    /// The scripted answer that this request meets, counted down: the first that fits.
+    pub(super) fn scripted(&mut self, endpoint: Endpoint, account: Option<&str>) -> Option<(u16, String)> {
+        let fits = |each: &Scripted| {
+            let is_for = each.account.is_none() || each.account.as_deref() == account;
+            each.endpoint == endpoint && is_for && each.times != Some(0)
+        };
+        let met = self.scripted.iter_mut().find(|each| fits(each))?;
+        met.times = met.times.map(|times| times - 1);
+        Some((met.status, met.body.clone()))
+    }
+
+    /// The person changes handle and display name; tokens and ids stay.
+    pub(super) fn rename(&mut self, id: &str, username: &str, name: &str) {
+        let tokens = self.tokens.values_mut().map(|token| &mut token.person);
+        let codes = self.codes.values_mut().map(|code| &mut code.person);
+        for person in self.people.iter_mut().chain(tokens).chain(codes).filter(|person| person.id == id) {
+            username.clone_into(&mut person.username);
+            name.clone_into(&mut person.name);
+        }
     }
 
     pub(super) fn armed(&self) -> &[Armed] {

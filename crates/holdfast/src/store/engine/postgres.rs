@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolO
 use sqlx::{Row as _, Transaction};
 
 use super::Failure;
-use crate::store::OpenError;
+use crate::store::{OpenError, PoolUse};
 
 pub(super) const MAX_CONNECTIONS: u32 = 10;
 /// For a free connection. With a statement's own limit it stays within a request's ten seconds.
@@ -58,6 +58,12 @@ impl Postgres {
     /// Where statuses are read.
     pub(in crate::store) fn status_lines(&self) -> &PgPool {
         &self.status_lines
+    }
+
+    /// How the pool is used.
+    pub(in crate::store) fn pool_use(&self) -> PoolUse {
+        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
+        PoolUse { used: self.pool.size().saturating_sub(idle), idle, max: MAX_CONNECTIONS }
     }
 
     pub(super) fn pool(&self) -> &PgPool {

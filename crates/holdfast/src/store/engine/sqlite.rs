@@ -16,7 +16,7 @@ use sqlx::sqlite::{
 use sqlx::{Executor as _, Row as _};
 
 use super::Failure;
-use crate::store::{OpenError, StoreError};
+use crate::store::{OpenError, PoolUse, StoreError};
 
 /// A reader per core of a small machine; SQLite reads do not wait for the writer.
 const READERS: u32 = 4;
@@ -192,13 +192,27 @@ impl Sqlite {
         })
     }
 
+    /// How readers and writer are used.
+    pub(in crate::store) fn pool_use(&self) -> PoolUse {
+        let idle = self.readers.num_idle() + self.writer.num_idle();
+        let idle = u32::try_from(idle).unwrap_or(u32::MAX);
+        let open = self.readers.size() + self.writer.size();
+        PoolUse { used: open.saturating_sub(idle), idle, max: READERS + 1 }
+    }
+
+    /// Fails where the file was taken away: SQLite itself would go on reading and writing one that nobody finds again.
+    pub(in crate::store) fn require_in_place(&self) -> Result<(), StoreError> {
+        if self.file.is_in_place() {
+            return Ok(());
+        }
+        let why = "its file was moved, replaced or deleted while it was open";
+        Err(StoreError::Unavailable(why.to_owned()))
+    }
+
     /// Begins a transaction that holds the write lock. It is not sqlx's: SQLite ends a transaction by itself when the disk is full, and
     /// sqlx would go on counting it. Whatever is open when the connection goes back is rolled back by [`leave_clean`].
     pub(super) async fn begin(&self) -> Result<Writing, Failure> {
-        if !self.file.is_in_place() {
-            let why = "its file was moved, replaced or deleted while it was open";
-            return Err(StoreError::Unavailable(why.to_owned()).into());
-        }
+        self.require_in_place()?;
         let mut connection = self.writer.acquire().await?;
         self.open.store(true, Ordering::SeqCst);
         connection.execute("BEGIN IMMEDIATE").await?;

@@ -143,11 +143,16 @@ fn a_directory_that_cannot_be_written_is_one_sentence() {
 fn an_operator_acts_on_connections_through_the_domain() {
     let place = Place::new().with("HOLDFAST_ENCRYPTION_KEYS", super::support::ring_entry("k", 3));
     place.run(&["migrate"]);
-    let asked = place.run(&["connections", "check", "user_x"]);
-    assert_eq!(asked.code, 1, "{}", asked.whole());
-    assert!(asked.stdout.contains("unavailable"), "{}", asked.whole());
-    let ended = place.run(&["connections", "refresh", "user_x"]);
-    assert!(ended.code == 1 && ended.stderr.contains("no connection"), "{}", ended.whole());
-    assert_eq!(place.run(&["connections", "forget", "user_x"]).code, 2, "asks for --yes");
-    assert_eq!(place.run(&["connections", "forget", "user_x", "--yes"]).code, 0);
+    for command in ["show", "check", "refresh", "forget"] {
+        let sure: &[&str] = if command == "forget" { &["--yes"] } else { &[] };
+        let asked = place.run(&[&["connections", command, "user_x"], sure].concat());
+        assert!(
+            asked.code == 1 && asked.stderr.contains("there is no user user_x here"),
+            "{}",
+            asked.whole()
+        );
+        let asked = place.run(&[&["connections", command, "--account", "@nobody"], sure].concat());
+        assert!(asked.code == 1 && asked.stderr.contains("@nobody"), "{}", asked.whole());
+        assert_eq!(place.run(&[&["connections", command], sure].concat()).code, 2, "nobody is named");
+    }
 }

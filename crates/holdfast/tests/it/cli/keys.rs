@@ -111,3 +111,12 @@ fn a_service_key_is_shown_once_and_revoked() {
         assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
     }
 }
+
+#[test]
+fn two_keys_of_one_day_have_different_ids() {
+    let id = || {
+        let printed = Place::new().run(&["keys", "generate"]).stdout;
+        printed.split_once(':').unwrap().0.to_owned()
+    };
+    assert_ne!(id(), id());
+}

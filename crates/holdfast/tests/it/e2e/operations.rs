@@ -35,7 +35,7 @@ impl Operation {
     /// What it has Instagram do.
     pub fn asks(&self) -> Asks {
         match (self.method.as_str(), self.path.as_str()) {
-            ("POST", "/user/instagram/check") => Asks::Whose,
+            ("POST", "/user/instagram/check" | "/service/users/{user_id}/instagram/check") => Asks::Whose,
             (_, "/service/users/{user_id}/instagram/graph/{path}") => Asks::Graph,
             ("GET", "/instagram/callback") | ("POST", "/user/instagram/connect/{attempt_id}/complete") => {
                 Asks::Dance
@@ -96,7 +96,14 @@ impl<'a> Member<'a> {
     pub async fn call(&self, operation: &Operation) -> Outcome {
         let (method, path) = (operation.method.clone(), operation.path.as_str());
         match (method.as_str(), path) {
-            ("GET", "/user/profile" | "/user/instagram/status" | "/user/instagram/history")
+            (
+                "GET",
+                "/forward-auth"
+                | "/forward-auth/{path}"
+                | "/user/profile"
+                | "/user/instagram/status"
+                | "/user/instagram/history",
+            )
             | ("POST", "/auth/sync" | "/user/instagram/check")
             | ("DELETE", "/user/instagram") => outcome(&self.here.send(method, path, None).await),
             ("POST", "/user/instagram/connect") => {
@@ -110,6 +117,19 @@ impl<'a> Member<'a> {
             ("GET", "/user/events") => self.first_event_for(&self.here.authorization()).await,
             ("GET", "/service/users/{user_id}/instagram/status") => {
                 self.service(method, "status", None).await
+            }
+            ("GET", "/service/users/{user_id}/instagram/history") => {
+                self.service(method, "history", None).await
+            }
+            ("POST", "/service/users/{user_id}/instagram/check") => self.service(method, "check", None).await,
+            ("DELETE", "/service/users/{user_id}/instagram") => {
+                let path = path.replace("{user_id}", self.person.user_id());
+                let authorization = format!("Bearer {}", self.service_key);
+                outcome(&self.app.request(method, &path, Some(&authorization), None).await)
+            }
+            ("GET", "/service/connections") => {
+                let authorization = format!("Bearer {}", self.service_key);
+                outcome(&self.app.request(method, path, Some(&authorization), None).await)
             }
             ("POST", "/service/users/{user_id}/instagram/token") => self.service(method, "token", None).await,
             ("GET", "/service/users/{user_id}/instagram/graph/{path}") => {

@@ -6,36 +6,37 @@ use serde_json::{Value, json};
 /// Statuses that share an action.
 struct Row {
     state: &'static str,
-    /// `None`: as before the attempt.
-    connected: Option<bool>,
+    connected: bool,
     reasons: &'static [Option<&'static str>],
     action: &'static str,
 }
 
 const TABLE: &[Row] = &[
-    Row { state: "connecting", connected: None, reasons: &[None], action: "none" },
+    Row { state: "connecting", connected: false, reasons: &[None], action: "none" },
     Row {
         state: "not_connected",
-        connected: Some(false),
+        connected: false,
         reasons: &[
             None,
             Some("user_disconnected"),
             Some("denied"),
             Some("attempt_expired"),
             Some("attempt_failed"),
+            Some("account_moved"),
         ],
         action: "connect",
     },
-    Row { state: "connected", connected: Some(true), reasons: &[None], action: "none" },
     Row {
-        state: "connected",
-        connected: Some(true),
-        reasons: &[Some("scopes_missing")],
-        action: "reconnect",
+        state: "not_connected",
+        connected: false,
+        reasons: &[Some("account_not_admitted")],
+        action: "contact_support",
     },
+    Row { state: "connected", connected: true, reasons: &[None], action: "none" },
+    Row { state: "connected", connected: true, reasons: &[Some("scopes_missing")], action: "reconnect" },
     Row {
         state: "degraded",
-        connected: Some(true),
+        connected: true,
         reasons: &[
             Some("refresh_failing"),
             Some("rate_limited"),
@@ -47,13 +48,13 @@ const TABLE: &[Row] = &[
     },
     Row {
         state: "action_required",
-        connected: Some(false),
+        connected: false,
         reasons: &[Some("checkpoint"), Some("unconfirmed"), Some("restricted"), Some("consent_blocked")],
         action: "fix_at_instagram",
     },
     Row {
         state: "reconnect_required",
-        connected: Some(false),
+        connected: false,
         reasons: &[
             Some("expired"),
             Some("revoked"),
@@ -67,7 +68,7 @@ const TABLE: &[Row] = &[
     },
     Row {
         state: "unavailable",
-        connected: Some(false),
+        connected: false,
         reasons: &[Some("not_configured")],
         action: "contact_support",
     },
@@ -78,10 +79,17 @@ pub fn in_contract(status: &Value) {
     let is_row = |row: &Row| {
         status["state"] == row.state
             && status["action"] == row.action
-            && row.connected.is_none_or(|connected| status["connected"] == connected)
+            && status["connected"] == row.connected
             && row.reasons.iter().any(|reason| status["reason"] == json!(reason))
     };
     assert!(TABLE.iter().any(is_row), "{status}");
+    let lacks = status["missing_scopes"].as_array().is_some_and(|missing| !missing.is_empty());
+    assert!(lacks || status["reason"] != "scopes_missing", "by name or not at all: {status}");
+    let attempt = &status["attempt"];
+    assert!(attempt.is_null() || attempt["id"].is_string() && attempt["expires_at"].is_string(), "{status}");
+    if status["state"] == "connecting" {
+        assert!(!attempt.is_null() && status["account"].is_null(), "{status}");
+    }
     let is_wrong = status["connected"] == false
         && status["reason"].as_str().is_some_and(|reason| reason != "user_disconnected");
     assert_eq!(

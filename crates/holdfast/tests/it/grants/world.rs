@@ -279,14 +279,7 @@ impl World {
 }
 
 fn failure(meaning: Meaning) -> Failure {
-    Failure {
-        meaning,
-        retry_after: None,
-        http_status: Some(400),
-        code: Some(190),
-        subcode: None,
-        detail: "as the test wants it".to_owned(),
-    }
+    Failure { http_status: Some(400), code: Some(190), ..Failure::new(meaning, "as the test wants it") }
 }
 
 impl Provider for World {

@@ -80,6 +80,7 @@ pub fn entry(connection: &Connection) -> HistoryEntry {
         reason: connection.standing.reason(),
         evidence: connection.evidence,
         detail: Some("linked".to_owned()),
+        attempt: None,
     }
 }
 

@@ -211,7 +211,7 @@ fn the_three_error_forms_are_told_apart() {
             &recorded!("method_type_get")[..],
             ErrorForm::Graph,
             Context::Refresh,
-            Meaning::App(AppFault::Request),
+            Meaning::App(AppFault::Unsupported),
         ),
         (
             &recorded!("deactivated_200")[..],
@@ -223,7 +223,7 @@ fn the_three_error_forms_are_told_apart() {
         match Body::read(bytes) {
             Body::Error(error) => {
                 assert_eq!(error.form, form);
-                assert_eq!(of_error(context, &error), meaning, "{error:?}");
+                assert_eq!(of_error(context, 400, &error), meaning, "{error:?}");
             }
             other @ (Body::Object(_) | Body::Unreadable) => panic!("no error: {other:?}"),
         }
@@ -235,7 +235,8 @@ fn an_error_beside_a_token_is_an_error() {
     let body = br#"{"access_token":"t","error":{"code":190,"message":"Session key is malformed."}}"#;
     assert!(matches!(Body::read(body), Body::Error(_)));
     assert!(matches!(Body::read(br#"{"access_token":"t","error":null}"#), Body::Object(_)));
-    assert!(matches!(Body::read(br#"{"error":"invalid_grant"}"#), Body::Unreadable));
+    assert!(matches!(Body::read(br#"{"access_token":"t","error":"invalid_grant"}"#), Body::Error(_)));
+    assert!(matches!(Body::read(br#"{"access_token":"t","error":true}"#), Body::Unreadable));
 }
 
 #[test]

@@ -5,3 +5,4 @@
 mod answers;
 mod meanings;
 mod requests;
+mod table;

@@ -17,7 +17,7 @@ use crate::transport::{Answer, Outgoing, Transport, TransportError};
 
 /// Keeps what was sent and answers with one fixed answer.
 #[derive(Debug)]
-struct Script {
+pub(super) struct Script {
     sent: Mutex<Vec<Outgoing>>,
     answer: Result<(u16, HeaderMap, Bytes), TransportError>,
 }
@@ -38,7 +38,7 @@ fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()
 }
 
-fn instagram(answer: Result<(u16, HeaderMap, &str), TransportError>) -> (Instagram, Arc<Script>) {
+pub(super) fn instagram(answer: Result<(u16, HeaderMap, &str), TransportError>) -> (Instagram, Arc<Script>) {
     let answer = answer.map(|(status, headers, body)| (status, headers, Bytes::from(body.to_owned())));
     let script = Arc::new(Script { sent: Mutex::default(), answer });
     let config = InstagramConfig {
@@ -54,7 +54,7 @@ fn instagram(answer: Result<(u16, HeaderMap, &str), TransportError>) -> (Instagr
     (Instagram::new(config, script.clone(), Arc::new(ManualClock::new(now()))), script)
 }
 
-fn short() -> ShortGrant {
+pub(super) fn short() -> ShortGrant {
     ShortGrant {
         access_token: SecretString::from("IGAA+short"),
         scopes: Some(vec!["instagram_business_basic".to_owned()]),
@@ -63,7 +63,7 @@ fn short() -> ShortGrant {
     }
 }
 
-fn grant() -> Grant {
+pub(super) fn grant() -> Grant {
     Grant {
         access_token: SecretString::from("IGAA+long"),
         scopes: Some(vec!["instagram_business_basic".to_owned()]),
@@ -129,6 +129,19 @@ async fn the_token_endpoints_are_gets_and_unversioned() {
 }
 
 #[tokio::test]
+async fn i10_a_refresh_that_names_fewer_permissions_is_believed() {
+    let wider = Grant { scopes: Some(vec!["a".to_owned(), "b".to_owned()]), ..grant() };
+    for (permissions, expected) in
+        [(r#""a""#, vec!["a"]), (r#"["b"]"#, vec!["b"]), (r#""""#, vec!["a", "b"]), ("null", vec!["a", "b"])]
+    {
+        let body = format!(r#"{{"access_token":"t","expires_in":5183944,"permissions":{permissions}}}"#);
+        let (instagram, _) = instagram(Ok((200, HeaderMap::new(), &body)));
+        let renewed = instagram.refresh(&wider).await.outcome.unwrap();
+        assert_eq!(renewed.scopes.unwrap(), expected, "{permissions}");
+    }
+}
+
+#[tokio::test]
 async fn the_account_is_asked_for_under_the_version() {
     let (instagram, script) = instagram(Ok((200, HeaderMap::new(), r#"{"id":"1"}"#)));
     instagram.identify(&grant()).await.outcome.unwrap();
@@ -145,7 +158,7 @@ async fn a_personal_account_is_not_eligible() {
     assert_eq!(failure.meaning, Meaning::Dead(DeathCause::AccountIneligible));
 }
 
-fn call(path: &str, query: &[(&str, &str)]) -> PassThrough {
+pub(super) fn call(path: &str, query: &[(&str, &str)]) -> PassThrough {
     PassThrough {
         method: Method::GET,
         path: path.to_owned(),
@@ -159,7 +172,7 @@ async fn a_call_stays_below_the_versioned_root_and_carries_our_grant_only() {
     let (instagram, script) = instagram(Ok((200, HeaderMap::new(), r#"{"data":[]}"#)));
     let query = [("fields", "id,caption"), ("access_token", "theirs")];
     let passed = instagram.pass_through(&grant(), call("/../me/./me dia?x#y/", &query)).await.unwrap();
-    assert_eq!((passed.status, passed.failure), (200, None));
+    assert_eq!((passed.status, passed.failure, passed.usage_headers.len()), (200, None, 0));
     assert_eq!(
         only(&script).1,
         "https://proxy.example/graph/v25.0/me/me%20dia%3Fx%23y?fields=id%2Ccaption&access_token=IGAA%2Blong"
@@ -221,6 +234,7 @@ async fn no_answer_kills_nothing() {
         let (instagram, _) = instagram(Err(error));
         let failure = instagram.refresh(&grant()).await.outcome.unwrap_err();
         assert_eq!((failure.meaning, failure.http_status), (Meaning::Unavailable, None));
+        assert_eq!(failure.was_sent, error != TransportError::Connect);
     }
 }
 

@@ -2,69 +2,37 @@
 //!
 //! * One fetch at a time; whoever needs it meanwhile waits for that one. It belongs to the cache and not to the caller
 //!   who began it: when that one goes away, the next in line carries it on.
-//! * Once there are keys, Clerk is asked at most once per [`FORCE_GAP_MS`]: one count for what tokens force (unknown
-//!   `kid`, or a signature that does not fit a known one) and for renewals, successful or not. Loading the first keys
-//!   has a count of its own, once per [`COLD_GAP_MS`]: until they are there nobody can be served.
-//! * Keys are renewed in the background before they age; where that fails, the old ones serve for [`MAX_AGE_MS`].
-//! * At most [`MAX_WAITING`] callers wait for a fetch; to the others their token is one that cannot be judged yet, so
-//!   that a key server that hangs holds up a bounded number of requests.
+//! * Once there are keys, Clerk is asked at most once per [`CacheOptions::force_gap`]: one count for what tokens force
+//!   (unknown `kid`, or a signature that does not fit a known one) and for renewals, successful or not. Loading the
+//!   first keys has a count of its own, once per [`CacheOptions::cold_gap`]: until they are there nobody can be served.
+//! * Keys are renewed in the background before they age; where that fails, the old ones serve for
+//!   [`CacheOptions::max_age`].
+//! * A token that fits no key may be signed by one made since. It is refused only where our keys are known to be newer
+//!   than the token; otherwise it cannot be judged.
+//! * A token that fits a key is never kept waiting, whatever others send.
 //! * A document without a usable key never replaces a good one.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
+use crate::cache_options::{CacheOptions, ms};
+use crate::cannot_judge::{CannotJudge, CannotJudgeReason};
+use crate::code::RefusalCode;
 use crate::explain::{Explanation, explain};
-use crate::keys::{JwksError, KeySet, SkippedKey};
-use crate::refusal::{CannotJudge, CannotJudgeReason, RefusalCode};
+use crate::fetch::{FetchError, FetchJwks};
+use crate::keys::{KeySet, SkippedKey};
+use crate::refusal::Refusal;
 use crate::verifier::{Verdict, Verifier};
-
-/// Keys are renewed when they are this old.
-pub const RENEW_AT_MS: i64 = 240_000;
-/// Keys older than this are not relied on.
-pub const MAX_AGE_MS: i64 = 24 * 3600 * 1000;
-/// Between two fetches while there are keys, whether a token caused them or their age.
-pub const FORCE_GAP_MS: i64 = 30_000;
-/// Between two tries while there are no keys at all.
-pub const COLD_GAP_MS: i64 = 1_000;
-/// Callers that wait for a fetch at one time.
-pub const MAX_WAITING: usize = 256;
-/// Larger documents are refused, in bytes.
-pub const MAX_DOCUMENT: usize = 256 * 1024;
-
-/// Gets the JWKS document. The implementation limits time and size.
-pub trait FetchJwks: Send + Sync + 'static {
-    /// The bytes of the document.
-    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, FetchError>> + Send + '_>>;
-}
-
-/// No document came.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FetchError {
-    /// No complete answer: refused, timed out, broken.
-    #[error("no answer: {0}")]
-    NoAnswer(String),
-    /// The answer has another status than 200.
-    #[error("the answer has status {0}")]
-    Status(u16),
-    /// The secret key was not accepted (Clerk's `clerk_key_invalid`).
-    #[error("Clerk does not accept the secret key")]
-    SecretKeyInvalid,
-    /// The answer is not a usable JWKS.
-    #[error(transparent)]
-    Document(#[from] JwksError),
-    /// Larger than [`MAX_DOCUMENT`].
-    #[error("the answer is larger than {MAX_DOCUMENT} bytes")]
-    TooLarge,
-}
 
 /// How the keys are doing, for readiness and for the operator.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct KeyStatus {
     /// When the present keys were fetched, unix milliseconds. `None`: there are none.
     pub loaded_at_ms: Option<i64>,
@@ -91,6 +59,22 @@ struct Snapshot {
     skipped: Vec<SkippedKey>,
     loaded_at_ms: i64,
     epoch: u64,
+    /// The `iat` of the newest token that these keys have proven, unix milliseconds: until then, at least, Clerk
+    /// signed with them. Kept only while all keys have one `kid`, as an instance's have.
+    newest_proven_ms: AtomicI64,
+}
+
+impl Snapshot {
+    fn judge(&self, verifier: &Verifier, token: &str, now_ms: i64) -> Verdict {
+        let verdict = verifier.verify(token, &self.keys, now_ms);
+        if let Verdict::Accepted(claims) = &verdict
+            && let Some(issued) = claims.issued_at_ms
+            && self.keys.have_one_kid()
+        {
+            self.newest_proven_ms.fetch_max(issued, Ordering::Relaxed);
+        }
+        verdict
+    }
 }
 
 #[derive(Default)]
@@ -104,6 +88,7 @@ struct Log {
 
 /// The keys of one instance. For a pinned key there is no fetcher and no network.
 pub struct KeyCache {
+    options: CacheOptions,
     fetcher: Option<Arc<dyn FetchJwks>>,
     snapshot: ArcSwapOption<Snapshot>,
     /// The single flight. The lock is held by the caller that drives it; the others wait for the lock.
@@ -141,23 +126,34 @@ enum Waited {
 
 impl KeyCache {
     /// Keys that are fetched.
-    pub fn fetching(fetcher: impl FetchJwks) -> Self {
-        Self::over(Some(Arc::new(fetcher)))
+    pub fn fetching(fetcher: impl FetchJwks, options: CacheOptions) -> Self {
+        Self::over(Some(Arc::new(fetcher)), options)
     }
 
     /// A pinned key: there from the start, and never renewed.
     pub fn pinned(keys: KeySet) -> Self {
-        let cache = Self::over(None);
+        let cache = Self::over(None, CacheOptions::default());
         cache.install(keys, Vec::new(), 0);
         cache
     }
 
-    fn over(fetcher: Option<Arc<dyn FetchJwks>>) -> Self {
+    /// Takes up a document that was fetched at `fetched_at_ms`, before this process began. Serves for what is left of
+    /// the longest age, and is renewed at once. Does nothing where there are keys already.
+    pub fn restore(&self, document: &[u8], fetched_at_ms: i64) -> Result<(), crate::JwksError> {
+        let document = KeySet::from_jwks(document)?;
+        if self.snapshot.load().is_none() {
+            self.install(document.keys, document.skipped, fetched_at_ms);
+        }
+        Ok(())
+    }
+
+    fn over(fetcher: Option<Arc<dyn FetchJwks>>, options: CacheOptions) -> Self {
         Self {
+            options,
             fetcher,
             snapshot: ArcSwapOption::empty(),
             flight: Mutex::new(None),
-            waiting: Semaphore::new(MAX_WAITING),
+            waiting: Semaphore::new(options.max_waiting.min(Semaphore::MAX_PERMITS)),
             log: std::sync::Mutex::default(),
             epochs: AtomicU64::new(0),
         }
@@ -198,50 +194,61 @@ impl KeyCache {
                 verdict
             };
         };
-        let verdict = verifier.verify(token, &snapshot.keys, now_ms);
+        let verdict = snapshot.judge(verifier, token, now_ms);
         if self.fetcher.is_none() || !asks_for_keys(&verdict) || !verifier.deserves_newer_keys(token, now_ms)
         {
             return verdict;
         }
         let waited = self.wait_for(Want::NewerThan(snapshot.epoch), now_ms).await;
-        let verdict = match self.usable(now_ms) {
-            Some(newer) if newer.epoch != snapshot.epoch => verifier.verify(token, &newer.keys, now_ms),
-            Some(_) | None => verdict,
-        };
-        match &verdict {
-            Verdict::Refused(refusal) if refusal.code == RefusalCode::JwkKidMismatch => match waited {
-                Waited::Done => self.unknown_key(token, now_ms).map_or(verdict, Verdict::CannotJudge),
-                // Somebody else's fetch may bring the key.
-                Waited::TooMany => Verdict::CannotJudge(CannotJudge {
-                    reason: CannotJudgeReason::KeyNewerThanOurs,
-                    retry_after: Duration::from_secs(1),
-                }),
-            },
-            Verdict::Accepted(_) | Verdict::Refused(_) | Verdict::CannotJudge(_) => verdict,
+        let newest = self.usable(now_ms).unwrap_or(snapshot);
+        match newest.judge(verifier, token, now_ms) {
+            Verdict::Refused(refusal) if asks_for_newer(&refusal) => {
+                let issued_at_ms = verifier.unproven_issue_time(token);
+                match self.undecided(&refusal, issued_at_ms, &newest, waited, now_ms) {
+                    Some(cannot) => Verdict::CannotJudge(cannot),
+                    None => Verdict::Refused(refusal),
+                }
+            }
+            verdict @ (Verdict::Accepted(_) | Verdict::Refused(_) | Verdict::CannotJudge(_)) => verdict,
         }
     }
 
-    /// Whether the key that a token names may exist for all we know; then "no" would be a guess.
-    fn unknown_key(&self, token: &str, now_ms: i64) -> Option<CannotJudge> {
-        let cannot = |reason, last| {
-            let next = i64::saturating_add(last, FORCE_GAP_MS);
-            let left = u64::try_from(next.saturating_sub(now_ms)).unwrap_or(0);
-            Some(CannotJudge { reason, retry_after: Duration::from_millis(left.max(1_000)) })
-        };
+    /// Whether a token that fits no key may be signed by one that Clerk made since; then "no" would be a guess.
+    fn undecided(
+        &self,
+        refusal: &Refusal,
+        issued_at_ms: Option<i64>,
+        newest: &Snapshot,
+        waited: Waited,
+        now_ms: i64,
+    ) -> Option<CannotJudge> {
+        let issued = issued_at_ms?;
         let (failed, last_try_ms, last_spaced_ms) = {
             let log = self.log();
             (log.last_error.is_some(), log.last_try_ms, log.last_spaced_ms)
         };
+        // Clerk signed newer tokens than this one with the keys that we have.
+        let superseded = refusal.code == RefusalCode::TokenInvalidSignature
+            && issued < newest.newest_proven_ms.load(Ordering::Relaxed);
+        if superseded {
+            return None;
+        }
+        let cannot = |reason, last: Option<i64>| {
+            let next = last.unwrap_or(now_ms).saturating_add(ms(self.options.force_gap));
+            Some(CannotJudge { reason, retry_after: until(next, now_ms) })
+        };
+        if waited == Waited::TooMany {
+            // Somebody else's fetch may bring the key.
+            let reason = CannotJudgeReason::KeyNewerThanOurs;
+            return Some(CannotJudge { reason, retry_after: SOONEST_RETRY });
+        }
         if failed {
-            return cannot(CannotJudgeReason::KeyUnknownAndUnreachable, last_try_ms.unwrap_or(now_ms));
+            return cannot(CannotJudgeReason::KeyUnknownAndUnreachable, last_try_ms);
         }
-        let loaded_at_ms = self.usable(now_ms)?.loaded_at_ms;
-        match Verifier::unproven_issue_time(token) {
-            Some(issued_ms) if issued_ms > loaded_at_ms => {
-                cannot(CannotJudgeReason::KeyNewerThanOurs, last_spaced_ms.unwrap_or(now_ms))
-            }
-            Some(_) | None => None,
+        if issued > newest.loaded_at_ms {
+            return cannot(CannotJudgeReason::KeyNewerThanOurs, last_spaced_ms);
         }
+        None
     }
 
     /// Every step of the verdict on a token with the keys that are there; fetches nothing.
@@ -269,11 +276,19 @@ impl KeyCache {
         Waited::Done
     }
 
-    /// Renews the keys if that is due. For a background loop that calls it every [`COLD_GAP_MS`].
+    /// Whether [`KeyCache::renew_if_due`] would fetch.
+    pub fn renewal_is_due(&self, now_ms: i64) -> bool {
+        self.fetcher.is_some() && self.is_wanted(self.renewal(now_ms), now_ms)
+    }
+
+    fn renewal(&self, now_ms: i64) -> Want {
+        if self.usable(now_ms).is_none() { Want::Any } else { Want::Fresh }
+    }
+
+    /// Renews the keys if that is due. For a background loop that calls it every [`CacheOptions::cold_gap`].
     pub async fn renew_if_due(&self, now_ms: i64) {
         if self.fetcher.is_some() {
-            let want = if self.usable(now_ms).is_none() { Want::Any } else { Want::Fresh };
-            self.fetch_for(want, now_ms).await;
+            self.fetch_for(self.renewal(now_ms), now_ms).await;
         }
     }
 
@@ -308,7 +323,7 @@ impl KeyCache {
         let Some(flight) = turn.0.as_mut() else { return };
         // Should we be dropped here, the flight stays in its place.
         let outcome = flight.reply.as_mut().await.and_then(|document| {
-            if document.len() > MAX_DOCUMENT {
+            if document.len() > self.options.max_document {
                 return Err(FetchError::TooLarge);
             }
             Ok(KeySet::from_jwks(&document)?)
@@ -335,47 +350,49 @@ impl KeyCache {
             (log.last_try_ms, log.last_spaced_ms, log.last_error.is_some())
         };
         let rested = |gap: i64| since(last_try_ms, gap);
+        let CacheOptions { renew_at, force_gap, cold_gap, .. } = self.options;
+        let (renew_at, force_gap, cold_gap) = (ms(renew_at), ms(force_gap), ms(cold_gap));
         match want {
-            Want::Any => self.usable(now_ms).is_none() && rested(COLD_GAP_MS),
+            Want::Any => self.usable(now_ms).is_none() && rested(cold_gap),
             // Loading the first keys does not stand in the way: a key may have been made right after.
             Want::NewerThan(epoch) => {
-                let rested = since(last_spaced_ms, FORCE_GAP_MS) && (!failed || rested(FORCE_GAP_MS));
+                let rested = since(last_spaced_ms, force_gap) && (!failed || rested(force_gap));
                 self.epoch() == epoch && rested
             }
             Want::Fresh => {
                 let old = self.snapshot.load().as_ref().is_none_or(|each| {
-                    now_ms.saturating_sub(each.loaded_at_ms) >= RENEW_AT_MS || now_ms < each.loaded_at_ms
+                    now_ms.saturating_sub(each.loaded_at_ms) >= renew_at || now_ms < each.loaded_at_ms
                 });
-                old && rested(FORCE_GAP_MS)
+                old && rested(force_gap)
             }
         }
     }
 
     fn usable(&self, now_ms: i64) -> Option<Arc<Snapshot>> {
         let young = |each: &Arc<Snapshot>| {
-            self.fetcher.is_none() || now_ms.saturating_sub(each.loaded_at_ms) <= MAX_AGE_MS
+            self.fetcher.is_none() || now_ms.saturating_sub(each.loaded_at_ms) <= ms(self.options.max_age)
         };
         self.snapshot.load_full().filter(young)
     }
 
     fn install(&self, keys: KeySet, skipped: Vec<SkippedKey>, now_ms: i64) {
-        let epoch = match &*self.snapshot.load() {
-            Some(present) if present.keys.same_keys(&keys) => present.epoch,
-            Some(_) | None => self.epochs.fetch_add(1, Ordering::Relaxed) + 1,
+        let (epoch, newest_proven_ms) = match &*self.snapshot.load() {
+            Some(present) if present.keys.same_keys(&keys) => {
+                (present.epoch, present.newest_proven_ms.load(Ordering::Relaxed))
+            }
+            Some(_) | None => (self.epochs.fetch_add(1, Ordering::Relaxed) + 1, i64::MIN),
         };
-        self.snapshot.store(Some(Arc::new(Snapshot { keys, skipped, loaded_at_ms: now_ms, epoch })));
+        let newest_proven_ms = AtomicI64::new(newest_proven_ms);
+        let snapshot = Snapshot { keys, skipped, loaded_at_ms: now_ms, epoch, newest_proven_ms };
+        self.snapshot.store(Some(Arc::new(snapshot)));
     }
 
     fn no_keys(&self, now_ms: i64) -> CannotJudge {
         let never = self.snapshot.load().is_none();
         let reason = if never { CannotJudgeReason::KeysNotLoaded } else { CannotJudgeReason::KeysTooOld };
-        CannotJudge { reason, retry_after: self.until_next_try(COLD_GAP_MS, now_ms) }
-    }
-
-    fn until_next_try(&self, gap_ms: i64, now_ms: i64) -> Duration {
-        let next = self.log().last_try_ms.map_or(now_ms, |last| last.saturating_add(gap_ms));
-        let left = u64::try_from(next.saturating_sub(now_ms)).unwrap_or(0);
-        Duration::from_millis(left.max(1_000))
+        let last = self.log().last_try_ms;
+        let next = last.map_or(now_ms, |last| last.saturating_add(ms(self.options.cold_gap)));
+        CannotJudge { reason, retry_after: until(next, now_ms) }
     }
 
     fn log(&self) -> std::sync::MutexGuard<'_, Log> {
@@ -395,12 +412,22 @@ impl Drop for Turn<'_> {
     }
 }
 
+/// A `Retry-After` below this would be a storm.
+const SOONEST_RETRY: Duration = Duration::from_secs(1);
+
+fn until(next_ms: i64, now_ms: i64) -> Duration {
+    let left = u64::try_from(next_ms.saturating_sub(now_ms)).unwrap_or(0);
+    Duration::from_millis(left).max(SOONEST_RETRY)
+}
+
 /// Whether newer keys could make another verdict of it.
 fn asks_for_keys(verdict: &Verdict) -> bool {
     match verdict {
-        Verdict::Refused(refusal) => {
-            matches!(refusal.code, RefusalCode::JwkKidMismatch | RefusalCode::TokenInvalidSignature)
-        }
+        Verdict::Refused(refusal) => asks_for_newer(refusal),
         Verdict::Accepted(_) | Verdict::CannotJudge(_) => false,
     }
+}
+
+fn asks_for_newer(refusal: &Refusal) -> bool {
+    matches!(refusal.code, RefusalCode::JwkKidMismatch | RefusalCode::TokenInvalidSignature)
 }

@@ -1,0 +1,57 @@
+/** `fetch` with the rule for 401, for those who keep a wrapper of their own. */
+import { HoldfastSessionError } from "./errors.js";
+import { checkServer } from "./options.js";
+import { createSession } from "./session.js";
+
+/** @type {typeof import("../holdfast-client.d.ts").authorizedFetch} */
+export function authorizedFetch(options) {
+  const base = checkServer(options);
+  const {
+    fetch: send = (...request) => fetch(...request),
+    clock = { now: Date.now, setTimeout, clearTimeout },
+  } = options;
+  /** The first request of the session: others wait for what the server says to it. */
+  let first = /** @type {Promise<unknown> | null} */ (null);
+  /** The last answer that was a refusal: what is not sent any more is answered with it. */
+  let refused = /** @type {Response | null} */ (null);
+  const session = createSession({
+    ...options,
+    clock,
+    probe: async () => first,
+    onChange: () => (first = refused = null),
+  });
+
+  /**
+   * @param {string} token
+   * @param {string} path
+   * @param {RequestInit} [init]
+   */
+  async function exchange(token, path, init) {
+    const headers = new Headers(init?.headers);
+    headers.set("authorization", `Bearer ${token}`);
+    const epoch = session.epoch();
+    const response = await send(base + path, { redirect: "error", ...init, headers });
+    if (response.status !== 401) return { response, epoch, text: "" };
+    refused = response.clone();
+    return { response, epoch, text: await response.clone().text() };
+  }
+
+  return async (path, init) => {
+    if (!/^\/(?!\/)/.test(path)) throw new TypeError(`Holdfast: "${path}" is no path, which begins with a slash`);
+    const ask = () => session.authorize((token) => exchange(token, path, init), { mayProve: !first });
+    const isRead = /^(GET|HEAD)$/i.test(init?.method ?? "GET");
+    const answer = ask().catch((error) => {
+      // Whoever it is now may read; what the other person did is theirs alone.
+      if (error.code === "session-changed" && isRead) return ask();
+      throw error;
+    });
+    first ??= answer.catch(() => (first = null));
+    try {
+      return (await answer).response;
+    } catch (error) {
+      const isRefusal = error instanceof HoldfastSessionError && error.status === 401;
+      if (isRefusal && refused) return refused.clone();
+      throw error;
+    }
+  };
+}

@@ -1,0 +1,56 @@
+/** What the client throws: four kinds, told apart by class or by `kind`. Types: `../holdfast-client.d.ts`. */
+
+/** @typedef {import("../holdfast-client.d.ts").ErrorFacts} ErrorFacts */
+
+/** The parent of all of them. */
+export class HoldfastError extends Error {
+  /** @param {ErrorFacts} facts */
+  constructor({ message, ...facts }) {
+    super(message ?? facts.code);
+    this.code = facts.code;
+    this.status = facts.status;
+    this.problem = facts.problem;
+    this.retryAfterMs = facts.retryAfterMs;
+    this.cause = facts.cause;
+  }
+}
+
+/** Nobody is signed in, or the server refuses the session token and a fresh one did not help. */
+export class HoldfastSessionError extends HoldfastError {
+  name = "HoldfastSessionError";
+  kind = /** @type {const} */ ("session");
+}
+
+/** The server, or something it depends on, could not do its work. */
+export class HoldfastServiceError extends HoldfastError {
+  name = "HoldfastServiceError";
+  kind = /** @type {const} */ ("service");
+}
+
+/** No answer: offline, unreachable, reset, timed out; or no token to ask with. */
+export class HoldfastNetworkError extends HoldfastError {
+  name = "HoldfastNetworkError";
+  kind = /** @type {const} */ ("network");
+}
+
+/** The server understood and declined: 400 to 429 with a problem document, 401 and 424 excepted. */
+export class HoldfastRequestError extends HoldfastError {
+  name = "HoldfastRequestError";
+  kind = /** @type {const} */ ("request");
+}
+
+/** An answer that is not the server's, or not what was asked for. */
+export const unreadableAnswer = () => new HoldfastServiceError({ code: "unreadable-answer" });
+
+/** The person who asked is not the person who is signed in now. */
+export const sessionChanged = () => new HoldfastSessionError({ code: "session-changed" });
+
+/**
+ * Any exception as one of ours.
+ * @param {unknown} cause
+ * @returns {import("../holdfast-client.d.ts").AnyHoldfastError}
+ */
+export const asHoldfastError = (cause) =>
+  cause instanceof HoldfastError
+    ? /** @type {import("../holdfast-client.d.ts").AnyHoldfastError} */ (cause)
+    : new HoldfastServiceError({ code: "unexpected", cause });

@@ -1,0 +1,54 @@
+/** What an answer says that is not the one hoped for: a problem document, or whatever a proxy put in its place. */
+
+/** @typedef {import("../holdfast-client.d.ts").Problem} Problem */
+
+/**
+ * @typedef {object} Answer
+ * @property {Response} response
+ * @property {string} text its body; empty where it is a stream
+ * @property {number} epoch of the session when it was asked for
+ */
+
+const LONGEST_RETRY_AFTER = 3_600_000;
+
+/**
+ * What JSON says; undefined for HTML, for half a document, for anything that a proxy may have put in its place.
+ * @param {string} text
+ * @returns {any}
+ */
+export function valueIn(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * `Retry-After` in milliseconds, from seconds or from a date (RFC 9110 §10.2.3); undefined where absent.
+ * @param {Headers} headers
+ * @param {number} now
+ */
+function retryAfter(headers, now) {
+  const value = headers.get("retry-after");
+  if (!value) return undefined;
+  // Counted from the server's own `Date` where it can be read: this computer's clock may be minutes off.
+  const since = Date.parse(headers.get("date") ?? "") || now;
+  const ms = /^\d+$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - since;
+  return ms >= 0 ? Math.min(ms, LONGEST_RETRY_AFTER) : undefined;
+}
+
+/**
+ * @param {Answer} answer
+ * @param {number} now
+ */
+export function problemIn({ response: { status, headers }, text }, now) {
+  const body = /** @type {Partial<Problem> | undefined} */ (valueIn(text));
+  return {
+    status,
+    code: body?.code ?? "unspecified",
+    message: body?.error ?? `The server answered with status ${status}.`,
+    problem: /** @type {Problem | undefined} */ (body),
+    retryAfterMs: retryAfter(headers, now),
+  };
+}

@@ -1,0 +1,46 @@
+/**
+ * One event stream per browser: among the tabs of this origin that show the same session, a lock decides which one holds
+ * it, and a channel hands on to the others what it hears. (A browser has six connections per host on HTTP/1.1; a stream
+ * for each tab would leave none for requests.)
+ */
+
+/** @typedef {import("../holdfast-client.d.ts").InstagramStatus} InstagramStatus */
+
+/**
+ * @param {string} base
+ * @param {() => string} person whose status it is
+ * @param {(status: InstagramStatus) => void} onStatus another tab was told it
+ */
+export function createTabs(base, person, onStatus) {
+  const name = `holdfast:${base}`;
+  /** Can tabs find each other? Not outside of browsers, nor on pages without a secure origin. */
+  const areShared = !!(globalThis.document && globalThis.navigator?.locks && globalThis.BroadcastChannel);
+  let channel = /** @type {BroadcastChannel | null} */ (null);
+
+  return {
+    areShared,
+
+    open() {
+      if (!areShared || channel) return;
+      channel = new BroadcastChannel(name);
+      channel.onmessage = ({ data }) => data.person === person() && onStatus(data.status);
+    },
+
+    /** Also so that the page may be put away and thawed: an open channel would forbid it. */
+    close() {
+      channel?.close();
+      channel = null;
+    },
+
+    /** @param {InstagramStatus} status */
+    tell: (status) => channel?.postMessage({ person: person(), status }),
+
+    /**
+     * Does `work` when it is this tab's turn; waits for that until `signal` says otherwise.
+     * @param {AbortSignal} signal
+     * @param {() => Promise<void>} work
+     * @returns {Promise<void>}
+     */
+    lead: (signal, work) => (areShared ? navigator.locks.request(`${name} ${person()}`, { signal }, work) : work()),
+  };
+}

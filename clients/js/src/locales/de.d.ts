@@ -1,0 +1,3 @@
+import type { Locale } from "../states.js";
+
+export const de: Locale;

@@ -1,0 +1,50 @@
+/**
+ * Connecting in a window of its own. Instagram's pages may cut the tie between the two windows, so they find each other
+ * again by a channel of this origin: the window says which attempt has returned, and who waits for that asks it to close.
+ */
+
+const CHANNEL = "holdfast:returned";
+const FEATURES = "popup,width=520,height=760";
+/** How long a window that has returned listens for being asked to close. */
+const ASKED_WITHIN = 2_000;
+
+/** @type {typeof import("./popup.d.ts").connectInPopup} */
+export async function connectInPopup(client, options) {
+  // In the press itself: later a browser would block it.
+  const popup = globalThis.open?.("", "_blank", FEATURES);
+  if (!popup) return client.connect(options);
+  try {
+    const attempt = await client.connect({ ...options, navigate: false });
+    popup.opener = null; // Instagram's pages must not be able to lead this one elsewhere
+    awaitReturn(client, attempt);
+    popup.location.replace(attempt.authorize_url);
+    return attempt;
+  } catch (error) {
+    popup.close();
+    throw error;
+  }
+}
+
+/**
+ * @param {import("./holdfast-client.d.ts").HoldfastClient} client
+ * @param {import("./holdfast-client.d.ts").ConnectAttempt} attempt
+ */
+function awaitReturn(client, { attempt_id: id, expires_at: until }) {
+  const channel = new BroadcastChannel(CHANNEL);
+  const timer = setTimeout(() => channel.close(), Date.parse(until) - Date.now());
+  channel.onmessage = ({ data }) => {
+    if (data.returned !== id) return;
+    clearTimeout(timer);
+    channel.postMessage({ close: id });
+    channel.close();
+    client.status().catch(() => {}); // what it says is in the snapshot
+  };
+}
+
+/** @type {typeof import("./popup.d.ts").closePopup} */
+export function closePopup({ attempt }) {
+  const channel = new BroadcastChannel(CHANNEL);
+  channel.onmessage = ({ data }) => data.close === attempt && globalThis.close();
+  channel.postMessage({ returned: attempt });
+  setTimeout(() => channel.close(), ASKED_WITHIN);
+}

@@ -1,0 +1,80 @@
+/** `fetch` with the rule for 401, for those who keep a wrapper of their own. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { authorizedFetch } from "../src/holdfast-client.js";
+import { faults, json, problem, startScriptedServer } from "./support/scripted-server.js";
+import { createSignIn, errorOf } from "./support/harness.js";
+
+const THINGS = "GET /things";
+
+async function setUp(t, options) {
+  const server = await startScriptedServer();
+  t.after(() => server.close());
+  const signIn = createSignIn();
+  const request = authorizedFetch({ baseUrl: server.url, getToken: signIn.getToken, ...options });
+  server.script(THINGS, (request, response) => json(response, 200, { things: 3 }));
+  return { server, signIn, request };
+}
+
+test("an ordinary answer is an ordinary Response, and headers of the caller's stay", async (t) => {
+  const { server, signIn, request } = await setUp(t);
+  const response = await request("/things", { headers: { "x-mine": "1" } });
+  assert.deepEqual(await response.json(), { things: 3 });
+  assert.equal(server.requests[0].token, signIn.token());
+  assert.equal(server.requests[0].headers["x-mine"], "1");
+});
+
+test("an expired token is replaced without anybody noticing", async (t) => {
+  const { server, signIn, request } = await setUp(t);
+  const stale = signIn.token();
+  server.script(THINGS, (request, response) =>
+    request.headers.authorization === `Bearer ${stale}` ? faults[401](request, response) : json(response, 200, {}),
+  );
+  assert.equal((await request("/things")).status, 200);
+  assert.equal(signIn.mints(), 1);
+});
+
+test("a refused session costs two requests, and every caller gets the 401 with its body", async (t) => {
+  const { server, signIn, request } = await setUp(t);
+  server.state.fault = "401";
+  server.script(THINGS);
+  const answers = await Promise.all(Array.from({ length: 10 }, () => request("/things")));
+  for (let i = 0; i < 10; i += 1) answers.push(await request("/things"));
+  for (const answer of answers) {
+    assert.equal(answer.status, 401);
+    assert.equal((await answer.json()).code, "token-expired");
+  }
+  assert.equal(server.requests.length, 2);
+  server.state.fault = null;
+  server.script(THINGS, (request, response) => json(response, 200, {}));
+  signIn.become("user_1", "sess_2");
+  assert.equal((await request("/things")).status, 200, "until the session changes");
+});
+
+test("another answer is the caller's to judge", async (t) => {
+  const { server, request } = await setUp(t);
+  server.script(THINGS, (request, response) => problem(response, 503, "busy"));
+  assert.equal((await request("/things")).status, 503);
+  server.script(THINGS, faults.reset);
+  assert.ok((await errorOf(request("/things"))) instanceof TypeError, "as fetch has it");
+});
+
+test("the token goes to this server alone", async (t) => {
+  const { server, request } = await setUp(t);
+  for (const path of ["https://evil.example/", "things", "//evil.example/"]) {
+    assert.ok((await errorOf(request(path))) instanceof TypeError, path);
+  }
+  assert.equal(server.requests.length, 0);
+  server.script(THINGS, (request, response) => {
+    response.writeHead(302, { location: "https://evil.example/" });
+    response.end();
+  });
+  assert.ok((await errorOf(request("/things"))) instanceof TypeError);
+});
+
+test("nobody signed in: no request", async (t) => {
+  const { server, signIn, request } = await setUp(t);
+  signIn.become(null, null);
+  assert.equal((await errorOf(request("/things"))).code, "signed-out");
+  assert.equal(server.requests.length, 0);
+});

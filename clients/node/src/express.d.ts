@@ -1,0 +1,17 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Caller, Holdfast, WrapperOptions } from "./index.js";
+
+/** Sets `request.caller`, or answers. Put your `cors()` before it: a refusal then carries its headers. */
+export declare function requireCaller(
+  holdfast: Pick<Holdfast, "verify" | "verifyAssertion">,
+  options?: WrapperOptions,
+): (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void;
+
+declare global {
+  namespace Express {
+    interface Request {
+      /** Set by `requireCaller`. Null only for nobody where credentials are optional, and for preflights. */
+      caller?: Caller | null;
+    }
+  }
+}

@@ -1,0 +1,24 @@
+/** Express 4 and 5, and whatever else takes `(request, response, next)`. */
+"use strict";
+
+/** Sets `request.caller`, or answers. Put your `cors()` before it: a refusal then carries its headers. */
+function requireCaller(holdfast, options) {
+  return (request, response, next) => {
+    judge(holdfast, request, options).then((verdict) => {
+      if (verdict.ok) {
+        request.caller = verdict.caller;
+        return next();
+      }
+      response.statusCode = verdict.status;
+      for (const [name, value] of Object.entries(verdict.headers)) response.setHeader(name, value);
+      response.end(request.method === "HEAD" ? undefined : verdict.body);
+    }).catch(next);
+  };
+}
+
+/** Asks Holdfast, or reads what a proxy was told by it. */
+async function judge(holdfast, request, { behindProxy = false, ...requirements } = {}) {
+  return behindProxy ? holdfast.verifyAssertion(request, requirements) : holdfast.verify(request, requirements);
+}
+
+module.exports = { requireCaller, judge };

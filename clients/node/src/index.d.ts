@@ -1,0 +1,148 @@
+import type { IncomingMessage } from "node:http";
+import type { components } from "./openapi.js";
+
+type Schemas = components["schemas"];
+export type InstagramStatus = Schemas["InstagramStatus"];
+export type TokenAnswer = Schemas["TokenAnswer"];
+export type GraphAnswer = Schemas["GraphAnswer"];
+export type HistoryPage = Schemas["HistoryPage"];
+export type DisconnectReceipt = Schemas["DisconnectReceipt"];
+/** RFC 9457. `code` and `action` say what it is and what a client may do. */
+export type Problem = Omit<Schemas["Problem"], "request_id"> & { request_id?: string };
+
+/** The verified holder of a session token. */
+export interface Caller {
+  readonly userId: string;
+  readonly sessionId: string | null;
+  readonly orgId: string | null;
+  /** Without the prefix `org:`, for example `admin`. */
+  readonly orgRole: string | null;
+  /** In full, for example `org:invoices:read`. */
+  readonly orgPermissions: readonly string[];
+  /** Who acts in the user's name; such a session should not change anything. */
+  readonly impersonator: string | null;
+}
+
+/** What a route asks of its callers, beyond a good token. Of several values any will do. */
+export interface Requirements {
+  /** Lets a request without credentials pass, as nobody. A refused token is refused all the same. */
+  credentials?: "optional";
+  /** `any`, or `org_…`. */
+  org?: string | readonly string[];
+  role?: string | readonly string[];
+  permission?: string | readonly string[];
+}
+
+export interface Accepted<C extends Caller | null = Caller | null> {
+  readonly ok: true;
+  /** Null for a preflight, and for nobody where credentials are optional. */
+  readonly caller: C;
+}
+
+/** What to answer instead. */
+export interface Refused {
+  readonly ok: false;
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** `problem` as JSON. */
+  readonly body: string;
+  readonly problem: Problem;
+}
+
+export type Verdict = Accepted | Refused;
+
+/** A Fetch `Request`, Node's `IncomingMessage`, or anything with their method and headers. */
+export type AnyRequest =
+  | { method?: string | undefined; headers: { get(name: string): string | null } }
+  | Pick<IncomingMessage, "method" | "headers"> & { headersDistinct?: IncomingMessage["headersDistinct"] };
+
+export interface Options {
+  /** Where Holdfast answers, as this backend reaches it. */
+  url: string;
+  /** `hf_sk_…`, for `service`. */
+  serviceKey?: string;
+  /** `HOLDFAST_FORWARD_AUTH_SECRET`, for `verifyAssertion`; several while one replaces another. */
+  assertionSecret?: string | readonly string[];
+  /** `HOLDFAST_WEBHOOK_SECRET`, for `verifyWebhook`; several while one replaces another. */
+  webhookSecret?: string | readonly string[];
+  /** `HOLDFAST_PUBLIC_URL`, where it differs from `url`: assertions are checked against it. */
+  issuer?: string;
+  /** The host that assertions must be for. */
+  audience?: string;
+  /** Accepted tokens that are remembered. Default 10,000. */
+  capacity?: number;
+  /** How long Holdfast may take to judge, in milliseconds. Default 3,000. */
+  timeout?: number;
+}
+
+export interface GraphCall {
+  method?: "GET" | "POST" | "DELETE";
+  query?: Record<string, string | number | boolean | undefined>;
+  body?: unknown;
+}
+
+/** Each rejects with a `HoldfastError` on any answer but 2xx. */
+export interface Service {
+  status(userId: string): Promise<InstagramStatus>;
+  token(userId: string): Promise<TokenAnswer>;
+  check(userId: string): Promise<InstagramStatus>;
+  history(userId: string, query?: { before?: string; limit?: number }): Promise<HistoryPage>;
+  disconnect(userId: string): Promise<DisconnectReceipt>;
+  graph(userId: string, path: string, call?: GraphCall): Promise<GraphAnswer>;
+  connections(query?: ConnectionsQuery): Promise<ConnectionsPage>;
+}
+
+export interface ConnectionsQuery {
+  state?: InstagramStatus["state"];
+  reason?: NonNullable<InstagramStatus["reason"]>;
+  expires_before?: string;
+  /** Either id, or `@username`. */
+  account?: string;
+  cursor?: string;
+  limit?: number;
+}
+
+export interface ConnectionsPage {
+  connections: (InstagramStatus & { user_id: string })[];
+  next?: string | null;
+}
+
+export interface InstagramEvent {
+  type: "instagram.status";
+  timestamp: string;
+  data: { user_id: string; status: InstagramStatus };
+}
+
+export interface Holdfast {
+  /** Asks Holdfast who is calling. Never rejects: that Holdfast is away is a refusal with status 503. */
+  verify(request: AnyRequest, requirements?: Requirements): Promise<Verdict>;
+  /** Who is calling, by the `X-Auth-Assertion` of the proxy in front. */
+  verifyAssertion(request: AnyRequest, requirements?: Pick<Requirements, "credentials">): Verdict;
+  /** The event, once its signature holds; throws a `WebhookError` otherwise. `body`: the bytes as they arrived. */
+  verifyWebhook(body: string | Buffer, headers: Headers | IncomingMessage["headers"]): InstagramEvent;
+  service: Service;
+}
+
+export declare function createHoldfast(options: Options): Holdfast;
+
+export declare class HoldfastError extends Error {
+  readonly name: "HoldfastError";
+  /** 0 where no answer came. */
+  readonly status: number;
+  readonly code: string;
+  /** On 424 the status's reason. */
+  readonly reason: string | null;
+  readonly problem?: Problem;
+  /** In seconds. */
+  readonly retryAfter: number | null;
+}
+
+export declare class WebhookError extends Error {
+  readonly name: "WebhookError";
+}
+
+/** What the wrappers for frameworks take. */
+export interface WrapperOptions extends Requirements {
+  /** A proxy has asked Holdfast already; its `X-Auth-Assertion` is verified instead of asking again. */
+  behindProxy?: boolean;
+}

@@ -1,0 +1,24 @@
+/** Holdfast for the app's backends. CommonJS, so that `require` and `import` both take it. */
+"use strict";
+const { createSend } = require("./send.js");
+const { createVerify } = require("./verify.js");
+const { createVerifyAssertion } = require("./assertion.js");
+const { createService, HoldfastError } = require("./service.js");
+const { verifyWebhook, WebhookError } = require("./webhook.js");
+
+function createHoldfast({ url, serviceKey, assertionSecret, webhookSecret, issuer, audience, capacity, timeout }) {
+  if (!url) throw new TypeError("createHoldfast needs url: where Holdfast answers");
+  const send = createSend(url);
+  return {
+    verify: createVerify({ send, capacity, timeout }),
+    verifyAssertion: createVerifyAssertion({
+      secret: assertionSecret, issuer: issuer ?? url.replace(/\/+$/, ""), audience,
+    }),
+    verifyWebhook: (body, headers) => verifyWebhook(body, headers, webhookSecret),
+    service: createService({ send, serviceKey }),
+  };
+}
+
+exports.createHoldfast = createHoldfast;
+exports.HoldfastError = HoldfastError;
+exports.WebhookError = WebhookError;

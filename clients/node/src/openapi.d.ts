@@ -1,0 +1,165 @@
+// Generated from docs/reference/openapi.json by `npm run generate`.
+
+export type paths = Record<string, never>;
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        /** @description An account at the provider. Ids are strings: they exceed 2^53. */
+        Account: {
+            /** @description Instagram: the app-scoped id, `/me.id`. Identifies the account within our app. */
+            id: string;
+            /** @description Instagram: the professional account's id, `/me.user_id`, as in webhooks. */
+            professional_id?: string | null;
+            /** @description The handle; may change. */
+            username?: string | null;
+            /** @description The display name. */
+            name?: string | null;
+            /** @description Lower case: `business` or `media_creator`. */
+            account_type?: string | null;
+            /** @description A signed address that expires; its failure says nothing about the connection. */
+            profile_picture_url?: string | null;
+        };
+        /** @description What would mend it. */
+        Action: "none" | "connect" | "reconnect" | "wait" | "fix_at_instagram" | "contact_support";
+        /** @description Proof that the grant is gone. */
+        DisconnectReceipt: {
+            /** @description Always true: after this answer nothing is linked. */
+            disconnected: boolean;
+            /** @description When the grant's bytes were deleted. `null` where there was nothing to delete. */
+            deleted_at?: string | null;
+            /** @description What to do at Instagram to withdraw the permission there too; its API has no way to do that for a person. */
+            revoke_hint: string;
+        };
+        /** @description What our knowledge of a connection rests on. */
+        Evidence: {
+            /** @description The kind of event. */
+            source: components["schemas"]["EvidenceSource"];
+            /** @description When it happened. */
+            at: string;
+        };
+        /** @description The kind of event that our knowledge rests on. */
+        EvidenceSource: "oauth" | "refresh" | "use" | "callback" | "clock";
+        /** @description Instagram's own answer. */
+        GraphAnswer: {
+            /**
+             * Format: uint16
+             * @description The status that Instagram answered with; it says nothing about the caller of this API.
+             */
+            status: number;
+            /** @description Its JSON; `null` where it was none. */
+            body?: unknown;
+        };
+        /** @description One change of state. */
+        HistoryLine: {
+            /** @description When, RFC 3339. */
+            at: string;
+            /** @description The state that held from then on. */
+            state: components["schemas"]["State"];
+            /** @description Why. */
+            reason?: components["schemas"]["Reason"] | null;
+            /** @description What that rested on. */
+            evidence?: components["schemas"]["Evidence"] | null;
+            /**
+             * Format: int64
+             * @description The version of the connection that it led to.
+             */
+            version: number;
+        };
+        /** @description One page. */
+        HistoryPage: {
+            /** @description Newest first. */
+            entries: components["schemas"]["HistoryLine"][];
+            /** @description Where the next page begins; opaque. */
+            next?: string | null;
+        };
+        /** @description What we know about a caller's Instagram connection, as far as we know it now. */
+        InstagramStatus: {
+            /** @description Could the app use this account right now, as far as we know? */
+            connected: boolean;
+            /** @description The state. */
+            state: components["schemas"]["State"];
+            /** @description Why, where there is something to say. */
+            reason?: components["schemas"]["Reason"] | null;
+            /** @description What would mend it. */
+            action: components["schemas"]["Action"];
+            /** @description The linked account. */
+            account?: components["schemas"]["Account"] | null;
+            /** @description Granted scopes. */
+            scopes: string[];
+            /** @description Scopes that the app asks for and were not granted. */
+            missing_scopes: string[];
+            /** @description When the grant dies unless refreshed. */
+            token_expires_at?: string | null;
+            /**
+             * @description When Instagram is asked next: to refresh the grant, or whether a trouble has passed or what the person had to do is done. Not before
+             *      this replica would ask at all, where Instagram answers nobody or the app's budget is spent; in the past where its turn has come.
+             */
+            next_refresh_at?: string | null;
+            /** @description Since when the state holds. */
+            since?: string | null;
+            /** @description Before this time asking Instagram again would not help. */
+            retry_after?: string | null;
+            /** @description What this knowledge rests on. */
+            evidence?: components["schemas"]["Evidence"] | null;
+            /**
+             * Format: int64
+             * @description Grows with every stored change.
+             */
+            version: number;
+            /** @description One sentence for a person, where `connected` is false and something is wrong. */
+            error?: string | null;
+        };
+        /** @description The members of the body, RFC 9457 section 3 and our extensions. */
+        Problem: {
+            /** @description A short name of the kind of problem. */
+            title: string;
+            /** @description The page of the code, served by this very installation. */
+            type: string;
+            /**
+             * Format: uint16
+             * @description The status of the answer.
+             */
+            status: number;
+            /** @description What happened, in a sentence. */
+            detail: string;
+            /** @description The same as `detail`, for clients written for `{"error": "…"}`. */
+            error: string;
+            /** @description Who is at fault, or whom we are waiting for. */
+            source: components["schemas"]["ProblemSource"];
+            /** @description The stable code. */
+            code: string;
+            /** @description On 424 the status's reason; on `stop-repeating` the code of the refusal that is being repeated. */
+            reason?: string | null;
+            /** @description What a client may do about it. */
+            action: components["schemas"]["ProblemAction"];
+            /** @description The id of the request, for the log. */
+            request_id: string;
+        };
+        /** @description What a client may do about it without a person: the `action` member. */
+        ProblemAction: "refresh_session_token" | "sign_in" | "retry" | "fix_request" | "connect" | "reconnect" | "fix_at_instagram" | "contact_support";
+        /** @description Who is at fault, or whom we are waiting for: the `source` member. */
+        ProblemSource: "session" | "service_key" | "request" | "instagram" | "clerk" | "database" | "server";
+        /** @description Why a connection is in its state. */
+        Reason: "user_disconnected" | "denied" | "attempt_expired" | "attempt_failed" | "scopes_missing" | "refresh_failing" | "rate_limited" | "provider_unavailable" | "provider_incident" | "app_misconfigured" | "checkpoint" | "unconfirmed" | "restricted" | "consent_blocked" | "expired" | "revoked" | "password_changed" | "deauthorized" | "token_invalid" | "account_ineligible" | "key_lost" | "not_configured";
+        /** @description The state of a connection as the contract names it. */
+        State: "not_connected" | "connecting" | "connected" | "degraded" | "action_required" | "reconnect_required" | "unavailable";
+        /** @description A grant for use by the app's backend. */
+        TokenAnswer: {
+            /** @description The token, for Graph calls. */
+            access_token: string;
+            /** @description When it dies unless refreshed, RFC 3339. */
+            token_expires_at: string;
+            /** @description What was granted. */
+            scopes: string[];
+            /** @description Whose it is. */
+            account?: components["schemas"]["Account"] | null;
+        };
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export type operations = Record<string, never>;

@@ -1,0 +1,57 @@
+/** The service API: what the app's backend may ask Holdfast with its service key. */
+"use strict";
+
+/** Any answer but 2xx. `code`, `reason` and `action` are the problem's. */
+class HoldfastError extends Error {
+  name = "HoldfastError";
+  constructor(status, problem, retryAfter) {
+    super(problem?.detail ?? (status ? `Holdfast answered ${status}` : "Holdfast does not answer"));
+    this.status = status;
+    this.problem = problem;
+    this.code = problem?.code ?? (status ? "unreadable-answer" : "holdfast-unreachable");
+    this.reason = problem?.reason ?? null;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** @param {{send: Function, serviceKey?: string, timeout?: number}} options */
+function createService({ send, serviceKey, timeout = 15_000 }) {
+  const call = async (method, path, { query = {}, body } = {}) => {
+    if (!serviceKey) throw new TypeError("the service API needs serviceKey");
+    const headers = { authorization: `Bearer ${serviceKey}`, accept: "application/json" };
+    if (body !== undefined) headers["content-type"] = "application/json";
+    const search = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== undefined));
+    const address = `service/${path}${search.size ? `?${search}` : ""}`;
+    const answer = await send(address, {
+      method, headers, timeout, body: body === undefined ? undefined : JSON.stringify(body),
+    }).catch((cause) => {
+      throw Object.assign(new HoldfastError(0), { cause });
+    });
+    const parsed = parse(answer.body);
+    if (answer.status >= 200 && answer.status < 300 && parsed !== undefined) return parsed;
+    throw new HoldfastError(answer.status, parsed, Number(answer.headers.get("retry-after")) || null);
+  };
+  const instagram = (userId) => `users/${encodeURIComponent(userId)}/instagram`;
+
+  return {
+    status: (userId) => call("GET", `${instagram(userId)}/status`),
+    token: (userId) => call("POST", `${instagram(userId)}/token`),
+    check: (userId) => call("POST", `${instagram(userId)}/check`),
+    history: (userId, query) => call("GET", `${instagram(userId)}/history`, { query }),
+    disconnect: (userId) => call("DELETE", instagram(userId)),
+    graph: (userId, path, { method = "GET", query, body } = {}) =>
+      call(method, `${instagram(userId)}/graph/${path.replace(/^\/+/, "")}`, { query, body }),
+    /** One page; `next` of it is the `cursor` of the following. */
+    connections: (query) => call("GET", "connections", { query }),
+  };
+}
+
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+module.exports = { createService, HoldfastError };

@@ -1,0 +1,142 @@
+/**
+ * Who is calling, as Holdfast judges it: asks `/forward-auth` and remembers accepted tokens until they
+ * expire. Knows no framework: `request` is a Fetch `Request` or Node's `IncomingMessage`.
+ */
+"use strict";
+const { createHash } = require("node:crypto");
+
+/** The headers of an answer that a refused caller is given. */
+const PASSED_ON = ["www-authenticate", "retry-after", "x-request-id"];
+/** Clerk's session tokens live for a minute; nothing is remembered for longer, whatever a token says. */
+const LONGEST_MEMORY_MS = 60_000;
+const NOBODY = Object.freeze({ ok: true, caller: null });
+
+/** @param {{send: Function, capacity?: number, timeout?: number}} options */
+function createVerify({ send, capacity = 10_000, timeout = 3_000 }) {
+  /** Insertion order is age: the oldest is forgotten first. */
+  const accepted = new Map();
+
+  const remember = (key, caller, forMs) => {
+    if (forMs <= 0) return;
+    if (accepted.size >= capacity) accepted.delete(accepted.keys().next().value);
+    accepted.set(key, { caller, until: performance.now() + forMs });
+  };
+
+  const recall = (key) => {
+    const entry = accepted.get(key);
+    if (entry && performance.now() < entry.until) return entry;
+    accepted.delete(key);
+    return undefined;
+  };
+
+  return async function verify(request, requirements = {}) {
+    // A preflight carries no credentials, and what it asks about is not done by it.
+    if (request.method === "OPTIONS") return NOBODY;
+    const [credential, second] = credentialsOf(request);
+    if (second !== undefined) return MULTIPLE_CREDENTIALS;
+    if (credential === undefined && requirements.credentials === "optional") return NOBODY;
+    const query = queryOf(requirements);
+    const key = createHash("sha256").update(`${query}\n${credential}`).digest("base64");
+    const remembered = recall(key);
+    if (remembered) return { ok: true, caller: remembered.caller };
+
+    const headers = credential === undefined ? {} : { authorization: credential };
+    const answer = await send(`forward-auth${query}`, { headers, timeout }).catch(() => null);
+    if (answer?.status !== 200) return refusal(answer) ?? CANNOT_JUDGE;
+    const caller = callerOf(answer.headers);
+    // A 200 that names nobody is not Holdfast's answer to a token: perhaps the address leads elsewhere.
+    if (!caller) return CANNOT_JUDGE;
+    remember(key, caller, remainingMs(credential, answer.headers.get("date")));
+    return { ok: true, caller };
+  };
+}
+
+/** Every value of `Authorization`: which of several a proxy on the way has judged cannot be known. */
+function credentialsOf(request) {
+  if (typeof request.headers.get === "function") {
+    const value = request.headers.get("authorization");
+    return value === null ? [] : [value];
+  }
+  return request.headersDistinct?.authorization ?? [request.headers.authorization ?? []].flat();
+}
+
+function headerOf({ headers }, name) {
+  return typeof headers.get === "function" ? headers.get(name) : headers[name];
+}
+
+function queryOf({ credentials, org, role, permission }) {
+  const query = new URLSearchParams();
+  if (credentials) query.append("credentials", credentials);
+  for (const [name, values] of Object.entries({ org, role, permission })) {
+    for (const value of [values ?? []].flat()) query.append(name, value);
+  }
+  const text = query.toString();
+  return text && `?${text}`;
+}
+
+/** What Holdfast says about an accepted caller; null where it names nobody. */
+function callerOf(headers) {
+  const userId = headers.get("x-auth-user");
+  if (!userId) return null;
+  return Object.freeze({
+    userId,
+    sessionId: headers.get("x-auth-session"),
+    orgId: headers.get("x-auth-org"),
+    orgRole: headers.get("x-auth-org-role"),
+    orgPermissions: Object.freeze(headers.get("x-auth-org-permissions")?.split(",") ?? []),
+    impersonator: headers.get("x-auth-impersonator"),
+  });
+}
+
+/** How long the token is still good, by the clock of the server that accepted it. */
+function remainingMs(credential, date) {
+  try {
+    const payload = credential.slice(credential.indexOf(" ") + 1).split(".")[1];
+    const { exp } = JSON.parse(Buffer.from(payload, "base64url").toString("utf8"));
+    const now = Date.parse(date) || Date.now();
+    return Math.min(exp * 1000 - now, LONGEST_MEMORY_MS) || 0;
+  } catch {
+    return 0;
+  }
+}
+
+/** Holdfast's own refusal, to be passed on; undefined for an answer that something else gave in its place. */
+function refusal(answer) {
+  const isProblem = answer?.headers.get("content-type")?.startsWith("application/problem+json");
+  if (!isProblem || ![400, 401, 403, 429, 503].includes(answer.status)) return undefined;
+  try {
+    const document = JSON.parse(answer.body);
+    if (answer.status === 401 && document.source !== "session") return undefined;
+    const headers = PASSED_ON.map((name) => [name, answer.headers.get(name)]).filter(([, value]) => value !== null);
+    return problem(answer.status, document, Object.fromEntries(headers));
+  } catch {
+    return undefined;
+  }
+}
+
+/** A refusal as the caller sees it, RFC 9457. */
+function problem(status, members, headers = {}) {
+  const document = { type: "about:blank", status, error: members.detail, ...members };
+  return Object.freeze({
+    ok: false,
+    status,
+    problem: document,
+    body: JSON.stringify(document),
+    headers: { "content-type": "application/problem+json", "cache-control": "no-store", ...headers },
+  });
+}
+
+/** Holdfast is away, or what answers is not Holdfast. That is never the caller's fault. */
+const CANNOT_JUDGE = problem(503, {
+  title: "Cannot judge the session token",
+  detail: "The session token could not be judged: Holdfast does not answer.",
+  source: "server", code: "holdfast-unreachable", action: "retry",
+}, { "retry-after": "2" });
+
+const MULTIPLE_CREDENTIALS = problem(400, {
+  title: "Several credentials",
+  detail: "The request has more than one Authorization header.",
+  source: "request", code: "multiple-credentials", action: "fix_request",
+});
+
+module.exports = { createVerify, headerOf, problem };

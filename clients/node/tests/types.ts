@@ -1,0 +1,44 @@
+/** Compiles where the declarations fit how the package is used; nothing here runs. */
+import express from "express";
+import fastify from "fastify";
+import { Hono } from "hono";
+import { createHoldfast, HoldfastError, type Caller } from "holdfast-backend";
+import * as forExpress from "holdfast-backend/express";
+import * as forFastify from "holdfast-backend/fastify";
+import * as forHono from "holdfast-backend/hono";
+import { withCaller } from "holdfast-backend/next";
+
+const holdfast = createHoldfast({ url: "http://127.0.0.1:8080", serviceKey: "hf_sk_x" });
+
+express()
+  .use(forExpress.requireCaller(holdfast, { role: ["admin", "owner"] }))
+  .get("/", (request, response) => void response.json({ user: request.caller?.userId }));
+
+fastify()
+  .addHook("onRequest", forFastify.requireCaller(holdfast, { behindProxy: true }))
+  .get("/", async (request) => ({ user: request.caller?.userId }));
+
+new Hono()
+  .use(forHono.requireCaller(holdfast, { credentials: "optional" }))
+  .get("/", (context) => context.json({ user: context.get("caller")?.userId }));
+
+export const GET = withCaller(holdfast, (_request, { caller }) => Response.json({ user: caller.userId }));
+// @ts-expect-error Where credentials are optional there may be nobody.
+export const POST = withCaller(holdfast, (_, { caller }) => Response.json(caller.userId), { credentials: "optional" });
+
+export async function use(request: Request): Promise<Caller | null | undefined> {
+  const verdict = await holdfast.verify(request, { org: "any", permission: "org:invoices:read" });
+  if (!verdict.ok) {
+    const _code: string = verdict.problem.code;
+    return undefined;
+  }
+  try {
+    const status = await holdfast.service.status("user_1");
+    if (status.state === "reconnect_required") return verdict.caller;
+    // @ts-expect-error There is no such state.
+    if (status.state === "lost") return null;
+  } catch (error) {
+    if (error instanceof HoldfastError && error.reason === "revoked") return null;
+  }
+  return verdict.caller;
+}

@@ -1,0 +1,52 @@
+"""Holdfast for the app's backends: who is calling, and what is known of their Instagram connection."""
+
+from __future__ import annotations
+
+from typing import Any, Sequence
+
+from ._assertion import AssertionVerifier
+from ._http import Connections
+from ._verify import Caller, Refusal, Requirements, Verifier
+from .service import HoldfastError, Service
+from .webhook import WebhookError, verify_webhook
+
+__all__ = ["Caller", "Holdfast", "HoldfastError", "Refusal", "Requirements", "WebhookError", "verify_webhook"]
+
+
+class Holdfast:
+    """One for the whole process: it keeps connections and accepted tokens. Safe to use from any thread."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        service_key: str | None = None,
+        assertion_secret: str | Sequence[str] | None = None,
+        issuer: str | None = None,
+        audience: str | None = None,
+        capacity: int = 10_000,
+        timeout: float = 3.0,
+    ) -> None:
+        connections = Connections(url)
+        verifier = Verifier(connections, capacity, timeout)
+        self.verify, self.verify_async = verifier.verify, verifier.verify_async
+        self._assertions = AssertionVerifier(assertion_secret, issuer or url.rstrip("/"), audience) if assertion_secret else None
+        self._service = Service(connections, service_key) if service_key else None
+
+    @property
+    def service(self) -> Service:
+        if self._service is None:
+            raise ValueError("the service API needs service_key")
+        return self._service
+
+    def verify_assertion(self, assertion: str | None, optional: bool = False) -> Caller | None | Refusal:
+        """Who is calling, by the `X-Auth-Assertion` of the proxy in front."""
+        if self._assertions is None:
+            raise ValueError("verify_assertion needs assertion_secret")
+        return self._assertions.verify(assertion, optional)
+
+
+def requirements_of(options: dict[str, Any]) -> tuple[bool, Requirements]:
+    """The options of a middleware: whether a proxy stands in front, and what is asked of callers."""
+    behind_proxy = options.pop("behind_proxy", False)
+    return behind_proxy, Requirements(**options)

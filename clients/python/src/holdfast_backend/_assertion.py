@@ -1,0 +1,68 @@
+"""Who is calling, where a proxy has asked Holdfast already: `X-Auth-Assertion` proves that it did."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from typing import Any, Sequence
+
+from ._verify import Caller, Refusal, refuse
+
+ALLOWED_SKEW_S = 5
+
+
+class AssertionVerifier:
+    def __init__(self, secret: str | Sequence[str], issuer: str, audience: str | None = None) -> None:
+        self._secrets = [each.encode() for each in ([secret] if isinstance(secret, str) else secret)]
+        self._issuer, self._audience = issuer, audience
+        if not self._secrets or any(len(each) < 32 for each in self._secrets):
+            raise ValueError("the secret must have at least 32 bytes, as HOLDFAST_FORWARD_AUTH_SECRET has")
+
+    def verify(self, assertion: str | None, optional: bool = False) -> Caller | None | Refusal:
+        if not assertion:
+            if optional:
+                return None
+            return _refused("assertion-missing", "The request did not come through the proxy that checks session tokens.")
+        claims = self._read(assertion)
+        if (
+            claims is None
+            or claims.get("iss") != self._issuer
+            or (self._audience is not None and claims.get("aud") != self._audience)
+            or not isinstance(claims.get("sub"), str)
+            or not isinstance(claims.get("exp"), (int, float))
+            or time.time() >= claims["exp"] + ALLOWED_SKEW_S
+        ):
+            return _refused("assertion-invalid", "The proxy's assertion about the caller does not hold.")
+        return Caller(
+            claims["sub"], claims.get("sid"), claims.get("org"), claims.get("org_role"),
+            tuple(claims.get("org_permissions") or ()), (claims.get("act") or {}).get("sub"),
+        )
+
+    def _read(self, assertion: str) -> dict[str, Any] | None:
+        """The claims, where the token is HS256 and signed with one of the secrets."""
+        try:
+            header, payload, signature = assertion.split(".")
+            parsed = json.loads(_decode(header))
+            given = _decode(signature)
+            message = f"{header}.{payload}".encode("ascii")
+            if parsed.get("alg") != "HS256" or "crit" in parsed:
+                return None
+            if not any(hmac.compare_digest(hmac.digest(each, message, hashlib.sha256), given) for each in self._secrets):
+                return None
+            claims = json.loads(_decode(payload))
+        except (ValueError, AttributeError):
+            return None
+        return claims if isinstance(claims, dict) else None
+
+
+def _decode(part: str) -> bytes:
+    return base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
+
+
+def _refused(code: str, detail: str) -> Refusal:
+    """Not a 401: the caller's own credential was not looked at."""
+    members = {"title": "Not through the proxy", "detail": detail, "source": "request", "code": code, "action": "contact_support"}
+    return refuse(403, members)

@@ -1,0 +1,190 @@
+"""Who is calling, as Holdfast judges it. Knows no framework."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import http.client
+import json
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any, Iterable, Mapping, Sequence
+from urllib.parse import urlencode
+
+from ._http import Answer, Connections
+
+#: What a refused caller is given of Holdfast's answer.
+PASSED_ON = ("www-authenticate", "retry-after", "x-request-id")
+#: Clerk's session tokens live for a minute; nothing is remembered for longer, whatever a token says.
+LONGEST_MEMORY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The verified holder of a session token."""
+
+    user_id: str
+    session_id: str | None = None
+    org_id: str | None = None
+    org_role: str | None = None
+    org_permissions: tuple[str, ...] = ()
+    #: Who acts in the user's name; such a session should not change anything.
+    impersonator: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What to answer instead: status, headers and a problem document (RFC 9457)."""
+
+    status: int
+    problem: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def body(self) -> bytes:
+        return json.dumps(self.problem).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """What a route asks of its callers, beyond a good token. Of several values any will do."""
+
+    optional: bool = False
+    org: str | Sequence[str] = ()
+    role: str | Sequence[str] = ()
+    permission: str | Sequence[str] = ()
+
+    @property
+    def query(self) -> str:
+        pairs = [("credentials", "optional")] if self.optional else []
+        for name in ("org", "role", "permission"):
+            value = getattr(self, name)
+            pairs += [(name, each) for each in ([value] if isinstance(value, str) else value)]
+        return f"?{urlencode(pairs)}" if pairs else ""
+
+
+class Verifier:
+    """Asks `/forward-auth` and remembers accepted tokens until they expire."""
+
+    def __init__(self, connections: Connections, capacity: int = 10_000, timeout: float = 3.0) -> None:
+        self._connections, self._capacity, self._timeout = connections, capacity, timeout
+        self._accepted: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def verify(
+        self, authorization: Sequence[str], requirements: Requirements = Requirements(), method: str = "GET"
+    ) -> Caller | None | Refusal:
+        """`authorization`: every value of that header. None is a caller who need not, and did not, say who they are."""
+        known = self._known(authorization, requirements, method)
+        return self._ask(authorization, requirements) if known is _UNKNOWN else known
+
+    async def verify_async(
+        self, authorization: Sequence[str], requirements: Requirements = Requirements(), method: str = "GET"
+    ) -> Caller | None | Refusal:
+        """The same; a token that is not remembered is asked about in a thread."""
+        known = self._known(authorization, requirements, method)
+        return await asyncio.to_thread(self._ask, authorization, requirements) if known is _UNKNOWN else known
+
+    def _known(self, authorization: Sequence[str], requirements: Requirements, method: str) -> Any:
+        # A preflight carries no credentials, and what it asks about is not done by it.
+        if method == "OPTIONS" or (requirements.optional and not authorization):
+            return None
+        if len(authorization) > 1:
+            return MULTIPLE_CREDENTIALS
+        key = _key(authorization, requirements)
+        with self._lock:
+            caller, until = self._accepted.get(key, (None, 0.0))
+            if caller is not None and time.monotonic() < until:
+                return caller
+            self._accepted.pop(key, None)
+        return _UNKNOWN
+
+    def _ask(self, authorization: Sequence[str], requirements: Requirements) -> Caller | Refusal:
+        headers = {"Authorization": authorization[0]} if authorization else {}
+        try:
+            answer = self._connections.send("GET", f"/forward-auth{requirements.query}", headers, timeout=self._timeout)
+        except (OSError, http.client.HTTPException, ValueError):
+            return CANNOT_JUDGE
+        if answer.status != 200:
+            return _refusal(answer) or CANNOT_JUDGE
+        caller = _caller(answer.headers)
+        if caller is None:
+            # A 200 that names nobody is not Holdfast's answer to a token: perhaps the address leads elsewhere.
+            return CANNOT_JUDGE
+        self._remember(_key(authorization, requirements), caller, _remaining(authorization[0], answer.headers["date"]))
+        return caller
+
+    def _remember(self, key: bytes, caller: Caller, seconds: float) -> None:
+        if seconds <= 0:
+            return
+        with self._lock:
+            while len(self._accepted) >= self._capacity:
+                self._accepted.popitem(last=False)
+            self._accepted[key] = (caller, time.monotonic() + seconds)
+
+
+_UNKNOWN = object()
+
+
+def _key(authorization: Sequence[str], requirements: Requirements) -> bytes:
+    return hashlib.sha256("\n".join([requirements.query, *authorization]).encode("utf-8", "surrogateescape")).digest()
+
+
+def _caller(headers: Mapping[str, Any]) -> Caller | None:
+    user_id = headers.get("x-auth-user")
+    if not user_id:
+        return None
+    permissions = headers.get("x-auth-org-permissions")
+    return Caller(
+        user_id, headers.get("x-auth-session"), headers.get("x-auth-org"), headers.get("x-auth-org-role"),
+        tuple(permissions.split(",")) if permissions else (), headers.get("x-auth-impersonator"),
+    )
+
+
+def _remaining(credential: str, date: str | None) -> float:
+    """How long the token is still good, by the clock of the server that accepted it."""
+    try:
+        payload = credential.partition(" ")[2].split(".")[1]
+        expires = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"]
+        now = parsedate_to_datetime(date).timestamp() if date else time.time()
+        return min(float(expires) - now, LONGEST_MEMORY_S)
+    except (ValueError, LookupError, TypeError):
+        return 0.0
+
+
+def _refusal(answer: Answer) -> Refusal | None:
+    """Holdfast's own refusal, to be passed on; None for an answer that something else gave in its place."""
+    if answer.headers.get_content_type() != "application/problem+json":
+        return None
+    try:
+        document = json.loads(answer.body)
+    except ValueError:
+        return None
+    if answer.status not in (400, 401, 403, 429, 431, 503) or not isinstance(document, dict):
+        return None
+    if answer.status == 401 and document.get("source") != "session":
+        return None
+    return refuse(answer.status, document, [(name, answer.headers[name]) for name in PASSED_ON if name in answer.headers])
+
+
+def refuse(status: int, members: Mapping[str, Any], headers: Iterable[tuple[str, str]] = ()) -> Refusal:
+    problem = {"type": "about:blank", "status": status, "error": members.get("detail"), **members}
+    return Refusal(status, problem, {"content-type": "application/problem+json", "cache-control": "no-store", **dict(headers)})
+
+
+#: Holdfast is away, or what answers is not Holdfast. That is never the caller's fault.
+CANNOT_JUDGE = refuse(503, {
+    "title": "Cannot judge the session token",
+    "detail": "The session token could not be judged: Holdfast does not answer.",
+    "source": "server", "code": "holdfast-unreachable", "action": "retry",
+}, [("retry-after", "2")])
+
+MULTIPLE_CREDENTIALS = refuse(400, {
+    "title": "Several credentials",
+    "detail": "The request has more than one Authorization header.",
+    "source": "request", "code": "multiple-credentials", "action": "fix_request",
+})

@@ -1,0 +1,77 @@
+"""The service API: what the app's backend may ask Holdfast with its service key."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import TYPE_CHECKING, Any, Mapping, cast
+from urllib.parse import quote, urlencode
+
+from ._http import Connections
+
+if TYPE_CHECKING:
+    from .types import ConnectionsPage, DisconnectReceipt, GraphAnswer, HistoryPage, InstagramStatus, TokenAnswer
+
+
+class HoldfastError(Exception):
+    """Any answer but 2xx. `code`, `reason` and `action` are the problem's."""
+
+    def __init__(self, status: int, problem: Any = None, retry_after: str | None = None) -> None:
+        self.status = status
+        self.problem: dict[str, Any] = problem if isinstance(problem, dict) else {}
+        self.code: str = self.problem.get("code", "unreadable-answer" if status else "holdfast-unreachable")
+        self.reason: str | None = self.problem.get("reason")
+        self.retry_after = int(retry_after) if retry_after and retry_after.isdigit() else None
+        super().__init__(self.problem.get("detail") or f"Holdfast answered {status}" if status else "Holdfast does not answer")
+
+
+class Service:
+    def __init__(self, connections: Connections, key: str, timeout: float = 15.0) -> None:
+        self._connections, self._key, self._timeout = connections, key, timeout
+
+    def status(self, user_id: str) -> InstagramStatus:
+        return cast("InstagramStatus", self._call("GET", _instagram(user_id, "/status")))
+
+    def token(self, user_id: str) -> TokenAnswer:
+        return cast("TokenAnswer", self._call("POST", _instagram(user_id, "/token")))
+
+    def check(self, user_id: str) -> InstagramStatus:
+        return cast("InstagramStatus", self._call("POST", _instagram(user_id, "/check")))
+
+    def history(self, user_id: str, **query: Any) -> HistoryPage:
+        return cast("HistoryPage", self._call("GET", _instagram(user_id, "/history"), query))
+
+    def disconnect(self, user_id: str) -> DisconnectReceipt:
+        return cast("DisconnectReceipt", self._call("DELETE", _instagram(user_id)))
+
+    def graph(
+        self, user_id: str, path: str, *, method: str = "GET", query: Mapping[str, Any] | None = None, body: Any = None
+    ) -> GraphAnswer:
+        return cast("GraphAnswer", self._call(method, _instagram(user_id, f"/graph/{path.lstrip('/')}"), query, body))
+
+    def connections(self, **query: Any) -> ConnectionsPage:
+        """One page; `next` of it is the `cursor` of the following."""
+        return cast("ConnectionsPage", self._call("GET", "/service/connections", query))
+
+    def _call(self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:
+        headers = {"Authorization": f"Bearer {self._key}", "Accept": "application/json"}
+        content = None
+        if body is not None:
+            headers["Content-Type"], content = "application/json", json.dumps(body).encode()
+        pairs = {name: value for name, value in (query or {}).items() if value is not None}
+        address = f"{path}?{urlencode(pairs)}" if pairs else path
+        try:
+            answer = self._connections.send(method, address, headers, content, self._timeout)
+        except (OSError, http.client.HTTPException) as error:
+            raise HoldfastError(0) from error
+        try:
+            parsed = json.loads(answer.body)
+        except ValueError:
+            raise HoldfastError(answer.status) from None
+        if 200 <= answer.status < 300:
+            return parsed
+        raise HoldfastError(answer.status, parsed, answer.headers.get("retry-after"))
+
+
+def _instagram(user_id: str, rest: str = "") -> str:
+    return f"/service/users/{quote(user_id, safe='')}/instagram{rest}"

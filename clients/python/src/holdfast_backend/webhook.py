@@ -1,0 +1,46 @@
+"""Holdfast's events, in the form of Standard Webhooks (https://www.standardwebhooks.com/)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import time
+from typing import Any, Mapping, Sequence
+
+TOLERANCE_S = 5 * 60
+
+
+class WebhookError(Exception):
+    """The event is not from Holdfast, or not from now."""
+
+
+def verify_webhook(body: bytes, headers: Mapping[str, str], secret: str | Sequence[str]) -> dict[str, Any]:
+    """The event, once its signature and its time have been checked. `body`: the bytes as they arrived."""
+    named = {name.lower(): value for name, value in headers.items()}
+    identifier, timestamp = named.get("webhook-id", ""), named.get("webhook-timestamp", "")
+    if not identifier or not timestamp.isascii() or not timestamp.isdigit():
+        raise WebhookError("webhook-id or webhook-timestamp is missing")
+    if abs(time.time() - int(timestamp)) > TOLERANCE_S:
+        raise WebhookError("the event is more than five minutes old, or this clock is wrong")
+    message = f"{identifier}.{timestamp}.".encode() + body
+    expected = [
+        base64.b64encode(hmac.digest(_key(each), message, hashlib.sha256))
+        for each in ([secret] if isinstance(secret, str) else secret)
+    ]
+    given = [each[3:].encode() for each in named.get("webhook-signature", "").split(" ") if each.startswith("v1,")]
+    if not any(hmac.compare_digest(each, ours) for each in given for ours in expected):
+        raise WebhookError("no signature fits the secret")
+    return json.loads(body)
+
+
+def _key(secret: str) -> bytes:
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True) if secret.startswith("whsec_") else b""
+    except binascii.Error:
+        key = b""
+    if not key:
+        raise ValueError("the webhook secret must be whsec_ and base64")
+    return key

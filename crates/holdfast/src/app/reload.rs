@@ -1,0 +1,75 @@
+//! Taking over a configuration that was read again, while the server runs.
+//!
+//! Everything is checked before anything is changed, so that a faulty configuration changes nothing.
+
+use std::time::Duration;
+
+use clerk_session::OriginPattern;
+
+use super::{Seams, StartError, policy, vault};
+use crate::clock::SharedClock;
+use crate::connection::return_url::ReturnUrls;
+use crate::http::{AllowedOrigins, AppState};
+use crate::settings::Settings;
+use crate::store::StoreError;
+
+/// For the database to say which keys it was sealed with.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The settings that [`Reloader::apply`] takes over; all others need a restart. The log's levels are the caller's to change.
+pub const RELOADABLE: &[&str] = &[
+    "HOLDFAST_ALLOWED_ORIGINS",
+    "HOLDFAST_RETURN_URLS",
+    "HOLDFAST_ENCRYPTION_KEYS",
+    "HOLDFAST_LOG",
+    "CLERK_AUTHORIZED_PARTIES",
+    "CLERK_AUTHORIZED_PARTIES_MODE",
+    "CLERK_AUDIENCE",
+    "CLERK_ISSUER",
+];
+
+/// What of a running server a new configuration reaches.
+#[derive(Debug, Clone)]
+pub struct Reloader {
+    pub(super) state: AppState,
+    pub(super) origins: AllowedOrigins,
+    pub(super) seams: Seams,
+}
+
+impl Reloader {
+    /// Takes over origins, parties, return addresses and the key ring; on an error, nothing.
+    pub async fn apply(&self, settings: &Settings) -> Result<(), StartError> {
+        let return_urls = ReturnUrls::parse(settings.return_urls.iter().map(String::as_str))?;
+        let ring = vault(settings, self.seams.entropy.clone())?;
+        let store = self.state.store();
+        let missing = ring.prove(&in_time(&self.seams.clock, store.sentinels()).await?)?;
+        if !missing.is_empty() {
+            in_time(&self.seams.clock, store.insert_sentinels(&missing, self.seams.clock.now())).await?;
+            // Another replica may have been first, with other bytes.
+            ring.prove(&in_time(&self.seams.clock, store.sentinels()).await?)?;
+        }
+        self.state.vault().replace(&ring);
+        self.state.connections().return_urls().replace(&return_urls);
+        self.state.verifier().replace_policy(policy(&settings.clerk));
+        self.origins.replace(settings.allowed_origins.clone());
+        let origins: Vec<&str> = settings.allowed_origins.iter().map(OriginPattern::as_str).collect();
+        tracing::info!(
+            origins = origins.join(", "),
+            sealing_key = ring.ring().sealing_id(),
+            "the configuration was read again and holds from now on"
+        );
+        Ok(())
+    }
+}
+
+async fn in_time<T>(
+    clock: &SharedClock,
+    asked: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    tokio::select! {
+        answer = asked => answer,
+        () = clock.sleep(PATIENCE) => {
+            Err(StoreError::Unavailable("it does not answer within 5 s".to_owned()))
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Clerk's public keys in a file, so that a restart while Clerk is away refuses nobody.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+
+use clerk_session::{CacheOptions, FetchError, FetchJwks, KeySet};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::keys::JwksFetcher;
+use crate::clock::SharedClock;
+
+/// The file with the keys that were fetched last.
+#[derive(Debug, Clone)]
+pub struct KeptKeys {
+    path: PathBuf,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Record {
+    /// Whom the keys were asked of: another configuration's keys are not ours.
+    source: String,
+    /// Unix milliseconds.
+    fetched_at: i64,
+    /// The document as it came.
+    document: String,
+}
+
+impl KeptKeys {
+    /// In `directory`, which others must not be able to write to: whoever can may name the keys that we trust.
+    pub fn new(directory: &Path) -> Self {
+        Self { path: directory.join("clerk-keys.json") }
+    }
+
+    /// The document that was fetched from `source`, and when, if it is young enough to be relied on.
+    pub(super) fn load(&self, source: &str, now: Timestamp) -> Option<(Vec<u8>, i64)> {
+        let record = match fs::read(&self.path).map(|bytes| serde_json::from_slice::<Record>(&bytes)) {
+            Ok(Ok(record)) => record,
+            Ok(Err(_)) => {
+                tracing::warn!(file = %self.path.display(), "kept keys cannot be read; they will be fetched");
+                return None;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                tracing::warn!(file = %self.path.display(), %error, "kept keys cannot be read; they will be fetched");
+                return None;
+            }
+        };
+        let age_ms = now.as_millisecond().saturating_sub(record.fetched_at);
+        // A time to come was written by a clock that was ahead, so the age is not known.
+        let oldest = i64::try_from(CacheOptions::default().max_age.as_millis()).unwrap_or(i64::MAX);
+        let is_young = (0..=oldest).contains(&age_ms);
+        (record.source == source && is_young).then(|| (record.document.into_bytes(), record.fetched_at))
+    }
+
+    /// Replaces the file in one step: a reader sees the old one or the new one.
+    fn save(&self, source: &str, document: &[u8], now: Timestamp) -> io::Result<()> {
+        let record = Record {
+            source: source.to_owned(),
+            fetched_at: now.as_millisecond(),
+            document: String::from_utf8(document.to_vec()).map_err(io::Error::other)?,
+        };
+        let half_written = self.path.with_extension(format!("{}.part", std::process::id()));
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(&half_written)?.write_all(&serde_json::to_vec(&record)?)?;
+        fs::rename(half_written, &self.path)
+    }
+}
+
+/// Fetches keys and keeps what was fetched.
+pub(super) struct KeepingFetcher {
+    pub(super) inner: JwksFetcher,
+    pub(super) kept: KeptKeys,
+    pub(super) clock: SharedClock,
+}
+
+impl FetchJwks for KeepingFetcher {
+    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, FetchError>> + Send + '_>> {
+        Box::pin(async {
+            let document = self.inner.fetch().await?;
+            // What holds no key must not take the place of what does.
+            if KeySet::from_jwks(&document).is_ok()
+                && let Err(error) = self.kept.save(self.inner.source(), &document, self.clock.now())
+            {
+                tracing::warn!(%error, "Clerk's keys cannot be kept for the next start");
+            }
+            Ok(document)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn keys_serve_their_own_source_while_they_are_young() {
+        let directory = tempfile::tempdir().unwrap();
+        let kept = KeptKeys::new(directory.path());
+        assert_eq!(kept.load("https://a", at(100)), None);
+        kept.save("https://a", b"{}", at(100)).unwrap();
+        assert_eq!(kept.load("https://a", at(100)), Some((b"{}".to_vec(), 100_000)));
+        assert_eq!(kept.load("https://b", at(100)), None, "another instance's");
+        assert_eq!(kept.load("https://a", at(99)), None, "from a time to come");
+        let last = at(100 + 24 * 3600);
+        assert!(kept.load("https://a", last).is_some());
+        assert_eq!(kept.load("https://a", at(last.as_second() + 1)), None, "too old");
+    }
+
+    #[test]
+    fn a_damaged_file_is_no_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let kept = KeptKeys::new(directory.path());
+        fs::write(&kept.path, "{\"source\":").unwrap();
+        assert_eq!(kept.load("https://a", at(100)), None);
+        kept.save("https://a", b"{}", at(100)).unwrap();
+        assert!(kept.load("https://a", at(100)).is_some());
+    }
+}

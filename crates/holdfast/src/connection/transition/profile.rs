@@ -1,0 +1,65 @@
+//! What the provider says of the account and of its scopes, beside whether the grant works.
+
+use jiff::Timestamp;
+
+use super::{same_account, set_standing};
+use crate::connection::observation::Granted;
+use crate::connection::{Connection, Evidence, EvidenceSource, Reason};
+use crate::provider::Account;
+
+/// Names and pictures change; ids do not, and an answer may lack one of them.
+pub(super) fn rename(next: &mut Connection, seen: &Account) {
+    if !same_account(next, seen) {
+        return;
+    }
+    if let Some(linked) = &next.account {
+        next.account = Some(Account {
+            id: linked.id.clone(),
+            professional_id: linked.professional_id.clone().or_else(|| seen.professional_id.clone()),
+            ..seen.clone()
+        });
+    }
+}
+
+/// A renewal that worked is what our knowledge rests on; this only adds to it.
+pub(super) fn describe(
+    next: &mut Connection,
+    account: Option<&Account>,
+    granted: Option<&Granted>,
+    now: Timestamp,
+) {
+    if let Some(seen) = account {
+        rename(next, seen);
+    }
+    if let Some(Granted { scopes, missing_scopes }) = granted {
+        next.scopes.clone_from(scopes);
+        change_missing(next, missing_scopes.clone(), now);
+    }
+}
+
+/// The scopes stay among the granted ones: that is what Instagram said of them, and a later renewal may say otherwise.
+pub(super) fn refuse_scopes(next: &mut Connection, scopes: &[String], asked_for: &[String], now: Timestamp) {
+    if next.scopes.is_empty() && next.missing_scopes.is_empty() {
+        // The provider did not say what it granted: all that was asked for, as far as we know.
+        next.scopes = asked_for.to_vec();
+    }
+    let refused: Vec<String> = scopes
+        .iter()
+        .filter(|scope| next.scopes.contains(scope) && !next.missing_scopes.contains(scope))
+        .cloned()
+        .collect();
+    if !refused.is_empty() {
+        change_missing(next, [next.missing_scopes.clone(), refused].concat(), now);
+        next.evidence = Some(Evidence { source: EvidenceSource::Use, at: now });
+    }
+}
+
+/// A connection that only lacks scopes, or lacks none, says so by its standing; whatever is worse stands.
+fn change_missing(next: &mut Connection, missing_scopes: Vec<String>, now: Timestamp) {
+    let was_healthy =
+        next.standing == next.healthy_standing() || next.standing.reason() == Some(Reason::ScopesMissing);
+    next.missing_scopes = missing_scopes;
+    if was_healthy {
+        set_standing(next, next.healthy_standing(), now);
+    }
+}

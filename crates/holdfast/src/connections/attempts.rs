@@ -1,0 +1,148 @@
+//! The rows of connect attempts: moving one on, ending it, and what the history says of it.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::caller::OwnerId;
+use crate::connection::attempt::{Attempt, AttemptNote, AttemptOutcome, AttemptStage};
+use crate::connection::observation::{AttemptEnd, Observation};
+use crate::connection::transition::{apply, is_change};
+use crate::connection::{Connection, Evidence, EvidenceSource, Reason};
+use crate::connections::grants::AttemptSeal;
+use crate::connections::recorder::{Conflicts, change};
+use crate::connections::{Connections, ServiceError};
+use crate::store::{AttemptWrite, ChangeSet, CommitOutcome, HistoryEntry};
+use crate::vault::UserKey;
+
+impl Connections {
+    /// Closes an attempt without a link and records what that says about the connection, in one unit of work. False where
+    /// somebody else was faster.
+    pub(super) async fn end_attempt(
+        &self,
+        attempt: &Attempt,
+        outcome: AttemptOutcome,
+        now: Timestamp,
+    ) -> Result<bool, ServiceError> {
+        let closed = Attempt {
+            revision: attempt.revision + 1,
+            stage: AttemptStage::Closed,
+            outcome: Some(outcome),
+            sealed: None,
+            busy_until: None,
+            closed_at: Some(now),
+            ..attempt.clone()
+        };
+        let mut conflicts = Conflicts::default();
+        loop {
+            let connection = self.parts.store.connection_of(attempt).await?;
+            let mut changes = connection
+                .map_or_else(ChangeSet::default, |connection| ended(&connection, attempt.id, outcome, now));
+            changes.attempt = Some(AttemptWrite {
+                expected_revision: Some(attempt.revision),
+                attempt: closed.clone(),
+                max_open: None,
+            });
+            match self.parts.store.commit(&changes).await? {
+                CommitOutcome::Committed => return Ok(true),
+                CommitOutcome::UserDeleted => return Err(ServiceError::UserGone),
+                // Either the connection changed, and we try again, or the attempt did.
+                CommitOutcome::Conflict
+                | CommitOutcome::AccountAlreadyLinked
+                | CommitOutcome::TooManyAttempts => {
+                    let current = self.parts.store.attempt(attempt.id).await?;
+                    if current.is_none_or(|current| current.revision != attempt.revision) {
+                        return Ok(false);
+                    }
+                }
+            }
+            conflicts.lost()?;
+        }
+    }
+
+    /// Closes whatever attempts are open, because the person disconnects.
+    pub(super) async fn withdraw_attempts(
+        &self,
+        owner: &OwnerId,
+        now: Timestamp,
+    ) -> Result<(), ServiceError> {
+        let open = self.parts.store.open_attempts(owner, Self::PROVIDER).await?;
+        self.parts.store.close_attempts(owner, Self::PROVIDER, AttemptOutcome::Expired, now).await?;
+        let Some(connection) = self.parts.store.connection(owner, Self::PROVIDER).await? else {
+            return Ok(());
+        };
+        let outcome = Some(AttemptOutcome::Disconnected);
+        let notes =
+            open.iter().map(|attempt| noted(&connection, AttemptNote { id: attempt.id, outcome }, now));
+        let changes = ChangeSet { history: notes.collect(), ..ChangeSet::default() };
+        if !changes.history.is_empty() {
+            // What the history says of them is no reason to leave the grant where it is.
+            self.parts.store.commit(&changes).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores the next revision of an attempt. False where somebody else was faster.
+    pub(super) async fn advance(&self, attempt: &Attempt, mut next: Attempt) -> Result<bool, ServiceError> {
+        next.revision = attempt.revision + 1;
+        let changes = ChangeSet {
+            attempt: Some(AttemptWrite {
+                expected_revision: Some(attempt.revision),
+                attempt: next,
+                max_open: None,
+            }),
+            ..ChangeSet::default()
+        };
+        match self.parts.store.commit(&changes).await? {
+            CommitOutcome::Committed => Ok(true),
+            CommitOutcome::UserDeleted => Err(ServiceError::UserGone),
+            CommitOutcome::Conflict
+            | CommitOutcome::AccountAlreadyLinked
+            | CommitOutcome::TooManyAttempts => Ok(false),
+        }
+    }
+}
+
+/// Where the attempt's secrets are sealed.
+pub(super) fn seal_of<'a>(key: &'a UserKey, attempt: &'a Attempt) -> AttemptSeal<'a> {
+    AttemptSeal { key, user_id: &attempt.user_id, provider: attempt.provider, attempt_id: attempt.id }
+}
+
+/// What the end of an attempt says about a connection.
+fn ended(before: &Connection, id: Uuid, outcome: AttemptOutcome, now: Timestamp) -> ChangeSet {
+    let end = match outcome {
+        AttemptOutcome::Denied => Some(AttemptEnd::Denied),
+        AttemptOutcome::Expired => Some(AttemptEnd::Expired),
+        AttemptOutcome::Failed(Reason::AccountNotAdmitted) => Some(AttemptEnd::NotAdmitted),
+        AttemptOutcome::DifferentAccount | AttemptOutcome::AccountTaken | AttemptOutcome::Failed(_) => {
+            Some(AttemptEnd::Failed)
+        }
+        AttemptOutcome::Connected | AttemptOutcome::Disconnected => None,
+    };
+    let note = AttemptNote { id, outcome: Some(outcome) };
+    let mut changes = ChangeSet::default();
+    if let Some(next) = end.map(|end| apply(before, &Observation::AttemptEnded(end), now))
+        && is_change(before, &next)
+    {
+        changes = change(before, Connection { version: before.version + 1, ..next }, now, None);
+    }
+    match changes.history.last_mut() {
+        Some(entry) => entry.attempt = Some(note),
+        // No news of the connection, so it is written beside what holds of it.
+        None => changes.history.push(noted(before, note, now)),
+    }
+    changes
+}
+
+/// The line of history that says so of an attempt, beside what holds of the connection.
+pub(super) fn noted(connection: &Connection, note: AttemptNote, now: Timestamp) -> HistoryEntry {
+    HistoryEntry {
+        connection_id: connection.id,
+        at: now,
+        version: connection.version,
+        state: connection.standing.state(),
+        reason: connection.standing.reason(),
+        evidence: Some(Evidence { source: EvidenceSource::Oauth, at: now }),
+        detail: None,
+        attempt: Some(note),
+    }
+}

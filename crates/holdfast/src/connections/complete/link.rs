@@ -1,0 +1,152 @@
+//! The last step: the connection, its grant, and whoever held the account before.
+
+use jiff::Timestamp;
+
+use super::CompleteError;
+use crate::connection::attempt::{Attempt, AttemptNote, AttemptOutcome, AttemptStage, Expect};
+use crate::connection::observation::Observation;
+use crate::connection::status::lacking;
+use crate::connection::transition::{apply, is_working, same_account};
+use crate::connection::{Connection, GrantFacts};
+use crate::connections::grants::{self, HeldGrant};
+use crate::connections::recorder::{Conflicts, change};
+use crate::connections::{Connections, ServiceError};
+use crate::provider::{Account, Grant, SharedProvider};
+use crate::store::{AttemptWrite, ChangeSet, CommitOutcome};
+use crate::vault::UserKey;
+
+impl Connections {
+    /// Links the account: connection, grant, attempt and history in one unit of work.
+    pub(super) async fn link(
+        &self,
+        attempt: &Attempt,
+        key: &UserKey,
+        provider: &SharedProvider,
+        held: HeldGrant,
+        mut account: Account,
+    ) -> Result<(), CompleteError> {
+        let HeldGrant { grant, account_id } = held;
+        // Where `/me` names the professional id only, the token answer has told us the one that is ours.
+        if account.professional_id.as_deref() == Some(account.id.as_str()) {
+            account.id = account_id.unwrap_or(account.id);
+        }
+        let mut conflicts = Conflicts::default();
+        loop {
+            let now = self.parts.clock.now();
+            let before = self.parts.store.connection_of(attempt).await.map_err(ServiceError::from)?;
+            let before = before.ok_or(ServiceError::UserGone)?;
+            if attempt.expect == Expect::SameAccount
+                && before.account.is_some()
+                && !same_account(&before, &account)
+            {
+                self.end_attempt(attempt, AttemptOutcome::DifferentAccount, now).await?;
+                return Ok(());
+            }
+            let linked = self.linked(&before, provider, &grant, account.clone(), now)?;
+            let changes = linking(attempt, key, &before, linked, &grant, now)?;
+            match self.parts.store.commit(&changes).await.map_err(ServiceError::from)? {
+                CommitOutcome::Committed => return Ok(()),
+                CommitOutcome::AccountAlreadyLinked if self.make_way(&attempt.user_id, &account).await? => {}
+                CommitOutcome::AccountAlreadyLinked => {
+                    self.end_attempt(attempt, AttemptOutcome::AccountTaken, now).await?;
+                    return Ok(());
+                }
+                CommitOutcome::UserDeleted => return Err(ServiceError::UserGone.into()),
+                // Either the connection changed, and we try again, or the attempt did (the person disconnected
+                // meanwhile), and then its outcome has been written by others.
+                CommitOutcome::Conflict | CommitOutcome::TooManyAttempts => {
+                    let current = self.parts.store.attempt(attempt.id).await.map_err(ServiceError::from)?;
+                    if current.is_none_or(|each| each.revision != attempt.revision) {
+                        return Ok(());
+                    }
+                }
+            }
+            conflicts.lost()?;
+        }
+    }
+
+    /// The connection with the account linked.
+    pub(in crate::connections) fn linked(
+        &self,
+        before: &Connection,
+        provider: &SharedProvider,
+        grant: &Grant,
+        account: Account,
+        now: Timestamp,
+    ) -> Result<Connection, ServiceError> {
+        // The connection's version never comes again, so neither does a grant's.
+        let version = before.version + 1;
+        let scopes = grant.scopes.clone().unwrap_or_default();
+        // Where the provider does not say what was granted, nothing is known to be missing.
+        let missing_scopes =
+            grant.scopes.as_ref().map(|granted| lacking(provider.scopes(), granted)).unwrap_or_default();
+        let linked = Observation::Linked {
+            account,
+            scopes,
+            missing_scopes,
+            grant: GrantFacts { version, obtained_at: grant.obtained_at, expires_at: grant.expires_at },
+            next_refresh_at: self.refresh_due(grant)?,
+        };
+        Ok(Connection { version, ..apply(before, &linked, now) })
+    }
+
+    /// Takes the account from a holder whose connection does not work: whoever has just proven control of it gets it. Instagram
+    /// is asked first, since a stored state may be weeks old. Answers whether the account may be free now.
+    async fn make_way(&self, user_id: &str, account: &Account) -> Result<bool, ServiceError> {
+        let now = self.parts.clock.now();
+        let holders = self.parts.store.connections_by_account(Self::PROVIDER, &account.id).await?;
+        for mut holder in holders.into_iter().filter(|holder| holder.user_id != user_id) {
+            if is_working(&holder, now) {
+                if let Err(error) = self.probe(&holder).await {
+                    if error.concerns_all() {
+                        return Err(error);
+                    }
+                    tracing::warn!(connection = %holder.id, %error, "the holder of an account cannot be asked about");
+                }
+                match self.parts.store.connection_by_id(holder.id).await? {
+                    Some(current) => holder = current,
+                    None => continue,
+                }
+            }
+            if is_working(&holder, now) {
+                return Ok(false);
+            }
+            tracing::info!(connection = %holder.id, "an account moves to another user, who has proven control of it");
+            self.record(holder.id, &Observation::AccountMoved, None).await?;
+        }
+        Ok(true)
+    }
+}
+
+/// What is stored together: the connection, its grant as the only one, and the attempt's end.
+fn linking(
+    attempt: &Attempt,
+    key: &UserKey,
+    before: &Connection,
+    linked: Connection,
+    grant: &Grant,
+    now: Timestamp,
+) -> Result<ChangeSet, ServiceError> {
+    let version = linked.version;
+    let sealed = grants::seal_grant(key, &attempt.user_id, linked.provider, before.id, version, grant)?;
+    let mut changes = change(before, linked, now, None);
+    let note = AttemptNote { id: attempt.id, outcome: Some(AttemptOutcome::Connected) };
+    changes.history.iter_mut().for_each(|entry| entry.attempt = Some(note));
+    changes.append_grant = Some(sealed);
+    // The new grant has answered already, so the earlier ones have served.
+    changes.erase_grants_below = Some((before.id, version));
+    changes.attempt = Some(AttemptWrite {
+        expected_revision: Some(attempt.revision),
+        attempt: Attempt {
+            revision: attempt.revision + 1,
+            stage: AttemptStage::Closed,
+            outcome: Some(AttemptOutcome::Connected),
+            sealed: None,
+            busy_until: None,
+            closed_at: Some(now),
+            ..attempt.clone()
+        },
+        max_open: None,
+    });
+    Ok(changes)
+}

@@ -1,0 +1,279 @@
+//! Completing a connect attempt: the caller who began it brings the secret that only the redirect carried.
+//!
+//! Each step is durable before the next begins: intent, short-lived token, grant, link. A crash between any two
+//! leaves a row from which [`Connections::resume`] goes on. `exchange` asks Instagram step by step, `tokens` makes what it
+//! hands out durable, `link` makes the connection of it.
+
+mod exchange;
+mod link;
+mod tokens;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+use uuid::Uuid;
+
+use crate::caller::OwnerId;
+use crate::clock::after;
+use crate::connection::Reason;
+use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
+use crate::connection::status::InstagramStatus;
+use crate::connections::connect::hash;
+use crate::connections::stop::Stop;
+use crate::connections::{Connections, ServiceError};
+
+/// The attempt could not be completed.
+#[derive(Debug, thiserror::Error)]
+pub enum CompleteError {
+    /// There is no such attempt.
+    #[error("there is no such connect attempt")]
+    NoSuchAttempt,
+    /// Somebody else began it.
+    #[error("this connect attempt was begun by another user")]
+    NotYours,
+    /// The browser has not come back from Instagram.
+    #[error("the browser has not come back from Instagram for this connect attempt")]
+    NotReturned,
+    /// The completion is not the one that the browser carried.
+    #[error("the completion does not belong to this connect attempt")]
+    WrongCompletion,
+    /// Its time ran out.
+    #[error("the connect attempt has expired")]
+    Expired,
+    /// The person declined.
+    #[error("the person declined at Instagram")]
+    Denied,
+    /// The account belongs to another user.
+    #[error("this Instagram account is connected to another user")]
+    AccountTaken,
+    /// Another account came back than the linked one.
+    #[error("another Instagram account came back than the connected one")]
+    DifferentAccount,
+    /// Another request is completing it and has not come to an end, or what it has in hand rests until Instagram may
+    /// be asked again.
+    #[error("the connect attempt is being completed by another request")]
+    InProgress {
+        /// When asking again makes sense.
+        retry_after: Duration,
+    },
+    /// Instagram cannot go on at the moment; what there is of the attempt is kept.
+    #[error("Instagram cannot complete the connection yet")]
+    Waits {
+        /// What is waited for, in the words of a status.
+        reason: Reason,
+        /// When the same `complete` goes on from there.
+        retry_after: Duration,
+    },
+    /// Instagram stood in the way, and the attempt has ended.
+    #[error("Instagram did not let the connection be completed")]
+    Ended {
+        /// What stood in the way.
+        reason: Reason,
+    },
+    /// Connecting is not set up.
+    #[error("connecting Instagram is not set up on this server")]
+    NotConfigured,
+    /// Ours.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+/// While somebody exchanges, nobody else begins to; after this, the work is considered abandoned.
+/// Longer than the sum of the time limits of all calls that one completion can make.
+const BUSY: Duration = Duration::from_secs(45);
+/// A code that somebody has sent out, and whose answer is not stored, rests for this much longer before anybody else sends it: it is
+/// probably spent, and what it brought may wait beside another server until the database is back for that one too.
+const SPENT: Duration = Duration::from_mins(2);
+/// A parallel request waits this long for the outcome.
+const PATIENCE: Duration = Duration::from_secs(9);
+/// A client that was turned away after that asks again this much later.
+const SOON: Duration = Duration::from_secs(1);
+/// Between two looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+impl Connections {
+    /// Completes an attempt. A completed attempt answers its owner with the same outcome again.
+    pub async fn complete(
+        &self,
+        owner: &OwnerId,
+        attempt_id: Uuid,
+        completion: &SecretString,
+    ) -> Result<InstagramStatus, CompleteError> {
+        let provider = self.parts.provider.as_ref().ok_or(CompleteError::NotConfigured)?;
+        let started = self.parts.clock.now();
+        loop {
+            let attempt = self.parts.store.attempt(attempt_id).await.map_err(ServiceError::from)?;
+            let attempt = attempt.ok_or(CompleteError::NoSuchAttempt)?;
+            if attempt.user_id != owner.as_str() {
+                return Err(CompleteError::NotYours);
+            }
+            let now = self.parts.clock.now();
+            if let Some(outcome) = ended_without_return(&attempt, now) {
+                self.close_expired(&attempt, now).await?;
+                return Err(outcome);
+            }
+            // There is no completion yet that could be guessed, and its owner alone is told.
+            if attempt.stage == AttemptStage::Open {
+                return Err(CompleteError::NotReturned);
+            }
+            let presented = hash(completion.expose_secret());
+            let matches = attempt.completion_hash.is_some_and(|kept| {
+                aws_lc_rs::constant_time::verify_slices_are_equal(&kept, &presented).is_ok()
+            });
+            if !matches {
+                return Err(CompleteError::WrongCompletion);
+            }
+            if let Some(outcome) = attempt.outcome {
+                return self.repeat(owner, outcome).await;
+            }
+            if self.recover_journaled(&attempt).await? {
+                continue;
+            }
+            if attempt.expires_at <= now {
+                self.close_expired(&attempt, now).await?;
+                return Err(CompleteError::Expired);
+            }
+            if is_let_go(&attempt, now)
+                && let Some(claimed) = self.claim(&attempt, now).await?
+            {
+                self.run_to_end(provider, claimed).await?;
+                continue;
+            }
+            // What rests for longer than anybody waits here need not be waited for.
+            if now >= after(started, PATIENCE)
+                || attempt.busy_until.is_some_and(|until| until > after(now, BUSY))
+            {
+                return Err(in_progress(&attempt, now));
+            }
+            self.parts.clock.sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Goes on where a crashed or interrupted completion stopped. The owner's consent stands: the completion was
+    /// presented before the first step. Does nothing where somebody is at it.
+    pub async fn resume(&self, attempt: &Attempt) -> Result<(), CompleteError> {
+        let provider = self.parts.provider.as_ref().ok_or(CompleteError::NotConfigured)?;
+        let now = self.parts.clock.now();
+        let begun = match attempt.stage {
+            AttemptStage::Redeeming | AttemptStage::ShortGranted | AttemptStage::Granted => true,
+            // Where its code could not be sent, the completion has been presented all the same.
+            AttemptStage::Returned => attempt.busy_until.is_some(),
+            AttemptStage::Open | AttemptStage::Closed => false,
+        };
+        if attempt.expires_at <= now {
+            self.close_expired(attempt, now).await?;
+            return Ok(());
+        }
+        if !begun || !is_let_go(attempt, now) {
+            return Ok(());
+        }
+        match self.claim(attempt, now).await? {
+            Some(claimed) => self.run_to_end(provider, claimed).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Ends attempts whose time has run out and carries on those that were let go of. Returns how many. One
+    /// attempt's trouble stays its own.
+    pub async fn advance_attempts(&self, limit: usize, stop: &Stop) -> Result<usize, ServiceError> {
+        let now = self.parts.clock.now();
+        let mut tended = 0;
+        let expired = self.parts.store.expired_attempts(now, limit).await?;
+        for attempt in expired.iter().take_while(|_| !stop.is_asked()) {
+            tended += 1;
+            match self.end_attempt(attempt, AttemptOutcome::Expired, now).await {
+                Err(error) if !error.concerns_all() => {
+                    tracing::error!(attempt = %attempt.id, %error, "a connect attempt whose time has run out could not be ended");
+                }
+                outcome => drop(outcome?),
+            }
+        }
+        if self.parts.provider.is_none() {
+            return Ok(tended);
+        }
+        let stranded = self.parts.store.stranded_attempts(now, limit).await?;
+        for attempt in stranded.iter().take_while(|_| !stop.is_asked()) {
+            tended += 1;
+            if let Err(error) = self.resume(attempt).await {
+                tracing::warn!(attempt = %attempt.id, %error, "an interrupted connect attempt could not be finished yet");
+            }
+        }
+        Ok(tended)
+    }
+
+    async fn close_expired(&self, attempt: &Attempt, now: Timestamp) -> Result<(), CompleteError> {
+        if attempt.stage != AttemptStage::Closed && attempt.expires_at <= now {
+            self.end_attempt(attempt, AttemptOutcome::Expired, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn repeat(
+        &self,
+        owner: &OwnerId,
+        outcome: AttemptOutcome,
+    ) -> Result<InstagramStatus, CompleteError> {
+        match outcome {
+            AttemptOutcome::Connected => Ok(self.status(owner).await.map_err(ServiceError::from)?),
+            AttemptOutcome::Denied => Err(CompleteError::Denied),
+            AttemptOutcome::Expired | AttemptOutcome::Disconnected => Err(CompleteError::Expired),
+            AttemptOutcome::DifferentAccount => Err(CompleteError::DifferentAccount),
+            AttemptOutcome::AccountTaken => Err(CompleteError::AccountTaken),
+            AttemptOutcome::Failed(reason) => Err(CompleteError::Ended { reason }),
+        }
+    }
+
+    /// Writes the intent. Exactly one of any number of parallel requests gets the attempt.
+    async fn claim(&self, attempt: &Attempt, now: Timestamp) -> Result<Option<Attempt>, ServiceError> {
+        let stage = match attempt.stage {
+            AttemptStage::Returned => AttemptStage::Redeeming,
+            other @ (AttemptStage::Open
+            | AttemptStage::Redeeming
+            | AttemptStage::ShortGranted
+            | AttemptStage::Granted
+            | AttemptStage::Closed) => other,
+        };
+        let next = Attempt { stage, busy_until: Some(after(now, BUSY)), ..attempt.clone() };
+        self.step(attempt, next).await
+    }
+
+    /// [`Connections::advance`], giving the stored attempt back.
+    async fn step(&self, attempt: &Attempt, next: Attempt) -> Result<Option<Attempt>, ServiceError> {
+        let stored = self.advance(attempt, next.clone()).await?;
+        Ok(stored.then(|| Attempt { revision: attempt.revision + 1, ..next }))
+    }
+}
+
+/// Outcomes that need no completion secret to be told to the owner.
+fn ended_without_return(attempt: &Attempt, now: Timestamp) -> Option<CompleteError> {
+    match (attempt.stage, attempt.outcome) {
+        (AttemptStage::Closed, Some(AttemptOutcome::Denied)) => Some(CompleteError::Denied),
+        (AttemptStage::Closed, Some(AttemptOutcome::Expired | AttemptOutcome::Disconnected)) => {
+            Some(CompleteError::Expired)
+        }
+        (AttemptStage::Open | AttemptStage::Returned, _) if attempt.expires_at <= now => {
+            Some(CompleteError::Expired)
+        }
+        _ => None,
+    }
+}
+
+/// Whether nobody is at it any more.
+fn is_let_go(attempt: &Attempt, now: Timestamp) -> bool {
+    let rest = match attempt.stage {
+        AttemptStage::Redeeming => SPENT,
+        AttemptStage::Open
+        | AttemptStage::Returned
+        | AttemptStage::ShortGranted
+        | AttemptStage::Granted
+        | AttemptStage::Closed => Duration::ZERO,
+    };
+    attempt.busy_until.is_none_or(|until| after(until, rest) <= now)
+}
+
+/// Somebody else has it, or it rests. A request that is at it ends long before its claim does; a rest is over when it is over.
+fn in_progress(attempt: &Attempt, now: Timestamp) -> CompleteError {
+    let left = attempt.busy_until.and_then(|until| Duration::try_from(until.duration_since(now)).ok());
+    CompleteError::InProgress { retry_after: left.filter(|left| *left > BUSY).unwrap_or(SOON) }
+}

@@ -1,0 +1,93 @@
+//! What Instagram hands out on the way is durable before anything else happens.
+//!
+//! The code is spent once it has brought a token, so that is written down beside the database as well until that has it
+//! ([`super::super::journal`]).
+
+use uuid::Uuid;
+
+use super::exchange::GRANT_PATIENCE;
+use crate::clock::after;
+use crate::connection::attempt::Attempt;
+use crate::connections::attempts::seal_of;
+use crate::connections::grants;
+use crate::connections::journal::{Journaled, Origin, Reservation, Step};
+use crate::connections::recorder::Conflicts;
+use crate::connections::{Connections, ServiceError};
+
+impl Connections {
+    /// Space in the journal for what `step` brings.
+    pub(super) async fn reserve(&self, attempt: &Attempt, step: Step) -> Option<Reservation> {
+        self.journal.reserve(Origin::Attempt { attempt_id: attempt.id, step }).await
+    }
+
+    /// Makes what has just arrived durable before anything else happens.
+    pub(super) async fn keep(
+        &self,
+        attempt: &Attempt,
+        step: Step,
+        sealed: Vec<u8>,
+        reservation: Option<Reservation>,
+    ) -> Result<Option<Attempt>, ServiceError> {
+        let origin = Origin::Attempt { attempt_id: attempt.id, step };
+        let _in_hand = self.journal.take_in_hand(attempt.id);
+        let entry = self.journal.write(reservation, &attempt.user_id, origin, Ok(sealed.clone()));
+        let stored = self.step(attempt, self.taken_on(attempt, step, sealed)).await;
+        match &stored {
+            Ok(Some(_)) | Err(ServiceError::UserGone) => entry.discard(),
+            // Others have moved it on meanwhile. Whether that makes the token worthless shows when its file is looked at again.
+            Ok(None) => entry.retain(&ServiceError::Contended),
+            Err(error) => entry.retain(error),
+        }
+        stored
+    }
+
+    /// The attempt with what the provider handed us for it, which is worth more patience than an open one.
+    fn taken_on(&self, attempt: &Attempt, step: Step, sealed: Vec<u8>) -> Attempt {
+        let patient = attempt.expires_at.max(after(self.parts.clock.now(), GRANT_PATIENCE));
+        Attempt { stage: step.stage(), expires_at: patient, sealed: Some(sealed), ..attempt.clone() }
+    }
+
+    /// Whether a token that the database could not take lay beside it for this attempt, and is in its row now.
+    pub(super) async fn recover_journaled(&self, attempt: &Attempt) -> Result<bool, ServiceError> {
+        for step in Step::ALL.into_iter().filter(|step| step.is_news_at(attempt.stage)) {
+            let found = self.journal.find(&Origin::Attempt { attempt_id: attempt.id, step });
+            let Some(token) = found.filter(|found| found.user_id == attempt.user_id) else { continue };
+            match self.replay(&token).await {
+                Err(error) if !error.concerns_all() => {
+                    tracing::error!(attempt = %attempt.id, %error, "a journaled token cannot be stored; its file stays");
+                }
+                replayed => return replayed,
+            }
+        }
+        Ok(false)
+    }
+
+    /// Puts a journaled token into its attempt's row, unless that knows better, and lets anybody go on
+    /// from there.
+    pub(in crate::connections) async fn replay_attempt(
+        &self,
+        token: &Journaled,
+        attempt_id: Uuid,
+        step: Step,
+    ) -> Result<(), ServiceError> {
+        let mut conflicts = Conflicts::default();
+        loop {
+            let attempt = self.parts.store.attempt(attempt_id).await?;
+            let wanted =
+                attempt.filter(|attempt| attempt.user_id == token.user_id && step.is_news_at(attempt.stage));
+            let Some(attempt) = wanted else { return Ok(()) };
+            let key = grants::user_key(&self.parts.store, &self.parts.vault, &attempt.user_id).await?;
+            let seal = seal_of(&key, &attempt);
+            // What does not open must not take the place of what may.
+            match step {
+                Step::Short => drop(seal.open_short(&token.blob)?),
+                Step::Grant => drop(seal.open_grant(&token.blob)?),
+            }
+            let next = self.taken_on(&attempt, step, token.blob.clone());
+            if self.advance(&attempt, Attempt { busy_until: None, ..next }).await? {
+                return Ok(());
+            }
+            conflicts.lost()?;
+        }
+    }
+}

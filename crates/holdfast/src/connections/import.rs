@@ -1,0 +1,289 @@
+//! Grants that another system obtained: each is proven by asking whose it is, then sealed and linked like one of ours.
+//!
+//! A grant is linked in one unit of work or not at all, and whoever is connected already is left alone without a
+//! question to Instagram. So an import may end anywhere and be started again.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use tokio::sync::Mutex;
+
+use crate::caller::OwnerId;
+use crate::clock::after;
+use crate::connection::observation::Observation;
+use crate::connection::reasons::reason_of;
+use crate::connection::transition::{apply, same_account};
+use crate::connection::{Connection, Reason, State};
+use crate::connections::recorder::{Conflicts, change};
+use crate::connections::{Connections, ServiceError, grants};
+use crate::provider::{Account, Failure, Grant, Meaning, SharedProvider};
+use crate::store::CommitOutcome;
+
+/// What a long-lived grant of Instagram's lives, where nobody says.
+const USUAL_LIFE: Duration = Duration::from_hours(60 * 24);
+/// Times that one line is asked about.
+const TRIES: u32 = 3;
+/// Between them.
+const PAUSE: Duration = Duration::from_secs(2);
+/// How long Instagram may give no useful answer before the rest is left for another run.
+const OUTAGE_PATIENCE: Duration = Duration::from_mins(2);
+/// Between two looks at whether Instagram may be asked again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// What the history says.
+const HISTORY: &str = "imported from another system";
+
+/// A grant from elsewhere. Nothing of it is proven.
+#[derive(Debug)]
+pub struct Offered {
+    /// The token.
+    pub access_token: SecretString,
+    /// When it was obtained, where known.
+    pub obtained_at: Option<Timestamp>,
+    /// When it dies, where known.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What became of a grant that was offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Imported {
+    /// Proven and linked; on a dry run: proven.
+    Linked,
+    /// The user is connected; nothing was asked or changed.
+    AlreadyConnected,
+    /// The user has linked another account here, which stays.
+    OtherAccountLinked,
+    /// The account is linked to another user.
+    AccountTaken,
+    /// The person has disconnected here, and only they can connect again.
+    Disconnected,
+    /// Instagram does not accept the token.
+    TokenRefused(Reason),
+    /// The user was deleted.
+    UserDeleted,
+    /// Nothing is known: Instagram could not be asked, or answered about something else than the token.
+    TryAgain(Reason),
+}
+
+/// Imports one grant after another, as the rate budget allows.
+#[derive(Debug)]
+pub struct Importer {
+    connections: Connections,
+    provider: SharedProvider,
+    dry_run: bool,
+    /// When Instagram last answered usefully; held while somebody waits for their turn.
+    answered: Mutex<Timestamp>,
+}
+
+impl Connections {
+    /// An importer; `None` where Instagram is not configured.
+    pub fn importer(&self, dry_run: bool) -> Option<Importer> {
+        let provider = self.parts.provider.clone()?;
+        let answered = Mutex::new(self.parts.clock.now());
+        Some(Importer { connections: self.clone(), provider, dry_run, answered })
+    }
+}
+
+impl Importer {
+    /// Proves a grant and links it to `owner`. May wait: for the rate budget, and for an outage to pass.
+    pub async fn import(&self, owner: &OwnerId, offered: &Offered) -> Result<Imported, ServiceError> {
+        let parts = &self.connections.parts;
+        if parts.store.is_deleted(owner).await? {
+            return Ok(Imported::UserDeleted);
+        }
+        let present = parts.store.connection(owner, self.provider.id()).await?;
+        if let Some(outcome) = present.as_ref().and_then(settled) {
+            return Ok(outcome);
+        }
+        let grant = to_grant(offered, parts.refresh.min_age, parts.clock.now());
+        let account = match self.identify(&grant).await {
+            Ok(account) => account,
+            Err(outcome) => return Ok(outcome),
+        };
+        if self.dry_run {
+            return self.foresee(owner, present.as_ref(), &account).await;
+        }
+        match self.link(owner, &grant, &account, offered.expires_at.is_some()).await {
+            Err(ServiceError::UserGone) => Ok(Imported::UserDeleted),
+            linked => linked,
+        }
+    }
+
+    /// Whose grant it is, or what stands in the way of knowing.
+    async fn identify(&self, grant: &Grant) -> Result<Account, Imported> {
+        let mut tries = 0;
+        loop {
+            self.turn().await?;
+            tries += 1;
+            let reply = self.provider.identify(grant).await;
+            let failure = match self.connections.account_for(reply) {
+                Ok(account) => {
+                    *self.answered.lock().await = self.connections.parts.clock.now();
+                    return Ok(account);
+                }
+                Err(failure) => failure,
+            };
+            tracing::debug!(meaning = ?failure.meaning, detail = %failure.detail, "an offered grant was not identified");
+            // One unexplained "no" may be wrong itself.
+            let is_final = match failure.meaning {
+                Meaning::Dead(_) => true,
+                Meaning::DeadUnexplained | Meaning::Unavailable | Meaning::RateLimited(_) => tries >= TRIES,
+                Meaning::UserAction(_)
+                | Meaning::Permission
+                | Meaning::App(_)
+                | Meaning::Content
+                | Meaning::CodeRejected => true,
+            };
+            if is_final {
+                return Err(outcome_of(&failure));
+            }
+            self.connections.parts.clock.sleep(failure.retry_after.unwrap_or(PAUSE).max(PAUSE)).await;
+        }
+    }
+
+    /// Waits until Instagram may be asked. An outage that lasts ends the waiting, for this grant and those after it.
+    async fn turn(&self) -> Result<(), Imported> {
+        let clock = &self.connections.parts.clock;
+        loop {
+            let answered = self.answered.lock().await;
+            if self.connections.provider_allows(1) > 0 {
+                return Ok(());
+            }
+            let now = clock.now();
+            let is_throttled = self.connections.budget.spent_until(now).is_some();
+            if !is_throttled && after(*answered, OUTAGE_PATIENCE) <= now {
+                return Err(Imported::TryAgain(Reason::ProviderUnavailable));
+            }
+            clock.sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// What linking would come to.
+    async fn foresee(
+        &self,
+        owner: &OwnerId,
+        present: Option<&Connection>,
+        account: &Account,
+    ) -> Result<Imported, ServiceError> {
+        if present.is_some_and(|present| present.account.is_some() && !same_account(present, account)) {
+            return Ok(Imported::OtherAccountLinked);
+        }
+        let store = &self.connections.parts.store;
+        let linked = store.connections_by_account(self.provider.id(), &account.id).await?;
+        let is_taken = linked.iter().any(|each| each.user_id != owner.as_str());
+        Ok(if is_taken { Imported::AccountTaken } else { Imported::Linked })
+    }
+
+    /// Links the account: connection, grant and history in one unit of work.
+    async fn link(
+        &self,
+        owner: &OwnerId,
+        grant: &Grant,
+        account: &Account,
+        expiry_is_known: bool,
+    ) -> Result<Imported, ServiceError> {
+        let connections = &self.connections;
+        let parts = &connections.parts;
+        let mut conflicts = Conflicts::default();
+        loop {
+            let before = connections.ensure_connection(owner, self.provider.id()).await?;
+            if let Some(outcome) = settled(&before) {
+                return Ok(outcome);
+            }
+            if before.account.is_some() && !same_account(&before, account) {
+                return Ok(Imported::OtherAccountLinked);
+            }
+            let now = parts.clock.now();
+            let key = grants::user_key(&parts.store, &parts.vault, owner.as_str()).await?;
+            // The connection's version never comes again, so neither does a grant's.
+            let version = before.version + 1;
+            let sealed =
+                grants::seal_grant(&key, owner.as_str(), self.provider.id(), before.id, version, grant)?;
+            let linked = connections.linked(&before, &self.provider, grant, account.clone(), now)?;
+            // What we know rests on the answer a moment ago, not on a consent that we have seen.
+            let worked = Observation::Worked { grant_version: version, account: None, next_refresh_at: None };
+            let mut connection = apply(&linked, &worked, now);
+            connection.version = version;
+            if !expiry_is_known {
+                // The first refresh says when it dies; until then that is a guess.
+                connection.next_refresh_at = Some(now);
+            }
+            let mut changes = change(&before, connection, now, Some(HISTORY));
+            changes.append_grant = Some(sealed);
+            changes.erase_grants_below = Some((before.id, version));
+            match parts.store.commit(&changes).await? {
+                CommitOutcome::Committed => return Ok(Imported::Linked),
+                CommitOutcome::AccountAlreadyLinked => return Ok(Imported::AccountTaken),
+                CommitOutcome::UserDeleted => return Ok(Imported::UserDeleted),
+                CommitOutcome::Conflict | CommitOutcome::TooManyAttempts => {}
+            }
+            conflicts.lost()?;
+        }
+    }
+}
+
+/// The outcome for a user whose connection needs no grant, or is not to have one.
+fn settled(connection: &Connection) -> Option<Imported> {
+    match connection.standing.state() {
+        State::Connected | State::Degraded | State::ActionRequired => Some(Imported::AlreadyConnected),
+        State::NotConnected if connection.standing.reason() == Some(Reason::UserDisconnected) => {
+            Some(Imported::Disconnected)
+        }
+        State::NotConnected | State::Connecting | State::ReconnectRequired | State::Unavailable => None,
+    }
+}
+
+/// A grant as one of ours. What is not known of its life is assumed such that no clock ends it wrongly.
+fn to_grant(offered: &Offered, min_age: Duration, now: Timestamp) -> Grant {
+    // A time that is over cannot be true of a token that works; one that does not is told by Instagram.
+    let known = offered.expires_at.filter(|at| *at > now);
+    let expires_at = known.unwrap_or_else(|| after(now, USUAL_LIFE));
+    let derived = known.and_then(|at| at.checked_sub(USUAL_LIFE).ok());
+    let old_enough = now.checked_sub(min_age).unwrap_or(now);
+    let obtained_at = offered.obtained_at.or(derived).unwrap_or(old_enough).min(now);
+    Grant { access_token: offered.access_token.clone(), scopes: None, obtained_at, expires_at }
+}
+
+fn outcome_of(failure: &Failure) -> Imported {
+    let reason = reason_of(failure.meaning);
+    match failure.meaning {
+        Meaning::Dead(_) | Meaning::DeadUnexplained => Imported::TokenRefused(reason),
+        Meaning::UserAction(_)
+        | Meaning::Permission
+        | Meaning::RateLimited(_)
+        | Meaning::Unavailable
+        | Meaning::App(_)
+        | Meaning::Content
+        | Meaning::CodeRejected => Imported::TryAgain(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(day: i64) -> Timestamp {
+        Timestamp::from_second(day * 86_400).unwrap()
+    }
+
+    fn grant(obtained: Option<i64>, expires: Option<i64>) -> (Timestamp, Timestamp) {
+        let offered = Offered {
+            access_token: SecretString::from("IGAA"),
+            obtained_at: obtained.map(at),
+            expires_at: expires.map(at),
+        };
+        let grant = to_grant(&offered, Duration::from_hours(24), at(100));
+        (grant.obtained_at, grant.expires_at)
+    }
+
+    #[test]
+    fn what_is_not_known_of_a_life_is_assumed_late() {
+        assert_eq!(grant(Some(90), Some(150)), (at(90), at(150)));
+        assert_eq!(grant(None, Some(150)), (at(90), at(150)), "from the usual life");
+        assert_eq!(grant(Some(90), None), (at(90), at(160)));
+        assert_eq!(grant(None, None), (at(99), at(160)), "old enough to be refreshed");
+        assert_eq!(grant(None, Some(99)), (at(99), at(160)), "a time that is over");
+        assert_eq!(grant(Some(101), Some(150)), (at(100), at(150)), "a time to come");
+        assert_eq!(grant(None, Some(170)), (at(100), at(170)), "longer than usual");
+    }
+}

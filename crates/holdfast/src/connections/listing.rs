@@ -1,0 +1,236 @@
+//! Looking at many connections: by state, reason, deadline or account, page by page.
+//!
+//! What is told is the status, which may differ from what is stored: the clock and the configuration have a say in it. So
+//! the database only narrows down whom to look at, and each is told from its status.
+
+use std::fmt;
+use std::str::FromStr;
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::clock::from_millis;
+use crate::connection::status::InstagramStatus;
+use crate::connection::{Connection, Reason, State};
+use crate::connections::Connections;
+use crate::provider::ProviderId;
+use crate::store::{Among, Listed, StatusFacts, Store, StoreError};
+
+/// Statuses that are read at a time.
+const CHUNK: usize = 64;
+/// Connections looked at for one page. Where fewer of them match than a page holds, the page is shorter, and says where to go on.
+const MOST_LOOKED_AT: usize = 2048;
+
+/// Which connections are wanted; all that is set must fit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// The state that is told.
+    pub state: Option<State>,
+    /// The reason that is told.
+    pub reason: Option<Reason>,
+    /// The grant dies before this time.
+    pub expires_before: Option<Timestamp>,
+    /// Either id of the account, or `@` and its handle.
+    pub account: Option<String>,
+}
+
+/// Where a page ended. Its text form is opaque to clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    /// Behind this one.
+    id: Uuid,
+    /// Where pages are by deadline: the deadline of that one.
+    deadline: Option<Timestamp>,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.deadline {
+            Some(deadline) => write!(f, "{}.{}", self.id.simple(), deadline.as_millisecond()),
+            None => write!(f, "{}", self.id.simple()),
+        }
+    }
+}
+
+/// Not a cursor that we gave out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a cursor")]
+pub struct NotACursor;
+
+impl FromStr for Cursor {
+    type Err = NotACursor;
+
+    fn from_str(text: &str) -> Result<Self, NotACursor> {
+        let (id, deadline) = match text.split_once('.') {
+            Some((id, millis)) => (id, Some(millis.parse::<i64>().map_err(|_| NotACursor)?)),
+            None => (text, None),
+        };
+        Ok(Self { id: Uuid::try_parse(id).map_err(|_| NotACursor)?, deadline: deadline.map(from_millis) })
+    }
+}
+
+/// A user's status in a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListedStatus {
+    /// Clerk user id.
+    pub user_id: String,
+    /// The status.
+    pub status: InstagramStatus,
+}
+
+/// A page of the list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListPage {
+    /// Those that match.
+    pub connections: Vec<ListedStatus>,
+    /// Where to go on; `None` on the last page.
+    pub next: Option<Cursor>,
+}
+
+impl Connections {
+    /// One page of all connections that match.
+    pub async fn list(
+        &self,
+        filter: &Filter,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<ListPage, StoreError> {
+        let tell = |facts: &StatusFacts| self.told(facts.connection.as_ref(), facts.open_attempt.as_ref());
+        list(&self.parts.store, filter, cursor, limit, self.parts.clock.now(), tell).await
+    }
+}
+
+/// One page of all connections that match, told by `tell`.
+pub async fn list(
+    store: &Store,
+    filter: &Filter,
+    cursor: Option<Cursor>,
+    limit: usize,
+    now: Timestamp,
+    tell: impl Fn(&StatusFacts) -> InstagramStatus,
+) -> Result<ListPage, StoreError> {
+    let mut page = ListPage { connections: Vec::new(), next: None };
+    if let Some(account) = &filter.account {
+        let found = by_account(store, account).await?;
+        let found: Vec<Listed> = found.iter().map(Listed::from).collect();
+        for (user_id, status) in statuses(store, &found, &tell).await? {
+            if fits(filter, &status) {
+                page.connections.push(ListedStatus { user_id, status });
+            }
+        }
+        return Ok(page);
+    }
+    let (mut behind, mut looked_at) = (cursor, 0);
+    loop {
+        let candidates = candidates(store, filter, behind, now).await?;
+        let mut told = statuses(store, &candidates, &tell).await?.into_iter().peekable();
+        for candidate in &candidates {
+            if page.connections.len() == limit {
+                page.next = behind;
+                return Ok(page);
+            }
+            behind = Some(Cursor {
+                id: candidate.id,
+                deadline: candidate.expires_at.filter(|_| filter.expires_before.is_some()),
+            });
+            if let Some((user_id, status)) = told.next_if(|(user_id, _)| *user_id == candidate.user_id)
+                && fits(filter, &status)
+            {
+                page.connections.push(ListedStatus { user_id, status });
+            }
+        }
+        looked_at += candidates.len();
+        if candidates.len() < CHUNK {
+            return Ok(page);
+        }
+        if looked_at >= MOST_LOOKED_AT {
+            page.next = behind;
+            return Ok(page);
+        }
+    }
+}
+
+/// The connections of an account, by either id or by `@` and its handle.
+pub async fn by_account(store: &Store, account: &str) -> Result<Vec<Connection>, StoreError> {
+    let provider = ProviderId::INSTAGRAM;
+    match account.strip_prefix('@') {
+        // Instagram's handles are lower case, however people write them.
+        Some(username) => store.connections_by_username(provider, &username.to_lowercase()).await,
+        None => store.connections_by_account(provider, account).await,
+    }
+}
+
+/// The next whose status may fit.
+async fn candidates(
+    store: &Store,
+    filter: &Filter,
+    behind: Option<Cursor>,
+    now: Timestamp,
+) -> Result<Vec<Listed>, StoreError> {
+    let after = behind.map(|cursor| cursor.id);
+    let read = |among| store.listed(ProviderId::INSTAGRAM, among, after, CHUNK);
+    if let Some(before) = filter.expires_before {
+        let from = behind.and_then(|cursor| cursor.deadline).unwrap_or(Timestamp::MIN);
+        return read(Among::ByDeadline { before, from }).await;
+    }
+    match filter.state.or(filter.reason.map(Reason::state)) {
+        None | Some(State::Connected | State::Unavailable) => read(Among::All).await,
+        Some(State::Connecting) => read(Among::InState(State::NotConnected)).await,
+        Some(state @ (State::NotConnected | State::Degraded | State::ActionRequired)) => {
+            read(Among::InState(state)).await
+        }
+        Some(state @ State::ReconnectRequired) => {
+            let mut both = read(Among::InState(state)).await?;
+            both.extend(read(Among::Lapsed { now }).await?);
+            both.sort_unstable_by_key(|each| each.id);
+            both.truncate(CHUNK);
+            Ok(both)
+        }
+    }
+}
+
+/// The status of each, in order. What cannot be read is left out, and said in the log.
+async fn statuses(
+    store: &Store,
+    listed: &[Listed],
+    tell: impl Fn(&StatusFacts) -> InstagramStatus,
+) -> Result<Vec<(String, InstagramStatus)>, StoreError> {
+    let read = listed.iter().map(|each| store.facts_of(each, ProviderId::INSTAGRAM));
+    let mut told = Vec::with_capacity(listed.len());
+    for (facts, Listed { user_id, .. }) in join_all(read).await.into_iter().zip(listed) {
+        match facts {
+            Ok(facts) => told.push((user_id.clone(), tell(&facts))),
+            Err(error) if error.is_of_one_row() => {
+                tracing::error!(user = user_id, %error, "a connection cannot be read and is left out of a list");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(told)
+}
+
+fn fits(filter: &Filter, status: &InstagramStatus) -> bool {
+    filter.state.is_none_or(|state| status.state == state)
+        && filter.reason.is_none_or(|reason| status.reason == Some(reason))
+        && filter
+            .expires_before
+            .is_none_or(|before| status.token_expires_at.is_some_and(|expires_at| expires_at < before))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_written() {
+        for deadline in [None, Some(from_millis(1_763_722_800_123))] {
+            let cursor = Cursor { id: Uuid::from_u128(7), deadline };
+            assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        }
+        for text in ["", "x", ".", "1.2", "00000000000000000000000000000007.x"] {
+            assert_eq!(text.parse::<Cursor>(), Err(NotACursor), "{text}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! What an operator wants to know of the provider and of this process's part in it. Asks nobody.
+
+use jiff::Timestamp;
+
+use crate::connections::Connections;
+
+impl Connections {
+    /// The share of the provider's budget for the app that is used, as far as its answers say; 1 where it is spent.
+    pub fn budget_used(&self) -> f64 {
+        f64::from(self.gate.budget_used_percent()) / 100.0
+    }
+
+    /// Until when the provider is not asked, because it answers nobody or its budget is spent.
+    pub fn provider_rests_until(&self) -> Option<Timestamp> {
+        self.gate.rests_until().max(self.gate.spent_until())
+    }
+
+    /// Tokens that wait for the database; `None` where they cannot be counted.
+    pub fn journal_entries(&self) -> Option<usize> {
+        self.journal.count().ok()
+    }
+
+    /// Whether a token could be written down now.
+    pub fn journal_is_writable(&self) -> bool {
+        self.journal.probe().is_ok()
+    }
+}

@@ -1,0 +1,189 @@
+//! Forward authentication: the verdict on a session token for endpoints that Holdfast does not serve.
+//!
+//! A proxy (nginx `auth_request`, Caddy `forward_auth`, Traefik, Envoy, HAProxy) or a backend's middleware asks here
+//! with the `Authorization` header that it was sent. The verdict is that of every other protected route.
+
+use aide::OperationOutput;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::prelude::*;
+use crate::caller::Caller;
+use crate::clock::SharedClock;
+use crate::http::authentication::CallerOrNobody;
+
+/// The address whose query says what is asked for.
+const PATH: &str = "/forward-auth";
+/// Addresses under which a proxy has put the one that it was asked for.
+const WITH_ORIGINAL: [&str; 2] = ["/forward-auth/", "/forward-auth/{*path}"];
+
+const X_AUTH_USER: HeaderName = HeaderName::from_static("x-auth-user");
+const X_AUTH_SESSION: HeaderName = HeaderName::from_static("x-auth-session");
+const X_AUTH_ORG: HeaderName = HeaderName::from_static("x-auth-org");
+const X_AUTH_ORG_ROLE: HeaderName = HeaderName::from_static("x-auth-org-role");
+const X_AUTH_ORG_PERMISSIONS: HeaderName = HeaderName::from_static("x-auth-org-permissions");
+const X_AUTH_IMPERSONATOR: HeaderName = HeaderName::from_static("x-auth-impersonator");
+const X_AUTH_ASSERTION: HeaderName = HeaderName::from_static("x-auth-assertion");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
+
+/// Who impersonates somebody, where the token does not say it in a way that a header can.
+const SOMEBODY: HeaderValue = HeaderValue::from_static("unknown");
+
+/// Adds the routes.
+pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
+    routes
+        .protected()
+        .any(PATH, forward_auth, |op| {
+            let op = op
+                .id("forwardAuth")
+                .tag(tags::FORWARD_AUTH)
+                .summary("Judge a session token for an endpoint elsewhere")
+                .description(
+                    "Takes every method. 200 with an empty body and the caller in headers: `X-Auth-User`, \
+                     `X-Auth-Session`, `X-Auth-Org`, `X-Auth-Org-Role`, `X-Auth-Org-Permissions`, `X-Auth-Impersonator`, \
+                     those that apply, and `X-Auth-Assertion` where `HOLDFAST_FORWARD_AUTH_SECRET` is set. In the query, \
+                     `credentials=optional` lets a request without credentials pass, as nobody; `org=any`, `org=org_…`, \
+                     `role=admin` and `permission=org:invoices:read` ask for more, of several values for any of them.",
+                );
+            problems(op, &REQUIREMENTS).response::<200, ()>()
+        })
+        .any(WITH_ORIGINAL[0], forward_auth, |op| op.hidden(true))
+        .any(WITH_ORIGINAL[1], forward_auth, |op| {
+            let op = op
+                .id("forwardAuthWithPath")
+                .tag(tags::FORWARD_AUTH)
+                .summary("The same for proxies that append the original address")
+                .description("What follows, its query included, is the client's and is ignored.");
+            op.parameter_untyped("path", |parameter| parameter).response::<200, ()>()
+        })
+        .done()
+}
+
+/// Whether that route is one of these.
+pub(in crate::http) fn is_forward_auth(route: &str) -> bool {
+    route == PATH || WITH_ORIGINAL.contains(&route)
+}
+
+/// What is asked of the caller beyond a good token.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(in crate::http) struct Requirements {
+    /// Whether a request without credentials may pass, as nobody.
+    pub(in crate::http) nobody_will_do: bool,
+    orgs: Option<Vec<String>>,
+    roles: Option<Vec<String>>,
+    permissions: Option<Vec<String>>,
+}
+
+const REQUIREMENTS: [ProblemCode; 3] = [
+    ProblemCode::Request(RequestCode::NotAMember),
+    ProblemCode::Request(RequestCode::RoleMissing),
+    ProblemCode::Request(RequestCode::PermissionMissing),
+];
+
+impl Requirements {
+    /// Reads the query, where it is the operator's.
+    pub(in crate::http) fn of(parts: &Parts) -> Self {
+        let mut all = Self::default();
+        // A proxy that appends the original address appends its query, too.
+        let query = parts.uri.query().filter(|_| parts.uri.path() == PATH).unwrap_or_default();
+        let mut credentials = Vec::new();
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            let list = match &*name {
+                "org" => &mut all.orgs,
+                "role" => &mut all.roles,
+                "permission" => &mut all.permissions,
+                "credentials" => {
+                    credentials.push(value);
+                    continue;
+                }
+                _ => continue,
+            };
+            let values = value.split(',').map(str::trim).filter(|each| !each.is_empty());
+            list.get_or_insert_default().extend(values.map(str::to_owned));
+        }
+        // Caddy keeps the client's query where the operator wrote none. The client must not loosen anything.
+        let is_clients = parts.headers.get(X_FORWARDED_URI).is_some_and(|uri| {
+            uri.as_bytes().split(|byte| *byte == b'?').nth(1).is_some_and(|theirs| theirs == query.as_bytes())
+        });
+        let is_optional = !credentials.is_empty() && credentials.iter().all(|each| each == "optional");
+        all.nobody_will_do = is_optional && !is_clients;
+        all
+    }
+
+    fn check(&self, caller: &Caller) -> Result<(), RequestCode> {
+        let organization = caller.claims().organization.as_ref();
+        let holds = |wanted: &Option<Vec<String>>, holds: &dyn Fn(&str) -> bool| {
+            wanted.as_ref().is_none_or(|any| any.iter().any(|each| holds(each)))
+        };
+        let is_in = |org: &str| organization.is_some_and(|own| org == "any" || org == own.id);
+        let has_role = |role: &str| organization.is_some_and(|own| own.has_role(role));
+        let may = |permission: &str| organization.is_some_and(|own| own.has_permission(permission));
+        if !holds(&self.orgs, &is_in) {
+            return Err(RequestCode::NotAMember);
+        }
+        if !holds(&self.roles, &has_role) {
+            return Err(RequestCode::RoleMissing);
+        }
+        if !holds(&self.permissions, &may) {
+            return Err(RequestCode::PermissionMissing);
+        }
+        Ok(())
+    }
+}
+
+async fn forward_auth(
+    CallerOrNobody { caller, requirements }: CallerOrNobody,
+    State(state): State<AppState>,
+    State(clock): State<SharedClock>,
+    asked: HeaderMap,
+) -> Result<Identity, Problem> {
+    let Some(caller) = caller else { return Ok(Identity(HeaderMap::new())) };
+    requirements.check(&caller)?;
+    let mut headers = identity(&caller);
+    if let Some(key) = state.assertion_key() {
+        let audience = asked.get(X_FORWARDED_HOST).and_then(|host| host.to_str().ok());
+        let assertion = key.sign(&caller, &state.edge().public_url, audience, clock.now());
+        headers.extend(HeaderValue::try_from(assertion).ok().map(|value| (X_AUTH_ASSERTION, value)));
+    }
+    Ok(Identity(headers))
+}
+
+/// Who the caller is, in headers; no body.
+struct Identity(HeaderMap);
+
+impl IntoResponse for Identity {
+    fn into_response(self) -> Response {
+        self.0.into_response()
+    }
+}
+
+impl OperationOutput for Identity {
+    type Inner = ();
+}
+
+/// Who the caller is. What cannot stand in a header is left out, which never gives anybody more.
+fn identity(caller: &Caller) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let mut add = |name: HeaderName, value: Option<&str>| {
+        headers.extend(value.and_then(|value| HeaderValue::try_from(value).ok()).map(|value| (name, value)));
+    };
+    add(X_AUTH_USER, Some(caller.owner().as_str()));
+    add(X_AUTH_SESSION, Some(caller.session_id()));
+    if let Some(organization) = &caller.claims().organization {
+        add(X_AUTH_ORG, Some(&organization.id));
+        add(X_AUTH_ORG_ROLE, organization.role.as_deref());
+        // A comma inside would make two of one.
+        let permissions: Vec<_> =
+            organization.permissions.iter().filter(|each| !each.contains(',')).map(String::as_str).collect();
+        add(X_AUTH_ORG_PERMISSIONS, (!permissions.is_empty()).then(|| permissions.join(",")).as_deref());
+    }
+    if caller.is_impersonated() {
+        // This one takes something away, so it is never left out.
+        let impersonator = caller.impersonator().and_then(|who| HeaderValue::try_from(who).ok());
+        headers.insert(X_AUTH_IMPERSONATOR, impersonator.unwrap_or(SOMEBODY));
+    }
+    headers
+}

@@ -1,0 +1,190 @@
+//! A Graph call with the grant injected. Instagram's own answer comes back wrapped: its status says nothing about our caller.
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use http::{HeaderMap, Method, header};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::super::prelude::*;
+use super::{credentials, owner, using};
+use crate::caller::service::ServiceCaller;
+use crate::http::body::RawBody;
+use crate::http::failure;
+use crate::http::params::Path;
+use crate::provider::PassThrough;
+
+const GRAPH: &str = "/service/users/{user_id}/instagram/graph/{*path}";
+/// What a path segment may consist of: Graph ids, edges and nothing that a URL parser treats specially.
+const PLAIN: &[u8] = b"_-.:,";
+
+/// Adds the routes.
+pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
+    routes
+        .service()
+        .get(GRAPH, graph_get, |op| {
+            let op = op.id("graphGet").tag(tags::SERVICE).summary("A Graph call with the grant injected").description(
+                "The path below the Graph version, with its query. Instagram's own answer comes back wrapped, \
+                 whatever its status; what it says about the grant updates the status. Meta's usage headers \
+                 (`x-app-usage`, `x-business-use-case-usage`) come along. No address in the answer carries the grant.",
+            );
+            problems(op, &calling())
+        })
+        .post(GRAPH, graph_post, |op| {
+            let op = op.id("graphPost").tag(tags::SERVICE).summary("As above, with a body").description(
+                "JSON, a form, or multipart.",
+            );
+            problems(problems(op, &calling()), &[RequestCode::UnsupportedMediaType.into()])
+        })
+        .delete(GRAPH, graph_delete, |op| {
+            let op = op.id("graphDelete").tag(tags::SERVICE).summary("As above, deleting");
+            problems(op, &calling())
+        })
+        .done()
+}
+
+fn calling() -> Vec<ProblemCode> {
+    let mut codes = using();
+    codes.push(RequestCode::GraphCallNotAllowed.into());
+    codes
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct GraphPath {
+    /// Clerk user id, `user_…`.
+    user_id: String,
+    /// Path below the Graph version, for example `me/media`.
+    path: String,
+}
+
+/// Instagram's own answer.
+#[derive(Debug, Serialize, JsonSchema)]
+struct GraphAnswer {
+    /// The status that Instagram answered with; it says nothing about the caller of this API.
+    status: u16,
+    /// Its JSON; `null` where it was none.
+    body: Option<Value>,
+}
+
+async fn graph_get(
+    caller: ServiceCaller,
+    State(state): State<AppState>,
+    Path(path): Path<GraphPath>,
+    RawQuery(query): RawQuery,
+) -> Result<(HeaderMap, Json<GraphAnswer>), Problem> {
+    graph(&caller, &state, path, Method::GET, query, None).await
+}
+
+async fn graph_post(
+    caller: ServiceCaller,
+    State(state): State<AppState>,
+    Path(path): Path<GraphPath>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    RawBody(body): RawBody,
+) -> Result<(HeaderMap, Json<GraphAnswer>), Problem> {
+    let body = if body.is_empty() {
+        None
+    } else {
+        let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let kind = kind.ok_or(Problem::new(RequestCode::UnsupportedMediaType))?.to_owned();
+        credentials::none_in_body(&kind, &body)?;
+        Some((kind, body))
+    };
+    graph(&caller, &state, path, Method::POST, query, body).await
+}
+
+async fn graph_delete(
+    caller: ServiceCaller,
+    State(state): State<AppState>,
+    Path(path): Path<GraphPath>,
+    RawQuery(query): RawQuery,
+) -> Result<(HeaderMap, Json<GraphAnswer>), Problem> {
+    graph(&caller, &state, path, Method::DELETE, query, None).await
+}
+
+async fn graph(
+    caller: &ServiceCaller,
+    state: &AppState,
+    path: GraphPath,
+    method: Method,
+    query: Option<String>,
+    body: Option<(String, bytes::Bytes)>,
+) -> Result<(HeaderMap, Json<GraphAnswer>), Problem> {
+    let owner = owner(caller, &path.user_id)?;
+    let query = credentials::none_in_query(query.as_deref().unwrap_or_default())?;
+    let call = PassThrough { method, path: plain_path(&path.path)?, query, body };
+    let connections = state.connections().clone();
+    let answer = state
+        .detached()
+        .run(async move { connections.pass_through(&owner, call).await })
+        .await?
+        .map_err(failure::using)?;
+    Ok((answer.usage_headers, Json(GraphAnswer { status: answer.status, body: answer.body })))
+}
+
+/// The path, if every segment is a plain word: nothing that could leave the versioned root or the host.
+fn plain_path(path: &str) -> Result<String, Problem> {
+    let is_plain = |segment: &str| {
+        !segment.is_empty()
+            && !segment.bytes().all(|byte| byte == b'.')
+            && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || PLAIN.contains(&byte))
+    };
+    if path.split('/').next().is_some_and(is_version) {
+        return Err(Problem::new(RequestCode::GraphCallNotAllowed).with_detail(
+            "The path begins below the Graph version, which is set for all calls by INSTAGRAM_GRAPH_VERSION: leave the version out.",
+        ));
+    }
+    if path.split('/').all(is_plain) {
+        Ok(path.to_owned())
+    } else {
+        Err(RequestCode::GraphCallNotAllowed.into())
+    }
+}
+
+/// `v22.0`, in any spelling; no id and no edge of Graph's looks like that.
+fn is_version(segment: &str) -> bool {
+    let number = segment.strip_prefix(['v', 'V']).filter(|number| !number.is_empty());
+    number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_paths_are_passed_on() {
+        for path in ["me", "me/media", "17841479677897649/insights", "me/v25.0", "vision", "a-b_c:d,e"] {
+            assert_eq!(plain_path(path).unwrap(), path);
+        }
+        for path in [
+            "",
+            "/me",
+            "me/",
+            "me//media",
+            "..",
+            "me/../x",
+            ".",
+            "me/...",
+            "me?x",
+            "me#x",
+            "a b",
+            "a\\b",
+            "a@b",
+            "é",
+            "a%2fb",
+            "https://x",
+        ] {
+            assert!(plain_path(path).is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn i9_a_path_brings_no_version_of_its_own() {
+        for path in ["v22.0/me", "v25.0/me", "V1/me", "v9.0", "v22/me/media"] {
+            let problem = plain_path(path).unwrap_err();
+            assert_eq!(problem.code(), RequestCode::GraphCallNotAllowed.into(), "{path}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! All connections, for a backend that keeps an eye on them, and for finding the user behind a webhook's account id.
+
+use axum::Json;
+use axum::extract::State;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::super::prelude::*;
+use crate::caller::service::ServiceCaller;
+use crate::connection::status::InstagramStatus;
+use crate::connection::{Reason, State as ConnectionState};
+use crate::connections::listing::{Filter, ListedStatus};
+use crate::http::failure;
+use crate::http::params::Query;
+
+const DEFAULT_LIMIT: usize = 50;
+const MAX_LIMIT: usize = 200;
+
+/// Adds the route.
+pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
+    routes
+        .service()
+        .get("/service/connections", connections, |op| {
+            let op = op
+                .id("serviceConnections")
+                .tag(tags::SERVICE)
+                .summary("The connections of all users")
+                .description(
+                    "Pass `next` back as `cursor` for the next page; it is `null` on the last one. A page may hold fewer \
+                     connections than `limit` and still have a `next`. With `expires_before` the earliest come first, \
+                     else the oldest. Users who never began to connect are not listed.",
+                );
+            problems(op, &failure::READING)
+        })
+        .done()
+}
+
+/// Which connections; all that is given must fit.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+struct Wanted {
+    /// Only in this state, such as `reconnect_required`.
+    state: Option<String>,
+    /// Only for this reason, such as `expired`.
+    reason: Option<String>,
+    /// Only those whose `token_expires_at` is before this time, RFC 3339.
+    expires_before: Option<String>,
+    /// Only those of this account: either id, as in a webhook's `entry.id`, or `@` and its handle.
+    account: Option<String>,
+    /// `next` of the page before, exactly as received, with the same filters.
+    cursor: Option<String>,
+    /// Connections per page, 1 to 200. Default 50.
+    limit: Option<usize>,
+}
+
+/// One page.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ConnectionsPage {
+    /// Those that fit.
+    connections: Vec<UserStatus>,
+    /// Where the next page begins; opaque.
+    next: Option<String>,
+}
+
+/// What is known about a user's connection.
+#[derive(Debug, Serialize, JsonSchema)]
+struct UserStatus {
+    /// Clerk user id, `user_…`.
+    user_id: String,
+    #[serde(flatten)]
+    status: InstagramStatus,
+}
+
+async fn connections(
+    _caller: ServiceCaller,
+    State(state): State<AppState>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<ConnectionsPage>, Problem> {
+    let limit = wanted.limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(malformed(format!("limit must be from 1 to {MAX_LIMIT}.")));
+    }
+    let cursor = wanted.cursor.as_deref().map(str::parse).transpose();
+    let cursor = cursor.map_err(|_| malformed("cursor is not a cursor of this server."))?;
+    let page = state.connections().list(&filter(&wanted)?, cursor, limit).await?;
+    let connections =
+        page.connections.into_iter().map(|ListedStatus { user_id, status }| UserStatus { user_id, status });
+    Ok(Json(ConnectionsPage {
+        connections: connections.collect(),
+        next: page.next.map(|cursor| cursor.to_string()),
+    }))
+}
+
+fn filter(wanted: &Wanted) -> Result<Filter, Problem> {
+    let state = wanted.state.as_deref().map(|name| {
+        ConnectionState::parse(name).ok_or_else(|| {
+            malformed(format!(
+                "state must be one of {}.",
+                names(ConnectionState::ALL.iter().map(|each| each.as_str()),)
+            ))
+        })
+    });
+    let reason = wanted.reason.as_deref().map(|name| {
+        Reason::parse(name).ok_or_else(|| {
+            malformed(format!(
+                "reason must be one of {}.",
+                names(Reason::ALL.iter().map(|each| each.as_str()))
+            ))
+        })
+    });
+    let expires_before = wanted.expires_before.as_deref().map(|time| {
+        time.parse::<Timestamp>()
+            .map_err(|_| malformed("expires_before must be a time such as 2026-12-24T18:00:00Z."))
+    });
+    Ok(Filter {
+        state: state.transpose()?,
+        reason: reason.transpose()?,
+        expires_before: expires_before.transpose()?,
+        account: wanted.account.clone(),
+    })
+}
+
+fn names<'a>(all: impl Iterator<Item = &'a str>) -> String {
+    all.collect::<Vec<_>>().join(", ")
+}
+
+fn malformed(detail: impl Into<String>) -> Problem {
+    Problem::new(RequestCode::MalformedParameter).with_detail(detail.into())
+}

@@ -1,0 +1,150 @@
+//! For the app's own backend: what is known of its users' connections, the grant itself, and Graph calls with the grant injected.
+
+mod credentials;
+mod graph;
+mod list;
+
+use axum::Json;
+use axum::extract::State;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+
+use super::history::{self, HistoryPage, Paging};
+use super::prelude::*;
+use crate::caller::OwnerId;
+use crate::caller::service::ServiceCaller;
+use crate::connection::Reason;
+use crate::connection::status::InstagramStatus;
+use crate::connections::disconnect::DisconnectReceipt;
+use crate::http::failure;
+use crate::http::params::{Path, Query};
+use crate::provider::Account;
+
+/// Adds the routes.
+pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
+    let routes = routes
+        .service()
+        .get("/service/users/{user_id}/instagram/status", status, |op| {
+            let op = op.id("serviceStatus").tag(tags::SERVICE).summary("What is known about a user's connection");
+            problems(problems(op, &failure::READING), &[RequestCode::UserNotFound.into()])
+        })
+        .get("/service/users/{user_id}/instagram/history", history, |op| {
+            let op = op
+                .id("serviceHistory")
+                .tag(tags::SERVICE)
+                .summary("Every change of a user's connection, newest first")
+                .description(history::ABOUT);
+            problems(problems(op, &failure::CHANGING), &[RequestCode::UserNotFound.into()])
+        })
+        .post("/service/users/{user_id}/instagram/check", check, |op| {
+            let op = op.id("serviceCheck").tag(tags::SERVICE).summary("Ask Instagram now about a user's connection").description(
+                "At most one call per connection and minute reaches Instagram, whoever asks; further ones are answered \
+                 from storage.",
+            );
+            problems(problems(op, &failure::CHANGING), &[RequestCode::UserNotFound.into()])
+        })
+        .delete("/service/users/{user_id}/instagram", disconnect, |op| {
+            let op = op
+                .id("serviceDisconnect")
+                .tag(tags::SERVICE)
+                .summary("Disconnect a user")
+                .description("The grant's bytes are gone when this answers. Idempotent.");
+            problems(problems(op, &failure::CHANGING), &[RequestCode::UserNotFound.into()])
+        })
+        .post("/service/users/{user_id}/instagram/token", token, |op| {
+            let op = op
+                .id("serviceToken")
+                .tag(tags::SERVICE)
+                .summary("The access token itself")
+                .description("Keep it in memory only, and ask again rather than storing it: it changes.");
+            problems(op, &using())
+        })
+        .done();
+    graph::add(list::add(routes))
+}
+
+/// What using a grant can lead to: any reason that a status can have.
+fn using() -> Vec<ProblemCode> {
+    let mut codes = vec![ProblemCode::NotConnected, RequestCode::UserNotFound.into()];
+    codes.extend(failure::CHANGING);
+    codes.extend(Reason::ALL.iter().copied().map(ProblemCode::from));
+    codes
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct UserPath {
+    /// Clerk user id, `user_…`.
+    user_id: String,
+}
+
+fn owner(caller: &ServiceCaller, user_id: &str) -> Result<OwnerId, Problem> {
+    caller.owner(user_id).ok_or_else(|| RequestCode::UserNotFound.into())
+}
+
+async fn status(
+    caller: ServiceCaller,
+    State(state): State<AppState>,
+    Path(path): Path<UserPath>,
+) -> Result<Json<InstagramStatus>, Problem> {
+    Ok(Json(state.connections().status(&owner(&caller, &path.user_id)?).await?))
+}
+
+async fn history(
+    caller: ServiceCaller,
+    State(state): State<AppState>,
+    Path(path): Path<UserPath>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<HistoryPage>, Problem> {
+    history::page(&state, &owner(&caller, &path.user_id)?, paging).await.map(Json)
+}
+
+async fn check(
+    caller: ServiceCaller,
+    State(state): State<AppState>,
+    Path(path): Path<UserPath>,
+) -> Result<Json<InstagramStatus>, Problem> {
+    let (owner, connections) = (owner(&caller, &path.user_id)?, state.connections().clone());
+    Ok(Json(state.detached().run(async move { connections.check(&owner).await }).await??))
+}
+
+async fn disconnect(
+    caller: ServiceCaller,
+    State(state): State<AppState>,
+    Path(path): Path<UserPath>,
+) -> Result<Json<DisconnectReceipt>, Problem> {
+    let (owner, connections) = (owner(&caller, &path.user_id)?, state.connections().clone());
+    tracing::info!(key = %caller.key_id(), user = owner.as_str(), "the app's backend disconnects a user");
+    Ok(Json(state.detached().run(async move { connections.disconnect(&owner).await }).await??))
+}
+
+/// A grant for use by the app's backend.
+#[derive(Serialize, JsonSchema)]
+struct TokenAnswer {
+    /// The token, for Graph calls.
+    access_token: String,
+    /// When it dies unless refreshed, RFC 3339.
+    #[schemars(with = "String")]
+    token_expires_at: Timestamp,
+    /// What was granted.
+    scopes: Vec<String>,
+    /// Whose it is.
+    account: Option<Account>,
+}
+
+async fn token(
+    caller: ServiceCaller,
+    State(state): State<AppState>,
+    Path(path): Path<UserPath>,
+) -> Result<Json<TokenAnswer>, Problem> {
+    let owner = owner(&caller, &path.user_id)?;
+    let usable = state.connections().usable_grant(&owner).await.map_err(failure::using)?;
+    tracing::info!(key = %caller.key_id(), user = owner.as_str(), "a grant was handed to the app's backend");
+    Ok(Json(TokenAnswer {
+        access_token: usable.grant.access_token.expose_secret().to_owned(),
+        token_expires_at: usable.grant.expires_at,
+        scopes: usable.status.scopes,
+        account: usable.status.account,
+    }))
+}

@@ -1,0 +1,207 @@
+//! The overview as metrics. A scrape reads the last snapshot and asks nobody.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::MetricType;
+
+use super::Overview;
+use crate::metric::{Kind, Metric};
+
+/// Names a row that is a gauge.
+const fn gauge(
+    name: &'static str,
+    labels: &'static [(&'static str, &'static str)],
+    help: &'static str,
+    watch: &'static str,
+) -> Metric {
+    Metric { name, kind: Kind::Gauge, labels, help, watch }
+}
+
+const CONNECTIONS: Metric = gauge(
+    "connections",
+    &[
+        ("provider", "`instagram`"),
+        ("state", "a state of the status; `connecting` is none that is stored"),
+        ("reason", "a reason of the status; empty for none"),
+    ],
+    "Connections by state and reason, of all replicas together",
+    "Alert where `app_misconfigured` is above 0 for 5 minutes (`HoldfastAppRefused`): the app's id, secret or permissions are at fault.",
+);
+const OVERDUE: Metric = gauge(
+    "refresh_overdue",
+    &[],
+    "Refreshes that were due more than ten minutes ago, counted up to a hundred thousand",
+    "Alert where it is above 0 and does not fall for 30 minutes (`HoldfastRefreshOverdue`).",
+);
+const SOONEST_EXPIRY: Metric = gauge(
+    "grant_soonest_expiry_timestamp_seconds",
+    &[],
+    "When the first of the grants in use expires; absent where there is none",
+    "Alert where it is less than 3 days ahead (`HoldfastGrantExpiring`): refreshing that one has failed for weeks.",
+);
+const BUDGET: Metric = gauge(
+    "provider_budget_ratio",
+    &[],
+    "The used share of Instagram's hourly budget for the app, as its answers say; 1 where it is spent",
+    "Alert where it is 1 for 5 minutes (`HoldfastBudgetSpent`).",
+);
+const INCIDENT: Metric = gauge(
+    "provider_incident",
+    &[],
+    "Whether many connections fail alike, so that nobody is told to reconnect",
+    "Alert where it is 1 (`HoldfastIncident`).",
+);
+const JOURNAL: Metric = gauge(
+    "journal_entries",
+    &[],
+    "Tokens that wait in this process's directory for the database; absent where they cannot be counted",
+    "Alert where it is above 0 for 10 minutes (`HoldfastJournalWaits`).",
+);
+const JOURNAL_WRITABLE: Metric = gauge(
+    "journal_writable",
+    &[],
+    "Whether a token could be written down where the database is away",
+    "Alert where it is 0 for 2 minutes (`HoldfastJournalUnwritable`): nothing is refreshed or connected.",
+);
+const LAST_TICK: Metric = gauge(
+    "worker_last_tick_timestamp_seconds",
+    &[],
+    "When this process's worker last came to the end of a round; absent where it has none",
+    "Alert where it is more than 10 minutes ago (`HoldfastWorkerStuck`).",
+);
+const POOL: Metric = gauge(
+    "database_pool",
+    &[("state", "`used`, `idle`, or `max` for the bound")],
+    "Connections to the database",
+    "Alert where `used` is at `max` for 5 minutes (`HoldfastDatabaseSlow` says so by the time that answers take).",
+);
+const ROWS: Metric = gauge(
+    "table_rows",
+    &[("table", "the table's name")],
+    "Rows by table; an estimate on Postgres",
+    "Nothing to alert on: `clerk_events`, `attempts` and `outbox` must stay level, the others grow with users.",
+);
+const OLDEST: Metric = gauge(
+    "table_oldest_timestamp_seconds",
+    &[("table", "a table that is swept")],
+    "When the oldest row was written, of tables that are swept",
+    "Compare with what SECURITY.md says is kept: an older row says that the sweep does not run.",
+);
+const SEEN: Metric = gauge(
+    "overview_timestamp_seconds",
+    &[],
+    "When the gauges of this part were last brought up to date; absent before the first time",
+    "More than 10 minutes ago, they say nothing about now: the database does not answer this process.",
+);
+const BUILD: Metric = gauge(
+    "build_info",
+    &[("version", "the program's version"), ("commit", "the commit it was built from, or `unknown`")],
+    "Always 1",
+    "Compare replicas: during an upgrade there are two values, before and after it one.",
+);
+
+/// What is gathered, in the order of the reference page.
+pub const TABLE: &[Metric] = &[
+    CONNECTIONS,
+    OVERDUE,
+    SOONEST_EXPIRY,
+    BUDGET,
+    INCIDENT,
+    JOURNAL,
+    JOURNAL_WRITABLE,
+    LAST_TICK,
+    POOL,
+    ROWS,
+    OLDEST,
+    SEEN,
+    BUILD,
+];
+
+/// The commit that the program was built from, as the release script says.
+pub const COMMIT: &str = match option_env!("HOLDFAST_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
+
+/// Reads one overview.
+#[derive(Debug)]
+pub struct OverviewMetrics(pub Overview);
+
+impl Collector for OverviewMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let overview = &self.0;
+        let seen = overview.snapshot();
+        let mut out = Out(&mut encoder);
+        out.family(
+            CONNECTIONS,
+            seen.counts.iter().map(|each| {
+                let reason = each.standing.reason().map_or("", |reason| reason.as_str());
+                let labels = [
+                    ("provider", each.provider.as_str()),
+                    ("state", each.standing.state().as_str()),
+                    ("reason", reason),
+                ];
+                (labels, amount(each.amount))
+            }),
+        )?;
+        if seen.taken_at.is_some() {
+            out.one(OVERDUE, Some(amount(seen.overdue)))?;
+            out.one(SOONEST_EXPIRY, seen.soonest_expiry.map(seconds))?;
+            out.one(INCIDENT, Some(f64::from(u8::from(seen.incident_since.is_some()))))?;
+            out.one(JOURNAL, seen.journal.map(|waiting| amount(waiting as u64)))?;
+            out.one(JOURNAL_WRITABLE, Some(f64::from(u8::from(seen.journal_is_writable))))?;
+        }
+        out.one(BUDGET, Some(overview.connections().budget_used()))?;
+        out.one(LAST_TICK, overview.tally().last_tick().map(seconds))?;
+        let pool = overview.store().pool_use();
+        let pool =
+            pool.into_iter().flat_map(|pool| [("used", pool.used), ("idle", pool.idle), ("max", pool.max)]);
+        out.family(POOL, pool.map(|(state, amount)| ([("state", state)], f64::from(amount))))?;
+        let tables = || seen.tables.iter();
+        out.family(ROWS, tables().map(|table| ([("table", table.name.as_str())], amount(table.amount))))?;
+        let oldest = tables().filter_map(|table| Some((table.name.as_str(), table.oldest?)));
+        out.family(OLDEST, oldest.map(|(name, at)| ([("table", name)], seconds(at))))?;
+        out.one(SEEN, seen.taken_at.map(seconds))?;
+        let labels = [("version", env!("CARGO_PKG_VERSION")), ("commit", COMMIT)];
+        out.family(BUILD, std::iter::once((labels, 1.0)))
+    }
+}
+
+struct Out<'a, 'b>(&'a mut DescriptorEncoder<'b>);
+
+impl Out<'_, '_> {
+    fn one(&mut self, row: Metric, value: Option<f64>) -> fmt::Result {
+        let Some(value) = value else { return Ok(()) };
+        let mut metric = self.0.encode_descriptor(row.name, row.help, None, MetricType::Gauge)?;
+        metric.encode_gauge(&value)
+    }
+
+    fn family<'l, const N: usize>(
+        &mut self,
+        row: Metric,
+        values: impl Iterator<Item = ([(&'l str, &'l str); N], f64)>,
+    ) -> fmt::Result {
+        let mut values = values.peekable();
+        // A family without a member would be named and hold nothing.
+        if values.peek().is_none() {
+            return Ok(());
+        }
+        let mut metric = self.0.encode_descriptor(row.name, row.help, None, MetricType::Gauge)?;
+        for (labels, value) in values {
+            metric.encode_family(&labels)?.encode_gauge(&value)?;
+        }
+        Ok(())
+    }
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    at.as_duration().as_secs_f64()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "Prometheus' numbers are such; nobody has 2^53 rows")]
+fn amount(of: u64) -> f64 {
+    of as f64
+}

@@ -1,0 +1,213 @@
+//! What an operator sees of all connections together, gathered in the background: neither a scrape nor a page reads the database for it.
+//!
+//! The same round notices what the app is told besides statuses (grants about to expire, incidents), keeps what became of refreshes, and
+//! removes what has been kept long enough.
+
+mod metrics;
+pub mod process;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::clock::{SharedClock, from_millis};
+use crate::connection::Reason;
+use crate::connections::Connections;
+use crate::store::{ConnectionCount, Refreshes, Store, StoreError, TableRows};
+use crate::worker::Tally;
+
+pub use metrics::{OverviewMetrics, TABLE};
+
+/// Between two looks at what changes quickly, at least.
+const EVERY: Duration = Duration::from_secs(15);
+/// Between two looks at what changes slowly.
+const SLOWLY: Duration = Duration::from_mins(5);
+/// A look may take this part of the time at most; where the database is large, looks become rarer.
+const SHARE: u32 = 100;
+/// A refresh that was due so long ago is overdue.
+const OVERDUE_AFTER: Duration = Duration::from_mins(10);
+/// The app is told of a grant that ends within this time.
+const EXPIRING_WITHIN: Duration = Duration::from_hours(7 * 24);
+/// Days to expiry are told apart up to here.
+const MOST_DAYS: u32 = 60;
+/// How long the record of acts is kept, and what became of refreshes; of told notices a month.
+const KEEP_ACTS: Duration = Duration::from_hours(365 * 24);
+const KEEP_NOTICES: Duration = Duration::from_hours(30 * 24);
+const KEEP_TALLY_HOURS: i64 = 40 * 24;
+/// Acts removed in one round.
+const PRUNED_AT_ONCE: usize = 1000;
+
+/// What was seen at the last look. Empty before the first.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// When what changes quickly was last seen.
+    pub taken_at: Option<Timestamp>,
+    /// When what changes slowly was.
+    pub slowly_at: Option<Timestamp>,
+    /// Connections by provider, state and reason.
+    pub counts: Vec<ConnectionCount>,
+    /// Refreshes that were due ten minutes ago.
+    pub overdue: u64,
+    /// When the first grant in use expires.
+    pub soonest_expiry: Option<Timestamp>,
+    /// Grants in use by whole days left, the last standing for more.
+    pub expiring: Vec<(u64, u64)>,
+    /// Since when an incident lasts.
+    pub incident_since: Option<Timestamp>,
+    /// Rows by table.
+    pub tables: Vec<TableRows>,
+    /// What became of refreshes.
+    pub refreshes: Vec<Refreshes>,
+    /// Since when each encryption key has sealed.
+    pub keys: Vec<(String, Timestamp)>,
+    /// Tokens that wait for the database.
+    pub journal: Option<usize>,
+    /// Whether one could be written down.
+    pub journal_is_writable: bool,
+}
+
+/// Gathers. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Overview {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    connections: Connections,
+    clock: SharedClock,
+    tally: Arc<Tally>,
+    snapshot: ArcSwap<Snapshot>,
+    /// The hour of the last upkeep, counted from the epoch.
+    kept_up: AtomicI64,
+}
+
+impl Overview {
+    /// Has seen nothing yet. `tally` is this process's worker's.
+    pub fn new(store: Store, connections: Connections, clock: SharedClock, tally: Arc<Tally>) -> Self {
+        let snapshot = ArcSwap::default();
+        let kept_up = AtomicI64::new(i64::MIN);
+        Self { inner: Arc::new(Inner { store, connections, clock, tally, snapshot, kept_up }) }
+    }
+
+    /// What was seen at the last look.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.inner.snapshot.load_full()
+    }
+
+    /// The service, for what is asked of it at once.
+    pub fn connections(&self) -> &Connections {
+        &self.inner.connections
+    }
+
+    /// The database.
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// Time.
+    pub fn clock(&self) -> &SharedClock {
+        &self.inner.clock
+    }
+
+    /// What this process's worker did.
+    pub fn tally(&self) -> &Tally {
+        &self.inner.tally
+    }
+
+    /// Looks until told to stop.
+    pub async fn run(&self, mut shutdown: watch::Receiver<bool>) {
+        tokio::select! {
+            () = self.look_forever() => {}
+            _ = shutdown.wait_for(|stop| *stop) => {}
+        }
+        // The last refreshes were counted while everything stopped.
+        if let Err(error) = self.keep_tally().await {
+            tracing::debug!(%error, "what became of the last refreshes is not kept");
+        }
+    }
+
+    async fn look_forever(&self) {
+        loop {
+            let began = self.inner.clock.now();
+            if let Err(error) = self.look().await {
+                tracing::debug!(%error, "the overview is not up to date");
+            }
+            let took = self.inner.clock.now().duration_since(began).try_into().unwrap_or(Duration::ZERO);
+            self.inner.clock.sleep(EVERY.max(took.saturating_mul(SHARE))).await;
+        }
+    }
+
+    /// Looks at what changes quickly, and now and then at the rest.
+    pub async fn look(&self) -> Result<(), StoreError> {
+        let Inner { store, connections, clock, .. } = &*self.inner;
+        let now = clock.now();
+        let mut seen = Snapshot::clone(&self.snapshot());
+        seen.journal = connections.journal_entries();
+        seen.journal_is_writable = connections.journal_is_writable();
+        seen.counts = store.connection_counts().await?;
+        seen.overdue = store.overdue(before(now, OVERDUE_AFTER)).await?;
+        seen.soonest_expiry = store.soonest_expiry().await?;
+        let lasts = seen.counts.iter().any(|each| each.standing.reason() == Some(Reason::ProviderIncident));
+        if store.notice_incident(Connections::PROVIDER, lasts, now).await? {
+            tracing::info!(lasts, "an incident at the provider began or ended");
+        }
+        seen.incident_since = store.incident_since(Connections::PROVIDER).await?;
+        store.notice_expiring(now, EXPIRING_WITHIN).await?;
+        seen.taken_at = Some(now);
+        self.inner.snapshot.store(Arc::new(seen.clone()));
+        self.keep_tally().await?;
+        let is_due = seen.slowly_at.is_none_or(|at| at > now || before(now, SLOWLY) >= at);
+        if is_due {
+            seen.expiring = store.expiring(now, MOST_DAYS).await?;
+            seen.tables = store.table_rows().await?;
+            seen.keys = store.key_ages().await?;
+            seen.refreshes = store.refreshes(hour(now)).await?;
+            seen.slowly_at = Some(now);
+            self.inner.snapshot.store(Arc::new(seen));
+            self.keep_up(now).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds what this process's worker did since the last time to what all have done.
+    async fn keep_tally(&self) -> Result<(), StoreError> {
+        let Inner { store, clock, tally, .. } = &*self.inner;
+        let hour = hour(clock.now());
+        let mut failed = None;
+        for (outcome, amount) in tally.take() {
+            if let Err(error) = store.add_refreshes(hour, outcome, amount).await {
+                tally.give_back(outcome, amount);
+                failed = Some(error);
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Once an hour: removes what was kept long enough.
+    async fn keep_up(&self, now: Timestamp) -> Result<(), StoreError> {
+        let Inner { store, kept_up, .. } = &*self.inner;
+        if kept_up.swap(hour(now), Ordering::Relaxed) == hour(now) {
+            return Ok(());
+        }
+        store.prune_refreshes(hour(now) - KEEP_TALLY_HOURS).await?;
+        store.prune_notices(before(now, KEEP_NOTICES)).await?;
+        store.prune_acts(before(now, KEEP_ACTS), PRUNED_AT_ONCE).await?;
+        Ok(())
+    }
+}
+
+/// Whole hours since the epoch.
+fn hour(at: Timestamp) -> i64 {
+    at.as_second().div_euclid(3600)
+}
+
+fn before(now: Timestamp, span: Duration) -> Timestamp {
+    let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+    from_millis(now.as_millisecond().saturating_sub(span))
+}

@@ -1,0 +1,105 @@
+//! What this process takes of the machine, under the names that all programs use. Read from `/proc` at each scrape; elsewhere there is
+//! none, and nothing is said.
+
+use std::fmt;
+use std::fs;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::MetricType;
+
+use crate::metric::{Kind, Metric};
+
+const fn row(name: &'static str, kind: Kind, help: &'static str, watch: &'static str) -> Metric {
+    Metric { name, kind, labels: &[], help, watch }
+}
+
+const CPU: Metric = row(
+    "process_cpu_seconds",
+    Kind::Counter,
+    "Processor time",
+    "A rate near the number of processors says that the machine is too small.",
+);
+const MEMORY: Metric = row(
+    "process_resident_memory_bytes",
+    Kind::Gauge,
+    "Resident memory",
+    "Level after the first hour; 50,000 remembered session tokens take some tens of megabytes.",
+);
+const FDS: Metric = row(
+    "process_open_fds",
+    Kind::Gauge,
+    "Open file descriptors",
+    "Alert above nine tenths of `process_max_fds`.",
+);
+const MAX_FDS: Metric = row(
+    "process_max_fds",
+    Kind::Gauge,
+    "The limit on open file descriptors",
+    "Must be above `HOLDFAST_MAX_CONNECTIONS` plus 256; `holdfast doctor` says so.",
+);
+const START: Metric = row(
+    "process_start_time_seconds",
+    Kind::Gauge,
+    "When the process started",
+    "Changes without an upgrade are crashes.",
+);
+
+/// What is told of the process, in the order of the reference page.
+pub const TABLE: &[Metric] = &[CPU, MEMORY, FDS, MAX_FDS, START];
+
+/// Reads this process.
+#[derive(Debug)]
+pub struct ProcessMetrics;
+
+impl Collector for ProcessMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let Some(seen) = Seen::now() else { return Ok(()) };
+        let mut cpu = encoder.encode_descriptor(CPU.name, CPU.help, None, MetricType::Counter)?;
+        cpu.encode_counter::<prometheus_client::encoding::NoLabelSet, _, f64>(&seen.cpu_seconds, None)?;
+        let gauges = [
+            (MEMORY, seen.resident_bytes),
+            (FDS, seen.open_fds),
+            (MAX_FDS, seen.max_fds),
+            (START, seen.started_at),
+        ];
+        for (row, value) in gauges {
+            encoder.encode_descriptor(row.name, row.help, None, MetricType::Gauge)?.encode_gauge(&value)?;
+        }
+        Ok(())
+    }
+}
+
+struct Seen {
+    cpu_seconds: f64,
+    resident_bytes: f64,
+    open_fds: f64,
+    max_fds: f64,
+    started_at: f64,
+}
+
+impl Seen {
+    /// See proc_pid_stat(5): fields count from 1, and the second may hold spaces.
+    #[expect(clippy::cast_precision_loss, reason = "Prometheus' numbers are such")]
+    fn now() -> Option<Self> {
+        let stat = fs::read_to_string("/proc/self/stat").ok()?;
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+        let ticks = rustix::param::clock_ticks_per_second() as f64;
+        let booted: f64 = fs::read_to_string("/proc/stat")
+            .ok()?
+            .lines()
+            .find_map(|line| line.strip_prefix("btime "))?
+            .trim()
+            .parse()
+            .ok()?;
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        Some(Self {
+            cpu_seconds: (field(14)? + field(15)?) as f64 / ticks,
+            resident_bytes: (field(24)? * rustix::param::page_size() as u64) as f64,
+            open_fds: fs::read_dir("/proc/self/fd").ok()?.count() as f64,
+            max_fds: limit.map_or(f64::INFINITY, |limit| limit as f64),
+            started_at: booted + field(22)? as f64 / ticks,
+        })
+    }
+}

@@ -1,0 +1,84 @@
+//! Counts the calls to a provider, as they pass through its transport.
+
+use futures_util::future::BoxFuture;
+use http::StatusCode;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+use crate::metric::{Kind, Metric};
+use crate::transport::{Answer, Outgoing, SharedTransport, Transport, TransportError};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    endpoint: &'static str,
+    outcome: &'static str,
+}
+
+const CALLS: Metric = Metric {
+    name: "provider_calls",
+    kind: Kind::Counter,
+    labels: &[
+        ("endpoint", "the template of what was asked, such as `/refresh_access_token`"),
+        (
+            "outcome",
+            "`ok`, `refused` (4xx: of one connection, or of the app), `rate_limited` (429), `failed` (5xx), `no_connection`, `timeout` or `broken`",
+        ),
+    ],
+    help: "Calls to Instagram by endpoint and outcome",
+    watch: "Alert where `failed`, `no_connection` and `timeout` are more than half of all for 10 minutes (`HoldfastInstagramDown`).",
+};
+
+/// What is counted of calls.
+pub const TABLE: &[Metric] = &[CALLS];
+
+/// The counters; clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct CallCounts(Family<CallLabels, Counter>);
+
+impl CallCounts {
+    /// Makes them known.
+    pub fn register(&self, registry: &mut Registry) {
+        CALLS.register(registry, self.0.clone());
+    }
+}
+
+/// A transport that counts.
+#[derive(Debug)]
+pub struct Counted {
+    inner: SharedTransport,
+    counts: CallCounts,
+}
+
+impl Counted {
+    /// Counts what passes to `inner` in `counts`.
+    pub fn new(inner: SharedTransport, counts: CallCounts) -> Self {
+        Self { inner, counts }
+    }
+}
+
+impl Transport for Counted {
+    fn send(&self, request: Outgoing) -> BoxFuture<'_, Result<Answer, TransportError>> {
+        let endpoint = request.route.unwrap_or("other");
+        let sent = self.inner.send(request);
+        Box::pin(async move {
+            let answer = sent.await;
+            let labels = CallLabels { endpoint, outcome: outcome(&answer) };
+            self.counts.0.get_or_create(&labels).inc();
+            answer
+        })
+    }
+}
+
+fn outcome(answer: &Result<Answer, TransportError>) -> &'static str {
+    match answer {
+        Ok(answer) if answer.status == StatusCode::TOO_MANY_REQUESTS => "rate_limited",
+        Ok(answer) if answer.status.is_server_error() => "failed",
+        Ok(answer) if answer.status.is_client_error() => "refused",
+        Ok(_) => "ok",
+        Err(TransportError::Connect) => "no_connection",
+        Err(TransportError::Timeout) => "timeout",
+        Err(TransportError::Broken | TransportError::TooLarge | TransportError::Unsendable) => "broken",
+    }
+}

@@ -1,0 +1,30 @@
+//! Two readings of the configuration, compared: which settings need a restart to take effect.
+
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::sources::{ConfigFile, Environment, collect};
+
+/// What each setting was given as. Never shown.
+#[derive(Debug)]
+pub struct Reading(BTreeMap<&'static str, SecretString>);
+
+impl Reading {
+    /// What is there now, files of secrets included.
+    pub fn of(environment: &Environment, file: Option<&ConfigFile>) -> Self {
+        let values = collect(environment, file).values;
+        Self(values.into_iter().map(|(name, found)| (name, found.text)).collect())
+    }
+
+    /// The settings that are given differently now, or no longer, or for the first time.
+    pub fn changed_since(&self, before: &Self) -> Vec<&'static str> {
+        let text =
+            |reading: &Self, name: &str| reading.0.get(name).map(|value| value.expose_secret().to_owned());
+        let mut names: Vec<&'static str> = self.0.keys().chain(before.0.keys()).copied().collect();
+        names.sort_unstable();
+        names.dedup();
+        names.retain(|name| text(self, name) != text(before, name));
+        names
+    }
+}

@@ -1,0 +1,111 @@
+//! Who did what: which service key took whose grant, and what operators did. Kept a year, as history is.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::engine::{Row, Unreadable};
+use super::statements::Sql;
+use super::{Store, StoreError, rows};
+use crate::clock::from_millis;
+
+const INSERT: Sql =
+    Sql::both("INSERT INTO audit (id, at, actor, action, user_id, detail) VALUES ($1, $2, $3, $4, $5, $6)");
+const PAGE: Sql = Sql::both(
+    "SELECT id, at, actor, action, user_id, detail FROM audit WHERE at > $1 OR (at = $1 AND id > $2) ORDER BY at, id \
+     LIMIT $3 + 0",
+);
+const PRUNE: Sql =
+    Sql::both("DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2 + 0)");
+/// What an erased user had done to them stays, without the user.
+pub(super) const FORGET: Sql = Sql::both("UPDATE audit SET user_id = NULL WHERE user_id = $1");
+
+/// Every statement here by name, for the test that prepares them and for `doctor`.
+pub(super) const ALL: &[(&str, Sql)] =
+    &[("AUDIT_INSERT", INSERT), ("AUDIT_PAGE", PAGE), ("AUDIT_PRUNE", PRUNE), ("AUDIT_FORGET", FORGET)];
+
+/// What somebody did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Act {
+    /// Who: `service_key:ID`, or `operator:LOGIN`.
+    pub actor: String,
+    /// What, such as `grant.taken` or `keys.rotate`.
+    pub action: &'static str,
+    /// The user concerned.
+    pub user_id: Option<String>,
+    /// More about it; no secret.
+    pub detail: Option<String>,
+}
+
+/// An act as it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Its id.
+    pub id: Uuid,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: String,
+    /// What.
+    pub action: String,
+    /// The user concerned; `None` also where that user was erased since.
+    pub user_id: Option<String>,
+    /// More about it.
+    pub detail: Option<String>,
+}
+
+/// Where a page of the record begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditCursor {
+    /// Entries after this time,
+    pub at: Timestamp,
+    /// and of that time those with greater ids.
+    pub id: Uuid,
+}
+
+impl AuditCursor {
+    /// Everything since `at`, that moment included.
+    pub fn since(at: Timestamp) -> Self {
+        Self { at: from_millis(at.as_millisecond().saturating_sub(1)), id: Uuid::max() }
+    }
+}
+
+impl Store {
+    /// Records an act.
+    pub async fn record_act(&self, id: Uuid, at: Timestamp, act: &Act) -> Result<(), StoreError> {
+        let values = vec![
+            id.into(),
+            at.into(),
+            act.actor.as_str().into(),
+            act.action.into(),
+            (&act.user_id).into(),
+            (&act.detail).into(),
+        ];
+        self.write(INSERT, values).await.map(drop)
+    }
+
+    /// A page of the record, oldest first.
+    pub async fn acts(&self, after: AuditCursor, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        let values = vec![after.at.into(), after.id.into(), rows::limit(limit)];
+        let found = self.read(PAGE, values).await?;
+        found
+            .iter()
+            .map(|row| read(row).map_err(|error| error.at("audit", &rows::name_of(row, "id"))))
+            .collect()
+    }
+
+    /// Removes up to `limit` entries from before `before`; how many it removed.
+    pub async fn prune_acts(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        self.write(PRUNE, vec![before.into(), rows::limit(limit)]).await
+    }
+}
+
+fn read(row: &Row) -> Result<AuditEntry, Unreadable> {
+    Ok(AuditEntry {
+        id: row.id("id")?,
+        at: row.time("at")?,
+        actor: row.text("actor")?,
+        action: row.text("action")?,
+        user_id: row.opt_text("user_id")?,
+        detail: row.opt_text("detail")?,
+    })
+}

@@ -1,0 +1,214 @@
+//! What the app is told besides a user's status: each once, whichever replica notices it first.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::engine::{Row, Unreadable};
+use super::statements::Sql;
+use super::{Store, StoreError, engine, rows};
+use crate::clock::after;
+use crate::provider::ProviderId;
+
+/// Grants noticed to expire in one look.
+const AT_ONCE: usize = 200;
+
+/// Grants in use whose end is near, and of which the app has not been told.
+const EXPIRING: Sql = Sql::each(
+    "INSERT INTO notices (subject, kind, user_id, provider, occurred_at, due_at) SELECT 'expiring:' || c.id || ':' || \
+     c.grant_version || ':' || c.grant_expires_at, 'instagram.expiring_soon', c.user_id, c.provider, $1, $1 FROM \
+     connections AS c WHERE c.state IN ('connected', 'degraded', 'action_required') AND c.grant_expires_at > $1 AND \
+     c.grant_expires_at <= $2 AND NOT EXISTS (SELECT 1 FROM notices AS n WHERE n.subject = 'expiring:' || c.id || ':' || \
+     c.grant_version || ':' || c.grant_expires_at) ORDER BY c.grant_expires_at LIMIT $3 + 0 ON CONFLICT (subject) DO \
+     NOTHING",
+    "INSERT INTO notices (subject, kind, user_id, provider, occurred_at, due_at) SELECT 'expiring:' || c.id || ':' || \
+     CAST(c.grant_version AS TEXT) || ':' || CAST(c.grant_expires_at AS TEXT), 'instagram.expiring_soon', c.user_id, \
+     c.provider, $1, $1 FROM connections AS c WHERE c.state IN ('connected', 'degraded', 'action_required') AND \
+     c.grant_expires_at > $1 AND c.grant_expires_at <= $2 AND NOT EXISTS (SELECT 1 FROM notices AS n WHERE n.subject = \
+     'expiring:' || c.id || ':' || CAST(c.grant_version AS TEXT) || ':' || CAST(c.grant_expires_at AS TEXT)) ORDER BY \
+     c.grant_expires_at LIMIT $3 + 0 ON CONFLICT (subject) DO NOTHING",
+);
+const PUT: Sql = Sql::both(
+    "INSERT INTO notices (subject, kind, provider, occurred_at, due_at) VALUES ($1, $2, $3, $4, $4) ON CONFLICT \
+     (subject) DO NOTHING",
+);
+const INCIDENT_BEGIN: Sql =
+    Sql::both("INSERT INTO incidents (provider, began_at) VALUES ($1, $2) ON CONFLICT (provider) DO NOTHING");
+const INCIDENT: Sql = Sql::both("SELECT began_at FROM incidents WHERE provider = $1");
+const INCIDENT_END: Sql = Sql::both("DELETE FROM incidents WHERE provider = $1");
+const CLAIM: Sql = Sql::each(
+    "UPDATE notices SET due_at = $2, tries = tries + 1 WHERE subject IN (SELECT subject FROM notices WHERE due_at <= $1 \
+     ORDER BY due_at LIMIT $3 + 0) AND due_at <= $1 RETURNING subject, kind, user_id, provider, occurred_at, tries",
+    "WITH due AS MATERIALIZED (SELECT subject FROM notices WHERE due_at <= $1 ORDER BY due_at LIMIT $3 + 0 FOR UPDATE \
+     SKIP LOCKED) UPDATE notices AS n SET due_at = $2, tries = n.tries + 1 WHERE n.subject IN (SELECT subject FROM due) \
+     AND n.due_at <= $1 RETURNING subject, kind, user_id, provider, occurred_at, tries",
+);
+const SETTLE: Sql = Sql::both("UPDATE notices SET due_at = NULL WHERE subject = $1");
+const PUT_OFF: Sql = Sql::both("UPDATE notices SET due_at = $2 WHERE subject = $1 AND due_at IS NOT NULL");
+const NEXT: Sql = Sql::both("SELECT MIN(due_at) AS at FROM notices WHERE due_at IS NOT NULL");
+const PRUNE: Sql = Sql::both("DELETE FROM notices WHERE occurred_at < $1 AND due_at IS NULL");
+/// Of an erased user nothing more is told but the erasure.
+pub(super) const FORGET: Sql = Sql::both("DELETE FROM notices WHERE user_id = $1");
+
+/// Every statement here by name, for the test that prepares them and for `doctor`.
+pub(super) const ALL: &[(&str, Sql)] = &[
+    ("NOTICES_EXPIRING", EXPIRING),
+    ("NOTICE_PUT", PUT),
+    ("INCIDENT_BEGIN", INCIDENT_BEGIN),
+    ("INCIDENT", INCIDENT),
+    ("INCIDENT_END", INCIDENT_END),
+    ("NOTICES_CLAIM", CLAIM),
+    ("NOTICE_SETTLE", SETTLE),
+    ("NOTICE_PUT_OFF", PUT_OFF),
+    ("NOTICES_NEXT", NEXT),
+    ("NOTICES_PRUNE", PRUNE),
+    ("NOTICES_FORGET", FORGET),
+];
+
+/// What a notice tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// A grant in use ends within days, and no refresh has moved that.
+    ExpiringSoon,
+    /// Many connections fail alike.
+    IncidentBegan,
+    /// They no longer do.
+    IncidentEnded,
+}
+
+impl NoticeKind {
+    const ALL: [Self; 3] = [Self::ExpiringSoon, Self::IncidentBegan, Self::IncidentEnded];
+
+    /// The type of the event.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ExpiringSoon => "instagram.expiring_soon",
+            Self::IncidentBegan => "incident.began",
+            Self::IncidentEnded => "incident.ended",
+        }
+    }
+}
+
+/// A notice whose turn it is. Made only by claiming.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// What it is about; the same for every delivery.
+    pub subject: String,
+    /// What it tells.
+    pub kind: NoticeKind,
+    /// The user concerned, where one is.
+    pub user_id: Option<String>,
+    /// The provider.
+    pub provider: ProviderId,
+    /// When it was noticed.
+    pub occurred_at: Timestamp,
+    /// How often it has been claimed, this time included.
+    pub tries: u32,
+}
+
+impl Store {
+    /// Notices grants in use that end within `ahead`, whose end no refresh has moved; how many are new.
+    pub async fn notice_expiring(&self, now: Timestamp, ahead: Duration) -> Result<u64, StoreError> {
+        if !self.inner.outbox {
+            return Ok(0);
+        }
+        let values = vec![now.into(), after(now, ahead).into(), rows::limit(AT_ONCE)];
+        self.write(EXPIRING, values).await
+    }
+
+    /// Since when the replicas know of an incident at that provider.
+    pub async fn incident_since(&self, provider: ProviderId) -> Result<Option<Timestamp>, StoreError> {
+        let row = self.read_one(INCIDENT, vec![provider.as_str().into()]).await?;
+        row.map(|row| row.time("began_at").map_err(|error| error.at("incidents", provider.as_str())))
+            .transpose()
+    }
+
+    /// Notices that an incident lasts, or that none does. `true` where this is news; exactly one replica is told so.
+    pub async fn notice_incident(
+        &self,
+        provider: ProviderId,
+        lasts: bool,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let began = self.incident_since(provider).await?;
+        if began.is_some() == lasts {
+            return Ok(false);
+        }
+        engine::retrying(|| async {
+            let mut unit = self.begin().await?;
+            let changed = if lasts {
+                unit.run(INCIDENT_BEGIN, vec![provider.as_str().into(), now.into()]).await?
+            } else {
+                unit.run(INCIDENT_END, vec![provider.as_str().into()]).await?
+            };
+            if changed == 0 {
+                return Ok(false);
+            }
+            if self.inner.outbox {
+                let began = began.unwrap_or(now);
+                let (kind, name) = if lasts {
+                    (NoticeKind::IncidentBegan, "began")
+                } else {
+                    (NoticeKind::IncidentEnded, "ended")
+                };
+                let subject = format!("incident:{provider}:{}:{name}", began.as_millisecond());
+                let values = vec![subject.into(), kind.as_str().into(), provider.as_str().into(), now.into()];
+                unit.run(PUT, values).await?;
+            }
+            unit.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Claims up to `limit` notices that are due at `now`. Nobody else gets them for `hold`.
+    pub async fn claim_notices(
+        &self,
+        now: Timestamp,
+        hold: Duration,
+        limit: usize,
+    ) -> Result<Vec<Notice>, StoreError> {
+        let values = vec![now.into(), after(now, hold).into(), rows::limit(limit)];
+        let claimed = self.write_rows(CLAIM, values).await?;
+        claimed
+            .iter()
+            .map(|row| read(row).map_err(|error| error.at("notices", &rows::name_of(row, "subject"))))
+            .collect()
+    }
+
+    /// A notice was delivered, or given up: it is not told again.
+    pub async fn settle_notice(&self, notice: &Notice) -> Result<(), StoreError> {
+        self.write(SETTLE, vec![notice.subject.as_str().into()]).await.map(drop)
+    }
+
+    /// Lets a notice wait until `at`.
+    pub async fn put_off_notice(&self, notice: &Notice, at: Timestamp) -> Result<(), StoreError> {
+        self.write(PUT_OFF, vec![notice.subject.as_str().into(), at.into()]).await.map(drop)
+    }
+
+    /// When the next notice is due.
+    pub async fn next_notice_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        match self.read_one(NEXT, Vec::new()).await? {
+            Some(row) => row.opt_time("at").map_err(|error| error.at("notices", "(all)")),
+            None => Ok(None),
+        }
+    }
+
+    /// Forgets notices from before `before` that have been told.
+    pub async fn prune_notices(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.write(PRUNE, vec![before.into()]).await
+    }
+}
+
+fn read(row: &Row) -> Result<Notice, Unreadable> {
+    let kind = row.text("kind")?;
+    let kind = NoticeKind::ALL.into_iter().find(|each| each.as_str() == kind);
+    Ok(Notice {
+        subject: row.text("subject")?,
+        kind: kind.ok_or(Unreadable::new("kind", "is no kind of notice"))?,
+        user_id: row.opt_text("user_id")?,
+        provider: rows::provider(row)?,
+        occurred_at: row.time("occurred_at")?,
+        tries: u32::try_from(row.int("tries")?).unwrap_or(u32::MAX),
+    })
+}

@@ -1,0 +1,212 @@
+//! What an operator wants to see of all connections together. Read in the background, never by a scrape; each statement walks along
+//! an index, or reads what is small.
+
+use jiff::Timestamp;
+
+use super::engine::{Engine, Row, Unreadable};
+use super::statements::Sql;
+use super::{Store, StoreError, rows};
+use crate::connection::Connection;
+use crate::provider::ProviderId;
+
+/// More overdue refreshes than this are not counted one by one.
+const MOST_OVERDUE: usize = 100_000;
+
+const OVERDUE: Sql = Sql::both(
+    "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections WHERE next_refresh_at <= $1 LIMIT $2 + 0) AS due",
+);
+const SOONEST_EXPIRY: Sql = Sql::both(
+    "SELECT MIN(grant_expires_at) AS at FROM connections WHERE state IN ('connected', 'degraded', 'action_required')",
+);
+/// Whole days left, the last for all that have more.
+const EXPIRING: Sql = Sql::each(
+    "SELECT MIN((grant_expires_at - $1) / 86400000, $2) AS days, COUNT(*) AS amount FROM connections WHERE state IN \
+     ('connected', 'degraded', 'action_required') AND grant_expires_at > $1 GROUP BY days ORDER BY days",
+    "SELECT LEAST((grant_expires_at - $1) / 86400000, $2) AS days, COUNT(*) AS amount FROM connections WHERE state IN \
+     ('connected', 'degraded', 'action_required') AND grant_expires_at > $1 GROUP BY 1 ORDER BY 1",
+);
+/// Exact where it is SQLite's; Postgres' own estimate, which its statistics keep.
+const ROWS: Sql = Sql::each(
+    "SELECT 'users' AS name, COUNT(*) AS amount FROM users UNION ALL SELECT 'connections', COUNT(*) FROM connections \
+     UNION ALL SELECT 'grants', COUNT(*) FROM grants UNION ALL SELECT 'connection_history', COUNT(*) FROM \
+     connection_history UNION ALL SELECT 'attempts', COUNT(*) FROM attempts UNION ALL SELECT 'clerk_events', COUNT(*) FROM \
+     clerk_events UNION ALL SELECT 'deleted_users', COUNT(*) FROM deleted_users UNION ALL SELECT 'data_deletions', \
+     COUNT(*) FROM data_deletions UNION ALL SELECT 'outbox', COUNT(*) FROM outbox UNION ALL SELECT 'audit', COUNT(*) \
+     FROM audit UNION ALL SELECT 'notices', COUNT(*) FROM notices",
+    "SELECT CAST(relname AS TEXT) AS name, CAST(n_live_tup AS BIGINT) AS amount FROM pg_stat_user_tables WHERE \
+     schemaname = current_schema() AND relname IN ('users', 'connections', 'grants', 'connection_history', 'attempts', \
+     'clerk_events', 'deleted_users', 'data_deletions', 'outbox', 'audit', 'notices')",
+);
+/// Of the tables that are swept, each by an index on its age.
+const OLDEST: Sql = Sql::both(
+    "SELECT 'attempts' AS name, (SELECT MIN(closed_at) FROM attempts WHERE closed_at IS NOT NULL) AS at UNION ALL SELECT \
+     'clerk_events', (SELECT MIN(received_at) FROM clerk_events) UNION ALL SELECT 'outbox', (SELECT MIN(due_at) FROM \
+     outbox) UNION ALL SELECT 'audit', (SELECT MIN(at) FROM audit) UNION ALL SELECT 'notices', (SELECT MIN(occurred_at) \
+     FROM notices)",
+);
+const TALLY_ADD: Sql = Sql::both(
+    "INSERT INTO refresh_tally (hour, outcome, amount) VALUES ($1, $2, $3) ON CONFLICT (hour, outcome) DO UPDATE SET \
+     amount = refresh_tally.amount + excluded.amount",
+);
+const TALLY: Sql = Sql::both(
+    "SELECT outcome, CAST(SUM(amount) AS BIGINT) AS month, CAST(SUM(CASE WHEN hour > $1 THEN amount ELSE 0 END) AS \
+     BIGINT) AS day FROM refresh_tally WHERE hour > $2 GROUP BY outcome ORDER BY outcome",
+);
+const TALLY_PRUNE: Sql = Sql::both("DELETE FROM refresh_tally WHERE hour <= $1");
+const SENTINEL_AGES: Sql =
+    Sql::both("SELECT key_id, created_at FROM key_ring_sentinel ORDER BY created_at, key_id");
+const BY_USERNAME: Sql = Sql::both(
+    "SELECT user_id FROM connections WHERE provider = $1 AND account_username = $2 ORDER BY user_id LIMIT 20",
+);
+
+/// Every statement here by name, for the test that prepares them and for `doctor`.
+pub(super) const ALL: &[(&str, Sql)] = &[
+    ("OVERDUE", OVERDUE),
+    ("SOONEST_EXPIRY", SOONEST_EXPIRY),
+    ("EXPIRING", EXPIRING),
+    ("ROWS", ROWS),
+    ("OLDEST", OLDEST),
+    ("TALLY_ADD", TALLY_ADD),
+    ("TALLY", TALLY),
+    ("TALLY_PRUNE", TALLY_PRUNE),
+    ("SENTINEL_AGES", SENTINEL_AGES),
+    ("BY_USERNAME", BY_USERNAME),
+];
+
+/// How the connections to the database are used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PoolUse {
+    /// At work.
+    pub used: u32,
+    /// Open and waiting.
+    pub idle: u32,
+    /// At most so many.
+    pub max: u32,
+}
+
+/// How much a table holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TableRows {
+    /// Its name.
+    pub name: String,
+    /// Its rows; an estimate on Postgres.
+    pub amount: u64,
+    /// When its oldest row was written, where that is kept an eye on.
+    pub oldest: Option<Timestamp>,
+}
+
+/// What became of refreshes, of one outcome.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Refreshes {
+    /// `renewed`, or why not.
+    pub outcome: String,
+    /// In the last day.
+    pub day: u64,
+    /// In the last thirty days.
+    pub month: u64,
+}
+
+impl Store {
+    /// Refreshes that were due before `before`, counted up to a hundred thousand.
+    pub async fn overdue(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.amount(OVERDUE, vec![before.into(), rows::limit(MOST_OVERDUE)]).await
+    }
+
+    /// When the first of the grants in use expires.
+    pub async fn soonest_expiry(&self) -> Result<Option<Timestamp>, StoreError> {
+        match self.read_one(SOONEST_EXPIRY, Vec::new()).await? {
+            Some(row) => row.opt_time("at").map_err(|error| error.at("connections", "(all)")),
+            None => Ok(None),
+        }
+    }
+
+    /// How many grants in use have so many whole days left, `most` standing for all that have more.
+    pub async fn expiring(&self, now: Timestamp, most: u32) -> Result<Vec<(u64, u64)>, StoreError> {
+        let read = |row: &Row| -> Result<(u64, u64), Unreadable> {
+            Ok((u64::try_from(row.int("days")?).unwrap_or(0), rows::amount(row)?))
+        };
+        let found = self.read(EXPIRING, vec![now.into(), most.into()]).await?;
+        found.iter().map(|row| read(row).map_err(|error| error.at("connections", "(all)"))).collect()
+    }
+
+    /// The rows of each table, and how old the oldest is where that is swept.
+    pub async fn table_rows(&self) -> Result<Vec<TableRows>, StoreError> {
+        let found = self.read(ROWS, Vec::new()).await?;
+        let mut tables = found
+            .iter()
+            .map(|row| Ok(TableRows { name: row.text("name")?, amount: rows::amount(row)?, oldest: None }))
+            .collect::<Result<Vec<_>, Unreadable>>()
+            .map_err(|error| error.at("(all)", "(all)"))?;
+        for row in self.read(OLDEST, Vec::new()).await? {
+            let read = || Ok::<_, Unreadable>((row.text("name")?, row.opt_time("at")?));
+            let (name, at) = read().map_err(|error| error.at("(all)", "(all)"))?;
+            if let Some(table) = tables.iter_mut().find(|table| table.name == name) {
+                table.oldest = at;
+            }
+        }
+        tables.sort_by(|left, right| left.name.cmp(&right.name));
+        Ok(tables)
+    }
+
+    /// Adds to what became of refreshes in the hour that began `hour` hours after the epoch.
+    pub async fn add_refreshes(&self, hour: i64, outcome: &str, amount: u64) -> Result<(), StoreError> {
+        let amount = i64::try_from(amount).unwrap_or(i64::MAX);
+        self.write(TALLY_ADD, vec![hour.into(), outcome.into(), amount.into()]).await.map(drop)
+    }
+
+    /// What became of the refreshes of the last day and of the last thirty, as of that hour.
+    pub async fn refreshes(&self, hour: i64) -> Result<Vec<Refreshes>, StoreError> {
+        let read = |row: &Row| -> Result<Refreshes, Unreadable> {
+            let count = |column| Ok(u64::try_from(row.int(column)?).unwrap_or(0));
+            Ok(Refreshes { outcome: row.text("outcome")?, day: count("day")?, month: count("month")? })
+        };
+        let found = self.read(TALLY, vec![(hour - 24).into(), (hour - 24 * 30).into()]).await?;
+        found.iter().map(|row| read(row).map_err(|error| error.at("refresh_tally", "(all)"))).collect()
+    }
+
+    /// Forgets what became of refreshes up to that hour.
+    pub async fn prune_refreshes(&self, hour: i64) -> Result<u64, StoreError> {
+        self.write(TALLY_PRUNE, vec![hour.into()]).await
+    }
+
+    /// Since when each key of the ring has sealed.
+    pub async fn key_ages(&self) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        let read = |row: &Row| -> Result<(String, Timestamp), Unreadable> {
+            Ok((row.text("key_id")?, row.time("created_at")?))
+        };
+        let found = self.read(SENTINEL_AGES, Vec::new()).await?;
+        found.iter().map(|row| read(row).map_err(|error| error.at("key_ring_sentinel", "(all)"))).collect()
+    }
+
+    /// Whose accounts bear that handle, at most twenty.
+    pub async fn users_of_handle(
+        &self,
+        provider: ProviderId,
+        handle: &str,
+    ) -> Result<Vec<String>, StoreError> {
+        let found = self.read(BY_USERNAME, vec![provider.as_str().into(), handle.into()]).await?;
+        found
+            .iter()
+            .map(|row| row.text("user_id").map_err(|error| error.at("connections", "(handle)")))
+            .collect()
+    }
+
+    /// Whose account has that id, of either kind.
+    pub async fn users_of_account(
+        &self,
+        provider: ProviderId,
+        account: &str,
+    ) -> Result<Vec<String>, StoreError> {
+        let found: Vec<Connection> = self.connections_by_account(provider, account).await?;
+        Ok(found.into_iter().map(|connection| connection.user_id).collect())
+    }
+
+    /// How the connections to the database are used; `None` where a simulation runs its statements.
+    pub fn pool_use(&self) -> Option<PoolUse> {
+        match &self.inner.engine {
+            Engine::Sqlite(sqlite) => Some(sqlite.pool_use()),
+            Engine::Postgres(postgres) => Some(postgres.pool_use()),
+            Engine::Driven(_) => None,
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Scopes that calls were refused for want of, until it is known what that is worth.
+
+use jiff::Timestamp;
+
+use super::{Store, StoreError, rows, statements};
+use crate::connection::Connection;
+
+impl Store {
+    /// Notes that a call was refused for want of a scope, and forgets refusals before `forget_before`. Answers when it was first
+    /// refused in a row.
+    pub async fn note_refusal(
+        &self,
+        connection: &Connection,
+        scope: &str,
+        now: Timestamp,
+        forget_before: Timestamp,
+    ) -> Result<Timestamp, StoreError> {
+        self.write(statements::REFUSALS_PRUNE, vec![forget_before.into()]).await?;
+        let linked_at = connection.linked_at.unwrap_or(Timestamp::MIN);
+        let values =
+            vec![connection.id.into(), scope.into(), now.into(), forget_before.into(), linked_at.into()];
+        let rows = self.write_rows(statements::REFUSAL_PUT, values).await?;
+        let first = rows.first().map(|row| row.time("first_at")).transpose();
+        let first = first.map_err(|error| error.at("scope_refusals", &connection.id.to_string()))?;
+        Ok(first.unwrap_or(now))
+    }
+
+    /// How many connections were refused calls for want of that scope since then, counted up to `most`.
+    pub async fn refused(&self, scope: &str, since: Timestamp, most: usize) -> Result<u64, StoreError> {
+        let values = vec![scope.into(), since.into(), rows::limit(most)];
+        match self.read_one(statements::REFUSALS_COUNT, values).await? {
+            Some(row) => rows::amount(&row).map_err(|error| error.at("scope_refusals", "(all)")),
+            None => Ok(0),
+        }
+    }
+}

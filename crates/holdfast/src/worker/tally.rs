@@ -1,0 +1,91 @@
+//! What became of refreshes, and when the worker was last seen at work.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+use crate::clock::from_millis;
+use crate::connection::reasons::reason_of;
+use crate::connections::ServiceError;
+use crate::connections::refresh::Refreshed;
+use crate::metric::{Kind, Metric};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+const REFRESHES: Metric = Metric {
+    name: "refreshes",
+    kind: Kind::Counter,
+    labels: &[(
+        "outcome",
+        "`renewed`, `skipped` (nothing to do), `not_stored` (the database took no answer), or the reason of a failure, as in a status",
+    )],
+    help: "Refreshes of grants by outcome",
+    watch: "Alert where other outcomes than `renewed` and `skipped` are more than half of all for 15 minutes (`HoldfastRefreshesFail`).",
+};
+
+/// What a worker counts.
+pub const TABLE: &[Metric] = &[REFRESHES];
+
+/// What one process's worker did.
+#[derive(Debug)]
+pub struct Tally {
+    refreshes: Family<OutcomeLabels, Counter>,
+    /// What was not taken yet.
+    fresh: Mutex<BTreeMap<&'static str, u64>>,
+    /// In unix milliseconds; the least number before the first tick.
+    ticked_at: AtomicI64,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        let refreshes = Family::default();
+        Self { refreshes, fresh: Mutex::default(), ticked_at: AtomicI64::new(i64::MIN) }
+    }
+}
+
+impl Tally {
+    /// Makes its counters known.
+    pub fn register(&self, registry: &mut Registry) {
+        REFRESHES.register(registry, self.refreshes.clone());
+    }
+
+    pub(super) fn count(&self, outcome: &Result<Refreshed, ServiceError>) {
+        let outcome = match outcome {
+            Ok(Refreshed::Renewed) => "renewed",
+            Ok(Refreshed::Skipped) => "skipped",
+            Ok(Refreshed::Failed(meaning)) => reason_of(*meaning).as_str(),
+            Err(_) => "not_stored",
+        };
+        self.refreshes.get_or_create(&OutcomeLabels { outcome }).inc();
+        *self.fresh.lock().unwrap_or_else(PoisonError::into_inner).entry(outcome).or_default() += 1;
+    }
+
+    pub(super) fn ticked(&self, now: Timestamp) {
+        self.ticked_at.store(now.as_millisecond(), Ordering::Relaxed);
+    }
+
+    /// When the worker was last seen at work; `None` before that, and where there is none.
+    pub fn last_tick(&self) -> Option<Timestamp> {
+        let at = self.ticked_at.load(Ordering::Relaxed);
+        (at != i64::MIN).then(|| from_millis(at))
+    }
+
+    /// What became of refreshes since this was last asked.
+    pub fn take(&self) -> BTreeMap<&'static str, u64> {
+        std::mem::take(&mut *self.fresh.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Gives back what was taken and could not be kept.
+    pub fn give_back(&self, outcome: &'static str, amount: u64) {
+        *self.fresh.lock().unwrap_or_else(PoisonError::into_inner).entry(outcome).or_default() += amount;
+    }
+}

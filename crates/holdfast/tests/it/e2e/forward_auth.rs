@@ -1,0 +1,284 @@
+//! Forward authentication: the verdict of the protected routes, for endpoints elsewhere.
+
+use std::sync::Arc;
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use holdfast::clock::ManualClock;
+use holdfast::standin::clerk::{Case, Expectation, Fault, Person, Surface};
+use holdfast::transport::{Answer, Outgoing};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::app::{App, ORIGIN, code, json as body, text};
+
+const SECRET: &str = "shared-by-holdfast-and-the-backend-48-bytes-long";
+
+/// One request without Origin, as a proxy or a middleware sends it.
+async fn ask(app: &App, method: Method, path: &str, headers: &[(&'static str, &str)]) -> Answer {
+    let mut request = Outgoing::new(method, app.base.join(path.trim_start_matches('/')).unwrap());
+    for (name, value) in headers {
+        request.headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+    }
+    app.transport.send(request).await.unwrap()
+}
+
+fn minted(app: &App, case: &str) -> String {
+    format!("Bearer {}", app.clerk.mint(Case::find(case).unwrap(), Person::Ada, ORIGIN).unwrap())
+}
+
+fn identity(answer: &Answer) -> Vec<(String, String)> {
+    let named = answer.headers.iter().filter(|(name, _)| name.as_str().starts_with("x-auth-"));
+    named.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_token_gets_the_verdict_of_the_protected_routes() {
+    // The clock stands still: the verdict is one on a token at one instant.
+    let clock = Arc::new(ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap()));
+    let app = App::at(clock, &[], |_| {}).await;
+    for case in app.clerk.corpus(Person::Ada, ORIGIN).unwrap() {
+        let Ok(value) = HeaderValue::from_bytes(format!("Bearer {}", case.token).as_bytes()) else {
+            continue;
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", value);
+        let own = app.request_with(Method::GET, "/user/instagram/status", headers.clone(), None).await;
+        let forwarded = app.request_with(Method::GET, "/forward-auth", headers, None).await;
+        assert_eq!((forwarded.status, code(&forwarded)), (own.status, code(&own)), "{}", case.name);
+        assert_eq!(
+            forwarded.headers.get("www-authenticate"),
+            own.headers.get("www-authenticate"),
+            "{}",
+            case.name
+        );
+        assert_eq!(forwarded.headers["cache-control"], "no-store", "{}", case.name);
+        let is_accepted = case.expect == Expectation::Accepted;
+        assert_eq!(forwarded.headers.contains_key("x-auth-user"), is_accepted, "{}", case.name);
+        if is_accepted {
+            assert!(forwarded.body.is_empty(), "{}", case.name);
+        } else {
+            let told: Value = serde_json::from_slice(forwarded.headers["x-auth-problem"].as_bytes()).unwrap();
+            assert_eq!(told, body(&forwarded), "{}", case.name);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_method_and_what_follows_make_no_difference() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "PROPFIND"] {
+        for path in [
+            "/forward-auth",
+            "/forward-auth/",
+            "/forward-auth/a/b%2Fc?d=e",
+            "/forward-auth//?credentials=optional",
+        ] {
+            let method: Method = method.parse().unwrap();
+            let bearer = ada.authorization();
+            let accepted = ask(&app, method.clone(), path, &[("authorization", &bearer)]).await;
+            assert_eq!(accepted.status, StatusCode::OK, "{method} {path}");
+            assert_eq!(accepted.headers["x-auth-user"], Person::Ada.user_id(), "{method} {path}");
+            let missing = ask(&app, method.clone(), path, &[]).await;
+            assert_eq!(missing.status, StatusCode::UNAUTHORIZED, "{method} {path}");
+            assert_eq!(missing.headers["www-authenticate"], "Bearer", "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_passes_only_where_the_operator_says_so() {
+    let app = App::start().await;
+    let optional = "/forward-auth?credentials=optional";
+    let nobody = ask(&app, Method::GET, optional, &[]).await;
+    assert_eq!((nobody.status, identity(&nobody)), (StatusCode::OK, Vec::new()));
+    let preflight = [("origin", ORIGIN), ("access-control-request-method", "POST")];
+    for path in ["/forward-auth", "/forward-auth/posts"] {
+        let answer = ask(&app, Method::OPTIONS, path, &preflight).await;
+        assert_eq!((answer.status, identity(&answer)), (StatusCode::OK, Vec::new()), "{path}");
+    }
+    let refused = ask(&app, Method::GET, optional, &[("authorization", &minted(&app, "expired-10s"))]).await;
+    assert_eq!((refused.status, code(&refused).as_str()), (StatusCode::UNAUTHORIZED, "token-expired"));
+    let accepted = ask(&app, Method::GET, optional, &[("authorization", &minted(&app, "genuine"))]).await;
+    assert_eq!(accepted.headers["x-auth-user"], Person::Ada.user_id());
+    // What comes from the client loosens nothing: not the path and query that Envoy appends, not the query that
+    // Caddy keeps, nor a second value.
+    for (path, uri) in [
+        ("/forward-auth/posts?credentials=optional", "/posts?credentials=optional"),
+        ("/forward-auth/?credentials=optional", "/?credentials=optional"),
+        (optional, "/posts?credentials=optional"),
+        ("/forward-auth?credentials=optional&credentials=required", "/"),
+        ("/forward-auth?credentials=Optional", "/"),
+    ] {
+        let answer = ask(&app, Method::GET, path, &[("x-forwarded-uri", uri)]).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path} {uri}");
+    }
+    let elsewhere = ask(&app, Method::GET, optional, &[("x-forwarded-uri", "/posts?page=2")]).await;
+    assert_eq!(elsewhere.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_credentials_are_a_bad_request() {
+    let app = App::start().await;
+    let bearer = minted(&app, "genuine");
+    for path in ["/forward-auth", "/forward-auth?credentials=optional"] {
+        let two =
+            ask(&app, Method::GET, path, &[("authorization", &bearer), ("authorization", &bearer)]).await;
+        assert_eq!(
+            (two.status, code(&two).as_str()),
+            (StatusCode::BAD_REQUEST, "multiple-credentials"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_organization_reads_alike_in_both_versions() {
+    let app = App::start().await;
+    for case in ["genuine-with-organization", "genuine-with-organization-v1"] {
+        let bearer = minted(&app, case);
+        let told = ask(&app, Method::GET, "/forward-auth", &[("authorization", &bearer)]).await;
+        assert_eq!(told.headers["x-auth-org"], "org_1", "{case}");
+        assert_eq!(told.headers["x-auth-org-role"], "admin", "{case}");
+        let permissions = "org:dashboard:manage,org:dashboard:read,org:teams:read";
+        assert_eq!(told.headers["x-auth-org-permissions"], permissions, "{case}");
+        for (query, expected) in [
+            ("org=any", ""),
+            ("org=org_1", ""),
+            ("org=org_2&org=org_1", ""),
+            ("org=org_2,org_1", ""),
+            ("org=org_2", "not-a-member"),
+            ("org=", "not-a-member"),
+            ("role=admin", ""),
+            ("role=org:admin", ""),
+            ("role=member,admin", ""),
+            ("role=member", "role-missing"),
+            ("role=", "role-missing"),
+            ("permission=org:teams:read", ""),
+            ("permission=org:teams:manage&permission=org:teams:read", ""),
+            ("permission=org:teams:manage", "permission-missing"),
+            ("org=any&role=admin&permission=org:teams:manage", "permission-missing"),
+            ("org=org_2&role=admin", "not-a-member"),
+        ] {
+            let path = format!("/forward-auth?{query}");
+            let answer = ask(&app, Method::GET, &path, &[("authorization", &bearer)]).await;
+            let status = if expected.is_empty() { StatusCode::OK } else { StatusCode::FORBIDDEN };
+            assert_eq!((answer.status, code(&answer).as_str()), (status, expected), "{case} {query}");
+            assert!(!answer.headers.contains_key("www-authenticate"), "{case} {query}");
+        }
+    }
+    for case in ["genuine", "genuine-organization-unreadable", "genuine-organization-of-numbers"] {
+        let bearer = minted(&app, case);
+        for (query, expected) in [
+            ("org=any", "not-a-member"),
+            ("role=admin", "role-missing"),
+            ("permission=a", "permission-missing"),
+        ] {
+            let path = format!("/forward-auth?{query}");
+            let answer = ask(&app, Method::GET, &path, &[("authorization", &bearer)]).await;
+            assert_eq!((answer.status, code(&answer).as_str()), (StatusCode::FORBIDDEN, expected), "{case}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_impersonator_is_named() {
+    let app = App::start().await;
+    for (case, who) in [("genuine-impersonated", "user_support"), ("genuine-act-string", "unknown")] {
+        let told = ask(&app, Method::GET, "/forward-auth", &[("authorization", &minted(&app, case))]).await;
+        assert_eq!(told.status, StatusCode::OK, "{}", text(&told));
+        assert_eq!(told.headers["x-auth-impersonator"], who, "{case}");
+    }
+}
+
+/// The claims of an assertion, its signature checked with the secret.
+fn read(assertion: &str) -> Value {
+    let (message, signature) = assertion.rsplit_once('.').unwrap();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+    hmac::verify(&key, message.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
+    let (header, payload) = message.split_once('.').unwrap();
+    let part = |text: &str| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap();
+    assert_eq!(part(header), json!({"alg": "HS256", "typ": "JWT"}));
+    part(payload)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_assertion_says_who_for_a_minute_at_most() {
+    let app = App::with(&[("HOLDFAST_FORWARD_AUTH_SECRET", SECRET)], |_| {}).await;
+    let ask_as = async |case: &str, host: &str| {
+        let bearer = minted(&app, case);
+        let headers = [("authorization", bearer.as_str()), ("x-forwarded-host", host)];
+        let told = ask(&app, Method::GET, "/forward-auth", &headers).await;
+        read(told.headers["x-auth-assertion"].to_str().unwrap())
+    };
+    let claims = ask_as("genuine-with-organization", "api.example.com").await;
+    assert_eq!(claims["iss"], app.base.as_str().trim_end_matches('/'));
+    assert_eq!((&claims["aud"], &claims["sub"]), (&json!("api.example.com"), &json!(Person::Ada.user_id())));
+    assert_eq!((&claims["org"], &claims["org_role"]), (&json!("org_1"), &json!("admin")));
+    assert!(claims["sid"].as_str().unwrap().starts_with("sess_"));
+    let lifetime = claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap();
+    assert!((0..=60).contains(&lifetime), "{lifetime}");
+    // A token that is accepted only for the allowed skew makes no assertion that outlives it.
+    let late = ask_as("genuine-expired-4s", "api.example.com").await;
+    assert!(late["exp"].as_i64().unwrap() < late["iat"].as_i64().unwrap(), "{late}");
+    assert_eq!(ask_as("genuine-impersonated", "h").await["act"], json!({"sub": "user_support"}));
+    assert_eq!(ask_as("genuine-act-string", "h").await["act"], json!({"sub": "unknown"}));
+    let nobody = ask(&app, Method::GET, "/forward-auth?credentials=optional", &[]).await;
+    assert_eq!(identity(&nobody), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_survive_a_restart_while_clerk_is_away() {
+    let mut app = App::start().await;
+    assert_eq!(app.sign_in(Person::Ada).get("/forward-auth").await.status, StatusCode::OK);
+    app.clerk.set_fault(Surface::Jwks, Some(Fault::Down));
+    app.stop().await;
+    let ada = app.sign_in(Person::Ada);
+    let restarted = app.replica().await;
+    for path in ["/forward-auth", "/user/instagram/status", "/user/profile"] {
+        assert_eq!(ada.at(&restarted).get(path).await.status, StatusCode::OK, "{path}");
+    }
+    drop(restarted);
+    // Where nothing is known there is no verdict, and that is no refusal.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let database = format!("sqlite://{}", elsewhere.path().join("holdfast.db").display());
+    let journal = elsewhere.path().join("journal").display().to_string();
+    let cold = [("HOLDFAST_JOURNAL_DIR", journal.as_str()), ("HOLDFAST_DATABASE_URL", database.as_str())];
+    let cold = app.replica_with(&cold).await;
+    for path in ["/forward-auth", "/user/instagram/status"] {
+        let answer = ada.at(&cold).get(path).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert_eq!(answer.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap(), 1, "{path}");
+    }
+}
+
+/// The requests that Traefik and Envoy document, sent as they send them; neither can be installed here.
+#[tokio::test(flavor = "multi_thread")]
+async fn traefik_and_envoy_are_answered_as_they_ask() {
+    let app = App::start().await;
+    let bearer = minted(&app, "genuine");
+    // Traefik: GET whatever the method was, with what was asked for in headers of its own.
+    let traefik = [
+        ("x-forwarded-method", "POST"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "api.example.com"),
+        ("x-forwarded-uri", "/posts?credentials=optional"),
+        ("x-forwarded-for", "192.0.2.7"),
+        ("authorization", &bearer),
+    ];
+    let accepted = ask(&app, Method::GET, "/forward-auth", &traefik).await;
+    assert_eq!(accepted.headers["x-auth-user"], Person::Ada.user_id());
+    let missing = ask(&app, Method::GET, "/forward-auth", &traefik[..5]).await;
+    assert_eq!(missing.status, StatusCode::UNAUTHORIZED);
+    // A client that gets this header through is no preflight by it.
+    let feigned = ask(&app, Method::GET, "/forward-auth", &[("x-forwarded-method", "OPTIONS")]).await;
+    assert_eq!(feigned.status, StatusCode::UNAUTHORIZED);
+    // Envoy: the original method, behind its prefix the original address, and no body.
+    let envoy = [("authorization", bearer.as_str()), ("content-length", "0")];
+    let accepted = ask(&app, Method::POST, "/forward-auth/posts/7?credentials=optional", &envoy).await;
+    assert_eq!(accepted.headers["x-auth-user"], Person::Ada.user_id());
+    let missing = ask(&app, Method::POST, "/forward-auth/posts/7?credentials=optional", &envoy[1..]).await;
+    assert_eq!(missing.status, StatusCode::UNAUTHORIZED);
+}

@@ -1,0 +1,131 @@
+//! SIGHUP reads the configuration again, and never ends the process.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::cli::support::{Place, Running, ring_entry};
+
+const CONFIGURATION: &str = "listen = \"127.0.0.1:PORT\"\nallowed_origins = [\"https://one.example.com\"]\nlog = \"info\"\n\
+     [clerk]\npublishable_key = \"pk_live_Y2xlcmsuZXhhbXBsZS5jb20k\"\n";
+
+fn signal(running: &Running, name: &str) {
+    let status = Command::new("kill").args([name, &running.child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+/// Tries until it holds, a minute at most.
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_secs(60), "{what}: not within a minute");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn allows(port: u16, origin: &str) -> bool {
+    let output = Command::new("curl")
+        .args(["-s", "-i", "-H", &format!("Origin: {origin}"), &format!("http://127.0.0.1:{port}/healthz")])
+        .output()
+        .unwrap();
+    let answer = String::from_utf8_lossy(&output.stdout).to_ascii_lowercase();
+    answer.contains(&format!("access-control-allow-origin: {origin}"))
+}
+
+fn log(place: &Place) -> String {
+    fs::read_to_string(place.path().join("log-of-the-test-0"))
+        .or_else(|_| newest_log(place))
+        .unwrap_or_default()
+}
+
+fn newest_log(place: &Place) -> std::io::Result<String> {
+    let mut logs: Vec<_> = fs::read_dir(place.path())?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| path.to_string_lossy().contains("log-of-the-test"))
+        .collect();
+    logs.sort();
+    fs::read_to_string(logs.pop().ok_or(std::io::ErrorKind::NotFound)?)
+}
+
+#[test]
+fn a_new_configuration_holds_and_a_faulty_one_is_logged_whole() {
+    let port = free_port();
+    let text = CONFIGURATION.replace("PORT", &port.to_string());
+    let place =
+        Place::new().file("holdfast.toml", &text).with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7));
+    let mut running = place.start(&["serve"], Stdio::null());
+    until("it serves", || allows(port, "https://one.example.com"));
+
+    let two =
+        text.replace("one.example.com", "two.example.com").replace("[clerk]", "max_requests = 77\n[clerk]");
+    let place = place.file("holdfast.toml", &two);
+    signal(&running, "-HUP");
+    until("the new origin may call", || allows(port, "https://two.example.com"));
+    assert!(!allows(port, "https://one.example.com"));
+    until("what needs a restart is named", || log(&place).contains("HOLDFAST_MAX_REQUESTS"));
+
+    let faulty =
+        two.replace("https://two.example.com", "https://three.example.com/path").replace("77", "\"many\"");
+    let place = place.file("holdfast.toml", &faulty);
+    signal(&running, "-HUP");
+    until("the faults are logged", || log(&place).contains("nothing is changed"));
+    let told = log(&place);
+    for fault in ["allowed_origins", "max_requests"] {
+        assert!(
+            told.lines().any(|line| line.contains("a fault of the configuration") && line.contains(fault)),
+            "{fault} is missing in {told}"
+        );
+    }
+    assert!(allows(port, "https://two.example.com"), "a faulty configuration changed something");
+    signal(&running, "-TERM");
+    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+    drop(running);
+}
+
+#[test]
+fn a_ring_of_other_bytes_changes_nothing() {
+    let port = free_port();
+    let place = Place::new()
+        .file("keys", &ring_entry("2026", 7))
+        .file("holdfast.toml", &CONFIGURATION.replace("PORT", &port.to_string()))
+        .with("HOLDFAST_ENCRYPTION_KEYS_FILE", "keys");
+    let mut running = place.start(&["serve"], Stdio::null());
+    until("it serves", || allows(port, "https://one.example.com"));
+    let place = place.file("keys", &ring_entry("2026", 8));
+    signal(&running, "-HUP");
+    until("the ring is refused", || log(&place).contains("other bytes"));
+
+    let both = format!("{},{}", ring_entry("next", 9), ring_entry("2026", 7));
+    let place = place.file("keys", &both);
+    signal(&running, "-HUP");
+    until("the ring is taken over", || log(&place).contains("\"sealing_key\":\"next\""));
+    signal(&running, "-TERM");
+    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+    drop(running);
+    assert!(place.run(&["keys", "status"]).stdout.contains("next  seals"));
+}
+
+#[test]
+fn dev_survives_it_and_leaves_nothing_behind() {
+    let place = Place::new();
+    let temporary = place.path().join("tmp");
+    fs::create_dir(&temporary).unwrap();
+    let place = place.with("TMPDIR", temporary.to_str().unwrap());
+    let mut running = place.start(&["dev", "--port", "0"], Stdio::piped());
+    let stdout = BufReader::new(running.child.stdout.take().unwrap());
+    let ready = stdout.lines().any(|line| line.unwrap() == "Stop with Ctrl-C.");
+    assert!(ready && fs::read_dir(&temporary).unwrap().count() == 1);
+    signal(&running, "-HUP");
+    until("it is noticed", || log(&place).contains("no configuration to read again"));
+    assert!(running.child.try_wait().unwrap().is_none(), "a hang-up ended it");
+    signal(&running, "-TERM");
+    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+    drop(running);
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0, "dev left something behind");
+}

@@ -1,0 +1,3 @@
+import { createHoldfast } from "holdfast-backend";
+
+export const holdfast = createHoldfast({ url: process.env.HOLDFAST_URL });
