@@ -237,9 +237,8 @@ impl Server {
         let calls = CallCounts::default();
         let counted = counted(seams, &calls);
         let connections = connections(settings, &counted, &store, &vault)?;
-        let metrics = Metrics::default();
         connections.journal().prepare();
-        metrics.register(|registry| connections.journal().register(registry));
+        let metrics = Metrics::default();
         let budget = Budget::of(settings, FileHandles::raised());
         let places = PlaceMetrics::default();
         metrics.register(|registry| places.register(registry));

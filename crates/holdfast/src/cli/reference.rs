@@ -8,7 +8,6 @@ use clap::{Command, CommandFactory as _};
 use super::args::Cli;
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
-use crate::connections::journal;
 use crate::metric::Metric;
 use crate::telemetry::traces;
 use crate::{http, outbox, overview, provider, settings, worker};
@@ -52,7 +51,6 @@ pub fn metrics() -> Vec<(&'static str, &'static [Metric])> {
         ("Requests", http::metrics::TABLE),
         ("Pages of other origins", http::refused_origins::TABLE),
         ("Open sockets", http::server::PLACES),
-        ("Journal", journal::METRICS),
         ("Session tokens and Clerk's keys", http::session_metrics::TABLE),
         ("Connections", overview::TABLE),
         ("Refreshes", worker::TABLE),

@@ -115,15 +115,6 @@ pub enum Observation {
     },
 }
 
-/// What a grant may do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Granted {
-    /// What was granted.
-    pub scopes: Vec<String>,
-    /// What we ask for and was not granted.
-    pub missing_scopes: Vec<String>,
-}
-
 /// What a sign of death is worth, as the connections fare together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Confidence {
@@ -136,6 +127,15 @@ pub enum Confidence {
     OthersHealthy,
     /// One is going on: believe no sign of death.
     Incident,
+}
+
+/// What a grant may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Granted {
+    /// What was granted.
+    pub scopes: Vec<String>,
+    /// What we ask for and was not granted.
+    pub missing_scopes: Vec<String>,
 }
 
 /// The kind of call that failed.

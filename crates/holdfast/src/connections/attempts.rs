@@ -56,6 +56,7 @@ impl Connections {
                     conflicts.lost()?;
                 }
             }
+            conflicts.lost()?;
         }
     }
 

@@ -217,6 +217,7 @@ impl Importer {
                 CommitOutcome::UserDeleted => return Ok(Imported::UserDeleted),
                 CommitOutcome::Conflict | CommitOutcome::TooManyAttempts => conflicts.lost()?,
             }
+            conflicts.lost()?;
         }
     }
 }

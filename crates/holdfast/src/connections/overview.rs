@@ -7,7 +7,7 @@ use crate::connections::Connections;
 impl Connections {
     /// The share of the provider's budget for the app that is used, as far as its answers say; 1 where it is spent.
     pub fn budget_used(&self) -> f64 {
-        f64::from(self.gate.budget_percent()) / 100.0
+        f64::from(self.gate.budget_used_percent()) / 100.0
     }
 
     /// Until when the provider is not asked, because it answers nobody or its budget is spent.
@@ -17,7 +17,7 @@ impl Connections {
 
     /// Tokens that wait for the database; `None` where they cannot be counted.
     pub fn journal_entries(&self) -> Option<usize> {
-        self.journal.read().ok().map(|all| all.len())
+        self.journal.count().ok()
     }
 
     /// Whether a token could be written down now.

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 
 use crate::clock::after;
 use crate::connection::Connection;
-use crate::connection::belief::FEWEST;
+use crate::connection::belief::{FEWEST, is_sign};
 use crate::connection::observation::{Granted, Observation};
 use crate::connection::status::{lacking, missing_scopes};
 use crate::connection::transition::is_another_account;
 use crate::connections::{Connections, ServiceError};
-use crate::provider::{Account, Failure, Grant, Meaning, SharedProvider};
+use crate::provider::{Account, Failure, Grant, SharedProvider};
 
 /// A scope that was granted and is refused is believed to be missing once it has been refused for so long, where there are so many
 /// connections that an incident could be told from it.
@@ -31,7 +31,7 @@ impl Connections {
         let answer = self.gate.account_for(provider.identify(renewed).await);
         let needs_a_look = match &answer {
             Ok(account) => is_another_account(connection, account),
-            Err(failure) => is_about_the_grant(failure.meaning),
+            Err(failure) => is_sign(failure.meaning),
         };
         let granted = self.granted(connection, provider, renewed);
         let account: Option<Account> = answer.ok().filter(|_| !needs_a_look);
@@ -104,19 +104,6 @@ impl Connections {
             return Ok(false);
         }
         Ok(now >= after(first_at, HOLD))
-    }
-}
-
-/// Whether an answer says something against the grant that was renewed a moment ago.
-fn is_about_the_grant(meaning: Meaning) -> bool {
-    match meaning {
-        Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_) => true,
-        Meaning::Permission
-        | Meaning::RateLimited(_)
-        | Meaning::Unavailable
-        | Meaning::App(_)
-        | Meaning::Content
-        | Meaning::CodeRejected => false,
     }
 }
 

@@ -69,6 +69,8 @@ macro_rules! recorded {
 #[derive(Debug, Clone, Copy)]
 struct Token {
     serial: u32,
+    /// Came by a renewal, and has not been asked about since.
+    is_new: bool,
     issued_at: Millis,
     expires_at: Millis,
 }
@@ -108,6 +110,8 @@ pub struct Calls {
     pub refreshes: u64,
     pub renewed: u64,
     pub identifies: u64,
+    /// The first question after each renewal: the account as it is described by now. Counted apart.
+    pub described: u64,
     /// Whose grant it is, because a person wanted to know; counted apart.
     pub by_people: u64,
     /// Of the first two, those that nobody would have been answered: made in an outage.
@@ -228,15 +232,21 @@ impl Instagram {
     pub fn answer(&self, url: &Url, by_person: bool, now: Millis) -> Answer {
         let mut inner = self.inner.lock().unwrap();
         let is_refresh = url.path().ends_with("/refresh_access_token");
+        let is_first = !by_person && !is_refresh && inner.is_first_question(url);
         if by_person {
             inner.calls.by_people += 1;
         } else if is_refresh {
             inner.calls.refreshes += 1;
+        } else if is_first {
+            inner.calls.described += 1;
         } else {
             inner.calls.identifies += 1;
         }
-        inner.calls.in_vain += u64::from(!by_person && !inner.population.answers());
-        if !by_person && let Some(kind) = inner.population.darkness() {
+        inner.calls.in_vain += u64::from(!by_person && !is_first && !inner.population.answers());
+        if !by_person
+            && !is_first
+            && let Some(kind) = inner.population.darkness()
+        {
             inner.calls.in_vain_by[kind] += 1;
         }
         let percent = inner.count(now);
@@ -292,6 +302,14 @@ impl Instagram {
 }
 
 impl Inner {
+    /// Whether it is the first question about a grant that came by a renewal.
+    fn is_first_question(&mut self, url: &Url) -> bool {
+        let Some((account, serial)) = token_of(url).as_deref().and_then(parse) else { return false };
+        let tokens = &mut self.accounts[account].tokens;
+        let found = tokens.iter_mut().find(|token| token.serial == serial);
+        found.is_some_and(|token| std::mem::take(&mut token.is_new))
+    }
+
     /// Counts a call; answers how much of the app's allowance is used.
     fn count(&mut self, now: Millis) -> u32 {
         if now / HOUR != self.hour {
@@ -309,7 +327,7 @@ impl Inner {
 impl Account {
     fn issue(&mut self, at: Millis) -> Token {
         self.serial += 1;
-        let token = Token { serial: self.serial, issued_at: at, expires_at: at + LIFETIME };
+        let token = Token { serial: self.serial, is_new: false, issued_at: at, expires_at: at + LIFETIME };
         self.tokens.push(token);
         token
     }
@@ -320,6 +338,14 @@ impl Account {
 
     fn renew(&mut self, kind: Kind, serial: u32, now: Millis) -> u32 {
         self.tokens.retain(|token| token.expires_at > now);
+        let serial = self.renewed(kind, serial, now);
+        for token in self.tokens.iter_mut().filter(|token| token.serial == serial) {
+            token.is_new = true;
+        }
+        serial
+    }
+
+    fn renewed(&mut self, kind: Kind, serial: u32, now: Millis) -> u32 {
         match kind {
             Kind::SameToken => {
                 for token in self.tokens.iter_mut().filter(|token| token.serial == serial) {

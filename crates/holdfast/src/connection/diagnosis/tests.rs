@@ -225,7 +225,7 @@ fn every_order_of_answers_has_its_outcome() {
         (Proven, Refresh, Some(APP), EARLY, Own, "→ app_misconfigured"),
         (Proven, Refresh, Some(ACTION), EARLY, Own, "→ refresh_failing"),
         (Proven, Refresh, Some(ACTION), INCIDENT, Own, "→ provider_incident"),
-        (Proven, Refresh, Some(Meaning::Permission), EARLY, Own, "→ scopes_missing"),
+        (Proven, Refresh, Some(Meaning::Permission), EARLY, Own, "→ app_misconfigured"),
         (Proven, Refresh, Some(Meaning::Content), EARLY, Own, "→ well"),
         // A person asks.
         (Proven, Check, None, EARLY, Own, "whose → well"),

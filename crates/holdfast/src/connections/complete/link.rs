@@ -9,14 +9,11 @@ use crate::connection::status::lacking;
 use crate::connection::transition::{apply, is_working, same_account};
 use crate::connection::{Connection, GrantFacts};
 use crate::connections::grants::{self, HeldGrant};
-use crate::connections::recorder::change;
+use crate::connections::recorder::{Conflicts, change};
 use crate::connections::{Connections, ServiceError};
 use crate::provider::{Account, Grant, SharedProvider};
 use crate::store::{AttemptWrite, ChangeSet, CommitOutcome};
 use crate::vault::UserKey;
-
-/// The link is tried again this often when others change the connection meanwhile.
-const MAX_TRIES: u32 = 10;
 
 impl Connections {
     /// Links the account: connection, grant, attempt and history in one unit of work.
@@ -33,7 +30,8 @@ impl Connections {
         if account.professional_id.as_deref() == Some(account.id.as_str()) {
             account.id = account_id.unwrap_or(account.id);
         }
-        for _ in 0..MAX_TRIES {
+        let mut conflicts = Conflicts::default();
+        loop {
             let now = self.parts.clock.now();
             let before = self.parts.store.connection_of(attempt).await.map_err(ServiceError::from)?;
             let before = before.ok_or(ServiceError::UserGone)?;
@@ -63,8 +61,8 @@ impl Connections {
                     }
                 }
             }
+            conflicts.lost()?;
         }
-        Err(ServiceError::Contended.into())
     }
 
     /// The connection with the account linked.

@@ -15,7 +15,7 @@ use crate::connections::recorder::Conflicts;
 use crate::connections::{Connections, ServiceError};
 
 impl Connections {
-    /// Space in the journal for what `step` brings, before it is asked for.
+    /// Space in the journal for what `step` brings.
     pub(super) async fn reserve(&self, attempt: &Attempt, step: Step) -> Option<Reservation> {
         self.journal.reserve(Origin::Attempt { attempt_id: attempt.id, step }).await
     }
@@ -34,8 +34,7 @@ impl Connections {
         let stored = self.step(attempt, self.taken_on(attempt, step, sealed)).await;
         match &stored {
             Ok(Some(_)) | Err(ServiceError::UserGone) => entry.discard(),
-            // Others have moved it on meanwhile. Whether the token is worthless shows when its file is
-            // looked at again.
+            // Others have moved it on meanwhile. Whether that makes the token worthless shows when its file is looked at again.
             Ok(None) => entry.retain(&ServiceError::Contended),
             Err(error) => entry.retain(error),
         }

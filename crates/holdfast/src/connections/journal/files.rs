@@ -91,6 +91,19 @@ impl Directory {
         Ok(all)
     }
 
+    /// How many there are, readable or not.
+    pub(super) fn count(&self) -> io::Result<usize> {
+        let entries = match fs::read_dir(&self.0) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        let is_one = |entry: io::Result<fs::DirEntry>| {
+            entry.is_ok_and(|entry| entry.path().extension().is_some_and(|ending| ending == SUFFIX))
+        };
+        Ok(entries.map(is_one).filter(|is_one| *is_one).count())
+    }
+
     /// The one of that origin, if it is there.
     pub(super) fn find(&self, origin: &Origin) -> io::Result<Option<Journaled>> {
         match fs::read(self.path(origin)) {

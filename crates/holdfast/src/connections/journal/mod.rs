@@ -16,12 +16,10 @@ pub(super) mod replay;
 
 use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use uuid::Uuid;
 
@@ -30,24 +28,6 @@ pub use self::files::Reservation;
 pub use self::record::{Journaled, Origin, Step};
 use super::error::ServiceError;
 use super::grants::SealingError;
-use crate::metric::{Kind, Metric};
-
-const ENTRIES: Metric = Metric {
-    name: "journal_entries",
-    kind: Kind::Gauge,
-    labels: &[],
-    help: "Tokens that wait in the journal for the database",
-    watch: "Alert when above 0 for 10 minutes: the log says why the database does not take them.",
-};
-const WRITABLE: Metric = Metric {
-    name: "journal_writable",
-    kind: Kind::Gauge,
-    labels: &[],
-    help: "Whether a new token could be written to the journal",
-    watch: "Alert when 0 for 10 minutes: a token that arrives while the database is away would be lost.",
-};
-/// What the journal counts.
-pub const METRICS: &[Metric] = &[ENTRIES, WRITABLE];
 
 /// The journal of this process.
 #[derive(Debug, Clone)]
@@ -58,8 +38,6 @@ struct Inner {
     /// `None`: there is no journal.
     directory: Option<Directory>,
     is_writable: AtomicBool,
-    entries: Gauge,
-    writable: Gauge,
     /// Attempts whose token this process is about to store: their files are nobody else's business.
     in_hand: Mutex<HashMap<Uuid, usize>>,
 }
@@ -76,34 +54,13 @@ impl Journal {
     }
 
     fn of(directory: Option<Directory>) -> Self {
-        let (entries, writable) = (Gauge::default(), Gauge::default());
-        writable.set(1);
-        Self(Arc::new(Inner {
-            directory,
-            is_writable: AtomicBool::new(true),
-            entries,
-            writable,
-            in_hand: Mutex::default(),
-        }))
-    }
-
-    /// Makes the journal's metrics known.
-    pub fn register(&self, registry: &mut Registry) {
-        ENTRIES.register(registry, self.0.entries.clone());
-        WRITABLE.register(registry, self.0.writable.clone());
-    }
-
-    /// Where it is.
-    pub fn directory(&self) -> Option<&Path> {
-        self.0.directory.as_ref().map(|directory| directory.0.as_path())
+        Self(Arc::new(Inner { directory, is_writable: AtomicBool::new(true), in_hand: Mutex::default() }))
     }
 
     /// Proves that a token could be written, and clears what a killed process reserved. For the start.
     pub fn prepare(&self) {
         if let Some(directory) = &self.0.directory {
             self.found(directory.prepare().as_ref().err());
-            // Counts what an earlier life left.
-            drop(self.read());
         }
     }
 
@@ -137,7 +94,7 @@ impl Journal {
         origin: Origin,
         sealed: Result<Vec<u8>, SealingError>,
     ) -> Entry {
-        let entry = Entry { journal: self.clone(), origin, file: None };
+        let entry = Entry { origin, file: None };
         let Some(directory) = &self.0.directory else { return entry };
         let written = sealed.map_err(|error| error.to_string()).and_then(|blob| {
             let token = Journaled { user_id: user_id.to_owned(), origin, blob };
@@ -154,9 +111,12 @@ impl Journal {
 
     /// All tokens that wait.
     pub fn read(&self) -> io::Result<Vec<Journaled>> {
-        let all = self.0.directory.as_ref().map_or(Ok(Vec::new()), Directory::read)?;
-        self.0.entries.set(i64::try_from(all.len()).unwrap_or(i64::MAX));
-        Ok(all)
+        self.0.directory.as_ref().map_or(Ok(Vec::new()), Directory::read)
+    }
+
+    /// How many tokens wait.
+    pub fn count(&self) -> io::Result<usize> {
+        self.0.directory.as_ref().map_or(Ok(0), Directory::count)
     }
 
     /// The token of that origin, if it waits here.
@@ -171,22 +131,17 @@ impl Journal {
     /// The database has answered for the token of that origin.
     pub(super) fn remove(&self, origin: &Origin) {
         let removed = self.0.directory.as_ref().map_or(Ok(()), |directory| directory.remove(origin));
-        match removed {
-            Ok(()) => {
-                self.0.entries.dec();
-            }
-            Err(error) => {
-                tracing::warn!(row = %origin.row(), %error, "the file of a stored token could not be deleted");
-            }
+        if let Err(error) = removed {
+            tracing::warn!(row = %origin.row(), %error, "the file of a stored token could not be deleted");
         }
     }
 
     /// Says it once when the directory can no longer be written, and once when it can again.
     fn found(&self, error: Option<&io::Error>) {
         let is_writable = error.is_none();
-        self.0.writable.set(i64::from(is_writable));
         let was_writable = self.0.is_writable.swap(is_writable, Ordering::Relaxed);
-        let directory = self.directory().unwrap_or(Path::new("")).display();
+        let Some(Directory(directory)) = &self.0.directory else { return };
+        let directory = directory.display();
         match error {
             Some(error) if was_writable => {
                 tracing::error!(%directory, %error, "HOLDFAST_JOURNAL_DIR cannot be written: a token that arrives while the database is away would be lost");
@@ -215,7 +170,6 @@ impl Journal {
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Entry {
-    journal: Journal,
     origin: Origin,
     file: Option<files::Entry>,
 }
@@ -233,11 +187,9 @@ impl Entry {
         let row = self.origin.row();
         match self.file.map(|file| file.sync()) {
             Some(Ok(())) => {
-                self.journal.0.entries.inc();
                 tracing::warn!(%row, %why, "a new token could not be stored and waits in the journal");
             }
             Some(Err(error)) => {
-                self.journal.0.entries.inc();
                 tracing::error!(%row, %why, %error, "a new token could not be stored, and its file may not survive the machine");
             }
             None => {

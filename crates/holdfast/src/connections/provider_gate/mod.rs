@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use self::breaker::Breaker;
 use self::budget::Budget;
 use crate::clock::SharedClock;
-use crate::provider::{Failure, Meaning, Reply, Usage};
+use crate::provider::{Failure, Meaning, Reply};
 
 /// What this replica knows of the provider's health and of the app's rate budget.
 #[derive(Debug, Clone)]
@@ -47,8 +47,8 @@ impl ProviderGate {
         self.inner.budget.spent_until(self.clock.now())
     }
 
-    /// How much of the app's budget is used, in percent, as far as answers say.
-    pub fn budget_percent(&self) -> u32 {
+    /// How much of the app's budget is used, in percent, as far as the provider's answers say.
+    pub fn budget_used_percent(&self) -> u32 {
         self.inner.budget.used(self.clock.now())
     }
 
@@ -56,7 +56,7 @@ impl ProviderGate {
     pub fn account_for<T>(&self, reply: Reply<T>) -> Result<T, Failure> {
         let Reply { outcome, usage } = reply;
         let now = self.clock.now();
-        self.budget_used(usage, outcome.as_ref().err());
+        self.inner.budget.observe(usage, outcome.as_ref().err(), now);
         match outcome.as_ref().map_err(|failure| failure.meaning) {
             Err(Meaning::Unavailable | Meaning::App(_)) => self.inner.breaker.failed(now),
             // Whether a death is the connection's own or everybody's shows later.
@@ -74,11 +74,6 @@ impl ProviderGate {
             retry_after: failure.retry_after.or(usage.account_regains_in),
             ..failure
         })
-    }
-
-    /// Takes in what an answer says of the budget alone.
-    pub fn budget_used(&self, usage: Usage, failure: Option<&Failure>) {
-        self.inner.budget.observe(usage, failure, self.clock.now());
     }
 
     /// A death was found to strike everybody: the provider answers nobody.

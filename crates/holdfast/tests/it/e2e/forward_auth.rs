@@ -244,8 +244,8 @@ async fn keys_survive_a_restart_while_clerk_is_away() {
     // Where nothing is known there is no verdict, and that is no refusal.
     let elsewhere = tempfile::tempdir().unwrap();
     let database = format!("sqlite://{}", elsewhere.path().join("holdfast.db").display());
-    let spill = elsewhere.path().join("spill").display().to_string();
-    let cold = [("HOLDFAST_JOURNAL_DIR", spill.as_str()), ("HOLDFAST_DATABASE_URL", database.as_str())];
+    let journal = elsewhere.path().join("journal").display().to_string();
+    let cold = [("HOLDFAST_JOURNAL_DIR", journal.as_str()), ("HOLDFAST_DATABASE_URL", database.as_str())];
     let cold = app.replica_with(&cold).await;
     for path in ["/forward-auth", "/user/instagram/status"] {
         let answer = ada.at(&cold).get(path).await;
