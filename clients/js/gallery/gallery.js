@@ -8,6 +8,8 @@ import {
   HoldfastServiceError,
   HoldfastSessionError,
 } from "holdfast-client";
+import { de } from "holdfast-client/locales/de";
+import { en } from "holdfast-client/locales/en";
 import { HoldfastProvider, InstagramConnection } from "holdfast-client/react";
 import { contract } from "../tests/support/contract.js";
 
@@ -36,6 +38,9 @@ const declined = (status, code, message) => new HoldfastRequestError({ status, c
 const departing = createFakeClient(fakeStatus("not_connected"));
 departing.set({ isConnecting: true });
 
+const finishing = createFakeClient(fakeStatus("connecting"));
+finishing.set({ isCompleting: true });
+
 const others = [
   {
     title: "before and without an answer",
@@ -53,6 +58,28 @@ const others = [
   {
     title: "while something is going on or has failed",
     cards: [
+      { caption: "back from Instagram", client: finishing },
+      {
+        caption: "revoked, an attempt is open",
+        client: createFakeClient(
+          fakeStatus("reconnect_required", {
+            reason: "revoked",
+            attempt: { id: "a1", expires_at: new Date(Date.now() + 600_000).toISOString() },
+          }),
+        ),
+      },
+      {
+        caption: "a picture that does not load",
+        client: createFakeClient(
+          fakeStatus("connected", {
+            account: { ...fakeStatus("connected").account, profile_picture_url: "data:image/png;base64,AA" },
+          }),
+        ),
+      },
+      {
+        caption: "no token to ask with",
+        client: inPhase("failed", new HoldfastNetworkError({ code: "token-timeout" })),
+      },
       { caption: "leaving for Instagram", client: departing },
       {
         caption: "connected, server not reachable",
@@ -94,7 +121,7 @@ const Card = ({ caption, client }) =>
     "figure",
     null,
     h("figcaption", null, caption),
-    h(HoldfastProvider, { client }, h(InstagramConnection, { headingLevel: 3 })),
+    h(HoldfastProvider, { client, locale }, h(InstagramConnection, { headingLevel: 3 })),
   );
 
 const Section = ({ title, cards }) =>
@@ -122,5 +149,7 @@ const Brief = () =>
     h("div", { className: "grid" }, states.map(({ title, cards }) => h(Card, { key: title, ...cards[0], caption: title }))),
   );
 
+/** `?lang=de`: in German. */
+const locale = new URLSearchParams(location.search).get("lang") === "de" ? de : en;
 const isBrief = new URLSearchParams(location.search).has("brief");
 createRoot(document.getElementById("root")).render(h(isBrief ? Brief : Everything));

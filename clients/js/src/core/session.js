@@ -141,10 +141,10 @@ export function createSession({ getToken, getSessionId, clock, onChange = noop, 
    * @param {A} answer
    */
   function accept(answer) {
-    if (answer.epoch === epoch) {
-      isProven = true;
-      isOnTrial = false;
-    }
+    if (answer.epoch !== epoch) return answer;
+    if (isOnTrial) refused = null; // the server was mended, and takes even that token
+    isProven = true;
+    isOnTrial = false;
     return answer;
   }
 
