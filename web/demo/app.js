@@ -14,10 +14,12 @@ import { createStatusView } from "./status-view.js";
 const RENDER_EVERY_MS = 15_000;
 
 const NEXT_STEPS = {
-  not_connected: "You will see a consent page, as Instagram shows it: allow, leave out a permission, or decline.",
+  not_connected:
+    "You will see a consent page, as Instagram shows it: allow, leave out a permission, or decline.",
   connected: "Now break something, and watch who gets signed out.",
   reconnect_required: "The app asks for the one thing that helps. Everything else goes on working.",
-  action_required: "To do what the person would do at Instagram, press “Mend everything”, then check again.",
+  action_required:
+    "To do what the person would do at Instagram, press “Mend everything”, then check again.",
   degraded: "Not the person's problem, so the app does not make it theirs.",
 };
 
@@ -91,7 +93,11 @@ async function main() {
     byId("workbench").hidden = byId("session").hidden = !person;
     say(byId("session-name"), person && `Signed in as ${person.name}`);
     if (person) {
-      showCommands({ publicUrl: config.public_url, clerkUrl: config.clerk_url, sessionId: session.current().id });
+      showCommands({
+        publicUrl: config.public_url,
+        clerkUrl: config.clerk_url,
+        sessionId: session.current().id,
+      });
       unsubscribe ??= client.subscribe(render);
     } else {
       unsubscribe?.();
@@ -161,5 +167,8 @@ function focusOn(id) {
 }
 
 main().catch(() => {
-  sayOrHide(byId("notice"), "This page cannot reach its servers. Is “holdfast dev” still running? Reload once it is.");
+  sayOrHide(
+    byId("notice"),
+    "This page cannot reach its servers. Is “holdfast dev” still running? Reload once it is.",
+  );
 });

@@ -33,7 +33,11 @@ export function createBreakPanel({ controls, client, naive, mend }) {
   onPress(byId("check"), checkNow);
   onPress(byId("mend"), async () => {
     await mend();
-    tell(account ? "Mended. What Instagram has ended stays ended until the person reconnects." : "Mended.");
+    tell(
+      account
+        ? "Mended. What Instagram has ended stays ended until the person reconnects."
+        : "Mended.",
+    );
   });
 
   function button(fault) {
@@ -54,7 +58,9 @@ export function createBreakPanel({ controls, client, naive, mend }) {
       await client.status().catch(() => {});
       const { status } = client.getSnapshot();
       const hasNotLooked = fault.needsAccount && status?.state === "connected";
-      conclude(hasNotLooked ? `Done: ${fault.label}. Holdfast has yet to look.` : `Done: ${fault.label}.`);
+      conclude(
+        hasNotLooked ? `Done: ${fault.label}. Holdfast has yet to look.` : `Done: ${fault.label}.`,
+      );
     });
     return element;
   }
@@ -65,9 +71,13 @@ export function createBreakPanel({ controls, client, naive, mend }) {
     // What went wrong, if anything did, stands in the snapshot and is shown with the connection.
     await client.check().catch(() => {});
     const { status } = client.getSnapshot();
-    const isAnyActive = [...buttons.values()].some((each) => each.getAttribute("aria-pressed") === "true");
+    const isAnyActive = [...buttons.values()].some(
+      (each) => each.getAttribute("aria-pressed") === "true",
+    );
     if (isAnyActive && status?.state === "connected" && status.version === before) {
-      conclude("Holdfast asks Instagram only so often about one account, and answered from storage.");
+      conclude(
+        "Holdfast asks Instagram only so often about one account, and answered from storage.",
+      );
     } else conclude("Checked.");
   }
 
@@ -88,8 +98,12 @@ export function createBreakPanel({ controls, client, naive, mend }) {
     if (!lead) return;
     const { phase, status } = client.getSnapshot();
     const isKnown = status && phase === "ready";
-    const says = isKnown ? `Holdfast says “${describe({ phase, status }).title}”.` : "Holdfast refuses the token, and the page is quiet.";
-    const who = naive().signedIn ? "Nobody is signed out." : "Only the naive app signed its person out.";
+    const says = isKnown
+      ? `Holdfast says “${describe({ phase, status }).title}”.`
+      : "Holdfast refuses the token, and the page is quiet.";
+    const who = naive().signedIn
+      ? "Nobody is signed out."
+      : "Only the naive app signed its person out.";
     say(byId("break-outcome"), `${lead} ${says} ${who}`);
   }
 
@@ -103,7 +117,11 @@ export function createBreakPanel({ controls, client, naive, mend }) {
         element.setAttribute("aria-pressed", String(isActive));
         if (isActive) broken.push(element.firstChild.textContent);
       }
-      if (isIdle) say(byId("break-outcome"), broken.length ? `Broken now: ${broken.join(", ")}.` : "Nothing is broken.");
+      if (isIdle)
+        say(
+          byId("break-outcome"),
+          broken.length ? `Broken now: ${broken.join(", ")}.` : "Nothing is broken.",
+        );
     },
   };
 }

@@ -33,7 +33,11 @@ export function createSession(clerkUrl, onChange) {
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body ?? {}),
     });
-    return { ok: response.ok, status: response.status, body: response.ok ? await response.json() : null };
+    return {
+      ok: response.ok,
+      status: response.status,
+      body: response.ok ? await response.json() : null,
+    };
   }
 
   return {
@@ -57,7 +61,9 @@ export function createSession(clerkUrl, onChange) {
       if (!session) return null;
       const { id } = session;
       if (!skipCache && cached?.renewAt > Date.now()) return cached.jwt;
-      const { ok, status, body } = await post(`/v1/client/sessions/${encodeURIComponent(id)}/tokens`);
+      const { ok, status, body } = await post(
+        `/v1/client/sessions/${encodeURIComponent(id)}/tokens`,
+      );
       if (session?.id !== id) return null;
       if (status === 404 || status === 401) {
         // `holdfast dev` was started anew and knows nothing of this session.
@@ -75,6 +81,8 @@ export function createSession(clerkUrl, onChange) {
 
 /** What a token says of itself, unverified: key and times (seconds since the epoch). Nothing that could be replayed. */
 export function factsOf(jwt) {
-  const [header, claims] = jwt.split(".", 2).map((part) => JSON.parse(atob(part.replace(/-/g, "+").replace(/_/g, "/"))));
+  const [header, claims] = jwt
+    .split(".", 2)
+    .map((part) => JSON.parse(atob(part.replace(/-/g, "+").replace(/_/g, "/"))));
   return { kid: header.kid, iat: claims.iat, nbf: claims.nbf, exp: claims.exp };
 }

@@ -35,7 +35,8 @@ export function createStatusView(pictureOrigins) {
     const status = phase === "ready" ? snapshot.status : null;
     const text = describe({ phase, status, error });
     panel.dataset.state = status?.state ?? phase;
-    panel.dataset.tone = status?.reason === "scopes_missing" ? "warning" : (TONES[panel.dataset.state] ?? "neutral");
+    panel.dataset.tone =
+      status?.reason === "scopes_missing" ? "warning" : (TONES[panel.dataset.state] ?? "neutral");
     say(byId("state-title"), text.title);
     say(byId("state-sentence"), text.sentence ?? "");
     say(byId("live"), LIVE[live]);
@@ -54,9 +55,13 @@ export function createStatusView(pictureOrigins) {
     byId("account").hidden = !account;
     if (!account) return;
     const { username, name, account_type: type, profile_picture_url: picturedAt } = account;
-    const url = picturedAt && pictureOrigins.includes(new URL(picturedAt).origin) ? picturedAt : null;
+    const url =
+      picturedAt && pictureOrigins.includes(new URL(picturedAt).origin) ? picturedAt : null;
     say(byId("account-handle"), username ? `@${username}` : (name ?? account.id));
-    say(byId("account-name"), [username && name, ACCOUNT_TYPES[type] ?? type].filter(Boolean).join(", "));
+    say(
+      byId("account-name"),
+      [username && name, ACCOUNT_TYPES[type] ?? type].filter(Boolean).join(", "),
+    );
     say(byId("account-initial"), (name ?? username ?? "?").slice(0, 1).toUpperCase());
     if (picture.getAttribute("src") !== url) {
       picture.hidden = !url;
@@ -91,18 +96,29 @@ export function createStatusView(pictureOrigins) {
 
 function factsOf(status) {
   const now = Date.now();
-  const time = (term, at, suffix = "") => at && { term, at, text: capital(relativeTime(at, now)) + suffix };
+  const time = (term, at, suffix = "") =>
+    at && { term, at, text: capital(relativeTime(at, now)) + suffix };
   const { evidence } = status;
   return [
     time("Since", status.since),
-    evidence && time(status.connected ? "Last confirmed" : "Noticed", evidence.at, `, ${EVIDENCE[evidence.source]}`),
+    evidence &&
+      time(
+        status.connected ? "Last confirmed" : "Noticed",
+        evidence.at,
+        `, ${EVIDENCE[evidence.source]}`,
+      ),
     time("Next refresh", status.next_refresh_at),
     status.connected && time("Access lasts until", status.token_expires_at),
     time("Asking again", status.retry_after),
     status.connected && status.scopes.length && { term: "Allowed", codes: status.scopes },
-    status.missing_scopes.length && { term: "Not allowed", codes: status.missing_scopes, tone: "warning" },
+    status.missing_scopes.length && {
+      term: "Not allowed",
+      codes: status.missing_scopes,
+      tone: "warning",
+    },
   ].filter(Boolean);
 }
 
 const capital = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);
-const exact = (at) => new Date(at).toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" });
+const exact = (at) =>
+  new Date(at).toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" });

@@ -49,10 +49,19 @@ const others = [
       { caption: "signed out", client: inPhase("signed-out") },
       {
         caption: "session refused",
-        client: inPhase("session-refused", new HoldfastSessionError({ code: "token-invalid-issuer", status: 401 })),
+        client: inPhase(
+          "session-refused",
+          new HoldfastSessionError({ code: "token-invalid-issuer", status: 401 }),
+        ),
       },
-      { caption: "offline", client: inPhase("failed", new HoldfastNetworkError({ code: "request-failed" })) },
-      { caption: "server in trouble", client: inPhase("failed", new HoldfastServiceError({ code: "busy", status: 503 })) },
+      {
+        caption: "offline",
+        client: inPhase("failed", new HoldfastNetworkError({ code: "request-failed" })),
+      },
+      {
+        caption: "server in trouble",
+        client: inPhase("failed", new HoldfastServiceError({ code: "busy", status: 503 })),
+      },
     ],
   },
   {
@@ -72,7 +81,10 @@ const others = [
         caption: "a picture that does not load",
         client: createFakeClient(
           fakeStatus("connected", {
-            account: { ...fakeStatus("connected").account, profile_picture_url: "data:image/png;base64,AA" },
+            account: {
+              ...fakeStatus("connected").account,
+              profile_picture_url: "data:image/png;base64,AA",
+            },
           }),
         ),
       },
@@ -83,22 +95,43 @@ const others = [
       { caption: "leaving for Instagram", client: departing },
       {
         caption: "connected, server not reachable",
-        client: withError(fakeStatus("connected"), new HoldfastNetworkError({ code: "request-timeout" })),
+        client: withError(
+          fakeStatus("connected"),
+          new HoldfastNetworkError({ code: "request-timeout" }),
+        ),
       },
       {
         caption: "another account came back",
-        client: withError(fakeStatus("connected"), declined(409, "different-account", "Another Instagram account came back than the one that is linked.")),
+        client: withError(
+          fakeStatus("connected"),
+          declined(
+            409,
+            "different-account",
+            "Another Instagram account came back than the one that is linked.",
+          ),
+        ),
       },
       {
         caption: "account belongs to another user",
         client: withError(
           fakeStatus("not_connected"),
-          declined(409, "account-belongs-to-another-user", "This Instagram account is already linked to another user of the app."),
+          declined(
+            409,
+            "account-belongs-to-another-user",
+            "This Instagram account is already linked to another user of the app.",
+          ),
         ),
       },
       {
         caption: "too many attempts",
-        client: withError(fakeStatus("not_connected"), declined(429, "too-many-attempts", "This user has as many open connect attempts as are allowed.")),
+        client: withError(
+          fakeStatus("not_connected"),
+          declined(
+            429,
+            "too-many-attempts",
+            "This user has as many open connect attempts as are allowed.",
+          ),
+        ),
       },
       {
         caption: "a very long name",
@@ -129,7 +162,11 @@ const Section = ({ title, cards }) =>
     "section",
     null,
     h("h2", null, title),
-    h("div", { className: "grid" }, cards.map((card) => h(Card, { key: card.caption, ...card }))),
+    h(
+      "div",
+      { className: "grid" },
+      cards.map((card) => h(Card, { key: card.caption, ...card })),
+    ),
   );
 
 const Everything = () =>
@@ -137,7 +174,11 @@ const Everything = () =>
     "main",
     null,
     h("h1", null, "Every state of a connection"),
-    h("p", { className: "lead" }, "What people read, for each state and reason. Drawn without a server."),
+    h(
+      "p",
+      { className: "lead" },
+      "What people read, for each state and reason. Drawn without a server.",
+    ),
     [...states, ...others].map((section) => h(Section, { key: section.title, ...section })),
   );
 
@@ -146,7 +187,11 @@ const Brief = () =>
   h(
     "main",
     null,
-    h("div", { className: "grid" }, states.map(({ title, cards }) => h(Card, { key: title, ...cards[0], caption: title }))),
+    h(
+      "div",
+      { className: "grid" },
+      states.map(({ title, cards }) => h(Card, { key: title, ...cards[0], caption: title })),
+    ),
   );
 
 /** `?lang=de`: in German. */

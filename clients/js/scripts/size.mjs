@@ -35,14 +35,24 @@ const onTop = async (addition) => (await gzipped(CORE, addition)) - core;
 
 const budgets = [
   ["holdfast-client: the core", core, 4 * KB],
-  ["holdfast-client/react, all of it with its texts, on top of the core", await onTop(REACT), 2_048],
-  [".../react, provider and hook alone: a page that imports no component loads no texts", await onTop(HOOK), 0.65 * KB],
+  [
+    "holdfast-client/react, all of it with its texts, on top of the core",
+    await onTop(REACT),
+    2_048,
+  ],
+  [
+    ".../react, provider and hook alone: a page that imports no component loads no texts",
+    await onTop(HOOK),
+    0.65 * KB,
+  ],
   [".../swr, on top of the core", await onTop(SWR), KB / 2],
   [".../tanstack-query, on top of the core", await onTop(TANSTACK_QUERY), KB / 2],
 ];
 let isOver = false;
 for (const [what, bytes, limit] of budgets) {
   isOver ||= bytes > limit;
-  console.log(`${bytes > limit ? "OVER" : "ok  "} ${String(bytes).padStart(5)} of ${limit} bytes  ${what}`);
+  console.log(
+    `${bytes > limit ? "OVER" : "ok  "} ${String(bytes).padStart(5)} of ${limit} bytes  ${what}`,
+  );
 }
 process.exitCode = isOver ? 1 : 0;

@@ -5,7 +5,11 @@ import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { createServer as createVite } from "vite";
 import { launch, until } from "../../../clients/js/tests/browser/support/browser.js";
-import { connected, json, startScriptedServer } from "../../../clients/js/tests/support/scripted-server.js";
+import {
+  connected,
+  json,
+  startScriptedServer,
+} from "../../../clients/js/tests/support/scripted-server.js";
 
 let holdfast;
 let clerk;
@@ -19,15 +23,21 @@ async function startClerk() {
   const server = createServer((request, response) => {
     request.resume();
     if (request.method === "OPTIONS") return json(response, 204, {});
-    if (request.url === "/v1/dev/sign-in") return json(response, 200, { session_id: "sess_ada", user: { id: "user_ada" } });
+    if (request.url === "/v1/dev/sign-in")
+      return json(response, 200, { session_id: "sess_ada", user: { id: "user_ada" } });
     const [, sid] = /^\/v1\/client\/sessions\/(\w+)\/tokens$/.exec(request.url) ?? [];
     if (!sid) return json(response, 404, {});
     const exp = Math.floor(Date.now() / 1_000) + 60;
-    json(response, 200, { jwt: `${base64url({ alg: "RS256" })}.${base64url({ sub: "user_ada", sid, exp })}.sig` });
+    json(response, 200, {
+      jwt: `${base64url({ alg: "RS256" })}.${base64url({ sub: "user_ada", sid, exp })}.sig`,
+    });
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  return { url: `http://127.0.0.1:${server.address().port}`, close: () => (server.closeAllConnections(), server.close()) };
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    close: () => (server.closeAllConnections(), server.close()),
+  };
 }
 
 /** The app on a free port, with the variables that are set at this moment. */
@@ -44,9 +54,15 @@ before(async () => {
   holdfast = await startScriptedServer();
   clerk = await startClerk();
   holdfast.script("POST /auth/sync", (request, response) =>
-    json(response, 200, { user: { first_name: "Ada", last_name: "Lovelace", email: "ada@example.com" }, created: true }),
+    json(response, 200, {
+      user: { first_name: "Ada", last_name: "Lovelace", email: "ada@example.com" },
+      created: true,
+    }),
   );
-  Object.assign(process.env, { VITE_HOLDFAST_URL: holdfast.url, VITE_CLERK_STANDIN_URL: clerk.url });
+  Object.assign(process.env, {
+    VITE_HOLDFAST_URL: holdfast.url,
+    VITE_CLERK_STANDIN_URL: clerk.url,
+  });
   vite = await startVite();
   browser = await launch();
 });
@@ -75,10 +91,21 @@ test("from signing in to signing out", async () => {
   await shows("@ada.makes");
   await shows("New journal pages are offered to your Instagram account.");
   assert.doesNotMatch(page.url(), /s3cret/);
-  assert.equal(holdfast.requests.find(({ route }) => route === "POST /user/instagram/connect").body.return_to, home);
+  assert.equal(
+    holdfast.requests.find(({ route }) => route === "POST /user/instagram/connect").body.return_to,
+    home,
+  );
 
   await until(() => holdfast.streams.size > 0, "a stream");
-  holdfast.announce({ ...connected, connected: false, state: "reconnect_required", reason: "revoked", error: "The access was removed at Instagram: connect again.", action: "reconnect", version: 9 });
+  holdfast.announce({
+    ...connected,
+    connected: false,
+    state: "reconnect_required",
+    reason: "revoked",
+    error: "The access was removed at Instagram: connect again.",
+    action: "reconnect",
+    version: 9,
+  });
   await shows("The access was removed at Instagram: connect again.");
   await shows("Connect Instagram to offer new journal pages there.");
 

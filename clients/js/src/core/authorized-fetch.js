@@ -37,8 +37,10 @@ export function authorizedFetch(options) {
   }
 
   return async (path, init) => {
-    if (!/^\/(?!\/)/.test(path)) throw new TypeError(`Holdfast: "${path}" is no path, which begins with a slash`);
-    const ask = () => session.authorize((token) => exchange(token, path, init), { mayProve: !first });
+    if (!/^\/(?!\/)/.test(path))
+      throw new TypeError(`Holdfast: "${path}" is no path, which begins with a slash`);
+    const ask = () =>
+      session.authorize((token) => exchange(token, path, init), { mayProve: !first });
     const isRead = /^(GET|HEAD)$/i.test(init?.method ?? "GET");
     const answer = ask().catch((error) => {
       // Whoever it is now may read; what the other person did is theirs alone.

@@ -73,7 +73,8 @@ export function createHoldfastClient(options) {
       })
       .catch((cause) => {
         const error = asHoldfastError(cause);
-        if (about || error.kind === "session") store.fail(error, about === "action", !!session.refusal());
+        if (about || error.kind === "session")
+          store.fail(error, about === "action", !!session.refusal());
         throw error;
       });
     promise.catch(noop);
@@ -83,7 +84,8 @@ export function createHoldfastClient(options) {
   /** @type {Write} */
   async function write(method, path, body, user) {
     try {
-      return (await transport.call(method, path, { body, user, mayProve: user === undefined })).value;
+      return (await transport.call(method, path, { body, user, mayProve: user === undefined }))
+        .value;
     } finally {
       reader.overtake(); // by this, however it ended
     }
@@ -106,7 +108,10 @@ export function createHoldfastClient(options) {
     sync: () => ask("POST", "/auth/sync"),
     profile: () => ask("GET", "/user/profile"),
     history: ({ cursor } = {}) =>
-      ask("GET", "/user/instagram/history" + (cursor ? `?before=${encodeURIComponent(cursor)}` : "")),
+      ask(
+        "GET",
+        "/user/instagram/history" + (cursor ? `?before=${encodeURIComponent(cursor)}` : ""),
+      ),
     status: reader.read,
     async retry() {
       session.pardon();

@@ -6,9 +6,6 @@ import { after, before, test } from "node:test";
 import { serve } from "../../scripts/serve.mjs";
 import { launch } from "./support/browser.js";
 
-
-
-
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 let browser;
 let site;
@@ -36,7 +33,10 @@ for (const colorScheme of ["light", "dark"]) {
       await page.evaluate(axe);
       const { violations, passes } = await page.evaluate(() => window.axe.run(document));
       assert.ok(passes.length > 10, "axe did look");
-      assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ target }) => target).flat()]), []);
+      assert.deepEqual(
+        violations.map(({ id, nodes }) => [id, nodes.map(({ target }) => target).flat()]),
+        [],
+      );
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(overflow <= 0, `scrolls ${overflow} px sideways`);
       assert.deepEqual(troubles, []);
@@ -53,7 +53,10 @@ test("without its stylesheet axe finds nothing either", async (t) => {
   await page.evaluate(axe);
   const { violations, passes } = await page.evaluate(() => window.axe.run(document));
   assert.ok(passes.length > 10, "axe did look");
-  assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ target }) => target).flat()]), []);
+  assert.deepEqual(
+    violations.map(({ id, nodes }) => [id, nodes.map(({ target }) => target).flat()]),
+    [],
+  );
 });
 
 test("times are relative, with the exact one on hover", async (t) => {
@@ -63,5 +66,8 @@ test("times are relative, with the exact one on hover", async (t) => {
   const time = page.locator("time").first();
   assert.equal(await time.innerText(), "3 days ago");
   assert.match(await time.getAttribute("datetime"), /^\d{4}-\d\d-\d\dT/);
-  assert.match(await time.getAttribute("title"), /^\w+ \d+ \w+ \d{4},? at \d\d:\d\d:\d\d (GMT\+[12]|CES?T)$|^\w+, \w+ \d+, \d{4} at /);
+  assert.match(
+    await time.getAttribute("title"),
+    /^\w+ \d+ \w+ \d{4},? at \d\d:\d\d:\d\d (GMT\+[12]|CES?T)$|^\w+, \w+ \d+, \d{4} at /,
+  );
 });
