@@ -2,13 +2,14 @@
 import { HoldfastSessionError } from "./errors.js";
 import { checkServer } from "./options.js";
 import { createSession } from "./session.js";
+import { realClock } from "./timing.js";
 
 /** @type {typeof import("../holdfast-client.d.ts").authorizedFetch} */
 export function authorizedFetch(options) {
   const base = checkServer(options);
   const {
     fetch: send = (...request) => fetch(...request),
-    clock = { now: Date.now, setTimeout, clearTimeout },
+    clock = realClock,
   } = options;
   /** The first request of the session: others wait for what the server says to it. */
   let first = /** @type {Promise<unknown> | null} */ (null);

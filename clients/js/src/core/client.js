@@ -12,6 +12,7 @@ import { checkOptions } from "./options.js";
 import { createSession } from "./session.js";
 import { createStatusReader } from "./status-reader.js";
 import { createStore, INITIAL } from "./store.js";
+import { realClock } from "./timing.js";
 import { createTransport } from "./transport.js";
 
 /**
@@ -35,7 +36,7 @@ export function createHoldfastClient(options) {
     getToken,
     getSessionId,
     fetch: send = (...request) => fetch(...request),
-    clock = { now: Date.now, setTimeout, clearTimeout },
+    clock = realClock,
     random = Math.random,
     navigate = (url) => location.assign(url),
     onReturn,

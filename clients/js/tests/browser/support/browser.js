@@ -81,11 +81,11 @@ function trackNetwork(page, server) {
  */
 export async function openApp(
   t,
-  { browser, page: name = "app.html", fault, skewMs = 0, query = {}, prepare, server: shared },
+  { browser, page: name = "app.html", fault, skewMs = 0, query = {}, prepare, server: shared, beside, options },
 ) {
-  const server = shared ?? (await startScriptedServer());
-  const site = await serve();
-  const context = await browser.newContext();
+  const server = beside?.server ?? shared ?? (await startScriptedServer());
+  const site = beside?.site ?? (await serve());
+  const context = beside?.context ?? (await browser.newContext(options));
   const page = await context.newPage();
   const troubles = watch(page);
   const settle = trackNetwork(page, server);
@@ -96,9 +96,11 @@ export async function openApp(
   await page.clock.pauseAt(server.state.now + skewMs + STEP_MS);
   server.state.now += STEP_MS;
   t.after(async () => {
-    await context.close();
-    site.close();
-    if (!shared) await server.close();
+    if (!beside) {
+      await context.close();
+      site.close();
+    }
+    if (!beside && !shared) await server.close();
     assert.deepEqual(troubles, []);
   });
   const url = new URL(`/tests/browser/pages/${name}`, site.url);
