@@ -1,5 +1,6 @@
 /** Puts the page together: session, client, the stand-ins' controls, views. */
 import { createHoldfastClient } from "/client/holdfast-client.js";
+import { describe } from "/client/states.js";
 import { createBreakPanel } from "./break-panel.js";
 import { createComparison } from "./comparison.js";
 import { showCommands } from "./curl.js";
@@ -41,6 +42,7 @@ async function main() {
     baseUrl: location.origin,
     getToken: session.getToken,
     getSessionId: () => session.current()?.id,
+    navigate: (url) => location.assign(asOneself(url, session.person())),
     fetch: recordingFetch((entry) => {
       log(entry);
       comparison.add(entry);
@@ -76,8 +78,7 @@ async function main() {
     await Promise.all([clerk.mend(), instagram.mend()]);
     session.dropToken();
     comparison.reset();
-    if (client.getSnapshot().phase === "session-refused") client.sessionChanged();
-    await client.status().catch(() => {});
+    await client.retry().catch(() => {});
   }
 
   function render(snapshot = client.getSnapshot()) {
@@ -91,6 +92,7 @@ async function main() {
     document.body.classList.toggle("is-working", Boolean(person));
     byId("sign-in").hidden = Boolean(person);
     byId("workbench").hidden = byId("session").hidden = !person;
+    for (const link of document.querySelectorAll(".to-workbench")) link.hidden = !person;
     say(byId("session-name"), person && `Signed in as ${person.name}`);
     if (person) {
       showCommands({
@@ -132,13 +134,12 @@ async function main() {
   });
   onPress(byId("connect"), async () => {
     byId("notice").hidden = true;
-    const { phase, status } = client.getSnapshot();
+    const { press } = describe(client.getSnapshot());
     // Failures are shown with the connection, from the snapshot.
-    if (phase === "session-refused") client.sessionChanged();
-    else if (phase !== "ready") await client.status().catch(() => {});
-    else if (status.action === "fix_at_instagram") byId("check").click();
-    else await client.connect().catch(() => {});
+    if (press === "check") byId("check").click();
+    else await (press === "retry" ? client.retry() : client.connect()).catch(() => {});
   });
+  onPress(byId("another"), () => client.connect({ forceReauth: true }).catch(() => {}));
   onPress(byId("disconnect"), () => client.disconnect().catch(() => {}));
   setInterval(render, RENDER_EVERY_MS);
 
@@ -157,6 +158,13 @@ function showSteps(current) {
     if (number === current) step.setAttribute("aria-current", "step");
     else step.removeAttribute("aria-current");
   }
+}
+
+/** Instagram's page with the person's own account chosen: whoever reads the demo need not know whose is whose. */
+function asOneself(url, person) {
+  const address = new URL(url);
+  if (person) address.searchParams.set("login_hint", person.handle);
+  return address.href;
 }
 
 /** What had the focus has gone: it moves on to the heading of what has come. */

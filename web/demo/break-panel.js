@@ -85,22 +85,30 @@ export function createBreakPanel({ controls, client, naive, mend }) {
     isIdle = false;
     lead = "";
     say(byId("break-outcome"), text);
+    bringIntoView();
+  }
+
+  /** On a phone the sentence may be off the screen; whoever pressed in the other panel looks there. */
+  function bringIntoView() {
+    const isHere = byId("break").contains(document.activeElement);
+    if (isHere) byId("break-outcome").scrollIntoView({ block: "nearest" });
   }
 
   function conclude(text) {
     isIdle = false;
     lead = text;
     summarize();
+    bringIntoView();
   }
 
   /** Says where both sides stand; repeated when the naive side's answer is known, which takes a moment longer. */
   function summarize() {
     if (!lead) return;
-    const { phase, status } = client.getSnapshot();
-    const isKnown = status && phase === "ready";
-    const says = isKnown
-      ? `Holdfast says “${describe({ phase, status }).title}”.`
-      : "Holdfast refuses the token, and the page is quiet.";
+    const snapshot = client.getSnapshot();
+    const says =
+      snapshot.phase === "session-refused"
+        ? "Holdfast refuses the token, and the page is quiet."
+        : `Holdfast says “${describe(snapshot).title}”.`;
     const who = naive().signedIn
       ? "Nobody is signed out."
       : "Only the naive app signed its person out.";

@@ -47,12 +47,7 @@ export function createComparison({ observe, status, onVerdict }) {
       entry.status === null || entry.status >= 400 ? "warning" : "good";
     say(byId("comparison-request"), `${entry.method} ${entry.path}`);
     say(byId("holdfast-answer"), statusLine(entry));
-    say(
-      byId("holdfast-because"),
-      retryOf
-        ? `One refusal (${retryOf.says}), one fresh token, and this. Nobody noticed.`
-        : explain(entry),
-    );
+    say(byId("holdfast-because"), retryOf ? afterRefusal(entry) : explain(entry));
     say(byId("holdfast-body"), body ? print(body) : "");
     byId("holdfast-verdict").dataset.tone = "good";
     say(byId("holdfast-verdict"), "Still signed in");
@@ -90,6 +85,12 @@ export function createComparison({ observe, status, onVerdict }) {
 
   return { add, reset, frontEnd: () => frontEnd };
 }
+
+/** What the one fresh token after a refusal came to, in a sentence. */
+const afterRefusal = ({ status, retryOf }) =>
+  status === 401
+    ? `The fresh token was refused too (${retryOf.says}). The page sends nothing more until somebody presses.`
+    : `One refusal (${retryOf.says}), one fresh token, and this. Nobody noticed.`;
 
 /** Why Holdfast's answer is what it is, in a sentence. */
 function explain({ path, status }) {

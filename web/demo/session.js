@@ -8,9 +8,24 @@ const KEY = "holdfast-demo-session";
 const RENEW_BEFORE_MS = 10_000;
 
 export const people = [
-  { user: "ada", name: "Ada Lovelace", about: "Writes the first program, posts the first reel" },
-  { user: "grace", name: "Grace Hopper", about: "Finds bugs, has a picture of one" },
-  { user: "edsger", name: "Edsger Dijkstra", about: "Always takes the shortest path" },
+  {
+    user: "ada",
+    name: "Ada Lovelace",
+    about: "Writes the first program, posts the first reel",
+    handle: "ada.makes",
+  },
+  {
+    user: "grace",
+    name: "Grace Hopper",
+    about: "Finds bugs, has a picture of one",
+    handle: "grace.hops",
+  },
+  {
+    user: "edsger",
+    name: "Edsger Dijkstra",
+    about: "Always takes the shortest path",
+    handle: "edsger.writes",
+  },
 ];
 
 /** @param {string} clerkUrl where the stand-in answers @param {() => void} onChange called after sign-in and sign-out */

@@ -20,7 +20,7 @@ const TONES = {
   "session-refused": "warning",
   reconnect_required: "bad",
 };
-const LIVE = { stream: "Live: the server tells", polling: "Live: asking now and then", off: "" };
+const LIVE = { stream: "Live: the server tells", poll: "Live: asking now and then" };
 const ACCOUNT_TYPES = { business: "business account", media_creator: "creator account" };
 
 /** @param {string[]} pictureOrigins whence this page may load pictures; elsewhere its policy would refuse them */
@@ -31,21 +31,21 @@ export function createStatusView(pictureOrigins) {
   let shownFacts = "";
 
   return function show(snapshot) {
-    const { phase, error, isConnecting, live } = snapshot;
+    const { phase, error, isConnecting, isCompleting, live } = snapshot;
     const status = phase === "ready" ? snapshot.status : null;
-    const text = describe({ phase, status, error });
+    const text = describe(snapshot);
     panel.dataset.state = status?.state ?? phase;
     panel.dataset.tone =
       status?.reason === "scopes_missing" ? "warning" : (TONES[panel.dataset.state] ?? "neutral");
     say(byId("state-title"), text.title);
     say(byId("state-sentence"), text.sentence ?? "");
-    say(byId("live"), LIVE[live]);
+    say(byId("live"), LIVE[live] ?? "");
     sayOrHide(byId("problem"), error && phase !== "signed-out" ? describeError(error) : null);
     showAccount(status?.account ?? null);
     showFacts(status);
-    const connect = byId("connect");
-    const label = phase === "session-refused" ? "Try again" : (text.label ?? null);
-    sayOrHide(connect, isConnecting ? "Opening Instagram…" : label);
+    panel.toggleAttribute("data-completing", isCompleting);
+    sayOrHide(byId("connect"), isConnecting ? "Opening Instagram…" : (text.label ?? null));
+    sayOrHide(byId("another"), text.another ?? null);
     // What is to be fixed at Instagram has a button that checks already.
     byId("check").hidden = !status?.account || status.action === "fix_at_instagram";
     byId("disconnect").hidden = !status?.account;
