@@ -10,6 +10,7 @@ import { createLogView, recordingFetch } from "./request-log.js";
 import { createSession, people } from "./session.js";
 import { createClerkControls, createInstagramControls } from "./standins.js";
 import { createStatusView } from "./status-view.js";
+import { createTime } from "./time.js";
 
 /** "2 minutes ago" must not stay so for long. */
 const RENDER_EVERY_MS = 15_000;
@@ -60,14 +61,19 @@ async function main() {
     naive: comparison.frontEnd,
     mend,
   });
-  const showStatus = createStatusView([location.origin, config.instagram_url]);
+  const time = createTime({
+    onMove: session.dropToken,
+    look: () => client.retry().catch(() => {}),
+  });
+  await time.start();
+  const showStatus = createStatusView([location.origin, config.instagram_url], time.now);
   let unsubscribe = null;
 
   /** What the stand-ins answer at this moment. */
   async function observe(linked) {
     const [keyIds, skewSeconds, answer] = await Promise.all([
       clerk.keyIds(),
-      clerk.skewSeconds(),
+      clerk.skewSeconds(time.aheadSeconds()),
       linked && instagram.preview(linked.id),
     ]);
     breakPanel.show(activeFaults({ keyIds, skewSeconds, instagram: answer }), linked);

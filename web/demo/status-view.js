@@ -23,8 +23,11 @@ const TONES = {
 const LIVE = { stream: "Live: the server tells", poll: "Live: asking now and then" };
 const ACCOUNT_TYPES = { business: "business account", media_creator: "creator account" };
 
-/** @param {string[]} pictureOrigins whence this page may load pictures; elsewhere its policy would refuse them */
-export function createStatusView(pictureOrigins) {
+/**
+ * @param {string[]} pictureOrigins whence this page may load pictures; elsewhere its policy would refuse them
+ * @param {() => number} now the time at the server, milliseconds since the epoch
+ */
+export function createStatusView(pictureOrigins, now) {
   const panel = byId("connection");
   const picture = byId("account-picture");
   picture.addEventListener("error", () => (picture.hidden = true));
@@ -71,7 +74,7 @@ export function createStatusView(pictureOrigins) {
   }
 
   function showFacts(status) {
-    const facts = status ? factsOf(status) : [];
+    const facts = status ? factsOf(status, now()) : [];
     // Rebuilt only on change, so that a selection or an open tooltip survives the clock's ticking.
     const key = JSON.stringify(facts);
     if (key === shownFacts) return;
@@ -94,8 +97,7 @@ export function createStatusView(pictureOrigins) {
   }
 }
 
-function factsOf(status) {
-  const now = Date.now();
+function factsOf(status, now) {
   const time = (term, at, suffix = "") =>
     at && { term, at, text: capital(relativeTime(at, now)) + suffix };
   const { evidence } = status;
