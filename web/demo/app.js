@@ -35,7 +35,7 @@ async function main() {
   const config = await fetch("/dev/config.json").then((response) => response.json());
   say(byId("version"), config.version);
 
-  const clerk = createClerkControls(config.clerk_url);
+  const clerk = createClerkControls(config.clerk_url, () => time.aheadSeconds());
   const instagram = createInstagramControls(config.instagram_url);
   const session = createSession(config.clerk_url, showSession);
   const log = createLogView({ body: byId("log"), tally: byId("tally") });
@@ -73,7 +73,7 @@ async function main() {
   async function observe(linked) {
     const [keyIds, skewSeconds, answer] = await Promise.all([
       clerk.keyIds(),
-      clerk.skewSeconds(time.aheadSeconds()),
+      clerk.skewSeconds(),
       linked && instagram.preview(linked.id),
     ]);
     breakPanel.show(activeFaults({ keyIds, skewSeconds, instagram: answer }), linked);

@@ -15,8 +15,11 @@ async function call(url, { method = "GET", body } = {}) {
 
 const post = (url, body = {}) => call(url, { method: "POST", body });
 
-/** @param {string} url where the stand-in for Clerk answers */
-export function createClerkControls(url) {
+/**
+ * @param {string} url where the stand-in for Clerk answers
+ * @param {() => number} ahead how many seconds everybody's time has been moved
+ */
+export function createClerkControls(url, ahead) {
   const dev = `${url}/v1/dev`;
   const skew = (seconds) => post(`${dev}/skew`, { seconds });
   return {
@@ -26,18 +29,19 @@ export function createClerkControls(url) {
 
     /** Runs `work` while the stand-in's clock is set back, so that what it signs meanwhile is as old as that. */
     async inThePast(seconds, work) {
+      const before = await this.skewSeconds();
       await skew(-seconds);
       try {
         return await work();
       } finally {
-        await skew(0);
+        await skew(before);
       }
     },
 
-    /** How far its clock is off; `ahead` is how far everybody's has been moved. */
-    async skewSeconds(ahead = 0) {
+    /** How far its clock is off from everybody else's. */
+    async skewSeconds() {
       const { now } = await call(`${dev}/state`);
-      return Math.round((Date.parse(now) - Date.now()) / 1_000) - ahead;
+      return Math.round((Date.parse(now) - Date.now()) / 1_000) - ahead();
     },
 
     /** The ids of the published keys, read as any backend reads them; null where they cannot be had. */
