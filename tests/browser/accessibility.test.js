@@ -11,8 +11,10 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 async function assertAccessible(page, where) {
   // Evaluated by the debugger, since the page's content security policy admits no script from elsewhere.
   await page.evaluate(AXE);
-  const { violations } = await page.evaluate(() => axe.run());
-  const found = violations.map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map(({ html }) => html).join(" ")}`);
+  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  const found = violations.map(
+    ({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map(({ html }) => html).join(" ")}`,
+  );
   assert.deepEqual(found, [], where);
 }
 
@@ -29,7 +31,11 @@ describe("everybody can use the page", () => {
   for (const [screen, viewport] of screens) {
     for (const colorScheme of ["light", "dark"]) {
       test(`axe finds nothing: ${screen}, ${colorScheme}`, async (t) => {
-        const { page, assertHealthy } = await visit(t, all, { viewport, colorScheme, reducedMotion: "reduce" });
+        const { page, assertHealthy } = await visit(t, all, {
+          viewport,
+          colorScheme,
+          reducedMotion: "reduce",
+        });
         await page.getByRole("heading", { name: "Who are you today?" }).waitFor();
         await assertAccessible(page, "signed out");
 
@@ -37,7 +43,8 @@ describe("everybody can use the page", () => {
         await page.locator("#connect, #account:not([hidden])").first().waitFor();
         await assertAccessible(page, "signed in");
 
-        if (!(await page.locator('#connection[data-state="connected"]').isVisible())) await connect(page, "ada.makes");
+        if (!(await page.locator('#connection[data-state="connected"]').isVisible()))
+          await connect(page, "ada.makes");
         await assertAccessible(page, "connected");
 
         await faultButton(page, "Remove the app").click();
@@ -45,7 +52,9 @@ describe("everybody can use the page", () => {
         await page.locator("details.model summary").click();
         await assertAccessible(page, "broken");
 
-        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        const overflow = await page.evaluate(
+          () => document.documentElement.scrollWidth - innerWidth,
+        );
         assert.ok(overflow <= 0, `the page is ${overflow} px wider than the screen`);
         assertHealthy();
       });
@@ -60,7 +69,11 @@ describe("everybody can use the page", () => {
     await page.evaluate(() => {
       const region = document.querySelector("#connection [role=status]");
       globalThis.announced = [];
-      new MutationObserver(() => announced.push(region.innerText)).observe(region, { childList: true, subtree: true, characterData: true });
+      new MutationObserver(() => announced.push(region.innerText)).observe(region, {
+        childList: true,
+        subtree: true,
+        characterData: true,
+      });
     });
     await faultButton(page, "Remove the app").click();
     await checkButton(page).click();

@@ -12,7 +12,9 @@ import {
 } from "./support/demo.js";
 import { startAll, visit } from "./support/visit.js";
 
-const atInstagram = faultGroups.flatMap(({ faults }) => faults).filter(({ needsAccount }) => needsAccount);
+const atInstagram = faultGroups
+  .flatMap(({ faults }) => faults)
+  .filter(({ needsAccount }) => needsAccount);
 
 /** Ada, connected, on a page of her own, with nothing broken. */
 async function visitConnected(t, all) {
@@ -29,7 +31,8 @@ async function visitConnected(t, all) {
   return visited;
 }
 
-const statusOf = async (page, request) => (await loggedRequests(page)).filter((row) => row[1] === request).map((row) => row[2]);
+const statusOf = async (page, request) =>
+  (await loggedRequests(page)).filter((row) => row[1] === request).map((row) => row[2]);
 
 describe("whatever breaks at Instagram", () => {
   let all;
@@ -43,7 +46,9 @@ describe("whatever breaks at Instagram", () => {
       await page.locator("#naive-answer", { hasText: "401" }).waitFor();
       assert.equal(await page.locator(`[data-fault=${id}]`).getAttribute("aria-pressed"), "true");
       await checkButton(page).click();
-      await page.locator("#break-outcome", { hasText: /^(Checked|Holdfast asks)/ }).waitFor({ timeout: 15_000 });
+      await page
+        .locator("#break-outcome", { hasText: /^(Checked|Holdfast asks)/ })
+        .waitFor({ timeout: 15_000 });
       assert.deepEqual(await statusOf(page, "POST /user/instagram/check"), ["200 OK"]);
       await expectSignedInAs(page, "Ada Lovelace");
       assertHealthy();
@@ -59,7 +64,10 @@ describe("whatever breaks at Clerk", () => {
   before(async () => (all = await startAll()));
   after(() => all?.stop());
 
-  for (const [id, label] of [["jwks_down", "JWKS down"], ["skew_small", "Clock 4 s ahead"]]) {
+  for (const [id, label] of [
+    ["jwks_down", "JWKS down"],
+    ["skew_small", "Clock 4 s ahead"],
+  ]) {
     test(`${id}: nothing happens to anybody`, async (t) => {
       const { page, assertHealthy } = await visitConnected(t, all);
       await faultButton(page, label).click();
@@ -85,7 +93,10 @@ describe("whatever breaks at Clerk", () => {
   });
 
   // Rotation comes last: keys are fetched anew only so often, and who signs in meanwhile has to wait for that.
-  for (const [id, label] of [["expired_token", "Expired token"], ["rotate_keys", "Rotate the keys"]]) {
+  for (const [id, label] of [
+    ["expired_token", "Expired token"],
+    ["rotate_keys", "Rotate the keys"],
+  ]) {
     test(`${id}: at most one refusal, one fresh token, and on it goes`, async (t) => {
       const { page } = await visitConnected(t, all);
       await faultButton(page, label).click();

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { checkButton, connectButton, consent, expectSignedInAs, expectState, faultButton } from "./support/demo.js";
+import {
+  checkButton,
+  connectButton,
+  consent,
+  expectSignedInAs,
+  expectState,
+  faultButton,
+} from "./support/demo.js";
 import { startAll, visit } from "./support/visit.js";
 
 const MAX_STOPS = 60;
@@ -16,7 +23,10 @@ async function tabTo(page, locator) {
       const element = document.activeElement;
       const { outlineStyle, outlineWidth } = getComputedStyle(element);
       const isMarked = outlineStyle !== "none" && Number.parseFloat(outlineWidth) > 0;
-      return { hidden: element !== document.body && !isMarked, what: element.outerHTML.slice(0, 80) };
+      return {
+        hidden: element !== document.body && !isMarked,
+        what: element.outerHTML.slice(0, 80),
+      };
     });
     assert.equal(hidden, false, `the focus cannot be seen on ${what}`);
     if (await isFocused(locator)) return;

@@ -16,7 +16,11 @@ test("a planted secret is found in every spelling", () => {
     spelled.push(base64(`${before}${SECRET}c`), base64(`${before}${SECRET}`, "base64url"));
   }
   for (const text of spelled) {
-    assert.throws(() => secrets.assertNoneIn(`${LINE}{"level":"TRACE","message":"${text}"}\n`), /is in the log/, text);
+    assert.throws(
+      () => secrets.assertNoneIn(`${LINE}{"level":"TRACE","message":"${text}"}\n`),
+      /is in the log/,
+      text,
+    );
   }
 });
 

@@ -48,7 +48,11 @@ describe("the demo page", () => {
     await page.locator("#naive-verdict", { hasText: /[3-9] requests/ }).waitFor();
     const asked = (await loggedRequests(page)).length;
     await page.waitForTimeout(2_000);
-    assert.equal((await loggedRequests(page)).length, asked, "requests of the page while nothing happens");
+    assert.equal(
+      (await loggedRequests(page)).length,
+      asked,
+      "requests of the page while nothing happens",
+    );
 
     await page.reload();
     await expectState(page, "reconnect_required");

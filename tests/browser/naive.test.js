@@ -20,21 +20,28 @@ const answerTo = (change) => {
 
 describe("the naive backend", () => {
   test("works while everything works", () => {
-    assert.deepEqual(answerTo({}), { status: 200, body: { connected: true, username: "ada.makes" } });
-    assert.deepEqual(answerTo({ account: null, instagram: null }), { status: 200, body: { connected: false } });
+    assert.deepEqual(answerTo({}), {
+      status: 200,
+      body: { connected: true, username: "ada.makes" },
+    });
+    assert.deepEqual(answerTo({ account: null, instagram: null }), {
+      status: 200,
+      body: { connected: false },
+    });
   });
 
   for (const [what, instagram] of Object.entries({
     "a revoked grant": { status: 400, readable: true, code: 190 },
     "a rate limit": { status: 403, readable: true, code: 4 },
     "a server error": { status: 500, readable: true, code: 2 },
-    "HTML": { status: 200, readable: false, code: null },
+    HTML: { status: 200, readable: false, code: null },
     "a 401 without a word": { status: 401, readable: false, code: null },
     "an error under status 200": { status: 200, readable: true, code: 200 },
     "no answer": { status: null, readable: false, code: null },
     "an unreachable Instagram": null,
   })) {
-    test(`passes ${what} on as the caller's 401`, () => assert.deepEqual(answerTo({ instagram }), refusal));
+    test(`passes ${what} on as the caller's 401`, () =>
+      assert.deepEqual(answerTo({ instagram }), refusal));
   }
 
   for (const [what, change] of Object.entries({
@@ -56,7 +63,11 @@ describe("the naive front end", () => {
 
   test("stops asking when it is answered, and is signed out still", () => {
     const once = naiveFrontEnd(FRONT_END, { status: 401 });
-    assert.deepEqual(naiveFrontEnd(once, { status: 200 }), { signedIn: false, looping: false, requests: 1 });
+    assert.deepEqual(naiveFrontEnd(once, { status: 200 }), {
+      signedIn: false,
+      looping: false,
+      requests: 1,
+    });
   });
 
   test("notices nothing while it is answered", () => {

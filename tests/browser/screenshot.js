@@ -8,7 +8,11 @@ const IMAGES = fileURLToPath(new URL("../../docs/images/", import.meta.url));
 
 const { holdfast, browser, stop } = await startAll();
 try {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, deviceScaleFactor: 2, colorScheme: "light" });
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 900 },
+    deviceScaleFactor: 2,
+    colorScheme: "light",
+  });
   holdfast.watch(context);
   const page = await context.newPage();
   await page.goto(holdfast.url);

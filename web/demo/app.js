@@ -1,5 +1,6 @@
 /** Puts the page together: session, client, the stand-ins' controls, views. */
 import { createHoldfastClient } from "/client/holdfast-client.js";
+import { describe } from "/client/states.js";
 import { createBreakPanel } from "./break-panel.js";
 import { createComparison } from "./comparison.js";
 import { showCommands } from "./curl.js";
@@ -9,15 +10,18 @@ import { createLogView, recordingFetch } from "./request-log.js";
 import { createSession, people } from "./session.js";
 import { createClerkControls, createInstagramControls } from "./standins.js";
 import { createStatusView } from "./status-view.js";
+import { createTime } from "./time.js";
 
 /** "2 minutes ago" must not stay so for long. */
 const RENDER_EVERY_MS = 15_000;
 
 const NEXT_STEPS = {
-  not_connected: "You will see a consent page, as Instagram shows it: allow, leave out a permission, or decline.",
+  not_connected:
+    "You will see a consent page, as Instagram shows it: allow, leave out a permission, or decline.",
   connected: "Now break something, and watch who gets signed out.",
   reconnect_required: "The app asks for the one thing that helps. Everything else goes on working.",
-  action_required: "To do what the person would do at Instagram, press “Mend everything”, then check again.",
+  action_required:
+    "To do what the person would do at Instagram, press “Mend everything”, then check again.",
   degraded: "Not the person's problem, so the app does not make it theirs.",
 };
 
@@ -31,7 +35,7 @@ async function main() {
   const config = await fetch("/dev/config.json").then((response) => response.json());
   say(byId("version"), config.version);
 
-  const clerk = createClerkControls(config.clerk_url);
+  const clerk = createClerkControls(config.clerk_url, () => time.aheadSeconds());
   const instagram = createInstagramControls(config.instagram_url);
   const session = createSession(config.clerk_url, showSession);
   const log = createLogView({ body: byId("log"), tally: byId("tally") });
@@ -39,6 +43,7 @@ async function main() {
     baseUrl: location.origin,
     getToken: session.getToken,
     getSessionId: () => session.current()?.id,
+    navigate: (url) => location.assign(asOneself(url, session.person())),
     fetch: recordingFetch((entry) => {
       log(entry);
       comparison.add(entry);
@@ -56,7 +61,12 @@ async function main() {
     naive: comparison.frontEnd,
     mend,
   });
-  const showStatus = createStatusView([location.origin, config.instagram_url]);
+  const time = createTime({
+    onMove: session.dropToken,
+    look: () => client.retry().catch(() => {}),
+  });
+  await time.start();
+  const showStatus = createStatusView([location.origin, config.instagram_url], time.now);
   let unsubscribe = null;
 
   /** What the stand-ins answer at this moment. */
@@ -74,8 +84,7 @@ async function main() {
     await Promise.all([clerk.mend(), instagram.mend()]);
     session.dropToken();
     comparison.reset();
-    if (client.getSnapshot().phase === "session-refused") client.sessionChanged();
-    await client.status().catch(() => {});
+    await client.retry().catch(() => {});
   }
 
   function render(snapshot = client.getSnapshot()) {
@@ -89,9 +98,14 @@ async function main() {
     document.body.classList.toggle("is-working", Boolean(person));
     byId("sign-in").hidden = Boolean(person);
     byId("workbench").hidden = byId("session").hidden = !person;
+    for (const link of document.querySelectorAll(".to-workbench")) link.hidden = !person;
     say(byId("session-name"), person && `Signed in as ${person.name}`);
     if (person) {
-      showCommands({ publicUrl: config.public_url, clerkUrl: config.clerk_url, sessionId: session.current().id });
+      showCommands({
+        publicUrl: config.public_url,
+        clerkUrl: config.clerk_url,
+        sessionId: session.current().id,
+      });
       unsubscribe ??= client.subscribe(render);
     } else {
       unsubscribe?.();
@@ -126,13 +140,12 @@ async function main() {
   });
   onPress(byId("connect"), async () => {
     byId("notice").hidden = true;
-    const { phase, status } = client.getSnapshot();
+    const { press } = describe(client.getSnapshot());
     // Failures are shown with the connection, from the snapshot.
-    if (phase === "session-refused") client.sessionChanged();
-    else if (phase !== "ready") await client.status().catch(() => {});
-    else if (status.action === "fix_at_instagram") byId("check").click();
-    else await client.connect().catch(() => {});
+    if (press === "check") byId("check").click();
+    else await (press === "retry" ? client.retry() : client.connect()).catch(() => {});
   });
+  onPress(byId("another"), () => client.connect({ forceReauth: true }).catch(() => {}));
   onPress(byId("disconnect"), () => client.disconnect().catch(() => {}));
   setInterval(render, RENDER_EVERY_MS);
 
@@ -153,6 +166,13 @@ function showSteps(current) {
   }
 }
 
+/** Instagram's page with the person's own account chosen: whoever reads the demo need not know whose is whose. */
+function asOneself(url, person) {
+  const address = new URL(url);
+  if (person) address.searchParams.set("login_hint", person.handle);
+  return address.href;
+}
+
 /** What had the focus has gone: it moves on to the heading of what has come. */
 function focusOn(id) {
   const heading = byId(id);
@@ -161,5 +181,8 @@ function focusOn(id) {
 }
 
 main().catch(() => {
-  sayOrHide(byId("notice"), "This page cannot reach its servers. Is “holdfast dev” still running? Reload once it is.");
+  sayOrHide(
+    byId("notice"),
+    "This page cannot reach its servers. Is “holdfast dev” still running? Reload once it is.",
+  );
 });

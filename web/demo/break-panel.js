@@ -33,7 +33,11 @@ export function createBreakPanel({ controls, client, naive, mend }) {
   onPress(byId("check"), checkNow);
   onPress(byId("mend"), async () => {
     await mend();
-    tell(account ? "Mended. What Instagram has ended stays ended until the person reconnects." : "Mended.");
+    tell(
+      account
+        ? "Mended. What Instagram has ended stays ended until the person reconnects."
+        : "Mended.",
+    );
   });
 
   function button(fault) {
@@ -54,7 +58,9 @@ export function createBreakPanel({ controls, client, naive, mend }) {
       await client.status().catch(() => {});
       const { status } = client.getSnapshot();
       const hasNotLooked = fault.needsAccount && status?.state === "connected";
-      conclude(hasNotLooked ? `Done: ${fault.label}. Holdfast has yet to look.` : `Done: ${fault.label}.`);
+      conclude(
+        hasNotLooked ? `Done: ${fault.label}. Holdfast has yet to look.` : `Done: ${fault.label}.`,
+      );
     });
     return element;
   }
@@ -65,9 +71,13 @@ export function createBreakPanel({ controls, client, naive, mend }) {
     // What went wrong, if anything did, stands in the snapshot and is shown with the connection.
     await client.check().catch(() => {});
     const { status } = client.getSnapshot();
-    const isAnyActive = [...buttons.values()].some((each) => each.getAttribute("aria-pressed") === "true");
+    const isAnyActive = [...buttons.values()].some(
+      (each) => each.getAttribute("aria-pressed") === "true",
+    );
     if (isAnyActive && status?.state === "connected" && status.version === before) {
-      conclude("Holdfast asks Instagram only so often about one account, and answered from storage.");
+      conclude(
+        "Holdfast asks Instagram only so often about one account, and answered from storage.",
+      );
     } else conclude("Checked.");
   }
 
@@ -75,21 +85,33 @@ export function createBreakPanel({ controls, client, naive, mend }) {
     isIdle = false;
     lead = "";
     say(byId("break-outcome"), text);
+    bringIntoView();
+  }
+
+  /** On a phone the sentence may be off the screen; whoever pressed in the other panel looks there. */
+  function bringIntoView() {
+    const isHere = byId("break").contains(document.activeElement);
+    if (isHere) byId("break-outcome").scrollIntoView({ block: "nearest" });
   }
 
   function conclude(text) {
     isIdle = false;
     lead = text;
     summarize();
+    bringIntoView();
   }
 
   /** Says where both sides stand; repeated when the naive side's answer is known, which takes a moment longer. */
   function summarize() {
     if (!lead) return;
-    const { phase, status } = client.getSnapshot();
-    const isKnown = status && phase === "ready";
-    const says = isKnown ? `Holdfast says “${describe({ phase, status }).title}”.` : "Holdfast refuses the token, and the page is quiet.";
-    const who = naive().signedIn ? "Nobody is signed out." : "Only the naive app signed its person out.";
+    const snapshot = client.getSnapshot();
+    const says =
+      snapshot.phase === "session-refused"
+        ? "Holdfast refuses the token, and the page is quiet."
+        : `Holdfast says “${describe(snapshot).title}”.`;
+    const who = naive().signedIn
+      ? "Nobody is signed out."
+      : "Only the naive app signed its person out.";
     say(byId("break-outcome"), `${lead} ${says} ${who}`);
   }
 
@@ -103,7 +125,11 @@ export function createBreakPanel({ controls, client, naive, mend }) {
         element.setAttribute("aria-pressed", String(isActive));
         if (isActive) broken.push(element.firstChild.textContent);
       }
-      if (isIdle) say(byId("break-outcome"), broken.length ? `Broken now: ${broken.join(", ")}.` : "Nothing is broken.");
+      if (isIdle)
+        say(
+          byId("break-outcome"),
+          broken.length ? `Broken now: ${broken.join(", ")}.` : "Nothing is broken.",
+        );
     },
   };
 }

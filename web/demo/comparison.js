@@ -43,15 +43,11 @@ export function createComparison({ observe, status, onVerdict }) {
     const { retryOf } = entry;
     // A 304 has no body: it says that the one we hold is still the answer.
     const body = entry.status === 304 ? status() : entry.body;
-    byId("side-holdfast").dataset.tone = entry.status === null || entry.status >= 400 ? "warning" : "good";
+    byId("side-holdfast").dataset.tone =
+      entry.status === null || entry.status >= 400 ? "warning" : "good";
     say(byId("comparison-request"), `${entry.method} ${entry.path}`);
     say(byId("holdfast-answer"), statusLine(entry));
-    say(
-      byId("holdfast-because"),
-      retryOf
-        ? `One refusal (${retryOf.says}), one fresh token, and this. Nobody noticed.`
-        : explain(entry),
-    );
+    say(byId("holdfast-because"), retryOf ? afterRefusal(entry) : explain(entry));
     say(byId("holdfast-body"), body ? print(body) : "");
     byId("holdfast-verdict").dataset.tone = "good";
     say(byId("holdfast-verdict"), "Still signed in");
@@ -72,7 +68,11 @@ export function createComparison({ observe, status, onVerdict }) {
     const verdict = byId("naive-verdict");
     verdict.dataset.tone = signedIn ? "good" : "bad";
     if (signedIn) say(verdict, "Signed in");
-    else if (looping) say(verdict, `Signed out, asking in a loop: ${requests} ${requests === 1 ? "request" : "requests"}`);
+    else if (looping)
+      say(
+        verdict,
+        `Signed out, asking in a loop: ${requests} ${requests === 1 ? "request" : "requests"}`,
+      );
     else say(verdict, `Signed out after ${requests} ${requests === 1 ? "request" : "requests"}`);
   }
 
@@ -86,10 +86,17 @@ export function createComparison({ observe, status, onVerdict }) {
   return { add, reset, frontEnd: () => frontEnd };
 }
 
+/** What the one fresh token after a refusal came to, in a sentence. */
+const afterRefusal = ({ status, retryOf }) =>
+  status === 401
+    ? `The fresh token was refused too (${retryOf.says}). The page sends nothing more until somebody presses.`
+    : `One refusal (${retryOf.says}), one fresh token, and this. Nobody noticed.`;
+
 /** Why Holdfast's answer is what it is, in a sentence. */
 function explain({ path, status }) {
   if (status === null) return "No answer. The page keeps what it knows and asks again later.";
-  if (status === 503) return "It cannot judge the token right now, and says so. Cannot judge is not “no”.";
+  if (status === 503)
+    return "It cannot judge the token right now, and says so. Cannot judge is not “no”.";
   if (status === 401) return "The token was refused. A fresh one follows at once.";
   if (status >= 400) return "Declined, with a code and a page that explains it.";
   if (path.endsWith("/check")) return "It asked Instagram, and keeps the truth in the body.";
@@ -97,4 +104,8 @@ function explain({ path, status }) {
 }
 
 const print = (body) =>
-  JSON.stringify(Object.fromEntries(FIELDS.filter((name) => name in body).map((name) => [name, body[name]])), null, 2);
+  JSON.stringify(
+    Object.fromEntries(FIELDS.filter((name) => name in body).map((name) => [name, body[name]])),
+    null,
+    2,
+  );

@@ -52,16 +52,37 @@ export const faultGroups = [
   {
     title: "Clerk",
     faults: [
-      { id: "rotate_keys", label: "Rotate the keys", does: "The browser's token was signed by one that is gone.", apply: ({ clerk }) => clerk.rotate() },
-      { id: "jwks_down", label: "JWKS down", does: "The public keys cannot be fetched.", apply: ({ clerk }) => clerk.breakJwks() },
+      {
+        id: "rotate_keys",
+        label: "Rotate the keys",
+        does: "The browser's token was signed by one that is gone.",
+        apply: ({ clerk }) => clerk.rotate(),
+      },
+      {
+        id: "jwks_down",
+        label: "JWKS down",
+        does: "The public keys cannot be fetched.",
+        apply: ({ clerk }) => clerk.breakJwks(),
+      },
       {
         id: "expired_token",
         label: "Expired token",
         does: "The laptop slept, and wakes with an old one.",
-        apply: ({ clerk, session }) => clerk.inThePast(TOKEN_AGE, () => session.getToken({ skipCache: true })),
+        apply: ({ clerk, session }) =>
+          clerk.inThePast(TOKEN_AGE, () => session.getToken({ skipCache: true })),
       },
-      { id: "skew_small", label: "Clock 4 s ahead", does: "Tokens come from the near future.", apply: skewBy(SKEW_SMALL) },
-      { id: "skew_large", label: "Clock 1 min ahead", does: "Too far. Two refusals, then quiet: no loop.", apply: skewBy(SKEW_LARGE) },
+      {
+        id: "skew_small",
+        label: "Clock 4 s ahead",
+        does: "Tokens come from the near future.",
+        apply: skewBy(SKEW_SMALL),
+      },
+      {
+        id: "skew_large",
+        label: "Clock 1 min ahead",
+        does: "Too far. Two refusals, then quiet: no loop.",
+        apply: skewBy(SKEW_LARGE),
+      },
     ],
   },
 ];

@@ -30,19 +30,36 @@ const refuse = (because) => ({ status: 401, body: REFUSAL, because });
  */
 export function naiveBackend({ token, keyIds, now, account, instagram }) {
   const seconds = now / 1_000;
-  if (keyIds === null) return refuse("It could not fetch Clerk's keys, and takes that for a bad token.");
-  if (!keyIds.includes(token.kid)) return refuse("The token was signed before Clerk rotated its keys.");
-  if (token.exp <= seconds) return refuse("The session token has expired. A fresh one was there for the asking.");
-  if (token.iat > seconds || token.nbf > seconds) return refuse("Clerk's clock is ahead of its own.");
-  if (!account) return { status: 200, body: { connected: false }, because: "No Instagram account is linked, so it called nobody." };
-  if (instagram === null || instagram.status === null) return refuse("Instagram gave no proper answer. Passed on as the caller's fault.");
+  if (keyIds === null)
+    return refuse("It could not fetch Clerk's keys, and takes that for a bad token.");
+  if (!keyIds.includes(token.kid))
+    return refuse("The token was signed before Clerk rotated its keys.");
+  if (token.exp <= seconds)
+    return refuse("The session token has expired. A fresh one was there for the asking.");
+  if (token.iat > seconds || token.nbf > seconds)
+    return refuse("Clerk's clock is ahead of its own.");
+  if (!account)
+    return {
+      status: 200,
+      body: { connected: false },
+      because: "No Instagram account is linked, so it called nobody.",
+    };
+  if (instagram === null || instagram.status === null)
+    return refuse("Instagram gave no proper answer. Passed on as the caller's fault.");
   const { status, readable, code } = instagram;
   if (status !== 200 || code) {
     const said = code ? `${status}, error ${code}` : String(status);
     return refuse(`Instagram answered ${said}. Passed on as the caller's fault.`);
   }
-  if (!readable) return refuse("Instagram answered no JSON, and reading it threw. Passed on as the caller's fault.");
-  return { status: 200, body: { connected: true, username: account.username }, because: "It called Instagram, and Instagram was well." };
+  if (!readable)
+    return refuse(
+      "Instagram answered no JSON, and reading it threw. Passed on as the caller's fault.",
+    );
+  return {
+    status: 200,
+    body: { connected: true, username: account.username },
+    because: "It called Instagram, and Instagram was well.",
+  };
 }
 
 /** The front end has no back-off: its effect runs again as soon as its state has changed. Once a second is kind. */

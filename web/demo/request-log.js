@@ -30,7 +30,18 @@ export function recordingFetch(onEntry) {
     const key = `${method} ${path}`;
     const retryOf = refused.get(key) ?? null;
     refused.delete(key);
-    const entry = { at, method, path, status: null, statusText: "", body: null, says: null, ms: 0, token: tokenFacts(options), retryOf };
+    const entry = {
+      at,
+      method,
+      path,
+      status: null,
+      statusText: "",
+      body: null,
+      says: null,
+      ms: 0,
+      token: tokenFacts(options),
+      retryOf,
+    };
     try {
       const response = await fetch(url, options);
       entry.ms = performance.now() - began;
@@ -38,7 +49,10 @@ export function recordingFetch(onEntry) {
       entry.statusText = STATUS_TEXTS[response.status] ?? response.statusText;
       // A copy: the client reads the answer itself. An event stream has no end to wait for.
       if (/[/+]json\b/.test(response.headers.get("content-type"))) {
-        entry.body = await response.clone().json().catch(() => null);
+        entry.body = await response
+          .clone()
+          .json()
+          .catch(() => null);
         entry.says = entry.body?.code ?? stateIn(entry.body);
       }
       if (response.status === 401) refused.set(key, entry);
@@ -53,7 +67,8 @@ export function recordingFetch(onEntry) {
   };
 }
 
-const stateIn = (body) => body?.state && (body.reason ? `${body.state} / ${body.reason}` : body.state);
+const stateIn = (body) =>
+  body?.state && (body.reason ? `${body.state} / ${body.reason}` : body.state);
 
 function tokenFacts({ headers }) {
   const token = /^Bearer (.+)$/.exec(headers?.authorization)?.[1];
@@ -76,9 +91,11 @@ const STATUS_TEXTS = {
   503: "Service Unavailable",
 };
 
-export const statusLine = ({ status, statusText }) => (status === null ? "no answer" : `${status} ${statusText}`.trim());
+export const statusLine = ({ status, statusText }) =>
+  status === null ? "no answer" : `${status} ${statusText}`.trim();
 
-const toneOf = (status) => (status === null || status >= 500 ? "warning" : status >= 400 ? "bad" : "good");
+const toneOf = (status) =>
+  status === null || status >= 500 ? "warning" : status >= 400 ? "bad" : "good";
 
 /** An attempt's id in full would push the answer out of the table. */
 const shortened = (path) => path.replace(/([0-9a-f]{8})-[0-9a-f-]{27}/, "$1…");

@@ -8,9 +8,24 @@ const KEY = "holdfast-demo-session";
 const RENEW_BEFORE_MS = 10_000;
 
 export const people = [
-  { user: "ada", name: "Ada Lovelace", about: "Writes the first program, posts the first reel" },
-  { user: "grace", name: "Grace Hopper", about: "Finds bugs, has a picture of one" },
-  { user: "edsger", name: "Edsger Dijkstra", about: "Always takes the shortest path" },
+  {
+    user: "ada",
+    name: "Ada Lovelace",
+    about: "Writes the first program, posts the first reel",
+    handle: "ada.makes",
+  },
+  {
+    user: "grace",
+    name: "Grace Hopper",
+    about: "Finds bugs, has a picture of one",
+    handle: "grace.hops",
+  },
+  {
+    user: "edsger",
+    name: "Edsger Dijkstra",
+    about: "Always takes the shortest path",
+    handle: "edsger.writes",
+  },
 ];
 
 /** @param {string} clerkUrl where the stand-in answers @param {() => void} onChange called after sign-in and sign-out */
@@ -33,7 +48,11 @@ export function createSession(clerkUrl, onChange) {
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body ?? {}),
     });
-    return { ok: response.ok, status: response.status, body: response.ok ? await response.json() : null };
+    return {
+      ok: response.ok,
+      status: response.status,
+      body: response.ok ? await response.json() : null,
+    };
   }
 
   return {
@@ -57,7 +76,9 @@ export function createSession(clerkUrl, onChange) {
       if (!session) return null;
       const { id } = session;
       if (!skipCache && cached?.renewAt > Date.now()) return cached.jwt;
-      const { ok, status, body } = await post(`/v1/client/sessions/${encodeURIComponent(id)}/tokens`);
+      const { ok, status, body } = await post(
+        `/v1/client/sessions/${encodeURIComponent(id)}/tokens`,
+      );
       if (session?.id !== id) return null;
       if (status === 404 || status === 401) {
         // `holdfast dev` was started anew and knows nothing of this session.
@@ -75,6 +96,8 @@ export function createSession(clerkUrl, onChange) {
 
 /** What a token says of itself, unverified: key and times (seconds since the epoch). Nothing that could be replayed. */
 export function factsOf(jwt) {
-  const [header, claims] = jwt.split(".", 2).map((part) => JSON.parse(atob(part.replace(/-/g, "+").replace(/_/g, "/"))));
+  const [header, claims] = jwt
+    .split(".", 2)
+    .map((part) => JSON.parse(atob(part.replace(/-/g, "+").replace(/_/g, "/"))));
   return { kid: header.kid, iat: claims.iat, nbf: claims.nbf, exp: claims.exp };
 }

@@ -15,8 +15,11 @@ async function call(url, { method = "GET", body } = {}) {
 
 const post = (url, body = {}) => call(url, { method: "POST", body });
 
-/** @param {string} url where the stand-in for Clerk answers */
-export function createClerkControls(url) {
+/**
+ * @param {string} url where the stand-in for Clerk answers
+ * @param {() => number} ahead how many seconds everybody's time has been moved
+ */
+export function createClerkControls(url, ahead) {
   const dev = `${url}/v1/dev`;
   const skew = (seconds) => post(`${dev}/skew`, { seconds });
   return {
@@ -35,9 +38,10 @@ export function createClerkControls(url) {
       }
     },
 
+    /** How far its clock is off from everybody else's. */
     async skewSeconds() {
       const { now } = await call(`${dev}/state`);
-      return Math.round((Date.parse(now) - Date.now()) / 1_000);
+      return Math.round((Date.parse(now) - Date.now()) / 1_000) - ahead();
     },
 
     /** The ids of the published keys, read as any backend reads them; null where they cannot be had. */

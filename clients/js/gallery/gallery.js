@@ -8,6 +8,8 @@ import {
   HoldfastServiceError,
   HoldfastSessionError,
 } from "holdfast-client";
+import { de } from "holdfast-client/locales/de";
+import { en } from "holdfast-client/locales/en";
 import { HoldfastProvider, InstagramConnection } from "holdfast-client/react";
 import { contract } from "../tests/support/contract.js";
 
@@ -36,6 +38,9 @@ const declined = (status, code, message) => new HoldfastRequestError({ status, c
 const departing = createFakeClient(fakeStatus("not_connected"));
 departing.set({ isConnecting: true });
 
+const finishing = createFakeClient(fakeStatus("connecting"));
+finishing.set({ isCompleting: true });
+
 const others = [
   {
     title: "before and without an answer",
@@ -44,34 +49,89 @@ const others = [
       { caption: "signed out", client: inPhase("signed-out") },
       {
         caption: "session refused",
-        client: inPhase("session-refused", new HoldfastSessionError({ code: "token-invalid-issuer", status: 401 })),
+        client: inPhase(
+          "session-refused",
+          new HoldfastSessionError({ code: "token-invalid-issuer", status: 401 }),
+        ),
       },
-      { caption: "offline", client: inPhase("failed", new HoldfastNetworkError({ code: "request-failed" })) },
-      { caption: "server in trouble", client: inPhase("failed", new HoldfastServiceError({ code: "busy", status: 503 })) },
+      {
+        caption: "offline",
+        client: inPhase("failed", new HoldfastNetworkError({ code: "request-failed" })),
+      },
+      {
+        caption: "server in trouble",
+        client: inPhase("failed", new HoldfastServiceError({ code: "busy", status: 503 })),
+      },
     ],
   },
   {
     title: "while something is going on or has failed",
     cards: [
+      { caption: "back from Instagram", client: finishing },
+      {
+        caption: "revoked, an attempt is open",
+        client: createFakeClient(
+          fakeStatus("reconnect_required", {
+            reason: "revoked",
+            attempt: { id: "a1", expires_at: new Date(Date.now() + 600_000).toISOString() },
+          }),
+        ),
+      },
+      {
+        caption: "a picture that does not load",
+        client: createFakeClient(
+          fakeStatus("connected", {
+            account: {
+              ...fakeStatus("connected").account,
+              profile_picture_url: "data:image/png;base64,AA",
+            },
+          }),
+        ),
+      },
+      {
+        caption: "no token to ask with",
+        client: inPhase("failed", new HoldfastNetworkError({ code: "token-timeout" })),
+      },
       { caption: "leaving for Instagram", client: departing },
       {
         caption: "connected, server not reachable",
-        client: withError(fakeStatus("connected"), new HoldfastNetworkError({ code: "request-timeout" })),
+        client: withError(
+          fakeStatus("connected"),
+          new HoldfastNetworkError({ code: "request-timeout" }),
+        ),
       },
       {
         caption: "another account came back",
-        client: withError(fakeStatus("connected"), declined(409, "different-account", "Another Instagram account came back than the one that is linked.")),
+        client: withError(
+          fakeStatus("connected"),
+          declined(
+            409,
+            "different-account",
+            "Another Instagram account came back than the one that is linked.",
+          ),
+        ),
       },
       {
         caption: "account belongs to another user",
         client: withError(
           fakeStatus("not_connected"),
-          declined(409, "account-belongs-to-another-user", "This Instagram account is already linked to another user of the app."),
+          declined(
+            409,
+            "account-belongs-to-another-user",
+            "This Instagram account is already linked to another user of the app.",
+          ),
         ),
       },
       {
         caption: "too many attempts",
-        client: withError(fakeStatus("not_connected"), declined(429, "too-many-attempts", "This user has as many open connect attempts as are allowed.")),
+        client: withError(
+          fakeStatus("not_connected"),
+          declined(
+            429,
+            "too-many-attempts",
+            "This user has as many open connect attempts as are allowed.",
+          ),
+        ),
       },
       {
         caption: "a very long name",
@@ -94,7 +154,7 @@ const Card = ({ caption, client }) =>
     "figure",
     null,
     h("figcaption", null, caption),
-    h(HoldfastProvider, { client }, h(InstagramConnection, { headingLevel: 3 })),
+    h(HoldfastProvider, { client, locale }, h(InstagramConnection, { headingLevel: 3 })),
   );
 
 const Section = ({ title, cards }) =>
@@ -102,7 +162,11 @@ const Section = ({ title, cards }) =>
     "section",
     null,
     h("h2", null, title),
-    h("div", { className: "grid" }, cards.map((card) => h(Card, { key: card.caption, ...card }))),
+    h(
+      "div",
+      { className: "grid" },
+      cards.map((card) => h(Card, { key: card.caption, ...card })),
+    ),
   );
 
 const Everything = () =>
@@ -110,7 +174,11 @@ const Everything = () =>
     "main",
     null,
     h("h1", null, "Every state of a connection"),
-    h("p", { className: "lead" }, "What people read, for each state and reason. Drawn without a server."),
+    h(
+      "p",
+      { className: "lead" },
+      "What people read, for each state and reason. Drawn without a server.",
+    ),
     [...states, ...others].map((section) => h(Section, { key: section.title, ...section })),
   );
 
@@ -119,8 +187,14 @@ const Brief = () =>
   h(
     "main",
     null,
-    h("div", { className: "grid" }, states.map(({ title, cards }) => h(Card, { key: title, ...cards[0], caption: title }))),
+    h(
+      "div",
+      { className: "grid" },
+      states.map(({ title, cards }) => h(Card, { key: title, ...cards[0], caption: title })),
+    ),
   );
 
+/** `?lang=de`: in German. */
+const locale = new URLSearchParams(location.search).get("lang") === "de" ? de : en;
 const isBrief = new URLSearchParams(location.search).has("brief");
 createRoot(document.getElementById("root")).render(h(isBrief ? Brief : Everything));

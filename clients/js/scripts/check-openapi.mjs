@@ -11,7 +11,9 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const tsc = createRequire(import.meta.url).resolve("typescript/package.json").replace("package.json", "bin/tsc");
+const tsc = createRequire(import.meta.url)
+  .resolve("typescript/package.json")
+  .replace("package.json", "bin/tsc");
 
 /** Operations that the client calls, with the type that it promises for the answer. */
 const ANSWERS = [
@@ -40,7 +42,10 @@ const PROBLEM = "application/problem+json";
 /** A JSON Schema, as far as the document uses it, as a TypeScript type. */
 function typeOf(schema, document) {
   if (schema.$ref) {
-    const target = schema.$ref.replace(/^#\//, "").split("/").reduce((at, key) => at?.[key], document);
+    const target = schema.$ref
+      .replace(/^#\//, "")
+      .split("/")
+      .reduce((at, key) => at?.[key], document);
     if (!target) throw new Error(`${schema.$ref} is not in the document`);
     return typeOf(target, document);
   }
@@ -50,7 +55,8 @@ function typeOf(schema, document) {
   const choice = schema.anyOf ?? schema.oneOf;
   if (choice) return choice.map((each) => `(${recur(each)})`).join(" | ");
   const own = objectType(schema, recur);
-  if (schema.allOf) return [...schema.allOf.map(recur), ...(schema.properties ? [own] : [])].join(" & ");
+  if (schema.allOf)
+    return [...schema.allOf.map(recur), ...(schema.properties ? [own] : [])].join(" & ");
   const types = [schema.type].flat();
   if (schema.nullable) types.push("null");
   return types
@@ -103,18 +109,21 @@ export async function checkOpenApi(document) {
   };
   const operation = (method, path) => document.paths?.[path]?.[method];
   for (const [method, path, status, type] of ANSWERS) {
-    const schema = operation(method, path)?.responses?.[status]?.content?.["application/json"]?.schema;
+    const schema = operation(method, path)?.responses?.[status]?.content?.["application/json"]
+      ?.schema;
     check(`${method} ${path} ${status}`, schema, (wire) => `Drift<Client.${type}, ${wire}>`);
   }
   for (const [method, path, type] of BODIES) {
     const schema = operation(method, path)?.requestBody?.content?.["application/json"]?.schema;
     check(`${method} ${path} body`, schema, (wire) => `Drift<Present<${type}>, Present<${wire}>>`);
   }
-  const refusal = operation("get", "/user/instagram/status")?.responses?.[401]?.content?.[PROBLEM]?.schema;
+  const refusal = operation("get", "/user/instagram/status")?.responses?.[401]?.content?.[PROBLEM]
+    ?.schema;
   // The document calls some members plain strings of which the client names the values.
   check("problem", refusal, (wire) => `Outside<Client.Problem, ${wire}>`);
   const parameters = operation("get", "/user/instagram/history")?.parameters ?? [];
-  if (!parameters.some((each) => each.name === "before")) missing.push("get /user/instagram/history ?before is missing");
+  if (!parameters.some((each) => each.name === "before"))
+    missing.push("get /user/instagram/history ?before is missing");
   if (!operation("get", "/user/events")?.responses?.[200]?.content?.["text/event-stream"]) {
     missing.push("get /user/events 200 is missing");
   }
@@ -122,11 +131,26 @@ export async function checkOpenApi(document) {
   const directory = `${root}test-results`;
   const file = `${directory}/openapi-${process.pid}.ts`;
   await mkdir(directory, { recursive: true });
-  await writeFile(file, [`import type * as Client from "../src/holdfast-client.js";`, PRELUDE, ...checks].join("\n"));
+  await writeFile(
+    file,
+    [`import type * as Client from "../src/holdfast-client.js";`, PRELUDE, ...checks].join("\n"),
+  );
   try {
-    execFileSync(process.execPath, [
-      tsc, "--noEmit", "--strict", "--target", "es2022", "--module", "nodenext", "--ignoreConfig", file,
-    ], { encoding: "utf8", stdio: "pipe" });
+    execFileSync(
+      process.execPath,
+      [
+        tsc,
+        "--noEmit",
+        "--strict",
+        "--target",
+        "es2022",
+        "--module",
+        "nodenext",
+        "--ignoreConfig",
+        file,
+      ],
+      { encoding: "utf8", stdio: "pipe" },
+    );
     return [];
   } catch (error) {
     const lines = (await readFile(file, "utf8")).split("\n");
@@ -134,7 +158,9 @@ export async function checkOpenApi(document) {
       .split(/\n(?! )/) // further lines of an error are indented
       .filter((report) => report.includes("error TS"))
       .map((report) => {
-        const operation = /\/\* (.*?) \*\//.exec(lines[Number(/\((\d+),/.exec(report)?.[1]) - 1] ?? "")?.[1];
+        const operation = /\/\* (.*?) \*\//.exec(
+          lines[Number(/\((\d+),/.exec(report)?.[1]) - 1] ?? "",
+        )?.[1];
         // Several members at once are named by the alias; the next line then has the first of them.
         const members = /Type '(".*?)'/.exec(report)?.[1];
         return operation && members ? `${operation}: ${members}` : report;

@@ -16,11 +16,17 @@ for (const colorScheme of ["light", "dark"]) {
     const page = await browser.newPage({ colorScheme, viewport: { width, height: 900 } });
     await page.goto(`${site.url}/gallery/`);
     await page.locator(".hf-connection").first().waitFor();
-    await page.screenshot({ path: join(directory, `gallery-${colorScheme}-${width}.png`), fullPage: true });
+    await page.screenshot({
+      path: join(directory, `gallery-${colorScheme}-${width}.png`),
+      fullPage: true,
+    });
     await page.close();
   }
 }
-const page = await browser.newPage({ colorScheme: "light", viewport: { width: 1280, height: 400 } });
+const page = await browser.newPage({
+  colorScheme: "light",
+  viewport: { width: 1280, height: 400 },
+});
 await page.goto(`${site.url}/gallery/?brief`);
 await page.locator(".hf-connection").first().waitFor();
 await page.screenshot({ path: join(directory, "states.png"), fullPage: true });

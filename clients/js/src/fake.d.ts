@@ -1,4 +1,10 @@
-import type { AnyHoldfastError, HoldfastClient, HoldfastPhase, HoldfastSnapshot, InstagramStatus } from "./holdfast-client.js";
+import type {
+  AnyHoldfastError,
+  HoldfastClient,
+  HoldfastPhase,
+  HoldfastSnapshot,
+  InstagramStatus,
+} from "./holdfast-client.js";
 
 type StatusOf<S extends InstagramStatus["state"]> = Extract<InstagramStatus, { state: S }>;
 
@@ -8,7 +14,16 @@ export function fakeStatus<S extends InstagramStatus["state"]>(
   options?: Partial<StatusOf<S>> & { now?: number },
 ): StatusOf<S>;
 
-type Operation = "sync" | "profile" | "history" | "status" | "retry" | "check" | "connect" | "completeFromUrl" | "disconnect";
+type Operation =
+  | "sync"
+  | "profile"
+  | "history"
+  | "status"
+  | "retry"
+  | "check"
+  | "connect"
+  | "completeFromUrl"
+  | "disconnect";
 
 export interface FakeClient extends HoldfastClient {
   /** Every operation called, in order. */

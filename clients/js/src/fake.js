@@ -17,20 +17,21 @@ const START = /** @type {import("./holdfast-client.d.ts").HoldfastSnapshot} */ (
   live: false,
 });
 
-const BASE = /** @satisfies {Omit<import("./holdfast-client.d.ts").NotConnectedStatus, "state" | "action">} */ ({
-  connected: false,
-  reason: null,
-  account: null,
-  scopes: [],
-  missing_scopes: [],
-  token_expires_at: null,
-  next_refresh_at: null,
-  since: null,
-  retry_after: null,
-  evidence: null,
-  attempt: null,
-  version: 1,
-});
+const BASE =
+  /** @satisfies {Omit<import("./holdfast-client.d.ts").NotConnectedStatus, "state" | "action">} */ ({
+    connected: false,
+    reason: null,
+    account: null,
+    scopes: [],
+    missing_scopes: [],
+    token_expires_at: null,
+    next_refresh_at: null,
+    since: null,
+    retry_after: null,
+    evidence: null,
+    attempt: null,
+    version: 1,
+  });
 
 const ACCOUNT = /** @satisfies {import("./holdfast-client.d.ts").InstagramAccount} */ ({
   id: "25982752248032036",
@@ -43,7 +44,8 @@ const ACCOUNT = /** @satisfies {import("./holdfast-client.d.ts").InstagramAccoun
 
 const DAY = 86_400_000;
 const ATTEMPT_LIVES = 600_000;
-const hasAccount = (/** @type {InstagramState} */ state) => !["not_connected", "connecting", "unavailable"].includes(state);
+const hasAccount = (/** @type {InstagramState} */ state) =>
+  !["not_connected", "connecting", "unavailable"].includes(state);
 
 const ACTIONS = {
   not_connected: "connect",
@@ -71,7 +73,8 @@ const ERRORS = {
   consent_blocked: "Instagram is waiting for its terms to be accepted: open Instagram.",
   expired: "The access to Instagram has expired: connect again.",
   revoked: "The access was removed at Instagram: connect again.",
-  password_changed: "Instagram ended the access after a password or security change: connect again.",
+  password_changed:
+    "Instagram ended the access after a password or security change: connect again.",
   deauthorized: "This app was removed at Instagram: connect again.",
   token_invalid: "Instagram no longer accepts the access that it gave: connect again.",
   account_ineligible: "This Instagram account is no longer a professional account.",
@@ -104,7 +107,8 @@ function statusOf(state, { reason = null, now = Date.now(), ...rest } = {}) {
       attempt: { id: "fake", expires_at: new Date(now + ATTEMPT_LIVES).toISOString() },
     }),
     ...(reason === "scopes_missing" && { missing_scopes: ["instagram_business_content_publish"] }),
-    ...(reason && reason in ERRORS && { error: ERRORS[/** @type {keyof typeof ERRORS} */ (reason)] }),
+    ...(reason &&
+      reason in ERRORS && { error: ERRORS[/** @type {keyof typeof ERRORS} */ (reason)] }),
     ...rest,
   };
 }

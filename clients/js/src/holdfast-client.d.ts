@@ -265,10 +265,7 @@ export class HoldfastRequestError extends ErrorOfKind {
 
 /** Discriminated by `kind`. */
 export type AnyHoldfastError =
-  | HoldfastSessionError
-  | HoldfastServiceError
-  | HoldfastNetworkError
-  | HoldfastRequestError;
+  HoldfastSessionError | HoldfastServiceError | HoldfastNetworkError | HoldfastRequestError;
 
 /** Everything the client throws: `error instanceof HoldfastError` narrows to the four kinds, told apart by `kind`. */
 export const HoldfastError: { readonly prototype: AnyHoldfastError } & (abstract new (
@@ -326,7 +323,8 @@ export type ConnectOutcome =
       status: null;
     };
 
-export type HoldfastPhase = "idle" | "loading" | "ready" | "failed" | "signed-out" | "session-refused";
+export type HoldfastPhase =
+  "idle" | "loading" | "ready" | "failed" | "signed-out" | "session-refused";
 
 interface SnapshotFacts {
   readonly isFetching: boolean;
@@ -372,11 +370,7 @@ interface RefusedSnapshot extends SnapshotFacts {
 
 /** Discriminated by `phase`. */
 export type HoldfastSnapshot =
-  | UnknownSnapshot
-  | ReadySnapshot
-  | FailedSnapshot
-  | SignedOutSnapshot
-  | RefusedSnapshot;
+  UnknownSnapshot | ReadySnapshot | FailedSnapshot | SignedOutSnapshot | RefusedSnapshot;
 
 export interface HoldfastClient {
   /** Creates or refreshes the user's record. Idempotent. */

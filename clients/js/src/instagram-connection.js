@@ -40,7 +40,8 @@ function usePresses() {
 }
 
 /** Not `disabled`, which would take the focus away. @param {boolean} isBusy @param {any} props */
-const button = (isBusy, props) => h("button", { type: "button", "aria-disabled": isBusy || undefined, ...props });
+const button = (isBusy, props) =>
+  h("button", { type: "button", "aria-disabled": isBusy || undefined, ...props });
 
 /** Renders anew once a minute, so that "2 minutes ago" stays true. @param {{ at: string, locale: Locale }} props */
 function Time({ at, locale }) {
@@ -50,7 +51,11 @@ function Time({ at, locale }) {
     return () => clearInterval(timer);
   }, []);
   const exact = new Intl.DateTimeFormat(locale.lang, { dateStyle: "full", timeStyle: "long" });
-  return h("time", { dateTime: at, title: exact.format(new Date(at)) }, relativeTime(at, now, locale));
+  return h(
+    "time",
+    { dateTime: at, title: exact.format(new Date(at)) },
+    relativeTime(at, now, locale),
+  );
 }
 
 /** Initials where there is no picture, or where it does not load. @param {{ src: string | null, name: string }} props */
@@ -108,21 +113,36 @@ export function InstagramConnection({ headingLevel = 2, className = "", locale: 
     status?.account && account(status.account),
     error && phase !== "signed-out" && h("p", { role: "alert" }, describeError(error, locale)),
     status?.evidence &&
-      h("p", { className: "hf-evidence" }, before, h(Time, { at: status.evidence.at, locale }), after),
+      h(
+        "p",
+        { className: "hf-evidence" },
+        before,
+        h(Time, { at: status.evidence.at, locale }),
+        after,
+      ),
     h(
       "div",
       { className: "hf-actions" },
-      label && button(isBusy, { onClick: press(name, instagram[name]), children: busyLabel || label }),
-      another && button(isBusy, { onClick: press("another", instagram.connectAnother), children: another }),
+      label &&
+        button(isBusy, { onClick: press(name, instagram[name]), children: busyLabel || label }),
+      another &&
+        button(isBusy, { onClick: press("another", instagram.connectAnother), children: another }),
       status?.action === "fix_at_instagram" &&
-        h("a", { href: "https://www.instagram.com/", target: "_blank", rel: "noreferrer" }, labels.open),
+        h(
+          "a",
+          { href: "https://www.instagram.com/", target: "_blank", rel: "noreferrer" },
+          labels.open,
+        ),
       // The first press only asks. The key closes it again when another account comes.
       status?.account &&
         h(
           "details",
           { key: status.account.id },
           h("summary", null, labels.disconnect),
-          button(isBusy, { onClick: press("disconnect", instagram.disconnect), children: labels.confirm }),
+          button(isBusy, {
+            onClick: press("disconnect", instagram.disconnect),
+            children: labels.confirm,
+          }),
         ),
     ),
   );

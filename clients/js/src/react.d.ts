@@ -26,7 +26,8 @@ interface ProviderProps {
   locale?: Locale;
   children?: ReactNode;
 }
-interface ProviderWithAuth extends ProviderProps, Omit<HoldfastClientOptions, "getToken" | "getSessionId"> {
+interface ProviderWithAuth
+  extends ProviderProps, Omit<HoldfastClientOptions, "getToken" | "getSessionId"> {
   /** A hook, for example `useAuth` of `@clerk/react`: called on each render, so always the same one. */
   useAuth: () => Auth;
   client?: undefined;

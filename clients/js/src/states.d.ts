@@ -17,8 +17,7 @@ export interface ButtonText {
 
 /** `sentence` is absent where the title says it all, the button where there is nothing to press. */
 export type StateText = { title: string; sentence?: string } & (
-  | ButtonText
-  | { label?: undefined; press?: undefined }
+  ButtonText | { label?: undefined; press?: undefined }
 );
 
 type StateTexts = { readonly [S in InstagramState | Exclude<HoldfastPhase, "ready">]: StateText };

@@ -19,7 +19,8 @@ const isJudged = ({ kind, status }) => kind === "request" || status === 424;
 /** @type {typeof import("./states.d.ts").describeError} */
 export function describeError(error, { errors, reasons } = en) {
   const { code, kind, message, problem } = error;
-  const own = errors[code] ?? reasons[/** @type {keyof typeof reasons} */ (problem?.reason ?? code)];
+  const own =
+    errors[code] ?? reasons[/** @type {keyof typeof reasons} */ (problem?.reason ?? code)];
   if (own) return own;
   return (isJudged(error) ? (errors.request ?? message) : errors[kind]) ?? message;
 }
@@ -43,7 +44,8 @@ export function describe({ phase, status, error, isCompleting }, locale = en) {
     // A newer server may know a state that this file does not: say what is certain.
     title: states[status?.connected ? "connected" : "not_connected"].title,
   };
-  const button = phase === "session-refused" ? states[phase] : rest.press ? rest : actionOf(status, actions);
+  const button =
+    phase === "session-refused" ? states[phase] : rest.press ? rest : actionOf(status, actions);
   const isStale = status && error && !isJudged(error);
   return /** @type {import("./states.d.ts").Description} */ ({
     title: isStale ? labels.stale.replace("{title}", title) : title,
@@ -58,7 +60,8 @@ export function describe({ phase, status, error, isCompleting }, locale = en) {
  * @param {InstagramStatus | null} status
  * @param {import("./states.d.ts").Locale["actions"]} actions
  */
-const actionOf = (status, actions) => status && actions[/** @type {keyof typeof actions} */ (status.action)];
+const actionOf = (status, actions) =>
+  status && actions[/** @type {keyof typeof actions} */ (status.action)];
 
 /** In milliseconds. Days are the largest: "in 57 days" says more than "next month". */
 const UNITS = /** @type {const} */ ([

@@ -15,7 +15,10 @@ export function instagramStatusSwr(
 ): [
   key: InstagramStatusKey,
   fetcher: () => Promise<InstagramStatus>,
-  configuration: { shouldRetryOnError: (error: AnyHoldfastError) => boolean; errorRetryCount: number },
+  configuration: {
+    shouldRetryOnError: (error: AnyHoldfastError) => boolean;
+    errorRetryCount: number;
+  },
 ];
 
 /** Writes live updates into the cache (`mutate` of `useSWRConfig`) until the returned function is called. */

@@ -30,7 +30,7 @@ export function feedQueryClient(
   client: HoldfastClient,
   queryClient: {
     setQueryData(key: InstagramStatusKey, status: InstagramStatus): unknown;
-    resetQueries(filter: { queryKey: readonly ["holdfast", "instagram", "status"] }): unknown;
+    resetQueries(filter: { queryKey: InstagramStatusKey }): unknown;
   },
   sessionId?: string,
 ): () => void;

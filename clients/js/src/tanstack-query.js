@@ -20,11 +20,16 @@ export const instagramStatusOptions = (client, sessionId) => ({
 /** @type {typeof import("./tanstack-query.d.ts").feedQueryClient} */
 export function feedQueryClient(client, queryClient, sessionId) {
   let fed = client.getSnapshot().status;
+  let key = instagramStatusKey(client, sessionId);
   return client.subscribe(({ status }) => {
     if (status === fed) return;
     fed = status;
-    if (status) queryClient.setQueryData(instagramStatusKey(client, sessionId), status);
-    // Another person's status must not linger, in the cache or in a component that shows it.
-    else queryClient.resetQueries({ queryKey: NAME });
+    if (status) {
+      key = instagramStatusKey(client, sessionId);
+      queryClient.setQueryData(key, status);
+    } else {
+      // Another person's status must not linger, in the cache or in a component that shows it.
+      queryClient.resetQueries({ queryKey: key });
+    }
   });
 }

@@ -62,8 +62,10 @@ function createBinding(given, options) {
     client,
     actions: {
       connect,
-      reconnect: (/** @type {ConnectOptions} */ options) => connect({ expect: "same_account", ...options }),
-      connectAnother: (/** @type {ConnectOptions} */ options) => connect({ forceReauth: true, ...options }),
+      reconnect: (/** @type {ConnectOptions} */ options) =>
+        connect({ expect: "same_account", ...options }),
+      connectAnother: (/** @type {ConnectOptions} */ options) =>
+        connect({ forceReauth: true, ...options }),
       disconnect: quietly(client.disconnect),
       check: quietly(client.check),
       refetch: quietly(client.status),
@@ -93,7 +95,7 @@ export function HoldfastProvider({ client, useAuth, locale, children, ...options
   const given = /** @type {Omit<HoldfastClientOptions, "getToken">} */ (options);
   const [binding] = React.useState(() => createBinding(client, given));
   React.useInsertionEffect(() => binding.update(auth, given.onReturn)); // before any effect of a child asks for a token
-  React.useEffect(binding.notice);
+  React.useEffect(() => binding.notice());
   React.useEffect(() => void binding.client.completeFromUrl(), [binding]);
   /** @type {Shared["away"]} */
   const away = auth.isLoaded ? !auth.isSignedIn && "signed-out" : "loading";
@@ -116,7 +118,11 @@ export const useLocale = () => useHoldfast().locale;
 export function useInstagram() {
   const { client, actions, away } = useHoldfast();
   const { subscribe, getSnapshot, getServerSnapshot } = client;
-  const snapshot = React.useSyncExternalStore(away ? never : subscribe, getSnapshot, getServerSnapshot);
+  const snapshot = React.useSyncExternalStore(
+    away ? never : subscribe,
+    getSnapshot,
+    getServerSnapshot,
+  );
   // The same object until something changes, so that it can stand among the dependencies of an effect.
   return React.useMemo(() => {
     const phase = away || snapshot.phase;

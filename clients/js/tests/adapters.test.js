@@ -7,7 +7,11 @@ import { renderToString } from "react-dom/server";
 import useSWR, { SWRConfig, useSWRConfig } from "swr";
 import { createFakeClient, fakeStatus } from "../src/fake.js";
 import { feedSwr, instagramStatusKey as swrKey, instagramStatusSwr } from "../src/swr.js";
-import { feedQueryClient, instagramStatusKey, instagramStatusOptions } from "../src/tanstack-query.js";
+import {
+  feedQueryClient,
+  instagramStatusKey,
+  instagramStatusOptions,
+} from "../src/tanstack-query.js";
 import { errorOf, setUp } from "./support/harness.js";
 import { connected } from "./support/scripted-server.js";
 
@@ -42,7 +46,8 @@ test("SWR: what the client hears is in the cache that components read", async ()
   let mutate;
   const Feed = () => ((mutate = useSWRConfig().mutate), null);
   const Page = () => h("p", null, useSWR(...instagramStatusSwr(client)).data?.state ?? "nothing");
-  const render = (child) => renderToString(h(SWRConfig, { value: { provider: () => cache } }, h(child)));
+  const render = (child) =>
+    renderToString(h(SWRConfig, { value: { provider: () => cache } }, h(child)));
   render(Feed);
   assert.match(render(Page), /nothing/);
   const stop = feedSwr(client, mutate);
@@ -71,19 +76,31 @@ for (const feeds of [false, true]) {
     const queries = new QueryClient();
     t.after(() => queries.clear());
     if (feeds) t.after(feedQueryClient(client, queries));
-    assert.equal((await queries.fetchQuery(instagramStatusOptions(client))).account.username, "ada.makes");
+    assert.equal(
+      (await queries.fetchQuery(instagramStatusOptions(client))).account.username,
+      "ada.makes",
+    );
     const swrBefore = swrKey(client);
     signIn.become("user_2", "sess_9");
     id = "sess_9";
-    server.state.status = { ...connected, account: { ...connected.account, username: "grace.hops" } };
+    server.state.status = {
+      ...connected,
+      account: { ...connected.account, username: "grace.hops" },
+    };
     assert.equal(queries.getQueryData(instagramStatusKey(client)), undefined);
     assert.notDeepEqual(swrKey(client), swrBefore);
-    assert.equal((await queries.fetchQuery(instagramStatusOptions(client))).account.username, "grace.hops");
+    assert.equal(
+      (await queries.fetchQuery(instagramStatusOptions(client))).account.username,
+      "grace.hops",
+    );
   });
 }
 
 test("an app without getSessionId says whose key it is", () => {
   const client = createFakeClient();
   assert.notDeepEqual(instagramStatusKey(client, "sess_1"), instagramStatusKey(client, "sess_2"));
-  assert.notDeepEqual(instagramStatusSwr(client, "sess_1")[0], instagramStatusSwr(client, "sess_2")[0]);
+  assert.notDeepEqual(
+    instagramStatusSwr(client, "sess_1")[0],
+    instagramStatusSwr(client, "sess_2")[0],
+  );
 });

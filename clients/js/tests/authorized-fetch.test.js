@@ -28,7 +28,9 @@ test("an expired token is replaced without anybody noticing", async (t) => {
   const { server, signIn, request } = await setUp(t);
   const stale = signIn.token();
   server.script(THINGS, (request, response) =>
-    request.headers.authorization === `Bearer ${stale}` ? faults[401](request, response) : json(response, 200, {}),
+    request.headers.authorization === `Bearer ${stale}`
+      ? faults[401](request, response)
+      : json(response, 200, {}),
   );
   assert.equal((await request("/things")).status, 200);
   assert.equal(signIn.mints(), 1);

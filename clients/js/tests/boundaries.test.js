@@ -7,17 +7,32 @@ import { createHoldfastClient } from "../src/holdfast-client.js";
 
 /** The code of a file, without its comments. */
 const read = async (name) =>
-  (await readFile(new URL(`../src/${name}`, import.meta.url), "utf8")).replace(/\/\*[\s\S]*?\*\/|\/\/ .*/g, "");
+  (await readFile(new URL(`../src/${name}`, import.meta.url), "utf8")).replace(
+    /\/\*[\s\S]*?\*\/|\/\/ .*/g,
+    "",
+  );
 
-const core = (await readdir(new URL("../src/core/", import.meta.url))).map((name) => `core/${name}`);
-const layers = ["react.js", "use-instagram.js", "instagram-connection.js", "states.js", "locales/en.js", "locales/de.js"];
+const core = (await readdir(new URL("../src/core/", import.meta.url))).map(
+  (name) => `core/${name}`,
+);
+const layers = [
+  "react.js",
+  "use-instagram.js",
+  "instagram-connection.js",
+  "states.js",
+  "locales/en.js",
+  "locales/de.js",
+];
 const adapters = ["swr.js", "tanstack-query.js", "popup.js"];
 
 test("the core imports nothing but itself", async () => {
   for (const name of ["holdfast-client.js", ...core]) {
     const code = await read(name);
     const imported = [...code.matchAll(/\bfrom "([^"]+)"/g)].map(([, from]) => from);
-    assert.ok(imported.every((from) => /^\.\/(core\/)?[\w-]+\.js$/.test(from)), `${name}: ${imported}`);
+    assert.ok(
+      imported.every((from) => /^\.\/(core\/)?[\w-]+\.js$/.test(from)),
+      `${name}: ${imported}`,
+    );
     assert.doesNotMatch(code, /\bimport\s*\(/, name);
   }
 });
@@ -25,7 +40,10 @@ test("the core imports nothing but itself", async () => {
 test("the React layer imports React and this package, and no sign-in library", async () => {
   for (const name of layers) {
     const imported = [...(await read(name)).matchAll(/\bfrom "([^"]+)"/g)].map(([, from]) => from);
-    assert.ok(imported.every((from) => from === "react" || from.startsWith("./")), `${name}: ${imported}`);
+    assert.ok(
+      imported.every((from) => from === "react" || from.startsWith("./")),
+      `${name}: ${imported}`,
+    );
   }
 });
 
@@ -40,14 +58,18 @@ test("no file signs out, logs or reads cookies; one navigates, and one stores, f
   }
 });
 
-test("what uses hooks says so to frameworks that render on servers: it begins with \"use client\"", async () => {
+test('what uses hooks says so to frameworks that render on servers: it begins with "use client"', async () => {
   for (const name of ["react.js", "use-instagram.js", "instagram-connection.js"]) {
     assert.match(await read(name), /^"use client";\n/, name);
   }
 });
 
 test("the fake client has every member of the real one", () => {
-  const real = createHoldfastClient({ baseUrl: "https://api.example.com", getToken: async () => null });
+  const real = createHoldfastClient({
+    baseUrl: "https://api.example.com",
+    getToken: async () => null,
+  });
   const fake = createFakeClient();
-  for (const member of Object.keys(real)) assert.equal(typeof fake[member], typeof real[member], member);
+  for (const member of Object.keys(real))
+    assert.equal(typeof fake[member], typeof real[member], member);
 });

@@ -5,9 +5,9 @@ import { HoldfastRequestError } from "../src/holdfast-client.js";
 import { connected, faults, json, problem } from "./support/scripted-server.js";
 import { errorOf, setUp } from "./support/harness.js";
 
-const CONNECT = "POST /user/instagram/connect";
 const COMPLETE = "POST /user/instagram/connect/a1/complete";
-const CALLBACK = "https://app.example.com/settings?tab=2&instagram=complete&attempt=a1&completion=s3cret#_";
+const CALLBACK =
+  "https://app.example.com/settings?tab=2&instagram=complete&attempt=a1&completion=s3cret#_";
 
 /** A browser's `location` and `history`, as far as the client touches them. */
 function openPage(t, href) {
@@ -122,8 +122,16 @@ for (const [outcome, reason] of [
 ]) {
   test(`${outcome}: says so, cleans the address, reads the state, posts nothing`, async (t) => {
     const { server, client, time } = await setUp(t);
-    openPage(t, `https://app.example.com/?instagram=${outcome}&attempt=a1${reason ? `&reason=${reason}` : ""}`);
-    assert.deepEqual(await client.completeFromUrl(), { outcome, attempt: "a1", reason, status: null });
+    openPage(
+      t,
+      `https://app.example.com/?instagram=${outcome}&attempt=a1${reason ? `&reason=${reason}` : ""}`,
+    );
+    assert.deepEqual(await client.completeFromUrl(), {
+      outcome,
+      attempt: "a1",
+      reason,
+      status: null,
+    });
     assert.equal(globalThis.location.href, "https://app.example.com/");
     await time.settle();
     await time.settle();
@@ -229,7 +237,11 @@ test("a completion that the server cannot take yet survives a reload", async (t)
   openPage(t, CALLBACK);
   server.script(COMPLETE, faults[503]);
   client.completeFromUrl();
-  assert.equal(client.getSnapshot().isCompleting, true, "at once, not when the first answer is there");
+  assert.equal(
+    client.getSnapshot().isCompleting,
+    true,
+    "at once, not when the first answer is there",
+  );
   await time.advance(30_000);
   assert.equal(client.getSnapshot().isCompleting, true);
   assert.equal(client.getSnapshot().error.status, 503);
@@ -280,7 +292,12 @@ test("what is one person's to finish is not finished as another, nor told to the
   const before = server.requests.length;
   assert.equal(await theirs.completeFromUrl(), null);
   await theirs.status();
-  assert.ok(server.routes().slice(before).every((route) => route !== COMPLETE));
+  assert.ok(
+    server
+      .routes()
+      .slice(before)
+      .every((route) => route !== COMPLETE),
+  );
   assert.equal(theirs.getSnapshot().error, null);
   signIn.become("user_1", "sess_2");
   assert.equal((await reload().completeFromUrl()).status.state, "connected");
@@ -310,10 +327,16 @@ test("onReturn hears of each return once, however it ended", async (t) => {
   globalThis.reportError = (error) => reported.push(error.message);
   t.after(() => delete globalThis.reportError);
   await client.completeFromUrl(CALLBACK);
-  await client.completeFromUrl("https://app.example.com/?instagram=denied&attempt=a1&reason=user_denied");
+  await client.completeFromUrl(
+    "https://app.example.com/?instagram=denied&attempt=a1&reason=user_denied",
+  );
   server.script(COMPLETE, (request, response) => problem(response, 409, "different-account"));
   await errorOf(client.completeFromUrl(CALLBACK));
-  assert.deepEqual(heard, [["complete", null], ["denied", "user_denied"], ["failed", "different-account"]]);
+  assert.deepEqual(heard, [
+    ["complete", null],
+    ["denied", "user_denied"],
+    ["failed", "different-account"],
+  ]);
   assert.deepEqual(reported, ["theirs", "theirs", "theirs"]);
 });
 
@@ -327,11 +350,14 @@ test("routers hear that the address has changed", async (t) => {
       this.state = state;
     }
   };
-  globalThis.dispatchEvent = ({ type, state }) => heard.push([type, state, globalThis.location.href]);
+  globalThis.dispatchEvent = ({ type, state }) =>
+    heard.push([type, state, globalThis.location.href]);
   t.after(() => {
     delete globalThis.PopStateEvent;
     delete globalThis.dispatchEvent;
   });
   await client.completeFromUrl();
-  assert.deepEqual(heard, [["popstate", { key: "kept" }, "https://app.example.com/settings?tab=2"]]);
+  assert.deepEqual(heard, [
+    ["popstate", { key: "kept" }, "https://app.example.com/settings?tab=2"],
+  ]);
 });

@@ -15,7 +15,9 @@ test("it begins without an answer, or with the one that it is given", () => {
 test("listeners hear what is set, until they stop", () => {
   const client = createFakeClient();
   const heard = [];
-  const stop = client.subscribe(({ phase, status, error }) => heard.push([phase, status?.state, error?.code]));
+  const stop = client.subscribe(({ phase, status, error }) =>
+    heard.push([phase, status?.state, error?.code]),
+  );
   client.setError(new HoldfastNetworkError({ code: "request-failed" }));
   client.setStatus(fakeStatus("degraded", { reason: "rate_limited" }));
   client.setError(new HoldfastNetworkError({ code: "request-timeout" }));
@@ -41,12 +43,10 @@ test("operations are recorded, answer as usual or as told, and fail as the real 
   assert.equal((await client.history()).next, "more");
   await client.disconnect();
   assert.equal(client.getSnapshot().status.reason, "user_disconnected");
-  assert.deepEqual(client.calls.map(({ name, args }) => [name, ...args]), [
-    ["connect", { forceReauth: true }],
-    ["check"],
-    ["history"],
-    ["disconnect"],
-  ]);
+  assert.deepEqual(
+    client.calls.map(({ name, args }) => [name, ...args]),
+    [["connect", { forceReauth: true }], ["check"], ["history"], ["disconnect"]],
+  );
 });
 
 test("its statuses are those of the contract", () => {
@@ -54,7 +54,11 @@ test("its statuses are those of the contract", () => {
     for (const reason of reasons) {
       const status = fakeStatus(state, { reason });
       assert.equal(status.connected, ["connected", "degraded"].includes(state));
-      assert.equal(status.error !== undefined, !status.connected && reason !== null && reason !== "user_disconnected", `${state} ${reason}`);
+      assert.equal(
+        status.error !== undefined,
+        !status.connected && reason !== null && reason !== "user_disconnected",
+        `${state} ${reason}`,
+      );
     }
   }
 });

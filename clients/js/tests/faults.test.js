@@ -1,7 +1,12 @@
 /** Servers that are busy, broken or not ours: few requests, typed errors, the last known state kept. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { HoldfastError, HoldfastNetworkError, HoldfastRequestError, HoldfastServiceError } from "../src/holdfast-client.js";
+import {
+  HoldfastError,
+  HoldfastNetworkError,
+  HoldfastRequestError,
+  HoldfastServiceError,
+} from "../src/holdfast-client.js";
 import { connected, faults, problem } from "./support/scripted-server.js";
 import { errorOf, setUp } from "./support/harness.js";
 
@@ -142,7 +147,16 @@ test("a fetch that never settles and ignores its signal is given up after 10 s",
 test("promises that nobody awaits cause no unhandled rejection", async (t) => {
   const { server, time, client } = await setUp(t);
   server.state.fault = "503";
-  for (const operation of ["sync", "profile", "status", "check", "disconnect", "connect", "history"]) client[operation]();
+  for (const operation of [
+    "sync",
+    "profile",
+    "status",
+    "check",
+    "disconnect",
+    "connect",
+    "history",
+  ])
+    client[operation]();
   client.completeFromUrl("https://app.example.com/?instagram=complete&attempt=a1&completion=c");
   await time.advance(60_000);
   await new Promise((resolve) => setTimeout(resolve, 20));
@@ -151,7 +165,9 @@ test("promises that nobody awaits cause no unhandled rejection", async (t) => {
 test("a failing action stays visible although the state can be read", async (t) => {
   const { server, time, client } = await setUp(t);
   await client.status();
-  server.script("POST /user/instagram/connect", (request, response) => problem(response, 429, "too-many-attempts"));
+  server.script("POST /user/instagram/connect", (request, response) =>
+    problem(response, 429, "too-many-attempts"),
+  );
   await errorOf(client.connect());
   await client.status();
   client.subscribe(() => {});

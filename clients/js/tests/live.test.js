@@ -34,7 +34,14 @@ test("notices in pieces, with CRLF, comments and strange fields are understood",
   client.subscribe(() => {});
   await time.advance(0);
   const data = JSON.stringify(connected);
-  for (const piece of [": ping\r\n\r\nevent: insta", "gram.status\r\nretry: 5\r\nid: 2\r\ndata: ", data.slice(0, 9), data.slice(9), "\r\n", "\r\n"]) {
+  for (const piece of [
+    ": ping\r\n\r\nevent: insta",
+    "gram.status\r\nretry: 5\r\nid: 2\r\ndata: ",
+    data.slice(0, 9),
+    data.slice(9),
+    "\r\n",
+    "\r\n",
+  ]) {
     server.write(piece);
     await time.settle();
   }
@@ -47,7 +54,9 @@ test("a notice older than what is known, or unreadable, makes it read instead", 
   client.subscribe(() => {});
   await time.advance(0);
   const before = server.requests.length;
-  server.write(`event: instagram.status\ndata: ${JSON.stringify({ ...notConnected, version: 3 })}\n\n`);
+  server.write(
+    `event: instagram.status\ndata: ${JSON.stringify({ ...notConnected, version: 3 })}\n\n`,
+  );
   await time.settle();
   assert.equal(client.getSnapshot().status.version, 9);
   server.write("event: instagram.status\ndata: {\n\n");
@@ -186,7 +195,8 @@ test("a line without end is not collected for ever", async (t) => {
   });
   client.subscribe(() => {});
   await time.advance(0);
-  for (let i = 0; i < 100 && !isClosed; i += 1) await new Promise((resolve) => setTimeout(resolve, 10));
+  for (let i = 0; i < 100 && !isClosed; i += 1)
+    await new Promise((resolve) => setTimeout(resolve, 10));
   assert.ok(isClosed, "closed by the client");
 });
 
@@ -246,8 +256,15 @@ test("two statuses of one version: what is heard last stands, and nothing flicke
   server.endStreams();
   await time.advance(10_000); // the new stream begins with the state as it is
   assert.equal(client.getSnapshot().live, "stream");
-  assert.deepEqual(seen.map(({ state }) => state), ["not_connected", "connecting"]);
-  assert.equal(client.getSnapshot().status, seen[1], "the very same object, so that nothing renders anew");
+  assert.deepEqual(
+    seen.map(({ state }) => state),
+    ["not_connected", "connecting"],
+  );
+  assert.equal(
+    client.getSnapshot().status,
+    seen[1],
+    "the very same object, so that nothing renders anew",
+  );
 });
 
 test("a read of the same version that began before the notice does not bring back the old state", async (t) => {
@@ -256,7 +273,10 @@ test("a read of the same version that began before the notice does not bring bac
   client.subscribe(({ status }) => status && seen.push(status.state));
   await time.advance(0);
   let answerLate;
-  server.script(STATUS, (request, response) => (answerLate = () => json(response, 200, notConnected)));
+  server.script(
+    STATUS,
+    (request, response) => (answerLate = () => json(response, 200, notConnected)),
+  );
   const late = client.status();
   while (!answerLate) await time.settle();
   server.announce({ ...notConnected, state: "connecting", action: "none" });
@@ -272,10 +292,20 @@ test("an action's answer that a notice has overtaken changes nothing back", asyn
   client.subscribe(() => {});
   await time.advance(0);
   let answerLate;
-  server.script("POST /user/instagram/check", (request, response) => (answerLate = () => json(response, 200, connected)));
+  server.script(
+    "POST /user/instagram/check",
+    (request, response) => (answerLate = () => json(response, 200, connected)),
+  );
   const check = client.check();
   while (!answerLate) await time.settle();
-  const revoked = { ...connected, connected: false, state: "reconnect_required", reason: "revoked", action: "reconnect", version: 3 };
+  const revoked = {
+    ...connected,
+    connected: false,
+    state: "reconnect_required",
+    reason: "revoked",
+    action: "reconnect",
+    version: 3,
+  };
   server.announce(revoked);
   await time.settle();
   answerLate();

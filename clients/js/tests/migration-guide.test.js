@@ -50,16 +50,37 @@ test("plain fetch: a token that never comes is given up", async (t) => {
 test("the package: the guide's command installs one in which every entry resolves", async (t) => {
   const app = await mkdtemp(join(tmpdir(), "holdfast-guide-"));
   t.after(() => rm(app, { recursive: true }));
-  await writeFile(join(app, "package.json"), JSON.stringify({ name: "app", private: true, type: "module" }));
+  await writeFile(
+    join(app, "package.json"),
+    JSON.stringify({ name: "app", private: true, type: "module" }),
+  );
   const client = fileURLToPath(new URL("..", import.meta.url));
-  const command = (await guideBlock("sh", "npm pack")).replace("path/to/holdfast/clients/js", `'${client}'`);
-  const offline = { npm_config_offline: "true", npm_config_audit: "false", npm_config_fund: "false" };
-  execFileSync("bash", ["-ec", command], { cwd: app, env: { ...process.env, ...offline }, stdio: "pipe" });
-  const { exports } = JSON.parse(await readFile(join(app, "node_modules/holdfast-client/package.json"), "utf8"));
-  const files = Object.values(exports).flatMap((entry) => (typeof entry === "string" ? [entry] : Object.values(entry)));
+  const command = (await guideBlock("sh", "npm pack")).replace(
+    "path/to/holdfast/clients/js",
+    `'${client}'`,
+  );
+  const offline = {
+    npm_config_offline: "true",
+    npm_config_audit: "false",
+    npm_config_fund: "false",
+  };
+  execFileSync("bash", ["-ec", command], {
+    cwd: app,
+    env: { ...process.env, ...offline },
+    stdio: "pipe",
+  });
+  const { exports } = JSON.parse(
+    await readFile(join(app, "node_modules/holdfast-client/package.json"), "utf8"),
+  );
+  const files = Object.values(exports).flatMap((entry) =>
+    typeof entry === "string" ? [entry] : Object.values(entry),
+  );
   assert.ok(files.length > 10);
   for (const file of files) await readFile(join(app, "node_modules/holdfast-client", file));
   const say = `import { createHoldfastClient } from "holdfast-client"; console.log(typeof createHoldfastClient)`;
-  const said = execFileSync(process.execPath, ["--input-type=module", "-e", say], { cwd: app, encoding: "utf8" });
+  const said = execFileSync(process.execPath, ["--input-type=module", "-e", say], {
+    cwd: app,
+    encoding: "utf8",
+  });
   assert.equal(said.trim(), "function");
 });

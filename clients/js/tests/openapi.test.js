@@ -13,54 +13,134 @@ const flag = { type: "boolean" };
 const ref = (name) => ({ $ref: `#/components/schemas/${name}` });
 const orNull = (schema) => ({ anyOf: [schema, { type: "null" }] });
 const object = (properties) => ({ type: "object", properties });
-const answer = (status, schema) => ({ responses: { [status]: { content: { "application/json": { schema } } } } });
-const asks = (schema, operation) => ({ ...operation, requestBody: { content: { "application/json": { schema } } } });
+const answer = (status, schema) => ({
+  responses: { [status]: { content: { "application/json": { schema } } } },
+});
+const asks = (schema, operation) => ({
+  ...operation,
+  requestBody: { content: { "application/json": { schema } } },
+});
 
 const makeDocument = () => {
-  const evidence = object({ source: { enum: ["oauth", "refresh", "use", "callback", "clock"] }, at: text });
+  const evidence = object({
+    source: { enum: ["oauth", "refresh", "use", "callback", "clock"] },
+    at: text,
+  });
   const user = {
-    id: text, email: textOrNull, email_verified: { type: ["boolean", "null"] }, first_name: textOrNull,
-    last_name: textOrNull, image_url: textOrNull, created_at: text, updated_at: text, last_seen_at: textOrNull,
+    id: text,
+    email: textOrNull,
+    email_verified: { type: ["boolean", "null"] },
+    first_name: textOrNull,
+    last_name: textOrNull,
+    image_url: textOrNull,
+    created_at: text,
+    updated_at: text,
+    last_seen_at: textOrNull,
   };
   return {
     components: {
       schemas: {
         Evidence: evidence,
         User: object(user),
-        State: { enum: ["not_connected", "connecting", "connected", "degraded", "action_required", "reconnect_required", "unavailable"] },
+        State: {
+          enum: [
+            "not_connected",
+            "connecting",
+            "connected",
+            "degraded",
+            "action_required",
+            "reconnect_required",
+            "unavailable",
+          ],
+        },
         Reason: {
           enum: [
-            "user_disconnected", "denied", "attempt_expired", "attempt_failed", "scopes_missing", "refresh_failing",
-            "rate_limited", "provider_unavailable", "provider_incident", "app_misconfigured", "checkpoint", "unconfirmed",
-            "restricted", "consent_blocked", "expired", "revoked", "password_changed", "deauthorized", "token_invalid",
-            "account_ineligible", "key_lost", "grant_unreadable", "not_configured", "account_moved", "account_not_admitted",
+            "user_disconnected",
+            "denied",
+            "attempt_expired",
+            "attempt_failed",
+            "scopes_missing",
+            "refresh_failing",
+            "rate_limited",
+            "provider_unavailable",
+            "provider_incident",
+            "app_misconfigured",
+            "checkpoint",
+            "unconfirmed",
+            "restricted",
+            "consent_blocked",
+            "expired",
+            "revoked",
+            "password_changed",
+            "deauthorized",
+            "token_invalid",
+            "account_ineligible",
+            "key_lost",
+            "grant_unreadable",
+            "not_configured",
+            "account_moved",
+            "account_not_admitted",
           ],
         },
         Attempt: object({ id: text, expires_at: text }),
         Account: object({
-          id: text, professional_id: textOrNull, username: textOrNull, name: textOrNull, account_type: textOrNull,
+          id: text,
+          professional_id: textOrNull,
+          username: textOrNull,
+          name: textOrNull,
+          account_type: textOrNull,
           profile_picture_url: textOrNull,
         }),
         Status: object({
-          connected: flag, state: ref("State"), reason: orNull(ref("Reason")),
-          action: { enum: ["none", "connect", "reconnect", "wait", "fix_at_instagram", "contact_support"] },
-          account: orNull(ref("Account")), scopes: { type: "array", items: text }, missing_scopes: { type: "array", items: text },
-          token_expires_at: textOrNull, next_refresh_at: textOrNull, since: textOrNull, retry_after: textOrNull,
-          evidence: orNull(ref("Evidence")), attempt: orNull(ref("Attempt")), version: { type: "integer" }, error: textOrNull,
+          connected: flag,
+          state: ref("State"),
+          reason: orNull(ref("Reason")),
+          action: {
+            enum: ["none", "connect", "reconnect", "wait", "fix_at_instagram", "contact_support"],
+          },
+          account: orNull(ref("Account")),
+          scopes: { type: "array", items: text },
+          missing_scopes: { type: "array", items: text },
+          token_expires_at: textOrNull,
+          next_refresh_at: textOrNull,
+          since: textOrNull,
+          retry_after: textOrNull,
+          evidence: orNull(ref("Evidence")),
+          attempt: orNull(ref("Attempt")),
+          version: { type: "integer" },
+          error: textOrNull,
         }),
         Problem: object({
-          type: text, title: text, status: { type: "integer" }, detail: text, error: text, source: text, code: text,
-          action: text, reason: textOrNull, request_id: text,
+          type: text,
+          title: text,
+          status: { type: "integer" },
+          detail: text,
+          error: text,
+          source: text,
+          code: text,
+          action: text,
+          reason: textOrNull,
+          request_id: text,
         }),
         Connect: object({
-          return_to: textOrNull, force_reauth: flag, expect: { enum: ["same_account", "any_account"] },
+          return_to: textOrNull,
+          force_reauth: flag,
+          expect: { enum: ["same_account", "any_account"] },
         }),
-        Line: object({ at: text, state: ref("State"), reason: orNull(ref("Reason")), evidence: orNull(ref("Evidence")), version: { type: "integer" } }),
+        Line: object({
+          at: text,
+          state: ref("State"),
+          reason: orNull(ref("Reason")),
+          evidence: orNull(ref("Evidence")),
+          version: { type: "integer" },
+        }),
       },
     },
     paths: {
       "/auth/sync": { post: answer(200, object({ user: ref("User"), created: flag })) },
-      "/user/profile": { get: answer(200, object({ ...user, connections: object({ instagram: ref("Status") }) })) },
+      "/user/profile": {
+        get: answer(200, object({ ...user, connections: object({ instagram: ref("Status") }) })),
+      },
       "/user/instagram/status": {
         get: {
           responses: {
@@ -70,17 +150,28 @@ const makeDocument = () => {
         },
       },
       "/user/instagram/connect": {
-        post: asks(ref("Connect"), answer(201, object({ authorize_url: text, attempt_id: text, expires_at: text }))),
+        post: asks(
+          ref("Connect"),
+          answer(201, object({ authorize_url: text, attempt_id: text, expires_at: text })),
+        ),
       },
       "/user/instagram/connect/{attempt_id}/complete": {
         post: asks(object({ completion: text }), answer(200, ref("Status"))),
       },
-      "/user/instagram": { delete: answer(200, object({ disconnected: { type: "boolean" }, deleted_at: textOrNull, revoke_hint: text })) },
+      "/user/instagram": {
+        delete: answer(
+          200,
+          object({ disconnected: { type: "boolean" }, deleted_at: textOrNull, revoke_hint: text }),
+        ),
+      },
       "/user/instagram/check": { post: answer(200, ref("Status")) },
       "/user/instagram/history": {
         get: {
           parameters: [{ in: "query", name: "before", schema: textOrNull }],
-          ...answer(200, object({ entries: { type: "array", items: ref("Line") }, next: textOrNull })),
+          ...answer(
+            200,
+            object({ entries: { type: "array", items: ref("Line") }, next: textOrNull }),
+          ),
         },
       },
       "/user/events": { get: { responses: { 200: { content: { "text/event-stream": {} } } } } },
@@ -91,13 +182,29 @@ const makeDocument = () => {
 test("agreement", async () => assert.deepEqual(await checkOpenApi(makeDocument()), []));
 
 for (const [what, change, where] of [
-  ["another name", ({ Status }) => delete Object.assign(Status.properties, { until: text }).since, /status 200: .*(since|until)/],
+  [
+    "another name",
+    ({ Status }) => delete Object.assign(Status.properties, { until: text }).since,
+    /status 200: .*(since|until)/,
+  ],
   ["a reason more", ({ Reason }) => Reason.enum.push("bored"), /status 200: .*reason/],
   ["a state less", ({ State }) => State.enum.pop(), /status 200: .*state/],
   ["another type", ({ Status }) => (Status.properties.version = text), /status 200: .*version/],
-  ["null where it was not", ({ Line }) => (Line.properties.at = textOrNull), /history 200: .*entries/],
-  ["something else to send", ({ Connect }) => (Connect.properties.locale = text), /connect body: .*locale/],
-  ["a choice less", ({ Connect }) => Connect.properties.expect.enum.pop(), /connect body: .*expect/],
+  [
+    "null where it was not",
+    ({ Line }) => (Line.properties.at = textOrNull),
+    /history 200: .*entries/,
+  ],
+  [
+    "something else to send",
+    ({ Connect }) => (Connect.properties.locale = text),
+    /connect body: .*locale/,
+  ],
+  [
+    "a choice less",
+    ({ Connect }) => Connect.properties.expect.enum.pop(),
+    /connect body: .*expect/,
+  ],
   ["an error without its code", ({ Problem }) => delete Problem.properties.code, /problem: .*code/],
 ]) {
   test(`it finds ${what}`, async () => {
@@ -118,30 +225,60 @@ const binary = process.env.HOLDFAST_BIN;
 /** What somebody might do to the server without thinking of the client, and how it shows. */
 const drifts = [
   ["a new reason", ({ Reason }) => Reason.oneOf.push({ const: "bored" }), /status 200: .*"reason"/],
-  ["a new state", ({ State }) => State.oneOf.push({ const: "hibernating" }), /status 200: .*"state"/],
-  ["a new action", ({ Action }) => Action.oneOf.push({ const: "call_mum" }), /status 200: .*"action"/],
-  ["a new kind of evidence", ({ EvidenceSource }) => EvidenceSource.oneOf.push({ const: "dream" }), /status 200: .*"evidence"/],
+  [
+    "a new state",
+    ({ State }) => State.oneOf.push({ const: "hibernating" }),
+    /status 200: .*"state"/,
+  ],
+  [
+    "a new action",
+    ({ Action }) => Action.oneOf.push({ const: "call_mum" }),
+    /status 200: .*"action"/,
+  ],
+  [
+    "a new kind of evidence",
+    ({ EvidenceSource }) => EvidenceSource.oneOf.push({ const: "dream" }),
+    /status 200: .*"evidence"/,
+  ],
   ["a reason that is gone", ({ Reason }) => Reason.oneOf.pop(), /status 200: .*"reason"/],
-  ["a field that is gone", ({ InstagramStatus }) => delete InstagramStatus.properties.evidence, /status 200: .*"evidence"/],
-  ["a new field", ({ User }) => (User.properties.nickname = { type: "string" }), /auth\/sync 200: .*"user"/],
-  ["a field renamed", ({ HistoryPage: { properties } }) => {
-    properties.cursor = properties.next;
-    delete properties.next;
-  }, /history 200: .*"(next|cursor)"/],
+  [
+    "a field that is gone",
+    ({ InstagramStatus }) => delete InstagramStatus.properties.evidence,
+    /status 200: .*"evidence"/,
+  ],
+  [
+    "a new field",
+    ({ User }) => (User.properties.nickname = { type: "string" }),
+    /auth\/sync 200: .*"user"/,
+  ],
+  [
+    "a field renamed",
+    ({ HistoryPage: { properties } }) => {
+      properties.cursor = properties.next;
+      delete properties.next;
+    },
+    /history 200: .*"(next|cursor)"/,
+  ],
 ];
 
-test("the server's own description", { skip: binary ? false : "HOLDFAST_BIN names no binary" }, async (t) => {
-  const description = execFileSync(binary, ["openapi"], {
-    encoding: "utf8",
-    maxBuffer: 1e8,
-    env: { PATH: process.env.PATH }, // it takes every HOLDFAST_ for a setting
-  });
-  await t.test("agrees with the client", async () => assert.deepEqual(await checkOpenApi(JSON.parse(description)), []));
-  for (const [what, change, where] of drifts) {
-    await t.test(`${what} is found`, async () => {
-      const document = JSON.parse(description);
-      change(document.components.schemas);
-      assert.match((await checkOpenApi(document)).join("\n"), where);
+test(
+  "the server's own description",
+  { skip: binary ? false : "HOLDFAST_BIN names no binary" },
+  async (t) => {
+    const description = execFileSync(binary, ["openapi"], {
+      encoding: "utf8",
+      maxBuffer: 1e8,
+      env: { PATH: process.env.PATH }, // it takes every HOLDFAST_ for a setting
     });
-  }
-});
+    await t.test("agrees with the client", async () =>
+      assert.deepEqual(await checkOpenApi(JSON.parse(description)), []),
+    );
+    for (const [what, change, where] of drifts) {
+      await t.test(`${what} is found`, async () => {
+        const document = JSON.parse(description);
+        change(document.components.schemas);
+        assert.match((await checkOpenApi(document)).join("\n"), where);
+      });
+    }
+  },
+);

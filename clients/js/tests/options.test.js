@@ -5,10 +5,22 @@ import { authorizedFetch, createHoldfastClient } from "../src/holdfast-client.js
 
 const getToken = async () => "token";
 
-for (const baseUrl of [undefined, null, "", "undefined", "api.example.com", "//evil.example", "ftp://api.example.com", "https://"]) {
+for (const baseUrl of [
+  undefined,
+  null,
+  "",
+  "undefined",
+  "api.example.com",
+  "//evil.example",
+  "ftp://api.example.com",
+  "https://",
+]) {
   test(`baseUrl ${JSON.stringify(baseUrl)} is no address: the token would go to the page's own site`, () => {
     for (const make of [createHoldfastClient, authorizedFetch]) {
-      assert.throws(() => make({ baseUrl, getToken }), { name: "TypeError", message: /baseUrl is .*address/ });
+      assert.throws(() => make({ baseUrl, getToken }), {
+        name: "TypeError",
+        message: /baseUrl is .*address/,
+      });
     }
   });
 }
@@ -19,14 +31,22 @@ for (const baseUrl of ["https://api.example.com", new URL("http://127.0.0.1:8080
 
 test("without a function for tokens nobody could be signed in", () => {
   for (const getToken of [undefined, null, "token"]) {
-    assert.throws(() => createHoldfastClient({ baseUrl: "https://x.example", getToken }), /getToken is no function/);
+    assert.throws(
+      () => createHoldfastClient({ baseUrl: "https://x.example", getToken }),
+      /getToken is no function/,
+    );
   }
 });
 
 test("React Native has no address bar: navigate is needed, and said to be", (t) => {
   const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
-  Object.defineProperty(globalThis, "navigator", { configurable: true, value: { product: "ReactNative" } });
-  t.after(() => (before ? Object.defineProperty(globalThis, "navigator", before) : delete globalThis.navigator));
+  Object.defineProperty(globalThis, "navigator", {
+    configurable: true,
+    value: { product: "ReactNative" },
+  });
+  t.after(() =>
+    before ? Object.defineProperty(globalThis, "navigator", before) : delete globalThis.navigator,
+  );
   const options = { baseUrl: "https://x.example", getToken };
   assert.throws(() => createHoldfastClient(options), /navigate .*Linking\.openURL/);
   assert.ok(createHoldfastClient({ ...options, navigate: () => {} }));

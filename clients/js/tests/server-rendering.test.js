@@ -9,11 +9,20 @@ import { HoldfastProvider, InstagramConnection, useInstagram } from "../src/reac
 const forbidden = () => assert.fail("not on a server");
 
 test("says that it is loading, and asks nobody", () => {
-  const useAuth = () => ({ isLoaded: false, isSignedIn: undefined, sessionId: undefined, getToken: forbidden });
+  const useAuth = () => ({
+    isLoaded: false,
+    isSignedIn: undefined,
+    sessionId: undefined,
+    getToken: forbidden,
+  });
   const app = h(
     StrictMode,
     null,
-    h(HoldfastProvider, { baseUrl: "https://api.example.com", useAuth, fetch: forbidden }, h(InstagramConnection)),
+    h(
+      HoldfastProvider,
+      { baseUrl: "https://api.example.com", useAuth, fetch: forbidden },
+      h(InstagramConnection),
+    ),
   );
   const html = renderToString(app);
   assert.match(html, /Loading…/);
@@ -21,8 +30,19 @@ test("says that it is loading, and asks nobody", () => {
 });
 
 test("somebody known to be signed out is told so", () => {
-  const useAuth = () => ({ isLoaded: true, isSignedIn: false, sessionId: null, getToken: forbidden });
-  const html = renderToString(h(HoldfastProvider, { baseUrl: "https://x", useAuth, fetch: forbidden }, h(InstagramConnection)));
+  const useAuth = () => ({
+    isLoaded: true,
+    isSignedIn: false,
+    sessionId: null,
+    getToken: forbidden,
+  });
+  const html = renderToString(
+    h(
+      HoldfastProvider,
+      { baseUrl: "https://x", useAuth, fetch: forbidden },
+      h(InstagramConnection),
+    ),
+  );
   assert.match(html, /Sign in to see your Instagram connection/);
 });
 

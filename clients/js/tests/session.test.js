@@ -1,7 +1,11 @@
 /** A 401 is answered once with a fresh token, then never again: no loop, no sign-out. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { HoldfastNetworkError, HoldfastRequestError, HoldfastSessionError } from "../src/holdfast-client.js";
+import {
+  HoldfastNetworkError,
+  HoldfastRequestError,
+  HoldfastSessionError,
+} from "../src/holdfast-client.js";
 import { faults, problem } from "./support/scripted-server.js";
 import { errorOf, setUp } from "./support/harness.js";
 
@@ -13,7 +17,8 @@ test("a 401 storm costs two requests, whatever the page calls for five minutes",
   server.state.fault = "401";
   client.subscribe(() => {});
   const all = [client.sync(), client.profile(), client.status(), client.history()];
-  for (const error of await Promise.all(all.map(errorOf))) assert.ok(error instanceof HoldfastSessionError);
+  for (const error of await Promise.all(all.map(errorOf)))
+    assert.ok(error instanceof HoldfastSessionError);
   await time.advance(FIVE_MINUTES);
   for (let i = 0; i < 20; i += 1) await errorOf(client.status());
   await errorOf(client.connect());
@@ -55,7 +60,9 @@ test("an expired token is replaced without anybody noticing", async (t) => {
 
 test("no retry for a refusal that a fresh token cannot mend", async (t) => {
   const { server, signIn, client } = await setUp(t);
-  server.script(STATUS, (request, response) => problem(response, 401, "token-invalid-authorized-parties"));
+  server.script(STATUS, (request, response) =>
+    problem(response, 401, "token-invalid-authorized-parties"),
+  );
   const error = await errorOf(client.status());
   assert.equal(error.code, "token-invalid-authorized-parties");
   assert.equal(error.problem.type, "/docs/errors/token-invalid-authorized-parties");
@@ -163,7 +170,8 @@ test("requests that hear the same 401 in mid-session share one fresh token", asy
   const before = server.requests.length;
   const refuseStale = (route, answer) =>
     server.script(route, (request, response) => {
-      if (request.headers.authorization === `Bearer ${stale}`) return faults[401](request, response);
+      if (request.headers.authorization === `Bearer ${stale}`)
+        return faults[401](request, response);
       answer(response);
     });
   const ok = (response) => {
@@ -248,7 +256,10 @@ test("one request for each press after a refusal, and all is well when the serve
     for (let press = 1; press <= 3; press += 1) {
       const before = server.requests.length;
       const both = await Promise.all([errorOf(client.retry()), errorOf(client.status())]);
-      assert.deepEqual(both.map(({ kind }) => kind), ["session", "session"]);
+      assert.deepEqual(
+        both.map(({ kind }) => kind),
+        ["session", "session"],
+      );
       await time.advance(60_000);
       assert.equal(server.requests.length - before, 1);
     }
@@ -298,5 +309,9 @@ test("three checks at once are one request; so are two disconnections", async (t
   const writes = server.routes().filter((route) => !route.startsWith("GET"));
   assert.deepEqual(writes, ["POST /user/instagram/check", "DELETE /user/instagram"]);
   await client.check();
-  assert.equal(server.routes().filter((route) => route.startsWith("POST")).length, 2, "later ones are their own");
+  assert.equal(
+    server.routes().filter((route) => route.startsWith("POST")).length,
+    2,
+    "later ones are their own",
+  );
 });

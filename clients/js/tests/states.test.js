@@ -2,7 +2,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fakeStatus } from "../src/fake.js";
-import { HoldfastNetworkError, HoldfastRequestError, HoldfastServiceError, HoldfastSessionError } from "../src/holdfast-client.js";
+import {
+  HoldfastNetworkError,
+  HoldfastRequestError,
+  HoldfastServiceError,
+  HoldfastSessionError,
+} from "../src/holdfast-client.js";
 import { de } from "../src/locales/de.js";
 import { en } from "../src/locales/en.js";
 import { describe, describeError, relativeTime, stateTexts } from "../src/states.js";
@@ -24,11 +29,13 @@ for (const [state, reasons] of Object.entries(contract)) {
       assert.match(title, /^[A-Z][A-Za-z ,]+$/);
       assert.match(sentence, /^([A-Z][^_{}<>]+\.)?$/);
       const isWrong = !status.connected && reason && reason !== "user_disconnected";
-      if (isWrong && reason in sentences) assert.equal(status.error, sentences[reason], "the fake says what the server says");
+      if (isWrong && reason in sentences)
+        assert.equal(status.error, sentences[reason], "the fake says what the server says");
       if (isWrong) assert.equal(sentence, status.error);
       else assert.equal(status.error, undefined);
       if (isWrong) assert.ok(sentence);
-      else if (state !== "connected" || reason) assert.notEqual(sentence, "", "where the server says nothing, this does");
+      else if (state !== "connected" || reason)
+        assert.notEqual(sentence, "", "where the server says nothing, this does");
     });
   }
 }
@@ -38,15 +45,18 @@ test("whoever can do something has a button for it", () => {
     const { label = null, press = null } = describeStatus(fakeStatus(state, { reason }));
     return [label, press];
   };
-  assert.deepEqual(Object.fromEntries(Object.keys(contract).map((state) => [state, buttons(state)])), {
-    not_connected: ["Connect Instagram", "connect"],
-    connecting: ["Start again", "connect"],
-    connected: [null, null],
-    degraded: [null, null],
-    action_required: ["Check again", "check"],
-    reconnect_required: ["Reconnect", "reconnect"],
-    unavailable: [null, null],
-  });
+  assert.deepEqual(
+    Object.fromEntries(Object.keys(contract).map((state) => [state, buttons(state)])),
+    {
+      not_connected: ["Connect Instagram", "connect"],
+      connecting: ["Start again", "connect"],
+      connected: [null, null],
+      degraded: [null, null],
+      action_required: ["Check again", "check"],
+      reconnect_required: ["Reconnect", "reconnect"],
+      unavailable: [null, null],
+    },
+  );
   assert.deepEqual(buttons("connected", "scopes_missing"), ["Reconnect", "reconnect"]);
   const { label, press } = describe({ phase: "failed", status: null, error: null });
   assert.deepEqual([label, press], ["Try again", "retry"]);
@@ -54,7 +64,11 @@ test("whoever can do something has a button for it", () => {
 });
 
 test("a state from a newer server is described by what is certain", () => {
-  const { title, sentence, press } = describeStatus({ ...fakeStatus("not_connected"), state: "hibernating", error: "Asleep." });
+  const { title, sentence, press } = describeStatus({
+    ...fakeStatus("not_connected"),
+    state: "hibernating",
+    error: "Asleep.",
+  });
   assert.deepEqual([title, sentence, press], ["Not connected", "Asleep.", "connect"]);
   const newer = describeStatus({ ...fakeStatus("connected"), state: "thriving" });
   assert.deepEqual([newer.title, newer.sentence], ["Connected", undefined]);
@@ -63,12 +77,27 @@ test("a state from a newer server is described by what is certain", () => {
 test("what is known is called the last heard while the server cannot be asked, and not when something else went wrong", () => {
   const say = (error, state = "connected") => describeStatus(fakeStatus(state), error).title;
   assert.equal(say(null), "Connected");
-  assert.equal(say(new HoldfastNetworkError({ code: "request-failed" })), "Connected, when last heard");
-  assert.equal(say(new HoldfastServiceError({ code: "database-unavailable", status: 503 })), "Connected, when last heard");
-  assert.equal(say(new HoldfastSessionError({ code: "token-expired", status: 401 })), "Connected, when last heard");
-  assert.equal(say(new HoldfastNetworkError({ code: "request-failed" }), "not_connected"), "Not connected, when last heard");
+  assert.equal(
+    say(new HoldfastNetworkError({ code: "request-failed" })),
+    "Connected, when last heard",
+  );
+  assert.equal(
+    say(new HoldfastServiceError({ code: "database-unavailable", status: 503 })),
+    "Connected, when last heard",
+  );
+  assert.equal(
+    say(new HoldfastSessionError({ code: "token-expired", status: 401 })),
+    "Connected, when last heard",
+  );
+  assert.equal(
+    say(new HoldfastNetworkError({ code: "request-failed" }), "not_connected"),
+    "Not connected, when last heard",
+  );
   assert.equal(say(new HoldfastServiceError({ code: "rate_limited", status: 424 })), "Connected");
-  assert.equal(say(new HoldfastRequestError({ code: "different-account", status: 409 })), "Connected");
+  assert.equal(
+    say(new HoldfastRequestError({ code: "different-account", status: 409 })),
+    "Connected",
+  );
 });
 
 test("every error has a sentence: the server's own where it judged what was asked for", () => {
@@ -78,7 +107,11 @@ test("every error has a sentence: the server's own where it judged what was aske
   for (const code of ["signed-out", "session-changed"]) {
     assert.doesNotMatch(describeError(new HoldfastSessionError({ code })), /still signed in/);
   }
-  const declined = { code: "different-account", status: 409, message: sentences["different-account"] };
+  const declined = {
+    code: "different-account",
+    status: 409,
+    message: sentences["different-account"],
+  };
   assert.equal(describeError(new HoldfastRequestError(declined)), declined.message);
   const unusable = { code: "revoked", status: 424, message: sentences.revoked };
   assert.equal(describeError(new HoldfastServiceError(unusable)), unusable.message);
@@ -105,17 +138,34 @@ test("German says everything itself: no reason, code or kind is left to the Engl
       const english = describe({ phase: "ready", status, error: null });
       const german = describe({ phase: "ready", status, error: null }, de);
       assert.notEqual(german.title, english.title, `${state} ${reason}`);
-      if (english.sentence) assert.notEqual(german.sentence, english.sentence, `${state} ${reason}`);
+      if (english.sentence)
+        assert.notEqual(german.sentence, english.sentence, `${state} ${reason}`);
       assert.equal(german.press, english.press);
       assert.equal(!german.label, !english.label);
     }
   }
-  const unknown = { ...fakeStatus("reconnect_required", { reason: "revoked" }), reason: "bored", error: "Bored: connect again." };
-  assert.equal(describe({ phase: "ready", status: unknown, error: null }, de).sentence, de.otherReason);
-  const declined = new HoldfastRequestError({ code: "something-new", status: 409, message: "Something new." });
+  const unknown = {
+    ...fakeStatus("reconnect_required", { reason: "revoked" }),
+    reason: "bored",
+    error: "Bored: connect again.",
+  };
+  assert.equal(
+    describe({ phase: "ready", status: unknown, error: null }, de).sentence,
+    de.otherReason,
+  );
+  const declined = new HoldfastRequestError({
+    code: "something-new",
+    status: 409,
+    message: "Something new.",
+  });
   assert.equal(describeError(declined, de), de.errors.request);
   assert.equal(describeError(declined), "Something new.");
-  const unusable = new HoldfastServiceError({ code: "grant-unusable", status: 424, message: "x", problem: { reason: "revoked" } });
+  const unusable = new HoldfastServiceError({
+    code: "grant-unusable",
+    status: 424,
+    message: "x",
+    problem: { reason: "revoked" },
+  });
   assert.equal(describeError(unusable, de), de.reasons.revoked);
   assert.deepEqual(Object.keys(de.labels), Object.keys(en.labels));
   for (const code of Object.keys(en.errors)) assert.ok(de.errors[code], code);
@@ -128,7 +178,12 @@ test("one language: a time is told in that of the texts, not in the browser's", 
 });
 
 test("back from Instagram it says that it finishes, whatever the state still is", () => {
-  const back = { phase: "ready", status: fakeStatus("connecting"), error: null, isCompleting: true };
+  const back = {
+    phase: "ready",
+    status: fakeStatus("connecting"),
+    error: null,
+    isCompleting: true,
+  };
   assert.deepEqual(describe(back), en.completing);
   assert.equal(describe({ ...back, isCompleting: false }).title, "Connecting");
 });
@@ -143,7 +198,11 @@ test("a refused session has a button, also beside a status that was known", () =
 
 test("where Instagram has the wrong account signed in, another can be chosen", () => {
   for (const code of ["different-account", "account-belongs-to-another-user"]) {
-    assert.equal(describeStatus(fakeStatus("connected"), new HoldfastRequestError({ code, status: 409 })).another, en.labels.another);
+    assert.equal(
+      describeStatus(fakeStatus("connected"), new HoldfastRequestError({ code, status: 409 }))
+        .another,
+      en.labels.another,
+    );
   }
   assert.equal(describeStatus(fakeStatus("connected")).another, undefined);
 });

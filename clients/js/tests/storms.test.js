@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { connected, faults, json, notConnected, problem } from "./support/scripted-server.js";
+import { connected, faults, notConnected, problem } from "./support/scripted-server.js";
 import { setUp } from "./support/harness.js";
 
 const EVENTS = "GET /user/events";
@@ -12,7 +12,10 @@ const STATUS = "GET /user/instagram/status";
 const STEP = 100;
 
 /** Everything answers so. */
-const always = (handler) => ({ server }) => (server.state.answer = handler);
+const always =
+  (handler) =>
+  ({ server }) =>
+    (server.state.answer = handler);
 const withStatus = (status, headers) =>
   always((request, response) => problem(response, status, "x", { headers, source: "request" }));
 const bare = (status, type, body) =>
@@ -21,13 +24,17 @@ const bare = (status, type, body) =>
     response.end(body);
   });
 /** The state can be read; it is the stream that misbehaves. */
-const stream = (handler) => ({ server }) => server.script(EVENTS, handler);
+const stream =
+  (handler) =>
+  ({ server }) =>
+    server.script(EVENTS, handler);
 const opened = (response, text) => {
   response.writeHead(200, { "content-type": "text/event-stream", "x-stream": "" });
   response.flushHeaders();
   if (text) response.write(text);
 };
-const notice = (status) => `event: instagram.status\ndata: ${typeof status === "string" ? status : JSON.stringify(status)}\n\n`;
+const notice = (status) =>
+  `event: instagram.status\ndata: ${typeof status === "string" ? status : JSON.stringify(status)}\n\n`;
 
 const storms = {
   "401, a fresh token is refused too": { set: always(faults[401]), most: 2 },
@@ -37,10 +44,9 @@ const storms = {
   },
   "401 without a word": { set: bare(401, "text/plain", ""), most: 2 },
   ...Object.fromEntries(
-    [400, 403, 404, 405, 409, 410, 413, 415, 422, 424, 429, 500, 501, 502, 503, 504].map((status) => [
-      String(status),
-      { set: withStatus(status) },
-    ]),
+    [400, 403, 404, 405, 409, 410, 413, 415, 422, 424, 429, 500, 501, 502, 503, 504].map(
+      (status) => [String(status), { set: withStatus(status) }],
+    ),
   ),
   "429, Retry-After 30": { set: withStatus(429, { "retry-after": "30" }) },
   "503, Retry-After 1": { set: withStatus(503, { "retry-after": "1" }) },
@@ -58,8 +64,14 @@ const storms = {
   },
   "no answer": { set: always(faults.hang) },
   "a reset": { set: always(faults.reset) },
-  "a stream that is not there": { set: stream((request, response) => problem(response, 404, "not-found")), isReadable: true },
-  "a stream without a byte": { set: stream((request, response) => opened(response)), isReadable: true },
+  "a stream that is not there": {
+    set: stream((request, response) => problem(response, 404, "not-found")),
+    isReadable: true,
+  },
+  "a stream without a byte": {
+    set: stream((request, response) => opened(response)),
+    isReadable: true,
+  },
   "a stream without a byte, cut every 10 s": {
     set: stream((request, response) => opened(response)),
     each: ({ server, ms }) => ms % 10_000 === 0 && server.endOpen(),
@@ -94,8 +106,14 @@ const storms = {
     set: withStatus(503),
     each: ({ page }) => ["visibilitychange", "online", "pageshow"].forEach(page),
   },
-  "a sign-in library that hangs": { set: ({ signIn }) => (signIn.getToken = () => new Promise(() => {})), most: 0 },
-  "a sign-in library that throws": { set: ({ signIn }) => (signIn.getToken = () => Promise.reject(new Error("x"))), most: 0 },
+  "a sign-in library that hangs": {
+    set: ({ signIn }) => (signIn.getToken = () => new Promise(() => {})),
+    most: 0,
+  },
+  "a sign-in library that throws": {
+    set: ({ signIn }) => (signIn.getToken = () => Promise.reject(new Error("x"))),
+    most: 0,
+  },
   "nobody signed in": { set: ({ signIn }) => signIn.become(null, null), most: 0 },
 };
 
@@ -116,10 +134,8 @@ test("there are three dozen of them", () => assert.ok(Object.keys(storms).length
 for (const [name, { set, each, most, isReadable }] of Object.entries(storms)) {
   test(`two minutes of ${name}`, async (t) => {
     const page = openPage(t);
-    let signedIn;
-    const app = await setUp(t, { getToken: (options) => signedIn.getToken(options) });
+    const app = await setUp(t, { getToken: (options) => app.signIn.getToken(options) });
     const { server, time, signIn, client } = app;
-    signedIn = signIn;
     const wellBehaved = signIn.getToken;
     set?.(app);
     const minutes = [];

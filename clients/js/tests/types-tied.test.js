@@ -8,7 +8,9 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const tsc = createRequire(import.meta.url).resolve("typescript/package.json").replace("package.json", "bin/tsc");
+const tsc = createRequire(import.meta.url)
+  .resolve("typescript/package.json")
+  .replace("package.json", "bin/tsc");
 
 /** What `tsc` says of the sources, in a copy of them in which `change` has been made to one file. */
 async function check(t, file, change) {
@@ -24,23 +26,41 @@ async function check(t, file, change) {
   const after = change(before);
   assert.equal(after === before, change === unchanged, "the test changes something");
   await writeFile(path, after);
-  return spawnSync(process.execPath, [tsc, "-p", join(copy, "tsconfig.src.json")], { encoding: "utf8" }).stdout;
+  return spawnSync(process.execPath, [tsc, "-p", join(copy, "tsconfig.src.json")], {
+    encoding: "utf8",
+  }).stdout;
 }
 
 const unchanged = (code) => code;
 
-test("as it is, the code compiles", async (t) => assert.equal(await check(t, "fake.js", unchanged), ""));
+test("as it is, the code compiles", async (t) =>
+  assert.equal(await check(t, "fake.js", unchanged), ""));
 
 for (const [what, file, from, to] of [
   ["a member of the snapshot", "core/store.js", "isCompleting: false", "isFinishing: false"],
   ["what the client sets of it", "core/connecting.js", "isCompleting: true", "isFinishing: true"],
   ["an operation of the client", "core/client.js", "    check: once", "    verify: once"],
-  ["an option", "core/client.js", "    onReturn,\n  } = options", "    onBack: onReturn,\n  } = options"],
-  ["a member of an outcome", "core/connecting.js", 'outcome: "complete", attempt, reason: null', 'outcome: "complete", attempt, why: null'],
+  [
+    "an option",
+    "core/client.js",
+    "    onReturn,\n  } = options",
+    "    onBack: onReturn,\n  } = options",
+  ],
+  [
+    "a member of an outcome",
+    "core/connecting.js",
+    'outcome: "complete", attempt, reason: null',
+    'outcome: "complete", attempt, why: null',
+  ],
   ["a member of an error", "core/errors.js", "this.retryAfterMs =", "this.retryAfter ="],
   ["an operation of the hook", "use-instagram.js", "      retry: quietly", "      again: quietly"],
-  ["a member of the hook", "use-instagram.js", "      isRefetching,\n", "      isReloading: isRefetching,\n"],
-  ["a text", "locales/de.js", "      label: \"Von vorn", "      caption: \"Von vorn"],
+  [
+    "a member of the hook",
+    "use-instagram.js",
+    "      isRefetching,\n",
+    "      isReloading: isRefetching,\n",
+  ],
+  ["a text", "locales/de.js", '      label: "Von vorn', '      caption: "Von vorn'],
   ["a member of a fake status", "fake.js", "  missing_scopes: [],", "  lacking_scopes: [],"],
   ["a member of the query options", "tanstack-query.js", "staleTime:", "freshFor:"],
 ]) {
@@ -51,10 +71,14 @@ for (const [what, file, from, to] of [
 
 /** The values that a declaration file exports. */
 const declaredIn = (text) =>
-  [...text.matchAll(/^export (?:declare )?(?:const|function|(?:abstract )?class) (\w+)/gm)].map(([, name]) => name).sort();
+  [...text.matchAll(/^export (?:declare )?(?:const|function|(?:abstract )?class) (\w+)/gm)]
+    .map(([, name]) => name)
+    .sort();
 
 test("each entry exports what its types say, and nothing else", async () => {
-  const entries = (await readdir(join(root, "src"), { recursive: true })).filter((name) => name.endsWith(".d.ts"));
+  const entries = (await readdir(join(root, "src"), { recursive: true })).filter((name) =>
+    name.endsWith(".d.ts"),
+  );
   assert.ok(entries.length >= 8);
   for (const entry of entries) {
     const code = await import(join(root, "src", entry.replace(".d.ts", ".js")));

@@ -20,15 +20,28 @@ import { createFakeClient, fakeStatus } from "holdfast-client/fake";
 import { de } from "holdfast-client/locales/de";
 import { en } from "holdfast-client/locales/en";
 import { closePopup, connectInPopup } from "holdfast-client/popup";
-import { HoldfastProvider, InstagramConnection, useInstagram, type Instagram } from "holdfast-client/react";
+import {
+  HoldfastProvider,
+  InstagramConnection,
+  useInstagram,
+  type Instagram,
+} from "holdfast-client/react";
 import { describe, describeError, stateTexts } from "holdfast-client/states";
 import { feedSwr, instagramStatusSwr } from "holdfast-client/swr";
-import { feedQueryClient, instagramStatusKey, instagramStatusOptions } from "holdfast-client/tanstack-query";
+import {
+  feedQueryClient,
+  instagramStatusKey,
+  instagramStatusOptions,
+} from "holdfast-client/tanstack-query";
 
-type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+type Equal<A, B> =
+  (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function assertType<_T extends true>() {}
 
-const client: HoldfastClient = createHoldfastClient({ baseUrl: "https://api.example.com", getToken: async () => null });
+const client: HoldfastClient = createHoldfastClient({
+  baseUrl: "https://api.example.com",
+  getToken: async () => null,
+});
 
 // @ts-expect-error without getToken nobody can be signed in
 createHoldfastClient({ baseUrl: "https://api.example.com" });
@@ -42,7 +55,8 @@ export function byState(status: InstagramStatus): string {
   switch (status.state) {
     case "not_connected":
       assertType<Equal<typeof status.connected, false>>();
-      if (status.reason === "account_not_admitted") assertType<Equal<typeof status.action, "contact_support">>();
+      if (status.reason === "account_not_admitted")
+        assertType<Equal<typeof status.action, "contact_support">>();
       else assertType<Equal<typeof status.action, "connect">>();
       return status.reason ?? "never connected";
     case "connecting":
@@ -94,9 +108,14 @@ export function byKind(error: AnyHoldfastError): string {
 export async function operations() {
   try {
     await client.sync().then(({ user, created }) => [user.email?.length, created]);
-    const attempt = await client.connect({ expect: "any_account", returnTo: "https://app.example.com/settings" });
+    const attempt = await client.connect({
+      expect: "any_account",
+      returnTo: "https://app.example.com/settings",
+    });
     attempt.authorize_url.length;
-    const outcome: ConnectOutcome | null = await client.completeFromUrl("https://app.example.com/?instagram=denied");
+    const outcome: ConnectOutcome | null = await client.completeFromUrl(
+      "https://app.example.com/?instagram=denied",
+    );
     if (outcome?.outcome === "complete" && outcome.status) byState(outcome.status);
     const { entries, next } = await client.history({ cursor: null });
     entries[0]?.evidence?.source satisfies string | undefined;
@@ -139,7 +158,10 @@ export function byPhase(snapshot: HoldfastSnapshot, instagram: Instagram) {
 }
 
 export async function ownWrapper() {
-  const request = authorizedFetch({ baseUrl: "https://api.example.com", getToken: async () => null });
+  const request = authorizedFetch({
+    baseUrl: "https://api.example.com",
+    getToken: async () => null,
+  });
   (await request("/things", { method: "POST" })).status satisfies number;
   (await connectInPopup(client)).attempt_id satisfies string;
   // @ts-expect-error there is nobody to ask for a token
@@ -148,7 +170,8 @@ export async function ownWrapper() {
 
 export function Component() {
   const instagram = useInstagram();
-  const { status, isLoading, isRefetching, error, connect, reconnect, disconnect, check, refetch } = instagram;
+  const { status, isLoading, isRefetching, error, connect, reconnect, disconnect, check, refetch } =
+    instagram;
   [isLoading, isRefetching] satisfies boolean[];
   if (error) describeError(error);
   const { press, label, sentence } = describe({ phase: "ready", status, error });
@@ -187,4 +210,6 @@ fake.calls[0]?.name satisfies string | undefined;
 // @ts-expect-error not a reason of this state
 fakeStatus("degraded", { reason: "revoked" });
 
-assertType<Equal<keyof typeof stateTexts, InstagramStatus["state"] | Exclude<HoldfastPhase, "ready">>>();
+assertType<
+  Equal<keyof typeof stateTexts, InstagramStatus["state"] | Exclude<HoldfastPhase, "ready">>
+>();

@@ -3,18 +3,23 @@ import type { HistoryEntry } from "holdfast-client";
 import { useHoldfastClient, useInstagram } from "holdfast-client/react";
 import { relativeTime, stateTexts } from "holdfast-client/states";
 
+interface History {
+  entries: HistoryEntry[] | null;
+  readAt: number;
+}
+
 /** What became of the connection, newest first; read again whenever its version changes. */
 export function Activity() {
   const client = useHoldfastClient();
   const { status } = useInstagram();
-  const [entries, setEntries] = useState<HistoryEntry[] | null>(null);
+  const [{ entries, readAt }, setHistory] = useState<History>({ entries: null, readAt: 0 });
   const version = status?.version;
   useEffect(() => {
     if (version === undefined) return;
     let isHere = true;
     client.history().then(
-      (page) => isHere && setEntries(page.entries),
-      () => isHere && setEntries(null),
+      ({ entries }) => isHere && setHistory({ entries, readAt: Date.now() }),
+      () => isHere && setHistory({ entries: null, readAt: 0 }),
     );
     return () => {
       isHere = false;
@@ -29,7 +34,7 @@ export function Activity() {
           <li key={`${entry.version} ${entry.at}`}>
             <span>{stateTexts[entry.state]?.title ?? entry.state}</span>{" "}
             <time dateTime={entry.at} title={new Date(entry.at).toLocaleString()}>
-              {relativeTime(entry.at, Date.now())}
+              {relativeTime(entry.at, readAt)}
             </time>
           </li>
         ))}

@@ -1,11 +1,15 @@
 /** The example in Chromium: signing in, connecting, coming back, another tab's change, signing out. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createServer } from "node:http";
+import { createServer as createHttpServer } from "node:http";
 import { after, before, test } from "node:test";
-import { createServer as createVite } from "vite";
 import { launch, until } from "../../../clients/js/tests/browser/support/browser.js";
-import { connected, json, startScriptedServer } from "../../../clients/js/tests/support/scripted-server.js";
+import {
+  connected,
+  json,
+  startScriptedServer,
+} from "../../../clients/js/tests/support/scripted-server.js";
+import { startVite } from "./support/vite.js";
 
 let holdfast;
 let clerk;
@@ -16,38 +20,36 @@ const base64url = (value) => Buffer.from(JSON.stringify(value)).toString("base64
 
 /** The two routes of Clerk's stand-in that a page uses. */
 async function startClerk() {
-  const server = createServer((request, response) => {
+  const server = createHttpServer((request, response) => {
     request.resume();
     if (request.method === "OPTIONS") return json(response, 204, {});
-    if (request.url === "/v1/dev/sign-in") return json(response, 200, { session_id: "sess_ada", user: { id: "user_ada" } });
+    if (request.url === "/v1/dev/sign-in")
+      return json(response, 200, { session_id: "sess_ada", user: { id: "user_ada" } });
     const [, sid] = /^\/v1\/client\/sessions\/(\w+)\/tokens$/.exec(request.url) ?? [];
     if (!sid) return json(response, 404, {});
     const exp = Math.floor(Date.now() / 1_000) + 60;
-    json(response, 200, { jwt: `${base64url({ alg: "RS256" })}.${base64url({ sub: "user_ada", sid, exp })}.sig` });
+    json(response, 200, {
+      jwt: `${base64url({ alg: "RS256" })}.${base64url({ sub: "user_ada", sid, exp })}.sig`,
+    });
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  return { url: `http://127.0.0.1:${server.address().port}`, close: () => (server.closeAllConnections(), server.close()) };
-}
-
-/** The app on a free port, with the variables that are set at this moment. */
-async function startVite() {
-  const server = await createVite({
-    root: new URL("..", import.meta.url).pathname,
-    server: { port: 0, strictPort: false },
-    logLevel: "error",
-  });
-  return server.listen();
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    close: () => (server.closeAllConnections(), server.close()),
+  };
 }
 
 before(async () => {
   holdfast = await startScriptedServer();
   clerk = await startClerk();
   holdfast.script("POST /auth/sync", (request, response) =>
-    json(response, 200, { user: { first_name: "Ada", last_name: "Lovelace", email: "ada@example.com" }, created: true }),
+    json(response, 200, {
+      user: { first_name: "Ada", last_name: "Lovelace", email: "ada@example.com" },
+      created: true,
+    }),
   );
-  Object.assign(process.env, { VITE_HOLDFAST_URL: holdfast.url, VITE_CLERK_STANDIN_URL: clerk.url });
-  vite = await startVite();
+  vite = await startVite({ VITE_HOLDFAST_URL: holdfast.url, VITE_CLERK_STANDIN_URL: clerk.url });
   browser = await launch();
 });
 after(async () => {
@@ -58,7 +60,7 @@ after(async () => {
 });
 
 test("from signing in to signing out", async () => {
-  const home = vite.resolvedUrls.local[0];
+  const { home } = vite;
   const page = await browser.newPage();
   const troubles = [];
   page.on("pageerror", (error) => troubles.push(error.message));
@@ -75,12 +77,31 @@ test("from signing in to signing out", async () => {
   await shows("@ada.makes");
   await shows("New journal pages are offered to your Instagram account.");
   assert.doesNotMatch(page.url(), /s3cret/);
-  assert.equal(holdfast.requests.find(({ route }) => route === "POST /user/instagram/connect").body.return_to, home);
+  assert.equal(
+    holdfast.requests.find(({ route }) => route === "POST /user/instagram/connect").body.return_to,
+    home,
+  );
 
   await until(() => holdfast.streams.size > 0, "a stream");
-  holdfast.announce({ ...connected, connected: false, state: "reconnect_required", reason: "revoked", error: "The access was removed at Instagram: connect again.", action: "reconnect", version: 9 });
+  holdfast.announce({
+    ...connected,
+    connected: false,
+    state: "reconnect_required",
+    reason: "revoked",
+    error: "The access was removed at Instagram: connect again.",
+    action: "reconnect",
+    version: 9,
+  });
   await shows("The access was removed at Instagram: connect again.");
-  await shows("Connect Instagram to offer new journal pages there.");
+  await shows("New journal pages wait until your Instagram account works again.");
+  holdfast.announce({
+    ...connected,
+    state: "degraded",
+    reason: "rate_limited",
+    action: "wait",
+    version: 10,
+  });
+  await shows("New journal pages are offered to your Instagram account, later than usual.");
 
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByRole("heading", { name: "Sign in" }).waitFor();
@@ -90,9 +111,10 @@ test("from signing in to signing out", async () => {
 
 test("a publishable key makes it real Clerk: the stand-in is gone, and the key's own instance is asked", async (t) => {
   const instance = "clerk.papertrail.example";
-  process.env.VITE_CLERK_PUBLISHABLE_KEY = `pk_test_${Buffer.from(`${instance}$`).toString("base64")}`;
-  const vite = await startVite();
-  delete process.env.VITE_CLERK_PUBLISHABLE_KEY;
+  const vite = await startVite({
+    VITE_CLERK_PUBLISHABLE_KEY: `pk_test_${Buffer.from(`${instance}$`).toString("base64")}`,
+    VITE_HOLDFAST_URL: holdfast.url,
+  });
   const page = await browser.newPage();
   t.after(async () => {
     await page.close();
@@ -103,8 +125,28 @@ test("a publishable key makes it real Clerk: the stand-in is gone, and the key's
     asked.push(new URL(route.request().url()).host);
     return route.abort();
   });
-  await page.goto(vite.resolvedUrls.local[0]);
+  await page.goto(vite.home);
   await until(() => asked.length > 0, "a request to Clerk");
   assert.deepEqual([...new Set(asked)], [instance]);
   assert.doesNotMatch(await page.locator("body").innerText(), /Development only|Continue as/);
 });
+
+for (const [what, fault, says] of [
+  ["in trouble", "503", "The server has trouble; we keep trying."],
+  ["of another mind about the session", "401", "the server refuses your session"],
+]) {
+  test(`the server is ${what}: what is not known is said to be unknown`, async (t) => {
+    const context = await browser.newContext();
+    t.after(async () => {
+      holdfast.state.fault = null;
+      await context.close();
+    });
+    holdfast.state.fault = fault;
+    const page = await context.newPage();
+    await page.goto(vite.home);
+    await page.getByRole("button", { name: "Continue as Ada" }).click();
+    await page.getByText(says).first().waitFor();
+    await page.getByText("is not known right now").first().waitFor();
+    assert.doesNotMatch(await page.locator("body").innerText(), /Connect Instagram to offer/);
+  });
+}

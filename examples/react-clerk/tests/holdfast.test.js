@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { createServer as createVite } from "vite";
 import { launch } from "../../../clients/js/tests/browser/support/browser.js";
 import { freePort, startHoldfast } from "../../../tests/browser/support/holdfast.js";
+import { startVite } from "./support/vite.js";
 
 let holdfast;
 let vite;
@@ -17,13 +17,10 @@ before(async () => {
   const port = await freePort();
   origin = `http://127.0.0.1:${port}`;
   holdfast = await startHoldfast({ origins: [origin] });
-  Object.assign(process.env, { VITE_HOLDFAST_URL: holdfast.url, VITE_CLERK_STANDIN_URL: holdfast.config.clerk_url });
-  vite = await createVite({
-    root: new URL("..", import.meta.url).pathname,
-    server: { host: "127.0.0.1", port, strictPort: true },
-    logLevel: "error",
-  });
-  await vite.listen();
+  vite = await startVite(
+    { VITE_HOLDFAST_URL: holdfast.url, VITE_CLERK_STANDIN_URL: holdfast.config.clerk_url },
+    port,
+  );
   browser = await launch();
 });
 after(async () => {
@@ -36,10 +33,14 @@ test("the demo page runs the very client that this app imports", async () => {
   for (const [entry, path] of [
     ["holdfast-client", "holdfast-client.js"],
     ["holdfast-client/states", "states.js"],
+    ["holdfast-client/locales/en", "locales/en.js"],
   ]) {
     const served = await fetch(`${holdfast.url}/client/${path}`);
     assert.equal(served.status, 200);
-    assert.equal(await served.text(), await readFile(fileURLToPath(import.meta.resolve(entry)), "utf8"));
+    assert.equal(
+      await served.text(),
+      await readFile(fileURLToPath(import.meta.resolve(entry)), "utf8"),
+    );
   }
 });
 
@@ -48,7 +49,10 @@ test("connect, revoked at Instagram, still signed in, reconnect", async () => {
   holdfast.watch(page.context());
   const statuses = [];
   const troubles = [];
-  page.on("response", (response) => response.url().startsWith(holdfast.url) && statuses.push(response.status()));
+  page.on(
+    "response",
+    (response) => response.url().startsWith(holdfast.url) && statuses.push(response.status()),
+  );
   page.on("pageerror", (error) => troubles.push(error.message));
   const shows = (text) => page.getByText(text).first().waitFor();
   const approve = async () => {
@@ -71,10 +75,16 @@ test("connect, revoked at Instagram, still signed in, reconnect", async () => {
     body: JSON.stringify({ account: "ada.makes" }),
   });
   assert.ok(revoked.ok, `deauthorize: ${revoked.status}`);
-  await page.getByRole("button", { name: /reconnect/i }).first().waitFor();
+  await page
+    .getByRole("button", { name: /reconnect/i })
+    .first()
+    .waitFor();
   await shows("Ada Lovelace");
 
-  await page.getByRole("button", { name: /reconnect/i }).first().click();
+  await page
+    .getByRole("button", { name: /reconnect/i })
+    .first()
+    .click();
   await approve();
   await shows("New journal pages are offered to your Instagram account.");
   assert.ok(!statuses.includes(401), `answers: ${statuses}`);

@@ -18,8 +18,10 @@ export async function expectSignedInAs(page, name) {
 }
 
 export const connectButton = (page) => page.locator("#connect");
-export const checkButton = (page) => page.getByRole("region", { name: "Break it" }).getByRole("button", { name: "Check now" });
-export const faultButton = (page, label) => page.locator(".fault", { has: page.getByText(label, { exact: true }) });
+export const checkButton = (page) =>
+  page.getByRole("region", { name: "Break it" }).getByRole("button", { name: "Check now" });
+export const faultButton = (page, label) =>
+  page.locator(".fault", { has: page.getByText(label, { exact: true }) });
 
 /** Goes to Instagram's consent page by the button of the connection. */
 export async function leaveForInstagram(page) {
@@ -61,11 +63,13 @@ export async function loggedRequests(page) {
 
 /** No token of any kind stands anywhere in the document, nor in the address or what the tab stores. */
 export async function assertNoTokenIsShown(page) {
-  const everything = await page.evaluate(() => [
-    document.documentElement.outerHTML,
-    location.href,
-    ...Object.values({ ...sessionStorage }),
-    ...Object.values({ ...localStorage }),
-  ].join("\n"));
+  const everything = await page.evaluate(() =>
+    [
+      document.documentElement.outerHTML,
+      location.href,
+      ...Object.values({ ...sessionStorage }),
+      ...Object.values({ ...localStorage }),
+    ].join("\n"),
+  );
   assert.doesNotMatch(everything, /eyJ[\w-]{8,}\.|IGAA|completion=/);
 }

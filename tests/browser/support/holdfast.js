@@ -6,7 +6,9 @@ import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { Secrets } from "./leaks.js";
 
-const BINARY = process.env.HOLDFAST_BIN ?? fileURLToPath(new URL("../../../target/debug/holdfast", import.meta.url));
+const BINARY =
+  process.env.HOLDFAST_BIN ??
+  fileURLToPath(new URL("../../../target/debug/holdfast", import.meta.url));
 const START_WITHIN_MS = 20_000;
 const POLL_EVERY_MS = 50;
 
@@ -32,7 +34,9 @@ async function configOf(url, child) {
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_EVERY_MS));
   }
-  throw new Error(child.exitCode === null ? "it does not answer" : `it ended with exit code ${child.exitCode}`);
+  throw new Error(
+    child.exitCode === null ? "it does not answer" : `it ended with exit code ${child.exitCode}`,
+  );
 }
 
 /**
@@ -43,13 +47,19 @@ async function configOf(url, child) {
  */
 export async function startHoldfast({ origins = [] } = {}) {
   if (!existsSync(BINARY)) {
-    throw new Error(`There is no ${BINARY}: run \`cargo build\` first, or set HOLDFAST_BIN to the binary.`);
+    throw new Error(
+      `There is no ${BINARY}: run \`cargo build\` first, or set HOLDFAST_BIN to the binary.`,
+    );
   }
   const port = await freePort();
-  const child = spawn(BINARY, ["dev", "--port", String(port), ...origins.flatMap((origin) => ["--origin", origin])], {
-    env: { ...process.env, HOLDFAST_LOG: "trace" },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const child = spawn(
+    BINARY,
+    ["dev", "--port", String(port), ...origins.flatMap((origin) => ["--origin", origin])],
+    {
+      env: { ...process.env, HOLDFAST_LOG: "trace" },
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
   let [output, log] = ["", ""];
   child.stdout.setEncoding("utf8").on("data", (chunk) => (output += chunk));
   child.stderr.setEncoding("utf8").on("data", (chunk) => (log += chunk));
@@ -61,7 +71,8 @@ export async function startHoldfast({ origins = [] } = {}) {
   const secrets = new Secrets();
   const seen = [];
   /** Of a Playwright context. A request that its page left behind has no headers any more. */
-  const watch = (context) => context.on("request", (request) => seen.push(secrets.addFrom(request).catch(() => {})));
+  const watch = (context) =>
+    context.on("request", (request) => seen.push(secrets.addFrom(request).catch(() => {})));
   const stop = async () => {
     await end();
     await Promise.all(seen);
@@ -72,6 +83,8 @@ export async function startHoldfast({ origins = [] } = {}) {
     return { config, url: config.public_url, output: () => output + log, watch, stop };
   } catch (error) {
     if (child.exitCode === null) await end();
-    throw new Error(`holdfast dev did not start: ${error.message}\n${output}${log}`);
+    throw new Error(`holdfast dev did not start: ${error.message}\n${output}${log}`, {
+      cause: error,
+    });
   }
 }

@@ -34,7 +34,8 @@ export class Secrets {
 
   /** What a request of a browser carries: its token, and what stands in its address and its body. */
   async addFrom(request) {
-    for (const [name, value] of new URL(request.url()).searchParams) if (PARAMETERS.includes(name)) this.add(value);
+    for (const [name, value] of new URL(request.url()).searchParams)
+      if (PARAMETERS.includes(name)) this.add(value);
     const body = request.postData() ?? "";
     if (body.startsWith("{")) this.add(JSON.parse(body).completion);
     const { authorization } = await request.allHeaders();
@@ -52,7 +53,11 @@ export class Secrets {
     for (const secret of this.#seen) {
       for (const spelling of spellings(secret)) {
         const at = log.indexOf(spelling);
-        assert.equal(at, -1, `a secret is in the log: …${log.slice(Math.max(0, at - 160), at)}⟨${spelling.slice(0, 8)}…⟩`);
+        assert.equal(
+          at,
+          -1,
+          `a secret is in the log: …${log.slice(Math.max(0, at - 160), at)}⟨${spelling.slice(0, 8)}…⟩`,
+        );
       }
     }
   }

@@ -47,7 +47,8 @@ export async function visit(t, { holdfast, browser }, options = {}) {
   context.on("response", (response) => {
     const { origin, pathname } = new URL(response.url());
     const status = response.status();
-    if (origin === holdfast.url && (status === 401 || status >= 500)) refusals.push(`${status} ${pathname}`);
+    if (origin === holdfast.url && (status === 401 || status >= 500))
+      refusals.push(`${status} ${pathname}`);
   });
   context.on("console", (message) => {
     const isOurs = message.location().url.startsWith(holdfast.url);
@@ -63,7 +64,11 @@ export async function visit(t, { holdfast, browser }, options = {}) {
     assertHealthy({ except } = {}) {
       assert.deepEqual(strangers, [], "requests to elsewhere than this machine");
       assert.deepEqual(refusals, [], "answers of Holdfast that are 401 or 5xx");
-      assert.deepEqual(complaints.filter((text) => !except?.test(text)), [], "errors and warnings in the console");
+      assert.deepEqual(
+        complaints.filter((text) => !except?.test(text)),
+        [],
+        "errors and warnings in the console",
+      );
     },
   };
 }

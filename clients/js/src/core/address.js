@@ -21,7 +21,9 @@ const PARAMETERS = ["instagram", "attempt", "completion", "reason"];
 export function returnIn(address) {
   if (!address) return null;
   const url = new URL(/** @type {Location} */ (address).href ?? address);
-  const [outcome, attempt, completion, reason] = PARAMETERS.map((name) => url.searchParams.get(name));
+  const [outcome, attempt, completion, reason] = PARAMETERS.map((name) =>
+    url.searchParams.get(name),
+  );
   if (!/^(complete|denied|failed|expired)$/.test(outcome ?? "")) return null;
   return /** @type {Return} */ ({ url, outcome, attempt, completion, reason });
 }
@@ -41,5 +43,6 @@ export function withoutReturn(address) {
 export function cleanAddress(url) {
   if (globalThis.location?.href !== url.href) return;
   history.replaceState(history.state, "", withoutReturn(url));
-  if (globalThis.PopStateEvent) dispatchEvent(new PopStateEvent("popstate", { state: history.state }));
+  if (globalThis.PopStateEvent)
+    dispatchEvent(new PopStateEvent("popstate", { state: history.state }));
 }

@@ -2,13 +2,14 @@
 import { HoldfastSessionError } from "./errors.js";
 import { checkServer } from "./options.js";
 import { createSession } from "./session.js";
+import { realClock } from "./timing.js";
 
 /** @type {typeof import("../holdfast-client.d.ts").authorizedFetch} */
 export function authorizedFetch(options) {
   const base = checkServer(options);
   const {
     fetch: send = (...request) => fetch(...request),
-    clock = { now: Date.now, setTimeout, clearTimeout },
+    clock = realClock,
   } = options;
   /** The first request of the session: others wait for what the server says to it. */
   let first = /** @type {Promise<unknown> | null} */ (null);
@@ -37,8 +38,10 @@ export function authorizedFetch(options) {
   }
 
   return async (path, init) => {
-    if (!/^\/(?!\/)/.test(path)) throw new TypeError(`Holdfast: "${path}" is no path, which begins with a slash`);
-    const ask = () => session.authorize((token) => exchange(token, path, init), { mayProve: !first });
+    if (!/^\/(?!\/)/.test(path))
+      throw new TypeError(`Holdfast: "${path}" is no path, which begins with a slash`);
+    const ask = () =>
+      session.authorize((token) => exchange(token, path, init), { mayProve: !first });
     const isRead = /^(GET|HEAD)$/i.test(init?.method ?? "GET");
     const answer = ask().catch((error) => {
       // Whoever it is now may read; what the other person did is theirs alone.

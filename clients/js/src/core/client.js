@@ -12,6 +12,7 @@ import { checkOptions } from "./options.js";
 import { createSession } from "./session.js";
 import { createStatusReader } from "./status-reader.js";
 import { createStore, INITIAL } from "./store.js";
+import { realClock } from "./timing.js";
 import { createTransport } from "./transport.js";
 
 /**
@@ -35,7 +36,7 @@ export function createHoldfastClient(options) {
     getToken,
     getSessionId,
     fetch: send = (...request) => fetch(...request),
-    clock = { now: Date.now, setTimeout, clearTimeout },
+    clock = realClock,
     random = Math.random,
     navigate = (url) => location.assign(url),
     onReturn,
@@ -73,7 +74,8 @@ export function createHoldfastClient(options) {
       })
       .catch((cause) => {
         const error = asHoldfastError(cause);
-        if (about || error.kind === "session") store.fail(error, about === "action", !!session.refusal());
+        if (about || error.kind === "session")
+          store.fail(error, about === "action", !!session.refusal());
         throw error;
       });
     promise.catch(noop);
@@ -83,7 +85,8 @@ export function createHoldfastClient(options) {
   /** @type {Write} */
   async function write(method, path, body, user) {
     try {
-      return (await transport.call(method, path, { body, user, mayProve: user === undefined })).value;
+      return (await transport.call(method, path, { body, user, mayProve: user === undefined }))
+        .value;
     } finally {
       reader.overtake(); // by this, however it ended
     }
@@ -106,7 +109,10 @@ export function createHoldfastClient(options) {
     sync: () => ask("POST", "/auth/sync"),
     profile: () => ask("GET", "/user/profile"),
     history: ({ cursor } = {}) =>
-      ask("GET", "/user/instagram/history" + (cursor ? `?before=${encodeURIComponent(cursor)}` : "")),
+      ask(
+        "GET",
+        "/user/instagram/history" + (cursor ? `?before=${encodeURIComponent(cursor)}` : ""),
+      ),
     status: reader.read,
     async retry() {
       session.pardon();

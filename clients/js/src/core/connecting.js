@@ -18,7 +18,10 @@ const NAVIGATION_GRACE = 10_000;
  * @param {import("../holdfast-client.d.ts").AnyHoldfastError} error
  */
 const isPassing = ({ kind, status, code }) =>
-  kind === "network" || (kind === "service" && status !== 424) || status === 429 || code === "attempt-in-progress";
+  kind === "network" ||
+  (kind === "service" && status !== 424) ||
+  status === 429 ||
+  code === "attempt-in-progress";
 
 /**
  * @param {object} parts
@@ -34,7 +37,18 @@ const isPassing = ({ kind, status, code }) =>
  * @param {((outcome: ConnectOutcome) => void) | undefined} parts.onReturn
  */
 export function createConnecting(parts) {
-  const { base, store, session, reader, operation, write, clock, random, navigate: leaveTo, onReturn } = parts;
+  const {
+    base,
+    store,
+    session,
+    reader,
+    operation,
+    write,
+    clock,
+    random,
+    navigate: leaveTo,
+    onReturn,
+  } = parts;
   const unfinished = createUnfinished(base, clock.now);
   let connecting = /** @type {Promise<ConnectAttempt> | null} */ (null);
   let completing = /** @type {Promise<ConnectOutcome | null> | null} */ (null);

@@ -37,7 +37,17 @@ const noop = () => {};
  * @param {() => number} parts.random
  * @param {() => void} parts.onAway the page is put away
  */
-export function createLiveUpdates({ base, store, session, transport, reader, operation, clock, random, onAway }) {
+export function createLiveUpdates({
+  base,
+  store,
+  session,
+  transport,
+  reader,
+  operation,
+  clock,
+  random,
+  onAway,
+}) {
   const allowance = createAllowance(clock);
   const tabs = createTabs(base, session.identity, reader.hear);
 
@@ -57,7 +67,8 @@ export function createLiveUpdates({ base, store, session, transport, reader, ope
 
   const isHidden = () => isAway || !!globalThis.document?.hidden;
 
-  const wantsStream = () => !isHidden() && (streamFailures < STREAM_TRIALS || polls >= POLLS_PER_STREAM_TRIAL);
+  const wantsStream = () =>
+    !isHidden() && (streamFailures < STREAM_TRIALS || polls >= POLLS_PER_STREAM_TRIAL);
 
   /** @param {import("../holdfast-client.d.ts").HoldfastSnapshot["live"]} live */
   const setLive = (live) => store.get().live === live || store.set({ live });
@@ -82,7 +93,7 @@ export function createLiveUpdates({ base, store, session, transport, reader, ope
 
   /** Waits until one more request may be made. @param {number} mine */
   async function permission(mine) {
-    for (let wait; mine === turn && (wait = allowance.take()); ) await pause(wait);
+    for (let wait; mine === turn && (wait = allowance.take());) await pause(wait);
     return mine === turn;
   }
 
@@ -103,7 +114,7 @@ export function createLiveUpdates({ base, store, session, transport, reader, ope
 
   /** @param {number} mine */
   async function run(mine) {
-    for (let failures = 0; mine === turn; ) {
+    for (let failures = 0; mine === turn;) {
       let ms;
       try {
         ms = await round(mine);
@@ -152,7 +163,11 @@ export function createLiveUpdates({ base, store, session, transport, reader, ope
     let isDoubtful = false;
     streamFailures += 1; // until it has lived
     const { response } = await operation(null, () =>
-      transport.call("GET", "/user/events", { isStream: true, signal, headers: { accept: "text/event-stream" } }),
+      transport.call("GET", "/user/events", {
+        isStream: true,
+        signal,
+        headers: { accept: "text/event-stream" },
+      }),
     );
     const { body, headers } = response;
     if (!body || !/event-stream/.test(headers.get("content-type") ?? "")) throw unreadableAnswer();

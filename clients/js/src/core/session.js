@@ -34,7 +34,14 @@ const noop = () => {};
  * @param {() => void} [parts.onRefused]
  * @param {() => Promise<unknown>} [parts.probe] a quick request by which the session is proven before a slow one
  */
-export function createSession({ getToken, getSessionId, clock, onChange = noop, onRefused = noop, probe = async () => {} }) {
+export function createSession({
+  getToken,
+  getSessionId,
+  clock,
+  onChange = noop,
+  onRefused = noop,
+  probe = async () => {},
+}) {
   let epoch = 0;
   /** Whose token was seen last; null before the first. */
   let owner = /** @type {Owner | null} */ (null);
@@ -141,10 +148,10 @@ export function createSession({ getToken, getSessionId, clock, onChange = noop, 
    * @param {A} answer
    */
   function accept(answer) {
-    if (answer.epoch === epoch) {
-      isProven = true;
-      isOnTrial = false;
-    }
+    if (answer.epoch !== epoch) return answer;
+    if (isOnTrial) refused = null; // the server was mended, and takes even that token
+    isProven = true;
+    isOnTrial = false;
     return answer;
   }
 

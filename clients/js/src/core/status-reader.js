@@ -37,7 +37,10 @@ export function createStatusReader({ store, transport, operation }) {
   /** @returns {Promise<InstagramStatus>} */
   function read() {
     if (reading?.promise && reading.writes === writes) return reading.promise;
-    const mine = (reading = { writes, promise: /** @type {Promise<InstagramStatus> | undefined} */ (undefined) });
+    const mine = (reading = {
+      writes,
+      promise: /** @type {Promise<InstagramStatus> | undefined} */ (undefined),
+    });
     const { phase } = store.get();
     store.set({ isFetching: true, phase: phase === "idle" ? "loading" : phase });
     return (mine.promise = operation("read", () =>

@@ -72,9 +72,16 @@ export function createStore({ now }) {
       const known = snapshot.status;
       // What is said again stays the same object; the answer to an action may have been overtaken by a notice.
       const stands =
-        known && (JSON.stringify(next) === JSON.stringify(known) || (!isRead && next.version < known.version));
+        known &&
+        (JSON.stringify(next) === JSON.stringify(known) ||
+          (!isRead && next.version < known.version));
       const status = stands ? known : next;
-      set({ phase: "ready", status, error: isRead && isErrorOfAction ? snapshot.error : null, updatedAt: now() });
+      set({
+        phase: "ready",
+        status,
+        error: isRead && isErrorOfAction ? snapshot.error : null,
+        updatedAt: now(),
+      });
       return status;
     },
 

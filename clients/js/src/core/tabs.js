@@ -14,7 +14,11 @@
 export function createTabs(base, person, onStatus) {
   const name = `holdfast:${base}`;
   /** Can tabs find each other? Not outside of browsers, nor on pages without a secure origin. */
-  const areShared = !!(globalThis.document && globalThis.navigator?.locks && globalThis.BroadcastChannel);
+  const areShared = !!(
+    globalThis.document &&
+    globalThis.navigator?.locks &&
+    globalThis.BroadcastChannel
+  );
   let channel = /** @type {BroadcastChannel | null} */ (null);
 
   return {
@@ -41,6 +45,7 @@ export function createTabs(base, person, onStatus) {
      * @param {() => Promise<void>} work
      * @returns {Promise<void>}
      */
-    lead: (signal, work) => (areShared ? navigator.locks.request(`${name} ${person()}`, { signal }, work) : work()),
+    lead: (signal, work) =>
+      areShared ? navigator.locks.request(`${name} ${person()}`, { signal }, work) : work(),
   };
 }

@@ -3,6 +3,13 @@ import { HoldfastNetworkError } from "./errors.js";
 
 /** @typedef {import("../holdfast-client.d.ts").Clock} Clock */
 
+/** The computer's. A browser's own functions must be called on their own, and found when they are called. @type {Clock} */
+export const realClock = {
+  now: () => Date.now(),
+  setTimeout: (callback, ms) => setTimeout(callback, ms),
+  clearTimeout: (timer) => clearTimeout(timer),
+};
+
 /** A back-off ends here. */
 export const LONGEST_PAUSE = 60_000;
 

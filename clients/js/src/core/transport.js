@@ -1,5 +1,10 @@
 /** One call of the API: parsed JSON, or a typed error. Obeys `Retry-After`, and sends the token to one server only. */
-import { HoldfastRequestError, HoldfastServiceError, sessionChanged, unreadableAnswer } from "./errors.js";
+import {
+  HoldfastRequestError,
+  HoldfastServiceError,
+  sessionChanged,
+  unreadableAnswer,
+} from "./errors.js";
 import { problemIn, valueIn } from "./problem.js";
 import { within } from "./timing.js";
 
@@ -74,7 +79,10 @@ export function createTransport({ base, fetch: send, session, clock }) {
       const route = method + path;
       const hold = holds.get(route);
       if (hold && hold.until > clock.now()) throw hold.error;
-      const answer = await session.authorize((token) => exchange(token, method, path, options), options);
+      const answer = await session.authorize(
+        (token) => exchange(token, method, path, options),
+        options,
+      );
       if (answer.epoch !== session.epoch()) throw sessionChanged();
       const { response, text } = answer;
       const { status, ok } = response;

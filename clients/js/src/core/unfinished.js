@@ -31,7 +31,9 @@ export function createUnfinished(base, now) {
   /** @param {Unfinished | null} next */
   function keep(next) {
     kept = next;
-    tryStorage((storage) => (next ? storage.setItem(key, JSON.stringify(next)) : storage.removeItem(key)));
+    tryStorage((storage) =>
+      next ? storage.setItem(key, JSON.stringify(next)) : storage.removeItem(key),
+    );
   }
 
   return {

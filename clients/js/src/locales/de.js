@@ -28,9 +28,15 @@ export const de = {
     loading: { title: "Wird geladen …" },
     failed: { title: "Gerade nicht bekannt", label: "Erneut versuchen", press: "retry" },
     "session-refused": { title: "Gerade nicht bekannt", label: "Erneut versuchen", press: "retry" },
-    "signed-out": { title: "Abgemeldet", sentence: "Melde dich an, um deine Instagram-Verbindung zu sehen." },
+    "signed-out": {
+      title: "Abgemeldet",
+      sentence: "Melde dich an, um deine Instagram-Verbindung zu sehen.",
+    },
   },
-  completing: { title: "Wird abgeschlossen", sentence: "Du bist von Instagram zurück. Einen Moment." },
+  completing: {
+    title: "Wird abgeschlossen",
+    sentence: "Du bist von Instagram zurück. Einen Moment.",
+  },
   reasons: {
     scopes_missing: "Es fehlen Berechtigungen.",
     app_misconfigured: "Bei uns ist etwas falsch eingerichtet. Du musst nichts tun.",
@@ -38,10 +44,14 @@ export const de = {
     attempt_expired: "Der letzte Versuch hat zu lange gedauert.",
     attempt_failed: "Der letzte Versuch hat nicht geklappt.",
     account_moved: "Dieses Instagram-Konto ist jetzt mit einem anderen Benutzerkonto verbunden.",
-    account_not_admitted: "Instagram lässt diese App für dein Konto noch nicht zu. Bitte wende dich an den Support.",
-    checkpoint: "Instagram verlangt eine Sicherheitsprüfung. Öffne Instagram und folge den Hinweisen.",
-    unconfirmed: "Instagram verlangt eine Bestätigung des Kontos. Öffne Instagram und folge den Hinweisen.",
-    restricted: "Instagram schränkt dieses Konto ein. Öffne Instagram und sieh nach, was verlangt wird.",
+    account_not_admitted:
+      "Instagram lässt diese App für dein Konto noch nicht zu. Bitte wende dich an den Support.",
+    checkpoint:
+      "Instagram verlangt eine Sicherheitsprüfung. Öffne Instagram und folge den Hinweisen.",
+    unconfirmed:
+      "Instagram verlangt eine Bestätigung des Kontos. Öffne Instagram und folge den Hinweisen.",
+    restricted:
+      "Instagram schränkt dieses Konto ein. Öffne Instagram und sieh nach, was verlangt wird.",
     consent_blocked: "Instagram wartet auf deine Zustimmung zu den Bedingungen. Öffne Instagram.",
     expired: "Der Zugang zu Instagram ist abgelaufen. Verbinde das Konto neu.",
     revoked: "Der Zugang wurde bei Instagram entzogen. Verbinde das Konto neu.",

@@ -22,7 +22,8 @@ async function bothShow(app, pattern) {
   }
 }
 
-const statusReads = (app) => app.requests().filter(({ route }) => route === "GET /user/instagram/status").length;
+const statusReads = (app) =>
+  app.requests().filter(({ route }) => route === "GET /user/instagram/status").length;
 
 const refetchBoth = (app) =>
   app.page.evaluate(async () => {
@@ -68,16 +69,24 @@ test("a server in trouble is named, is not asked more for being asked through li
   app.server.state.fault = null;
   await app.pass(65_000);
   await bothShow(app, /Not connected/);
-  for (const name of LIBRARIES) assert.equal(await app.page.locator(`#${name} .error`).innerText(), "");
+  for (const name of LIBRARIES)
+    assert.equal(await app.page.locator(`#${name} .error`).innerText(), "");
 });
 
 test("what was one person's is shown to nobody else", async (t) => {
-  const app = await openApp(t, { browser, page: PAGE, prepare: ({ server }) => (server.state.status = connected) });
+  const app = await openApp(t, {
+    browser,
+    page: PAGE,
+    prepare: ({ server }) => (server.state.status = connected),
+  });
   await bothShow(app, /ada\.makes/);
   await app.page.evaluate(() => window.signIn.become(null));
   await bothShow(app, /Nothing known/);
   assert.doesNotMatch(await app.text(), /ada\.makes/);
-  app.server.state.status = { ...connected, account: { ...connected.account, username: "grace.hops" } };
+  app.server.state.status = {
+    ...connected,
+    account: { ...connected.account, username: "grace.hops" },
+  };
   await app.page.evaluate(() => window.signIn.become("sess_9"));
   await bothShow(app, /grace\.hops/);
   assert.doesNotMatch(await app.text(), /ada\.makes/);

@@ -28,12 +28,15 @@ for (const colorScheme of ["light", "dark"]) {
       page.on("console", (message) => message.type() === "error" && troubles.push(message.text()));
       await page.goto(`${site.url}/gallery/`);
       await page.locator(".hf-connection").first().waitFor();
-      assert.equal(await page.locator(".hf-connection").count(), 36);
+      assert.equal(await page.locator(".hf-connection").count(), 43);
       await page.locator(".hf-connection summary").first().click(); // one of them asks whether to disconnect
       await page.evaluate(axe);
       const { violations, passes } = await page.evaluate(() => window.axe.run(document));
       assert.ok(passes.length > 10, "axe did look");
-      assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ target }) => target).flat()]), []);
+      assert.deepEqual(
+        violations.map(({ id, nodes }) => [id, nodes.map(({ target }) => target).flat()]),
+        [],
+      );
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(overflow <= 0, `scrolls ${overflow} px sideways`);
       assert.deepEqual(troubles, []);
@@ -50,7 +53,10 @@ test("without its stylesheet axe finds nothing either", async (t) => {
   await page.evaluate(axe);
   const { violations, passes } = await page.evaluate(() => window.axe.run(document));
   assert.ok(passes.length > 10, "axe did look");
-  assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ target }) => target).flat()]), []);
+  assert.deepEqual(
+    violations.map(({ id, nodes }) => [id, nodes.map(({ target }) => target).flat()]),
+    [],
+  );
 });
 
 test("times are relative, with the exact one on hover", async (t) => {
@@ -60,5 +66,8 @@ test("times are relative, with the exact one on hover", async (t) => {
   const time = page.locator("time").first();
   assert.equal(await time.innerText(), "3 days ago");
   assert.match(await time.getAttribute("datetime"), /^\d{4}-\d\d-\d\dT/);
-  assert.match(await time.getAttribute("title"), /^\w+ \w+ \d+ \d{4} \d\d:\d\d:\d\d GMT\+0[12]00 \(Central European/);
+  assert.match(
+    await time.getAttribute("title"),
+    /^\w+ \d+ \w+ \d{4},? at \d\d:\d\d:\d\d (GMT\+[12]|CES?T)$|^\w+, \w+ \d+, \d{4} at /,
+  );
 });

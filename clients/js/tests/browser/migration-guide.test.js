@@ -38,7 +38,10 @@ async function bundleOfGuide(api) {
   const paste = {
     name: "paste",
     setup(builder) {
-      builder.onResolve({ filter: /^(guide:|\.\/app$|@clerk\/react$)/ }, ({ path }) => ({ path, namespace: "paste" }));
+      builder.onResolve({ filter: /^(guide:|\.\/app$|@clerk\/react$)/ }, ({ path }) => ({
+        path,
+        namespace: "paste",
+      }));
       builder.onLoad({ filter: /.*/, namespace: "paste" }, ({ path }) => ({
         contents: files[path],
         loader: "jsx",
@@ -69,7 +72,9 @@ test("two pasted files show the connection, live, and survive a refused session"
     page: "guide.html",
     prepare: async ({ page, server }) => {
       const script = await bundleOfGuide(server.url);
-      await page.route("**/guide.js", (route) => route.fulfill({ contentType: "text/javascript", body: script }));
+      await page.route("**/guide.js", (route) =>
+        route.fulfill({ contentType: "text/javascript", body: script }),
+      );
     },
   });
   const shows = (pattern) => until(async () => pattern.test(await app.text()), String(pattern));

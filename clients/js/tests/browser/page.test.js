@@ -21,7 +21,8 @@ const shows = (app, pattern) => until(async () => pattern.test(await app.text())
 const count = (app, wanted) => app.requests().filter(({ route }) => route === wanted).length;
 
 /** A stand-in for Instagram's page, on the site under test so that "back" has somewhere to go back from. */
-const departTo = (app) => (app.server.state.authorizeUrl = `${app.site.url}/tests/browser/pages/instagram.html`);
+const departTo = (app) =>
+  (app.server.state.authorizeUrl = `${app.site.url}/tests/browser/pages/instagram.html`);
 
 for (const [react, page] of [
   [19, "app.html"],
@@ -32,11 +33,17 @@ for (const [react, page] of [
     await shows(app, /Not connected/);
     await until(() => app.requests().length === 2, "state and stream");
     assert.equal(parseInt(await app.page.evaluate(() => window.reactVersion)), react);
-    assert.deepEqual(app.requests().map(({ route }) => route), [STATUS, "GET /user/events"]);
+    assert.deepEqual(
+      app.requests().map(({ route }) => route),
+      [STATUS, "GET /user/events"],
+    );
     const renders = await app.page.evaluate(() => window.renders);
     await app.page.evaluate(() => (window.first = window.instagram));
     for (let i = 0; i < 20; i += 1) await app.page.evaluate(() => window.rerender());
-    assert.ok(await app.page.evaluate(() => window.first === window.instagram), "fit to be a dependency of an effect");
+    assert.ok(
+      await app.page.evaluate(() => window.first === window.instagram),
+      "fit to be a dependency of an effect",
+    );
     await app.page.evaluate(() => window.signIn.become("sess_1")); // the provider renders anew, same session
     await app.pass(5_000);
     assert.ok((await app.page.evaluate(() => window.renders)) > renders);
@@ -70,7 +77,11 @@ for (const [react, page] of [
   });
 
   test(`React ${react}: the sign-in library loads anew in mid-session, as between two sessions: nobody is signed out, nothing is asked`, async (t) => {
-    const app = await openApp(t, { browser, page, prepare: ({ server }) => (server.state.status = connected) });
+    const app = await openApp(t, {
+      browser,
+      page,
+      prepare: ({ server }) => (server.state.status = connected),
+    });
     await shows(app, /@ada\.makes/);
     await until(() => app.requests().length === 2, "state and stream");
     await app.page.evaluate(() => window.signIn.loadAnew());
@@ -79,17 +90,32 @@ for (const [react, page] of [
     await app.pass(5_000);
     assert.equal(app.requests().length, 2);
     await app.page.evaluate(() => window.signIn.finishLoading());
-    await until(() => app.server.streams.size === 1 && app.requests().length > 2, "it listens again");
+    await until(
+      () => app.server.streams.size === 1 && app.requests().length > 2,
+      "it listens again",
+    );
     await shows(app, /@ada\.makes/);
     await app.isSignedIn();
   });
 }
 
 test("the hook: reading again is told from loading, operations do what they are called and never reject", async (t) => {
-  const app = await openApp(t, { browser, prepare: ({ server }) => (server.state.status = connected) });
+  const app = await openApp(t, {
+    browser,
+    prepare: ({ server }) => (server.state.status = connected),
+  });
   const { server, page } = app;
-  const now = () => page.evaluate(() => (({ phase, isLoading, isRefetching, error }) => [phase, isLoading, isRefetching, error?.code])(window.instagram));
-  const run = (name, options) => page.evaluate(([name, options]) => window.instagram[name](options), [name, options]);
+  const now = () =>
+    page.evaluate(() =>
+      (({ phase, isLoading, isRefetching, error }) => [
+        phase,
+        isLoading,
+        isRefetching,
+        error?.code,
+      ])(window.instagram),
+    );
+  const run = (name, options) =>
+    page.evaluate(([name, options]) => window.instagram[name](options), [name, options]);
   await until(() => page.evaluate(() => !!window.instagram));
   await shows(app, /@ada\.makes/);
   await until(() => server.streams.size === 1, "the stream");
@@ -118,7 +144,10 @@ test("the hook: reading again is told from loading, operations do what they are 
 });
 
 test("signing out and in as somebody else: nothing of the first is shown or used", async (t) => {
-  const app = await openApp(t, { browser, prepare: ({ server }) => (server.state.status = connected) });
+  const app = await openApp(t, {
+    browser,
+    prepare: ({ server }) => (server.state.status = connected),
+  });
   await shows(app, /@ada\.makes/);
   await app.page.evaluate(() => window.signIn.become(null));
   await until(async () => (await phaseOf(app)) === "signed-out");
@@ -127,7 +156,10 @@ test("signing out and in as somebody else: nothing of the first is shown or used
   const before = app.requests().length;
   await app.page.evaluate(() => window.signIn.become("sess_9"));
   await shows(app, /Connected/);
-  const claims = app.requests().slice(before).map(({ token }) => JSON.parse(Buffer.from(token.split(".")[1], "base64url")));
+  const claims = app
+    .requests()
+    .slice(before)
+    .map(({ token }) => JSON.parse(Buffer.from(token.split(".")[1], "base64url")));
   assert.ok(claims.every(({ sid }) => sid === "sess_9"));
 });
 
@@ -160,7 +192,10 @@ test("a hidden tab slows down, and is up to date as soon as it is seen", async (
   const setVisibility = (value) =>
     app.page.evaluate((value) => {
       Object.defineProperty(document, "visibilityState", { configurable: true, get: () => value });
-      Object.defineProperty(document, "hidden", { configurable: true, get: () => value === "hidden" });
+      Object.defineProperty(document, "hidden", {
+        configurable: true,
+        get: () => value === "hidden",
+      });
       document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
     }, value);
   await setVisibility("hidden");
@@ -200,7 +235,12 @@ test("the back button in the middle of connecting: it says so and offers to star
   await shows(app, /Not connected/);
   await app.page.getByRole("button", { name: "Connect Instagram" }).click();
   await app.page.waitForURL(/instagram\.html/);
-  app.server.state.status = { ...app.server.state.status, state: "connecting", action: "none", version: 2 };
+  app.server.state.status = {
+    ...app.server.state.status,
+    state: "connecting",
+    action: "none",
+    version: 2,
+  };
   await app.page.goBack({ waitUntil: "commit" }); // thawed pages fire no "load"
   await shows(app, /Connecting/);
   const again = app.page.getByRole("button", { name: "Start again" });
@@ -247,7 +287,8 @@ for (const [status, code, says] of [
     const app = await openApp(t, {
       browser,
       query: CALLBACK,
-      prepare: ({ server }) => server.script(COMPLETE, (request, response) => problem(response, status, code)),
+      prepare: ({ server }) =>
+        server.script(COMPLETE, (request, response) => problem(response, status, code)),
     });
     await shows(app, says);
     await shows(app, /Not connected/);
@@ -261,7 +302,13 @@ test("declined at Instagram", async (t) => {
   const app = await openApp(t, {
     browser,
     query: { instagram: "denied", attempt: "a1", reason: "user_denied" },
-    prepare: ({ server }) => (server.state.status = { ...server.state.status, reason: "denied", error: sentences.denied, version: 2 }),
+    prepare: ({ server }) =>
+      (server.state.status = {
+        ...server.state.status,
+        reason: "denied",
+        error: sentences.denied,
+        version: 2,
+      }),
   });
   await shows(app, /The connection was declined at Instagram/);
   assert.doesNotMatch(app.page.url(), /instagram=denied/);
@@ -278,13 +325,19 @@ test("a popup that is blocked: the page still has the address and can leave itse
   });
   assert.match(departure, /instagram\.html/);
   assert.equal(await phaseOf(app), "ready");
-  await until(async () => !(await app.page.evaluate(() => window.instagram.isConnecting)) || (await app.pass(1_000)));
+  await until(
+    async () =>
+      !(await app.page.evaluate(() => window.instagram.isConnecting)) || (await app.pass(1_000)),
+  );
   await app.page.getByRole("button", { name: "Connect Instagram" }).click();
   await app.page.waitForURL(/instagram\.html/);
 });
 
 test("disconnecting asks first, and works by keyboard alone", async (t) => {
-  const app = await openApp(t, { browser, prepare: ({ server }) => (server.state.status = connected) });
+  const app = await openApp(t, {
+    browser,
+    prepare: ({ server }) => (server.state.status = connected),
+  });
   await shows(app, /@ada\.makes/);
   const confirm = app.page.getByRole("button", { name: "Yes, disconnect Instagram" });
   await app.page.keyboard.press("Tab");

@@ -14,7 +14,11 @@ after(() => browser.close());
 const storms = [
   { fault: "401", most: 2, says: /still signed in, but the server refuses your session/ },
   { fault: "403", most: 6, says: /The sign-in is not finished/ },
-  { fault: "429", most: 10, says: /As many requests are under way from this address as are allowed/ },
+  {
+    fault: "429",
+    most: 10,
+    says: /As many requests are under way from this address as are allowed/,
+  },
   { fault: "503", most: 13, says: /The server has trouble; we keep trying/ },
   { fault: "hang", most: 10, says: /The server cannot be reached/ },
   { fault: "reset", most: 13, says: /The server cannot be reached/ },
@@ -27,7 +31,8 @@ for (const { fault, most, says } of storms) {
     await until(() => app.requests().length > 0, "the first request");
     await app.pass(FIVE_MINUTES);
     // Chromium itself repeats a GET once on a fresh connection when a kept-alive one is reset.
-    const counted = fault === "reset" ? Math.ceil(app.requests().length / 2) : app.requests().length;
+    const counted =
+      fault === "reset" ? Math.ceil(app.requests().length / 2) : app.requests().length;
     assert.ok(counted <= most, `${app.requests().length} requests: ${app.server.routes()}`);
     if (fault !== "401") assert.ok(counted >= 3, "it does keep trying");
     assert.match(await app.text(), says);
@@ -46,7 +51,10 @@ for (const { fault, most, says } of storms) {
 }
 
 test("a server that goes away later: what was known stays, and is called the last known", async (t) => {
-  const app = await openApp(t, { browser, prepare: ({ server }) => (server.state.status = connected) });
+  const app = await openApp(t, {
+    browser,
+    prepare: ({ server }) => (server.state.status = connected),
+  });
   const shows = (pattern) => until(async () => pattern.test(await app.text()), String(pattern));
   await shows(/Connected[\s\S]*@ada\.makes/);
   await until(() => app.server.streams.size === 1, "the stream");

@@ -59,7 +59,17 @@ export function problem(response, status, code, { headers, ...members } = {}) {
   json(
     response,
     status,
-    { type: `/docs/errors/${code}`, title: code, status, detail, error: detail, code, source: "request", request_id: "r1", ...members },
+    {
+      type: `/docs/errors/${code}`,
+      title: code,
+      status,
+      detail,
+      error: detail,
+      code,
+      source: "request",
+      request_id: "r1",
+      ...members,
+    },
     { "content-type": "application/problem+json", ...headers },
   );
 }
@@ -67,10 +77,18 @@ export function problem(response, status, code, { headers, ...members } = {}) {
 /** Ways to misbehave, each for any route. */
 export const faults = {
   401: (request, response) =>
-    problem(response, 401, "token-expired", { source: "session", headers: { "www-authenticate": 'Bearer error="invalid_token"' } }),
+    problem(response, 401, "token-expired", {
+      source: "session",
+      headers: { "www-authenticate": 'Bearer error="invalid_token"' },
+    }),
   403: (request, response) => problem(response, 403, "session-pending"),
-  429: (request, response) => problem(response, 429, "too-many-requests", { headers: { "retry-after": "30" } }),
-  503: (request, response) => problem(response, 503, "jwks-unavailable", { source: "clerk", headers: { "retry-after": "5" } }),
+  429: (request, response) =>
+    problem(response, 429, "too-many-requests", { headers: { "retry-after": "30" } }),
+  503: (request, response) =>
+    problem(response, 503, "jwks-unavailable", {
+      source: "clerk",
+      headers: { "retry-after": "5" },
+    }),
   hang: () => {},
   reset: (request) => request.socket.resetAndDestroy(),
   html: (request, response) => {
@@ -83,7 +101,8 @@ export const faults = {
   },
 };
 
-const notice = (status) => `event: instagram.status\nid: ${status.version}\ndata: ${JSON.stringify(status)}\n\n`;
+const notice = (status) =>
+  `event: instagram.status\nid: ${status.version}\ndata: ${JSON.stringify(status)}\n\n`;
 
 export async function startScriptedServer() {
   const requests = [];
@@ -113,10 +132,17 @@ export async function startScriptedServer() {
     // The sign-in service: lives of one minute, by the server's clock.
     "POST /token": (request, response, { sid }) => {
       state.mints += 1;
-      const claims = { sub: `user_of_${sid}`, sid, iat: seconds(), exp: seconds() + 60, jti: state.mints };
+      const claims = {
+        sub: `user_of_${sid}`,
+        sid,
+        iat: seconds(),
+        exp: seconds() + 60,
+        jti: state.mints,
+      };
       json(response, 200, { jwt: `${base64url({ alg: "RS256" })}.${base64url(claims)}.sig` });
     },
-    "POST /auth/sync": (request, response) => json(response, 200, { user: { id: "user_1" }, created: false }),
+    "POST /auth/sync": (request, response) =>
+      json(response, 200, { user: { id: "user_1" }, created: false }),
     "GET /user/profile": (request, response) =>
       json(response, 200, { id: "user_1", connections: { instagram: state.status } }),
     "GET /user/instagram/status": (request, response) => {
@@ -136,14 +162,27 @@ export async function startScriptedServer() {
     },
     "POST /user/instagram/check": (request, response) => json(response, 200, state.status),
     "DELETE /user/instagram": (request, response) => {
-      state.status = { ...notConnected, reason: "user_disconnected", version: state.status.version + 1 };
-      json(response, 200, { disconnected: true, deleted_at: "2026-11-23T00:00:00Z", revoke_hint: null });
+      state.status = {
+        ...notConnected,
+        reason: "user_disconnected",
+        version: state.status.version + 1,
+      };
+      json(response, 200, {
+        disconnected: true,
+        deleted_at: "2026-11-23T00:00:00Z",
+        revoke_hint: null,
+      });
     },
-    "GET /user/instagram/history": (request, response) => json(response, 200, { entries: [], next: null }),
+    "GET /user/instagram/history": (request, response) =>
+      json(response, 200, { entries: [], next: null }),
     "GET /user/events": (request, response) => {
       const sent = { bytes: 0, hasEnded: false };
       streamed.set(String(streamed.size + 1), sent);
-      response.writeHead(200, { ...CORS, "content-type": "text/event-stream", "x-stream": String(streamed.size) });
+      response.writeHead(200, {
+        ...CORS,
+        "content-type": "text/event-stream",
+        "x-stream": String(streamed.size),
+      });
       const stream = {
         write(text) {
           sent.bytes += Buffer.byteLength(text);
@@ -192,7 +231,8 @@ export async function startScriptedServer() {
     response.on("close", () => open.delete(response));
     if (isExpired(request.headers.authorization)) return faults[401](request, response);
     if (script) return script(request, response, body && JSON.parse(body));
-    if (/^POST \/user\/instagram\/connect\/[^/]+\/complete$/.test(route)) return complete(request, response);
+    if (/^POST \/user\/instagram\/connect\/[^/]+\/complete$/.test(route))
+      return complete(request, response);
     problem(response, 404, "not-found");
   });
   server.listen(0, "127.0.0.1");

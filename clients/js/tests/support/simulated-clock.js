@@ -24,7 +24,9 @@ export function createSimulatedClock(settle, start = Date.parse("2026-11-23T00:0
       const end = now + ms;
       await settle();
       for (;;) {
-        const due = [...timers].filter(([, { at }]) => at <= end).sort((a, b) => a[1].at - b[1].at || a[0] - b[0])[0];
+        const due = [...timers]
+          .filter(([, { at }]) => at <= end)
+          .sort((a, b) => a[1].at - b[1].at || a[0] - b[0])[0];
         if (!due) break;
         const [id, { at, callback }] = due;
         timers.delete(id);

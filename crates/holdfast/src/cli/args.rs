@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use url::Url;
 
 /// Clerk session verification and Instagram connections that tell the truth.
 #[derive(Debug, Parser)]
@@ -88,6 +89,9 @@ pub struct DevArgs {
     /// Let pages of this origin call the server, as those of Vite's usual addresses may; can be given several times
     #[arg(long, value_name = "ORIGIN")]
     pub origin: Vec<String>,
+    /// Send signed events to this address, as to the app's own backend
+    #[arg(long, value_name = "URL")]
+    pub webhook: Option<Url>,
 }
 
 /// `--json`.

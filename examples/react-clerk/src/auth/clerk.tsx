@@ -5,7 +5,10 @@ import type { AuthModule } from "./types";
 
 function AuthProvider({ children }: { children: ReactNode }) {
   return (
-    <ClerkProvider publishableKey={import.meta.env.VITE_CLERK_PUBLISHABLE_KEY ?? ""} afterSignOutUrl="/">
+    <ClerkProvider
+      publishableKey={import.meta.env.VITE_CLERK_PUBLISHABLE_KEY ?? ""}
+      afterSignOutUrl="/"
+    >
       {children}
     </ClerkProvider>
   );

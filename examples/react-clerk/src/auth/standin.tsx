@@ -1,5 +1,13 @@
 /** The sign-in by the stand-in for Clerk that `holdfast dev` runs: real tokens, no account, no password. */
-import { createContext, useCallback, useContext, useMemo, useRef, useState, type ReactNode } from "react";
+import {
+  createContext,
+  useCallback,
+  useContext,
+  useMemo,
+  useRef,
+  useState,
+  type ReactNode,
+} from "react";
 import type { Auth } from "holdfast-client/react";
 import type { AuthModule } from "./types";
 
@@ -29,7 +37,8 @@ async function post<T>(path: string, body: unknown): Promise<T> {
     headers: { "content-type": "application/json" },
     body: JSON.stringify(body),
   });
-  if (!response.ok) throw new Error(`The stand-in for Clerk answered with status ${response.status}.`);
+  if (!response.ok)
+    throw new Error(`The stand-in for Clerk answered with status ${response.status}.`);
   return (await response.json()) as T;
 }
 
@@ -66,7 +75,8 @@ function AuthProvider({ children }: { children: ReactNode }) {
     async ({ skipCache = false } = {}) => {
       if (!sessionId) return null;
       const known = cached.current;
-      if (!skipCache && known?.sessionId === sessionId && Date.now() < known.staleAt) return known.jwt;
+      if (!skipCache && known?.sessionId === sessionId && Date.now() < known.staleAt)
+        return known.jwt;
       const { jwt } = await post<{ jwt: string }>(`/v1/client/sessions/${sessionId}/tokens`, {});
       const { exp } = JSON.parse(atob(jwt.split(".")[1] ?? "")) as { exp: number };
       cached.current = { sessionId, jwt, staleAt: exp * 1_000 - LEEWAY_MS };
@@ -83,7 +93,9 @@ function AuthProvider({ children }: { children: ReactNode }) {
       getToken,
       session,
       async signIn(person) {
-        const { session_id } = await post<{ session_id: string }>("/v1/dev/sign-in", { user: person });
+        const { session_id } = await post<{ session_id: string }>("/v1/dev/sign-in", {
+          user: person,
+        });
         remember({ id: session_id, person });
       },
       signOut: () => remember(null),
@@ -112,7 +124,9 @@ function SignInPage() {
   const { signIn } = useStandin();
   const [trouble, setTrouble] = useState<string | null>(null);
   const enter = (person: Person) =>
-    signIn(person).catch(() => setTrouble(`Nobody answers at ${STANDIN}. Is \`holdfast dev\` running?`));
+    signIn(person).catch(() =>
+      setTrouble(`Nobody answers at ${STANDIN}. Is \`holdfast dev\` running?`),
+    );
   return (
     <section className="card sign-in" aria-labelledby="sign-in">
       <h1 id="sign-in">Sign in</h1>

@@ -26,7 +26,11 @@ function Shown({ name, status, error }) {
     { id: name },
     h("h2", null, name),
     h("p", { className: "account" }, status?.account?.username),
-    h("p", { className: "state" }, status ? describe({ phase: "ready", status, error }).title : "Nothing known"),
+    h(
+      "p",
+      { className: "state" },
+      status ? describe({ phase: "ready", status, error }).title : "Nothing known",
+    ),
     h("p", { className: "error" }, error && describeError(error)),
   );
 }
@@ -54,5 +58,9 @@ function Header() {
 
 const queries = new QueryClient();
 createRoot(document.getElementById("root")).render(
-  h(StrictMode, null, h(QueryClientProvider, { client: queries }, h(Header), h("main", null, h(Swr), h(Query)))),
+  h(
+    StrictMode,
+    null,
+    h(QueryClientProvider, { client: queries }, h(Header), h("main", null, h(Swr), h(Query))),
+  ),
 );

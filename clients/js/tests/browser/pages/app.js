@@ -2,7 +2,16 @@
  * A settings page with everything that provokes trouble: StrictMode, Suspense, `getToken` with a new identity on each
  * render, and a sign-in library that, as Clerk's does, trusts this computer's clock for the age of its tokens.
  */
-import { createElement as h, lazy, StrictMode, Suspense, useEffect, useState, useSyncExternalStore, version } from "react";
+import {
+  createElement as h,
+  lazy,
+  StrictMode,
+  Suspense,
+  useEffect,
+  useState,
+  useSyncExternalStore,
+  version,
+} from "react";
 import { createRoot, hydrateRoot } from "react-dom/client";
 import { HoldfastProvider, InstagramConnection, useInstagram } from "holdfast-client/react";
 import { createSignIn } from "./sign-in.js";
@@ -18,7 +27,11 @@ const signIn = (window.signIn = createSignIn(api, query.has("slow-sign-in")));
 
 function useAuth() {
   const state = useSyncExternalStore(signIn.subscribe, signIn.getState, signIn.getState);
-  return { ...state, getToken: (options) => signIn.getToken(options), signOut: () => (window.signOuts += 1) };
+  return {
+    ...state,
+    getToken: (options) => signIn.getToken(options),
+    signOut: () => (window.signOuts += 1),
+  };
 }
 
 function Header() {

@@ -35,7 +35,10 @@ export function createSignIn(api, isSlow) {
         const { iat, exp } = claimsIn(cached);
         if ((exp - iat) * 1_000 - (Date.now() - iat * 1_000) > LEEWAY_MS) return cached;
       }
-      const answer = await fetch(`${api}/token`, { method: "POST", body: JSON.stringify({ sid: state.sessionId }) });
+      const answer = await fetch(`${api}/token`, {
+        method: "POST",
+        body: JSON.stringify({ sid: state.sessionId }),
+      });
       return (cached = (await answer.json()).jwt);
     },
   };

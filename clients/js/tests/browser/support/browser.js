@@ -7,7 +7,9 @@ import { startScriptedServer } from "../../support/scripted-server.js";
 
 const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
 if (!existsSync(EXECUTABLE)) {
-  throw new Error(`No browser at ${EXECUTABLE}. Install one (Debian: apt-get install chromium) or set CHROMIUM to its path.`);
+  throw new Error(
+    `No browser at ${EXECUTABLE}. Install one (Debian: apt-get install chromium) or set CHROMIUM to its path.`,
+  );
 }
 
 export const launch = () =>
@@ -54,12 +56,18 @@ function trackNetwork(page, server) {
   const isEndless = (response) => /event-stream/.test(response.headers()["content-type"] ?? "");
   page.on("request", (request) => inFlight.add(request));
   page.on("response", (response) => isEndless(response) && inFlight.delete(response.request()));
-  for (const end of ["requestfinished", "requestfailed"]) page.on(end, (request) => inFlight.delete(request));
+  for (const end of ["requestfinished", "requestfailed"])
+    page.on(end, (request) => inFlight.delete(request));
   return async function settle() {
     const deadline = Date.now() + NETWORK_DEADLINE_MS;
     // Twice in a row: an answer may be followed at once by the next request.
-    for (let quietTurns = 0; quietTurns < 2; quietTurns = inFlight.size <= server.unanswered() ? quietTurns + 1 : 0) {
-      if (Date.now() > deadline) throw new Error(`no answer to ${[...inFlight].map((request) => request.url())}`);
+    for (
+      let quietTurns = 0;
+      quietTurns < 2;
+      quietTurns = inFlight.size <= server.unanswered() ? quietTurns + 1 : 0
+    ) {
+      if (Date.now() > deadline)
+        throw new Error(`no answer to ${[...inFlight].map((request) => request.url())}`);
       await page.evaluate(() => new Promise((resolve) => queueMicrotask(resolve)));
     }
   };
@@ -71,10 +79,13 @@ function trackNetwork(page, server) {
  * @param {{browser: import("playwright-core").Browser, page?: string, fault?: string, skewMs?: number}} options `page` is a
  *   file of `pages/`; `fault` what the server does from the start; `skewMs` how far the page's clock is off
  */
-export async function openApp(t, { browser, page: name = "app.html", fault, skewMs = 0, query = {}, prepare, server: shared }) {
-  const server = shared ?? (await startScriptedServer());
-  const site = await serve();
-  const context = await browser.newContext();
+export async function openApp(
+  t,
+  { browser, page: name = "app.html", fault, skewMs = 0, query = {}, prepare, server: shared, beside, options },
+) {
+  const server = beside?.server ?? shared ?? (await startScriptedServer());
+  const site = beside?.site ?? (await serve());
+  const context = beside?.context ?? (await browser.newContext(options));
   const page = await context.newPage();
   const troubles = watch(page);
   const settle = trackNetwork(page, server);
@@ -85,13 +96,16 @@ export async function openApp(t, { browser, page: name = "app.html", fault, skew
   await page.clock.pauseAt(server.state.now + skewMs + STEP_MS);
   server.state.now += STEP_MS;
   t.after(async () => {
-    await context.close();
-    site.close();
-    if (!shared) await server.close();
+    if (!beside) {
+      await context.close();
+      site.close();
+    }
+    if (!beside && !shared) await server.close();
     assert.deepEqual(troubles, []);
   });
   const url = new URL(`/tests/browser/pages/${name}`, site.url);
-  for (const [name, value] of Object.entries({ api: server.url, ...query })) url.searchParams.set(name, value);
+  for (const [name, value] of Object.entries({ api: server.url, ...query }))
+    url.searchParams.set(name, value);
   const app = {
     server,
     site,
@@ -123,7 +137,7 @@ const UNTIL_MS = 30_000;
 
 /** Waits in real time until `condition` holds: for what the network brings. */
 export async function until(condition, what = "condition") {
-  for (const deadline = Date.now() + UNTIL_MS; Date.now() < deadline; ) {
+  for (const deadline = Date.now() + UNTIL_MS; Date.now() < deadline;) {
     if (await condition()) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }

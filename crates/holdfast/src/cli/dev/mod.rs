@@ -1,25 +1,34 @@
 //! `dev`: the unchanged server with stand-ins for the outside world, in one process, with nothing to configure.
 
+mod clock;
 mod guide;
 mod home;
 mod pages;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use secrecy::ExposeSecret as _;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use url::Url;
 
 use super::args::DevArgs;
-use super::context::Context;
+use super::context::{Context, database};
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
 use super::serve::{ignore_hangup, seams, stop_signal, told};
 use crate::app::{Seams, Server};
+use crate::caller::service;
+use crate::entropy::{self, SharedEntropy};
 use crate::settings::{self, Environment, Purpose, Settings};
 use crate::standin::clerk::{ClerkStandin, Person, StandinError};
 use crate::standin::instagram::{InstagramStandin, Options};
+use crate::store::NewServiceKey;
 use crate::telemetry;
+use clock::MovableClock;
 use home::Home;
 use pages::Places;
 
@@ -38,6 +47,8 @@ pub async fn run(context: &Context, args: &DevArgs, printer: &mut Printer) -> Ou
     let log = context.environment.get("HOLDFAST_LOG").unwrap_or("warn");
     telemetry::install(log, None)
         .map_err(|error| Failure::setup(error.to_string(), "correct HOLDFAST_LOG"))?;
+    let clock = MovableClock::new();
+    let context = &Context { clock: Arc::new(clock.clone()), ..context.clone() };
     let seams = seams(context)?;
     let stop = stop_signal()?;
     ignore_hangup()?;
@@ -47,7 +58,8 @@ pub async fn run(context: &Context, args: &DevArgs, printer: &mut Printer) -> Ou
         clerk: clerk(beside(args.port, CLERK_STEP), &seams).await?,
         instagram: instagram(beside(args.port, INSTAGRAM_STEP), &seams).await?,
     };
-    let settings = settings(address, &args.origin, &home, &outside)?;
+    let webhook = args.webhook.clone().map(|url| Webhook::new(url, &seams.entropy)).transpose()?;
+    let settings = settings(address, &args.origin, webhook.as_ref(), &home, &outside)?;
     let server = Server::build(&settings, &seams).await.map_err(told)?;
     introduce(&outside, &settings.public_url);
     let places = Places {
@@ -55,11 +67,45 @@ pub async fn run(context: &Context, args: &DevArgs, printer: &mut Printer) -> Ou
         clerk: outside.clerk.url(),
         instagram: outside.instagram.url().clone(),
     };
+    if args.port != 0 && address.port() != args.port {
+        printer.remark(format!("Port {} is in use, so it is {} this time.", args.port, address.port()));
+    }
+    let key = service_key(context, &settings).await?;
     let session = outside.clerk.sign_in(Person::Ada).map_err(told)?;
-    guide::print(&places, &session, home.path(), home.is_temporary(), printer);
-    server.wrapped(|app| pages::in_front_of(app, &places)).run(listener, stop).await;
+    let credentials = guide::Credentials { session: &session, service_key: &key, webhook: webhook.as_ref() };
+    guide::print(&places, &credentials, home.path(), home.is_temporary(), printer);
+    server.wrapped(|app| pages::in_front_of(app, &places, clock)).run(listener, stop).await;
     drop(home);
     Ok(ExitStatus::Success)
+}
+
+/// Where events go, and what they are signed with.
+struct Webhook {
+    url: Url,
+    secret: SecretString,
+}
+
+impl Webhook {
+    fn new(url: Url, entropy: &SharedEntropy) -> Result<Self, Failure> {
+        let mut bytes = [0; 32];
+        entropy.fill(&mut bytes).map_err(exhausted)?;
+        Ok(Self { url, secret: format!("whsec_{}", STANDARD.encode(bytes)).into() })
+    }
+}
+
+fn exhausted(error: entropy::EntropyExhausted) -> Failure {
+    Failure::setup(error.to_string(), "see what ails the system")
+}
+
+/// A key for the app's own backend, made anew at each start.
+async fn service_key(context: &Context, settings: &Settings) -> Result<SecretString, Failure> {
+    let store = context.store(settings).await?;
+    let secret = service::generate(&*context.entropy).map_err(exhausted)?;
+    let now = context.clock.now();
+    let id = entropy::new_id(&*context.entropy, now).map_err(exhausted)?;
+    let key = NewServiceKey { id, name: "dev".to_owned(), hash: secret.hash };
+    store.insert_service_key(&key, now).await.map_err(|error| database(&error))?;
+    Ok(secret.key)
 }
 
 fn loopback(port: u16) -> SocketAddr {
@@ -107,6 +153,7 @@ const VITE: [&str; 2] = ["http://127.0.0.1:5173", "http://localhost:5173"];
 fn settings(
     address: SocketAddr,
     origins: &[String],
+    webhook: Option<&Webhook>,
     home: &Home,
     outside: &Outside,
 ) -> Result<Settings, Failure> {
@@ -115,7 +162,13 @@ fn settings(
     let here = format!("http://{address}");
     let allowed: Vec<&str> =
         [here.as_str()].into_iter().chain(VITE).chain(origins.iter().map(String::as_str)).collect();
-    let environment = Environment::of([
+    let events = webhook.map(|Webhook { url, secret }| {
+        [
+            ("HOLDFAST_WEBHOOK_URL", url.to_string()),
+            ("HOLDFAST_WEBHOOK_SECRET", secret.expose_secret().to_owned()),
+        ]
+    });
+    let fixed = [
         ("HOLDFAST_LISTEN", address.to_string()),
         ("HOLDFAST_DATABASE_URL", format!("sqlite://{}", home.path().join("holdfast.db").display())),
         ("HOLDFAST_ENCRYPTION_KEYS", home.key().to_owned()),
@@ -136,9 +189,11 @@ fn settings(
         ("INSTAGRAM_AUTHORIZE_URL", instagram.authorize_url().into()),
         ("INSTAGRAM_API_URL", instagram.url().to_string()),
         ("INSTAGRAM_GRAPH_URL", instagram.url().to_string()),
-    ]);
+    ];
+    let environment = Environment::of(fixed.into_iter().chain(events.into_iter().flatten()));
     settings::load(&environment, None, Purpose::Serve).map_err(|faults| {
-        let remedy = if origins.is_empty() { "please report this" } else { "correct --origin" };
+        let is_given = !origins.is_empty() || webhook.is_some();
+        let remedy = if is_given { "correct --origin or --webhook" } else { "please report this" };
         Failure::setup(format!("the stand-ins do not fit the server\n{faults}"), remedy)
     })
 }

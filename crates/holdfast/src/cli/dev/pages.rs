@@ -1,6 +1,7 @@
 //! The demo page, served in front of the unchanged application. It runs the very files of `clients/js`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -9,9 +10,12 @@ use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use rust_embed::RustEmbed;
+use serde::Deserialize;
 use serde_json::json;
 use tower::ServiceExt as _;
 use url::Url;
+
+use super::clock::MovableClock;
 
 #[derive(RustEmbed)]
 #[folder = "../../web/demo"]
@@ -32,12 +36,15 @@ pub struct Places {
     pub instagram: Url,
 }
 
-/// `app` with the demo page in front: `/`, `/demo/…`, `/client/…` and `/dev/config.json` are the page's, the rest is the application's.
-pub fn in_front_of(app: Router, places: &Places) -> Router {
+/// `app` with the demo page in front: `/`, `/demo/…`, `/client/…` and `/dev/…` are the page's, the rest is the application's.
+pub(super) fn in_front_of(app: Router, places: &Places, clock: MovableClock) -> Router {
     let pages = Arc::new(Pages::new(places));
     Router::new().fallback(move |request: Request| {
-        let (pages, app) = (Arc::clone(&pages), app.clone());
+        let (pages, app, clock) = (Arc::clone(&pages), app.clone(), clock.clone());
         async move {
+            if request.uri().path() == CLOCK {
+                return pages.clock(request, &clock).await;
+            }
             let is_reading = matches!(*request.method(), Method::GET | Method::HEAD);
             match pages.find(request.uri().path()).filter(|_| is_reading) {
                 Some(page) => page,
@@ -45,6 +52,17 @@ pub fn in_front_of(app: Router, places: &Places) -> Router {
             }
         }
     })
+}
+
+/// `{"forward_s": 86400}` moves the time of server and stand-ins; the answer says how far ahead they are.
+const CLOCK: &str = "/dev/clock";
+const CLOCK_BODY_LIMIT: usize = 1024;
+/// Two years at once, at most.
+const FARTHEST: Duration = Duration::from_hours(2 * 365 * 24);
+
+#[derive(Deserialize)]
+struct Forward {
+    forward_s: u64,
 }
 
 fn is_for_browsers(name: &str) -> bool {
@@ -71,6 +89,25 @@ impl Pages {
              connect-src 'self' {clerk} {instagram}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         );
         Self { config: config.to_string(), policy: HeaderValue::from_str(&policy).ok() }
+    }
+
+    /// Only for the page's own scripts: another site's may not send JSON without asking first, and nobody answers that.
+    async fn clock(&self, request: Request, clock: &MovableClock) -> Response {
+        let is_json = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+        if request.method() == Method::POST {
+            let body = axum::body::to_bytes(request.into_body(), CLOCK_BODY_LIMIT).await.unwrap_or_default();
+            match serde_json::from_slice::<Forward>(&body) {
+                Ok(Forward { forward_s }) if is_json => {
+                    clock.forward(Duration::from_secs(forward_s).min(FARTHEST));
+                }
+                Ok(_) | Err(_) => return StatusCode::UNPROCESSABLE_ENTITY.into_response(),
+            }
+        }
+        let ahead = json!({"ahead_s": clock.ahead().as_secs()});
+        self.answer("application/json", ahead.to_string().into_bytes())
     }
 
     fn find(&self, path: &str) -> Option<Response> {
@@ -129,7 +166,13 @@ mod tests {
             .filter(|text| text.starts_with("/demo/") || text.starts_with("/client/"))
             .collect();
         assert!(loaded.len() > 3, "{loaded:?}");
-        for path in loaded.into_iter().chain(["/", "/client/holdfast-client.js", "/client/states.js"]) {
+        for path in loaded.into_iter().chain([
+            "/",
+            "/client/holdfast-client.js",
+            "/client/core/client.js",
+            "/client/states.js",
+            "/client/locales/en.js",
+        ]) {
             assert!(pages.find(path).is_some(), "{path}");
         }
     }

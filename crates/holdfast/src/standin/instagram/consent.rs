@@ -65,6 +65,8 @@ struct Asked {
     scopes: Vec<String>,
     state: Option<String>,
     force_reauth: bool,
+    /// Whose account to choose beforehand: the demo knows who is signed in.
+    login_hint: Option<String>,
 }
 
 /// Shows the page.
@@ -143,7 +145,8 @@ impl Shared {
         }
         let state = query.iter().find(|(name, _)| name == "state").map(|(_, state)| state.clone());
         let force_reauth = matches!(field(query, "force_reauth"), "true" | "1");
-        Ok(Asked { redirect_uri, redirect_uri_as_sent, scopes, state, force_reauth })
+        let login_hint = query.iter().find(|(name, _)| name == "login_hint").map(|(_, hint)| hint.clone());
+        Ok(Asked { redirect_uri, redirect_uri_as_sent, scopes, state, force_reauth, login_hint })
     }
 
     fn approve(
@@ -240,7 +243,10 @@ fn page(shared: &Shared, asked: &Asked, problem: Option<&str>) -> String {
         let _ = write!(body, "<p class=\"problem\" role=\"alert\">{}</p>", escaped(problem));
     }
     body += "<form method=\"post\"><input type=\"hidden\" name=\"ticks\" value=\"shown\"><fieldset><legend>Account</legend>";
-    for (at, person) in shared.world().people.iter().enumerate() {
+    let people = shared.world().people.clone();
+    let hinted =
+        asked.login_hint.as_deref().and_then(|hint| people.iter().position(|person| person.is(hint)));
+    for (at, person) in people.iter().enumerate() {
         let kind = match person.account_type.as_str() {
             "BUSINESS" => "Business account",
             "MEDIA_CREATOR" => "Creator account",
@@ -252,7 +258,7 @@ fn page(shared: &Shared, asked: &Asked, problem: Option<&str>) -> String {
             id = escaped(&person.id),
             username = escaped(&person.username),
             name = escaped(&person.name),
-            checked = if at == 0 { " checked" } else { "" },
+            checked = if at == hinted.unwrap_or_default() { " checked" } else { "" },
         );
     }
     body += "</fieldset><fieldset><legend>What the app may do</legend>";

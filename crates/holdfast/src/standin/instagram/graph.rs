@@ -1,7 +1,6 @@
 //! The Graph API, as much of it as a connection needs: `/me`, its media, and a publishing container.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -16,11 +15,8 @@ use super::oauth::{Enveloped, living, unsupported};
 use super::people::Person;
 use super::reply::Reply;
 use super::world::{BASIC, Token, World};
-use super::{ReplyShape, Shared, field, fields};
-use crate::clock::after;
+use super::{ReplyShape, Shared, field, fields, picture};
 
-/// About what has been seen.
-const PICTURE_LIFETIME: Duration = Duration::from_hours(4 * 24);
 const PUBLISH: &str = "instagram_business_content_publish";
 const INSIGHTS: &str = "instagram_business_manage_insights";
 
@@ -108,6 +104,10 @@ impl Shared {
         }
     }
 
+    fn picture_of(&self, person: &Person, now: Timestamp) -> Option<String> {
+        self.setup().root.as_ref().map(|root| picture::address(root, person, now))
+    }
+
     /// The fields asked for, in that order; `id` always.
     fn person(&self, person: &Person, asked: &str, now: Timestamp) -> Result<Reply, GraphError> {
         let mut object = Map::new();
@@ -118,7 +118,7 @@ impl Shared {
                 "username" => json!(person.username),
                 "name" => json!(person.name),
                 "account_type" => json!(person.account_type),
-                "profile_picture_url" => json!(picture(person, now)),
+                "profile_picture_url" => json!(self.picture_of(person, now)),
                 "followers_count" => json!(1815),
                 "follows_count" => json!(36),
                 "media_count" => json!(2),
@@ -140,13 +140,6 @@ impl Shared {
             }
         })
     }
-}
-
-/// A signed address; `oe` is when it ends, in Unix seconds, hexadecimal.
-fn picture(person: &Person, now: Timestamp) -> String {
-    let ends = after(now, PICTURE_LIFETIME).as_second();
-    let Person { id, username, .. } = person;
-    format!("https://scontent.cdninstagram.com/v/t51.2885-19/{id}_{username}.jpg?oh=00_Afx&oe={ends:X}")
 }
 
 fn needs(token: &Token, scope: &str) -> Result<(), GraphError> {

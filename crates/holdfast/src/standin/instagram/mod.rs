@@ -12,6 +12,7 @@ mod fault;
 mod graph;
 mod oauth;
 mod people;
+mod picture;
 mod preview;
 mod reply;
 mod world;
@@ -112,6 +113,8 @@ struct Shared {
 /// What the app's owner would enter in the App Dashboard, and what may change while the stand-in runs.
 #[derive(Debug, Clone, Default)]
 struct Setup {
+    /// Where the stand-in itself is.
+    root: Option<Url>,
     redirect_uris: Vec<Url>,
     deauthorize_url: Option<Url>,
     data_deletion_url: Option<Url>,
@@ -230,6 +233,7 @@ impl InstagramStandin {
         let world = Mutex::new(World::new(options.people.clone()));
         let shared = Arc::new(Shared { options, clock, entropy, transport, world, setup: Mutex::new(setup) });
         let server = Server::start(address, router(shared.clone())).await?;
+        shared.setup().root = Some(server.url().clone());
         Ok(Self { shared, server })
     }
 
@@ -435,6 +439,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/oauth/access_token", post(oauth::redeem))
         .route("/access_token", get(oauth::exchange))
         .route("/refresh_access_token", get(oauth::refresh))
+        .route("/pictures/{id}/{file}", get(picture::show))
         .fallback(graph::call)
         .with_state(shared.clone())
         .nest("/dev", dev::router(shared))

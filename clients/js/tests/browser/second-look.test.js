@@ -1,0 +1,181 @@
+/** What a second look at the page found: focus, double presses, pictures, languages, routers, popups, pages without a framework. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { readmeBlock } from "../support/readme.js";
+import { connected, json, problem } from "../support/scripted-server.js";
+import { launch, openApp, until } from "./support/browser.js";
+
+const CONNECT = "POST /user/instagram/connect";
+const CHECK = "POST /user/instagram/check";
+const DISCONNECT = "DELETE /user/instagram";
+const COMPLETE = "POST /user/instagram/connect/a1/complete";
+const CALLBACK = { instagram: "complete", attempt: "a1", completion: "s3cret" };
+
+let browser;
+before(async () => {
+  browser = await launch();
+});
+after(() => browser.close());
+
+const shows = (app, pattern) => until(async () => pattern.test(await app.text()), String(pattern));
+const count = (app, wanted) => app.requests().filter(({ route }) => route === wanted).length;
+const focused = (app) => app.page.evaluate(() => document.activeElement.textContent || document.activeElement.tagName);
+const isConnected = ({ server }) => (server.state.status = connected);
+
+test("Enter on Connect, and 429: the focus stays, and the next Enter is the next attempt", async (t) => {
+  const app = await openApp(t, { browser });
+  await shows(app, /Not connected/);
+  app.server.script(CONNECT, (request, response) => problem(response, 429, "too-many-attempts"));
+  for (let press = 1; press <= 2; press += 1) {
+    await app.page.getByRole("button", { name: "Connect Instagram" }).focus();
+    await app.page.keyboard.press("Enter");
+    await until(() => count(app, CONNECT) === press, "the attempt");
+    await app.pass(1_000);
+    assert.equal(await focused(app), "Connect Instagram");
+  }
+});
+
+test("a double click on the confirmation is one request, and the focus moves on to what is there then", async (t) => {
+  const app = await openApp(t, { browser, prepare: isConnected });
+  await shows(app, /@ada\.makes/);
+  await app.page.locator("summary").click();
+  await app.page.getByRole("button", { name: "Yes, disconnect Instagram" }).dblclick();
+  await shows(app, /Not connected/);
+  assert.equal(count(app, DISCONNECT), 1);
+  await until(async () => (await focused(app)) === "Connect Instagram", "the focus");
+});
+
+test("three presses of Check again are one request, and it says that it checks", async (t) => {
+  const blocked = { ...connected, connected: false, state: "action_required", reason: "checkpoint", action: "fix_at_instagram" };
+  const app = await openApp(t, { browser, prepare: ({ server }) => (server.state.status = blocked) });
+  await shows(app, /Check again/);
+  let answer;
+  app.server.script(CHECK, (request, response) => (answer = () => json(response, 200, { ...connected, version: 3 })));
+  const button = app.page.locator(".hf-actions > button");
+  await button.evaluate((element) => [1, 2, 3].forEach(() => element.click()));
+  await shows(app, /Checking…/);
+  await until(() => answer, "the check");
+  answer();
+  await shows(app, /Connected/);
+  assert.equal(count(app, CHECK), 1);
+  await until(async () => (await focused(app)) !== "BODY", "the focus");
+});
+
+test("the wrong account is signed in at Instagram: another can be chosen, and Instagram asks for it", async (t) => {
+  const app = await openApp(t, {
+    browser,
+    query: CALLBACK,
+    prepare: ({ server }) => {
+      server.state.status = connected;
+      server.state.authorizeUrl = "data:text/html,Instagram";
+      server.script(COMPLETE, (request, response) => problem(response, 409, "different-account"));
+    },
+  });
+  await app.page.getByRole("button", { name: "Use another account" }).click();
+  await until(() => count(app, CONNECT) === 1, "the attempt");
+  assert.equal(app.requests().find(({ route }) => route === CONNECT).body.force_reauth, true);
+});
+
+for (const [what, url] of [
+  ["missing", null],
+  ["expired", "/no-such-picture.png"],
+]) {
+  test(`a picture that is ${what}: initials, and no gap`, async (t) => {
+    const account = { ...connected.account, name: "Ada Lovelace", profile_picture_url: url };
+    const app = await openApp(t, { browser, prepare: ({ server }) => (server.state.status = { ...connected, account }) });
+    await shows(app, /@ada\.makes/);
+    const picture = app.page.locator(".hf-picture");
+    await until(async () => (await picture.innerText()) === "AL", "initials");
+    assert.equal(await picture.locator("img").count(), 0);
+  });
+}
+
+test("a German browser reads one language: English, unless the app gives German", async (t) => {
+  const app = await openApp(t, { browser, options: { locale: "de-DE" }, prepare: isConnected });
+  await shows(app, /Last confirmed \d+ days? ago|Last confirmed/);
+  assert.doesNotMatch(await app.text(), /vor \d|gestern/);
+});
+
+test("the session was refused, and the server is mended: one press, one request, and all is well", async (t) => {
+  const app = await openApp(t, { browser, fault: "401" });
+  await shows(app, /refuses your session/);
+  const press = () => app.page.getByRole("button", { name: "Try again" }).click();
+  for (let presses = 1; presses <= 2; presses += 1) {
+    const before = app.requests().length;
+    await press();
+    await until(() => app.requests().length === before + 1, "one request");
+    await app.pass(10_000);
+    assert.equal(app.requests().length, before + 1);
+  }
+  app.server.state.fault = null;
+  await press();
+  await shows(app, /Not connected/);
+});
+
+test("back while the server cannot take it, and reloaded: it says so, goes on, and never that one should start again", async (t) => {
+  const app = await openApp(t, {
+    browser,
+    query: CALLBACK,
+    prepare: ({ server }) => {
+      server.state.status = { ...server.state.status, state: "connecting", action: "none" };
+      server.script(COMPLETE, (request, response) => problem(response, 503, "database-unavailable", { source: "database" }));
+    },
+  });
+  await shows(app, /Finishing/);
+  await app.pass(3_000);
+  await app.page.reload();
+  await shows(app, /Finishing/);
+  assert.doesNotMatch(await app.text(), /start again/i);
+  app.server.script(COMPLETE);
+  await app.pass(5_000);
+  await shows(app, /@ada\.makes/);
+});
+
+test("a router around the provider does not write the secret back", async (t) => {
+  const app = await openApp(t, { browser, page: "router.html", query: CALLBACK });
+  await shows(app, /@ada\.makes/);
+  assert.doesNotMatch(app.page.url(), /s3cret/);
+  await app.page.locator("#tab").click();
+  await until(() => /tab=2/.test(app.page.url()), "the router's own parameter");
+  assert.doesNotMatch(app.page.url(), /s3cret|instagram=|attempt=/);
+  assert.doesNotMatch(await app.page.locator("output").innerText(), /s3cret/);
+  assert.equal(count(app, COMPLETE), 1);
+});
+
+test("in a popup: it finishes, closes, and the page that opened it knows", async (t) => {
+  const app = await openApp(t, { browser, page: "popup.html" });
+  const back = new URL(app.url);
+  for (const [name, value] of Object.entries(CALLBACK)) back.searchParams.set(name, value);
+  app.server.state.authorizeUrl = back.href;
+  await shows(app, /not_connected/);
+  const opened = app.context.waitForEvent("page");
+  await app.page.getByRole("button", { name: "Connect" }).click();
+  const popup = await opened;
+  if (!popup.isClosed()) await popup.waitForEvent("close");
+  await until(async () => /^connected/.test(await app.text()) || (await app.pass(1_000)), "the page knows");
+  assert.equal(count(app, COMPLETE), 1);
+});
+
+test("the page of the README, with Clerk loaded later", async (t) => {
+  const app = await openApp(t, {
+    browser,
+    page: "plain.html",
+    prepare: async ({ page, server }) => {
+      const script = readmeBlock("js", 'import { createHoldfastClient } from "holdfast-client";\nimport { describe')
+        .replace('"https://api.example.com"', JSON.stringify(server.url))
+        .replace('"holdfast-client/states"', '"holdfast-client/states.js"');
+      await page.route("**/plain.js", (route) => route.fulfill({ contentType: "text/javascript", body: script }));
+    },
+  });
+  await shows(app, /Signed out/);
+  assert.equal(app.requests().length, 0);
+  await app.page.evaluate(async (api) => {
+    const { createSignIn } = await import("./sign-in.js");
+    const signIn = createSignIn(api);
+    window.Clerk = { session: { id: "sess_1", getToken: (options) => signIn.getToken(options) } };
+  }, app.server.url);
+  await app.pass(10_000);
+  await shows(app, /Not connected[\s\S]*Connect Instagram/);
+  app.server.announce(connected);
+  await shows(app, /^Connected/);
+});

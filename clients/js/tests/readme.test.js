@@ -1,0 +1,84 @@
+/** What the README offers does what it says. */
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { get } from "svelte/store";
+import { effectScope } from "vue";
+import { createFakeClient, fakeStatus } from "../src/fake.js";
+import { readme, readmeBlock } from "./support/readme.js";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const tsc = createRequire(import.meta.url)
+  .resolve("typescript/package.json")
+  .replace("package.json", "bin/tsc");
+
+/** A folder inside of the package, in which its own name resolves, as in an app that has installed it. */
+async function folder(t) {
+  await mkdir(join(root, "test-results"), { recursive: true });
+  const directory = await mkdtemp(join(root, "test-results/readme-"));
+  t.after(() => rm(directory, { recursive: true }));
+  return directory;
+}
+
+async function moduleOf(t, code) {
+  const file = join(await folder(t), "module.js");
+  await writeFile(file, code);
+  return import(file);
+}
+
+test("a view of one's own compiles as strict TSX", async (t) => {
+  const directory = await folder(t);
+  await writeFile(join(directory, "view.tsx"), readmeBlock("tsx", "export function Connection"));
+  const flags = "--noEmit --strict --noUncheckedIndexedAccess --target es2022 --jsx react-jsx";
+  const modules = "--module nodenext --ignoreConfig --types react";
+  const said = spawnSync(process.execPath, [tsc, ...`${flags} ${modules}`.split(" "), "view.tsx"], {
+    cwd: directory,
+    encoding: "utf8",
+  });
+  assert.equal(said.stdout, "");
+});
+
+test("Vue: a ref that follows, for as long as its scope lives", async (t) => {
+  const { useInstagram } = await moduleOf(t, readmeBlock("js", "// Vue"));
+  const client = createFakeClient();
+  const scope = effectScope();
+  const snapshot = scope.run(() => useInstagram(client));
+  assert.equal(snapshot.value.phase, "loading");
+  client.setStatus(fakeStatus("connected"));
+  assert.equal(snapshot.value.status.state, "connected");
+  scope.stop();
+  client.setStatus(fakeStatus("not_connected"));
+  assert.equal(snapshot.value.status.state, "connected", "it has stopped listening");
+});
+
+test("Svelte: a store that follows, for as long as somebody subscribes", async (t) => {
+  const { instagram } = await moduleOf(t, readmeBlock("js", "// Svelte"));
+  const client = createFakeClient();
+  const store = instagram(client);
+  const seen = [];
+  const stop = store.subscribe(({ phase, status }) => seen.push(status?.state ?? phase));
+  client.setStatus(fakeStatus("connected"));
+  stop();
+  client.setStatus(fakeStatus("not_connected"));
+  assert.deepEqual(seen, ["loading", "connected"]);
+  assert.equal(get(store).status.state, "connected");
+});
+
+test("pictures and links of the README are in the package, or on the web", () => {
+  const packed = JSON.parse(
+    execFileSync("npm", ["pack", "--dry-run", "--json"], { cwd: root, encoding: "utf8" }),
+  );
+  const files = packed[0].files.map(({ path }) => path);
+  const targets = [...readme.matchAll(/\]\(([^)]+)\)/g)].map(([, target]) => target);
+  assert.ok(targets.length > 0);
+  for (const target of targets) assert.ok(/^https:/.test(target) || files.includes(target), target);
+  for (const licence of ["LICENSE-APACHE", "LICENSE-MIT"])
+    assert.ok(files.includes(licence), licence);
+  for (const [, file] of readme.matchAll(/\| `(src\/[\w./-]+)`/g))
+    assert.ok(existsSync(join(root, file)), file);
+});

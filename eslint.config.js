@@ -1,0 +1,63 @@
+import js from "@eslint/js";
+import reactHooks from "eslint-plugin-react-hooks";
+import globals from "globals";
+import ts from "typescript-eslint";
+
+const { browser, node, serviceworker } = globals;
+
+export default [
+  {
+    ignores: [
+      "target/",
+      "crates/",
+      "**/node_modules/",
+      "**/dist/",
+      "**/.next/",
+      "**/test-results/",
+    ],
+  },
+  js.configs.recommended,
+  ...ts.configs.recommended.map((config) => ({ ...config, files: ["**/*.ts", "**/*.tsx"] })),
+  {
+    linterOptions: { reportUnusedDisableDirectives: "error" },
+    rules: {
+      eqeqeq: "error",
+      "no-var": "error",
+      "prefer-const": ["error", { destructuring: "all" }],
+      "no-unused-vars": ["error", { args: "after-used", ignoreRestSiblings: true }],
+    },
+  },
+  {
+    files: ["**/*.js", "**/*.mjs"],
+    languageOptions: { globals: { ...browser, ...node, ...serviceworker } },
+  },
+  {
+    // What ships to browsers may use only what browsers have.
+    files: ["clients/js/src/**", "clients/js/gallery/**", "web/**"],
+    languageOptions: {
+      globals: Object.fromEntries(Object.keys(node).map((name) => [name, "off"])),
+    },
+  },
+  {
+    files: ["clients/js/src/**", "clients/js/gallery/**", "web/**"],
+    languageOptions: { globals: browser },
+  },
+  {
+    files: ["**/*.ts", "**/*.tsx"],
+    rules: { "no-unused-vars": "off", "no-undef": "off", "no-redeclare": "off" },
+  },
+  {
+    files: ["clients/js/src/**", "examples/react-clerk/src/**"],
+    ...reactHooks.configs.flat.recommended,
+  },
+  {
+    // Types that are checked and never run.
+    files: ["clients/js/tests/types.ts", "**/*.d.ts"],
+    rules: {
+      "@typescript-eslint/no-unused-expressions": "off",
+      "@typescript-eslint/no-unused-vars": "off",
+      "@typescript-eslint/no-explicit-any": "off",
+      "@typescript-eslint/no-invalid-void-type": "off",
+    },
+  },
+];
