@@ -26,7 +26,7 @@ use crate::cannot_judge::{CannotJudge, CannotJudgeReason};
 use crate::code::RefusalCode;
 use crate::explain::{Explanation, explain};
 use crate::fetch::{FetchError, FetchJwks};
-use crate::keys::{KeySet, SkippedKey};
+use crate::keys::{JwksError, KeySet, SkippedKey};
 use crate::refusal::Refusal;
 use crate::verifier::{Verdict, Verifier};
 
@@ -137,9 +137,9 @@ impl KeyCache {
         cache
     }
 
-    /// Takes up a document that was fetched at `fetched_at_ms`, before this process began. Serves for what is left of
-    /// the longest age, and is renewed at once. Does nothing where there are keys already.
-    pub fn restore(&self, document: &[u8], fetched_at_ms: i64) -> Result<(), crate::JwksError> {
+    /// Takes up a document that was fetched at `fetched_at_ms`, before this process began. It serves for what is left of
+    /// [`CacheOptions::max_age`], and is renewed at once. Does nothing where there are keys already.
+    pub fn restore(&self, document: &[u8], fetched_at_ms: i64) -> Result<(), JwksError> {
         let document = KeySet::from_jwks(document)?;
         if self.snapshot.load().is_none() {
             self.install(document.keys, document.skipped, fetched_at_ms);

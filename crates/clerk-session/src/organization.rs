@@ -11,7 +11,7 @@ pub struct Organization {
     pub id: String,
     /// The slug, where the organization has one.
     pub slug: Option<String>,
-    /// The user's role in it, with its prefix: `org:admin`.
+    /// The user's role in it, without the prefix `org:`: `admin`.
     pub role: Option<String>,
     /// The user's permissions in it, in full: `org:invoices:read`.
     pub permissions: Vec<String>,
@@ -33,7 +33,7 @@ impl Organization {
         Some(Self {
             id: text(payload, "org_id")?,
             slug: text(payload, "org_slug"),
-            role: text(payload, "org_role").map(|role| prefixed(&role)),
+            role: text(payload, "org_role").map(|role| bare(&role).to_owned()),
             permissions: permissions
                 .into_iter()
                 .flatten()
@@ -50,20 +50,19 @@ impl Organization {
         Some(Self {
             id: text(packed, "id")?,
             slug: text(packed, "slg"),
-            role: text(packed, "rol").map(|role| prefixed(&role)),
+            role: text(packed, "rol").map(|role| bare(&role).to_owned()),
             permissions: unpacked(features, list("per"), list("fpm")),
         })
     }
 
     /// Whether the user has this role, written with or without `org:`.
     pub fn has_role(&self, role: &str) -> bool {
-        self.role.as_deref() == Some(&*prefixed(role))
+        self.role.as_deref() == Some(bare(role))
     }
 
     /// Whether the user has this permission, written with or without `org:`.
     pub fn has_permission(&self, permission: &str) -> bool {
-        let permission = prefixed(permission);
-        self.permissions.contains(&permission)
+        self.permissions.iter().any(|each| bare(each) == bare(permission))
     }
 }
 
@@ -87,10 +86,9 @@ fn unpacked(features: &str, permissions: &str, map: &str) -> Vec<String> {
     granted
 }
 
-/// A role or permission as the claims of version 1 write it.
-fn prefixed(name: &str) -> String {
-    let bare = name.trim_start_matches("org:");
-    format!("org:{bare}")
+/// A role or permission without its prefix.
+fn bare(name: &str) -> &str {
+    name.strip_prefix("org:").unwrap_or(name)
 }
 
 fn text(members: &Map<String, Value>, name: &str) -> Option<String> {

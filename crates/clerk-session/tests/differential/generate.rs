@@ -69,7 +69,7 @@ impl Generator {
         Self { random: Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1), policies }
     }
 
-    pub fn take(mut self, count: usize) -> Vec<Generated> {
+    pub fn take(&mut self, count: usize) -> Vec<Generated> {
         (0..count).map(|_| self.one()).collect()
     }
 
@@ -92,7 +92,8 @@ impl Generator {
         // The SDK takes a token without `aud` where one is asked for.
         draft.licensed.push("audience-must-be-there");
         for _ in 0..self.random.pick(&[0, 1, 1, 1, 1, 1, 2, 2, 3]) {
-            match self.random.below(10) {
+            match self.random.below(11) {
+                10 => self.add_organization(&mut draft),
                 0..=2 => self.change_header(&mut draft),
                 3..=6 => self.change_payload(&mut draft),
                 7 => self.change_times(&mut draft),
@@ -285,6 +286,33 @@ impl Generator {
             1 => drop(draft.payload.insert(name.to_owned(), self.odd_value())),
             _ => drop(draft.payload.insert(name.to_owned(), self.random.pick(&values))),
         }
+    }
+
+    /// An active organization, in either version of the claims.
+    fn add_organization(&mut self, draft: &mut Draft) {
+        draft.mutations.push("organization");
+        let role = self.random.pick(&["admin", "member", "billing_manager"]);
+        if self.random.below(2) == 0 {
+            for name in ["v", "jti", "fva", "sts"] {
+                draft.payload.remove(name);
+            }
+            draft.payload.insert("org_id".to_owned(), "org_1".into());
+            draft.payload.insert("org_slug".to_owned(), "acme".into());
+            draft.payload.insert("org_role".to_owned(), format!("org:{role}").into());
+            let permissions = self.random.pick(&[json!([]), json!(["org:a:read", "org:b:manage"])]);
+            draft.payload.insert("org_permissions".to_owned(), permissions);
+            return;
+        }
+        let features = self.random.pick(&["o:a", "o:a,o:b", "u:x,o:a", "u:x", "uo:a,o:b", "o:a,u:x,o:b", ""]);
+        let permissions = self.random.pick(&["read", "manage,read", "a,b,c,d,e"]);
+        let map = self.random.pick(&["1", "3,2", "0,1", "31,0", "2", ""]);
+        let mut organization = json!({"id": "org_1", "slg": "acme", "rol": role});
+        if !map.is_empty() {
+            organization["per"] = permissions.into();
+            organization["fpm"] = map.into();
+        }
+        draft.payload.insert("fea".to_owned(), features.into());
+        draft.payload.insert("o".to_owned(), organization);
     }
 
     fn change_times(&mut self, draft: &mut Draft) {

@@ -513,6 +513,20 @@ async fn a_forged_token_never_makes_a_genuine_one_wait() {
     assert_eq!(undecided, 1_000 - MAX_WAITING);
 }
 
+/// A server that starts while Clerk is away judges by the keys that it had before.
+#[tokio::test]
+async fn restored_keys_serve_for_what_is_left_of_a_day() {
+    let scene = Scene::new(Clerk::answering(down()));
+    let token = long_lived(&OURS, KID);
+    scene.cache.restore(&jwks(&[OURS.jwk(KID)]), NOW - MAX_AGE_MS + 10_000).unwrap();
+    assert_eq!(scene.judge(&token, NOW + 10_000).await, "accepted");
+    assert_eq!(scene.judge(&token, NOW + 10_001).await, "cannot judge: KeysTooOld");
+    assert!(scene.cache.renewal_is_due(NOW + 11_001));
+    scene.cache.restore(&jwks(&[FOREIGN.jwk(KID)]), NOW + 10_001).unwrap();
+    assert_eq!(scene.cache.status().loaded_at_ms, Some(NOW - MAX_AGE_MS + 10_000), "present keys stay");
+    assert!(scene.cache.restore(b"{}", NOW).is_err());
+}
+
 #[tokio::test]
 async fn options_replace_the_defaults() {
     let mut options = CacheOptions::default();
