@@ -130,7 +130,6 @@ fn policy_of(refusal: &Refusal) -> Option<&'static str> {
         Step::Subject if refusal.code == RefusalCode::TokenTypeMismatch => Some("bound-to-a-session"),
         Step::Subject => Some("sub-is-a-user"),
         Step::Audience => Some("audience-must-be-there"),
-        Step::NotBefore | Step::IssuedAt if found.contains("is not after") => Some("times-in-order"),
         Step::Expiry | Step::NotBefore | Step::IssuedAt
             if refusal.code == RefusalCode::TokenVerificationFailed =>
         {
@@ -157,7 +156,7 @@ const NAMED: [&str; 12] = [
     "sub-is-a-user",
     "audience-must-be-there",
 ];
-const NAMED_TIMES: [&str; 3] = ["calendar-times", "times-in-order", "fractions-count"];
+const NAMED_TIMES: [&str; 2] = ["calendar-times", "fractions-count"];
 
 #[test]
 fn every_policy_has_its_section() {
