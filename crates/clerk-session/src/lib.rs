@@ -1,4 +1,7 @@
-#![doc = include_str!("../README.md")]
+//! The verdict on a Clerk session token: accepted, refused with a stable code, or cannot judge.
+//!
+//! Begin with [`Clerk`], or with [`Verifier`] where keys and time are your own.
+#![cfg_attr(all(feature = "axum", feature = "reqwest"), doc = "\n", doc = include_str!("../README.md"))]
 
 #[cfg(feature = "axum")]
 mod axum;
