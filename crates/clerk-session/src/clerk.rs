@@ -40,7 +40,8 @@ impl fmt::Debug for Clerk {
 }
 
 impl Clerk {
-    /// Begins with what the publishable key says: whose tokens are accepted, and where the keys are.
+    /// Begins with what the publishable key says: whose tokens are accepted, and where the keys
+    /// are.
     pub fn from_publishable_key(text: &str) -> Result<ClerkBuilder, PublishableKeyError> {
         let key = PublishableKey::parse(text)?;
         let mut policy = Policy::default();
@@ -73,8 +74,9 @@ impl Clerk {
         }
     }
 
-    /// Renews the keys if that is due. With the feature `reqwest` this happens by itself, in the background; without it,
-    /// call this every [`CacheOptions::cold_gap`], or keys are renewed only when a token fits none.
+    /// Renews the keys if that is due. With the feature `reqwest` this happens by itself, in the
+    /// background; without it, call this every [`CacheOptions::cold_gap`], or keys are renewed only
+    /// when a token fits none.
     pub async fn renew_if_due(&self) {
         self.0.keys.renew_if_due((self.0.now)()).await;
     }
@@ -158,8 +160,9 @@ impl ClerkBuilder {
         self
     }
 
-    /// Accepts the `__session` cookie as well, where a request carries no `Authorization` header and comes from the
-    /// app's own pages. Only for a server on the host of the app; others never see the cookie.
+    /// Accepts the `__session` cookie as well, where a request carries no `Authorization` header
+    /// and comes from the app's own pages. Only for a server on the host of the app; others never
+    /// see the cookie.
     #[cfg(feature = "http")]
     #[must_use]
     pub fn accept_session_cookie(mut self) -> Self {

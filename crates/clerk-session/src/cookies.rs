@@ -1,8 +1,9 @@
 //! The `__session` cookie, for a server on the host of the app itself.
 //!
-//! A browser sends cookies along whoever caused the request, so a cookie counts only where the request comes from the
-//! app's own pages (the cross-site rule), and only beside `__client_uat`, by which Clerk says since when somebody is
-//! signed in: what `@clerk/backend` refuses for want of it is refused here.
+//! A browser sends cookies along whoever caused the request, so a cookie counts only where the
+//! request comes from the app's own pages (the cross-site rule), and only beside `__client_uat`, by
+//! which Clerk says since when somebody is signed in: what `@clerk/backend` refuses for want of it
+//! is refused here.
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine;
@@ -31,7 +32,8 @@ pub(crate) struct FromCookie<'a> {
 }
 
 impl Cookies {
-    /// Clerk names an instance's cookies by the first 8 characters of a hash of its publishable key.
+    /// Clerk names an instance's cookies by the first 8 characters of a hash of its publishable
+    /// key.
     pub(crate) fn of(publishable_key: &str) -> Self {
         let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, publishable_key.as_bytes());
         let mut suffix = URL_SAFE_NO_PAD.encode(hash);
@@ -39,8 +41,8 @@ impl Cookies {
         Self { suffix }
     }
 
-    /// The cookie that says who calls. The instance's own name comes first; the plain one may be another instance's on
-    /// the same host.
+    /// The cookie that says who calls. The instance's own name comes first; the plain one may be
+    /// another instance's on the same host.
     pub(crate) fn find<'a>(
         &self,
         headers: &'a HeaderMap,

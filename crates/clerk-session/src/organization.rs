@@ -1,5 +1,6 @@
-//! The organization that a session acts for, in both of Clerk's forms: `org_*` claims (version 1) and the packed `o` claim
-//! (version 2). Source: <https://clerk.com/docs/guides/sessions/session-tokens>.
+//! The organization that a session acts for, in both of Clerk's forms: `org_*` claims (version 1)
+//! and the packed `o` claim (version 2). Source:
+//! <https://clerk.com/docs/guides/sessions/session-tokens>.
 
 use serde_json::{Map, Value};
 
@@ -18,10 +19,12 @@ pub struct Organization {
 }
 
 impl Organization {
-    /// Reads the claims of the version that the token says it has. What is not as Clerk writes it grants nothing.
+    /// Reads the claims of the version that the token says it has. What is not as Clerk writes it
+    /// grants nothing.
     pub(crate) fn read(payload: &Map<String, Value>) -> Option<Self> {
         match payload.get("v") {
-            // A customized token may hold an `org_id` of its own; it counts only where Clerk would write it.
+            // A customized token may hold an `org_id` of its own; it counts only where Clerk would
+            // write it.
             None => Self::of_version_1(payload),
             Some(version) if version.as_u64() == Some(2) => Self::of_version_2(payload),
             Some(_) => None,
@@ -66,8 +69,8 @@ impl Organization {
     }
 }
 
-/// The permissions that `fpm` grants: its i-th number belongs to the i-th feature of the organization's, and bit j of it
-/// to the j-th name in `per`.
+/// The permissions that `fpm` grants: its i-th number belongs to the i-th feature of the
+/// organization's, and bit j of it to the j-th name in `per`.
 fn unpacked(features: &str, permissions: &str, map: &str) -> Vec<String> {
     let names: Vec<&str> = permissions.split(',').map(str::trim).collect();
     let organizations = features.split(',').filter_map(|feature| {

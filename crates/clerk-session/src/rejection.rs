@@ -1,4 +1,5 @@
-//! A request that is not let in, as an HTTP answer: 401 only for its own credential, 503 where nobody can judge.
+//! A request that is not let in, as an HTTP answer: 401 only for its own credential, 503 where
+//! nobody can judge.
 
 use std::borrow::Cow;
 use std::ops::Deref;
@@ -80,7 +81,8 @@ impl Rejection {
         }
     }
 
-    /// The answer: a problem document (RFC 9457) with `WWW-Authenticate` (RFC 6750 §3) or `Retry-After`, never cached.
+    /// The answer: a problem document (RFC 9457) with `WWW-Authenticate` (RFC 6750 §3) or
+    /// `Retry-After`, never cached.
     pub fn into_http<B: From<String>>(self) -> Response<B> {
         let status = self.status();
         let body = json!({
@@ -127,8 +129,8 @@ fn challenge(refusal: &Refusal) -> HeaderValue {
 }
 
 impl Clerk {
-    /// The session of a request: its `Authorization` header, or the `__session` cookie where that is accepted. A refused
-    /// header never falls back to a cookie.
+    /// The session of a request: its `Authorization` header, or the `__session` cookie where that
+    /// is accepted. A refused header never falls back to a cookie.
     pub async fn session(&self, request: &Parts) -> Result<Session, Rejection> {
         let mut values = request.headers.get_all(header::AUTHORIZATION).iter();
         match (values.next(), values.next(), &self.0.cookies) {

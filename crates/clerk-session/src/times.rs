@@ -76,7 +76,8 @@ fn end(payload: &Map<String, Value>) -> Result<i64, Refusal> {
     }
 }
 
-/// `nbf` or `iat` in milliseconds. A fraction of a second counts, or a token would be valid before it says so.
+/// `nbf` or `iat` in milliseconds. A fraction of a second counts, or a token would be valid before
+/// it says so.
 fn beginning(payload: &Map<String, Value>, claim: &'static str, step: Step) -> Result<Option<i64>, Refusal> {
     let Some(value) = payload.get(claim) else { return Ok(None) };
     rounded_up(value).map(Some).ok_or_else(|| not_a_time(claim, value, step))

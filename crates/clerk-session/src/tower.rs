@@ -1,4 +1,5 @@
-//! A layer that lets proven callers through and puts their [`Session`](crate::Session) into the request's extensions.
+//! A layer that lets proven callers through and puts their [`Session`](crate::Session) into the
+//! request's extensions.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,8 +1,8 @@
-//! The verdict against the one of the real `@clerk/backend`, over generated tokens: never laxer, and stricter only under the
-//! policies that `POLICY.md` names.
+//! The verdict against the one of the real `@clerk/backend`, over generated tokens: never laxer,
+//! and stricter only under the policies that `POLICY.md` names.
 //!
-//! Needs Node and the pinned package: `scripts/differential.sh` installs it and runs this test. `DIFFERENTIAL_TOKENS` and
-//! `DIFFERENTIAL_SEED` choose how many tokens and which.
+//! Needs Node and the pinned package: `scripts/differential.sh` installs it and runs this test.
+//! `DIFFERENTIAL_TOKENS` and `DIFFERENTIAL_SEED` choose how many tokens and which.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -112,7 +112,8 @@ impl Organization {
     }
 }
 
-/// The named policy under which we refuse what the SDK accepts, by step and finding. `None`: there is none for it.
+/// The named policy under which we refuse what the SDK accepts, by step and finding. `None`: there
+/// is none for it.
 fn policy_of(refusal: &Refusal) -> Option<&'static str> {
     let found = refusal.operator_detail();
     match refusal.step {
@@ -268,10 +269,12 @@ fn never_laxer_and_stricter_only_by_name() {
                 if [&answer.verify_token, &answer.authenticate_request].iter().any(|theirs| *theirs == ours) {
                     same_code += 1;
                 } else {
-                    // Another code only because a check of ours that is named, or is made before a key is asked for, came first.
+                    // Another code only because a check of ours that is named, or is made before a
+                    // key is asked for, came first.
                     let named = policy_of(refusal).is_some() || answer.verify_token == "jwk-kid-mismatch";
                     let crashed = answer.verify_token.starts_with("threw:");
-                    // The SDK looks `kid` up in a plain object, where `constructor` and its like are found.
+                    // The SDK looks `kid` up in a plain object, where `constructor` and its like
+                    // are found.
                     let prototype =
                         refusal.code == RefusalCode::JwkKidMismatch && each.mutations.contains(&"kid");
                     if !named && !crashed && !prototype {

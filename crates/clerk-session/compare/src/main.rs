@@ -1,5 +1,5 @@
-//! Verdicts of several verifiers over the corpus of the tests, as the Markdown of `COMPARE.md`. Run by `compare.sh`, which
-//! compiles the present time in: some verifiers read the system's clock.
+//! Verdicts of several verifiers over the corpus of the tests, as the Markdown of `COMPARE.md`. Run
+//! by `compare.sh`, which compiles the present time in: some verifiers read the system's clock.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

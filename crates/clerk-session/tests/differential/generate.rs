@@ -1,4 +1,5 @@
-//! Tokens by the hundred thousand: good ones, and every way to be not quite good, alone and together.
+//! Tokens by the hundred thousand: good ones, and every way to be not quite good, alone and
+//! together.
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256};
@@ -403,7 +404,8 @@ impl Generator {
             draft.licensed.push("size");
         }
         if name.starts_with("member twice") {
-            // The SDK reads the last one, and may accept; whatever else we then find is found in another reading.
+            // The SDK reads the last one, and may accept; whatever else we then find is found in
+            // another reading.
             draft.licensed.extend(["sub-is-a-user", "session-tokens-only"]);
         }
         *(if in_header { &mut draft.header_bytes } else { &mut draft.payload_bytes }) = Some(bytes);

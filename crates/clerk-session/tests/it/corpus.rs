@@ -1,4 +1,5 @@
-//! Tokens, good and hostile, with the verdict that each must have. The policies are those of `POLICY.md`.
+//! Tokens, good and hostile, with the verdict that each must have. The policies are those of
+//! `POLICY.md`.
 #![allow(dead_code)]
 
 use aws_lc_rs::hmac;

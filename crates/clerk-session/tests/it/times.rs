@@ -31,7 +31,8 @@ fn nbf_and_iat_may_be_ahead_by_exactly_the_skew() {
     }
 }
 
-/// The SDK cuts fractions off: for `exp` that is the stricter reading, for a beginning it is the laxer one.
+/// The SDK cuts fractions off: for `exp` that is the stricter reading, for a beginning it is the
+/// laxer one.
 #[test]
 fn s15_a_fraction_of_a_second_never_makes_a_token_valid_for_longer() {
     let exp = json!({"exp": 1_800_000_000.9});
@@ -52,7 +53,8 @@ fn s15_a_fraction_of_a_second_never_makes_a_token_valid_for_longer() {
     }
 }
 
-/// `exp` before `iat` or `nbf`: each is held against the clock by itself, so such a token passes within the skew only.
+/// `exp` before `iat` or `nbf`: each is held against the clock by itself, so such a token passes
+/// within the skew only.
 #[test]
 fn s15_a_token_that_ends_before_it_begins_passes_within_the_skew_only() {
     for claim in ["nbf", "iat"] {
