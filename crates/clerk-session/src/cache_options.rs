@@ -10,12 +10,13 @@ pub struct CacheOptions {
     pub renew_at: Duration,
     /// Keys older than this are not relied on. A day by default.
     pub max_age: Duration,
-    /// Pause between two fetches while there are keys, whether a token caused them or their age. 30 s by default.
+    /// Pause between two fetches while there are keys, whether a token caused them or their age. 30
+    /// s by default.
     pub force_gap: Duration,
     /// Pause between two tries while there are no keys at all. 1 s by default.
     pub cold_gap: Duration,
-    /// Callers that wait for a fetch at one time; the others are told at once that their token cannot be judged yet.
-    /// 256 by default.
+    /// Callers that wait for a fetch at one time; the others are told at once that their token
+    /// cannot be judged yet. 256 by default.
     pub max_waiting: usize,
     /// Larger documents are refused, in bytes. 256 KiB by default.
     pub max_document: usize,

@@ -21,7 +21,8 @@ pub struct Claims {
     pub issuer: Option<String>,
     /// `azp`: the origin that the token was minted for.
     pub authorized_party: Option<String>,
-    /// Whether [`AuthorizedPartiesMode::Enforce`](crate::AuthorizedPartiesMode::Enforce) would have refused the token.
+    /// Whether [`AuthorizedPartiesMode::Enforce`](crate::AuthorizedPartiesMode::Enforce) would have
+    /// refused the token.
     pub authorized_party_unknown: bool,
     /// `exp`, unix milliseconds.
     pub expires_at_ms: i64,
@@ -75,13 +76,15 @@ impl Claims {
         self.organization.as_ref().is_some_and(|organization| organization.has_role(role))
     }
 
-    /// Whether the user has this permission in the active organization, written with or without `org:`.
+    /// Whether the user has this permission in the active organization, written with or without
+    /// `org:`.
     pub fn has_permission(&self, permission: &str) -> bool {
         self.organization.as_ref().is_some_and(|organization| organization.has_permission(permission))
     }
 }
 
-/// The payload does not have the asked-for form. Its text may quote the payload: show it to the operator only.
+/// The payload does not have the asked-for form. Its text may quote the payload: show it to the
+/// operator only.
 #[derive(Debug, thiserror::Error)]
 #[error("the session token's claims do not have the expected form: {0}")]
 pub struct CustomClaimsError(serde_json::Error);
@@ -106,7 +109,8 @@ impl Actor {
 pub enum SessionStatus {
     /// `active`, or not said: instances that never opted in do not say.
     Active,
-    /// The user still has tasks to do before the session counts. Any value but `active` is treated so.
+    /// The user still has tasks to do before the session counts. Any value but `active` is treated
+    /// so.
     Pending,
 }
 
@@ -120,8 +124,8 @@ impl SessionStatus {
     }
 }
 
-/// How long before the token was issued the user last verified each factor, to the minute. `None`: never, or the
-/// session has no such factor.
+/// How long before the token was issued the user last verified each factor, to the minute. `None`:
+/// never, or the session has no such factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FactorAges {

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-/// Why a session token is not acceptable. The names are those of Clerk's own backend SDK where it has one
-/// (`TokenVerificationErrorReason` and `AuthErrorReason` of `@clerk/backend`), so that a search finds both.
+/// Why a session token is not acceptable. The names are those of Clerk's own backend SDK where it
+/// has one (`TokenVerificationErrorReason` and `AuthErrorReason` of `@clerk/backend`), so that a
+/// search finds both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum RefusalCode {

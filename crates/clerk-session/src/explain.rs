@@ -80,7 +80,8 @@ impl Observer for Notes {
     }
 }
 
-/// Judges `token` as [`Verifier::verify`] does and says how. Without `keys`, everything up to the key is examined.
+/// Judges `token` as [`Verifier::verify`] does and says how. Without `keys`, everything up to the
+/// key is examined.
 pub fn explain(
     verifier: &Verifier,
     token: &str,

@@ -6,8 +6,8 @@ use crate::remedy::Remedy;
 use crate::step::Step;
 use crate::token::wrapped;
 
-/// The session token in an `Authorization` value. The scheme's name is case-insensitive. Another scheme counts as
-/// no session token at all.
+/// The session token in an `Authorization` value. The scheme's name is case-insensitive. Another
+/// scheme counts as no session token at all.
 pub fn bearer_token(value: &str) -> Result<&str, Refusal> {
     let refused = |code, public: &str, remedy| Err(Refusal::new(code, Step::Form, public, remedy));
     let value = value.trim_matches([' ', '\t']);

@@ -1,6 +1,7 @@
 //! JSON without ambiguity: an object that names a member twice is refused, at every depth.
 //!
-//! RFC 8259 §4 leaves duplicate names to the reader; two readers of one token that choose differently are a hole.
+//! RFC 8259 §4 leaves duplicate names to the reader; two readers of one token that choose
+//! differently are a hole.
 
 use std::fmt;
 
@@ -20,8 +21,8 @@ pub(crate) fn object(text: &str) -> Result<Map<String, Value>, NotAnObject> {
     read(text, Unique { repeated: Repeated::Refused })
 }
 
-/// As [`object`], but an inner object that names a member twice is read as `null`, so that one odd entry of a list
-/// does not cost the others.
+/// As [`object`], but an inner object that names a member twice is read as `null`, so that one odd
+/// entry of a list does not cost the others.
 pub(crate) fn object_with_odd_entries(text: &str) -> Result<Map<String, Value>, NotAnObject> {
     read(text, Unique { repeated: Repeated::Null })
 }

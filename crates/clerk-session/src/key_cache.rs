@@ -1,14 +1,15 @@
 //! The keys of one Clerk instance, kept fresh without ever letting a stranger's token cost a fetch.
 //!
-//! * One fetch at a time; whoever needs it meanwhile waits for that one. It belongs to the cache and not to the caller
-//!   who began it: when that one goes away, the next in line carries it on.
-//! * Once there are keys, Clerk is asked at most once per [`CacheOptions::force_gap`]: one count for what tokens force
-//!   (unknown `kid`, or a signature that does not fit a known one) and for renewals, successful or not. Loading the
-//!   first keys has a count of its own, once per [`CacheOptions::cold_gap`]: until they are there nobody can be served.
+//! * One fetch at a time; whoever needs it meanwhile waits for that one. It belongs to the cache
+//!   and not to the caller who began it: when that one goes away, the next in line carries it on.
+//! * Once there are keys, Clerk is asked at most once per [`CacheOptions::force_gap`]: one count
+//!   for what tokens force (unknown `kid`, or a signature that does not fit a known one) and for
+//!   renewals, successful or not. Loading the first keys has a count of its own, once per
+//!   [`CacheOptions::cold_gap`]: until they are there nobody can be served.
 //! * Keys are renewed in the background before they age; where that fails, the old ones serve for
 //!   [`CacheOptions::max_age`].
-//! * A token that fits no key may be signed by one made since. It is refused only where our keys are known to be newer
-//!   than the token; otherwise it cannot be judged.
+//! * A token that fits no key may be signed by one made since. It is refused only where our keys
+//!   are known to be newer than the token; otherwise it cannot be judged.
 //! * A token that fits a key is never kept waiting, whatever others send.
 //! * A document without a usable key never replaces a good one.
 
@@ -26,7 +27,7 @@ use crate::cannot_judge::{CannotJudge, CannotJudgeReason};
 use crate::code::RefusalCode;
 use crate::explain::{Explanation, explain};
 use crate::fetch::{FetchError, FetchJwks};
-use crate::keys::{KeySet, SkippedKey};
+use crate::keys::{JwksError, KeySet, SkippedKey};
 use crate::refusal::Refusal;
 use crate::verifier::{Verdict, Verifier};
 
@@ -59,8 +60,9 @@ struct Snapshot {
     skipped: Vec<SkippedKey>,
     loaded_at_ms: i64,
     epoch: u64,
-    /// The `iat` of the newest token that these keys have proven, unix milliseconds: until then, at least, Clerk
-    /// signed with them. Kept only while all keys have one `kid`, as an instance's have.
+    /// The `iat` of the newest token that these keys have proven, unix milliseconds: until then, at
+    /// least, Clerk signed with them. Kept only while all keys have one `kid`, as an instance's
+    /// have.
     newest_proven_ms: AtomicI64,
 }
 
@@ -91,7 +93,8 @@ pub struct KeyCache {
     options: CacheOptions,
     fetcher: Option<Arc<dyn FetchJwks>>,
     snapshot: ArcSwapOption<Snapshot>,
-    /// The single flight. The lock is held by the caller that drives it; the others wait for the lock.
+    /// The single flight. The lock is held by the caller that drives it; the others wait for the
+    /// lock.
     flight: Mutex<Option<Flight>>,
     waiting: Semaphore,
     log: std::sync::Mutex<Log>,
@@ -137,9 +140,10 @@ impl KeyCache {
         cache
     }
 
-    /// Takes up a document that was fetched at `fetched_at_ms`, before this process began. Serves for what is left of
-    /// the longest age, and is renewed at once. Does nothing where there are keys already.
-    pub fn restore(&self, document: &[u8], fetched_at_ms: i64) -> Result<(), crate::JwksError> {
+    /// Takes up a document that was fetched at `fetched_at_ms`, before this process began. It
+    /// serves for what is left of [`CacheOptions::max_age`], and is renewed at once. Does nothing
+    /// where there are keys already.
+    pub fn restore(&self, document: &[u8], fetched_at_ms: i64) -> Result<(), JwksError> {
         let document = KeySet::from_jwks(document)?;
         if self.snapshot.load().is_none() {
             self.install(document.keys, document.skipped, fetched_at_ms);
@@ -159,7 +163,8 @@ impl KeyCache {
         }
     }
 
-    /// Changes whenever the key material does. What was judged under an earlier epoch must be judged again.
+    /// Changes whenever the key material does. What was judged under an earlier epoch must be
+    /// judged again.
     pub fn epoch(&self) -> u64 {
         self.snapshot.load().as_ref().map_or(0, |snapshot| snapshot.epoch)
     }
@@ -213,7 +218,8 @@ impl KeyCache {
         }
     }
 
-    /// Whether a token that fits no key may be signed by one that Clerk made since; then "no" would be a guess.
+    /// Whether a token that fits no key may be signed by one that Clerk made since; then "no" would
+    /// be a guess.
     fn undecided(
         &self,
         refusal: &Refusal,
@@ -285,14 +291,16 @@ impl KeyCache {
         if self.usable(now_ms).is_none() { Want::Any } else { Want::Fresh }
     }
 
-    /// Renews the keys if that is due. For a background loop that calls it every [`CacheOptions::cold_gap`].
+    /// Renews the keys if that is due. For a background loop that calls it every
+    /// [`CacheOptions::cold_gap`].
     pub async fn renew_if_due(&self, now_ms: i64) {
         if self.fetcher.is_some() {
             self.fetch_for(self.renewal(now_ms), now_ms).await;
         }
     }
 
-    /// Fetches if `want` is still unmet once it is our turn, or carries on the fetch of a caller that went away.
+    /// Fetches if `want` is still unmet once it is our turn, or carries on the fetch of a caller
+    /// that went away.
     async fn fetch_for(&self, want: Want, now_ms: i64) {
         let Some(fetcher) = &self.fetcher else { return };
         // Where a fetch is under way, its outcome is worth waiting for; its time is limited.
@@ -354,7 +362,8 @@ impl KeyCache {
         let (renew_at, force_gap, cold_gap) = (ms(renew_at), ms(force_gap), ms(cold_gap));
         match want {
             Want::Any => self.usable(now_ms).is_none() && rested(cold_gap),
-            // Loading the first keys does not stand in the way: a key may have been made right after.
+            // Loading the first keys does not stand in the way: a key may have been made right
+            // after.
             Want::NewerThan(epoch) => {
                 let rested = since(last_spaced_ms, force_gap) && (!failed || rested(force_gap));
                 self.epoch() == epoch && rested

@@ -15,7 +15,8 @@ use crate::json;
 /// More keys than any instance has; the rest of a longer list is skipped.
 const MAX_KEYS: usize = 64;
 
-/// A set of RSA keys. Cheap to share, costly to make: keys are parsed here and never on the request path.
+/// A set of RSA keys. Cheap to share, costly to make: keys are parsed here and never on the request
+/// path.
 #[derive(Default)]
 pub struct KeySet {
     keys: Vec<Key>,
@@ -63,7 +64,8 @@ pub enum SkipReason {
     /// `use` is not `sig`, `key_ops` lacks `verify`, or `alg` is not RS256.
     #[error("it is not for checking RS256 signatures")]
     OtherUse,
-    /// It has private or symmetric members; whoever publishes those has other worries, and we do not trust it.
+    /// It has private or symmetric members; whoever publishes those has other worries, and we do
+    /// not trust it.
     #[error("it carries private members")]
     Private,
     /// No `kid`.
@@ -72,7 +74,8 @@ pub enum SkipReason {
     /// `n` or `e` is missing or not base64url.
     #[error("its modulus or exponent cannot be read")]
     Unreadable,
-    /// Fewer than 2048 or more than 8192 bits, an exponent below 65537, or otherwise refused by the cryptographic library.
+    /// Fewer than 2048 or more than 8192 bits, an exponent below 65537, or otherwise refused by the
+    /// cryptographic library.
     #[error("it is too weak, or not one that can be used")]
     Weak,
     /// Too many keys before it.
@@ -149,9 +152,10 @@ impl KeySet {
         Ok(JwksDocument { keys, skipped })
     }
 
-    /// Reads pinned public keys, one or several PEM blocks: SPKI or PKCS#1, with or without BEGIN and END lines, with
-    /// line breaks, with `\n` in their place as environment files have it, or the whole PEM as base64. Their `kid` is
-    /// not known, so a token's `kid` is not compared: the signature decides.
+    /// Reads pinned public keys, one or several PEM blocks: SPKI or PKCS#1, with or without BEGIN
+    /// and END lines, with line breaks, with `\n` in their place as environment files have it, or
+    /// the whole PEM as base64. Their `kid` is not known, so a token's `kid` is not compared: the
+    /// signature decides.
     pub fn from_pem(text: &str) -> Result<Self, PemError> {
         let keys: Vec<Key> = pem_to_ders(text)?
             .iter()
@@ -163,8 +167,8 @@ impl KeySet {
         Ok(Self { keys, pinned: true })
     }
 
-    /// The keys that may have signed a token with this `kid`. An instance that names two keys alike is in the
-    /// middle of replacing one: both count.
+    /// The keys that may have signed a token with this `kid`. An instance that names two keys alike
+    /// is in the middle of replacing one: both count.
     pub(crate) fn candidates(&self, kid: Option<&str>) -> impl Iterator<Item = &Key> {
         let pinned = self.pinned;
         self.keys.iter().filter(move |key| pinned || (kid.is_some() && key.kid.as_deref() == kid))
@@ -197,9 +201,9 @@ impl KeySet {
 }
 
 impl Key {
-    /// From SPKI or PKCS#1. `None` where the library refuses the key, or where it is shorter or longer than we use:
-    /// the library looks at the size only with each signature, but a key that can never serve is better refused when
-    /// it is loaded.
+    /// From SPKI or PKCS#1. `None` where the library refuses the key, or where it is shorter or
+    /// longer than we use: the library looks at the size only with each signature, but a key that
+    /// can never serve is better refused when it is loaded.
     fn parse(kid: Option<String>, der: &[u8]) -> Option<Self> {
         let algorithm = &RSA_PKCS1_2048_8192_SHA256;
         let der = RsaSubjectPublicKey::from_der(der).ok()?.as_ref().to_vec();

@@ -1,9 +1,17 @@
-#![doc = include_str!("../README.md")]
+//! The verdict on a Clerk session token: accepted, refused with a stable code, or cannot judge.
+//!
+//! Begin with [`Clerk`], or with [`Verifier`] where keys and time are your own.
+#![cfg_attr(all(feature = "axum", feature = "reqwest"), doc = "\n", doc = include_str!("../README.md"))]
 
+#[cfg(feature = "axum")]
+mod axum;
 mod cache_options;
 mod cannot_judge;
 mod claims;
+mod clerk;
 mod code;
+#[cfg(feature = "http")]
+mod cookies;
 mod explain;
 mod fetch;
 mod header;
@@ -17,10 +25,16 @@ mod policy;
 mod proven;
 mod publishable_key;
 mod refusal;
+#[cfg(feature = "http")]
+mod rejection;
 mod remedy;
+#[cfg(feature = "reqwest")]
+mod reqwest_fetcher;
 mod step;
 mod times;
 mod token;
+#[cfg(feature = "tower")]
+mod tower;
 mod unwrapped;
 mod verifier;
 #[cfg(test)]
@@ -29,6 +43,7 @@ mod wycheproof;
 pub use cache_options::CacheOptions;
 pub use cannot_judge::{CannotJudge, CannotJudgeReason};
 pub use claims::{Actor, Claims, CustomClaimsError, FactorAges, SessionStatus};
+pub use clerk::{Clerk, ClerkBuilder};
 pub use code::RefusalCode;
 pub use explain::{ExplainedStep, Explanation, SESSION_PENDING, StepOutcome, VerdictWord, explain};
 pub use fetch::{FetchError, FetchJwks};
@@ -40,8 +55,14 @@ pub use origin::{OriginError, OriginPattern};
 pub use policy::{AuthorizedPartiesMode, OtherCredential, Policy};
 pub use publishable_key::{PublishableKey, PublishableKeyError};
 pub use refusal::Refusal;
+#[cfg(feature = "http")]
+pub use rejection::{Rejection, Session};
 pub use remedy::Remedy;
+#[cfg(feature = "reqwest")]
+pub use reqwest_fetcher::ReqwestFetcher;
 pub use step::Step;
 pub use token::fingerprint;
+#[cfg(feature = "tower")]
+pub use tower::{SessionLayer, SessionService};
 pub use unwrapped::{Unwrapped, Wrapping, unwrapped};
 pub use verifier::{Verdict, Verifier};

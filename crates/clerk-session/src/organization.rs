@@ -1,5 +1,6 @@
-//! The organization that a session acts for, in both of Clerk's forms: `org_*` claims (version 1) and the packed `o` claim
-//! (version 2). Source: <https://clerk.com/docs/guides/sessions/session-tokens>.
+//! The organization that a session acts for, in both of Clerk's forms: `org_*` claims (version 1)
+//! and the packed `o` claim (version 2). Source:
+//! <https://clerk.com/docs/guides/sessions/session-tokens>.
 
 use serde_json::{Map, Value};
 
@@ -11,17 +12,19 @@ pub struct Organization {
     pub id: String,
     /// The slug, where the organization has one.
     pub slug: Option<String>,
-    /// The user's role in it, with its prefix: `org:admin`.
+    /// The user's role in it, without the prefix `org:`: `admin`.
     pub role: Option<String>,
     /// The user's permissions in it, in full: `org:invoices:read`.
     pub permissions: Vec<String>,
 }
 
 impl Organization {
-    /// Reads the claims of the version that the token says it has. What is not as Clerk writes it grants nothing.
+    /// Reads the claims of the version that the token says it has. What is not as Clerk writes it
+    /// grants nothing.
     pub(crate) fn read(payload: &Map<String, Value>) -> Option<Self> {
         match payload.get("v") {
-            // A customized token may hold an `org_id` of its own; it counts only where Clerk would write it.
+            // A customized token may hold an `org_id` of its own; it counts only where Clerk would
+            // write it.
             None => Self::of_version_1(payload),
             Some(version) if version.as_u64() == Some(2) => Self::of_version_2(payload),
             Some(_) => None,
@@ -33,7 +36,7 @@ impl Organization {
         Some(Self {
             id: text(payload, "org_id")?,
             slug: text(payload, "org_slug"),
-            role: text(payload, "org_role").map(|role| prefixed(&role)),
+            role: text(payload, "org_role").map(|role| bare(&role).to_owned()),
             permissions: permissions
                 .into_iter()
                 .flatten()
@@ -50,25 +53,24 @@ impl Organization {
         Some(Self {
             id: text(packed, "id")?,
             slug: text(packed, "slg"),
-            role: text(packed, "rol").map(|role| prefixed(&role)),
+            role: text(packed, "rol").map(|role| bare(&role).to_owned()),
             permissions: unpacked(features, list("per"), list("fpm")),
         })
     }
 
     /// Whether the user has this role, written with or without `org:`.
     pub fn has_role(&self, role: &str) -> bool {
-        self.role.as_deref() == Some(&*prefixed(role))
+        self.role.as_deref() == Some(bare(role))
     }
 
     /// Whether the user has this permission, written with or without `org:`.
     pub fn has_permission(&self, permission: &str) -> bool {
-        let permission = prefixed(permission);
-        self.permissions.contains(&permission)
+        self.permissions.iter().any(|each| bare(each) == bare(permission))
     }
 }
 
-/// The permissions that `fpm` grants: its i-th number belongs to the i-th feature of the organization's, and bit j of it
-/// to the j-th name in `per`.
+/// The permissions that `fpm` grants: its i-th number belongs to the i-th feature of the
+/// organization's, and bit j of it to the j-th name in `per`.
 fn unpacked(features: &str, permissions: &str, map: &str) -> Vec<String> {
     let names: Vec<&str> = permissions.split(',').map(str::trim).collect();
     let organizations = features.split(',').filter_map(|feature| {
@@ -87,10 +89,9 @@ fn unpacked(features: &str, permissions: &str, map: &str) -> Vec<String> {
     granted
 }
 
-/// A role or permission as the claims of version 1 write it.
-fn prefixed(name: &str) -> String {
-    let bare = name.trim_start_matches("org:");
-    format!("org:{bare}")
+/// A role or permission without its prefix.
+fn bare(name: &str) -> &str {
+    name.strip_prefix("org:").unwrap_or(name)
 }
 
 fn text(members: &Map<String, Value>, name: &str) -> Option<String> {

@@ -1,13 +1,15 @@
-//! Origins for `azp`, CORS and return addresses: of web pages, exact or with one wildcard in the first label, and
-//! of apps that bring their own scheme, always exact.
+//! Origins for `azp`, CORS and return addresses: of web pages, exact or with one wildcard in the
+//! first label, and of apps that bring their own scheme, always exact.
 
 use std::fmt;
 
-/// An allowed origin: exact, or `https://deploy-preview-*--SITE.netlify.app` whose `*` stands for one or more of
-/// `[a-z0-9-]` within the first label of the host and never crosses a dot. On `pages.dev`, where one project owns all
-/// that stands before its name, the `*` may be the whole label: `https://*.PROJECT.pages.dev`.
+/// An allowed origin: exact, or `https://deploy-preview-*--SITE.netlify.app` whose `*` stands for
+/// one or more of `[a-z0-9-]` within the first label of the host and never crosses a dot. On
+/// `pages.dev`, where one project owns all that stands before its name, the `*` may be the whole
+/// label: `https://*.PROJECT.pages.dev`.
 ///
-/// Apps have origins too: `chrome-extension://ID`, `capacitor://localhost`, `tauri://localhost`, `my-app://renderer`.
+/// Apps have origins too: `chrome-extension://ID`, `capacitor://localhost`, `tauri://localhost`,
+/// `my-app://renderer`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OriginPattern {
     text: String,
@@ -57,7 +59,8 @@ pub enum OriginError {
 }
 
 impl OriginPattern {
-    /// Reads an origin as a browser writes it into the `Origin` header: scheme, host and port, no trailing slash.
+    /// Reads an origin as a browser writes it into the `Origin` header: scheme, host and port, no
+    /// trailing slash.
     pub fn parse(text: &str) -> Result<Self, OriginError> {
         if text.is_empty() {
             return Err(OriginError::Empty);
@@ -126,7 +129,8 @@ impl fmt::Display for OriginPattern {
     }
 }
 
-/// Schemes whose pages have no origin of their own, or one that anybody can write (URL Standard, "origin").
+/// Schemes whose pages have no origin of their own, or one that anybody can write (URL Standard,
+/// "origin").
 const ANYBODYS: [&str; 5] = ["file", "data", "blob", "javascript", "about"];
 
 fn split_scheme(text: &str) -> Result<(&str, &str), OriginError> {
@@ -172,8 +176,8 @@ fn check_port(scheme: &str, port: &str) -> Result<(), OriginError> {
 fn split_wildcard(scheme: &str, host: &str, port: Option<&str>) -> Result<(String, String), OriginError> {
     let (label, rest) = host.split_once('.').ok_or(OriginError::Wildcard)?;
     let (before, after) = label.split_once('*').ok_or(OriginError::Wildcard)?;
-    // `*.example.com` would hand every subdomain, whoever runs it, the rights of the app. A project on pages.dev is given all
-    // names before its own (Cloudflare Pages, "Preview deployments").
+    // `*.example.com` would hand every subdomain, whoever runs it, the rights of the app. A project
+    // on pages.dev is given all names before its own (Cloudflare Pages, "Preview deployments").
     let is_one_owners = rest.strip_suffix(".pages.dev").is_some_and(|project| !project.contains('.'));
     if before.is_empty() && after.is_empty() && !is_one_owners || !rest.contains('.') {
         return Err(OriginError::Wildcard);

@@ -12,7 +12,8 @@ use crate::origin::OriginPattern;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Policy {
-    /// Accepted `iss`, exactly. Empty: not checked, which is right only where no issuer can be known.
+    /// Accepted `iss`, exactly. Empty: not checked, which is right only where no issuer can be
+    /// known.
     pub issuers: Vec<String>,
     /// Accepted `azp`. Empty: not checked.
     pub authorized_parties: Vec<OriginPattern>,
@@ -22,10 +23,12 @@ pub struct Policy {
     pub audiences: Vec<String>,
     /// Allowance for clocks that differ, in milliseconds. 5,000 by default, as in `@clerk/backend`.
     pub clock_skew_ms: i64,
-    /// Longest token considered, in bytes. 8 KiB by default: Clerk's tokens stay below the 4 KiB of a cookie, twice
-    /// that leaves room for large custom claims and bounds the work for everything else.
+    /// Longest token considered, in bytes. 8 KiB by default: Clerk's tokens stay below the 4 KiB of
+    /// a cookie, twice that leaves room for large custom claims and bounds the work for everything
+    /// else.
     pub max_token_len: usize,
-    /// Credentials of your own that clients mistake for a session token, to be named when one comes in.
+    /// Credentials of your own that clients mistake for a session token, to be named when one comes
+    /// in.
     pub other_credentials: Vec<OtherCredential>,
 }
 

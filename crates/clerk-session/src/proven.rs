@@ -1,4 +1,5 @@
-//! The steps after the signature: what is said here is proven, so it may be told to whoever sent the token.
+//! The steps after the signature: what is said here is proven, so it may be told to whoever sent
+//! the token.
 
 use serde_json::{Map, Value};
 
@@ -72,8 +73,8 @@ fn subject(payload: &Map<String, Value>) -> Result<(String, String), Refusal> {
     }
 }
 
-/// `user_` and then letters, digits and underscores: an id goes into keys, addresses and logs, where anything else
-/// could mean something.
+/// `user_` and then letters, digits and underscores: an id goes into keys, addresses and logs,
+/// where anything else could mean something.
 fn is_user_id(text: &str) -> bool {
     const LONGEST: usize = 128;
     text.len() <= LONGEST

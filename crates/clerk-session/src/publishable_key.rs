@@ -3,7 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
-/// A decoded publishable key: `pk_test_` or `pk_live_`, then base64 of the Frontend API's host and a `$`.
+/// A decoded publishable key: `pk_test_` or `pk_live_`, then base64 of the Frontend API's host and
+/// a `$`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishableKey {
     host: String,

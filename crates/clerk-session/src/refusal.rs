@@ -1,4 +1,5 @@
-//! A refusal: its code for programs, one sentence for the caller, the reasoning and the remedy for the operator.
+//! A refusal: its code for programs, one sentence for the caller, the reasoning and the remedy for
+//! the operator.
 
 use crate::code::RefusalCode;
 use crate::remedy::Remedy;

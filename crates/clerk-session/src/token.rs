@@ -126,7 +126,8 @@ pub(crate) fn decode<'a>(
     })
 }
 
-/// The first half of a token's SHA-256, in hexadecimal digits: names a token in a log without giving it away.
+/// The first half of a token's SHA-256, in hexadecimal digits: names a token in a log without
+/// giving it away.
 pub fn fingerprint(token: &str) -> String {
     use std::fmt::Write as _;
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());

@@ -1,5 +1,5 @@
-//! A session token with something around it: in quotation marks, in JSON, as a cookie, percent-encoded.
-//! The verifier refuses it and names the wrapping; a tool for people takes it off.
+//! A session token with something around it: in quotation marks, in JSON, as a cookie,
+//! percent-encoded. The verifier refuses it and names the wrapping; a tool for people takes it off.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -18,8 +18,8 @@ use crate::token::{self, Parts, quoted};
 /// The verdict on a session token.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// Genuine and acceptable. A session that is pending is accepted with [`SessionStatus::Pending`]: who calls is
-    /// proven, but the session does not count yet.
+    /// Genuine and acceptable. A session that is pending is accepted with
+    /// [`SessionStatus::Pending`]: who calls is proven, but the session does not count yet.
     Accepted(Box<Claims>),
     /// Not acceptable.
     Refused(Refusal),
@@ -65,8 +65,9 @@ impl Verifier {
         }
     }
 
-    /// Whether newer keys could change the verdict on a token that was refused for its key or signature: everything
-    /// that can be seen without a key must be in order, so that nobody can make us ask Clerk with garbage.
+    /// Whether newer keys could change the verdict on a token that was refused for its key or
+    /// signature: everything that can be seen without a key must be in order, so that nobody can
+    /// make us ask Clerk with garbage.
     pub(crate) fn deserves_newer_keys(&self, token: &str, now_ms: i64) -> bool {
         let Ok(parts) = self.unproven(token, &mut Nobody) else { return false };
         let issuer = parts.payload.get("iss").and_then(Value::as_str);

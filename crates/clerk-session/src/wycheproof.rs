@@ -1,4 +1,5 @@
-//! The vectors of project Wycheproof (<https://github.com/C2SP/wycheproof>), from `tests/vectors/wycheproof`.
+//! The vectors of project Wycheproof (<https://github.com/C2SP/wycheproof>), from
+//! `tests/vectors/wycheproof`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +15,8 @@ use crate::token::{BASE64URL, segments};
 use crate::verifier::{Verdict, Verifier};
 use crate::{code::RefusalCode, json as strict};
 
-/// A key of the broken generator of CVE-2017-15361. It is not recognized: who publishes the JWKS is trusted for its keys.
+/// A key of the broken generator of CVE-2017-15361. It is not recognized: who publishes the JWKS is
+/// trusted for its keys.
 const ROCA: &str = "rejectsKeyWithRocaVulnerability";
 
 fn vectors(name: &str) -> Value {
@@ -31,7 +33,8 @@ fn tests(document: &Value) -> impl Iterator<Item = (&Value, &Value)> {
     groups.iter().flat_map(|group| group["tests"].as_array().unwrap().iter().map(move |test| (group, test)))
 }
 
-/// The JSON Web Signature by itself, through the very functions of the verifier, whatever its payload is.
+/// The JSON Web Signature by itself, through the very functions of the verifier, whatever its
+/// payload is.
 fn genuine(jws: &str, keys: &KeySet) -> bool {
     let Ok([header, payload, signature]) = segments(jws, &Policy::default()) else { return false };
     let decode = |segment: &str| BASE64URL.decode(segment).ok();
@@ -62,7 +65,8 @@ fn rsa_signatures() {
             let genuine = keys.candidates(None).any(|key| key.signed(&message, &signature));
             let result = test["result"].as_str().unwrap();
             *counts.entry((result, genuine)).or_default() += 1;
-            // "acceptable" is a digest without its NULL parameters (RFC 8017 §8.2.2 leaves it open); we refuse.
+            // "acceptable" is a digest without its NULL parameters (RFC 8017 §8.2.2 leaves it
+            // open); we refuse.
             assert_eq!(genuine, result == "valid", "{file} {}", test["tcId"]);
         }
         println!("{file}: {counts:?}");
@@ -120,7 +124,8 @@ fn json_web_keys() {
         if test["comment"] == ROCA {
             assert!(genuine, "the exception is needed");
         } else if test["result"] == "invalid" {
-            // Refused altogether, or its set had other keys beside the bad one: either way nothing is genuine.
+            // Refused altogether, or its set had other keys beside the bad one: either way nothing
+            // is genuine.
             assert!(!genuine, "{} {}", test["tcId"], test["comment"]);
         }
     }

@@ -1,6 +1,6 @@
 // Verdicts of the real @clerk/backend on a file of tokens, one JSON object a line:
 //   in:  {"now": ms, "policy": index, "token": text}, after a first line {"pem", "policies"}
-//   out: {"verifyToken": verdict, "authenticateRequest": verdict}
+//   out: {"verifyToken": verdict, "authenticateRequest": verdict, "organization": what the SDK reads of one, where there is one}
 // A verdict is "accepted", a reason of the SDK, or "threw:Name". The network is never used: the SDK's fetch of the keys is answered here.
 import { readFileSync } from 'node:fs';
 
@@ -39,8 +39,10 @@ async function judgeToken(token, policy) {
   }
 }
 
+let organization;
 async function judgeRequest(token, policy) {
   let request;
+  organization = undefined;
   try {
     request = new Request('https://api.example.com/', { headers: { authorization: `Bearer ${token}` } });
   } catch {
@@ -50,7 +52,10 @@ async function judgeRequest(token, policy) {
   if (request.headers.get('authorization') !== `Bearer ${token}`) return 'unsendable';
   try {
     const state = await clients[policy].authenticateRequest(request, { publishableKey, ...options[policy] });
-    return state.status === 'signed-in' ? 'accepted' : state.reason;
+    if (state.status !== 'signed-in') return state.reason;
+    const { orgId, orgSlug, orgRole, orgPermissions } = state.toAuth({ treatPendingAsSignedOut: false });
+    if (orgId) organization = { id: orgId, slug: orgSlug, role: orgRole, permissions: orgPermissions ?? [] };
+    return 'accepted';
   } catch (error) {
     return `threw:${error.name}`;
   }
@@ -60,7 +65,8 @@ let out = '';
 for (const line of lines) {
   const { token, policy, now: then } = JSON.parse(line);
   now = then;
-  out += JSON.stringify({ verifyToken: await judgeToken(token, policy), authenticateRequest: await judgeRequest(token, policy) }) + '\n';
+  const verdicts = { verifyToken: await judgeToken(token, policy), authenticateRequest: await judgeRequest(token, policy) };
+  out += JSON.stringify({ ...verdicts, organization }) + '\n';
   if (out.length > 1 << 20) {
     process.stdout.write(out);
     out = '';

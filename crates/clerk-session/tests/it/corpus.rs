@@ -1,4 +1,5 @@
-//! Tokens, good and hostile, with the verdict that each must have. The policies are those of `POLICY.md`.
+//! Tokens, good and hostile, with the verdict that each must have. The policies are those of
+//! `POLICY.md`.
 #![allow(dead_code)]
 
 use aws_lc_rs::hmac;
@@ -12,6 +13,12 @@ pub struct Row {
     pub name: &'static str,
     pub token: String,
     pub expected: &'static str,
+}
+
+/// Half a second later.
+#[expect(clippy::cast_precision_loss, reason = "seconds of this century")]
+fn half(seconds: i64) -> f64 {
+    seconds as f64 + 0.5
 }
 
 pub fn row(name: &'static str, expected: &'static str, token: String) -> Row {
@@ -164,7 +171,11 @@ pub fn refused() -> Vec<Row> {
         row("iss missing", "token-invalid-issuer", mint(json!({}), json!({"iss": REMOVED}))),
         row("iss a list", "token-invalid-issuer", mint(json!({}), json!({"iss": [ISSUER]}))),
         row("exp missing", "token-verification-failed", mint(json!({}), json!({"exp": REMOVED}))),
-        row("exp text", "token-verification-failed", mint(json!({}), json!({"exp": "1800000050"}))),
+        row(
+            "exp text",
+            "token-verification-failed",
+            mint(json!({}), json!({"exp": (NOW_S + 50).to_string()})),
+        ),
         row("nbf text", "token-verification-failed", mint(json!({}), json!({"nbf": "1"}))),
         row("iat null", "token-verification-failed", mint(json!({}), json!({"iat": null}))),
         row(
@@ -247,19 +258,9 @@ pub fn stricter() -> Vec<Row> {
         row("sid empty", "token-type-mismatch", mint(json!({}), json!({"sid": ""}))),
         row("cat null", "token-type-mismatch", mint(json!({"cat": null}), json!({}))),
         row(
-            "exp before iat",
-            "token-verification-failed",
-            mint(json!({}), json!({"exp": NOW_S, "iat": NOW_S + 1})),
-        ),
-        row(
-            "exp before nbf",
-            "token-verification-failed",
-            mint(json!({}), json!({"exp": NOW_S, "nbf": NOW_S + 1})),
-        ),
-        row(
             "nbf a fraction of a second too far ahead",
             "token-not-active-yet",
-            mint(json!({}), json!({"nbf": 1_800_000_005.5})),
+            mint(json!({}), json!({"nbf": half(NOW_S + 5)})),
         ),
         row("exp 1e300", "token-verification-failed", mint(json!({}), json!({"exp": 1e300}))),
         row("RS512", "token-invalid-algorithm", resigned("RS512", |m| OURS.sign_with(&RSA_PKCS1_SHA512, m))),

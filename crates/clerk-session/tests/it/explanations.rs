@@ -404,7 +404,8 @@ fn what_a_token_says_of_itself_is_quoted_harmlessly() {
     }
 }
 
-/// A proxied or satellite instance signs with the same key under another address: the signature disproves "another instance".
+/// A proxied or satellite instance signs with the same key under another address: the signature
+/// disproves "another instance".
 #[test]
 fn c5_our_key_under_another_issuer_is_our_instance() {
     for issuer in ["https://app.example.com/__clerk", "https://clerk.shop.example"] {

@@ -87,7 +87,8 @@ fn unknown_kid() -> String {
     mint(json!({"kid": "ins_new"}), json!({}))
 }
 
-/// Signed by another key under the known `kid`, as after a rotation that Clerk's instances do: `kid` is the instance.
+/// Signed by another key under the known `kid`, as after a rotation that Clerk's instances do:
+/// `kid` is the instance.
 fn rotated() -> String {
     mint_by(&FOREIGN, json!({}), json!({}))
 }
@@ -331,7 +332,8 @@ async fn a_rotation_under_the_same_kid_costs_one_fetch() {
     assert_ne!(scene.cache.epoch(), epoch, "what was remembered must be judged again");
 }
 
-/// Loading the first keys starts no cool-down: a server that has just started takes up a rotation at once.
+/// Loading the first keys starts no cool-down: a server that has just started takes up a rotation
+/// at once.
 #[tokio::test]
 async fn a_key_made_right_after_the_start_is_found_at_once() {
     let scene = Scene::loaded().await;
@@ -339,7 +341,8 @@ async fn a_key_made_right_after_the_start_is_found_at_once() {
     assert_eq!(scene.judge(&unknown_kid(), NOW + 1_000).await, "accepted");
 }
 
-/// One count for both: renewals fall due beside floods for half an hour, and no two fetches are closer than 30 s.
+/// One count for both: renewals fall due beside floods for half an hour, and no two fetches are
+/// closer than 30 s.
 #[tokio::test]
 async fn renewals_and_what_tokens_force_share_one_cool_down() {
     for reply in [ours(), down()] {
@@ -447,7 +450,8 @@ async fn an_outage_makes_every_token_undecided_that_fits_no_key() {
     assert_eq!(scene.judge(&foreign, later).await, "jwk-kid-mismatch", "it says itself that it is not ours");
 }
 
-/// Where Clerk was seen to sign newer tokens with our key, an older token that does not fit it is forged, outage or not.
+/// Where Clerk was seen to sign newer tokens with our key, an older token that does not fit it is
+/// forged, outage or not.
 #[tokio::test]
 async fn a_newer_genuine_token_decides_about_older_ones() {
     let at = |signer: &Signer, kid: &str, issued: i64| {
@@ -492,7 +496,8 @@ async fn a_genuine_token_of_another_kid_decides_nothing() {
     assert_eq!(scene.judge(&forged, later).await, "cannot judge: KeyUnknownAndUnreachable");
 }
 
-/// A crowd of forged tokens, each worth a fetch, while Clerk hangs: a genuine one is judged without waiting.
+/// A crowd of forged tokens, each worth a fetch, while Clerk hangs: a genuine one is judged without
+/// waiting.
 #[tokio::test]
 async fn a_forged_token_never_makes_a_genuine_one_wait() {
     let scene = Scene::new(Clerk::hanging(ours()));
@@ -511,6 +516,20 @@ async fn a_forged_token_never_makes_a_genuine_one_wait() {
         assert_eq!(verdict, "accepted");
     }
     assert_eq!(undecided, 1_000 - MAX_WAITING);
+}
+
+/// A server that starts while Clerk is away judges by the keys that it had before.
+#[tokio::test]
+async fn restored_keys_serve_for_what_is_left_of_a_day() {
+    let scene = Scene::new(Clerk::answering(down()));
+    let token = long_lived(&OURS, KID);
+    scene.cache.restore(&jwks(&[OURS.jwk(KID)]), NOW - MAX_AGE_MS + 10_000).unwrap();
+    assert_eq!(scene.judge(&token, NOW + 10_000).await, "accepted");
+    assert_eq!(scene.judge(&token, NOW + 10_001).await, "cannot judge: KeysTooOld");
+    assert!(scene.cache.renewal_is_due(NOW + 11_001));
+    scene.cache.restore(&jwks(&[FOREIGN.jwk(KID)]), NOW + 10_001).unwrap();
+    assert_eq!(scene.cache.status().loaded_at_ms, Some(NOW - MAX_AGE_MS + 10_000), "present keys stay");
+    assert!(scene.cache.restore(b"{}", NOW).is_err());
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! Every token whose verdict by `@clerk/backend` 3.25.0 is known, and where ours differs on purpose.
-//! The policies are those of `POLICY.md`.
+//! Every token whose verdict by `@clerk/backend` 3.25.0 is known, and where ours differs on
+//! purpose. The policies are those of `POLICY.md`.
 
 use clerk_session::Policy;
 use serde_json::json;

@@ -1,4 +1,5 @@
-//! What is an allowed origin, and what it lets in. The same type decides `azp`, CORS and return addresses.
+//! What is an allowed origin, and what it lets in. The same type decides `azp`, CORS and return
+//! addresses.
 
 use clerk_session::{OriginError, OriginPattern};
 

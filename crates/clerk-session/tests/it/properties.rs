@@ -96,8 +96,8 @@ proptest! {
         prop_assert!(!accepted(&token, NOW));
     }
 
-    /// Genuinely signed, with any one member of header or payload replaced by anything: accepted only where the
-    /// replaced member is still what it must be.
+    /// Genuinely signed, with any one member of header or payload replaced by anything: accepted
+    /// only where the replaced member is still what it must be.
     #[test]
     fn a_signed_oddity_is_judged_and_never_does_harm(name in member(), value in json_value(), in_header in any::<bool>(), now in (NOW - 100_000)..(NOW + 100_000)) {
         let change = json!({ name.clone(): value.clone() });

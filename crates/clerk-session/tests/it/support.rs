@@ -1,4 +1,5 @@
-//! A signer of session tokens for the tests. Its keys are made anew for each run and serve nothing else.
+//! A signer of session tokens for the tests. Its keys are made anew for each run and serve nothing
+//! else.
 
 use std::sync::LazyLock;
 
@@ -11,13 +12,26 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use clerk_session::{Explanation, KeySet, OriginPattern, Policy, Verdict, VerdictWord, Verifier, explain};
 use serde_json::{Value, json};
 
-/// The instant of judgement, unix seconds.
-pub const NOW_S: i64 = 1_800_000_000;
+/// The instant of judgement, unix seconds. `compare/` sets it to the present, for verifiers that
+/// read the system's clock.
+pub const NOW_S: i64 = match option_env!("CORPUS_NOW_S") {
+    Some(digits) => number(digits),
+    None => 1_800_000_000,
+};
 /// The same in milliseconds.
 pub const NOW: i64 = NOW_S * 1000;
 pub const KID: &str = "ins_2GIoQhbUpy0hX7B2cVkuTMinXoD";
 pub const ISSUER: &str = "https://clerk.example.com";
 pub const APP: &str = "https://app.example.com";
+
+const fn number(digits: &str) -> i64 {
+    let (mut number, mut at) = (0, 0);
+    while at < digits.len() {
+        number = number * 10 + (digits.as_bytes()[at] - b'0') as i64;
+        at += 1;
+    }
+    number
+}
 
 pub struct Signer {
     pub pair: RsaKeyPair,
@@ -169,8 +183,8 @@ fn changed(mut base: Value, changes: Value) -> Value {
     base
 }
 
-/// `accepted`, `session-pending` is accepted here, or the code of the refusal. Checks on the way that the explanation says the same
-/// and never holds the token.
+/// `accepted`, `session-pending` is accepted here, or the code of the refusal. Checks on the way
+/// that the explanation says the same and never holds the token.
 pub fn verdict(policy: Policy, keys: &KeySet, token: &str, now_ms: i64) -> String {
     let verifier = Verifier::new(policy);
     let told = explain(&verifier, token, Ok(keys), now_ms);

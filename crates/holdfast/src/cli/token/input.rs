@@ -1,10 +1,12 @@
-//! What was piped in, made ready for the verifier. Nothing here decides about a token: what cannot be one is handed on and refused there.
+//! What was piped in, made ready for the verifier. Nothing here decides about a token: what cannot
+//! be one is handed on and refused there.
 
 use std::io::{self, BufRead, Read};
 
 use clerk_session::unwrapped;
 
-/// Much more than any token has, so that the verifier can say how long one is; the rest is not kept.
+/// Much more than any token has, so that the verifier can say how long one is; the rest is not
+/// kept.
 const KEPT: usize = 64 * 1024;
 
 /// One token as it was given.
@@ -16,8 +18,8 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// Takes off white space, the words that belong to the header, and what else was copied along with a token. Bytes that
-    /// are no UTF-8 are replaced by a character that no token has.
+    /// Takes off white space, the words that belong to the header, and what else was copied along
+    /// with a token. Bytes that are no UTF-8 are replaced by a character that no token has.
     pub(super) fn of(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
         let text = text.trim();

@@ -1,11 +1,13 @@
-//! Codes for a session token that is missing or refused: one row each, with the words of this server's settings.
+//! Codes for a session token that is missing or refused: one row each, with the words of this
+//! server's settings.
 
 use clerk_session::RefusalCode;
 use http::StatusCode;
 
 use super::row::{Entry, Remedy, Source};
 
-/// The row of a code. The verifier's crate may learn codes before this table does; a test finds those.
+/// The row of a code. The verifier's crate may learn codes before this table does; a test finds
+/// those.
 pub(super) fn entry(code: RefusalCode) -> Entry {
     let known = ROWS.iter().find(|(each, _)| *each == code).map(|(_, entry)| *entry);
     known.unwrap_or_else(|| {
@@ -19,7 +21,8 @@ pub(super) fn is_missing(code: RefusalCode) -> bool {
     code == RefusalCode::SessionTokenMissing
 }
 
-/// A client acts on `action` without a person, so "refresh" stands only where a fresh token may be judged otherwise.
+/// A client acts on `action` without a person, so "refresh" stands only where a fresh token may be
+/// judged otherwise.
 const fn row(
     code: RefusalCode,
     action: Remedy,
