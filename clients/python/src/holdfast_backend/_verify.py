@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from http.client import HTTPMessage
 from typing import Any, Iterable, Mapping, Sequence
 from urllib.parse import urlencode
 
@@ -134,7 +135,7 @@ def _key(authorization: Sequence[str], requirements: Requirements) -> bytes:
     return hashlib.sha256("\n".join([requirements.query, *authorization]).encode("utf-8", "surrogateescape")).digest()
 
 
-def _caller(headers: Mapping[str, Any]) -> Caller | None:
+def _caller(headers: HTTPMessage) -> Caller | None:
     user_id = headers.get("x-auth-user")
     if not user_id:
         return None

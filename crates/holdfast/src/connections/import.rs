@@ -195,11 +195,10 @@ impl Importer {
             }
             let now = parts.clock.now();
             let key = grants::user_key(&parts.store, &parts.vault, owner.as_str()).await?;
-            // The connection's version never comes again, so neither does a grant's.
-            let version = before.version + 1;
+            let linked = connections.linked(&before, &self.provider, grant, account.clone(), now)?;
+            let version = linked.version;
             let sealed =
                 grants::seal_grant(&key, owner.as_str(), self.provider.id(), before.id, version, grant)?;
-            let linked = connections.linked(&before, &self.provider, grant, account.clone(), now)?;
             // What we know rests on the answer a moment ago, not on a consent that we have seen.
             let worked = Observation::Worked { grant_version: version, account: None, next_refresh_at: None };
             let mut connection = apply(&linked, &worked, now);

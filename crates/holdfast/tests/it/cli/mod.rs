@@ -4,6 +4,7 @@ mod configuration;
 mod database;
 mod dev;
 mod doctor;
+mod import;
 mod keys;
 mod pages;
 mod reference;

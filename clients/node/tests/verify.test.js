@@ -1,0 +1,147 @@
+/** `verify` against servers that answer what they should not, and what it remembers. */
+"use strict";
+const assert = require("node:assert/strict");
+const { createServer } = require("node:http");
+const { once } = require("node:events");
+const { afterEach, test } = require("node:test");
+const { createHoldfast } = require("../src/index.js");
+
+const servers = [];
+afterEach(() => servers.splice(0).forEach((server) => (server.closeAllConnections(), server.close())));
+
+/** A server that answers with `answer(request, count)`: `[status, headers, body]`. */
+async function serve(answer) {
+  let count = 0;
+  const server = createServer((request, response) => {
+    const [status, headers, body] = answer(request, (count += 1));
+    response.writeHead(status, headers).end(body ?? "");
+  }).listen(0, "127.0.0.1");
+  servers.push(server);
+  await once(server, "listening");
+  return { url: `http://127.0.0.1:${server.address().port}`, count: () => count };
+}
+
+const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+/** The form of a token; whether it is genuine is the server's to say. */
+const token = (exp, more = {}) => `${part({ alg: "RS256" })}.${part({ exp, ...more })}.AAAA`;
+const now = () => Date.now() / 1000;
+const asking = (authorization, more = {}) => ({ method: "GET", headers: { authorization }, ...more });
+const ACCEPTED = [200, { "x-auth-user": "user_1", "x-auth-session": "sess_1" }];
+const PROBLEM = { "content-type": "application/problem+json" };
+
+test("an accepted token is asked about once, and again once it has expired", async () => {
+  const server = await serve(() => ACCEPTED);
+  const holdfast = createHoldfast({ url: server.url });
+  const lasting = `Bearer ${token(now() + 60)}`;
+  for (let each = 0; each < 3; each += 1) {
+    const verdict = await holdfast.verify(asking(lasting));
+    assert.deepEqual([verdict.ok, verdict.caller.userId], [true, "user_1"]);
+  }
+  assert.equal(server.count(), 1);
+  // Accepted for the allowed skew only: there is nothing left to remember.
+  const late = `Bearer ${token(now() - 3)}`;
+  await holdfast.verify(asking(late));
+  await holdfast.verify(asking(late));
+  assert.equal(server.count(), 3);
+});
+
+test("how long a token is good is counted by the server's clock", async () => {
+  const anHour = 3_600_000;
+  const server = await serve(() => [200, { "x-auth-user": "user_1", date: new Date(Date.now() + anHour).toUTCString() }]);
+  const holdfast = createHoldfast({ url: server.url });
+  // By this machine's clock it would live for another hour.
+  const spent = `Bearer ${token(now() + anHour / 1000 - 2)}`;
+  await holdfast.verify(asking(spent));
+  await holdfast.verify(asking(spent));
+  assert.equal(server.count(), 2);
+});
+
+test("what is remembered of one token or one requirement is not believed of another", async () => {
+  const server = await serve((request) =>
+    request.url.includes("role") ? [403, PROBLEM, `{"code":"role-missing","source":"request"}`] : ACCEPTED);
+  const holdfast = createHoldfast({ url: server.url });
+  const one = `Bearer ${token(now() + 60)}`;
+  assert.equal((await holdfast.verify(asking(one))).ok, true);
+  assert.equal((await holdfast.verify(asking(one), { role: "admin" })).problem.code, "role-missing");
+  await holdfast.verify(asking(`Bearer ${token(now() + 60, { jti: 2 })}`));
+  assert.equal(server.count(), 3);
+});
+
+test("memory is bounded, and forgets the oldest first", async () => {
+  const server = await serve(() => ACCEPTED);
+  const holdfast = createHoldfast({ url: server.url, capacity: 2 });
+  const [first, second, third] = [1, 2, 3].map((jti) => `Bearer ${token(now() + 60, { jti })}`);
+  for (const each of [first, second, third, third, second]) await holdfast.verify(asking(each));
+  assert.equal(server.count(), 3);
+  await holdfast.verify(asking(first));
+  assert.equal(server.count(), 4);
+});
+
+test("a refusal is passed on in Holdfast's words, and not remembered", async () => {
+  const headers = { ...PROBLEM, "www-authenticate": "Bearer error=\"invalid_token\"", "x-request-id": "r1", "set-cookie": "no" };
+  const server = await serve(() => [401, headers, `{"code":"token-expired","source":"session","detail":"It expired."}`]);
+  const holdfast = createHoldfast({ url: server.url });
+  const verdict = await holdfast.verify(asking("Bearer x"));
+  assert.deepEqual([verdict.ok, verdict.status, verdict.problem.code], [false, 401, "token-expired"]);
+  assert.equal(verdict.headers["www-authenticate"], "Bearer error=\"invalid_token\"");
+  assert.equal(verdict.headers["cache-control"], "no-store");
+  assert.equal(verdict.headers["set-cookie"], undefined);
+  await holdfast.verify(asking("Bearer x"));
+  assert.equal(server.count(), 2);
+});
+
+for (const [what, answer] of [
+  ["a page", [200, { "content-type": "text/html" }, "<!doctype html>"]],
+  ["a 401 that is not Holdfast's", [401, { "www-authenticate": "Basic" }, "no"]],
+  ["a 401 about something else", [401, PROBLEM, `{"source":"service_key"}`]],
+  ["a 401 that is not JSON", [401, PROBLEM, "<"]],
+  ["a redirect", [302, { location: "http://127.0.0.1:1/" }]],
+  ["a failure", [500, PROBLEM, `{"source":"server"}`]],
+  ["nothing there", [404, {}, ""]],
+]) {
+  test(`${what} is no verdict: 503 with Retry-After`, async () => {
+    const server = await serve(() => answer);
+    const verdict = await createHoldfast({ url: server.url }).verify(asking("Bearer x"));
+    assert.deepEqual([verdict.ok, verdict.status, verdict.problem.code], [false, 503, "holdfast-unreachable"]);
+    assert.match(verdict.headers["retry-after"], /^\d+$/);
+  });
+}
+
+test("a server that hangs, or is not there, is no verdict either", async () => {
+  const hanging = createServer(() => {}).listen(0, "127.0.0.1");
+  servers.push(hanging);
+  await once(hanging, "listening");
+  for (const url of [`http://127.0.0.1:${hanging.address().port}`, "http://127.0.0.1:1"]) {
+    const verdict = await createHoldfast({ url, timeout: 100 }).verify(asking("Bearer x"));
+    assert.equal(verdict.status, 503, url);
+  }
+});
+
+test("what needs no asking is not asked", async () => {
+  const server = await serve(() => ACCEPTED);
+  const { verify } = createHoldfast({ url: server.url });
+  assert.deepEqual(await verify({ method: "OPTIONS", headers: {} }), { ok: true, caller: null });
+  assert.deepEqual(await verify({ method: "GET", headers: {} }, { credentials: "optional" }), { ok: true, caller: null });
+  const two = { method: "GET", headers: {}, headersDistinct: { authorization: ["Bearer a", "Bearer b"] } };
+  assert.equal((await verify(two)).status, 400);
+  assert.equal(server.count(), 0);
+});
+
+test("requirements are asked for, each of several values", async () => {
+  let asked;
+  const server = await serve((request) => ((asked = request.url), ACCEPTED));
+  const { verify } = createHoldfast({ url: `${server.url}/auth/` });
+  await verify(asking("Bearer x"), { org: "any", role: ["admin", "owner"], permission: "org:a:b" });
+  assert.equal(asked, "/auth/forward-auth?org=any&role=admin&role=owner&permission=org%3Aa%3Ab");
+});
+
+test("the service API gives answers, and errors that say what to do", async () => {
+  const server = await serve((request) =>
+    request.url.includes("/status")
+      ? [200, { "content-type": "application/json" }, JSON.stringify({ state: "connected", key: request.headers.authorization })]
+      : [424, { ...PROBLEM, "retry-after": "7" }, `{"code":"revoked","reason":"revoked","detail":"It was removed."}`]);
+  const { service } = createHoldfast({ url: server.url, serviceKey: "hf_sk_x" });
+  assert.deepEqual(await service.status("user_1"), { state: "connected", key: "Bearer hf_sk_x" });
+  await assert.rejects(service.token("user_1"), { name: "HoldfastError", status: 424, code: "revoked", reason: "revoked", retryAfter: 7 });
+  await assert.rejects(async () => createHoldfast({ url: server.url }).service.status("user_1"), TypeError);
+});

@@ -1,0 +1,156 @@
+"""The types of the service API. Generated from docs/reference/openapi.json by scripts/generate_types.py."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+Action = Literal[
+    "none",
+    "connect",
+    "reconnect",
+    "wait",
+    "fix_at_instagram",
+    "contact_support",
+]
+EvidenceSource = Literal[
+    "oauth",
+    "refresh",
+    "use",
+    "callback",
+    "clock",
+]
+ProblemAction = Literal[
+    "refresh_session_token",
+    "sign_in",
+    "retry",
+    "fix_request",
+    "connect",
+    "reconnect",
+    "fix_at_instagram",
+    "contact_support",
+]
+ProblemSource = Literal[
+    "session",
+    "service_key",
+    "request",
+    "instagram",
+    "clerk",
+    "database",
+    "server",
+]
+Reason = Literal[
+    "user_disconnected",
+    "denied",
+    "attempt_expired",
+    "attempt_failed",
+    "scopes_missing",
+    "refresh_failing",
+    "rate_limited",
+    "provider_unavailable",
+    "provider_incident",
+    "app_misconfigured",
+    "checkpoint",
+    "unconfirmed",
+    "restricted",
+    "consent_blocked",
+    "expired",
+    "revoked",
+    "password_changed",
+    "deauthorized",
+    "token_invalid",
+    "account_ineligible",
+    "key_lost",
+    "not_configured",
+]
+State = Literal[
+    "not_connected",
+    "connecting",
+    "connected",
+    "degraded",
+    "action_required",
+    "reconnect_required",
+    "unavailable",
+]
+
+class Account(TypedDict, total=False):
+    id: str
+    professional_id: str | None
+    username: str | None
+    name: str | None
+    account_type: str | None
+    profile_picture_url: str | None
+
+
+class DisconnectReceipt(TypedDict, total=False):
+    disconnected: bool
+    deleted_at: str | None
+    revoke_hint: str
+
+
+class Evidence(TypedDict, total=False):
+    source: EvidenceSource
+    at: str
+
+
+class GraphAnswer(TypedDict, total=False):
+    status: int
+    body: Any
+
+
+class HistoryLine(TypedDict, total=False):
+    at: str
+    state: State
+    reason: Reason | None
+    evidence: Evidence | None
+    version: int
+
+
+class HistoryPage(TypedDict, total=False):
+    entries: list[HistoryLine]
+    next: str | None
+
+
+class InstagramStatus(TypedDict, total=False):
+    connected: bool
+    state: State
+    reason: Reason | None
+    action: Action
+    account: Account | None
+    scopes: list[str]
+    missing_scopes: list[str]
+    token_expires_at: str | None
+    next_refresh_at: str | None
+    since: str | None
+    retry_after: str | None
+    evidence: Evidence | None
+    version: int
+    error: str | None
+
+
+class Problem(TypedDict, total=False):
+    title: str
+    type: str
+    status: int
+    detail: str
+    error: str
+    source: ProblemSource
+    code: str
+    reason: str | None
+    action: ProblemAction
+    request_id: str
+
+
+class TokenAnswer(TypedDict, total=False):
+    access_token: str
+    token_expires_at: str
+    scopes: list[str]
+    account: Account | None
+
+
+class ListedConnection(InstagramStatus):
+    user_id: str
+
+
+class ConnectionsPage(TypedDict, total=False):
+    connections: list[ListedConnection]
+    next: str | None

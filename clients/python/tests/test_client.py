@@ -1,0 +1,266 @@
+"""The client against servers that answer what they should not, what it remembers, and what is signed."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import email.utils
+import hashlib
+import hmac
+import http.server
+import json
+import threading
+import time
+import unittest
+from typing import Any, Callable, Mapping
+
+from holdfast_backend import Caller, Holdfast, HoldfastError, Refusal, Requirements, WebhookError, verify_webhook
+
+Answer = tuple[int, Mapping[str, str], bytes]
+PROBLEM = {"content-type": "application/problem+json"}
+ACCEPTED: Answer = (200, {"x-auth-user": "user_1", "x-auth-session": "sess_1"}, b"")
+SECRET = "shared-by-holdfast-and-the-backend-48-bytes-long"
+
+
+class Server:
+    """Answers as it is told; counts requests and connections."""
+
+    def __init__(self, answer: Callable[[str], Answer]) -> None:
+        self.asked: list[str] = []
+        self.connections = 0
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                outer.connections += 1
+                super().setup()
+
+            def handle_any(self) -> None:
+                outer.asked.append(self.path)
+                status, headers, body = answer(self.path)
+                self.send_response_only(status)
+                for name, value in {"date": email.utils.formatdate(usegmt=True), **headers}.items():
+                    self.send_header(name, value)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_GET = do_POST = handle_any
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def part(value: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+def token(exp: float, **more: Any) -> str:
+    """The form of a token; whether it is genuine is the server's to say."""
+    return f"Bearer {part({'alg': 'RS256'})}.{part({'exp': exp, **more})}.AAAA"
+
+
+class Verify(unittest.TestCase):
+    def test_an_accepted_token_is_asked_about_once(self) -> None:
+        with Server(lambda _: ACCEPTED) as server:
+            holdfast = Holdfast(server.url)
+            lasting, late = token(time.time() + 60), token(time.time() - 3)
+            for _ in range(3):
+                self.assertEqual(holdfast.verify([lasting]), Caller("user_1", "sess_1"))
+            self.assertEqual(asyncio.run(holdfast.verify_async([lasting])), Caller("user_1", "sess_1"))
+            self.assertEqual(len(server.asked), 1)
+            # Accepted for the allowed skew only: there is nothing left to remember.
+            holdfast.verify([late])
+            holdfast.verify([late])
+            self.assertEqual((len(server.asked), server.connections), (3, 1))
+
+    def test_the_servers_clock_counts(self) -> None:
+        ahead = email.utils.formatdate(time.time() + 3600, usegmt=True)
+        with Server(lambda _: (200, {"x-auth-user": "user_1", "date": ahead}, b"")) as server:
+            holdfast = Holdfast(server.url)
+            spent = token(time.time() + 3598)
+            holdfast.verify([spent])
+            holdfast.verify([spent])
+            self.assertEqual(len(server.asked), 2)
+
+    def test_memory_is_bounded_and_of_one_requirement(self) -> None:
+        with Server(lambda _: ACCEPTED) as server:
+            holdfast = Holdfast(server.url, capacity=2)
+            first, second, third = (token(time.time() + 60, jti=each) for each in range(3))
+            for each in (first, second, third, third, second):
+                holdfast.verify([each])
+            self.assertEqual(len(server.asked), 3)
+            holdfast.verify([first])
+            holdfast.verify([first], Requirements(role=["admin", "owner"], permission="org:a:b"))
+            self.assertEqual(len(server.asked), 5)
+            self.assertEqual(server.asked[-1], "/forward-auth?role=admin&role=owner&permission=org%3Aa%3Ab")
+
+    def test_a_refusal_is_passed_on(self) -> None:
+        headers = {**PROBLEM, "www-authenticate": "Bearer", "set-cookie": "no"}
+        with Server(lambda _: (401, headers, b'{"code":"token-expired","source":"session"}')) as server:
+            refusal = Holdfast(server.url).verify(["Bearer x"])
+            assert isinstance(refusal, Refusal)
+            self.assertEqual((refusal.status, refusal.problem["code"]), (401, "token-expired"))
+            self.assertEqual(refusal.headers["www-authenticate"], "Bearer")
+            self.assertNotIn("set-cookie", refusal.headers)
+
+    def test_what_is_no_verdict_is_503(self) -> None:
+        answers: list[Answer] = [
+            (200, {"content-type": "text/html"}, b"<!doctype html>"),
+            (401, {"www-authenticate": "Basic"}, b"no"),
+            (401, PROBLEM, b'{"source":"service_key"}'),
+            (401, PROBLEM, b"<"),
+            (401, PROBLEM, b"[]"),
+            (302, {"location": "http://127.0.0.1:1/"}, b""),
+            (500, PROBLEM, b'{"source":"server"}'),
+        ]
+        for answer in answers:
+            with self.subTest(answer=answer), Server(lambda _: answer) as server:
+                self.assert_cannot_judge(Holdfast(server.url).verify(["Bearer x"]))
+        self.assert_cannot_judge(Holdfast("http://127.0.0.1:1").verify(["Bearer x"]))
+
+    def test_a_server_that_hangs_is_503(self) -> None:
+        def hang(_: str) -> Answer:
+            time.sleep(1)
+            return ACCEPTED
+
+        with Server(hang) as server:
+            self.assert_cannot_judge(Holdfast(server.url, timeout=0.1).verify(["Bearer x"]))
+
+    def test_a_kept_connection_that_was_closed_is_opened_again(self) -> None:
+        with Server(lambda _: ACCEPTED) as server:
+            holdfast = Holdfast(server.url)
+            holdfast.verify(["Bearer a"])
+            port = int(server.url.rsplit(":", 1)[1])
+        with Server(lambda _: ACCEPTED) as again:
+            again._server.shutdown()
+            again._server.server_close()
+            again._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), again._server.RequestHandlerClass)
+            threading.Thread(target=again._server.serve_forever, daemon=True).start()
+            self.assertEqual(holdfast.verify(["Bearer b"]), Caller("user_1", "sess_1"))
+
+    def test_what_needs_no_asking_is_not_asked(self) -> None:
+        holdfast = Holdfast("http://127.0.0.1:1")
+        self.assertIsNone(holdfast.verify([], method="OPTIONS"))
+        self.assertIsNone(holdfast.verify([], Requirements(optional=True)))
+        two = holdfast.verify(["Bearer a", "Bearer b"])
+        assert isinstance(two, Refusal)
+        self.assertEqual(two.status, 400)
+
+    def assert_cannot_judge(self, verdict: Caller | None | Refusal) -> None:
+        assert isinstance(verdict, Refusal), verdict
+        self.assertEqual((verdict.status, verdict.problem["code"]), (503, "holdfast-unreachable"))
+        self.assertGreater(int(verdict.headers["retry-after"]), 0)
+
+
+class Service(unittest.TestCase):
+    def test_answers_and_errors(self) -> None:
+        def answer(path: str) -> Answer:
+            if path.endswith("/status"):
+                return 200, {"content-type": "application/json"}, b'{"state":"connected"}'
+            return 424, {**PROBLEM, "retry-after": "7"}, b'{"code":"revoked","reason":"revoked","detail":"It was removed."}'
+
+        with Server(answer) as server:
+            service = Holdfast(server.url, service_key="hf_sk_x").service
+            self.assertEqual(service.status("user_1")["state"], "connected")
+            with self.assertRaises(HoldfastError) as raised:
+                service.token("user_1")
+            error = raised.exception
+            self.assertEqual((error.status, error.code, error.reason, error.retry_after), (424, "revoked", "revoked", 7))
+        with self.assertRaises(HoldfastError) as away:
+            Holdfast("http://127.0.0.1:1", service_key="hf_sk_x").service.status("user_1")
+        self.assertEqual((away.exception.status, away.exception.code), (0, "holdfast-unreachable"))
+        with self.assertRaises(ValueError):
+            _ = Holdfast("http://127.0.0.1:1").service
+
+
+def assertion(claims: Any, secret: str = SECRET, algorithm: str = "HS256") -> str:
+    message = f"{part({'alg': algorithm, 'typ': 'JWT'})}.{part(claims)}"
+    signature = hmac.digest(secret.encode(), message.encode(), hashlib.sha256)
+    return f"{message}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
+
+
+class Assertions(unittest.TestCase):
+    claims = {
+        "iss": "https://api.example.com", "aud": "app.example.com", "sub": "user_1", "sid": "sess_1", "org": "org_1",
+        "org_role": "admin", "org_permissions": ["org:a:b"], "act": {"sub": "user_2"}, "exp": time.time() + 60,
+    }
+    holdfast = Holdfast(
+        "http://127.0.0.1:1", assertion_secret=["another-secret-that-is-being-replaced-now", SECRET],
+        issuer="https://api.example.com", audience="app.example.com",
+    )
+
+    def test_an_assertion_says_who_is_calling(self) -> None:
+        caller = Caller("user_1", "sess_1", "org_1", "admin", ("org:a:b",), "user_2")
+        self.assertEqual(self.holdfast.verify_assertion(assertion(self.claims)), caller)
+        self.assertIsNone(self.holdfast.verify_assertion(None, optional=True))
+
+    def test_anything_else_is_not_believed(self) -> None:
+        for value in [
+            None,
+            assertion(self.claims, "x" * 40),
+            assertion(self.claims, algorithm="none"),
+            assertion(self.claims, algorithm="RS256"),
+            assertion(self.claims)[:-44],
+            assertion({**self.claims, "iss": "https://evil.example"}),
+            assertion({**self.claims, "aud": "evil.example"}),
+            assertion({**self.claims, "exp": time.time() - 6}),
+            assertion({**self.claims, "exp": None}),
+            assertion({**self.claims, "sub": 7}),
+            assertion(None),
+            "a.b.c",
+            "ä.ö.ü",
+        ]:
+            with self.subTest(value=value):
+                verdict = self.holdfast.verify_assertion(value)
+                assert isinstance(verdict, Refusal), verdict
+                self.assertEqual(verdict.status, 403)
+        with self.assertRaises(ValueError):
+            Holdfast("http://127.0.0.1:1", assertion_secret="short")
+
+
+class Webhooks(unittest.TestCase):
+    secret = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes ok!").decode()
+    body = b'{"type":"instagram.status","data":{"user_id":"user_1"}}'
+
+    def signed(self, at: float | None = None) -> dict[str, str]:
+        timestamp = str(int(at or time.time()))
+        key = base64.b64decode(self.secret[6:])
+        signature = base64.b64encode(hmac.digest(key, f"msg_1.{timestamp}.".encode() + self.body, hashlib.sha256)).decode()
+        return {"Webhook-Id": "msg_1", "Webhook-Timestamp": timestamp, "Webhook-Signature": f"v1,AAAA v1,{signature}"}
+
+    def test_what_is_signed_is_believed(self) -> None:
+        event = verify_webhook(self.body, self.signed(), ["whsec_AAAA", self.secret])
+        self.assertEqual(event["data"]["user_id"], "user_1")
+
+    def test_anything_else_is_not(self) -> None:
+        for body, headers in [
+            (b"{}", self.signed()),
+            (self.body, {**self.signed(), "Webhook-Id": "msg_2"}),
+            (self.body, self.signed(time.time() - 400)),
+            (self.body, self.signed(time.time() + 400)),
+            (self.body, {**self.signed(), "Webhook-Signature": "v1,"}),
+            (self.body, {}),
+        ]:
+            with self.subTest(headers=headers), self.assertRaises(WebhookError):
+                verify_webhook(body, headers, self.secret)
+        with self.assertRaises(ValueError):
+            verify_webhook(self.body, self.signed(), "whsec_")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,67 @@
+/** The configurations of `deploy/`, with the addresses of a test in place of those that they name. */
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { freePort, root, scratch, start, until } from "./processes.js";
+
+const canConnect = (port) =>
+  new Promise((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1", () => (socket.destroy(), resolve(true))).on("error", reject);
+  });
+
+function adapted(file, replacements) {
+  let text = readFileSync(`${root}deploy/${file}`, "utf8");
+  for (const [from, to] of replacements) {
+    if (!text.includes(from)) throw new Error(`${file} does not say ${from}`);
+    text = text.replaceAll(from, to);
+  }
+  return text;
+}
+
+async function run(name, port, command, args, options) {
+  const process = start(command, args, options);
+  await until(name, process, () => canConnect(port));
+  return { name, url: `http://127.0.0.1:${port}`, port, ...process };
+}
+
+export async function startNginx(holdfast, backend) {
+  const [port, directory] = [await freePort(), scratch()];
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+    .map((each) => `${each}_temp_path ${directory}/${each};`)
+    .join(" ");
+  const text = adapted("nginx/nginx.conf", [
+    ["127.0.0.1:8080", `127.0.0.1:${holdfast}`],
+    ["127.0.0.1:3000", `127.0.0.1:${backend}`],
+    ["listen 80;", `listen 127.0.0.1:${port};`],
+    ["http {", `http { access_log off; ${temporary}`],
+  ]);
+  writeFileSync(`${directory}/nginx.conf`, text);
+  const user = process.getuid() === 0 ? "user root; " : "";
+  const globals = `${user}daemon off; worker_processes 1; pid ${directory}/pid; error_log stderr;`;
+  return run("nginx", port, "nginx", ["-p", directory, "-c", `${directory}/nginx.conf`, "-g", globals]);
+}
+
+export async function startCaddy(holdfast, backend) {
+  const [port, directory] = [await freePort(), scratch()];
+  const text = adapted("caddy/Caddyfile", [
+    ["127.0.0.1:8080", `127.0.0.1:${holdfast}`],
+    ["127.0.0.1:3000", `127.0.0.1:${backend}`],
+    ["\n:80 {", `\n{\n\tadmin off\n\tauto_https off\n}\n\nhttp://127.0.0.1:${port} {`],
+  ]);
+  writeFileSync(`${directory}/Caddyfile`, text);
+  mkdirSync(`${directory}/data`);
+  const env = { PATH: process.env.PATH, HOME: directory, XDG_DATA_HOME: `${directory}/data`, XDG_CONFIG_HOME: directory };
+  return run("Caddy", port, "caddy", ["run", "--config", `${directory}/Caddyfile`, "--adapter", "caddyfile"], { env });
+}
+
+export async function startHaproxy(holdfast, backend) {
+  const [port, directory] = [await freePort(), scratch()];
+  const text = adapted("haproxy/haproxy.cfg", [
+    ["127.0.0.1:8080", `127.0.0.1:${holdfast}`],
+    ["127.0.0.1:3000", `127.0.0.1:${backend}`],
+    ["bind :80", `bind 127.0.0.1:${port}`],
+    ["lua-load holdfast.lua", `lua-load ${root}deploy/haproxy/holdfast.lua`],
+  ]);
+  writeFileSync(`${directory}/haproxy.cfg`, text);
+  const path = `${process.env.PATH}:/usr/sbin`;
+  return run("HAProxy", port, "haproxy", ["-db", "-f", `${directory}/haproxy.cfg`], { env: { PATH: path } });
+}
