@@ -120,6 +120,7 @@ async fn poll(server: &Server, bearers: &Path, args: &BacklogArgs, seconds: f64)
         bearers: Some(bearers.to_owned()),
         once: false,
         pause: args.pause,
+        rate: None,
         header: Vec::new(),
     })
     .await

@@ -72,10 +72,7 @@ async fn a_newer_schema_is_refused() {
             .await;
         let options = StoreOptions { exclusive: false, ..db.options.clone() };
         let error = Store::open(&options, db.clock.clone()).await.expect_err("too new");
-        assert!(
-            matches!(error, OpenError::SchemaNewer { found: 9999, known } if usize::try_from(known) == Ok(MIGRATIONS)),
-            "{error}"
-        );
+        assert!(matches!(error, OpenError::SchemaNewer { found: 9999, .. }), "{error}");
         assert!(matches!(db.store.migrate().await, Err(MigrateError::Newer { .. })));
     })
     .await;
