@@ -103,7 +103,7 @@ pub async fn run(args: RunArgs) -> Fallible<()> {
     }
 
     let mut report = Report::new(YARDSTICK, cases.iter().map(|case| case.name.clone()));
-    let (known, forged) = (tokens.good()?, tokens.forged()?);
+    let (known, forged) = (tokens.good()?, tokens.forged(1)?);
     for round in 1..=args.rounds {
         for case in &cases {
             let bearers = match case.credential {

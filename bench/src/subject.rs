@@ -64,9 +64,13 @@ impl Tokens {
         self.of(PEOPLE, move |number| (number % PEOPLE) * (size / PEOPLE))
     }
 
-    /// A file with one token whose signature is forged.
-    pub fn forged(&mut self) -> Fallible<PathBuf> {
-        self.write(1, |clerk, _| Ok(clerk.mint_with(Person::Ada, Some(ORIGIN), |mint| mint.forged(|_| {}))?))
+    /// A file with `count` tokens whose signatures are forged, each another one.
+    pub fn forged(&mut self, count: usize) -> Fallible<PathBuf> {
+        self.write(count, |clerk, number| {
+            Ok(clerk.mint_with(Person::Ada, Some(ORIGIN), |mint| {
+                mint.forged(|claims| drop(claims.insert("jti".to_owned(), format!("forged{number}").into())))
+            })?)
+        })
     }
 
     /// The public key, PEM.
