@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need on Debian or Ubuntu and is not there yet: a C compiler (aws-lc and SQLite are built from
-# source), a Postgres server, Chromium, Node, Python. Rust is expected to be there. Needs root or sudo only where something is missing.
+# source), a Postgres server, Chromium, Node, Python, valgrind. Rust is expected to be there. Needs root or sudo only where something is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,6 +22,7 @@ need build-essential cc
 need make make
 need curl curl
 need git git
+need valgrind valgrind
 need nodejs node
 need npm npm
 python3 -c 'import ensurepip' >/dev/null 2>&1 || missing+=(python3 python3-venv)
@@ -68,4 +69,4 @@ while read -r lock; do
   echo "npm ci in $directory"
   (cd "$directory" && npm ci --no-audit --no-fund --ignore-scripts)
   touch "$directory/node_modules/.package-lock.json"
-done < <(git ls-files '*package-lock.json' 'package-lock.json')
+done < <(git ls-files '*package-lock.json' 'package-lock.json' ':!bench/peers')

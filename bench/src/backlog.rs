@@ -1,12 +1,15 @@
 //! How long whoever polls their status waits while the worker catches up: after a downtime of weeks, everybody's grant is overdue.
 //!
-//! On each engine two servers over the same database, one after the other: one whose worker is off, one that renews as fast as it can. Real
+//! On each engine several servers over the same database, one after the other: one whose worker is off, one that renews as fast as it can,
+//! one under hostile tokens, one whose disk others write to. Real
 //! grants, sealed; a real HTTP server renews them.
 
-use std::path::Path;
-use std::process::Command;
+use std::io::{Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
@@ -46,36 +49,127 @@ pub async fn run(args: BacklogArgs) -> Fallible<()> {
     for (engine, url) in databases.iter().filter_map(|(engine, url)| Some((engine, url.as_deref()?))) {
         eprintln!("{engine}: linking {} people whose grants are overdue", args.overdue);
         fill(url, args.overdue).await?;
-        for (name, worker) in [("nothing to do", false), ("catching up", true)] {
-            let name = format!("{engine}, {name}");
-            let options = Options {
-                binary: &args.holdfast,
-                database_url: url,
-                log: "warn",
-                log_file: &directory.path().join("server.log"),
-                collector: None,
-                instagram: Some(instagram.address),
-                worker,
-            };
-            let server = subject::serve(&options, &tokens).await?;
-            poll(&server, tokens.good()?.as_path(), &args, args.seconds / 10.0).await?;
-            let before = renewed(&instagram).await?;
-            let outcome = poll(&server, tokens.good()?.as_path(), &args, args.seconds).await?;
-            if !outcome.statuses.keys().eq([&200]) {
-                return Err(format!("{name}: answered {:?}", outcome.statuses).into());
-            }
-            let renewed = renewed(&instagram).await? - before;
-            if worker != (renewed > 0) {
-                return Err(format!("{name}: {renewed} renewed").into());
-            }
-            let load::Latency { median, p99, slowest } = outcome.latency;
-            println!(
-                "| {name} | {} | {median} µs | {p99} µs | {slowest} µs | {renewed} |",
-                outcome.requests()
-            );
+        for situation in SITUATIONS {
+            let line = measure(&situation, url, &args, &mut tokens, &instagram, directory.path()).await?;
+            println!("| {engine}, {}", line);
         }
     }
     Ok(())
+}
+
+/// What goes on while somebody polls.
+struct Situation {
+    name: &'static str,
+    worker: bool,
+    /// Forged tokens, each another one, so many a second.
+    hostile: Option<f64>,
+    /// Somebody else writes to the same disk as fast as it takes it.
+    busy_disk: bool,
+}
+
+const QUIET: Situation = Situation { name: "nothing to do", worker: false, hostile: None, busy_disk: false };
+const SITUATIONS: [Situation; 4] = [
+    QUIET,
+    Situation { name: "catching up", worker: true, ..QUIET },
+    Situation { name: "1,000 hostile tokens a second", hostile: Some(1000.0), ..QUIET },
+    Situation { name: "catching up on a busy disk", worker: true, busy_disk: true, ..QUIET },
+];
+
+async fn measure(
+    situation: &Situation,
+    url: &str,
+    args: &BacklogArgs,
+    tokens: &mut Tokens,
+    instagram: &Server,
+    scratch: &Path,
+) -> Fallible<String> {
+    let &Situation { name, worker, hostile, busy_disk } = situation;
+    let log_file = scratch.join("server.log");
+    let options = Options {
+        binary: &args.holdfast,
+        database_url: url,
+        log: "warn",
+        log_file: &log_file,
+        collector: None,
+        instagram: Some(instagram.address),
+        worker,
+    };
+    let server = subject::serve(&options, tokens).await?;
+    let bearers = tokens.good()?;
+    poll(&server, &bearers, args, args.seconds / 10.0).await?;
+    let disk = busy_disk.then(|| BusyDisk::start(scratch.join("other")));
+    let attack = hostile.map(|rate| attack(&server, tokens, rate, args.seconds)).transpose()?;
+    let before = renewed(instagram).await?;
+    let outcome = poll(&server, &bearers, args, args.seconds).await?;
+    let renewed = renewed(instagram).await? - before;
+    if let Some(mut attack) = attack {
+        attack.wait()?;
+    }
+    drop(disk);
+    if !outcome.statuses.keys().eq([&200]) {
+        return Err(format!("{name}: answered {:?}", outcome.statuses).into());
+    }
+    if worker != (renewed > 0) {
+        return Err(format!("{name}: {renewed} renewed").into());
+    }
+    let load::Latency { median, p99, slowest } = outcome.latency;
+    Ok(format!("{name} | {} | {median} µs | {p99} µs | {slowest} µs | {renewed} |", outcome.requests()))
+}
+
+/// Forged tokens from a process of their own.
+fn attack(server: &Server, tokens: &mut Tokens, rate: f64, seconds: f64) -> Fallible<Child> {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some thousands")]
+    let forged = tokens.forged((rate * seconds).min(4000.0) as usize)?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args([
+        "load",
+        &server.address.to_string(),
+        "--path",
+        "/user/instagram/status",
+        "--connections",
+        "8",
+    ]);
+    command.args(["--seconds", &seconds.to_string(), "--rate", &rate.to_string(), "--bearers"]).arg(forged);
+    Ok(command.stdout(Stdio::null()).spawn()?)
+}
+
+/// Writes to a file, and waits for the disk, again and again until dropped.
+struct BusyDisk {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl BusyDisk {
+    fn start(path: PathBuf) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let write = move || -> std::io::Result<()> {
+            let mut file = std::fs::File::create(path)?;
+            let piece = vec![7; 4 << 20];
+            while !stopped.load(Ordering::Relaxed) {
+                file.rewind()?;
+                file.write_all(&piece)?;
+                file.sync_all()?;
+            }
+            Ok(())
+        };
+        let thread = std::thread::spawn(move || {
+            if let Err(error) = write() {
+                eprintln!("the disk is not kept busy: {error}");
+            }
+        });
+        Self { stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for BusyDisk {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // It has said what went wrong.
+            let _ = thread.join();
+        }
+    }
 }
 
 /// Links people whose grants came 45 days ago, and were due two weeks ago.
@@ -120,6 +214,7 @@ async fn poll(server: &Server, bearers: &Path, args: &BacklogArgs, seconds: f64)
         bearers: Some(bearers.to_owned()),
         once: false,
         pause: args.pause,
+        rate: None,
         header: Vec::new(),
     })
     .await

@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use holdfast::clock::{Clock as _, SystemClock};
 
 use crate::load::Outcome;
-use crate::process::Server;
+use crate::process::{self, Server};
 use crate::report::{Measured, Report};
 use crate::subject::{self, Options, Tokens};
-use crate::{Fallible, RunArgs};
+use crate::{Fallible, RunArgs, fill, peers};
 
 /// The case that all others are measured against.
 const YARDSTICK: &str = "hyper, hello";
@@ -24,6 +27,8 @@ struct Case {
     header: Vec<String>,
     /// The only statuses that may come back.
     expected: &'static [u16],
+    /// Requests a second; `None` for as many as the server answers.
+    rate: Option<f64>,
 }
 
 /// What a request carries.
@@ -40,14 +45,15 @@ enum Credential {
 
 /// Starts everything, measures every case in every round, prints the table.
 pub async fn run(args: RunArgs) -> Fallible<()> {
-    let directory = tempfile::tempdir()?;
-    let mut tokens = Tokens::start(directory.path()).await?;
+    let scratch = tempfile::tempdir()?;
+    let mut tokens = Tokens::start(scratch.path()).await?;
     let mut servers = vec![baseline("hyper")?, baseline("axum")?];
     let mut cases = vec![
         Case::new(YARDSTICK, 0, "/", Credential::None, &[200]),
         Case::new("axum, hello", 1, "/", Credential::None, &[200]),
+        Case::new("hyper, hello", 0, "/", Credential::None, &[200]).at(args.rate),
     ];
-    let sqlite = |name: &str| format!("sqlite://{}", directory.path().join(name).display());
+    let sqlite = |name: &str| format!("sqlite://{}", scratch.path().join(name).display());
     // Takes whatever it is sent; a server of its own, so that the yardstick has nothing else to do.
     let collector = baseline("hyper")?;
     let mut installations = vec![
@@ -59,7 +65,7 @@ pub async fn run(args: RunArgs) -> Fallible<()> {
         installations.push(("Postgres", url.clone(), "warn", None));
     }
     for (number, (name, database_url, log, collector)) in installations.iter().enumerate() {
-        let log_file = directory.path().join(format!("server-{number}.log"));
+        let log_file = scratch.path().join(format!("server-{number}.log"));
         let (collector, log_file) = (*collector, log_file.as_path());
         let options = Options {
             binary: &args.holdfast,
@@ -70,26 +76,34 @@ pub async fn run(args: RunArgs) -> Fallible<()> {
             instagram: None,
             worker: true,
         };
-        let server = subject::start(&options, &mut tokens).await?;
-        cases.extend(holdfast_cases(name, servers.len(), *log == "info" || collector.is_some()));
+        let server = subject::start(&options, &tokens).await?;
+        cases.extend(holdfast_cases(name, servers.len(), *log == "info" || collector.is_some(), args.rate));
         servers.push(server);
+    }
+    if let (Some(directory), Some(url)) = (&args.peers, &args.postgres) {
+        let file = scratch.path().join("peers.db");
+        fill::peers(url, &file, subject::PEOPLE, SystemClock.now().as_millisecond()).await?;
+        for (name, command) in peers::all(directory, &file, url)? {
+            cases.extend(peer_cases(name, servers.len(), args.rate));
+            servers.push(Server::announcing(peers::with_keys(command, &tokens)?)?);
+        }
     }
     for peer in &args.peer {
         let (name, command) = peer.split_once('=').ok_or("--peer wants NAME=COMMAND")?;
         let mut process = Command::new("sh");
-        process.args(["-c", command]).env("CLERK_JWT_KEY", tokens.jwt_key()?);
-        process.env("CLERK_AUTHORIZED_PARTIES", subject::ORIGIN);
+        process.args(["-c", command]);
         process.env("DATABASE_URL", args.postgres.as_deref().unwrap_or_default());
-        let server = Server::announcing(process)?;
-        cases.push(Case::new(format!("{name}: status"), servers.len(), STATUS, Credential::Known, &[200]));
-        servers.push(server);
+        cases.extend(peer_cases(name, servers.len(), args.rate));
+        servers.push(Server::announcing(peers::with_keys(process, &tokens)?)?);
     }
-    if let Some(only) = &args.only {
-        cases.retain(|case| case.name == YARDSTICK || case.name.contains(only.as_str()));
+    if !args.only.is_empty() {
+        cases.retain(|case| {
+            case.name == YARDSTICK || args.only.iter().any(|only| case.name.contains(only.as_str()))
+        });
     }
 
     let mut report = Report::new(YARDSTICK, cases.iter().map(|case| case.name.clone()));
-    let (known, forged) = (tokens.good()?, tokens.forged()?);
+    let (known, forged) = (tokens.good()?, tokens.forged(1)?);
     for round in 1..=args.rounds {
         for case in &cases {
             let bearers = match case.credential {
@@ -110,13 +124,13 @@ pub async fn run(args: RunArgs) -> Fallible<()> {
 const STATUS: &str = "/user/instagram/status";
 
 /// What an installation is asked. Those that keep an access log or send traces are there to show what that costs, no more.
-fn holdfast_cases(name: &str, server: usize, only_status: bool) -> Vec<Case> {
+fn holdfast_cases(name: &str, server: usize, only_status: bool, rate: f64) -> Vec<Case> {
     let case = |what: &str, path, credential, expected| {
         Case::new(format!("{name}: {what}"), server, path, credential, expected)
     };
-    let status = case("status", STATUS, Credential::Known, &[200]);
+    let status = || case("status", STATUS, Credential::Known, &[200]);
     if only_status {
-        return vec![status];
+        return vec![status()];
     }
     let mut unchanged = case("status, unchanged (304)", STATUS, Credential::Known, &[304]);
     unchanged.header.push("if-none-match: *".to_owned());
@@ -124,9 +138,21 @@ fn holdfast_cases(name: &str, server: usize, only_status: bool) -> Vec<Case> {
         case("/healthz", "/healthz", Credential::None, &[200]),
         case("no credential (401)", STATUS, Credential::None, &[401]),
         case("the same forged token (401, then 429)", STATUS, Credential::Forged, &[401, 429]),
-        status,
+        status(),
         unchanged,
         case("status, every token new", STATUS, Credential::Fresh, &[200]),
+        status().at(rate),
+    ]
+}
+
+/// What the others are asked.
+fn peer_cases(name: &str, server: usize, rate: f64) -> Vec<Case> {
+    let case =
+        |what: &str, credential| Case::new(format!("{name}: {what}"), server, STATUS, credential, &[200]);
+    vec![
+        case("status", Credential::Known),
+        case("status, every token new", Credential::Fresh),
+        case("status", Credential::Known).at(rate),
     ]
 }
 
@@ -138,7 +164,12 @@ impl Case {
         credential: Credential,
         expected: &'static [u16],
     ) -> Self {
-        Self { name: name.into(), server, path, credential, header: Vec::new(), expected }
+        Self { name: name.into(), server, path, credential, header: Vec::new(), expected, rate: None }
+    }
+
+    /// The same at `rate` requests a second.
+    fn at(self, rate: f64) -> Self {
+        Self { name: format!("{} at {rate}/s", self.name), rate: Some(rate), ..self }
     }
 }
 
@@ -150,17 +181,25 @@ async fn measure(
 ) -> Fallible<Measured> {
     let once = case.credential == Credential::Fresh;
     if !once {
-        generate(case, server, bearers.as_deref(), args, args.seconds / 10.0).await?;
+        generate(case, server, bearers.as_deref(), args, args.seconds / 3.0).await?;
     }
-    let before = server.cpu()?;
+    let database = || args.postgres_pid.map_or(Ok(Duration::ZERO), process::family_cpu);
+    let (before, database_before) = (server.cpu()?, database()?);
     let outcome = generate(case, server, bearers.as_deref(), args, args.seconds).await?;
-    let cpu = server.cpu()?.saturating_sub(before);
+    let (cpu, database) = (server.cpu()? - before, database()?.saturating_sub(database_before));
     if outcome.statuses.keys().any(|status| !case.expected.contains(status)) {
         return Err(format!("{}: answered {:?}", case.name, outcome.statuses).into());
     }
     #[allow(clippy::cast_precision_loss, reason = "far below 2^53")]
     let requests = outcome.requests() as f64;
-    Ok(Measured { cpu_micros: cpu.as_secs_f64() * 1e6 / requests, per_second: requests / outcome.seconds })
+    let each = |spent: Duration| spent.as_secs_f64() * 1e6 / requests;
+    Ok(Measured {
+        cpu_micros: each(cpu),
+        database_micros: each(database),
+        per_second: requests / outcome.seconds,
+        latency: outcome.latency,
+        memory: server.memory()?,
+    })
 }
 
 /// Runs the generator in a process of its own.
@@ -179,6 +218,9 @@ async fn generate(
     }
     if case.credential == Credential::Fresh {
         command.arg("--once");
+    }
+    if let Some(rate) = case.rate {
+        command.args(["--rate", &rate.to_string()]);
     }
     for line in &case.header {
         command.args(["--header", line]);

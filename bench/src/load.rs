@@ -16,6 +16,8 @@ use tokio::task::JoinSet;
 
 use crate::{Fallible, LoadArgs};
 
+mod paced;
+
 /// What came back.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Outcome {
@@ -55,6 +57,27 @@ impl Outcome {
     }
 }
 
+/// The bytes of each request.
+fn requests(args: &LoadArgs) -> Fallible<Vec<Vec<u8>>> {
+    let head = args
+        .header
+        .iter()
+        .fold(format!("GET {} HTTP/1.1\r\nhost: {}\r\n", args.path, args.address), |head, line| {
+            format!("{head}{line}\r\n")
+        });
+    let requests = match &args.bearers {
+        None => vec![format!("{head}\r\n").into_bytes()],
+        Some(file) => std::fs::read_to_string(file)?
+            .lines()
+            .map(|bearer| format!("{head}authorization: Bearer {bearer}\r\n\r\n").into_bytes())
+            .collect(),
+    };
+    if requests.is_empty() {
+        return Err("the file of credentials is empty".into());
+    }
+    Ok(requests)
+}
+
 struct Plan {
     address: SocketAddr,
     requests: Vec<Vec<u8>>,
@@ -88,21 +111,9 @@ impl Plan {
 
 /// Sends what `args` say.
 pub async fn run(args: LoadArgs) -> Fallible<Outcome> {
-    let head = args
-        .header
-        .iter()
-        .fold(format!("GET {} HTTP/1.1\r\nhost: {}\r\n", args.path, args.address), |head, line| {
-            format!("{head}{line}\r\n")
-        });
-    let requests = match &args.bearers {
-        None => vec![format!("{head}\r\n").into_bytes()],
-        Some(file) => std::fs::read_to_string(file)?
-            .lines()
-            .map(|bearer| format!("{head}authorization: Bearer {bearer}\r\n\r\n").into_bytes())
-            .collect(),
-    };
-    if requests.is_empty() {
-        return Err("the file of credentials is empty".into());
+    let (requests, rate) = (requests(&args)?, args.rate);
+    if let Some(rate) = rate {
+        return tokio::task::spawn_blocking(move || paced::run(&args, &requests, rate)).await?;
     }
     let began = Instant::now();
     let plan = Arc::new(Plan {
@@ -155,21 +166,7 @@ async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Fallible<u16> {
         if stream.read_buf(buffer).await? == 0 {
             return Err("the server closed a connection in the middle of an answer".into());
         }
-        let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
-        let head = std::str::from_utf8(&buffer[..end])?;
-        let status: u16 = head.get(9..12).ok_or("an answer without a status")?.parse()?;
-        let length = match status {
-            204 | 304 => 0,
-            _ => head
-                .lines()
-                .find_map(|line| {
-                    line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-                })
-                .ok_or("an answer without a length")?
-                .1
-                .parse()?,
-        };
-        let total = end + 4 + length;
+        let Some((status, total)) = head(buffer)? else { continue };
         while buffer.len() < total {
             if stream.read_buf(buffer).await? == 0 {
                 return Err("the server closed a connection in the middle of a body".into());
@@ -177,4 +174,23 @@ async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Fallible<u16> {
         }
         return Ok(status);
     }
+}
+
+/// The status of an answer and how long it is in all; `None` while its head has not come.
+fn head(buffer: &[u8]) -> Fallible<Option<(u16, usize)>> {
+    let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
+    let head = std::str::from_utf8(&buffer[..end])?;
+    let status: u16 = head.get(9..12).ok_or("an answer without a status")?.parse()?;
+    let length = match status {
+        204 | 304 => 0,
+        _ => head
+            .lines()
+            .find_map(|line| {
+                line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+            })
+            .ok_or("an answer without a length")?
+            .1
+            .parse()?,
+    };
+    Ok(Some((status, end + 4 + length)))
 }

@@ -7,7 +7,10 @@
 mod backlog;
 mod baseline;
 mod cases;
+mod fill;
+mod growth;
 mod load;
+mod peers;
 mod process;
 mod report;
 mod subject;
@@ -33,6 +36,8 @@ enum Command {
     Run(RunArgs),
     /// Measures how long whoever polls waits while the worker catches up, and prints that table.
     Backlog(BacklogArgs),
+    /// Measures how the costs grow with the number of connections, and prints that table.
+    Growth(GrowthArgs),
     /// An Instagram that renews whatever it is asked to.
     Instagram,
     /// A bare hyper server that answers `hello`.
@@ -52,6 +57,12 @@ struct RunArgs {
     /// Address of an empty Postgres database; without it that half is left out.
     #[arg(long)]
     postgres: Option<String>,
+    /// Process id of that Postgres' first process: what the database spends is measured, too.
+    #[arg(long)]
+    postgres_pid: Option<u32>,
+    /// Directory of the servers that ours is measured beside, with their packages installed.
+    #[arg(long)]
+    peers: Option<PathBuf>,
     /// Another server to measure with the same tokens: `NAME=COMMAND`, run by `sh`. It prints the address that it listens on,
     /// as `127.0.0.1:PORT`, and finds `CLERK_JWT_KEY`, `CLERK_AUTHORIZED_PARTIES` and `DATABASE_URL` in its environment.
     #[arg(long)]
@@ -65,9 +76,12 @@ struct RunArgs {
     /// Keep-alive connections.
     #[arg(long, default_value_t = 64)]
     connections: usize,
-    /// Only cases whose name has this in it, and the yardstick.
+    /// Only cases whose name has one of these in it, and the yardstick.
     #[arg(long)]
-    only: Option<String>,
+    only: Vec<String>,
+    /// Requests a second where the server is not saturated.
+    #[arg(long, default_value_t = 1000.0)]
+    rate: f64,
 }
 
 /// What `backlog` measures, and how long.
@@ -93,6 +107,32 @@ struct BacklogArgs {
     pause: u64,
 }
 
+/// What `growth` measures.
+#[derive(clap::Args)]
+struct GrowthArgs {
+    /// The server's binary, built for release.
+    #[arg(long)]
+    holdfast: PathBuf,
+    /// An empty Postgres database: measures on it, too.
+    #[arg(long)]
+    postgres: Option<String>,
+    /// Process id of that Postgres' first process.
+    #[arg(long)]
+    postgres_pid: Option<u32>,
+    /// Connections on SQLite, growing.
+    #[arg(long, value_delimiter = ',', default_value = "10000,100000,1000000")]
+    sizes: Vec<usize>,
+    /// Connections on Postgres, growing.
+    #[arg(long, value_delimiter = ',', default_value = "10000,100000,1000000")]
+    postgres_sizes: Vec<usize>,
+    /// Seconds for each.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Where the databases are kept meanwhile: some 2 KB for each connection.
+    #[arg(long)]
+    directory: Option<PathBuf>,
+}
+
 /// What the generator sends.
 #[derive(clap::Args)]
 struct LoadArgs {
@@ -113,6 +153,9 @@ struct LoadArgs {
     /// Milliseconds between an answer and the next request.
     #[arg(long, default_value_t = 0)]
     pause: u64,
+    /// Requests a second in all, whatever the answers do; without it each follows the answer before it.
+    #[arg(long)]
+    rate: Option<f64>,
     /// Further header lines, `name: value`.
     #[arg(long)]
     header: Vec<String>,
@@ -123,6 +166,7 @@ async fn main() -> Fallible<()> {
     match Args::parse().command {
         Command::Run(args) => cases::run(args).await,
         Command::Backlog(args) => backlog::run(args).await,
+        Command::Growth(args) => growth::run(args).await,
         Command::Instagram => on_all_cores(backlog::instagram()),
         Command::Hyper => on_all_cores(baseline::hyper()),
         Command::Axum => on_all_cores(baseline::axum()),

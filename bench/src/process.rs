@@ -47,6 +47,14 @@ impl Server {
     pub fn cpu(&self) -> Fallible<Duration> {
         processor_time(&Path::new("/proc").join(self.child.id().to_string()))
     }
+
+    /// Memory in use, in MB: pages that are in memory, shared ones included.
+    pub fn memory(&self) -> Fallible<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no memory is told")?;
+        let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kilobytes / 1024.0)
+    }
 }
 
 impl Drop for Server {
@@ -55,6 +63,21 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Processor time so far of a process and those that it started: a Postgres with one process for each connection.
+pub fn family_cpu(parent: u32) -> Fallible<Duration> {
+    let mut sum = processor_time(Path::new(&format!("/proc/{parent}")))?;
+    for process in std::fs::read_dir("/proc")? {
+        let path = process?.path();
+        // Behind the name in parentheses: state, then the parent. Others end while we look.
+        let Ok(stat) = std::fs::read_to_string(path.join("stat")) else { continue };
+        let of = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1));
+        if of.and_then(|of| of.parse().ok()) == Some(parent) {
+            sum += processor_time(&path).unwrap_or_default();
+        }
+    }
+    Ok(sum)
 }
 
 /// The scheduler's own account in nanoseconds; the better known one in `stat` counts ticks of 10 ms.

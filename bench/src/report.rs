@@ -2,13 +2,21 @@
 
 use std::fmt;
 
+use crate::load::Latency;
+
 /// One measurement of one case.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Measured {
     /// Processor time of the server per request.
     pub cpu_micros: f64,
+    /// Processor time of the database per request; whatever else it does is in it too.
+    pub database_micros: f64,
     /// Answers per second. Generator and server share the machine, so this says less than the processor time.
     pub per_second: f64,
+    /// How long answers took. Saturated, that is how long they waited for each other.
+    pub latency: Latency,
+    /// Memory of the server, in MB.
+    pub memory: f64,
 }
 
 /// All measurements.
@@ -33,15 +41,34 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cpu = |all: &[Measured]| median(all.iter().map(|each| each.cpu_micros));
-        let unit =
-            self.lines.iter().find(|(name, _)| name == self.yardstick).map_or(f64::NAN, |(_, all)| cpu(all));
+        let of = |all: &[Measured], what: fn(&Measured) -> f64| median(all.iter().map(what));
+        let unit = self
+            .lines
+            .iter()
+            .find(|(name, _)| name == self.yardstick)
+            .map_or(f64::NAN, |(_, all)| of(all, |each| each.cpu_micros));
         let width = self.lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
-        writeln!(f, "| {:width$} | CPU µs per request | × bare hyper | requests/s |", "case")?;
-        writeln!(f, "|-{:-<width$}-|-------------------:|-------------:|-----------:|", "")?;
+        writeln!(
+            f,
+            "| {:width$} | server µs | × bare hyper | Postgres µs | p50 µs | p99 µs | requests/s | MB |",
+            "case"
+        )?;
+        writeln!(
+            f,
+            "|-{:-<width$}-|----------:|-------------:|------------:|-------:|-------:|-----------:|---:|",
+            ""
+        )?;
         for (name, all) in &self.lines {
-            let (cpu, rate) = (cpu(all), median(all.iter().map(|each| each.per_second)));
-            writeln!(f, "| {name:width$} | {cpu:18.1} | {:12.1} | {rate:10.0} |", cpu / unit)?;
+            let cpu = of(all, |each| each.cpu_micros);
+            let database = of(all, |each| each.database_micros);
+            let (median, p99) =
+                (of(all, |each| each.latency.median as f64), of(all, |each| each.latency.p99 as f64));
+            let (rate, memory) = (of(all, |each| each.per_second), of(all, |each| each.memory));
+            writeln!(
+                f,
+                "| {name:width$} | {cpu:9.1} | {:12.2} | {database:11.1} | {median:6.0} | {p99:6.0} | {rate:10.0} | {memory:2.0} |",
+                cpu / unit
+            )?;
         }
         Ok(())
     }
@@ -61,7 +88,7 @@ mod tests {
     fn ratios_are_of_medians() {
         let mut report = Report::new("unit", ["unit", "other"].map(str::to_owned).into_iter());
         for (name, cpu_micros) in [("unit", 10.0), ("unit", 2.0), ("unit", 90.0), ("other", 25.0)] {
-            report.add(name, Measured { cpu_micros, per_second: 1.0 });
+            report.add(name, Measured { cpu_micros, ..Measured::default() });
         }
         let text = report.to_string();
         let ratios: Vec<f64> = text

@@ -12,15 +12,14 @@ use holdfast::connection::{Connection, Evidence, EvidenceSource, GrantFacts, Sta
 use holdfast::entropy::{SystemEntropy, new_id};
 use holdfast::provider::{Account, ProviderId};
 use holdfast::standin::clerk::{ClerkStandin, Person};
-use holdfast::store::{ChangeSet, CommitOutcome, ConnectionWrite, Store, StoreOptions};
 
 use crate::process::{self, Server};
-use crate::{Fallible, LoadArgs, load};
+use crate::{Fallible, fill};
 
 /// The web app whose people call.
 pub const ORIGIN: &str = "https://app.example.com";
 /// People who are connected and poll their status: each request is another one's, as with open tabs.
-const PEOPLE: usize = 256;
+pub const PEOPLE: usize = 10_000;
 /// Longer than a run takes, so that no token expires in the middle of one.
 const TOKEN_LIFETIME_SECONDS: i64 = 3600;
 
@@ -45,10 +44,14 @@ impl Tokens {
 
     /// A file with `count` good tokens that nobody has seen before, of one person after the other.
     pub fn fresh(&mut self, count: usize) -> Fallible<PathBuf> {
+        self.of(count, |number| number % PEOPLE)
+    }
+
+    fn of(&mut self, count: usize, whose: impl Fn(usize) -> usize) -> Fallible<PathBuf> {
         self.write(count, |clerk, number| {
             Ok(clerk.mint_with(Person::Ada, Some(ORIGIN), |mint| {
                 mint.with_claims(|claims| {
-                    claims.insert("sub".to_owned(), user_id(number % PEOPLE).into());
+                    claims.insert("sub".to_owned(), user_id(whose(number)).into());
                     claims.insert("exp".to_owned(), (mint.now + TOKEN_LIFETIME_SECONDS).into());
                     claims.insert("jti".to_owned(), format!("bench{number}").into());
                 })
@@ -56,14 +59,28 @@ impl Tokens {
         })
     }
 
-    /// A file with one token whose signature is forged.
-    pub fn forged(&mut self) -> Fallible<PathBuf> {
-        self.write(1, |clerk, _| Ok(clerk.mint_with(Person::Ada, Some(ORIGIN), |mint| mint.forged(|_| {}))?))
+    /// A file with as many good tokens as there are [`PEOPLE`], of people spread evenly over `size`.
+    pub fn spread(&mut self, size: usize) -> Fallible<PathBuf> {
+        self.of(PEOPLE, move |number| (number % PEOPLE) * (size / PEOPLE))
+    }
+
+    /// A file with `count` tokens whose signatures are forged, each another one.
+    pub fn forged(&mut self, count: usize) -> Fallible<PathBuf> {
+        self.write(count, |clerk, number| {
+            Ok(clerk.mint_with(Person::Ada, Some(ORIGIN), |mint| {
+                mint.forged(|claims| drop(claims.insert("jti".to_owned(), format!("forged{number}").into())))
+            })?)
+        })
     }
 
     /// The public key, PEM.
     pub fn jwt_key(&self) -> Fallible<String> {
         Ok(self.clerk.jwt_key()?)
+    }
+
+    /// Who signs them.
+    pub fn issuer(&self) -> String {
+        self.clerk.issuer()
     }
 
     fn write(
@@ -104,12 +121,10 @@ pub struct Options<'a> {
 /// `HOLDFAST_ENCRYPTION_KEYS`.
 pub const KEY_RING: &str = "bench:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
 
-/// Starts `holdfast serve` and connects everybody to an Instagram account.
-pub async fn start(options: &Options<'_>, tokens: &mut Tokens) -> Fallible<Server> {
-    let server = serve(options, tokens).await?;
-    make_records(&server, tokens).await?;
-    connect(options.database_url).await?;
-    Ok(server)
+/// Connects everybody to an Instagram account and starts `holdfast serve`.
+pub async fn start(options: &Options<'_>, tokens: &Tokens) -> Fallible<Server> {
+    fill::people(options.database_url, 0, PEOPLE, SystemClock.now().as_millisecond()).await?;
+    serve(options, tokens).await
 }
 
 /// Starts `holdfast serve` over the database as it is.
@@ -139,40 +154,6 @@ pub async fn serve(options: &Options<'_>, tokens: &Tokens) -> Fallible<Server> {
         command.env("INSTAGRAM_GRAPH_URL", format!("http://{instagram}"));
     }
     Server::listening(command, address).await
-}
-
-/// The first request of somebody unknown makes their record.
-async fn make_records(server: &Server, tokens: &mut Tokens) -> Fallible<()> {
-    let outcome = load::run(LoadArgs {
-        address: server.address,
-        path: "/user/profile".to_owned(),
-        connections: 1,
-        seconds: 30.0,
-        bearers: Some(tokens.good()?),
-        once: true,
-        pause: 0,
-        header: Vec::new(),
-    })
-    .await?;
-    if outcome.statuses.keys().eq([&200]) {
-        Ok(())
-    } else {
-        Err(format!("the first requests were answered {:?}", outcome.statuses).into())
-    }
-}
-
-/// Writes what completed connect attempts leave, but for the grants, which no route measured here reads.
-async fn connect(database_url: &str) -> Fallible<()> {
-    let store = Store::open(&StoreOptions::tool(database_url), clock()).await?;
-    for number in 0..PEOPLE {
-        let write = ConnectionWrite { expected_version: None, connection: connection(number)? };
-        let committed = store.commit(&ChangeSet { connection: Some(write), ..ChangeSet::default() }).await?;
-        if committed != CommitOutcome::Committed {
-            return Err(format!("not connected: {committed:?}").into());
-        }
-    }
-    store.close().await;
-    Ok(())
 }
 
 fn user_id(number: usize) -> String {

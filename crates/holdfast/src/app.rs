@@ -24,7 +24,7 @@ use crate::connection::return_url::{ReturnUrlError, ReturnUrls};
 use crate::connection::schedule::RefreshPolicy;
 use crate::connections::journal::Journal;
 use crate::connections::{Connections, Parts};
-use crate::entropy::{EntropyExhausted, SharedEntropy, new_id};
+use crate::entropy::{EntropyExhausted, IdEntropy, SharedEntropy, new_id};
 use crate::http::layers::Edge;
 use crate::http::metrics::Metrics;
 use crate::http::{
@@ -256,7 +256,7 @@ impl Server {
             edge: Edge {
                 public_url: settings.public_url.as_str().trim_end_matches('/').to_owned(),
                 clock: seams.clock.clone(),
-                entropy: seams.entropy.clone(),
+                entropy: Arc::new(IdEntropy::new(seams.entropy.clone())),
                 metrics: metrics.clone(),
                 admission: Admission::new(budget.requests),
                 proxies: settings.trusted_proxies.clone(),

@@ -43,6 +43,48 @@ impl Entropy for SystemEntropy {
     }
 }
 
+/// Randomness for ids, taken from another source some hundred bytes at a time: each call of the system's generator costs more
+/// than the rest of making an id. Never for secrets, because what is not used yet lies about in memory.
+#[derive(Debug)]
+pub struct IdEntropy {
+    source: SharedEntropy,
+    left: Mutex<Left>,
+}
+
+#[derive(Debug)]
+struct Left {
+    bytes: [u8; IdEntropy::AT_A_TIME],
+    used: usize,
+}
+
+impl IdEntropy {
+    const AT_A_TIME: usize = 640;
+
+    /// From `source`.
+    pub fn new(source: SharedEntropy) -> Self {
+        let left = Left { bytes: [0; Self::AT_A_TIME], used: Self::AT_A_TIME };
+        Self { source, left: Mutex::new(left) }
+    }
+}
+
+impl Entropy for IdEntropy {
+    fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyExhausted> {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let Left { bytes, used } = &mut *left;
+        if buffer.len() > Self::AT_A_TIME {
+            return self.source.fill(buffer);
+        }
+        if *used + buffer.len() > Self::AT_A_TIME {
+            self.source.fill(bytes)?;
+            *used = 0;
+        }
+        let fresh = *used..*used + buffer.len();
+        *used = fresh.end;
+        buffer.copy_from_slice(&bytes[fresh]);
+        Ok(())
+    }
+}
+
 /// A generator that gives the same bytes for the same seed; for tests and the simulation, never for secrets.
 #[derive(Debug)]
 pub struct SeededEntropy {
@@ -69,5 +111,39 @@ impl Entropy for SeededEntropy {
             chunk.copy_from_slice(&bytes[..chunk.len()]);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_take_each_random_byte_once() {
+        let ids = IdEntropy::new(Arc::new(SeededEntropy::new(7)));
+        let drawn: Vec<[u8; 10]> = (0..1000).map(|_| random::<10>(&ids).unwrap()).collect();
+        let distinct: std::collections::BTreeSet<_> = drawn.iter().collect();
+        assert_eq!(distinct.len(), drawn.len());
+        let source = SeededEntropy::new(7);
+        let expected: [u8; IdEntropy::AT_A_TIME] = random(&source).unwrap();
+        assert_eq!(drawn[..64].concat(), expected);
+        let mut more = vec![0; IdEntropy::AT_A_TIME + 1];
+        ids.fill(&mut more).unwrap();
+        assert!(more.iter().any(|byte| *byte != 0));
+    }
+
+    #[derive(Debug)]
+    struct Exhausted;
+
+    impl Entropy for Exhausted {
+        fn fill(&self, _: &mut [u8]) -> Result<(), EntropyExhausted> {
+            Err(EntropyExhausted)
+        }
+    }
+
+    #[test]
+    fn without_a_source_there_are_no_ids() {
+        assert_eq!(random::<10>(&IdEntropy::new(Arc::new(Exhausted))), Err(EntropyExhausted));
     }
 }

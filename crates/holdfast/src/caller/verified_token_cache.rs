@@ -9,13 +9,17 @@ use jiff::Timestamp;
 
 use super::two_generation_map::{Digest, TwoGenerationMap};
 
+/// Parts that are locked, and forget, by themselves: forgetting half of all tokens at once would hold up everybody for as long
+/// as it takes to free them.
+const PARTS: usize = 64;
+
 #[derive(Debug)]
 pub(super) struct VerifiedTokenCache<T> {
-    inner: RwLock<Inner<T>>,
+    parts: Vec<RwLock<Part<T>>>,
 }
 
 #[derive(Debug)]
-struct Inner<T> {
+struct Part<T> {
     /// Grows with every change of the keys.
     epoch: u64,
     entries: TwoGenerationMap<Entry<T>>,
@@ -29,34 +33,42 @@ struct Entry<T> {
 }
 
 impl<T: Clone> VerifiedTokenCache<T> {
+    /// Holds at most about `capacity` tokens.
     pub(super) fn new(capacity: usize) -> Self {
-        Self { inner: RwLock::new(Inner { epoch: 0, entries: TwoGenerationMap::new(capacity) }) }
+        let part =
+            || RwLock::new(Part { epoch: 0, entries: TwoGenerationMap::new(capacity.div_ceil(PARTS)) });
+        Self { parts: std::iter::repeat_with(part).take(PARTS).collect() }
+    }
+
+    /// Where a token belongs: hashes are spread evenly.
+    fn part(&self, token: &Digest) -> &RwLock<Part<T>> {
+        &self.parts[usize::from(token[0]) % PARTS]
     }
 
     /// What was remembered of that token under these keys, if the token is within its time.
     pub(super) fn get(&self, token: &Digest, epoch: u64, now: Timestamp) -> Option<T> {
-        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
-        let entry = inner.entries.get(token).filter(|_| inner.epoch == epoch)?;
+        let part = self.part(token).read().unwrap_or_else(PoisonError::into_inner);
+        let entry = part.entries.get(token).filter(|_| part.epoch == epoch)?;
         (entry.from <= now && now < entry.until).then(|| entry.value.clone())
     }
 
     /// Remembers a token that was just verified with the keys of `epoch`, for `from <= now < until`.
     pub(super) fn insert(&self, token: Digest, epoch: u64, from: Timestamp, until: Timestamp, value: T) {
-        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
-        if epoch < inner.epoch {
+        let mut part = self.part(&token).write().unwrap_or_else(PoisonError::into_inner);
+        if epoch < part.epoch {
             // Verified with keys that have been replaced meanwhile.
             return;
         }
-        if epoch > inner.epoch {
-            inner.entries.clear();
-            inner.epoch = epoch;
+        if epoch > part.epoch {
+            part.entries.clear();
+            part.epoch = epoch;
         }
-        inner.entries.insert(token, Entry { from, until, value });
+        part.entries.insert(token, Entry { from, until, value });
     }
 
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.inner.read().unwrap().entries.len()
+        self.parts.iter().map(|part| part.read().unwrap().entries.len()).sum()
     }
 }
 
@@ -85,10 +97,23 @@ mod tests {
         let remembered = VerifiedTokenCache::new(8);
         remembered.insert(TOKEN, 1, at(0), at(100), "ada");
         assert_eq!(remembered.get(&TOKEN, 2, at(1)), None);
-        remembered.insert([8; 32], 2, at(0), at(100), "grace");
+        // Of the same part.
+        remembered.insert([7 + 64; 32], 2, at(0), at(100), "grace");
         assert_eq!((remembered.get(&TOKEN, 1, at(1)), remembered.len()), (None, 1));
         // A slow verification under the former keys must not come back.
         remembered.insert(TOKEN, 1, at(0), at(100), "ada");
         assert_eq!(remembered.get(&TOKEN, 2, at(1)), None);
+    }
+
+    #[test]
+    fn it_never_holds_more_than_its_capacity() {
+        let remembered = VerifiedTokenCache::new(640);
+        for number in 0..10_000_u32 {
+            let mut token = [0; 32];
+            token[..4].copy_from_slice(&number.to_le_bytes());
+            remembered.insert(token, 1, at(0), at(100), number);
+            assert_eq!(remembered.get(&token, 1, at(1)), Some(number));
+        }
+        assert!((320..=640).contains(&remembered.len()), "{}", remembered.len());
     }
 }

@@ -1,5 +1,6 @@
 //! The one verifier of every protected route.
 
+use std::borrow::Cow;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -184,7 +185,8 @@ impl SessionVerifier {
         let now = self.clock.now();
         let value = match authorization {
             [] => return self.refuse(Refusal::missing(), None, request_id, now),
-            [only] => String::from_utf8_lossy(only),
+            // Looking for what is wrong with it costs much more than seeing that nothing is.
+            [only] => str::from_utf8(only).map_or_else(|_| String::from_utf8_lossy(only), Cow::Borrowed),
             [_, _, ..] => return Authentication::MultipleCredentials,
         };
         match bearer_token(&value) {
@@ -196,7 +198,10 @@ impl SessionVerifier {
     async fn judge_token(&self, token: &str, request_id: &str, now: Timestamp) -> Authentication {
         let name = sha256(token);
         let epoch = self.epoch();
-        if let Some(claims) = self.remembered.as_ref().and_then(|each| each.get(&name, epoch, now)) {
+        // With keys that are too old to judge by, what was judged by them is no more worth than what is new.
+        let can_judge = self.keys.is_ready(now.as_millisecond());
+        let remembered = self.remembered.as_ref().filter(|_| can_judge);
+        if let Some(claims) = remembered.and_then(|each| each.get(&name, epoch, now)) {
             count(&self.counters.remembered);
             return self.accept(claims, request_id, now);
         }

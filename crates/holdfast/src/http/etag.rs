@@ -13,7 +13,11 @@ impl ETag {
     pub fn of(body: &[u8]) -> Self {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, body);
         let half = digest.as_ref().get(..16).unwrap_or_default();
-        Self(format!("\"{}\"", URL_SAFE_NO_PAD.encode(half)))
+        let mut tag = String::with_capacity(24);
+        tag.push('"');
+        URL_SAFE_NO_PAD.encode_string(half, &mut tag);
+        tag.push('"');
+        Self(tag)
     }
 
     /// The tag without its quotes, as the id of an event.

@@ -1,20 +1,24 @@
 //! What happens around every handler. The order is set in [`super::app`]; here is each layer.
 
+use std::convert::Infallible;
+use std::future::{Ready, poll_fn, ready};
 use std::net::Ipv4Addr;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
+use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use futures_util::future::{Either, select};
+use futures_util::future::{BoxFuture, Either};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Version};
+use jiff::Timestamp;
+use tower::Service;
 
-use super::admission::Admission;
+use super::admission::{Admission, Admitted, TurnedAway};
 use super::metrics::{Metrics, method_label};
 use super::problem::{self, Problem, RequestCode, ServerCode};
 use super::public::PublicRoute;
@@ -22,9 +26,9 @@ use super::request_id::{RequestId, X_REQUEST_ID};
 use super::routes::is_forward_auth;
 use super::server::PeerAddr;
 use crate::client_address::TrustedProxies;
-use crate::clock::SharedClock;
+use crate::clock::{Clock, SharedClock};
 use crate::entropy::SharedEntropy;
-use crate::telemetry::traces::{ServerSpans, WithContext as _};
+use crate::telemetry::traces::{Going, ServerSpans, WithContext as _};
 
 /// What the layers need to know.
 #[derive(Debug)]
@@ -58,6 +62,8 @@ pub(super) const PROBLEMS: [problem::ProblemCode; 5] = [
 
 /// The route of requests that match none.
 const UNMATCHED: &str = "unmatched";
+/// As many as most answers have, so that their map grows once.
+const ANSWER_HEADERS: usize = 16;
 const STRICT_TRANSPORT_SECURITY: HeaderValue =
     HeaderValue::from_static("max-age=63072000; includeSubDomains");
 /// For answers that are no pages: should a browser show one, it may do nothing at all.
@@ -68,75 +74,120 @@ const CROSS_ORIGIN_OPENER_POLICY: HeaderName = HeaderName::from_static("cross-or
 
 /// Outermost: gives every answer its request id, its security headers and, where it is a problem, its body; then
 /// writes the access log. Nothing leaves the server without passing here.
-pub async fn envelope(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
-    let began = edge.clock.now();
-    let id = RequestId::of(request.headers(), &*edge.entropy, &*edge.clock);
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    request.extensions_mut().insert(id.clone());
-    let in_flight = InFlight::begin(&edge.metrics);
+#[derive(Clone, Debug)]
+pub(super) struct Envelope<S> {
+    edge: Arc<Edge>,
+    inner: S,
+}
 
-    let template = route.as_ref().map(MatchedPath::as_str);
-    let span = edge.spans.begin(request.headers(), method_label(&method), template, id.as_str());
+impl<S> Envelope<S> {
+    /// Around `inner`.
+    pub(super) fn new(edge: Arc<Edge>, inner: S) -> Self {
+        Self { edge, inner }
+    }
+}
 
-    let mut response = match (well_formed(&request), &span) {
-        (Ok(()), None) => next.run(request).await,
-        (Ok(()), Some(span)) => next.run(request).with_context(span.context()).await,
-        (Err(problem), _) => problem.into_response(),
-    };
+/// What a layer wraps.
+pub(super) trait Inner: Service<Request, Response = Response, Error = Infallible> {}
+impl<S: Service<Request, Response = Response, Error = Infallible>> Inner for S {}
 
-    let problem = response.extensions_mut().remove::<Problem>();
-    let code = problem.as_ref().map(|each| each.code().entry().code);
-    if let Some(problem) = problem {
-        response = problem::render(&problem, &edge.public_url, id.as_str(), response);
-        if template.is_some_and(is_forward_auth) {
-            problem::repeat_in_header(&problem, &edge.public_url, id.as_str(), response.headers_mut());
+impl<S> Service<Request> for Envelope<S>
+where
+    S: Inner,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let under_way = UnderWay::begin(&self.edge, &mut request);
+        let answer = match well_formed(&request) {
+            Ok(()) => Ok(self.inner.call(request)),
+            Err(problem) => Err(problem),
+        };
+        Box::pin(async move {
+            let response = match (answer, &under_way.span) {
+                (Ok(answer), None) => answer.await?,
+                (Ok(answer), Some(span)) => answer.with_context(span.context()).await?,
+                (Err(problem), _) => problem.into_response(),
+            };
+            Ok(under_way.answered(response))
+        })
+    }
+}
+
+/// A request that is counted as under way until it is answered or given up.
+struct UnderWay {
+    edge: Arc<Edge>,
+    began: Timestamp,
+    id: RequestId,
+    method: &'static str,
+    route: Option<MatchedPath>,
+    span: Option<Going>,
+}
+
+impl UnderWay {
+    fn begin(edge: &Arc<Edge>, request: &mut Request) -> Self {
+        let id = RequestId::of(request.headers(), &*edge.entropy, &*edge.clock);
+        let method = method_label(request.method());
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let template = route.as_ref().map(MatchedPath::as_str);
+        let span = edge.spans.begin(request.headers(), method, template, id.as_str());
+        request.extensions_mut().insert(id.clone());
+        edge.metrics.in_flight.inc();
+        Self { edge: Arc::clone(edge), began: edge.clock.now_fine(), id, method, route, span }
+    }
+
+    fn answered(self, mut response: Response) -> Response {
+        let Self { edge, began, id, method, route, span } = &self;
+        let problem = response.extensions_mut().remove::<Problem>();
+        let code = problem.as_ref().map(|each| each.code().entry().code);
+        if let Some(problem) = problem {
+            response = problem::render(&problem, &edge.public_url, id.as_str(), response);
+            if route.as_ref().is_some_and(|route| is_forward_auth(route.as_str())) {
+                problem::repeat_in_header(&problem, &edge.public_url, id.as_str(), response.headers_mut());
+            }
         }
-    }
-    let headers = response.headers_mut();
-    headers.insert(X_REQUEST_ID, id.header());
-    secure(headers, edge.public_url.starts_with("https://"));
+        let headers = response.headers_mut();
+        headers.reserve(ANSWER_HEADERS);
+        headers.insert(X_REQUEST_ID, id.header());
+        secure(headers, edge.public_url.starts_with("https://"));
 
-    drop(in_flight);
-    let trace_id = span.map(|span| {
-        span.answered(response.status(), code);
-        span.trace_id()
-    });
-    let route = template.unwrap_or(UNMATCHED);
-    let status = response.status().as_u16();
-    let took = edge.clock.now().duration_since(began).try_into().unwrap_or(Duration::ZERO);
-    edge.metrics.answered(&method, route, status, took);
-    if let Some(code) = code {
-        edge.metrics.problem(code);
-    }
-    // The route's template, never the address: ids, codes and completions stand in paths and queries.
-    tracing::info!(
-        target: "holdfast::access",
-        method = method.as_str(),
-        route,
-        status,
-        code,
-        micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        request_id = id.as_str(),
-        trace_id,
-        "answered"
-    );
-    response
-}
-
-/// Counts a request as under way until it is answered or given up.
-struct InFlight<'a>(&'a Metrics);
-
-impl<'a> InFlight<'a> {
-    fn begin(metrics: &'a Metrics) -> Self {
-        metrics.in_flight.inc();
-        Self(metrics)
+        let trace_id = span.as_ref().map(|span| {
+            span.answered(response.status(), code);
+            span.trace_id()
+        });
+        let route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+        let status = response.status().as_u16();
+        let took = edge.clock.now_fine().duration_since(*began).try_into().unwrap_or(Duration::ZERO);
+        edge.metrics.answered(method, route, status, took);
+        if let Some(code) = code {
+            edge.metrics.problem(code);
+        }
+        // The route's template, never the address: ids, codes and completions stand in paths and queries.
+        tracing::info!(
+            target: "holdfast::access",
+            method,
+            route,
+            status,
+            code,
+            micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            request_id = id.as_str(),
+            trace_id,
+            "answered"
+        );
+        response
     }
 }
 
-impl Drop for InFlight<'_> {
+impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.in_flight.dec();
+        self.edge.metrics.in_flight.dec();
     }
 }
 
@@ -169,39 +220,84 @@ pub(super) fn secure(headers: &mut HeaderMap, is_https: bool) {
 /// Innermost: bounds how many handlers run at a time and how long each may take, and survives their panics.
 ///
 /// Inside CORS, so that a page can read the 503 and its `Retry-After`.
-pub async fn guard(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
-    let is_health = request
-        .extensions()
-        .get::<MatchedPath>()
-        .is_some_and(|path| path.as_str() == PublicRoute::Healthz.path());
-    // A server under load is alive; were it restarted for that, the load would only grow.
-    let mut place = None;
-    if !is_health {
-        // A request without a connection, which only tests make, has nobody's address.
-        let peer = request.extensions().get::<PeerAddr>().map(|peer| peer.0.ip());
-        let address = edge.proxies.client(peer.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), request.headers());
-        match edge.admission.admit(address) {
-            Ok(admitted) => {
-                request.extensions_mut().insert(admitted.clone());
-                place = Some(admitted);
-            }
-            Err(why) => {
-                edge.metrics.shed();
-                return Problem::from(why).into_response();
-            }
-        }
+#[derive(Clone, Debug)]
+pub(super) struct Guard<S> {
+    edge: Arc<Edge>,
+    inner: S,
+}
+
+impl<S> Guard<S> {
+    /// Around `inner`.
+    pub(super) fn new(edge: Arc<Edge>, inner: S) -> Self {
+        Self { edge, inner }
     }
-    let answer = pin!(AssertUnwindSafe(next.run(request)).catch_unwind());
-    let response = match select(answer, edge.clock.sleep(edge.request_timeout)).await {
-        Either::Left((Ok(response), _)) => response,
-        Either::Left((Err(_), _)) => {
-            tracing::error!("a handler panicked; the panic itself is in the log above");
-            Problem::new(ServerCode::Internal).into_response()
+}
+
+impl<S> Service<Request> for Guard<S>
+where
+    S: Inner,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future =
+        Either<Ready<Result<Response, Infallible>>, BoxFuture<'static, Result<Response, Infallible>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let place = match admitted(&self.edge, &mut request) {
+            Ok(place) => place,
+            Err(why) => {
+                self.edge.metrics.shed();
+                return Either::Left(ready(Ok(Problem::from(why).into_response())));
+            }
+        };
+        let (answer, edge) = (self.inner.call(request), Arc::clone(&self.edge));
+        Either::Right(Box::pin(async move {
+            let answer = within(edge.request_timeout, &*edge.clock, AssertUnwindSafe(answer).catch_unwind());
+            let response = match answer.await {
+                Some(Ok(answer)) => answer?,
+                Some(Err(_)) => {
+                    tracing::error!("a handler panicked; the panic itself is in the log above");
+                    Problem::new(ServerCode::Internal).into_response()
+                }
+                None => Problem::new(ServerCode::DeadlineExceeded).into_response(),
+            };
+            drop(place);
+            Ok(response)
+        }))
+    }
+}
+
+/// A place for a request; `None` for one that needs none.
+fn admitted(edge: &Edge, request: &mut Request) -> Result<Option<Admitted>, TurnedAway> {
+    // A server under load is alive; were it restarted for that, the load would only grow.
+    let path = request.extensions().get::<MatchedPath>();
+    if path.is_some_and(|path| path.as_str() == PublicRoute::Healthz.path()) {
+        return Ok(None);
+    }
+    // A request without a connection, which only tests make, has nobody's address.
+    let peer = request.extensions().get::<PeerAddr>().map(|peer| peer.0.ip());
+    let address = edge.proxies.client(peer.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), request.headers());
+    let place = edge.admission.admit(address)?;
+    request.extensions_mut().insert(place.clone());
+    Ok(Some(place))
+}
+
+/// What `work` comes to; `None` where it takes longer. What is ready at once sets no alarm.
+async fn within<F: Future>(limit: Duration, clock: &dyn Clock, work: F) -> Option<F::Output> {
+    let mut work = pin!(work);
+    let mut alarm = None;
+    poll_fn(|cx| {
+        if let Poll::Ready(done) = work.as_mut().poll(cx) {
+            return Poll::Ready(Some(done));
         }
-        Either::Right(_) => Problem::new(ServerCode::DeadlineExceeded).into_response(),
-    };
-    drop(place);
-    response
+        alarm.get_or_insert_with(|| clock.sleep(limit)).as_mut().poll(cx).map(|()| None)
+    })
+    .await
 }
 
 /// Where no route matches.

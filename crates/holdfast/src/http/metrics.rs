@@ -3,7 +3,8 @@
 //! There is no global recorder: whoever counts holds a clone. Labels are route templates, statuses and codes, all
 //! from closed lists, so that no client can make the number of series grow.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -25,13 +26,24 @@ pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabels, Histogram>,
+    routes: Arc<RwLock<HashMap<String, Arc<RouteMetrics>>>>,
     problems: Family<ProblemLabels, Counter>,
     verdicts: Family<VerdictLabels, Counter>,
+    /// The most frequent of the verdicts.
+    accepted: Counter,
     shed: Counter,
     /// Requests under way.
     pub in_flight: Gauge,
     /// Open event streams.
     pub streams: Gauge,
+}
+
+/// The series of one route, so that an answer is counted without putting its labels together.
+#[derive(Debug)]
+struct RouteMetrics {
+    duration: Histogram,
+    /// By method and status; as many as the route has been answered with.
+    answers: RwLock<Vec<(&'static str, u16, Counter)>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -119,18 +131,24 @@ const STREAMS: Metric = Metric {
 /// What every request is counted by, in the order of the reference page.
 pub const TABLE: &[Metric] = &[REQUESTS, DURATIONS, PROBLEMS, SHED, IN_FLIGHT, STREAMS, VERDICTS];
 
+/// The verdict on a good session token; of a good service key it has a code.
+const ACCEPTED: &str = "accepted";
+
 /// Upper bounds in seconds: the hot path answers within the first few, the last is the request's own limit.
 const BUCKETS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0, 10.0];
 
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix(metric::PREFIX);
+        let verdicts: Family<VerdictLabels, Counter> = Family::default();
         let metrics = Self {
             registry: Arc::default(),
+            routes: Arc::default(),
+            accepted: verdicts.get_or_create_owned(&VerdictLabels { verdict: ACCEPTED, code: "" }),
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             problems: Family::default(),
-            verdicts: Family::default(),
+            verdicts,
             shed: Counter::default(),
             in_flight: Gauge::default(),
             streams: Gauge::default(),
@@ -152,11 +170,33 @@ impl Metrics {
         with(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Counts an answer.
-    pub(super) fn answered(&self, method: &http::Method, route: &str, status: u16, took: Duration) {
-        let labels = RequestLabels { method: method_label(method), route: route.to_owned(), status };
-        self.requests.get_or_create(&labels).inc();
-        self.durations.get_or_create(&RouteLabels { route: route.to_owned() }).observe(took.as_secs_f64());
+    /// Counts an answer. `method` is a label ([`method_label`]).
+    pub(super) fn answered(&self, method: &'static str, route: &str, status: u16, took: Duration) {
+        let of_route = self.of_route(route);
+        of_route.duration.observe(took.as_secs_f64());
+        let known = {
+            let answers = of_route.answers.read().unwrap_or_else(PoisonError::into_inner);
+            let found = answers.iter().find(|(of, with, _)| (*of, *with) == (method, status));
+            found.map(|(_, _, counter)| counter.inc()).is_some()
+        };
+        if !known {
+            let labels = RequestLabels { method, route: route.to_owned(), status };
+            let counter = self.requests.get_or_create_owned(&labels);
+            counter.inc();
+            let mut answers = of_route.answers.write().unwrap_or_else(PoisonError::into_inner);
+            // Somebody else may have been first; one of the two is found from now on.
+            answers.push((method, status, counter));
+        }
+    }
+
+    fn of_route(&self, route: &str) -> Arc<RouteMetrics> {
+        if let Some(known) = self.routes.read().unwrap_or_else(PoisonError::into_inner).get(route) {
+            return Arc::clone(known);
+        }
+        let duration = self.durations.get_or_create_owned(&RouteLabels { route: route.to_owned() });
+        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        let of_route = RouteMetrics { duration, answers: RwLock::default() };
+        Arc::clone(routes.entry(route.to_owned()).or_insert_with(|| Arc::new(of_route)))
     }
 
     /// Counts an error answer.
@@ -166,6 +206,10 @@ impl Metrics {
 
     /// Counts a verdict: `accepted`, `refused` or `cannot_judge`, with the code of a refusal.
     pub(super) fn verdict(&self, verdict: &'static str, code: &'static str) {
+        if verdict == ACCEPTED && code.is_empty() {
+            self.accepted.inc();
+            return;
+        }
         self.verdicts.get_or_create(&VerdictLabels { verdict, code }).inc();
     }
 
@@ -231,8 +275,13 @@ mod tests {
     #[test]
     fn what_is_counted_is_rendered() {
         let metrics = Metrics::default();
-        metrics.answered(&http::Method::GET, "/user/profile", 200, Duration::from_millis(2));
-        metrics.answered(&http::Method::from_bytes(b"BREW").unwrap(), "unmatched", 404, Duration::ZERO);
+        metrics.answered("GET", "/user/profile", 200, Duration::from_millis(2));
+        metrics.answered(
+            method_label(&http::Method::from_bytes(b"BREW").unwrap()),
+            "unmatched",
+            404,
+            Duration::ZERO,
+        );
         metrics.problem("not-found");
         metrics.verdict("refused", "token-expired");
         let text = metrics.render();

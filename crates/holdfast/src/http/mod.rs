@@ -2,11 +2,11 @@
 //!
 //! Layers, from the outside in, each where it is for a reason:
 //!
-//! 1. [`layers::envelope`]: request id, security headers, the bytes of every problem, the access log. Outermost, so
+//! 1. [`layers::Envelope`]: request id, security headers, the bytes of every problem, the access log. Outermost, so
 //!    that no answer leaves without them, whoever made it.
 //! 2. [`cors`]: on every answer that follows, errors, 404 and 405 included; preflights end here, before any
 //!    credential is asked for, since browsers send none with them.
-//! 3. [`layers::guard`]: load shedding, the request's time, panics. Inside CORS, so that a page can read the 503.
+//! 3. [`layers::Guard`]: load shedding, the request's time, panics. Inside CORS, so that a page can read the 503.
 //! 4. The handler, whose first argument ([`crate::caller::Caller`], [`authentication::NotImpersonated`] or
 //!    [`crate::caller::ServiceCaller`]) is the authentication. It is no layer: a layer can be forgotten.
 //!
@@ -42,7 +42,8 @@ mod unreadable;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use tower::Layer as _;
+use tower::layer::layer_fn;
 
 pub use admission::{Admission, RequestLimits};
 pub use cors::AllowedOrigins;
@@ -51,7 +52,7 @@ pub use server::{PlaceMetrics, ServerLimits, Service, bind, serve};
 pub use state::{AppState, AppStateParts};
 pub use unreadable::refusals;
 
-use layers::Edge;
+use layers::{Edge, Envelope, Guard};
 use refused_origins::RefusedOrigins;
 
 /// The whole application: every route within every layer.
@@ -67,10 +68,10 @@ pub fn app(state: AppState, allowed_origins: &AllowedOrigins) -> Router {
 fn layered(router: Router, edge: Arc<Edge>, allowed_origins: &AllowedOrigins) -> Router {
     let refused_origins = Arc::new(RefusedOrigins::new(edge.clock.clone()));
     edge.metrics.register(|registry| refused_origins.register(registry));
-    router
-        .fallback(layers::not_found)
-        .method_not_allowed_fallback(layers::method_not_allowed)
-        .layer(from_fn_with_state(Arc::clone(&edge), layers::guard))
-        .layer(cors::layer(allowed_origins, refused_origins))
-        .layer(from_fn_with_state(edge, layers::envelope))
+    let cors = cors::layer(allowed_origins, refused_origins);
+    // One layer for axum: it boxes each one that it is given.
+    let layers = layer_fn(move |route| {
+        Envelope::new(Arc::clone(&edge), cors.layer(Guard::new(Arc::clone(&edge), route)))
+    });
+    router.fallback(layers::not_found).method_not_allowed_fallback(layers::method_not_allowed).layer(layers)
 }

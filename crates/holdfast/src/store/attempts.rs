@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::engine::{Row, Unreadable};
+use super::engine::{Cells, RowOf, Unreadable};
 use super::{Store, StoreError, rows, statements};
 use crate::caller::OwnerId;
 use crate::connection::Connection;
@@ -101,7 +101,7 @@ impl Store {
 }
 
 /// What a row of the status statement says.
-pub(super) fn status_facts(row: &Row) -> Result<StatusFacts, StoreError> {
+pub(super) fn status_facts(row: &RowOf<impl Cells>) -> Result<StatusFacts, StoreError> {
     let corrupt = |error: Unreadable| error.at("attempts", &rows::name_of(row, "attempt_id"));
     let connection = match row.opt_id("id").map_err(corrupt)? {
         Some(_) => Some(rows::connection(row)?),
@@ -110,7 +110,7 @@ pub(super) fn status_facts(row: &Row) -> Result<StatusFacts, StoreError> {
     Ok(StatusFacts { connection, open_attempt: open_attempt(row).map_err(corrupt)? })
 }
 
-fn open_attempt(row: &Row) -> Result<Option<OpenAttempt>, Unreadable> {
+fn open_attempt(row: &RowOf<impl Cells>) -> Result<Option<OpenAttempt>, Unreadable> {
     let Some(id) = row.opt_id("attempt_id")? else { return Ok(None) };
     Ok(Some(OpenAttempt {
         id,

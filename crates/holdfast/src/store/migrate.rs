@@ -64,10 +64,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         version: 9,
-        name: "newest_attempt_index",
+        name: "attempt_indexes",
         sql: Sql::each(
-            include_str!("../../../../migrations/sqlite/0009_newest_attempt_index.sql"),
-            include_str!("../../../../migrations/postgres/0009_newest_attempt_index.sql"),
+            include_str!("../../../../migrations/sqlite/0009_attempt_indexes.sql"),
+            include_str!("../../../../migrations/postgres/0009_attempt_indexes.sql"),
         ),
     },
     Migration {

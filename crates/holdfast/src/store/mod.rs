@@ -25,7 +25,7 @@ mod overview;
 mod refusals;
 mod rows;
 mod service_keys;
-mod statements;
+pub mod statements;
 mod status_reads;
 mod trouble;
 mod unreadable;

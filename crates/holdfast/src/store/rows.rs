@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::engine::{Row, Unreadable, Value};
+use super::engine::{Cells, RowOf, Unreadable, Value};
 use super::{HistoryEntry, StoreError};
 use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage, Expect};
 use crate::connection::{
@@ -11,19 +11,19 @@ use crate::connection::{
 use crate::provider::{Account, ProviderId};
 
 /// The row's primary key, for error messages.
-pub(super) fn name_of(row: &Row, column: &'static str) -> String {
+pub(super) fn name_of(row: &RowOf<impl Cells>, column: &'static str) -> String {
     row.text(column).unwrap_or_default()
 }
 
-pub(super) fn connection(row: &Row) -> Result<Connection, StoreError> {
+pub(super) fn connection(row: &RowOf<impl Cells>) -> Result<Connection, StoreError> {
     read_connection(row).map_err(|error| error.at("connections", &name_of(row, "id")))
 }
 
-pub(super) fn attempt(row: &Row) -> Result<Attempt, StoreError> {
+pub(super) fn attempt(row: &RowOf<impl Cells>) -> Result<Attempt, StoreError> {
     read_attempt(row).map_err(|error| error.at("attempts", &name_of(row, "id")))
 }
 
-fn read_connection(row: &Row) -> Result<Connection, Unreadable> {
+fn read_connection(row: &RowOf<impl Cells>) -> Result<Connection, Unreadable> {
     Ok(Connection {
         id: row.id("id")?,
         user_id: row.text("user_id")?,
@@ -45,7 +45,7 @@ fn read_connection(row: &Row) -> Result<Connection, Unreadable> {
     })
 }
 
-fn read_attempt(row: &Row) -> Result<Attempt, Unreadable> {
+fn read_attempt(row: &RowOf<impl Cells>) -> Result<Attempt, Unreadable> {
     let outcome = outcome(row, "outcome")?;
     Ok(Attempt {
         id: row.id("id")?,
@@ -68,17 +68,20 @@ fn read_attempt(row: &Row) -> Result<Attempt, Unreadable> {
 }
 
 /// How an attempt ended; `None` where it has not.
-pub(super) fn outcome(row: &Row, column: &'static str) -> Result<Option<AttemptOutcome>, Unreadable> {
+pub(super) fn outcome(
+    row: &RowOf<impl Cells>,
+    column: &'static str,
+) -> Result<Option<AttemptOutcome>, Unreadable> {
     let Some(name) = row.opt_text(column)? else { return Ok(None) };
     let outcome = AttemptOutcome::parse(&name);
     outcome.map(Some).ok_or(Unreadable::new(column, "not a name that this version knows"))
 }
 
-pub(super) fn provider(row: &Row) -> Result<ProviderId, Unreadable> {
+pub(super) fn provider(row: &RowOf<impl Cells>) -> Result<ProviderId, Unreadable> {
     parsed(row, "provider", ProviderId::parse)
 }
 
-pub(super) fn standing(row: &Row) -> Result<Standing, Unreadable> {
+pub(super) fn standing(row: &RowOf<impl Cells>) -> Result<Standing, Unreadable> {
     let state = parsed(row, "state", State::parse)?;
     let reason = row
         .opt_text("reason")?
@@ -89,7 +92,7 @@ pub(super) fn standing(row: &Row) -> Result<Standing, Unreadable> {
     Standing::new(state, reason).ok_or(Unreadable::new("reason", "does not belong to the state"))
 }
 
-pub(super) fn evidence(row: &Row) -> Result<Option<Evidence>, Unreadable> {
+pub(super) fn evidence(row: &RowOf<impl Cells>) -> Result<Option<Evidence>, Unreadable> {
     match (row.opt_text("evidence_source")?, row.opt_time("evidence_at")?) {
         (None, None) => Ok(None),
         (Some(source), Some(at)) => {
@@ -103,7 +106,7 @@ pub(super) fn evidence(row: &Row) -> Result<Option<Evidence>, Unreadable> {
     }
 }
 
-fn account(row: &Row) -> Result<Option<Account>, Unreadable> {
+fn account(row: &RowOf<impl Cells>) -> Result<Option<Account>, Unreadable> {
     let Some(id) = row.opt_text("account_id")? else { return Ok(None) };
     Ok(Some(Account {
         id,
@@ -115,7 +118,7 @@ fn account(row: &Row) -> Result<Option<Account>, Unreadable> {
     }))
 }
 
-fn grant(row: &Row) -> Result<Option<GrantFacts>, Unreadable> {
+fn grant(row: &RowOf<impl Cells>) -> Result<Option<GrantFacts>, Unreadable> {
     let Some(version) = row.opt_int("grant_version")? else { return Ok(None) };
     Ok(Some(GrantFacts {
         version,
@@ -124,17 +127,21 @@ fn grant(row: &Row) -> Result<Option<GrantFacts>, Unreadable> {
     }))
 }
 
-fn suspicion(row: &Row) -> Result<Option<Suspicion>, Unreadable> {
+fn suspicion(row: &RowOf<impl Cells>) -> Result<Option<Suspicion>, Unreadable> {
     let Some(grant_version) = row.opt_int("suspicion_grant_version")? else { return Ok(None) };
     Ok(Some(Suspicion { grant_version, first_at: row.time("suspicion_first_at")? }))
 }
 
-fn list(row: &Row, column: &'static str) -> Result<Vec<String>, Unreadable> {
+fn list(row: &RowOf<impl Cells>, column: &'static str) -> Result<Vec<String>, Unreadable> {
     serde_json::from_str(&row.text(column)?)
         .map_err(|_| Unreadable::new(column, "not a JSON list of strings"))
 }
 
-fn parsed<T>(row: &Row, column: &'static str, parse: fn(&str) -> Option<T>) -> Result<T, Unreadable> {
+fn parsed<T>(
+    row: &RowOf<impl Cells>,
+    column: &'static str,
+    parse: fn(&str) -> Option<T>,
+) -> Result<T, Unreadable> {
     parse(&row.text(column)?).ok_or(Unreadable::new(column, "not a name that this version knows"))
 }
 
@@ -223,7 +230,7 @@ pub(super) fn limit(rows: usize) -> Value {
 }
 
 /// A count that came back.
-pub(super) fn amount(row: &Row) -> Result<u64, Unreadable> {
+pub(super) fn amount(row: &RowOf<impl Cells>) -> Result<u64, Unreadable> {
     u64::try_from(row.int("amount")?).map_err(|_| Unreadable::new("amount", "negative"))
 }
 

@@ -8,9 +8,11 @@
 
 /// A statement, in the words of each engine.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sql {
-    pub(super) sqlite: &'static str,
-    pub(super) postgres: &'static str,
+pub struct Sql {
+    /// For SQLite.
+    pub sqlite: &'static str,
+    /// For Postgres and what speaks its protocol.
+    pub postgres: &'static str,
 }
 
 impl Sql {
@@ -293,10 +295,13 @@ macro_rules! many_due {
     };
 }
 
+/// `$by_id` is how SQLite is held to finding each by its id, which it would not with statistics from when there were few.
 macro_rules! claim {
-    () => {
+    ($by_id:literal) => {
         concat!(
-            ") UPDATE connections AS c SET lease_owner = $3, lease_until = $4, lease_epoch = c.lease_epoch + \
+            ") UPDATE connections AS c ",
+            $by_id,
+            "SET lease_owner = $3, lease_until = $4, lease_epoch = c.lease_epoch + \
          1 WHERE c.id IN (SELECT id FROM due) AND (c.lease_until IS NULL OR c.lease_until <= $1 OR \
          c.lease_until > $5) \
          RETURNING lease_epoch, ",
@@ -310,11 +315,15 @@ pub(super) const DUE_COUNT: Sql = Sql::both(
     "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections WHERE next_refresh_at <= $1 LIMIT $2 + 0) AS due",
 );
 /// Earliest deadline first. Materialized, because a planner may otherwise run the limited sub-select more than once.
-pub(super) const CLAIM_FEW_DUE: Sql =
-    Sql::each(concat!(few_due!(), claim!()), concat!(few_due!(), " FOR UPDATE SKIP LOCKED", claim!()));
+pub(super) const CLAIM_FEW_DUE: Sql = Sql::each(
+    concat!(few_due!(), claim!("INDEXED BY sqlite_autoindex_connections_1 ")),
+    concat!(few_due!(), " FOR UPDATE SKIP LOCKED", claim!("")),
+);
 /// As [`CLAIM_FEW_DUE`], by another way.
-pub(super) const CLAIM_MANY_DUE: Sql =
-    Sql::each(concat!(many_due!(), claim!()), concat!(many_due!(), " FOR UPDATE SKIP LOCKED", claim!()));
+pub(super) const CLAIM_MANY_DUE: Sql = Sql::each(
+    concat!(many_due!(), claim!("INDEXED BY sqlite_autoindex_connections_1 ")),
+    concat!(many_due!(), " FOR UPDATE SKIP LOCKED", claim!("")),
+);
 pub(super) const CLAIM_ONE: Sql = Sql::both(concat!(
     "UPDATE connections SET lease_owner = $2, lease_until = $3, lease_epoch = lease_epoch + 1 WHERE \
      id = $1 AND (lease_until IS NULL OR lease_until <= $4 OR lease_until > $5) RETURNING lease_epoch, ",
@@ -448,7 +457,9 @@ pub(super) const PROVEN_LAST: Sql = Sql::both(concat!(
      NULL AND c.grant_version IS NOT NULL AND c.grant_expires_at > $2 AND (c.retry_after IS NULL OR \
      c.retry_after <= $2) ORDER BY c.evidence_at DESC, c.id LIMIT $4 + 0 OFFSET $5 + 0"
 ));
-pub(super) const ALIVE_COUNT: Sql = Sql::both(
+pub(super) const ALIVE_COUNT: Sql = Sql::each(
+    "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections INDEXED BY connections_expiring WHERE state IN \
+     ('connected', 'degraded', 'action_required') LIMIT $1 + 0) AS alive",
     "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections WHERE state IN ('connected', 'degraded', \
      'action_required') LIMIT $1 + 0) AS alive",
 );
@@ -628,11 +639,23 @@ pub(super) const OUTBOX_PUT_OFF: Sql =
     Sql::both("UPDATE outbox SET due_at = $4 WHERE user_id = $1 AND provider = $2 AND event_id = $3");
 pub(super) const OUTBOX_NEXT: Sql = Sql::both("SELECT MIN(due_at) AS at FROM outbox");
 
+/// At the beginning of each of Postgres' sessions: has the planner look things up by an index, whatever it expects.
+///
+/// Its expectations come from statistics, which may be missing or from when a table was small, and a plan that it keeps for a
+/// prepared statement may be older still. No statement of a request or of the worker gains by reading a table, however
+/// small. The settings are found by name, because what only speaks Postgres' protocol lacks some.
+pub(super) const KEEP_TO_INDEXES: Sql = Sql::each(
+    "SELECT 1",
+    "SELECT set_config(name, CASE vartype WHEN 'bool' THEN 'off' ELSE '0' END, false) FROM pg_settings WHERE name IN \
+     ('enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit', 'max_parallel_workers_per_gather')",
+);
+
 /// Tells the other replicas; Postgres alone has it.
 pub(super) const NOTIFY: &str = "SELECT pg_notify($1, $2)";
 
-/// Every statement by name, for the test that prepares them and for `doctor`.
-pub(super) const ALL: &[(&str, Sql)] = &[
+/// Every statement by name, for `doctor` and for the tests that prepare them and look at their plans.
+pub const ALL: &[(&str, Sql)] = &[
+    ("KEEP_TO_INDEXES", KEEP_TO_INDEXES),
     ("PING", PING),
     ("MIGRATIONS_TABLE_EXISTS", MIGRATIONS_TABLE_EXISTS),
     ("MIGRATIONS_APPLIED", MIGRATIONS_APPLIED),

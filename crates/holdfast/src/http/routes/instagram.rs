@@ -62,11 +62,15 @@ async fn status(
     Ok(conditional(&status, &headers))
 }
 
+/// Bytes of a status, as most are.
+const USUAL_STATUS: usize = 1024;
+
 /// The status, or 304 where the client has this very one. `no-cache` lets a browser keep it, but ask each time.
 fn conditional(status: &InstagramStatus, headers: &HeaderMap) -> Response {
-    let Ok(body) = serde_json::to_vec(status) else {
+    let mut body = Vec::with_capacity(USUAL_STATUS);
+    if serde_json::to_writer(&mut body, status).is_err() {
         return Problem::new(ServerCode::Internal).into_response();
-    };
+    }
     let tag = ETag::of(&body);
     let validators = [
         (header::ETAG, tag.header()),

@@ -37,5 +37,5 @@ impl Drop for DrivenUnit {
 
 pub(super) fn rows(driver: &SharedDriver, sql: &str, values: &[Value]) -> Result<Vec<Row>, Failure> {
     let outcome = driver.run(sql, values)?;
-    Ok(outcome.rows.into_iter().map(|values| Row::plain(&outcome.columns, values)).collect())
+    Ok(outcome.rows.into_iter().map(|values| Row::driven(&outcome.columns, values)).collect())
 }

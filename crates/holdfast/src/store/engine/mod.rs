@@ -18,7 +18,7 @@ pub(super) use postgres::Postgres;
 pub(super) use sqlite::Sqlite;
 use sqlite::Writing;
 pub use value::Value;
-pub(super) use value::{Row, Unreadable};
+pub(super) use value::{Cells, CurrentRow, Row, RowOf, Unreadable};
 
 use super::statements::Sql;
 use super::{Operation, SharedDriver, StoreError};

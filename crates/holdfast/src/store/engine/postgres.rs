@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolO
 use sqlx::{Row as _, Transaction};
 
 use super::Failure;
-use crate::store::{OpenError, PoolUse};
+use crate::store::{OpenError, PoolUse, statements};
 
 pub(super) const MAX_CONNECTIONS: u32 = 10;
 /// For a free connection. With a statement's own limit it stays within a request's ten seconds.
@@ -110,17 +110,8 @@ fn pool_of(connections: u32) -> PgPoolOptions {
         .after_connect(|connection, _| Box::pin(keep_to_indexes(connection)))
 }
 
-/// Has the planner look things up by an index, whatever it expects. Its expectations come from statistics, which may be missing,
-/// or from when the table was small; a plan that it keeps for a prepared statement may be older still. No statement of a
-/// request or of the worker gains by reading a table, however small. By name out of a table, because CockroachDB and others lack some.
 async fn keep_to_indexes(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "SELECT set_config(name, CASE vartype WHEN 'bool' THEN 'off' ELSE '0' END, false) FROM pg_settings WHERE name IN \
-         ('enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit', 'max_parallel_workers_per_gather')",
-    )
-    .execute(connection)
-    .await
-    .map(drop)
+    sqlx::query(statements::KEEP_TO_INDEXES.postgres).execute(connection).await.map(drop)
 }
 
 async fn assert_durable(pool: &PgPool) -> Result<(), OpenError> {

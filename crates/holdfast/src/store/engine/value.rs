@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use rusqlite::types::ValueRef;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
@@ -127,36 +128,92 @@ impl From<Option<&[u8]>> for Value {
 }
 
 /// A row of an answer.
-pub(in crate::store) struct Row {
-    cells: Cells,
+pub(in crate::store) type Row = RowOf<Answered>;
+
+/// A row of an answer, wherever its values are.
+pub(in crate::store) struct RowOf<C> {
+    cells: C,
     /// Where the next column is looked for first: rows are read in the order of their statement's columns.
     next: Cell<usize>,
 }
 
-enum Cells {
+/// Where the values of a row are.
+pub(in crate::store) trait Cells {
+    /// The name of a column.
+    fn name(&self, position: usize) -> Option<&str>;
+    /// The value of a column; `None` where it is of another type.
+    fn value<T: Column>(&self, position: usize) -> Option<T>;
+}
+
+/// Of an answer that is complete.
+pub(in crate::store) enum Answered {
     Sqlite(SqliteRow),
     Postgres(PgRow),
-    Plain { columns: Arc<[String]>, values: Vec<Value> },
+    Driven { columns: Arc<[String]>, values: Vec<Value> },
+}
+
+/// Of a statement of SQLite's that stands at a row.
+pub(in crate::store) struct CurrentRow<'r> {
+    pub(in crate::store) row: &'r rusqlite::Row<'r>,
+    /// The names of the columns.
+    pub(in crate::store) columns: &'r [String],
+}
+
+impl Cells for Answered {
+    fn name(&self, position: usize) -> Option<&str> {
+        match self {
+            Self::Sqlite(row) => row.columns().get(position).map(sqlx::Column::name),
+            Self::Postgres(row) => row.columns().get(position).map(sqlx::Column::name),
+            Self::Driven { columns, .. } => columns.get(position).map(String::as_str),
+        }
+    }
+
+    fn value<T: Column>(&self, position: usize) -> Option<T> {
+        match self {
+            Self::Sqlite(row) => row.try_get(position).ok(),
+            Self::Postgres(row) => row.try_get(position).ok(),
+            Self::Driven { values, .. } => values.get(position).and_then(T::of),
+        }
+    }
+}
+
+impl Cells for CurrentRow<'_> {
+    fn name(&self, position: usize) -> Option<&str> {
+        self.columns.get(position).map(String::as_str)
+    }
+
+    fn value<T: Column>(&self, position: usize) -> Option<T> {
+        self.row.get_ref(position).ok().and_then(T::of_ref)
+    }
 }
 
 impl From<SqliteRow> for Row {
     fn from(row: SqliteRow) -> Self {
-        Self::of(Cells::Sqlite(row))
+        Self::of(Answered::Sqlite(row))
     }
 }
 
 impl From<PgRow> for Row {
     fn from(row: PgRow) -> Self {
-        Self::of(Cells::Postgres(row))
+        Self::of(Answered::Postgres(row))
+    }
+}
+
+impl Row {
+    /// What a driver returned.
+    pub(in crate::store) fn driven(columns: &Arc<[String]>, values: Vec<Value>) -> Self {
+        Self::of(Answered::Driven { columns: Arc::clone(columns), values })
     }
 }
 
 /// A type that columns have.
-trait Column:
+pub(in crate::store) trait Column:
     Sized + for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>
 {
     /// `None` where the value is of another type.
     fn of(value: &Value) -> Option<Self>;
+    /// The same of a value that is still SQLite's.
+    fn of_ref(value: ValueRef<'_>) -> Option<Self>;
 }
 
 impl Column for Option<String> {
@@ -165,6 +222,14 @@ impl Column for Option<String> {
             Value::Text(text) => Some(text.clone()),
             Value::Int(None) | Value::Bytes(None) => Some(None),
             Value::Int(Some(_)) | Value::Bytes(Some(_)) => None,
+        }
+    }
+
+    fn of_ref(value: ValueRef<'_>) -> Option<Self> {
+        match value {
+            ValueRef::Null => Some(None),
+            ValueRef::Text(text) => Some(Some(str::from_utf8(text).ok()?.to_owned())),
+            ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Blob(_) => None,
         }
     }
 }
@@ -177,6 +242,14 @@ impl Column for Option<i64> {
             Value::Text(Some(_)) | Value::Bytes(Some(_)) => None,
         }
     }
+
+    fn of_ref(value: ValueRef<'_>) -> Option<Self> {
+        match value {
+            ValueRef::Null => Some(None),
+            ValueRef::Integer(number) => Some(Some(number)),
+            ValueRef::Text(_) | ValueRef::Real(_) | ValueRef::Blob(_) => None,
+        }
+    }
 }
 
 impl Column for Option<Vec<u8>> {
@@ -185,6 +258,14 @@ impl Column for Option<Vec<u8>> {
             Value::Bytes(bytes) => Some(bytes.clone()),
             Value::Text(None) | Value::Int(None) => Some(None),
             Value::Text(Some(_)) | Value::Int(Some(_)) => None,
+        }
+    }
+
+    fn of_ref(value: ValueRef<'_>) -> Option<Self> {
+        match value {
+            ValueRef::Null => Some(None),
+            ValueRef::Blob(bytes) => Some(Some(bytes.to_vec())),
+            ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Text(_) => None,
         }
     }
 }
@@ -212,42 +293,25 @@ impl Unreadable {
 
 const MISFIT: &str = "missing or of another type";
 
-impl Row {
-    fn of(cells: Cells) -> Self {
+impl<C: Cells> RowOf<C> {
+    pub(in crate::store) fn of(cells: C) -> Self {
         Self { cells, next: Cell::new(0) }
-    }
-
-    /// A row of SQLite's that was taken apart already.
-    pub(in crate::store) fn plain(columns: &Arc<[String]>, values: Vec<Value>) -> Self {
-        Self::of(Cells::Plain { columns: Arc::clone(columns), values })
-    }
-
-    fn name(&self, position: usize) -> Option<&str> {
-        match &self.cells {
-            Cells::Sqlite(row) => row.columns().get(position).map(sqlx::Column::name),
-            Cells::Postgres(row) => row.columns().get(position).map(sqlx::Column::name),
-            Cells::Plain { columns, .. } => columns.get(position).map(String::as_str),
-        }
     }
 
     /// Where a column stands. Looking for each by its name in a table costs more than the rest of reading a row.
     fn position(&self, column: &str) -> Option<usize> {
         let expected = self.next.get();
-        let found = if self.name(expected) == Some(column) {
+        let found = if self.cells.name(expected) == Some(column) {
             expected
         } else {
-            (0..).map_while(|each| self.name(each)).position(|name| name == column)?
+            (0..).map_while(|each| self.cells.name(each)).position(|name| name == column)?
         };
         self.next.set(found + 1);
         Some(found)
     }
 
     fn get<T: Column>(&self, column: &'static str) -> Result<T, Unreadable> {
-        let value = self.position(column).and_then(|position| match &self.cells {
-            Cells::Sqlite(row) => row.try_get(position).ok(),
-            Cells::Postgres(row) => row.try_get(position).ok(),
-            Cells::Plain { values, .. } => values.get(position).and_then(T::of),
-        });
+        let value = self.position(column).and_then(|position| self.cells.value(position));
         value.ok_or(Unreadable::new(column, MISFIT))
     }
 

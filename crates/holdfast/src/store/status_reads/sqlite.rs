@@ -1,15 +1,12 @@
 //! On SQLite, a thread with a connection and a prepared statement of its own reads what was asked.
 
-use std::sync::Arc;
-
-use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Connection};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{Answer, MOST_AT_ONCE, Question, Serving};
 use crate::store::attempts::{self, StatusFacts};
-use crate::store::engine::{Failure, Row, Sqlite};
-use crate::store::{OpenError, Value, statements};
+use crate::store::engine::{CurrentRow, Failure, RowOf, Sqlite};
+use crate::store::{OpenError, statements};
 
 /// Starts the thread.
 pub(super) fn serve(
@@ -56,7 +53,7 @@ fn answer(connection: &Connection, batch: &mut Vec<Question>) -> Result<(), Fail
 
 fn answer_each(connection: &Connection, batch: &mut Vec<Question>) -> Result<(), Failure> {
     let mut statement = connection.prepare_cached(statements::STATUS.sqlite)?;
-    let columns: Arc<[String]> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
     while let Some(question) = batch.pop() {
         let answer = read(&mut statement, &columns, &question);
         question.answer(answer);
@@ -64,36 +61,13 @@ fn answer_each(connection: &Connection, batch: &mut Vec<Question>) -> Result<(),
     Ok(())
 }
 
-fn read(statement: &mut CachedStatement<'_>, columns: &Arc<[String]>, question: &Question) -> Answer {
-    match row(statement, columns, question).map_err(|error| Failure::from(error).into_error())? {
-        Some(row) => attempts::status_facts(&row),
-        None => Ok(StatusFacts::default()),
-    }
-}
-
-fn row(
-    statement: &mut CachedStatement<'_>,
-    columns: &Arc<[String]>,
-    Question { user_id, provider, .. }: &Question,
-) -> Result<Option<Row>, rusqlite::Error> {
-    statement.raw_bind_parameter(1, user_id)?;
-    statement.raw_bind_parameter(2, provider.as_str())?;
+fn read(statement: &mut CachedStatement<'_>, columns: &[String], question: &Question) -> Answer {
+    let failed = |error| Failure::from(error).into_error();
+    statement.raw_bind_parameter(1, &question.user_id).map_err(failed)?;
+    statement.raw_bind_parameter(2, question.provider.as_str()).map_err(failed)?;
     let mut rows = statement.raw_query();
-    let Some(row) = rows.next()? else { return Ok(None) };
-    let values = (0..columns.len()).map(|column| Ok(value(row.get_ref(column)?)));
-    Ok(Some(Row::plain(columns, values.collect::<Result<_, rusqlite::Error>>()?)))
-}
-
-/// What is of a type that no column has is left to whoever reads the row to complain of.
-fn value(value: ValueRef<'_>) -> Value {
-    match value {
-        ValueRef::Null => Value::Int(None),
-        ValueRef::Integer(number) => Value::Int(Some(number)),
-        ValueRef::Text(text) => match std::str::from_utf8(text) {
-            Ok(text) => Value::Text(Some(text.to_owned())),
-            Err(_) => Value::Bytes(Some(text.to_vec())),
-        },
-        ValueRef::Blob(bytes) => Value::Bytes(Some(bytes.to_vec())),
-        ValueRef::Real(number) => Value::Bytes(Some(number.to_le_bytes().to_vec())),
+    match rows.next().map_err(failed)? {
+        Some(row) => attempts::status_facts(&RowOf::of(CurrentRow { row, columns })),
+        None => Ok(StatusFacts::default()),
     }
 }

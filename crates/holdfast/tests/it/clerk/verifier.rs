@@ -229,6 +229,59 @@ async fn a_remembered_token_dies_on_time() {
 }
 
 #[tokio::test]
+async fn a_remembered_verdict_is_the_one_that_a_fresh_look_gives() {
+    let clerk = Clerk::start().await;
+    let remembering = verifier(&clerk, config(&clerk));
+    let forgetful = verifier(&clerk, ClerkConfig { remember: None, ..config(&clerk) });
+    // Whoever comes first fetches the keys, and is not remembered.
+    for each in [&remembering, &forgetful] {
+        assert_eq!(judge(each, &genuine(&clerk)).await, Outcome::Accepted);
+    }
+    let issued = clerk.clock.now();
+    let second = Duration::from_secs(1);
+    let token = clerk
+        .standin
+        .mint_with(Person::Ada, Some(ORIGIN), |mint| {
+            mint.with_claims(|claims| {
+                claims.insert("iat".to_owned(), (mint.now - 10).into());
+                claims.insert("nbf".to_owned(), (mint.now - 7).into());
+                claims.insert("exp".to_owned(), (mint.now + 60).into());
+            })
+        })
+        .unwrap();
+    assert_eq!(judge(&remembering, &token).await, Outcome::Accepted);
+    // With five seconds of skew: issued, in force, expired.
+    for boundary in [issued - 15 * second, issued - 12 * second, issued + 65 * second] {
+        for millis in -3..=3_i64 {
+            let at = boundary + jiff::SignedDuration::from_millis(millis);
+            clerk.clock.set(at);
+            let remembered = judge(&remembering, &token).await;
+            assert_eq!(remembered, judge(&forgetful, &token).await, "at {at}");
+        }
+    }
+    assert!(remembering.counts().remembered > 5, "{:?}", remembering.counts());
+}
+
+#[tokio::test]
+async fn keys_too_old_to_judge_by_vouch_for_no_remembered_token() {
+    let clerk = Clerk::start().await;
+    let verifier = verifier(&clerk, config(&clerk));
+    assert_eq!(judge(&verifier, &genuine(&clerk)).await, Outcome::Accepted);
+    let token = clerk
+        .standin
+        .mint_with(Person::Ada, Some(ORIGIN), |mint| mint.with_claim("exp", mint.now + 3 * 24 * 3600))
+        .unwrap();
+    for _ in 0..2 {
+        assert_eq!(judge(&verifier, &token).await, Outcome::Accepted);
+    }
+    assert_eq!(verifier.counts().remembered, 1);
+    clerk.standin.set_fault(Surface::Jwks, Some(Fault::Down));
+    clerk.advance(25 * 3600);
+    assert_eq!(judge(&verifier, &genuine(&clerk)).await, Outcome::CannotJudge);
+    assert_eq!(judge(&verifier, &token).await, Outcome::CannotJudge);
+}
+
+#[tokio::test]
 async fn a_client_in_a_loop_is_told_to_stop_with_the_same_reason() {
     let clerk = Clerk::start().await;
     let verifier = verifier(&clerk, config(&clerk));

@@ -10,6 +10,7 @@ pub mod fixtures;
 mod keys;
 mod leases;
 mod open;
+mod plans;
 mod schema;
 mod status_reads;
 mod users;

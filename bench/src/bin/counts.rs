@@ -1,0 +1,232 @@
+//! Does one thing several times, for callgrind to count its instructions: see `scripts/counts.sh`.
+//!
+//! Only what happens within [`measured`] is counted (`--toggle-collect`), and the reading thread's share of a status.
+#![allow(clippy::print_stdout, reason = "a command")]
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use clerk_session::{KeySet, Policy, Verdict, Verifier};
+use holdfast::app::{Seams, Server};
+use holdfast::clock::{Clock as _, SharedClock, SystemClock, after};
+use holdfast::connection::observation::Observation;
+use holdfast::connection::transition::apply;
+use holdfast::connection::{Connection, Evidence, EvidenceSource, GrantFacts, Standing};
+use holdfast::connections::grants::{open_grant, seal_grant};
+use holdfast::entropy::{SeededEntropy, SharedEntropy, SystemEntropy};
+use holdfast::provider::{Account, Grant, ProviderId};
+use holdfast::settings::{Environment, Purpose, load};
+use holdfast::standin::clerk::{ClerkStandin, Person};
+use holdfast::store::{ChangeSet, ConnectionWrite, Store, StoreOptions};
+use holdfast::transport::ReqwestTransport;
+use holdfast::vault::{KeyRing, Vault};
+use http_body_util::BodyExt as _;
+use tokio::runtime::Runtime;
+use tower::ServiceExt as _;
+
+type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+const ORIGIN: &str = "https://app.example.com";
+const USER: &str = "user_2counts000000000000000000";
+const KEYS: &str = "counts:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
+/// So that what happens only the first time is not counted.
+const BEFORE: usize = 8;
+const TIMES: usize = 32;
+
+fn main() -> Fallible<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let clerk = runtime.block_on(standin())?;
+    verify(&clerk)?;
+    sealing("seal", true)?;
+    sealing("open", false)?;
+    transition()?;
+    let directory = tempfile::tempdir()?;
+    let router = runtime.block_on(router(directory.path(), &clerk))?;
+    for operation in ["healthz", "status", "unchanged", "new-token", "refused", "missing"] {
+        request(&runtime, &clerk, &router, operation)?;
+    }
+    Ok(())
+}
+
+/// What is counted, and written down by callgrind when it returns.
+#[inline(never)]
+fn measured(operation: &mut dyn FnMut()) {
+    operation();
+}
+
+/// Does it [`TIMES`] times, and says what it was.
+fn count(name: &str, mut operation: impl FnMut(usize)) {
+    for number in 0..BEFORE {
+        operation(number);
+    }
+    measured(&mut || {
+        for number in BEFORE..BEFORE + TIMES {
+            operation(number);
+        }
+    });
+    println!("{name} {TIMES}");
+}
+
+async fn standin() -> Fallible<ClerkStandin> {
+    Ok(ClerkStandin::start(Arc::new(SystemClock), Arc::new(SystemEntropy)).await?)
+}
+
+fn token(clerk: &ClerkStandin, number: usize, forged: bool) -> Fallible<String> {
+    Ok(clerk.mint_with(Person::Ada, Some(ORIGIN), |mint| {
+        let claims = |claims: &mut serde_json::Map<String, serde_json::Value>| {
+            claims.insert("sub".to_owned(), USER.into());
+            claims.insert("exp".to_owned(), (mint.now + 3600).into());
+            claims.insert("jti".to_owned(), format!("counts{number:04}").into());
+        };
+        if forged { mint.forged(claims) } else { mint.with_claims(claims) }
+    })?)
+}
+
+/// One session token by one key, parsed beforehand.
+fn verify(clerk: &ClerkStandin) -> Fallible<()> {
+    let keys = KeySet::from_pem(&clerk.jwt_key()?)?;
+    let verifier = Verifier::new(Policy { issuers: vec![clerk.issuer()], ..Policy::default() });
+    let (token, now) = (token(clerk, 0, false)?, SystemClock.now().as_millisecond());
+    let mut accepted = 0;
+    count("verify", |_| {
+        accepted += usize::from(matches!(verifier.verify(&token, &keys, now), Verdict::Accepted(_)))
+    });
+    expect(accepted, BEFORE + TIMES)
+}
+
+fn connection() -> Fallible<Connection> {
+    let now = SystemClock.now();
+    let days = |count: u64| after(now, Duration::from_hours(24 * count));
+    Ok(Connection {
+        id: "00000000-0000-7000-8000-000000000001".parse()?,
+        user_id: USER.to_owned(),
+        provider: ProviderId::INSTAGRAM,
+        standing: Standing::CONNECTED,
+        account: Some(Account {
+            id: "25982752248032036".to_owned(),
+            professional_id: Some("17841479677897649".to_owned()),
+            username: Some("ada.makes".to_owned()),
+            name: Some("Ada".to_owned()),
+            account_type: Some("business".to_owned()),
+            profile_picture_url: Some("https://cdn.example.com/ada.jpg".to_owned()),
+        }),
+        scopes: vec!["instagram_business_basic".to_owned()],
+        missing_scopes: Vec::new(),
+        grant: Some(GrantFacts { version: 1, obtained_at: now, expires_at: days(60) }),
+        next_refresh_at: Some(days(30)),
+        retry_after: None,
+        since: now,
+        linked_at: Some(now),
+        evidence: Some(Evidence { source: EvidenceSource::Oauth, at: now }),
+        suspicion: None,
+        failures: 0,
+        version: 1,
+    })
+}
+
+fn transition() -> Fallible<()> {
+    let (before, now) = (connection()?, SystemClock.now());
+    let grant =
+        GrantFacts { version: 2, obtained_at: now, expires_at: after(now, Duration::from_hours(1440)) };
+    let next_refresh_at = after(now, Duration::from_hours(720));
+    let refreshed = Observation::Refreshed { from_version: 1, grant, next_refresh_at };
+    let mut changed = 0;
+    count("transition", |_| changed += usize::from(apply(&before, &refreshed, now).grant == Some(grant)));
+    expect(changed, BEFORE + TIMES)
+}
+
+/// A grant under its user's data key.
+fn sealing(name: &str, seal: bool) -> Fallible<()> {
+    let entropy: SharedEntropy = Arc::new(SeededEntropy::new(7));
+    let (key, _) = Vault::new(KeyRing::parse(KEYS)?, entropy).new_user_key(USER)?;
+    let (id, provider, now) = (connection()?.id, ProviderId::INSTAGRAM, SystemClock.now());
+    let grant =
+        Grant { access_token: "IGAA".repeat(50).into(), scopes: None, obtained_at: now, expires_at: now };
+    let sealed = seal_grant(&key, USER, provider, id, 1, &grant)?;
+    let mut done = 0;
+    count(name, |_| {
+        done += usize::from(if seal {
+            seal_grant(&key, USER, provider, id, 1, &grant).is_ok()
+        } else {
+            open_grant(&key, USER, provider, &sealed).is_ok()
+        });
+    });
+    expect(done, BEFORE + TIMES)
+}
+
+/// A request from the router inwards: every layer, the verdict, the database, the answer.
+fn request(runtime: &Runtime, clerk: &ClerkStandin, router: &Router, operation: &str) -> Fallible<()> {
+    let expected = match operation {
+        "refused" | "missing" => 401,
+        "unchanged" => 304,
+        _ => 200,
+    };
+    let mut requests = Vec::new();
+    for number in 0..BEFORE + TIMES {
+        let path = if operation == "healthz" { "/healthz" } else { "/user/instagram/status" };
+        let mut request = Request::builder().uri(path).header("host", "api.example.com");
+        if !matches!(operation, "healthz" | "missing") {
+            // A refused token is another one each time, or the loop breaker answers.
+            let number = if matches!(operation, "refused" | "new-token") { number } else { 0 };
+            request = request
+                .header("authorization", format!("Bearer {}", token(clerk, number, operation == "refused")?));
+        }
+        if operation == "unchanged" {
+            request = request.header("if-none-match", "*");
+        }
+        requests.push(Some(request.body(Body::empty())?));
+    }
+    let mut as_expected = 0;
+    count(operation, |number| {
+        let Some(request) = requests[number].take() else { return };
+        let answered = runtime.block_on(async {
+            let response = router.clone().oneshot(request).await.map_err(|never| match never {})?;
+            let status = response.status().as_u16();
+            response.into_body().collect().await.map(|_| status)
+        });
+        as_expected += usize::from(answered.is_ok_and(|status: u16| status == expected));
+    });
+    expect(as_expected, BEFORE + TIMES)
+}
+
+/// The application of a server over a database with one connection.
+async fn router(directory: &std::path::Path, clerk: &ClerkStandin) -> Fallible<Router> {
+    let url = format!("sqlite://{}", directory.join("counts.db").display());
+    let clock: SharedClock = Arc::new(SystemClock);
+    let store = Store::open(&StoreOptions::serve(url.clone()), clock.clone()).await?;
+    store.migrate().await?;
+    rusqlite::Connection::open(directory.join("counts.db"))?
+        .execute("INSERT INTO users (id, created_at, updated_at) VALUES ($1, 0, 0)", [USER])?;
+    let write = ConnectionWrite { expected_version: None, connection: connection()? };
+    store.commit(&ChangeSet { connection: Some(write), ..ChangeSet::default() }).await?;
+    store.close().await;
+    let environment = Environment::of([
+        ("HOLDFAST_DATABASE_URL", url),
+        ("HOLDFAST_ENCRYPTION_KEYS", KEYS.to_owned()),
+        ("HOLDFAST_ALLOWED_ORIGINS", ORIGIN.to_owned()),
+        ("HOLDFAST_WORKER", "off".to_owned()),
+        ("HOLDFAST_SPILL_DIR", directory.display().to_string()),
+        ("CLERK_JWT_KEY", clerk.jwt_key()?),
+        ("CLERK_ISSUER", clerk.issuer()),
+        ("INSTAGRAM_APP_ID", "990602627938098".to_owned()),
+        ("INSTAGRAM_APP_SECRET", "not-used-by-the-routes-measured-here".to_owned()),
+    ]);
+    let settings = load(&environment, None, Purpose::Serve).map_err(|faults| faults.to_string())?;
+    let seams =
+        Seams { clock, entropy: Arc::new(SystemEntropy), transport: Arc::new(ReqwestTransport::new()?) };
+    let mut application = None;
+    // What answers is its application, which needs no listener.
+    let _server = Server::build(&settings, &seams).await?.wrapped(|router| {
+        application = Some(router.clone());
+        router
+    });
+    application.ok_or_else(|| "the server has no application".into())
+}
+
+fn expect(got: usize, wanted: usize) -> Fallible<()> {
+    if got == wanted { Ok(()) } else { Err(format!("{got} of {wanted} went as expected").into()) }
+}
