@@ -142,7 +142,7 @@ impl Connections {
         failure: &Failure,
     ) -> Result<(), UseError> {
         if !failure.wants_scopes.is_empty() {
-            self.scopes_refused(connection, grant_version, failure).await?;
+            self.scopes_refused(connection, grant_version, provider, grant, failure).await?;
             return Ok(());
         }
         let population = self.population(connection, Call::PassThrough, failure.meaning).await?;

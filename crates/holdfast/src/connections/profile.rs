@@ -64,11 +64,13 @@ impl Connections {
     }
 
     /// A call of the app's was refused for want of scopes that Instagram names. Where that strikes many it is nobody's own doing,
-    /// so where there are many it has to come again while it does not.
+    /// so where there are many it has to come again while it does not; and the grant has to work otherwise.
     pub(super) async fn scopes_refused(
         &self,
         connection: &Connection,
         grant_version: i64,
+        provider: &SharedProvider,
+        grant: &Grant,
         failure: &Failure,
     ) -> Result<(), ServiceError> {
         let asked_for = self.asked_for().unwrap_or_default();
@@ -81,7 +83,11 @@ impl Connections {
                 believed.push(scope.clone());
             }
         }
-        if !believed.is_empty() {
+        if believed.is_empty() {
+            return Ok(());
+        }
+        // An outage that answers with permission errors refuses `/me` as well.
+        if self.account_for(provider.identify(grant).await).is_ok() {
             let refused =
                 Observation::ScopesRefused { grant_version, scopes: believed, asked_for: asked_for.to_vec() };
             self.record(connection.id, &refused, Some(&failure.detail)).await?;
