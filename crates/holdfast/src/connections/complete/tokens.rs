@@ -1,7 +1,7 @@
 //! What Instagram hands out on the way is durable before anything else happens.
 //!
-//! The code is spent once it has brought a token, so that is written down beside the database as well until that has it
-//! ([`super::super::journal`]).
+//! The code is spent once it has brought a token, so that is written down beside the database as
+//! well until that has it ([`super::super::journal`]).
 
 use uuid::Uuid;
 
@@ -15,7 +15,8 @@ use crate::connections::journal::{Origin, Room, Spilled, Step};
 use crate::connections::{Connections, MAX_CONFLICTS, ServiceError};
 
 impl Connections {
-    /// Room to write down what `step` brings. Without it, nothing is asked, and whoever comes next may try at once.
+    /// Room to write down what `step` brings. Without it, nothing is asked, and whoever comes next
+    /// may try at once.
     pub(super) async fn room_for(&self, attempt: &Attempt, step: Step) -> Result<Option<Room>, ServiceError> {
         let room = self.room(Origin::Attempt { attempt_id: attempt.id, step }).await;
         if room.is_err() {
@@ -38,20 +39,23 @@ impl Connections {
         let stored = self.step(attempt, self.taken_on(attempt, step, sealed)).await;
         match &stored {
             Ok(Some(_)) | Err(ServiceError::UserGone) => let_go(origin, held),
-            // Others have moved it on meanwhile. Whether that makes the token worthless shows when its file is looked at again.
+            // Others have moved it on meanwhile. Whether that makes the token worthless shows when
+            // its file is looked at again.
             Ok(None) => keep(origin, held, &ServiceError::Contended),
             Err(error) => keep(origin, held, error),
         }
         stored
     }
 
-    /// The attempt with what the provider handed us for it, which is worth more patience than an open one.
+    /// The attempt with what the provider handed us for it, which is worth more patience than an
+    /// open one.
     fn taken_on(&self, attempt: &Attempt, step: Step, sealed: Vec<u8>) -> Attempt {
         let patient = attempt.expires_at.max(after(self.parts.clock.now(), GRANT_PATIENCE));
         Attempt { stage: step.stage(), expires_at: patient, sealed: Some(sealed), ..attempt.clone() }
     }
 
-    /// Whether a token that the database could not take lay beside it for this attempt, and is in its row now.
+    /// Whether a token that the database could not take lay beside it for this attempt, and is in
+    /// its row now.
     pub(super) async fn recover_journaled(&self, attempt: &Attempt) -> Result<bool, ServiceError> {
         let Some(spill) = &self.spill else { return Ok(false) };
         for step in Step::ALL.into_iter().filter(|step| step.is_news_at(attempt.stage)) {
@@ -71,7 +75,8 @@ impl Connections {
         Ok(false)
     }
 
-    /// Puts a token that was spilled into its attempt's row, unless that knows better, and lets anybody go on from there.
+    /// Puts a token that was spilled into its attempt's row, unless that knows better, and lets
+    /// anybody go on from there.
     pub(in crate::connections) async fn replay_attempt(
         &self,
         spilled: &Spilled,
