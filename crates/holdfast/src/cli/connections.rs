@@ -1,4 +1,5 @@
-//! `connections`: what an operator may see and do. Nothing here can print a grant: rows of connections do not hold one.
+//! `connections`: what an operator may see and do. Nothing here can print a grant: rows of
+//! connections do not hold one.
 
 use serde_json::{Value, json};
 
@@ -44,7 +45,8 @@ pub async fn run(context: &Context, command: ConnectionsCommand, printer: &mut P
     }
 }
 
-/// Whose connection is meant. What does not exist is said, never taken for something that needs no work.
+/// Whose connection is meant. What does not exist is said, never taken for something that needs no
+/// work.
 pub(super) async fn named(store: &Store, whose: &WhoseArgs) -> Result<OwnerId, Failure> {
     match (&whose.user, &whose.account) {
         (_, Some(account)) => {

@@ -1,4 +1,5 @@
-//! `connections check`, `refresh` and `forget`: what an operator may do to a user's connection, through the domain and nothing else.
+//! `connections check`, `refresh` and `forget`: what an operator may do to a user's connection,
+//! through the domain and nothing else.
 
 use std::time::Duration;
 

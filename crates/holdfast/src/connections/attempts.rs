@@ -15,8 +15,8 @@ use crate::store::{AttemptWrite, ChangeSet, CommitOutcome, HistoryEntry};
 use crate::vault::UserKey;
 
 impl Connections {
-    /// Closes an attempt without a link and records what that says about the connection, in one unit of work. False where
-    /// somebody else was faster.
+    /// Closes an attempt without a link and records what that says about the connection, in one
+    /// unit of work. False where somebody else was faster.
     pub(super) async fn end_attempt(
         &self,
         attempt: &Attempt,

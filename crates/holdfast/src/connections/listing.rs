@@ -1,7 +1,8 @@
 //! Looking at many connections: by state, reason, deadline or account, page by page.
 //!
-//! What is told is the status, which may differ from what is stored: the clock and the configuration have a say in it. So
-//! the database only narrows down whom to look at, and each is told from its status.
+//! What is told is the status, which may differ from what is stored: the clock and the
+//! configuration have a say in it. So the database only narrows down whom to look at, and each is
+//! told from its status.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,7 +20,8 @@ use crate::store::{Among, Listed, StatusFacts, Store, StoreError};
 
 /// Statuses that are read at a time.
 const CHUNK: usize = 64;
-/// Connections looked at for one page. Where fewer of them match than a page holds, the page is shorter, and says where to go on.
+/// Connections looked at for one page. Where fewer of them match than a page holds, the page is
+/// shorter, and says where to go on.
 const MOST_LOOKED_AT: usize = 2048;
 
 /// Which connections are wanted; all that is set must fit.

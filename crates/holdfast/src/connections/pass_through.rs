@@ -143,7 +143,7 @@ impl Connections {
         failure: &Failure,
     ) -> Result<(), UseError> {
         if !failure.wants_scopes.is_empty() {
-            self.scopes_refused(connection, facts.version, failure).await?;
+            self.scopes_refused(connection, facts.version, tools.provider, tools.grant, failure).await?;
             return Ok(());
         }
         let diagnosis = Diagnosis::of_failure(connection, facts, Call::PassThrough, failure.clone());

@@ -13,15 +13,16 @@ use crate::connection::transition::is_another_account;
 use crate::connections::{Connections, ServiceError};
 use crate::provider::{Account, Failure, Grant, SharedProvider};
 
-/// A scope that was granted and is refused is believed to be missing once it has been refused for so long, where there are so many
-/// connections that an incident could be told from it.
+/// A scope that was granted and is refused is believed to be missing once it has been refused for
+/// so long, where there are so many connections that an incident could be told from it.
 const HOLD: Duration = Duration::from_mins(20);
 /// A refusal that was not repeated within this time counts no more.
 const FORGOTTEN: Duration = Duration::from_hours(24);
 
 impl Connections {
-    /// Reads again how Instagram describes the account, with a grant that was renewed a moment ago. That the grant works is known
-    /// by then, so what passes is no news. Answers whether there is something to be looked into.
+    /// Reads again how Instagram describes the account, with a grant that was renewed a moment ago.
+    /// That the grant works is known by then, so what passes is no news. Answers whether there is
+    /// something to be looked into.
     pub(super) async fn describe(
         &self,
         connection: &Connection,
@@ -63,12 +64,15 @@ impl Connections {
         Some(Granted { scopes, missing_scopes })
     }
 
-    /// A call of the app's was refused for want of scopes that Instagram names. Where that strikes many it is nobody's own doing,
-    /// so where there are many it has to come again while it does not.
+    /// A call of the app's was refused for want of scopes that Instagram names. Where that strikes
+    /// many it is nobody's own doing, so where there are many it has to come again while it does
+    /// not; and the grant has to work otherwise.
     pub(super) async fn scopes_refused(
         &self,
         connection: &Connection,
         grant_version: i64,
+        provider: &SharedProvider,
+        grant: &Grant,
         failure: &Failure,
     ) -> Result<(), ServiceError> {
         let asked_for = self.asked_for().unwrap_or_default();
@@ -81,7 +85,11 @@ impl Connections {
                 believed.push(scope.clone());
             }
         }
-        if !believed.is_empty() {
+        if believed.is_empty() {
+            return Ok(());
+        }
+        // An outage that answers with permission errors refuses `/me` as well.
+        if self.gate.account_for(provider.identify(grant).await).is_ok() {
             let refused =
                 Observation::ScopesRefused { grant_version, scopes: believed, asked_for: asked_for.to_vec() };
             self.record(connection.id, &refused, Some(&failure.detail)).await?;

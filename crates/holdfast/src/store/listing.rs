@@ -8,7 +8,8 @@ use super::{StatusFacts, Store, StoreError, rows, statements};
 use crate::connection::{Connection, State};
 use crate::provider::ProviderId;
 
-/// A connection that may be on the page. Its status is read by itself, so that one unreadable row spoils no page.
+/// A connection that may be on the page. Its status is read by itself, so that one unreadable row
+/// spoils no page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     /// The connection.
@@ -34,7 +35,8 @@ impl From<&Connection> for Listed {
 pub enum Among {
     /// All, by id.
     All,
-    /// Those in one stored state, by id. `connected` is looked for among all: that is what most are.
+    /// Those in one stored state, by id. `connected` is looked for among all: that is what most
+    /// are.
     InState(State),
     /// Those whose grant has died by the clock and which do not say so yet, by id.
     Lapsed {
@@ -78,12 +80,14 @@ impl Store {
         self.read(sql, values).await?.iter().map(listed).collect()
     }
 
-    /// What the status of somebody who is listed is derived from. Read together with what others ask meanwhile.
+    /// What the status of somebody who is listed is derived from. Read together with what others
+    /// ask meanwhile.
     pub async fn facts_of(&self, listed: &Listed, provider: ProviderId) -> Result<StatusFacts, StoreError> {
         self.read_status(&listed.user_id, provider).await
     }
 
-    /// The connections whose account bears that handle, as far as we know; an account may have passed it on.
+    /// The connections whose account bears that handle, as far as we know; an account may have
+    /// passed it on.
     pub async fn connections_by_username(
         &self,
         provider: ProviderId,

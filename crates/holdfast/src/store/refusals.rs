@@ -6,8 +6,8 @@ use super::{Store, StoreError, rows, statements};
 use crate::connection::Connection;
 
 impl Store {
-    /// Notes that a call was refused for want of a scope, and forgets refusals before `forget_before`. Answers when it was first
-    /// refused in a row.
+    /// Notes that a call was refused for want of a scope, and forgets refusals before
+    /// `forget_before`. Answers when it was first refused in a row.
     pub async fn note_refusal(
         &self,
         connection: &Connection,
@@ -25,7 +25,8 @@ impl Store {
         Ok(first.unwrap_or(now))
     }
 
-    /// How many connections were refused calls for want of that scope since then, counted up to `most`.
+    /// How many connections were refused calls for want of that scope since then, counted up to
+    /// `most`.
     pub async fn refused(&self, scope: &str, since: Timestamp, most: usize) -> Result<u64, StoreError> {
         let values = vec![scope.into(), since.into(), rows::limit(most)];
         match self.read_one(statements::REFUSALS_COUNT, values).await? {

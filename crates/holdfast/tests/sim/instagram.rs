@@ -1,5 +1,6 @@
 //! Instagram, as it answers over the network: tokens, the three worlds, bad days. It knows the truth that the report is held against.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use bytes::Bytes;
@@ -26,6 +27,8 @@ pub enum Population {
     /// Every token is called dead, and no reason given.
     RefusesAll,
     AppDeactivated,
+    /// The app is refused every permission, named or not.
+    RefusesPermission,
     /// The app may make so many calls per hour.
     Limited(u32),
 }
@@ -40,7 +43,7 @@ impl Population {
     pub fn answers(self) -> bool {
         match self {
             Self::Fine | Self::Limited(_) => true,
-            Self::Down | Self::RefusesAll | Self::AppDeactivated => false,
+            Self::Down | Self::RefusesAll | Self::AppDeactivated | Self::RefusesPermission => false,
         }
     }
 }
@@ -82,6 +85,8 @@ pub struct Account {
     serial: u32,
     /// When the person ended it all, and how.
     pub died: Option<(Millis, Death)>,
+    /// How often the handle has changed, and when last.
+    pub renamed: (u32, Millis),
     under_way: Vec<UnderWay>,
 }
 
@@ -125,6 +130,9 @@ pub struct Calls {
     pub too_young: u64,
     /// Refused because the grant was dead.
     pub dead: u64,
+    /// Made by the app's backend, and of those the ones that were refused for what they asked.
+    pub by_app: u64,
+    pub about_the_call: u64,
     /// Two refreshes of one connection at once, the first one's lease having run out by somebody's clock.
     pub overlaps: u64,
     /// The same without that: must not be.
@@ -144,6 +152,10 @@ pub struct Instagram {
 
 struct Inner {
     accounts: Vec<Account>,
+    /// Accounts from this number on may not be served to the app, whatever their owners consent to.
+    people: usize,
+    /// Who has connected an account that its holder had left, and when.
+    heirs: BTreeMap<usize, Millis>,
     population: Population,
     /// By how much each replica's clock is wrong at the moment.
     clock_errors: Vec<Millis>,
@@ -154,9 +166,11 @@ struct Inner {
 }
 
 impl Instagram {
-    pub fn new(kind: Kind, accounts: usize, replicas: usize) -> Self {
+    pub fn new(kind: Kind, people: usize, replicas: usize) -> Self {
         let inner = Inner {
-            accounts: vec![Account::default(); accounts],
+            accounts: vec![Account::default(); people + STRANGERS],
+            people,
+            heirs: BTreeMap::new(),
             population: Population::Fine,
             clock_errors: vec![0; replicas],
             calls: Calls::default(),
@@ -183,6 +197,28 @@ impl Instagram {
         let account = &mut self.inner.lock().unwrap().accounts[account];
         account.died.get_or_insert((at, death));
         account.tokens.clear();
+    }
+
+    /// The person takes another handle.
+    pub fn rename(&self, account: usize, at: Millis) {
+        let renamed = &mut self.inner.lock().unwrap().accounts[account].renamed;
+        *renamed = (renamed.0 + 1, at);
+    }
+
+    /// Another user has connected the account of somebody who had left.
+    pub fn inherit(&self, account: usize, at: Millis) {
+        self.inner.lock().unwrap().heirs.insert(account, at);
+    }
+
+    /// Who did, and when.
+    pub fn heirs(&self) -> BTreeMap<usize, Millis> {
+        self.inner.lock().unwrap().heirs.clone()
+    }
+
+    /// The handle, and since when it is so.
+    pub fn username(&self, account: usize) -> (String, Millis) {
+        let (times, at) = self.inner.lock().unwrap().accounts[account].renamed;
+        (username(account, times), at)
     }
 
     pub fn died(&self, account: usize) -> Option<Millis> {
@@ -229,8 +265,9 @@ impl Instagram {
     }
 
     /// Answers a request that has arrived.
-    pub fn answer(&self, url: &Url, by_person: bool, now: Millis) -> Answer {
+    pub fn answer(&self, url: &Url, form: &[u8], by_person: bool, now: Millis) -> Answer {
         let mut inner = self.inner.lock().unwrap();
+        let asked = Asked::of(url);
         let is_refresh = url.path().ends_with("/refresh_access_token");
         let is_first = !by_person && !is_refresh && inner.is_first_question(url);
         if by_person {
@@ -256,6 +293,8 @@ impl Instagram {
             Population::Down => json(503, "{}", None),
             Population::RefusesAll => json(400, recorded!("undecryptable"), None),
             Population::AppDeactivated => json(200, recorded!("deactivated_200"), None),
+            Population::RefusesPermission if asked == Asked::AppCall => json(403, REFUSED_SCOPE, None),
+            Population::RefusesPermission => json(400, recorded!("no_permission"), None),
             Population::Limited(_) if percent >= 100 => {
                 inner.calls.limited += u64::from(!by_person);
                 json(
@@ -266,6 +305,9 @@ impl Instagram {
             }
             Population::Fine | Population::Limited(_) => {
                 let limited = matches!(inner.population, Population::Limited(_)).then_some(percent);
+                if asked == Asked::Code {
+                    return inner.redeem(form, now);
+                }
                 let Some((number, serial)) = found else {
                     return json(400, recorded!("malformed_key"), limited);
                 };
@@ -273,12 +315,18 @@ impl Instagram {
                     inner.calls.dead += u64::from(!by_person);
                     return json(400, inner.accounts[number].obituary(serial, now), limited);
                 };
-                if !is_refresh {
-                    return json(
-                        200,
-                        &format!(r#"{{"id":"{}","user_id":"1784{number}"}}"#, account_id(number)),
-                        limited,
-                    );
+                match asked {
+                    Asked::Exchange => {
+                        let issued = inner.accounts[number].issue(now).serial;
+                        return json(200, &long_lived(&name(number, issued)), limited);
+                    }
+                    // Consent and exchange have succeeded, and nothing after them does.
+                    Asked::AppCall | Asked::Whose if number >= inner.people => {
+                        return json(400, recorded!("method_type_get"), limited);
+                    }
+                    Asked::AppCall => return inner.app_call(limited),
+                    Asked::Whose => return json(200, &inner.accounts[number].described(number), limited),
+                    Asked::Refresh | Asked::Code => {}
                 }
                 if now - token.issued_at < DAY {
                     inner.calls.too_young += u64::from(!by_person);
@@ -290,15 +338,60 @@ impl Instagram {
                 }
                 let renewed = inner.accounts[number].renew(self.kind, serial, now);
                 inner.calls.renewed += 1;
-                let body = format!(
-                    r#"{{"access_token":"{}","token_type":"bearer","expires_in":{}}}"#,
-                    name(number, renewed),
-                    LIFETIME / 1000
-                );
-                json(200, &body, limited)
+                json(200, &long_lived(&name(number, renewed)), limited)
             }
         }
     }
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Code,
+    Exchange,
+    Refresh,
+    Whose,
+    AppCall,
+}
+
+impl Asked {
+    fn of(url: &Url) -> Self {
+        match url.path() {
+            "/oauth/access_token" => Self::Code,
+            "/access_token" => Self::Exchange,
+            "/refresh_access_token" => Self::Refresh,
+            path if path.ends_with("/me") => Self::Whose,
+            _ => Self::AppCall,
+        }
+    }
+}
+
+/// So many have an account that the app may not serve.
+pub const STRANGERS: usize = 3;
+
+/// The scope of the app's calls, beside the basic one.
+pub const INSIGHTS: &str = "instagram_business_manage_insights";
+const REFUSED_SCOPE: &str = r#"{"error":{"message":"(#10) Requires instagram_business_manage_insights permission to manage the object","type":"OAuthException","code":10}}"#;
+/// What calls of an app meet that ask for the wrong thing.
+const ABOUT_THE_CALL: [&str; 5] = [
+    r#"{"error":{"message":"(#100) metric[0] must be one of the following values: reach","type":"OAuthException","code":100}}"#,
+    r#"{"error":{"message":"You reached the maximum number of posts","type":"OAuthException","code":9,"error_subcode":2207042}}"#,
+    r#"{"error":{"message":"The media could not be fetched from this URI.","type":"OAuthException","code":9004,"error_subcode":2207052}}"#,
+    r#"{"error":{"message":"Instagram server error. Try again.","type":"OAuthException","code":-1,"error_subcode":2207001}}"#,
+    r#"{"error":{"message":"Something new.","type":"OAuthException","code":987654}}"#,
+];
+
+/// Instagram's code for an account; each visit has another one.
+pub fn code(number: usize, visit: u64) -> String {
+    format!("AQ-{number}-{visit}")
+}
+
+fn username(number: usize, times: u32) -> String {
+    format!("user.{number}.{times}")
+}
+
+fn long_lived(token: &str) -> String {
+    format!(r#"{{"access_token":"{token}","token_type":"bearer","expires_in":{}}}"#, LIFETIME / 1000)
 }
 
 impl Inner {
@@ -310,6 +403,30 @@ impl Inner {
         found.is_some_and(|token| std::mem::take(&mut token.is_new))
     }
 
+    /// A code for a short-lived token.
+    fn redeem(&mut self, form: &[u8], now: Millis) -> Answer {
+        let code = url::form_urlencoded::parse(form).find(|(name, _)| name == "code");
+        let number = code.and_then(|(_, code)| code.split('-').nth(1)?.parse::<usize>().ok());
+        let Some(number) = number else {
+            return json(400, recorded!("code_spent"), None);
+        };
+        let token = name(number, self.accounts[number].issue(now).serial);
+        let scopes = format!(r#""instagram_business_basic","{INSIGHTS}""#);
+        let id = account_id(number);
+        json(200, &format!(r#"{{"access_token":"{token}","user_id":"{id}","permissions":[{scopes}]}}"#), None)
+    }
+
+    fn app_call(&mut self, limited: Option<u32>) -> Answer {
+        self.calls.by_app += 1;
+        // Every third asks for something that there is not.
+        let number = usize::try_from(self.calls.by_app).expect("a number");
+        if number % 3 == 0 {
+            self.calls.about_the_call += 1;
+            return json(400, ABOUT_THE_CALL[number / 3 % ABOUT_THE_CALL.len()], limited);
+        }
+        json(200, r#"{"data":[]}"#, limited)
+    }
+
     /// Counts a call; answers how much of the app's allowance is used.
     fn count(&mut self, now: Millis) -> u32 {
         if now / HOUR != self.hour {
@@ -319,7 +436,11 @@ impl Inner {
         self.in_hour += 1;
         match self.population {
             Population::Limited(allowed) => (self.in_hour * 100) / allowed.max(1),
-            Population::Fine | Population::Down | Population::RefusesAll | Population::AppDeactivated => 0,
+            Population::Fine
+            | Population::Down
+            | Population::RefusesAll
+            | Population::AppDeactivated
+            | Population::RefusesPermission => 0,
         }
     }
 }
@@ -360,6 +481,12 @@ impl Account {
                 self.issue(now).serial
             }
         }
+    }
+
+    /// As `/me` describes it.
+    fn described(&self, number: usize) -> String {
+        let username = username(number, self.renamed.0);
+        format!(r#"{{"id":"{}","user_id":"1784{number}","username":"{username}"}}"#, account_id(number))
     }
 
     fn obituary(&self, serial: u32, now: Millis) -> &'static str {

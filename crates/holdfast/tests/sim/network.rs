@@ -156,7 +156,7 @@ impl Transport for ToInstagram {
             }
             place.pass(out).await;
             let renewed = place.instagram.calls().renewed;
-            let answer = place.instagram.answer(&request.url, by_person, place.baton.now());
+            let answer = place.instagram.answer(&request.url, &request.body, by_person, place.baton.now());
             let did_renew = place.instagram.calls().renewed > renewed;
             if let Some(account) = account.filter(|_| did_renew) {
                 place.hand_over(account);

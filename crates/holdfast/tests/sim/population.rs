@@ -17,6 +17,11 @@ use super::dice::Dice;
 use super::instagram::{Instagram, LIFETIME, account_id};
 use super::replica::{POLICY, vault};
 
+/// Another user, who connects that account where its holder has left.
+pub fn heir(number: usize) -> OwnerId {
+    OwnerId::named_by_operator(format!("user_heir_{number}"))
+}
+
 pub fn owner(number: usize) -> OwnerId {
     OwnerId::named_by_operator(format!("user_{number}"))
 }
@@ -89,7 +94,7 @@ fn account(number: usize) -> Account {
     Account {
         id: account_id(number),
         professional_id: Some(format!("1784{number}")),
-        username: Some(format!("user.{number}")),
+        username: Some(format!("user.{number}.0")),
         name: None,
         account_type: Some("business".to_owned()),
         profile_picture_url: None,

@@ -11,11 +11,13 @@ use base64::Engine as _;
 use holdfast::clock::SharedClock;
 use holdfast::connection::return_url::ReturnUrls;
 use holdfast::connection::schedule::RefreshPolicy;
+use holdfast::connections::callback::{CallbackOutcome, CallbackQuery};
+use holdfast::connections::connect::ConnectRequest;
 use holdfast::connections::journal::Journal;
 use holdfast::connections::{Connections, Parts};
 use holdfast::entropy::{SeededEntropy, SharedEntropy};
-use holdfast::provider::ProviderId;
 use holdfast::provider::instagram::{Instagram, InstagramConfig};
+use holdfast::provider::{PassThrough, ProviderId};
 use holdfast::store::Store;
 use holdfast::vault::{KeyRing, Vault};
 use holdfast::worker::Worker;
@@ -24,8 +26,9 @@ use tokio::sync::watch;
 
 use super::baton::{DAY, ReplicaClock};
 use super::dice::Dice;
+use super::instagram::{INSIGHTS, STRANGERS, code};
 use super::network::{Place, ToDatabase, ToInstagram};
-use super::population::owner;
+use super::population::{heir, owner};
 use super::run::Plan;
 use super::script::Extent;
 
@@ -52,7 +55,7 @@ pub fn connections(
     let config = InstagramConfig {
         app_id: "1".to_owned(),
         app_secret: SecretString::from("secret"),
-        scopes: vec!["instagram_business_basic".to_owned()],
+        scopes: vec!["instagram_business_basic".to_owned(), INSIGHTS.to_owned()],
         authorize_url: address("https://www.instagram.com/oauth/authorize"),
         api_url: address("https://api.instagram.com"),
         graph_url: address("https://graph.instagram.com"),
@@ -94,21 +97,71 @@ pub fn start(place: &Arc<Place>, database: &Store, journal: &Path, plan: &Plan, 
     }))
 }
 
-/// How many checks people ask for in a year, all together: one for so many connections.
-const CONNECTIONS_PER_CHECK: i64 = 2;
+/// How many visits there are in a year, all together: as many for each connection.
+const VISITS_PER_CONNECTION: i64 = 2;
+/// The accounts that the app's backend likes best.
+const FAVOURITES: i64 = 5;
 
-/// People who want to know, now and then, each time another one.
+/// People who want to know, the app's backend, and people who connect: now and then, each time another one. The database may be
+/// away, or Instagram: then they are told so.
 async fn visits(place: Arc<Place>, store: Store, connections: Connections, extent: Extent, mut dice: Dice) {
     let people = i64::try_from(extent.connections).expect("a number of people");
     let replicas = i64::try_from(extent.replicas).expect("a number of replicas");
-    let gap = 365 * DAY * CONNECTIONS_PER_CHECK * replicas / people;
-    loop {
+    let gap = 365 * DAY * replicas / (people * VISITS_PER_CONNECTION);
+    let strangers = i64::try_from(STRANGERS).expect("a number of people");
+    for visit in 0.. {
         place.pass(dice.between(gap / 10, gap * 19 / 10)).await;
-        let number = usize::try_from(dice.between(0, people - 1)).expect("a person");
-        // The database may be away: then they are told so.
-        if let Ok(Some(connection)) = store.connection(&owner(number), ProviderId::INSTAGRAM).await {
-            drop(connections.probe(&connection).await);
+        let number = dice.between(0, people - 1);
+        match dice.below(8) {
+            0 | 1 => {
+                if let Ok(Some(connection)) =
+                    store.connection(&owner(index(number)), ProviderId::INSTAGRAM).await
+                {
+                    drop(connections.probe(&connection).await);
+                }
+            }
+            2..=5 => {
+                let number = if dice.once_in(2) { number % FAVOURITES } else { number };
+                let call = PassThrough {
+                    method: http::Method::GET,
+                    path: "me/insights".to_owned(),
+                    query: Vec::new(),
+                    body: None,
+                };
+                drop(connections.pass_through(&owner(index(number)), call).await);
+            }
+            6 => connect(&place, &connections, index(people + dice.between(0, strangers - 1)), visit).await,
+            _ => connect(&place, &connections, index(number), visit).await,
         }
+    }
+}
+
+fn index(number: i64) -> usize {
+    usize::try_from(number).expect("a person")
+}
+
+/// Another user goes through the dance for that account: it is theirs where its holder has left, and else the holder's still.
+async fn connect(place: &Place, connections: &Connections, number: usize, visit: u64) {
+    let newcomer = heir(number);
+    let Ok(begun) = connections.connect(&newcomer, ConnectRequest::default()).await else { return };
+    let parameter = |url: &url::Url, name: &str| {
+        url.query_pairs()
+            .find(|(each, _)| each == name)
+            .map(|(_, value)| SecretString::from(value.into_owned()))
+    };
+    let query = CallbackQuery {
+        code: Some(SecretString::from(code(number, visit))),
+        state: parameter(&begun.authorize_url, "state"),
+        error: None,
+    };
+    let Ok(CallbackOutcome::Redirect(back)) = connections.callback(query).await else { return };
+    let Some(completion) = parameter(&back, "completion") else { return };
+    if connections
+        .complete(&newcomer, begun.attempt_id, &completion)
+        .await
+        .is_ok_and(|status| status.connected)
+    {
+        place.instagram.inherit(number, place.baton.now());
     }
 }
 

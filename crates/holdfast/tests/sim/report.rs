@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use holdfast::connection::State;
+use holdfast::connection::{Reason, State};
 use holdfast::connections::grants;
 use holdfast::entropy::{SeededEntropy, SharedEntropy};
 use holdfast::provider::ProviderId;
@@ -12,9 +12,9 @@ use secrecy::ExposeSecret as _;
 
 use super::baton::{DAY, Millis};
 use super::dice::{Dice, Trace};
-use super::instagram::{Calls, Instagram, Kind};
+use super::instagram::{Calls, Instagram, Kind, STRANGERS};
 use super::oracle::{self, Nights};
-use super::population::{Person, owner};
+use super::population::{Person, heir, owner};
 use super::replica::vault;
 use super::run::Plan;
 
@@ -29,6 +29,8 @@ pub struct Books {
     pub leavers: u32,
     /// Of those, the ones of whom Instagram does not say why.
     pub unexplained: u32,
+    /// People who took another handle.
+    pub renamed: u32,
     pub turns: u64,
 }
 
@@ -51,6 +53,13 @@ pub struct Report {
     pub lost_in_the_window: u64,
     /// Connections of which a person was told to reconnect while the grant lived: by number.
     pub told_falsely: Vec<usize>,
+    /// Accounts that another user connected after their holders had left, and of those the ones that we did not keep.
+    pub moved: u64,
+    pub moved_lost: Vec<usize>,
+    /// Accounts that are told under a handle that is long out of date: by number.
+    pub misnamed: Vec<usize>,
+    /// People who connected though the app may not serve them.
+    pub admitted_wrongly: Vec<usize>,
     /// Renewals of which the answer was lost, or died with a process.
     pub answers_lost: usize,
     pub calls: Calls,
@@ -118,7 +127,23 @@ impl fmt::Display for Report {
             "  at once      {} refreshes of one connection after a lease ran out, {} otherwise",
             calls.overlaps, calls.collisions
         )?;
-        for (what, numbers) in [("lost", &self.lost), ("told falsely", &self.told_falsely)] {
+        writeln!(
+            f,
+            "  people       {} accounts moved to another user, {} of them lost; {} took another handle, {} are told under an old one; {} calls of the app's, {} refused for what they asked",
+            self.moved,
+            self.moved_lost.len(),
+            books.renamed,
+            self.misnamed.len(),
+            calls.by_app,
+            calls.about_the_call
+        )?;
+        for (what, numbers) in [
+            ("lost", &self.lost),
+            ("told falsely", &self.told_falsely),
+            ("moved and lost", &self.moved_lost),
+            ("misnamed", &self.misnamed),
+            ("admitted wrongly", &self.admitted_wrongly),
+        ] {
             if !numbers.is_empty() {
                 writeln!(f, "  {what}: {:?}", numbers.iter().take(10).collect::<Vec<_>>())?;
             }
@@ -130,10 +155,14 @@ impl fmt::Display for Report {
 /// What is stored of one person.
 struct Stored {
     connected: bool,
+    username: Option<String>,
     token: Option<String>,
     /// When the person was told to reconnect, each time.
     told: Vec<Millis>,
 }
+
+/// Names are read again with each refresh, and the longest outage and a few misfortunes may come between.
+const LONG_AGO: Millis = 90 * DAY;
 
 /// The year's end.
 pub struct End<'a> {
@@ -168,6 +197,10 @@ impl End<'_> {
             lost: Vec::new(),
             lost_in_the_window: 0,
             told_falsely: Vec::new(),
+            moved: 0,
+            moved_lost: Vec::new(),
+            misnamed: Vec::new(),
+            admitted_wrongly: Vec::new(),
             answers_lost: self.unknown.len(),
             calls: self.instagram.calls(),
             minimal: 0,
@@ -190,11 +223,42 @@ impl End<'_> {
                     }
                 }
             }
+            if fate.kept && stored.connected && !unknown.contains(&number) {
+                let (username, since) = self.instagram.username(number);
+                if since < end - LONG_AGO && stored.username.as_ref() != Some(&username) {
+                    report.misnamed.push(number);
+                }
+            }
             if told_falsely && !unknown.contains(&number) && (fate.kept || died.is_some()) {
                 report.told_falsely.push(number);
             }
         }
+        self.judge_newcomers(&mut report, &unknown, &mut dice).await;
         report
+    }
+
+    /// Those who connected within the year: who inherited an account keeps it, and who may not be served has none.
+    async fn judge_newcomers(&self, report: &mut Report, unknown: &HashSet<usize>, dice: &mut Dice) {
+        let end = self.plan.extent.end();
+        for (number, since) in self.instagram.heirs() {
+            let fate = oracle::keep(since, None, end, self.nights, dice);
+            report.moved += 1;
+            report.minimal += fate.calls;
+            let heir =
+                self.database.connection(&heir(number), ProviderId::INSTAGRAM).await.expect("it answers");
+            let connected =
+                heir.is_some_and(|heir| matches!(heir.standing.state(), State::Connected | State::Degraded));
+            if fate.kept && !connected && !unknown.contains(&number) {
+                report.moved_lost.push(number);
+            }
+        }
+        for number in self.people.len()..self.people.len() + STRANGERS {
+            let stranger =
+                self.database.connection(&heir(number), ProviderId::INSTAGRAM).await.expect("it answers");
+            if stranger.is_some_and(|stranger| stranger.account.is_some() || stranger.grant.is_some()) {
+                report.admitted_wrongly.push(number);
+            }
+        }
     }
 
     async fn stored(&self, number: usize, person: &Person) -> Stored {
@@ -202,6 +266,7 @@ impl End<'_> {
         let read = self.database.connection(&owner, ProviderId::INSTAGRAM).await.expect("it answers");
         let connection = read.expect("nobody's connection vanishes");
         assert_eq!(connection.id, person.connection);
+        let username = connection.account.as_ref().and_then(|account| account.username.clone());
         let connected = match connection.standing.state() {
             State::Connected | State::Degraded => true,
             State::NotConnected
@@ -212,15 +277,19 @@ impl End<'_> {
         };
         let history =
             self.database.history(&owner, ProviderId::INSTAGRAM, None, 1000).await.expect("it answers");
-        let told = history.entries.iter().filter(|entry| entry.state == State::ReconnectRequired);
+        // Nobody's permissions are ever taken away in this world.
+        let told = history.entries.iter().filter(|entry| {
+            matches!(entry.state, State::ReconnectRequired | State::ActionRequired)
+                || entry.reason == Some(Reason::ScopesMissing)
+        });
         let told = told.map(|entry| entry.at.as_millisecond()).collect();
-        let Some(facts) = connection.grant else { return Stored { connected, token: None, told } };
+        let Some(facts) = connection.grant else { return Stored { connected, username, token: None, told } };
         let entropy: SharedEntropy = std::sync::Arc::new(SeededEntropy::new(0));
         let key = grants::user_key(self.database, &vault(&entropy), owner.as_str()).await.expect("a key");
         let sealed = self.database.sealed_grant(connection.id, facts.version).await.expect("it answers");
         let sealed = sealed.expect("the grant in use is stored");
         let grant =
             grants::open_grant(&key, owner.as_str(), ProviderId::INSTAGRAM, &sealed).expect("it opens");
-        Stored { connected, token: Some(grant.access_token.expose_secret().to_owned()), told }
+        Stored { connected, username, token: Some(grant.access_token.expose_secret().to_owned()), told }
     }
 }

@@ -176,6 +176,10 @@ impl Simulation {
                 self.books.unexplained += u32::from(death == Death::Unexplained);
                 self.instagram.die(account, now, death);
             }
+            Event::Renames { account } => {
+                self.books.renamed += 1;
+                self.instagram.rename(account, now);
+            }
         }
         self.baton.note(now.unsigned_abs());
     }

@@ -38,6 +38,10 @@ pub enum Event {
         account: usize,
         death: Death,
     },
+    /// A person takes another handle.
+    Renames {
+        account: usize,
+    },
 }
 
 /// How much shall happen.
@@ -80,6 +84,7 @@ pub fn write(extent: Extent) -> Vec<(Millis, Event)> {
     }
     database_outages(extent, &mut events);
     leavers(extent, &mut events);
+    renamers(extent, &mut events);
     events.sort_by_key(|(at, _)| *at);
     events
 }
@@ -121,15 +126,16 @@ fn population(extent: Extent) -> Vec<(Millis, Event)> {
 }
 
 fn bad_day(extent: Extent, dice: &mut Dice) -> (Population, Millis) {
-    match dice.below(8) {
+    match dice.below(9) {
         0 => (Population::Down, dice.between(2 * DAY, 15 * DAY)),
         1 | 2 => (Population::Down, dice.between(HOUR, 2 * DAY)),
         3 => (Population::Down, dice.between(MINUTE, HOUR)),
         4 => (Population::RefusesAll, dice.between(10 * MINUTE, DAY)),
         5 => (Population::AppDeactivated, dice.between(HOUR, 3 * DAY)),
+        8 => (Population::RefusesPermission, dice.between(10 * MINUTE, DAY)),
         // Twice what an ordinary hour needs.
         6 | 7 => {
-            let allowed = extent.connections as u64 * 2 / (31 * 24);
+            let allowed = extent.connections as u64 * 4 / (31 * 24);
             (Population::Limited(u32::try_from(allowed.max(20)).unwrap()), dice.between(6 * HOUR, 3 * DAY))
         }
         _ => unreachable!(),
@@ -184,6 +190,19 @@ fn leavers(extent: Extent, events: &mut Vec<(Millis, Event)>) {
                 _ => Death::Unexplained,
             };
             events.push((extent.start + day, Event::Dies { account, death }));
+        }
+    }
+}
+
+/// One in so many takes another handle within a year.
+const RENAMERS: u64 = 10;
+
+fn renamers(extent: Extent, events: &mut Vec<(Millis, Event)>) {
+    let mut dice = Dice::new(extent.seed, 9);
+    for account in 0..extent.connections {
+        let (renames, day) = (dice.once_in(RENAMERS), dice.between(0, 365 * DAY));
+        if renames && day < extent.days * DAY {
+            events.push((extent.start + day, Event::Renames { account }));
         }
     }
 }

@@ -49,6 +49,10 @@ fn check(report: &Report) {
     );
     assert!(report.lost.is_empty(), "lost:\n{report}");
     assert!(report.told_falsely.is_empty(), "told falsely:\n{report}");
+    assert!(report.moved_lost.is_empty(), "moved and lost:\n{report}");
+    assert!(report.misnamed.is_empty(), "told under an old handle:\n{report}");
+    assert!(report.admitted_wrongly.is_empty(), "admitted wrongly:\n{report}");
+    assert!(report.calls.by_app > 0 && report.calls.about_the_call > 0, "the app did nothing");
     assert_eq!(report.calls.collisions, 0, "two refreshes at once:\n{report}");
     // What a probe may cost while nobody is answered: one in half an hour for each replica, three calls each at most, and what
     // was under way as each outage began.

@@ -37,7 +37,8 @@ pub(super) fn describe(
     }
 }
 
-/// The scopes stay among the granted ones: that is what Instagram said of them, and a later renewal may say otherwise.
+/// The scopes stay among the granted ones: that is what Instagram said of them, and a later renewal
+/// may say otherwise.
 pub(super) fn refuse_scopes(next: &mut Connection, scopes: &[String], asked_for: &[String], now: Timestamp) {
     if next.scopes.is_empty() && next.missing_scopes.is_empty() {
         // The provider did not say what it granted: all that was asked for, as far as we know.
@@ -54,7 +55,8 @@ pub(super) fn refuse_scopes(next: &mut Connection, scopes: &[String], asked_for:
     }
 }
 
-/// A connection that only lacks scopes, or lacks none, says so by its standing; whatever is worse stands.
+/// A connection that only lacks scopes, or lacks none, says so by its standing; whatever is worse
+/// stands.
 fn change_missing(next: &mut Connection, missing_scopes: Vec<String>, now: Timestamp) {
     let was_healthy =
         next.standing == next.healthy_standing() || next.standing.reason() == Some(Reason::ScopesMissing);

@@ -1,7 +1,8 @@
 //! Asking Instagram, step by step, and what becomes of the attempt where it does not say yes.
 //!
-//! What may have been used ends the attempt: a code whose answer was lost cannot be sent again. What certainly was not used
-//! is kept and sent later: a code that never left, and every token that was handed out.
+//! What may have been used ends the attempt: a code whose answer was lost cannot be sent again.
+//! What certainly was not used is kept and sent later: a code that never left, and every token that
+//! was handed out.
 
 use std::time::Duration;
 
@@ -16,14 +17,14 @@ use crate::connections::journal::Step;
 use crate::connections::{Connections, ServiceError};
 use crate::provider::{AppFault, DeathCause, Failure, Meaning, Reply, SharedProvider};
 
-/// What Instagram handed us is worth more patience than an open attempt: completing is tried again for this long. It
-/// is also how long a code and a short-lived token live.
+/// What Instagram handed us is worth more patience than an open attempt: completing is tried again
+/// for this long. It is also how long a code and a short-lived token live.
 pub(super) const GRANT_PATIENCE: Duration = Duration::from_hours(1);
-/// What is kept because Instagram could not be asked rests this long; shorter than a parallel request's patience, so
-/// that a person who tries again need not be turned away.
+/// What is kept because Instagram could not be asked rests this long; shorter than a parallel
+/// request's patience, so that a person who tries again need not be turned away.
 const OUTAGE_PAUSE: Duration = Duration::from_secs(5);
-/// The same where the provider limits us without saying for how long, because calling on would lengthen it, and where our app
-/// must be mended first.
+/// The same where the provider limits us without saying for how long, because calling on would
+/// lengthen it, and where our app must be mended first.
 const LONG_PAUSE: Duration = Duration::from_mins(1);
 /// A call that fails in passing within this time is repeated once.
 const QUICKLY: Duration = Duration::from_secs(1);
@@ -44,7 +45,8 @@ enum Fate {
 }
 
 impl Connections {
-    /// From wherever the attempt is to its end. The outcome stands in the attempt; an error means that it has not ended.
+    /// From wherever the attempt is to its end. The outcome stands in the attempt; an error means
+    /// that it has not ended.
     pub(super) async fn run_to_end(
         &self,
         provider: &SharedProvider,
@@ -105,20 +107,23 @@ impl Connections {
             };
             match next {
                 Some(next) => attempt = next,
-                // Only after our claim ran out can somebody else have moved it on; the outcome is theirs to write.
+                // Only after our claim ran out can somebody else have moved it on; the outcome is
+                // theirs to write.
                 None => return Err(in_progress(&attempt, self.parts.clock.now())),
             }
         }
     }
 
-    /// A call that changes nothing at the provider, once more where it failed in passing or where the answer will end the attempt.
+    /// A call that changes nothing at the provider, once more where it failed in passing or where
+    /// the answer will end the attempt.
     async fn repeatedly<'a, T, F>(&self, call: F) -> Result<T, Failure>
     where
         F: Fn() -> futures_util::future::BoxFuture<'a, Reply<T>>,
     {
         let begun = self.parts.clock.now();
         match call().await.outcome {
-            // A provider that took its time to fail would take the caller's patience for the second try.
+            // A provider that took its time to fail would take the caller's patience for the second
+            // try.
             Err(failure)
                 if (is_passing(failure.meaning) || fate(&failure) == Fate::Refuse)
                     && self.parts.clock.now() < after(begun, QUICKLY) =>
@@ -130,7 +135,8 @@ impl Connections {
         }
     }
 
-    /// Instagram did not say yes. `granted` is what a token in hand may do; `None` before there is one.
+    /// Instagram did not say yes. `granted` is what a token in hand may do; `None` before there is
+    /// one.
     async fn turned_down(
         &self,
         attempt: &Attempt,
@@ -151,7 +157,8 @@ impl Connections {
         self.fail(attempt, failure, reason).await
     }
 
-    /// Whether what struck this account strikes every other too: then it is not the account that is not admitted.
+    /// Whether what struck this account strikes every other too: then it is not the account that is
+    /// not admitted.
     async fn app_serves_nobody(&self) -> Result<bool, ServiceError> {
         let store = &self.parts.store;
         if store.misconfigured().await? == 0 {
@@ -168,8 +175,8 @@ impl Connections {
         Ok(())
     }
 
-    /// What Instagram handed us is durable, but it cannot answer the next question at the moment: the attempt stays
-    /// open, and another `complete`, or the worker, goes on from here.
+    /// What Instagram handed us is durable, but it cannot answer the next question at the moment:
+    /// the attempt stays open, and another `complete`, or the worker, goes on from here.
     async fn suspend(&self, attempt: &Attempt, failure: &Failure) -> Result<(), CompleteError> {
         tracing::warn!(attempt = %attempt.id, stage = attempt.stage.as_str(), meaning = ?failure.meaning, detail = %failure.detail, "what Instagram handed us is kept; it could not be asked on yet");
         self.rest(attempt, attempt.clone(), failure).await
@@ -209,7 +216,8 @@ impl Granted<'_> {
     }
 }
 
-/// Whether a code that was to be sent is certainly not used: it never left, or was turned away for want of budget.
+/// Whether a code that was to be sent is certainly not used: it never left, or was turned away for
+/// want of budget.
 fn is_unspent(failure: &Failure) -> bool {
     !failure.was_sent || matches!(failure.meaning, Meaning::RateLimited(_))
 }
@@ -232,12 +240,14 @@ fn fate(failure: &Failure) -> Fate {
     }
 }
 
-/// What the person is told of trouble that is waited for. An unexplained "no" to what was handed out a moment ago is not believed.
+/// What the person is told of trouble that is waited for. An unexplained "no" to what was handed
+/// out a moment ago is not believed.
 fn waited_for(meaning: Meaning) -> Reason {
     if meaning == Meaning::DeadUnexplained { Reason::ProviderUnavailable } else { reason_of(meaning) }
 }
 
-/// Trouble that may be over in a moment. An unexplained "no" is what a node says that has not heard of the token yet.
+/// Trouble that may be over in a moment. An unexplained "no" is what a node says that has not heard
+/// of the token yet.
 fn is_passing(meaning: Meaning) -> bool {
     match meaning {
         Meaning::Unavailable | Meaning::DeadUnexplained => true,

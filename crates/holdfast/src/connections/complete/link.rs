@@ -26,7 +26,8 @@ impl Connections {
         mut account: Account,
     ) -> Result<(), CompleteError> {
         let HeldGrant { grant, account_id } = held;
-        // Where `/me` names the professional id only, the token answer has told us the one that is ours.
+        // Where `/me` names the professional id only, the token answer has told us the one that is
+        // ours.
         if account.professional_id.as_deref() == Some(account.id.as_str()) {
             account.id = account_id.unwrap_or(account.id);
         }
@@ -52,8 +53,8 @@ impl Connections {
                     return Ok(());
                 }
                 CommitOutcome::UserDeleted => return Err(ServiceError::UserGone.into()),
-                // Either the connection changed, and we try again, or the attempt did (the person disconnected
-                // meanwhile), and then its outcome has been written by others.
+                // Either the connection changed, and we try again, or the attempt did (the person
+                // disconnected meanwhile), and then its outcome has been written by others.
                 CommitOutcome::Conflict | CommitOutcome::TooManyAttempts => {
                     let current = self.parts.store.attempt(attempt.id).await.map_err(ServiceError::from)?;
                     if current.is_none_or(|each| each.revision != attempt.revision) {
@@ -90,8 +91,9 @@ impl Connections {
         Ok(Connection { version, ..apply(before, &linked, now) })
     }
 
-    /// Takes the account from a holder whose connection does not work: whoever has just proven control of it gets it. Instagram
-    /// is asked first, since a stored state may be weeks old. Answers whether the account may be free now.
+    /// Takes the account from a holder whose connection does not work: whoever has just proven
+    /// control of it gets it. Instagram is asked first, since a stored state may be weeks old.
+    /// Answers whether the account may be free now.
     async fn make_way(&self, user_id: &str, account: &Account) -> Result<bool, ServiceError> {
         let now = self.parts.clock.now();
         let holders = self.parts.store.connections_by_account(Self::PROVIDER, &account.id).await?;

@@ -1,8 +1,10 @@
-//! Completing a connect attempt: the caller who began it brings the secret that only the redirect carried.
+//! Completing a connect attempt: the caller who began it brings the secret that only the redirect
+//! carried.
 //!
-//! Each step is durable before the next begins: intent, short-lived token, grant, link. A crash between any two
-//! leaves a row from which [`Connections::resume`] goes on. `exchange` asks Instagram step by step, `tokens` makes what it
-//! hands out durable, `link` makes the connection of it.
+//! Each step is durable before the next begins: intent, short-lived token, grant, link. A crash
+//! between any two leaves a row from which [`Connections::resume`] goes on. `exchange` asks
+//! Instagram step by step, `tokens` makes what it hands out durable, `link` makes the connection of
+//! it.
 
 mod exchange;
 mod link;
@@ -50,8 +52,8 @@ pub enum CompleteError {
     /// Another account came back than the linked one.
     #[error("another Instagram account came back than the connected one")]
     DifferentAccount,
-    /// Another request is completing it and has not come to an end, or what it has in hand rests until Instagram may
-    /// be asked again.
+    /// Another request is completing it and has not come to an end, or what it has in hand rests
+    /// until Instagram may be asked again.
     #[error("the connect attempt is being completed by another request")]
     InProgress {
         /// When asking again makes sense.
@@ -82,8 +84,9 @@ pub enum CompleteError {
 /// While somebody exchanges, nobody else begins to; after this, the work is considered abandoned.
 /// Longer than the sum of the time limits of all calls that one completion can make.
 const BUSY: Duration = Duration::from_secs(45);
-/// A code that somebody has sent out, and whose answer is not stored, rests for this much longer before anybody else sends it: it is
-/// probably spent, and what it brought may wait beside another server until the database is back for that one too.
+/// A code that somebody has sent out, and whose answer is not stored, rests for this much longer
+/// before anybody else sends it: it is probably spent, and what it brought may wait beside another
+/// server until the database is back for that one too.
 const SPENT: Duration = Duration::from_mins(2);
 /// A parallel request waits this long for the outcome.
 const PATIENCE: Duration = Duration::from_secs(9);
@@ -150,8 +153,8 @@ impl Connections {
         }
     }
 
-    /// Goes on where a crashed or interrupted completion stopped. The owner's consent stands: the completion was
-    /// presented before the first step. Does nothing where somebody is at it.
+    /// Goes on where a crashed or interrupted completion stopped. The owner's consent stands: the
+    /// completion was presented before the first step. Does nothing where somebody is at it.
     pub async fn resume(&self, attempt: &Attempt) -> Result<(), CompleteError> {
         let provider = self.parts.provider.as_ref().ok_or(CompleteError::NotConfigured)?;
         let now = self.parts.clock.now();
@@ -174,8 +177,8 @@ impl Connections {
         }
     }
 
-    /// Ends attempts whose time has run out and carries on those that were let go of. Returns how many. One
-    /// attempt's trouble stays its own.
+    /// Ends attempts whose time has run out and carries on those that were let go of. Returns how
+    /// many. One attempt's trouble stays its own.
     pub async fn advance_attempts(&self, limit: usize, stop: &Stop) -> Result<usize, ServiceError> {
         let now = self.parts.clock.now();
         let mut tended = 0;
@@ -272,7 +275,8 @@ fn is_let_go(attempt: &Attempt, now: Timestamp) -> bool {
     attempt.busy_until.is_none_or(|until| after(until, rest) <= now)
 }
 
-/// Somebody else has it, or it rests. A request that is at it ends long before its claim does; a rest is over when it is over.
+/// Somebody else has it, or it rests. A request that is at it ends long before its claim does; a
+/// rest is over when it is over.
 fn in_progress(attempt: &Attempt, now: Timestamp) -> CompleteError {
     let left = attempt.busy_until.and_then(|until| Duration::try_from(until.duration_since(now)).ok());
     CompleteError::InProgress { retry_after: left.filter(|left| *left > BUSY).unwrap_or(SOON) }

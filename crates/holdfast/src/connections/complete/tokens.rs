@@ -1,7 +1,7 @@
 //! What Instagram hands out on the way is durable before anything else happens.
 //!
-//! The code is spent once it has brought a token, so that is written down beside the database as well until that has it
-//! ([`super::super::journal`]).
+//! The code is spent once it has brought a token, so that is written down beside the database as
+//! well until that has it ([`super::super::journal`]).
 
 use uuid::Uuid;
 
@@ -41,13 +41,15 @@ impl Connections {
         stored
     }
 
-    /// The attempt with what the provider handed us for it, which is worth more patience than an open one.
+    /// The attempt with what the provider handed us for it, which is worth more patience than an
+    /// open one.
     fn taken_on(&self, attempt: &Attempt, step: Step, sealed: Vec<u8>) -> Attempt {
         let patient = attempt.expires_at.max(after(self.parts.clock.now(), GRANT_PATIENCE));
         Attempt { stage: step.stage(), expires_at: patient, sealed: Some(sealed), ..attempt.clone() }
     }
 
-    /// Whether a token that the database could not take lay beside it for this attempt, and is in its row now.
+    /// Whether a token that the database could not take lay beside it for this attempt, and is in
+    /// its row now.
     pub(super) async fn recover_journaled(&self, attempt: &Attempt) -> Result<bool, ServiceError> {
         for step in Step::ALL.into_iter().filter(|step| step.is_news_at(attempt.stage)) {
             let found = self.journal.find(&Origin::Attempt { attempt_id: attempt.id, step });

@@ -1,12 +1,14 @@
 //! What Instagram's errors mean for a connection: one mapping, for every kind of call.
 //!
-//! The HTTP status is no guide: a dead token arrives as 400, a rate limit as 400 or 403, an app-level block as
-//! 200. The order of tests is: our app at fault (by text), the token (190, 102), what is about one call, limits,
-//! permissions. What none of them knows is [`Meaning::Content`] where the app made the call, and else
-//! [`Meaning::Unavailable`]; neither changes anything about a connection's life.
+//! The HTTP status is no guide: a dead token arrives as 400, a rate limit as 400 or 403, an
+//! app-level block as 200. The order of tests is: our app at fault (by text), the token (190, 102),
+//! what is about one call, limits, permissions. What none of them knows is [`Meaning::Content`]
+//! where the app made the call, and else [`Meaning::Unavailable`]; neither changes anything about a
+//! connection's life.
 //!
-//! Texts are matched at their beginning, after Meta's own prefixes, because a message may quote what the caller
-//! sent. Sources: Graph API "Handle Errors" and "Rate limits", Instagram "Error Codes", recorded answers.
+//! Texts are matched at their beginning, after Meta's own prefixes, because a message may quote
+//! what the caller sent. Sources: Graph API "Handle Errors" and "Rate limits", Instagram "Error
+//! Codes", recorded answers.
 
 use super::wire::{ErrorBody, ErrorForm};
 use crate::provider::{AppFault, DeathCause, LimitScope, Meaning, UserAction};
@@ -157,8 +159,8 @@ const NOT_ADMITTED: &[&str] = &[
     "the app is in development mode",
 ];
 
-/// The form of the code exchange. Whatever it says beside the faults of our app and a limit, the code is not taken: its
-/// wording has changed before, and may be in any language.
+/// The form of the code exchange. Whatever it says beside the faults of our app and a limit, the
+/// code is not taken: its wording has changed before, and may be in any language.
 fn code_exchange(context: Context, status: u16, text: &Text) -> Meaning {
     match context {
         _ if status == 429 || text.contains("too many requests") || text.contains("number of requests") => {
@@ -186,7 +188,8 @@ fn graph(context: Context, status: u16, error: &ErrorBody, text: &Text) -> Meani
             // "This *could* be because …": no reason, so ask once more.
             Context::Refresh | Context::Identify | Context::Use => Meaning::DeadUnexplained,
         },
-        // Sub-codes of 190 that a table of Meta's lists as codes; never recorded as such, so ask once more.
+        // Sub-codes of 190 that a table of Meta's lists as codes; never recorded as such, so ask
+        // once more.
         450 | 457 | 458 | 460 | 463 | 467 => match context {
             Context::Redeem => Meaning::CodeRejected,
             Context::Extend | Context::Refresh | Context::Identify | Context::Use => Meaning::DeadUnexplained,
@@ -198,7 +201,8 @@ fn graph(context: Context, status: u16, error: &ErrorBody, text: &Text) -> Meani
 
         _ if is_of_one_call(context, code, error.subcode, text) => Meaning::Content,
 
-        // "We restrict certain activity to protect our community" is about the account, not the app's budget.
+        // "We restrict certain activity to protect our community" is about the account, not the
+        // app's budget.
         4 if error.subcode == Some(2_207_051) => Meaning::RateLimited(LimitScope::Account),
         4 | 341 => Meaning::RateLimited(LimitScope::App),
         17 | 32 | 613 | 368 | 80_000..=80_014 => Meaning::RateLimited(LimitScope::Account),
@@ -226,10 +230,11 @@ fn graph(context: Context, status: u16, error: &ErrorBody, text: &Text) -> Meani
     }
 }
 
-/// Whether an answer to one of the app's own calls is about that call: its content, its quota, whom it is about. Such an
-/// answer says nothing about the connection.
+/// Whether an answer to one of the app's own calls is about that call: its content, its quota, whom
+/// it is about. Such an answer says nothing about the connection.
 fn is_of_one_call(context: Context, code: i64, subcode: Option<i64>, text: &Text) -> bool {
-    // Publishing: "Error Codes" of the Instagram Platform. That the account is restricted (2207050) comes under 25.
+    // Publishing: "Error Codes" of the Instagram Platform. That the account is restricted (2207050)
+    // comes under 25.
     const PUBLISHING: std::ops::RangeInclusive<i64> = 2_207_000..=2_207_999;
     // Messaging: outside the window, or nobody there to write to.
     const MESSAGING: std::ops::RangeInclusive<i64> = 2_534_000..=2_534_999;
@@ -238,7 +243,8 @@ fn is_of_one_call(context: Context, code: i64, subcode: Option<i64>, text: &Text
     }
     match code {
         9 | 12 | 24 | 100 | 110 | 352 | 368 | 551 | 803 | 2500 | 9_000..=9_099 | 36_000..=36_099 => true,
-        // Each of these counts another product than the one that all of an account's calls come under.
+        // Each of these counts another product than the one that all of an account's calls come
+        // under.
         80_000..=80_014 => code != 80_002,
         _ => {
             subcode.is_some_and(|subcode| PUBLISHING.contains(&subcode) || MESSAGING.contains(&subcode))
@@ -247,7 +253,8 @@ fn is_of_one_call(context: Context, code: i64, subcode: Option<i64>, text: &Text
     }
 }
 
-/// Codes 190 and 102: by sub-code, which is often missing, else by text, else a "no" without a reason.
+/// Codes 190 and 102: by sub-code, which is often missing, else by text, else a "no" without a
+/// reason.
 fn session(subcode: Option<i64>, text: &Text) -> Meaning {
     match subcode {
         Some(458) => Meaning::Dead(DeathCause::Revoked),
@@ -261,8 +268,9 @@ fn session(subcode: Option<i64>, text: &Text) -> Meaning {
     }
 }
 
-/// "Session key is malformed" and "could not be decrypted" are left out on purpose: the first is also what a
-/// checkpoint looks like, the second also what a wrong host or a fault of ours looks like.
+/// "Session key is malformed" and "could not be decrypted" are left out on purpose: the first is
+/// also what a checkpoint looks like, the second also what a wrong host or a fault of ours looks
+/// like.
 fn session_text(text: &Text) -> Option<Meaning> {
     const TEXTS: [(&str, Meaning); 12] = [
         ("session has expired on", Meaning::Dead(DeathCause::Expired)),
@@ -288,8 +296,9 @@ fn is_ineligible(context: Context, text: &Text) -> bool {
     context != Context::Use && text.contains(INELIGIBLE)
 }
 
-/// Code 100 to a call of ours. "Unsupported request - method type: get" comes under it and is not about the method: it is
-/// the answer to a wrong host, field or product, and to an account that the app may not serve.
+/// Code 100 to a call of ours. "Unsupported request - method type: get" comes under it and is not
+/// about the method: it is the answer to a wrong host, field or product, and to an account that the
+/// app may not serve.
 fn parameter(context: Context, error: &ErrorBody, text: &Text) -> Meaning {
     match context {
         _ if error.is_transient => Meaning::Unavailable,

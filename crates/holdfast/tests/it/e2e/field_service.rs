@@ -1,4 +1,5 @@
-//! What people who connect Instagram really meet, from public reports: the rows on using what is connected.
+//! What people who connect Instagram really meet, from public reports: the rows on using what is
+//! connected.
 
 use holdfast::standin::clerk::Person;
 use holdfast::standin::instagram::{Endpoint, Fault, UsageFigures};

@@ -1,5 +1,5 @@
-//! Situations from public issue threads of programs that connect Instagram, each named by repository and number. What was
-//! expected there, or should have been, is what happens here.
+//! Situations from public issue threads of programs that connect Instagram, each named by
+//! repository and number. What was expected there, or should have been, is what happens here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,8 +57,8 @@ async fn status_after_use(status: u16, answer: &str) -> Value {
     status
 }
 
-/// jetrockets/omniauth-instagram-graph#1, sachin-handiekar/jInstagram#191, facebookarchive/python-instagram#149: the same
-/// spent code in three wordings.
+/// jetrockets/omniauth-instagram-graph#1, sachin-handiekar/jInstagram#191,
+/// facebookarchive/python-instagram#149: the same spent code in three wordings.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_spent_code_is_one_in_each_of_its_wordings() {
     for wording in [
@@ -80,7 +80,8 @@ async fn a_demand_for_signed_requests_is_the_apps_trouble() {
     assert_eq!(told, (424, "app_misconfigured".to_owned(), "contact_support".to_owned()));
 }
 
-/// jsmrtn/craftagram#68, wagnerdelima/drf-social-oauth2#115: connecting again does not mend a redirect address.
+/// jsmrtn/craftagram#68, wagnerdelima/drf-social-oauth2#115: connecting again does not mend a
+/// redirect address.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redirect_address_that_differs_sends_nobody_in_a_circle() {
     let app = App::start().await;
@@ -110,7 +111,8 @@ async fn an_unsupported_second_exchange_is_an_answer_and_no_crash() {
     assert_eq!(told, (424, "account_not_admitted".to_owned(), "contact_support".to_owned()));
 }
 
-/// chatwoot/chatwoot#12656, gitroomhq/postiz-app#1122: testers connect, everybody else does not, until they are added.
+/// chatwoot/chatwoot#12656, gitroomhq/postiz-app#1122: testers connect, everybody else does not,
+/// until they are added.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_made_a_tester_connects_with_the_next_try() {
     let app = App::start().await;
@@ -188,8 +190,8 @@ async fn a_used_up_quota_of_publishing_is_about_the_call() {
     }
 }
 
-/// gitroomhq/postiz-app#1914: the refusal names the scope, so the person can be told which; of another product's scope nobody
-/// can be told anything.
+/// gitroomhq/postiz-app#1914: the refusal names the scope, so the person can be told which; of
+/// another product's scope nobody can be told anything.
 #[tokio::test(flavor = "multi_thread")]
 async fn i10_a_refused_call_names_the_scope_that_is_missing() {
     let refusal = |scope: &str| {
@@ -222,7 +224,8 @@ async fn a_batch_is_not_passed_on() {
     );
 }
 
-/// gitroomhq/postiz-app#1884: a reconnect that brought an empty token overwrote the one that worked.
+/// gitroomhq/postiz-app#1884: a reconnect that brought an empty token overwrote the one that
+/// worked.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reconnect_that_brings_nothing_keeps_what_works() {
     let app = App::start().await;
@@ -304,7 +307,8 @@ async fn a_disconnected_account_is_free_for_whoever_connects_it() {
     assert_eq!(told(&ada.status().await), ("not_connected", Some("user_disconnected"), "connect"));
 }
 
-/// Automattic/jetpack#42810, Automattic/wp-calypso#15118: the account that was chosen first comes back each time.
+/// Automattic/jetpack#42810, Automattic/wp-calypso#15118: the account that was chosen first comes
+/// back each time.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_account_can_be_had_without_disconnecting_first() {
     let app = App::start().await;
@@ -316,7 +320,8 @@ async fn another_account_can_be_had_without_disconnecting_first() {
     assert_eq!((told(&status), &status["account"]["username"]), (WELL, &json!("grace.hops")));
 }
 
-/// RealmTeam/django-rest-framework-social-oauth2#230: a denial that carries a code as well is a denial.
+/// RealmTeam/django-rest-framework-social-oauth2#230: a denial that carries a code as well is a
+/// denial.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_denial_beside_a_code_is_a_denial() {
     let app = App::start().await;
@@ -358,7 +363,8 @@ async fn a_bare_429_is_a_limit_and_disconnects_nobody() {
     assert_eq!(told(&status), ("degraded", Some("rate_limited"), "wait"));
 }
 
-/// khrnchn/sedekah-je#535, criso/fbgraph#33: what is not signed, or not where it belongs, is not believed.
+/// khrnchn/sedekah-je#535, criso/fbgraph#33: what is not signed, or not where it belongs, is not
+/// believed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deauthorization_that_is_not_signed_is_not_believed() {
     let app = App::start().await;
@@ -386,7 +392,8 @@ async fn a_deauthorization_that_is_not_signed_is_not_believed() {
     assert_eq!(told(&ada.status().await), WELL);
 }
 
-/// msigley/WP-Instagram-API#6, codingbadger/instant-tokens.com#14: the whole app is switched off, with status 200.
+/// msigley/WP-Instagram-API#6, codingbadger/instant-tokens.com#14: the whole app is switched off,
+/// with status 200.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_is_switched_off_has_nobody_reconnect() {
     let app = App::start().await;

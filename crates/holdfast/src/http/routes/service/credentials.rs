@@ -1,10 +1,12 @@
-//! The grant is injected here, so a call brings no credential of its own: not in its query, and not in its body, however spelt.
+//! The grant is injected here, so a call brings no credential of its own: not in its query, and not
+//! in its body, however spelt.
 
 use serde_json::Value;
 
 use super::super::prelude::*;
 
-/// What would take the grant's place, or prove the app's secret. `batch` holds further calls, with parameters of their own.
+/// What would take the grant's place, or prove the app's secret. `batch` holds further calls, with
+/// parameters of their own.
 const NAMES: [&str; 6] =
     ["access_token", "input_token", "appsecret_proof", "client_secret", "app_secret", "batch"];
 
@@ -47,8 +49,8 @@ fn refused(place: &str) -> Problem {
     ))
 }
 
-/// Whether the other side may read `name` as one of [`NAMES`]: it overlooks case and what stands in brackets, and takes
-/// dots and blanks for underscores.
+/// Whether the other side may read `name` as one of [`NAMES`]: it overlooks case and what stands in
+/// brackets, and takes dots and blanks for underscores.
 fn is_credential(name: &str) -> bool {
     let name = name.trim_matches(|each: char| each.is_whitespace() || each == '\0');
     let name = name.split(['[', '\0']).next().unwrap_or_default();
@@ -69,7 +71,8 @@ fn is_in_json(value: &Value) -> bool {
     }
 }
 
-/// Every line that names a part, wherever the boundaries are: a file that looks like one costs its sender a new name.
+/// Every line that names a part, wherever the boundaries are: a file that looks like one costs its
+/// sender a new name.
 fn is_in_multipart(body: &[u8]) -> bool {
     body.split(|byte| matches!(byte, b'\n' | b'\r'))
         .map(|line| String::from_utf8_lossy(line).to_lowercase())

@@ -1,4 +1,5 @@
-//! A Graph call with the grant injected. Instagram's own answer comes back wrapped: its status says nothing about our caller.
+//! A Graph call with the grant injected. Instagram's own answer comes back wrapped: its status says
+//! nothing about our caller.
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -16,7 +17,8 @@ use crate::http::params::Path;
 use crate::provider::PassThrough;
 
 const GRAPH: &str = "/service/users/{user_id}/instagram/graph/{*path}";
-/// What a path segment may consist of: Graph ids, edges and nothing that a URL parser treats specially.
+/// What a path segment may consist of: Graph ids, edges and nothing that a URL parser treats
+/// specially.
 const PLAIN: &[u8] = b"_-.:,";
 
 /// Adds the routes.
@@ -124,7 +126,8 @@ async fn graph(
     Ok((answer.usage_headers, Json(GraphAnswer { status: answer.status, body: answer.body })))
 }
 
-/// The path, if every segment is a plain word: nothing that could leave the versioned root or the host.
+/// The path, if every segment is a plain word: nothing that could leave the versioned root or the
+/// host.
 fn plain_path(path: &str) -> Result<String, Problem> {
     let is_plain = |segment: &str| {
         !segment.is_empty()

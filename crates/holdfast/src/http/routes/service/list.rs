@@ -1,4 +1,5 @@
-//! All connections, for a backend that keeps an eye on them, and for finding the user behind a webhook's account id.
+//! All connections, for a backend that keeps an eye on them, and for finding the user behind a
+//! webhook's account id.
 
 use axum::Json;
 use axum::extract::State;
