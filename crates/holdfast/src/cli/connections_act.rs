@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::audit;
 use super::context::{Context, database};
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
@@ -39,6 +40,7 @@ impl Desk {
 pub(super) async fn check(context: &Context, user: &str, json: bool, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Tools, printer)?;
     let desk = Desk::open(context, &settings).await?;
+    audit::record(context, &desk.store, "connections.check", Some(user), None).await?;
     let status =
         desk.connections.check(&OwnerId::named_by_operator(user)).await.map_err(|error| failed(&error))?;
     show(&status, json, printer);
@@ -49,6 +51,7 @@ pub(super) async fn check(context: &Context, user: &str, json: bool, printer: &m
 pub(super) async fn refresh(context: &Context, user: &str, json: bool, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Tools, printer)?;
     let Desk { connections, store } = Desk::open(context, &settings).await?;
+    audit::record(context, &store, "connections.refresh", Some(user), None).await?;
     let owner = OwnerId::named_by_operator(user);
     let connection = store
         .connection(&owner, Connections::PROVIDER)
@@ -90,6 +93,7 @@ pub(super) async fn forget(context: &Context, user: &str, sure: bool, printer: &
         ));
     }
     let desk = Desk::open(context, &settings).await?;
+    audit::record(context, &desk.store, "connections.forget", Some(user), None).await?;
     let receipt = desk
         .connections
         .disconnect(&OwnerId::named_by_operator(user))

@@ -15,7 +15,9 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Version};
 
 use super::admission::Admission;
+use super::memory::{Remembered, Whose};
 use super::metrics::{Metrics, method_label};
+use super::pages::Page;
 use super::problem::{self, Problem, RequestCode, ServerCode};
 use super::public::PublicRoute;
 use super::request_id::{RequestId, X_REQUEST_ID};
@@ -72,7 +74,9 @@ pub async fn envelope(State(edge): State<Arc<Edge>>, mut request: Request, next:
     let id = RequestId::of(request.headers(), &*edge.entropy, &*edge.clock);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let whose = Whose::default();
     request.extensions_mut().insert(id.clone());
+    request.extensions_mut().insert(whose.clone());
     let in_flight = InFlight::begin(&edge.metrics);
 
     let template = route.as_ref().map(MatchedPath::as_str);
@@ -86,8 +90,10 @@ pub async fn envelope(State(edge): State<Arc<Edge>>, mut request: Request, next:
 
     let problem = response.extensions_mut().remove::<Problem>();
     let code = problem.as_ref().map(|each| each.code().entry().code);
-    if let Some(problem) = problem {
-        response = problem::render(&problem, &edge.public_url, id.as_str(), response);
+    if let Some(problem) = &problem {
+        response = problem::render(problem, &edge.public_url, id.as_str(), response);
+    } else if let Some(page) = response.extensions_mut().remove::<Page>() {
+        response = page.with_request_id(id.as_str());
     }
     let headers = response.headers_mut();
     headers.insert(X_REQUEST_ID, id.header());
@@ -102,8 +108,19 @@ pub async fn envelope(State(edge): State<Arc<Edge>>, mut request: Request, next:
     let status = response.status().as_u16();
     let took = edge.clock.now().duration_since(began).try_into().unwrap_or(Duration::ZERO);
     edge.metrics.answered(&method, route, status, took);
-    if let Some(code) = code {
-        edge.metrics.problem(code);
+    if let Some(problem) = problem {
+        edge.metrics.problem(problem.code().entry().code);
+        edge.metrics.memory.remember(Remembered {
+            request_id: id.as_str().to_owned(),
+            at: edge.clock.now(),
+            method: method_label(&method).to_owned(),
+            route: route.to_owned(),
+            status,
+            code: problem.code().entry().code.to_owned(),
+            detail: problem.detail().to_owned(),
+            user_id: whose.user_id(),
+            judgement: problem.judgement().cloned(),
+        });
     }
     // The route's template, never the address: ids, codes and completions stand in paths and queries.
     tracing::info!(
