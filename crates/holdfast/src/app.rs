@@ -31,7 +31,8 @@ use crate::http::{
     self, Admission, AllowedOrigins, AppState, AppStateParts, PlaceMetrics, ServerLimits, Service,
 };
 use crate::outbox::{Dispatcher, Endpoint};
-use crate::overview::{Overview, OverviewMetrics};
+use crate::overview::clock_watch::Watched;
+use crate::overview::{ClockWatch, Overview, OverviewMetrics};
 use crate::process::FileHandles;
 use crate::provider::SharedProvider;
 use crate::provider::calls::{CallCounts, Counted};
@@ -212,7 +213,8 @@ impl Server {
     /// need not be reachable: until its keys are there, protected routes answer 503.
     pub async fn build(settings: &Settings, seams: &Seams) -> Result<Self, StartError> {
         let (traces, exporter) = traces(settings, seams)?;
-        let seams = &traced(seams, &traces);
+        let watch = ClockWatch::default();
+        let seams = &watched(&traced(seams, &traces), &watch);
         let vault = vault(settings, seams.entropy.clone())?;
         for id in vault.ring().guessable_ids() {
             tracing::warn!(
@@ -245,7 +247,7 @@ impl Server {
         let (leave, leaving) = watch::channel(false);
         let tally = Arc::new(Tally::default());
         let overview =
-            Overview::new(store.clone(), connections.clone(), seams.clock.clone(), Arc::clone(&tally));
+            Overview::new(store.clone(), connections.clone(), seams.clock.clone(), Arc::clone(&tally), watch);
         metrics.register(|registry| {
             calls.register(registry);
             tally.register(registry);
@@ -321,6 +323,11 @@ impl Server {
     /// Takes over a configuration that is read again later.
     pub fn reloader(&self) -> Reloader {
         self.reloader.clone()
+    }
+
+    /// What the metrics listener serves.
+    pub fn operator_router(&self) -> Router {
+        http::operator::router(self.state.clone(), self.overview.clone())
     }
 
     /// What an operator sees of all connections together.
@@ -444,6 +451,12 @@ fn traced(seams: &Seams, traces: &Traces) -> Seams {
         seams.transport = Arc::new(Traced::new(seams.transport));
     }
     seams
+}
+
+/// The same seams with every answer's time compared with ours.
+fn watched(seams: &Seams, watch: &ClockWatch) -> Seams {
+    let transport = Arc::new(Watched::new(seams.transport.clone(), seams.clock.clone(), watch.clone()));
+    Seams { transport, ..seams.clone() }
 }
 
 /// The same seams with every request counted; for the provider.

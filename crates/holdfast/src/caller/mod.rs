@@ -73,6 +73,11 @@ impl Caller {
         &self.claims.session_id
     }
 
+    /// What the token says, shared.
+    pub fn shared_claims(&self) -> Arc<Claims> {
+        Arc::clone(&self.claims)
+    }
+
     /// What the token says.
     pub fn claims(&self) -> &Claims {
         &self.claims

@@ -39,6 +39,16 @@ pub enum Command {
     ///
     /// Exit code 1 where a check fails. Asks Clerk for its keys and its time; changes nothing.
     Doctor(JsonArg),
+    /// Say why a request was refused or failed, by the request id that its answer carried
+    ///
+    /// Asks the memory of the running server (its last 10,000) over the metrics listener; where that knows nothing of it, reads a log on
+    /// standard input: `holdfast why REQUEST_ID < LOG`, or `journalctl -u holdfast -o cat | holdfast why REQUEST_ID`.
+    ///
+    /// ExitStatus code 1 where nothing is known of it.
+    Why(WhyArgs),
+    /// The record of who took which grant and what operators did
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// The key ring that seals every grant
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -100,6 +110,30 @@ pub struct JsonArg {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `why`.
+#[derive(Debug, Args)]
+pub struct WhyArgs {
+    /// The id, as in `x-request-id` and in every error
+    pub request_id: String,
+    /// The metrics listener to ask; several for several replicas [default: HOLDFAST_METRICS_LISTEN]
+    #[arg(long, value_name = "URL")]
+    pub from: Vec<url::Url>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Commands about the record of acts.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Print the record as JSON lines, oldest first
+    Export {
+        /// Only from then on: RFC 3339
+        #[arg(long, value_name = "TIME")]
+        since: Option<jiff::Timestamp>,
+    },
 }
 
 /// Commands about session tokens.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::args::WhoseArgs;
+use super::audit;
 use super::connections::{connection_of, named};
 use super::context::{Context, database};
 use super::exit::{ExitStatus, Failure, Outcome};
@@ -48,6 +49,7 @@ pub(super) async fn check(
     let desk = Desk::open(context, &settings).await?;
     let owner = named(&desk.store, whose).await?;
     connection_of(&desk.store, &owner).await?;
+    audit::record(context, &desk.store, "connections.check", Some(owner.as_str()), None).await?;
     let status = desk.connections.check(&owner).await.map_err(|error| failed(&error))?;
     show(&status, json, printer);
     Ok(if status.connected { ExitStatus::Success } else { ExitStatus::Failure })
@@ -64,6 +66,7 @@ pub(super) async fn refresh(
     let Desk { connections, store } = Desk::open(context, &settings).await?;
     let owner = named(&store, whose).await?;
     let connection = connection_of(&store, &owner).await?;
+    audit::record(context, &store, "connections.refresh", Some(owner.as_str()), None).await?;
     let now = context.clock.now();
     let name = new_id(&*context.entropy, now).map_err(told)?.to_string();
     let lease = store.claim(connection.id, &name, now, LEASE).await.map_err(|error| database(&error))?;
@@ -108,6 +111,7 @@ pub(super) async fn forget(
             "say --yes to do it",
         ));
     }
+    audit::record(context, &desk.store, "connections.forget", Some(owner.as_str()), None).await?;
     let receipt = desk.connections.disconnect(&owner).await.map_err(|error| failed(&error))?;
     printer.line(receipt.deleted_at.map_or_else(
         || format!("{} had nothing connected.", owner.as_str()),

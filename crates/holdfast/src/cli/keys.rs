@@ -6,6 +6,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::args::{JsonArg, KeysCommand};
+use super::audit;
 use super::context::{Context, database};
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::{Printer, Tone};
@@ -89,6 +90,7 @@ async fn rotate(context: &Context, printer: &mut Printer) -> Outcome {
     let (vault, store) = (context.vault(&settings)?, context.store(&settings).await?);
     let sealing = vault.ring().sealing_id().to_owned();
     prove(context, &vault, &store).await?;
+    audit::record(context, &store, "keys.rotate", None, Some(sealing.clone())).await?;
     let (mut after, mut rewrapped, mut lost) = (String::new(), 0_u64, 0_u64);
     loop {
         let page =
@@ -152,6 +154,7 @@ async fn retire(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
     if !known.contains_key(id) {
         return Err(Failure::no(format!("the database knows no key {id}"), None));
     }
+    audit::record(context, &store, "keys.retire", None, Some(id.to_owned())).await?;
     match store.retire_key(id).await.map_err(|error| database(&error))? {
         Retired::Done => {
             printer.line(format!("No row needs {id} any more; take it out of HOLDFAST_ENCRYPTION_KEYS."));
@@ -178,6 +181,7 @@ async fn give_up(context: &Context, id: &str, printer: &mut Printer) -> Outcome 
     if !known.contains_key(id) {
         return Err(Failure::no(format!("the database knows no key {id}"), None));
     }
+    audit::record(context, &store, "keys.give_up", None, Some(id.to_owned())).await?;
     let lost = store.give_up_key(id, context.clock.now()).await.map_err(|error| database(&error))?;
     printer.line(format!("{id} is given up; {lost} connections must be made again."));
     Ok(ExitStatus::Success)

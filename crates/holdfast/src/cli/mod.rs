@@ -1,6 +1,7 @@
 //! The command line: parses, runs one command, ends with its exit code. All output goes through [`printer`].
 
 pub mod args;
+mod audit;
 mod config;
 mod connections;
 mod connections_act;
@@ -16,6 +17,7 @@ pub mod reference;
 mod serve;
 mod service_key;
 mod token;
+mod why;
 
 use std::ffi::OsString;
 
@@ -65,6 +67,8 @@ fn usage(error: &clap::Error, printer: &mut Printer) -> ExitStatus {
 
 fn execute(context: &Context, command: Command, printer: &mut Printer) -> Outcome {
     match command {
+        Command::Why(args) => wait(why::run(context, &args, printer)),
+        Command::Audit(command) => wait(audit::run(context, &command, printer)),
         Command::Config(command) => config::run(context, &command, printer),
         Command::Reference(args) => reference::run(&args.dir, printer),
         Command::Keys(command) => wait(keys::run(context, command, printer)),

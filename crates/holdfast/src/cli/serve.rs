@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::response::IntoResponse as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -11,7 +9,6 @@ use super::context::Context;
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
 use crate::app::{RELOADABLE, Reloader, Seams, Server};
-use crate::http::metrics::Metrics;
 use crate::http::{PlaceMetrics, ServerLimits, Service, bind, serve};
 use crate::process;
 use crate::settings::{self, Purpose, Reading};
@@ -45,7 +42,7 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
     );
     let (end, ended) = watch::channel(false);
     let metrics = metrics_listener.map(|listener| {
-        let router = metrics_router(server.metrics().clone());
+        let router = server.operator_router();
         let limits = Arc::new(ServerLimits::default());
         let service = Service {
             router,
@@ -182,18 +179,4 @@ fn end_at_once(code: i32) {
 /// An error whose sentence says itself what to do.
 pub(super) fn told(error: impl std::fmt::Display) -> Failure {
     Failure { sentence: error.to_string(), remedy: None, exit: ExitStatus::Usage }
-}
-
-fn metrics_router(metrics: Metrics) -> Router {
-    Router::new().fallback(move |uri: ::http::Uri| {
-        let metrics = metrics.clone();
-        async move {
-            if uri.path() == "/metrics" {
-                let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-                ([(::http::header::CONTENT_TYPE, kind)], metrics.render()).into_response()
-            } else {
-                ::http::StatusCode::NOT_FOUND.into_response()
-            }
-        }
-    })
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::args::{JsonArg, ServiceKeyCommand};
+use super::audit;
 use super::context::{Context, database};
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::{Printer, Tone};
@@ -37,6 +38,7 @@ async fn create(context: &Context, name: String, printer: &mut Printer) -> Outco
     let secret = service::generate(&*context.entropy).map_err(exhausted)?;
     let now = context.clock.now();
     let id = entropy::new_id(&*context.entropy, now).map_err(exhausted)?;
+    audit::record(context, &store, "service_key.create", None, Some(format!("{id} {name}"))).await?;
     store
         .insert_service_key(&NewServiceKey { id, name, hash: secret.hash }, now)
         .await
@@ -78,6 +80,7 @@ async fn revoke(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
     })?;
     let settings = context.settings(Purpose::Tools, printer)?;
     let store = context.store(&settings).await?;
+    audit::record(context, &store, "service_key.revoke", None, Some(id.to_string())).await?;
     if store.revoke_service_key(id, context.clock.now()).await.map_err(|error| database(&error))? {
         printer.line(format!("{id} is revoked."));
         Ok(ExitStatus::Success)

@@ -13,6 +13,7 @@ use clerk_session::RefusalCode;
 use http::header;
 use http::request::Parts;
 
+use super::memory::{Judgement, Whose};
 use super::metrics::Metrics;
 use super::openapi::{SERVICE_KEY, SESSION_TOKEN};
 use super::problem::{Problem, ProblemCode, RequestCode, ServerCode, ServiceKeyCode};
@@ -32,8 +33,13 @@ impl FromRequestParts<AppState> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let request_id = parts.extensions.get::<RequestId>().map_or("unknown", RequestId::as_str);
-        let judgement = state.verifier().judge(&credentials(parts), request_id).await;
-        verdict(judgement, &state.edge().metrics)
+        let credentials = credentials(parts);
+        let judgement = state.verifier().judge(&credentials, request_id).await;
+        let caller = verdict(judgement, &credentials, &state.edge().metrics)?;
+        if let Some(whose) = parts.extensions.get::<Whose>() {
+            whose.is(caller.shared_claims());
+        }
+        Ok(caller)
     }
 }
 
@@ -85,7 +91,7 @@ fn credentials(parts: &Parts) -> Vec<&[u8]> {
     parts.headers.get_all(header::AUTHORIZATION).iter().map(http::HeaderValue::as_bytes).collect()
 }
 
-fn verdict(judgement: Authentication, metrics: &Metrics) -> Result<Caller, Problem> {
+fn verdict(judgement: Authentication, credentials: &[&[u8]], metrics: &Metrics) -> Result<Caller, Problem> {
     match judgement {
         Authentication::Caller(caller) => {
             told(metrics, "accepted", "");
@@ -93,7 +99,9 @@ fn verdict(judgement: Authentication, metrics: &Metrics) -> Result<Caller, Probl
         }
         Authentication::Refused(refusal) => {
             told(metrics, "refused", refusal.code.as_str());
-            Err(Problem::new(refusal.code).with_detail(refusal.public_detail().to_owned()))
+            Err(Problem::new(refusal.code)
+                .with_detail(refusal.public_detail().to_owned())
+                .with_judgement(Judgement::of(&refusal, credentials)))
         }
         Authentication::Pending => {
             told(metrics, "refused", "session-pending");
@@ -115,6 +123,7 @@ fn verdict(judgement: Authentication, metrics: &Metrics) -> Result<Caller, Probl
             Err(Problem::new(RequestCode::StopRepeating)
                 .with_detail(detail)
                 .with_reason(refusal.code.as_str())
+                .with_judgement(Judgement::of(&refusal, credentials))
                 .with_retry_after(Some(retry_after)))
         }
     }

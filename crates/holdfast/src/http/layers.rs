@@ -19,7 +19,9 @@ use jiff::Timestamp;
 use tower::Service;
 
 use super::admission::{Admission, Admitted, TurnedAway};
+use super::memory::{Remembered, Whose};
 use super::metrics::{Metrics, method_label};
+use super::pages::Page;
 use super::problem::{self, Problem, RequestCode, ServerCode};
 use super::public::PublicRoute;
 use super::request_id::{RequestId, X_REQUEST_ID};
@@ -128,6 +130,7 @@ struct UnderWay {
     id: RequestId,
     method: &'static str,
     route: Option<MatchedPath>,
+    whose: Whose,
     span: Option<Going>,
 }
 
@@ -138,20 +141,24 @@ impl UnderWay {
         let route = request.extensions().get::<MatchedPath>().cloned();
         let template = route.as_ref().map(MatchedPath::as_str);
         let span = edge.spans.begin(request.headers(), method, template, id.as_str());
+        let whose = Whose::default();
         request.extensions_mut().insert(id.clone());
+        request.extensions_mut().insert(whose.clone());
         edge.metrics.in_flight.inc();
-        Self { edge: Arc::clone(edge), began: edge.clock.now_fine(), id, method, route, span }
+        Self { edge: Arc::clone(edge), began: edge.clock.now_fine(), id, method, route, whose, span }
     }
 
     fn answered(self, mut response: Response) -> Response {
-        let Self { edge, began, id, method, route, span } = &self;
+        let Self { edge, began, id, method, route, whose, span } = &self;
         let problem = response.extensions_mut().remove::<Problem>();
         let code = problem.as_ref().map(|each| each.code().entry().code);
-        if let Some(problem) = problem {
-            response = problem::render(&problem, &edge.public_url, id.as_str(), response);
+        if let Some(problem) = &problem {
+            response = problem::render(problem, &edge.public_url, id.as_str(), response);
             if route.as_ref().is_some_and(|route| is_forward_auth(route.as_str())) {
-                problem::repeat_in_header(&problem, &edge.public_url, id.as_str(), response.headers_mut());
+                problem::repeat_in_header(problem, &edge.public_url, id.as_str(), response.headers_mut());
             }
+        } else if let Some(page) = response.extensions_mut().remove::<Page>() {
+            response = page.with_request_id(id.as_str());
         }
         let headers = response.headers_mut();
         headers.reserve(ANSWER_HEADERS);
@@ -166,8 +173,20 @@ impl UnderWay {
         let status = response.status().as_u16();
         let took = edge.clock.now_fine().duration_since(*began).try_into().unwrap_or(Duration::ZERO);
         edge.metrics.answered(method, route, status, took);
-        if let Some(code) = code {
+        if let Some(problem) = problem {
+            let code = problem.code().entry().code;
             edge.metrics.problem(code);
+            edge.metrics.memory.remember(Remembered {
+                request_id: id.as_str().to_owned(),
+                at: edge.clock.now(),
+                method: (*method).to_owned(),
+                route: route.to_owned(),
+                status,
+                code: code.to_owned(),
+                detail: problem.detail().to_owned(),
+                user_id: whose.user_id(),
+                judgement: problem.judgement().cloned(),
+            });
         }
         // The route's template, never the address: ids, codes and completions stand in paths and queries.
         tracing::info!(

@@ -7,9 +7,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use axum::Router;
-use axum::response::IntoResponse;
-use http::header;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -17,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::memory::RefusalMemory;
 use crate::metric::{self, Kind, Metric};
 use crate::overview::process::ProcessMetrics;
 
@@ -32,6 +30,8 @@ pub struct Metrics {
     /// The most frequent of the verdicts.
     accepted: Counter,
     shed: Counter,
+    /// What became of requests that did not go well.
+    pub memory: RefusalMemory,
     /// Requests under way.
     pub in_flight: Gauge,
     /// Open event streams.
@@ -150,6 +150,7 @@ impl Default for Metrics {
             problems: Family::default(),
             verdicts,
             shed: Counter::default(),
+            memory: RefusalMemory::default(),
             in_flight: Gauge::default(),
             streams: Gauge::default(),
         };
@@ -236,22 +237,6 @@ impl std::fmt::Debug for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Metrics").finish_non_exhaustive()
     }
-}
-
-/// The one route of the metrics listener, which is not the public one.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "another listener, for operators only: no caller, no data of users"
-)]
-pub fn router(metrics: Metrics) -> Router {
-    let render = move || {
-        let metrics = metrics.clone();
-        async move {
-            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            ([(header::CONTENT_TYPE, kind)], metrics.render()).into_response()
-        }
-    };
-    Router::new().route("/metrics", axum::routing::get(render))
 }
 
 /// Clients may invent methods; the label may not.

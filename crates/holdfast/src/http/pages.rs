@@ -15,13 +15,17 @@ use http::header::{self, HeaderValue};
 const STYLE: &str = include_str!("../../../../web/docs.css");
 
 /// The one style sheet stands in the page and is allowed by its hash: nothing else can be loaded or run.
-static CONTENT_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+static CONTENT_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy("'none'"));
+/// Where a form may be sent to the same listener.
+static OPERATORS_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy("'self'"));
+
+fn policy(form_action: &str) -> HeaderValue {
     let hash = STANDARD.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, STYLE.as_bytes()));
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action {form_action}; frame-ancestors 'none'"
     );
     HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
-});
+}
 
 /// Where developers go on from a page.
 const REFERENCE: &str =
@@ -41,8 +45,12 @@ pub enum Width {
 pub struct Page {
     status: StatusCode,
     cache: &'static str,
+    policy: &'static LazyLock<HeaderValue>,
     html: String,
 }
+
+/// Stands at the foot of a page that says what went wrong; the outermost layer, which knows the id, fills it in.
+const FOOT: &str = "</main></body></html>\n";
 
 impl Page {
     /// A page whose `body` is markup made with [`Markup`]. Not to be cached, unless [`Page::public`] says otherwise.
@@ -59,16 +67,23 @@ impl Page {
         Self::built(title, "narrow", "", body)
     }
 
+    /// A page of the metrics listener, which alone may ask it something: a form leads back to where it came from.
+    pub(super) fn for_operators(title: &str, body: &Markup) -> Self {
+        let links =
+            "<a href=\"/\">Operation</a><a href=\"/runbook\">Runbook</a><a href=\"/metrics\">Metrics</a>";
+        Self { policy: &OPERATORS_POLICY, ..Self::built(title, "wide", links, body) }
+    }
+
     fn built(title: &str, class: &str, links: &str, body: &Markup) -> Self {
         let html = format!(
             "<!doctype html>\n<html lang=\"en\" class=\"{class}\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
              <meta name=\"robots\" content=\"noindex\"><title>{} · Holdfast</title><style>{STYLE}</style></head>\n\
              <body><header class=\"top\"><span class=\"brand\">Holdfast</span>{links}</header>\n\
-             <main>{body}</main></body></html>\n",
+             <main>{body}{FOOT}",
             Text(title)
         );
-        Self { status: StatusCode::OK, cache: "no-store", html }
+        Self { status: StatusCode::OK, cache: "no-store", policy: &CONTENT_POLICY, html }
     }
 
     /// The same for everybody: may be kept for five minutes.
@@ -86,14 +101,36 @@ impl Page {
     }
 }
 
-impl IntoResponse for Page {
-    fn into_response(self) -> Response {
+impl Page {
+    /// The finished answer of a page that says what went wrong.
+    pub(super) fn with_request_id(mut self, id: &str) -> Response {
+        let mut foot = Markup::default();
+        foot.raw("<p class=\"soft\">Request id <code>").text(id).raw("</code></p>");
+        self.html.truncate(self.html.len() - FOOT.len());
+        self.html.push_str(&foot.0);
+        self.html.push_str(FOOT);
+        self.finished()
+    }
+
+    fn finished(self) -> Response {
         let headers = [
             (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
-            (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY.clone()),
+            (header::CONTENT_SECURITY_POLICY, HeaderValue::clone(self.policy)),
             (header::CACHE_CONTROL, HeaderValue::from_static(self.cache)),
         ];
         (self.status, headers, self.html).into_response()
+    }
+}
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        if !self.status.is_client_error() && !self.status.is_server_error() {
+            return self.finished();
+        }
+        // Where no layer fills in the id, as in a test of a handler alone, the page is without.
+        let mut response = self.clone().finished();
+        response.extensions_mut().insert(self);
+        response
     }
 }
 

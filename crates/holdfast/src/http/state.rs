@@ -6,19 +6,22 @@ use axum::extract::FromRef;
 use secrecy::SecretString;
 use serde_json::Value;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::detached::Detached;
 use super::layers::Edge;
 use super::pages::Page;
+use super::problem::{Problem, ServerCode};
 use super::session_metrics::SessionMetrics;
 use super::streams::Streams;
-use crate::caller::SessionVerifier;
 use crate::caller::assertion::AssertionKey;
 use crate::caller::service::ServiceVerifier;
+use crate::caller::{OwnerId, SessionVerifier};
 use crate::clerk::webhook::WebhookVerifier;
 use crate::clock::SharedClock;
 use crate::connections::Connections;
-use crate::store::Store;
+use crate::entropy::new_id;
+use crate::store::{Act, Store};
 use crate::users::Users;
 use crate::vault::Vault;
 
@@ -198,6 +201,19 @@ impl AppState {
     /// Work that outlives its request. Wait for [`Detached::idle`] before closing the database.
     pub fn detached(&self) -> &Detached {
         &self.shared.detached
+    }
+
+    /// Records that a service key takes a user's grant. What cannot be recorded is not handed out.
+    pub(super) async fn record_taken(&self, key: Uuid, owner: &OwnerId) -> Result<(), Problem> {
+        let now = self.shared.edge.clock.now();
+        let id = new_id(&*self.shared.edge.entropy, now).map_err(|_| ServerCode::Internal)?;
+        let act = Act {
+            actor: format!("service_key:{key}"),
+            action: "grant.taken",
+            user_id: Some(owner.as_str().to_owned()),
+            detail: None,
+        };
+        Ok(self.shared.store.record_act(id, now, &act).await?)
     }
 
     /// Sets the documents, once the routes are known.

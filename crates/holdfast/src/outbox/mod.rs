@@ -5,6 +5,8 @@
 //! away for days is told once per user what holds now. `version` in the status grows with every change: where two deliveries cross on
 //! the way, the greater one counts.
 
+mod notices;
+
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
@@ -29,7 +31,7 @@ use crate::store::{PendingEvent, Store, StoreError};
 use crate::telemetry::traces::in_span;
 use crate::transport::{Outgoing, SharedTransport, TransportError};
 
-/// The type of the one event there is.
+/// The type of the event that tells a status; for the others see [`notices`].
 const KIND: &str = "instagram.status";
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -175,7 +177,8 @@ impl Dispatcher {
             let now = self.clock.now();
             let latest = after(now, LOOK_EVERY);
             // Read before claiming: most changes of the database are none of the outbox, and a claim writes.
-            match self.store.next_event_at().await? {
+            let next = earlier(self.store.next_event_at().await?, self.store.next_notice_at().await?);
+            match next {
                 Some(due) if due <= now => self.tick().await?,
                 Some(due) => return Ok(due.min(latest)),
                 None => return Ok(latest),
@@ -188,8 +191,14 @@ impl Dispatcher {
         let events = self.store.claim_events(self.clock.now(), HOLD, BATCH).await?;
         let outcomes: Vec<_> =
             stream::iter(events).map(|event| self.send(event)).buffer_unordered(PARALLEL).collect().await;
+        let notices = self.store.claim_notices(self.clock.now(), HOLD, BATCH).await?;
+        let told: Vec<_> = stream::iter(notices)
+            .map(|notice| self.send_notice(notice))
+            .buffer_unordered(PARALLEL)
+            .collect()
+            .await;
         let mut sent = Sent::default();
-        for outcome in outcomes {
+        for outcome in outcomes.into_iter().chain(told) {
             match outcome? {
                 Outcome::Delivered => sent.delivered += 1,
                 Outcome::Failed => sent.failed += 1,
@@ -215,18 +224,18 @@ impl Dispatcher {
         let status = self.connections.status_for(event).await?;
         let data = Data { user_id: event.user_id(), status };
         let message = Message { kind: KIND, timestamp: event.occurred_at(), data };
-        let Ok(request) = self.request(event, &message) else { return Ok(Err(DeliveryError::Unwritable)) };
-        Ok(match self.transport.send(request).await {
-            Ok(answer) if answer.status.is_success() => Ok(()),
-            Ok(answer) => Err(DeliveryError::Refused(answer.status)),
-            Err(error) => Err(error.into()),
-        })
+        Ok(self.post(event.id(), &message).await)
     }
 
-    fn request(&self, event: &PendingEvent, message: &Message<'_>) -> Result<Outgoing, DeliveryError> {
+    async fn post(&self, id: &str, message: &impl Serialize) -> Result<(), DeliveryError> {
+        let answer = self.transport.send(self.request(id, message)?).await?;
+        if answer.status.is_success() { Ok(()) } else { Err(DeliveryError::Refused(answer.status)) }
+    }
+
+    fn request(&self, id: &str, message: &impl Serialize) -> Result<Outgoing, DeliveryError> {
         let body = serde_json::to_vec(message).map_err(|_| DeliveryError::Unwritable)?;
         let timestamp = self.clock.now().as_second().to_string();
-        let signature = self.endpoint.key.sign(event.id(), &timestamp, &body);
+        let signature = self.endpoint.key.sign(id, &timestamp, &body);
         let value = |text: &str| HeaderValue::from_str(text).map_err(|_| DeliveryError::Unwritable);
         let mut request = Outgoing::new(Method::POST, self.endpoint.url.clone()).named("{webhook_url}");
         // The app is the operator's own: their collector shows both halves of the trace.
@@ -234,7 +243,7 @@ impl Dispatcher {
         request.headers = HeaderMap::from_iter([
             (CONTENT_TYPE, HeaderValue::from_static("application/json")),
             (USER_AGENT, HeaderValue::from_static(concat!("holdfast/", env!("CARGO_PKG_VERSION")))),
-            (ID, value(event.id())?),
+            (ID, value(id)?),
             (TIMESTAMP, value(&timestamp)?),
             (SIGNATURE, value(&signature)?),
         ]);
@@ -265,6 +274,10 @@ impl Dispatcher {
         let jitter = random::<1>(&*self.entropy).map_or(0, |[byte]| u32::from(byte));
         pause + pause / 4 * jitter / 255
     }
+}
+
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
 }
 
 /// What became of a delivery.

@@ -96,6 +96,12 @@ const SEEN: Metric = gauge(
     "When the gauges of this part were last brought up to date; absent before the first time",
     "More than 10 minutes ago, they say nothing about now: the database does not answer this process.",
 );
+const CLOCK: Metric = gauge(
+    "clock_ahead_seconds",
+    &[],
+    "By how much this machine's clock is ahead of the server's that answered last, of Clerk's, Instagram's and the app's; absent before",
+    "Alert where it is above 5 or below -5 for 5 minutes (`HoldfastClockOff`): good tokens are being refused.",
+);
 const BUILD: Metric = gauge(
     "build_info",
     &[("version", "the program's version"), ("commit", "the commit it was built from, or `unknown`")],
@@ -117,6 +123,7 @@ pub const TABLE: &[Metric] = &[
     ROWS,
     OLDEST,
     SEEN,
+    CLOCK,
     BUILD,
 ];
 
@@ -165,6 +172,7 @@ impl Collector for OverviewMetrics {
         let oldest = tables().filter_map(|table| Some((table.name.as_str(), table.oldest?)));
         out.family(OLDEST, oldest.map(|(name, at)| ([("table", name)], seconds(at))))?;
         out.one(SEEN, seen.taken_at.map(seconds))?;
+        out.one(CLOCK, overview.clock_watch().ahead_by())?;
         let labels = [("version", env!("CARGO_PKG_VERSION")), ("commit", COMMIT)];
         out.family(BUILD, std::iter::once((labels, 1.0)))
     }

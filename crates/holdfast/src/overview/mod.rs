@@ -3,6 +3,8 @@
 //! The same round notices what the app is told besides statuses (grants about to expire, incidents), keeps what became of refreshes, and
 //! removes what has been kept long enough.
 
+pub mod alerts;
+pub mod clock_watch;
 mod metrics;
 pub mod process;
 
@@ -20,7 +22,8 @@ use crate::connections::Connections;
 use crate::store::{ConnectionCount, Refreshes, Store, StoreError, TableRows};
 use crate::worker::Tally;
 
-pub use metrics::{OverviewMetrics, TABLE};
+pub use clock_watch::ClockWatch;
+pub use metrics::{COMMIT, OverviewMetrics, TABLE};
 
 /// Between two looks at what changes quickly, at least.
 const EVERY: Duration = Duration::from_secs(15);
@@ -82,6 +85,7 @@ struct Inner {
     connections: Connections,
     clock: SharedClock,
     tally: Arc<Tally>,
+    watch: ClockWatch,
     snapshot: ArcSwap<Snapshot>,
     /// The hour of the last upkeep, counted from the epoch.
     kept_up: AtomicI64,
@@ -89,10 +93,16 @@ struct Inner {
 
 impl Overview {
     /// Has seen nothing yet. `tally` is this process's worker's.
-    pub fn new(store: Store, connections: Connections, clock: SharedClock, tally: Arc<Tally>) -> Self {
+    pub fn new(
+        store: Store,
+        connections: Connections,
+        clock: SharedClock,
+        tally: Arc<Tally>,
+        watch: ClockWatch,
+    ) -> Self {
         let snapshot = ArcSwap::default();
         let kept_up = AtomicI64::new(i64::MIN);
-        Self { inner: Arc::new(Inner { store, connections, clock, tally, snapshot, kept_up }) }
+        Self { inner: Arc::new(Inner { store, connections, clock, tally, watch, snapshot, kept_up }) }
     }
 
     /// What was seen at the last look.
@@ -118,6 +128,11 @@ impl Overview {
     /// What this process's worker did.
     pub fn tally(&self) -> &Tally {
         &self.inner.tally
+    }
+
+    /// How far this machine's clock is from others'.
+    pub fn clock_watch(&self) -> &ClockWatch {
+        &self.inner.watch
     }
 
     /// Looks until told to stop.

@@ -55,7 +55,8 @@ impl Population {
             Self::Fine | Self::Limited(_) => None,
             Self::Down => Some(0),
             Self::RefusesAll => Some(1),
-            Self::AppDeactivated => Some(2),
+            // Both are the app's own trouble.
+            Self::AppDeactivated | Self::RefusesPermission => Some(2),
         }
     }
 }

@@ -23,6 +23,7 @@ use http::HeaderMap;
 use http::header::{self, HeaderName, HeaderValue};
 use serde::Serialize;
 
+use super::memory::Judgement;
 pub use code::ProblemCode;
 pub use openapi::problems;
 pub use request::RequestCode;
@@ -52,6 +53,7 @@ struct Facts {
     retry_after: Option<Duration>,
     action: Option<Remedy>,
     challenge: Option<HeaderValue>,
+    judgement: Option<Judgement>,
 }
 
 impl Problem {
@@ -67,7 +69,15 @@ impl Problem {
             | ProblemCode::Server(_) => None,
         };
         let challenge = challenge(code, None);
-        Self(Box::new(Facts { code, detail: None, reason, retry_after: None, action: None, challenge }))
+        Self(Box::new(Facts {
+            code,
+            detail: None,
+            reason,
+            retry_after: None,
+            action: None,
+            challenge,
+            judgement: None,
+        }))
     }
 
     /// Says what is particular about this occurrence. Shown to the caller: no secret, nothing that the caller
@@ -104,6 +114,23 @@ impl Problem {
     pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
         self.0.retry_after = wait.or(self.0.retry_after);
         self
+    }
+
+    /// Adds how the verifier came to it, for the operator alone.
+    #[must_use]
+    pub(super) fn with_judgement(mut self, judgement: Judgement) -> Self {
+        self.0.judgement = Some(judgement);
+        self
+    }
+
+    /// How the verifier came to it.
+    pub(super) fn judgement(&self) -> Option<&Judgement> {
+        self.0.judgement.as_ref()
+    }
+
+    /// What the caller is told.
+    pub fn detail(&self) -> &str {
+        self.0.detail.as_deref().unwrap_or(self.0.code.entry().meaning)
     }
 
     /// The code.
@@ -175,7 +202,7 @@ pub struct Body<'a> {
 pub fn document(problem: &Problem, public_url: &str, request_id: &str) -> Vec<u8> {
     let facts = &*problem.0;
     let entry = facts.code.entry();
-    let detail = facts.detail.as_deref().unwrap_or(entry.meaning);
+    let detail = problem.detail();
     let body = Body {
         kind: type_url(public_url, entry.code),
         title: entry.title,

@@ -1,0 +1,54 @@
+//! `audit`: the record of who did what, and what writes the operator's part of it.
+
+use serde_json::json;
+
+use super::args::AuditCommand;
+use super::context::{Context, database};
+use super::exit::{ExitStatus, Failure, Outcome};
+use super::printer::Printer;
+use crate::entropy::new_id;
+use crate::settings::Purpose;
+use crate::store::{Act, AuditCursor, Store};
+
+/// Entries read at once.
+const PAGE: usize = 500;
+
+/// Runs one of the commands.
+pub async fn run(context: &Context, command: &AuditCommand, printer: &mut Printer) -> Outcome {
+    let AuditCommand::Export { since } = command;
+    let settings = context.settings(Purpose::Tools, printer)?;
+    let store = context.store(&settings).await?;
+    let mut after = AuditCursor::since(since.unwrap_or(jiff::Timestamp::UNIX_EPOCH));
+    loop {
+        let page = store.acts(after, PAGE).await.map_err(|error| database(&error))?;
+        let Some(last) = page.last() else { return Ok(ExitStatus::Success) };
+        after = AuditCursor { at: last.at, id: last.id };
+        for entry in &page {
+            printer.json(&json!({
+                "id": entry.id, "at": entry.at, "actor": entry.actor, "action": entry.action,
+                "user_id": entry.user_id, "detail": entry.detail,
+            }));
+        }
+    }
+}
+
+/// Records what the operator at the command line does, before it is done.
+pub(super) async fn record(
+    context: &Context,
+    store: &Store,
+    action: &'static str,
+    user_id: Option<&str>,
+    detail: Option<String>,
+) -> Result<(), Failure> {
+    let login = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| context.environment.get(name));
+    let now = context.clock.now();
+    let id = new_id(&*context.entropy, now)
+        .map_err(|error| Failure::setup(error.to_string(), "see what ails the system"))?;
+    let act = Act {
+        actor: format!("operator:{}", login.unwrap_or("unknown")),
+        action,
+        user_id: user_id.map(str::to_owned),
+        detail,
+    };
+    store.record_act(id, now, &act).await.map_err(|error| database(&error))
+}

@@ -1,0 +1,227 @@
+//! `why`: from a request id to cause and remedy.
+
+use std::io::{IsTerminal as _, Read as _};
+use std::time::Duration;
+
+use ::http::Method;
+use serde_json::{Value, json};
+use url::Url;
+
+use super::args::WhyArgs;
+use super::context::Context;
+use super::exit::{ExitStatus, Failure, Outcome};
+use super::printer::{Printer, Tone};
+use crate::http::memory::{Judgement, Remembered};
+use crate::http::problem::ProblemCode;
+use crate::settings::Purpose;
+use crate::transport::{Outgoing, ReqwestTransport, Transport as _};
+
+/// For a replica to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Runs the command.
+pub async fn run(context: &Context, args: &WhyArgs, printer: &mut Printer) -> Outcome {
+    let addresses = addresses(context, args, printer)?;
+    let mut silent = Vec::new();
+    for address in &addresses {
+        match ask(address, &args.request_id).await {
+            Ok(Some(one)) => return Ok(tell(&one, args.json, printer)),
+            Ok(None) => {}
+            Err(why) => silent.push(format!("{address} ({why})")),
+        }
+    }
+    if !std::io::stdin().is_terminal() {
+        let mut log = String::new();
+        std::io::stdin().lock().read_to_string(&mut log).map_err(|error| {
+            Failure::setup(format!("standard input cannot be read: {error}"), "give it the server's log")
+        })?;
+        if let Some(one) = from_log(&log, &args.request_id) {
+            return Ok(tell(&one, args.json, printer));
+        }
+    }
+    Err(unknown(&args.request_id, addresses.is_empty(), &silent))
+}
+
+fn unknown(request_id: &str, is_nobody_asked: bool, silent: &[String]) -> Failure {
+    let log = format!("give it the log: holdfast why {request_id} < LOG");
+    let remedy = if is_nobody_asked {
+        format!("set HOLDFAST_METRICS_LISTEN for the server's memory to be asked, or {log}")
+    } else if silent.is_empty() {
+        format!(
+            "the last 10,000 refused or failed requests of each process are remembered, until it ends; name other replicas with --from, or {log}"
+        )
+    } else {
+        format!("not reached: {}; or {log}", silent.join(", "))
+    };
+    Failure::no(format!("nothing is known of a refused or failed request {request_id}"), Some(remedy))
+}
+
+/// Those that were named, else the one that the configuration has.
+fn addresses(context: &Context, args: &WhyArgs, printer: &mut Printer) -> Result<Vec<Url>, Failure> {
+    if !args.from.is_empty() {
+        return Ok(args.from.clone());
+    }
+    let settings = context.settings(Purpose::Tools, printer)?;
+    let Some(mut address) = settings.metrics_listen else { return Ok(Vec::new()) };
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() {
+            std::net::Ipv4Addr::LOCALHOST.into()
+        } else {
+            std::net::Ipv6Addr::LOCALHOST.into()
+        });
+    }
+    // An address always makes an address.
+    Ok(Url::parse(&format!("http://{address}/")).into_iter().collect())
+}
+
+async fn ask(address: &Url, request_id: &str) -> Result<Option<Remembered>, String> {
+    let transport = ReqwestTransport::new().map_err(|error| error.to_string())?;
+    let mut url = address.clone();
+    url.path_segments_mut()
+        .map_err(|()| "is no address".to_owned())?
+        .pop_if_empty()
+        .extend(["why", request_id]);
+    let mut request = Outgoing::new(Method::GET, url);
+    request.timeout = PATIENCE;
+    let answer = transport.send(request).await.map_err(|error| error.to_string())?;
+    match answer.status.as_u16() {
+        404 => Ok(None),
+        200 => serde_json::from_slice(&answer.body)
+            .map(Some)
+            .map_err(|_| "its answer is not that of a metrics listener of Holdfast".to_owned()),
+        status => Err(format!("answered {status}")),
+    }
+}
+
+/// What the log says of it: the line of the answer, and that of a refusal before it.
+fn from_log(log: &str, request_id: &str) -> Option<Remembered> {
+    let mut one: Option<Remembered> = None;
+    let mut judgement = None;
+    for line in log.lines().filter(|line| line.contains(request_id)) {
+        let Some(fields) = fields(line) else { continue };
+        let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        if text("request_id") != request_id {
+            continue;
+        }
+        if fields.get("step").is_some() && fields.get("code").is_some() {
+            let fingerprint = Some(text("fingerprint")).filter(|fingerprint| !fingerprint.is_empty());
+            judgement = Some(Judgement {
+                step: text("step"),
+                found: text("detail"),
+                fingerprint,
+                claimed_user: None,
+            });
+        } else if let Some(status) = fields.get("status").and_then(number) {
+            one = Some(Remembered {
+                request_id: request_id.to_owned(),
+                at: text("timestamp").parse().unwrap_or(jiff::Timestamp::UNIX_EPOCH),
+                method: text("method"),
+                route: text("route"),
+                status: u16::try_from(status).unwrap_or(0),
+                code: text("code"),
+                detail: String::new(),
+                user_id: None,
+                judgement: None,
+            });
+        }
+    }
+    let mut one = one?;
+    let entry = ProblemCode::parse(&one.code).map(ProblemCode::entry);
+    one.detail = entry.map_or_else(String::new, |entry| entry.meaning.to_owned());
+    one.judgement = judgement;
+    Some(one)
+}
+
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
+}
+
+/// The fields of a line, in either of the log's formats; whatever wrote before it is passed over.
+fn fields(line: &str) -> Option<Value> {
+    if let Some(at) = line.find('{')
+        && let Ok(fields) = serde_json::from_str(&line[at..])
+    {
+        return Some(fields);
+    }
+    let mut fields = serde_json::Map::new();
+    if let Some(at) = line.split_whitespace().find(|word| word.parse::<jiff::Timestamp>().is_ok()) {
+        fields.insert("timestamp".to_owned(), at.into());
+    }
+    let mut rest = line;
+    while let Some(at) = rest.find('=') {
+        let name = rest[..at].rsplit(|each: char| each.is_whitespace()).next().unwrap_or_default();
+        let value = &rest[at + 1..];
+        let (text, after) = if let Some(quoted) = value.strip_prefix('"') {
+            quoted.split_once('"').unwrap_or((quoted, ""))
+        } else {
+            value.split_once(char::is_whitespace).unwrap_or((value, ""))
+        };
+        fields.insert(name.to_owned(), text.into());
+        rest = after;
+    }
+    (!fields.is_empty()).then_some(Value::Object(fields))
+}
+
+fn tell(one: &Remembered, json: bool, printer: &mut Printer) -> ExitStatus {
+    let entry = ProblemCode::parse(&one.code).map(ProblemCode::entry);
+    if json {
+        let (meaning, causes, remedy) =
+            entry.map_or(("", &[][..], ""), |entry| (entry.meaning, entry.causes, entry.remedy));
+        printer.pretty_json(&json!({"request": one, "meaning": meaning, "causes": causes, "remedy": remedy}));
+        return ExitStatus::Success;
+    }
+    let title = printer.tone(Tone::Bold, &format!("{} {}", one.status, one.code));
+    printer.line(format!("{title}  {} {}, {}", one.method, one.route, one.at));
+    if !one.detail.is_empty() {
+        printer.line(format!("  told    {}", one.detail));
+    }
+    if let Some(judgement) = &one.judgement {
+        printer.line(format!("  step    {}", judgement.step));
+        printer.line(format!("  found   {}", judgement.found));
+        printer.line(format!("  token   {}", judgement.fingerprint.as_deref().unwrap_or("none was sent")));
+    }
+    let claimed = one.judgement.as_ref().and_then(|judgement| judgement.claimed_user.as_deref());
+    match (one.user_id.as_deref(), claimed) {
+        (Some(user), _) => printer.line(format!("  user    {user}")),
+        (None, Some(user)) => printer.line(format!("  user    {user}, as the token says; not proven")),
+        (None, None) => {}
+    }
+    if let Some(entry) = entry {
+        for cause in entry.causes {
+            printer.line(format!("  cause   {cause}"));
+        }
+        printer.line(format!("{} {}", printer.tone(Tone::Hint, "  mend   "), entry.remedy));
+    }
+    ExitStatus::Success
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_formats_of_the_log_are_understood_whatever_stands_before_a_line() {
+        let json = concat!(
+            "host holdfast[1]: {\"timestamp\":\"2026-11-28T18:00:00.5Z\",\"level\":\"INFO\",\"message\":\"session token refused\",",
+            "\"code\":\"token-expired\",\"step\":\"expiry\",\"detail\":\"expired 14 s ago\",\"fingerprint\":\"ab12\",\"request_id\":\"r-1\"}\n",
+            "{\"timestamp\":\"2026-11-28T18:00:01Z\",\"message\":\"answered\",\"method\":\"GET\",\"route\":\"/user/profile\",",
+            "\"status\":401,\"code\":\"token-expired\",\"request_id\":\"r-1\"}\n"
+        );
+        let text = "2026-11-28T18:00:00.5Z  INFO holdfast::caller: session token refused code=\"token-expired\" step=\"expiry\" \
+                    detail=\"expired 14 s ago\" fingerprint=\"ab12\" request_id=\"r-1\" suppressed=0\n\
+                    2026-11-28T18:00:01Z  INFO holdfast::access: answered method=\"GET\" route=\"/user/profile\" status=401 \
+                    code=\"token-expired\" micros=12 request_id=\"r-1\"\n";
+        for log in [json, text] {
+            let one = from_log(log, "r-1").unwrap();
+            assert_eq!(
+                (one.status, one.code.as_str(), one.route.as_str()),
+                (401, "token-expired", "/user/profile")
+            );
+            let judgement = one.judgement.unwrap();
+            assert_eq!((judgement.step.as_str(), judgement.found.as_str()), ("expiry", "expired 14 s ago"));
+            assert_eq!(judgement.fingerprint.as_deref(), Some("ab12"));
+            assert!(from_log(log, "r-2").is_none() && from_log(log, "r").is_none());
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The last requests that were refused or failed, for whoever has a request id from a screenshot and wants to know why.
+//!
+//! In memory alone, and bounded: `holdfast why` asks for it over the metrics listener. No token, no body, no address.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clerk_session::{Claims, Refusal};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Further ones push out the oldest.
+const CAPACITY: usize = 10_000;
+
+/// How the verifier came to a refusal; for the operator, never for the caller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// The step that refused.
+    pub step: String,
+    /// Everything that was found.
+    pub found: String,
+    /// Names the token in logs and here; useless for anything else.
+    pub fingerprint: Option<String>,
+    /// Whose the token says it is; proven only where the step comes after the signature.
+    pub claimed_user: Option<String>,
+}
+
+impl Judgement {
+    /// What is to be remembered of a refusal of what was sent as `Authorization`.
+    pub(super) fn of(refusal: &Refusal, credentials: &[&[u8]]) -> Self {
+        let token = match credentials {
+            [only] => {
+                std::str::from_utf8(only).ok().and_then(|value| clerk_session::bearer_token(value).ok())
+            }
+            [] | [_, _, ..] => None,
+        };
+        Self {
+            step: refusal.step.as_str().to_owned(),
+            found: refusal.operator_detail().to_owned(),
+            fingerprint: token.map(clerk_session::fingerprint),
+            claimed_user: token.and_then(claimed_user),
+        }
+    }
+}
+
+/// `sub` of a token that nobody has verified, where it looks like a user id.
+fn claimed_user(token: &str) -> Option<String> {
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let claims: serde_json::Value = serde_json::from_slice(&payload).ok()?;
+    let user = claims.get("sub")?.as_str()?;
+    let rest = user.strip_prefix("user_")?;
+    let plain = rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    (plain && user.len() <= 64).then(|| user.to_owned())
+}
+
+/// One request that did not go well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// Its id, as in `x-request-id`.
+    pub request_id: String,
+    /// When it was answered.
+    pub at: Timestamp,
+    /// Its method.
+    pub method: String,
+    /// The template of its route.
+    pub route: String,
+    /// The status of the answer.
+    pub status: u16,
+    /// The code of the answer.
+    pub code: String,
+    /// What the caller was told.
+    pub detail: String,
+    /// Who the caller was, where that was proven.
+    pub user_id: Option<String>,
+    /// How a token was judged, where that is why.
+    pub judgement: Option<Judgement>,
+}
+
+/// The memory. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct RefusalMemory(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    latest: VecDeque<Arc<Remembered>>,
+    /// Since the process started.
+    by_code: BTreeMap<String, u64>,
+}
+
+impl RefusalMemory {
+    /// Remembers one.
+    pub fn remember(&self, one: Remembered) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(amount) = state.by_code.get_mut(&one.code) {
+            *amount += 1;
+        } else {
+            state.by_code.insert(one.code.clone(), 1);
+        }
+        if state.latest.len() >= CAPACITY {
+            state.latest.pop_front();
+        }
+        state.latest.push_back(Arc::new(one));
+    }
+
+    /// The latest with that id.
+    pub fn find(&self, request_id: &str) -> Option<Arc<Remembered>> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.latest.iter().rev().find(|one| one.request_id == request_id).cloned()
+    }
+
+    /// The latest of a user, newest first, claimed ones included.
+    pub fn of_user(&self, user_id: &str, most: usize) -> Vec<Arc<Remembered>> {
+        let is_theirs = |one: &&Arc<Remembered>| {
+            let claimed = one.judgement.as_ref().and_then(|judgement| judgement.claimed_user.as_deref());
+            one.user_id.as_deref() == Some(user_id) || claimed == Some(user_id)
+        };
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.latest.iter().rev().filter(is_theirs).take(most).cloned().collect()
+    }
+
+    /// The latest of all, newest first.
+    pub fn latest(&self, most: usize) -> Vec<Arc<Remembered>> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.latest.iter().rev().take(most).cloned().collect()
+    }
+
+    /// How many there were of each code since the process started.
+    pub fn by_code(&self) -> BTreeMap<String, u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).by_code.clone()
+    }
+}
+
+/// Who turned out to be the caller of a request; a request extension that the extractor fills in.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Whose(Arc<OnceLock<Arc<Claims>>>);
+
+impl Whose {
+    pub(super) fn is(&self, claims: Arc<Claims>) {
+        // A second extractor of the same request finds the same caller.
+        let _ = self.0.set(claims);
+    }
+
+    pub(super) fn user_id(&self) -> Option<String> {
+        self.0.get().map(|claims| claims.subject.clone())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn one(id: usize, code: &str) -> Remembered {
+        Remembered {
+            request_id: format!("r{id}"),
+            at: Timestamp::UNIX_EPOCH,
+            method: "GET".to_owned(),
+            route: "/user/profile".to_owned(),
+            status: 401,
+            code: code.to_owned(),
+            detail: String::new(),
+            user_id: (id % 2 == 0).then(|| "user_even".to_owned()),
+            judgement: None,
+        }
+    }
+
+    #[test]
+    fn the_oldest_makes_room_and_is_still_counted() {
+        let memory = RefusalMemory::default();
+        for id in 0..=CAPACITY {
+            memory.remember(one(id, "token-expired"));
+        }
+        assert!(memory.find("r0").is_none() && memory.find("r1").is_some());
+        assert_eq!(memory.by_code()["token-expired"], 10_001);
+        assert_eq!(memory.of_user("user_even", 3).len(), 3);
+    }
+
+    #[test]
+    fn the_latest_of_one_id_is_found() {
+        let memory = RefusalMemory::default();
+        memory.remember(one(1, "token-expired"));
+        memory.remember(one(1, "token-invalid"));
+        assert_eq!(memory.find("r1").unwrap().code, "token-invalid");
+    }
+
+    #[test]
+    fn a_user_is_claimed_by_what_looks_like_an_id() {
+        let token = |sub: &str| {
+            format!("x.{}.y", URL_SAFE_NO_PAD.encode(serde_json::json!({ "sub": sub }).to_string()))
+        };
+        assert_eq!(claimed_user(&token("user_2abc")).as_deref(), Some("user_2abc"));
+        assert_eq!(claimed_user(&token("user_<script>")), None);
+        assert_eq!(claimed_user("x.y"), None);
+    }
+}

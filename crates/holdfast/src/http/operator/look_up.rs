@@ -1,0 +1,85 @@
+//! What support asks: a user id, an account id, a handle or a request id.
+
+use std::sync::Arc;
+
+use super::super::memory::Remembered;
+use super::Operator;
+use crate::caller::OwnerId;
+use crate::clerk::User;
+use crate::connection::status::InstagramStatus;
+use crate::connections::Connections;
+use crate::store::HistoryEntry;
+
+/// Lines of history, and refusals of a user.
+const MOST: usize = 20;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) request: Option<Arc<Remembered>>,
+    pub(super) people: Vec<Person>,
+    /// Why it could not be looked up whole.
+    pub(super) trouble: Option<String>,
+}
+
+/// What is known of a user.
+#[derive(Debug)]
+pub(super) struct Person {
+    pub(super) user_id: String,
+    pub(super) user: Option<User>,
+    pub(super) status: Option<InstagramStatus>,
+    pub(super) history: Vec<HistoryEntry>,
+    pub(super) refusals: Vec<Arc<Remembered>>,
+}
+
+pub(super) async fn find(operator: &Operator, asked: &str) -> Found {
+    let request = operator.state.edge().metrics.memory.find(asked);
+    let mut found = Found { request, ..Found::default() };
+    let store = operator.overview.store();
+    let users = if asked.starts_with("user_") {
+        Ok(vec![asked.to_owned()])
+    } else if asked.bytes().all(|byte| byte.is_ascii_digit()) {
+        store.users_of_account(Connections::PROVIDER, asked).await
+    } else if let Some(request) = &found.request {
+        Ok(whose(request).into_iter().collect())
+    } else {
+        store.users_of_handle(Connections::PROVIDER, asked.trim_start_matches('@')).await
+    };
+    match users {
+        Ok(users) => {
+            for user_id in users {
+                match person(operator, &user_id).await {
+                    Ok(person) => found.people.extend(person),
+                    Err(error) => found.trouble = Some(error),
+                }
+            }
+        }
+        Err(error) => found.trouble = Some(error.to_string()),
+    }
+    found
+}
+
+/// Who a request was of, as far as it says.
+pub(super) fn whose(request: &Remembered) -> Option<String> {
+    let claimed = request.judgement.as_ref().and_then(|judgement| judgement.claimed_user.clone());
+    request.user_id.clone().or(claimed)
+}
+
+/// `None` where nothing is known of them.
+async fn person(operator: &Operator, user_id: &str) -> Result<Option<Person>, String> {
+    let owner = OwnerId::named_by_operator(user_id);
+    let store = operator.overview.store();
+    let user = store.user(&owner).await.map_err(|error| error.to_string())?;
+    let refusals = operator.state.edge().metrics.memory.of_user(user_id, MOST);
+    let (mut status, mut history) = (None, Vec::new());
+    if user.is_some() {
+        let connections = operator.overview.connections();
+        status = Some(connections.status(&owner).await.map_err(|error| error.to_string())?);
+        let page = store.history(&owner, Connections::PROVIDER, None, MOST).await;
+        history = page.map_err(|error| error.to_string())?.entries;
+    }
+    if user.is_none() && refusals.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Person { user_id: user_id.to_owned(), user, status, history, refusals }))
+}

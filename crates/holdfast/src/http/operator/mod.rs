@@ -1,0 +1,69 @@
+//! What the metrics listener serves: `/metrics`, the operator's page at `/`, the runbook, and why a request was refused.
+//!
+//! It is not the public listener: no caller, no secret, nothing that changes anything. Whoever reaches it sees user ids.
+
+mod look_up;
+mod page;
+mod runbook;
+mod troubles;
+
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::{StatusCode, header};
+use serde::Deserialize;
+
+use super::memory::Remembered;
+use super::pages::Page;
+use super::state::AppState;
+use crate::overview::Overview;
+
+/// What the pages read.
+#[derive(Debug, Clone)]
+struct Operator {
+    state: AppState,
+    overview: Overview,
+}
+
+/// The routes of the metrics listener.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "another listener, for operators only: nobody is authenticated there"
+)]
+pub fn router(state: AppState, overview: Overview) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/", get(index))
+        .route("/runbook", get(async || runbook::page()))
+        .route("/why/{request_id}", get(why))
+        .with_state(Operator { state, overview })
+}
+
+async fn metrics(State(operator): State<Operator>) -> Response {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], operator.state.edge().metrics.render()).into_response()
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Search {
+    /// A user id, an account id, a handle or a request id.
+    #[serde(default)]
+    q: String,
+}
+
+async fn index(State(operator): State<Operator>, Query(search): Query<Search>) -> Page {
+    let asked = search.q.trim();
+    let found = if asked.is_empty() { None } else { Some(look_up::find(&operator, asked).await) };
+    page::render(&operator, asked, found.as_ref())
+}
+
+async fn why(
+    State(operator): State<Operator>,
+    Path(request_id): Path<String>,
+) -> Result<Json<Remembered>, StatusCode> {
+    match operator.state.edge().metrics.memory.find(&request_id) {
+        Some(one) => Ok(Json(Remembered::clone(&one))),
+        None => Err(StatusCode::NOT_FOUND),
+    }
+}

@@ -1,0 +1,380 @@
+//! The operator's page: what is wrong, how all connections fare, and what is known of one person or one request.
+//!
+//! Rendered here, without a script. A picture is a `<meter>`: it follows both colour schemes, is read out with its number, and needs no
+//! style attribute, which the content policy forbids.
+
+use jiff::Timestamp;
+
+use super::super::memory::Remembered;
+use super::super::pages::{Markup, Page};
+use super::super::problem::ProblemCode;
+use super::look_up::{Found, Person, whose};
+use super::{Operator, troubles};
+use crate::overview::{COMMIT, Snapshot};
+
+/// Days to expiry, in the groups of the picture: the first day of each, and its name.
+const DAYS: [(u64, &str); 8] = [
+    (0, "less than 1 day"),
+    (1, "1 to 3 days"),
+    (3, "3 to 7 days"),
+    (7, "7 to 14 days"),
+    (14, "14 to 30 days"),
+    (30, "30 to 45 days"),
+    (45, "45 to 60 days"),
+    (60, "60 days and more"),
+];
+
+pub(super) fn render(operator: &Operator, asked: &str, found: Option<&Found>) -> Page {
+    let mut body = Markup::default();
+    body.raw("<h1>Operation</h1>");
+    search(&mut body, asked);
+    if let Some(found) = found {
+        result(&mut body, asked, found, operator.overview.clock().now());
+    } else {
+        overview(&mut body, operator);
+    }
+    let title = if asked.is_empty() { "Operation" } else { "Look-up" };
+    Page::for_operators(title, &body)
+}
+
+fn search(body: &mut Markup, asked: &str) {
+    body.raw("<form class=\"search\" method=\"get\" action=\"/\" role=\"search\"><label for=\"q\">User id, account id, @handle or request id</label><span><input id=\"q\" name=\"q\" type=\"search\" autocomplete=\"off\" spellcheck=\"false\" value=\"")
+        .text(asked)
+        .raw("\"><button>Look up</button></span></form>");
+}
+
+fn overview(body: &mut Markup, operator: &Operator) {
+    let now = operator.overview.clock().now();
+    let seen = operator.overview.snapshot();
+    headline(body, &troubles::now(operator));
+    connections(body, &seen);
+    expiry(body, &seen, now);
+    refreshes(body, &seen);
+    provider(body, operator, &seen, now);
+    refusals(body, operator);
+    keys(body, operator, &seen, now);
+    kept(body, &seen, now);
+    body.raw("<p class=\"soft\">As of ");
+    match seen.taken_at {
+        Some(at) => time(body, at, now),
+        None => _ = body.raw("no time: the database has not been looked at yet"),
+    }
+    body.raw(". Version ").text(env!("CARGO_PKG_VERSION")).raw(", commit ").text(COMMIT).raw(".</p>");
+}
+
+fn headline(body: &mut Markup, troubles: &[troubles::Trouble]) {
+    if troubles.is_empty() {
+        body.raw("<p class=\"card good\" role=\"status\"><strong>Nothing is wrong</strong> as far as this process sees.</p>");
+        return;
+    }
+    body.raw("<div class=\"card bad\" role=\"status\"><h2>Wrong now</h2><ul>");
+    for trouble in troubles {
+        body.raw("<li>").text(&trouble.says).raw(" <a href=\"/runbook#").text(trouble.alert).raw("\">");
+        body.text(trouble.alert).raw("</a></li>");
+    }
+    body.raw("</ul></div>");
+}
+
+fn connections(body: &mut Markup, seen: &Snapshot) {
+    let all: u64 = seen.counts.iter().map(|each| each.amount).sum();
+    body.raw("<h2>Connections</h2>");
+    let rows: Vec<(String, u64)> = seen
+        .counts
+        .iter()
+        .map(|each| {
+            let state = each.standing.state().as_str();
+            let reason = each.standing.reason().map(|reason| format!(" / {}", reason.as_str()));
+            (format!("{state}{}", reason.unwrap_or_default()), each.amount)
+        })
+        .collect();
+    pictures(body, ["State and reason", "Connections"], &rows, all, "There are none yet.");
+}
+
+fn expiry(body: &mut Markup, seen: &Snapshot, now: Timestamp) {
+    body.raw("<h2>Days to expiry</h2><p>The first grant ends ");
+    match seen.soonest_expiry {
+        Some(at) => {
+            time(body, at, now);
+            body.raw(".</p>");
+        }
+        None => _ = body.raw("never: none is in use.</p>"),
+    }
+    let mut groups: Vec<(String, u64)> = DAYS.iter().map(|(_, name)| ((*name).to_owned(), 0)).collect();
+    for (days, amount) in &seen.expiring {
+        if let Some(at) = DAYS.iter().rposition(|(first, _)| first <= days) {
+            groups[at].1 += amount;
+        }
+    }
+    let all = groups.iter().map(|(_, amount)| *amount).sum();
+    pictures(body, ["Left", "Grants"], &groups, all, "");
+}
+
+fn refreshes(body: &mut Markup, seen: &Snapshot) {
+    body.raw("<h2>Refreshes</h2><p>Overdue: <strong>").text(seen.overdue).raw("</strong>.</p>");
+    let rows = |of: fn(&crate::store::Refreshes) -> u64| -> Vec<(String, u64)> {
+        seen.refreshes.iter().map(|each| (each.outcome.clone(), of(each))).collect()
+    };
+    for (title, rows) in
+        [("Outcome, last day", rows(|each| each.day)), ("Outcome, last 30 days", rows(|each| each.month))]
+    {
+        let all = rows.iter().map(|(_, amount)| *amount).sum();
+        pictures(body, [title, "Refreshes"], &rows, all, "None were made.");
+    }
+}
+
+fn provider(body: &mut Markup, operator: &Operator, seen: &Snapshot, now: Timestamp) {
+    let connections = operator.overview.connections();
+    let used = connections.budget_used();
+    body.raw("<h2>Instagram</h2><table><tbody><tr><th scope=\"row\">Budget used</th><td><meter min=\"0\" max=\"100\" high=\"75\" optimum=\"0\" value=\"");
+    let percent = format!("{:.0}", used * 100.0);
+    body.text(&percent).raw("\">").text(&percent).raw(" %</meter></td><td class=\"number\">").text(&percent);
+    body.raw(" %</td></tr><tr><th scope=\"row\">Incident</th><td colspan=\"2\">");
+    match seen.incident_since {
+        Some(at) => {
+            body.raw("since ");
+            time(body, at, now);
+        }
+        None => _ = body.raw("none"),
+    }
+    body.raw("</td></tr><tr><th scope=\"row\">Asked again</th><td colspan=\"2\">");
+    match connections.provider_rests_until() {
+        Some(at) => time(body, at, now),
+        None => _ = body.raw("at any time"),
+    }
+    body.raw("</td></tr><tr><th scope=\"row\">Tokens in the journal</th><td colspan=\"2\">");
+    match seen.journal {
+        Some(waiting) => _ = body.text(waiting),
+        None => _ = body.raw("cannot be counted"),
+    }
+    body.raw("</td></tr></tbody></table>");
+}
+
+fn refusals(body: &mut Markup, operator: &Operator) {
+    body.raw("<h2>Refusals</h2>");
+    let mut rows: Vec<(String, u64)> = operator.state.edge().metrics.memory.by_code().into_iter().collect();
+    rows.sort_by(|left, right| right.1.cmp(&left.1));
+    let all = rows.iter().map(|(_, amount)| *amount).sum();
+    pictures(body, ["Code, since this process started", "Requests"], &rows, all, "Nothing was refused.");
+    let latest = operator.state.edge().metrics.memory.latest(10);
+    if !latest.is_empty() {
+        body.raw("<h3>The latest</h3>");
+        list(body, &latest, operator.overview.clock().now());
+    }
+}
+
+fn keys(body: &mut Markup, operator: &Operator, seen: &Snapshot, now: Timestamp) {
+    body.raw("<h2>Keys</h2><table><thead><tr><th scope=\"col\">Key</th><th scope=\"col\">Since</th></tr></thead><tbody>");
+    let keys = operator.state.verifier().key_status();
+    body.raw("<tr><td>Clerk's ").text(keys.kids.join(", ")).raw("</td><td>");
+    match keys.loaded_at_ms {
+        Some(at) => {
+            body.raw("fetched ");
+            time(body, crate::clock::from_millis(at), now);
+        }
+        None => _ = body.raw("pinned, or not there yet"),
+    }
+    body.raw("</td></tr>");
+    let sealing = operator.state.vault().ring();
+    for (id, at) in &seen.keys {
+        body.raw("<tr><td>").text(id);
+        body.raw(if id == sealing.sealing_id() { " (seals)" } else { " (opens)" }).raw("</td><td>");
+        time(body, *at, now);
+        body.raw("</td></tr>");
+    }
+    body.raw("</tbody></table>");
+}
+
+fn kept(body: &mut Markup, seen: &Snapshot, now: Timestamp) {
+    body.raw("<h2>What is kept</h2><table><thead><tr><th scope=\"col\">Table</th><th scope=\"col\">Rows</th><th scope=\"col\">Oldest</th></tr></thead><tbody>");
+    for table in &seen.tables {
+        body.raw("<tr><td>")
+            .text(&table.name)
+            .raw("</td><td class=\"number\">")
+            .text(table.amount)
+            .raw("</td><td>");
+        match table.oldest {
+            Some(at) => time(body, at, now),
+            None => _ = body.raw("–"),
+        }
+        body.raw("</td></tr>");
+    }
+    body.raw("</tbody></table>");
+}
+
+/// Each row as a picture with its number.
+fn pictures(body: &mut Markup, heads: [&str; 2], rows: &[(String, u64)], all: u64, none: &'static str) {
+    if rows.is_empty() {
+        body.raw("<p class=\"soft\">").raw(none).raw("</p>");
+        return;
+    }
+    body.raw("<table class=\"pictures\"><thead><tr><th scope=\"col\">").text(heads[0]);
+    body.raw(
+        "</th><th scope=\"col\"><span class=\"unseen\">Share</span></th><th scope=\"col\" class=\"number\">",
+    )
+    .text(heads[1]);
+    body.raw("</th></tr></thead><tbody>");
+    for (name, amount) in rows {
+        body.raw("<tr><td>")
+            .text(name)
+            .raw("</td><td><meter min=\"0\" max=\"")
+            .text(all.max(1))
+            .raw("\" value=\"");
+        body.text(amount)
+            .raw("\">")
+            .text(amount)
+            .raw(" of ")
+            .text(all)
+            .raw("</meter></td><td class=\"number\">");
+        body.text(amount).raw("</td></tr>");
+    }
+    body.raw("</tbody></table>");
+}
+
+fn result(body: &mut Markup, asked: &str, found: &Found, now: Timestamp) {
+    body.raw("<p><a href=\"/\">Overview</a></p>");
+    if let Some(trouble) = &found.trouble {
+        body.raw("<p class=\"card bad\" role=\"status\">Not everything could be looked up: ")
+            .text(trouble)
+            .raw("</p>");
+    }
+    if let Some(request) = &found.request {
+        explain(body, request, now);
+    }
+    for person in &found.people {
+        describe(body, person, now);
+    }
+    if found.request.is_none() && found.people.is_empty() {
+        body.raw("<p role=\"status\">Nothing is known of <code>").text(asked);
+        body.raw("</code>. Of requests, the last 10,000 that this process refused or failed are remembered; ask the other replicas as well, or the log: <code>holdfast why ");
+        body.text(asked).raw(" &lt; LOG</code>.</p>");
+    }
+}
+
+fn explain(body: &mut Markup, request: &Remembered, now: Timestamp) {
+    body.raw("<h2>Request <code>").text(&request.request_id).raw("</code></h2><table><tbody>");
+    let mut row = |name: &'static str, value: &str| {
+        body.raw("<tr><th scope=\"row\">").raw(name).raw("</th><td>").text(value).raw("</td></tr>");
+    };
+    row("Asked", &format!("{} {}", request.method, request.route));
+    row("Answered", &format!("{} {}", request.status, request.code));
+    row("Told", &request.detail);
+    if let Some(judgement) = &request.judgement {
+        row("Step", &judgement.step);
+        row("Found", &judgement.found);
+        row("Token", judgement.fingerprint.as_deref().unwrap_or("none was sent"));
+    }
+    if let Some(user) = whose(request) {
+        row("User", &user);
+    }
+    body.raw("<tr><th scope=\"row\">When</th><td>");
+    time(body, request.at, now);
+    body.raw("</td></tr></tbody></table>");
+    if let Some(entry) = ProblemCode::parse(&request.code).map(ProblemCode::entry) {
+        body.raw("<p>").prose(entry.meaning).raw("</p><ul>");
+        for cause in entry.causes {
+            body.raw("<li>").prose(cause).raw("</li>");
+        }
+        body.raw("</ul><div class=\"card remedy\"><h3>What mends it</h3><p>")
+            .prose(entry.remedy)
+            .raw("</p></div>");
+    }
+}
+
+fn describe(body: &mut Markup, person: &Person, now: Timestamp) {
+    body.raw("<h2><code>").text(&person.user_id).raw("</code></h2>");
+    match &person.user {
+        Some(user) => {
+            body.raw("<p>Known since ");
+            time(body, user.created_at, now);
+            if let Some(at) = user.last_seen_at {
+                body.raw(", last seen ");
+                time(body, at, now);
+            }
+            body.raw(".</p>");
+        }
+        None => _ = body.raw("<p>There is no record of this user.</p>"),
+    }
+    if let Some(status) = &person.status {
+        let reason = status.reason.map(|reason| format!(" / {}", reason.as_str())).unwrap_or_default();
+        body.raw("<p class=\"lead\"><strong>").text(status.state.as_str()).text(reason).raw("</strong>");
+        if let Some(account) = &status.account {
+            body.raw(" · @")
+                .text(account.username.as_deref().unwrap_or("?"))
+                .raw(" (")
+                .text(&account.id)
+                .raw(")");
+        }
+        body.raw("</p>");
+        if let Some(at) = status.token_expires_at {
+            body.raw("<p>The grant ends ");
+            time(body, at, now);
+            body.raw(".</p>");
+        }
+    }
+    if !person.history.is_empty() {
+        body.raw("<h3>History</h3><table><thead><tr><th scope=\"col\">When</th><th scope=\"col\">State</th><th scope=\"col\">Evidence</th></tr></thead><tbody>");
+        for entry in &person.history {
+            let reason = entry.reason.map(|reason| format!(" / {}", reason.as_str())).unwrap_or_default();
+            body.raw("<tr><td>");
+            time(body, entry.at, now);
+            body.raw("</td><td>").text(entry.state.as_str()).text(reason).raw("</td><td>");
+            if let Some(evidence) = entry.evidence {
+                body.text(evidence.source.as_str());
+            }
+            if let Some(detail) = &entry.detail {
+                body.raw(" <span class=\"soft\">").text(detail).raw("</span>");
+            }
+            body.raw("</td></tr>");
+        }
+        body.raw("</tbody></table>");
+    }
+    if !person.refusals.is_empty() {
+        body.raw("<h3>Last refusals</h3>");
+        list(body, &person.refusals, now);
+    }
+}
+
+fn list(body: &mut Markup, requests: &[std::sync::Arc<Remembered>], now: Timestamp) {
+    body.raw("<table><thead><tr><th scope=\"col\">When</th><th scope=\"col\">Answer</th><th scope=\"col\">Request</th></tr></thead><tbody>");
+    for one in requests {
+        body.raw("<tr><td>");
+        time(body, one.at, now);
+        body.raw("</td><td>")
+            .text(one.status)
+            .raw(" ")
+            .text(&one.code)
+            .raw("</td><td>")
+            .text(&one.method)
+            .raw(" ")
+            .text(&one.route);
+        body.raw(" <a href=\"/?q=")
+            .text(&one.request_id)
+            .raw("\"><code>")
+            .text(&one.request_id)
+            .raw("</code></a></td></tr>");
+    }
+    body.raw("</tbody></table>");
+}
+
+/// A time as people read it, with the distance from now.
+fn time(body: &mut Markup, at: Timestamp, now: Timestamp) {
+    let seconds = at.as_second() - now.as_second();
+    let (amount, unit) = match seconds.abs() {
+        0..120 => (seconds.abs(), "s"),
+        120..7200 => (seconds.abs() / 60, "min"),
+        7200..172_800 => (seconds.abs() / 3600, "h"),
+        _ => (seconds.abs() / 86_400, "days"),
+    };
+    body.raw("<time datetime=\"")
+        .text(at)
+        .raw("\">")
+        .text(at.strftime("%-d %b %Y, %H:%M:%S UTC"))
+        .raw("</time> ");
+    body.raw("<span class=\"soft\">(");
+    if seconds > 0 {
+        body.raw("in ").text(amount).raw(" ").raw(unit);
+    } else {
+        body.text(amount).raw(" ").raw(unit).raw(" ago");
+    }
+    body.raw(")</span>");
+}

@@ -1,0 +1,81 @@
+//! What the app is told besides statuses: a grant that is about to end, an incident that began or ended.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{DeliveryError, Dispatcher, GIVE_UP_AFTER, Outcome, OutcomeLabels};
+use crate::clock::after;
+use crate::connection::status::InstagramStatus;
+use crate::store::{Notice, NoticeKind, StoreError};
+use crate::telemetry::traces::in_span;
+
+#[derive(Debug, Serialize)]
+struct Message {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// When it was noticed.
+    timestamp: Timestamp,
+    data: Data,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Data {
+    /// Whose grant ends, and what holds now.
+    Expiring { user_id: String, status: Box<InstagramStatus> },
+    /// At which provider.
+    Incident { provider: &'static str },
+}
+
+impl Dispatcher {
+    pub(super) async fn send_notice(&self, notice: Notice) -> Result<Outcome, StoreError> {
+        let outcome = match in_span("notice delivery", self.tell(&notice)).await? {
+            Ok(()) => {
+                self.store.settle_notice(&notice).await?;
+                Outcome::Delivered
+            }
+            Err(error) => self.not_told(&notice, error).await?,
+        };
+        self.deliveries.get_or_create(&OutcomeLabels { outcome: outcome.name() }).inc();
+        Ok(outcome)
+    }
+
+    async fn tell(&self, notice: &Notice) -> Result<Result<(), DeliveryError>, StoreError> {
+        let data = match (notice.kind, &notice.user_id) {
+            (NoticeKind::ExpiringSoon, Some(user_id)) => {
+                let status = Box::new(self.connections.status_of_notice(notice).await?);
+                // Refreshed or gone since it was noticed: there is nothing left to tell.
+                if status.token_expires_at.is_none_or(|at| at > after(notice.occurred_at, SOON)) {
+                    return Ok(Ok(()));
+                }
+                Data::Expiring { user_id: user_id.clone(), status }
+            }
+            (NoticeKind::ExpiringSoon, None) => return Ok(Ok(())),
+            (NoticeKind::IncidentBegan | NoticeKind::IncidentEnded, _) => {
+                Data::Incident { provider: notice.provider.as_str() }
+            }
+        };
+        let message = Message { kind: notice.kind.as_str(), timestamp: notice.occurred_at, data };
+        let id = format!("evt_{}", notice.subject.replace(':', "_"));
+        Ok(self.post(&id, &message).await)
+    }
+
+    async fn not_told(&self, notice: &Notice, error: DeliveryError) -> Result<Outcome, StoreError> {
+        let (now, tries) = (self.clock.now(), notice.tries);
+        if now >= after(notice.occurred_at, GIVE_UP_AFTER) {
+            tracing::error!(notice = notice.subject, %error, tries, "the app did not take an event for days; it is given up");
+            self.store.settle_notice(notice).await?;
+            return Ok(Outcome::GivenUp);
+        }
+        let pause = self.pause(tries);
+        tracing::warn!(
+            notice = notice.subject, %error, tries, retry_in_s = pause.as_secs(),
+            "an event could not be delivered to the app"
+        );
+        self.store.put_off_notice(notice, after(now, pause)).await?;
+        Ok(Outcome::Failed)
+    }
+}
+
+/// A grant that ends later than this after the notice has been refreshed since.
+const SOON: std::time::Duration = std::time::Duration::from_hours(7 * 24 + 1);

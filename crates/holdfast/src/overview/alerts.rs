@@ -1,0 +1,303 @@
+//! The alerts: what Prometheus is told to watch, and what whoever is woken by it does. One table, from which `deploy/prometheus/` and
+//! `docs/guides/alerts.md` are generated.
+
+use std::fmt::Write as _;
+
+/// How soon somebody should look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// At night too.
+    Page,
+    /// In the morning.
+    Ticket,
+}
+
+impl Severity {
+    /// As the label says it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::Ticket => "ticket",
+        }
+    }
+}
+
+/// One alert with its section of the runbook.
+#[derive(Debug, Clone, Copy)]
+pub struct Alert {
+    /// Its name.
+    pub name: &'static str,
+    /// When it fires, in PromQL.
+    pub expr: &'static str,
+    /// For how long that must hold.
+    pub hold: &'static str,
+    /// How soon somebody should look.
+    pub severity: Severity,
+    /// What is wrong, in a sentence.
+    pub summary: &'static str,
+    /// What it means for people.
+    pub meaning: &'static str,
+    /// What to run first.
+    pub first: &'static str,
+    /// What mends it.
+    pub remedy: &'static str,
+}
+
+/// Every alert, in the order of the runbook.
+pub const ALERTS: &[Alert] = &[
+    Alert {
+        name: "HoldfastReplicaLost",
+        expr: "up{job=\"holdfast\"} == 0",
+        hold: "2m",
+        severity: Severity::Page,
+        summary: "A replica does not answer Prometheus.",
+        meaning: "The process is gone, or its machine, or the way to it. The other replicas serve on and take over its refreshes within \
+                  three minutes; where there is one replica, nobody is served.",
+        first: "systemctl status holdfast; journalctl -u holdfast -n 50 -o cat",
+        remedy: "Start it again. A configuration fault stands as one line in the log, with its remedy. Where it was killed, look for \
+                 memory (`dmesg`) and compare `process_resident_memory_bytes` with the limit.",
+    },
+    Alert {
+        name: "HoldfastCannotJudge",
+        expr: "sum by (instance) (rate(holdfast_session_tokens_cannot_judge_total[5m])) > 0",
+        hold: "5m",
+        severity: Severity::Page,
+        summary: "Session tokens cannot be judged: callers get 503.",
+        meaning: "There is no key of Clerk's at hand for the tokens that arrive. Nobody is signed out by it; nobody is served either.",
+        first: "holdfast doctor",
+        remedy: "Follow the failing check of Clerk's: reach its host, or set CLERK_JWT_KEY, which needs no network.",
+    },
+    Alert {
+        name: "HoldfastKeysStale",
+        expr: "holdfast_clerk_keys_failing == 1",
+        hold: "10m",
+        severity: Severity::Ticket,
+        summary: "Clerk's keys cannot be renewed; those at hand serve on for a day.",
+        meaning: "Nothing is broken yet. If Clerk changes its keys meanwhile, or this process starts anew, tokens cannot be judged.",
+        first: "holdfast doctor",
+        remedy: "Follow the failing check: name resolution, outgoing https, a revoked CLERK_SECRET_KEY.",
+    },
+    Alert {
+        name: "HoldfastClockOff",
+        expr: "abs(holdfast_clock_ahead_seconds) > 5",
+        hold: "5m",
+        severity: Severity::Page,
+        summary: "This machine's clock is wrong: good session tokens are refused.",
+        meaning: "A session token lives a minute. A clock that is ahead calls good ones expired, one that is behind calls them not active yet.",
+        first: "timedatectl; chronyc tracking",
+        remedy: "Synchronise it (chrony, systemd-timesyncd). Connections are not harmed: what a wrong clock wrote is put right by itself.",
+    },
+    Alert {
+        name: "HoldfastDatabaseAway",
+        expr: "sum by (instance) (rate(holdfast_http_problems_total{code=\"database-unavailable\"}[5m])) > 0",
+        hold: "5m",
+        severity: Severity::Page,
+        summary: "The database does not answer: callers get 503.",
+        meaning: "Statuses cannot be read. What Instagram hands out meanwhile is written into the journal and stored later.",
+        first: "curl -s http://127.0.0.1:8080/readyz; holdfast doctor",
+        remedy: "Bring the database back; the server need not be restarted.",
+    },
+    Alert {
+        name: "HoldfastDatabaseFull",
+        expr: "sum by (instance) (rate(holdfast_http_problems_total{code=\"database-full\"}[5m])) > 0",
+        hold: "1m",
+        severity: Severity::Page,
+        summary: "The database takes no more: the disk is full.",
+        meaning: "Nothing can be connected or refreshed; what is stored can be read and is not lost.",
+        first: "df -h; holdfast doctor",
+        remedy: "Make room on the disk of the database, or raise its quota. Refreshing goes on by itself.",
+    },
+    Alert {
+        name: "HoldfastDatabaseSlow",
+        expr: "histogram_quantile(0.99, sum by (instance, le) (rate(holdfast_http_request_duration_seconds_bucket{route=\"/user/instagram/status\"}[5m]))) > 0.25",
+        hold: "10m",
+        severity: Severity::Ticket,
+        summary: "One status in a hundred takes longer than a quarter of a second.",
+        meaning: "A status is one look into the database, and nothing else.",
+        first: "holdfast doctor",
+        remedy: "Compare `holdfast_database_pool` with its `max`; look at the database's own load, at its disk, and for long transactions of others. \
+                 `ANALYZE connections` where a plan has gone wrong.",
+    },
+    Alert {
+        name: "HoldfastInternalError",
+        expr: "sum by (instance) (increase(holdfast_http_problems_total{code=\"internal-error\"}[5m])) > 0",
+        hold: "0m",
+        severity: Severity::Ticket,
+        summary: "A handler failed by a fault of the program.",
+        meaning: "One request was answered with 500; nothing that was stored is lost.",
+        first: "holdfast why REQUEST_ID",
+        remedy: "Report it with the log's lines about that request id.",
+    },
+    Alert {
+        name: "HoldfastIncident",
+        expr: "holdfast_provider_incident == 1",
+        hold: "0m",
+        severity: Severity::Page,
+        summary: "Many connections fail alike: it is held to be Instagram's fault, and nobody is told to reconnect.",
+        meaning: "Statuses say `degraded` / `provider_incident`. A few connections ask in turn; the first that works makes the others due.",
+        first: "holdfast connections list --state degraded",
+        remedy: "Wait, and look at Meta's status page. Where Meta has revoked the app's tokens for good, it ends by the grants' own expiry; \
+                 look into the App dashboard for a notice.",
+    },
+    Alert {
+        name: "HoldfastInstagramDown",
+        expr: "sum by (instance) (rate(holdfast_provider_calls_total{outcome=~\"failed|no_connection|timeout|broken\"}[10m])) / \
+               sum by (instance) (rate(holdfast_provider_calls_total[10m])) > 0.5",
+        hold: "5m",
+        severity: Severity::Ticket,
+        summary: "Most calls to Instagram fail.",
+        meaning: "Statuses stand as they were proven last. Grants live for 60 days and are refreshed after 30: an outage of days costs nobody anything.",
+        first: "holdfast doctor",
+        remedy: "Where doctor reaches Instagram and this process does not, look at its network. Otherwise wait.",
+    },
+    Alert {
+        name: "HoldfastAppRefused",
+        expr: "sum by (instance) (holdfast_connections{reason=\"app_misconfigured\"}) > 0",
+        hold: "5m",
+        severity: Severity::Page,
+        summary: "Instagram refuses the app itself: its id, its secret, or what it may do.",
+        meaning: "Nobody can connect and no grant can be refreshed. Nobody is told to reconnect, which would not help.",
+        first: "holdfast doctor",
+        remedy: "Compare INSTAGRAM_APP_ID and INSTAGRAM_APP_SECRET with the App dashboard (Instagram, API setup with Instagram login), most \
+                 of all after the secret was reset. Look there for a notice that the app is restricted.",
+    },
+    Alert {
+        name: "HoldfastBudgetSpent",
+        expr: "holdfast_provider_budget_ratio >= 1",
+        hold: "5m",
+        severity: Severity::Ticket,
+        summary: "Instagram's hourly budget for the app is spent.",
+        meaning: "The worker pauses, and so do checks. Calls that the app's backend makes with grants spend the same budget.",
+        first: "holdfast doctor",
+        remedy: "Let the app's backend call less, by webhooks or a cache. The budget grows with the number of people who use the app.",
+    },
+    Alert {
+        name: "HoldfastRefreshOverdue",
+        expr: "min_over_time(holdfast_refresh_overdue[30m]) > 0",
+        hold: "5m",
+        severity: Severity::Ticket,
+        summary: "Refreshes that are due are not done.",
+        meaning: "Nobody feels it for weeks. If it lasts, grants expire.",
+        first: "holdfast connections list --state degraded",
+        remedy: "One replica must have HOLDFAST_WORKER=on. After a long outage the backlog is worked off within the budget: watch it fall.",
+    },
+    Alert {
+        name: "HoldfastGrantExpiring",
+        expr: "holdfast_grant_soonest_expiry_timestamp_seconds - time() < 3 * 86400",
+        hold: "1h",
+        severity: Severity::Ticket,
+        summary: "A grant ends within three days, and refreshing it has failed.",
+        meaning: "Its owner must connect again when it ends. The app was told a week before by `instagram.expiring_soon`.",
+        first: "holdfast connections list --state degraded",
+        remedy: "Look at its history (`holdfast connections show USER`): the reason there says whose turn it is.",
+    },
+    Alert {
+        name: "HoldfastWorkerStuck",
+        expr: "time() - holdfast_worker_last_tick_timestamp_seconds > 600",
+        hold: "2m",
+        severity: Severity::Page,
+        summary: "The worker has not come to the end of a round for ten minutes.",
+        meaning: "This process refreshes nothing. Another replica's worker takes over what it had claimed after three minutes.",
+        first: "journalctl -u holdfast -n 50 -o cat",
+        remedy: "Restart the process; nothing is lost. Report it with the log of that time.",
+    },
+    Alert {
+        name: "HoldfastJournalUnwritable",
+        expr: "holdfast_journal_writable == 0",
+        hold: "2m",
+        severity: Severity::Page,
+        summary: "The journal cannot be written: nothing is refreshed or connected.",
+        meaning: "What Instagram hands out could be lost if the database went away at that moment, so nothing is asked for.",
+        first: "holdfast doctor",
+        remedy: "Make room, or let the process write to the directory. It goes on by itself.",
+    },
+    Alert {
+        name: "HoldfastJournalWaits",
+        expr: "min_over_time(holdfast_journal_entries[10m]) > 0",
+        hold: "1m",
+        severity: Severity::Ticket,
+        summary: "Tokens wait in the journal although the database answers.",
+        meaning: "Each is the newest grant of somebody. They are safe as long as the directory is.",
+        first: "journalctl -u holdfast -n 50 -o cat",
+        remedy: "The log says why they cannot be stored, most often a key that HOLDFAST_ENCRYPTION_KEYS lacks. Do not delete the files.",
+    },
+    Alert {
+        name: "HoldfastWebhooksFail",
+        expr: "sum by (instance) (increase(holdfast_webhook_deliveries_total{outcome=\"failed\"}[15m])) > 0 unless \
+               sum by (instance) (increase(holdfast_webhook_deliveries_total{outcome=\"delivered\"}[15m])) > 0",
+        hold: "10m",
+        severity: Severity::Ticket,
+        summary: "The app takes no events.",
+        meaning: "Events wait for a week. The app is told the newest status of each user when it answers again.",
+        first: "holdfast doctor",
+        remedy: "Look at the receiver at HOLDFAST_WEBHOOK_URL: it must answer 2xx within 8 seconds.",
+    },
+    Alert {
+        name: "HoldfastEventLost",
+        expr: "sum by (instance) (increase(holdfast_webhook_deliveries_total{outcome=\"given_up\"}[1h])) > 0",
+        hold: "0m",
+        severity: Severity::Ticket,
+        summary: "An event was given up after a week.",
+        meaning: "The app does not know the newest status of a user.",
+        first: "journalctl -u holdfast -o cat | grep 'given up'",
+        remedy: "Let the app read `GET /service/connections` once and compare.",
+    },
+];
+
+const RULES_HEAD: &str = "# Generated by `holdfast reference`; do not edit. What each means and what to do: docs/guides/alerts.md.\n\
+                          # Expects the job to be called `holdfast`; `runbook_url` is the replica's own metrics listener.\n\
+                          groups:\n  - name: holdfast\n    rules:\n";
+
+/// The rules file.
+pub fn rules() -> String {
+    let mut text = RULES_HEAD.to_owned();
+    for alert in ALERTS {
+        let Alert { name, expr, hold, severity, summary, .. } = alert;
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "      - alert: {name}");
+        let _ = writeln!(text, "        expr: '{expr}'");
+        let _ = writeln!(text, "        for: {hold}");
+        let _ = writeln!(text, "        labels: {{severity: {}}}", severity.as_str());
+        let _ = writeln!(text, "        annotations:");
+        let _ = writeln!(text, "          summary: \"{summary}\"");
+        let _ = writeln!(text, "          runbook: \"docs/guides/alerts.md#{}\"", name.to_lowercase());
+        let _ = writeln!(text, "          runbook_url: \"http://{{{{ $labels.instance }}}}/runbook#{name}\"");
+    }
+    text
+}
+
+/// The runbook.
+pub fn runbook() -> String {
+    let mut text = String::from(
+        "<!-- Generated by `holdfast reference`; do not edit. -->\n\n# Alerts\n\n\
+         What each alert of [deploy/prometheus/holdfast.rules.yml](../../deploy/prometheus/holdfast.rules.yml) means, what to run first, and \
+         what mends it. The metrics listener of every replica serves the same text at `/runbook`.\n",
+    );
+    for alert in ALERTS {
+        let Alert { name, expr, hold, severity, summary, meaning, first, remedy } = alert;
+        let _ = write!(
+            text,
+            "\n## {name}\n\n{summary} ({severity}, after {hold})\n\n- What it means: {meaning}\n- First: `{first}`\n- What mends it: {remedy}\n\n\
+             ```promql\n{expr}\n```\n",
+            severity = severity.as_str(),
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_alert_has_a_name_of_its_own_and_a_whole_section() {
+        let names: std::collections::BTreeSet<_> = ALERTS.iter().map(|alert| alert.name).collect();
+        assert_eq!(names.len(), ALERTS.len());
+        for alert in ALERTS {
+            assert!(!alert.expr.contains('\''), "{} would end its quotation", alert.name);
+            for text in [alert.summary, alert.meaning, alert.first, alert.remedy] {
+                assert!(!text.is_empty() && !text.contains('"'), "{}: {text}", alert.name);
+            }
+        }
+    }
+}
