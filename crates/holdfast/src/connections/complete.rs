@@ -476,7 +476,7 @@ impl Connections {
                     closed_at: Some(now),
                     ..attempt.clone()
                 },
-                max_open: None,
+                limits: None,
             });
             match self.parts.store.commit(&changes).await.map_err(ServiceError::from)? {
                 CommitOutcome::Committed => return Ok(()),

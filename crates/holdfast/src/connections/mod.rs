@@ -16,6 +16,7 @@ mod provider_callbacks;
 pub mod provider_gate;
 pub mod refresh;
 pub mod stop;
+pub mod unreadable;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,12 +25,12 @@ use secrecy::SecretString;
 
 use crate::caller::OwnerId;
 use crate::clock::SharedClock;
+use crate::connection::Connection;
 use crate::connection::observation::Observation;
 use crate::connection::return_url::ReturnUrls;
 use crate::connection::schedule::RefreshPolicy;
 use crate::connection::status::{InstagramStatus, OpenAttempt, derive};
 use crate::connection::transition::{apply, is_change, is_news};
-use crate::connection::{Connection, GrantFacts};
 use crate::connections::expiry::ClockSuspicion;
 use crate::connections::grants::SealingError;
 use crate::connections::incidents::IncidentGuard;
@@ -37,13 +38,14 @@ use crate::connections::journal::Spill;
 use crate::connections::journal::replay::InHand;
 use crate::connections::provider_gate::breaker::Breaker;
 use crate::connections::provider_gate::budget::Budget;
+use crate::connections::unreadable::GrantMetrics;
 use crate::entropy::{SharedEntropy, random};
 use crate::provider::{Failure, Grant, Meaning, ProviderId, Reply, SharedProvider};
 use crate::store::{
-    ChangeSet, CommitOutcome, ConnectionWrite, HistoryCursor, HistoryEntry, HistoryPage, PendingEvent, Store,
-    StoreError,
+    AttemptLimits, ChangeSet, CommitOutcome, ConnectionWrite, HistoryCursor, HistoryEntry, HistoryPage,
+    PendingEvent, Store, StoreError,
 };
-use crate::vault::{UserKey, Vault, VaultError};
+use crate::vault::{Vault, VaultError};
 
 /// What [`Connections`] is made of.
 #[derive(Debug, Clone)]
@@ -76,10 +78,11 @@ pub struct Connections {
     pub(super) doubt: Arc<ClockSuspicion>,
     pub(super) spill: Option<Spill>,
     pub(in crate::connections) in_hand: InHand,
+    grant_metrics: GrantMetrics,
 }
 
 /// One user may have at most this many open connect attempts.
-pub const MAX_OPEN_ATTEMPTS: u32 = 5;
+pub const ATTEMPT_LIMITS: AttemptLimits = AttemptLimits { open: 5, in_an_hour: 20 };
 /// How long a connect attempt stays open.
 pub const ATTEMPT_LIFETIME: Duration = Duration::from_mins(10);
 
@@ -168,6 +171,7 @@ impl Connections {
             doubt: Arc::default(),
             spill: None,
             in_hand: InHand::default(),
+            grant_metrics: GrantMetrics::default(),
         }
     }
 
@@ -296,50 +300,6 @@ impl Connections {
             }
         }
         Err(ServiceError::Contended)
-    }
-
-    /// Opens the stored grant of a connection. `None` where there is none.
-    pub(super) async fn grant(&self, connection: &Connection) -> Result<Option<Grant>, ServiceError> {
-        let Some(facts) = connection.grant else { return Ok(None) };
-        let Some(sealed) = self.parts.store.sealed_grant(connection.id, facts.version).await? else {
-            return Ok(None);
-        };
-        let key = grants::user_key(&self.parts.store, &self.parts.vault, &connection.user_id).await?;
-        let opened = grants::open_grant(&key, &connection.user_id, connection.provider, &sealed);
-        self.opened(connection, facts, opened).await
-    }
-
-    /// The same together with the owner's data key.
-    pub(super) async fn grant_and_key(
-        &self,
-        connection: &Connection,
-    ) -> Result<Option<(Grant, UserKey)>, ServiceError> {
-        let (Some(facts), user_id) = (connection.grant, &connection.user_id) else { return Ok(None) };
-        let stored = self.parts.store.sealed_grant_and_key(user_id, connection.id, facts.version).await?;
-        let Some((sealed, wrapped)) = stored else { return Ok(None) };
-        let key = grants::open_user_key(&self.parts.vault, user_id, &wrapped)?;
-        let opened = grants::open_grant(&key, user_id, connection.provider, &sealed);
-        Ok(self.opened(connection, facts, opened).await?.map(|grant| (grant, key)))
-    }
-
-    /// A grant that another data key sealed than the one its owner has is lost, whichever process looks: that is recorded. A
-    /// key that only this process's ring lacks never comes to this.
-    async fn opened(
-        &self,
-        connection: &Connection,
-        facts: GrantFacts,
-        opened: Result<Grant, SealingError>,
-    ) -> Result<Option<Grant>, ServiceError> {
-        match opened {
-            Ok(grant) => Ok(Some(grant)),
-            Err(SealingError::Vault(VaultError::KeyMissing { key_id })) => {
-                tracing::error!(connection = %connection.id, key = %key_id, "a grant cannot be opened: the data key that sealed it is no longer there");
-                let lost = Observation::KeyLost { grant_version: facts.version };
-                self.record(connection.id, &lost, None).await?;
-                Ok(None)
-            }
-            Err(error) => Err(error.into()),
-        }
     }
 
     pub(super) async fn open_sealed(

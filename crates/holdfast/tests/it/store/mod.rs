@@ -12,4 +12,5 @@ mod leases;
 mod open;
 mod schema;
 mod status_reads;
+mod sweep;
 mod users;

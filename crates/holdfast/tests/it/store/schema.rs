@@ -6,7 +6,7 @@ use super::fixtures::in_parallel;
 use crate::support::database::{Engine, create_database, on_each_engine, postgres_url};
 
 /// How many there are.
-const MIGRATIONS: usize = 5;
+const MIGRATIONS: usize = 10;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_statement_is_one_that_the_engine_accepts() {
