@@ -80,6 +80,8 @@ impl Connections {
                     Some(failure) => {
                         self.failed_in_use(&connection, version, provider, &grant, failure).await?;
                     }
+                    // What could not be read proves nothing.
+                    None if answer.is_too_large => {}
                     None => self.worked(&connection, version).await?,
                 }
                 Ok(answer)
