@@ -44,6 +44,7 @@ use crate::telemetry::traces::{Exporter, ServerSpans, Traced, Traces, WithContex
 use crate::transport::SharedTransport;
 use crate::users::Users;
 use crate::vault::{KeyRing, KeyRingFaults, SentinelError, Vault};
+use crate::worker::sweep::Sweeper;
 use crate::worker::{Tally, Worker, replay_journal};
 
 pub use reload::{RELOADABLE, Reloader};
@@ -194,7 +195,7 @@ pub struct Server {
     state: AppState,
     reloader: Reloader,
     store: Store,
-    worker: Option<Worker>,
+    worker: Option<(Worker, Sweeper)>,
     dispatcher: Option<Dispatcher>,
     overview: Overview,
     metrics: Metrics,
@@ -241,6 +242,7 @@ impl Server {
         let connections = connections(settings, &counted, &store, &vault)?;
         connections.journal().prepare();
         let metrics = Metrics::default();
+        metrics.register(|registry| connections.register(registry));
         let budget = Budget::of(settings, FileHandles::raised());
         let places = PlaceMetrics::default();
         metrics.register(|registry| places.register(registry));
@@ -289,7 +291,10 @@ impl Server {
         let worker = if settings.worker {
             // Unique among replicas and their restarts, or a restart could believe in a lease of its former life.
             let name = new_id(&*seams.entropy, seams.clock.now())?.to_string();
-            Some(Worker::new(connections.clone(), store.clone(), seams.clock.clone(), name).with_tally(tally))
+            let sweeper = Sweeper::new(store.clone(), seams.clock.clone());
+            metrics.register(|registry| sweeper.register(registry));
+            let worker = Worker::new(connections.clone(), store.clone(), seams.clock.clone(), name);
+            Some((worker.with_tally(tally), sweeper))
         } else {
             None
         };
@@ -383,7 +388,8 @@ impl Server {
             .with_context(traces.context()),
         );
         let stopped = stop.subscribe();
-        if let Some(worker) = worker {
+        if let Some((worker, sweeper)) = worker {
+            tasks.spawn(sweeper.run(stop.subscribe()).with_context(traces.context()));
             tasks.spawn(async move { worker.run(stopped).await }.with_context(traces.context()));
         } else {
             let connections = state.connections().clone();

@@ -35,6 +35,11 @@ pub fn after(at: Timestamp, duration: Duration) -> Timestamp {
     at.saturating_add(duration).unwrap_or(Timestamp::MAX)
 }
 
+/// `at` minus `duration`, held at the first representable instant instead of overflowing.
+pub fn before(at: Timestamp, duration: Duration) -> Timestamp {
+    at.saturating_sub(duration).unwrap_or(Timestamp::MIN)
+}
+
 /// The instant `ms` milliseconds after the unix epoch, held within the representable range.
 pub fn from_millis(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 { Timestamp::MIN } else { Timestamp::MAX })

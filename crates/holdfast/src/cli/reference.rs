@@ -8,8 +8,10 @@ use clap::{Command, CommandFactory as _};
 use super::args::Cli;
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
+use crate::connections::unreadable;
 use crate::metric::Metric;
 use crate::telemetry::traces;
+use crate::worker::sweep;
 use crate::{http, outbox, overview, provider, settings, worker};
 
 /// Every generated page: its file name and its contents.
@@ -55,6 +57,8 @@ pub fn metrics() -> Vec<(&'static str, &'static [Metric])> {
         ("Connections", overview::TABLE),
         ("Refreshes", worker::TABLE),
         ("Calls to Instagram", provider::calls::TABLE),
+        ("Grants", unreadable::TABLE),
+        ("The sweep", sweep::TABLE),
         ("Events to the app", outbox::TABLE),
         ("Traces", traces::TABLE),
         ("The process", overview::process::TABLE),

@@ -1,11 +1,16 @@
 //! One run of the OAuth dance, from "connect" to the completion; single use, expires by itself.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use uuid::Uuid;
 
 use super::Reason;
 use crate::provider::ProviderId;
+
+/// The time within which attempts that were begun are counted.
+pub const ATTEMPT_WINDOW: Duration = Duration::from_hours(1);
 
 /// A connect attempt as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]

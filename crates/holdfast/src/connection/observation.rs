@@ -108,10 +108,17 @@ pub enum Observation {
         /// When to refresh it.
         next_refresh_at: Timestamp,
     },
-    /// The grant cannot be opened by anybody: the key that it was sealed with is given up.
-    KeyLost {
+    /// The stored grant, or the key that it was sealed with, is damaged or gone.
+    GrantUnreadable {
         /// The grant that could not be opened.
         grant_version: i64,
+    },
+    /// A grant that could not be opened opens again.
+    GrantReadable {
+        /// The grant.
+        grant_version: i64,
+        /// When to refresh it.
+        next_refresh_at: Timestamp,
     },
 }
 

@@ -111,6 +111,8 @@ names! {
         AccountIneligible = "account_ineligible",
         /// The encryption key of the grant is gone.
         KeyLost = "key_lost",
+        /// The stored grant is damaged; taken back if it opens again.
+        GrantUnreadable = "grant_unreadable",
         /// This installation has no app id and secret.
         NotConfigured = "not_configured",
     }
@@ -211,7 +213,8 @@ impl Reason {
             | Self::Deauthorized
             | Self::TokenInvalid
             | Self::AccountIneligible
-            | Self::KeyLost => State::ReconnectRequired,
+            | Self::KeyLost
+            | Self::GrantUnreadable => State::ReconnectRequired,
             Self::NotConfigured => State::Unavailable,
         }
     }

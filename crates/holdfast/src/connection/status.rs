@@ -252,6 +252,7 @@ pub fn sentence(reason: Reason) -> Option<&'static str> {
         Reason::TokenInvalid => "Instagram no longer accepts the access that it gave: connect again.",
         Reason::AccountIneligible => "This Instagram account is no longer a professional account.",
         Reason::KeyLost => "The stored access can no longer be opened: connect again.",
+        Reason::GrantUnreadable => "The stored access is damaged and cannot be opened: connect again.",
         Reason::NotConfigured => "Connecting Instagram is not set up on this server.",
     })
 }

@@ -163,10 +163,16 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
                 }
             }
         }
-        Observation::KeyLost { grant_version } => {
-            if is_about(connection, *grant_version) {
-                set_standing(&mut next, Reason::KeyLost.into(), now);
-                next.evidence = Some(Evidence { source: EvidenceSource::Use, at: now });
+        Observation::GrantUnreadable { grant_version } => {
+            // What has ended for another reason stays ended for that one.
+            if is_about(connection, *grant_version) && connection.standing.state().is_alive() {
+                set_standing(&mut next, Reason::GrantUnreadable.into(), now);
+            }
+        }
+        Observation::GrantReadable { grant_version, next_refresh_at } => {
+            if is_about(connection, *grant_version) && connection.standing == Reason::GrantUnreadable.into() {
+                set_standing(&mut next, connection.healthy_standing(), now);
+                next.next_refresh_at = Some(*next_refresh_at);
             }
         }
     }
@@ -188,12 +194,12 @@ pub fn is_news(before: &Connection, after: &Connection) -> bool {
     before.standing != after.standing || before.linked_at != after.linked_at
 }
 
-/// Whether a message of that time is about a link before the present one. Its time has whole seconds only.
+/// Whether a message of that time is, or may be, about a link before the present one. Its time has whole seconds only;
+/// one without a time proves nothing about the present link.
 pub fn is_about_an_earlier_link(connection: &Connection, issued_at: Option<Timestamp>) -> bool {
     match (connection.linked_at, issued_at) {
         (Some(linked), Some(issued)) => issued.as_second() < linked.as_second(),
-        (None, _) => true,
-        (Some(_), None) => false,
+        (None, _) | (Some(_), None) => true,
     }
 }
 

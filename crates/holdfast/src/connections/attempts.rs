@@ -40,7 +40,7 @@ impl Connections {
             changes.attempt = Some(AttemptWrite {
                 expected_revision: Some(attempt.revision),
                 attempt: closed.clone(),
-                max_open: None,
+                limits: None,
             });
             match self.parts.store.commit(&changes).await? {
                 CommitOutcome::Committed => return Ok(true),
@@ -89,7 +89,7 @@ impl Connections {
             attempt: Some(AttemptWrite {
                 expected_revision: Some(attempt.revision),
                 attempt: next,
-                max_open: None,
+                limits: None,
             }),
             ..ChangeSet::default()
         };

@@ -1,5 +1,6 @@
 //! Instagram's redirect: from `state` to the attempt, and back to where the person came from.
 
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -81,8 +82,12 @@ impl Connections {
                 return Ok(CallbackOutcome::Page(CallbackPage::StateUnknown));
             };
             let now = self.parts.clock.now();
+            // What was allowed when the attempt began may not be any more.
+            if self.parts.return_urls.choose(Some(&attempt.return_to)).is_err() {
+                return Ok(CallbackOutcome::Page(CallbackPage::StateUnknown));
+            }
             if attempt.stage != AttemptStage::Open {
-                return self.answer_again(&attempt).await;
+                return self.answer_again(&attempt, now).await;
             }
             if attempt.expires_at <= now {
                 if self.end_attempt(&attempt, AttemptOutcome::Expired, now).await? {
@@ -129,16 +134,16 @@ impl Connections {
         Ok(self.advance(attempt, next).await?.then(|| completed(attempt, &completion)))
     }
 
-    /// The first delivery's answer, for every later one.
-    async fn answer_again(&self, attempt: &Attempt) -> Result<CallbackOutcome, ServiceError> {
-        if let Some(sealed) = &attempt.sealed_completion {
+    /// The first delivery's answer, for every later one. The completion only as long as it is of use.
+    async fn answer_again(&self, attempt: &Attempt, now: Timestamp) -> Result<CallbackOutcome, ServiceError> {
+        if let Some(sealed) = attempt.sealed_completion.as_ref().filter(|_| attempt.expires_at > now) {
             let key = grants::user_key(&self.parts.store, &self.parts.vault, &attempt.user_id).await?;
             let completion = seal_of(&key, attempt).open_completion(sealed)?;
             return Ok(completed(attempt, &completion));
         }
         Ok(match attempt.outcome {
+            Some(AttemptOutcome::Connected) | None => CallbackOutcome::Page(CallbackPage::StateUnknown),
             Some(outcome) => ended(attempt, outcome),
-            None => CallbackOutcome::Page(CallbackPage::StateUnknown),
         })
     }
 }

@@ -7,11 +7,11 @@ use uuid::Uuid;
 
 use crate::caller::OwnerId;
 use crate::clock::after;
-use crate::connection::attempt::{Attempt, AttemptNote, AttemptStage, Expect};
+use crate::connection::attempt::{ATTEMPT_WINDOW, Attempt, AttemptNote, AttemptStage, Expect};
 use crate::connection::return_url::ReturnToError;
 use crate::connection::{Connection, Standing};
 use crate::connections::attempts::noted;
-use crate::connections::{ATTEMPT_LIFETIME, Connections, MAX_OPEN_ATTEMPTS, ServiceError};
+use crate::connections::{ATTEMPT_LIFETIME, ATTEMPT_LIMITS, Connections, ServiceError};
 use crate::entropy::new_id;
 use crate::provider::ProviderId;
 use crate::store::{AttemptWrite, ChangeSet, CommitOutcome, ConnectionWrite};
@@ -44,10 +44,10 @@ pub enum ConnectError {
     /// Not a place that we may send the browser to.
     #[error(transparent)]
     ReturnTo(#[from] ReturnToError),
-    /// Too many are open.
-    #[error("{MAX_OPEN_ATTEMPTS} connect attempts are open already")]
+    /// Too many are open, or were begun within the hour.
+    #[error("too many connect attempts are open, or were begun within the hour")]
     TooManyAttempts {
-        /// When the oldest of them ends by itself.
+        /// When the next one may begin.
         free_at: Timestamp,
     },
     /// No app id and secret.
@@ -96,17 +96,13 @@ impl Connections {
         let begun = AttemptNote { id: attempt.id, outcome: None };
         let changes = ChangeSet {
             history: vec![noted(&connection, begun, now)],
-            attempt: Some(AttemptWrite {
-                expected_revision: None,
-                attempt,
-                max_open: Some(MAX_OPEN_ATTEMPTS),
-            }),
+            attempt: Some(AttemptWrite { expected_revision: None, attempt, limits: Some(ATTEMPT_LIMITS) }),
             ..ChangeSet::default()
         };
         match self.parts.store.commit(&changes).await.map_err(ServiceError::from)? {
             CommitOutcome::Committed => Ok(started),
             CommitOutcome::TooManyAttempts => {
-                Err(ConnectError::TooManyAttempts { free_at: self.first_attempt_to_end(owner, now).await? })
+                Err(ConnectError::TooManyAttempts { free_at: self.next_attempt_at(owner, now).await? })
             }
             CommitOutcome::UserDeleted => Err(ServiceError::UserGone.into()),
             CommitOutcome::Conflict | CommitOutcome::AccountAlreadyLinked => {
@@ -115,9 +111,16 @@ impl Connections {
         }
     }
 
-    async fn first_attempt_to_end(&self, owner: &OwnerId, now: Timestamp) -> Result<Timestamp, ServiceError> {
+    async fn next_attempt_at(&self, owner: &OwnerId, now: Timestamp) -> Result<Timestamp, ServiceError> {
         let open = self.parts.store.open_attempts(owner, Self::PROVIDER).await?;
-        Ok(open.iter().map(|each| each.expires_at).filter(|at| *at > now).min().unwrap_or(now))
+        let open: Vec<_> = open.iter().map(|each| each.expires_at).filter(|at| *at > now).collect();
+        let is_full = |count: usize, most: u32| u32::try_from(count).is_ok_and(|count| count >= most);
+        let of_open = open.iter().min().filter(|_| is_full(open.len(), ATTEMPT_LIMITS.open)).copied();
+        let most = usize::try_from(ATTEMPT_LIMITS.in_an_hour).unwrap_or(usize::MAX);
+        let begun = self.parts.store.attempts_begun(owner, Self::PROVIDER, now, most).await?;
+        let oldest = begun.last().filter(|_| begun.len() >= most);
+        let of_begun = oldest.map(|oldest| after(*oldest, ATTEMPT_WINDOW));
+        Ok(of_open.max(of_begun).unwrap_or(now))
     }
 
     /// The owner's connection; a row that says "not connected" is made where there is none.

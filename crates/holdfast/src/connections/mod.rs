@@ -25,6 +25,7 @@ mod recorder;
 pub mod refresh;
 pub mod stop;
 mod switch;
+pub mod unreadable;
 
 use std::time::Duration;
 
@@ -40,15 +41,16 @@ pub use self::recorder::Recorded;
 use self::recorder::Recorder;
 use crate::caller::OwnerId;
 use crate::clock::SharedClock;
+use crate::connection::Connection;
 use crate::connection::observation::Observation;
 use crate::connection::return_url::ReturnUrls;
 use crate::connection::schedule::{Jitter, RefreshPolicy, Schedule};
 use crate::connection::status::{InstagramStatus, OpenAttempt, derive};
-use crate::connection::{Connection, GrantFacts};
+use crate::connections::unreadable::GrantMetrics;
 use crate::entropy::{SharedEntropy, random};
 use crate::provider::{Grant, ProviderId, SharedProvider};
-use crate::store::{HistoryCursor, HistoryPage, PendingEvent, Store, StoreError};
-use crate::vault::{UserKey, Vault, VaultError};
+use crate::store::{AttemptLimits, HistoryCursor, HistoryPage, PendingEvent, Store, StoreError};
+use crate::vault::Vault;
 
 /// What [`Connections`] is made of.
 #[derive(Debug, Clone)]
@@ -80,10 +82,11 @@ pub struct Connections {
     gate: ProviderGate,
     clock_suspicion: ClockSuspicion,
     journal: Journal,
+    grant_metrics: GrantMetrics,
 }
 
 /// One user may have at most this many open connect attempts.
-pub const MAX_OPEN_ATTEMPTS: u32 = 5;
+pub const ATTEMPT_LIMITS: AttemptLimits = AttemptLimits { open: 5, in_an_hour: 20 };
 /// How long a connect attempt stays open.
 pub const ATTEMPT_LIFETIME: Duration = Duration::from_mins(10);
 
@@ -101,6 +104,7 @@ impl Connections {
             gate: ProviderGate::new(clock),
             clock_suspicion: ClockSuspicion::default(),
             journal: Journal::none(),
+            grant_metrics: GrantMetrics::default(),
         }
     }
 
@@ -185,50 +189,6 @@ impl Connections {
         detail: Option<&str>,
     ) -> Result<Option<Recorded>, ServiceError> {
         self.recorder.record(id, observation, detail).await
-    }
-
-    /// Opens the stored grant of a connection. `None` where there is none.
-    pub(super) async fn grant(&self, connection: &Connection) -> Result<Option<Grant>, ServiceError> {
-        let Some(facts) = connection.grant else { return Ok(None) };
-        let Some(sealed) = self.parts.store.sealed_grant(connection.id, facts.version).await? else {
-            return Ok(None);
-        };
-        let key = grants::user_key(&self.parts.store, &self.parts.vault, &connection.user_id).await?;
-        let opened = grants::open_grant(&key, &connection.user_id, connection.provider, &sealed);
-        self.opened(connection, facts, opened).await
-    }
-
-    /// The same together with the owner's data key.
-    pub(super) async fn grant_and_key(
-        &self,
-        connection: &Connection,
-    ) -> Result<Option<(Grant, UserKey)>, ServiceError> {
-        let (Some(facts), user_id) = (connection.grant, &connection.user_id) else { return Ok(None) };
-        let stored = self.parts.store.sealed_grant_and_key(user_id, connection.id, facts.version).await?;
-        let Some((sealed, wrapped)) = stored else { return Ok(None) };
-        let key = grants::open_user_key(&self.parts.vault, user_id, &wrapped)?;
-        let opened = grants::open_grant(&key, user_id, connection.provider, &sealed);
-        Ok(self.opened(connection, facts, opened).await?.map(|grant| (grant, key)))
-    }
-
-    /// A grant that another data key sealed than the one its owner has is lost, whichever process looks: that is recorded. A
-    /// key that only this process's ring lacks never comes to this.
-    async fn opened(
-        &self,
-        connection: &Connection,
-        facts: GrantFacts,
-        opened: Result<Grant, SealingError>,
-    ) -> Result<Option<Grant>, ServiceError> {
-        match opened {
-            Ok(grant) => Ok(Some(grant)),
-            Err(SealingError::Vault(VaultError::KeyMissing { key_id })) => {
-                tracing::error!(connection = %connection.id, key = %key_id, "a grant cannot be opened: the data key that sealed it is no longer there");
-                let lost = Observation::KeyLost { grant_version: facts.version };
-                self.record(connection.id, &lost, None).await?;
-                Ok(None)
-            }
-            Err(error) => Err(error.into()),
-        }
     }
 
     pub(super) async fn open_sealed(

@@ -81,6 +81,8 @@ impl Connections {
             Ok(answer) => {
                 match &answer.failure {
                     Some(failure) => self.failed_in_use(&connection, facts, tools, failure).await?,
+                    // What could not be read proves nothing.
+                    None if answer.is_too_large => {}
                     None => self.worked(&connection, facts).await?,
                 }
                 Ok(answer)
@@ -98,6 +100,14 @@ impl Connections {
         let connection =
             self.parts.store.connection(owner, Self::PROVIDER).await.map_err(ServiceError::from)?;
         let connection = connection.ok_or(UseError::NotUsable { reason: None })?;
+        // What was damaged may have been put right.
+        let connection = if self.reopen(&connection).await? {
+            let again =
+                self.parts.store.connection(owner, Self::PROVIDER).await.map_err(ServiceError::from)?;
+            again.unwrap_or(connection)
+        } else {
+            connection
+        };
         let status = self.status_of(&connection);
         if !status.connected {
             return Err(UseError::NotUsable { reason: status.reason });
@@ -105,10 +115,10 @@ impl Connections {
         if let Some(grant) = self.grant(&connection).await? {
             return Ok((connection, grant));
         }
-        // Its key is gone, or somebody disconnected a moment ago: the stored state says which.
+        // It is damaged, or somebody disconnected a moment ago: the stored state says which.
         let now = self.parts.store.connection_by_id(connection.id).await.map_err(ServiceError::from)?;
         let reason = now.and_then(|connection| connection.standing.reason());
-        Err(UseError::NotUsable { reason: reason.or(Some(Reason::KeyLost)) })
+        Err(UseError::NotUsable { reason: reason.or(Some(Reason::GrantUnreadable)) })
     }
 
     fn status_of(&self, connection: &Connection) -> InstagramStatus {

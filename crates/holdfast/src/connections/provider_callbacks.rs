@@ -5,7 +5,6 @@ use jiff::Timestamp;
 use crate::connection::observation::Observation;
 use crate::connection::transition::is_about_an_earlier_link;
 use crate::connections::{Connections, ServiceError};
-use crate::entropy::random;
 use crate::store::DataDeletion;
 
 impl Connections {
@@ -27,12 +26,22 @@ impl Connections {
         Ok(connections.len())
     }
 
-    /// The person behind this account wants what we hold of it deleted: grants and account facts go, and a receipt without
-    /// personal data stays. Late and repeated requests delete too.
-    pub async fn delete_account_data(&self, account_id: &str) -> Result<DataDeletion, ServiceError> {
-        let code = u128::from_be_bytes(random::<16>(&*self.parts.entropy)?);
+    /// The person behind this account wanted, at `issued_at`, what we hold of it deleted: grants and account facts that were
+    /// linked before then go, and a receipt without personal data stays. The same request again has the first receipt.
+    pub async fn delete_account_data(
+        &self,
+        account_id: &str,
+        issued_at: Option<Timestamp>,
+        code: u128,
+    ) -> Result<DataDeletion, ServiceError> {
+        let code = format!("{code:032x}");
+        if let Some(first) =
+            self.parts.store.deletion(&code).await?.filter(|each| each.completed_at.is_some())
+        {
+            return Ok(first);
+        }
         let mut deletion = DataDeletion {
-            code: format!("{code:032x}"),
+            code,
             provider: Self::PROVIDER,
             requested_at: self.parts.clock.now(),
             completed_at: None,
@@ -40,7 +49,13 @@ impl Connections {
         };
         // Before anything is erased: should we fall over in between, the request is known.
         self.parts.store.record_deletion(&deletion).await?;
+        // One that does not say when it was issued is about now.
+        let issued_at = issued_at.or(Some(deletion.requested_at));
         for connection in self.parts.store.connections_by_account(Self::PROVIDER, account_id).await? {
+            // What was linked then has gone already: a connection holds one link.
+            if connection.linked_at.is_some() && is_about_an_earlier_link(&connection, issued_at) {
+                continue;
+            }
             self.record(connection.id, &Observation::DataDeleted, None).await?;
             deletion.erased += 1;
         }

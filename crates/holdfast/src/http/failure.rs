@@ -162,7 +162,8 @@ fn ended(reason: Reason) -> Problem {
         | Reason::PasswordChanged
         | Reason::Deauthorized
         | Reason::TokenInvalid
-        | Reason::KeyLost => over("Instagram withdrew the access before it was connected."),
+        | Reason::KeyLost
+        | Reason::GrantUnreadable => over("Instagram withdrew the access before it was connected."),
     }
 }
 

@@ -277,6 +277,22 @@ pub struct PassedThrough {
     pub usage: Usage,
     /// The provider's own usage headers, for the caller's accounts.
     pub usage_headers: http::HeaderMap,
+    /// The answer was larger than what is passed on: nothing else is known of it.
+    pub is_too_large: bool,
+}
+
+impl PassedThrough {
+    /// An answer that was too large to be read.
+    pub fn too_large() -> Self {
+        Self {
+            status: 0,
+            body: None,
+            failure: None,
+            usage: Usage::default(),
+            usage_headers: http::HeaderMap::new(),
+            is_too_large: true,
+        }
+    }
 }
 
 /// A provider of connected accounts. Every method makes at most one HTTP exchange, so that the caller can make

@@ -6,8 +6,9 @@ use uuid::Uuid;
 use super::engine::{Cells, RowOf, Unreadable};
 use super::{Store, StoreError, rows, statements};
 use crate::caller::OwnerId;
+use crate::clock;
 use crate::connection::Connection;
-use crate::connection::attempt::{Attempt, AttemptOutcome};
+use crate::connection::attempt::{ATTEMPT_WINDOW, Attempt, AttemptOutcome};
 use crate::connection::status::OpenAttempt;
 use crate::provider::ProviderId;
 
@@ -52,7 +53,7 @@ impl Store {
         self.read(statements::ATTEMPTS_OPEN, values).await?.iter().map(rows::attempt).collect()
     }
 
-    /// How many of the caller's attempts are open at `now`. To limit them use `AttemptWrite::max_open`, which counts and
+    /// How many of the caller's attempts are open at `now`. To limit them use `AttemptWrite::limits`, which counts and
     /// writes in one unit of work.
     pub async fn count_open_attempts(
         &self,
@@ -65,6 +66,24 @@ impl Store {
             Some(row) => rows::amount(&row).map_err(|error| error.at("attempts", "(all)")),
             None => Ok(0),
         }
+    }
+
+    /// When the caller began their newest attempts within the hour before `now`, newest first.
+    pub async fn attempts_begun(
+        &self,
+        owner: &OwnerId,
+        provider: ProviderId,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Timestamp>, StoreError> {
+        let since = clock::before(now, ATTEMPT_WINDOW);
+        let mut values = vec![owner.as_str().into(), provider.as_str().into(), now.into(), since.into()];
+        values.push(rows::limit(limit));
+        let begun = self.read(statements::ATTEMPTS_BEGUN, values).await?;
+        begun
+            .iter()
+            .map(|row| row.time("created_at").map_err(|error| error.at("attempts", "(all)")))
+            .collect()
     }
 
     /// Attempts of anybody whose time has run out and which are not closed yet. Earliest first; rows that cannot be read are
@@ -90,13 +109,6 @@ impl Store {
         let values =
             vec![owner.as_str().into(), provider.as_str().into(), outcome.to_name().into(), now.into()];
         self.write(statements::ATTEMPTS_CLOSE, values).await
-    }
-
-    /// Forgets what is of no more use: attempts closed and webhook deliveries received before `before`. Returns how many.
-    /// Clerk repeats a delivery for days, so `before` should be weeks ago.
-    pub async fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
-        let attempts = self.write(statements::ATTEMPTS_PRUNE, vec![before.into()]).await?;
-        Ok(attempts + self.write(statements::CLERK_EVENTS_PRUNE, vec![before.into()]).await?)
     }
 }
 

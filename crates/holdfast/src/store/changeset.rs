@@ -5,8 +5,9 @@ use uuid::Uuid;
 use super::engine::{Failure, Violation};
 use super::outbox::Subject;
 use super::{Change, HistoryEntry, SealedGrant, Store, StoreError, Unit, Value, engine, rows, statements};
+use crate::clock;
 use crate::connection::Connection;
-use crate::connection::attempt::Attempt;
+use crate::connection::attempt::{ATTEMPT_WINDOW, Attempt};
 
 /// What shall be stored together.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -47,8 +48,17 @@ pub struct AttemptWrite {
     /// The new facts, with their new revision. `user_id`, `provider`, `state_hash`, `return_to`, `expect` and `created_at` are
     /// kept as inserted.
     pub attempt: Attempt,
-    /// On insert: refuse where the user already has that many attempts open at `attempt.created_at`.
-    pub max_open: Option<u32>,
+    /// On insert: refuse where the user already has too many at `attempt.created_at`.
+    pub limits: Option<AttemptLimits>,
+}
+
+/// How many attempts one user may have, counted in the unit of work that inserts another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttemptLimits {
+    /// Open at a time.
+    pub open: u32,
+    /// Begun within an hour, ended ones included.
+    pub in_an_hour: u32,
 }
 
 /// Names a lease; see [`Lease`](super::Lease).
@@ -121,7 +131,7 @@ impl Store {
         // Rows are always locked in the same order (user, connection, attempt), so that two units do not wait for each other.
         if let Some(write) = changes.attempt.as_ref().filter(|write| write.expected_revision.is_none()) {
             self.require_user(&mut unit, &write.attempt.user_id).await?;
-            limit_open_attempts(&mut unit, write).await?;
+            limit_attempts(&mut unit, write).await?;
         }
         if let Some(write) = changes.connection.as_ref().filter(|write| write.expected_version.is_none()) {
             self.require_user(&mut unit, &write.connection.user_id).await?;
@@ -177,15 +187,26 @@ impl Store {
     }
 }
 
-async fn limit_open_attempts(unit: &mut Unit, write: &AttemptWrite) -> Result<(), Abort> {
-    let Some(max_open) = write.max_open else { return Ok(()) };
+async fn limit_attempts(unit: &mut Unit, write: &AttemptWrite) -> Result<(), Abort> {
+    let Some(AttemptLimits { open, in_an_hour }) = write.limits else { return Ok(()) };
     let Attempt { user_id, provider, created_at, .. } = &write.attempt;
-    let values = vec![user_id.as_str().into(), provider.as_str().into(), (*created_at).into()];
-    let open = match unit.row(statements::ATTEMPTS_COUNT_OPEN, values).await? {
-        Some(row) => rows::amount(&row).map_err(|error| Failure::from(error.at("attempts", "(all)")))?,
-        None => 0,
-    };
-    if open < u64::from(max_open) { Ok(()) } else { Err(Abort::Because(CommitOutcome::TooManyAttempts)) }
+    let of_user = || vec![user_id.as_str().into(), provider.as_str().into(), (*created_at).into()];
+    let an_hour_before = clock::before(*created_at, ATTEMPT_WINDOW);
+    let mut begun = of_user();
+    begun.push(an_hour_before.into());
+    for (sql, values, most) in [
+        (statements::ATTEMPTS_COUNT_OPEN, of_user(), open),
+        (statements::ATTEMPTS_COUNT_BEGUN, begun, in_an_hour),
+    ] {
+        let count = match unit.row(sql, values).await? {
+            Some(row) => rows::amount(&row).map_err(|error| Failure::from(error.at("attempts", "(all)")))?,
+            None => 0,
+        };
+        if count >= u64::from(most) {
+            return Err(Abort::Because(CommitOutcome::TooManyAttempts));
+        }
+    }
+    Ok(())
 }
 
 async fn require_lease(unit: &mut Unit, lease: &LeaseGuard) -> Result<(), Abort> {

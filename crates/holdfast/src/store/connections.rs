@@ -275,6 +275,11 @@ impl Store {
         Ok(Some((sealed_grant(&row)?, key)))
     }
 
+    /// Connections whose grant could not be opened, oldest first. Rows that cannot be read are passed over.
+    pub async fn connections_unreadable(&self, limit: usize) -> Result<Vec<Connection>, StoreError> {
+        self.readable(statements::CONNECTIONS_UNREADABLE, Vec::new(), limit, rows::connection).await
+    }
+
     /// Every stored version of a connection's grant, newest first: after a crash there may be one that the
     /// connection does not know of yet.
     pub async fn sealed_grants(&self, connection_id: Uuid) -> Result<Vec<SealedGrant>, StoreError> {

@@ -103,7 +103,6 @@ pub(super) const TOMBSTONE_INSERT: Sql = Sql::both(
 );
 pub(super) const CLERK_EVENT_INSERT: Sql =
     Sql::both("INSERT INTO clerk_events (id, received_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING");
-pub(super) const CLERK_EVENTS_PRUNE: Sql = Sql::both("DELETE FROM clerk_events WHERE received_at < $1");
 
 // Connections: reads
 
@@ -381,6 +380,11 @@ pub(super) const CONNECTIONS_EXPIRED: Sql = Sql::both(concat!(
      'action_required') AND NOT (COALESCE(c.evidence_source, '') IN ('use', 'refresh') AND c.evidence_at \
      >= c.grant_expires_at AND c.evidence_at > $2) ORDER BY c.grant_expires_at, c.id LIMIT $3 + 0 OFFSET $4 + 0"
 ));
+pub(super) const CONNECTIONS_UNREADABLE: Sql = Sql::both(concat!(
+    "SELECT ",
+    connection_columns!(),
+    " FROM connections AS c WHERE c.reason = 'grant_unreadable' ORDER BY c.since, c.id LIMIT $1 + 0 OFFSET $2 + 0"
+));
 /// Times that no right clock can have written: a grant from the future, an end that is still to come, a refresh due in the last part
 /// of a life, of which less is left than when it should have been due. Each is found by an index of its own.
 pub(super) const CONNECTIONS_MISTIMED: Sql = Sql::both(concat!(
@@ -509,6 +513,17 @@ pub(super) const ATTEMPTS_COUNT_OPEN: Sql = Sql::both(
     "SELECT COUNT(*) AS amount FROM attempts WHERE user_id = $1 AND provider = $2 AND stage <> \
      'closed' AND expires_at > $3",
 );
+/// Not those that ended because Instagram does not admit the account: that is the app's trouble, and costs nobody a try.
+pub(super) const ATTEMPTS_COUNT_BEGUN: Sql = Sql::both(
+    "SELECT COUNT(*) AS amount FROM attempts WHERE user_id = $1 AND provider = $2 AND created_at <= $3 \
+     AND created_at > $4 AND (outcome IS NULL OR outcome <> 'failed:account_not_admitted')",
+);
+/// The same, one by one.
+pub(super) const ATTEMPTS_BEGUN: Sql = Sql::both(
+    "SELECT created_at FROM attempts WHERE user_id = $1 AND provider = $2 AND created_at <= $3 AND \
+     created_at > $4 AND (outcome IS NULL OR outcome <> 'failed:account_not_admitted') ORDER BY \
+     created_at DESC LIMIT $5 + 0",
+);
 pub(super) const ATTEMPT_INSERT: Sql = Sql::both(
     "INSERT INTO attempts (id, revision, user_id, provider, state_hash, completion_hash, stage, \
      outcome, return_to, expect, created_at, expires_at, sealed, sealed_completion, busy_until, \
@@ -521,7 +536,43 @@ pub(super) const ATTEMPT_UPDATE: Sql = Sql::both(
      $7, sealed = $8, sealed_completion = $9, busy_until = $10, closed_at = $11 WHERE id = $1 AND \
      revision = $2",
 );
-pub(super) const ATTEMPTS_PRUNE: Sql = Sql::both("DELETE FROM attempts WHERE closed_at < $1");
+
+// The sweep: each takes a few rows at a time, so that nobody waits for it
+
+pub(super) const SWEEP_ATTEMPTS: Sql = Sql::both(
+    "DELETE FROM attempts WHERE id IN (SELECT id FROM attempts WHERE closed_at < $1 ORDER BY closed_at \
+     LIMIT $2 + 0)",
+);
+/// What a closed attempt still holds once its time is over.
+pub(super) const SWEEP_COMPLETIONS: Sql = Sql::both(
+    "UPDATE attempts SET sealed_completion = NULL, sealed = NULL WHERE id IN (SELECT id FROM attempts WHERE \
+     closed_at IS NOT NULL AND expires_at < $1 AND (sealed_completion IS NOT NULL OR sealed IS NOT NULL) \
+     ORDER BY closed_at LIMIT $2 + 0)",
+);
+pub(super) const SWEEP_CLERK_EVENTS: Sql = Sql::both(
+    "DELETE FROM clerk_events WHERE id IN (SELECT id FROM clerk_events WHERE received_at < $1 ORDER BY \
+     received_at LIMIT $2 + 0)",
+);
+pub(super) const SWEEP_DELETIONS: Sql = Sql::both(
+    "DELETE FROM data_deletions WHERE code IN (SELECT code FROM data_deletions WHERE requested_at < $1 \
+     ORDER BY requested_at LIMIT $2 + 0)",
+);
+pub(super) const SWEEP_OUTBOX: Sql = Sql::both(
+    "DELETE FROM outbox WHERE (user_id, provider) IN (SELECT user_id, provider FROM outbox WHERE \
+     occurred_at < $1 ORDER BY occurred_at LIMIT $2 + 0)",
+);
+/// The end of the next few entries after $2 that are older than $1.
+pub(super) const SWEEP_HISTORY_NEXT: Sql = Sql::both(
+    "SELECT MAX(at) AS at FROM (SELECT at FROM connection_history WHERE at < $1 AND at > $2 ORDER BY at \
+     LIMIT $3 + 0) AS next",
+);
+/// Of those, each after which its connection has had twenty more.
+pub(super) const SWEEP_HISTORY: Sql = Sql::both(
+    "DELETE FROM connection_history WHERE at > $1 AND at <= $2 AND (SELECT COUNT(*) FROM (SELECT 1 FROM \
+     connection_history AS newer WHERE newer.connection_id = connection_history.connection_id AND \
+     (newer.version, newer.position) > (connection_history.version, connection_history.position) LIMIT 20) \
+     AS newest) >= 20",
+);
 
 // Keys
 
@@ -671,7 +722,6 @@ pub const ALL: &[(&str, Sql)] = &[
     ("TOMBSTONE", TOMBSTONE),
     ("TOMBSTONE_INSERT", TOMBSTONE_INSERT),
     ("CLERK_EVENT_INSERT", CLERK_EVENT_INSERT),
-    ("CLERK_EVENTS_PRUNE", CLERK_EVENTS_PRUNE),
     ("STATUS", STATUS),
     ("CONNECTION", CONNECTION),
     ("CONNECTION_BY_ID", CONNECTION_BY_ID),
@@ -716,6 +766,7 @@ pub const ALL: &[(&str, Sql)] = &[
     ("ATTEMPTS_LET_GO", ATTEMPTS_LET_GO),
     ("NEXT_DUE", NEXT_DUE),
     ("CONNECTIONS_EXPIRED", CONNECTIONS_EXPIRED),
+    ("CONNECTIONS_UNREADABLE", CONNECTIONS_UNREADABLE),
     ("CONNECTIONS_MISTIMED", CONNECTIONS_MISTIMED),
     ("ATTEMPT", ATTEMPT),
     ("ATTEMPT_BY_STATE", ATTEMPT_BY_STATE),
@@ -725,9 +776,17 @@ pub const ALL: &[(&str, Sql)] = &[
     ("ATTEMPTS_CLOSE", ATTEMPTS_CLOSE),
     ("CONNECTION_CLAIM_PROBE", CONNECTION_CLAIM_PROBE),
     ("ATTEMPTS_COUNT_OPEN", ATTEMPTS_COUNT_OPEN),
+    ("ATTEMPTS_COUNT_BEGUN", ATTEMPTS_COUNT_BEGUN),
+    ("ATTEMPTS_BEGUN", ATTEMPTS_BEGUN),
     ("ATTEMPT_INSERT", ATTEMPT_INSERT),
     ("ATTEMPT_UPDATE", ATTEMPT_UPDATE),
-    ("ATTEMPTS_PRUNE", ATTEMPTS_PRUNE),
+    ("SWEEP_ATTEMPTS", SWEEP_ATTEMPTS),
+    ("SWEEP_COMPLETIONS", SWEEP_COMPLETIONS),
+    ("SWEEP_CLERK_EVENTS", SWEEP_CLERK_EVENTS),
+    ("SWEEP_DELETIONS", SWEEP_DELETIONS),
+    ("SWEEP_OUTBOX", SWEEP_OUTBOX),
+    ("SWEEP_HISTORY_NEXT", SWEEP_HISTORY_NEXT),
+    ("SWEEP_HISTORY", SWEEP_HISTORY),
     ("USER_KEY", USER_KEY),
     ("USER_KEY_INSERT", USER_KEY_INSERT),
     ("USER_KEY_REWRAP", USER_KEY_REWRAP),
@@ -824,7 +883,18 @@ mod tests {
             (&super::REFUSALS_PRUNE, &["scope_refusals_by_age"]),
             (&super::LISTED_LAPSED, &["connections_expiring"]),
             (&super::LISTED_BY_DEADLINE, &["connections_by_deadline"]),
+            (&super::ATTEMPTS_OPEN, &["attempts_open"]),
+            (&super::ATTEMPTS_COUNT_OPEN, &["attempts_open"]),
+            (&super::ATTEMPTS_COUNT_BEGUN, &["attempts_by_user"]),
             (&super::OUTBOX_CLAIM, &["outbox_due"]),
+            (&super::CONNECTIONS_UNREADABLE, &["connections_unreadable"]),
+            (&super::SWEEP_ATTEMPTS, &["attempts_closed"]),
+            (&super::SWEEP_COMPLETIONS, &["attempts_holding"]),
+            (&super::SWEEP_CLERK_EVENTS, &["clerk_events_by_age"]),
+            (&super::SWEEP_DELETIONS, &["data_deletions_by_age"]),
+            (&super::SWEEP_OUTBOX, &["outbox_by_age"]),
+            (&super::SWEEP_HISTORY_NEXT, &["connection_history_by_age"]),
+            (&super::SWEEP_HISTORY, &["connection_history_by_age"]),
         ];
         for (sql, indexes) in expected {
             let plan = plan(sql);

@@ -85,6 +85,10 @@ impl Vault {
     /// Opens a user's data key.
     pub fn open_user_key(&self, user_id: &str, wrapped: &WrappedKey) -> Result<UserKey, VaultError> {
         let key_id = blob::key_id(&wrapped.blob)?;
+        if key_id != wrapped.key_id {
+            // Both were written at once; a key of that name may never have been.
+            return Err(VaultError::Tampered);
+        }
         let ring = self.ring.load();
         let key = ring.key(key_id).ok_or_else(|| VaultError::KeyMissing { key_id: key_id.to_owned() })?;
         let plaintext = blob::open(key, key_id, &Place::user_key(user_id), &wrapped.blob)?;

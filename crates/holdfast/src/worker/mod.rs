@@ -3,6 +3,7 @@
 //!
 //! [`Worker::tick`] does all that is due now and is what tests and the simulation step; [`Worker::run`] ticks.
 
+pub mod sweep;
 mod tally;
 
 use std::sync::Arc;
@@ -49,6 +50,8 @@ impl Default for Pace {
 }
 /// How often stored times are held against a clock that has not been seen to jump: another replica's may have.
 const TIMES_CHECKED_EVERY: Duration = Duration::from_hours(24);
+/// How often damaged grants are looked at again.
+const DAMAGE_LOOKED_AT_EVERY: Duration = Duration::from_mins(1);
 /// Rows whose times are put right in one tick.
 const RETIMED_AT_ONCE: usize = 256;
 
@@ -78,14 +81,17 @@ pub struct Worker {
     times_due_at: AtomicI64,
     /// The time of the last tick, in unix milliseconds.
     ticked_at: AtomicI64,
+    /// When damaged grants are next looked at, in unix milliseconds.
+    damage_due_at: AtomicI64,
 }
 
 impl Worker {
     /// A worker that claims under `name`, which must be unique among replicas and their restarts.
     pub fn new(connections: Connections, store: Store, clock: SharedClock, name: String) -> Self {
         let (times_due_at, ticked_at) = (AtomicI64::new(i64::MIN), AtomicI64::new(i64::MIN));
+        let damage_due_at = AtomicI64::new(i64::MIN);
         let (tally, pace) = (Arc::default(), Pace::default());
-        Self { connections, store, clock, name, tally, pace, times_due_at, ticked_at }
+        Self { connections, store, clock, name, tally, pace, times_due_at, ticked_at, damage_due_at }
     }
 
     /// The same at another pace: a simulated year has no time for two million ticks in which nothing is due.
@@ -150,6 +156,7 @@ impl Worker {
         done.attempts =
             unless_away("connect attempts", self.connections.advance_attempts(BATCH, stop).await)?;
         unless_away("stored times", self.put_times_right(stop).await)?;
+        unless_away("damaged grants", self.look_at_damage(stop).await)?;
         done.expired = unless_away("expiries", self.connections.expire_due(BATCH, stop).await)?;
         if !self.connections.is_configured() {
             return Ok(done);
@@ -194,6 +201,17 @@ impl Worker {
                 () = stop.asked(), if waiting.len() > 0 => {}
             }
         }
+    }
+
+    async fn look_at_damage(&self, stop: &Stop) -> Result<(), ServiceError> {
+        let now = self.clock.now();
+        let due = from_millis(self.damage_due_at.load(Ordering::Relaxed));
+        // A time that is far off was written by a clock that was ahead.
+        if now < due && due <= after(now, DAMAGE_LOOKED_AT_EVERY) {
+            return Ok(());
+        }
+        self.damage_due_at.store(after(now, DAMAGE_LOOKED_AT_EVERY).as_millisecond(), Ordering::Relaxed);
+        self.connections.reopen_unreadable(stop).await.map(drop)
     }
 
     /// At start, each day, and as soon as the clock has been set back. A clock that was not watched for a while, or has leapt, is doubted.

@@ -269,7 +269,7 @@ fn a_deauthorization_from_before_the_link_is_ignored() {
     assert_eq!(gone.grant, None);
     assert!(gone.account.is_some(), "the person shall see which account to reconnect");
     let undated = Observation::Deauthorized { issued_at: None };
-    assert_eq!(apply(&connected(), &undated, at(1)).standing, Reason::Deauthorized.into());
+    assert_eq!(apply(&connected(), &undated, at(1)), connected(), "it proves nothing about this link");
     assert_eq!(apply(&never_connected(), &undated, at(1)), never_connected());
 }
 
@@ -347,4 +347,24 @@ fn a_provider_wait_is_kept_and_ends_with_a_success() {
         at(2),
     );
     assert_eq!(worked.retry_after, None);
+}
+
+#[test]
+fn a_grant_that_cannot_be_opened_ends_what_lives_and_nothing_else() {
+    let unreadable = Observation::GrantUnreadable { grant_version: 1 };
+    let damaged = apply(&connected(), &unreadable, at(1));
+    assert_eq!(damaged.standing, Reason::GrantUnreadable.into());
+    assert_eq!(
+        (damaged.grant, damaged.next_refresh_at),
+        (connected().grant, None),
+        "its bytes may come back"
+    );
+    let readable = Observation::GrantReadable { grant_version: 1, next_refresh_at: at(9) };
+    let back = apply(&damaged, &readable, at(2));
+    assert_eq!((back.standing, back.next_refresh_at), (Standing::CONNECTED, Some(at(9))));
+    let gone = apply(&connected(), &Observation::Deauthorized { issued_at: Some(at(0)) }, at(1));
+    assert_eq!(apply(&gone, &unreadable, at(2)), gone);
+    assert_eq!(apply(&gone, &readable, at(2)), gone);
+    let another = Observation::GrantUnreadable { grant_version: 7 };
+    assert_eq!(apply(&connected(), &another, at(1)), connected());
 }

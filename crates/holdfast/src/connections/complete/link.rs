@@ -148,7 +148,7 @@ fn linking(
             closed_at: Some(now),
             ..attempt.clone()
         },
-        max_open: None,
+        limits: None,
     });
     Ok(changes)
 }

@@ -152,6 +152,14 @@ pub(super) fn entry(reason: Reason) -> Entry {
             ],
             "Connect again.",
         ),
+        Reason::GrantUnreadable => (
+            "Stored access is damaged",
+            &[
+                "The row was changed behind the program's back: a damaged disk, a faulty restore, an edit by hand.",
+                "The row of the user's data key is gone or damaged.",
+            ],
+            "Connect again; or restore the row, and the connection is taken up again by itself. The log names it.",
+        ),
         Reason::NotConfigured => (
             "Instagram not set up",
             &["INSTAGRAM_APP_ID and INSTAGRAM_APP_SECRET are not set."],

@@ -29,6 +29,8 @@ codes! {
         ReturnToMissing,
         /// The Graph path or parameter is not one that we pass on.
         GraphCallNotAllowed,
+        /// Instagram's answer is larger than what is passed on.
+        GraphAnswerTooLarge,
         /// The session is not active yet.
         SessionPending,
         /// The session is impersonated.
@@ -219,15 +221,24 @@ pub(super) fn entry(code: RequestCode) -> Entry {
             Remedy::FixRequest,
             "graph-call-not-allowed",
             "Graph call not allowed",
-            "This Graph call, or what it was answered, is not passed on.",
+            "This Graph call is not passed on. Nothing was sent.",
             &[
                 "The path has an empty or a dot segment, or a scheme.",
                 "The path is one of those that hand out tokens.",
                 "The path begins with a version, which INSTAGRAM_GRAPH_VERSION sets for all calls.",
-                "The query or the body carries a credential, such as access_token: the grant is injected here.",
-                "Instagram's answer is larger than 2 MiB.",
+                "The query or the body carries a credential (access_token, client_secret, appsecret_proof): the grant is injected here.",
+                "The body is no form, multipart form or JSON, or cannot be read as one.",
             ],
-            "Send the plain path below the version, without a token, and ask for fewer fields or smaller pages.",
+            "Send the plain path below the version, without a credential, and a body of one of those types.",
+        ),
+        RequestCode::GraphAnswerTooLarge => row(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            Remedy::FixRequest,
+            "graph-answer-too-large",
+            "Graph answer too large",
+            "Instagram's answer is larger than 2 MiB and is not passed on. A call that changes something was carried out.",
+            &["The call asks for many fields, or for large pages."],
+            "Ask for fewer fields or smaller pages (limit).",
         ),
         RequestCode::SessionPending => row(
             StatusCode::FORBIDDEN,

@@ -47,7 +47,8 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .id("instagramDataDeletion")
                 .tag(tags::CALLBACKS)
                 .summary("Meta says that a person wants their data deleted")
-                .description("A form with `signed_request`. Everything is erased when this answers.");
+                .description("A form with `signed_request`. What was linked before it was issued is erased when this answers; the \
+                     same request again has the first receipt.");
             problems(problems(op, &failure::CHANGING), &PROBLEMS)
         })
         .route(PublicRoute::DataDeletionPage, deletion_page, |op| {
@@ -98,7 +99,9 @@ async fn data_deletion(
 ) -> Result<Json<DeletionReceipt>, Problem> {
     let request = verified(&state, &headers, &body)?;
     let connections = state.connections().clone();
-    let work = async move { connections.delete_account_data(&request.user_id).await };
+    let work = async move {
+        connections.delete_account_data(&request.user_id, request.issued_at, request.code).await
+    };
     let deletion = state.detached().run(work).await??;
     tracing::info!(erased = deletion.erased, "a person's data was deleted at Meta's request");
     let url = format!("{}/data-deletion/{}", state.edge().public_url, deletion.code);

@@ -95,8 +95,6 @@ impl Answered<'_> {
 pub(super) fn unanswered(context: Context, error: TransportError) -> Failure {
     let meaning = match error {
         TransportError::Unsendable => Meaning::App(AppFault::Request),
-        // How much the app asks for in one call is the app's choice.
-        TransportError::TooLarge if context == Context::Use => Meaning::Content,
         TransportError::Connect
         | TransportError::Timeout
         | TransportError::Broken

@@ -1,5 +1,6 @@
 //! The Graph API: whose grant is it, and the app's own calls with the grant injected.
 
+use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
@@ -7,9 +8,9 @@ use serde_json::Value;
 use super::failure::{Answered, unanswered};
 use super::meaning::Context;
 use super::wire::{self, Body};
-use super::{Instagram, endpoint, usage};
+use super::{Instagram, credential, endpoint, usage};
 use crate::provider::{Account, DeathCause, Failure, Grant, Meaning, PassThrough, PassedThrough, Reply};
-use crate::transport::Outgoing;
+use crate::transport::{Outgoing, TransportError};
 
 /// What we want to know of an account. One source reports that `user_id` makes `/me` fail for some accounts;
 /// no other does, so there is no second attempt with fewer fields: a call here is one exchange.
@@ -17,9 +18,6 @@ const FIELDS: &str = "id,user_id,username,name,account_type,profile_picture_url"
 
 /// A page of an app's own data may be larger than a token answer. In bytes.
 const MAX_PASSED_THROUGH: usize = 2 * 1024 * 1024;
-
-/// Paths that hand out tokens; a token that the app fetched by itself would be lost to the connection.
-const TOKEN_PATHS: [&str; 3] = ["access_token", "refresh_access_token", "oauth"];
 
 impl Instagram {
     pub(super) async fn whose(&self, grant: &Grant) -> Reply<Account> {
@@ -45,17 +43,18 @@ impl Instagram {
 
     pub(super) async fn pass(&self, grant: &Grant, call: PassThrough) -> Result<PassedThrough, Failure> {
         let token = grant.access_token.expose_secret();
-        if call.path.split('/').any(|segment| TOKEN_PATHS.contains(&segment)) {
-            return Err(Failure::new(
-                Meaning::Content,
-                "Token endpoints cannot be called through this route.",
-            ));
+        let of_body = |(kind, body): &(String, Bytes)| credential::body(kind, body);
+        let judged = credential::path(&call.path)
+            .and_then(|()| credential::query(&call.query))
+            .and_then(|()| call.body.as_ref().map_or(Ok(()), of_body));
+        if let Err(why) = judged {
+            return Err(Failure::new(Meaning::Content, why.to_string()));
         }
         let root = endpoint(&self.config.graph_url, [self.config.graph_version.as_str()]);
         let mut url = endpoint(&root, call.path.split('/').filter(|segment| !segment.is_empty()));
         {
             let mut query = url.query_pairs_mut();
-            for (name, value) in call.query.iter().filter(|(name, _)| name != "access_token") {
+            for (name, value) in &call.query {
                 query.append_pair(name, value);
             }
             query.append_pair("access_token", token);
@@ -71,7 +70,11 @@ impl Instagram {
             request.headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
 
-        let answer = self.transport.send(request).await.map_err(|error| unanswered(Context::Use, error))?;
+        let answer = match self.transport.send(request).await {
+            Ok(answer) => answer,
+            Err(TransportError::TooLarge) => return Ok(PassedThrough::too_large()),
+            Err(error) => return Err(unanswered(Context::Use, error)),
+        };
         let (usage, usage_headers) = (usage::read(&answer.headers), usage::copy(&answer.headers));
         let status = answer.status.as_u16();
         let answered = Answered { context: Context::Use, status, headers: &answer.headers, usage };
@@ -89,7 +92,7 @@ impl Instagram {
         if let Some(body) = &mut body {
             redact(body, token);
         }
-        Ok(PassedThrough { status, body, failure, usage, usage_headers })
+        Ok(PassedThrough { status, body, failure, usage, usage_headers, is_too_large: false })
     }
 }
 
@@ -182,6 +185,7 @@ mod tests {
             "somebody's": "/v25.0/1?fields=a%2Cb&Access%5FToken=EAAother&x#access_token=EAAthird&y",
             "proof": "https://graph.instagram.com/?appsecret_proof=ab12&after=Q",
             "prose": "Is that so? access_token=mine",
+            "by_token": {"IGAAtoken": {"xIGAAtoken": 1}, "a": 2}
         });
         redact(&mut body, "IGAAtoken");
         assert_eq!(
@@ -193,6 +197,7 @@ mod tests {
                 "somebody's": "/v25.0/1?fields=a%2Cb&x#y",
                 "proof": "https://graph.instagram.com/?after=Q",
                 "prose": "Is that so? access_token=mine",
+                "by_token": {"[redacted]": {"x[redacted]": 1}, "a": 2}
             })
         );
     }

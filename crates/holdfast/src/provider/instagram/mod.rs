@@ -4,6 +4,7 @@
 //! calls. Every call is one exchange through the [`Transport`](crate::transport::Transport).
 
 mod config;
+mod credential;
 mod failure;
 mod graph;
 pub mod meaning;

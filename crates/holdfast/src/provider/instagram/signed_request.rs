@@ -4,7 +4,7 @@
 //! Source: "Data Deletion Request Callback". Which of an installation's secrets Meta uses is not stated,
 //! so several are tried.
 
-use aws_lc_rs::hmac;
+use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -25,6 +25,8 @@ pub struct SignedRequest {
     pub user_id: String,
     /// When Meta issued it. Old ones still count: late retries must still delete.
     pub issued_at: Option<Timestamp>,
+    /// Known only to who knows the request, and the same whenever the same one comes again.
+    pub code: u128,
 }
 
 /// Why a request is not genuine, or not understood.
@@ -71,7 +73,13 @@ pub fn verify(secrets: &[SecretString], raw: &str) -> Result<SignedRequest, Sign
         .get("issued_at")
         .and_then(Value::as_i64)
         .and_then(|seconds| Timestamp::from_second(seconds).ok());
-    Ok(SignedRequest { user_id, issued_at })
+    Ok(SignedRequest { user_id, issued_at, code: code_of(&tag) })
+}
+
+/// The signature cannot be guessed without our secret, so neither can a part of its hash.
+fn code_of(tag: &[u8]) -> u128 {
+    let digest = digest::digest(&digest::SHA256, tag);
+    digest.as_ref().iter().take(16).fold(0, |code, byte| (code << 8) | u128::from(*byte))
 }
 
 #[cfg(test)]
@@ -131,7 +139,14 @@ mod tests {
             r#"{"user_id":17841479677897649,"algorithm":"HMAC-SHA256","issued_at":null,"expires":1}"#,
         ] {
             let request = verify(&secrets(&["key"]), &sign("key", payload)).unwrap();
-            assert_eq!(request, SignedRequest { user_id: "17841479677897649".to_owned(), issued_at: None });
+            assert_eq!(
+                request,
+                SignedRequest {
+                    user_id: "17841479677897649".to_owned(),
+                    issued_at: None,
+                    code: request.code
+                }
+            );
         }
     }
 

@@ -1,6 +1,7 @@
 //! The whole server on a real socket, its real clients, and both stand-ins: what the contract promises.
 
 pub mod app;
+mod bad_days;
 mod connecting;
 mod described;
 mod erased;

@@ -215,9 +215,15 @@ async fn one_broken_row_does_not_stop_the_others() {
         assert!(one.now(ada).await.next_refresh_at > Some(holdfast::clock::after(one.clock.now(), 29 * DAY)));
         for id in [broken, empty] {
             let now = one.now(id).await;
-            assert_eq!(now.standing, Standing::CONNECTED);
-            assert!(now.next_refresh_at > Some(one.clock.now()));
+            assert_eq!((now.standing, now.next_refresh_at), (Reason::GrantUnreadable.into(), None));
+            assert!(now.grant.is_some(), "what is damaged may be put right");
         }
+        let grants = format!("UPDATE grants SET version = 1 WHERE connection_id = '{empty}'");
+        db.execute(&grants).await;
+        one.clock.advance(Duration::from_mins(1));
+        assert_eq!(one.tick().await.renewed, 1, "it is taken up again, and was due");
+        assert_eq!(one.now(empty).await.standing, Standing::CONNECTED);
+        assert_eq!(one.now(broken).await.standing, Reason::GrantUnreadable.into());
     })
     .await;
 }

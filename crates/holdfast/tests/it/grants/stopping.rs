@@ -99,7 +99,7 @@ async fn told_to_stop_housekeeping_begins_nothing_more() {
         let world = World::new(Kind::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
         let expiring = one.link("ada").await.id;
-        let write = AttemptWrite { expected_revision: None, attempt: attempt("ada", db), max_open: None };
+        let write = AttemptWrite { expected_revision: None, attempt: attempt("ada", db), limits: None };
         let changes = ChangeSet { attempt: Some(write), ..ChangeSet::default() };
         assert_eq!(one.store.commit(&changes).await, Ok(CommitOutcome::Committed));
         db.clock.advance(61 * DAY);

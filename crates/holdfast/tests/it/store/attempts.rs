@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use holdfast::connection::attempt::{AttemptOutcome, AttemptStage};
-use holdfast::store::CommitOutcome;
+use holdfast::store::{CommitOutcome, Kept};
 
 use super::fixtures::{DAY, INSTAGRAM, advance, attempt, begin, in_parallel, later, owner};
 use crate::support::database::{on_each_engine, start_of_time};
@@ -66,6 +66,47 @@ async fn at_most_five_are_open_however_many_are_begun_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn at_most_twenty_are_begun_in_an_hour_and_a_long_past_costs_nothing() {
+    on_each_engine(async |db| {
+        let (store, ada) = (&db.store, owner("ada"));
+        let begin_at = async |number: u8, at: Duration| {
+            let mut begun = attempt(&ada, number);
+            (begun.created_at, begun.expires_at) = (later(at), later(at + Duration::from_mins(10)));
+            let outcome = store.commit(&begin(&begun, Some(5))).await.expect("it answers");
+            if outcome == CommitOutcome::Committed {
+                let (_, change) = advance(&begun, |next| {
+                    next.stage = AttemptStage::Closed;
+                    next.outcome = Some(AttemptOutcome::Denied);
+                    next.closed_at = Some(later(at));
+                });
+                store.commit(&change).await.expect("it commits");
+            }
+            outcome
+        };
+        for number in 0..20 {
+            let at = Duration::from_mins(u64::from(number));
+            assert_eq!(begin_at(number, at).await, CommitOutcome::Committed, "{number}");
+        }
+        assert_eq!(begin_at(20, Duration::from_mins(59)).await, CommitOutcome::TooManyAttempts);
+        assert_eq!(
+            begin_at(21, Duration::from_mins(60)).await,
+            CommitOutcome::Committed,
+            "the first is an hour ago"
+        );
+        assert_eq!(begin_at(22, Duration::from_mins(60)).await, CommitOutcome::TooManyAttempts);
+        let begun = store
+            .attempts_begun(&ada, INSTAGRAM, later(Duration::from_mins(60)), 20)
+            .await
+            .expect("it answers");
+        assert_eq!(
+            (begun.len(), begun[0], begun[19]),
+            (20, later(Duration::from_mins(60)), later(Duration::from_mins(1)))
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_state_is_used_once() {
     on_each_engine(async |db| {
         let store = &db.store;
@@ -111,9 +152,9 @@ async fn expired_attempts_are_found_and_closed_ones_are_pruned() {
             next.closed_at = Some(later(DAY));
         });
         store.commit(&change).await.expect("it commits");
-        assert_eq!(store.prune(later(DAY)).await, Ok(0));
+        assert_eq!(store.sweep(Kept::Attempts, later(DAY), 10).await, Ok(0));
         assert_eq!(store.attempt(closed.id).await, Ok(Some(closed.clone())));
-        assert_eq!(store.prune(later(2 * DAY)).await, Ok(1));
+        assert_eq!(store.sweep(Kept::Attempts, later(2 * DAY), 10).await, Ok(1));
         assert_eq!(store.attempt(closed.id).await, Ok(None));
         assert_eq!(store.attempt(second.id).await, Ok(Some(second)));
     })

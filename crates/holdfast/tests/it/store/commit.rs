@@ -68,7 +68,7 @@ async fn the_status_is_one_read_of_connection_and_newest_open_attempt() {
             outcome: Some(AttemptOutcome::Denied),
             ..newest
         };
-        let write = AttemptWrite { expected_revision: Some(1), attempt: closed, max_open: None };
+        let write = AttemptWrite { expected_revision: Some(1), attempt: closed, limits: None };
         let over = ChangeSet { attempt: Some(write), ..ChangeSet::default() };
         assert_eq!(store.commit(&over).await, Ok(CommitOutcome::Committed));
         let facts = store.status_facts(&ada, INSTAGRAM).await.expect("it reads");

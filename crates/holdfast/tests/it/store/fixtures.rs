@@ -8,7 +8,7 @@ use holdfast::connection::attempt::{Attempt, AttemptStage, Expect};
 use holdfast::connection::{Connection, Evidence, EvidenceSource, GrantFacts, Standing, State};
 use holdfast::provider::{Account, ProviderId};
 use holdfast::store::{
-    AttemptWrite, ChangeSet, CommitOutcome, ConnectionWrite, HistoryEntry, SealedGrant, Store,
+    AttemptLimits, AttemptWrite, ChangeSet, CommitOutcome, ConnectionWrite, HistoryEntry, SealedGrant, Store,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -146,7 +146,8 @@ pub fn attempt(owner: &OwnerId, number: u8) -> Attempt {
 }
 
 pub fn begin(attempt: &Attempt, max_open: Option<u32>) -> ChangeSet {
-    let write = AttemptWrite { expected_revision: None, attempt: attempt.clone(), max_open };
+    let limits = max_open.map(|open| AttemptLimits { open, in_an_hour: 20 });
+    let write = AttemptWrite { expected_revision: None, attempt: attempt.clone(), limits };
     ChangeSet { attempt: Some(write), ..ChangeSet::default() }
 }
 
@@ -156,7 +157,7 @@ pub fn advance(attempt: &Attempt, change: impl FnOnce(&mut Attempt)) -> (Attempt
     next.revision += 1;
     change(&mut next);
     let write =
-        AttemptWrite { expected_revision: Some(attempt.revision), attempt: next.clone(), max_open: None };
+        AttemptWrite { expected_revision: Some(attempt.revision), attempt: next.clone(), limits: None };
     (next, ChangeSet { attempt: Some(write), ..ChangeSet::default() })
 }
 

@@ -13,4 +13,5 @@ mod open;
 mod plans;
 mod schema;
 mod status_reads;
+mod sweep;
 mod users;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::prelude::*;
-use super::{credentials, owner, using};
+use super::{owner, using};
 use crate::caller::service::ServiceCaller;
 use crate::http::body::RawBody;
 use crate::http::failure;
@@ -49,6 +49,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
 fn calling() -> Vec<ProblemCode> {
     let mut codes = using();
     codes.push(RequestCode::GraphCallNotAllowed.into());
+    codes.push(RequestCode::GraphAnswerTooLarge.into());
     codes
 }
 
@@ -91,7 +92,6 @@ async fn graph_post(
     } else {
         let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let kind = kind.ok_or(Problem::new(RequestCode::UnsupportedMediaType))?.to_owned();
-        credentials::none_in_body(&kind, &body)?;
         Some((kind, body))
     };
     graph(&caller, &state, path, Method::POST, query, body).await
@@ -115,7 +115,7 @@ async fn graph(
     body: Option<(String, bytes::Bytes)>,
 ) -> Result<(HeaderMap, Json<GraphAnswer>), Problem> {
     let owner = owner(caller, &path.user_id)?;
-    let query = credentials::none_in_query(query.as_deref().unwrap_or_default())?;
+    let query = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
     let call = PassThrough { method, path: plain_path(&path.path)?, query, body };
     let connections = state.connections().clone();
     let answer = state
@@ -123,6 +123,9 @@ async fn graph(
         .run(async move { connections.pass_through(&owner, call).await })
         .await?
         .map_err(failure::using)?;
+    if answer.is_too_large {
+        return Err(RequestCode::GraphAnswerTooLarge.into());
+    }
     Ok((answer.usage_headers, Json(GraphAnswer { status: answer.status, body: answer.body })))
 }
 

@@ -1,7 +1,6 @@
 //! For the app's own backend: what is known of its users' connections, the grant itself, and Graph
 //! calls with the grant injected.
 
-mod credentials;
 mod graph;
 mod list;
 

@@ -170,7 +170,7 @@ pub(super) fn call(path: &str, query: &[(&str, &str)]) -> PassThrough {
 #[tokio::test]
 async fn a_call_stays_below_the_versioned_root_and_carries_our_grant_only() {
     let (instagram, script) = instagram(Ok((200, HeaderMap::new(), r#"{"data":[]}"#)));
-    let query = [("fields", "id,caption"), ("access_token", "theirs")];
+    let query = [("fields", "id,caption")];
     let passed = instagram.pass_through(&grant(), call("/../me/./me dia?x#y/", &query)).await.unwrap();
     assert_eq!((passed.status, passed.failure, passed.usage_headers.len()), (200, None, 0));
     assert_eq!(

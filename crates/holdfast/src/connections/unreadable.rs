@@ -1,0 +1,140 @@
+//! Grants that cannot be opened: a damaged row, a damaged or missing data key. The connection says so, an alarm is raised, and
+//! it is taken up again as soon as the bytes are right again.
+//!
+//! A key that only this process's ring lacks is no damage: another process may have it.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
+
+use crate::connection::observation::Observation;
+use crate::connection::{Connection, GrantFacts, Reason};
+use crate::connections::grants::{self, SealingError};
+use crate::connections::stop::Stop;
+use crate::connections::{Connections, ServiceError};
+use crate::metric::{Kind, Metric};
+use crate::provider::Grant;
+use crate::vault::{UserKey, VaultError};
+
+const UNREADABLE: Metric = Metric {
+    name: "grants_unreadable",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Stored grants that were found damaged",
+    watch: "Alert on any: rows were changed behind the program's back. The log names the connection.",
+};
+
+/// What is counted of grants, in the order of the reference page.
+pub const TABLE: &[Metric] = &[UNREADABLE];
+
+/// What is counted of grants.
+#[derive(Debug, Clone, Default)]
+pub(super) struct GrantMetrics {
+    unreadable: Counter,
+}
+
+/// Looked at again in one go.
+const LOOKED_AT_ONCE: usize = 256;
+
+impl Connections {
+    /// Makes the counters known.
+    pub fn register(&self, registry: &mut Registry) {
+        UNREADABLE.register(registry, self.grant_metrics.unreadable.clone());
+    }
+
+    /// Opens the stored grant of a connection. `None` where there is none, or none that can be opened, which is recorded.
+    pub(super) async fn grant(&self, connection: &Connection) -> Result<Option<Grant>, ServiceError> {
+        Ok(self.grant_and_key(connection).await?.map(|(grant, _)| grant))
+    }
+
+    /// The same together with the owner's data key.
+    pub(super) async fn grant_and_key(
+        &self,
+        connection: &Connection,
+    ) -> Result<Option<(Grant, UserKey)>, ServiceError> {
+        let Some(facts) = connection.grant else { return Ok(None) };
+        match self.open_stored(connection, facts).await {
+            Ok(Some(opened)) => Ok(Some(opened)),
+            Ok(None) => self.found_unreadable(connection, facts, "a row is missing").await,
+            Err(error) if is_damage(&error) => {
+                self.found_unreadable(connection, facts, &error.to_string()).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// `None` where a row is missing. Never makes a data key: it would stand where the right one may be restored.
+    async fn open_stored(
+        &self,
+        connection: &Connection,
+        facts: GrantFacts,
+    ) -> Result<Option<(Grant, UserKey)>, SealingError> {
+        let user_id = &connection.user_id;
+        let stored = self.parts.store.sealed_grant_and_key(user_id, connection.id, facts.version).await?;
+        let Some((sealed, wrapped)) = stored else { return Ok(None) };
+        let key = grants::open_user_key(&self.parts.vault, user_id, &wrapped)?;
+        let grant = grants::open_grant(&key, user_id, connection.provider, &sealed)?;
+        Ok(Some((grant, key)))
+    }
+
+    /// Where somebody disconnected or renewed meanwhile, nothing is recorded: this is about a grant that is no more.
+    async fn found_unreadable<T>(
+        &self,
+        connection: &Connection,
+        facts: GrantFacts,
+        why: &str,
+    ) -> Result<Option<T>, ServiceError> {
+        let unreadable = Observation::GrantUnreadable { grant_version: facts.version };
+        if self.record(connection.id, &unreadable, None).await?.is_some_and(|recorded| recorded.news) {
+            self.grant_metrics.unreadable.inc();
+            tracing::error!(connection = %connection.id, version = facts.version, why, "a stored grant cannot be opened; its connection has to be connected again, or the row restored");
+        }
+        Ok(None)
+    }
+
+    /// Takes a connection up again whose grant could not be opened and now can. False where it still cannot.
+    pub(super) async fn reopen(&self, connection: &Connection) -> Result<bool, ServiceError> {
+        let Some(facts) = connection.grant.filter(|_| connection.standing == Reason::GrantUnreadable.into())
+        else {
+            return Ok(false);
+        };
+        match self.open_stored(connection, facts).await {
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(false),
+            Err(error) if is_damage(&error) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        let next_refresh_at = self.schedule()?.refresh_at(facts.obtained_at, facts.expires_at);
+        let readable = Observation::GrantReadable { grant_version: facts.version, next_refresh_at };
+        self.record(connection.id, &readable, None).await?;
+        tracing::warn!(connection = %connection.id, "a stored grant opens again; its connection is taken up again");
+        Ok(true)
+    }
+
+    /// Looks at grants again that could not be opened. Returns how many were taken up again; one's trouble stays its own.
+    pub async fn reopen_unreadable(&self, stop: &Stop) -> Result<usize, ServiceError> {
+        let found = self.parts.store.connections_unreadable(LOOKED_AT_ONCE).await?;
+        let mut reopened = 0;
+        for connection in found.iter().take_while(|_| !stop.is_asked()) {
+            match self.reopen(connection).await {
+                Ok(done) => reopened += usize::from(done),
+                Err(error) if error.concerns_all() => return Err(error),
+                Err(error) => {
+                    tracing::error!(connection = %connection.id, %error, "a damaged grant could not be looked at");
+                }
+            }
+        }
+        Ok(reopened)
+    }
+}
+
+/// Whether it is the stored bytes, and nothing that passes or is another process's to open.
+fn is_damage(error: &SealingError) -> bool {
+    match error {
+        SealingError::Vault(VaultError::KeyMissing { .. } | VaultError::Tampered | VaultError::Malformed)
+        | SealingError::Content { .. } => true,
+        SealingError::Vault(VaultError::Entropy(_))
+        | SealingError::Store(_)
+        | SealingError::KeyNotHere { .. }
+        | SealingError::UserGone => false,
+    }
+}

@@ -1,0 +1,289 @@
+//! Credentials of the caller's own in a call that is passed on: none goes out, in whichever place and however spelt.
+//!
+//! The Graph API reads parameters from the query, a form, a multipart form or JSON alike, and as PHP does: a dot or a space
+//! in a name stands for an underscore, and nothing counts after a NUL. Whoever could bring a token of theirs would have the
+//! answer about it taken for one about the grant in use.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+/// What no call may name, as letters and digits only.
+const CREDENTIALS: [&str; 8] = [
+    "accesstoken",
+    "refreshtoken",
+    "inputtoken",
+    "oauthtoken",
+    "clientsecret",
+    "appsecret",
+    "appsecretproof",
+    // Further calls, with parameters of their own.
+    "batch",
+];
+/// Paths that hand out or inspect tokens; one that the app fetched by itself would be lost to the connection.
+const TOKEN_PATHS: [&str; 4] = ["accesstoken", "refreshaccesstoken", "oauth", "debugtoken"];
+/// Rounds of percent-encoding that are looked through.
+const ROUNDS: usize = 3;
+
+/// Why a call is not passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotPassable {
+    /// The path is one of tokens.
+    #[error("Token endpoints cannot be called through this route.")]
+    TokenPath,
+    /// A credential is in it.
+    #[error(
+        "The call carries a credential of its own (access_token, client_secret, appsecret_proof). The grant is injected here; leave it out."
+    )]
+    Credential,
+    /// The body cannot be looked through.
+    #[error("The body cannot be read as its content type says, so it cannot be passed on.")]
+    Unreadable,
+    /// The body is none that the Graph API takes.
+    #[error("The body must be application/x-www-form-urlencoded, multipart/form-data or application/json.")]
+    ContentType,
+}
+
+/// Looks through a path.
+pub(super) fn path(path: &str) -> Result<(), NotPassable> {
+    let is_of_tokens = |segment: &str| spellings(segment).any(|each| TOKEN_PATHS.contains(&each.as_str()));
+    if path.split('/').any(is_of_tokens) { Err(NotPassable::TokenPath) } else { Ok(()) }
+}
+
+/// Looks through the names of a query, which are decoded once.
+pub(super) fn query(pairs: &[(String, String)]) -> Result<(), NotPassable> {
+    none_of(pairs.iter().map(|(name, _)| name.as_str()))
+}
+
+/// Looks through a body.
+pub(super) fn body(content_type: &str, body: &Bytes) -> Result<(), NotPassable> {
+    let (essence, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
+    match essence.trim().to_ascii_lowercase().as_str() {
+        "application/x-www-form-urlencoded" => form(body),
+        "multipart/form-data" => multipart(boundary(parameters).ok_or(NotPassable::Unreadable)?, body),
+        "application/json" => {
+            let value: Value = serde_json::from_slice(body).map_err(|_| NotPassable::Unreadable)?;
+            json(&value)
+        }
+        _ => Err(NotPassable::ContentType),
+    }
+}
+
+fn none_of<'a>(mut names: impl Iterator<Item = &'a str>) -> Result<(), NotPassable> {
+    if names.any(is_credential) { Err(NotPassable::Credential) } else { Ok(()) }
+}
+
+/// Whether some reader could take that name for a credential's.
+fn is_credential(name: &str) -> bool {
+    spellings(name).any(|each| CREDENTIALS.contains(&each.as_str()))
+}
+
+/// The name as letters and digits in lower case, up to a bracket or a NUL: as it stands, and after each round of decoding.
+fn spellings(name: &str) -> impl Iterator<Item = String> {
+    let mut next = Some(name.to_owned());
+    let rounds = std::iter::from_fn(move || {
+        let now = next.take()?;
+        let decoded: String = percent_decoded(&now.replace('+', " "));
+        next = (decoded != now).then_some(decoded);
+        Some(now)
+    });
+    rounds.take(ROUNDS + 1).flat_map(|name| {
+        let bare = name.trim_start_matches(|each: char| !each.is_ascii_alphanumeric());
+        let whole = letters(bare);
+        let cut = letters(bare.split(['[', '\0']).next().unwrap_or_default());
+        [whole, cut]
+    })
+}
+
+fn letters(text: &str) -> String {
+    text.chars().filter(char::is_ascii_alphanumeric).map(|each| each.to_ascii_lowercase()).collect()
+}
+
+fn percent_decoded(text: &str) -> String {
+    // The parser of forms takes a whole pair; a name of its own has no separators left.
+    let escaped = text.replace('&', "%26").replace('=', "%3D").replace('+', "%2B");
+    url::form_urlencoded::parse(escaped.as_bytes())
+        .next()
+        .map(|(name, _)| name.into_owned())
+        .unwrap_or_default()
+}
+
+/// Some parsers take `;` for `&`.
+fn form(body: &[u8]) -> Result<(), NotPassable> {
+    for part in body.split(|byte| matches!(byte, b'&' | b';')) {
+        let names: Vec<String> =
+            url::form_urlencoded::parse(part).map(|(name, _)| name.into_owned()).collect();
+        none_of(names.iter().map(String::as_str))?;
+    }
+    Ok(())
+}
+
+fn json(value: &Value) -> Result<(), NotPassable> {
+    match value {
+        Value::Object(members) => {
+            none_of(members.keys().map(String::as_str))?;
+            members.values().try_for_each(json)
+        }
+        Value::Array(items) => items.iter().try_for_each(json),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
+    }
+}
+
+fn boundary(parameters: &str) -> Option<&str> {
+    let mut named = parameters.split(';').filter_map(|each| {
+        let (name, value) = each.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("boundary").then(|| value.trim().trim_matches('"'))
+    });
+    let boundary = named.next().filter(|each| !each.is_empty() && each.len() <= 70)?;
+    named.next().is_none().then_some(boundary)
+}
+
+/// Every header of every part, whichever separator ends its lines.
+fn multipart(boundary: &str, body: &[u8]) -> Result<(), NotPassable> {
+    let mark = format!("--{boundary}");
+    let mut parts = split(body, mark.as_bytes());
+    // What stands before the first boundary is no part, but some read it as one.
+    let preamble = parts.next().unwrap_or_default();
+    let mut any = false;
+    for part in std::iter::once(preamble).chain(parts) {
+        any = true;
+        let header = [&b"\r\n\r\n"[..], b"\n\n", b"\r\r"]
+            .iter()
+            .filter_map(|end| find(part.trim_ascii_start(), end))
+            .min()
+            .map_or(part, |end| &part.trim_ascii_start()[..end]);
+        let header = String::from_utf8_lossy(header);
+        for parameter in header.split(['\r', '\n', ';']) {
+            let Some((name, value)) = parameter.split_once('=') else { continue };
+            let name = name.trim().trim_end_matches('*');
+            if !name.split('*').next().unwrap_or_default().eq_ignore_ascii_case("name") {
+                continue;
+            }
+            // RFC 5987: charset, language, value.
+            let value = value.trim().trim_matches('"').replace('\\', "");
+            let last = value.rsplit('\'').next().unwrap_or_default();
+            none_of([value.as_str(), last].into_iter())?;
+        }
+    }
+    if any { Ok(()) } else { Err(NotPassable::Unreadable) }
+}
+
+fn split<'a>(mut rest: &'a [u8], mark: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let mut done = false;
+    std::iter::from_fn(move || {
+        if done {
+            return None;
+        }
+        match find(rest, mark) {
+            Some(at) => {
+                let (part, after) = rest.split_at(at);
+                rest = &after[mark.len()..];
+                Some(part)
+            }
+            None => {
+                done = true;
+                Some(rest)
+            }
+        }
+    })
+}
+
+fn find(text: &[u8], mark: &[u8]) -> Option<usize> {
+    text.windows(mark.len()).position(|each| each == mark)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPELLINGS: [&str; 16] = [
+        "access_token",
+        "ACCESS_TOKEN",
+        "access_token%00",
+        "access_token%00x",
+        "access.token",
+        " access_token",
+        "+access_token",
+        "access token",
+        "access%5Ftoken",
+        "access%255Ftoken",
+        "access_token[]",
+        "access_token[0]",
+        "access-token",
+        "client_secret",
+        "appsecret_proof",
+        "%61ccess_token",
+    ];
+    const HARMLESS: [&str; 7] =
+        ["caption", "fields", "image_url", "media_type", "creation_id", "access_tokens_used", "is_token"];
+
+    #[test]
+    fn every_spelling_is_found_in_every_place() {
+        let form = "application/x-www-form-urlencoded; charset=utf-8";
+        for name in SPELLINGS {
+            assert!(is_credential(name), "{name}");
+            assert!(query(&[("fields".into(), "id".into()), (name.into(), "x".into())]).is_err(), "{name}");
+            for text in
+                [format!("{name}=x"), format!("a=b&{name}=x"), format!("a=b;{name}=x"), name.to_owned()]
+            {
+                assert_eq!(body(form, &text.into()), Err(NotPassable::Credential), "{name}");
+            }
+            for text in [
+                serde_json::json!({name: "x"}),
+                serde_json::json!([{"a": {name: 1}}]),
+                serde_json::json!({"\u{0}".to_owned() + name: null}),
+            ] {
+                assert_eq!(body("application/json", &text.to_string().into()), Err(NotPassable::Credential));
+            }
+            for line in ["\r\n", "\n"] {
+                for disposition in [
+                    format!("form-data; name=\"{name}\""),
+                    format!("form-data;NAME={name}"),
+                    format!("form-data; name*=UTF-8''{name}"),
+                ] {
+                    let text = format!(
+                        "--b{line}Content-Disposition: form-data; name=\"caption\"{line}{line}hello{line}\
+                         --b{line}Content-Type: text/plain{line}Content-Disposition: {disposition}{line}{line}x{line}--b--{line}"
+                    );
+                    let found = body("multipart/form-data; boundary=\"b\"", &text.into());
+                    assert_eq!(found, Err(NotPassable::Credential), "{disposition}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_none_passes() {
+        for name in HARMLESS {
+            assert!(!is_credential(name), "{name}");
+        }
+        let form = "application/x-www-form-urlencoded";
+        assert_eq!(body(form, &"caption=my%20access_token%3D&image_url=https%3A%2F%2Fx".into()), Ok(()));
+        assert_eq!(body("application/json", &r#"{"caption": "access_token=x", "n": [1]}"#.into()), Ok(()));
+        let text =
+            "--b\r\nContent-Disposition: form-data; name=\"caption\"\r\n\r\nname=access_token\r\n--b--\r\n";
+        assert_eq!(body("multipart/form-data; boundary=b", &text.into()), Ok(()));
+    }
+
+    #[test]
+    fn what_cannot_be_looked_through_does_not_pass() {
+        assert_eq!(body("application/json", &"{".into()), Err(NotPassable::Unreadable));
+        assert_eq!(body("multipart/form-data", &"--b".into()), Err(NotPassable::Unreadable));
+        assert_eq!(
+            body("multipart/form-data; boundary=a; boundary=b", &"--b".into()),
+            Err(NotPassable::Unreadable)
+        );
+        assert_eq!(body("text/plain", &"access_token=x".into()), Err(NotPassable::ContentType));
+    }
+
+    #[test]
+    fn token_paths_are_found_however_written() {
+        for each in
+            ["access_token", "REFRESH_ACCESS_TOKEN", "me/Access_Token", "oauth/x", "access.token", "oauth."]
+        {
+            assert_eq!(path(each), Err(NotPassable::TokenPath), "{each}");
+        }
+        for each in ["me", "me/media", "17841479677897649/insights"] {
+            assert_eq!(path(each), Ok(()), "{each}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Deleting what has been kept for long enough, a few rows at a time.
+
+use jiff::Timestamp;
+
+use super::statements::{self, Sql};
+use super::{Store, StoreError, rows};
+
+/// What is kept only for so long. The sweep knows for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kept {
+    /// Attempts, by when they were closed.
+    Attempts,
+    /// What closed attempts still hold, by when their time ran out.
+    Completions,
+    /// Webhook ids of Clerk, by when they arrived.
+    ClerkEvents,
+    /// Receipts of data deletion, by when the request arrived.
+    Deletions,
+    /// Events that the app has not taken, by when they occurred.
+    Outbox,
+}
+
+impl Kept {
+    /// Every kind.
+    pub const ALL: [Self; 5] =
+        [Self::Attempts, Self::Completions, Self::ClerkEvents, Self::Deletions, Self::Outbox];
+
+    /// As in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Attempts => "attempts",
+            Self::Completions => "completions",
+            Self::ClerkEvents => "clerk_events",
+            Self::Deletions => "data_deletions",
+            Self::Outbox => "outbox",
+        }
+    }
+
+    fn statement(self) -> Sql {
+        match self {
+            Self::Attempts => statements::SWEEP_ATTEMPTS,
+            Self::Completions => statements::SWEEP_COMPLETIONS,
+            Self::ClerkEvents => statements::SWEEP_CLERK_EVENTS,
+            Self::Deletions => statements::SWEEP_DELETIONS,
+            Self::Outbox => statements::SWEEP_OUTBOX,
+        }
+    }
+}
+
+/// How far a step through the history came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryStep {
+    /// Entries deleted.
+    pub deleted: u64,
+    /// Where the next step begins.
+    pub reached: Timestamp,
+}
+
+impl Store {
+    /// Deletes up to `limit` of what is older than `before`, oldest first. Returns how many.
+    pub async fn sweep(&self, kept: Kept, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        self.write(kept.statement(), vec![before.into(), rows::limit(limit)]).await
+    }
+
+    /// Looks at the next `limit` entries of the history after `from` that are older than `before`, and deletes those that are
+    /// not among the last twenty of their connection. `None` where there are none.
+    pub async fn sweep_history(
+        &self,
+        from: Timestamp,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Option<HistoryStep>, StoreError> {
+        let values = vec![before.into(), from.into(), rows::limit(limit)];
+        let Some(row) = self.read_one(statements::SWEEP_HISTORY_NEXT, values).await? else {
+            return Ok(None);
+        };
+        let reached = row.opt_time("at").map_err(|error| error.at("connection_history", "(all)"))?;
+        let Some(reached) = reached else { return Ok(None) };
+        let deleted = self.write(statements::SWEEP_HISTORY, vec![from.into(), reached.into()]).await?;
+        Ok(Some(HistoryStep { deleted, reached }))
+    }
+}

@@ -1,0 +1,140 @@
+//! What is kept only for so long goes: an hour after the last sweep, and within a minute of the start.
+//!
+//! In small steps with a pause after each, so that no request waits for it. Several replicas may sweep at once; each step deletes
+//! what is there.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use tokio::sync::watch;
+
+use crate::clock::{SharedClock, before};
+use crate::connections::stop::Stop;
+use crate::metric::{Kind, Metric};
+use crate::store::{HistoryStep, Kept, Store, StoreError};
+
+/// After the start; later than what has to be done at once.
+const FIRST: Duration = Duration::from_secs(20);
+/// Between two sweeps.
+const EVERY: Duration = Duration::from_hours(1);
+/// Rows of one step.
+const STEP: usize = 200;
+/// Between two steps.
+const REST: Duration = Duration::from_millis(20);
+
+const DAY: Duration = Duration::from_hours(24);
+/// History is kept for so long, and at least the last twenty changes of each connection.
+const HISTORY: Duration = Duration::from_hours(365 * 24);
+
+/// How long each kind is kept.
+fn kept_for(kept: Kept) -> Duration {
+    match kept {
+        Kept::Attempts => DAY,
+        // Their time is over already.
+        Kept::Completions => Duration::ZERO,
+        Kept::ClerkEvents => 30 * DAY,
+        Kept::Deletions => 365 * DAY,
+        Kept::Outbox => 7 * DAY,
+    }
+}
+
+const SWEPT: Metric = Metric {
+    name: "swept_rows",
+    kind: Kind::Counter,
+    labels: &[(
+        "what",
+        "`attempts`, `completions`, `clerk_events`, `data_deletions`, `outbox` or `connection_history`",
+    )],
+    help: "Rows that were kept for long enough and are gone",
+    watch: "Alert on any of `outbox`: the app has not taken an event for a week.",
+};
+const SWEPT_AT: Metric = Metric {
+    name: "last_sweep_timestamp_seconds",
+    kind: Kind::Gauge,
+    labels: &[],
+    help: "When the last sweep was done, in unix seconds; 0 before the first",
+    watch: "Alert when it is more than a day ago: the database grows.",
+};
+
+/// What is counted of sweeps, in the order of the reference page.
+pub const TABLE: &[Metric] = &[SWEPT, SWEPT_AT];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SweptLabels {
+    what: &'static str,
+}
+
+/// Sweeps.
+#[derive(Debug, Clone)]
+pub struct Sweeper {
+    store: Store,
+    clock: SharedClock,
+    swept: Family<SweptLabels, Counter>,
+    swept_at: Gauge,
+}
+
+impl Sweeper {
+    /// Over this database.
+    pub fn new(store: Store, clock: SharedClock) -> Self {
+        Self { store, clock, swept: Family::default(), swept_at: Gauge::default() }
+    }
+
+    /// Makes the counters known.
+    pub fn register(&self, registry: &mut Registry) {
+        SWEPT.register(registry, self.swept.clone());
+        SWEPT_AT.register(registry, self.swept_at.clone());
+    }
+
+    /// Sweeps until told to stop.
+    pub async fn run(self, shutdown: watch::Receiver<bool>) {
+        let stop = Stop::on(shutdown);
+        let mut pause = FIRST;
+        while !stop.is_asked() {
+            tokio::select! {
+                () = self.clock.sleep(pause) => {}
+                () = stop.asked() => return,
+            }
+            pause = EVERY;
+            if let Err(error) = self.sweep(&stop).await {
+                tracing::warn!(%error, "what has been kept for long enough could not be deleted; trying again within the hour");
+            }
+        }
+    }
+
+    /// One sweep, to its end or until told to stop.
+    pub async fn sweep(&self, stop: &Stop) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        for kept in Kept::ALL {
+            let limit = before(now, kept_for(kept));
+            while !stop.is_asked() {
+                let deleted = self.store.sweep(kept, limit, STEP).await?;
+                self.count(kept.as_str(), deleted);
+                if deleted == 0 {
+                    break;
+                }
+                self.clock.sleep(REST).await;
+            }
+        }
+        let (mut from, limit) = (Timestamp::MIN, before(now, HISTORY));
+        while !stop.is_asked() {
+            let Some(step) = self.store.sweep_history(from, limit, STEP).await? else { break };
+            let HistoryStep { deleted, reached } = step;
+            self.count("connection_history", deleted);
+            from = reached;
+            self.clock.sleep(REST).await;
+        }
+        self.swept_at.set(now.as_second());
+        Ok(())
+    }
+
+    fn count(&self, what: &'static str, rows: u64) {
+        if rows > 0 {
+            self.swept.get_or_create(&SweptLabels { what }).inc_by(rows);
+        }
+    }
+}

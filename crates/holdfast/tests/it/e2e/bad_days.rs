@@ -1,0 +1,223 @@
+//! Hostile hands and bad days: nothing grows, nobody is locked out, nothing is believed too soon.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use holdfast::clock::{Clock as _, ManualClock, SystemClock};
+use holdfast::standin::clerk::Person;
+use holdfast::standin::instagram::Decision;
+use holdfast::transport::{Answer, Outgoing};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection as _};
+
+use super::app::json as json_of;
+use super::app::{App, RETURN_TO, SignedIn, code, text};
+
+/// Runs SQL behind the server's back, on SQLite.
+async fn execute(app: &App, sql: &str) {
+    let mut connection = sqlx::SqliteConnection::connect(&app.place.url).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+}
+
+async fn number(app: &App, sql: &str) -> i64 {
+    let mut connection = sqlx::SqliteConnection::connect(&app.place.url).await.unwrap();
+    sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await.unwrap()
+}
+
+/// A signed request as Meta sends it.
+fn signed(app: &App, account: &str, issued_at: Option<i64>) -> String {
+    let mut payload = json!({"user_id": account, "algorithm": "HMAC-SHA256"});
+    if let Some(at) = issued_at {
+        payload["issued_at"] = at.into();
+    }
+    let payload = URL_SAFE_NO_PAD.encode(payload.to_string());
+    let options = app.instagram.options();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, options.app_secret.expose_secret().as_bytes());
+    format!("{}.{payload}", URL_SAFE_NO_PAD.encode(hmac::sign(&key, payload.as_bytes())))
+}
+
+async fn call_back(app: &App, route: &str, signed: &str) -> Answer {
+    let mut request = Outgoing::new(Method::POST, app.base.join(route).unwrap());
+    let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+    request.headers.insert("content-type", form);
+    request.body = format!("signed_request={signed}").into();
+    app.transport.send(request).await.unwrap()
+}
+
+async fn service(app: &App, key: &str, method: Method, path: &str, kind: &str, body: &str) -> Answer {
+    let mut request = Outgoing::new(method, app.base.join(path).unwrap());
+    let mut headers = HeaderMap::new();
+    headers.insert("authorization", format!("Bearer {key}").parse().unwrap());
+    headers.insert("content-type", kind.parse().unwrap());
+    request.headers = headers;
+    request.body = body.to_owned().into();
+    app.transport.send(request).await.unwrap()
+}
+
+async fn user_id(ada: &SignedIn<'_>) -> String {
+    json_of(&ada.get("/user/profile").await)["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beginning_and_denying_in_a_loop_ends_at_twenty_in_an_hour() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    for _ in 0..20 {
+        let authorize = ada.connect(json!({"return_to": RETURN_TO})).await;
+        let end = app.decide(&authorize, "ada.makes", &Decision::Deny).await;
+        assert!(end.as_str().contains("instagram=denied"), "{end}");
+    }
+    let refused =
+        ada.send(Method::POST, "/user/instagram/connect", Some(json!({"return_to": RETURN_TO}))).await;
+    assert_eq!(
+        (refused.status, code(&refused).as_str()),
+        (StatusCode::TOO_MANY_REQUESTS, "too-many-attempts")
+    );
+    let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((3000..=3600).contains(&wait), "{wait}");
+    assert_eq!(number(&app, "SELECT COUNT(*) FROM attempts").await, 20);
+    // It is hers alone.
+    app.sign_in(Person::Grace).connect(json!({"return_to": RETURN_TO})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_request_said_twice_is_one_and_spares_what_was_linked_later() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    let status = ada.connect_account("ada.makes").await;
+    let account = status["account"]["id"].as_str().unwrap().to_owned();
+    let now = SystemClock.now().as_second();
+
+    let old = signed(&app, &account, Some(now - 400 * 86_400));
+    let first = json_of(&call_back(&app, "webhooks/instagram/data-deletion", &old).await);
+    for _ in 0..20 {
+        assert_eq!(json_of(&call_back(&app, "webhooks/instagram/data-deletion", &old).await), first);
+    }
+    assert_eq!(number(&app, "SELECT COUNT(*) FROM data_deletions").await, 1);
+    assert_eq!(ada.status().await["state"], "connected", "it was asked before this link");
+    let undated = signed(&app, &account, None);
+    assert_eq!(call_back(&app, "webhooks/instagram/deauthorize", &undated).await.status, StatusCode::OK);
+    assert_eq!(ada.status().await["state"], "connected", "Instagram, asked, says that it works");
+
+    let new = signed(&app, &account, Some(now + 1));
+    let second = json_of(&call_back(&app, "webhooks/instagram/data-deletion", &new).await);
+    assert_ne!(second, first);
+    assert_eq!(ada.status().await["state"], "not_connected");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_callback_brings_neither_a_completion_nor_a_redirect() {
+    let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
+    let app = App::at(Arc::new(clock.clone()), &[], |_| {}).await;
+    let ada = app.sign_in(Person::Ada);
+    let authorize = ada.connect(json!({"return_to": RETURN_TO})).await;
+    let parsed: url::Url = authorize.parse().unwrap();
+    let state = parsed.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    let end = app.decide(&authorize, "ada.makes", &Decision::Approve).await;
+    let again = format!("/instagram/callback?state={state}&code=x");
+    assert_eq!(app.get(&again).await.headers["location"].to_str().unwrap(), end.as_str(), "the same at once");
+    clock.advance(Duration::from_hours(2));
+    let late = app.get(&again).await;
+    assert!(!late.headers.contains_key("location") || !text(&late).contains("completion"), "{}", text(&late));
+    if let Some(location) = late.headers.get("location") {
+        assert!(!location.to_str().unwrap().contains("completion"), "{location:?}");
+    }
+    // The origin is taken off the list.
+    let replica = app.replica_with(&[("HOLDFAST_ALLOWED_ORIGINS", "https://other.example.com")]).await;
+    let mut request = Outgoing::new(Method::GET, replica.base.join(&again[1..]).unwrap());
+    request.timeout = Duration::from_secs(60);
+    let gone = app.transport.send(request).await.unwrap();
+    assert!(!gone.headers.contains_key("location"), "{:?}", gone.headers);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credential_of_the_callers_own_goes_nowhere() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    ada.connect_account("ada.makes").await;
+    let (key, user) = (app.service_key().await, user_id(&ada).await);
+    let root = format!("service/users/{user}/instagram/graph/");
+    let form = "application/x-www-form-urlencoded";
+    let multipart =
+        "--b\r\nContent-Disposition: form-data; name=\"access_token\"\r\n\r\nIGAAtheirs\r\n--b--\r\n";
+    let calls = [
+        ("me/media", form, "caption=x&access_token=IGAAtheirs"),
+        ("me/media", form, "caption=x&access_token%00=IGAAtheirs"),
+        ("me/media", form, "access.token=IGAAtheirs"),
+        ("me/media", form, "%20access_token=IGAAtheirs"),
+        ("me/media", "multipart/form-data; boundary=b", multipart),
+        ("me/media", "application/json", r#"{"caption": "x", "access_token": "IGAAtheirs"}"#),
+        ("me/media?ACCESS_TOKEN=IGAAtheirs", form, "a=b"),
+        ("me/media?access.token=IGAAtheirs", form, "a=b"),
+        ("me/media?access_token%2500=IGAAtheirs", form, "a=b"),
+        ("me/media?appsecret_proof=x", form, "a=b"),
+        ("REFRESH_ACCESS_TOKEN", form, "a=b"),
+        ("me/media", "text/plain", "access_token=IGAAtheirs"),
+    ];
+    for (path, kind, body) in calls {
+        let answer = service(&app, &key, Method::POST, &format!("{root}{path}"), kind, body).await;
+        let told = (answer.status, code(&answer));
+        assert_eq!(
+            told,
+            (StatusCode::UNPROCESSABLE_ENTITY, "graph-call-not-allowed".to_owned()),
+            "{path} {body}"
+        );
+    }
+    assert_eq!(ada.status().await["state"], "connected");
+}
+
+/// Each damage, and what puts it right again.
+const DAMAGES: [(&str, &str); 6] = [
+    // The text; the nonce; the name of the data key; the key id of the wrapped key; the row itself.
+    (
+        "UPDATE grants SET blob = CAST(substr(blob, 1, length(blob) - 20) || x'00' || substr(blob, length(blob) - 18) AS BLOB)",
+        "grants",
+    ),
+    ("UPDATE grants SET blob = CAST(substr(blob, 1, 20) || x'00' || substr(blob, 22) AS BLOB)", "grants"),
+    ("UPDATE grants SET blob = CAST(substr(blob, 1, 4) || x'7a' || substr(blob, 6) AS BLOB)", "grants"),
+    ("UPDATE user_keys SET blob = CAST(substr(blob, 1, 3) || x'7a' || substr(blob, 5) AS BLOB)", "user_keys"),
+    (
+        "UPDATE user_keys SET blob = CAST(substr(blob, 1, length(blob) - 20) || x'00' || substr(blob, length(blob) - 18) AS BLOB)",
+        "user_keys",
+    ),
+    ("DELETE FROM grants", "grants"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_grant_says_so_and_is_taken_up_again() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    ada.connect_account("ada.makes").await;
+    let (key, user) = (app.service_key().await, user_id(&ada).await);
+    let token = format!("service/users/{user}/instagram/token");
+    for (damage, table) in DAMAGES {
+        execute(&app, &format!("CREATE TABLE kept AS SELECT * FROM {table}; {damage}")).await;
+        let answer = service(&app, &key, Method::POST, &token, "application/json", "").await;
+        assert_eq!(
+            (answer.status, code(&answer).as_str()),
+            (StatusCode::FAILED_DEPENDENCY, "grant_unreadable"),
+            "{damage}: {}",
+            text(&answer)
+        );
+        let status = ada.status().await;
+        assert_eq!(
+            (&status["state"], &status["reason"]),
+            (&json!("reconnect_required"), &json!("grant_unreadable"))
+        );
+        execute(
+            &app,
+            &format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept; DROP TABLE kept"),
+        )
+        .await;
+        let answer = service(&app, &key, Method::POST, &token, "application/json", "").await;
+        assert_eq!(answer.status, StatusCode::OK, "{damage}: {}", text(&answer));
+        assert_eq!(ada.status().await["state"], "connected", "{damage}");
+    }
+    let counted = app.metrics.render();
+    assert!(counted.contains("holdfast_grants_unreadable_total 6"), "{counted}");
+}

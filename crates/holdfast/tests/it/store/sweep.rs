@@ -1,0 +1,120 @@
+//! Two years of somebody who is busy, and of somebody who is not: nothing is kept for longer than is said.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use holdfast::clock::{Clock, ManualClock};
+use holdfast::connections::stop::Stop;
+use holdfast::store::{HistoryCursor, Store};
+use holdfast::worker::sweep::Sweeper;
+use jiff::Timestamp;
+
+use super::fixtures::{DAY, INSTAGRAM, connection, insert, owner};
+use crate::support::database::{Engine, TestDb, on_each_engine};
+
+/// Stands still while somebody waits for it: a sweep rests between its steps.
+#[derive(Debug)]
+struct Patient(Arc<ManualClock>);
+
+impl Clock for Patient {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn sleep_until(&self, _at: Timestamp) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+const DAYS: i64 = 730;
+/// Of each kind.
+const A_DAY: i64 = 12;
+
+/// What a day brings, written behind the store's back, since it is much.
+async fn a_day(db: &TestDb, busy: &str, day: i64, now: i64) {
+    let blob = |text: &str| match db.engine {
+        Engine::Sqlite => format!("X'{text}'"),
+        Engine::Postgres => format!("'\\x{text}'::bytea"),
+    };
+    let mut sql = String::new();
+    for n in 0..A_DAY {
+        let (key, at) = (day * A_DAY + n, now - n * 1000);
+        let state = blob(&format!("{key:064x}"));
+        let sealed = blob("00");
+        sql.push_str(&format!(
+            "INSERT INTO attempts (id, revision, user_id, provider, state_hash, stage, outcome, return_to, expect, created_at, \
+             expires_at, sealed_completion, closed_at) VALUES ('a{key}', 1, 'user_busy', 'instagram', {state}, 'closed', \
+             'denied', 'https://app.example.com', 'same_account', {at}, {at} + 600000, {sealed}, {at}); \
+             INSERT INTO clerk_events (id, received_at) VALUES ('e{key}', {at}); \
+             INSERT INTO data_deletions (code, provider, requested_at, erased) VALUES ('d{key}', 'instagram', {at}, 0); \
+             INSERT INTO outbox (user_id, provider, event_id, occurred_at, due_at) VALUES ('user_{key}', 'instagram', 'o{key}', {at}, {at}); \
+             INSERT INTO connection_history (connection_id, version, position, at, state) VALUES ('{busy}', {key} + 10, 0, {at}, 'connected'); "
+        ));
+    }
+    db.execute(&sql).await;
+}
+
+async fn count(db: &TestDb, table: &str) -> i64 {
+    let condition =
+        if table == "completions" { "attempts WHERE sealed_completion IS NOT NULL" } else { table };
+    db.count(&format!("SELECT COUNT(*) FROM {condition}")).await
+}
+
+async fn entries(store: &Store, name: &str) -> usize {
+    let mut before: Option<HistoryCursor> = None;
+    let mut found = 0;
+    loop {
+        let page = store.history(&owner(name), INSTAGRAM, before, 100).await.expect("it answers");
+        found += page.entries.len();
+        match page.next {
+            Some(next) => before = Some(next),
+            None => return found,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_years_hold_every_table_to_its_bound() {
+    on_each_engine(async |db| {
+        let (busy, quiet) = (connection(&owner("busy"), "1"), connection(&owner("quiet"), "2"));
+        for each in [&busy, &quiet] {
+            db.store.commit(&insert(each)).await.expect("it commits");
+        }
+        // Thirty changes long ago, and none since.
+        let long_ago = db.clock.now().as_millisecond();
+        let old: String = (0..30)
+            .map(|n| {
+                format!(
+                    "INSERT INTO connection_history (connection_id, version, position, at, state) VALUES ('{}', {}, 0, {}, 'connected'); ",
+                    quiet.id, n + 10, long_ago + n
+                )
+            })
+            .collect();
+        db.execute(&old).await;
+        let sweeper = Sweeper::new(db.store.clone(), Arc::new(Patient(db.clock.clone())));
+        let mut most = [0; 6];
+        for day in 0..DAYS {
+            db.clock.advance(DAY);
+            a_day(db, &busy.id.to_string(), day, db.clock.now().as_millisecond()).await;
+            sweeper.sweep(&Stop::NEVER).await.expect("it sweeps");
+            if day % 73 == 0 || day == DAYS - 1 {
+                let tables =
+                    ["attempts", "completions", "clerk_events", "data_deletions", "outbox", "connection_history"];
+                for (most, table) in most.iter_mut().zip(tables) {
+                    *most = (*most).max(count(db, table).await);
+                }
+            }
+        }
+        // A day more than is kept, because a sweep finds what is just too old; history beside the quiet one's twenty.
+        let bounds = [2, 1, 31, 366, 8, 366].map(|days| days * A_DAY);
+        let bounds = [bounds[0], bounds[1], bounds[2], bounds[3], bounds[4], bounds[5] + 22];
+        println!("at most {most:?}, bounds {bounds:?}");
+        for (most, bound) in most.iter().zip(bounds) {
+            assert!(*most <= bound && *most > 0, "{most} of {bound}");
+        }
+        assert_eq!(entries(&db.store, "quiet").await, 20, "the last twenty stay, however old");
+        assert!(entries(&db.store, "busy").await as i64 >= 365 * A_DAY, "a year stays");
+        assert!(db.store.connection(&owner("quiet"), INSTAGRAM).await.expect("it answers").is_some());
+    })
+    .await;
+}
