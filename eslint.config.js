@@ -14,6 +14,7 @@ export default [
       "**/dist/",
       "**/.next/",
       "**/test-results/",
+      "**/.test-*/",
     ],
   },
   js.configs.recommended,
