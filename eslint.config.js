@@ -14,6 +14,7 @@ export default [
       "**/dist/",
       "**/.next/",
       "**/test-results/",
+      "**/.test-*/",
     ],
   },
   js.configs.recommended,
@@ -29,7 +30,10 @@ export default [
   },
   {
     files: ["**/*.js", "**/*.mjs"],
-    languageOptions: { globals: { ...browser, ...node, ...serviceworker } },
+    languageOptions: {
+      globals: { ...browser, ...node, ...serviceworker },
+      parserOptions: { ecmaFeatures: { jsx: true } },
+    },
   },
   {
     // What ships to browsers may use only what browsers have.
@@ -44,7 +48,16 @@ export default [
   },
   {
     files: ["**/*.ts", "**/*.tsx"],
-    rules: { "no-unused-vars": "off", "no-undef": "off", "no-redeclare": "off" },
+    rules: {
+      "no-unused-vars": "off",
+      "no-undef": "off",
+      "no-redeclare": "off",
+      "@typescript-eslint/no-empty-object-type": "off",
+      "@typescript-eslint/no-unused-vars": [
+        "error",
+        { argsIgnorePattern: "^_", varsIgnorePattern: "^_" },
+      ],
+    },
   },
   {
     files: ["clients/js/src/**", "examples/react-clerk/src/**"],

@@ -14,4 +14,6 @@ app.get("/user/instagram/status", async (request, response) =>
   response.json(await holdfast.service.status(request.caller.userId)),
 );
 
-const server = app.listen(Number(PORT), "127.0.0.1", () => console.log(`listening ${server.address().port}`));
+const server = app.listen(Number(PORT), "127.0.0.1", () =>
+  console.log(`listening ${server.address().port}`),
+);

@@ -10,14 +10,21 @@ const ORIGIN = "https://app.example.com";
 const ADA = "user_2ada1815aNaLyticaLengiNe0aA";
 const REQUESTS = Number(process.env.FORGED_REQUESTS ?? 10_000);
 const NAMES = [
-  "X-Auth-User", "X-Auth-Session", "X-Auth-Org", "X-Auth-Org-Role", "X-Auth-Org-Permissions", "X-Auth-Impersonator",
+  "X-Auth-User",
+  "X-Auth-Session",
+  "X-Auth-Org",
+  "X-Auth-Org-Role",
+  "X-Auth-Org-Permissions",
+  "X-Auth-Impersonator",
   "X-Auth-Assertion",
 ];
 let dev, holdfast, backend, doors, tokens;
 
 before(async () => {
   dev = await startDev(ORIGIN);
-  holdfast = await startServe(dev, ORIGIN, { HOLDFAST_FORWARD_AUTH_SECRET: "shared-by-holdfast-and-the-backend-48-bytes-long" });
+  holdfast = await startServe(dev, ORIGIN, {
+    HOLDFAST_FORWARD_AUTH_SECRET: "shared-by-holdfast-and-the-backend-48-bytes-long",
+  });
   backend = await startBackend();
   doors = await proxies(holdfast.url, backend);
   tokens = [];
@@ -38,7 +45,9 @@ function dice(seed) {
 
 const oddly = (text, roll) =>
   [...text]
-    .map((letter) => (letter === "-" ? "-_"[roll(2)] : roll(2) ? letter.toUpperCase() : letter.toLowerCase()))
+    .map((letter) =>
+      letter === "-" ? "-_"[roll(2)] : roll(2) ? letter.toUpperCase() : letter.toLowerCase(),
+    )
     .join("");
 
 /** One forged header line, or several. */
@@ -46,15 +55,24 @@ function forged(roll) {
   const name = NAMES[roll(NAMES.length)];
   const value = ["user_attacker", "org_attacker", "admin", "user_victim,user_attacker"][roll(4)];
   switch (roll(9)) {
-    case 0: return `${name}: ${value}\r\n`;
-    case 1: return `${name}: ${value}\r\n${oddly(name, roll)}: ${value}2\r\n`;
-    case 2: return `${oddly(name, roll)}:${value}\r\n`;
-    case 3: return `${name.replaceAll("-", "_")}: ${value}\r\n`;
-    case 4: return `${name} : ${value}\r\n`;
-    case 5: return `${name}:\r\n ${value}\r\n`;
-    case 6: return `Connection: ${oddly(name, roll)}\r\n${name}: ${value}\r\n`;
-    case 7: return `X-Nothing: 1\n${name}: ${value}\r\n`;
-    default: return `${name}\t:\t${value}\r\n`;
+    case 0:
+      return `${name}: ${value}\r\n`;
+    case 1:
+      return `${name}: ${value}\r\n${oddly(name, roll)}: ${value}2\r\n`;
+    case 2:
+      return `${oddly(name, roll)}:${value}\r\n`;
+    case 3:
+      return `${name.replaceAll("-", "_")}: ${value}\r\n`;
+    case 4:
+      return `${name} : ${value}\r\n`;
+    case 5:
+      return `${name}:\r\n ${value}\r\n`;
+    case 6:
+      return `Connection: ${oddly(name, roll)}\r\n${name}: ${value}\r\n`;
+    case 7:
+      return `X-Nothing: 1\n${name}: ${value}\r\n`;
+    default:
+      return `${name}\t:\t${value}\r\n`;
   }
 }
 
@@ -62,12 +80,24 @@ function forged(roll) {
 function smuggling(roll) {
   const second = `GET /smuggled HTTP/1.1\r\nHost: b\r\nX-Auth-User: user_attacker\r\n\r\n`;
   switch (roll(6)) {
-    case 0: return [`Content-Length: ${second.length + 5}\r\nTransfer-Encoding: chunked\r\n`, `0\r\n\r\n${second}`];
-    case 1: return [`Transfer-Encoding: xchunked\r\nContent-Length: ${second.length}\r\n`, second];
-    case 2: return [`Content-Length: 0\r\nContent-Length: ${second.length}\r\n`, second];
-    case 3: return [`Transfer-Encoding: chunked\r\nTrailer: X-Auth-User\r\n`, `0\r\nX-Auth-User: user_attacker\r\n\r\n`];
-    case 4: return [`Transfer-Encoding : chunked\r\n`, `0\r\n\r\n${second}`];
-    default: return ["", second];
+    case 0:
+      return [
+        `Content-Length: ${second.length + 5}\r\nTransfer-Encoding: chunked\r\n`,
+        `0\r\n\r\n${second}`,
+      ];
+    case 1:
+      return [`Transfer-Encoding: xchunked\r\nContent-Length: ${second.length}\r\n`, second];
+    case 2:
+      return [`Content-Length: 0\r\nContent-Length: ${second.length}\r\n`, second];
+    case 3:
+      return [
+        `Transfer-Encoding: chunked\r\nTrailer: X-Auth-User\r\n`,
+        `0\r\nX-Auth-User: user_attacker\r\n\r\n`,
+      ];
+    case 4:
+      return [`Transfer-Encoding : chunked\r\n`, `0\r\n\r\n${second}`];
+    default:
+      return ["", second];
   }
 }
 
@@ -76,7 +106,10 @@ function send(port, bytes) {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1", () => socket.end(bytes));
     socket.setTimeout(2_000, () => socket.destroy());
-    socket.on("data", () => {}).on("error", () => {}).on("close", resolve);
+    socket
+      .on("data", () => {})
+      .on("error", () => {})
+      .on("close", resolve);
   });
 }
 
@@ -85,7 +118,8 @@ test(`${REQUESTS} requests with forged identities: nobody reaches the backend as
   let sent = 0;
   while (sent < REQUESTS) {
     // A token lives for a minute.
-    if (sent % 2_000 === 0) tokens = [(await dev.control("mint", { case: "genuine-impersonated", azp: ORIGIN })).jwt];
+    if (sent % 2_000 === 0)
+      tokens = [(await dev.control("mint", { case: "genuine-impersonated", azp: ORIGIN })).jwt];
     const batch = [];
     for (let each = 0; each < 60 && sent < REQUESTS; each += 1, sent += 1) {
       const door = doors[sent % doors.length];
@@ -96,7 +130,9 @@ test(`${REQUESTS} requests with forged identities: nobody reaches the backend as
       const method = who ? ["GET", "POST"][roll(2)] : ["OPTIONS", "GET"][roll(2)];
       const path = ["/who", "/who?credentials=optional", "//who", "/./who"][roll(4)];
       const head = `${method} ${path} HTTP/1.${roll(10) ? 1 : 0}\r\nHost: api.example.com\r\n`;
-      batch.push(send(door.port, `${head}${roll(2) ? lines + who : who + lines}${framing}\r\n${body}`));
+      batch.push(
+        send(door.port, `${head}${roll(2) ? lines + who : who + lines}${framing}\r\n${body}`),
+      );
     }
     await Promise.all(batch);
   }
@@ -110,11 +146,17 @@ test(`${REQUESTS} requests with forged identities: nobody reaches the backend as
     }
     const told = `${method} ${url}: ${JSON.stringify(identity)}`;
     assert.equal(new Set(identity.map(([name]) => name)).size, identity.length, `twice: ${told}`);
-    assert.deepEqual(Object.keys(said).sort(), ["x-auth-assertion", "x-auth-impersonator", "x-auth-session", "x-auth-user"], told);
+    assert.deepEqual(
+      Object.keys(said).sort(),
+      ["x-auth-assertion", "x-auth-impersonator", "x-auth-session", "x-auth-user"],
+      told,
+    );
     assert.equal(said["x-auth-user"], ADA, told);
     assert.equal(said["x-auth-impersonator"], "user_support", told);
     reached.ada += 1;
   }
-  console.log(`${sent} requests at ${doors.map((door) => door.name).join(", ")}: ${reached.nobody} got through as nobody, ${reached.ada} as themselves, 0 as somebody else`);
+  console.log(
+    `${sent} requests at ${doors.map((door) => door.name).join(", ")}: ${reached.nobody} got through as nobody, ${reached.ada} as themselves, 0 as somebody else`,
+  );
   assert.ok(reached.nobody > REQUESTS / 20 && reached.ada > REQUESTS / 20, JSON.stringify(reached));
 });

@@ -15,7 +15,10 @@ before(async () => {
   // A refused token that is presented again and again is answered with 429; with four servers none is.
   const holdfasts = await Promise.all([1, 2, 3].map(() => startServe(dev, ORIGIN)));
   backend = await startBackend();
-  const [behind, apps] = await Promise.all([proxies(holdfasts[0].url, backend), frameworks(holdfasts[1].url)]);
+  const [behind, apps] = await Promise.all([
+    proxies(holdfasts[0].url, backend),
+    frameworks(holdfasts[1].url),
+  ]);
   doors = [
     { name: "own route", who: `${holdfasts[2].url}/user/profile` },
     { name: "forward-auth", who: `${holdfasts[2].url}/forward-auth` },
@@ -41,29 +44,52 @@ test("every door gives every token the same verdict and the same code", async ()
   for (const name of cases) {
     const { jwt, expect } = await dev.control("mint", { case: name, azp: ORIGIN });
     const authorization = `Bearer ${Buffer.from(jwt, "utf8").toString("latin1")}`;
-    const told = await Promise.all(doors.map(async (door) => [door.name, await ask(door.who, authorization)]));
+    const told = await Promise.all(
+      doors.map(async (door) => [door.name, await ask(door.who, authorization)]),
+    );
     const verdicts = new Map();
     for (const [door, answer] of told) {
       const verdict = words(answer);
       verdicts.set(verdict, [...(verdicts.get(verdict) ?? []), door]);
     }
     if (verdicts.size > 1) differing.push(`${name}: ${JSON.stringify([...verdicts])}`);
-    const expected = { accepted: `accepted as ${USER}`, pending: "403 session-pending", refused: `401 ${expect.code}` };
+    const expected = {
+      accepted: `accepted as ${USER}`,
+      pending: "403 session-pending",
+      refused: `401 ${expect.code}`,
+    };
     assert.ok(verdicts.has(expected[expect.verdict]), `${name}: ${JSON.stringify([...verdicts])}`);
     for (const [door, { status, headers }] of told) {
-      if (status === 401) assert.match(headers.get("www-authenticate") ?? "", /^Bearer/, `${name} at ${door}`);
-      if (status !== 200) assert.match(headers.get("content-type"), /^application\/problem\+json/, `${name} at ${door}`);
+      if (status === 401)
+        assert.match(headers.get("www-authenticate") ?? "", /^Bearer/, `${name} at ${door}`);
+      if (status !== 200)
+        assert.match(
+          headers.get("content-type"),
+          /^application\/problem\+json/,
+          `${name} at ${door}`,
+        );
     }
     if (expect.verdict === "accepted") {
       accepted += 1;
-      const key = jwks.keys.find((each) => each.kid === JSON.parse(Buffer.from(jwt.split(".")[0], "base64url")).kid);
-      const pem = key && (await import("node:crypto")).createPublicKey({ key, format: "jwk" }).export({ type: "spki", format: "pem" });
-      const clerk = await verifyToken(jwt, { jwtKey: pem, authorizedParties: [ORIGIN] }).then(() => true, () => false);
+      const key = jwks.keys.find(
+        (each) => each.kid === JSON.parse(Buffer.from(jwt.split(".")[0], "base64url")).kid,
+      );
+      const pem =
+        key &&
+        (await import("node:crypto"))
+          .createPublicKey({ key, format: "jwk" })
+          .export({ type: "spki", format: "pem" });
+      const clerk = await verifyToken(jwt, { jwtKey: pem, authorizedParties: [ORIGIN] }).then(
+        () => true,
+        () => false,
+      );
       assert.ok(clerk, `${name} is accepted here, and refused by @clerk/backend`);
     }
   }
   assert.deepEqual(differing, []);
-  console.log(`${cases.length} tokens at ${doors.length} doors (${doors.map((door) => door.name).join(", ")}): ${accepted} accepted, 0 differing`);
+  console.log(
+    `${cases.length} tokens at ${doors.length} doors (${doors.map((door) => door.name).join(", ")}): ${accepted} accepted, 0 differing`,
+  );
   assert.ok(cases.length >= 150 && accepted >= 15, `${cases.length} tokens, ${accepted} good`);
 });
 
@@ -79,8 +105,14 @@ test("credentials of other forms are judged alike", async () => {
     ["Bearer null", "401 token-invalid"],
     [`Bearer "${jwt}"`, "401 token-invalid"],
   ]) {
-    const told = await Promise.all(doors.map(async (door) => [door.name, words(await ask(door.who, authorization))]));
-    assert.equal(new Set(told.map(([, verdict]) => verdict)).size, 1, `${authorization?.slice(0, 20)}: ${JSON.stringify(told)}`);
+    const told = await Promise.all(
+      doors.map(async (door) => [door.name, words(await ask(door.who, authorization))]),
+    );
+    assert.equal(
+      new Set(told.map(([, verdict]) => verdict)).size,
+      1,
+      `${authorization?.slice(0, 20)}: ${JSON.stringify(told)}`,
+    );
     if (expected) assert.equal(told[0][1], expected, String(authorization?.slice(0, 20)));
   }
 });
@@ -93,11 +125,17 @@ test("a client cannot loosen what a route asks for", async () => {
 });
 
 test("a page may read a refusal, and its preflight passes", async () => {
-  for (const door of doors.filter((each) => ["nginx", "Caddy", "HAProxy", "forward-auth"].includes(each.name))) {
+  for (const door of doors.filter((each) =>
+    ["nginx", "Caddy", "HAProxy", "forward-auth"].includes(each.name),
+  )) {
     const refused = await ask(door.who, undefined, { origin: ORIGIN });
     assert.equal(refused.status, 401, door.name);
     assert.equal(refused.headers.get("access-control-allow-origin"), ORIGIN, door.name);
-    assert.match(refused.headers.get("access-control-expose-headers") ?? "", /retry-after/i, door.name);
+    assert.match(
+      refused.headers.get("access-control-expose-headers") ?? "",
+      /retry-after/i,
+      door.name,
+    );
     const preflight = await fetch(door.who, {
       method: "OPTIONS",
       headers: { origin: ORIGIN, "access-control-request-method": "GET" },
@@ -109,7 +147,9 @@ test("a page may read a refusal, and its preflight passes", async () => {
 test("roles, and nobody where nobody will do", async () => {
   const admin = (await dev.control("mint", { case: "genuine-with-organization", azp: ORIGIN })).jwt;
   const plain = (await dev.control("mint", { case: "genuine", azp: ORIGIN })).jwt;
-  for (const door of doors.filter((each) => each.remembers && !["ASGI", "Django"].includes(each.name))) {
+  for (const door of doors.filter(
+    (each) => each.remembers && !["ASGI", "Django"].includes(each.name),
+  )) {
     const at = (path) => door.who.replace("/who", path);
     assert.equal((await ask(at("/admin"), `Bearer ${admin}`)).user, USER, door.name);
     const refused = await ask(at("/admin"), `Bearer ${plain}`);

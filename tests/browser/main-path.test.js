@@ -124,4 +124,24 @@ describe("the demo page", () => {
     assert.doesNotMatch(await page.locator("#connection").textContent(), /ada/i);
     assertHealthy();
   });
+
+  test("each person finds their own account chosen at Instagram, and a picture from this computer", async (t) => {
+    const { page, assertHealthy } = await visit(t, all);
+    for (const [name, handle] of [
+      ["Edsger Dijkstra", "edsger.writes"],
+      ["Grace Hopper", "grace.hops"],
+    ]) {
+      await signInAs(page, name);
+      await page.locator("#connect:not([hidden]), #disconnect:not([hidden])").first().waitFor();
+      if (await page.locator("#disconnect").isVisible()) await page.locator("#disconnect").click();
+      await expectState(page, "not_connected");
+      await leaveForInstagram(page);
+      assert.ok(await consent.account(page, handle).isChecked(), handle);
+      await consent.approve(page).click();
+      await expectState(page, "connected");
+      await page.locator("#account-picture:not([hidden])").waitFor();
+      await page.getByRole("button", { name: "Sign out" }).click();
+    }
+    assertHealthy();
+  });
 });

@@ -41,7 +41,7 @@ const budgets = [
   [
     "holdfast-client/react, all of it with its texts, on top of the core",
     await onTop(REACT),
-    2_048,
+    2.9 * KB,
   ],
   [
     ".../react, provider and hook alone: a page that imports no component loads no texts",

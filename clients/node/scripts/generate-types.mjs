@@ -10,7 +10,9 @@ const TARGET = new URL("../src/openapi.d.ts", import.meta.url);
 
 /** The document with nothing but the service API and what that refers to. */
 function serviceApi(document) {
-  const paths = Object.fromEntries(Object.entries(document.paths).filter(([path]) => path.startsWith("/service/")));
+  const paths = Object.fromEntries(
+    Object.entries(document.paths).filter(([path]) => path.startsWith("/service/")),
+  );
   const schemas = {};
   const collect = (value) => {
     for (const [, name] of JSON.stringify(value).matchAll(/"#\/components\/schemas\/([^"]+)"/g)) {
@@ -21,11 +23,18 @@ function serviceApi(document) {
   };
   collect(paths);
   // Answers that these share with the routes of the signed-in person.
-  for (const name of ["DisconnectReceipt", "HistoryPage"]) collect({ $ref: `#/components/schemas/${name}` });
-  return { openapi: document.openapi, info: document.info, paths: {}, components: { schemas: sorted(schemas) } };
+  for (const name of ["DisconnectReceipt", "HistoryPage"])
+    collect({ $ref: `#/components/schemas/${name}` });
+  return {
+    openapi: document.openapi,
+    info: document.info,
+    paths: {},
+    components: { schemas: sorted(schemas) },
+  };
 }
 
-const sorted = (object) => Object.fromEntries(Object.entries(object).sort(([a], [b]) => a.localeCompare(b)));
+const sorted = (object) =>
+  Object.fromEntries(Object.entries(object).sort(([a], [b]) => a.localeCompare(b)));
 
 const document = serviceApi(JSON.parse(await readFile(SOURCE, "utf8")));
 const types = await openapiTS(document, { defaultNonNullable: false });

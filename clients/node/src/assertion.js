@@ -9,14 +9,20 @@ const ALLOWED_SKEW_S = 5;
 function createVerifyAssertion({ secret = [], issuer, audience, now = Date.now }) {
   const secrets = [secret].flat();
   if (secrets.some((each) => Buffer.byteLength(each) < 32)) {
-    throw new TypeError("assertionSecret must have at least 32 bytes, as HOLDFAST_FORWARD_AUTH_SECRET has");
+    throw new TypeError(
+      "assertionSecret must have at least 32 bytes, as HOLDFAST_FORWARD_AUTH_SECRET has",
+    );
   }
   return function verifyAssertion(request, { credentials } = {}) {
     if (secrets.length === 0) throw new TypeError("verifyAssertion needs assertionSecret");
     const token = headerOf(request, "x-auth-assertion");
     if (!token) {
-      if (credentials === "optional" || request.method === "OPTIONS") return { ok: true, caller: null };
-      return refused("assertion-missing", "The request did not come through the proxy that checks session tokens.");
+      if (credentials === "optional" || request.method === "OPTIONS")
+        return { ok: true, caller: null };
+      return refused(
+        "assertion-missing",
+        "The request did not come through the proxy that checks session tokens.",
+      );
     }
     const claims = read(token, secrets);
     const seconds = now() / 1000;
@@ -27,7 +33,8 @@ function createVerifyAssertion({ secret = [], issuer, audience, now = Date.now }
       typeof claims.sub === "string" &&
       typeof claims.exp === "number" &&
       seconds < claims.exp + ALLOWED_SKEW_S;
-    if (!holds) return refused("assertion-invalid", "The proxy's assertion about the caller does not hold.");
+    if (!holds)
+      return refused("assertion-invalid", "The proxy's assertion about the caller does not hold.");
     const { sub, sid, org, org_role, org_permissions, act } = claims;
     return {
       ok: true,
@@ -48,7 +55,9 @@ function read(token, secrets) {
   const parts = token.split(".");
   if (parts.length !== 3) return undefined;
   try {
-    const [header, payload] = parts.slice(0, 2).map((part) => JSON.parse(Buffer.from(part, "base64url").toString("utf8")));
+    const [header, payload] = parts
+      .slice(0, 2)
+      .map((part) => JSON.parse(Buffer.from(part, "base64url").toString("utf8")));
     if (header.alg !== "HS256" || header.crit !== undefined) return undefined;
     const signature = Buffer.from(parts[2], "base64url");
     const isOurs = secrets.some((secret) => {
@@ -63,6 +72,12 @@ function read(token, secrets) {
 
 /** Not a 401: the caller's own credential was not looked at. */
 const refused = (code, detail) =>
-  problem(403, { code, source: "request", action: "contact_support", title: "Not through the proxy", detail });
+  problem(403, {
+    code,
+    source: "request",
+    action: "contact_support",
+    title: "Not through the proxy",
+    detail,
+  });
 
 exports.createVerifyAssertion = createVerifyAssertion;

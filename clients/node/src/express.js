@@ -4,21 +4,26 @@
 /** Sets `request.caller`, or answers. Put your `cors()` before it: a refusal then carries its headers. */
 function requireCaller(holdfast, options) {
   return (request, response, next) => {
-    judge(holdfast, request, options).then((verdict) => {
-      if (verdict.ok) {
-        request.caller = verdict.caller;
-        return next();
-      }
-      response.statusCode = verdict.status;
-      for (const [name, value] of Object.entries(verdict.headers)) response.setHeader(name, value);
-      response.end(request.method === "HEAD" ? undefined : verdict.body);
-    }).catch(next);
+    judge(holdfast, request, options)
+      .then((verdict) => {
+        if (verdict.ok) {
+          request.caller = verdict.caller;
+          return next();
+        }
+        response.statusCode = verdict.status;
+        for (const [name, value] of Object.entries(verdict.headers))
+          response.setHeader(name, value);
+        response.end(request.method === "HEAD" ? undefined : verdict.body);
+      })
+      .catch(next);
   };
 }
 
 /** Asks Holdfast, or reads what a proxy was told by it. */
 async function judge(holdfast, request, { behindProxy = false, ...requirements } = {}) {
-  return behindProxy ? holdfast.verifyAssertion(request, requirements) : holdfast.verify(request, requirements);
+  return behindProxy
+    ? holdfast.verifyAssertion(request, requirements)
+    : holdfast.verify(request, requirements);
 }
 
 module.exports = { requireCaller, judge };

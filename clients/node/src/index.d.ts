@@ -54,7 +54,9 @@ export type Verdict = Accepted | Refused;
 /** A Fetch `Request`, Node's `IncomingMessage`, or anything with their method and headers. */
 export type AnyRequest =
   | { method?: string | undefined; headers: { get(name: string): string | null } }
-  | Pick<IncomingMessage, "method" | "headers"> & { headersDistinct?: IncomingMessage["headersDistinct"] };
+  | (Pick<IncomingMessage, "method" | "headers"> & {
+      headersDistinct?: IncomingMessage["headersDistinct"];
+    });
 
 export interface Options {
   /** Where Holdfast answers, as this backend reaches it. */
@@ -119,7 +121,10 @@ export interface Holdfast {
   /** Who is calling, by the `X-Auth-Assertion` of the proxy in front. */
   verifyAssertion(request: AnyRequest, requirements?: Pick<Requirements, "credentials">): Verdict;
   /** The event, once its signature holds; throws a `WebhookError` otherwise. `body`: the bytes as they arrived. */
-  verifyWebhook(body: string | Buffer, headers: Headers | IncomingMessage["headers"]): InstagramEvent;
+  verifyWebhook(
+    body: string | Buffer,
+    headers: Headers | IncomingMessage["headers"],
+  ): InstagramEvent;
   service: Service;
 }
 

@@ -6,13 +6,24 @@ const { createVerifyAssertion } = require("./assertion.js");
 const { createService, HoldfastError } = require("./service.js");
 const { verifyWebhook, WebhookError } = require("./webhook.js");
 
-function createHoldfast({ url, serviceKey, assertionSecret, webhookSecret, issuer, audience, capacity, timeout }) {
+function createHoldfast({
+  url,
+  serviceKey,
+  assertionSecret,
+  webhookSecret,
+  issuer,
+  audience,
+  capacity,
+  timeout,
+}) {
   if (!url) throw new TypeError("createHoldfast needs url: where Holdfast answers");
   const send = createSend(url);
   return {
     verify: createVerify({ send, capacity, timeout }),
     verifyAssertion: createVerifyAssertion({
-      secret: assertionSecret, issuer: issuer ?? url.replace(/\/+$/, ""), audience,
+      secret: assertionSecret,
+      issuer: issuer ?? url.replace(/\/+$/, ""),
+      audience,
     }),
     verifyWebhook: (body, headers) => verifyWebhook(body, headers, webhookSecret),
     service: createService({ send, serviceKey }),

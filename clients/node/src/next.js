@@ -6,7 +6,8 @@ const { judge } = require("./express.js");
 function withCaller(holdfast, handler, options) {
   return async (request, context = {}) => {
     const verdict = await judge(holdfast, request, options);
-    if (!verdict.ok) return new Response(verdict.body, { status: verdict.status, headers: verdict.headers });
+    if (!verdict.ok)
+      return new Response(verdict.body, { status: verdict.status, headers: verdict.headers });
     return handler(request, { ...context, caller: verdict.caller });
   };
 }

@@ -4,7 +4,8 @@
 /** @param {string} base Where Holdfast answers. */
 function createSend(base) {
   const root = new URL(base.endsWith("/") ? base : `${base}/`);
-  if (!/^https?:$/.test(root.protocol)) throw new TypeError("url must begin with http:// or https://");
+  if (!/^https?:$/.test(root.protocol))
+    throw new TypeError("url must begin with http:// or https://");
 
   const once = async (path, { timeout, ...options }) => {
     const response = await fetch(new URL(path, root), {

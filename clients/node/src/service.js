@@ -20,16 +20,25 @@ function createService({ send, serviceKey, timeout = 15_000 }) {
     if (!serviceKey) throw new TypeError("the service API needs serviceKey");
     const headers = { authorization: `Bearer ${serviceKey}`, accept: "application/json" };
     if (body !== undefined) headers["content-type"] = "application/json";
-    const search = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== undefined));
+    const search = new URLSearchParams(
+      Object.entries(query).filter(([, value]) => value !== undefined),
+    );
     const address = `service/${path}${search.size ? `?${search}` : ""}`;
     const answer = await send(address, {
-      method, headers, timeout, body: body === undefined ? undefined : JSON.stringify(body),
+      method,
+      headers,
+      timeout,
+      body: body === undefined ? undefined : JSON.stringify(body),
     }).catch((cause) => {
       throw Object.assign(new HoldfastError(0), { cause });
     });
     const parsed = parse(answer.body);
     if (answer.status >= 200 && answer.status < 300 && parsed !== undefined) return parsed;
-    throw new HoldfastError(answer.status, parsed, Number(answer.headers.get("retry-after")) || null);
+    throw new HoldfastError(
+      answer.status,
+      parsed,
+      Number(answer.headers.get("retry-after")) || null,
+    );
   };
   const instagram = (userId) => `users/${encodeURIComponent(userId)}/instagram`;
 

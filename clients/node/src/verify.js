@@ -107,7 +107,9 @@ function refusal(answer) {
   try {
     const document = JSON.parse(answer.body);
     if (answer.status === 401 && document.source !== "session") return undefined;
-    const headers = PASSED_ON.map((name) => [name, answer.headers.get(name)]).filter(([, value]) => value !== null);
+    const headers = PASSED_ON.map((name) => [name, answer.headers.get(name)]).filter(
+      ([, value]) => value !== null,
+    );
     return problem(answer.status, document, Object.fromEntries(headers));
   } catch {
     return undefined;
@@ -122,21 +124,33 @@ function problem(status, members, headers = {}) {
     status,
     problem: document,
     body: JSON.stringify(document),
-    headers: { "content-type": "application/problem+json", "cache-control": "no-store", ...headers },
+    headers: {
+      "content-type": "application/problem+json",
+      "cache-control": "no-store",
+      ...headers,
+    },
   });
 }
 
 /** Holdfast is away, or what answers is not Holdfast. That is never the caller's fault. */
-const CANNOT_JUDGE = problem(503, {
-  title: "Cannot judge the session token",
-  detail: "The session token could not be judged: Holdfast does not answer.",
-  source: "server", code: "holdfast-unreachable", action: "retry",
-}, { "retry-after": "2" });
+const CANNOT_JUDGE = problem(
+  503,
+  {
+    title: "Cannot judge the session token",
+    detail: "The session token could not be judged: Holdfast does not answer.",
+    source: "server",
+    code: "holdfast-unreachable",
+    action: "retry",
+  },
+  { "retry-after": "2" },
+);
 
 const MULTIPLE_CREDENTIALS = problem(400, {
   title: "Several credentials",
   detail: "The request has more than one Authorization header.",
-  source: "request", code: "multiple-credentials", action: "fix_request",
+  source: "request",
+  code: "multiple-credentials",
+  action: "fix_request",
 });
 
 module.exports = { createVerify, headerOf, problem };

@@ -14,19 +14,29 @@ class WebhookError extends Error {
  * @param {string | Buffer} body The body's bytes as they arrived, not parsed and written again.
  */
 function verifyWebhook(body, headers, secret, { now = Date.now } = {}) {
-  const header = (name) => (typeof headers.get === "function" ? headers.get(name) : headers[name]) ?? "";
-  const [id, timestamp, signatures] = ["webhook-id", "webhook-timestamp", "webhook-signature"].map(header);
-  if (!id || !/^\d+$/.test(timestamp)) throw new WebhookError("webhook-id or webhook-timestamp is missing");
+  const header = (name) =>
+    (typeof headers.get === "function" ? headers.get(name) : headers[name]) ?? "";
+  const [id, timestamp, signatures] = ["webhook-id", "webhook-timestamp", "webhook-signature"].map(
+    header,
+  );
+  if (!id || !/^\d+$/.test(timestamp))
+    throw new WebhookError("webhook-id or webhook-timestamp is missing");
   if (Math.abs(now() / 1000 - Number(timestamp)) > TOLERANCE_S) {
     throw new WebhookError("the event is more than five minutes old, or this clock is wrong");
   }
   const keys = [secret].flat().map(keyOf);
   const isSigned = signatures.split(" ").some((each) => {
     const given = Buffer.from(each.replace(/^v1,/, ""), "base64");
-    return each.startsWith("v1,") && keys.some((key) => {
-      const expected = createHmac("sha256", key).update(`${id}.${timestamp}.`).update(body).digest();
-      return given.length === expected.length && timingSafeEqual(given, expected);
-    });
+    return (
+      each.startsWith("v1,") &&
+      keys.some((key) => {
+        const expected = createHmac("sha256", key)
+          .update(`${id}.${timestamp}.`)
+          .update(body)
+          .digest();
+        return given.length === expected.length && timingSafeEqual(given, expected);
+      })
+    );
   });
   if (!isSigned) throw new WebhookError("no signature fits the secret");
   return JSON.parse(body.toString());

@@ -6,27 +6,49 @@ const { test } = require("node:test");
 const { createHoldfast, WebhookError } = require("../src/index.js");
 
 const SECRET = "shared-by-holdfast-and-the-backend-48-bytes-long";
-const holdfast = (more = {}) => createHoldfast({ url: "http://127.0.0.1:1", issuer: "https://api.example.com", ...more });
+const holdfast = (more = {}) =>
+  createHoldfast({ url: "http://127.0.0.1:1", issuer: "https://api.example.com", ...more });
 const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
 const now = Math.floor(Date.now() / 1000);
 const CLAIMS = {
-  iss: "https://api.example.com", aud: "app.example.com", sub: "user_1", sid: "sess_1", org: "org_1", org_role: "admin",
-  org_permissions: ["org:a:b"], act: { sub: "user_2" }, exp: now + 60,
+  iss: "https://api.example.com",
+  aud: "app.example.com",
+  sub: "user_1",
+  sid: "sess_1",
+  org: "org_1",
+  org_role: "admin",
+  org_permissions: ["org:a:b"],
+  act: { sub: "user_2" },
+  exp: now + 60,
 };
 
-function assertion(claims = CLAIMS, { secret = SECRET, header = { alg: "HS256", typ: "JWT" } } = {}) {
+function assertion(
+  claims = CLAIMS,
+  { secret = SECRET, header = { alg: "HS256", typ: "JWT" } } = {},
+) {
   const message = `${part(header)}.${part(claims)}`;
   return `${message}.${createHmac("sha256", secret).update(message).digest("base64url")}`;
 }
 
-const through = (value) => ({ method: "GET", headers: new Headers(value ? { "x-auth-assertion": value } : {}) });
+const through = (value) => ({
+  method: "GET",
+  headers: new Headers(value ? { "x-auth-assertion": value } : {}),
+});
 
 test("an assertion says who is calling", () => {
-  const { verifyAssertion } = holdfast({ assertionSecret: ["another-secret-that-is-being-replaced-now", SECRET], audience: "app.example.com" });
+  const { verifyAssertion } = holdfast({
+    assertionSecret: ["another-secret-that-is-being-replaced-now", SECRET],
+    audience: "app.example.com",
+  });
   assert.deepEqual(verifyAssertion(through(assertion())), {
     ok: true,
     caller: {
-      userId: "user_1", sessionId: "sess_1", orgId: "org_1", orgRole: "admin", orgPermissions: ["org:a:b"], impersonator: "user_2",
+      userId: "user_1",
+      sessionId: "sess_1",
+      orgId: "org_1",
+      orgRole: "admin",
+      orgPermissions: ["org:a:b"],
+      impersonator: "user_2",
     },
   });
 });
@@ -56,7 +78,10 @@ for (const [what, value] of [
 
 test("nobody passes where credentials are optional, and a short secret is a mistake", () => {
   const { verifyAssertion } = holdfast({ assertionSecret: SECRET });
-  assert.deepEqual(verifyAssertion(through(), { credentials: "optional" }), { ok: true, caller: null });
+  assert.deepEqual(verifyAssertion(through(), { credentials: "optional" }), {
+    ok: true,
+    caller: null,
+  });
   assert.throws(() => holdfast({ assertionSecret: "short" }), /32 bytes/);
   assert.throws(() => holdfast().verifyAssertion(through()), /assertionSecret/);
 });
@@ -67,7 +92,11 @@ const BODY = Buffer.from(`{"type":"instagram.status","data":{"user_id":"user_1"}
 function signed(body = BODY, { id = "msg_1", at = now, secret = WEBHOOK } = {}) {
   const key = Buffer.from(secret.slice(6), "base64");
   const signature = createHmac("sha256", key).update(`${id}.${at}.`).update(body).digest("base64");
-  return { "webhook-id": id, "webhook-timestamp": String(at), "webhook-signature": `v1,${signature}` };
+  return {
+    "webhook-id": id,
+    "webhook-timestamp": String(at),
+    "webhook-signature": `v1,${signature}`,
+  };
 }
 
 test("an event is believed with its signature, also while the secret is being replaced", () => {

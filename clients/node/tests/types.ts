@@ -22,9 +22,13 @@ new Hono()
   .use(forHono.requireCaller(holdfast, { credentials: "optional" }))
   .get("/", (context) => context.json({ user: context.get("caller")?.userId }));
 
-export const GET = withCaller(holdfast, (_request, { caller }) => Response.json({ user: caller.userId }));
+export const GET = withCaller(holdfast, (_request, { caller }) =>
+  Response.json({ user: caller.userId }),
+);
 // @ts-expect-error Where credentials are optional there may be nobody.
-export const POST = withCaller(holdfast, (_, { caller }) => Response.json(caller.userId), { credentials: "optional" });
+export const POST = withCaller(holdfast, (_, { caller }) => Response.json(caller.userId), {
+  credentials: "optional",
+});
 
 export async function use(request: Request): Promise<Caller | null | undefined> {
   const verdict = await holdfast.verify(request, { org: "any", permission: "org:invoices:read" });

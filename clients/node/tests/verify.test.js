@@ -7,7 +7,9 @@ const { afterEach, test } = require("node:test");
 const { createHoldfast } = require("../src/index.js");
 
 const servers = [];
-afterEach(() => servers.splice(0).forEach((server) => (server.closeAllConnections(), server.close())));
+afterEach(() =>
+  servers.splice(0).forEach((server) => (server.closeAllConnections(), server.close())),
+);
 
 /** A server that answers with `answer(request, count)`: `[status, headers, body]`. */
 async function serve(answer) {
@@ -25,7 +27,11 @@ const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url")
 /** The form of a token; whether it is genuine is the server's to say. */
 const token = (exp, more = {}) => `${part({ alg: "RS256" })}.${part({ exp, ...more })}.AAAA`;
 const now = () => Date.now() / 1000;
-const asking = (authorization, more = {}) => ({ method: "GET", headers: { authorization }, ...more });
+const asking = (authorization, more = {}) => ({
+  method: "GET",
+  headers: { authorization },
+  ...more,
+});
 const ACCEPTED = [200, { "x-auth-user": "user_1", "x-auth-session": "sess_1" }];
 const PROBLEM = { "content-type": "application/problem+json" };
 
@@ -47,7 +53,10 @@ test("an accepted token is asked about once, and again once it has expired", asy
 
 test("how long a token is good is counted by the server's clock", async () => {
   const anHour = 3_600_000;
-  const server = await serve(() => [200, { "x-auth-user": "user_1", date: new Date(Date.now() + anHour).toUTCString() }]);
+  const server = await serve(() => [
+    200,
+    { "x-auth-user": "user_1", date: new Date(Date.now() + anHour).toUTCString() },
+  ]);
   const holdfast = createHoldfast({ url: server.url });
   // By this machine's clock it would live for another hour.
   const spent = `Bearer ${token(now() + anHour / 1000 - 2)}`;
@@ -58,11 +67,17 @@ test("how long a token is good is counted by the server's clock", async () => {
 
 test("what is remembered of one token or one requirement is not believed of another", async () => {
   const server = await serve((request) =>
-    request.url.includes("role") ? [403, PROBLEM, `{"code":"role-missing","source":"request"}`] : ACCEPTED);
+    request.url.includes("role")
+      ? [403, PROBLEM, `{"code":"role-missing","source":"request"}`]
+      : ACCEPTED,
+  );
   const holdfast = createHoldfast({ url: server.url });
   const one = `Bearer ${token(now() + 60)}`;
   assert.equal((await holdfast.verify(asking(one))).ok, true);
-  assert.equal((await holdfast.verify(asking(one), { role: "admin" })).problem.code, "role-missing");
+  assert.equal(
+    (await holdfast.verify(asking(one), { role: "admin" })).problem.code,
+    "role-missing",
+  );
   await holdfast.verify(asking(`Bearer ${token(now() + 60, { jti: 2 })}`));
   assert.equal(server.count(), 3);
 });
@@ -78,12 +93,24 @@ test("memory is bounded, and forgets the oldest first", async () => {
 });
 
 test("a refusal is passed on in Holdfast's words, and not remembered", async () => {
-  const headers = { ...PROBLEM, "www-authenticate": "Bearer error=\"invalid_token\"", "x-request-id": "r1", "set-cookie": "no" };
-  const server = await serve(() => [401, headers, `{"code":"token-expired","source":"session","detail":"It expired."}`]);
+  const headers = {
+    ...PROBLEM,
+    "www-authenticate": 'Bearer error="invalid_token"',
+    "x-request-id": "r1",
+    "set-cookie": "no",
+  };
+  const server = await serve(() => [
+    401,
+    headers,
+    `{"code":"token-expired","source":"session","detail":"It expired."}`,
+  ]);
   const holdfast = createHoldfast({ url: server.url });
   const verdict = await holdfast.verify(asking("Bearer x"));
-  assert.deepEqual([verdict.ok, verdict.status, verdict.problem.code], [false, 401, "token-expired"]);
-  assert.equal(verdict.headers["www-authenticate"], "Bearer error=\"invalid_token\"");
+  assert.deepEqual(
+    [verdict.ok, verdict.status, verdict.problem.code],
+    [false, 401, "token-expired"],
+  );
+  assert.equal(verdict.headers["www-authenticate"], 'Bearer error="invalid_token"');
   assert.equal(verdict.headers["cache-control"], "no-store");
   assert.equal(verdict.headers["set-cookie"], undefined);
   await holdfast.verify(asking("Bearer x"));
@@ -102,7 +129,10 @@ for (const [what, answer] of [
   test(`${what} is no verdict: 503 with Retry-After`, async () => {
     const server = await serve(() => answer);
     const verdict = await createHoldfast({ url: server.url }).verify(asking("Bearer x"));
-    assert.deepEqual([verdict.ok, verdict.status, verdict.problem.code], [false, 503, "holdfast-unreachable"]);
+    assert.deepEqual(
+      [verdict.ok, verdict.status, verdict.problem.code],
+      [false, 503, "holdfast-unreachable"],
+    );
     assert.match(verdict.headers["retry-after"], /^\d+$/);
   });
 }
@@ -121,8 +151,15 @@ test("what needs no asking is not asked", async () => {
   const server = await serve(() => ACCEPTED);
   const { verify } = createHoldfast({ url: server.url });
   assert.deepEqual(await verify({ method: "OPTIONS", headers: {} }), { ok: true, caller: null });
-  assert.deepEqual(await verify({ method: "GET", headers: {} }, { credentials: "optional" }), { ok: true, caller: null });
-  const two = { method: "GET", headers: {}, headersDistinct: { authorization: ["Bearer a", "Bearer b"] } };
+  assert.deepEqual(await verify({ method: "GET", headers: {} }, { credentials: "optional" }), {
+    ok: true,
+    caller: null,
+  });
+  const two = {
+    method: "GET",
+    headers: {},
+    headersDistinct: { authorization: ["Bearer a", "Bearer b"] },
+  };
   assert.equal((await verify(two)).status, 400);
   assert.equal(server.count(), 0);
 });
@@ -138,10 +175,28 @@ test("requirements are asked for, each of several values", async () => {
 test("the service API gives answers, and errors that say what to do", async () => {
   const server = await serve((request) =>
     request.url.includes("/status")
-      ? [200, { "content-type": "application/json" }, JSON.stringify({ state: "connected", key: request.headers.authorization })]
-      : [424, { ...PROBLEM, "retry-after": "7" }, `{"code":"revoked","reason":"revoked","detail":"It was removed."}`]);
+      ? [
+          200,
+          { "content-type": "application/json" },
+          JSON.stringify({ state: "connected", key: request.headers.authorization }),
+        ]
+      : [
+          424,
+          { ...PROBLEM, "retry-after": "7" },
+          `{"code":"revoked","reason":"revoked","detail":"It was removed."}`,
+        ],
+  );
   const { service } = createHoldfast({ url: server.url, serviceKey: "hf_sk_x" });
   assert.deepEqual(await service.status("user_1"), { state: "connected", key: "Bearer hf_sk_x" });
-  await assert.rejects(service.token("user_1"), { name: "HoldfastError", status: 424, code: "revoked", reason: "revoked", retryAfter: 7 });
-  await assert.rejects(async () => createHoldfast({ url: server.url }).service.status("user_1"), TypeError);
+  await assert.rejects(service.token("user_1"), {
+    name: "HoldfastError",
+    status: 424,
+    code: "revoked",
+    reason: "revoked",
+    retryAfter: 7,
+  });
+  await assert.rejects(
+    async () => createHoldfast({ url: server.url }).service.status("user_1"),
+    TypeError,
+  );
 });

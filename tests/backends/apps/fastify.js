@@ -6,7 +6,8 @@ import { requireCaller } from "holdfast-backend/fastify";
 const holdfast = createHoldfast({ url: process.argv[2] });
 const app = fastify();
 const who = async (request) => ({ user: request.caller?.userId ?? null });
-const route = (path, options) => app.get(path, { onRequest: requireCaller(holdfast, options) }, who);
+const route = (path, options) =>
+  app.get(path, { onRequest: requireCaller(holdfast, options) }, who);
 route("/who");
 route("/maybe", { credentials: "optional" });
 route("/admin", { role: "admin" });

@@ -10,4 +10,6 @@ const app = new Hono()
   .get("/who", requireCaller(holdfast), who)
   .get("/maybe", requireCaller(holdfast, { credentials: "optional" }), who)
   .get("/admin", requireCaller(holdfast, { role: "admin" }), who);
-serve({ fetch: app.fetch, hostname: "127.0.0.1", port: 0 }, ({ port }) => console.log(`listening ${port}`));
+serve({ fetch: app.fetch, hostname: "127.0.0.1", port: 0 }, ({ port }) =>
+  console.log(`listening ${port}`),
+);

@@ -7,15 +7,24 @@ const node = process.execPath;
 /** Those that answer through a proxy. */
 export async function proxies(holdfast, backend) {
   const port = new URL(holdfast).port;
-  const started = await Promise.all([startNginx, startCaddy, startHaproxy].map((each) => each(port, backend.port)));
-  return started.map((proxy) => ({ name: proxy.name, url: proxy.url, port: proxy.port, who: `${proxy.url}/who` }));
+  const started = await Promise.all(
+    [startNginx, startCaddy, startHaproxy].map((each) => each(port, backend.port)),
+  );
+  return started.map((proxy) => ({
+    name: proxy.name,
+    url: proxy.url,
+    port: proxy.port,
+    who: `${proxy.url}/who`,
+  }));
 }
 
 /** Those that use a middleware, which remembers accepted tokens. */
 export async function frameworks(holdfast) {
   const app = async (name, command, args, who = "/who") => {
     const { url } = await startApp(command, [...args, holdfast]);
-    return [].concat(who).map((path, at) => ({ name: [].concat(name)[at], url, who: url + path, remembers: true }));
+    return []
+      .concat(who)
+      .map((path, at) => ({ name: [].concat(name)[at], url, who: url + path, remembers: true }));
   };
   const all = await Promise.all([
     app("Express 4", node, ["express.js", "express-4"]),

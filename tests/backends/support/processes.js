@@ -39,7 +39,8 @@ export async function endAll() {
 export function start(command, args, options = {}) {
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
   let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (chunk) => (output += chunk));
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (chunk) => (output += chunk));
   const ended = once(child, "exit").catch(() => {});
   const stop = async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
@@ -55,7 +56,9 @@ export function start(command, args, options = {}) {
 export async function until(what, process, probe) {
   const giveUpAt = Date.now() + START_WITHIN_MS;
   while (Date.now() < giveUpAt && process.child.exitCode === null) {
-    const found = await Promise.resolve().then(probe).catch(() => undefined);
+    const found = await Promise.resolve()
+      .then(probe)
+      .catch(() => undefined);
     if (found) return found;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
@@ -65,17 +68,32 @@ export async function until(what, process, probe) {
 /** A script of `apps/` that says on which port it listens. */
 export async function startApp(command, args) {
   const process = start(command, args, { cwd: `${root}tests/backends/apps` });
-  const port = await until(args.join(" "), process, () => /listening (\d+)/.exec(process.output())?.[1]);
+  const port = await until(
+    args.join(" "),
+    process,
+    () => /listening (\d+)/.exec(process.output())?.[1],
+  );
   return { url: `http://127.0.0.1:${port}`, ...process };
 }
 
 /** `holdfast dev`: the server and both stand-ins. */
 export async function startDev(origin) {
   const port = await freePort();
-  const dev = start(BINARY, ["dev", "--port", String(port), "--data", scratch(), "--origin", origin, "--no-color"]);
+  const dev = start(BINARY, [
+    "dev",
+    "--port",
+    String(port),
+    "--data",
+    scratch(),
+    "--origin",
+    origin,
+    "--no-color",
+  ]);
   const url = `http://127.0.0.1:${port}`;
   await until("holdfast dev", dev, async () => (await fetch(`${url}/healthz`)).ok);
-  const clerk = await until("holdfast dev", dev, () => /stand-in, Clerk *(http:\S+)/.exec(dev.output())?.[1]?.replace(/\/$/, ""));
+  const clerk = await until("holdfast dev", dev, () =>
+    /stand-in, Clerk *(http:\S+)/.exec(dev.output())?.[1]?.replace(/\/$/, ""),
+  );
   const control = async (path, body) => {
     const response = await fetch(`${clerk}/v1/dev/${path}`, {
       method: body === undefined ? "GET" : "POST",
@@ -97,7 +115,9 @@ export async function startServe(dev, origin, more = {}) {
     HOLDFAST_LISTEN: `127.0.0.1:${port}`,
     HOLDFAST_PUBLIC_URL: url,
     HOLDFAST_DATABASE_URL: `sqlite://${directory}/holdfast.db`,
-    HOLDFAST_ENCRYPTION_KEYS: `k1:${Buffer.alloc(32).map((_, index) => index).toString("base64")}`,
+    HOLDFAST_ENCRYPTION_KEYS: `k1:${Buffer.alloc(32)
+      .map((_, index) => index)
+      .toString("base64")}`,
     HOLDFAST_ALLOWED_ORIGINS: origin,
     HOLDFAST_DRAIN_S: "0",
     CLERK_ISSUER: (await dev.control("state")).issuer,

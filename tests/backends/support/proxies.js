@@ -5,7 +5,10 @@ import { freePort, root, scratch, start, until } from "./processes.js";
 
 const canConnect = (port) =>
   new Promise((resolve, reject) => {
-    const socket = connect(port, "127.0.0.1", () => (socket.destroy(), resolve(true))).on("error", reject);
+    const socket = connect(port, "127.0.0.1", () => (socket.destroy(), resolve(true))).on(
+      "error",
+      reject,
+    );
   });
 
 function adapted(file, replacements) {
@@ -37,7 +40,14 @@ export async function startNginx(holdfast, backend) {
   writeFileSync(`${directory}/nginx.conf`, text);
   const user = process.getuid() === 0 ? "user root; " : "";
   const globals = `${user}daemon off; worker_processes 1; pid ${directory}/pid; error_log stderr;`;
-  return run("nginx", port, "nginx", ["-p", directory, "-c", `${directory}/nginx.conf`, "-g", globals]);
+  return run("nginx", port, "nginx", [
+    "-p",
+    directory,
+    "-c",
+    `${directory}/nginx.conf`,
+    "-g",
+    globals,
+  ]);
 }
 
 export async function startCaddy(holdfast, backend) {
@@ -49,8 +59,19 @@ export async function startCaddy(holdfast, backend) {
   ]);
   writeFileSync(`${directory}/Caddyfile`, text);
   mkdirSync(`${directory}/data`);
-  const env = { PATH: process.env.PATH, HOME: directory, XDG_DATA_HOME: `${directory}/data`, XDG_CONFIG_HOME: directory };
-  return run("Caddy", port, "caddy", ["run", "--config", `${directory}/Caddyfile`, "--adapter", "caddyfile"], { env });
+  const env = {
+    PATH: process.env.PATH,
+    HOME: directory,
+    XDG_DATA_HOME: `${directory}/data`,
+    XDG_CONFIG_HOME: directory,
+  };
+  return run(
+    "Caddy",
+    port,
+    "caddy",
+    ["run", "--config", `${directory}/Caddyfile`, "--adapter", "caddyfile"],
+    { env },
+  );
 }
 
 export async function startHaproxy(holdfast, backend) {
@@ -63,5 +84,7 @@ export async function startHaproxy(holdfast, backend) {
   ]);
   writeFileSync(`${directory}/haproxy.cfg`, text);
   const path = `${process.env.PATH}:/usr/sbin`;
-  return run("HAProxy", port, "haproxy", ["-db", "-f", `${directory}/haproxy.cfg`], { env: { PATH: path } });
+  return run("HAProxy", port, "haproxy", ["-db", "-f", `${directory}/haproxy.cfg`], {
+    env: { PATH: path },
+  });
 }

@@ -11,7 +11,9 @@ export async function switchboard() {
     if (!target) return client.destroy();
     const far = connect(target, "127.0.0.1");
     sockets.add(far);
-    far.on("error", () => client.destroy()).on("close", () => (sockets.delete(far), client.destroy()));
+    far
+      .on("error", () => client.destroy())
+      .on("close", () => (sockets.delete(far), client.destroy()));
     client.on("close", () => far.destroy());
     client.pipe(far).pipe(client);
   });

@@ -7,10 +7,7 @@ import { realClock } from "./timing.js";
 /** @type {typeof import("../holdfast-client.d.ts").authorizedFetch} */
 export function authorizedFetch(options) {
   const base = checkServer(options);
-  const {
-    fetch: send = (...request) => fetch(...request),
-    clock = realClock,
-  } = options;
+  const { fetch: send = (...request) => fetch(...request), clock = realClock } = options;
   /** The first request of the session: others wait for what the server says to it. */
   let first = /** @type {Promise<unknown> | null} */ (null);
   /** The last answer that was a refusal: what is not sent any more is answered with it. */

@@ -19,7 +19,8 @@ after(() => browser.close());
 
 const shows = (app, pattern) => until(async () => pattern.test(await app.text()), String(pattern));
 const count = (app, wanted) => app.requests().filter(({ route }) => route === wanted).length;
-const focused = (app) => app.page.evaluate(() => document.activeElement.textContent || document.activeElement.tagName);
+const focused = (app) =>
+  app.page.evaluate(() => document.activeElement.textContent || document.activeElement.tagName);
 const isConnected = ({ server }) => (server.state.status = connected);
 
 test("Enter on Connect, and 429: the focus stays, and the next Enter is the next attempt", async (t) => {
@@ -46,11 +47,23 @@ test("a double click on the confirmation is one request, and the focus moves on 
 });
 
 test("three presses of Check again are one request, and it says that it checks", async (t) => {
-  const blocked = { ...connected, connected: false, state: "action_required", reason: "checkpoint", action: "fix_at_instagram" };
-  const app = await openApp(t, { browser, prepare: ({ server }) => (server.state.status = blocked) });
+  const blocked = {
+    ...connected,
+    connected: false,
+    state: "action_required",
+    reason: "checkpoint",
+    action: "fix_at_instagram",
+  };
+  const app = await openApp(t, {
+    browser,
+    prepare: ({ server }) => (server.state.status = blocked),
+  });
   await shows(app, /Check again/);
   let answer;
-  app.server.script(CHECK, (request, response) => (answer = () => json(response, 200, { ...connected, version: 3 })));
+  app.server.script(
+    CHECK,
+    (request, response) => (answer = () => json(response, 200, { ...connected, version: 3 })),
+  );
   const button = app.page.locator(".hf-actions > button");
   await button.evaluate((element) => [1, 2, 3].forEach(() => element.click()));
   await shows(app, /Checking…/);
@@ -82,7 +95,10 @@ for (const [what, url] of [
 ]) {
   test(`a picture that is ${what}: initials, and no gap`, async (t) => {
     const account = { ...connected.account, name: "Ada Lovelace", profile_picture_url: url };
-    const app = await openApp(t, { browser, prepare: ({ server }) => (server.state.status = { ...connected, account }) });
+    const app = await openApp(t, {
+      browser,
+      prepare: ({ server }) => (server.state.status = { ...connected, account }),
+    });
     await shows(app, /@ada\.makes/);
     const picture = app.page.locator(".hf-picture");
     await until(async () => (await picture.innerText()) === "AL", "initials");
@@ -118,7 +134,9 @@ test("back while the server cannot take it, and reloaded: it says so, goes on, a
     query: CALLBACK,
     prepare: ({ server }) => {
       server.state.status = { ...server.state.status, state: "connecting", action: "none" };
-      server.script(COMPLETE, (request, response) => problem(response, 503, "database-unavailable", { source: "database" }));
+      server.script(COMPLETE, (request, response) =>
+        problem(response, 503, "database-unavailable", { source: "database" }),
+      );
     },
   });
   await shows(app, /Finishing/);
@@ -152,7 +170,10 @@ test("in a popup: it finishes, closes, and the page that opened it knows", async
   await app.page.getByRole("button", { name: "Connect" }).click();
   const popup = await opened;
   if (!popup.isClosed()) await popup.waitForEvent("close");
-  await until(async () => /^connected/.test(await app.text()) || (await app.pass(1_000)), "the page knows");
+  await until(
+    async () => /^connected/.test(await app.text()) || (await app.pass(1_000)),
+    "the page knows",
+  );
   assert.equal(count(app, COMPLETE), 1);
 });
 
@@ -161,10 +182,15 @@ test("the page of the README, with Clerk loaded later", async (t) => {
     browser,
     page: "plain.html",
     prepare: async ({ page, server }) => {
-      const script = readmeBlock("js", 'import { createHoldfastClient } from "holdfast-client";\nimport { describe')
+      const script = readmeBlock(
+        "js",
+        'import { createHoldfastClient } from "holdfast-client";\nimport { describe',
+      )
         .replace('"https://api.example.com"', JSON.stringify(server.url))
         .replace('"holdfast-client/states"', '"holdfast-client/states.js"');
-      await page.route("**/plain.js", (route) => route.fulfill({ contentType: "text/javascript", body: script }));
+      await page.route("**/plain.js", (route) =>
+        route.fulfill({ contentType: "text/javascript", body: script }),
+      );
     },
   });
   await shows(app, /Signed out/);

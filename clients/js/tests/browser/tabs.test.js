@@ -25,7 +25,8 @@ async function openTabs(t, query = {}) {
     await server.close();
   });
   const url = new URL("/tests/browser/pages/app.html", site.url);
-  for (const [name, value] of Object.entries({ api: server.url, ...query })) url.searchParams.set(name, value);
+  for (const [name, value] of Object.entries({ api: server.url, ...query }))
+    url.searchParams.set(name, value);
   const open = async () => {
     const page = await context.newPage();
     await page.goto(url.href);
@@ -81,7 +82,9 @@ test("what one session is told is not handed to a tab of another", async (t) => 
   const [first, second] = [...server.streams];
   first.write(`event: instagram.status\ndata: ${JSON.stringify(connected)}\n\n`);
   const told = (page) => page.locator("main").innerText();
-  await until(async () => /@ada\.makes/.test(await told(pages[0])) || /@ada/.test(await told(stranger)));
+  await until(
+    async () => /@ada\.makes/.test(await told(pages[0])) || /@ada/.test(await told(stranger)),
+  );
   await new Promise((resolve) => setTimeout(resolve, 500));
   const isStrangers = /@ada/.test(await told(stranger));
   for (const page of pages) assert.equal(/@ada/.test(await told(page)), !isStrangers);

@@ -81,7 +81,17 @@ function trackNetwork(page, server) {
  */
 export async function openApp(
   t,
-  { browser, page: name = "app.html", fault, skewMs = 0, query = {}, prepare, server: shared, beside, options },
+  {
+    browser,
+    page: name = "app.html",
+    fault,
+    skewMs = 0,
+    query = {},
+    prepare,
+    server: shared,
+    beside,
+    options,
+  },
 ) {
   const server = beside?.server ?? shared ?? (await startScriptedServer());
   const site = beside?.site ?? (await serve());

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use super::example;
+
 use crate::http::pages::{Markup, Page, Width};
 
 /// The page of a document.
@@ -10,14 +12,15 @@ pub fn page(document: &Value) -> Page {
     body.raw("<h1>API</h1><p class=\"lead\">").prose(text(document, "/info/description")).raw("</p>");
     body.raw("<ul class=\"facts\"><li>Version ").text(text(document, "/info/version"));
     body.raw("</li><li>Base address <code>").text(text(document, "/servers/0/url")).raw("</code></li></ul>");
-    body.raw("<h2>Credentials</h2>");
+    contents(&mut body, document);
+    body.raw("<h2 id=\"credentials\">Credentials</h2>");
     for (name, scheme) in members(document, "/components/securitySchemes") {
         body.raw("<div class=\"card\"><h3><code>Authorization: Bearer ");
         body.text(scheme.get("bearerFormat").and_then(Value::as_str).unwrap_or_default());
         body.raw("</code></h3><p>").prose(text(scheme, "/description"));
         body.raw(" <span class=\"soft\">(").text(name).raw(")</span></p></div>");
     }
-    for tag in document.pointer("/tags").and_then(Value::as_array).into_iter().flatten() {
+    for tag in tags(document) {
         section(&mut body, document, tag);
     }
     body.raw("<h2 id=\"schemas\">Schemas</h2>");
@@ -29,19 +32,51 @@ pub fn page(document: &Value) -> Page {
     Page::new("API", Width::Wide, &body).public()
 }
 
+fn tags(document: &Value) -> impl Iterator<Item = &Value> {
+    document.pointer("/tags").and_then(Value::as_array).into_iter().flatten()
+}
+
+/// Path, method and description of each operation with that tag.
+fn operations<'a>(
+    document: &'a Value,
+    tag: &'a str,
+) -> impl Iterator<Item = (&'a String, &'a String, &'a Value)> {
+    members(document, "/paths")
+        .flat_map(|(path, item)| {
+            item.as_object().into_iter().flatten().map(move |(method, operation)| (path, method, operation))
+        })
+        .filter(move |(_, _, operation)| {
+            let tags = operation.pointer("/tags").and_then(Value::as_array);
+            tags.is_some_and(|tags| tags.iter().any(|each| each == tag))
+        })
+}
+
+fn contents(body: &mut Markup, document: &Value) {
+    body.raw("<nav class=\"contents\" aria-labelledby=\"contents\"><h2 id=\"contents\">Contents</h2>");
+    body.raw("<ul><li><a href=\"#credentials\">Credentials</a></li>");
+    for tag in tags(document) {
+        let name = text(tag, "/name");
+        body.raw("<li><a href=\"#tag-").text(slug(name)).raw("\">").text(name).raw("</a><ul>");
+        for (path, method, operation) in operations(document, name) {
+            body.raw("<li><a href=\"#").text(text(operation, "/operationId")).raw("\"><code>");
+            body.text(method.to_ascii_uppercase()).raw(" ").text(path).raw("</code></a></li>");
+        }
+        body.raw("</ul></li>");
+    }
+    body.raw("<li><a href=\"#schemas\">Schemas</a></li><li><a href=\"/docs/errors\">Error codes</a></li></ul></nav>");
+}
+
+/// A tag's name as part of an address.
+fn slug(name: &str) -> String {
+    name.to_lowercase().replace(|each: char| !each.is_ascii_alphanumeric(), "-")
+}
+
 fn section(body: &mut Markup, document: &Value, tag: &Value) {
     let name = text(tag, "/name");
-    body.raw("<h2>").text(name).raw("</h2><p class=\"soft\">").prose(text(tag, "/description")).raw("</p>");
-    for (path, item) in members(document, "/paths") {
-        for (method, operation) in item.as_object().into_iter().flatten() {
-            let is_here = operation
-                .pointer("/tags")
-                .and_then(Value::as_array)
-                .is_some_and(|tags| tags.iter().any(|each| each == name));
-            if is_here {
-                operation_of(body, document, path, method, operation);
-            }
-        }
+    body.raw("<h2 id=\"tag-").text(slug(name)).raw("\">").text(name).raw("</h2><p class=\"soft\">");
+    body.prose(text(tag, "/description")).raw("</p>");
+    for (path, method, operation) in operations(document, name) {
+        operation_of(body, document, path, method, operation);
     }
 }
 
@@ -80,10 +115,47 @@ fn operation_of(body: &mut Markup, document: &Value, path: &str, method: &str, o
             }
         }
     }
+    examples(body, document, path, method, operation);
+    answers(body, operation);
+    body.raw("</div></details>");
+}
+
+/// A line for the shell, and what comes back where all goes well.
+fn examples(body: &mut Markup, document: &Value, path: &str, method: &str, operation: &Value) {
+    body.raw("<h3>Example</h3><pre tabindex=\"0\"><code>")
+        .text(example::curl(document, path, method, operation));
+    body.raw("</code></pre>");
+    let good = members(operation, "/responses").find(|(status, _)| status.starts_with('2'));
+    let schema = good.and_then(|(_, response)| response.pointer("/content/application~1json/schema"));
+    if let Some(schema) = schema {
+        // A value that came out of JSON goes into it again.
+        let shown = serde_json::to_string_pretty(&example::of(document, schema)).unwrap_or_default();
+        body.raw("<pre tabindex=\"0\"><code>").text(shown).raw("</code></pre>");
+    }
+}
+
+/// A description in which error codes lead to their pages. Only those of errors name any.
+fn codes(body: &mut Markup, status: &str, description: &str) {
+    if !status.starts_with(['4', '5']) {
+        body.prose(description);
+        return;
+    }
+    for (at, part) in description.split('`').enumerate() {
+        if at % 2 == 1 && part.chars().all(|each| each.is_ascii_lowercase() || "-_0123456789".contains(each))
+        {
+            body.raw("<a href=\"/docs/errors/").text(part).raw("\"><code>").text(part).raw("</code></a>");
+        } else {
+            body.text(part);
+        }
+    }
+}
+
+fn answers(body: &mut Markup, operation: &Value) {
     body.raw("<h3>Answers</h3><table><tbody>");
     for (status, response) in members(operation, "/responses") {
         body.raw("<tr><td class=\"status s").text(status.chars().next().unwrap_or('0')).raw("\">");
-        body.text(status).raw("</td><td>").prose(text(response, "/description"));
+        body.text(status).raw("</td><td>");
+        codes(body, status, text(response, "/description"));
         for media in response.pointer("/content").and_then(Value::as_object).into_iter().flatten() {
             body.raw(" <span class=\"soft\">");
             shape(body, media.1.get("schema").unwrap_or(&Value::Null));
@@ -91,7 +163,7 @@ fn operation_of(body: &mut Markup, document: &Value, path: &str, method: &str, o
         }
         body.raw("</td></tr>");
     }
-    body.raw("</tbody></table></div></details>");
+    body.raw("</tbody></table>");
 }
 
 fn parameters(body: &mut Markup, operation: &Value) {
@@ -170,7 +242,7 @@ fn shape(body: &mut Markup, schema: &Value) {
     }
 }
 
-fn resolve<'a>(document: &'a Value, schema: &'a Value) -> Option<&'a Value> {
+pub(super) fn resolve<'a>(document: &'a Value, schema: &'a Value) -> Option<&'a Value> {
     match schema.get("$ref").and_then(Value::as_str).and_then(referenced) {
         Some(name) => document.pointer("/components/schemas")?.get(name),
         None => Some(schema),
@@ -181,10 +253,10 @@ fn referenced(reference: &str) -> Option<&str> {
     reference.strip_prefix("#/components/schemas/")
 }
 
-fn members<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
+pub(super) fn members<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
     value.pointer(pointer).and_then(Value::as_object).into_iter().flatten()
 }
 
-fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }

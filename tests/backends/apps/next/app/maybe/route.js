@@ -1,4 +1,8 @@
 import { withCaller } from "holdfast-backend/next";
 import { holdfast } from "../../holdfast.js";
 
-export const GET = withCaller(holdfast, (_, { caller }) => Response.json({ user: caller?.userId ?? null }), { credentials: "optional" });
+export const GET = withCaller(
+  holdfast,
+  (_, { caller }) => Response.json({ user: caller?.userId ?? null }),
+  { credentials: "optional" },
+);

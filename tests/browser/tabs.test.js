@@ -1,0 +1,45 @@
+/** Nine tabs of one browser on the real binary, over HTTP/1.1. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { connect, expectState, signInAs } from "./support/demo.js";
+import { startAll, visit } from "./support/visit.js";
+
+const NINE = 9;
+const SOON_MS = 5_000;
+
+let all;
+before(async () => (all = await startAll()));
+after(() => all?.stop());
+
+test("all nine are right within five seconds of a change at the server", async (t) => {
+  const { page, assertHealthy } = await visit(t, all);
+  await signInAs(page, "Ada Lovelace");
+  await expectState(page, "not_connected");
+  await connect(page, "ada.makes");
+  const session = await page.evaluate(() => Object.entries({ ...sessionStorage }));
+  const tabs = [page];
+  while (tabs.length < NINE) {
+    const tab = await page.context().newPage();
+    tab.setDefaultTimeout(10_000);
+    await tab.addInitScript((entries) => {
+      for (const [name, value] of entries) sessionStorage.setItem(name, value);
+    }, session);
+    await tab.goto(all.holdfast.url);
+    tabs.push(tab);
+  }
+  for (const tab of tabs) {
+    await expectState(tab, "connected");
+    assert.match(await tab.locator("#live").innerText(), /^Live/);
+  }
+  const began = Date.now();
+  const revoked = await fetch(`${all.holdfast.config.instagram_url}/dev/deauthorize`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ account: "ada.makes" }),
+  });
+  assert.ok(revoked.ok);
+  for (const tab of tabs) await expectState(tab, "reconnect_required");
+  const took = Date.now() - began;
+  assert.ok(took < SOON_MS, `${took} ms`);
+  assertHealthy();
+});

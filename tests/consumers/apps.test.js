@@ -1,0 +1,180 @@
+/** A Vite app, a Next app and a plain page, made by the client's README alone: they show the status, and live through the main path. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { createServer as createHttpServer } from "node:http";
+import { extname, join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { readmeBlock } from "../../clients/js/tests/support/readme.js";
+import { freePort, startHoldfast } from "../browser/support/holdfast.js";
+import { startChromium } from "../browser/support/visit.js";
+import { freshApp, mainPath, signIn, useAuth } from "./support/app.js";
+
+const START_WITHIN_MS = 120_000;
+
+const apps = {};
+let holdfast;
+let browser;
+before(async () => {
+  for (const name of ["vite", "next", "plain"]) apps[name] = await freePort();
+  const origins = Object.values(apps).map((port) => `http://127.0.0.1:${port}`);
+  holdfast = await startHoldfast({ origins });
+  browser = await startChromium();
+});
+after(async () => {
+  await browser?.close();
+  await holdfast?.stop();
+});
+
+/** Waits until somebody answers there. */
+async function answers(url, child) {
+  for (const giveUpAt = Date.now() + START_WITHIN_MS; Date.now() < giveUpAt;) {
+    if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}`);
+    const response = await fetch(url).catch(() => null);
+    if (response?.ok) return;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  throw new Error(`${url} does not answer`);
+}
+
+/** Runs a package's own command in the app, and ends it with the test. */
+async function serve(t, app, name, ...args) {
+  const binary = fileURLToPath(new URL(`node_modules/.bin/${name}`, import.meta.url));
+  const child = spawn(binary, args, {
+    cwd: app,
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  });
+  let said = "";
+  for (const output of [child.stdout, child.stderr]) output.on("data", (chunk) => (said += chunk));
+  t.after(async () => {
+    if (child.exitCode !== null) return;
+    process.kill(-child.pid, "SIGTERM"); // with the workers that it has started
+    await once(child, "exit");
+  });
+  const home = `http://127.0.0.1:${args.at(-1)}/`;
+  await answers(home, child).catch((error) => {
+    throw new Error(`${error.message}\n${said}`);
+  });
+  return home;
+}
+
+async function walk(t, home) {
+  const context = await browser.newContext();
+  t.after(() => context.close());
+  holdfast.watch(context);
+  const page = await context.newPage();
+  page.setDefaultTimeout(60_000);
+  const troubles = [];
+  page.on("pageerror", (error) => troubles.push(error.message));
+  const refusals = [];
+  page.on("response", (response) => response.status() === 401 && refusals.push(response.url()));
+  await mainPath(page, { home, holdfast });
+  assert.doesNotMatch(page.url(), /completion=/);
+  assert.deepEqual(troubles, []);
+  assert.deepEqual(refusals, []);
+  // Ada is not connected for whoever comes next.
+  await page
+    .locator("summary, #disconnect")
+    .first()
+    .waitFor({ timeout: 100 })
+    .catch(() => {});
+  const token = await page.evaluate(() => sessionStorage.getItem("session"));
+  const jwt = await fetch(`${holdfast.config.clerk_url}/v1/client/sessions/${token}/tokens`, {
+    method: "POST",
+    headers: { origin: holdfast.url, "content-type": "application/json" },
+    body: "{}",
+  }).then((response) => response.json());
+  const gone = await fetch(`${holdfast.url}/user/instagram`, {
+    method: "DELETE",
+    headers: { authorization: `Bearer ${jwt.jwt}` },
+  });
+  assert.equal(gone.status, 200);
+}
+
+/** The README's first block, as an app's root. */
+function reactApp(baseUrl) {
+  const block = readmeBlock(
+    "jsx",
+    '<HoldfastProvider baseUrl="https://api.example.com" useAuth={useAuth}>',
+  )
+    .replace('"@clerk/react"', '"./auth.js"')
+    .replace('"https://api.example.com"', `{${baseUrl}}`);
+  const [imports, markup] = block.split("\n\n");
+  return { imports, markup: markup.trim().replace(/;$/, "") };
+}
+
+test("Vite", async (t) => {
+  const { imports, markup } = reactApp("import.meta.env.VITE_HOLDFAST_URL");
+  const app = await freshApp(t, {
+    "package.json": '{"private": true, "type": "module"}',
+    "index.html":
+      '<!doctype html><html lang="en"><title>App</title><div id="root"></div><script type="module" src="/main.jsx"></script></html>',
+    ".env.local": `VITE_HOLDFAST_URL=${holdfast.url}\n`,
+    "vite.config.js":
+      'import react from "@vitejs/plugin-react";\nexport default { plugins: [react()] };\n',
+    "sign-in.js": signIn(holdfast.config.clerk_url),
+    "auth.js": useAuth,
+    "main.jsx": `import { createRoot } from "react-dom/client";\n${imports}\ncreateRoot(document.getElementById("root")).render(${markup});\n`,
+  });
+  await walk(
+    t,
+    await serve(t, app, "vite", "--host", "127.0.0.1", "--strictPort", "--port", String(apps.vite)),
+  );
+});
+
+test("Next", async (t) => {
+  const providers = readmeBlock("jsx", "NEXT_PUBLIC_HOLDFAST_URL").replace(
+    '"@clerk/nextjs"',
+    '"./auth.js"',
+  );
+  const app = await freshApp(t, {
+    "package.json": '{"private": true}',
+    ".env.local": `NEXT_PUBLIC_HOLDFAST_URL=${holdfast.url}\n`,
+    "next.config.mjs": `export default { allowedDevOrigins: ["127.0.0.1"], turbopack: { root: ${JSON.stringify(fileURLToPath(new URL(".", import.meta.url)))} } };\n`,
+    "app/sign-in.js": signIn(holdfast.config.clerk_url),
+    "app/auth.js": `"use client";\n${useAuth}`,
+    "app/providers.jsx": providers,
+    "app/layout.jsx": `import { Providers } from "./providers";\nexport default function Layout({ children }) {\n  return <html lang="en"><body><Providers>{children}</Providers></body></html>;\n}\n`,
+    "app/page.jsx": `import { InstagramConnection } from "holdfast-client/react";\nexport default function Page() {\n  return <InstagramConnection />;\n}\n`,
+  });
+  await walk(
+    t,
+    await serve(t, app, "next", "dev", "--hostname", "127.0.0.1", "--port", String(apps.next)),
+  );
+});
+
+test("a plain page, without a bundler", async (t) => {
+  const script = readmeBlock(
+    "js",
+    'import { createHoldfastClient } from "holdfast-client";\nimport { describe',
+  )
+    .replace('"https://api.example.com"', JSON.stringify(holdfast.url))
+    .replace('"holdfast-client/states"', '"holdfast-client/states.js"');
+  const map = readmeBlock("html", "importmap");
+  const app = await freshApp(t, {
+    "index.html": `<!doctype html><html lang="en"><title>App</title><h1 id="title"></h1><p id="sentence"></p><p id="error"></p><button id="connect"></button>\n<script type="module" src="clerk.js"></script>\n${map}</html>`,
+    "page.js": script,
+    "sign-in.js": signIn(holdfast.config.clerk_url),
+    "clerk.js": `import { enter, getToken, session } from "./sign-in.js";\nawait enter();\nwindow.Clerk = { session: { id: session.id, getToken } };\n`,
+  });
+  const types = { ".html": "text/html", ".js": "text/javascript" };
+  const server = createHttpServer(async (request, response) => {
+    const { pathname } = new URL(request.url, "http://x");
+    const path =
+      pathname === "/"
+        ? "/index.html"
+        : pathname.replace(/^\/holdfast\//, "/node_modules/holdfast-client/src/");
+    const content = await readFile(join(app, path)).catch(() => null);
+    response.writeHead(content ? 200 : 404, {
+      "content-type": types[extname(path)] ?? "text/plain",
+    });
+    response.end(content);
+  });
+  server.listen(apps.plain, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => (server.closeAllConnections(), server.close()));
+  await walk(t, `http://127.0.0.1:${apps.plain}/`);
+});
