@@ -25,8 +25,8 @@ pub struct CacheOptions {
 impl Default for CacheOptions {
     fn default() -> Self {
         Self {
-            renew_at: Duration::from_secs(240),
-            max_age: Duration::from_secs(24 * 3600),
+            renew_at: Duration::from_mins(4),
+            max_age: Duration::from_hours(24),
             force_gap: Duration::from_secs(30),
             cold_gap: Duration::from_secs(1),
             max_waiting: 256,

@@ -173,10 +173,14 @@ mod tests {
         }
         assert_eq!(FactorAges::read(&Map::new()), None);
         let ages = read(json!([3, -1])).unwrap();
-        let limit = Duration::from_secs(180);
-        assert!(ages.first_within(limit) && !ages.first_within(limit - Duration::from_nanos(1)));
+        let limit = Duration::from_mins(3);
+        assert!(
+            ages.first_within(limit) && !ages.first_within(limit.saturating_sub(Duration::from_nanos(1)))
+        );
         assert!(!ages.second_within(Duration::MAX));
         let ages = read(json!([-1, 3])).unwrap();
-        assert!(ages.second_within(limit) && !ages.second_within(limit - Duration::from_nanos(1)));
+        assert!(
+            ages.second_within(limit) && !ages.second_within(limit.saturating_sub(Duration::from_nanos(1)))
+        );
     }
 }

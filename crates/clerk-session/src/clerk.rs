@@ -44,8 +44,7 @@ impl Clerk {
     /// are.
     pub fn from_publishable_key(text: &str) -> Result<ClerkBuilder, PublishableKeyError> {
         let key = PublishableKey::parse(text)?;
-        let mut policy = Policy::default();
-        policy.issuers = vec![key.issuer()];
+        let policy = Policy { issuers: vec![key.issuer()], ..Policy::default() };
         Ok(ClerkBuilder {
             jwks_url: key.jwks_url(),
             policy,

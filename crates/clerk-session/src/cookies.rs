@@ -102,16 +102,14 @@ fn from_own_pages(headers: &HeaderMap, method: &Method, parties: &[OriginPattern
     }
     match (text("sec-fetch-site"), origin) {
         (Some("same-origin"), _) => true,
-        // A person typed the address, or opened a bookmark.
-        (Some("none"), _) => method.is_safe(),
+        // A person typed the address or opened a bookmark, or it is no browser of this decade.
+        (Some("none"), _) | (None, None) => method.is_safe(),
         // `same-site` is a neighbour under the same domain, which may be anybody's.
         (Some(_), _) => false,
         (None, Some(origin)) => {
             let host = origin.split_once("://").map(|(_, host)| host);
             host.is_some() && host == text("host")
         }
-        // No browser of this decade.
-        (None, None) => method.is_safe(),
     }
 }
 

@@ -143,6 +143,7 @@ pub fn explain(
     Explanation { verdict, code, steps, detail, remedy }
 }
 
+#[expect(clippy::ref_option, reason = "serde passes the field by reference")]
 fn as_text<S: Serializer>(remedy: &Option<Remedy>, serializer: S) -> Result<S::Ok, S::Error> {
     remedy.as_ref().map(ToString::to_string).serialize(serializer)
 }

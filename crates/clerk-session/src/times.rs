@@ -14,6 +14,7 @@ use crate::verifier::Observer;
 const LATEST_S: i64 = 253_402_300_799;
 
 /// When a token is valid, in unix milliseconds.
+#[expect(clippy::struct_field_names, reason = "the unit is told by the name everywhere")]
 pub(crate) struct Times {
     pub(crate) expires_at_ms: i64,
     pub(crate) not_before_ms: Option<i64>,
