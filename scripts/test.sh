@@ -70,5 +70,6 @@ step 'documentation tests' cargo test --locked --workspace --doc
 step 'instruction counts' scripts/counts.sh
 step 'verdicts beside @clerk/backend' scripts/differential.sh
 step 'types of client and server' client_types
+step 'Python client' scripts/python-tests.sh
 step 'JavaScript and browser tests' javascript_tests
 steps_summary
