@@ -16,6 +16,7 @@ pub mod reference;
 mod serve;
 mod service_key;
 mod token;
+mod whose;
 
 use std::ffi::OsString;
 
