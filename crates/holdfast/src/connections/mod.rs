@@ -16,6 +16,7 @@ pub mod import;
 mod incidents;
 pub mod journal;
 pub mod listing;
+pub mod mechanisms;
 mod overview;
 pub mod pass_through;
 mod profile;
@@ -35,6 +36,7 @@ pub use self::error::ServiceError;
 use self::grants::SealingError;
 use self::incidents::Incidents;
 use self::journal::Journal;
+use self::mechanisms::{Mechanism, Mechanisms};
 use self::provider_gate::ProviderGate;
 pub use self::recorder::Recorded;
 use self::recorder::Recorder;
@@ -80,6 +82,7 @@ pub struct Connections {
     gate: ProviderGate,
     clock_suspicion: ClockSuspicion,
     journal: Journal,
+    mechanisms: Mechanisms,
 }
 
 /// One user may have at most this many open connect attempts.
@@ -101,6 +104,7 @@ impl Connections {
             gate: ProviderGate::new(clock),
             clock_suspicion: ClockSuspicion::default(),
             journal: Journal::none(),
+            mechanisms: Mechanisms::default(),
         }
     }
 
@@ -108,6 +112,15 @@ impl Connections {
     #[must_use]
     pub fn with_journal(self, journal: Journal) -> Self {
         Self { journal, ..self }
+    }
+
+    /// The same without one of its mechanisms: the simulation shows what each is for.
+    #[must_use]
+    pub fn without(self, mechanism: Mechanism) -> Self {
+        let mechanisms = Mechanisms::without(mechanism);
+        let incidents = self.incidents.with(mechanisms);
+        let gate = self.gate.with(mechanisms);
+        Self { mechanisms, incidents, gate, ..self }
     }
 
     /// Where new tokens are until the database has them.
@@ -168,7 +181,8 @@ impl Connections {
         limit: usize,
     ) -> Result<HistoryPage, ServiceError> {
         let now = self.parts.clock.now();
-        // What the clock has ended is told at once by the status; here too, though no worker may have come by.
+        // What the clock has ended is told at once by the status; here too, though no worker may
+        // have come by.
         if let Some(connection) = self.parts.store.connection(owner, Self::PROVIDER).await?
             && connection.grant.is_some_and(|grant| grant.expires_at <= now)
         {
@@ -211,8 +225,8 @@ impl Connections {
         Ok(self.opened(connection, facts, opened).await?.map(|grant| (grant, key)))
     }
 
-    /// A grant that another data key sealed than the one its owner has is lost, whichever process looks: that is recorded. A
-    /// key that only this process's ring lacks never comes to this.
+    /// A grant that another data key sealed than the one its owner has is lost, whichever process
+    /// looks: that is recorded. A key that only this process's ring lacks never comes to this.
     async fn opened(
         &self,
         connection: &Connection,

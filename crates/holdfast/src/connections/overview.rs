@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use crate::connections::Connections;
 
 impl Connections {
-    /// The share of the provider's budget for the app that is used, as far as its answers say; 1 where it is spent.
+    /// The share of the provider's budget for the app that is used, as far as its answers say; 1
+    /// where it is spent.
     pub fn budget_used(&self) -> f64 {
         f64::from(self.gate.budget_used_percent()) / 100.0
     }
