@@ -16,6 +16,7 @@ pub mod import;
 mod incidents;
 pub mod journal;
 pub mod listing;
+pub mod mechanisms;
 mod overview;
 pub mod pass_through;
 mod profile;
@@ -36,6 +37,7 @@ pub use self::error::ServiceError;
 use self::grants::SealingError;
 use self::incidents::Incidents;
 use self::journal::Journal;
+use self::mechanisms::{Mechanism, Mechanisms};
 use self::provider_gate::ProviderGate;
 pub use self::recorder::Recorded;
 use self::recorder::Recorder;
@@ -83,6 +85,7 @@ pub struct Connections {
     clock_suspicion: ClockSuspicion,
     journal: Journal,
     grant_metrics: GrantMetrics,
+    mechanisms: Mechanisms,
 }
 
 /// One user may have at most this many open connect attempts.
@@ -105,6 +108,7 @@ impl Connections {
             clock_suspicion: ClockSuspicion::default(),
             journal: Journal::none(),
             grant_metrics: GrantMetrics::default(),
+            mechanisms: Mechanisms::default(),
         }
     }
 
@@ -112,6 +116,15 @@ impl Connections {
     #[must_use]
     pub fn with_journal(self, journal: Journal) -> Self {
         Self { journal, ..self }
+    }
+
+    /// The same without one of its mechanisms: the simulation shows what each is for.
+    #[must_use]
+    pub fn without(self, mechanism: Mechanism) -> Self {
+        let mechanisms = Mechanisms::without(mechanism);
+        let incidents = self.incidents.with(mechanisms);
+        let gate = self.gate.with(mechanisms);
+        Self { incidents, gate, mechanisms, ..self }
     }
 
     /// Where new tokens are until the database has them.
@@ -172,7 +185,8 @@ impl Connections {
         limit: usize,
     ) -> Result<HistoryPage, ServiceError> {
         let now = self.parts.clock.now();
-        // What the clock has ended is told at once by the status; here too, though no worker may have come by.
+        // What the clock has ended is told at once by the status; here too, though no worker may
+        // have come by.
         if let Some(connection) = self.parts.store.connection(owner, Self::PROVIDER).await?
             && connection.grant.is_some_and(|grant| grant.expires_at <= now)
         {

@@ -13,7 +13,8 @@ impl Connections {
         self.status(&OwnerId::named_by_operator(notice.user_id.as_deref().unwrap_or_default())).await
     }
 
-    /// The share of the provider's budget for the app that is used, as far as its answers say; 1 where it is spent.
+    /// The share of the provider's budget for the app that is used, as far as its answers say; 1
+    /// where it is spent.
     pub fn budget_used(&self) -> f64 {
         f64::from(self.gate.budget_used_percent()) / 100.0
     }
