@@ -61,6 +61,45 @@ describe("everybody can use the page", () => {
     }
   }
 
+  for (const [screen, viewport] of screens) {
+    for (const colorScheme of ["light", "dark"]) {
+      test(`axe finds nothing in the API's pages: ${screen}, ${colorScheme}`, async (t) => {
+        const { page } = await visit(t, all, { viewport, colorScheme });
+        for (const path of ["/docs", "/docs/errors", "/docs/errors/token-expired"]) {
+          await page.goto(all.holdfast.url + path);
+          for (const operation of await page.locator("details").all()) {
+            await operation.evaluate((details) => (details.open = true));
+          }
+          await assertAccessible(page, path);
+          const overflow = await page.evaluate(
+            () => document.documentElement.scrollWidth - innerWidth,
+          );
+          assert.ok(overflow <= 0, `${path} is ${overflow} px wider than the screen`);
+        }
+      });
+    }
+  }
+
+  test("the API's page leads to every operation and every code, and its lines work", async (t) => {
+    const { page } = await visit(t, all);
+    await page.goto(`${all.holdfast.url}/docs`);
+    const targets = await page
+      .locator("a")
+      .evaluateAll((links) => links.map((link) => link.getAttribute("href")));
+    const here = targets.filter((target) => target.startsWith("#"));
+    assert.ok(here.length > 30, `${here.length} links within the page`);
+    for (const target of new Set(here)) {
+      assert.equal(await page.locator(`[id="${target.slice(1)}"]`).count(), 1, target);
+    }
+    const codes = new Set(targets.filter((target) => target.startsWith("/docs/errors/")));
+    assert.ok(codes.size > 20, `${codes.size} codes`);
+    for (const path of codes) {
+      assert.equal((await fetch(all.holdfast.url + path)).status, 200, path);
+    }
+    const line = await page.locator("details#status pre, details pre").first().textContent();
+    assert.match(line, /^curl .*'http/);
+  });
+
   test("a change of state is announced, once", async (t) => {
     const { page } = await visit(t, all);
     await signInAs(page, "Grace Hopper");

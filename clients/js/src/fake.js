@@ -65,8 +65,9 @@ const ERRORS = {
   denied: "The connection was declined at Instagram.",
   attempt_expired: "The last attempt to connect ran out of time.",
   attempt_failed: "The last attempt to connect did not succeed.",
-  account_moved: "This Instagram account is now linked to another user of the app.",
-  account_not_admitted: "Instagram does not admit this account to the app yet: contact support.",
+  account_moved: "The Instagram account is connected to another user now.",
+  account_not_admitted:
+    "Instagram does not let this app use this account yet; that is not your doing. Contact support.",
   checkpoint: "Instagram wants a security check: open Instagram and follow its instructions.",
   unconfirmed: "Instagram wants the account confirmed: open Instagram and follow its instructions.",
   restricted: "Instagram restricts this account: open Instagram and see what it asks for.",
@@ -79,7 +80,7 @@ const ERRORS = {
   token_invalid: "Instagram no longer accepts the access that it gave: connect again.",
   account_ineligible: "This Instagram account is no longer a professional account.",
   key_lost: "The stored access can no longer be opened: connect again.",
-  grant_unreadable: "The stored access is damaged: connect again.",
+  grant_unreadable: "The stored access is damaged and cannot be opened: connect again.",
   not_configured: "Connecting Instagram is not set up on this server.",
 };
 

@@ -142,10 +142,11 @@ export function createLiveUpdates({
     const { signal } = (abort = new AbortController());
     polls = 0;
     setLive(store.get().live || "poll");
-    const timer = tabs.areShared && clock.setTimeout(() => abort.abort(), POLL_EVERY);
+    let isHeld = false;
+    const timer = tabs.areShared && clock.setTimeout(() => isHeld || abort.abort(), POLL_EVERY);
     try {
       await tabs.lead(signal, () => {
-        clock.clearTimeout(timer);
+        isHeld = true;
         return hold(signal);
       });
     } catch (error) {
@@ -153,6 +154,7 @@ export function createLiveUpdates({
     } finally {
       clock.clearTimeout(timer);
       abort.abort();
+      if (!isHeld) allowance.giveBack(); // nothing was sent
     }
   }
 

@@ -53,13 +53,13 @@ fn word(format: &str) -> &'static str {
 pub(super) fn curl(document: &Value, path: &str, method: &str, operation: &Value) -> String {
     let mut line = "curl".to_owned();
     if method != "get" {
-        line += &format!(" -X {}", method.to_ascii_uppercase());
+        line = format!("{line} -X {}", method.to_ascii_uppercase());
     }
     if operation.pointer("/security/0").is_some() {
         line += " -H \"Authorization: Bearer $TOKEN\"";
     }
     if let Some(body) = operation.pointer("/requestBody/content/application~1json/schema") {
-        line += &format!(" -H 'Content-Type: application/json' -d '{}'", of(document, body));
+        line = format!("{line} -H 'Content-Type: application/json' -d '{}'", of(document, body));
     }
     let path: String = path
         .split('{')
