@@ -160,6 +160,12 @@ mod tests {
     }
 
     #[test]
+    fn every_value_is_read_as_serde_json_reads_it() {
+        let text = r#"{"a":[1,-1,1.5,true,false,null,"x"],"b":{"c":18446744073709551615,"d":"\u0041"}}"#;
+        assert_eq!(Value::Object(object(text).unwrap()), serde_json::from_str::<Value>(text).unwrap());
+    }
+
+    #[test]
     fn endless_nesting_is_an_error_and_not_a_crash() {
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
         assert!(object(&deep).is_err());
