@@ -147,13 +147,22 @@ mod tests {
 
     #[test]
     fn what_is_not_an_object_is_refused() {
-        for text in ["", "null", "[]", "1", "\"x\"", "{}x", "{} {}", "{\"a\":}", "{'a':1}"] {
-            assert!(object(text).is_err(), "{text}");
+        for text in ["null", "[]", "1", "\"x\""] {
+            assert_eq!(object(text), Err(NotAnObject("it is JSON, but not an object")), "{text}");
+        }
+        for text in ["", "{", "{}x", "{} {}", "{\"a\":}", "{'a':1}", "{\"a\":1,\"a\":"] {
+            assert_eq!(object(text), Err(NotAnObject("it is not JSON")), "{text}");
         }
         assert_eq!(text(b"\xef\xbb\xbf{}".to_vec()), Err(NotAnObject("it begins with a byte order mark")));
         assert_eq!(text(b"{\"a\":\"\xff\"}".to_vec()), Err(NotAnObject("it is not UTF-8")));
         assert_eq!(text(b"{}".to_vec()), Ok("{}".to_owned()));
         assert!(object(" {\"a\":[1,-1,1.5,true,null,\"x\"]} ").is_ok());
+    }
+
+    #[test]
+    fn every_value_is_read_as_serde_json_reads_it() {
+        let text = r#"{"a":[1,-1,1.5,true,false,null,"x"],"b":{"c":18446744073709551615,"d":"\u0041"}}"#;
+        assert_eq!(Value::Object(object(text).unwrap()), serde_json::from_str::<Value>(text).unwrap());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, Stdio};
 
 use clerk_session::Verdict;
@@ -21,7 +21,7 @@ use corpus::Row;
 use support::*;
 
 /// Whether a verifier accepts a token.
-type Judge = Box<dyn Fn(&str) -> bool + std::panic::RefUnwindSafe>;
+type Judge = Box<dyn Fn(&str) -> bool>;
 
 struct Verifier {
     name: &'static str,
@@ -37,8 +37,18 @@ fn main() {
     let mut verifiers = vec![
         judged("clerk-session", "cannot judge: 503", &rows, ours()),
         judged("clerk-rs 0.5 `validate_jwt`", others::clerk_rs_without_keys(), &rows, others::clerk_rs()),
-        judged("jsonwebtoken 10, `Validation::new(RS256)`", "has no key fetching", &rows, others::jsonwebtoken()),
-        judged("jsonwebtoken 10, set up with care", "has no key fetching", &rows, others::careful_jsonwebtoken()),
+        judged(
+            "jsonwebtoken 10, `Validation::new(RS256)`",
+            "has no key fetching",
+            &rows,
+            others::jsonwebtoken(),
+        ),
+        judged(
+            "jsonwebtoken 10, set up with care",
+            "has no key fetching",
+            &rows,
+            others::careful_jsonwebtoken(),
+        ),
         judged("jwt-simple 0.12, `RS256PublicKey`", "has no key fetching", &rows, others::jwt_simple()),
     ];
     verifiers.extend(clerk_backend(&rows));
@@ -50,7 +60,7 @@ fn judged(name: &'static str, keys_away: &'static str, rows: &[Row], judge: Judg
     let accepts = rows
         .iter()
         .map(|row| {
-            catch_unwind(|| judge(&row.token)).unwrap_or_else(|_| {
+            catch_unwind(AssertUnwindSafe(|| judge(&row.token))).unwrap_or_else(|_| {
                 panics += 1;
                 false
             })
@@ -91,17 +101,20 @@ fn clerk_backend(rows: &[Row]) -> Vec<Verifier> {
         .map(|line| serde_json::from_str(line).expect("it is JSON"))
         .collect();
     assert_eq!(answers.len(), rows.len(), "node: {}", output.status);
-    [("@clerk/backend 3.25 `verifyToken`", "verifyToken"), ("@clerk/backend 3.25 `authenticateRequest`", "authenticateRequest")]
-        .map(|(name, member)| Verifier {
-            name,
-            keys_away: "throws after 5 tries, 2.7 to 3.6 s",
-            accepts: answers.iter().map(|answer| answer[member] == "accepted").collect(),
-            panics: answers
-                .iter()
-                .filter(|answer| answer[member].as_str().is_some_and(|said| said.starts_with("threw:")))
-                .count(),
-        })
-        .into()
+    [
+        ("@clerk/backend 3.25 `verifyToken`", "verifyToken"),
+        ("@clerk/backend 3.25 `authenticateRequest`", "authenticateRequest"),
+    ]
+    .map(|(name, member)| Verifier {
+        name,
+        keys_away: "throws after 5 tries, 2.7 to 3.6 s",
+        accepts: answers.iter().map(|answer| answer[member] == "accepted").collect(),
+        panics: answers
+            .iter()
+            .filter(|answer| answer[member].as_str().is_some_and(|said| said.starts_with("threw:")))
+            .count(),
+    })
+    .into()
 }
 
 fn report(rows: &[Row], verifiers: &[Verifier]) -> String {
@@ -115,9 +128,9 @@ fn report(rows: &[Row], verifiers: &[Verifier]) -> String {
     let mut named = BTreeMap::<&str, Vec<usize>>::new();
     for (at, verifier) in verifiers.iter().enumerate() {
         let wrong = |must: bool| {
-            rows.iter().zip(&verifier.accepts).filter(move |(row, accepts)| {
-                (row.expected == "accepted") == must && **accepts != must
-            })
+            rows.iter()
+                .zip(&verifier.accepts)
+                .filter(move |(row, accepts)| (row.expected == "accepted") == must && **accepts != must)
         };
         let _ = writeln!(
             text,
