@@ -103,7 +103,7 @@ function remainingMs(credential, date) {
 /** Holdfast's own refusal, to be passed on; undefined for an answer that something else gave in its place. */
 function refusal(answer) {
   const isProblem = answer?.headers.get("content-type")?.startsWith("application/problem+json");
-  if (!isProblem || ![400, 401, 403, 429, 503].includes(answer.status)) return undefined;
+  if (!isProblem || ![400, 401, 403, 429, 431, 503].includes(answer.status)) return undefined;
   try {
     const document = JSON.parse(answer.body);
     if (answer.status === 401 && document.source !== "session") return undefined;

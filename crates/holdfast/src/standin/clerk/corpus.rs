@@ -183,6 +183,7 @@ static SHAPE: &[Case] = &[
     bad("shape-empty-header", INVALID, |mint| mint.sign_bytes(b"", &bytes(&mint.claims())?)),
     bad("shape-empty-payload", INVALID, |mint| mint.sign_bytes(&bytes(&mint.header())?, b"")),
     bad("shape-huge", INVALID, |mint| mint.with_claim("padding", "x".repeat(12_000))),
+    bad("shape-large", INVALID, |mint| mint.with_claim("padding", "x".repeat(8_000))),
     bad("shape-header-null", INVALID, |_| Ok("bnVsbA.e30.AA".to_owned())),
     bad("shape-header-array", INVALID, |mint| mint.sign_bytes(b"[]", &bytes(&mint.claims())?)),
     bad("shape-header-string", INVALID, |mint| mint.sign_bytes(b"\"RS256\"", &bytes(&mint.claims())?)),
