@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need on Debian or Ubuntu and is not there yet: a C compiler (aws-lc and SQLite are built from
-# source), a Postgres server, Chromium, Node, Python, valgrind. Rust is expected to be there. Needs root or sudo only where something is missing.
+# source), a Postgres server, Chromium, Node, Python, valgrind, nginx, Caddy, HAProxy. Rust is expected to be there. Needs root or sudo only where something is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,6 +12,14 @@ need() { # need PACKAGE COMMAND…: the package, unless one of the commands is t
     if command -v "$command" >/dev/null 2>&1; then return; fi
   done
   missing+=("$package")
+}
+
+# The proxies of deploy/; their packages must not start a server either.
+proxies() {
+  local each
+  for each in nginx:nginx-light caddy:caddy haproxy:haproxy; do
+    PATH="$PATH:/usr/sbin" command -v "${each%:*}" >/dev/null 2>&1 || missing+=("${each#*:}")
+  done
 }
 
 has_postgres() {
@@ -28,6 +36,7 @@ need npm npm
 python3 -c 'import ensurepip' >/dev/null 2>&1 || missing+=(python3 python3-venv)
 need chromium chromium chromium-browser google-chrome
 has_postgres || missing+=(postgresql)
+proxies
 
 if ((${#missing[@]})); then
   echo "installing: ${missing[*]}"
@@ -41,6 +50,12 @@ if ((${#missing[@]})); then
   "${as_root[@]}" mkdir -p /etc/postgresql-common
   [ -e /etc/postgresql-common/createcluster.conf ] ||
     echo 'create_main_cluster = false' | "${as_root[@]}" tee /etc/postgresql-common/createcluster.conf >/dev/null
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    "${as_root[@]}" chmod +x "$policy"
+    trap '"${as_root[@]}" rm -f "$policy"' EXIT
+  fi
   "${as_root[@]}" apt-get update -q
   "${as_root[@]}" apt-get install -q -y --no-install-recommends "${missing[@]}"
 fi

@@ -71,5 +71,6 @@ step 'instruction counts' scripts/counts.sh
 step 'verdicts beside @clerk/backend' scripts/differential.sh
 step 'types of client and server' client_types
 step 'JavaScript format and lints' npm run --silent lint
+step 'Python client' scripts/python-tests.sh
 step 'JavaScript and browser tests' javascript_tests
 steps_summary
