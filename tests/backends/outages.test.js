@@ -115,7 +115,7 @@ test("Clerk is away: a restart judges by the keys it has kept, a first start can
     const expired = await mint("expired-an-hour");
     for (const door of doors.slice(0, 3)) assert.equal((await ask(door.who, expired)).status, 401, door.name);
 
-    const cold = await startServe(dev, ORIGIN, { HOLDFAST_SPILL_DIR: scratch() });
+    const cold = await startServe(dev, ORIGIN, { HOLDFAST_JOURNAL_DIR: scratch() });
     board.to(cold.url);
     await cannotJudge("without keys", await mint());
     const told = await ask(doors[0].who, await mint());

@@ -78,7 +78,7 @@ fn place(graph: &str) -> Place {
     let spill = place.path().join("spill").display().to_string();
     let place = place
         .with("HOLDFAST_DATABASE_URL", database)
-        .with("HOLDFAST_SPILL_DIR", spill)
+        .with("HOLDFAST_JOURNAL_DIR", spill)
         .with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("k1", 1))
         .with("INSTAGRAM_APP_ID", "1234567890123456")
         .with("INSTAGRAM_APP_SECRET", "0123456789abcdef0123456789abcdef")
