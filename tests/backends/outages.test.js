@@ -29,7 +29,8 @@ after(async () => {
   await endAll();
 });
 
-const mint = async (name = "genuine") => `Bearer ${(await dev.control("mint", { case: name, azp: ORIGIN })).jwt}`;
+const mint = async (name = "genuine") =>
+  `Bearer ${(await dev.control("mint", { case: name, azp: ORIGIN })).jwt}`;
 
 /** Every door cannot judge, and says so. */
 async function cannotJudge(why, authorization) {
@@ -38,9 +39,14 @@ async function cannotJudge(why, authorization) {
     const answer = await ask(door.who, authorization, { origin: ORIGIN });
     assert.equal(answer.status, 503, `${why} at ${door.name}: ${answer.body.slice(0, 200)}`);
     assert.match(answer.headers.get("retry-after") ?? "", /^[1-9]\d*$/, `${why} at ${door.name}`);
-    assert.match(answer.headers.get("content-type"), /^application\/problem\+json/, `${why} at ${door.name}`);
+    assert.match(
+      answer.headers.get("content-type"),
+      /^application\/problem\+json/,
+      `${why} at ${door.name}`,
+    );
     assert.equal(JSON.parse(answer.body).status, 503, `${why} at ${door.name}`);
-    if (!door.remembers) assert.ok(answer.headers.get("access-control-allow-origin"), `${why} at ${door.name}`);
+    if (!door.remembers)
+      assert.ok(answer.headers.get("access-control-allow-origin"), `${why} at ${door.name}`);
   }
   assert.equal(backend.requests.length, before, `${why}: somebody got through`);
 }
@@ -62,14 +68,20 @@ test("Holdfast is away: what was accepted is remembered, the rest cannot be judg
     assert.equal((await ask(door.who, known)).status, 200, door.name);
   }
   board.to(holdfast.url);
-  for (const door of doors) assert.equal((await ask(door.who, await mint())).status, 200, `${door.name} after it`);
+  for (const door of doors)
+    assert.equal((await ask(door.who, await mint())).status, 200, `${door.name} after it`);
 });
 
 test("somebody else answers in Holdfast's place", async () => {
   const json = { "content-type": "application/json" };
   for (const [why, status, headers, body] of [
     ["a page", 200, { "content-type": "text/html" }, "<!doctype html>"],
-    ["a sign-in of somebody else", 401, { "www-authenticate": "Basic", "content-type": "text/html" }, "<h1>401</h1>"],
+    [
+      "a sign-in of somebody else",
+      401,
+      { "www-authenticate": "Basic", "content-type": "text/html" },
+      "<h1>401</h1>",
+    ],
     ["a refusal without a source", 401, { "content-type": "application/problem+json" }, "not JSON"],
     ["a redirect", 302, { location: "https://sign-in.example.com" }, ""],
     ["a failure", 500, json, "{}"],
@@ -93,7 +105,8 @@ test("somebody else answers in Holdfast's place", async () => {
 test("Holdfast hangs", async () => {
   board.to(await stranger(() => {}));
   const authorization = await mint();
-  const patient = (door) => ask(door.who, authorization).catch((error) => assert.fail(`${door.name}: ${error.message}`));
+  const patient = (door) =>
+    ask(door.who, authorization).catch((error) => assert.fail(`${door.name}: ${error.message}`));
   const answers = await Promise.all(doors.map(async (door) => [door.name, await patient(door)]));
   for (const [door, answer] of answers) {
     assert.equal(answer.status, 503, door);
@@ -111,9 +124,11 @@ test("Clerk is away: a restart judges by the keys it has kept, a first start can
     const again = start(binary, ["serve"], { env: holdfast.environment, cwd: holdfast.directory });
     await until("holdfast serve", again, async () => (await fetch(`${holdfast.url}/healthz`)).ok);
     board.to(holdfast.url);
-    for (const door of doors) assert.equal((await ask(door.who, await mint())).status, 200, door.name);
+    for (const door of doors)
+      assert.equal((await ask(door.who, await mint())).status, 200, door.name);
     const expired = await mint("expired-an-hour");
-    for (const door of doors.slice(0, 3)) assert.equal((await ask(door.who, expired)).status, 401, door.name);
+    for (const door of doors.slice(0, 3))
+      assert.equal((await ask(door.who, expired)).status, 401, door.name);
 
     const cold = await startServe(dev, ORIGIN, { HOLDFAST_JOURNAL_DIR: scratch() });
     board.to(cold.url);

@@ -17,14 +17,20 @@ before(async () => {
   // A key that a token names may be newer than those that a server has, and then that cannot judge yet; so these tokens are
   // older than the servers, and first.
   const kinds = await dev.control("cases");
-  const first = kinds.filter((each) => each.expect.code === "jwk-kid-mismatch").map((each) => each.case);
-  for (const name of first) minted.set(name, await dev.control("mint", { case: name, azp: ORIGIN }));
+  const first = kinds
+    .filter((each) => each.expect.code === "jwk-kid-mismatch")
+    .map((each) => each.case);
+  for (const name of first)
+    minted.set(name, await dev.control("mint", { case: name, azp: ORIGIN }));
   cases = [...first, ...kinds.map((each) => each.case).filter((name) => !first.includes(name))];
   await new Promise((resolve) => setTimeout(resolve, 1_100));
   // A refused token that is presented again and again is answered with 429; with four servers none is.
   const holdfasts = await Promise.all([1, 2, 3].map(() => startServe(dev, ORIGIN)));
   backend = await startBackend();
-  const [behind, apps] = await Promise.all([proxies(holdfasts[0].url, backend), frameworks(holdfasts[1].url)]);
+  const [behind, apps] = await Promise.all([
+    proxies(holdfasts[0].url, backend),
+    frameworks(holdfasts[1].url),
+  ]);
   doors = [
     { name: "own route", who: `${holdfasts[2].url}/user/profile` },
     { name: "forward-auth", who: `${holdfasts[2].url}/forward-auth` },
@@ -45,7 +51,10 @@ async function acceptedByClerk(jwt) {
   const { kid } = JSON.parse(Buffer.from(jwt.split(".")[0], "base64url").toString());
   const key = createPublicKey({ key: jwks.keys.find((each) => each.kid === kid), format: "jwk" });
   const jwtKey = key.export({ type: "spki", format: "pem" });
-  return verifyToken(jwt, { jwtKey, authorizedParties: [ORIGIN] }).then(() => true, () => false);
+  return verifyToken(jwt, { jwtKey, authorizedParties: [ORIGIN] }).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** The verdict in words, with the code where there is one. */
@@ -57,8 +66,10 @@ test("every door gives every token the same verdict and the same code", async ()
   let accepted = 0;
   for (const name of cases) {
     // Tokens know seconds only: at the beginning of one, a token that is good for less than a second more is good for long enough.
-    if (name === "genuine-expired-4s") await new Promise((resolve) => setTimeout(resolve, 1_010 - (Date.now() % 1_000)));
-    const { jwt, expect } = minted.get(name) ?? (await dev.control("mint", { case: name, azp: ORIGIN }));
+    if (name === "genuine-expired-4s")
+      await new Promise((resolve) => setTimeout(resolve, 1_010 - (Date.now() % 1_000)));
+    const { jwt, expect } =
+      minted.get(name) ?? (await dev.control("mint", { case: name, azp: ORIGIN }));
     const authorization = `Bearer ${Buffer.from(jwt, "utf8").toString("latin1")}`;
     // At one moment, since a verdict may depend on it.
     const [laxer, ...told] = await Promise.all([
@@ -68,7 +79,8 @@ test("every door gives every token the same verdict and the same code", async ()
     assert.ok(!laxer, `${name} is accepted here, and refused by @clerk/backend`);
     if (name === "shape-huge") {
       // Larger than the head of a request may be: no door looks at it, and each has its own words for that.
-      for (const [door, { status }] of told) assert.ok([400, 431].includes(status), `${name} at ${door}: ${status}`);
+      for (const [door, { status }] of told)
+        assert.ok([400, 431].includes(status), `${name} at ${door}: ${status}`);
       continue;
     }
     const verdicts = new Map();
@@ -77,16 +89,28 @@ test("every door gives every token the same verdict and the same code", async ()
       verdicts.set(verdict, [...(verdicts.get(verdict) ?? []), door]);
     }
     if (verdicts.size > 1) differing.push(`${name}: ${JSON.stringify([...verdicts])}`);
-    const expected = { accepted: `accepted as ${USER}`, pending: "403 session-pending", refused: `401 ${expect.code}` };
+    const expected = {
+      accepted: `accepted as ${USER}`,
+      pending: "403 session-pending",
+      refused: `401 ${expect.code}`,
+    };
     assert.ok(verdicts.has(expected[expect.verdict]), `${name}: ${JSON.stringify([...verdicts])}`);
     for (const [door, { status, headers }] of told) {
-      if (status === 401) assert.match(headers.get("www-authenticate") ?? "", /^Bearer/, `${name} at ${door}`);
-      if (status !== 200) assert.match(headers.get("content-type"), /^application\/problem\+json/, `${name} at ${door}`);
+      if (status === 401)
+        assert.match(headers.get("www-authenticate") ?? "", /^Bearer/, `${name} at ${door}`);
+      if (status !== 200)
+        assert.match(
+          headers.get("content-type"),
+          /^application\/problem\+json/,
+          `${name} at ${door}`,
+        );
     }
     if (expect.verdict === "accepted") accepted += 1;
   }
   assert.deepEqual(differing, []);
-  console.log(`${cases.length} tokens at ${doors.length} doors (${doors.map((door) => door.name).join(", ")}): ${accepted} accepted, 0 differing`);
+  console.log(
+    `${cases.length} tokens at ${doors.length} doors (${doors.map((door) => door.name).join(", ")}): ${accepted} accepted, 0 differing`,
+  );
   assert.ok(cases.length >= 150 && accepted >= 15, `${cases.length} tokens, ${accepted} good`);
 });
 
@@ -102,8 +126,14 @@ test("credentials of other forms are judged alike", async () => {
     ["Bearer null", "401 token-invalid"],
     [`Bearer "${jwt}"`, "401 token-invalid"],
   ]) {
-    const told = await Promise.all(doors.map(async (door) => [door.name, words(await ask(door.who, authorization))]));
-    assert.equal(new Set(told.map(([, verdict]) => verdict)).size, 1, `${authorization?.slice(0, 20)}: ${JSON.stringify(told)}`);
+    const told = await Promise.all(
+      doors.map(async (door) => [door.name, words(await ask(door.who, authorization))]),
+    );
+    assert.equal(
+      new Set(told.map(([, verdict]) => verdict)).size,
+      1,
+      `${authorization?.slice(0, 20)}: ${JSON.stringify(told)}`,
+    );
     if (expected) assert.equal(told[0][1], expected, String(authorization?.slice(0, 20)));
   }
 });
@@ -117,11 +147,17 @@ test("a client cannot loosen what a route asks for", async () => {
 });
 
 test("a page may read a refusal, and its preflight passes", async () => {
-  for (const door of doors.filter((each) => ["nginx", "Caddy", "HAProxy", "forward-auth"].includes(each.name))) {
+  for (const door of doors.filter((each) =>
+    ["nginx", "Caddy", "HAProxy", "forward-auth"].includes(each.name),
+  )) {
     const refused = await ask(door.who, undefined, { origin: ORIGIN });
     assert.equal(refused.status, 401, door.name);
     assert.equal(refused.headers.get("access-control-allow-origin"), ORIGIN, door.name);
-    assert.match(refused.headers.get("access-control-expose-headers") ?? "", /retry-after/i, door.name);
+    assert.match(
+      refused.headers.get("access-control-expose-headers") ?? "",
+      /retry-after/i,
+      door.name,
+    );
     const preflight = await fetch(door.who, {
       method: "OPTIONS",
       headers: { origin: ORIGIN, "access-control-request-method": "GET" },
@@ -133,7 +169,9 @@ test("a page may read a refusal, and its preflight passes", async () => {
 test("roles, and nobody where nobody will do", async () => {
   const admin = (await dev.control("mint", { case: "genuine-with-organization", azp: ORIGIN })).jwt;
   const plain = (await dev.control("mint", { case: "genuine", azp: ORIGIN })).jwt;
-  for (const door of doors.filter((each) => each.remembers && !["ASGI", "Django"].includes(each.name))) {
+  for (const door of doors.filter(
+    (each) => each.remembers && !["ASGI", "Django"].includes(each.name),
+  )) {
     const at = (path) => door.who.replace("/who", path);
     assert.equal((await ask(at("/admin"), `Bearer ${admin}`)).user, USER, door.name);
     const refused = await ask(at("/admin"), `Bearer ${plain}`);
