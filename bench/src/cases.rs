@@ -141,6 +141,7 @@ fn holdfast_cases(name: &str, server: usize, only_status: bool, rate: f64) -> Ve
         status(),
         unchanged,
         case("status, every token new", STATUS, Credential::Fresh, &[200]),
+        case("forward-auth", "/forward-auth", Credential::Known, &[200]),
         status().at(rate),
     ]
 }

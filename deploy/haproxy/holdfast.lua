@@ -43,7 +43,9 @@ core.register_action("holdfast", { "http-req" }, function(txn, url)
     return core.httpclient():get({ url = url, headers = headers, timeout = 1000 })
   end)
   local status = ok and told.status or 0
-  if status == 200 then
+  -- A 200 that names nobody is Holdfast's only where nobody may pass; else the address leads elsewhere.
+  local accepted = status == 200 and (values(told.headers, "x-auth-user")[1] or url:find("credentials=optional", 1, true))
+  if accepted then
     for _, name in ipairs(IDENTITY) do
       local value = values(told.headers, name)[1]
       if value then txn.http:req_set_header(name, value) end

@@ -104,10 +104,7 @@ export interface ConnectionsQuery {
   limit?: number;
 }
 
-export interface ConnectionsPage {
-  connections: (InstagramStatus & { user_id: string })[];
-  next?: string | null;
-}
+export type ConnectionsPage = Schemas["ConnectionsPage"];
 
 export interface InstagramEvent {
   type: "instagram.status";

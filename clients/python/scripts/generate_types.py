@@ -20,15 +20,6 @@ from __future__ import annotations
 from typing import Any, Literal, TypedDict
 
 '''
-LISTED = '''
-class ListedConnection(InstagramStatus):
-    user_id: str
-
-
-class ConnectionsPage(TypedDict, total=False):
-    connections: list[ListedConnection]
-    next: str | None
-'''
 
 
 def referred(value: Any, found: dict[str, None]) -> None:
@@ -72,20 +63,25 @@ def type_of(schema: Any) -> str:
 
 
 def declaration(name: str, schema: dict[str, Any]) -> str:
-    if "properties" not in schema:
+    bases = [type_of(each) for each in schema.get("allOf", []) if "$ref" in each]
+    if "properties" not in schema and not bases:
         values = type_of(schema).removeprefix("Literal[").removesuffix("]").split(", ")
         return f"{name} = Literal[\n" + "".join(f"    {value},\n" for value in values) + "]\n"
-    members = [f"    {member}: {type_of(each)}" for member, each in schema["properties"].items()]
-    return f"\nclass {name}(TypedDict, total=False):\n" + "\n".join(members) + "\n\n"
+    parts = [schema, *(each for each in schema.get("allOf", []) if "$ref" not in each)]
+    properties = {member: each for part in parts for member, each in part.get("properties", {}).items()}
+    members = [f"    {member}: {type_of(each)}" for member, each in properties.items()] or ["    pass"]
+    heritage = ", ".join(bases or ["TypedDict"])
+    return f"\nclass {name}({heritage}, total=False):\n" + "\n".join(members) + "\n\n"
 
 
 def text() -> str:
     found: dict[str, None] = {}
     referred({path: item for path, item in DOCUMENT["paths"].items() if path.startswith("/service/")}, found)
     referred([{"$ref": f"#/components/schemas/{name}"} for name in SHARED], found)
-    # Names for choices first: they are values, and read when the module is.
-    ordered = sorted(found, key=lambda name: ("properties" in SCHEMAS[name], name))
-    return HEAD + "".join(declaration(name, SCHEMAS[name]) for name in ordered) + LISTED
+    # Names for choices first, and what is built on others last: they are read when the module is.
+    ordered = sorted(found, key=lambda name: ("allOf" in SCHEMAS[name], "properties" in SCHEMAS[name], name))
+    declared = "".join(declaration(name, SCHEMAS[name]) for name in ordered)
+    return HEAD + declared.rstrip("\n") + "\n"
 
 
 if __name__ == "__main__":

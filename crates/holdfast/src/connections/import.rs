@@ -125,16 +125,16 @@ impl Importer {
             };
             tracing::debug!(meaning = ?failure.meaning, detail = %failure.detail, "an offered grant was not identified");
             // One unexplained "no" may be wrong itself.
-            let is_final = match failure.meaning {
-                Meaning::Dead(_) => true,
-                Meaning::DeadUnexplained | Meaning::Unavailable | Meaning::RateLimited(_) => tries >= TRIES,
-                Meaning::UserAction(_)
+            let may_pass = match failure.meaning {
+                Meaning::DeadUnexplained | Meaning::Unavailable | Meaning::RateLimited(_) => true,
+                Meaning::Dead(_)
+                | Meaning::UserAction(_)
                 | Meaning::Permission
                 | Meaning::App(_)
                 | Meaning::Content
-                | Meaning::CodeRejected => true,
+                | Meaning::CodeRejected => false,
             };
-            if is_final {
+            if !may_pass || tries >= TRIES {
                 return Err(outcome_of(&failure));
             }
             self.connections.parts.clock.sleep(failure.retry_after.unwrap_or(PAUSE).max(PAUSE)).await;

@@ -11,7 +11,7 @@ use crate::caller::OwnerId;
 use crate::connections::import::Offered;
 
 /// A longer line holds no token of Instagram's.
-const LONGEST_LINE: u64 = 64 * 1024;
+const LONGEST_LINE: usize = 64 * 1024;
 /// A longer token is none.
 const LONGEST_TOKEN: usize = 4096;
 /// Instagram began in 2010; what says otherwise is no time in seconds. To the year 2100.
@@ -45,7 +45,11 @@ pub(super) fn lines(
     let is_json = text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
     let text = text.to_vec();
     let reader = BufReader::new(Cursor::new(text).chain(reader));
-    if is_json { Ok(Box::new(JsonLines { reader, number: 0 })) } else { Ok(Box::new(table(reader)?)) }
+    if is_json {
+        Ok(Box::new(JsonLines { reader, number: 0, is_over: false }))
+    } else {
+        Ok(Box::new(table(reader)?))
+    }
 }
 
 fn unreadable(error: &io::Error) -> Failure {
@@ -55,34 +59,41 @@ fn unreadable(error: &io::Error) -> Failure {
 struct JsonLines<R> {
     reader: R,
     number: u64,
+    is_over: bool,
 }
 
 impl<R: BufRead> Iterator for JsonLines<R> {
     type Item = Line;
 
     fn next(&mut self) -> Option<Line> {
-        loop {
-            let mut bytes = zeroize::Zeroizing::new(Vec::new());
+        while !self.is_over {
             self.number += 1;
-            let entry = match self.reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut bytes) {
-                Ok(0) => return None,
-                Ok(_) if bytes.ends_with(b"\n") || bytes.len() < usize::try_from(LONGEST_LINE).ok()? => {
-                    if bytes.iter().all(u8::is_ascii_whitespace) {
-                        continue;
-                    }
-                    of_json(&bytes)
+            let entry = match self.line() {
+                Ok(bytes) if bytes.is_empty() => return None,
+                Ok(bytes) if bytes.iter().all(u8::is_ascii_whitespace) => continue,
+                Ok(bytes) if bytes.len() > LONGEST_LINE => Err("the line is too long"),
+                Ok(bytes) => of_json(&bytes),
+                Err(_) => {
+                    self.is_over = true;
+                    Err("the input could not be read any further")
                 }
-                Ok(_) => {
-                    // Past the end of what nobody wants.
-                    if self.reader.skip_until(b'\n').is_err() {
-                        return None;
-                    }
-                    Err("the line is too long")
-                }
-                Err(_) => return None,
             };
             return Some(Line { number: self.number, entry });
         }
+        None
+    }
+}
+
+impl<R: BufRead> JsonLines<R> {
+    /// The next line with its end; of one that is too long its beginning, which is too long as well.
+    fn line(&mut self) -> io::Result<zeroize::Zeroizing<Vec<u8>>> {
+        let mut bytes = zeroize::Zeroizing::new(Vec::new());
+        let most = u64::try_from(LONGEST_LINE).map_or(u64::MAX, |most| most + 1);
+        self.reader.by_ref().take(most).read_until(b'\n', &mut bytes)?;
+        if bytes.len() > LONGEST_LINE && !bytes.ends_with(b"\n") {
+            self.reader.skip_until(b'\n')?;
+        }
+        Ok(bytes)
     }
 }
 

@@ -101,7 +101,7 @@ pub async fn run(context: &Context, args: &ImportArgs, printer: &mut Printer) ->
     }
     drop(endings);
     store.close().await;
-    printer.remark(&summary(&counts, args.dry_run));
+    printer.remark(summary(&counts, args.dry_run));
     let is_good = counts.keys().all(|ending| ending.is_good());
     Ok(if is_good { ExitStatus::Success } else { ExitStatus::Failure })
 }
