@@ -59,7 +59,6 @@ step 'dependencies' dependency_policy
 step 'build' cargo build --locked --workspace
 step 'Rust tests' rust_tests
 step 'documentation tests' cargo test --locked --workspace --doc
-step 'instruction counts' scripts/counts.sh
 step 'verdicts beside @clerk/backend' scripts/differential.sh
 step 'types of client and server' client_types
 step 'JavaScript and browser tests' javascript_tests
