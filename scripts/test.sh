@@ -67,7 +67,6 @@ step 'build' cargo build --locked --workspace
 step 'Rust tests' rust_tests
 step 'clerk-session with all its features' clerk_session_features
 step 'documentation tests' cargo test --locked --workspace --doc
-step 'instruction counts' scripts/counts.sh
 step 'verdicts beside @clerk/backend' scripts/differential.sh
 step 'types of client and server' client_types
 step 'JavaScript format and lints' npm run --silent lint

@@ -118,7 +118,6 @@ async fn measure(
 
 /// Forged tokens from a process of their own.
 fn attack(server: &Server, tokens: &mut Tokens, rate: f64, seconds: f64) -> Fallible<Child> {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some thousands")]
     let forged = tokens.forged((rate * seconds).min(4000.0) as usize)?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args([

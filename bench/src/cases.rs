@@ -10,7 +10,7 @@ use crate::load::Outcome;
 use crate::process::{self, Server};
 use crate::report::{Measured, Report};
 use crate::subject::{self, Options, Tokens};
-use crate::{Fallible, RunArgs, fill, peers};
+use crate::{Fallible, RunArgs, fill, peers, picture};
 
 /// The case that all others are measured against.
 const YARDSTICK: &str = "hyper, hello";
@@ -118,6 +118,10 @@ pub async fn run(args: RunArgs) -> Fallible<()> {
         }
     }
     println!("{report}");
+    if let Some(path) = &args.picture {
+        let saturated = report.bars(|name| name.ends_with(": status"));
+        picture::write(path, "One status, saturated: processor time", ["server", "database"], &saturated)?;
+    }
     Ok(())
 }
 
@@ -191,7 +195,6 @@ async fn measure(
     if outcome.statuses.keys().any(|status| !case.expected.contains(status)) {
         return Err(format!("{}: answered {:?}", case.name, outcome.statuses).into());
     }
-    #[allow(clippy::cast_precision_loss, reason = "far below 2^53")]
     let requests = outcome.requests() as f64;
     let each = |spent: Duration| spent.as_secs_f64() * 1e6 / requests;
     Ok(Measured {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use holdfast::clock::{Clock as _, SystemClock};
 use holdfast::store::{Store, StoreOptions};
 
+use crate::picture::{self, Bar};
 use crate::process::{self, Server};
 use crate::subject::{self, Options, Tokens};
 use crate::{Fallible, GrowthArgs, LoadArgs, fill, load};
@@ -28,26 +29,32 @@ pub async fn run(args: GrowthArgs) -> Fallible<()> {
         "| connections | start to ready ms | status µs | Postgres µs | p99 µs at 1000/s | next due µs | 20 due claimed µs | MB |"
     );
     println!("|---|---:|---:|---:|---:|---:|---:|---:|");
+    let mut bars = Vec::new();
     for (engine, url, sizes) in databases {
         let mut filled = 0;
         for &size in sizes {
             eprintln!("{engine}: connecting {size} people");
             fill::people(&url, filled, size - 1, SystemClock.now().as_millisecond()).await?;
             filled = size;
-            let line = measure(&args, &url, size, &mut tokens, scratch.path()).await?;
+            let (line, parts) = measure(&args, &url, size, &mut tokens, scratch.path()).await?;
+            bars.push(Bar { label: format!("{engine}, {size} connections"), parts });
             println!("| {engine}, {size} | {line} | {:.0} |", megabytes(engine, &url, &file).await?);
         }
+    }
+    if let Some(path) = &args.picture {
+        picture::write(path, "One status by number of connections", ["server", "database"], &bars)?;
     }
     Ok(())
 }
 
+/// A line of the table, and what a status costs the server and the database.
 async fn measure(
     args: &GrowthArgs,
     url: &str,
     size: usize,
     tokens: &mut Tokens,
     scratch: &Path,
-) -> Fallible<String> {
+) -> Fallible<(String, [f64; 2])> {
     let log_file = scratch.join("server.log");
     let options = Options {
         binary: &args.holdfast,
@@ -85,7 +92,8 @@ async fn measure(
     let paced = load::run(load(Some(1000.0), args.seconds)).await?.latency.p99;
     drop::<Server>(server);
     let (next_due, claim) = worker(url).await?;
-    Ok(format!("{} | {cpu:.1} | {database:.1} | {paced} | {next_due} | {claim}", started.as_millis()))
+    let line = format!("{} | {cpu:.1} | {database:.1} | {paced} | {next_due} | {claim}", started.as_millis());
+    Ok((line, [cpu, if url.starts_with("sqlite") { 0.0 } else { database }]))
 }
 
 /// What a tick of the worker costs: to learn that nothing is due, and to claim a score of rows that are.

@@ -3,6 +3,12 @@
 //! `run` starts every server in a process of its own and drives each from yet another process, so that the processor time
 //! of a server is its own and nobody else's. The other subcommands are what it starts.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command that prints a table")]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts and times far below 2^52"
+)]
 
 mod backlog;
 mod baseline;
@@ -11,6 +17,7 @@ mod fill;
 mod growth;
 mod load;
 mod peers;
+mod picture;
 mod process;
 mod report;
 mod subject;
@@ -79,6 +86,9 @@ struct RunArgs {
     /// Only cases whose name has one of these in it, and the yardstick.
     #[arg(long)]
     only: Vec<String>,
+    /// Writes a picture of what the status costs each server, saturated, to this file.
+    #[arg(long)]
+    picture: Option<PathBuf>,
     /// Requests a second where the server is not saturated.
     #[arg(long, default_value_t = 1000.0)]
     rate: f64,
@@ -128,6 +138,9 @@ struct GrowthArgs {
     /// Seconds for each.
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
+    /// Writes a picture of what the status costs, by size, to this file.
+    #[arg(long)]
+    picture: Option<PathBuf>,
     /// Where the databases are kept meanwhile: some 2 KB for each connection.
     #[arg(long)]
     directory: Option<PathBuf>,

@@ -31,14 +31,14 @@ impl Server {
     /// Starts a command that will listen on `address`, and waits until it does.
     pub async fn listening(mut command: Command, address: SocketAddr) -> Fallible<Self> {
         let mut server = Self { child: command.spawn()?, address };
-        for _ in 0..600 {
+        for _ in 0..15_000 {
             if tokio::net::TcpStream::connect(address).await.is_ok() {
                 return Ok(server);
             }
             if let Some(status) = server.child.try_wait()? {
                 return Err(format!("{command:?} ended with {status} before it listened").into());
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
         Err(format!("{command:?} does not listen on {address}").into())
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::load::Latency;
+use crate::picture::Bar;
 
 /// One measurement of one case.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,6 +30,19 @@ impl Report {
     /// A table with a line per name.
     pub fn new(yardstick: &'static str, names: impl Iterator<Item = String>) -> Self {
         Self { yardstick, lines: names.map(|name| (name, Vec::new())).collect() }
+    }
+
+    /// What the server and its database spend in the cases that are wanted.
+    pub fn bars(&self, is_wanted: impl Fn(&str) -> bool) -> Vec<Bar> {
+        let wanted = self.lines.iter().filter(|(name, all)| is_wanted(name) && !all.is_empty());
+        let bar = |(name, all): &(String, Vec<Measured>)| {
+            let database = median(all.iter().map(|each| each.database_micros));
+            let label = name.split(": ").next().unwrap_or_default().replace('&', "&amp;");
+            // What has no database of its own is charged nothing for one that idles.
+            let database = if database < 1.0 { 0.0 } else { database };
+            Bar { label, parts: [median(all.iter().map(|each| each.cpu_micros)), database] }
+        };
+        wanted.map(bar).collect()
     }
 
     /// Adds a measurement to its line.

@@ -4,6 +4,8 @@
 //! prepares each statement on both engines.
 //!
 //! `LIMIT $n + 0`: of a bare parameter there, SQLite's planner reads the value, and prepares the statement anew at each execution.
+//! `COALESCE(x, '')`, `x || ''` and `x + 0` keep planners from an index of `x` that would look better than it is where statistics are
+//! missing: another finds fewer rows.
 //! An `OFFSET` behind it passes over rows that cannot be read: see [`Store::readable`](super::Store::readable).
 
 /// A statement, in the words of each engine.
@@ -148,8 +150,8 @@ pub(super) const CONNECTION_CLAIM_PROBE: Sql = Sql::both(
 pub(super) const CONNECTIONS_BY_ACCOUNT: Sql = Sql::both(concat!(
     "SELECT ",
     connection_columns!(),
-    " FROM connections AS c WHERE c.provider = $1 AND (c.account_id = $2 OR c.account_professional_id \
-     = $2) ORDER BY c.id"
+    " FROM connections AS c WHERE c.id IN (SELECT id FROM connections WHERE provider = $1 AND account_id = $2 UNION \
+     ALL SELECT id FROM connections WHERE provider = $1 AND account_professional_id = $2) ORDER BY c.id"
 ));
 /// A handle may have been another account's before, so there may be several.
 pub(super) const CONNECTIONS_BY_USERNAME: Sql = Sql::both(concat!(
@@ -159,7 +161,7 @@ pub(super) const CONNECTIONS_BY_USERNAME: Sql = Sql::both(concat!(
 ));
 /// Who, by id; the rest is read with the status.
 pub(super) const LISTED: Sql = Sql::both(
-    "SELECT id, user_id, grant_expires_at FROM connections WHERE provider = $1 AND ordinal = 0 AND id > $2 ORDER BY id \
+    "SELECT id, user_id, grant_expires_at FROM connections WHERE COALESCE(provider, '') = $1 AND ordinal + 0 = 0 AND id > $2 ORDER BY id \
      LIMIT $3 + 0",
 );
 /// The same of those in one stored state other than `connected`, which are few.
@@ -170,11 +172,11 @@ pub(super) const LISTED_IN_STATE: Sql = Sql::both(
 /// The same of those whose grant has died by the clock while their stored state does not say so.
 pub(super) const LISTED_LAPSED: Sql = Sql::both(
     "SELECT id, user_id, grant_expires_at FROM connections WHERE grant_expires_at <= $4 AND state IN ('connected', \
-     'degraded', 'action_required') AND provider = $1 AND ordinal = 0 AND id > $2 ORDER BY id LIMIT $3 + 0",
+     'degraded', 'action_required') AND COALESCE(provider, '') = $1 AND ordinal + 0 = 0 AND id || '' > $2 ORDER BY id || '' LIMIT $3 + 0",
 );
 /// By deadline, from where the page before ended.
 pub(super) const LISTED_BY_DEADLINE: Sql = Sql::both(
-    "SELECT id, user_id, grant_expires_at FROM connections WHERE provider = $1 AND ordinal = 0 AND grant_version IS NOT \
+    "SELECT id, user_id, grant_expires_at FROM connections WHERE COALESCE(provider, '') = $1 AND ordinal + 0 = 0 AND grant_version IS NOT \
      NULL AND grant_expires_at < $4 AND (grant_expires_at > $5 OR (grant_expires_at = $5 AND id > $2)) ORDER BY \
      grant_expires_at, id LIMIT $3 + 0",
 );
@@ -374,17 +376,38 @@ pub(super) const CONNECTIONS_UNREADABLE: Sql = Sql::both(concat!(
     " FROM connections AS c WHERE c.reason = 'grant_unreadable' ORDER BY c.since, c.id LIMIT $1 + 0 OFFSET $2 + 0"
 ));
 /// Times that no right clock can have written: a grant from the future, an end that is still to come, a refresh due in the last part
-/// of a life, of which less is left than when it should have been due. Each is found by an index of its own.
-pub(super) const CONNECTIONS_MISTIMED: Sql = Sql::both(concat!(
-    "SELECT ",
-    connection_columns!(),
-    " FROM connections AS c WHERE c.id IN (SELECT id FROM connections WHERE grant_version IS NOT NULL AND \
-     grant_obtained_at > $1 AND (state IN ('connected', 'degraded', 'action_required') OR reason = 'expired') \
-     UNION ALL SELECT id FROM connections WHERE reason = 'expired' AND evidence_source = 'clock' AND grant_expires_at \
-     > $2 AND grant_version IS NOT NULL UNION ALL SELECT id FROM connections WHERE grant_version IS NOT NULL AND \
-     grant_expires_at > $2 AND grant_expires_at <= $5 AND next_refresh_at > $3 AND next_refresh_at > \
-     grant_expires_at - (grant_expires_at - grant_obtained_at) / 100 * $4) ORDER BY c.id LIMIT $6 + 0 OFFSET $7 + 0"
-));
+/// of a life, of which less is left than when it should have been due. Each is found by an index of its own; `COALESCE` keeps planners
+/// from one of all that live.
+macro_rules! mistimed {
+    () => {
+        "SELECT id FROM connections WHERE grant_version IS NOT NULL AND \
+         grant_obtained_at > $1 AND (COALESCE(state, '') IN ('connected', 'degraded', 'action_required') OR reason = \
+         'expired') UNION SELECT id FROM connections WHERE reason = 'expired' AND evidence_source = 'clock' AND grant_expires_at \
+         > $2 AND grant_version IS NOT NULL UNION SELECT id FROM connections WHERE grant_version IS NOT NULL AND \
+         grant_expires_at > $2 AND grant_expires_at <= $5 AND next_refresh_at > $3 AND next_refresh_at > \
+         grant_expires_at - (grant_expires_at - grant_obtained_at) / 100 * $4"
+    };
+}
+
+pub(super) const CONNECTIONS_MISTIMED: Sql = Sql::each(
+    concat!(
+        "SELECT ",
+        connection_columns!(),
+        " FROM connections AS c WHERE c.id IN (",
+        mistimed!(),
+        ") ORDER BY c.id LIMIT $6 + 0 OFFSET $7 + 0"
+    ),
+    // As in `STATUS`: otherwise the planner may walk along all ids, expecting to find some soon.
+    concat!(
+        "SELECT ",
+        connection_columns!(),
+        " FROM (",
+        mistimed!(),
+        ") AS found CROSS JOIN LATERAL (SELECT ",
+        connection_columns!(),
+        " FROM connections AS c WHERE c.id = found.id LIMIT 1) AS c ORDER BY c.id LIMIT $6 + 0 OFFSET $7 + 0"
+    ),
+);
 
 /// Who is not simply well; in the words of the index `connections_troubled`, so that it serves.
 macro_rules! troubled {
@@ -460,7 +483,7 @@ pub(super) const CONNECTIONS_FALLEN: Sql = Sql::both(concat!(
     connection_columns!(),
     " FROM connections AS c WHERE ",
     troubled!(),
-    " AND c.grant_version IS NOT NULL AND c.state IN ('reconnect_required', 'action_required') AND c.since > $1 AND c.reason = $2 AND c.evidence_source IN ('refresh', 'use') ORDER BY c.since, c.id LIMIT $3 + 0 OFFSET $4 + 0"
+    " AND c.grant_version IS NOT NULL AND COALESCE(c.state, '') IN ('reconnect_required', 'action_required') AND c.since > $1 AND COALESCE(c.reason, '') = $2 AND c.evidence_source IN ('refresh', 'use') ORDER BY c.since, c.id LIMIT $3 + 0 OFFSET $4 + 0"
 ));
 /// The status tells the next refresh, so its version moves too.
 pub(super) const CONNECTIONS_HASTEN: Sql = Sql::both(concat!(
@@ -483,7 +506,7 @@ pub(super) const ATTEMPTS_EXPIRED: Sql = Sql::both(concat!(
 pub(super) const ATTEMPTS_OPEN: Sql = Sql::both(concat!(
     "SELECT ",
     attempt_columns!(),
-    " FROM attempts WHERE user_id = $1 AND provider = $2 AND stage <> 'closed' ORDER BY created_at, id"
+    " FROM attempts WHERE user_id = $1 AND provider = $2 AND COALESCE(stage, '') <> 'closed' ORDER BY created_at, id"
 ));
 /// Begun to be completed and let go of: by a crash, or because the provider could not be asked. One whose code could not be
 /// sent is back at `returned`, and rests.
@@ -495,10 +518,10 @@ pub(super) const ATTEMPTS_STRANDED: Sql = Sql::both(concat!(
 ));
 pub(super) const ATTEMPTS_CLOSE: Sql = Sql::both(
     "UPDATE attempts SET stage = 'closed', outcome = $3, closed_at = $4, sealed = NULL, busy_until = NULL, \
-     revision = revision + 1 WHERE user_id = $1 AND provider = $2 AND stage <> 'closed'",
+     revision = revision + 1 WHERE user_id = $1 AND provider = $2 AND COALESCE(stage, '') <> 'closed'",
 );
 pub(super) const ATTEMPTS_COUNT_OPEN: Sql = Sql::both(
-    "SELECT COUNT(*) AS amount FROM attempts WHERE user_id = $1 AND provider = $2 AND stage <> \
+    "SELECT COUNT(*) AS amount FROM attempts WHERE user_id = $1 AND provider = $2 AND COALESCE(stage, '') <> \
      'closed' AND expires_at > $3",
 );
 /// Not those that ended because Instagram does not admit the account: that is the app's trouble, and costs nobody a try.
@@ -686,7 +709,7 @@ pub(super) const OUTBOX_NEXT: Sql = Sql::both("SELECT MIN(due_at) AS at FROM out
 pub(super) const KEEP_TO_INDEXES: Sql = Sql::each(
     "SELECT 1",
     "SELECT set_config(name, CASE vartype WHEN 'bool' THEN 'off' ELSE '0' END, false) FROM pg_settings WHERE name IN \
-     ('enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit', 'max_parallel_workers_per_gather')",
+     ('enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', 'enable_mergejoin', 'jit', 'max_parallel_workers_per_gather')",
 );
 
 /// Tells the other replicas; Postgres alone has it.
