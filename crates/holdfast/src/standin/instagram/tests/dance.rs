@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::{CALLBACK, SCOPES, own_media, parameter, rig, rig_with};
-use crate::provider::{DeathCause, Meaning, Provider as _, ShortGrant};
+use crate::provider::{Account, DeathCause, Meaning, Provider as _, ShortGrant};
 use crate::standin::instagram::{Decision, Options, Person, RefreshWorld, ReplyShape};
 
 #[tokio::test]
