@@ -34,7 +34,7 @@ impl Connections {
             Ok(account) => is_another_account(connection, account),
             Err(failure) => is_sign(failure.meaning),
         };
-        let granted = self.granted(connection, provider, renewed);
+        let granted = granted(connection, provider, renewed);
         let account: Option<Account> = answer.ok().filter(|_| !needs_a_look);
         if account.is_none() && granted.is_none() {
             return Ok(needs_a_look);
@@ -47,21 +47,6 @@ impl Connections {
             self.record(connection.id, &described, None).await?;
         }
         Ok(needs_a_look)
-    }
-
-    /// What the renewal said is granted, where that is something else than we know.
-    fn granted(
-        &self,
-        connection: &Connection,
-        provider: &SharedProvider,
-        renewed: &Grant,
-    ) -> Option<Granted> {
-        let scopes = renewed.scopes.clone().filter(|scopes| *scopes != connection.scopes)?;
-        let missing_scopes = lacking(provider.scopes(), &scopes);
-        if !missing_scopes.is_empty() {
-            tracing::warn!(connection = %connection.id, ?missing_scopes, "a renewal no longer grants what the app asks for");
-        }
-        Some(Granted { scopes, missing_scopes })
     }
 
     /// A call of the app's was refused for want of scopes that Instagram names. Where that strikes
@@ -117,4 +102,14 @@ impl Connections {
 
 fn before(now: Timestamp, span: Duration) -> Timestamp {
     now.checked_sub(span).unwrap_or(Timestamp::MIN)
+}
+
+/// What the renewal said is granted, where that is something else than we know.
+fn granted(connection: &Connection, provider: &SharedProvider, renewed: &Grant) -> Option<Granted> {
+    let scopes = renewed.scopes.clone().filter(|scopes| *scopes != connection.scopes)?;
+    let missing_scopes = lacking(provider.scopes(), &scopes);
+    if !missing_scopes.is_empty() {
+        tracing::warn!(connection = %connection.id, ?missing_scopes, "a renewal no longer grants what the app asks for");
+    }
+    Some(Granted { scopes, missing_scopes })
 }

@@ -170,7 +170,7 @@ impl Connections {
         self.incidents.passed(connection).await?;
         let is_doubted =
             connection.suspicion.is_some() || connection.failures > 0 && is_proven_by_use(connection);
-        if is_doubted || self.describe(connection, tools.provider, &renewed).await? {
+        if is_doubted || Box::pin(self.describe(connection, tools.provider, &renewed)).await? {
             self.look_again(connection.id, tools.provider, &renewed).await?;
         }
         Ok(Refreshed::Renewed)

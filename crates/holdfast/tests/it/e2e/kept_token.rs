@@ -72,7 +72,7 @@ async fn a_fault_of_our_app_after_the_code_is_spent_is_waited_for() {
     let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
     let app = App::at(Arc::new(clock.clone()), NO_WORKER, |_| {}).await;
     for (fault, endpoint, stage) in [
-        (Fault::UnsupportedRequest, Endpoint::Exchange, "short_granted"),
+        (Fault::AppDeactivated, Endpoint::Exchange, "short_granted"),
         (Fault::WrongClientSecret, Endpoint::Exchange, "short_granted"),
         (Fault::AppDeactivated, Endpoint::Me, "granted"),
     ] {

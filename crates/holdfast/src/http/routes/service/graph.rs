@@ -1,6 +1,7 @@
 //! A Graph call with the grant injected. Instagram's own answer comes back wrapped: its status says
 //! nothing about our caller.
 
+use aide::transform::TransformOperation;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use http::{HeaderMap, Method, header};
@@ -31,19 +32,26 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                  whatever its status; what it says about the grant updates the status. Meta's usage headers \
                  (`x-app-usage`, `x-business-use-case-usage`) come along. No address in the answer carries the grant.",
             );
-            problems(op, &calling())
+            problems(answered(op), &calling())
         })
         .post(GRAPH, graph_post, |op| {
             let op = op.id("graphPost").tag(tags::SERVICE).summary("As above, with a body").description(
                 "JSON, a form, or multipart.",
             );
-            problems(problems(op, &calling()), &[RequestCode::UnsupportedMediaType.into()])
+            problems(problems(answered(op), &calling()), &[RequestCode::UnsupportedMediaType.into()])
         })
         .delete(GRAPH, graph_delete, |op| {
             let op = op.id("graphDelete").tag(tags::SERVICE).summary("As above, deleting");
-            problems(op, &calling())
+            problems(answered(op), &calling())
         })
         .done()
+}
+
+/// Wrapped, whatever Instagram's own status was.
+fn answered(op: TransformOperation<'_>) -> TransformOperation<'_> {
+    op.response_with::<200, Json<GraphAnswer>, _>(|answer| {
+        answer.description("Instagram's own answer, wrapped.")
+    })
 }
 
 fn calling() -> Vec<ProblemCode> {

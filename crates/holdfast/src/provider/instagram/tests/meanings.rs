@@ -72,7 +72,7 @@ fn a_refusal_for_want_of_a_permission_names_its_scopes() {
     ] {
         assert_eq!(scopes_named(message), expected, "{message}");
     }
-    let endless = (0..100).map(|each| format!("instagram_business_{each} ")).collect::<String>();
+    let endless = (0..100).map(|each| format!("instagram_business_{each}")).collect::<Vec<_>>().join(" ");
     assert!(scopes_named(&endless).len() <= 8);
 }
 

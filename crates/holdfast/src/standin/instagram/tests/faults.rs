@@ -26,12 +26,13 @@ fn expected(fault: Fault, endpoint: Endpoint) -> Option<Meaning> {
         Fault::ConsentBlocked => Meaning::UserAction(UserAction::ConsentBlocked),
         Fault::Ineligible => Meaning::Dead(DeathCause::AccountIneligible),
         Fault::Permission | Fault::NoAdvancedAccess if endpoint == Endpoint::Graph => Meaning::Permission,
-        Fault::NotAdmitted if endpoint == Endpoint::Graph => Meaning::Content,
-        Fault::Permission | Fault::NoAdvancedAccess => Meaning::App(AppFault::NotAdmitted),
-        Fault::NotAdmitted => Meaning::App(AppFault::Unsupported),
+        Fault::NotAdmitted | Fault::HugeBody if endpoint == Endpoint::Graph => Meaning::Content,
+        Fault::Permission | Fault::NoAdvancedAccess | Fault::DeveloperRole => {
+            Meaning::App(AppFault::NotAdmitted)
+        }
+        Fault::NotAdmitted | Fault::UnsupportedRequest => Meaning::App(AppFault::Unsupported),
         Fault::AppRateLimit => Meaning::RateLimited(LimitScope::App),
         Fault::AccountRateLimit => Meaning::RateLimited(LimitScope::Account),
-        Fault::HugeBody if endpoint == Endpoint::Graph => Meaning::Content,
         // No failure: the new grant may be the only one, and is kept.
         Fault::MissingExpiresIn if endpoint == Endpoint::Refresh => return None,
         Fault::ServerErrorHtml
@@ -50,10 +51,8 @@ fn expected(fault: Fault, endpoint: Endpoint) -> Option<Meaning> {
         | Fault::MissingExpiresIn => Meaning::Unavailable,
         Fault::AppDeactivated => Meaning::App(AppFault::Deactivated),
         Fault::WrongClientSecret | Fault::InvalidPlatformApp => Meaning::App(AppFault::Credentials),
-        Fault::DeveloperRole => Meaning::App(AppFault::NotAdmitted),
         Fault::RedirectMismatch => Meaning::App(AppFault::RedirectUri),
         Fault::CodeRejected => Meaning::CodeRejected,
-        Fault::UnsupportedRequest => Meaning::App(AppFault::Unsupported),
         Fault::ConsentDenied | Fault::DeniedWithoutState => return None,
     })
 }
