@@ -84,11 +84,11 @@ async fn check_app(settings: &Settings, instagram: &InstagramSettings, provider:
             format!("{} is not registered", address(&settings.public_url, "/instagram/callback")),
         ),
         Meaning::App(AppFault::Scope) => Check::failed(code::INSTAGRAM_SCOPES, failure.detail),
-        Meaning::App(AppFault::NotLive | AppFault::Deactivated) => {
+        Meaning::App(AppFault::NotAdmitted | AppFault::Deactivated) => {
             Check::failed(code::INSTAGRAM_APP, failure.detail)
                 .mended_by("look into the App dashboard: the app is not live, or Meta has restricted it")
         }
-        Meaning::App(AppFault::Request)
+        Meaning::App(AppFault::Request | AppFault::Unsupported)
         | Meaning::Dead(_)
         | Meaning::DeadUnexplained
         | Meaning::UserAction(_)
@@ -154,8 +154,9 @@ pub(super) fn check_settings(settings: &Settings, report: &mut Report) {
 }
 
 fn is_hexadecimal(instagram: &InstagramSettings) -> bool {
-    let secrets = instagram.app_secret.expose_secret();
-    secrets.split(',').all(|each| each.trim().bytes().all(|byte| byte.is_ascii_hexdigit()))
+    let is_hexadecimal =
+        |secret: &SecretString| secret.expose_secret().bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hexadecimal(&instagram.app_secret) && instagram.callback_secrets.iter().all(is_hexadecimal)
 }
 
 fn check_scopes(instagram: &InstagramSettings, report: &mut Report) {

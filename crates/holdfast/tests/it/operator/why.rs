@@ -10,7 +10,10 @@ use crate::e2e::app::{App, code, json, text};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_explained_from_memory_and_from_the_log() {
     let app = App::start().await;
-    let token = app.clerk.mint_with(Person::Ada, Some("https://foreign.example"), |mint| mint.with_claims(|_| {})).unwrap();
+    let token = app
+        .clerk
+        .mint_with(Person::Ada, Some("https://foreign.example"), |mint| mint.with_claims(|_| {}))
+        .unwrap();
     crate::support::leaks::secret(&token);
     let mut headers = HeaderMap::new();
     headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}")).unwrap());
