@@ -2,6 +2,7 @@
 
 mod acts;
 mod alerts;
+mod deploy;
 mod faults;
 mod hangup;
 mod notices;
