@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need on Debian or Ubuntu and is not there yet: a C compiler (aws-lc and SQLite are built from
-# source), a Postgres server, Chromium, Node, Python, valgrind, nginx, Caddy, HAProxy. Rust is expected to be there. Needs root or sudo only where something is missing.
+# source), a Postgres server, Chromium, Node, Python, valgrind, nginx, Caddy, HAProxy, Prometheus' rule tester. Rust is expected to be there. Needs root or sudo only where something is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -35,6 +35,7 @@ need nodejs node
 need npm npm
 python3 -c 'import ensurepip' >/dev/null 2>&1 || missing+=(python3 python3-venv)
 need chromium chromium chromium-browser google-chrome
+need prometheus promtool
 has_postgres || missing+=(postgresql)
 proxies
 

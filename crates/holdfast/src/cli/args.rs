@@ -1,13 +1,14 @@
 //! The command line's shape. `--help`, `docs/reference/cli.md` and the parser are made from it.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use clap::{Args, Parser, Subcommand};
 use url::Url;
 
 /// Clerk session verification and Instagram connections that tell the truth.
 #[derive(Debug, Parser)]
-#[command(name = "holdfast", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(name = "holdfast", version = version(), propagate_version = true, disable_help_subcommand = true)]
 #[command(after_help = "Exit codes: 0 fine, 1 the answer is no, 2 usage or configuration.\n\
                         Settings: docs/reference/settings.md, or `holdfast config print`.")]
 pub struct Cli {
@@ -20,6 +21,15 @@ pub struct Cli {
     /// What to do
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// The version, with the commit where the release script said which.
+fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| match crate::overview::COMMIT {
+        "unknown" => env!("CARGO_PKG_VERSION").to_owned(),
+        commit => format!("{} ({commit})", env!("CARGO_PKG_VERSION")),
+    });
+    &VERSION
 }
 
 /// The commands.
@@ -37,14 +47,23 @@ pub enum Command {
     Token(TokenCommand),
     /// Check this installation; every failed check comes with its remedy
     ///
-    /// Exit code 1 where a check fails. Asks Clerk for its keys and its time; changes nothing.
-    Doctor(JsonArg),
+    /// Exit code 1 where a check fails. Asks Clerk, Instagram, the public address and the receiver of events, for 15 seconds at
+    /// most; changes nothing.
+    Doctor(DoctorArgs),
+    /// Ask the server on this machine whether it lives; exit code 1 where it does not answer
+    ///
+    /// For the health checks of containers, which have no other program to ask with.
+    Health {
+        /// Ask whether it can judge and read as well
+        #[arg(long)]
+        ready: bool,
+    },
     /// Say why a request was refused or failed, by the request id that its answer carried
     ///
     /// Asks the memory of the running server (its last 10,000) over the metrics listener; where that knows nothing of it, reads a log on
     /// standard input: `holdfast why REQUEST_ID < LOG`, or `journalctl -u holdfast -o cat | holdfast why REQUEST_ID`.
     ///
-    /// ExitStatus code 1 where nothing is known of it.
+    /// Exit code 1 where nothing is known of it.
     Why(WhyArgs),
     /// The record of who took which grant and what operators did
     #[command(subcommand)]
@@ -64,7 +83,7 @@ pub enum Command {
     /// 3339, or unix seconds). Each token is proven by asking Instagram whose it is, as the rate budget allows, then sealed and linked.
     /// Prints one JSON object for each line, and never the input. May be ended anywhere and started again.
     ///
-    /// ExitStatus code 0 where every line was imported or is connected already, else 1.
+    /// Exit code 0 where every line was imported or is connected already, else 1.
     Import(ImportArgs),
     /// The configuration
     #[command(subcommand)]
@@ -134,6 +153,20 @@ pub enum AuditCommand {
         #[arg(long, value_name = "TIME")]
         since: Option<jiff::Timestamp>,
     },
+}
+
+/// Options of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Ask nobody but the database
+    #[arg(long)]
+    pub offline: bool,
+    /// Print what a check's code stands for, and check nothing
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["json", "offline"])]
+    pub explain: Option<String>,
 }
 
 /// Commands about session tokens.

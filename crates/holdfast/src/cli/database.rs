@@ -16,17 +16,26 @@ pub async fn migrate(context: &Context, printer: &mut Printer) -> Outcome {
     let mut options = StoreOptions::tool(settings.database_url.expose_secret());
     options.create = true;
     let store = context.open(&options).await?;
-    let applied = store.migrate().await.map_err(|error| Failure {
-        sentence: error.to_string(),
-        remedy: None,
-        exit: ExitStatus::Usage,
-    })?;
+    let applied = match store.migrate().await {
+        Ok(applied) => applied,
+        Err(error) => {
+            let sentence = error.to_string();
+            return Err(Failure { sentence, remedy: missing_right(&store).await, exit: ExitStatus::Usage });
+        }
+    };
     printer.line(match applied {
         0 => "The schema is up to date.".to_owned(),
         1 => "Applied 1 migration.".to_owned(),
         _ => format!("Applied {applied} migrations."),
     });
     Ok(ExitStatus::Success)
+}
+
+/// What to grant, where the role may not create tables.
+async fn missing_right(store: &store::Store) -> Option<String> {
+    let facts = store.server_facts().await.ok().flatten().filter(|facts| !facts.may_create)?;
+    let schema = facts.schema.as_deref().unwrap_or("public");
+    Some(format!("as the database's owner: GRANT USAGE, CREATE ON SCHEMA {schema} TO {}", facts.role))
 }
 
 /// `backup`.

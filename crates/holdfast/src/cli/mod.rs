@@ -8,8 +8,9 @@ mod connections_act;
 mod context;
 mod database;
 mod dev;
-mod doctor;
+pub mod doctor;
 mod exit;
+mod health;
 mod import;
 mod keys;
 pub mod printer;
@@ -68,6 +69,7 @@ fn usage(error: &clap::Error, printer: &mut Printer) -> ExitStatus {
 
 fn execute(context: &Context, command: Command, printer: &mut Printer) -> Outcome {
     match command {
+        Command::Health { ready } => wait(health::run(context, ready, printer)),
         Command::Why(args) => wait(why::run(context, &args, printer)),
         Command::Audit(command) => wait(audit::run(context, &command, printer)),
         Command::Config(command) => config::run(context, &command, printer),
@@ -79,7 +81,7 @@ fn execute(context: &Context, command: Command, printer: &mut Printer) -> Outcom
         Command::Migrate => wait(database::migrate(context, printer)),
         Command::Backup(args) => wait(database::backup(context, &args.file, printer)),
         Command::Restore(args) => wait(database::restore(context, &args.file, printer)),
-        Command::Doctor(args) => wait(doctor::run(context, args.json, printer)),
+        Command::Doctor(args) => wait(doctor::run(context, &args, printer)),
         Command::Token(TokenCommand::Explain(args)) => wait(token::run(context, &args, printer)),
         Command::Serve => wait(serve::run(context, printer)),
         Command::Dev(args) => wait(dev::run(context, &args, printer)),

@@ -22,6 +22,11 @@ pub fn pages() -> Vec<(&'static str, String)> {
         ("errors.md", http::problem::reference::markdown()),
         ("metrics.md", metrics_markdown()),
         ("openapi.json", openapi()),
+        ("doctor.md", super::doctor::code::markdown()),
+        ("../../deploy/prometheus/holdfast.rules.yml", overview::alerts::rules()),
+        ("../guides/alerts.md", overview::alerts::runbook()),
+        ("../../deploy/holdfast.toml", settings::sample::toml()),
+        ("../../deploy/.env.example", settings::sample::env()),
     ]
 }
 
@@ -29,7 +34,8 @@ pub fn pages() -> Vec<(&'static str, String)> {
 pub fn run(dir: &Path, printer: &mut Printer) -> Outcome {
     for (name, text) in pages() {
         let path = dir.join(name);
-        std::fs::create_dir_all(dir).and_then(|()| std::fs::write(&path, text)).map_err(|error| {
+        let folder = path.parent().unwrap_or(dir);
+        std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text)).map_err(|error| {
             Failure::setup(
                 format!("{} cannot be written: {error}", path.display()),
                 "name a directory of yours",

@@ -62,14 +62,7 @@ fn addresses(context: &Context, args: &WhyArgs, printer: &mut Printer) -> Result
         return Ok(args.from.clone());
     }
     let settings = context.settings(Purpose::Tools, printer)?;
-    let Some(mut address) = settings.metrics_listen else { return Ok(Vec::new()) };
-    if address.ip().is_unspecified() {
-        address.set_ip(if address.is_ipv4() {
-            std::net::Ipv4Addr::LOCALHOST.into()
-        } else {
-            std::net::Ipv6Addr::LOCALHOST.into()
-        });
-    }
+    let Some(address) = settings.metrics_listen.map(super::health::reachable) else { return Ok(Vec::new()) };
     // An address always makes an address.
     Ok(Url::parse(&format!("http://{address}/")).into_iter().collect())
 }

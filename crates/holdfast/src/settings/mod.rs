@@ -11,6 +11,7 @@ mod parse;
 mod print;
 mod reading;
 pub mod reference;
+pub mod sample;
 mod sources;
 pub mod table;
 #[cfg(test)]

@@ -53,7 +53,7 @@ pub use listing::{Among, Listed};
 pub use migrate::SchemaState;
 pub use notices::{Notice, NoticeKind};
 pub use outbox::PendingEvent;
-pub use overview::{PoolUse, Refreshes, TableRows};
+pub use overview::{PoolUse, Refreshes, ServerFacts, TableRows};
 pub use service_keys::{NewServiceKey, ServiceKey};
 pub use sweep::{HistoryStep, Kept};
 pub use trouble::Trouble;
@@ -112,6 +112,11 @@ struct Inner {
     passed_over: PassedOver,
     outbox: bool,
     link: Option<SharedLink>,
+}
+
+/// The file of a SQLite address; `None` for others, and for one that names none.
+pub fn sqlite_file(url: &str) -> Option<std::path::PathBuf> {
+    url.starts_with("sqlite:").then(|| Sqlite::path_of(url).ok()).flatten()
 }
 
 /// Whether [`Store::open`] can make anything of that address; nothing is opened.

@@ -55,6 +55,14 @@ const TALLY: Sql = Sql::both(
 const TALLY_PRUNE: Sql = Sql::both("DELETE FROM refresh_tally WHERE hour <= $1");
 const SENTINEL_AGES: Sql =
     Sql::both("SELECT key_id, created_at FROM key_ring_sentinel ORDER BY created_at, key_id");
+/// SQLite has no server, no role and no bound.
+const SERVER_FACTS: Sql = Sql::each(
+    "SELECT '' AS role, NULL AS schema, 0 AS version, 0 AS max_connections, 1 AS may_create",
+    "SELECT CAST(current_user AS TEXT) AS role, CAST(current_schema() AS TEXT) AS schema, \
+     CAST(current_setting('server_version_num') AS BIGINT) AS version, CAST(current_setting('max_connections') AS BIGINT) \
+     AS max_connections, CAST(CASE WHEN COALESCE(has_schema_privilege(current_schema(), 'CREATE'), FALSE) THEN 1 ELSE 0 \
+     END AS BIGINT) AS may_create",
+);
 const BY_USERNAME: Sql = Sql::both(
     "SELECT user_id FROM connections WHERE provider = $1 AND account_username = $2 ORDER BY user_id LIMIT 20",
 );
@@ -70,8 +78,24 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("TALLY", TALLY),
     ("TALLY_PRUNE", TALLY_PRUNE),
     ("SENTINEL_AGES", SENTINEL_AGES),
+    ("SERVER_FACTS", SERVER_FACTS),
     ("BY_USERNAME", BY_USERNAME),
 ];
+
+/// What a database server says of itself and of the role that asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerFacts {
+    /// The role.
+    pub role: String,
+    /// The schema that its tables are in; `None` where it has none.
+    pub schema: Option<String>,
+    /// As `server_version_num`: 150004 for 15.4.
+    pub version: i64,
+    /// Connections for everybody.
+    pub max_connections: i64,
+    /// Whether the role may create tables.
+    pub may_create: bool,
+}
 
 /// How the connections to the database are used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -199,6 +223,25 @@ impl Store {
     ) -> Result<Vec<String>, StoreError> {
         let found: Vec<Connection> = self.connections_by_account(provider, account).await?;
         Ok(found.into_iter().map(|connection| connection.user_id).collect())
+    }
+
+    /// What the server says of itself; `None` on SQLite, which has none.
+    pub async fn server_facts(&self) -> Result<Option<ServerFacts>, StoreError> {
+        match &self.inner.engine {
+            Engine::Postgres(_) => {}
+            Engine::Sqlite(_) | Engine::Driven(_) => return Ok(None),
+        }
+        let Some(row) = self.read_one(SERVER_FACTS, Vec::new()).await? else { return Ok(None) };
+        let read = || -> Result<ServerFacts, Unreadable> {
+            Ok(ServerFacts {
+                role: row.text("role")?,
+                schema: row.opt_text("schema")?,
+                version: row.int("version")?,
+                max_connections: row.int("max_connections")?,
+                may_create: row.int("may_create")? == 1,
+            })
+        };
+        read().map(Some).map_err(|error| error.at("(server)", "(all)"))
     }
 
     /// How the connections to the database are used; `None` where a simulation runs its statements.

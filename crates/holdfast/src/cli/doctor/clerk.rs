@@ -1,162 +1,218 @@
-//! Clerk: its keys, its clock, and whose tokens are accepted.
+//! Clerk: whether keys, secret and issuer belong to one instance, by the keys themselves; and its clock.
 
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use clerk_session::{KeySet, OriginPattern};
 use http::{HeaderValue, Method, header};
-use jiff::Timestamp;
-use jiff::fmt::rfc2822::DateTimeParser;
 use secrecy::ExposeSecret as _;
 use url::Url;
 
-use super::super::context::Context;
 use super::report::{Check, Report};
+use super::{ask, code};
+use crate::app::Seams;
+use crate::overview::clock_watch::ahead;
 use crate::settings::{ClerkSettings, PartiesMode, Settings};
-use crate::transport::{Answer, Outgoing, Transport};
+use crate::transport::Outgoing;
 
-pub(super) async fn check(
-    context: &Context,
-    clerk: &ClerkSettings,
-    transport: &dyn Transport,
-    report: &mut Report,
-) {
-    check_pair(clerk, report);
-    if clerk.jwt_key.is_some() {
-        report.add(Check::passed("Clerk's keys", "pinned by CLERK_JWT_KEY; no network is needed"));
-    }
-    let Some(request) = key_request(clerk) else {
-        if clerk.jwt_key.is_none() {
-            report.add(Check::skipped("Clerk's keys", "no source of keys is configured"));
-        }
-        report.add(Check::skipped("clock", "there is no address of Clerk's to compare with"));
-        return;
-    };
-    let host = request.url.host_str().unwrap_or_default().to_owned();
-    let asked = context.clock.now();
-    match transport.send(request).await {
-        Ok(answer) => {
-            let now = context.clock.now();
-            if clerk.jwt_key.is_none() {
-                check_keys(&host, &answer, report);
-            }
-            check_clock(&answer, asked, now, clerk, report);
-        }
-        Err(error) => {
-            let what = format!("{host} was asked: {error}");
-            let remedy = "check the address, name resolution, and that outgoing https is allowed";
-            // With a pinned key nothing depends on this address.
-            report.add(if clerk.jwt_key.is_some() {
-                Check::warning("clock", what, remedy)
-            } else {
-                Check::failed("Clerk's keys", what, remedy)
-            });
-        }
-    }
+/// The moduli of an instance's keys.
+type Moduli = BTreeSet<Vec<u8>>;
+
+/// What a source of keys said.
+enum Told {
+    Keys(Moduli),
+    Refused(u16),
+    Silent(String),
 }
 
-/// Keys of two instances, or of development and production, never go together.
-fn check_pair(clerk: &ClerkSettings, report: &mut Report) {
-    let (Some(publishable), Some(secret)) = (&clerk.publishable_key, &clerk.secret_key) else { return };
-    let is_live = publishable.is_live();
-    let secret = secret.expose_secret();
-    let secret_is_live = secret.starts_with("sk_live_") || secret.starts_with("live_");
-    report.add(if is_live == secret_is_live {
-        Check::passed("Clerk's key pair", "both are of the same kind of instance")
+pub(super) async fn check(clerk: &ClerkSettings, seams: &Seams) -> Report {
+    let mut report = Report::default();
+    let backend = backend_request(clerk);
+    // The Backend API's own list, named as the address: it wants the secret key, and is the same question.
+    let named_backend = backend.as_ref().is_some_and(|request| clerk.jwks_url.as_ref() == Some(&request.url));
+    let public = clerk.jwks_url.clone().filter(|_| !named_backend).map(|url| Outgoing::new(Method::GET, url));
+    let host = clerk.jwks_url.as_ref().and_then(Url::host_str).unwrap_or("Clerk").to_owned();
+    let (public, backend) = tokio::join!(keys_of(seams, public), keys_of(seams, backend));
+    let (public, first) = public.unzip();
+    let (backend, second) = backend.unzip();
+    if let Some(Told::Refused(status @ (401 | 403))) = &backend {
+        report.add(Check::failed(code::CLERK_SECRET, format!("Clerk's Backend API answers {status}")));
+    } else if backend.is_some() {
+        report.add(match &backend {
+            Some(Told::Keys(_)) => Check::passed(code::CLERK_SECRET, "Clerk's Backend API takes it"),
+            Some(Told::Refused(status)) => {
+                Check::warning(code::CLERK_SECRET, format!("not told: the Backend API answers {status}"))
+            }
+            Some(Told::Silent(why)) => Check::warning(code::CLERK_SECRET, format!("not told: {why}")),
+            None => Check::skipped(code::CLERK_SECRET, "there is none"),
+        });
+    }
+    let pinned = clerk.jwt_key.as_deref().map(der);
+    check_source(clerk, &host, public.as_ref(), backend.as_ref(), &mut report);
+    check_instance(public.as_ref(), backend.as_ref(), pinned.as_deref(), &mut report);
+    check_clock(clerk, first.flatten().or(second.flatten()), &mut report);
+    report
+}
+
+/// Whether `serve` could judge a token.
+fn check_source(
+    clerk: &ClerkSettings,
+    host: &str,
+    public: Option<&Told>,
+    backend: Option<&Told>,
+    report: &mut Report,
+) {
+    let has_backend = matches!(backend, Some(Told::Keys(_)));
+    let why = match public {
+        Some(Told::Keys(keys)) => {
+            report.add(Check::passed(code::CLERK_KEYS, format!("{host} lists {} keys", keys.len())));
+            return;
+        }
+        Some(Told::Refused(status)) => format!("{host} answers {status}"),
+        Some(Told::Silent(why)) => format!("{host}: {why}"),
+        None if has_backend => {
+            report.add(Check::passed(code::CLERK_KEYS, "Clerk's Backend API lists them"));
+            return;
+        }
+        None => "no source of keys answers".to_owned(),
+    };
+    report.add(if clerk.jwt_key.is_some() {
+        Check::passed(code::CLERK_KEYS, "pinned by CLERK_JWT_KEY; no network is needed")
+    } else if has_backend && !clerk.jwks_url_is_named {
+        Check::warning(code::CLERK_KEYS, format!("{why}; `serve` gets them from the Backend API"))
+    } else if public.is_none() && matches!(backend, Some(Told::Refused(401 | 403))) {
+        // The secret key is the only source, and has its own failed check.
+        Check::skipped(code::CLERK_KEYS, "they come with the secret key")
     } else {
-        Check::failed(
-            "Clerk's key pair",
-            "one key is of a production instance, the other of a development instance",
-            "copy both from the same page of Clerk's dashboard",
-        )
+        Check::failed(code::CLERK_KEYS, why)
     });
 }
 
-fn key_request(clerk: &ClerkSettings) -> Option<Outgoing> {
-    if let Some(url) = &clerk.jwks_url {
-        return Some(Outgoing::new(Method::GET, url.clone()));
+/// Whether all that is configured belongs to one instance.
+fn check_instance(public: Option<&Told>, backend: Option<&Told>, pinned: Option<&[u8]>, report: &mut Report) {
+    if let (Some(Told::Keys(public)), Some(Told::Keys(backend))) = (public, backend) {
+        report.add(if public.is_disjoint(backend) {
+            Check::failed(
+                code::CLERK_INSTANCE,
+                "the keys at the public address are not those that the secret key gives",
+            )
+        } else {
+            Check::passed(code::CLERK_INSTANCE, "the secret key gives the same keys as the public address")
+        });
     }
+    let Some(pinned) = pinned else { return };
+    let all = [public, backend].into_iter().flatten().filter_map(|told| match told {
+        Told::Keys(keys) => Some(keys),
+        Told::Refused(_) | Told::Silent(_) => None,
+    });
+    let others: Moduli = all.flatten().cloned().collect();
+    if others.is_empty() {
+        report.add(Check::skipped(code::CLERK_PINNED, "there is nothing to compare it with"));
+    } else {
+        let is_one = others.iter().any(|modulus| pinned.windows(modulus.len()).any(|part| part == modulus));
+        report.add(if is_one {
+            Check::passed(code::CLERK_PINNED, "it is a key of the instance")
+        } else {
+            Check::failed(
+                code::CLERK_PINNED,
+                "CLERK_JWT_KEY is none of the keys of the instance that CLERK_JWKS_URL, the publishable or the secret key names",
+            )
+        });
+    }
+}
+
+fn backend_request(clerk: &ClerkSettings) -> Option<Outgoing> {
     let secret = clerk.secret_key.as_ref()?;
-    let url = Url::parse(&format!("{}/v1/jwks", clerk.api_url.as_str().trim_end_matches('/'))).ok()?;
-    let mut request = Outgoing::new(Method::GET, url);
+    let base = clerk.api_url.as_str().trim_end_matches('/').trim_end_matches("/v1");
+    let mut request = Outgoing::new(Method::GET, Url::parse(&format!("{base}/v1/jwks")).ok()?);
     let mut value = HeaderValue::from_str(&format!("Bearer {}", secret.expose_secret())).ok()?;
     value.set_sensitive(true);
     request.headers.insert(header::AUTHORIZATION, value);
     Some(request)
 }
 
-fn check_keys(host: &str, answer: &Answer, report: &mut Report) {
-    const NAME: &str = "Clerk's keys";
-    if !answer.status.is_success() {
-        let what = format!("{host} answered {}", answer.status);
+/// What a source says, and how far our clock is ahead of its. `None` where there is no such source.
+async fn keys_of(seams: &Seams, request: Option<Outgoing>) -> Option<(Told, Option<f64>)> {
+    let asked = seams.clock.now();
+    let answer = match ask(seams, request?).await {
+        Ok(answer) => answer,
+        Err(error) => return Some((Told::Silent(error.to_string()), None)),
+    };
+    let ahead = ahead(&answer, asked, seams.clock.now());
+    let told = if answer.status.is_success() {
+        match KeySet::from_jwks(&answer.body) {
+            Ok(_) => Told::Keys(moduli(&answer.body)),
+            Err(error) => Told::Silent(format!("what it answers is no key set: {error}")),
+        }
+    } else {
+        Told::Refused(answer.status.as_u16())
+    };
+    Some((told, ahead))
+}
+
+fn moduli(document: &[u8]) -> Moduli {
+    let document: serde_json::Value = serde_json::from_slice(document).unwrap_or_default();
+    let keys = document["keys"].as_array().cloned().unwrap_or_default();
+    keys.iter().filter_map(|key| URL_SAFE_NO_PAD.decode(key["n"].as_str()?).ok()).collect()
+}
+
+/// The bytes of a PEM, in which an RSA key's modulus stands as it is.
+fn der(pem: &str) -> Vec<u8> {
+    let lines = pem.replace("\\n", "\n");
+    let base64: String = lines.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
+    STANDARD.decode(base64).unwrap_or_default()
+}
+
+fn check_clock(clerk: &ClerkSettings, ahead: Option<f64>, report: &mut Report) {
+    let Some(ahead) = ahead else {
+        report.add(Check::skipped(code::CLOCK, "nobody said what time it is"));
+        return;
+    };
+    let side = if ahead > 0.0 { "ahead of" } else { "behind" };
+    report.add(if ahead.abs() <= clerk.clock_skew.as_secs_f64() / 2.0 {
+        Check::passed(code::CLOCK, "agrees with Clerk's")
+    } else {
+        Check::failed(code::CLOCK, format!("this machine's clock is {:.0} s {side} Clerk's", ahead.abs()))
+    });
+}
+
+/// What is seen without asking Clerk.
+pub(super) fn check_settings(settings: &Settings, report: &mut Report) {
+    let clerk = &settings.clerk;
+    if let Some(key) = &clerk.publishable_key
+        && !clerk.issuers.is_empty()
+        && !clerk.issuers.contains(&key.issuer())
+    {
         report.add(Check::failed(
-            NAME,
-            what,
-            "check CLERK_PUBLISHABLE_KEY, CLERK_JWKS_URL or CLERK_SECRET_KEY",
+            code::CLERK_ISSUER,
+            format!(
+                "the publishable key's issuer is {}, CLERK_ISSUER is {}",
+                key.issuer(),
+                clerk.issuers.join(", ")
+            ),
         ));
-        return;
     }
-    report.add(match KeySet::from_jwks(&answer.body) {
-        Ok(document) => {
-            let kids: Vec<&str> = document.keys.kids().collect();
-            Check::passed(
-                NAME,
-                format!("{host} lists {}; {} others are not used", kids.join(", "), document.skipped.len()),
-            )
-        }
-        Err(error) => {
-            Check::failed(NAME, format!("{host}: {error}"), "check that the address is a JWKS of Clerk's")
-        }
-    });
-}
-
-/// Compares our clock with the `Date` of an answer, which lies between asking and receiving and is cut to seconds.
-fn check_clock(
-    answer: &Answer,
-    asked: Timestamp,
-    received: Timestamp,
-    clerk: &ClerkSettings,
-    report: &mut Report,
-) {
-    const NAME: &str = "clock";
-    let date = answer
-        .headers
-        .get(header::DATE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| DateTimeParser::new().parse_timestamp(text).ok());
-    let Some(date) = date else {
-        report.add(Check::skipped(NAME, "the answer has no Date to compare with"));
-        return;
-    };
-    let (date, asked, received) = (date.as_millisecond(), asked.as_millisecond(), received.as_millisecond());
-    // Positive: ours is ahead.
-    let ahead = if received < date {
-        received - date
-    } else if asked > date + 1000 {
-        asked - (date + 1000)
+    if !clerk.audience.is_empty() {
+        report.add(Check::warning(
+            code::CLERK_AUDIENCE,
+            format!("only tokens for {}", clerk.audience.join(", ")),
+        ));
+    }
+    check_parties(settings, report);
+    let address = super::instagram::address(&settings.public_url, "/webhooks/clerk");
+    report.add(if clerk.webhook_secret.is_some() {
+        Check::passed(code::CLERK_WEBHOOKS, format!("to be registered at Clerk: {address}"))
     } else {
-        0
-    };
-    let skew = i64::try_from(clerk.clock_skew.as_millis()).unwrap_or(i64::MAX);
-    let seconds = ahead.abs().div_euclid(1000);
-    let side = if ahead > 0 { "ahead of" } else { "behind" };
-    report.add(if ahead == 0 {
-        Check::passed(NAME, "agrees with Clerk's")
-    } else if ahead.abs() <= skew / 2 {
-        Check::passed(NAME, format!("{seconds} s {side} Clerk's, within what is allowed"))
-    } else {
-        let what = format!("this machine's clock is {seconds} s {side} Clerk's");
-        Check::failed(
-            NAME,
-            what,
-            "synchronise it (chrony, systemd-timesyncd): good tokens are being refused, or soon will be",
+        Check::warning(
+            code::CLERK_WEBHOOKS,
+            "not set up: a user who is deleted at Clerk stays here, with their grant",
         )
+        .mended_by(format!("add the endpoint {address} at Clerk, and set CLERK_WEBHOOK_SIGNING_SECRET"))
     });
 }
 
-fn names(origins: &[OriginPattern]) -> String {
-    origins.iter().map(OriginPattern::as_str).collect::<Vec<_>>().join(", ")
-}
-
-pub(super) fn check_parties(settings: &Settings, report: &mut Report) {
-    const NAME: &str = "authorized parties";
+fn check_parties(settings: &Settings, report: &mut Report) {
     let clerk = &settings.clerk;
     let missing: Vec<&str> = settings
         .allowed_origins
@@ -164,47 +220,20 @@ pub(super) fn check_parties(settings: &Settings, report: &mut Report) {
         .filter(|origin| !clerk.parties.contains(origin))
         .map(OriginPattern::as_str)
         .collect();
-    if clerk.parties.is_empty() {
-        report.add(Check::warning(
-            NAME,
-            "none: tokens made for any app of the Clerk instance are accepted",
-            "set HOLDFAST_ALLOWED_ORIGINS to the origins of your web app",
-        ));
+    if settings.allowed_origins.is_empty() {
+        report.add(Check::warning(code::ORIGINS, "none: no web page can call this server"));
     } else if !missing.is_empty() {
-        report.add(Check::warning(
-            NAME,
-            format!("{} may call, but its tokens are refused", missing.join(", ")),
-            "add it to CLERK_AUTHORIZED_PARTIES, or leave that unset: the allowed origins are the default",
-        ));
+        let what = format!("{} may call, but its tokens are refused", missing.join(", "));
+        report.add(Check::warning(code::ORIGINS, what));
     } else {
-        report.add(Check::passed(NAME, names(&clerk.parties)));
+        let names: Vec<&str> = clerk.parties.iter().map(OriginPattern::as_str).collect();
+        report.add(Check::passed(code::ORIGINS, names.join(", ")));
     }
     match clerk.parties_mode {
         PartiesMode::Enforce => {}
-        PartiesMode::IfPresent | PartiesMode::Report => report.add(Check::warning(
-            NAME,
-            "CLERK_AUTHORIZED_PARTIES_MODE is not `enforce`",
-            "set it to enforce once the log shows no token without `azp`",
-        )),
+        PartiesMode::IfPresent | PartiesMode::Report => report.add(
+            Check::warning(code::ORIGINS, "CLERK_AUTHORIZED_PARTIES_MODE is not `enforce`")
+                .mended_by("set it to enforce once the log shows no token without `azp`"),
+        ),
     }
-    if settings.allowed_origins.is_empty() {
-        report.add(Check::warning(
-            "allowed origins",
-            "none: no web page can call this server",
-            "set HOLDFAST_ALLOWED_ORIGINS",
-        ));
-    }
-}
-
-pub(super) fn check_webhook(settings: &Settings, report: &mut Report) {
-    let address = super::instagram::address(&settings.public_url, "/webhooks/clerk");
-    report.add(if settings.clerk.webhook_secret.is_some() {
-        Check::passed("Clerk's webhooks", format!("to be registered at Clerk: {address}"))
-    } else {
-        Check::warning(
-            "Clerk's webhooks",
-            "not set up: a user who is deleted at Clerk stays here, with their grant",
-            format!("add the endpoint {address} at Clerk, and set CLERK_WEBHOOK_SIGNING_SECRET"),
-        )
-    });
 }

@@ -1,95 +1,184 @@
-//! The database, its schema and the key ring that seals what is in it.
+//! The database, its role, its schema, and the key ring that seals what is in it.
 
 use secrecy::ExposeSecret as _;
 
 use super::super::context::Context;
 use super::report::{Check, Report};
+use super::{code, machine, sealed};
 use crate::settings::Settings;
-use crate::store::{OpenError, SchemaState, Store, StoreOptions};
+use crate::store::{self, OpenError, SchemaState, Store, StoreError, StoreOptions};
 
-pub(super) async fn check(context: &Context, settings: &Settings, report: &mut Report) {
-    let options = StoreOptions::tool(settings.database_url.expose_secret());
-    let store = match Store::open(&options, context.clock.clone()).await {
+/// Postgres versions below are not tested.
+const OLDEST_POSTGRES: i64 = 130_000;
+/// What one replica opens at most, with the listener for notices.
+const PER_REPLICA: i64 = 11;
+
+pub(super) async fn check(context: &Context, settings: &Settings) -> Report {
+    let mut report = Report::default();
+    let url = settings.database_url.expose_secret();
+    let store = match Store::open(&StoreOptions::tool(url), context.clock.clone()).await {
         Ok(store) => store,
         Err(error @ OpenError::NoFile(_)) => {
-            report.add(Check::warning("database", error.to_string(), "expected before the first start only"));
-            return;
+            let directory = store::sqlite_file(url).map(|file| machine::directory_of(&file));
+            report.add(match directory.filter(|each| !machine::is_writable(each)) {
+                Some(directory) => {
+                    Check::failed(code::DATABASE, format!("{} cannot be written", directory.display()))
+                        .mended_by(
+                            "let the server write to the directory, or name another in HOLDFAST_DATABASE_URL",
+                        )
+                }
+                None => Check::warning(code::DATABASE, error.to_string())
+                    .mended_by("expected before the first start only"),
+            });
+            return report;
         }
         Err(error) => {
-            report.add(Check::failed("database", error.to_string(), "the sentence says what to do"));
-            return;
+            report.add(Check::failed(code::DATABASE, error.to_string()));
+            return report;
         }
     };
     // Opening asserts the settings that durability rests on, and that the file can be written.
-    report.add(Check::passed("database", "opens, with the settings that durability rests on"));
-    if schema(&store, report).await {
-        key_ring(context, settings, &store, report).await;
+    report.add(Check::passed(code::DATABASE, "opens, with the settings that durability rests on"));
+    let is_current = check_schema(&store, &mut report).await;
+    check_server(&store, is_current, &mut report).await;
+    if is_current {
+        check_key_ring(context, settings, &store, &mut report).await;
+        check_backlog(context, &store, &mut report).await;
     }
     store.close().await;
+    report
+}
+
+/// What only Postgres has: a role, a version, and a bound on connections.
+async fn check_server(store: &Store, is_current: bool, report: &mut Report) {
+    let facts = match store.server_facts().await {
+        Ok(Some(facts)) => facts,
+        Ok(None) => return,
+        Err(error) => {
+            report.add(Check::warning(code::DATABASE_ROLE, format!("not told: {error}")));
+            return;
+        }
+    };
+    let role = &facts.role;
+    report.add(if facts.may_create {
+        Check::passed(code::DATABASE_ROLE, format!("{role} may change the schema"))
+    } else {
+        let schema = facts.schema.as_deref().unwrap_or("public");
+        let what = format!("{role} may not create in schema {schema}");
+        let grant = format!("as the database's owner: GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}");
+        if is_current {
+            Check::warning(code::DATABASE_ROLE, format!("{what}: the next upgrade will need it"))
+                .mended_by(format!("{grant}; or run `holdfast migrate` as the owner"))
+        } else {
+            Check::failed(code::DATABASE_ROLE, what).mended_by(grant)
+        }
+    });
+    report.add(if facts.version < OLDEST_POSTGRES {
+        Check::failed(code::DATABASE_VERSION, format!("Postgres {}", facts.version / 10_000))
+    } else {
+        Check::passed(code::DATABASE_VERSION, format!("Postgres {}", facts.version / 10_000))
+    });
+    let what = format!(
+        "{} connections for everybody, {PER_REPLICA} of them for each replica",
+        facts.max_connections
+    );
+    report.add(if facts.max_connections < PER_REPLICA + 3 {
+        Check::failed(code::DATABASE_POOL, what)
+    } else if facts.max_connections < 2 * PER_REPLICA + 3 {
+        Check::warning(code::DATABASE_POOL, format!("{what}: too few for two replicas"))
+    } else {
+        Check::passed(code::DATABASE_POOL, what)
+    });
 }
 
 /// Whether the tables can be read.
-async fn schema(store: &Store, report: &mut Report) -> bool {
-    const NAME: &str = "schema";
+async fn check_schema(store: &Store, report: &mut Report) -> bool {
     match store.schema_state().await {
         Ok(SchemaState::Current) => match store.check_statements().await {
             Ok(statements) => {
-                report.add(Check::passed(NAME, format!("current; all {statements} statements prepare")));
+                report.add(Check::passed(
+                    code::SCHEMA,
+                    format!("current; all {statements} statements prepare"),
+                ));
                 true
             }
             Err(error) => {
-                let remedy = "the schema was changed by hand: restore it, or a backup";
-                report.add(Check::failed(NAME, error.to_string(), remedy));
+                report.add(Check::failed(code::SCHEMA, error.to_string()));
                 false
             }
         },
         Ok(SchemaState::Behind(missing)) => {
-            let what = format!("{missing} migrations are missing");
-            report.add(Check::warning(NAME, what, "run `holdfast migrate`, or start the server, which does"));
+            report.add(
+                Check::warning(code::SCHEMA, format!("{missing} migrations are missing"))
+                    .mended_by("run `holdfast migrate`, or start the server, which does"),
+            );
             false
         }
         Ok(SchemaState::Ahead { found, known }) => {
             let what = format!("schema {found} is newer than this program's {known}");
-            report.add(Check::failed(NAME, what, "use the newer program"));
+            report.add(Check::failed(code::SCHEMA, what).mended_by("use the newer program"));
             false
         }
         Err(error) => {
-            report.add(Check::failed(NAME, error.to_string(), "see the database's own log"));
+            report.add(Check::failed(code::SCHEMA, error.to_string()));
             false
         }
     }
 }
 
-async fn key_ring(context: &Context, settings: &Settings, store: &Store, report: &mut Report) {
-    const NAME: &str = "key ring";
+async fn check_key_ring(context: &Context, settings: &Settings, store: &Store, report: &mut Report) {
     let vault = match context.vault(settings) {
         Ok(vault) => vault,
         Err(failure) => {
-            report.add(Check::skipped(NAME, failure.sentence));
+            report.add(Check::skipped(code::KEY_RING, failure.sentence));
             return;
         }
     };
-    let read =
-        async { Ok::<_, crate::store::StoreError>((store.sentinels().await?, store.key_use().await?)) };
+    let read = async { Ok::<_, StoreError>((store.sentinels().await?, store.key_use().await?)) };
     let (sentinels, needed) = match read.await {
         Ok(both) => both,
         Err(error) => {
-            report.add(Check::failed(NAME, error.to_string(), "see the database's own log"));
+            report.add(Check::failed(code::KEY_RING, error.to_string()));
             return;
         }
     };
-    report.add(match vault.prove(&sentinels) {
-        Ok(_) if sentinels.is_empty() => Check::passed(NAME, "nothing is sealed yet"),
-        Ok(_) => Check::passed(NAME, format!("opens what {} keys sealed", sentinels.len())),
-        Err(error) => {
-            Check::failed(NAME, error.to_string(), "without the right bytes no grant can be opened")
+    match vault.prove(&sentinels) {
+        Ok(_) if sentinels.is_empty() => report.add(Check::passed(code::KEY_RING, "nothing is sealed yet")),
+        Ok(_) => {
+            report.add(Check::passed(code::KEY_RING, format!("opens what {} keys sealed", sentinels.len())))
         }
-    });
+        Err(error) => {
+            // What they sealed does not open for the same reason.
+            report.add(Check::failed(code::KEY_RING, error.to_string()));
+            return;
+        }
+    }
     let ring = vault.ring();
     let sealing = ring.sealing_id();
     let older: u64 = needed.iter().filter(|(id, _)| id.as_str() != sealing).map(|(_, amount)| amount).sum();
     if older > 0 {
         let what = format!("{older} data keys are sealed with an older key than {sealing}");
-        report.add(Check::warning("key rotation", what, "run `holdfast keys rotate`"));
+        report.add(Check::warning(code::KEY_RING, what).mended_by("run `holdfast keys rotate`"));
+    }
+    report.add(sealed::check(store, &vault).await);
+}
+
+async fn check_backlog(context: &Context, store: &Store, report: &mut Report) {
+    let now = context.clock.now();
+    let hour_ago = crate::clock::from_millis(now.as_millisecond() - 3_600_000);
+    let read = async { Ok::<_, StoreError>((store.overdue(hour_ago).await?, store.soonest_expiry().await?)) };
+    match read.await {
+        Ok((0, None)) => report.add(Check::passed(code::BACKLOG, "no grant is in use")),
+        Ok((overdue, soonest)) => {
+            let days = soonest.map_or(i64::MAX, |at| (at.as_second() - now.as_second()) / 86_400);
+            report.add(if overdue > 0 {
+                Check::warning(code::BACKLOG, format!("{overdue} refreshes are overdue"))
+            } else if days < 3 {
+                Check::warning(code::BACKLOG, format!("the first grant ends in {days} days"))
+            } else {
+                Check::passed(code::BACKLOG, "nothing is overdue")
+            });
+        }
+        Err(error) => report.add(Check::failed(code::BACKLOG, error.to_string())),
     }
 }

@@ -1,48 +1,176 @@
-//! Instagram, and the address under which it reaches us.
+//! Instagram: whether its hosts answer, and whether it takes the app.
 
+use http::Method;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::report::{Check, Report};
-use crate::settings::Settings;
+use super::{ask, code};
+use crate::app::{self, Seams};
+use crate::clock::after;
+use crate::provider::{AppFault, Failure, Grant, Meaning, SharedProvider};
+use crate::settings::{InstagramSettings, Settings};
+use crate::transport::Outgoing;
 
-pub(super) fn check(settings: &Settings, report: &mut Report) {
-    let public = &settings.public_url;
-    report.add(if public.scheme() == "https" {
-        Check::passed("public address", public.as_str())
-    } else {
-        Check::warning(
-            "public address",
-            format!("{public} is not https: Meta registers https addresses only"),
-            "set HOLDFAST_PUBLIC_URL to the address that browsers and Meta use",
-        )
-    });
+/// The scopes of the Instagram API with Instagram Login.
+const SCOPES: [&str; 5] = [
+    NEEDED,
+    "instagram_business_content_publish",
+    "instagram_business_manage_comments",
+    "instagram_business_manage_insights",
+    "instagram_business_manage_messages",
+];
+/// Without it no call works.
+const NEEDED: &str = "instagram_business_basic";
+/// Versions below are retired: Meta keeps one for two years.
+const OLDEST_VERSION: u32 = 21;
+
+pub(super) async fn check(settings: &Settings, seams: &Seams) -> Report {
+    let mut report = Report::default();
+    let (Some(instagram), Some(provider)) = (&settings.instagram, app::provider(settings, seams)) else {
+        return report;
+    };
+    let (authorize, token, graph) = tokio::join!(
+        check_authorize(seams, instagram),
+        check_app(settings, instagram, &provider),
+        check_graph(&provider, seams.clock.now()),
+    );
+    for check in [authorize, token, graph] {
+        report.add(check);
+    }
+    report
+}
+
+async fn check_authorize(seams: &Seams, instagram: &InstagramSettings) -> Check {
+    let host = instagram.authorize_url.host_str().unwrap_or_default();
+    match ask(seams, Outgoing::new(Method::GET, instagram.authorize_url.clone())).await {
+        Ok(answer) if matches!(answer.status.as_u16(), 404 | 410) => Check::failed(
+            code::INSTAGRAM_AUTHORIZE,
+            format!("{host} answers {}: it is no consent page", answer.status),
+        ),
+        Ok(answer) if answer.status.is_server_error() => {
+            Check::failed(code::INSTAGRAM_AUTHORIZE, format!("{host} answers {}", answer.status))
+        }
+        Ok(_) => Check::passed(code::INSTAGRAM_AUTHORIZE, format!("{host} answers")),
+        Err(error) => Check::failed(code::INSTAGRAM_AUTHORIZE, format!("{host}: {error}")),
+    }
+}
+
+/// The exchange of a code that cannot exist: what Instagram complains about first tells whether it takes the app.
+async fn check_app(settings: &Settings, instagram: &InstagramSettings, provider: &SharedProvider) -> Check {
+    if !is_hexadecimal(instagram) {
+        return Check::skipped(code::INSTAGRAM_APP, "not asked: the secret cannot be right");
+    }
+    let host = instagram.api_url.host_str().unwrap_or_default();
+    let code = SecretString::from("holdfast-doctor-asks-whether-the-app-is-known");
+    let failure = match provider.redeem(&code).await.outcome {
+        Ok(_) => return Check::skipped(code::INSTAGRAM_APP, "not told: an exchange that must fail did not"),
+        Err(failure) => failure,
+    };
+    if is_silent(&failure) {
+        return Check::failed(code::INSTAGRAM_TOKEN, format!("{host}: {}", failure.detail));
+    }
+    let not_told = format!("not told: {}", failure.detail);
+    match failure.meaning {
+        Meaning::CodeRejected => {
+            Check::passed(code::INSTAGRAM_APP, "Instagram takes the app id and the secret")
+        }
+        Meaning::App(AppFault::Credentials) => {
+            Check::failed(code::INSTAGRAM_APP, format!("Instagram says: {}", failure.detail))
+        }
+        Meaning::App(AppFault::RedirectUri) => Check::failed(
+            code::INSTAGRAM_REDIRECT,
+            format!("{} is not registered", address(&settings.public_url, "/instagram/callback")),
+        ),
+        Meaning::App(AppFault::Scope) => Check::failed(code::INSTAGRAM_SCOPES, failure.detail),
+        Meaning::App(AppFault::NotAdmitted | AppFault::Deactivated) => {
+            Check::failed(code::INSTAGRAM_APP, failure.detail)
+                .mended_by("look into the App dashboard: the app is not live, or Meta has restricted it")
+        }
+        Meaning::App(AppFault::Request | AppFault::Unsupported)
+        | Meaning::Dead(_)
+        | Meaning::DeadUnexplained
+        | Meaning::UserAction(_)
+        | Meaning::Permission
+        | Meaning::RateLimited(_)
+        | Meaning::Unavailable
+        | Meaning::Content => Check::skipped(code::INSTAGRAM_APP, not_told),
+    }
+}
+
+/// A probe with a token that cannot exist: a Graph API says that it does not know it.
+async fn check_graph(provider: &SharedProvider, now: Timestamp) -> Check {
+    let grant = Grant {
+        access_token: SecretString::from("holdfast-doctor"),
+        scopes: None,
+        obtained_at: now,
+        expires_at: after(now, std::time::Duration::from_hours(1)),
+    };
+    match provider.identify(&grant).await.outcome {
+        Ok(_) => Check::skipped(code::INSTAGRAM_GRAPH, "not told: a token that cannot exist was taken"),
+        Err(failure) if is_silent(&failure) => Check::failed(code::INSTAGRAM_GRAPH, failure.detail),
+        Err(_) => Check::passed(code::INSTAGRAM_GRAPH, "the Graph API answers"),
+    }
+}
+
+/// Whether nobody answered, or somebody who is not Instagram.
+fn is_silent(failure: &Failure) -> bool {
+    failure.http_status.is_none_or(|status| status >= 500) || failure.is_odd_answer()
+}
+
+/// What is seen without asking Instagram.
+pub(super) fn check_settings(settings: &Settings, report: &mut Report) {
     let Some(instagram) = &settings.instagram else {
-        report.add(Check::warning(
-            "Instagram",
-            "no app is configured: every status is `unavailable`",
-            "set INSTAGRAM_APP_ID and INSTAGRAM_APP_SECRET",
-        ));
+        report.add(Check::warning(code::INSTAGRAM, "no app is configured: every status is `unavailable`"));
         return;
     };
-    report.add(Check::passed(
-        "Instagram",
-        format!("app {}, scopes {}", instagram.app_id, instagram.scopes.join(", ")),
-    ));
+    let public = &settings.public_url;
+    report
+        .add(Check::passed(code::INSTAGRAM, format!("app {}; to be registered at Meta:", instagram.app_id)));
     for (field, path) in [
         ("OAuth redirect URI", "/instagram/callback"),
         ("deauthorize callback URL", "/webhooks/instagram/deauthorize"),
         ("data deletion request URL", "/webhooks/instagram/data-deletion"),
     ] {
-        report.add(Check::passed("to be registered at Meta", format!("{field}: {}", address(public, path))));
+        report.add(Check::passed(code::INSTAGRAM, format!("{field}: {}", address(public, path))));
     }
+    if !is_hexadecimal(instagram) {
+        report.add(Check::failed(code::INSTAGRAM_SECRET_FORM, "it has other characters than 0-9 and a-f"));
+    }
+    check_scopes(instagram, report);
+    let number = instagram.graph_version.trim_start_matches('v').split('.').next().unwrap_or_default();
+    report.add(match number.parse::<u32>() {
+        Ok(number) if number < OLDEST_VERSION => {
+            Check::failed(code::INSTAGRAM_VERSION, format!("{} was retired by Meta", instagram.graph_version))
+        }
+        Ok(_) | Err(_) => Check::passed(code::INSTAGRAM_VERSION, instagram.graph_version.clone()),
+    });
     report.add(if settings.return_urls.is_empty() {
-        Check::failed(
-            "return addresses",
-            "none: nobody can connect, because no page may be returned to",
-            "set HOLDFAST_ALLOWED_ORIGINS, or HOLDFAST_RETURN_URLS",
-        )
+        Check::failed(code::RETURN_URLS, "none")
     } else {
-        Check::passed("return addresses", settings.return_urls.join(", "))
+        Check::passed(code::RETURN_URLS, settings.return_urls.join(", "))
+    });
+}
+
+fn is_hexadecimal(instagram: &InstagramSettings) -> bool {
+    let is_hexadecimal =
+        |secret: &SecretString| secret.expose_secret().bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hexadecimal(&instagram.app_secret) && instagram.callback_secrets.iter().all(is_hexadecimal)
+}
+
+fn check_scopes(instagram: &InstagramSettings, report: &mut Report) {
+    let unknown: Vec<&str> =
+        instagram.scopes.iter().map(String::as_str).filter(|scope| !SCOPES.contains(scope)).collect();
+    report.add(if !unknown.is_empty() {
+        Check::failed(
+            code::INSTAGRAM_SCOPES,
+            format!("{} is no scope of Instagram Login", unknown.join(", ")),
+        )
+    } else if instagram.scopes.iter().any(|scope| scope == NEEDED) {
+        Check::passed(code::INSTAGRAM_SCOPES, instagram.scopes.join(", "))
+    } else {
+        Check::failed(code::INSTAGRAM_SCOPES, format!("{NEEDED} is missing"))
     });
 }
 

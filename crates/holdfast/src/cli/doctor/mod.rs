@@ -1,73 +1,89 @@
 //! `doctor`: numbered checks of this installation, each with what would mend it. Changes nothing.
+//!
+//! What takes time is asked side by side, and given up together after [`PATIENCE`], whatever hangs.
 
 mod clerk;
+pub mod code;
+mod configuration;
 mod database;
 mod instagram;
-mod journal;
+mod machine;
+mod public;
 mod report;
+mod sealed;
 
+use std::time::Duration;
+
+use super::args::DoctorArgs;
 use super::context::Context;
-use super::exit::Outcome;
+use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
-use crate::settings::{self, Purpose, Settings};
-use crate::transport::ReqwestTransport;
-
+use super::serve::seams;
+use crate::app::Seams;
+use crate::settings::Settings;
+use code::Code;
 use report::{Check, Report};
 
+/// For whatever is asked; the promise is 15 seconds for all of it.
+const PATIENCE: Duration = Duration::from_secs(12);
+
 /// Runs every check that can be run.
-pub async fn run(context: &Context, json: bool, printer: &mut Printer) -> Outcome {
-    let mut report = Report::default();
-    if let Some(settings) = configuration(context, &mut report)? {
-        randomness(context, &mut report);
-        database::check(context, &settings, &mut report).await;
-        journal::check(&settings, &mut report);
-        match ReqwestTransport::new() {
-            Ok(transport) => clerk::check(context, &settings.clerk, &transport, &mut report).await,
-            Err(error) => report.add(Check::failed(
-                "outgoing requests",
-                format!("TLS cannot be set up: {error}"),
-                "install the system's root certificates (Debian: ca-certificates)",
-            )),
-        }
-        clerk::check_parties(&settings, &mut report);
-        clerk::check_webhook(&settings, &mut report);
-        instagram::check(&settings, &mut report);
+pub async fn run(context: &Context, args: &DoctorArgs, printer: &mut Printer) -> Outcome {
+    if let Some(name) = &args.explain {
+        let Some(page) = code::page(name) else {
+            return Err(Failure::no(format!("there is no check {name}"), None));
+        };
+        printer.line(page.trim_end());
+        return Ok(ExitStatus::Success);
     }
-    report.print(json, printer);
+    let mut report = Report::default();
+    if let Some(settings) = configuration::check(context, &mut report)? {
+        let seams = seams(context)?;
+        let is_running = machine::check(context, &settings, &mut report).await;
+        let database = within(context, code::DATABASE, database::check(context, &settings));
+        if args.offline {
+            report.append(database.await);
+        } else {
+            let (database, clerk, instagram, public) = tokio::join!(
+                database,
+                within(context, code::CLERK_KEYS, clerk::check(&settings.clerk, &seams)),
+                within(context, code::INSTAGRAM_GRAPH, instagram::check(&settings, &seams)),
+                within(context, code::PUBLIC_URL, public::check(&settings, &seams, is_running)),
+            );
+            for part in [database, clerk, instagram, public] {
+                report.append(part);
+            }
+        }
+        report_static(&settings, &mut report);
+    }
+    let report = report.in_order();
+    report.print(args.json, args.offline, printer);
     Ok(report.exit())
 }
 
-/// The configuration as `serve` wants it. Where only that is incomplete, the checks go on with what there is.
-fn configuration(context: &Context, report: &mut Report) -> Result<Option<Settings>, super::Failure> {
-    let file = context.file()?;
-    let faults = match settings::load(&context.environment, file.as_ref(), Purpose::Serve) {
-        Ok(settings) => {
-            let warnings = settings.warnings.len();
-            report.add(Check::passed("configuration", format!("complete, {warnings} warnings")));
-            for fault in &settings.warnings {
-                report.add(Check::warning(
-                    "configuration",
-                    format!("{}: {}", fault.name, fault.what),
-                    fault.remedy.clone(),
-                ));
-            }
-            return Ok(Some(settings));
-        }
-        Err(faults) => faults,
-    };
-    for fault in faults.0 {
-        report.add(Check::failed("configuration", format!("{}: {}", fault.name, fault.what), fault.remedy));
-    }
-    let readable = settings::load(&context.environment, file.as_ref(), Purpose::Tools).ok();
-    if readable.is_none() {
-        report.add(Check::skipped("everything else", "the configuration cannot be read"));
-    }
-    Ok(readable)
+/// What is seen without asking anybody.
+fn report_static(settings: &Settings, report: &mut Report) {
+    clerk::check_settings(settings, report);
+    instagram::check_settings(settings, report);
 }
 
-fn randomness(context: &Context, report: &mut Report) {
-    report.add(match crate::entropy::random::<32>(&*context.entropy) {
-        Ok(_) => Check::passed("randomness", "the system delivers random bytes"),
-        Err(error) => Check::failed("randomness", error.to_string(), "see what ails the system"),
-    });
+/// One part of the checks; a failed `code` where it hangs.
+async fn within(context: &Context, code: Code, checks: impl Future<Output = Report>) -> Report {
+    tokio::select! {
+        report = checks => report,
+        () = context.clock.sleep(PATIENCE) => {
+            let mut report = Report::default();
+            report.add(Check::failed(code, format!("no answer within {} s", PATIENCE.as_secs())));
+            report
+        }
+    }
+}
+
+/// A request through the seams, with little patience.
+async fn ask(
+    seams: &Seams,
+    mut request: crate::transport::Outgoing,
+) -> Result<crate::transport::Answer, crate::transport::TransportError> {
+    request.timeout = Duration::from_secs(5);
+    seams.transport.send(request).await
 }

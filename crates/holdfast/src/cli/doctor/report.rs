@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::super::exit::ExitStatus;
 use super::super::printer::{Printer, Tone};
+use super::code::{CODES, Code};
 
 /// How one check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,31 +42,38 @@ impl Grade {
 /// One check with its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Check {
-    name: &'static str,
+    code: Code,
     grade: Grade,
     detail: String,
     remedy: Option<String>,
 }
 
 impl Check {
-    pub(super) fn passed(name: &'static str, detail: impl Into<String>) -> Self {
-        Self { name, grade: Grade::Passed, detail: detail.into(), remedy: None }
+    pub(super) fn passed(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, grade: Grade::Passed, detail: detail.into(), remedy: None }
     }
 
-    pub(super) fn skipped(name: &'static str, why: impl Into<String>) -> Self {
-        Self { name, grade: Grade::Skipped, detail: why.into(), remedy: None }
+    pub(super) fn skipped(code: Code, why: impl Into<String>) -> Self {
+        Self { code, grade: Grade::Skipped, detail: why.into(), remedy: None }
     }
 
-    pub(super) fn warning(name: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { name, grade: Grade::Warning, detail: what.into(), remedy: Some(remedy.into()) }
+    /// With the code's own remedy.
+    pub(super) fn warning(code: Code, what: impl Into<String>) -> Self {
+        Self { code, grade: Grade::Warning, detail: what.into(), remedy: Some(code.remedy.to_owned()) }
     }
 
-    pub(super) fn failed(name: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { name, grade: Grade::Failed, detail: what.into(), remedy: Some(remedy.into()) }
+    /// With the code's own remedy.
+    pub(super) fn failed(code: Code, what: impl Into<String>) -> Self {
+        Self { code, grade: Grade::Failed, detail: what.into(), remedy: Some(code.remedy.to_owned()) }
+    }
+
+    /// With a remedy that is more to the point.
+    pub(super) fn mended_by(self, remedy: impl Into<String>) -> Self {
+        Self { remedy: Some(remedy.into()), ..self }
     }
 }
 
-/// All checks, in order.
+/// All checks.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     checks: Vec<Check>,
@@ -76,41 +84,61 @@ impl Report {
         self.checks.push(check);
     }
 
-    fn failed(&self) -> usize {
-        self.checks.iter().filter(|check| check.grade == Grade::Failed).count()
+    pub(super) fn append(&mut self, other: Self) {
+        self.checks.extend(other.checks);
+    }
+
+    /// In the order of the codes, whichever was done first.
+    pub(super) fn in_order(mut self) -> Self {
+        self.checks.sort_by_key(|check| CODES.iter().position(|code| *code == check.code));
+        self
+    }
+
+    fn count(&self, grade: Grade) -> usize {
+        self.checks.iter().filter(|check| check.grade == grade).count()
     }
 
     pub(super) fn exit(&self) -> ExitStatus {
-        if self.failed() == 0 { ExitStatus::Success } else { ExitStatus::Failure }
+        if self.count(Grade::Failed) == 0 { ExitStatus::Success } else { ExitStatus::Failure }
     }
 
-    pub(super) fn print(&self, json: bool, printer: &mut Printer) {
+    /// "Nothing is broken" is said only where everything that `serve` depends on was asked.
+    fn summary(&self, offline: bool) -> String {
+        match (self.count(Grade::Failed), offline) {
+            (0, false) => "Nothing is broken.".to_owned(),
+            (0, true) => {
+                "What can be seen from here is not broken. Nobody was asked: leave out --offline for that."
+                    .to_owned()
+            }
+            (1, _) => "1 check failed.".to_owned(),
+            (failed, _) => format!("{failed} checks failed."),
+        }
+    }
+
+    pub(super) fn print(&self, json: bool, offline: bool, printer: &mut Printer) {
         if json {
             let checks: Vec<_> = self
                 .checks
                 .iter()
                 .enumerate()
                 .map(|(index, check)| {
-                    json!({"number": index + 1, "check": check.name, "result": check.grade.as_str().to_lowercase(),
-                           "detail": check.detail, "remedy": check.remedy})
+                    json!({"number": index + 1, "code": check.code.name, "check": check.code.title,
+                           "result": check.grade.as_str().to_lowercase(), "detail": check.detail,
+                           "remedy": check.remedy})
                 })
                 .collect();
-            printer.pretty_json(&json!({"ok": self.failed() == 0, "checks": checks}));
+            let ok = self.count(Grade::Failed) == 0;
+            printer.pretty_json(&json!({"ok": ok, "offline": offline, "checks": checks}));
             return;
         }
         for (index, check) in self.checks.iter().enumerate() {
             let grade = printer.tone(check.grade.tone(), &format!("{:7}", check.grade.as_str()));
-            printer.line(format!("{:2} {grade}  {}: {}", index + 1, check.name, check.detail));
+            printer.line(format!("{:2} {grade}  {}: {}", index + 1, check.code.name, check.detail));
             if let Some(remedy) = &check.remedy {
                 printer.line(format!("            {} {remedy}", printer.tone(Tone::Hint, "→")));
             }
         }
-        let summary = match self.failed() {
-            0 => "Nothing is broken.".to_owned(),
-            1 => "1 check failed.".to_owned(),
-            failed => format!("{failed} checks failed."),
-        };
         printer.line("");
-        printer.line(summary);
+        printer.line(self.summary(offline));
     }
 }

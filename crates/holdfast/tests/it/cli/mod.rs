@@ -3,7 +3,7 @@
 mod configuration;
 mod database;
 mod dev;
-mod doctor;
+pub mod doctor;
 mod import;
 mod keys;
 mod pages;

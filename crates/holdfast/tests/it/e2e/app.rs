@@ -44,6 +44,9 @@ pub struct App {
     pub instagram: InstagramStandin,
     pub transport: SharedTransport,
     pub metrics: Metrics,
+    /// What the metrics listener serves.
+    pub operator: axum::Router,
+    pub overview: holdfast::overview::Overview,
     pub clock: SharedClock,
     /// What it was configured with, by name.
     pub environment: Vec<(String, String)>,
@@ -102,7 +105,7 @@ async fn listen() -> (TcpListener, Url) {
     (listener, base)
 }
 
-async fn run(listener: TcpListener, environment: &[(String, String)], seams: &Seams) -> (Running, Metrics) {
+async fn run(listener: TcpListener, environment: &[(String, String)], seams: &Seams) -> (Running, Told) {
     let settings = load(&Environment::of(environment.iter().cloned()), None, Purpose::Serve)
         .unwrap_or_else(|faults| panic!("{faults}"));
     let seams = seams.clone();
@@ -110,12 +113,23 @@ async fn run(listener: TcpListener, environment: &[(String, String)], seams: &Se
     // for seconds, which the database's time limits count.
     let built = tokio::spawn(async move { Server::build(&settings, &seams).await });
     let server = built.await.unwrap().unwrap();
-    let metrics = server.metrics().clone();
+    let told = Told {
+        metrics: server.metrics().clone(),
+        operator: server.operator_router(),
+        overview: server.overview().clone(),
+    };
     let (stop, stopped) = oneshot::channel::<()>();
     let task = tokio::spawn(server.run(listener, async move {
         let _ = stopped.await;
     }));
-    (Running { stop: Some(stop), task }, metrics)
+    (Running { stop: Some(stop), task }, told)
+}
+
+/// What an operator sees of a server.
+struct Told {
+    metrics: Metrics,
+    operator: axum::Router,
+    overview: holdfast::overview::Overview,
 }
 
 impl App {
@@ -186,13 +200,15 @@ impl App {
         );
         clerk.set_webhook_target(base.join("webhooks/clerk").unwrap());
         let seams = Seams { clock: clock.clone(), entropy, transport: transport.clone() };
-        let (server, metrics) = run(listener, &environment, &seams).await;
+        let (server, Told { metrics, operator, overview }) = run(listener, &environment, &seams).await;
         Self {
             base,
             clerk,
             instagram,
             transport,
             metrics,
+            operator,
+            overview,
             clock,
             environment,
             server,

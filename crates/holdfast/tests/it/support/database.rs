@@ -256,6 +256,19 @@ pub fn postgres_url(name: &str) -> String {
     server().url(name)
 }
 
+/// Changes what is stored, on whichever engine.
+pub async fn execute_on(place: &Place, sql: &str) {
+    match place.engine {
+        Engine::Postgres => execute(&place.url, sql).await.expect("the statement runs"),
+        Engine::Sqlite => {
+            let file = place.url.trim_start_matches("sqlite://");
+            let database = rusqlite::Connection::open(file).expect("the file opens");
+            database.busy_timeout(std::time::Duration::from_secs(5)).expect("a limit");
+            database.execute_batch(sql).expect("the statement runs");
+        }
+    }
+}
+
 /// Runs SQL on a Postgres database behind everybody's back.
 pub async fn execute(url: &str, sql: &str) -> Result<(), sqlx::Error> {
     let mut connection = PgConnection::connect(url).await?;

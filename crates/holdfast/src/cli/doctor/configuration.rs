@@ -1,0 +1,109 @@
+//! The settings, as far as they can be judged without asking anybody.
+
+use clerk_session::{OriginPattern, PublishableKey};
+use url::{Host, Url};
+
+use super::super::Failure;
+use super::super::context::Context;
+use super::code;
+use super::report::{Check, Report};
+use crate::settings::{self, Purpose, Reading, Settings};
+
+/// Names under which the publishable key is read.
+const PUBLISHABLE_KEYS: [&str; 7] = [
+    "CLERK_PUBLISHABLE_KEY",
+    "NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY",
+    "VITE_CLERK_PUBLISHABLE_KEY",
+    "REACT_APP_CLERK_PUBLISHABLE_KEY",
+    "EXPO_PUBLIC_CLERK_PUBLISHABLE_KEY",
+    "NUXT_PUBLIC_CLERK_PUBLISHABLE_KEY",
+    "PUBLIC_CLERK_PUBLISHABLE_KEY",
+];
+
+/// The configuration as `serve` wants it. Where only that is incomplete, the checks go on with what there is.
+pub(super) fn check(context: &Context, report: &mut Report) -> Result<Option<Settings>, Failure> {
+    let file = context.file()?;
+    let quoted = Reading::of(&context.environment, file.as_ref()).quoted();
+    for name in &quoted {
+        report.add(Check::failed(code::QUOTED, format!("{name} begins and ends with quotes")));
+    }
+    check_publishable_keys(context, report);
+    let faults = match settings::load(&context.environment, file.as_ref(), Purpose::Serve) {
+        Ok(settings) => {
+            let warnings = settings.warnings.len();
+            report.add(Check::passed(code::CONFIGURATION, format!("complete, {warnings} warnings")));
+            for fault in &settings.warnings {
+                let what = format!("{}: {}", fault.name, fault.what);
+                report.add(Check::warning(code::CONFIGURATION, what).mended_by(fault.remedy.clone()));
+            }
+            check_addresses(&settings, report);
+            return Ok(Some(settings));
+        }
+        Err(faults) => faults,
+    };
+    // What is quoted has been named above.
+    for fault in faults.0.into_iter().filter(|fault| !quoted.iter().any(|name| fault.name.starts_with(name)))
+    {
+        let what = format!("{}: {}", fault.name, fault.what);
+        report.add(Check::failed(code::CONFIGURATION, what).mended_by(fault.remedy));
+    }
+    let readable = settings::load(&context.environment, file.as_ref(), Purpose::Tools).ok();
+    if readable.is_none() {
+        report.add(Check::skipped(
+            code::DATABASE,
+            "the configuration cannot be read, so nothing else is checked",
+        ));
+    }
+    Ok(readable)
+}
+
+fn check_publishable_keys(context: &Context, report: &mut Report) {
+    let given: Vec<(&str, String)> = PUBLISHABLE_KEYS
+        .into_iter()
+        .filter_map(|name| Some((name, context.environment.get(name)?)))
+        .filter_map(|(name, text)| {
+            let key = PublishableKey::parse(text.trim()).ok()?;
+            Some((name, key.frontend_api_host().to_owned()))
+        })
+        .collect();
+    if let Some((first, host)) = given.first()
+        && let Some((other, another)) = given.iter().find(|(_, each)| each != host)
+    {
+        let what = format!("{first} is of {host}, {other} of {another}; the first is used");
+        report.add(Check::warning(code::PUBLISHABLE_KEYS, what));
+    }
+}
+
+fn check_addresses(settings: &Settings, report: &mut Report) {
+    for origin in &settings.allowed_origins {
+        if origin.as_str().starts_with("http://") && is_remote(&host_of(origin)) {
+            report.add(Check::failed(code::INSECURE_ORIGIN, format!("{} is http", origin.as_str())));
+        }
+    }
+    if let Some(webhook) = &settings.webhook
+        && is_insecure(&webhook.url)
+    {
+        let host = webhook.url.host_str().unwrap_or_default();
+        report.add(Check::failed(code::INSECURE_WEBHOOK, format!("{host} is asked over http")));
+    }
+}
+
+fn host_of(origin: &OriginPattern) -> Host<String> {
+    let host = Url::parse(&origin.as_str().replace('*', "x")).ok();
+    host.and_then(|url| url.host().map(|host| host.to_owned())).unwrap_or(Host::Domain(String::new()))
+}
+
+/// Whether whatever is sent there can be read on the way.
+pub(super) fn is_insecure(url: &Url) -> bool {
+    url.scheme() == "http" && url.host().is_some_and(|host| is_remote(&host.to_owned()))
+}
+
+/// Whether a host is beyond this machine and its private network.
+fn is_remote(host: &Host<String>) -> bool {
+    const PRIVATE: [&str; 5] = [".localhost", ".local", ".internal", ".lan", ".svc"];
+    match host {
+        Host::Domain(name) => name.contains('.') && !PRIVATE.iter().any(|ending| name.ends_with(ending)),
+        Host::Ipv4(address) => !(address.is_loopback() || address.is_private() || address.is_link_local()),
+        Host::Ipv6(address) => !(address.is_loopback() || address.is_unique_local()),
+    }
+}

@@ -1,0 +1,157 @@
+//! This machine: randomness, ports, files, disk and the journal.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use secrecy::ExposeSecret as _;
+use tokio::net::TcpListener;
+
+use super::super::context::Context;
+use super::code::{self, Code};
+use super::report::{Check, Report};
+use crate::connections::journal::Journal;
+use crate::settings::Settings;
+use crate::store;
+
+/// Files beside connections: the database, event streams, the log.
+const OTHER_FILES: u64 = 256;
+/// With less left, the disk is called nearly full.
+const LEAST_FREE: u64 = 64 * 1024 * 1024;
+
+/// Answers whether a server holds the configured address already.
+pub(super) async fn check(context: &Context, settings: &Settings, report: &mut Report) -> bool {
+    report.add(match crate::entropy::random::<32>(&*context.entropy) {
+        Ok(_) => Check::passed(code::RANDOMNESS, "the system delivers random bytes"),
+        Err(error) => Check::failed(code::RANDOMNESS, error.to_string()),
+    });
+    let is_running = check_port(code::LISTEN, settings.listen, report).await;
+    if let Some(metrics) = settings.metrics_listen {
+        if metrics.port() == settings.listen.port() && metrics.port() != 0 {
+            report.add(Check::failed(code::METRICS_LISTEN, "it has the port of HOLDFAST_LISTEN"));
+        } else {
+            check_port(code::METRICS_LISTEN, metrics, report).await;
+        }
+    }
+    check_files(settings, report);
+    check_disk(settings, report);
+    check_journal(settings, report);
+    is_running
+}
+
+/// Whether the address can be taken, or is by a server of ours.
+async fn check_port(code: Code, address: SocketAddr, report: &mut Report) -> bool {
+    match TcpListener::bind(address).await {
+        Ok(_) => {
+            report.add(Check::passed(code, format!("{address} is free")));
+            false
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            let ours = is_ours(code, address).await;
+            report.add(if ours {
+                Check::passed(code, format!("a server of this program answers at {address}"))
+            } else {
+                Check::failed(code, format!("{address} is in use by another program"))
+            });
+            ours
+        }
+        Err(error) => {
+            report.add(Check::failed(code, format!("{address} cannot be taken: {error}")));
+            false
+        }
+    }
+}
+
+/// Whether whoever listens there is this program.
+async fn is_ours(code: Code, address: SocketAddr) -> bool {
+    use crate::transport::{Outgoing, ReqwestTransport, Transport as _};
+    let address = super::super::health::reachable(address);
+    let (path, sign) = if code == code::METRICS_LISTEN {
+        ("metrics", "holdfast_build_info")
+    } else {
+        ("healthz", "\"version\"")
+    };
+    let Ok(url) = url::Url::parse(&format!("http://{address}/{path}")) else { return false };
+    let Ok(transport) = ReqwestTransport::new() else { return false };
+    let mut request = Outgoing::new(::http::Method::GET, url);
+    request.timeout = std::time::Duration::from_secs(2);
+    match transport.send(request).await {
+        Ok(answer) => String::from_utf8_lossy(&answer.body).contains(sign),
+        Err(_) => false,
+    }
+}
+
+/// `serve` raises its limit up to the hard one, so that counts.
+fn check_files(settings: &Settings, report: &mut Report) {
+    let needed = settings.max_connections.get() as u64 + OTHER_FILES;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+    report.add(match limit {
+        Some(limit) if limit < needed => {
+            Check::failed(code::FILE_HANDLES, format!("{limit} may be open; {needed} may be needed"))
+        }
+        Some(_) | None => Check::passed(code::FILE_HANDLES, format!("{needed} and more may be open")),
+    });
+}
+
+/// The directories that are written to: of the SQLite file, and of the journal.
+fn check_disk(settings: &Settings, report: &mut Report) {
+    let database = store::sqlite_file(settings.database_url.expose_secret());
+    let mut places: Vec<PathBuf> = database.into_iter().chain([settings.journal_directory.clone()]).collect();
+    for place in &mut places {
+        *place = existing(place);
+    }
+    places.dedup();
+    let mut least: Option<(u64, PathBuf)> = None;
+    for place in places {
+        let Ok(disk) = rustix::fs::statvfs(&place) else { continue };
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if least.as_ref().is_none_or(|(other, _)| free < *other) {
+            least = Some((free, place));
+        }
+    }
+    let Some((free, place)) = least else { return };
+    let what = format!("{} MiB are free at {}", free / (1024 * 1024), place.display());
+    report.add(if free < LEAST_FREE {
+        Check::failed(code::DISK, what)
+    } else {
+        Check::passed(code::DISK, what)
+    });
+}
+
+/// The nearest directory that is there.
+fn existing(place: &Path) -> PathBuf {
+    let found = place.ancestors().find(|each| !each.as_os_str().is_empty() && each.is_dir());
+    found.unwrap_or(Path::new(".")).to_owned()
+}
+
+/// Whether a file can be made where the database is to be.
+pub(super) fn is_writable(directory: &Path) -> bool {
+    let probe = directory.join(format!(".holdfast-probe-{}", std::process::id()));
+    let written = fs::write(&probe, "");
+    // Where it was not made there is nothing to remove.
+    let _ = fs::remove_file(&probe);
+    written.is_ok()
+}
+
+/// The directory that a SQLite file is in.
+pub(super) fn directory_of(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        Some(_) | None => PathBuf::from("."),
+    }
+}
+
+fn check_journal(settings: &Settings, report: &mut Report) {
+    let journal = Journal::in_directory(settings.journal_directory.clone());
+    let shown = settings.journal_directory.display();
+    report.add(if let Err(error) = journal.probe() {
+        Check::failed(code::JOURNAL, format!("{shown} cannot be written ({error})"))
+    } else {
+        match journal.count() {
+            Ok(0) => Check::passed(code::JOURNAL, format!("{shown} can be written")),
+            Ok(waiting) => Check::warning(code::JOURNAL, format!("{waiting} tokens wait in {shown}"))
+                .mended_by("the server stores them within a minute; if they stay, its log says why"),
+            Err(error) => Check::failed(code::JOURNAL, format!("{shown} cannot be read ({error})")),
+        }
+    });
+}

@@ -1,0 +1,163 @@
+//! The way from outside: through the public address and its proxy to this server, and from here to the app.
+
+use http::{HeaderValue, Method, header};
+use url::Url;
+
+use super::configuration::is_insecure;
+use super::instagram::address;
+use super::report::{Check, Report};
+use super::{ask, code};
+use crate::app::Seams;
+use crate::settings::Settings;
+use crate::transport::{Answer, Outgoing};
+
+/// `is_running`: a server of ours holds the listening address, so the public one must lead to it.
+pub(super) async fn check(settings: &Settings, seams: &Seams, is_running: bool) -> Report {
+    let mut report = Report::default();
+    let (reached, webhook) = tokio::join!(reach(settings, seams, is_running), check_webhook(settings, seams));
+    let is_ours = reached.1;
+    report.add(reached.0);
+    report.append(webhook);
+    if is_ours {
+        for check in [check_cors(settings, seams).await, check_forward_auth(settings, seams).await] {
+            if let Some(check) = check {
+                report.add(check);
+            }
+        }
+    } else {
+        report.add(Check::skipped(code::CORS, "the public address is not up"));
+        report.add(Check::skipped(code::FORWARD_AUTH, "the public address is not up"));
+    }
+    report
+}
+
+/// Whether the public address leads to a server of ours.
+async fn reach(settings: &Settings, seams: &Seams, is_running: bool) -> (Check, bool) {
+    let public = &settings.public_url;
+    let Some(request) = get(public, "/healthz") else {
+        return (Check::failed(code::PUBLIC_URL, format!("{public} is no address to ask")), false);
+    };
+    match ask(seams, request).await {
+        Ok(answer) if is_health(&answer) => {
+            (Check::passed(code::PUBLIC_URL, format!("{public} leads here")), true)
+        }
+        Ok(answer) => {
+            let what = format!("{public} is answered by another program ({})", answer.status);
+            (Check::failed(code::PUBLIC_URL, what), false)
+        }
+        Err(error) if is_running => (
+            Check::failed(
+                code::PUBLIC_URL,
+                format!("the server runs, but {public} does not lead to it: {error}"),
+            ),
+            false,
+        ),
+        Err(_) if is_app(settings) => (
+            Check::failed(
+                code::PUBLIC_URL,
+                format!("{public} is an allowed origin: the address of the web app"),
+            ),
+            false,
+        ),
+        Err(_) if public.scheme() != "https" && !is_loopback(public) => {
+            let what = format!("{public} is not https: Meta registers https addresses only");
+            (Check::warning(code::PUBLIC_URL, what), false)
+        }
+        Err(_) => (Check::skipped(code::PUBLIC_URL, format!("{public} is not up yet")), false),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
+}
+
+fn is_app(settings: &Settings) -> bool {
+    let origin = settings.public_url.origin().ascii_serialization();
+    settings.allowed_origins.iter().any(|each| each.as_str() == origin)
+}
+
+fn is_health(answer: &Answer) -> bool {
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    answer.status.is_success() && body["status"] == "ok" && body["version"].is_string()
+}
+
+fn get(public: &Url, path: &str) -> Option<Outgoing> {
+    Some(Outgoing::new(Method::GET, Url::parse(&address(public, path)).ok()?))
+}
+
+/// A preflight and a call of each allowed origin.
+async fn check_cors(settings: &Settings, seams: &Seams) -> Option<Check> {
+    let origin = settings.allowed_origins.iter().find(|each| !each.as_str().contains('*'))?.as_str();
+    let value = HeaderValue::from_str(origin).ok()?;
+    let mut preflight = get(&settings.public_url, "/user/instagram/status")?;
+    preflight.method = Method::OPTIONS;
+    preflight.headers.insert(header::ORIGIN, value.clone());
+    preflight.headers.insert(header::ACCESS_CONTROL_REQUEST_METHOD, HeaderValue::from_static("GET"));
+    preflight
+        .headers
+        .insert(header::ACCESS_CONTROL_REQUEST_HEADERS, HeaderValue::from_static("authorization"));
+    let mut call = get(&settings.public_url, "/user/instagram/status")?;
+    call.headers.insert(header::ORIGIN, value.clone());
+    let (preflight, call) = tokio::join!(ask(seams, preflight), ask(seams, call));
+    for (what, answer) in [("the preflight", preflight), ("a call", call)] {
+        let allowed: Vec<_> = match &answer {
+            Ok(answer) => answer.headers.get_all(header::ACCESS_CONTROL_ALLOW_ORIGIN).iter().collect(),
+            Err(error) => return Some(Check::failed(code::CORS, format!("{what} from {origin}: {error}"))),
+        };
+        if allowed != [&value] {
+            let named = if allowed.len() > 1 { "more than one answer" } else { "no leave" };
+            return Some(Check::failed(code::CORS, format!("{what} from {origin} gets {named}")));
+        }
+    }
+    Some(Check::passed(code::CORS, format!("{origin} may call")))
+}
+
+/// Without credentials it says 401, with our own words.
+async fn check_forward_auth(settings: &Settings, seams: &Seams) -> Option<Check> {
+    let answer = ask(seams, get(&settings.public_url, "/forward-auth")?).await;
+    Some(match answer {
+        Ok(answer) => {
+            let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+            match (answer.status.as_u16(), body["code"].as_str()) {
+                (401, Some("session-token-missing")) => Check::passed(
+                    code::FORWARD_AUTH,
+                    "a request without credentials is refused as it should be",
+                ),
+                (404, Some("not-found")) => {
+                    Check::skipped(code::FORWARD_AUTH, "the running server does not serve it")
+                }
+                (status, _) => Check::failed(
+                    code::FORWARD_AUTH,
+                    format!("a request without credentials is answered with {status}"),
+                ),
+            }
+        }
+        Err(error) => Check::failed(code::FORWARD_AUTH, error.to_string()),
+    })
+}
+
+/// An unsigned event: a receiver that checks signatures refuses it, which shows that it is there.
+async fn check_webhook(settings: &Settings, seams: &Seams) -> Report {
+    let mut report = Report::default();
+    let Some(webhook) = settings.webhook.as_ref().filter(|webhook| !is_insecure(&webhook.url)) else {
+        return report;
+    };
+    let mut request = Outgoing::new(Method::POST, webhook.url.clone()).named("{webhook_url}");
+    request.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    request.body = bytes::Bytes::from_static(b"{\"type\":\"holdfast.doctor\",\"data\":{}}");
+    let host = webhook.url.host_str().unwrap_or_default();
+    report.add(match ask(seams, request).await {
+        Ok(answer) => match answer.status.as_u16() {
+            200..300 => Check::warning(code::WEBHOOK, format!("{host} takes an event without a signature"))
+                .mended_by("let the receiver check the signature with HOLDFAST_WEBHOOK_SECRET"),
+            404 | 405 | 410 => {
+                Check::failed(code::WEBHOOK, format!("{host} answers {}: not this address", answer.status))
+            }
+            300..400 => Check::failed(code::WEBHOOK, format!("{host} redirects, which is not followed")),
+            500.. => Check::failed(code::WEBHOOK, format!("{host} answers {}", answer.status)),
+            _ => Check::passed(code::WEBHOOK, format!("{host} answers, and refuses what is not signed")),
+        },
+        Err(error) => Check::failed(code::WEBHOOK, format!("{host}: {error}")),
+    });
+    report
+}

@@ -1,0 +1,39 @@
+//! Who took which grant, and what operators did, is on record.
+
+use holdfast::standin::clerk::Person;
+use http::Method;
+use serde_json::Value;
+
+use crate::cli::support::{self, Ended};
+use crate::e2e::app::App;
+use crate::e2e::operations::Member;
+
+async fn run(app: &App, arguments: &'static [&'static str]) -> Ended {
+    let place = app
+        .environment
+        .iter()
+        .fold(support::Place::new(), |place, (name, value)| place.with(name, value.as_str()))
+        .with("USER", "grace");
+    tokio::task::spawn_blocking(move || place.run(arguments)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_is_taken_and_what_an_operator_does_are_exported() {
+    let app = App::start().await;
+    let key = app.service_key().await;
+    let ada = Member::new(&app, Person::Ada, &key);
+    ada.here.connect_account(ada.account).await;
+    ada.service(Method::POST, "token", None).await;
+    run(&app, &["connections", "check", "user_ada"]).await;
+    run(&app, &["keys", "rotate"]).await;
+    let exported = run(&app, &["audit", "export"]).await;
+    assert_eq!(exported.code, 0, "{}", exported.whole());
+    let acts: Vec<Value> = exported.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<(&str, &str)> =
+        acts.iter().map(|act| (act["action"].as_str().unwrap(), act["actor"].as_str().unwrap())).collect();
+    assert!(told[0].0 == "grant.taken" && told[0].1.starts_with("service_key:"), "{told:?}");
+    assert_eq!(acts[0]["user_id"], Person::Ada.user_id());
+    assert_eq!(told[1..], [("connections.check", "operator:grace"), ("keys.rotate", "operator:grace")]);
+    let none = run(&app, &["audit", "export", "--since", "2100-01-01T00:00:00Z"]).await;
+    assert_eq!((none.code, none.stdout.as_str()), (0, ""));
+}

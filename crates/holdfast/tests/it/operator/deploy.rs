@@ -1,0 +1,54 @@
+//! What `deploy/` holds works as it stands: the samples are a configuration, the unit is one that systemd takes.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::cli::support::{Place, ring_entry};
+
+fn deploy(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy").join(file)
+}
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(deploy(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+#[test]
+fn the_sample_file_is_a_good_configuration() {
+    let place = Place::new()
+        .file("holdfast.toml", &read("holdfast.toml"))
+        .with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7));
+    let ended = place.run(&["config", "check"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, "The configuration is good.\n"), "{}", ended.whole());
+}
+
+#[test]
+fn the_sample_environment_is_a_good_configuration() {
+    let place = read(".env.example")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once('='))
+        .fold(Place::new(), |place, (name, value)| place.with(name, value))
+        .with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7));
+    let ended = place.run(&["config", "check"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, "The configuration is good.\n"), "{}", ended.whole());
+}
+
+#[test]
+fn systemd_takes_the_unit_and_finds_it_hardened() {
+    let folder = tempfile::tempdir().unwrap();
+    let unit = folder.path().join("holdfast.service");
+    let text = read("systemd/holdfast.service").replace("/usr/local/bin/holdfast", env!("CARGO_BIN_EXE_holdfast"));
+    std::fs::write(&unit, text).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = Command::new("systemd-analyze").args(arguments).arg(&unit).output();
+        let output = output.expect("systemd-analyze judges the unit: it comes with systemd");
+        let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.success(), told)
+    };
+    let (good, told) = run(&["verify", "--man=no"]);
+    assert!(good && !told.contains("holdfast.service:"), "{told}");
+    // Exposure in tenths: 0 is none, 100 all.
+    let (hardened, told) = run(&["security", "--offline=yes", "--threshold=20"]);
+    assert!(hardened, "{told}");
+}

@@ -1,0 +1,312 @@
+//! Seeded faults: each is named by exactly one failing check, with a remedy.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use holdfast::standin::clerk::ClerkStandin;
+use http::StatusCode;
+use http::header::LOCATION;
+use secrecy::ExposeSecret as _;
+
+use crate::cli::doctor::{Outside, codes, run};
+use crate::cli::support::{Place, ring_entry};
+use crate::outbox::endpoint::SECRET;
+use crate::support::database::create_database;
+use crate::support::postgres_server::server;
+
+/// What the faults are made of.
+struct Seeds {
+    outside: Outside,
+    /// Another instance of Clerk's.
+    other: ClerkStandin,
+    /// Takes connections, and is no server of ours.
+    taken: SocketAddr,
+    /// Answers `/404` with 404, and so on.
+    stub: SocketAddr,
+}
+
+/// Answers `/200`, `/404` and so on with that status.
+async fn stub() -> SocketAddr {
+    let answer = async |uri: http::Uri| {
+        let status = uri.path().split('/').nth(1).and_then(|text| text.parse().ok()).unwrap_or(200);
+        (StatusCode::from_u16(status).unwrap(), [(LOCATION, "/200")], "<!doctype html><title>An app</title>")
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(axum::serve(listener, Router::new().fallback(answer)).into_future());
+    address
+}
+
+type Change = fn(Place, &Seeds) -> Place;
+
+/// A port that nobody listens at.
+const NOBODY: &str = "http://127.0.0.1:9";
+
+/// Name of the fault, the check that names it, and what is changed.
+const FAULTS: &[(&str, &str, Change)] = &[
+    ("no encryption key", "configuration", |p, _| p.with("HOLDFAST_ENCRYPTION_KEYS", "")),
+    ("a short encryption key", "configuration", |p, _| p.with("HOLDFAST_ENCRYPTION_KEYS", "a:c2hvcnQ=")),
+    ("two encryption keys of one id", "configuration", |p, _| {
+        p.with("HOLDFAST_ENCRYPTION_KEYS", format!("{},{}", ring_entry("a", 1), ring_entry("a", 2)))
+    }),
+    ("a listening address without a port", "configuration", |p, _| p.with("HOLDFAST_LISTEN", "localhost")),
+    ("a misspelt setting", "configuration", |p, _| p.with("HOLDFAST_LISTN", "127.0.0.1:1")),
+    ("a public address without a scheme", "configuration", |p, _| {
+        p.with("HOLDFAST_PUBLIC_URL", "api.example.com")
+    }),
+    ("a database of an unknown kind", "configuration", |p, _| {
+        p.with("HOLDFAST_DATABASE_URL", "mysql://db/app")
+    }),
+    ("a database in memory", "configuration", |p, _| p.with("HOLDFAST_DATABASE_URL", "sqlite::memory:")),
+    ("an origin with a path", "configuration", |p, _| {
+        p.with("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com/x")
+    }),
+    ("a return address that is none", "configuration", |p, _| p.with("HOLDFAST_RETURN_URLS", "settings")),
+    ("a refresh beyond the lifetime", "configuration", |p, _| p.with("HOLDFAST_REFRESH_AT", "1.5")),
+    ("a switch that is none", "configuration", |p, _| p.with("HOLDFAST_WORKER", "maybe")),
+    ("a filter of the log that is none", "configuration", |p, _| p.with("HOLDFAST_LOG", "info,=")),
+    ("a format of the log that is none", "configuration", |p, _| p.with("HOLDFAST_LOG_FORMAT", "xml")),
+    ("no connection at all", "configuration", |p, _| p.with("HOLDFAST_MAX_CONNECTIONS", "0")),
+    ("an unknown mode of parties", "configuration", |p, _| p.with("CLERK_AUTHORIZED_PARTIES_MODE", "strict")),
+    ("a skew of ten minutes", "configuration", |p, _| p.with("CLERK_CLOCK_SKEW_MS", "600000")),
+    ("events without a secret", "configuration", |p, _| {
+        p.with("HOLDFAST_WEBHOOK_URL", "https://app.example.com/e")
+    }),
+    ("a secret without events", "configuration", |p, _| p.with("HOLDFAST_WEBHOOK_SECRET", SECRET)),
+    ("an app id without its secret", "configuration", |p, _| p.with("INSTAGRAM_APP_SECRET", "")),
+    ("an app secret without its id", "configuration", |p, _| p.with("INSTAGRAM_APP_ID", "")),
+    ("an app id of letters", "configuration", |p, _| p.with("INSTAGRAM_APP_ID", "my-app")),
+    ("a version without its v", "configuration", |p, _| p.with("INSTAGRAM_GRAPH_VERSION", "25")),
+    ("a secret key as the publishable one", "configuration", |p, _| {
+        p.with("CLERK_PUBLISHABLE_KEY", "sk_live_thisisasecretkey")
+    }),
+    ("a publishable key as the secret one", "configuration", |p, _| {
+        p.with("CLERK_SECRET_KEY", "pk_live_abc")
+    }),
+    ("a pinned key that is none", "configuration", |p, _| {
+        p.with("CLERK_JWT_KEY", "-----BEGIN PUBLIC KEY-----")
+    }),
+    ("a webhook secret of another kind", "configuration", |p, _| {
+        p.with("CLERK_WEBHOOK_SIGNING_SECRET", "secret")
+    }),
+    ("a file of a secret that is not there", "configuration", |p, _| {
+        p.with("OTEL_EXPORTER_OTLP_HEADERS_FILE", "/nowhere/secret")
+    }),
+    ("a value and its file", "configuration", |p, _| {
+        p.file("key", "sk_test_abcdefgh").with("CLERK_SECRET_KEY_FILE", "key")
+    }),
+    ("nothing that says whose tokens", "configuration", |p, _| {
+        p.with("CLERK_JWKS_URL", "").with("CLERK_SECRET_KEY", "")
+    }),
+    ("a file that is not TOML", "configuration", |p, _| p.file("holdfast.toml", "listen = 127\n")),
+    ("a value in quotes", "quoted-value", |p, _| {
+        p.with("HOLDFAST_PUBLIC_URL", "\"https://api.example.com\"")
+    }),
+    ("a version in quotes", "quoted-value", |p, _| p.with("INSTAGRAM_GRAPH_VERSION", "'v25.0'")),
+    ("an origin on the internet over http", "insecure-origin", |p, _| {
+        p.with("HOLDFAST_ALLOWED_ORIGINS", "http://app.example.com")
+    }),
+    ("events over http", "insecure-webhook", |p, _| {
+        p.with("HOLDFAST_WEBHOOK_URL", "http://hooks.example.com/e").with("HOLDFAST_WEBHOOK_SECRET", SECRET)
+    }),
+    ("nowhere to return to", "return-urls", |p, _| p.with("HOLDFAST_ALLOWED_ORIGINS", "")),
+    ("a port that is taken", "listen", |p, s| p.with("HOLDFAST_LISTEN", s.taken.to_string())),
+    ("an address of another machine", "listen", |p, _| p.with("HOLDFAST_LISTEN", "192.0.2.1:8080")),
+    ("a metrics port that is taken", "metrics-listen", |p, s| {
+        p.with("HOLDFAST_METRICS_LISTEN", s.taken.to_string())
+    }),
+    ("one port for both", "metrics-listen", |p, _| {
+        p.with("HOLDFAST_LISTEN", "127.0.0.1:18080").with("HOLDFAST_METRICS_LISTEN", "127.0.0.1:18080")
+    }),
+    ("more connections than files", "file-handles", |p, _| p.with("HOLDFAST_MAX_CONNECTIONS", "4000000000")),
+    ("a journal where a file is", "journal", |p, _| {
+        p.file("taken", "").with("HOLDFAST_JOURNAL_DIR", "taken/journal")
+    }),
+    ("a database in a directory that is not there", "database", |p, _| {
+        p.with("HOLDFAST_DATABASE_URL", "sqlite://absent/holdfast.db")
+    }),
+    ("a database that is none", "database", |p, _| {
+        p.file("holdfast.db", "this is no database, but long enough to be looked at\n")
+    }),
+    ("a Postgres that does not run", "database", |p, _| {
+        p.with("HOLDFAST_DATABASE_URL", "postgres://holdfast@127.0.0.1:9/holdfast")
+    }),
+    ("a database that Postgres does not have", "database", |p, _| {
+        p.with("HOLDFAST_DATABASE_URL", server().url("no_such_database"))
+    }),
+    ("keys that answer 500", "clerk-keys", |p, s| p.with("CLERK_JWKS_URL", format!("http://{}/500", s.stub))),
+    ("keys that are a page", "clerk-keys", |p, s| p.with("CLERK_JWKS_URL", format!("http://{}/200", s.stub))),
+    ("keys at a host that is not there", "clerk-keys", |p, _| {
+        p.with("CLERK_JWKS_URL", "http://no-such-host.invalid/jwks")
+    }),
+    ("a pinned key of another instance", "clerk-pinned-key", |p, s| {
+        p.with("CLERK_JWT_KEY", s.other.jwt_key().unwrap())
+    }),
+    ("a secret key that was revoked", "clerk-secret-key", |p, _| {
+        p.with("CLERK_SECRET_KEY", "sk_test_revokedlongago")
+    }),
+    ("a secret key of another instance", "clerk-instance", |p, s| {
+        p.with("CLERK_API_URL", s.other.url()).with("CLERK_SECRET_KEY", s.other.secret_key().expose_secret())
+    }),
+    ("an issuer of another instance", "clerk-issuer", |p, _| {
+        p.with("CLERK_PUBLISHABLE_KEY", "pk_live_Y2xlcmsuZXhhbXBsZS5jb20k")
+            .with("CLERK_ISSUER", "https://clerk.other.example")
+    }),
+    ("an app secret of letters", "instagram-secret-form", |p, _| {
+        p.with("INSTAGRAM_APP_SECRET", "not-a-hexadecimal-secret")
+    }),
+    ("a wrong app secret", "instagram-app", |p, _| {
+        p.with("INSTAGRAM_APP_SECRET", "0123456789abcdef0123456789abcdef")
+    }),
+    ("a wrong app id", "instagram-app", |p, _| p.with("INSTAGRAM_APP_ID", "123456789012345")),
+    ("a redirect address that is not registered", "instagram-redirect", |p, _| {
+        p.with("HOLDFAST_PUBLIC_URL", "https://api2.example.com")
+    }),
+    ("a consent page that is not there", "instagram-authorize", |p, _| {
+        p.with("INSTAGRAM_AUTHORIZE_URL", format!("{NOBODY}/oauth/authorize"))
+    }),
+    ("a consent page that was retired", "instagram-authorize", |p, s| {
+        p.with("INSTAGRAM_AUTHORIZE_URL", format!("http://{}/404", s.stub))
+    }),
+    ("a token host that is not there", "instagram-token", |p, _| p.with("INSTAGRAM_API_URL", NOBODY)),
+    ("a token host that is a web page", "instagram-token", |p, s| {
+        p.with("INSTAGRAM_API_URL", format!("http://{}/404", s.stub))
+    }),
+    ("a Graph API that is not there", "instagram-graph", |p, _| p.with("INSTAGRAM_GRAPH_URL", NOBODY)),
+    ("a Graph API that is a web page", "instagram-graph", |p, s| {
+        p.with("INSTAGRAM_GRAPH_URL", format!("http://{}/404", s.stub))
+    }),
+    ("a version that was retired", "instagram-version", |p, _| p.with("INSTAGRAM_GRAPH_VERSION", "v12.0")),
+    ("a misspelt scope", "instagram-scopes", |p, _| {
+        p.with("INSTAGRAM_SCOPES", "instagram_business_basic,instagram_business_insight")
+    }),
+    ("a scope of the former API", "instagram-scopes", |p, _| p.with("INSTAGRAM_SCOPES", "user_profile")),
+    ("the scope that every call needs is missing", "instagram-scopes", |p, _| {
+        p.with("INSTAGRAM_SCOPES", "instagram_business_manage_insights")
+    }),
+    ("the web app's address as the public one", "public-url", |p, s| {
+        p.with("HOLDFAST_PUBLIC_URL", format!("http://{}", s.stub))
+            .with("INSTAGRAM_APP_ID", "")
+            .with("INSTAGRAM_APP_SECRET", "")
+    }),
+    ("a receiver that is not there", "webhook-receiver", |p, _| {
+        p.with("HOLDFAST_WEBHOOK_URL", NOBODY).with("HOLDFAST_WEBHOOK_SECRET", SECRET)
+    }),
+    ("a receiver at another path", "webhook-receiver", |p, s| {
+        p.with("HOLDFAST_WEBHOOK_URL", format!("http://{}/404", s.stub))
+            .with("HOLDFAST_WEBHOOK_SECRET", SECRET)
+    }),
+    ("a receiver that fails", "webhook-receiver", |p, s| {
+        p.with("HOLDFAST_WEBHOOK_URL", format!("http://{}/500", s.stub))
+            .with("HOLDFAST_WEBHOOK_SECRET", SECRET)
+    }),
+    ("a receiver that redirects", "webhook-receiver", |p, s| {
+        p.with("HOLDFAST_WEBHOOK_URL", format!("http://{}/302", s.stub))
+            .with("HOLDFAST_WEBHOOK_SECRET", SECRET)
+    }),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_seeded_fault_is_named_by_exactly_one_failing_check() {
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let seeds = Seeds {
+        outside: Outside::start().await,
+        other: Outside::start().await.clerk,
+        taken: taken.local_addr().unwrap(),
+        stub: stub().await,
+    };
+    // Taken by a program that answers, and is none of ours.
+    tokio::spawn(axum::serve(taken, Router::new()).into_future());
+    assert!(FAULTS.len() >= 60, "{}", FAULTS.len());
+    let mut wrong = Vec::new();
+    for (name, code, change) in FAULTS {
+        let place = change(seeds.outside.installation(), &seeds);
+        let (_, ended) = run(place, &["doctor", "--json"]).await;
+        let failed = codes(&ended, "failed");
+        if ended.code != 1 || failed != [*code] {
+            wrong.push(format!("{name}: wanted {code}, failed {failed:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_faults_at_once_are_each_named() {
+    let outside = Outside::start().await;
+    let place = outside
+        .installation()
+        .with("INSTAGRAM_GRAPH_URL", NOBODY)
+        .with("INSTAGRAM_APP_SECRET", "0123456789abcdef0123456789abcdef")
+        .with("INSTAGRAM_AUTHORIZE_URL", format!("{NOBODY}/oauth/authorize"))
+        .with("INSTAGRAM_SCOPES", "instagram_bussiness_basic")
+        .with("INSTAGRAM_GRAPH_VERSION", "v12.0");
+    let (_, ended) = run(place, &["doctor", "--json"]).await;
+    let failed = codes(&ended, "failed");
+    for code in
+        ["instagram-graph", "instagram-app", "instagram-authorize", "instagram-scopes", "instagram-version"]
+    {
+        assert!(failed.iter().any(|each| each == code), "{code}: {failed:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_inside_the_database_is_found() {
+    let outside = Outside::start().await;
+    let (place, _) = run(outside.installation(), &["migrate"]).await;
+    let (place, _) = run(place, &["keys", "rotate"]).await;
+    let (place, ended) =
+        run(place.with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 8)), &["doctor", "--json"]).await;
+    assert_eq!(codes(&ended, "failed"), ["key-ring"], "other bytes");
+    let (place, ended) =
+        run(place.with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2027", 7)), &["doctor", "--json"]).await;
+    assert_eq!(codes(&ended, "failed"), ["key-ring"], "the key is missing");
+    let place = place.with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7));
+    let change = |sql: &str| {
+        rusqlite::Connection::open(place.path().join("holdfast.db")).unwrap().execute_batch(sql).unwrap();
+    };
+    change("DROP TABLE outbox");
+    let (place, ended) = run(place, &["doctor", "--json"]).await;
+    assert_eq!(codes(&ended, "failed"), ["schema"]);
+    let database = rusqlite::Connection::open(place.path().join("holdfast.db")).unwrap();
+    database.execute_batch("INSERT INTO schema_migrations VALUES (9999, 'later', x'00', 1)").unwrap();
+    let (_, ended) = run(place, &["doctor", "--json"]).await;
+    assert_eq!(codes(&ended, "failed"), ["database"], "a newer schema");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_may_not_create_is_found_and_migrate_says_what_to_grant() {
+    let outside = Outside::start().await;
+    let name = create_database(None).await;
+    let role = format!("reader_{name}");
+    let sql = format!(
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA public TO {role}"
+    );
+    crate::support::database::execute(&server().url(&name), &sql).await.unwrap();
+    let mut url: url::Url = server().url(&name).parse().unwrap();
+    url.set_username(&role).unwrap();
+    let place = outside.installation().with("HOLDFAST_DATABASE_URL", url);
+    let (place, ended) = run(place, &["doctor", "--json"]).await;
+    assert_eq!(codes(&ended, "failed"), ["database-role"], "{}", ended.stdout);
+    let (_, ended) = run(place, &["migrate"]).await;
+    assert!(
+        ended.code == 2 && ended.stderr.contains(&format!("GRANT USAGE, CREATE ON SCHEMA public TO {role}")),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publishable_key_whose_host_is_not_there_is_a_warning_where_the_backend_api_serves() {
+    let outside = Outside::start().await;
+    let place = outside
+        .installation()
+        .with("CLERK_JWKS_URL", "")
+        .with("CLERK_PUBLISHABLE_KEY", "pk_live_bm8tc3VjaC1ob3N0LmludmFsaWQk");
+    let (_, ended) = run(place, &["doctor", "--json"]).await;
+    assert_eq!(
+        (ended.code, codes(&ended, "warning")),
+        (0, vec!["clerk-keys".to_owned()]),
+        "{}",
+        ended.stdout
+    );
+}

@@ -1,0 +1,87 @@
+//! The operator's page: what it says, what it must not, and what support finds on it.
+
+use axum::body::to_bytes;
+use axum::extract::Request;
+use holdfast::standin::clerk::Person;
+use http::{Method, StatusCode, header};
+use tower::ServiceExt as _;
+
+use crate::e2e::app::{App, code, json};
+
+/// A page of the metrics listener.
+pub(super) async fn page(app: &App, path: &str) -> (StatusCode, String) {
+    let request = Request::get(path).body(axum::body::Body::empty()).unwrap();
+    let answer = app.operator.clone().oneshot(request).await.unwrap();
+    let status = answer.status();
+    if path == "/" || path.starts_with("/?") {
+        let policy = answer.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    }
+    let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_shows_how_all_fares_without_a_script() {
+    let app = App::start().await;
+    app.sign_in(Person::Ada).connect_account("ada.makes").await;
+    app.get("/user/profile").await;
+    app.overview.look().await.unwrap();
+    let (status, html) = page(&app, "/").await;
+    assert_eq!(status, StatusCode::OK);
+    for told in [
+        "<td>connected</td>",
+        "30 to 45 days",
+        "session-token-missing",
+        "Nothing is wrong",
+        "<td>grants</td>",
+    ] {
+        assert!(html.contains(told), "{told} is missing in {html}");
+    }
+    for never in ["<script", "style=\"", "<img"] {
+        assert!(!html.contains(never), "{never} in {html}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_found_by_every_name_that_support_is_told() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    let status = ada.connect_account("ada.makes").await;
+    let account = status["account"]["id"].as_str().unwrap();
+    let refused = ada
+        .send(
+            Method::POST,
+            "/user/instagram/connect",
+            Some(serde_json::json!({"return_to": "https://evil.example"})),
+        )
+        .await;
+    assert_eq!(code(&refused), "return-to-not-allowed");
+    let request_id = json(&refused)["request_id"].as_str().unwrap().to_owned();
+    for asked in [Person::Ada.user_id(), account, "ada.makes", "@ada.makes", request_id.as_str()] {
+        let (_, html) = page(&app, &format!("/?q={asked}")).await;
+        assert!(html.contains(Person::Ada.user_id()), "{asked}: {html}");
+        assert!(
+            html.contains("<strong>connected</strong>") && html.contains("return-to-not-allowed"),
+            "{asked}: {html}"
+        );
+    }
+    let (status, html) = page(&app, "/?q=%3Cscript%3E").await;
+    assert!(status.is_success() && !html.contains("<script"), "{html}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_leads_to_its_section_of_the_runbook() {
+    let app = App::start().await;
+    app.sign_in(Person::Ada).connect_account("ada.makes").await;
+    crate::support::database::execute_on(
+        &app.place,
+        "UPDATE connections SET state = 'degraded', reason = 'app_misconfigured'",
+    )
+    .await;
+    app.overview.look().await.unwrap();
+    let (_, html) = page(&app, "/").await;
+    assert!(html.contains("/runbook#HoldfastAppRefused") && !html.contains("Nothing is wrong"), "{html}");
+    let (_, runbook) = page(&app, "/runbook").await;
+    assert!(runbook.contains("id=\"HoldfastAppRefused\"") && runbook.contains("INSTAGRAM_APP_SECRET"));
+}

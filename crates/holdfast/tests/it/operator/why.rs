@@ -1,0 +1,63 @@
+//! From a request id in a screenshot to cause and remedy, in one command.
+
+use holdfast::standin::clerk::Person;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+
+use super::page::page;
+use crate::cli::support::Place;
+use crate::e2e::app::{App, code, json, text};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_explained_from_memory_and_from_the_log() {
+    let app = App::start().await;
+    let token = app
+        .clerk
+        .mint_with(Person::Ada, Some("https://foreign.example"), |mint| mint.with_claims(|_| {}))
+        .unwrap();
+    crate::support::leaks::secret(&token);
+    let mut headers = HeaderMap::new();
+    headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}")).unwrap());
+    let mut refused = app.request_with(Method::GET, "/user/instagram/status", headers.clone(), None).await;
+    while refused.status == StatusCode::SERVICE_UNAVAILABLE {
+        refused = app.request_with(Method::GET, "/user/instagram/status", headers.clone(), None).await;
+    }
+    assert_eq!(code(&refused), "token-invalid-authorized-parties");
+    let request_id = json(&refused)["request_id"].as_str().unwrap().to_owned();
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(axum::serve(listener, app.operator.clone()).into_future());
+    let log = app.watch.log();
+    let asked = request_id.clone();
+    let (from_memory, from_log, unknown) = tokio::task::spawn_blocking(move || {
+        let place = Place::new();
+        (
+            place.run(&["why", &asked, "--from", &address]),
+            place.feed(&["why", &asked], &log),
+            place.run(&["why", "no-such-request", "--from", &address]),
+        )
+    })
+    .await
+    .unwrap();
+    serving.abort();
+    for ended in [&from_memory, &from_log] {
+        let told = ended.whole();
+        assert_eq!(ended.code, 0, "{told}");
+        for part in ["401 token-invalid-authorized-parties", "https://foreign.example", "mend", "token   "] {
+            assert!(told.contains(part), "{part} is missing in {told}");
+        }
+    }
+    assert!(from_memory.stdout.contains(Person::Ada.user_id()), "{}", from_memory.stdout);
+    assert_eq!(unknown.code, 1, "{}", unknown.whole());
+    assert!(unknown.stderr.contains("nothing is known"), "{}", unknown.stderr);
+    let (status, _) = page(&app, "/why/no-such-request").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_says_what_went_wrong_names_its_request() {
+    let app = App::start().await;
+    let answer = app.get("/instagram/callback").await;
+    let id = answer.headers["x-request-id"].to_str().unwrap();
+    assert!(text(&answer).contains(id), "{}", text(&answer));
+}
