@@ -101,7 +101,11 @@ impl OriginPattern {
                 .strip_prefix(before.as_str())
                 .and_then(|rest| rest.strip_suffix(after.as_str()))
                 .is_some_and(|middle| {
+                    // Hosts of previews join their parts by `--`; whatever has one more part is another's.
                     !middle.is_empty()
+                        && !middle.starts_with('-')
+                        && !middle.ends_with('-')
+                        && !middle.contains("--")
                         && middle.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
                 }),
         }
@@ -202,4 +206,20 @@ fn check_host(host: &str) -> Result<(), OriginError> {
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'*'))
     };
     if host.len() <= 253 && host.split('.').all(label_fits) { Ok(()) } else { Err(fault()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s12_a_star_never_spans_a_pair_of_hyphens() {
+        let previews = OriginPattern::parse("https://deploy-preview-*--acme.netlify.app").unwrap();
+        for (middle, is_one) in
+            [("1", true), ("12a-b", true), ("1--x", false), ("1--x--y", false), ("-1", false), ("1-", false)]
+        {
+            let origin = format!("https://deploy-preview-{middle}--acme.netlify.app");
+            assert_eq!(previews.matches(&origin), is_one, "{origin}");
+        }
+    }
 }

@@ -93,6 +93,11 @@ impl FromIterator<Network> for TrustedProxies {
 }
 
 impl TrustedProxies {
+    /// Whether every address of a family is on the list: then anybody says who they are.
+    pub fn believes_anybody(&self) -> bool {
+        self.0.iter().any(|network| network.prefix == 0)
+    }
+
     fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(address))
     }

@@ -14,6 +14,7 @@ pub mod client_address;
 pub mod clock;
 pub mod connection;
 pub mod connections;
+pub mod display_text;
 pub mod entropy;
 pub mod http;
 pub mod metric;

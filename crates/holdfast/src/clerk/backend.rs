@@ -1,7 +1,8 @@
 //! Clerk's Backend API: who a user id belongs to.
 //!
 //! Its failures are about Clerk or about our secret key, never about the caller, and they never fail a sign-in.
-//! After a failure the API is left alone for a while, so that an outage there does not slow every call here.
+//! After a failure the API is left alone for a while, so that an outage there does not slow every call here. Each user is
+//! asked about once a minute at most, and all together within a budget that leaves the app's other backends theirs.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -28,15 +29,25 @@ const COOL_DOWN: Duration = Duration::from_secs(5);
 /// Quiet after a 429 that does not say for how long: the length of Clerk's own window.
 const RATE_LIMIT_COOL_DOWN: Duration = Duration::from_secs(10);
 /// However long `Retry-After` says, we look again after this.
-const MAX_COOL_DOWN: Duration = Duration::from_mins(10);
+const MAX_COOL_DOWN: Duration = Duration::from_mins(1);
+/// What was answered about a user is the answer for so long.
+const FRESH: Duration = Duration::from_mins(1);
+/// Answers that are remembered; with more users than these, some are asked about more often.
+const REMEMBERED: usize = 10_000;
+/// Questions within [`WINDOW`]: a quarter of what Clerk allows the instance, whose other backends ask as well
+/// (<https://clerk.com/docs/guides/how-clerk-works/system-limits>: 1,000 in 10 seconds).
+const BUDGET: u32 = 250;
+const WINDOW: Duration = Duration::from_secs(10);
 /// Quiet after Clerk refused our secret key: only a person can mend that.
 const SECRET_COOL_DOWN: Duration = Duration::from_mins(1);
 
 /// The Backend API gave no user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BackendError {
-    /// It failed a moment ago and is left alone until then.
-    #[error("Clerk's Backend API failed a moment ago and is left alone until {until}")]
+    /// It failed a moment ago, or was asked as often as is our share, and is left alone until then.
+    #[error(
+        "Clerk's Backend API failed a moment ago, or was asked often enough, and is left alone until {until}"
+    )]
     CoolingDown {
         /// When it will be asked again.
         until: Timestamp,
@@ -107,6 +118,37 @@ struct State {
     quiet_until: Option<Timestamp>,
     /// One per user being asked for, so that parallel first calls make one request.
     asking: HashMap<String, Arc<Flight>>,
+    /// What was answered lately, by user.
+    recent: HashMap<String, (Timestamp, Result<UserFacts, BackendError>)>,
+    /// When the present window began, and how many questions were asked in it.
+    window: Option<(Timestamp, u32)>,
+}
+
+impl State {
+    fn recent(&self, user_id: &str, now: Timestamp) -> Option<Result<UserFacts, BackendError>> {
+        let (at, answer) = self.recent.get(user_id)?;
+        (*at <= now && now < after(*at, FRESH)).then(|| answer.clone())
+    }
+
+    fn remember(&mut self, user_id: &str, answer: Result<UserFacts, BackendError>, now: Timestamp) {
+        if self.recent.len() >= REMEMBERED {
+            self.recent.retain(|_, (at, _)| *at <= now && now < after(*at, FRESH));
+        }
+        if self.recent.len() < REMEMBERED || self.recent.contains_key(user_id) {
+            self.recent.insert(user_id.to_owned(), (now, answer));
+        }
+    }
+
+    /// Takes one question out of the budget; where it is spent, until when.
+    fn spend(&mut self, now: Timestamp) -> Result<(), Timestamp> {
+        let (began, asked) =
+            self.window.filter(|(began, _)| *began <= now && now < after(*began, WINDOW)).unwrap_or((now, 0));
+        if asked >= BUDGET {
+            return Err(after(began, WINDOW));
+        }
+        self.window = Some((began, asked + 1));
+        Ok(())
+    }
 }
 
 /// A request under way, and its answer for those who waited.
@@ -142,10 +184,18 @@ impl BackendApi {
         if let Some(facts) = flight.as_ref() {
             return Ok(facts.clone());
         }
+        let now = self.clock.now();
+        if let Some(recent) = self.state().recent(user_id, now) {
+            return recent;
+        }
         if let Some(until) = self.quiet_until() {
             return Err(BackendError::CoolingDown { until });
         }
+        self.state().spend(now).map_err(|until| BackendError::CoolingDown { until })?;
         let answer = self.ask(user_id).await;
+        if answer.as_ref().err().is_none_or(|error| error.concerns_one_user()) {
+            self.state().remember(user_id, answer.clone(), now);
+        }
         // Whoever comes from now on may want to know what has changed since.
         turn.land();
         match &answer {
@@ -306,7 +356,7 @@ mod tests {
         };
         assert_eq!(wait(Some("7")), 7);
         assert_eq!(wait(Some("0")), 1);
-        assert_eq!(wait(Some("86400")), 600);
+        assert_eq!(wait(Some("86400")), 60);
         assert_eq!(wait(Some("Wed, 21 Oct 2026 07:28:00 GMT")), 10);
         assert_eq!(wait(None), 10);
     }

@@ -143,7 +143,10 @@ impl WebhookVerifier {
         let id = single(headers, "svix-id")?;
         let timestamp = single(headers, "svix-timestamp")?;
         let signatures = single(headers, "svix-signature")?;
-        let sent_at: i64 = timestamp.parse().map_err(|_| DeliveryError::Header("svix-timestamp"))?;
+        // `parse` would take a sign as well.
+        let digits = Some(timestamp).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let sent_at: i64 =
+            digits.and_then(|text| text.parse().ok()).ok_or(DeliveryError::Header("svix-timestamp"))?;
         let now = self.clock.now().as_second();
         if sent_at < now.saturating_sub(TOLERANCE_SECONDS) {
             return Err(DeliveryError::TooOld);
@@ -176,6 +179,9 @@ impl WebhookVerifier {
             }
             _ => return Ok(Delivery::Ignored(IgnoredBecause::OtherType(envelope.kind))),
         };
+        if !is_user_id(&user_id) {
+            return Err(DeliveryError::Body);
+        }
         Ok(Delivery::User(SignedEvent { id: id.to_owned(), user_id, instance_id, change }))
     }
 }
@@ -192,6 +198,14 @@ struct Envelope {
 #[derive(Deserialize)]
 struct Deleted {
     id: Option<String>,
+}
+
+/// Ids stand in paths, logs and keys of ours: letters and digits behind the prefix, as Clerk makes them.
+fn is_user_id(text: &str) -> bool {
+    text.len() <= 128
+        && text.strip_prefix("user_").is_some_and(|rest| {
+            !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        })
 }
 
 fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, DeliveryError> {
@@ -408,5 +422,22 @@ mod tests {
                 prop_assert_eq!(verify(&headers(&id, outside, &signature), UPDATED.as_bytes()).unwrap_err(), error);
             }
         }
+    }
+
+    #[test]
+    fn s12_ids_and_times_are_what_clerk_makes() {
+        let verifier = verifier_at(NOW, SVIX_SECRET);
+        for id in ["../../x\\n", "user_", "user_a/b", "user_a b", "usr_1"] {
+            let body = format!(
+                r#"{{"object":"event","type":"user.deleted","data":{{"id":"{id}"}},"instance_id":"i"}}"#
+            );
+            assert_eq!(deliver(&verifier, NOW, &body).unwrap_err(), DeliveryError::Body, "{id}");
+        }
+        let now = format!("+{NOW}");
+        let signature = SigningKey::parse(SVIX_SECRET).unwrap().sign("msg_1", &now, UPDATED.as_bytes());
+        let mut headers = headers("msg_1", NOW, &signature);
+        headers.insert("svix-timestamp", now.parse().unwrap());
+        let refused = verifier.verify(&headers, UPDATED.as_bytes()).unwrap_err();
+        assert_eq!(refused, DeliveryError::Header("svix-timestamp"));
     }
 }

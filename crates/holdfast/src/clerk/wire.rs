@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::UserFacts;
 use crate::clock;
+use crate::display_text::{EMAIL, NAME, line, picture};
 
 /// The part of a `User` that we keep. Everything but the id may be missing, null, or of another shape than documented:
 /// one odd fact must not keep the others from us.
@@ -69,24 +70,19 @@ impl From<WireUser> for UserFacts {
             .primary_email_address_id
             .as_deref()
             .and_then(|primary| addresses.into_iter().find(|each| each.id.as_deref() == Some(primary)));
-        let email = primary.and_then(|each| each.email_address.clone()).and_then(stated);
+        let email = primary.and_then(|each| each.email_address.as_deref()).and_then(|text| line(text, EMAIL));
         let email_verified = email.as_ref().and(primary).map(|each| {
             each.verification.as_ref().and_then(|check| check.status.as_deref()) == Some("verified")
         });
         Self {
             email,
             email_verified,
-            first_name: user.first_name.and_then(stated),
-            last_name: user.last_name.and_then(stated),
-            image_url: user.image_url.and_then(stated),
+            first_name: user.first_name.and_then(|name| line(&name, NAME)),
+            last_name: user.last_name.and_then(|name| line(&name, NAME)),
+            image_url: user.image_url.and_then(|url| picture(&url)),
             updated_at: user.updated_at.map(instant),
         }
     }
-}
-
-/// Clerk sends an empty string where a person cleared a field.
-pub(super) fn stated(text: String) -> Option<String> {
-    (!text.is_empty()).then_some(text)
 }
 
 /// Clerk counts milliseconds; emulators of its API are known to count seconds. No record is from before March

@@ -13,6 +13,7 @@ use crate::connection::attempt::AttemptOutcome;
 use crate::connection::status::InstagramStatus;
 use crate::connection::{Reason, State, status};
 use crate::connections::listing::{self, Filter, ListedStatus};
+use crate::display_text::{self, HANDLE};
 use crate::provider::ProviderId;
 use crate::settings::Purpose;
 use crate::store::{HistoryEntry, StatusFacts};
@@ -105,6 +106,8 @@ fn no_such<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str>) -> 
 fn one_line(user_id: &str, status: &InstagramStatus) -> String {
     let reason = status.reason.map_or(String::new(), |reason| format!(" / {}", reason.as_str()));
     let username = status.account.as_ref().and_then(|account| account.username.as_deref());
+    // What an earlier version stored may be anything.
+    let username = username.and_then(|name| display_text::line(name, HANDLE));
     let account = username.map_or(String::new(), |username| format!("  @{username}"));
     let since = status.since.map_or(String::new(), |since| format!("  since {since}"));
     format!("{user_id}  {}{reason}{account}{since}", status.state.as_str())

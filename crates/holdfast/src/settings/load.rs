@@ -11,7 +11,7 @@ use super::fault::{Fault, Faults};
 use super::sources::{Collected, ConfigFile, Environment, collect};
 use super::table;
 use super::traces::{self, Sampler, Share, TraceSettings};
-use super::{InstagramSettings, OutgoingWebhook, Purpose, Settings};
+use super::{ClerkSettings, InstagramSettings, OutgoingWebhook, Purpose, Settings};
 
 /// Reads the configuration. Every fault is reported, not only the first.
 pub fn load(
@@ -143,6 +143,14 @@ impl Reader {
             None => Url::parse(&format!("http://{listen}")).ok()?,
         };
         self.judge_public_url(&public_url);
+        self.judge_transport(clerk.as_ref(), instagram.as_ref(), webhook.as_ref());
+        if trusted_proxies.believes_anybody() {
+            self.warn(
+                table::TRUSTED_PROXIES.env,
+                "every address is believed as a proxy, so any client may choose the address that it is limited by",
+                "name the addresses of your proxies only",
+            );
+        }
         let return_urls = return_urls
             .unwrap_or_else(|| allowed_origins.iter().map(|origin| origin.as_str().to_owned()).collect());
         let database_url = database_url?;
@@ -180,18 +188,38 @@ impl Reader {
     }
 
     fn judge_public_url(&mut self, url: &Url) {
-        let is_loopback = match url.host() {
-            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-            Some(url::Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
-            Some(url::Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified(),
-            None => false,
-        };
-        if url.scheme() == "http" && !is_loopback {
+        if is_in_the_clear(url) {
             self.warn(
                 table::PUBLIC_URL.env,
                 "browsers and Meta would reach this server without TLS",
                 "put a proxy with TLS before it and write https://",
             );
+        }
+    }
+
+    /// Keys, grants and secrets go to these addresses, or come from them.
+    fn judge_transport(
+        &mut self,
+        clerk: Option<&ClerkSettings>,
+        instagram: Option<&InstagramSettings>,
+        webhook: Option<&OutgoingWebhook>,
+    ) {
+        let named = [
+            (table::CLERK_JWKS_URL.env, clerk.and_then(|clerk| clerk.jwks_url.as_ref())),
+            (table::CLERK_API_URL.env, clerk.map(|clerk| &clerk.api_url)),
+            (table::INSTAGRAM_AUTHORIZE_URL.env, instagram.map(|app| &app.authorize_url)),
+            (table::INSTAGRAM_API_URL.env, instagram.map(|app| &app.api_url)),
+            (table::INSTAGRAM_GRAPH_URL.env, instagram.map(|app| &app.graph_url)),
+            (table::WEBHOOK_URL.env, webhook.map(|webhook| &webhook.url)),
+        ];
+        for (name, url) in named {
+            if url.is_some_and(is_in_the_clear) {
+                self.warn(
+                    name,
+                    "whoever is on the way there reads what is sent, and may change what is answered",
+                    "write https://",
+                );
+            }
         }
     }
 
@@ -294,6 +322,17 @@ impl Reader {
             graph_version: graph_version?,
         })
     }
+}
+
+/// Without TLS, and not to this machine itself.
+fn is_in_the_clear(url: &Url) -> bool {
+    let is_here = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified(),
+        None => false,
+    };
+    url.scheme() == "http" && !is_here
 }
 
 /// Beside the database file; where the database is elsewhere, in the working directory.

@@ -664,3 +664,26 @@ fn what_contradicts_itself_is_told_before_a_token_is_refused() {
     ]);
     assert!(fine.is_empty(), "{fine:?}");
 }
+
+#[test]
+fn s11_what_goes_in_the_clear_and_who_is_believed_is_said() {
+    let in_the_clear = "whoever is on the way there reads what is sent, and may change what is answered";
+    let warnings = warned([
+        ("CLERK_JWKS_URL", "http://keys.example.com/jwks.json"),
+        ("INSTAGRAM_APP_ID", "1"),
+        ("INSTAGRAM_APP_SECRET", "0123456789abcdef0123456789abcdef"),
+        ("INSTAGRAM_GRAPH_URL", "http://graph.example.com"),
+        ("HOLDFAST_WEBHOOK_URL", "http://app.example.com/events"),
+        ("HOLDFAST_WEBHOOK_SECRET", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"),
+        ("HOLDFAST_TRUSTED_PROXIES", "0.0.0.0/0"),
+    ]);
+    for name in ["CLERK_JWKS_URL", "INSTAGRAM_GRAPH_URL", "HOLDFAST_WEBHOOK_URL"] {
+        assert!(warnings.contains(&format!("{name}: {in_the_clear}")), "{name}: {warnings:?}");
+    }
+    assert!(warnings.iter().any(|each| each.starts_with("HOLDFAST_TRUSTED_PROXIES")), "{warnings:?}");
+    let quiet = warned([
+        ("CLERK_JWKS_URL", "http://127.0.0.1:9/jwks.json"),
+        ("HOLDFAST_TRUSTED_PROXIES", "10.0.0.0/8"),
+    ]);
+    assert!(!quiet.iter().any(|each| each.contains(in_the_clear) || each.contains("TRUSTED")), "{quiet:?}");
+}

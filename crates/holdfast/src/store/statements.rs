@@ -892,7 +892,6 @@ mod tests {
             (&super::REFUSALS_PRUNE, &["scope_refusals_by_age"]),
             (&super::LISTED_LAPSED, &["connections_expiring"]),
             (&super::LISTED_BY_DEADLINE, &["connections_by_deadline"]),
-            (&super::ATTEMPTS_OPEN, &["attempts_open"]),
             (&super::ATTEMPTS_COUNT_OPEN, &["attempts_open"]),
             (&super::ATTEMPTS_COUNT_BEGUN, &["attempts_by_user"]),
             (&super::OUTBOX_CLAIM, &["outbox_due"]),

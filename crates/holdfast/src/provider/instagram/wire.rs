@@ -10,6 +10,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
+use crate::display_text::{self, HANDLE, NAME};
 use crate::provider::Account;
 
 /// Longer ids are none: Meta's have at most 20 digits.
@@ -202,12 +203,16 @@ pub fn account(object: &Map<String, Value>) -> Result<Account, Unusable> {
     Ok(Account {
         id,
         professional_id,
-        username: text(object, "username"),
-        name: text(object, "name"),
+        username: line(object, "username", HANDLE),
+        name: line(object, "name", NAME),
         // Documented as `Media_Creator`, recorded as `MEDIA_CREATOR`.
-        account_type: text(object, "account_type").map(|kind| kind.to_lowercase()),
-        profile_picture_url: text(object, "profile_picture_url"),
+        account_type: line(object, "account_type", HANDLE).map(|kind| kind.to_lowercase()),
+        profile_picture_url: text(object, "profile_picture_url").and_then(|url| display_text::picture(&url)),
     })
+}
+
+fn line(object: &Map<String, Value>, name: &str, most: usize) -> Option<String> {
+    text(object, name).and_then(|text| display_text::line(&text, most))
 }
 
 /// An id as the characters that were sent. JSON numbers are exact up to 2^64; anything that went through

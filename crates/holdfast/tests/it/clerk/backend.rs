@@ -40,9 +40,11 @@ async fn a_hundred_parallel_questions_about_one_user_are_one_request() {
         answer.unwrap().unwrap();
     }
     assert_eq!(clerk.standin.requests(Surface::Users), 1);
-    // A moment later it is asked again.
     clerk.standin.rename(Person::Ada, "Augusta");
-    clerk.advance(5);
+    clerk.advance(59);
+    assert_eq!(api.user(Person::Ada.user_id()).await.unwrap().first_name.as_deref(), Some("Ada"));
+    assert_eq!(clerk.standin.requests(Surface::Users), 1, "once a minute");
+    clerk.advance(1);
     assert_eq!(api.user(Person::Ada.user_id()).await.unwrap().first_name.as_deref(), Some("Augusta"));
 }
 
@@ -78,6 +80,23 @@ async fn every_failure_has_its_kind_and_its_quiet() {
         clerk.advance(1);
         api.user(Person::Grace.user_id()).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn all_questions_share_a_budget_below_clerks() {
+    let clerk = Clerk::start().await;
+    let api = api(&clerk);
+    let mut asked = 0;
+    for number in 0..400 {
+        match api.user(&format!("user_{number}")).await {
+            Err(BackendError::NoSuchUser) => asked += 1,
+            Err(BackendError::CoolingDown { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((asked, clerk.standin.requests(Surface::Users)), (250, 250));
+    clerk.advance(10);
+    assert_eq!(api.user("user_399").await, Err(BackendError::NoSuchUser), "a new window");
 }
 
 #[tokio::test]

@@ -68,7 +68,8 @@ async fn the_first_call_makes_the_record_from_the_backend_api() {
     assert_eq!(synced.user.email_verified, Some(true));
     assert_eq!(synced.user.first_name.as_deref(), Some("Ada"));
 
-    clerk.advance(10);
+    // Clerk is asked about each user once a minute.
+    clerk.advance(60);
     clerk.standin.rename(Person::Ada, "Augusta");
     let again = users.sync(&ada).await.unwrap();
     assert!(!again.created);
@@ -104,7 +105,7 @@ async fn no_failure_of_the_backend_api_fails_a_sign_in_or_takes_facts_away() {
         let before = users.sync(&ada).await.unwrap().user;
 
         clerk.standin.set_fault(Surface::Users, Some(fault));
-        clerk.advance(10);
+        clerk.advance(60);
         let known = users.sync(&ada).await.unwrap();
         assert!(matches!(known.source, FactsSource::ClaimsInstead(_)), "{fault:?}");
         assert_eq!((known.user.email, known.user.first_name), (before.email, before.first_name), "{fault:?}");

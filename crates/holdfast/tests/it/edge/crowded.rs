@@ -122,6 +122,7 @@ async fn keep_asking(address: SocketAddr, stopped: Arc<AtomicBool>) -> (u32, u32
     let (mut answered, mut cut) = (0, 0);
     let mut raw = None;
     while !stopped.load(Ordering::Relaxed) {
+        let is_new = raw.is_none();
         let Some(mut client) = (match raw.take() {
             Some(client) => Some(client),
             None => Raw::connect_if_open(address).await,
@@ -133,6 +134,8 @@ async fn keep_asking(address: SocketAddr, stopped: Arc<AtomicBool>) -> (u32, u32
                 answered += 1;
                 raw = (reply.header("connection") != Some("close")).then_some(client);
             }
+            // Came in the moment in which the port closed, as if it had found it closed.
+            Err(_) if is_new && Raw::connect_if_open(address).await.is_none() => break,
             Err(_) => cut += 1,
         }
     }

@@ -99,7 +99,7 @@ async fn a_full_database_says_so_keeps_what_it_has_and_recovers() {
         let options = StoreOptions::serve(url);
         Store::open(&options, std::sync::Arc::new(holdfast::clock::SystemClock)).await.expect("it opens")
     };
-    let store = open(format!("sqlite://{path}?max_page_count=64")).await;
+    let store = open(format!("sqlite://{path}?max_page_count=128")).await;
     store.migrate().await.expect("it migrates");
     let connection = linked(&store, "ada", "1").await;
     let append = |version| ChangeSet {
@@ -107,7 +107,7 @@ async fn a_full_database_says_so_keeps_what_it_has_and_recovers() {
         ..update(&connection)
     };
     let mut last = Ok(CommitOutcome::Committed);
-    for version in 2..40 {
+    for version in 2..60 {
         let mut change = append(version);
         change.connection = None;
         last = store.commit(&change).await;
