@@ -20,13 +20,10 @@ pub struct ChangeSet {
     pub append_grant: Option<SealedGrant>,
     /// Deletes a connection's grants below a version: keeps that one and newer.
     pub erase_grants_below: Option<(Uuid, i64)>,
-    /// Deletes all of a connection's grants, and ends every lease on it, so that a worker which is just refreshing cannot store
-    /// another. Done before `append_grant`.
+    /// Deletes all of a connection's grants. Done before `append_grant`.
     pub erase_all_grants: Option<Uuid>,
     /// The attempt's new facts.
     pub attempt: Option<AttemptWrite>,
-    /// The lease that the writer works under.
-    pub lease: Option<LeaseGuard>,
     /// The lease to give back with all this; does nothing where it is lost.
     pub release: Option<LeaseGuard>,
 }
@@ -77,7 +74,7 @@ pub struct LeaseGuard {
 pub enum CommitOutcome {
     /// Stored, durably.
     Committed,
-    /// Somebody else wrote first, or the lease was lost: read again.
+    /// Somebody else wrote first: read again.
     Conflict,
     /// The account is linked to another connection.
     AccountAlreadyLinked,
@@ -136,14 +133,10 @@ impl Store {
         if let Some(write) = changes.connection.as_ref().filter(|write| write.expected_version.is_none()) {
             self.require_user(&mut unit, &write.connection.user_id).await?;
         }
-        if let Some(lease) = &changes.lease {
-            require_lease(&mut unit, lease).await?;
-        }
         if let Some(write) = &changes.connection {
             write_connection(&mut unit, write).await?;
         }
         if let Some(id) = changes.erase_all_grants {
-            unit.run(statements::LEASE_FENCE, vec![id.into()]).await?;
             unit.run(statements::GRANTS_ERASE, vec![id.into()]).await?;
         }
         if let Some((id, version)) = changes.erase_grants_below {
@@ -207,13 +200,6 @@ async fn limit_attempts(unit: &mut Unit, write: &AttemptWrite) -> Result<(), Abo
         }
     }
     Ok(())
-}
-
-async fn require_lease(unit: &mut Unit, lease: &LeaseGuard) -> Result<(), Abort> {
-    match unit.row(statements::LEASE_HELD, lease_key(lease)).await? {
-        Some(_) => Ok(()),
-        None => Err(Abort::Because(CommitOutcome::Conflict)),
-    }
 }
 
 fn lease_key(lease: &LeaseGuard) -> Vec<Value> {

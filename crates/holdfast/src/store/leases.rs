@@ -1,8 +1,10 @@
-//! Leases: the right to work on a connection for a while, fenced by an epoch.
+//! Leases: who works on a connection, so that two workers do not ask for the same one at once.
 //!
-//! A lease is a few columns of the connection's row, claimed in one short statement; the provider is called outside any
-//! transaction. Whoever writes under a lease says so ([`LeaseGuard`]), and the write fails if somebody else has claimed since,
-//! even where both believe that the lease is theirs.
+//! A lease is a few columns of the connection's row, claimed in one short statement; the provider
+//! is called outside any transaction. A lease saves calls and protects no data: what the provider
+//! hands out is stored whoever holds the lease by then. Data is protected by the version of the
+//! row, which every write compares, and by the link that a grant was asked for, which a switch
+//! compares. The epoch grows with each claim, so that giving back a lost lease does nothing.
 
 use std::time::Duration;
 
@@ -39,7 +41,7 @@ impl Lease {
         &self.owner
     }
 
-    /// The fencing token: grows with every claim.
+    /// Grows with every claim.
     pub fn epoch(&self) -> i64 {
         self.epoch
     }
@@ -49,15 +51,16 @@ impl Lease {
         self.until
     }
 
-    /// For a [`ChangeSet`](super::ChangeSet) that is written under this lease.
+    /// For a [`ChangeSet`](super::ChangeSet) that gives this lease back.
     pub fn guard(&self) -> LeaseGuard {
         LeaseGuard { connection_id: self.connection.id, owner: self.owner.clone(), epoch: self.epoch }
     }
 }
 
 impl Store {
-    /// Claims up to `limit` connections whose refresh is due at `now`, that need not wait and that nobody holds; earliest
-    /// expiry first. Parallel claims never give one connection to two owners. Rows that cannot be read are put off.
+    /// Claims up to `limit` connections whose refresh is due at `now`, that need not wait and that
+    /// nobody holds; earliest expiry first. Parallel claims never give one connection to two
+    /// owners. Rows that cannot be read are put off.
     pub async fn claim_due(
         &self,
         owner: &str,
@@ -101,8 +104,8 @@ impl Store {
         }
     }
 
-    /// Gives back what was claimed and cannot be read, and has it rest: it would be the first to be claimed again, and another
-    /// version may be able to read it. Returns how many that was.
+    /// Gives back what was claimed and cannot be read, and has it rest: it would be the first to be
+    /// claimed again, and another version may be able to read it. Returns how many that was.
     async fn put_off(
         &self,
         ids: &[String],
@@ -118,7 +121,8 @@ impl Store {
         self.write(statements::LEASES_PUT_OFF, values).await
     }
 
-    /// How many are due, counted up to [`BACKLOG`]: so much should not be sorted at each claim. Both ways claim the same rows.
+    /// How many are due, counted up to [`BACKLOG`]: so much should not be sorted at each claim.
+    /// Both ways claim the same rows.
     async fn due_count(&self, now: Timestamp) -> Result<usize, StoreError> {
         let values = vec![now.into(), rows::limit(BACKLOG)];
         let Some(row) = self.read_one(statements::DUE_COUNT, values).await? else { return Ok(0) };
@@ -141,8 +145,9 @@ impl Store {
         rows.first().map(|row| lease(row, owner, until)).transpose()
     }
 
-    /// Ends what a server held that was killed, so that nothing waits for it: the leases, and the attempts that it was completing.
-    /// Only where no other server can be: SQLite has one. Returns how much that was.
+    /// Ends what a server held that was killed, so that nothing waits for it: the leases, and the
+    /// attempts that it was completing. Only where no other server can be: SQLite has one. Returns
+    /// how much that was.
     pub async fn release_former_life(&self) -> Result<u64, StoreError> {
         match &self.inner.engine {
             Engine::Sqlite(_) => {
@@ -153,20 +158,13 @@ impl Store {
         }
     }
 
-    /// Prolongs a lease. `None` where it is lost.
-    pub async fn renew(&self, lease: Lease, until: Timestamp) -> Result<Option<Lease>, StoreError> {
-        let mut values = key(&lease);
-        values.push(until.into());
-        let held = self.write(statements::LEASE_RENEW, values).await? == 1;
-        Ok(held.then_some(Lease { until, ..lease }))
-    }
-
     /// Gives a lease back. Does nothing where it is lost.
     pub async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         self.write(statements::LEASE_RELEASE, key(lease)).await.map(drop)
     }
 
-    /// When the next connection will be claimable; may be in the past. `None` where none is waiting.
+    /// When the next connection will be claimable; may be in the past. `None` where none is
+    /// waiting.
     pub async fn next_due_at(&self) -> Result<Option<Timestamp>, StoreError> {
         match self.read_one(statements::NEXT_DUE, Vec::new()).await? {
             Some(row) => row.opt_time("at").map_err(|error| error.at("connections", "(all)")),
@@ -175,8 +173,9 @@ impl Store {
     }
 }
 
-/// The latest end of a lease that is believed: the clock of whoever took it may be ahead by as much as replicas' clocks may be
-/// apart. A later one would lock its row for as long as that clock was wrong; the epoch fences whoever holds it all the same.
+/// The latest end of a lease that is believed: the clock of whoever took it may be ahead by as much
+/// as replicas' clocks may be apart. A later one would lock its row for as long as that clock was
+/// wrong.
 fn latest(now: Timestamp, lease_for: Duration) -> Timestamp {
     clock::after(now, lease_for + TOLERANCE)
 }

@@ -328,13 +328,6 @@ pub(super) const CLAIM_ONE: Sql = Sql::both(concat!(
      id = $1 AND (lease_until IS NULL OR lease_until <= $4 OR lease_until > $5) RETURNING lease_epoch, ",
     returned_columns!()
 ));
-pub(super) const LEASE_HELD: Sql = Sql::each(
-    "SELECT id FROM connections WHERE id = $1 AND lease_owner = $2 AND lease_epoch = $3",
-    "SELECT id FROM connections WHERE id = $1 AND lease_owner = $2 AND lease_epoch = $3 FOR UPDATE",
-);
-pub(super) const LEASE_RENEW: Sql = Sql::both(
-    "UPDATE connections SET lease_until = $4 WHERE id = $1 AND lease_owner = $2 AND lease_epoch = $3",
-);
 pub(super) const LEASE_RELEASE: Sql = Sql::both(
     "UPDATE connections SET lease_owner = NULL, lease_until = NULL WHERE id = $1 AND lease_owner = $2 \
      AND lease_epoch = $3",
@@ -347,18 +340,13 @@ pub(super) const LEASES_PUT_OFF: Sql = Sql::each(
      WHERE lease_owner = $2 AND lease_until = $3 AND id IN (SELECT jsonb_array_elements_text(CAST(CAST($1 AS TEXT) AS \
      JSONB)))",
 );
-/// Of a database with one server, when that begins: whoever held anything is dead. The epoch fences whoever is not.
+/// Of a database with one server, when that begins: whoever held anything is dead.
 pub(super) const LEASES_FENCE: Sql = Sql::both(
     "UPDATE connections SET lease_owner = NULL, lease_until = NULL, lease_epoch = lease_epoch + 1 WHERE lease_until IS NOT NULL",
 );
 /// The same for attempts that were being completed.
 pub(super) const ATTEMPTS_LET_GO: Sql =
     Sql::both("UPDATE attempts SET busy_until = 0, revision = revision + 1 WHERE busy_until > 0");
-/// Whoever holds a lease holds it no more.
-pub(super) const LEASE_FENCE: Sql = Sql::both(
-    "UPDATE connections SET lease_owner = NULL, lease_until = NULL, lease_epoch = lease_epoch + 1 \
-     WHERE id = $1",
-);
 pub(super) const NEXT_DUE: Sql = Sql::each(
     "SELECT MIN(at) AS at FROM (SELECT at FROM (SELECT next_refresh_at AS at FROM connections WHERE \
      next_refresh_at IS NOT NULL AND grant_version IS NOT NULL AND lease_until IS NULL AND \
@@ -757,10 +745,7 @@ pub const ALL: &[(&str, Sql)] = &[
     ("CLAIM_FEW_DUE", CLAIM_FEW_DUE),
     ("CLAIM_MANY_DUE", CLAIM_MANY_DUE),
     ("CLAIM_ONE", CLAIM_ONE),
-    ("LEASE_HELD", LEASE_HELD),
-    ("LEASE_RENEW", LEASE_RENEW),
     ("LEASE_RELEASE", LEASE_RELEASE),
-    ("LEASE_FENCE", LEASE_FENCE),
     ("LEASES_PUT_OFF", LEASES_PUT_OFF),
     ("LEASES_FENCE", LEASES_FENCE),
     ("ATTEMPTS_LET_GO", ATTEMPTS_LET_GO),

@@ -1,5 +1,5 @@
-//! How the connections fare together: what the incident guard decides by. Counted in the database, so that replicas agree and a
-//! restart forgets nothing.
+//! How the connections fare together: what the incident guard decides by. Counted in the database,
+//! so that replicas agree and a restart forgets nothing.
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -16,14 +16,16 @@ pub struct Trouble {
     pub held: u64,
     /// Since when the first of them is.
     pub held_since: Option<Timestamp>,
-    /// For each span, signs of death that were first seen in it and neither believed nor settled yet; for the two shorter ones also
-    /// connections that were declared dead in it because of an answer, for the reason asked about. (For the longest they would be
-    /// counted twice as long as those that work: once as suspected, once as dead.)
+    /// For each span, signs of death that were first seen in it and neither believed nor settled
+    /// yet; for the two shorter ones also connections that were declared dead in it because of an
+    /// answer, for the reason asked about. (For the longest they would be counted twice as long as
+    /// those that work: once as suspected, once as dead.)
     pub struck: [u64; 3],
 }
 
 impl Store {
-    /// Counts what happened after each of `starts`, and who fell for `reason` like another just now.
+    /// Counts what happened after each of `starts`, and who fell for `reason` like another just
+    /// now.
     pub async fn trouble(&self, starts: [Timestamp; 3], reason: Reason) -> Result<Trouble, StoreError> {
         let [first, second, third] = starts;
         let values = vec![first.into(), second.into(), third.into(), reason.as_str().into()];
@@ -46,7 +48,8 @@ impl Store {
         self.amount(statements::MISCONFIGURED_COUNT, Vec::new()).await
     }
 
-    /// How many connections were proven alive by an answer between `since` and `now`, counted up to `most`.
+    /// How many connections were proven alive by an answer between `since` and `now`, counted up to
+    /// `most`.
     pub async fn proven(&self, since: Timestamp, now: Timestamp, most: u64) -> Result<u64, StoreError> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let values = vec![since.into(), latest(now).into(), rows::limit(most)];
@@ -66,7 +69,8 @@ impl Store {
         }
     }
 
-    /// Up to `limit` other connections that can be asked about at `now` and were last proven alive before `before`: the latest first.
+    /// Up to `limit` other connections that can be asked about at `now` and were last proven alive
+    /// before `before`: the latest first.
     pub async fn proven_last_before(
         &self,
         before: Timestamp,
@@ -78,7 +82,8 @@ impl Store {
         self.readable(statements::PROVEN_LAST, values, limit, rows::connection).await
     }
 
-    /// Connections that were declared dead for `reason` after `since` because of an answer, and whose grant is still there.
+    /// Connections that were declared dead for `reason` after `since` because of an answer, and
+    /// whose grant is still there.
     pub async fn fallen(
         &self,
         since: Timestamp,
@@ -89,13 +94,15 @@ impl Store {
         self.readable(statements::CONNECTIONS_FALLEN, values, limit, rows::connection).await
     }
 
-    /// Makes every connection that is degraded by `reason` due at `now`: its cause has passed. Answers how many.
+    /// Makes every connection that is degraded by `reason` due at `now`: its cause has passed.
+    /// Answers how many.
     pub async fn hasten(&self, reason: Reason, now: Timestamp) -> Result<u64, StoreError> {
         self.write(statements::CONNECTIONS_HASTEN, vec![reason.as_str().into(), now.into()]).await
     }
 }
 
-/// An answer from later than this was written down by a clock that was ahead, and says nothing of when it came.
+/// An answer from later than this was written down by a clock that was ahead, and says nothing of
+/// when it came.
 fn latest(now: Timestamp) -> Timestamp {
     clock::after(now, TOLERANCE)
 }

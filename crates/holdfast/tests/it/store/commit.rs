@@ -1,14 +1,12 @@
-use std::time::Duration;
-
 use holdfast::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
 use holdfast::connection::{Reason, State, Suspicion};
 use holdfast::store::{AttemptWrite, ChangeSet, CommitOutcome, ConnectionWrite, StatusFacts};
 
 use super::fixtures::{
     DAY, INSTAGRAM, attempt, begin, connection, entry, grant, in_parallel, insert, later, linked, owner,
-    unlink, update,
+    update,
 };
-use crate::support::database::{on_each_engine, start_of_time};
+use crate::support::database::on_each_engine;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_stored_comes_back_whole() {
@@ -174,26 +172,6 @@ async fn grants_are_appended_and_the_previous_one_is_kept() {
         let versions: Vec<_> =
             store.sealed_grants(connection.id).await.unwrap().iter().map(|each| each.version).collect();
         assert_eq!(versions, [4, 3]);
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_disconnection_ends_the_lease_of_a_worker_that_is_just_refreshing() {
-    on_each_engine(async |db| {
-        let store = &db.store;
-        let connection = linked(store, "ada", "1").await;
-        let minute = Duration::from_mins(1);
-        let lease =
-            store.claim(connection.id, "worker", start_of_time(), minute).await.unwrap().expect("free");
-        assert_eq!(store.commit(&unlink(&connection)).await, Ok(CommitOutcome::Committed));
-        let append = ChangeSet {
-            append_grant: Some(grant(&connection, 2, b"late")),
-            lease: Some(lease.guard()),
-            ..ChangeSet::default()
-        };
-        assert_eq!(store.commit(&append).await, Ok(CommitOutcome::Conflict));
-        assert_eq!(store.sealed_grants(connection.id).await, Ok(vec![]));
     })
     .await;
 }
