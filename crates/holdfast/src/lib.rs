@@ -3,9 +3,7 @@
 //! Two ideas never mix: *who is calling* ([`caller`]) and *what we know about their account*
 //! ([`connections`]). Their errors are of different types, and only [`http`] knows both.
 //!
-//! Allowed edges, checked by a test: `cli` → `http`, `worker`, `outbox`, `standin`, `settings`, `telemetry`;
-//! `http`, `worker`, `outbox` → `connections`, `users` → `provider`, `vault`, `store`. `provider` knows no caller, no
-//! store, no HTTP server; `connections` knows no axum, sqlx or reqwest; `caller` knows no store.
+//! Which module may use which is a table in ARCHITECTURE.md, held by a test.
 
 pub mod app;
 pub mod budget;

@@ -8,14 +8,14 @@ use super::connections_act as act;
 use super::context::{Context, database};
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::{Printer, Tone};
-use crate::caller::OwnerId;
+use super::whose::{connection_of, named};
 use crate::connection::attempt::AttemptOutcome;
 use crate::connection::status::InstagramStatus;
-use crate::connection::{Connection, Reason, State, status};
+use crate::connection::{Reason, State, status};
 use crate::connections::listing::{self, Filter, ListedStatus};
 use crate::provider::ProviderId;
 use crate::settings::Purpose;
-use crate::store::{HistoryEntry, StatusFacts, Store};
+use crate::store::{HistoryEntry, StatusFacts};
 
 /// Rows read between two looks at the database.
 const PAGE: usize = 200;
@@ -43,58 +43,6 @@ pub async fn run(context: &Context, command: ConnectionsCommand, printer: &mut P
         }
         ConnectionsCommand::Forget { whose, yes } => act::forget(context, &whose, yes, printer).await,
     }
-}
-
-/// Whose connection is meant. What does not exist is said, never taken for something that needs no
-/// work.
-pub(super) async fn named(store: &Store, whose: &WhoseArgs) -> Result<OwnerId, Failure> {
-    match (&whose.user, &whose.account) {
-        (_, Some(account)) => {
-            let found = listing::by_account(store, account).await.map_err(|error| database(&error))?;
-            match found.as_slice() {
-                [] => Err(Failure::no(
-                    format!("no connection here has the Instagram account {account}"),
-                    Some("--account takes either id of the account, or @ and its handle".to_owned()),
-                )),
-                [connection] => Ok(OwnerId::named_by_operator(&connection.user_id)),
-                several => {
-                    let users: Vec<&str> = several.iter().map(|each| each.user_id.as_str()).collect();
-                    Err(Failure::no(
-                        format!("{} connections here have the Instagram account {account}", users.len()),
-                        Some(format!("name one of the users instead: {}", users.join(", "))),
-                    ))
-                }
-            }
-        }
-        (Some(user), None) => {
-            let owner = OwnerId::named_by_operator(user);
-            let is_known = store.user(&owner).await.map_err(|error| database(&error))?.is_some();
-            if is_known {
-                Ok(owner)
-            } else {
-                Err(Failure::no(
-                    format!("there is no user {user} here"),
-                    Some(
-                        "Clerk user ids begin with user_; --account finds a user by their Instagram account"
-                            .to_owned(),
-                    ),
-                ))
-            }
-        }
-        // The parser asks for one of the two.
-        (None, None) => Err(Failure::setup("no user is named", "name one, or give --account")),
-    }
-}
-
-/// The connection of that user.
-pub(super) async fn connection_of(store: &Store, owner: &OwnerId) -> Result<Connection, Failure> {
-    let found = store.connection(owner, ProviderId::INSTAGRAM).await.map_err(|error| database(&error))?;
-    found.ok_or_else(|| {
-        Failure::no(
-            format!("{} has no connection here", owner.as_str()),
-            Some("--account finds a user by their Instagram account".to_owned()),
-        )
-    })
 }
 
 async fn list(

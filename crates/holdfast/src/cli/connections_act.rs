@@ -7,11 +7,11 @@ use serde_json::json;
 
 use super::args::WhoseArgs;
 use super::audit;
-use super::connections::{connection_of, named};
 use super::context::{Context, database};
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
 use super::serve::{seams, told};
+use super::whose::{connection_of, named};
 use crate::app;
 use crate::connection::status::InstagramStatus;
 use crate::connections::refresh::Refreshed;

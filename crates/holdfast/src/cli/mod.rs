@@ -17,6 +17,7 @@ pub mod reference;
 mod serve;
 mod service_key;
 mod token;
+mod whose;
 mod why;
 
 use std::ffi::OsString;

@@ -13,12 +13,12 @@ use clerk_session::RefusalCode;
 use http::header;
 use http::request::Parts;
 
+use super::forward_auth::Requirements;
 use super::memory::{Judgement, Whose};
 use super::metrics::Metrics;
 use super::openapi::{SERVICE_KEY, SESSION_TOKEN};
 use super::problem::{Problem, ProblemCode, RequestCode, ServerCode, ServiceKeyCode};
 use super::request_id::RequestId;
-use super::routes::Requirements;
 use super::state::AppState;
 use crate::caller::service::{ServiceCaller, ServiceJudgement, ServiceRefusal};
 use crate::caller::{Authentication, Caller};

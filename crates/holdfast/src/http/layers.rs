@@ -19,13 +19,13 @@ use jiff::Timestamp;
 use tower::Service;
 
 use super::admission::{Admission, Admitted, TurnedAway};
+use super::forward_auth::is_forward_auth;
 use super::memory::{Remembered, Whose};
 use super::metrics::{Metrics, method_label};
 use super::pages::Page;
 use super::problem::{self, Problem, RequestCode, ServerCode};
 use super::public::PublicRoute;
 use super::request_id::{RequestId, X_REQUEST_ID};
-use super::routes::is_forward_auth;
 use super::server::PeerAddr;
 use crate::client_address::TrustedProxies;
 use crate::clock::{Clock, SharedClock};

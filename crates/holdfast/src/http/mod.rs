@@ -19,6 +19,7 @@ pub mod cors;
 pub mod detached;
 pub mod etag;
 mod failure;
+mod forward_auth;
 mod large_bodies;
 pub mod layers;
 pub mod memory;

@@ -6,18 +6,13 @@
 use aide::OperationOutput;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::prelude::*;
 use crate::caller::Caller;
 use crate::clock::SharedClock;
 use crate::http::authentication::CallerOrNobody;
-
-/// The address whose query says what is asked for.
-const PATH: &str = "/forward-auth";
-/// Addresses under which a proxy has put the one that it was asked for.
-const WITH_ORIGINAL: [&str; 2] = ["/forward-auth/", "/forward-auth/{*path}"];
+use crate::http::forward_auth::{PATH, WITH_ORIGINAL};
 
 const X_AUTH_USER: HeaderName = HeaderName::from_static("x-auth-user");
 const X_AUTH_SESSION: HeaderName = HeaderName::from_static("x-auth-session");
@@ -27,7 +22,6 @@ const X_AUTH_ORG_PERMISSIONS: HeaderName = HeaderName::from_static("x-auth-org-p
 const X_AUTH_IMPERSONATOR: HeaderName = HeaderName::from_static("x-auth-impersonator");
 const X_AUTH_ASSERTION: HeaderName = HeaderName::from_static("x-auth-assertion");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 
 /// Who impersonates somebody, where the token does not say it in a way that a header can.
 const SOMEBODY: HeaderValue = HeaderValue::from_static("unknown");
@@ -62,77 +56,11 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
         .done()
 }
 
-/// Whether that route is one of these.
-pub(in crate::http) fn is_forward_auth(route: &str) -> bool {
-    route == PATH || WITH_ORIGINAL.contains(&route)
-}
-
-/// What is asked of the caller beyond a good token.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::http) struct Requirements {
-    /// Whether a request without credentials may pass, as nobody.
-    pub(in crate::http) nobody_will_do: bool,
-    orgs: Option<Vec<String>>,
-    roles: Option<Vec<String>>,
-    permissions: Option<Vec<String>>,
-}
-
 const REQUIREMENTS: [ProblemCode; 3] = [
     ProblemCode::Request(RequestCode::NotAMember),
     ProblemCode::Request(RequestCode::RoleMissing),
     ProblemCode::Request(RequestCode::PermissionMissing),
 ];
-
-impl Requirements {
-    /// Reads the query, where it is the operator's.
-    pub(in crate::http) fn of(parts: &Parts) -> Self {
-        let mut all = Self::default();
-        // A proxy that appends the original address appends its query, too.
-        let query = parts.uri.query().filter(|_| parts.uri.path() == PATH).unwrap_or_default();
-        let mut credentials = Vec::new();
-        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-            let list = match &*name {
-                "org" => &mut all.orgs,
-                "role" => &mut all.roles,
-                "permission" => &mut all.permissions,
-                "credentials" => {
-                    credentials.push(value);
-                    continue;
-                }
-                _ => continue,
-            };
-            let values = value.split(',').map(str::trim).filter(|each| !each.is_empty());
-            list.get_or_insert_default().extend(values.map(str::to_owned));
-        }
-        // Caddy keeps the client's query where the operator wrote none. The client must not loosen anything.
-        let is_clients = parts.headers.get(X_FORWARDED_URI).is_some_and(|uri| {
-            uri.as_bytes().split(|byte| *byte == b'?').nth(1).is_some_and(|theirs| theirs == query.as_bytes())
-        });
-        let is_optional = !credentials.is_empty() && credentials.iter().all(|each| each == "optional");
-        all.nobody_will_do = is_optional && !is_clients;
-        all
-    }
-
-    fn check(&self, caller: &Caller) -> Result<(), RequestCode> {
-        let organization = caller.claims().organization.as_ref();
-        let holds = |wanted: &Option<Vec<String>>, holds: &dyn Fn(&str) -> bool| {
-            wanted.as_ref().is_none_or(|any| any.iter().any(|each| holds(each)))
-        };
-        let is_in = |org: &str| organization.is_some_and(|own| org == "any" || org == own.id);
-        let has_role = |role: &str| organization.is_some_and(|own| own.has_role(role));
-        let may = |permission: &str| organization.is_some_and(|own| own.has_permission(permission));
-        if !holds(&self.orgs, &is_in) {
-            return Err(RequestCode::NotAMember);
-        }
-        if !holds(&self.roles, &has_role) {
-            return Err(RequestCode::RoleMissing);
-        }
-        if !holds(&self.permissions, &may) {
-            return Err(RequestCode::PermissionMissing);
-        }
-        Ok(())
-    }
-}
 
 async fn forward_auth(
     CallerOrNobody { caller, requirements }: CallerOrNobody,

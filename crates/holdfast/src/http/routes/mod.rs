@@ -19,8 +19,6 @@ pub(super) use docs::documents_of;
 use super::router::Routes;
 use super::state::AppState;
 
-pub(super) use forward_auth::{Requirements, is_forward_auth};
-
 /// What nearly every file of routes needs.
 mod prelude {
     pub(super) use super::super::body::{Json, OptionalJson};
