@@ -9,6 +9,7 @@
 # --seed N[,N…]                            one year for each; as many at a time as there are processors
 # --world both-valid|same-token|old-dead   what a refresh does to the old grant (nobody knows Instagram's answer)
 # --days N, --replicas N
+# --without journal|breaker|…             what a year costs without one mechanism (docs/decisions/0017)
 # --jump-hours N                           how far a replica's clock jumps at most
 # --shortest S, --longest S                how often a worker looks, in seconds (production: 1 and 15)
 # --debug                                  with the build that the tests use
@@ -24,7 +25,7 @@ while [ $# -gt 0 ]; do
       seeds=$2
       shift 2
       ;;
-    --connections | --replicas | --days | --world | --jump-hours | --shortest | --longest)
+    --connections | --replicas | --days | --world | --jump-hours | --shortest | --longest | --without)
       [ $# -ge 2 ] || { echo "$1 needs a value" >&2; exit 2; }
       name=${1#--}
       name=${name^^}

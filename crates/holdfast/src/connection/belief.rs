@@ -10,25 +10,26 @@ use super::{Connection, GrantFacts};
 use crate::clock::after;
 use crate::provider::Meaning;
 
-/// With fewer connections than an incident strikes, nothing can be told from how the others fare; two signs that lie this far
-/// apart have to do.
+/// An unexplained death among fewer than [`FEWEST`] connections is believed when it is said again
+/// this much later: others could show nothing.
 pub const CONFIRMATION_GAP: Duration = Duration::from_mins(1);
-/// How long the worker holds a stated death back before it may be confirmed. Long enough for a batch of refreshes.
+/// A stated death that the worker sees is believed when it is said again this much later. Long
+/// enough for a batch of refreshes.
 pub const HOLD: Duration = Duration::from_mins(1);
-/// The same for a death of which the provider does not say the cause, where somebody uses the connection and should know soon, and
-/// others are known to work.
+/// An unexplained death is believed after this time where somebody asks and others are known to work.
 pub const HOLD_IN_USE: Duration = Duration::from_mins(15);
-/// So many others have to have worked since the first sign for that: as many for one that is struck as make no incident.
+/// So many others must have worked since the first sign for [`HOLD_IN_USE`]: with one struck, as
+/// many as make it no incident.
 pub const PROOFS: u64 = SHARE - 1;
-/// The same where nobody does or nothing is known. Where few connections come due in an hour, an incident strikes too few to be seen
-/// as one; half a lifetime remains, so a day can be waited.
+/// An unexplained death is believed after this time otherwise. Where few connections come due in an
+/// hour, an incident strikes too few to be seen; half a lifetime remains, so a day can be waited.
 pub const HOLD_UNEXPLAINED: Duration = Duration::from_hours(24);
-/// Spans that are looked back over, shortest first. The shortest is longer than [`HOLD`], so that those who were struck
-/// together still see each other when the first of them is asked again; the longest is [`HOLD_UNEXPLAINED`].
+/// Spans over which the struck are counted, shortest first. The shortest is longer than [`HOLD`], so
+/// that those struck together still see each other; the longest is [`HOLD_UNEXPLAINED`].
 pub const SPANS: [Duration; 3] = [Duration::from_mins(20), Duration::from_hours(2), HOLD_UNEXPLAINED];
 /// With fewer struck than this there is no incident.
 pub const FEWEST: u64 = 10;
-/// One in so many of those asked must be struck.
+/// At least one in so many of those asked must be struck.
 pub const SHARE: u64 = 5;
 
 /// How old the first sign of a death must be for another one to be believed.
@@ -40,7 +41,8 @@ pub fn confirmation_delay(meaning: Meaning, call: Call, confidence: Confidence) 
             Call::Refresh => HOLD_UNEXPLAINED,
             Call::Check | Call::Probe | Call::PassThrough => HOLD_IN_USE,
         },
-        // Nobody is waiting for the worker's answer, so it can afford to see whether others are struck too.
+        // Nobody is waiting for the worker's answer, so it can afford to see whether others are
+        // struck too.
         (_, Confidence::Unknown | Confidence::OthersHealthy | Confidence::Incident) => match call {
             Call::Refresh | Call::Probe => HOLD,
             Call::Check | Call::PassThrough => Duration::ZERO,

@@ -1,6 +1,7 @@
 //! A wrong system clock must never end a connection.
 //!
-//! A clock that was ahead leaves times behind that lie in the future once it is right again. The rules here recognise them.
+//! A clock that was ahead leaves times behind that lie in the future once it is right again. The
+//! rules here recognise them.
 
 use std::time::Duration;
 
@@ -9,23 +10,25 @@ use jiff::Timestamp;
 use super::{Connection, EvidenceSource, GrantFacts, Reason};
 use crate::clock::after;
 
-/// Nobody is made to wait longer, whatever the provider says: its limits are counted over 24 hours at most.
+/// The longest wait that is believed: the provider counts its limits over 24 hours at most.
 pub const LONGEST_WAIT: Duration = Duration::from_hours(24);
-/// How far the clocks of two replicas may be apart before times are put right and leases disbelieved. An hour more or less of sixty
-/// days is no harm.
+/// How far apart the clocks of two replicas may be before times are put right and leases ignored.
+/// An hour of sixty days is no harm.
 pub const TOLERANCE: Duration = Duration::from_hours(1);
-/// What Instagram's grants live. Of a longer life, late times are noticed later, with as many days left.
+/// The usual lifetime of Instagram's grants.
 pub const USUAL_LIFE: Duration = Duration::from_hours(60 * 24);
 /// How long it counts that a grant has worked past its expiry.
 pub const PROOF_LASTS: Duration = Duration::from_hours(24);
+
 impl Connection {
-    /// Until when the provider may not be asked about this connection. A time further off than [`LONGEST_WAIT`] is from a clock that
-    /// was ahead.
+    /// Until when the provider may not be asked about this connection. Ignores a time further off
+    /// than [`LONGEST_WAIT`]: its clock was ahead.
     pub fn waits_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.retry_after.filter(|until| *until > now && *until <= after(now, LONGEST_WAIT))
     }
 
-    /// Whether the grant has worked past its stored expiry, not long ago: then not the grant is over, but a clock is wrong.
+    /// Whether the grant has worked past its stored expiry, not long ago: then not the grant is
+    /// over, but a clock is wrong.
     pub fn has_outlived_expiry(&self, now: Timestamp) -> bool {
         let (Some(grant), Some(evidence)) = (self.grant, self.evidence) else { return false };
         let by_answer = match evidence.source {
@@ -43,7 +46,8 @@ impl Connection {
     }
 }
 
-/// The same grant with times that it can have at `now`: it has not arrived later, and has at most its whole life before it.
+/// The same grant with times that it can have at `now`: it has not arrived later, and has at most
+/// its whole life before it.
 pub fn possible(grant: GrantFacts, now: Timestamp) -> GrantFacts {
     if grant.obtained_at <= after(now, TOLERANCE) {
         return grant;

@@ -216,7 +216,8 @@ impl<'a> Diagnosis<'a> {
                 let is_first = self.connection.suspicion.is_none() && !is_incident;
                 failure.meaning == Meaning::DeadUnexplained && (is_first || ends)
             }
-            // A single call may be refused for what it asks; `/me` is refused for the account alone.
+            // A single call may be refused for what it asks; `/me` is refused for the account
+            // alone.
             Call::PassThrough => is_sign(failure.meaning) || matches!(failure.meaning, Meaning::App(_)),
             Call::Check | Call::Probe => false,
         }
@@ -239,8 +240,8 @@ impl<'a> Diagnosis<'a> {
                 ))
     }
 
-    /// Whether the grant in use came by a refresh and has not been seen to work, or is not the linked
-    /// account's for the second time.
+    /// Whether the grant in use came by a refresh and has not been seen to work, or is not the
+    /// linked account's for the second time.
     fn is_unproven(&self, failure: &Failure) -> bool {
         let is_death = matches!(failure.meaning, Meaning::Dead(_) | Meaning::DeadUnexplained);
         let is_untried =
@@ -250,7 +251,8 @@ impl<'a> Diagnosis<'a> {
             && (is_untried || self.is_strange && self.connection.suspicion.is_some())
     }
 
-    /// The clock is believed unless the grant works; a stated death stays when the clock is set back.
+    /// The clock is believed unless the grant works; a stated death stays when the clock is set
+    /// back.
     fn expired(&self, failure: &Failure) -> Observation {
         match failure.meaning {
             Meaning::Dead(_) => Observation::Failed {

@@ -37,9 +37,11 @@ pub struct Connection {
     pub account: Option<Account>,
     /// Granted scopes.
     pub scopes: Vec<String>,
-    /// Scopes that we asked for at connecting and were not granted; see [`status::missing_scopes`] for what is missing by now.
+    /// Scopes that we asked for at connecting and were not granted; see [`status::missing_scopes`]
+    /// for what is missing by now.
     pub missing_scopes: Vec<String>,
-    /// The grant in use; `None` where there is none (its bytes live in the vault's keeping, not here).
+    /// The grant in use; `None` where there is none (its bytes live in the vault's keeping, not
+    /// here).
     pub grant: Option<GrantFacts>,
     /// When the worker will next refresh the grant, or look whether a trouble has passed.
     pub next_refresh_at: Option<Timestamp>,
@@ -47,7 +49,8 @@ pub struct Connection {
     pub retry_after: Option<Timestamp>,
     /// Since when the standing holds.
     pub since: Timestamp,
-    /// When the present account was linked; a deauthorization older than this is about an earlier link.
+    /// When the present account was linked; a deauthorization older than this is about an earlier
+    /// link.
     pub linked_at: Option<Timestamp>,
     /// What our knowledge rests on.
     pub evidence: Option<Evidence>,
@@ -97,7 +100,8 @@ pub struct GrantFacts {
     pub expires_at: Timestamp,
 }
 
-/// A sign of death, or that the person must act, that a later one has to confirm before anybody is told so.
+/// A sign of death, or that the person must act, that a later one has to confirm before anybody is
+/// told so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Suspicion {
     /// The grant it was about.

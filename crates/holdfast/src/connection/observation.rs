@@ -39,7 +39,8 @@ pub enum Observation {
         /// When to refresh it.
         next_refresh_at: Timestamp,
     },
-    /// The connection was declared dead at the beginning of an incident, so its death is not believed any more.
+    /// The connection was declared dead at the beginning of an incident, so its death is not
+    /// believed any more.
     TakenBack {
         /// Deaths up to this time were before the incident.
         fallen_after: Timestamp,

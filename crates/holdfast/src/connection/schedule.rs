@@ -23,8 +23,8 @@ const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 const LAST_DAYS: Duration = Duration::from_hours(72);
 /// The longest pause in the last days.
 pub const HOUR: Duration = Duration::from_hours(1);
-/// All canaries of an incident together ask once in this part of the time that it has lasted: a short
-/// one is soon seen to have passed, and a long one costs little.
+/// All canaries of an incident together ask once in this part of the time that it has lasted: a
+/// short one is soon seen to have passed, and a long one costs little.
 const CANARY_PART: u32 = 16;
 /// The shortest and the longest time between two canaries.
 const CANARY_GAP: (Duration, Duration) = (Duration::from_secs(20), Duration::from_mins(30));

@@ -194,8 +194,8 @@ pub fn is_news(before: &Connection, after: &Connection) -> bool {
     before.standing != after.standing || before.linked_at != after.linked_at
 }
 
-/// Whether a message of that time is, or may be, about a link before the present one. Its time has whole seconds only;
-/// one without a time proves nothing about the present link.
+/// Whether a message of that time is, or may be, about a link before the present one. Its time has
+/// whole seconds only; one without a time proves nothing about the present link.
 pub fn is_about_an_earlier_link(connection: &Connection, issued_at: Option<Timestamp>) -> bool {
     match (connection.linked_at, issued_at) {
         (Some(linked), Some(issued)) => issued.as_second() < linked.as_second(),
@@ -215,7 +215,8 @@ fn is_about(connection: &Connection, grant_version: i64) -> bool {
     connection.grant.is_some_and(|grant| grant.version == grant_version)
 }
 
-/// Whether `account` is the linked one. Either id may be missing from an answer, so one match is enough.
+/// Whether `account` is the linked one. Either id may be missing from an answer, so one match is
+/// enough.
 pub fn same_account(connection: &Connection, account: &Account) -> bool {
     connection.account.as_ref().is_some_and(|linked| {
         linked.id == account.id
@@ -223,8 +224,8 @@ pub fn same_account(connection: &Connection, account: &Account) -> bool {
     })
 }
 
-/// Whether `account` is certainly not the linked one. Where `/me` names the professional id only and none is stored, the two
-/// cannot be compared.
+/// Whether `account` is certainly not the linked one. Where `/me` names the professional id only
+/// and none is stored, the two cannot be compared.
 pub fn is_another_account(connection: &Connection, account: &Account) -> bool {
     connection.account.as_ref().is_some_and(|linked| {
         let is_comparable =
@@ -290,8 +291,8 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, confidence: Confid
         Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_) => {
             suspect(next, failure.meaning, call, confidence, now);
         }
-        // Each grant may make the first three: what is refused there is refused to the app. A scope that is refused to one of
-        // the app's calls is an observation of its own.
+        // Each grant may make the first three: what is refused there is refused to the app. A scope
+        // that is refused to one of the app's calls is an observation of its own.
         Meaning::Permission => match call {
             Call::Refresh | Call::Check | Call::Probe => degrade(next, Reason::AppMisconfigured, now),
             Call::PassThrough => {}
@@ -345,8 +346,8 @@ fn evidence_source(call: Call) -> EvidenceSource {
     }
 }
 
-/// Trouble that passes never hides what the person must do, and leaves the proof of the last success standing:
-/// the evidence says since when the connection has not been confirmed.
+/// Trouble that passes never hides what the person must do, and leaves the proof of the last
+/// success standing: the evidence says since when the connection has not been confirmed.
 fn degrade(next: &mut Connection, reason: Reason, now: Timestamp) {
     if next.standing.state() != State::ActionRequired {
         set_standing(next, reason.into(), now);

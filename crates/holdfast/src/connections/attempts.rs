@@ -53,7 +53,6 @@ impl Connections {
                     if current.is_none_or(|current| current.revision != attempt.revision) {
                         return Ok(false);
                     }
-                    conflicts.lost()?;
                 }
             }
             conflicts.lost()?;

@@ -10,8 +10,8 @@ use crate::connection::{Connection, State};
 
 impl Connections {
     /// Asks Instagram whose the grant is and answers with what we know then. At most one upstream
-    /// call per connection per minute, whoever asks on whichever replica; further calls are answered
-    /// from storage.
+    /// call per connection per minute, whoever asks on whichever replica; further calls are
+    /// answered from storage.
     pub async fn check(&self, owner: &OwnerId) -> Result<InstagramStatus, ServiceError> {
         if let Some(connection) = self.parts.store.connection(owner, Self::PROVIDER).await? {
             self.probe(&connection).await?;

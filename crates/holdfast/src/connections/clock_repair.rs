@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::mechanisms::Mechanism;
 use super::stop::Stop;
 use super::{Connections, ServiceError};
 use crate::connection::Connection;
@@ -9,9 +10,12 @@ use crate::connection::clock_repair::possible;
 use crate::connection::observation::Observation;
 
 impl Connections {
-    /// Puts right up to `limit` connections with times that only a clock that was ahead can have written. Returns how many it found.
-    /// One connection's trouble stays its own.
+    /// Puts right up to `limit` connections with times that only a clock that was ahead can have
+    /// written. Returns how many it found. One connection's trouble stays its own.
     pub async fn retime(&self, limit: usize, stop: &Stop) -> Result<usize, ServiceError> {
+        if !self.mechanisms.has(Mechanism::ClockRepair) {
+            return Ok(0);
+        }
         let now = self.parts.clock.now();
         let tail = self.parts.refresh.tail_percent();
         let found = self.parts.store.mistimed_connections(now, tail, limit).await?;

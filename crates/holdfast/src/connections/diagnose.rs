@@ -7,6 +7,7 @@ use secrecy::ExposeSecret as _;
 use super::Connections;
 use super::error::ServiceError;
 use super::grants::{self, SealingError};
+use super::mechanisms::Mechanism;
 use super::recorder::Recorded;
 use super::switch::{Link, Switch};
 use crate::clock::after;
@@ -56,15 +57,26 @@ impl Connections {
                 None => Population::default(),
             };
             match diagnosis.next(&population, &self.schedule()?) {
+                Step::AskWhose
+                    if diagnosis.call() == Call::Refresh
+                        && !self.mechanisms.has(Mechanism::SecondOpinion) =>
+                {
+                    let no = Failure::new(Meaning::DeadUnexplained, "not asked");
+                    diagnosis.learned(Answer::Whose(Err(no)));
+                }
                 Step::AskWhose => {
                     diagnosis.learned(Answer::Whose(self.whose(connection, tools).await));
                 }
                 Step::AskOthers(wanted) => {
-                    self.ask_others(connection, tools.provider, wanted).await?;
+                    if self.mechanisms.has(Mechanism::AskingOthers) {
+                        self.ask_others(connection, tools.provider, wanted).await?;
+                    }
                     diagnosis.learned(Answer::Others);
                 }
                 Step::TryEarlierGrant => {
-                    if self.restore_previous_grant(connection, tools).await? {
+                    if self.mechanisms.has(Mechanism::EarlierGrant)
+                        && self.restore_previous_grant(connection, tools).await?
+                    {
                         return Ok(Diagnosed::Restored);
                     }
                     diagnosis.learned(Answer::NoEarlierGrant);
@@ -107,7 +119,8 @@ impl Connections {
         meaning: Meaning,
     ) -> Result<Population, ServiceError> {
         let assessment = self.incidents.assess(connection, meaning).await?;
-        if let Some(taken_back) = assessment.taken_back {
+        let is_wanted = self.mechanisms.has(Mechanism::TakingBack);
+        if let Some(taken_back) = assessment.taken_back.filter(|_| is_wanted) {
             for fallen in taken_back.connections {
                 let schedule = self.schedule()?;
                 let pause = schedule.canary_pause(&assessment.population);
@@ -118,7 +131,9 @@ impl Connections {
                 self.recorder.record_on(&fallen, &observation, None).await?;
             }
         }
-        Ok(assessment.population)
+        let waiting =
+            if self.mechanisms.has(Mechanism::Canaries) { assessment.population.waiting } else { 0 };
+        Ok(Population { waiting, ..assessment.population })
     }
 
     async fn whose(&self, connection: &Connection, tools: Tools<'_>) -> Result<Account, Failure> {

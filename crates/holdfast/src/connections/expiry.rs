@@ -1,11 +1,13 @@
 //! Ending connections whose time has come by the clock.
 //!
-//! A clock that is ahead would end connections that live, so its word is never final. Where the clock has jumped, or the process has
-//! just begun and cannot know, the provider is asked once before a connection is ended; a clock that has gone at an even pace is believed.
+//! A clock that is ahead would end connections that live, so its word is never final. Where the
+//! clock has jumped, or the process has just begun and cannot know, the provider is asked once
+//! before a connection is ended; a clock that has gone at an even pace is believed.
 
 use futures_util::stream::{self, StreamExt};
 
 use super::diagnose::{Diagnosed, Tools};
+use super::mechanisms::Mechanism;
 use super::stop::Stop;
 use super::{Connections, ServiceError};
 use crate::connection::diagnosis::Diagnosis;
@@ -19,11 +21,13 @@ const PARALLEL: usize = 8;
 impl Connections {
     /// The clock has leapt, or may have while nobody watched it: what is over by now may not be.
     pub fn suspect_clock(&self) {
-        self.clock_suspicion.raise(self.parts.clock.now());
+        if self.mechanisms.has(Mechanism::ClockRepair) {
+            self.clock_suspicion.raise(self.parts.clock.now());
+        }
     }
 
-    /// Ends connections whose time has come by the clock; where that is doubted, each after a question to the provider. Returns how
-    /// many it ended. One connection's trouble stays its own.
+    /// Ends connections whose time has come by the clock; where that is doubted, each after a
+    /// question to the provider. Returns how many it ended. One connection's trouble stays its own.
     pub async fn expire_due(&self, limit: usize, stop: &Stop) -> Result<usize, ServiceError> {
         let limit = if self.is_configured() { self.provider_allows(limit) } else { limit };
         if limit == 0 {

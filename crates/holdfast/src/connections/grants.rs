@@ -1,7 +1,7 @@
 //! Sealing what a provider handed us, under the owner's own data key.
 //!
-//! Every blob is bound to its place (table, column, row, owner, provider, version), so that a blob moved to
-//! another row, or rolled back to an earlier version, does not open.
+//! Every blob is bound to its place (table, column, row, owner, provider, version), so that a blob
+//! moved to another row, or rolled back to an earlier version, does not open.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -22,8 +22,8 @@ pub enum SealingError {
     /// The vault.
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// The owner's data key is sealed with a key that this process's ring lacks. Another process may have it, so nothing
-    /// is lost by that.
+    /// The owner's data key is sealed with a key that this process's ring lacks. Another process
+    /// may have it, so nothing is lost by that.
     #[error("key `{key_id}` is not in this process's HOLDFAST_ENCRYPTION_KEYS")]
     KeyNotHere {
         /// The key of the ring; no secret.
@@ -168,7 +168,8 @@ pub struct HeldGrant {
     pub account_id: Option<String>,
 }
 
-/// The place of a connect attempt's secrets. `step` grows with every stage, so that an earlier one does not open as a later one.
+/// The place of a connect attempt's secrets. `step` grows with every stage, so that an earlier one
+/// does not open as a later one.
 #[derive(Debug, Clone, Copy)]
 pub struct AttemptSeal<'a> {
     /// The owner's key.
@@ -242,7 +243,8 @@ impl AttemptSeal<'_> {
         Ok(HeldGrant { account_id: record.account_id.take(), grant: to_grant(record)? })
     }
 
-    /// Seals the completion secret, so that a second delivery of the callback can have the first one's answer.
+    /// Seals the completion secret, so that a second delivery of the callback can have the first
+    /// one's answer.
     pub fn seal_completion(&self, completion: &SecretString) -> Result<Vec<u8>, SealingError> {
         let row = self.attempt_id.to_string();
         Ok(self.key.seal(&self.place(&row, "sealed_completion", 0), completion.expose_secret().as_bytes())?)

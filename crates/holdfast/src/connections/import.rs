@@ -214,7 +214,7 @@ impl Importer {
                 CommitOutcome::Committed => return Ok(Imported::Linked),
                 CommitOutcome::AccountAlreadyLinked => return Ok(Imported::AccountTaken),
                 CommitOutcome::UserDeleted => return Ok(Imported::UserDeleted),
-                CommitOutcome::Conflict | CommitOutcome::TooManyAttempts => conflicts.lost()?,
+                CommitOutcome::Conflict | CommitOutcome::TooManyAttempts => {}
             }
             conflicts.lost()?;
         }

@@ -2,23 +2,25 @@
 //!
 //! A first sign of death is a suspicion, which shows as `degraded`, and is checked again later. By
 //! then an incident has struck enough others to be seen. It is an incident when, within a span of
-//! time, at least [`FEWEST`] connections were struck alike and they are at least a fifth of all that
-//! were asked. Alike means: suspected, declared dead, or told to act at the provider, for the same
-//! reason. Unexplained deaths are counted over longer spans as well, because where few connections
-//! come due an incident strikes few in an hour. All is counted in the database, so replicas agree.
+//! time, at least [`FEWEST`] connections were struck alike and they are at least a fifth of all
+//! that were asked. Alike means: suspected, declared dead, or told to act at the provider, for the
+//! same reason. Unexplained deaths are counted over longer spans as well, because where few
+//! connections come due an incident strikes few in an hour. All is counted in the database, so
+//! replicas agree.
 //!
 //! While it lasts, deaths only degrade, and connections declared dead alike before it was seen are
 //! taken back. It ends when connections that have worked since it began outnumber those held four
 //! to one, or all others have worked. Those struck take turns as canaries.
 //!
-//! In a lull nobody else is asked, so nothing is known of others. Then the worker asks a few of those
-//! that worked last before it believes an unexplained death.
+//! In a lull nobody else is asked, so nothing is known of others. Then the worker asks a few of
+//! those that worked last before it believes an unexplained death.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::mechanisms::{Mechanism, Mechanisms};
 use crate::clock::{SharedClock, after, from_millis};
 use crate::connection::belief::{FEWEST, HOLD_IN_USE, PROOFS, Population, SPANS, enough_to_calm};
 use crate::connection::observation::Confidence;
@@ -39,6 +41,7 @@ const TAKEN_BACK: usize = 1000;
 pub struct Incidents {
     store: Store,
     clock: SharedClock,
+    mechanisms: Mechanisms,
     /// The last look that showed an incident, and when.
     seen: Arc<Mutex<Option<(Timestamp, Population)>>>,
 }
@@ -64,7 +67,12 @@ pub struct TakenBack {
 impl Incidents {
     /// Incidents among the connections of `store`.
     pub fn new(store: Store, clock: SharedClock) -> Self {
-        Self { store, clock, seen: Arc::default() }
+        Self { store, clock, mechanisms: Mechanisms::default(), seen: Arc::default() }
+    }
+
+    /// The same with those mechanisms only.
+    pub(super) fn with(self, mechanisms: Mechanisms) -> Self {
+        Self { mechanisms, ..self }
     }
 
     /// How the connections fare together, as far as it matters for an answer of this meaning.
@@ -74,7 +82,8 @@ impl Incidents {
                 if let Some(incident) = self.incident(meaning).await? {
                     return Ok(incident);
                 }
-                let population = if self.are_few().await? {
+                let is_blind = !self.mechanisms.has(Mechanism::Confidence);
+                let population = if is_blind || self.are_few().await? {
                     Population { confidence: Confidence::TooFew, ..Population::default() }
                 } else if meaning == Meaning::DeadUnexplained {
                     self.of_unexplained(connection).await?
@@ -113,6 +122,9 @@ impl Incidents {
         else {
             return Ok(());
         };
+        if !self.mechanisms.has(Mechanism::Canaries) {
+            return Ok(());
+        }
         let hastened = self.store.hasten(reason, self.clock.now()).await?;
         if hastened > 0 {
             tracing::info!(reason = reason.as_str(), hastened, "a canary worked: the others are asked now");
@@ -139,6 +151,9 @@ impl Incidents {
     }
 
     async fn incident(&self, meaning: Meaning) -> Result<Option<Assessment>, StoreError> {
+        if !self.mechanisms.has(Mechanism::Incidents) {
+            return Ok(None);
+        }
         let now = self.clock.now();
         if let Some(population) = self.recent(now) {
             return Ok(Some(population.into()));
@@ -147,7 +162,9 @@ impl Incidents {
         let starts = SPANS.map(|span| before(now, span));
         let trouble = self.store.trouble(starts, reason).await?;
         // A stated cause is a person's own doing until many state it within minutes.
-        let spans = if meaning == Meaning::DeadUnexplained { SPANS.len() } else { 1 };
+        let is_counted_long =
+            meaning == Meaning::DeadUnexplained && self.mechanisms.has(Mechanism::LongSpans);
+        let spans = if is_counted_long { SPANS.len() } else { 1 };
         for (start, struck) in struck(&trouble, starts, spans) {
             if struck < FEWEST || self.are_enough_well(start, struck, now).await? {
                 continue;
@@ -208,7 +225,8 @@ impl From<Population> for Assessment {
     }
 }
 
-/// How many were struck, and since when those who were not have to be counted: those held since it began, and each span by itself.
+/// How many were struck, and since when those who were not have to be counted: those held since it
+/// began, and each span by itself.
 fn struck(
     trouble: &Trouble,
     starts: [Timestamp; SPANS.len()],

@@ -11,11 +11,13 @@ mod diagnose;
 pub mod disconnect;
 mod error;
 mod expiry;
+pub mod grant_metrics;
 pub mod grants;
 pub mod import;
 mod incidents;
 pub mod journal;
 pub mod listing;
+pub mod mechanisms;
 mod overview;
 pub mod pass_through;
 mod profile;
@@ -25,7 +27,7 @@ mod recorder;
 pub mod refresh;
 pub mod stop;
 mod switch;
-pub mod unreadable;
+mod unreadable;
 
 use std::time::Duration;
 
@@ -33,9 +35,11 @@ use secrecy::SecretString;
 
 use self::clock_suspicion::ClockSuspicion;
 pub use self::error::ServiceError;
+use self::grant_metrics::GrantMetrics;
 use self::grants::SealingError;
 use self::incidents::Incidents;
 use self::journal::Journal;
+use self::mechanisms::{Mechanism, Mechanisms};
 use self::provider_gate::ProviderGate;
 pub use self::recorder::Recorded;
 use self::recorder::Recorder;
@@ -46,7 +50,6 @@ use crate::connection::observation::Observation;
 use crate::connection::return_url::ReturnUrls;
 use crate::connection::schedule::{Jitter, RefreshPolicy, Schedule};
 use crate::connection::status::{InstagramStatus, OpenAttempt, derive};
-use crate::connections::unreadable::GrantMetrics;
 use crate::entropy::{SharedEntropy, random};
 use crate::provider::{Grant, ProviderId, SharedProvider};
 use crate::store::{AttemptLimits, HistoryCursor, HistoryPage, PendingEvent, Store, StoreError};
@@ -83,6 +86,7 @@ pub struct Connections {
     clock_suspicion: ClockSuspicion,
     journal: Journal,
     grant_metrics: GrantMetrics,
+    mechanisms: Mechanisms,
 }
 
 /// One user may have at most this many open connect attempts.
@@ -105,6 +109,7 @@ impl Connections {
             clock_suspicion: ClockSuspicion::default(),
             journal: Journal::none(),
             grant_metrics: GrantMetrics::default(),
+            mechanisms: Mechanisms::default(),
         }
     }
 
@@ -112,6 +117,15 @@ impl Connections {
     #[must_use]
     pub fn with_journal(self, journal: Journal) -> Self {
         Self { journal, ..self }
+    }
+
+    /// The same without one of its mechanisms: the simulation shows what each is for.
+    #[must_use]
+    pub fn without(self, mechanism: Mechanism) -> Self {
+        let mechanisms = Mechanisms::without(mechanism);
+        let incidents = self.incidents.with(mechanisms);
+        let gate = self.gate.with(mechanisms);
+        Self { mechanisms, incidents, gate, ..self }
     }
 
     /// Where new tokens are until the database has them.
@@ -172,7 +186,8 @@ impl Connections {
         limit: usize,
     ) -> Result<HistoryPage, ServiceError> {
         let now = self.parts.clock.now();
-        // What the clock has ended is told at once by the status; here too, though no worker may have come by.
+        // What the clock has ended is told at once by the status; here too, though no worker may
+        // have come by.
         if let Some(connection) = self.parts.store.connection(owner, Self::PROVIDER).await?
             && connection.grant.is_some_and(|grant| grant.expires_at <= now)
         {

@@ -13,7 +13,8 @@ use crate::connection::status::InstagramStatus;
 use crate::connection::{Connection, EvidenceSource, GrantFacts, Reason};
 use crate::provider::{Failure, Grant, Meaning, PassThrough, PassedThrough};
 
-/// That a grant works is written down at most this often: a busy backend must not cost a write per call.
+/// That a grant works is written down at most this often: a busy backend must not cost a write per
+/// call.
 const PROVEN_EVERY: Duration = Duration::from_mins(1);
 
 /// A grant to be used, with what a backend needs to know of it.
@@ -61,7 +62,8 @@ impl Connections {
     }
 
     /// Makes an API call with the grant in use. What Instagram says about the grant updates the
-    /// status, once `/me` has said so too; where that ends the connection, the answer is the reason.
+    /// status, once `/me` has said so too; where that ends the connection, the answer is the
+    /// reason.
     pub async fn pass_through(&self, owner: &OwnerId, call: PassThrough) -> Result<PassedThrough, UseError> {
         let provider = self.parts.provider.as_ref();
         let provider = provider.ok_or(UseError::NotUsable { reason: Some(Reason::NotConfigured) })?;

@@ -2,8 +2,9 @@
 //!
 //! The claim of the lease is the durable intent: where it cannot be written, the provider is not
 //! asked, so there is never an answer that could not be stored. What the provider then hands us is
-//! stored whoever holds the lease by that time; it is dropped only where the person has disconnected
-//! or connected anew. Until the database has it, it waits in the [journal](super::journal).
+//! stored whoever holds the lease by that time; it is dropped only where the person has
+//! disconnected or connected anew. Until the database has it, it waits in the
+//! [journal](super::journal).
 
 use std::time::Duration;
 
@@ -63,8 +64,8 @@ enum Due {
 }
 
 impl Connections {
-    /// Refreshes the grant of a leased connection and records what came of it. The lease is given back
-    /// with a renewed grant, in one unit of work, and only then.
+    /// Refreshes the grant of a leased connection and records what came of it. The lease is given
+    /// back with a renewed grant, in one unit of work, and only then.
     pub async fn refresh(&self, lease: &Lease) -> Result<Refreshed, ServiceError> {
         let connection = lease.connection();
         let (Some(provider), Some(facts)) = (&self.parts.provider, connection.grant) else {
@@ -230,8 +231,8 @@ impl Connections {
         self.switch(link, &key, &grant, Switch::Renewed, None).await.map(drop)
     }
 
-    /// Has a connection that cannot be worked on for a reason of its own wait for an hour, so that it
-    /// does not stand in the others' way.
+    /// Has a connection that cannot be worked on for a reason of its own wait for an hour, so that
+    /// it does not stand in the others' way.
     pub async fn put_off(&self, connection: &Connection) -> Result<(), ServiceError> {
         let hence = after(self.parts.clock.now(), HOUR);
         let until = connection.grant.map_or(hence, |facts| facts.expires_at.min(hence));

@@ -103,8 +103,8 @@ impl Connections {
             expires_at: grant.expires_at,
         };
         Ok(match switch {
-            // Newer is what was obtained later, whenever it expires: the provider may have ended the
-            // one held.
+            // Newer is what was obtained later, whenever it expires: the provider may have ended
+            // the one held.
             Switch::Renewed if grant.obtained_at <= held.obtained_at => None,
             Switch::Renewed => Some(Observation::Refreshed { from_version, grant, next_refresh_at }),
             Switch::Restored { dead } if held.version != dead => None,

@@ -1,7 +1,8 @@
-//! The worker keeps stored facts true without anybody asking: it refreshes grants, ends what the clock has ended,
-//! and finishes what a crash interrupted.
+//! The worker keeps stored facts true without anybody asking: it refreshes grants, ends what the
+//! clock has ended, and finishes what a crash interrupted.
 //!
-//! [`Worker::tick`] does all that is due now and is what tests and the simulation step; [`Worker::run`] ticks.
+//! [`Worker::tick`] does all that is due now and is what tests and the simulation step;
+//! [`Worker::run`] ticks.
 
 pub mod sweep;
 mod tally;
@@ -24,12 +25,13 @@ use crate::telemetry::traces::{in_span, note};
 
 pub use tally::{TABLE, Tally};
 
-/// A batch is worked through in four rounds. A call takes ten seconds at most, so a lease outlives them unless Instagram hangs; what then has
-/// too little left of it is not begun.
+/// A batch is worked through in four rounds. A call takes ten seconds at most, so a lease outlives
+/// them unless Instagram hangs; what then has too little left of it is not begun.
 const LEASE: Duration = Duration::from_mins(3);
 /// Claimed at once. Small, so that replicas share the work.
 const BATCH: usize = 32;
-/// Batches of one tick. Bounded, so that attempts and expiries are seen to while a backlog is worked off.
+/// Batches of one tick. Bounded, so that attempts and expiries are seen to while a backlog is
+/// worked off.
 const BATCHES: usize = 16;
 /// Calls to the provider under way at once.
 const PARALLEL: usize = 8;
@@ -48,7 +50,9 @@ impl Default for Pace {
         Self { shortest: Duration::from_secs(1), longest: Duration::from_secs(15) }
     }
 }
-/// How often stored times are held against a clock that has not been seen to jump: another replica's may have.
+
+/// How often stored times are held against a clock that has not been seen to jump: another
+/// replica's may have.
 const TIMES_CHECKED_EVERY: Duration = Duration::from_hours(24);
 /// How often damaged grants are looked at again.
 const DAMAGE_LOOKED_AT_EVERY: Duration = Duration::from_mins(1);
@@ -94,7 +98,8 @@ impl Worker {
         Self { connections, store, clock, name, tally, pace, times_due_at, ticked_at, damage_due_at }
     }
 
-    /// The same at another pace: a simulated year has no time for two million ticks in which nothing is due.
+    /// The same at another pace: a simulated year has no time for two million ticks in which
+    /// nothing is due.
     #[must_use]
     pub fn with_pace(self, pace: Pace) -> Self {
         Self { pace, ..self }
@@ -106,8 +111,9 @@ impl Worker {
         Self { tally, ..self }
     }
 
-    /// Ticks until told to stop. Nothing further is begun then, and what was claimed for it is given back; a refresh that is under
-    /// way is finished, because its answer may be the only copy of a grant.
+    /// Ticks until told to stop. Nothing further is begun then, and what was claimed for it is
+    /// given back; a refresh that is under way is finished, because its answer may be the only copy
+    /// of a grant.
     pub async fn run(&self, shutdown: watch::Receiver<bool>) {
         let stop = Stop::on(shutdown);
         while !stop.is_asked() {
@@ -125,7 +131,8 @@ impl Worker {
         }
     }
 
-    /// Until something is due, or has changed: what is linked meanwhile may be due before all that is known of now.
+    /// Until something is due, or has changed: what is linked meanwhile may be due before all that
+    /// is known of now.
     async fn pause(&self) {
         let mut changes = self.store.changes();
         let due = self.next_tick().await;
@@ -181,7 +188,8 @@ impl Worker {
         Ok(done)
     }
 
-    /// A few at a time. Once told to stop, the rest is given back at once, not when those under way have ended.
+    /// A few at a time. Once told to stop, the rest is given back at once, not when those under way
+    /// have ended.
     async fn refresh_all(&self, leases: Vec<Lease>, stop: &Stop) -> Vec<Result<Refreshed, ServiceError>> {
         let mut outcomes = Vec::with_capacity(leases.len());
         let mut waiting = leases.into_iter();
@@ -214,7 +222,8 @@ impl Worker {
         self.connections.reopen_unreadable(stop).await.map(drop)
     }
 
-    /// At start, each day, and as soon as the clock has been set back. A clock that was not watched for a while, or has leapt, is doubted.
+    /// At start, each day, and as soon as the clock has been set back. A clock that was not watched
+    /// for a while, or has leapt, is doubted.
     async fn put_times_right(&self, stop: &Stop) -> Result<(), ServiceError> {
         let now = self.clock.now();
         let ticked_at = from_millis(self.ticked_at.swap(now.as_millisecond(), Ordering::Relaxed));
@@ -265,8 +274,8 @@ impl Worker {
     }
 }
 
-/// What a replica without a worker does beside serving: store what waits in its own journal, which no
-/// other replica can see.
+/// What a replica without a worker does beside serving: store what waits in its own journal, which
+/// no other replica can see.
 pub async fn replay_journal(connections: Connections, clock: SharedClock, shutdown: watch::Receiver<bool>) {
     let stop = Stop::on(shutdown);
     while !stop.is_asked() {
@@ -280,8 +289,9 @@ pub async fn replay_journal(connections: Connections, clock: SharedClock, shutdo
     }
 }
 
-/// Housekeeping that failed is tried again in the next tick and keeps no grant from being refreshed, unless the database itself is
-/// away or takes no more: then nothing that comes next could be stored.
+/// Housekeeping that failed is tried again in the next tick and keeps no grant from being
+/// refreshed, unless the database itself is away or takes no more: then nothing that comes next
+/// could be stored.
 fn unless_away<T: Default>(what: &'static str, outcome: Result<T, ServiceError>) -> Result<T, ServiceError> {
     match outcome {
         Err(ServiceError::Store(error)) if error.is_of_the_database() => Err(error.into()),

@@ -5,7 +5,8 @@
 pub struct Dice(u64);
 
 impl Dice {
-    /// Dice of their own for each `purpose`, so that drawing one thing more does not change all others.
+    /// Dice of their own for each `purpose`, so that drawing one thing more does not change all
+    /// others.
     pub fn new(seed: u64, purpose: u64) -> Self {
         let mut dice = Self(seed ^ purpose.wrapping_mul(0xD134_2543_DE82_EF95));
         dice.next();

@@ -1,4 +1,5 @@
-//! Instagram, as it answers over the network: tokens, the three worlds, bad days. It knows the truth that the report is held against.
+//! Instagram, as it answers over the network: tokens, the three worlds, bad days. It knows the
+//! truth that the report is held against.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -33,9 +34,11 @@ pub enum Population {
     Limited(u32),
 }
 
-/// Production begins no refresh with less than 35 s of its lease left; a little of that passes before the call leaves.
+/// Production begins no refresh with less than 35 s of its lease left; a little of that passes
+/// before the call leaves.
 const SURELY_LEASED: Millis = 30 * SECOND;
-/// With clocks further apart, a lease runs out by one of them as soon as it is taken, and is disbelieved by another.
+/// With clocks further apart, a lease runs out by one of them as soon as it is taken, and is
+/// disbelieved by another.
 const TOLERATED: Millis = HOUR;
 
 impl Population {
@@ -73,8 +76,6 @@ macro_rules! recorded {
 #[derive(Debug, Clone, Copy)]
 struct Token {
     serial: u32,
-    /// Came by a renewal, and has not been asked about since.
-    is_new: bool,
     issued_at: Millis,
     expires_at: Millis,
 }
@@ -97,7 +98,8 @@ pub struct UnderWay {
     pub replica: usize,
     /// What the replica's clock showed when it asked.
     pub began: Millis,
-    /// The replica stood still or its clock jumped a moment before, so its lease may have run out between claim and call.
+    /// The replica stood still or its clock jumped a moment before, so its lease may have run out
+    /// between claim and call.
     pub disturbed: bool,
 }
 
@@ -116,14 +118,12 @@ pub struct Calls {
     pub refreshes: u64,
     pub renewed: u64,
     pub identifies: u64,
-    /// The first question after each renewal: the account as it is described by now. Counted apart.
-    pub described: u64,
     /// Whose grant it is, because a person wanted to know; counted apart.
     pub by_people: u64,
     /// Of the first two, those that nobody would have been answered: made in an outage.
     pub in_vain: u64,
-    /// Of those in vain: while everything was down, while every grant was called dead, while the app was
-    /// switched off.
+    /// Of those in vain: while everything was down, while every grant was called dead, while the
+    /// app was switched off.
     pub in_vain_by: [u64; 3],
     /// Refused because the app's allowance was used up.
     pub limited: u64,
@@ -270,21 +270,15 @@ impl Instagram {
         let mut inner = self.inner.lock().unwrap();
         let asked = Asked::of(url);
         let is_refresh = url.path().ends_with("/refresh_access_token");
-        let is_first = !by_person && !is_refresh && inner.is_first_question(url);
         if by_person {
             inner.calls.by_people += 1;
         } else if is_refresh {
             inner.calls.refreshes += 1;
-        } else if is_first {
-            inner.calls.described += 1;
         } else {
             inner.calls.identifies += 1;
         }
-        inner.calls.in_vain += u64::from(!by_person && !is_first && !inner.population.answers());
-        if !by_person
-            && !is_first
-            && let Some(kind) = inner.population.darkness()
-        {
+        inner.calls.in_vain += u64::from(!by_person && !inner.population.answers());
+        if !by_person && let Some(kind) = inner.population.darkness() {
             inner.calls.in_vain_by[kind] += 1;
         }
         let percent = inner.count(now);
@@ -396,14 +390,6 @@ fn long_lived(token: &str) -> String {
 }
 
 impl Inner {
-    /// Whether it is the first question about a grant that came by a renewal.
-    fn is_first_question(&mut self, url: &Url) -> bool {
-        let Some((account, serial)) = token_of(url).as_deref().and_then(parse) else { return false };
-        let tokens = &mut self.accounts[account].tokens;
-        let found = tokens.iter_mut().find(|token| token.serial == serial);
-        found.is_some_and(|token| std::mem::take(&mut token.is_new))
-    }
-
     /// A code for a short-lived token.
     fn redeem(&mut self, form: &[u8], now: Millis) -> Answer {
         let code = url::form_urlencoded::parse(form).find(|(name, _)| name == "code");
@@ -449,7 +435,7 @@ impl Inner {
 impl Account {
     fn issue(&mut self, at: Millis) -> Token {
         self.serial += 1;
-        let token = Token { serial: self.serial, is_new: false, issued_at: at, expires_at: at + LIFETIME };
+        let token = Token { serial: self.serial, issued_at: at, expires_at: at + LIFETIME };
         self.tokens.push(token);
         token
     }
@@ -460,14 +446,6 @@ impl Account {
 
     fn renew(&mut self, kind: Kind, serial: u32, now: Millis) -> u32 {
         self.tokens.retain(|token| token.expires_at > now);
-        let serial = self.renewed(kind, serial, now);
-        for token in self.tokens.iter_mut().filter(|token| token.serial == serial) {
-            token.is_new = true;
-        }
-        serial
-    }
-
-    fn renewed(&mut self, kind: Kind, serial: u32, now: Millis) -> u32 {
         match kind {
             Kind::SameToken => {
                 for token in self.tokens.iter_mut().filter(|token| token.serial == serial) {

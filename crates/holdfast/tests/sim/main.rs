@@ -1,5 +1,6 @@
-//! A year by seed: the production worker, domain and Instagram client under a simulated clock, network and Instagram, and over
-//! a real database. `scripts/simulate.sh` runs a year of any size; the tests here run small ones.
+//! A year by seed: the production worker, domain and Instagram client under a simulated clock,
+//! network and Instagram, and over a real database. `scripts/simulate.sh` runs a year of any size;
+//! the tests here run small ones.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! What lies between a replica and the rest: a network that delays, loses and is cut, towards Instagram and towards the database.
+//! What lies between a replica and the rest: a network that delays, loses and is cut, towards
+//! Instagram and towards the database.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -42,7 +43,8 @@ pub struct Place {
     /// Whether what runs now runs for a person who has asked.
     pub visited: Arc<AtomicBool>,
     condition: Mutex<Condition>,
-    /// Renewals that Instagram has made for this replica lately: should it crash now, they may be known to nobody else.
+    /// Renewals that Instagram has made for this replica lately: should it crash now, they may be
+    /// known to nobody else.
     handed_over: Mutex<VecDeque<(Millis, usize)>>,
     /// Renewals of which the answer was lost.
     unknown: Arc<Mutex<Vec<usize>>>,

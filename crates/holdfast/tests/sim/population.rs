@@ -1,4 +1,5 @@
-//! The people: linked before the year begins, in the ordinary course of things, so with grants of every age.
+//! The people: linked before the year begins, in the ordinary course of things, so with grants of
+//! every age.
 
 use std::sync::Arc;
 

@@ -29,7 +29,7 @@ use super::dice::Dice;
 use super::instagram::{INSIGHTS, STRANGERS, code};
 use super::network::{Place, ToDatabase, ToInstagram};
 use super::population::{heir, owner};
-use super::run::Plan;
+use super::run::{Plan, Without};
 use super::script::Extent;
 
 /// As in the settings' defaults.
@@ -84,13 +84,19 @@ pub fn start(place: &Arc<Place>, database: &Store, journal: &Path, plan: &Plan, 
         error: place.error.clone(),
     });
     let store = database.over(Arc::new(ToDatabase(place.clone())), clock.clone());
-    let connections = connections(place, &store, &clock, &entropy)
-        .with_journal(Journal::in_directory(journal.join(place.replica.to_string())));
+    let connections = connections(place, &store, &clock, &entropy);
+    let kept = Journal::in_directory(journal.join(place.replica.to_string()));
+    let connections = match plan.without {
+        Without::Nothing => connections.with_journal(kept),
+        Without::Journal => connections,
+        Without::Mechanism(mechanism) => connections.with_journal(kept).without(mechanism),
+    };
     let name = format!("replica-{}-{life}", place.replica);
     let worker = Worker::new(connections.clone(), store.clone(), clock, name).with_pace(plan.pace);
     let visits = visits(place.clone(), store, connections, plan.extent, Dice::new(life, 8));
     let visits = Visiting { visits: Box::pin(visits), visited: place.visited.clone() };
-    // Whoever has the baton keeps it until the next seam: tokio shall not make room for others meanwhile.
+    // Whoever has the baton keeps it until the next seam: tokio shall not make room for others
+    // meanwhile.
     Box::pin(tokio::task::unconstrained(async move {
         let (_running, shutdown) = watch::channel(false);
         tokio::join!(worker.run(shutdown), visits);

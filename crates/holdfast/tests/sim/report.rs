@@ -105,7 +105,7 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "  calls        {} ({} refreshes, {} of them renewed, {} questions whose grant it is; {} of all in vain, in an outage); {} needed; ratio {:.4}; {} more to read names and pictures again, {} because a person asked",
+            "  calls        {} ({} refreshes, {} of them renewed, {} questions whose grant it is; {} of all in vain, in an outage); {} needed; ratio {:.4}; {} more because a person asked",
             calls.all(),
             calls.refreshes,
             calls.renewed,
@@ -113,7 +113,6 @@ impl fmt::Display for Report {
             calls.in_vain,
             self.minimal,
             self.ratio(),
-            calls.described,
             calls.by_people
         )?;
         let [down, refused, deactivated] = calls.in_vain_by;

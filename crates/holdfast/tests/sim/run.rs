@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
 use holdfast::clock::{ManualClock, from_millis};
+use holdfast::connections::mechanisms::Mechanism;
 use holdfast::store::{Store, StoreOptions};
 use holdfast::worker::Pace;
 
@@ -27,6 +28,15 @@ pub struct Plan {
     pub kind: Kind,
     pub pace: Pace,
     pub path: Path,
+    pub without: Without,
+}
+
+/// What the replicas do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Without {
+    Nothing,
+    Journal,
+    Mechanism(Mechanism),
 }
 
 /// How the statements reach SQLite.
@@ -224,7 +234,8 @@ impl Simulation {
         self.drive(replica).await;
     }
 
-    /// Runs a replica until it waits for its turn again, or sleeps. What the database does for it is waited for.
+    /// Runs a replica until it waits for its turn again, or sleeps. What the database does for it
+    /// is waited for.
     async fn drive(&mut self, replica: usize) {
         let Some(process) = &mut self.processes[replica] else { return };
         let baton = &self.baton;

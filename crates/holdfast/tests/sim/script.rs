@@ -64,7 +64,8 @@ impl Extent {
 
 /// The longest outage, of which there is one in every year.
 pub const LONGEST_OUTAGE: Millis = 20 * DAY;
-/// Before the end, the population is fine for so long that what an outage left behind is caught up with.
+/// Before the end, the population is fine for so long that what an outage left behind is caught up
+/// with.
 const FINE_AT_LAST: Millis = 5 * DAY;
 /// One account in so many is ended by its owner within a year.
 const LEAVERS: u64 = 50;
@@ -105,7 +106,8 @@ fn population(extent: Extent) -> Vec<(Millis, Event)> {
     let mut dice = Dice::new(extent.seed, 2);
     let mut events = Vec::new();
     let last = extent.end() - FINE_AT_LAST;
-    // The longest comes early enough that the grants which it made overdue would die within the year.
+    // The longest comes early enough that the grants which it made overdue would die within the
+    // year.
     let longest_at = extent.start + dice.between(20 * DAY, (extent.days * DAY / 3).max(21 * DAY));
     let (mut at, mut longest_is_due) = (extent.start, true);
     loop {

@@ -1,4 +1,5 @@
-//! SQLite in this thread, in memory: the same SQL as in production, without the threads of its driver.
+//! SQLite in this thread, in memory: the same SQL as in production, without the threads of its
+//! driver.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -3,13 +3,14 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use holdfast::connections::mechanisms::Mechanism;
 use holdfast::worker::Pace;
 use jiff::Timestamp;
 
 use super::baton::{HOUR, Millis};
 use super::instagram::Kind;
 use super::report::Report;
-use super::run::{Path, Plan, simulate, usual_pace};
+use super::run::{Path, Plan, Without, simulate, usual_pace};
 use super::script::Extent;
 
 fn start() -> Millis {
@@ -19,7 +20,7 @@ fn start() -> Millis {
 fn plan(seed: u64, connections: usize, kind: Kind) -> Plan {
     let extent =
         Extent { seed, start: start(), days: 365, connections, replicas: 3, furthest_jump: 6 * HOUR };
-    Plan { extent, kind, pace: usual_pace(), path: Path::Short }
+    Plan { extent, kind, pace: usual_pace(), path: Path::Short, without: Without::Nothing }
 }
 
 /// A year that a debug build can go through in seconds: workers look every four hours at most.
@@ -54,8 +55,8 @@ fn check(report: &Report) {
     assert!(report.admitted_wrongly.is_empty(), "admitted wrongly:\n{report}");
     assert!(report.calls.by_app > 0 && report.calls.about_the_call > 0, "the app did nothing");
     assert_eq!(report.calls.collisions, 0, "two refreshes at once:\n{report}");
-    // What a probe may cost while nobody is answered: one in half an hour for each replica, three calls each at most, and what
-    // was under way as each outage began.
+    // What a probe may cost while nobody is answered: one in half an hour for each replica, three
+    // calls each at most, and what was under way as each outage began.
     let half_hours = u64::try_from(report.dark / (HOUR / 2)).unwrap();
     let beginnings = u64::from(report.books.outages + report.books.crashes) * 32;
     let allowed = report.replicas as u64 * 3 * half_hours + beginnings;
@@ -70,8 +71,9 @@ fn check_calls(report: &Report) {
     let single = if report.connections >= 100_000 {
         0
     } else {
-        // Fewer cannot pay for the probes of an outage of twenty days, which do not grow with them, nor a few hundred for single
-        // misfortunes: after a lost answer, Instagram refuses to refresh again for a day, and is asked a dozen times in it.
+        // Fewer cannot pay for the probes of an outage of twenty days, which do not grow with them,
+        // nor a few hundred for single misfortunes: after a lost answer, Instagram refuses to
+        // refresh again for a day, and is asked a dozen times in it.
         report.calls.in_vain + (12 * report.answers_lost as u64).min(all / 20)
     };
     let counted = all.saturating_sub(farewells + single);
@@ -140,6 +142,14 @@ fn as_asked() {
     plan.extent.days = asked("DAYS", plan.extent.days);
     plan.extent.replicas = asked("REPLICAS", plan.extent.replicas);
     plan.extent.furthest_jump = asked("JUMP_HOURS", 6) * HOUR;
+    plan.without = match asked("WITHOUT", "nothing".to_owned()).as_str() {
+        "nothing" => Without::Nothing,
+        "journal" => Without::Journal,
+        name => {
+            let found = Mechanism::ALL.into_iter().find(|(each, _)| *each == name);
+            Without::Mechanism(found.unwrap_or_else(|| panic!("no such mechanism: {name}")).1)
+        }
+    };
     let seconds = |name, otherwise: Duration| Duration::from_secs(asked(name, otherwise.as_secs()));
     plan.pace = Pace {
         shortest: seconds("SHORTEST", plan.pace.shortest),

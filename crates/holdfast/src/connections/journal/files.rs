@@ -34,7 +34,8 @@ impl Directory {
         self.probe()
     }
 
-    /// Proves that a token could be written; to the nearest directory above where it has yet to be made.
+    /// Proves that a token could be written; to the nearest directory above where it has yet to be
+    /// made.
     pub(super) fn probe(&self) -> io::Result<()> {
         let existing = self.0.ancestors().find(|each| each.exists());
         let name = format!("probe-{}.{RESERVED}", std::process::id());
@@ -152,8 +153,8 @@ pub struct Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        // Not there where a token was written into it. What stays otherwise is small, and cleared at
-        // the next start.
+        // Not there where a token was written into it. What stays otherwise is small, and cleared
+        // at the next start.
         let _ = fs::remove_file(&self.path);
     }
 }

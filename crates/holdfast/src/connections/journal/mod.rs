@@ -1,10 +1,10 @@
 //! A write-ahead journal for tokens: where a new one is from its arrival until the database has it.
 //!
 //! A refresh may end the old grant, so the new one may be the only one that works; and a connect
-//! attempt's code is spent once a token has come for it. So the new token is sealed under the owner's
-//! key, as in the database, and written to a file before the database is tried. Mostly the file goes
-//! again a moment later. Where the database cannot take the token, the file is synced, and the worker
-//! stores it as soon as the database answers.
+//! attempt's code is spent once a token has come for it. So the new token is sealed under the
+//! owner's key, as in the database, and written to a file before the database is tried. Mostly the
+//! file goes again a moment later. Where the database cannot take the token, the file is synced,
+//! and the worker stores it as soon as the database answers.
 //!
 //! Space is reserved before the provider is asked, because a full disk may be why the database is
 //! away. The journal is a safety net: where its directory cannot be written, the log, a metric and
@@ -57,7 +57,8 @@ impl Journal {
         Self(Arc::new(Inner { directory, is_writable: AtomicBool::new(true), in_hand: Mutex::default() }))
     }
 
-    /// Proves that a token could be written, and clears what a killed process reserved. For the start.
+    /// Proves that a token could be written, and clears what a killed process reserved. For the
+    /// start.
     pub fn prepare(&self) {
         if let Some(directory) = &self.0.directory {
             self.found(directory.prepare().as_ref().err());
@@ -69,7 +70,8 @@ impl Journal {
         self.0.directory.as_ref().map_or(Ok(()), Directory::probe)
     }
 
-    /// Space for the provider's answer. `None` where there is none; then the database alone has to do.
+    /// Space for the provider's answer. `None` where there is none; then the database alone has to
+    /// do.
     pub(super) async fn reserve(&self, origin: Origin) -> Option<Reservation> {
         self.0.directory.as_ref()?;
         let inner = Arc::clone(&self.0);

@@ -67,7 +67,8 @@ impl Step {
     /// Whether it takes an attempt on that is at `stage`.
     pub fn is_news_at(self, stage: AttemptStage) -> bool {
         match stage {
-            // `Returned` where the row comes from a backup: nobody asks for a token before the intent is written.
+            // `Returned` where the row comes from a backup: nobody asks for a token before the
+            // intent is written.
             AttemptStage::Returned | AttemptStage::Redeeming => true,
             AttemptStage::ShortGranted => self == Self::Grant,
             AttemptStage::Open | AttemptStage::Granted | AttemptStage::Closed => false,

@@ -6,7 +6,8 @@ use super::{Journaled, Origin};
 
 impl Connections {
     /// Stores what waits in the journal; answers how many. A file goes only when the database has
-    /// answered for it. One that cannot be stored for a reason of its own stays, and the others go on.
+    /// answered for it. One that cannot be stored for a reason of its own stays, and the others go
+    /// on.
     pub async fn replay_journal(&self, stop: &Stop) -> Result<usize, ServiceError> {
         let all = self.journal.read().unwrap_or_else(|error| {
             tracing::error!(%error, "the journal cannot be read");
@@ -26,8 +27,8 @@ impl Connections {
         Ok(replayed)
     }
 
-    /// Stores one, or finds that it is not wanted any more, and deletes its file. Answers whether that
-    /// was done; it is not while somebody here is about to store it.
+    /// Stores one, or finds that it is not wanted any more, and deletes its file. Answers whether
+    /// that was done; it is not while somebody here is about to store it.
     pub(in crate::connections) async fn replay(&self, token: &Journaled) -> Result<bool, ServiceError> {
         let replayed = match token.origin {
             Origin::Refresh { connection_id, linked_at, from_version } => {
@@ -37,7 +38,8 @@ impl Connections {
             Origin::Attempt { attempt_id, step } => self.replay_attempt(token, attempt_id, step).await,
         };
         match replayed {
-            // Neither the user nor the data key exists any more, and neither does a wish to keep the token.
+            // Neither the user nor the data key exists any more, and neither does a wish to keep
+            // the token.
             Ok(()) | Err(ServiceError::UserGone) => {}
             Err(error) => return Err(error),
         }

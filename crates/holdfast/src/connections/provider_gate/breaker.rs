@@ -1,8 +1,9 @@
 //! The circuit breaker: while the provider answers nobody, nobody but a probe asks it.
 //!
-//! Without it, every connection that comes due in an outage would find out for itself, again and again: in an outage of
-//! twenty days more often than all connections are refreshed in a year. With it, one connection at a time asks for all, the one with the
-//! least time left first, and the first answer makes way for the rest.
+//! Without it, every connection that comes due in an outage would find out for itself, again and
+//! again: in an outage of twenty days more often than all connections are refreshed in a year. With
+//! it, one connection at a time asks for all, the one with the least time left first, and the first
+//! answer makes way for the rest.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -11,10 +12,11 @@ use jiff::Timestamp;
 
 use crate::clock::after;
 
-/// So many failures without a success in between open it: as many as are under way at once can fail by one hiccup.
+/// So many failures without a success in between open it: as many as are under way at once can fail
+/// by one hiccup.
 const OPENS_AT: u32 = 10;
-/// The pause between two probes is this part of the time that the trouble has lasted, so that it is noticed early that a short
-/// one has passed, and a long one costs little.
+/// The pause between two probes is this part of the time that the trouble has lasted, so that it is
+/// noticed early that a short one has passed, and a long one costs little.
 const PART: u32 = 8;
 /// The shortest pause.
 const SHORTEST: Duration = Duration::from_secs(20);

@@ -1,7 +1,8 @@
 //! The rate budget: how fast we may ask, by what the provider's usage headers say.
 //!
-//! Meta throttles an app at 100 % of its hourly allowance, and asking while throttled prolongs it (its documentation
-//! of Graph API rate limits). Below [`CAREFUL`] nothing changes; above it we ask one at a time with a growing gap.
+//! Meta throttles an app at 100 % of its hourly allowance, and asking while throttled prolongs it
+//! (its documentation of Graph API rate limits). Below [`CAREFUL`] nothing changes; above it we ask
+//! one at a time with a growing gap.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

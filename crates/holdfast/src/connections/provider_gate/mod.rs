@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use self::breaker::Breaker;
 use self::budget::Budget;
+use super::mechanisms::{Mechanism, Mechanisms};
 use crate::clock::SharedClock;
 use crate::provider::{Failure, Meaning, Reply};
 
@@ -16,6 +17,7 @@ use crate::provider::{Failure, Meaning, Reply};
 #[derive(Debug, Clone)]
 pub struct ProviderGate {
     clock: SharedClock,
+    mechanisms: Mechanisms,
     inner: Arc<Inner>,
 }
 
@@ -28,13 +30,20 @@ struct Inner {
 impl ProviderGate {
     /// A gate that is open.
     pub fn new(clock: SharedClock) -> Self {
-        Self { clock, inner: Arc::default() }
+        Self { clock, mechanisms: Mechanisms::default(), inner: Arc::default() }
+    }
+
+    /// The same with those mechanisms only.
+    pub(super) fn with(self, mechanisms: Mechanisms) -> Self {
+        Self { mechanisms, ..self }
     }
 
     /// How many connections may be worked on now, at most `most`.
     pub fn allows(&self, most: usize) -> usize {
         let now = self.clock.now();
-        self.inner.breaker.allows(self.inner.budget.allows(most, now), now)
+        let Inner { breaker, budget } = &*self.inner;
+        let most = if self.mechanisms.has(Mechanism::Budget) { budget.allows(most, now) } else { most };
+        if self.mechanisms.has(Mechanism::Breaker) { breaker.allows(most, now) } else { most }
     }
 
     /// Until when nobody is asked because the provider answers nobody.
@@ -58,16 +67,15 @@ impl ProviderGate {
         let now = self.clock.now();
         self.inner.budget.observe(usage, outcome.as_ref().err(), now);
         match outcome.as_ref().map_err(|failure| failure.meaning) {
-            Err(Meaning::Unavailable | Meaning::App(_)) => self.inner.breaker.failed(now),
+            // What every grant may do is refused for want of a permission: that concerns the app.
+            Err(Meaning::Unavailable | Meaning::App(_) | Meaning::Permission) => {
+                self.inner.breaker.failed(now);
+            }
             // Whether a death is the connection's own or everybody's shows later.
             Err(Meaning::Dead(_) | Meaning::DeadUnexplained) => {}
             Ok(_)
             | Err(
-                Meaning::UserAction(_)
-                | Meaning::Permission
-                | Meaning::RateLimited(_)
-                | Meaning::Content
-                | Meaning::CodeRejected,
+                Meaning::UserAction(_) | Meaning::RateLimited(_) | Meaning::Content | Meaning::CodeRejected,
             ) => self.inner.breaker.answered(),
         }
         outcome.map_err(|failure| Failure {

@@ -1,4 +1,5 @@
-//! What Instagram hands out at a connect is kept where the database is away when it arrives: the code that brought it is spent.
+//! What Instagram hands out at a connect is kept where the database is away when it arrives: the
+//! code that brought it is spent.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,8 @@ use crate::support::database::{TestDb, on_each_engine};
 /// The calls of a connect that bring a token.
 const CALLS: [&str; 2] = ["redeem", "extend"];
 
-/// The database goes away while Instagram answers, so that the answer is the only copy of what it brings.
+/// The database goes away while Instagram answers, so that the answer is the only copy of what it
+/// brings.
 async fn lose_the_database_after(
     call: &'static str,
     db: &TestDb,

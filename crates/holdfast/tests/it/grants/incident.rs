@@ -58,7 +58,8 @@ async fn five_hundred_refused_at_once_tell_nobody_to_reconnect_and_recover_by_th
     .await;
 }
 
-/// Also where Instagram wants each of them to do something: so many at once are not asked to by anything that they did.
+/// Also where Instagram wants each of them to do something: so many at once are not asked to by
+/// anything that they did.
 #[tokio::test(flavor = "multi_thread")]
 async fn five_hundred_checkpoints_at_once_send_nobody_to_instagram_and_pass_by_themselves() {
     on_each_engine(async |db| {
@@ -104,7 +105,8 @@ async fn who_was_told_before_the_incident_was_seen_is_taken_back() {
             one.connections.check(&owner(&format!("p{number}"))).await.expect("it checks");
         }
         one.clock.advance(15 * MINUTE);
-        // Others still work when it is their turn: it reaches one part of Instagram after the other.
+        // Others still work when it is their turn: it reaches one part of Instagram after the
+        // other.
         one.world.set(Population::Fine);
         for number in 90..94 {
             one.connections.check(&owner(&format!("p{number}"))).await.expect("it checks");
@@ -126,7 +128,8 @@ async fn who_was_told_before_the_incident_was_seen_is_taken_back() {
     .await;
 }
 
-/// As a table of reasons is gone through, with a person for each: nothing that one person did is an incident.
+/// As a table of reasons is gone through, with a person for each: nothing that one person did is an
+/// incident.
 #[tokio::test(flavor = "multi_thread")]
 async fn people_who_leave_one_after_the_other_are_no_incident() {
     on_each_engine(async |db| {
@@ -171,7 +174,8 @@ async fn an_unexplained_no_shows_and_is_not_believed_at_once() {
         one.world.spoil("p1");
         let status = one.connections.check(&owner("p1")).await.expect("it checks");
         assert_eq!((status.connected, status.reason), (true, Some(Reason::ProviderUnavailable)));
-        // Nobody has to ask again: the worker does, soon and then more rarely, until it has been so for a while.
+        // Nobody has to ask again: the worker does, soon and then more rarely, until it has been so
+        // for a while.
         one.pass(14 * MINUTE, MINUTE).await;
         let status = one.connections.status(&owner("p1")).await.expect("it answers");
         assert_eq!((status.connected, status.reason), (true, Some(Reason::ProviderUnavailable)));
@@ -309,7 +313,8 @@ async fn an_incident_among_grants_too_young_to_be_renewed_tells_nobody_to_reconn
                 one.link(&who(number)).await;
             }
             one.clock.advance(2 * MINUTE);
-            // Some look for themselves, again and again; the worker looks after whom they saw in trouble.
+            // Some look for themselves, again and again; the worker looks after whom they saw in
+            // trouble.
             one.world.set(Population::RefusesAll);
             for _ in 0..90 {
                 for number in 0..users {

@@ -7,7 +7,8 @@ use super::setup::{DAY, Replica};
 use super::world::{Kind, World};
 use crate::support::database::on_each_engine;
 
-/// The database goes away while Instagram answers, so that the answer is the only copy of the new grant.
+/// The database goes away while Instagram answers, so that the answer is the only copy of the new
+/// grant.
 async fn lose_the_database_during_a_refresh(one: &Replica, world: &World) {
     one.clock.advance(31 * DAY);
     let store = one.store.clone();

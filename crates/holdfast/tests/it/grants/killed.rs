@@ -1,5 +1,6 @@
-//! A real process, killed with SIGKILL wherever it touches time, randomness, the provider or the database during a refresh or a connect, and then
-//! started again: before each operation of the database, when that has done its work, and around each call of the provider.
+//! A real process, killed with SIGKILL wherever it touches time, randomness, the provider or the
+//! database during a refresh or a connect, and then started again: before each operation of the
+//! database, when that has done its work, and around each call of the provider.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -105,7 +106,8 @@ fn kind_of(name: &str) -> Kind {
     KINDS.into_iter().find(|kind| format!("{kind:?}") == name).expect("a kind of world")
 }
 
-/// Not a test of its own: the process that is killed. Does one tick, or completes the attempt that it is told of.
+/// Not a test of its own: the process that is killed. Does one tick, or completes the attempt that
+/// it is told of.
 #[tokio::test]
 #[ignore = "started by the tests of this file"]
 async fn child() {
@@ -212,7 +214,8 @@ async fn killed_anywhere_in_a_refresh_nothing_is_lost_but_what_only_the_dead_pro
             }
             eprintln!("{kind:?}: killed at {points} points, lost at {lost}");
             assert!(points >= 30, "only {points} points");
-            // Between the effect at Instagram and its answer, and between that and the file, where nothing is waited for.
+            // Between the effect at Instagram and its answer, and between that and the file, where
+            // nothing is waited for.
             assert!(lost <= 2, "lost at {lost} of {points} points");
         }
     })
@@ -235,7 +238,8 @@ async fn killed_anywhere_in_a_connect_nothing_is_lost_but_what_only_the_dead_pro
             let more = [("OWNER", &*name), ("ATTEMPT", &id), ("COMPLETION", completion.expose_secret())];
             let url = db.options.url.expose_secret();
             let killed = run_child(url, one.clock.now(), kind, &tokens, &journal, points + 1, &more);
-            // Once its claim has run out, and the code has rested, it is taken up again: by the worker, or by the person.
+            // Once its claim has run out, and the code has rested, it is taken up again: by the
+            // worker, or by the person.
             let world = World::stored(kind, db.clock.clone(), &tokens);
             leaks::assert_clean(&log_beside(&tokens));
             let again = format!("again-{points}");
@@ -259,7 +263,8 @@ async fn killed_anywhere_in_a_connect_nothing_is_lost_but_what_only_the_dead_pro
         }
         eprintln!("killed at {points} points, lost at {lost:?}");
         assert!(points >= 30, "only {points} points");
-        // Between the effect at Instagram and its answer, and between that and the file, where nothing is waited for.
+        // Between the effect at Instagram and its answer, and between that and the file, where
+        // nothing is waited for.
         assert!(lost.len() <= 2, "lost at {lost:?} of {points} points");
         let left = std::fs::read_dir(db.directory.path().join("journal")).unwrap();
         let left: Vec<_> = left.map(|each| each.unwrap().path()).collect();

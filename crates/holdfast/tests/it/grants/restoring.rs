@@ -1,4 +1,5 @@
-//! The grant before the one in use, for the case that the provider has handed us one that never works.
+//! The grant before the one in use, for the case that the provider has handed us one that never
+//! works.
 
 use holdfast::connection::{Connection, EvidenceSource, Reason, Standing};
 
@@ -55,7 +56,8 @@ async fn a_new_grant_that_never_works_gives_way_to_the_one_before_and_is_kept_be
         assert_eq!(now.evidence.map(|each| each.source), Some(EvidenceSource::Use));
         let in_use = one.token("ada").await.expect("a grant");
         assert!(in_use != token && one.world.is_alive(&in_use));
-        // Should it have been a part of Instagram that had not heard of the new one yet, that is still there.
+        // Should it have been a part of Instagram that had not heard of the new one yet, that is
+        // still there.
         assert_eq!(versions(&one, renewed.id).await, [now.grant.expect("a grant").version, refused]);
         one.world.unspoil(&token);
         one.world.kill(&in_use);

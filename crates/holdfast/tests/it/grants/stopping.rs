@@ -1,4 +1,5 @@
-//! An ordinary deploy: told to stop in the middle of a tick, the worker finishes what is under way and begins nothing more.
+//! An ordinary deploy: told to stop in the middle of a tick, the worker finishes what is under way
+//! and begins nothing more.
 
 use std::sync::Arc;
 use std::time::Duration;

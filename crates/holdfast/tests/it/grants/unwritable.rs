@@ -1,5 +1,5 @@
-//! A refresh is not begun where the database cannot write; one whose answer can wait in a file is not
-//! lost.
+//! A refresh is not begun where the database cannot write; one whose answer can wait in a file is
+//! not lost.
 
 use holdfast::connection::Standing;
 use holdfast::store::{Store, StoreOptions};

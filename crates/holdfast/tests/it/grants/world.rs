@@ -1,4 +1,5 @@
-//! Instagram as it may be: nobody knows which of three worlds it is. Keeps tokens as the real one does and counts calls.
+//! Instagram as it may be: nobody knows which of three worlds it is. Keeps tokens as the real one
+//! does and counts calls.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -234,7 +235,8 @@ impl World {
         code
     }
 
-    /// Exchanges a code for a token that lives an hour. A code that is spent is kept as a token of nobody's.
+    /// Exchanges a code for a token that lives an hour. A code that is spent is kept as a token of
+    /// nobody's.
     fn spend(&self, code: &str) -> Result<(String, ShortGrant), Failure> {
         let now = self.clock.now();
         let mut inner = self.inner.lock().unwrap();

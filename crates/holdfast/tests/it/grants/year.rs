@@ -1,5 +1,6 @@
-//! A year by seed: three replicas over one database, outages of up to twenty days, refusals of all for most of a day, and replicas that
-//! fall over in the middle of a tick. One replica works at a time, so a seed always gives the same year.
+//! A year by seed: three replicas over one database, outages of up to twenty days, refusals of all
+//! for most of a day, and replicas that fall over in the middle of a tick. One replica works at a
+//! time, so a seed always gives the same year.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
