@@ -22,7 +22,7 @@ pub enum Step {
     /// Use the grant before the one in use again, if that works.
     TryEarlierGrant,
     /// Record this; the diagnosis has ended.
-    Record(Observation),
+    Record(Box<Observation>),
 }
 
 /// What a step came to.
@@ -58,9 +58,15 @@ pub struct Diagnosis<'a> {
     is_past_expiry: bool,
     /// `/me` answered with another account than the linked one.
     is_strange: bool,
-    has_asked_whose: bool,
-    has_asked_others: bool,
-    has_tried_earlier: bool,
+    taken: Taken,
+}
+
+/// The steps that were taken: each once at most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Taken {
+    whose: bool,
+    others: bool,
+    earlier: bool,
 }
 
 impl<'a> Diagnosis<'a> {
@@ -73,9 +79,7 @@ impl<'a> Diagnosis<'a> {
             finding: Finding::Nothing,
             is_past_expiry: false,
             is_strange: false,
-            has_asked_whose: false,
-            has_asked_others: false,
-            has_tried_earlier: false,
+            taken: Taken::default(),
         }
     }
 
@@ -111,13 +115,13 @@ impl<'a> Diagnosis<'a> {
     pub fn learned(&mut self, answer: Answer) {
         match answer {
             Answer::Whose(answer) => self.learned_whose(answer),
-            Answer::Others => self.has_asked_others = true,
-            Answer::NoEarlierGrant => self.has_tried_earlier = true,
+            Answer::Others => self.taken.others = true,
+            Answer::NoEarlierGrant => self.taken.earlier = true,
         }
     }
 
     fn learned_whose(&mut self, answer: Result<Account, Failure>) {
-        self.has_asked_whose = true;
+        self.taken.whose = true;
         let answer = answer.and_then(|account| {
             if is_another_account(self.connection, &account) {
                 self.is_strange = true;
@@ -163,12 +167,12 @@ impl<'a> Diagnosis<'a> {
     pub fn next(&self, population: &Population, schedule: &Schedule) -> Step {
         match &self.finding {
             Finding::Nothing => Step::AskWhose,
-            Finding::Works(account) => Step::Record(Observation::Worked {
+            Finding::Works(account) => Step::Record(Box::new(Observation::Worked {
                 grant_version: self.facts.version,
                 account: Some(account.clone()),
                 next_refresh_at: schedule.due_again(self.connection, self.facts),
-            }),
-            Finding::Failed(failure) if self.is_past_expiry => Step::Record(self.expired(failure)),
+            })),
+            Finding::Failed(failure) if self.is_past_expiry => Step::Record(Box::new(self.expired(failure))),
             Finding::Failed(failure) => self.weigh(failure, population, schedule),
         }
     }
@@ -182,13 +186,13 @@ impl<'a> Diagnosis<'a> {
         let ends = self.ends(failure, population, schedule);
         // In an incident everything is refused, and the worker asks no more than it must.
         let is_incident = population.confidence == Confidence::Incident;
-        if !self.has_asked_whose && self.wants_second_opinion(failure, ends, is_incident) {
+        if !self.taken.whose && self.wants_second_opinion(failure, ends, is_incident) {
             return Step::AskWhose;
         }
-        if !self.has_tried_earlier && (ends || self.is_unproven(failure) && !is_incident) {
+        if !self.taken.earlier && (ends || self.is_unproven(failure) && !is_incident) {
             return Step::TryEarlierGrant;
         }
-        Step::Record(Observation::Failed {
+        Step::Record(Box::new(Observation::Failed {
             grant_version: self.facts.version,
             call: self.call,
             failure: failure.clone(),
@@ -200,12 +204,12 @@ impl<'a> Diagnosis<'a> {
                 population,
             ),
             confidence: population.confidence,
-        })
+        }))
     }
 
     /// A person waits for the answer to their own call; the worker does not.
     fn may_ask_others(&self) -> bool {
-        !self.has_asked_others && matches!(self.call, Call::Refresh | Call::Probe)
+        !self.taken.others && matches!(self.call, Call::Refresh | Call::Probe)
     }
 
     fn wants_second_opinion(&self, failure: &Failure, ends: bool, is_incident: bool) -> bool {

@@ -125,7 +125,7 @@ impl Connections {
         let mechanisms = Mechanisms::without(mechanism);
         let incidents = self.incidents.with(mechanisms);
         let gate = self.gate.with(mechanisms);
-        Self { mechanisms, incidents, gate, ..self }
+        Self { incidents, gate, mechanisms, ..self }
     }
 
     /// Where new tokens are until the database has them.

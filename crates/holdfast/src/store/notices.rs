@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::engine::{Row, Unreadable};
 use super::statements::Sql;
-use super::{Store, StoreError, engine, rows};
+use super::{StatusFacts, Store, StoreError, engine, rows};
 use crate::clock::after;
 use crate::provider::ProviderId;
 

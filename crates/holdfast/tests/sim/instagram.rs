@@ -52,14 +52,14 @@ impl Population {
 }
 
 impl Population {
-    /// Which of the three that answer nobody, if it is one.
+    /// Which of those that answer nobody, if it is one.
     fn darkness(self) -> Option<usize> {
         match self {
             Self::Fine | Self::Limited(_) => None,
             Self::Down => Some(0),
             Self::RefusesAll => Some(1),
-            // Both are the app's own trouble.
-            Self::AppDeactivated | Self::RefusesPermission => Some(2),
+            Self::AppDeactivated => Some(2),
+            Self::RefusesPermission => Some(3),
         }
     }
 }
@@ -124,7 +124,7 @@ pub struct Calls {
     pub in_vain: u64,
     /// Of those in vain: while everything was down, while every grant was called dead, while the
     /// app was switched off.
-    pub in_vain_by: [u64; 3],
+    pub in_vain_by: [u64; 4],
     /// Refused because the app's allowance was used up.
     pub limited: u64,
     /// Refused because the grant was less than a day old.

@@ -115,10 +115,10 @@ impl fmt::Display for Report {
             self.ratio(),
             calls.by_people
         )?;
-        let [down, refused, deactivated] = calls.in_vain_by;
+        let [down, refused, deactivated, forbidden] = calls.in_vain_by;
         writeln!(
             f,
-            "  in vain      {down} while all was down, {refused} while all were called dead, {deactivated} while the app was off; refused besides: {} limited, {} too young, {} dead",
+            "  in vain      {down} while all was down, {refused} while all were called dead, {deactivated} while the app was off, {forbidden} while it lacked a permission; refused besides: {} limited, {} too young, {} dead",
             calls.limited, calls.too_young, calls.dead
         )?;
         writeln!(

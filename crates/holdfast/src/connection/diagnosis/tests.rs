@@ -154,7 +154,7 @@ fn run(mut diagnosis: Diagnosis<'_>, condition: Condition, me: Me) -> Run {
                 steps.push("earlier");
                 diagnosis.learned(Answer::NoEarlierGrant);
             }
-            Step::Record(observation) => return Run { steps, observation },
+            Step::Record(observation) => return Run { steps, observation: *observation },
         }
     }
     panic!("no end after {steps:?}");
@@ -177,6 +177,10 @@ fn told(known: Known, call: Call, said: Option<Meaning>, condition: Condition, m
     told + "→ " + reason
 }
 
+/// What is known, what was asked, what the call met, how the others fare, what `/me` answers: what comes
+/// of it.
+type Row = (Known, Call, Option<Meaning>, Condition, Me, &'static str);
+
 const STATED: Meaning = Meaning::Dead(DeathCause::Revoked);
 const UNEXPLAINED: Meaning = Meaning::DeadUnexplained;
 const ACTION: Meaning = Meaning::UserAction(UserAction::Checkpoint);
@@ -191,7 +195,7 @@ fn every_order_of_answers_has_its_outcome() {
     use Me::{Fails, Other, Own};
     let day = 25 * 60;
     #[rustfmt::skip]
-    let rows: &[(Known, Call, Option<Meaning>, Condition, Me, &str)] = &[
+    let rows: &[Row] = &[
         // A refresh is refused with a cause: held for a minute among many, believed among few.
         (Proven, Refresh, Some(STATED), FEW, Own, "earlier → revoked"),
         (Proven, Refresh, Some(STATED), EARLY, Own, "→ refresh_failing"),
