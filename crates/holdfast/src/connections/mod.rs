@@ -11,6 +11,7 @@ mod diagnose;
 pub mod disconnect;
 mod error;
 mod expiry;
+pub mod grant_metrics;
 pub mod grants;
 pub mod import;
 mod incidents;
@@ -26,7 +27,7 @@ mod recorder;
 pub mod refresh;
 pub mod stop;
 mod switch;
-pub mod unreadable;
+mod unreadable;
 
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ use secrecy::SecretString;
 
 use self::clock_suspicion::ClockSuspicion;
 pub use self::error::ServiceError;
+use self::grant_metrics::GrantMetrics;
 use self::grants::SealingError;
 use self::incidents::Incidents;
 use self::journal::Journal;
@@ -48,7 +50,6 @@ use crate::connection::observation::Observation;
 use crate::connection::return_url::ReturnUrls;
 use crate::connection::schedule::{Jitter, RefreshPolicy, Schedule};
 use crate::connection::status::{InstagramStatus, OpenAttempt, derive};
-use crate::connections::unreadable::GrantMetrics;
 use crate::entropy::{SharedEntropy, random};
 use crate::provider::{Grant, ProviderId, SharedProvider};
 use crate::store::{AttemptLimits, HistoryCursor, HistoryPage, PendingEvent, Store, StoreError};

@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 
-use crate::caller::OwnerId;
 use crate::connection::status::InstagramStatus;
 use crate::connections::Connections;
 use crate::store::{Notice, StoreError};
@@ -10,7 +9,8 @@ use crate::store::{Notice, StoreError};
 impl Connections {
     /// The status of the user that a notice is about, as it is now.
     pub async fn status_of_notice(&self, notice: &Notice) -> Result<InstagramStatus, StoreError> {
-        self.status(&OwnerId::named_by_operator(notice.user_id.as_deref().unwrap_or_default())).await
+        let facts = self.parts.store.notice_facts(notice).await?;
+        Ok(self.told(facts.connection.as_ref(), facts.open_attempt.as_ref()))
     }
 
     /// The share of the provider's budget for the app that is used, as far as its answers say; 1

@@ -3,7 +3,6 @@
 //!
 //! A key that only this process's ring lacks is no damage: another process may have it.
 
-use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 
 use crate::connection::observation::Observation;
@@ -11,26 +10,8 @@ use crate::connection::{Connection, GrantFacts, Reason};
 use crate::connections::grants::{self, SealingError};
 use crate::connections::stop::Stop;
 use crate::connections::{Connections, ServiceError};
-use crate::metric::{Kind, Metric};
 use crate::provider::Grant;
 use crate::vault::{UserKey, VaultError};
-
-const UNREADABLE: Metric = Metric {
-    name: "grants_unreadable",
-    kind: Kind::Counter,
-    labels: &[],
-    help: "Stored grants that were found damaged",
-    watch: "Alert on any: rows were changed behind the program's back. The log names the connection.",
-};
-
-/// What is counted of grants, in the order of the reference page.
-pub const TABLE: &[Metric] = &[UNREADABLE];
-
-/// What is counted of grants.
-#[derive(Debug, Clone, Default)]
-pub(super) struct GrantMetrics {
-    unreadable: Counter,
-}
 
 /// Looked at again in one go.
 const LOOKED_AT_ONCE: usize = 256;
@@ -38,7 +19,7 @@ const LOOKED_AT_ONCE: usize = 256;
 impl Connections {
     /// Makes the counters known.
     pub fn register(&self, registry: &mut Registry) {
-        UNREADABLE.register(registry, self.grant_metrics.unreadable.clone());
+        self.grant_metrics.register(registry);
     }
 
     /// Opens the stored grant of a connection. `None` where there is none, or none that can be opened, which is recorded.
@@ -85,7 +66,7 @@ impl Connections {
     ) -> Result<Option<T>, ServiceError> {
         let unreadable = Observation::GrantUnreadable { grant_version: facts.version };
         if self.record(connection.id, &unreadable, None).await?.is_some_and(|recorded| recorded.news) {
-            self.grant_metrics.unreadable.inc();
+            self.grant_metrics.found_unreadable();
             tracing::error!(connection = %connection.id, version = facts.version, why, "a stored grant cannot be opened; its connection has to be connected again, or the row restored");
         }
         Ok(None)

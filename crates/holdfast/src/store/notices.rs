@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::engine::{Row, Unreadable};
 use super::statements::Sql;
-use super::{Store, StoreError, engine, rows};
+use super::{StatusFacts, Store, StoreError, engine, rows};
 use crate::clock::after;
 use crate::provider::ProviderId;
 
@@ -107,6 +107,11 @@ pub struct Notice {
 }
 
 impl Store {
+    /// What the status of the user that a notice is about is derived from, as it is now.
+    pub async fn notice_facts(&self, notice: &Notice) -> Result<StatusFacts, StoreError> {
+        self.read_status(notice.user_id.as_deref().unwrap_or_default(), notice.provider).await
+    }
+
     /// Notices grants in use that end within `ahead`, whose end no refresh has moved; how many are new.
     pub async fn notice_expiring(&self, now: Timestamp, ahead: Duration) -> Result<u64, StoreError> {
         if !self.inner.outbox {

@@ -1,5 +1,6 @@
 //! The API to read: the OpenAPI document, a page made from it, and a page for every error code.
 
+mod document;
 mod example;
 mod reference;
 

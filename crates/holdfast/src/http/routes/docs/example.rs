@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::reference::{members, resolve, text};
+use super::document::{members, resolve, text};
 
 /// Schemas nest a few levels; one that contains itself must not go on for ever.
 const DEEPEST: usize = 6;

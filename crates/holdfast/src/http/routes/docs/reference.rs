@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::document::{members, resolve, text};
 use super::example;
 
 use crate::http::pages::{Markup, Page, Width};
@@ -240,23 +241,4 @@ fn shape(body: &mut Markup, schema: &Value) {
         }
         _ => {}
     }
-}
-
-pub(super) fn resolve<'a>(document: &'a Value, schema: &'a Value) -> Option<&'a Value> {
-    match schema.get("$ref").and_then(Value::as_str).and_then(referenced) {
-        Some(name) => document.pointer("/components/schemas")?.get(name),
-        None => Some(schema),
-    }
-}
-
-fn referenced(reference: &str) -> Option<&str> {
-    reference.strip_prefix("#/components/schemas/")
-}
-
-pub(super) fn members<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
-    value.pointer(pointer).and_then(Value::as_object).into_iter().flatten()
-}
-
-pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
