@@ -38,12 +38,14 @@ fn the_sample_environment_is_a_good_configuration() {
 fn systemd_takes_the_unit_and_finds_it_hardened() {
     let folder = tempfile::tempdir().unwrap();
     let unit = folder.path().join("holdfast.service");
-    let text = read("systemd/holdfast.service").replace("/usr/local/bin/holdfast", env!("CARGO_BIN_EXE_holdfast"));
+    let text =
+        read("systemd/holdfast.service").replace("/usr/local/bin/holdfast", env!("CARGO_BIN_EXE_holdfast"));
     std::fs::write(&unit, text).unwrap();
     let run = |arguments: &[&str]| {
         let output = Command::new("systemd-analyze").args(arguments).arg(&unit).output();
         let output = output.expect("systemd-analyze judges the unit: it comes with systemd");
-        let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let told =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         (output.status.success(), told)
     };
     let (good, told) = run(&["verify", "--man=no"]);
