@@ -1,5 +1,5 @@
 //! Which of the mechanisms that guard a connection are at work: all of them, but in the simulation,
-//! which goes through a year without one at a time. What each is for: docs/decisions/0017.
+//! which goes through a year without one at a time.
 
 /// A mechanism that the simulation can do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
