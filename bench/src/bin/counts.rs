@@ -199,13 +199,7 @@ fn request(runtime: &Runtime, clerk: &ClerkStandin, router: &Router, operation: 
 async fn router(directory: &std::path::Path, clerk: &ClerkStandin) -> Fallible<Router> {
     let url = format!("sqlite://{}", directory.join("counts.db").display());
     let clock: SharedClock = Arc::new(SystemClock);
-    let store = Store::open(&StoreOptions::serve(url.clone()), clock.clone()).await?;
-    store.migrate().await?;
-    rusqlite::Connection::open(directory.join("counts.db"))?
-        .execute("INSERT INTO users (id, created_at, updated_at) VALUES ($1, 0, 0)", [USER])?;
-    let write = ConnectionWrite { expected_version: None, connection: connection()? };
-    store.commit(&ChangeSet { connection: Some(write), ..ChangeSet::default() }).await?;
-    store.close().await;
+    connect(&url, directory, &clock).await?;
     let environment = Environment::of([
         ("HOLDFAST_DATABASE_URL", url),
         ("HOLDFAST_ENCRYPTION_KEYS", KEYS.to_owned()),
@@ -227,6 +221,18 @@ async fn router(directory: &std::path::Path, clerk: &ClerkStandin) -> Fallible<R
         router
     });
     application.ok_or_else(|| "the server has no application".into())
+}
+
+/// Connects one person. The store is gone afterwards, and with it its claim to the file.
+async fn connect(url: &str, directory: &std::path::Path, clock: &SharedClock) -> Fallible<()> {
+    let store = Store::open(&StoreOptions::serve(url), clock.clone()).await?;
+    store.migrate().await?;
+    rusqlite::Connection::open(directory.join("counts.db"))?
+        .execute("INSERT INTO users (id, created_at, updated_at) VALUES ($1, 0, 0)", [USER])?;
+    let write = ConnectionWrite { expected_version: None, connection: connection()? };
+    store.commit(&ChangeSet { connection: Some(write), ..ChangeSet::default() }).await?;
+    store.close().await;
+    Ok(())
 }
 
 fn expect(got: usize, wanted: usize) -> Fallible<()> {
