@@ -440,26 +440,50 @@ macro_rules! fallen_since {
 }
 
 /// Reads those in trouble.
-pub(super) const TROUBLE: Sql = Sql::both(concat!(
-    "SELECT COUNT(CASE WHEN reason = 'provider_incident' THEN 1 END) AS held, MIN(CASE WHEN reason = \
+pub(super) const TROUBLE: Sql = Sql::each(
+    concat!(
+        "SELECT COUNT(CASE WHEN reason = 'provider_incident' THEN 1 END) AS held, MIN(CASE WHEN reason = \
      'provider_incident' THEN since END) AS held_since, ",
-    "COUNT(CASE ",
-    suspected_since!("$1"),
-    fallen_since!("$1"),
-    "END) AS struck_first, COUNT(CASE ",
-    suspected_since!("$2"),
-    fallen_since!("$2"),
-    "END) AS struck_second, COUNT(CASE ",
-    suspected_since!("$3"),
-    "END) AS struck_third FROM connections WHERE ",
-    troubled!(),
-    " AND grant_version IS NOT NULL"
-));
-pub(super) const MISCONFIGURED_COUNT: Sql = Sql::both(concat!(
-    "SELECT COUNT(*) AS amount FROM connections WHERE ",
-    troubled!(),
-    " AND grant_version IS NOT NULL AND reason = 'app_misconfigured'"
-));
+        "COUNT(CASE ",
+        suspected_since!("$1"),
+        fallen_since!("$1"),
+        "END) AS struck_first, COUNT(CASE ",
+        suspected_since!("$2"),
+        fallen_since!("$2"),
+        "END) AS struck_second, COUNT(CASE ",
+        suspected_since!("$3"),
+        "END) AS struck_third FROM connections INDEXED BY connections_troubled WHERE ",
+        troubled!(),
+        " AND grant_version IS NOT NULL"
+    ),
+    concat!(
+        "SELECT COUNT(CASE WHEN reason = 'provider_incident' THEN 1 END) AS held, MIN(CASE WHEN reason = \
+     'provider_incident' THEN since END) AS held_since, ",
+        "COUNT(CASE ",
+        suspected_since!("$1"),
+        fallen_since!("$1"),
+        "END) AS struck_first, COUNT(CASE ",
+        suspected_since!("$2"),
+        fallen_since!("$2"),
+        "END) AS struck_second, COUNT(CASE ",
+        suspected_since!("$3"),
+        "END) AS struck_third FROM connections WHERE ",
+        troubled!(),
+        " AND grant_version IS NOT NULL"
+    ),
+);
+pub(super) const MISCONFIGURED_COUNT: Sql = Sql::each(
+    concat!(
+        "SELECT COUNT(*) AS amount FROM connections INDEXED BY connections_troubled WHERE ",
+        troubled!(),
+        " AND grant_version IS NOT NULL AND reason = 'app_misconfigured'"
+    ),
+    concat!(
+        "SELECT COUNT(*) AS amount FROM connections WHERE ",
+        troubled!(),
+        " AND grant_version IS NOT NULL AND reason = 'app_misconfigured'"
+    ),
+);
 /// Those who were proven well lately.
 pub(super) const PROVEN_COUNT: Sql = Sql::both(
     "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections WHERE state = 'connected' AND evidence_at > $1 AND \
@@ -487,11 +511,18 @@ pub(super) const CONNECTIONS_FALLEN: Sql = Sql::both(concat!(
     " AND c.grant_version IS NOT NULL AND COALESCE(c.state, '') IN ('reconnect_required', 'action_required') AND c.since > $1 AND COALESCE(c.reason, '') = $2 AND c.evidence_source IN ('refresh', 'use') ORDER BY c.since, c.id LIMIT $3 + 0 OFFSET $4 + 0"
 ));
 /// The status tells the next refresh, so its version moves too.
-pub(super) const CONNECTIONS_HASTEN: Sql = Sql::both(concat!(
-    "UPDATE connections SET next_refresh_at = $2, version = version + 1 WHERE ",
-    troubled!(),
-    " AND state = 'degraded' AND reason = $1 AND grant_version IS NOT NULL AND +next_refresh_at > $2",
-));
+pub(super) const CONNECTIONS_HASTEN: Sql = Sql::each(
+    concat!(
+        "UPDATE connections INDEXED BY connections_troubled SET next_refresh_at = $2, version = version + 1 WHERE ",
+        troubled!(),
+        " AND state = 'degraded' AND reason = $1 AND grant_version IS NOT NULL AND +next_refresh_at > $2",
+    ),
+    concat!(
+        "UPDATE connections SET next_refresh_at = $2, version = version + 1 WHERE ",
+        troubled!(),
+        " AND state = 'degraded' AND reason = $1 AND grant_version IS NOT NULL AND +next_refresh_at > $2",
+    ),
+);
 
 // Attempts
 
