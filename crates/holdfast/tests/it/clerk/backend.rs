@@ -59,10 +59,10 @@ async fn every_failure_has_its_kind_and_its_quiet() {
             Fault::Down => (BackendError::Unreachable(TransportError::Broken), 5),
             Fault::Hang => (BackendError::Unreachable(TransportError::Timeout), 5),
             // One record's own trouble: the next user is asked about at once.
-            Fault::Huge => (BackendError::OddRecord, 0),
+            Fault::Huge | Fault::Empty => (BackendError::OddRecord, 0),
             Fault::ServerError => (BackendError::Status(500), 5),
             Fault::BadGateway => (BackendError::Status(503), 5),
-            Fault::Html | Fault::Truncated | Fault::Empty => (BackendError::NotUnderstood, 5),
+            Fault::Html | Fault::Truncated => (BackendError::NotUnderstood, 5),
             Fault::RateLimited => (BackendError::RateLimited { retry_after: Duration::from_secs(7) }, 7),
             Fault::Unauthorized => (BackendError::SecretRefused(401), 60),
         };

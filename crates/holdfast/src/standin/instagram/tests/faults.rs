@@ -88,6 +88,9 @@ async fn meet(rig: &Rig, fault: Fault, endpoint: Endpoint) -> Result<(), Failure
             let grant = rig.grant(ADA).await;
             arm();
             let passed = instagram.pass_through(&grant, own_media()).await?;
+            if passed.is_too_large {
+                return Err(Failure::new(Meaning::Content, "larger than what is passed on"));
+            }
             passed.failure.map_or(Ok(()), Err)
         }
     }
