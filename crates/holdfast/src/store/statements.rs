@@ -169,8 +169,8 @@ pub(super) const LISTED_IN_STATE: Sql = Sql::both(
     "SELECT id, user_id, grant_expires_at FROM connections WHERE state = $4 AND state <> 'connected' AND provider = $1 \
      AND ordinal = 0 AND id > $2 ORDER BY id LIMIT $3 + 0",
 );
-/// The same of those whose grant has died by the clock while their stored state does not say so. Joined to nothing, the
-/// provider's name keeps planners from the index of states, most of which is `connected`.
+/// The same of those whose grant has died by the clock while their stored state does not say so. With nothing
+/// joined to them, provider and id keep planners from indexes that would have them read everybody.
 pub(super) const LISTED_LAPSED: Sql = Sql::both(
     "SELECT id, user_id, grant_expires_at FROM connections WHERE grant_expires_at <= $4 AND state IN ('connected', \
      'degraded', 'action_required') AND COALESCE(provider, '') = $1 AND ordinal + 0 = 0 AND id || '' > $2 ORDER BY id || '' LIMIT $3 + 0",
