@@ -21,6 +21,32 @@ export interface components {
         };
         /** @description What would mend it. */
         Action: "none" | "connect" | "reconnect" | "wait" | "fix_at_instagram" | "contact_support";
+        /** @description A connect attempt that began or ended. */
+        AttemptLine: {
+            /** @description The attempt. */
+            id: string;
+            /**
+             * @description How it ended: `connected`, `denied`, `expired`, `failed`, `different_account`, `account_taken` or `disconnected`;
+             *      `null` where it began.
+             */
+            outcome?: string | null;
+            /** @description Why it failed. */
+            reason?: components["schemas"]["Reason"] | null;
+        };
+        /** @description A connect attempt that is open. */
+        AttemptUnderway: {
+            /** @description Its id, as `connect` answered it. */
+            id: string;
+            /** @description When it ends by itself. */
+            expires_at: string;
+        };
+        /** @description One page. */
+        ConnectionsPage: {
+            /** @description Those that fit. */
+            connections: components["schemas"]["UserStatus"][];
+            /** @description Where the next page begins; opaque. */
+            next?: string | null;
+        };
         /** @description Proof that the grant is gone. */
         DisconnectReceipt: {
             /** @description Always true: after this answer nothing is linked. */
@@ -39,16 +65,6 @@ export interface components {
         };
         /** @description The kind of event that our knowledge rests on. */
         EvidenceSource: "oauth" | "refresh" | "use" | "callback" | "clock";
-        /** @description Instagram's own answer. */
-        GraphAnswer: {
-            /**
-             * Format: uint16
-             * @description The status that Instagram answered with; it says nothing about the caller of this API.
-             */
-            status: number;
-            /** @description Its JSON; `null` where it was none. */
-            body?: unknown;
-        };
         /** @description One change of state. */
         HistoryLine: {
             /** @description When, RFC 3339. */
@@ -64,6 +80,8 @@ export interface components {
              * @description The version of the connection that it led to.
              */
             version: number;
+            /** @description The connect attempt that began or ended with it. */
+            attempt?: components["schemas"]["AttemptLine"] | null;
         };
         /** @description One page. */
         HistoryPage: {
@@ -101,6 +119,8 @@ export interface components {
             retry_after?: string | null;
             /** @description What this knowledge rests on. */
             evidence?: components["schemas"]["Evidence"] | null;
+            /** @description The connect attempt that is open. */
+            attempt?: components["schemas"]["AttemptUnderway"] | null;
             /**
              * Format: int64
              * @description Grows with every stored change.
@@ -140,7 +160,7 @@ export interface components {
         /** @description Who is at fault, or whom we are waiting for: the `source` member. */
         ProblemSource: "session" | "service_key" | "request" | "instagram" | "clerk" | "database" | "server";
         /** @description Why a connection is in its state. */
-        Reason: "user_disconnected" | "denied" | "attempt_expired" | "attempt_failed" | "scopes_missing" | "refresh_failing" | "rate_limited" | "provider_unavailable" | "provider_incident" | "app_misconfigured" | "checkpoint" | "unconfirmed" | "restricted" | "consent_blocked" | "expired" | "revoked" | "password_changed" | "deauthorized" | "token_invalid" | "account_ineligible" | "key_lost" | "not_configured";
+        Reason: "user_disconnected" | "denied" | "attempt_expired" | "attempt_failed" | "account_moved" | "account_not_admitted" | "scopes_missing" | "refresh_failing" | "rate_limited" | "provider_unavailable" | "provider_incident" | "app_misconfigured" | "checkpoint" | "unconfirmed" | "restricted" | "consent_blocked" | "expired" | "revoked" | "password_changed" | "deauthorized" | "token_invalid" | "account_ineligible" | "key_lost" | "grant_unreadable" | "not_configured";
         /** @description The state of a connection as the contract names it. */
         State: "not_connected" | "connecting" | "connected" | "degraded" | "action_required" | "reconnect_required" | "unavailable";
         /** @description A grant for use by the app's backend. */
@@ -153,6 +173,47 @@ export interface components {
             scopes: string[];
             /** @description Whose it is. */
             account?: components["schemas"]["Account"] | null;
+        };
+        /** @description What is known about a user's connection. */
+        UserStatus: {
+            /** @description Clerk user id, `user_…`. */
+            user_id: string;
+            /** @description Could the app use this account right now, as far as we know? */
+            connected: boolean;
+            /** @description The state. */
+            state: components["schemas"]["State"];
+            /** @description Why, where there is something to say. */
+            reason?: components["schemas"]["Reason"] | null;
+            /** @description What would mend it. */
+            action: components["schemas"]["Action"];
+            /** @description The linked account. */
+            account?: components["schemas"]["Account"] | null;
+            /** @description Granted scopes. */
+            scopes: string[];
+            /** @description Scopes that the app asks for and were not granted. */
+            missing_scopes: string[];
+            /** @description When the grant dies unless refreshed. */
+            token_expires_at?: string | null;
+            /**
+             * @description When Instagram is asked next: to refresh the grant, or whether a trouble has passed or what the person had to do is done. Not before
+             *      this replica would ask at all, where Instagram answers nobody or the app's budget is spent; in the past where its turn has come.
+             */
+            next_refresh_at?: string | null;
+            /** @description Since when the state holds. */
+            since?: string | null;
+            /** @description Before this time asking Instagram again would not help. */
+            retry_after?: string | null;
+            /** @description What this knowledge rests on. */
+            evidence?: components["schemas"]["Evidence"] | null;
+            /** @description The connect attempt that is open. */
+            attempt?: components["schemas"]["AttemptUnderway"] | null;
+            /**
+             * Format: int64
+             * @description Grows with every stored change.
+             */
+            version: number;
+            /** @description One sentence for a person, where `connected` is false and something is wrong. */
+            error?: string | null;
         };
     };
     responses: never;

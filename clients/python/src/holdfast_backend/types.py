@@ -43,6 +43,8 @@ Reason = Literal[
     "denied",
     "attempt_expired",
     "attempt_failed",
+    "account_moved",
+    "account_not_admitted",
     "scopes_missing",
     "refresh_failing",
     "rate_limited",
@@ -60,6 +62,7 @@ Reason = Literal[
     "token_invalid",
     "account_ineligible",
     "key_lost",
+    "grant_unreadable",
     "not_configured",
 ]
 State = Literal[
@@ -81,6 +84,22 @@ class Account(TypedDict, total=False):
     profile_picture_url: str | None
 
 
+class AttemptLine(TypedDict, total=False):
+    id: str
+    outcome: str | None
+    reason: Reason | None
+
+
+class AttemptUnderway(TypedDict, total=False):
+    id: str
+    expires_at: str
+
+
+class ConnectionsPage(TypedDict, total=False):
+    connections: list[UserStatus]
+    next: str | None
+
+
 class DisconnectReceipt(TypedDict, total=False):
     disconnected: bool
     deleted_at: str | None
@@ -92,17 +111,13 @@ class Evidence(TypedDict, total=False):
     at: str
 
 
-class GraphAnswer(TypedDict, total=False):
-    status: int
-    body: Any
-
-
 class HistoryLine(TypedDict, total=False):
     at: str
     state: State
     reason: Reason | None
     evidence: Evidence | None
     version: int
+    attempt: AttemptLine | None
 
 
 class HistoryPage(TypedDict, total=False):
@@ -123,6 +138,7 @@ class InstagramStatus(TypedDict, total=False):
     since: str | None
     retry_after: str | None
     evidence: Evidence | None
+    attempt: AttemptUnderway | None
     version: int
     error: str | None
 
@@ -147,10 +163,20 @@ class TokenAnswer(TypedDict, total=False):
     account: Account | None
 
 
-class ListedConnection(InstagramStatus):
+class UserStatus(TypedDict, total=False):
     user_id: str
-
-
-class ConnectionsPage(TypedDict, total=False):
-    connections: list[ListedConnection]
-    next: str | None
+    connected: bool
+    state: State
+    reason: Reason | None
+    action: Action
+    account: Account | None
+    scopes: list[str]
+    missing_scopes: list[str]
+    token_expires_at: str | None
+    next_refresh_at: str | None
+    since: str | None
+    retry_after: str | None
+    evidence: Evidence | None
+    attempt: AttemptUnderway | None
+    version: int
+    error: str | None

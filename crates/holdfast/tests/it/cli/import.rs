@@ -158,7 +158,7 @@ async fn every_kind_of_line_ends_in_its_named_outcome() {
     assert_eq!(numbers, (2..=12).collect::<Vec<u64>>());
     let shown = place.run(&["connections", "show", "user_good", "--json"]);
     let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
-    let status = shown.get("status").unwrap_or(&shown);
+    let status = &shown["connection"];
     assert_eq!(
         (&status["state"], &status["account"]["username"]),
         (&json!("connected"), &json!("account.1"))

@@ -87,7 +87,7 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
         command.args(arguments).env_clear();
         // The commands that keep a log; to the others it would be a setting among others.
-        if let ["serve" | "dev", ..] = arguments {
+        if let ["serve" | "dev" | "import", ..] = arguments {
             command.env("HOLDFAST_LOG", "trace").env("HOLDFAST_LOG_FORMAT", "json");
             // Tests that stop one do not wait for whoever spreads requests; the one of draining says otherwise.
             command.env("HOLDFAST_DRAIN_S", "0");
