@@ -32,10 +32,7 @@ test("it lives through a season, and dies where nobody refreshes it", async (t) 
   await page.locator("#asleep").check();
   await travelTo(page, 150);
   await expectState(page, "reconnect_required");
-  await page
-    .getByText(/expired/)
-    .first()
-    .waitFor();
+  await page.locator("#state-sentence", { hasText: "expired" }).waitFor();
   await expectSignedInAs(page, "Ada Lovelace");
 
   await connect(page, "ada.makes");

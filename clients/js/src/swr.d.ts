@@ -3,7 +3,10 @@ import type { AnyHoldfastError, HoldfastClient, InstagramStatus } from "./holdfa
 export type InstagramStatusKey = [name: "holdfast/instagram/status", sessionId: string];
 
 /** The key of the status in the cache: another for each session. */
-export function instagramStatusKey(client: HoldfastClient, sessionId?: string): InstagramStatusKey;
+export function instagramStatusKey(
+  client: HoldfastClient,
+  sessionId?: string | null,
+): InstagramStatusKey;
 
 /**
  * Arguments of `useSWR`: key, fetcher, configuration. Give the session's id (`useAuth().sessionId`) where the client has no
@@ -11,7 +14,7 @@ export function instagramStatusKey(client: HoldfastClient, sessionId?: string): 
  */
 export function instagramStatusSwr(
   client: HoldfastClient,
-  sessionId?: string,
+  sessionId?: string | null,
 ): [
   key: InstagramStatusKey,
   fetcher: () => Promise<InstagramStatus>,
@@ -29,5 +32,5 @@ export function feedSwr(
     status: InstagramStatus | undefined,
     options: { revalidate: false },
   ) => unknown,
-  sessionId?: string,
+  sessionId?: string | null,
 ): () => void;

@@ -3,7 +3,10 @@
 const NAME = "holdfast/instagram/status";
 
 /** @type {typeof import("./swr.d.ts").instagramStatusKey} */
-export const instagramStatusKey = (client, sessionId = client.getSessionKey()) => [NAME, sessionId];
+export const instagramStatusKey = (client, sessionId) => [
+  NAME,
+  sessionId ?? client.getSessionKey(),
+];
 
 /** @type {typeof import("./swr.d.ts").instagramStatusSwr} */
 export const instagramStatusSwr = (client, sessionId) => [

@@ -9,7 +9,10 @@ export type InstagramStatusKey = DataTag<
 >;
 
 /** The key of the status in the cache: another for each session. */
-export function instagramStatusKey(client: HoldfastClient, sessionId?: string): InstagramStatusKey;
+export function instagramStatusKey(
+  client: HoldfastClient,
+  sessionId?: string | null,
+): InstagramStatusKey;
 
 /**
  * `useQuery(instagramStatusOptions(client))`. Give the session's id (`useAuth().sessionId`) where the client has no
@@ -17,7 +20,7 @@ export function instagramStatusKey(client: HoldfastClient, sessionId?: string): 
  */
 export function instagramStatusOptions(
   client: HoldfastClient,
-  sessionId?: string,
+  sessionId?: string | null,
 ): {
   queryKey: InstagramStatusKey;
   queryFn: () => Promise<InstagramStatus>;
@@ -32,5 +35,5 @@ export function feedQueryClient(
     setQueryData(key: InstagramStatusKey, status: InstagramStatus): unknown;
     resetQueries(filter: { queryKey: InstagramStatusKey }): unknown;
   },
-  sessionId?: string,
+  sessionId?: string | null,
 ): () => void;

@@ -3,8 +3,8 @@
 const NAME = /** @type {const} */ (["holdfast", "instagram", "status"]);
 
 /** @type {typeof import("./tanstack-query.d.ts").instagramStatusKey} */
-export const instagramStatusKey = (client, sessionId = client.getSessionKey()) =>
-  /** @type {any} */ ([...NAME, sessionId]);
+export const instagramStatusKey = (client, sessionId) =>
+  /** @type {any} */ ([...NAME, sessionId ?? client.getSessionKey()]);
 
 /**
  * The client already retries, waits and merges what makes sense; a second layer of retries would multiply requests.

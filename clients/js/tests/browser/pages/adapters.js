@@ -37,16 +37,18 @@ function Shown({ name, status, error }) {
 
 function Swr() {
   const { mutate } = useSWRConfig();
-  useEffect(() => feedSwr(client, mutate), [mutate]);
-  const { data, error, mutate: again } = useSWR(...instagramStatusSwr(client));
+  const { sessionId } = useSyncExternalStore(signIn.subscribe, signIn.getState);
+  useEffect(() => feedSwr(client, mutate, sessionId), [mutate, sessionId]);
+  const { data, error, mutate: again } = useSWR(...instagramStatusSwr(client, sessionId));
   window.refetchSwr = () => again();
   return h(Shown, { name: "swr", status: data, error });
 }
 
 function Query() {
   const queryClient = useQueryClient();
-  useEffect(() => feedQueryClient(client, queryClient), [queryClient]);
-  const { data, error, refetch } = useQuery(instagramStatusOptions(client));
+  const { sessionId } = useSyncExternalStore(signIn.subscribe, signIn.getState);
+  useEffect(() => feedQueryClient(client, queryClient, sessionId), [queryClient, sessionId]);
+  const { data, error, refetch } = useQuery(instagramStatusOptions(client, sessionId));
   window.refetchQuery = () => refetch();
   return h(Shown, { name: "tanstack-query", status: data, error });
 }
