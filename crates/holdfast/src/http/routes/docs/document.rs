@@ -9,7 +9,7 @@ pub(super) fn resolve<'a>(document: &'a Value, schema: &'a Value) -> Option<&'a 
     }
 }
 
-fn referenced(reference: &str) -> Option<&str> {
+pub(super) fn referenced(reference: &str) -> Option<&str> {
     reference.strip_prefix("#/components/schemas/")
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::document::{members, resolve, text};
+use super::document::{members, referenced, resolve, text};
 use super::example;
 
 use crate::http::pages::{Markup, Page, Width};
