@@ -76,7 +76,7 @@ async function main() {
       clerk.skewSeconds(),
       linked && instagram.preview(linked.id),
     ]);
-    breakPanel.show(activeFaults({ keyIds, skewSeconds, instagram: answer }), linked);
+    breakPanel.show(activeFaults({ keyIds, skewSeconds, instagram: answer }));
     return { keyIds, instagram: answer };
   }
 
@@ -153,6 +153,7 @@ async function main() {
   showSession();
   if (session.current()) client.sync();
   const outcome = await returned.catch(() => null);
+  if (outcome) client.status().catch(() => {}); // for the comparison: what the page asks from now on
   // A status without a connection says so by itself.
   if (outcome && account()) sayOrHide(byId("notice"), OUTCOMES[outcome.outcome]);
 }

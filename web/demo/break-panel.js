@@ -14,7 +14,7 @@ const CONNECT_FIRST = "Connect an Instagram account first: this happens to an ac
  */
 export function createBreakPanel({ controls, client, naive, mend }) {
   const buttons = new Map();
-  let account = null;
+  const account = () => client.getSnapshot().status?.account ?? null;
   let lead = "";
   /** Has anything been done here yet? Until then the sentence tells what was found. */
   let isIdle = true;
@@ -34,7 +34,7 @@ export function createBreakPanel({ controls, client, naive, mend }) {
   onPress(byId("mend"), async () => {
     await mend();
     tell(
-      account
+      account()
         ? "Mended. What Instagram has ended stays ended until the person reconnects."
         : "Mended.",
     );
@@ -49,9 +49,9 @@ export function createBreakPanel({ controls, client, naive, mend }) {
     );
     buttons.set(fault.id, element);
     onPress(element, async () => {
-      if (fault.needsAccount && !account) return tell(CONNECT_FIRST);
+      if (fault.needsAccount && !account()) return tell(CONNECT_FIRST);
       try {
-        await fault.apply({ ...controls, accountId: account?.id });
+        await fault.apply({ ...controls, accountId: account()?.id });
       } catch (error) {
         return tell(`That did not work. ${error.message}`);
       }
@@ -66,7 +66,7 @@ export function createBreakPanel({ controls, client, naive, mend }) {
   }
 
   async function checkNow() {
-    if (!account) return tell(CONNECT_FIRST);
+    if (!account()) return tell(CONNECT_FIRST);
     const before = client.getSnapshot().status?.version;
     // What went wrong, if anything did, stands in the snapshot and is shown with the connection.
     await client.check().catch(() => {});
@@ -117,8 +117,7 @@ export function createBreakPanel({ controls, client, naive, mend }) {
 
   return {
     summarize,
-    show(active, linked) {
-      account = linked;
+    show(active) {
       const broken = [];
       for (const [id, element] of buttons) {
         const isActive = active.has(id);
