@@ -306,7 +306,8 @@ mod tests {
         assert_eq!(deliver(&verifier, NOW - 301, UPDATED).unwrap_err(), DeliveryError::TooOld);
         assert!(deliver(&verifier, NOW + 300, UPDATED).is_ok());
         assert_eq!(deliver(&verifier, NOW + 301, UPDATED).unwrap_err(), DeliveryError::TooNew);
-        assert_eq!(deliver(&verifier, i64::MIN, UPDATED).unwrap_err(), DeliveryError::TooOld);
+        assert_eq!(deliver(&verifier, 0, UPDATED).unwrap_err(), DeliveryError::TooOld);
+        assert_eq!(deliver(&verifier, -1, UPDATED).unwrap_err(), DeliveryError::Header("svix-timestamp"));
         assert_eq!(deliver(&verifier, i64::MAX, UPDATED).unwrap_err(), DeliveryError::TooNew);
     }
 

@@ -52,13 +52,14 @@ fn every_default_that_is_text_can_be_read() {
     assert_eq!(settings.refresh_min_age, Duration::from_hours(24));
     assert!((settings.refresh_at - 0.5).abs() < f64::EPSILON);
     assert!(settings.worker);
+    assert_eq!((settings.drain, settings.core_files), (Duration::from_secs(3), false));
     assert_eq!(settings.log, "info");
     assert!(settings.traces.is_none());
     let traces = tools([COLLECTOR]).unwrap().traces.unwrap();
     assert_eq!((traces.timeout, traces.delay), (Duration::from_secs(10), Duration::from_secs(5)));
     assert_eq!(traces.sampler, traces::Sampler { parent_based: true, share: 1.0 });
     let texts = TABLE.iter().filter(|each| matches!(each.default(), Fallback::Text(_))).count();
-    assert_eq!(texts, 25, "a new default needs its line above");
+    assert_eq!(texts, 27, "a new default needs its line above");
 }
 
 #[test]

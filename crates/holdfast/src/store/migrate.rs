@@ -47,14 +47,6 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         ),
     },
     Migration {
-        version: 5,
-        name: "attempts_open",
-        sql: Sql::each(
-            include_str!("../../../../migrations/sqlite/0005_attempts_open.sql"),
-            include_str!("../../../../migrations/postgres/0005_attempts_open.sql"),
-        ),
-    },
-    Migration {
         version: 6,
         name: "sweep",
         sql: Sql::each(

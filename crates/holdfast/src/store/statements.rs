@@ -552,9 +552,10 @@ pub(super) const ATTEMPTS_CLOSE: Sql = Sql::both(
     "UPDATE attempts SET stage = 'closed', outcome = $3, closed_at = $4, sealed = NULL, busy_until = NULL, \
      revision = revision + 1 WHERE user_id = $1 AND provider = $2 AND COALESCE(stage, '') <> 'closed'",
 );
+/// An open attempt began at most its lifetime, ten minutes, ago: however many a user has closed, few are read.
 pub(super) const ATTEMPTS_COUNT_OPEN: Sql = Sql::both(
-    "SELECT COUNT(*) AS amount FROM attempts WHERE user_id = $1 AND provider = $2 AND COALESCE(stage, '') <> \
-     'closed' AND expires_at > $3",
+    "SELECT COUNT(*) AS amount FROM attempts WHERE user_id = $1 AND provider = $2 AND created_at > $3 - 600000 AND \
+     COALESCE(stage, '') <> 'closed' AND expires_at > $3",
 );
 /// Not those that ended because Instagram does not admit the account: that is the app's trouble, and costs nobody a try.
 pub(super) const ATTEMPTS_COUNT_BEGUN: Sql = Sql::both(
@@ -923,8 +924,8 @@ mod tests {
             (&super::REFUSALS_PRUNE, &["scope_refusals_by_age"]),
             (&super::LISTED_LAPSED, &["connections_expiring"]),
             (&super::LISTED_BY_DEADLINE, &["connections_by_deadline"]),
-            (&super::ATTEMPTS_COUNT_OPEN, &["attempts_open"]),
-            (&super::ATTEMPTS_COUNT_BEGUN, &["attempts_by_user"]),
+            (&super::ATTEMPTS_COUNT_OPEN, &["attempts_newest"]),
+            (&super::ATTEMPTS_COUNT_BEGUN, &["attempts_newest"]),
             (&super::OUTBOX_CLAIM, &["outbox_due"]),
             (&super::CONNECTIONS_UNREADABLE, &["connections_unreadable"]),
             (&super::SWEEP_ATTEMPTS, &["attempts_closed"]),

@@ -4,6 +4,10 @@
 //! with the `Authorization` header that it was sent. The verdict is that of every other protected route.
 
 use aide::OperationOutput;
+use aide::openapi::{
+    Parameter, ParameterData, ParameterSchemaOrContent, PathStyle, ReferenceOr, SchemaObject,
+};
+use aide::transform::TransformOperation;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -51,9 +55,32 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .tag(tags::FORWARD_AUTH)
                 .summary("The same for proxies that append the original address")
                 .description("What follows, its query included, is the client's and is ignored.");
-            op.parameter_untyped("path", |parameter| parameter).response::<200, ()>()
+            with_path(op).response::<200, ()>()
         })
         .done()
+}
+
+/// The handler ignores what follows the address, so nothing derives this parameter from it.
+fn with_path(mut op: TransformOperation<'_>) -> TransformOperation<'_> {
+    let schema = SchemaObject {
+        json_schema: schemars::json_schema!({"type": "string"}),
+        external_docs: None,
+        example: None,
+    };
+    let parameter_data = ParameterData {
+        name: "path".to_owned(),
+        description: Some("The original path; ignored.".to_owned()),
+        required: true,
+        deprecated: None,
+        format: ParameterSchemaOrContent::Schema(schema),
+        example: None,
+        examples: Default::default(),
+        explode: None,
+        extensions: Default::default(),
+    };
+    let parameter = Parameter::Path { parameter_data, style: PathStyle::Simple };
+    op.inner_mut().parameters.push(ReferenceOr::Item(parameter));
+    op
 }
 
 const REQUIREMENTS: [ProblemCode; 3] = [

@@ -92,7 +92,7 @@ impl Default for Options {
         Self {
             app_name: "Holdfast demo".to_owned(),
             app_id: "1234567890123456".to_owned(),
-            app_secret: SecretString::from("standin-instagram-app-secret"),
+            app_secret: SecretString::from("5ec0e7a9d0f7be57a4d1ac0ffee0c0de"),
             shape: ReplyShape::default(),
             refresh_world: RefreshWorld::default(),
             people: everybody(),

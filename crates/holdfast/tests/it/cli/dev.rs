@@ -30,9 +30,11 @@ fn the_printed_lines_work_when_pasted_and_a_signal_ends_it_well() {
     let commands: Vec<&str> = printed
         .iter()
         .map(String::as_str)
-        .filter(|line| line.starts_with("TOKEN=") || line.starts_with("curl"))
+        .filter(|line| ["TOKEN=", "KEY=", "curl"].iter().any(|start| line.starts_with(start)))
         .collect();
-    assert_eq!(commands.len(), 6, "{printed:#?}");
+    assert_eq!(commands.len(), 10, "{printed:#?}");
+    let key = commands.iter().find_map(|line| line.strip_prefix("KEY=")).expect("a service key");
+    leaks::secret(key);
     let script = commands.join("\necho\n") + "\necho \"$TOKEN\"";
     let output = Command::new("bash").arg("-c").arg(script).output().unwrap();
     let answers = String::from_utf8(output.stdout).unwrap();
@@ -47,6 +49,8 @@ fn the_printed_lines_work_when_pasted_and_a_signal_ends_it_well() {
         "\"authorize_url\"",
         "401 Unauthorized",
         "session-token-missing",
+        "\"connections\":[",
+        "424",
     ] {
         assert!(answers.contains(expected), "{expected} is missing in {answers}");
     }

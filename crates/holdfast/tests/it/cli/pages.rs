@@ -17,6 +17,7 @@ fn root() -> PathBuf {
 fn pages() -> Vec<(String, String)> {
     let guides = std::fs::read_dir(root().join("docs/guides")).unwrap();
     let guides = guides.map(|entry| format!("docs/guides/{}", entry.unwrap().file_name().to_string_lossy()));
+    let guides = guides.filter(|name| name.ends_with(".md"));
     let names = PAGES.into_iter().map(str::to_owned).chain(guides);
     names.map(|name| (name.clone(), std::fs::read_to_string(root().join(&name)).unwrap())).collect()
 }

@@ -113,7 +113,7 @@ async fn a_deletion_request_said_twice_is_one_and_spares_what_was_linked_later()
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_callback_brings_neither_a_completion_nor_a_redirect() {
     let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
-    let app = App::at(Arc::new(clock.clone()), &[], |_| {}).await;
+    let mut app = App::at(Arc::new(clock.clone()), &[], |_| {}).await;
     let ada = app.sign_in(Person::Ada);
     let authorize = ada.connect(json!({"return_to": RETURN_TO})).await;
     let parsed: url::Url = authorize.parse().unwrap();
@@ -133,7 +133,8 @@ async fn an_old_callback_brings_neither_a_completion_nor_a_redirect() {
     if let Some(location) = late.headers.get("location") {
         assert!(!location.to_str().unwrap().contains("completion"), "{location:?}");
     }
-    // The origin is taken off the list.
+    // The origin is taken off the list. Two servers cannot share one SQLite file.
+    app.stop().await;
     let replica = app.replica_with(&[("HOLDFAST_ALLOWED_ORIGINS", "https://other.example.com")]).await;
     let mut request = Outgoing::new(Method::GET, replica.base.join(&again[1..]).unwrap());
     request.timeout = Duration::from_secs(60);

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::app::{App, json as body, text};
 use super::operations::{self, Asks, Member, Operation, Outcome};
 use super::statuses;
+use crate::support::database::execute_on;
 
 /// Has `people` work through every fault in one installation, each with an account of their own. How many faults it was.
 async fn under_every_fault(people: &[Person], act: impl AsyncFn(&Member<'_>, Fault)) -> usize {
@@ -117,6 +118,12 @@ impl Member<'_> {
     /// Not connected, with no attempt open and no fault set.
     async fn begins(&self) {
         self.app.instagram.clear(Some(self.account)).unwrap();
+        // More attempts than a person may begin in an hour.
+        let earlier = format!(
+            "UPDATE attempts SET created_at = created_at - 3600000 WHERE user_id = '{}'",
+            self.person.user_id()
+        );
+        execute_on(&self.app.place, &earlier).await;
         let gone = self.here.send(Method::DELETE, "/user/instagram", None).await;
         assert_eq!(gone.status, StatusCode::OK, "{}", text(&gone));
     }

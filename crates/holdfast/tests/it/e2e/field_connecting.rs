@@ -357,7 +357,7 @@ async fn i4_a_code_that_was_turned_away_for_want_of_budget_is_sent_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn i11_a_callback_may_be_signed_with_any_of_the_secrets() {
     let app = App::with(
-        &[("INSTAGRAM_APP_SECRET", "standin-instagram-app-secret, the-meta-apps-own-secret")],
+        &[("INSTAGRAM_APP_SECRET", "5ec0e7a9d0f7be57a4d1ac0ffee0c0de, the-meta-apps-own-secret")],
         |_| {},
     );
     let app = app.await;
