@@ -189,7 +189,8 @@ async fn one_asker_per_gap_may_probe_also_where_clocks_differ_a_little() {
 async fn what_a_killed_server_held_is_free_where_no_other_can_hold_it() {
     on_each_engine(async |db| {
         due(&db.store, 3).await;
-        let _held = db.store.claim_due("before", start_of_time(), LEASE, 2).await.expect("it claims");
+        let held = db.store.claim_due("before", start_of_time(), LEASE, 2).await.expect("it claims");
+        assert_eq!(held.len(), 2);
         let released = db.store.release_former_life().await.expect("it releases");
         let free = db.store.claim_due("after", start_of_time(), LEASE, 9).await.expect("it claims").len();
         match db.engine {
