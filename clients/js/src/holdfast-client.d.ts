@@ -170,12 +170,22 @@ export interface DisconnectReceipt {
   revoke_hint: string;
 }
 
+/** A connect attempt that began or ended. */
+export interface HistoryAttempt {
+  id: string;
+  /** `connected`, `denied`, `expired`, `failed`, `different_account`, `account_taken` or `disconnected`; null where it began. */
+  outcome: string | null;
+  reason: InstagramReason | null;
+}
+
 export interface HistoryEntry {
   state: InstagramState;
   reason: InstagramReason | null;
   at: Timestamp;
   evidence: Evidence | null;
   version: number;
+  /** The attempt that began or ended with it. */
+  attempt: HistoryAttempt | null;
 }
 
 export interface HistoryPage {

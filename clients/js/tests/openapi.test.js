@@ -132,6 +132,7 @@ const makeDocument = () => {
           state: ref("State"),
           reason: orNull(ref("Reason")),
           evidence: orNull(ref("Evidence")),
+          attempt: orNull(object({ id: text, outcome: textOrNull, reason: orNull(ref("Reason")) })),
           version: { type: "integer" },
         }),
       },

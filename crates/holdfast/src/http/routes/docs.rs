@@ -141,7 +141,7 @@ fn page_of(entry: &Entry) -> Page {
     body.raw("<ul class=\"facts\"><li>Code <code>").text(entry.code).raw("</code></li><li>Status ");
     body.text(entry.status).raw("</li><li>Source <code>").text(entry.source.as_str());
     body.raw("</code></li><li>Action <code>").text(entry.action.as_str()).raw("</code></li></ul>");
-    body.raw("<div class=\"card remedy\"><h3>What mends it</h3><p>").prose(entry.remedy).raw("</p></div>");
+    body.raw("<div class=\"card remedy\"><h2>What mends it</h2><p>").prose(entry.remedy).raw("</p></div>");
     body.raw("<h2>What causes it</h2><ul>");
     for cause in entry.causes {
         body.raw("<li>").prose(cause).raw("</li>");
