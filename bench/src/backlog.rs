@@ -51,7 +51,7 @@ pub async fn run(args: BacklogArgs) -> Fallible<()> {
         fill(url, args.overdue).await?;
         for situation in SITUATIONS {
             let line = measure(&situation, url, &args, &mut tokens, &instagram, directory.path()).await?;
-            println!("| {engine}, {}", line);
+            println!("| {engine}, {line}");
         }
     }
     Ok(())

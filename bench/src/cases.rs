@@ -191,7 +191,7 @@ async fn measure(
     let database = || args.postgres_pid.map_or(Ok(Duration::ZERO), process::family_cpu);
     let (before, database_before) = (server.cpu()?, database()?);
     let outcome = generate(case, server, bearers.as_deref(), args, args.seconds).await?;
-    let (cpu, database) = (server.cpu()? - before, database()?.saturating_sub(database_before));
+    let (cpu, database) = (server.cpu()?.saturating_sub(before), database()?.saturating_sub(database_before));
     if outcome.statuses.keys().any(|status| !case.expected.contains(status)) {
         return Err(format!("{}: answered {:?}", case.name, outcome.statuses).into());
     }

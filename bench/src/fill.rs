@@ -17,27 +17,24 @@ pub async fn people(url: &str, first: usize, last: usize, now: i64) -> Fallible<
     let store = Store::open(&StoreOptions::serve(url), subject::clock()).await?;
     store.migrate().await?;
     store.close().await;
-    match url.strip_prefix("sqlite://") {
-        Some(path) => {
-            let database = rusqlite::Connection::open(path)?;
-            database.execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -262144")?;
-            // In pieces, so that the log does not grow as large as the database.
-            for begin in (first..=last).step_by(PIECE) {
-                let end = last.min(begin + PIECE - 1);
-                database.execute_batch(&format!(
-                    "BEGIN; {}; COMMIT",
-                    rows(&numbers_of_sqlite(begin, end), SQLITE_ID, now)
-                ))?;
-            }
-            database.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
+    if let Some(path) = url.strip_prefix("sqlite://") {
+        let database = rusqlite::Connection::open(path)?;
+        database.execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -262144")?;
+        // In pieces, so that the log does not grow as large as the database.
+        for begin in (first..=last).step_by(PIECE) {
+            let end = last.min(begin + PIECE - 1);
+            database.execute_batch(&format!(
+                "BEGIN; {}; COMMIT",
+                rows(&numbers_of_sqlite(begin, end), SQLITE_ID, now)
+            ))?;
         }
-        None => {
-            let mut database = PgConnection::connect(url).await?;
-            let numbers = format!("FROM generate_series({first}, {last}) AS n");
-            let sql = format!("{}; ANALYZE", rows(&numbers, POSTGRES_ID, now));
-            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut database).await?;
-            database.close().await?;
-        }
+        database.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
+    } else {
+        let mut database = PgConnection::connect(url).await?;
+        let numbers = format!("FROM generate_series({first}, {last}) AS n");
+        let sql = format!("{}; ANALYZE", rows(&numbers, POSTGRES_ID, now));
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut database).await?;
+        database.close().await?;
     }
     Ok(())
 }

@@ -85,7 +85,8 @@ async fn measure(
     let (before, database_before) = (server.cpu()?, database()?);
     let outcome = load::run(load(None, args.seconds)).await?;
     let each = |spent: Duration| spent.as_secs_f64() * 1e6 / outcome.requests() as f64;
-    let (cpu, database) = (each(server.cpu()? - before), each(database()? - database_before));
+    let (cpu, database) =
+        (each(server.cpu()?.saturating_sub(before)), each(database()?.saturating_sub(database_before)));
     if !outcome.statuses.keys().eq([&200]) {
         return Err(format!("answered {:?}", outcome.statuses).into());
     }

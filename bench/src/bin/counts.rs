@@ -95,7 +95,7 @@ fn verify(clerk: &ClerkStandin) -> Fallible<()> {
     let (token, now) = (token(clerk, 0, false)?, SystemClock.now().as_millisecond());
     let mut accepted = 0;
     count("verify", |_| {
-        accepted += usize::from(matches!(verifier.verify(&token, &keys, now), Verdict::Accepted(_)))
+        accepted += usize::from(matches!(verifier.verify(&token, &keys, now), Verdict::Accepted(_)));
     });
     expect(accepted, BEFORE + TIMES)
 }

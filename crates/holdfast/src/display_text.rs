@@ -20,14 +20,25 @@ pub fn line(text: &str, most: usize) -> Option<String> {
     (!kept.is_empty()).then(|| kept.to_owned())
 }
 
-/// An address that a page may load a picture from: `https`, nothing else, and not without end.
+/// An address that a page may load a picture from, not without end: `https`, or this very machine's, as the stand-in
+/// for Instagram has it.
 pub fn picture(text: &str) -> Option<String> {
     if text.len() > ADDRESS || text.chars().any(is_unfit) {
         return None;
     }
     let url = Url::parse(text).ok()?;
-    (url.scheme() == "https" && url.has_host() && url.username().is_empty() && url.password().is_none())
-        .then(|| text.to_owned())
+    let is_plain = url.has_host() && url.username().is_empty() && url.password().is_none();
+    let is_fit = url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url);
+    (is_plain && is_fit).then(|| text.to_owned())
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
 }
 
 /// Control characters, and marks that turn the reading order around (Unicode, UAX #9).
@@ -60,8 +71,10 @@ mod tests {
     #[test]
     fn pictures_are_https() {
         assert_eq!(picture("https://cdn.example/a.jpg?oe=1").unwrap(), "https://cdn.example/a.jpg?oe=1");
+        assert!(picture("http://127.0.0.1:8082/pictures/1.svg").is_some());
         for bad in [
             "javascript:alert(1)",
+            "http://127.0.0.1.evil.example/a",
             "http://cdn.example/a",
             "data:image/png;base64,x",
             "https://u:p@h/",

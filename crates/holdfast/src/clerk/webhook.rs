@@ -158,32 +158,31 @@ impl WebhookVerifier {
         if !genuine {
             return Err(DeliveryError::Signature);
         }
-        self.read(id, body)
+        read(id, body)
     }
+}
 
-    fn read(&self, id: &str, body: &[u8]) -> Result<Delivery, DeliveryError> {
-        let envelope: Envelope = serde_json::from_slice(body).map_err(|_| DeliveryError::Body)?;
-        let instance_id = envelope.instance_id;
-        let (user_id, change) = match envelope.kind.as_str() {
-            "user.created" | "user.updated" => {
-                let user: WireUser =
-                    serde_json::from_value(envelope.data).map_err(|_| DeliveryError::Body)?;
-                (user.id.clone(), UserChange::Stored(user.into()))
-            }
-            "user.deleted" => {
-                let gone: Deleted = serde_json::from_value(envelope.data).map_err(|_| DeliveryError::Body)?;
-                match gone.id {
-                    Some(user_id) => (user_id, UserChange::Deleted),
-                    None => return Ok(Delivery::Ignored(IgnoredBecause::NoUser)),
-                }
-            }
-            _ => return Ok(Delivery::Ignored(IgnoredBecause::OtherType(envelope.kind))),
-        };
-        if !is_user_id(&user_id) {
-            return Err(DeliveryError::Body);
+fn read(id: &str, body: &[u8]) -> Result<Delivery, DeliveryError> {
+    let envelope: Envelope = serde_json::from_slice(body).map_err(|_| DeliveryError::Body)?;
+    let instance_id = envelope.instance_id;
+    let (user_id, change) = match envelope.kind.as_str() {
+        "user.created" | "user.updated" => {
+            let user: WireUser = serde_json::from_value(envelope.data).map_err(|_| DeliveryError::Body)?;
+            (user.id.clone(), UserChange::Stored(user.into()))
         }
-        Ok(Delivery::User(SignedEvent { id: id.to_owned(), user_id, instance_id, change }))
+        "user.deleted" => {
+            let gone: Deleted = serde_json::from_value(envelope.data).map_err(|_| DeliveryError::Body)?;
+            match gone.id {
+                Some(user_id) => (user_id, UserChange::Deleted),
+                None => return Ok(Delivery::Ignored(IgnoredBecause::NoUser)),
+            }
+        }
+        _ => return Ok(Delivery::Ignored(IgnoredBecause::OtherType(envelope.kind))),
+    };
+    if !is_user_id(&user_id) {
+        return Err(DeliveryError::Body);
     }
+    Ok(Delivery::User(SignedEvent { id: id.to_owned(), user_id, instance_id, change }))
 }
 
 /// The envelope of every Clerk event (`{object, type, data, timestamp, instance_id}`).

@@ -32,13 +32,12 @@ fn generate(context: &Context, id: Option<String>, printer: &mut Printer) -> Out
     let exhausted =
         |error: entropy::EntropyExhausted| Failure::setup(error.to_string(), "see what ails the system");
     let bytes = Zeroizing::new(entropy::random::<32>(&*context.entropy).map_err(exhausted)?);
-    let id = match id {
-        Some(id) => id,
+    let id = if let Some(id) = id {
+        id
+    } else {
         // Two keys of one day stand side by side in a ring while one replaces the other.
-        None => {
-            let [a, b, c] = entropy::random::<3>(&*context.entropy).map_err(exhausted)?;
-            format!("{}-{a:02x}{b:02x}{c:02x}", context.clock.now().strftime("%Y-%m-%d"))
-        }
+        let [a, b, c] = entropy::random::<3>(&*context.entropy).map_err(exhausted)?;
+        format!("{}-{a:02x}{b:02x}{c:02x}", context.clock.now().strftime("%Y-%m-%d"))
     };
     let entry = Zeroizing::new(format!("{id}:{}", STANDARD.encode(*bytes)));
     if let Err(faults) = crate::vault::KeyRing::parse(&entry) {

@@ -46,6 +46,15 @@ impl Connections {
     /// Takes the steps of `diagnosis` and records its outcome.
     pub(super) async fn diagnose(
         &self,
+        diagnosis: Diagnosis<'_>,
+        tools: Tools<'_>,
+    ) -> Result<Diagnosed, ServiceError> {
+        // On the heap, or every caller's future would have room for all the steps.
+        Box::pin(self.take_steps(diagnosis, tools)).await
+    }
+
+    async fn take_steps(
+        &self,
         mut diagnosis: Diagnosis<'_>,
         tools: Tools<'_>,
     ) -> Result<Diagnosed, ServiceError> {

@@ -161,7 +161,7 @@ mod tests {
             status: 401,
             code: code.to_owned(),
             detail: String::new(),
-            user_id: (id % 2 == 0).then(|| "user_even".to_owned()),
+            user_id: id.is_multiple_of(2).then(|| "user_even".to_owned()),
             judgement: None,
         }
     }

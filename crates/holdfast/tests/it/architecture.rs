@@ -36,7 +36,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("budget", &["http", "process", "settings"]),
     ("caller", &["clock", "entropy", "transport"]),
-    ("clerk", &["caller", "clock", "standard_webhooks", "transport"]),
+    ("clerk", &["caller", "clock", "display_text", "standard_webhooks", "transport"]),
     (
         "cli",
         &[
@@ -45,6 +45,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "clock",
             "connection",
             "connections",
+            "display_text",
             "entropy",
             "http",
             "metric",
@@ -65,6 +66,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("connection", &["clock", "provider"]),
     ("connections", &["caller", "clock", "connection", "entropy", "metric", "provider", "store", "vault"]),
+    ("display_text", &[]),
     ("entropy", &[]),
     (
         "http",
@@ -104,7 +106,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("overview", &["clock", "connection", "connections", "metric", "store", "transport", "worker"]),
     ("process", &[]),
-    ("provider", &["clock", "metric", "transport"]),
+    ("provider", &["clock", "display_text", "metric", "transport"]),
     ("settings", &["caller", "client_address", "connection", "nearest", "vault"]),
     ("standard_webhooks", &[]),
     ("standin", &["clock", "entropy", "transport"]),
@@ -197,17 +199,14 @@ fn spread(text: &str, prefix: &[String], found: &mut Vec<Vec<String>>) -> usize 
     let length = trimmed.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(trimmed.len());
     let mut path = prefix.to_vec();
     path.push(trimmed[..length].to_owned());
-    match trimmed[length..].strip_prefix("::") {
-        Some(rest) => skipped + length + 2 + spread(rest, &path, found),
-        None => {
-            found.push(path);
-            let renamed = trimmed[length..].strip_prefix(" as ");
-            let more = renamed.map_or(0, |rest| {
-                4 + rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len())
-            });
-            skipped + length + more
-        }
+    if let Some(rest) = trimmed[length..].strip_prefix("::") {
+        return skipped + length + 2 + spread(rest, &path, found);
     }
+    found.push(path);
+    let renamed = trimmed[length..].strip_prefix(" as ");
+    let more = renamed
+        .map_or(0, |rest| 4 + rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len()));
+    skipped + length + more
 }
 
 /// The file that a path leads to, seen from `from`.

@@ -145,7 +145,7 @@ async fn check_key_ring(context: &Context, settings: &Settings, store: &Store, r
     match vault.prove(&sentinels) {
         Ok(_) if sentinels.is_empty() => report.add(Check::passed(code::KEY_RING, "nothing is sealed yet")),
         Ok(_) => {
-            report.add(Check::passed(code::KEY_RING, format!("opens what {} keys sealed", sentinels.len())))
+            report.add(Check::passed(code::KEY_RING, format!("opens what {} keys sealed", sentinels.len())));
         }
         Err(error) => {
             // What they sealed does not open for the same reason.

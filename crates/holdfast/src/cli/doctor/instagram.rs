@@ -64,9 +64,8 @@ async fn check_app(settings: &Settings, instagram: &InstagramSettings, provider:
     }
     let host = instagram.api_url.host_str().unwrap_or_default();
     let code = SecretString::from("holdfast-doctor-asks-whether-the-app-is-known");
-    let failure = match provider.redeem(&code).await.outcome {
-        Ok(_) => return Check::skipped(code::INSTAGRAM_APP, "not told: an exchange that must fail did not"),
-        Err(failure) => failure,
+    let Err(failure) = provider.redeem(&code).await.outcome else {
+        return Check::skipped(code::INSTAGRAM_APP, "not told: an exchange that must fail did not");
     };
     if is_silent(&failure) {
         return Check::failed(code::INSTAGRAM_TOKEN, format!("{host}: {}", failure.detail));

@@ -19,11 +19,8 @@ pub(super) async fn check(settings: &Settings, seams: &Seams, is_running: bool) 
     report.add(reached.0);
     report.append(webhook);
     if is_ours {
-        for check in [check_cors(settings, seams).await, check_forward_auth(settings, seams).await] {
-            if let Some(check) = check {
-                report.add(check);
-            }
-        }
+        let checks = [check_cors(settings, seams).await, check_forward_auth(settings, seams).await];
+        checks.into_iter().flatten().for_each(|check| report.add(check));
     } else {
         report.add(Check::skipped(code::CORS, "the public address is not up"));
         report.add(Check::skipped(code::FORWARD_AUTH, "the public address is not up"));

@@ -125,9 +125,11 @@ fn table(reader: impl BufRead + Send + 'static) -> Result<impl Iterator<Item = L
             ));
         }
     }
+    // Where lines end in CR LF, the reader counts a line with the record after it.
+    let behind = u64::from(reader.position().line() == 1);
     Ok(reader.into_records().map(move |record| match record {
         Ok(record) => {
-            let number = record.position().map_or(0, csv::Position::line);
+            let number = record.position().map_or(0, csv::Position::line) + behind;
             let field = |name: &str| {
                 let column = NAMES.iter().position(|each| *each == name).and_then(|at| places[at]);
                 Ok(column.and_then(|column| record.get(column)).unwrap_or_default().to_owned())
@@ -136,7 +138,7 @@ fn table(reader: impl BufRead + Send + 'static) -> Result<impl Iterator<Item = L
         }
         // The error's own text may quote the record.
         Err(error) => {
-            let number = error.position().map_or(0, csv::Position::line);
+            let number = error.position().map_or(0, csv::Position::line) + behind;
             Line { number, entry: Err("it is not a record of CSV in UTF-8") }
         }
     }))

@@ -224,9 +224,11 @@ fn is_unspent(failure: &Failure) -> bool {
 
 fn fate(failure: &Failure) -> Fate {
     match failure.meaning {
-        Meaning::RateLimited(_) | Meaning::Unavailable | Meaning::DeadUnexplained => Fate::Wait,
         Meaning::App(AppFault::NotAdmitted | AppFault::Unsupported) | Meaning::Permission => Fate::Refuse,
-        Meaning::App(
+        Meaning::RateLimited(_)
+        | Meaning::Unavailable
+        | Meaning::DeadUnexplained
+        | Meaning::App(
             AppFault::Credentials
             | AppFault::RedirectUri
             | AppFault::Scope

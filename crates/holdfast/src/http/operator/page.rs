@@ -152,7 +152,7 @@ fn provider(body: &mut Markup, operator: &Operator, seen: &Snapshot, now: Timest
 fn refusals(body: &mut Markup, operator: &Operator) {
     body.raw("<h2>Refusals</h2>");
     let mut rows: Vec<(String, u64)> = operator.state.edge().metrics.memory.by_code().into_iter().collect();
-    rows.sort_by(|left, right| right.1.cmp(&left.1));
+    rows.sort_by_key(|(_, amount)| std::cmp::Reverse(*amount));
     let all = rows.iter().map(|(_, amount)| *amount).sum();
     pictures(body, ["Code, since this process started", "Requests"], &rows, all, "Nothing was refused.");
     let latest = operator.state.edge().metrics.memory.latest(10);

@@ -74,9 +74,9 @@ fn with_path(mut op: TransformOperation<'_>) -> TransformOperation<'_> {
         deprecated: None,
         format: ParameterSchemaOrContent::Schema(schema),
         example: None,
-        examples: Default::default(),
+        examples: std::iter::empty().collect(),
         explode: None,
-        extensions: Default::default(),
+        extensions: std::iter::empty().collect(),
     };
     let parameter = Parameter::Path { parameter_data, style: PathStyle::Simple };
     op.inner_mut().parameters.push(ReferenceOr::Item(parameter));

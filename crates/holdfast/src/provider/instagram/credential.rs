@@ -173,17 +173,13 @@ fn split<'a>(mut rest: &'a [u8], mark: &'a [u8]) -> impl Iterator<Item = &'a [u8
         if done {
             return None;
         }
-        match find(rest, mark) {
-            Some(at) => {
-                let (part, after) = rest.split_at(at);
-                rest = &after[mark.len()..];
-                Some(part)
-            }
-            None => {
-                done = true;
-                Some(rest)
-            }
-        }
+        let Some(at) = find(rest, mark) else {
+            done = true;
+            return Some(rest);
+        };
+        let (part, after) = rest.split_at(at);
+        rest = &after[mark.len()..];
+        Some(part)
     })
 }
 

@@ -17,7 +17,7 @@ fn root() -> PathBuf {
 fn pages() -> Vec<(String, String)> {
     let guides = std::fs::read_dir(root().join("docs/guides")).unwrap();
     let guides = guides.map(|entry| format!("docs/guides/{}", entry.unwrap().file_name().to_string_lossy()));
-    let guides = guides.filter(|name| name.ends_with(".md"));
+    let guides = guides.filter(|name| Path::new(name).extension().is_some_and(|ending| ending == "md"));
     let names = PAGES.into_iter().map(str::to_owned).chain(guides);
     names.map(|name| (name.clone(), std::fs::read_to_string(root().join(&name)).unwrap())).collect()
 }
@@ -66,6 +66,9 @@ fn commands_that_are_named_are_commands() {
                 continue;
             };
             let first = first.trim_end_matches(')');
+            if matches!(first, "--version" | "--help") {
+                continue;
+            }
             let Some(command) = root.find_subcommand(first) else { panic!("{page}: holdfast {words:?}") };
             if command.has_subcommands()
                 && let Some(second) = words.get(1)

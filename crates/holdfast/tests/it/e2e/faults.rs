@@ -286,7 +286,7 @@ async fn what_the_apps_backend_asks_is_wrapped_or_has_the_status_s_reason() {
             if fault == Fault::HugeBody {
                 assert_eq!(
                     (told.status, &told.body["code"]),
-                    (StatusCode::UNPROCESSABLE_ENTITY, &json!("graph-call-not-allowed")),
+                    (StatusCode::UNPROCESSABLE_ENTITY, &json!("graph-answer-too-large")),
                     "{what}"
                 );
             } else if status["connected"] == true && (answers(fault) || !is_met) {

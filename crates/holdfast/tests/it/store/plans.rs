@@ -222,7 +222,7 @@ async fn explained(connection: &mut PgConnection, execute: &str) -> Value {
         match row {
             Ok(row) => return serde_json::from_str(&row.get_unchecked::<String, _>(0)).expect("a plan"),
             Err(error) => {
-                let refused = error.as_database_error().and_then(|error| error.code());
+                let refused = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
                 let is_constraint = refused.is_some_and(|code| code.starts_with("23"));
                 assert!(is_constraint && options.starts_with("ANALYZE"), "{execute}: {error}");
             }
