@@ -65,6 +65,16 @@ export interface components {
         };
         /** @description The kind of event that our knowledge rests on. */
         EvidenceSource: "oauth" | "refresh" | "use" | "callback" | "clock";
+        /** @description Instagram's own answer. */
+        GraphAnswer: {
+            /**
+             * Format: uint16
+             * @description The status that Instagram answered with; it says nothing about the caller of this API.
+             */
+            status: number;
+            /** @description Its JSON; `null` where it was none. */
+            body?: unknown;
+        };
         /** @description One change of state. */
         HistoryLine: {
             /** @description When, RFC 3339. */

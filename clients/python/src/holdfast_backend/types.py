@@ -111,6 +111,11 @@ class Evidence(TypedDict, total=False):
     at: str
 
 
+class GraphAnswer(TypedDict, total=False):
+    status: int
+    body: Any
+
+
 class HistoryLine(TypedDict, total=False):
     at: str
     state: State
