@@ -84,26 +84,42 @@ impl Connections {
     }
 }
 
+/// A grant that Instagram has confirmed, and whose account is known.
+#[derive(Debug)]
+pub struct Proven {
+    grant: Grant,
+    account: Account,
+    expiry_is_known: bool,
+}
+
 impl Importer {
-    /// Proves a grant and links it to `owner`. May wait: for the rate budget, and for an outage to pass.
-    pub async fn import(&self, owner: &OwnerId, offered: &Offered) -> Result<Imported, ServiceError> {
+    /// Asks Instagram whose a grant is, unless the outcome is known without that. May wait: for the rate budget, and for an
+    /// outage to pass. Several may be proven at once.
+    pub async fn prove(
+        &self,
+        owner: &OwnerId,
+        offered: &Offered,
+    ) -> Result<Result<Proven, Imported>, ServiceError> {
         let parts = &self.connections.parts;
         if parts.store.is_deleted(owner).await? {
-            return Ok(Imported::UserDeleted);
+            return Ok(Err(Imported::UserDeleted));
         }
         let present = parts.store.connection(owner, self.provider.id()).await?;
         if let Some(outcome) = present.as_ref().and_then(settled) {
-            return Ok(outcome);
+            return Ok(Err(outcome));
         }
         let grant = to_grant(offered, parts.refresh.min_age, parts.clock.now());
-        let account = match self.identify(&grant).await {
-            Ok(account) => account,
-            Err(outcome) => return Ok(outcome),
-        };
+        let expiry_is_known = offered.expires_at.is_some();
+        Ok(self.identify(&grant).await.map(|account| Proven { grant, account, expiry_is_known }))
+    }
+
+    /// Links what was proven to `owner`, in the order of calls: of two users with one account, the first has it.
+    pub async fn link(&self, owner: &OwnerId, proven: &Proven) -> Result<Imported, ServiceError> {
         if self.dry_run {
-            return self.foresee(owner, present.as_ref(), &account).await;
+            let present = self.connections.parts.store.connection(owner, self.provider.id()).await?;
+            return self.foresee(owner, present.as_ref(), &proven.account).await;
         }
-        match self.link(owner, &grant, &account, offered.expires_at.is_some()).await {
+        match self.store(owner, &proven.grant, &proven.account, proven.expiry_is_known).await {
             Err(ServiceError::UserGone) => Ok(Imported::UserDeleted),
             linked => linked,
         }
@@ -174,8 +190,8 @@ impl Importer {
         Ok(if is_taken { Imported::AccountTaken } else { Imported::Linked })
     }
 
-    /// Links the account: connection, grant and history in one unit of work.
-    async fn link(
+    /// Stores connection, grant and history in one unit of work.
+    async fn store(
         &self,
         owner: &OwnerId,
         grant: &Grant,

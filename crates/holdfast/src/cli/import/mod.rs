@@ -2,15 +2,13 @@
 
 mod input;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
-use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
 
 use super::args::ImportArgs;
 use super::context::Context;
@@ -21,7 +19,7 @@ use crate::app;
 use crate::caller::OwnerId;
 use crate::connection::Reason;
 use crate::connections::ServiceError;
-use crate::connections::import::{Imported, Importer};
+use crate::connections::import::{Imported, Importer, Proven};
 use crate::settings::Purpose;
 use crate::telemetry;
 use input::{Entry, Line};
@@ -75,9 +73,6 @@ impl Told {
     }
 }
 
-/// For each user of the file, whether a line about them has ended well. Locked while one is under way.
-type Settled = Mutex<HashMap<String, Arc<Mutex<bool>>>>;
-
 /// Runs the command.
 pub async fn run(context: &Context, args: &ImportArgs, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Tools, printer)?;
@@ -91,48 +86,82 @@ pub async fn run(context: &Context, args: &ImportArgs, printer: &mut Printer) ->
     let importer = connections.importer(args.dry_run).ok_or_else(|| {
         Failure::setup("Instagram is not configured", "set INSTAGRAM_APP_ID and INSTAGRAM_APP_SECRET")
     })?;
-    let settled = Settled::default();
-    let mut endings = stream::iter(lines).map(|line| one(&importer, &settled, line)).buffered(PARALLEL);
+    // Asked about side by side, linked one after the other: the order of the lines decides who has what.
+    let mut proven = stream::iter(lines).map(|line| prove(&importer, line)).buffered(PARALLEL);
+    let mut settled = HashSet::new();
     let mut counts = HashMap::<Ending, u64>::new();
-    while let Some(ended) = endings.next().await {
-        let ended = ended?;
+    while let Some(line) = proven.next().await {
+        let ended = end(&importer, &mut settled, line?).await?;
         *counts.entry(ended.ending).or_default() += 1;
         printer.json(&ended.json());
     }
-    drop(endings);
+    drop(proven);
     store.close().await;
     printer.remark(summary(&counts, args.dry_run));
     let is_good = counts.keys().all(|ending| ending.is_good());
     Ok(if is_good { ExitStatus::Success } else { ExitStatus::Failure })
 }
 
-/// One line, from its text to its end. An error is one that the lines after it would meet as well.
-async fn one(importer: &Importer, settled: &Settled, line: Line) -> Result<Told, Failure> {
+/// A line of which Instagram has said what it says.
+struct Asked {
+    number: u64,
+    /// Whose it is and what came of asking; or why the line cannot be read.
+    entry: Result<(OwnerId, Result<Proven, Ended>), &'static str>,
+}
+
+/// An ending with its words.
+type Ended = (Ending, &'static str);
+
+/// An error is one that the lines after it would meet as well.
+async fn prove(importer: &Importer, line: Line) -> Result<Asked, Failure> {
     let Line { number, entry } = line;
     let Entry { owner, offered } = match entry {
+        Ok(entry) => entry,
+        Err(why) => return Ok(Asked { number, entry: Err(why) }),
+    };
+    let asked = match importer.prove(&owner, &offered).await {
+        Ok(proven) => proven.map_err(|imported| words(&imported)),
+        Err(error) => Err(ended_by(&error, &owner)?),
+    };
+    Ok(Asked { number, entry: Ok((owner, asked)) })
+}
+
+/// Ends a line; `settled` are the users that an earlier one was about.
+async fn end(importer: &Importer, settled: &mut HashSet<OwnerId>, line: Asked) -> Result<Told, Failure> {
+    let Asked { number, entry } = line;
+    let (owner, asked) = match entry {
         Ok(entry) => entry,
         Err(why) => {
             return Ok(Told { line: number, user_id: None, ending: Ending::Unreadable, detail: why });
         }
     };
-    let told =
-        |ending, detail| Told { line: number, user_id: Some(owner.as_str().to_owned()), ending, detail };
-    let mine = Arc::clone(settled.lock().await.entry(owner.as_str().to_owned()).or_default());
-    let mut is_settled = mine.lock().await;
-    if *is_settled {
-        return Ok(told(Ending::Duplicate, "an earlier line of this file is about this user"));
-    }
-    let (ending, detail) = match importer.import(&owner, &offered).await {
-        Ok(imported) => words(&imported),
-        Err(error) if error.concerns_all() => return Err(stopped(&error, &owner)),
-        Err(ServiceError::UserGone) => words(&Imported::UserDeleted),
-        Err(error) => {
-            tracing::error!(user_id = owner.as_str(), %error, "a grant could not be imported");
-            (Ending::TryAgain, "it could not be stored; the log says why")
+    let (ending, detail) = if settled.contains(&owner) {
+        (Ending::Duplicate, "an earlier line of this file is about this user")
+    } else {
+        match asked {
+            Err(ended) => ended,
+            Ok(proven) => match importer.link(&owner, &proven).await {
+                Ok(imported) => words(&imported),
+                Err(error) => ended_by(&error, &owner)?,
+            },
         }
     };
-    *is_settled = ending.is_good();
-    Ok(told(ending, detail))
+    let told = Told { line: number, user_id: Some(owner.as_str().to_owned()), ending, detail };
+    if ending.is_good() {
+        settled.insert(owner);
+    }
+    Ok(told)
+}
+
+fn ended_by(error: &ServiceError, owner: &OwnerId) -> Result<Ended, Failure> {
+    match error {
+        error if error.concerns_all() => Err(stopped(error, owner)),
+        ServiceError::UserGone => Ok(words(&Imported::UserDeleted)),
+        error => {
+            tracing::error!(user_id = owner.as_str(), %error, "a grant could not be imported");
+            Ok((Ending::TryAgain, "it could not be stored; the log says why"))
+        }
+    }
 }
 
 fn stopped(error: &ServiceError, owner: &OwnerId) -> Failure {

@@ -299,7 +299,8 @@ async fn i4_a_code_that_was_never_sent_is_kept_and_sent() {
     let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
     let port = closed_port().await;
     let unreachable = format!("http://{port}");
-    let settings = [("INSTAGRAM_API_URL", unreachable.as_str())];
+    // The worker would take the attempt on at the same moment.
+    let settings = [("INSTAGRAM_API_URL", unreachable.as_str()), ("HOLDFAST_WORKER", "off")];
     let app = App::at(Arc::new(clock.clone()), &settings, |_| {}).await;
     let ada = app.sign_in(Person::Ada);
     let returned = ada.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
