@@ -61,7 +61,7 @@ fn commands_that_are_named_are_commands() {
         for words in spans.filter_map(|span| span.trim().strip_prefix("holdfast ")) {
             let words: Vec<&str> = words.split_whitespace().collect();
             let Some(first) =
-                words.first().filter(|word| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
+                words.first().filter(|word| !word.starts_with('-') && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
             else {
                 continue;
             };
