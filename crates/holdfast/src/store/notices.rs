@@ -181,11 +181,6 @@ impl Store {
             .collect()
     }
 
-    /// What the status of the user that a notice is about is derived from, as it is now.
-    pub async fn notice_facts(&self, notice: &Notice) -> Result<StatusFacts, StoreError> {
-        self.read_status(notice.user_id.as_deref().unwrap_or_default(), notice.provider).await
-    }
-
     /// A notice was delivered, or given up: it is not told again.
     pub async fn settle_notice(&self, notice: &Notice) -> Result<(), StoreError> {
         self.write(SETTLE, vec![notice.subject.as_str().into()]).await.map(drop)
