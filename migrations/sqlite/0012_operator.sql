@@ -18,6 +18,3 @@ CREATE TABLE refresh_tally (
     amount  INTEGER NOT NULL,
     PRIMARY KEY (hour, outcome)
 ) STRICT;
-
--- So that counting by state reads an index and no rows.
-CREATE INDEX connections_by_state ON connections (provider, state, reason);

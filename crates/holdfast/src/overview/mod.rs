@@ -175,19 +175,25 @@ impl Overview {
         seen.incident_since = store.incident_since(Connections::PROVIDER).await?;
         store.notice_expiring(now, EXPIRING_WITHIN).await?;
         seen.taken_at = Some(now);
-        self.inner.snapshot.store(Arc::new(seen.clone()));
+        let seen = Arc::new(seen);
+        self.inner.snapshot.store(Arc::clone(&seen));
         self.keep_tally().await?;
         let is_due = seen.slowly_at.is_none_or(|at| at > now || before(now, SLOWLY) >= at);
-        if is_due {
-            seen.expiring = store.expiring(now, MOST_DAYS).await?;
-            seen.tables = store.table_rows().await?;
-            seen.keys = store.key_ages().await?;
-            seen.refreshes = store.refreshes(hour(now)).await?;
-            seen.slowly_at = Some(now);
-            self.inner.snapshot.store(Arc::new(seen));
-            self.keep_up(now).await?;
-        }
-        Ok(())
+        if is_due { self.look_at_the_rest().await } else { Ok(()) }
+    }
+
+    /// Looks at what changes slowly.
+    pub async fn look_at_the_rest(&self) -> Result<(), StoreError> {
+        let Inner { store, clock, .. } = &*self.inner;
+        let now = clock.now();
+        let mut seen = Snapshot::clone(&self.snapshot());
+        seen.expiring = store.expiring(now, MOST_DAYS).await?;
+        seen.tables = store.table_rows().await?;
+        seen.keys = store.key_ages().await?;
+        seen.refreshes = store.refreshes(hour(now)).await?;
+        seen.slowly_at = Some(now);
+        self.inner.snapshot.store(Arc::new(seen));
+        self.keep_up(now).await
     }
 
     /// Adds what this process's worker did since the last time to what all have done.

@@ -17,16 +17,6 @@ impl Reading {
         Self(values.into_iter().map(|(name, found)| (name, found.text)).collect())
     }
 
-    /// The settings whose value begins and ends with quotes that nobody took off.
-    pub fn quoted(&self) -> Vec<&'static str> {
-        let is_quoted = |value: &SecretString| {
-            let text = value.expose_secret();
-            text.len() > 1
-                && ['"', '\''].iter().any(|quote| text.starts_with(*quote) && text.ends_with(*quote))
-        };
-        self.0.iter().filter(|(_, value)| is_quoted(value)).map(|(name, _)| *name).collect()
-    }
-
     /// The settings that are given differently now, or no longer, or for the first time.
     pub fn changed_since(&self, before: &Self) -> Vec<&'static str> {
         let text =

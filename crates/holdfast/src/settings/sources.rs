@@ -41,6 +41,19 @@ impl Environment {
         Self { values, unreadable: Vec::new() }
     }
 
+    /// The same without the settings of these names, and without the files that hold them.
+    #[must_use]
+    pub fn without(&self, names: &[String]) -> Self {
+        let mut rest = self.clone();
+        let is_named = |name: &str| {
+            let base = name.strip_suffix("_FILE").unwrap_or(name);
+            names.iter().any(|each| each.strip_suffix("_FILE").unwrap_or(each) == base)
+        };
+        rest.values.retain(|name, _| !is_named(name));
+        rest.unreadable.retain(|name| !is_named(name));
+        rest
+    }
+
     /// The value of that name; an empty one counts as unset.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str).filter(|value| !value.trim().is_empty())

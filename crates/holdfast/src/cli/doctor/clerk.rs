@@ -77,6 +77,10 @@ fn check_source(
         }
         None => "no source of keys answers".to_owned(),
     };
+    if clerk.jwt_key.is_none() && public.is_none() && backend.is_none() {
+        report.add(Check::skipped(code::CLERK_KEYS, "no source of keys is configured"));
+        return;
+    }
     report.add(if clerk.jwt_key.is_some() {
         Check::passed(code::CLERK_KEYS, "pinned by CLERK_JWT_KEY; no network is needed")
     } else if has_backend && !clerk.jwks_url_is_named {

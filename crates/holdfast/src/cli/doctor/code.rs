@@ -28,9 +28,6 @@ codes! {
     CONFIGURATION = "configuration", "configuration",
         "A setting is missing, cannot be read, or contradicts another; `serve` would not start.",
         "Correct the setting that is named; `holdfast config check` lists all faults at once.";
-    QUOTED = "quoted-value", "values in quotes",
-        "A value begins and ends with quotes, which whatever handed it over did not take off.",
-        "Write the value without quotes.";
     PUBLISHABLE_KEYS = "publishable-keys", "publishable keys",
         "Two names that are read for the publishable key hold keys of two Clerk instances; only one is used.",
         "Keep the key of one instance, under one name.";

@@ -7,7 +7,7 @@ use super::super::Failure;
 use super::super::context::Context;
 use super::code;
 use super::report::{Check, Report};
-use crate::settings::{self, Purpose, Reading, Settings};
+use crate::settings::{self, Purpose, Settings};
 
 /// Names under which the publishable key is read.
 const PUBLISHABLE_KEYS: [&str; 7] = [
@@ -20,13 +20,16 @@ const PUBLISHABLE_KEYS: [&str; 7] = [
     "PUBLIC_CLERK_PUBLISHABLE_KEY",
 ];
 
+/// The configuration, as far as it can be read.
+pub(super) struct Read {
+    pub(super) settings: Settings,
+    /// Whether `serve` would take it; otherwise what is faulty has been left out.
+    pub(super) is_complete: bool,
+}
+
 /// The configuration as `serve` wants it. Where only that is incomplete, the checks go on with what there is.
-pub(super) fn check(context: &Context, report: &mut Report) -> Result<Option<Settings>, Failure> {
+pub(super) fn check(context: &Context, report: &mut Report) -> Result<Option<Read>, Failure> {
     let file = context.file()?;
-    let quoted = Reading::of(&context.environment, file.as_ref()).quoted();
-    for name in &quoted {
-        report.add(Check::failed(code::QUOTED, format!("{name} begins and ends with quotes")));
-    }
     check_publishable_keys(context, report);
     let faults = match settings::load(&context.environment, file.as_ref(), Purpose::Serve) {
         Ok(settings) => {
@@ -37,24 +40,25 @@ pub(super) fn check(context: &Context, report: &mut Report) -> Result<Option<Set
                 report.add(Check::warning(code::CONFIGURATION, what).mended_by(fault.remedy.clone()));
             }
             check_addresses(&settings, report);
-            return Ok(Some(settings));
+            return Ok(Some(Read { settings, is_complete: true }));
         }
         Err(faults) => faults,
     };
-    // What is quoted has been named above.
-    for fault in faults.0.into_iter().filter(|fault| !quoted.iter().any(|name| fault.name.starts_with(name)))
-    {
+    // The other checks go on without the settings that cannot be read.
+    let names: Vec<String> = faults.0.iter().map(|fault| fault.name.clone()).collect();
+    let rest = context.environment.without(&names);
+    for fault in faults.0 {
         let what = format!("{}: {}", fault.name, fault.what);
         report.add(Check::failed(code::CONFIGURATION, what).mended_by(fault.remedy));
     }
-    let readable = settings::load(&context.environment, file.as_ref(), Purpose::Tools).ok();
+    let readable = settings::load(&rest, file.as_ref(), Purpose::Tools).ok();
     if readable.is_none() {
         report.add(Check::skipped(
             code::DATABASE,
             "the configuration cannot be read, so nothing else is checked",
         ));
     }
-    Ok(readable)
+    Ok(readable.map(|settings| Read { settings, is_complete: false }))
 }
 
 fn check_publishable_keys(context: &Context, report: &mut Report) {

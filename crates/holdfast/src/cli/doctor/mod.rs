@@ -22,6 +22,7 @@ use super::serve::seams;
 use crate::app::Seams;
 use crate::settings::Settings;
 use code::Code;
+use configuration::Read;
 use report::{Check, Report};
 
 /// For whatever is asked; the promise is 15 seconds for all of it.
@@ -37,7 +38,7 @@ pub async fn run(context: &Context, args: &DoctorArgs, printer: &mut Printer) ->
         return Ok(ExitStatus::Success);
     }
     let mut report = Report::default();
-    if let Some(settings) = configuration::check(context, &mut report)? {
+    if let Some(Read { settings, is_complete }) = configuration::check(context, &mut report)? {
         let seams = seams(context)?;
         let is_running = machine::check(context, &settings, &mut report).await;
         let database = within(context, code::DATABASE, database::check(context, &settings));
@@ -54,7 +55,10 @@ pub async fn run(context: &Context, args: &DoctorArgs, printer: &mut Printer) ->
                 report.append(part);
             }
         }
-        report_static(&settings, &mut report);
+        // What is missing because it was left out would be blamed a second time.
+        if is_complete {
+            report_static(&settings, &mut report);
+        }
     }
     let report = report.in_order();
     report.print(args.json, args.offline, printer);

@@ -20,16 +20,12 @@ impl Outside {
     pub async fn start() -> Self {
         let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
         let transport = Arc::new(ReqwestTransport::new().unwrap());
+        let options = Options { app_secret: "fedcba9876543210fedcba9876543210".into(), ..Options::default() };
         let clerk = ClerkStandin::start(clock.clone(), entropy.clone()).await.unwrap();
-        let instagram = InstagramStandin::start(
-            "127.0.0.1:0".parse().unwrap(),
-            Options::default(),
-            clock,
-            entropy,
-            transport,
-        )
-        .await
-        .unwrap();
+        let instagram =
+            InstagramStandin::start("127.0.0.1:0".parse().unwrap(), options, clock, entropy, transport)
+                .await
+                .unwrap();
         instagram.register_redirect_uri("https://api.example.com/instagram/callback".parse().unwrap());
         Self { clerk, instagram }
     }

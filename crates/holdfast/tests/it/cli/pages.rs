@@ -60,9 +60,9 @@ fn commands_that_are_named_are_commands() {
         let spans = text.lines().flat_map(|line| line.split('`')).chain(text.split("$(").skip(1));
         for words in spans.filter_map(|span| span.trim().strip_prefix("holdfast ")) {
             let words: Vec<&str> = words.split_whitespace().collect();
-            let Some(first) =
-                words.first().filter(|word| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
-            else {
+            let Some(first) = words.first().filter(|word| {
+                !word.starts_with('-') && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+            }) else {
                 continue;
             };
             let first = first.trim_end_matches(')');

@@ -42,6 +42,8 @@ async fn the_reference_lists_what_is_served() {
         ("HOLDFAST_WEBHOOK_SECRET", SECRET),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str()),
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+        ("HOLDFAST_REFRESH_MIN_AGE_S", "0"),
+        ("HOLDFAST_REFRESH_AT", "0"),
     ];
     let app = App::with(&settings, |_| {}).await;
     let ada = app.sign_in(Person::Ada);
@@ -49,7 +51,10 @@ async fn the_reference_lists_what_is_served() {
     app.get("/user/profile").await;
     let mut text = app.metrics.render();
     for _ in 0..1200 {
-        if ["failed", "exported"].iter().all(|outcome| text.contains(&format!("outcome=\"{outcome}\""))) {
+        app.overview.look().await.unwrap();
+        app.overview.look_at_the_rest().await.unwrap();
+        let counted = ["failed", "exported"].map(|outcome| format!("outcome=\"{outcome}\""));
+        if counted.iter().all(|label| text.contains(label)) && text.contains("holdfast_refreshes_total{") {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -8,13 +8,15 @@ use crate::cli::support::{self, Ended};
 use crate::e2e::app::App;
 use crate::e2e::operations::Member;
 
-async fn run(app: &App, arguments: &'static [&'static str]) -> Ended {
+async fn run(app: &App, arguments: &[&str]) -> Ended {
     let place = app
         .environment
         .iter()
         .fold(support::Place::new(), |place, (name, value)| place.with(name, value.as_str()))
         .with("USER", "grace");
-    tokio::task::spawn_blocking(move || place.run(arguments)).await.unwrap()
+    let arguments: Vec<String> = arguments.iter().map(|each| (*each).to_owned()).collect();
+    let run = move || place.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    tokio::task::spawn_blocking(run).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,7 +26,7 @@ async fn a_grant_that_is_taken_and_what_an_operator_does_are_exported() {
     let ada = Member::new(&app, Person::Ada, &key);
     ada.here.connect_account(ada.account).await;
     ada.service(Method::POST, "token", None).await;
-    run(&app, &["connections", "check", "user_ada"]).await;
+    run(&app, &["connections", "check", Person::Ada.user_id()]).await;
     run(&app, &["keys", "rotate"]).await;
     let exported = run(&app, &["audit", "export"]).await;
     assert_eq!(exported.code, 0, "{}", exported.whole());

@@ -27,6 +27,7 @@ async fn it_shows_how_all_fares_without_a_script() {
     app.sign_in(Person::Ada).connect_account("ada.makes").await;
     app.get("/user/profile").await;
     app.overview.look().await.unwrap();
+    app.overview.look_at_the_rest().await.unwrap();
     let (status, html) = page(&app, "/").await;
     assert_eq!(status, StatusCode::OK);
     for told in [

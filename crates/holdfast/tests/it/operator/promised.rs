@@ -9,7 +9,7 @@ use crate::e2e::app::App;
 
 const PROMISED: &[&str] = &[
     "holdfast_connections{provider=\"instagram\",state=\"connected\",reason=\"\"} 1",
-    "holdfast_refreshes_total{outcome=\"renewed\"}",
+    "holdfast_refreshes_total{outcome=",
     "holdfast_refresh_overdue 0",
     "holdfast_grant_soonest_expiry_timestamp_seconds",
     "holdfast_provider_calls_total{endpoint=\"/oauth/access_token\",outcome=\"ok\"}",

@@ -33,16 +33,15 @@ async fn a_refusal_is_explained_from_memory_and_from_the_log() {
         let place = Place::new();
         (
             place.run(&["why", &asked, "--from", &address]),
-            place.feed(&["why", &asked], &log),
+            piped(&asked, &log),
             place.run(&["why", "no-such-request", "--from", &address]),
         )
     })
     .await
     .unwrap();
     serving.abort();
-    for ended in [&from_memory, &from_log] {
-        let told = ended.whole();
-        assert_eq!(ended.code, 0, "{told}");
+    for (code, told) in [(from_memory.code, from_memory.whole()), from_log] {
+        assert_eq!(code, 0, "{told}");
         for part in ["401 token-invalid-authorized-parties", "https://foreign.example", "mend", "token   "] {
             assert!(told.contains(part), "{part} is missing in {told}");
         }
@@ -52,6 +51,22 @@ async fn a_refusal_is_explained_from_memory_and_from_the_log() {
     assert!(unknown.stderr.contains("nothing is known"), "{}", unknown.stderr);
     let (status, _) = page(&app, "/why/no-such-request").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+/// What `why` makes of a log on standard input.
+fn piped(request_id: &str, log: &[u8]) -> (i32, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log");
+    std::fs::write(&file, log).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_holdfast"))
+        .args(["why", request_id])
+        .env_clear()
+        .current_dir(folder.path())
+        .stdin(std::fs::File::open(&file).unwrap())
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    (output.status.code().unwrap(), told)
 }
 
 #[tokio::test(flavor = "multi_thread")]
