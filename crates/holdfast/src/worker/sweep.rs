@@ -86,6 +86,10 @@ impl Sweeper {
 
     /// Makes the counters known.
     pub fn register(&self, registry: &mut Registry) {
+        for kept in Kept::ALL {
+            // Nothing swept is told as nothing, not left out.
+            let _ = self.swept.get_or_create(&SweptLabels { what: kept.as_str() });
+        }
         SWEPT.register(registry, self.swept.clone());
         SWEPT_AT.register(registry, self.swept_at.clone());
     }

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use super::args::ImportArgs;
 use super::context::Context;
@@ -86,16 +87,31 @@ pub async fn run(context: &Context, args: &ImportArgs, printer: &mut Printer) ->
     let importer = connections.importer(args.dry_run).ok_or_else(|| {
         Failure::setup("Instagram is not configured", "set INSTAGRAM_APP_ID and INSTAGRAM_APP_SECRET")
     })?;
-    // Asked about side by side, linked one after the other: the order of the lines decides who has what.
-    let mut proven = stream::iter(lines).map(|line| prove(&importer, line)).buffered(PARALLEL);
-    let mut settled = HashSet::new();
+    // Asked about side by side, linked one after the other: the order of the lines decides who has what. Between the two no
+    // line waits for room, for one that waits half way may hold the database that the other needs.
+    let (asked, mut answers) = mpsc::unbounded_channel();
+    let asking = async {
+        let mut proven = stream::iter(lines).map(|line| prove(&importer, line)).buffered(PARALLEL);
+        while let Some(line) = proven.next().await {
+            if asked.send(line).is_err() {
+                break;
+            }
+        }
+        drop(asked);
+    };
     let mut counts = HashMap::<Ending, u64>::new();
-    while let Some(line) = proven.next().await {
-        let ended = end(&importer, &mut settled, line?).await?;
-        *counts.entry(ended.ending).or_default() += 1;
-        printer.json(&ended.json());
-    }
-    drop(proven);
+    let linking = async {
+        let mut settled = HashSet::new();
+        while let Some(line) = answers.recv().await {
+            let ended = end(&importer, &mut settled, line?).await?;
+            *counts.entry(ended.ending).or_default() += 1;
+            printer.json(&ended.json());
+        }
+        drop(answers);
+        Ok(())
+    };
+    let ((), ended) = tokio::join!(asking, linking);
+    ended?;
     store.close().await;
     printer.remark(summary(&counts, args.dry_run));
     let is_good = counts.keys().all(|ending| ending.is_good());

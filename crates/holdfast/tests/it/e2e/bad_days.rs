@@ -17,17 +17,20 @@ use sqlx::{AssertSqlSafe, Connection as _};
 
 use super::app::json as json_of;
 use super::app::{App, RETURN_TO, SignedIn, code, text};
-use crate::support::database::execute_on;
-
-/// Runs SQL behind the server's back, on SQLite.
-async fn execute(app: &App, sql: &str) {
-    let mut connection = sqlx::SqliteConnection::connect(&app.place.url).await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
-}
+use crate::support::database::{Engine, execute_on};
 
 async fn number(app: &App, sql: &str) -> i64 {
-    let mut connection = sqlx::SqliteConnection::connect(&app.place.url).await.unwrap();
-    sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await.unwrap()
+    let sql = AssertSqlSafe(sql.to_owned());
+    match app.place.engine {
+        Engine::Sqlite => {
+            let mut connection = sqlx::SqliteConnection::connect(&app.place.url).await.unwrap();
+            sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
+        }
+        Engine::Postgres => {
+            let mut connection = sqlx::PgConnection::connect(&app.place.url).await.unwrap();
+            sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
+        }
+    }
 }
 
 /// A signed request as Meta sends it.
@@ -177,22 +180,21 @@ async fn a_credential_of_the_callers_own_goes_nowhere() {
     assert_eq!(ada.status().await["state"], "connected");
 }
 
-/// Each damage, and what puts it right again.
-const DAMAGES: [(&str, &str); 6] = [
-    // The text; the nonce; the name of the data key; the key id of the wrapped key; the row itself.
-    (
-        "UPDATE grants SET blob = CAST(substr(blob, 1, length(blob) - 20) || x'00' || substr(blob, length(blob) - 18) AS BLOB)",
-        "grants",
-    ),
-    ("UPDATE grants SET blob = CAST(substr(blob, 1, 20) || x'00' || substr(blob, 22) AS BLOB)", "grants"),
-    ("UPDATE grants SET blob = CAST(substr(blob, 1, 4) || x'7a' || substr(blob, 6) AS BLOB)", "grants"),
-    ("UPDATE user_keys SET blob = CAST(substr(blob, 1, 3) || x'7a' || substr(blob, 5) AS BLOB)", "user_keys"),
-    (
-        "UPDATE user_keys SET blob = CAST(substr(blob, 1, length(blob) - 20) || x'00' || substr(blob, length(blob) - 18) AS BLOB)",
-        "user_keys",
-    ),
-    ("DELETE FROM grants", "grants"),
-];
+/// A byte that is changed, counted from the start or back from the end: the text; the nonce; the name of the data key; the key id
+/// of the wrapped key; that key.
+const DAMAGES: [(&str, i32); 5] =
+    [("grants", -20), ("grants", 20), ("grants", 4), ("user_keys", 3), ("user_keys", -20)];
+
+/// The statement that changes a byte of each blob.
+fn damage(engine: Engine, table: &str, at: i32) -> String {
+    let at = if at < 0 { format!("length(blob) - {}", -at) } else { at.to_string() };
+    match engine {
+        Engine::Sqlite => format!(
+            "UPDATE {table} SET blob = CAST(substr(blob, 1, {at}) || x'7a' || substr(blob, {at} + 2) AS BLOB)"
+        ),
+        Engine::Postgres => format!("UPDATE {table} SET blob = set_byte(blob, {at}, 122)"),
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_grant_says_so_and_is_taken_up_again() {
@@ -201,8 +203,11 @@ async fn a_damaged_grant_says_so_and_is_taken_up_again() {
     ada.connect_account("ada.makes").await;
     let (key, user) = (app.service_key().await, user_id(&ada).await);
     let token = format!("service/users/{user}/instagram/token");
-    for (damage, table) in DAMAGES {
-        execute(&app, &format!("CREATE TABLE kept AS SELECT * FROM {table}; {damage}")).await;
+    let engine = app.place.engine;
+    let changed = DAMAGES.map(|(table, at)| (table, damage(engine, table, at)));
+    let gone = [("grants", "DELETE FROM grants".to_owned())];
+    for (table, damage) in changed.into_iter().chain(gone) {
+        execute_on(&app.place, &format!("CREATE TABLE kept AS SELECT * FROM {table}; {damage}")).await;
         let answer = service(&app, &key, Method::POST, &token, "application/json", "").await;
         assert_eq!(
             (answer.status, code(&answer).as_str()),
@@ -215,8 +220,8 @@ async fn a_damaged_grant_says_so_and_is_taken_up_again() {
             (&status["state"], &status["reason"]),
             (&json!("reconnect_required"), &json!("grant_unreadable"))
         );
-        execute(
-            &app,
+        execute_on(
+            &app.place,
             &format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept; DROP TABLE kept"),
         )
         .await;
