@@ -70,8 +70,7 @@ async fn nothing_secret_is_exported_whatever_is_called() {
     let spans = collector.spans();
     assert!(all.len() > 20 && spans.len() > 5 * all.len(), "{} spans", spans.len());
     for operation in &all {
-        let name =
-            format!("{} {}", operation.method, operation.path.replace("/{path}", "/{*path}"));
+        let name = format!("{} {}", operation.method, operation.path.replace("/{path}", "/{*path}"));
         assert!(spans.iter().any(|span| span.name == name), "no span of {name}");
     }
     for export in &exports {
