@@ -28,7 +28,7 @@ use tokio::net::TcpStream;
 use crate::load::Outcome;
 use crate::process::Server;
 use crate::subject::{self, Options, Tokens};
-use crate::{BacklogArgs, Fallible, LoadArgs, baseline, load};
+use crate::{BacklogArgs, Fallible, LoadArgs, baseline, connected, load};
 
 /// As far away as Instagram is.
 const ROUND_TRIP: Duration = Duration::from_millis(50);
@@ -181,7 +181,7 @@ async fn fill(url: &str, amount: usize) -> Fallible<()> {
     let obtained_at = SystemClock.now().saturating_sub(days(45))?;
     let expires_at = after(obtained_at, days(60));
     for number in 0..amount {
-        let mut connection = subject::connection(number)?;
+        let mut connection = connected::connection(subject::user_id(number), number)?;
         connection.grant = Some(GrantFacts { version: 1, obtained_at, expires_at });
         connection.next_refresh_at = Some(after(obtained_at, days(31)));
         let (id, user_id, provider) = (connection.id, connection.user_id.clone(), connection.provider);

@@ -13,6 +13,7 @@
 mod backlog;
 mod baseline;
 mod cases;
+mod connected;
 mod fill;
 mod growth;
 mod load;

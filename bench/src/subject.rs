@@ -5,12 +5,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
-use holdfast::clock::{Clock, SharedClock, SystemClock, after};
-use holdfast::connection::{Connection, Evidence, EvidenceSource, GrantFacts, Standing};
-use holdfast::entropy::{SystemEntropy, new_id};
-use holdfast::provider::{Account, ProviderId};
+use holdfast::clock::{Clock, SharedClock, SystemClock};
+use holdfast::entropy::SystemEntropy;
 use holdfast::standin::clerk::{ClerkStandin, Person};
 
 use crate::process::{self, Server};
@@ -156,39 +153,9 @@ pub async fn serve(options: &Options<'_>, tokens: &Tokens) -> Fallible<Server> {
     Server::listening(command, address).await
 }
 
-fn user_id(number: usize) -> String {
+/// Who the `number`-th person is.
+pub fn user_id(number: usize) -> String {
     format!("user_2bench{number:020}")
-}
-
-/// Somebody's connection as it is just after connecting.
-pub fn connection(number: usize) -> Fallible<Connection> {
-    let now = SystemClock.now();
-    let days = |count: u64| after(now, Duration::from_hours(24 * count));
-    Ok(Connection {
-        id: new_id(&SystemEntropy, now)?,
-        user_id: user_id(number),
-        provider: ProviderId::INSTAGRAM,
-        standing: Standing::CONNECTED,
-        account: Some(Account {
-            id: format!("2598275224{number:07}"),
-            professional_id: Some(format!("1784147967{number:07}")),
-            username: Some("ada.makes".to_owned()),
-            name: Some("Ada".to_owned()),
-            account_type: Some("business".to_owned()),
-            profile_picture_url: Some("https://cdn.example.com/ada.jpg".to_owned()),
-        }),
-        scopes: vec!["instagram_business_basic".to_owned()],
-        missing_scopes: Vec::new(),
-        grant: Some(GrantFacts { version: 1, obtained_at: now, expires_at: days(60) }),
-        next_refresh_at: Some(days(30)),
-        retry_after: None,
-        since: now,
-        linked_at: Some(now),
-        evidence: Some(Evidence { source: EvidenceSource::Oauth, at: now }),
-        suspicion: None,
-        failures: 0,
-        version: 1,
-    })
 }
 
 pub fn clock() -> SharedClock {

@@ -3,6 +3,9 @@
 //! Only what happens within [`measured`] is counted (`--toggle-collect`), and the reading thread's share of a status.
 #![allow(clippy::print_stdout, reason = "a command")]
 
+#[path = "../connected.rs"]
+mod connected;
+
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +18,10 @@ use holdfast::app::{Seams, Server};
 use holdfast::clock::{Clock as _, SharedClock, SystemClock, after};
 use holdfast::connection::observation::Observation;
 use holdfast::connection::transition::apply;
-use holdfast::connection::{Connection, Evidence, EvidenceSource, GrantFacts, Standing};
+use holdfast::connection::{Connection, GrantFacts};
 use holdfast::connections::grants::{open_grant, seal_grant};
 use holdfast::entropy::{SeededEntropy, SharedEntropy, SystemEntropy};
-use holdfast::provider::{Account, Grant, ProviderId};
+use holdfast::provider::{Grant, ProviderId};
 use holdfast::settings::{Environment, Purpose, load};
 use holdfast::standin::clerk::{ClerkStandin, Person};
 use holdfast::store::{ChangeSet, ConnectionWrite, Store, StoreOptions};
@@ -100,34 +103,9 @@ fn verify(clerk: &ClerkStandin) -> Fallible<()> {
     expect(accepted, BEFORE + TIMES)
 }
 
+/// The same person's at each call but for its id.
 fn connection() -> Fallible<Connection> {
-    let now = SystemClock.now();
-    let days = |count: u64| after(now, Duration::from_hours(24 * count));
-    Ok(Connection {
-        id: "00000000-0000-7000-8000-000000000001".parse()?,
-        user_id: USER.to_owned(),
-        provider: ProviderId::INSTAGRAM,
-        standing: Standing::CONNECTED,
-        account: Some(Account {
-            id: "25982752248032036".to_owned(),
-            professional_id: Some("17841479677897649".to_owned()),
-            username: Some("ada.makes".to_owned()),
-            name: Some("Ada".to_owned()),
-            account_type: Some("business".to_owned()),
-            profile_picture_url: Some("https://cdn.example.com/ada.jpg".to_owned()),
-        }),
-        scopes: vec!["instagram_business_basic".to_owned()],
-        missing_scopes: Vec::new(),
-        grant: Some(GrantFacts { version: 1, obtained_at: now, expires_at: days(60) }),
-        next_refresh_at: Some(days(30)),
-        retry_after: None,
-        since: now,
-        linked_at: Some(now),
-        evidence: Some(Evidence { source: EvidenceSource::Oauth, at: now }),
-        suspicion: None,
-        failures: 0,
-        version: 1,
-    })
+    connected::connection(USER.to_owned(), 0)
 }
 
 fn transition() -> Fallible<()> {
@@ -205,7 +183,7 @@ async fn router(directory: &std::path::Path, clerk: &ClerkStandin) -> Fallible<R
         ("HOLDFAST_ENCRYPTION_KEYS", KEYS.to_owned()),
         ("HOLDFAST_ALLOWED_ORIGINS", ORIGIN.to_owned()),
         ("HOLDFAST_WORKER", "off".to_owned()),
-        ("HOLDFAST_SPILL_DIR", directory.display().to_string()),
+        ("HOLDFAST_JOURNAL_DIR", directory.display().to_string()),
         ("CLERK_JWT_KEY", clerk.jwt_key()?),
         ("CLERK_ISSUER", clerk.issuer()),
         ("INSTAGRAM_APP_ID", "990602627938098".to_owned()),
