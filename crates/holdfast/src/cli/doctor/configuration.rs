@@ -1,5 +1,7 @@
 //! The settings, as far as they can be judged without asking anybody.
 
+use std::iter;
+
 use clerk_session::{OriginPattern, PublishableKey};
 use url::{Host, Url};
 
@@ -7,18 +9,8 @@ use super::super::Failure;
 use super::super::context::Context;
 use super::code;
 use super::report::{Check, Report};
+use crate::settings::table::CLERK_PUBLISHABLE_KEY;
 use crate::settings::{self, Purpose, Settings};
-
-/// Names under which the publishable key is read.
-const PUBLISHABLE_KEYS: [&str; 7] = [
-    "CLERK_PUBLISHABLE_KEY",
-    "NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY",
-    "VITE_CLERK_PUBLISHABLE_KEY",
-    "REACT_APP_CLERK_PUBLISHABLE_KEY",
-    "EXPO_PUBLIC_CLERK_PUBLISHABLE_KEY",
-    "NUXT_PUBLIC_CLERK_PUBLISHABLE_KEY",
-    "PUBLIC_CLERK_PUBLISHABLE_KEY",
-];
 
 /// The configuration, as far as it can be read.
 pub(super) struct Read {
@@ -62,8 +54,8 @@ pub(super) fn check(context: &Context, report: &mut Report) -> Result<Option<Rea
 }
 
 fn check_publishable_keys(context: &Context, report: &mut Report) {
-    let given: Vec<(&str, String)> = PUBLISHABLE_KEYS
-        .into_iter()
+    let names = iter::once(CLERK_PUBLISHABLE_KEY.env).chain(CLERK_PUBLISHABLE_KEY.aliases.iter().copied());
+    let given: Vec<(&str, String)> = names
         .filter_map(|name| Some((name, context.environment.get(name)?)))
         .filter_map(|(name, text)| {
             let key = PublishableKey::parse(text.trim()).ok()?;
