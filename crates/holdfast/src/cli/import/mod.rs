@@ -93,11 +93,11 @@ pub async fn run(context: &Context, args: &ImportArgs, printer: &mut Printer) ->
     let asking = async {
         let mut proven = stream::iter(lines).map(|line| prove(&importer, line)).buffered(PARALLEL);
         while let Some(line) = proven.next().await {
-            if asked.send(line).is_err() {
-                break;
-            }
+            // Who links outlives this.
+            let _ = asked.send(line);
         }
         drop(asked);
+        Ok(())
     };
     let mut counts = HashMap::<Ending, u64>::new();
     let linking = async {
@@ -107,11 +107,9 @@ pub async fn run(context: &Context, args: &ImportArgs, printer: &mut Printer) ->
             *counts.entry(ended.ending).or_default() += 1;
             printer.json(&ended.json());
         }
-        drop(answers);
-        Ok(())
+        Ok::<_, Failure>(())
     };
-    let ((), ended) = tokio::join!(asking, linking);
-    ended?;
+    tokio::try_join!(asking, linking)?;
     store.close().await;
     printer.remark(summary(&counts, args.dry_run));
     let is_good = counts.keys().all(|ending| ending.is_good());
