@@ -29,6 +29,13 @@ impl Sql {
     }
 }
 
+/// A statement that SQLite is held to an index for, which it would not take with statistics from when there were few rows.
+macro_rules! by_index {
+    ($before:expr, $index:literal, $after:expr $(,)?) => {
+        Sql::each(concat!($before, " INDEXED BY ", $index, $after), concat!($before, $after))
+    };
+}
+
 /// The columns of a connection, for `concat!`. Named, because `*` would break prepared statements when a migration adds one.
 macro_rules! connection_columns {
     () => {
@@ -440,7 +447,7 @@ macro_rules! fallen_since {
 }
 
 /// Reads those in trouble.
-pub(super) const TROUBLE: Sql = Sql::each(
+pub(super) const TROUBLE: Sql = by_index!(
     concat!(
         "SELECT COUNT(CASE WHEN reason = 'provider_incident' THEN 1 END) AS held, MIN(CASE WHEN reason = \
      'provider_incident' THEN since END) AS held_since, ",
@@ -452,37 +459,15 @@ pub(super) const TROUBLE: Sql = Sql::each(
         fallen_since!("$2"),
         "END) AS struck_second, COUNT(CASE ",
         suspected_since!("$3"),
-        "END) AS struck_third FROM connections INDEXED BY connections_troubled WHERE ",
-        troubled!(),
-        " AND grant_version IS NOT NULL"
+        "END) AS struck_third FROM connections"
     ),
-    concat!(
-        "SELECT COUNT(CASE WHEN reason = 'provider_incident' THEN 1 END) AS held, MIN(CASE WHEN reason = \
-     'provider_incident' THEN since END) AS held_since, ",
-        "COUNT(CASE ",
-        suspected_since!("$1"),
-        fallen_since!("$1"),
-        "END) AS struck_first, COUNT(CASE ",
-        suspected_since!("$2"),
-        fallen_since!("$2"),
-        "END) AS struck_second, COUNT(CASE ",
-        suspected_since!("$3"),
-        "END) AS struck_third FROM connections WHERE ",
-        troubled!(),
-        " AND grant_version IS NOT NULL"
-    ),
+    "connections_troubled",
+    concat!(" WHERE ", troubled!(), " AND grant_version IS NOT NULL"),
 );
-pub(super) const MISCONFIGURED_COUNT: Sql = Sql::each(
-    concat!(
-        "SELECT COUNT(*) AS amount FROM connections INDEXED BY connections_troubled WHERE ",
-        troubled!(),
-        " AND grant_version IS NOT NULL AND reason = 'app_misconfigured'"
-    ),
-    concat!(
-        "SELECT COUNT(*) AS amount FROM connections WHERE ",
-        troubled!(),
-        " AND grant_version IS NOT NULL AND reason = 'app_misconfigured'"
-    ),
+pub(super) const MISCONFIGURED_COUNT: Sql = by_index!(
+    "SELECT COUNT(*) AS amount FROM connections",
+    "connections_troubled",
+    concat!(" WHERE ", troubled!(), " AND grant_version IS NOT NULL AND reason = 'app_misconfigured'"),
 );
 /// Those who were proven well lately.
 pub(super) const PROVEN_COUNT: Sql = Sql::both(
@@ -497,11 +482,10 @@ pub(super) const PROVEN_LAST: Sql = Sql::both(concat!(
      NULL AND c.grant_version IS NOT NULL AND c.grant_expires_at > $2 AND (c.retry_after IS NULL OR \
      c.retry_after <= $2) ORDER BY c.evidence_at DESC, c.id LIMIT $4 + 0 OFFSET $5 + 0"
 ));
-pub(super) const ALIVE_COUNT: Sql = Sql::each(
-    "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections INDEXED BY connections_expiring WHERE state IN \
-     ('connected', 'degraded', 'action_required') LIMIT $1 + 0) AS alive",
-    "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections WHERE state IN ('connected', 'degraded', \
-     'action_required') LIMIT $1 + 0) AS alive",
+pub(super) const ALIVE_COUNT: Sql = by_index!(
+    "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections",
+    "connections_expiring",
+    " WHERE state IN ('connected', 'degraded', 'action_required') LIMIT $1 + 0) AS alive",
 );
 pub(super) const CONNECTIONS_FALLEN: Sql = Sql::both(concat!(
     "SELECT ",
@@ -511,16 +495,13 @@ pub(super) const CONNECTIONS_FALLEN: Sql = Sql::both(concat!(
     " AND c.grant_version IS NOT NULL AND COALESCE(c.state, '') IN ('reconnect_required', 'action_required') AND c.since > $1 AND COALESCE(c.reason, '') = $2 AND c.evidence_source IN ('refresh', 'use') ORDER BY c.since, c.id LIMIT $3 + 0 OFFSET $4 + 0"
 ));
 /// The status tells the next refresh, so its version moves too.
-pub(super) const CONNECTIONS_HASTEN: Sql = Sql::each(
+pub(super) const CONNECTIONS_HASTEN: Sql = by_index!(
+    "UPDATE connections",
+    "connections_troubled",
     concat!(
-        "UPDATE connections INDEXED BY connections_troubled SET next_refresh_at = $2, version = version + 1 WHERE ",
+        " SET next_refresh_at = $2, version = version + 1 WHERE ",
         troubled!(),
-        " AND state = 'degraded' AND reason = $1 AND grant_version IS NOT NULL AND +next_refresh_at > $2",
-    ),
-    concat!(
-        "UPDATE connections SET next_refresh_at = $2, version = version + 1 WHERE ",
-        troubled!(),
-        " AND state = 'degraded' AND reason = $1 AND grant_version IS NOT NULL AND +next_refresh_at > $2",
+        " AND state = 'degraded' AND reason = $1 AND grant_version IS NOT NULL AND +next_refresh_at > $2"
     ),
 );
 
@@ -583,23 +564,27 @@ pub(super) const ATTEMPT_UPDATE: Sql = Sql::both(
 
 // The sweep: each takes a few rows at a time, so that nobody waits for it
 
-pub(super) const SWEEP_ATTEMPTS: Sql = Sql::both(
-    "DELETE FROM attempts WHERE id IN (SELECT id FROM attempts WHERE closed_at < $1 ORDER BY closed_at \
-     LIMIT $2 + 0)",
+pub(super) const SWEEP_ATTEMPTS: Sql = by_index!(
+    "DELETE FROM attempts",
+    "sqlite_autoindex_attempts_1",
+    " WHERE id IN (SELECT id FROM attempts WHERE closed_at < $1 ORDER BY closed_at LIMIT $2 + 0)",
 );
 /// What a closed attempt still holds once its time is over.
-pub(super) const SWEEP_COMPLETIONS: Sql = Sql::both(
-    "UPDATE attempts SET sealed_completion = NULL, sealed = NULL WHERE id IN (SELECT id FROM attempts WHERE \
-     closed_at IS NOT NULL AND expires_at < $1 AND (sealed_completion IS NOT NULL OR sealed IS NOT NULL) \
-     ORDER BY closed_at LIMIT $2 + 0)",
+pub(super) const SWEEP_COMPLETIONS: Sql = by_index!(
+    "UPDATE attempts",
+    "sqlite_autoindex_attempts_1",
+    " SET sealed_completion = NULL, sealed = NULL WHERE id IN (SELECT id FROM attempts WHERE closed_at IS NOT NULL AND \
+     expires_at < $1 AND (sealed_completion IS NOT NULL OR sealed IS NOT NULL) ORDER BY closed_at LIMIT $2 + 0)",
 );
-pub(super) const SWEEP_CLERK_EVENTS: Sql = Sql::both(
-    "DELETE FROM clerk_events WHERE id IN (SELECT id FROM clerk_events WHERE received_at < $1 ORDER BY \
-     received_at LIMIT $2 + 0)",
+pub(super) const SWEEP_CLERK_EVENTS: Sql = by_index!(
+    "DELETE FROM clerk_events",
+    "sqlite_autoindex_clerk_events_1",
+    " WHERE id IN (SELECT id FROM clerk_events WHERE received_at < $1 ORDER BY received_at LIMIT $2 + 0)",
 );
-pub(super) const SWEEP_DELETIONS: Sql = Sql::both(
-    "DELETE FROM data_deletions WHERE code IN (SELECT code FROM data_deletions WHERE requested_at < $1 \
-     ORDER BY requested_at LIMIT $2 + 0)",
+pub(super) const SWEEP_DELETIONS: Sql = by_index!(
+    "DELETE FROM data_deletions",
+    "sqlite_autoindex_data_deletions_1",
+    " WHERE code IN (SELECT code FROM data_deletions WHERE requested_at < $1 ORDER BY requested_at LIMIT $2 + 0)",
 );
 pub(super) const SWEEP_OUTBOX: Sql = Sql::both(
     "DELETE FROM outbox WHERE (user_id, provider) IN (SELECT user_id, provider FROM outbox WHERE \

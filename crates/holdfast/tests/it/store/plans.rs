@@ -57,10 +57,6 @@ const ASKED_FOR_ALL: &[&str] = &[
     "LOST_KEY_USER_KEYS",
 ];
 
-/// Where the last statistics were of ten rows, SQLite walks the table for these rather than look up each row that it deletes. They
-/// run once an hour, and never while somebody waits.
-const HOURLY: &[&str] = &["SWEEP_ATTEMPTS", "SWEEP_COMPLETIONS", "SWEEP_CLERK_EVENTS", "SWEEP_DELETIONS"];
-
 /// Pages of 8 KiB that a statement may touch which is about one user, or which writes a score of rows and all their indexes.
 const MOST_BUFFERS: u64 = 1200;
 /// The status of one.
@@ -342,8 +338,7 @@ fn on_sqlite(rows_in_each: usize, migrated: &std::path::Path) -> String {
                 // With a limit it is left in the middle.
                 let few = sqlite.contains("LIMIT") && step.contains(" INDEX ")
                     || OF_FEW_ROWS.iter().any(|index| step.ends_with(index));
-                let hourly = HOURLY.contains(name) && situation == "statistics of 10";
-                if FILLED.contains(&table) && !few && !hourly && !ASKED_FOR_ALL.contains(name) {
+                if FILLED.contains(&table) && !few && !ASKED_FOR_ALL.contains(name) {
                     let _ = writeln!(report, "{rows_in_each} rows, {situation}: {name}: {step}");
                 }
             }
