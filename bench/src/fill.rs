@@ -25,14 +25,14 @@ pub async fn people(url: &str, first: usize, last: usize, now: i64) -> Fallible<
             let end = last.min(begin + PIECE - 1);
             database.execute_batch(&format!(
                 "BEGIN; {}; COMMIT",
-                rows(&numbers_of_sqlite(begin, end), SQLITE_ID, now)
+                rows(&numbers_of_sqlite(begin, end), SQLITE_ID, SQLITE_USER, now)
             ))?;
         }
         database.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
     } else {
         let mut database = PgConnection::connect(url).await?;
         let numbers = format!("FROM generate_series({first}, {last}) AS n");
-        let sql = format!("{}; ANALYZE", rows(&numbers, POSTGRES_ID, now));
+        let sql = format!("{}; ANALYZE", rows(&numbers, POSTGRES_ID, POSTGRES_USER, now));
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut database).await?;
         database.close().await?;
     }
@@ -41,6 +41,9 @@ pub async fn people(url: &str, first: usize, last: usize, now: i64) -> Fallible<
 
 const PIECE: usize = 200_000;
 const POSTGRES_ID: &str = "md5('c' || n)::uuid::text";
+// Postgres counts a substring from its start only.
+const POSTGRES_USER: &str = "'user_2bench' || lpad(n::text, 20, '0')";
+const SQLITE_USER: &str = "'user_2bench' || substr('00000000000000000000' || n, -20)";
 const SQLITE_ID: &str = "printf('%08x-0000-7000-8000-%012d', (n * 2654435761) & 4294967295, n)";
 
 fn numbers_of_sqlite(first: usize, last: usize) -> String {
@@ -50,10 +53,7 @@ fn numbers_of_sqlite(first: usize, last: usize) -> String {
 }
 
 /// What completed connect attempts leave, but for the grants, which no route measured here reads.
-fn rows(numbers: &str, id: &str, now: i64) -> String {
-    let user = "'user_2bench' || substr('00000000000000000000' || n, -20)";
-    // Postgres counts a substring from its start only.
-    let user = if id == POSTGRES_ID { "'user_2bench' || lpad(n::text, 20, '0')" } else { user };
+fn rows(numbers: &str, id: &str, user: &str, now: i64) -> String {
     let (expires, due) = (now + 60 * DAY, now + 30 * DAY);
     format!(
         "INSERT INTO users (id, created_at, updated_at) SELECT {user}, {now}, {now} {numbers}; \
@@ -75,13 +75,12 @@ pub async fn peers(postgres: &str, sqlite: &Path, count: usize, now: i64) -> Fal
     };
     let mut database = PgConnection::connect(postgres).await?;
     let numbers = format!("FROM generate_series(0, {count}) AS n");
-    let fill = insert(&numbers, "'user_2bench' || lpad(n::text, 20, '0')");
+    let fill = insert(&numbers, POSTGRES_USER);
     let sql =
         format!("DROP TABLE IF EXISTS instagram_connections; {PEERS}; {fill}; ANALYZE instagram_connections");
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut database).await?;
     database.close().await?;
-    let fill =
-        insert(&numbers_of_sqlite(0, count), "'user_2bench' || substr('00000000000000000000' || n, -20)");
+    let fill = insert(&numbers_of_sqlite(0, count), SQLITE_USER);
     rusqlite::Connection::open(sqlite)?
         .execute_batch(&format!("PRAGMA journal_mode = WAL; {PEERS}; {fill}"))?;
     Ok(())

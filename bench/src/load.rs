@@ -51,6 +51,20 @@ impl Latency {
 }
 
 impl Outcome {
+    /// What all connections got since `began`.
+    fn of(all: Vec<Answers>, began: Instant) -> Self {
+        let mut outcome = Self { seconds: began.elapsed().as_secs_f64(), ..Self::default() };
+        let mut micros = Vec::new();
+        for answers in all {
+            for (status, count) in answers.statuses {
+                *outcome.statuses.entry(status).or_default() += count;
+            }
+            micros.extend(answers.micros);
+        }
+        outcome.latency = Latency::of(micros);
+        outcome
+    }
+
     /// Answered requests.
     pub fn requests(&self) -> u64 {
         self.statuses.values().sum()
@@ -128,18 +142,11 @@ pub async fn run(args: LoadArgs) -> Fallible<Outcome> {
     for _ in 0..args.connections {
         connections.spawn(connection(Arc::clone(&plan)));
     }
-    let mut outcome = Outcome::default();
-    let mut micros = Vec::new();
+    let mut all = Vec::new();
     while let Some(answers) = connections.join_next().await {
-        let answers = answers??;
-        for (status, count) in answers.statuses {
-            *outcome.statuses.entry(status).or_default() += count;
-        }
-        micros.extend(answers.micros);
+        all.push(answers??);
     }
-    outcome.seconds = began.elapsed().as_secs_f64();
-    outcome.latency = Latency::of(micros);
-    Ok(outcome)
+    Ok(Outcome::of(all, began))
 }
 
 async fn connection(plan: Arc<Plan>) -> Fallible<Answers> {

@@ -3,12 +3,11 @@
 //! A thread for each connection, because an asynchronous timer is as coarse as the answers are fast. What is sent late, because
 //! the answer before it was late, has waited since it should have been sent.
 
-use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::{Answers, Latency, Outcome, head};
+use super::{Answers, Outcome, head};
 use crate::{Fallible, LoadArgs};
 
 /// Sends `requests` in turn, `rate` a second in all.
@@ -16,9 +15,7 @@ pub(super) fn run(args: &LoadArgs, requests: &[Vec<u8>], rate: f64) -> Fallible<
     let began = Instant::now() + Duration::from_millis(50);
     let gap = Duration::from_secs_f64(1.0 / rate);
     let count = (args.seconds * rate) as usize;
-    let mut outcome = Outcome::default();
-    let mut micros = Vec::new();
-    let all: Vec<Fallible<Answers>> = std::thread::scope(|scope| {
+    let all: Fallible<Vec<Answers>> = std::thread::scope(|scope| {
         let connections: Vec<_> = (0..args.connections)
             .map(|connection| {
                 let numbers = (connection..count).step_by(args.connections);
@@ -27,16 +24,7 @@ pub(super) fn run(args: &LoadArgs, requests: &[Vec<u8>], rate: f64) -> Fallible<
             .collect();
         connections.into_iter().map(|each| each.join().map_err(|_| "a connection panicked")?).collect()
     });
-    for answers in all {
-        let answers = answers?;
-        for (status, count) in answers.statuses {
-            *outcome.statuses.entry(status).or_default() += count;
-        }
-        micros.extend(answers.micros);
-    }
-    outcome.seconds = began.elapsed().as_secs_f64();
-    outcome.latency = Latency::of(micros);
-    Ok(outcome)
+    Ok(Outcome::of(all?, began))
 }
 
 fn one(
@@ -47,7 +35,7 @@ fn one(
 ) -> Fallible<Answers> {
     let mut stream = TcpStream::connect(args.address)?;
     stream.set_nodelay(true)?;
-    let mut answers = Answers { statuses: BTreeMap::new(), micros: Vec::new() };
+    let mut answers = Answers::default();
     let mut buffer = vec![0; 16 * 1024];
     for number in numbers {
         let due = due(number);
