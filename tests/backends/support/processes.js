@@ -2,25 +2,16 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { BINARY, freePort } from "../../browser/support/holdfast.js";
+
+export { freePort };
 
 export const root = fileURLToPath(new URL("../../..", import.meta.url));
 export const python = process.env.HOLDFAST_PYTHON ?? `${root}target/python/bin/python`;
-const BINARY = process.env.HOLDFAST_BIN ?? `${root}target/debug/holdfast`;
 const START_WITHIN_MS = 40_000;
-
-/** A port of loopback that is free at this moment. */
-export async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 const started = [];
 

@@ -6,7 +6,8 @@ import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { Secrets } from "./leaks.js";
 
-const BINARY =
+/** The server's program. */
+export const BINARY =
   process.env.HOLDFAST_BIN ??
   fileURLToPath(new URL("../../../target/debug/holdfast", import.meta.url));
 const START_WITHIN_MS = 20_000;

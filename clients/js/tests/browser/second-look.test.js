@@ -32,7 +32,10 @@ test("Enter on Connect, and 429: the focus stays, and the next Enter is the next
     await app.page.keyboard.press("Enter");
     await until(() => count(app, CONNECT) === press, "the attempt");
     await app.pass(1_000);
-    await until(async () => (await focused(app)) === "Connect Instagram", "the button again, focused");
+    await until(
+      async () => (await focused(app)) === "Connect Instagram",
+      "the button again, focused",
+    );
   }
 });
 

@@ -463,6 +463,11 @@ impl SignedIn<'_> {
         returned
     }
 
+    /// The same, approved.
+    pub async fn approve(&self, account: &str) -> Returned {
+        self.go_and_return(account, &Decision::Approve, json!({"return_to": RETURN_TO})).await
+    }
+
     pub async fn complete(&self, returned: &Returned) -> Answer {
         let path = format!("/user/instagram/connect/{}/complete", returned.attempt);
         self.send(Method::POST, &path, Some(json!({"completion": returned.completion}))).await
@@ -470,7 +475,7 @@ impl SignedIn<'_> {
 
     /// The whole dance.
     pub async fn connect_account(&self, account: &str) -> Value {
-        let returned = self.go_and_return(account, &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+        let returned = self.approve(account).await;
         let answer = self.complete(&returned).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", text(&answer));
         json(&answer)

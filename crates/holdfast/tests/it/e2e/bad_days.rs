@@ -13,25 +13,10 @@ use holdfast::transport::{Answer, Outgoing};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
-use sqlx::{AssertSqlSafe, Connection as _};
 
 use super::app::json as json_of;
 use super::app::{App, RETURN_TO, SignedIn, code, text};
-use crate::support::database::{Engine, execute_on};
-
-async fn number(app: &App, sql: &str) -> i64 {
-    let sql = AssertSqlSafe(sql.to_owned());
-    match app.place.engine {
-        Engine::Sqlite => {
-            let mut connection = sqlx::SqliteConnection::connect(&app.place.url).await.unwrap();
-            sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
-        }
-        Engine::Postgres => {
-            let mut connection = sqlx::PgConnection::connect(&app.place.url).await.unwrap();
-            sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
-        }
-    }
-}
+use crate::support::database::{Engine, count_on, execute_on};
 
 /// A signed request as Meta sends it.
 fn signed(app: &App, account: &str, issued_at: Option<i64>) -> String {
@@ -84,7 +69,7 @@ async fn beginning_and_denying_in_a_loop_ends_at_twenty_in_an_hour() {
     );
     let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((3000..=3600).contains(&wait), "{wait}");
-    assert_eq!(number(&app, "SELECT COUNT(*) FROM attempts").await, 20);
+    assert_eq!(count_on(app.place.engine, &app.place.url, "SELECT COUNT(*) FROM attempts").await, 20);
     // It is hers alone.
     app.sign_in(Person::Grace).connect(json!({"return_to": RETURN_TO})).await;
 }
@@ -102,7 +87,7 @@ async fn a_deletion_request_said_twice_is_one_and_spares_what_was_linked_later()
     for _ in 0..20 {
         assert_eq!(json_of(&call_back(&app, "webhooks/instagram/data-deletion", &old).await), first);
     }
-    assert_eq!(number(&app, "SELECT COUNT(*) FROM data_deletions").await, 1);
+    assert_eq!(count_on(app.place.engine, &app.place.url, "SELECT COUNT(*) FROM data_deletions").await, 1);
     assert_eq!(ada.status().await["state"], "connected", "it was asked before this link");
     let undated = signed(&app, &account, None);
     assert_eq!(call_back(&app, "webhooks/instagram/deauthorize", &undated).await.status, StatusCode::OK);

@@ -109,7 +109,7 @@ async fn a_denial_a_partial_grant_and_an_ineligible_account_each_end_in_a_named_
 async fn fifty_parallel_completions_exchange_the_code_once_and_all_succeed() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
-    let returned = ada.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+    let returned = ada.approve("ada.makes").await;
     let answers = join_all((0..50).map(|_| ada.complete(&returned))).await;
     for answer in &answers {
         assert_eq!(answer.status, StatusCode::OK, "{}", text(answer));
@@ -123,9 +123,8 @@ async fn two_users_linking_one_account_one_wins_and_the_other_gets_409() {
     let app = App::start().await;
     for round in 0..5 {
         let (ada, grace) = (app.sign_in(Person::Ada), app.sign_in(Person::Grace));
-        let first = ada.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
-        let second =
-            grace.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+        let first = ada.approve("ada.makes").await;
+        let second = grace.approve("ada.makes").await;
         let (one, two) = tokio::join!(ada.complete(&first), grace.complete(&second));
         let mut statuses = [one.status.as_u16(), two.status.as_u16()];
         statuses.sort_unstable();
@@ -143,8 +142,7 @@ async fn a_victim_who_approves_an_attackers_link_is_not_linked_to_the_attacker()
     let app = App::start().await;
     let (attacker, victim) = (app.sign_in(Person::Edsger), app.sign_in(Person::Ada));
     // The attacker begins, and has the victim approve. The victim's browser comes back with the completion.
-    let returned =
-        attacker.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+    let returned = attacker.approve("ada.makes").await;
     // The victim's page completes what it finds in its address, with the victim's session.
     let completed = victim.complete(&returned).await;
     assert_eq!((completed.status, code(&completed).as_str()), (StatusCode::FORBIDDEN, "attempt-not-yours"));
@@ -244,7 +242,7 @@ async fn another_account_does_not_silently_replace_the_linked_one() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
     ada.connect_account("ada.makes").await;
-    let other = ada.go_and_return("grace.hops", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+    let other = ada.approve("grace.hops").await;
     let refused = ada.complete(&other).await;
     assert_eq!((refused.status, code(&refused).as_str()), (StatusCode::CONFLICT, "different-account"));
     assert_eq!(ada.status().await["account"]["username"], "ada.makes", "the old connection stands");
@@ -275,7 +273,7 @@ async fn a_grant_in_hand_outlives_a_rate_limit_on_the_question_whose_it_is() {
     let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
     let app = App::at(Arc::new(clock.clone()), &[], |_| {}).await;
     let ada = app.sign_in(Person::Ada);
-    let returned = ada.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+    let returned = ada.approve("ada.makes").await;
     app.instagram.arm(Some("ada.makes"), Fault::AccountRateLimit, Some(Endpoint::Me), None).unwrap();
     let limited = ada.complete(&returned).await;
     assert_eq!((limited.status, code(&limited).as_str()), (StatusCode::FAILED_DEPENDENCY, "rate_limited"));

@@ -14,17 +14,11 @@ use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::app::{App, RETURN_TO, code, json as body, text};
-use super::statuses::in_contract;
+use super::statuses::told;
 
 /// As Meta words it where the account has no role on an app without Advanced Access.
 const UNSUPPORTED: &str = r#"{"error":{"message":"Unsupported request - method type: get","type":"IGApiException","code":100,"fbtrace_id":"A"}}"#;
 const NO_ACCESS: &str = r#"{"error":{"message":"(#200) App does not have Advanced Access to instagram_business_basic permission, and recipient user does not have role on app","type":"OAuthException","code":200}}"#;
-
-fn told(status: &Value) -> (&str, Option<&str>, &str) {
-    in_contract(status);
-    let word = |name: &str| status[name].as_str();
-    (word("state").unwrap(), word("reason"), word("action").unwrap())
-}
 
 /// What `complete` answered: status, code, action, and whether it says when to come again.
 fn answered(answer: &holdfast::transport::Answer) -> (u16, String, String, bool) {
@@ -46,8 +40,7 @@ async fn i1_an_account_that_the_app_may_not_serve_is_not_admitted() {
     }
     // A seventh try is not locked out, and nobody is told to try again.
     for _ in 0..7 {
-        let returned =
-            ada.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+        let returned = ada.approve("ada.makes").await;
         let refused = ada.complete(&returned).await;
         assert_eq!(answered(&refused), ended("account_not_admitted", "contact_support"));
         let again = ada.complete(&returned).await;
@@ -92,8 +85,7 @@ async fn i1_the_very_first_account_of_an_installation_is_told_so_as_well() {
     ] {
         let app = App::start().await;
         let ada = app.sign_in(Person::Ada);
-        let returned =
-            ada.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+        let returned = ada.approve("ada.makes").await;
         app.instagram.script(None, endpoint, status, refusal, None).unwrap();
         let refused = ada.complete(&returned).await;
         assert_eq!(answered(&refused), ended("account_not_admitted", "contact_support"), "{refusal}");
@@ -105,7 +97,7 @@ async fn i1_where_the_app_serves_nobody_the_account_is_not_at_fault() {
     let app = App::start().await;
     let (ada, grace) = (app.sign_in(Person::Ada), app.sign_in(Person::Grace));
     grace.connect_account("grace.hops").await;
-    let returned = ada.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+    let returned = ada.approve("ada.makes").await;
     app.instagram.script(None, Endpoint::Me, 400, UNSUPPORTED, None).unwrap();
     grace.send(Method::POST, "/user/instagram/check", None).await;
     assert_eq!(told(&grace.status().await), ("degraded", Some("app_misconfigured"), "wait"));
@@ -136,7 +128,7 @@ async fn i2_an_access_level_is_the_apps_trouble_and_nobodys_permission() {
     assert_eq!(told(&checked), ("degraded", Some("app_misconfigured"), "wait"));
     assert_eq!(checked["missing_scopes"], json!([]));
     // Reconnecting does not help either, and what was linked stands.
-    let returned = ada.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+    let returned = ada.approve("ada.makes").await;
     let again = ada.complete(&returned).await;
     assert_eq!(again.status, StatusCode::FAILED_DEPENDENCY);
     assert_ne!(code(&again), "scopes_missing");
@@ -146,8 +138,7 @@ async fn i2_an_access_level_is_the_apps_trouble_and_nobodys_permission() {
 /// Grace proves control of Ada's account: what came of it for both.
 async fn grace_connects_adas_account(app: &App) -> (u16, Value, Value) {
     let (ada, grace) = (app.sign_in(Person::Ada), app.sign_in(Person::Grace));
-    let returned =
-        grace.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+    let returned = grace.approve("ada.makes").await;
     let completed = grace.complete(&returned).await;
     (completed.status.as_u16(), ada.status().await, grace.status().await)
 }
@@ -179,8 +170,7 @@ async fn i3_an_account_moves_from_a_holder_whose_connection_does_not_work() {
         let history = body(&ada.get("/user/instagram/history").await);
         assert_eq!(history["entries"][0]["reason"], "account_moved");
         // It works for its new holder, so it does not go back and forth.
-        let returned =
-            ada.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+        let returned = ada.approve("ada.makes").await;
         let back = ada.complete(&returned).await;
         assert_eq!((back.status.as_u16(), code(&back).as_str()), (409, "account-belongs-to-another-user"));
     }
@@ -212,8 +202,7 @@ async fn i3_an_account_that_works_stays_where_it_is_whatever_passes() {
         let app = App::start().await;
         let (ada, grace) = (app.sign_in(Person::Ada), app.sign_in(Person::Grace));
         ada.connect_account("ada.makes").await;
-        let returned =
-            grace.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+        let returned = grace.approve("ada.makes").await;
         // The newcomer's own question is answered; the one about the holder is not.
         if let Some(fault) = fault {
             let me =
@@ -243,8 +232,7 @@ async fn i4_a_code_that_may_be_spent_ends_the_attempt_and_both_answers_say_so() 
     ] {
         let app = App::start().await;
         let ada = app.sign_in(Person::Ada);
-        let returned =
-            ada.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+        let returned = ada.approve("ada.makes").await;
         app.instagram.arm(None, fault, Some(Endpoint::Token), Some(1)).unwrap();
         for _ in 0..3 {
             let refused = ada.complete(&returned).await;
@@ -265,8 +253,7 @@ async fn i4_a_code_in_any_wording_or_form_that_is_not_taken_ends_the_attempt() {
     ] {
         let app = App::start().await;
         let ada = app.sign_in(Person::Ada);
-        let returned =
-            ada.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+        let returned = ada.approve("ada.makes").await;
         app.instagram.script(None, Endpoint::Token, 400, refusal, None).unwrap();
         assert_eq!(answered(&ada.complete(&returned).await), ended("attempt_failed", "connect"), "{refusal}");
     }
@@ -303,7 +290,7 @@ async fn i4_a_code_that_was_never_sent_is_kept_and_sent() {
     let settings = [("INSTAGRAM_API_URL", unreachable.as_str()), ("HOLDFAST_WORKER", "off")];
     let app = App::at(Arc::new(clock.clone()), &settings, |_| {}).await;
     let ada = app.sign_in(Person::Ada);
-    let returned = ada.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+    let returned = ada.approve("ada.makes").await;
     let waits = ada.complete(&returned).await;
     assert_eq!(answered(&waits), (424, "provider_unavailable".to_owned(), "retry".to_owned(), true));
     let status = ada.status().await;
@@ -324,7 +311,7 @@ async fn i4_the_worker_sends_a_code_that_was_never_sent() {
     let unreachable = format!("http://{port}");
     let app = App::at(Arc::new(clock.clone()), &[("INSTAGRAM_API_URL", unreachable.as_str())], |_| {}).await;
     let ada = app.sign_in(Person::Ada);
-    let returned = ada.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+    let returned = ada.approve("ada.makes").await;
     assert_eq!(ada.complete(&returned).await.status, StatusCode::FAILED_DEPENDENCY);
     // For longer than an attempt is open.
     clock.advance(Duration::from_mins(11));
@@ -345,7 +332,7 @@ async fn i4_a_code_that_was_turned_away_for_want_of_budget_is_sent_again() {
     let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
     let app = App::at(Arc::new(clock.clone()), &[], |_| {}).await;
     let ada = app.sign_in(Person::Ada);
-    let returned = ada.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+    let returned = ada.approve("ada.makes").await;
     app.instagram.arm(None, Fault::AppRateLimit, Some(Endpoint::Token), Some(1)).unwrap();
     let waits = ada.complete(&returned).await;
     assert_eq!(answered(&waits), (424, "rate_limited".to_owned(), "retry".to_owned(), true));
@@ -388,7 +375,7 @@ async fn i12_whoever_came_back_as_somebody_else_is_offered_another_login() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
     ada.connect_account("ada.makes").await;
-    let other = ada.go_and_return("grace.hops", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+    let other = ada.approve("grace.hops").await;
     let refused = ada.complete(&other).await;
     assert_eq!((refused.status.as_u16(), code(&refused).as_str()), (409, "different-account"));
     for code in ["different-account", "account-belongs-to-another-user"] {

@@ -11,28 +11,17 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::app::{App, RETURN_TO, Returned, SignedIn, code, json as body, text};
+use super::app::{App, RETURN_TO, code, json as body, text};
 use super::operations::Member;
-use super::statuses::in_contract;
-
-/// State, reason and action; the whole is held against the contract.
-fn told(status: &Value) -> (&str, Option<&str>, &str) {
-    in_contract(status);
-    let word = |name: &str| status[name].as_str();
-    (word("state").unwrap(), word("reason"), word("action").unwrap())
-}
+use super::statuses::{in_contract, told};
 
 const WELL: (&str, Option<&str>, &str) = ("connected", None, "none");
-
-async fn come_back(here: &SignedIn<'_>, account: &str) -> Returned {
-    here.go_and_return(account, &Decision::Approve, json!({"return_to": RETURN_TO})).await
-}
 
 /// Completes under a scripted answer of one endpoint: what was answered.
 async fn complete_under(endpoint: Endpoint, status: u16, answer: &str) -> (u16, String, String) {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
-    let returned = come_back(&ada, "ada.makes").await;
+    let returned = ada.approve("ada.makes").await;
     app.instagram.script(None, endpoint, status, answer, None).unwrap();
     let completed = ada.complete(&returned).await;
     let problem = body(&completed);
@@ -88,7 +77,7 @@ async fn a_redirect_address_that_differs_sends_nobody_in_a_circle() {
     let ada = app.sign_in(Person::Ada);
     app.instagram.arm(None, Fault::RedirectMismatch, None, None).unwrap();
     for _ in 0..2 {
-        let refused = ada.complete(&come_back(&ada, "ada.makes").await).await;
+        let refused = ada.complete(&ada.approve("ada.makes").await).await;
         assert_eq!(
             (code(&refused).as_str(), &body(&refused)["action"]),
             ("app_misconfigured", &json!("contact_support"))
@@ -119,7 +108,7 @@ async fn whoever_is_made_a_tester_connects_with_the_next_try() {
     let (ada, grace) = (app.sign_in(Person::Ada), app.sign_in(Person::Grace));
     ada.connect_account("ada.makes").await;
     app.instagram.arm(Some("grace.hops"), Fault::DeveloperRole, None, None).unwrap();
-    let refused = grace.complete(&come_back(&grace, "grace.hops").await).await;
+    let refused = grace.complete(&grace.approve("grace.hops").await).await;
     assert_eq!(code(&refused), "account_not_admitted");
     app.instagram.clear(None).unwrap();
     assert_eq!(told(&grace.connect_account("grace.hops").await), WELL);
@@ -234,7 +223,7 @@ async fn a_reconnect_that_brings_nothing_keeps_what_works() {
     ada.here.connect_account(ada.account).await;
     let before = ada.service(Method::POST, "token", None).await.body["access_token"].clone();
     for fault in [Fault::EmptyToken, Fault::MissingExpiresIn] {
-        let returned = come_back(&ada.here, ada.account).await;
+        let returned = ada.here.approve(ada.account).await;
         app.instagram.arm(Some(ada.account), fault, Some(Endpoint::Exchange), None).unwrap();
         assert_eq!(ada.here.complete(&returned).await.status, StatusCode::FAILED_DEPENDENCY, "{fault:?}");
         app.instagram.clear(None).unwrap();
@@ -262,7 +251,7 @@ async fn either_id_finds_the_user_behind_a_webhook() {
 async fn an_account_that_named_one_id_first_is_the_same_when_it_names_both() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
-    let returned = come_back(&ada, "ada.makes").await;
+    let returned = ada.approve("ada.makes").await;
     app.instagram.script(None, Endpoint::Me, 200, r#"{"id":"25982752248032036"}"#, Some(1)).unwrap();
     let first = body(&ada.complete(&returned).await);
     assert_eq!((told(&first), &first["account"]["professional_id"]), (WELL, &Value::Null));
@@ -277,7 +266,7 @@ async fn a_handle_that_changes_on_the_way_is_no_other_account() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
     ada.connect_account("ada.makes").await;
-    let returned = come_back(&ada, "ada.makes").await;
+    let returned = ada.approve("ada.makes").await;
     app.instagram.rename("ada.makes", "ada.lovelace", "Ada L.").unwrap();
     let status = body(&ada.complete(&returned).await);
     assert_eq!((told(&status), &status["account"]["username"]), (WELL, &json!("ada.lovelace")));

@@ -167,7 +167,7 @@ impl<'a> Member<'a> {
 
     /// To Instagram, where it is approved, and back up to where the page would complete.
     pub async fn approve(&self) -> Returned {
-        self.here.go_and_return(self.account, &Decision::Approve, json!({"return_to": RETURN_TO})).await
+        self.here.approve(self.account).await
     }
 
     /// The same up to our callback's own answer.

@@ -98,3 +98,10 @@ pub fn in_contract(status: &Value) {
         "for clients that read only `connected` and `error`: {status}"
     );
 }
+
+/// State, reason and action; the whole is held against the contract.
+pub fn told(status: &Value) -> (&str, Option<&str>, &str) {
+    in_contract(status);
+    let word = |name: &str| status[name].as_str();
+    (word("state").unwrap(), word("reason"), word("action").unwrap())
+}

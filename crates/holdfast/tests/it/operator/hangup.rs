@@ -37,22 +37,6 @@ fn allows(port: u16, origin: &str) -> bool {
     answer.contains(&format!("access-control-allow-origin: {origin}"))
 }
 
-fn log(place: &Place) -> String {
-    fs::read_to_string(place.path().join("log-of-the-test-0"))
-        .or_else(|_| newest_log(place))
-        .unwrap_or_default()
-}
-
-fn newest_log(place: &Place) -> std::io::Result<String> {
-    let mut logs: Vec<_> = fs::read_dir(place.path())?
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .filter(|path| path.to_string_lossy().contains("log-of-the-test"))
-        .collect();
-    logs.sort();
-    fs::read_to_string(logs.pop().ok_or(std::io::ErrorKind::NotFound)?)
-}
-
 #[test]
 fn a_new_configuration_holds_and_a_faulty_one_is_logged_whole() {
     let port = free_port();
@@ -68,16 +52,17 @@ fn a_new_configuration_holds_and_a_faulty_one_is_logged_whole() {
     signal(&running, "-HUP");
     until("the new origin may call", || allows(port, "https://two.example.com"));
     assert!(!allows(port, "https://one.example.com"));
-    until("what needs a restart is named", || log(&place).contains("HOLDFAST_MAX_REQUESTS"));
+    until("what needs a restart is named", || running.logged().contains("HOLDFAST_MAX_REQUESTS"));
 
     let faulty =
         two.replace("https://two.example.com", "https://three.example.com/path").replace("77", "\"many\"");
-    let place = place.file("holdfast.toml", &faulty);
+    let _place = place.file("holdfast.toml", &faulty);
     signal(&running, "-HUP");
-    until("the faults are logged", || log(&place).contains("nothing is changed"));
+    until("the faults are logged", || running.logged().contains("nothing is changed"));
     for fault in ["allowed_origins", "max_requests"] {
         until(fault, || {
-            log(&place)
+            running
+                .logged()
                 .lines()
                 .any(|line| line.contains("a fault of the configuration") && line.contains(fault))
         });
@@ -99,12 +84,12 @@ fn a_ring_of_other_bytes_changes_nothing() {
     until("it serves", || allows(port, "https://one.example.com"));
     let place = place.file("keys", &ring_entry("2026", 8));
     signal(&running, "-HUP");
-    until("the ring is refused", || log(&place).contains("other bytes"));
+    until("the ring is refused", || running.logged().contains("other bytes"));
 
     let both = format!("{},{}", ring_entry("next", 9), ring_entry("2026", 7));
     let place = place.file("keys", &both);
     signal(&running, "-HUP");
-    until("the ring is taken over", || log(&place).contains("\"sealing_key\":\"next\""));
+    until("the ring is taken over", || running.logged().contains("\"sealing_key\":\"next\""));
     signal(&running, "-TERM");
     assert_eq!(running.child.wait().unwrap().code(), Some(0));
     drop(running);
@@ -122,7 +107,7 @@ fn dev_survives_it_and_leaves_nothing_behind() {
     let ready = stdout.lines().any(|line| line.unwrap() == "Stop with Ctrl-C.");
     assert!(ready && fs::read_dir(&temporary).unwrap().count() == 1);
     signal(&running, "-HUP");
-    until("it is noticed", || log(&place).contains("no configuration to read again"));
+    until("it is noticed", || running.logged().contains("no configuration to read again"));
     assert!(running.child.try_wait().unwrap().is_none(), "a hang-up ended it");
     signal(&running, "-TERM");
     assert_eq!(running.child.wait().unwrap().code(), Some(0));

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use holdfast::clock::SystemClock;
 use holdfast::standin::clerk::Person;
-use holdfast::standin::instagram::{Decision, Endpoint};
+use holdfast::standin::instagram::Endpoint;
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use crate::e2e::app::{App, RETURN_TO, Replica, json as body, text};
+use crate::e2e::app::{App, Replica, json as body, text};
 use crate::support::database::{Engine, Place};
 
 /// Three servers: the installation's own and two more.
@@ -26,8 +26,7 @@ async fn every_step_may_be_taken_at_another_replica() {
     let ada = app.sign_in(Person::Ada);
     let (at_second, at_third) = (ada.at(&second), ada.at(&third));
     // Begun at the second; the callback reaches the first, whose address is the public one; completed at the third.
-    let returned =
-        at_second.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+    let returned = at_second.approve("ada.makes").await;
     let completed = at_third.complete(&returned).await;
     assert_eq!(completed.status, StatusCode::OK, "{}", text(&completed));
     let mut seen = Vec::new();
@@ -64,7 +63,7 @@ async fn parallel_requests_at_three_replicas_do_each_thing_once() {
     assert!(answers.iter().all(|answer| answer.status == StatusCode::OK));
     assert_eq!(answers.iter().filter(|answer| body(answer)["created"] == json!(true)).count(), 1);
 
-    let returned = ada.go_and_return("ada.makes", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+    let returned = ada.approve("ada.makes").await;
     let answers = join_all((0..30).map(|number| each[number % 3].complete(&returned))).await;
     for answer in &answers {
         assert_eq!(answer.status, StatusCode::OK, "{}", text(answer));

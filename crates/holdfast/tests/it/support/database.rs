@@ -200,25 +200,29 @@ impl TestDb {
         }
     }
 
-    /// Ends the store and removes the database.
     /// The one number that `sql` selects.
     pub async fn count(&self, sql: &str) -> i64 {
-        let url = secrecy::ExposeSecret::expose_secret(&self.options.url);
-        let sql = AssertSqlSafe(sql.to_owned());
-        match self.engine {
-            Engine::Sqlite => {
-                let mut connection = sqlx::SqliteConnection::connect(url).await.expect("a connection");
-                sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect("the statement runs")
-            }
-            Engine::Postgres => {
-                let mut connection = PgConnection::connect(url).await.expect("a connection");
-                sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect("the statement runs")
-            }
-        }
+        count_on(self.engine, secrecy::ExposeSecret::expose_secret(&self.options.url), sql).await
     }
 
+    /// Ends the store and removes the database.
     pub async fn remove(self) {
         self.store.close().await;
+    }
+}
+
+/// The one number that `sql` selects from the database at `url`.
+pub async fn count_on(engine: Engine, url: &str, sql: &str) -> i64 {
+    let sql = AssertSqlSafe(sql.to_owned());
+    match engine {
+        Engine::Sqlite => {
+            let mut connection = sqlx::SqliteConnection::connect(url).await.expect("a connection");
+            sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect("the statement runs")
+        }
+        Engine::Postgres => {
+            let mut connection = PgConnection::connect(url).await.expect("a connection");
+            sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect("the statement runs")
+        }
     }
 }
 
