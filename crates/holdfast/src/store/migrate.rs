@@ -12,96 +12,33 @@ pub(super) struct Migration {
     pub(super) sql: Sql,
 }
 
+/// One of them, by the name that its files have for both engines.
+macro_rules! migration {
+    ($version:literal, $number:literal, $name:literal) => {
+        Migration {
+            version: $version,
+            name: $name,
+            sql: Sql::each(
+                include_str!(concat!("../../../../migrations/sqlite/", $number, "_", $name, ".sql")),
+                include_str!(concat!("../../../../migrations/postgres/", $number, "_", $name, ".sql")),
+            ),
+        }
+    };
+}
+
 /// All of them, in order. Never changed once released; a new one goes to the end, for both engines, with the same meaning.
 pub(super) const MIGRATIONS: &[Migration] = &[
-    Migration {
-        version: 1,
-        name: "initial",
-        sql: Sql::each(
-            include_str!("../../../../migrations/sqlite/0001_initial.sql"),
-            include_str!("../../../../migrations/postgres/0001_initial.sql"),
-        ),
-    },
-    Migration {
-        version: 2,
-        name: "outbox",
-        sql: Sql::each(
-            include_str!("../../../../migrations/sqlite/0002_outbox.sql"),
-            include_str!("../../../../migrations/postgres/0002_outbox.sql"),
-        ),
-    },
-    Migration {
-        version: 3,
-        name: "population_indexes",
-        sql: Sql::each(
-            include_str!("../../../../migrations/sqlite/0003_population_indexes.sql"),
-            include_str!("../../../../migrations/postgres/0003_population_indexes.sql"),
-        ),
-    },
-    Migration {
-        version: 4,
-        name: "grant_time_indexes",
-        sql: Sql::each(
-            include_str!("../../../../migrations/sqlite/0004_grant_time_indexes.sql"),
-            include_str!("../../../../migrations/postgres/0004_grant_time_indexes.sql"),
-        ),
-    },
-    Migration {
-        version: 6,
-        name: "sweep",
-        sql: Sql::each(
-            include_str!("../../../../migrations/sqlite/0006_sweep.sql"),
-            include_str!("../../../../migrations/postgres/0006_sweep.sql"),
-        ),
-    },
-    Migration {
-        version: 7,
-        name: "listing_indexes",
-        sql: Sql::each(
-            include_str!("../../../../migrations/sqlite/0007_listing_indexes.sql"),
-            include_str!("../../../../migrations/postgres/0007_listing_indexes.sql"),
-        ),
-    },
-    Migration {
-        version: 8,
-        name: "attempts_and_scopes",
-        sql: Sql::each(
-            include_str!("../../../../migrations/sqlite/0008_attempts_and_scopes.sql"),
-            include_str!("../../../../migrations/postgres/0008_attempts_and_scopes.sql"),
-        ),
-    },
-    Migration {
-        version: 9,
-        name: "attempt_indexes",
-        sql: Sql::each(
-            include_str!("../../../../migrations/sqlite/0009_attempt_indexes.sql"),
-            include_str!("../../../../migrations/postgres/0009_attempt_indexes.sql"),
-        ),
-    },
-    Migration {
-        version: 12,
-        name: "operator",
-        sql: Sql::each(
-            include_str!("../../../../migrations/sqlite/0012_operator.sql"),
-            include_str!("../../../../migrations/postgres/0012_operator.sql"),
-        ),
-    },
-    Migration {
-        version: 13,
-        name: "notices",
-        sql: Sql::each(
-            include_str!("../../../../migrations/sqlite/0013_notices.sql"),
-            include_str!("../../../../migrations/postgres/0013_notices.sql"),
-        ),
-    },
-    Migration {
-        version: 14,
-        name: "first_sync",
-        sql: Sql::each(
-            include_str!("../../../../migrations/sqlite/0014_first_sync.sql"),
-            include_str!("../../../../migrations/postgres/0014_first_sync.sql"),
-        ),
-    },
+    migration!(1, "0001", "initial"),
+    migration!(2, "0002", "outbox"),
+    migration!(3, "0003", "population_indexes"),
+    migration!(4, "0004", "grant_time_indexes"),
+    migration!(6, "0006", "sweep"),
+    migration!(7, "0007", "listing_indexes"),
+    migration!(8, "0008", "attempts_and_scopes"),
+    migration!(9, "0009", "attempt_indexes"),
+    migration!(12, "0012", "operator"),
+    migration!(13, "0013", "notices"),
+    migration!(14, "0014", "first_sync"),
 ];
 
 /// How the database's schema compares with this program's.
