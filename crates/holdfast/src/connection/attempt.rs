@@ -49,6 +49,21 @@ pub struct Attempt {
     pub closed_at: Option<Timestamp>,
 }
 
+impl Attempt {
+    /// The same, ended.
+    #[must_use]
+    pub fn closed(&self, outcome: AttemptOutcome, now: Timestamp) -> Self {
+        Self {
+            stage: AttemptStage::Closed,
+            outcome: Some(outcome),
+            sealed: None,
+            busy_until: None,
+            closed_at: Some(now),
+            ..self.clone()
+        }
+    }
+}
+
 /// How far an attempt has come. Each step is durable before the next one begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttemptStage {

@@ -4,14 +4,14 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::caller::OwnerId;
-use crate::connection::attempt::{Attempt, AttemptNote, AttemptOutcome, AttemptStage};
+use crate::connection::attempt::{Attempt, AttemptNote, AttemptOutcome};
 use crate::connection::observation::{AttemptEnd, Observation};
 use crate::connection::transition::{apply, is_change};
 use crate::connection::{Connection, Evidence, EvidenceSource, Reason};
 use crate::connections::grants::AttemptSeal;
-use crate::connections::recorder::{Conflicts, change};
+use crate::connections::recorder::{Conflicts, change, is_stored};
 use crate::connections::{Connections, ServiceError};
-use crate::store::{AttemptWrite, ChangeSet, CommitOutcome, HistoryEntry};
+use crate::store::{AttemptWrite, ChangeSet, HistoryEntry};
 use crate::vault::UserKey;
 
 impl Connections {
@@ -23,37 +23,20 @@ impl Connections {
         outcome: AttemptOutcome,
         now: Timestamp,
     ) -> Result<bool, ServiceError> {
-        let closed = Attempt {
-            revision: attempt.revision + 1,
-            stage: AttemptStage::Closed,
-            outcome: Some(outcome),
-            sealed: None,
-            busy_until: None,
-            closed_at: Some(now),
-            ..attempt.clone()
-        };
+        let write = AttemptWrite::update(attempt, attempt.closed(outcome, now));
         let mut conflicts = Conflicts::default();
         loop {
             let connection = self.parts.store.connection_of(attempt).await?;
             let mut changes = connection
                 .map_or_else(ChangeSet::default, |connection| ended(&connection, attempt.id, outcome, now));
-            changes.attempt = Some(AttemptWrite {
-                expected_revision: Some(attempt.revision),
-                attempt: closed.clone(),
-                limits: None,
-            });
-            match self.parts.store.commit(&changes).await? {
-                CommitOutcome::Committed => return Ok(true),
-                CommitOutcome::UserDeleted => return Err(ServiceError::UserGone),
-                // Either the connection changed, and we try again, or the attempt did.
-                CommitOutcome::Conflict
-                | CommitOutcome::AccountAlreadyLinked
-                | CommitOutcome::TooManyAttempts => {
-                    let current = self.parts.store.attempt(attempt.id).await?;
-                    if current.is_none_or(|current| current.revision != attempt.revision) {
-                        return Ok(false);
-                    }
-                }
+            changes.attempt = Some(write.clone());
+            if is_stored(self.parts.store.commit(&changes).await?)? {
+                return Ok(true);
+            }
+            // Either the connection changed, and we try again, or the attempt did.
+            let current = self.parts.store.attempt(attempt.id).await?;
+            if current.is_none_or(|current| current.revision != attempt.revision) {
+                return Ok(false);
             }
             conflicts.lost()?;
         }
@@ -67,6 +50,9 @@ impl Connections {
     ) -> Result<(), ServiceError> {
         let open = self.parts.store.open_attempts(owner, Self::PROVIDER).await?;
         self.parts.store.close_attempts(owner, Self::PROVIDER, AttemptOutcome::Expired, now).await?;
+        if open.is_empty() {
+            return Ok(());
+        }
         let Some(connection) = self.parts.store.connection(owner, Self::PROVIDER).await? else {
             return Ok(());
         };
@@ -74,31 +60,16 @@ impl Connections {
         let notes =
             open.iter().map(|attempt| noted(&connection, AttemptNote { id: attempt.id, outcome }, now));
         let changes = ChangeSet { history: notes.collect(), ..ChangeSet::default() };
-        if !changes.history.is_empty() {
-            // What the history says of them is no reason to leave the grant where it is.
-            self.parts.store.commit(&changes).await?;
-        }
+        // What the history says of them is no reason to leave the grant where it is.
+        self.parts.store.commit(&changes).await?;
         Ok(())
     }
 
     /// Stores the next revision of an attempt. False where somebody else was faster.
-    pub(super) async fn advance(&self, attempt: &Attempt, mut next: Attempt) -> Result<bool, ServiceError> {
-        next.revision = attempt.revision + 1;
-        let changes = ChangeSet {
-            attempt: Some(AttemptWrite {
-                expected_revision: Some(attempt.revision),
-                attempt: next,
-                limits: None,
-            }),
-            ..ChangeSet::default()
-        };
-        match self.parts.store.commit(&changes).await? {
-            CommitOutcome::Committed => Ok(true),
-            CommitOutcome::UserDeleted => Err(ServiceError::UserGone),
-            CommitOutcome::Conflict
-            | CommitOutcome::AccountAlreadyLinked
-            | CommitOutcome::TooManyAttempts => Ok(false),
-        }
+    pub(super) async fn advance(&self, attempt: &Attempt, next: Attempt) -> Result<bool, ServiceError> {
+        let changes =
+            ChangeSet { attempt: Some(AttemptWrite::update(attempt, next)), ..ChangeSet::default() };
+        is_stored(self.parts.store.commit(&changes).await?)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::connection::attempt::{ATTEMPT_WINDOW, Attempt, AttemptNote, AttemptSt
 use crate::connection::return_url::ReturnToError;
 use crate::connection::{Connection, Standing};
 use crate::connections::attempts::noted;
+use crate::connections::recorder::is_stored;
 use crate::connections::{ATTEMPT_LIFETIME, ATTEMPT_LIMITS, Connections, ServiceError};
 use crate::entropy::new_id;
 use crate::provider::ProviderId;
@@ -156,14 +157,10 @@ impl Connections {
                 connection: Some(ConnectionWrite { expected_version: None, connection: connection.clone() }),
                 ..ChangeSet::default()
             };
-            match self.parts.store.commit(&changes).await? {
-                CommitOutcome::Committed => return Ok(connection),
-                CommitOutcome::UserDeleted => return Err(ServiceError::UserGone),
-                // Somebody made it at the same moment: read theirs.
-                CommitOutcome::Conflict
-                | CommitOutcome::AccountAlreadyLinked
-                | CommitOutcome::TooManyAttempts => {}
+            if is_stored(self.parts.store.commit(&changes).await?)? {
+                return Ok(connection);
             }
+            // Somebody made it at the same moment: read theirs.
         }
         Err(ServiceError::Contended)
     }

@@ -49,6 +49,17 @@ pub struct AttemptWrite {
     pub limits: Option<AttemptLimits>,
 }
 
+impl AttemptWrite {
+    /// `next` as the revision after `attempt`.
+    pub fn update(attempt: &Attempt, next: Attempt) -> Self {
+        Self {
+            expected_revision: Some(attempt.revision),
+            attempt: Attempt { revision: attempt.revision + 1, ..next },
+            limits: None,
+        }
+    }
+}
+
 /// How many attempts one user may have, counted in the unit of work that inserts another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttemptLimits {
@@ -67,6 +78,13 @@ pub struct LeaseGuard {
     pub owner: String,
     /// The fencing token.
     pub epoch: i64,
+}
+
+impl LeaseGuard {
+    /// The parameters that name it.
+    pub(super) fn key(&self) -> Vec<Value> {
+        vec![self.connection_id.into(), self.owner.as_str().into(), self.epoch.into()]
+    }
 }
 
 /// What became of a [`ChangeSet`]. Except for `Done`, nothing of it was stored.
@@ -150,7 +168,7 @@ impl Store {
             write_attempt(&mut unit, write).await?;
         }
         if let Some(lease) = &changes.release {
-            unit.run(statements::LEASE_RELEASE, lease_key(lease)).await?;
+            unit.run(statements::LEASE_RELEASE, lease.key()).await?;
         }
         if let Some(change) = announcement(changes) {
             self.inner.changes.notify(&mut unit, &change).await?;
@@ -200,10 +218,6 @@ async fn limit_attempts(unit: &mut Unit, write: &AttemptWrite) -> Result<(), Abo
         }
     }
     Ok(())
-}
-
-fn lease_key(lease: &LeaseGuard) -> Vec<Value> {
-    vec![lease.connection_id.into(), lease.owner.as_str().into(), lease.epoch.into()]
 }
 
 async fn write_connection(unit: &mut Unit, write: &ConnectionWrite) -> Result<(), Abort> {

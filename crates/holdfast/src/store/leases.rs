@@ -124,10 +124,8 @@ impl Store {
     /// How many are due, counted up to [`BACKLOG`]: so much should not be sorted at each claim.
     /// Both ways claim the same rows.
     async fn due_count(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let values = vec![now.into(), rows::limit(BACKLOG)];
-        let Some(row) = self.read_one(statements::DUE_COUNT, values).await? else { return Ok(0) };
-        let due = row.int("amount").map_err(|error| error.at("connections", "(all)"))?;
-        Ok(usize::try_from(due).unwrap_or(0))
+        let due = self.amount(statements::DUE_COUNT, vec![now.into(), rows::limit(BACKLOG)]).await?;
+        Ok(usize::try_from(due).unwrap_or(usize::MAX))
     }
 
     /// Claims one connection, due or not. `None` where somebody holds it or there is none.
@@ -160,7 +158,7 @@ impl Store {
 
     /// Gives a lease back. Does nothing where it is lost.
     pub async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
-        self.write(statements::LEASE_RELEASE, key(lease)).await.map(drop)
+        self.write(statements::LEASE_RELEASE, lease.guard().key()).await.map(drop)
     }
 
     /// When the next connection will be claimable; may be in the past. `None` where none is
@@ -178,10 +176,6 @@ impl Store {
 /// wrong.
 fn latest(now: Timestamp, lease_for: Duration) -> Timestamp {
     clock::after(now, lease_for + TOLERANCE)
-}
-
-fn key(lease: &Lease) -> Vec<super::Value> {
-    vec![lease.connection.id.into(), lease.owner.as_str().into(), lease.epoch.into()]
 }
 
 fn lease(row: &Row, owner: &str, until: Timestamp) -> Result<Lease, StoreError> {

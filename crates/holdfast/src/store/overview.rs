@@ -5,16 +5,13 @@ use jiff::Timestamp;
 
 use super::engine::{Engine, Row, Unreadable};
 use super::statements::Sql;
-use super::{Store, StoreError, rows};
+use super::{Store, StoreError, rows, statements};
 use crate::connection::Connection;
 use crate::provider::ProviderId;
 
 /// More overdue refreshes than this are not counted one by one.
 const MOST_OVERDUE: usize = 100_000;
 
-const OVERDUE: Sql = Sql::both(
-    "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections WHERE next_refresh_at <= $1 LIMIT $2 + 0) AS due",
-);
 const SOONEST_EXPIRY: Sql = Sql::both(
     "SELECT MIN(grant_expires_at) AS at FROM connections WHERE state IN ('connected', 'degraded', 'action_required')",
 );
@@ -69,7 +66,6 @@ const BY_USERNAME: Sql = Sql::both(
 
 /// Every statement here by name, for the test that prepares them and for `doctor`.
 pub(super) const ALL: &[(&str, Sql)] = &[
-    ("OVERDUE", OVERDUE),
     ("SOONEST_EXPIRY", SOONEST_EXPIRY),
     ("EXPIRING", EXPIRING),
     ("ROWS", ROWS),
@@ -133,7 +129,7 @@ pub struct Refreshes {
 impl Store {
     /// Refreshes that were due before `before`, counted up to a hundred thousand.
     pub async fn overdue(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.amount(OVERDUE, vec![before.into(), rows::limit(MOST_OVERDUE)]).await
+        self.amount(statements::DUE_COUNT, vec![before.into(), rows::limit(MOST_OVERDUE)]).await
     }
 
     /// When the first of the grants in use expires.

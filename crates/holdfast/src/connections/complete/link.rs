@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::CompleteError;
-use crate::connection::attempt::{Attempt, AttemptNote, AttemptOutcome, AttemptStage, Expect};
+use crate::connection::attempt::{Attempt, AttemptNote, AttemptOutcome, Expect};
 use crate::connection::observation::Observation;
 use crate::connection::status::lacking;
 use crate::connection::transition::{apply, is_working, same_account};
@@ -137,18 +137,6 @@ fn linking(
     changes.append_grant = Some(sealed);
     // The new grant has answered already, so the earlier ones have served.
     changes.erase_grants_below = Some((before.id, version));
-    changes.attempt = Some(AttemptWrite {
-        expected_revision: Some(attempt.revision),
-        attempt: Attempt {
-            revision: attempt.revision + 1,
-            stage: AttemptStage::Closed,
-            outcome: Some(AttemptOutcome::Connected),
-            sealed: None,
-            busy_until: None,
-            closed_at: Some(now),
-            ..attempt.clone()
-        },
-        limits: None,
-    });
+    changes.attempt = Some(AttemptWrite::update(attempt, attempt.closed(AttemptOutcome::Connected, now)));
     Ok(changes)
 }
