@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 
 use crate::caller::OwnerId;
 use crate::clock::after;
+use crate::connection::clock_repair::USUAL_LIFE;
 use crate::connection::observation::Observation;
 use crate::connection::reasons::reason_of;
 use crate::connection::transition::{apply, same_account};
@@ -20,8 +21,6 @@ use crate::connections::{Connections, ServiceError, grants};
 use crate::provider::{Account, Failure, Grant, Meaning, SharedProvider};
 use crate::store::CommitOutcome;
 
-/// What a long-lived grant of Instagram's lives, where nobody says.
-const USUAL_LIFE: Duration = Duration::from_hours(60 * 24);
 /// Times that one line is asked about.
 const TRIES: u32 = 3;
 /// Between them.

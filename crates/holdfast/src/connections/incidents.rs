@@ -21,7 +21,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::mechanisms::{Mechanism, Mechanisms};
-use crate::clock::{SharedClock, after, from_millis};
+use crate::clock::{SharedClock, after, before};
 use crate::connection::belief::{FEWEST, HOLD_IN_USE, PROOFS, Population, SPANS, enough_to_calm};
 use crate::connection::observation::Confidence;
 use crate::connection::reasons::reason_of;
@@ -132,7 +132,8 @@ impl Incidents {
         Ok(())
     }
 
-    async fn are_few(&self) -> Result<bool, StoreError> {
+    /// Whether there are too few connections to tell what strikes one from what strikes all.
+    pub(super) async fn are_few(&self) -> Result<bool, StoreError> {
         Ok(self.store.alive(FEWEST).await? < FEWEST)
     }
 
@@ -237,14 +238,10 @@ fn struck(
     std::iter::once(held).chain(starts.into_iter().zip(trouble.struck).take(spans))
 }
 
-fn before(now: Timestamp, span: Duration) -> Timestamp {
-    let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-    from_millis(now.as_millisecond().saturating_sub(span))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::from_millis;
 
     #[test]
     fn those_held_are_weighed_since_the_first_of_them_and_each_span_by_itself() {

@@ -98,7 +98,7 @@ impl Connections {
         cursor: Option<Cursor>,
         limit: usize,
     ) -> Result<ListPage, StoreError> {
-        let tell = |facts: &StatusFacts| self.told(facts.connection.as_ref(), facts.open_attempt.as_ref());
+        let tell = |facts: &StatusFacts| self.told_of(facts);
         list(&self.parts.store, filter, cursor, limit, self.parts.clock.now(), tell).await
     }
 }

@@ -52,7 +52,7 @@ use crate::connection::schedule::{Jitter, RefreshPolicy, Schedule};
 use crate::connection::status::{InstagramStatus, OpenAttempt, derive};
 use crate::entropy::{SharedEntropy, random};
 use crate::provider::{Grant, ProviderId, SharedProvider};
-use crate::store::{AttemptLimits, HistoryCursor, HistoryPage, PendingEvent, Store, StoreError};
+use crate::store::{AttemptLimits, HistoryCursor, HistoryPage, PendingEvent, StatusFacts, Store, StoreError};
 use crate::vault::Vault;
 
 /// What [`Connections`] is made of.
@@ -151,6 +151,11 @@ impl Connections {
             .throttled_until(self.gate.spent_until())
     }
 
+    /// The status that stored facts amount to.
+    pub(super) fn told_of(&self, facts: &StatusFacts) -> InstagramStatus {
+        self.told(facts.connection.as_ref(), facts.open_attempt.as_ref())
+    }
+
     /// Where a browser may return to.
     pub fn return_urls(&self) -> &ReturnUrls {
         &self.parts.return_urls
@@ -169,13 +174,13 @@ impl Connections {
     /// The status of a caller's connection. Reads storage only; never calls Instagram.
     pub async fn status(&self, owner: &OwnerId) -> Result<InstagramStatus, StoreError> {
         let facts = self.parts.store.status_facts(owner, Self::PROVIDER).await?;
-        Ok(self.told(facts.connection.as_ref(), facts.open_attempt.as_ref()))
+        Ok(self.told_of(&facts))
     }
 
     /// The status that an event in the outbox tells of, as it is now.
     pub async fn status_for(&self, event: &PendingEvent) -> Result<InstagramStatus, StoreError> {
         let facts = self.parts.store.event_facts(event).await?;
-        Ok(self.told(facts.connection.as_ref(), facts.open_attempt.as_ref()))
+        Ok(self.told_of(&facts))
     }
 
     /// Every change of state of a caller's connection, newest first.

@@ -10,7 +10,7 @@ impl Connections {
     /// The status of the user that a notice is about, as it is now.
     pub async fn status_of_notice(&self, notice: &Notice) -> Result<InstagramStatus, StoreError> {
         let facts = self.parts.store.notice_facts(notice).await?;
-        Ok(self.told(facts.connection.as_ref(), facts.open_attempt.as_ref()))
+        Ok(self.told_of(&facts))
     }
 
     /// The share of the provider's budget for the app that is used, as far as its answers say; 1

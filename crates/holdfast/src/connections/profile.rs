@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
-use crate::clock::after;
+use crate::clock::{after, before};
 use crate::connection::Connection;
 use crate::connection::belief::{FEWEST, is_sign};
 use crate::connection::observation::{Granted, Observation};
@@ -85,11 +83,10 @@ impl Connections {
     async fn is_refusal_believed(&self, connection: &Connection, scope: &str) -> Result<bool, ServiceError> {
         let (store, now) = (&self.parts.store, self.parts.clock.now());
         let first_at = store.note_refusal(connection, scope, now, before(now, FORGOTTEN)).await?;
-        if store.alive(FEWEST).await? < FEWEST {
+        if self.incidents.are_few().await? {
             return Ok(true);
         }
-        let most = usize::try_from(FEWEST).unwrap_or(usize::MAX);
-        if store.refused(scope, before(now, HOLD), most).await? >= FEWEST {
+        if store.refused(scope, before(now, HOLD), FEWEST).await? >= FEWEST {
             tracing::error!(
                 scope,
                 "Instagram refuses many connections a permission that it granted: nobody is told to reconnect"
@@ -98,10 +95,6 @@ impl Connections {
         }
         Ok(now >= after(first_at, HOLD))
     }
-}
-
-fn before(now: Timestamp, span: Duration) -> Timestamp {
-    now.checked_sub(span).unwrap_or(Timestamp::MIN)
 }
 
 /// What the renewal said is granted, where that is something else than we know.

@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::clock::{SharedClock, from_millis};
+use crate::clock::{SharedClock, before};
 use crate::connection::Reason;
 use crate::connections::Connections;
 use crate::store::{ConnectionCount, Refreshes, Store, StoreError, TableRows};
@@ -226,9 +226,4 @@ impl Overview {
 /// Whole hours since the epoch.
 fn hour(at: Timestamp) -> i64 {
     at.as_second().div_euclid(3600)
-}
-
-fn before(now: Timestamp, span: Duration) -> Timestamp {
-    let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-    from_millis(now.as_millisecond().saturating_sub(span))
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::engine::{Row, Unreadable};
 use super::{Store, StoreError, rows, statements};
 use crate::caller::OwnerId;
-use crate::clock::{after, from_millis};
+use crate::clock::{after, before};
 use crate::connection::attempt::{Attempt, AttemptNote};
 use crate::connection::clock_repair::{LONGEST_WAIT, PROOF_LASTS, TOLERANCE, USUAL_LIFE};
 use crate::connection::{Connection, Evidence, Reason, Standing, State};
@@ -157,7 +157,7 @@ impl Store {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<Connection>, StoreError> {
-        let proven_after = now.saturating_sub(PROOF_LASTS).unwrap_or(Timestamp::MIN);
+        let proven_after = before(now, PROOF_LASTS);
         let values = vec![now.into(), proven_after.into()];
         self.readable(statements::CONNECTIONS_EXPIRED, values, limit, rows::connection).await
     }
@@ -242,10 +242,7 @@ impl Store {
     /// Whether the asker may put a question about this connection to the provider: true for exactly one of all askers
     /// per `gap`, on whichever replica. A clock that was set back locks it for at most another gap.
     pub async fn claim_probe(&self, id: Uuid, now: Timestamp, gap: Duration) -> Result<bool, StoreError> {
-        let ahead = after(now, gap);
-        let gap = i64::try_from(gap.as_millis()).unwrap_or(i64::MAX);
-        let free = from_millis(now.as_millisecond().saturating_sub(gap));
-        let values = vec![id.into(), now.into(), free.into(), ahead.into()];
+        let values = vec![id.into(), now.into(), before(now, gap).into(), after(now, gap).into()];
         Ok(self.write(statements::CONNECTION_CLAIM_PROBE, values).await? > 0)
     }
 

@@ -27,7 +27,8 @@ impl Store {
 
     /// How many connections were refused calls for want of that scope since then, counted up to
     /// `most`.
-    pub async fn refused(&self, scope: &str, since: Timestamp, most: usize) -> Result<u64, StoreError> {
+    pub async fn refused(&self, scope: &str, since: Timestamp, most: u64) -> Result<u64, StoreError> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
         let values = vec![scope.into(), since.into(), rows::limit(most)];
         match self.read_one(statements::REFUSALS_COUNT, values).await? {
             Some(row) => rows::amount(&row).map_err(|error| error.at("scope_refusals", "(all)")),

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::CompleteError;
-use crate::clock::after;
+use crate::clock::{after, before};
 use crate::connection::Reason;
 use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
 use crate::connection::reasons::reason_of;
@@ -165,7 +165,7 @@ impl Connections {
             return Ok(false);
         }
         let now = self.parts.clock.now();
-        let lately = now.saturating_sub(LATELY).unwrap_or(jiff::Timestamp::MIN);
+        let lately = before(now, LATELY);
         Ok(store.proven(lately, now, 1).await? == 0)
     }
 
