@@ -3,7 +3,10 @@
 //! Stored times are unix milliseconds; wire times are RFC 3339. Both come from [`Timestamp`].
 
 use std::fmt::Debug;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -25,6 +28,19 @@ pub trait Clock: Debug + Send + Sync + 'static {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         self.sleep_until(after(self.now(), duration))
     }
+}
+
+/// What `work` comes to; `None` where it takes longer. What is ready at once sets no alarm.
+pub async fn within<F: Future>(limit: Duration, clock: &dyn Clock, work: F) -> Option<F::Output> {
+    let mut work = pin!(work);
+    let mut alarm = None;
+    poll_fn(|cx| {
+        if let Poll::Ready(done) = work.as_mut().poll(cx) {
+            return Poll::Ready(Some(done));
+        }
+        alarm.get_or_insert_with(|| clock.sleep(limit)).as_mut().poll(cx).map(|()| None)
+    })
+    .await
 }
 
 /// A clock shared by every part of the process.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clerk_session::OriginPattern;
 
 use super::{Seams, StartError, policy, vault};
-use crate::clock::SharedClock;
+use crate::clock::{SharedClock, within};
 use crate::connection::return_url::ReturnUrls;
 use crate::http::{AllowedOrigins, AppState};
 use crate::settings::Settings;
@@ -66,10 +66,7 @@ async fn in_time<T>(
     clock: &SharedClock,
     asked: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    tokio::select! {
-        answer = asked => answer,
-        () = clock.sleep(PATIENCE) => {
-            Err(StoreError::Unavailable("it does not answer within 5 s".to_owned()))
-        }
-    }
+    within(PATIENCE, &**clock, asked)
+        .await
+        .unwrap_or_else(|| Err(StoreError::Unavailable("it does not answer within 5 s".to_owned())))
 }

@@ -21,7 +21,7 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAcces
 use super::admission::{Admitted, SMALL_BODY, TurnedAway};
 use super::large_bodies::LargeBody;
 use super::problem::{Problem, ProblemCode, RequestCode, ServerCode};
-use crate::clock::SharedClock;
+use crate::clock::{SharedClock, within};
 
 /// Bodies of ordinary routes, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -133,10 +133,7 @@ async fn read(request: Request, limit: usize, clock: &SharedClock) -> Result<Byt
     let admitted = request.extensions().get::<Admitted>().cloned();
     let body = collect(request.into_body(), limit, admitted.as_ref());
     let in_time = async {
-        match select(pin!(body), clock.sleep(BODY_TIMEOUT)).await {
-            Either::Left((collected, _)) => collected,
-            Either::Right(_) => Err(RequestCode::RequestTimeout.into()),
-        }
+        within(BODY_TIMEOUT, &**clock, body).await.unwrap_or_else(|| Err(RequestCode::RequestTimeout.into()))
     };
     match &admitted {
         Some(admitted) => admitted.while_waiting(in_time).await?,

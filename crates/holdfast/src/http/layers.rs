@@ -1,10 +1,9 @@
 //! What happens around every handler. The order is set in [`super::app`]; here is each layer.
 
 use std::convert::Infallible;
-use std::future::{Ready, poll_fn, ready};
+use std::future::{Ready, ready};
 use std::net::Ipv4Addr;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -28,7 +27,7 @@ use super::public::PublicRoute;
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::server::PeerAddr;
 use crate::client_address::TrustedProxies;
-use crate::clock::{Clock, SharedClock};
+use crate::clock::{SharedClock, within};
 use crate::entropy::SharedEntropy;
 use crate::telemetry::traces::{Going, ServerSpans, WithContext as _};
 
@@ -304,19 +303,6 @@ fn admitted(edge: &Edge, request: &mut Request) -> Result<Option<Admitted>, Turn
     let place = edge.admission.admit(address)?;
     request.extensions_mut().insert(place.clone());
     Ok(Some(place))
-}
-
-/// What `work` comes to; `None` where it takes longer. What is ready at once sets no alarm.
-async fn within<F: Future>(limit: Duration, clock: &dyn Clock, work: F) -> Option<F::Output> {
-    let mut work = pin!(work);
-    let mut alarm = None;
-    poll_fn(|cx| {
-        if let Poll::Ready(done) = work.as_mut().poll(cx) {
-            return Poll::Ready(Some(done));
-        }
-        alarm.get_or_insert_with(|| clock.sleep(limit)).as_mut().poll(cx).map(|()| None)
-    })
-    .await
 }
 
 /// Where no route matches.

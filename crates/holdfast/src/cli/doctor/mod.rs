@@ -20,6 +20,7 @@ use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
 use super::serve::seams;
 use crate::app::Seams;
+use crate::clock;
 use crate::settings::Settings;
 use code::Code;
 use configuration::Read;
@@ -73,14 +74,12 @@ fn report_static(settings: &Settings, report: &mut Report) {
 
 /// One part of the checks; a failed `code` where it hangs.
 async fn within(context: &Context, code: Code, checks: impl Future<Output = Report>) -> Report {
-    tokio::select! {
-        report = checks => report,
-        () = context.clock.sleep(PATIENCE) => {
-            let mut report = Report::default();
-            report.add(Check::failed(code, format!("no answer within {} s", PATIENCE.as_secs())));
-            report
-        }
+    if let Some(report) = clock::within(PATIENCE, &*context.clock, checks).await {
+        return report;
     }
+    let mut report = Report::default();
+    report.add(Check::failed(code, format!("no answer within {} s", PATIENCE.as_secs())));
+    report
 }
 
 /// A request through the seams, with little patience.

@@ -1,19 +1,17 @@
 //! Whether the process lives, and whether it can judge.
 
-use std::pin::pin;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use futures_util::future::{Either, select};
 use http::{StatusCode, header};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::prelude::*;
-use crate::clock::SharedClock;
-use crate::store::{SchemaState, StoreError};
+use crate::clock::within;
+use crate::store::SchemaState;
 
 /// Adds the routes.
 pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
@@ -78,11 +76,11 @@ impl Check {
 
 async fn readyz(State(state): State<AppState>) -> Response {
     let keys = if state.verifier().can_judge() { Ok(()) } else { Err("no key to judge session tokens with") };
-    let clock = &state.edge().clock;
+    let clock = &*state.edge().clock;
     let (database, schema, sentinels) = tokio::join!(
-        in_time(clock, state.store().ping()),
-        in_time(clock, state.store().schema_state()),
-        in_time(clock, state.store().sentinels()),
+        within(PATIENCE, clock, state.store().ping()),
+        within(PATIENCE, clock, state.store().schema_state()),
+        within(PATIENCE, clock, state.store().sentinels()),
     );
     let database = match database {
         Some(Ok(())) => Ok(()),
@@ -128,14 +126,3 @@ async fn readyz(State(state): State<AppState>) -> Response {
 
 /// For the database to answer: whoever asks gives up after two seconds, and learns nothing from silence.
 const PATIENCE: Duration = Duration::from_millis(1500);
-
-/// What came of `asked`; `None` where it hangs.
-async fn in_time<T>(
-    clock: &SharedClock,
-    asked: impl Future<Output = Result<T, StoreError>>,
-) -> Option<Result<T, StoreError>> {
-    match select(pin!(asked), clock.sleep(PATIENCE)).await {
-        Either::Left((answer, _)) => Some(answer),
-        Either::Right(_) => None,
-    }
-}
