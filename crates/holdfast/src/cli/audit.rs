@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::args::AuditCommand;
 use super::context::{Context, database};
-use super::exit::{ExitStatus, Failure, Outcome};
+use super::exit::{ExitStatus, Failure, Outcome, exhausted};
 use super::printer::Printer;
 use crate::entropy::new_id;
 use crate::settings::Purpose;
@@ -42,8 +42,7 @@ pub(super) async fn record(
 ) -> Result<(), Failure> {
     let login = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| context.environment.get(name));
     let now = context.clock.now();
-    let id = new_id(&*context.entropy, now)
-        .map_err(|error| Failure::setup(error.to_string(), "see what ails the system"))?;
+    let id = new_id(&*context.entropy, now).map_err(exhausted)?;
     let act = Act {
         actor: format!("operator:{}", login.unwrap_or("unknown")),
         action,

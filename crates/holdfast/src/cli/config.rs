@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::args::{ConfigCommand, JsonArg};
 use super::context::Context;
-use super::exit::{ExitStatus, Failure, Outcome};
+use super::exit::{ExitStatus, Outcome, told};
 use super::printer::{Printer, Tone};
 use crate::settings::{self, Purpose};
 use crate::store;
@@ -20,11 +20,7 @@ pub fn run(context: &Context, command: &ConfigCommand, printer: &mut Printer) ->
 
 fn check(context: &Context, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Serve, printer)?;
-    store::check_address(settings.database_url.expose_secret()).map_err(|error| Failure {
-        sentence: error.to_string(),
-        remedy: None,
-        exit: ExitStatus::Usage,
-    })?;
+    store::check_address(settings.database_url.expose_secret()).map_err(told)?;
     let warnings = settings.warnings.len();
     printer.line(match warnings {
         0 => "The configuration is good.".to_owned(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
 
-use super::exit::{ExitStatus, Failure};
+use super::exit::{ExitStatus, Failure, told};
 use super::printer::Printer;
 use crate::clock::{SharedClock, SystemClock};
 use crate::entropy::{SharedEntropy, SystemEntropy};
@@ -66,11 +66,7 @@ impl Context {
 
     /// A database, whatever its schema.
     pub async fn open(&self, options: &StoreOptions) -> Result<Store, Failure> {
-        Store::open(options, self.clock.clone()).await.map_err(|error| Failure {
-            sentence: error.to_string(),
-            remedy: None,
-            exit: ExitStatus::Usage,
-        })
+        Store::open(options, self.clock.clone()).await.map_err(told)
     }
 
     /// The configured key ring as a vault.

@@ -5,7 +5,7 @@ use std::path::Path;
 use secrecy::ExposeSecret as _;
 
 use super::context::Context;
-use super::exit::{ExitStatus, Failure, Outcome};
+use super::exit::{ExitStatus, Failure, Outcome, told};
 use super::printer::Printer;
 use crate::settings::Purpose;
 use crate::store::{self, SchemaState, StoreOptions};
@@ -42,11 +42,7 @@ async fn missing_right(store: &store::Store) -> Option<String> {
 pub async fn backup(context: &Context, file: &Path, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Tools, printer)?;
     let store = context.store(&settings).await?;
-    store.backup(file).await.map_err(|error| Failure {
-        sentence: error.to_string(),
-        remedy: None,
-        exit: ExitStatus::Usage,
-    })?;
+    store.backup(file).await.map_err(told)?;
     printer.line(format!("Wrote {}.", file.display()));
     printer.remark("Grants in it are sealed: keep HOLDFAST_ENCRYPTION_KEYS as well, and apart from it.");
     Ok(ExitStatus::Success)
@@ -68,9 +64,4 @@ pub async fn restore(context: &Context, file: &Path, printer: &mut Printer) -> O
          `holdfast connections forget`.",
     );
     Ok(ExitStatus::Success)
-}
-
-/// An error whose sentence says itself what to do.
-fn told(error: impl std::fmt::Display) -> Failure {
-    Failure { sentence: error.to_string(), remedy: None, exit: ExitStatus::Usage }
 }

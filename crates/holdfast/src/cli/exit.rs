@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::entropy::EntropyExhausted;
+
 /// How a command ended. Nothing else decides the process's exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitStatus {
@@ -56,3 +58,13 @@ impl Failure {
 
 /// What a command returns.
 pub type Outcome = Result<ExitStatus, Failure>;
+
+/// An error whose sentence says itself what to do.
+pub fn told(error: impl std::fmt::Display) -> Failure {
+    Failure { sentence: error.to_string(), remedy: None, exit: ExitStatus::Usage }
+}
+
+/// Why no random bytes could be had.
+pub fn exhausted(error: EntropyExhausted) -> Failure {
+    Failure::setup(error.to_string(), "see what ails the system")
+}

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::args::{JsonArg, KeysCommand};
 use super::audit;
 use super::context::{Context, database};
-use super::exit::{ExitStatus, Failure, Outcome};
+use super::exit::{ExitStatus, Failure, Outcome, exhausted, told};
 use super::printer::{Printer, Tone};
 use crate::entropy;
 use crate::settings::Purpose;
@@ -29,8 +29,6 @@ pub async fn run(context: &Context, command: KeysCommand, printer: &mut Printer)
 }
 
 fn generate(context: &Context, id: Option<String>, printer: &mut Printer) -> Outcome {
-    let exhausted =
-        |error: entropy::EntropyExhausted| Failure::setup(error.to_string(), "see what ails the system");
     let bytes = Zeroizing::new(entropy::random::<32>(&*context.entropy).map_err(exhausted)?);
     let id = if let Some(id) = id {
         id
@@ -129,11 +127,7 @@ async fn prove(
     store: &crate::store::Store,
 ) -> Result<(), Failure> {
     let stored = store.sentinels().await.map_err(|error| database(&error))?;
-    let new = vault.prove(&stored).map_err(|error| Failure {
-        sentence: error.to_string(),
-        remedy: None,
-        exit: ExitStatus::Usage,
-    })?;
+    let new = vault.prove(&stored).map_err(told)?;
     store.insert_sentinels(&new, context.clock.now()).await.map_err(|error| database(&error))
 }
 

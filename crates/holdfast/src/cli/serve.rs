@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::context::Context;
-use super::exit::{ExitStatus, Failure, Outcome};
+use super::exit::{ExitStatus, Failure, Outcome, told};
 use super::printer::Printer;
 use crate::app::{RELOADABLE, Reloader, Seams, Server};
 use crate::http::{PlaceMetrics, ServerLimits, Service, bind, serve};
@@ -174,9 +174,4 @@ pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
 #[expect(clippy::exit, reason = "whoever signals twice does not want to wait for anything")]
 fn end_at_once(code: i32) {
     std::process::exit(code);
-}
-
-/// An error whose sentence says itself what to do.
-pub(super) fn told(error: impl std::fmt::Display) -> Failure {
-    Failure { sentence: error.to_string(), remedy: None, exit: ExitStatus::Usage }
 }

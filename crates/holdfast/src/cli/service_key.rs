@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::args::{JsonArg, ServiceKeyCommand};
 use super::audit;
 use super::context::{Context, database};
-use super::exit::{ExitStatus, Failure, Outcome};
+use super::exit::{ExitStatus, Failure, Outcome, exhausted};
 use super::printer::{Printer, Tone};
 use crate::caller::service;
 use crate::entropy;
@@ -33,8 +33,6 @@ async fn create(context: &Context, name: String, printer: &mut Printer) -> Outco
     }
     let settings = context.settings(Purpose::Tools, printer)?;
     let store = context.store(&settings).await?;
-    let exhausted =
-        |error: entropy::EntropyExhausted| Failure::setup(error.to_string(), "see what ails the system");
     let secret = service::generate(&*context.entropy).map_err(exhausted)?;
     let now = context.clock.now();
     let id = entropy::new_id(&*context.entropy, now).map_err(exhausted)?;

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::super::exit::Failure;
+use super::super::exit::{Failure, exhausted};
 use crate::app::Seams;
-use crate::entropy::{self, EntropyExhausted};
+use crate::entropy;
 
 /// A directory of this user's alone.
 pub(super) struct Home {
@@ -77,8 +77,4 @@ fn disk(path: &Path, error: &io::Error) -> Failure {
         format!("{}: {error}", path.display()),
         "name a directory that this user may write: --data DIR",
     )
-}
-
-fn exhausted(error: EntropyExhausted) -> Failure {
-    Failure::setup(error.to_string(), "see what ails the system")
 }

@@ -17,9 +17,9 @@ use url::Url;
 
 use super::args::DevArgs;
 use super::context::{Context, database};
-use super::exit::{ExitStatus, Failure, Outcome};
+use super::exit::{ExitStatus, Failure, Outcome, exhausted, told};
 use super::printer::Printer;
-use super::serve::{ignore_hangup, seams, stop_signal, told};
+use super::serve::{ignore_hangup, seams, stop_signal};
 use crate::app::{Seams, Server};
 use crate::caller::service;
 use crate::entropy::{self, SharedEntropy};
@@ -91,10 +91,6 @@ impl Webhook {
         entropy.fill(&mut bytes).map_err(exhausted)?;
         Ok(Self { url, secret: format!("whsec_{}", STANDARD.encode(bytes)).into() })
     }
-}
-
-fn exhausted(error: entropy::EntropyExhausted) -> Failure {
-    Failure::setup(error.to_string(), "see what ails the system")
 }
 
 /// A key for the app's own backend, made anew at each start.

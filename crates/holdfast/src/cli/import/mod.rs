@@ -13,9 +13,9 @@ use tokio::sync::mpsc;
 
 use super::args::ImportArgs;
 use super::context::Context;
-use super::exit::{ExitStatus, Failure, Outcome};
+use super::exit::{ExitStatus, Failure, Outcome, told};
 use super::printer::Printer;
-use super::serve::{seams, told};
+use super::serve::seams;
 use crate::app;
 use crate::caller::OwnerId;
 use crate::connection::Reason;
