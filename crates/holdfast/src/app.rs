@@ -194,14 +194,11 @@ pub struct Server {
     router: Router,
     state: AppState,
     reloader: Reloader,
-    store: Store,
     worker: Option<(Worker, Sweeper)>,
     dispatcher: Option<Dispatcher>,
     overview: Overview,
-    metrics: Metrics,
     limits: ServerLimits,
     places: PlaceMetrics,
-    clock: SharedClock,
     drain: Duration,
     leave: watch::Sender<bool>,
     stop: watch::Sender<bool>,
@@ -309,14 +306,11 @@ impl Server {
             router,
             state,
             reloader,
-            store,
             worker,
             dispatcher,
             overview,
-            metrics,
             limits: server_limits(settings, budget),
             places,
-            clock: seams.clock.clone(),
             drain: settings.drain,
             leave,
             stop,
@@ -342,7 +336,7 @@ impl Server {
 
     /// What is counted.
     pub fn metrics(&self) -> &Metrics {
-        &self.metrics
+        &self.state.edge().metrics
     }
 
     /// The same server with something around its application: the demo page of `dev`.
@@ -358,13 +352,11 @@ impl Server {
         let Self {
             router,
             state,
-            store,
             worker,
             dispatcher,
             overview,
             limits,
             places,
-            clock,
             drain,
             leave,
             stop,
@@ -372,6 +364,7 @@ impl Server {
             exporter,
             ..
         } = self;
+        let clock = state.edge().clock.clone();
         let (finished, last) = watch::channel(false);
         let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(last)));
         let mut tasks = JoinSet::new();
@@ -432,7 +425,7 @@ impl Server {
         }
         while tasks.join_next().await.is_some() {}
         state.detached().idle().await;
-        store.close().await;
+        state.store().close().await;
         // Last: until here there were spans to finish.
         finished.send_replace(true);
         if let Some(exporting) = exporting {

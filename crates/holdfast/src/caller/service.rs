@@ -11,7 +11,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::BoxFuture;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::OwnerId;
@@ -39,10 +39,6 @@ pub fn generate(entropy: &dyn Entropy) -> Result<NewServiceKeySecret, EntropyExh
 }
 
 /// What is stored of a service key.
-pub fn hash_of(key: &SecretString) -> [u8; 32] {
-    hash(key.expose_secret())
-}
-
 fn hash(key: &str) -> [u8; 32] {
     let mut hash = [0; 32];
     hash.copy_from_slice(digest(&SHA256, key.as_bytes()).as_ref());
@@ -185,6 +181,8 @@ fn credential(value: &[u8]) -> Result<&str, ServiceRefusal> {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
     use crate::entropy::SeededEntropy;
 
@@ -264,7 +262,7 @@ mod tests {
     fn a_key_has_256_random_bits_and_does_not_print() {
         let key = generate(&SeededEntropy::new(2)).unwrap();
         assert_eq!(key.key.expose_secret().len(), PREFIX.len() + ENCODED);
-        assert_eq!(hash_of(&key.key), key.hash);
+        assert_eq!(hash(key.key.expose_secret()), key.hash);
         assert!(!format!("{key:?}").contains(PREFIX));
     }
 }

@@ -22,7 +22,7 @@ use super::refusal_log::{Line, RefusalLog};
 use super::repeat_limiter::{RepeatLimiter, RepeatLimits, SHORTEST_TOKEN};
 use super::two_generation_map::Digest;
 use super::verified_token_cache::VerifiedTokenCache;
-use crate::clock::{SharedClock, after, from_millis};
+use crate::clock::{SharedClock, after, before, from_millis};
 use crate::transport::SharedTransport;
 
 /// How often the background loop looks whether keys are due; [`KeyCache`] decides.
@@ -254,7 +254,7 @@ impl SessionVerifier {
     fn remember(&self, name: Digest, epoch: u64, claims: &Arc<Claims>) {
         let Some(remembered) = &self.remembered else { return };
         let earliest = claims.not_before_ms.max(claims.issued_at_ms).map_or(Timestamp::MIN, from_millis);
-        let from = earliest.saturating_sub(self.skew).unwrap_or(Timestamp::MIN);
+        let from = before(earliest, self.skew);
         let until = after(from_millis(claims.expires_at_ms), self.skew);
         remembered.insert(name, epoch, from, until, Arc::clone(claims));
     }

@@ -95,11 +95,6 @@ impl Admission {
         self.lock().in_all
     }
 
-    /// Bodies above [`SMALL_BODY`] that are being buffered.
-    pub fn large_bodies(&self) -> usize {
-        self.shared.large_bodies.len()
-    }
-
     fn take(&self, address: ClientAddress) -> Result<Place, TurnedAway> {
         let RequestLimits { in_all, reserved, per_address } = self.shared.limits;
         let mut taken = self.lock();

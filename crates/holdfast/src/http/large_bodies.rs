@@ -47,7 +47,8 @@ impl LargeBodies {
     }
 
     /// Bodies that are being buffered.
-    pub(super) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.lock().by_id.len()
     }
 

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::clock::{Clock, SystemClock, after};
+use crate::clock::{Clock, SystemClock, after, before};
 
 /// The system's clock, and how far ahead of it this process is.
 #[derive(Debug, Clone)]
@@ -45,7 +45,7 @@ impl Clock for MovableClock {
         Box::pin(async move {
             loop {
                 let by = *ahead.borrow_and_update();
-                let due = at.saturating_sub(by).unwrap_or(Timestamp::MIN);
+                let due = before(at, by);
                 tokio::select! {
                     () = SystemClock.sleep_until(due) => return,
                     moved = ahead.changed() => if moved.is_err() {

@@ -52,7 +52,6 @@ struct Facts {
     reason: Option<&'static str>,
     retry_after: Option<Duration>,
     action: Option<Remedy>,
-    challenge: Option<HeaderValue>,
     judgement: Option<Judgement>,
 }
 
@@ -68,25 +67,14 @@ impl Problem {
             | ProblemCode::Request(_)
             | ProblemCode::Server(_) => None,
         };
-        let challenge = challenge(code, None);
-        Self(Box::new(Facts {
-            code,
-            detail: None,
-            reason,
-            retry_after: None,
-            action: None,
-            challenge,
-            judgement: None,
-        }))
+        Self(Box::new(Facts { code, detail: None, reason, retry_after: None, action: None, judgement: None }))
     }
 
     /// Says what is particular about this occurrence. Shown to the caller: no secret, nothing that the caller
     /// may not know.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
-        let detail = detail.into();
-        self.0.challenge = challenge(self.0.code, Some(&detail));
-        self.0.detail = Some(detail);
+        self.0.detail = Some(detail.into());
         self
     }
 
@@ -229,8 +217,8 @@ pub fn render(problem: &Problem, public_url: &str, request_id: &str, mut respons
     if let Some(seconds) = problem.retry_after_seconds() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if let Some(challenge) = &problem.0.challenge {
-        headers.insert(header::WWW_AUTHENTICATE, challenge.clone());
+    if let Some(challenge) = challenge(problem.0.code, problem.0.detail.as_deref()) {
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
     }
     *response.body_mut() = axum::body::Body::from(bytes);
     response
