@@ -1,8 +1,9 @@
-//! How long whoever polls their status waits while the worker catches up: after a downtime of weeks, everybody's grant is overdue.
+//! How long whoever polls their status waits while the worker catches up: after a downtime of
+//! weeks, everybody's grant is overdue.
 //!
-//! On each engine several servers over the same database, one after the other: one whose worker is off, one that renews as fast as it can,
-//! one under hostile tokens, one whose disk others write to. Real
-//! grants, sealed; a real HTTP server renews them.
+//! On each engine several servers over the same database, one after the other: one whose worker is
+//! off, one that renews as fast as it can, one under hostile tokens, one whose disk others write
+//! to. Real grants, sealed; a real HTTP server renews them.
 
 use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! The yardsticks: what HTTP itself costs in this language, with the libraries that the product is built on.
+//! The yardsticks: what HTTP itself costs in this language, with the libraries that the product is
+//! built on.
 
 use std::convert::Infallible;
 

@@ -127,7 +127,8 @@ pub async fn run(args: RunArgs) -> Fallible<()> {
 
 const STATUS: &str = "/user/instagram/status";
 
-/// What an installation is asked. Those that keep an access log or send traces are there to show what that costs, no more.
+/// What an installation is asked. Those that keep an access log or send traces are there to show
+/// what that costs, no more.
 fn holdfast_cases(name: &str, server: usize, only_status: bool, rate: f64) -> Vec<Case> {
     let case = |what: &str, path, credential, expected| {
         Case::new(format!("{name}: {what}"), server, path, credential, expected)

@@ -11,8 +11,9 @@ use crate::{Fallible, subject};
 const PEERS: &str = "CREATE TABLE instagram_connections (user_id TEXT NOT NULL PRIMARY KEY, username TEXT NOT NULL, \
                      expires_at BIGINT NOT NULL, status TEXT NOT NULL)";
 
-/// Migrates the database at `url`, and connects the people from number `first` on to an account each, until there are `last`.
-/// `now` is in milliseconds: their grants came then, so that nothing is due.
+/// Migrates the database at `url`, and connects the people from number `first` on to an account
+/// each, until there are `last`. `now` is in milliseconds: their grants came then, so that nothing
+/// is due.
 pub async fn people(url: &str, first: usize, last: usize, now: i64) -> Fallible<()> {
     let store = Store::open(&StoreOptions::serve(url), subject::clock()).await?;
     store.migrate().await?;

@@ -1,4 +1,5 @@
-//! How the costs grow with the number of connections: the status, the worker's look for what is due, starting, and size.
+//! How the costs grow with the number of connections: the status, the worker's look for what is
+//! due, starting, and size.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -97,7 +98,8 @@ async fn measure(
     Ok((line, [cpu, if url.starts_with("sqlite") { 0.0 } else { database }]))
 }
 
-/// What a tick of the worker costs: to learn that nothing is due, and to claim a score of rows that are.
+/// What a tick of the worker costs: to learn that nothing is due, and to claim a score of rows that
+/// are.
 async fn worker(url: &str) -> Fallible<(u128, u128)> {
     const TIMES: u32 = 50;
     let store = Store::open(&StoreOptions::tool(url), subject::clock()).await?;

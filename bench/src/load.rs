@@ -1,7 +1,8 @@
-//! The generator: as many requests as the connections carry, each sent when the answer before it is complete.
+//! The generator: as many requests as the connections carry, each sent when the answer before it is
+//! complete.
 //!
-//! Requests are bytes made beforehand and answers are read no further than their length needs, so that the generator takes
-//! little of the processor that the server shares with it.
+//! Requests are bytes made beforehand and answers are read no further than their length needs, so
+//! that the generator takes little of the processor that the server shares with it.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

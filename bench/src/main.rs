@@ -1,7 +1,8 @@
 //! Measures what the status route costs, beside a bare HTTP server and in the same run.
 //!
-//! `run` starts every server in a process of its own and drives each from yet another process, so that the processor time
-//! of a server is its own and nobody else's. The other subcommands are what it starts.
+//! `run` starts every server in a process of its own and drives each from yet another process, so
+//! that the processor time of a server is its own and nobody else's. The other subcommands are what
+//! it starts.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command that prints a table")]
 #![allow(
     clippy::cast_precision_loss,
@@ -71,8 +72,9 @@ struct RunArgs {
     /// Directory of the servers that ours is measured beside, with their packages installed.
     #[arg(long)]
     peers: Option<PathBuf>,
-    /// Another server to measure with the same tokens: `NAME=COMMAND`, run by `sh`. It prints the address that it listens on,
-    /// as `127.0.0.1:PORT`, and finds `CLERK_JWT_KEY`, `CLERK_AUTHORIZED_PARTIES` and `DATABASE_URL` in its environment.
+    /// Another server to measure with the same tokens: `NAME=COMMAND`, run by `sh`. It prints the
+    /// address that it listens on, as `127.0.0.1:PORT`, and finds `CLERK_JWT_KEY`,
+    /// `CLERK_AUTHORIZED_PARTIES` and `DATABASE_URL` in its environment.
     #[arg(long)]
     peer: Vec<String>,
     /// Seconds per case and round.
@@ -167,7 +169,8 @@ struct LoadArgs {
     /// Milliseconds between an answer and the next request.
     #[arg(long, default_value_t = 0)]
     pause: u64,
-    /// Requests a second in all, whatever the answers do; without it each follows the answer before it.
+    /// Requests a second in all, whatever the answers do; without it each follows the answer before
+    /// it.
     #[arg(long)]
     rate: Option<f64>,
     /// Further header lines, `name: value`.

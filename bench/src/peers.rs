@@ -6,7 +6,8 @@ use std::process::Command;
 use crate::Fallible;
 use crate::subject::{self, Tokens};
 
-/// Each by its name; they announce their addresses. Those whose packages are not installed are left out, and said.
+/// Each by its name; they announce their addresses. Those whose packages are not installed are left
+/// out, and said.
 pub fn all(directory: &Path, sqlite: &Path, postgres: &str) -> Fallible<Vec<(&'static str, Command)>> {
     let node = |script: &str, verdict: &str, store: &str| {
         let mut command = Command::new("node");
@@ -39,7 +40,8 @@ pub fn all(directory: &Path, sqlite: &Path, postgres: &str) -> Fallible<Vec<(&'s
     Ok(all)
 }
 
-/// Host, user and database of `postgres://user@host/database`, a socket's directory percent-encoded: as libpq's variables want them.
+/// Host, user and database of `postgres://user@host/database`, a socket's directory
+/// percent-encoded: as libpq's variables want them.
 fn parts(url: &str) -> Fallible<(String, String, String)> {
     let rest = url.strip_prefix("postgres://").ok_or("not a postgres:// address")?;
     let (user, rest) = rest.split_once('@').ok_or("the address names no user")?;

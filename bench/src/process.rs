@@ -65,7 +65,8 @@ impl Drop for Server {
     }
 }
 
-/// Processor time so far of a process and those that it started: a Postgres with one process for each connection.
+/// Processor time so far of a process and those that it started: a Postgres with one process for
+/// each connection.
 pub fn family_cpu(parent: u32) -> Fallible<Duration> {
     let mut sum = processor_time(Path::new(&format!("/proc/{parent}")))?;
     for process in std::fs::read_dir("/proc")? {
@@ -80,7 +81,8 @@ pub fn family_cpu(parent: u32) -> Fallible<Duration> {
     Ok(sum)
 }
 
-/// The scheduler's own account in nanoseconds; the better known one in `stat` counts ticks of 10 ms.
+/// The scheduler's own account in nanoseconds; the better known one in `stat` counts ticks of 10
+/// ms.
 fn processor_time(process: &Path) -> Fallible<Duration> {
     let mut nanoseconds = 0;
     for thread in std::fs::read_dir(process.join("task"))? {

@@ -12,7 +12,8 @@ pub struct Measured {
     pub cpu_micros: f64,
     /// Processor time of the database per request; whatever else it does is in it too.
     pub database_micros: f64,
-    /// Answers per second. Generator and server share the machine, so this says less than the processor time.
+    /// Answers per second. Generator and server share the machine, so this says less than the
+    /// processor time.
     pub per_second: f64,
     /// How long answers took. Saturated, that is how long they waited for each other.
     pub latency: Latency,

@@ -1,4 +1,5 @@
-//! The server under measurement, as it is shipped: `holdfast serve` over a database of people who are connected.
+//! The server under measurement, as it is shipped: `holdfast serve` over a database of people who
+//! are connected.
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -15,7 +16,8 @@ use crate::{Fallible, fill};
 
 /// The web app whose people call.
 pub const ORIGIN: &str = "https://app.example.com";
-/// People who are connected and poll their status: each request is another one's, as with open tabs.
+/// People who are connected and poll their status: each request is another one's, as with open
+/// tabs.
 pub const PEOPLE: usize = 10_000;
 /// Longer than a run takes, so that no token expires in the middle of one.
 const TOKEN_LIFETIME_SECONDS: i64 = 3600;
@@ -56,7 +58,8 @@ impl Tokens {
         })
     }
 
-    /// A file with as many good tokens as there are [`PEOPLE`], of people spread evenly over `size`.
+    /// A file with as many good tokens as there are [`PEOPLE`], of people spread evenly over
+    /// `size`.
     pub fn spread(&mut self, size: usize) -> Fallible<PathBuf> {
         self.of(PEOPLE, move |number| (number % PEOPLE) * (size / PEOPLE))
     }

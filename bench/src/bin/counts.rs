@@ -1,6 +1,7 @@
 //! Does one thing several times, for callgrind to count its instructions: see `scripts/counts.sh`.
 //!
-//! Only what happens within [`measured`] is counted (`--toggle-collect`), and the reading thread's share of a status.
+//! Only what happens within [`measured`] is counted (`--toggle-collect`), and the reading thread's
+//! share of a status.
 #![allow(clippy::print_stdout, reason = "a command")]
 
 #[path = "../connected.rs"]

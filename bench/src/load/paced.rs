@@ -1,7 +1,8 @@
 //! As many requests a second as are wanted, whether or not the server keeps up.
 //!
-//! A thread for each connection, because an asynchronous timer is as coarse as the answers are fast. What is sent late, because
-//! the answer before it was late, has waited since it should have been sent.
+//! A thread for each connection, because an asynchronous timer is as coarse as the answers are
+//! fast. What is sent late, because the answer before it was late, has waited since it should have
+//! been sent.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

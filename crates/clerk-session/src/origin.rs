@@ -101,7 +101,8 @@ impl OriginPattern {
                 .strip_prefix(before.as_str())
                 .and_then(|rest| rest.strip_suffix(after.as_str()))
                 .is_some_and(|middle| {
-                    // Hosts of previews join their parts by `--`; whatever has one more part is another's.
+                    // Hosts of previews join their parts by `--`; whatever has one more part is
+                    // another's.
                     !middle.is_empty()
                         && !middle.starts_with('-')
                         && !middle.ends_with('-')

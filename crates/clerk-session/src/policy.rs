@@ -2,7 +2,8 @@
 
 use crate::origin::OriginPattern;
 
-/// The settings of the verdict. The same policy gives the same verdict on the same token at the same instant.
+/// The settings of the verdict. The same policy gives the same verdict on the same token at the
+/// same instant.
 ///
 /// ```
 /// # use clerk_session::Policy;

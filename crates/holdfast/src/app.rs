@@ -1,4 +1,5 @@
-//! The composition root: makes the parts from the settings and puts them together. The only place that knows all of them.
+//! The composition root: makes the parts from the settings and puts them together. The only place
+//! that knows all of them.
 
 mod reload;
 
@@ -207,8 +208,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the database, brings its schema up to date, proves the key ring and builds the application. Clerk
-    /// need not be reachable: until its keys are there, protected routes answer 503.
+    /// Opens the database, brings its schema up to date, proves the key ring and builds the
+    /// application. Clerk need not be reachable: until its keys are there, protected routes answer
+    /// 503.
     pub async fn build(settings: &Settings, seams: &Seams) -> Result<Self, StartError> {
         let (traces, exporter) = traces(settings, seams)?;
         let watch = ClockWatch::default();
@@ -286,7 +288,8 @@ impl Server {
         let router = http::app(state.clone(), &origins);
         let reloader = Reloader { state: state.clone(), origins, seams: seams.clone() };
         let worker = if settings.worker {
-            // Unique among replicas and their restarts, or a restart could believe in a lease of its former life.
+            // Unique among replicas and their restarts, or a restart could believe in a lease of
+            // its former life.
             let name = new_id(&*seams.entropy, seams.clock.now())?.to_string();
             let sweeper = Sweeper::new(store.clone(), seams.clock.clone());
             metrics.register(|registry| sweeper.register(registry));
@@ -346,8 +349,8 @@ impl Server {
         self
     }
 
-    /// Serves until `shutdown` resolves, and for the drain time after it; then lets running requests, refreshes and detached
-    /// work finish, and closes the database.
+    /// Serves until `shutdown` resolves, and for the drain time after it; then lets running
+    /// requests, refreshes and detached work finish, and closes the database.
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         let Self {
             router,

@@ -1,7 +1,7 @@
 //! How much this process takes on at a time: what was asked for, as far as the machine has it.
 //!
-//! Each bound lies below the one before, so that a place for a connection is always left: connections, then event streams
-//! (half of them at most), then requests under way.
+//! Each bound lies below the one before, so that a place for a connection is always left:
+//! connections, then event streams (half of them at most), then requests under way.
 
 use std::num::NonZeroUsize;
 
@@ -50,8 +50,9 @@ impl Budget {
     fn within(connections: usize, requests: usize, per_address: Option<usize>, handles: FileHandles) -> Self {
         let connections = connections.min(handles.for_connections());
         let streams = (connections / 2).clamp(1, MAX_STREAMS);
-        // A quarter more than configured, for addresses that have few requests under way; in all less than what event
-        // streams leave, so that a connection that asks nothing yet is never one too many.
+        // A quarter more than configured, for addresses that have few requests under way; in all
+        // less than what event streams leave, so that a connection that asks nothing yet is never
+        // one too many.
         let room = connections.saturating_sub(streams) / 5 * 4;
         let in_all = requests.min((room / 5 * 4).max(1));
         Self {

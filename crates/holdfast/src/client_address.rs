@@ -1,9 +1,11 @@
-//! Whose request it is, for limits: the address that opened the connection, or the one that a trusted proxy names.
+//! Whose request it is, for limits: the address that opened the connection, or the one that a
+//! trusted proxy names.
 //!
-//! `X-Forwarded-For` is a list that every hop appends to, so it is believed from the right: as long as a name was
-//! appended by a trusted proxy. What is left of it was written by whoever came to the first untrusted hop, and is not
-//! read. `Forwarded` (RFC 7239) is not read at all: a proxy that sets one of the two headers passes on the other as the
-//! client sent it, and of two answers to one question an attacker would choose.
+//! `X-Forwarded-For` is a list that every hop appends to, so it is believed from the right: as long
+//! as a name was appended by a trusted proxy. What is left of it was written by whoever came to the
+//! first untrusted hop, and is not read. `Forwarded` (RFC 7239) is not read at all: a proxy that
+//! sets one of the two headers passes on the other as the client sent it, and of two answers to one
+//! question an attacker would choose.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,7 +15,8 @@ use http::HeaderMap;
 
 const X_FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// One client for the limits: an IPv4 address, or the /64 network of an IPv6 one, of which a single customer has all.
+/// One client for the limits: an IPv4 address, or the /64 network of an IPv6 one, of which a single
+/// customer has all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientAddress(IpAddr);
 
@@ -102,7 +105,8 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(address))
     }
 
-    /// Who is behind `peer`. An entry that is no address ends the reading: then it is the hop that wrote it.
+    /// Who is behind `peer`. An entry that is no address ends the reading: then it is the hop that
+    /// wrote it.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> ClientAddress {
         let mut client = peer.to_canonical();
         let values = headers.get_all(X_FORWARDED_FOR);
@@ -119,7 +123,8 @@ impl TrustedProxies {
     }
 }
 
-/// An entry of the list: an address, which some proxies write with the port, an IPv6 one then in brackets.
+/// An entry of the list: an address, which some proxies write with the port, an IPv6 one then in
+/// brackets.
 fn forwarded_address(entry: &str) -> Option<IpAddr> {
     let entry = entry.trim();
     if let Ok(address) = entry.parse() {

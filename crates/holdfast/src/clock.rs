@@ -68,7 +68,8 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
     fn now(&self) -> Timestamp {
-        // Stored times have milliseconds; with more, a time would differ from itself once it was stored.
+        // Stored times have milliseconds; with more, a time would differ from itself once it was
+        // stored.
         from_millis(Timestamp::now().as_millisecond())
     }
 

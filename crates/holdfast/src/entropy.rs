@@ -43,8 +43,9 @@ impl Entropy for SystemEntropy {
     }
 }
 
-/// Randomness for ids, taken from another source some hundred bytes at a time: each call of the system's generator costs more
-/// than the rest of making an id. Never for secrets, because what is not used yet lies about in memory.
+/// Randomness for ids, taken from another source some hundred bytes at a time: each call of the
+/// system's generator costs more than the rest of making an id. Never for secrets, because what is
+/// not used yet lies about in memory.
 #[derive(Debug)]
 pub struct IdEntropy {
     source: SharedEntropy,
@@ -85,7 +86,8 @@ impl Entropy for IdEntropy {
     }
 }
 
-/// A generator that gives the same bytes for the same seed; for tests and the simulation, never for secrets.
+/// A generator that gives the same bytes for the same seed; for tests and the simulation, never for
+/// secrets.
 #[derive(Debug)]
 pub struct SeededEntropy {
     state: Mutex<u64>,

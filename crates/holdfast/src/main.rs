@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use holdfast::{cli, settings::Environment};
 use mimalloc::MiMalloc;
 
-/// A request allocates some sixty times, on whichever thread it is; the system's allocator took a sixth of its time.
+/// A request allocates some sixty times, on whichever thread it is; the system's allocator took a
+/// sixth of its time.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

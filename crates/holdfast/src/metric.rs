@@ -1,5 +1,5 @@
-//! What one counted thing is: its name for the registry, and what the reference page says of it. Each part of the process that
-//! counts owns the table of what it counts.
+//! What one counted thing is: its name for the registry, and what the reference page says of it.
+//! Each part of the process that counts owns the table of what it counts.
 
 use prometheus_client::registry::{Metric as Counted, Registry};
 

@@ -1,9 +1,10 @@
-//! What the operating system grants this process: file handles, and whether it may leave a core file behind.
+//! What the operating system grants this process: file handles, and whether it may leave a core
+//! file behind.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Handles that the service itself needs at most: database, journal, listeners, log, and outgoing connections
-/// ([`crate::transport`] bounds those for each host).
+/// Handles that the service itself needs at most: database, journal, listeners, log, and outgoing
+/// connections ([`crate::transport`] bounds those for each host).
 const OWN_HANDLES: usize = 352;
 
 /// How many file handles this process may have open.
@@ -38,7 +39,8 @@ impl FileHandles {
         Self { before: now, now }
     }
 
-    /// What is left for connections after what the service itself needs; where that is most of them, half.
+    /// What is left for connections after what the service itself needs; where that is most of
+    /// them, half.
     pub fn for_connections(self) -> usize {
         self.now.saturating_sub(OWN_HANDLES).max(self.now / 2).max(1)
     }
@@ -49,10 +51,11 @@ fn to_count(limit: Option<u64>) -> usize {
     limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }
 
-/// Keeps the operating system from writing a core file: it would hold keys and grants. Limits are passed on to whatever
-/// the process starts.
+/// Keeps the operating system from writing a core file: it would hold keys and grants. Limits are
+/// passed on to whatever the process starts.
 pub fn forbid_core_files() {
-    // One byte, not none: Linux hands a core to a program (`core_pattern` with `|`) whatever the limit, unless it is one.
+    // One byte, not none: Linux hands a core to a program (`core_pattern` with `|`) whatever the
+    // limit, unless it is one.
     let one = Some(1);
     if let Err(error) = setrlimit(Resource::Core, Rlimit { current: one, maximum: one }) {
         let Rlimit { current, .. } = getrlimit(Resource::Core);

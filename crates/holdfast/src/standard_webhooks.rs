@@ -1,5 +1,6 @@
-//! The signature scheme of Standard Webhooks (<https://www.standardwebhooks.com/>): HMAC-SHA-256 over `id.timestamp.body`. Svix,
-//! and so Clerk, uses it under header names of its own (<https://docs.svix.com/receiving/verifying-payloads/how-manual>).
+//! The signature scheme of Standard Webhooks (<https://www.standardwebhooks.com/>): HMAC-SHA-256
+//! over `id.timestamp.body`. Svix, and so Clerk, uses it under header names of its own
+//! (<https://docs.svix.com/receiving/verifying-payloads/how-manual>).
 
 use std::fmt;
 

@@ -1,9 +1,11 @@
 //! The outside world as a seam: every outgoing HTTP request goes through one [`Transport`].
 //!
-//! Each host is asked by so many requests at a time and no more ([`PER_HOST`]); what comes beyond that waits its turn
-//! for a quarter of its own time limit, so that one slow host cannot take the file handles that the others need.
+//! Each host is asked by so many requests at a time and no more ([`PER_HOST`]); what comes beyond
+//! that waits its turn for a quarter of its own time limit, so that one slow host cannot take the
+//! file handles that the others need.
 //!
-//! A request's URL may carry a grant and the app secret (Instagram takes both in the query), so neither
+//! A request's URL may carry a grant and the app secret (Instagram takes both in the query), so
+//! neither
 //! [`Outgoing`] nor [`TransportError`] ever shows it.
 
 use std::collections::HashMap;
@@ -20,7 +22,8 @@ use url::Url;
 
 use crate::clock::{Clock as _, SystemClock};
 
-/// Requests to one host at a time. Destinations come only from the configuration, so there are few hosts.
+/// Requests to one host at a time. Destinations come only from the configuration, so there are few
+/// hosts.
 pub const PER_HOST: usize = 48;
 
 /// One HTTP exchange with a bounded answer, within a bounded time; redirects are not followed.
@@ -53,8 +56,8 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// A request without headers or body, with the default limits of 8 s and 256 KiB. A person may be waiting for us
-    /// meanwhile, and our own answers take at most 10 s.
+    /// A request without headers or body, with the default limits of 8 s and 256 KiB. A person may
+    /// be waiting for us meanwhile, and our own answers take at most 10 s.
     pub fn new(method: Method, url: Url) -> Self {
         Self {
             method,
@@ -104,7 +107,8 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// No usable answer. Whether the other side acted on the request is unknown unless [`TransportError::reached`] is false.
+/// No usable answer. Whether the other side acted on the request is unknown unless
+/// [`TransportError::reached`] is false.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
     /// No connection could be made: name resolution, refusal, TLS.

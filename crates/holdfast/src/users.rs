@@ -12,7 +12,8 @@ use crate::clerk::{User, UserFacts, facts_from_claims};
 use crate::clock::{SharedClock, after};
 use crate::store::{Store, StoreError, SyncedUser, UserRecord};
 
-/// `last_seen_at` is written at most this often per user: a page that polls must not cost a write each time.
+/// `last_seen_at` is written at most this often per user: a page that polls must not cost a write
+/// each time.
 const SEEN_EVERY: Duration = Duration::from_mins(1);
 
 /// Where a user's facts came from.
@@ -40,7 +41,8 @@ pub struct Synced {
 /// There is no record to give. Neither variant is about the caller's credential.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UsersError {
-    /// The user was deleted at Clerk, and erased here; their last session token still lives for seconds.
+    /// The user was deleted at Clerk, and erased here; their last session token still lives for
+    /// seconds.
     #[error("this user was deleted")]
     Erased,
     /// The database failed.
@@ -63,8 +65,8 @@ impl Users {
         Self { store, backend, retries: Arc::default(), clock }
     }
 
-    /// Makes or refreshes the caller's record. What the Backend API fails to give is taken from the claims: a
-    /// failure there never fails a sign-in, and never takes away what is stored.
+    /// Makes or refreshes the caller's record. What the Backend API fails to give is taken from the
+    /// claims: a failure there never fails a sign-in, and never takes away what is stored.
     pub async fn sync(&self, caller: &Caller) -> Result<Synced, UsersError> {
         let (facts, source) = self.facts(caller).await;
         match self.store.sync_user(caller.owner(), &facts, self.clock.now()).await? {
@@ -117,7 +119,8 @@ impl Users {
         }
     }
 
-    /// Notes that the caller was seen, unless that was noted a moment ago. The answer does not depend on it.
+    /// Notes that the caller was seen, unless that was noted a moment ago. The answer does not
+    /// depend on it.
     async fn seen(&self, owner: &OwnerId, mut user: User) -> User {
         let now = self.clock.now();
         if !is_due(user.last_seen_at, now) {
@@ -131,8 +134,8 @@ impl Users {
     }
 }
 
-/// Users whose own record Clerk does not give, and when each may be asked about again. What concerns all users is kept
-/// from being asked too often by the Backend API's client itself.
+/// Users whose own record Clerk does not give, and when each may be asked about again. What
+/// concerns all users is kept from being asked too often by the Backend API's client itself.
 #[derive(Debug, Default)]
 struct FactRetries(Mutex<HashMap<String, Retry>>);
 
@@ -143,7 +146,8 @@ struct Retry {
 }
 
 impl FactRetries {
-    /// With more users in trouble than this, one of them is forgotten, and asked about a little early.
+    /// With more users in trouble than this, one of them is forgotten, and asked about a little
+    /// early.
     const MOST: usize = 10_000;
     const FIRST_PAUSE: Duration = Duration::from_secs(10);
     const LONGEST_PAUSE: Duration = Duration::from_hours(1);

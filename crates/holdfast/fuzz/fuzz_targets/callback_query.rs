@@ -1,5 +1,5 @@
-//! The query of Instagram's redirect is read as `application/x-www-form-urlencoded` says, and not at all where one of its
-//! parameters stands twice.
+//! The query of Instagram's redirect is read as `application/x-www-form-urlencoded` says, and not
+//! at all where one of its parameters stands twice.
 #![no_main]
 
 use holdfast::connections::callback::CallbackQuery;

@@ -1,8 +1,9 @@
-//! Whose request it is, is what the connection and the trusted proxies say, and nothing of what anybody else wrote: neither
-//! an untrusted peer's `X-Forwarded-For`, nor what stands left of the first untrusted hop, nor a `Forwarded`.
+//! Whose request it is, is what the connection and the trusted proxies say, and nothing of what
+//! anybody else wrote: neither an untrusted peer's `X-Forwarded-For`, nor what stands left of the
+//! first untrusted hop, nor a `Forwarded`.
 //!
-//! Input: the peer's address, a line with the trusted networks, a line that the client wrote, and the values of
-//! `X-Forwarded-For`, one a line.
+//! Input: the peer's address, a line with the trusted networks, a line that the client wrote, and
+//! the values of `X-Forwarded-For`, one a line.
 #![no_main]
 
 use std::net::{IpAddr, SocketAddr};
@@ -40,8 +41,8 @@ fn octets(address: IpAddr) -> Vec<bool> {
     }
 }
 
-/// What a proxy appends: an address, in brackets, or with its port. A zone (`%1`) says something on its own machine only, and is read
-/// with a port alone, where the standard library has it.
+/// What a proxy appends: an address, in brackets, or with its port. A zone (`%1`) says something on
+/// its own machine only, and is read with a port alone, where the standard library has it.
 fn entry(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let bare = text.parse::<IpAddr>().ok();
@@ -52,7 +53,8 @@ fn entry(text: &str) -> Option<IpAddr> {
     bare.or_else(with_port).or_else(in_brackets)
 }
 
-/// The hops from the nearest to the farthest, as far as somebody believed named them; and whether the list ended there.
+/// The hops from the nearest to the farthest, as far as somebody believed named them; and whether
+/// the list ended there.
 fn believed(peer: IpAddr, networks: &[&str], list: &str) -> (IpAddr, bool) {
     let is_trusted = |address| networks.iter().any(|network| is_in(network, address));
     let mut hop = peer;
@@ -102,7 +104,8 @@ fuzz_target!(|input: &str| {
         let one = headers("x-forwarded-for", &[&joined]).expect("its parts are values");
         assert_eq!(proxies.client(peer, &one), client);
     }
-    // What the client had written before the first proxy came to it changes nothing, unless all that follows is trusted.
+    // What the client had written before the first proxy came to it changes nothing, unless all
+    // that follows is trusted.
     if !at_the_end {
         let before: Vec<&str> = [written].into_iter().chain(values.iter().copied()).collect();
         if let Some(prefixed) = headers("x-forwarded-for", &before) {

@@ -1,5 +1,5 @@
-//! A configuration that is accepted can be printed and read again from what was printed, to the same settings; and neither
-//! the print nor a complaint holds a secret.
+//! A configuration that is accepted can be printed and read again from what was printed, to the
+//! same settings; and neither the print nor a complaint holds a secret.
 #![no_main]
 
 use holdfast::settings::table::TABLE;
@@ -18,7 +18,8 @@ const SECRETS: [(&str, &str); 7] = [
 ];
 
 fuzz_target!(|text: &str| {
-    // A value may stand in a file that the document names; reading whatever the fuzzer names could take for ever.
+    // A value may stand in a file that the document names; reading whatever the fuzzer names could
+    // take for ever.
     if text.to_ascii_lowercase().contains("file") || text.contains('\\') {
         return;
     }

@@ -1,5 +1,5 @@
-//! An origin that a browser can send is allowed only where it differs from the entry in nothing but the wildcard's part of
-//! the first label. Input: the entry, a line end, the `Origin` header.
+//! An origin that a browser can send is allowed only where it differs from the entry in nothing but
+//! the wildcard's part of the first label. Input: the entry, a line end, the `Origin` header.
 #![no_main]
 
 use clerk_session::OriginPattern;

@@ -1,5 +1,6 @@
-//! Whatever is allowed as `return_to` is, to another parser of the URL standard, at an origin of the list; and what the
-//! callback adds to it neither moves it nor loses what the app had put there.
+//! Whatever is allowed as `return_to` is, to another parser of the URL standard, at an origin of
+//! the list; and what the callback adds to it neither moves it nor loses what the app had put
+//! there.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -1,5 +1,5 @@
-//! A `signed_request` is believed exactly where Meta's HMAC is right, as another library computes it, and says then what its
-//! payload says.
+//! A `signed_request` is believed exactly where Meta's HMAC is right, as another library computes
+//! it, and says then what its payload says.
 #![no_main]
 
 use base64::Engine;

@@ -1,8 +1,8 @@
-//! A delivery is believed exactly where its headers stand once, its time is near, and one of its signatures is right, as
-//! another library computes it.
+//! A delivery is believed exactly where its headers stand once, its time is near, and one of its
+//! signatures is right, as another library computes it.
 //!
-//! Input: lines for `svix-id`, `svix-timestamp` and `svix-signature`, then the body. A header may be given twice, with a tab
-//! between; `GENUINE` among the signatures stands for the right one.
+//! Input: lines for `svix-id`, `svix-timestamp` and `svix-signature`, then the body. A header may
+//! be given twice, with a tab between; `GENUINE` among the signatures stands for the right one.
 #![no_main]
 
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! Taking over a configuration that was read again, while the server runs.
 //!
-//! Everything is checked before anything is changed, so that a faulty configuration changes nothing.
+//! Everything is checked before anything is changed, so that a faulty configuration changes
+//! nothing.
 
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ use crate::store::StoreError;
 /// For the database to say which keys it was sealed with.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The settings that [`Reloader::apply`] takes over; all others need a restart. The log's levels are the caller's to change.
+/// The settings that [`Reloader::apply`] takes over; all others need a restart. The log's levels
+/// are the caller's to change.
 pub const RELOADABLE: &[&str] = &[
     "HOLDFAST_ALLOWED_ORIGINS",
     "HOLDFAST_RETURN_URLS",

@@ -29,12 +29,14 @@ struct Record {
 }
 
 impl KeptKeys {
-    /// In `directory`, which others must not be able to write to: whoever can may name the keys that we trust.
+    /// In `directory`, which others must not be able to write to: whoever can may name the keys
+    /// that we trust.
     pub fn new(directory: &Path) -> Self {
         Self { path: directory.join("clerk-keys.json") }
     }
 
-    /// The document that was fetched from `source`, and when, if it is young enough to be relied on.
+    /// The document that was fetched from `source`, and when, if it is young enough to be relied
+    /// on.
     pub(super) fn load(&self, source: &str, now: Timestamp) -> Option<(Vec<u8>, i64)> {
         let record = match fs::read(&self.path).map(|bytes| serde_json::from_slice::<Record>(&bytes)) {
             Ok(Ok(record)) => record,

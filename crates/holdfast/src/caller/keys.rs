@@ -74,8 +74,9 @@ pub struct KeySettings {
 }
 
 impl KeySource {
-    /// The most explicit source that the configuration has: the pinned key, the JWKS address, the publishable key (and behind it the
-    /// secret key), the secret key. `None` where it has none of them, or a host that is no host.
+    /// The most explicit source that the configuration has: the pinned key, the JWKS address, the
+    /// publishable key (and behind it the secret key), the secret key. `None` where it has none of
+    /// them, or a host that is no host.
     pub fn choose(settings: KeySettings) -> Option<Self> {
         let KeySettings { jwt_key, jwks_url, frontend_api, secret_key, api_url } = settings;
         if let Some(pem) = jwt_key {
@@ -95,7 +96,8 @@ impl KeySource {
     }
 }
 
-/// Whether that is the Backend API's own list of keys, which it gives to nobody without the secret key.
+/// Whether that is the Backend API's own list of keys, which it gives to nobody without the secret
+/// key.
 pub fn is_backend_jwks(url: &Url) -> bool {
     url.path().trim_end_matches('/').ends_with("/v1/jwks")
 }
@@ -203,7 +205,8 @@ impl FetchJwks for JwksFetcher {
     }
 }
 
-/// `Bearer` and the secret key, marked so that no log shows it; `None` where a character cannot stand in a header.
+/// `Bearer` and the secret key, marked so that no log shows it; `None` where a character cannot
+/// stand in a header.
 pub(crate) fn bearer(secret_key: &SecretString) -> Option<HeaderValue> {
     let mut value = HeaderValue::try_from(format!("Bearer {}", secret_key.expose_secret().trim())).ok()?;
     value.set_sensitive(true);

@@ -1,7 +1,8 @@
 //! Who is calling: the only maker of [`Caller`] and [`OwnerId`].
 //!
-//! One [`SessionVerifier`] judges for every route. What is not a verdict has its own type, so that nothing which failed
-//! elsewhere can end as a refusal of the caller. Nothing here knows axum or the database.
+//! One [`SessionVerifier`] judges for every route. What is not a verdict has its own type, so that
+//! nothing which failed elsewhere can end as a refusal of the caller. Nothing here knows axum or
+//! the database.
 
 pub mod assertion;
 mod kept_keys;
@@ -27,17 +28,20 @@ pub use verifier::{Authentication, ClerkConfig, ConfigError, Counts, SessionVeri
 
 use crate::clock::from_millis;
 
-/// A user whose data the bearer of this value may reach. Made only from a verified session token or service key.
+/// A user whose data the bearer of this value may reach. Made only from a verified session token or
+/// service key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OwnerId(String);
 
 impl OwnerId {
-    /// The owner that an operator names on the command line: whoever runs that holds the database anyway.
+    /// The owner that an operator names on the command line: whoever runs that holds the database
+    /// anyway.
     pub fn named_by_operator(user_id: impl Into<String>) -> Self {
         Self(user_id.into())
     }
 
-    /// The owner of that Clerk user id; `None` where it is not `user_` with letters, digits and underscores.
+    /// The owner of that Clerk user id; `None` where it is not `user_` with letters, digits and
+    /// underscores.
     pub(crate) fn parse(user_id: &str) -> Option<Self> {
         const LONGEST: usize = 128;
         let rest = user_id.strip_prefix("user_").filter(|rest| !rest.is_empty())?;
@@ -88,7 +92,8 @@ impl Caller {
         from_millis(self.claims.expires_at_ms)
     }
 
-    /// Whether somebody else acts in the user's name (`act`). They may read, and change nothing about connections.
+    /// Whether somebody else acts in the user's name (`act`). They may read, and change nothing
+    /// about connections.
     pub fn is_impersonated(&self) -> bool {
         self.claims.actor.is_some()
     }

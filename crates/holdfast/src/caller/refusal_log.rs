@@ -1,7 +1,7 @@
 //! One log line per refusal, and few lines under a flood.
 //!
-//! A line names the token by a fingerprint: enough to see that two lines are about one token, useless for anything
-//! else. `holdfast token explain` prints the same one.
+//! A line names the token by a fingerprint: enough to see that two lines are about one token,
+//! useless for anything else. `holdfast token explain` prints the same one.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

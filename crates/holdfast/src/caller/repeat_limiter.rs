@@ -1,7 +1,8 @@
 //! The loop breaker: a client that presents the same refused token again and again is told to stop.
 //!
-//! The usual bug behind it is a page that answers a 401 with the same request at once, for ever. Its verdict does not
-//! change; it gets a 429 with `Retry-After` and the same reason, without the cost of a signature check.
+//! The usual bug behind it is a page that answers a 401 with the same request at once, for ever.
+//! Its verdict does not change; it gets a 429 with `Retry-After` and the same reason, without the
+//! cost of a signature check.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -21,17 +22,19 @@ pub struct RepeatLimits {
 }
 
 impl Default for RepeatLimits {
-    /// Ten in a minute: a page with several requests in flight and one retry each stays below, a loop does not.
+    /// Ten in a minute: a page with several requests in flight and one retry each stays below, a
+    /// loop does not.
     fn default() -> Self {
         Self { presentations: 10, window: Duration::from_mins(1) }
     }
 }
 
-/// Refused tokens watched at one time. An attacker with more of them only makes us forget, never grow.
+/// Refused tokens watched at one time. An attacker with more of them only makes us forget, never
+/// grow.
 const CAPACITY: usize = 8192;
 
-/// Shorter credentials are no tokens but what broken clients send in their stead (`null`, `undefined`,
-/// `[object Promise]`): the same for everybody, and no one of them may answer for all.
+/// Shorter credentials are no tokens but what broken clients send in their stead (`null`,
+/// `undefined`, `[object Promise]`): the same for everybody, and no one of them may answer for all.
 pub(super) const SHORTEST_TOKEN: usize = 100;
 
 #[derive(Debug)]
@@ -86,7 +89,8 @@ impl<R: Clone> RepeatLimiter<R> {
         }
     }
 
-    /// What is left of a window that began at `first`; `None` where it is over, or the clock was set back.
+    /// What is left of a window that began at `first`; `None` where it is over, or the clock was
+    /// set back.
     fn left(&self, first: Timestamp, now: Timestamp) -> Option<Duration> {
         let end = after(first, self.limits.window);
         if now < first || end <= now {

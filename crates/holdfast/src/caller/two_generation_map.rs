@@ -1,5 +1,5 @@
-//! A bounded map that forgets the oldest half at once: insertion and look-up take the same short time however
-//! full it is, and nothing is ever scanned.
+//! A bounded map that forgets the oldest half at once: insertion and look-up take the same short
+//! time however full it is, and nothing is ever scanned.
 
 use std::collections::HashMap;
 

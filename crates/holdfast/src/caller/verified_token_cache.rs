@@ -1,7 +1,8 @@
-//! Verified tokens, remembered until they expire, so that a page that polls costs a look-up and no RSA.
+//! Verified tokens, remembered until they expire, so that a page that polls costs a look-up and no
+//! RSA.
 //!
-//! An entry is made only after full verification, stands under the hash of the whole token, and is believed only
-//! under the very keys it was verified with and within the token's own time.
+//! An entry is made only after full verification, stands under the hash of the whole token, and is
+//! believed only under the very keys it was verified with and within the token's own time.
 
 use std::sync::{PoisonError, RwLock};
 
@@ -9,8 +10,8 @@ use jiff::Timestamp;
 
 use super::two_generation_map::{Digest, TwoGenerationMap};
 
-/// Parts that are locked, and forget, by themselves: forgetting half of all tokens at once would hold up everybody for as long
-/// as it takes to free them.
+/// Parts that are locked, and forget, by themselves: forgetting half of all tokens at once would
+/// hold up everybody for as long as it takes to free them.
 const PARTS: usize = 64;
 
 #[derive(Debug)]
@@ -52,7 +53,8 @@ impl<T: Clone> VerifiedTokenCache<T> {
         (entry.from <= now && now < entry.until).then(|| entry.value.clone())
     }
 
-    /// Remembers a token that was just verified with the keys of `epoch`, for `from <= now < until`.
+    /// Remembers a token that was just verified with the keys of `epoch`, for `from <= now <
+    /// until`.
     pub(super) fn insert(&self, token: Digest, epoch: u64, from: Timestamp, until: Timestamp, value: T) {
         let mut part = self.part(&token).write().unwrap_or_else(PoisonError::into_inner);
         if epoch < part.epoch {

@@ -54,7 +54,8 @@ pub struct ClerkConfig {
 }
 
 impl ClerkConfig {
-    /// The defaults, for one issuer: any party, 5 s of skew, 50 000 remembered tokens (some tens of megabytes when full).
+    /// The defaults, for one issuer: any party, 5 s of skew, 50 000 remembered tokens (some tens of
+    /// megabytes when full).
     pub fn new(issuer: impl Into<String>, keys: KeySource) -> Self {
         Self {
             issuers: vec![issuer.into()],
@@ -99,7 +100,8 @@ pub enum Authentication {
         /// When to come back.
         retry_after: Duration,
     },
-    /// 400: several `Authorization` headers. Which of them a proxy on the way has judged cannot be known.
+    /// 400: several `Authorization` headers. Which of them a proxy on the way has judged cannot be
+    /// known.
     MultipleCredentials,
 }
 
@@ -133,7 +135,8 @@ struct Counters {
     cannot_judge: AtomicU64,
 }
 
-/// Judges session tokens: the same verdict on the same token at the same instant, whatever the route.
+/// Judges session tokens: the same verdict on the same token at the same instant, whatever the
+/// route.
 #[derive(Debug)]
 pub struct SessionVerifier {
     verifier: ArcSwap<Verifier>,
@@ -149,8 +152,8 @@ pub struct SessionVerifier {
 }
 
 impl SessionVerifier {
-    /// A verifier that has no keys yet, unless they are pinned. It fetches them when the first token needs them, or
-    /// before, where [`SessionVerifier::run`] runs.
+    /// A verifier that has no keys yet, unless they are pinned. It fetches them when the first
+    /// token needs them, or before, where [`SessionVerifier::run`] runs.
     pub fn new(
         config: ClerkConfig,
         transport: SharedTransport,
@@ -198,7 +201,8 @@ impl SessionVerifier {
     async fn judge_token(&self, token: &str, request_id: &str, now: Timestamp) -> Authentication {
         let name = sha256(token);
         let epoch = self.epoch();
-        // With keys that are too old to judge by, what was judged by them is no more worth than what is new.
+        // With keys that are too old to judge by, what was judged by them is no more worth than
+        // what is new.
         let can_judge = self.keys.is_ready(now.as_millisecond());
         let remembered = self.remembered.as_ref().filter(|_| can_judge);
         if let Some(claims) = remembered.and_then(|each| each.get(&name, epoch, now)) {
@@ -238,7 +242,8 @@ impl SessionVerifier {
         }
     }
 
-    /// The debug mode, `HOLDFAST_LOG=holdfast::caller=debug`: each step of the verdict, which costs another one.
+    /// The debug mode, `HOLDFAST_LOG=holdfast::caller=debug`: each step of the verdict, which costs
+    /// another one.
     fn log_steps(&self, token: &str, request_id: &str, now: Timestamp) {
         if !tracing::enabled!(tracing::Level::DEBUG) {
             return;
@@ -304,7 +309,8 @@ impl SessionVerifier {
         self.keys.status()
     }
 
-    /// Judges by `policy` from now on. The skew stays: remembered tokens were given their time by it.
+    /// Judges by `policy` from now on. The skew stays: remembered tokens were given their time by
+    /// it.
     pub fn replace_policy(&self, mut policy: Policy) {
         policy.clock_skew_ms = skew_ms(self.skew);
         // In this order: who reads the new count judges by the new policy.
@@ -312,7 +318,8 @@ impl SessionVerifier {
         self.policies.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Unchanged between two looks where neither keys nor policy have changed: both counts only grow.
+    /// Unchanged between two looks where neither keys nor policy have changed: both counts only
+    /// grow.
     fn epoch(&self) -> u64 {
         self.keys.epoch().wrapping_add(self.policies.load(Ordering::SeqCst))
     }
@@ -332,7 +339,8 @@ impl SessionVerifier {
         }
     }
 
-    /// Gets the keys before the first token needs them, and renews them before they age, until `shutdown`.
+    /// Gets the keys before the first token needs them, and renews them before they age, until
+    /// `shutdown`.
     pub async fn run(&self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
         let mut reporter = KeyReporter::default();

@@ -1,8 +1,9 @@
 //! Clerk's Backend API: who a user id belongs to.
 //!
-//! Its failures are about Clerk or about our secret key, never about the caller, and they never fail a sign-in.
-//! After a failure the API is left alone for a while, so that an outage there does not slow every call here. Each user is
-//! asked about once a minute at most, and all together within a budget that leaves the app's other backends theirs.
+//! Its failures are about Clerk or about our secret key, never about the caller, and they never
+//! fail a sign-in. After a failure the API is left alone for a while, so that an outage there does
+//! not slow every call here. Each user is asked about once a minute at most, and all together
+//! within a budget that leaves the app's other backends theirs.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -34,8 +35,9 @@ const MAX_COOL_DOWN: Duration = Duration::from_mins(1);
 const FRESH: Duration = Duration::from_mins(1);
 /// Answers that are remembered; with more users than these, some are asked about more often.
 const REMEMBERED: usize = 10_000;
-/// Questions within [`WINDOW`]: a quarter of what Clerk allows the instance, whose other backends ask as well
-/// (<https://clerk.com/docs/guides/how-clerk-works/system-limits>: 1,000 in 10 seconds).
+/// Questions within [`WINDOW`]: a quarter of what Clerk allows the instance, whose other backends
+/// ask as well (<https://clerk.com/docs/guides/how-clerk-works/system-limits>: 1,000 in 10
+/// seconds).
 const BUDGET: u32 = 250;
 const WINDOW: Duration = Duration::from_secs(10);
 /// Quiet after Clerk refused our secret key: only a person can mend that.
@@ -73,8 +75,8 @@ pub enum BackendError {
     /// Success, but no record of Clerk's: HTML of a proxy, for example.
     #[error("the answer of Clerk's Backend API is not the user asked for")]
     NotUnderstood,
-    /// A record, but not one that can be used: another user's, without an id, or too large. That is this record's
-    /// trouble alone.
+    /// A record, but not one that can be used: another user's, without an id, or too large. That is
+    /// this record's trouble alone.
     #[error("Clerk's Backend API answers with a record that cannot be used")]
     OddRecord,
 }
@@ -177,7 +179,8 @@ impl BackendApi {
         Ok(Self { transport, clock, base, authorization, state: Mutex::default() })
     }
 
-    /// `GET /v1/users/{user_id}`, unless somebody else is just being answered or it is being left alone.
+    /// `GET /v1/users/{user_id}`, unless somebody else is just being answered or it is being left
+    /// alone.
     pub async fn user(&self, user_id: &str) -> Result<UserFacts, BackendError> {
         let turn = Turn::new(self, user_id);
         let mut flight = turn.flight.lock().await;
@@ -246,7 +249,8 @@ impl BackendApi {
     }
 }
 
-/// A place in the queue of those who ask for one user; given up on drop, so that a caller who hangs up leaves nothing.
+/// A place in the queue of those who ask for one user; given up on drop, so that a caller who hangs
+/// up leaves nothing.
 struct Turn<'a> {
     api: &'a BackendApi,
     user_id: &'a str,

@@ -1,4 +1,5 @@
-//! What a session token itself says of its user, where the instance's token was customized to say more than an id.
+//! What a session token itself says of its user, where the instance's token was customized to say
+//! more than an id.
 
 use clerk_session::Claims;
 use serde_json::{Map, Value};
@@ -6,7 +7,8 @@ use serde_json::{Map, Value};
 use super::UserFacts;
 use crate::display_text::{EMAIL, NAME, line, picture};
 
-/// The facts in a token's claims, under the names that Clerk's shortcodes suggest: partial and undated.
+/// The facts in a token's claims, under the names that Clerk's shortcodes suggest: partial and
+/// undated.
 pub fn facts_from_claims(claims: &Claims) -> UserFacts {
     // The payload of a verified token is an object.
     let payload: Map<String, Value> = claims.custom().unwrap_or_default();

@@ -1,7 +1,8 @@
 //! What Clerk tells about a person: their record beyond their id.
 //!
-//! The facts come from Clerk: from its Backend API where a secret key is configured, from signed webhooks, and
-//! else from what the session token's claims happen to say. None of the three can fail a sign-in.
+//! The facts come from Clerk: from its Backend API where a secret key is configured, from signed
+//! webhooks, and else from what the session token's claims happen to say. None of the three can
+//! fail a sign-in.
 
 pub mod backend;
 mod claims;
@@ -53,7 +54,7 @@ pub struct UserFacts {
     pub last_name: Option<String>,
     /// Picture address.
     pub image_url: Option<String>,
-    /// Clerk's `updated_at` of the whole record (Backend API, webhook). `None` for token claims, which are
-    /// partial and undated: they only fill gaps.
+    /// Clerk's `updated_at` of the whole record (Backend API, webhook). `None` for token claims,
+    /// which are partial and undated: they only fill gaps.
     pub updated_at: Option<Timestamp>,
 }

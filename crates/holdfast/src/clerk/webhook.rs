@@ -1,6 +1,7 @@
 //! Events that Clerk signs, delivered by Svix: at least once, in any order, possibly never.
 //!
-//! The signature scheme is that of [Standard Webhooks](crate::standard_webhooks) under the `svix-*` header names.
+//! The signature scheme is that of [Standard Webhooks](crate::standard_webhooks) under the `svix-*`
+//! header names.
 
 use std::fmt;
 
@@ -13,7 +14,8 @@ use super::wire::WireUser;
 use crate::clock::SharedClock;
 use crate::standard_webhooks::{self, SigningKey};
 
-/// A delivery further than this from our clock, either way, is refused; in seconds. Svix's own libraries say the same.
+/// A delivery further than this from our clock, either way, is refused; in seconds. Svix's own
+/// libraries say the same.
 pub const TOLERANCE_SECONDS: i64 = 300;
 
 /// A webhook delivery whose signature was verified; made nowhere else.
@@ -45,9 +47,9 @@ impl SignedEvent {
         &self.user_id
     }
 
-    /// Whether it is certainly of another Clerk instance than the one whose keys are `kids`. A development instance
-    /// pointed at production must change nothing. Clerk names its keys after the instance; where a key is named otherwise,
-    /// as a pinned one, nothing is certain.
+    /// Whether it is certainly of another Clerk instance than the one whose keys are `kids`. A
+    /// development instance pointed at production must change nothing. Clerk names its keys after
+    /// the instance; where a key is named otherwise, as a pinned one, nothing is certain.
     pub fn is_of_another_instance(&self, kids: &[String]) -> bool {
         let is_named = |kid: &String| kid.starts_with("ins_");
         let theirs = self.instance_id.as_deref().filter(|id| id.starts_with("ins_"));
@@ -80,7 +82,8 @@ pub enum IgnoredBecause {
     NoUser,
 }
 
-/// Why a delivery is not believed. All of them are the sender's fault: 400, never 401 (the route has no caller).
+/// Why a delivery is not believed. All of them are the sender's fault: 400, never 401 (the route
+/// has no caller).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DeliveryError {
     /// A header is missing, doubled or not text.
@@ -138,7 +141,8 @@ impl WebhookVerifier {
         if keys.is_empty() { Err(SecretError::Empty) } else { Ok(Self { keys, clock }) }
     }
 
-    /// Judges one delivery. `body` must be the bytes as received: any re-encoding breaks the signature.
+    /// Judges one delivery. `body` must be the bytes as received: any re-encoding breaks the
+    /// signature.
     pub fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<Delivery, DeliveryError> {
         let id = single(headers, "svix-id")?;
         let timestamp = single(headers, "svix-timestamp")?;
@@ -199,7 +203,8 @@ struct Deleted {
     id: Option<String>,
 }
 
-/// Ids stand in paths, logs and keys of ours: letters and digits behind the prefix, as Clerk makes them.
+/// Ids stand in paths, logs and keys of ours: letters and digits behind the prefix, as Clerk makes
+/// them.
 fn is_user_id(text: &str) -> bool {
     text.len() <= 128
         && text.strip_prefix("user_").is_some_and(|rest| {

@@ -1,4 +1,5 @@
-//! Clerk's `User` object as its Backend API and its webhooks send it (OpenAPI 2026-05-12, schema `User`).
+//! Clerk's `User` object as its Backend API and its webhooks send it (OpenAPI 2026-05-12, schema
+//! `User`).
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
@@ -7,8 +8,8 @@ use super::UserFacts;
 use crate::clock;
 use crate::display_text::{EMAIL, NAME, line, picture};
 
-/// The part of a `User` that we keep. Everything but the id may be missing, null, or of another shape than documented:
-/// one odd fact must not keep the others from us.
+/// The part of a `User` that we keep. Everything but the id may be missing, null, or of another
+/// shape than documented: one odd fact must not keep the others from us.
 #[derive(Deserialize)]
 pub(super) struct WireUser {
     /// `user_…`.
@@ -85,8 +86,8 @@ impl From<WireUser> for UserFacts {
     }
 }
 
-/// Clerk counts milliseconds; emulators of its API are known to count seconds. No record is from before March
-/// 1973, so a number that small is seconds.
+/// Clerk counts milliseconds; emulators of its API are known to count seconds. No record is from
+/// before March 1973, so a number that small is seconds.
 fn instant(number: i64) -> Timestamp {
     const SMALLEST_MILLIS: i64 = 100_000_000_000;
     clock::from_millis(if number.abs() < SMALLEST_MILLIS { number.saturating_mul(1000) } else { number })

@@ -37,8 +37,9 @@ fn version() -> &'static str {
 pub enum Command {
     /// Try everything on this machine, with nothing to configure
     ///
-    /// Starts stand-ins for Clerk and Instagram as real HTTP servers on loopback, and the unchanged server beside them; prints where to
-    /// look and curl lines that work when pasted. Reads no configuration. Data is kept only with --data.
+    /// Starts stand-ins for Clerk and Instagram as real HTTP servers on loopback, and the unchanged
+    /// server beside them; prints where to look and curl lines that work when pasted. Reads no
+    /// configuration. Data is kept only with --data.
     Dev(DevArgs),
     /// Run the server and its worker
     Serve,
@@ -47,8 +48,8 @@ pub enum Command {
     Token(TokenCommand),
     /// Check this installation; every failed check comes with its remedy
     ///
-    /// Exit code 1 where a check fails. Asks Clerk, Instagram, the public address and the receiver of events, for 15 seconds at
-    /// most; changes nothing.
+    /// Exit code 1 where a check fails. Asks Clerk, Instagram, the public address and the receiver
+    /// of events, for 15 seconds at most; changes nothing.
     Doctor(DoctorArgs),
     /// Ask the server on this machine whether it lives; exit code 1 where it does not answer
     ///
@@ -60,8 +61,9 @@ pub enum Command {
     },
     /// Say why a request was refused or failed, by the request id that its answer carried
     ///
-    /// Asks the memory of the running server (its last 10,000) over the metrics listener; where that knows nothing of it, reads a log on
-    /// standard input: `holdfast why REQUEST_ID < LOG`, or `journalctl -u holdfast -o cat | holdfast why REQUEST_ID`.
+    /// Asks the memory of the running server (its last 10,000) over the metrics listener; where
+    /// that knows nothing of it, reads a log on standard input: `holdfast why REQUEST_ID < LOG`, or
+    /// `journalctl -u holdfast -o cat | holdfast why REQUEST_ID`.
     ///
     /// Exit code 1 where nothing is known of it.
     Why(WhyArgs),
@@ -79,9 +81,10 @@ pub enum Command {
     Connections(ConnectionsCommand),
     /// Bring in long-lived grants of another system, so that nobody has to connect again
     ///
-    /// CSV with a header, or one JSON object a line: user_id, access_token, and where known token_expires_at and obtained_at (RFC
-    /// 3339, or unix seconds). Each token is proven by asking Instagram whose it is, as the rate budget allows, then sealed and linked.
-    /// Prints one JSON object for each line, and never the input. May be ended anywhere and started again.
+    /// CSV with a header, or one JSON object a line: user_id, access_token, and where known
+    /// token_expires_at and obtained_at (RFC 3339, or unix seconds). Each token is proven by asking
+    /// Instagram whose it is, as the rate budget allows, then sealed and linked. Prints one JSON
+    /// object for each line, and never the input. May be ended anywhere and started again.
     ///
     /// Exit code 0 where every line was imported or is connected already, else 1.
     Import(ImportArgs),
@@ -96,10 +99,11 @@ pub enum Command {
     Openapi,
     /// Copy a SQLite database, consistently, while the server runs
     ///
-    /// For Postgres use pg_dump. Sealed grants stay sealed: without the key ring the copy gives nothing away, and
-    /// nothing back.
+    /// For Postgres use pg_dump. Sealed grants stay sealed: without the key ring the copy gives
+    /// nothing away, and nothing back.
     Backup(BackupArgs),
-    /// Put a backup where the SQLite database was; the server must be stopped and the old database moved away
+    /// Put a backup where the SQLite database was; the server must be stopped and the old database
+    /// moved away
     Restore(RestoreArgs),
     /// Write the generated pages of docs/reference
     #[command(hide = true)]
@@ -115,7 +119,8 @@ pub struct DevArgs {
     /// Keep the database and its key in this directory [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Let pages of this origin call the server, as those of Vite's usual addresses may; can be given several times
+    /// Let pages of this origin call the server, as those of Vite's usual addresses may; can be
+    /// given several times
     #[arg(long, value_name = "ORIGIN")]
     pub origin: Vec<String>,
     /// Send signed events to this address, as to the app's own backend
@@ -172,12 +177,14 @@ pub struct DoctorArgs {
 /// Commands about session tokens.
 #[derive(Debug, Subcommand)]
 pub enum TokenCommand {
-    /// Say of a token on standard input which steps of the verifier it passes, and what would mend it
+    /// Say of a token on standard input which steps of the verifier it passes, and what would mend
+    /// it
     ///
-    /// Runs the verifier of the server itself, with the configuration's keys and policy. Never prints the token.
+    /// Runs the verifier of the server itself, with the configuration's keys and policy. Never
+    /// prints the token.
     ///
-    /// Exit code 0 where the token is accepted, 1 where it is refused, 2 where it cannot be judged. With --lines: 2 where any line could
-    /// not be judged, else 1 where any was refused, else 0.
+    /// Exit code 0 where the token is accepted, 1 where it is refused, 2 where it cannot be judged.
+    /// With --lines: 2 where any line could not be judged, else 1 where any was refused, else 0.
     Explain(ExplainArgs),
 }
 
@@ -192,7 +199,8 @@ pub struct ExplainArgs {
     pub at: Option<String>,
     /// Read one token a line and print one JSON object a line
     ///
-    /// Every line gives exactly one object, blank, oversized and non-UTF-8 lines included, in order and as soon as it is judged.
+    /// Every line gives exactly one object, blank, oversized and non-UTF-8 lines included, in order
+    /// and as soon as it is judged.
     #[arg(long)]
     pub lines: bool,
     /// Take the keys from this JWKS file
@@ -220,7 +228,8 @@ pub enum KeysCommand {
     Retire {
         /// The key's name in the ring
         id: String,
-        /// Its bytes are lost: give up what only it could open; the people concerned must connect again
+        /// Its bytes are lost: give up what only it could open; the people concerned must connect
+        /// again
         #[arg(long)]
         lost: bool,
     },
@@ -288,7 +297,8 @@ pub enum ConnectionsCommand {
 pub struct WhoseArgs {
     /// Clerk user id, such as user_2abc
     pub user: Option<String>,
-    /// The Instagram account instead: either id, as in webhooks and in Meta's deletion lists, or @username
+    /// The Instagram account instead: either id, as in webhooks and in Meta's deletion lists, or
+    /// @username
     #[arg(long)]
     pub account: Option<String>,
 }

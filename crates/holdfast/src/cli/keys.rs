@@ -160,7 +160,8 @@ async fn retire(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
     }
 }
 
-/// For a key whose bytes are gone: without this, neither the server starts nor the key can be retired.
+/// For a key whose bytes are gone: without this, neither the server starts nor the key can be
+/// retired.
 async fn give_up(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Tools, printer)?;
     let (vault, store) = (context.vault(&settings)?, context.store(&settings).await?);

@@ -1,4 +1,5 @@
-//! The command line: parses, runs one command, ends with its exit code. All output goes through [`printer`].
+//! The command line: parses, runs one command, ends with its exit code. All output goes through
+//! [`printer`].
 
 pub mod args;
 mod audit;

@@ -1,4 +1,5 @@
-//! The one way to the terminal: answers go to standard output, everything about them to standard error.
+//! The one way to the terminal: answers go to standard output, everything about them to standard
+//! error.
 
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write};
@@ -25,7 +26,8 @@ impl Colour {
     /// No colour anywhere.
     pub const NEVER: Self = Self { out: false, err: false };
 
-    /// Colour on terminals, unless `--no-color`, `NO_COLOR` (no-color.org) or a dumb terminal says otherwise.
+    /// Colour on terminals, unless `--no-color`, `NO_COLOR` (no-color.org) or a dumb terminal says
+    /// otherwise.
     pub fn detect(environment: &Environment, refused: bool) -> Self {
         if refused || environment.get("NO_COLOR").is_some() || environment.get("TERM") == Some("dumb") {
             return Self::NEVER;

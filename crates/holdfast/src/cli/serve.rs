@@ -151,7 +151,8 @@ fn receive(kind: SignalKind) -> Result<Signal, Failure> {
     })
 }
 
-/// Resolves at SIGTERM or SIGINT; a second one ends the process at once, with the number that shells know it by.
+/// Resolves at SIGTERM or SIGINT; a second one ends the process at once, with the number that
+/// shells know it by.
 pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let (mut terminate, mut interrupt) =
         (receive(SignalKind::terminate())?, receive(SignalKind::interrupt())?);

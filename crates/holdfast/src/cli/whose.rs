@@ -9,7 +9,8 @@ use crate::connections::listing;
 use crate::provider::ProviderId;
 use crate::store::Store;
 
-/// Whose connection is meant. What does not exist is said, never taken for something that needs no work.
+/// Whose connection is meant. What does not exist is said, never taken for something that needs no
+/// work.
 pub(super) async fn named(store: &Store, whose: &WhoseArgs) -> Result<OwnerId, Failure> {
     match (&whose.user, &whose.account) {
         (_, Some(account)) => {

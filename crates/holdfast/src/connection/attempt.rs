@@ -39,9 +39,11 @@ pub struct Attempt {
     pub created_at: Timestamp,
     /// When it ends by itself.
     pub expires_at: Timestamp,
-    /// What it holds at its stage, sealed under the owner's key: the code, the short-lived token, or the grant.
+    /// What it holds at its stage, sealed under the owner's key: the code, the short-lived token,
+    /// or the grant.
     pub sealed: Option<Vec<u8>>,
-    /// The completion secret, sealed, so that a second delivery of the callback has the first one's outcome.
+    /// The completion secret, sealed, so that a second delivery of the callback has the first one's
+    /// outcome.
     pub sealed_completion: Option<Vec<u8>>,
     /// Somebody is exchanging on its behalf until then.
     pub busy_until: Option<Timestamp>,
@@ -71,7 +73,8 @@ pub enum AttemptStage {
     Open,
     /// The browser came back; the code is sealed.
     Returned,
-    /// The intent to exchange the code is written; whether it was exchanged is unknown until the next step.
+    /// The intent to exchange the code is written; whether it was exchanged is unknown until the
+    /// next step.
     Redeeming,
     /// The short-lived token is sealed.
     ShortGranted,
@@ -116,7 +119,8 @@ pub enum AttemptOutcome {
     DifferentAccount,
     /// The account belongs to another user.
     AccountTaken,
-    /// The person disconnected meanwhile. Told by the history; the attempt's own row says `expired`.
+    /// The person disconnected meanwhile. Told by the history; the attempt's own row says
+    /// `expired`.
     Disconnected,
     /// The provider, or what it said, stood in the way.
     Failed(Reason),

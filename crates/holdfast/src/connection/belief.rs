@@ -16,7 +16,8 @@ pub const CONFIRMATION_GAP: Duration = Duration::from_mins(1);
 /// A stated death that the worker sees is believed when it is said again this much later. Long
 /// enough for a batch of refreshes.
 pub const HOLD: Duration = Duration::from_mins(1);
-/// An unexplained death is believed after this time where somebody asks and others are known to work.
+/// An unexplained death is believed after this time where somebody asks and others are known to
+/// work.
 pub const HOLD_IN_USE: Duration = Duration::from_mins(15);
 /// So many others must have worked since the first sign for [`HOLD_IN_USE`]: with one struck, as
 /// many as make it no incident.
@@ -24,8 +25,8 @@ pub const PROOFS: u64 = SHARE - 1;
 /// An unexplained death is believed after this time otherwise. Where few connections come due in an
 /// hour, an incident strikes too few to be seen; half a lifetime remains, so a day can be waited.
 pub const HOLD_UNEXPLAINED: Duration = Duration::from_hours(24);
-/// Spans over which the struck are counted, shortest first. The shortest is longer than [`HOLD`], so
-/// that those struck together still see each other; the longest is [`HOLD_UNEXPLAINED`].
+/// Spans over which the struck are counted, shortest first. The shortest is longer than [`HOLD`],
+/// so that those struck together still see each other; the longest is [`HOLD_UNEXPLAINED`].
 pub const SPANS: [Duration; 3] = [Duration::from_mins(20), Duration::from_hours(2), HOLD_UNEXPLAINED];
 /// With fewer struck than this there is no incident.
 pub const FEWEST: u64 = 10;

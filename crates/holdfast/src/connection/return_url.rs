@@ -1,4 +1,5 @@
-//! Where a browser may be sent after connecting: an allow-list, so that the callback is no open redirect.
+//! Where a browser may be sent after connecting: an allow-list, so that the callback is no open
+//! redirect.
 
 use std::sync::Arc;
 
@@ -9,8 +10,8 @@ use url::{Position, Url};
 /// Longest accepted `return_to`, in bytes.
 pub const MAX_RETURN_TO: usize = 2048;
 
-/// The allow-list: origins (any path below them), full addresses (that path, and paths below it), and addresses of
-/// native apps (exactly). Clones share it.
+/// The allow-list: origins (any path below them), full addresses (that path, and paths below it),
+/// and addresses of native apps (exactly). Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct ReturnUrls {
     list: Arc<ArcSwap<List>>,
@@ -50,7 +51,8 @@ pub enum ReturnToError {
         "`return_to` must be an absolute URL: of a page, or one of a native app that is on the list as it is"
     )]
     NotAbsolute,
-    /// Carries a user name, a password, a control character, white space or a backslash: browsers and servers read those differently.
+    /// Carries a user name, a password, a control character, white space or a backslash: browsers
+    /// and servers read those differently.
     #[error("`return_to` must not contain credentials, white space, control characters or backslashes")]
     Ambiguous,
     /// Longer than [`MAX_RETURN_TO`].
@@ -65,7 +67,8 @@ pub enum ReturnToError {
 }
 
 impl ReturnUrls {
-    /// Reads the list; every entry is an origin, an origin pattern, an address with a path, or an address of a native app.
+    /// Reads the list; every entry is an origin, an origin pattern, an address with a path, or an
+    /// address of a native app.
     pub fn parse<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, ReturnUrlError> {
         let mut list = List::default();
         for entry in entries {
@@ -83,8 +86,9 @@ impl ReturnUrls {
         self.list.store(other.list.load_full());
     }
 
-    /// The address to return to: the one asked for, if allowed, else the first single address on the list. Pages come
-    /// before apps, whose addresses a browser can open only where the app is installed.
+    /// The address to return to: the one asked for, if allowed, else the first single address on
+    /// the list. Pages come before apps, whose addresses a browser can open only where the app is
+    /// installed.
     pub fn choose(&self, asked: Option<&str>) -> Result<Url, ReturnToError> {
         let list = self.list.load();
         let Some(asked) = asked else {
@@ -102,7 +106,8 @@ impl List {
         if asked.len() > MAX_RETURN_TO {
             return Err(ReturnToError::TooLong);
         }
-        // The URL standard has parsers strip or repair these; whoever sends them hopes that somebody else does not.
+        // The URL standard has parsers strip or repair these; whoever sends them hopes that
+        // somebody else does not.
         if asked.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
             return Err(ReturnToError::Ambiguous);
         }
@@ -154,7 +159,8 @@ impl Page {
     }
 }
 
-/// Schemes that run or show what the address itself says, or that name nothing that could receive a person.
+/// Schemes that run or show what the address itself says, or that name nothing that could receive a
+/// person.
 const NOBODYS: [&str; 6] = ["file", "data", "blob", "javascript", "about", "vbscript"];
 
 /// Whether that is an address with a scheme of an app's own (RFC 8252 §7.1).
@@ -185,8 +191,8 @@ fn authority(address: &str) -> &str {
 /// The parameters that the callback speaks with; what an earlier round left in `return_to` goes.
 const OURS: [&str; 4] = ["instagram", "attempt", "completion", "reason"];
 
-/// `url` with `pairs` as its only parameters of ours, at the end; the app's own parameters stay byte for byte as they are, and so
-/// does its fragment, where many a page keeps its route.
+/// `url` with `pairs` as its only parameters of ours, at the end; the app's own parameters stay
+/// byte for byte as they are, and so does its fragment, where many a page keeps its route.
 pub fn with_query(mut url: Url, pairs: &[(&str, &str)]) -> Url {
     let is_ours = |written: &str| {
         url::form_urlencoded::parse(written.as_bytes()).any(|(name, _)| OURS.contains(&name.as_ref()))
@@ -458,7 +464,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1024))]
 
-        /// Read with nothing but string functions, an allowed address begins with an origin of the list.
+        /// Read with nothing but string functions, an allowed address begins with an origin of the
+        /// list.
         #[test]
         fn whatever_is_allowed_is_at_an_origin_of_the_list(rest in pieces(), on_list in any::<bool>()) {
             let asked = if on_list { format!("https://app.example.com{rest}") } else { rest };

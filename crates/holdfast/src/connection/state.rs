@@ -51,7 +51,8 @@ names! {
         Connecting = "connecting",
         /// Linked and usable.
         Connected = "connected",
-        /// Linked and, as far as we know, usable, but something is failing that mends itself or that we must mend.
+        /// Linked and, as far as we know, usable, but something is failing that mends itself or
+        /// that we must mend.
         Degraded = "degraded",
         /// The person must do something at the provider.
         ActionRequired = "action_required",
@@ -146,8 +147,8 @@ impl State {
     }
 }
 
-/// What we know about a connection: a state with a reason that belongs to it. Pairs that the contract
-/// does not have cannot be made; see [`Standing::new`].
+/// What we know about a connection: a state with a reason that belongs to it. Pairs that the
+/// contract does not have cannot be made; see [`Standing::new`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Standing {
     state: State,
@@ -161,7 +162,8 @@ impl Standing {
     pub const CONNECTED: Self = Self { state: State::Connected, reason: None };
 
     /// The standing of that state and reason, if they belong together and may be stored.
-    /// `connecting` and `unavailable` are never stored: they follow from an open attempt and from the configuration.
+    /// `connecting` and `unavailable` are never stored: they follow from an open attempt and from
+    /// the configuration.
     pub fn new(state: State, reason: Option<Reason>) -> Option<Self> {
         let fits = match reason {
             None => matches!(state, State::NotConnected | State::Connected),
@@ -182,7 +184,8 @@ impl Standing {
 }
 
 impl From<Reason> for Standing {
-    /// The standing that a reason implies. `not_configured` is not stored and stands for "not connected".
+    /// The standing that a reason implies. `not_configured` is not stored and stands for "not
+    /// connected".
     fn from(reason: Reason) -> Self {
         Self::new(reason.state(), Some(reason)).unwrap_or(Self::NOT_CONNECTED)
     }

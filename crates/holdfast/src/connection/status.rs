@@ -1,4 +1,5 @@
-//! The status as the outside sees it: derived from stored facts, the open attempt, the configuration and the time.
+//! The status as the outside sees it: derived from stored facts, the open attempt, the
+//! configuration and the time.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -28,8 +29,9 @@ pub struct InstagramStatus {
     /// When the grant dies unless refreshed.
     #[schemars(with = "Option<String>")]
     pub token_expires_at: Option<Timestamp>,
-    /// When Instagram is asked next: to refresh the grant, or whether a trouble has passed or what the person had to do is done. Not before
-    /// this replica would ask at all, where Instagram answers nobody or the app's budget is spent; in the past where its turn has come.
+    /// When Instagram is asked next: to refresh the grant, or whether a trouble has passed or what
+    /// the person had to do is done. Not before this replica would ask at all, where Instagram
+    /// answers nobody or the app's budget is spent; in the past where its turn has come.
     #[schemars(with = "Option<String>")]
     pub next_refresh_at: Option<Timestamp>,
     /// Since when the state holds.
@@ -71,9 +73,10 @@ pub struct OpenAttempt {
     pub expires_at: Timestamp,
 }
 
-/// Derives the status. Pure: the same facts at the same time give the same answer, on every replica.
-/// What the clock alone decides (a grant or an attempt that has run out) needs no worker to be right. `asked_for` are the scopes
-/// that the app asks for by now, `None` where Instagram is not configured.
+/// Derives the status. Pure: the same facts at the same time give the same answer, on every
+/// replica. What the clock alone decides (a grant or an attempt that has run out) needs no worker
+/// to be right. `asked_for` are the scopes that the app asks for by now, `None` where Instagram is
+/// not configured.
 pub fn derive(
     connection: Option<&Connection>,
     attempt: Option<&OpenAttempt>,
@@ -144,7 +147,8 @@ pub fn derive(
 }
 
 impl InstagramStatus {
-    /// The same where the worker asks about nobody before `until`, whatever is due: the provider answers nobody.
+    /// The same where the worker asks about nobody before `until`, whatever is due: the provider
+    /// answers nobody.
     #[must_use]
     pub fn resting_until(self, until: Option<Timestamp>) -> Self {
         let next = self.next_refresh_at.and_then(|at| Some(at).max(until));
@@ -152,7 +156,8 @@ impl InstagramStatus {
         Self { next_refresh_at: next.filter(|at| end.is_none_or(|end| *at < end)), ..self }
     }
 
-    /// The same where the provider's budget for the whole app is spent until then, as far as this replica knows.
+    /// The same where the provider's budget for the whole app is spent until then, as far as this
+    /// replica knows.
     #[must_use]
     pub fn throttled_until(self, until: Option<Timestamp>) -> Self {
         let waits = until.filter(|_| self.reason == Some(Reason::RateLimited));
@@ -161,8 +166,8 @@ impl InstagramStatus {
     }
 }
 
-/// What the app asks for and may not do: not granted, or refused in use. The app may ask for more than when the account was
-/// connected, or for less.
+/// What the app asks for and may not do: not granted, or refused in use. The app may ask for more
+/// than when the account was connected, or for less.
 pub fn missing_scopes(connection: &Connection, asked_for: Option<&[String]>) -> Vec<String> {
     let (granted, missing) = (&connection.scopes, &connection.missing_scopes);
     // Where the provider did not say what it granted, nothing is known to be missing.
@@ -181,7 +186,8 @@ pub fn lacking(asked_for: &[String], granted: &[String]) -> Vec<String> {
     asked_for.iter().filter(|each| !granted.contains(each)).cloned().collect()
 }
 
-/// A connection works with what was granted, so a lack of scopes only shows where nothing worse does; and only by name.
+/// A connection works with what was granted, so a lack of scopes only shows where nothing worse
+/// does; and only by name.
 fn limited(standing: Standing, missing: &[String]) -> Standing {
     match (standing.state(), standing.reason()) {
         (State::Connected, None) if !missing.is_empty() => Reason::ScopesMissing.into(),

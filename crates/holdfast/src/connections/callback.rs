@@ -24,8 +24,8 @@ pub struct CallbackQuery {
 }
 
 impl CallbackQuery {
-    /// Reads a query, as `application/x-www-form-urlencoded`. `None` where a parameter that matters occurs twice, for then it is
-    /// anybody's guess which counts.
+    /// Reads a query, as `application/x-www-form-urlencoded`. `None` where a parameter that matters
+    /// occurs twice, for then it is anybody's guess which counts.
     pub fn parse(query: &str) -> Option<Self> {
         let (mut code, mut state, mut error) = (None, None, None);
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -97,7 +97,8 @@ impl Connections {
             }
             let code = usable_code(query.code.as_ref()).filter(|_| query.error.is_none());
             let Some(code) = code else {
-                // Instagram words some failures without an `error`; without a code nothing can follow either way.
+                // Instagram words some failures without an `error`; without a code nothing can
+                // follow either way.
                 let outcome = if query.error.as_deref() == Some("access_denied") {
                     AttemptOutcome::Denied
                 } else {
@@ -115,7 +116,8 @@ impl Connections {
         Err(ServiceError::Contended)
     }
 
-    /// Seals the code and hands the browser its half of the proof. `None` where another delivery was faster.
+    /// Seals the code and hands the browser its half of the proof. `None` where another delivery
+    /// was faster.
     async fn keep_code(
         &self,
         attempt: &Attempt,
@@ -134,7 +136,8 @@ impl Connections {
         Ok(self.advance(attempt, next).await?.then(|| completed(attempt, &completion)))
     }
 
-    /// The first delivery's answer, for every later one. The completion only as long as it is of use.
+    /// The first delivery's answer, for every later one. The completion only as long as it is of
+    /// use.
     async fn answer_again(&self, attempt: &Attempt, now: Timestamp) -> Result<CallbackOutcome, ServiceError> {
         if let Some(sealed) = attempt.sealed_completion.as_ref().filter(|_| attempt.expires_at > now) {
             let key = grants::user_key(&self.parts.store, &self.parts.vault, &attempt.user_id).await?;

@@ -166,7 +166,8 @@ impl Connections {
     }
 }
 
-/// How `state` and completion are stored. They are 256 random bits, so a plain hash cannot be searched.
+/// How `state` and completion are stored. They are 256 random bits, so a plain hash cannot be
+/// searched.
 pub(super) fn hash(secret: &str) -> [u8; 32] {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, secret.as_bytes());
     let mut bytes = [0; 32];

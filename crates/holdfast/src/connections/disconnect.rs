@@ -17,7 +17,8 @@ pub struct DisconnectReceipt {
     /// When the grant's bytes were deleted. `null` where there was nothing to delete.
     #[schemars(with = "Option<String>")]
     pub deleted_at: Option<Timestamp>,
-    /// What to do at Instagram to withdraw the permission there too; its API has no way to do that for a person.
+    /// What to do at Instagram to withdraw the permission there too; its API has no way to do that
+    /// for a person.
     pub revoke_hint: String,
 }
 
@@ -25,8 +26,8 @@ pub struct DisconnectReceipt {
 const NO_PROVIDER_HINT: &str = "Nothing is left to withdraw.";
 
 impl Connections {
-    /// Disconnects. Idempotent: a second call gives the first one's receipt. Ends open connect attempts too, so that
-    /// one which is under way cannot bring the connection back.
+    /// Disconnects. Idempotent: a second call gives the first one's receipt. Ends open connect
+    /// attempts too, so that one which is under way cannot bring the connection back.
     pub async fn disconnect(&self, owner: &OwnerId) -> Result<DisconnectReceipt, ServiceError> {
         let now = self.parts.clock.now();
         self.withdraw_attempts(owner, now).await?;

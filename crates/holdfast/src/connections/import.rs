@@ -1,7 +1,8 @@
-//! Grants that another system obtained: each is proven by asking whose it is, then sealed and linked like one of ours.
+//! Grants that another system obtained: each is proven by asking whose it is, then sealed and
+//! linked like one of ours.
 //!
-//! A grant is linked in one unit of work or not at all, and whoever is connected already is left alone without a
-//! question to Instagram. So an import may end anywhere and be started again.
+//! A grant is linked in one unit of work or not at all, and whoever is connected already is left
+//! alone without a question to Instagram. So an import may end anywhere and be started again.
 
 use std::time::Duration;
 
@@ -60,7 +61,8 @@ pub enum Imported {
     TokenRefused(Reason),
     /// The user was deleted.
     UserDeleted,
-    /// Nothing is known: Instagram could not be asked, or answered about something else than the token.
+    /// Nothing is known: Instagram could not be asked, or answered about something else than the
+    /// token.
     TryAgain(Reason),
 }
 
@@ -92,8 +94,8 @@ pub struct Proven {
 }
 
 impl Importer {
-    /// Asks Instagram whose a grant is, unless the outcome is known without that. May wait: for the rate budget, and for an
-    /// outage to pass. Several may be proven at once.
+    /// Asks Instagram whose a grant is, unless the outcome is known without that. May wait: for the
+    /// rate budget, and for an outage to pass. Several may be proven at once.
     pub async fn prove(
         &self,
         owner: &OwnerId,
@@ -112,7 +114,8 @@ impl Importer {
         Ok(self.identify(&grant).await.map(|account| Proven { grant, account, expiry_is_known }))
     }
 
-    /// Links what was proven to `owner`, in the order of calls: of two users with one account, the first has it.
+    /// Links what was proven to `owner`, in the order of calls: of two users with one account, the
+    /// first has it.
     pub async fn link(&self, owner: &OwnerId, proven: &Proven) -> Result<Imported, ServiceError> {
         if self.dry_run {
             let present = self.connections.parts.store.connection(owner, self.provider.id()).await?;
@@ -156,7 +159,8 @@ impl Importer {
         }
     }
 
-    /// Waits until Instagram may be asked. An outage that lasts ends the waiting, for this grant and those after it.
+    /// Waits until Instagram may be asked. An outage that lasts ends the waiting, for this grant
+    /// and those after it.
     async fn turn(&self) -> Result<(), Imported> {
         let clock = &self.connections.parts.clock;
         loop {
@@ -247,9 +251,11 @@ fn settled(connection: &Connection) -> Option<Imported> {
     }
 }
 
-/// A grant as one of ours. What is not known of its life is assumed such that no clock ends it wrongly.
+/// A grant as one of ours. What is not known of its life is assumed such that no clock ends it
+/// wrongly.
 fn to_grant(offered: &Offered, min_age: Duration, now: Timestamp) -> Grant {
-    // A time that is over cannot be true of a token that works; one that does not is told by Instagram.
+    // A time that is over cannot be true of a token that works; one that does not is told by
+    // Instagram.
     let known = offered.expires_at.filter(|at| *at > now);
     let expires_at = known.unwrap_or_else(|| after(now, USUAL_LIFE));
     let derived = known.and_then(|at| at.checked_sub(USUAL_LIFE).ok());

@@ -8,8 +8,9 @@ use crate::connections::{Connections, ServiceError};
 use crate::store::DataDeletion;
 
 impl Connections {
-    /// The person behind this account removed the app at `issued_at`. Answers how many connections that concerned. A
-    /// message from before the present link proves nothing about it; Instagram is asked what holds.
+    /// The person behind this account removed the app at `issued_at`. Answers how many connections
+    /// that concerned. A message from before the present link proves nothing about it; Instagram is
+    /// asked what holds.
     pub async fn deauthorized(
         &self,
         account_id: &str,
@@ -26,8 +27,9 @@ impl Connections {
         Ok(connections.len())
     }
 
-    /// The person behind this account wanted, at `issued_at`, what we hold of it deleted: grants and account facts that were
-    /// linked before then go, and a receipt without personal data stays. The same request again has the first receipt.
+    /// The person behind this account wanted, at `issued_at`, what we hold of it deleted: grants
+    /// and account facts that were linked before then go, and a receipt without personal data
+    /// stays. The same request again has the first receipt.
     pub async fn delete_account_data(
         &self,
         account_id: &str,

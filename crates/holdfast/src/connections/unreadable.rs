@@ -1,5 +1,5 @@
-//! Grants that cannot be opened: a damaged row, a damaged or missing data key. The connection says so, an alarm is raised, and
-//! it is taken up again as soon as the bytes are right again.
+//! Grants that cannot be opened: a damaged row, a damaged or missing data key. The connection says
+//! so, an alarm is raised, and it is taken up again as soon as the bytes are right again.
 //!
 //! A key that only this process's ring lacks is no damage: another process may have it.
 
@@ -22,7 +22,8 @@ impl Connections {
         self.grant_metrics.register(registry);
     }
 
-    /// Opens the stored grant of a connection. `None` where there is none, or none that can be opened, which is recorded.
+    /// Opens the stored grant of a connection. `None` where there is none, or none that can be
+    /// opened, which is recorded.
     pub(super) async fn grant(&self, connection: &Connection) -> Result<Option<Grant>, ServiceError> {
         Ok(self.grant_and_key(connection).await?.map(|(grant, _)| grant))
     }
@@ -43,7 +44,8 @@ impl Connections {
         }
     }
 
-    /// `None` where a row is missing. Never makes a data key: it would stand where the right one may be restored.
+    /// `None` where a row is missing. Never makes a data key: it would stand where the right one
+    /// may be restored.
     async fn open_stored(
         &self,
         connection: &Connection,
@@ -57,7 +59,8 @@ impl Connections {
         Ok(Some((grant, key)))
     }
 
-    /// Where somebody disconnected or renewed meanwhile, nothing is recorded: this is about a grant that is no more.
+    /// Where somebody disconnected or renewed meanwhile, nothing is recorded: this is about a grant
+    /// that is no more.
     async fn found_unreadable<T>(
         &self,
         connection: &Connection,
@@ -72,7 +75,8 @@ impl Connections {
         Ok(None)
     }
 
-    /// Takes a connection up again whose grant could not be opened and now can. False where it still cannot.
+    /// Takes a connection up again whose grant could not be opened and now can. False where it
+    /// still cannot.
     pub(super) async fn reopen(&self, connection: &Connection) -> Result<bool, ServiceError> {
         let Some(facts) = connection.grant.filter(|_| connection.standing == Reason::GrantUnreadable.into())
         else {
@@ -91,7 +95,8 @@ impl Connections {
         Ok(true)
     }
 
-    /// Looks at grants again that could not be opened. Returns how many were taken up again; one's trouble stays its own.
+    /// Looks at grants again that could not be opened. Returns how many were taken up again; one's
+    /// trouble stays its own.
     pub async fn reopen_unreadable(&self, stop: &Stop) -> Result<usize, ServiceError> {
         let found = self.parts.store.connections_unreadable(LOOKED_AT_ONCE).await?;
         let mut reopened = 0;

@@ -1,12 +1,14 @@
-//! Places for requests under way: bounded in all, and shared so that no address can take them from everybody else.
+//! Places for requests under way: bounded in all, and shared so that no address can take them from
+//! everybody else.
 //!
-//! A place is for our work, not for waiting: a request whose body is still on its way gives its place back until the
-//! body is there ([`Admitted::while_waiting`]), so that slow bodies, however many, keep nobody out. What they may hold
-//! meanwhile is memory, which is bounded too: of bodies above [`SMALL_BODY`] there are only so many at a time
-//! ([`super::large_bodies`]).
+//! A place is for our work, not for waiting: a request whose body is still on its way gives its
+//! place back until the body is there ([`Admitted::while_waiting`]), so that slow bodies, however
+//! many, keep nobody out. What they may hold meanwhile is memory, which is bounded too: of bodies
+//! above [`SMALL_BODY`] there are only so many at a time ([`super::large_bodies`]).
 //!
-//! Fairness is for times of want only. As long as there is room, one address may use all of it: behind it may be an
-//! office, or a proxy that nobody listed. The last places are for addresses that have few requests under way.
+//! Fairness is for times of want only. As long as there is room, one address may use all of it:
+//! behind it may be an office, or a proxy that nobody listed. The last places are for addresses
+//! that have few requests under way.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -47,7 +49,8 @@ struct Shared {
     large_bodies: LargeBodies,
 }
 
-/// Holds an entry for each address with a request under way, hence never more than there are places.
+/// Holds an entry for each address with a request under way, hence never more than there are
+/// places.
 #[derive(Debug, Default)]
 struct Taken {
     in_all: usize,
@@ -136,7 +139,8 @@ impl Drop for Place {
     }
 }
 
-/// A request that was admitted, as a request extension. Its place is free again when the last clone is dropped.
+/// A request that was admitted, as a request extension. Its place is free again when the last clone
+/// is dropped.
 #[derive(Debug, Clone)]
 pub struct Admitted {
     admission: Admission,
@@ -145,7 +149,8 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    /// Gives the place back where the client keeps us waiting, and takes one again afterwards, if there is one.
+    /// Gives the place back where the client keeps us waiting, and takes one again afterwards, if
+    /// there is one.
     pub async fn while_waiting<T>(&self, waiting: impl Future<Output = T>) -> Result<T, TurnedAway> {
         let mut waiting = pin!(waiting);
         // Most bodies come with their header.

@@ -1,6 +1,7 @@
 //! Who is calling: the extractors that turn a verdict into an argument, or into the answer.
 //!
-//! `caller` knows no HTTP server; what its judgements look like to a client is decided here, in one place.
+//! `caller` knows no HTTP server; what its judgements look like to a client is decided here, in one
+//! place.
 
 use std::borrow::Cow;
 
@@ -24,7 +25,8 @@ use crate::caller::service::{ServiceCaller, ServiceJudgement, ServiceRefusal};
 use crate::caller::{Authentication, Caller};
 use crate::telemetry::traces::note;
 
-/// The caller themselves, not somebody impersonating them: for what changes something in a person's name.
+/// The caller themselves, not somebody impersonating them: for what changes something in a person's
+/// name.
 #[derive(Debug, Clone)]
 pub struct NotImpersonated(pub Caller);
 
@@ -55,7 +57,8 @@ impl FromRequestParts<AppState> for NotImpersonated {
     }
 }
 
-/// A caller, or nobody where whoever asks on a client's behalf lets nobody pass: for forward authentication.
+/// A caller, or nobody where whoever asks on a client's behalf lets nobody pass: for forward
+/// authentication.
 #[derive(Debug)]
 pub struct CallerOrNobody {
     /// `None` only for a request without credentials.

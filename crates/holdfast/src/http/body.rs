@@ -1,4 +1,5 @@
-//! Reading a request's body: bounded in size and time, JSON with the place of a mistake, objects with the name of the member.
+//! Reading a request's body: bounded in size and time, JSON with the place of a mistake, objects
+//! with the name of the member.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,7 +28,8 @@ use crate::clock::{SharedClock, within};
 pub const MAX_BODY: usize = 64 * 1024;
 /// Bodies of webhooks, in bytes.
 pub const MAX_WEBHOOK_BODY: usize = 256 * 1024;
-/// For the whole body to arrive; shorter than the request's time, so that the answer says what was slow.
+/// For the whole body to arrive; shorter than the request's time, so that the answer says what was
+/// slow.
 const BODY_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// What reading a body can lead to.
@@ -43,7 +45,8 @@ const JSON: [ProblemCode; 2] = [
     ProblemCode::Request(RequestCode::UnsupportedMediaType),
 ];
 
-/// What a route takes. Read member by member, so that a refusal names the member and what it takes, and nothing of what was sent.
+/// What a route takes. Read member by member, so that a refusal names the member and what it takes,
+/// and nothing of what was sent.
 pub trait FromMembers: Sized {
     /// Takes its members out of the object.
     fn from_members(members: &mut Members) -> Result<Self, Problem>;
@@ -141,7 +144,8 @@ async fn read(request: Request, limit: usize, clock: &SharedClock) -> Result<Byt
     }
 }
 
-/// Frames are copied together, since a body may come a byte at a time and each frame holds more than its bytes.
+/// Frames are copied together, since a body may come a byte at a time and each frame holds more
+/// than its bytes.
 async fn collect(mut body: Body, limit: usize, admitted: Option<&Admitted>) -> Result<Bytes, Problem> {
     let mut bytes = BytesMut::new();
     let mut large: Option<LargeBody> = None;
@@ -196,7 +200,8 @@ pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
 fn parse<T: FromMembers>(bytes: &[u8]) -> Result<T, Problem> {
     let text = std::str::from_utf8(bytes)
         .map_err(|_| Problem::new(RequestCode::MalformedBody).with_detail("The body is not UTF-8."))?;
-    // What is JSON, and what a route takes, are two questions: serde calls some wrong types mistakes of syntax.
+    // What is JSON, and what a route takes, are two questions: serde calls some wrong types
+    // mistakes of syntax.
     serde_json::from_str::<IgnoredAny>(text).map_err(|error| malformed(&error))?;
     if !text.trim_ascii_start().starts_with('{') {
         return Err(not_acceptable("The JSON is not an object, and this route takes one."));

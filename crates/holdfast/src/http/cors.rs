@@ -49,7 +49,8 @@ pub fn layer(allowed: &AllowedOrigins, refused: Arc<RefusedOrigins>) -> CorsLaye
             is_allowed
         }))
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
-        // Whatever a page's own libraries add (tracing, for example): it is an allowed origin's, and we read none of it.
+        // Whatever a page's own libraries add (tracing, for example): it is an allowed origin's,
+        // and we read none of it.
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(ExposeHeaders::list([
             header::WWW_AUTHENTICATE,
@@ -61,7 +62,8 @@ pub fn layer(allowed: &AllowedOrigins, refused: Arc<RefusedOrigins>) -> CorsLaye
         .max_age(Duration::from_mins(10))
 }
 
-/// Whether an `Origin` header names an allowed origin. `null` (sandboxed frames, files) is nobody's.
+/// Whether an `Origin` header names an allowed origin. `null` (sandboxed frames, files) is
+/// nobody's.
 pub fn is_allowed(allowed: &[OriginPattern], origin: &HeaderValue) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
     origin != "null" && allowed.iter().any(|each| each.matches(origin))

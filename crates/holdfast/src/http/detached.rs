@@ -1,7 +1,7 @@
 //! Work that has to come to its end even if the client leaves or the request's time runs out.
 //!
-//! hyper drops a handler's future as soon as its client is gone, and our own limit drops it too. A code that is being
-//! exchanged for a grant must not be dropped with it.
+//! hyper drops a handler's future as soon as its client is gone, and our own limit drops it too. A
+//! code that is being exchanged for a grant must not be dropped with it.
 
 use std::future::Future;
 

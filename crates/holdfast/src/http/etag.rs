@@ -30,7 +30,8 @@ impl ETag {
         HeaderValue::from_str(&self.0).unwrap_or(HeaderValue::from_static("\"\""))
     }
 
-    /// Whether the client has this very version already. Comparison is weak, as `If-None-Match` wants it.
+    /// Whether the client has this very version already. Comparison is weak, as `If-None-Match`
+    /// wants it.
     pub fn is_known_to(&self, headers: &HeaderMap) -> bool {
         headers
             .get_all(header::IF_NONE_MATCH)
@@ -40,8 +41,8 @@ impl ETag {
     }
 }
 
-/// The tags of a list, without `W/`. A tag may hold a comma, so the list is not simply split; what follows a
-/// malformed member is not looked at.
+/// The tags of a list, without `W/`. A tag may hold a comma, so the list is not simply split; what
+/// follows a malformed member is not looked at.
 fn tags(list: &str) -> impl Iterator<Item = &str> {
     let mut rest = list;
     std::iter::from_fn(move || {

@@ -1,4 +1,5 @@
-//! What failures of the layers below look like to a client. One function per kind; there is none for
+//! What failures of the layers below look like to a client. One function per kind; there is none
+//! for
 //! [`crate::provider::Failure`], on purpose: what Instagram says reaches an answer only as a reason.
 
 use std::time::Duration;
@@ -131,7 +132,8 @@ pub(super) fn complete(error: CompleteError) -> Problem {
     }
 }
 
-/// A connect attempt that has ended: the same `complete` will not succeed, so nothing here says "again".
+/// A connect attempt that has ended: the same `complete` will not succeed, so nothing here says
+/// "again".
 fn ended(reason: Reason) -> Problem {
     let over = |detail: &'static str| Problem::new(Reason::AttemptFailed).with_detail(detail);
     match reason {

@@ -50,7 +50,8 @@ impl Requirements {
             let values = value.split(',').map(str::trim).filter(|each| !each.is_empty());
             list.get_or_insert_default().extend(values.map(str::to_owned));
         }
-        // Caddy keeps the client's query where the operator wrote none. The client must not loosen anything.
+        // Caddy keeps the client's query where the operator wrote none. The client must not loosen
+        // anything.
         let is_clients = parts.headers.get(X_FORWARDED_URI).is_some_and(|uri| {
             uri.as_bytes().split(|byte| *byte == b'?').nth(1).is_some_and(|theirs| theirs == query.as_bytes())
         });

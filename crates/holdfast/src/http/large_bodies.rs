@@ -1,7 +1,9 @@
-//! Bodies above [`SMALL_BODY`](super::admission::SMALL_BODY) that are buffered at a time: so many, hence so much memory.
+//! Bodies above [`SMALL_BODY`](super::admission::SMALL_BODY) that are buffered at a time: so many,
+//! hence so much memory.
 //!
-//! When all are taken, the one that has been on its way for longest is given up for the next one, of the address that has
-//! most. So bodies that stall keep nobody out, however many they are: whoever sends theirs in one go is never the oldest.
+//! When all are taken, the one that has been on its way for longest is given up for the next one,
+//! of the address that has most. So bodies that stall keep nobody out, however many they are:
+//! whoever sends theirs in one go is never the oldest.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -33,7 +35,8 @@ struct Body {
 }
 
 impl LargeBodies {
-    /// A place for a body from that address; somebody else's is given up for it where there is none.
+    /// A place for a body from that address; somebody else's is given up for it where there is
+    /// none.
     pub(super) fn take(&self, address: ClientAddress) -> LargeBody {
         let mut held = self.lock();
         if held.by_id.len() >= LARGE_BODIES {

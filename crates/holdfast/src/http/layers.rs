@@ -73,8 +73,8 @@ const NO_CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
 );
 const CROSS_ORIGIN_OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
-/// Outermost: gives every answer its request id, its security headers and, where it is a problem, its body; then
-/// writes the access log. Nothing leaves the server without passing here.
+/// Outermost: gives every answer its request id, its security headers and, where it is a problem,
+/// its body; then writes the access log. Nothing leaves the server without passing here.
 #[derive(Clone, Debug)]
 pub(super) struct Envelope<S> {
     edge: Arc<Edge>,
@@ -187,7 +187,8 @@ impl UnderWay {
                 judgement: problem.judgement().cloned(),
             });
         }
-        // The route's template, never the address: ids, codes and completions stand in paths and queries.
+        // The route's template, never the address: ids, codes and completions stand in paths and
+        // queries.
         tracing::info!(
             target: "holdfast::access",
             method,
@@ -235,7 +236,8 @@ pub(super) fn secure(headers: &mut HeaderMap, is_https: bool) {
     }
 }
 
-/// Innermost: bounds how many handlers run at a time and how long each may take, and survives their panics.
+/// Innermost: bounds how many handlers run at a time and how long each may take, and survives their
+/// panics.
 ///
 /// Inside CORS, so that a page can read the 503 and its `Retry-After`.
 #[derive(Clone, Debug)]

@@ -1,6 +1,8 @@
-//! The last requests that were refused or failed, for whoever has a request id from a screenshot and wants to know why.
+//! The last requests that were refused or failed, for whoever has a request id from a screenshot
+//! and wants to know why.
 //!
-//! In memory alone, and bounded: `holdfast why` asks for it over the metrics listener. No token, no body, no address.
+//! In memory alone, and bounded: `holdfast why` asks for it over the metrics listener. No token, no
+//! body, no address.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

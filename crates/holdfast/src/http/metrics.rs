@@ -1,7 +1,7 @@
 //! Counters in Prometheus' text format, for the listener of `HOLDFAST_METRICS_LISTEN`.
 //!
-//! There is no global recorder: whoever counts holds a clone. Labels are route templates, statuses and codes, all
-//! from closed lists, so that no client can make the number of series grow.
+//! There is no global recorder: whoever counts holds a clone. Labels are route templates, statuses
+//! and codes, all from closed lists, so that no client can make the number of series grow.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -134,7 +134,8 @@ pub const TABLE: &[Metric] = &[REQUESTS, DURATIONS, PROBLEMS, SHED, IN_FLIGHT, S
 /// The verdict on a good session token; of a good service key it has a code.
 const ACCEPTED: &str = "accepted";
 
-/// Upper bounds in seconds: the hot path answers within the first few, the last is the request's own limit.
+/// Upper bounds in seconds: the hot path answers within the first few, the last is the request's
+/// own limit.
 const BUCKETS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0, 10.0];
 
 impl Default for Metrics {

@@ -1,13 +1,16 @@
-//! The HTTP surface: the only part that knows both who is calling and what we know about their account.
+//! The HTTP surface: the only part that knows both who is calling and what we know about their
+//! account.
 //!
 //! Layers, from the outside in, each where it is for a reason:
 //!
-//! 1. [`layers::Envelope`]: request id, security headers, the bytes of every problem, the access log. Outermost, so
-//!    that no answer leaves without them, whoever made it.
-//! 2. [`cors`]: on every answer that follows, errors, 404 and 405 included; preflights end here, before any
-//!    credential is asked for, since browsers send none with them.
-//! 3. [`layers::Guard`]: load shedding, the request's time, panics. Inside CORS, so that a page can read the 503.
-//! 4. The handler, whose first argument ([`crate::caller::Caller`], [`authentication::NotImpersonated`] or
+//! 1. [`layers::Envelope`]: request id, security headers, the bytes of every problem, the access
+//!    log. Outermost, so that no answer leaves without them, whoever made it.
+//! 2. [`cors`]: on every answer that follows, errors, 404 and 405 included; preflights end here,
+//!    before any credential is asked for, since browsers send none with them.
+//! 3. [`layers::Guard`]: load shedding, the request's time, panics. Inside CORS, so that a page can
+//!    read the 503.
+//! 4. The handler, whose first argument ([`crate::caller::Caller`],
+//!    [`authentication::NotImpersonated`] or
 //!    [`crate::caller::ServiceCaller`]) is the authentication. It is no layer: a layer can be forgotten.
 //!
 //! A slow or hostile connection never gets this far: see [`server`].

@@ -90,7 +90,8 @@ pub(super) fn finished(api: OpenApi) -> Value {
     if let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) {
         let renamed = std::mem::take(paths)
             .into_iter()
-            // axum's `{*rest}` spans segments, which OpenAPI cannot say: there it is a parameter like any other.
+            // axum's `{*rest}` spans segments, which OpenAPI cannot say: there it is a parameter
+            // like any other.
             .map(|(path, item)| (path.replace("{*", "{"), item));
         paths.extend(renamed);
         for operation in

@@ -1,4 +1,5 @@
-//! Pages that the server renders itself: self-contained, without scripts, under a strict content policy.
+//! Pages that the server renders itself: self-contained, without scripts, under a strict content
+//! policy.
 
 use std::fmt::{self, Display, Write};
 use std::sync::LazyLock;
@@ -14,7 +15,8 @@ use http::header::{self, HeaderValue};
 
 const STYLE: &str = include_str!("../../../../web/docs.css");
 
-/// The one style sheet stands in the page and is allowed by its hash: nothing else can be loaded or run.
+/// The one style sheet stands in the page and is allowed by its hash: nothing else can be loaded or
+/// run.
 static CONTENT_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy("'none'"));
 /// Where a form may be sent to the same listener.
 static OPERATORS_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy("'self'"));
@@ -49,11 +51,13 @@ pub struct Page {
     html: String,
 }
 
-/// Stands at the foot of a page that says what went wrong; the outermost layer, which knows the id, fills it in.
+/// Stands at the foot of a page that says what went wrong; the outermost layer, which knows the id,
+/// fills it in.
 const FOOT: &str = "</main></body></html>\n";
 
 impl Page {
-    /// A page whose `body` is markup made with [`Markup`]. Not to be cached, unless [`Page::public`] says otherwise.
+    /// A page whose `body` is markup made with [`Markup`]. Not to be cached, unless
+    /// [`Page::public`] says otherwise.
     pub fn new(title: &str, width: Width, body: &Markup) -> Self {
         let class = match width {
             Width::Narrow => "narrow",
@@ -62,12 +66,14 @@ impl Page {
         Self::built(title, class, REFERENCE, body)
     }
 
-    /// A page for somebody who uses the app and came here by Instagram: without the links to the reference.
+    /// A page for somebody who uses the app and came here by Instagram: without the links to the
+    /// reference.
     pub fn for_people(title: &str, body: &Markup) -> Self {
         Self::built(title, "narrow", "", body)
     }
 
-    /// A page of the metrics listener, which alone may ask it something: a form leads back to where it came from.
+    /// A page of the metrics listener, which alone may ask it something: a form leads back to where
+    /// it came from.
     pub(super) fn for_operators(title: &str, body: &Markup) -> Self {
         let links =
             "<a href=\"/\">Operation</a><a href=\"/runbook\">Runbook</a><a href=\"/metrics\">Metrics</a>";
@@ -153,7 +159,8 @@ impl OperationOutput for Page {
     }
 }
 
-/// Markup under construction. Text enters it escaped; only literals of this program enter it as they are.
+/// Markup under construction. Text enters it escaped; only literals of this program enter it as
+/// they are.
 #[derive(Debug, Clone, Default)]
 pub struct Markup(String);
 

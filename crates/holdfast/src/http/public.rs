@@ -1,4 +1,5 @@
-//! The routes that need no credential. This list is changed only by hand, and each line says why it is public.
+//! The routes that need no credential. This list is changed only by hand, and each line says why it
+//! is public.
 
 use super::problem::codes;
 

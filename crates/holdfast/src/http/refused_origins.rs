@@ -1,5 +1,5 @@
-//! Origins that are not allowed: a browser shows its developer a CORS error without a cause, so the operator's log and
-//! metrics name the origin and the allowed one that was probably meant.
+//! Origins that are not allowed: a browser shows its developer a CORS error without a cause, so the
+//! operator's log and metrics name the origin and the allowed one that was probably meant.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};

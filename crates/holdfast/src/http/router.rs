@@ -1,8 +1,8 @@
 //! Routes are [`Protected`], [`Service`] or [`Public`]; there is no fourth way to add one.
 //!
-//! axum encodes a handler's arguments in its type: `Handler<(M, A1, A2, …), S>`. The builders below ask that the
-//! first argument is the proof that the kind of route needs, so that a handler that skips the verifier does not
-//! compile:
+//! axum encodes a handler's arguments in its type: `Handler<(M, A1, A2, …), S>`. The builders below
+//! ask that the first argument is the proof that the kind of route needs, so that a handler that
+//! skips the verifier does not compile:
 //!
 //! ```compile_fail
 //! use holdfast::http::{AppState, router::Routes};
@@ -71,7 +71,8 @@ use crate::caller::service::ServiceCaller;
 )]
 pub trait Authenticated {}
 
-/// The arguments of a handler that has proof that the person is calling, not somebody impersonating them.
+/// The arguments of a handler that has proof that the person is calling, not somebody impersonating
+/// them.
 #[diagnostic::on_unimplemented(
     message = "this handler changes something, but would do so for an impersonated session too",
     label = "its first argument must be `NotImpersonated`",
@@ -163,7 +164,8 @@ fn admitted(doc: Doc) -> impl FnOnce(TransformOperation<'_>) -> TransformOperati
     move |op| problems(anywhere(doc)(op), &admission::PROBLEMS)
 }
 
-/// Routes for the signed-in browser: the first argument of every handler is [`Caller`] or [`NotImpersonated`].
+/// Routes for the signed-in browser: the first argument of every handler is [`Caller`] or
+/// [`NotImpersonated`].
 #[must_use]
 pub struct Protected<S> {
     routes: Routes<S>,
@@ -218,7 +220,8 @@ impl<S: Clone + Send + Sync + 'static> Protected<S> {
         self
     }
 
-    /// A route that answers every method alike. The document, which has no word for that, shows GET.
+    /// A route that answers every method alike. The document, which has no word for that, shows
+    /// GET.
     pub(super) fn any<H, I, O, T>(mut self, path: &str, handler: H, doc: Doc) -> Self
     where
         H: Handler<T, S> + OperationHandler<I, O>,
@@ -286,7 +289,8 @@ impl<S: Clone + Send + Sync + 'static> Service<S> {
     }
 }
 
-/// Routes that need no credential. Their addresses come from [`PublicRoute`], which is changed only by hand.
+/// Routes that need no credential. Their addresses come from [`PublicRoute`], which is changed only
+/// by hand.
 #[must_use]
 pub struct Public<S> {
     routes: Routes<S>,

@@ -44,7 +44,8 @@ pub struct AppStateParts {
     pub clerk_webhooks: Option<WebhookVerifier>,
     /// The judge of service keys.
     pub service_verifier: ServiceVerifier,
-    /// App secrets that Meta's callbacks may be signed with; empty where Instagram is not configured.
+    /// App secrets that Meta's callbacks may be signed with; empty where Instagram is not
+    /// configured.
     pub meta_secrets: Vec<SecretString>,
     /// Turns true when the process is asked to stop: it is not ready any more.
     pub leaving: watch::Receiver<bool>,

@@ -1,4 +1,5 @@
-//! Bounds on open event streams: for each user, in all, and on how many look at the database at a time.
+//! Bounds on open event streams: for each user, in all, and on how many look at the database at a
+//! time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,10 +11,12 @@ use super::problem::{Problem, RequestCode, ServerCode};
 
 /// Streams of one user at a time: tabs and devices.
 const MAX_PER_USER: usize = 12;
-/// Streams at a time, at most. Fewer than connections, so that streams cannot keep every ordinary request out.
+/// Streams at a time, at most. Fewer than connections, so that streams cannot keep every ordinary
+/// request out.
 pub const MAX_IN_ALL: usize = 2048;
-/// Streams that read their status at a time. Fewer than the store has connections: when all streams have to look at once, because
-/// notices may have been missed, ordinary requests must not queue behind them.
+/// Streams that read their status at a time. Fewer than the store has connections: when all streams
+/// have to look at once, because notices may have been missed, ordinary requests must not queue
+/// behind them.
 const MAX_LOOKING: usize = 4;
 
 /// The open streams.

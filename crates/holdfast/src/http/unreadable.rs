@@ -12,7 +12,8 @@ use super::problem::{Problem, RequestCode, document, render};
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::server::Refusals;
 
-/// Problems with everything that other answers carry: body, request id, security headers, a line in the access log.
+/// Problems with everything that other answers carry: body, request id, security headers, a line in
+/// the access log.
 ///
 /// Which origin asked is not known, so every page may read them; they say nothing about anybody.
 pub fn refusals(edge: Arc<Edge>) -> Refusals {

@@ -1,9 +1,10 @@
 //! Events to the app, in the form of Standard Webhooks (<https://www.standardwebhooks.com/>).
 //!
-//! An event is stored with the change that it tells of, and sent from here: at least once, by whichever replica claims it first.
-//! It carries the status as it is when it is sent, so that a newer event replaces one that could not be delivered, and an app which was
-//! away for days is told once per user what holds now. `version` in the status grows with every change: where two deliveries cross on
-//! the way, the greater one counts.
+//! An event is stored with the change that it tells of, and sent from here: at least once, by
+//! whichever replica claims it first. It carries the status as it is when it is sent, so that a
+//! newer event replaces one that could not be delivered, and an app which was away for days is told
+//! once per user what holds now. `version` in the status grows with every change: where two
+//! deliveries cross on the way, the greater one counts.
 
 mod notices;
 
@@ -145,7 +146,8 @@ impl Dispatcher {
         DELIVERIES.register(registry, self.deliveries.clone());
     }
 
-    /// Sends until told to stop. What is under way then is sent again later: the app must know an event by its id anyhow.
+    /// Sends until told to stop. What is under way then is sent again later: the app must know an
+    /// event by its id anyhow.
     pub async fn run(&self, mut shutdown: watch::Receiver<bool>) {
         tokio::select! {
             () = self.send_forever() => {}
@@ -176,7 +178,8 @@ impl Dispatcher {
         loop {
             let now = self.clock.now();
             let latest = after(now, LOOK_EVERY);
-            // Read before claiming: most changes of the database are none of the outbox, and a claim writes.
+            // Read before claiming: most changes of the database are none of the outbox, and a
+            // claim writes.
             let next = earlier(self.store.next_event_at().await?, self.store.next_notice_at().await?);
             match next {
                 Some(due) if due <= now => self.tick().await?,
@@ -267,7 +270,8 @@ impl Dispatcher {
         Ok(Outcome::Failed)
     }
 
-    /// Grows with each try, and by up to a quarter at random, so that a returning app is not met by all at once.
+    /// Grows with each try, and by up to a quarter at random, so that a returning app is not met by
+    /// all at once.
     fn pause(&self, tries: u32) -> Duration {
         let grown = FIRST_PAUSE.saturating_mul(4_u32.saturating_pow(tries.saturating_sub(1)));
         let pause = grown.min(LONGEST_PAUSE);

@@ -1,4 +1,5 @@
-//! What the app is told besides statuses: a grant that is about to end, an incident that began or ended.
+//! What the app is told besides statuses: a grant that is about to end, an incident that began or
+//! ended.
 
 use jiff::Timestamp;
 use serde::Serialize;

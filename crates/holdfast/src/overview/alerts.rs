@@ -1,5 +1,5 @@
-//! The alerts: what Prometheus is told to watch, and what whoever is woken by it does. One table, from which `deploy/prometheus/` and
-//! `docs/guides/alerts.md` are generated.
+//! The alerts: what Prometheus is told to watch, and what whoever is woken by it does. One table,
+//! from which `deploy/prometheus/` and `docs/guides/alerts.md` are generated.
 
 use std::fmt::Write as _;
 

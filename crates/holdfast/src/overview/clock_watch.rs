@@ -1,4 +1,5 @@
-//! How far this machine's clock is from those of the servers that it talks to: each of their answers says what time it was there.
+//! How far this machine's clock is from those of the servers that it talks to: each of their
+//! answers says what time it was there.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,7 +16,8 @@ use crate::transport::{Answer, Outgoing, SharedTransport, Transport, TransportEr
 pub struct ClockWatch(Arc<Mutex<Option<f64>>>);
 
 impl ClockWatch {
-    /// Seconds by which this machine's clock was ahead of the last server's that answered; negative where it was behind.
+    /// Seconds by which this machine's clock was ahead of the last server's that answered; negative
+    /// where it was behind.
     pub fn ahead_by(&self) -> Option<f64> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -50,7 +52,8 @@ impl Transport for Watched {
     }
 }
 
-/// By how many seconds our clock is ahead, as far as an answer tells: its `Date` lies between asking and receiving, and is cut to seconds.
+/// By how many seconds our clock is ahead, as far as an answer tells: its `Date` lies between
+/// asking and receiving, and is cut to seconds.
 pub fn ahead(answer: &Answer, asked: Timestamp, received: Timestamp) -> Option<f64> {
     let date = answer.headers.get(header::DATE)?.to_str().ok()?;
     let date = DateTimeParser::new().parse_timestamp(date).ok()?;

@@ -1,7 +1,8 @@
-//! What an operator sees of all connections together, gathered in the background: neither a scrape nor a page reads the database for it.
+//! What an operator sees of all connections together, gathered in the background: neither a scrape
+//! nor a page reads the database for it.
 //!
-//! The same round notices what the app is told besides statuses (grants about to expire, incidents), keeps what became of refreshes, and
-//! removes what has been kept long enough.
+//! The same round notices what the app is told besides statuses (grants about to expire,
+//! incidents), keeps what became of refreshes, and removes what has been kept long enough.
 
 pub mod alerts;
 pub mod clock_watch;

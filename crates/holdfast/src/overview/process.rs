@@ -1,5 +1,5 @@
-//! What this process takes of the machine, under the names that all programs use. Read from `/proc` at each scrape; elsewhere there is
-//! none, and nothing is said.
+//! What this process takes of the machine, under the names that all programs use. Read from `/proc`
+//! at each scrape; elsewhere there is none, and nothing is said.
 
 use std::fmt;
 use std::fs;

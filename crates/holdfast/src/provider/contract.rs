@@ -1,4 +1,5 @@
-//! The suite that every provider passes, against its real client and a server that speaks its real protocol.
+//! The suite that every provider passes, against its real client and a server that speaks its real
+//! protocol.
 //!
 //! A new provider implements [`Bench`] over its stand-in and calls [`passes`].
 
@@ -29,7 +30,8 @@ pub trait Bench: Send + Sync {
     fn revoke(&self);
     /// The provider answers nothing useful from now on, or does again.
     fn set_down(&self, down: bool);
-    /// The provider hands out long-lived tokens without saying how long they live from now on, or says it again.
+    /// The provider hands out long-lived tokens without saying how long they live from now on, or
+    /// says it again.
     fn set_silent_about_lifetime(&self, silent: bool);
     /// A call that every grant may make.
     fn harmless_call(&self) -> PassThrough;

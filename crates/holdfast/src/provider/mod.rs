@@ -1,7 +1,7 @@
 //! What a provider of connected accounts must be able to do, and what its answers may mean.
 //!
-//! A provider knows no caller, no store and no HTTP server. Its failures are [`Failure`]s, which have no
-//! conversion into a refusal of the caller: Instagram's "no" can never become our 401.
+//! A provider knows no caller, no store and no HTTP server. Its failures are [`Failure`]s, which
+//! have no conversion into a refusal of the caller: Instagram's "no" can never become our 401.
 
 pub mod calls;
 #[cfg(test)]
@@ -43,7 +43,8 @@ impl fmt::Display for ProviderId {
     }
 }
 
-/// A short-lived token, straight from the code exchange. It cannot be refreshed and is never a connection's grant.
+/// A short-lived token, straight from the code exchange. It cannot be refreshed and is never a
+/// connection's grant.
 #[derive(Debug, Clone)]
 pub struct ShortGrant {
     /// The token.
@@ -122,7 +123,8 @@ pub struct Failure {
     pub detail: String,
     /// The scopes that the provider names as wanting, where it refused for want of a permission.
     pub wants_scopes: Vec<String>,
-    /// Whether the provider may have acted on the request. `false` only where it certainly never left.
+    /// Whether the provider may have acted on the request. `false` only where it certainly never
+    /// left.
     pub was_sent: bool,
 }
 
@@ -141,8 +143,8 @@ impl Failure {
         }
     }
 
-    /// Whether an answer came that is neither an error as the provider words them nor a server's failure: such as the page that
-    /// a mistyped path leads to.
+    /// Whether an answer came that is neither an error as the provider words them nor a server's
+    /// failure: such as the page that a mistyped path leads to.
     pub fn is_odd_answer(&self) -> bool {
         self.meaning == Meaning::Unavailable
             && self.code.is_none()
@@ -155,7 +157,8 @@ impl Failure {
 pub enum Meaning {
     /// The grant is dead; the person must log in again. Sub-code or text say why.
     Dead(DeathCause),
-    /// The answer says that the grant is dead, but neither sub-code nor text say why: ask again before believing it.
+    /// The answer says that the grant is dead, but neither sub-code nor text say why: ask again
+    /// before believing it.
     DeadUnexplained,
     /// The person must do something at the provider first.
     UserAction(UserAction),
@@ -163,11 +166,13 @@ pub enum Meaning {
     Permission,
     /// Temporary: the provider limits us.
     RateLimited(LimitScope),
-    /// Temporary: the provider is failing, hanging, or not reachable, or its answer is not understood.
+    /// Temporary: the provider is failing, hanging, or not reachable, or its answer is not
+    /// understood.
     Unavailable,
     /// Our app or its configuration is at fault; reconnecting will not help.
     App(AppFault),
-    /// About the content of this very call (a media object, a parameter): no effect on the connection.
+    /// About the content of this very call (a media object, a parameter): no effect on the
+    /// connection.
     Content,
     /// The authorization code is spent, expired or unknown: the dance must begin again.
     CodeRejected,
@@ -184,7 +189,8 @@ pub enum DeathCause {
     PasswordChanged,
     /// The provider does not accept the token, for another reason it stated.
     Invalid,
-    /// The account is no longer of a kind that may be connected (Instagram: not professional any more).
+    /// The account is no longer of a kind that may be connected (Instagram: not professional any
+    /// more).
     AccountIneligible,
 }
 
@@ -219,11 +225,11 @@ pub enum AppFault {
     RedirectUri,
     /// A scope is unknown or not approved for the app.
     Scope,
-    /// The app may not serve this account: it is in development mode, or lacks Advanced Access, and the person has no role
-    /// on it.
+    /// The app may not serve this account: it is in development mode, or lacks Advanced Access, and
+    /// the person has no role on it.
     NotAdmitted,
-    /// The provider does not know such a request: a wrong host, version, field or product; or an account that the app may
-    /// not serve.
+    /// The provider does not know such a request: a wrong host, version, field or product; or an
+    /// account that the app may not serve.
     Unsupported,
     /// The provider deactivated or blocked the app.
     Deactivated,
@@ -231,7 +237,8 @@ pub enum AppFault {
     Request,
 }
 
-/// How much of the provider's budget is used, from its usage headers. Percentages; 100 means throttled.
+/// How much of the provider's budget is used, from its usage headers. Percentages; 100 means
+/// throttled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Of the whole app (`X-App-Usage`): the highest of its figures.
@@ -295,8 +302,8 @@ impl PassedThrough {
     }
 }
 
-/// A provider of connected accounts. Every method makes at most one HTTP exchange, so that the caller can make
-/// each result durable before the next step.
+/// A provider of connected accounts. Every method makes at most one HTTP exchange, so that the
+/// caller can make each result durable before the next step.
 pub trait Provider: Debug + Send + Sync + 'static {
     /// Its name.
     fn id(&self) -> ProviderId;
@@ -312,7 +319,8 @@ pub trait Provider: Debug + Send + Sync + 'static {
     fn redeem<'a>(&'a self, code: &'a SecretString) -> BoxFuture<'a, Reply<ShortGrant>>;
     /// Exchanges the short-lived token for the long-lived grant.
     fn extend<'a>(&'a self, short: &'a ShortGrant) -> BoxFuture<'a, Reply<Grant>>;
-    /// Gives the grant a new lifetime. The returned grant is a new version, whatever its token string.
+    /// Gives the grant a new lifetime. The returned grant is a new version, whatever its token
+    /// string.
     fn refresh<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Reply<Grant>>;
     /// Asks whose grant it is; also the liveness probe.
     fn identify<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Reply<Account>>;

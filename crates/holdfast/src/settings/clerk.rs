@@ -1,5 +1,5 @@
-//! Whose session tokens are accepted: reads what is said of the Clerk instance, and finds what contradicts itself
-//! before a token is refused for it.
+//! Whose session tokens are accepted: reads what is said of the Clerk instance, and finds what
+//! contradicts itself before a token is refused for it.
 
 use clerk_session::{OriginPattern, PublishableKey};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -70,7 +70,8 @@ impl Reader {
         })
     }
 
-    /// The server cannot do without a source of keys, and should not do without an issuer and a party.
+    /// The server cannot do without a source of keys, and should not do without an issuer and a
+    /// party.
     fn require_clerk(&mut self, issuers: &[String], parties: &[OriginPattern]) {
         let is_keyless = self.is_missing(&table::CLERK_PUBLISHABLE_KEY)
             && self.is_missing(&table::CLERK_JWT_KEY)
@@ -177,8 +178,8 @@ impl Reader {
     }
 }
 
-/// Behind a proxy a token's issuer is the proxy's address (Clerk, "Proxying the Frontend API"). A path alone stands at
-/// every origin of the app.
+/// Behind a proxy a token's issuer is the proxy's address (Clerk, "Proxying the Frontend API"). A
+/// path alone stands at every origin of the app.
 fn proxy_issuers(proxy: ProxyAddress, origins: &[OriginPattern]) -> Vec<String> {
     match proxy {
         ProxyAddress::Whole(address) => vec![address],

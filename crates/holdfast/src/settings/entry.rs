@@ -16,7 +16,8 @@ pub struct Entry<T> {
     pub doc: &'static str,
     /// Whether the value must never be shown.
     pub secret: bool,
-    /// Reads a value. Must not repeat the value in its complaint: the caller does so where it may be shown.
+    /// Reads a value. Must not repeat the value in its complaint: the caller does so where it may
+    /// be shown.
     pub read: fn(&str) -> Result<T, Wrong>,
 }
 
@@ -47,7 +48,8 @@ impl Wrong {
     }
 }
 
-/// A setting with its type put aside: what the loader, the reference page and `config print` walk over.
+/// A setting with its type put aside: what the loader, the reference page and `config print` walk
+/// over.
 pub trait Setting: Sync {
     /// Name in the environment.
     fn env(&self) -> &'static str;
@@ -62,8 +64,8 @@ pub trait Setting: Sync {
     /// Whether the value must never be shown.
     fn is_secret(&self) -> bool;
 
-    /// Table and key in `holdfast.toml`: the prefix of the environment's name is the table, in lower case;
-    /// Holdfast's own settings stand at the top.
+    /// Table and key in `holdfast.toml`: the prefix of the environment's name is the table, in
+    /// lower case; Holdfast's own settings stand at the top.
     fn toml_key(&self) -> TomlKey {
         let name = self.env();
         let split = |prefix: &str| name.strip_prefix(prefix).map(str::to_ascii_lowercase);

@@ -1,5 +1,5 @@
-//! From collected values to [`Settings`]: reads every value, computes what is derived, and checks what only
-//! several values together can get wrong.
+//! From collected values to [`Settings`]: reads every value, computes what is derived, and checks
+//! what only several values together can get wrong.
 
 use std::path::PathBuf;
 
@@ -79,7 +79,8 @@ impl Reader {
         self.collected.values.contains_key(entry.env)
     }
 
-    /// Whether nobody gave it. What was given and cannot be used has its own fault, of which nothing follows.
+    /// Whether nobody gave it. What was given and cannot be used has its own fault, of which
+    /// nothing follows.
     pub(super) fn is_missing<T>(&self, entry: &Entry<T>) -> bool {
         !self.is_set(entry) && !self.collected.is_file_spoilt && !self.collected.spoilt.contains(entry.env)
     }
@@ -139,7 +140,8 @@ impl Reader {
         let listen = listen?;
         let public_url = match public_url {
             Some(url) => url,
-            // An address always makes an address; should it not, the listing of faults stays empty-handed.
+            // An address always makes an address; should it not, the listing of faults stays
+            // empty-handed.
             None => Url::parse(&format!("http://{listen}")).ok()?,
         };
         self.judge_public_url(&public_url);
@@ -342,8 +344,9 @@ fn default_journal_directory(database_url: &str) -> PathBuf {
     PathBuf::from(format!("{}.journal", file.unwrap_or("holdfast")))
 }
 
-/// Whether a value may be a secret that was put into the wrong setting: a key by its prefix, an address with a password, or
-/// something long and random, such as an app secret where the app id belongs.
+/// Whether a value may be a secret that was put into the wrong setting: a key by its prefix, an
+/// address with a password, or something long and random, such as an app secret where the app id
+/// belongs.
 fn looks_secret(text: &str) -> bool {
     let is_random = text.len() >= 20
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-+/=".contains(&byte))

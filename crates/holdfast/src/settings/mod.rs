@@ -1,7 +1,9 @@
-//! The configuration: one table of settings ([`table`]), read from the environment or `holdfast.toml`, checked as a whole.
+//! The configuration: one table of settings ([`table`]), read from the environment or
+//! `holdfast.toml`, checked as a whole.
 //!
-//! The environment wins over the file, and `NAME_FILE` names a file that holds the value. Empty values count as unset.
-//! All faults are reported at once. Nothing outside this module reads the environment.
+//! The environment wins over the file, and `NAME_FILE` names a file that holds the value. Empty
+//! values count as unset. All faults are reported at once. Nothing outside this module reads the
+//! environment.
 
 mod clerk;
 pub mod entry;
@@ -58,7 +60,8 @@ pub struct Settings {
     pub database_url: SecretString,
     /// Where grants wait that the database cannot take at the moment they arrive.
     pub journal_directory: PathBuf,
-    /// The key ring, in the form of [`crate::vault::KeyRing::parse`]. Present where the purpose was [`Purpose::Serve`].
+    /// The key ring, in the form of [`crate::vault::KeyRing::parse`]. Present where the purpose was
+    /// [`Purpose::Serve`].
     pub encryption_keys: Option<SecretString>,
     /// Origins (and patterns) that browsers may call from.
     pub allowed_origins: Vec<OriginPattern>,

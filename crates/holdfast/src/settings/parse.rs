@@ -18,7 +18,8 @@ use crate::vault::KeyRing;
 
 type Read<T> = Result<T, Wrong>;
 
-/// `address:port`. No name is looked up; `localhost` is the loopback address, and no address at all is every interface.
+/// `address:port`. No name is looked up; `localhost` is the loopback address, and no address at all
+/// is every interface.
 pub fn address(text: &str) -> Read<SocketAddr> {
     let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
     let host = match host {
@@ -196,7 +197,8 @@ pub fn words(text: &str) -> Read<Vec<String>> {
     Ok(words)
 }
 
-/// Every part of a list, read by `read`, or what is wrong with each bad one, by its place: its text is not repeated.
+/// Every part of a list, read by `read`, or what is wrong with each bad one, by its place: its text
+/// is not repeated.
 fn each_part<T, E: std::fmt::Display>(
     text: &str,
     remedy: &str,
@@ -302,7 +304,8 @@ pub fn seconds(text: &str) -> Read<Duration> {
         .map_err(|_| Wrong::new("is not a number of seconds", "write it like 86400"))
 }
 
-/// A fraction of a grant's life: from 0, which leaves it to the minimum age, to below 1, at which the grant is dead.
+/// A fraction of a grant's life: from 0, which leaves it to the minimum age, to below 1, at which
+/// the grant is dead.
 pub fn fraction(text: &str) -> Read<f64> {
     match text.parse::<f64>() {
         Ok(number) if (0.0..1.0).contains(&number) => Ok(number),
@@ -355,7 +358,8 @@ pub fn publishable_key(text: &str) -> Read<PublishableKey> {
     })
 }
 
-/// A public key, in any of the forms that people have it in. Kept as text: the verifier reads it again.
+/// A public key, in any of the forms that people have it in. Kept as text: the verifier reads it
+/// again.
 pub fn pem(text: &str) -> Read<String> {
     KeySet::from_pem(text).map(|_| text.to_owned()).map_err(|error| {
         Wrong::new(

@@ -1,4 +1,5 @@
-//! The samples of a configuration that `deploy/` holds: every setting with what it is for, commented out at its default.
+//! The samples of a configuration that `deploy/` holds: every setting with what it is for,
+//! commented out at its default.
 
 use std::fmt::Write as _;
 

@@ -11,7 +11,8 @@ use super::fault::{Fault, Origin};
 use super::table::TABLE;
 use crate::nearest::nearest;
 
-/// The environment as one value, so that nothing but [`Environment::of_process`] reads the real one.
+/// The environment as one value, so that nothing but [`Environment::of_process`] reads the real
+/// one.
 #[derive(Clone, Default)]
 pub struct Environment {
     values: BTreeMap<String, String>,
@@ -85,7 +86,8 @@ impl ConfigFile {
     }
 }
 
-/// A value with the place it came from. Kept as a secret whatever it is: the table decides what may be shown.
+/// A value with the place it came from. Kept as a secret whatever it is: the table decides what may
+/// be shown.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
     pub text: SecretString,
@@ -96,7 +98,8 @@ pub(super) struct Found {
 #[derive(Debug, Default)]
 pub(super) struct Collected {
     pub values: BTreeMap<&'static str, Found>,
-    /// Settings that somebody gave, if in a way that makes no value; their fault is noted, and they are not missing.
+    /// Settings that somebody gave, if in a way that makes no value; their fault is noted, and they
+    /// are not missing.
     pub spoilt: BTreeSet<&'static str>,
     /// The file cannot be read as TOML, so nobody knows what it sets.
     pub is_file_spoilt: bool,
@@ -168,8 +171,9 @@ fn read_environment(setting: &dyn Setting, environment: &Environment, collected:
     }
 }
 
-/// The value, where it does not stand in quotation marks. A shell takes them off; `docker --env-file` and many a dashboard
-/// hand them on as part of the value, where they break what is compared, sent or signed.
+/// The value, where it does not stand in quotation marks. A shell takes them off; `docker
+/// --env-file` and many a dashboard hand them on as part of the value, where they break what is
+/// compared, sent or signed.
 fn unquoted<'a>(
     setting: &dyn Setting,
     name: &str,
@@ -190,7 +194,8 @@ fn unquoted<'a>(
     None
 }
 
-/// A value in a file of its own, as container platforms mount secrets. A trailing line end is not part of it.
+/// A value in a file of its own, as container platforms mount secrets. A trailing line end is not
+/// part of it.
 fn read_value_file(
     setting: &dyn Setting,
     name: &str,
@@ -220,7 +225,8 @@ fn read_file(file: &ConfigFile, collected: &mut Collected) {
     let table: toml::Table = match file.text.parse() {
         Ok(table) => table,
         Err(error) => {
-            // The library's own message quotes the line, which may hold a secret; its position does not.
+            // The library's own message quotes the line, which may hold a secret; its position does
+            // not.
             let at = error.span().map_or(0, |span| span.start);
             collected.is_file_spoilt = true;
             let line = file.text.get(..at).map_or(1, |before| before.matches('\n').count() + 1);
@@ -245,7 +251,8 @@ fn read_file(file: &ConfigFile, collected: &mut Collected) {
 }
 
 fn take_toml(file: &ConfigFile, key: &str, value: &toml::Value, collected: &mut Collected) {
-    // The environment's names are taken as they are too: whoever moves an `.env` over need not rename anything.
+    // The environment's names are taken as they are too: whoever moves an `.env` over need not
+    // rename anything.
     let by_key = |wanted: &str| {
         TABLE.iter().find(|each| {
             each.toml_key().to_string() == wanted || each.env() == wanted || each.aliases().contains(&wanted)
@@ -327,7 +334,8 @@ fn warn_of_former_names(collected: &mut Collected) {
     }
 }
 
-/// Settings of Clerk's SDKs and names that apps commonly have, none of which is a misspelling of ours.
+/// Settings of Clerk's SDKs and names that apps commonly have, none of which is a misspelling of
+/// ours.
 const OTHERS: &[&str] = &[
     "CLERK_API_KEY",
     "CLERK_API_VERSION",
@@ -359,8 +367,8 @@ const OTHERS: &[&str] = &[
     "INSTAGRAM_WEBHOOK_SECRET",
 ];
 
-/// Names that nobody knows: ours are faults, near misses of others' are warnings (an existing application has many
-/// settings for Clerk that are none of our business).
+/// Names that nobody knows: ours are faults, near misses of others' are warnings (an existing
+/// application has many settings for Clerk that are none of our business).
 fn judge_names(environment: &Environment, collected: &mut Collected) {
     let known: Vec<&str> = TABLE
         .iter()
@@ -388,8 +396,8 @@ fn judge_names(environment: &Environment, collected: &mut Collected) {
     }
 }
 
-/// Kubernetes puts `HOLDFAST_SERVICE_HOST`, `HOLDFAST_PORT_8080_TCP_ADDR` and the like into every container of a
-/// namespace that has a service named `holdfast`; nobody wrote those.
+/// Kubernetes puts `HOLDFAST_SERVICE_HOST`, `HOLDFAST_PORT_8080_TCP_ADDR` and the like into every
+/// container of a namespace that has a service named `holdfast`; nobody wrote those.
 fn is_service_link(name: &str) -> bool {
     let rest = name.strip_prefix("HOLDFAST_").unwrap_or(name);
     rest == "PORT" || rest.starts_with("PORT_") || rest.starts_with("SERVICE_")

@@ -1,5 +1,5 @@
-//! The one table of settings. The loader, `config print`, the doctor and the reference page all walk it, so a
-//! setting is added here and read in `load.rs`, and nowhere else.
+//! The one table of settings. The loader, `config print`, the doctor and the reference page all
+//! walk it, so a setting is added here and read in `load.rs`, and nowhere else.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;

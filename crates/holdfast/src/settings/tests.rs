@@ -39,7 +39,8 @@ fn every_name_is_taken_once() {
 
 #[test]
 fn every_default_that_is_text_can_be_read() {
-    // An empty environment reads them all; a default that cannot be read would leave its setting out.
+    // An empty environment reads them all; a default that cannot be read would leave its setting
+    // out.
     let settings = tools([]).unwrap();
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.database_url.expose_secret(), "sqlite://holdfast.db");

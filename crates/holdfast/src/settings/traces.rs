@@ -36,7 +36,8 @@ pub struct TraceSettings {
 pub struct Sampler {
     /// Whether the decision of whoever began the trace holds.
     pub parent_based: bool,
-    /// The share of the traces that are begun here; of all, where it is not parent-based. From 0 to 1.
+    /// The share of the traces that are begun here; of all, where it is not parent-based. From 0 to
+    /// 1.
     pub share: f64,
 }
 
@@ -217,7 +218,8 @@ pub const SDK_DISABLED: Entry<bool> = Entry {
 
 type Read<T> = Result<T, Wrong>;
 
-/// `name=value` pairs between commas, with percent-encoded values (W3C Baggage, as the specification has it).
+/// `name=value` pairs between commas, with percent-encoded values (W3C Baggage, as the
+/// specification has it).
 fn pairs(text: &str) -> Read<Vec<(String, String)>> {
     let pair = |word: &str| {
         let (name, value) = word.split_once('=')?;

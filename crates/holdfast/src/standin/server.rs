@@ -21,8 +21,8 @@ use url::Url;
 /// How long a stop waits for requests under way; a deliberately hanging one never ends by itself.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Put into a response's extensions, it makes the server close the connection instead of sending that response:
-/// the request has been acted upon, and nobody learns of it.
+/// Put into a response's extensions, it makes the server close the connection instead of sending
+/// that response: the request has been acted upon, and nobody learns of it.
 #[derive(Debug, Clone, Copy)]
 pub struct HangUp;
 
@@ -36,8 +36,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves `app` on `address`, port 0 for any. Refuses addresses that others than this machine can reach:
-    /// a stand-in hands out tokens to whoever asks.
+    /// Serves `app` on `address`, port 0 for any. Refuses addresses that others than this machine
+    /// can reach: a stand-in hands out tokens to whoever asks.
     pub async fn start(address: SocketAddr, app: Router) -> io::Result<Self> {
         if !address.ip().is_loopback() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a stand-in listens on loopback only"));

@@ -17,12 +17,14 @@ use crate::provider::ProviderId;
 pub struct StatusFacts {
     /// The connection.
     pub connection: Option<Connection>,
-    /// The newest attempt, unless it is closed: what became of an earlier one is no news then. Its time may have run out.
+    /// The newest attempt, unless it is closed: what became of an earlier one is no news then. Its
+    /// time may have run out.
     pub open_attempt: Option<OpenAttempt>,
 }
 
 impl Store {
-    /// What the caller's status is derived from: the hot path. Read after the call, and together with what others ask meanwhile.
+    /// What the caller's status is derived from: the hot path. Read after the call, and together
+    /// with what others ask meanwhile.
     pub async fn status_facts(
         &self,
         owner: &OwnerId,
@@ -53,8 +55,8 @@ impl Store {
         self.read(statements::ATTEMPTS_OPEN, values).await?.iter().map(rows::attempt).collect()
     }
 
-    /// How many of the caller's attempts are open at `now`. To limit them use `AttemptWrite::limits`, which counts and
-    /// writes in one unit of work.
+    /// How many of the caller's attempts are open at `now`. To limit them use
+    /// `AttemptWrite::limits`, which counts and writes in one unit of work.
     pub async fn count_open_attempts(
         &self,
         owner: &OwnerId,
@@ -86,14 +88,15 @@ impl Store {
             .collect()
     }
 
-    /// Attempts of anybody whose time has run out and which are not closed yet. Earliest first; rows that cannot be read are
-    /// passed over.
+    /// Attempts of anybody whose time has run out and which are not closed yet. Earliest first;
+    /// rows that cannot be read are passed over.
     pub async fn expired_attempts(&self, now: Timestamp, limit: usize) -> Result<Vec<Attempt>, StoreError> {
         self.readable(statements::ATTEMPTS_EXPIRED, vec![now.into()], limit, rows::attempt).await
     }
 
-    /// Attempts of anybody whose completion was begun and let go of, by a crash or because the provider could not be
-    /// asked, and that still have time. Rows that cannot be read are passed over.
+    /// Attempts of anybody whose completion was begun and let go of, by a crash or because the
+    /// provider could not be asked, and that still have time. Rows that cannot be read are passed
+    /// over.
     pub async fn stranded_attempts(&self, now: Timestamp, limit: usize) -> Result<Vec<Attempt>, StoreError> {
         self.readable(statements::ATTEMPTS_STRANDED, vec![now.into()], limit, rows::attempt).await
     }

@@ -1,4 +1,5 @@
-//! Who did what: which service key took whose grant, and what operators did. Kept a year, as history is.
+//! Who did what: which service key took whose grant, and what operators did. Kept a year, as
+//! history is.
 
 use jiff::Timestamp;
 use uuid::Uuid;

@@ -51,8 +51,9 @@ pub enum BackupError {
 }
 
 impl Store {
-    /// Writes a consistent, compact copy to `target` while the service runs. The copy holds what the database holds: grants sealed,
-    /// without the key ring. It also keeps what is erased later; restoring it brings that back.
+    /// Writes a consistent, compact copy to `target` while the service runs. The copy holds what
+    /// the database holds: grants sealed, without the key ring. It also keeps what is erased later;
+    /// restoring it brings that back.
     pub async fn backup(&self, target: &Path) -> Result<(), BackupError> {
         let Engine::Sqlite(sqlite) = &self.inner.engine else { return Err(BackupError::NotSqlite) };
         let text = target.to_str().ok_or_else(|| BackupError::Path(target.to_owned()))?;
@@ -62,8 +63,9 @@ impl Store {
     }
 }
 
-/// Puts the copy `source` where `options` points, which must be free and not served from. The copy is checked whole before it gets
-/// its name; `source` is not changed. Returns how its schema compares with this program's.
+/// Puts the copy `source` where `options` points, which must be free and not served from. The copy
+/// is checked whole before it gets its name; `source` is not changed. Returns how its schema
+/// compares with this program's.
 pub async fn restore(
     source: &Path,
     options: &StoreOptions,
@@ -99,8 +101,8 @@ pub async fn restore(
     Ok(state)
 }
 
-/// Opens the copy as a database, with all that is asserted then, and has SQLite look at every page of it. Complaints are about
-/// `source`, which is the file that somebody named.
+/// Opens the copy as a database, with all that is asserted then, and has SQLite look at every page
+/// of it. Complaints are about `source`, which is the file that somebody named.
 async fn check(source: &Path, draft: &Path, clock: SharedClock) -> Result<SchemaState, BackupError> {
     let text = draft.to_str().ok_or_else(|| BackupError::Path(draft.to_owned()))?;
     let opened = Store::open(&StoreOptions::tool(format!("sqlite://{text}")), clock).await;

@@ -1,9 +1,10 @@
 //! Change notices: to this process by a channel, to other replicas by Postgres' LISTEN and NOTIFY.
 //!
-//! A notice is sent in the transaction that made the change, so it is heard if and only if the change happened. Notices may be lost
-//! while the listener reconnects; whoever relies on them asks [`Store::hears_replicas`](super::Store::hears_replicas). A connection
-//! that has died without a word (a firewall forgot it, a machine vanished) looks like one on which nothing happens, so the listener
-//! asks now and then whether somebody is there.
+//! A notice is sent in the transaction that made the change, so it is heard if and only if the
+//! change happened. Notices may be lost while the listener reconnects; whoever relies on them asks
+//! [`Store::hears_replicas`](super::Store::hears_replicas). A connection that has died without a
+//! word (a firewall forgot it, a machine vanished) looks like one on which nothing happens, so the
+//! listener asks now and then whether somebody is there.
 
 use std::time::Duration;
 
@@ -43,7 +44,8 @@ pub(super) struct Changes {
     local: broadcast::Sender<Change>,
     listening: watch::Sender<bool>,
     listener: Option<AbortHandle>,
-    /// Tells our own notices from those of other replicas. `None` where there are no others to tell.
+    /// Tells our own notices from those of other replicas. `None` where there are no others to
+    /// tell.
     replica: Option<String>,
 }
 
@@ -111,8 +113,8 @@ impl Drop for Changes {
     }
 }
 
-/// Names this store among the replicas, anew at each start. Empty where there is no randomness: then our own notices are heard
-/// twice, which costs a look.
+/// Names this store among the replicas, anew at each start. Empty where there is no randomness:
+/// then our own notices are heard twice, which costs a look.
 fn replica_name() -> String {
     entropy::random::<16>(&SystemEntropy)
         .map_or_else(|_| String::new(), |name| Uuid::from_bytes(name).simple().to_string())
@@ -146,8 +148,8 @@ async fn listen(
     }
 }
 
-/// The next notice, or `Some(None)` where there is none yet but the connection lives. `None`: it is dead, and notices may have been
-/// missed.
+/// The next notice, or `Some(None)` where there is none yet but the connection lives. `None`: it is
+/// dead, and notices may have been missed.
 async fn hear(listener: &mut PgListener, clock: &SharedClock) -> Option<Option<PgNotification>> {
     tokio::select! {
         notice = listener.try_recv() => return notice.ok().flatten().map(Some),
@@ -160,7 +162,8 @@ async fn hear(listener: &mut PgListener, clock: &SharedClock) -> Option<Option<P
     }
 }
 
-/// `replica provider version user`, separated by spaces; the user id comes last and may hold anything.
+/// `replica provider version user`, separated by spaces; the user id comes last and may hold
+/// anything.
 fn encode(replica: &str, change: &Change) -> String {
     let version = change.version.map(|version| version.to_string()).unwrap_or_default();
     format!("{replica} {} {version} {}", change.provider, change.user_id)

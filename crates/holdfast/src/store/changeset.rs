@@ -42,8 +42,8 @@ pub struct ConnectionWrite {
 pub struct AttemptWrite {
     /// `None` inserts.
     pub expected_revision: Option<i64>,
-    /// The new facts, with their new revision. `user_id`, `provider`, `state_hash`, `return_to`, `expect` and `created_at` are
-    /// kept as inserted.
+    /// The new facts, with their new revision. `user_id`, `provider`, `state_hash`, `return_to`,
+    /// `expect` and `created_at` are kept as inserted.
     pub attempt: Attempt,
     /// On insert: refuse where the user already has too many at `attempt.created_at`.
     pub limits: Option<AttemptLimits>,
@@ -120,7 +120,8 @@ impl From<Failure> for Abort {
 }
 
 impl Store {
-    /// Stores `changes`, all or nothing. When it answers [`CommitOutcome::Committed`], they are durable, and whoever listens to
+    /// Stores `changes`, all or nothing. When it answers [`CommitOutcome::Committed`], they are
+    /// durable, and whoever listens to
     /// [`Store::changes`] is told.
     pub async fn commit(&self, changes: &ChangeSet) -> Result<CommitOutcome, StoreError> {
         let outcome = engine::retrying(|| async {
@@ -143,7 +144,8 @@ impl Store {
 
     async fn commit_once(&self, changes: &ChangeSet) -> Result<(), Abort> {
         let mut unit = self.begin().await?;
-        // Rows are always locked in the same order (user, connection, attempt), so that two units do not wait for each other.
+        // Rows are always locked in the same order (user, connection, attempt), so that two units
+        // do not wait for each other.
         if let Some(write) = changes.attempt.as_ref().filter(|write| write.expected_revision.is_none()) {
             self.require_user(&mut unit, &write.attempt.user_id).await?;
             limit_attempts(&mut unit, write).await?;
@@ -183,8 +185,9 @@ impl Store {
         Ok(unit.commit().await?)
     }
 
-    /// Makes sure that the user has a record and is not erased, and locks it until the unit ends: an erasure then either
-    /// comes first and is seen, or waits and takes along what this unit writes.
+    /// Makes sure that the user has a record and is not erased, and locks it until the unit ends:
+    /// an erasure then either comes first and is seen, or waits and takes along what this unit
+    /// writes.
     async fn require_user(&self, unit: &mut Unit, user_id: &str) -> Result<(), Abort> {
         let now = self.inner.clock.now();
         unit.run(statements::USER_INSERT, vec![user_id.into(), now.into()]).await?;

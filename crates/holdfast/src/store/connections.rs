@@ -34,12 +34,14 @@ pub struct HistoryEntry {
     pub evidence: Option<Evidence>,
     /// One sentence of ours for the operator; never a secret.
     pub detail: Option<String>,
-    /// The connect attempt that began or ended with it. Where it began, nothing has changed but that.
+    /// The connect attempt that began or ended with it. Where it began, nothing has changed but
+    /// that.
     pub attempt: Option<AttemptNote>,
 }
 
 impl HistoryEntry {
-    /// The state and the reason as they are told: where nothing was linked, an attempt that began is `connecting`.
+    /// The state and the reason as they are told: where nothing was linked, an attempt that began
+    /// is `connecting`.
     pub fn told(&self) -> (State, Option<Reason>) {
         match self.attempt {
             Some(AttemptNote { outcome: None, .. }) if self.state == State::NotConnected => {
@@ -150,8 +152,8 @@ impl Store {
         self.connections_of(statements::CONNECTIONS_PAGE, vec![rows::after(after), rows::limit(limit)]).await
     }
 
-    /// Connections whose grant has died by the clock, which do not say so yet, and whose grant has not worked since all
-    /// the same. Earliest first; rows that cannot be read are passed over.
+    /// Connections whose grant has died by the clock, which do not say so yet, and whose grant has
+    /// not worked since all the same. Earliest first; rows that cannot be read are passed over.
     pub async fn expired_connections(
         &self,
         now: Timestamp,
@@ -162,9 +164,10 @@ impl Store {
         self.readable(statements::CONNECTIONS_EXPIRED, values, limit, rows::connection).await
     }
 
-    /// Connections with times that a right clock cannot have written at or before `now`: a grant from the future, a death
-    /// by the clock that has not come yet, a next refresh in the last `tail_percent` of the grant's life that is no
-    /// retry either, once no more than that part of a usual life is left. Rows that cannot be read are passed over.
+    /// Connections with times that a right clock cannot have written at or before `now`: a grant
+    /// from the future, a death by the clock that has not come yet, a next refresh in the last
+    /// `tail_percent` of the grant's life that is no retry either, once no more than that part of a
+    /// usual life is left. Rows that cannot be read are passed over.
     pub async fn mistimed_connections(
         &self,
         now: Timestamp,
@@ -239,8 +242,9 @@ impl Store {
         self.read_one(statements::CONNECTION, values).await?.as_ref().map(rows::connection).transpose()
     }
 
-    /// Whether the asker may put a question about this connection to the provider: true for exactly one of all askers
-    /// per `gap`, on whichever replica. A clock that was set back locks it for at most another gap.
+    /// Whether the asker may put a question about this connection to the provider: true for exactly
+    /// one of all askers per `gap`, on whichever replica. A clock that was set back locks it for at
+    /// most another gap.
     pub async fn claim_probe(&self, id: Uuid, now: Timestamp, gap: Duration) -> Result<bool, StoreError> {
         let values = vec![id.into(), now.into(), before(now, gap).into(), after(now, gap).into()];
         Ok(self.write(statements::CONNECTION_CLAIM_PROBE, values).await? > 0)
@@ -272,13 +276,14 @@ impl Store {
         Ok(Some((sealed_grant(&row)?, key)))
     }
 
-    /// Connections whose grant could not be opened, oldest first. Rows that cannot be read are passed over.
+    /// Connections whose grant could not be opened, oldest first. Rows that cannot be read are
+    /// passed over.
     pub async fn connections_unreadable(&self, limit: usize) -> Result<Vec<Connection>, StoreError> {
         self.readable(statements::CONNECTIONS_UNREADABLE, Vec::new(), limit, rows::connection).await
     }
 
-    /// Every stored version of a connection's grant, newest first: after a crash there may be one that the
-    /// connection does not know of yet.
+    /// Every stored version of a connection's grant, newest first: after a crash there may be one
+    /// that the connection does not know of yet.
     pub async fn sealed_grants(&self, connection_id: Uuid) -> Result<Vec<SealedGrant>, StoreError> {
         self.read(statements::GRANTS, vec![connection_id.into()]).await?.iter().map(sealed_grant).collect()
     }

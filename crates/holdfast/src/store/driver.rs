@@ -1,7 +1,8 @@
 //! Another driver for the same SQL: where a simulation runs SQLite in its own thread.
 //!
-//! A statement through sqlx wakes a thread and is waited for, which costs several times what the statement does. A server has
-//! other things to do meanwhile; a simulation hands out one turn at a time and has not.
+//! A statement through sqlx wakes a thread and is waited for, which costs several times what the
+//! statement does. A server has other things to do meanwhile; a simulation hands out one turn at a
+//! time and has not.
 
 use std::fmt::Debug;
 use std::sync::Arc;

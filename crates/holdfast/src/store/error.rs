@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A statement or a unit of work failed. Nothing of it was stored, except where [`StoreError::OutcomeUnknown`] says so.
+/// A statement or a unit of work failed. Nothing of it was stored, except where
+/// [`StoreError::OutcomeUnknown`] says so.
 ///
 /// Never carries a bound value: those may be personal or sealed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,7 +18,8 @@ pub enum StoreError {
     /// Somebody else held a lock for too long, or the statement took too long.
     #[error("the database is busy: {0}")]
     Busy(String),
-    /// The connection broke while the commit was under way: it may or may not have been made. Read before acting again.
+    /// The connection broke while the commit was under way: it may or may not have been made. Read
+    /// before acting again.
     #[error("the connection to the database broke during a commit, which may or may not have been made")]
     OutcomeUnknown,
     /// A stored row is not what this version writes.

@@ -17,7 +17,8 @@ pub struct StoredUserKey {
     pub wrapped: WrappedKey,
 }
 
-/// How many users' data keys are sealed with which key of the ring. Keys that have a sentinel but seal nothing count 0.
+/// How many users' data keys are sealed with which key of the ring. Keys that have a sentinel but
+/// seal nothing count 0.
 pub type KeyUse = BTreeMap<String, u64>;
 
 /// Whether a key of the ring was retired.
@@ -36,8 +37,8 @@ impl Store {
         row.as_ref().map(wrapped_key).transpose()
     }
 
-    /// Stores a user's data key unless there is one, and returns the one that is stored. `None` where the user was erased or has no
-    /// record yet.
+    /// Stores a user's data key unless there is one, and returns the one that is stored. `None`
+    /// where the user was erased or has no record yet.
     pub async fn insert_user_key(
         &self,
         user_id: &str,
@@ -64,7 +65,8 @@ impl Store {
         .await
     }
 
-    /// Data keys that are not sealed with `key_id`, by user; `after` is the last user of the page before. For rotation.
+    /// Data keys that are not sealed with `key_id`, by user; `after` is the last user of the page
+    /// before. For rotation.
     pub async fn user_keys_not_under(
         &self,
         key_id: &str,
@@ -122,7 +124,8 @@ impl Store {
             .collect()
     }
 
-    /// Stores sentinels of keys that have none. Where another process was first its row stays, so read and prove again.
+    /// Stores sentinels of keys that have none. Where another process was first its row stays, so
+    /// read and prove again.
     pub async fn insert_sentinels(&self, sentinels: &[Sentinel], now: Timestamp) -> Result<(), StoreError> {
         engine::retrying(|| async {
             let mut unit = self.begin().await?;
@@ -135,7 +138,8 @@ impl Store {
         .await
     }
 
-    /// Forgets a key of the ring, unless a data key is sealed with it. No process may seal with it any more.
+    /// Forgets a key of the ring, unless a data key is sealed with it. No process may seal with it
+    /// any more.
     pub async fn retire_key(&self, key_id: &str) -> Result<Retired, StoreError> {
         engine::retrying(|| async {
             let mut unit = self.begin().await?;
@@ -154,8 +158,9 @@ impl Store {
         .await
     }
 
-    /// Gives up a key of the ring whose bytes are lost, with all that only it could open: data keys, grants, open attempts. The
-    /// connections become `reconnect_required`, `key_lost`. Returns how many.
+    /// Gives up a key of the ring whose bytes are lost, with all that only it could open: data
+    /// keys, grants, open attempts. The connections become `reconnect_required`, `key_lost`.
+    /// Returns how many.
     pub async fn give_up_key(&self, key_id: &str, now: Timestamp) -> Result<u64, StoreError> {
         engine::retrying(|| async {
             let mut unit = self.begin().await?;

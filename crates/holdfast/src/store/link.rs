@@ -1,4 +1,5 @@
-//! The way to the database as a seam: where a simulation lets operations wait their turn, cuts the line, or ends a process.
+//! The way to the database as a seam: where a simulation lets operations wait their turn, cuts the
+//! line, or ends a process.
 //!
 //! Production has none, and pays one comparison for it.
 
@@ -11,8 +12,8 @@ use super::StoreError;
 
 /// What lies between a [`Store`](super::Store) and its database.
 pub trait Link: Debug + Send + Sync + 'static {
-    /// Resolves when an operation (a read, or a unit of work) may begin. An error means that the database was not
-    /// reached, so nothing has happened.
+    /// Resolves when an operation (a read, or a unit of work) may begin. An error means that the
+    /// database was not reached, so nothing has happened.
     fn enter(&self) -> BoxFuture<'_, Result<Box<dyn Operation>, StoreError>>;
 }
 

@@ -26,7 +26,8 @@ macro_rules! migration {
     };
 }
 
-/// All of them, in order. Never changed once released; a new one goes to the end, for both engines, with the same meaning.
+/// All of them, in order. Never changed once released; a new one goes to the end, for both engines,
+/// with the same meaning.
 pub(super) const MIGRATIONS: &[Migration] = &[
     migration!(1, "0001", "initial"),
     migration!(2, "0002", "outbox"),
@@ -82,8 +83,9 @@ impl Store {
         Ok(!self.applied().await?.is_empty())
     }
 
-    /// Brings the schema up to date and returns how many migrations that took. Safe for several replicas at once: the first to
-    /// record a migration applies it, the others wait and find it done.
+    /// Brings the schema up to date and returns how many migrations that took. Safe for several
+    /// replicas at once: the first to record a migration applies it, the others wait and find it
+    /// done.
     pub async fn migrate(&self) -> Result<usize, MigrateError> {
         self.create_migrations_table().await?;
         let mut done = 0;
@@ -139,7 +141,8 @@ impl Store {
             let mut unit = self.begin().await?;
             match unit.script(statements::MIGRATIONS_TABLE).await {
                 Ok(()) => unit.commit().await,
-                // Postgres' IF NOT EXISTS can lose a race against another process that makes the same table; then it is there.
+                // Postgres' IF NOT EXISTS can lose a race against another process that makes the
+                // same table; then it is there.
                 Err(Failure::Violated(Violation::Unique)) => Ok(()),
                 Err(failure) => Err(failure),
             }

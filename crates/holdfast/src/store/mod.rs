@@ -1,8 +1,8 @@
 //! The only SQL. One schema on two engines, SQLite and Postgres; every method is written once.
 //!
-//! Data is reached with a proof: `&OwnerId` from a verified caller, a [`Lease`] from claiming, a `SignedEvent` from a verified webhook.
-//! Everything that belongs together is stored together: see [`ChangeSet`]. Times are stored as unix milliseconds and
-//! come back cut to that.
+//! Data is reached with a proof: `&OwnerId` from a verified caller, a [`Lease`] from claiming, a
+//! `SignedEvent` from a verified webhook. Everything that belongs together is stored together: see
+//! [`ChangeSet`]. Times are stored as unix milliseconds and come back cut to that.
 
 mod attempts;
 mod audit;
@@ -73,7 +73,8 @@ pub struct StoreOptions {
     pub url: secrecy::SecretString,
     /// Make the SQLite file where there is none.
     pub create: bool,
-    /// Serve from it: refuse where another process already serves from the same SQLite file. Tools leave it off.
+    /// Serve from it: refuse where another process already serves from the same SQLite file. Tools
+    /// leave it off.
     pub exclusive: bool,
     /// Keep an event for the app, in the outbox, with each change of a user's status.
     pub outbox: bool,
@@ -129,8 +130,8 @@ pub fn check_address(url: &str) -> Result<(), OpenError> {
 }
 
 impl Store {
-    /// Connects, makes and asserts the settings that durability rests on, and refuses a schema newer than this program.
-    /// Does not migrate: see [`Store::migrate`].
+    /// Connects, makes and asserts the settings that durability rests on, and refuses a schema
+    /// newer than this program. Does not migrate: see [`Store::migrate`].
     pub async fn open(options: &StoreOptions, clock: SharedClock) -> Result<Self, OpenError> {
         let url = secrecy::ExposeSecret::expose_secret(&options.url);
         let engine = match url.split_once(':').map(|(scheme, _)| scheme) {
@@ -147,14 +148,16 @@ impl Store {
         }
     }
 
-    /// An empty SQLite database behind a driver of the caller's. For simulations: what it promises about durability is not asserted.
+    /// An empty SQLite database behind a driver of the caller's. For simulations: what it promises
+    /// about durability is not asserted.
     pub fn driven_by(driver: SharedDriver, clock: SharedClock) -> Self {
         let engine = Engine::Driven(driver);
         let changes = Changes::start(&engine, &clock);
         Self::assembled(engine, clock, changes, Arc::new(StatusReads::OneByOne), false, None)
     }
 
-    /// The same database, as a replica sees it that reaches it over `link` and tells time by `clock`.
+    /// The same database, as a replica sees it that reaches it over `link` and tells time by
+    /// `clock`.
     #[must_use]
     pub fn over(&self, link: SharedLink, clock: SharedClock) -> Self {
         let engine = self.inner.engine.clone();
@@ -183,8 +186,8 @@ impl Store {
         self.read(statements::PING, Vec::new()).await.map(drop)
     }
 
-    /// Asks the database to prepare every statement, so that a schema which was changed by hand is noticed before a request
-    /// meets it. The error names the statement.
+    /// Asks the database to prepare every statement, so that a schema which was changed by hand is
+    /// noticed before a request meets it. The error names the statement.
     pub async fn check_statements(&self) -> Result<usize, StoreError> {
         let all = [statements::ALL, audit::ALL, notices::ALL, overview::ALL].concat();
         for (name, sql) in &all {
@@ -197,19 +200,20 @@ impl Store {
         Ok(all.len())
     }
 
-    /// Whatever changes a user's status, here or on another replica. A receiver that falls behind misses changes and is told so;
-    /// it must then look again.
+    /// Whatever changes a user's status, here or on another replica. A receiver that falls behind
+    /// misses changes and is told so; it must then look again.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.inner.changes.subscribe()
     }
 
-    /// Whether changes on other replicas are being heard. While `false`, what was read may be stale without notice; each
-    /// time it turns `true`, changes may have been missed.
+    /// Whether changes on other replicas are being heard. While `false`, what was read may be stale
+    /// without notice; each time it turns `true`, changes may have been missed.
     pub fn hears_replicas(&self) -> watch::Receiver<bool> {
         self.inner.changes.listening()
     }
 
-    /// Closes every connection, having finished what runs. Later calls fail with [`StoreError::Unavailable`].
+    /// Closes every connection, having finished what runs. Later calls fail with
+    /// [`StoreError::Unavailable`].
     pub async fn close(&self) {
         self.inner.changes.stop();
         self.inner.status_reads.close().await;
@@ -259,7 +263,8 @@ impl Store {
         .await
     }
 
-    /// Makes sure that what was deleted is gone from the file and from the write-ahead log. Postgres has its own VACUUM for that.
+    /// Makes sure that what was deleted is gone from the file and from the write-ahead log.
+    /// Postgres has its own VACUUM for that.
     async fn scrub(&self) {
         if let Engine::Sqlite(sqlite) = &self.inner.engine {
             match sqlite.checkpoint().await {

@@ -112,7 +112,8 @@ impl Store {
         self.read_status(notice.user_id.as_deref().unwrap_or_default(), notice.provider).await
     }
 
-    /// Notices grants in use that end within `ahead`, whose end no refresh has moved; how many are new.
+    /// Notices grants in use that end within `ahead`, whose end no refresh has moved; how many are
+    /// new.
     pub async fn notice_expiring(&self, now: Timestamp, ahead: Duration) -> Result<u64, StoreError> {
         if !self.inner.outbox {
             return Ok(0);
@@ -128,7 +129,8 @@ impl Store {
             .transpose()
     }
 
-    /// Notices that an incident lasts, or that none does. `true` where this is news; exactly one replica is told so.
+    /// Notices that an incident lasts, or that none does. `true` where this is news; exactly one
+    /// replica is told so.
     pub async fn notice_incident(
         &self,
         provider: ProviderId,

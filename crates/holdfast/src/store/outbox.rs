@@ -1,5 +1,6 @@
-//! The outbox: what the app has still to be told of, stored in the very unit of work that changed it (a transactional outbox), so that
-//! an event is sent if and only if the change happened, whatever crashes in between.
+//! The outbox: what the app has still to be told of, stored in the very unit of work that changed
+//! it (a transactional outbox), so that an event is sent if and only if the change happened,
+//! whatever crashes in between.
 
 use std::time::Duration;
 
@@ -76,7 +77,8 @@ impl PendingEvent {
 }
 
 impl Store {
-    /// Stores an event in `unit`, where the app wants to be told. It takes the place of an older one that was not delivered.
+    /// Stores an event in `unit`, where the app wants to be told. It takes the place of an older
+    /// one that was not delivered.
     pub(super) async fn put_event(
         &self,
         unit: &mut Unit,
@@ -106,7 +108,8 @@ impl Store {
             .collect()
     }
 
-    /// Forgets an event that was delivered, or given up. A newer one that has taken its place stays.
+    /// Forgets an event that was delivered, or given up. A newer one that has taken its place
+    /// stays.
     pub async fn remove_event(&self, event: &PendingEvent) -> Result<(), StoreError> {
         self.write(statements::OUTBOX_REMOVE, key(event)).await.map(drop)
     }

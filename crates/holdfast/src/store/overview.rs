@@ -1,5 +1,5 @@
-//! What an operator wants to see of all connections together. Read in the background, never by a scrape; each statement walks along
-//! an index, or reads what is small.
+//! What an operator wants to see of all connections together. Read in the background, never by a
+//! scrape; each statement walks along an index, or reads what is small.
 
 use jiff::Timestamp;
 

@@ -1,12 +1,13 @@
 //! Every statement, once. Both engines take the same text wherever they can.
 //!
-//! `$n` parameters, `ON CONFLICT`, `RETURNING` and `WITH … AS MATERIALIZED` are common to SQLite, Postgres and CockroachDB. A test
-//! prepares each statement on both engines.
+//! `$n` parameters, `ON CONFLICT`, `RETURNING` and `WITH … AS MATERIALIZED` are common to SQLite,
+//! Postgres and CockroachDB. A test prepares each statement on both engines.
 //!
-//! `LIMIT $n + 0`: of a bare parameter there, SQLite's planner reads the value, and prepares the statement anew at each execution.
-//! `COALESCE(x, '')`, `x || ''` and `x + 0` keep planners from an index of `x` that would look better than it is where statistics are
-//! missing: another finds fewer rows.
-//! An `OFFSET` behind it passes over rows that cannot be read: see [`Store::readable`](super::Store::readable).
+//! `LIMIT $n + 0`: of a bare parameter there, SQLite's planner reads the value, and prepares the
+//! statement anew at each execution. `COALESCE(x, '')`, `x || ''` and `x + 0` keep planners from an
+//! index of `x` that would look better than it is where statistics are missing: another finds fewer
+//! rows. An `OFFSET` behind it passes over rows that cannot be read: see
+//! [`Store::readable`](super::Store::readable).
 
 /// A statement, in the words of each engine.
 #[derive(Debug, Clone, Copy)]
@@ -29,14 +30,16 @@ impl Sql {
     }
 }
 
-/// A statement that SQLite is held to an index for, which it would not take with statistics from when there were few rows.
+/// A statement that SQLite is held to an index for, which it would not take with statistics from
+/// when there were few rows.
 macro_rules! by_index {
     ($before:expr, $index:literal, $after:expr $(,)?) => {
         Sql::each(concat!($before, " INDEXED BY ", $index, $after), concat!($before, $after))
     };
 }
 
-/// The columns of a connection, for `concat!`. Named, because `*` would break prepared statements when a migration adds one.
+/// The columns of a connection, for `concat!`. Named, because `*` would break prepared statements
+/// when a migration adds one.
 macro_rules! connection_columns {
     () => {
         "c.id, c.user_id, c.provider, c.state, c.reason, c.account_id, c.account_professional_id, \
@@ -115,11 +118,12 @@ pub(super) const CLERK_EVENT_INSERT: Sql =
 
 // Connections: reads
 
-/// The hot path. On SQLite it asks about the user `$1` and has one row, whose two halves may be null. On Postgres, where what
-/// costs is the round trip, it asks about as many as there are in the lists `$1` of users and `$2` of providers: one row
-/// each, numbered by its place in the lists.
+/// The hot path. On SQLite it asks about the user `$1` and has one row, whose two halves may be
+/// null. On Postgres, where what costs is the round trip, it asks about as many as there are in the
+/// lists `$1` of users and `$2` of providers: one row each, numbered by its place in the lists.
 ///
-/// `LATERAL … LIMIT 1` leaves Postgres' planner no way but one look-up for each caller, however many callers or rows it expects.
+/// `LATERAL … LIMIT 1` leaves Postgres' planner no way but one look-up for each caller, however
+/// many callers or rows it expects.
 pub(super) const STATUS: Sql = Sql::each(
     concat!(
         "SELECT ",
@@ -149,8 +153,9 @@ pub(super) const CONNECTION: Sql = Sql::both(concat!(
 ));
 pub(super) const CONNECTION_BY_ID: Sql =
     Sql::both(concat!("SELECT ", connection_columns!(), " FROM connections AS c WHERE c.id = $1"));
-/// One asker per connection and gap, on whichever replica. A probe further ahead than the gap is of a clock that has been set
-/// back; one that is only a little ahead is of somebody who looked at the clock after us and wrote before us.
+/// One asker per connection and gap, on whichever replica. A probe further ahead than the gap is of
+/// a clock that has been set back; one that is only a little ahead is of somebody who looked at the
+/// clock after us and wrote before us.
 pub(super) const CONNECTION_CLAIM_PROBE: Sql = Sql::both(
     "UPDATE connections SET probed_at = $2 WHERE id = $1 AND (probed_at IS NULL OR probed_at <= $3 OR probed_at > $4)",
 );
@@ -176,8 +181,9 @@ pub(super) const LISTED_IN_STATE: Sql = Sql::both(
     "SELECT id, user_id, grant_expires_at FROM connections WHERE state = $4 AND state <> 'connected' AND provider = $1 \
      AND ordinal = 0 AND id > $2 ORDER BY id LIMIT $3 + 0",
 );
-/// The same of those whose grant has died by the clock while their stored state does not say so. With nothing
-/// joined to them, provider and id keep planners from indexes that would have them read everybody.
+/// The same of those whose grant has died by the clock while their stored state does not say so.
+/// With nothing joined to them, provider and id keep planners from indexes that would have them
+/// read everybody.
 pub(super) const LISTED_LAPSED: Sql = Sql::both(
     "SELECT id, user_id, grant_expires_at FROM connections WHERE grant_expires_at <= $4 AND state IN ('connected', \
      'degraded', 'action_required') AND COALESCE(provider, '') = $1 AND ordinal + 0 = 0 AND id || '' > $2 ORDER BY id || '' LIMIT $3 + 0",
@@ -274,7 +280,8 @@ macro_rules! returned_columns {
     };
 }
 
-/// Who may be claimed besides being due. A lease or a wait that ends later than any may is from a clock that was ahead.
+/// Who may be claimed besides being due. A lease or a wait that ends later than any may is from a
+/// clock that was ahead.
 macro_rules! claimable {
     () => {
         " AND grant_version IS NOT NULL AND (retry_after IS NULL OR retry_after <= $1 OR retry_after > $6) \
@@ -282,7 +289,8 @@ macro_rules! claimable {
     };
 }
 
-/// Finds by due time, then sorts by deadline: for few due rows among many. A plus keeps planners from an index.
+/// Finds by due time, then sorts by deadline: for few due rows among many. A plus keeps planners
+/// from an index.
 macro_rules! few_due {
     () => {
         concat!(
@@ -293,7 +301,8 @@ macro_rules! few_due {
     };
 }
 
-/// Walks along the deadlines until enough are found: for a backlog, all of which would otherwise be sorted at each claim.
+/// Walks along the deadlines until enough are found: for a backlog, all of which would otherwise be
+/// sorted at each claim.
 macro_rules! many_due {
     () => {
         concat!(
@@ -304,7 +313,8 @@ macro_rules! many_due {
     };
 }
 
-/// `$by_id` is how SQLite is held to finding each by its id, which it would not with statistics from when there were few.
+/// `$by_id` is how SQLite is held to finding each by its id, which it would not with statistics
+/// from when there were few.
 macro_rules! claim {
     ($by_id:literal) => {
         concat!(
@@ -323,7 +333,8 @@ macro_rules! claim {
 pub(super) const DUE_COUNT: Sql = Sql::both(
     "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections WHERE next_refresh_at <= $1 LIMIT $2 + 0) AS due",
 );
-/// Earliest deadline first. Materialized, because a planner may otherwise run the limited sub-select more than once.
+/// Earliest deadline first. Materialized, because a planner may otherwise run the limited
+/// sub-select more than once.
 pub(super) const CLAIM_FEW_DUE: Sql = Sql::each(
     concat!(few_due!(), claim!("INDEXED BY sqlite_autoindex_connections_1 ")),
     concat!(few_due!(), " FOR UPDATE SKIP LOCKED", claim!("")),
@@ -342,7 +353,8 @@ pub(super) const LEASE_RELEASE: Sql = Sql::both(
     "UPDATE connections SET lease_owner = NULL, lease_until = NULL WHERE id = $1 AND lease_owner = $2 \
      AND lease_epoch = $3",
 );
-/// What was claimed and cannot be read. The status tells the next refresh, so its version moves too.
+/// What was claimed and cannot be read. The status tells the next refresh, so its version moves
+/// too.
 pub(super) const LEASES_PUT_OFF: Sql = Sql::each(
     "UPDATE connections SET next_refresh_at = $4, lease_owner = NULL, lease_until = NULL, version = version + 1 \
      WHERE lease_owner = $2 AND lease_until = $3 AND id IN (SELECT value FROM json_each($1))",
@@ -383,9 +395,10 @@ pub(super) const CONNECTIONS_UNREADABLE: Sql = Sql::both(concat!(
     connection_columns!(),
     " FROM connections AS c WHERE c.reason = 'grant_unreadable' ORDER BY c.since, c.id LIMIT $1 + 0 OFFSET $2 + 0"
 ));
-/// Times that no right clock can have written: a grant from the future, an end that is still to come, a refresh due in the last part
-/// of a life, of which less is left than when it should have been due. Each is found by an index of its own; `COALESCE` keeps planners
-/// from one of all that live.
+/// Times that no right clock can have written: a grant from the future, an end that is still to
+/// come, a refresh due in the last part of a life, of which less is left than when it should have
+/// been due. Each is found by an index of its own; `COALESCE` keeps planners from one of all that
+/// live.
 macro_rules! mistimed {
     () => {
         "SELECT id FROM connections WHERE grant_version IS NOT NULL AND \
@@ -521,8 +534,8 @@ pub(super) const ATTEMPTS_OPEN: Sql = Sql::both(concat!(
     attempt_columns!(),
     " FROM attempts WHERE user_id = $1 AND provider = $2 AND COALESCE(stage, '') <> 'closed' ORDER BY created_at, id"
 ));
-/// Begun to be completed and let go of: by a crash, or because the provider could not be asked. One whose code could not be
-/// sent is back at `returned`, and rests.
+/// Begun to be completed and let go of: by a crash, or because the provider could not be asked. One
+/// whose code could not be sent is back at `returned`, and rests.
 pub(super) const ATTEMPTS_STRANDED: Sql = Sql::both(concat!(
     "SELECT ",
     attempt_columns!(),
@@ -533,12 +546,14 @@ pub(super) const ATTEMPTS_CLOSE: Sql = Sql::both(
     "UPDATE attempts SET stage = 'closed', outcome = $3, closed_at = $4, sealed = NULL, busy_until = NULL, \
      revision = revision + 1 WHERE user_id = $1 AND provider = $2 AND COALESCE(stage, '') <> 'closed'",
 );
-/// An open attempt began at most its lifetime, ten minutes, ago: however many a user has closed, few are read.
+/// An open attempt began at most its lifetime, ten minutes, ago: however many a user has closed,
+/// few are read.
 pub(super) const ATTEMPTS_COUNT_OPEN: Sql = Sql::both(
     "SELECT COUNT(*) AS amount FROM attempts WHERE user_id = $1 AND provider = $2 AND created_at > $3 - 600000 AND \
      COALESCE(stage, '') <> 'closed' AND expires_at > $3",
 );
-/// Not those that ended because Instagram does not admit the account: that is the app's trouble, and costs nobody a try.
+/// Not those that ended because Instagram does not admit the account: that is the app's trouble,
+/// and costs nobody a try.
 pub(super) const ATTEMPTS_COUNT_BEGUN: Sql = Sql::both(
     "SELECT COUNT(*) AS amount FROM attempts WHERE user_id = $1 AND provider = $2 AND created_at <= $3 \
      AND created_at > $4 AND (outcome IS NULL OR outcome <> 'failed:account_not_admitted')",
@@ -707,7 +722,8 @@ macro_rules! outbox_claim {
          = o.user_id AND due.provider = o.provider) AND o.due_at <= $1 RETURNING user_id, provider, event_id, occurred_at, tries"
     };
 }
-/// A claimed event is not due for a while: nobody else sends it meanwhile, and a crash costs that while.
+/// A claimed event is not due for a while: nobody else sends it meanwhile, and a crash costs that
+/// while.
 pub(super) const OUTBOX_CLAIM: Sql = Sql::each(
     concat!(outbox_due!(), outbox_claim!()),
     concat!(outbox_due!(), " FOR UPDATE SKIP LOCKED", outbox_claim!()),
@@ -719,11 +735,13 @@ pub(super) const OUTBOX_PUT_OFF: Sql =
     Sql::both("UPDATE outbox SET due_at = $4 WHERE user_id = $1 AND provider = $2 AND event_id = $3");
 pub(super) const OUTBOX_NEXT: Sql = Sql::both("SELECT MIN(due_at) AS at FROM outbox");
 
-/// At the beginning of each of Postgres' sessions: has the planner look things up by an index, whatever it expects.
+/// At the beginning of each of Postgres' sessions: has the planner look things up by an index,
+/// whatever it expects.
 ///
-/// Its expectations come from statistics, which may be missing or from when a table was small, and a plan that it keeps for a
-/// prepared statement may be older still. No statement of a request or of the worker gains by reading a table, however
-/// small. The settings are found by name, because what only speaks Postgres' protocol lacks some.
+/// Its expectations come from statistics, which may be missing or from when a table was small, and
+/// a plan that it keeps for a prepared statement may be older still. No statement of a request or
+/// of the worker gains by reading a table, however small. The settings are found by name, because
+/// what only speaks Postgres' protocol lacks some.
 pub(super) const KEEP_TO_INDEXES: Sql = Sql::each(
     "SELECT 1",
     "SELECT set_config(name, CASE vartype WHEN 'bool' THEN 'off' ELSE '0' END, false) FROM pg_settings WHERE name IN \
@@ -733,7 +751,8 @@ pub(super) const KEEP_TO_INDEXES: Sql = Sql::each(
 /// Tells the other replicas; Postgres alone has it.
 pub(super) const NOTIFY: &str = "SELECT pg_notify($1, $2)";
 
-/// Every statement by name, for `doctor` and for the tests that prepare them and look at their plans.
+/// Every statement by name, for `doctor` and for the tests that prepare them and look at their
+/// plans.
 pub const ALL: &[(&str, Sql)] = &[
     ("KEEP_TO_INDEXES", KEEP_TO_INDEXES),
     ("PING", PING),

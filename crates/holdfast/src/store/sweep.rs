@@ -62,8 +62,9 @@ impl Store {
         self.write(kept.statement(), vec![before.into(), rows::limit(limit)]).await
     }
 
-    /// Looks at the next `limit` entries of the history after `from` that are older than `before`, and deletes those that are
-    /// not among the last twenty of their connection. `None` where there are none.
+    /// Looks at the next `limit` entries of the history after `from` that are older than `before`,
+    /// and deletes those that are not among the last twenty of their connection. `None` where there
+    /// are none.
     pub async fn sweep_history(
         &self,
         from: Timestamp,

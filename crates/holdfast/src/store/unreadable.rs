@@ -1,5 +1,5 @@
-//! Rows that this version cannot read: damaged, or written by a later version that was rolled back. Whoever works through many
-//! rows passes them over, so that one costs nobody else anything.
+//! Rows that this version cannot read: damaged, or written by a later version that was rolled back.
+//! Whoever works through many rows passes them over, so that one costs nobody else anything.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -67,8 +67,8 @@ impl Store {
         Ok(each)
     }
 
-    /// Up to `limit` rows that can be read, however many stand before them that cannot. The statement's last two parameters
-    /// are its limit and its offset.
+    /// Up to `limit` rows that can be read, however many stand before them that cannot. The
+    /// statement's last two parameters are its limit and its offset.
     pub(super) async fn readable<T>(
         &self,
         sql: Sql,

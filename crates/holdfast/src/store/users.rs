@@ -17,8 +17,8 @@ pub enum SyncedUser {
     Stored {
         /// The record.
         user: User,
-        /// Whether this was the user's first `sync`, whoever made the record; true for exactly one of any number of
-        /// parallel calls.
+        /// Whether this was the user's first `sync`, whoever made the record; true for exactly one
+        /// of any number of parallel calls.
         created: bool,
     },
     /// The user was erased; there is no record, and none is made.
@@ -77,8 +77,8 @@ impl Store {
         }))
     }
 
-    /// Makes or refreshes the caller's record, and notes that they were seen. Dated facts replace older ones; undated ones (token
-    /// claims) replace undated ones.
+    /// Makes or refreshes the caller's record, and notes that they were seen. Dated facts replace
+    /// older ones; undated ones (token claims) replace undated ones.
     pub async fn sync_user(
         &self,
         owner: &OwnerId,
@@ -129,7 +129,8 @@ impl Store {
         self.write(statements::USER_TOUCH, vec![owner.as_str().into(), now.into()]).await.map(drop)
     }
 
-    /// Applies an event that Clerk signed, once, whatever the order of arrival. `user.deleted` erases; see [`Store::erase_user`].
+    /// Applies an event that Clerk signed, once, whatever the order of arrival. `user.deleted`
+    /// erases; see [`Store::erase_user`].
     pub async fn apply_clerk_event(
         &self,
         event: &SignedEvent,
@@ -158,7 +159,8 @@ impl Store {
             UserChange::Stored(facts) => {
                 unit.run(statements::USER_INSERT, vec![event.user_id().into(), now.into()]).await?;
                 match lock_user(&mut unit, event.user_id()).await? {
-                    // Erased. Leave no record behind, and remember nothing of the delivery: it stays stale.
+                    // Erased. Leave no record behind, and remember nothing of the delivery: it
+                    // stays stale.
                     None => return Ok((EventOutcome::Stale, None)),
                     Some(stored) if stored.knows_newer_than(facts) => (EventOutcome::Stale, None),
                     Some(mut stored) => {
@@ -178,8 +180,9 @@ impl Store {
         Ok(self.read_one(statements::TOMBSTONE, vec![owner.as_str().into()]).await?.is_some())
     }
 
-    /// Erases a user: record, data key, connections, history, grants and attempts, in one unit of work. A tombstone stays, so that
-    /// neither a late event nor a session token that still lives brings the user back.
+    /// Erases a user: record, data key, connections, history, grants and attempts, in one unit of
+    /// work. A tombstone stays, so that neither a late event nor a session token that still lives
+    /// brings the user back.
     pub async fn erase_user(&self, owner: &OwnerId, now: Timestamp) -> Result<(), StoreError> {
         let providers = engine::retrying(|| async {
             let mut unit = self.begin().await?;
@@ -198,7 +201,8 @@ impl Store {
         user_id: &str,
         now: Timestamp,
     ) -> Result<Vec<ProviderId>, Failure> {
-        // The record is made where there is none, so that its lock keeps out whoever is about to make it.
+        // The record is made where there is none, so that its lock keeps out whoever is about to
+        // make it.
         unit.run(statements::USER_INSERT, vec![user_id.into(), now.into()]).await?;
         unit.row(statements::USER_LOCK, vec![user_id.into()]).await?;
         let providers = unit.rows(statements::USER_PROVIDERS, vec![user_id.into()]).await?;
@@ -240,7 +244,8 @@ impl StoredUser {
             return;
         }
         let before = self.user.clone();
-        // A dated source speaks of the whole record: what it leaves out is gone. Claims are partial.
+        // A dated source speaks of the whole record: what it leaves out is gone. Claims are
+        // partial.
         let whole = facts.updated_at.is_some();
         let user = &mut self.user;
         merge(&mut user.email, facts.email.as_ref(), whole);

@@ -1,9 +1,10 @@
 //! The log: to standard error, text for people or JSON for machines.
 //!
-//! Secrets are kept out at the source (types that do not print, `.without_url()`, no values in database errors), not
-//! scrubbed from lines afterwards: a scrubber finds only what it knows. Libraries do not keep our rules: hyper, h2,
-//! reqwest, rustls and sqlx write headers, addresses and frames at `debug` and `trace`. So targets that are not ours are
-//! capped at `info` whatever the filter asks for. A test runs at `trace` and searches the log for every secret.
+//! Secrets are kept out at the source (types that do not print, `.without_url()`, no values in
+//! database errors), not scrubbed from lines afterwards: a scrubber finds only what it knows.
+//! Libraries do not keep our rules: hyper, h2, reqwest, rustls and sqlx write headers, addresses
+//! and frames at `debug` and `trace`. So targets that are not ours are capped at `info` whatever
+//! the filter asks for. A test runs at `trace` and searches the log for every secret.
 
 pub mod traces;
 
@@ -21,7 +22,8 @@ use crate::settings::LogFormat;
 /// Crates whose every level may be logged, because they keep our rules about secrets.
 const OWN_TARGETS: &[&str] = &["holdfast", "clerk_session"];
 
-/// Libraries that are heard only when something is wrong: sqlx passes on every notice of the database at `info`.
+/// Libraries that are heard only when something is wrong: sqlx passes on every notice of the
+/// database at `info`.
 const CHATTY: &[&str] = &["sqlx"];
 
 /// The log could not be set up.

@@ -1,6 +1,7 @@
 //! Sealing: nothing that a provider or a browser trusted us with is stored in plaintext.
 //!
-//! Two layers. The [`KeyRing`] from the configuration seals one small data key per user ([`WrappedKey`]); that
+//! Two layers. The [`KeyRing`] from the configuration seals one small data key per user
+//! ([`WrappedKey`]); that
 //! [`UserKey`] seals the user's grants, codes and completions. So rotating the ring rewraps small rows while the service runs,
 //! and deleting one row shreds all that a user ever had sealed.
 //!
@@ -29,7 +30,8 @@ pub type SecretBytes = secrecy::SecretSlice<u8>;
 /// Why something could not be sealed or opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
-    /// The key that sealed it is not at hand: not in the configured ring, or another data key than the user's.
+    /// The key that sealed it is not at hand: not in the configured ring, or another data key than
+    /// the user's.
     #[error("sealed with key `{key_id}`, which is not available")]
     KeyMissing {
         /// The id of that key; no secret.
@@ -70,7 +72,8 @@ impl Vault {
         self.ring.load_full()
     }
 
-    /// Seals and opens with the ring of `other` from now on, in every clone. Compare it with the sentinels first.
+    /// Seals and opens with the ring of `other` from now on, in every clone. Compare it with the
+    /// sentinels first.
     pub fn replace(&self, other: &Self) {
         self.ring.store(other.ring.load_full());
     }

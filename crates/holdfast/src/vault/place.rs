@@ -1,7 +1,7 @@
 //! Where a blob belongs.
 
-/// The place that a blob is sealed for. All of it is authenticated, none of it is stored in the blob, so a blob that was
-/// swapped with another or rolled back to an older version does not open.
+/// The place that a blob is sealed for. All of it is authenticated, none of it is stored in the
+/// blob, so a blob that was swapped with another or rolled back to an older version does not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place<'a> {
     /// Table.
@@ -36,8 +36,8 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// Additional authenticated data: the blob's header and every part of the place, each behind its length as 64 bits
-    /// big-endian, so that no two places have the same encoding.
+    /// Additional authenticated data: the blob's header and every part of the place, each behind
+    /// its length as 64 bits big-endian, so that no two places have the same encoding.
     pub(super) fn authenticated(&self, header: &[u8]) -> Vec<u8> {
         let version = self.version.to_be_bytes();
         let parts = [

@@ -85,7 +85,8 @@ pub enum KeyRingFault {
 pub struct KeyRingFaults(pub Vec<KeyRingFault>);
 
 impl KeyRing {
-    /// Reads a list like `2026-11:q83v…=,2025-03:AbCd…=`. White space around entries is ignored. All faults are reported at once.
+    /// Reads a list like `2026-11:q83v…=,2025-03:AbCd…=`. White space around entries is ignored.
+    /// All faults are reported at once.
     pub fn parse(list: &str) -> Result<Self, KeyRingFaults> {
         if list.trim().is_empty() {
             return Err(KeyRingFaults(vec![KeyRingFault::Empty]));

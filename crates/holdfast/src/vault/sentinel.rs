@@ -41,9 +41,10 @@ pub enum SentinelError {
 }
 
 impl Vault {
-    /// Compares the ring with the stored sentinels. Returns those to be stored: that of the key that seals, where it has none. A key
-    /// that only opens has sealed nothing yet; with a sentinel, processes that do not have it would take themselves out
-    /// of service before anything needs it.
+    /// Compares the ring with the stored sentinels. Returns those to be stored: that of the key
+    /// that seals, where it has none. A key that only opens has sealed nothing yet; with a
+    /// sentinel, processes that do not have it would take themselves out of service before anything
+    /// needs it.
     pub fn prove(&self, stored: &[Sentinel]) -> Result<Vec<Sentinel>, SentinelError> {
         let ring = self.ring();
         for Sentinel { key_id, blob } in stored {

@@ -13,7 +13,8 @@ const KEY: usize = 32;
 
 /// The key that seals one user's grants, codes and completions. Zeroed when dropped.
 pub struct UserKey {
-    /// Random, so that a blob of a data key that was shredded since is told from one that was tampered with.
+    /// Random, so that a blob of a data key that was shredded since is told from one that was
+    /// tampered with.
     id: u64,
     bytes: KeyBytes,
     entropy: SharedEntropy,

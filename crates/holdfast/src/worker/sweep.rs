@@ -1,7 +1,8 @@
-//! What is kept only for so long goes: an hour after the last sweep, and within a minute of the start.
+//! What is kept only for so long goes: an hour after the last sweep, and within a minute of the
+//! start.
 //!
-//! In small steps with a pause after each, so that no request waits for it. Several replicas may sweep at once; each step deletes
-//! what is there.
+//! In small steps with a pause after each, so that no request waits for it. Several replicas may
+//! sweep at once; each step deletes what is there.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Who may use whom, read from the paths in the source: direction is held without a crate per module.
+//! Who may use whom, read from the paths in the source: direction is held without a crate per
+//! module.
 //!
 //! The list is the table of ARCHITECTURE.md, which is compared with it. A file may name its own
 //! children by their bare names (a module is made of them); every other path is an edge.
@@ -167,7 +168,8 @@ fn shipped(text: &str) -> String {
     lines.filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// Every path that a source names from `crate`, `super` or `self`, as segments; groups are spread out.
+/// Every path that a source names from `crate`, `super` or `self`, as segments; groups are spread
+/// out.
 fn paths(text: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     for root in ["crate", "super", "self"] {

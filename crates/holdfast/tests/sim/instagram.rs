@@ -134,7 +134,8 @@ pub struct Calls {
     /// Made by the app's backend, and of those the ones that were refused for what they asked.
     pub by_app: u64,
     pub about_the_call: u64,
-    /// Two refreshes of one connection at once, the first one's lease having run out by somebody's clock.
+    /// Two refreshes of one connection at once, the first one's lease having run out by somebody's
+    /// clock.
     pub overlaps: u64,
     /// The same without that: must not be.
     pub collisions: u64,

@@ -1,5 +1,6 @@
-//! The perfect refresher: knows when each outage ends, and asks once, at the first moment at which it is due and will be answered;
-//! and how the account is described by then, which is a second call.
+//! The perfect refresher: knows when each outage ends, and asks once, at the first moment at which
+//! it is due and will be answered; and how the account is described by then, which is a second
+//! call.
 //!
 //! Written from the policy's definition alone (half of the lifetime, and up to a twentieth of that
 //! later to spread the load); shares no code with what it judges.

@@ -108,8 +108,8 @@ const VISITS_PER_CONNECTION: i64 = 2;
 /// The accounts that the app's backend likes best.
 const FAVOURITES: i64 = 5;
 
-/// People who want to know, the app's backend, and people who connect: now and then, each time another one. The database may be
-/// away, or Instagram: then they are told so.
+/// People who want to know, the app's backend, and people who connect: now and then, each time
+/// another one. The database may be away, or Instagram: then they are told so.
 async fn visits(place: Arc<Place>, store: Store, connections: Connections, extent: Extent, mut dice: Dice) {
     let people = i64::try_from(extent.connections).expect("a number of people");
     let replicas = i64::try_from(extent.replicas).expect("a number of replicas");
@@ -146,7 +146,8 @@ fn index(number: i64) -> usize {
     usize::try_from(number).expect("a person")
 }
 
-/// Another user goes through the dance for that account: it is theirs where its holder has left, and else the holder's still.
+/// Another user goes through the dance for that account: it is theirs where its holder has left,
+/// and else the holder's still.
 async fn connect(place: &Place, connections: &Connections, number: usize, visit: u64) {
     let newcomer = heir(number);
     let Ok(begun) = connections.connect(&newcomer, ConnectRequest::default()).await else { return };

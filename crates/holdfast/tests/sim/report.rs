@@ -53,7 +53,8 @@ pub struct Report {
     pub lost_in_the_window: u64,
     /// Connections of which a person was told to reconnect while the grant lived: by number.
     pub told_falsely: Vec<usize>,
-    /// Accounts that another user connected after their holders had left, and of those the ones that we did not keep.
+    /// Accounts that another user connected after their holders had left, and of those the ones
+    /// that we did not keep.
     pub moved: u64,
     pub moved_lost: Vec<usize>,
     /// Accounts that are told under a handle that is long out of date: by number.
@@ -160,7 +161,8 @@ struct Stored {
     told: Vec<Millis>,
 }
 
-/// Names are read again with each refresh, and the longest outage and a few misfortunes may come between.
+/// Names are read again with each refresh, and the longest outage and a few misfortunes may come
+/// between.
 const LONG_AGO: Millis = 90 * DAY;
 
 /// The year's end.
@@ -236,7 +238,8 @@ impl End<'_> {
         report
     }
 
-    /// Those who connected within the year: who inherited an account keeps it, and who may not be served has none.
+    /// Those who connected within the year: who inherited an account keeps it, and who may not be
+    /// served has none.
     async fn judge_newcomers(&self, report: &mut Report, unknown: &HashSet<usize>, dice: &mut Dice) {
         let end = self.plan.extent.end();
         for (number, since) in self.instagram.heirs() {

@@ -1,4 +1,5 @@
-//! The clock of `dev`: the system's, moved forward on demand, for the server and both stand-ins together.
+//! The clock of `dev`: the system's, moved forward on demand, for the server and both stand-ins
+//! together.
 
 use std::time::Duration;
 

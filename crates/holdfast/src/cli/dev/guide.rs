@@ -11,7 +11,8 @@ use crate::standin::clerk::Person;
 
 /// What the lines are to show.
 pub(super) struct Credentials<'a> {
-    /// A session of Ada's at the stand-in for Clerk; it gives fresh tokens for as long as this process lives.
+    /// A session of Ada's at the stand-in for Clerk; it gives fresh tokens for as long as this
+    /// process lives.
     pub(super) session: &'a str,
     /// For the app's own backend.
     pub(super) service_key: &'a SecretString,

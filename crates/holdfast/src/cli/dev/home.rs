@@ -20,7 +20,8 @@ pub(super) struct Home {
 }
 
 impl Home {
-    /// The directory that was asked for, with the key of its earlier life; else a new one that goes with the process.
+    /// The directory that was asked for, with the key of its earlier life; else a new one that goes
+    /// with the process.
     pub(super) fn open(asked: Option<&Path>, seams: &Seams) -> Result<Self, Failure> {
         let path = if let Some(path) = asked {
             path.to_owned()

@@ -1,4 +1,5 @@
-//! `dev`: the unchanged server with stand-ins for the outside world, in one process, with nothing to configure.
+//! `dev`: the unchanged server with stand-ins for the outside world, in one process, with nothing
+//! to configure.
 
 mod clock;
 mod guide;

@@ -1,4 +1,5 @@
-//! The demo page, served in front of the unchanged application. It runs the very files of `clients/js`.
+//! The demo page, served in front of the unchanged application. It runs the very files of
+//! `clients/js`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +37,8 @@ pub struct Places {
     pub instagram: Url,
 }
 
-/// `app` with the demo page in front: `/`, `/demo/…`, `/client/…` and `/dev/…` are the page's, the rest is the application's.
+/// `app` with the demo page in front: `/`, `/demo/…`, `/client/…` and `/dev/…` are the page's, the
+/// rest is the application's.
 pub(super) fn in_front_of(app: Router, places: &Places, clock: MovableClock) -> Router {
     let pages = Arc::new(Pages::new(places));
     Router::new().fallback(move |request: Request| {
@@ -54,7 +56,8 @@ pub(super) fn in_front_of(app: Router, places: &Places, clock: MovableClock) -> 
     })
 }
 
-/// `{"forward_s": 86400}` moves the time of server and stand-ins; the answer says how far ahead they are.
+/// `{"forward_s": 86400}` moves the time of server and stand-ins; the answer says how far ahead
+/// they are.
 const CLOCK: &str = "/dev/clock";
 const CLOCK_BODY_LIMIT: usize = 1024;
 /// Two years at once, at most.
@@ -91,7 +94,8 @@ impl Pages {
         Self { config: config.to_string(), policy: HeaderValue::from_str(&policy).ok() }
     }
 
-    /// Only for the page's own scripts: another site's may not send JSON without asking first, and nobody answers that.
+    /// Only for the page's own scripts: another site's may not send JSON without asking first, and
+    /// nobody answers that.
     async fn clock(&self, request: Request, clock: &MovableClock) -> Response {
         let is_json = request
             .headers()

@@ -1,4 +1,5 @@
-//! Clerk: whether keys, secret and issuer belong to one instance, by the keys themselves; and its clock.
+//! Clerk: whether keys, secret and issuer belong to one instance, by the keys themselves; and its
+//! clock.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +30,8 @@ enum Told {
 pub(super) async fn check(clerk: &ClerkSettings, seams: &Seams) -> Report {
     let mut report = Report::default();
     let backend = backend_request(clerk);
-    // The Backend API's own list, named as the address: it wants the secret key, and is the same question.
+    // The Backend API's own list, named as the address: it wants the secret key, and is the same
+    // question.
     let named_backend = backend.as_ref().is_some_and(|request| clerk.jwks_url.as_ref() == Some(&request.url));
     let public = clerk.jwks_url.clone().filter(|_| !named_backend).map(|url| Outgoing::new(Method::GET, url));
     let host = clerk.jwks_url.as_ref().and_then(Url::host_str).unwrap_or("Clerk").to_owned();

@@ -1,4 +1,5 @@
-//! The checks, each with its stable code, its meaning and its remedy: the page that stands behind a code.
+//! The checks, each with its stable code, its meaning and its remedy: the page that stands behind a
+//! code.
 
 use std::fmt::Write as _;
 

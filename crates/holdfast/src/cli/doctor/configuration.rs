@@ -19,7 +19,8 @@ pub(super) struct Read {
     pub(super) is_complete: bool,
 }
 
-/// The configuration as `serve` wants it. Where only that is incomplete, the checks go on with what there is.
+/// The configuration as `serve` wants it. Where only that is incomplete, the checks go on with what
+/// there is.
 pub(super) fn check(context: &Context, report: &mut Report) -> Result<Option<Read>, Failure> {
     let file = context.file()?;
     check_publishable_keys(context, report);

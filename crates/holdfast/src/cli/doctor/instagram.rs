@@ -57,7 +57,8 @@ async fn check_authorize(seams: &Seams, instagram: &InstagramSettings) -> Check 
     }
 }
 
-/// The exchange of a code that cannot exist: what Instagram complains about first tells whether it takes the app.
+/// The exchange of a code that cannot exist: what Instagram complains about first tells whether it
+/// takes the app.
 async fn check_app(settings: &Settings, instagram: &InstagramSettings, provider: &SharedProvider) -> Check {
     if !is_hexadecimal(instagram) {
         return Check::skipped(code::INSTAGRAM_APP, "not asked: the secret cannot be right");

@@ -1,4 +1,5 @@
-//! The way from outside: through the public address and its proxy to this server, and from here to the app.
+//! The way from outside: through the public address and its proxy to this server, and from here to
+//! the app.
 
 use http::{HeaderValue, Method, header};
 use url::Url;

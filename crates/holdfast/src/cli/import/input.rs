@@ -85,7 +85,8 @@ impl<R: BufRead> Iterator for JsonLines<R> {
 }
 
 impl<R: BufRead> JsonLines<R> {
-    /// The next line with its end; of one that is too long its beginning, which is too long as well.
+    /// The next line with its end; of one that is too long its beginning, which is too long as
+    /// well.
     fn line(&mut self) -> io::Result<zeroize::Zeroizing<Vec<u8>>> {
         let mut bytes = zeroize::Zeroizing::new(Vec::new());
         let most = u64::try_from(LONGEST_LINE).map_or(u64::MAX, |most| most + 1);

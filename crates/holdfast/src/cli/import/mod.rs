@@ -87,8 +87,9 @@ pub async fn run(context: &Context, args: &ImportArgs, printer: &mut Printer) ->
     let importer = connections.importer(args.dry_run).ok_or_else(|| {
         Failure::setup("Instagram is not configured", "set INSTAGRAM_APP_ID and INSTAGRAM_APP_SECRET")
     })?;
-    // Asked about side by side, linked one after the other: the order of the lines decides who has what. Between the two no
-    // line waits for room, for one that waits half way may hold the database that the other needs.
+    // Asked about side by side, linked one after the other: the order of the lines decides who has
+    // what. Between the two no line waits for room, for one that waits half way may hold the
+    // database that the other needs.
     let (asked, mut answers) = mpsc::unbounded_channel();
     let asking = async {
         let mut proven = stream::iter(lines).map(|line| prove(&importer, line)).buffered(PARALLEL);

@@ -1,4 +1,5 @@
-//! The keys for one run: from a file, pinned by the configuration, or fetched once from where the configuration says.
+//! The keys for one run: from a file, pinned by the configuration, or fetched once from where the
+//! configuration says.
 
 use std::path::Path;
 use std::sync::Arc;

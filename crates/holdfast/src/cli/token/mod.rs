@@ -1,4 +1,5 @@
-//! `token explain`: the verifier of the server, watched, on tokens from standard input. No token is ever printed.
+//! `token explain`: the verifier of the server, watched, on tokens from standard input. No token is
+//! ever printed.
 
 mod input;
 mod keys;

@@ -177,8 +177,8 @@ fn told(known: Known, call: Call, said: Option<Meaning>, condition: Condition, m
     told + "→ " + reason
 }
 
-/// What is known, what was asked, what the call met, how the others fare, what `/me` answers: what comes
-/// of it.
+/// What is known, what was asked, what the call met, how the others fare, what `/me` answers: what
+/// comes of it.
 type Row = (Known, Call, Option<Meaning>, Condition, Me, &'static str);
 
 const STATED: Meaning = Meaning::Dead(DeathCause::Revoked);

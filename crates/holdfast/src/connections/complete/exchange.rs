@@ -107,8 +107,8 @@ impl Connections {
             };
             match next {
                 Some(next) => attempt = next,
-                // Somebody else moved it on: a disconnect, or whoever took it up after our claim ran
-                // out. What came of it stands in the attempt, or will.
+                // Somebody else moved it on: a disconnect, or whoever took it up after our claim
+                // ran out. What came of it stands in the attempt, or will.
                 None => return Ok(()),
             }
         }

@@ -34,7 +34,8 @@ impl Connections {
         let stored = self.step(attempt, self.taken_on(attempt, step, sealed)).await;
         match &stored {
             Ok(Some(_)) | Err(ServiceError::UserGone) => entry.discard(),
-            // Others have moved it on meanwhile. Whether that makes the token worthless shows when its file is looked at again.
+            // Others have moved it on meanwhile. Whether that makes the token worthless shows when
+            // its file is looked at again.
             Ok(None) => entry.retain(&ServiceError::Contended),
             Err(error) => entry.retain(error),
         }
@@ -64,8 +65,8 @@ impl Connections {
         Ok(false)
     }
 
-    /// Puts a journaled token into its attempt's row, unless that knows better, and lets anybody go on
-    /// from there.
+    /// Puts a journaled token into its attempt's row, unless that knows better, and lets anybody go
+    /// on from there.
     pub(in crate::connections) async fn replay_attempt(
         &self,
         token: &Journaled,

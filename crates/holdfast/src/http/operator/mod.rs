@@ -1,6 +1,8 @@
-//! What the metrics listener serves: `/metrics`, the operator's page at `/`, the runbook, and why a request was refused.
+//! What the metrics listener serves: `/metrics`, the operator's page at `/`, the runbook, and why a
+//! request was refused.
 //!
-//! It is not the public listener: no caller, no secret, nothing that changes anything. Whoever reaches it sees user ids.
+//! It is not the public listener: no caller, no secret, nothing that changes anything. Whoever
+//! reaches it sees user ids.
 
 mod look_up;
 mod page;

@@ -1,7 +1,8 @@
-//! The operator's page: what is wrong, how all connections fare, and what is known of one person or one request.
+//! The operator's page: what is wrong, how all connections fare, and what is known of one person or
+//! one request.
 //!
-//! Rendered here, without a script. A picture is a `<meter>`: it follows both colour schemes, is read out with its number, and needs no
-//! style attribute, which the content policy forbids.
+//! Rendered here, without a script. A picture is a `<meter>`: it follows both colour schemes, is
+//! read out with its number, and needs no style attribute, which the content policy forbids.
 
 use jiff::Timestamp;
 

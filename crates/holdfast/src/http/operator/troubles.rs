@@ -1,4 +1,5 @@
-//! What is wrong now, as far as this process sees it: each names the alert whose section of the runbook says what to do.
+//! What is wrong now, as far as this process sees it: each names the alert whose section of the
+//! runbook says what to do.
 
 use jiff::Timestamp;
 

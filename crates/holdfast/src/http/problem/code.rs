@@ -1,7 +1,7 @@
 //! THE status table: every code that an answer can carry, with its status, its source and its page.
 //!
-//! A new variant anywhere below does not compile until it has an [`Entry`]; nothing else in the crate
-//! picks a status for an error.
+//! A new variant anywhere below does not compile until it has an [`Entry`]; nothing else in the
+//! crate picks a status for an error.
 
 use clerk_session::RefusalCode;
 
@@ -14,7 +14,8 @@ use crate::connection::Reason;
 
 /// Everything that can go wrong in an answer of ours.
 ///
-/// There is no conversion from [`crate::provider::Failure`]: what Instagram said reaches an answer only as a
+/// There is no conversion from [`crate::provider::Failure`]: what Instagram said reaches an answer
+/// only as a
 /// [`Reason`], and a reason is never a 401.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProblemCode {

@@ -1,7 +1,8 @@
 //! Problems: every error answer of this server, as `application/problem+json` (RFC 9457).
 //!
-//! A handler returns a [`Problem`]; [`render`], called by the outermost layer, turns it into bytes, because only
-//! there the request id and the public address are known. A status is never chosen outside the table in [`code`].
+//! A handler returns a [`Problem`]; [`render`], called by the outermost layer, turns it into bytes,
+//! because only there the request id and the public address are known. A status is never chosen
+//! outside the table in [`code`].
 
 pub mod code;
 mod instagram;
@@ -38,7 +39,8 @@ const MEDIA_TYPE: &str = "application/problem+json";
 const X_AUTH_PROBLEM: HeaderName = HeaderName::from_static("x-auth-problem");
 /// How long a client waits where a 429 or 503 has nothing better to say.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
-/// The same where a person has to change the configuration first: soon enough for Svix and Meta, which repeat for days.
+/// The same where a person has to change the configuration first: soon enough for Svix and Meta,
+/// which repeat for days.
 const RETRY_AFTER_SET_UP: Duration = Duration::from_hours(1);
 
 /// An error answer. Small, so that `Result<_, Problem>` stays cheap.
@@ -70,8 +72,8 @@ impl Problem {
         Self(Box::new(Facts { code, detail: None, reason, retry_after: None, action: None, judgement: None }))
     }
 
-    /// Says what is particular about this occurrence. Shown to the caller: no secret, nothing that the caller
-    /// may not know.
+    /// Says what is particular about this occurrence. Shown to the caller: no secret, nothing that
+    /// the caller may not know.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.0.detail = Some(detail.into());
@@ -177,7 +179,8 @@ pub struct Body<'a> {
     pub source: Source,
     /// The stable code.
     pub code: &'a str,
-    /// On 424 the status's reason; on `stop-repeating` the code of the refusal that is being repeated.
+    /// On 424 the status's reason; on `stop-repeating` the code of the refusal that is being
+    /// repeated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
     /// What a client may do about it.
@@ -207,7 +210,8 @@ pub fn document(problem: &Problem, public_url: &str, request_id: &str) -> Vec<u8
     serde_json::to_vec(&body).unwrap_or_else(|_| b"{}".to_vec())
 }
 
-/// The finished answer. `response` is what [`Problem::into_response`] made, possibly with headers added since.
+/// The finished answer. `response` is what [`Problem::into_response`] made, possibly with headers
+/// added since.
 pub fn render(problem: &Problem, public_url: &str, request_id: &str, mut response: Response) -> Response {
     let bytes = document(problem, public_url, request_id);
     let headers = response.headers_mut();
@@ -224,7 +228,8 @@ pub fn render(problem: &Problem, public_url: &str, request_id: &str, mut respons
     response
 }
 
-/// Puts the body into a header as well, for proxies that hand on an answer's headers and not its body.
+/// Puts the body into a header as well, for proxies that hand on an answer's headers and not its
+/// body.
 pub fn repeat_in_header(problem: &Problem, public_url: &str, request_id: &str, headers: &mut HeaderMap) {
     let document = String::from_utf8(document(problem, public_url, request_id)).unwrap_or_default();
     // JSON can say all of Unicode in the characters that a header may have.
@@ -244,8 +249,8 @@ pub fn type_url(public_url: &str, code: &str) -> String {
     format!("{}/docs/errors/{code}", public_url.trim_end_matches('/'))
 }
 
-/// `WWW-Authenticate` as RFC 6750 section 3 wants it: bare where no credential was sent, `invalid_token` where one
-/// was refused, and nothing on any other answer.
+/// `WWW-Authenticate` as RFC 6750 section 3 wants it: bare where no credential was sent,
+/// `invalid_token` where one was refused, and nothing on any other answer.
 fn challenge(code: ProblemCode, detail: Option<&str>) -> Option<HeaderValue> {
     let is_missing = match code {
         ProblemCode::Session(code) => session::is_missing(code),
@@ -264,7 +269,8 @@ fn challenge(code: ProblemCode, detail: Option<&str>) -> Option<HeaderValue> {
     Some(HeaderValue::from_str(&value).unwrap_or(bare))
 }
 
-/// RFC 6750 allows %x20-21 / %x23-5B / %x5D-7E in `error_description`: no quote, no backslash, ASCII only.
+/// RFC 6750 allows %x20-21 / %x23-5B / %x5D-7E in `error_description`: no quote, no backslash,
+/// ASCII only.
 fn quotable(text: &str) -> String {
     text.chars()
         .map(|each| match each {

@@ -16,15 +16,16 @@ impl OperationOutput for Problem {
         Some(response(ctx, "An error, explained."))
     }
 
-    /// None by themselves: which problems an operation has is said by its extractors and by [`problems`].
+    /// None by themselves: which problems an operation has is said by its extractors and by
+    /// [`problems`].
     fn inferred_responses(_: &mut GenContext, _: &mut Operation) -> Vec<(Option<u16>, Response)> {
         Vec::new()
     }
 }
 
 impl Problem {
-    /// Adds the answers that `codes` lead to, one per status; where the operation has one of that status already,
-    /// the codes that it lacks are added to it.
+    /// Adds the answers that `codes` lead to, one per status; where the operation has one of that
+    /// status already, the codes that it lacks are added to it.
     pub fn describe(ctx: &mut GenContext, operation: &mut Operation, codes: &[ProblemCode]) {
         let responses = &mut operation.responses.get_or_insert_default().responses;
         for (status, names) in by_status(codes) {
@@ -34,7 +35,8 @@ impl Problem {
                         if known.description.contains(&name) {
                             continue;
                         }
-                        // What is there already may be a sentence of the route's own, about its page.
+                        // What is there already may be a sentence of the route's own, about its
+                        // page.
                         let between = if known.description.ends_with('.') { " Or " } else { ", " };
                         known.description.push_str(between);
                         known.description.push_str(&name);

@@ -74,10 +74,12 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
 /// How to connect. May be left out altogether.
 #[derive(Debug, Default, JsonSchema)]
 struct ConnectBody {
-    /// Where the browser shall return to; must be on the allow-list. Its own query and fragment come back as they are, with
-    /// ours at the end of the query. Default: the first plain address on the list.
+    /// Where the browser shall return to; must be on the allow-list. Its own query and fragment
+    /// come back as they are, with ours at the end of the query. Default: the first plain address
+    /// on the list.
     return_to: Option<String>,
-    /// Whether Instagram shall ask for the password even of somebody who is signed in there. Default: no.
+    /// Whether Instagram shall ask for the password even of somebody who is signed in there.
+    /// Default: no.
     force_reauth: Option<bool>,
     /// Whether another account than the linked one may come back. Default: `same_account`.
     expect: Option<Expect>,

@@ -24,8 +24,8 @@ use crate::http::failure;
 use crate::http::streams::Place;
 use crate::store::Change;
 
-/// A comment at least this often, so that nobody on the way takes the stream for dead. The status is read again at
-/// the same time: what the clock alone changes costs no more than this.
+/// A comment at least this often, so that nobody on the way takes the stream for dead. The status
+/// is read again at the same time: what the clock alone changes costs no more than this.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// While nobody tells us of changes at other replicas, the status is read this often.
 const UNTOLD: Duration = Duration::from_secs(3);
@@ -70,7 +70,8 @@ async fn events(
         ends_at: caller.expires_at(),
         last_seen: headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()).map(str::to_owned),
     };
-    // The first look decides the answer's status: a database that is away is a 503, not a stream without events.
+    // The first look decides the answer's status: a database that is away is a 503, not a stream
+    // without events.
     watched.connections.status(&watched.owner).await?;
     let stream = watched.run(notices, state.stopping(), place);
     let headers = [
@@ -172,8 +173,8 @@ impl Watched {
                     return if self.clock.now() >= self.ends_at { Woken::End } else { Woken::Heartbeat };
                 }
                 _ = stopping.wait_for(|stopping| *stopping) => return Woken::End,
-                // Heard again, so some may have been missed meanwhile; or no longer heard, so look more often. An error means
-                // that the store is gone; then the server stops.
+                // Heard again, so some may have been missed meanwhile; or no longer heard, so look
+                // more often. An error means that the store is gone; then the server stops.
                 heard = hears.changed() => return if heard.is_ok() { Woken::Look } else { Woken::End },
                 change = changes.recv() => match change {
                     Ok(change) if change.user_id == self.owner.as_str() => return Woken::Look,

@@ -1,7 +1,9 @@
-//! Forward authentication: the verdict on a session token for endpoints that Holdfast does not serve.
+//! Forward authentication: the verdict on a session token for endpoints that Holdfast does not
+//! serve.
 //!
-//! A proxy (nginx `auth_request`, Caddy `forward_auth`, Traefik, Envoy, HAProxy) or a backend's middleware asks here
-//! with the `Authorization` header that it was sent. The verdict is that of every other protected route.
+//! A proxy (nginx `auth_request`, Caddy `forward_auth`, Traefik, Envoy, HAProxy) or a backend's
+//! middleware asks here with the `Authorization` header that it was sent. The verdict is that of
+//! every other protected route.
 
 use aide::OperationOutput;
 use aide::openapi::{

@@ -59,7 +59,8 @@ struct Readiness {
 /// One check.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Check {
-    /// `session_keys`, `database`, `schema`, `encryption_keys`, or `stopping` where the server was told to stop.
+    /// `session_keys`, `database`, `schema`, `encryption_keys`, or `stopping` where the server was
+    /// told to stop.
     name: &'static str,
     /// Whether it is good.
     ok: bool,
@@ -124,5 +125,6 @@ async fn readyz(State(state): State<AppState>) -> Response {
     }
 }
 
-/// For the database to answer: whoever asks gives up after two seconds, and learns nothing from silence.
+/// For the database to answer: whoever asks gives up after two seconds, and learns nothing from
+/// silence.
 const PATIENCE: Duration = Duration::from_millis(1500);

@@ -77,8 +77,8 @@ struct AttemptLine {
     /// The attempt.
     #[schemars(with = "String")]
     id: Uuid,
-    /// How it ended: `connected`, `denied`, `expired`, `failed`, `different_account`, `account_taken` or `disconnected`;
-    /// `null` where it began.
+    /// How it ended: `connected`, `denied`, `expired`, `failed`, `different_account`,
+    /// `account_taken` or `disconnected`; `null` where it began.
     outcome: Option<&'static str>,
     /// Why it failed.
     reason: Option<Reason>,

@@ -65,7 +65,8 @@ async fn status(
 /// Bytes of a status, as most are.
 const USUAL_STATUS: usize = 1024;
 
-/// The status, or 304 where the client has this very one. `no-cache` lets a browser keep it, but ask each time.
+/// The status, or 304 where the client has this very one. `no-cache` lets a browser keep it, but
+/// ask each time.
 fn conditional(status: &InstagramStatus, headers: &HeaderMap) -> Response {
     let mut body = Vec::with_capacity(USUAL_STATUS);
     if serde_json::to_writer(&mut body, status).is_err() {

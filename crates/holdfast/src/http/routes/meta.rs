@@ -83,7 +83,8 @@ async fn deauthorize(
     Ok(Json(Received { received: true }))
 }
 
-/// What Meta shows the person (<https://developers.facebook.com/docs/development/create-an-app/app-dashboard/data-deletion-callback>).
+/// What Meta shows the person
+/// (<https://developers.facebook.com/docs/development/create-an-app/app-dashboard/data-deletion-callback>).
 #[derive(Debug, Serialize, JsonSchema)]
 struct DeletionReceipt {
     /// Where the person can see what became of it.

@@ -39,7 +39,8 @@ async fn clerk(
     headers: HeaderMap,
     RawBody(body): RawBody,
 ) -> Result<StatusCode, Problem> {
-    // 503 rather than 404: Svix repeats the delivery for days, so nothing is lost until the secret is set.
+    // 503 rather than 404: Svix repeats the delivery for days, so nothing is lost until the secret
+    // is set.
     let verifier = state.clerk_webhooks().ok_or(ServerCode::NotSetUp)?;
     let event = match verifier.verify(&headers, &body) {
         Ok(Delivery::User(event)) if event.is_of_another_instance(&state.verifier().key_status().kids) => {

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpSocket};
 
-/// What the kernel keeps of answers that a client has not taken, in bytes per connection. Left to itself it grows to
-/// megabytes for each of them, which 4096 readers that do not read would turn into all the memory there is.
+/// What the kernel keeps of answers that a client has not taken, in bytes per connection. Left to
+/// itself it grows to megabytes for each of them, which 4096 readers that do not read would turn
+/// into all the memory there is.
 const SEND_BUFFER: u32 = 128 * 1024;
 /// Connections that the kernel keeps until we take them.
 const BACKLOG: u32 = 4096;

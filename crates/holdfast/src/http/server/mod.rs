@@ -1,9 +1,11 @@
-//! The listener: an accept loop of our own on hyper, because `axum::serve` has no defence against slow clients.
+//! The listener: an accept loop of our own on hyper, because `axum::serve` has no defence against
+//! slow clients.
 //!
-//! Every connection is watched ([`watch`]): silent connections, headers that never end and readers that do not read
-//! are cut. The number of connections is bounded ([`places`]), requests that hyper cannot read are answered in full
-//! ([`refusals`]), and a shutdown comes in two steps: first every answer ends its connection while new ones are still
-//! taken, then nothing new is taken and running requests finish within a deadline.
+//! Every connection is watched ([`watch`]): silent connections, headers that never end and readers
+//! that do not read are cut. The number of connections is bounded ([`places`]), requests that hyper
+//! cannot read are answered in full ([`refusals`]), and a shutdown comes in two steps: first every
+//! answer ends its connection while new ones are still taken, then nothing new is taken and running
+//! requests finish within a deadline.
 
 mod bind;
 mod places;
@@ -86,7 +88,8 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(20);
 /// For the first request of a connection that was accepted just before the server stopped.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
-/// The address of whoever opened the connection, as a request extension. Behind a proxy that is the proxy.
+/// The address of whoever opened the connection, as a request extension. Behind a proxy that is the
+/// proxy.
 #[derive(Debug, Clone, Copy)]
 pub struct PeerAddr(pub SocketAddr);
 
@@ -129,7 +132,8 @@ pub async fn serve(listener: TcpListener, service: Service, mut shutdown: signal
         }
         tokio::select! {
             () = asked(&mut shutdown) => break,
-            // Reaping keeps the set as small as the number of open connections; and a place may be free now.
+            // Reaping keeps the set as small as the number of open connections; and a place may be
+            // free now.
             Some(_) = connections.join_next() => {}
             () = clock.sleep(LOOK_AGAIN), if newcomer.is_some() => {}
             accepted = listener.accept(), if newcomer.is_none() => match accepted {
@@ -159,8 +163,8 @@ async fn asked(shutdown: &mut signal::Receiver<bool>) {
     let _ = shutdown.wait_for(|asked| *asked).await;
 }
 
-/// Resolves when a connection has to finish: once a shutdown is asked for, and a little later where its first request
-/// may still be on its way.
+/// Resolves when a connection has to finish: once a shutdown is asked for, and a little later where
+/// its first request may still be on its way.
 async fn last_call(shutdown: &mut signal::Receiver<bool>, watch: &Watch, clock: &SharedClock) {
     asked(shutdown).await;
     if !watch.has_asked() {
@@ -198,8 +202,9 @@ async fn connection(
         let watch = watch.clone();
         hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let busy = watch.request_begins();
-            // A length beside `Transfer-Encoding` is not shown to us, and is how requests are smuggled past a proxy:
-            // the connection must not go on to what may be the body's rest (RFC 9112, 6.1).
+            // A length beside `Transfer-Encoding` is not shown to us, and is how requests are
+            // smuggled past a proxy: the connection must not go on to what may be the body's rest
+            // (RFC 9112, 6.1).
             let is_last = request.headers().contains_key(header::TRANSFER_ENCODING);
             // HTTP/2 has no such header; it is told with the shutdown itself.
             let is_http1 = request.version() <= Version::HTTP_11;
@@ -245,7 +250,8 @@ async fn connection(
         }
     } else {
         let mut builder = hyper::server::conn::http1::Builder::new();
-        // The watch covers the header's time: hyper's own timer would also run between two requests.
+        // The watch covers the header's time: hyper's own timer would also run between two
+        // requests.
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(None)

@@ -1,10 +1,12 @@
-//! Places for connections. When all are taken, whoever comes next is not kept waiting for one: those that we have waited
-//! for longest are closed, of the address that has most connections. First to go are those that have never asked for
-//! anything, whatever their address: behind one address may be a proxy whose kept connections serve everybody.
+//! Places for connections. When all are taken, whoever comes next is not kept waiting for one:
+//! those that we have waited for longest are closed, of the address that has most connections.
+//! First to go are those that have never asked for anything, whatever their address: behind one
+//! address may be a proxy whose kept connections serve everybody.
 //!
-//! So no number of connections per address has to be chosen, which would be too low for an office behind one address and
-//! too high for an attacker; and whoever takes every place is the one who loses them. A connection on which we are at
-//! work is never closed: requests under way and event streams are bounded apart, below the number of places.
+//! So no number of connections per address has to be chosen, which would be too low for an office
+//! behind one address and too high for an attacker; and whoever takes every place is the one who
+//! loses them. A connection on which we are at work is never closed: requests under way and event
+//! streams are bounded apart, below the number of places.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -88,7 +90,8 @@ impl Places {
         Self { most, clock, open: Arc::default(), metrics }
     }
 
-    /// A place for a connection; where there is none, others are told to make room and `None` is the answer for now.
+    /// A place for a connection; where there is none, others are told to make room and `None` is
+    /// the answer for now.
     pub(super) fn take(&self, address: ClientAddress, watch: &Watch) -> Option<Place> {
         let mut open = self.lock();
         if open.held.len() >= self.most {

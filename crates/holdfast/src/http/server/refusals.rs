@@ -1,11 +1,12 @@
-//! hyper answers a request whose head it cannot read by itself: a bare 400, 414 or 431. On its way to the socket that
-//! answer is replaced by a whole one.
+//! hyper answers a request whose head it cannot read by itself: a bare 400, 414 or 431. On its way
+//! to the socket that answer is replaced by a whole one.
 //!
-//! hyper's own answer is known by its form: one write that is a header block and nothing else, with a 4xx status, no
-//! body, and no request id, which every answer of the application carries.
+//! hyper's own answer is known by its form: one write that is a header block and nothing else, with
+//! a 4xx status, no body, and no request id, which every answer of the application carries.
 //!
-//! hyper has one answer to every head that fills its buffer, 431. Whether that was the address we see for ourselves: then the head
-//! was refused in the middle of its first line, and the answer is 414.
+//! hyper has one answer to every head that fills its buffer, 431. Whether that was the address we
+//! see for ourselves: then the head was refused in the middle of its first line, and the answer is
+//! 414.
 
 use std::io;
 use std::pin::Pin;
@@ -25,7 +26,8 @@ const REST: usize = 256 * 1024;
 /// How much of a line's beginning is kept: the method of a request, and the blank behind it.
 const LINE_START: usize = 24;
 
-/// The line that is being received. With every answer it begins anew: a request does not continue the body of the one before.
+/// The line that is being received. With every answer it begins anew: a request does not continue
+/// the body of the one before.
 #[derive(Default)]
 struct Line {
     length: usize,
@@ -162,8 +164,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for RefusalIo<T> {
         if self.answer.is_none() {
             return Poll::Ready(Ok(()));
         }
-        // Closing over unread bytes resets the connection, and the client would lose the answer with it (RFC 9112,
-        // 9.6). The watch bounds the time that this takes.
+        // Closing over unread bytes resets the connection, and the client would lose the answer
+        // with it (RFC 9112, 9.6). The watch bounds the time that this takes.
         let mut discarded = [0; 8 * 1024];
         while self.rest > 0 {
             let mut buffer = ReadBuf::new(&mut discarded);

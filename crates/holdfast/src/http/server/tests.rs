@@ -214,7 +214,8 @@ async fn what_is_not_http_or_smuggles_gets_a_clean_4xx_or_is_read_one_way() {
         let answer = exchange(server.address, request.as_bytes()).await;
         assert_eq!(statuses(&answer), ["400"], "{request:?} gave {answer:?}");
     }
-    // Chunked wins over a length (RFC 9112, 6.3), and the connection does not go on to a smuggled request.
+    // Chunked wins over a length (RFC 9112, 6.3), and the connection does not go on to a smuggled
+    // request.
     let both = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /nothing HTTP/1.1\r\nHost: x\r\n\r\n";
     let answer = exchange(server.address, both.as_bytes()).await;
     assert_ne!(statuses(&answer).first(), Some(&"500"), "{answer}");
@@ -265,7 +266,8 @@ async fn a_flood_of_silent_connections_keeps_nobody_out() {
         }
     });
     for _ in 0..50 {
-        // A connection may be cut before its request is read, as one that says nothing; its client asks anew.
+        // A connection may be cut before its request is read, as one that says nothing; its client
+        // asks anew.
         let mut served = false;
         for _ in 0..20 {
             let close = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";

@@ -8,7 +8,8 @@
 //! | at a request | | the request's own limits |
 //! | not taking our bytes | the first refused write | `write_timeout` |
 //!
-//! A connection may also be cut to make room for others ([`super::places`]), but only while we wait for its client.
+//! A connection may also be cut to make room for others ([`super::places`]), but only while we wait
+//! for its client.
 
 use std::io;
 use std::pin::Pin;
@@ -92,8 +93,8 @@ impl Watch {
             if deadline.is_some_and(|at| at <= now) {
                 return;
             }
-            // What the connection is doing may change while we wait, and with it the deadline: never look away for
-            // longer than the shortest limit.
+            // What the connection is doing may change while we wait, and with it the deadline:
+            // never look away for longer than the shortest limit.
             let look_again = after(now, self.shared.header.min(self.shared.write));
             tokio::select! {
                 () = self.shared.clock.sleep_until(deadline.unwrap_or(look_again).min(look_again)) => {}
@@ -102,7 +103,8 @@ impl Watch {
         }
     }
 
-    /// Since when we have done nothing here but wait for the client; `None` while we are at work, or are leaving.
+    /// Since when we have done nothing here but wait for the client; `None` while we are at work,
+    /// or are leaving.
     pub(super) fn waiting_since(&self) -> Option<Timestamp> {
         let doing = self.lock();
         if doing.is_cut {

@@ -1,4 +1,5 @@
-//! The real routes over a real SQLite database, with tokens of the Clerk stand-in and keys fetched from it.
+//! The real routes over a real SQLite database, with tokens of the Clerk stand-in and keys fetched
+//! from it.
 
 use std::sync::Arc;
 use std::time::Duration;

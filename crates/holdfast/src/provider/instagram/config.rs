@@ -3,17 +3,20 @@
 use secrecy::SecretString;
 use url::Url;
 
-/// Addresses and credentials of the Instagram app. The defaults of the addresses are the settings' business.
+/// Addresses and credentials of the Instagram app. The defaults of the addresses are the settings'
+/// business.
 #[derive(Debug, Clone)]
 pub struct InstagramConfig {
-    /// The *Instagram* App ID (App Dashboard, Instagram, "API setup with Instagram login"), not the Meta app's.
+    /// The *Instagram* App ID (App Dashboard, Instagram, "API setup with Instagram login"), not the
+    /// Meta app's.
     pub app_id: String,
     /// The Instagram App Secret that belongs to it.
     pub app_secret: SecretString,
-    /// The scopes that we ask for; `instagram_business_basic` is needed for everything, refreshing included.
+    /// The scopes that we ask for; `instagram_business_basic` is needed for everything, refreshing
+    /// included.
     pub scopes: Vec<String>,
-    /// The consent dialog, `https://www.instagram.com/oauth/authorize`. The `api.` host stopped serving it in
-    /// August 2026.
+    /// The consent dialog, `https://www.instagram.com/oauth/authorize`. The `api.` host stopped
+    /// serving it in August 2026.
     pub authorize_url: Url,
     /// Root of the code exchange, `https://api.instagram.com`.
     pub api_url: Url,

@@ -1,8 +1,10 @@
-//! Credentials of the caller's own in a call that is passed on: none goes out, in whichever place and however spelt.
+//! Credentials of the caller's own in a call that is passed on: none goes out, in whichever place
+//! and however spelt.
 //!
-//! The Graph API reads parameters from the query, a form, a multipart form or JSON alike, and as PHP does: a dot or a space
-//! in a name stands for an underscore, and nothing counts after a NUL. Whoever could bring a token of theirs would have the
-//! answer about it taken for one about the grant in use.
+//! The Graph API reads parameters from the query, a form, a multipart form or JSON alike, and as
+//! PHP does: a dot or a space in a name stands for an underscore, and nothing counts after a NUL.
+//! Whoever could bring a token of theirs would have the answer about it taken for one about the
+//! grant in use.
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -19,7 +21,8 @@ const CREDENTIALS: [&str; 8] = [
     // Further calls, with parameters of their own.
     "batch",
 ];
-/// Paths that hand out or inspect tokens; one that the app fetched by itself would be lost to the connection.
+/// Paths that hand out or inspect tokens; one that the app fetched by itself would be lost to the
+/// connection.
 const TOKEN_PATHS: [&str; 4] = ["accesstoken", "refreshaccesstoken", "oauth", "debugtoken"];
 /// Rounds of percent-encoding that are looked through.
 const ROUNDS: usize = 3;
@@ -77,7 +80,8 @@ fn is_credential(name: &str) -> bool {
     spellings(name).any(|each| CREDENTIALS.contains(&each.as_str()))
 }
 
-/// The name as letters and digits in lower case, up to a bracket or a NUL: as it stands, and after each round of decoding.
+/// The name as letters and digits in lower case, up to a bracket or a NUL: as it stands, and after
+/// each round of decoding.
 fn spellings(name: &str) -> impl Iterator<Item = String> {
     let mut next = Some(name.to_owned());
     let rounds = std::iter::from_fn(move || {

@@ -114,8 +114,9 @@ fn asked(context: Context) -> &'static str {
     }
 }
 
-/// What of Meta's message may be logged. Messages quote session keys, tokens and what the caller sent, so only
-/// words that look like prose pass, and nothing at all where the request's own secrets are repeated.
+/// What of Meta's message may be logged. Messages quote session keys, tokens and what the caller
+/// sent, so only words that look like prose pass, and nothing at all where the request's own
+/// secrets are repeated.
 fn quote(message: &str, secrets: &[&str]) -> Option<String> {
     if secrets.iter().any(|secret| !secret.is_empty() && message.contains(secret)) {
         return None;

@@ -12,8 +12,9 @@ use super::{Instagram, credential, endpoint, usage};
 use crate::provider::{Account, DeathCause, Failure, Grant, Meaning, PassThrough, PassedThrough, Reply};
 use crate::transport::{Outgoing, TransportError};
 
-/// What we want to know of an account. One source reports that `user_id` makes `/me` fail for some accounts;
-/// no other does, so there is no second attempt with fewer fields: a call here is one exchange.
+/// What we want to know of an account. One source reports that `user_id` makes `/me` fail for some
+/// accounts; no other does, so there is no second attempt with fewer fields: a call here is one
+/// exchange.
 const FIELDS: &str = "id,user_id,username,name,account_type,profile_picture_url";
 
 /// A page of an app's own data may be larger than a token answer. In bytes.
@@ -131,8 +132,8 @@ fn redact_text(text: &mut String, token: &str) {
     }
 }
 
-/// The address without the parameters that are secret, in its query and in its fragment; `None` where there are none, or
-/// where it is no address.
+/// The address without the parameters that are secret, in its query and in its fragment; `None`
+/// where there are none, or where it is no address.
 fn without_secrets(text: &str) -> Option<String> {
     let (before, query_and_fragment) = text.split_once('?').or_else(|| text.split_once('#'))?;
     if before.contains(char::is_whitespace) {

@@ -65,7 +65,8 @@ impl Instagram {
         self.ask_and_judge(context, request, secrets, read, Ok).await
     }
 
-    /// One exchange, read and then judged. `secrets` are what the request carries: no failure repeats them.
+    /// One exchange, read and then judged. `secrets` are what the request carries: no failure
+    /// repeats them.
     async fn ask_and_judge<T>(
         &self,
         context: Context,

@@ -1,7 +1,8 @@
 //! The OAuth dance: consent, code, short-lived token, long-lived token, refresh.
 //!
-//! By hand: Instagram sends no `token_type`, has no refresh token, and takes tokens and the app secret in the
-//! query of a GET, which is the only documented form. Source: "Business Login for Instagram".
+//! By hand: Instagram sends no `token_type`, has no refresh token, and takes tokens and the app
+//! secret in the query of a GET, which is the only documented form. Source: "Business Login for
+//! Instagram".
 
 use http::{HeaderValue, Method, header};
 use jiff::Timestamp;
@@ -103,14 +104,15 @@ impl Instagram {
     }
 }
 
-/// Of a renewed token whose lifetime is not said: what was true of the one before is not too long for it.
+/// Of a renewed token whose lifetime is not said: what was true of the one before is not too long
+/// for it.
 fn assumed_expiry(old: &Grant) -> Timestamp {
     tracing::warn!(expires_at = %old.expires_at, "Instagram renewed a grant without saying how long it lives; what the one before had left is assumed");
     old.expires_at
 }
 
-/// Instagram appends `#_` to the redirect. Browsers keep a fragment to themselves; in-app web views and people
-/// who paste do not.
+/// Instagram appends `#_` to the redirect. Browsers keep a fragment to themselves; in-app web views
+/// and people who paste do not.
 fn bare_code(code: &str) -> &str {
     code.strip_suffix("#_").unwrap_or(code)
 }

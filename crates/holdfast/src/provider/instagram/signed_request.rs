@@ -1,8 +1,9 @@
-//! Meta's `signed_request`: how it proves that a deauthorization or a deletion request comes from it.
+//! Meta's `signed_request`: how it proves that a deauthorization or a deletion request comes from
+//! it.
 //!
-//! `SIG.PAYLOAD`, both base64url; SIG is HMAC-SHA256 over the *encoded* payload with the app secret.
-//! Source: "Data Deletion Request Callback". Which of an installation's secrets Meta uses is not stated,
-//! so several are tried.
+//! `SIG.PAYLOAD`, both base64url; SIG is HMAC-SHA256 over the *encoded* payload with the app
+//! secret. Source: "Data Deletion Request Callback". Which of an installation's secrets Meta uses
+//! is not stated, so several are tried.
 
 use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
@@ -46,7 +47,8 @@ pub enum SignedRequestError {
     NoUser,
 }
 
-/// Verifies `raw` against each of `secrets`. Nothing of the payload is looked at before the signature is proven.
+/// Verifies `raw` against each of `secrets`. Nothing of the payload is looked at before the
+/// signature is proven.
 pub fn verify(secrets: &[SecretString], raw: &str) -> Result<SignedRequest, SignedRequestError> {
     let (signature, payload) = raw.split_once('.').ok_or(SignedRequestError::Malformed)?;
     let tag = BASE64URL.decode(signature).map_err(|_| SignedRequestError::Malformed)?;

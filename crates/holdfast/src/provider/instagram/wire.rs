@@ -1,9 +1,9 @@
 //! What Instagram's answers look like, documented and live, read without judging what they mean.
 //!
-//! Documentation and reality differ: the code exchange is documented as `{"data":[{…}]}` with string ids and
-//! comma-separated permissions, and answers flat, with numeric ids beyond 2^53 and an array. Both are read.
-//! Bodies are walked by hand instead of derived: a duplicate or oddly typed member that we do not need must
-//! never cost us a token that will not be handed out twice.
+//! Documentation and reality differ: the code exchange is documented as `{"data":[{…}]}` with
+//! string ids and comma-separated permissions, and answers flat, with numeric ids beyond 2^53 and
+//! an array. Both are read. Bodies are walked by hand instead of derived: a duplicate or oddly
+//! typed member that we do not need must never cost us a token that will not be handed out twice.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ use crate::provider::Account;
 /// Longer ids are none: Meta's have at most 20 digits.
 const MAX_ID_CHARS: usize = 64;
 
-/// A body as it arrived, told apart by form alone. The HTTP status plays no part: an app-level block has
-/// been seen with status 200.
+/// A body as it arrived, told apart by form alone. The HTTP status plays no part: an app-level
+/// block has been seen with status 200.
 #[derive(Debug)]
 pub enum Body {
     /// A JSON object that does not speak of an error; a `data` envelope is already opened.
@@ -49,8 +49,8 @@ pub enum ErrorForm {
     /// `{"error":{"message","type","code","error_subcode"?,…}}`
     #[default]
     Graph,
-    /// `{"error_type","code","error_message"}`: the code exchange on api.instagram.com. Also OAuth's own
-    /// `{"error","error_description"}`, which nobody has recorded there.
+    /// `{"error_type","code","error_message"}`: the code exchange on api.instagram.com. Also
+    /// OAuth's own `{"error","error_description"}`, which nobody has recorded there.
     CodeExchange,
     /// `{"meta":{"error_type","code","error_message"}}`: the legacy API.
     Legacy,
@@ -150,26 +150,29 @@ pub enum Unusable {
 pub fn short_token(object: &Map<String, Value>) -> Result<ShortTokenBody, Unusable> {
     Ok(ShortTokenBody {
         access_token: token(object)?,
-        // The code is spent by now, so a bad id is no reason to lose the token: `/me` says whose it is.
+        // The code is spent by now, so a bad id is no reason to lose the token: `/me` says whose it
+        // is.
         user_id: object.get("user_id").and_then(exact_id),
         permissions: object.get("permissions").and_then(permissions),
     })
 }
 
-/// Reads the answer to an exchange for a long-lived token. Without a lifetime it is refused: the short-lived token can be
-/// exchanged once more.
+/// Reads the answer to an exchange for a long-lived token. Without a lifetime it is refused: the
+/// short-lived token can be exchanged once more.
 pub fn long_token(object: &Map<String, Value>) -> Result<LongTokenBody, Unusable> {
     let access_token = token(object)?;
     let expires_in = lifetime(object).ok_or(Unusable::NoLifetime)?;
     Ok(LongTokenBody { access_token, expires_in })
 }
 
-/// Reads the answer to a refresh. A missing lifetime is no reason to lose the token: the one before it may be dead.
+/// Reads the answer to a refresh. A missing lifetime is no reason to lose the token: the one before
+/// it may be dead.
 pub fn refreshed_token(object: &Map<String, Value>) -> Result<RefreshedTokenBody, Unusable> {
     Ok(RefreshedTokenBody {
         access_token: token(object)?,
         expires_in: lifetime(object),
-        // An empty list would say that the token is worth nothing, which a token that was just renewed is not.
+        // An empty list would say that the token is worth nothing, which a token that was just
+        // renewed is not.
         permissions: object.get("permissions").and_then(permissions).filter(|names| !names.is_empty()),
     })
 }
@@ -195,8 +198,8 @@ fn whole(number: f64) -> Option<u64> {
 
 /// Reads the answer to `/me`. Everything but an id may be missing.
 ///
-/// `id` is the app-scoped id. Where an answer has only `user_id`, as the documentation's sample does, that
-/// one stands in for it: it identifies the account just as surely.
+/// `id` is the app-scoped id. Where an answer has only `user_id`, as the documentation's sample
+/// does, that one stands in for it: it identifies the account just as surely.
 pub fn account(object: &Map<String, Value>) -> Result<Account, Unusable> {
     let professional_id = id_member(object, "user_id")?;
     let id = id_member(object, "id")?.or_else(|| professional_id.clone()).ok_or(Unusable::NoId)?;
@@ -215,8 +218,8 @@ fn line(object: &Map<String, Value>, name: &str, most: usize) -> Option<String> 
     text(object, name).and_then(|text| display_text::line(&text, most))
 }
 
-/// An id as the characters that were sent. JSON numbers are exact up to 2^64; anything that went through
-/// floating point is refused rather than kept off by one.
+/// An id as the characters that were sent. JSON numbers are exact up to 2^64; anything that went
+/// through floating point is refused rather than kept off by one.
 fn exact_id(value: &Value) -> Option<String> {
     match value {
         Value::String(id) => {

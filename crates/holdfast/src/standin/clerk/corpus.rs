@@ -1,8 +1,9 @@
 //! Tokens of every kind, good and hostile, each with the verdict that a strict verifier must reach.
 //!
-//! The expectations assume a verifier for this stand-in's issuer and the token's `azp` as an enforced party,
-//! without an audience and with the default skew of 5 s. They are written down here independently of the verifier's code: the codes are the
-//! reason strings of Clerk's backend SDK (`packages/backend/src/errors.ts`, `tokens/authStatus.ts`).
+//! The expectations assume a verifier for this stand-in's issuer and the token's `azp` as an
+//! enforced party, without an audience and with the default skew of 5 s. They are written down here
+//! independently of the verifier's code: the codes are the reason strings of Clerk's backend SDK
+//! (`packages/backend/src/errors.ts`, `tokens/authStatus.ts`).
 
 use aws_lc_rs::signature::{RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256};
 use base64::Engine;

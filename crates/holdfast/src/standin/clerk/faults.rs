@@ -70,7 +70,8 @@ impl Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rotation {
-    /// Another key under the same `kid`: what Clerk's naming makes likely, since its `kid` is the instance id.
+    /// Another key under the same `kid`: what Clerk's naming makes likely, since its `kid` is the
+    /// instance id.
     SameKid,
     /// Another key under another `kid`; the former one is gone at once.
     NewKid,

@@ -33,7 +33,8 @@ pub struct Mint<'a> {
     pub foreign: &'a SigningKey,
     /// `iss`.
     pub issuer: &'a str,
-    /// `azp`; Clerk takes it from the `Origin` header of the request, and leaves it out without one.
+    /// `azp`; Clerk takes it from the `Origin` header of the request, and leaves it out without
+    /// one.
     pub azp: Option<&'a str>,
     /// `sub`.
     pub user_id: &'a str,
@@ -137,7 +138,8 @@ impl Mint<'_> {
         Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
-    /// A token that names `alg` and carries an HMAC keyed with the public key's PEM: the classic confusion.
+    /// A token that names `alg` and carries an HMAC keyed with the public key's PEM: the classic
+    /// confusion.
     pub fn hmac_with_public_key(&self, alg: &str) -> Result<String, StandinError> {
         let message = self.message_naming(alg)?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.key.pem()?.as_bytes());

@@ -1,7 +1,8 @@
-//! A stand-in for Clerk: keys, session tokens, the Backend API and signed webhooks, over real HTTP on loopback.
+//! A stand-in for Clerk: keys, session tokens, the Backend API and signed webhooks, over real HTTP
+//! on loopback.
 //!
-//! What it speaks is what Clerk speaks (Frontend API, Backend API 2026-05-12, Svix deliveries); what breaks it on
-//! demand is under `/v1/dev/`, and in process on [`ClerkStandin`].
+//! What it speaks is what Clerk speaks (Frontend API, Backend API 2026-05-12, Svix deliveries);
+//! what breaks it on demand is under `/v1/dev/`, and in process on [`ClerkStandin`].
 
 mod corpus;
 mod faults;
@@ -36,7 +37,8 @@ use crate::clock::SharedClock;
 use crate::entropy::SharedEntropy;
 use state::Shared;
 
-/// The `kid` of a key in the JWKS that is not RSA, as Clerk's schema allows: to be skipped, not to be choked on.
+/// The `kid` of a key in the JWKS that is not RSA, as Clerk's schema allows: to be skipped, not to
+/// be choked on.
 pub const UNSUPPORTED_KID: &str = "ins_2standinEdwardsCurve";
 
 /// The stand-in could not do what was asked.
@@ -168,7 +170,8 @@ impl ClerkStandin {
         token.inspect(|token| self.shared.hand_out(token))
     }
 
-    /// Its secrets, and every token that was made through this handle, for tests that look for leaks. Do not print it.
+    /// Its secrets, and every token that was made through this handle, for tests that look for
+    /// leaks. Do not print it.
     pub fn issued_secrets(&self) -> Vec<SecretString> {
         [self.secret_key(), self.webhook_secret()].into_iter().chain(self.shared.handed_out()).collect()
     }

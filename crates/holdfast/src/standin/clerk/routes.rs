@@ -88,7 +88,8 @@ async fn route(shared: &Shared, request: Request<Incoming>) -> Result<Reply, Han
             .await
         }
         (&Method::POST, ["v1", "client", "sessions", session_id, "tokens"]) => {
-            // A page that is not CORS-relevant, or a script, sends `null` or nothing: no `azp` then.
+            // A page that is not CORS-relevant, or a script, sends `null` or nothing: no `azp`
+            // then.
             let origin = text(header::ORIGIN).filter(|origin| origin != "null");
             surface(shared, Surface::Tokens, || match shared.token(session_id, origin.as_deref()) {
                 Ok(jwt) => ok(&json!({"object": "token", "jwt": jwt})),

@@ -17,7 +17,8 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stopped: watc
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => {
-                // An error means that the process has run out of something; the next accept may find it.
+                // An error means that the process has run out of something; the next accept may
+                // find it.
                 let Ok((stream, _)) = accepted else {
                     tokio::task::yield_now().await;
                     continue;

@@ -287,7 +287,8 @@ fn name<const N: usize>(entropy: &SharedEntropy) -> Result<String, StandinError>
     Ok(URL_SAFE_NO_PAD.encode(random::<N>(&**entropy)?).replace(['-', '_'], "x"))
 }
 
-/// The key of whoever is not Clerk. One for the process: making a key takes a while, and it stands in no JWKS.
+/// The key of whoever is not Clerk. One for the process: making a key takes a while, and it stands
+/// in no JWKS.
 fn foreign_key() -> Result<Arc<SigningKey>, StandinError> {
     static FOREIGN: OnceLock<Arc<SigningKey>> = OnceLock::new();
     if let Some(key) = FOREIGN.get() {

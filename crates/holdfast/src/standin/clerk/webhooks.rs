@@ -47,7 +47,8 @@ pub enum Deliver {
     Once,
     /// Twice, under one `svix-id`.
     Twice,
-    /// Before an older `user.updated` of the same person, which arrives late under its own `svix-id`.
+    /// Before an older `user.updated` of the same person, which arrives late under its own
+    /// `svix-id`.
     BeforeAnOlderOne,
     /// With a signature that does not fit.
     Forged,

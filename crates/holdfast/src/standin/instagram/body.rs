@@ -86,7 +86,8 @@ impl GraphError {
     }
 }
 
-/// An error of the code exchange on `api.instagram.com`: another form, whose `code` is the HTTP status.
+/// An error of the code exchange on `api.instagram.com`: another form, whose `code` is the HTTP
+/// status.
 pub fn code_exchange_error(message: &str) -> String {
     #[derive(Serialize)]
     struct CodeExchangeError<'a> {

@@ -1,9 +1,10 @@
 //! The consent page: `GET /oauth/authorize` shows it, a POST to the same address decides.
 //!
-//! The form has the fields `account` (id or handle), `decision` (`approve` or `deny`) and, where `ticks=shown`,
-//! one `granted` for each ticked scope; without `ticks` everything asked for is granted. The answer is a redirect
-//! to `redirect_uri` with `code` and `state` (and Instagram's stray `#_`), or with the error of a denial. What is
-//! wrong with the app's own request is shown here and never reaches it, as at Instagram.
+//! The form has the fields `account` (id or handle), `decision` (`approve` or `deny`) and, where
+//! `ticks=shown`, one `granted` for each ticked scope; without `ticks` everything asked for is
+//! granted. The answer is a redirect to `redirect_uri` with `code` and `state` (and Instagram's
+//! stray `#_`), or with the error of a denial. What is wrong with the app's own request is shown
+//! here and never reaches it, as at Instagram.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -34,8 +35,8 @@ pub enum Decision {
     Deny,
 }
 
-/// The request that a browser makes when `account`'s owner decides on the page at `authorize_url`. Its answer is
-/// a redirect.
+/// The request that a browser makes when `account`'s owner decides on the page at `authorize_url`.
+/// Its answer is a redirect.
 pub fn decide(authorize_url: Url, account: &str, decision: &Decision) -> Outgoing {
     let mut form = Serializer::new(String::new());
     form.append_pair("account", account);

@@ -1,4 +1,5 @@
-//! The controls over HTTP, for the demo page and for tests in other languages. Loopback origins only.
+//! The controls over HTTP, for the demo page and for tests in other languages. Loopback origins
+//! only.
 //!
 //! | route | does |
 //! |---|---|

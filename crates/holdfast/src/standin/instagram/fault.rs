@@ -47,8 +47,8 @@ impl Endpoint {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
-    /// Acts at once on every token issued so far, for good; later tokens are unharmed. It is not armed, so it
-    /// cannot be counted or cleared.
+    /// Acts at once on every token issued so far, for good; later tokens are unharmed. It is not
+    /// armed, so it cannot be counted or cleared.
     Kills,
     /// While armed, the request is answered so, and not acted upon.
     Answers,

@@ -1,4 +1,5 @@
-//! The Graph API, as much of it as a connection needs: `/me`, its media, and a publishing container.
+//! The Graph API, as much of it as a connection needs: `/me`, its media, and a publishing
+//! container.
 
 use std::sync::Arc;
 

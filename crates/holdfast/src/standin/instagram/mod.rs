@@ -1,8 +1,10 @@
-//! A stand-in for Instagram: consent page, code exchange, tokens, `/me`, a few Graph paths, and callbacks.
+//! A stand-in for Instagram: consent page, code exchange, tokens, `/me`, a few Graph paths, and
+//! callbacks.
 //!
-//! It keeps Instagram's rules (codes work once and for an hour, short-lived tokens for an hour, long-lived ones
-//! for sixty days and refreshable from the second day on) and breaks them on demand: see [`Fault`]. Controlled in
-//! process through [`InstagramStandin`], and over HTTP below `/dev/`.
+//! It keeps Instagram's rules (codes work once and for an hour, short-lived tokens for an hour,
+//! long-lived ones for sixty days and refreshable from the second day on) and breaks them on
+//! demand: see [`Fault`]. Controlled in process through [`InstagramStandin`], and over HTTP below
+//! `/dev/`.
 
 mod body;
 mod callbacks;
@@ -110,7 +112,8 @@ struct Shared {
     setup: Mutex<Setup>,
 }
 
-/// What the app's owner would enter in the App Dashboard, and what may change while the stand-in runs.
+/// What the app's owner would enter in the App Dashboard, and what may change while the stand-in
+/// runs.
 #[derive(Debug, Clone, Default)]
 struct Setup {
     /// Where the stand-in itself is.
@@ -131,7 +134,8 @@ impl Shared {
         self.setup.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers one request: notes it, lets a fault have its way, else (or before it) does what is asked.
+    /// Answers one request: notes it, lets a fault have its way, else (or before it) does what is
+    /// asked.
     async fn answer(
         self: Arc<Self>,
         endpoint: Endpoint,
@@ -221,7 +225,8 @@ pub struct AccountView {
 }
 
 impl InstagramStandin {
-    /// Starts it on a loopback address; port 0 for any. `transport` carries the callbacks to the app.
+    /// Starts it on a loopback address; port 0 for any. `transport` carries the callbacks to the
+    /// app.
     pub async fn start(
         address: SocketAddr,
         options: Options,
@@ -286,8 +291,8 @@ impl InstagramStandin {
         self.arm(account, fault, None, None)
     }
 
-    /// Sets a fault for the next `times` requests (`None`: until cleared) at one endpoint or wherever it can occur.
-    /// Faults that kill tokens do so at once.
+    /// Sets a fault for the next `times` requests (`None`: until cleared) at one endpoint or
+    /// wherever it can occur. Faults that kill tokens do so at once.
     pub fn arm(
         &self,
         account: Option<&str>,
@@ -319,7 +324,8 @@ impl InstagramStandin {
         Ok(())
     }
 
-    /// Clears the armed faults of one account, or all faults, and what is scripted. The dead stay dead.
+    /// Clears the armed faults of one account, or all faults, and what is scripted. The dead stay
+    /// dead.
     pub fn clear(&self, account: Option<&str>) -> Result<(), NoSuchAccount> {
         self.shared.clear(account)
     }
@@ -431,7 +437,8 @@ impl Shared {
     }
 }
 
-/// The routes. They are Instagram's, not ours, so our router's division into protected and public does not apply.
+/// The routes. They are Instagram's, not ours, so our router's division into protected and public
+/// does not apply.
 #[expect(clippy::disallowed_methods, reason = "these are Instagram's routes, not the service's")]
 fn router(shared: Arc<Shared>) -> Router {
     Router::new()

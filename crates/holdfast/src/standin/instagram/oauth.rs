@@ -37,7 +37,8 @@ fn new_token(entropy: &dyn Entropy) -> Result<String, EntropyExhausted> {
     opaque(entropy, "IGAA", 190)
 }
 
-/// `POST /oauth/access_token`: form fields `client_id`, `client_secret`, `grant_type`, `redirect_uri`, `code`.
+/// `POST /oauth/access_token`: form fields `client_id`, `client_secret`, `grant_type`,
+/// `redirect_uri`, `code`.
 pub(super) async fn redeem(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     let form = fields(&body);
     let account = shared.world().code_owner(field(&form, "code")).map(|person| person.id.clone());

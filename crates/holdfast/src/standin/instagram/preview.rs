@@ -1,5 +1,5 @@
-//! What `/me` would answer now to an account's newest grant, for a page that explains what others would make of it.
-//! Looking changes nothing: no call is noted, and no fault is counted down.
+//! What `/me` would answer now to an account's newest grant, for a page that explains what others
+//! would make of it. Looking changes nothing: no call is noted, and no fault is counted down.
 
 use jiff::Timestamp;
 use serde::Serialize;

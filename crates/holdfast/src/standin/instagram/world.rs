@@ -120,8 +120,8 @@ pub struct Call {
     pub account: Option<String>,
     /// The fault that it met.
     pub fault: Option<Fault>,
-    /// Status of the answer; of what was answered or, where a fault spoilt the answer, would have been.
-    /// `None` for one that never came.
+    /// Status of the answer; of what was answered or, where a fault spoilt the answer, would have
+    /// been. `None` for one that never came.
     pub status: Option<u16>,
 }
 
@@ -216,7 +216,8 @@ impl World {
         self.tokens.get(token)
     }
 
-    /// Issues a token. The same string again only gets new times, as in the world where refreshing changes nothing.
+    /// Issues a token. The same string again only gets new times, as in the world where refreshing
+    /// changes nothing.
     pub(super) fn issue(
         &mut self,
         token: String,

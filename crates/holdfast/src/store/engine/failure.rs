@@ -1,6 +1,7 @@
 //! What an engine's error means: errors of sqlx and rusqlite are read here and nowhere else.
 //!
-//! SQLite: <https://www.sqlite.org/rescode.html>. Postgres: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+//! SQLite: <https://www.sqlite.org/rescode.html>. Postgres:
+//! <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 
 use sqlx::error::{DatabaseError, ErrorKind};
 
@@ -12,7 +13,8 @@ use crate::store::{Rejected, StoreError};
 pub(in crate::store) enum Failure {
     /// A constraint said no.
     Violated(Violation),
-    /// Certainly nothing was done, and another try may succeed: lost connection, deadlock, serialization.
+    /// Certainly nothing was done, and another try may succeed: lost connection, deadlock,
+    /// serialization.
     Again(StoreError),
     /// Anything else.
     Final(StoreError),
@@ -34,7 +36,8 @@ impl Failure {
         matches!(self, Self::Again(_))
     }
 
-    /// The failure as callers see it. A violation that nobody expected is a statement that does not fit the schema.
+    /// The failure as callers see it. A violation that nobody expected is a statement that does not
+    /// fit the schema.
     pub(in crate::store) fn into_error(self) -> StoreError {
         match self {
             Self::Violated(which) => {
@@ -44,7 +47,8 @@ impl Failure {
         }
     }
 
-    /// A failed commit. What the server refused did not happen; where the connection broke, nobody knows.
+    /// A failed commit. What the server refused did not happen; where the connection broke, nobody
+    /// knows.
     pub(super) fn of_commit(error: sqlx::Error) -> Self {
         match Self::from(error) {
             Self::Again(StoreError::Unavailable(_)) => Self::Final(StoreError::OutcomeUnknown),
@@ -70,7 +74,8 @@ impl From<sqlx::Error> for Failure {
             sqlx::Error::WorkerCrashed => Self::Again(unavailable("the connection's worker ended")),
             sqlx::Error::Tls(_) => Self::Final(unavailable("TLS failed")),
             sqlx::Error::Protocol(_) => Self::Again(unavailable("the connection is out of step")),
-            // sqlx's errors are not exhaustive. The rest are about values and columns; their texts may quote values.
+            // sqlx's errors are not exhaustive. The rest are about values and columns; their texts
+            // may quote values.
             _ => Self::Final(StoreError::Refused("a value or column does not fit".to_owned())),
         }
     }
@@ -106,7 +111,8 @@ fn of_database(error: &dyn DatabaseError) -> Failure {
         _ => {}
     }
     let code = error.code().unwrap_or_default();
-    // Postgres puts values into `detail`, never into the code; SQLite's messages name tables and columns only.
+    // Postgres puts values into `detail`, never into the code; SQLite's messages name tables and
+    // columns only.
     if error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() {
         of_postgres(&code)
     } else {
@@ -126,8 +132,8 @@ fn unique(constraint: Option<&str>, message: &str) -> Violation {
 fn of_postgres(code: &str) -> Failure {
     let text = format!("SQLSTATE {code}");
     match code {
-        // The last two, duplicate_object and duplicate_table: `IF NOT EXISTS` lost a race against another replica; the
-        // next try finds it there.
+        // The last two, duplicate_object and duplicate_table: `IF NOT EXISTS` lost a race against
+        // another replica; the next try finds it there.
         "40001" | "40P01" | "42710" | "42P07" => Failure::Again(StoreError::Busy(text)),
         // The server says goodbye, or is not up yet.
         "57P01" | "57P02" | "57P03" => Failure::Again(StoreError::Unavailable(text)),

@@ -1,6 +1,7 @@
 //! The two engines behind one face: statements in, rows out, units of work that are all or nothing.
 //!
-//! Everything above is written once. What differs (how to connect, how to begin, which error means what) is here.
+//! Everything above is written once. What differs (how to connect, how to begin, which error means
+//! what) is here.
 
 mod driven;
 mod failure;
@@ -33,8 +34,9 @@ pub(super) enum Engine {
     Driven(SharedDriver),
 }
 
-/// How often a unit of work that certainly did not happen is begun anew. More than the pool has connections, because after a
-/// restart of the server each of them may be found dead, one after the other.
+/// How often a unit of work that certainly did not happen is begun anew. More than the pool has
+/// connections, because after a restart of the server each of them may be found dead, one after the
+/// other.
 const ATTEMPTS: u32 = postgres::MAX_CONNECTIONS + 4;
 
 impl Engine {
@@ -51,7 +53,8 @@ impl Engine {
         }
     }
 
-    /// Begins a unit of work. SQLite takes its write lock at once, so that no unit fails half-way for the want of it.
+    /// Begins a unit of work. SQLite takes its write lock at once, so that no unit fails half-way
+    /// for the want of it.
     pub(super) async fn begin(&self) -> Result<Unit, Failure> {
         match self {
             Self::Sqlite(sqlite) => sqlite.begin().await.map(Open::Sqlite),
@@ -86,8 +89,9 @@ impl Engine {
     }
 }
 
-/// Runs `step` until it succeeds, fails for good, or has been tried often enough. Only failures that certainly left nothing
-/// behind are tried again; at once, because a lost connection or a deadlock is not mended by waiting.
+/// Runs `step` until it succeeds, fails for good, or has been tried often enough. Only failures
+/// that certainly left nothing behind are tried again; at once, because a lost connection or a
+/// deadlock is not mended by waiting.
 pub(super) async fn retrying<T, F, Fut>(mut step: F) -> Result<T, StoreError>
 where
     F: FnMut() -> Fut,

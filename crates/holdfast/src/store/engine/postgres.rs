@@ -70,7 +70,8 @@ impl Postgres {
         &self.pool
     }
 
-    /// Whether this server has LISTEN and NOTIFY. CockroachDB has not: replicas then learn of changes by looking.
+    /// Whether this server has LISTEN and NOTIFY. CockroachDB has not: replicas then learn of
+    /// changes by looking.
     pub(in crate::store) fn has_notices(&self) -> bool {
         self.notices
     }
@@ -105,7 +106,8 @@ fn pool_of(connections: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        // A look before each use would cost a round trip on every request; a dead connection is met with a retry.
+        // A look before each use would cost a round trip on every request; a dead connection is met
+        // with a retry.
         .test_before_acquire(false)
         .after_connect(|connection, _| Box::pin(keep_to_indexes(connection)))
 }
@@ -116,7 +118,8 @@ async fn keep_to_indexes(connection: &mut PgConnection) -> Result<(), sqlx::Erro
 
 async fn assert_durable(pool: &PgPool) -> Result<(), OpenError> {
     let got = show(pool, "SHOW synchronous_commit").await?;
-    // All three wait until the commit is flushed on this server; they differ in what they want of standbys.
+    // All three wait until the commit is flushed on this server; they differ in what they want of
+    // standbys.
     if matches!(got.as_str(), "on" | "remote_apply" | "remote_write") {
         Ok(())
     } else {

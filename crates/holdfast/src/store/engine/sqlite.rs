@@ -28,7 +28,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(in crate::store) struct Sqlite {
     writer: SqlitePool,
     readers: SqlitePool,
-    /// Whether something on the writer was begun and not committed: spares every other unit of work a needless rollback.
+    /// Whether something on the writer was begun and not committed: spares every other unit of work
+    /// a needless rollback.
     open: Arc<AtomicBool>,
     file: Arc<FileIdentity>,
     /// Held for as long as this process serves from the file.
@@ -62,7 +63,8 @@ impl FileIdentity {
         Self { path: path.to_owned(), opened: inode(path) }
     }
 
-    /// Whether the name leads to the same file still. Otherwise SQLite would go on writing to one that nobody finds again.
+    /// Whether the name leads to the same file still. Otherwise SQLite would go on writing to one
+    /// that nobody finds again.
     fn is_in_place(&self) -> bool {
         inode(&self.path) == self.opened
     }
@@ -105,7 +107,8 @@ impl FromStr for Address {
                     let count = count.parse().map_err(|_| fault("max_page_count is not a number"))?;
                     max_page_count = Some(count);
                 }
-                // As other programs write it; whether the file is made is not for the address to say.
+                // As other programs write it; whether the file is made is not for the address to
+                // say.
                 Some(("mode", "rw" | "rwc")) => {}
                 Some(_) | None => {
                     return Err(fault("the only known options are `max_page_count=` and `mode=rwc`"));
@@ -117,7 +120,8 @@ impl FromStr for Address {
 }
 
 impl Sqlite {
-    /// Opens the file. `create` makes it if there is none; `exclusive` refuses where another process already serves from it.
+    /// Opens the file. `create` makes it if there is none; `exclusive` refuses where another
+    /// process already serves from it.
     pub(in crate::store) async fn open(url: &str, create: bool, exclusive: bool) -> Result<Self, OpenError> {
         let Address { path, max_page_count } = url.parse()?;
         prepare_file(&path, create)?;
@@ -200,7 +204,8 @@ impl Sqlite {
         PoolUse { used: open.saturating_sub(idle), idle, max: READERS + 1 }
     }
 
-    /// Fails where the file was taken away: SQLite itself would go on reading and writing one that nobody finds again.
+    /// Fails where the file was taken away: SQLite itself would go on reading and writing one that
+    /// nobody finds again.
     pub(in crate::store) fn require_in_place(&self) -> Result<(), StoreError> {
         if self.file.is_in_place() {
             return Ok(());
@@ -209,8 +214,9 @@ impl Sqlite {
         Err(StoreError::Unavailable(why.to_owned()))
     }
 
-    /// Begins a transaction that holds the write lock. It is not sqlx's: SQLite ends a transaction by itself when the disk is full, and
-    /// sqlx would go on counting it. Whatever is open when the connection goes back is rolled back by [`leave_clean`].
+    /// Begins a transaction that holds the write lock. It is not sqlx's: SQLite ends a transaction
+    /// by itself when the disk is full, and sqlx would go on counting it. Whatever is open when the
+    /// connection goes back is rolled back by [`leave_clean`].
     pub(super) async fn begin(&self) -> Result<Writing, Failure> {
         self.require_in_place()?;
         let mut connection = self.writer.acquire().await?;
@@ -219,8 +225,8 @@ impl Sqlite {
         Ok(Writing { connection, open: self.open.clone() })
     }
 
-    /// Moves the write-ahead log into the file and empties it, so that what was deleted is gone from both.
-    /// Best effort against readers: `false` where one still needs the log.
+    /// Moves the write-ahead log into the file and empties it, so that what was deleted is gone
+    /// from both. Best effort against readers: `false` where one still needs the log.
     pub(in crate::store) async fn checkpoint(&self) -> Result<bool, StoreError> {
         let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
             .fetch_one(&self.writer)
@@ -272,7 +278,8 @@ fn require_directory(path: &Path) -> Result<(), OpenError> {
     if directory.is_dir() { Ok(()) } else { Err(OpenError::NoDirectory(directory.to_owned())) }
 }
 
-/// Takes the lock that says "this process serves from the file". The system drops it when the process ends, however it ends.
+/// Takes the lock that says "this process serves from the file". The system drops it when the
+/// process ends, however it ends.
 fn lock(path: &Path) -> Result<File, OpenError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
@@ -307,7 +314,8 @@ fn explain(error: sqlx::Error, path: &Path) -> OpenError {
     }
 }
 
-/// Durability rests on these; a build or a file system that does not grant them must be noticed at start.
+/// Durability rests on these; a build or a file system that does not grant them must be noticed at
+/// start.
 async fn assert_settings(writer: &SqlitePool, path: &Path) -> Result<(), OpenError> {
     let settings = [
         ("journal_mode", "PRAGMA journal_mode", "wal"),
@@ -330,8 +338,8 @@ async fn assert_settings(writer: &SqlitePool, path: &Path) -> Result<(), OpenErr
     connection.execute("BEGIN IMMEDIATE; ROLLBACK").await.map(drop).map_err(|error| explain(error, path))
 }
 
-/// Ends whatever transaction is still open on a connection that is given back, because its unit of work was given up or dropped.
-/// `false` closes the connection.
+/// Ends whatever transaction is still open on a connection that is given back, because its unit of
+/// work was given up or dropped. `false` closes the connection.
 async fn leave_clean(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     match connection.execute("ROLLBACK").await {
         Ok(_) => Ok(true),

@@ -133,7 +133,8 @@ pub(in crate::store) type Row = RowOf<Answered>;
 /// A row of an answer, wherever its values are.
 pub(in crate::store) struct RowOf<C> {
     cells: C,
-    /// Where the next column is looked for first: rows are read in the order of their statement's columns.
+    /// Where the next column is looked for first: rows are read in the order of their statement's
+    /// columns.
     next: Cell<usize>,
 }
 
@@ -298,7 +299,8 @@ impl<C: Cells> RowOf<C> {
         Self { cells, next: Cell::new(0) }
     }
 
-    /// Where a column stands. Looking for each by its name in a table costs more than the rest of reading a row.
+    /// Where a column stands. Looking for each by its name in a table costs more than the rest of
+    /// reading a row.
     fn position(&self, column: &str) -> Option<usize> {
         let expected = self.next.get();
         let found = if self.cells.name(expected) == Some(column) {

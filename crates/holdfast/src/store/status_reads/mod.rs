@@ -1,8 +1,10 @@
-//! The hot path's reads, gathered: what many callers ask at the same time is asked of the database at once.
+//! The hot path's reads, gathered: what many callers ask at the same time is asked of the database
+//! at once.
 //!
-//! A round trip to the database costs several times what the row in it does. While one is under way, questions wait, and the next
-//! takes all of them. Nothing is remembered: every answer was read after its question had been asked, so there is
-//! nothing to invalidate and nothing to switch off.
+//! A round trip to the database costs several times what the row in it does. While one is under
+//! way, questions wait, and the next takes all of them. Nothing is remembered: every answer was
+//! read after its question had been asked, so there is nothing to invalidate and nothing to switch
+//! off.
 
 mod postgres;
 mod sqlite;
@@ -32,7 +34,8 @@ pub(super) enum StatusReads {
 
 #[derive(Debug)]
 pub(super) struct Gathered {
-    /// Unbounded: each request asks one question, and requests under way are bounded. `None` once closed.
+    /// Unbounded: each request asks one question, and requests under way are bounded. `None` once
+    /// closed.
     questions: RwLock<Option<mpsc::UnboundedSender<Question>>>,
     /// Has its end when nobody serves questions any more.
     served: Mutex<mpsc::Receiver<Infallible>>,
@@ -58,7 +61,8 @@ impl Question {
 }
 
 impl StatusReads {
-    /// Begins to serve questions, until [`StatusReads::close`] or until the store is gone. Must be called within a tokio runtime.
+    /// Begins to serve questions, until [`StatusReads::close`] or until the store is gone. Must be
+    /// called within a tokio runtime.
     pub(super) fn start(engine: &Engine) -> Result<Self, OpenError> {
         let (questions, asked) = mpsc::unbounded_channel();
         let (serving, served) = mpsc::channel(1);

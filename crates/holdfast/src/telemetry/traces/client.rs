@@ -1,7 +1,8 @@
 //! A span for each request to somebody else's server.
 //!
-//! Its address is what the collector never sees: grants, codes and ids stand in paths and queries. The host, the method and the name that
-//! the caller gave the route say what was asked. Whoever is called learns nothing of the trace, except where the caller wants it.
+//! Its address is what the collector never sees: grants, codes and ids stand in paths and queries.
+//! The host, the method and the name that the caller gave the route say what was asked. Whoever is
+//! called learns nothing of the trace, except where the caller wants it.
 
 use futures_util::future::BoxFuture;
 use opentelemetry::KeyValue;

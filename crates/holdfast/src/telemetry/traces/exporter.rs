@@ -1,8 +1,9 @@
 //! Sends finished spans to the collector: OTLP over HTTP, as protobuf
-//! (<https://opentelemetry.io/docs/specs/otlp/#otlphttp>), through the seam that every outgoing request goes through.
+//! (<https://opentelemetry.io/docs/specs/otlp/#otlphttp>), through the seam that every outgoing
+//! request goes through.
 //!
-//! A task of its own. Whatever the collector does, requests do not notice: spans wait in a bounded queue, and are dropped and
-//! counted where they cannot be sent. One warning a minute says so.
+//! A task of its own. Whatever the collector does, requests do not notice: spans wait in a bounded
+//! queue, and are dropped and counted where they cannot be sent. One warning a minute says so.
 
 use std::fmt;
 use std::time::Duration;
@@ -179,7 +180,8 @@ impl Exporter {
                     () = until(&mut stop) => {}
                 }
             }
-            // Seen before the queue: what is put in after this is none of the server's, which has finished.
+            // Seen before the queue: what is put in after this is none of the server's, which has
+            // finished.
             let is_last = *stop.borrow();
             while self.take() {
                 self.deliver(&mut stop).await;

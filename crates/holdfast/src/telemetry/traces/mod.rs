@@ -1,9 +1,10 @@
 //! Traces: spans of what this process does, sent to a collector as OTLP.
 //!
-//! Spans are OpenTelemetry's; time and ids are ours ([`Clock`], [`Entropy`]). What is going on stands in the [`Context`] that
-//! is attached while a task is polled: whoever does something worth a span calls [`in_span`], which costs a look at a thread
-//! local where traces are off. Nothing but names and numbers from closed lists goes into a span, beside ids that are no
-//! secrets: law 4 holds here as it does for the log, and is tested the same way.
+//! Spans are OpenTelemetry's; time and ids are ours ([`Clock`], [`Entropy`]). What is going on
+//! stands in the [`Context`] that is attached while a task is polled: whoever does something worth
+//! a span calls [`in_span`], which costs a look at a thread local where traces are off. Nothing but
+//! names and numbers from closed lists goes into a span, beside ids that are no secrets: law 4
+//! holds here as it does for the log, and is tested the same way.
 //!
 //! [`Clock`]: crate::clock::Clock
 //! [`Entropy`]: crate::entropy::Entropy
@@ -58,7 +59,8 @@ impl Traces {
         Self(None)
     }
 
-    /// Traces as the settings want them, and the exporter, which must be run. Exports go through `transport`.
+    /// Traces as the settings want them, and the exporter, which must be run. Exports go through
+    /// `transport`.
     pub fn on(
         settings: &TraceSettings,
         clock: SharedClock,

@@ -1,7 +1,9 @@
-//! The trace that a request says it is part of: `traceparent` of W3C Trace Context (<https://www.w3.org/TR/trace-context/>).
+//! The trace that a request says it is part of: `traceparent` of W3C Trace Context
+//! (<https://www.w3.org/TR/trace-context/>).
 //!
-//! Anybody may send anything: what is not exactly of the form is ignored, as the recommendation asks. `tracestate` is not
-//! taken over at all, because it is free text of whoever calls and would be exported with every span.
+//! Anybody may send anything: what is not exactly of the form is ignored, as the recommendation
+//! asks. `tracestate` is not taken over at all, because it is free text of whoever calls and would
+//! be exported with every span.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::Context;

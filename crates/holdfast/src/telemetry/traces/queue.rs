@@ -1,4 +1,5 @@
-//! Where finished spans wait for the exporter: bounded, and never waited for. What does not fit is dropped and counted.
+//! Where finished spans wait for the exporter: bounded, and never waited for. What does not fit is
+//! dropped and counted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,7 +68,8 @@ pub(super) struct Queue {
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) spans: Receiver<SpanData>,
-    /// Told when there is a batch. Not of every span: an exporter that is woken by each would cost each request something.
+    /// Told when there is a batch. Not of every span: an exporter that is woken by each would cost
+    /// each request something.
     pub(super) full_batch: Arc<Notify>,
 }
 
@@ -94,7 +96,8 @@ impl SpanProcessor for Queue {
         }
     }
 
-    /// The exporter is told by the server when to finish, in its own task; there is nothing to do on this thread.
+    /// The exporter is told by the server when to finish, in its own task; there is nothing to do
+    /// on this thread.
     fn force_flush(&self) -> OTelSdkResult {
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The span of a request that is being answered, after the semantic conventions for HTTP
-//! (<https://opentelemetry.io/docs/specs/semconv/http/http-spans/>). The route's template stands for the address.
+//! (<https://opentelemetry.io/docs/specs/semconv/http/http-spans/>). The route's template stands
+//! for the address.
 
 use http::{HeaderMap, StatusCode};
 use opentelemetry::KeyValue;
@@ -64,7 +65,8 @@ impl ServerSpans {
 }
 
 impl Going {
-    /// What the request was answered with. An answer that tells the client of its own mistake is no error of the server's.
+    /// What the request was answered with. An answer that tells the client of its own mistake is no
+    /// error of the server's.
     pub fn answered(&self, status: StatusCode, problem: Option<&'static str>) {
         self.set("http.response.status_code", i64::from(status.as_u16()));
         if let Some(code) = problem {

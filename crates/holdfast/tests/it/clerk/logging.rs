@@ -1,4 +1,5 @@
-//! What the verifier writes into the log: one line per refusal that helps the operator, and nothing secret.
+//! What the verifier writes into the log: one line per refusal that helps the operator, and nothing
+//! secret.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};

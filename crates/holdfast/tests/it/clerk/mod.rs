@@ -1,4 +1,5 @@
-//! Everything about Clerk, through real HTTP against the stand-in, and against an emulator that others wrote.
+//! Everything about Clerk, through real HTTP against the stand-in, and against an emulator that
+//! others wrote.
 
 mod backend;
 mod emulate;

@@ -366,7 +366,8 @@ async fn keys_come_from_the_backend_api_too_and_a_wrong_secret_key_refuses_nobod
     assert!(!wrong.can_judge());
 }
 
-/// A proxy or a name that is gone takes the Frontend API with it, and not what Clerk's own SDKs ask.
+/// A proxy or a name that is gone takes the Frontend API with it, and not what Clerk's own SDKs
+/// ask.
 #[tokio::test]
 async fn where_the_publishable_keys_host_gives_no_keys_the_backend_api_does() {
     let clerk = Clerk::start().await;
@@ -404,7 +405,8 @@ async fn in_the_background_keys_are_there_before_the_first_request_and_survive_a
     until(|| clerk.standin.jwks_requests() >= 1).await;
     assert!(!verifier.can_judge());
     clerk.standin.set_fault(Surface::Jwks, None);
-    // The clock is moved in small steps: whatever the pause between attempts is, seconds are enough.
+    // The clock is moved in small steps: whatever the pause between attempts is, seconds are
+    // enough.
     for _ in 0..60 {
         clerk.advance(1);
         tokio::time::sleep(Duration::from_millis(20)).await;

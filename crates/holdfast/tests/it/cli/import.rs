@@ -1,4 +1,5 @@
-//! `holdfast import`: grants of another system, through the real binary and a server that answers `/me`.
+//! `holdfast import`: grants of another system, through the real binary and a server that answers
+//! `/me`.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
@@ -15,7 +16,8 @@ use serde_json::{Value, json};
 use super::support::{Place, ring_entry};
 use crate::support::leaks;
 
-/// Instagram's Graph API as far as an import asks it. A token says what it is: `IGAAgood_7_…` is account 7's.
+/// Instagram's Graph API as far as an import asks it. A token says what it is: `IGAAgood_7_…` is
+/// account 7's.
 #[derive(Clone, Default)]
 struct Graph {
     asked: Arc<Mutex<BTreeMap<String, u64>>>,

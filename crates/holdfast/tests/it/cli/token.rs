@@ -141,7 +141,8 @@ async fn every_line_gives_one_object_in_order() {
 /// The whole corpus of tokens, good and hostile, is judged as each entry expects.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_corpus_is_judged_as_expected() {
-    // Some are refused from one second to the next: they are made and judged at one and the same time.
+    // Some are refused from one second to the next: they are made and judged at one and the same
+    // time.
     let now = SystemClock.now();
     let clock = Arc::new(ManualClock::new(now));
     let clerk = ClerkStandin::start(clock, Arc::new(SystemEntropy)).await.unwrap();

@@ -109,8 +109,8 @@ async fn run(listener: TcpListener, environment: &[(String, String)], seams: &Se
     let settings = load(&Environment::of(environment.iter().cloned()), None, Purpose::Serve)
         .unwrap_or_else(|faults| panic!("{faults}"));
     let seams = seams.clone();
-    // A task of its own: where a test runs several installations side by side, one that is searched for leaks holds up the others
-    // for seconds, which the database's time limits count.
+    // A task of its own: where a test runs several installations side by side, one that is searched
+    // for leaks holds up the others for seconds, which the database's time limits count.
     let built = tokio::spawn(async move { Server::build(&settings, &seams).await });
     let server = built.await.unwrap().unwrap();
     let told = Told {
@@ -333,7 +333,8 @@ impl App {
         answer
     }
 
-    /// Registers what occurred here beside what was sent: what is configured, and what the stand-ins issued.
+    /// Registers what occurred here beside what was sent: what is configured, and what the
+    /// stand-ins issued.
     pub fn note_all(&self) {
         leaks::secret_if_long(KEY.split_once(':').unwrap().1);
         leaks::secret_if_long(self.instagram.options().app_secret.expose_secret());
@@ -369,7 +370,8 @@ impl App {
         self.request(Method::GET, path, None, None).await
     }
 
-    /// The browser at Instagram: decides, and follows the redirect to our callback. The address it ends at.
+    /// The browser at Instagram: decides, and follows the redirect to our callback. The address it
+    /// ends at.
     pub async fn decide(&self, authorize_url: &str, account: &str, decision: &Decision) -> Url {
         let back = self.send(decide(authorize_url.parse().unwrap(), account, decision)).await;
         assert!(back.status.is_redirection(), "{} {}", back.status, text(&back));

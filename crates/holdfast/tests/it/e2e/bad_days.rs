@@ -116,7 +116,8 @@ async fn an_old_callback_brings_neither_a_completion_nor_a_redirect() {
     assert!(!gone.headers.contains_key("location"), "{:?}", gone.headers);
     execute_on(&app.place, &format!("UPDATE attempts SET return_to = '{RETURN_TO}'")).await;
     clock.advance(Duration::from_hours(2));
-    // A kept connection has been idle for too long meanwhile; the client notices at its next request.
+    // A kept connection has been idle for too long meanwhile; the client notices at its next
+    // request.
     let late = loop {
         let request = Outgoing::new(Method::GET, app.base.join(&again[1..]).unwrap());
         if let Ok(answer) = app.transport.send(request).await {
@@ -165,8 +166,8 @@ async fn a_credential_of_the_callers_own_goes_nowhere() {
     assert_eq!(ada.status().await["state"], "connected");
 }
 
-/// A byte that is changed, counted from the start or back from the end: the text; the nonce; the name of the data key; the key id
-/// of the wrapped key; that key.
+/// A byte that is changed, counted from the start or back from the end: the text; the nonce; the
+/// name of the data key; the key id of the wrapped key; that key.
 const DAMAGES: [(&str, i32); 5] =
     [("grants", -20), ("grants", 20), ("grants", 4), ("user_keys", 3), ("user_keys", -20)];
 

@@ -141,7 +141,8 @@ async fn two_users_linking_one_account_one_wins_and_the_other_gets_409() {
 async fn a_victim_who_approves_an_attackers_link_is_not_linked_to_the_attacker() {
     let app = App::start().await;
     let (attacker, victim) = (app.sign_in(Person::Edsger), app.sign_in(Person::Ada));
-    // The attacker begins, and has the victim approve. The victim's browser comes back with the completion.
+    // The attacker begins, and has the victim approve. The victim's browser comes back with the
+    // completion.
     let returned = attacker.approve("ada.makes").await;
     // The victim's page completes what it finds in its address, with the victim's session.
     let completed = victim.complete(&returned).await;

@@ -1,5 +1,6 @@
-//! Is an answer one that the OpenAPI document says its operation can give? Every answer that an [`App`](super::app::App)
-//! gets is held against the document, so that whatever any of these tests provokes has to be described.
+//! Is an answer one that the OpenAPI document says its operation can give? Every answer that an
+//! [`App`](super::app::App) gets is held against the document, so that whatever any of these tests
+//! provokes has to be described.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -31,8 +32,8 @@ fn assert_told(method: &Method, path: &str, status: StatusCode, kind: Option<&st
     }
 }
 
-/// What the document lacks, if anything. Addresses and methods that it does not list are none of its operations: they are
-/// 404 and 405.
+/// What the document lacks, if anything. Addresses and methods that it does not list are none of
+/// its operations: they are 404 and 405.
 fn undescribed(
     document: &Value,
     method: &Method,
@@ -117,8 +118,8 @@ fn an_answer_that_the_document_does_not_list_is_noticed() {
     assert!(operation(&DOCUMENT, &Method::GET, graph).is_some());
 }
 
-/// Ways to spoil a request that no operation takes as it is: what is put behind the address, into a header of no meaning, as
-/// the body's type, as its announced length and as the body.
+/// Ways to spoil a request that no operation takes as it is: what is put behind the address, into a
+/// header of no meaning, as the body's type, as its announced length and as the body.
 struct Spoilt {
     what: &'static str,
     query: String,

@@ -1,5 +1,5 @@
-//! A user whom Clerk has deleted, while their last session token is still valid: they are told that the record is gone,
-//! nothing of them is left to be told, and nothing that they do brings it back.
+//! A user whom Clerk has deleted, while their last session token is still valid: they are told that
+//! the record is gone, nothing of them is left to be told, and nothing that they do brings it back.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,6 @@
-//! Every fault that the Instagram stand-in knows, on every operation of the OpenAPI document: never 401, never 500, and
-//! what the status says afterwards is the contract's. The tables here are written down a second time on purpose.
+//! Every fault that the Instagram stand-in knows, on every operation of the OpenAPI document: never
+//! 401, never 500, and what the status says afterwards is the contract's. The tables here are
+//! written down a second time on purpose.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +17,8 @@ use super::operations::{self, Asks, Member, Operation, Outcome};
 use super::statuses;
 use crate::support::database::execute_on;
 
-/// Has `people` work through every fault in one installation, each with an account of their own. How many faults it was.
+/// Has `people` work through every fault in one installation, each with an account of their own.
+/// How many faults it was.
 async fn under_every_fault(people: &[Person], act: impl AsyncFn(&Member<'_>, Fault)) -> usize {
     let app = App::start().await;
     let key = app.service_key().await;
@@ -36,7 +38,8 @@ async fn under_every_fault(people: &[Person], act: impl AsyncFn(&Member<'_>, Fau
     done.into_inner()
 }
 
-/// The reason that a check (`/me`) must come to under each fault; `None` where the connection stands as it was.
+/// The reason that a check (`/me`) must come to under each fault; `None` where the connection
+/// stands as it was.
 fn reason_after_check(fault: Fault) -> Option<&'static str> {
     Some(match fault {
         Fault::Expired => "expired",
@@ -81,8 +84,8 @@ fn reason_after_check(fault: Fault) -> Option<&'static str> {
     })
 }
 
-/// The reason that a call of the app's backend must come to. Such a call says less about the connection than `/me` does:
-/// what it may do, and about whom it is, is the app's choice.
+/// The reason that a call of the app's backend must come to. Such a call says less about the
+/// connection than `/me` does: what it may do, and about whom it is, is the app's choice.
 fn reason_after_use(fault: Fault) -> Option<&'static str> {
     match fault {
         // How much an answer holds is the app's choice as well.
@@ -145,8 +148,8 @@ impl Member<'_> {
     }
 }
 
-/// What was told a moment before or after `status`. A fault that another person meets meanwhile may concern the whole app, and with it
-/// when the worker asks again.
+/// What was told a moment before or after `status`. A fault that another person meets meanwhile may
+/// concern the whole app, and with it when the worker asks again.
 fn at_that_moment(mut told: Value, status: &Value) -> Value {
     for changes in ["next_refresh_at", "retry_after"] {
         told[changes] = status[changes].clone();
@@ -154,7 +157,8 @@ fn at_that_moment(mut told: Value, status: &Value) -> Value {
     told
 }
 
-/// What an operation that has Instagram do nothing answers, and the state and reason that it leaves a connection in.
+/// What an operation that has Instagram do nothing answers, and the state and reason that it leaves
+/// a connection in.
 fn regardless(operation: &Operation) -> (u16, &'static str, Option<&'static str>) {
     match (operation.method.as_str(), operation.path.as_str()) {
         // The account is linked, so the open attempt stands beside what is known of it.
@@ -217,7 +221,8 @@ async fn what_asks_instagram_nothing_is_the_same_under_every_fault() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_asks_whose_the_grant_is_tells_every_fault_apart() {
-    // An installation for three faults: a second check of one connection within a minute is answered from storage.
+    // An installation for three faults: a second check of one connection within a minute is
+    // answered from storage.
     let asked = stream::iter(Fault::ALL.chunks(Person::ALL.len())).map(|faults| async move {
         let app = App::start().await;
         let key = app.service_key().await;
@@ -246,7 +251,8 @@ async fn what_asks_whose_the_grant_is_tells_every_fault_apart() {
 }
 
 impl Member<'_> {
-    /// Only a connection that counts as connected hands its grant out; else the answer has the status's reason.
+    /// Only a connection that counts as connected hands its grant out; else the answer has the
+    /// status's reason.
     async fn is_handed_out_as_told(&self, status: &Value) {
         let told = self.service(Method::POST, "token", None).await;
         if status["connected"] == true {

@@ -103,8 +103,8 @@ async fn nobody_passes_only_where_the_operator_says_so() {
     assert_eq!((refused.status, code(&refused).as_str()), (StatusCode::UNAUTHORIZED, "token-expired"));
     let accepted = ask(&app, Method::GET, optional, &[("authorization", &minted(&app, "genuine"))]).await;
     assert_eq!(accepted.headers["x-auth-user"], Person::Ada.user_id());
-    // What comes from the client loosens nothing: not the path and query that Envoy appends, not the query that
-    // Caddy keeps, nor a second value.
+    // What comes from the client loosens nothing: not the path and query that Envoy appends, not
+    // the query that Caddy keeps, nor a second value.
     for (path, uri) in [
         ("/forward-auth/posts?credentials=optional", "/posts?credentials=optional"),
         ("/forward-auth/?credentials=optional", "/?credentials=optional"),
@@ -255,7 +255,8 @@ async fn keys_survive_a_restart_while_clerk_is_away() {
     }
 }
 
-/// The requests that Traefik and Envoy document, sent as they send them; neither can be installed here.
+/// The requests that Traefik and Envoy document, sent as they send them; neither can be installed
+/// here.
 #[tokio::test(flavor = "multi_thread")]
 async fn traefik_and_envoy_are_answered_as_they_ask() {
     let app = App::start().await;

@@ -1,4 +1,5 @@
-//! The whole server on a real socket, its real clients, and both stand-ins: what the contract promises.
+//! The whole server on a real socket, its real clients, and both stand-ins: what the contract
+//! promises.
 
 pub mod app;
 mod bad_days;

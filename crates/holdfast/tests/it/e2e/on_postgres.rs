@@ -1,7 +1,8 @@
-//! Every end-to-end test once more, on Postgres: a new one runs on both engines without being told to.
+//! Every end-to-end test once more, on Postgres: a new one runs on both engines without being told
+//! to.
 //!
-//! The tests say `App::start()` and nothing of an engine. So they are run again by processes of their own, one for each, as the
-//! runner does, in which [`SWITCH`] is set.
+//! The tests say `App::start()` and nothing of an engine. So they are run again by processes of
+//! their own, one for each, as the runner does, in which [`SWITCH`] is set.
 
 use std::process::Command;
 

@@ -1,5 +1,6 @@
-//! Every operation of the OpenAPI document that the router itself makes, and how each is called as it should be: with the
-//! right credential, about things that exist. One without a recipe here fails whatever test walks them.
+//! Every operation of the OpenAPI document that the router itself makes, and how each is called as
+//! it should be: with the right credential, about things that exist. One without a recipe here
+//! fails whatever test walks them.
 
 use holdfast::standin::clerk::{Deliver, EventKind, Person};
 use holdfast::standin::instagram::{Decision, decide};
@@ -178,7 +179,8 @@ impl<'a> Member<'a> {
         self.app.get(&format!("{}?{}", back.path(), back.query().unwrap_or_default())).await
     }
 
-    /// Has Instagram ask for the deletion of this person's data: the answer's status and the confirmation code.
+    /// Has Instagram ask for the deletion of this person's data: the answer's status and the
+    /// confirmation code.
     async fn erase(&self) -> (u16, String) {
         // Two requests of one second are the same, and the second has the first one's receipt.
         execute_on(&self.app.place, "DELETE FROM data_deletions").await;

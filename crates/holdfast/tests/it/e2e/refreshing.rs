@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use super::app::{App, json as body};
 
-/// Serves `graph.instagram.com`: grants live an hour, and a refresh is answered with `refreshed`. Answers with its address and
-/// the number of refreshes.
+/// Serves `graph.instagram.com`: grants live an hour, and a refresh is answered with `refreshed`.
+/// Answers with its address and the number of refreshes.
 async fn graph(refreshed: Value) -> (String, Arc<AtomicUsize>) {
     let refreshes = Arc::new(AtomicUsize::new(0));
     let counted = refreshes.clone();
@@ -44,7 +44,8 @@ async fn refreshed_once(app: &App) -> (Value, Value) {
     let ada = app.sign_in(Person::Ada);
     let connected = ada.connect_account("ada.makes").await;
 
-    // Due within 2 s of being linked: the worker, asleep by then, must not learn of it only at its next round.
+    // Due within 2 s of being linked: the worker, asleep by then, must not learn of it only at its
+    // next round.
     tokio::time::timeout(Duration::from_secs(60), async {
         while ada.status().await["evidence"]["source"] != "refresh" {
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,5 +1,5 @@
-//! The table of statuses that clients are promised, written down a second time on purpose: a status is held against this one
-//! and not against the code that makes it.
+//! The table of statuses that clients are promised, written down a second time on purpose: a status
+//! is held against this one and not against the code that makes it.
 
 use serde_json::{Value, json};
 

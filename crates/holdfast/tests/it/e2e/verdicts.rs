@@ -1,5 +1,5 @@
-//! One verifier: every protected route gives the same verdict on the same token. The routes come from the OpenAPI
-//! document that the router itself makes, so that a new one cannot be forgotten.
+//! One verifier: every protected route gives the same verdict on the same token. The routes come
+//! from the OpenAPI document that the router itself makes, so that a new one cannot be forgotten.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Somebody takes all that can be had: handles, places, large bodies. Everybody else is served all the same.
+//! Somebody takes all that can be had: handles, places, large bodies. Everybody else is served all
+//! the same.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -117,7 +118,8 @@ async fn stalled_large_bodies_keep_no_signed_webhook_out() {
     assert_eq!(reply.status / 100, 2, "{}", reply.body);
 }
 
-/// One kept connection that asks again and again; how often it was answered, and how often it was cut without a full answer.
+/// One kept connection that asks again and again; how often it was answered, and how often it was
+/// cut without a full answer.
 async fn keep_asking(address: SocketAddr, stopped: Arc<AtomicBool>) -> (u32, u32) {
     let (mut answered, mut cut) = (0, 0);
     let mut raw = None;

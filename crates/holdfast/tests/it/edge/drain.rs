@@ -1,4 +1,5 @@
-//! The real process and SIGTERM: what runs is finished, nothing new is taken, and it ends by itself.
+//! The real process and SIGTERM: what runs is finished, nothing new is taken, and it ends by
+//! itself.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -28,7 +29,8 @@ async fn a_terminated_server_finishes_what_it_has_begun() {
     }
     assert!(up, "it does not listen");
     let mut running = Raw::connect(address).await;
-    // `Expect` has the server say when the handler asks for the body: from then on the request is under way.
+    // `Expect` has the server say when the handler asks for the body: from then on the request is
+    // under way.
     running
         .send(
             b"POST /webhooks/clerk HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n",

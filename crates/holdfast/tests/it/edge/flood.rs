@@ -180,7 +180,8 @@ async fn unknown_keys_cost_one_fetch_in_thirty_seconds_and_good_callers_nothing(
     let ada = app.sign_in(Person::Ada);
     assert_eq!(ada.get("/user/profile").await.status, StatusCode::OK);
     let genuine = || app.clerk.token(&app.clerk.sign_in(Person::Ada).unwrap(), Some(ORIGIN)).unwrap();
-    // Fills the allocator's pools and whatever is bounded, so that what is measured afterwards is growth.
+    // Fills the allocator's pools and whatever is bounded, so that what is measured afterwards is
+    // growth.
     flood(address, &genuine(), (tokens / 8).max(CONCURRENCY)).await;
     assert_eq!(
         keys.fetches(),
@@ -219,10 +220,12 @@ async fn unknown_keys_cost_one_fetch_in_thirty_seconds_and_good_callers_nothing(
                 keys.fetches() - fetches,
             );
             assert_eq!(keys.fetches() - fetches, 1, "{mood:?}: exactly the one that 30 s allow");
-            // "No" only where the key server said so; otherwise it may be a new key that we could not ask for.
+            // "No" only where the key server said so; otherwise it may be a new key that we could
+            // not ask for.
             let expected = if mood == Mood::Answering { (tokens / 8, 0) } else { (0, tokens / 8) };
             assert_eq!((refused, unjudged), expected, "{mood:?}");
-            // That a good caller never waits for a fetch is shown without a clock, in `key_cache` of clerk-session.
+            // That a good caller never waits for a fetch is shown without a clock, in `key_cache`
+            // of clerk-session.
             assert!(slowest < Duration::from_mins(1), "{mood:?}: {slowest:?}");
         }
     }
@@ -233,7 +236,8 @@ async fn unknown_keys_cost_one_fetch_in_thirty_seconds_and_good_callers_nothing(
         "{tokens} tokens: {} fetches in all, memory grew by {grown} KiB, {taken} B taken of 50 MB",
         keys.fetches()
     );
-    // The allocator keeps what its threads once had; without a bound it would be tokens × their size.
+    // The allocator keeps what its threads once had; without a bound it would be tokens × their
+    // size.
     assert!(grown < 32 * 1024, "memory grew by {grown} KiB");
     assert!(taken < 20 * 1024 * 1024, "{taken} B of an answer that is too large were taken");
 }

@@ -1,5 +1,5 @@
-//! Requests that two readers could read in two ways, through the whole server: refused, or read one way and the
-//! connection closed, so that nothing hidden behind them is ever taken for a request.
+//! Requests that two readers could read in two ways, through the whole server: refused, or read one
+//! way and the connection closed, so that nothing hidden behind them is ever taken for a request.
 
 use http::StatusCode;
 use serde_json::Value;
@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::client::{Raw, statuses};
 use crate::e2e::app::{App, ORIGIN};
 
-/// What would follow if a body's rest were taken for a request: an answer that no other request here has.
+/// What would follow if a body's rest were taken for a request: an answer that no other request
+/// here has.
 const SMUGGLED: &str = "GET /nothing-here HTTP/1.1\r\nHost: h\r\n\r\n";
 
 async fn exchange(app: &App, bytes: &[u8]) -> String {

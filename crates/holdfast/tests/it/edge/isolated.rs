@@ -5,12 +5,14 @@ use std::process::Command;
 /// Set for the process of its own.
 const ALONE: &str = "HOLDFAST_TEST_IS_ALONE";
 
-/// Whether this process is the one that runs `test` alone. Where it is not, runs one that is, to its end.
+/// Whether this process is the one that runs `test` alone. Where it is not, runs one that is, to
+/// its end.
 pub fn is_alone(test: &str) -> bool {
     if std::env::var_os(ALONE).is_some() {
         return true;
     }
-    // Client and server are one process here, which needs more descriptors than a shell allows by default.
+    // Client and server are one process here, which needs more descriptors than a shell allows by
+    // default.
     let ended = Command::new("sh")
         .args(["-c", "ulimit -S -n $(ulimit -H -n) && exec \"$0\" \"$@\""])
         .arg(std::env::current_exe().unwrap())

@@ -1,4 +1,5 @@
-//! Hostile and careless clients against the whole server, on raw sockets: what they may cost everybody else.
+//! Hostile and careless clients against the whole server, on raw sockets: what they may cost
+//! everybody else.
 
 mod address;
 mod breaker;

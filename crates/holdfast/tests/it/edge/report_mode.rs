@@ -1,4 +1,5 @@
-//! `CLERK_AUTHORIZED_PARTIES_MODE=report`: everybody is served, and what enforcing would refuse is counted.
+//! `CLERK_AUTHORIZED_PARTIES_MODE=report`: everybody is served, and what enforcing would refuse is
+//! counted.
 
 use holdfast::standin::clerk::{Case, Person};
 use http::{Method, StatusCode};

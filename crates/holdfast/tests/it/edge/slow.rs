@@ -1,5 +1,5 @@
-//! Connections that do too little: 200 of each kind are cut within their limits, while a normal caller is served.
-//! Time is moved by hand, so that 75 idle seconds take none.
+//! Connections that do too little: 200 of each kind are cut within their limits, while a normal
+//! caller is served. Time is moved by hand, so that 75 idle seconds take none.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -68,8 +68,8 @@ impl Kind {
     }
 }
 
-/// Waits until the server has done whatever it can do: connections are taken in order, so that all are taken once a
-/// new one is served; then nothing that it counts changes any more.
+/// Waits until the server has done whatever it can do: connections are taken in order, so that all
+/// are taken once a new one is served; then nothing that it counts changes any more.
 async fn settle(app: &App) {
     let mut last = Raw::connect(app.address()).await;
     assert_eq!(last.ask("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap().status, 200);
@@ -83,7 +83,8 @@ async fn settle(app: &App) {
     }
 }
 
-/// What the server sent before it closed. On a busy machine its time for a connection may have begun after the clock was moved.
+/// What the server sent before it closed. On a busy machine its time for a connection may have
+/// begun after the clock was moved.
 async fn cut(client: &mut Raw, kind: Kind, clock: &ManualClock) -> String {
     for _ in 0..20 {
         if let Some(rest) = client.rest_within(Duration::from_secs(3)).await {

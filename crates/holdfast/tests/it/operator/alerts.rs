@@ -5,7 +5,8 @@ use std::process::Command;
 
 use holdfast::overview::alerts::{ALERTS, rules};
 
-/// What a healthy replica shows, as series of Prometheus' unit tests: one sample a minute, for an hour.
+/// What a healthy replica shows, as series of Prometheus' unit tests: one sample a minute, for an
+/// hour.
 const HEALTHY: &[(&str, &str)] = &[
     ("up", "1x90"),
     ("holdfast_connections{state=\"connected\",reason=\"\"}", "100x90"),

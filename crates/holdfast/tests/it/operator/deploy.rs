@@ -1,4 +1,5 @@
-//! What `deploy/` holds works as it stands: the samples are a configuration, the unit is one that systemd takes.
+//! What `deploy/` holds works as it stands: the samples are a configuration, the unit is one that
+//! systemd takes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,5 @@
-//! What the operator is promised: signals, readiness, metrics, alerts, the page, the doctor, the record of who did what.
+//! What the operator is promised: signals, readiness, metrics, alerts, the page, the doctor, the
+//! record of who did what.
 
 mod acts;
 mod alerts;

@@ -1,5 +1,5 @@
-//! `graph.instagram.com` in the hardest of worlds, without a minimum age: each refresh kills the token it was asked with. Whoever
-//! loses an answer is found out by the next question.
+//! `graph.instagram.com` in the hardest of worlds, without a minimum age: each refresh kills the
+//! token it was asked with. Whoever loses an answer is found out by the next question.
 
 use std::sync::Arc;
 use std::sync::Mutex;

@@ -96,7 +96,8 @@ async fn a_replica_that_lacks_a_key_cannot_judge_and_nothing_is_lost() {
         let status = at.status().await;
         assert_eq!((&status["state"], &status["reason"]), (&json!("connected"), &Value::Null));
     }
-    // Whoever has the key goes on as if nothing had been; so does the first as soon as it has it too.
+    // Whoever has the key goes on as if nothing had been; so does the first as soon as it has it
+    // too.
     here.works(&ada.at(&changed)).await;
     here.works(&ada.at(&here.restarted_with(&both(KEY, NEW)).await)).await;
 }

@@ -1,4 +1,5 @@
-//! Several servers on one Postgres: what one does, the others know; what one loses, the others carry on.
+//! Several servers on one Postgres: what one does, the others know; what one loses, the others
+//! carry on.
 
 mod crowd;
 mod graph;

@@ -41,7 +41,8 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_killed_in_the_middle_of_a_refresh_costs_a_lease_time_and_nothing_else() {
-    // The replicas of this process see time as it is moved for them; the one that is killed lives in real time.
+    // The replicas of this process see time as it is moved for them; the one that is killed lives
+    // in real time.
     let clock = ManualClock::new(SystemClock.now());
     let place = Place::new(Engine::Postgres).await;
     let url = place.url.clone();

@@ -1,4 +1,5 @@
-//! Postgres goes away under load and comes back: whoever asks meanwhile is told when to return, and nothing is restarted by hand.
+//! Postgres goes away under load and comes back: whoever asks meanwhile is told when to return, and
+//! nothing is restarted by hand.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -103,7 +104,8 @@ async fn a_restart_of_postgres_is_survived_under_load() {
     let app = App::on(Place::at(server.url()), Arc::new(clock), &settings, |_| {}).await;
     let ada = app.sign_in(Person::Ada);
     ada.connect_account("ada.makes").await;
-    // Whatever the worker has refreshed is due again at once, so that it is at it before, meanwhile and after.
+    // Whatever the worker has refreshed is due again at once, so that it is at it before, meanwhile
+    // and after.
     let url = server.url();
     let due_again = tokio::spawn(async move {
         loop {
@@ -143,7 +145,8 @@ async fn a_restart_of_postgres_is_survived_under_load() {
     let took = until("the worker goes on", async || graph.refreshes() > before + 1).await;
     println!("the worker went on within {took:?}");
     assert_eq!(graph.refused(), 0, "nobody ever came with a dead token");
-    // The grant that is stored is the one that works, once the worker does not replace it at the same moment.
+    // The grant that is stored is the one that works, once the worker does not replace it at the
+    // same moment.
     due_again.abort();
     tokio::time::sleep(Duration::from_secs(3)).await;
     let checked = ada.send(Method::POST, "/user/instagram/check", None).await;

@@ -25,7 +25,8 @@ async fn every_step_may_be_taken_at_another_replica() {
     let (app, second, third) = three().await;
     let ada = app.sign_in(Person::Ada);
     let (at_second, at_third) = (ada.at(&second), ada.at(&third));
-    // Begun at the second; the callback reaches the first, whose address is the public one; completed at the third.
+    // Begun at the second; the callback reaches the first, whose address is the public one;
+    // completed at the third.
     let returned = at_second.approve("ada.makes").await;
     let completed = at_third.complete(&returned).await;
     assert_eq!(completed.status, StatusCode::OK, "{}", text(&completed));

@@ -28,7 +28,8 @@ async fn three_workers_refresh_each_connection_once_and_each_some() {
         replicas[0].link(&format!("p{number}")).await;
     }
     db.clock.advance(31 * DAY);
-    // Nobody is answered before all three are at work: that takes more calls than two can have under way.
+    // Nobody is answered before all three are at work: that takes more calls than two can have
+    // under way.
     let (begun, all) = (Arc::new(AtomicUsize::new(0)), watch::Sender::new(false));
     let opened = all.subscribe();
     world.after_refresh(move |_| {

@@ -52,7 +52,8 @@ async fn at_most_five_are_open_however_many_are_begun_at_once() {
             async move { store.commit(&change).await.expect("it answers") }
         })
         .await;
-        // Each attempt is counted at its own time of creation; all are within the ten minutes of the first.
+        // Each attempt is counted at its own time of creation; all are within the ten minutes of
+        // the first.
         assert_eq!(outcomes.iter().filter(|each| **each == CommitOutcome::Committed).count(), 5);
         assert_eq!(outcomes.iter().filter(|each| **each == CommitOutcome::TooManyAttempts).count(), 25);
         let open = store.count_open_attempts(&owner("ada"), INSTAGRAM, later(Duration::from_secs(40))).await;
@@ -169,7 +170,8 @@ async fn attempts_that_cannot_be_read_are_passed_over() {
         for each in &all {
             store.commit(&begin(each, None)).await.expect("it commits");
         }
-        // Those that come first, as a later version may have written them before it was rolled back.
+        // Those that come first, as a later version may have written them before it was rolled
+        // back.
         db.execute(&format!(
             "UPDATE attempts SET expect = 'of_a_later_version' WHERE expires_at <= {}",
             all[3].expires_at.as_millisecond()

@@ -33,7 +33,8 @@ async fn eight_workers_claim_two_hundred_rows_exactly_once() {
             async move {
                 let name = format!("worker-{worker}");
                 let mut mine = Vec::new();
-                // Skipped rows are somebody else's at that moment, so an empty answer ends it only if nothing is left free.
+                // Skipped rows are somebody else's at that moment, so an empty answer ends it only
+                // if nothing is left free.
                 while store.next_due_at().await.expect("it answers").is_some_and(|at| at <= start_of_time()) {
                     let leases = store.claim_due(&name, start_of_time(), LEASE, 7).await.expect("it claims");
                     assert!(leases.len() <= 7);

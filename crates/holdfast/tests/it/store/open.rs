@@ -93,7 +93,8 @@ async fn a_server_that_is_not_there_or_lets_nobody_in_is_unreachable() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_settings_of_every_connection_are_as_promised() {
     let name = create_database(None).await;
-    // A server whose operator traded durability away for this database is brought back by our own session setting.
+    // A server whose operator traded durability away for this database is brought back by our own
+    // session setting.
     let url = postgres_url(&name);
     let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&url).await.expect("a connection");
     let sql = format!("ALTER DATABASE {name} SET synchronous_commit = off");

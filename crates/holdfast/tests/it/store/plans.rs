@@ -1,9 +1,10 @@
-//! No statement of a request or of the worker reads a table, however many rows there are and whatever the planner has been told
-//! of them.
+//! No statement of a request or of the worker reads a table, however many rows there are and
+//! whatever the planner has been told of them.
 //!
-//! Plans turn: what is right for a thousand rows is ruinous for a million, and statistics are missing, or from when a table was
-//! small. So each statement is planned at several sizes, with statistics fresh, stale and absent, on Postgres with its
-//! values known and unknown. `scripts/bench.sh plans` does it for a hundred thousand and a million rows.
+//! Plans turn: what is right for a thousand rows is ruinous for a million, and statistics are
+//! missing, or from when a table was small. So each statement is planned at several sizes, with
+//! statistics fresh, stale and absent, on Postgres with its values known and unknown.
+//! `scripts/bench.sh plans` does it for a hundred thousand and a million rows.
 
 use std::fmt::Write as _;
 
@@ -31,7 +32,8 @@ const FILLED: &[&str] = &[
     "data_deletions",
 ];
 
-/// Indexes of few rows by what they are for: those in trouble, being worked on, open. They may be read from end to end.
+/// Indexes of few rows by what they are for: those in trouble, being worked on, open. They may be
+/// read from end to end.
 const OF_FEW_ROWS: &[&str] = &[
     "connections_troubled",
     "connections_held",
@@ -43,7 +45,8 @@ const OF_FEW_ROWS: &[&str] = &[
     "connections_unreadable",
 ];
 
-/// What counts or goes through everything, for an operator who asked for that. No request and no tick of the worker comes here.
+/// What counts or goes through everything, for an operator who asked for that. No request and no
+/// tick of the worker comes here.
 const ASKED_FOR_ALL: &[&str] = &[
     "CONNECTION_COUNTS",
     "USER_KEY_COUNTS",
@@ -57,7 +60,8 @@ const ASKED_FOR_ALL: &[&str] = &[
     "LOST_KEY_USER_KEYS",
 ];
 
-/// Pages of 8 KiB that a statement may touch which is about one user, or which writes a score of rows and all their indexes.
+/// Pages of 8 KiB that a statement may touch which is about one user, or which writes a score of
+/// rows and all their indexes.
 const MOST_BUFFERS: u64 = 1200;
 /// The status of one.
 const MOST_BUFFERS_OF_A_STATUS: u64 = 14;
@@ -65,7 +69,8 @@ const MOST_BUFFERS_OF_A_STATUS: u64 = 14;
 /// Where time begins in the rows; one millisecond later for each.
 const BEGIN: i64 = 1_700_000_000_000;
 
-/// Rows of `count` users, each with everything that a user may have. A placeholder for the engine's own words: `{…}`.
+/// Rows of `count` users, each with everything that a user may have. A placeholder for the engine's
+/// own words: `{…}`.
 fn rows(first: usize, last: usize, engine: Engine) -> Vec<String> {
     let (series, bytes, id) = match engine {
         Engine::Postgres => (
@@ -138,7 +143,8 @@ fn rows(first: usize, last: usize, engine: Engine) -> Vec<String> {
     ]
 }
 
-/// Values for a statement, by its parameters' types; where the right one cannot be told by its type, the statement is named.
+/// Values for a statement, by its parameters' types; where the right one cannot be told by its
+/// type, the statement is named.
 fn arguments(name: &str, text: &str, types: &[String]) -> Vec<String> {
     let few_due = (BEGIN + 2_592_000_005).to_string();
     let never = (BEGIN * 2).to_string();
@@ -213,7 +219,8 @@ async fn run(connection: &mut PgConnection, sql: impl Into<String>) {
         .unwrap_or_else(|error| panic!("{shown}: {error}"));
 }
 
-/// The plan of a prepared statement as it ran; what it changed is undone. What a constraint refuses is planned only.
+/// The plan of a prepared statement as it ran; what it changed is undone. What a constraint refuses
+/// is planned only.
 async fn explained(connection: &mut PgConnection, execute: &str) -> Value {
     for options in ["ANALYZE, BUFFERS, FORMAT JSON", "FORMAT JSON"] {
         run(connection, "BEGIN").await;

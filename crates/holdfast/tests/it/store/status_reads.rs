@@ -13,7 +13,8 @@ async fn each_of_many_parallel_callers_gets_their_own_facts() {
             linked(store, &format!("linked{number}"), &number.to_string()).await;
         }
         store.commit(&begin(&attempt(&owner("trying1"), 1), None)).await.expect("it commits");
-        // Every caller asks three times at once, and what stands in a name must not break out of the list of names.
+        // Every caller asks three times at once, and what stands in a name must not break out of
+        // the list of names.
         let name_of = |number: usize| match number % 3 {
             0 => format!("linked{number}"),
             1 => format!("trying{number}"),

@@ -1,4 +1,5 @@
-//! Two years of somebody who is busy, and of somebody who is not: nothing is kept for longer than is said.
+//! Two years of somebody who is busy, and of somebody who is not: nothing is kept for longer than
+//! is said.
 
 use std::sync::Arc;
 
@@ -105,7 +106,8 @@ async fn two_years_hold_every_table_to_its_bound() {
                 }
             }
         }
-        // A day more than is kept, because a sweep finds what is just too old; history beside the quiet one's twenty.
+        // A day more than is kept, because a sweep finds what is just too old; history beside the
+        // quiet one's twenty.
         let bounds = [2, 1, 31, 366, 8, 366].map(|days| days * A_DAY);
         let bounds = [bounds[0], bounds[1], bounds[2], bounds[3], bounds[4], bounds[5] + 22];
         println!("at most {most:?}, bounds {bounds:?}");

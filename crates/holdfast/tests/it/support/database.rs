@@ -38,7 +38,8 @@ pub fn start_of_time() -> Timestamp {
     "2026-11-23T10:00:00Z".parse().expect("a time")
 }
 
-/// A database of a test's own that nobody has opened yet; gone when dropped. On Postgres it is migrated already.
+/// A database of a test's own that nobody has opened yet; gone when dropped. On Postgres it is
+/// migrated already.
 #[derive(Debug)]
 pub struct Place {
     pub engine: Engine,
@@ -77,7 +78,8 @@ impl Place {
         Self { engine: Engine::Postgres, url, directory, _database: None }
     }
 
-    /// All that is stored, to be searched: each file of the directory and each table of the Postgres database, by name.
+    /// All that is stored, to be searched: each file of the directory and each table of the
+    /// Postgres database, by name.
     pub fn contents(&self) -> Vec<(String, Vec<u8>)> {
         let mut all = files(self.directory.path());
         if self.engine == Engine::Postgres {
@@ -97,7 +99,8 @@ impl Drop for PostgresDatabase {
     fn drop(&mut self) {
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
         apart(async move {
-            // Not worth failing a test for, and not while one is failing: the server goes with its last user.
+            // Not worth failing a test for, and not while one is failing: the server goes with its
+            // last user.
             let Ok(mut admin) = PgConnection::connect(&server().url("postgres")).await else { return };
             if let Err(error) = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut admin).await {
                 eprintln!("the test's database stays: {error}");
@@ -175,7 +178,8 @@ impl TestDb {
         Self { engine, store, clock, options, directory, _database: database, _watch: watch }
     }
 
-    /// Another store on the same database, as another replica has it. On SQLite as a tool has it: one process serves.
+    /// Another store on the same database, as another replica has it. On SQLite as a tool has it:
+    /// one process serves.
     pub async fn replica(&self) -> Store {
         let options = StoreOptions { exclusive: false, ..self.options.clone() };
         Store::open(&options, self.clock.clone()).await.expect("the test's database opens once more")
@@ -284,7 +288,8 @@ async fn admin() -> PgConnection {
     PgConnection::connect(&server().url("postgres")).await.expect("the test server lets us in")
 }
 
-/// A migrated database to copy from: migrating once per server instead of once per test. Named by what it was made from.
+/// A migrated database to copy from: migrating once per server instead of once per test. Named by
+/// what it was made from.
 async fn template() -> String {
     static MADE: tokio::sync::OnceCell<String> = tokio::sync::OnceCell::const_new();
     MADE.get_or_init(make_template).await.clone()

@@ -1,4 +1,5 @@
-//! A client of `GET /user/events` that reads what the server writes, byte by byte, and lets nothing mend it.
+//! A client of `GET /user/events` that reads what the server writes, byte by byte, and lets nothing
+//! mend it.
 
 use std::time::Duration;
 
@@ -28,7 +29,8 @@ pub enum Said {
 }
 
 impl EventStream {
-    /// Opens a stream at `base` as the bearer of `authorization`; `Err` is the answer's head where that is no stream.
+    /// Opens a stream at `base` as the bearer of `authorization`; `Err` is the answer's head where
+    /// that is no stream.
     pub async fn open(base: &Url, authorization: &str, last: Option<&str>) -> Result<Self, String> {
         let socket = TcpStream::connect(base.socket_addrs(|| None).unwrap()[0]).await.unwrap();
         let mut stream = Self { socket, buffer: Vec::new() };
@@ -47,7 +49,8 @@ impl EventStream {
     /// The next event, comment or end. The `retry:` at the start is passed over.
     pub async fn next(&mut self) -> Said {
         loop {
-            // Each event is a chunk of its own, so its lines are whole; the chunk's size stands before it.
+            // Each event is a chunk of its own, so its lines are whole; the chunk's size stands
+            // before it.
             let Some(block) = self.up_to("\n\n").await else { return Said::End };
             let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
             if let (Some(id), Some(data)) = (field("id: "), field("data: ")) {

@@ -1,6 +1,7 @@
-//! What must never be seen. Everything that a test process logs, at trace level and as production writes it, is kept in a
-//! file and searched for every secret that occurred. In files rather than in memory: so a process that measures its memory
-//! can be searched as well, and of one that is killed it is known what it had written.
+//! What must never be seen. Everything that a test process logs, at trace level and as production
+//! writes it, is kept in a file and searched for every secret that occurred. In files rather than
+//! in memory: so a process that measures its memory can be searched as well, and of one that is
+//! killed it is known what it had written.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
@@ -36,8 +37,8 @@ static LOG: LazyLock<Arc<File>> = LazyLock::new(|| {
 /// One a line.
 static SECRETS: LazyLock<Mutex<File>> = LazyLock::new(|| Mutex::new(tempfile::tempfile().unwrap()));
 
-/// Registers a secret: from now on this process's searches look for it. Of a token the parts count too, for it could be
-/// logged without its header.
+/// Registers a secret: from now on this process's searches look for it. Of a token the parts count
+/// too, for it could be logged without its header.
 pub fn secret(secret: &str) {
     assert!(secret.len() >= SHORTEST, "{} characters would be found by chance", secret.len());
     // Whole, a token is found by its parts.

@@ -14,7 +14,8 @@ const HASH_BITS: u32 = 20;
 
 /// What is looked for.
 pub struct Needles {
-    /// Whether any spelling begins with bytes of that hash: nearly every place of a text is passed over by this alone.
+    /// Whether any spelling begins with bytes of that hash: nearly every place of a text is passed
+    /// over by this alone.
     may_begin: Vec<bool>,
     by_start: HashMap<u32, Vec<String>>,
 }
@@ -41,7 +42,8 @@ impl Needles {
         }
     }
 
-    /// The first one in `text`, cut short so that a failing test does not spread it, with what stands before it.
+    /// The first one in `text`, cut short so that a failing test does not spread it, with what
+    /// stands before it.
     pub fn find_in(&self, text: &[u8]) -> Option<String> {
         let mut seen = 0_u32;
         for (at, byte) in text.iter().enumerate() {
@@ -69,7 +71,8 @@ fn hash(start: u32) -> usize {
     (start.wrapping_mul(0x9E37_79B1) >> (32 - HASH_BITS)) as usize
 }
 
-/// The spellings under which a secret could turn up: as it is, in an address, in base64 at any alignment, in hexadecimal.
+/// The spellings under which a secret could turn up: as it is, in an address, in base64 at any
+/// alignment, in hexadecimal.
 fn spellings(secret: &str) -> Vec<String> {
     let mut all = vec![
         secret.to_owned(),

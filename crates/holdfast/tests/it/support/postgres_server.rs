@@ -1,8 +1,9 @@
-//! A Postgres server for tests: on `/dev/shm`, over a unix socket only, shared by every test process of this machine.
+//! A Postgres server for tests: on `/dev/shm`, over a unix socket only, shared by every test
+//! process of this machine.
 //!
-//! The first process starts it, under a lock. Every process that uses it holds a shared lock for as long as it lives; a small
-//! watcher stops the server once nobody has held it for a while. So neither a killed test run nor a runner with one process per test
-//! leaves servers behind.
+//! The first process starts it, under a lock. Every process that uses it holds a shared lock for as
+//! long as it lives; a small watcher stops the server once nobody has held it for a while. So
+//! neither a killed test run nor a runner with one process per test leaves servers behind.
 
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -22,7 +23,8 @@ pub struct Server {
     setup_lock: PathBuf,
 }
 
-/// The server of this process. Panics, with the ways out, where there can be none: a test of the store never passes without Postgres.
+/// The server of this process. Panics, with the ways out, where there can be none: a test of the
+/// store never passes without Postgres.
 pub fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| match std::env::var("HOLDFAST_TEST_POSTGRES_URL") {
@@ -108,7 +110,8 @@ impl Account {
 
 fn start(binaries: &Path, account: &Account, root: &Path) {
     let data = root.join("data");
-    // A server that was killed leaves data that it would first have to recover; new data are made faster.
+    // A server that was killed leaves data that it would first have to recover; new data are made
+    // faster.
     let _ = fs::remove_dir_all(&data);
     run(account
         .command(&binaries.join("initdb"))
@@ -120,7 +123,8 @@ fn start(binaries: &Path, account: &Account, root: &Path) {
 
 /// Starts a server on the data that are there.
 fn start_on(binaries: &Path, account: &Account, root: &Path) {
-    // Nothing here survives a reboot anyway: no fsync. `synchronous_commit` stays on, as the store asserts it.
+    // Nothing here survives a reboot anyway: no fsync. `synchronous_commit` stays on, as the store
+    // asserts it.
     let options = format!(
         "-c listen_addresses='' -c unix_socket_directories='{}' -c fsync=off -c full_page_writes=off \
          -c max_connections=400 -c shared_buffers=64MB",
@@ -141,8 +145,8 @@ fn address(root: &Path) -> String {
     format!("postgres://holdfast@{socket}/{{}}")
 }
 
-/// A server of one test's own, which may be stopped and started; gone when dropped. Needs the binaries, wherever the other tests
-/// have their databases.
+/// A server of one test's own, which may be stopped and started; gone when dropped. Needs the
+/// binaries, wherever the other tests have their databases.
 #[derive(Debug)]
 pub struct OwnServer {
     binaries: PathBuf,

@@ -1,4 +1,5 @@
-//! Law 4 in traces: every operation is called, and what was exported is searched for every secret that occurred.
+//! Law 4 in traces: every operation is called, and what was exported is searched for every secret
+//! that occurred.
 
 use std::sync::Arc;
 

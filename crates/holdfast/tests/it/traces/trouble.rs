@@ -9,7 +9,8 @@ use super::collector::{Collector, Mood};
 use super::traced;
 use crate::e2e::app::App;
 
-/// Long enough for a loaded machine, and far shorter than a server that waits for its collector would take.
+/// Long enough for a loaded machine, and far shorter than a server that waits for its collector
+/// would take.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 fn count(app: &App, outcome: &str) -> u64 {

@@ -49,7 +49,8 @@ fn word(format: &str) -> &'static str {
     }
 }
 
-/// The line that calls an operation from a shell; `$TOKEN` is the credential, capitals stand for what is in the path.
+/// The line that calls an operation from a shell; `$TOKEN` is the credential, capitals stand for
+/// what is in the path.
 pub(super) fn curl(document: &Value, path: &str, method: &str, operation: &Value) -> String {
     let mut line = "curl".to_owned();
     if method != "get" {

@@ -1,4 +1,5 @@
-//! What holds of every error of Instagram's, known or not; those that are known stand in `testdata/answers.md`.
+//! What holds of every error of Instagram's, known or not; those that are known stand in
+//! `testdata/answers.md`.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -45,7 +46,8 @@ fn a_status_alone_kills_nothing() {
     }
 }
 
-/// Nobody is told to do anything over what is said of one call of the app's, whatever number it bears.
+/// Nobody is told to do anything over what is said of one call of the app's, whatever number it
+/// bears.
 #[test]
 fn an_error_of_a_number_that_nobody_knows_is_about_the_call_that_met_it() {
     for code in [-100, 0, 7, 99, 299_999, 2_207_001, 987_654] {
@@ -85,7 +87,8 @@ fn context() -> impl Strategy<Value = Context> {
 }
 
 proptest! {
-    /// Only 190, 102, 452 and what Meta lists beside them speak of the token; and of the account only a text that says so.
+    /// Only 190, 102, 452 and what Meta lists beside them speak of the token; and of the account
+    /// only a text that says so.
     #[test]
     fn no_other_code_kills(code in any::<i64>(), subcode in any::<Option<i64>>(), message in "\\PC{0,80}", context in context()) {
         let body = json!({"error": {"message": message, "code": code, "error_subcode": subcode}});
