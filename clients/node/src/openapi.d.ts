@@ -25,10 +25,7 @@ export interface components {
         AttemptLine: {
             /** @description The attempt. */
             id: string;
-            /**
-             * @description How it ended: `connected`, `denied`, `expired`, `failed`, `different_account`, `account_taken` or `disconnected`;
-             *      `null` where it began.
-             */
+            /** @description How it ended: `connected`, `denied`, `expired`, `failed`, `different_account`, `account_taken` or `disconnected`; `null` where it began. */
             outcome?: string | null;
             /** @description Why it failed. */
             reason?: components["schemas"]["Reason"] | null;
@@ -118,10 +115,7 @@ export interface components {
             missing_scopes: string[];
             /** @description When the grant dies unless refreshed. */
             token_expires_at?: string | null;
-            /**
-             * @description When Instagram is asked next: to refresh the grant, or whether a trouble has passed or what the person had to do is done. Not before
-             *      this replica would ask at all, where Instagram answers nobody or the app's budget is spent; in the past where its turn has come.
-             */
+            /** @description When Instagram is asked next: to refresh the grant, or whether a trouble has passed or what the person had to do is done. Not before this replica would ask at all, where Instagram answers nobody or the app's budget is spent; in the past where its turn has come. */
             next_refresh_at?: string | null;
             /** @description Since when the state holds. */
             since?: string | null;
@@ -204,10 +198,7 @@ export interface components {
             missing_scopes: string[];
             /** @description When the grant dies unless refreshed. */
             token_expires_at?: string | null;
-            /**
-             * @description When Instagram is asked next: to refresh the grant, or whether a trouble has passed or what the person had to do is done. Not before
-             *      this replica would ask at all, where Instagram answers nobody or the app's budget is spent; in the past where its turn has come.
-             */
+            /** @description When Instagram is asked next: to refresh the grant, or whether a trouble has passed or what the person had to do is done. Not before this replica would ask at all, where Instagram answers nobody or the app's budget is spent; in the past where its turn has come. */
             next_refresh_at?: string | null;
             /** @description Since when the state holds. */
             since?: string | null;

@@ -100,7 +100,24 @@ pub(super) fn finished(api: OpenApi) -> Value {
             sort_responses(operation);
         }
     }
+    unwrap_descriptions(&mut document);
     document
+}
+
+/// Puts each paragraph on one line: where a doc comment breaks its lines is nobody's business.
+fn unwrap_descriptions(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            if let Some(Value::String(text)) = members.get_mut("description") {
+                let paragraphs =
+                    text.split("\n\n").map(|it| it.split_whitespace().collect::<Vec<_>>().join(" "));
+                *text = paragraphs.collect::<Vec<_>>().join("\n\n");
+            }
+            members.values_mut().for_each(unwrap_descriptions);
+        }
+        Value::Array(items) => items.iter_mut().for_each(unwrap_descriptions),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 fn sort_responses(operation: &mut Value) {
