@@ -1,0 +1,121 @@
+//! What follows from other settings.
+
+use super::*;
+
+#[test]
+fn what_is_derived_follows_what_is_set() {
+    let settings = tools([
+        ("HOLDFAST_LISTEN", "127.0.0.1:9000"),
+        ("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com"),
+        ("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY),
+    ])
+    .unwrap();
+    assert_eq!(settings.public_url.as_str(), "http://127.0.0.1:9000/");
+    assert_eq!(settings.clerk.issuers, ["https://clerk.example.com"]);
+    assert_eq!(
+        settings.clerk.jwks_url.map(String::from).as_deref(),
+        Some("https://clerk.example.com/.well-known/jwks.json")
+    );
+    assert_eq!(texts(&settings.clerk.parties), ["https://app.example.com"]);
+    assert_eq!(settings.return_urls, ["https://app.example.com"]);
+}
+
+#[test]
+fn the_issuer_follows_the_address_of_the_jwks_where_nothing_else_names_it() {
+    let settings = tools([("CLERK_JWKS_URL", "http://127.0.0.1:8081/.well-known/jwks.json")]).unwrap();
+    assert_eq!(settings.clerk.issuers, ["http://127.0.0.1:8081"]);
+    let settings = tools([("CLERK_JWKS_URL", "https://keys.example.com/all")]).unwrap();
+    assert!(settings.clerk.issuers.is_empty());
+}
+
+#[test]
+fn a_key_alone_is_enough_and_several_issuers_may_be_named() {
+    let key = ("HOLDFAST_ENCRYPTION_KEYS", "k:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+    for alone in [
+        ("CLERK_SECRET_KEY", "sk_test_0123456789abcdefghijklmnop"),
+        ("CLERK_JWKS_URL", "https://keys.example.com/all"),
+    ] {
+        let settings = load(&Environment::of([key, alone]), None, Purpose::Serve).unwrap();
+        assert!(settings.clerk.issuers.is_empty());
+        assert!(settings.warnings.iter().any(|warning| warning.name == "CLERK_ISSUER"), "{alone:?}");
+    }
+    let two = "https://clerk.example.com, https://app.example.com/__clerk";
+    let settings = tools([("CLERK_ISSUER", two)]).unwrap();
+    assert_eq!(settings.clerk.issuers, ["https://clerk.example.com", "https://app.example.com/__clerk"]);
+}
+
+#[test]
+fn what_is_set_wins_over_what_is_derived() {
+    let settings = tools([
+        ("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY),
+        ("CLERK_ISSUER", "https://other.example.com"),
+        ("CLERK_JWKS_URL", "https://keys.example.com/all"),
+        ("CLERK_AUTHORIZED_PARTIES", "https://only.example.com"),
+        ("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com"),
+    ])
+    .unwrap();
+    assert_eq!(settings.clerk.issuers, ["https://other.example.com"]);
+    assert_eq!(settings.clerk.jwks_url.map(String::from).as_deref(), Some("https://keys.example.com/all"));
+    assert_eq!(texts(&settings.clerk.parties), ["https://only.example.com"]);
+}
+
+#[test]
+fn c4_the_backend_apis_address_may_name_its_version() {
+    for (written, meant) in [
+        ("https://api.clerk.com", "https://api.clerk.com/"),
+        ("https://api.clerk.com/v1", "https://api.clerk.com/"),
+        ("https://api.clerk.com/v1/", "https://api.clerk.com/"),
+        ("http://127.0.0.1:9/clerk/v1", "http://127.0.0.1:9/clerk"),
+        ("http://127.0.0.1:9/v10", "http://127.0.0.1:9/v10"),
+    ] {
+        assert_eq!(tools([("CLERK_API_URL", written)]).unwrap().clerk.api_url.as_str(), meant, "{written}");
+    }
+}
+
+#[test]
+fn c5_proxies_and_satellites_are_further_issuers() {
+    let settings = tools([
+        ("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY),
+        ("CLERK_PROXY_URL", "https://app.example.com/__clerk/"),
+        ("NEXT_PUBLIC_CLERK_DOMAIN", "shop.example"),
+    ])
+    .unwrap();
+    assert_eq!(
+        settings.clerk.issuers,
+        ["https://clerk.example.com", "https://app.example.com/__clerk", "https://clerk.shop.example"]
+    );
+    let relative = tools([
+        ("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY),
+        ("CLERK_PROXY_URL", "/__clerk"),
+        ("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com,https://pr-*--x.netlify.app,tauri://localhost"),
+    ])
+    .unwrap();
+    assert_eq!(relative.clerk.issuers, ["https://clerk.example.com", "https://app.example.com/__clerk"]);
+    for (name, value) in [
+        ("CLERK_DOMAIN", "shop.example/path"),
+        ("CLERK_DOMAIN", "shop"),
+        ("CLERK_PROXY_URL", "app.example.com/__clerk"),
+        ("CLERK_PROXY_URL", "//evil.example/__clerk"),
+    ] {
+        assert_eq!(faulty_names([(name, value)]), [name], "{value}");
+    }
+    assert_eq!(
+        tools([("CLERK_DOMAIN", "https://clerk.shop.example/")]).unwrap().clerk.issuers,
+        ["https://clerk.shop.example"]
+    );
+}
+
+#[test]
+fn c7_origins_of_apps_are_parties_origins_and_return_addresses() {
+    let settings = tools([
+        ("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com,capacitor://localhost,tauri://localhost"),
+        ("HOLDFAST_RETURN_URLS", "https://app.example.com,myapp://instagram"),
+    ])
+    .unwrap();
+    assert_eq!(texts(&settings.clerk.parties), texts(&settings.allowed_origins));
+    assert_eq!(settings.return_urls, ["https://app.example.com", "myapp://instagram"]);
+    for origin in ["file://x", "data:x", "blob:https://x.example", "javascript:x"] {
+        assert_eq!(faulty_names([("HOLDFAST_ALLOWED_ORIGINS", origin)]), ["HOLDFAST_ALLOWED_ORIGINS"]);
+        assert_eq!(faulty_names([("HOLDFAST_RETURN_URLS", origin)]), ["HOLDFAST_RETURN_URLS"]);
+    }
+}

@@ -1,0 +1,189 @@
+//! How single values are read and shown.
+
+use super::*;
+
+#[test]
+fn single_values_are_read_strictly() {
+    for (name, value) in [
+        ("HOLDFAST_LISTEN", "8080"),
+        ("HOLDFAST_LISTEN", "somewhere.example.com:8080"),
+        ("HOLDFAST_LISTEN", "localhost"),
+        ("HOLDFAST_LISTEN", ":"),
+        ("HOLDFAST_LISTEN", "::1:8080"),
+        ("HOLDFAST_PUBLIC_URL", "ftp://api.example.com"),
+        ("HOLDFAST_PUBLIC_URL", "https://user:pw@api.example.com"),
+        ("HOLDFAST_PUBLIC_URL", "https://api.example.com?x"),
+        ("HOLDFAST_DATABASE_URL", "holdfast.db"),
+        ("HOLDFAST_ALLOWED_ORIGINS", ","),
+        ("HOLDFAST_ALLOWED_ORIGINS", "*"),
+        ("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com/"),
+        ("HOLDFAST_RETURN_URLS", "/settings"),
+        ("CLERK_JWT_KEY", "-----BEGIN PUBLIC KEY-----\\nAAAA\\n-----END PUBLIC KEY-----"),
+        ("HOLDFAST_TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("HOLDFAST_TRUSTED_PROXIES", "proxy.internal"),
+        ("HOLDFAST_MAX_CONNECTIONS", "0"),
+        ("HOLDFAST_MAX_REQUESTS", "many"),
+        ("HOLDFAST_REQUESTS_PER_ADDRESS", "-1"),
+        ("HOLDFAST_HTTP2", "2"),
+        ("HOLDFAST_REFRESH_MIN_AGE_S", "1d"),
+        ("HOLDFAST_REFRESH_AT", "-0.1"),
+        ("HOLDFAST_REFRESH_AT", "1"),
+        ("HOLDFAST_REFRESH_AT", "NaN"),
+        ("HOLDFAST_WORKER", "yes please"),
+        ("HOLDFAST_LOG_FORMAT", "xml"),
+        ("CLERK_PUBLISHABLE_KEY", "pk_live_"),
+        ("CLERK_PUBLISHABLE_KEY", "pk_live_bm9kb2xsYXIuY29t"),
+        ("CLERK_SECRET_KEY", "sk_live_with space"),
+        ("CLERK_ISSUER", "https://clerk.example.com/"),
+        ("CLERK_CLOCK_SKEW_MS", "-1"),
+        ("CLERK_WEBHOOK_SIGNING_SECRET", "whsec_"),
+        ("CLERK_WEBHOOK_SIGNING_SECRET", "whsec_!!!"),
+        ("INSTAGRAM_SCOPES", "instagram_business_manage_messages"),
+        ("INSTAGRAM_SCOPES", "instagram_business_basic pages_show_list"),
+        ("INSTAGRAM_GRAPH_VERSION", "v25"),
+    ] {
+        let faults = faulty_names([(name, value)]);
+        assert_eq!(faults, [name], "{value}");
+    }
+}
+
+#[test]
+fn a_place_to_listen_is_written_as_elsewhere() {
+    for (written, meant) in [
+        ("localhost:8080", "127.0.0.1:8080"),
+        ("LocalHost:0", "127.0.0.1:0"),
+        (":8080", "0.0.0.0:8080"),
+        ("[::1]:8080", "[::1]:8080"),
+        ("10.0.0.1:80", "10.0.0.1:80"),
+    ] {
+        let settings = tools([("HOLDFAST_LISTEN", written)]).unwrap();
+        assert_eq!(settings.listen.to_string(), meant, "{written}");
+    }
+}
+
+#[test]
+fn a_refresh_may_be_due_from_the_minimum_age_on_but_not_at_the_end() {
+    assert!(tools([("HOLDFAST_REFRESH_AT", "0")]).unwrap().refresh_at.abs() < f64::EPSILON);
+    let faults = tools([("HOLDFAST_REFRESH_AT", "1")]).unwrap_err();
+    assert!(faults.to_string().contains("end of a grant's life"), "{faults}");
+}
+
+#[test]
+fn every_bad_part_of_a_list_is_named() {
+    for (name, value, bad, good) in [
+        ("HOLDFAST_ALLOWED_ORIGINS", "https://a.com/,*,https://b.com,https://*.com", &[1, 2, 4][..], 3),
+        ("CLERK_AUTHORIZED_PARTIES", "https://b.com,a.com,https://c.com/x", &[2, 3], 1),
+        ("HOLDFAST_RETURN_URLS", "/a,https://b.com/c,file:///c", &[1, 3], 2),
+        ("HOLDFAST_TRUSTED_PROXIES", "10.0.0.0/33,10.0.0.1,proxy", &[1, 3], 2),
+        ("INSTAGRAM_SCOPES", "instagram_business_basic,Email,pages-show", &[2, 3], 1),
+        ("CLERK_ISSUER", "https://a.com/,https://b.com,c.com", &[1, 3], 2),
+        ("CLERK_WEBHOOK_SIGNING_SECRET", "whsec_AAAA,whsec_!,AAAA", &[2, 3], 1),
+    ] {
+        let faults = tools([(name, value)]).unwrap_err().to_string();
+        for part in bad {
+            assert!(faults.contains(&format!("part {part} ")), "{name} {part}: {faults}");
+        }
+        assert!(!faults.contains(&format!("part {good} ")), "{name}: {faults}");
+    }
+}
+
+/// Values that are good, each for some settings.
+fn values() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        "127.0.0.1:9000",
+        "[::1]:0",
+        "https://api.example.com",
+        "https://app.example.com, http://localhost:5173",
+        "https://deploy-preview-*--acme.netlify.app",
+        "https://app.example.com/settings",
+        PUBLISHABLE_KEY,
+        "report",
+        "if_present",
+        "0",
+        "1",
+        "60",
+        "86400",
+        "0.25",
+        "off",
+        "json",
+        "debug,holdfast=trace",
+        "instagram_business_basic",
+        "v25.0",
+        "a,b , c",
+        "10.0.0.0/8",
+        "990602627938098",
+    ])
+    .prop_map(str::to_owned)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn what_config_print_shows_reads_as_the_same_settings(
+        chosen in prop::collection::btree_map(0..TABLE.len(), values(), 0..4),
+    ) {
+        let given = chosen.into_iter().filter(|(at, _)| !TABLE[*at].is_secret()).map(|(at, value)| (TABLE[at].env(), value));
+        let environment = Environment::of(given);
+        if let Ok(settings) = load(&environment, None, Purpose::Tools) {
+            let printed = shown(&environment, None).into_iter().filter(|line| line.origin != Origin::Default);
+            let again = Environment::of(printed.map(|line| (line.name, line.value)));
+            let again = load(&again, None, Purpose::Tools).unwrap();
+            prop_assert_eq!(format!("{settings:?}"), format!("{again:?}"));
+        }
+    }
+}
+
+#[test]
+fn a_secret_in_the_wrong_place_is_not_repeated() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let swapped = [("INSTAGRAM_APP_ID", secret), ("INSTAGRAM_APP_SECRET", "1234567890")];
+    let told = tools(swapped).unwrap_err().to_string();
+    assert!(told.contains("INSTAGRAM_APP_ID") && told.contains("swapped"), "{told}");
+    assert!(!told.contains(secret), "{told}");
+}
+
+#[test]
+fn addresses_are_shown_without_what_may_be_secret_in_them() {
+    let values = [
+        ("HOLDFAST_WEBHOOK_URL", "https://app.example.com/hook?token=hunter2"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:hunter2@collector.example.com/"),
+        ("HOLDFAST_PUBLIC_URL", "https://api.example.com"),
+    ];
+    let shown = shown(&Environment::of(values), None);
+    assert!(shown.iter().all(|each| !each.value.contains("hunter2")), "{shown:?}");
+    let value = |name: &str| shown.iter().find(|each| each.name == name).map(|each| each.value.as_str());
+    assert_eq!(value("HOLDFAST_WEBHOOK_URL"), Some("https://app.example.com/hook (and what is not shown)"));
+    assert_eq!(value("HOLDFAST_PUBLIC_URL"), Some("https://api.example.com"));
+}
+
+#[test]
+fn while_signing_secrets_rotate_several_are_read() {
+    let both = "whsec_YWJjZGVmZ2g=,whsec_aWprbG1ub3A=";
+    assert!(tools([("CLERK_WEBHOOK_SIGNING_SECRET", both)]).unwrap().clerk.webhook_secret.is_some());
+    assert_eq!(
+        faulty_names([("CLERK_WEBHOOK_SIGNING_SECRET", "whsec_YWJjZGVmZ2g=,secret")]),
+        ["CLERK_WEBHOOK_SIGNING_SECRET"]
+    );
+}
+
+#[test]
+fn c12_a_mangled_key_is_told_how_it_was_mangled() {
+    let what = |text: &str| tools([("CLERK_JWT_KEY", text)]).unwrap_err().0[0].what.clone();
+    assert!(what("-----BEGIN PUBLIC KEY-----").contains("only its first line is there"));
+    assert!(what("\"MIIBIjANBg\"").contains("quotation marks"));
+}
+
+#[test]
+fn c12_a_value_in_quotation_marks_is_never_taken() {
+    for (name, value) in [
+        ("INSTAGRAM_APP_SECRET", "'0123456789abcdef0123456789abcdef'"),
+        ("HOLDFAST_PUBLIC_URL", "\"https://api.example.com\""),
+        ("CLERK_PUBLISHABLE_KEY", "\"pk_live_Y2xlcmsuZXhhbXBsZS5jb20k\""),
+    ] {
+        let faults = tools([(name, value)]).unwrap_err().0;
+        assert_eq!(faults[0].name, name);
+        assert!(faults[0].what.contains("quotation marks"), "{:?}", faults[0]);
+        assert!(!format!("{faults:?}").contains("0123456789abcdef"));
+    }
+}
