@@ -9,7 +9,7 @@ use super::request::RequestCode;
 use super::row::Entry;
 use super::server::ServerCode;
 use super::service_key::ServiceKeyCode;
-use super::{instagram, request, server, service_key, session};
+use super::{instagram, session};
 use crate::connection::Reason;
 
 /// Everything that can go wrong in an answer of ours.
@@ -84,11 +84,11 @@ impl ProblemCode {
     pub fn entry(self) -> Entry {
         match self {
             Self::Session(code) => session::entry(code),
-            Self::ServiceKey(code) => service_key::entry(code),
-            Self::Request(code) => request::entry(code),
+            Self::ServiceKey(code) => code.entry(),
+            Self::Request(code) => code.entry(),
             Self::Instagram(reason) => instagram::entry(reason),
             Self::NotConnected => instagram::NOT_CONNECTED,
-            Self::Server(code) => server::entry(code),
+            Self::Server(code) => code.entry(),
         }
     }
 }

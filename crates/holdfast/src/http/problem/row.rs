@@ -113,3 +113,21 @@ macro_rules! codes {
     };
 }
 pub(in crate::http) use codes;
+
+/// Declares an enum of codes, each with its row: a code without one does not compile.
+macro_rules! codes_with_rows {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $row:expr,)+ }) => {
+        super::row::codes! {
+            $(#[$doc])*
+            $name { $($(#[$vdoc])* $variant,)+ }
+        }
+
+        impl $name {
+            /// Its row.
+            pub(super) const fn entry(self) -> super::row::Entry {
+                match self { $(Self::$variant => $row,)+ }
+            }
+        }
+    };
+}
+pub(super) use codes_with_rows;

@@ -9,11 +9,18 @@ use super::row::{Entry, Remedy, Source};
 /// The row of a code. The verifier's crate may learn codes before this table does; a test finds
 /// those.
 pub(super) fn entry(code: RefusalCode) -> Entry {
-    let known = ROWS.iter().find(|(each, _)| *each == code).map(|(_, entry)| *entry);
-    known.unwrap_or_else(|| {
-        let remedy = "`holdfast token explain` shows what was found.";
-        row(code, Remedy::ContactSupport, code.meaning(), &[], remedy).1
-    })
+    let known = ROWS.iter().find(|row| row.code == code);
+    let title = if is_missing(code) { "Session token missing" } else { "Session token refused" };
+    Entry {
+        code: code.as_str(),
+        status: StatusCode::UNAUTHORIZED,
+        source: Source::Session,
+        action: known.map_or(Remedy::ContactSupport, |row| row.action),
+        title,
+        meaning: known.map_or_else(|| code.meaning(), |row| row.meaning),
+        causes: known.map_or(&[], |row| row.causes),
+        remedy: known.map_or("`holdfast token explain` shows what was found.", |row| row.remedy),
+    }
 }
 
 /// Whether nothing was presented at all: then the challenge names no error (RFC 6750, 3.1).
@@ -21,140 +28,133 @@ pub(super) fn is_missing(code: RefusalCode) -> bool {
     code == RefusalCode::SessionTokenMissing
 }
 
-/// A client acts on `action` without a person, so "refresh" stands only where a fresh token may be
-/// judged otherwise.
-const fn row(
+/// What differs between the rows. A client acts on `action` without a person, so "refresh" stands
+/// only where a fresh token may be judged otherwise.
+struct Row {
     code: RefusalCode,
     action: Remedy,
     meaning: &'static str,
     causes: &'static [&'static str],
     remedy: &'static str,
-) -> (RefusalCode, Entry) {
-    let title = match code {
-        RefusalCode::SessionTokenMissing => "Session token missing",
-        _ => "Session token refused",
-    };
-    let (status, source) = (StatusCode::UNAUTHORIZED, Source::Session);
-    (code, Entry { code: code.as_str(), status, source, action, title, meaning, causes, remedy })
 }
 
-const ROWS: &[(RefusalCode, Entry)] = &[
-    row(
-        RefusalCode::SessionTokenMissing,
-        Remedy::RefreshSessionToken,
-        "The request carried no session token.",
-        &[
+const ROWS: &[Row] = &[
+    Row {
+        code: RefusalCode::SessionTokenMissing,
+        action: Remedy::RefreshSessionToken,
+        meaning: "The request carried no session token.",
+        causes: &[
             "The front end did not send `Authorization: Bearer <session token>`.",
             "A cookie was sent instead: Clerk's `__session` cookie does not reach a backend on another host.",
             "A proxy in between removed the header.",
         ],
-        "Call `getToken()` for each request and send what it returns as `Authorization: Bearer …`.",
-    ),
-    row(
-        RefusalCode::TokenInvalid,
-        Remedy::FixRequest,
-        "What was sent is not a session token: its form is wrong.",
-        &[
+        remedy: "Call `getToken()` for each request and send what it returns as `Authorization: Bearer …`.",
+    },
+    Row {
+        code: RefusalCode::TokenInvalid,
+        action: Remedy::FixRequest,
+        meaning: "What was sent is not a session token: its form is wrong.",
+        causes: &[
             "The text `null`, `undefined` or `[object Promise]` was sent: `getToken()` was not awaited, or nobody was signed in.",
             "A publishable key, a secret key or another opaque value was sent.",
             "The token was cut off, re-encoded, or sent in quotation marks, in JSON or as a cookie.",
             "The token is longer than 8 KiB: too much was put into the customized session token.",
         ],
-        "Send exactly what `await getToken()` returns. `holdfast token explain` shows where the form breaks.",
-    ),
-    row(
-        RefusalCode::TokenTypeMismatch,
-        Remedy::FixRequest,
-        "It is a token of another kind than a session token.",
-        &[
+        remedy: "Send exactly what `await getToken()` returns. `holdfast token explain` shows where the form breaks.",
+    },
+    Row {
+        code: RefusalCode::TokenTypeMismatch,
+        action: Remedy::FixRequest,
+        meaning: "It is a token of another kind than a session token.",
+        causes: &[
             "A JWT template token (`getToken({template})`): it is not bound to a session and outlives its revocation.",
             "A machine-to-machine or OAuth token.",
         ],
-        "Call `getToken()` without a template.",
-    ),
-    row(
-        RefusalCode::TokenInvalidAlgorithm,
-        Remedy::FixRequest,
-        "The token is not signed with RS256, the only algorithm of Clerk's session tokens.",
-        &["A JWT template with a custom signing key.", "A token that Clerk did not make."],
-        "Call `getToken()` without a template.",
-    ),
-    row(
-        RefusalCode::JwkKidMismatch,
-        Remedy::RefreshSessionToken,
-        "The token names a signing key that this server's Clerk instance does not have.",
-        &[
+        remedy: "Call `getToken()` without a template.",
+    },
+    Row {
+        code: RefusalCode::TokenInvalidAlgorithm,
+        action: Remedy::FixRequest,
+        meaning: "The token is not signed with RS256, the only algorithm of Clerk's session tokens.",
+        causes: &["A JWT template with a custom signing key.", "A token that Clerk did not make."],
+        remedy: "Call `getToken()` without a template.",
+    },
+    Row {
+        code: RefusalCode::JwkKidMismatch,
+        action: Remedy::RefreshSessionToken,
+        meaning: "The token names a signing key that this server's Clerk instance does not have.",
+        causes: &[
             "The front end uses another Clerk instance (development and production mixed up) than the backend.",
             "The instance's key was replaced a moment ago; the server looks for new keys by itself.",
         ],
-        "Compare the publishable key of the front end with the backend's settings.",
-    ),
-    row(
-        RefusalCode::TokenInvalidSignature,
-        Remedy::RefreshSessionToken,
-        "The signature does not fit the token and the key.",
-        &[
+        remedy: "Compare the publishable key of the front end with the backend's settings.",
+    },
+    Row {
+        code: RefusalCode::TokenInvalidSignature,
+        action: Remedy::RefreshSessionToken,
+        meaning: "The signature does not fit the token and the key.",
+        causes: &[
             "The token was changed on its way.",
             "`CLERK_JWT_KEY` holds the key of another instance, or is mangled.",
             "The instance's key was replaced; the server looks for new keys by itself.",
         ],
-        "Compare the backend's keys with the instance: `holdfast doctor`.",
-    ),
-    row(
-        RefusalCode::TokenVerificationFailed,
-        Remedy::ContactSupport,
-        "The token is genuine, but a claim that every session token has is missing or of the wrong type.",
-        &[
+        remedy: "Compare the backend's keys with the instance: `holdfast doctor`.",
+    },
+    Row {
+        code: RefusalCode::TokenVerificationFailed,
+        action: Remedy::ContactSupport,
+        meaning: "The token is genuine, but a claim that every session token has is missing or of the wrong type.",
+        causes: &[
             "A customized token that overrides a standard claim.",
             "An audience that this server does not accept, or none where `CLERK_AUDIENCE` asks for one.",
         ],
-        "`holdfast token explain` names the claim.",
-    ),
-    row(
-        RefusalCode::TokenInvalidAuthorizedParties,
-        Remedy::ContactSupport,
-        "The token is genuine, but was minted for a front end that this server does not know.",
-        &[
+        remedy: "`holdfast token explain` names the claim.",
+    },
+    Row {
+        code: RefusalCode::TokenInvalidAuthorizedParties,
+        action: Remedy::ContactSupport,
+        meaning: "The token is genuine, but was minted for a front end that this server does not know.",
+        causes: &[
             "The front end's origin is missing from `CLERK_AUTHORIZED_PARTIES` (by default the allowed origins): another port, `www.`, a preview address.",
             "The token carries no origin at all: it was minted by a mobile SDK, on a server, or in a top-level navigation.",
         ],
-        "Add the front end's origin, exactly as the browser shows it, to `CLERK_AUTHORIZED_PARTIES`.",
-    ),
-    row(
-        RefusalCode::TokenInvalidIssuer,
-        Remedy::ContactSupport,
-        "The token is genuine, but names an issuer that this server does not accept.",
-        &[
+        remedy: "Add the front end's origin, exactly as the browser shows it, to `CLERK_AUTHORIZED_PARTIES`.",
+    },
+    Row {
+        code: RefusalCode::TokenInvalidIssuer,
+        action: Remedy::ContactSupport,
+        meaning: "The token is genuine, but names an issuer that this server does not accept.",
+        causes: &[
             "The Clerk instance is used through a proxy or on a satellite domain: its tokens then carry that address as issuer.",
             "`CLERK_ISSUER` is set to another address than the instance's.",
         ],
-        "Add the issuer that `holdfast token explain` shows to `CLERK_ISSUER`.",
-    ),
-    row(
-        RefusalCode::TokenExpired,
-        Remedy::RefreshSessionToken,
-        "The session token is too old. Session tokens live for 60 seconds.",
-        &[
+        remedy: "Add the issuer that `holdfast token explain` shows to `CLERK_ISSUER`.",
+    },
+    Row {
+        code: RefusalCode::TokenExpired,
+        action: Remedy::RefreshSessionToken,
+        meaning: "The session token is too old. Session tokens live for 60 seconds.",
+        causes: &[
             "The token was kept and sent again, instead of calling `getToken()` for each request.",
             "The device's clock is slow: Clerk's front end ages tokens by it.",
             "The server's clock is fast.",
         ],
-        "Call `getToken({skipCache: true})` and send the request once more.",
-    ),
-    row(
-        RefusalCode::TokenNotActiveYet,
-        Remedy::RefreshSessionToken,
-        "The session token is not valid yet.",
-        &["The server's clock is slow."],
-        "Check the server's clock (NTP).",
-    ),
-    row(
-        RefusalCode::TokenIatInTheFuture,
-        Remedy::RefreshSessionToken,
-        "The session token says that it was issued in the future.",
-        &["The server's clock is slow."],
-        "Check the server's clock (NTP).",
-    ),
+        remedy: "Call `getToken({skipCache: true})` and send the request once more.",
+    },
+    Row {
+        code: RefusalCode::TokenNotActiveYet,
+        action: Remedy::RefreshSessionToken,
+        meaning: "The session token is not valid yet.",
+        causes: &["The server's clock is slow."],
+        remedy: "Check the server's clock (NTP).",
+    },
+    Row {
+        code: RefusalCode::TokenIatInTheFuture,
+        action: Remedy::RefreshSessionToken,
+        meaning: "The session token says that it was issued in the future.",
+        causes: &["The server's clock is slow."],
+        remedy: "Check the server's clock (NTP).",
+    },
 ];
 
 #[cfg(test)]
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn every_code_has_a_row_with_causes() {
         for code in RefusalCode::ALL {
-            assert!(ROWS.iter().any(|(each, _)| each == code), "{code} has no row");
+            assert!(ROWS.iter().any(|row| row.code == *code), "{code} has no row");
             assert!(!entry(*code).causes.is_empty(), "{code}");
         }
         assert_eq!(ROWS.len(), RefusalCode::ALL.len());

@@ -1,0 +1,159 @@
+//! Rows for a message that cannot be read, or that no route takes.
+
+use http::StatusCode;
+
+use super::super::row::{Entry, Remedy, Source};
+
+pub(super) const MALFORMED_REQUEST: Entry = Entry {
+    code: "malformed-request",
+    status: StatusCode::BAD_REQUEST,
+    source: Source::Request,
+    action: Remedy::FixRequest,
+    title: "Malformed request",
+    meaning: "The request breaks the rules of HTTP.",
+    causes: &[
+        "An HTTP/1.1 request without exactly one Host header.",
+        "A header with bytes that are not allowed there.",
+        "Something else than HTTP/1, for example TLS: that ends at a proxy in front.",
+    ],
+    remedy: "Send the request through an ordinary HTTP client, and check what a proxy in between does to it.",
+};
+
+pub(super) const HEADER_TOO_LARGE: Entry = Entry {
+    code: "header-too-large",
+    status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    source: Source::Request,
+    action: Remedy::FixRequest,
+    title: "Header too large",
+    meaning: "The header of the request is larger than this server reads: 16 KiB, or 64 fields.",
+    causes: &[
+        "Cookies that were meant for another service on the same domain.",
+        "A session token with large custom claims.",
+    ],
+    remedy: "Send no cookies to this server, and keep custom claims of session tokens below 1.2 KB.",
+};
+
+pub(super) const ADDRESS_TOO_LONG: Entry = Entry {
+    code: "address-too-long",
+    status: StatusCode::URI_TOO_LONG,
+    source: Source::Request,
+    action: Remedy::FixRequest,
+    title: "Address too long",
+    meaning: "The address in the request is longer than this server reads: 16 KiB, the rest of the header included.",
+    causes: &["Something was put into the query that belongs into a body."],
+    remedy: "See /docs for the parameters of the route.",
+};
+
+pub(super) const MALFORMED_BODY: Entry = Entry {
+    code: "malformed-body",
+    status: StatusCode::BAD_REQUEST,
+    source: Source::Request,
+    action: Remedy::FixRequest,
+    title: "Malformed body",
+    meaning: "The body is not JSON, or not the form that this route takes.",
+    causes: &[
+        "The JSON does not parse; the detail names line and column.",
+        "It is not UTF-8.",
+        "The connection broke before the body's end.",
+    ],
+    remedy: "Make the body with a JSON library, and compare it with the request schema of the route in /docs.",
+};
+
+pub(super) const BODY_NOT_ACCEPTABLE: Entry = Entry {
+    code: "body-not-acceptable",
+    status: StatusCode::UNPROCESSABLE_ENTITY,
+    source: Source::Request,
+    action: Remedy::FixRequest,
+    title: "Body not acceptable",
+    meaning: "The body is JSON, but not what this route takes.",
+    causes: &[
+        "A member is missing, or there twice.",
+        "A member has another type, or a value that the API does not list.",
+        "The JSON is not an object.",
+    ],
+    remedy: "Compare the body with the request schema of the route in /docs; the detail names the member and what it takes.",
+};
+
+pub(super) const MALFORMED_PARAMETER: Entry = Entry {
+    code: "malformed-parameter",
+    status: StatusCode::BAD_REQUEST,
+    source: Source::Request,
+    action: Remedy::FixRequest,
+    title: "Malformed parameter",
+    meaning: "A query parameter or a part of the path is not acceptable.",
+    causes: &[
+        "A page cursor that this server did not issue.",
+        "A number outside its range.",
+        "Text that is not UTF-8.",
+    ],
+    remedy: "Pass cursors back exactly as they were received, and see /docs for the ranges.",
+};
+
+pub(super) const MULTIPLE_CREDENTIALS: Entry = Entry {
+    code: "multiple-credentials",
+    status: StatusCode::BAD_REQUEST,
+    source: Source::Request,
+    action: Remedy::FixRequest,
+    title: "More than one credential",
+    meaning: "The request carries more than one Authorization header.",
+    causes: &[
+        "A proxy adds an Authorization header of its own.",
+        "The client appends the header instead of setting it.",
+    ],
+    remedy: "Send exactly one Authorization header. We do not choose between two.",
+};
+
+pub(super) const NOT_FOUND: Entry = Entry {
+    code: "not-found",
+    status: StatusCode::NOT_FOUND,
+    source: Source::Request,
+    action: Remedy::FixRequest,
+    title: "Not found",
+    meaning: "There is nothing at this address.",
+    causes: &["A typing error in the path.", "A trailing slash: paths here have none."],
+    remedy: "See /docs for the addresses.",
+};
+
+pub(super) const METHOD_NOT_ALLOWED: Entry = Entry {
+    code: "method-not-allowed",
+    status: StatusCode::METHOD_NOT_ALLOWED,
+    source: Source::Request,
+    action: Remedy::FixRequest,
+    title: "Method not allowed",
+    meaning: "This address exists, but not with this method.",
+    causes: &["GET where POST is needed, or the reverse."],
+    remedy: "Use one of the methods that the Allow header lists.",
+};
+
+pub(super) const BODY_TOO_LARGE: Entry = Entry {
+    code: "body-too-large",
+    status: StatusCode::PAYLOAD_TOO_LARGE,
+    source: Source::Request,
+    action: Remedy::FixRequest,
+    title: "Body too large",
+    meaning: "The body is larger than this route takes: 64 KiB, webhooks 256 KiB.",
+    causes: &["Something else than the described JSON was sent."],
+    remedy: "Send a smaller body.",
+};
+
+pub(super) const REQUEST_TIMEOUT: Entry = Entry {
+    code: "request-timeout",
+    status: StatusCode::REQUEST_TIMEOUT,
+    source: Source::Request,
+    action: Remedy::Retry,
+    title: "Request too slow",
+    meaning: "The body did not arrive in time.",
+    causes: &["A very slow or broken network between the client and this server."],
+    remedy: "Send the request again.",
+};
+
+pub(super) const UNSUPPORTED_MEDIA_TYPE: Entry = Entry {
+    code: "unsupported-media-type",
+    status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    source: Source::Request,
+    action: Remedy::FixRequest,
+    title: "Unsupported media type",
+    meaning: "The body's Content-Type is not the one that this route takes.",
+    causes: &["Content-Type is missing, or is text/plain or a form where JSON is needed."],
+    remedy: "Send Content-Type: application/json (Meta's callbacks: application/x-www-form-urlencoded).",
+};
