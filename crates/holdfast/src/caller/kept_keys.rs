@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
-use clerk_session::{CacheOptions, FetchError, FetchJwks, KeySet};
+use clerk_session::{CacheOptions, FetchError, FetchJwks, KeyCache, KeySet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,7 @@ impl KeptKeys {
 
     /// The document that was fetched from `source`, and when, if it is young enough to be relied
     /// on.
-    pub(super) fn load(&self, source: &str, now: Timestamp) -> Option<(Vec<u8>, i64)> {
+    fn load(&self, source: &str, now: Timestamp) -> Option<(Vec<u8>, i64)> {
         let record = match fs::read(&self.path).map(|bytes| serde_json::from_slice::<Record>(&bytes)) {
             Ok(Ok(record)) => record,
             Ok(Err(_)) => {
@@ -75,10 +75,10 @@ impl KeptKeys {
 }
 
 /// Fetches keys and keeps what was fetched.
-pub(super) struct KeepingFetcher {
-    pub(super) inner: JwksFetcher,
-    pub(super) kept: KeptKeys,
-    pub(super) clock: SharedClock,
+struct KeepingFetcher {
+    inner: JwksFetcher,
+    kept: KeptKeys,
+    clock: SharedClock,
 }
 
 impl FetchJwks for KeepingFetcher {
@@ -94,6 +94,22 @@ impl FetchJwks for KeepingFetcher {
             Ok(document)
         })
     }
+}
+
+/// Keys that are fetched, beginning with those that the process before us has kept.
+pub(super) fn fetching(fetcher: JwksFetcher, kept: Option<KeptKeys>, clock: &SharedClock) -> KeyCache {
+    let Some(kept) = kept else { return KeyCache::fetching(fetcher, CacheOptions::default()) };
+    let restored = kept.load(fetcher.source(), clock.now());
+    let keys = KeyCache::fetching(
+        KeepingFetcher { inner: fetcher, kept, clock: clock.clone() },
+        CacheOptions::default(),
+    );
+    if let Some((document, fetched_at_ms)) = restored
+        && let Err(error) = keys.restore(&document, fetched_at_ms)
+    {
+        tracing::warn!(%error, "kept keys cannot be used; they will be fetched");
+    }
+    keys
 }
 
 #[cfg(test)]

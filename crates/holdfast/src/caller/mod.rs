@@ -5,7 +5,10 @@
 //! the database.
 
 pub mod assertion;
+mod config;
+mod counts;
 mod kept_keys;
+mod key_reporter;
 pub mod keys;
 mod policy;
 mod refusal_log;
@@ -20,11 +23,13 @@ use std::sync::Arc;
 use clerk_session::Claims;
 use jiff::Timestamp;
 
+pub use config::{ClerkConfig, ConfigError};
+pub use counts::Counts;
 pub use kept_keys::KeptKeys;
 pub use policy::policy;
 pub use repeat_limiter::RepeatLimits;
 pub use service::ServiceCaller;
-pub use verifier::{Authentication, ClerkConfig, ConfigError, Counts, SessionVerifier};
+pub use verifier::{Authentication, SessionVerifier};
 
 use crate::clock::from_millis;
 

@@ -9,17 +9,20 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
 use clerk_session::{
-    AuthorizedPartiesMode, CacheOptions, CannotJudge, Claims, ExplainedStep, FetchError, KeyCache, KeySet,
-    KeyStatus, OriginPattern, PemError, Policy, Refusal, SessionStatus, Verdict, Verifier, bearer_token,
+    CannotJudge, Claims, ExplainedStep, KeyCache, KeySet, KeyStatus, Policy, Refusal, SessionStatus, Verdict,
+    Verifier, bearer_token,
 };
 use jiff::Timestamp;
 
 use super::Caller;
-use super::kept_keys::{KeepingFetcher, KeptKeys};
-use super::keys::{JwksFetcher, KeySource, UnusableSource};
+use super::config::{ClerkConfig, ConfigError};
+use super::counts::{Counters, Counts, count};
+use super::kept_keys::fetching;
+use super::key_reporter::KeyReporter;
+use super::keys::{JwksFetcher, KeySource};
 use super::policy::policy;
 use super::refusal_log::{Line, RefusalLog};
-use super::repeat_limiter::{RepeatLimiter, RepeatLimits, SHORTEST_TOKEN};
+use super::repeat_limiter::{RepeatLimiter, SHORTEST_TOKEN};
 use super::two_generation_map::Digest;
 use super::verified_token_cache::VerifiedTokenCache;
 use crate::clock::{SharedClock, after, before, from_millis};
@@ -27,60 +30,6 @@ use crate::transport::SharedTransport;
 
 /// How often the background loop looks whether keys are due; [`KeyCache`] decides.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// A failure that goes on is reported this often.
-const REPORT_EVERY: Duration = Duration::from_mins(1);
-
-/// How session tokens are judged.
-#[derive(Debug, Clone)]
-pub struct ClerkConfig {
-    /// Accepted `iss`; empty for any that the keys prove.
-    pub issuers: Vec<String>,
-    /// Where the keys come from.
-    pub keys: KeySource,
-    /// Accepted `azp`; empty for any.
-    pub parties: Vec<OriginPattern>,
-    /// How strictly.
-    pub party_mode: AuthorizedPartiesMode,
-    /// Accepted `aud`; empty for any.
-    pub audiences: Vec<String>,
-    /// Allowance for clocks that differ.
-    pub skew: Duration,
-    /// How many verified tokens are remembered; `None` verifies every time.
-    pub remember: Option<usize>,
-    /// When a client is told to stop repeating a refused token; `None` for never.
-    pub breaker: Option<RepeatLimits>,
-    /// Where fetched keys are kept for the next start; `None` for nowhere.
-    pub kept_keys: Option<KeptKeys>,
-}
-
-impl ClerkConfig {
-    /// The defaults, for one issuer: any party, 5 s of skew, 50 000 remembered tokens (some tens of
-    /// megabytes when full).
-    pub fn new(issuer: impl Into<String>, keys: KeySource) -> Self {
-        Self {
-            issuers: vec![issuer.into()],
-            keys,
-            parties: Vec::new(),
-            party_mode: AuthorizedPartiesMode::default(),
-            audiences: Vec::new(),
-            skew: Duration::from_secs(5),
-            remember: Some(50_000),
-            breaker: Some(RepeatLimits::default()),
-            kept_keys: None,
-        }
-    }
-}
-
-/// The configuration cannot be judged by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// The pinned key is none.
-    #[error("CLERK_JWT_KEY: {0}")]
-    JwtKey(#[from] PemError),
-    /// The key source cannot be asked.
-    #[error(transparent)]
-    Source(#[from] UnusableSource),
-}
 
 /// What came of judging a request's credential.
 #[derive(Debug, Clone)]
@@ -103,36 +52,6 @@ pub enum Authentication {
     /// 400: several `Authorization` headers. Which of them a proxy on the way has judged cannot be
     /// known.
     MultipleCredentials,
-}
-
-/// How many requests were judged, since the start, and how.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Accepted, remembered ones included.
-    pub accepted: u64,
-    /// Accepted from memory.
-    pub remembered: u64,
-    /// Accepted, and refused had the parties been enforced.
-    pub would_refuse: u64,
-    /// Genuine, not active.
-    pub pending: u64,
-    /// Refused.
-    pub refused: u64,
-    /// Told to stop repeating.
-    pub stopped: u64,
-    /// Not judged.
-    pub cannot_judge: u64,
-}
-
-#[derive(Debug, Default)]
-struct Counters {
-    accepted: AtomicU64,
-    remembered: AtomicU64,
-    would_refuse: AtomicU64,
-    pending: AtomicU64,
-    refused: AtomicU64,
-    stopped: AtomicU64,
-    cannot_judge: AtomicU64,
 }
 
 /// Judges session tokens: the same verdict on the same token at the same instant, whatever the
@@ -326,17 +245,7 @@ impl SessionVerifier {
 
     /// What was judged so far.
     pub fn counts(&self) -> Counts {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let counters = &self.counters;
-        Counts {
-            accepted: read(&counters.accepted),
-            remembered: read(&counters.remembered),
-            would_refuse: read(&counters.would_refuse),
-            pending: read(&counters.pending),
-            refused: read(&counters.refused),
-            stopped: read(&counters.stopped),
-            cannot_judge: read(&counters.cannot_judge),
-        }
+        self.counters.read()
     }
 
     /// Gets the keys before the first token needs them, and renews them before they age, until
@@ -359,54 +268,6 @@ impl SessionVerifier {
     }
 }
 
-/// Keys that are fetched, beginning with those that the process before us has kept.
-fn fetching(fetcher: JwksFetcher, kept: Option<KeptKeys>, clock: &SharedClock) -> KeyCache {
-    let Some(kept) = kept else { return KeyCache::fetching(fetcher, CacheOptions::default()) };
-    let restored = kept.load(fetcher.source(), clock.now());
-    let keys = KeyCache::fetching(
-        KeepingFetcher { inner: fetcher, kept, clock: clock.clone() },
-        CacheOptions::default(),
-    );
-    if let Some((document, fetched_at_ms)) = restored
-        && let Err(error) = keys.restore(&document, fetched_at_ms)
-    {
-        tracing::warn!(%error, "kept keys cannot be used; they will be fetched");
-    }
-    keys
-}
-
-/// Tells the operator how fetching goes: each change at once, a lasting failure now and then.
-#[derive(Debug, Default)]
-struct KeyReporter {
-    last: Option<(Option<FetchError>, Timestamp)>,
-}
-
-impl KeyReporter {
-    fn report(&mut self, status: &KeyStatus, now: Timestamp) {
-        let news = match &self.last {
-            None => status.last_try_ms.is_some(),
-            Some((error, at)) => {
-                *error != status.last_error || (error.is_some() && after(*at, REPORT_EVERY) <= now)
-            }
-        };
-        if !news {
-            return;
-        }
-        let kids = status.kids.join(", ");
-        match (&status.last_error, status.loaded_at_ms) {
-            (None, _) => tracing::info!(kids, skipped = status.skipped.len(), "Clerk's keys are loaded"),
-            (Some(error), Some(loaded)) => {
-                let age_s = now.as_millisecond().saturating_sub(loaded) / 1000;
-                tracing::warn!(%error, kids, age_s, "Clerk's keys cannot be renewed; the present ones serve on");
-            }
-            (Some(error), None) => {
-                tracing::error!(%error, "Clerk's keys cannot be loaded; no session token can be judged");
-            }
-        }
-        self.last = Some((status.last_error.clone(), now));
-    }
-}
-
 fn skew_ms(skew: Duration) -> i64 {
     i64::try_from(skew.as_millis()).unwrap_or(i64::MAX)
 }
@@ -415,8 +276,4 @@ fn sha256(token: &str) -> Digest {
     let mut name = [0; 32];
     name.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
     name
-}
-
-fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
 }
