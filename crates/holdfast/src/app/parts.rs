@@ -1,0 +1,177 @@
+//! Each part of the server, made from the settings.
+
+use std::sync::Arc;
+
+use clerk_session::{AuthorizedPartiesMode, Policy};
+use secrecy::ExposeSecret as _;
+
+use super::{Seams, StartError};
+use crate::budget::Budget;
+use crate::caller::keys::{KeySettings, KeySource};
+use crate::caller::{self, ClerkConfig, KeptKeys, RepeatLimits, SessionVerifier};
+use crate::clerk::backend::BackendApi;
+use crate::connection::return_url::ReturnUrls;
+use crate::connection::schedule::RefreshPolicy;
+use crate::connections::journal::Journal;
+use crate::connections::{Connections, Parts};
+use crate::entropy::SharedEntropy;
+use crate::http::ServerLimits;
+use crate::outbox::{Dispatcher, Endpoint};
+use crate::overview::ClockWatch;
+use crate::overview::clock_watch::Watched;
+use crate::provider::SharedProvider;
+use crate::provider::calls::{CallCounts, Counted};
+use crate::provider::instagram::{Instagram, InstagramConfig};
+use crate::settings::{ClerkSettings, PartiesMode, Settings};
+use crate::standard_webhooks::SigningKey;
+use crate::store::Store;
+use crate::telemetry::traces::{Exporter, Traced, Traces};
+use crate::vault::{KeyRing, Vault};
+
+/// Verified tokens that are remembered: some tens of megabytes when full.
+const REMEMBERED_TOKENS: usize = 50_000;
+
+/// The policy that every session token is judged by.
+pub fn policy(clerk: &ClerkSettings) -> Policy {
+    caller::policy(
+        clerk.issuers.clone(),
+        clerk.parties.clone(),
+        party_mode(clerk.parties_mode),
+        clerk.audience.clone(),
+        clerk.clock_skew,
+    )
+}
+
+fn party_mode(mode: PartiesMode) -> AuthorizedPartiesMode {
+    match mode {
+        PartiesMode::Enforce => AuthorizedPartiesMode::Enforce,
+        PartiesMode::IfPresent => AuthorizedPartiesMode::IfPresent,
+        PartiesMode::Report => AuthorizedPartiesMode::Report,
+    }
+}
+
+/// Where the keys come from; `None` where the configuration names no source.
+pub fn key_source(clerk: &ClerkSettings) -> Option<KeySource> {
+    KeySource::choose(KeySettings {
+        jwt_key: clerk.jwt_key.clone(),
+        jwks_url: clerk.jwks_url.clone().filter(|_| clerk.jwks_url_is_named),
+        frontend_api: clerk.publishable_key.as_ref().map(|key| key.frontend_api_host().to_owned()),
+        secret_key: clerk.secret_key.clone(),
+        api_url: Some(clerk.api_url.clone()),
+    })
+}
+
+/// The key ring of the configuration.
+pub fn vault(settings: &Settings, entropy: SharedEntropy) -> Result<Vault, StartError> {
+    let keys = settings.encryption_keys.as_ref().ok_or(StartError::NoKeys)?;
+    Ok(Vault::new(KeyRing::parse(keys.expose_secret())?, entropy))
+}
+
+/// The provider of the configuration; `None` where no app is configured.
+pub fn provider(settings: &Settings, seams: &Seams) -> Option<SharedProvider> {
+    let instagram = settings.instagram.as_ref()?;
+    let mut redirect_uri = settings.public_url.clone();
+    redirect_uri
+        .set_path(&format!("{}/instagram/callback", settings.public_url.path().trim_end_matches('/')));
+    let config = InstagramConfig {
+        app_id: instagram.app_id.clone(),
+        app_secret: instagram.app_secret.clone(),
+        scopes: instagram.scopes.clone(),
+        authorize_url: instagram.authorize_url.clone(),
+        api_url: instagram.api_url.clone(),
+        graph_url: instagram.graph_url.clone(),
+        graph_version: instagram.graph_version.clone(),
+        redirect_uri,
+    };
+    Some(Arc::new(Instagram::new(config, seams.transport.clone(), seams.clock.clone())))
+}
+
+/// The domain over an open database.
+pub fn connections(
+    settings: &Settings,
+    seams: &Seams,
+    store: &Store,
+    vault: &Vault,
+) -> Result<Connections, StartError> {
+    Ok(Connections::new(Parts {
+        store: store.clone(),
+        vault: vault.clone(),
+        provider: provider(settings, seams),
+        clock: seams.clock.clone(),
+        entropy: seams.entropy.clone(),
+        return_urls: ReturnUrls::parse(settings.return_urls.iter().map(String::as_str))?,
+        check_interval: settings.check_interval,
+        refresh: RefreshPolicy { min_age: settings.refresh_min_age, at: settings.refresh_at },
+    })
+    .with_journal(Journal::in_directory(settings.journal_directory.clone())))
+}
+
+pub(super) fn server_limits(settings: &Settings, budget: Budget) -> ServerLimits {
+    ServerLimits { max_connections: budget.connections, h2c: settings.http2, ..ServerLimits::default() }
+}
+
+/// Traces and who exports them; off where they are not wanted.
+pub(super) fn traces(settings: &Settings, seams: &Seams) -> Result<(Traces, Option<Exporter>), StartError> {
+    let Some(wanted) = &settings.traces else { return Ok((Traces::off(), None)) };
+    let Seams { clock, entropy, transport } = seams.clone();
+    let (traces, exporter) = Traces::on(wanted, clock, entropy, transport)?;
+    Ok((traces, Some(exporter)))
+}
+
+/// The same seams with spans of outgoing requests.
+pub(super) fn traced(seams: &Seams, traces: &Traces) -> Seams {
+    let mut seams = seams.clone();
+    if traces.are_on() {
+        seams.transport = Arc::new(Traced::new(seams.transport));
+    }
+    seams
+}
+
+/// The same seams with every answer's time compared with ours.
+pub(super) fn watched(seams: &Seams, watch: &ClockWatch) -> Seams {
+    let transport = Arc::new(Watched::new(seams.transport.clone(), seams.clock.clone(), watch.clone()));
+    Seams { transport, ..seams.clone() }
+}
+
+/// The same seams with every request counted; for the provider.
+pub(super) fn counted(seams: &Seams, calls: &CallCounts) -> Seams {
+    let transport = Arc::new(Counted::new(seams.transport.clone(), calls.clone()));
+    Seams { transport, ..seams.clone() }
+}
+
+/// What sends events to the app, on replicas that work. `None` where none are wanted.
+pub(super) fn dispatcher(
+    settings: &Settings,
+    seams: &Seams,
+    connections: Connections,
+    store: Store,
+) -> Result<Option<Dispatcher>, StartError> {
+    let Some(webhook) = settings.webhook.as_ref().filter(|_| settings.worker) else { return Ok(None) };
+    let key = SigningKey::parse(webhook.secret.expose_secret()).ok_or(StartError::EventSecret)?;
+    let endpoint = Endpoint { url: webhook.url.clone(), key };
+    let Seams { clock, entropy, transport } = seams.clone();
+    Ok(Some(Dispatcher::new(endpoint, connections, store, clock, entropy, transport)))
+}
+
+pub(super) fn verifier(settings: &Settings, seams: &Seams) -> Result<SessionVerifier, StartError> {
+    let clerk = &settings.clerk;
+    let config = ClerkConfig {
+        issuers: clerk.issuers.clone(),
+        keys: key_source(clerk).ok_or(StartError::NoKeySource)?,
+        parties: clerk.parties.clone(),
+        party_mode: party_mode(clerk.parties_mode),
+        audiences: clerk.audience.clone(),
+        skew: clerk.clock_skew,
+        remember: Some(REMEMBERED_TOKENS),
+        breaker: Some(RepeatLimits::default()),
+        kept_keys: Some(KeptKeys::new(&settings.journal_directory)),
+    };
+    Ok(SessionVerifier::new(config, seams.transport.clone(), seams.clock.clone())?)
+}
+
+pub(super) fn backend(clerk: &ClerkSettings, seams: &Seams) -> Result<Option<Arc<BackendApi>>, StartError> {
+    let Some(secret_key) = &clerk.secret_key else { return Ok(None) };
+    let api =
+        BackendApi::new(clerk.api_url.clone(), secret_key, seams.transport.clone(), seams.clock.clone())?;
+    Ok(Some(Arc::new(api)))
+}
