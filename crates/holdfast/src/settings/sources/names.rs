@@ -1,0 +1,101 @@
+//! Names that are not, or no longer, a setting's.
+
+use super::{Collected, Environment};
+use crate::nearest::nearest;
+use crate::settings::fault::{Fault, Origin};
+use crate::settings::table::TABLE;
+
+/// Names that a setting had before, and its name now.
+const FORMER: &[(&str, &str)] = &[("HOLDFAST_SPILL_DIR", "HOLDFAST_JOURNAL_DIR")];
+
+pub(super) fn warn_of_former_names(collected: &mut Collected) {
+    for (former, name) in FORMER {
+        let is_used = collected.values.get(name).is_some_and(|found| match &found.origin {
+            Origin::Environment(used) | Origin::SecretFile { name: used, .. } | Origin::ConfigFile(used) => {
+                used.starts_with(former)
+            }
+            Origin::Default => false,
+        });
+        if is_used {
+            let what = format!("{name} is the name by now");
+            collected.warnings.push(Fault::new(*former, what, format!("rename it to {name}")));
+        }
+    }
+}
+
+/// Settings of Clerk's SDKs and names that apps commonly have, none of which is a misspelling of
+/// ours.
+const OTHERS: &[&str] = &[
+    "CLERK_API_KEY",
+    "CLERK_API_VERSION",
+    "CLERK_ENCRYPTION_KEY",
+    "CLERK_FAPI",
+    "CLERK_FAPI_URL",
+    "CLERK_FRONTEND_API",
+    "CLERK_FRONTEND_API_URL",
+    "CLERK_IS_SATELLITE",
+    "CLERK_JS_URL",
+    "CLERK_JS_VERSION",
+    "CLERK_MACHINE_SECRET_KEY",
+    "CLERK_SIGN_IN_URL",
+    "CLERK_SIGN_UP_URL",
+    "CLERK_TELEMETRY_DEBUG",
+    "CLERK_TELEMETRY_DISABLED",
+    "CLERK_WEBHOOK_URL",
+    "INSTAGRAM_ACCESS_TOKEN",
+    "INSTAGRAM_ACCOUNT_ID",
+    "INSTAGRAM_BASE_URL",
+    "INSTAGRAM_CALLBACK_URL",
+    "INSTAGRAM_PASSWORD",
+    "INSTAGRAM_REDIRECT_URI",
+    "INSTAGRAM_REDIRECT_URL",
+    "INSTAGRAM_URL",
+    "INSTAGRAM_USERNAME",
+    "INSTAGRAM_USER_ID",
+    "INSTAGRAM_VERIFY_TOKEN",
+    "INSTAGRAM_WEBHOOK_SECRET",
+];
+
+/// Names that nobody knows: ours are faults, near misses of others' are warnings (an existing
+/// application has many settings for Clerk that are none of our business).
+pub(super) fn judge_names(environment: &Environment, collected: &mut Collected) {
+    let known: Vec<&str> = TABLE
+        .iter()
+        .flat_map(|setting| std::iter::once(setting.env()).chain(setting.aliases().iter().copied()))
+        .collect();
+    for name in environment.values.keys().chain(&environment.unreadable) {
+        let base = name.strip_suffix("_FILE").unwrap_or(name);
+        if known.contains(&name.as_str()) || known.contains(&base) {
+            continue;
+        }
+        if name.starts_with("HOLDFAST_") {
+            if !is_service_link(name) {
+                collected.faults.push(unknown(name, known.iter().copied(), "in the environment"));
+            }
+        } else if ["CLERK_", "INSTAGRAM_"].iter().any(|prefix| name.starts_with(prefix))
+            && !OTHERS.contains(&base)
+            && let Some(meant) = nearest(name, known.iter().copied())
+        {
+            collected.misspelt.push(Fault::new(
+                name,
+                "no such setting; it has no effect here",
+                format!("did you mean {meant}?"),
+            ));
+        }
+    }
+}
+
+/// Kubernetes puts `HOLDFAST_SERVICE_HOST`, `HOLDFAST_PORT_8080_TCP_ADDR` and the like into every
+/// container of a namespace that has a service named `holdfast`; nobody wrote those.
+fn is_service_link(name: &str) -> bool {
+    let rest = name.strip_prefix("HOLDFAST_").unwrap_or(name);
+    rest == "PORT" || rest.starts_with("PORT_") || rest.starts_with("SERVICE_")
+}
+
+pub(super) fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>, place: &str) -> Fault {
+    let remedy = nearest(name, known).map_or_else(
+        || "see docs/reference/settings.md for the names, or remove it".to_owned(),
+        |meant| format!("did you mean {meant}?"),
+    );
+    Fault::new(name, format!("there is no setting of that name; it stands {place}"), remedy)
+}
