@@ -189,7 +189,7 @@ impl Store {
     /// Asks the database to prepare every statement, so that a schema which was changed by hand is
     /// noticed before a request meets it. The error names the statement.
     pub async fn check_statements(&self) -> Result<usize, StoreError> {
-        let all = [statements::ALL, audit::ALL, notices::ALL, overview::ALL].concat();
+        let all = [&statements::all(), audit::ALL, notices::ALL, overview::ALL].concat();
         for (name, sql) in &all {
             self.inner
                 .engine

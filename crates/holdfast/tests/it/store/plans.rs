@@ -8,7 +8,7 @@
 
 use std::fmt::Write as _;
 
-use holdfast::store::statements::{ALL, Sql};
+use holdfast::store::statements::{Sql, all};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
@@ -242,7 +242,7 @@ async fn explained(connection: &mut PgConnection, execute: &str) -> Value {
 /// Every statement that reads a table on Postgres, as text.
 async fn readers_of_tables(connection: &mut PgConnection, situation: &str) -> String {
     let mut report = String::new();
-    for (number, (name, Sql { postgres, .. })) in ALL.iter().enumerate() {
+    for (number, (name, Sql { postgres, .. })) in all().iter().enumerate() {
         // Settings and commands have no plan.
         if ASKED_FOR_ALL.contains(name) || postgres.starts_with("SET ") {
             continue;
@@ -288,7 +288,7 @@ async fn on_postgres(rows_in_each: usize) -> String {
     let db = TestDb::new(Engine::Postgres).await;
     let url = secrecy::ExposeSecret::expose_secret(&db.options.url).to_owned();
     let mut connection = PgConnection::connect(&url).await.expect("a connection");
-    let (_, session) = ALL.iter().find(|(name, _)| *name == "KEEP_TO_INDEXES").expect("it is listed");
+    let (_, session) = all().into_iter().find(|(name, _)| *name == "KEEP_TO_INDEXES").expect("it is listed");
     run(&mut connection, session.postgres).await;
     for table in FILLED {
         // Statistics are what the test says they are.
@@ -330,7 +330,7 @@ fn on_sqlite(rows_in_each: usize, migrated: &std::path::Path) -> String {
     database.execute_batch("PRAGMA synchronous = OFF").expect("a setting");
     let mut report = String::new();
     let mut look = |situation: &str| {
-        for (name, Sql { sqlite, .. }) in ALL {
+        for (name, Sql { sqlite, .. }) in &all() {
             for step in steps(&database, sqlite) {
                 let mut words = step.split(' ').skip_while(|word| *word != "SCAN").skip(1);
                 let table = words.next().unwrap_or_default();

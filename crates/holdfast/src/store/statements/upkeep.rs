@@ -1,0 +1,57 @@
+//! Connections that the clock has changed, or that cannot be read.
+
+use super::Sql;
+
+pub(in crate::store) const CONNECTIONS_EXPIRED: Sql = Sql::both(concat!(
+    "SELECT ",
+    connection_columns!(),
+    " FROM connections AS c WHERE c.grant_expires_at <= $1 AND c.state IN ('connected', 'degraded', \
+     'action_required') AND NOT (COALESCE(c.evidence_source, '') IN ('use', 'refresh') AND c.evidence_at \
+     >= c.grant_expires_at AND c.evidence_at > $2) ORDER BY c.grant_expires_at, c.id LIMIT $3 + 0 OFFSET $4 + 0"
+));
+pub(in crate::store) const CONNECTIONS_UNREADABLE: Sql = Sql::both(concat!(
+    "SELECT ",
+    connection_columns!(),
+    " FROM connections AS c WHERE c.reason = 'grant_unreadable' ORDER BY c.since, c.id LIMIT $1 + 0 OFFSET $2 + 0"
+));
+/// Times that no right clock can have written: a grant from the future, an end that is still to
+/// come, a refresh due in the last part of a life, of which less is left than when it should have
+/// been due. Each is found by an index of its own; `COALESCE` keeps planners from one of all that
+/// live.
+macro_rules! mistimed {
+    () => {
+        "SELECT id FROM connections WHERE grant_version IS NOT NULL AND \
+         grant_obtained_at > $1 AND (COALESCE(state, '') IN ('connected', 'degraded', 'action_required') OR reason = \
+         'expired') UNION SELECT id FROM connections WHERE reason = 'expired' AND evidence_source = 'clock' AND grant_expires_at \
+         > $2 AND grant_version IS NOT NULL UNION SELECT id FROM connections WHERE grant_version IS NOT NULL AND \
+         grant_expires_at > $2 AND grant_expires_at <= $5 AND next_refresh_at > $3 AND next_refresh_at > \
+         grant_expires_at - (grant_expires_at - grant_obtained_at) / 100 * $4"
+    };
+}
+
+pub(in crate::store) const CONNECTIONS_MISTIMED: Sql = Sql::each(
+    concat!(
+        "SELECT ",
+        connection_columns!(),
+        " FROM connections AS c WHERE c.id IN (",
+        mistimed!(),
+        ") ORDER BY c.id LIMIT $6 + 0 OFFSET $7 + 0"
+    ),
+    // As in `STATUS`: otherwise the planner may walk along all ids, expecting to find some soon.
+    concat!(
+        "SELECT ",
+        connection_columns!(),
+        " FROM (",
+        mistimed!(),
+        ") AS found CROSS JOIN LATERAL (SELECT ",
+        connection_columns!(),
+        " FROM connections AS c WHERE c.id = found.id LIMIT 1) AS c ORDER BY c.id LIMIT $6 + 0 OFFSET $7 + 0"
+    ),
+);
+
+/// By name.
+pub(super) const ALL: &[(&str, Sql)] = &[
+    ("CONNECTIONS_EXPIRED", CONNECTIONS_EXPIRED),
+    ("CONNECTIONS_UNREADABLE", CONNECTIONS_UNREADABLE),
+    ("CONNECTIONS_MISTIMED", CONNECTIONS_MISTIMED),
+];
