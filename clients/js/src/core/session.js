@@ -13,15 +13,12 @@ import { within } from "./timing.js";
 /** How long `getToken` may take. Clerk's own retries go on for almost three minutes. */
 const TOKEN_TIMEOUT = 8_000;
 
-/** Refusals that a newly minted token can mend. All others would be refused again in the same way. */
-const MENDABLE = [
-  "token-expired",
-  "token-not-active-yet",
-  "token-iat-in-the-future",
-  "jwk-kid-mismatch",
-  "token-invalid-signature",
-  "unspecified",
-];
+/**
+ * Can a newly minted token mend this refusal? The server says so; one that says nothing is given one try.
+ * @param {ErrorFacts} facts
+ */
+const isMendable = ({ problem }) =>
+  (problem?.action ?? "refresh_session_token") === "refresh_session_token";
 
 const noop = () => {};
 
@@ -136,7 +133,7 @@ export function createSession({
       if (answer.epoch !== epoch) throw sessionChanged();
       const facts = problemIn(answer, clock.now());
       refused = { token, facts };
-      if (isLast || !MENDABLE.includes(facts.code)) refuse(facts);
+      if (isLast || !isMendable(facts)) refuse(facts);
       token = await replacement();
       answer = await send(token);
     }

@@ -6,10 +6,12 @@ const reference = readFileSync(
   "utf8",
 );
 
+const entries = [...reference.matchAll(/^### `([\w-]+)`\n\n(.+)$([\s\S]*?)(?=^#|(?![\s\S]))/gm)];
+
 /** The sentence of every code: `error` of a problem, and of a status with that reason. */
-export const sentences = Object.fromEntries(
-  [...reference.matchAll(/^### `([\w-]+)`\n\n(.+)$/gm)].map(([, code, sentence]) => [
-    code,
-    sentence,
-  ]),
+export const sentences = Object.fromEntries(entries.map(([, code, sentence]) => [code, sentence]));
+
+/** The `action` of a problem, by code. */
+export const actions = Object.fromEntries(
+  entries.map(([, code, , facts]) => [code, facts.match(/^- Action: `(\w+)`$/m)?.[1]]),
 );

@@ -4,7 +4,7 @@
  */
 import { createServer } from "node:http";
 import { once } from "node:events";
-import { sentences } from "./reference.js";
+import { actions, sentences } from "./reference.js";
 
 const CORS = {
   "access-control-allow-origin": "*",
@@ -53,7 +53,7 @@ export function json(response, status, body, headers = {}) {
   response.end(JSON.stringify(body));
 }
 
-/** With the sentence that the real server has for the code, where it has one. */
+/** With the sentence and the action that the real server has for the code, where it has them. */
 export function problem(response, status, code, { headers, ...members } = {}) {
   const detail = sentences[code] ?? `Said ${code}.`;
   json(
@@ -66,6 +66,7 @@ export function problem(response, status, code, { headers, ...members } = {}) {
       detail,
       error: detail,
       code,
+      action: actions[code],
       source: "request",
       request_id: "r1",
       ...members,
