@@ -32,12 +32,7 @@ test("all nine are right within five seconds of a change at the server", async (
     assert.match(await tab.locator("#live").innerText(), /^Live/);
   }
   const began = Date.now();
-  const revoked = await fetch(`${all.holdfast.config.instagram_url}/dev/deauthorize`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ account: "ada.makes" }),
-  });
-  assert.ok(revoked.ok);
+  await all.holdfast.deauthorize("ada.makes");
   for (const tab of tabs) await expectState(tab, "reconnect_required");
   const took = Date.now() - began;
   assert.ok(took < SOON_MS, `${took} ms`);

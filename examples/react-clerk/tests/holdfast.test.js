@@ -69,12 +69,7 @@ test("connect, revoked at Instagram, still signed in, reconnect", async () => {
   await shows("@ada.makes");
   assert.doesNotMatch(page.url(), /completion=/);
 
-  const revoked = await fetch(`${holdfast.config.instagram_url}/dev/deauthorize`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ account: "ada.makes" }),
-  });
-  assert.ok(revoked.ok, `deauthorize: ${revoked.status}`);
+  await holdfast.deauthorize("ada.makes");
   await page
     .getByRole("button", { name: /reconnect/i })
     .first()

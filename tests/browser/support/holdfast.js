@@ -81,7 +81,16 @@ export async function startHoldfast({ origins = [] } = {}) {
   };
   try {
     const config = await configOf(`http://127.0.0.1:${port}`, child);
-    return { config, url: config.public_url, output: () => output + log, watch, stop };
+    /** The person removes the app at Instagram, and Instagram says so. */
+    const deauthorize = async (handle) => {
+      const response = await fetch(`${config.instagram_url}/dev/deauthorize`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ account: handle }),
+      });
+      if (!response.ok) throw new Error(`deauthorize: ${response.status}`);
+    };
+    return { config, url: config.public_url, output: () => output + log, watch, deauthorize, stop };
   } catch (error) {
     if (child.exitCode === null) await end();
     throw new Error(`holdfast dev did not start: ${error.message}\n${output}${log}`, {

@@ -69,12 +69,7 @@ export async function mainPath(page, { home, holdfast }) {
   await page.getByRole("button", { name: "Connect Instagram" }).click();
   await approve();
   await shows(/^Connected$/);
-  const revoked = await fetch(`${holdfast.config.instagram_url}/dev/deauthorize`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ account: "ada.makes" }),
-  });
-  if (!revoked.ok) throw new Error(`deauthorize: ${revoked.status}`);
+  await holdfast.deauthorize("ada.makes");
   await shows("Reconnect needed");
   await page.getByRole("button", { name: "Reconnect" }).click();
   await approve();
