@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, describe, test } from "node:test";
 import { checkButton, connect, expectState, faultButton, signInAs } from "./support/demo.js";
+import { SCHEMES, SCREENS, startViews, views } from "./support/views.js";
 import { startAll, visit } from "./support/visit.js";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -18,67 +19,35 @@ async function assertAccessible(page, where) {
   assert.deepEqual(found, [], where);
 }
 
-const screens = [
-  ["wide", { width: 1280, height: 860 }],
-  ["a phone", { width: 360, height: 740 }],
-];
-
-describe("everybody can use the page", () => {
+describe("everybody can use every page", () => {
   let all;
-  before(async () => (all = await startAll()));
+  before(async () => (all = await startViews()));
   after(() => all?.stop());
 
-  for (const [screen, viewport] of screens) {
-    for (const colorScheme of ["light", "dark"]) {
+  for (const [screen, viewport] of SCREENS) {
+    for (const colorScheme of SCHEMES) {
       test(`axe finds nothing: ${screen}, ${colorScheme}`, async (t) => {
-        const { page, assertHealthy } = await visit(t, all, {
-          viewport,
-          colorScheme,
-          reducedMotion: "reduce",
-        });
-        await page.getByRole("heading", { name: "Who are you today?" }).waitFor();
-        await assertAccessible(page, "signed out");
-
-        await signInAs(page, "Ada Lovelace");
-        await page.locator("#connect, #account:not([hidden])").first().waitFor();
-        await assertAccessible(page, "signed in");
-
-        if (!(await page.locator('#connection[data-state="connected"]').isVisible()))
-          await connect(page, "ada.makes");
-        await assertAccessible(page, "connected");
-
-        await faultButton(page, "Remove the app").click();
-        await page.locator("#naive-answer", { hasText: "401" }).waitFor();
-        await page.locator("details.model summary").click();
-        await assertAccessible(page, "broken");
-
-        const overflow = await page.evaluate(
-          () => document.documentElement.scrollWidth - innerWidth,
-        );
-        assert.ok(overflow <= 0, `the page is ${overflow} px wider than the screen`);
-        assertHealthy();
-      });
-    }
-  }
-
-  for (const [screen, viewport] of screens) {
-    for (const colorScheme of ["light", "dark"]) {
-      test(`axe finds nothing in the API's pages: ${screen}, ${colorScheme}`, async (t) => {
-        const { page } = await visit(t, all, { viewport, colorScheme });
-        for (const path of ["/docs", "/docs/errors", "/docs/errors/token-expired"]) {
-          await page.goto(all.holdfast.url + path);
-          for (const operation of await page.locator("details").all()) {
-            await operation.evaluate((details) => (details.open = true));
-          }
-          await assertAccessible(page, path);
+        const options = { viewport, colorScheme, reducedMotion: "reduce" };
+        const { page } = await visit(t, all, options);
+        let count = 0;
+        for await (const view of views(page, all)) {
+          await assertAccessible(page, view);
           const overflow = await page.evaluate(
             () => document.documentElement.scrollWidth - innerWidth,
           );
-          assert.ok(overflow <= 0, `${path} is ${overflow} px wider than the screen`);
+          assert.ok(overflow <= 0, `${view} is ${overflow} px wider than the screen`);
+          count += 1;
         }
+        assert.ok(count >= 20, `${count} views`);
       });
     }
   }
+});
+
+describe("what a person finds on the pages", () => {
+  let all;
+  before(async () => (all = await startAll()));
+  after(() => all?.stop());
 
   test("the API's page leads to every operation and every code, and its lines work", async (t) => {
     const { page } = await visit(t, all);

@@ -7,10 +7,11 @@ import { createServer as createHttpServer } from "node:http";
 import { extname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { readmeBlock } from "../../clients/js/tests/support/readme.js";
+import { readmeBlock } from "../../clients/js/tests/support/code-blocks.js";
+import { answers } from "../browser/support/answers.js";
 import { freePort, startHoldfast } from "../browser/support/holdfast.js";
 import { startChromium } from "../browser/support/visit.js";
-import { freshApp, mainPath, signIn, useAuth } from "./support/app.js";
+import { clerk, freshApp, mainPath, signIn } from "./support/app.js";
 
 const START_WITHIN_MS = 120_000;
 
@@ -28,17 +29,6 @@ after(async () => {
   await holdfast?.stop();
 });
 
-/** Waits until somebody answers there. */
-async function answers(url, child) {
-  for (const giveUpAt = Date.now() + START_WITHIN_MS; Date.now() < giveUpAt;) {
-    if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}`);
-    const response = await fetch(url).catch(() => null);
-    if (response?.ok) return;
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-  throw new Error(`${url} does not answer`);
-}
-
 /** Runs a package's own command in the app, and ends it with the test. */
 async function serve(t, app, name, ...args) {
   const binary = fileURLToPath(new URL(`node_modules/.bin/${name}`, import.meta.url));
@@ -55,7 +45,7 @@ async function serve(t, app, name, ...args) {
     await once(child, "exit");
   });
   const home = `http://127.0.0.1:${args.at(-1)}/`;
-  await answers(home, child).catch((error) => {
+  await answers(home, child, START_WITHIN_MS).catch((error) => {
     throw new Error(`${error.message}\n${said}`);
   });
   return home;
@@ -89,30 +79,20 @@ async function walk(t, home) {
   assert.equal(gone.status, 200);
 }
 
-/** The README's first block, as an app's root. */
-function reactApp(baseUrl) {
-  const block = readmeBlock(
-    "jsx",
-    '<HoldfastProvider baseUrl="https://api.example.com" useAuth={useAuth}>',
-  )
-    .replace('"@clerk/react"', '"./auth.js"')
-    .replace('"https://api.example.com"', `{${baseUrl}}`);
-  const [imports, markup] = block.split("\n\n");
-  return { imports, markup: markup.trim().replace(/;$/, "") };
-}
-
 test("Vite", async (t) => {
-  const { imports, markup } = reactApp("import.meta.env.VITE_HOLDFAST_URL");
   const app = await freshApp(t, {
     "package.json": '{"private": true, "type": "module"}',
     "index.html":
       '<!doctype html><html lang="en"><title>App</title><div id="root"></div><script type="module" src="/main.jsx"></script></html>',
-    ".env.local": `VITE_HOLDFAST_URL=${holdfast.url}\n`,
+    ".env.local": readmeBlock("sh", "VITE_HOLDFAST_URL").replace(
+      "https://api.example.com",
+      holdfast.url,
+    ),
     "vite.config.js":
       'import react from "@vitejs/plugin-react";\nexport default { plugins: [react()] };\n',
     "sign-in.js": signIn(holdfast.config.clerk_url),
-    "auth.js": useAuth,
-    "main.jsx": `import { createRoot } from "react-dom/client";\n${imports}\ncreateRoot(document.getElementById("root")).render(${markup});\n`,
+    "auth.js": clerk,
+    "main.jsx": readmeBlock("jsx", "createRoot").replace('"@clerk/react"', '"./auth.js"'),
   });
   await walk(
     t,
@@ -130,7 +110,7 @@ test("Next", async (t) => {
     ".env.local": `NEXT_PUBLIC_HOLDFAST_URL=${holdfast.url}\n`,
     "next.config.mjs": `export default { allowedDevOrigins: ["127.0.0.1"], turbopack: { root: ${JSON.stringify(fileURLToPath(new URL(".", import.meta.url)))} } };\n`,
     "app/sign-in.js": signIn(holdfast.config.clerk_url),
-    "app/auth.js": `"use client";\n${useAuth}`,
+    "app/auth.js": `"use client";\n${clerk}`,
     "app/providers.jsx": providers,
     "app/layout.jsx": `import { Providers } from "./providers";\nexport default function Layout({ children }) {\n  return <html lang="en"><body><Providers>{children}</Providers></body></html>;\n}\n`,
     "app/page.jsx": `import { InstagramConnection } from "holdfast-client/react";\nexport default function Page() {\n  return <InstagramConnection />;\n}\n`,

@@ -1,6 +1,6 @@
 /**
- * Screenshots of the gallery: `node scripts/shots.mjs DIRECTORY`. `states.png` is the one that the documentation shows:
- * `node scripts/shots.mjs test-results && cp test-results/states.png ../../docs/images/`.
+ * Screenshots of the gallery: `node scripts/shots.mjs DIRECTORY`. `states.png` among them is the picture of the README:
+ * `node scripts/shots.mjs test-results && cp test-results/states.png .`.
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ await mkdir(directory, { recursive: true });
 const site = await serve();
 const browser = await launch();
 for (const colorScheme of ["light", "dark"]) {
-  for (const width of [360, 1280]) {
+  for (const width of [390, 1280]) {
     const page = await browser.newPage({ colorScheme, viewport: { width, height: 900 } });
     await page.goto(`${site.url}/gallery/`);
     await page.locator(".hf-connection").first().waitFor();

@@ -43,7 +43,11 @@ function usePresses() {
 const button = (isBusy, props) =>
   h("button", { type: "button", "aria-disabled": isBusy || undefined, ...props });
 
-/** Renders anew once a minute, so that "2 minutes ago" stays true. @param {{ at: string, locale: Locale }} props */
+/**
+ * A time that has passed, also where this computer's clock is slow. Renders anew once a minute, so that "2 minutes ago"
+ * stays true.
+ * @param {{ at: string, locale: Locale }} props
+ */
 function Time({ at, locale }) {
   const [now, setNow] = React.useState(Date.now);
   React.useEffect(() => {
@@ -54,7 +58,7 @@ function Time({ at, locale }) {
   return h(
     "time",
     { dateTime: at, title: exact.format(new Date(at)) },
-    relativeTime(at, now, locale),
+    relativeTime(at, Math.max(now, Date.parse(at)), locale),
   );
 }
 

@@ -5,6 +5,8 @@
 
 const CHANNEL = "holdfast:returned";
 const FEATURES = "popup,width=520,height=760";
+/** How long an attempt lives. Not counted from its `expires_at`: this computer's clock may be off. */
+const RETURNS_WITHIN = 600_000;
 /** How long a window that has returned listens for being asked to close. */
 const ASKED_WITHIN = 2_000;
 
@@ -29,9 +31,9 @@ export async function connectInPopup(client, options) {
  * @param {import("./holdfast-client.d.ts").HoldfastClient} client
  * @param {import("./holdfast-client.d.ts").ConnectAttempt} attempt
  */
-function awaitReturn(client, { attempt_id: id, expires_at: until }) {
+function awaitReturn(client, { attempt_id: id }) {
   const channel = new BroadcastChannel(CHANNEL);
-  const timer = setTimeout(() => channel.close(), Date.parse(until) - Date.now());
+  const timer = setTimeout(() => channel.close(), RETURNS_WITHIN);
   channel.onmessage = ({ data }) => {
     if (data.returned !== id) return;
     clearTimeout(timer);

@@ -6,17 +6,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { guideBlock } from "./support/migration-guide.js";
+import { guideBlock } from "./support/code-blocks.js";
 import { faults, startScriptedServer } from "./support/scripted-server.js";
 import { createSignIn, errorOf } from "./support/harness.js";
 
 async function setUp(t) {
   const server = await startScriptedServer();
   t.after(() => server.close());
-  const rule = (await guideBlock("js", "function instagramStatus"))
+  const rule = guideBlock("js", "function instagramStatus")
     .replace("export ", "")
     .replace('"https://api.example.com"', JSON.stringify(server.url));
-  const caller = await guideBlock("js", "const fetchInstagramStatus = () =>");
+  const caller = guideBlock("js", "const fetchInstagramStatus = () =>");
   const impatient = (callback, ms, ...args) => setTimeout(callback, ms / 100, ...args).unref();
   const make = new Function(
     "session",
@@ -55,7 +55,7 @@ test("the package: the guide's command installs one in which every entry resolve
     JSON.stringify({ name: "app", private: true, type: "module" }),
   );
   const client = fileURLToPath(new URL("..", import.meta.url));
-  const command = (await guideBlock("sh", "npm pack")).replace(
+  const command = guideBlock("sh", "npm pack").replace(
     "path/to/holdfast/clients/js",
     `'${client}'`,
   );

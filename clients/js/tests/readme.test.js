@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { get } from "svelte/store";
 import { effectScope } from "vue";
 import { createFakeClient, fakeStatus } from "../src/fake.js";
-import { readme, readmeBlock } from "./support/readme.js";
+import { readme, readmeBlock } from "./support/code-blocks.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const tsc = createRequire(import.meta.url)

@@ -4,14 +4,13 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
+import { answers } from "./answers.js";
 import { Secrets } from "./leaks.js";
 
 /** The server's program. */
 export const BINARY =
   process.env.HOLDFAST_BIN ??
   fileURLToPath(new URL("../../../target/debug/holdfast", import.meta.url));
-const START_WITHIN_MS = 20_000;
-const POLL_EVERY_MS = 50;
 
 /** A port of loopback that is free at this moment. */
 export async function freePort() {
@@ -21,23 +20,6 @@ export async function freePort() {
   server.close();
   await once(server, "close");
   return port;
-}
-
-/** What `/dev/config.json` says, once somebody answers there. */
-async function configOf(url, child) {
-  const giveUpAt = Date.now() + START_WITHIN_MS;
-  while (child.exitCode === null && Date.now() < giveUpAt) {
-    try {
-      const response = await fetch(`${url}/dev/config.json`);
-      if (response.ok) return await response.json();
-    } catch {
-      // Not listening yet.
-    }
-    await new Promise((resolve) => setTimeout(resolve, POLL_EVERY_MS));
-  }
-  throw new Error(
-    child.exitCode === null ? "it does not answer" : `it ended with exit code ${child.exitCode}`,
-  );
 }
 
 /**
@@ -80,7 +62,7 @@ export async function startHoldfast({ origins = [] } = {}) {
     secrets.assertNoneIn(log);
   };
   try {
-    const config = await configOf(`http://127.0.0.1:${port}`, child);
+    const config = await (await answers(`http://127.0.0.1:${port}/dev/config.json`, child)).json();
     /** The person removes the app at Instagram, and Instagram says so. */
     const deauthorize = async (handle) => {
       const response = await fetch(`${config.instagram_url}/dev/deauthorize`, {

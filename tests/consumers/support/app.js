@@ -42,10 +42,13 @@ export const getToken = async () =>
   session.id ? (await post(\`/v1/client/sessions/\${session.id}/tokens\`)).jwt : null;
 `;
 
-/** As a hook of React, which loads late, as Clerk's does. */
-export const useAuth = `
+/** What the README takes from Clerk's package; it loads late, as Clerk does. */
+export const clerk = `
 import { useEffect, useState } from "react";
 import { enter, getToken, session } from "./sign-in.js";
+
+export const ClerkProvider = ({ children }) => children;
+export const SignInButton = () => null;
 
 export function useAuth() {
   const [isLoaded, setLoaded] = useState(false);

@@ -4,8 +4,8 @@ import { fileURLToPath } from "node:url";
 import { after, before, test } from "node:test";
 import { build } from "esbuild";
 import { connected, notConnected } from "../support/scripted-server.js";
-import { guideBlock } from "../support/migration-guide.js";
-import { launch, openApp, until } from "./support/browser.js";
+import { guideBlock } from "../support/code-blocks.js";
+import { launch, openApp, shows, until } from "./support/browser.js";
 
 const pages = fileURLToPath(new URL("pages", import.meta.url));
 
@@ -18,8 +18,8 @@ after(() => browser.close());
 /** `main.jsx` and `settings.jsx` of the guide, with the app that they are pasted into and a stand-in for Clerk's package. */
 async function bundleOfGuide(api) {
   const files = {
-    "guide:main": await guideBlock("jsx", "<HoldfastProvider"),
-    "guide:settings": await guideBlock("jsx", "<InstagramConnection"),
+    "guide:main": guideBlock("jsx", "<HoldfastProvider"),
+    "guide:settings": guideBlock("jsx", "<InstagramConnection"),
     "./app": `
       import { useAuth } from "@clerk/react";
       import { Settings } from "guide:settings";
@@ -77,19 +77,18 @@ test("two pasted files show the connection, live, and survive a refused session"
       );
     },
   });
-  const shows = (pattern) => until(async () => pattern.test(await app.text()), String(pattern));
-  await shows(/Not connected/);
+  await shows(app, /Not connected/);
   await until(() => app.server.streams.size === 1, "the stream");
   app.server.announce(connected);
-  await shows(/New posts go to @ada\.makes/);
+  await shows(app, /New posts go to @ada\.makes/);
   app.server.announce({ ...notConnected, version: 3 });
-  await shows(/Not connected/);
+  await shows(app, /Not connected/);
 
   app.server.state.fault = "401";
   const before = app.requests().length;
   app.server.endStreams();
   await app.pass(300_000);
-  await shows(/still signed in, but the server refuses your session/);
+  await shows(app, /still signed in, but the server refuses your session/);
   assert.ok(app.requests().length - before <= 2, `${app.requests().length - before} requests`);
   await app.isSignedIn();
 });

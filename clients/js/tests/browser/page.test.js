@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { sentences } from "../support/reference.js";
 import { connected, json, problem, startScriptedServer } from "../support/scripted-server.js";
-import { launch, openApp, until } from "./support/browser.js";
+import { count, launch, openApp, shows, until } from "./support/browser.js";
 
 const STATUS = "GET /user/instagram/status";
 const CONNECT = "POST /user/instagram/connect";
@@ -17,8 +17,6 @@ before(async () => {
 after(() => browser.close());
 
 const phaseOf = (app) => app.page.evaluate(() => window.instagram.phase);
-const shows = (app, pattern) => until(async () => pattern.test(await app.text()), String(pattern));
-const count = (app, wanted) => app.requests().filter(({ route }) => route === wanted).length;
 
 /** A stand-in for Instagram's page, on the site under test so that "back" has somewhere to go back from. */
 const departTo = (app) =>

@@ -1,9 +1,9 @@
 /** What a second look at the page found: focus, double presses, pictures, languages, routers, popups, pages without a framework. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { readmeBlock } from "../support/readme.js";
+import { readmeBlock } from "../support/code-blocks.js";
 import { connected, json, problem } from "../support/scripted-server.js";
-import { launch, openApp, until } from "./support/browser.js";
+import { count, launch, openApp, shows, until } from "./support/browser.js";
 
 const CONNECT = "POST /user/instagram/connect";
 const CHECK = "POST /user/instagram/check";
@@ -17,8 +17,6 @@ before(async () => {
 });
 after(() => browser.close());
 
-const shows = (app, pattern) => until(async () => pattern.test(await app.text()), String(pattern));
-const count = (app, wanted) => app.requests().filter(({ route }) => route === wanted).length;
 const focused = (app) =>
   app.page.evaluate(() => document.activeElement.textContent || document.activeElement.tagName);
 const isConnected = ({ server }) => (server.state.status = connected);

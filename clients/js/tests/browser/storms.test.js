@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { connected } from "../support/scripted-server.js";
-import { launch, openApp, until } from "./support/browser.js";
+import { launch, openApp, shows, until } from "./support/browser.js";
 
 const FIVE_MINUTES = 300_000;
 let browser;
@@ -55,13 +55,12 @@ test("a server that goes away later: what was known stays, and is called the las
     browser,
     prepare: ({ server }) => (server.state.status = connected),
   });
-  const shows = (pattern) => until(async () => pattern.test(await app.text()), String(pattern));
-  await shows(/Connected[\s\S]*@ada\.makes/);
+  await shows(app, /Connected[\s\S]*@ada\.makes/);
   await until(() => app.server.streams.size === 1, "the stream");
   app.server.state.fault = "503";
   app.server.endStreams();
   await app.pass(30_000);
-  await shows(/Connected, when last heard[\s\S]*@ada\.makes[\s\S]*The server has trouble/);
+  await shows(app, /Connected, when last heard[\s\S]*@ada\.makes[\s\S]*The server has trouble/);
   await app.isSignedIn();
   app.server.state.fault = null;
   await app.pass(65_000);

@@ -153,3 +153,10 @@ export async function until(condition, what = "condition") {
   }
   throw new Error(`${what} did not come true within ${UNTIL_MS} ms`);
 }
+
+/** Waits until the page's text says so. */
+export const shows = (app, pattern) =>
+  until(async () => pattern.test(await app.text()), String(pattern));
+
+/** How many requests of that route there were. */
+export const count = (app, wanted) => app.requests().filter(({ route }) => route === wanted).length;

@@ -1,0 +1,306 @@
+/** A browser in trouble: whatever it meets, the page says what is true, and nobody is signed out. */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import {
+  approve,
+  become,
+  connect,
+  disconnect,
+  openBrowser,
+  press,
+  shows,
+  startApp,
+} from "./support/app.js";
+
+const NINE = 9;
+const SOON_MS = 5_000;
+const TEN_MINUTES = 600_000;
+
+let app;
+before(async () => (app = await startApp()));
+after(() => app?.stop());
+
+/** Ada in the app, with nothing linked, or with her account. */
+async function ada(t, { isConnected, ...options } = {}) {
+  const opened = await openBrowser(t, app, options);
+  await become(opened.page, "ada");
+  await disconnect(opened.page);
+  if (isConnected) await connect(opened.page, "ada.makes");
+  return opened;
+}
+
+const lifecycle = async (page, state) => {
+  const devtools = await page.context().newCDPSession(page);
+  await devtools.send("Page.setWebLifecycleState", { state });
+  await devtools.detach();
+};
+
+const signedIn = (page) => page.locator("header").getByText("Signed in").waitFor();
+
+describe("tabs", () => {
+  test("nine of them: all are right soon after a change, also when the one with the stream is gone", async (t) => {
+    const { page, open } = await ada(t, { isConnected: true });
+    const tabs = [page];
+    while (tabs.length < NINE) tabs.push(await open());
+    for (const tab of tabs) await shows(tab, "@ada.makes");
+    await page.waitForFunction(() => window.instagram.live === "stream");
+    await page.close();
+    const others = tabs.slice(1);
+    const isLive = (tab) => tab.evaluate(() => window.instagram.live === "stream");
+    while (!(await Promise.all(others.map(isLive))).some(Boolean)) await isLive(others[0]);
+    const began = Date.now();
+    await app.holdfast.deauthorize("ada.makes");
+    for (const tab of others) await shows(tab, "Reconnect needed");
+    assert.ok(Date.now() - began < SOON_MS, `${Date.now() - began} ms`);
+  });
+
+  test("whoever signs in in another tab is who this one shows", async (t) => {
+    const { page, open } = await ada(t, { isConnected: true });
+    const other = await open();
+    await shows(other, "@ada.makes");
+    await other.evaluate(() => window.signIn.leave());
+    await other.locator("header").getByText("Signed out").waitFor();
+    await become(other, "grace");
+    await shows(other, "Not connected");
+    await page.bringToFront();
+    await page.evaluate(() => dispatchEvent(new Event("focus")));
+    await shows(page, "Not connected");
+    assert.equal(await page.getByText("ada.makes").count(), 0);
+  });
+
+  test("the way back ends in another tab than the one that began: both know", async (t) => {
+    const { page, context } = await ada(t);
+    const returned = context.waitForEvent("page");
+    await page.evaluate(async () => {
+      const { authorize_url } = await window.instagram.connect({ navigate: false });
+      window.open(authorize_url, "_blank", "noopener");
+    });
+    const other = await returned;
+    await approve(other, "ada.makes");
+    await shows(other, "@ada.makes");
+    await shows(page, "@ada.makes");
+    assert.doesNotMatch(other.url(), /completion=/);
+  });
+
+  test("it comes back to a tab of somebody else: nothing is linked, and it says so", async (t) => {
+    const { page, context } = await ada(t);
+    await press(page, "Connect Instagram");
+    await page.waitForURL(/\/oauth\/authorize/);
+    const { page: graces } = await openBrowser(t, app);
+    await become(graces, "grace");
+    await disconnect(graces);
+    await graces.goto(page.url());
+    await approve(graces, "ada.makes");
+    await shows(graces, "This attempt to connect was begun by another user.");
+    await shows(graces, "Not connected");
+    await page.goto(app.home);
+    await shows(page, /Connecting|Not connected/);
+    assert.equal(context.pages().length, 1);
+  });
+});
+
+describe("presses", () => {
+  test("a double click on Connect begins one attempt, and the back button gives the button back", async (t) => {
+    const { page } = await ada(t);
+    const attempts = [];
+    page.on(
+      "request",
+      (request) =>
+        /\/connect$/.test(request.url()) && request.method() === "POST" && attempts.push(request),
+    );
+    await page.getByRole("button", { name: "Connect Instagram" }).dblclick();
+    await page.waitForURL(/\/oauth\/authorize/);
+    assert.equal(attempts.length, 1);
+    await page.goBack({ waitUntil: "commit" });
+    await press(page, "Start again");
+    await approve(page, "ada.makes");
+    await shows(page, "@ada.makes");
+    await signedIn(page);
+  });
+
+  test("signing out while Connect is under way: the page does not leave for what the person had pressed", async (t) => {
+    const { page } = await ada(t);
+    let go;
+    const gone = new Promise((resolve) => (go = resolve));
+    await page.route(/\/instagram\/connect$/, async (route) => {
+      const answer = await route.fetch();
+      await gone;
+      await route.fulfill({ response: answer });
+    });
+    const pressed = page.waitForRequest(/\/instagram\/connect$/);
+    await press(page, "Connect Instagram");
+    await pressed;
+    await page.evaluate(() => window.signIn.leave());
+    const answered = page.waitForResponse(/\/instagram\/connect$/);
+    go();
+    await answered;
+    await shows(page, "Signed out");
+    await become(page, "grace");
+    await shows(page, "Not connected");
+    assert.equal(page.url(), app.home);
+  });
+
+  test("in a popup: it closes itself, and the page knows", async (t) => {
+    const { page, context } = await ada(t);
+    const opened = context.waitForEvent("page");
+    await press(page, "In a window of its own");
+    const popup = await opened;
+    const closed = popup.waitForEvent("close");
+    await approve(popup, "ada.makes");
+    await closed;
+    await shows(page, "@ada.makes");
+  });
+
+  test("a popup that is blocked: the page itself leaves, and comes back connected", async (t) => {
+    const { page } = await ada(t, { init: () => (window.open = () => null) });
+    await press(page, "In a window of its own");
+    await approve(page, "ada.makes");
+    await shows(page, "@ada.makes");
+  });
+});
+
+describe("the network", () => {
+  test("offline, and online again: what was known is called the last known, and a change meanwhile shows soon", async (t) => {
+    const { page, context } = await ada(t, { isConnected: true });
+    await page.waitForFunction(() => window.instagram.live === "stream");
+    await context.setOffline(true);
+    await page.evaluate(() => window.instagram.refetch());
+    await shows(page, "Connected, when last heard");
+    await shows(page, "The server cannot be reached; we keep trying.");
+    await app.holdfast.deauthorize("ada.makes");
+    const began = Date.now();
+    await context.setOffline(false);
+    await shows(page, /^Reconnect needed$/);
+    assert.ok(Date.now() - began < SOON_MS, `${Date.now() - began} ms`);
+    await signedIn(page);
+  });
+
+  test("a very slow one: it is slow, and right", async (t) => {
+    const { page, context } = await ada(t);
+    const devtools = await context.newCDPSession(page);
+    await devtools.send("Network.enable");
+    await devtools.send("Network.emulateNetworkConditions", {
+      offline: false,
+      latency: 1_500,
+      downloadThroughput: 8_000,
+      uploadThroughput: 8_000,
+    });
+    await connect(page, "ada.makes");
+    await app.holdfast.deauthorize("ada.makes");
+    await shows(page, "Reconnect needed");
+    await signedIn(page);
+  });
+
+  for (const [what, worker] of [
+    ["fails every request", "event.respondWith(Response.error())"],
+    [
+      "answers with its own page",
+      'event.respondWith(new Response("<!doctype html>", { headers: { "content-type": "text/html" } }))',
+    ],
+  ]) {
+    test(`a broken service worker that ${what}: it says what is true, and recovers without it`, async (t) => {
+      const { page, context } = await ada(t, { isConnected: true });
+      const script = `
+        addEventListener("install", () => skipWaiting());
+        addEventListener("activate", (event) => event.waitUntil(clients.claim()));
+        addEventListener("fetch", (event) => { if (event.request.url.startsWith(${JSON.stringify(app.holdfast.url)})) ${worker}; });`;
+      await context.route("**/broken.js", (route) =>
+        route.fulfill({ contentType: "text/javascript", body: script }),
+      );
+      await page.evaluate(async () => {
+        await navigator.serviceWorker.register("broken.js");
+        if (!navigator.serviceWorker.controller)
+          await new Promise((resolve) => (navigator.serviceWorker.oncontrollerchange = resolve));
+        await window.instagram.refetch();
+      });
+      await shows(page, "Connected, when last heard");
+      await shows(page, /we keep trying/);
+      await signedIn(page);
+      await page.evaluate(async () => {
+        for (const registration of await navigator.serviceWorker.getRegistrations())
+          await registration.unregister();
+      });
+      await page.reload();
+      await shows(page, /^Connected$/);
+    });
+  }
+});
+
+describe("the computer", () => {
+  test("a laptop that sleeps: what changed meanwhile shows soon after", async (t) => {
+    const { page } = await ada(t, { isConnected: true });
+    await page.waitForFunction(() => window.instagram.live === "stream");
+    await lifecycle(page, "frozen");
+    await app.holdfast.deauthorize("ada.makes");
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await lifecycle(page, "active");
+    const began = Date.now();
+    await shows(page, "Reconnect needed");
+    assert.ok(Date.now() - began < SOON_MS, `${Date.now() - began} ms`);
+  });
+
+  for (const minutes of [-11, 11]) {
+    test(`its clock is ${Math.abs(minutes)} minutes ${minutes < 0 ? "slow" : "fast"}: it connects, in a popup too, and speaks of no future`, async (t) => {
+      const { page, context } = await ada(t, {
+        init: `{ const now = Date.now; Date.now = () => now() + ${(minutes / 10) * TEN_MINUTES}; }`,
+      });
+      const opened = context.waitForEvent("page");
+      await press(page, "In a window of its own");
+      const popup = await opened;
+      const closed = popup.waitForEvent("close");
+      await approve(popup, "ada.makes");
+      await closed;
+      await shows(page, "@ada.makes");
+      assert.doesNotMatch(await page.locator(".hf-evidence").innerText(), / in \d/);
+    });
+  }
+
+  for (const [what, init] of [
+    [
+      "forbidden",
+      () => {
+        for (const name of ["sessionStorage", "localStorage"])
+          Object.defineProperty(window, name, {
+            get() {
+              throw new DOMException("no", "SecurityError");
+            },
+          });
+      },
+    ],
+    [
+      "full",
+      () => {
+        Storage.prototype.setItem = () => {
+          throw new DOMException("no", "QuotaExceededError");
+        };
+      },
+    ],
+  ]) {
+    test(`storage is ${what}: it connects all the same`, async (t) => {
+      const { page } = await ada(t, { init, isConnected: true });
+      await shows(page, "@ada.makes");
+      assert.doesNotMatch(page.url(), /completion=/);
+    });
+  }
+
+  test("no cookie goes to the server, and none comes from it", async (t) => {
+    const { page, context } = await ada(t);
+    const cookies = [];
+    page.on("request", async (request) => {
+      if (request.url().startsWith(app.holdfast.url))
+        cookies.push((await request.allHeaders()).cookie);
+    });
+    page.on("response", async (response) => {
+      if (response.url().startsWith(app.holdfast.url))
+        cookies.push((await response.allHeaders())["set-cookie"]);
+    });
+    await connect(page, "ada.makes");
+    const { hostname } = new URL(app.site.url);
+    assert.deepEqual(cookies.filter(Boolean), []);
+    assert.ok(
+      (await context.cookies()).every(
+        ({ name, domain }) => name === "session" && domain === hostname,
+      ),
+    );
+  });
+});
