@@ -51,9 +51,8 @@ export function createLiveUpdates({
   const allowance = createAllowance(clock);
   const tabs = createTabs(base, session.identity, reader.hear);
 
-  let isRunning = false;
-  /** Identity of the running loop. */
-  let turn = 0;
+  /** Identity of the running loop; null while nothing runs. */
+  let turn = /** @type {object | null} */ (null);
   /** Is the page put away, perhaps to be thawed by the back button? */
   let isAway = false;
   /** What is known may be out of date, and no stream is about to say so. */
@@ -61,7 +60,7 @@ export function createLiveUpdates({
   let streamFailures = 0;
   let polls = 0;
   let abort = new AbortController();
-  let endPause = noop;
+  /** Ends the pause of the loop. */
   let wake = noop;
   let hideTimer = /** @type {unknown} */ (undefined);
 
@@ -75,44 +74,42 @@ export function createLiveUpdates({
 
   // --- The loop ------------------------------------------------------------------------------
 
-  /**
-   * @param {number} ms
-   * @param {boolean} [canBeWoken] by the page's being seen again, or online
-   */
-  async function pause(ms, canBeWoken) {
+  /** @param {number} ms until the loop goes on, unless it is woken */
+  async function pause(ms) {
     await new Promise((resolve) => {
       const timer = clock.setTimeout(() => resolve(0), ms);
-      endPause = () => {
+      wake = () => {
         clock.clearTimeout(timer);
         resolve(0);
       };
-      if (canBeWoken) wake = endPause;
     });
-    wake = endPause = noop;
+    wake = noop;
   }
 
-  /** Waits until one more request may be made. @param {number} mine */
-  async function permission(mine) {
-    for (let wait; mine === turn && (wait = allowance.take());) await pause(wait);
-    return mine === turn;
-  }
-
-  /** Reads, then listens for as long as there is a stream. Returns how long to pause. @param {number} mine */
-  async function round(mine) {
-    if ((mustRead || !wantsStream()) && (await permission(mine))) await reader.read();
-    if (mine !== turn) return 0;
-    mustRead = true;
-    if (isHidden()) return POLL_EVERY_HIDDEN;
+  /** Reads where that is needed, then listens for as long as there is a stream. Returns how long to pause. */
+  async function round(/** @type {object} */ mine) {
+    if (mustRead || !wantsStream()) {
+      const wait = allowance.take();
+      if (wait) return wait;
+      await reader.read();
+      if (mine !== turn) return 0;
+      mustRead = false;
+    }
     if (wantsStream()) {
-      if (await permission(mine)) await listen();
+      const wait = allowance.take();
+      if (wait) return wait;
+      mustRead = true;
+      await listen();
       // The next stream begins with the state as it is, so that nothing falls between the two.
       return isHidden() ? POLL_EVERY_HIDDEN : backoff(0, random);
     }
+    mustRead = true;
+    if (isHidden()) return POLL_EVERY_HIDDEN;
     polls += 1;
     return POLL_EVERY;
   }
 
-  /** @param {number} mine */
+  /** @param {object} mine */
   async function run(mine) {
     for (let failures = 0; mine === turn;) {
       let ms;
@@ -131,7 +128,7 @@ export function createLiveUpdates({
       }
       if (mine !== turn) return;
       if (mustRead || isHidden()) setLive("poll");
-      await pause(ms, true);
+      await pause(ms);
     }
   }
 
@@ -143,7 +140,7 @@ export function createLiveUpdates({
     polls = 0;
     setLive(store.get().live || "poll");
     let isHeld = false;
-    const timer = tabs.areShared && clock.setTimeout(() => isHeld || abort.abort(), POLL_EVERY);
+    const timer = clock.setTimeout(() => isHeld || abort.abort(), POLL_EVERY);
     try {
       await tabs.lead(signal, () => {
         isHeld = true;
@@ -223,22 +220,21 @@ export function createLiveUpdates({
 
   /** Does nothing while it runs, while nobody listens, or while the session is refused. */
   function start() {
-    if (isRunning || session.refusal() || !store.hasListeners()) return;
-    isRunning = mustRead = true;
+    if (turn || session.refusal() || !store.hasListeners()) return;
+    mustRead = true;
     attach("addEventListener");
     tabs.open();
-    run(++turn);
+    run((turn = {}));
   }
 
   function stop() {
-    if (!isRunning) return;
-    isRunning = false;
-    turn += 1;
+    if (!turn) return;
+    turn = null;
     attach("removeEventListener");
     clock.clearTimeout(hideTimer);
     abort.abort();
     tabs.close();
-    endPause();
+    wake();
     setLive(false);
   }
 
