@@ -73,6 +73,38 @@ test("a server in trouble is named, is not asked more for being asked through li
     assert.equal(await app.page.locator(`#${name} .error`).innerText(), "");
 });
 
+const grace = { ...connected, account: { ...connected.account, username: "grace.hops" } };
+
+for (const query of [{}, { "not-fed": "1" }]) {
+  test(`another person at once, within the stale time${query["not-fed"] ? ", and no feed mounted" : ""}: never the first one's account`, async (t) => {
+    const app = await openApp(t, {
+      browser,
+      page: PAGE,
+      query,
+      prepare: ({ server }) => (server.state.status = connected),
+    });
+    await bothShow(app, /ada\.makes/);
+    app.server.state.status = grace;
+    await app.page.evaluate(() => {
+      window.shown = [];
+      const look = () => window.shown.push(document.querySelector("main").innerText);
+      new MutationObserver(look).observe(document.body, {
+        childList: true,
+        characterData: true,
+        subtree: true,
+      });
+      window.signIn.become("sess_9");
+    });
+    await bothShow(app, /grace\.hops/);
+    const shown = await app.page.evaluate(() => window.shown);
+    assert.ok(shown.length > 0);
+    assert.deepEqual(
+      shown.filter((text) => /ada\.makes/.test(text)),
+      [],
+    );
+  });
+}
+
 test("what was one person's is shown to nobody else", async (t) => {
   const app = await openApp(t, {
     browser,
@@ -83,10 +115,7 @@ test("what was one person's is shown to nobody else", async (t) => {
   await app.page.evaluate(() => window.signIn.become(null));
   await bothShow(app, /Nothing known/);
   assert.doesNotMatch(await app.text(), /ada\.makes/);
-  app.server.state.status = {
-    ...connected,
-    account: { ...connected.account, username: "grace.hops" },
-  };
+  app.server.state.status = grace;
   await app.page.evaluate(() => window.signIn.become("sess_9"));
   await bothShow(app, /grace\.hops/);
   assert.doesNotMatch(await app.text(), /ada\.makes/);

@@ -9,7 +9,10 @@ import { feedQueryClient, instagramStatusOptions } from "holdfast-client/tanstac
 import useSWR, { useSWRConfig } from "swr";
 import { createSignIn } from "./sign-in.js";
 
-const api = new URLSearchParams(location.search).get("api");
+const query = new URLSearchParams(location.search);
+const api = query.get("api");
+/** An app may do without live updates. */
+const isFed = !query.has("not-fed");
 
 window.signOuts = 0;
 const signIn = (window.signIn = createSignIn(api));
@@ -38,7 +41,7 @@ function Shown({ name, status, error }) {
 function Swr() {
   const { mutate } = useSWRConfig();
   const { sessionId } = useSyncExternalStore(signIn.subscribe, signIn.getState);
-  useEffect(() => feedSwr(client, mutate, sessionId), [mutate, sessionId]);
+  useEffect(() => (isFed ? feedSwr(client, mutate, sessionId) : undefined), [mutate, sessionId]);
   const { data, error, mutate: again } = useSWR(...instagramStatusSwr(client, sessionId));
   window.refetchSwr = () => again();
   return h(Shown, { name: "swr", status: data, error });
@@ -47,7 +50,10 @@ function Swr() {
 function Query() {
   const queryClient = useQueryClient();
   const { sessionId } = useSyncExternalStore(signIn.subscribe, signIn.getState);
-  useEffect(() => feedQueryClient(client, queryClient, sessionId), [queryClient, sessionId]);
+  useEffect(
+    () => (isFed ? feedQueryClient(client, queryClient, sessionId) : undefined),
+    [queryClient, sessionId],
+  );
   const { data, error, refetch } = useQuery(instagramStatusOptions(client, sessionId));
   window.refetchQuery = () => refetch();
   return h(Shown, { name: "tanstack-query", status: data, error });
