@@ -20,6 +20,7 @@ export type StateText = { title: string; sentence?: string } & (
   ButtonText | { label?: undefined; press?: undefined }
 );
 
+/** By state, and by phase for a client without a status. */
 type StateTexts = { readonly [S in InstagramState | Exclude<HoldfastPhase, "ready">]: StateText };
 
 /**
@@ -55,9 +56,6 @@ export interface Locale {
     readonly confirm: string;
   };
 }
-
-/** The English ones. */
-export const stateTexts: StateTexts;
 
 /**
  * `label` and `press` are those of the button that helps; both are absent where there is nothing to press. `another` is the

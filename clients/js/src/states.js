@@ -4,9 +4,6 @@ import { en } from "./locales/en.js";
 /** @typedef {import("./holdfast-client.d.ts").AnyHoldfastError} AnyHoldfastError */
 /** @typedef {import("./holdfast-client.d.ts").InstagramStatus} InstagramStatus */
 
-/** By state, and by phase for a client without a status. */
-export const stateTexts = en.states;
-
 /** Errors behind which the browser is signed in at Instagram to the wrong account. */
 const WRONG_ACCOUNT = ["different-account", "account-belongs-to-another-user"];
 

@@ -10,7 +10,7 @@ import {
 } from "../src/holdfast-client.js";
 import { de } from "../src/locales/de.js";
 import { en } from "../src/locales/en.js";
-import { describe, describeError, relativeTime, stateTexts } from "../src/states.js";
+import { describe, describeError, relativeTime } from "../src/states.js";
 import { contract } from "./support/contract.js";
 import { sentences } from "./support/reference.js";
 
@@ -18,7 +18,7 @@ const describeStatus = (status, error = null) => describe({ phase: "ready", stat
 
 test("the texts know the states of the contract, the phases without a status, and no others", () => {
   const phases = ["idle", "loading", "failed", "session-refused", "signed-out"];
-  assert.deepEqual(Object.keys(stateTexts), [...Object.keys(contract), ...phases]);
+  assert.deepEqual(Object.keys(en.states), [...Object.keys(contract), ...phases]);
 });
 
 for (const [state, reasons] of Object.entries(contract)) {

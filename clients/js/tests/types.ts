@@ -26,7 +26,7 @@ import {
   useInstagram,
   type Instagram,
 } from "holdfast-client/react";
-import { describe, describeError, stateTexts } from "holdfast-client/states";
+import { describe, describeError } from "holdfast-client/states";
 import { feedSwr, instagramStatusSwr } from "holdfast-client/swr";
 import {
   feedQueryClient,
@@ -211,5 +211,5 @@ fake.calls[0]?.name satisfies string | undefined;
 fakeStatus("degraded", { reason: "revoked" });
 
 assertType<
-  Equal<keyof typeof stateTexts, InstagramStatus["state"] | Exclude<HoldfastPhase, "ready">>
+  Equal<keyof typeof en.states, InstagramStatus["state"] | Exclude<HoldfastPhase, "ready">>
 >();

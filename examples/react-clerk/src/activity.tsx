@@ -1,7 +1,8 @@
 import { useEffect, useState } from "react";
 import type { HistoryEntry } from "holdfast-client";
 import { useHoldfastClient, useInstagram } from "holdfast-client/react";
-import { relativeTime, stateTexts } from "holdfast-client/states";
+import { en } from "holdfast-client/locales/en";
+import { relativeTime } from "holdfast-client/states";
 
 interface History {
   entries: HistoryEntry[] | null;
@@ -32,7 +33,7 @@ export function Activity() {
       <ol className="activity">
         {entries.map((entry) => (
           <li key={`${entry.version} ${entry.at}`}>
-            <span>{stateTexts[entry.state]?.title ?? entry.state}</span>{" "}
+            <span>{en.states[entry.state]?.title ?? entry.state}</span>{" "}
             <time dateTime={entry.at} title={new Date(entry.at).toLocaleString()}>
               {relativeTime(entry.at, readAt)}
             </time>
