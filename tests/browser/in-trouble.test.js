@@ -5,6 +5,7 @@ import {
   approve,
   become,
   connect,
+  connectButton,
   disconnect,
   openBrowser,
   press,
@@ -84,14 +85,14 @@ describe("tabs", () => {
 
   test("it comes back to a tab of somebody else: nothing is linked, and it says so", async (t) => {
     const { page, context } = await ada(t);
-    await press(page, "Connect Instagram");
+    await connectButton(page).click();
     await page.waitForURL(/\/oauth\/authorize/);
     const { page: graces } = await openBrowser(t, app);
     await become(graces, "grace");
     await disconnect(graces);
     await graces.goto(page.url());
     await approve(graces, "ada.makes");
-    await shows(graces, "This attempt to connect was begun by another user.");
+    await shows(graces, "This connect attempt was begun by another user.");
     await shows(graces, "Not connected");
     await page.goto(app.home);
     await shows(page, /Connecting|Not connected/);
@@ -108,7 +109,7 @@ describe("presses", () => {
       (request) =>
         /\/connect$/.test(request.url()) && request.method() === "POST" && attempts.push(request),
     );
-    await page.getByRole("button", { name: "Connect Instagram" }).dblclick();
+    await connectButton(page).dblclick();
     await page.waitForURL(/\/oauth\/authorize/);
     assert.equal(attempts.length, 1);
     await page.goBack({ waitUntil: "commit" });
@@ -128,7 +129,7 @@ describe("presses", () => {
       await route.fulfill({ response: answer });
     });
     const pressed = page.waitForRequest(/\/instagram\/connect$/);
-    await press(page, "Connect Instagram");
+    await connectButton(page).click();
     await pressed;
     await page.evaluate(() => window.signIn.leave());
     const answered = page.waitForResponse(/\/instagram\/connect$/);

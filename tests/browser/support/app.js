@@ -60,19 +60,23 @@ export async function approve(page, handle) {
   await consent.approve(page).click();
 }
 
+/** The button by which an attempt begins, wherever the person's connection stands. */
+export const connectButton = (page) =>
+  page.getByRole("button", { name: /^(Connect Instagram|Reconnect|Start again)$/ });
+
 /** Linked, from wherever the person's connection stands. */
 export async function connect(page, handle) {
-  await page.getByRole("button", { name: /^(Connect Instagram|Reconnect|Start again)$/ }).click();
+  await connectButton(page).click();
   await approve(page, handle);
   await shows(page, `@${handle}`);
 }
 
-/** Nothing is linked, whatever an earlier test left behind. */
+/** Nothing is linked, whatever an earlier test left behind, be it an open attempt. */
 export async function disconnect(page) {
   await page.locator(".hf-actions > *").first().waitFor();
   if (await page.getByText("Disconnect", { exact: true }).isVisible()) {
     await page.getByText("Disconnect", { exact: true }).click();
     await press(page, "Yes, disconnect Instagram");
   }
-  await shows(page, "Not connected");
+  await shows(page, /^(Not connected|Connecting)$/);
 }
