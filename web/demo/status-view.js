@@ -20,7 +20,7 @@ const TONES = {
   "session-refused": "warning",
   reconnect_required: "bad",
 };
-const LIVE = { stream: "Live: the server tells", poll: "Live: asking now and then" };
+const LIVE = { stream: "Live", poll: "Live, by asking now and then" };
 const ACCOUNT_TYPES = { business: "business account", media_creator: "creator account" };
 
 /**

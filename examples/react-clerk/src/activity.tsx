@@ -27,11 +27,13 @@ export function Activity() {
     };
   }, [client, version]);
   if (!entries?.length) return null;
+  // Newest first. The same state for another reason is no news to a person.
+  const changes = entries.filter(({ state }, index) => state !== entries[index + 1]?.state);
   return (
     <section className="card" aria-labelledby="activity">
       <h2 id="activity">Activity</h2>
       <ol className="activity">
-        {entries.map((entry) => (
+        {changes.map((entry) => (
           <li key={`${entry.version} ${entry.at}`}>
             <span>{en.states[entry.state]?.title ?? entry.state}</span>{" "}
             <time dateTime={entry.at} title={new Date(entry.at).toLocaleString()}>

@@ -21,7 +21,13 @@ async function issuerOf({ clerk_url: clerk, public_url: origin }) {
   return JSON.parse(Buffer.from(jwt.split(".")[1], "base64url")).iss;
 }
 
-/** @param {{ config: object }} dev @param {string[]} origins whose pages may call it */
+/**
+ * The stand-in for Instagram knows one way back only, that of the `holdfast dev`: the browser has to be led on from there
+ * (`leadBack`).
+ *
+ * @param {{ config: object }} dev
+ * @param {string[]} origins whose pages may call it
+ */
 export async function startServe({ config }, origins) {
   const directory = await mkdtemp(join(tmpdir(), "holdfast-serve-"));
   const [port, operatorPort] = [await freePort(), await freePort()];
@@ -31,6 +37,7 @@ export async function startServe({ config }, origins) {
       PATH: process.env.PATH,
       HOLDFAST_LISTEN: `127.0.0.1:${port}`,
       HOLDFAST_METRICS_LISTEN: `127.0.0.1:${operatorPort}`,
+      HOLDFAST_PUBLIC_URL: config.public_url,
       HOLDFAST_DATABASE_URL: "sqlite://holdfast.db",
       HOLDFAST_ENCRYPTION_KEYS: `k1:${randomBytes(32).toString("base64")}`,
       HOLDFAST_ALLOWED_ORIGINS: origins.join(","),
@@ -62,5 +69,15 @@ export async function startServe({ config }, origins) {
       cause: error,
     });
   }
-  return { url, operator: `http://127.0.0.1:${operatorPort}`, stop };
+  /** Callbacks of Instagram go to this server instead, for as long as `work` takes. */
+  const leadBack = async (page, work) => {
+    const callback = `${config.public_url}/instagram/callback?*`;
+    await page.route(callback, (route) => {
+      const { pathname, search } = new URL(route.request().url());
+      return route.fulfill({ status: 303, headers: { location: url + pathname + search } });
+    });
+    await work();
+    await page.unroute(callback);
+  };
+  return { url, operator: `http://127.0.0.1:${operatorPort}`, leadBack, stop };
 }

@@ -1,6 +1,6 @@
 /** Every page that a person may come to see, in the states worth looking at: for axe, and for the eye. */
 import { startVite } from "../../../examples/react-clerk/tests/support/vite.js";
-import { approve as approveInApp, become, shows, startApp } from "./app.js";
+import { approve, become, connect as connectInApp, startApp } from "./app.js";
 import {
   checkButton,
   connect,
@@ -83,7 +83,6 @@ async function* api(page, holdfast) {
     ["callback", "/instagram/callback?error=access_denied&state=unknown"],
     ["callback-empty", "/instagram/callback"],
     ["data-deletion", "/data-deletion/unknown"],
-    ["no-such-page", "/no-such-page"],
   ]) {
     await page.goto(holdfast.url + path);
     for (const operation of await page.locator("details").all())
@@ -98,7 +97,7 @@ async function* example(page, { example, holdfast }) {
   await page.getByRole("button", { name: "Connect Instagram" }).waitFor();
   yield "example";
   await page.getByRole("button", { name: "Connect Instagram" }).click();
-  await approveInApp(page, "ada.makes");
+  await approve(page, "ada.makes");
   await page.getByText("@ada.makes").first().waitFor();
   yield "example-connected";
   await holdfast.deauthorize("ada.makes");
@@ -118,11 +117,8 @@ async function* operator(page, { home, served }) {
   await page.goto(onServed.href);
   await become(page, "grace");
   await page.locator(".hf-actions button").first().waitFor();
-  if (!(await page.getByText("@grace.hops").isVisible())) {
-    await page.getByRole("button", { name: "Connect Instagram" }).click();
-    await approveInApp(page, "grace.hops");
-  }
-  await shows(page, "@grace.hops");
+  if (!(await page.getByText("@grace.hops").isVisible()))
+    await served.leadBack(page, () => connectInApp(page, "grace.hops"));
   await page.goto(served.operator);
   yield "operator";
   await page.goto(`${served.operator}/?q=@grace.hops`);

@@ -21,7 +21,7 @@ export const en = {
     connected: { title: "Connected" },
     degraded: {
       title: "Connected, with delays",
-      sentence: "Instagram has trouble; we keep trying. You need not do anything.",
+      sentence: "Instagram is having trouble. We keep trying; you need not do anything.",
     },
     action_required: { title: "Instagram needs you" },
     reconnect_required: { title: "Reconnect needed" },
@@ -50,7 +50,7 @@ export const en = {
     "token-failed": "Your sign-in cannot be confirmed right now; we keep trying.",
     "token-timeout": "Your sign-in cannot be confirmed right now; we keep trying.",
     session: "You are still signed in, but the server refuses your session.",
-    service: "The server has trouble; we keep trying.",
+    service: "The server is having trouble; we keep trying.",
     network: "The server cannot be reached; we keep trying.",
   },
   labels: {

@@ -62,10 +62,10 @@ test("a refused session costs two requests, whatever the libraries and the page 
 
 test("a server in trouble is named, is not asked more for being asked through libraries, and is forgiven", async (t) => {
   const app = await openApp(t, { browser, page: PAGE, fault: "503" });
-  await bothShow(app, /The server has trouble/);
+  await bothShow(app, /The server is having trouble/);
   await app.pass(FIVE_MINUTES);
   assert.ok(app.requests().length <= 13, `${app.requests().length} requests`);
-  await bothShow(app, /Nothing known[\s\S]*The server has trouble/);
+  await bothShow(app, /Nothing known[\s\S]*The server is having trouble/);
   app.server.state.fault = null;
   await app.pass(65_000);
   await bothShow(app, /Not connected/);

@@ -19,10 +19,10 @@ const storms = [
     most: 10,
     says: /As many requests are under way from this address as are allowed/,
   },
-  { fault: "503", most: 13, says: /The server has trouble; we keep trying/ },
+  { fault: "503", most: 13, says: /The server is having trouble; we keep trying/ },
   { fault: "hang", most: 10, says: /The server cannot be reached/ },
   { fault: "reset", most: 13, says: /The server cannot be reached/ },
-  { fault: "html", most: 13, says: /The server has trouble/ },
+  { fault: "html", most: 13, says: /The server is having trouble/ },
 ];
 
 for (const { fault, most, says } of storms) {
@@ -60,9 +60,9 @@ test("a server that goes away later: what was known stays, and is called the las
   app.server.state.fault = "503";
   app.server.endStreams();
   await app.pass(30_000);
-  await shows(app, /Connected, when last heard[\s\S]*@ada\.makes[\s\S]*The server has trouble/);
+  await shows(app, /Connected, when last heard[\s\S]*@ada\.makes[\s\S]*The server is having trouble/);
   await app.isSignedIn();
   app.server.state.fault = null;
   await app.pass(65_000);
-  await until(async () => !/when last heard|has trouble/.test(await app.text()), "recovery");
+  await until(async () => !/when last heard|having trouble/.test(await app.text()), "recovery");
 });
