@@ -60,7 +60,10 @@ test("a server that goes away later: what was known stays, and is called the las
   app.server.state.fault = "503";
   app.server.endStreams();
   await app.pass(30_000);
-  await shows(app, /Connected, when last heard[\s\S]*@ada\.makes[\s\S]*The server is having trouble/);
+  await shows(
+    app,
+    /Connected, when last heard[\s\S]*@ada\.makes[\s\S]*The server is having trouble/,
+  );
   await app.isSignedIn();
   app.server.state.fault = null;
   await app.pass(65_000);
