@@ -58,7 +58,9 @@ export function createHoldfastClient(options) {
 
   /** What belonged to the person before is dropped, and what they had pressed is not done. */
   function onChange() {
-    for (const part of [transport, reader, connecting]) part.forget();
+    transport.forget();
+    connecting.forget();
+    reader.overtake();
     live.stop();
     store.reset();
     live.start();

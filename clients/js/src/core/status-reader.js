@@ -4,6 +4,7 @@ const STATUS = "/user/instagram/status";
 
 /** @typedef {import("../holdfast-client.d.ts").InstagramStatus} InstagramStatus */
 /** @typedef {ReturnType<typeof createStatusReader>} StatusReader */
+/** @typedef {{ promise?: Promise<InstagramStatus> }} Reading */
 
 /**
  * @param {object} parts
@@ -12,40 +13,34 @@ const STATUS = "/user/instagram/status";
  * @param {import("./client.js").Operation} parts.operation
  */
 export function createStatusReader({ store, transport, operation }) {
-  /** The read that is under way, and how many writes there had been when it began. */
-  let reading = /** @type {{ promise?: Promise<InstagramStatus>, writes: number } | null} */ (null);
-  /** Grows with every write and notice; a read that began before must not overwrite its outcome. */
-  let writes = 0;
+  /** The newest read, while it is under way. */
+  let reading = /** @type {Reading | null} */ (null);
   let etag = /** @type {string | null} */ (null);
 
-  /** Something newer than any read under way is known, or about to be. */
+  /** What is known of the connection from now on is newer than any read under way, or another person's. */
   function overtake() {
-    writes += 1;
-    etag = null;
+    reading = etag = null;
   }
 
-  /** @param {number} began */
-  async function ask(began) {
+  /** @param {Reading} mine */
+  async function ask(mine) {
+    if (reading !== mine) return read(); // asked again, as somebody else
     const headers = store.get().status && etag ? { "if-none-match": etag } : null;
     const { value, response } = await transport.call("GET", STATUS, { headers, mayProve: true });
-    // Overtaken by a write or a notice: what those brought is newer than this.
-    if (writes !== began) return store.get().status ?? read();
+    if (reading !== mine) return store.get().status ?? read();
     etag = response.headers.get("etag");
     return store.learn(value ?? store.get().status, true);
   }
 
   /** @returns {Promise<InstagramStatus>} */
   function read() {
-    if (reading?.promise && reading.writes === writes) return reading.promise;
-    const mine = (reading = {
-      writes,
-      promise: /** @type {Promise<InstagramStatus> | undefined} */ (undefined),
-    });
+    if (reading?.promise) return reading.promise;
+    const mine = (reading = /** @type {Reading} */ ({}));
     const { phase } = store.get();
     store.set({ isFetching: true, phase: phase === "idle" ? "loading" : phase });
     return (mine.promise = operation("read", () =>
-      ask(mine.writes).finally(() => {
-        if (reading !== mine) return;
+      ask(mine).finally(() => {
+        if (reading && reading !== mine) return;
         reading = null;
         store.set({ isFetching: false });
       }),
@@ -55,11 +50,6 @@ export function createStatusReader({ store, transport, operation }) {
   return {
     read,
     overtake,
-
-    /** Another person's status is asked for from now on. */
-    forget() {
-      reading = etag = null;
-    },
 
     /**
      * A status that the server told unasked. False where it is unreadable or older than what is known: it still says
