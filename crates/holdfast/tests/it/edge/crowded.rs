@@ -29,7 +29,9 @@ pub async fn process(app: &App, limits: &str, more: &[(&str, &str)]) -> (Place, 
         .with("HOLDFAST_LISTEN", address.to_string())
         .with("HOLDFAST_DATABASE_URL", "sqlite://own.db")
         .with("HOLDFAST_JOURNAL_DIR", "own.journal")
+        .with("HOLDFAST_PUBLIC_URL", format!("http://{address}"))
         .with("HOLDFAST_LOG", "info");
+    app.instagram.register_redirect_uri(format!("http://{address}/instagram/callback").parse().unwrap());
     let place = more.iter().fold(place, |place, (name, value)| place.with(name, *value));
     let running = place.serve_within(limits);
     until("the process serves", async || answers(address).await).await;

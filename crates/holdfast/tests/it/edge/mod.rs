@@ -9,6 +9,7 @@ mod drain;
 mod flood;
 mod framing;
 mod isolated;
+mod memory_image;
 mod overload;
 mod report_mode;
 mod security_page;
