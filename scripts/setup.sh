@@ -31,6 +31,7 @@ need make make
 need curl curl
 need git git
 need valgrind valgrind
+need strace strace
 need nodejs node
 need npm npm
 python3 -c 'import ensurepip' >/dev/null 2>&1 || missing+=(python3 python3-venv)

@@ -11,6 +11,7 @@ mod framing;
 mod isolated;
 mod memory_image;
 mod overload;
+mod power_loss;
 mod report_mode;
 mod security_page;
 mod slow;

@@ -1,6 +1,8 @@
 //! What tests share.
 
 pub mod database;
+pub mod dice;
+pub mod disk;
 pub mod events;
 pub mod leaks;
 pub mod needles;
