@@ -15,6 +15,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use clerk_session::{KeySet, Policy, Verdict, Verifier};
+use holdfast::allocator::{ALLOCATOR, Allocator};
 use holdfast::app::{Seams, Server};
 use holdfast::clock::{Clock as _, SharedClock, SystemClock, after};
 use holdfast::connection::observation::Observation;
@@ -31,6 +32,9 @@ use holdfast::vault::{KeyRing, Vault};
 use http_body_util::BodyExt as _;
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
+
+#[global_allocator]
+static AS_SHIPPED: Allocator = ALLOCATOR;
 
 type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules that each module may use.
 const ALLOWED: &[(&str, &[&str])] = &[
+    ("allocator", &[]),
     (
         "app",
         &[

@@ -1,6 +1,8 @@
-//! The memory of the real process some time after everybody has disconnected: no grant is in it.
+//! The memory of the real process some time after grants were refreshed and everybody has
+//! disconnected: none of the grants is in it.
 //!
-//! `HOLDFAST_MEMORY_WAIT_S` sets how long after (default 35: connections to Instagram are kept for 30).
+//! `HOLDFAST_MEMORY_WAIT_S` sets how long after (default 45: connections to Instagram, whose
+//! buffers hold its last answer, are kept for 30).
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -14,66 +16,95 @@ use secrecy::ExposeSecret as _;
 use super::crowded::process;
 use crate::e2e::app::App;
 use crate::replicas::processes::until;
+use crate::support::dice::set_or;
 
-/// Everything that the process may write to, region by region.
-fn image(pid: u32) -> Vec<Vec<u8>> {
+const PAGE: usize = 4096;
+/// Every token of Instagram begins so.
+const PREFIX: &[u8] = b"IG";
+
+/// What a process holds in memory that it may write to, where it is not all zero: region by region,
+/// with the region's name.
+fn image(pid: u32) -> Vec<(String, Vec<u8>)> {
     let memory = File::open(format!("/proc/{pid}/mem")).unwrap();
     let maps = BufReader::new(File::open(format!("/proc/{pid}/maps")).unwrap());
-    let mut regions = Vec::new();
+    let mut parts = Vec::new();
     for line in maps.lines().map(Result::unwrap) {
-        let mut parts = line.split_whitespace();
-        let (Some(range), Some(rights)) = (parts.next(), parts.next()) else { continue };
-        if !rights.starts_with("rw") {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        if !fields[1].starts_with("rw") {
             continue;
         }
-        let (from, to) = range.split_once('-').unwrap();
-        let (from, to) = (u64::from_str_radix(from, 16).unwrap(), u64::from_str_radix(to, 16).unwrap());
-        let mut bytes = vec![0; usize::try_from(to - from).unwrap()];
-        if memory.read_exact_at(&mut bytes, from).is_ok() {
-            regions.push(bytes);
+        let (from, to) = fields[0].split_once('-').unwrap();
+        let (mut at, to) = (u64::from_str_radix(from, 16).unwrap(), u64::from_str_radix(to, 16).unwrap());
+        let name = fields.get(5).copied().unwrap_or("anonymous");
+        let (mut part, mut page) = (Vec::new(), [0; PAGE]);
+        while at < to && memory.read_exact_at(&mut page, at).is_ok() {
+            if page != [0; PAGE] {
+                part.extend_from_slice(&page);
+            } else if !part.is_empty() {
+                parts.push((name.to_owned(), std::mem::take(&mut part)));
+            }
+            at += PAGE as u64;
         }
+        parts.push((name.to_owned(), part));
     }
-    regions
+    parts
 }
 
-fn count(regions: &[Vec<u8>], secret: &str) -> usize {
-    let needle = secret.as_bytes();
-    let first = needle[0];
-    let mut found = 0;
-    for region in regions {
-        let mut rest = region.as_slice();
-        while let Some(at) = rest.iter().position(|byte| *byte == first) {
-            rest = &rest[at..];
-            found += usize::from(rest.starts_with(needle));
-            rest = &rest[1..];
+/// Where each copy of any of `secrets` is, and what stands around it, the secret left out.
+fn copies(image: &[(String, Vec<u8>)], secrets: &[String]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, bytes) in image {
+        let mut from = 0;
+        while let Some(at) = bytes[from..].iter().position(|byte| *byte == PREFIX[0]).map(|at| from + at) {
+            from = at + 1;
+            if !bytes[at..].starts_with(PREFIX) {
+                continue;
+            }
+            let hit = secrets.iter().position(|secret| bytes[at..].starts_with(secret.as_bytes()));
+            let Some(number) = hit else { continue };
+            let before = String::from_utf8_lossy(&bytes[at.saturating_sub(120)..at]);
+            let end = at + secrets[number].len();
+            let after = String::from_utf8_lossy(&bytes[end..(end + 60).min(bytes.len())]);
+            found.push(format!("{name}: {before:?}⟨secret {number}⟩{after:?}"));
         }
     }
     found
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_grant_is_in_memory_some_time_after_a_disconnect() {
-    let wait = std::env::var("HOLDFAST_MEMORY_WAIT_S").map_or(35, |text| text.parse().unwrap());
+async fn no_grant_is_in_memory_some_time_after_a_refresh_and_a_disconnect() {
+    let wait = set_or("HOLDFAST_MEMORY_WAIT_S", 45);
     let app = App::start().await;
-    let (_place, running, base) = process(&app, ":", &[]).await;
+    let (place, running, base) = process(&app, ":", &[("HOLDFAST_REFRESH_MIN_AGE_S", "1")]).await;
     let ada = app.sign_in(Person::Ada).to(&base);
     until("it can judge", async || ada.get("/user/instagram/status").await.status == StatusCode::OK).await;
-    for _ in 0..5 {
+    let secrets = || -> Vec<String> {
+        let issued = app.instagram.issued_secrets();
+        issued.iter().map(|each| each.expose_secret().to_owned()).collect()
+    };
+    for round in 0..4 {
         ada.connect_account("ada.makes").await;
         let checked = ada.send(Method::POST, "/user/instagram/check", None).await;
         assert_eq!(checked.status, StatusCode::OK);
+        if round == 3 {
+            let (issued, file) = (secrets().len(), place.path().join("own.db"));
+            let database = rusqlite::Connection::open(file).unwrap();
+            database.busy_timeout(Duration::from_secs(5)).unwrap();
+            database.execute_batch("UPDATE connections SET next_refresh_at = 1").unwrap();
+            until("the grant is refreshed", async || secrets().len() > issued).await;
+            until("and stored", async || ada.status().await["evidence"]["source"] == "refresh").await;
+            println!("a refresh brought a new token");
+        }
         let gone = ada.send(Method::DELETE, "/user/instagram", None).await;
         assert_eq!(gone.status, StatusCode::OK);
     }
     tokio::time::sleep(Duration::from_secs(wait)).await;
-    let regions = image(running.child.id());
-    let size: usize = regions.iter().map(Vec::len).sum();
+    let image = image(running.child.id());
+    let size: usize = image.iter().map(|(_, bytes)| bytes.len()).sum();
     assert!(size > 1 << 20, "the memory was read: {size}");
-    let secrets = app.instagram.issued_secrets();
-    let grants: Vec<_> =
-        secrets.iter().map(|each| each.expose_secret()).filter(|each| each.starts_with("IG")).collect();
-    assert!(grants.len() >= 5, "{}", grants.len());
-    let found: Vec<usize> = grants.iter().map(|grant| count(&regions, grant)).collect();
-    println!("{} tokens, {found:?} copies in {} KiB", grants.len(), size / 1024);
-    assert_eq!(found.iter().filter(|copies| **copies > 0).count(), 0, "{found:?}");
+    let secrets: Vec<_> = secrets().into_iter().filter(|each| each.as_bytes().starts_with(PREFIX)).collect();
+    assert!(secrets.len() >= 9, "a short one and a long one each time, and one refreshed: {}", secrets.len());
+    let found = copies(&image, &secrets);
+    println!("{} copies of {} tokens in {} KiB", found.len(), secrets.len(), size / 1024);
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }
