@@ -4,8 +4,8 @@
 //! Every connection is watched ([`watch`]): silent connections, headers that never end and readers
 //! that do not read are cut. The number of connections is bounded ([`places`]), requests that hyper
 //! cannot read are answered in full ([`refusals`]), and a shutdown comes in two steps: first every
-//! answer ends its connection while new ones are still taken, then nothing new is taken and running
-//! requests finish within a deadline.
+//! answer ends its connection while new ones are still taken, then nothing new is taken, running
+//! requests finish within a deadline, and what has been quiet for a second is closed.
 
 mod bind;
 mod places;
@@ -22,7 +22,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
 use http::Version;
 use http::header::{self, HeaderValue};
@@ -40,7 +39,7 @@ use refusals::RefusalIo;
 pub use refusals::Refusals;
 use watch::{AwaitedBody, Watch, WatchedIo};
 
-use crate::clock::SharedClock;
+use crate::clock::{SharedClock, after};
 
 /// What a client may cost us.
 #[derive(Debug, Clone)]
@@ -85,8 +84,11 @@ impl Default for ServerLimits {
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// Out of file handles: when to try again, with room made meanwhile.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(20);
-/// For the first request of a connection that was accepted just before the server stopped.
-const FIRST_REQUEST: Duration = Duration::from_secs(1);
+/// For a request that was on its way when the server stopped: how long a connection has to be quiet
+/// before it is closed unannounced.
+const LAST_REQUEST: Duration = Duration::from_secs(1);
+/// At work when the server stopped: how often to look whether it has become quiet.
+const AT_WORK: Duration = Duration::from_millis(100);
 
 /// The address of whoever opened the connection, as a request extension. Behind a proxy that is the
 /// proxy.
@@ -146,15 +148,24 @@ pub async fn serve(listener: TcpListener, service: Service, mut shutdown: signal
             },
         }
     }
-    // The kernel resets whom it has accepted and we have not.
-    let waiting = std::iter::from_fn(|| listener.accept().now_or_never()?.ok());
-    let newcomers = newcomer.map(|(stream, peer, _)| (stream, peer)).into_iter().chain(waiting);
+    let newcomers = newcomer.map(|(stream, peer, _)| (stream, peer)).into_iter().chain(waiting(listener));
     for (stream, peer) in newcomers.take(limits.max_connections.saturating_sub(connections.len())) {
         let watch = Watch::new(limits, clock.clone());
         connections.spawn(connection(stream, peer, watch, service.clone(), shutdown.clone()));
     }
-    drop(listener);
     drain(connections, limits.drain, clock).await
+}
+
+/// Whom the kernel has accepted and we have not; it resets those that are left when the listener is
+/// closed, with the end of this.
+fn waiting(listener: TcpListener) -> impl Iterator<Item = (TcpStream, SocketAddr)> {
+    // The kernel is asked: what the runtime knows of the listener may be some milliseconds old.
+    let listener = listener.into_std().ok();
+    std::iter::from_fn(move || {
+        let (stream, peer) = listener.as_ref()?.accept().ok()?;
+        stream.set_nonblocking(true).ok()?;
+        Some((TcpStream::from_std(stream).ok()?, peer))
+    })
 }
 
 /// Resolves once a shutdown is asked for, or can no longer be.
@@ -163,12 +174,22 @@ async fn asked(shutdown: &mut signal::Receiver<bool>) {
     let _ = shutdown.wait_for(|asked| *asked).await;
 }
 
-/// Resolves when a connection has to finish: once a shutdown is asked for, and a little later where
-/// its first request may still be on its way.
+/// Resolves when a connection has to finish. One of HTTP/2 is told so in its own words, once a
+/// shutdown is asked for. One of HTTP/1 is told by its next answer; who has none to come may be sending
+/// a request just now, which would be lost with the connection, so it has to be quiet for a while.
 async fn last_call(shutdown: &mut signal::Receiver<bool>, watch: &Watch, clock: &SharedClock) {
     asked(shutdown).await;
-    if !watch.has_asked() {
-        clock.sleep(FIRST_REQUEST).await;
+    let asked = clock.now();
+    while !watch.is_http2() {
+        let Some(quiet) = watch.quiet_since() else {
+            clock.sleep(AT_WORK).await;
+            continue;
+        };
+        let over = after(quiet.max(asked), LAST_REQUEST);
+        if over <= clock.now() {
+            return;
+        }
+        clock.sleep_until(over).await;
     }
 }
 
@@ -199,9 +220,9 @@ async fn connection(
         limits.max_header_bytes,
     ));
     let service = {
-        let watch = watch.clone();
+        let (watch, shutdown) = (watch.clone(), shutdown.clone());
         hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            let busy = watch.request_begins();
+            let busy = watch.request_begins(request.version());
             // A length beside `Transfer-Encoding` is not shown to us, and is how requests are
             // smuggled past a proxy: the connection must not go on to what may be the body's rest
             // (RFC 9112, 6.1).
@@ -212,10 +233,10 @@ async fn connection(
                 request.map(|body| axum::body::Body::new(AwaitedBody::new(body, &watch)));
             request.extensions_mut().insert(PeerAddr(peer));
             let answer = router.clone().oneshot(request);
-            let leaving = leaving.clone();
+            let (leaving, shutdown) = (leaving.clone(), shutdown.clone());
             async move {
                 let mut response = answer.await?;
-                if is_last || (is_http1 && *leaving.borrow()) {
+                if is_last || (is_http1 && (*leaving.borrow() || *shutdown.borrow())) {
                     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok::<_, Infallible>(response.map(|body| watch::BusyBody::new(body, busy)))

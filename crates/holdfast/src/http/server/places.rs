@@ -195,6 +195,8 @@ impl Drop for Place {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
+    use http::Version;
+
     use super::super::ServerLimits;
     use super::*;
     use crate::clock::{ManualClock, from_millis};
@@ -243,13 +245,13 @@ mod tests {
     fn connections_at_which_we_work_are_left_alone() {
         let scene = Scene::new(3);
         let busy: Vec<_> = (0..2).map(|_| scene.connect(2)).collect();
-        let requests: Vec<_> = busy.iter().map(|(watch, _)| watch.request_begins()).collect();
+        let requests: Vec<_> = busy.iter().map(|(watch, _)| watch.request_begins(Version::HTTP_11)).collect();
         let idle = scene.connect(1);
         assert!(scene.connect(2).1.is_none());
         assert!(idle.0.is_cut(), "the only one that keeps us waiting, though its address has fewer");
         drop(idle);
         let last = scene.connect(1);
-        let _request = last.0.request_begins();
+        let _request = last.0.request_begins(Version::HTTP_11);
         assert!(scene.connect(3).1.is_none());
         assert!(busy.iter().chain([&last]).all(|(watch, _)| !watch.is_cut()));
         drop(requests);
@@ -261,7 +263,7 @@ mod tests {
     fn a_body_that_does_not_come_keeps_us_waiting_too() {
         let scene = Scene::new(1);
         let (watch, _place) = scene.connect(1);
-        let _request = watch.request_begins();
+        let _request = watch.request_begins(Version::HTTP_11);
         let body = watch.body_awaited();
         assert!(scene.connect(2).1.is_none());
         assert!(watch.is_cut());
@@ -274,7 +276,7 @@ mod tests {
         let scene = Scene::new(4);
         let kept: Vec<_> = (0..3).map(|_| scene.connect(1)).collect();
         for (watch, _) in &kept {
-            drop(watch.request_begins());
+            drop(watch.request_begins(Version::HTTP_11));
         }
         let silent = scene.connect(2);
         assert!(scene.connect(3).1.is_none());

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
+use http::Version;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -47,6 +48,7 @@ struct Doing {
     requests: usize,
     /// Whether a request has ever begun here.
     has_asked: bool,
+    is_http2: bool,
     /// Those of them whose body is not there yet.
     awaited_bodies: usize,
     /// When the first of these bodies began to be waited for.
@@ -65,6 +67,7 @@ impl Watch {
         let doing = Doing {
             requests: 0,
             has_asked: false,
+            is_http2: false,
             awaited_bodies: 0,
             body_since: None,
             is_cut: false,
@@ -123,6 +126,17 @@ impl Watch {
         self.lock().has_asked
     }
 
+    /// Whether its requests came in HTTP/2.
+    pub(super) fn is_http2(&self) -> bool {
+        self.lock().is_http2
+    }
+
+    /// Since when nothing has been asked here; `None` at a request, or at its header.
+    pub(super) fn quiet_since(&self) -> Option<Timestamp> {
+        let doing = self.lock();
+        (doing.requests == 0 && doing.header_since.is_none()).then_some(doing.idle_since)
+    }
+
     /// Has the connection closed, to make room.
     pub(super) fn cut(&self) {
         self.lock().is_cut = true;
@@ -150,10 +164,11 @@ impl Watch {
     }
 
     /// A header is complete; the guard is held until its answer is sent or given up.
-    pub(super) fn request_begins(&self) -> Busy {
+    pub(super) fn request_begins(&self, version: Version) -> Busy {
         let mut doing = self.lock();
         doing.requests += 1;
         doing.has_asked = true;
+        doing.is_http2 = version == Version::HTTP_2;
         doing.header_since = None;
         Busy { watch: self.clone() }
     }

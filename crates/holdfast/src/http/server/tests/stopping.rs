@@ -1,6 +1,11 @@
-//! How a server leaves.
+//! A server that is told to stop: whoever has asked is answered, and nobody else is taken.
 
-use super::*;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::super::LAST_REQUEST;
+use super::{exchange, patient, quick, rest, start, statuses};
+use crate::clock::{Clock as _, SystemClock};
 
 #[tokio::test]
 async fn a_shutdown_lets_running_requests_finish_and_takes_no_new_ones() {
@@ -41,6 +46,49 @@ async fn whoever_connected_before_the_stop_is_answered() {
     for stream in &mut waiting {
         assert!(rest(stream).await.ends_with("hello"));
     }
+    assert_eq!(server.served.await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_request_that_meets_the_stop_on_its_way_is_answered() {
+    let server = start(patient()).await;
+    let mut kept = Vec::new();
+    for _ in 0..50 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
+        kept.push(stream);
+    }
+    let (first, second) = kept.split_at_mut(25);
+    for stream in &mut *first {
+        stream.write_all(b"GET / HTTP/1.1\r\nHo").await.unwrap();
+    }
+    server.stop.send(true).unwrap();
+    // Longer than a quiet connection is kept: these have begun to speak.
+    SystemClock.sleep(LAST_REQUEST * 2).await;
+    for stream in first {
+        stream.write_all(b"st: x\r\n\r\n").await.unwrap();
+        let answer = rest(stream).await;
+        assert!(answer.contains("connection: close") && answer.ends_with("hello"), "{answer}");
+    }
+    for stream in second {
+        assert_eq!(rest(stream).await, "", "nobody asked, and it is closed");
+    }
+    assert_eq!(server.served.await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_was_told_nothing_is_answered_after_the_stop() {
+    let server = start(patient()).await;
+    let mut kept = TcpStream::connect(server.address).await.unwrap();
+    kept.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    assert!(kept.read(&mut [0; 1024]).await.unwrap() > 0);
+    server.stop.send(true).unwrap();
+    // Nobody is taken any more: the stop has been seen.
+    while TcpStream::connect(server.address).await.is_ok() {}
+    kept.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let answer = rest(&mut kept).await;
+    assert!(answer.contains("connection: close") && answer.ends_with("hello"), "{answer}");
     assert_eq!(server.served.await.unwrap(), 0);
 }
 
