@@ -2,6 +2,7 @@
 //! others wrote.
 
 mod backend;
+mod deliveries;
 mod emulate;
 mod logging;
 mod service;

@@ -6,6 +6,7 @@ mod incident;
 mod journal;
 mod killed;
 mod mistaken;
+mod model;
 mod refreshing;
 mod restoring;
 pub mod setup;

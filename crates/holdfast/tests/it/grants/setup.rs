@@ -122,6 +122,11 @@ impl Replica {
 
     /// To Instagram and back: the attempt, and the completion that the browser carries.
     pub async fn come_back(&self, name: &str) -> (uuid::Uuid, SecretString) {
+        self.come_back_with(name, World::code_of(name)).await
+    }
+
+    /// The same with a code of any account.
+    pub async fn come_back_with(&self, name: &str, code: String) -> (uuid::Uuid, SecretString) {
         let started = self.connections.connect(&owner(name), ConnectRequest::default()).await;
         let started = started.expect("an attempt");
         let parameter = |url: &url::Url, name: &str| {
@@ -129,8 +134,7 @@ impl Replica {
         };
         let state = parameter(&started.authorize_url, "state").expect("a state");
         leaks::secret(&state);
-        let query =
-            CallbackQuery { code: Some(World::code_of(name).into()), state: Some(state.into()), error: None };
+        let query = CallbackQuery { code: Some(code.into()), state: Some(state.into()), error: None };
         let outcome = self.connections.callback(query).await.expect("it answers");
         let CallbackOutcome::Redirect(back) = outcome else { panic!("{outcome:?}") };
         let completion = parameter(&back, "completion").expect("a completion");

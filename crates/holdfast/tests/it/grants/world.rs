@@ -228,9 +228,14 @@ impl World {
         self.inner.lock().unwrap().tokens.get(token).is_some_and(|(_, expires_at)| *expires_at > now)
     }
 
-    /// The code that Instagram sends the browser back with; it can be exchanged once.
+    /// The code that Instagram sends the browser back with for the first time.
     pub fn code_of(account: &str) -> String {
-        let code = format!("IGAA-code-of-account-{account}-0");
+        Self::code(account, 0)
+    }
+
+    /// The code that it sends for the `nth` time; it can be exchanged once.
+    pub fn code(account: &str, nth: u64) -> String {
+        let code = format!("IGAA-code-of-account-{account}-{nth}");
         leaks::secret(&code);
         code
     }
@@ -240,7 +245,8 @@ impl World {
     fn spend(&self, code: &str) -> Result<(String, ShortGrant), Failure> {
         let now = self.clock.now();
         let mut inner = self.inner.lock().unwrap();
-        let account = code.strip_prefix("IGAA-code-of-account-").and_then(|rest| rest.strip_suffix("-0"));
+        let account = code.strip_prefix("IGAA-code-of-account-").and_then(|rest| rest.rsplit_once('-'));
+        let account = account.map(|(account, _)| account);
         let account = account.filter(|_| !inner.tokens.contains_key(code)).map(str::to_owned);
         inner.calls.push(Call { what: "redeem", account: account.clone(), token: code.to_owned(), at: now });
         let account = account.ok_or_else(|| failure(Meaning::CodeRejected))?;

@@ -17,7 +17,7 @@ use super::fixtures::{DAY, INSTAGRAM, in_parallel, later, linked, owner};
 use crate::support::database::{on_each_engine, start_of_time};
 
 /// A delivery, signed as Svix signs it and judged as the route judges it.
-fn event(id: &str, kind: &str, data: &serde_json::Value) -> SignedEvent {
+pub fn event(id: &str, kind: &str, data: &serde_json::Value) -> SignedEvent {
     let clock = ManualClock::new(start_of_time());
     let body = json!({"type": kind, "data": data, "object": "event"}).to_string();
     let timestamp = clock.now().as_second().to_string();

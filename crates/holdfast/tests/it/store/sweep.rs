@@ -15,7 +15,7 @@ use crate::support::database::{Engine, TestDb, on_each_engine};
 
 /// Stands still while somebody waits for it: a sweep rests between its steps.
 #[derive(Debug)]
-struct Patient(Arc<ManualClock>);
+pub struct Patient(pub Arc<ManualClock>);
 
 impl Clock for Patient {
     fn now(&self) -> Timestamp {
