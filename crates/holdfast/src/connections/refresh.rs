@@ -217,7 +217,7 @@ impl Connections {
         connection_id: Uuid,
         linked_at: Option<Timestamp>,
         from_version: i64,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<bool, ServiceError> {
         let key = grants::user_key(&self.parts.store, &self.parts.vault, &token.user_id).await?;
         let grant = grants::open_journaled(
             &key,
@@ -228,7 +228,7 @@ impl Connections {
             &token.blob,
         )?;
         let link = Link { id: connection_id, linked_at };
-        self.switch(link, &key, &grant, Switch::Renewed, None).await.map(drop)
+        self.switch(link, &key, &grant, Switch::Renewed, None).await
     }
 
     /// Has a connection that cannot be worked on for a reason of its own wait for an hour, so that

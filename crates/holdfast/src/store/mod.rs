@@ -28,6 +28,7 @@ mod service_keys;
 pub mod statements;
 mod status_reads;
 mod sweep;
+mod timeline;
 mod trouble;
 mod unreadable;
 mod users;

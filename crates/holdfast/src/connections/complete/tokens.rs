@@ -66,19 +66,19 @@ impl Connections {
     }
 
     /// Puts a journaled token into its attempt's row, unless that knows better, and lets anybody go
-    /// on from there.
+    /// on from there. Answers whether it was news.
     pub(in crate::connections) async fn replay_attempt(
         &self,
         token: &Journaled,
         attempt_id: Uuid,
         step: Step,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<bool, ServiceError> {
         let mut conflicts = Conflicts::default();
         loop {
             let attempt = self.parts.store.attempt(attempt_id).await?;
             let wanted =
                 attempt.filter(|attempt| attempt.user_id == token.user_id && step.is_news_at(attempt.stage));
-            let Some(attempt) = wanted else { return Ok(()) };
+            let Some(attempt) = wanted else { return Ok(false) };
             let key = grants::user_key(&self.parts.store, &self.parts.vault, &attempt.user_id).await?;
             let seal = seal_of(&key, &attempt);
             // What does not open must not take the place of what may.
@@ -88,7 +88,7 @@ impl Connections {
             }
             let next = self.taken_on(&attempt, step, token.blob.clone());
             if self.advance(&attempt, Attempt { busy_until: None, ..next }).await? {
-                return Ok(());
+                return Ok(true);
             }
             conflicts.lost()?;
         }

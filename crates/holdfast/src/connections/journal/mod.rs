@@ -7,10 +7,13 @@
 //! and the worker stores it as soon as the database answers.
 //!
 //! Space is reserved before the provider is asked, because a full disk may be why the database is
-//! away. The journal is a safety net: where its directory cannot be written, the log, a metric and
+//! away. What the database has is remembered for some minutes more, in memory, for a standby that is
+//! promoted without it. The journal is a safety net: where its directory cannot be written, the log, a metric and
 //! `holdfast doctor` say so, and work goes on over the database alone.
 
+mod failover;
 mod files;
+mod recent;
 mod record;
 pub(super) mod replay;
 
@@ -25,6 +28,7 @@ use uuid::Uuid;
 
 use self::files::Directory;
 pub use self::files::Reservation;
+use self::recent::Recent;
 pub use self::record::{Journaled, Origin, Step};
 use super::error::ServiceError;
 use super::grants::SealingError;
@@ -40,6 +44,7 @@ struct Inner {
     is_writable: AtomicBool,
     /// Attempts whose token this process is about to store: their files are nobody else's business.
     in_hand: Mutex<HashMap<Uuid, usize>>,
+    recent: Recent,
 }
 
 impl Journal {
@@ -54,7 +59,12 @@ impl Journal {
     }
 
     fn of(directory: Option<Directory>) -> Self {
-        Self(Arc::new(Inner { directory, is_writable: AtomicBool::new(true), in_hand: Mutex::default() }))
+        Self(Arc::new(Inner {
+            directory,
+            is_writable: AtomicBool::new(true),
+            in_hand: Mutex::default(),
+            recent: Recent::default(),
+        }))
     }
 
     /// Proves that a token could be written, and clears what a killed process reserved. For the
@@ -96,19 +106,26 @@ impl Journal {
         origin: Origin,
         sealed: Result<Vec<u8>, SealingError>,
     ) -> Entry {
-        let entry = Entry { origin, file: None };
+        let sealed = sealed.map_err(|error| error.to_string());
+        let token = sealed.map(|blob| Journaled { user_id: user_id.to_owned(), origin, blob });
+        let mut entry = Entry { origin, file: None, token: None, journal: self.clone() };
         let Some(directory) = &self.0.directory else { return entry };
-        let written = sealed.map_err(|error| error.to_string()).and_then(|blob| {
-            let token = Journaled { user_id: user_id.to_owned(), origin, blob };
-            directory.write(reservation, &token).map_err(|error| error.to_string())
+        let written = token.and_then(|token| {
+            let file = directory.write(reservation, &token).map_err(|error| error.to_string())?;
+            Ok((file, token))
         });
         match written {
-            Ok(file) => Entry { file: Some(file), ..entry },
+            Ok((file, token)) => (entry.file, entry.token) = (Some(file), Some(token)),
             Err(error) => {
                 tracing::error!(row = %origin.row(), error, "a new token is only in memory until the database has it");
-                entry
             }
         }
+        entry
+    }
+
+    /// What the database has had for some minutes.
+    fn recent(&self) -> &Recent {
+        &self.0.recent
     }
 
     /// All tokens that wait.
@@ -174,11 +191,16 @@ impl Journal {
 pub(super) struct Entry {
     origin: Origin,
     file: Option<files::Entry>,
+    token: Option<Journaled>,
+    journal: Journal,
 }
 
 impl Entry {
     /// The database has the token, or nobody wants it any more.
     pub(super) fn discard(self) {
+        if let Some(token) = self.token {
+            self.journal.recent().remember(token);
+        }
         if let Some(Err(error)) = self.file.map(files::Entry::remove) {
             tracing::warn!(row = %self.origin.row(), %error, "the file of a stored token could not be deleted");
         }

@@ -9,6 +9,7 @@ impl Connections {
     /// answered for it. One that cannot be stored for a reason of its own stays, and the others go
     /// on.
     pub async fn replay_journal(&self, stop: &Stop) -> Result<usize, ServiceError> {
+        self.survive_failover(stop).await?;
         let all = self.journal.read().unwrap_or_else(|error| {
             tracing::error!(%error, "the journal cannot be read");
             Vec::new()
@@ -30,20 +31,28 @@ impl Connections {
     /// Stores one, or finds that it is not wanted any more, and deletes its file. Answers whether
     /// that was done; it is not while somebody here is about to store it.
     pub(in crate::connections) async fn replay(&self, token: &Journaled) -> Result<bool, ServiceError> {
-        let replayed = match token.origin {
-            Origin::Refresh { connection_id, linked_at, from_version } => {
-                self.replay_refresh(token, connection_id, linked_at, from_version).await
-            }
-            Origin::Attempt { attempt_id, .. } if self.journal.is_in_hand(attempt_id) => return Ok(false),
-            Origin::Attempt { attempt_id, step } => self.replay_attempt(token, attempt_id, step).await,
-        };
-        match replayed {
+        if let Origin::Attempt { attempt_id, .. } = token.origin
+            && self.journal.is_in_hand(attempt_id)
+        {
+            return Ok(false);
+        }
+        match self.store_journaled(token).await {
             // Neither the user nor the data key exists any more, and neither does a wish to keep
             // the token.
-            Ok(()) | Err(ServiceError::UserGone) => {}
+            Ok(_) | Err(ServiceError::UserGone) => {}
             Err(error) => return Err(error),
         }
         self.journal.remove(&token.origin);
         Ok(true)
+    }
+
+    /// Stores one unless the database knows better. Answers whether it was news.
+    pub(super) async fn store_journaled(&self, token: &Journaled) -> Result<bool, ServiceError> {
+        match token.origin {
+            Origin::Refresh { connection_id, linked_at, from_version } => {
+                self.replay_refresh(token, connection_id, linked_at, from_version).await
+            }
+            Origin::Attempt { attempt_id, step } => self.replay_attempt(token, attempt_id, step).await,
+        }
     }
 }

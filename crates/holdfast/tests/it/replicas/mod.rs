@@ -2,6 +2,7 @@
 //! carry on.
 
 mod crowd;
+mod failover;
 mod graph;
 mod keys;
 mod notices;

@@ -168,9 +168,39 @@ impl OwnServer {
         Self { binaries, account, root, _in_use: in_use }
     }
 
+    /// Makes and starts a standby of it, which follows until it is told otherwise.
+    pub fn standby(&self) -> Self {
+        let root = tempfile::Builder::new().prefix("holdfast-test-standby-").tempdir_in(shared_memory());
+        let root = root.expect("a directory for the standby");
+        self.account.own(root.path());
+        let in_use = open_lock(&root.path().join("users.lock"));
+        in_use.lock_shared().expect("the lock of those who use the test server");
+        run(self
+            .account
+            .command(&self.binaries.join("pg_basebackup"))
+            .args(["-U", "holdfast", "-c", "fast", "-X", "stream", "-R", "--no-sync", "-h"])
+            .arg(self.root.path())
+            .arg("-D")
+            .arg(root.path().join("data")));
+        start_on(&self.binaries, &self.account, root.path());
+        watch(&self.binaries, &self.account, root.path());
+        let account = Account { name: self.account.name.clone(), switch: self.account.switch };
+        Self { binaries: self.binaries.clone(), account, root, _in_use: in_use }
+    }
+
+    /// Where its socket is.
+    pub fn socket_directory(&self) -> &Path {
+        self.root.path()
+    }
+
     /// The address of its empty database.
     pub fn url(&self) -> String {
-        address(self.root.path()).replace("{}", "postgres")
+        Self::url_at(self.socket_directory())
+    }
+
+    /// The same of whichever server has its socket there.
+    pub fn url_at(socket_directory: &Path) -> String {
+        address(socket_directory).replace("{}", "postgres")
     }
 
     /// Stops it as a crash would: nobody is told, nothing is written down.

@@ -1,0 +1,53 @@
+//! Another server answers for the database: a standby was promoted, which may lack what the one
+//! before it had acknowledged last. What is remembered of that is stored again, and what cannot be
+//! is said.
+
+use super::super::stop::Stop;
+use super::super::{Connections, ServiceError};
+use super::{Journaled, Origin};
+
+impl Connections {
+    /// Compares the database's history with the one known so far, and stores again what a promoted
+    /// standby lacks.
+    pub(super) async fn survive_failover(&self, stop: &Stop) -> Result<(), ServiceError> {
+        self.journal.recent().age(self.parts.clock.now());
+        // One that does not tell, or not now, is not another one.
+        let Ok(Some(timeline)) = self.parts.store.timeline().await else { return Ok(()) };
+        let Some(tokens) = self.journal.recent().of_another_than(&timeline) else {
+            self.journal.recent().is_of(timeline);
+            return Ok(());
+        };
+        let (remembered, mut restored, mut lost) = (tokens.len(), 0_u32, 0_u32);
+        for token in tokens {
+            if stop.is_asked() {
+                return Ok(());
+            }
+            match self.store_journaled(&token).await {
+                Ok(true) => restored += 1,
+                Ok(false) if self.has_row(&token).await? => {}
+                Err(error) if error.concerns_all() => return Err(error),
+                Ok(false) | Err(_) => {
+                    lost += 1;
+                    tracing::error!(row = %token.origin.row(), user = token.user_id, "the database no longer has what a token was stored for");
+                }
+            }
+        }
+        tracing::error!(
+            timeline,
+            remembered,
+            restored,
+            lost,
+            "another server answers for the database: a standby was promoted. What it lacked of the last minutes' grants is stored again; whose link is lost has to connect again"
+        );
+        self.journal.recent().is_of(timeline);
+        Ok(())
+    }
+
+    async fn has_row(&self, token: &Journaled) -> Result<bool, ServiceError> {
+        let store = &self.parts.store;
+        Ok(match token.origin {
+            Origin::Refresh { connection_id, .. } => store.connection_by_id(connection_id).await?.is_some(),
+            Origin::Attempt { attempt_id, .. } => store.attempt(attempt_id).await?.is_some(),
+        })
+    }
+}

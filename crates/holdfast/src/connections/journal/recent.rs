@@ -1,0 +1,131 @@
+//! Tokens that the database has had for some minutes, remembered sealed and in memory only: a
+//! standby that is promoted may lack the last changes of the server that died.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Journaled;
+use crate::clock::after;
+
+/// Remembered for at least so long, and at most twice: longer than a standby that is fit to be
+/// promoted lags behind.
+const GENERATION: Duration = Duration::from_mins(10);
+/// Tokens of one generation; with more in less time the oldest are forgotten earlier.
+const MOST: usize = 4096;
+
+#[derive(Debug, Default)]
+pub(super) struct Recent(Mutex<Generations>);
+
+#[derive(Debug, Default)]
+struct Generations {
+    /// Of the database's history, by which another server is known; `None` where it tells none, and
+    /// nothing is remembered.
+    timeline: Option<String>,
+    began: Option<Timestamp>,
+    present: Vec<Journaled>,
+    former: Vec<Journaled>,
+}
+
+impl Generations {
+    fn turn(&mut self) {
+        self.former = std::mem::take(&mut self.present);
+    }
+}
+
+impl Recent {
+    pub(super) fn remember(&self, token: Journaled) {
+        let mut all = self.lock();
+        if all.timeline.is_none() {
+            return;
+        }
+        if all.present.len() >= MOST {
+            all.turn();
+        }
+        all.present.push(token);
+    }
+
+    /// Forgets what is old enough.
+    pub(super) fn age(&self, now: Timestamp) {
+        let mut all = self.lock();
+        let began = *all.began.get_or_insert(now);
+        // A clock that was ahead must not keep tokens for ever.
+        if now < began || after(began, GENERATION) <= now {
+            all.turn();
+            all.began = Some(now);
+        }
+    }
+
+    /// What is remembered, oldest first, where the database's history is not the one known so far.
+    pub(super) fn of_another_than(&self, timeline: &str) -> Option<Vec<Journaled>> {
+        let all = self.lock();
+        let is_other = all.timeline.as_deref().is_some_and(|known| known != timeline);
+        is_other.then(|| all.former.iter().chain(&all.present).cloned().collect())
+    }
+
+    /// The database's history from now on.
+    pub(super) fn is_of(&self, timeline: String) {
+        self.lock().timeline = Some(timeline);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Generations> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::super::Origin;
+    use super::*;
+    use crate::clock::from_millis;
+
+    fn token(number: i64) -> Journaled {
+        let origin = Origin::Refresh { connection_id: Uuid::nil(), linked_at: None, from_version: number };
+        Journaled { user_id: "user_ada".to_owned(), origin, blob: b"sealed".to_vec() }
+    }
+
+    #[test]
+    fn only_another_history_brings_back_what_is_remembered() {
+        let recent = Recent::default();
+        recent.remember(token(1));
+        recent.is_of("1".to_owned());
+        recent.remember(token(2));
+        assert_eq!(recent.of_another_than("1"), None);
+        assert_eq!(recent.of_another_than("2"), Some(vec![token(2)]), "nothing was known of the first");
+        recent.is_of("2".to_owned());
+        assert_eq!(recent.of_another_than("2"), None);
+    }
+
+    #[test]
+    fn a_token_is_remembered_for_ten_minutes_and_not_for_more_than_twenty() {
+        let recent = Recent::default();
+        let start = from_millis(1_750_000_000_000);
+        let at = |minutes: u64| after(start, Duration::from_mins(minutes));
+        recent.is_of("1".to_owned());
+        recent.age(start);
+        recent.remember(token(1));
+        recent.age(at(10));
+        recent.age(at(19));
+        assert_eq!(recent.of_another_than("2"), Some(vec![token(1)]));
+        recent.age(at(20));
+        assert_eq!(recent.of_another_than("2"), Some(vec![]));
+        recent.remember(token(2));
+        recent.age(at(1));
+        recent.age(at(11));
+        assert_eq!(recent.of_another_than("2"), Some(vec![]), "though the clock went back");
+    }
+
+    #[test]
+    fn however_many_there_are_memory_is_bounded_and_the_latest_stay() {
+        let recent = Recent::default();
+        recent.is_of("1".to_owned());
+        let many = i64::try_from(MOST * 3 + 1).unwrap();
+        (0..many).for_each(|number| recent.remember(token(number)));
+        let kept = recent.of_another_than("2").unwrap();
+        assert_eq!(kept.len(), MOST + 1);
+        assert_eq!(kept.last(), Some(&token(many - 1)));
+    }
+}

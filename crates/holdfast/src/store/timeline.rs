@@ -1,0 +1,21 @@
+//! Which history of the database this is: each promotion of a standby begins another.
+
+use super::engine::Engine;
+use super::statements::Sql;
+use super::{Store, StoreError};
+
+/// The first eight digits of a WAL file's name are its timeline. Not among the statements that
+/// `doctor` and the tests prepare: what speaks Postgres' protocol need not know it.
+const TIMELINE: Sql = Sql::both("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS timeline");
+
+impl Store {
+    /// The timeline that the server writes; `None` on SQLite, which has one only.
+    pub async fn timeline(&self) -> Result<Option<String>, StoreError> {
+        match &self.inner.engine {
+            Engine::Postgres(_) => {}
+            Engine::Sqlite(_) | Engine::Driven(_) => return Ok(None),
+        }
+        let Some(row) = self.read_one(TIMELINE, Vec::new()).await? else { return Ok(None) };
+        row.opt_text("timeline").map_err(|error| error.at("(server)", "(all)"))
+    }
+}

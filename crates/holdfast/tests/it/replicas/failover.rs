@@ -1,0 +1,136 @@
+//! The Postgres server dies, and a standby that is some changes behind is promoted.
+//!
+//! `HOLDFAST_FAILOVERS` sets how often (default 2).
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use holdfast::clock::ManualClock;
+use holdfast::connection::State;
+use holdfast::provider::ProviderId;
+use holdfast::store::{Store, StoreOptions};
+
+use super::processes::until;
+use crate::grants::setup::{DAY, MINUTE, Replica, owner};
+use crate::grants::world::{Kind, World};
+use crate::support::database::{Engine, count_on, execute, start_of_time};
+use crate::support::leaks::Watch;
+use crate::support::postgres_server::OwnServer;
+
+const LINKS: usize = 6;
+
+/// Has whoever connects there meet this server.
+fn point(current: &Path, server: &OwnServer) {
+    let _ = std::fs::remove_file(current);
+    symlink(server.socket_directory(), current).expect("a link to the socket's directory");
+}
+
+/// Until the standby has all that the other has.
+async fn caught_up(primary: &OwnServer, standby: &OwnServer) {
+    let lsn = "SELECT CAST(pg_current_wal_lsn() - '0/0' AS BIGINT)";
+    let at = count_on(Engine::Postgres, &primary.url(), lsn).await;
+    let replayed = "SELECT CAST(pg_last_wal_replay_lsn() - '0/0' AS BIGINT)";
+    until("the standby has caught up", async || {
+        count_on(Engine::Postgres, &standby.url(), replayed).await >= at
+    })
+    .await;
+}
+
+/// The standby hears no more of the primary.
+async fn cut_off(primary: &OwnServer, standby: &OwnServer) {
+    for sql in ["ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()"] {
+        execute(&standby.url(), sql).await.expect("it is told");
+    }
+    until("nobody follows the primary", async || {
+        count_on(Engine::Postgres, &primary.url(), "SELECT COUNT(*) FROM pg_stat_replication").await == 0
+    })
+    .await;
+}
+
+async fn tick_until_it_works(replica: &Replica) {
+    until("the worker ticks again", async || {
+        replica.clock.advance(Duration::from_secs(1));
+        replica.worker.tick().await.is_ok()
+    })
+    .await;
+}
+
+async fn fail_over() {
+    let watch = Watch::start();
+    let primary = OwnServer::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let current = directory.path().join("current");
+    point(&current, &primary);
+    let clock = Arc::new(ManualClock::new(start_of_time()));
+    let options = StoreOptions::serve(OwnServer::url_at(&current));
+    let store = Store::open(&options, clock.clone()).await.expect("it opens");
+    store.migrate().await.expect("it migrates");
+    // A refresh kills the grant that it was asked with: what gets lost is dead.
+    let world = World::new(Kind::OldDead, clock.clone());
+    let journal = directory.path().join("journal");
+    let replica = Replica::new("one", store.clone(), &clock, &world, Some(&journal));
+    let names: Vec<_> = (0..LINKS).map(|number| format!("u{number}")).collect();
+    for name in &names {
+        replica.link(name).await;
+    }
+    replica.tick().await;
+    clock.advance(31 * DAY);
+    // This one is back from Instagram when the standby hears for the last time.
+    let (attempt, completion) = replica.come_back("begun").await;
+    let standby = primary.standby();
+    caught_up(&primary, &standby).await;
+    cut_off(&primary, &standby).await;
+
+    // What only the primary hears of: every grant is refreshed, and two people connect.
+    replica.tick().await;
+    for name in &names {
+        assert!(world.is_alive(&replica.token(name).await.expect("a grant")), "{name} is refreshed");
+    }
+    let (late, late_completion) = replica.come_back("late").await;
+    for (name, attempt, completion) in [("begun", attempt, completion), ("late", late, late_completion)] {
+        let done = replica.connections.complete(&owner(name), attempt, &completion).await;
+        assert_eq!(done.expect("it is linked").state, State::Connected);
+    }
+
+    primary.stop();
+    execute(&standby.url(), "SELECT pg_promote(true, 60)").await.expect("it is promoted");
+    point(&current, &standby);
+    let stale: String = "SELECT COUNT(*) FROM connections WHERE grant_version > 1".to_owned();
+    assert_eq!(
+        count_on(Engine::Postgres, &standby.url(), &stale).await,
+        0,
+        "the standby lacks the refreshes"
+    );
+    tick_until_it_works(&replica).await;
+    for name in &names {
+        let token = replica.token(name).await.expect("a grant");
+        assert!(world.is_alive(&token), "{name} has the grant that works");
+    }
+    // The completion that the browser still has is not needed.
+    clock.advance(3 * MINUTE);
+    replica.tick().await;
+    assert!(world.is_alive(&replica.token("begun").await.expect("a grant")), "the link is made again");
+    let lost = store.connection(&owner("late"), ProviderId::INSTAGRAM).await.expect("it answers");
+    assert_eq!(lost, None, "a link whose attempt the standby never heard of");
+    let said = String::from_utf8(watch.log()).expect("text");
+    let said = said.lines().find(|line| line.contains("a standby was promoted")).expect("it is said");
+    assert!(said.contains("\"lost\":2"), "its two tokens are counted: {said}");
+    // Said once, and life goes on.
+    clock.advance(31 * DAY);
+    replica.tick().await;
+    for name in &names {
+        assert!(world.is_alive(&replica.token(name).await.expect("a grant")), "{name} is refreshed again");
+    }
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_that_is_promoted_late_costs_no_grant_that_was_refreshed() {
+    let times = crate::support::dice::set_or("HOLDFAST_FAILOVERS", 2);
+    for _ in 0..times {
+        fail_over().await;
+    }
+    println!("{times} failovers: {LINKS} refreshed grants each, none lost; each lost link said");
+}
