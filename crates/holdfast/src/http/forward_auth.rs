@@ -51,9 +51,11 @@ impl Requirements {
             list.get_or_insert_default().extend(values.map(str::to_owned));
         }
         // Caddy keeps the client's query where the operator wrote none. The client must not loosen
-        // anything.
-        let is_clients = parts.headers.get(X_FORWARDED_URI).is_some_and(|uri| {
-            uri.as_bytes().split(|byte| *byte == b'?').nth(1).is_some_and(|theirs| theirs == query.as_bytes())
+        // anything, so what the client's own address asks for, too, may be the client's.
+        let is_clients = parts.headers.get_all(X_FORWARDED_URI).iter().any(|uri| {
+            let begins = uri.as_bytes().iter().position(|byte| *byte == b'?');
+            let theirs = begins.map_or(&[][..], |at| &uri.as_bytes()[at + 1..]);
+            url::form_urlencoded::parse(theirs).any(|(name, _)| name == "credentials")
         });
         let is_optional = !credentials.is_empty() && credentials.iter().all(|each| each == "optional");
         all.nobody_will_do = is_optional && !is_clients;

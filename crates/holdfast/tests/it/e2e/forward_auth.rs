@@ -109,6 +109,8 @@ async fn nobody_passes_only_where_the_operator_says_so() {
         ("/forward-auth/posts?credentials=optional", "/posts?credentials=optional"),
         ("/forward-auth/?credentials=optional", "/?credentials=optional"),
         (optional, "/posts?credentials=optional"),
+        ("/forward-auth?credentials=optional&x=?", "/posts?credentials=optional&x=?"),
+        ("/forward-auth?credentials=optional", "/posts?%63redentials=optional#x"),
         ("/forward-auth?credentials=optional&credentials=required", "/"),
         ("/forward-auth?credentials=Optional", "/"),
     ] {
