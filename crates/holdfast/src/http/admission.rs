@@ -139,6 +139,21 @@ impl Drop for Place {
     }
 }
 
+tokio::task_local! {
+    /// The place of the request that this task answers.
+    static OF_REQUEST: Option<Admitted>;
+}
+
+/// Runs `answer` as what answers the request that has `place`.
+pub(super) fn in_place<F: Future>(place: Option<Admitted>, answer: F) -> impl Future<Output = F::Output> {
+    OF_REQUEST.scope(place, answer)
+}
+
+/// The place of the request that is being answered, for work that may outlive it.
+pub(super) fn place_of_request() -> Option<Admitted> {
+    OF_REQUEST.try_with(Option::clone).ok().flatten()
+}
+
 /// A request that was admitted, as a request extension. Its place is free again when the last clone
 /// is dropped.
 #[derive(Debug, Clone)]

@@ -2,11 +2,15 @@
 //!
 //! hyper drops a handler's future as soon as its client is gone, and our own limit drops it too. A
 //! code that is being exchanged for a grant must not be dropped with it.
+//!
+//! Such work keeps its request's place ([`super::admission`]): whoever asks and leaves, again and
+//! again, has no more of it under way than whoever stays.
 
 use std::future::Future;
 
 use tokio::sync::watch;
 
+use super::admission::place_of_request;
 use super::problem::{Problem, ServerCode};
 use crate::telemetry::traces::WithContext as _;
 
@@ -38,10 +42,10 @@ impl Detached {
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Problem> {
         self.running.send_modify(|running| *running += 1);
-        let running = Running(self.running.clone());
+        let kept = (place_of_request(), Running(self.running.clone()));
         let task = tokio::spawn(
             async move {
-                let _running = running;
+                let _kept = kept;
                 work.await
             }
             .with_current_context(),
@@ -60,8 +64,11 @@ impl Detached {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use tokio::sync::oneshot;
 
+    use super::super::admission::{Admission, RequestLimits, in_place};
     use super::*;
 
     #[tokio::test]
@@ -86,6 +93,27 @@ mod tests {
         go.send(()).unwrap();
         assert_eq!(finished.await.unwrap(), 42);
         detached.idle().await;
+    }
+
+    #[tokio::test]
+    async fn work_keeps_the_place_of_a_request_that_is_given_up() {
+        let detached = Detached::default();
+        let admission = Admission::new(RequestLimits { in_all: 1, reserved: 0, per_address: None });
+        let address: IpAddr = Ipv4Addr::LOCALHOST.into();
+        let place = admission.admit(address.into()).unwrap();
+        let (go, wait) = oneshot::channel::<()>();
+        let work = {
+            let detached = detached.clone();
+            async move { detached.run(wait).await.is_ok() }
+        };
+        let request = tokio::spawn(in_place(Some(place), work));
+        tokio::task::yield_now().await;
+        request.abort();
+        assert!(request.await.unwrap_err().is_cancelled());
+        assert!(admission.admit(address.into()).is_err(), "it is still at work");
+        go.send(()).unwrap();
+        detached.idle().await;
+        admission.admit(address.into()).unwrap();
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ use http::{HeaderMap, Version};
 use jiff::Timestamp;
 use tower::Service;
 
-use super::admission::{Admission, Admitted, TurnedAway};
+use super::admission::{Admission, Admitted, TurnedAway, in_place};
 use super::forward_auth::is_forward_auth;
 use super::memory::{Remembered, Whose};
 use super::metrics::{Metrics, method_label};
@@ -277,7 +277,8 @@ where
         };
         let (answer, edge) = (self.inner.call(request), Arc::clone(&self.edge));
         Either::Right(Box::pin(async move {
-            let answer = within(edge.request_timeout, &*edge.clock, AssertUnwindSafe(answer).catch_unwind());
+            let answer = in_place(place.clone(), AssertUnwindSafe(answer).catch_unwind());
+            let answer = within(edge.request_timeout, &*edge.clock, answer);
             let response = match answer.await {
                 Some(Ok(answer)) => answer?,
                 Some(Err(_)) => {
