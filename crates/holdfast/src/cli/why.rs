@@ -1,6 +1,6 @@
 //! `why`: from a request id to cause and remedy.
 
-use std::io::{IsTerminal as _, Read as _};
+use std::io::{self, BufRead, IsTerminal as _, Read as _};
 use std::time::Duration;
 
 use ::http::Method;
@@ -18,6 +18,8 @@ use crate::transport::{Outgoing, ReqwestTransport, Transport as _};
 
 /// For a replica to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Of the log, in bytes; of a longer one only the beginning is looked at.
+const LONGEST_LINE: u64 = 64 * 1024;
 
 /// Runs the command.
 pub async fn run(context: &Context, args: &WhyArgs, printer: &mut Printer) -> Outcome {
@@ -31,11 +33,10 @@ pub async fn run(context: &Context, args: &WhyArgs, printer: &mut Printer) -> Ou
         }
     }
     if !std::io::stdin().is_terminal() {
-        let mut log = String::new();
-        std::io::stdin().lock().read_to_string(&mut log).map_err(|error| {
+        let found = from_log(std::io::stdin().lock(), &args.request_id).map_err(|error| {
             Failure::setup(format!("standard input cannot be read: {error}"), "give it the server's log")
         })?;
-        if let Some(one) = from_log(&log, &args.request_id) {
+        if let Some(one) = found {
             return Ok(tell(&one, args.json, printer));
         }
     }
@@ -87,11 +88,21 @@ async fn ask(address: &Url, request_id: &str) -> Result<Option<Remembered>, Stri
 }
 
 /// What the log says of it: the line of the answer, and that of a refusal before it.
-fn from_log(log: &str, request_id: &str) -> Option<Remembered> {
+fn from_log(mut log: impl BufRead, request_id: &str) -> io::Result<Option<Remembered>> {
     let mut one: Option<Remembered> = None;
     let mut judgement = None;
-    for line in log.lines().filter(|line| line.contains(request_id)) {
-        let Some(fields) = fields(line) else { continue };
+    let mut bytes = Vec::new();
+    // A log may be larger than memory, and what others wrote into it may be anything.
+    while log.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut bytes)? > 0 {
+        if !bytes.ends_with(b"\n") {
+            log.skip_until(b'\n')?;
+        }
+        let line = String::from_utf8_lossy(&std::mem::take(&mut bytes)).into_owned();
+        let Some(fields) =
+            Some(&line).filter(|line| line.contains(request_id)).and_then(|line| fields(line.trim_end()))
+        else {
+            continue;
+        };
         let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         if text("request_id") != request_id {
             continue;
@@ -118,11 +129,11 @@ fn from_log(log: &str, request_id: &str) -> Option<Remembered> {
             });
         }
     }
-    let mut one = one?;
+    let Some(mut one) = one else { return Ok(None) };
     let entry = ProblemCode::parse(&one.code).map(ProblemCode::entry);
     one.detail = entry.map_or_else(String::new, |entry| entry.meaning.to_owned());
     one.judgement = judgement;
-    Some(one)
+    Ok(Some(one))
 }
 
 fn number(value: &Value) -> Option<u64> {
@@ -194,6 +205,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn lines_of_any_length_and_of_any_bytes_hide_nothing() {
+        let begin = &b"\xff\xfe r-1\n{\"message\":\"r-1 "[..];
+        let end = b"\"}\n{\"timestamp\":\"2026-11-28T18:00:01Z\",\"status\":401,\"code\":\"token-expired\",\"request_id\":\"r-1\"}";
+        let log = begin.chain(io::repeat(b'x').take(LONGEST_LINE * 3)).chain(&end[..]);
+        assert_eq!(from_log(io::BufReader::new(log), "r-1").unwrap().unwrap().status, 401);
+    }
+
+    #[test]
     fn both_formats_of_the_log_are_understood_whatever_stands_before_a_line() {
         let json = concat!(
             "host holdfast[1]: {\"timestamp\":\"2026-11-28T18:00:00.5Z\",\"level\":\"INFO\",\"message\":\"session token refused\",",
@@ -206,7 +225,7 @@ mod tests {
                     2026-11-28T18:00:01Z  INFO holdfast::access: answered method=\"GET\" route=\"/user/profile\" status=401 \
                     code=\"token-expired\" micros=12 request_id=\"r-1\"\n";
         for log in [json, text] {
-            let one = from_log(log, "r-1").unwrap();
+            let one = from_log(log.as_bytes(), "r-1").unwrap().unwrap();
             assert_eq!(
                 (one.status, one.code.as_str(), one.route.as_str()),
                 (401, "token-expired", "/user/profile")
@@ -214,7 +233,9 @@ mod tests {
             let judgement = one.judgement.unwrap();
             assert_eq!((judgement.step.as_str(), judgement.found.as_str()), ("expiry", "expired 14 s ago"));
             assert_eq!(judgement.fingerprint.as_deref(), Some("ab12"));
-            assert!(from_log(log, "r-2").is_none() && from_log(log, "r").is_none());
+            for other in ["r-2", "r"] {
+                assert!(from_log(log.as_bytes(), other).unwrap().is_none());
+            }
         }
     }
 }

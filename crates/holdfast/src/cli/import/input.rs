@@ -1,6 +1,8 @@
 //! What is imported: CSV with a header, or one JSON object a line. No error quotes what was read.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -110,8 +112,26 @@ fn of_json(bytes: &[u8]) -> Result<Entry, &'static str> {
     })
 }
 
+/// Ends where a record of CSV does not: a quote that is never closed makes all the rest one field.
+struct Bounded<R> {
+    reader: R,
+    since_record: Arc<AtomicUsize>,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        if self.since_record.fetch_add(read, Ordering::Relaxed) > LONGEST_LINE {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        Ok(read)
+    }
+}
+
 /// The records of a table whose first line names its columns.
 fn table(reader: impl BufRead + Send + 'static) -> Result<impl Iterator<Item = Line> + Send, Failure> {
+    let since_record = Arc::new(AtomicUsize::new(0));
+    let reader = Bounded { reader, since_record: Arc::clone(&since_record) };
     let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(reader);
     let header = reader.headers().map_err(|_| {
         Failure::setup("the first line is not a header of CSV", "begin with user_id,access_token")
@@ -128,20 +148,29 @@ fn table(reader: impl BufRead + Send + 'static) -> Result<impl Iterator<Item = L
     }
     // Where lines end in CR LF, the reader counts a line with the record after it.
     let behind = u64::from(reader.position().line() == 1);
-    Ok(reader.into_records().map(move |record| match record {
-        Ok(record) => {
-            let number = record.position().map_or(0, csv::Position::line) + behind;
-            let field = |name: &str| {
-                let column = NAMES.iter().position(|each| *each == name).and_then(|at| places[at]);
-                Ok(column.and_then(|column| record.get(column)).unwrap_or_default().to_owned())
-            };
-            Line { number, entry: entry(field) }
-        }
-        // The error's own text may quote the record.
-        Err(error) => {
-            let number = error.position().map_or(0, csv::Position::line) + behind;
-            Line { number, entry: Err("it is not a record of CSV in UTF-8") }
-        }
+    let (mut records, mut is_over) = (reader.into_records(), false);
+    Ok(std::iter::from_fn(move || {
+        let record = if is_over { None } else { records.next() }?;
+        since_record.store(0, Ordering::Relaxed);
+        Some(match record {
+            Ok(record) => {
+                let number = record.position().map_or(0, csv::Position::line) + behind;
+                let field = |name: &str| {
+                    let column = NAMES.iter().position(|each| *each == name).and_then(|at| places[at]);
+                    Ok(column.and_then(|column| record.get(column)).unwrap_or_default().to_owned())
+                };
+                Line { number, entry: entry(field) }
+            }
+            // The error's own text may quote the record.
+            Err(error) => {
+                is_over = error.is_io_error();
+                let number =
+                    error.position().map_or_else(|| records.reader().position().line(), csv::Position::line);
+                let why =
+                    if is_over { "the record does not end" } else { "it is not a record of CSV in UTF-8" };
+                Line { number: number + behind, entry: Err(why) }
+            }
+        })
     }))
 }
 
@@ -232,6 +261,24 @@ mod tests {
         assert_eq!(found[0], (1, Err("the line is too long")));
         assert_eq!(found[1], (2, Err("it is not a JSON object")));
         assert_eq!(found[2].1, Ok("user_1 IGAA1 [None, None]".to_owned()));
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_ends_the_table_and_not_the_memory() {
+        struct Endless(usize);
+        impl Read for Endless {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.0 += buffer.len();
+                assert!(self.0 < 1 << 20, "read on and on");
+                buffer.fill(b'x');
+                Ok(buffer.len())
+            }
+        }
+        let begin = &b"user_id,access_token\nuser_1,IGAA1\nuser_2,\"IGAA2\nuser_3,"[..];
+        let found: Vec<_> = lines(Box::new(begin.chain(Endless(0)))).unwrap().collect();
+        assert_eq!(found.len(), 2);
+        assert!(found[0].entry.is_ok());
+        assert_eq!(found[1].entry.as_ref().err(), Some(&"the record does not end"));
     }
 
     #[test]
