@@ -3,9 +3,11 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Handles that the service itself needs at most: database, journal, listeners, log, and outgoing
-/// connections ([`crate::transport`] bounds those for each host).
-const OWN_HANDLES: usize = 352;
+/// Connections of the metrics listener at a time: scrapers and operators.
+pub const OPERATORS: usize = 32;
+/// Handles that the service itself needs at most: database, journal, listeners, log, operators, and
+/// outgoing connections ([`crate::transport`] bounds those for each host).
+const OWN_HANDLES: usize = 352 + OPERATORS;
 
 /// How many file handles this process may have open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +74,6 @@ mod tests {
     #[test]
     fn connections_are_what_is_left() {
         let left = |now| FileHandles { before: now, now }.for_connections();
-        assert_eq!([left(1024), left(65536), left(256), left(0)], [672, 65184, 128, 1]);
+        assert_eq!([left(1024), left(65536), left(256), left(0)], [640, 65152, 128, 1]);
     }
 }

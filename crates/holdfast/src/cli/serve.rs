@@ -43,7 +43,9 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
     let (end, ended) = watch::channel(false);
     let metrics = metrics_listener.map(|listener| {
         let router = server.operator_router();
-        let limits = Arc::new(ServerLimits::default());
+        // Handles that anybody took here would be missing where callers are served.
+        let limits =
+            Arc::new(ServerLimits { max_connections: process::OPERATORS, ..ServerLimits::default() });
         let service = Service {
             router,
             refusals: None,

@@ -9,12 +9,15 @@ mod page;
 mod runbook;
 mod troubles;
 
+use std::sync::Arc;
+
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use http::{StatusCode, header};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
 use super::memory::Remembered;
 use super::pages::Page;
@@ -26,7 +29,11 @@ use crate::overview::Overview;
 struct Operator {
     state: AppState,
     overview: Overview,
+    looking_up: Arc<Semaphore>,
 }
+
+/// Look-ups at a time: each asks the database many things, and callers wait behind them.
+const LOOK_UPS: usize = 2;
 
 /// The routes of the metrics listener.
 #[expect(
@@ -39,7 +46,7 @@ pub fn router(state: AppState, overview: Overview) -> Router {
         .route("/", get(index))
         .route("/runbook", get(async || runbook::page()))
         .route("/why/{request_id}", get(why))
-        .with_state(Operator { state, overview })
+        .with_state(Operator { state, overview, looking_up: Arc::new(Semaphore::new(LOOK_UPS)) })
 }
 
 async fn metrics(State(operator): State<Operator>) -> Response {
@@ -56,7 +63,13 @@ struct Search {
 
 async fn index(State(operator): State<Operator>, Query(search): Query<Search>) -> Page {
     let asked = search.q.trim();
-    let found = if asked.is_empty() { None } else { Some(look_up::find(&operator, asked).await) };
+    let found = if asked.is_empty() {
+        None
+    } else {
+        // An error would mean that the semaphore was closed, which nobody does.
+        let _turn = operator.looking_up.acquire().await.ok();
+        Some(look_up::find(&operator, asked).await)
+    };
     page::render(&operator, asked, found.as_ref())
 }
 
