@@ -1,4 +1,5 @@
-//! SECURITY.md names tests and files as its evidence: each of them is there.
+//! SECURITY.md names tests and files as its evidence: each of them is there. Its list of bounds has
+//! the numbers of the code, and every table of the database.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -64,4 +65,97 @@ fn every_piece_of_evidence_exists() {
     for name in named {
         assert!(root.join(name).exists(), "{name}");
     }
+}
+
+/// A row of the list of bounds, by its first cell, and a constant whose number stands in it.
+const BOUNDS: &[(&str, &str, &str)] = &[
+    ("connections of the metrics listener; look-ups there at a time", "process.rs", "OPERATORS"),
+    ("connections of the metrics listener; look-ups there at a time", "http/operator/mod.rs", "LOOK_UPS"),
+    ("accepted by the kernel, not yet by us", "http/server/bind.rs", "BACKLOG"),
+    ("bodies above 16 KiB", "http/admission.rs", "SMALL_BODY"),
+    ("bodies above 16 KiB", "http/large_bodies.rs", "LARGE_BODIES"),
+    ("bodies above 16 KiB", "http/body.rs", "MAX_WEBHOOK_BODY"),
+    ("bytes of an answer that nobody takes", "http/server/bind.rs", "SEND_BUFFER"),
+    ("event streams", "http/streams.rs", "MAX_IN_ALL"),
+    ("event streams", "http/streams.rs", "MAX_PER_USER"),
+    ("streams that read at a time", "http/streams.rs", "MAX_LOOKING"),
+    ("changes that a stream has yet to hear of", "store/changes.rs", "BACKLOG"),
+    ("outgoing requests", "transport.rs", "PER_HOST"),
+    ("an outgoing answer", "clerk/backend.rs", "MAX_ANSWER"),
+    ("an outgoing answer", "provider/instagram/graph.rs", "MAX_PASSED_THROUGH"),
+    ("verified session tokens", "app.rs", "REMEMBERED_TOKENS"),
+    ("refused tokens that come again", "caller/repeat_limiter.rs", "CAPACITY"),
+    ("users asked about at Clerk, and answers of the last minute", "clerk/backend.rs", "REMEMBERED"),
+    ("questions to Clerk's Backend API", "clerk/backend.rs", "BUDGET"),
+    ("users whose facts failed", "users.rs", "MOST"),
+    ("refused requests kept for `holdfast why`", "http/memory.rs", "CAPACITY"),
+    ("unreadable rows that were spoken of", "store/unreadable.rs", "REMEMBERED"),
+    ("grants remembered, sealed, for a standby that is promoted", "connections/journal/recent.rs", "MOST"),
+    ("spans that wait to be exported", "telemetry/traces/queue.rs", "CAPACITY"),
+    ("connections of the database", "store/engine/postgres.rs", "MAX_CONNECTIONS"),
+    ("grants under way in the worker", "worker/mod.rs", "BATCH"),
+    ("grants under way in the worker", "worker/mod.rs", "PARALLEL"),
+    ("events to the app under way", "outbox/mod.rs", "BATCH"),
+    ("events to the app under way", "outbox/mod.rs", "PARALLEL"),
+    ("a line of an import", "cli/import/input.rs", "LONGEST_LINE"),
+];
+
+/// The number of `const NAME: … = …;`, products included.
+fn constant(source: &Path, name: &str) -> u64 {
+    let text = std::fs::read_to_string(source).unwrap();
+    let line = text
+        .lines()
+        .find(|line| line.contains(&format!("const {name}: ")))
+        .unwrap_or_else(|| panic!("{name} is not in {}", source.display()));
+    let (_, value) = line.split_once(" = ").unwrap();
+    let factors = value.trim_end_matches(';').split(" * ").map(|each| each.replace('_', ""));
+    factors.map(|each| each.parse::<u64>().unwrap_or_else(|_| panic!("{line}"))).product()
+}
+
+/// As the page writes it: thousands apart, and bytes in their unit.
+fn spellings(number: u64) -> Vec<String> {
+    let digits = number.to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    let mut all = vec![groups.join(",")];
+    for (unit, name) in [(1 << 10, "KiB"), (1 << 20, "MiB")] {
+        if number.is_multiple_of(unit) {
+            all.push(format!("{} {name}", number / unit));
+        }
+    }
+    all
+}
+
+#[test]
+fn the_list_of_bounds_has_the_numbers_of_the_code() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("../../SECURITY.md")).unwrap();
+    for (what, file, name) in BOUNDS {
+        let row = page.lines().find(|line| line.starts_with(&format!("| {what} |")));
+        let row = row.unwrap_or_else(|| panic!("no row for {what}"));
+        let spellings = spellings(constant(&root.join("src").join(file), name));
+        let has = |number: &String| {
+            // A number, not a part of one.
+            row.match_indices(number.as_str()).any(|(at, _)| {
+                let beside = [row[..at].chars().last(), row[at + number.len()..].chars().next()];
+                beside.into_iter().flatten().all(|c| !c.is_ascii_digit())
+            })
+        };
+        assert!(spellings.iter().any(has), "{name} of {file} is {spellings:?}: {row}");
+    }
+}
+
+#[test]
+fn every_table_is_on_the_list_of_bounds() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let page = std::fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    let mut tables = BTreeSet::new();
+    for entry in std::fs::read_dir(root.join("migrations/sqlite")).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let made = text.lines().filter_map(|line| line.strip_prefix("CREATE TABLE "));
+        tables.extend(made.filter_map(|rest| rest.split_once(' ')).map(|(name, _)| name.to_owned()));
+    }
+    assert!(tables.len() > 12, "{tables:?}");
+    let rows: String = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let missing: Vec<_> = tables.iter().filter(|table| !rows.contains(&format!("`{table}`"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
