@@ -5,14 +5,19 @@
 use super::super::stop::Stop;
 use super::super::{Connections, ServiceError};
 use super::{Journaled, Origin};
+use crate::store::StoreError;
 
 impl Connections {
     /// Compares the database's history with the one known so far, and stores again what a promoted
     /// standby lacks.
     pub(super) async fn survive_failover(&self, stop: &Stop) -> Result<(), ServiceError> {
         self.journal.recent().age(self.parts.clock.now());
-        // One that does not tell, or not now, is not another one.
-        let Ok(Some(timeline)) = self.parts.store.timeline().await else { return Ok(()) };
+        let timeline = match self.parts.store.timeline().await {
+            Ok(Some(timeline)) => timeline,
+            // One that has no timelines, or does not tell, is not another one.
+            Ok(None) | Err(StoreError::Refused(_)) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
         let Some(tokens) = self.journal.recent().of_another_than(&timeline) else {
             self.journal.recent().is_of(timeline);
             return Ok(());
