@@ -189,6 +189,12 @@ impl KeySet {
         self.keys.windows(2).all(|pair| pair[0].kid == pair[1].kid)
     }
 
+    /// Whether a key of this set is in the other as well, whatever their ids: two sources that
+    /// share one belong to one instance.
+    pub fn shares_a_key_with(&self, other: &Self) -> bool {
+        self.keys.iter().any(|key| other.keys.iter().any(|another| key.der == another.der))
+    }
+
     /// Whether both sets hold the same key material under the same ids.
     pub fn same_keys(&self, other: &Self) -> bool {
         let identity = |set: &Self| {

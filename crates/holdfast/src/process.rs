@@ -7,7 +7,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 pub const OPERATORS: usize = 32;
 /// Handles that the service itself needs at most: database, journal, listeners, log, operators, and
 /// outgoing connections ([`crate::transport`] bounds those for each host).
-const OWN_HANDLES: usize = 352 + OPERATORS;
+pub const OWN_HANDLES: usize = 352 + OPERATORS;
 
 /// How many file handles this process may have open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

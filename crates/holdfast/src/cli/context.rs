@@ -9,7 +9,7 @@ use super::exit::{ExitStatus, Failure, told};
 use super::printer::Printer;
 use crate::clock::{SharedClock, SystemClock};
 use crate::entropy::{SharedEntropy, SystemEntropy};
-use crate::settings::{self, ConfigFile, Environment, Fault, Faults, Purpose, Settings};
+use crate::settings::{self, ConfigFile, Environment, Fault, Faults, Purpose, Reading, Settings};
 use crate::store::{SchemaState, Store, StoreError, StoreOptions};
 use crate::vault::{KeyRing, Vault};
 
@@ -39,12 +39,22 @@ impl Context {
 
     /// The configuration, with its warnings printed; all its faults where it has any.
     pub fn settings(&self, purpose: Purpose, printer: &mut Printer) -> Result<Settings, Failure> {
-        let settings = settings::load(&self.environment, self.file()?.as_ref(), purpose)
-            .map_err(|faults| faulty(&faults))?;
+        self.settings_with_reading(purpose, printer).map(|(settings, _)| settings)
+    }
+
+    /// The same, with what each setting was given as.
+    pub fn settings_with_reading(
+        &self,
+        purpose: Purpose,
+        printer: &mut Printer,
+    ) -> Result<(Settings, Reading), Failure> {
+        let (settings, reading) =
+            settings::load_with_reading(&self.environment, self.file()?.as_ref(), purpose)
+                .map_err(|faults| faulty(&faults))?;
         for Fault { name, what, remedy } in &settings.warnings {
             printer.warning(format!("{name}: {what}; {remedy}"));
         }
-        Ok(settings)
+        Ok((settings, reading))
     }
 
     /// The configured database, which must be there with a schema that this program can work with.

@@ -17,8 +17,7 @@ use crate::transport::ReqwestTransport;
 
 /// Runs the command.
 pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
-    let settings = context.settings(Purpose::Serve, printer)?;
-    let reading = Reading::of(&context.environment, context.file()?.as_ref());
+    let (settings, reading) = context.settings_with_reading(Purpose::Serve, printer)?;
     let levels = telemetry::install(&settings.log, settings.log_format)
         .map_err(|error| Failure::setup(error.to_string(), "correct HOLDFAST_LOG"))?;
     if !settings.core_files {
@@ -99,8 +98,9 @@ async fn on_hangup(
                 continue;
             }
         };
-        let settings = match settings::load(&context.environment, file.as_ref(), Purpose::Serve) {
-            Ok(settings) => settings,
+        let read = settings::load_with_reading(&context.environment, file.as_ref(), Purpose::Serve);
+        let (settings, reading) = match read {
+            Ok(both) => both,
             Err(faults) => {
                 for fault in &faults.0 {
                     tracing::error!(
@@ -121,7 +121,6 @@ async fn on_hangup(
         }
         // The loader has read this very filter.
         let _ = levels.replace(&settings.log);
-        let reading = Reading::of(&context.environment, file.as_ref());
         let mut waiting = reading.changed_since(&before);
         waiting.retain(|name| !RELOADABLE.contains(name));
         if waiting.is_empty() {

@@ -11,10 +11,11 @@ use super::args::WhyArgs;
 use super::context::Context;
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::{Printer, Tone};
+use super::serve::seams;
 use crate::http::memory::{Judgement, Remembered};
 use crate::http::problem::ProblemCode;
 use crate::settings::Purpose;
-use crate::transport::{Outgoing, ReqwestTransport, Transport as _};
+use crate::transport::{Outgoing, Transport};
 
 /// For a replica to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -24,9 +25,10 @@ const LONGEST_LINE: u64 = 64 * 1024;
 /// Runs the command.
 pub async fn run(context: &Context, args: &WhyArgs, printer: &mut Printer) -> Outcome {
     let addresses = addresses(context, args, printer)?;
+    let transport = &*seams(context)?.transport;
     let mut silent = Vec::new();
     for address in &addresses {
-        match ask(address, &args.request_id).await {
+        match ask(transport, address, &args.request_id).await {
             Ok(Some(one)) => return Ok(tell(&one, args.json, printer)),
             Ok(None) => {}
             Err(why) => silent.push(format!("{address} ({why})")),
@@ -68,8 +70,11 @@ fn addresses(context: &Context, args: &WhyArgs, printer: &mut Printer) -> Result
     Ok(Url::parse(&format!("http://{address}/")).into_iter().collect())
 }
 
-async fn ask(address: &Url, request_id: &str) -> Result<Option<Remembered>, String> {
-    let transport = ReqwestTransport::new().map_err(|error| error.to_string())?;
+async fn ask(
+    transport: &dyn Transport,
+    address: &Url,
+    request_id: &str,
+) -> Result<Option<Remembered>, String> {
     let mut url = address.clone();
     url.path_segments_mut()
         .map_err(|()| "is no address".to_owned())?

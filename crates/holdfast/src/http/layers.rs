@@ -152,10 +152,11 @@ impl UnderWay {
         let problem = response.extensions_mut().remove::<Problem>();
         let code = problem.as_ref().map(|each| each.code().entry().code);
         if let Some(problem) = &problem {
-            response = problem::render(problem, &edge.public_url, id.as_str(), response);
+            let document = problem::document(problem, &edge.public_url, id.as_str());
             if route.as_ref().is_some_and(|route| is_forward_auth(route.as_str())) {
-                problem::repeat_in_header(problem, &edge.public_url, id.as_str(), response.headers_mut());
+                problem::repeat_in_header(&document, response.headers_mut());
             }
+            response = problem::render(problem, document, response);
         } else if let Some(page) = response.extensions_mut().remove::<Page>() {
             response = page.with_request_id(id.as_str());
         }

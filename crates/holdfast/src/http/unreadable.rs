@@ -30,7 +30,7 @@ fn answer(edge: &Edge, status: StatusCode) -> Bytes {
     let code = problem.code().entry().code;
     let id = RequestId::of(&HeaderMap::new(), &*edge.entropy, &*edge.clock);
     let body = document(&problem, &edge.public_url, id.as_str());
-    let mut response = render(&problem, &edge.public_url, id.as_str(), problem.clone().into_response());
+    let mut response = render(&problem, body.clone(), problem.clone().into_response());
     let headers = response.headers_mut();
     headers.insert(X_REQUEST_ID, id.header());
     secure(headers, edge.public_url.starts_with("https://"));

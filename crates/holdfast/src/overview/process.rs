@@ -36,7 +36,7 @@ const MAX_FDS: Metric = row(
     "process_max_fds",
     Kind::Gauge,
     "The limit on open file descriptors",
-    "Must be above `HOLDFAST_MAX_CONNECTIONS` plus 256; `holdfast doctor` says so.",
+    "Must exceed `HOLDFAST_MAX_CONNECTIONS` by what the service itself opens; `holdfast doctor` names the number.",
 );
 const START: Metric = row(
     "process_start_time_seconds",

@@ -67,17 +67,7 @@ pub trait Setting: Sync {
     /// Table and key in `holdfast.toml`: the prefix of the environment's name is the table, in
     /// lower case; Holdfast's own settings stand at the top.
     fn toml_key(&self) -> TomlKey {
-        let name = self.env();
-        let split = |prefix: &str| name.strip_prefix(prefix).map(str::to_ascii_lowercase);
-        if let Some(key) = split("HOLDFAST_") {
-            TomlKey { table: None, key }
-        } else if let Some(key) = split("CLERK_") {
-            TomlKey { table: Some("clerk"), key }
-        } else if let Some(key) = split("INSTAGRAM_") {
-            TomlKey { table: Some("instagram"), key }
-        } else {
-            TomlKey { table: None, key: name.to_ascii_lowercase() }
-        }
+        TomlKey::of(self.env())
     }
 }
 
@@ -109,6 +99,22 @@ pub struct TomlKey {
     pub table: Option<&'static str>,
     /// The key in it.
     pub key: String,
+}
+
+impl TomlKey {
+    /// Where a name of the environment stands.
+    pub fn of(name: &str) -> Self {
+        let split = |prefix: &str| name.strip_prefix(prefix).map(str::to_ascii_lowercase);
+        if let Some(key) = split("HOLDFAST_") {
+            Self { table: None, key }
+        } else if let Some(key) = split("CLERK_") {
+            Self { table: Some("clerk"), key }
+        } else if let Some(key) = split("INSTAGRAM_") {
+            Self { table: Some("instagram"), key }
+        } else {
+            Self { table: None, key: name.to_ascii_lowercase() }
+        }
+    }
 }
 
 impl fmt::Display for TomlKey {

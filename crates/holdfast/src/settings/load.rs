@@ -11,7 +11,7 @@ use super::fault::{Fault, Faults};
 use super::sources::{Collected, ConfigFile, Environment, collect};
 use super::table;
 use super::traces::{self, Sampler, Share, TraceSettings};
-use super::{ClerkSettings, InstagramSettings, OutgoingWebhook, Purpose, Settings};
+use super::{ClerkSettings, InstagramSettings, OutgoingWebhook, Purpose, Reading, Settings};
 
 /// Reads the configuration. Every fault is reported, not only the first.
 pub fn load(
@@ -19,13 +19,22 @@ pub fn load(
     file: Option<&ConfigFile>,
     purpose: Purpose,
 ) -> Result<Settings, Faults> {
+    load_with_reading(environment, file, purpose).map(|(settings, _)| settings)
+}
+
+/// The same, with what each setting was given as, from one look at the files.
+pub fn load_with_reading(
+    environment: &Environment,
+    file: Option<&ConfigFile>,
+    purpose: Purpose,
+) -> Result<(Settings, Reading), Faults> {
     let mut reader = Reader { collected: collect(environment, file) };
     let settings = reader.settings(purpose);
     let mut faults = reader.collected.faults;
     match settings {
         Some(mut settings) if faults.is_empty() => {
             settings.warnings.splice(0..0, reader.collected.misspelt);
-            Ok(settings)
+            Ok((settings, Reading::of(reader.collected.values)))
         }
         _ => {
             // It may be why another setting is missing.

@@ -32,7 +32,7 @@ use url::Url;
 
 use crate::client_address::TrustedProxies;
 pub use fault::{Fault, Faults, Origin};
-pub use load::load;
+pub use load::{load, load_with_reading};
 pub use print::{Shown, shown};
 pub use reading::Reading;
 pub use sources::{ConfigFile, Environment};

@@ -4,16 +4,14 @@ use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::sources::{ConfigFile, Environment, collect};
+use super::sources::Found;
 
 /// What each setting was given as. Never shown.
 #[derive(Debug)]
 pub struct Reading(BTreeMap<&'static str, SecretString>);
 
 impl Reading {
-    /// What is there now, files of secrets included.
-    pub fn of(environment: &Environment, file: Option<&ConfigFile>) -> Self {
-        let values = collect(environment, file).values;
+    pub(super) fn of(values: BTreeMap<&'static str, Found>) -> Self {
         Self(values.into_iter().map(|(name, found)| (name, found.text)).collect())
     }
 

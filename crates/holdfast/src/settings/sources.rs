@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
-use super::entry::Setting;
+use super::entry::{Setting, TomlKey};
 use super::fault::{Fault, Origin};
 use super::table::TABLE;
 use names::{judge_names, unknown, warn_of_former_names};
@@ -257,7 +257,8 @@ fn take_toml(file: &ConfigFile, key: &str, value: &toml::Value, collected: &mut 
     // rename anything.
     let by_key = |wanted: &str| {
         TABLE.iter().find(|each| {
-            each.toml_key().to_string() == wanted || each.env() == wanted || each.aliases().contains(&wanted)
+            let mut names = std::iter::once(each.env()).chain(each.aliases().iter().copied());
+            names.any(|name| name == wanted || TomlKey::of(name).to_string() == wanted)
         })
     };
     let path_of = key.strip_suffix("_file").or_else(|| key.strip_suffix("_FILE"));

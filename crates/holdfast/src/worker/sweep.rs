@@ -32,6 +32,9 @@ const DAY: Duration = Duration::from_hours(24);
 /// History is kept for so long, and at least the last twenty changes of each connection.
 const HISTORY: Duration = Duration::from_hours(365 * 24);
 
+/// The label of swept history.
+const CHANGES: &str = "connection_history";
+
 /// How long each kind is kept.
 fn kept_for(kept: Kept) -> Duration {
     match kept {
@@ -87,9 +90,9 @@ impl Sweeper {
 
     /// Makes the counters known.
     pub fn register(&self, registry: &mut Registry) {
-        for kept in Kept::ALL {
+        for what in Kept::ALL.into_iter().map(Kept::as_str).chain([CHANGES]) {
             // Nothing swept is told as nothing, not left out.
-            let _ = self.swept.get_or_create(&SweptLabels { what: kept.as_str() });
+            let _ = self.swept.get_or_create(&SweptLabels { what });
         }
         SWEPT.register(registry, self.swept.clone());
         SWEPT_AT.register(registry, self.swept_at.clone());
@@ -129,7 +132,7 @@ impl Sweeper {
         while !stop.is_asked() {
             let Some(step) = self.store.sweep_history(from, limit, STEP).await? else { break };
             let HistoryStep { deleted, reached } = step;
-            self.count("connection_history", deleted);
+            self.count(CHANGES, deleted);
             from = reached;
             self.clock.sleep(REST).await;
         }

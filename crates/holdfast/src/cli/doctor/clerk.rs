@@ -1,10 +1,6 @@
 //! Clerk: whether keys, secret and issuer belong to one instance, by the keys themselves; and its
 //! clock.
 
-use std::collections::BTreeSet;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use clerk_session::{KeySet, OriginPattern};
 use http::{HeaderValue, Method, header};
 use secrecy::ExposeSecret as _;
@@ -17,12 +13,9 @@ use crate::overview::clock_watch::ahead;
 use crate::settings::{ClerkSettings, PartiesMode, Settings};
 use crate::transport::Outgoing;
 
-/// The moduli of an instance's keys.
-type Moduli = BTreeSet<Vec<u8>>;
-
 /// What a source of keys said.
 enum Told {
-    Keys(Moduli),
+    Keys(KeySet),
     Refused(u16),
     Silent(String),
 }
@@ -50,9 +43,10 @@ pub(super) async fn check(clerk: &ClerkSettings, seams: &Seams) -> Report {
             None => Check::skipped(code::CLERK_SECRET, "there is none"),
         });
     }
-    let pinned = clerk.jwt_key.as_deref().map(der);
+    // The loader has read this very key.
+    let pinned = clerk.jwt_key.as_deref().and_then(|pem| KeySet::from_pem(pem).ok());
     check_source(clerk, &host, public.as_ref(), backend.as_ref(), &mut report);
-    check_instance(public.as_ref(), backend.as_ref(), pinned.as_deref(), &mut report);
+    check_instance(public.as_ref(), backend.as_ref(), pinned.as_ref(), &mut report);
     check_clock(clerk, first.flatten().or(second.flatten()), &mut report);
     report
 }
@@ -68,7 +62,7 @@ fn check_source(
     let has_backend = matches!(backend, Some(Told::Keys(_)));
     let why = match public {
         Some(Told::Keys(keys)) => {
-            report.add(Check::passed(code::CLERK_KEYS, format!("{host} lists {} keys", keys.len())));
+            report.add(Check::passed(code::CLERK_KEYS, format!("{host} lists {} keys", keys.kids().count())));
             return;
         }
         Some(Told::Refused(status)) => format!("{host} answers {status}"),
@@ -96,28 +90,32 @@ fn check_source(
 }
 
 /// Whether all that is configured belongs to one instance.
-fn check_instance(public: Option<&Told>, backend: Option<&Told>, pinned: Option<&[u8]>, report: &mut Report) {
+fn check_instance(
+    public: Option<&Told>,
+    backend: Option<&Told>,
+    pinned: Option<&KeySet>,
+    report: &mut Report,
+) {
     if let (Some(Told::Keys(public)), Some(Told::Keys(backend))) = (public, backend) {
-        report.add(if public.is_disjoint(backend) {
+        report.add(if public.shares_a_key_with(backend) {
+            Check::passed(code::CLERK_INSTANCE, "the secret key gives the same keys as the public address")
+        } else {
             Check::failed(
                 code::CLERK_INSTANCE,
                 "the keys at the public address are not those that the secret key gives",
             )
-        } else {
-            Check::passed(code::CLERK_INSTANCE, "the secret key gives the same keys as the public address")
         });
     }
     let Some(pinned) = pinned else { return };
-    let all = [public, backend].into_iter().flatten().filter_map(|told| match told {
+    let others = [public, backend].into_iter().flatten().filter_map(|told| match told {
         Told::Keys(keys) => Some(keys),
         Told::Refused(_) | Told::Silent(_) => None,
     });
-    let others: Moduli = all.flatten().cloned().collect();
-    if others.is_empty() {
+    let mut others = others.peekable();
+    if others.peek().is_none() {
         report.add(Check::skipped(code::CLERK_PINNED, "there is nothing to compare it with"));
     } else {
-        let is_one = others.iter().any(|modulus| pinned.windows(modulus.len()).any(|part| part == modulus));
-        report.add(if is_one {
+        report.add(if others.any(|keys| pinned.shares_a_key_with(keys)) {
             Check::passed(code::CLERK_PINNED, "it is a key of the instance")
         } else {
             Check::failed(
@@ -148,26 +146,13 @@ async fn keys_of(seams: &Seams, request: Option<Outgoing>) -> Option<(Told, Opti
     let ahead = ahead(&answer, asked, seams.clock.now());
     let told = if answer.status.is_success() {
         match KeySet::from_jwks(&answer.body) {
-            Ok(_) => Told::Keys(moduli(&answer.body)),
+            Ok(document) => Told::Keys(document.keys),
             Err(error) => Told::Silent(format!("what it answers is no key set: {error}")),
         }
     } else {
         Told::Refused(answer.status.as_u16())
     };
     Some((told, ahead))
-}
-
-fn moduli(document: &[u8]) -> Moduli {
-    let document: serde_json::Value = serde_json::from_slice(document).unwrap_or_default();
-    let keys = document["keys"].as_array().cloned().unwrap_or_default();
-    keys.iter().filter_map(|key| URL_SAFE_NO_PAD.decode(key["n"].as_str()?).ok()).collect()
-}
-
-/// The bytes of a PEM, in which an RSA key's modulus stands as it is.
-fn der(pem: &str) -> Vec<u8> {
-    let lines = pem.replace("\\n", "\n");
-    let base64: String = lines.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
-    STANDARD.decode(base64).unwrap_or_default()
 }
 
 fn check_clock(clerk: &ClerkSettings, ahead: Option<f64>, report: &mut Report) {
@@ -218,23 +203,15 @@ pub(super) fn check_settings(settings: &Settings, report: &mut Report) {
     });
 }
 
+/// A page that may call and whose tokens are refused is a warning of the configuration itself.
 fn check_parties(settings: &Settings, report: &mut Report) {
     let clerk = &settings.clerk;
-    let missing: Vec<&str> = settings
-        .allowed_origins
-        .iter()
-        .filter(|origin| !clerk.parties.contains(origin))
-        .map(OriginPattern::as_str)
-        .collect();
-    if settings.allowed_origins.is_empty() {
-        report.add(Check::warning(code::ORIGINS, "none: no web page can call this server"));
-    } else if !missing.is_empty() {
-        let what = format!("{} may call, but its tokens are refused", missing.join(", "));
-        report.add(Check::warning(code::ORIGINS, what));
+    report.add(if settings.allowed_origins.is_empty() {
+        Check::warning(code::ORIGINS, "none: no web page can call this server")
     } else {
         let names: Vec<&str> = clerk.parties.iter().map(OriginPattern::as_str).collect();
-        report.add(Check::passed(code::ORIGINS, names.join(", ")));
-    }
+        Check::passed(code::ORIGINS, names.join(", "))
+    });
     match clerk.parties_mode {
         PartiesMode::Enforce => {}
         PartiesMode::IfPresent | PartiesMode::Report => report.add(

@@ -39,8 +39,8 @@ codes! {
         "Events go over http to a host on the internet: whoever is on the way reads them.",
         "Write https:// in HOLDFAST_WEBHOOK_URL.";
     ORIGINS = "origins", "origins and parties",
-        "No page can call, or the tokens of one that may are refused.",
-        "Set HOLDFAST_ALLOWED_ORIGINS; leave CLERK_AUTHORIZED_PARTIES unset, or let it hold them all.";
+        "No page can call, or tokens are accepted whatever page they were made for.",
+        "Set HOLDFAST_ALLOWED_ORIGINS, and CLERK_AUTHORIZED_PARTIES_MODE to `enforce`.";
     RETURN_URLS = "return-urls", "return addresses",
         "Nobody can connect, because no page may be returned to.",
         "Set HOLDFAST_ALLOWED_ORIGINS, or HOLDFAST_RETURN_URLS.";

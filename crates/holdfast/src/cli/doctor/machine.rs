@@ -4,33 +4,35 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use http::Method;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 
-use super::super::context::Context;
+use super::ask;
 use super::code::{self, Code};
 use super::report::{Check, Report};
+use crate::app::Seams;
 use crate::connections::journal::Journal;
+use crate::process::OWN_HANDLES;
 use crate::settings::Settings;
 use crate::store;
+use crate::transport::Outgoing;
 
-/// Files beside connections: the database, event streams, the log.
-const OTHER_FILES: u64 = 256;
 /// With less left, the disk is called nearly full.
 const LEAST_FREE: u64 = 64 * 1024 * 1024;
 
 /// Answers whether a server holds the configured address already.
-pub(super) async fn check(context: &Context, settings: &Settings, report: &mut Report) -> bool {
-    report.add(match crate::entropy::random::<32>(&*context.entropy) {
+pub(super) async fn check(settings: &Settings, seams: &Seams, report: &mut Report) -> bool {
+    report.add(match crate::entropy::random::<32>(&*seams.entropy) {
         Ok(_) => Check::passed(code::RANDOMNESS, "the system delivers random bytes"),
         Err(error) => Check::failed(code::RANDOMNESS, error.to_string()),
     });
-    let is_running = check_port(code::LISTEN, settings.listen, report).await;
+    let is_running = check_port(seams, code::LISTEN, settings.listen, report).await;
     if let Some(metrics) = settings.metrics_listen {
         if metrics.port() == settings.listen.port() && metrics.port() != 0 {
             report.add(Check::failed(code::METRICS_LISTEN, "it has the port of HOLDFAST_LISTEN"));
         } else {
-            check_port(code::METRICS_LISTEN, metrics, report).await;
+            check_port(seams, code::METRICS_LISTEN, metrics, report).await;
         }
     }
     check_files(settings, report);
@@ -40,14 +42,14 @@ pub(super) async fn check(context: &Context, settings: &Settings, report: &mut R
 }
 
 /// Whether the address can be taken, or is by a server of ours.
-async fn check_port(code: Code, address: SocketAddr, report: &mut Report) -> bool {
+async fn check_port(seams: &Seams, code: Code, address: SocketAddr, report: &mut Report) -> bool {
     match TcpListener::bind(address).await {
         Ok(_) => {
             report.add(Check::passed(code, format!("{address} is free")));
             false
         }
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            let ours = is_ours(code, address).await;
+            let ours = is_ours(seams, code, address).await;
             report.add(if ours {
                 Check::passed(code, format!("a server of this program answers at {address}"))
             } else {
@@ -63,8 +65,7 @@ async fn check_port(code: Code, address: SocketAddr, report: &mut Report) -> boo
 }
 
 /// Whether whoever listens there is this program.
-async fn is_ours(code: Code, address: SocketAddr) -> bool {
-    use crate::transport::{Outgoing, ReqwestTransport, Transport as _};
+async fn is_ours(seams: &Seams, code: Code, address: SocketAddr) -> bool {
     let address = super::super::health::reachable(address);
     let (path, sign) = if code == code::METRICS_LISTEN {
         ("metrics", "holdfast_build_info")
@@ -72,10 +73,7 @@ async fn is_ours(code: Code, address: SocketAddr) -> bool {
         ("healthz", "\"version\"")
     };
     let Ok(url) = url::Url::parse(&format!("http://{address}/{path}")) else { return false };
-    let Ok(transport) = ReqwestTransport::new() else { return false };
-    let mut request = Outgoing::new(::http::Method::GET, url);
-    request.timeout = std::time::Duration::from_secs(2);
-    match transport.send(request).await {
+    match ask(seams, Outgoing::new(Method::GET, url)).await {
         Ok(answer) => String::from_utf8_lossy(&answer.body).contains(sign),
         Err(_) => false,
     }
@@ -83,7 +81,7 @@ async fn is_ours(code: Code, address: SocketAddr) -> bool {
 
 /// `serve` raises its limit up to the hard one, so that counts.
 fn check_files(settings: &Settings, report: &mut Report) {
-    let needed = settings.max_connections.get() as u64 + OTHER_FILES;
+    let needed = (settings.max_connections.get() + OWN_HANDLES) as u64;
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
     report.add(match limit {
         Some(limit) if limit < needed => {

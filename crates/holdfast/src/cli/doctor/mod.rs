@@ -41,7 +41,7 @@ pub async fn run(context: &Context, args: &DoctorArgs, printer: &mut Printer) ->
     let mut report = Report::default();
     if let Some(Read { settings, is_complete }) = configuration::check(context, &mut report)? {
         let seams = seams(context)?;
-        let is_running = machine::check(context, &settings, &mut report).await;
+        let is_running = machine::check(&settings, &seams, &mut report).await;
         let database = within(context, code::DATABASE, database::check(context, &settings));
         if args.offline {
             report.append(database.await);

@@ -210,10 +210,9 @@ pub fn document(problem: &Problem, public_url: &str, request_id: &str) -> Vec<u8
     serde_json::to_vec(&body).unwrap_or_else(|_| b"{}".to_vec())
 }
 
-/// The finished answer. `response` is what [`Problem::into_response`] made, possibly with headers
-/// added since.
-pub fn render(problem: &Problem, public_url: &str, request_id: &str, mut response: Response) -> Response {
-    let bytes = document(problem, public_url, request_id);
+/// The finished answer with the problem's [`document`]. `response` is what
+/// [`Problem::into_response`] made, possibly with headers added since.
+pub fn render(problem: &Problem, document: Vec<u8>, mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -224,14 +223,14 @@ pub fn render(problem: &Problem, public_url: &str, request_id: &str, mut respons
     if let Some(challenge) = challenge(problem.0.code, problem.0.detail.as_deref()) {
         headers.insert(header::WWW_AUTHENTICATE, challenge);
     }
-    *response.body_mut() = axum::body::Body::from(bytes);
+    *response.body_mut() = axum::body::Body::from(document);
     response
 }
 
 /// Puts the body into a header as well, for proxies that hand on an answer's headers and not its
 /// body.
-pub fn repeat_in_header(problem: &Problem, public_url: &str, request_id: &str, headers: &mut HeaderMap) {
-    let document = String::from_utf8(document(problem, public_url, request_id)).unwrap_or_default();
+pub fn repeat_in_header(document: &[u8], headers: &mut HeaderMap) {
+    let document = str::from_utf8(document).unwrap_or_default();
     // JSON can say all of Unicode in the characters that a header may have.
     let mut ascii = String::with_capacity(document.len());
     for unit in document.chars() {

@@ -80,7 +80,8 @@ fn every_code_is_unique_and_has_a_whole_page() {
 }
 
 fn rendered(problem: &Problem) -> Response {
-    render(problem, "https://api.example.com", "req-1", problem.clone().into_response())
+    let document = document(problem, "https://api.example.com", "req-1");
+    render(problem, document, problem.clone().into_response())
 }
 
 async fn body(response: Response) -> Value {

@@ -2,6 +2,7 @@
 
 use super::{Collected, Environment};
 use crate::nearest::nearest;
+use crate::settings::entry::TomlKey;
 use crate::settings::fault::{Fault, Origin};
 use crate::settings::table::TABLE;
 
@@ -10,15 +11,26 @@ const FORMER: &[(&str, &str)] = &[("HOLDFAST_SPILL_DIR", "HOLDFAST_JOURNAL_DIR")
 
 pub(super) fn warn_of_former_names(collected: &mut Collected) {
     for (former, name) in FORMER {
-        let is_used = collected.values.get(name).is_some_and(|found| match &found.origin {
+        let Some(used) = collected.values.get(name).and_then(|found| match &found.origin {
             Origin::Environment(used) | Origin::SecretFile { name: used, .. } | Origin::ConfigFile(used) => {
-                used.starts_with(former)
+                Some(used)
             }
-            Origin::Default => false,
+            Origin::Default => None,
+        }) else {
+            continue;
+        };
+        // In the spelling, and with the ending, of the place where it stands.
+        let spellings = [
+            ((*former).to_owned(), (*name).to_owned()),
+            (TomlKey::of(former).to_string(), TomlKey::of(name).to_string()),
+        ];
+        let renamed = spellings.iter().find_map(|(former, name)| {
+            used.strip_prefix(former.as_str()).map(|ending| format!("{name}{ending}"))
         });
-        if is_used {
+        if let Some(name) = renamed {
             let what = format!("{name} is the name by now");
-            collected.warnings.push(Fault::new(*former, what, format!("rename it to {name}")));
+            let warning = Fault::new(used.clone(), what, format!("rename it to {name}"));
+            collected.warnings.push(warning);
         }
     }
 }

@@ -103,3 +103,22 @@ fn c15_two_names_with_two_values_are_told() {
         warned([("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY), ("VITE_CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY)]);
     assert!(same.is_empty(), "{same:?}");
 }
+
+#[test]
+fn a_former_name_is_read_in_every_spelling_with_a_warning_that_names_the_new_one() {
+    let in_file = |text: &str| {
+        let file = ConfigFile { path: "holdfast.toml".into(), text: text.to_owned() };
+        load(&Environment::default(), Some(&file), Purpose::Tools).unwrap()
+    };
+    for (settings, former, name) in [
+        (tools([("HOLDFAST_SPILL_DIR", "kept")]).unwrap(), "HOLDFAST_SPILL_DIR", "HOLDFAST_JOURNAL_DIR"),
+        (in_file("HOLDFAST_SPILL_DIR = \"kept\"\n"), "HOLDFAST_SPILL_DIR", "HOLDFAST_JOURNAL_DIR"),
+        (in_file("spill_dir = \"kept\"\n"), "spill_dir", "journal_dir"),
+    ] {
+        assert_eq!(settings.journal_directory.to_str(), Some("kept"), "{former}");
+        let warning = settings.warnings.iter().find(|fault| fault.name == former).unwrap();
+        assert_eq!(warning.remedy, format!("rename it to {name}"));
+    }
+    let current = in_file("journal_dir = \"kept\"\n");
+    assert!(!current.warnings.iter().any(|fault| fault.remedy.contains("rename")));
+}

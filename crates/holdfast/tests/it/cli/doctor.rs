@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use base64::Engine as _;
 use holdfast::clock::SystemClock;
 use holdfast::entropy::SystemEntropy;
 use holdfast::standin::clerk::{ClerkStandin, Fault, Surface};
@@ -102,6 +103,21 @@ async fn an_installation_without_instagram_passes() {
     let place = outside.installation().with("INSTAGRAM_APP_ID", "").with("INSTAGRAM_APP_SECRET", "");
     let (_, ended) = run(place, &["doctor", "--json"]).await;
     assert_eq!((ended.code, codes(&ended, "failed")), (0, Vec::new()), "{}", ended.stdout);
+}
+
+/// The server takes a pinned key however an environment file mangles it, so doctor must, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pinned_key_is_known_in_every_spelling_that_the_server_takes() {
+    let outside = Outside::start().await;
+    let pem = outside.clerk.jwt_key().unwrap();
+    let escaped = pem.trim().replace('\n', "\\n");
+    let whole = base64::engine::general_purpose::STANDARD.encode(pem.as_bytes());
+    let two = format!("{pem}{}", Outside::start().await.clerk.jwt_key().unwrap());
+    for spelling in [pem.clone(), escaped.clone(), escaped.replace("\\n", "\\\\n"), whole, two] {
+        let (_, ended) =
+            run(outside.installation().with("CLERK_JWT_KEY", spelling), &["doctor", "--json"]).await;
+        assert!(codes(&ended, "ok").contains(&"clerk-pinned-key".to_owned()), "{}", ended.stdout);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
