@@ -111,9 +111,12 @@ impl fmt::Debug for Answer {
 /// [`TransportError::reached`] is false.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
-    /// No connection could be made: name resolution, refusal, TLS.
+    /// No connection could be made: name resolution, refusal, the TLS handshake.
     #[error("no connection could be made")]
     Connect,
+    /// The other side's certificate is not accepted; nothing was sent.
+    #[error("the certificate is not accepted: {0}")]
+    Certificate(CertificateFault),
     /// The time ran out.
     #[error("no complete answer within the time limit")]
     Timeout,
@@ -128,11 +131,45 @@ pub enum TransportError {
     Unsendable,
 }
 
+/// What is wrong with a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateFault {
+    /// Its time is over.
+    #[error("it has expired")]
+    Expired,
+    /// Its time has not come.
+    #[error("it is not valid yet")]
+    NotYetValid,
+    /// It is for another host.
+    #[error("it is for another host")]
+    OtherHost,
+    /// Nobody who is trusted has signed it, or a link of the chain is missing.
+    #[error("its issuer is unknown, or its chain is incomplete")]
+    UnknownIssuer,
+    /// Anything else.
+    #[error("it is damaged, revoked, or for another purpose")]
+    Unfit,
+}
+
+impl From<&rustls::CertificateError> for CertificateFault {
+    fn from(error: &rustls::CertificateError) -> Self {
+        use rustls::CertificateError as Error;
+        match error {
+            Error::Expired | Error::ExpiredContext { .. } => Self::Expired,
+            Error::NotValidYet | Error::NotValidYetContext { .. } => Self::NotYetValid,
+            Error::NotValidForName | Error::NotValidForNameContext { .. } => Self::OtherHost,
+            Error::UnknownIssuer => Self::UnknownIssuer,
+            // The library's own enum, which grows.
+            _ => Self::Unfit,
+        }
+    }
+}
+
 impl TransportError {
     /// Whether the other side may have received the request.
     pub fn reached(self) -> bool {
         match self {
-            Self::Connect | Self::Unsendable => false,
+            Self::Connect | Self::Certificate(_) | Self::Unsendable => false,
             Self::Timeout | Self::Broken | Self::TooLarge => true,
         }
     }
@@ -208,10 +245,23 @@ fn classify(error: &reqwest::Error) -> TransportError {
     if error.is_timeout() {
         TransportError::Timeout
     } else if error.is_connect() {
-        TransportError::Connect
+        certificate_fault(error).map_or(TransportError::Connect, TransportError::Certificate)
     } else if error.is_builder() {
         TransportError::Unsendable
     } else {
         TransportError::Broken
+    }
+}
+
+/// What rustls found, wherever in the chain of causes it stands. An I/O error keeps it inside, and
+/// names as its cause only what is behind it.
+fn certificate_fault(error: &(dyn std::error::Error + 'static)) -> Option<CertificateFault> {
+    if let Some(rustls::Error::InvalidCertificate(found)) = error.downcast_ref() {
+        return Some(found.into());
+    }
+    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    match inner {
+        Some(inner) => certificate_fault(inner),
+        None => error.source().and_then(certificate_fault),
     }
 }

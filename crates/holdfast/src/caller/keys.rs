@@ -185,6 +185,7 @@ impl JwksFetcher {
         let answer = self.transport.send(request).await.map_err(|error| match error {
             TransportError::TooLarge => FetchError::TooLarge,
             TransportError::Connect
+            | TransportError::Certificate(_)
             | TransportError::Timeout
             | TransportError::Broken
             | TransportError::Unsendable => FetchError::NoAnswer(error.to_string()),

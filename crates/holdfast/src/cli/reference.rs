@@ -14,9 +14,12 @@ use crate::telemetry::traces;
 use crate::worker::sweep;
 use crate::{http, outbox, overview, provider, settings, worker};
 
+/// Prose of the pages is at most so wide.
+const WIDTH: usize = 100;
+
 /// Every generated page: its file name and its contents.
 pub fn pages() -> Vec<(&'static str, String)> {
-    vec![
+    let pages = [
         ("settings.md", settings::reference::markdown()),
         ("cli.md", cli_markdown()),
         ("errors.md", http::problem::reference::markdown()),
@@ -27,7 +30,45 @@ pub fn pages() -> Vec<(&'static str, String)> {
         ("../guides/alerts.md", overview::alerts::runbook()),
         ("../../deploy/holdfast.toml", settings::sample::toml()),
         ("../../deploy/.env.example", settings::sample::env()),
-    ]
+    ];
+    let is_prose = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "md");
+    pages.map(|(name, text)| (name, if is_prose(name) { wrapped(&text) } else { text })).into()
+}
+
+/// Markdown whose prose is at most [`WIDTH`] wide. Headings, tables, comments and fenced blocks
+/// stay as they are; a link is not taken apart.
+fn wrapped(text: &str) -> String {
+    let mut page = String::new();
+    let mut is_fenced = false;
+    for line in text.lines() {
+        is_fenced ^= line.starts_with("```");
+        let is_kept = is_fenced || line.starts_with(['#', '|', '<', '`']);
+        if is_kept || line.chars().count() <= WIDTH {
+            page.push_str(line);
+        } else {
+            wrap_line(&mut page, line);
+        }
+        page.push('\n');
+    }
+    page
+}
+
+fn wrap_line(page: &mut String, line: &str) {
+    let indent = if line.starts_with("- ") { "  " } else { "" };
+    let mut column = 0;
+    for word in line.split(' ') {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length > WIDTH {
+            page.push('\n');
+            page.push_str(indent);
+            column = indent.len();
+        } else if column > 0 {
+            page.push(' ');
+            column += 1;
+        }
+        page.push_str(word);
+        column += length;
+    }
 }
 
 /// Writes the pages into `dir`.
@@ -122,4 +163,24 @@ fn full_name(command: &Command) -> String {
 /// Without white space at the ends of lines, which the help's wrapping leaves behind.
 fn tidy(text: &str) -> String {
     text.trim().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prose_is_wrapped_and_the_rest_stays() {
+        let long = "word ".repeat(30);
+        let long = long.trim_end();
+        for kept in [format!("# {long}"), format!("| {long} |"), format!("```text\n{long}\n```")] {
+            assert_eq!(wrapped(&kept), format!("{kept}\n"));
+        }
+        for prose in [long.to_owned(), format!("- {long}")] {
+            let page = wrapped(&prose);
+            assert!(page.lines().count() == 2 && page.lines().all(|line| line.len() <= WIDTH), "{page}");
+            assert_eq!(page.split_whitespace().count(), prose.split_whitespace().count());
+        }
+        assert!(wrapped(&format!("- {long}")).lines().nth(1).is_some_and(|line| line.starts_with("  word")));
+    }
 }

@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 /// Further ones push out the oldest.
 const CAPACITY: usize = 10_000;
+/// The same of refused origins; whoever wants can send any.
+const ORIGINS: usize = 16;
 
 /// How the verifier came to a refusal; for the operator, never for the caller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +82,17 @@ pub struct Remembered {
     pub judgement: Option<Judgement>,
 }
 
+/// A page's origin that is not allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedOrigin {
+    /// As the browser sent it.
+    pub origin: String,
+    /// The allowed one that was probably meant.
+    pub nearest: Option<String>,
+    /// When it called last.
+    pub at: Timestamp,
+}
+
 /// The memory. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct RefusalMemory(Arc<Mutex<State>>);
@@ -89,6 +102,8 @@ struct State {
     latest: VecDeque<Arc<Remembered>>,
     /// Since the process started.
     by_code: BTreeMap<String, u64>,
+    /// Distinct ones, the latest last.
+    origins: VecDeque<RefusedOrigin>,
 }
 
 impl RefusalMemory {
@@ -104,6 +119,22 @@ impl RefusalMemory {
             state.latest.pop_front();
         }
         state.latest.push_back(Arc::new(one));
+    }
+
+    /// Remembers an origin that was refused, once however often it calls.
+    pub fn remember_origin(&self, one: RefusedOrigin) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.origins.retain(|known| known.origin != one.origin);
+        if state.origins.len() >= ORIGINS {
+            state.origins.pop_front();
+        }
+        state.origins.push_back(one);
+    }
+
+    /// The origins that were refused, the latest first.
+    pub fn origins(&self) -> Vec<RefusedOrigin> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.origins.iter().rev().cloned().collect()
     }
 
     /// The latest with that id.
@@ -177,6 +208,19 @@ mod tests {
         assert!(memory.find("r0").is_none() && memory.find("r1").is_some());
         assert_eq!(memory.by_code()["token-expired"], 10_001);
         assert_eq!(memory.of_user("user_even", 3).len(), 3);
+    }
+
+    #[test]
+    fn origins_are_remembered_once_and_the_oldest_makes_room() {
+        let memory = RefusalMemory::default();
+        let at = Timestamp::UNIX_EPOCH;
+        for id in (0..=ORIGINS).chain([1]) {
+            let origin = format!("https://{id}.example");
+            memory.remember_origin(RefusedOrigin { origin, nearest: None, at });
+        }
+        let origins = memory.origins();
+        assert_eq!((origins.len(), origins[0].origin.as_str()), (ORIGINS, "https://1.example"));
+        assert!(!origins.iter().any(|one| one.origin == "https://0.example"));
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub fn app(state: AppState, allowed_origins: &AllowedOrigins) -> Router {
 
 /// `router` within the layers, in the order given above.
 fn layered(router: Router, edge: Arc<Edge>, allowed_origins: &AllowedOrigins) -> Router {
-    let refused_origins = Arc::new(RefusedOrigins::new(edge.clock.clone()));
+    let refused_origins = Arc::new(RefusedOrigins::new(edge.clock.clone(), edge.metrics.memory.clone()));
     edge.metrics.register(|registry| refused_origins.register(registry));
     let cors = cors::layer(allowed_origins, refused_origins);
     // One layer for axum: it boxes each one that it is given.

@@ -10,6 +10,7 @@ use http::HeaderValue;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 
+use super::memory::{RefusalMemory, RefusedOrigin};
 use crate::clock::SharedClock;
 use crate::metric::{Kind, Metric};
 use crate::nearest::nearest;
@@ -34,6 +35,7 @@ pub const TABLE: &[Metric] = &[REFUSED];
 pub struct RefusedOrigins {
     clock: SharedClock,
     count: Counter,
+    memory: RefusalMemory,
     /// When a line was last written, in unix milliseconds.
     logged_at: AtomicI64,
 }
@@ -46,8 +48,8 @@ impl fmt::Debug for RefusedOrigins {
 
 impl RefusedOrigins {
     /// Nothing refused yet.
-    pub fn new(clock: SharedClock) -> Self {
-        Self { clock, count: Counter::default(), logged_at: AtomicI64::new(i64::MIN) }
+    pub fn new(clock: SharedClock, memory: RefusalMemory) -> Self {
+        Self { clock, count: Counter::default(), memory, logged_at: AtomicI64::new(i64::MIN) }
     }
 
     /// Adds the counter.
@@ -58,22 +60,29 @@ impl RefusedOrigins {
     /// A page of `origin` was refused.
     pub fn note(&self, allowed: &[OriginPattern], origin: &HeaderValue) {
         self.count.inc();
-        let now = self.clock.now().as_millisecond();
+        let Some(origin) = origin.to_str().ok().filter(|origin| origin.len() <= LONGEST) else { return };
+        let at = self.clock.now();
+        let nearest = nearest(origin, allowed.iter().map(OriginPattern::as_str)).map(str::to_owned);
+        self.memory.remember_origin(RefusedOrigin {
+            origin: origin.to_owned(),
+            nearest: nearest.clone(),
+            at,
+        });
+        if self.is_line_due(at.as_millisecond()) {
+            tracing::warn!(
+                origin,
+                nearest,
+                "a page of an origin that is not in HOLDFAST_ALLOWED_ORIGINS called; its browser hides the answer from it"
+            );
+        }
+    }
+
+    /// Whether the last line was long enough ago; if so, this one is the last.
+    fn is_line_due(&self, now: i64) -> bool {
         let last = self.logged_at.load(Ordering::Relaxed);
         let pause = i64::try_from(LOG_EVERY.as_millis()).unwrap_or(i64::MAX);
         // A clock that was set back must not silence it.
         let is_due = now >= last.saturating_add(pause) || now < last;
-        if !is_due
-            || self.logged_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_err()
-        {
-            return;
-        }
-        let Some(origin) = origin.to_str().ok().filter(|origin| origin.len() <= LONGEST) else { return };
-        let meant = nearest(origin, allowed.iter().map(OriginPattern::as_str));
-        tracing::warn!(
-            origin,
-            nearest = meant,
-            "a page of an origin that is not in HOLDFAST_ALLOWED_ORIGINS called; its browser hides the answer from it"
-        );
+        is_due && self.logged_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }

@@ -152,7 +152,8 @@ pub const ALERTS: &[Alert] = &[
     },
     Alert {
         name: "HoldfastAppRefused",
-        expr: "sum by (instance) (holdfast_connections{reason=\"app_misconfigured\"}) > 0",
+        expr: "sum by (instance) (holdfast_connections{reason=\"app_misconfigured\"}) > 0 or \
+               sum by (instance) (increase(holdfast_http_problems_total{code=\"app_misconfigured\"}[15m])) > 0",
         hold: "5m",
         severity: Severity::Page,
         summary: "Instagram refuses the app itself: its id, its secret, or what it may do.",

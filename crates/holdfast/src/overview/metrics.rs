@@ -64,7 +64,7 @@ const JOURNAL_WRITABLE: Metric = gauge(
     "journal_writable",
     &[],
     "Whether a token could be written down where the database is away",
-    "Alert where it is 0 for 2 minutes (`HoldfastJournalUnwritable`): nothing is refreshed or connected.",
+    "Alert where it is 0 for 2 minutes (`HoldfastJournalUnwritable`): work goes on without its safety net.",
 );
 const LAST_TICK: Metric = gauge(
     "worker_last_tick_timestamp_seconds",

@@ -72,6 +72,8 @@ pub struct Snapshot {
     pub journal: Option<usize>,
     /// Whether one could be written down.
     pub journal_is_writable: bool,
+    /// How long one look-up by an index took.
+    pub database_took: Duration,
 }
 
 /// Gathers. Cheap to clone.
@@ -168,7 +170,9 @@ impl Overview {
         seen.journal_is_writable = connections.journal_is_writable();
         seen.counts = store.connection_counts().await?;
         seen.overdue = store.overdue(before(now, OVERDUE_AFTER)).await?;
+        let asked = clock.now();
         seen.soonest_expiry = store.soonest_expiry().await?;
+        seen.database_took = clock.now().duration_since(asked).try_into().unwrap_or(Duration::ZERO);
         let lasts = seen.counts.iter().any(|each| each.standing.reason() == Some(Reason::ProviderIncident));
         if store.notice_incident(Connections::PROVIDER, lasts, now).await? {
             tracing::info!(lasts, "an incident at the provider began or ended");

@@ -77,7 +77,7 @@ fn outcome(answer: &Result<Answer, TransportError>) -> &'static str {
         Ok(answer) if answer.status.is_server_error() => "failed",
         Ok(answer) if answer.status.is_client_error() => "refused",
         Ok(_) => "ok",
-        Err(TransportError::Connect) => "no_connection",
+        Err(TransportError::Connect | TransportError::Certificate(_)) => "no_connection",
         Err(TransportError::Timeout) => "timeout",
         Err(TransportError::Broken | TransportError::TooLarge | TransportError::Unsendable) => "broken",
     }

@@ -45,7 +45,7 @@ pub use changeset::{AttemptLimits, AttemptWrite, ChangeSet, CommitOutcome, Conne
 pub use connections::{ConnectionCount, HistoryCursor, HistoryEntry, HistoryPage, NotACursor, SealedGrant};
 pub use deletions::DataDeletion;
 pub use driver::{Driver, Outcome, Rejected, SharedDriver};
-pub use engine::Value;
+pub use engine::{POSTGRES_CONNECTIONS, Value};
 pub use error::{MigrateError, OpenError, StoreError};
 pub use keys::{KeyUse, Retired, StoredUserKey};
 pub use leases::Lease;
@@ -199,6 +199,17 @@ impl Store {
                 .map_err(|error| StoreError::Refused(format!("statement {name}: {error}")))?;
         }
         Ok(all.len())
+    }
+
+    /// The look-ups of requests and of the worker that read a whole table, each with that table: an
+    /// index was dropped by hand, or left invalid by an interrupted `REINDEX`.
+    pub async fn scans(&self) -> Result<Vec<(&'static str, String)>, StoreError> {
+        let mut found = Vec::new();
+        let all = statements::all();
+        for (name, sql) in all.iter().filter(|(name, _)| statements::LOOK_UPS.contains(name)) {
+            found.extend(self.inner.engine.scanned_table(*sql).await?.map(|table| (*name, table)));
+        }
+        Ok(found)
     }
 
     /// Whatever changes a user's status, here or on another replica. A receiver that falls behind

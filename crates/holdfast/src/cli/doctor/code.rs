@@ -60,7 +60,7 @@ codes! {
         "The disk is nearly full: soon nothing could be stored.",
         "Make room.";
     JOURNAL = "journal", "journal",
-        "What Instagram hands out while the database is away could not be kept, so nothing is asked for.",
+        "What Instagram hands out at the moment at which the database goes away could be lost.",
         "Let the server write to the directory, or name another one.";
     DATABASE = "database", "database",
         "The database cannot be opened, or does not promise what durability rests on.",
@@ -73,10 +73,13 @@ codes! {
         "Use Postgres 13 or newer.";
     DATABASE_POOL = "database-pool", "database connections",
         "The server of the database gives fewer connections than the replicas ask for.",
-        "Raise max_connections above ten for each replica and what others use, or put PgBouncer before it (session pooling).";
+        "Raise max_connections above thirteen for each replica and what others use, or put PgBouncer before it (session pooling).";
     SCHEMA = "schema", "schema",
         "The tables are not those that this program works with.",
         "Run `holdfast migrate`; where it was changed by hand, restore it or a backup.";
+    PLANS = "plans", "plans of statements",
+        "The database reads a whole table for what one request asks: it slows down with every user.",
+        "An index was dropped or is invalid: `REINDEX DATABASE`; where it is gone, create it again as in migrations/, or restore a backup.";
     KEY_RING = "key-ring", "key ring",
         "The encryption keys are not those that sealed this database.",
         "Restore the old bytes, or add the key that is named behind the others in HOLDFAST_ENCRYPTION_KEYS.";
@@ -86,6 +89,12 @@ codes! {
     BACKLOG = "backlog", "backlog",
         "Refreshes are overdue, or a grant ends within days.",
         "One replica must run with HOLDFAST_WORKER=on; see docs/guides/alerts.md#holdfastrefreshoverdue.";
+    INCIDENT = "incident", "incident at Instagram",
+        "Many connections fail alike, so nobody is told to reconnect until it is over.",
+        "Wait, and look at Meta's status page; see docs/guides/alerts.md#holdfastincident.";
+    BUDGET = "budget", "Instagram's budget",
+        "The hourly number of calls that Instagram allows the app is used up: the worker pauses, and so do checks.",
+        "Let the app's backend call less through /service/…/graph, by webhooks or a cache; the budget is free again within the hour.";
     CLERK_KEYS = "clerk-keys", "Clerk's keys",
         "The keys that session tokens are verified with cannot be had: every token would be answered with 503.",
         "Check CLERK_PUBLISHABLE_KEY or CLERK_JWKS_URL, name resolution, and that outgoing https is allowed.";
@@ -140,6 +149,12 @@ codes! {
     PUBLIC_URL = "public-url", "public address",
         "Browsers and Meta do not reach this server at HOLDFAST_PUBLIC_URL.",
         "Write the address of Holdfast, not of the web app; let the proxy pass it on; renew its certificate.";
+    CERTIFICATE = "certificate", "public certificate",
+        "The certificate at HOLDFAST_PUBLIC_URL is not accepted: browsers and Meta turn away from it.",
+        "Let the proxy present a current certificate for that host with its whole chain; an authority of your own goes into the system's certificates (SSL_CERT_FILE).";
+    REFUSED_ORIGINS = "refused-origins", "pages that were refused",
+        "Pages of an origin that is not allowed have called; their browsers hide the answers from them.",
+        "Where the page is yours, add its origin to HOLDFAST_ALLOWED_ORIGINS; else leave it.";
     CORS = "cors", "calls from pages",
         "A page of an allowed origin may not read the answers that come through the public address.",
         "Let the proxy pass OPTIONS and Origin on, and add no Access-Control headers of its own.";

@@ -5,13 +5,14 @@ use secrecy::ExposeSecret as _;
 use super::super::context::Context;
 use super::report::{Check, Report};
 use super::{code, machine, sealed};
+use crate::connections::Connections;
 use crate::settings::Settings;
 use crate::store::{self, OpenError, SchemaState, Store, StoreError, StoreOptions};
 
 /// Postgres versions below are not tested.
 const OLDEST_POSTGRES: i64 = 130_000;
-/// What one replica opens at most, with the listener for notices.
-const PER_REPLICA: i64 = 11;
+/// What one replica opens at most.
+const PER_REPLICA: i64 = store::POSTGRES_CONNECTIONS as i64;
 
 pub(super) async fn check(context: &Context, settings: &Settings) -> Report {
     let mut report = Report::default();
@@ -42,6 +43,7 @@ pub(super) async fn check(context: &Context, settings: &Settings) -> Report {
     let is_current = check_schema(&store, &mut report).await;
     check_server(&store, is_current, &mut report).await;
     if is_current {
+        report.add(check_plans(&store).await);
         check_key_ring(context, settings, &store, &mut report).await;
         check_backlog(context, &store, &mut report).await;
     }
@@ -126,6 +128,21 @@ async fn check_schema(store: &Store, report: &mut Report) -> bool {
     }
 }
 
+/// Whether requests find their rows by an index.
+async fn check_plans(store: &Store) -> Check {
+    match store.scans().await {
+        Ok(scans) if scans.is_empty() => {
+            Check::passed(code::PLANS, "requests and the worker find their rows by an index")
+        }
+        Ok(scans) => {
+            let said: Vec<String> =
+                scans.iter().map(|(name, table)| format!("{name} reads all of {table}")).collect();
+            Check::failed(code::PLANS, said.join(", "))
+        }
+        Err(error) => Check::failed(code::PLANS, error.to_string()),
+    }
+}
+
 async fn check_key_ring(context: &Context, settings: &Settings, store: &Store, report: &mut Report) {
     let vault = match context.vault(settings) {
         Ok(vault) => vault,
@@ -165,6 +182,11 @@ async fn check_key_ring(context: &Context, settings: &Settings, store: &Store, r
 
 async fn check_backlog(context: &Context, store: &Store, report: &mut Report) {
     let now = context.clock.now();
+    match store.incident_since(Connections::PROVIDER).await {
+        Ok(None) => report.add(Check::passed(code::INCIDENT, "none")),
+        Ok(Some(at)) => report.add(Check::warning(code::INCIDENT, format!("since {at}"))),
+        Err(error) => report.add(Check::failed(code::INCIDENT, error.to_string())),
+    }
     let hour_ago = crate::clock::from_millis(now.as_millisecond() - 3_600_000);
     let read = async { Ok::<_, StoreError>((store.overdue(hour_ago).await?, store.soonest_expiry().await?)) };
     match read.await {

@@ -10,6 +10,7 @@ mod instagram;
 mod machine;
 mod public;
 mod report;
+mod running;
 mod sealed;
 
 use std::time::Duration;
@@ -46,13 +47,14 @@ pub async fn run(context: &Context, args: &DoctorArgs, printer: &mut Printer) ->
         if args.offline {
             report.append(database.await);
         } else {
-            let (database, clerk, instagram, public) = tokio::join!(
+            let (database, running, clerk, instagram, public) = tokio::join!(
                 database,
+                within(context, code::BUDGET, running::check(&settings, &seams)),
                 within(context, code::CLERK_KEYS, clerk::check(&settings.clerk, &seams)),
                 within(context, code::INSTAGRAM_GRAPH, instagram::check(&settings, &seams)),
                 within(context, code::PUBLIC_URL, public::check(&settings, &seams, is_running)),
             );
-            for part in [database, clerk, instagram, public] {
+            for part in [database, running, clerk, instagram, public] {
                 report.append(part);
             }
         }

@@ -10,7 +10,7 @@ use super::report::{Check, Report};
 use super::{ask, code};
 use crate::app::Seams;
 use crate::settings::Settings;
-use crate::transport::{Answer, Outgoing};
+use crate::transport::{Answer, Outgoing, TransportError};
 
 /// `is_running`: a server of ours holds the listening address, so the public one must lead to it.
 pub(super) async fn check(settings: &Settings, seams: &Seams, is_running: bool) -> Report {
@@ -37,11 +37,15 @@ async fn reach(settings: &Settings, seams: &Seams, is_running: bool) -> (Check, 
     };
     match ask(seams, request).await {
         Ok(answer) if is_health(&answer) => {
-            (Check::passed(code::PUBLIC_URL, format!("{public} leads here")), true)
+            let checked = if public.scheme() == "https" { ", with a good certificate" } else { "" };
+            (Check::passed(code::PUBLIC_URL, format!("{public} leads here{checked}")), true)
         }
         Ok(answer) => {
             let what = format!("{public} is answered by another program ({})", answer.status);
             (Check::failed(code::PUBLIC_URL, what), false)
+        }
+        Err(error @ TransportError::Certificate(_)) => {
+            (Check::failed(code::CERTIFICATE, format!("{public}: {error}")), false)
         }
         Err(error) if is_running => (
             Check::failed(

@@ -19,7 +19,7 @@ use http::{StatusCode, header};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use super::memory::Remembered;
+use super::memory::{RefusedOrigin, Remembered};
 use super::pages::Page;
 use super::state::AppState;
 use crate::overview::Overview;
@@ -46,12 +46,17 @@ pub fn router(state: AppState, overview: Overview) -> Router {
         .route("/", get(index))
         .route("/runbook", get(async || runbook::page()))
         .route("/why/{request_id}", get(why))
+        .route("/refused-origins", get(refused_origins))
         .with_state(Operator { state, overview, looking_up: Arc::new(Semaphore::new(LOOK_UPS)) })
 }
 
 async fn metrics(State(operator): State<Operator>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], operator.state.edge().metrics.render()).into_response()
+}
+
+async fn refused_origins(State(operator): State<Operator>) -> Json<Vec<RefusedOrigin>> {
+    Json(operator.state.edge().metrics.memory.origins())
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -159,11 +159,29 @@ fn refusals(body: &mut Markup, operator: &Operator) {
     rows.sort_by_key(|(_, amount)| std::cmp::Reverse(*amount));
     let all = rows.iter().map(|(_, amount)| *amount).sum();
     pictures(body, ["Code, since this process started", "Requests"], &rows, all, "Nothing was refused.");
+    origins(body, operator);
     let latest = operator.state.edge().metrics.memory.latest(10);
     if !latest.is_empty() {
         body.raw("<h3>The latest</h3>");
         list(body, &latest, operator.overview.clock().now());
     }
+}
+
+/// Pages that may not call, which their browsers tell nobody about.
+fn origins(body: &mut Markup, operator: &Operator) {
+    let origins = operator.state.edge().metrics.memory.origins();
+    if origins.is_empty() {
+        return;
+    }
+    let now = operator.overview.clock().now();
+    body.raw("<h3>Pages of other origins</h3><table><thead><tr><th scope=\"col\">Origin</th><th scope=\"col\">Nearest allowed</th><th scope=\"col\">Last call</th></tr></thead><tbody>");
+    for one in origins {
+        body.raw("<tr><td>").text(&one.origin).raw("</td><td>");
+        body.text(one.nearest.as_deref().unwrap_or("none")).raw("</td><td>");
+        time(body, one.at, now);
+        body.raw("</td></tr>");
+    }
+    body.raw("</tbody></table>");
 }
 
 fn keys(body: &mut Markup, operator: &Operator, seen: &Snapshot, now: Timestamp) {

@@ -10,6 +10,7 @@ use http::{Method, Request, StatusCode};
 use tower::ServiceExt;
 
 use super::super::cors;
+use super::super::memory::RefusalMemory;
 use super::super::refused_origins::RefusedOrigins;
 use crate::clock::SystemClock;
 
@@ -88,7 +89,7 @@ const ORIGINS: [(&str, bool); 60] = [
 ];
 
 fn refused() -> Arc<RefusedOrigins> {
-    Arc::new(RefusedOrigins::new(Arc::new(SystemClock)))
+    Arc::new(RefusedOrigins::new(Arc::new(SystemClock), RefusalMemory::default()))
 }
 
 #[expect(clippy::disallowed_methods, reason = "a router of the test's own")]

@@ -96,6 +96,7 @@ pub(super) fn unanswered(context: Context, error: TransportError) -> Failure {
     let meaning = match error {
         TransportError::Unsendable => Meaning::App(AppFault::Request),
         TransportError::Connect
+        | TransportError::Certificate(_)
         | TransportError::Timeout
         | TransportError::Broken
         | TransportError::TooLarge => Meaning::Unavailable,

@@ -10,6 +10,7 @@
 //! | `POST /dev/faults` | `{"account": id, handle or null, "fault": name, "endpoint"?: name, "times"?: n}` |
 //! | `DELETE /dev/faults` | clears all; `?account=` only that account's |
 //! | `POST /dev/deauthorize`, `POST /dev/data-deletion` | `{"account": id or handle}`; sends the callback |
+//! | `POST /dev/redirect-uris` | `{"redirect_uri": address}`; registers it beside the others |
 //! | `GET /dev/calls` | requests so far, and their counts |
 
 use std::sync::Arc;
@@ -41,6 +42,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/faults", get(faults).post(set).delete(clear))
         .route("/deauthorize", post(deauthorize))
         .route("/data-deletion", post(request_deletion))
+        .route("/redirect-uris", post(register))
         .route("/calls", get(calls))
         .layer(cors)
         .with_state(shared)
@@ -120,6 +122,19 @@ fn arm(shared: &Shared, setting: &Setting) -> Response {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => not_found(&error),
     }
+}
+
+#[derive(Deserialize)]
+struct Registration {
+    redirect_uri: Url,
+}
+
+async fn register(
+    State(shared): State<Arc<Shared>>,
+    Json(Registration { redirect_uri }): Json<Registration>,
+) -> StatusCode {
+    shared.setup().redirect_uris.push(redirect_uri);
+    StatusCode::NO_CONTENT
 }
 
 #[derive(Deserialize)]

@@ -5,6 +5,7 @@
 
 mod driven;
 mod failure;
+mod plans;
 mod postgres;
 mod sqlite;
 mod value;
@@ -15,6 +16,7 @@ use sqlx::{Executor, Transaction};
 
 use driven::DrivenUnit;
 pub(super) use failure::{Failure, Violation};
+pub use postgres::IN_ALL as POSTGRES_CONNECTIONS;
 pub(super) use postgres::Postgres;
 pub(super) use sqlite::Sqlite;
 use sqlite::Writing;
@@ -70,9 +72,7 @@ impl Engine {
             Self::Sqlite(sqlite) => {
                 sqlite.readers().prepare(sqlx::SqlSafeStr::into_sql_str(sql.sqlite)).await.map(drop)
             }
-            Self::Postgres(postgres) => {
-                postgres.pool().prepare(sqlx::SqlSafeStr::into_sql_str(sql.postgres)).await.map(drop)
-            }
+            Self::Postgres(postgres) => postgres.prepare(sql.postgres).await,
             // Its statements are SQLite's, which are prepared there.
             Self::Driven(_) => Ok(()),
         }

@@ -4,12 +4,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
-use sqlx::{Row as _, Transaction};
+use sqlx::{Connection as _, Executor as _, Row as _, Transaction};
 
 use super::Failure;
 use crate::store::{OpenError, PoolUse, statements};
 
 pub(super) const MAX_CONNECTIONS: u32 = 10;
+/// What one process opens at most: for statements, for statuses, and to listen.
+pub const IN_ALL: u32 = MAX_CONNECTIONS + Postgres::STATUS_CONNECTIONS + 1;
 /// For a free connection. With a statement's own limit it stays within a request's ten seconds.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than any statement of ours may take, shorter than the limit on a request.
@@ -78,6 +80,14 @@ impl Postgres {
 
     pub(super) async fn begin(&self) -> Result<Transaction<'static, sqlx::Postgres>, Failure> {
         Ok(self.pool.begin().await?)
+    }
+
+    /// Prepares a statement, and forgets it: the server has guessed its parameters' types, which are
+    /// not those that it is run with.
+    pub(super) async fn prepare(&self, sql: &'static str) -> Result<(), sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        connection.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await?;
+        connection.clear_cached_statements().await
     }
 
     pub(super) async fn close(&self) {

@@ -66,6 +66,7 @@ fn tell(going: &Going, outcome: &Result<Answer, TransportError>) {
         }
         Err(error) => going.failed(match error {
             TransportError::Connect => "connect",
+            TransportError::Certificate(_) => "certificate",
             TransportError::Timeout => "timeout",
             TransportError::Broken => "broken",
             TransportError::TooLarge => "too_large",

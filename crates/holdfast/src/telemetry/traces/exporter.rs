@@ -99,9 +99,12 @@ impl ExportError {
     fn is_passing(self) -> bool {
         match self {
             Self::Transport(TransportError::Unsendable | TransportError::TooLarge) | Self::Page => false,
-            Self::Transport(TransportError::Connect | TransportError::Timeout | TransportError::Broken) => {
-                true
-            }
+            Self::Transport(
+                TransportError::Connect
+                | TransportError::Certificate(_)
+                | TransportError::Timeout
+                | TransportError::Broken,
+            ) => true,
             Self::Refused(status) => matches!(status.as_u16(), 429 | 502 | 503 | 504),
         }
     }

@@ -122,6 +122,27 @@ impl Place {
         Running { child, may_be_silent: false, log }
     }
 
+    /// Runs it to its end in a shell that does that before, in a mount namespace of its own.
+    pub fn run_in_own_mounts(&self, before: &str, arguments: &[&str]) -> Ended {
+        let program = self.command(arguments);
+        let mut shell = Command::new("unshare");
+        shell.args([
+            "--map-root-user",
+            "--mount",
+            "/bin/sh",
+            "-c",
+            &format!("{before} && exec \"$0\" \"$@\""),
+        ]);
+        shell.arg(program.get_program()).args(arguments).env_clear();
+        shell.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let output = shell.current_dir(self.dir.path()).output().unwrap();
+        Ended {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     /// Runs it to its end without input.
     pub fn run(&self, arguments: &[&str]) -> Ended {
         self.feed(arguments, b"")

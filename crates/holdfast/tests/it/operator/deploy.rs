@@ -55,3 +55,29 @@ fn systemd_takes_the_unit_and_finds_it_hardened() {
     let (hardened, told) = run(&["security", "--offline=yes", "--threshold=20"]);
     assert!(hardened, "{told}");
 }
+
+#[test]
+fn caddy_takes_the_file_of_the_container() {
+    let output = Command::new("caddy")
+        .args(["validate", "--adapter", "caddyfile", "--config"])
+        .arg(deploy("container/Caddyfile"))
+        .env("PUBLIC_HOST", "api.example.com")
+        .env("HOME", tempfile::tempdir().unwrap().path())
+        .output()
+        .expect("caddy judges its file: `apt-get install caddy`, as scripts/setup.sh does");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The image that a build makes holds no secret and no leftovers.
+#[test]
+fn a_container_is_built_without_secrets_and_leftovers() {
+    let ignored = read("../.dockerignore");
+    for path in [".git", "**/target", "**/node_modules", "**/.env", "deploy/container/secrets"] {
+        assert!(ignored.lines().any(|line| line == path), "{path}");
+    }
+    let compose = read("container/compose.yaml");
+    for line in compose.lines().filter_map(|line| line.split_once("{file: ./secrets/")) {
+        let name = line.1.trim_end_matches('}');
+        assert!(compose.contains(&format!("> secrets/{name}")) || name == "clerk_secret_key", "{name}");
+    }
+}

@@ -5,9 +5,14 @@ mod acts;
 mod alerts;
 mod deploy;
 mod faults;
+mod guides;
 mod hangup;
 mod notices;
 mod page;
 mod promised;
 mod readiness;
+mod soak;
+mod staged_faults;
+mod staged_troubles;
+
 mod why;

@@ -1,0 +1,267 @@
+//! Faults that no setting makes: of the way to the server, of Instagram's app, of the disk, the
+//! clock and the database. Each is named by exactly one failing check, and gone once its remedy is
+//! followed.
+
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+use holdfast::clock::SystemClock;
+use holdfast::standin::clerk::Person;
+use holdfast::standin::instagram::{Endpoint, UsageFigures};
+use holdfast::transport::{Outgoing, Transport as _};
+use http::{HeaderMap, HeaderValue, Method, header};
+use tempfile::TempDir;
+
+use crate::cli::doctor::{Outside, codes, run};
+use crate::cli::support::{Ended, Place};
+use crate::e2e::app::App;
+use crate::support::database::{self, Engine, execute_on};
+
+/// A proxy before a server, stopped when dropped.
+struct Nginx {
+    port: u16,
+    process: Child,
+    _folder: TempDir,
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Nginx {
+    /// `listen` stands behind the port; `rules` in the server's block.
+    async fn start(listen: &str, rules: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let places: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .iter()
+            .map(|name| format!("{name}_temp_path {name};\n"))
+            .collect();
+        let text = format!(
+            "daemon off; master_process off; pid nginx.pid; error_log stderr;\nevents {{}}\n\
+             http {{ access_log off; {places} server {{ listen 127.0.0.1:{port} {listen};\n{rules}\n}} }}\n"
+        );
+        std::fs::write(folder.path().join("nginx.conf"), text).unwrap();
+        let process = Command::new("nginx")
+            .args(["-e", "stderr", "-c", "nginx.conf", "-p"])
+            .arg(folder.path())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("nginx: `apt-get install nginx-light`");
+        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        Self { port, process, _folder: folder }
+    }
+}
+
+/// The installation of a server that runs in this process, without Instagram, reached at `public`.
+fn installation(app: &App, public: &str) -> Place {
+    let place =
+        app.environment.iter().fold(Place::new(), |place, (name, value)| place.with(name, value.as_str()));
+    let place =
+        place.with("INSTAGRAM_APP_ID", "").with("INSTAGRAM_APP_SECRET", "").with("INSTAGRAM_SCOPES", "");
+    place.with("HOLDFAST_LISTEN", "127.0.0.1:0").with("HOLDFAST_PUBLIC_URL", public)
+}
+
+async fn doctor(place: Place) -> Ended {
+    run(place, &["doctor", "--json"]).await.1
+}
+
+fn assert_failed(ended: &Ended, wanted: &[&str], why: &str) {
+    assert_eq!(codes(ended, "failed"), wanted, "{why}: {}", ended.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_proxy_spoils_is_found_through_the_public_address() {
+    let app = App::start().await;
+    while !app.get("/readyz").await.status.is_success() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let server = app.base.as_str().trim_end_matches('/');
+    let pass = format!("proxy_pass {server};");
+    let faults: [(&str, &str, &[&str]); 6] = [
+        ("a proxy that passes everything on", "location / { PASS }", &[]),
+        (
+            "a proxy that answers preflights itself",
+            "location / { if ($request_method = OPTIONS) { return 405; } PASS }",
+            &["cors"],
+        ),
+        (
+            "a proxy that adds leave of its own",
+            "location / { add_header Access-Control-Allow-Origin * always; PASS }",
+            &["cors"],
+        ),
+        (
+            "a proxy that sends the refused to a page",
+            "location / { PASS }\nlocation /forward-auth { PASS proxy_intercept_errors on; error_page 401 =302 /sign-in; }",
+            &["forward-auth"],
+        ),
+        (
+            "a proxy that lets everybody pass",
+            "location / { PASS }\nlocation /forward-auth { return 200; }",
+            &["forward-auth"],
+        ),
+        ("a proxy that leads elsewhere", "location / { return 200 'hello'; }", &["public-url"]),
+    ];
+    for (name, rules, wanted) in faults {
+        let proxy = Nginx::start("", &rules.replace("PASS", &pass)).await;
+        let ended = doctor(installation(&app, &format!("http://localhost:{}", proxy.port))).await;
+        assert_failed(&ended, wanted, name);
+        if wanted.is_empty() {
+            let passed = codes(&ended, "ok");
+            for code in ["public-url", "cors", "forward-auth"] {
+                assert!(passed.iter().any(|each| each == code), "{code}: {}", ended.stdout);
+            }
+        }
+    }
+}
+
+/// A certificate for `host`, of an authority of its own, for so many days.
+fn certificate(folder: &TempDir, host: &str, days: &str) {
+    let script = format!(
+        "openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=authority && \
+         openssl req -newkey rsa:2048 -nodes -keyout {host}.key -out {host}.csr -subj /CN={host} && \
+         printf 'subjectAltName=DNS:{host}' > {host}.ext && \
+         openssl x509 -req -in {host}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days {days} -extfile {host}.ext \
+           -out {host}.pem"
+    );
+    let output = Command::new("sh").args(["-c", &script]).current_dir(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_is_not_accepted_has_a_check_of_its_own() {
+    let app = App::start().await;
+    let server = app.base.as_str().trim_end_matches('/');
+    for (host, days, is_trusted, says) in [
+        ("localhost", "2", true, ""),
+        ("localhost", "2", false, "its issuer is unknown"),
+        ("localhost", "-1", true, "it has expired"),
+        ("other.example", "2", true, "it is for another host"),
+    ] {
+        let folder = TempDir::new().unwrap();
+        certificate(&folder, host, days);
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        let rules = format!(
+            "ssl_certificate {}; ssl_certificate_key {};\nlocation / {{ proxy_pass {server}; }}",
+            at(&format!("{host}.pem")),
+            at(&format!("{host}.key"))
+        );
+        let proxy = Nginx::start("ssl", &rules).await;
+        let mut place = installation(&app, &format!("https://localhost:{}", proxy.port));
+        if is_trusted {
+            place = place.with("SSL_CERT_FILE", at("ca.pem"));
+        }
+        let ended = doctor(place).await;
+        assert_failed(&ended, if says.is_empty() { &[] } else { &["certificate"] }, host);
+        assert!(ended.stdout.contains(says), "{says}: {}", ended.stdout);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirect_address_that_meta_does_not_know_is_named() {
+    let outside = Outside::start().await;
+    let body = r#"{"error_type":"OAuthException","code":400,"error_message":"Invalid redirect_uri"}"#;
+    outside.instagram.script(None, Endpoint::Token, 400, body, Some(1)).unwrap();
+    let ended = doctor(outside.installation()).await;
+    assert_failed(&ended, &["instagram-redirect"], "not registered");
+    assert!(ended.stdout.contains("https://api.example.com/instagram/callback"), "{}", ended.stdout);
+    assert_failed(&doctor(outside.installation()).await, &[], "registered by now");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_off_is_named_with_the_seconds() {
+    let outside = Outside::start().await;
+    let asked = Outgoing::new(Method::GET, outside.clerk.jwks_url());
+    let keys = holdfast::transport::ReqwestTransport::new().unwrap().send(asked).await.unwrap().body;
+    // The same keys, from a server whose time is two minutes on.
+    let answer = async move || {
+        let later = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(120);
+        let date = later.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        ([(header::DATE, HeaderValue::from_str(&date).unwrap())], keys.clone())
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(axum::serve(listener, Router::new().route("/keys", get(answer))).into_future());
+    let ended = doctor(outside.installation().with("CLERK_JWKS_URL", format!("http://{address}/keys"))).await;
+    assert_failed(&ended, &["clock"], "two minutes behind");
+    assert!(ended.stdout.contains("s behind Clerk's"), "{}", ended.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_nearly_full_is_named() {
+    let outside = Outside::start().await;
+    let place = outside
+        .installation()
+        .with("HOLDFAST_DATABASE_URL", "sqlite://disk/holdfast.db")
+        .with("HOLDFAST_JOURNAL_DIR", "disk/journal");
+    let ended = tokio::task::spawn_blocking(move || {
+        ["32m", "128m"].map(|size| {
+            let mount = format!("mkdir -p disk && mount -t tmpfs -o size={size} none disk");
+            place.run_in_own_mounts(&mount, &["doctor", "--json"])
+        })
+    });
+    let [full, roomy] = ended.await.unwrap();
+    assert!(full.stderr.is_empty(), "a mount namespace is needed: {}", full.stderr);
+    assert_failed(&full, &["disk"], "32 MiB");
+    assert_failed(&roomy, &[], "128 MiB");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_does_not_open_and_an_index_that_is_gone_are_named() {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let place = database::Place::new(engine).await;
+        let app = App::on(place, Arc::new(SystemClock), &[], |_| {}).await;
+        app.sign_in(Person::Ada).connect_account("ada.makes").await;
+        let public = app.base.as_str().trim_end_matches('/').to_owned();
+        let look = async |wanted: &[&str], why: &str| {
+            assert_failed(&doctor(installation(&app, &public)).await, wanted, &format!("{engine:?}: {why}"));
+        };
+        look(&[], "healthy").await;
+        execute_on(&app.place, "DROP INDEX connections_due").await;
+        look(&["plans"], "an index was dropped").await;
+        let again =
+            "CREATE INDEX connections_due ON connections (next_refresh_at) WHERE next_refresh_at IS NOT NULL";
+        execute_on(&app.place, again).await;
+        look(&[], "the index is back").await;
+        let flip = match engine {
+            Engine::Sqlite => "UPDATE grants SET blob = substr(blob, 1, length(blob) - 1) || x'00'",
+            Engine::Postgres => {
+                "UPDATE grants SET blob = set_byte(blob, length(blob) - 1, 255 - get_byte(blob, length(blob) - 1))"
+            }
+        };
+        execute_on(&app.place, flip).await;
+        look(&["sealed"], "a bit was flipped").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_the_running_server_knows_is_asked_of_it() {
+    let app = App::with(&[("HOLDFAST_CHECK_INTERVAL_S", "0")], |_| {}).await;
+    let ada = app.sign_in(Person::Ada);
+    ada.connect_account("ada.makes").await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let metrics = listener.local_addr().unwrap().to_string();
+    tokio::spawn(axum::serve(listener, app.operator.clone()).into_future());
+    let public = app.base.as_str().trim_end_matches('/').to_owned();
+    let asked = || installation(&app, &public).with("HOLDFAST_METRICS_LISTEN", metrics.as_str());
+    let healthy = doctor(asked()).await;
+    assert_failed(&healthy, &[], "healthy");
+    assert!(codes(&healthy, "ok").contains(&"budget".to_owned()), "{}", healthy.stdout);
+
+    app.instagram.set_usage(UsageFigures { app_percent: Some(100), ..UsageFigures::default() });
+    ada.send(Method::POST, "/user/instagram/check", None).await;
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ORIGIN, HeaderValue::from_static("https://www.app.example.com"));
+    app.request_with(Method::OPTIONS, "/user/profile", headers, None).await;
+    let ended = doctor(asked()).await;
+    assert_failed(&ended, &["budget"], "spent");
+    assert!(codes(&ended, "warning").contains(&"refused-origins".to_owned()), "{}", ended.stdout);
+    assert!(ended.stdout.contains("https://www.app.example.com called at"), "{}", ended.stdout);
+}

@@ -1,0 +1,362 @@
+//! Twelve troubles, staged in a running server: what its real `/metrics` says before and meanwhile
+//! is judged by Prometheus' own rule tester, which must raise exactly the trouble's alert; and the
+//! operator's page names it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use holdfast::clock::{Clock as _, ManualClock, SystemClock, after};
+use holdfast::overview::alerts::{ALERTS, rules};
+use holdfast::standin::clerk::{Fault as ClerkFault, Person, Surface};
+use holdfast::standin::instagram::{Decision, Endpoint, Fault, UsageFigures};
+use http::{Method, StatusCode};
+use serde_json::json;
+use sqlx::{Connection as _, Executor as _, PgConnection};
+
+use super::alerts::{judged, with_expectations};
+use super::page::page;
+use crate::e2e::app::{App, RETURN_TO, code};
+use crate::outbox::endpoint::{AppEndpoint, SECRET};
+use crate::support::database::{Engine, Place, execute_on};
+
+/// What a scrape shows.
+struct Scrape {
+    /// When, by the server's clock, in unix seconds.
+    at: f64,
+    /// Series with their values.
+    values: BTreeMap<String, f64>,
+    /// The names that only grow.
+    growing: Vec<String>,
+}
+
+impl Scrape {
+    async fn of(app: &App) -> Self {
+        let text = page(app, "/metrics").await.1;
+        let growing = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+            .filter(|(_, kind)| matches!(*kind, "counter" | "histogram"))
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        let values = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(|line| line.split(" # ").next().unwrap_or(line))
+            .filter_map(|line| line.rsplit_once(' '))
+            .filter_map(|(name, value)| Some((name.to_owned(), value.parse::<f64>().ok()?)))
+            .filter(|(_, value)| value.is_finite())
+            .collect();
+        let at = f64::from(i32::try_from(app.clock.now().as_second()).unwrap());
+        Self { at, values, growing }
+    }
+
+    fn grows(&self, series: &str) -> bool {
+        let name = series.split('{').next().unwrap_or(series);
+        self.growing
+            .iter()
+            .any(|known| name.strip_prefix(known.as_str()).is_some_and(|rest| rest.starts_with('_')))
+    }
+}
+
+/// A trouble as it was seen.
+struct Staged {
+    alert: Option<&'static str>,
+    before: Scrape,
+    during: Scrape,
+    html: String,
+    is_up: bool,
+}
+
+impl Staged {
+    /// Looks again, as the server does every quarter of a minute.
+    async fn look(app: &App, alert: &'static str, before: Scrape) -> Self {
+        // A database that is slow or away is one of the troubles.
+        let _ = app.overview.look().await;
+        let _ = app.overview.look_at_the_rest().await;
+        Self::as_it_is(app, alert, before).await
+    }
+
+    async fn as_it_is(app: &App, alert: &'static str, before: Scrape) -> Self {
+        let during = Scrape::of(app).await;
+        let html = page(app, "/").await.1;
+        Self { alert: Some(alert), before, during, html, is_up: true }
+    }
+
+    /// A test of Prometheus' tester. What grew between the two scrapes grows on so every minute;
+    /// times are as far away as they were, and the worker's last round moves on where it was recent.
+    fn rule_test(&self) -> String {
+        let Self { alert, before, during, is_up, .. } = self;
+        let mut text = String::from("  - interval: 1m\n    input_series:\n");
+        let mut add = |series: &str, values: String| {
+            let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+            let labels = labels.replace('\'', "''");
+            let comma = if labels == "}" { "" } else { "," };
+            writeln!(
+                text,
+                "      - {{series: '{name}{{job=\"holdfast\",instance=\"a:9090\"{comma}{labels}', values: '{values}'}}"
+            )
+            .unwrap();
+        };
+        add("up", format!("{}x90", u8::from(*is_up)));
+        // What is not scraped is no series.
+        for (series, value) in during.values.iter().filter(|_| *is_up) {
+            let values = if during.grows(series) {
+                let first = before.values.get(series).copied().unwrap_or_default();
+                format!("{first}+{}x90", (value - first).max(0.0))
+            } else if series.ends_with("_timestamp_seconds") {
+                let from_now = value - during.at;
+                let is_recent = series.starts_with("holdfast_worker") && from_now > -600.0;
+                if is_recent { "0+60x90".to_owned() } else { format!("{from_now}x90") }
+            } else {
+                format!("{value}x90")
+            };
+            add(series, values);
+        }
+        text.push_str("    alert_rule_test:\n");
+        for each in ALERTS {
+            writeln!(text, "      - eval_time: 80m\n        alertname: {}", each.name).unwrap();
+            if *alert == Some(each.name) {
+                writeln!(text, "        exp_alerts: [{{exp_labels: LABELS_OF_{}}}]", each.name).unwrap();
+            } else {
+                text.push_str("        exp_alerts: []\n");
+            }
+        }
+        with_expectations(&text)
+    }
+}
+
+/// With one connection, looked at.
+async fn connected(more: &[(&str, &str)]) -> App {
+    let app = App::with(more, |_| {}).await;
+    settle(&app).await;
+    app
+}
+
+async fn settle(app: &App) {
+    app.sign_in(Person::Ada).connect_account("ada.makes").await;
+    app.overview.look().await.unwrap();
+    app.overview.look_at_the_rest().await.unwrap();
+}
+
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..600 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{what}: not within half a minute");
+}
+
+const CHECK_AT_ONCE: (&str, &str) = ("HOLDFAST_CHECK_INTERVAL_S", "0");
+
+async fn check(app: &App, times: usize) {
+    let ada = app.sign_in(Person::Ada);
+    for _ in 0..times {
+        ada.send(Method::POST, "/user/instagram/check", None).await;
+    }
+}
+
+async fn healthy() -> Staged {
+    let app = connected(&[CHECK_AT_ONCE]).await;
+    let before = Scrape::of(&app).await;
+    check(&app, 2).await;
+    Staged { alert: None, ..Staged::look(&app, "", before).await }
+}
+
+async fn instagram_is_down() -> Staged {
+    let app = connected(&[CHECK_AT_ONCE]).await;
+    let before = Scrape::of(&app).await;
+    app.instagram.set_fault(None, Fault::ServerErrorJson).unwrap();
+    check(&app, 12).await;
+    Staged::look(&app, "HoldfastInstagramDown", before).await
+}
+
+async fn the_secret_is_wrong_after_a_rotation() -> Staged {
+    let app = connected(&[]).await;
+    let before = Scrape::of(&app).await;
+    app.instagram.arm(None, Fault::WrongClientSecret, Some(Endpoint::Token), None).unwrap();
+    let grace = app.sign_in(Person::Grace);
+    let back = grace.go_and_return("grace.hops", &Decision::Approve, json!({"return_to": RETURN_TO})).await;
+    assert_eq!(code(&grace.complete(&back).await), "app_misconfigured");
+    Staged::look(&app, "HoldfastAppRefused", before).await
+}
+
+async fn the_database_is_slow() -> Staged {
+    let app = App::on(Place::new(Engine::Postgres).await, Arc::new(SystemClock), &[], |_| {}).await;
+    settle(&app).await;
+    let before = Scrape::of(&app).await;
+    let ada = app.sign_in(Person::Ada);
+    let mut other = PgConnection::connect(&app.place.url).await.unwrap();
+    other.execute("BEGIN; LOCK TABLE connections IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let held = async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        other.execute("ROLLBACK").await.unwrap();
+    };
+    let (status, looked, ()) = tokio::join!(ada.status(), app.overview.look(), held);
+    assert_eq!(status["state"], "connected");
+    looked.unwrap();
+    Staged::as_it_is(&app, "HoldfastDatabaseSlow", before).await
+}
+
+async fn the_disk_is_full() -> Staged {
+    // As if the file could not grow.
+    let mut place = Place::new(Engine::Sqlite).await;
+    place.url.push_str("?max_page_count=200");
+    let app = App::on(place, Arc::new(SystemClock), &[], |_| {}).await;
+    settle(&app).await;
+    let before = Scrape::of(&app).await;
+    let file = app.place.directory.path().join("holdfast.db");
+    let fill = "CREATE TABLE filler AS SELECT zeroblob(2000000) AS bytes";
+    rusqlite::Connection::open(file).unwrap().execute_batch(fill).unwrap();
+    let grace = app.sign_in(Person::Grace);
+    let answer = grace.send(Method::POST, "/auth/sync", None).await;
+    assert_eq!(code(&answer), "database-full");
+    Staged::look(&app, "HoldfastDatabaseFull", before).await
+}
+
+async fn the_keys_are_stale() -> Staged {
+    let clock = ManualClock::new(SystemClock.now());
+    let app = App::at(Arc::new(clock.clone()), &[], |_| {}).await;
+    settle(&app).await;
+    app.clerk.set_fault(Surface::Jwks, Some(ClerkFault::ServerError));
+    let before = Scrape::of(&app).await;
+    until("the keys are asked for again", async || {
+        clock.advance(Duration::from_secs(60));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        Scrape::of(&app).await.values["holdfast_clerk_keys_failing"] > 0.5
+    })
+    .await;
+    Staged::look(&app, "HoldfastKeysStale", before).await
+}
+
+async fn many_are_revoked_at_once() -> Staged {
+    let app = connected(&[]).await;
+    let before = Scrape::of(&app).await;
+    // What the test of incidents shows the service to write then.
+    execute_on(&app.place, "UPDATE connections SET state = 'degraded', reason = 'provider_incident'").await;
+    Staged::look(&app, "HoldfastIncident", before).await
+}
+
+async fn the_clock_is_off() -> Staged {
+    // The stand-ins' answers are stamped by the system's clock.
+    let clock = ManualClock::new(after(SystemClock.now(), Duration::from_secs(60)));
+    let app = App::at(Arc::new(clock), &[CHECK_AT_ONCE], |_| {}).await;
+    settle(&app).await;
+    let before = Scrape::of(&app).await;
+    Staged::look(&app, "HoldfastClockOff", before).await
+}
+
+async fn the_worker_is_stuck() -> Staged {
+    let clock = ManualClock::new(SystemClock.now());
+    let place = Place::new(Engine::Postgres).await;
+    let app = App::on(place, Arc::new(clock.clone()), &[], |_| {}).await;
+    settle(&app).await;
+    let ticked = "holdfast_worker_last_tick_timestamp_seconds";
+    until("the worker has been at work", async || Scrape::of(&app).await.values.contains_key(ticked)).await;
+    let before = Scrape::of(&app).await;
+    let mut other = PgConnection::connect(&app.place.url).await.unwrap();
+    other.execute("BEGIN; LOCK TABLE connections, attempts IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    clock.advance(Duration::from_secs(700));
+    let staged = Staged::as_it_is(&app, "HoldfastWorkerStuck", before).await;
+    other.execute("ROLLBACK").await.unwrap();
+    staged
+}
+
+async fn the_budget_is_spent() -> Staged {
+    let app = connected(&[CHECK_AT_ONCE]).await;
+    let before = Scrape::of(&app).await;
+    app.instagram.set_usage(UsageFigures { app_percent: Some(100), ..UsageFigures::default() });
+    check(&app, 1).await;
+    Staged::look(&app, "HoldfastBudgetSpent", before).await
+}
+
+async fn the_receiver_of_events_is_down() -> Staged {
+    let endpoint = AppEndpoint::start().await;
+    let app =
+        connected(&[("HOLDFAST_WEBHOOK_URL", endpoint.url.as_str()), ("HOLDFAST_WEBHOOK_SECRET", SECRET)])
+            .await;
+    until("it takes the first event", async || !endpoint.taken().is_empty()).await;
+    until("which is counted", async || {
+        let seen = Scrape::of(&app).await;
+        seen.values.iter().any(|(name, value)| name.contains("outcome=\"delivered\"") && *value > 0.0)
+    })
+    .await;
+    let before = Scrape::of(&app).await;
+    endpoint.answers(StatusCode::INTERNAL_SERVER_ERROR);
+    app.sign_in(Person::Ada).send(Method::DELETE, "/user/instagram", None).await;
+    until("a delivery has failed", async || !endpoint.refused().is_empty()).await;
+    until("which is counted, too", async || {
+        let seen = Scrape::of(&app).await;
+        seen.values.iter().any(|(name, value)| {
+            name.starts_with("holdfast_webhook_deliveries")
+                && name.contains("outcome=\"failed\"")
+                && *value > 0.0
+        })
+    })
+    .await;
+    // Eleven minutes pass.
+    execute_on(&app.place, "UPDATE outbox SET occurred_at = occurred_at - 660000").await;
+    Staged::look(&app, "HoldfastWebhooksFail", before).await
+}
+
+async fn the_journal_cannot_be_written() -> Staged {
+    let app = connected(&[]).await;
+    let before = Scrape::of(&app).await;
+    let journal = app.place.directory.path().join("journal");
+    let _ = std::fs::remove_dir_all(&journal);
+    std::fs::write(&journal, "a file where the directory was").unwrap();
+    Staged::look(&app, "HoldfastJournalUnwritable", before).await
+}
+
+async fn a_replica_is_lost() -> Staged {
+    let mut app = connected(&[]).await;
+    let before = Scrape::of(&app).await;
+    let during = Scrape::of(&app).await;
+    app.stop().await;
+    let is_up = tokio::net::TcpStream::connect(app.address()).await.is_ok();
+    // Its own page is gone with it; whoever is called looks at the alert.
+    Staged { alert: Some("HoldfastReplicaLost"), before, during, html: String::new(), is_up }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_raises_exactly_its_alert_and_is_on_the_page() {
+    let staged = [
+        healthy().await,
+        instagram_is_down().await,
+        the_secret_is_wrong_after_a_rotation().await,
+        the_database_is_slow().await,
+        the_disk_is_full().await,
+        the_keys_are_stale().await,
+        many_are_revoked_at_once().await,
+        the_clock_is_off().await,
+        the_worker_is_stuck().await,
+        the_budget_is_spent().await,
+        the_receiver_of_events_is_down().await,
+        the_journal_cannot_be_written().await,
+        a_replica_is_lost().await,
+    ];
+    let mut wrong = Vec::new();
+    for each in &staged {
+        let name = each.alert.unwrap_or("healthy");
+        let named: Vec<_> = ALERTS
+            .iter()
+            .filter(|alert| each.html.contains(&format!("/runbook#{}\"", alert.name)))
+            .map(|alert| alert.name)
+            .collect();
+        let wanted = each.alert.filter(|_| each.is_up);
+        if named != wanted.into_iter().collect::<Vec<_>>() {
+            wrong.push(format!("{name}: the page names {named:?}"));
+        }
+        let text = format!(
+            "rule_files: [holdfast.rules.yml]\nevaluation_interval: 1m\ntests:\n{}",
+            each.rule_test()
+        );
+        if let Err(told) = judged(&rules(), &text) {
+            wrong.push(format!("{name}: {told}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

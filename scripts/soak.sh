@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Ten minutes of load on a real process while everything around it fails in turn; prints what it holds every half minute.
+# SOAK_SECONDS for another length.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cargo nextest run --package holdfast --test it --run-ignored only --no-capture \
+  -E 'test(/soak::what_it_holds_stays_level/)'
