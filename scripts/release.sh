@@ -19,6 +19,7 @@ for target in "$@"; do
   if [ "$target" != "$host" ]; then
     prefix=${target/-unknown/}
     command -v "$prefix-gcc" >/dev/null || { echo "$target: install a C compiler for it ($prefix-gcc)" >&2; exit 1; }
+    [ -d "$(rustc --print target-libdir --target "$target")" ] || { echo "$target: install Rust's library for it (rustup target add $target)" >&2; exit 1; }
     name=$(tr 'a-z-' 'A-Z_' <<<"$target")
     linker=("CARGO_TARGET_${name}_LINKER=$prefix-gcc" "CC_${target//-/_}=$prefix-gcc")
   fi
