@@ -121,6 +121,11 @@ pub fn sqlite_file(url: &str) -> Option<std::path::PathBuf> {
     url.starts_with("sqlite:").then(|| Sqlite::path_of(url).ok()).flatten()
 }
 
+/// Every statement by its name.
+pub fn every_statement() -> Vec<(&'static str, statements::Sql)> {
+    [&statements::all(), audit::ALL, notices::ALL, overview::ALL].concat()
+}
+
 /// Whether [`Store::open`] can make anything of that address; nothing is opened.
 pub fn check_address(url: &str) -> Result<(), OpenError> {
     match url.split_once(':').map(|(scheme, _)| scheme) {
@@ -190,7 +195,7 @@ impl Store {
     /// Asks the database to prepare every statement, so that a schema which was changed by hand is
     /// noticed before a request meets it. The error names the statement.
     pub async fn check_statements(&self) -> Result<usize, StoreError> {
-        let all = [&statements::all(), audit::ALL, notices::ALL, overview::ALL].concat();
+        let all = every_statement();
         for (name, sql) in &all {
             self.inner
                 .engine

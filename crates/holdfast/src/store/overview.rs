@@ -6,8 +6,6 @@ use jiff::Timestamp;
 use super::engine::{Engine, Row, Unreadable};
 use super::statements::Sql;
 use super::{Store, StoreError, rows, statements};
-use crate::connection::Connection;
-use crate::provider::ProviderId;
 
 /// More overdue refreshes than this are not counted one by one.
 const MOST_OVERDUE: usize = 100_000;
@@ -60,10 +58,6 @@ const SERVER_FACTS: Sql = Sql::each(
      AS max_connections, CAST(CASE WHEN COALESCE(has_schema_privilege(current_schema(), 'CREATE'), FALSE) THEN 1 ELSE 0 \
      END AS BIGINT) AS may_create",
 );
-const BY_USERNAME: Sql = Sql::both(
-    "SELECT user_id FROM connections WHERE provider = $1 AND account_username = $2 ORDER BY user_id LIMIT 20",
-);
-
 /// Every statement here by name, for the test that prepares them and for `doctor`.
 pub(super) const ALL: &[(&str, Sql)] = &[
     ("SOONEST_EXPIRY", SOONEST_EXPIRY),
@@ -75,7 +69,6 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("TALLY_PRUNE", TALLY_PRUNE),
     ("SENTINEL_AGES", SENTINEL_AGES),
     ("SERVER_FACTS", SERVER_FACTS),
-    ("BY_USERNAME", BY_USERNAME),
 ];
 
 /// What a database server says of itself and of the role that asks.
@@ -196,29 +189,6 @@ impl Store {
         };
         let found = self.read(SENTINEL_AGES, Vec::new()).await?;
         found.iter().map(|row| read(row).map_err(|error| error.at("key_ring_sentinel", "(all)"))).collect()
-    }
-
-    /// Whose accounts bear that handle, at most twenty.
-    pub async fn users_of_handle(
-        &self,
-        provider: ProviderId,
-        handle: &str,
-    ) -> Result<Vec<String>, StoreError> {
-        let found = self.read(BY_USERNAME, vec![provider.as_str().into(), handle.into()]).await?;
-        found
-            .iter()
-            .map(|row| row.text("user_id").map_err(|error| error.at("connections", "(handle)")))
-            .collect()
-    }
-
-    /// Whose account has that id, of either kind.
-    pub async fn users_of_account(
-        &self,
-        provider: ProviderId,
-        account: &str,
-    ) -> Result<Vec<String>, StoreError> {
-        let found: Vec<Connection> = self.connections_by_account(provider, account).await?;
-        Ok(found.into_iter().map(|connection| connection.user_id).collect())
     }
 
     /// What the server says of itself; `None` on SQLite, which has none.

@@ -8,9 +8,10 @@ use crate::caller::OwnerId;
 use crate::clerk::User;
 use crate::connection::status::InstagramStatus;
 use crate::connections::Connections;
-use crate::store::HistoryEntry;
+use crate::connections::listing::by_account;
+use crate::store::{HistoryEntry, Store, StoreError};
 
-/// Lines of history, and refusals of a user.
+/// Users of an account, lines of history, and refusals of a user.
 const MOST: usize = 20;
 
 /// What was found.
@@ -38,12 +39,11 @@ pub(super) async fn find(operator: &Operator, asked: &str) -> Found {
     let store = operator.overview.store();
     let users = if asked.starts_with("user_") {
         Ok(vec![asked.to_owned()])
-    } else if asked.bytes().all(|byte| byte.is_ascii_digit()) {
-        store.users_of_account(Connections::PROVIDER, asked).await
-    } else if let Some(request) = &found.request {
-        Ok(whose(request).into_iter().collect())
     } else {
-        store.users_of_handle(Connections::PROVIDER, asked.trim_start_matches('@')).await
+        match &found.request {
+            Some(request) if !is_account_id(asked) => Ok(whose(request).into_iter().collect()),
+            Some(_) | None => users_of(store, asked).await,
+        }
     };
     match users {
         Ok(users) => {
@@ -57,6 +57,17 @@ pub(super) async fn find(operator: &Operator, asked: &str) -> Found {
         Err(error) => found.trouble = Some(error.to_string()),
     }
     found
+}
+
+/// Who an account is connected to: by its id, or by its handle with or without `@`.
+async fn users_of(store: &Store, account: &str) -> Result<Vec<String>, StoreError> {
+    let handle = format!("@{}", account.trim_start_matches('@'));
+    let found = by_account(store, if is_account_id(account) { account } else { &handle }).await?;
+    Ok(found.into_iter().map(|connection| connection.user_id).take(MOST).collect())
+}
+
+fn is_account_id(asked: &str) -> bool {
+    asked.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Who a request was of, as far as it says.

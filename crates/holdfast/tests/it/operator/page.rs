@@ -59,7 +59,8 @@ async fn a_person_is_found_by_every_name_that_support_is_told() {
         .await;
     assert_eq!(code(&refused), "return-to-not-allowed");
     let request_id = json(&refused)["request_id"].as_str().unwrap().to_owned();
-    for asked in [Person::Ada.user_id(), account, "ada.makes", "@ada.makes", request_id.as_str()] {
+    let names = [Person::Ada.user_id(), account, "ada.makes", "@ada.makes", "Ada.Makes", &request_id];
+    for asked in names {
         let (_, html) = page(&app, &format!("/?q={asked}")).await;
         assert!(html.contains(Person::Ada.user_id()), "{asked}: {html}");
         assert!(

@@ -8,7 +8,8 @@
 
 use std::fmt::Write as _;
 
-use holdfast::store::statements::{Sql, all};
+use holdfast::store::every_statement;
+use holdfast::store::statements::Sql;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
@@ -30,6 +31,8 @@ const FILLED: &[&str] = &[
     "attempts",
     "outbox",
     "data_deletions",
+    "audit",
+    "notices",
 ];
 
 /// Indexes of few rows by what they are for: those in trouble, being worked on, open. They may be
@@ -140,6 +143,19 @@ fn rows(first: usize, last: usize, engine: Engine) -> Vec<String> {
             "code, provider, requested_at, completed_at, erased",
             &format!("'code' || n, 'instagram', {BEGIN} + n, {BEGIN} + n, 1"),
         ),
+        insert(
+            "audit",
+            "id, at, actor, action, user_id",
+            &format!("'act' || n, {BEGIN} + n, 'operator:x', 'keys.rotate', 'user_' || n"),
+        ),
+        insert(
+            "notices",
+            "subject, kind, user_id, provider, occurred_at, due_at",
+            &format!(
+                "'expiring:' || n, 'instagram.expiring_soon', 'user_' || n, 'instagram', {BEGIN} + n, \
+                 CASE WHEN n <= 100 THEN {BEGIN} + n END"
+            ),
+        ),
     ]
 }
 
@@ -242,9 +258,9 @@ async fn explained(connection: &mut PgConnection, execute: &str) -> Value {
 /// Every statement that reads a table on Postgres, as text.
 async fn readers_of_tables(connection: &mut PgConnection, situation: &str) -> String {
     let mut report = String::new();
-    for (number, (name, Sql { postgres, .. })) in all().iter().enumerate() {
+    for (number, (name, Sql { postgres, .. })) in every_statement().into_iter().enumerate() {
         // Settings and commands have no plan.
-        if ASKED_FOR_ALL.contains(name) || postgres.starts_with("SET ") {
+        if ASKED_FOR_ALL.contains(&name) || postgres.starts_with("SET ") {
             continue;
         }
         run(connection, format!("PREPARE s{number} AS {postgres}")).await;
@@ -271,7 +287,7 @@ async fn readers_of_tables(connection: &mut PgConnection, situation: &str) -> St
             let buffers =
                 ["Shared Hit Blocks", "Shared Read Blocks"].map(|key| plan[key].as_u64().unwrap_or(0));
             let buffers: u64 = buffers.iter().sum();
-            let most = if *name == "STATUS" { MOST_BUFFERS_OF_A_STATUS } else { MOST_BUFFERS };
+            let most = if name == "STATUS" { MOST_BUFFERS_OF_A_STATUS } else { MOST_BUFFERS };
             if buffers > most {
                 found.push(format!("{buffers} buffers"));
             }
@@ -288,7 +304,8 @@ async fn on_postgres(rows_in_each: usize) -> String {
     let db = TestDb::new(Engine::Postgres).await;
     let url = secrecy::ExposeSecret::expose_secret(&db.options.url).to_owned();
     let mut connection = PgConnection::connect(&url).await.expect("a connection");
-    let (_, session) = all().into_iter().find(|(name, _)| *name == "KEEP_TO_INDEXES").expect("it is listed");
+    let session = every_statement().into_iter().find(|(name, _)| *name == "KEEP_TO_INDEXES");
+    let (_, session) = session.expect("it is listed");
     run(&mut connection, session.postgres).await;
     for table in FILLED {
         // Statistics are what the test says they are.
@@ -330,7 +347,7 @@ fn on_sqlite(rows_in_each: usize, migrated: &std::path::Path) -> String {
     database.execute_batch("PRAGMA synchronous = OFF").expect("a setting");
     let mut report = String::new();
     let mut look = |situation: &str| {
-        for (name, Sql { sqlite, .. }) in &all() {
+        for (name, Sql { sqlite, .. }) in every_statement() {
             for step in steps(&database, sqlite) {
                 let mut words = step.split(' ').skip_while(|word| *word != "SCAN").skip(1);
                 let table = words.next().unwrap_or_default();
@@ -340,12 +357,13 @@ fn on_sqlite(rows_in_each: usize, migrated: &std::path::Path) -> String {
                     "h" => "connection_history",
                     "g" => "grants",
                     "o" => "outbox",
+                    "n" => "notices",
                     other => other,
                 };
                 // With a limit it is left in the middle.
                 let few = sqlite.contains("LIMIT") && step.contains(" INDEX ")
                     || OF_FEW_ROWS.iter().any(|index| step.ends_with(index));
-                if FILLED.contains(&table) && !few && !ASKED_FOR_ALL.contains(name) {
+                if FILLED.contains(&table) && !few && !ASKED_FOR_ALL.contains(&name) {
                     let _ = writeln!(report, "{rows_in_each} rows, {situation}: {name}: {step}");
                 }
             }
