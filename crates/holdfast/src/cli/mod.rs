@@ -98,7 +98,12 @@ fn openapi(context: &Context, printer: &mut Printer) -> Outcome {
 }
 
 fn wait(work: impl Future<Output = Outcome>) -> Outcome {
-    tokio::runtime::Builder::new_multi_thread()
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1) {
+        // A thread that waits for the disk must not be the only one.
+        runtime.worker_threads(2);
+    }
+    runtime
         .enable_all()
         .build()
         .map_err(|error| {

@@ -146,7 +146,7 @@ impl Store {
             Some(_) | None => return Err(OpenError::Address("unknown kind of database".to_owned())),
         };
         let changes = Changes::start(&engine, &clock);
-        let reads = Arc::new(StatusReads::start(&engine)?);
+        let reads = Arc::new(StatusReads::start(&engine, &clock)?);
         let store = Self::assembled(engine, clock, changes, reads, options.outbox, None);
         match store.schema_state().await? {
             SchemaState::Ahead { found, known } => Err(OpenError::SchemaNewer { found, known }),

@@ -72,8 +72,8 @@ pub(super) fn outcome(
     row: &RowOf<impl Cells>,
     column: &'static str,
 ) -> Result<Option<AttemptOutcome>, Unreadable> {
-    let Some(name) = row.opt_text(column)? else { return Ok(None) };
-    let outcome = AttemptOutcome::parse(&name);
+    let Some(name) = row.opt_str(column)? else { return Ok(None) };
+    let outcome = AttemptOutcome::parse(name);
     outcome.map(Some).ok_or(Unreadable::new(column, "not a name that this version knows"))
 }
 
@@ -84,19 +84,19 @@ pub(super) fn provider(row: &RowOf<impl Cells>) -> Result<ProviderId, Unreadable
 pub(super) fn standing(row: &RowOf<impl Cells>) -> Result<Standing, Unreadable> {
     let state = parsed(row, "state", State::parse)?;
     let reason = row
-        .opt_text("reason")?
+        .opt_str("reason")?
         .map(|name| {
-            Reason::parse(&name).ok_or(Unreadable::new("reason", "not a name that this version knows"))
+            Reason::parse(name).ok_or(Unreadable::new("reason", "not a name that this version knows"))
         })
         .transpose()?;
     Standing::new(state, reason).ok_or(Unreadable::new("reason", "does not belong to the state"))
 }
 
 pub(super) fn evidence(row: &RowOf<impl Cells>) -> Result<Option<Evidence>, Unreadable> {
-    match (row.opt_text("evidence_source")?, row.opt_time("evidence_at")?) {
+    match (row.opt_str("evidence_source")?, row.opt_time("evidence_at")?) {
         (None, None) => Ok(None),
         (Some(source), Some(at)) => {
-            let source = EvidenceSource::parse(&source)
+            let source = EvidenceSource::parse(source)
                 .ok_or(Unreadable::new("evidence_source", "not a name that this version knows"))?;
             Ok(Some(Evidence { source, at }))
         }
@@ -133,8 +133,7 @@ fn suspicion(row: &RowOf<impl Cells>) -> Result<Option<Suspicion>, Unreadable> {
 }
 
 fn list(row: &RowOf<impl Cells>, column: &'static str) -> Result<Vec<String>, Unreadable> {
-    serde_json::from_str(&row.text(column)?)
-        .map_err(|_| Unreadable::new(column, "not a JSON list of strings"))
+    serde_json::from_str(row.str(column)?).map_err(|_| Unreadable::new(column, "not a JSON list of strings"))
 }
 
 fn parsed<T>(
@@ -142,7 +141,7 @@ fn parsed<T>(
     column: &'static str,
     parse: fn(&str) -> Option<T>,
 ) -> Result<T, Unreadable> {
-    parse(&row.text(column)?).ok_or(Unreadable::new(column, "not a name that this version knows"))
+    parse(row.str(column)?).ok_or(Unreadable::new(column, "not a name that this version knows"))
 }
 
 /// What an update sets, in the order of its statement: from `state` to `version`.

@@ -144,6 +144,8 @@ pub(in crate::store) trait Cells {
     fn name(&self, position: usize) -> Option<&str>;
     /// The value of a column; `None` where it is of another type.
     fn value<T: Column>(&self, position: usize) -> Option<T>;
+    /// A text as it stands there, for what needs no copy of it; `None` where it is no text.
+    fn text(&self, position: usize) -> Option<Option<&str>>;
 }
 
 /// Of an answer that is complete.
@@ -176,6 +178,18 @@ impl Cells for Answered {
             Self::Driven { values, .. } => values.get(position).and_then(T::of),
         }
     }
+
+    fn text(&self, position: usize) -> Option<Option<&str>> {
+        match self {
+            Self::Sqlite(row) => row.try_get(position).ok(),
+            Self::Postgres(row) => row.try_get(position).ok(),
+            Self::Driven { values, .. } => match values.get(position)? {
+                Value::Text(text) => Some(text.as_deref()),
+                Value::Int(None) | Value::Bytes(None) => Some(None),
+                Value::Int(Some(_)) | Value::Bytes(Some(_)) => None,
+            },
+        }
+    }
 }
 
 impl Cells for CurrentRow<'_> {
@@ -185,6 +199,14 @@ impl Cells for CurrentRow<'_> {
 
     fn value<T: Column>(&self, position: usize) -> Option<T> {
         self.row.get_ref(position).ok().and_then(T::of_ref)
+    }
+
+    fn text(&self, position: usize) -> Option<Option<&str>> {
+        match self.row.get_ref(position).ok()? {
+            ValueRef::Null => Some(None),
+            ValueRef::Text(text) => str::from_utf8(text).ok().map(Some),
+            ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Blob(_) => None,
+        }
     }
 }
 
@@ -332,6 +354,17 @@ impl<C: Cells> RowOf<C> {
         self.get(column)
     }
 
+    /// A text that is read where it stands.
+    pub(in crate::store) fn opt_str(&self, column: &'static str) -> Result<Option<&str>, Unreadable> {
+        let text = self.position(column).and_then(|position| self.cells.text(position));
+        text.ok_or(Unreadable::new(column, MISFIT))
+    }
+
+    /// The same of a column that is never empty.
+    pub(in crate::store) fn str(&self, column: &'static str) -> Result<&str, Unreadable> {
+        self.opt_str(column)?.ok_or(Unreadable::new(column, MISFIT))
+    }
+
     pub(in crate::store) fn int(&self, column: &'static str) -> Result<i64, Unreadable> {
         self.required(column)
     }
@@ -371,11 +404,11 @@ impl<C: Cells> RowOf<C> {
     }
 
     pub(in crate::store) fn id(&self, column: &'static str) -> Result<Uuid, Unreadable> {
-        self.text(column)?.parse().map_err(|_| Unreadable::new(column, "not a UUID"))
+        self.str(column)?.parse().map_err(|_| Unreadable::new(column, "not a UUID"))
     }
 
     pub(in crate::store) fn opt_id(&self, column: &'static str) -> Result<Option<Uuid>, Unreadable> {
-        self.opt_text(column)?
+        self.opt_str(column)?
             .map(|text| text.parse().map_err(|_| Unreadable::new(column, "not a UUID")))
             .transpose()
     }

@@ -1,49 +1,72 @@
 //! On Postgres, one statement reads all that was asked, on connections that serve nothing else.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, PgPool};
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{MOST_AT_ONCE, Question, Serving};
+use crate::clock::{SharedClock, within};
 use crate::store::attempts;
 use crate::store::engine::{Failure, Postgres, Row, retrying};
 use crate::store::{StoreError, statements};
 
+/// Without a question, a connection goes back to its pool: one that a firewall has forgotten must
+/// not be met by somebody's question.
+const IDLE: Duration = Duration::from_mins(1);
+/// Statements until it goes back in any case, so that the pool's limit on its age is kept.
+const USES: usize = 100_000;
+
 /// Starts a task for each connection.
-pub(super) fn serve(engine: &Postgres, questions: UnboundedReceiver<Question>, serving: &Serving) {
+pub(super) fn serve(
+    engine: &Postgres,
+    clock: &SharedClock,
+    questions: UnboundedReceiver<Question>,
+    serving: &Serving,
+) {
     let questions = Arc::new(Mutex::new(questions));
     for _ in 0..Postgres::STATUS_CONNECTIONS {
-        let (lines, questions, serving) =
-            (engine.status_lines().clone(), Arc::clone(&questions), serving.clone());
+        let (lines, clock) = (engine.status_lines().clone(), clock.clone());
+        let (questions, serving) = (Arc::clone(&questions), serving.clone());
         tokio::spawn(async move {
-            answer_all(&lines, &questions).await;
+            answer_all(&lines, &clock, &questions).await;
             drop(serving);
         });
     }
 }
 
-async fn answer_all(lines: &PgPool, questions: &Mutex<UnboundedReceiver<Question>>) {
+async fn answer_all(lines: &PgPool, clock: &SharedClock, questions: &Mutex<UnboundedReceiver<Question>>) {
+    // Kept from one statement to the next: giving it back costs a round trip and a task.
+    let mut kept = Kept { lines, line: None };
     loop {
         let mut batch = Vec::with_capacity(MOST_AT_ONCE);
-        {
-            let mut questions = questions.lock().await;
-            if questions.recv_many(&mut batch, 1).await == 0 {
-                return;
-            }
-            // Whoever is ready to run now may be about to ask as well.
-            tokio::task::yield_now().await;
-            if !questions.is_empty() {
-                questions.recv_many(&mut batch, MOST_AT_ONCE - 1).await;
-            }
+        let asked = within(IDLE, &**clock, gather(questions, &mut batch)).await;
+        match (asked, batch.is_empty()) {
+            (_, false) => answer(&mut kept, batch).await,
+            (None, true) => kept.line = None,
+            (Some(()), true) => return,
         }
-        answer(lines, batch).await;
     }
 }
 
-async fn answer(lines: &PgPool, batch: Vec<Question>) {
-    let rows = match retrying(|| read(lines, &batch)).await {
+/// Waits for a question, and takes those that come with it. None come where no more can.
+async fn gather(questions: &Mutex<UnboundedReceiver<Question>>, batch: &mut Vec<Question>) {
+    let mut questions = questions.lock().await;
+    if questions.recv_many(batch, 1).await == 0 {
+        return;
+    }
+    // Whoever is ready to run now may be about to ask as well.
+    tokio::task::yield_now().await;
+    if !questions.is_empty() {
+        questions.recv_many(batch, MOST_AT_ONCE - 1).await;
+    }
+}
+
+async fn answer(kept: &mut Kept<'_>, batch: Vec<Question>) {
+    let rows = match kept.read(&batch).await {
         Ok(rows) => rows,
         Err(error) => return batch.into_iter().for_each(|question| question.answer(Err(error.clone()))),
     };
@@ -60,9 +83,39 @@ async fn answer(lines: &PgPool, batch: Vec<Question>) {
     }
 }
 
-async fn read(lines: &PgPool, batch: &[Question]) -> Result<Vec<Row>, Failure> {
-    let users: Vec<String> = batch.iter().map(|question| question.user_id.clone()).collect();
+struct Kept<'p> {
+    lines: &'p PgPool,
+    /// With how often it may still be used.
+    line: Option<(PoolConnection<sqlx::Postgres>, usize)>,
+}
+
+impl Kept<'_> {
+    async fn read(&mut self, batch: &[Question]) -> Result<Vec<Row>, StoreError> {
+        if let Some((line, uses)) = &mut self.line
+            && *uses > 0
+        {
+            *uses -= 1;
+            if let Ok(rows) = read(line, batch).await {
+                return Ok(rows);
+            }
+        }
+        // Used up, or broken: the pool sees to it.
+        self.line = None;
+        let lines = self.lines;
+        let anew = || async {
+            let mut line = lines.acquire().await?;
+            let rows = read(&mut line, batch).await?;
+            Ok((line, rows))
+        };
+        let (line, rows) = retrying(anew).await?;
+        self.line = Some((line, USES));
+        Ok(rows)
+    }
+}
+
+async fn read(line: &mut PgConnection, batch: &[Question]) -> Result<Vec<Row>, Failure> {
+    let users: Vec<&str> = batch.iter().map(|question| question.user_id.as_str()).collect();
     let providers: Vec<&str> = batch.iter().map(|question| question.provider.as_str()).collect();
     let query = sqlx::query(statements::STATUS.postgres).bind(users).bind(providers);
-    Ok(query.fetch_all(lines).await?.into_iter().map(Row::from).collect())
+    Ok(query.fetch_all(line).await?.into_iter().map(Row::from).collect())
 }
