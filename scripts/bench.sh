@@ -5,6 +5,7 @@
 #   scripts/bench.sh             Holdfast on both engines, hyper and axum
 #   scripts/bench.sh peers       the same beside Express, Fastify and FastAPI, whose packages it installs
 #   scripts/bench.sh growth      the costs by number of connections; --sizes 10000,…,10000000
+#   scripts/bench.sh memory      what it keeps in memory, and how long it takes to start
 #   scripts/bench.sh backlog     the status while 100,000 overdue connections are renewed, and under hostile tokens
 #   scripts/bench.sh plans       every statement's plan at a hundred thousand and a million rows
 set -euo pipefail
@@ -14,7 +15,7 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 measure=run
 peers=()
 case ${1:-} in
-  backlog | growth) measure=$1 && shift ;;
+  backlog | growth | memory) measure=$1 && shift ;;
   plans)
     shift
     exec cargo test --locked --package holdfast --test it -- --ignored --test-threads 1 store::plans "$@"
@@ -56,7 +57,7 @@ trap finish EXIT
   "${as_owner[@]}" "$binaries/pg_ctl" start -w -s -l "$scratch/server.log" -D "$scratch/data" \
     -o "-c listen_addresses='' -c unix_socket_directories='$scratch' -c fsync=off"
 )
-if [ "$measure" != backlog ]; then
+if [ "$measure" = run ] || [ "$measure" = growth ]; then
   peers+=(--postgres-pid "$(head -n 1 "$scratch/data/postmaster.pid")")
 fi
 "$target/dist/holdfast-bench" "$measure" --holdfast "$target/dist/holdfast" \

@@ -18,6 +18,7 @@ mod connected;
 mod fill;
 mod growth;
 mod load;
+mod memory;
 mod peers;
 mod picture;
 mod process;
@@ -47,6 +48,9 @@ enum Command {
     Backlog(BacklogArgs),
     /// Measures how the costs grow with the number of connections, and prints that table.
     Growth(GrowthArgs),
+    /// Measures what a server keeps in memory, and how long it takes to start, and prints that
+    /// table.
+    Memory(MemoryArgs),
     /// An Instagram that renews whatever it is asked to.
     Instagram,
     /// A bare hyper server that answers `hello`.
@@ -149,6 +153,23 @@ struct GrowthArgs {
     directory: Option<PathBuf>,
 }
 
+/// What `memory` measures.
+#[derive(clap::Args)]
+struct MemoryArgs {
+    /// The server's binary, built for release.
+    #[arg(long)]
+    holdfast: PathBuf,
+    /// An empty Postgres database: measures on it, too.
+    #[arg(long)]
+    postgres: Option<String>,
+    /// Requests with tokens that were seen before.
+    #[arg(long, default_value_t = 600_000)]
+    requests: u64,
+    /// Tokens that nobody has seen before.
+    #[arg(long, default_value_t = 100_000)]
+    tokens: usize,
+}
+
 /// What the generator sends.
 #[derive(clap::Args)]
 struct LoadArgs {
@@ -184,6 +205,7 @@ async fn main() -> Fallible<()> {
         Command::Run(args) => cases::run(args).await,
         Command::Backlog(args) => backlog::run(args).await,
         Command::Growth(args) => growth::run(args).await,
+        Command::Memory(args) => memory::run(args).await,
         Command::Instagram => on_all_cores(backlog::instagram()),
         Command::Hyper => on_all_cores(baseline::hyper()),
         Command::Axum => on_all_cores(baseline::axum()),

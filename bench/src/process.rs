@@ -6,6 +6,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
 use crate::Fallible;
 
 /// A server in a process of its own; killed when dropped.
@@ -28,11 +31,12 @@ impl Server {
         Ok(Self { child, address })
     }
 
-    /// Starts a command that will listen on `address`, and waits until it does.
+    /// Starts a command that will listen on `address`, and waits until it is ready.
     pub async fn listening(mut command: Command, address: SocketAddr) -> Fallible<Self> {
         let mut server = Self { child: command.spawn()?, address };
         for _ in 0..15_000 {
-            if tokio::net::TcpStream::connect(address).await.is_ok() {
+            // It listens before it serves.
+            if is_ready(address).await.unwrap_or(false) {
                 return Ok(server);
             }
             if let Some(status) = server.child.try_wait()? {
@@ -63,6 +67,15 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+async fn is_ready(address: SocketAddr) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer.starts_with("HTTP/1.1 200 "))
 }
 
 /// Processor time so far of a process and those that it started: a Postgres with one process for
