@@ -11,6 +11,7 @@
 //! that have few requests under way.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -101,16 +102,21 @@ impl Admission {
     fn take(&self, address: ClientAddress) -> Result<Place, TurnedAway> {
         let RequestLimits { in_all, reserved, per_address } = self.shared.limits;
         let mut taken = self.lock();
-        let own = taken.by_address.get(&address).copied().unwrap_or(0);
-        if per_address.is_some_and(|most| own >= most) {
+        let taken = &mut *taken;
+        let own = taken.by_address.entry(address);
+        let has = match &own {
+            Entry::Occupied(own) => *own.get(),
+            Entry::Vacant(_) => 0,
+        };
+        if per_address.is_some_and(|most| has >= most) {
             return Err(TurnedAway::AddressHasEnough);
         }
-        let room = if own < FEW { in_all.saturating_add(reserved) } else { in_all };
+        let room = if has < FEW { in_all.saturating_add(reserved) } else { in_all };
         if taken.in_all >= room {
             return Err(TurnedAway::NoPlace);
         }
         taken.in_all += 1;
-        taken.by_address.insert(address, own + 1);
+        *own.or_default() += 1;
         Ok(Place { admission: self.clone(), address })
     }
 
@@ -130,10 +136,12 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.admission.lock();
         taken.in_all = taken.in_all.saturating_sub(1);
-        if let Some(own) = taken.by_address.get_mut(&self.address) {
-            *own = own.saturating_sub(1);
-            if *own == 0 {
-                taken.by_address.remove(&self.address);
+        if let Entry::Occupied(mut own) = taken.by_address.entry(self.address) {
+            let left = own.get().saturating_sub(1);
+            if left == 0 {
+                own.remove();
+            } else {
+                own.insert(left);
             }
         }
     }

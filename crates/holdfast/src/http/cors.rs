@@ -3,15 +3,13 @@
 //! Credentials are bearer tokens, never cookies, so `Access-Control-Allow-Credentials` is not sent.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use axum::response::Response;
 use clerk_session::OriginPattern;
-use http::{HeaderName, HeaderValue, Method, header};
-use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::refused_origins::RefusedOrigins;
-use super::request_id::X_REQUEST_ID;
 
 /// Where a stream is taken up again (WHATWG HTML, server-sent events).
 pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -36,30 +34,75 @@ impl From<Vec<OriginPattern>> for AllowedOrigins {
     }
 }
 
-/// Answers preflights by itself, and marks every other answer, whatever its status.
-pub fn layer(allowed: &AllowedOrigins, refused: Arc<RefusedOrigins>) -> CorsLayer {
-    let allowed = allowed.clone();
-    CorsLayer::new()
-        .allow_origin(AllowOrigin::predicate(move |origin: &HeaderValue, _| {
-            let allowed = allowed.0.load();
-            let is_allowed = is_allowed(&allowed, origin);
-            if !is_allowed {
-                refused.note(&allowed, origin);
-            }
-            is_allowed
-        }))
-        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+/// What we serve to pages of other origins.
+const METHODS: HeaderValue = HeaderValue::from_static("GET,POST,DELETE");
+/// What pages may read beside the body.
+const EXPOSED: HeaderValue = HeaderValue::from_static("www-authenticate,etag,retry-after,x-request-id");
+/// Seconds for which a browser need not ask again: ten minutes.
+const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
+/// What answers depend on, for caches.
+const VARY: HeaderValue =
+    HeaderValue::from_static("origin, access-control-request-method, access-control-request-headers");
+
+/// Marks answers for the pages that may read them (Fetch, 3.3). The rules are few and the same for
+/// every route, so an answer is marked with what never changes; a layer that takes any rules puts
+/// the headers together anew for each.
+#[derive(Debug)]
+pub(super) struct Cors {
+    allowed: AllowedOrigins,
+    refused: RefusedOrigins,
+}
+
+/// The mark of one answer.
+pub(super) struct Mark {
+    origin: Option<HeaderValue>,
+}
+
+impl Cors {
+    pub(super) fn new(allowed: AllowedOrigins, refused: RefusedOrigins) -> Self {
+        Self { allowed, refused }
+    }
+
+    /// The mark of the answer to a request.
+    pub(super) fn mark(&self, request: &HeaderMap) -> Mark {
+        let Some(origin) = request.get(header::ORIGIN) else { return Mark { origin: None } };
+        let allowed = self.allowed.0.load();
+        let is_allowed = is_allowed(&allowed, origin);
+        if !is_allowed {
+            self.refused.note(&allowed, origin);
+        }
+        Mark { origin: is_allowed.then(|| origin.clone()) }
+    }
+}
+
+impl Mark {
+    /// Marks an answer, whatever its status.
+    pub(super) fn put_on(self, answer: &mut HeaderMap) {
+        // An answer may depend on more than this.
+        answer.append(header::VARY, VARY);
+        answer.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+        if let Some(origin) = self.origin {
+            answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        }
+    }
+
+    /// The answer to a preflight.
+    pub(super) fn preflight(self, request: &HeaderMap) -> Response {
+        let mut response = Response::default();
+        let headers = response.headers_mut();
+        headers.insert(header::VARY, VARY);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
         // Whatever a page's own libraries add (tracing, for example): it is an allowed origin's,
         // and we read none of it.
-        .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers(ExposeHeaders::list([
-            header::WWW_AUTHENTICATE,
-            header::ETAG,
-            header::RETRY_AFTER,
-            X_REQUEST_ID,
-        ]))
-        .vary([header::ORIGIN, header::ACCESS_CONTROL_REQUEST_METHOD, header::ACCESS_CONTROL_REQUEST_HEADERS])
-        .max_age(Duration::from_mins(10))
+        if let Some(asked_for) = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked_for.clone());
+        }
+        if let Some(origin) = self.origin {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        }
+        response
+    }
 }
 
 /// Whether an `Origin` header names an allowed origin. `null` (sandboxed frames, files) is

@@ -1,8 +1,13 @@
 //! Entity tags and `If-None-Match` (RFC 9110, 8.8.3 and 13.1.2).
 
+use std::convert::Infallible;
+
+use aide::OperationInput;
+use axum::extract::FromRequestParts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{self, HeaderMap, HeaderValue};
+use http::request::Parts;
 
 /// A strong tag over the bytes of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,17 +34,34 @@ impl ETag {
     pub fn header(&self) -> HeaderValue {
         HeaderValue::from_str(&self.0).unwrap_or(HeaderValue::from_static("\"\""))
     }
+}
 
-    /// Whether the client has this very version already. Comparison is weak, as `If-None-Match`
-    /// wants it.
-    pub fn is_known_to(&self, headers: &HeaderMap) -> bool {
-        headers
-            .get_all(header::IF_NONE_MATCH)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .any(|list| list.trim() == "*" || tags(list).any(|tag| tag == self.0))
+/// The versions that a client has: the lines of `If-None-Match`.
+#[derive(Debug, Clone, Default)]
+pub struct KnownTags(Vec<HeaderValue>);
+
+impl KnownTags {
+    /// As the request says.
+    pub fn of(headers: &HeaderMap) -> Self {
+        Self(headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect())
+    }
+
+    /// Whether this very version is among them. Comparison is weak, as `If-None-Match` wants it.
+    pub fn have(&self, tag: &ETag) -> bool {
+        let mut lists = self.0.iter().filter_map(|value| value.to_str().ok());
+        lists.any(|list| list.trim() == "*" || tags(list).any(|each| each == tag.0))
     }
 }
+
+impl<S: Sync> FromRequestParts<S> for KnownTags {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.headers))
+    }
+}
+
+impl OperationInput for KnownTags {}
 
 /// The tags of a list, without `W/`. A tag may hold a comma, so the list is not simply split; what
 /// follows a malformed member is not looked at.
@@ -68,7 +90,7 @@ mod tests {
             for line in lines {
                 headers.append(header::IF_NONE_MATCH, HeaderValue::from_str(line).unwrap());
             }
-            tag.is_known_to(&headers)
+            KnownTags::of(&headers).have(&tag)
         };
         assert!(known(&[&own]));
         assert!(known(&[&format!("W/{own}")]));

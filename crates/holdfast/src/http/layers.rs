@@ -1,23 +1,24 @@
-//! What happens around every handler. The order is set in [`super::app`]; here is each layer.
+//! What happens around every handler, from the outside in.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::future::ready;
 use std::net::Ipv4Addr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
+use axum::routing::Route;
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Either};
+use futures_util::future::Either;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{HeaderMap, Version};
+use http::{HeaderMap, Method, Version};
 use jiff::Timestamp;
-use tower::Service;
+use tower::Service as _;
 
 use super::admission::{Admission, Admitted, TurnedAway, in_place};
+use super::cors::{Cors, Mark};
 use super::forward_auth::is_forward_auth;
 use super::memory::{Remembered, Whose};
 use super::metrics::{Metrics, method_label};
@@ -73,53 +74,80 @@ const NO_CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
 );
 const CROSS_ORIGIN_OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
-/// Outermost: gives every answer its request id, its security headers and, where it is a problem,
-/// its body; then writes the access log. Nothing leaves the server without passing here.
-#[derive(Clone, Debug)]
-pub(super) struct Envelope<S> {
+/// What is around every handler.
+#[derive(Debug)]
+pub(super) struct Layers {
     edge: Arc<Edge>,
-    inner: S,
+    cors: Cors,
 }
 
-impl<S> Envelope<S> {
-    /// Around `inner`.
-    pub(super) fn new(edge: Arc<Edge>, inner: S) -> Self {
-        Self { edge, inner }
-    }
-}
-
-/// What a layer wraps.
-pub(super) trait Inner: Service<Request, Response = Response, Error = Infallible> {}
-impl<S: Service<Request, Response = Response, Error = Infallible>> Inner for S {}
-
-impl<S> Service<Request> for Envelope<S>
-where
-    S: Inner,
-    S::Future: Send + 'static,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response, Infallible>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
+impl Layers {
+    pub(super) fn new(edge: Arc<Edge>, cors: Cors) -> Self {
+        Self { edge, cors }
     }
 
-    fn call(&mut self, mut request: Request) -> Self::Future {
-        let under_way = UnderWay::begin(&self.edge, &mut request);
-        let answer = match well_formed(&request) {
-            Ok(()) => Ok(self.inner.call(request)),
-            Err(problem) => Err(problem),
+    /// Takes a request through to its `handler`, and the answer back. Nothing leaves the server
+    /// without passing here.
+    ///
+    /// One future for all layers: axum puts it into a box, and would put each of them into one.
+    pub(super) fn around(
+        &self,
+        mut request: Request,
+        handler: &mut Route,
+    ) -> impl Future<Output = Result<Response, Infallible>> + Send + use<> {
+        let edge = Arc::clone(&self.edge);
+        let under_way = UnderWay::begin(&edge, &mut request);
+        let answer = match self.passes(&mut request) {
+            Ok((place, mark)) => Either::Left(guarded(edge, place, mark, handler.call(request))),
+            Err(refused) => Either::Right(ready(refused)),
         };
-        Box::pin(async move {
-            let response = match (answer, &under_way.span) {
-                (Ok(answer), None) => answer.await?,
-                (Ok(answer), Some(span)) => answer.with_context(span.context()).await?,
-                (Err(problem), _) => problem.into_response(),
-            };
-            Ok(under_way.answered(response))
-        })
+        let answer = match &under_way.span {
+            None => Either::Left(answer),
+            Some(span) => Either::Right(answer.with_context(span.context())),
+        };
+        async move { Ok(under_way.answered(answer.await)) }
     }
+
+    /// A place for a request and the mark for its answer, or what is answered without a handler.
+    fn passes(&self, request: &mut Request) -> Result<(Option<Admitted>, Mark), Response> {
+        well_formed(request).map_err(IntoResponse::into_response)?;
+        let mark = self.cors.mark(request.headers());
+        // Before any credential is asked for: browsers send none with a preflight.
+        if request.method() == Method::OPTIONS {
+            return Err(mark.preflight(request.headers()));
+        }
+        match admitted(&self.edge, request) {
+            Ok(place) => Ok((place, mark)),
+            Err(why) => {
+                self.edge.metrics.shed();
+                let mut response = Problem::from(why).into_response();
+                // A page may read the 503 and its `Retry-After`.
+                mark.put_on(response.headers_mut());
+                Err(response)
+            }
+        }
+    }
+}
+
+/// The answer of a handler, which may take so long and no longer, and whose panic is survived.
+async fn guarded(
+    edge: Arc<Edge>,
+    place: Option<Admitted>,
+    mark: Mark,
+    answer: impl Future<Output = Result<Response, Infallible>>,
+) -> Response {
+    let answer = in_place(place.clone(), AssertUnwindSafe(answer).catch_unwind());
+    let mut response = match within(edge.request_timeout, &*edge.clock, answer).await {
+        Some(Ok(Ok(answer))) => answer,
+        Some(Err(_)) => {
+            tracing::error!("a handler panicked; the panic itself is in the log above");
+            Problem::new(ServerCode::Internal).into_response()
+        }
+        None => Problem::new(ServerCode::DeadlineExceeded).into_response(),
+    };
+    drop(place);
+    mark.put_on(response.headers_mut());
+    response
 }
 
 /// A request that is counted as under way until it is answered or given up.
@@ -135,7 +163,8 @@ struct UnderWay {
 
 impl UnderWay {
     fn begin(edge: &Arc<Edge>, request: &mut Request) -> Self {
-        let id = RequestId::of(request.headers(), &*edge.entropy, &*edge.clock);
+        let began = edge.clock.now_fine();
+        let id = RequestId::of(request.headers(), &*edge.entropy, began);
         let method = method_label(request.method());
         let route = request.extensions().get::<MatchedPath>().cloned();
         let template = route.as_ref().map(MatchedPath::as_str);
@@ -144,7 +173,7 @@ impl UnderWay {
         request.extensions_mut().insert(id.clone());
         request.extensions_mut().insert(whose.clone());
         edge.metrics.in_flight.inc();
-        Self { edge: Arc::clone(edge), began: edge.clock.now_fine(), id, method, route, whose, span }
+        Self { edge: Arc::clone(edge), began, id, method, route, whose, span }
     }
 
     fn answered(self, mut response: Response) -> Response {
@@ -234,63 +263,6 @@ pub(super) fn secure(headers: &mut HeaderMap, is_https: bool) {
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if is_https {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT_SECURITY);
-    }
-}
-
-/// Innermost: bounds how many handlers run at a time and how long each may take, and survives their
-/// panics.
-///
-/// Inside CORS, so that a page can read the 503 and its `Retry-After`.
-#[derive(Clone, Debug)]
-pub(super) struct Guard<S> {
-    edge: Arc<Edge>,
-    inner: S,
-}
-
-impl<S> Guard<S> {
-    /// Around `inner`.
-    pub(super) fn new(edge: Arc<Edge>, inner: S) -> Self {
-        Self { edge, inner }
-    }
-}
-
-impl<S> Service<Request> for Guard<S>
-where
-    S: Inner,
-    S::Future: Send + 'static,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future =
-        Either<Ready<Result<Response, Infallible>>, BoxFuture<'static, Result<Response, Infallible>>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request) -> Self::Future {
-        let place = match admitted(&self.edge, &mut request) {
-            Ok(place) => place,
-            Err(why) => {
-                self.edge.metrics.shed();
-                return Either::Left(ready(Ok(Problem::from(why).into_response())));
-            }
-        };
-        let (answer, edge) = (self.inner.call(request), Arc::clone(&self.edge));
-        Either::Right(Box::pin(async move {
-            let answer = in_place(place.clone(), AssertUnwindSafe(answer).catch_unwind());
-            let answer = within(edge.request_timeout, &*edge.clock, answer);
-            let response = match answer.await {
-                Some(Ok(answer)) => answer?,
-                Some(Err(_)) => {
-                    tracing::error!("a handler panicked; the panic itself is in the log above");
-                    Problem::new(ServerCode::Internal).into_response()
-                }
-                None => Problem::new(ServerCode::DeadlineExceeded).into_response(),
-            };
-            drop(place);
-            Ok(response)
-        }))
     }
 }
 

@@ -3,12 +3,12 @@
 //!
 //! Layers, from the outside in, each where it is for a reason:
 //!
-//! 1. [`layers::Envelope`]: request id, security headers, the bytes of every problem, the access
-//!    log. Outermost, so that no answer leaves without them, whoever made it.
+//! 1. The envelope ([`layers`]): request id, security headers, the bytes of every problem, the
+//!    access log. Outermost, so that no answer leaves without them, whoever made it.
 //! 2. [`cors`]: on every answer that follows, errors, 404 and 405 included; preflights end here,
 //!    before any credential is asked for, since browsers send none with them.
-//! 3. [`layers::Guard`]: load shedding, the request's time, panics. Inside CORS, so that a page can
-//!    read the 503.
+//! 3. The guard ([`layers`]): load shedding, the request's time, panics. Inside CORS, so that a
+//!    page can read the 503.
 //! 4. The handler, whose first argument ([`crate::caller::Caller`],
 //!    [`authentication::NotImpersonated`] or
 //!    [`crate::caller::ServiceCaller`]) is the authentication. It is no layer: a layer can be forgotten.
@@ -48,8 +48,9 @@ mod unreadable;
 use std::sync::Arc;
 
 use axum::Router;
-use tower::Layer as _;
+use axum::routing::Route;
 use tower::layer::layer_fn;
+use tower::service_fn;
 
 pub use admission::{Admission, RequestLimits};
 pub use cors::AllowedOrigins;
@@ -58,7 +59,8 @@ pub use server::{PlaceMetrics, ServerLimits, Service, bind, serve};
 pub use state::{AppState, AppStateParts};
 pub use unreadable::refusals;
 
-use layers::{Edge, Envelope, Guard};
+use cors::Cors;
+use layers::{Edge, Layers};
 use refused_origins::RefusedOrigins;
 
 /// The whole application: every route within every layer.
@@ -72,12 +74,12 @@ pub fn app(state: AppState, allowed_origins: &AllowedOrigins) -> Router {
 
 /// `router` within the layers, in the order given above.
 fn layered(router: Router, edge: Arc<Edge>, allowed_origins: &AllowedOrigins) -> Router {
-    let refused_origins = Arc::new(RefusedOrigins::new(edge.clock.clone(), edge.metrics.memory.clone()));
+    let refused_origins = RefusedOrigins::new(edge.clock.clone(), edge.metrics.memory.clone());
     edge.metrics.register(|registry| refused_origins.register(registry));
-    let cors = cors::layer(allowed_origins, refused_origins);
-    // One layer for axum: it boxes each one that it is given.
-    let layers = layer_fn(move |route| {
-        Envelope::new(Arc::clone(&edge), cors.layer(Guard::new(Arc::clone(&edge), route)))
+    let layers = Arc::new(Layers::new(edge, Cors::new(allowed_origins.clone(), refused_origins)));
+    let layer = layer_fn(move |mut route: Route| {
+        let layers = Arc::clone(&layers);
+        service_fn(move |request| layers.around(request, &mut route))
     });
-    router.fallback(layers::not_found).method_not_allowed_fallback(layers::method_not_allowed).layer(layers)
+    router.fallback(layers::not_found).method_not_allowed_fallback(layers::method_not_allowed).layer(layer)
 }

@@ -1,8 +1,9 @@
 //! Request ids: the caller's own where it is well formed, else a fresh one.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
+use uuid::Uuid;
 
-use crate::clock::Clock;
 use crate::entropy::{Entropy, new_id};
 
 /// The header, in and out.
@@ -14,19 +15,21 @@ pub struct RequestId(HeaderValue);
 
 impl RequestId {
     /// The caller's id, or a fresh one where it sent none, several, or one that is not well formed.
-    pub fn of(headers: &HeaderMap, entropy: &dyn Entropy, clock: &dyn Clock) -> Self {
+    pub fn of(headers: &HeaderMap, entropy: &dyn Entropy, now: Timestamp) -> Self {
         let mut sent = headers.get_all(X_REQUEST_ID).iter();
         match (sent.next(), sent.next()) {
             (Some(id), None) if is_well_formed(id.as_bytes()) => Self(id.clone()),
-            _ => Self::fresh(entropy, clock),
+            _ => Self::fresh(entropy, now),
         }
     }
 
-    fn fresh(entropy: &dyn Entropy, clock: &dyn Clock) -> Self {
+    fn fresh(entropy: &dyn Entropy, now: Timestamp) -> Self {
         // Without randomness an answer is still owed; the time alone says which one it was.
-        let id = new_id(entropy, clock.now())
-            .map_or_else(|_| format!("t-{}", clock.now().as_millisecond()), |id| id.as_simple().to_string());
-        Self(HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("unknown")))
+        let value = match new_id(entropy, now) {
+            Ok(id) => HeaderValue::from_str(id.as_simple().encode_lower(&mut Uuid::encode_buffer())),
+            Err(_) => HeaderValue::from_str(&format!("t-{}", now.as_millisecond())),
+        };
+        Self(value.unwrap_or(HeaderValue::from_static("unknown")))
     }
 
     /// The id as text.
@@ -49,7 +52,6 @@ fn is_well_formed(id: &[u8]) -> bool {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::clock::ManualClock;
     use crate::entropy::SeededEntropy;
 
     fn of(sent: &[&str]) -> String {
@@ -57,8 +59,8 @@ mod tests {
         for each in sent {
             headers.append(X_REQUEST_ID, HeaderValue::from_str(each).unwrap());
         }
-        let clock = ManualClock::new(crate::clock::from_millis(1_700_000_000_000));
-        RequestId::of(&headers, &SeededEntropy::new(7), &clock).as_str().to_owned()
+        let now = crate::clock::from_millis(1_700_000_000_000);
+        RequestId::of(&headers, &SeededEntropy::new(7), now).as_str().to_owned()
     }
 
     #[test]

@@ -159,7 +159,7 @@ fn anywhere(doc: Doc) -> impl FnOnce(TransformOperation<'_>) -> TransformOperati
     move |op| problems(doc(op), &layers::PROBLEMS)
 }
 
-/// `doc`, and what can become of a request that needs a place; [`layers::Guard`] says which do not.
+/// `doc`, and what can become of a request that needs a place; [`layers`] says which do not.
 fn admitted(doc: Doc) -> impl FnOnce(TransformOperation<'_>) -> TransformOperation<'_> {
     move |op| problems(anywhere(doc)(op), &admission::PROBLEMS)
 }

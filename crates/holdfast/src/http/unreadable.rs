@@ -28,7 +28,7 @@ fn answer(edge: &Edge, status: StatusCode) -> Bytes {
     };
     let problem = Problem::new(code);
     let code = problem.code().entry().code;
-    let id = RequestId::of(&HeaderMap::new(), &*edge.entropy, &*edge.clock);
+    let id = RequestId::of(&HeaderMap::new(), &*edge.entropy, edge.clock.now());
     let body = document(&problem, &edge.public_url, id.as_str());
     let mut response = render(&problem, body.clone(), problem.clone().into_response());
     let headers = response.headers_mut();

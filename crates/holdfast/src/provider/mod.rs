@@ -16,7 +16,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use url::Url;
+use url::{Url, form_urlencoded};
 
 /// A provider's stable name, as stored and as it stands in routes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -91,15 +91,17 @@ impl Account {
     /// The account as it may be shown at `now`: without a picture whose address has expired.
     #[must_use]
     pub fn shown_at(&self, now: Timestamp) -> Self {
-        let picture = self.profile_picture_url.clone();
-        Self { profile_picture_url: picture.filter(|url| !has_expired(url, now)), ..self.clone() }
+        let mut shown = self.clone();
+        shown.profile_picture_url.take_if(|url| has_expired(url, now));
+        shown
     }
 }
 
 /// Meta's picture servers write the end of an address into its `oe`: Unix seconds, hexadecimal.
 fn has_expired(picture: &str, now: Timestamp) -> bool {
-    let Ok(url) = Url::parse(picture) else { return false };
-    let ends = url.query_pairs().find_map(|(name, value)| match name.as_ref() {
+    let query = picture.split_once('?').map_or("", |(_, query)| query);
+    let query = query.split_once('#').map_or(query, |(query, _)| query);
+    let ends = form_urlencoded::parse(query.as_bytes()).find_map(|(name, value)| match name.as_ref() {
         "oe" => i64::from_str_radix(&value, 16).ok(),
         _ => None,
     });

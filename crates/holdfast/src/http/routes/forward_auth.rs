@@ -5,13 +5,16 @@
 //! middleware asks here with the `Authorization` header that it was sent. The verdict is that of
 //! every other protected route.
 
-use aide::OperationOutput;
+use std::convert::Infallible;
+
 use aide::openapi::{
     Parameter, ParameterData, ParameterSchemaOrContent, PathStyle, ReferenceOr, SchemaObject,
 };
 use aide::transform::TransformOperation;
-use axum::extract::State;
+use aide::{OperationInput, OperationOutput};
+use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::prelude::*;
@@ -95,18 +98,31 @@ async fn forward_auth(
     CallerOrNobody { caller, requirements }: CallerOrNobody,
     State(state): State<AppState>,
     State(clock): State<SharedClock>,
-    asked: HeaderMap,
+    ForwardedHost(asked): ForwardedHost,
 ) -> Result<Identity, Problem> {
     let Some(caller) = caller else { return Ok(Identity(HeaderMap::new())) };
     requirements.check(&caller)?;
     let mut headers = identity(&caller);
     if let Some(key) = state.assertion_key() {
-        let audience = asked.get(X_FORWARDED_HOST).and_then(|host| host.to_str().ok());
+        let audience = asked.as_ref().and_then(|host| host.to_str().ok());
         let assertion = key.sign(&caller, &state.edge().public_url, audience, clock.now());
         headers.extend(HeaderValue::try_from(assertion).ok().map(|value| (X_AUTH_ASSERTION, value)));
     }
     Ok(Identity(headers))
 }
+
+/// The host that the client asked, as the proxy says.
+struct ForwardedHost(Option<HeaderValue>);
+
+impl<S: Sync> FromRequestParts<S> for ForwardedHost {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.headers.get(X_FORWARDED_HOST).cloned()))
+    }
+}
+
+impl OperationInput for ForwardedHost {}
 
 /// Who the caller is, in headers; no body.
 struct Identity(HeaderMap);

@@ -4,14 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderValue};
 
 use super::prelude::*;
 use crate::caller::Caller;
 use crate::connection::status::InstagramStatus;
 use crate::connections::disconnect::DisconnectReceipt;
 use crate::http::authentication::NotImpersonated;
-use crate::http::etag::ETag;
+use crate::http::etag::{ETag, KnownTags};
 use crate::http::failure;
 
 /// Adds the routes.
@@ -56,10 +56,10 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
 async fn status(
     caller: Caller,
     State(state): State<AppState>,
-    headers: HeaderMap,
+    known: KnownTags,
 ) -> Result<Response, Problem> {
     let status = state.connections().status(caller.owner()).await?;
-    Ok(conditional(&status, &headers))
+    Ok(conditional(&status, &known))
 }
 
 /// Bytes of a status, as most are.
@@ -67,7 +67,7 @@ const USUAL_STATUS: usize = 1024;
 
 /// The status, or 304 where the client has this very one. `no-cache` lets a browser keep it, but
 /// ask each time.
-fn conditional(status: &InstagramStatus, headers: &HeaderMap) -> Response {
+fn conditional(status: &InstagramStatus, known: &KnownTags) -> Response {
     let mut body = Vec::with_capacity(USUAL_STATUS);
     if serde_json::to_writer(&mut body, status).is_err() {
         return Problem::new(ServerCode::Internal).into_response();
@@ -78,7 +78,7 @@ fn conditional(status: &InstagramStatus, headers: &HeaderMap) -> Response {
         (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
         (header::VARY, HeaderValue::from_static("Authorization")),
     ];
-    if tag.is_known_to(headers) {
+    if known.have(&tag) {
         return (StatusCode::NOT_MODIFIED, validators).into_response();
     }
     let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];

@@ -22,7 +22,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use futures_util::future::{Either, select};
+use futures_util::future::{BoxFuture, Either, select};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use http::Version;
 use http::header::{self, HeaderValue};
 use hyper::body::Incoming;
@@ -193,6 +195,32 @@ async fn last_call(shutdown: &mut signal::Receiver<bool>, watch: &Watch, clock: 
     }
 }
 
+/// Why a connection ends, where its client does not end it.
+enum End {
+    /// It has to be cut.
+    Expired,
+    /// It has to finish what it is at.
+    LastCall,
+}
+
+/// What may end a connection; polled when it has something to say, not with every request.
+fn ends(
+    watch: &Watch,
+    mut shutdown: signal::Receiver<bool>,
+    clock: &SharedClock,
+) -> FuturesUnordered<BoxFuture<'static, End>> {
+    let (expired, asked, clock) = (watch.clone(), watch.clone(), clock.clone());
+    let expired = async move {
+        expired.expired().await;
+        End::Expired
+    };
+    let last_call = async move {
+        last_call(&mut shutdown, &asked, &clock).await;
+        End::LastCall
+    };
+    [expired.boxed(), last_call.boxed()].into_iter().collect()
+}
+
 async fn drain(mut connections: JoinSet<()>, deadline: Duration, clock: &SharedClock) -> usize {
     let finished = async { while connections.join_next().await.is_some() {} };
     if let Either::Left(_) = select(pin!(finished), clock.sleep(deadline)).await {
@@ -209,7 +237,7 @@ async fn connection(
     peer: SocketAddr,
     watch: Watch,
     service: Service,
-    mut shutdown: signal::Receiver<bool>,
+    shutdown: signal::Receiver<bool>,
 ) {
     let Service { router, refusals, limits, clock, leaving, places: _ } = service;
     // Answers are small and written in one piece; waiting to fill a packet would only delay them.
@@ -229,8 +257,7 @@ async fn connection(
             let is_last = request.headers().contains_key(header::TRANSFER_ENCODING);
             // HTTP/2 has no such header; it is told with the shutdown itself.
             let is_http1 = request.version() <= Version::HTTP_11;
-            let mut request: Request =
-                request.map(|body| axum::body::Body::new(AwaitedBody::new(body, &watch)));
+            let mut request: Request = request.map(|body| AwaitedBody::watched(body, &watch));
             request.extensions_mut().insert(PeerAddr(peer));
             let answer = router.clone().oneshot(request);
             let (leaving, shutdown) = (leaving.clone(), shutdown.clone());
@@ -243,6 +270,7 @@ async fn connection(
             }
         })
     };
+    let mut ends = ends(&watch, shutdown, &clock);
     if limits.h2c {
         let mut builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
         builder
@@ -260,15 +288,11 @@ async fn connection(
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10));
         let mut connection = pin!(builder.serve_connection(io, service));
-        tokio::select! {
-            _ = &mut connection => return,
-            () = watch.expired() => return,
-            () = last_call(&mut shutdown, &watch, &clock) => connection.as_mut().graceful_shutdown(),
+        match select(connection.as_mut(), pin!(ends.next())).await {
+            Either::Left(_) | Either::Right((None | Some(End::Expired), _)) => return,
+            Either::Right((Some(End::LastCall), _)) => connection.as_mut().graceful_shutdown(),
         }
-        tokio::select! {
-            _ = connection => {}
-            () = watch.expired() => {}
-        }
+        select(connection, pin!(ends.next())).await;
     } else {
         let mut builder = hyper::server::conn::http1::Builder::new();
         // The watch covers the header's time: hyper's own timer would also run between two
@@ -279,14 +303,10 @@ async fn connection(
             .max_headers(limits.max_headers)
             .max_buf_size(limits.max_header_bytes);
         let mut connection = pin!(builder.serve_connection(io, service));
-        tokio::select! {
-            _ = &mut connection => return,
-            () = watch.expired() => return,
-            () = last_call(&mut shutdown, &watch, &clock) => connection.as_mut().graceful_shutdown(),
+        match select(connection.as_mut(), pin!(ends.next())).await {
+            Either::Left(_) | Either::Right((None | Some(End::Expired), _)) => return,
+            Either::Right((Some(End::LastCall), _)) => connection.as_mut().graceful_shutdown(),
         }
-        tokio::select! {
-            _ = connection => {}
-            () = watch.expired() => {}
-        }
+        select(connection, pin!(ends.next())).await;
     }
 }

@@ -241,9 +241,12 @@ pub(super) struct AwaitedBody {
 }
 
 impl AwaitedBody {
-    pub(super) fn new(body: Incoming, watch: &Watch) -> Self {
-        let awaited = (!body.is_end_stream()).then(|| watch.body_awaited());
-        Self { body, awaited }
+    /// The body to hand on; most requests have none.
+    pub(super) fn watched(body: Incoming, watch: &Watch) -> Body {
+        if body.is_end_stream() {
+            return Body::empty();
+        }
+        Body::new(Self { body, awaited: Some(watch.body_awaited()) })
     }
 }
 

@@ -36,11 +36,9 @@ fn stage(permits: usize) -> Stage {
     stage_with(RequestLimits { in_all: permits, reserved: 0, per_address: None }, &[])
 }
 
-#[expect(clippy::disallowed_methods, reason = "a router of the test's own")]
-fn stage_with(limits: RequestLimits, proxies: &[&str]) -> Stage {
-    let clock = ManualClock::new(from_millis(1_750_000_000_000));
+pub(super) fn edge(clock: &ManualClock, limits: RequestLimits, proxies: &[&str]) -> Edge {
     let shared: SharedClock = Arc::new(clock.clone());
-    let edge = Arc::new(Edge {
+    Edge {
         public_url: "https://api.example.com".to_owned(),
         clock: shared,
         entropy: Arc::new(SeededEntropy::new(1)),
@@ -49,7 +47,13 @@ fn stage_with(limits: RequestLimits, proxies: &[&str]) -> Stage {
         proxies: proxies.iter().map(|each| each.parse::<Network>().unwrap()).collect(),
         request_timeout: Duration::from_secs(10),
         spans: crate::telemetry::traces::ServerSpans::off(),
-    });
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a router of the test's own")]
+fn stage_with(limits: RequestLimits, proxies: &[&str]) -> Stage {
+    let clock = ManualClock::new(from_millis(1_750_000_000_000));
+    let edge = Arc::new(edge(&clock, limits, proxies));
     let router = Router::new()
         .route("/fine", get(|| async { "fine" }))
         .route("/echo", post(|body: String| async move { body }))

@@ -9,10 +9,10 @@ use clerk_session::OriginPattern;
 use http::{Method, Request, StatusCode};
 use tower::ServiceExt;
 
-use super::super::cors;
-use super::super::memory::RefusalMemory;
-use super::super::refused_origins::RefusedOrigins;
-use crate::clock::SystemClock;
+use super::super::admission::RequestLimits;
+use super::super::layered;
+use super::layers::edge;
+use crate::clock::{ManualClock, from_millis};
 
 const ALLOWED: [&str; 7] = [
     "https://app.example.com",
@@ -88,14 +88,12 @@ const ORIGINS: [(&str, bool); 60] = [
     ("https://deploy-preview-A--acme.netlify.app", false),
 ];
 
-fn refused() -> Arc<RefusedOrigins> {
-    Arc::new(RefusedOrigins::new(Arc::new(SystemClock), RefusalMemory::default()))
-}
-
 #[expect(clippy::disallowed_methods, reason = "a router of the test's own")]
 fn router() -> Router {
     let allowed = ALLOWED.map(|each| OriginPattern::parse(each).unwrap()).to_vec().into();
-    Router::new().route("/", get(|| async { "fine" })).layer(cors::layer(&allowed, refused()))
+    let limits = RequestLimits { in_all: 8, reserved: 0, per_address: None };
+    let edge = edge(&ManualClock::new(from_millis(1_750_000_000_000)), limits, &[]);
+    layered(Router::new().route("/", get(|| async { "fine" })), Arc::new(edge), &allowed)
 }
 
 async fn allowed_by(
@@ -103,7 +101,11 @@ async fn allowed_by(
     origin: &str,
     asks_for: Option<&Method>,
 ) -> (StatusCode, Option<String>, String) {
-    let mut request = Request::builder().method(method).uri("/").header("origin", origin.as_bytes());
+    let mut request = Request::builder()
+        .method(method)
+        .uri("/")
+        .header("host", "api.example.com")
+        .header("origin", origin.as_bytes());
     if let Some(method) = asks_for {
         request = request
             .header("access-control-request-method", method.as_str())

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{OriginalUri, State};
+use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use opentelemetry_proto::tonic::collector::trace::v1::{
@@ -107,7 +107,7 @@ impl Collector {
 
 async fn receive(
     State(collector): State<Collector>,
-    OriginalUri(uri): OriginalUri,
+    uri: http::Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
