@@ -6,14 +6,16 @@
 #   scripts/counts.sh            the build that the tests use
 #   scripts/counts.sh --release  the build that is shipped
 #   scripts/counts.sh --write    writes the file anew; a reason belongs into the commit
+#   scripts/counts.sh --profile  leaves what callgrind wrote, one file for each count, in target/counts
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-profile=dev write=
+profile=dev write= keep=
 for argument; do
   case $argument in
     --release) profile=release ;;
     --write) write=1 ;;
+    --profile) keep=1 ;;
     *) echo "unknown argument $argument" >&2; exit 2 ;;
   esac
 done
@@ -24,9 +26,12 @@ binary=$target/$([ "$profile" = dev ] && echo debug || echo "$profile")/counts
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 valgrind --tool=callgrind --collect-atstart=no --toggle-collect='counts::measured*' --dump-after='counts::measured' \
-  --toggle-collect='*status_reads*sqlite*answer_each*' --callgrind-out-file="$scratch/out" \
+  --callgrind-out-file="$scratch/out" \
   "$binary" >"$scratch/names" 2>"$scratch/log" || { cat "$scratch/log" >&2; exit 1; }
 
+if [ -n "$keep" ]; then
+  mkdir -p "$target/counts" && cp "$scratch"/out* "$scratch/names" "$target/counts/"
+fi
 number=0
 while read -r name times; do
   number=$((number + 1))

@@ -1,7 +1,6 @@
 //! Does one thing several times, for callgrind to count its instructions: see `scripts/counts.sh`.
 //!
-//! Only what happens within [`measured`] is counted (`--toggle-collect`), and the reading thread's
-//! share of a status.
+//! Only what happens within [`measured`] is counted (`--toggle-collect`).
 #![allow(clippy::print_stdout, reason = "a command")]
 
 #[path = "../connected.rs"]
@@ -54,7 +53,7 @@ fn main() -> Fallible<()> {
     transition()?;
     let directory = tempfile::tempdir()?;
     let router = runtime.block_on(router(directory.path(), &clerk))?;
-    for operation in ["healthz", "status", "unchanged", "new-token", "refused", "missing"] {
+    for operation in ["healthz", "forward-auth", "status", "unchanged", "new-token", "refused", "missing"] {
         request(&runtime, &clerk, &router, operation)?;
     }
     Ok(())
@@ -152,7 +151,11 @@ fn request(runtime: &Runtime, clerk: &ClerkStandin, router: &Router, operation: 
     };
     let mut requests = Vec::new();
     for number in 0..BEFORE + TIMES {
-        let path = if operation == "healthz" { "/healthz" } else { "/user/instagram/status" };
+        let path = match operation {
+            "healthz" => "/healthz",
+            "forward-auth" => "/forward-auth",
+            _ => "/user/instagram/status",
+        };
         let mut request = Request::builder().uri(path).header("host", "api.example.com");
         if !matches!(operation, "healthz" | "missing") {
             // A refused token is another one each time, or the loop breaker answers.
