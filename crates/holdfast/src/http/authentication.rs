@@ -19,7 +19,6 @@ use super::memory::{Judgement, Whose};
 use super::metrics::Metrics;
 use super::openapi::{SERVICE_KEY, SESSION_TOKEN};
 use super::problem::{Problem, ProblemCode, RequestCode, ServerCode, ServiceKeyCode};
-use super::request_id::RequestId;
 use super::state::AppState;
 use crate::caller::service::{ServiceCaller, ServiceJudgement, ServiceRefusal};
 use crate::caller::{Authentication, Caller};
@@ -34,11 +33,12 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let request_id = parts.extensions.get::<RequestId>().map_or("unknown", RequestId::as_str);
+        let whose = parts.extensions.get::<Whose>();
+        let request_id = whose.map_or("unknown", |whose| whose.request_id().as_str());
         let credentials = credentials(parts);
         let judgement = state.verifier().judge(&credentials, request_id).await;
         let caller = verdict(judgement, &credentials, &state.edge().metrics)?;
-        if let Some(whose) = parts.extensions.get::<Whose>() {
+        if let Some(whose) = whose {
             whose.is(caller.shared_claims());
         }
         Ok(caller)

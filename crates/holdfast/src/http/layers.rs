@@ -11,7 +11,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::Route;
 use futures_util::FutureExt;
-use futures_util::future::Either;
+use futures_util::future::{BoxFuture, Either};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Version};
 use jiff::Timestamp;
@@ -98,8 +98,8 @@ impl Layers {
         let edge = Arc::clone(&self.edge);
         let under_way = UnderWay::begin(&edge, &mut request);
         let answer = match self.passes(&mut request) {
-            Ok((place, mark)) => Either::Left(guarded(edge, place, mark, handler.call(request))),
-            Err(refused) => Either::Right(ready(refused)),
+            Ok((place, mark)) => Either::Left(guarded(edge, place, mark, handler.call(request).boxed())),
+            Err(refused) => Either::Right(ready(*refused)),
         };
         let answer = match &under_way.span {
             None => Either::Left(answer),
@@ -109,12 +109,12 @@ impl Layers {
     }
 
     /// A place for a request and the mark for its answer, or what is answered without a handler.
-    fn passes(&self, request: &mut Request) -> Result<(Option<Admitted>, Mark), Response> {
-        well_formed(request).map_err(IntoResponse::into_response)?;
+    fn passes(&self, request: &mut Request) -> Result<(Option<Admitted>, Mark), Box<Response>> {
+        well_formed(request).map_err(|problem| Box::new(problem.into_response()))?;
         let mark = self.cors.mark(request.headers());
         // Before any credential is asked for: browsers send none with a preflight.
         if request.method() == Method::OPTIONS {
-            return Err(mark.preflight(request.headers()));
+            return Err(Box::new(mark.preflight(request.headers())));
         }
         match admitted(&self.edge, request) {
             Ok(place) => Ok((place, mark)),
@@ -123,18 +123,19 @@ impl Layers {
                 let mut response = Problem::from(why).into_response();
                 // A page may read the 503 and its `Retry-After`.
                 mark.put_on(response.headers_mut());
-                Err(response)
+                Err(Box::new(response))
             }
         }
     }
 }
 
 /// The answer of a handler, which may take so long and no longer, and whose panic is survived.
+/// The handler's future is boxed first: it holds the request, and is moved some ten times after.
 async fn guarded(
     edge: Arc<Edge>,
     place: Option<Admitted>,
     mark: Mark,
-    answer: impl Future<Output = Result<Response, Infallible>>,
+    answer: BoxFuture<'static, Result<Response, Infallible>>,
 ) -> Response {
     let answer = in_place(place.clone(), AssertUnwindSafe(answer).catch_unwind());
     let mut response = match within(edge.request_timeout, &*edge.clock, answer).await {
@@ -154,7 +155,6 @@ async fn guarded(
 struct UnderWay {
     edge: Arc<Edge>,
     began: Timestamp,
-    id: RequestId,
     method: &'static str,
     route: Option<MatchedPath>,
     whose: Whose,
@@ -169,15 +169,15 @@ impl UnderWay {
         let route = request.extensions().get::<MatchedPath>().cloned();
         let template = route.as_ref().map(MatchedPath::as_str);
         let span = edge.spans.begin(request.headers(), method, template, id.as_str());
-        let whose = Whose::default();
-        request.extensions_mut().insert(id.clone());
+        let whose = Whose::request(id);
         request.extensions_mut().insert(whose.clone());
         edge.metrics.in_flight.inc();
-        Self { edge: Arc::clone(edge), began, id, method, route, whose, span }
+        Self { edge: Arc::clone(edge), began, method, route, whose, span }
     }
 
     fn answered(self, mut response: Response) -> Response {
-        let Self { edge, began, id, method, route, whose, span } = &self;
+        let Self { edge, began, method, route, whose, span } = &self;
+        let id = whose.request_id();
         let problem = response.extensions_mut().remove::<Problem>();
         let code = problem.as_ref().map(|each| each.code().entry().code);
         if let Some(problem) = &problem {

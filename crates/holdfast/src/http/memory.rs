@@ -13,6 +13,8 @@ use clerk_session::{Claims, Refusal};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::request_id::RequestId;
+
 /// Further ones push out the oldest.
 const CAPACITY: usize = 10_000;
 /// The same of refused origins; whoever wants can send any.
@@ -165,18 +167,28 @@ impl RefusalMemory {
     }
 }
 
-/// Who turned out to be the caller of a request; a request extension that the extractor fills in.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Whose(Arc<OnceLock<Arc<Claims>>>);
+/// A request's id, and who turned out to be its caller; a request extension that the extractor
+/// fills in.
+#[derive(Debug, Clone)]
+pub(super) struct Whose(Arc<(RequestId, OnceLock<Arc<Claims>>)>);
 
 impl Whose {
+    /// Nobody's yet.
+    pub(super) fn request(id: RequestId) -> Self {
+        Self(Arc::new((id, OnceLock::new())))
+    }
+
+    pub(super) fn request_id(&self) -> &RequestId {
+        &self.0.0
+    }
+
     pub(super) fn is(&self, claims: Arc<Claims>) {
         // A second extractor of the same request finds the same caller.
-        let _ = self.0.set(claims);
+        let _ = self.0.1.set(claims);
     }
 
     pub(super) fn user_id(&self) -> Option<String> {
-        self.0.get().map(|claims| claims.subject.clone())
+        self.0.1.get().map(|claims| claims.subject.clone())
     }
 }
 

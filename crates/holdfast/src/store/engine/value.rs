@@ -144,9 +144,12 @@ pub(in crate::store) trait Cells {
     fn name(&self, position: usize) -> Option<&str>;
     /// The value of a column; `None` where it is of another type.
     fn value<T: Column>(&self, position: usize) -> Option<T>;
-    /// A text as it stands there, for what needs no copy of it; `None` where it is no text.
-    fn text(&self, position: usize) -> Option<Option<&str>>;
+    /// A text as it stands there, for what needs no copy of it.
+    fn text(&self, position: usize) -> Result<Option<&str>, NoText>;
 }
+
+/// The value is of another type.
+pub(in crate::store) struct NoText;
 
 /// Of an answer that is complete.
 pub(in crate::store) enum Answered {
@@ -179,14 +182,14 @@ impl Cells for Answered {
         }
     }
 
-    fn text(&self, position: usize) -> Option<Option<&str>> {
+    fn text(&self, position: usize) -> Result<Option<&str>, NoText> {
         match self {
-            Self::Sqlite(row) => row.try_get(position).ok(),
-            Self::Postgres(row) => row.try_get(position).ok(),
-            Self::Driven { values, .. } => match values.get(position)? {
-                Value::Text(text) => Some(text.as_deref()),
-                Value::Int(None) | Value::Bytes(None) => Some(None),
-                Value::Int(Some(_)) | Value::Bytes(Some(_)) => None,
+            Self::Sqlite(row) => row.try_get(position).map_err(|_| NoText),
+            Self::Postgres(row) => row.try_get(position).map_err(|_| NoText),
+            Self::Driven { values, .. } => match values.get(position).ok_or(NoText)? {
+                Value::Text(text) => Ok(text.as_deref()),
+                Value::Int(None) | Value::Bytes(None) => Ok(None),
+                Value::Int(Some(_)) | Value::Bytes(Some(_)) => Err(NoText),
             },
         }
     }
@@ -201,11 +204,11 @@ impl Cells for CurrentRow<'_> {
         self.row.get_ref(position).ok().and_then(T::of_ref)
     }
 
-    fn text(&self, position: usize) -> Option<Option<&str>> {
-        match self.row.get_ref(position).ok()? {
-            ValueRef::Null => Some(None),
-            ValueRef::Text(text) => str::from_utf8(text).ok().map(Some),
-            ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Blob(_) => None,
+    fn text(&self, position: usize) -> Result<Option<&str>, NoText> {
+        match self.row.get_ref(position).map_err(|_| NoText)? {
+            ValueRef::Null => Ok(None),
+            ValueRef::Text(text) => str::from_utf8(text).map(Some).map_err(|_| NoText),
+            ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Blob(_) => Err(NoText),
         }
     }
 }
@@ -356,8 +359,10 @@ impl<C: Cells> RowOf<C> {
 
     /// A text that is read where it stands.
     pub(in crate::store) fn opt_str(&self, column: &'static str) -> Result<Option<&str>, Unreadable> {
-        let text = self.position(column).and_then(|position| self.cells.text(position));
-        text.ok_or(Unreadable::new(column, MISFIT))
+        match self.position(column).map(|position| self.cells.text(position)) {
+            Some(Ok(text)) => Ok(text),
+            Some(Err(NoText)) | None => Err(Unreadable::new(column, MISFIT)),
+        }
     }
 
     /// The same of a column that is never empty.

@@ -10,7 +10,7 @@ mod postgres;
 mod sqlite;
 
 use std::convert::Infallible;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 
 use tokio::sync::{Mutex, mpsc, oneshot};
 
@@ -40,8 +40,6 @@ pub(super) struct Gathered {
     questions: RwLock<Option<mpsc::UnboundedSender<Question>>>,
     /// Has its end when nobody serves questions any more.
     served: Mutex<mpsc::Receiver<Infallible>>,
-    /// Where who asks may read by themselves.
-    reader: Option<Arc<sqlite::Reader>>,
 }
 
 /// Held by whoever serves questions.
@@ -63,31 +61,37 @@ impl Question {
     }
 }
 
+/// Waits for a question, and takes those that come with it; `false` where no more can come.
+async fn gather(questions: &mut mpsc::UnboundedReceiver<Question>, batch: &mut Vec<Question>) -> bool {
+    if questions.recv_many(batch, 1).await == 0 {
+        return false;
+    }
+    // Whoever is ready to run now may be about to ask as well.
+    tokio::task::yield_now().await;
+    if !questions.is_empty() {
+        questions.recv_many(batch, MOST_AT_ONCE - 1).await;
+    }
+    true
+}
+
 impl StatusReads {
     /// Begins to serve questions, until [`StatusReads::close`] or until the store is gone. Must be
     /// called within a tokio runtime.
     pub(super) fn start(engine: &Engine, clock: &SharedClock) -> Result<Self, OpenError> {
         let (questions, asked) = mpsc::unbounded_channel();
         let (serving, served) = mpsc::channel(1);
-        let reader = match engine {
-            Engine::Sqlite(engine) => {
-                let reader = Arc::new(sqlite::Reader::open(engine)?);
-                tokio::spawn(Arc::clone(&reader).serve(asked, serving));
-                Some(reader)
-            }
-            Engine::Postgres(engine) => {
-                postgres::serve(engine, clock, asked, &serving);
-                None
-            }
+        match engine {
+            Engine::Sqlite(engine) => sqlite::serve(engine, asked, serving)?,
+            Engine::Postgres(engine) => postgres::serve(engine, clock, asked, &serving),
             Engine::Driven(_) => return Ok(Self::OneByOne),
-        };
+        }
         let (questions, served) = (RwLock::new(Some(questions)), Mutex::new(served));
-        Ok(Self::Gathered(Gathered { questions, served, reader }))
+        Ok(Self::Gathered(Gathered { questions, served }))
     }
 
     /// Answers what was asked so far, and nothing more; then gives the database back.
     pub(super) async fn close(&self) {
-        let Self::Gathered(Gathered { questions, served, .. }) = self else { return };
+        let Self::Gathered(Gathered { questions, served }) = self else { return };
         questions.write().unwrap_or_else(PoisonError::into_inner).take();
         // `None`: every sender is gone.
         let _ = served.lock().await.recv().await;
@@ -96,9 +100,6 @@ impl StatusReads {
 
 impl Gathered {
     async fn ask(&self, user_id: &str, provider: ProviderId) -> Answer {
-        if let Some(answer) = self.reader.as_ref().and_then(|reader| reader.try_read(user_id, provider)) {
-            return answer;
-        }
         let (answer, answered) = oneshot::channel();
         let question = Question { user_id: user_id.to_owned(), provider, answer };
         let gone = || StoreError::Unavailable("the store has been closed".to_owned());
@@ -119,7 +120,7 @@ impl Store {
                 // The round trip is shared with others; the waiting is not.
                 match in_span("database read", reads.ask(user_id, provider)).await {
                     // SQLite's file is locked, which other readers wait for.
-                    Err(StoreError::Busy(_)) if reads.reader.is_some() => {}
+                    Err(StoreError::Busy(_)) if matches!(self.inner.engine, Engine::Sqlite(_)) => {}
                     answer => return answer,
                 }
             }

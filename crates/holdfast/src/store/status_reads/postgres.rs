@@ -8,7 +8,7 @@ use sqlx::{PgConnection, PgPool};
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::{MOST_AT_ONCE, Question, Serving};
+use super::{MOST_AT_ONCE, Question, Serving, gather};
 use crate::clock::{SharedClock, within};
 use crate::store::attempts;
 use crate::store::engine::{Failure, Postgres, Row, retrying};
@@ -43,25 +43,15 @@ async fn answer_all(lines: &PgPool, clock: &SharedClock, questions: &Mutex<Unbou
     let mut kept = Kept { lines, line: None };
     loop {
         let mut batch = Vec::with_capacity(MOST_AT_ONCE);
-        let asked = within(IDLE, &**clock, gather(questions, &mut batch)).await;
-        match (asked, batch.is_empty()) {
+        let asked = within(IDLE, &**clock, async {
+            let mut questions = questions.lock().await;
+            gather(&mut questions, &mut batch).await
+        });
+        match (asked.await, batch.is_empty()) {
             (_, false) => answer(&mut kept, batch).await,
             (None, true) => kept.line = None,
-            (Some(()), true) => return,
+            (Some(_), true) => return,
         }
-    }
-}
-
-/// Waits for a question, and takes those that come with it. None come where no more can.
-async fn gather(questions: &Mutex<UnboundedReceiver<Question>>, batch: &mut Vec<Question>) {
-    let mut questions = questions.lock().await;
-    if questions.recv_many(batch, 1).await == 0 {
-        return;
-    }
-    // Whoever is ready to run now may be about to ask as well.
-    tokio::task::yield_now().await;
-    if !questions.is_empty() {
-        questions.recv_many(batch, MOST_AT_ONCE - 1).await;
     }
 }
 
