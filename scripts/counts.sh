@@ -25,7 +25,7 @@ binary=$target/$([ "$profile" = dev ] && echo debug || echo "$profile")/counts
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-valgrind --tool=callgrind --collect-atstart=no --toggle-collect='counts::measured*' --dump-after='counts::measured' \
+valgrind --tool=callgrind --collect-atstart=no --toggle-collect='counts::measured' --dump-after='counts::measured' \
   --callgrind-out-file="$scratch/out" \
   "$binary" >"$scratch/names" 2>"$scratch/log" || { cat "$scratch/log" >&2; exit 1; }
 
