@@ -1,0 +1,86 @@
+//! One fetch at a time, whoever drives it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::MutexGuard;
+
+use super::KeyCache;
+use super::asked::Want;
+use crate::cache_options::ms;
+use crate::fetch::FetchError;
+use crate::keys::KeySet;
+
+/// A fetch under way.
+pub(super) struct Flight {
+    begun_ms: i64,
+    reply: Pin<Box<dyn Future<Output = Result<Vec<u8>, FetchError>> + Send>>,
+}
+
+impl KeyCache {
+    /// Fetches if `want` is still unmet once it is our turn, or carries on the fetch of a caller
+    /// that went away.
+    pub(super) async fn fetch_for(&self, want: Want, now_ms: i64) {
+        let Some(fetcher) = &self.fetcher else { return };
+        // Where a fetch is under way, its outcome is worth waiting for; its time is limited.
+        if let Ok(flight) = self.flight.try_lock()
+            && flight.is_none()
+            && !self.is_wanted(want, now_ms)
+        {
+            return;
+        }
+        let mut turn = Turn(self.flight.lock().await);
+        if turn.0.is_none() {
+            if !self.is_wanted(want, now_ms) {
+                return;
+            }
+            self.asked().begin(want, now_ms);
+            let fetcher = Arc::clone(fetcher);
+            let reply = Box::pin(async move { fetcher.fetch().await });
+            *turn.0 = Some(Flight { begun_ms: now_ms, reply });
+        }
+        let Some(flight) = turn.0.as_mut() else { return };
+        // Should we be dropped here, the flight stays in its place.
+        let outcome = flight.reply.as_mut().await.and_then(|document| {
+            if document.len() > self.options.max_document {
+                return Err(FetchError::TooLarge);
+            }
+            Ok(KeySet::from_jwks(&document)?)
+        });
+        let begun_ms = flight.begun_ms;
+        *turn.0 = None;
+        match outcome {
+            Ok(document) => {
+                self.install(document.keys, document.skipped, begun_ms);
+                self.asked().last_error = None;
+            }
+            Err(error) => self.asked().last_error = Some(error),
+        }
+    }
+
+    /// Whether a fetch for `want` would be begun.
+    pub(super) fn is_wanted(&self, want: Want, now_ms: i64) -> bool {
+        let is_unmet = match want {
+            Want::Any => self.usable(now_ms).is_none(),
+            Want::NewerThan(epoch) => self.epoch() == epoch,
+            Want::Fresh => self.snapshot.load().as_ref().is_none_or(|each| {
+                let renew_at = each.loaded_at_ms.saturating_add(ms(self.options.renew_at));
+                now_ms >= renew_at || now_ms < each.loaded_at_ms
+            }),
+        };
+        is_unmet && self.asked().may_begin(want, &self.options, now_ms)
+    }
+}
+
+/// The right to drive the flight.
+struct Turn<'a>(MutexGuard<'a, Option<Flight>>);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        // A fetcher that panicked must not be polled again; the next caller begins anew.
+        if std::thread::panicking() {
+            *self.0 = None;
+        }
+    }
+}
