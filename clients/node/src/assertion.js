@@ -1,6 +1,7 @@
 /** Who is calling, where a proxy has asked Holdfast already: `X-Auth-Assertion` proves that it did. */
 "use strict";
 const { createHmac, timingSafeEqual } = require("node:crypto");
+const { readRequirements, unmet } = require("./requirements.js");
 const { headerOf, problem } = require("./verify.js");
 
 const ALLOWED_SKEW_S = 5;
@@ -13,12 +14,12 @@ function createVerifyAssertion({ secret = [], issuer, audience, now = Date.now }
       "assertionSecret must have at least 32 bytes, as HOLDFAST_FORWARD_AUTH_SECRET has",
     );
   }
-  return function verifyAssertion(request, { credentials } = {}) {
+  return function verifyAssertion(request, requirements = {}) {
+    const { optional, wanted } = readRequirements(requirements);
     if (secrets.length === 0) throw new TypeError("verifyAssertion needs assertionSecret");
     const token = headerOf(request, "x-auth-assertion");
     if (!token) {
-      if (credentials === "optional" || request.method === "OPTIONS")
-        return { ok: true, caller: null };
+      if (optional || request.method === "OPTIONS") return { ok: true, caller: null };
       return refused(
         "assertion-missing",
         "The request did not come through the proxy that checks session tokens.",
@@ -36,17 +37,17 @@ function createVerifyAssertion({ secret = [], issuer, audience, now = Date.now }
     if (!holds)
       return refused("assertion-invalid", "The proxy's assertion about the caller does not hold.");
     const { sub, sid, org, org_role, org_permissions, act } = claims;
-    return {
-      ok: true,
-      caller: Object.freeze({
-        userId: sub,
-        sessionId: sid,
-        orgId: org ?? null,
-        orgRole: org_role ?? null,
-        orgPermissions: Object.freeze(org_permissions ?? []),
-        impersonator: act?.sub ?? null,
-      }),
-    };
+    const caller = Object.freeze({
+      userId: sub,
+      sessionId: sid,
+      orgId: org ?? null,
+      orgRole: org_role ?? null,
+      orgPermissions: Object.freeze(org_permissions ?? []),
+      impersonator: act?.sub ?? null,
+    });
+    // The proxy may have asked for less than this route does.
+    const missing = unmet(caller, wanted);
+    return missing ? refused(missing.code, missing.detail, "Not allowed") : { ok: true, caller };
   };
 }
 
@@ -71,12 +72,12 @@ function read(token, secrets) {
 }
 
 /** Not a 401: the caller's own credential was not looked at. */
-const refused = (code, detail) =>
+const refused = (code, detail, title = "Not through the proxy") =>
   problem(403, {
     code,
     source: "request",
     action: "contact_support",
-    title: "Not through the proxy",
+    title,
     detail,
   });
 

@@ -1,10 +1,12 @@
 /** Express 4 and 5, and whatever else takes `(request, response, next)`. */
 "use strict";
+const { readRequirements } = require("./requirements.js");
 
 /** Sets `request.caller`, or answers. Put your `cors()` before it: a refusal then carries its headers. */
 function requireCaller(holdfast, options) {
+  const judge = judgeOf(holdfast, options);
   return (request, response, next) => {
-    judge(holdfast, request, options)
+    judge(request)
       .then((verdict) => {
         if (verdict.ok) {
           request.caller = verdict.caller;
@@ -19,11 +21,13 @@ function requireCaller(holdfast, options) {
   };
 }
 
-/** Asks Holdfast, or reads what a proxy was told by it. */
-async function judge(holdfast, request, { behindProxy = false, ...requirements } = {}) {
-  return behindProxy
-    ? holdfast.verifyAssertion(request, requirements)
-    : holdfast.verify(request, requirements);
+/** Asks Holdfast, or reads what a proxy was told by it. Mistaken options throw here, when the app starts. */
+function judgeOf(holdfast, { behindProxy = false, ...requirements } = {}) {
+  readRequirements(requirements);
+  return async (request) =>
+    behindProxy
+      ? holdfast.verifyAssertion(request, requirements)
+      : holdfast.verify(request, requirements);
 }
 
-module.exports = { requireCaller, judge };
+module.exports = { requireCaller, judgeOf };

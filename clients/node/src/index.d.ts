@@ -113,10 +113,13 @@ export interface InstagramEvent {
 }
 
 export interface Holdfast {
-  /** Asks Holdfast who is calling. Never rejects: that Holdfast is away is a refusal with status 503. */
+  /**
+   * Asks Holdfast who is calling. That Holdfast is away is a refusal with status 503. Rejects only
+   * on requirements that cannot be meant: with a `TypeError`.
+   */
   verify(request: AnyRequest, requirements?: Requirements): Promise<Verdict>;
-  /** Who is calling, by the `X-Auth-Assertion` of the proxy in front. */
-  verifyAssertion(request: AnyRequest, requirements?: Pick<Requirements, "credentials">): Verdict;
+  /** Who is calling, by the `X-Auth-Assertion` of the proxy in front; requirements are checked on it. */
+  verifyAssertion(request: AnyRequest, requirements?: Requirements): Verdict;
   /** The event, once its signature holds; throws a `WebhookError` otherwise. `body`: the bytes as they arrived. */
   verifyWebhook(
     body: string | Buffer,

@@ -40,20 +40,28 @@ function createService({ send, serviceKey, timeout = 15_000 }) {
       Number(answer.headers.get("retry-after")) || null,
     );
   };
-  const instagram = (userId) => `users/${encodeURIComponent(userId)}/instagram`;
+  const instagram = (userId) => `users/${segment(userId)}/instagram`;
 
   return {
-    status: (userId) => call("GET", `${instagram(userId)}/status`),
-    token: (userId) => call("POST", `${instagram(userId)}/token`),
-    check: (userId) => call("POST", `${instagram(userId)}/check`),
-    history: (userId, query) => call("GET", `${instagram(userId)}/history`, { query }),
-    disconnect: (userId) => call("DELETE", instagram(userId)),
-    graph: (userId, path, { method = "GET", query, body } = {}) =>
-      call(method, `${instagram(userId)}/graph/${path.replace(/^\/+/, "")}`, { query, body }),
+    status: async (userId) => call("GET", `${instagram(userId)}/status`),
+    token: async (userId) => call("POST", `${instagram(userId)}/token`),
+    check: async (userId) => call("POST", `${instagram(userId)}/check`),
+    history: async (userId, query) => call("GET", `${instagram(userId)}/history`, { query }),
+    disconnect: async (userId) => call("DELETE", instagram(userId)),
+    graph: async (userId, path, { method = "GET", query, body } = {}) =>
+      call(method, `${instagram(userId)}/graph/${below(path)}`, { query, body }),
     /** One page; `next` of it is the `cursor` of the following. */
     connections: (query) => call("GET", "connections", { query }),
   };
 }
+
+/** One segment of a path. An address cannot hold `..` as a name: it would lead to another route. */
+function segment(name) {
+  if (/^\.{0,2}$/.test(name)) throw new TypeError(`"${name}" is no id`);
+  return encodeURIComponent(name).replaceAll("%2C", ",").replaceAll("%3A", ":");
+}
+
+const below = (path) => path.replace(/^\/+/, "").split("/").map(segment).join("/");
 
 function parse(text) {
   try {

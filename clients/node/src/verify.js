@@ -4,6 +4,7 @@
  */
 "use strict";
 const { createHash } = require("node:crypto");
+const { readRequirements } = require("./requirements.js");
 
 /** The headers of an answer that a refused caller is given. */
 const PASSED_ON = ["www-authenticate", "retry-after", "x-request-id"];
@@ -17,7 +18,7 @@ function createVerify({ send, capacity = 10_000, timeout = 3_000 }) {
   const accepted = new Map();
 
   const remember = (key, caller, forMs) => {
-    if (forMs <= 0) return;
+    if (forMs <= 0 || capacity < 1) return;
     if (accepted.size >= capacity) accepted.delete(accepted.keys().next().value);
     accepted.set(key, { caller, until: performance.now() + forMs });
   };
@@ -30,12 +31,12 @@ function createVerify({ send, capacity = 10_000, timeout = 3_000 }) {
   };
 
   return async function verify(request, requirements = {}) {
+    const { optional, query } = readRequirements(requirements);
     // A preflight carries no credentials, and what it asks about is not done by it.
     if (request.method === "OPTIONS") return NOBODY;
     const [credential, second] = credentialsOf(request);
     if (second !== undefined) return MULTIPLE_CREDENTIALS;
-    if (credential === undefined && requirements.credentials === "optional") return NOBODY;
-    const query = queryOf(requirements);
+    if (credential === undefined && optional) return NOBODY;
     const key = createHash("sha256").update(`${query}\n${credential}`).digest("base64");
     const remembered = recall(key);
     if (remembered) return { ok: true, caller: remembered.caller };
@@ -54,24 +55,14 @@ function createVerify({ send, capacity = 10_000, timeout = 3_000 }) {
 /** Every value of `Authorization`: which of several a proxy on the way has judged cannot be known. */
 function credentialsOf(request) {
   if (typeof request.headers.get === "function") {
-    const value = request.headers.get("authorization");
-    return value === null ? [] : [value];
+    // Several come joined by commas, and a session token has none.
+    return request.headers.get("authorization")?.split(",") ?? [];
   }
   return request.headersDistinct?.authorization ?? [request.headers.authorization ?? []].flat();
 }
 
 function headerOf({ headers }, name) {
   return typeof headers.get === "function" ? headers.get(name) : headers[name];
-}
-
-function queryOf({ credentials, org, role, permission }) {
-  const query = new URLSearchParams();
-  if (credentials) query.append("credentials", credentials);
-  for (const [name, values] of Object.entries({ org, role, permission })) {
-    for (const value of [values ?? []].flat()) query.append(name, value);
-  }
-  const text = query.toString();
-  return text && `?${text}`;
 }
 
 /** What Holdfast says about an accepted caller; null where it names nobody. */

@@ -76,6 +76,39 @@ for (const [what, value] of [
   });
 }
 
+for (const [requirements, code] of [
+  [{ org: "any" }, null],
+  [{ org: "org_1" }, null],
+  [{ org: ["org_2", "org_1"] }, null],
+  [{ org: "org_2" }, "not-a-member"],
+  [{ role: "admin" }, null],
+  [{ role: "org:admin" }, null],
+  [{ role: "owner, admin" }, null],
+  [{ role: "owner" }, "role-missing"],
+  [{ role: "Admin" }, "role-missing"],
+  [{ permission: "org:a:b" }, null],
+  [{ permission: "a:b" }, null],
+  [{ permission: "org:a" }, "permission-missing"],
+  [{ permission: "org:a:c", role: "owner", org: "org_2" }, "not-a-member"],
+  [{ credentials: "optional", role: "owner" }, "role-missing"],
+]) {
+  test(`behind a proxy a route asks for ${JSON.stringify(requirements)}`, () => {
+    const { verifyAssertion } = holdfast({ assertionSecret: SECRET });
+    const verdict = verifyAssertion(through(assertion()), requirements);
+    assert.equal(verdict.problem?.code ?? null, code);
+    if (code) assert.equal(verdict.status, 403);
+    // Who has none of it.
+    const { org, org_role, org_permissions, ...plain } = CLAIMS;
+    assert.equal(verifyAssertion(through(assertion(plain)), requirements).ok, false);
+  });
+}
+
+test("behind a proxy, too, a requirement that cannot be meant is a mistake", () => {
+  const { verifyAssertion } = holdfast({ assertionSecret: SECRET });
+  for (const requirements of [{ rol: "admin" }, { role: undefined }, { role: [] }])
+    assert.throws(() => verifyAssertion(through(assertion()), requirements), TypeError);
+});
+
 test("nobody passes where credentials are optional, and a short secret is a mistake", () => {
   const { verifyAssertion } = holdfast({ assertionSecret: SECRET });
   assert.deepEqual(verifyAssertion(through(), { credentials: "optional" }), {

@@ -5,6 +5,8 @@ const { createServer } = require("node:http");
 const { once } = require("node:events");
 const { afterEach, test } = require("node:test");
 const { createHoldfast } = require("../src/index.js");
+const { requireCaller } = require("../src/express.js");
+const { withCaller } = require("../src/next.js");
 
 const servers = [];
 afterEach(() =>
@@ -170,6 +172,92 @@ test("requirements are asked for, each of several values", async () => {
   const { verify } = createHoldfast({ url: `${server.url}/auth/` });
   await verify(asking("Bearer x"), { org: "any", role: ["admin", "owner"], permission: "org:a:b" });
   assert.equal(asked, "/auth/forward-auth?org=any&role=admin&role=owner&permission=org%3Aa%3Ab");
+});
+
+test("a requirement that cannot be meant is a mistake, and lets nobody pass", async () => {
+  const server = await serve(() => ACCEPTED);
+  const holdfast = createHoldfast({ url: server.url });
+  for (const options of [
+    { rol: "admin" },
+    { Role: "admin" },
+    { behindproxy: true },
+    { role: undefined },
+    { role: null },
+    { role: "" },
+    { role: " " },
+    { role: [] },
+    { role: ["admin", undefined] },
+    { org: 7 },
+    { permission: {} },
+    { credentials: "Optional" },
+    { credentials: null },
+  ]) {
+    assert.throws(() => requireCaller(holdfast, options), TypeError, JSON.stringify(options));
+    assert.throws(() => withCaller(holdfast, () => {}, options), TypeError);
+    await assert.rejects(
+      holdfast.verify(asking(`Bearer ${token(now() + 60)}`), options),
+      TypeError,
+    );
+  }
+  assert.equal(server.count(), 0);
+});
+
+test("several credentials are nobody's choice, however the request shows them", async () => {
+  const holdfast = createHoldfast({ url: "http://127.0.0.1:1" });
+  for (const headers of [
+    new Headers([
+      ["authorization", "Bearer a"],
+      ["authorization", "Bearer b"],
+    ]),
+    { authorization: ["Bearer a", "Bearer b"] },
+  ]) {
+    const verdict = await holdfast.verify({ method: "GET", headers });
+    assert.deepEqual([verdict.status, verdict.problem.code], [400, "multiple-credentials"]);
+  }
+  const both = { method: "GET", headers: {}, headersDistinct: { authorization: ["a", "b"] } };
+  assert.equal((await holdfast.verify(both)).status, 400);
+});
+
+test("without room nothing is remembered", async () => {
+  const server = await serve(() => ACCEPTED);
+  const holdfast = createHoldfast({ url: server.url, capacity: 0 });
+  for (let each = 0; each < 3; each += 1)
+    await holdfast.verify(asking(`Bearer ${token(now() + 60)}`.replace("AAAA", "AAAB")));
+  assert.equal(server.count(), 3);
+});
+
+test("a path or an id never leads to another route", async () => {
+  const asked = [];
+  const server = await serve((request) => {
+    asked.push(request.url);
+    return [200, { "content-type": "application/json" }, "{}"];
+  });
+  const { service } = createHoldfast({ url: server.url, serviceKey: "hf_sk_x" });
+  for (const path of [
+    "../token",
+    "me/../../../user_2/instagram",
+    "..",
+    ".",
+    "",
+    "me//media",
+    "a/./b",
+  ])
+    await assert.rejects(service.graph("user_1", path), TypeError, path);
+  for (const id of ["", ".", ".."]) await assert.rejects(service.disconnect(id), TypeError, id);
+  assert.deepEqual(asked, []);
+  for (const path of ["%2e%2e/token", "..\\token", ".\t./token", "me?x=y", "me#x", "me:x,y"])
+    await service.graph("user_1", path);
+  await service.status("user_2/instagram/graph/me?");
+  const below = "/service/users/user_1/instagram/graph/";
+  assert.deepEqual(asked, [
+    `${below}%252e%252e/token`,
+    `${below}..%5Ctoken`,
+    `${below}.%09./token`,
+    `${below}me%3Fx%3Dy`,
+    `${below}me%23x`,
+    `${below}me:x,y`,
+    "/service/users/user_2%2Finstagram%2Fgraph%2Fme%3F/instagram/status",
+  ]);
 });
 
 test("the service API gives answers, and errors that say what to do", async () => {

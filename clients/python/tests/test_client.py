@@ -9,12 +9,14 @@ import hashlib
 import hmac
 import http.server
 import json
+import os
 import threading
 import time
 import unittest
 from typing import Any, Callable, Mapping
 
 from holdfast_backend import Caller, Holdfast, HoldfastError, Refusal, Requirements, WebhookError, verify_webhook
+from holdfast_backend.wsgi import HoldfastMiddleware
 
 Answer = tuple[int, Mapping[str, str], bytes]
 PROBLEM = {"content-type": "application/problem+json"}
@@ -161,6 +163,33 @@ class Verify(unittest.TestCase):
         assert isinstance(two, Refusal)
         self.assertEqual(two.status, 400)
 
+    def test_a_requirement_without_a_value_is_a_mistake(self) -> None:
+        mistakes: tuple[dict[str, Any], ...] = ({"role": None}, {"role": ""}, {"role": []}, {"org": ()}, {"permission": ["a", " "]})
+        for mistake in mistakes:
+            with self.subTest(mistake=mistake), self.assertRaises(ValueError):
+                HoldfastMiddleware(lambda environ, start: [], Holdfast("http://127.0.0.1:1"), **mistake)
+        with self.assertRaises(TypeError):
+            HoldfastMiddleware(lambda environ, start: [], Holdfast("http://127.0.0.1:1"), rol="admin")
+
+    def test_without_room_nothing_is_remembered(self) -> None:
+        with Server(lambda _: ACCEPTED) as server:
+            holdfast = Holdfast(server.url, capacity=0)
+            for _ in range(3):
+                holdfast.verify([token(time.time() + 60)])
+            self.assertEqual(len(server.asked), 3)
+
+    def test_a_child_process_opens_connections_of_its_own(self) -> None:
+        with Server(lambda _: ACCEPTED) as server:
+            holdfast = Holdfast(server.url)
+            holdfast.verify(["Bearer a"])
+            child = os.fork()
+            if child == 0:
+                verdict = holdfast.verify(["Bearer b"])
+                os._exit(0 if isinstance(verdict, Caller) else 1)
+            self.assertEqual(os.waitpid(child, 0)[1], 0)
+            holdfast.verify(["Bearer c"])
+            self.assertEqual((len(server.asked), server.connections), (3, 2))
+
     def assert_cannot_judge(self, verdict: Caller | None | Refusal) -> None:
         assert isinstance(verdict, Refusal), verdict
         self.assertEqual((verdict.status, verdict.problem["code"]), (503, "holdfast-unreachable"))
@@ -187,6 +216,24 @@ class Service(unittest.TestCase):
         with self.assertRaises(ValueError):
             _ = Holdfast("http://127.0.0.1:1").service
 
+    def test_a_path_or_an_id_never_leads_to_another_route(self) -> None:
+        with Server(lambda _: (200, {"content-type": "application/json"}, b"{}")) as server:
+            service = Holdfast(server.url, service_key="hf_sk_x").service
+            for path in ("../token", "me/../../../user_2/instagram", "..", ".", "", "me//media"):
+                with self.subTest(path=path), self.assertRaises(ValueError):
+                    service.graph("user_1", path)
+            for user_id in ("", ".", ".."):
+                with self.subTest(user_id=user_id), self.assertRaises(ValueError):
+                    service.disconnect(user_id)
+            self.assertEqual(server.asked, [])
+            for path in ("%2e%2e/token", "..\\token", "me?x=y", "me:x,y", "a b\r\nHost: x"):
+                service.graph("user_1", path)
+            below = "/service/users/user_1/instagram/graph/"
+            self.assertEqual(
+                server.asked,
+                [below + each for each in ("%252e%252e/token", "..%5Ctoken", "me%3Fx%3Dy", "me:x,y", "a%20b%0D%0AHost:%20x")],
+            )
+
 
 def assertion(claims: Any, secret: str = SECRET, algorithm: str = "HS256") -> str:
     message = f"{part({'alg': algorithm, 'typ': 'JWT'})}.{part(claims)}"
@@ -207,7 +254,29 @@ class Assertions(unittest.TestCase):
     def test_an_assertion_says_who_is_calling(self) -> None:
         caller = Caller("user_1", "sess_1", "org_1", "admin", ("org:a:b",), "user_2")
         self.assertEqual(self.holdfast.verify_assertion(assertion(self.claims)), caller)
-        self.assertIsNone(self.holdfast.verify_assertion(None, optional=True))
+        self.assertIsNone(self.holdfast.verify_assertion(None, Requirements(optional=True)))
+
+    def test_behind_a_proxy_a_route_asks_for_more(self) -> None:
+        asked: list[tuple[dict[str, Any], str | None]] = [
+            ({"org": "any"}, None),
+            ({"org": ["org_2", "org_1"]}, None),
+            ({"org": "org_2"}, "not-a-member"),
+            ({"role": "org:admin"}, None),
+            ({"role": "owner, admin"}, None),
+            ({"role": "Admin"}, "role-missing"),
+            ({"permission": "a:b"}, None),
+            ({"permission": "org:a"}, "permission-missing"),
+            ({"permission": "org:a:c", "role": "owner", "org": "org_2"}, "not-a-member"),
+            ({"optional": True, "role": "owner"}, "role-missing"),
+        ]
+        plain = {name: value for name, value in self.claims.items() if not name.startswith("org")}
+        for requirements, code in asked:
+            with self.subTest(requirements=requirements):
+                verdict = self.holdfast.verify_assertion(assertion(self.claims), Requirements(**requirements))
+                self.assertEqual(verdict.problem["code"] if isinstance(verdict, Refusal) else None, code)
+                nobody = self.holdfast.verify_assertion(assertion(plain), Requirements(**requirements))
+                assert isinstance(nobody, Refusal)
+                self.assertEqual(nobody.status, 403)
 
     def test_anything_else_is_not_believed(self) -> None:
         for value in [

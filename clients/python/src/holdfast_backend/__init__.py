@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, Sequence
 
 from ._assertion import AssertionVerifier
+from ._caller import Caller
 from ._http import Connections
-from ._verify import Caller, Refusal, Requirements, Verifier
+from ._requirements import Requirements
+from ._verify import Refusal, Verifier
 from .service import HoldfastError, Service
 from .webhook import WebhookError, verify_webhook
 
@@ -39,11 +41,13 @@ class Holdfast:
             raise ValueError("the service API needs service_key")
         return self._service
 
-    def verify_assertion(self, assertion: str | None, optional: bool = False) -> Caller | None | Refusal:
-        """Who is calling, by the `X-Auth-Assertion` of the proxy in front."""
+    def verify_assertion(
+        self, assertion: str | None, requirements: Requirements = Requirements(), method: str = "GET"
+    ) -> Caller | None | Refusal:
+        """Who is calling, by the `X-Auth-Assertion` of the proxy in front; requirements are checked on it."""
         if self._assertions is None:
             raise ValueError("verify_assertion needs assertion_secret")
-        return self._assertions.verify(assertion, optional)
+        return self._assertions.verify(assertion, requirements, method)
 
 
 def requirements_of(options: dict[str, Any]) -> tuple[bool, Requirements]:

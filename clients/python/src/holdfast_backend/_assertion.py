@@ -9,7 +9,9 @@ import json
 import time
 from typing import Any, Sequence
 
-from ._verify import Caller, Refusal, refuse
+from ._caller import Caller
+from ._requirements import Requirements
+from ._verify import Refusal, refuse
 
 ALLOWED_SKEW_S = 5
 
@@ -21,9 +23,11 @@ class AssertionVerifier:
         if not self._secrets or any(len(each) < 32 for each in self._secrets):
             raise ValueError("the secret must have at least 32 bytes, as HOLDFAST_FORWARD_AUTH_SECRET has")
 
-    def verify(self, assertion: str | None, optional: bool = False) -> Caller | None | Refusal:
+    def verify(
+        self, assertion: str | None, requirements: Requirements = Requirements(), method: str = "GET"
+    ) -> Caller | None | Refusal:
         if not assertion:
-            if optional:
+            if requirements.optional or method == "OPTIONS":
                 return None
             return _refused("assertion-missing", "The request did not come through the proxy that checks session tokens.")
         claims = self._read(assertion)
@@ -36,10 +40,13 @@ class AssertionVerifier:
             or time.time() >= claims["exp"] + ALLOWED_SKEW_S
         ):
             return _refused("assertion-invalid", "The proxy's assertion about the caller does not hold.")
-        return Caller(
+        caller = Caller(
             claims["sub"], claims.get("sid"), claims.get("org"), claims.get("org_role"),
             tuple(claims.get("org_permissions") or ()), (claims.get("act") or {}).get("sub"),
         )
+        # The proxy may have asked for less than this route does.
+        missing = requirements.unmet_by(caller)
+        return _refused(missing, "The caller does not have what this route asks for.", "Not allowed") if missing else caller
 
     def _read(self, assertion: str) -> dict[str, Any] | None:
         """The claims, where the token is HS256 and signed with one of the secrets."""
@@ -62,7 +69,7 @@ def _decode(part: str) -> bytes:
     return base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
 
 
-def _refused(code: str, detail: str) -> Refusal:
+def _refused(code: str, detail: str, title: str = "Not through the proxy") -> Refusal:
     """Not a 401: the caller's own credential was not looked at."""
-    members = {"title": "Not through the proxy", "detail": detail, "source": "request", "code": code, "action": "contact_support"}
+    members = {"title": title, "detail": detail, "source": "request", "code": code, "action": "contact_support"}
     return refuse(403, members)

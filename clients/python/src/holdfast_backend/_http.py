@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import os
 import threading
+import weakref
 from collections import deque
 from typing import Mapping, NamedTuple
 from urllib.parse import urlsplit
@@ -30,6 +32,14 @@ class Connections:
         self._host, self._port, self._prefix = parts.hostname, parts.port, parts.path.rstrip("/")
         self._idle: deque[http.client.HTTPConnection] = deque(maxlen=largest)
         self._lock = threading.Lock()
+        if hasattr(os, "register_at_fork"):
+            after_fork = weakref.WeakMethod(self._after_fork)
+            os.register_at_fork(after_in_child=lambda: (forget := after_fork()) and forget())
+
+    def _after_fork(self) -> None:
+        """Two processes on one connection would get each other's answers, and so each other's callers."""
+        self._lock = threading.Lock()
+        self._idle.clear()
 
     def send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None, timeout: float = 3.0

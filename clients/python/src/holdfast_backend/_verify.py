@@ -14,27 +14,15 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http.client import HTTPMessage
 from typing import Any, Iterable, Mapping, Sequence
-from urllib.parse import urlencode
 
+from ._caller import Caller
 from ._http import Answer, Connections
+from ._requirements import Requirements
 
 #: What a refused caller is given of Holdfast's answer.
 PASSED_ON = ("www-authenticate", "retry-after", "x-request-id")
 #: Clerk's session tokens live for a minute; nothing is remembered for longer, whatever a token says.
 LONGEST_MEMORY_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The verified holder of a session token."""
-
-    user_id: str
-    session_id: str | None = None
-    org_id: str | None = None
-    org_role: str | None = None
-    org_permissions: tuple[str, ...] = ()
-    #: Who acts in the user's name; such a session should not change anything.
-    impersonator: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +36,6 @@ class Refusal:
     @property
     def body(self) -> bytes:
         return json.dumps(self.problem).encode()
-
-
-@dataclass(frozen=True, slots=True)
-class Requirements:
-    """What a route asks of its callers, beyond a good token. Of several values any will do."""
-
-    optional: bool = False
-    org: str | Sequence[str] = ()
-    role: str | Sequence[str] = ()
-    permission: str | Sequence[str] = ()
-
-    @property
-    def query(self) -> str:
-        pairs = [("credentials", "optional")] if self.optional else []
-        for name in ("org", "role", "permission"):
-            value = getattr(self, name)
-            pairs += [(name, each) for each in ([value] if isinstance(value, str) else value)]
-        return f"?{urlencode(pairs)}" if pairs else ""
 
 
 class Verifier:
@@ -120,7 +90,7 @@ class Verifier:
         return caller
 
     def _remember(self, key: bytes, caller: Caller, seconds: float) -> None:
-        if seconds <= 0:
+        if seconds <= 0 or self._capacity < 1:
             return
         with self._lock:
             while len(self._accepted) >= self._capacity:

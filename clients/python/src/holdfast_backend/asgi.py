@@ -39,8 +39,9 @@ async def judge(holdfast: Holdfast, scope: Scope, options: dict[str, Any]) -> Ca
     behind_proxy, requirements = requirements_of(options)
     method = scope.get("method", "GET")
     if behind_proxy:
-        assertion = next(iter(_values(scope, b"x-auth-assertion")), None)
-        return holdfast.verify_assertion(assertion, requirements.optional or method == "OPTIONS")
+        # Of several none is the proxy's: joined, they are no assertion.
+        assertion = ",".join(_values(scope, b"x-auth-assertion"))
+        return holdfast.verify_assertion(assertion, requirements, method)
     return await holdfast.verify_async(_values(scope, b"authorization"), requirements, method)
 
 

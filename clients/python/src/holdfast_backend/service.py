@@ -47,7 +47,7 @@ class Service:
     def graph(
         self, user_id: str, path: str, *, method: str = "GET", query: Mapping[str, Any] | None = None, body: Any = None
     ) -> GraphAnswer:
-        return cast("GraphAnswer", self._call(method, _instagram(user_id, f"/graph/{path.lstrip('/')}"), query, body))
+        return cast("GraphAnswer", self._call(method, _instagram(user_id, f"/graph/{_below(path)}"), query, body))
 
     def connections(self, **query: Any) -> ConnectionsPage:
         """One page; `next` of it is the `cursor` of the following."""
@@ -74,4 +74,15 @@ class Service:
 
 
 def _instagram(user_id: str, rest: str = "") -> str:
-    return f"/service/users/{quote(user_id, safe='')}/instagram{rest}"
+    return f"/service/users/{_segment(user_id)}/instagram{rest}"
+
+
+def _below(path: str) -> str:
+    return "/".join(map(_segment, path.lstrip("/").split("/")))
+
+
+def _segment(name: str) -> str:
+    """One segment of a path. A server on the way takes `..` for the way to another route."""
+    if name in ("", ".", ".."):
+        raise ValueError(f"{name!r} is no id")
+    return quote(name, safe=",:")

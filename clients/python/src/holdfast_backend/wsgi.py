@@ -32,7 +32,7 @@ def judge(holdfast: Holdfast, environ: dict[str, Any], options: dict[str, Any]) 
     behind_proxy, requirements = requirements_of(options)
     method = environ["REQUEST_METHOD"]
     if behind_proxy:
-        return holdfast.verify_assertion(environ.get("HTTP_X_AUTH_ASSERTION"), requirements.optional or method == "OPTIONS")
+        return holdfast.verify_assertion(environ.get("HTTP_X_AUTH_ASSERTION"), requirements, method)
     # A WSGI server joins several headers of one name by commas, and a session token has none.
     authorization = environ.get("HTTP_AUTHORIZATION")
     return holdfast.verify([] if authorization is None else authorization.split(","), requirements, method)

@@ -71,7 +71,7 @@ impl FromRequestParts<AppState> for CallerOrNobody {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let requirements = Requirements::of(parts);
+        let requirements = Requirements::of(parts)?;
         if requirements.nobody_will_do && credentials(parts).is_empty() {
             return Ok(Self { caller: None, requirements });
         }

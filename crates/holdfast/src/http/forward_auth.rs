@@ -4,7 +4,7 @@
 use http::HeaderName;
 use http::request::Parts;
 
-use super::problem::RequestCode;
+use super::problem::{Problem, RequestCode};
 use crate::caller::Caller;
 
 /// The address.
@@ -30,36 +30,34 @@ pub(super) struct Requirements {
 }
 
 impl Requirements {
-    /// Reads the query, where it is the operator's.
-    pub(super) fn of(parts: &Parts) -> Self {
-        let mut all = Self::default();
+    /// Reads the query, where it is the operator's. What it cannot mean is an error: passed over, a
+    /// misspelt requirement would let everybody pass.
+    pub(super) fn of(parts: &Parts) -> Result<Self, Problem> {
         // A proxy that appends the original address appends its query, too.
         let query = parts.uri.query().filter(|_| parts.uri.path() == PATH).unwrap_or_default();
-        let mut credentials = Vec::new();
+        // Caddy keeps the client's query where the operator wrote none. Of that everything may be
+        // unknown, and it must not loosen anything.
+        let is_clients = queries_of_client(parts).any(|theirs| theirs == query.as_bytes());
+        let mut all = Self::default();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             let list = match &*name {
                 "org" => &mut all.orgs,
                 "role" => &mut all.roles,
                 "permission" => &mut all.permissions,
-                "credentials" => {
-                    credentials.push(value);
+                "credentials" if value == "optional" => {
+                    // What the client's own address asks for, too, may be the client's.
+                    let is_ours = !is_clients && !queries_of_client(parts).any(asks_for_credentials);
+                    all.nobody_will_do = is_ours;
                     continue;
                 }
-                _ => continue,
+                _ if is_clients => continue,
+                "credentials" => return Err(mistaken("`credentials` in the query can only be `optional`")),
+                _ => return Err(mistaken("The query takes credentials, org, role and permission only")),
             };
             let values = value.split(',').map(str::trim).filter(|each| !each.is_empty());
             list.get_or_insert_default().extend(values.map(str::to_owned));
         }
-        // Caddy keeps the client's query where the operator wrote none. The client must not loosen
-        // anything, so what the client's own address asks for, too, may be the client's.
-        let is_clients = parts.headers.get_all(X_FORWARDED_URI).iter().any(|uri| {
-            let begins = uri.as_bytes().iter().position(|byte| *byte == b'?');
-            let theirs = begins.map_or(&[][..], |at| &uri.as_bytes()[at + 1..]);
-            url::form_urlencoded::parse(theirs).any(|(name, _)| name == "credentials")
-        });
-        let is_optional = !credentials.is_empty() && credentials.iter().all(|each| each == "optional");
-        all.nobody_will_do = is_optional && !is_clients;
-        all
+        Ok(all)
     }
 
     pub(super) fn check(&self, caller: &Caller) -> Result<(), RequestCode> {
@@ -81,4 +79,22 @@ impl Requirements {
         }
         Ok(())
     }
+}
+
+/// The queries of the addresses that the client asked for, as the proxy says them.
+fn queries_of_client(parts: &Parts) -> impl Iterator<Item = &[u8]> {
+    parts.headers.get_all(X_FORWARDED_URI).iter().map(|uri| {
+        let begins = uri.as_bytes().iter().position(|byte| *byte == b'?');
+        begins.map_or(&[][..], |at| &uri.as_bytes()[at + 1..])
+    })
+}
+
+fn asks_for_credentials(query: &[u8]) -> bool {
+    url::form_urlencoded::parse(query).any(|(name, _)| name == "credentials")
+}
+
+/// Whoever configured the proxy reads it first.
+fn mistaken(what: &str) -> Problem {
+    let detail = format!("{what}: the configuration of the proxy that asks is mistaken.");
+    Problem::new(RequestCode::MalformedParameter).with_detail(detail)
 }

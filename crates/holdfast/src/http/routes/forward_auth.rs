@@ -88,7 +88,8 @@ fn with_path(mut op: TransformOperation<'_>) -> TransformOperation<'_> {
     op
 }
 
-const REQUIREMENTS: [ProblemCode; 3] = [
+const REQUIREMENTS: [ProblemCode; 4] = [
+    ProblemCode::Request(RequestCode::MalformedParameter),
     ProblemCode::Request(RequestCode::NotAMember),
     ProblemCode::Request(RequestCode::RoleMissing),
     ProblemCode::Request(RequestCode::PermissionMissing),
@@ -104,21 +105,24 @@ async fn forward_auth(
     requirements.check(&caller)?;
     let mut headers = identity(&caller);
     if let Some(key) = state.assertion_key() {
-        let audience = asked.as_ref().and_then(|host| host.to_str().ok());
-        let assertion = key.sign(&caller, &state.edge().public_url, audience, clock.now());
+        let assertion = key.sign(&caller, &state.edge().public_url, asked.as_deref(), clock.now());
         headers.extend(HeaderValue::try_from(assertion).ok().map(|value| (X_AUTH_ASSERTION, value)));
     }
     Ok(Identity(headers))
 }
 
-/// The host that the client asked, as the proxy says.
-struct ForwardedHost(Option<HeaderValue>);
+/// The host that the client asked for, as the proxy says it. Of several nobody knows which one the
+/// proxy meant: then the assertion is for no host.
+struct ForwardedHost(Option<String>);
 
 impl<S: Sync> FromRequestParts<S> for ForwardedHost {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(parts.headers.get(X_FORWARDED_HOST).cloned()))
+        let mut hosts = parts.headers.get_all(X_FORWARDED_HOST).iter();
+        let host = hosts.next().filter(|_| hosts.next().is_none());
+        let host = host.and_then(|host| host.to_str().ok()).map(str::trim);
+        Ok(Self(host.filter(|host| !host.is_empty() && !host.contains(',')).map(str::to_owned)))
     }
 }
 

@@ -111,14 +111,103 @@ async fn nobody_passes_only_where_the_operator_says_so() {
         (optional, "/posts?credentials=optional"),
         ("/forward-auth?credentials=optional&x=?", "/posts?credentials=optional&x=?"),
         ("/forward-auth?credentials=optional", "/posts?%63redentials=optional#x"),
-        ("/forward-auth?credentials=optional&credentials=required", "/"),
-        ("/forward-auth?credentials=Optional", "/"),
+        ("/forward-auth/posts?rol=admin&page=2", "/posts?rol=admin&page=2"),
+        ("/forward-auth?page=2&credentials=optional&q", "/posts?page=2&credentials=optional&q"),
+        ("/forward-auth?credentials=none", "/posts?credentials=none"),
     ] {
         let answer = ask(&app, Method::GET, path, &[("x-forwarded-uri", uri)]).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path} {uri}");
     }
     let elsewhere = ask(&app, Method::GET, optional, &[("x-forwarded-uri", "/posts?page=2")]).await;
     assert_eq!(elsewhere.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_requirement_that_cannot_be_meant_lets_nobody_pass() {
+    let app = App::start().await;
+    let admin = minted(&app, "genuine-with-organization");
+    for query in [
+        "rol=admin",
+        "Role=admin",
+        "role%20=admin",
+        "roles=admin&role=admin",
+        "role=admin&permision=org:teams:read",
+        "org[]=org_1",
+        "page=2",
+        "=",
+        "role%00=admin",
+        "credentials",
+        "credentials=",
+        "credentials=Optional",
+        "credentials=optional,",
+        "credentials=required&credentials=optional",
+        "credentials=optional&credentials=required",
+    ] {
+        let path = format!("/forward-auth?{query}");
+        for headers in
+            [&[("authorization", admin.as_str())][..], &[], &[("x-forwarded-uri", "/posts?page=3")]]
+        {
+            let answer = ask(&app, Method::GET, &path, headers).await;
+            assert_eq!(
+                (answer.status, code(&answer).as_str()),
+                (StatusCode::BAD_REQUEST, "malformed-parameter"),
+                "{query}"
+            );
+            assert!(text(&answer).contains("configuration of the proxy"), "{query}");
+        }
+    }
+    // A client's own query may hold anything; its `role` asks for more, and never for less.
+    for (query, status) in [("page=2&rol=x", StatusCode::OK), ("role=owner", StatusCode::FORBIDDEN)] {
+        let (path, uri) = (format!("/forward-auth?{query}"), format!("/posts?{query}"));
+        let headers = [("authorization", admin.as_str()), ("x-forwarded-uri", uri.as_str())];
+        assert_eq!(ask(&app, Method::GET, &path, &headers).await.status, status, "{query}");
+    }
+    // Names and values may be spelt in any way that means the same.
+    for query in ["", "&", "r%6Fle=%61dmin", "role=+admin+", "role=owner%2Cadmin", "role=owner&&role=admin"] {
+        let path = format!("/forward-auth?{query}");
+        let answer = ask(&app, Method::GET, &path, &[("authorization", &admin)]).await;
+        assert_eq!(answer.status, StatusCode::OK, "{query}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn options_passes_as_nobody_whatever_else_it_brings() {
+    let app = App::start().await;
+    let bearer = minted(&app, "genuine");
+    for headers in [
+        &[][..],
+        &[("authorization", bearer.as_str())],
+        &[("authorization", "Bearer null")],
+        &[("origin", "https://elsewhere.example")],
+        &[("origin", "https://elsewhere.example"), ("access-control-request-method", "PATCH")],
+    ] {
+        for path in ["/forward-auth", "/forward-auth?role=owner", "/forward-auth/", "/forward-auth/posts?x=y"]
+        {
+            let answer = ask(&app, Method::OPTIONS, path, headers).await;
+            assert_eq!(
+                (answer.status, identity(&answer)),
+                (StatusCode::OK, Vec::new()),
+                "{path} {headers:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_pending_is_forbidden_and_not_refused() {
+    let app = App::start().await;
+    for case in app.clerk.corpus(Person::Ada, ORIGIN).unwrap() {
+        if case.expect != Expectation::Pending {
+            continue;
+        }
+        for path in ["/forward-auth", "/forward-auth?credentials=optional", "/forward-auth?role=admin"] {
+            let bearer = format!("Bearer {}", case.token);
+            let answer = ask(&app, Method::GET, path, &[("authorization", &bearer)]).await;
+            let told = (answer.status, code(&answer));
+            assert_eq!(told, (StatusCode::FORBIDDEN, "session-pending".to_owned()), "{} {path}", case.name);
+            assert_eq!(identity(&answer), [], "{}", case.name);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -225,6 +314,19 @@ async fn an_assertion_says_who_for_a_minute_at_most() {
     // A token that is accepted only for the allowed skew makes no assertion that outlives it.
     let late = ask_as("genuine-expired-4s", "api.example.com").await;
     assert!(late["exp"].as_i64().unwrap() < late["iat"].as_i64().unwrap(), "{late}");
+    // The host as the proxy says it, with its port; where it says several, none.
+    assert_eq!(ask_as("genuine", "api.example.com:8443").await["aud"], "api.example.com:8443");
+    for several in ["api.example.com, evil.example", "a,b", "", " "] {
+        assert_eq!(ask_as("genuine", several).await.get("aud"), None, "{several}");
+    }
+    let bearer = minted(&app, "genuine");
+    let twice = [
+        ("authorization", bearer.as_str()),
+        ("x-forwarded-host", "evil.example"),
+        ("x-forwarded-host", "api.example.com"),
+    ];
+    let told = ask(&app, Method::GET, "/forward-auth", &twice).await;
+    assert_eq!(read(told.headers["x-auth-assertion"].to_str().unwrap()).get("aud"), None);
     assert_eq!(ask_as("genuine-impersonated", "h").await["act"], json!({"sub": "user_support"}));
     assert_eq!(ask_as("genuine-act-string", "h").await["act"], json!({"sub": "unknown"}));
     let nobody = ask(&app, Method::GET, "/forward-auth?credentials=optional", &[]).await;

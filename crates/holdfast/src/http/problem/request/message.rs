@@ -83,6 +83,7 @@ pub(super) const MALFORMED_PARAMETER: Entry = Entry {
     meaning: "A query parameter or a part of the path is not acceptable.",
     causes: &[
         "A page cursor that this server did not issue.",
+        "A proxy's /forward-auth has a parameter that it does not know, such as a misspelt role.",
         "A number outside its range.",
         "Text that is not UTF-8.",
     ],
