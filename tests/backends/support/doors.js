@@ -1,6 +1,6 @@
 /** Every door to a backend that Holdfast judges for: proxies and frameworks. `who` is the address of a route that asks who is calling. */
 import { python, startApp } from "./processes.js";
-import { startCaddy, startHaproxy, startNginx } from "./proxies.js";
+import { startCaddy, startEnvoy, startHaproxy, startNginx } from "./proxies.js";
 
 const node = process.execPath;
 
@@ -8,7 +8,7 @@ const node = process.execPath;
 export async function proxies(holdfast, backend) {
   const port = new URL(holdfast).port;
   const started = await Promise.all(
-    [startNginx, startCaddy, startHaproxy].map((each) => each(port, backend.port)),
+    [startNginx, startCaddy, startHaproxy, startEnvoy].map((each) => each(port, backend.port)),
   );
   return started.map((proxy) => ({
     name: proxy.name,

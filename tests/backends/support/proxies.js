@@ -1,7 +1,8 @@
 /** The configurations of `deploy/`, with the addresses of a test in place of those that they name. */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { freePort, root, scratch, start, until } from "./processes.js";
+import { dirname } from "node:path";
+import { freePort, python, root, scratch, start, until } from "./processes.js";
 
 const canConnect = (port) =>
   new Promise((resolve, reject) => {
@@ -87,4 +88,19 @@ export async function startHaproxy(holdfast, backend) {
   return run("HAProxy", port, "haproxy", ["-db", "-f", `${directory}/haproxy.cfg`], {
     env: { PATH: path },
   });
+}
+
+export async function startEnvoy(holdfast, backend) {
+  const [port, directory] = [await freePort(), scratch()];
+  const text = adapted("envoy/envoy.yaml", [
+    ["address: 0.0.0.0, port_value: 80 ", `address: 127.0.0.1, port_value: ${port} `],
+    ["address: holdfast, port_value: 8080", `address: 127.0.0.1, port_value: ${holdfast}`],
+    ["address: backend, port_value: 3000", `address: 127.0.0.1, port_value: ${backend}`],
+  ]);
+  writeFileSync(`${directory}/envoy.yaml`, text);
+  // From PyPI, with the Python client's test requirements.
+  return run("Envoy", port, `${dirname(python)}/envoy`, [
+    ...["--config-path", `${directory}/envoy.yaml`, "--concurrency", "1"],
+    ...["--disable-hot-restart", "--log-level", "error"],
+  ]);
 }

@@ -359,8 +359,8 @@ async fn keys_survive_a_restart_while_clerk_is_away() {
     }
 }
 
-/// The requests that Traefik and Envoy document, sent as they send them; neither can be installed
-/// here.
+/// The requests that Traefik and Envoy document, sent as they send them. Traefik cannot be installed
+/// here; Envoy itself is asked in `tests/backends`.
 #[tokio::test(flavor = "multi_thread")]
 async fn traefik_and_envoy_are_answered_as_they_ask() {
     let app = App::start().await;
