@@ -17,6 +17,7 @@ export async function connectInPopup(client, options) {
   if (!popup) return client.connect(options);
   try {
     const attempt = await client.connect({ ...options, navigate: false });
+    if (popup.closed) return attempt; // the person has thought better of it
     popup.opener = null; // Instagram's pages must not be able to lead this one elsewhere
     awaitReturn(client, attempt);
     popup.location.replace(attempt.authorize_url);
