@@ -176,15 +176,15 @@ describe("the network", () => {
     await signedIn(page);
   });
 
-  test("a very slow one: it is slow, and right", async (t) => {
+  test("answers that take seconds: it is slow, and right", async (t) => {
     const { page, context } = await ada(t);
     const devtools = await context.newCDPSession(page);
     await devtools.send("Network.enable");
     await devtools.send("Network.emulateNetworkConditions", {
       offline: false,
       latency: 1_500,
-      downloadThroughput: 8_000,
-      uploadThroughput: 8_000,
+      downloadThroughput: -1,
+      uploadThroughput: -1,
     });
     await connect(page, "ada.makes");
     await app.holdfast.deauthorize("ada.makes");
@@ -192,28 +192,20 @@ describe("the network", () => {
     await signedIn(page);
   });
 
-  for (const [what, worker] of [
-    ["fails every request", "event.respondWith(Response.error())"],
-    [
-      "answers with its own page",
-      'event.respondWith(new Response("<!doctype html>", { headers: { "content-type": "text/html" } }))',
-    ],
+  for (const [what, answers] of [
+    ["fails every request", "nothing"],
+    ["answers with a page of its own", "page"],
   ]) {
     test(`a broken service worker that ${what}: it says what is true, and recovers without it`, async (t) => {
-      const { page, context } = await ada(t, { isConnected: true });
-      const script = `
-        addEventListener("install", () => skipWaiting());
-        addEventListener("activate", (event) => event.waitUntil(clients.claim()));
-        addEventListener("fetch", (event) => { if (event.request.url.startsWith(${JSON.stringify(app.holdfast.url)})) ${worker}; });`;
-      await context.route("**/broken.js", (route) =>
-        route.fulfill({ contentType: "text/javascript", body: script }),
-      );
-      await page.evaluate(async () => {
-        await navigator.serviceWorker.register("broken.js");
-        if (!navigator.serviceWorker.controller)
-          await new Promise((resolve) => (navigator.serviceWorker.oncontrollerchange = resolve));
+      const { page } = await ada(t, { isConnected: true });
+      const script = `broken-worker.js?${new URLSearchParams({ answers, api: app.holdfast.url })}`;
+      await page.evaluate(async (script) => {
+        const { serviceWorker } = navigator;
+        await serviceWorker.register(script);
+        if (!serviceWorker.controller)
+          await new Promise((resolve) => (serviceWorker.oncontrollerchange = resolve));
         await window.instagram.refetch();
-      });
+      }, script);
       await shows(page, "Connected, when last heard");
       await shows(page, /we keep trying/);
       await signedIn(page);
@@ -284,24 +276,20 @@ describe("the computer", () => {
     });
   }
 
-  test("no cookie goes to the server, and none comes from it", async (t) => {
-    const { page, context } = await ada(t);
+  test("no request of the client carries a cookie, and no answer sets one", async (t) => {
+    const { page } = await ada(t);
     const cookies = [];
-    page.on("request", async (request) => {
-      if (request.url().startsWith(app.holdfast.url))
-        cookies.push((await request.allHeaders()).cookie);
-    });
-    page.on("response", async (response) => {
-      if (response.url().startsWith(app.holdfast.url))
-        cookies.push((await response.allHeaders())["set-cookie"]);
+    const isClients = (request) =>
+      request.url().startsWith(app.holdfast.url) && request.resourceType() !== "document";
+    page.on("requestfinished", async (request) => {
+      if (!isClients(request)) return;
+      const response = await request.response();
+      cookies.push((await request.allHeaders()).cookie);
+      cookies.push((await response.allHeaders())["set-cookie"]);
     });
     await connect(page, "ada.makes");
-    const { hostname } = new URL(app.site.url);
+    await page.evaluate(() => window.instagram.refetch());
+    assert.ok(cookies.length > 4, `${cookies.length} looked at`);
     assert.deepEqual(cookies.filter(Boolean), []);
-    assert.ok(
-      (await context.cookies()).every(
-        ({ name, domain }) => name === "session" && domain === hostname,
-      ),
-    );
   });
 });

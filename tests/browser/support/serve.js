@@ -69,15 +69,11 @@ export async function startServe({ config }, origins) {
       cause: error,
     });
   }
-  /** Callbacks of Instagram go to this server instead, for as long as `work` takes. */
-  const leadBack = async (page, work) => {
-    const callback = `${config.public_url}/instagram/callback?*`;
-    await page.route(callback, (route) => {
-      const { pathname, search } = new URL(route.request().url());
-      return route.fulfill({ status: 303, headers: { location: url + pathname + search } });
-    });
-    await work();
-    await page.unroute(callback);
+  /** The browser has come back to the `holdfast dev`, which knows nothing of the attempt: on to this server. */
+  const leadBack = async (page) => {
+    await page.waitForURL(`${config.public_url}/instagram/callback?*`);
+    const { pathname, search } = new URL(page.url());
+    await page.goto(url + pathname + search);
   };
   return { url, operator: `http://127.0.0.1:${operatorPort}`, leadBack, stop };
 }

@@ -1,6 +1,6 @@
 /** Every page that a person may come to see, in the states worth looking at: for axe, and for the eye. */
 import { startVite } from "../../../examples/react-clerk/tests/support/vite.js";
-import { approve, become, connect as connectInApp, startApp } from "./app.js";
+import { approve, become, shows, startApp } from "./app.js";
 import {
   checkButton,
   connect,
@@ -117,8 +117,12 @@ async function* operator(page, { home, served }) {
   await page.goto(onServed.href);
   await become(page, "grace");
   await page.locator(".hf-actions button").first().waitFor();
-  if (!(await page.getByText("@grace.hops").isVisible()))
-    await served.leadBack(page, () => connectInApp(page, "grace.hops"));
+  if (!(await page.getByText("@grace.hops").isVisible())) {
+    await page.getByRole("button", { name: "Connect Instagram" }).click();
+    await approve(page, "grace.hops");
+    await served.leadBack(page);
+    await shows(page, "@grace.hops");
+  }
   await page.goto(served.operator);
   yield "operator";
   await page.goto(`${served.operator}/?q=@grace.hops`);
