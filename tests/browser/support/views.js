@@ -56,7 +56,9 @@ async function* demo(page, holdfast) {
   await page.getByRole("heading", { name: "Who are you today?" }).waitFor();
   yield "demo-signed-out";
   await signInAs(page, "Ada Lovelace");
-  await expectState(page, "not_connected");
+  await page.locator("#connect:not([hidden]), #disconnect:not([hidden])").first().waitFor();
+  if (await page.locator("#disconnect").isVisible()) await page.locator("#disconnect").click();
+  await page.locator("#connect", { hasText: /Connect Instagram|Start again/ }).waitFor();
   yield "demo-signed-in";
   await leaveForInstagram(page);
   await consent.approve(page).waitFor();

@@ -297,7 +297,7 @@ fn document(title: &str, body: &str) -> String {
     format!(
         "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <title>{title} · stand-in, not Instagram</title><style>{CSS}</style></head>\
-         <body><div class=\"banner\">This is a stand-in, not Instagram.</div><main>{body}</main></body></html>"
+         <body><header class=\"banner\">This is a stand-in, not Instagram.</header><main>{body}</main></body></html>"
     )
 }
 
