@@ -15,7 +15,7 @@ import {
 
 const NINE = 9;
 const SOON_MS = 5_000;
-const TEN_MINUTES = 600_000;
+const MINUTE = 60_000;
 
 let app;
 before(async () => (app = await startApp()));
@@ -53,6 +53,19 @@ describe("tabs", () => {
     await app.holdfast.deauthorize("ada.makes");
     for (const tab of others) await shows(tab, "Reconnect needed");
     assert.ok(Date.now() - began < SOON_MS, `${Date.now() - began} ms`);
+  });
+
+  test("the tab with the stream is frozen: another learns of a change by asking", async (t) => {
+    const { page, open } = await ada(t, { isConnected: true });
+    await page.waitForFunction(() => window.instagram.live === "stream");
+    const other = await open();
+    await shows(other, "@ada.makes");
+    await lifecycle(page, "frozen");
+    await app.holdfast.deauthorize("ada.makes");
+    other.setDefaultTimeout(MINUTE);
+    await shows(other, "Reconnect needed");
+    await lifecycle(page, "active");
+    await shows(page, "Reconnect needed");
   });
 
   test("whoever signs in in another tab is who this one shows", async (t) => {
@@ -235,7 +248,7 @@ describe("the computer", () => {
   for (const minutes of [-11, 11]) {
     test(`its clock is ${Math.abs(minutes)} minutes ${minutes < 0 ? "slow" : "fast"}: it connects, in a popup too, and speaks of no future`, async (t) => {
       const { page, context } = await ada(t, {
-        init: `{ const now = Date.now; Date.now = () => now() + ${(minutes / 10) * TEN_MINUTES}; }`,
+        init: `{ const now = Date.now; Date.now = () => now() + ${minutes * MINUTE}; }`,
       });
       const opened = context.waitForEvent("page");
       await press(page, "In a window of its own");
