@@ -118,7 +118,7 @@ async function* operator(page, { home, served }) {
   onServed.searchParams.set("api", served.url);
   await page.goto(onServed.href);
   await become(page, "grace");
-  await page.locator(".hf-actions button").first().waitFor();
+  await page.locator(".hf-actions > *").first().waitFor();
   if (!(await page.getByText("@grace.hops").isVisible())) {
     await page.getByRole("button", { name: "Connect Instagram" }).click();
     await approve(page, "grace.hops");
