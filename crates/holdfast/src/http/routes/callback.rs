@@ -71,6 +71,6 @@ fn page(what: CallbackPage) -> Page {
     };
     let mut body = Markup::default();
     body.raw("<h1>").text(title).raw("</h1><p class=\"lead\">").text(text).raw("</p>");
-    body.raw("<div class=\"card remedy\"><h3>What to do</h3><p>Go back to the app and connect Instagram again.</p></div>");
+    body.raw("<div class=\"card remedy\"><h2>What to do</h2><p>Go back to the app and connect Instagram again.</p></div>");
     Page::for_people(title, &body).with_status(StatusCode::BAD_REQUEST)
 }

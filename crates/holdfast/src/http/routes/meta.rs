@@ -185,7 +185,7 @@ fn no_such_request() -> Page {
         "<h1>No such request</h1><p class=\"lead\">No deletion of data was requested here under this code.</p>",
     );
     body.raw(
-        "<div class=\"card remedy\"><h3>What to do</h3><p>Compare the address with the one that Instagram showed you. \
+        "<div class=\"card remedy\"><h2>What to do</h2><p>Compare the address with the one that Instagram showed you. \
          If it is the same, ask the app's support.</p></div>",
     );
     Page::for_people("Data deletion", &body).with_status(StatusCode::NOT_FOUND)
