@@ -128,9 +128,9 @@ test("a plain page, without a bundler", async (t) => {
   )
     .replace('"https://api.example.com"', JSON.stringify(holdfast.url))
     .replace('"holdfast-client/states"', '"holdfast-client/states.js"');
-  const map = readmeBlock("html", "importmap");
+  const markup = readmeBlock("html", "importmap");
   const app = await freshApp(t, {
-    "index.html": `<!doctype html><html lang="en"><title>App</title><h1 id="title"></h1><p id="sentence"></p><p id="error"></p><button id="connect"></button>\n<script type="module" src="clerk.js"></script>\n${map}</html>`,
+    "index.html": `<!doctype html><html lang="en"><title>App</title>\n<script type="module" src="clerk.js"></script>\n${markup}</html>`,
     "page.js": script,
     "sign-in.js": signIn(holdfast.config.clerk_url),
     "clerk.js": `import { enter, getToken, session } from "./sign-in.js";\nawait enter();\nwindow.Clerk = { session: { id: session.id, getToken } };\n`,
