@@ -37,7 +37,10 @@ async function main() {
 
   const clerk = createClerkControls(config.clerk_url, () => time.aheadSeconds());
   const instagram = createInstagramControls(config.instagram_url);
-  const session = createSession(config.clerk_url, showSession);
+  const session = createSession(config.clerk_url, () => {
+    client.sessionChanged(); // before anybody asks in the new name
+    showSession();
+  });
   const log = createLogView({ body: byId("log"), tally: byId("tally") });
   const client = createHoldfastClient({
     baseUrl: location.origin,
@@ -125,7 +128,6 @@ async function main() {
       );
       onPress(card, async () => {
         await session.signIn(user);
-        client.sessionChanged();
         comparison.reset();
         client.sync();
         focusOn("connection-title");
@@ -135,7 +137,6 @@ async function main() {
   );
   onPress(byId("sign-out"), () => {
     session.signOut();
-    client.sessionChanged();
     focusOn("sign-in-title");
   });
   onPress(byId("connect"), async () => {
