@@ -92,13 +92,14 @@ fn connections(body: &mut Markup, seen: &Snapshot) {
 }
 
 fn expiry(body: &mut Markup, seen: &Snapshot, now: Timestamp) {
-    body.raw("<h2>Days to expiry</h2><p>The first grant ends ");
+    body.raw("<h2>Days to expiry</h2><p>");
     match seen.soonest_expiry {
         Some(at) => {
+            body.raw("The first grant ends ");
             time(body, at, now);
             body.raw(".</p>");
         }
-        None => _ = body.raw("never: none is in use.</p>"),
+        None => _ = body.raw("No grant is in use.</p>"),
     }
     let mut groups: Vec<(String, u64)> = DAYS.iter().map(|(_, name)| ((*name).to_owned(), 0)).collect();
     for (days, amount) in &seen.expiring {
@@ -207,7 +208,7 @@ fn keys(body: &mut Markup, operator: &Operator, seen: &Snapshot, now: Timestamp)
 }
 
 fn kept(body: &mut Markup, seen: &Snapshot, now: Timestamp) {
-    body.raw("<h2>What is kept</h2><table><thead><tr><th scope=\"col\">Table</th><th scope=\"col\">Rows</th><th scope=\"col\">Oldest</th></tr></thead><tbody>");
+    body.raw("<h2>What is kept</h2><table><thead><tr><th scope=\"col\">Table</th><th scope=\"col\" class=\"number\">Rows</th><th scope=\"col\">Oldest</th></tr></thead><tbody>");
     for table in &seen.tables {
         body.raw("<tr><td>")
             .text(&table.name)
