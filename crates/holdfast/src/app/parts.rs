@@ -10,6 +10,7 @@ use crate::budget::Budget;
 use crate::caller::keys::{KeySettings, KeySource};
 use crate::caller::{self, ClerkConfig, KeptKeys, RepeatLimits, SessionVerifier};
 use crate::clerk::backend::BackendApi;
+use crate::clerk::webhook::WebhookVerifier;
 use crate::connection::return_url::ReturnUrls;
 use crate::connection::schedule::RefreshPolicy;
 use crate::connections::journal::Journal;
@@ -174,4 +175,13 @@ pub(super) fn backend(clerk: &ClerkSettings, seams: &Seams) -> Result<Option<Arc
     let api =
         BackendApi::new(clerk.api_url.clone(), secret_key, seams.transport.clone(), seams.clock.clone())?;
     Ok(Some(Arc::new(api)))
+}
+
+/// What judges Clerk's webhooks; `None` where no secret for them is set.
+pub(super) fn clerk_webhooks(
+    clerk: &ClerkSettings,
+    seams: &Seams,
+) -> Result<Option<WebhookVerifier>, StartError> {
+    let secret = clerk.webhook_secret.as_ref();
+    Ok(secret.map(|secret| WebhookVerifier::new(secret, seams.clock.clone())).transpose()?)
 }

@@ -6,13 +6,15 @@
 use std::time::Duration;
 
 use clerk_session::OriginPattern;
+use jiff::Timestamp;
 
 use super::{Seams, StartError, policy, vault};
-use crate::clock::{SharedClock, within};
+use crate::clock::within;
 use crate::connection::return_url::ReturnUrls;
 use crate::http::{AllowedOrigins, AppState};
 use crate::settings::Settings;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
+use crate::vault::Vault;
 
 /// For the database to say which keys it was sealed with.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -43,13 +45,11 @@ impl Reloader {
     pub async fn apply(&self, settings: &Settings) -> Result<(), StartError> {
         let return_urls = ReturnUrls::parse(settings.return_urls.iter().map(String::as_str))?;
         let ring = vault(settings, self.seams.entropy.clone())?;
-        let store = self.state.store();
-        let missing = ring.prove(&in_time(&self.seams.clock, store.sentinels()).await?)?;
-        if !missing.is_empty() {
-            in_time(&self.seams.clock, store.insert_sentinels(&missing, self.seams.clock.now())).await?;
-            // Another replica may have been first, with other bytes.
-            ring.prove(&in_time(&self.seams.clock, store.sentinels()).await?)?;
-        }
+        let proven = prove_ring(&ring, self.state.store(), self.seams.clock.now());
+        within(PATIENCE, &*self.seams.clock, proven).await.unwrap_or_else(|| {
+            let late = StoreError::Unavailable("it does not answer within 5 s".to_owned());
+            Err(late.into())
+        })?;
         self.state.vault().replace(&ring);
         self.state.connections().return_urls().replace(&return_urls);
         self.state.verifier().replace_policy(policy(&settings.clerk));
@@ -64,11 +64,13 @@ impl Reloader {
     }
 }
 
-async fn in_time<T>(
-    clock: &SharedClock,
-    asked: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    within(PATIENCE, &**clock, asked)
-        .await
-        .unwrap_or_else(|| Err(StoreError::Unavailable("it does not answer within 5 s".to_owned())))
+/// Proves that the ring opens what this database holds, and seals a sentinel with each new key.
+pub(super) async fn prove_ring(vault: &Vault, store: &Store, now: Timestamp) -> Result<(), StartError> {
+    let missing = vault.prove(&store.sentinels().await?)?;
+    if !missing.is_empty() {
+        store.insert_sentinels(&missing, now).await?;
+        // Another replica may have been first, with other bytes.
+        vault.prove(&store.sentinels().await?)?;
+    }
+    Ok(())
 }

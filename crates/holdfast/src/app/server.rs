@@ -4,19 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::future::BoxFuture;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::parts::{
-    backend, connections, counted, dispatcher, server_limits, traced, traces, vault, verifier, watched,
+    backend, clerk_webhooks, connections, counted, dispatcher, server_limits, traced, traces, vault,
+    verifier, watched,
 };
-use super::{Reloader, Seams, StartError};
+use super::reload::{Reloader, prove_ring};
+use super::{Seams, StartError};
 use crate::budget::Budget;
 use crate::caller::assertion::AssertionKey;
 use crate::caller::service::ServiceVerifier;
-use crate::clerk::webhook::WebhookVerifier;
+use crate::connections::Connections;
 use crate::entropy::{IdEntropy, new_id};
 use crate::http::layers::Edge;
 use crate::http::metrics::Metrics;
@@ -31,6 +34,7 @@ use crate::settings::Settings;
 use crate::store::{Store, StoreOptions};
 use crate::telemetry::traces::{Exporter, ServerSpans, Traces, WithContext as _};
 use crate::users::Users;
+use crate::vault::Vault;
 use crate::worker::sweep::Sweeper;
 use crate::worker::{Tally, Worker, replay_journal};
 
@@ -49,8 +53,8 @@ pub struct Server {
     limits: ServerLimits,
     places: PlaceMetrics,
     drain: Duration,
-    leave: watch::Sender<bool>,
-    stop: watch::Sender<bool>,
+    leave: CancellationToken,
+    stop: CancellationToken,
     traces: Traces,
     exporter: Option<Exporter>,
 }
@@ -64,95 +68,52 @@ impl Server {
         let watch = ClockWatch::default();
         let seams = &watched(&traced(seams, &traces), &watch);
         let vault = vault(settings, seams.entropy.clone())?;
-        for id in vault.ring().guessable_ids() {
-            tracing::warn!(
-                key = id,
-                "this encryption key is one byte repeated; make a real one with `holdfast keys generate`"
-            );
-        }
-        let options = StoreOptions::serve(settings.database_url.expose_secret())
-            .with_outbox(settings.webhook.is_some());
-        let store = Store::open(&options, seams.clock.clone()).await?;
-        store.migrate().await?;
-        let released = store.release_former_life().await?;
-        if released > 0 {
-            tracing::info!(released, "this server was killed at work; it takes up what it had begun");
-        }
-        let sentinels = vault.prove(&store.sentinels().await?)?;
-        if !sentinels.is_empty() {
-            store.insert_sentinels(&sentinels, seams.clock.now()).await?;
-            // Another replica may have been first, with other bytes.
-            vault.prove(&store.sentinels().await?)?;
-        }
-        let calls = CallCounts::default();
-        let counted = counted(seams, &calls);
-        let connections = connections(settings, &counted, &store, &vault)?;
+        let store = open_store(settings, seams, &vault).await?;
+        let (calls, metrics, places) = (CallCounts::default(), Metrics::default(), PlaceMetrics::default());
+        let connections = connections(settings, &counted(seams, &calls), &store, &vault)?;
         connections.journal().prepare();
-        let metrics = Metrics::default();
-        metrics.register(|registry| connections.register(registry));
-        let budget = Budget::of(settings, FileHandles::raised());
-        let places = PlaceMetrics::default();
-        metrics.register(|registry| places.register(registry));
-        let (leave, leaving) = watch::channel(false);
         let tally = Arc::new(Tally::default());
         let overview =
             Overview::new(store.clone(), connections.clone(), seams.clock.clone(), Arc::clone(&tally), watch);
-        metrics.register(|registry| {
-            calls.register(registry);
-            tally.register(registry);
-            registry.register_collector(Box::new(OverviewMetrics(overview.clone())));
-        });
-        let (stop, stopping) = watch::channel(false);
+        let budget = Budget::of(settings, FileHandles::raised());
+        let (leave, stop) = (CancellationToken::new(), CancellationToken::new());
         let state = AppState::new(AppStateParts {
-            edge: Edge {
-                public_url: settings.public_url.as_str().trim_end_matches('/').to_owned(),
-                clock: seams.clock.clone(),
-                entropy: Arc::new(IdEntropy::new(seams.entropy.clone())),
-                metrics: metrics.clone(),
-                admission: Admission::new(budget.requests),
-                proxies: settings.trusted_proxies.clone(),
-                request_timeout: REQUEST_TIMEOUT,
-                spans: ServerSpans::of(traces.clone(), &settings.public_url),
-            },
+            edge: edge(settings, seams, &metrics, budget, &traces),
             verifier: verifier(settings, seams)?,
             users: Users::new(store.clone(), backend(&settings.clerk, seams)?, seams.clock.clone()),
             connections: connections.clone(),
             store: store.clone(),
             vault,
-            clerk_webhooks: settings
-                .clerk
-                .webhook_secret
-                .as_ref()
-                .map(|secret| WebhookVerifier::new(secret, seams.clock.clone()))
-                .transpose()?,
+            clerk_webhooks: clerk_webhooks(&settings.clerk, seams)?,
             service_verifier: ServiceVerifier::new(Arc::new(store.clone())),
             meta_secrets: settings.instagram.iter().flat_map(|app| app.callback_secrets.clone()).collect(),
-            leaving,
+            leaving: leave.clone(),
             assertion_key: settings.forward_auth_secret.as_ref().map(AssertionKey::new),
-            stopping,
+            stopping: stop.clone(),
             max_streams: budget.streams,
         });
         let origins = AllowedOrigins::from(settings.allowed_origins.clone());
         let router = http::app(state.clone(), &origins);
         let reloader = Reloader { state: state.clone(), origins, seams: seams.clone() };
-        let worker = if settings.worker {
-            // Unique among replicas and their restarts, or a restart could believe in a lease of
-            // its former life.
-            let name = new_id(&*seams.entropy, seams.clock.now())?.to_string();
-            let sweeper = Sweeper::new(store.clone(), seams.clock.clone());
-            metrics.register(|registry| sweeper.register(registry));
-            let worker = Worker::new(connections.clone(), store.clone(), seams.clock.clone(), name);
-            Some((worker.with_tally(tally), sweeper))
-        } else {
-            None
-        };
-        let dispatcher = dispatcher(settings, seams, connections, store.clone())?;
-        if let Some(dispatcher) = &dispatcher {
-            metrics.register(|registry| dispatcher.register(registry));
-        }
-        if let Some(exporter) = &exporter {
-            metrics.register(|registry| exporter.register(registry));
-        }
+        let worker = worker(settings, seams, &connections, &store, &tally)?;
+        let dispatcher = dispatcher(settings, seams, connections.clone(), store)?;
+        metrics.register(|registry| {
+            connections.register(registry);
+            places.register(registry);
+            calls.register(registry);
+            tally.register(registry);
+            registry.register_collector(Box::new(OverviewMetrics(overview.clone())));
+            if let Some((_, sweeper)) = &worker {
+                sweeper.register(registry);
+            }
+            if let Some(dispatcher) = &dispatcher {
+                dispatcher.register(registry);
+            }
+            if let Some(exporter) = &exporter {
+                exporter.register(registry);
+            }
+        });
+        let (limits, drain) = (server_limits(settings, budget), settings.drain);
         Ok(Self {
             router,
             state,
@@ -160,9 +121,9 @@ impl Server {
             worker,
             dispatcher,
             overview,
-            limits: server_limits(settings, budget),
+            limits,
             places,
-            drain: settings.drain,
+            drain,
             leave,
             stop,
             traces,
@@ -199,67 +160,63 @@ impl Server {
 
     /// Serves until `shutdown` resolves, and for the drain time after it; then lets running
     /// requests, refreshes and detached work finish, and closes the database.
-    pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        let Self {
-            router,
-            state,
-            worker,
-            dispatcher,
-            overview,
-            limits,
-            places,
-            drain,
-            leave,
-            stop,
-            traces,
-            exporter,
-            ..
-        } = self;
-        let clock = state.edge().clock.clone();
-        let (finished, last) = watch::channel(false);
-        let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(last)));
-        let mut tasks = JoinSet::new();
-        let keys = state.clone();
-        let mut stopped = stop.subscribe();
-        tasks.spawn(
-            async move {
-                let stopped = async move {
-                    // An error means that the sender is gone, and the server with it.
-                    let _ = stopped.wait_for(|asked| *asked).await;
-                };
-                keys.verifier().run(stopped).await;
-            }
-            .with_context(traces.context()),
-        );
-        let stopped = stop.subscribe();
-        if let Some((worker, sweeper)) = worker {
-            tasks.spawn(sweeper.run(stop.subscribe()).with_context(traces.context()));
-            tasks.spawn(async move { worker.run(stopped).await }.with_context(traces.context()));
+    pub async fn run(mut self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        let finished = CancellationToken::new();
+        let exporting = self.exporter.take().map(|exporter| tokio::spawn(exporter.run(finished.clone())));
+        let tasks = TaskTracker::new();
+        self.start_tasks(&tasks);
+        let state = self.state.clone();
+        self.serve(listener, shutdown).await;
+        tasks.close();
+        tasks.wait().await;
+        state.detached().idle().await;
+        state.store().close().await;
+        // Last: until here there were spans to finish.
+        finished.cancel();
+        if let Some(exporting) = exporting {
+            // What was not sent has been counted and said; how the task ended does not matter.
+            let _ = exporting.await;
+        }
+    }
+
+    /// Starts what runs beside the requests, until told to stop.
+    fn start_tasks(&mut self, tasks: &TaskTracker) {
+        let start =
+            |task: BoxFuture<'static, ()>| drop(tasks.spawn(task.with_context(self.traces.context())));
+        let (state, stop) = (self.state.clone(), self.stop.clone());
+        start(Box::pin(async move { state.verifier().run(stop.cancelled()).await }));
+        let stop = self.stop.clone();
+        if let Some((worker, sweeper)) = self.worker.take() {
+            start(Box::pin(sweeper.run(stop.clone())));
+            start(Box::pin(async move { worker.run(stop).await }));
         } else {
-            let connections = state.connections().clone();
-            let storing = replay_journal(connections, clock.clone(), stopped);
-            tasks.spawn(storing.with_context(traces.context()));
+            let connections = self.state.connections().clone();
+            start(Box::pin(replay_journal(connections, self.state.edge().clock.clone(), stop)));
         }
-        if let Some(dispatcher) = dispatcher {
-            let stopped = stop.subscribe();
-            tasks.spawn(async move { dispatcher.run(stopped).await }.with_context(traces.context()));
+        if let Some(dispatcher) = self.dispatcher.take() {
+            let stop = self.stop.clone();
+            start(Box::pin(async move { dispatcher.run(stop).await }));
         }
-        let stopped = stop.subscribe();
-        tasks.spawn(async move { overview.run(stopped).await }.with_context(traces.context()));
-        let refusals = Some(http::refusals(Arc::clone(state.edge())));
+        let (overview, stop) = (self.overview.clone(), self.stop.clone());
+        start(Box::pin(async move { overview.run(stop).await }));
+    }
+
+    /// Answers requests until `shutdown` resolves, and for the drain time after it.
+    async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        let Self { router, state, limits, places, drain, leave, stop, .. } = self;
+        let clock = state.edge().clock.clone();
         let service = Service {
             router,
-            refusals,
+            refusals: Some(http::refusals(Arc::clone(state.edge()))),
             limits: Arc::new(limits),
             clock: clock.clone(),
-            leaving: leave.subscribe(),
+            leaving: leave.clone(),
             places,
         };
-        let serving = http::serve(listener, service, stop.subscribe());
-        let mut serving = std::pin::pin!(serving);
+        let mut serving = std::pin::pin!(http::serve(listener, service, stop.clone()));
         tokio::select! {
             () = shutdown => {
-                leave.send_replace(true);
+                leave.cancel();
                 tracing::info!(seconds = drain.as_secs(), "told to stop; not ready any more, and serving on for a while");
                 if !drain.is_zero() {
                     tokio::select! {
@@ -267,21 +224,62 @@ impl Server {
                         _ = &mut serving => {}
                     }
                 }
-                stop.send_replace(true);
+                stop.cancel();
                 serving.await;
             }
-            _ = &mut serving => {
-                stop.send_replace(true);
-            }
-        }
-        while tasks.join_next().await.is_some() {}
-        state.detached().idle().await;
-        state.store().close().await;
-        // Last: until here there were spans to finish.
-        finished.send_replace(true);
-        if let Some(exporting) = exporting {
-            // What was not sent has been counted and said; how the task ended does not matter.
-            let _ = exporting.await;
+            _ = &mut serving => stop.cancel(),
         }
     }
+}
+
+/// The open database, with its schema up to date and its key ring proven.
+async fn open_store(settings: &Settings, seams: &Seams, vault: &Vault) -> Result<Store, StartError> {
+    for id in vault.ring().guessable_ids() {
+        tracing::warn!(
+            key = id,
+            "this encryption key is one byte repeated; make a real one with `holdfast keys generate`"
+        );
+    }
+    let options =
+        StoreOptions::serve(settings.database_url.expose_secret()).with_outbox(settings.webhook.is_some());
+    let store = Store::open(&options, seams.clock.clone()).await?;
+    store.migrate().await?;
+    let released = store.release_former_life().await?;
+    if released > 0 {
+        tracing::info!(released, "this server was killed at work; it takes up what it had begun");
+    }
+    prove_ring(vault, &store, seams.clock.now()).await?;
+    Ok(store)
+}
+
+fn edge(settings: &Settings, seams: &Seams, metrics: &Metrics, budget: Budget, traces: &Traces) -> Edge {
+    Edge {
+        public_url: settings.public_url.as_str().trim_end_matches('/').to_owned(),
+        clock: seams.clock.clone(),
+        entropy: Arc::new(IdEntropy::new(seams.entropy.clone())),
+        metrics: metrics.clone(),
+        admission: Admission::new(budget.requests),
+        proxies: settings.trusted_proxies.clone(),
+        request_timeout: REQUEST_TIMEOUT,
+        spans: ServerSpans::of(traces.clone(), &settings.public_url),
+    }
+}
+
+/// The worker and the sweeper, on replicas that work.
+fn worker(
+    settings: &Settings,
+    seams: &Seams,
+    connections: &Connections,
+    store: &Store,
+    tally: &Arc<Tally>,
+) -> Result<Option<(Worker, Sweeper)>, StartError> {
+    if !settings.worker {
+        return Ok(None);
+    }
+    // Unique among replicas and their restarts, or a restart could believe in a lease of its former
+    // life.
+    let name = new_id(&*seams.entropy, seams.clock.now())?.to_string();
+    let worker = Worker::new(connections.clone(), store.clone(), seams.clock.clone(), name);
+    let sweeper = Sweeper::new(store.clone(), seams.clock.clone());
+    Ok(Some((worker.with_tally(Arc::clone(tally)), sweeper)))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::exit::{ExitStatus, Failure, Outcome, told};
@@ -39,7 +39,7 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
         instagram = settings.instagram.is_some(),
         "serving"
     );
-    let (end, ended) = watch::channel(false);
+    let end = CancellationToken::new();
     let metrics = metrics_listener.map(|listener| {
         let router = server.operator_router();
         // Handles that anybody took here would be missing where callers are served.
@@ -50,15 +50,15 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
             refusals: None,
             limits,
             clock: context.clock.clone(),
-            leaving: ended.clone(),
+            leaving: end.clone(),
             places: PlaceMetrics::default(),
         };
-        tokio::spawn(serve(listener, service, ended))
+        tokio::spawn(serve(listener, service, end.clone()))
     });
     let hangups = tokio::spawn(on_hangup(hangup, context.clone(), reading, server.reloader(), levels));
     server.run(listener, stop).await;
     hangups.abort();
-    end.send_replace(true);
+    end.cancel();
     if let Some(metrics) = metrics {
         // It has nothing to lose; how it ended does not matter.
         let _ = metrics.await;

@@ -1,9 +1,9 @@
 //! Putting right what a clock that was ahead has written.
 
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use super::mechanisms::Mechanism;
-use super::stop::Stop;
 use super::{Connections, ServiceError};
 use crate::connection::Connection;
 use crate::connection::clock_repair::possible;
@@ -12,14 +12,14 @@ use crate::connection::observation::Observation;
 impl Connections {
     /// Puts right up to `limit` connections with times that only a clock that was ahead can have
     /// written. Returns how many it found. One connection's trouble stays its own.
-    pub async fn retime(&self, limit: usize, stop: &Stop) -> Result<usize, ServiceError> {
+    pub async fn retime(&self, limit: usize, stop: &CancellationToken) -> Result<usize, ServiceError> {
         if !self.mechanisms.has(Mechanism::ClockRepair) {
             return Ok(0);
         }
         let now = self.parts.clock.now();
         let tail = self.parts.refresh.tail_percent();
         let found = self.parts.store.mistimed_connections(now, tail, limit).await?;
-        for connection in found.iter().take_while(|_| !stop.is_asked()) {
+        for connection in found.iter().take_while(|_| !stop.is_cancelled()) {
             match self.retime_one(connection, now).await {
                 Err(error) if !error.concerns_all() => {
                     tracing::error!(connection = %connection.id, %error, "times from a clock that was ahead could not be put right");

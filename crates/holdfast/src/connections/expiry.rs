@@ -5,10 +5,10 @@
 //! before a connection is ended; a clock that has gone at an even pace is believed.
 
 use futures_util::stream::{self, StreamExt};
+use tokio_util::sync::CancellationToken;
 
 use super::diagnose::{Diagnosed, Tools};
 use super::mechanisms::Mechanism;
-use super::stop::Stop;
 use super::{Connections, ServiceError};
 use crate::connection::diagnosis::Diagnosis;
 use crate::connection::observation::Observation;
@@ -28,14 +28,14 @@ impl Connections {
 
     /// Ends connections whose time has come by the clock; where that is doubted, each after a
     /// question to the provider. Returns how many it ended. One connection's trouble stays its own.
-    pub async fn expire_due(&self, limit: usize, stop: &Stop) -> Result<usize, ServiceError> {
+    pub async fn expire_due(&self, limit: usize, stop: &CancellationToken) -> Result<usize, ServiceError> {
         let limit = if self.is_configured() { self.provider_allows(limit) } else { limit };
         if limit == 0 {
             return Ok(0);
         }
         let due = self.parts.store.expired_connections(self.parts.clock.now(), limit).await?;
         let outcomes = stream::iter(due).map(|connection| async move {
-            if stop.is_asked() { Ok(false) } else { self.expire_alone(&connection).await }
+            if stop.is_cancelled() { Ok(false) } else { self.expire_alone(&connection).await }
         });
         let outcomes: Vec<_> = outcomes.buffer_unordered(PARALLEL).collect().await;
         let mut ended = 0;

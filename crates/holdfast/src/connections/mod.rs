@@ -25,7 +25,6 @@ mod provider_callbacks;
 mod provider_gate;
 mod recorder;
 pub mod refresh;
-pub mod stop;
 mod switch;
 mod unreadable;
 

@@ -4,11 +4,11 @@
 //! A key that only this process's ring lacks is no damage: another process may have it.
 
 use prometheus_client::registry::Registry;
+use tokio_util::sync::CancellationToken;
 
 use crate::connection::observation::Observation;
 use crate::connection::{Connection, GrantFacts, Reason};
 use crate::connections::grants::{self, SealingError};
-use crate::connections::stop::Stop;
 use crate::connections::{Connections, ServiceError};
 use crate::provider::Grant;
 use crate::vault::{UserKey, VaultError};
@@ -97,10 +97,10 @@ impl Connections {
 
     /// Looks at grants again that could not be opened. Returns how many were taken up again; one's
     /// trouble stays its own.
-    pub async fn reopen_unreadable(&self, stop: &Stop) -> Result<usize, ServiceError> {
+    pub async fn reopen_unreadable(&self, stop: &CancellationToken) -> Result<usize, ServiceError> {
         let found = self.parts.store.connections_unreadable(LOOKED_AT_ONCE).await?;
         let mut reopened = 0;
-        for connection in found.iter().take_while(|_| !stop.is_asked()) {
+        for connection in found.iter().take_while(|_| !stop.is_cancelled()) {
             match self.reopen(connection).await {
                 Ok(done) => reopened += usize::from(done),
                 Err(error) if error.concerns_all() => return Err(error),

@@ -8,32 +8,15 @@
 
 use std::future::Future;
 
-use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 
 use super::admission::place_of_request;
 use super::problem::{Problem, ServerCode};
 use crate::telemetry::traces::WithContext as _;
 
-/// Counts the work that has been begun and not finished.
-#[derive(Debug, Clone)]
-pub struct Detached {
-    running: watch::Sender<usize>,
-}
-
-impl Default for Detached {
-    fn default() -> Self {
-        Self { running: watch::Sender::new(0) }
-    }
-}
-
-/// Counts down even where the work panics.
-struct Running(watch::Sender<usize>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.send_modify(|running| *running = running.saturating_sub(1));
-    }
-}
+/// Keeps track of work that has been begun and not finished.
+#[derive(Debug, Clone, Default)]
+pub struct Detached(TaskTracker);
 
 impl Detached {
     /// Runs `work` to its end, whatever becomes of whoever waits for it.
@@ -41,24 +24,19 @@ impl Detached {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Problem> {
-        self.running.send_modify(|running| *running += 1);
-        let kept = (place_of_request(), Running(self.running.clone()));
-        let task = tokio::spawn(
-            async move {
-                let _kept = kept;
-                work.await
-            }
-            .with_current_context(),
-        );
+        let place = place_of_request();
+        let work = async move {
+            let _place = place;
+            work.await
+        };
         // It panicked, or the runtime is shutting down; the panic itself is in the log.
-        task.await.map_err(|_| Problem::new(ServerCode::Internal))
+        self.0.spawn(work.with_current_context()).await.map_err(|_| Problem::new(ServerCode::Internal))
     }
 
     /// Resolves once nothing is running; for the end of the process, before the database is closed.
     pub async fn idle(&self) {
-        let mut running = self.running.subscribe();
-        // An error means that nobody can start any more work.
-        let _ = running.wait_for(|running| *running == 0).await;
+        self.0.close();
+        self.0.wait().await;
     }
 }
 

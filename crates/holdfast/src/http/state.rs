@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use axum::extract::FromRef;
 use secrecy::SecretString;
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::detached::Detached;
@@ -47,12 +47,12 @@ pub struct AppStateParts {
     /// App secrets that Meta's callbacks may be signed with; empty where Instagram is not
     /// configured.
     pub meta_secrets: Vec<SecretString>,
-    /// Turns true when the process is asked to stop: it is not ready any more.
-    pub leaving: watch::Receiver<bool>,
+    /// Cancelled when the process is asked to stop: it is not ready any more.
+    pub leaving: CancellationToken,
     /// What signs assertions about callers; `None` where none are wanted.
     pub assertion_key: Option<AssertionKey>,
-    /// Turns true when it stops serving, some time later: event streams end then.
-    pub stopping: watch::Receiver<bool>,
+    /// Cancelled when it stops serving, some time later: event streams end then.
+    pub stopping: CancellationToken,
     /// Event streams at a time.
     pub max_streams: usize,
 }
@@ -74,9 +74,9 @@ struct Shared {
     clerk_webhooks: Option<WebhookVerifier>,
     service_verifier: ServiceVerifier,
     meta_secrets: Vec<SecretString>,
-    leaving: watch::Receiver<bool>,
+    leaving: CancellationToken,
     assertion_key: Option<AssertionKey>,
-    stopping: watch::Receiver<bool>,
+    stopping: CancellationToken,
     streams: Streams,
     detached: Detached,
     documents: OnceLock<Documents>,
@@ -181,7 +181,7 @@ impl AppState {
 
     /// Whether the process was asked to stop and only serves on until others have noticed.
     pub fn is_leaving(&self) -> bool {
-        *self.shared.leaving.borrow()
+        self.shared.leaving.is_cancelled()
     }
 
     /// What signs assertions about callers.
@@ -189,8 +189,8 @@ impl AppState {
         self.shared.assertion_key.as_ref()
     }
 
-    /// Turns true when the process stops serving.
-    pub fn stopping(&self) -> watch::Receiver<bool> {
+    /// Cancelled when the process stops serving.
+    pub fn stopping(&self) -> CancellationToken {
         self.shared.stopping.clone()
     }
 

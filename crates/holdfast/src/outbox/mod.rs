@@ -19,7 +19,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::clock::{SharedClock, after};
@@ -148,10 +148,10 @@ impl Dispatcher {
 
     /// Sends until told to stop. What is under way then is sent again later: the app must know an
     /// event by its id anyhow.
-    pub async fn run(&self, mut shutdown: watch::Receiver<bool>) {
+    pub async fn run(&self, stop: CancellationToken) {
         tokio::select! {
             () = self.send_forever() => {}
-            _ = shutdown.wait_for(|stop| *stop) => {}
+            () = stop.cancelled() => {}
         }
     }
 

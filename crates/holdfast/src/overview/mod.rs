@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::{SharedClock, before};
 use crate::connection::Reason;
@@ -139,10 +139,10 @@ impl Overview {
     }
 
     /// Looks until told to stop.
-    pub async fn run(&self, mut shutdown: watch::Receiver<bool>) {
+    pub async fn run(&self, stop: CancellationToken) {
         tokio::select! {
             () = self.look_forever() => {}
-            _ = shutdown.wait_for(|stop| *stop) => {}
+            () = stop.cancelled() => {}
         }
         // The last refreshes were counted while everything stopped.
         if let Err(error) = self.keep_tally().await {

@@ -13,12 +13,11 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::{SharedClock, after, from_millis};
 use crate::connection::clock_repair::TOLERANCE;
 use crate::connections::refresh::Refreshed;
-use crate::connections::stop::Stop;
 use crate::connections::{Connections, ServiceError};
 use crate::store::{Lease, Store};
 use crate::telemetry::traces::{in_span, note};
@@ -114,9 +113,8 @@ impl Worker {
     /// Ticks until told to stop. Nothing further is begun then, and what was claimed for it is
     /// given back; a refresh that is under way is finished, because its answer may be the only copy
     /// of a grant.
-    pub async fn run(&self, shutdown: watch::Receiver<bool>) {
-        let stop = Stop::on(shutdown);
-        while !stop.is_asked() {
+    pub async fn run(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
             let ticked = self.tick_until(&stop).await;
             self.tally.ticked(self.clock.now());
             match ticked {
@@ -126,7 +124,7 @@ impl Worker {
             }
             tokio::select! {
                 () = self.pause() => {}
-                () = stop.asked() => {}
+                () = stop.cancelled() => {}
             }
         }
     }
@@ -152,10 +150,10 @@ impl Worker {
 
     /// Does what is due now, up to a bounded number of batches; the rest is for the next tick.
     pub async fn tick(&self) -> Result<Done, ServiceError> {
-        self.tick_until(&Stop::NEVER).await
+        self.tick_until(&CancellationToken::new()).await
     }
 
-    async fn tick_until(&self, stop: &Stop) -> Result<Done, ServiceError> {
+    async fn tick_until(&self, stop: &CancellationToken) -> Result<Done, ServiceError> {
         let mut done = Done {
             renewed: unless_away("journaled tokens", self.connections.replay_journal(stop).await)?,
             ..Done::default()
@@ -170,7 +168,7 @@ impl Worker {
         }
         for _ in 0..BATCHES {
             let amount = self.connections.provider_allows(BATCH);
-            if amount == 0 || stop.is_asked() {
+            if amount == 0 || stop.is_cancelled() {
                 break;
             }
             let leases = self.store.claim_due(&self.name, self.clock.now(), LEASE, amount).await?;
@@ -190,12 +188,17 @@ impl Worker {
 
     /// A few at a time. Once told to stop, the rest is given back at once, not when those under way
     /// have ended.
-    async fn refresh_all(&self, leases: Vec<Lease>, stop: &Stop) -> Vec<Result<Refreshed, ServiceError>> {
+    async fn refresh_all(
+        &self,
+        leases: Vec<Lease>,
+        stop: &CancellationToken,
+    ) -> Vec<Result<Refreshed, ServiceError>> {
         let mut outcomes = Vec::with_capacity(leases.len());
         let mut waiting = leases.into_iter();
         let mut under_way = FuturesUnordered::new();
         loop {
-            let room = if stop.is_asked() { waiting.len() } else { PARALLEL.saturating_sub(under_way.len()) };
+            let room =
+                if stop.is_cancelled() { waiting.len() } else { PARALLEL.saturating_sub(under_way.len()) };
             under_way.extend(
                 waiting.by_ref().take(room).map(|lease| in_span("grant refresh", self.refresh(lease, stop))),
             );
@@ -206,12 +209,12 @@ impl Worker {
                     Some(outcome) => outcomes.push(outcome),
                     None => return outcomes,
                 },
-                () = stop.asked(), if waiting.len() > 0 => {}
+                () = stop.cancelled(), if waiting.len() > 0 => {}
             }
         }
     }
 
-    async fn look_at_damage(&self, stop: &Stop) -> Result<(), ServiceError> {
+    async fn look_at_damage(&self, stop: &CancellationToken) -> Result<(), ServiceError> {
         let now = self.clock.now();
         let due = from_millis(self.damage_due_at.load(Ordering::Relaxed));
         // A time that is far off was written by a clock that was ahead.
@@ -224,7 +227,7 @@ impl Worker {
 
     /// At start, each day, and as soon as the clock has been set back. A clock that was not watched
     /// for a while, or has leapt, is doubted.
-    async fn put_times_right(&self, stop: &Stop) -> Result<(), ServiceError> {
+    async fn put_times_right(&self, stop: &CancellationToken) -> Result<(), ServiceError> {
         let now = self.clock.now();
         let ticked_at = from_millis(self.ticked_at.swap(now.as_millisecond(), Ordering::Relaxed));
         if now > after(ticked_at, TOLERANCE) {
@@ -246,10 +249,10 @@ impl Worker {
     }
 
     /// One connection's trouble stays its own. An error is the database's, which concerns all.
-    async fn refresh(&self, lease: Lease, stop: &Stop) -> Result<Refreshed, ServiceError> {
+    async fn refresh(&self, lease: Lease, stop: &CancellationToken) -> Result<Refreshed, ServiceError> {
         let id = lease.connection().id;
         // Whatever was found out since the batch was claimed holds for the rest of it.
-        let asked = if stop.is_asked() || self.connections.provider_allows(1) == 0 {
+        let asked = if stop.is_cancelled() || self.connections.provider_allows(1) == 0 {
             Ok(Refreshed::Skipped)
         } else {
             self.connections.refresh(&lease).await
@@ -276,15 +279,14 @@ impl Worker {
 
 /// What a replica without a worker does beside serving: store what waits in its own journal, which
 /// no other replica can see.
-pub async fn replay_journal(connections: Connections, clock: SharedClock, shutdown: watch::Receiver<bool>) {
-    let stop = Stop::on(shutdown);
-    while !stop.is_asked() {
+pub async fn replay_journal(connections: Connections, clock: SharedClock, stop: CancellationToken) {
+    while !stop.is_cancelled() {
         if let Err(error) = connections.replay_journal(&stop).await {
             tracing::warn!(%error, "journaled tokens could not be stored; they wait");
         }
         tokio::select! {
             () = clock.sleep(Pace::default().longest) => {}
-            () = stop.asked() => {}
+            () = stop.cancelled() => {}
         }
     }
 }

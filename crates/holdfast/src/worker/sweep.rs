@@ -12,10 +12,9 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::{SharedClock, before};
-use crate::connections::stop::Stop;
 use crate::metric::{Kind, Metric};
 use crate::store::{HistoryStep, Kept, Store, StoreError};
 
@@ -99,13 +98,12 @@ impl Sweeper {
     }
 
     /// Sweeps until told to stop.
-    pub async fn run(self, shutdown: watch::Receiver<bool>) {
-        let stop = Stop::on(shutdown);
+    pub async fn run(self, stop: CancellationToken) {
         let mut pause = FIRST;
-        while !stop.is_asked() {
+        while !stop.is_cancelled() {
             tokio::select! {
                 () = self.clock.sleep(pause) => {}
-                () = stop.asked() => return,
+                () = stop.cancelled() => return,
             }
             pause = EVERY;
             if let Err(error) = self.sweep(&stop).await {
@@ -115,11 +113,11 @@ impl Sweeper {
     }
 
     /// One sweep, to its end or until told to stop.
-    pub async fn sweep(&self, stop: &Stop) -> Result<(), StoreError> {
+    pub async fn sweep(&self, stop: &CancellationToken) -> Result<(), StoreError> {
         let now = self.clock.now();
         for kept in Kept::ALL {
             let limit = before(now, kept_for(kept));
-            while !stop.is_asked() {
+            while !stop.is_cancelled() {
                 let deleted = self.store.sweep(kept, limit, STEP).await?;
                 self.count(kept.as_str(), deleted);
                 if deleted == 0 {
@@ -129,7 +127,7 @@ impl Sweeper {
             }
         }
         let (mut from, limit) = (Timestamp::MIN, before(now, HISTORY));
-        while !stop.is_asked() {
+        while !stop.is_cancelled() {
             let Some(step) = self.store.sweep_history(from, limit, STEP).await? else { break };
             let HistoryStep { deleted, reached } = step;
             self.count(CHANGES, deleted);

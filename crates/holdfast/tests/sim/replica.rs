@@ -22,7 +22,7 @@ use holdfast::store::Store;
 use holdfast::vault::{KeyRing, Vault};
 use holdfast::worker::Worker;
 use secrecy::SecretString;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::baton::{DAY, ReplicaClock};
 use super::dice::Dice;
@@ -98,8 +98,7 @@ pub fn start(place: &Arc<Place>, database: &Store, journal: &Path, plan: &Plan, 
     // Whoever has the baton keeps it until the next seam: tokio shall not make room for others
     // meanwhile.
     Box::pin(tokio::task::unconstrained(async move {
-        let (_running, shutdown) = watch::channel(false);
-        tokio::join!(worker.run(shutdown), visits);
+        tokio::join!(worker.run(CancellationToken::new()), visits);
     }))
 }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::caller::OwnerId;
@@ -22,7 +23,6 @@ use crate::connection::Reason;
 use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
 use crate::connection::status::InstagramStatus;
 use crate::connections::connect::hash;
-use crate::connections::stop::Stop;
 use crate::connections::{Connections, ServiceError};
 
 /// The attempt could not be completed.
@@ -179,11 +179,15 @@ impl Connections {
 
     /// Ends attempts whose time has run out and carries on those that were let go of. Returns how
     /// many. One attempt's trouble stays its own.
-    pub async fn advance_attempts(&self, limit: usize, stop: &Stop) -> Result<usize, ServiceError> {
+    pub async fn advance_attempts(
+        &self,
+        limit: usize,
+        stop: &CancellationToken,
+    ) -> Result<usize, ServiceError> {
         let now = self.parts.clock.now();
         let mut tended = 0;
         let expired = self.parts.store.expired_attempts(now, limit).await?;
-        for attempt in expired.iter().take_while(|_| !stop.is_asked()) {
+        for attempt in expired.iter().take_while(|_| !stop.is_cancelled()) {
             tended += 1;
             match self.end_attempt(attempt, AttemptOutcome::Expired, now).await {
                 Err(error) if !error.concerns_all() => {
@@ -196,7 +200,7 @@ impl Connections {
             return Ok(tended);
         }
         let stranded = self.parts.store.stranded_attempts(now, limit).await?;
-        for attempt in stranded.iter().take_while(|_| !stop.is_asked()) {
+        for attempt in stranded.iter().take_while(|_| !stop.is_cancelled()) {
             tended += 1;
             if let Err(error) = self.resume(attempt).await {
                 tracing::warn!(attempt = %attempt.id, %error, "an interrupted connect attempt could not be finished yet");

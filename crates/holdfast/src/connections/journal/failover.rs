@@ -2,7 +2,8 @@
 //! before it had acknowledged last. What is remembered of that is stored again, and what cannot be
 //! is said.
 
-use super::super::stop::Stop;
+use tokio_util::sync::CancellationToken;
+
 use super::super::{Connections, ServiceError};
 use super::{Journaled, Origin};
 use crate::store::StoreError;
@@ -10,7 +11,7 @@ use crate::store::StoreError;
 impl Connections {
     /// Compares the database's history with the one known so far, and stores again what a promoted
     /// standby lacks.
-    pub(super) async fn survive_failover(&self, stop: &Stop) -> Result<(), ServiceError> {
+    pub(super) async fn survive_failover(&self, stop: &CancellationToken) -> Result<(), ServiceError> {
         self.journal.recent().age(self.parts.clock.now());
         let timeline = match self.parts.store.timeline().await {
             Ok(Some(timeline)) => timeline,
@@ -24,7 +25,7 @@ impl Connections {
         };
         let (remembered, mut restored, mut lost) = (tokens.len(), 0_u32, 0_u32);
         for token in tokens {
-            if stop.is_asked() {
+            if stop.is_cancelled() {
                 return Ok(());
             }
             match self.store_journaled(&token).await {

@@ -1,6 +1,7 @@
 //! Putting into the database what waits in the journal.
 
-use super::super::stop::Stop;
+use tokio_util::sync::CancellationToken;
+
 use super::super::{Connections, ServiceError};
 use super::{Journaled, Origin};
 
@@ -8,14 +9,14 @@ impl Connections {
     /// Stores what waits in the journal; answers how many. A file goes only when the database has
     /// answered for it. One that cannot be stored for a reason of its own stays, and the others go
     /// on.
-    pub async fn replay_journal(&self, stop: &Stop) -> Result<usize, ServiceError> {
+    pub async fn replay_journal(&self, stop: &CancellationToken) -> Result<usize, ServiceError> {
         self.survive_failover(stop).await?;
         let all = self.journal.read().unwrap_or_else(|error| {
             tracing::error!(%error, "the journal cannot be read");
             Vec::new()
         });
         let mut replayed = 0;
-        for token in all.into_iter().take_while(|_| !stop.is_asked()) {
+        for token in all.into_iter().take_while(|_| !stop.is_cancelled()) {
             match self.replay(&token).await {
                 Ok(true) => replayed += 1,
                 Ok(false) => {}

@@ -13,6 +13,7 @@ use futures_util::Stream;
 use http::header::{self, HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::prelude::*;
 use crate::caller::{Caller, OwnerId};
@@ -113,7 +114,7 @@ impl Watched {
     fn run(
         mut self,
         mut notices: Notices,
-        mut stopping: watch::Receiver<bool>,
+        stopping: CancellationToken,
         place: Place,
     ) -> impl Stream<Item = Result<Bytes, Infallible>> {
         stream! {
@@ -122,7 +123,7 @@ impl Watched {
                 yield Ok(event);
             }
             loop {
-                match self.wait(&mut notices, &mut stopping).await {
+                match self.wait(&mut notices, &stopping).await {
                     Woken::End => break,
                     Woken::Look => {
                         if let Some(event) = self.look(&place).await {
@@ -159,7 +160,7 @@ impl Watched {
         Some(Bytes::from(format!("event: instagram.status\nid: {}\ndata: {json}\n\n", tag.opaque())))
     }
 
-    async fn wait(&self, notices: &mut Notices, stopping: &mut watch::Receiver<bool>) -> Woken {
+    async fn wait(&self, notices: &mut Notices, stopping: &CancellationToken) -> Woken {
         let Notices { changes, hears } = notices;
         let now = self.clock.now();
         if now >= self.ends_at {
@@ -172,7 +173,7 @@ impl Watched {
                 () = &mut timer => {
                     return if self.clock.now() >= self.ends_at { Woken::End } else { Woken::Heartbeat };
                 }
-                _ = stopping.wait_for(|stopping| *stopping) => return Woken::End,
+                () = stopping.cancelled() => return Woken::End,
                 // Heard again, so some may have been missed meanwhile; or no longer heard, so look
                 // more often. An error means that the store is gone; then the server stops.
                 heard = hears.changed() => return if heard.is_ok() { Woken::Look } else { Woken::End },

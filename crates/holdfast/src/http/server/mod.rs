@@ -30,8 +30,8 @@ use http::header::{self, HeaderValue};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch as signal;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 pub use bind::{BindError, bind};
@@ -108,16 +108,16 @@ pub struct Service {
     pub limits: Arc<ServerLimits>,
     /// Time.
     pub clock: SharedClock,
-    /// Turns true some time before the shutdown: from then on every answer ends its connection.
-    pub leaving: signal::Receiver<bool>,
+    /// Cancelled some time before the shutdown: from then on every answer ends its connection.
+    pub leaving: CancellationToken,
     /// What is counted of connections.
     pub places: PlaceMetrics,
 }
 
-/// Serves until `shutdown` turns true, then lets running requests finish within the drain time.
+/// Serves until `shutdown` is cancelled, then lets running requests finish within the drain time.
 ///
 /// Answers how many connections had to be cut at the end.
-pub async fn serve(listener: TcpListener, service: Service, mut shutdown: signal::Receiver<bool>) -> usize {
+pub async fn serve(listener: TcpListener, service: Service, shutdown: CancellationToken) -> usize {
     let (limits, clock) = (&service.limits, &service.clock);
     let places = Places::new(limits.max_connections, clock.clone(), service.places.clone());
     let mut connections = JoinSet::new();
@@ -125,7 +125,7 @@ pub async fn serve(listener: TcpListener, service: Service, mut shutdown: signal
     loop {
         if let Some((stream, peer, watch)) = newcomer.take() {
             if let Some(place) = places.take(peer.ip().into(), &watch) {
-                let connection = connection(stream, peer, watch, service.clone(), shutdown.clone());
+                let connection = connection(stream, peer, watch, service.clone(), shutdown.child_token());
                 connections.spawn(async move {
                     connection.await;
                     drop(place);
@@ -135,7 +135,7 @@ pub async fn serve(listener: TcpListener, service: Service, mut shutdown: signal
             }
         }
         tokio::select! {
-            () = asked(&mut shutdown) => break,
+            () = shutdown.cancelled() => break,
             // Reaping keeps the set as small as the number of open connections; and a place may be
             // free now.
             Some(_) = connections.join_next() => {}
@@ -153,7 +153,7 @@ pub async fn serve(listener: TcpListener, service: Service, mut shutdown: signal
     let newcomers = newcomer.map(|(stream, peer, _)| (stream, peer)).into_iter().chain(waiting(listener));
     for (stream, peer) in newcomers.take(limits.max_connections.saturating_sub(connections.len())) {
         let watch = Watch::new(limits, clock.clone());
-        connections.spawn(connection(stream, peer, watch, service.clone(), shutdown.clone()));
+        connections.spawn(connection(stream, peer, watch, service.clone(), shutdown.child_token()));
     }
     drain(connections, limits.drain, clock).await
 }
@@ -170,17 +170,11 @@ fn waiting(listener: TcpListener) -> impl Iterator<Item = (TcpStream, SocketAddr
     })
 }
 
-/// Resolves once a shutdown is asked for, or can no longer be.
-async fn asked(shutdown: &mut signal::Receiver<bool>) {
-    // An error means that the sender is gone: whoever could ask for more service is gone too.
-    let _ = shutdown.wait_for(|asked| *asked).await;
-}
-
 /// Resolves when a connection has to finish. One of HTTP/2 is told so in its own words, once a
 /// shutdown is asked for. One of HTTP/1 is told by its next answer; who has none to come may be sending
 /// a request just now, which would be lost with the connection, so it has to be quiet for a while.
-async fn last_call(shutdown: &mut signal::Receiver<bool>, watch: &Watch, clock: &SharedClock) {
-    asked(shutdown).await;
+async fn last_call(shutdown: &CancellationToken, watch: &Watch, clock: &SharedClock) {
+    shutdown.cancelled().await;
     let asked = clock.now();
     while !watch.is_http2() {
         let Some(quiet) = watch.quiet_since() else {
@@ -206,7 +200,7 @@ enum End {
 /// What may end a connection; polled when it has something to say, not with every request.
 fn ends(
     watch: &Watch,
-    mut shutdown: signal::Receiver<bool>,
+    shutdown: CancellationToken,
     clock: &SharedClock,
 ) -> FuturesUnordered<BoxFuture<'static, End>> {
     let (expired, asked, clock) = (watch.clone(), watch.clone(), clock.clone());
@@ -215,7 +209,7 @@ fn ends(
         End::Expired
     };
     let last_call = async move {
-        last_call(&mut shutdown, &asked, &clock).await;
+        last_call(&shutdown, &asked, &clock).await;
         End::LastCall
     };
     [expired.boxed(), last_call.boxed()].into_iter().collect()
@@ -237,9 +231,11 @@ async fn connection(
     peer: SocketAddr,
     watch: Watch,
     service: Service,
-    shutdown: signal::Receiver<bool>,
+    shutdown: CancellationToken,
 ) {
     let Service { router, refusals, limits, clock, leaving, places: _ } = service;
+    // One of its own for each connection: requests of others do not wait for its lock.
+    let leaving = leaving.child_token();
     // Answers are small and written in one piece; waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
     let io = TokioIo::new(RefusalIo::new(
@@ -263,7 +259,7 @@ async fn connection(
             let (leaving, shutdown) = (leaving.clone(), shutdown.clone());
             async move {
                 let mut response = answer.await?;
-                if is_last || (is_http1 && (*leaving.borrow() || *shutdown.borrow())) {
+                if is_last || (is_http1 && (leaving.is_cancelled() || shutdown.is_cancelled())) {
                     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok::<_, Infallible>(response.map(|body| watch::BusyBody::new(body, busy)))

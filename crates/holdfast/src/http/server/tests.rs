@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::clock::SystemClock;
@@ -21,8 +22,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 struct Running {
     address: SocketAddr,
-    leave: watch::Sender<bool>,
-    stop: watch::Sender<bool>,
+    leave: CancellationToken,
+    stop: CancellationToken,
     served: JoinHandle<usize>,
     /// Turns true when `/held` is being answered, which ends with `release`.
     held: watch::Receiver<bool>,
@@ -86,11 +87,11 @@ async fn start_with(limits: ServerLimits, refusals: Option<Refusals>) -> Running
         .route("/slow", get(slow))
         .route("/stuck", get(stuck))
         .route("/held", get(keep));
-    let (stop, stopped) = watch::channel(false);
-    let (leave, leaving) = watch::channel(false);
+    let (stop, leave) = (CancellationToken::new(), CancellationToken::new());
     let places = PlaceMetrics::default();
-    let service = Service { router, refusals, limits: Arc::new(limits), clock, leaving, places };
-    let served = tokio::spawn(serve(listener, service, stopped));
+    let service =
+        Service { router, refusals, limits: Arc::new(limits), clock, leaving: leave.clone(), places };
+    let served = tokio::spawn(serve(listener, service, stop.clone()));
     Running { address, leave, stop, served, held, release }
 }
 

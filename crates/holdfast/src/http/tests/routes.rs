@@ -19,7 +19,7 @@ use http_body_util::BodyExt;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::super::admission::{Admission, RequestLimits};
@@ -51,7 +51,7 @@ struct Stage {
     clock: ManualClock,
     store: Store,
     service_key: SecretString,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     _directory: TempDir,
 }
 
@@ -78,7 +78,7 @@ async fn stage() -> Stage {
     let made = service::generate(&*entropy).unwrap();
     let key = NewServiceKey { id: uuid::Uuid::nil(), name: "app".to_owned(), hash: made.hash };
     store.insert_service_key(&key, from_millis(1_790_000_000_000)).await.unwrap();
-    let (stop, stopping) = watch::channel(false);
+    let stop = CancellationToken::new();
     let connections = Connections::new(Parts {
         check_interval: std::time::Duration::from_mins(1),
         store: store.clone(),
@@ -108,9 +108,9 @@ async fn stage() -> Stage {
         clerk_webhooks: Some(WebhookVerifier::new(&WEBHOOK_SECRET.into(), shared.clone()).unwrap()),
         service_verifier: ServiceVerifier::new(Arc::new(store.clone())),
         meta_secrets: vec!["app-secret".into()],
-        leaving: watch::channel(false).1,
+        leaving: CancellationToken::new(),
         assertion_key: None,
-        stopping,
+        stopping: stop.clone(),
         max_streams: crate::http::streams::MAX_IN_ALL,
     });
     let router = app(state.clone(), &crate::http::AllowedOrigins::default());

@@ -21,7 +21,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
 use prometheus_client::registry::Registry;
 use prost::Message as _;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::queue::{self, BATCH, Counts, Outcome, Queue, Waiting};
@@ -156,15 +156,14 @@ impl Exporter {
     }
 
     /// Sends until told to stop; then what is left, within a bound.
-    pub async fn run(mut self, stop: watch::Receiver<bool>) {
-        let mut stopped = stop.clone();
+    pub async fn run(mut self, stop: CancellationToken) {
         let clock = self.clock.clone();
-        let deadline = async move {
-            until(&mut stopped).await;
+        let deadline = async {
+            stop.cancelled().await;
             clock.sleep(FLUSH_WITHIN).await;
         };
         tokio::select! {
-            () = self.export(stop) => {}
+            () = self.export(&stop) => {}
             () = deadline => {
                 let left = self.batch.len() + self.waiting.spans.len();
                 let left = u64::try_from(left).unwrap_or(u64::MAX).saturating_add(self.under_way);
@@ -174,20 +173,20 @@ impl Exporter {
         }
     }
 
-    async fn export(&mut self, mut stop: watch::Receiver<bool>) {
+    async fn export(&mut self, stop: &CancellationToken) {
         loop {
-            if !*stop.borrow() {
+            if !stop.is_cancelled() {
                 tokio::select! {
                     () = self.clock.sleep(self.delay) => {}
                     () = self.waiting.full_batch.notified() => {}
-                    () = until(&mut stop) => {}
+                    () = stop.cancelled() => {}
                 }
             }
             // Seen before the queue: what is put in after this is none of the server's, which has
             // finished.
-            let is_last = *stop.borrow();
+            let is_last = stop.is_cancelled();
             while self.take() {
-                self.deliver(&mut stop).await;
+                self.deliver(stop).await;
             }
             if is_last {
                 return;
@@ -206,7 +205,7 @@ impl Exporter {
     }
 
     /// Sends the batch, again where that may help. Of a server that stops each batch is sent once.
-    async fn deliver(&mut self, stop: &mut watch::Receiver<bool>) {
+    async fn deliver(&mut self, stop: &CancellationToken) {
         let spans = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
         self.under_way = u64::try_from(spans.len()).unwrap_or(u64::MAX);
         let body = self.encoded(spans);
@@ -219,7 +218,7 @@ impl Exporter {
                     self.counts.add(Outcome::ExportFailed, rejected);
                     break None;
                 }
-                Err(failure) if tries == TRIES || !failure.why.is_passing() || *stop.borrow() => {
+                Err(failure) if tries == TRIES || !failure.why.is_passing() || stop.is_cancelled() => {
                     self.counts.add(Outcome::ExportFailed, self.under_way);
                     break Some(failure.why);
                 }
@@ -228,7 +227,7 @@ impl Exporter {
                     tries += 1;
                     tokio::select! {
                         () = self.clock.sleep(pause.min(LONGEST_PAUSE)) => {}
-                        () = until(stop) => {}
+                        () = stop.cancelled() => {}
                     }
                 }
             }
@@ -273,11 +272,6 @@ impl Exporter {
             );
         }
     }
-}
-
-async fn until(stop: &mut watch::Receiver<bool>) {
-    // An error means that the server is gone.
-    let _ = stop.wait_for(|asked| *asked).await;
 }
 
 fn read(answer: &Answer) -> Result<Taken, NotTaken> {

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::queue::{BATCH, CAPACITY};
 use super::*;
@@ -87,7 +87,8 @@ async fn work(traces: &Traces, spans: usize) {
 }
 
 async fn flush(exporter: Exporter) {
-    let (_stop, stopped) = watch::channel(true);
+    let stopped = CancellationToken::new();
+    stopped.cancel();
     exporter.run(stopped).await;
 }
 
@@ -126,15 +127,15 @@ async fn what_does_not_fit_is_dropped_and_counted_and_nobody_waits() {
 #[tokio::test]
 async fn a_full_batch_is_sent_before_its_time() {
     let Stage { network, traces, exporter, .. } = stage();
-    let (stop, stopped) = watch::channel(false);
-    let running = tokio::spawn(exporter.run(stopped));
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(exporter.run(stop.clone()));
     work(&traces, BATCH - 1).await;
     settle().await;
     assert_eq!(network.requests(), 0, "the clock stands still");
     work(&traces, 1).await;
     settle().await;
     assert_eq!((network.requests(), network.spans().len()), (1, BATCH));
-    stop.send_replace(true);
+    stop.cancel();
     running.await.unwrap();
 }
 
@@ -172,8 +173,8 @@ async fn what_is_busy_is_left_alone_for_as_long_as_it_asks() {
     let Stage { clock, network, traces, exporter } = stage();
     let counted = counted(&exporter);
     network.answers(429, Some("20"));
-    let (stop, stopped) = watch::channel(false);
-    let running = tokio::spawn(exporter.run(stopped));
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(exporter.run(stop.clone()));
     work(&traces, BATCH).await;
     settle().await;
     assert_eq!(network.requests(), 1);
@@ -193,7 +194,7 @@ async fn what_is_busy_is_left_alone_for_as_long_as_it_asks() {
     settle().await;
     assert_eq!(network.requests(), 3);
     assert_eq!(counted()["export_failed"], BATCH as u64);
-    stop.send_replace(true);
+    stop.cancel();
     running.await.unwrap();
 }
 
@@ -204,8 +205,8 @@ async fn one_warning_a_minute_says_how_much_was_dropped() {
     let _log = tracing::subscriber::set_default(subscriber);
     let Stage { clock, network, traces, exporter } = stage();
     network.answers(500, None);
-    let (stop, stopped) = watch::channel(false);
-    let running = tokio::spawn(exporter.run(stopped));
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(exporter.run(stop.clone()));
     for _ in 0..3 {
         work(&traces, BATCH).await;
         settle().await;
@@ -219,7 +220,7 @@ async fn one_warning_a_minute_says_how_much_was_dropped() {
     assert_eq!(warnings().lines().count(), 2, "{}", warnings());
     assert!(warnings().contains("dropped=1536"), "{}", warnings());
     assert_eq!(network.requests(), 4);
-    stop.send_replace(true);
+    stop.cancel();
     running.await.unwrap();
 }
 

@@ -11,13 +11,13 @@ use std::sync::Arc;
 use holdfast::app::{Seams, connections, vault};
 use holdfast::caller::OwnerId;
 use holdfast::clock::{Clock as _, SystemClock};
-use holdfast::connections::stop::Stop;
 use holdfast::entropy::SystemEntropy;
 use holdfast::settings::{Environment, Purpose, load};
 use holdfast::standin::clerk::Person;
 use holdfast::store::{Store, StoreOptions};
 use http::{Method, StatusCode};
 use secrecy::ExposeSecret as _;
+use tokio_util::sync::CancellationToken;
 
 use super::crowded::process;
 use crate::e2e::app::{App, SignedIn};
@@ -90,7 +90,7 @@ async fn inspect(app: &App, place: &Path, done: &[Done], at: u64) -> usize {
     vault.prove(&store.sentinels().await.expect("it answers")).expect("the key ring is the database's");
     let connections = connections(&settings, &seams, &store, &vault).expect("the domain");
     connections.journal().prepare();
-    connections.replay_journal(&Stop::NEVER).await.expect("the journal is stored");
+    connections.replay_journal(&CancellationToken::new()).await.expect("the journal is stored");
     let issued: Vec<String> =
         app.instagram.issued_secrets().iter().map(|each| each.expose_secret().to_owned()).collect();
     let mut linked = 0;

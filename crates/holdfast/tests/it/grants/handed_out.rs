@@ -11,7 +11,7 @@ use holdfast::connections::ServiceError;
 use holdfast::connections::complete::CompleteError;
 use holdfast::worker::replay_journal;
 use secrecy::SecretString;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::setup::{MINUTE, Replica, owner};
@@ -121,7 +121,8 @@ async fn a_server_without_a_worker_stores_what_it_journaled_and_another_ones_wor
         let journal = db.directory.path().join("journal");
         lose_the_database_after("redeem", db, &world, &journal).await;
         let again = Replica::new("again", db.store.clone(), &db.clock, &world, Some(&journal));
-        let (stop, stopping) = watch::channel(false);
+        let stop = CancellationToken::new();
+        let stopping = stop.clone();
         let storing = tokio::spawn(replay_journal(again.connections.clone(), again.clock.clone(), stopping));
         let stored = async {
             while !files(&journal).is_empty() {
@@ -129,7 +130,7 @@ async fn a_server_without_a_worker_stores_what_it_journaled_and_another_ones_wor
             }
         };
         tokio::time::timeout(Duration::from_secs(20), stored).await.expect("it is stored");
-        stop.send_replace(true);
+        stop.cancel();
         storing.await.unwrap();
         let elsewhere = db.directory.path().join("elsewhere");
         let other = Replica::new("other", db.store.clone(), &db.clock, &world, Some(&elsewhere));

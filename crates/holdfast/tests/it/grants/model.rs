@@ -12,12 +12,12 @@ use holdfast::clock::{Clock as _, after, before};
 use holdfast::connection::State;
 use holdfast::connections::complete::CompleteError;
 use holdfast::connections::connect::ConnectRequest;
-use holdfast::connections::stop::Stop;
 use holdfast::provider::ProviderId;
 use holdfast::store::{EventOutcome, SyncedUser};
 use holdfast::worker::sweep::Sweeper;
 use jiff::Timestamp;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::setup::{DAY, MINUTE, Replica, owner};
 use super::world::{Kind, World};
@@ -165,7 +165,7 @@ impl Sequence<'_> {
             Act::Sweep => {
                 let sweeper =
                     Sweeper::new(self.replica.store.clone(), Arc::new(Patient(self.replica.clock.clone())));
-                sweeper.sweep(&Stop::NEVER).await.expect("it sweeps");
+                sweeper.sweep(&CancellationToken::new()).await.expect("it sweeps");
                 let limit = before(self.now(), 30 * DAY);
                 for each in &mut self.sent {
                     each.kept_at = each.kept_at.filter(|at| *at >= limit);

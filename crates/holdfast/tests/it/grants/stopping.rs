@@ -8,10 +8,10 @@ use futures_util::FutureExt as _;
 use holdfast::clock::Clock as _;
 use holdfast::connection::attempt::{Attempt, AttemptStage, Expect};
 use holdfast::connection::{Reason, Standing};
-use holdfast::connections::stop::Stop;
 use holdfast::provider::ProviderId;
 use holdfast::store::{AttemptWrite, ChangeSet, CommitOutcome};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::setup::{DAY, MINUTE, Replica, owner};
 use super::world::{Kind, World};
@@ -45,11 +45,12 @@ async fn told_to_stop_the_worker_gives_back_what_it_has_not_begun_and_finishes_t
             let mut opened = opened.clone();
             async move { drop(opened.wait_for(|open| *open).await) }.boxed()
         });
-        let (stop, stopping) = watch::channel(false);
+        let stop = CancellationToken::new();
+        let stopping = stop.clone();
         let worker = one.clone();
         let running = tokio::spawn(async move { worker.worker.run(stopping).await });
         until(async || world.calls("refresh").len() == PARALLEL).await;
-        stop.send_replace(true);
+        stop.cancel();
         // At once: Instagram has not answered any of those that are under way.
         let free = tokio::sync::Mutex::new(0);
         until(async || {
@@ -112,9 +113,9 @@ async fn told_to_stop_housekeeping_begins_nothing_more() {
         ))
         .await;
 
-        let (_told, stopping) = watch::channel(true);
-        let stop = Stop::on(stopping);
-        let work = async |stop: &Stop| {
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let work = async |stop: &CancellationToken| {
             let tended = one.connections.advance_attempts(BATCH, stop).await.expect("it answers");
             one.connections.retime(BATCH, stop).await.expect("it answers");
             let ended = one.connections.expire_due(BATCH, stop).await.expect("it answers");
@@ -127,7 +128,7 @@ async fn told_to_stop_housekeeping_begins_nothing_more() {
         };
         assert_eq!(work(&stop).await, (0, 0));
         assert_eq!(facts().await, (AttemptStage::Open, true, Standing::CONNECTED));
-        assert_eq!(work(&Stop::NEVER).await, (1, 1));
+        assert_eq!(work(&CancellationToken::new()).await, (1, 1));
         assert_eq!(facts().await, (AttemptStage::Closed, false, Reason::Expired.into()));
     })
     .await;

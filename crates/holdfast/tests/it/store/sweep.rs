@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use holdfast::clock::{Clock, ManualClock};
-use holdfast::connections::stop::Stop;
 use holdfast::store::{HistoryCursor, Store};
 use holdfast::worker::sweep::Sweeper;
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use super::fixtures::{DAY, INSTAGRAM, connection, insert, owner};
 use crate::support::database::{Engine, TestDb, on_each_engine};
@@ -97,7 +97,7 @@ async fn two_years_hold_every_table_to_its_bound() {
         for day in 0..DAYS {
             db.clock.advance(DAY);
             a_day(db, &busy.id.to_string(), day, db.clock.now().as_millisecond()).await;
-            sweeper.sweep(&Stop::NEVER).await.expect("it sweeps");
+            sweeper.sweep(&CancellationToken::new()).await.expect("it sweeps");
             if day % 73 == 0 || day == DAYS - 1 {
                 let tables =
                     ["attempts", "completions", "clerk_events", "data_deletions", "outbox", "connection_history"];

@@ -13,7 +13,7 @@ use holdfast::telemetry::traces::{Traces, WithContext as _, in_span, note};
 use holdfast::transport::ReqwestTransport;
 use http::{HeaderMap, HeaderValue, Method};
 use sqlx::Connection as _;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::collector::Collector;
 use super::traced;
@@ -92,7 +92,8 @@ async fn a_secret_planted_in_a_span_is_found_in_every_spelling() {
             Traces::on(settings, Arc::new(SystemClock), Arc::new(SystemEntropy), transport).unwrap();
         let careless: &'static str = text.leak();
         in_span_of(&traces, careless).await;
-        let (_stop, stopped) = watch::channel(true);
+        let stopped = CancellationToken::new();
+        stopped.cancel();
         exporter.run(stopped).await;
         let export = collector.exports().pop().expect("it was exported");
         assert!(needles::Needles::new([planted]).find_in(&export.body).is_some(), "{careless}");

@@ -13,7 +13,7 @@ async fn a_shutdown_lets_running_requests_finish_and_takes_no_new_ones() {
     let running = tokio::spawn(exchange(server.address, b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n"));
     let idle = TcpStream::connect(server.address).await.unwrap();
     server.held.wait_for(|held| *held).await.unwrap();
-    server.stop.send(true).unwrap();
+    server.stop.cancel();
     server.release.send(true).unwrap();
     assert!(running.await.unwrap().ends_with("released"));
     assert_eq!(server.served.await.unwrap(), 0);
@@ -24,7 +24,7 @@ async fn a_shutdown_lets_running_requests_finish_and_takes_no_new_ones() {
 #[tokio::test]
 async fn a_leaving_server_answers_and_ends_each_connection_with_it() {
     let server = start(patient()).await;
-    server.leave.send(true).unwrap();
+    server.leave.cancel();
     for _ in 0..2 {
         let answer = exchange(server.address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
         assert_eq!(statuses(&answer), ["200"]);
@@ -39,7 +39,7 @@ async fn whoever_connected_before_the_stop_is_answered() {
     for _ in 0..50 {
         waiting.push(TcpStream::connect(server.address).await.unwrap());
     }
-    server.stop.send(true).unwrap();
+    server.stop.cancel();
     for stream in &mut waiting {
         stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     }
@@ -63,7 +63,7 @@ async fn a_request_that_meets_the_stop_on_its_way_is_answered() {
     for stream in &mut *first {
         stream.write_all(b"GET / HTTP/1.1\r\nHo").await.unwrap();
     }
-    server.stop.send(true).unwrap();
+    server.stop.cancel();
     // Longer than a quiet connection is kept: these have begun to speak.
     SystemClock.sleep(LAST_REQUEST * 2).await;
     for stream in first {
@@ -83,7 +83,7 @@ async fn a_kept_connection_that_was_told_nothing_is_answered_after_the_stop() {
     let mut kept = TcpStream::connect(server.address).await.unwrap();
     kept.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     assert!(kept.read(&mut [0; 1024]).await.unwrap() > 0);
-    server.stop.send(true).unwrap();
+    server.stop.cancel();
     // Nobody is taken any more: the stop has been seen.
     while TcpStream::connect(server.address).await.is_ok() {}
     kept.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
@@ -97,7 +97,7 @@ async fn a_request_that_does_not_end_is_cut_after_the_drain_time() {
     let mut server = start(quick()).await;
     let stuck = tokio::spawn(exchange(server.address, b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n"));
     server.held.wait_for(|held| *held).await.unwrap();
-    server.stop.send(true).unwrap();
+    server.stop.cancel();
     assert_eq!(server.served.await.unwrap(), 1);
     assert_eq!(stuck.await.unwrap(), "");
 }

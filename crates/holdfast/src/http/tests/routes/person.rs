@@ -110,7 +110,7 @@ async fn events_begin_with_the_status_beat_and_end_with_the_token() {
     assert_eq!(stream.next().await.unwrap().unwrap(), "retry: 3000\n\n");
     let (end, ()) = tokio::join!(stream.next(), async {
         tokio::task::yield_now().await;
-        stage.stop.send(true).unwrap();
+        stage.stop.cancel();
     });
     assert!(end.is_none(), "nothing new to say, and the server stops");
 }
