@@ -2,7 +2,7 @@
 //! nor a page reads the database for it.
 //!
 //! The same round notices what the app is told besides statuses (grants about to expire,
-//! incidents), keeps what became of refreshes, and removes what has been kept long enough.
+//! incidents), and keeps what became of refreshes.
 
 pub mod alerts;
 pub mod clock_watch;
@@ -10,7 +10,6 @@ mod metrics;
 pub mod process;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -38,12 +37,6 @@ const OVERDUE_AFTER: Duration = Duration::from_mins(10);
 const EXPIRING_WITHIN: Duration = Duration::from_hours(7 * 24);
 /// Days to expiry are told apart up to here.
 const MOST_DAYS: u32 = 60;
-/// How long the record of acts is kept, and what became of refreshes; of told notices a month.
-const KEEP_ACTS: Duration = Duration::from_hours(365 * 24);
-const KEEP_NOTICES: Duration = Duration::from_hours(30 * 24);
-const KEEP_TALLY_HOURS: i64 = 40 * 24;
-/// Acts removed in one round.
-const PRUNED_AT_ONCE: usize = 1000;
 
 /// What was seen at the last look. Empty before the first.
 #[derive(Debug, Clone, Default)]
@@ -90,8 +83,6 @@ struct Inner {
     tally: Arc<Tally>,
     watch: ClockWatch,
     snapshot: ArcSwap<Snapshot>,
-    /// The hour of the last upkeep, counted from the epoch.
-    kept_up: AtomicI64,
 }
 
 impl Overview {
@@ -104,8 +95,7 @@ impl Overview {
         watch: ClockWatch,
     ) -> Self {
         let snapshot = ArcSwap::default();
-        let kept_up = AtomicI64::new(i64::MIN);
-        Self { inner: Arc::new(Inner { store, connections, clock, tally, watch, snapshot, kept_up }) }
+        Self { inner: Arc::new(Inner { store, connections, clock, tally, watch, snapshot }) }
     }
 
     /// What was seen at the last look.
@@ -198,7 +188,7 @@ impl Overview {
         seen.refreshes = store.refreshes(hour(now)).await?;
         seen.slowly_at = Some(now);
         self.inner.snapshot.store(Arc::new(seen));
-        self.keep_up(now).await
+        Ok(())
     }
 
     /// Adds what this process's worker did since the last time to what all have done.
@@ -213,18 +203,6 @@ impl Overview {
             }
         }
         failed.map_or(Ok(()), Err)
-    }
-
-    /// Once an hour: removes what was kept long enough.
-    async fn keep_up(&self, now: Timestamp) -> Result<(), StoreError> {
-        let Inner { store, kept_up, .. } = &*self.inner;
-        if kept_up.swap(hour(now), Ordering::Relaxed) == hour(now) {
-            return Ok(());
-        }
-        store.prune_refreshes(hour(now) - KEEP_TALLY_HOURS).await?;
-        store.prune_notices(before(now, KEEP_NOTICES)).await?;
-        store.prune_acts(before(now, KEEP_ACTS), PRUNED_AT_ONCE).await?;
-        Ok(())
     }
 }
 

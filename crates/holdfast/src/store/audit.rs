@@ -15,14 +15,12 @@ const PAGE: Sql = Sql::both(
     "SELECT id, at, actor, action, user_id, detail FROM audit WHERE at > $1 OR (at = $1 AND id > $2) ORDER BY at, id \
      LIMIT $3 + 0",
 );
-const PRUNE: Sql =
-    Sql::both("DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2 + 0)");
 /// What an erased user had done to them stays, without the user.
 pub(super) const FORGET: Sql = Sql::both("UPDATE audit SET user_id = NULL WHERE user_id = $1");
 
 /// Every statement here by name, for the test that prepares them and for `doctor`.
 pub(super) const ALL: &[(&str, Sql)] =
-    &[("AUDIT_INSERT", INSERT), ("AUDIT_PAGE", PAGE), ("AUDIT_PRUNE", PRUNE), ("AUDIT_FORGET", FORGET)];
+    &[("AUDIT_INSERT", INSERT), ("AUDIT_PAGE", PAGE), ("AUDIT_FORGET", FORGET)];
 
 /// What somebody did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,11 +90,6 @@ impl Store {
             .iter()
             .map(|row| read(row).map_err(|error| error.at("audit", &rows::name_of(row, "id"))))
             .collect()
-    }
-
-    /// Removes up to `limit` entries from before `before`; how many it removed.
-    pub async fn prune_acts(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
-        self.write(PRUNE, vec![before.into(), rows::limit(limit)]).await
     }
 }
 

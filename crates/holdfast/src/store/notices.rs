@@ -46,7 +46,6 @@ const CLAIM: Sql = Sql::each(
 const SETTLE: Sql = Sql::both("UPDATE notices SET due_at = NULL WHERE subject = $1");
 const PUT_OFF: Sql = Sql::both("UPDATE notices SET due_at = $2 WHERE subject = $1 AND due_at IS NOT NULL");
 const NEXT: Sql = Sql::both("SELECT MIN(due_at) AS at FROM notices WHERE due_at IS NOT NULL");
-const PRUNE: Sql = Sql::both("DELETE FROM notices WHERE occurred_at < $1 AND due_at IS NULL");
 /// Of an erased user nothing more is told but the erasure.
 pub(super) const FORGET: Sql = Sql::both("DELETE FROM notices WHERE user_id = $1");
 
@@ -61,7 +60,6 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("NOTICE_SETTLE", SETTLE),
     ("NOTICE_PUT_OFF", PUT_OFF),
     ("NOTICES_NEXT", NEXT),
-    ("NOTICES_PRUNE", PRUNE),
     ("NOTICES_FORGET", FORGET),
 ];
 
@@ -199,11 +197,6 @@ impl Store {
             Some(row) => row.opt_time("at").map_err(|error| error.at("notices", "(all)")),
             None => Ok(None),
         }
-    }
-
-    /// Forgets notices from before `before` that have been told.
-    pub async fn prune_notices(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.write(PRUNE, vec![before.into()]).await
     }
 }
 

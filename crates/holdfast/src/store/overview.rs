@@ -47,7 +47,6 @@ const TALLY: Sql = Sql::both(
     "SELECT outcome, CAST(SUM(amount) AS BIGINT) AS month, CAST(SUM(CASE WHEN hour > $1 THEN amount ELSE 0 END) AS \
      BIGINT) AS day FROM refresh_tally WHERE hour > $2 GROUP BY outcome ORDER BY outcome",
 );
-const TALLY_PRUNE: Sql = Sql::both("DELETE FROM refresh_tally WHERE hour <= $1");
 const SENTINEL_AGES: Sql =
     Sql::both("SELECT key_id, created_at FROM key_ring_sentinel ORDER BY created_at, key_id");
 /// SQLite has no server, no role and no bound.
@@ -66,7 +65,6 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("OLDEST", OLDEST),
     ("TALLY_ADD", TALLY_ADD),
     ("TALLY", TALLY),
-    ("TALLY_PRUNE", TALLY_PRUNE),
     ("SENTINEL_AGES", SENTINEL_AGES),
     ("SERVER_FACTS", SERVER_FACTS),
 ];
@@ -175,11 +173,6 @@ impl Store {
         };
         let found = self.read(TALLY, vec![(hour - 24).into(), (hour - 24 * 30).into()]).await?;
         found.iter().map(|row| read(row).map_err(|error| error.at("refresh_tally", "(all)"))).collect()
-    }
-
-    /// Forgets what became of refreshes up to that hour.
-    pub async fn prune_refreshes(&self, hour: i64) -> Result<u64, StoreError> {
-        self.write(TALLY_PRUNE, vec![hour.into()]).await
     }
 
     /// Since when each key of the ring has sealed.

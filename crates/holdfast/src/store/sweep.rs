@@ -18,12 +18,26 @@ pub enum Kept {
     Deletions,
     /// Events that the app has not taken, by when they occurred.
     Outbox,
+    /// The record of acts, by when they were done.
+    Acts,
+    /// Notices that were told, by when they occurred.
+    Notices,
+    /// What became of refreshes, by the hour.
+    Refreshes,
 }
 
 impl Kept {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::Attempts, Self::Completions, Self::ClerkEvents, Self::Deletions, Self::Outbox];
+    pub const ALL: [Self; 8] = [
+        Self::Attempts,
+        Self::Completions,
+        Self::ClerkEvents,
+        Self::Deletions,
+        Self::Outbox,
+        Self::Acts,
+        Self::Notices,
+        Self::Refreshes,
+    ];
 
     /// As in metrics.
     pub fn as_str(self) -> &'static str {
@@ -33,6 +47,9 @@ impl Kept {
             Self::ClerkEvents => "clerk_events",
             Self::Deletions => "data_deletions",
             Self::Outbox => "outbox",
+            Self::Acts => "audit",
+            Self::Notices => "notices",
+            Self::Refreshes => "refresh_tally",
         }
     }
 
@@ -43,6 +60,9 @@ impl Kept {
             Self::ClerkEvents => statements::SWEEP_CLERK_EVENTS,
             Self::Deletions => statements::SWEEP_DELETIONS,
             Self::Outbox => statements::SWEEP_OUTBOX,
+            Self::Acts => statements::SWEEP_ACTS,
+            Self::Notices => statements::SWEEP_NOTICES,
+            Self::Refreshes => statements::SWEEP_REFRESHES,
         }
     }
 }

@@ -40,9 +40,11 @@ fn kept_for(kept: Kept) -> Duration {
         Kept::Attempts => DAY,
         // Their time is over already.
         Kept::Completions => Duration::ZERO,
-        Kept::ClerkEvents => 30 * DAY,
-        Kept::Deletions => 365 * DAY,
+        Kept::ClerkEvents | Kept::Notices => 30 * DAY,
+        Kept::Deletions | Kept::Acts => 365 * DAY,
         Kept::Outbox => 7 * DAY,
+        // The page shows thirty days of them.
+        Kept::Refreshes => 40 * DAY,
     }
 }
 
@@ -51,7 +53,8 @@ const SWEPT: Metric = Metric {
     kind: Kind::Counter,
     labels: &[(
         "what",
-        "`attempts`, `completions`, `clerk_events`, `data_deletions`, `outbox` or `connection_history`",
+        "`attempts`, `completions`, `clerk_events`, `data_deletions`, `outbox`, `audit`, `notices`, `refresh_tally` or \
+         `connection_history`",
     )],
     help: "Rows that were kept for long enough and are gone",
     watch: "Alert on any of `outbox`: the app has not taken an event for a week.",

@@ -28,6 +28,23 @@ pub(in crate::store) const SWEEP_OUTBOX: Sql = Sql::both(
     "DELETE FROM outbox WHERE (user_id, provider) IN (SELECT user_id, provider FROM outbox WHERE \
      occurred_at < $1 ORDER BY occurred_at LIMIT $2 + 0)",
 );
+pub(in crate::store) const SWEEP_ACTS: Sql = by_index!(
+    "DELETE FROM audit",
+    "sqlite_autoindex_audit_1",
+    " WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2 + 0)",
+);
+/// Not what waits to be told.
+pub(in crate::store) const SWEEP_NOTICES: Sql = by_index!(
+    "DELETE FROM notices",
+    "sqlite_autoindex_notices_1",
+    " WHERE subject IN (SELECT subject FROM notices WHERE occurred_at < $1 AND due_at IS NULL ORDER BY occurred_at \
+     LIMIT $2 + 0)",
+);
+/// Hours since the epoch; `$1` is in milliseconds.
+pub(in crate::store) const SWEEP_REFRESHES: Sql = Sql::both(
+    "DELETE FROM refresh_tally WHERE hour IN (SELECT hour FROM refresh_tally WHERE hour < CAST($1 AS BIGINT) / \
+     3600000 ORDER BY hour LIMIT $2 + 0)",
+);
 /// The end of the next few entries after $2 that are older than $1.
 pub(in crate::store) const SWEEP_HISTORY_NEXT: Sql = Sql::both(
     "SELECT MAX(at) AS at FROM (SELECT at FROM connection_history WHERE at < $1 AND at > $2 ORDER BY at \
@@ -48,6 +65,9 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("SWEEP_CLERK_EVENTS", SWEEP_CLERK_EVENTS),
     ("SWEEP_DELETIONS", SWEEP_DELETIONS),
     ("SWEEP_OUTBOX", SWEEP_OUTBOX),
+    ("SWEEP_ACTS", SWEEP_ACTS),
+    ("SWEEP_NOTICES", SWEEP_NOTICES),
+    ("SWEEP_REFRESHES", SWEEP_REFRESHES),
     ("SWEEP_HISTORY_NEXT", SWEEP_HISTORY_NEXT),
     ("SWEEP_HISTORY", SWEEP_HISTORY),
 ];

@@ -49,7 +49,10 @@ async fn a_day(db: &TestDb, busy: &str, day: i64, now: i64) {
              INSERT INTO clerk_events (id, received_at) VALUES ('e{key}', {at}); \
              INSERT INTO data_deletions (code, provider, requested_at, erased) VALUES ('d{key}', 'instagram', {at}, 0); \
              INSERT INTO outbox (user_id, provider, event_id, occurred_at, due_at) VALUES ('user_{key}', 'instagram', 'o{key}', {at}, {at}); \
-             INSERT INTO connection_history (connection_id, version, position, at, state) VALUES ('{busy}', {key} + 10, 0, {at}, 'connected'); "
+             INSERT INTO connection_history (connection_id, version, position, at, state) VALUES ('{busy}', {key} + 10, 0, {at}, 'connected'); \
+             INSERT INTO audit (id, at, actor, action) VALUES ('{key:032x}', {at}, 'operator:ada', 'keys.rotate'); \
+             INSERT INTO notices (subject, kind, provider, occurred_at) VALUES ('n{key}', 'expiring_soon', 'instagram', {at}); \
+             INSERT INTO refresh_tally (hour, outcome, amount) VALUES ({at} / 3600000, 'o{key}', 1); "
         ));
     }
     db.execute(&sql).await;
@@ -93,14 +96,23 @@ async fn two_years_hold_every_table_to_its_bound() {
             .collect();
         db.execute(&old).await;
         let sweeper = Sweeper::new(db.store.clone(), Arc::new(Patient(db.clock.clone())));
-        let mut most = [0; 6];
+        let mut most = [0; 9];
         for day in 0..DAYS {
             db.clock.advance(DAY);
             a_day(db, &busy.id.to_string(), day, db.clock.now().as_millisecond()).await;
             sweeper.sweep(&CancellationToken::new()).await.expect("it sweeps");
             if day % 73 == 0 || day == DAYS - 1 {
-                let tables =
-                    ["attempts", "completions", "clerk_events", "data_deletions", "outbox", "connection_history"];
+                let tables = [
+                    "attempts",
+                    "completions",
+                    "clerk_events",
+                    "data_deletions",
+                    "outbox",
+                    "connection_history",
+                    "audit",
+                    "notices",
+                    "refresh_tally",
+                ];
                 for (most, table) in most.iter_mut().zip(tables) {
                     *most = (*most).max(count(db, table).await);
                 }
@@ -108,8 +120,8 @@ async fn two_years_hold_every_table_to_its_bound() {
         }
         // A day more than is kept, because a sweep finds what is just too old; history beside the
         // quiet one's twenty.
-        let bounds = [2, 1, 31, 366, 8, 366].map(|days| days * A_DAY);
-        let bounds = [bounds[0], bounds[1], bounds[2], bounds[3], bounds[4], bounds[5] + 22];
+        let mut bounds = [2, 1, 31, 366, 8, 366, 366, 31, 41].map(|days| days * A_DAY);
+        bounds[5] += 22;
         println!("at most {most:?}, bounds {bounds:?}");
         for (most, bound) in most.iter().zip(bounds) {
             assert!(*most <= bound && *most > 0, "{most} of {bound}");
