@@ -15,6 +15,7 @@ pub mod client_address;
 pub mod clock;
 pub mod connection;
 pub mod connections;
+mod digest;
 pub mod display_text;
 pub mod entropy;
 pub mod http;

@@ -8,7 +8,6 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::BoxFuture;
@@ -16,6 +15,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::OwnerId;
+use crate::digest::sha256;
 use crate::entropy::{Entropy, EntropyExhausted, random};
 
 /// What every service key begins with.
@@ -36,14 +36,7 @@ pub struct NewServiceKeySecret {
 /// Makes a service key.
 pub fn generate(entropy: &dyn Entropy) -> Result<NewServiceKeySecret, EntropyExhausted> {
     let key = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random::<32>(entropy)?));
-    Ok(NewServiceKeySecret { hash: hash(&key), key: SecretString::from(key) })
-}
-
-/// What is stored of a service key.
-fn hash(key: &str) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, key.as_bytes()).as_ref());
-    hash
+    Ok(NewServiceKeySecret { hash: sha256(key.as_bytes()), key: SecretString::from(key) })
 }
 
 /// A stored service key.
@@ -151,7 +144,7 @@ impl ServiceVerifier {
             Ok(key) => key,
             Err(refusal) => return ServiceJudgement::Refused(refusal),
         };
-        match self.keys.find(&hash(key)).await {
+        match self.keys.find(&sha256(key.as_bytes())).await {
             Ok(Some(key)) if key.revoked => ServiceJudgement::Refused(ServiceRefusal::Revoked),
             Ok(Some(key)) => ServiceJudgement::Caller(ServiceCaller { key }),
             Ok(None) => ServiceJudgement::Refused(ServiceRefusal::Unknown),
@@ -263,7 +256,7 @@ mod tests {
     fn a_key_has_256_random_bits_and_does_not_print() {
         let key = generate(&SeededEntropy::new(2)).unwrap();
         assert_eq!(key.key.expose_secret().len(), PREFIX.len() + ENCODED);
-        assert_eq!(hash(key.key.expose_secret()), key.hash);
+        assert_eq!(sha256(key.key.expose_secret().as_bytes()), key.hash);
         assert!(!format!("{key:?}").contains(PREFIX));
     }
 }

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use aws_lc_rs::digest::{SHA256, digest};
 use clerk_session::{
     CannotJudge, Claims, ExplainedStep, KeyCache, KeySet, KeyStatus, Policy, Refusal, SessionStatus, Verdict,
     Verifier, bearer_token,
@@ -26,6 +25,7 @@ use super::repeat_limiter::{RepeatLimiter, SHORTEST_TOKEN};
 use super::two_generation_map::Digest;
 use super::verified_token_cache::VerifiedTokenCache;
 use crate::clock::{SharedClock, after, before, from_millis};
+use crate::digest::sha256;
 use crate::transport::SharedTransport;
 
 /// How often the background loop looks whether keys are due; [`KeyCache`] decides.
@@ -118,7 +118,7 @@ impl SessionVerifier {
     }
 
     async fn judge_token(&self, token: &str, request_id: &str, now: Timestamp) -> Authentication {
-        let name = sha256(token);
+        let name = sha256(token.as_bytes());
         let epoch = self.epoch();
         // With keys that are too old to judge by, what was judged by them is no more worth than
         // what is new.
@@ -270,10 +270,4 @@ impl SessionVerifier {
 
 fn skew_ms(skew: Duration) -> i64 {
     i64::try_from(skew.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn sha256(token: &str) -> Digest {
-    let mut name = [0; 32];
-    name.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-    name
 }

@@ -13,6 +13,7 @@ use crate::connection::{Connection, Standing};
 use crate::connections::attempts::noted;
 use crate::connections::recorder::is_stored;
 use crate::connections::{ATTEMPT_LIFETIME, ATTEMPT_LIMITS, Connections, ServiceError};
+use crate::digest::sha256;
 use crate::entropy::new_id;
 use crate::provider::ProviderId;
 use crate::store::{AttemptWrite, ChangeSet, CommitOutcome, ConnectionWrite};
@@ -169,8 +170,5 @@ impl Connections {
 /// How `state` and completion are stored. They are 256 random bits, so a plain hash cannot be
 /// searched.
 pub(super) fn hash(secret: &str) -> [u8; 32] {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, secret.as_bytes());
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest.as_ref());
-    bytes
+    sha256(secret.as_bytes())
 }

@@ -9,6 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 
+use crate::digest::sha256;
+
 /// A strong tag over the bytes of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ETag(String);
@@ -16,8 +18,8 @@ pub struct ETag(String);
 impl ETag {
     /// The tag of these bytes: 128 bits of their SHA-256.
     pub fn of(body: &[u8]) -> Self {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, body);
-        let half = digest.as_ref().get(..16).unwrap_or_default();
+        let digest = sha256(body);
+        let half = digest.get(..16).unwrap_or_default();
         let mut tag = String::with_capacity(24);
         tag.push('"');
         URL_SAFE_NO_PAD.encode_string(half, &mut tag);

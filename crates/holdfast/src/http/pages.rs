@@ -13,6 +13,8 @@ use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use http::header::{self, HeaderValue};
 
+use crate::digest::sha256;
+
 const STYLE: &str = include_str!("../../../../web/docs.css");
 
 /// The one style sheet stands in the page and is allowed by its hash: nothing else can be loaded or
@@ -22,7 +24,7 @@ static CONTENT_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy("'none'")
 static OPERATORS_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy("'self'"));
 
 fn policy(form_action: &str) -> HeaderValue {
-    let hash = STANDARD.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, STYLE.as_bytes()));
+    let hash = STANDARD.encode(sha256(STYLE.as_bytes()));
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action {form_action}; frame-ancestors 'none'"
     );

@@ -1,10 +1,9 @@
 //! The schema: numbered migrations, embedded, each in one transaction, recorded with its checksum.
 
-use aws_lc_rs::digest::{SHA256, digest};
-
 use super::engine::{Failure, Unreadable, Violation};
 use super::statements::{self, Sql};
 use super::{MigrateError, Store, StoreError, engine};
+use crate::digest::sha256;
 
 pub(super) struct Migration {
     version: i64,
@@ -172,7 +171,7 @@ impl Store {
             engine::Engine::Sqlite(_) | engine::Engine::Driven(_) => migration.sql.sqlite,
             engine::Engine::Postgres(_) => migration.sql.postgres,
         };
-        digest(&SHA256, text.as_bytes()).as_ref().to_vec()
+        sha256(text.as_bytes()).to_vec()
     }
 }
 

@@ -5,13 +5,15 @@
 //! secret. Source: "Data Deletion Request Callback". Which of an installation's secrets Meta uses
 //! is not stated, so several are tried.
 
-use aws_lc_rs::{digest, hmac};
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
+
+use crate::digest::sha256;
 
 /// Padding is not sent by Meta, but by some who follow its samples.
 const BASE64URL: GeneralPurpose = GeneralPurpose::new(
@@ -80,8 +82,7 @@ pub fn verify(secrets: &[SecretString], raw: &str) -> Result<SignedRequest, Sign
 
 /// The signature cannot be guessed without our secret, so neither can a part of its hash.
 fn code_of(tag: &[u8]) -> u128 {
-    let digest = digest::digest(&digest::SHA256, tag);
-    digest.as_ref().iter().take(16).fold(0, |code, byte| (code << 8) | u128::from(*byte))
+    sha256(tag).iter().take(16).fold(0, |code, byte| (code << 8) | u128::from(*byte))
 }
 
 #[cfg(test)]
