@@ -11,7 +11,7 @@ use super::printer::{Printer, Tone};
 use super::whose::{connection_of, named};
 use crate::connection::attempt::AttemptOutcome;
 use crate::connection::status::InstagramStatus;
-use crate::connection::{Reason, State, status};
+use crate::connection::{Reason, State, state_in_words, status};
 use crate::connections::listing::{self, Filter, ListedStatus};
 use crate::display_text::{self, HANDLE};
 use crate::provider::ProviderId;
@@ -104,13 +104,13 @@ fn no_such<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str>) -> 
 }
 
 fn one_line(user_id: &str, status: &InstagramStatus) -> String {
-    let reason = status.reason.map_or(String::new(), |reason| format!(" / {}", reason.as_str()));
+    let state = state_in_words(status.state, status.reason);
     let username = status.account.as_ref().and_then(|account| account.username.as_deref());
     // What an earlier version stored may be anything.
     let username = username.and_then(|name| display_text::line(name, HANDLE));
     let account = username.map_or(String::new(), |username| format!("  @{username}"));
     let since = status.since.map_or(String::new(), |since| format!("  since {since}"));
-    format!("{user_id}  {}{reason}{account}{since}", status.state.as_str())
+    format!("{user_id}  {state}{account}{since}")
 }
 
 fn summary(listed: &ListedStatus) -> Value {
@@ -174,12 +174,12 @@ fn entry(entry: &HistoryEntry) -> Value {
 
 fn history_line(entry: &HistoryEntry) -> String {
     let (state, reason) = entry.told();
-    let reason = reason.map_or(String::new(), |reason| format!(" / {}", reason.as_str()));
+    let state = state_in_words(state, reason);
     let source = entry.evidence.map_or("-", |evidence| evidence.source.as_str());
     let detail = entry.detail.as_ref().map_or(String::new(), |detail| format!(": {detail}"));
     let attempt = entry.attempt.map_or(String::new(), |note| match note.outcome {
         None => "; an attempt began".to_owned(),
         Some(outcome) => format!("; an attempt ended: {}", outcome.to_name()),
     });
-    format!("{}  {}{reason} ({source}){detail}{attempt}", entry.at, state.as_str())
+    format!("{}  {state} ({source}){detail}{attempt}", entry.at)
 }

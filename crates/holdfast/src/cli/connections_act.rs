@@ -13,6 +13,7 @@ use super::printer::Printer;
 use super::serve::seams;
 use super::whose::{connection_of, named};
 use crate::app;
+use crate::connection::state_in_words;
 use crate::connection::status::InstagramStatus;
 use crate::connections::refresh::Refreshed;
 use crate::connections::{Connections, ServiceError};
@@ -126,8 +127,8 @@ fn show(status: &InstagramStatus, json: bool, printer: &mut Printer) {
         printer.pretty_json(&json!(status));
         return;
     }
-    let reason = status.reason.map_or(String::new(), |reason| format!(" / {}", reason.as_str()));
-    printer.line(format!("{}{reason}; to do: {}", status.state.as_str(), status.action.as_str()));
+    let state = state_in_words(status.state, status.reason);
+    printer.line(format!("{state}; to do: {}", status.action.as_str()));
 }
 
 fn failed(error: &ServiceError) -> Failure {

@@ -189,8 +189,7 @@ fn tell(one: &Remembered, json: bool, printer: &mut Printer) -> ExitStatus {
         printer.line(format!("  found   {}", judgement.found));
         printer.line(format!("  token   {}", judgement.fingerprint.as_deref().unwrap_or("none was sent")));
     }
-    let claimed = one.judgement.as_ref().and_then(|judgement| judgement.claimed_user.as_deref());
-    match (one.user_id.as_deref(), claimed) {
+    match (one.user_id.as_deref(), one.claimed_user()) {
         (Some(user), _) => printer.line(format!("  user    {user}")),
         (None, Some(user)) => printer.line(format!("  user    {user}, as the token says; not proven")),
         (None, None) => {}

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use state::{Action, EvidenceSource, Reason, Standing, State};
+pub use state::{Action, EvidenceSource, Reason, Standing, State, state_in_words};
 
 use crate::provider::{Account, ProviderId};
 

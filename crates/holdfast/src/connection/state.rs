@@ -137,6 +137,12 @@ names! {
     }
 }
 
+/// `state`, or `state / reason`, for a person.
+pub fn state_in_words(state: State, reason: Option<Reason>) -> String {
+    let reason = reason.map_or(String::new(), |reason| format!(" / {}", reason.as_str()));
+    format!("{}{reason}", state.as_str())
+}
+
 impl State {
     /// Whether a grant in this state is, as far as we know, alive: only then can time end it.
     pub fn is_alive(self) -> bool {

@@ -84,6 +84,13 @@ pub struct Remembered {
     pub judgement: Option<Judgement>,
 }
 
+impl Remembered {
+    /// Whose the token said it was, proven or not.
+    pub fn claimed_user(&self) -> Option<&str> {
+        self.judgement.as_ref()?.claimed_user.as_deref()
+    }
+}
+
 /// A page's origin that is not allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedOrigin {
@@ -148,8 +155,7 @@ impl RefusalMemory {
     /// The latest of a user, newest first, claimed ones included.
     pub fn of_user(&self, user_id: &str, most: usize) -> Vec<Arc<Remembered>> {
         let is_theirs = |one: &&Arc<Remembered>| {
-            let claimed = one.judgement.as_ref().and_then(|judgement| judgement.claimed_user.as_deref());
-            one.user_id.as_deref() == Some(user_id) || claimed == Some(user_id)
+            one.user_id.as_deref() == Some(user_id) || one.claimed_user() == Some(user_id)
         };
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.latest.iter().rev().filter(is_theirs).take(most).cloned().collect()

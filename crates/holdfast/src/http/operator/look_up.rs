@@ -72,8 +72,7 @@ fn is_account_id(asked: &str) -> bool {
 
 /// Who a request was of, as far as it says.
 pub(super) fn whose(request: &Remembered) -> Option<String> {
-    let claimed = request.judgement.as_ref().and_then(|judgement| judgement.claimed_user.clone());
-    request.user_id.clone().or(claimed)
+    request.user_id.as_deref().or(request.claimed_user()).map(str::to_owned)
 }
 
 /// `None` where nothing is known of them.
