@@ -32,7 +32,7 @@ pub enum FactsSource {
 pub struct Synced {
     /// The record as it is now.
     pub user: User,
-    /// Whether this was the user's first `sync`, whoever made the record.
+    /// Whether this was the user's first `sync`, even where a record was there.
     pub created: bool,
     /// Where its facts came from.
     pub source: FactsSource,

@@ -1,6 +1,6 @@
-//! `X-Auth-Assertion`: what tells a backend that the identity headers of a request are ours,
-//! although it can be reached past the proxy that asked us. A JWT (RFC 7519) signed with
-//! HMAC-SHA-256, short-lived.
+//! `X-Auth-Assertion`: proves to a backend that the identity headers of a request are ours, even
+//! where requests can reach it past the proxy. A short-lived JWT (RFC 7519), signed with
+//! HMAC-SHA-256.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What was judged, in numbers.
+//! How many requests were judged, and how.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

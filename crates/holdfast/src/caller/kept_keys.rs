@@ -29,8 +29,8 @@ struct Record {
 }
 
 impl KeptKeys {
-    /// In `directory`, which others must not be able to write to: whoever can may name the keys
-    /// that we trust.
+    /// In `directory`. Only this process may be able to write there: the file names the keys that
+    /// are trusted.
     pub fn new(directory: &Path) -> Self {
         Self { path: directory.join("clerk-keys.json") }
     }

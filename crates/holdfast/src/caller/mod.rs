@@ -1,8 +1,7 @@
 //! Who is calling: the only maker of [`Caller`] and [`OwnerId`].
 //!
-//! One [`SessionVerifier`] judges for every route. What is not a verdict has its own type, so that
-//! nothing which failed elsewhere can end as a refusal of the caller. Nothing here knows axum or
-//! the database.
+//! One [`SessionVerifier`] judges for every route. A failure that is no verdict has a type of its
+//! own, so that it cannot end as a refusal of the caller. Nothing here knows axum or the database.
 
 pub mod assertion;
 mod config;
@@ -39,8 +38,7 @@ use crate::clock::from_millis;
 pub struct OwnerId(String);
 
 impl OwnerId {
-    /// The owner that an operator names on the command line: whoever runs that holds the database
-    /// anyway.
+    /// The owner that an operator names on the command line, where the database is open anyway.
     pub fn named_by_operator(user_id: impl Into<String>) -> Self {
         Self(user_id.into())
     }

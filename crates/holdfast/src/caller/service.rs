@@ -1,8 +1,7 @@
 //! Service keys: how the app's own backend says who it is.
 //!
-//! A key is `hf_sk_` and 256 random bits. Only its SHA-256 is stored. It is found by that hash, so
-//! no comparison with a secret remains whose duration could be measured: who could steer the hash
-//! could find SHA-256 preimages.
+//! A key is `hf_sk_` and 256 random bits. Only its SHA-256 is stored, and it is found by that hash:
+//! the secret itself is compared with nothing, so there is no comparison to time.
 
 use std::fmt::Debug;
 use std::sync::Arc;

@@ -19,7 +19,7 @@ pub struct Attempt {
     pub id: Uuid,
     /// Grows by one with every stored change.
     pub revision: i64,
-    /// Clerk user id of whoever began it.
+    /// Clerk user id of the person who began it.
     pub user_id: String,
     /// The provider.
     pub provider: ProviderId,

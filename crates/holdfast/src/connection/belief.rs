@@ -19,8 +19,8 @@ pub const HOLD: Duration = Duration::from_mins(1);
 /// An unexplained death is believed after this time where somebody asks and others are known to
 /// work.
 pub const HOLD_IN_USE: Duration = Duration::from_mins(15);
-/// So many others must have worked since the first sign for [`HOLD_IN_USE`]: with one struck, as
-/// many as make it no incident.
+/// This many others must have worked since the first sign for [`HOLD_IN_USE`]: with one struck,
+/// enough to rule out an incident.
 pub const PROOFS: u64 = SHARE - 1;
 /// An unexplained death is believed after this time otherwise. Where few connections come due in an
 /// hour, an incident strikes too few to be seen; half a lifetime remains, so a day can be waited.
@@ -30,7 +30,7 @@ pub const HOLD_UNEXPLAINED: Duration = Duration::from_hours(24);
 pub const SPANS: [Duration; 3] = [Duration::from_mins(20), Duration::from_hours(2), HOLD_UNEXPLAINED];
 /// With fewer struck than this there is no incident.
 pub const FEWEST: u64 = 10;
-/// At least one in so many of those asked must be struck.
+/// An incident strikes at least one in this many of those asked.
 pub const SHARE: u64 = 5;
 
 /// How old the first sign of a death must be for another one to be believed.
@@ -83,10 +83,10 @@ pub fn is_believed(
     connection.standing == reason_of(meaning).into() || now >= confirmed_at
 }
 
-/// How the connections fare together.
+/// What is known of all connections together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Population {
-    /// What a sign of death is worth.
+    /// How far a sign of death is believed.
     pub confidence: Confidence,
     /// How many wait for the same trouble to pass.
     pub waiting: u64,
@@ -98,7 +98,7 @@ pub struct Population {
     pub others_wanted: usize,
 }
 
-/// So many proven well make those struck no incident.
+/// How many must be proven well to rule out an incident among those struck.
 pub fn enough_to_calm(struck: u64) -> u64 {
     struck.saturating_mul(SHARE - 1).saturating_add(1)
 }

@@ -17,7 +17,7 @@ use crate::provider::{Account, Failure, Meaning};
 pub enum Step {
     /// Ask `/me` with the grant in use.
     AskWhose,
-    /// Ask so many other connections whether they work.
+    /// Ask this many other connections whether they work.
     AskOthers(usize),
     /// Use the grant before the one in use again, if that works.
     TryEarlierGrant,
@@ -163,7 +163,7 @@ impl<'a> Diagnosis<'a> {
         }
     }
 
-    /// The next step. `population` is how the connections fare for [`Self::meaning`].
+    /// The next step. `population` is what is known of all connections for [`Self::meaning`].
     pub fn next(&self, population: &Population, schedule: &Schedule) -> Step {
         match &self.finding {
             Finding::Nothing => Step::AskWhose,

@@ -56,16 +56,16 @@ pub enum Observation {
         /// When to refresh the grant, where the stored time was for looking after a trouble.
         next_refresh_at: Option<Timestamp>,
     },
-    /// The provider described the account and what is granted, beside a renewal that worked anyhow.
+    /// The provider described the account and the granted scopes, besides a renewal that worked.
     Described {
         /// The grant that was used.
         grant_version: i64,
         /// The account as it is described now.
         account: Option<Account>,
-        /// What is granted, and what of that which we ask for is not; where the provider says.
+        /// Granted and missing scopes, where the provider says.
         granted: Option<Granted>,
     },
-    /// A call of the app's was refused for want of scopes that the provider names.
+    /// A call of the app's was refused because scopes are missing, which the provider names.
     ScopesRefused {
         /// The grant that was used.
         grant_version: i64,
@@ -86,7 +86,7 @@ pub enum Observation {
         failure: Failure,
         /// When the worker will try again, where it will.
         next_refresh_at: Option<Timestamp>,
-        /// What a sign of death is worth, as the other connections fare.
+        /// How far a sign of death is believed, given the other connections.
         confidence: Confidence,
     },
     /// The provider told us, signed, that the person removed the app.
@@ -102,7 +102,7 @@ pub enum Observation {
     AttemptEnded(AttemptEnd),
     /// The stored expiry has passed.
     ExpiryPassed,
-    /// A clock that was ahead wrote times that the present one puts right.
+    /// Times that a clock that was ahead wrote are repaired.
     Retimed {
         /// The same grant, with the times that it can have.
         grant: GrantFacts,
@@ -123,7 +123,7 @@ pub enum Observation {
     },
 }
 
-/// What a sign of death is worth, as the connections fare together.
+/// How far a sign of death is believed, given the other connections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Confidence {
     /// Fewer connections than an incident strikes: waiting could show nothing.

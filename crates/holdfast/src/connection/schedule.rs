@@ -13,7 +13,7 @@ use super::{Connection, GrantFacts, Reason, State};
 use crate::clock::{after, from_millis};
 use crate::provider::{Failure, Meaning};
 
-/// By how much of the time until then a due time is moved at most, to spread the load.
+/// A due time is moved by at most this part of the time until then, to spread the load.
 const SPREAD: f64 = 0.05;
 /// The first pause after a failed refresh.
 const FIRST_PAUSE: Duration = Duration::from_mins(1);
@@ -158,8 +158,8 @@ impl Schedule {
         }
     }
 
-    /// After a pause that grows with each failure, never shorter than the provider asks for, never
-    /// so long that the grant could die for want of a try.
+    /// After a pause that grows with each failure: at least as long as the provider asks for, and
+    /// short enough that the grant is tried again before it dies.
     fn next_try(
         &self,
         connection: &Connection,

@@ -150,8 +150,8 @@ pub fn derive(
 }
 
 impl InstagramStatus {
-    /// The same where the worker asks about nobody before `until`, whatever is due: the provider
-    /// answers nobody.
+    /// The same where the provider answers nobody, so that the worker asks about nobody before
+    /// `until`.
     #[must_use]
     pub fn resting_until(self, until: Option<Timestamp>) -> Self {
         let next = self.next_refresh_at.and_then(|at| Some(at).max(until));

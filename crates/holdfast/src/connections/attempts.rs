@@ -1,4 +1,4 @@
-//! The rows of connect attempts: moving one on, ending it, and what the history says of it.
+//! The rows of connect attempts: advancing one, ending it, and its entries in the history.
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -42,7 +42,7 @@ impl Connections {
         }
     }
 
-    /// Closes whatever attempts are open, because the person disconnects.
+    /// Closes all open attempts, because the person disconnects.
     pub(super) async fn withdraw_attempts(
         &self,
         owner: &OwnerId,

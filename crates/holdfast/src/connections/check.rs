@@ -1,4 +1,4 @@
-//! Asking Instagram now, at a person's wish or an operator's.
+//! Asking Instagram now, because a person or an operator wants to know.
 
 use super::diagnose::Tools;
 use super::{Connections, ServiceError};

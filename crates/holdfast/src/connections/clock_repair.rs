@@ -1,4 +1,4 @@
-//! Putting right what a clock that was ahead has written.
+//! Repairing times that were written by a clock that was ahead.
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;

@@ -1,4 +1,4 @@
-//! Whether the clock's word on an expiry is doubted.
+//! Whether an expiry is checked with the provider before it is believed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -1,4 +1,4 @@
-//! Beginning to connect: a single-use attempt, and the address to send the browser to.
+//! Beginning to connect: makes a single-use attempt and the address to send the browser to.
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
@@ -23,7 +23,7 @@ use crate::store::{AttemptWrite, ChangeSet, CommitOutcome, ConnectionWrite};
 pub struct ConnectRequest {
     /// Where the browser shall return to.
     pub return_to: Option<String>,
-    /// Whether Instagram shall ask for the password even of somebody who is signed in there.
+    /// Whether Instagram asks for the password even where somebody is signed in.
     pub force_reauth: bool,
     /// Whether another account than the linked one may come back.
     pub expect: Expect,

@@ -37,8 +37,8 @@ pub enum ServiceError {
 }
 
 impl ServiceError {
-    /// Whether it is the database's, which concerns whatever comes next. A row that cannot be read
-    /// is trouble of its own.
+    /// Whether the database failed, which concerns every connection. A row that cannot be read is
+    /// trouble of its own.
     pub fn concerns_all(&self) -> bool {
         match self {
             Self::Store(error) => !error.is_of_one_row(),

@@ -1,4 +1,4 @@
-//! What is counted of stored grants.
+//! Metrics of stored grants.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;

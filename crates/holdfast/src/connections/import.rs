@@ -1,8 +1,8 @@
 //! Grants that another system obtained: each is proven by asking whose it is, then sealed and
 //! linked like one of ours.
 //!
-//! A grant is linked in one unit of work or not at all, and whoever is connected already is left
-//! alone without a question to Instagram. So an import may end anywhere and be started again.
+//! A grant is linked in one unit of work or not at all. Users who are connected already are passed
+//! over, and Instagram is not asked about them. So an import may end anywhere and be started again.
 
 use std::time::Duration;
 

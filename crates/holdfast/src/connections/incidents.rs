@@ -12,8 +12,8 @@
 //! taken back. It ends when connections that have worked since it began outnumber those held four
 //! to one, or all others have worked. Those struck take turns as canaries.
 //!
-//! In a lull nobody else is asked, so nothing is known of others. Then the worker asks a few of
-//! those that worked last before it believes an unexplained death.
+//! In a lull no other connection is asked, so nothing is known of the others. Then the worker asks
+//! about a few that worked last before it believes an unexplained death.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Looking at many connections: by state, reason, deadline or account, page by page.
 //!
-//! What is told is the status, which may differ from what is stored: the clock and the
-//! configuration have a say in it. So the database only narrows down whom to look at, and each is
-//! told from its status.
+//! What is listed is the status, which may differ from the stored state: it also depends on the
+//! clock and the configuration. So the database only narrows the search, and each connection's
+//! status decides.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,5 +1,5 @@
-//! Which of the mechanisms that guard a connection are at work: all of them, but in the simulation,
-//! which goes through a year without one at a time.
+//! The mechanisms that guard a connection. All are at work in production; the simulation goes
+//! through a year without one of them at a time.
 
 /// A mechanism that the simulation can do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What an operator wants to know of the provider and of this process's part in it. Asks nobody.
+//! What an operator sees of the provider and of this process's part in it. Makes no call.
 
 use jiff::Timestamp;
 

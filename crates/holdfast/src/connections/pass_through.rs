@@ -46,7 +46,7 @@ pub enum UseError {
     /// The call itself is not one that can be passed on; it says nothing about the connection.
     #[error("the call cannot be passed on")]
     NotPassedOn {
-        /// Why, for whoever made the call.
+        /// Why, for the developer who made the call.
         detail: String,
     },
     /// Ours.

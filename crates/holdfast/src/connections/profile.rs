@@ -1,4 +1,4 @@
-//! What Instagram says of a connection beside whether its grant works: names, pictures, and scopes.
+//! What Instagram says about a connection besides its grant: names, pictures and scopes.
 
 use std::time::Duration;
 

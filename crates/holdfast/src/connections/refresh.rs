@@ -1,10 +1,9 @@
 //! Giving a grant a new lifetime.
 //!
 //! The claim of the lease is the durable intent: where it cannot be written, the provider is not
-//! asked, so there is never an answer that could not be stored. What the provider then hands us is
-//! stored whoever holds the lease by that time; it is dropped only where the person has
-//! disconnected or connected anew. Until the database has it, it waits in the
-//! [journal](super::journal).
+//! asked, so there is never an answer that could not be stored. The new grant is stored even where
+//! the lease has run out meanwhile; it is dropped only where the person has disconnected or
+//! connected anew. Until the database has it, it waits in the [journal](super::journal).
 
 use std::time::Duration;
 

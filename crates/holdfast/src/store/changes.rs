@@ -1,10 +1,10 @@
 //! Change notices: to this process by a channel, to other replicas by Postgres' LISTEN and NOTIFY.
 //!
 //! A notice is sent in the transaction that made the change, so it is heard if and only if the
-//! change happened. Notices may be lost while the listener reconnects; whoever relies on them asks
-//! [`Store::hears_replicas`](super::Store::hears_replicas). A connection that has died without a
-//! word (a firewall forgot it, a machine vanished) looks like one on which nothing happens, so the
-//! listener asks now and then whether somebody is there.
+//! change happened. Notices may be lost while the listener reconnects;
+//! [`Store::hears_replicas`](super::Store::hears_replicas) says when that may be so. A connection
+//! that has died without a word (a firewall forgot it, a machine vanished) looks like one on which
+//! nothing happens, so the listener asks now and then whether somebody is there.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What Meta's data deletion callback was answered with.
+//! Receipts of Meta's data deletion callback.
 
 use jiff::Timestamp;
 

@@ -138,7 +138,7 @@ pub enum MigrateError {
         /// The newest that this program has.
         known: i64,
     },
-    /// An applied migration is not the one that this program has under that number.
+    /// An applied migration differs from the one that this program has under its number.
     #[error(
         "migration {version} was applied with another text than this program's; the two do not belong together"
     )]

@@ -1,10 +1,10 @@
 //! Leases: who works on a connection, so that two workers do not ask for the same one at once.
 //!
 //! A lease is a few columns of the connection's row, claimed in one short statement; the provider
-//! is called outside any transaction. A lease saves calls and protects no data: what the provider
-//! hands out is stored whoever holds the lease by then. Data is protected by the version of the
-//! row, which every write compares, and by the link that a grant was asked for, which a switch
-//! compares. The epoch grows with each claim, so that giving back a lost lease does nothing.
+//! is called outside any transaction. A lease saves calls and protects no data: a new grant is
+//! stored even after the lease has run out. What protects data is the version of the row, which
+//! every write compares, and the link that the grant was asked for, which a switch compares. The
+//! epoch grows with each claim, so that giving back a lost lease does nothing.
 
 use std::time::Duration;
 

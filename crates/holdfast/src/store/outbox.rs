@@ -1,6 +1,5 @@
-//! The outbox: what the app has still to be told of, stored in the very unit of work that changed
-//! it (a transactional outbox), so that an event is sent if and only if the change happened,
-//! whatever crashes in between.
+//! The transactional outbox: events that the app has not taken yet. Each is stored in the unit of
+//! work that made the change, so it is sent if and only if the change happened.
 
 use std::time::Duration;
 

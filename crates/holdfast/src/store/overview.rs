@@ -1,5 +1,5 @@
-//! What an operator wants to see of all connections together. Read in the background, never by a
-//! scrape; each statement walks along an index, or reads what is small.
+//! What an operator sees of all connections together. Read in the background, never by a scrape;
+//! each statement walks along an index, or reads a small table.
 
 use jiff::Timestamp;
 
@@ -131,7 +131,7 @@ impl Store {
         }
     }
 
-    /// How many grants in use have so many whole days left, `most` standing for all that have more.
+    /// Grants in use by whole days left; `most` stands for all that have more.
     pub async fn expiring(&self, now: Timestamp, most: u32) -> Result<Vec<(u64, u64)>, StoreError> {
         let read = |row: &Row| -> Result<(u64, u64), Unreadable> {
             Ok((u64::try_from(row.int("days")?).unwrap_or(0), rows::amount(row)?))

@@ -1,4 +1,4 @@
-//! Scopes that calls were refused for want of, until it is known what that is worth.
+//! Calls that were refused because a scope is missing, until the refusals are confirmed.
 
 use jiff::Timestamp;
 
@@ -6,7 +6,7 @@ use super::{Store, StoreError, rows, statements};
 use crate::connection::Connection;
 
 impl Store {
-    /// Notes that a call was refused for want of a scope, and forgets refusals before
+    /// Notes that a call was refused because a scope is missing, and forgets refusals before
     /// `forget_before`. Answers when it was first refused in a row.
     pub async fn note_refusal(
         &self,

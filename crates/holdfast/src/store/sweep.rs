@@ -1,4 +1,4 @@
-//! Deleting what has been kept for long enough, a few rows at a time.
+//! Deleting rows whose time is over, a few at a time.
 
 use jiff::Timestamp;
 

@@ -1,5 +1,5 @@
-//! How the connections fare together: what the incident guard decides by. Counted in the database,
-//! so that replicas agree and a restart forgets nothing.
+//! What is known of all connections together: the incident guard decides by it. Counted in the
+//! database, so that replicas agree and a restart forgets nothing.
 
 use jiff::Timestamp;
 use uuid::Uuid;

@@ -1,5 +1,5 @@
 //! Rows that this version cannot read: damaged, or written by a later version that was rolled back.
-//! Whoever works through many rows passes them over, so that one costs nobody else anything.
+//! Batches pass them over, so that one such row holds up nobody else.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -17,8 +17,8 @@ pub enum SyncedUser {
     Stored {
         /// The record.
         user: User,
-        /// Whether this was the user's first `sync`, whoever made the record; true for exactly one
-        /// of any number of parallel calls.
+        /// Whether this was the user's first `sync`, even where a record was there; true for one of
+        /// any number of parallel calls.
         created: bool,
     },
     /// The user was erased; there is no record, and none is made.

@@ -1,4 +1,4 @@
-//! Asking Instagram, step by step, and what becomes of the attempt where it does not say yes.
+//! Asking Instagram, step by step, and what a refusal does to the attempt.
 //!
 //! What may have been used ends the attempt: a code whose answer was lost cannot be sent again.
 //! What certainly was not used is kept and sent later: a code that never left, and every token that

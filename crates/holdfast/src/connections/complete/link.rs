@@ -1,4 +1,4 @@
-//! The last step: the connection, its grant, and whoever held the account before.
+//! The last step: the connection, its grant, and the former holder of the account.
 
 use jiff::Timestamp;
 

@@ -1,10 +1,9 @@
 //! Completing a connect attempt: the caller who began it brings the secret that only the redirect
 //! carried.
 //!
-//! Each step is durable before the next begins: intent, short-lived token, grant, link. A crash
-//! between any two leaves a row from which [`Connections::resume`] goes on. `exchange` asks
-//! Instagram step by step, `tokens` makes what it hands out durable, `link` makes the connection of
-//! it.
+//! Each step is durable before the next begins: intent, short-lived token, grant, link. After a
+//! crash between any two, [`Connections::resume`] goes on from the stored row. `exchange` asks
+//! Instagram, `tokens` makes its tokens durable, `link` makes the connection.
 
 mod exchange;
 mod link;

@@ -1,7 +1,7 @@
-//! What Instagram hands out on the way is durable before anything else happens.
+//! Every token that Instagram hands out is durable before anything else happens.
 //!
-//! The code is spent once it has brought a token, so that is written down beside the database as
-//! well until that has it ([`super::super::journal`]).
+//! The code is spent once it has brought a token. So the token waits in the
+//! [journal](super::super::journal) until the database has it.
 
 use uuid::Uuid;
 

@@ -1,4 +1,4 @@
-//! A write-ahead journal for tokens: where a new one is from its arrival until the database has it.
+//! A write-ahead journal for tokens: it holds each new one until the database has it.
 //!
 //! A refresh may end the old grant, so the new one may be the only one that works; and a connect
 //! attempt's code is spent once a token has come for it. So the new token is sealed under the

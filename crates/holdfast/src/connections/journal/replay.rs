@@ -1,4 +1,4 @@
-//! Putting into the database what waits in the journal.
+//! Storing the tokens that wait in the journal.
 
 use tokio_util::sync::CancellationToken;
 

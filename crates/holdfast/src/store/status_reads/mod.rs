@@ -1,5 +1,4 @@
-//! The hot path's reads, gathered: what many callers ask at the same time is asked of the database
-//! at once.
+//! The reads of the hot path, gathered: one statement asks for all callers that wait.
 //!
 //! A round trip to the database costs several times what the row in it does. While one is under
 //! way, questions wait, and the next takes all of them. Nothing is remembered: every answer was
@@ -27,9 +26,9 @@ const MOST_AT_ONCE: usize = 64;
 /// Where to ask.
 #[derive(Debug)]
 pub(super) enum StatusReads {
-    /// Whoever serves the questions gathers them.
+    /// The task that serves the questions gathers them.
     Gathered(Gathered),
-    /// Each is asked by itself, in the turn of whoever asks.
+    /// Each is asked by itself, in its caller's turn.
     OneByOne,
 }
 
@@ -42,7 +41,7 @@ pub(super) struct Gathered {
     served: Mutex<mpsc::Receiver<Infallible>>,
 }
 
-/// Held by whoever serves questions.
+/// Held by the task that serves questions.
 type Serving = mpsc::Sender<Infallible>;
 
 type Answer = Result<StatusFacts, StoreError>;
