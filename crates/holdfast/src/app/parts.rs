@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use clerk_session::{AuthorizedPartiesMode, Policy};
+use clerk_session::Policy;
 use secrecy::ExposeSecret as _;
 
 use super::{Seams, StartError};
 use crate::budget::Budget;
 use crate::caller::keys::{KeySettings, KeySource};
-use crate::caller::{self, ClerkConfig, KeptKeys, RepeatLimits, SessionVerifier};
+use crate::caller::{self, ClerkConfig, KeptKeys, SessionVerifier};
 use crate::clerk::backend::BackendApi;
 use crate::clerk::webhook::WebhookVerifier;
 use crate::connection::return_url::ReturnUrls;
@@ -23,32 +23,19 @@ use crate::overview::clock_watch::Watched;
 use crate::provider::SharedProvider;
 use crate::provider::calls::{CallCounts, Counted};
 use crate::provider::instagram::{Instagram, InstagramConfig};
-use crate::settings::{ClerkSettings, PartiesMode, Settings};
+use crate::settings::{ClerkSettings, Settings};
 use crate::standard_webhooks::SigningKey;
 use crate::store::Store;
 use crate::telemetry::traces::{Exporter, Traced, Traces};
 use crate::vault::{KeyRing, Vault};
 
-/// Verified tokens that are remembered: some tens of megabytes when full.
-const REMEMBERED_TOKENS: usize = 50_000;
-
 /// The policy that every session token is judged by.
 pub fn policy(clerk: &ClerkSettings) -> Policy {
-    caller::policy(
-        clerk.issuers.clone(),
-        clerk.parties.clone(),
-        party_mode(clerk.parties_mode),
-        clerk.audience.clone(),
-        clerk.clock_skew,
-    )
-}
-
-fn party_mode(mode: PartiesMode) -> AuthorizedPartiesMode {
-    match mode {
-        PartiesMode::Enforce => AuthorizedPartiesMode::Enforce,
-        PartiesMode::IfPresent => AuthorizedPartiesMode::IfPresent,
-        PartiesMode::Report => AuthorizedPartiesMode::Report,
-    }
+    let mut policy = caller::policy(clerk.issuers.clone(), clerk.parties.clone());
+    policy.authorized_parties_mode = clerk.parties_mode;
+    policy.audiences.clone_from(&clerk.audience);
+    policy.clock_skew_ms = i64::try_from(clerk.clock_skew.as_millis()).unwrap_or(i64::MAX);
+    policy
 }
 
 /// Where the keys come from; `None` where the configuration names no source.
@@ -157,15 +144,8 @@ pub(super) fn dispatcher(
 pub(super) fn verifier(settings: &Settings, seams: &Seams) -> Result<SessionVerifier, StartError> {
     let clerk = &settings.clerk;
     let config = ClerkConfig {
-        issuers: clerk.issuers.clone(),
-        keys: key_source(clerk).ok_or(StartError::NoKeySource)?,
-        parties: clerk.parties.clone(),
-        party_mode: party_mode(clerk.parties_mode),
-        audiences: clerk.audience.clone(),
-        skew: clerk.clock_skew,
-        remember: Some(REMEMBERED_TOKENS),
-        breaker: Some(RepeatLimits::default()),
         kept_keys: Some(KeptKeys::new(&settings.journal_directory)),
+        ..ClerkConfig::new(policy(clerk), key_source(clerk).ok_or(StartError::NoKeySource)?)
     };
     Ok(SessionVerifier::new(config, seams.transport.clone(), seams.clock.clone())?)
 }

@@ -1,8 +1,6 @@
 //! How session tokens are to be judged.
 
-use std::time::Duration;
-
-use clerk_session::{AuthorizedPartiesMode, OriginPattern, PemError};
+use clerk_session::{PemError, Policy};
 
 use super::kept_keys::KeptKeys;
 use super::keys::{KeySource, UnusableSource};
@@ -11,18 +9,10 @@ use super::repeat_limiter::RepeatLimits;
 /// How session tokens are judged.
 #[derive(Debug, Clone)]
 pub struct ClerkConfig {
-    /// Accepted `iss`; empty for any that the keys prove.
-    pub issuers: Vec<String>,
+    /// What a token must satisfy; see [`super::policy`].
+    pub policy: Policy,
     /// Where the keys come from.
     pub keys: KeySource,
-    /// Accepted `azp`; empty for any.
-    pub parties: Vec<OriginPattern>,
-    /// How strictly.
-    pub party_mode: AuthorizedPartiesMode,
-    /// Accepted `aud`; empty for any.
-    pub audiences: Vec<String>,
-    /// Allowance for clocks that differ.
-    pub skew: Duration,
     /// How many verified tokens are remembered; `None` verifies every time.
     pub remember: Option<usize>,
     /// When a client is told to stop repeating a refused token; `None` for never.
@@ -32,20 +22,9 @@ pub struct ClerkConfig {
 }
 
 impl ClerkConfig {
-    /// The defaults, for one issuer: any party, 5 s of skew, 50 000 remembered tokens (some tens of
-    /// megabytes when full).
-    pub fn new(issuer: impl Into<String>, keys: KeySource) -> Self {
-        Self {
-            issuers: vec![issuer.into()],
-            keys,
-            parties: Vec::new(),
-            party_mode: AuthorizedPartiesMode::default(),
-            audiences: Vec::new(),
-            skew: Duration::from_secs(5),
-            remember: Some(50_000),
-            breaker: Some(RepeatLimits::default()),
-            kept_keys: None,
-        }
+    /// By that policy, with 50 000 remembered tokens (some tens of megabytes when full).
+    pub fn new(policy: Policy, keys: KeySource) -> Self {
+        Self { policy, keys, remember: Some(50_000), breaker: Some(RepeatLimits::default()), kept_keys: None }
     }
 }
 

@@ -19,7 +19,6 @@ use super::counts::{Counters, Counts, count};
 use super::kept_keys::fetching;
 use super::key_reporter::KeyReporter;
 use super::keys::{JwksFetcher, KeySource};
-use super::policy::policy;
 use super::refusal_log::{Line, RefusalLog};
 use super::repeat_limiter::{RepeatLimiter, SHORTEST_TOKEN};
 use super::two_generation_map::Digest;
@@ -86,9 +85,8 @@ impl SessionVerifier {
             }
             KeySource::BackendApi(api) => fetching(JwksFetcher::backend_api(&api, transport)?),
         };
-        let skew = config.skew;
-        let policy = policy(config.issuers, config.parties, config.party_mode, config.audiences, skew);
-        let verifier = Verifier::new(policy);
+        let skew = Duration::from_millis(u64::try_from(config.policy.clock_skew_ms).unwrap_or(0));
+        let verifier = Verifier::new(config.policy);
         Ok(Self {
             verifier: ArcSwap::from_pointee(verifier),
             policies: AtomicU64::new(0),

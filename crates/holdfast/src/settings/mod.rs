@@ -26,6 +26,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use clerk_session::AuthorizedPartiesMode as PartiesMode;
 use clerk_session::{OriginPattern, PublishableKey};
 use secrecy::SecretString;
 use url::Url;
@@ -143,17 +144,6 @@ pub struct ClerkSettings {
     pub clock_skew: Duration,
     /// Signing secret of Clerk's webhooks, `whsec_…`.
     pub webhook_secret: Option<SecretString>,
-}
-
-/// How strictly `azp` is checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PartiesMode {
-    /// Missing or foreign: refused.
-    Enforce,
-    /// Foreign: refused; missing: passes.
-    IfPresent,
-    /// Only logged.
-    Report,
 }
 
 /// The Instagram app.

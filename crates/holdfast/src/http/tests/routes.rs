@@ -29,7 +29,7 @@ use super::super::{AppState, AppStateParts, app};
 use super::openapi::operations;
 use crate::caller::keys::KeySource;
 use crate::caller::service::{self, ServiceVerifier};
-use crate::caller::{ClerkConfig, SessionVerifier};
+use crate::caller::{ClerkConfig, SessionVerifier, policy};
 use crate::clerk::webhook::WebhookVerifier;
 use crate::client_address::TrustedProxies;
 use crate::clock::{ManualClock, SharedClock, from_millis};
@@ -63,10 +63,9 @@ async fn stage() -> Stage {
     let shared: SharedClock = Arc::new(clock.clone());
     let entropy: SharedEntropy = Arc::new(SystemEntropy);
     let clerk = ClerkStandin::start(shared.clone(), entropy.clone()).await.unwrap();
-    let config = ClerkConfig {
-        parties: vec![OriginPattern::parse(ORIGIN).unwrap()],
-        ..ClerkConfig::new(clerk.issuer(), KeySource::Jwks { url: clerk.jwks_url(), otherwise: None })
-    };
+    let policy = policy(vec![clerk.issuer()], vec![OriginPattern::parse(ORIGIN).unwrap()]);
+    let keys = KeySource::Jwks { url: clerk.jwks_url(), otherwise: None };
+    let config = ClerkConfig::new(policy, keys);
     let transport = Arc::new(ReqwestTransport::new().unwrap());
     let verifier = SessionVerifier::new(config, transport, shared.clone()).unwrap();
     let directory = tempfile::tempdir().unwrap();

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use clerk_session::OriginPattern;
 use holdfast::caller::keys::{BackendKeys, KeySource};
-use holdfast::caller::{Authentication, ClerkConfig, SessionVerifier};
+use holdfast::caller::{Authentication, ClerkConfig, SessionVerifier, policy};
 use holdfast::clerk::backend::BackendApi;
 use holdfast::standin::clerk::{Case, Expectation, Person};
 use secrecy::ExposeSecret;
@@ -63,14 +63,9 @@ impl Written {
 }
 
 fn verifier(clerk: &Clerk) -> SessionVerifier {
-    let config = ClerkConfig {
-        parties: vec![OriginPattern::parse(ORIGIN).unwrap()],
-        breaker: None,
-        ..ClerkConfig::new(
-            clerk.standin.issuer(),
-            KeySource::Jwks { url: clerk.standin.jwks_url(), otherwise: None },
-        )
-    };
+    let policy = policy(vec![clerk.standin.issuer()], vec![OriginPattern::parse(ORIGIN).unwrap()]);
+    let keys = KeySource::Jwks { url: clerk.standin.jwks_url(), otherwise: None };
+    let config = ClerkConfig { breaker: None, ..ClerkConfig::new(policy, keys) };
     SessionVerifier::new(config, transport(), clerk.shared_clock()).unwrap()
 }
 
@@ -103,7 +98,7 @@ async fn the_secret_key_is_not_written_when_it_is_used() {
     let secret_key = clerk.standin.secret_key();
     let keys =
         KeySource::BackendApi(BackendKeys { base: clerk.standin.url(), secret_key: secret_key.clone() });
-    let config = ClerkConfig::new(clerk.standin.issuer(), keys);
+    let config = ClerkConfig::new(policy(vec![clerk.standin.issuer()], Vec::new()), keys);
     let verifier = SessionVerifier::new(config, transport(), clerk.shared_clock()).unwrap();
     let backend =
         BackendApi::new(clerk.standin.url(), &secret_key, transport(), clerk.shared_clock()).unwrap();

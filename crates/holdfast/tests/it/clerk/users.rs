@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clerk_session::OriginPattern;
 use futures_util::future::join_all;
 use holdfast::caller::keys::{BackendKeys, KeySource};
-use holdfast::caller::{Authentication, Caller, ClerkConfig, SessionVerifier};
+use holdfast::caller::{Authentication, Caller, ClerkConfig, SessionVerifier, policy};
 use holdfast::clerk::backend::{BackendApi, BackendError};
 use holdfast::clock::{SharedClock, SystemClock};
 use holdfast::standin::clerk::{Fault, Mint, Person, Surface};
@@ -31,13 +31,9 @@ pub async fn caller_with(
 ) -> Caller {
     let token =
         clerk.standin.mint_with(person, Some(ORIGIN), |mint: &Mint<'_>| mint.with_claims(change)).unwrap();
-    let config = ClerkConfig {
-        parties: vec![OriginPattern::parse(ORIGIN).unwrap()],
-        ..ClerkConfig::new(
-            clerk.standin.issuer(),
-            KeySource::Jwks { url: clerk.standin.jwks_url(), otherwise: None },
-        )
-    };
+    let policy = policy(vec![clerk.standin.issuer()], vec![OriginPattern::parse(ORIGIN).unwrap()]);
+    let keys = KeySource::Jwks { url: clerk.standin.jwks_url(), otherwise: None };
+    let config = ClerkConfig::new(policy, keys);
     proven(&SessionVerifier::new(config, transport(), clerk.shared_clock()).unwrap(), &token).await
 }
 
@@ -267,8 +263,8 @@ async fn a_person_who_signs_in_at_the_emulator_is_verified_and_synchronised() {
     let issuer = emulate.url.as_str().trim_end_matches('/').to_owned();
     let keys =
         KeySource::BackendApi(BackendKeys { base: emulate.url.clone(), secret_key: Emulate::secret_key() });
-    let verifier =
-        SessionVerifier::new(ClerkConfig::new(issuer, keys), transport(), Arc::clone(&clock)).unwrap();
+    let config = ClerkConfig::new(policy(vec![issuer], Vec::new()), keys);
+    let verifier = SessionVerifier::new(config, transport(), Arc::clone(&clock)).unwrap();
     let caller = proven(&verifier, &token).await;
 
     let database = Database::new(Arc::clone(&clock)).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clerk_session::{AuthorizedPartiesMode, OriginPattern};
 use futures_util::future::join_all;
 use holdfast::caller::keys::{BackendKeys, KeySource};
-use holdfast::caller::{Authentication, ClerkConfig, RepeatLimits, SessionVerifier};
+use holdfast::caller::{Authentication, ClerkConfig, RepeatLimits, SessionVerifier, policy};
 use holdfast::clock::Clock;
 use holdfast::standin::clerk::{Case, Expectation, Fault, Person, Rotation, Surface};
 
@@ -43,13 +43,8 @@ impl From<Authentication> for Outcome {
 }
 
 fn config(clerk: &Clerk) -> ClerkConfig {
-    ClerkConfig {
-        parties: vec![OriginPattern::parse(ORIGIN).unwrap()],
-        ..ClerkConfig::new(
-            clerk.standin.issuer(),
-            KeySource::Jwks { url: clerk.standin.jwks_url(), otherwise: None },
-        )
-    }
+    let policy = policy(vec![clerk.standin.issuer()], vec![OriginPattern::parse(ORIGIN).unwrap()]);
+    ClerkConfig::new(policy, KeySource::Jwks { url: clerk.standin.jwks_url(), otherwise: None })
 }
 
 fn verifier(clerk: &Clerk, config: ClerkConfig) -> SessionVerifier {
@@ -319,7 +314,11 @@ async fn what_time_mends_and_what_everybody_sends_never_trips_the_breaker() {
 #[tokio::test]
 async fn report_mode_accepts_and_counts_what_enforcing_would_refuse() {
     let clerk = Clerk::start().await;
-    let mode = |party_mode| verifier(&clerk, ClerkConfig { party_mode, ..config(&clerk) });
+    let mode = |mode| {
+        let mut config = config(&clerk);
+        config.policy.authorized_parties_mode = mode;
+        verifier(&clerk, config)
+    };
     let token = |case: &str| clerk.standin.mint(Case::find(case).unwrap(), Person::Ada, ORIGIN).unwrap();
     let (missing, other) = (token("azp-missing"), token("azp-other"));
 
