@@ -144,11 +144,6 @@ impl AppState {
         &self.shared.verifier
     }
 
-    /// User records.
-    pub fn users(&self) -> &Users {
-        &self.shared.users
-    }
-
     /// The domain.
     pub fn connections(&self) -> &Connections {
         &self.shared.connections
@@ -226,6 +221,26 @@ impl AppState {
     /// The documents; `make` is asked where they were not published.
     pub(super) fn documents(&self, make: impl FnOnce(&str) -> Documents) -> &Documents {
         self.shared.documents.get_or_init(|| make(&self.shared.edge.public_url))
+    }
+}
+
+// A handler takes the parts that it needs, so that its signature says which they are.
+
+impl FromRef<AppState> for Connections {
+    fn from_ref(state: &AppState) -> Self {
+        state.shared.connections.clone()
+    }
+}
+
+impl FromRef<AppState> for Users {
+    fn from_ref(state: &AppState) -> Self {
+        state.shared.users.clone()
+    }
+}
+
+impl FromRef<AppState> for Detached {
+    fn from_ref(state: &AppState) -> Self {
+        state.shared.detached.clone()
     }
 }
 

@@ -31,12 +31,15 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
         .done()
 }
 
-async fn callback(State(state): State<AppState>, RawQuery(query): RawQuery) -> Response {
+async fn callback(
+    State(connections): State<Connections>,
+    State(detached): State<Detached>,
+    RawQuery(query): RawQuery,
+) -> Response {
     let Some(query) = CallbackQuery::parse(query.as_deref().unwrap_or_default()) else {
         return page(CallbackPage::Incomplete).into_response();
     };
-    let connections = state.connections().clone();
-    match state.detached().run(async move { connections.callback(query).await }).await {
+    match detached.run(async move { connections.callback(query).await }).await {
         Ok(Ok(CallbackOutcome::Redirect(to))) => see_other(to.as_str()),
         Ok(Ok(CallbackOutcome::Page(what))) => page(what).into_response(),
         Ok(Err(error)) => Problem::from(error).into_response(),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::prelude::*;
+use crate::clock::SharedClock;
 use crate::connection::Reason;
 use crate::connection::attempt::Expect;
 use crate::connection::status::InstagramStatus;
@@ -110,7 +111,8 @@ struct Started {
 
 async fn connect(
     NotImpersonated(caller): NotImpersonated,
-    State(state): State<AppState>,
+    State(connections): State<Connections>,
+    State(clock): State<SharedClock>,
     OptionalJson(body): OptionalJson<ConnectBody>,
 ) -> Result<(StatusCode, JsonAnswer<Started>), Problem> {
     let request = ConnectRequest {
@@ -118,11 +120,10 @@ async fn connect(
         force_reauth: body.force_reauth.unwrap_or_default(),
         expect: body.expect.unwrap_or_default(),
     };
-    let started = state
-        .connections()
+    let started = connections
         .connect(caller.owner(), request)
         .await
-        .map_err(|error| failure::connect(error, &*state.edge().clock))?;
+        .map_err(|error| failure::connect(error, &*clock))?;
     let started = Started {
         authorize_url: started.authorize_url.into(),
         attempt_id: started.attempt_id,
@@ -153,17 +154,15 @@ impl FromMembers for CompleteBody {
 
 async fn complete(
     NotImpersonated(caller): NotImpersonated,
-    State(state): State<AppState>,
+    State(connections): State<Connections>,
+    State(detached): State<Detached>,
     Path(path): Path<AttemptPath>,
     Json(body): Json<CompleteBody>,
 ) -> Result<JsonAnswer<InstagramStatus>, Problem> {
     let attempt =
         Uuid::try_parse(&path.attempt_id).map_err(|_| Problem::new(RequestCode::AttemptNotFound))?;
-    let connections = state.connections().clone();
     let owner = caller.owner().clone();
-    let completed = state
-        .detached()
-        .run(async move { connections.complete(&owner, attempt, &body.completion).await })
-        .await?;
+    let completed =
+        detached.run(async move { connections.complete(&owner, attempt, &body.completion).await }).await?;
     completed.map(JsonAnswer).map_err(failure::complete)
 }

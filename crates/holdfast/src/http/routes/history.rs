@@ -112,14 +112,18 @@ impl From<HistoryEntry> for HistoryLine {
 
 async fn history(
     caller: Caller,
-    State(state): State<AppState>,
+    State(connections): State<Connections>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<HistoryPage>, Problem> {
-    page(&state, caller.owner(), paging).await.map(Json)
+    page(&connections, caller.owner(), paging).await.map(Json)
 }
 
 /// A page of a user's history.
-pub(super) async fn page(state: &AppState, owner: &OwnerId, paging: Paging) -> Result<HistoryPage, Problem> {
+pub(super) async fn page(
+    connections: &Connections,
+    owner: &OwnerId,
+    paging: Paging,
+) -> Result<HistoryPage, Problem> {
     let limit = paging.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(Problem::new(RequestCode::MalformedParameter).with_detail("limit must be from 1 to 100."));
@@ -127,7 +131,7 @@ pub(super) async fn page(state: &AppState, owner: &OwnerId, paging: Paging) -> R
     let before = paging.before.map(|cursor| cursor.parse()).transpose().map_err(|_| {
         Problem::new(RequestCode::MalformedParameter).with_detail("before is not a cursor of this server.")
     })?;
-    let page = state.connections().history(owner, before, limit).await?;
+    let page = connections.history(owner, before, limit).await?;
     Ok(HistoryPage {
         entries: page.entries.into_iter().map(HistoryLine::from).collect(),
         next: page.next.map(|cursor| cursor.to_string()),

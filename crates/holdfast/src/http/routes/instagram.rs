@@ -87,20 +87,20 @@ fn conditional(status: &InstagramStatus, known: &KnownTags) -> Response {
 
 async fn check(
     NotImpersonated(caller): NotImpersonated,
-    State(state): State<AppState>,
+    State(connections): State<Connections>,
+    State(detached): State<Detached>,
 ) -> Result<Json<InstagramStatus>, Problem> {
-    let connections = state.connections().clone();
     let owner = caller.owner().clone();
-    let checked = state.detached().run(async move { connections.check(&owner).await }).await??;
+    let checked = detached.run(async move { connections.check(&owner).await }).await??;
     Ok(Json(checked))
 }
 
 async fn disconnect(
     NotImpersonated(caller): NotImpersonated,
-    State(state): State<AppState>,
+    State(connections): State<Connections>,
+    State(detached): State<Detached>,
 ) -> Result<Json<DisconnectReceipt>, Problem> {
-    let connections = state.connections().clone();
     let owner = caller.owner().clone();
-    let receipt = state.detached().run(async move { connections.disconnect(&owner).await }).await??;
+    let receipt = detached.run(async move { connections.disconnect(&owner).await }).await??;
     Ok(Json(receipt))
 }

@@ -22,11 +22,13 @@ use super::state::AppState;
 /// What nearly every file of routes needs.
 mod prelude {
     pub(super) use super::super::body::{Json, OptionalJson};
+    pub(super) use super::super::detached::Detached;
     pub(super) use super::super::openapi::tags;
     pub(super) use super::super::problem::{Problem, ProblemCode, RequestCode, ServerCode, problems};
     pub(super) use super::super::public::PublicRoute;
     pub(super) use super::super::router::Routes;
     pub(super) use super::super::state::AppState;
+    pub(super) use crate::connections::Connections;
 }
 
 /// All of them.

@@ -10,6 +10,7 @@ use crate::caller::Caller;
 use crate::clerk::User;
 use crate::connection::status::InstagramStatus;
 use crate::http::failure;
+use crate::users::Users;
 
 /// Adds the routes.
 pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
@@ -46,8 +47,8 @@ struct SyncAnswer {
     created: bool,
 }
 
-async fn sync(caller: Caller, State(state): State<AppState>) -> Result<Json<SyncAnswer>, Problem> {
-    let synced = state.users().sync(&caller).await?;
+async fn sync(caller: Caller, State(users): State<Users>) -> Result<Json<SyncAnswer>, Problem> {
+    let synced = users.sync(&caller).await?;
     Ok(Json(SyncAnswer { user: synced.user, created: synced.created }))
 }
 
@@ -68,8 +69,12 @@ struct ConnectionsByProvider {
     instagram: InstagramStatus,
 }
 
-async fn profile(caller: Caller, State(state): State<AppState>) -> Result<Json<Profile>, Problem> {
-    let user = state.users().profile(&caller).await?;
-    let instagram = state.connections().status(caller.owner()).await?;
+async fn profile(
+    caller: Caller,
+    State(users): State<Users>,
+    State(connections): State<Connections>,
+) -> Result<Json<Profile>, Problem> {
+    let user = users.profile(&caller).await?;
+    let instagram = connections.status(caller.owner()).await?;
     Ok(Json(Profile { user, connections: ConnectionsByProvider { instagram } }))
 }

@@ -74,7 +74,7 @@ struct UserStatus {
 
 async fn connections(
     _caller: ServiceCaller,
-    State(state): State<AppState>,
+    State(listed): State<Connections>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<ConnectionsPage>, Problem> {
     let limit = wanted.limit.unwrap_or(DEFAULT_LIMIT);
@@ -83,7 +83,7 @@ async fn connections(
     }
     let cursor = wanted.cursor.as_deref().map(str::parse).transpose();
     let cursor = cursor.map_err(|_| malformed("cursor is not a cursor of this server."))?;
-    let page = state.connections().list(&filter(&wanted)?, cursor, limit).await?;
+    let page = listed.list(&filter(&wanted)?, cursor, limit).await?;
     let connections =
         page.connections.into_iter().map(|ListedStatus { user_id, status }| UserStatus { user_id, status });
     Ok(Json(ConnectionsPage {

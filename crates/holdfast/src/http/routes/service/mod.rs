@@ -85,38 +85,40 @@ fn owner(caller: &ServiceCaller, user_id: &str) -> Result<OwnerId, Problem> {
 
 async fn status(
     caller: ServiceCaller,
-    State(state): State<AppState>,
+    State(connections): State<Connections>,
     Path(path): Path<UserPath>,
 ) -> Result<Json<InstagramStatus>, Problem> {
-    Ok(Json(state.connections().status(&owner(&caller, &path.user_id)?).await?))
+    Ok(Json(connections.status(&owner(&caller, &path.user_id)?).await?))
 }
 
 async fn history(
     caller: ServiceCaller,
-    State(state): State<AppState>,
+    State(connections): State<Connections>,
     Path(path): Path<UserPath>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<HistoryPage>, Problem> {
-    history::page(&state, &owner(&caller, &path.user_id)?, paging).await.map(Json)
+    history::page(&connections, &owner(&caller, &path.user_id)?, paging).await.map(Json)
 }
 
 async fn check(
     caller: ServiceCaller,
-    State(state): State<AppState>,
+    State(connections): State<Connections>,
+    State(detached): State<Detached>,
     Path(path): Path<UserPath>,
 ) -> Result<Json<InstagramStatus>, Problem> {
-    let (owner, connections) = (owner(&caller, &path.user_id)?, state.connections().clone());
-    Ok(Json(state.detached().run(async move { connections.check(&owner).await }).await??))
+    let owner = owner(&caller, &path.user_id)?;
+    Ok(Json(detached.run(async move { connections.check(&owner).await }).await??))
 }
 
 async fn disconnect(
     caller: ServiceCaller,
-    State(state): State<AppState>,
+    State(connections): State<Connections>,
+    State(detached): State<Detached>,
     Path(path): Path<UserPath>,
 ) -> Result<Json<DisconnectReceipt>, Problem> {
-    let (owner, connections) = (owner(&caller, &path.user_id)?, state.connections().clone());
+    let owner = owner(&caller, &path.user_id)?;
     tracing::info!(key = %caller.key_id(), user = owner.as_str(), "the app's backend disconnects a user");
-    Ok(Json(state.detached().run(async move { connections.disconnect(&owner).await }).await??))
+    Ok(Json(detached.run(async move { connections.disconnect(&owner).await }).await??))
 }
 
 /// A grant for use by the app's backend.
