@@ -12,7 +12,7 @@ use crate::connection::observation::Observation;
 impl Connections {
     /// Puts right up to `limit` connections with times that only a clock that was ahead can have
     /// written. Returns how many it found. One connection's trouble stays its own.
-    pub async fn retime(&self, limit: usize, stop: &CancellationToken) -> Result<usize, ServiceError> {
+    pub async fn repair_times(&self, limit: usize, stop: &CancellationToken) -> Result<usize, ServiceError> {
         if !self.mechanisms.has(Mechanism::ClockRepair) {
             return Ok(0);
         }
@@ -20,7 +20,7 @@ impl Connections {
         let tail = self.parts.refresh.tail_percent();
         let found = self.parts.store.mistimed_connections(now, tail, limit).await?;
         for connection in found.iter().take_while(|_| !stop.is_cancelled()) {
-            match self.retime_one(connection, now).await {
+            match self.repair_times_of(connection, now).await {
                 Err(error) if !error.concerns_all() => {
                     tracing::error!(connection = %connection.id, %error, "times from a clock that was ahead could not be put right");
                 }
@@ -30,7 +30,7 @@ impl Connections {
         Ok(found.len())
     }
 
-    async fn retime_one(&self, connection: &Connection, now: Timestamp) -> Result<(), ServiceError> {
+    async fn repair_times_of(&self, connection: &Connection, now: Timestamp) -> Result<(), ServiceError> {
         let Some(facts) = connection.grant else { return Ok(()) };
         let grant = possible(facts, now);
         let next_refresh_at = self.schedule()?.refresh_at(grant.obtained_at, grant.expires_at);

@@ -16,7 +16,7 @@ impl Default for ClockSuspicion {
 }
 
 impl ClockSuspicion {
-    /// Doubts every expiry up to `now`.
+    /// Suspects every expiry up to `now`.
     pub(super) fn raise(&self, now: Timestamp) {
         self.0.store(now.as_millisecond(), Ordering::Relaxed);
     }

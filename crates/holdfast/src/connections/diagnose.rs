@@ -25,7 +25,7 @@ pub(super) enum Diagnosed {
     /// The grant works.
     Works,
     /// It does not, but the one before it does and is in use again.
-    Restored,
+    RolledBack,
     /// The call failed. `None` where there is no connection any more.
     Failed(Meaning, Option<Recorded>),
     /// The clock has ended the connection.
@@ -86,7 +86,7 @@ impl Connections {
                     if self.mechanisms.has(Mechanism::EarlierGrant)
                         && self.restore_previous_grant(connection, tools).await?
                     {
-                        return Ok(Diagnosed::Restored);
+                        return Ok(Diagnosed::RolledBack);
                     }
                     diagnosis.learned(Answer::NoEarlierGrant);
                 }
@@ -228,6 +228,6 @@ impl Connections {
         tracing::warn!(connection = %connection.id, dead = facts.version, alive = earlier.version, "the grant in use is refused, the one before it works and is used again");
         let key = grants::user_key(&self.parts.store, &self.parts.vault, &connection.user_id).await?;
         let link = Link::of(connection);
-        self.switch(link, &key, &grant, Switch::Restored { dead: facts.version }, tools.lease).await
+        self.switch(link, &key, &grant, Switch::RolledBack { dead: facts.version }, tools.lease).await
     }
 }

@@ -72,7 +72,7 @@ impl Connections {
                         tracing::warn!(connection = %connection.id, expires_at = %facts.expires_at, "a grant works past its expiry: is the clock right?");
                         return Ok(false);
                     }
-                    Diagnosed::Restored => return Ok(false),
+                    Diagnosed::RolledBack => return Ok(false),
                     Diagnosed::Failed(_, recorded) | Diagnosed::Expired(recorded) => recorded,
                 }
             }

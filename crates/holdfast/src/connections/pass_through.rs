@@ -161,7 +161,7 @@ impl Connections {
         let diagnosis = Diagnosis::of_failure(connection, facts, Call::PassThrough, failure.clone());
         let recorded = match self.diagnose(diagnosis, tools).await? {
             Diagnosed::Failed(_, recorded) | Diagnosed::Expired(recorded) => recorded,
-            Diagnosed::Works | Diagnosed::Restored => None,
+            Diagnosed::Works | Diagnosed::RolledBack => None,
         };
         match recorded.map(|recorded| self.status_of(&recorded.connection)) {
             Some(status) if !status.connected => Err(UseError::NotUsable { reason: status.reason }),

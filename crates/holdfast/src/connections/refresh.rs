@@ -43,7 +43,7 @@ pub enum Refreshed {
 impl From<Diagnosed> for Refreshed {
     fn from(diagnosed: Diagnosed) -> Self {
         match diagnosed {
-            Diagnosed::Restored => Self::Renewed,
+            Diagnosed::RolledBack => Self::Renewed,
             Diagnosed::Works | Diagnosed::Expired(_) => Self::Skipped,
             Diagnosed::Failed(meaning, _) => Self::Failed(meaning),
         }

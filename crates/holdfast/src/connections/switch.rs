@@ -22,7 +22,7 @@ pub(super) enum Switch {
     /// A refresh brought it.
     Renewed,
     /// Version `dead` does not work; one before it does.
-    Restored {
+    RolledBack {
         /// The version in use until now.
         dead: i64,
     },
@@ -107,8 +107,8 @@ impl Connections {
             // the one held.
             Switch::Renewed if grant.obtained_at <= held.obtained_at => None,
             Switch::Renewed => Some(Observation::Refreshed { from_version, grant, next_refresh_at }),
-            Switch::Restored { dead } if held.version != dead => None,
-            Switch::Restored { .. } => {
+            Switch::RolledBack { dead } if held.version != dead => None,
+            Switch::RolledBack { .. } => {
                 // The last refresh was of no use; nothing is gained by another one right away.
                 let next_refresh_at = next_refresh_at.max(after(schedule.now, HOUR));
                 Some(Observation::RolledBack { from_version, grant, next_refresh_at })

@@ -78,7 +78,7 @@ pub trait Authenticated {}
     label = "its first argument must be `NotImpersonated`",
     note = "a route that impersonated sessions may call as well is added with `post_allow_impersonated`"
 )]
-pub trait ByOwnHand {}
+pub trait WithoutImpersonation {}
 
 /// The arguments of a handler that has proof that the app's own backend is calling.
 #[diagnostic::on_unimplemented(
@@ -108,7 +108,7 @@ macro_rules! first_argument {
     };
 }
 first_argument!(Authenticated: Caller, NotImpersonated);
-first_argument!(ByOwnHand: NotImpersonated);
+first_argument!(WithoutImpersonation: NotImpersonated);
 first_argument!(ForOthers: CallerOrNobody);
 first_argument!(ByService: ServiceCaller);
 
@@ -190,7 +190,7 @@ impl<S: Clone + Send + Sync + 'static> Protected<S> {
         H: Handler<T, S> + OperationHandler<I, O>,
         I: OperationInput,
         O: OperationOutput,
-        T: ByOwnHand + 'static,
+        T: WithoutImpersonation + 'static,
     {
         self.routes = self.routes.add(path, post_with(handler, admitted(doc)));
         self
@@ -214,7 +214,7 @@ impl<S: Clone + Send + Sync + 'static> Protected<S> {
         H: Handler<T, S> + OperationHandler<I, O>,
         I: OperationInput,
         O: OperationOutput,
-        T: ByOwnHand + 'static,
+        T: WithoutImpersonation + 'static,
     {
         self.routes = self.routes.add(path, delete_with(handler, admitted(doc)));
         self

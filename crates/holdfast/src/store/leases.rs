@@ -150,7 +150,7 @@ impl Store {
         match &self.inner.engine {
             Engine::Sqlite(_) => {
                 let leases = self.write(statements::LEASES_FENCE, Vec::new()).await?;
-                Ok(leases + self.write(statements::ATTEMPTS_LET_GO, Vec::new()).await?)
+                Ok(leases + self.write(statements::ATTEMPTS_RELEASE, Vec::new()).await?)
             }
             Engine::Postgres(_) | Engine::Driven(_) => Ok(0),
         }

@@ -238,16 +238,16 @@ impl Store {
     }
 
     async fn read(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
-        let _crossing = self.cross().await?;
+        let _operation = self.enter().await?;
         self.inner.engine.read(sql, values).await
     }
 
     async fn begin(&self) -> Result<Unit, Failure> {
-        let crossing = self.cross().await?;
-        Ok(self.inner.engine.begin().await?.over(crossing))
+        let operation = self.enter().await?;
+        Ok(self.inner.engine.begin().await?.over(operation))
     }
 
-    async fn cross(&self) -> Result<Option<Box<dyn Operation>>, StoreError> {
+    async fn enter(&self) -> Result<Option<Box<dyn Operation>>, StoreError> {
         match &self.inner.link {
             Some(link) => link.enter().await.map(Some),
             None => Ok(None),

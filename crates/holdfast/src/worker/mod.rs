@@ -56,7 +56,7 @@ const TIMES_CHECKED_EVERY: Duration = Duration::from_hours(24);
 /// How often damaged grants are looked at again.
 const DAMAGE_LOOKED_AT_EVERY: Duration = Duration::from_mins(1);
 /// Rows whose times are put right in one tick.
-const RETIMED_AT_ONCE: usize = 256;
+const REPAIRED_AT_ONCE: usize = 256;
 
 /// What one tick did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -241,7 +241,7 @@ impl Worker {
             return Ok(());
         }
         // With more left, or an error, the next tick goes on.
-        if self.connections.retime(RETIMED_AT_ONCE, stop).await? < RETIMED_AT_ONCE {
+        if self.connections.repair_times(REPAIRED_AT_ONCE, stop).await? < REPAIRED_AT_ONCE {
             let due = after(now, TIMES_CHECKED_EVERY).as_millisecond();
             self.times_due_at.store(due, Ordering::Relaxed);
         }

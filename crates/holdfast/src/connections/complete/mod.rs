@@ -136,7 +136,7 @@ impl Connections {
                 self.close_expired(&attempt, now).await?;
                 return Err(CompleteError::Expired);
             }
-            if is_let_go(&attempt, now)
+            if is_suspended(&attempt, now)
                 && let Some(claimed) = self.claim(&attempt, now).await?
             {
                 self.run_to_end(provider, claimed).await?;
@@ -167,7 +167,7 @@ impl Connections {
             self.close_expired(attempt, now).await?;
             return Ok(());
         }
-        if !begun || !is_let_go(attempt, now) {
+        if !begun || !is_suspended(attempt, now) {
             return Ok(());
         }
         match self.claim(attempt, now).await? {
@@ -266,7 +266,7 @@ fn ended_without_return(attempt: &Attempt, now: Timestamp) -> Option<CompleteErr
 }
 
 /// Whether nobody is at it any more.
-fn is_let_go(attempt: &Attempt, now: Timestamp) -> bool {
+fn is_suspended(attempt: &Attempt, now: Timestamp) -> bool {
     let rest = match attempt.stage {
         AttemptStage::Redeeming => SPENT,
         AttemptStage::Open

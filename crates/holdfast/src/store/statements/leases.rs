@@ -99,7 +99,7 @@ pub(in crate::store) const LEASES_FENCE: Sql = Sql::both(
     "UPDATE connections SET lease_owner = NULL, lease_until = NULL, lease_epoch = lease_epoch + 1 WHERE lease_until IS NOT NULL",
 );
 /// The same for attempts that were being completed.
-pub(in crate::store) const ATTEMPTS_LET_GO: Sql =
+pub(in crate::store) const ATTEMPTS_RELEASE: Sql =
     Sql::both("UPDATE attempts SET busy_until = 0, revision = revision + 1 WHERE busy_until > 0");
 pub(in crate::store) const NEXT_DUE: Sql = Sql::each(
     "SELECT MIN(at) AS at FROM (SELECT at FROM (SELECT next_refresh_at AS at FROM connections WHERE \
@@ -125,6 +125,6 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("LEASE_RELEASE", LEASE_RELEASE),
     ("LEASES_PUT_OFF", LEASES_PUT_OFF),
     ("LEASES_FENCE", LEASES_FENCE),
-    ("ATTEMPTS_LET_GO", ATTEMPTS_LET_GO),
+    ("ATTEMPTS_RELEASE", ATTEMPTS_RELEASE),
     ("NEXT_DUE", NEXT_DUE),
 ];

@@ -115,7 +115,7 @@ impl Store {
     pub(super) async fn read_status(&self, user_id: &str, provider: ProviderId) -> Answer {
         match &*self.inner.status_reads {
             StatusReads::Gathered(reads) => {
-                let _crossing = self.cross().await?;
+                let _operation = self.enter().await?;
                 // The round trip is shared with others; the waiting is not.
                 match in_span("database read", reads.ask(user_id, provider)).await {
                     // SQLite's file is locked, which other readers wait for.

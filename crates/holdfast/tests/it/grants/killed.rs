@@ -78,20 +78,20 @@ struct FusedLine(Arc<Fuse>);
 impl Link for FusedLine {
     fn enter(&self) -> BoxFuture<'_, Result<Box<dyn Operation>, StoreError>> {
         self.0.touch();
-        let crossing: Box<dyn Operation> = Box::new(FusedCrossing(self.0.clone()));
-        async { Ok(crossing) }.boxed()
+        let operation: Box<dyn Operation> = Box::new(FusedOperation(self.0.clone()));
+        async { Ok(operation) }.boxed()
     }
 }
 
-struct FusedCrossing(Arc<Fuse>);
+struct FusedOperation(Arc<Fuse>);
 
-impl Drop for FusedCrossing {
+impl Drop for FusedOperation {
     fn drop(&mut self) {
         self.0.touch();
     }
 }
 
-impl Operation for FusedCrossing {
+impl Operation for FusedOperation {
     fn committed(self: Box<Self>) -> BoxFuture<'static, Result<(), StoreError>> {
         async { Ok(()) }.boxed()
     }

@@ -31,7 +31,7 @@ async fn an_answer_about_another_account_proves_nothing_and_is_doubted_until_it_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_renewal_that_brought_another_accounts_grant_gives_way_to_the_grant_before() {
+async fn a_renewal_that_brought_another_accounts_grant_is_rolled_back() {
     on_each_engine(async |db| {
         let world = World::new(Kind::BothValid, db.clock.clone());
         let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);

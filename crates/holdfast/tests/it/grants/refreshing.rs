@@ -136,7 +136,7 @@ async fn an_answer_that_comes_after_the_lease_was_lost_is_kept_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_grant_that_never_worked_gives_way_to_the_one_before() {
+async fn a_new_grant_that_never_worked_is_rolled_back() {
     on_each_engine(async |db| {
         let one = replica(db, Kind::BothValid);
         let id = one.link("ada").await.id;

@@ -45,7 +45,7 @@ async fn a_grant_that_has_worked_and_is_refused_for_a_moment_stays_in_use() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_grant_that_never_works_gives_way_to_the_one_before_and_is_kept_beside_it() {
+async fn a_new_grant_that_never_works_is_rolled_back_and_kept_aside() {
     on_each_engine(async |db| {
         let (one, renewed, token) = renewed_once(db).await;
         let refused = renewed.grant.expect("a grant").version;

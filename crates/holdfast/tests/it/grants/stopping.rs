@@ -117,7 +117,7 @@ async fn told_to_stop_housekeeping_begins_nothing_more() {
         stop.cancel();
         let work = async |stop: &CancellationToken| {
             let tended = one.connections.advance_attempts(BATCH, stop).await.expect("it answers");
-            one.connections.retime(BATCH, stop).await.expect("it answers");
+            one.connections.repair_times(BATCH, stop).await.expect("it answers");
             let ended = one.connections.expire_due(BATCH, stop).await.expect("it answers");
             (tended, ended)
         };
