@@ -129,9 +129,10 @@ impl Worker {
         }
     }
 
-    /// Until something is due, or has changed: what is linked meanwhile may be due before all that
-    /// is known of now.
+    /// Until something is due, or something changes: a connection that is linked meanwhile may be
+    /// due before all others.
     async fn pause(&self) {
+        // Listens before it reads the next due time, so that no change falls between the two.
         let mut changes = self.store.changes();
         let due = self.next_tick().await;
         tokio::select! {
