@@ -103,7 +103,7 @@ pub enum Observation {
     /// The stored expiry has passed.
     ExpiryPassed,
     /// Times that a clock that was ahead wrote are repaired.
-    Retimed {
+    TimesRepaired {
         /// The same grant, with the times that it can have.
         grant: GrantFacts,
         /// When to refresh it.

@@ -52,33 +52,12 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
             }
         }
         Observation::TakenBack { fallen_after, next_refresh_at } => {
-            let by_answer = connection.evidence.is_some_and(|evidence| match evidence.source {
-                EvidenceSource::Refresh | EvidenceSource::Use => evidence.at > *fallen_after,
-                EvidenceSource::Oauth | EvidenceSource::Callback | EvidenceSource::Clock => false,
-            });
-            let is_fallen =
-                matches!(connection.standing.state(), State::ReconnectRequired | State::ActionRequired);
-            if is_fallen && by_answer && connection.grant.is_some_and(|grant| grant.expires_at > now) {
-                set_standing(&mut next, Reason::ProviderIncident.into(), now);
-                next.next_refresh_at = Some(*next_refresh_at);
-            }
+            take_back(connection, &mut next, *fallen_after, *next_refresh_at, now);
         }
         Observation::Worked { grant_version, account, next_refresh_at } => {
             let other = account.as_ref().is_some_and(|seen| is_another_account(connection, seen));
             if is_about(connection, *grant_version) && !other {
-                if let Some(seen) = account {
-                    profile::rename(&mut next, seen);
-                }
-                next.retry_after = None;
-                // Whoever was dead and lives again must be kept alive again.
-                next.next_refresh_at = next_refresh_at.or(connection.next_refresh_at).or(Some(now));
-                // Where a later time is given for that, it was not to be renewed yet.
-                if connection.fails_to_renew() && next_refresh_at.is_none() {
-                    // That it works today says nothing of whether it can be renewed.
-                    next.evidence = Some(Evidence { source: EvidenceSource::Use, at: now });
-                } else {
-                    mark_working(&mut next, EvidenceSource::Use, now);
-                }
+                work(connection, &mut next, account.as_ref(), *next_refresh_at, now);
             }
         }
         Observation::Described { grant_version, account, granted } => {
@@ -98,7 +77,7 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
             }
         }
         Observation::Failed { grant_version, call, failure, next_refresh_at, confidence } => {
-            // A late answer finds nothing left to say of whoever has ended meanwhile.
+            // A late answer says nothing about a connection that has ended meanwhile.
             if is_about(connection, *grant_version) && connection.standing.state().is_alive() {
                 next.next_refresh_at = next_refresh_at.or(connection.next_refresh_at);
                 fail(&mut next, *call, failure, *confidence, now);
@@ -120,47 +99,15 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
             clear_link(&mut next, Reason::UserDisconnected, now);
             next.evidence = Some(Evidence { source: EvidenceSource::Callback, at: now });
         }
-        Observation::AttemptEnded(end) => {
-            // What a failed attempt says is news only where nothing is linked.
-            if connection.standing.state() == State::NotConnected {
-                let reason = match end {
-                    AttemptEnd::Denied => Reason::Denied,
-                    AttemptEnd::Expired => Reason::AttemptExpired,
-                    AttemptEnd::Failed => Reason::AttemptFailed,
-                    AttemptEnd::NotAdmitted => Reason::AccountNotAdmitted,
-                };
-                set_standing(&mut next, reason.into(), now);
-                let source = match end {
-                    AttemptEnd::Denied | AttemptEnd::Failed | AttemptEnd::NotAdmitted => {
-                        EvidenceSource::Oauth
-                    }
-                    AttemptEnd::Expired => EvidenceSource::Clock,
-                };
-                next.evidence = Some(Evidence { source, at: now });
-            }
+        // What a failed attempt says is news only where nothing is linked.
+        Observation::AttemptEnded(end) if connection.standing.state() == State::NotConnected => {
+            end_attempt(&mut next, *end, now);
         }
-        Observation::ExpiryPassed => {
-            if let Some(grant) = connection
-                .grant
-                .filter(|grant| connection.standing.state().is_alive() && grant.expires_at <= now)
-                .filter(|_| !connection.has_outlived_expiry(now))
-            {
-                set_standing(&mut next, Reason::Expired.into(), now);
-                next.since = grant.expires_at;
-                next.evidence = Some(Evidence { source: EvidenceSource::Clock, at: grant.expires_at });
-            }
-        }
-        Observation::Retimed { grant, next_refresh_at } => {
+        Observation::AttemptEnded(_) => {}
+        Observation::ExpiryPassed => expire(connection, &mut next, now),
+        Observation::TimesRepaired { grant, next_refresh_at } => {
             if is_about(connection, grant.version) {
-                next.grant = Some(*grant);
-                next.retry_after = connection.waits_until(now);
-                if connection.is_expired_by_clock() && grant.expires_at > now {
-                    set_standing(&mut next, connection.healthy_standing(), now);
-                    next.evidence = Some(Evidence { source: EvidenceSource::Clock, at: now });
-                }
-                if next.standing.state().is_alive() {
-                    next.next_refresh_at = Some(*next_refresh_at);
-                }
+                repair_times(connection, &mut next, *grant, *next_refresh_at, now);
             }
         }
         Observation::GrantUnreadable { grant_version } => {
@@ -182,6 +129,89 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
         next.suspicion = None;
     }
     next
+}
+
+/// A death that an answer caused after that time is not believed any more.
+fn take_back(
+    connection: &Connection,
+    next: &mut Connection,
+    fallen_after: Timestamp,
+    next_refresh_at: Timestamp,
+    now: Timestamp,
+) {
+    let by_answer = connection.evidence.is_some_and(|evidence| match evidence.source {
+        EvidenceSource::Refresh | EvidenceSource::Use => evidence.at > fallen_after,
+        EvidenceSource::Oauth | EvidenceSource::Callback | EvidenceSource::Clock => false,
+    });
+    let is_fallen = matches!(connection.standing.state(), State::ReconnectRequired | State::ActionRequired);
+    if is_fallen && by_answer && connection.grant.is_some_and(|grant| grant.expires_at > now) {
+        set_standing(next, Reason::ProviderIncident.into(), now);
+        next.next_refresh_at = Some(next_refresh_at);
+    }
+}
+
+/// A call with the grant worked.
+fn work(
+    connection: &Connection,
+    next: &mut Connection,
+    account: Option<&Account>,
+    next_refresh_at: Option<Timestamp>,
+    now: Timestamp,
+) {
+    if let Some(seen) = account {
+        profile::rename(next, seen);
+    }
+    next.retry_after = None;
+    // A connection that recovered is scheduled again.
+    next.next_refresh_at = next_refresh_at.or(connection.next_refresh_at).or(Some(now));
+    // Where a later time is given for that, it was not to be renewed yet.
+    if connection.fails_to_renew() && next_refresh_at.is_none() {
+        // That it works today says nothing of whether it can be renewed.
+        next.evidence = Some(Evidence { source: EvidenceSource::Use, at: now });
+    } else {
+        mark_working(next, EvidenceSource::Use, now);
+    }
+}
+
+/// A connect attempt ended, and nothing is linked.
+fn end_attempt(next: &mut Connection, end: AttemptEnd, now: Timestamp) {
+    let (reason, source) = match end {
+        AttemptEnd::Denied => (Reason::Denied, EvidenceSource::Oauth),
+        AttemptEnd::Expired => (Reason::AttemptExpired, EvidenceSource::Clock),
+        AttemptEnd::Failed => (Reason::AttemptFailed, EvidenceSource::Oauth),
+        AttemptEnd::NotAdmitted => (Reason::AccountNotAdmitted, EvidenceSource::Oauth),
+    };
+    set_standing(next, reason.into(), now);
+    next.evidence = Some(Evidence { source, at: now });
+}
+
+/// The grant's time has run out, unless it was seen to work after that.
+fn expire(connection: &Connection, next: &mut Connection, now: Timestamp) {
+    let is_alive = connection.standing.state().is_alive() && !connection.has_outlived_expiry(now);
+    if let Some(grant) = connection.grant.filter(|grant| is_alive && grant.expires_at <= now) {
+        set_standing(next, Reason::Expired.into(), now);
+        next.since = grant.expires_at;
+        next.evidence = Some(Evidence { source: EvidenceSource::Clock, at: grant.expires_at });
+    }
+}
+
+/// The times that a clock which was ahead wrote are those that the grant can have.
+fn repair_times(
+    connection: &Connection,
+    next: &mut Connection,
+    grant: GrantFacts,
+    next_refresh_at: Timestamp,
+    now: Timestamp,
+) {
+    next.grant = Some(grant);
+    next.retry_after = connection.waits_until(now);
+    if connection.is_expired_by_clock() && grant.expires_at > now {
+        set_standing(next, connection.healthy_standing(), now);
+        next.evidence = Some(Evidence { source: EvidenceSource::Clock, at: now });
+    }
+    if next.standing.state().is_alive() {
+        next.next_refresh_at = Some(next_refresh_at);
+    }
 }
 
 /// Whether anything changed that has to be stored.
