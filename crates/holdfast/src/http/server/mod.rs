@@ -16,7 +16,7 @@ mod watch;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +28,9 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use http::Version;
 use http::header::{self, HeaderValue};
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -197,12 +199,10 @@ enum End {
     LastCall,
 }
 
+type Ends = FuturesUnordered<BoxFuture<'static, End>>;
+
 /// What may end a connection; polled when it has something to say, not with every request.
-fn ends(
-    watch: &Watch,
-    shutdown: CancellationToken,
-    clock: &SharedClock,
-) -> FuturesUnordered<BoxFuture<'static, End>> {
+fn ends(watch: &Watch, shutdown: CancellationToken, clock: &SharedClock) -> Ends {
     let (expired, asked, clock) = (watch.clone(), watch.clone(), clock.clone());
     let expired = async move {
         expired.expired().await;
@@ -266,43 +266,54 @@ async fn connection(
             }
         })
     };
-    let mut ends = ends(&watch, shutdown, &clock);
+    let ends = ends(&watch, shutdown, &clock);
     if limits.h2c {
-        let mut builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-        builder
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.header_timeout)
-            .max_headers(limits.max_headers)
-            .max_buf_size(limits.max_header_bytes);
-        builder
-            .http2()
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(64)
-            .max_pending_accept_reset_streams(16)
-            .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX))
-            .keep_alive_interval(Duration::from_secs(20))
-            .keep_alive_timeout(Duration::from_secs(10));
-        let mut connection = pin!(builder.serve_connection(io, service));
-        match select(connection.as_mut(), pin!(ends.next())).await {
-            Either::Left(_) | Either::Right((None | Some(End::Expired), _)) => return,
-            Either::Right((Some(End::LastCall), _)) => connection.as_mut().graceful_shutdown(),
-        }
-        select(connection, pin!(ends.next())).await;
+        let connection = http2_builder(&limits).serve_connection(io, service).into_owned();
+        finish(connection, auto::Connection::graceful_shutdown, ends).await;
     } else {
-        let mut builder = hyper::server::conn::http1::Builder::new();
-        // The watch covers the header's time: hyper's own timer would also run between two
-        // requests.
-        builder
-            .timer(TokioTimer::new())
-            .header_read_timeout(None)
-            .max_headers(limits.max_headers)
-            .max_buf_size(limits.max_header_bytes);
-        let mut connection = pin!(builder.serve_connection(io, service));
-        match select(connection.as_mut(), pin!(ends.next())).await {
-            Either::Left(_) | Either::Right((None | Some(End::Expired), _)) => return,
-            Either::Right((Some(End::LastCall), _)) => connection.as_mut().graceful_shutdown(),
-        }
-        select(connection, pin!(ends.next())).await;
+        let connection = http1_builder(&limits).serve_connection(io, service);
+        finish(connection, http1::Connection::graceful_shutdown, ends).await;
     }
+}
+
+/// Serves a connection until its client or the first of `ends` does; after the last call, no
+/// further request.
+async fn finish<C: Future>(connection: C, stop: impl FnOnce(Pin<&mut C>), mut ends: Ends) {
+    let mut connection = pin!(connection);
+    match select(connection.as_mut(), pin!(ends.next())).await {
+        Either::Left(_) | Either::Right((None | Some(End::Expired), _)) => return,
+        Either::Right((Some(End::LastCall), _)) => stop(connection.as_mut()),
+    }
+    select(connection, pin!(ends.next())).await;
+}
+
+fn http1_builder(limits: &ServerLimits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    // The watch covers the header's time: hyper's own timer would also run between two requests.
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_headers(limits.max_headers)
+        .max_buf_size(limits.max_header_bytes);
+    builder
+}
+
+/// HTTP/1.1 and HTTP/2, by what the client begins with.
+fn http2_builder(limits: &ServerLimits) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_headers(limits.max_headers)
+        .max_buf_size(limits.max_header_bytes);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(64)
+        .max_pending_accept_reset_streams(16)
+        .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10));
+    builder
 }
