@@ -17,6 +17,7 @@ mod people;
 mod picture;
 mod preview;
 mod reply;
+mod shared;
 mod world;
 
 #[cfg(test)]
@@ -26,13 +27,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use http::StatusCode;
-use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::Serialize;
 use url::Url;
@@ -42,12 +42,12 @@ pub use self::consent::{Decision, decide};
 pub use self::fault::{Effect, Endpoint, Fault};
 pub use self::people::{Person, everybody};
 pub use self::preview::Preview;
-use self::reply::{Action, Reply};
+use self::shared::{Setup, Shared};
 pub use self::world::{Armed, Call, IssuedGrant, TokenKind, UsageFigures};
-use self::world::{Death, Scripted, World};
+use self::world::{Scripted, World};
 use super::server::Server;
 use crate::clock::SharedClock;
-use crate::entropy::{EntropyExhausted, SharedEntropy};
+use crate::entropy::SharedEntropy;
 use crate::transport::SharedTransport;
 
 /// In which form answers come.
@@ -100,97 +100,6 @@ impl Default for Options {
             people: everybody(),
         }
     }
-}
-
-/// What the routes share.
-struct Shared {
-    options: Options,
-    clock: SharedClock,
-    entropy: SharedEntropy,
-    transport: SharedTransport,
-    world: Mutex<World>,
-    setup: Mutex<Setup>,
-}
-
-/// What the app's owner would enter in the App Dashboard, and what may change while the stand-in
-/// runs.
-#[derive(Debug, Clone, Default)]
-struct Setup {
-    /// Where the stand-in itself is.
-    root: Option<Url>,
-    redirect_uris: Vec<Url>,
-    deauthorize_url: Option<Url>,
-    data_deletion_url: Option<Url>,
-    shape: ReplyShape,
-    refresh_world: RefreshWorld,
-}
-
-impl Shared {
-    fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn setup(&self) -> MutexGuard<'_, Setup> {
-        self.setup.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Answers one request: notes it, lets a fault have its way, else (or before it) does what is
-    /// asked.
-    async fn answer(
-        self: Arc<Self>,
-        endpoint: Endpoint,
-        account: Option<String>,
-        act: impl FnOnce(&mut World, Timestamp) -> Result<Reply, EntropyExhausted>,
-    ) -> Response {
-        let now = self.clock.now();
-        // A missing trace id is no reason to fail.
-        let fbtrace_id = oauth::opaque(self.entropy.as_ref(), "A", 23).unwrap_or_default();
-        let (outcome, usage) = {
-            let mut world = self.world();
-            let scripted = world.scripted(endpoint, account.as_deref());
-            let fault = if scripted.is_some() { None } else { world.meet(endpoint, account.as_deref()) };
-            let action = match scripted {
-                Some((status, body)) => Some(Action::Answer(Box::new(Reply::scripted(status, body)))),
-                None => fault.map(|fault| reply::action(fault, endpoint)),
-            };
-            let outcome = match action {
-                Some(Action::Answer(reply)) => Outcome::Send(*reply),
-                Some(Action::Hang) => Outcome::Hang,
-                Some(Action::Spoil(spoiling)) => match act(&mut world, now) {
-                    Ok(reply) => Outcome::Spoil(spoiling, reply),
-                    Err(EntropyExhausted) => Outcome::Send(no_randomness()),
-                },
-                // A killing fault is never armed.
-                Some(Action::Kill(_)) | None => {
-                    Outcome::Send(act(&mut world, now).unwrap_or_else(|EntropyExhausted| no_randomness()))
-                }
-            };
-            let status = match &outcome {
-                Outcome::Spoil(reply::Spoiling::Lost, _) | Outcome::Hang => None,
-                Outcome::Send(reply) | Outcome::Spoil(_, reply) => Some(reply.status.as_u16()),
-            };
-            world.log(Call { at: now.to_string(), endpoint, account: account.clone(), fault, status });
-            (outcome, world.usage)
-        };
-        match outcome {
-            Outcome::Send(reply) => reply.traced(fbtrace_id).into_response(usage, account.as_deref()),
-            Outcome::Spoil(spoiling, reply) => {
-                let reply = reply.traced(fbtrace_id);
-                reply::spoil(spoiling, reply, usage, account.as_deref(), self.clock.clone())
-            }
-            Outcome::Hang => std::future::pending().await,
-        }
-    }
-}
-
-enum Outcome {
-    Send(Reply),
-    Spoil(reply::Spoiling, Reply),
-    Hang,
-}
-
-fn no_randomness() -> Reply {
-    Reply::json(StatusCode::INTERNAL_SERVER_ERROR, String::new())
 }
 
 /// A running stand-in. Dropping it ends it.
@@ -375,65 +284,6 @@ impl InstagramStandin {
     /// Stops it: requests under way have a second to finish.
     pub async fn stop(self) {
         self.server.stop().await;
-    }
-}
-
-impl Shared {
-    fn account_id(&self, name: &str) -> Result<String, NoSuchAccount> {
-        let id = self.world().person(name).map(|person| person.id.clone());
-        id.ok_or_else(|| NoSuchAccount(name.to_owned()))
-    }
-
-    fn arm(
-        &self,
-        account: Option<&str>,
-        fault: Fault,
-        endpoint: Option<Endpoint>,
-        times: Option<u32>,
-    ) -> Result<(), NoSuchAccount> {
-        let account = account.map(|name| self.account_id(name)).transpose()?;
-        match fault.endpoints().first().map(|first| reply::action(fault, endpoint.unwrap_or(*first))) {
-            Some(Action::Kill(death)) => self.kill(account.as_deref(), death),
-            Some(Action::Answer(_) | Action::Hang | Action::Spoil(_)) | None => {
-                self.world().arm(Armed { account, fault, endpoint, times });
-            }
-        }
-        Ok(())
-    }
-
-    /// What `/me` would answer now to the account's newest grant; `None` where there is none.
-    fn preview(&self, account: &str) -> Result<Option<Preview>, NoSuchAccount> {
-        let now = self.clock.now();
-        let id = self.account_id(account)?;
-        Ok(preview::preview(&self.world(), &id, now))
-    }
-
-    fn kill(&self, account: Option<&str>, death: Death) {
-        let now = self.clock.now();
-        self.world().kill_all(account, death, now);
-    }
-
-    fn clear(&self, account: Option<&str>) -> Result<(), NoSuchAccount> {
-        let account = account.map(|name| self.account_id(name)).transpose()?;
-        self.world().disarm(account.as_deref());
-        Ok(())
-    }
-
-    fn accounts(&self) -> Vec<AccountView> {
-        let now = self.clock.now();
-        let world = self.world();
-        let view = |person: &Person| AccountView {
-            person: person.clone(),
-            eligible: person.is_eligible(),
-            grants: world.grants_of(&person.id, now),
-            faults: world
-                .armed()
-                .iter()
-                .filter(|each| each.account.as_ref() == Some(&person.id))
-                .cloned()
-                .collect(),
-        };
-        world.people.iter().map(view).collect()
     }
 }
 
