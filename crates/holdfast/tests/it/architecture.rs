@@ -170,9 +170,14 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// What ships of a file: without its test module and without comments, which may name anything.
+/// What ships of a file: without a test module at its end, and without comments, which may name
+/// anything. A test module in a file of its own is declared at the top, and ends nothing.
 fn shipped(text: &str) -> String {
-    let end = text.find("#[cfg(test)]\nmod ").or_else(|| text.find("#[cfg(test)]\n#["));
+    let is_inline = |at: usize| {
+        let item = text[at..].lines().find(|line| !line.starts_with("#["));
+        item.is_some_and(|line| line.starts_with("mod ") && line.ends_with('{'))
+    };
+    let end = text.match_indices("#[cfg(test)]\n").map(|(at, _)| at).find(|at| is_inline(*at));
     let lines = text[..end.unwrap_or(text.len())].lines();
     lines.filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
@@ -338,7 +343,10 @@ fn a_planted_circle_and_a_planted_breach_are_seen() {
         ("connections/check", "//! crate::http\nuse crate::store::Store;"),
         ("connections/mod", "mod check;\nfn x() { let _ = super::http::y(); }"),
         ("http", "use crate::clock::Clock;"),
-        ("clock", "use sqlx::Pool;"),
+        (
+            "clock",
+            "#[cfg(test)]\nmod tests;\nuse sqlx::Pool;\n#[cfg(test)]\nmod more {\n    use crate::http::x;\n}",
+        ),
     ]);
     let planted: Sources = planted
         .into_iter()

@@ -26,12 +26,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use uuid::Uuid;
 
-use self::files::Directory;
-pub use self::files::Reservation;
-use self::recent::Recent;
-pub use self::record::{Journaled, Origin, Step};
 use super::error::ServiceError;
 use super::grants::SealingError;
+use files::Directory;
+pub use files::Reservation;
+use recent::Recent;
+pub use record::{Journaled, Origin, Step};
 
 /// The journal of this process.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Journaled;
+use super::record::Journaled;
 use crate::clock::after;
 
 /// Remembered for at least so long, and at most twice: longer than a standby that is fit to be

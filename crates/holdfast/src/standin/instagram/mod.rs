@@ -37,18 +37,18 @@ use secrecy::SecretString;
 use serde::Serialize;
 use url::Url;
 
-pub use self::callbacks::{CallbackError, Delivered};
-pub use self::consent::{Decision, decide};
-pub use self::fault::{Effect, Endpoint, Fault};
-pub use self::people::{Person, everybody};
-pub use self::preview::Preview;
-use self::shared::{Setup, Shared};
-pub use self::world::{Armed, Call, IssuedGrant, TokenKind, UsageFigures};
-use self::world::{Scripted, World};
 use super::server::Server;
 use crate::clock::SharedClock;
 use crate::entropy::SharedEntropy;
 use crate::transport::SharedTransport;
+pub use callbacks::{CallbackError, Delivered};
+pub use consent::{Decision, decide};
+pub use fault::{Effect, Endpoint, Fault};
+pub use people::{Person, everybody};
+pub use preview::Preview;
+use shared::{Setup, Shared};
+pub use world::{Armed, Call, IssuedGrant, TokenKind, UsageFigures};
+use world::{Scripted, World};
 
 /// In which form answers come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
