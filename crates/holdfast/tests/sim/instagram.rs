@@ -188,7 +188,11 @@ impl Instagram {
 
     /// A replica's clock is wrong by so much from now on: whoever judges overlaps must know.
     pub fn set_clock_error(&self, replica: usize, error: Millis) {
-        self.inner.lock().unwrap().clock_errors[replica] = error;
+        let mut inner = self.inner.lock().unwrap();
+        inner.clock_errors[replica] = error;
+        // Their leases were written by the clock as it was, and others may have disbelieved them.
+        let under_way = inner.accounts.iter_mut().flat_map(|account| &mut account.under_way);
+        under_way.filter(|refresh| refresh.replica == replica).for_each(|refresh| refresh.disturbed = true);
     }
 
     pub fn calls(&self) -> Calls {
