@@ -15,12 +15,13 @@ use secrecy::ExposeSecret as _;
 
 use super::crowded::process;
 use crate::e2e::app::App;
+use crate::replicas::graph::Graph;
 use crate::replicas::processes::until;
 use crate::support::dice::set_or;
 
 const PAGE: usize = 4096;
 /// Every token of Instagram begins so.
-const PREFIX: &[u8] = b"IG";
+const PREFIX: &str = "IG";
 
 /// What a process holds in memory that it may write to, where it is not all zero: region by region,
 /// with the region's name.
@@ -55,9 +56,11 @@ fn copies(image: &[(String, Vec<u8>)], secrets: &[String]) -> Vec<String> {
     let mut found = Vec::new();
     for (name, bytes) in image {
         let mut from = 0;
-        while let Some(at) = bytes[from..].iter().position(|byte| *byte == PREFIX[0]).map(|at| from + at) {
+        while let Some(at) =
+            bytes[from..].iter().position(|byte| *byte == PREFIX.as_bytes()[0]).map(|at| from + at)
+        {
             from = at + 1;
-            if !bytes[at..].starts_with(PREFIX) {
+            if !bytes[at..].starts_with(PREFIX.as_bytes()) {
                 continue;
             }
             let hit = secrets.iter().position(|secret| bytes[at..].starts_with(secret.as_bytes()));
@@ -75,25 +78,21 @@ fn copies(image: &[(String, Vec<u8>)], secrets: &[String]) -> Vec<String> {
 async fn no_grant_is_in_memory_some_time_after_a_refresh_and_a_disconnect() {
     let wait = set_or("HOLDFAST_MEMORY_WAIT_S", 45);
     let app = App::start().await;
-    let (place, running, base) = process(&app, ":", &[("HOLDFAST_REFRESH_MIN_AGE_S", "1")]).await;
+    let (graph, address) = Graph::start().await;
+    let settings = [("HOLDFAST_REFRESH_MIN_AGE_S", "1"), ("INSTAGRAM_GRAPH_URL", address.as_str())];
+    let (place, running, base) = process(&app, ":", &settings).await;
     let ada = app.sign_in(Person::Ada).to(&base);
     until("it can judge", async || ada.get("/user/instagram/status").await.status == StatusCode::OK).await;
-    let secrets = || -> Vec<String> {
-        let issued = app.instagram.issued_secrets();
-        issued.iter().map(|each| each.expose_secret().to_owned()).collect()
-    };
     for round in 0..4 {
         ada.connect_account("ada.makes").await;
         let checked = ada.send(Method::POST, "/user/instagram/check", None).await;
         assert_eq!(checked.status, StatusCode::OK);
         if round == 3 {
-            let (issued, file) = (secrets().len(), place.path().join("own.db"));
-            let database = rusqlite::Connection::open(file).unwrap();
+            let database = rusqlite::Connection::open(place.path().join("own.db")).unwrap();
             database.busy_timeout(Duration::from_secs(5)).unwrap();
             database.execute_batch("UPDATE connections SET next_refresh_at = 1").unwrap();
-            until("the grant is refreshed", async || secrets().len() > issued).await;
+            until("the grant is refreshed", async || graph.refreshes() == 1).await;
             until("and stored", async || ada.status().await["evidence"]["source"] == "refresh").await;
-            println!("a refresh brought a new token");
         }
         let gone = ada.send(Method::DELETE, "/user/instagram", None).await;
         assert_eq!(gone.status, StatusCode::OK);
@@ -102,7 +101,9 @@ async fn no_grant_is_in_memory_some_time_after_a_refresh_and_a_disconnect() {
     let image = image(running.child.id());
     let size: usize = image.iter().map(|(_, bytes)| bytes.len()).sum();
     assert!(size > 1 << 20, "the memory was read: {size}");
-    let secrets: Vec<_> = secrets().into_iter().filter(|each| each.as_bytes().starts_with(PREFIX)).collect();
+    let short = app.instagram.issued_secrets();
+    let short = short.iter().map(|each| each.expose_secret().to_owned());
+    let secrets: Vec<_> = short.chain(graph.issued()).filter(|each| each.starts_with(PREFIX)).collect();
     assert!(secrets.len() >= 9, "a short one and a long one each time, and one refreshed: {}", secrets.len());
     let found = copies(&image, &secrets);
     println!("{} copies of {} tokens in {} KiB", found.len(), secrets.len(), size / 1024);

@@ -28,6 +28,10 @@ struct Shared {
     hangs: bool,
 }
 
+fn token(number: u32) -> String {
+    format!("IGAA-of-the-hardest-world-{number:04}")
+}
+
 #[derive(Deserialize)]
 struct Asked {
     access_token: String,
@@ -60,6 +64,11 @@ impl Graph {
         self.shared.lock().unwrap().refreshes
     }
 
+    /// Every token that there was.
+    pub fn issued(&self) -> Vec<String> {
+        (1..=self.shared.lock().unwrap().issued).map(token).collect()
+    }
+
     /// How often somebody came with a token that is dead.
     pub fn refused(&self) -> u32 {
         self.shared.lock().unwrap().refused
@@ -68,14 +77,14 @@ impl Graph {
     fn issue(&self) -> Response {
         let mut shared = self.shared.lock().unwrap();
         shared.issued += 1;
-        let token = format!("IGAA-of-the-hardest-world-{}", shared.issued);
-        Json(json!({"access_token": token, "token_type": "bearer", "expires_in": 5_184_000})).into_response()
+        Json(json!({"access_token": token(shared.issued), "token_type": "bearer", "expires_in": 5_184_000}))
+            .into_response()
     }
 
     /// The refusal, unless the token is the one that works.
     fn refuse(&self, asked: &Asked) -> Option<Response> {
         let mut shared = self.shared.lock().unwrap();
-        if asked.access_token == format!("IGAA-of-the-hardest-world-{}", shared.issued) {
+        if asked.access_token == token(shared.issued) {
             return None;
         }
         shared.refused += 1;

@@ -3,7 +3,7 @@
 
 mod crowd;
 mod failover;
-mod graph;
+pub mod graph;
 mod keys;
 mod notices;
 pub mod processes;
