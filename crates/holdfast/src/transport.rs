@@ -22,6 +22,9 @@ use url::Url;
 
 use crate::clock::{Clock as _, SystemClock};
 
+/// A connection that nobody uses keeps its last request, and with it a grant, in its buffer. It is
+/// looked for as often as this, so it is gone after twice as long.
+const IDLE: Duration = Duration::from_secs(20);
 /// Requests to one host at a time. Destinations come only from the configuration, so there are few
 /// hosts.
 pub const PER_HOST: usize = 48;
@@ -189,7 +192,7 @@ impl ReqwestTransport {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(5))
-            .pool_idle_timeout(Duration::from_secs(30))
+            .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(PER_HOST)
             .user_agent(concat!("holdfast/", env!("CARGO_PKG_VERSION")))
             .build()

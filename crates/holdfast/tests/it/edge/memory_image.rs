@@ -2,7 +2,7 @@
 //! disconnected: none of the grants is in it.
 //!
 //! `HOLDFAST_MEMORY_WAIT_S` sets how long after (default 45: connections to Instagram, whose
-//! buffers hold its last answer, are kept for 30).
+//! buffers hold the last request, are kept for up to 40).
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
