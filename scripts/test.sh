@@ -65,6 +65,7 @@ step 'lints' cargo clippy --locked --workspace --all-targets -- -D warnings
 step 'dependencies' dependency_policy
 step 'build' cargo build --locked --workspace
 step 'Rust tests' rust_tests
+step 'instructions of the hot path' scripts/counts.sh
 step 'clerk-session with all its features' clerk_session_features
 step 'documentation tests' cargo test --locked --workspace --doc
 step 'verdicts beside @clerk/backend' scripts/differential.sh
