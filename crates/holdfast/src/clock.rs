@@ -61,6 +61,9 @@ pub fn from_millis(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
 
+/// While a later time of the wall clock is waited for, it is looked at so often.
+const LOOK_AGAIN: Duration = Duration::from_mins(1);
+
 /// The system's wall clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
@@ -79,15 +82,24 @@ impl Clock for SystemClock {
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place that waits on the system clock")]
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        // A time so short needs no look at the wall clock.
+        if duration <= LOOK_AGAIN {
+            return Box::pin(tokio::time::sleep(duration));
+        }
+        self.sleep_until(after(self.now(), duration))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that waits on the system clock")]
     fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
         Box::pin(async move {
-            // The wall clock may jump while we sleep, so look again at least every minute.
+            // The wall clock may jump while we sleep.
             loop {
                 let left = at.duration_since(Timestamp::now());
                 if !left.is_positive() {
                     return;
                 }
-                tokio::time::sleep(left.unsigned_abs().min(Duration::from_mins(1))).await;
+                tokio::time::sleep(left.unsigned_abs().min(LOOK_AGAIN)).await;
             }
         })
     }

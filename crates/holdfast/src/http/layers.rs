@@ -1,7 +1,6 @@
 //! What happens around every handler, from the outside in.
 
 use std::convert::Infallible;
-use std::future::ready;
 use std::net::Ipv4Addr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -95,17 +94,22 @@ impl Layers {
         mut request: Request,
         handler: &mut Route,
     ) -> impl Future<Output = Result<Response, Infallible>> + Send + use<> {
-        let edge = Arc::clone(&self.edge);
-        let under_way = UnderWay::begin(&edge, &mut request);
-        let answer = match self.passes(&mut request) {
-            Ok((place, mark)) => Either::Left(guarded(edge, place, mark, handler.call(request).boxed())),
-            Err(refused) => Either::Right(ready(*refused)),
-        };
-        let answer = match &under_way.span {
-            None => Either::Left(answer),
-            Some(span) => Either::Right(answer.with_context(span.context())),
-        };
-        async move { Ok(under_way.answered(answer.await)) }
+        let under_way = UnderWay::begin(&self.edge, &mut request);
+        let passed = self.passes(&mut request).map(|passed| (passed, handler.call(request).boxed()));
+        async move {
+            let answer = async {
+                match passed {
+                    Ok(((place, mark), answer)) => guarded(&under_way.edge, place, mark, answer).await,
+                    Err(refused) => *refused,
+                }
+            };
+            let answer = match &under_way.span {
+                None => Either::Left(answer),
+                Some(span) => Either::Right(answer.with_context(span.context())),
+            };
+            let response = answer.await;
+            Ok(under_way.answered(response))
+        }
     }
 
     /// A place for a request and the mark for its answer, or what is answered without a handler.
@@ -132,7 +136,7 @@ impl Layers {
 /// The answer of a handler, which may take so long and no longer, and whose panic is survived.
 /// The handler's future is boxed first: it holds the request, and is moved some ten times after.
 async fn guarded(
-    edge: Arc<Edge>,
+    edge: &Edge,
     place: Option<Admitted>,
     mark: Mark,
     answer: BoxFuture<'static, Result<Response, Infallible>>,

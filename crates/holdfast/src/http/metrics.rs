@@ -24,7 +24,7 @@ pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabels, Histogram>,
-    routes: Arc<RwLock<HashMap<String, Arc<RouteMetrics>>>>,
+    routes: Arc<RwLock<HashMap<String, RouteMetrics>>>,
     problems: Family<ProblemLabels, Counter>,
     verdicts: Family<VerdictLabels, Counter>,
     /// The most frequent of the verdicts.
@@ -43,7 +43,21 @@ pub struct Metrics {
 struct RouteMetrics {
     duration: Histogram,
     /// By method and status; as many as the route has been answered with.
-    answers: RwLock<Vec<(&'static str, u16, Counter)>>,
+    answers: Vec<(&'static str, u16, Counter)>,
+}
+
+impl RouteMetrics {
+    /// Counts an answer, unless it is the first of its kind.
+    fn answered(&self, method: &'static str, status: u16, took: Duration) -> bool {
+        let Some((_, _, counter)) =
+            self.answers.iter().find(|(of, with, _)| (*of, *with) == (method, status))
+        else {
+            return false;
+        };
+        counter.inc();
+        self.duration.observe(took.as_secs_f64());
+        true
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -174,31 +188,22 @@ impl Metrics {
 
     /// Counts an answer. `method` is a label ([`method_label`]).
     pub(super) fn answered(&self, method: &'static str, route: &str, status: u16, took: Duration) {
-        let of_route = self.of_route(route);
-        of_route.duration.observe(took.as_secs_f64());
-        let known = {
-            let answers = of_route.answers.read().unwrap_or_else(PoisonError::into_inner);
-            let found = answers.iter().find(|(of, with, _)| (*of, *with) == (method, status));
-            found.map(|(_, _, counter)| counter.inc()).is_some()
+        let known = |routes: &HashMap<String, RouteMetrics>| {
+            routes.get(route).is_some_and(|of_route| of_route.answered(method, status, took))
         };
-        if !known {
-            let labels = RequestLabels { method, route: route.to_owned(), status };
-            let counter = self.requests.get_or_create_owned(&labels);
-            counter.inc();
-            let mut answers = of_route.answers.write().unwrap_or_else(PoisonError::into_inner);
-            // Somebody else may have been first; one of the two is found from now on.
-            answers.push((method, status, counter));
+        if known(&self.routes.read().unwrap_or_else(PoisonError::into_inner)) {
+            return;
         }
-    }
-
-    fn of_route(&self, route: &str) -> Arc<RouteMetrics> {
-        if let Some(known) = self.routes.read().unwrap_or_else(PoisonError::into_inner).get(route) {
-            return Arc::clone(known);
-        }
-        let duration = self.durations.get_or_create_owned(&RouteLabels { route: route.to_owned() });
+        let duration = || self.durations.get_or_create_owned(&RouteLabels { route: route.to_owned() });
+        let labels = RequestLabels { method, route: route.to_owned(), status };
+        let counter = self.requests.get_or_create_owned(&labels);
         let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
-        let of_route = RouteMetrics { duration, answers: RwLock::default() };
-        Arc::clone(routes.entry(route.to_owned()).or_insert_with(|| Arc::new(of_route)))
+        let of_route = routes
+            .entry(route.to_owned())
+            .or_insert_with(|| RouteMetrics { duration: duration(), answers: Vec::new() });
+        // Somebody else may have been first; one of the two is found from now on.
+        of_route.answers.push((method, status, counter));
+        of_route.answered(method, status, took);
     }
 
     /// Counts an error answer.
