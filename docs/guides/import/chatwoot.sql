@@ -6,7 +6,7 @@ WITH clerk_users (account_id, user_id) AS (
 SELECT
   clerk_users.user_id,
   channel_instagram.access_token,
-  to_char(channel_instagram.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS token_expires_at,
+  extract(epoch FROM channel_instagram.expires_at)::bigint AS token_expires_at,
   NULL AS obtained_at
 FROM channel_instagram
 JOIN clerk_users ON clerk_users.account_id = channel_instagram.account_id

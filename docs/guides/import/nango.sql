@@ -3,10 +3,10 @@
 SELECT
   connections.connection_id AS user_id,
   connections.credentials ->> 'access_token' AS access_token,
-  to_char(connections.credentials_expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS token_expires_at,
+  extract(epoch FROM (connections.credentials ->> 'expires_at')::timestamptz)::bigint AS token_expires_at,
   NULL AS obtained_at
 FROM nango._nango_connections AS connections
 WHERE connections.provider_config_key = 'instagram'
   AND connections.deleted_at IS NULL
   AND connections.credentials ->> 'access_token' IS NOT NULL
-ORDER BY connections.credentials_expires_at;
+ORDER BY token_expires_at;

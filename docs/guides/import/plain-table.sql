@@ -2,8 +2,8 @@
 SELECT
   clerk_user_id AS user_id,
   access_token,
-  to_char(expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS token_expires_at,
-  to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS obtained_at
+  extract(epoch FROM expires_at)::bigint AS token_expires_at,
+  extract(epoch FROM created_at)::bigint AS obtained_at
 FROM instagram_accounts
 WHERE access_token IS NOT NULL
 ORDER BY expires_at;

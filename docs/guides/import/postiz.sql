@@ -7,7 +7,7 @@ WITH clerk_users (organization_id, user_id) AS (
 SELECT
   clerk_users.user_id,
   "Integration".token AS access_token,
-  to_char("Integration"."tokenExpiration" AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS token_expires_at,
+  extract(epoch FROM "Integration"."tokenExpiration")::bigint AS token_expires_at,
   NULL AS obtained_at
 FROM "Integration"
 JOIN clerk_users ON clerk_users.organization_id = "Integration"."organizationId"

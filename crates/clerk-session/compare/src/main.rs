@@ -120,8 +120,10 @@ fn clerk_backend(rows: &[Row]) -> Vec<Verifier> {
 fn report(rows: &[Row], verifiers: &[Verifier]) -> String {
     let good = rows.iter().filter(|row| row.expected == "accepted").count();
     let mut text = format!(
-        "# Beside other verifiers\n\nMade by `compare/compare.sh` from the corpus of the tests (`tests/it/corpus.rs`): {good} tokens that a session verifier must \
-         accept, {} that it must refuse. The same issuer, party and key for all, as far as a verifier can be told of them. A crash counts as refused, and is counted.\n\n\
+        "# Beside other verifiers\n\n\
+         Made by `compare/compare.sh` from the corpus of the tests (`tests/it/corpus.rs`): {good} tokens that a\n\
+         session verifier must accept, {} that it must refuse. The same issuer, party and key for all, as far\n\
+         as a verifier can be told of them. A crash counts as refused, and is counted.\n\n\
          | verifier | accepted that must not be | refused that must not be | crashes | keys away |\n|---|---|---|---|---|\n",
         rows.len() - good
     );
@@ -159,7 +161,9 @@ fn report(rows: &[Row], verifiers: &[Verifier]) -> String {
         }
         text += "\n";
     }
-    text + "\n`verifyToken` is the SDK's function for a token alone; `authenticateRequest` is what its middlewares use. Whatever either refuses, clerk-session refuses \
-            (`tests/differential.rs`, over generated tokens). \"keys away\": what a caller with a good token is told while Clerk's keys have never been had; \
-            for the SDK as measured on 3.25.0.\n"
+    text + "\n\
+        `verifyToken` is the SDK's function for a token alone; `authenticateRequest` is what its middlewares\n\
+        use. Whatever either refuses, clerk-session refuses (`tests/differential.rs`, over generated tokens).\n\
+        \"keys away\": what a caller with a good token is told while Clerk's keys have never been had; for the\n\
+        SDK as measured on 3.25.0.\n"
 }

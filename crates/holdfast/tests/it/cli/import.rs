@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,22 +11,27 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
+use holdfast::entropy::{Entropy as _, SeededEntropy};
+use holdfast::standin::clerk::Person;
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::support::{Place, ring_entry};
+use crate::e2e::app::App;
+use crate::support::database::{self, Engine, count_on, execute_on};
 use crate::support::leaks;
+use crate::support::postgres_server::OwnServer;
 
 /// Instagram's Graph API as far as an import asks it. A token says what it is: `IGAAgood_7_…` is
 /// account 7's.
 #[derive(Clone, Default)]
-struct Graph {
+pub(super) struct Graph {
     asked: Arc<Mutex<BTreeMap<String, u64>>>,
     calls: Arc<AtomicU64>,
 }
 
 impl Graph {
-    async fn start() -> (Self, String) {
+    pub(super) async fn start() -> (Self, String) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let graph = Self::default();
@@ -68,19 +74,27 @@ async fn me(State(graph): State<Graph>, request: Request) -> Response {
     }
 }
 
-fn token(kind: &str, number: usize) -> String {
-    let token = format!("IGAA{kind}_{number}_{}", "x".repeat(40));
-    leaks::secret(&token);
-    token
+/// The end of every token: where it is not found, no token is.
+const TAIL: &str = "the-end-of-each-and-every-token-of-an-import";
+
+pub(super) fn token(kind: &str, number: usize) -> String {
+    leaks::secret(TAIL);
+    format!("IGAA{kind}_{number}_{TAIL}")
 }
 
-fn place(graph: &str) -> Place {
+pub(super) fn place(graph: &str) -> Place {
     let place = Place::new();
     let database = format!("sqlite://{}", place.path().join("holdfast.db").display());
-    let spill = place.path().join("spill").display().to_string();
+    place_on(place, graph, &database)
+}
+
+fn place_on(place: Place, graph: &str, database: &str) -> Place {
+    let [journal, temporary] = ["journal", "temporary"].map(|name| place.path().join(name));
+    std::fs::create_dir(&temporary).unwrap();
     let place = place
         .with("HOLDFAST_DATABASE_URL", database)
-        .with("HOLDFAST_JOURNAL_DIR", spill)
+        .with("HOLDFAST_JOURNAL_DIR", journal.display().to_string())
+        .with("TMPDIR", temporary.display().to_string())
         .with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("k1", 1))
         .with("INSTAGRAM_APP_ID", "1234567890123456")
         .with("INSTAGRAM_APP_SECRET", "0123456789abcdef0123456789abcdef")
@@ -95,28 +109,41 @@ fn told(stdout: &str) -> Vec<(u64, String)> {
     lines.map(|each| (each["line"].as_u64().unwrap(), each["outcome"].as_str().unwrap().to_owned())).collect()
 }
 
-fn outcomes(stdout: &str) -> Vec<String> {
+pub(super) fn outcomes(stdout: &str) -> Vec<String> {
     told(stdout).into_iter().map(|(_, outcome)| outcome).collect()
 }
 
-/// No token stands in any file of the installation.
-fn nothing_in_plaintext(place: &Place) {
-    let mut searched = 0;
-    for entry in std::fs::read_dir(place.path()).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_file() && path.extension().is_none_or(|extension| extension != "csv") {
-            let bytes = std::fs::read(&path).unwrap();
-            assert_eq!(leaks::found_any(&bytes), None, "{}", path.display());
-            searched += bytes.len();
+/// No token stands in any file below: database, write-ahead log, journal, log, temporary files. How
+/// many bytes were searched.
+fn nothing_in_plaintext(directory: &Path) -> usize {
+    let (mut directories, mut searched) = (vec![directory.to_owned()], 0);
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.is_file() && path.extension().is_none_or(|extension| extension != "csv") {
+                let bytes = std::fs::read(&path).unwrap();
+                assert_eq!(leaks::found_any(&bytes), None, "{}", path.display());
+                searched += bytes.len();
+            }
         }
     }
-    assert!(searched > 0);
+    searched
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_line_ends_in_its_named_outcome() {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let database = database::Place::new(engine).await;
+        every_kind_of_line(&database).await;
+    }
+}
+
+async fn every_kind_of_line(database: &database::Place) {
     let (graph, url) = Graph::start().await;
-    let place = place(&url);
+    let place = place_on(Place::new(), &url, &database.url);
+    execute_on(database, "INSERT INTO deleted_users (user_id, deleted_at) VALUES ('user_deleted', 1)").await;
     let input = [
         "user_id,access_token,token_expires_at".to_owned(),
         format!("user_good,{},2027-03-01T00:00:00Z", token("good", 1)),
@@ -130,6 +157,9 @@ async fn every_kind_of_line_ends_in_its_named_outcome() {
         format!("user_retry,{},", token("good", 6)),
         format!("ada,{},", token("good", 7)),
         "user_empty,,".to_owned(),
+        format!("user_deleted,{},", token("good", 8)),
+        format!("user_twice,{},", token("expired", 9)),
+        format!("user_down,{},", token("down", 10)),
     ]
     .join("\n");
     let dry = place.feed(&["import", "-", "--dry-run"], input.as_bytes());
@@ -154,10 +184,13 @@ async fn every_kind_of_line_ends_in_its_named_outcome() {
             "imported",
             "unreadable",
             "unreadable",
+            "user_deleted",
+            "token_refused",
+            "try_again",
         ]
     );
     let numbers: Vec<_> = told(&ended.stdout).into_iter().map(|(line, _)| line).collect();
-    assert_eq!(numbers, (2..=12).collect::<Vec<u64>>());
+    assert_eq!(numbers, (2..=15).collect::<Vec<u64>>());
     let shown = place.run(&["connections", "show", "user_good", "--json"]);
     let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
     let status = &shown["connection"];
@@ -178,7 +211,8 @@ async fn every_kind_of_line_ends_in_its_named_outcome() {
     assert_eq!(graph.asked_about("good"), asked + 1, "only about the one who wants another's account");
     let good = format!("user_id,access_token\nuser_good,{}\n", token("good", 1));
     assert_eq!(place.feed(&["import", "-"], good.as_bytes()).code, 0);
-    nothing_in_plaintext(&place);
+    let searched = nothing_in_plaintext(place.path()) + nothing_in_plaintext(database.directory.path());
+    assert!(searched > 0 || database.engine == Engine::Postgres);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,46 +243,60 @@ async fn input_that_cannot_be_meant_is_a_mistake_and_never_echoed() {
     assert_eq!(graph.calls.load(Ordering::Relaxed), 0);
 }
 
-/// `HOLDFAST_IMPORT_LINES` and `HOLDFAST_IMPORT_KILLS` make it long: `scripts/import.sh`.
+/// How often, unless the environment says otherwise: `scripts/import.sh` makes it long.
+fn number(name: &str, usual: usize) -> usize {
+    std::env::var(name).ok().map_or(usual, |text| text.parse().expect("a number"))
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_any_moment_each_grant_is_imported_exactly_once() {
-    let number = |name: &str, usual: usize| {
-        std::env::var(name).ok().map_or(usual, |text| text.parse().expect("a number"))
-    };
-    let (lines, kills) = (number("HOLDFAST_IMPORT_LINES", 200), number("HOLDFAST_IMPORT_KILLS", 8));
+async fn killed_at_any_moment_each_grant_is_imported_exactly_once_on_sqlite() {
     let (_, url) = Graph::start().await;
     let place = place(&url);
+    let database = format!("sqlite://{}", place.path().join("holdfast.db").display());
+    killed_at_any_moment(place, Engine::Sqlite, &database).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_moment_each_grant_is_imported_exactly_once_on_postgres() {
+    let (_, url) = Graph::start().await;
+    let server = OwnServer::start();
+    let place = place_on(Place::new(), &url, &server.url());
+    killed_at_any_moment(place, Engine::Postgres, &server.url()).await;
+    assert!(nothing_in_plaintext(server.files()) > 1 << 20);
+}
+
+async fn killed_at_any_moment(place: Place, engine: Engine, database: &str) {
+    let (lines, kills) = (number("HOLDFAST_IMPORT_LINES", 200), number("HOLDFAST_IMPORT_KILLS", 8));
+    // What is logged at trace level is looked at in the short version.
+    let place = if lines > 2000 { place.with("HOLDFAST_LOG", "info") } else { place };
     let mut input = "user_id,access_token\n".to_owned();
-    let tokens: Vec<_> = (0..lines).map(|each| format!("IGAAgood_{each}_{}", "x".repeat(40))).collect();
-    for (each, token) in tokens.iter().enumerate() {
-        input.push_str(&format!("user_{each},{token}\n"));
+    for each in 0..lines {
+        input.push_str(&format!("user_{each},{}\n", token_of(each)));
     }
+    leaks::secret(TAIL);
     let place = place.file("grants.csv", &input);
-    for each in tokens.iter().step_by(lines.div_ceil(50)) {
-        leaks::secret(each);
-    }
+    let chance = SeededEntropy::new(u64::try_from(number("HOLDFAST_IMPORT_SEED", 1)).unwrap());
+    let below = |most: usize| {
+        let mut bytes = [0; 8];
+        chance.fill(&mut bytes).unwrap();
+        usize::try_from(u64::from_le_bytes(bytes) % u64::try_from(most).unwrap()).unwrap()
+    };
+    let mut moments: Vec<_> = (0..kills).map(|_| below(lines)).collect();
+    moments.sort_unstable();
     let mut imported = 0;
-    for kill in 0..kills {
+    for (kill, moment) in moments.into_iter().enumerate() {
         let mut running = place.start(&["import", "grants.csv"], Stdio::piped());
         running.may_be_silent = true;
-        let mut out = BufReader::new(running.child.stdout.take().unwrap());
-        // Somewhere in its part of the file, at a moment that differs each time.
-        let wanted = lines * (kill + 1) / (kills + 1);
-        let mut line = String::new();
-        for _ in 0..wanted {
-            line.clear();
-            if out.read_line(&mut line).unwrap() == 0 {
-                break;
-            }
-            imported += usize::from(line.contains("\"imported\""));
-        }
-        tokio::time::sleep(Duration::from_micros(u64::try_from(kill * 731 % 5000).unwrap())).await;
+        let mut out = BufReader::new(running.child.stdout.take().unwrap()).lines();
+        let told = out.by_ref().take(moment).map(Result::unwrap);
+        imported += told.filter(|line| line.contains("\"imported\"")).count();
+        tokio::time::sleep(Duration::from_micros(u64::try_from(below(20_000)).unwrap())).await;
         running.child.kill().unwrap();
         running.child.wait().unwrap();
-        line.clear();
-        while out.read_line(&mut line).unwrap() > 0 {
-            imported += usize::from(line.contains("\"imported\""));
-            line.clear();
+        // What it had written before that.
+        imported += out.map_while(Result::ok).filter(|line| line.contains("\"imported\"")).count();
+        if kills > 20 && kill % 10 == 0 {
+            println!("{engine}: killed {} times, {imported} imported", kill + 1);
         }
     }
     let ended = place.run(&["import", "grants.csv"]);
@@ -258,11 +306,59 @@ async fn killed_at_any_moment_each_grant_is_imported_exactly_once() {
     imported += last.iter().filter(|outcome| *outcome == "imported").count();
     // What was linked in the moment of a kill was not told, and is not imported twice either.
     assert!(imported <= lines && imported + kills * 8 >= lines, "{imported} of {lines}");
-    let database = rusqlite::Connection::open(place.path().join("holdfast.db")).unwrap();
-    let count = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-    let lines = i64::try_from(lines).unwrap();
-    assert_eq!(count("SELECT count(*) FROM connections WHERE state = 'connected'"), lines);
-    assert_eq!(count("SELECT count(*) FROM grants"), lines);
-    assert_eq!(count("SELECT count(DISTINCT connection_id) FROM grants"), lines);
-    nothing_in_plaintext(&place);
+    for (sql, what) in [
+        ("SELECT count(*) FROM connections WHERE state = 'connected'", "connected"),
+        ("SELECT count(*) FROM grants", "grants"),
+        ("SELECT count(DISTINCT connection_id) FROM grants", "connections with a grant"),
+        ("SELECT count(*) FROM connection_history WHERE detail = 'imported from another system'", "imports"),
+    ] {
+        assert_eq!(count_on(engine, database, sql).await, i64::try_from(lines).unwrap(), "{what}");
+    }
+    let searched = nothing_in_plaintext(place.path());
+    assert!(searched > lines || engine == Engine::Postgres, "{searched} bytes");
+    println!("{engine}: {lines} grants, {kills} kills, each imported exactly once");
+}
+
+fn token_of(account: usize) -> String {
+    format!("IGAAgood_{account}_{TAIL}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_whose_grant_was_good_is_connected_without_a_click() {
+    // The old system has the grant; the new installation knows nobody.
+    let old = App::start().await;
+    let ada = old.sign_in(Person::Ada);
+    ada.connect_account("ada.makes").await;
+    let key = format!("Bearer {}", old.service_key().await);
+    let handed_out = old
+        .request(
+            http::Method::POST,
+            &format!("/service/users/{}/instagram/token", Person::Ada.user_id()),
+            Some(&key),
+            None,
+        )
+        .await;
+    let handed_out: Value = serde_json::from_slice(&handed_out.body).unwrap();
+    let place = old.environment.iter().fold(Place::new(), |place, (name, value)| place.with(name, value));
+    let database = format!("sqlite://{}", place.path().join("new.db").display());
+    let place = place.with("HOLDFAST_DATABASE_URL", &database);
+    assert_eq!(place.run(&["migrate"]).code, 0);
+    let replica = old.replica_with(&[("HOLDFAST_DATABASE_URL", &database)]).await;
+    let ada = ada.at(&replica);
+    assert_eq!(ada.status().await["state"], "not_connected");
+    let line = json!({"user_id": Person::Ada.user_id(), "access_token": handed_out["access_token"]});
+    let ended = place.feed(&["import", "-"], line.to_string().as_bytes());
+    assert_eq!((ended.code, outcomes(&ended.stdout)), (0, vec!["imported".to_owned()]), "{}", ended.stderr);
+    // The two share no memory: the server sees it once what it remembers is over.
+    let mut status = ada.status().await;
+    for _ in 0..100 {
+        if status["state"] == "connected" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        status = ada.status().await;
+    }
+    assert_eq!((&status["connected"], &status["state"]), (&json!(true), &json!("connected")));
+    assert_eq!(status["account"]["username"], "ada.makes");
+    assert!(nothing_in_plaintext(place.path()) > 0);
 }

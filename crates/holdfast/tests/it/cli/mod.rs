@@ -7,6 +7,7 @@ pub mod doctor;
 mod import;
 mod keys;
 mod pages;
+mod recipes;
 mod reference;
 mod serve;
 pub mod support;

@@ -203,6 +203,21 @@ impl OwnServer {
         address(socket_directory).replace("{}", "postgres")
     }
 
+    /// What `psql --csv` prints of a query, by a session of that time zone.
+    pub fn csv(&self, sql: &str, time_zone: &str) -> String {
+        let psql = self.binaries.join("psql");
+        let address = ["-h", &self.root.path().display().to_string(), "-U", "holdfast", "-d", "postgres"]
+            .map(str::to_owned);
+        output(
+            Command::new(psql).args(["--no-psqlrc", "--csv", "-c", sql]).args(address).env("PGTZ", time_zone),
+        )
+    }
+
+    /// Where its files are: data, log and write-ahead log.
+    pub fn files(&self) -> &Path {
+        self.root.path()
+    }
+
     /// Stops it as a crash would: nobody is told, nothing is written down.
     pub fn stop(&self) {
         run(self

@@ -1,0 +1,78 @@
+//! The recipes of `docs/guides/import`: SQL that prints what `holdfast import` takes.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::import::{Graph, outcomes, place, token};
+use crate::support::database::execute;
+use crate::support::postgres_server::OwnServer;
+
+/// A recipe, a table of that tool's form (`TIME` is a type of Postgres), and rows of which one is to
+/// be imported. As far as the recipe reads it: the rest of such a table is left out.
+const RECIPES: [(&str, &str, &str); 4] = [
+    (
+        "plain-table",
+        "CREATE TABLE instagram_accounts (clerk_user_id text, access_token text, expires_at TIME, created_at TIME)",
+        "INSERT INTO instagram_accounts VALUES ('user_1', 'TOKEN', '2027-03-01 00:00:00', '2027-01-01 00:00:00'),
+         ('user_2', NULL, NULL, NULL)",
+    ),
+    (
+        "chatwoot",
+        "CREATE TABLE channel_instagram (id bigserial PRIMARY KEY, access_token varchar NOT NULL,
+         expires_at TIME NOT NULL, account_id integer NOT NULL, instagram_id varchar NOT NULL,
+         created_at TIME NOT NULL DEFAULT now(), updated_at TIME NOT NULL DEFAULT now())",
+        "INSERT INTO channel_instagram (access_token, expires_at, account_id, instagram_id)
+         VALUES ('TOKEN', '2027-03-01 00:00:00', 1, '17841'), ('IGAAother', '2027-03-01 00:00:00', 2, '17842')",
+    ),
+    (
+        "postiz",
+        "CREATE TABLE \"Integration\" (id text PRIMARY KEY, \"organizationId\" text NOT NULL,
+         \"providerIdentifier\" text NOT NULL, token text NOT NULL, disabled boolean NOT NULL DEFAULT false,
+         \"tokenExpiration\" TIME, \"deletedAt\" TIME)",
+        "INSERT INTO \"Integration\" VALUES
+         ('1', 'organization id of Postiz', 'instagram-standalone', 'TOKEN', false, '2027-03-01 00:00:00', NULL),
+         ('2', 'organization id of Postiz', 'instagram', 'EAAfacebook', false, NULL, NULL),
+         ('3', 'organization id of Postiz', 'instagram-standalone', 'IGAAdisabled', true, NULL, NULL),
+         ('4', 'organization id of Postiz', 'instagram-standalone', 'IGAAdeleted', false, NULL, now()),
+         ('5', 'of somebody else', 'instagram-standalone', 'IGAAother', false, NULL, NULL)",
+    ),
+    (
+        "nango",
+        "CREATE SCHEMA IF NOT EXISTS nango; DROP TABLE IF EXISTS nango._nango_connections;
+         CREATE TABLE nango._nango_connections (id serial PRIMARY KEY, provider_config_key varchar NOT NULL,
+         connection_id varchar NOT NULL, credentials json NOT NULL, created_at TIME NOT NULL DEFAULT now(),
+         deleted_at TIME)",
+        "INSERT INTO nango._nango_connections (provider_config_key, connection_id, credentials, deleted_at) VALUES
+         ('instagram', 'user_1', '{\"type\": \"OAUTH2\", \"access_token\": \"TOKEN\", \"expires_at\": \"2027-03-01T00:00:00.000Z\"}', NULL),
+         ('instagram', 'user_2', '{\"encrypted_credentials\": \"x\"}', NULL),
+         ('instagram', 'user_3', '{\"access_token\": \"IGAAdeleted\"}', now()),
+         ('tiktok', 'user_4', '{\"access_token\": \"IGAAother\"}', NULL)",
+    ),
+];
+
+/// By a session whose time zone is not UTC, from columns with and without one.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_recipe_prints_what_import_takes() {
+    let (_, graph) = Graph::start().await;
+    let server = OwnServer::start();
+    let guides = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guides/import");
+    for (each, (recipe, table, rows)) in RECIPES.into_iter().enumerate() {
+        for kind in ["timestamptz", "timestamp"] {
+            let dropped = "DROP TABLE IF EXISTS instagram_accounts, channel_instagram, \"Integration\"";
+            let (table, rows) = (table.replace("TIME", kind), rows.replace("TOKEN", &token("good", each)));
+            // As these tools write: in UTC, whatever the zone of whoever reads.
+            execute(&server.url(), &format!("{dropped}; {table}; SET TIME ZONE 'UTC'; {rows}"))
+                .await
+                .unwrap();
+            let sql = std::fs::read_to_string(guides.join(format!("{recipe}.sql"))).unwrap();
+            let printed = server.csv(&sql.replace("'user_…'", "'user_1'"), "America/New_York");
+            let place = place(&graph);
+            let ended = place.feed(&["import", "-"], printed.as_bytes());
+            assert_eq!((ended.code, outcomes(&ended.stdout)), (0, vec!["imported".to_owned()]), "{recipe}");
+            let shown = place.run(&["connections", "show", "user_1", "--json"]);
+            let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
+            assert_eq!(shown["connection"]["token_expires_at"], "2027-03-01T00:00:00Z", "{recipe}: {kind}");
+        }
+    }
+}
