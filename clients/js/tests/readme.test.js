@@ -31,16 +31,50 @@ async function moduleOf(t, code) {
   return import(file);
 }
 
-test("a view of one's own compiles as strict TSX", async (t) => {
+/** What the compiler says of the files, as strict TSX in an app that has installed the package. */
+async function complaintsAbout(t, files) {
   const directory = await folder(t);
-  await writeFile(join(directory, "view.tsx"), readmeBlock("tsx", "export function Connection"));
+  for (const [name, code] of Object.entries(files)) await writeFile(join(directory, name), code);
   const flags = "--noEmit --strict --noUncheckedIndexedAccess --target es2022 --jsx react-jsx";
   const modules = "--module nodenext --ignoreConfig --types react";
-  const said = spawnSync(process.execPath, [tsc, ...`${flags} ${modules}`.split(" "), "view.tsx"], {
-    cwd: directory,
-    encoding: "utf8",
+  const said = spawnSync(
+    process.execPath,
+    [tsc, ...`${flags} ${modules}`.split(" "), ...Object.keys(files)],
+    { cwd: directory, encoding: "utf8" },
+  );
+  return said.stdout;
+}
+
+/** A block that begins with its import, as a hook of an app. */
+function hookOf(block, imports, before) {
+  const [, own, body] = block.match(/^(\/\/ .*\nimport .*;\n)([\s\S]*)$/);
+  return `${own}import { useEffect } from "react";
+import { createHoldfastClient } from "holdfast-client";
+${imports}
+declare function useAuth(): { sessionId: string | null | undefined };
+const client = createHoldfastClient({ baseUrl: "/holdfast", getToken: async () => null });
+export function useStatus() {
+  ${before}
+  ${body}
+  return data?.account?.username;
+}`;
+}
+
+test("a view of one's own, and the hooks of both adapters, compile as strict TSX", async (t) => {
+  const said = await complaintsAbout(t, {
+    "view.tsx": readmeBlock("tsx", "export function Connection"),
+    "query.tsx": hookOf(
+      readmeBlock("js", "// TanStack Query"),
+      `import { useQuery, useQueryClient } from "@tanstack/react-query";`,
+      "const queryClient = useQueryClient();",
+    ),
+    "swr.tsx": hookOf(
+      readmeBlock("js", "// SWR"),
+      `import useSWR, { useSWRConfig } from "swr";`,
+      "const { mutate } = useSWRConfig();",
+    ),
   });
-  assert.equal(said.stdout, "");
+  assert.equal(said, "");
 });
 
 test("Vue: a ref that follows, for as long as its scope lives", async (t) => {
