@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connected, json, notConnected, problem } from "./support/scripted-server.js";
-import { setUp } from "./support/harness.js";
+import { openPage, setUp } from "./support/harness.js";
 
 const STATUS = "GET /user/instagram/status";
 const EVENTS = "GET /user/events";
@@ -120,6 +120,34 @@ test("a stream that falls silent is dead after 45 s", async (t) => {
   const before = server.requests.filter(({ route }) => route === EVENTS).length;
   await time.advance(5_000);
   assert.equal(server.requests.filter(({ route }) => route === EVENTS).length, before + 1);
+});
+
+test("a page that is hidden now and then has a stream whenever it is seen", async (t) => {
+  const page = openPage(t);
+  const { server, time, client } = await setUp(t);
+  client.subscribe(() => {});
+  for (let times = 0; times < 4; times += 1) {
+    page.show(true);
+    await time.advance(20_000);
+    assert.equal(client.getSnapshot().live, "stream", `seen ${times} times before`);
+    page.show(false);
+    await time.advance(20_000);
+    assert.equal(server.streams.size, 0);
+  }
+});
+
+test("back online, as after a sleep: a stream that is dead without a word is not waited for", async (t) => {
+  const page = openPage(t);
+  const { server, time, client } = await setUp(t);
+  client.subscribe(() => {});
+  await time.advance(20_000);
+  server.state.status = connected; // and nobody could say so
+  page.tell("online");
+  await time.advance(1_000);
+  assert.equal(client.getSnapshot().status.state, "connected");
+  await time.advance(1_000);
+  assert.equal(client.getSnapshot().live, "stream");
+  assert.equal(server.streams.size, 1);
 });
 
 test("without streams it polls with ETags, and tries a stream again now and then", async (t) => {

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connected, faults, notConnected, problem } from "./support/scripted-server.js";
-import { setUp } from "./support/harness.js";
+import { openPage, setUp } from "./support/harness.js";
 
 const EVENTS = "GET /user/events";
 const STATUS = "GET /user/instagram/status";
@@ -104,7 +104,7 @@ const storms = {
   },
   "503, and a page that is hidden and seen, offline and online all the time": {
     set: withStatus(503),
-    each: ({ page }) => ["visibilitychange", "online", "pageshow"].forEach(page),
+    each: ({ tell }) => ["visibilitychange", "online", "pageshow"].forEach(tell),
   },
   "a sign-in library that hangs": {
     set: ({ signIn }) => (signIn.getToken = () => new Promise(() => {})),
@@ -117,23 +117,11 @@ const storms = {
   "nobody signed in": { set: ({ signIn }) => signIn.become(null, null), most: 0 },
 };
 
-/** A page's events, as far as the client listens to them. */
-function openPage(t) {
-  const target = new EventTarget();
-  globalThis.addEventListener = target.addEventListener.bind(target);
-  globalThis.removeEventListener = target.removeEventListener.bind(target);
-  t.after(() => {
-    delete globalThis.addEventListener;
-    delete globalThis.removeEventListener;
-  });
-  return (type) => target.dispatchEvent(new Event(type));
-}
-
 test("there are three dozen of them", () => assert.ok(Object.keys(storms).length >= 36));
 
 for (const [name, { set, each, most, isReadable }] of Object.entries(storms)) {
   test(`two minutes of ${name}`, async (t) => {
-    const page = openPage(t);
+    const { tell } = openPage(t);
     const app = await setUp(t, { getToken: (options) => app.signIn.getToken(options) });
     const { server, time, signIn, client } = app;
     const wellBehaved = signIn.getToken;
@@ -143,7 +131,7 @@ for (const [name, { set, each, most, isReadable }] of Object.entries(storms)) {
     for (let minute = 0; minute < 2; minute += 1) {
       const before = server.requests.length;
       for (let ms = 0; ms < 60_000; ms += STEP) {
-        each?.({ ...app, page, ms });
+        each?.({ ...app, tell, ms });
         await time.advance(STEP);
       }
       minutes.push(server.requests.length - before);

@@ -147,7 +147,9 @@ export function createLiveUpdates({
         return hold(signal);
       });
     } catch (error) {
-      if (!signal.aborted) throw error;
+      if (signal.aborted) return; // it was we who ended it
+      streamFailures += 1;
+      throw error;
     } finally {
       clock.clearTimeout(timer);
       abort.abort();
@@ -160,7 +162,6 @@ export function createLiveUpdates({
     const began = clock.now();
     let isLive = false;
     let isDoubtful = false;
-    streamFailures += 1; // until it has lived
     const { response } = await operation(null, () =>
       transport.call("GET", "/user/events", {
         isStream: true,
@@ -189,9 +190,9 @@ export function createLiveUpdates({
     }
     if (!isLive) throw unreadableAnswer(); // it ended and had said nothing
     mustRead = isDoubtful;
-    if (clock.now() - began < STREAM_MIN_LIFE) return;
-    streamFailures = 0;
-    if (!isDoubtful) allowance.restore();
+    const hasLived = clock.now() - began >= STREAM_MIN_LIFE;
+    streamFailures = hasLived ? 0 : streamFailures + 1;
+    if (hasLived && !isDoubtful) allowance.restore();
   }
 
   // --- The page ------------------------------------------------------------------------------
@@ -207,6 +208,8 @@ export function createLiveUpdates({
     } else if (isHidden()) {
       hideTimer = clock.setTimeout(() => abort.abort(), tabs.areShared ? HIDDEN_GRACE : 0);
     } else {
+      // The machine has slept, or changed networks: the stream may be dead without a word.
+      if (type === "online") abort.abort();
       tabs.open();
       wake();
     }

@@ -92,6 +92,26 @@ function createTrackedNetwork(server) {
   };
 }
 
+/** A page's events, as far as the client listens to them, and whether it is hidden. */
+export function openPage(t) {
+  const target = new EventTarget();
+  globalThis.addEventListener = target.addEventListener.bind(target);
+  globalThis.removeEventListener = target.removeEventListener.bind(target);
+  globalThis.document = { hidden: false };
+  t.after(() => {
+    for (const name of ["addEventListener", "removeEventListener", "document"])
+      delete globalThis[name];
+  });
+  const tell = (type) => void target.dispatchEvent(new Event(type));
+  return {
+    tell,
+    show(isShown) {
+      globalThis.document.hidden = !isShown;
+      tell("visibilitychange");
+    },
+  };
+}
+
 /** @param {import("node:test").TestContext} t */
 export async function setUp(t, options = {}) {
   const server = await startScriptedServer();
