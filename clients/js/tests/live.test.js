@@ -150,6 +150,26 @@ test("back online, as after a sleep: a stream that is dead without a word is not
   assert.equal(server.streams.size, 1);
 });
 
+for (const [what, ms] of [
+  ["put back an hour", -3_600_000],
+  ["put forward an hour", 3_600_000],
+]) {
+  test(`this computer's clock is ${what} while the server is in trouble: it goes on asking, no more than before`, async (t) => {
+    const { server, time, client } = await setUp(t);
+    client.subscribe(() => {});
+    server.state.fault = "503";
+    await time.advance(20_000);
+    const before = server.requests.length;
+    time.jump(ms);
+    await time.advance(60_000);
+    const asked = server.requests.length - before;
+    assert.ok(asked >= 1 && asked <= 8, `${asked} requests`);
+    server.state.fault = null;
+    await time.advance(65_000);
+    assert.equal(client.getSnapshot().phase, "ready");
+  });
+}
+
 test("without streams it polls with ETags, and tries a stream again now and then", async (t) => {
   const { server, time, client } = await setUp(t);
   server.script(EVENTS, (request, response) => problem(response, 404, "not-found"));

@@ -56,7 +56,8 @@ export function createAllowance({ now }) {
   return {
     /** Takes one and returns 0; or takes none and returns how long to wait for the next. */
     take() {
-      left = Math.min(MOST_AT_ONCE, left + (now() - countedAt) / ONE_MORE_EVERY);
+      const passed = Math.max(0, now() - countedAt); // a clock can be put back
+      left = Math.min(MOST_AT_ONCE, left + passed / ONE_MORE_EVERY);
       countedAt = now();
       if (left < 1) return Math.ceil((1 - left) * ONE_MORE_EVERY);
       left -= 1;

@@ -20,6 +20,7 @@ const REQUEST_TIMEOUT = 10_000;
  * @property {string | null} [user] likewise
  */
 
+/** @typedef {import("./errors.js").HoldfastError} HoldfastError */
 /** @typedef {ReturnType<typeof createTransport>} Transport */
 
 /**
@@ -30,8 +31,16 @@ const REQUEST_TIMEOUT = 10_000;
  * @param {import("../holdfast-client.d.ts").Clock} parts.clock
  */
 export function createTransport({ base, fetch: send, session, clock }) {
-  /** What `Retry-After` closed, by method and path: until when, and the error that said so. */
-  const holds = /** @type {Map<string, { until: number, error: Error }>} */ (new Map());
+  /** What `Retry-After` closed, by method and path: since when, and the error that says for how long. */
+  const holds = /** @type {Map<string, { since: number, error: HoldfastError }>} */ (new Map());
+
+  /** @param {string} route */
+  function checkHold(route) {
+    const hold = holds.get(route);
+    const passed = hold ? clock.now() - hold.since : 0;
+    // Not where the clock was put back since: then nobody knows how long it has been.
+    if (hold && passed >= 0 && passed < (hold.error.retryAfterMs ?? 0)) throw hold.error;
+  }
 
   /**
    * @param {string} token
@@ -77,8 +86,7 @@ export function createTransport({ base, fetch: send, session, clock }) {
      */
     async call(method, path, options = {}) {
       const route = method + path;
-      const hold = holds.get(route);
-      if (hold && hold.until > clock.now()) throw hold.error;
+      checkHold(route);
       const answer = await session.authorize(
         (token) => exchange(token, method, path, options),
         options,
@@ -95,7 +103,7 @@ export function createTransport({ base, fetch: send, session, clock }) {
       const facts = problemIn(answer, clock.now());
       const isOurs = status < 500 && status !== 424 && facts.code !== "unspecified";
       const error = new (isOurs ? HoldfastRequestError : HoldfastServiceError)(facts);
-      if (facts.retryAfterMs) holds.set(route, { until: clock.now() + facts.retryAfterMs, error });
+      if (facts.retryAfterMs) holds.set(route, { since: clock.now(), error });
       throw error;
     },
   };

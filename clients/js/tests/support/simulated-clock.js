@@ -18,6 +18,11 @@ export function createSimulatedClock(settle, start = Date.parse("2026-11-23T00:0
       clearTimeout: (id) => void timers.delete(id),
     },
     pending: () => timers.size,
+    /** The computer's clock is set anew; timers run on, as they do. */
+    jump(ms) {
+      now += ms;
+      for (const timer of timers.values()) timer.at += ms;
+    },
     settle,
     /** Runs what is due within `ms`, in order, letting the network answer after each instant. */
     async advance(ms) {
