@@ -158,11 +158,11 @@ impl Overview {
         let mut seen = Snapshot::clone(&self.snapshot());
         seen.journal = connections.journal_entries();
         seen.journal_is_writable = connections.journal_is_writable();
-        seen.counts = store.connection_counts().await?;
-        seen.overdue = store.overdue(before(now, OVERDUE_AFTER)).await?;
         let asked = clock.now();
         seen.soonest_expiry = store.soonest_expiry().await?;
         seen.database_took = clock.now().duration_since(asked).try_into().unwrap_or(Duration::ZERO);
+        seen.counts = store.connection_counts().await?;
+        seen.overdue = store.overdue(before(now, OVERDUE_AFTER)).await?;
         let lasts = seen.counts.iter().any(|each| each.standing.reason() == Some(Reason::ProviderIncident));
         if store.notice_incident(Connections::PROVIDER, lasts, now).await? {
             tracing::info!(lasts, "an incident at the provider began or ended");

@@ -14,6 +14,7 @@ mod deletions;
 mod driver;
 mod engine;
 mod error;
+mod indexes;
 mod keys;
 mod leases;
 mod link;
@@ -123,7 +124,7 @@ pub fn sqlite_file(url: &str) -> Option<std::path::PathBuf> {
 
 /// Every statement by its name.
 pub fn every_statement() -> Vec<(&'static str, statements::Sql)> {
-    [&statements::all(), audit::ALL, notices::ALL, overview::ALL].concat()
+    [&statements::all(), audit::ALL, indexes::ALL, notices::ALL, overview::ALL].concat()
 }
 
 /// Whether [`Store::open`] can make anything of that address; nothing is opened.
@@ -204,17 +205,6 @@ impl Store {
                 .map_err(|error| StoreError::Refused(format!("statement {name}: {error}")))?;
         }
         Ok(all.len())
-    }
-
-    /// The look-ups of requests and of the worker that read a whole table, each with that table: an
-    /// index was dropped by hand, or left invalid by an interrupted `REINDEX`.
-    pub async fn scans(&self) -> Result<Vec<(&'static str, String)>, StoreError> {
-        let mut found = Vec::new();
-        let all = statements::all();
-        for (name, sql) in all.iter().filter(|(name, _)| statements::LOOK_UPS.contains(name)) {
-            found.extend(self.inner.engine.scanned_table(*sql).await?.map(|table| (*name, table)));
-        }
-        Ok(found)
     }
 
     /// Whatever changes a user's status, here or on another replica. A receiver that falls behind

@@ -95,6 +95,17 @@ pub struct PoolUse {
     pub max: u32,
 }
 
+impl PoolUse {
+    /// Of pools by what they have open, and how much of that is idle. That number is counted down
+    /// before it is counted up, and so may pass below zero for a moment, to the greatest there is.
+    pub(super) fn of<const N: usize>(pools: [(u32, usize); N], max: u32) -> Self {
+        let idle = |(open, idle): (u32, usize)| u32::try_from(idle).map_or(0, |idle| idle.min(open));
+        let open: u32 = pools.iter().map(|(open, _)| open).sum();
+        let idle: u32 = pools.map(idle).iter().sum();
+        Self { used: open - idle, idle, max }
+    }
+}
+
 /// How much a table holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TableRows {
@@ -210,5 +221,16 @@ impl Store {
             Engine::Postgres(postgres) => Some(postgres.pool_use()),
             Engine::Driven(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_idle_ones_below_zero_is_none() {
+        let seen = PoolUse::of([(4, 3), (1, usize::MAX)], 5);
+        assert_eq!((seen.used, seen.idle, seen.max), (2, 3, 5));
     }
 }

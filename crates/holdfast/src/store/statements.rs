@@ -88,26 +88,6 @@ pub(super) use upkeep::*;
 pub(super) use users::*;
 pub(super) use writes::*;
 
-/// What requests and the worker find few rows of large tables with.
-pub const LOOK_UPS: &[&str] = &[
-    "USER",
-    "STATUS",
-    "CONNECTION",
-    "CONNECTION_BY_ID",
-    "CONNECTIONS_BY_ACCOUNT",
-    "HISTORY",
-    "GRANT_AND_KEY",
-    "ATTEMPT",
-    "ATTEMPT_BY_STATE",
-    "ATTEMPTS_OPEN",
-    "USER_KEY",
-    "CLAIM_FEW_DUE",
-    "NEXT_DUE",
-    "OUTBOX_CLAIM",
-    "OUTBOX_NEXT",
-    "DELETION",
-];
-
 /// Every statement by name, for `doctor` and for the tests that prepare them and look at their
 /// plans.
 pub fn all() -> Vec<(&'static str, Sql)> {

@@ -46,7 +46,7 @@ codes! {
         "Set HOLDFAST_ALLOWED_ORIGINS, or HOLDFAST_RETURN_URLS.";
     RANDOMNESS = "randomness", "randomness",
         "The system delivers no random bytes: nothing can be sealed.",
-        "See what ails the system: `/dev/urandom`, a seccomp profile.";
+        "Find out what keeps the system from it: a missing `/dev/urandom`, a seccomp profile.";
     LISTEN = "listen", "listening address",
         "The server could not take its address.",
         "Stop what uses the port, or choose another in HOLDFAST_LISTEN; an address must be this machine's, or 0.0.0.0.";
@@ -58,10 +58,10 @@ codes! {
         "Raise the limit (`LimitNOFILE=` of the unit, `ulimit -Hn`), or lower HOLDFAST_MAX_CONNECTIONS.";
     DISK = "disk", "disk space",
         "The disk is nearly full: soon nothing could be stored.",
-        "Make room.";
+        "Make room there, or move the database and the journal: HOLDFAST_DATABASE_URL, HOLDFAST_JOURNAL_DIR.";
     JOURNAL = "journal", "journal",
         "What Instagram hands out at the moment at which the database goes away could be lost.",
-        "Let the server write to the directory, or name another one.";
+        "Let the server write to the directory, or name another in HOLDFAST_JOURNAL_DIR.";
     DATABASE = "database", "database",
         "The database cannot be opened, or does not promise what durability rests on.",
         "Follow the sentence; for Postgres, check HOLDFAST_DATABASE_URL, the server and the way to it.";
@@ -77,9 +77,9 @@ codes! {
     SCHEMA = "schema", "schema",
         "The tables are not those that this program works with.",
         "Run `holdfast migrate`; where it was changed by hand, restore it or a backup.";
-    PLANS = "plans", "plans of statements",
-        "The database reads a whole table for what one request asks: it slows down with every user.",
-        "An index was dropped or is invalid: `REINDEX DATABASE`; where it is gone, create it again as in migrations/, or restore a backup.";
+    INDEXES = "indexes", "indexes",
+        "An index was dropped, or left invalid: the database reads a whole table for one request.",
+        "Run the statements that are named; they are those of migrations/.";
     KEY_RING = "key-ring", "key ring",
         "The encryption keys are not those that sealed this database.",
         "Restore the old bytes, or add the key that is named behind the others in HOLDFAST_ENCRYPTION_KEYS.";
@@ -103,10 +103,10 @@ codes! {
         "Copy the JWKS public key of that instance from Clerk's dashboard, API keys; or unset CLERK_JWT_KEY.";
     CLERK_SECRET = "clerk-secret-key", "secret key",
         "Clerk's Backend API refuses CLERK_SECRET_KEY: user details cannot be read.",
-        "Copy the secret key from Clerk's dashboard, API keys.";
+        "Copy the secret key from Clerk's dashboard, API keys, into CLERK_SECRET_KEY.";
     CLERK_INSTANCE = "clerk-instance", "one instance",
         "CLERK_SECRET_KEY is of another Clerk instance than the publishable key or the JWKS address.",
-        "Copy both keys from the same page of Clerk's dashboard.";
+        "Copy CLERK_PUBLISHABLE_KEY and CLERK_SECRET_KEY from the same page of Clerk's dashboard; CLERK_API_URL must be that instance's.";
     CLERK_ISSUER = "clerk-issuer", "issuer",
         "CLERK_ISSUER does not name the instance of the publishable key: its tokens would be refused.",
         "Unset CLERK_ISSUER, or add the address behind it, after a comma.";
@@ -124,10 +124,10 @@ codes! {
         "Set INSTAGRAM_APP_ID and INSTAGRAM_APP_SECRET.";
     INSTAGRAM_SECRET_FORM = "instagram-secret-form", "form of the app secret",
         "INSTAGRAM_APP_SECRET is not hexadecimal, as every app secret of Meta's is.",
-        "Copy the Instagram app secret from the App dashboard: Instagram, API setup with Instagram login.";
+        "Copy it anew from the App dashboard: Instagram, API setup with Instagram login; into INSTAGRAM_APP_SECRET.";
     INSTAGRAM_APP = "instagram-app", "app id and secret",
         "Instagram refuses the app id or the app secret: nobody can connect.",
-        "Copy both from the App dashboard: Instagram, API setup with Instagram login (not the Meta app id).";
+        "Copy INSTAGRAM_APP_ID and INSTAGRAM_APP_SECRET from the App dashboard: Instagram, API setup with Instagram login (not the Meta app id).";
     INSTAGRAM_REDIRECT = "instagram-redirect", "redirect address",
         "Instagram does not know the address that people come back to.",
         "Register the address that is named in the App dashboard: Business login settings, OAuth redirect URIs.";
@@ -148,7 +148,7 @@ codes! {
         "Correct INSTAGRAM_SCOPES: instagram_business_basic, and what else the app uses of instagram_business_*.";
     PUBLIC_URL = "public-url", "public address",
         "Browsers and Meta do not reach this server at HOLDFAST_PUBLIC_URL.",
-        "Write the address of Holdfast, not of the web app; let the proxy pass it on; renew its certificate.";
+        "Write the address of Holdfast into HOLDFAST_PUBLIC_URL, not that of the web app; let the proxy pass every path on.";
     CERTIFICATE = "certificate", "public certificate",
         "The certificate at HOLDFAST_PUBLIC_URL is not accepted: browsers and Meta turn away from it.",
         "Let the proxy present a current certificate for that host with its whole chain; an authority of your own goes into the system's certificates (SSL_CERT_FILE).";
@@ -163,7 +163,7 @@ codes! {
         "Let the proxy pass /forward-auth on with the Authorization header; see deploy/.";
     WEBHOOK = "webhook-receiver", "receiver of events",
         "The app does not take events at HOLDFAST_WEBHOOK_URL.",
-        "Let it answer POST at that address: 2xx where the signature is good, 4xx where it is not.";
+        "Let it answer POST at HOLDFAST_WEBHOOK_URL: 2xx where the signature is good, 4xx where it is not.";
 }
 
 /// The page behind a code.

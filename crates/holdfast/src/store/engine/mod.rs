@@ -5,7 +5,6 @@
 
 mod driven;
 mod failure;
-mod plans;
 mod postgres;
 mod sqlite;
 mod value;

@@ -64,8 +64,7 @@ impl Postgres {
 
     /// How the pool is used.
     pub(in crate::store) fn pool_use(&self) -> PoolUse {
-        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
-        PoolUse { used: self.pool.size().saturating_sub(idle), idle, max: MAX_CONNECTIONS }
+        PoolUse::of([(self.pool.size(), self.pool.num_idle())], MAX_CONNECTIONS)
     }
 
     pub(super) fn pool(&self) -> &PgPool {

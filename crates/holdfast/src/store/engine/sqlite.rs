@@ -198,10 +198,8 @@ impl Sqlite {
 
     /// How readers and writer are used.
     pub(in crate::store) fn pool_use(&self) -> PoolUse {
-        let idle = self.readers.num_idle() + self.writer.num_idle();
-        let idle = u32::try_from(idle).unwrap_or(u32::MAX);
-        let open = self.readers.size() + self.writer.size();
-        PoolUse { used: open.saturating_sub(idle), idle, max: READERS + 1 }
+        let pools = [&self.readers, &self.writer];
+        PoolUse::of(pools.map(|pool| (pool.size(), pool.num_idle())), READERS + 1)
     }
 
     /// Fails where the file was taken away: SQLite itself would go on reading and writing one that

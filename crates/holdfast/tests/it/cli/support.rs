@@ -76,6 +76,11 @@ impl Place {
         self
     }
 
+    /// The names of the variables, in the order in which they were set.
+    pub fn names(&self) -> Vec<String> {
+        self.environment.iter().map(|(name, _)| name.clone()).collect()
+    }
+
     pub fn path(&self) -> &Path {
         self.dir.path()
     }

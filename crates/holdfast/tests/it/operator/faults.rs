@@ -217,14 +217,30 @@ async fn each_seeded_fault_is_named_by_exactly_one_failing_check() {
     assert!(FAULTS.len() >= 60, "{}", FAULTS.len());
     let mut wrong = Vec::new();
     for (name, code, change) in FAULTS {
-        let place = change(seeds.outside.installation(), &seeds);
+        let healthy = seeds.outside.installation();
+        let usual = healthy.names().len();
+        let place = change(healthy, &seeds);
+        let changed = place.names().split_off(usual);
         let (_, ended) = run(place, &["doctor", "--json"]).await;
         let failed = codes(&ended, "failed");
         if ended.code != 1 || failed != [*code] {
             wrong.push(format!("{name}: wanted {code}, failed {failed:?}"));
         }
+        // Whoever follows it sets what was changed right, and has a healthy installation again.
+        let told = remedy(&ended);
+        if !changed.is_empty() && !changed.iter().any(|setting| told.contains(setting.as_str())) {
+            wrong.push(format!("{name}: {told:?} does not name {changed:?}"));
+        }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What the failed check says, and what is to be done.
+fn remedy(ended: &crate::cli::support::Ended) -> String {
+    let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    let checks = report["checks"].as_array().unwrap().iter();
+    let failed: Vec<_> = checks.filter(|check| check["result"] == "failed").collect();
+    failed.iter().map(|check| format!("{} {}", check["detail"], check["remedy"])).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,73 @@
+//! Whether every index of the schema is there: one that was dropped by hand, or left invalid by an
+//! interrupted `REINDEX`, makes requests read whole tables.
+
+use std::collections::BTreeMap;
+
+use super::engine::Engine;
+use super::migrate::MIGRATIONS;
+use super::statements::Sql;
+use super::{Store, StoreError};
+
+/// The names of the indexes that are used.
+const INDEXES: Sql = Sql::each(
+    "SELECT name FROM sqlite_master WHERE type = 'index'",
+    "SELECT CAST(c.relname AS TEXT) AS name FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN \
+     pg_namespace AS n ON n.oid = c.relnamespace WHERE i.indisvalid AND n.nspname = current_schema()",
+);
+
+/// Every statement here by name.
+pub(super) const ALL: &[(&str, Sql)] = &[("INDEXES", INDEXES)];
+
+impl Store {
+    /// The statements that make the missing ones again.
+    pub async fn missing_indexes(&self) -> Result<Vec<String>, StoreError> {
+        let is_postgres = match &self.inner.engine {
+            Engine::Postgres(_) => true,
+            Engine::Sqlite(_) | Engine::Driven(_) => false,
+        };
+        let text = |sql: Sql| if is_postgres { sql.postgres } else { sql.sqlite };
+        let mut expected = expected(MIGRATIONS.iter().map(|migration| text(migration.sql)));
+        for row in self.inner.engine.read(INDEXES, Vec::new()).await? {
+            let name = row.text("name").map_err(|error| error.at("(indexes)", "(all)"))?;
+            expected.remove(name.as_str());
+        }
+        Ok(expected.into_values().collect())
+    }
+}
+
+/// What migrations create and do not drop again, by name.
+fn expected<'a>(migrations: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
+    let mut indexes = BTreeMap::new();
+    for script in migrations {
+        let code: Vec<&str> =
+            script.lines().map(|line| line.split("--").next().unwrap_or_default()).collect();
+        for statement in code.join(" ").split(';') {
+            let words: Vec<&str> = statement.split_whitespace().collect();
+            match words.as_slice() {
+                ["CREATE", "INDEX", name, ..] | ["CREATE", "UNIQUE", "INDEX", name, ..] => {
+                    indexes.insert((*name).to_owned(), words.join(" "));
+                }
+                ["DROP", "INDEX", name, ..] => {
+                    indexes.remove(*name);
+                }
+                _ => {}
+            }
+        }
+    }
+    indexes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_created_is_expected_until_it_is_dropped() {
+        let scripts = [
+            "-- why; because\nCREATE TABLE a (b INT);\nCREATE INDEX one ON a (b)\n  WHERE b > 0;\n",
+            "CREATE UNIQUE INDEX two ON a (b); -- CREATE INDEX three\nCREATE INDEX four ON a (b);DROP INDEX four;",
+        ];
+        let found: Vec<_> = expected(scripts.into_iter()).into_values().collect();
+        assert_eq!(found, ["CREATE INDEX one ON a (b) WHERE b > 0", "CREATE UNIQUE INDEX two ON a (b)"]);
+    }
+}
