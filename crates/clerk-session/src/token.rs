@@ -77,6 +77,7 @@ fn recognize<'a>(token: &str, policy: &'a Policy) -> Option<(&'a str, Remedy)> {
     Some(match token {
         "null" => ("the text `null`", Remedy::AwaitToken),
         "undefined" => ("the text `undefined`", Remedy::AwaitToken),
+        "None" => ("the text `None`", Remedy::AwaitToken),
         "[object Promise]" => ("the text `[object Promise]`", Remedy::AwaitToken),
         "[object Object]" => ("the text `[object Object]`", Remedy::AwaitToken),
         _ if token.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("bearer ")) => {
@@ -84,6 +85,7 @@ fn recognize<'a>(token: &str, policy: &'a Policy) -> Option<(&'a str, Remedy)> {
         }
         _ if begins(&["pk_test_", "pk_live_"]) => ("a Clerk publishable key", Remedy::SendToken),
         _ if begins(&["sk_test_", "sk_live_"]) => ("a Clerk secret key", Remedy::ReplaceSecretKey),
+        _ if begins(&["dvb_"]) => ("a browser's id of a development instance", Remedy::SendToken),
         _ if begins(&["sess_"]) => ("a session id", Remedy::SendToken),
         _ if begins(&["user_"]) => ("a user id", Remedy::SendToken),
         _ if begins(&["mt_"]) => ("an opaque machine-to-machine token", Remedy::SendToken),

@@ -37,7 +37,8 @@ impl FromRequestParts<AppState> for Caller {
         let request_id = whose.map_or("unknown", |whose| whose.request_id().as_str());
         let credentials = credentials(parts);
         let judgement = state.verifier().judge(&credentials, request_id).await;
-        let caller = verdict(judgement, &credentials, &state.edge().metrics)?;
+        let caller = verdict(judgement, &credentials, &state.edge().metrics)
+            .map_err(|problem| if credentials.is_empty() { unread(problem, parts) } else { problem })?;
         if let Some(whose) = whose {
             whose.is(caller.shared_claims());
         }
@@ -92,6 +93,17 @@ impl FromRequestParts<AppState> for ServiceCaller {
 /// Every value of the header: with more than one it is not ours to choose.
 fn credentials(parts: &Parts) -> Vec<&[u8]> {
     parts.headers.get_all(header::AUTHORIZATION).iter().map(http::HeaderValue::as_bytes).collect()
+}
+
+/// Says so where Clerk's cookie came and nothing else: no route reads it, since a browser sends
+/// cookies along whoever caused the request.
+fn unread(problem: Problem, parts: &Parts) -> Problem {
+    let cookies = parts.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    if cookies.flat_map(|line| line.split(';')).any(|each| each.trim_start().starts_with("__session")) {
+        problem.with_detail("The session token came in a cookie only: send it as `Authorization: Bearer`.")
+    } else {
+        problem
+    }
 }
 
 fn verdict(judgement: Authentication, credentials: &[&[u8]], metrics: &Metrics) -> Result<Caller, Problem> {

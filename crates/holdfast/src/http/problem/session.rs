@@ -118,7 +118,7 @@ const ROWS: &[Row] = &[
             "The front end's origin is missing from `CLERK_AUTHORIZED_PARTIES` (by default the allowed origins): another port, `www.`, a preview address.",
             "The token carries no origin at all: it was minted by a mobile SDK, on a server, or in a top-level navigation.",
         ],
-        remedy: "Add the front end's origin, exactly as the browser shows it, to `CLERK_AUTHORIZED_PARTIES`.",
+        remedy: "Add the front end's origin, exactly as the browser shows it, to `CLERK_AUTHORIZED_PARTIES`. To admit tokens that carry none, set `CLERK_AUTHORIZED_PARTIES_MODE` to `if_present`.",
     },
     Row {
         code: RefusalCode::TokenInvalidIssuer,
