@@ -179,6 +179,8 @@ fn graph(context: Context, status: u16, error: &ErrorBody, text: &Text) -> Meani
         190 | 102 => match (context, session(error.subcode, text)) {
             // No token is at stake yet: what was refused is the code.
             (Context::Redeem, Meaning::Dead(_) | Meaning::DeadUnexplained) => Meaning::CodeRejected,
+            // By its own word it will pass, so whatever else it says is asked again.
+            (_, _) if error.is_transient => Meaning::DeadUnexplained,
             (_, meaning) => meaning,
         },
         452 => match context {

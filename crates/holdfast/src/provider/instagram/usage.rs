@@ -6,8 +6,9 @@ use std::fmt;
 use std::time::Duration;
 
 use http::{HeaderMap, header};
+use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, de};
+use serde_json::Value;
 
 use crate::provider::Usage;
 
@@ -63,9 +64,21 @@ fn each<'a, T: Deserialize<'a>>(headers: &'a HeaderMap, name: &'static str) -> i
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Figures {
+    #[serde(deserialize_with = "figure")]
     call_count: Option<f64>,
+    #[serde(deserialize_with = "figure")]
     total_time: Option<f64>,
+    #[serde(deserialize_with = "figure")]
     total_cputime: Option<f64>,
+}
+
+/// A number, or its digits as text; what is neither hides none of the other figures.
+fn figure<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    })
 }
 
 impl Figures {
@@ -82,7 +95,7 @@ struct Entry {
     #[serde(flatten)]
     figures: Figures,
     /// In minutes.
-    #[serde(rename = "estimated_time_to_regain_access", default)]
+    #[serde(rename = "estimated_time_to_regain_access", default, deserialize_with = "figure")]
     minutes_to_regain: Option<f64>,
 }
 
@@ -107,7 +120,10 @@ impl<'de> Visitor<'de> for EveryEntry {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut entries = Vec::new();
         while map.next_key::<IgnoredAny>()?.is_some() {
-            entries.extend(map.next_value::<Vec<Entry>>().map_err(de::Error::custom)?);
+            // An entry that cannot be read hides none of the others.
+            if let Value::Array(listed) = map.next_value()? {
+                entries.extend(listed.into_iter().filter_map(|entry| serde_json::from_value(entry).ok()));
+            }
         }
         Ok(BusinessObjects(entries))
     }
@@ -163,6 +179,23 @@ mod tests {
         assert_eq!(usage.account_percent, Some(95));
         assert_eq!(usage.account_regains_in, Some(Duration::from_mins(19)));
         assert_eq!(usage.app_percent, None);
+    }
+
+    /// davidwickerhf/instaclient#24, sachin-handiekar/jInstagram#174: several accounts in one
+    /// header, figures that are missing or null. An odd entry is no reason not to see the others.
+    #[test]
+    fn an_odd_entry_hides_none_of_the_others() {
+        for odd in ["null", "7", r#"{"type":"instagram","call_count":100}"#, r#"[null,"x",{"type":7}]"#] {
+            let value = format!(
+                r#"{{"178414":{odd},"178415":[{{"type":"instagram","call_count":"95","total_time":null,"total_cputime":{{}},"estimated_time_to_regain_access":"19"}}]}}"#
+            );
+            let usage = read(&headers(&[("x-business-use-case-usage", &value)]));
+            assert_eq!(usage.account_percent, Some(95), "{odd}");
+            assert_eq!(usage.account_regains_in, Some(Duration::from_mins(19)), "{odd}");
+        }
+        let app =
+            read(&headers(&[("x-app-usage", r#"{"call_count":28,"total_time":null,"total_cputime":"91"}"#)]));
+        assert_eq!(app.app_percent, Some(91));
     }
 
     #[test]
