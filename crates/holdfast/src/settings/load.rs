@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use super::contradictions;
 use super::entry::{Entry, Fallback};
 use super::fault::{Fault, Faults};
 use super::sources::{Collected, ConfigFile, Environment, collect};
@@ -34,6 +35,8 @@ pub fn load_with_reading(
     match settings {
         Some(mut settings) if faults.is_empty() => {
             settings.warnings.splice(0..0, reader.collected.misspelt);
+            let contradictions = contradictions::of(&settings);
+            settings.warnings.extend(contradictions);
             Ok((settings, Reading::of(reader.collected.values)))
         }
         _ => {

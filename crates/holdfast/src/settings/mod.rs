@@ -6,6 +6,7 @@
 //! environment.
 
 mod clerk;
+mod contradictions;
 pub mod entry;
 mod fault;
 mod load;

@@ -102,6 +102,9 @@ pub fn issuers(text: &str) -> Read<Vec<String>> {
         if issuer.ends_with('/') {
             return Err("ends with a slash, which Clerk's issuers never do".to_owned());
         }
+        if issuer.ends_with("/.well-known/jwks.json") {
+            return Err("is where the keys are; the issuer is what stands before /.well-known".to_owned());
+        }
         Ok(issuer.to_owned())
     })
 }

@@ -194,6 +194,62 @@ fn what_contradicts_itself_is_told_before_a_token_is_refused() {
     assert!(fine.is_empty(), "{fine:?}");
 }
 
+/// a16z-infra/ai-town#201: the address of the keys, in place of the issuer's.
+#[test]
+fn an_issuer_is_not_where_its_keys_are() {
+    for address in ["https://clerk.example.com/.well-known/jwks.json", "https://clerk.example.com/"] {
+        assert_eq!(faulty_names([("CLERK_ISSUER", address)]), ["CLERK_ISSUER"], "{address}");
+    }
+}
+
+#[test]
+fn what_does_not_go_together_is_told() {
+    const APP: [(&str, &str); 2] =
+        [("INSTAGRAM_APP_ID", "1"), ("INSTAGRAM_APP_SECRET", "0123456789abcdef0123456789abcdef")];
+    const EVENTS: (&str, &str) = ("HOLDFAST_WEBHOOK_SECRET", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX");
+    const ORIGINS: (&str, &str) =
+        ("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com,https://pr-*--x.netlify.app");
+    let told = |more: &[(&str, &str)]| {
+        let values = APP.iter().chain(more).copied();
+        let settings = load(&Environment::of(values), None, Purpose::Tools).unwrap();
+        settings.warnings.into_iter().map(|each| each.name).collect::<Vec<_>>()
+    };
+    for wrong in [
+        &[("HOLDFAST_METRICS_LISTEN", "127.0.0.1:8080")][..],
+        &[("HOLDFAST_METRICS_LISTEN", "0.0.0.0:8080")],
+        &[("HOLDFAST_WEBHOOK_URL", "http://127.0.0.1:8080/webhooks/clerk"), EVENTS],
+        &[("HOLDFAST_RETURN_URLS", "https://elsewhere.example/settings"), ORIGINS],
+        &[("HOLDFAST_RETURN_URLS", "https://pr-*--y.netlify.app,https://app.example.com"), ORIGINS],
+        &[("HOLDFAST_REFRESH_MIN_AGE_S", "5184000")],
+        &[("HOLDFAST_REFRESH_MIN_AGE_S", "86399")],
+        &[("INSTAGRAM_AUTHORIZE_URL", "https://api.instagram.com/oauth/authorize")],
+        &[("INSTAGRAM_AUTHORIZE_URL", "https://www.facebook.com/v25.0/dialog/oauth")],
+        &[("INSTAGRAM_API_URL", "https://graph.instagram.com")],
+        &[("INSTAGRAM_API_URL", "https://api.instagram.com/oauth/access_token")],
+        &[("INSTAGRAM_GRAPH_URL", "https://graph.facebook.com")],
+        &[("INSTAGRAM_GRAPH_URL", "https://graph.instagram.com/v25.0")],
+        &[("CLERK_WEBHOOK_SECRET", EVENTS.1)],
+        &[("INSTAGRAM_CLIENT_ID", "1"), ("INSTAGRAM_APP_ID", ""), ("INSTAGRAM_APP_SECRET", "")],
+    ] {
+        assert_eq!(told(wrong), [wrong[0].0], "{wrong:?}");
+    }
+    for fine in [
+        &[("HOLDFAST_METRICS_LISTEN", "127.0.0.1:9464")][..],
+        &[("HOLDFAST_METRICS_LISTEN", "127.0.0.1:0"), ("HOLDFAST_LISTEN", "127.0.0.1:0")],
+        &[("HOLDFAST_METRICS_LISTEN", "10.0.0.1:8080")],
+        &[("HOLDFAST_WEBHOOK_URL", "http://127.0.0.1:3000/events"), EVENTS],
+        &[("HOLDFAST_RETURN_URLS", "https://app.example.com/settings,myapp://instagram"), ORIGINS],
+        &[("HOLDFAST_RETURN_URLS", "https://pr-7--x.netlify.app"), ORIGINS],
+        &[("HOLDFAST_RETURN_URLS", "https://app.example.com")],
+        &[("HOLDFAST_REFRESH_MIN_AGE_S", "5183999")],
+        &[("HOLDFAST_REFRESH_MIN_AGE_S", "60"), ("INSTAGRAM_GRAPH_URL", "http://127.0.0.1:9")],
+        &[("INSTAGRAM_GRAPH_URL", "https://mirror.example.com/video")],
+        &[("CLERK_WEBHOOK_SECRET", EVENTS.1), ("CLERK_WEBHOOK_SIGNING_SECRET", EVENTS.1)],
+    ] {
+        assert_eq!(told(fine), [""; 0], "{fine:?}");
+    }
+}
+
 #[test]
 fn s11_what_goes_in_the_clear_and_who_is_believed_is_said() {
     let in_the_clear = "whoever is on the way there reads what is sent, and may change what is answered";

@@ -68,6 +68,14 @@ const OTHERS: &[&str] = &[
     "INSTAGRAM_WEBHOOK_SECRET",
 ];
 
+/// What guides and other programs call a setting, and its name here.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("CLERK_SIGNING_SECRET", "CLERK_WEBHOOK_SIGNING_SECRET"),
+    ("CLERK_WEBHOOK_SECRET", "CLERK_WEBHOOK_SIGNING_SECRET"),
+    ("INSTAGRAM_CLIENT_ID", "INSTAGRAM_APP_ID"),
+    ("INSTAGRAM_CLIENT_SECRET", "INSTAGRAM_APP_SECRET"),
+];
+
 /// Names that nobody knows: ours are faults, near misses of others' are warnings (an existing
 /// application has many settings for Clerk that are none of our business).
 pub(super) fn judge_names(environment: &Environment, collected: &mut Collected) {
@@ -83,6 +91,11 @@ pub(super) fn judge_names(environment: &Environment, collected: &mut Collected) 
         if name.starts_with("HOLDFAST_") {
             if !is_service_link(name) {
                 collected.faults.push(unknown(name, known.iter().copied(), "in the environment"));
+            }
+        } else if let Some((_, meant)) = ELSEWHERE.iter().find(|(theirs, _)| *theirs == base) {
+            if !collected.values.contains_key(meant) {
+                let what = format!("other programs read it; here it is {meant}, which is not set");
+                collected.misspelt.push(Fault::new(name, what, format!("set {meant} to the same value")));
             }
         } else if ["CLERK_", "INSTAGRAM_"].iter().any(|prefix| name.starts_with(prefix))
             && !OTHERS.contains(&base)
