@@ -40,6 +40,15 @@ pub struct ConnectStarted {
     pub expires_at: Timestamp,
 }
 
+/// A limit on attempts that is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttemptLimit {
+    /// As many are open as may be.
+    Open,
+    /// As many were begun within the hour as may be, whatever became of them.
+    InAnHour,
+}
+
 /// An attempt could not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -49,6 +58,8 @@ pub enum ConnectError {
     /// Too many are open, or were begun within the hour.
     #[error("too many connect attempts are open, or were begun within the hour")]
     TooManyAttempts {
+        /// What there are too many of.
+        limit: AttemptLimit,
         /// When the next one may begin.
         free_at: Timestamp,
     },
@@ -103,9 +114,7 @@ impl Connections {
         };
         match self.parts.store.commit(&changes).await.map_err(ServiceError::from)? {
             CommitOutcome::Committed => Ok(started),
-            CommitOutcome::TooManyAttempts => {
-                Err(ConnectError::TooManyAttempts { free_at: self.next_attempt_at(owner, now).await? })
-            }
+            CommitOutcome::TooManyAttempts => Err(self.too_many_attempts(owner, now).await?),
             CommitOutcome::UserDeleted => Err(ServiceError::UserGone.into()),
             CommitOutcome::Conflict | CommitOutcome::AccountAlreadyLinked => {
                 Err(ServiceError::Contended.into())
@@ -113,7 +122,8 @@ impl Connections {
         }
     }
 
-    async fn next_attempt_at(&self, owner: &OwnerId, now: Timestamp) -> Result<Timestamp, ServiceError> {
+    /// Which limit is reached, and until when; of both, the one that holds longer.
+    async fn too_many_attempts(&self, owner: &OwnerId, now: Timestamp) -> Result<ConnectError, ServiceError> {
         let open = self.parts.store.open_attempts(owner, Self::PROVIDER).await?;
         let open: Vec<_> = open.iter().map(|each| each.expires_at).filter(|at| *at > now).collect();
         let is_full = |count: usize, most: u32| u32::try_from(count).is_ok_and(|count| count >= most);
@@ -122,7 +132,12 @@ impl Connections {
         let begun = self.parts.store.attempts_begun(owner, Self::PROVIDER, now, most).await?;
         let oldest = begun.last().filter(|_| begun.len() >= most);
         let of_begun = oldest.map(|oldest| after(*oldest, ATTEMPT_WINDOW));
-        Ok(of_open.max(of_begun).unwrap_or(now))
+        let (limit, free_at) = if of_begun > of_open {
+            (AttemptLimit::InAnHour, of_begun)
+        } else {
+            (AttemptLimit::Open, of_open)
+        };
+        Ok(ConnectError::TooManyAttempts { limit, free_at: free_at.unwrap_or(now) })
     }
 
     /// The owner's connection; a row that says "not connected" is made where there is none.

@@ -12,7 +12,7 @@ use crate::connection::Reason;
 use crate::connection::return_url::ReturnToError;
 use crate::connections::ServiceError;
 use crate::connections::complete::CompleteError;
-use crate::connections::connect::ConnectError;
+use crate::connections::connect::{AttemptLimit, ConnectError};
 use crate::connections::pass_through::UseError;
 use crate::store::StoreError;
 use crate::users::UsersError;
@@ -101,9 +101,14 @@ pub(super) fn connect(error: ConnectError, clock: &dyn Clock) -> Problem {
             | ReturnToError::TooLong
             | ReturnToError::NotAllowed),
         ) => Problem::new(RequestCode::ReturnToNotAllowed).with_detail(format!("{why}.")),
-        ConnectError::TooManyAttempts { free_at } => {
-            Problem::new(RequestCode::TooManyAttempts).with_retry_after(Some(until(free_at, clock)))
-        }
+        ConnectError::TooManyAttempts { limit, free_at } => Problem::new(RequestCode::TooManyAttempts)
+            .with_detail(match limit {
+                AttemptLimit::Open => "This user has as many open connect attempts as are allowed.",
+                AttemptLimit::InAnHour => {
+                    "This user has begun as many connect attempts within the hour as are allowed."
+                }
+            })
+            .with_retry_after(Some(until(free_at, clock))),
         ConnectError::NotConfigured => Reason::NotConfigured.into(),
         ConnectError::Service(error) => error.into(),
     }

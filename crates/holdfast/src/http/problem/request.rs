@@ -51,7 +51,7 @@ codes_with_rows! {
         NotFound = message::NOT_FOUND,
         /// No such attempt.
         AttemptNotFound = account::ATTEMPT_NOT_FOUND,
-        /// No such user.
+        /// No id that a user can have.
         UserNotFound = access::USER_NOT_FOUND,
         /// The route has other methods.
         MethodNotAllowed = message::METHOD_NOT_ALLOWED,
@@ -75,7 +75,7 @@ codes_with_rows! {
         RequestTimeout = message::REQUEST_TIMEOUT,
         /// The body's type is not the one that the route takes.
         UnsupportedMediaType = message::UNSUPPORTED_MEDIA_TYPE,
-        /// Too many open attempts.
+        /// Too many attempts are open, or were begun within the hour.
         TooManyAttempts = account::TOO_MANY_ATTEMPTS,
         /// Too many event streams.
         TooManyStreams = access::TOO_MANY_STREAMS,

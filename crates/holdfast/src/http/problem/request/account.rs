@@ -169,8 +169,8 @@ pub(super) const TOO_MANY_ATTEMPTS: Entry = Entry {
     status: StatusCode::TOO_MANY_REQUESTS,
     source: Source::Request,
     action: Remedy::Retry,
-    title: "Too many open attempts",
-    meaning: "This user has as many open connect attempts as are allowed.",
+    title: "Too many connect attempts",
+    meaning: "This user has as many connect attempts as are allowed: five open ones, and twenty begun within an hour.",
     causes: &["The app begins an attempt on every rendering instead of on a click."],
-    remedy: "Finish or wait out the open ones: each ends by itself after ten minutes.",
+    remedy: "Finish or wait out the open ones: each ends by itself after ten minutes. Retry-After says when the next one may begin.",
 };
