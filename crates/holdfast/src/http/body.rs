@@ -85,11 +85,9 @@ where
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let is_json = is_json(request.headers());
+        let kind = readable(request.headers());
         let bytes = read(request, MAX_BODY, &SharedClock::from_ref(state)).await?;
-        if !is_json {
-            return Err(RequestCode::UnsupportedMediaType.into());
-        }
+        kind?;
         parse(&bytes).map(Self)
     }
 }
@@ -103,14 +101,12 @@ where
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let is_json = is_json(request.headers());
+        let kind = readable(request.headers());
         let bytes = read(request, MAX_BODY, &SharedClock::from_ref(state)).await?;
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
-        if !is_json {
-            return Err(RequestCode::UnsupportedMediaType.into());
-        }
+        kind?;
         parse(&bytes).map(Self)
     }
 }
@@ -177,6 +173,15 @@ async fn next_frame(
         Either::Left((frame, _)) => Ok(frame),
         Either::Right(_) => Err(TurnedAway::NoPlace.into()),
     }
+}
+
+/// Whether the body can be read as JSON, by what its headers say of it.
+fn readable(headers: &HeaderMap) -> Result<(), Problem> {
+    let unsupported = Problem::new(RequestCode::UnsupportedMediaType);
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        return Err(unsupported.with_detail("The body has a Content-Encoding; it is read as it is only."));
+    }
+    if is_json(headers) { Ok(()) } else { Err(unsupported) }
 }
 
 /// Whether the body says that it is JSON: `application/json` or `application/*+json`, once.

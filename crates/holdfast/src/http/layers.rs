@@ -114,8 +114,10 @@ impl Layers {
 
     /// A place for a request and the mark for its answer, or what is answered without a handler.
     fn passes(&self, request: &mut Request) -> Result<(Option<Admitted>, Mark), Box<Response>> {
-        well_formed(request).map_err(|problem| Box::new(problem.into_response()))?;
         let mark = self.cors.mark(request.headers());
+        if let Err(problem) = well_formed(request) {
+            return Err(marked(problem, mark));
+        }
         // Before any credential is asked for: browsers send none with a preflight.
         if request.method() == Method::OPTIONS {
             return Err(Box::new(mark.preflight(request.headers())));
@@ -124,13 +126,17 @@ impl Layers {
             Ok(place) => Ok((place, mark)),
             Err(why) => {
                 self.edge.metrics.shed();
-                let mut response = Problem::from(why).into_response();
-                // A page may read the 503 and its `Retry-After`.
-                mark.put_on(response.headers_mut());
-                Err(Box::new(response))
+                Err(marked(why.into(), mark))
             }
         }
     }
+}
+
+/// The answer to a request that reaches no handler: a page may read why, and when to come again.
+fn marked(problem: Problem, mark: Mark) -> Box<Response> {
+    let mut response = problem.into_response();
+    mark.put_on(response.headers_mut());
+    Box::new(response)
 }
 
 /// The answer of a handler, which may take so long and no longer, and whose panic is survived.
@@ -191,7 +197,7 @@ impl UnderWay {
             }
             response = problem::render(problem, document, response);
         } else if let Some(page) = response.extensions_mut().remove::<Page>() {
-            response = page.with_request_id(id.as_str());
+            response = page.with_request_id(id.as_str(), response);
         }
         let headers = response.headers_mut();
         headers.reserve(ANSWER_HEADERS);

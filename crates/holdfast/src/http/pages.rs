@@ -110,14 +110,17 @@ impl Page {
 }
 
 impl Page {
-    /// The finished answer of a page that says what went wrong.
-    pub(super) fn with_request_id(mut self, id: &str) -> Response {
+    /// The finished answer of a page that says what went wrong. `response` is what
+    /// [`Page::into_response`] made, possibly with headers added since.
+    pub(super) fn with_request_id(mut self, id: &str, mut response: Response) -> Response {
         let mut foot = Markup::default();
         foot.raw("<p class=\"soft\">Request id <code>").text(id).raw("</code></p>");
         self.html.truncate(self.html.len() - FOOT.len());
         self.html.push_str(&foot.0);
         self.html.push_str(FOOT);
-        self.finished()
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        *response.body_mut() = self.html.into();
+        response
     }
 
     fn finished(self) -> Response {

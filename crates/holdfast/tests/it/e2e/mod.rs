@@ -4,6 +4,7 @@
 pub mod app;
 mod bad_days;
 mod connecting;
+mod contract;
 mod described;
 mod erased;
 mod faults;

@@ -85,9 +85,12 @@ pub(super) const USER_NOT_FOUND: Entry = Entry {
     source: Source::Request,
     action: Remedy::FixRequest,
     title: "No such user",
-    meaning: "There is no user of that id here.",
-    causes: &["The user never called this server.", "The id is of another Clerk instance."],
-    remedy: "Pass the Clerk user id (user_…) of somebody who has signed in to the app.",
+    meaning: "That is not the id of a user.",
+    causes: &[
+        "An Instagram id, an e-mail address or the app's own id was sent instead of Clerk's.",
+        "The id was cut, or encoded twice.",
+    ],
+    remedy: "Pass the Clerk user id (user_…). Whose an Instagram account is, /service/connections?account= says.",
 };
 
 pub(super) const USER_ERASED: Entry = Entry {

@@ -155,6 +155,9 @@ pub(super) const UNSUPPORTED_MEDIA_TYPE: Entry = Entry {
     action: Remedy::FixRequest,
     title: "Unsupported media type",
     meaning: "The body's Content-Type is not the one that this route takes.",
-    causes: &["Content-Type is missing, or is text/plain or a form where JSON is needed."],
-    remedy: "Send Content-Type: application/json (Meta's callbacks: application/x-www-form-urlencoded).",
+    causes: &[
+        "Content-Type is missing, or is text/plain or a form where JSON is needed.",
+        "The body is compressed (Content-Encoding).",
+    ],
+    remedy: "Send Content-Type: application/json (Meta's callbacks: application/x-www-form-urlencoded), uncompressed.",
 };

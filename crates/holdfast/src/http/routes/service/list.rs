@@ -113,6 +113,10 @@ fn filter(wanted: &Wanted) -> Result<Filter, Problem> {
         time.parse::<Timestamp>()
             .map_err(|_| malformed("expires_before must be a time such as 2026-12-24T18:00:00Z."))
     });
+    // A backend that looks an unset variable up must not read that nobody has the account.
+    if wanted.account.as_deref().is_some_and(|account| account.trim_start_matches('@').is_empty()) {
+        return Err(malformed("account must be an id of Instagram's, or @ and a handle."));
+    }
     Ok(Filter {
         state: state.transpose()?,
         reason: reason.transpose()?,
