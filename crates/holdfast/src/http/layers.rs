@@ -116,7 +116,7 @@ impl Layers {
     fn passes(&self, request: &mut Request) -> Result<(Option<Admitted>, Mark), Box<Response>> {
         let mark = self.cors.mark(request.headers());
         if let Err(problem) = well_formed(request) {
-            return Err(marked(problem, mark));
+            return Err(Box::new(marked(problem, mark)));
         }
         // Before any credential is asked for: browsers send none with a preflight.
         if request.method() == Method::OPTIONS {
@@ -126,17 +126,17 @@ impl Layers {
             Ok(place) => Ok((place, mark)),
             Err(why) => {
                 self.edge.metrics.shed();
-                Err(marked(why.into(), mark))
+                Err(Box::new(marked(why.into(), mark)))
             }
         }
     }
 }
 
 /// The answer to a request that reaches no handler: a page may read why, and when to come again.
-fn marked(problem: Problem, mark: Mark) -> Box<Response> {
+fn marked(problem: Problem, mark: Mark) -> Response {
     let mut response = problem.into_response();
     mark.put_on(response.headers_mut());
-    Box::new(response)
+    response
 }
 
 /// The answer of a handler, which may take so long and no longer, and whose panic is survived.
