@@ -22,9 +22,9 @@ pub struct ClerkConfig {
 }
 
 impl ClerkConfig {
-    /// By that policy, with 50 000 remembered tokens (some tens of megabytes when full).
+    /// By that policy, with 30,000 remembered tokens (some tens of megabytes when full).
     pub fn new(policy: Policy, keys: KeySource) -> Self {
-        Self { policy, keys, remember: Some(50_000), breaker: Some(RepeatLimits::default()), kept_keys: None }
+        Self { policy, keys, remember: Some(30_000), breaker: Some(RepeatLimits::default()), kept_keys: None }
     }
 }
 

@@ -24,7 +24,7 @@ const MEMORY: Metric = row(
     "process_resident_memory_bytes",
     Kind::Gauge,
     "Resident memory",
-    "Level after the first hour; 50,000 remembered session tokens take some tens of megabytes.",
+    "Level after the first hour; 30,000 remembered session tokens take some tens of megabytes.",
 );
 const FDS: Metric = row(
     "process_open_fds",
