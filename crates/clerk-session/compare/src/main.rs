@@ -163,7 +163,7 @@ fn report(rows: &[Row], verifiers: &[Verifier]) -> String {
     }
     text + "\n\
         `verifyToken` is the SDK's function for a token alone; `authenticateRequest` is what its middlewares\n\
-        use. Whatever either refuses, clerk-session refuses (`tests/differential.rs`, over generated tokens).\n\
+        use. Whatever either refuses, clerk-session refuses (`tests/differential.rs`, generated tokens).\n\
         \"keys away\": what a caller with a good token is told while Clerk's keys have never been had; for the\n\
         SDK as measured on 3.25.0.\n"
 }
