@@ -53,15 +53,9 @@ impl fmt::Debug for Payload {
 }
 
 impl Claims {
-    /// The whole payload: a JSON object, exactly as Clerk signed it; empty once it was forgotten.
+    /// The whole payload: a JSON object, exactly as Clerk signed it.
     pub fn raw(&self) -> &str {
         &self.payload.0
-    }
-
-    /// Lets go of the payload, which is the largest part of these claims: for whoever keeps many
-    /// and does not ask for customized ones.
-    pub fn forget_payload(&mut self) {
-        self.payload = Payload(Box::default());
     }
 
     /// The payload as a type of yours, for the claims of a customized session token.

@@ -138,9 +138,7 @@ impl SessionVerifier {
         // Keys that changed meanwhile leave open which of them were used: nothing is noted then.
         let settled = self.epoch() == epoch;
         match verdict {
-            Verdict::Accepted(mut claims) => {
-                // A third of what is remembered of a token, and nothing here reads it.
-                claims.forget_payload();
+            Verdict::Accepted(claims) => {
                 let claims: Arc<Claims> = Arc::from(claims);
                 if settled && claims.status == SessionStatus::Active {
                     self.remember(name, epoch, &claims);
