@@ -245,13 +245,17 @@ impl Reader {
             (Some(_), None) if self.is_missing(&table::WEBHOOK_SECRET) => {
                 self.fault(
                     table::WEBHOOK_SECRET.env,
-                    "events cannot be sent unsigned",
+                    "HOLDFAST_WEBHOOK_URL is set, and events cannot be sent unsigned",
                     "set a secret: whsec_ and base64 of 32 random bytes",
                 );
                 None
             }
             (None, Some(_)) if self.is_missing(&table::WEBHOOK_URL) => {
-                self.fault(table::WEBHOOK_URL.env, "a secret without an address", "set the address as well");
+                self.fault(
+                    table::WEBHOOK_URL.env,
+                    "HOLDFAST_WEBHOOK_SECRET is set, and no address",
+                    "set the address as well",
+                );
                 None
             }
             (Some(_) | None, None) | (None, Some(_)) => None,

@@ -71,7 +71,6 @@ const OTHERS: &[&str] = &[
 /// What guides and other programs call a setting, and its name here.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("CLERK_SIGNING_SECRET", "CLERK_WEBHOOK_SIGNING_SECRET"),
-    ("CLERK_WEBHOOK_SECRET", "CLERK_WEBHOOK_SIGNING_SECRET"),
     ("INSTAGRAM_CLIENT_ID", "INSTAGRAM_APP_ID"),
     ("INSTAGRAM_CLIENT_SECRET", "INSTAGRAM_APP_SECRET"),
 ];

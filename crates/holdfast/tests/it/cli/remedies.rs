@@ -10,9 +10,8 @@ use holdfast::cli::args::Cli;
 use holdfast::overview::alerts::ALERTS;
 use holdfast::settings::table::TABLE;
 
-/// Names in our texts that are no settings of ours: what others call theirs, which is said about
-/// them.
-const OF_OTHERS: [&str; 2] = ["settings/sources/names.rs", "standin"];
+/// Where names stand that are no settings of ours: what others call theirs, and statements.
+const OF_OTHERS: [&str; 3] = ["settings/sources/names.rs", "standin", "store/statements"];
 /// Read when the program is built.
 const OF_THE_BUILD: &str = "HOLDFAST_COMMIT";
 

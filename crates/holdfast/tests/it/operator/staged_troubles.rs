@@ -214,7 +214,7 @@ async fn the_disk_is_full() -> Staged {
     // What is allotted already is still used up.
     for number in 0.. {
         let authorization = app.lasting_authorization(&format!("user_who_comes_too_late_{number}"));
-        let answer = app.request(Method::POST, "/auth/sync", Some(&authorization), None).await;
+        let answer = app.request(Method::GET, "/user/profile", Some(&authorization), None).await;
         if !answer.status.is_success() {
             assert_eq!(code(&answer), "database-full");
             break;
