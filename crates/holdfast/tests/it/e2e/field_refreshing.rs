@@ -20,8 +20,8 @@ const RESTRICTED: &str = r#"{"error":{"message":"The Instagram account is restri
 const CHECKPOINT: &str = r#"{"error":{"message":"Error validating access token: You cannot access the app till you log in to www.instagram.com and follow the instructions given.","type":"OAuthException","code":190,"error_subcode":459}}"#;
 const PASSWORD: &str = r#"{"error":{"message":"Error validating access token: The session has been invalidated because the user changed their password or Facebook has changed the session for security reasons.","type":"OAuthException","code":190,"error_subcode":460}}"#;
 
-/// A month: more than half of a token's life.
-const MONTH: Duration = Duration::from_hours(31 * 24);
+/// A month: more than half of a token's life and the spread of refreshes.
+const MONTH: Duration = Duration::from_hours(33 * 24);
 
 const EVERYBODY: [(Person, &str); 3] =
     [(Person::Ada, "ada.makes"), (Person::Grace, "grace.hops"), (Person::Edsger, "edsger.writes")];
