@@ -1,7 +1,7 @@
 //! Events of Clerk at the running server: shuffled, three times each, and with answers that get
 //! lost, against a model.
 //!
-//! `HOLDFAST_DELIVERIES` sets how many events on each engine (default 300, each delivered three
+//! `HOLDFAST_TEST_DELIVERIES` sets how many events on each engine (default 300, each delivered three
 //! times and more).
 
 use std::collections::BTreeMap;
@@ -96,7 +96,7 @@ async fn deliver(address: SocketAddr, key: Arc<SigningKey>, share: Vec<Event>, s
 
 async fn deliveries_on(engine: Engine, amount: usize) {
     let app = App::on(Place::new(engine).await, Arc::new(SystemClock), &[], |_| {}).await;
-    let dice = Dice::new(set_or("HOLDFAST_DELIVERIES_SEED", 1));
+    let dice = Dice::new(set_or("HOLDFAST_TEST_DELIVERIES_SEED", 1));
     let users = amount / 10;
     let events: Vec<_> = (0..amount).map(|number| Event::drawn(&dice, number, users)).collect();
     let mut order: Vec<Event> = events.iter().cycle().take(amount * 3).cloned().collect();
@@ -144,7 +144,7 @@ async fn deliveries_on(engine: Engine, amount: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shuffled_tripled_and_with_lost_answers_events_lead_where_they_lead_in_order() {
-    let amount = usize::try_from(set_or("HOLDFAST_DELIVERIES", 300)).expect("it fits");
+    let amount = usize::try_from(set_or("HOLDFAST_TEST_DELIVERIES", 300)).expect("it fits");
     for engine in [Engine::Sqlite, Engine::Postgres] {
         deliveries_on(engine, amount).await;
     }

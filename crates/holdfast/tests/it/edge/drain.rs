@@ -1,10 +1,10 @@
 //! The real process and SIGTERM: what runs is finished, nothing new is taken, and it ends by
 //! itself.
 //!
-//! `HOLDFAST_STOPS` sets how many processes are stopped under load (default 3):
+//! `HOLDFAST_TEST_STOPS` sets how many processes are stopped under load (default 3):
 //!
 //! ```text
-//! HOLDFAST_STOPS=200 cargo test -p holdfast --test it a_stop_under_load -- --nocapture
+//! HOLDFAST_TEST_STOPS=200 cargo test -p holdfast --test it a_stop_under_load -- --nocapture
 //! ```
 
 use std::net::SocketAddr;
@@ -108,7 +108,7 @@ async fn keep_asking(address: SocketAddr, stopped: Arc<AtomicBool>) -> Asked {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_under_load_cuts_nobody() {
-    let stops = set_or("HOLDFAST_STOPS", 3);
+    let stops = set_or("HOLDFAST_TEST_STOPS", 3);
     let app = App::start().await;
     let mut answered = 0;
     for stop in 0..stops {

@@ -1,9 +1,9 @@
 //! A flood of tokens that name keys nobody has, with the key server in every mood.
 //!
-//! `HOLDFAST_FLOOD_TOKENS` sets the number of tokens in all (default 8 000). The full size:
+//! `HOLDFAST_TEST_FLOOD_TOKENS` sets the number of tokens in all (default 8 000). The full size:
 //!
 //! ```text
-//! HOLDFAST_FLOOD_TOKENS=100000 cargo test -p holdfast --test it edge::flood -- --nocapture
+//! HOLDFAST_TEST_FLOOD_TOKENS=100000 cargo test -p holdfast --test it edge::flood -- --nocapture
 //! ```
 
 use std::net::SocketAddr;
@@ -165,7 +165,7 @@ async fn unknown_keys_cost_one_fetch_in_thirty_seconds_and_good_callers_nothing(
         return;
     }
     let tokens: u64 =
-        std::env::var("HOLDFAST_FLOOD_TOKENS").map_or(8_000, |value| value.parse().expect("a number"));
+        std::env::var("HOLDFAST_TEST_FLOOD_TOKENS").map_or(8_000, |value| value.parse().expect("a number"));
     let keys = KeyServer::start().await;
     let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
     let url = format!("http://{}/jwks.json", keys.address);

@@ -1,7 +1,7 @@
 //! The memory of the real process some time after grants were refreshed and everybody has
 //! disconnected: none of the grants is in it.
 //!
-//! `HOLDFAST_MEMORY_WAIT_S` sets how long after (default 45: connections to Instagram, whose
+//! `HOLDFAST_TEST_MEMORY_WAIT_S` sets how long after (default 45: connections to Instagram, whose
 //! buffers hold the last request, are kept for up to 40).
 
 use std::fs::File;
@@ -76,7 +76,7 @@ fn copies(image: &[(String, Vec<u8>)], secrets: &[String]) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_grant_is_in_memory_some_time_after_a_refresh_and_a_disconnect() {
-    let wait = set_or("HOLDFAST_MEMORY_WAIT_S", 45);
+    let wait = set_or("HOLDFAST_TEST_MEMORY_WAIT_S", 45);
     let app = App::start().await;
     let (graph, address) = Graph::start().await;
     let settings = [("HOLDFAST_REFRESH_MIN_AGE_S", "1"), ("INSTAGRAM_GRAPH_URL", address.as_str())];

@@ -2,7 +2,7 @@
 //! some point, and of what was not synced then nothing, all or something is there. The database is
 //! whole, and nothing that was acknowledged is lost.
 //!
-//! `HOLDFAST_POWER_POINTS` sets at how many points (default 24).
+//! `HOLDFAST_TEST_POWER_POINTS` sets at how many points (default 24).
 
 use std::path::Path;
 use std::process::Command;
@@ -111,7 +111,7 @@ async fn inspect(app: &App, place: &Path, done: &[Done], at: u64) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn power_that_fails_anywhere_costs_nothing_that_was_acknowledged() {
-    let points = usize::try_from(set_or("HOLDFAST_POWER_POINTS", 24)).expect("it fits");
+    let points = usize::try_from(set_or("HOLDFAST_TEST_POWER_POINTS", 24)).expect("it fits");
     Command::new("strace").arg("-V").output().expect("`strace` is needed: scripts/setup.sh installs it");
     let app = App::start().await;
     // The shell that sets limits becomes strace, whose child the process is not: it is its own.
@@ -134,7 +134,7 @@ async fn power_that_fails_anywhere_costs_nothing_that_was_acknowledged() {
     let first = calls.partition_point(|call| call.at < ready);
     let end = calls.partition_point(|call| call.at < last);
     assert!(end - first > 500, "{} calls were recorded", end - first);
-    let dice = Dice::new(set_or("HOLDFAST_POWER_SEED", 1));
+    let dice = Dice::new(set_or("HOLDFAST_TEST_POWER_SEED", 1));
     let mut at: Vec<usize> = (0..points).map(|_| first + dice.below(end - first)).collect();
     at.sort_unstable();
     let (mut disk, mut applied, mut linked) = (Disk::default(), first, 0);

@@ -1,7 +1,7 @@
 //! Users, links, webhooks, refreshes and sweeps in any order, against a model that is a page long.
 //!
-//! `HOLDFAST_MODEL_SEQUENCES` sets how many sequences on each engine (default 60), and
-//! `HOLDFAST_MODEL_SEED` the first one's seed; a failing one prints its seed and what it did.
+//! `HOLDFAST_TEST_MODEL_SEQUENCES` sets how many sequences on each engine (default 60), and
+//! `HOLDFAST_TEST_MODEL_SEED` the first one's seed; a failing one prints its seed and what it did.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -367,8 +367,8 @@ async fn run(db: &TestDb, seeds: impl Iterator<Item = u64>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_happens_in_any_order_the_service_knows_what_the_model_knows() {
-    let sequences = set_or("HOLDFAST_MODEL_SEQUENCES", 60);
-    let first = set_or("HOLDFAST_MODEL_SEED", 1);
+    let sequences = set_or("HOLDFAST_TEST_MODEL_SEQUENCES", 60);
+    let first = set_or("HOLDFAST_TEST_MODEL_SEED", 1);
     let seeds = first..first + sequences;
     if sequences <= BATCH {
         on_each_engine(async |db| run(db, seeds.clone()).await).await;

@@ -1,6 +1,6 @@
 //! The Postgres server dies, and a standby that is some changes behind is promoted.
 //!
-//! `HOLDFAST_FAILOVERS` sets how often (default 2).
+//! `HOLDFAST_TEST_FAILOVERS` sets how often (default 2).
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -128,7 +128,7 @@ async fn fail_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standby_that_is_promoted_late_costs_no_grant_that_was_refreshed() {
-    let times = crate::support::dice::set_or("HOLDFAST_FAILOVERS", 2);
+    let times = crate::support::dice::set_or("HOLDFAST_TEST_FAILOVERS", 2);
     for _ in 0..times {
         fail_over().await;
     }
