@@ -6,6 +6,9 @@ use super::kept_keys::KeptKeys;
 use super::keys::{KeySource, UnusableSource};
 use super::repeat_limiter::RepeatLimits;
 
+/// Verified tokens that are remembered: some tens of megabytes when full.
+const REMEMBERED_TOKENS: usize = 30_000;
+
 /// How session tokens are judged.
 #[derive(Debug, Clone)]
 pub struct ClerkConfig {
@@ -22,9 +25,15 @@ pub struct ClerkConfig {
 }
 
 impl ClerkConfig {
-    /// By that policy, with 30,000 remembered tokens (some tens of megabytes when full).
+    /// By that policy; accepted tokens and refused ones are remembered, the keys only in memory.
     pub fn new(policy: Policy, keys: KeySource) -> Self {
-        Self { policy, keys, remember: Some(30_000), breaker: Some(RepeatLimits::default()), kept_keys: None }
+        Self {
+            policy,
+            keys,
+            remember: Some(REMEMBERED_TOKENS),
+            breaker: Some(RepeatLimits::default()),
+            kept_keys: None,
+        }
     }
 }
 

@@ -83,7 +83,7 @@ const BOUNDS: &[(&str, &str, &str)] = &[
     ("outgoing requests", "transport.rs", "PER_HOST"),
     ("an outgoing answer", "clerk/backend.rs", "MAX_ANSWER"),
     ("an outgoing answer", "provider/instagram/graph.rs", "MAX_PASSED_THROUGH"),
-    ("verified session tokens", "app/parts.rs", "REMEMBERED_TOKENS"),
+    ("verified session tokens", "caller/config.rs", "REMEMBERED_TOKENS"),
     ("refused tokens that come again", "caller/repeat_limiter.rs", "CAPACITY"),
     ("users asked about at Clerk, and answers of the last minute", "clerk/backend.rs", "REMEMBERED"),
     ("questions to Clerk's Backend API", "clerk/backend.rs", "BUDGET"),
