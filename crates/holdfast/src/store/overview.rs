@@ -35,7 +35,7 @@ const ROWS: Sql = Sql::each(
 /// Of the tables that are swept, each by an index on its age.
 const OLDEST: Sql = Sql::both(
     "SELECT 'attempts' AS name, (SELECT MIN(closed_at) FROM attempts WHERE closed_at IS NOT NULL) AS at UNION ALL SELECT \
-     'clerk_events', (SELECT MIN(received_at) FROM clerk_events) UNION ALL SELECT 'outbox', (SELECT MIN(due_at) FROM \
+     'clerk_events', (SELECT MIN(received_at) FROM clerk_events) UNION ALL SELECT 'outbox', (SELECT MIN(occurred_at) FROM \
      outbox) UNION ALL SELECT 'audit', (SELECT MIN(at) FROM audit) UNION ALL SELECT 'notices', (SELECT MIN(occurred_at) \
      FROM notices)",
 );

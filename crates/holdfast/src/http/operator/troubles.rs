@@ -40,8 +40,7 @@ pub(super) fn now(operator: &Operator) -> Vec<Trouble> {
     }
     if operator.overview.connections().budget_used() >= 1.0 {
         add("HoldfastBudgetSpent", "Instagram's hourly budget for the app is spent.".to_owned());
-    }
-    if let Some(at) = operator.overview.connections().provider_rests_until() {
+    } else if let Some(at) = operator.overview.connections().provider_rests_until() {
         add("HoldfastInstagramDown", format!("Instagram answers nobody; it is asked again at {at}."));
     }
     if let Some(at) = operator.overview.tally().last_tick().filter(|at| since(*at, now) > STALE_S) {
