@@ -60,6 +60,10 @@ fn overview(body: &mut Markup, operator: &Operator) {
         Some(at) => time(body, at, now),
         None => _ = body.raw("no time: the database has not been looked at yet"),
     }
+    if let Some(at) = seen.slowly_at {
+        body.raw("; days to expiry, past refreshes, keys and what is kept as of ");
+        time(body, at, now);
+    }
     body.raw(". Version ").text(env!("CARGO_PKG_VERSION")).raw(", commit ").text(COMMIT).raw(".</p>");
 }
 
