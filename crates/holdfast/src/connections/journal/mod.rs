@@ -7,9 +7,9 @@
 //! and the worker stores it as soon as the database answers.
 //!
 //! Space is reserved before the provider is asked, because a full disk may be why the database is
-//! away. What the database has is remembered for some minutes more, in memory, for a standby that is
-//! promoted without it. The journal is a safety net: where its directory cannot be written, the log, a metric and
-//! `holdfast doctor` say so, and work goes on over the database alone.
+//! away. What the database has is remembered for some minutes more, in memory, for a standby that
+//! is promoted without it. The journal is a safety net: where its directory cannot be written, the
+//! log, a metric and `holdfast doctor` say so, and work goes on over the database alone.
 
 mod failover;
 mod files;

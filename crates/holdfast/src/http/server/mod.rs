@@ -173,8 +173,9 @@ fn waiting(listener: TcpListener) -> impl Iterator<Item = (TcpStream, SocketAddr
 }
 
 /// Resolves when a connection has to finish. One of HTTP/2 is told so in its own words, once a
-/// shutdown is asked for. One of HTTP/1 is told by its next answer; who has none to come may be sending
-/// a request just now, which would be lost with the connection, so it has to be quiet for a while.
+/// shutdown is asked for. One of HTTP/1 is told by its next answer; who has none to come may be
+/// sending a request just now, which would be lost with the connection, so it has to be quiet for a
+/// while.
 async fn last_call(shutdown: &CancellationToken, watch: &Watch, clock: &SharedClock) {
     shutdown.cancelled().await;
     let asked = clock.now();

@@ -81,8 +81,8 @@ impl Postgres {
         Ok(self.pool.begin().await?)
     }
 
-    /// Prepares a statement, and forgets it: the server has guessed its parameters' types, which are
-    /// not those that it is run with.
+    /// Prepares a statement, and forgets it: the server has guessed its parameters' types, which
+    /// are not those that it is run with.
     pub(super) async fn prepare(&self, sql: &'static str) -> Result<(), sqlx::Error> {
         let mut connection = self.pool.acquire().await?;
         connection.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await?;

@@ -34,7 +34,8 @@ pub(in crate::store) const SENTINEL_INSERT: Sql = Sql::both(
 pub(in crate::store) const SENTINEL_DELETE: Sql =
     Sql::both("DELETE FROM key_ring_sentinel WHERE key_id = $1");
 
-/// What a lost key sealed is lost with it; see [`Store::give_up_key`](crate::store::Store::give_up_key).
+/// What a lost key sealed is lost with it; see
+/// [`Store::give_up_key`](crate::store::Store::give_up_key).
 macro_rules! of_lost_key {
     () => {
         "user_id IN (SELECT user_id FROM user_keys WHERE key_id = $1)"

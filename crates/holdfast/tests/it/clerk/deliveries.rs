@@ -1,8 +1,8 @@
 //! Events of Clerk at the running server: shuffled, three times each, and with answers that get
 //! lost, against a model.
 //!
-//! `HOLDFAST_TEST_DELIVERIES` sets how many events on each engine (default 300, each delivered three
-//! times and more).
+//! `HOLDFAST_TEST_DELIVERIES` sets how many events on each engine (default 300, each delivered
+//! three times and more).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -8,8 +8,8 @@ use super::import::{Graph, outcomes, place, token};
 use crate::support::database::execute;
 use crate::support::postgres_server::OwnServer;
 
-/// A recipe, a table of that tool's form (`TIME` is a type of Postgres), and rows of which one is to
-/// be imported. As far as the recipe reads it: the rest of such a table is left out.
+/// A recipe, a table of that tool's form (`TIME` is a type of Postgres), and rows of which one is
+/// to be imported. As far as the recipe reads it: the rest of such a table is left out.
 const RECIPES: [(&str, &str, &str); 4] = [
     (
         "plain-table",

@@ -100,7 +100,8 @@ async fn a_backend_that_names_nobody_is_told_so() {
             assert_eq!((answer.status.as_u16(), code(&answer).as_str()), (404, "user-not-found"), "{user}");
         }
     }
-    // An id of the right form, percent-encoded or not, is that user; of a stranger nothing is known.
+    // An id of the right form, percent-encoded or not, is that user; of a stranger nothing is
+    // known.
     let encoded = Person::Ada.user_id().replacen('_', "%5F", 1);
     let status = service(Method::GET, &format!("/service/users/{encoded}/instagram/status")).await;
     assert_eq!(body(&status)["connected"], true, "{}", text(&status));

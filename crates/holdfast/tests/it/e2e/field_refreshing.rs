@@ -139,8 +139,9 @@ async fn i6_a_renewal_brings_the_name_the_handle_and_the_picture_of_today() {
     assert!(after["token_expires_at"].as_str() > before["token_expires_at"].as_str(), "{after}");
 }
 
-/// Dymantic/laravel-instagram-feed#61, codingbadger/instant-tokens.com#8, Automattic/wp-calypso#59203:
-/// one person's refused renewal is told to that person, and costs nobody else theirs.
+/// Dymantic/laravel-instagram-feed#61, codingbadger/instant-tokens.com#8,
+/// Automattic/wp-calypso#59203: one person's refused renewal is told to that person, and costs
+/// nobody else theirs.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_refused_renewal_stops_no_other() {
     let (app, clock) = connected(&EVERYBODY).await;

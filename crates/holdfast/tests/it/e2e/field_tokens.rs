@@ -77,8 +77,8 @@ async fn a_token_without_a_party_is_told_so_and_sends_nobody_for_another() {
     assert_eq!(with_token(&lenient, &other).await.status, StatusCode::UNAUTHORIZED);
 }
 
-/// adrianhajdin/threads#86, clerk/javascript#2242: this machine slept, and its clock is behind. What
-/// was refused for that is good a moment later, however often it was shown meanwhile.
+/// adrianhajdin/threads#86, clerk/javascript#2242: this machine slept, and its clock is behind.
+/// What was refused for that is good a moment later, however often it was shown meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_from_the_future_is_not_locked_out_once_its_time_has_come() {
     let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
@@ -173,8 +173,8 @@ async fn a_token_of_a_template_is_no_session() {
     }
 }
 
-/// superset-sh/superset#373: a page relies on the cookie, which does not come along to another host,
-/// or is not read where it does.
+/// superset-sh/superset#373: a page relies on the cookie, which does not come along to another
+/// host, or is not read where it does.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cookie_alone_is_no_credential_and_the_answer_says_so() {
     let app = App::start().await;
@@ -240,8 +240,9 @@ async fn each_token_speaks_for_the_organization_that_it_names() {
     }
 }
 
-/// authelia/authelia#648, thomseddon/traefik-forward-auth#186, traefik-plugins/traefik-jwt-plugin#46:
-/// a preflight carries no credentials, and a page has to be able to read why it was refused.
+/// authelia/authelia#648, thomseddon/traefik-forward-auth#186,
+/// traefik-plugins/traefik-jwt-plugin#46: a preflight carries no credentials, and a page has to be
+/// able to read why it was refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_behind_a_proxy_gets_its_preflight_and_can_read_its_refusal() {
     let app = App::start().await;
@@ -268,8 +269,8 @@ async fn an_announced_body_that_never_comes_holds_up_no_verdict() {
     }
 }
 
-/// authelia/authelia#8519, oauth2-proxy/oauth2-proxy#2322: a gateway passes on 2xx, 401 and 403 only,
-/// and makes 500 of all else.
+/// authelia/authelia#8519, oauth2-proxy/oauth2-proxy#2322: a gateway passes on 2xx, 401 and 403
+/// only, and makes 500 of all else.
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_stands_in_the_header_is_refused_in_a_way_that_a_gateway_passes_on() {
     let app = App::start().await;
@@ -334,8 +335,8 @@ async fn a_proxied_instance_and_a_satellite_are_the_instance() {
     assert!(told.contains("under another address") && !told.contains("another Clerk instance"), "{told}");
 }
 
-/// flanksource/mission-control#3301, clerk/clerk-sdk-python#96: the keys do not come when the server
-/// starts.
+/// flanksource/mission-control#3301, clerk/clerk-sdk-python#96: the keys do not come when the
+/// server starts.
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_that_do_not_come_are_no_refusal_and_no_end() {
     let app = App::with(&[], |clerk| clerk.set_fault(Surface::Jwks, Some(Fault::Hang))).await;

@@ -108,8 +108,8 @@ async fn one_signature_of_several_that_fits_is_enough() {
     assert_eq!(deliver(&app, "msg_1", &at, Some(&moved), &event).await.status, StatusCode::BAD_REQUEST);
 }
 
-/// engram-app/Engram#329, Mik1810/PaperDeck#223, clerk/clerk-docs#1122: the primary address changes,
-/// and what was sent before arrives after it, under an id of its own and twice.
+/// engram-app/Engram#329, Mik1810/PaperDeck#223, clerk/clerk-docs#1122: the primary address
+/// changes, and what was sent before arrives after it, under an id of its own and twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_newest_primary_address_stands_whatever_arrives_later() {
     let app = App::with(&[("CLERK_SECRET_KEY", "")], |_| {}).await;

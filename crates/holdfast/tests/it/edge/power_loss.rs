@@ -57,7 +57,8 @@ async fn busy_days(person: Person, ada: SignedIn<'_>, account: &str) -> Vec<Done
     done
 }
 
-/// What may hold of a person at that time: what was acknowledged last, and what was asked for since.
+/// What may hold of a person at that time: what was acknowledged last, and what was asked for
+/// since.
 fn possible(done: &[Done], person: Person, at: u64) -> Vec<bool> {
     let of_person = || done.iter().filter(|each| each.person == person);
     let last = of_person().rfind(|each| each.acknowledged < at).is_some_and(|each| each.is_linked);

@@ -85,7 +85,8 @@ impl Staged {
     }
 
     /// A test of Prometheus' tester. What grew between the two scrapes grows on so every minute;
-    /// times are as far away as they were, and the worker's last round moves on where it was recent.
+    /// times are as far away as they were, and the worker's last round moves on where it was
+    /// recent.
     fn rule_test(&self) -> String {
         let Self { alert, before, during, is_up, .. } = self;
         let mut text = String::from("  - interval: 1m\n    input_series:\n");
