@@ -188,11 +188,7 @@ impl Instagram {
 
     /// A replica's clock is wrong by so much from now on: whoever judges overlaps must know.
     pub fn set_clock_error(&self, replica: usize, error: Millis) {
-        let mut inner = self.inner.lock().unwrap();
-        inner.clock_errors[replica] = error;
-        // Their leases were written by the clock as it was, and others may have disbelieved them.
-        let under_way = inner.accounts.iter_mut().flat_map(|account| &mut account.under_way);
-        under_way.filter(|refresh| refresh.replica == replica).for_each(|refresh| refresh.disturbed = true);
+        self.inner.lock().unwrap().clock_errors[replica] = error;
     }
 
     pub fn calls(&self) -> Calls {
@@ -251,7 +247,8 @@ impl Instagram {
         let (ahead, behind) = (inner.clock_errors.iter().max(), inner.clock_errors.iter().min());
         let apart = ahead.zip(behind).map_or(0, |(ahead, behind)| ahead - behind);
         for other in &before {
-            let ran_out = refresh.began >= other.began + SURELY_LEASED;
+            // By the clock that is ahead the other's lease had run out, whoever of them asks first.
+            let ran_out = refresh.began.abs_diff(other.began) >= SURELY_LEASED.unsigned_abs();
             if ran_out || apart > TOLERATED || refresh.disturbed || other.disturbed {
                 inner.calls.overlaps += 1;
             } else {
