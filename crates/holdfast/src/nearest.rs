@@ -3,7 +3,10 @@
 /// The known name nearest to `name`, where one is near enough to be meant.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let near_enough = (name.len() / 3).max(2);
+    let length = name.chars().count();
     known
+        // Texts are at least as far apart as their lengths; whoever calls may send a long one.
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= near_enough)
         .map(|candidate| (distance(name, candidate), candidate))
         .min()
         .filter(|(distance, _)| *distance <= near_enough)
