@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use super::engine::Engine;
 use super::migrate::MIGRATIONS;
 use super::statements::Sql;
 use super::{Store, StoreError};
@@ -21,13 +20,9 @@ pub(super) const ALL: &[(&str, Sql)] = &[("INDEXES", INDEXES)];
 impl Store {
     /// The statements that make the missing ones again.
     pub async fn missing_indexes(&self) -> Result<Vec<String>, StoreError> {
-        let is_postgres = match &self.inner.engine {
-            Engine::Postgres(_) => true,
-            Engine::Sqlite(_) | Engine::Driven(_) => false,
-        };
-        let text = |sql: Sql| if is_postgres { sql.postgres } else { sql.sqlite };
-        let mut expected = expected(MIGRATIONS.iter().map(|migration| text(migration.sql)));
-        for row in self.inner.engine.read(INDEXES, Vec::new()).await? {
+        let engine = &self.inner.engine;
+        let mut expected = expected(MIGRATIONS.iter().map(|migration| engine.text(migration.sql)));
+        for row in engine.read(INDEXES, Vec::new()).await? {
             let name = row.text("name").map_err(|error| error.at("(indexes)", "(all)"))?;
             expected.remove(name.as_str());
         }

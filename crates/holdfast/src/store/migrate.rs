@@ -167,11 +167,7 @@ impl Store {
 
     /// SHA-256 of the text for this engine.
     fn checksum(&self, migration: &Migration) -> Vec<u8> {
-        let text = match &self.inner.engine {
-            engine::Engine::Sqlite(_) | engine::Engine::Driven(_) => migration.sql.sqlite,
-            engine::Engine::Postgres(_) => migration.sql.postgres,
-        };
-        sha256(text.as_bytes()).to_vec()
+        sha256(self.inner.engine.text(migration.sql).as_bytes()).to_vec()
     }
 }
 

@@ -41,6 +41,14 @@ pub(super) enum Engine {
 const ATTEMPTS: u32 = postgres::MAX_CONNECTIONS + 4;
 
 impl Engine {
+    /// The text of `sql` for this engine.
+    pub(super) fn text(&self, sql: Sql) -> &'static str {
+        match self {
+            Self::Sqlite(_) | Self::Driven(_) => sql.sqlite,
+            Self::Postgres(_) => sql.postgres,
+        }
+    }
+
     /// Runs a statement that only reads, on a reader.
     pub(super) async fn read(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
         in_span("database read", retrying(|| self.read_once(sql, values.clone()))).await
