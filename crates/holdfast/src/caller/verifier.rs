@@ -23,7 +23,7 @@ use super::refusal_log::{Line, RefusalLog};
 use super::repeat_limiter::{RepeatLimiter, SHORTEST_TOKEN};
 use super::two_generation_map::Digest;
 use super::verified_token_cache::VerifiedTokenCache;
-use crate::clock::{SharedClock, after, before, from_millis};
+use crate::clock::{SharedClock, from_millis};
 use crate::digest::sha256;
 use crate::transport::SharedTransport;
 
@@ -61,7 +61,8 @@ pub struct SessionVerifier {
     /// Grows with every change of the policy: what was remembered under another one does not count.
     policies: AtomicU64,
     keys: KeyCache,
-    skew: Duration,
+    /// The policy's, in milliseconds.
+    skew_ms: i64,
     remembered: Option<VerifiedTokenCache<Arc<Claims>>>,
     breaker: Option<RepeatLimiter<Refusal>>,
     log: RefusalLog,
@@ -85,13 +86,13 @@ impl SessionVerifier {
             }
             KeySource::BackendApi(api) => fetching(JwksFetcher::backend_api(&api, transport)?),
         };
-        let skew = Duration::from_millis(u64::try_from(config.policy.clock_skew_ms).unwrap_or(0));
+        let skew_ms = config.policy.clock_skew_ms;
         let verifier = Verifier::new(config.policy);
         Ok(Self {
             verifier: ArcSwap::from_pointee(verifier),
             policies: AtomicU64::new(0),
             keys,
-            skew,
+            skew_ms,
             remembered: config.remember.map(VerifiedTokenCache::new),
             breaker: config.breaker.map(RepeatLimiter::new),
             log: RefusalLog::default(),
@@ -175,9 +176,9 @@ impl SessionVerifier {
     /// Remembers a verified token for as long as the verifier would accept it.
     fn remember(&self, name: Digest, epoch: u64, claims: &Arc<Claims>) {
         let Some(remembered) = &self.remembered else { return };
-        let earliest = claims.not_before_ms.max(claims.issued_at_ms).map_or(Timestamp::MIN, from_millis);
-        let from = before(earliest, self.skew);
-        let until = after(from_millis(claims.expires_at_ms), self.skew);
+        let earliest_ms = claims.not_before_ms.max(claims.issued_at_ms).unwrap_or(i64::MIN);
+        let from = from_millis(earliest_ms.saturating_sub(self.skew_ms));
+        let until = from_millis(claims.expires_at_ms.saturating_add(self.skew_ms));
         remembered.insert(name, epoch, from, until, Arc::clone(claims));
     }
 
@@ -229,7 +230,7 @@ impl SessionVerifier {
     /// Judges by `policy` from now on. The skew stays: remembered tokens were given their time by
     /// it.
     pub fn replace_policy(&self, mut policy: Policy) {
-        policy.clock_skew_ms = skew_ms(self.skew);
+        policy.clock_skew_ms = self.skew_ms;
         // In this order: who reads the new count judges by the new policy.
         self.verifier.store(Arc::new(Verifier::new(policy)));
         self.policies.fetch_add(1, Ordering::SeqCst);
@@ -264,8 +265,4 @@ impl SessionVerifier {
             }
         }
     }
-}
-
-fn skew_ms(skew: Duration) -> i64 {
-    i64::try_from(skew.as_millis()).unwrap_or(i64::MAX)
 }
