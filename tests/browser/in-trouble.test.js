@@ -36,6 +36,17 @@ const lifecycle = async (page, state) => {
   await devtools.detach();
 };
 
+/** Ada's account in a popup, which closes itself; the page that opened it knows. */
+async function connectInPopup(page, context) {
+  const opened = context.waitForEvent("page");
+  await press(page, "In a window of its own");
+  const popup = await opened;
+  const closed = popup.waitForEvent("close");
+  await approve(popup, "ada.makes");
+  await closed;
+  await shows(page, "@ada.makes");
+}
+
 const signedIn = (page) => page.locator("header").getByText("Signed in").waitFor();
 
 describe("tabs", () => {
@@ -156,13 +167,7 @@ describe("presses", () => {
 
   test("in a popup: it closes itself, and the page knows", async (t) => {
     const { page, context } = await ada(t);
-    const opened = context.waitForEvent("page");
-    await press(page, "In a window of its own");
-    const popup = await opened;
-    const closed = popup.waitForEvent("close");
-    await approve(popup, "ada.makes");
-    await closed;
-    await shows(page, "@ada.makes");
+    await connectInPopup(page, context);
   });
 
   test("a popup that is blocked: the page itself leaves, and comes back connected", async (t) => {
@@ -250,13 +255,7 @@ describe("the computer", () => {
       const { page, context } = await ada(t, {
         init: `{ const now = Date.now; Date.now = () => now() + ${minutes * MINUTE}; }`,
       });
-      const opened = context.waitForEvent("page");
-      await press(page, "In a window of its own");
-      const popup = await opened;
-      const closed = popup.waitForEvent("close");
-      await approve(popup, "ada.makes");
-      await closed;
-      await shows(page, "@ada.makes");
+      await connectInPopup(page, context);
       assert.doesNotMatch(await page.locator(".hf-evidence").innerText(), / in \d/);
     });
   }
