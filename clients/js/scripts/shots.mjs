@@ -1,6 +1,6 @@
 /**
- * Screenshots of the gallery: `node scripts/shots.mjs DIRECTORY`. `states.png` among them is the picture of the README:
- * `node scripts/shots.mjs test-results && cp test-results/states.png .`.
+ * Screenshots of the gallery: `node scripts/shots.mjs DIRECTORY`. `states.png` among them is the
+ * picture of the README: `node scripts/shots.mjs test-results && cp test-results/states.png .`.
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";

@@ -11,8 +11,9 @@ const h = React.createElement;
 const MINUTE = 60_000;
 
 /**
- * Presses that cannot be made twice: while one is under way nothing else is, and the second click of a double click is
- * none. Where what was pressed goes away with its effect, the focus moves on to the next button instead of getting lost.
+ * Presses that cannot be made twice: while one is under way nothing else is, and the second click
+ * of a double click is none. Where what was pressed goes away with its effect, the focus moves on
+ * to the next button instead of getting lost.
  */
 function usePresses() {
   const group = React.useRef(/** @type {HTMLElement | null} */ (null));
@@ -44,8 +45,8 @@ const button = (isBusy, props) =>
   h("button", { type: "button", "aria-disabled": isBusy || undefined, ...props });
 
 /**
- * A time that has passed, also where this computer's clock is slow. Renders anew once a minute, so that "2 minutes ago"
- * stays true.
+ * A time that has passed, also where this computer's clock is slow. Renders anew once a minute, so
+ * that "2 minutes ago" stays true.
  * @param {{ at: string, locale: Locale }} props
  */
 function Time({ at, locale }) {

@@ -1,8 +1,8 @@
 const POLL_EVERY_MS = 50;
 
 /**
- * Waits until the address answers with success, and resolves to that answer. Fails where the program ends before, or after
- * `withinMs`.
+ * Waits until the address answers with success, and resolves to that answer. Fails where the
+ * program ends before, or after `withinMs`.
  *
  * @param {string} url
  * @param {import("node:child_process").ChildProcess} child the program that is to answer

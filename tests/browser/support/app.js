@@ -28,8 +28,8 @@ export async function startApp({ origins = [] } = {}) {
 /**
  * The browser of somebody new, with its first tab on the app.
  * @param {import("node:test").TestContext} t
- * @param {{ init?: () => void } & import("playwright-core").BrowserContextOptions} [options] `init` runs before each page's
- *   own scripts
+ * @param {{ init?: () => void } & import("playwright-core").BrowserContextOptions} [options] `init`
+ *        runs before each page's own scripts
  */
 export async function openBrowser(t, app, { init, ...options } = {}) {
   const context = await app.browser.newContext(options);

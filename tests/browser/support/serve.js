@@ -22,8 +22,8 @@ async function issuerOf({ clerk_url: clerk, public_url: origin }) {
 }
 
 /**
- * The stand-in for Instagram knows one way back only, that of the `holdfast dev`: the browser has to be led on from there
- * (`leadBack`).
+ * The stand-in for Instagram knows one way back only, that of the `holdfast dev`: the browser has
+ * to be led on from there (`leadBack`).
  *
  * @param {{ config: object }} dev
  * @param {string[]} origins whose pages may call it

@@ -1,6 +1,7 @@
 /**
- * Session tokens and refusals. The rule: a refused token is never sent twice; on a 401 there is one fresh token and one
- * more request, where a fresh token can help; after that nothing is sent until the session changes, or a person asks.
+ * Session tokens and refusals. The rule: a refused token is never sent twice; on a 401 there is one
+ * fresh token and one more request, where a fresh token can help; after that nothing is sent until
+ * the session changes, or a person asks.
  */
 import { HoldfastSessionError, sessionChanged } from "./errors.js";
 import { problemIn } from "./problem.js";
@@ -14,7 +15,8 @@ import { within } from "./timing.js";
 const TOKEN_TIMEOUT = 8_000;
 
 /**
- * Can a newly minted token mend this refusal? The server says so; one that says nothing is given one try.
+ * Can a newly minted token mend this refusal? The server says so; one that says nothing is given
+ * one try.
  * @param {ErrorFacts} facts
  */
 const isMendable = ({ problem }) =>
@@ -29,7 +31,8 @@ const noop = () => {};
  * @param {import("../holdfast-client.d.ts").Clock} parts.clock
  * @param {() => void} [parts.onChange] somebody else is signed in, or nobody
  * @param {() => void} [parts.onRefused]
- * @param {() => Promise<unknown>} [parts.probe] a quick request by which the session is proven before a slow one
+ * @param {() => Promise<unknown>} [parts.probe] a quick request by which the session is proven
+ *        before a slow one
  */
 export function createSession({
   getToken,
@@ -70,7 +73,8 @@ export function createSession({
     }));
 
   /**
-   * Throws where nobody is signed in, or somebody else than before: what A pressed must not be done as B.
+   * Throws where nobody is signed in, or somebody else than before: what A pressed must not be done
+   * as B.
    * @param {string | null} token
    */
   function meet(token) {
@@ -181,8 +185,8 @@ export function createSession({
      * Sends with a token, by the rule above.
      * @template {Answer} A
      * @param {(token: string) => Promise<A>} send
-     * @param {{ mayProve?: boolean, user?: string | null }} [options] `mayProve`: the answer comes soon enough for
-     *   others to wait for it; `user`: see `currentToken`
+     * @param {{ mayProve?: boolean, user?: string | null }} [options] `mayProve`: the answer comes
+     *        soon enough for others to wait for it; `user`: see `currentToken`
      * @returns {Promise<A>}
      */
     async authorize(send, { mayProve, user } = {}) {

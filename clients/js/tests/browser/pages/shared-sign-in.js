@@ -1,6 +1,7 @@
 /**
- * Stands in for Clerk's session on the stand-in of `holdfast dev`: one session for all tabs of the browser, in a cookie, and
- * a tab hears of another's change when it is looked at, or when it needs a token.
+ * Stands in for Clerk's session on the stand-in of `holdfast dev`: one session for all tabs of the
+ * browser, in a cookie, and a tab hears of another's change when it is looked at, or when it needs
+ * a token.
  */
 
 /** Clerk hands out a cached token while more than this is left of its life. */
