@@ -16,7 +16,7 @@ use axum::extract::Request;
 use clerk_session::{KeySet, Policy, Verdict, Verifier};
 use holdfast::allocator::{ALLOCATOR, Allocator};
 use holdfast::app::{Seams, Server};
-use holdfast::clock::{Clock as _, SharedClock, SystemClock, after};
+use holdfast::clock::{ManualClock, SharedClock, after, from_millis};
 use holdfast::connection::observation::Observation;
 use holdfast::connection::transition::apply;
 use holdfast::connection::{Connection, GrantFacts};
@@ -46,13 +46,15 @@ const TIMES: usize = 32;
 
 fn main() -> Fallible<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let clerk = runtime.block_on(standin())?;
-    verify(&clerk)?;
-    sealing("seal", true)?;
-    sealing("open", false)?;
-    transition()?;
+    // No time passes: what is done once in so many seconds would be counted by chance.
+    let clock: SharedClock = Arc::new(ManualClock::new(from_millis(1_800_000_000_000)));
+    let clerk = runtime.block_on(standin(&clock))?;
+    verify(&clerk, &clock)?;
+    sealing("seal", true, &clock)?;
+    sealing("open", false, &clock)?;
+    transition(&clock)?;
     let directory = tempfile::tempdir()?;
-    let router = runtime.block_on(router(directory.path(), &clerk))?;
+    let router = runtime.block_on(router(directory.path(), &clerk, &clock))?;
     for operation in ["healthz", "forward-auth", "status", "unchanged", "new-token", "refused", "missing"] {
         request(&runtime, &clerk, &router, operation)?;
     }
@@ -78,28 +80,30 @@ fn count(name: &str, mut operation: impl FnMut(usize)) {
     println!("{name} {TIMES}");
 }
 
-async fn standin() -> Fallible<ClerkStandin> {
-    Ok(ClerkStandin::start(Arc::new(SystemClock), Arc::new(SystemEntropy)).await?)
+async fn standin(clock: &SharedClock) -> Fallible<ClerkStandin> {
+    Ok(ClerkStandin::start(clock.clone(), Arc::new(SystemEntropy)).await?)
 }
 
-fn token(clerk: &ClerkStandin, number: usize, forged: bool) -> Fallible<String> {
+/// Genuine, good for an hour or expired as long ago. Not a forged one: whether a signature that is
+/// none is seen to be none before or after the arithmetic is chance.
+fn token(clerk: &ClerkStandin, number: usize, is_expired: bool) -> Fallible<String> {
     Ok(clerk.mint_with(Person::Ada, Some(ORIGIN), |mint| {
-        let claims = |claims: &mut serde_json::Map<String, serde_json::Value>| {
+        let lives_s = if is_expired { -3600 } else { 3600 };
+        mint.with_claims(|claims| {
             claims.insert("sub".to_owned(), USER.into());
-            claims.insert("exp".to_owned(), (mint.now + 3600).into());
+            claims.insert("exp".to_owned(), (mint.now + lives_s).into());
             claims.insert("jti".to_owned(), format!("counts{number:04}").into());
-        };
-        if forged { mint.forged(claims) } else { mint.with_claims(claims) }
+        })
     })?)
 }
 
 /// One session token by one key, parsed beforehand.
-fn verify(clerk: &ClerkStandin) -> Fallible<()> {
+fn verify(clerk: &ClerkStandin, clock: &SharedClock) -> Fallible<()> {
     let keys = KeySet::from_pem(&clerk.jwt_key()?)?;
     let mut policy = Policy::default();
     policy.issuers = vec![clerk.issuer()];
     let verifier = Verifier::new(policy);
-    let (token, now) = (token(clerk, 0, false)?, SystemClock.now().as_millisecond());
+    let (token, now) = (token(clerk, 0, false)?, clock.now().as_millisecond());
     let mut accepted = 0;
     count("verify", |_| {
         accepted += usize::from(matches!(verifier.verify(&token, &keys, now), Verdict::Accepted(_)));
@@ -112,8 +116,8 @@ fn connection() -> Fallible<Connection> {
     connected::connection(USER.to_owned(), 0)
 }
 
-fn transition() -> Fallible<()> {
-    let (before, now) = (connection()?, SystemClock.now());
+fn transition(clock: &SharedClock) -> Fallible<()> {
+    let (before, now) = (connection()?, clock.now());
     let grant =
         GrantFacts { version: 2, obtained_at: now, expires_at: after(now, Duration::from_hours(1440)) };
     let next_refresh_at = after(now, Duration::from_hours(720));
@@ -124,10 +128,10 @@ fn transition() -> Fallible<()> {
 }
 
 /// A grant under its user's data key.
-fn sealing(name: &str, seal: bool) -> Fallible<()> {
+fn sealing(name: &str, seal: bool, clock: &SharedClock) -> Fallible<()> {
     let entropy: SharedEntropy = Arc::new(SeededEntropy::new(7));
     let (key, _) = Vault::new(KeyRing::parse(KEYS)?, entropy).new_user_key(USER)?;
-    let (id, provider, now) = (connection()?.id, ProviderId::INSTAGRAM, SystemClock.now());
+    let (id, provider, now) = (connection()?.id, ProviderId::INSTAGRAM, clock.now());
     let grant =
         Grant { access_token: "IGAA".repeat(50).into(), scopes: None, obtained_at: now, expires_at: now };
     let sealed = seal_grant(&key, USER, provider, id, 1, &grant)?;
@@ -186,10 +190,9 @@ fn request(runtime: &Runtime, clerk: &ClerkStandin, router: &Router, operation: 
 }
 
 /// The application of a server over a database with one connection.
-async fn router(directory: &std::path::Path, clerk: &ClerkStandin) -> Fallible<Router> {
+async fn router(directory: &std::path::Path, clerk: &ClerkStandin, clock: &SharedClock) -> Fallible<Router> {
     let url = format!("sqlite://{}", directory.join("counts.db").display());
-    let clock: SharedClock = Arc::new(SystemClock);
-    connect(&url, directory, &clock).await?;
+    connect(&url, directory, clock).await?;
     let environment = Environment::of([
         ("HOLDFAST_DATABASE_URL", url),
         ("HOLDFAST_ENCRYPTION_KEYS", KEYS.to_owned()),
@@ -202,8 +205,11 @@ async fn router(directory: &std::path::Path, clerk: &ClerkStandin) -> Fallible<R
         ("INSTAGRAM_APP_SECRET", "not-used-by-the-routes-measured-here".to_owned()),
     ]);
     let settings = load(&environment, None, Purpose::Serve).map_err(|faults| faults.to_string())?;
-    let seams =
-        Seams { clock, entropy: Arc::new(SystemEntropy), transport: Arc::new(ReqwestTransport::new()?) };
+    let seams = Seams {
+        clock: clock.clone(),
+        entropy: Arc::new(SystemEntropy),
+        transport: Arc::new(ReqwestTransport::new()?),
+    };
     let mut application = None;
     // What answers is its application, which needs no listener.
     let _server = Server::build(&settings, &seams).await?.wrapped(|router| {
