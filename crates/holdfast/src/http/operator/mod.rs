@@ -6,6 +6,8 @@
 
 mod look_up;
 mod page;
+mod pieces;
+mod result;
 mod runbook;
 mod troubles;
 
