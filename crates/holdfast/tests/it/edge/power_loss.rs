@@ -17,15 +17,17 @@ use holdfast::standin::clerk::Person;
 use holdfast::store::{Store, StoreOptions};
 use http::{Method, StatusCode};
 use secrecy::ExposeSecret as _;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::crowded::process;
-use crate::e2e::app::{App, SignedIn};
+use crate::e2e::app::{self, App, RETURN_TO, SignedIn};
 use crate::replicas::processes::until;
 use crate::support::dice::{Dice, set_or};
 use crate::support::disk::{CALLS, Disk, calls};
 
-/// For each person: connected and disconnected again.
+/// For each person: connected, disconnected again, and another attempt begun. Links are in the
+/// journal too; of an attempt nothing but the database knows.
 const ROUNDS: usize = 5;
 const ACCOUNTS: [(Person, &str); 3] =
     [(Person::Ada, "ada.makes"), (Person::Grace, "grace.hops"), (Person::Edsger, "edsger.writes")];
@@ -36,7 +38,25 @@ struct Done {
     person: Person,
     begun: u64,
     acknowledged: u64,
-    is_linked: bool,
+    change: Change,
+}
+
+#[derive(Debug)]
+enum Change {
+    Linked,
+    Unlinked,
+    /// The attempt of that id.
+    Begun(String),
+}
+
+impl Change {
+    fn leaves_linked(&self) -> Option<bool> {
+        match self {
+            Self::Linked => Some(true),
+            Self::Unlinked => Some(false),
+            Self::Begun(_) => None,
+        }
+    }
 }
 
 fn micros() -> u64 {
@@ -48,11 +68,17 @@ async fn busy_days(person: Person, ada: SignedIn<'_>, account: &str) -> Vec<Done
     for _ in 0..ROUNDS {
         let begun = micros();
         ada.connect_account(account).await;
-        done.push(Done { person, begun, acknowledged: micros(), is_linked: true });
+        done.push(Done { person, begun, acknowledged: micros(), change: Change::Linked });
         let begun = micros();
         let gone = ada.send(Method::DELETE, "/user/instagram", None).await;
         assert_eq!(gone.status, StatusCode::OK);
-        done.push(Done { person, begun, acknowledged: micros(), is_linked: false });
+        done.push(Done { person, begun, acknowledged: micros(), change: Change::Unlinked });
+        let begun = micros();
+        let body = json!({"return_to": RETURN_TO});
+        let answer = ada.send(Method::POST, "/user/instagram/connect", Some(body)).await;
+        assert_eq!(answer.status, StatusCode::CREATED);
+        let attempt = app::json(&answer)["attempt_id"].as_str().expect("an id").to_owned();
+        done.push(Done { person, begun, acknowledged: micros(), change: Change::Begun(attempt) });
     }
     done
 }
@@ -61,9 +87,10 @@ async fn busy_days(person: Person, ada: SignedIn<'_>, account: &str) -> Vec<Done
 /// since.
 fn possible(done: &[Done], person: Person, at: u64) -> Vec<bool> {
     let of_person = || done.iter().filter(|each| each.person == person);
-    let last = of_person().rfind(|each| each.acknowledged < at).is_some_and(|each| each.is_linked);
+    let linked = |each: &Done| each.change.leaves_linked();
+    let last = of_person().filter(|each| each.acknowledged < at).filter_map(linked).next_back();
     let open = of_person().filter(|each| each.begun < at && each.acknowledged >= at);
-    std::iter::once(last).chain(open.map(|each| each.is_linked)).collect()
+    std::iter::once(last.unwrap_or(false)).chain(open.filter_map(linked)).collect()
 }
 
 /// Starts the service on what the failure left, and compares. Answers how many links are whole.
@@ -73,6 +100,14 @@ async fn inspect(app: &App, place: &Path, done: &[Done], at: u64) -> usize {
     let whole: String =
         database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("it answers");
     assert_eq!(whole, "ok", "integrity_check");
+    let knows = |attempt: &str| {
+        database.query_row("SELECT count(*) FROM attempts WHERE id = ?", [attempt], |row| row.get(0)) == Ok(1)
+    };
+    for each in done.iter().filter(|each| each.acknowledged < at) {
+        if let Change::Begun(attempt) = &each.change {
+            assert!(knows(attempt), "an attempt that was acknowledged is gone: {each:?}");
+        }
+    }
     drop(database);
     let environment = app.environment.iter().cloned().chain([
         ("HOLDFAST_DATABASE_URL".to_owned(), format!("sqlite://{}", file.display())),
