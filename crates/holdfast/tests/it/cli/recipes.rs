@@ -9,7 +9,8 @@ use crate::support::database::execute;
 use crate::support::postgres_server::OwnServer;
 
 /// A recipe, a table of that tool's form (`TIME` is a type of Postgres), and rows of which one is
-/// to be imported. As far as the recipe reads it: the rest of such a table is left out.
+/// to be imported, and of Nango two. As far as the recipe reads it: the rest of such a table is
+/// left out.
 const RECIPES: [(&str, &str, &str); 4] = [
     (
         "plain-table",
@@ -39,15 +40,23 @@ const RECIPES: [(&str, &str, &str); 4] = [
     ),
     (
         "nango",
-        "CREATE SCHEMA IF NOT EXISTS nango; DROP TABLE IF EXISTS nango._nango_connections;
+        "CREATE SCHEMA IF NOT EXISTS nango;
+         DROP TABLE IF EXISTS nango._nango_connections, nango._nango_environments, nango.end_users;
+         CREATE TABLE nango._nango_environments (id serial PRIMARY KEY, name varchar NOT NULL);
+         CREATE TABLE nango.end_users (id serial PRIMARY KEY, end_user_id varchar NOT NULL);
          CREATE TABLE nango._nango_connections (id serial PRIMARY KEY, provider_config_key varchar NOT NULL,
-         connection_id varchar NOT NULL, credentials json NOT NULL, created_at TIME NOT NULL DEFAULT now(),
-         deleted_at TIME)",
-        "INSERT INTO nango._nango_connections (provider_config_key, connection_id, credentials, deleted_at) VALUES
-         ('instagram', 'user_1', '{\"type\": \"OAUTH2\", \"access_token\": \"TOKEN\", \"expires_at\": \"2027-03-01T00:00:00.000Z\"}', NULL),
-         ('instagram', 'user_2', '{\"encrypted_credentials\": \"x\"}', NULL),
-         ('instagram', 'user_3', '{\"access_token\": \"IGAAdeleted\"}', now()),
-         ('tiktok', 'user_4', '{\"access_token\": \"IGAAother\"}', NULL)",
+         connection_id varchar NOT NULL, credentials json NOT NULL, environment_id integer NOT NULL,
+         end_user_id integer, created_at TIME NOT NULL DEFAULT now(), deleted_at TIME)",
+        "INSERT INTO nango._nango_environments (name) VALUES ('prod'), ('dev');
+         INSERT INTO nango.end_users (end_user_id) VALUES ('user_2');
+         INSERT INTO nango._nango_connections
+         (provider_config_key, connection_id, credentials, environment_id, end_user_id, deleted_at) VALUES
+         ('instagram', 'user_1', '{\"type\": \"OAUTH2\", \"access_token\": \"TOKEN\", \"expires_at\": \"2027-03-01T00:00:00.000Z\"}', 1, NULL, NULL),
+         ('instagram', 'f4a5c6', '{\"access_token\": \"SECOND\", \"expires_at\": \"2027-03-01T00:00:00.000Z\"}', 1, 1, NULL),
+         ('instagram', 'user_3', '{\"encrypted_credentials\": \"x\"}', 1, NULL, NULL),
+         ('instagram', 'user_4', '{\"access_token\": \"IGAAdeleted\"}', 1, NULL, now()),
+         ('instagram', 'user_5', '{\"access_token\": \"IGAAdev\"}', 2, NULL, NULL),
+         ('tiktok', 'user_6', '{\"access_token\": \"IGAAother\"}', 1, NULL, NULL)",
     ),
 ];
 
@@ -60,7 +69,8 @@ async fn each_recipe_prints_what_import_takes() {
     for (each, (recipe, table, rows)) in RECIPES.into_iter().enumerate() {
         for kind in ["timestamptz", "timestamp"] {
             let dropped = "DROP TABLE IF EXISTS instagram_accounts, channel_instagram, \"Integration\"";
-            let (table, rows) = (table.replace("TIME", kind), rows.replace("TOKEN", &token("good", each)));
+            let rows = rows.replace("TOKEN", &token("good", each)).replace("SECOND", &token("good", 90));
+            let (table, imported) = (table.replace("TIME", kind), if recipe == "nango" { 2 } else { 1 });
             // As these tools write: in UTC, whatever the zone of whoever reads.
             execute(&server.url(), &format!("{dropped}; {table}; SET TIME ZONE 'UTC'; {rows}"))
                 .await
@@ -69,7 +79,11 @@ async fn each_recipe_prints_what_import_takes() {
             let printed = server.csv(&sql.replace("'user_…'", "'user_1'"), "America/New_York");
             let place = place(&graph);
             let ended = place.feed(&["import", "-"], printed.as_bytes());
-            assert_eq!((ended.code, outcomes(&ended.stdout)), (0, vec!["imported".to_owned()]), "{recipe}");
+            assert_eq!(
+                (ended.code, outcomes(&ended.stdout)),
+                (0, vec!["imported".to_owned(); imported]),
+                "{recipe}"
+            );
             let shown = place.run(&["connections", "show", "user_1", "--json"]);
             let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
             assert_eq!(shown["connection"]["token_expires_at"], "2027-03-01T00:00:00Z", "{recipe}: {kind}");
