@@ -18,7 +18,7 @@ use axum::extract::State;
 use axum::routing::get;
 use holdfast::clock::{Clock, SystemClock, after};
 use holdfast::connection::GrantFacts;
-use holdfast::connections::grants;
+use holdfast::connections::grants::{self, RowSeal};
 use holdfast::entropy::{SharedEntropy, SystemEntropy};
 use holdfast::provider::Grant;
 use holdfast::store::{ChangeSet, CommitOutcome, ConnectionWrite, Store, StoreOptions};
@@ -185,13 +185,12 @@ async fn fill(url: &str, amount: usize) -> Fallible<()> {
         let mut connection = connected::connection(subject::user_id(number), number)?;
         connection.grant = Some(GrantFacts { version: 1, obtained_at, expires_at });
         connection.next_refresh_at = Some(after(obtained_at, days(31)));
-        let (id, user_id, provider) = (connection.id, connection.user_id.clone(), connection.provider);
-        let write = ConnectionWrite { expected_version: None, connection };
+        let write = ConnectionWrite { expected_version: None, connection: connection.clone() };
         commit(&store, ChangeSet { connection: Some(write), ..ChangeSet::default() }).await?;
         let grant =
             Grant { access_token: format!("IGAA{number}").into(), scopes: None, obtained_at, expires_at };
-        let key = grants::user_key(&store, &vault, &user_id).await?;
-        let sealed = grants::seal_grant(&key, &user_id, provider, id, 1, &grant)?;
+        let key = grants::user_key(&store, &vault, &connection.user_id).await?;
+        let sealed = RowSeal::of_connection(&key, &connection).seal_grant(1, &grant)?;
         commit(&store, ChangeSet { append_grant: Some(sealed), ..ChangeSet::default() }).await?;
     }
     store.close().await;

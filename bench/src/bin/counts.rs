@@ -20,9 +20,9 @@ use holdfast::clock::{ManualClock, SharedClock, after, from_millis};
 use holdfast::connection::observation::Observation;
 use holdfast::connection::transition::apply;
 use holdfast::connection::{Connection, GrantFacts};
-use holdfast::connections::grants::{open_grant, seal_grant};
+use holdfast::connections::grants::RowSeal;
 use holdfast::entropy::{SeededEntropy, SharedEntropy, SystemEntropy};
-use holdfast::provider::{Grant, ProviderId};
+use holdfast::provider::Grant;
 use holdfast::settings::{Environment, Purpose, load};
 use holdfast::standin::clerk::{ClerkStandin, Person};
 use holdfast::store::{ChangeSet, ConnectionWrite, Store, StoreOptions};
@@ -131,16 +131,17 @@ fn transition(clock: &SharedClock) -> Fallible<()> {
 fn sealing(name: &str, seal: bool, clock: &SharedClock) -> Fallible<()> {
     let entropy: SharedEntropy = Arc::new(SeededEntropy::new(7));
     let (key, _) = Vault::new(KeyRing::parse(KEYS)?, entropy).new_user_key(USER)?;
-    let (id, provider, now) = (connection()?.id, ProviderId::INSTAGRAM, clock.now());
+    let (connection, now) = (connection()?, clock.now());
+    let row = RowSeal::of_connection(&key, &connection);
     let grant =
         Grant { access_token: "IGAA".repeat(50).into(), scopes: None, obtained_at: now, expires_at: now };
-    let sealed = seal_grant(&key, USER, provider, id, 1, &grant)?;
+    let sealed = row.seal_grant(1, &grant)?;
     let mut done = 0;
     count(name, |_| {
         done += usize::from(if seal {
-            seal_grant(&key, USER, provider, id, 1, &grant).is_ok()
+            row.seal_grant(1, &grant).is_ok()
         } else {
-            open_grant(&key, USER, provider, &sealed).is_ok()
+            row.open_grant(&sealed).is_ok()
         });
     });
     expect(done, BEFORE + TIMES)

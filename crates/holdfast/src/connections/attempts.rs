@@ -8,11 +8,9 @@ use crate::connection::attempt::{Attempt, AttemptNote, AttemptOutcome};
 use crate::connection::observation::{AttemptEnd, Observation};
 use crate::connection::transition::{apply, is_change};
 use crate::connection::{Connection, Evidence, EvidenceSource, Reason};
-use crate::connections::grants::AttemptSeal;
 use crate::connections::recorder::{Conflicts, change, is_stored};
 use crate::connections::{Connections, ServiceError};
 use crate::store::{AttemptWrite, ChangeSet, HistoryEntry};
-use crate::vault::UserKey;
 
 impl Connections {
     /// Closes an attempt without a link and records what that says about the connection, in one
@@ -71,11 +69,6 @@ impl Connections {
             ChangeSet { attempt: Some(AttemptWrite::update(attempt, next)), ..ChangeSet::default() };
         is_stored(self.parts.store.commit(&changes).await?)
     }
-}
-
-/// Where the attempt's secrets are sealed.
-pub(super) fn seal_of<'a>(key: &'a UserKey, attempt: &'a Attempt) -> AttemptSeal<'a> {
-    AttemptSeal { key, user_id: &attempt.user_id, provider: attempt.provider, attempt_id: attempt.id }
 }
 
 /// What the end of an attempt says about a connection.

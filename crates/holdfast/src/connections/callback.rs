@@ -7,9 +7,8 @@ use url::Url;
 use crate::connection::Reason;
 use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
 use crate::connection::return_url::with_query;
-use crate::connections::attempts::seal_of;
 use crate::connections::connect::hash;
-use crate::connections::grants::{self, Held};
+use crate::connections::grants::{Held, RowSeal};
 use crate::connections::{Connections, ServiceError};
 
 /// The query of Instagram's redirect.
@@ -123,12 +122,12 @@ impl Connections {
         attempt: &Attempt,
         code: SecretString,
     ) -> Result<Option<CallbackOutcome>, ServiceError> {
-        let key = grants::user_key(&self.parts.store, &self.parts.vault, &attempt.user_id).await?;
-        let seal = seal_of(&key, attempt);
+        let key = self.user_key(&attempt.user_id).await?;
+        let seal = RowSeal::of_attempt(&key, attempt);
         let completion = self.fresh_secret()?;
         let next = Attempt {
             stage: AttemptStage::Returned,
-            sealed: Some(seal.seal(&Held::Code(code))?),
+            sealed: Some(seal.seal_held(&Held::Code(code))?),
             completion_hash: Some(hash(completion.expose_secret())),
             sealed_completion: Some(seal.seal_completion(&completion)?),
             ..attempt.clone()
@@ -140,8 +139,8 @@ impl Connections {
     /// use.
     async fn answer_again(&self, attempt: &Attempt, now: Timestamp) -> Result<CallbackOutcome, ServiceError> {
         if let Some(sealed) = attempt.sealed_completion.as_ref().filter(|_| attempt.expires_at > now) {
-            let key = grants::user_key(&self.parts.store, &self.parts.vault, &attempt.user_id).await?;
-            let completion = seal_of(&key, attempt).open_completion(sealed)?;
+            let key = self.user_key(&attempt.user_id).await?;
+            let completion = RowSeal::of_attempt(&key, attempt).open_completion(sealed)?;
             return Ok(completed(attempt, &completion));
         }
         Ok(match attempt.outcome {

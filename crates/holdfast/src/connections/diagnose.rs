@@ -6,7 +6,6 @@ use secrecy::ExposeSecret as _;
 
 use super::Connections;
 use super::error::ServiceError;
-use super::grants::{self, SealingError};
 use super::mechanisms::Mechanism;
 use super::recorder::Recorded;
 use super::switch::{Link, Switch};
@@ -212,9 +211,9 @@ impl Connections {
         let Some(earlier) = earlier else { return Ok(false) };
         let grant = match self.open_sealed(connection, earlier).await {
             Ok(grant) => grant,
-            Err(SealingError::Store(error)) => return Err(error.into()),
+            Err(error @ ServiceError::Store(_)) => return Err(error),
             Err(error) => {
-                tracing::warn!(connection = %connection.id, version = earlier.version, error = %ServiceError::from(error), "the grant before the one in use cannot be opened");
+                tracing::warn!(connection = %connection.id, version = earlier.version, %error, "the grant before the one in use cannot be opened");
                 return Ok(false);
             }
         };
@@ -226,7 +225,7 @@ impl Connections {
             Ok(_) | Err(_) => return Ok(false),
         }
         tracing::warn!(connection = %connection.id, dead = facts.version, alive = earlier.version, "the grant in use is refused, the one before it works and is used again");
-        let key = grants::user_key(&self.parts.store, &self.parts.vault, &connection.user_id).await?;
+        let key = self.user_key(&connection.user_id).await?;
         let link = Link::of(connection);
         self.switch(link, &key, &grant, Switch::RolledBack { dead: facts.version }, tools.lease).await
     }

@@ -11,7 +11,7 @@ pub enum ServiceError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The vault.
-    #[error("a stored secret could not be sealed or opened")]
+    #[error(transparent)]
     Vault(#[from] VaultError),
     /// What is stored cannot be opened by this process, which lacks the key; another may have it.
     #[error("key `{key_id}` is not in this process's HOLDFAST_ENCRYPTION_KEYS")]

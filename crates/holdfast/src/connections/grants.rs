@@ -9,63 +9,26 @@ use uuid::Uuid;
 
 use super::error::ServiceError;
 use crate::clock::from_millis;
+use crate::connection::Connection;
+use crate::connection::attempt::Attempt;
 use crate::provider::{Grant, ProviderId, ShortGrant};
-use crate::store::{SealedGrant, Store, StoreError};
-use crate::vault::{Place, UserKey, Vault, VaultError, WrappedKey};
-
-/// A sealed value could not be made or opened.
-#[derive(Debug, thiserror::Error)]
-pub enum SealingError {
-    /// The database.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The vault.
-    #[error(transparent)]
-    Vault(#[from] VaultError),
-    /// The owner's data key is sealed with a key that this process's ring lacks. Another process
-    /// may have it, so nothing is lost by that.
-    #[error("key `{key_id}` is not in this process's HOLDFAST_ENCRYPTION_KEYS")]
-    KeyNotHere {
-        /// The key of the ring; no secret.
-        key_id: String,
-    },
-    /// The user was erased meanwhile.
-    #[error("the user has been deleted")]
-    UserGone,
-    /// It opened, but does not hold what belongs there.
-    #[error("a sealed {what} does not hold what belongs there")]
-    Content {
-        /// What should have been there.
-        what: &'static str,
-    },
-}
-
-impl From<SealingError> for ServiceError {
-    fn from(error: SealingError) -> Self {
-        match error {
-            SealingError::Store(error) => Self::Store(error),
-            SealingError::Vault(error) => Self::Vault(error),
-            SealingError::KeyNotHere { key_id } => Self::KeyNotHere { key_id },
-            SealingError::UserGone => Self::UserGone,
-            SealingError::Content { what } => Self::Content { what },
-        }
-    }
-}
+use crate::store::{SealedGrant, Store};
+use crate::vault::{Place, SecretBytes, UserKey, Vault, VaultError, WrappedKey};
 
 /// The owner's data key, made on first use. Two first uses at once agree on one key.
-pub async fn user_key(store: &Store, vault: &Vault, user_id: &str) -> Result<UserKey, SealingError> {
+pub async fn user_key(store: &Store, vault: &Vault, user_id: &str) -> Result<UserKey, ServiceError> {
     if let Some(wrapped) = store.user_key(user_id).await? {
         return open_user_key(vault, user_id, &wrapped);
     }
     let (_, wrapped) = vault.new_user_key(user_id)?;
-    let winner = store.insert_user_key(user_id, &wrapped).await?.ok_or(SealingError::UserGone)?;
+    let winner = store.insert_user_key(user_id, &wrapped).await?.ok_or(ServiceError::UserGone)?;
     open_user_key(vault, user_id, &winner)
 }
 
 /// Opens the owner's data key.
-pub fn open_user_key(vault: &Vault, user_id: &str, wrapped: &WrappedKey) -> Result<UserKey, SealingError> {
+pub fn open_user_key(vault: &Vault, user_id: &str, wrapped: &WrappedKey) -> Result<UserKey, ServiceError> {
     vault.open_user_key(user_id, wrapped).map_err(|error| match error {
-        VaultError::KeyMissing { key_id } => SealingError::KeyNotHere { key_id },
+        VaultError::KeyMissing { key_id } => ServiceError::KeyNotHere { key_id },
         error @ (VaultError::Tampered | VaultError::Malformed | VaultError::Entropy(_)) => error.into(),
     })
 }
@@ -80,74 +43,6 @@ struct TokenRecord {
     account_id: Option<String>,
     obtained_at: i64,
     expires_at: Option<i64>,
-}
-
-fn grant_place<'a>(row: &'a str, user_id: &'a str, provider: ProviderId, version: i64) -> Place<'a> {
-    Place { table: "grants", column: "blob", row, user_id, provider: provider.as_str(), version }
-}
-
-/// Seals a grant as version `version` of its connection.
-pub fn seal_grant(
-    key: &UserKey,
-    user_id: &str,
-    provider: ProviderId,
-    connection_id: Uuid,
-    version: i64,
-    grant: &Grant,
-) -> Result<SealedGrant, SealingError> {
-    let row = connection_id.to_string();
-    let blob = key.seal(&grant_place(&row, user_id, provider, version), &encode(&grant_record(grant))?)?;
-    Ok(SealedGrant {
-        connection_id,
-        version,
-        blob,
-        obtained_at: grant.obtained_at,
-        expires_at: grant.expires_at,
-    })
-}
-
-/// Opens a stored grant.
-pub fn open_grant(
-    key: &UserKey,
-    user_id: &str,
-    provider: ProviderId,
-    sealed: &SealedGrant,
-) -> Result<Grant, SealingError> {
-    let row = sealed.connection_id.to_string();
-    let plain = key.open(&grant_place(&row, user_id, provider, sealed.version), &sealed.blob)?;
-    to_grant(decode(plain.expose_secret(), "grant")?)
-}
-
-/// The table keeps the journal's former name: what waits in a file must open after an update.
-fn journal_place<'a>(row: &'a str, user_id: &'a str, provider: ProviderId, version: i64) -> Place<'a> {
-    Place { table: "spill", column: "blob", row, user_id, provider: provider.as_str(), version }
-}
-
-/// Seals a grant that was made from version `from_version` and has no version of its own yet.
-pub fn seal_journaled(
-    key: &UserKey,
-    user_id: &str,
-    provider: ProviderId,
-    connection_id: Uuid,
-    from_version: i64,
-    grant: &Grant,
-) -> Result<Vec<u8>, SealingError> {
-    let row = connection_id.to_string();
-    Ok(key.seal(&journal_place(&row, user_id, provider, from_version), &encode(&grant_record(grant))?)?)
-}
-
-/// Opens a journaled grant.
-pub fn open_journaled(
-    key: &UserKey,
-    user_id: &str,
-    provider: ProviderId,
-    connection_id: Uuid,
-    from_version: i64,
-    blob: &[u8],
-) -> Result<Grant, SealingError> {
-    let row = connection_id.to_string();
-    let plain = key.open(&journal_place(&row, user_id, provider, from_version), blob)?;
-    to_grant(decode(plain.expose_secret(), "grant")?)
 }
 
 /// What a connect attempt holds at its stages, sealed in the attempt's own row.
@@ -168,66 +63,105 @@ pub struct HeldGrant {
     pub account_id: Option<String>,
 }
 
-/// The place of a connect attempt's secrets. `step` grows with every stage, so that an earlier one
-/// does not open as a later one.
+/// Seals and opens the secrets of one row: of a connection, or of a connect attempt.
 #[derive(Debug, Clone, Copy)]
-pub struct AttemptSeal<'a> {
+pub struct RowSeal<'a> {
     /// The owner's key.
     pub key: &'a UserKey,
     /// The owner.
     pub user_id: &'a str,
     /// The provider.
     pub provider: ProviderId,
-    /// The attempt.
-    pub attempt_id: Uuid,
+    /// The connection, or the attempt.
+    pub row: Uuid,
 }
 
+/// Grows with every stage of an attempt, so that an earlier secret does not open as a later one.
 const CODE_STEP: i64 = 1;
 const SHORT_STEP: i64 = 2;
 const GRANT_STEP: i64 = 3;
 
-impl AttemptSeal<'_> {
-    fn place<'a>(&'a self, row: &'a str, column: &'static str, version: i64) -> Place<'a> {
-        Place {
-            table: "attempts",
-            column,
-            row,
-            user_id: self.user_id,
-            provider: self.provider.as_str(),
-            version,
-        }
+/// A column of a table that holds sealed values.
+type Column = (&'static str, &'static str);
+
+const GRANT: Column = ("grants", "blob");
+/// The table keeps the journal's former name: what waits in a file must open after an update.
+const JOURNALED: Column = ("spill", "blob");
+const HELD: Column = ("attempts", "sealed");
+const COMPLETION: Column = ("attempts", "sealed_completion");
+
+impl<'a> RowSeal<'a> {
+    /// Of a connection's row.
+    pub fn of_connection(key: &'a UserKey, connection: &'a Connection) -> Self {
+        Self { key, user_id: &connection.user_id, provider: connection.provider, row: connection.id }
     }
 
-    /// Seals what the attempt holds now.
-    pub fn seal(&self, held: &Held) -> Result<Vec<u8>, SealingError> {
-        let row = self.attempt_id.to_string();
-        let (step, plain) = match held {
-            Held::Code(code) => {
-                (CODE_STEP, zeroize::Zeroizing::new(code.expose_secret().as_bytes().to_vec()))
-            }
-            Held::Short(short) => (SHORT_STEP, encode(&short_record(short))?),
+    /// Of an attempt's row.
+    pub fn of_attempt(key: &'a UserKey, attempt: &'a Attempt) -> Self {
+        Self { key, user_id: &attempt.user_id, provider: attempt.provider, row: attempt.id }
+    }
+
+    fn seal(&self, column: Column, version: i64, plain: &[u8]) -> Result<Vec<u8>, ServiceError> {
+        Ok(self.key.seal(&self.place(column, &self.row.to_string(), version), plain)?)
+    }
+
+    fn open(&self, column: Column, version: i64, blob: &[u8]) -> Result<SecretBytes, ServiceError> {
+        Ok(self.key.open(&self.place(column, &self.row.to_string(), version), blob)?)
+    }
+
+    fn place<'p>(&'p self, (table, column): Column, row: &'p str, version: i64) -> Place<'p> {
+        Place { table, column, row, user_id: self.user_id, provider: self.provider.as_str(), version }
+    }
+
+    /// Seals a grant as version `version` of its connection.
+    pub fn seal_grant(&self, version: i64, grant: &Grant) -> Result<SealedGrant, ServiceError> {
+        Ok(SealedGrant {
+            connection_id: self.row,
+            version,
+            blob: self.seal(GRANT, version, &encode(&grant_record(grant))?)?,
+            obtained_at: grant.obtained_at,
+            expires_at: grant.expires_at,
+        })
+    }
+
+    /// Opens a stored grant.
+    pub fn open_grant(&self, sealed: &SealedGrant) -> Result<Grant, ServiceError> {
+        let plain = self.open(GRANT, sealed.version, &sealed.blob)?;
+        to_grant(decode(plain.expose_secret(), "grant")?)
+    }
+
+    /// Seals a grant that was made from version `from_version` and has no version of its own yet.
+    pub fn seal_journaled(&self, from_version: i64, grant: &Grant) -> Result<Vec<u8>, ServiceError> {
+        self.seal(JOURNALED, from_version, &encode(&grant_record(grant))?)
+    }
+
+    /// Opens a journaled grant.
+    pub fn open_journaled(&self, from_version: i64, blob: &[u8]) -> Result<Grant, ServiceError> {
+        let plain = self.open(JOURNALED, from_version, blob)?;
+        to_grant(decode(plain.expose_secret(), "grant")?)
+    }
+
+    /// Seals what an attempt holds now.
+    pub fn seal_held(&self, held: &Held) -> Result<Vec<u8>, ServiceError> {
+        match held {
+            Held::Code(code) => self.seal(HELD, CODE_STEP, code.expose_secret().as_bytes()),
+            Held::Short(short) => self.seal(HELD, SHORT_STEP, &encode(&short_record(short))?),
             Held::Grant(held) => {
                 let mut record = grant_record(&held.grant);
                 record.account_id.clone_from(&held.account_id);
-                (GRANT_STEP, encode(&record)?)
+                self.seal(HELD, GRANT_STEP, &encode(&record)?)
             }
-        };
-        Ok(self.key.seal(&self.place(&row, "sealed", step), &plain)?)
-    }
-
-    fn open(&self, blob: &[u8], step: i64) -> Result<crate::vault::SecretBytes, SealingError> {
-        let row = self.attempt_id.to_string();
-        Ok(self.key.open(&self.place(&row, "sealed", step), blob)?)
+        }
     }
 
     /// Opens a held authorization code.
-    pub fn open_code(&self, blob: &[u8]) -> Result<SecretString, SealingError> {
-        text(self.open(blob, CODE_STEP)?.expose_secret(), "authorization code")
+    pub fn open_code(&self, blob: &[u8]) -> Result<SecretString, ServiceError> {
+        text(self.open(HELD, CODE_STEP, blob)?.expose_secret(), "authorization code")
     }
 
     /// Opens a held short-lived token.
-    pub fn open_short(&self, blob: &[u8]) -> Result<ShortGrant, SealingError> {
-        let plain = self.open(blob, SHORT_STEP)?;
+    pub fn open_short(&self, blob: &[u8]) -> Result<ShortGrant, ServiceError> {
+        let plain = self.open(HELD, SHORT_STEP, blob)?;
         let mut record: TokenRecord = decode(plain.expose_secret(), "short-lived token")?;
         Ok(ShortGrant {
             access_token: SecretString::from(std::mem::take(&mut record.token)),
@@ -238,22 +172,20 @@ impl AttemptSeal<'_> {
     }
 
     /// Opens a held grant.
-    pub fn open_grant(&self, blob: &[u8]) -> Result<HeldGrant, SealingError> {
-        let mut record = decode(self.open(blob, GRANT_STEP)?.expose_secret(), "grant")?;
+    pub fn open_held_grant(&self, blob: &[u8]) -> Result<HeldGrant, ServiceError> {
+        let mut record = decode(self.open(HELD, GRANT_STEP, blob)?.expose_secret(), "grant")?;
         Ok(HeldGrant { account_id: record.account_id.take(), grant: to_grant(record)? })
     }
 
     /// Seals the completion secret, so that a second delivery of the callback can have the first
     /// one's answer.
-    pub fn seal_completion(&self, completion: &SecretString) -> Result<Vec<u8>, SealingError> {
-        let row = self.attempt_id.to_string();
-        Ok(self.key.seal(&self.place(&row, "sealed_completion", 0), completion.expose_secret().as_bytes())?)
+    pub fn seal_completion(&self, completion: &SecretString) -> Result<Vec<u8>, ServiceError> {
+        self.seal(COMPLETION, 0, completion.expose_secret().as_bytes())
     }
 
     /// Opens the completion secret.
-    pub fn open_completion(&self, blob: &[u8]) -> Result<SecretString, SealingError> {
-        let row = self.attempt_id.to_string();
-        text(self.key.open(&self.place(&row, "sealed_completion", 0), blob)?.expose_secret(), "completion")
+    pub fn open_completion(&self, blob: &[u8]) -> Result<SecretString, ServiceError> {
+        text(self.open(COMPLETION, 0, blob)?.expose_secret(), "completion")
     }
 }
 
@@ -277,10 +209,10 @@ fn short_record(short: &ShortGrant) -> TokenRecord {
     }
 }
 
-fn to_grant(mut record: TokenRecord) -> Result<Grant, SealingError> {
-    let expires_at = record.expires_at.ok_or(SealingError::Content { what: "grant" })?;
+fn to_grant(mut record: TokenRecord) -> Result<Grant, ServiceError> {
+    let expires_at = record.expires_at.ok_or(ServiceError::Content { what: "grant" })?;
     if record.token.is_empty() {
-        return Err(SealingError::Content { what: "grant" });
+        return Err(ServiceError::Content { what: "grant" });
     }
     Ok(Grant {
         access_token: SecretString::from(std::mem::take(&mut record.token)),
@@ -290,18 +222,18 @@ fn to_grant(mut record: TokenRecord) -> Result<Grant, SealingError> {
     })
 }
 
-fn encode(record: &TokenRecord) -> Result<zeroize::Zeroizing<Vec<u8>>, SealingError> {
+fn encode(record: &TokenRecord) -> Result<zeroize::Zeroizing<Vec<u8>>, ServiceError> {
     serde_json::to_vec(record)
         .map(zeroize::Zeroizing::new)
-        .map_err(|_| SealingError::Content { what: "token" })
+        .map_err(|_| ServiceError::Content { what: "token" })
 }
 
 /// The parse error is dropped: it could quote the secret.
-fn decode(plain: &[u8], what: &'static str) -> Result<TokenRecord, SealingError> {
-    serde_json::from_slice(plain).map_err(|_| SealingError::Content { what })
+fn decode(plain: &[u8], what: &'static str) -> Result<TokenRecord, ServiceError> {
+    serde_json::from_slice(plain).map_err(|_| ServiceError::Content { what })
 }
 
-fn text(plain: &[u8], what: &'static str) -> Result<SecretString, SealingError> {
-    let text = std::str::from_utf8(plain).map_err(|_| SealingError::Content { what })?;
+fn text(plain: &[u8], what: &'static str) -> Result<SecretString, ServiceError> {
+    let text = std::str::from_utf8(plain).map_err(|_| ServiceError::Content { what })?;
     Ok(SecretString::from(text.to_owned()))
 }

@@ -17,8 +17,9 @@ use crate::connection::observation::Observation;
 use crate::connection::reasons::reason_of;
 use crate::connection::transition::{apply, same_account};
 use crate::connection::{Connection, Reason, State};
+use crate::connections::grants::RowSeal;
 use crate::connections::recorder::{Conflicts, change};
-use crate::connections::{Connections, ServiceError, grants};
+use crate::connections::{Connections, ServiceError};
 use crate::provider::{Account, Failure, Grant, Meaning, SharedProvider};
 use crate::store::CommitOutcome;
 
@@ -213,11 +214,10 @@ impl Importer {
                 return Ok(Imported::OtherAccountLinked);
             }
             let now = parts.clock.now();
-            let key = grants::user_key(&parts.store, &parts.vault, owner.as_str()).await?;
+            let key = connections.user_key(owner.as_str()).await?;
             let linked = connections.linked(&before, &self.provider, grant, account.clone(), now)?;
             let version = linked.version;
-            let sealed =
-                grants::seal_grant(&key, owner.as_str(), self.provider.id(), before.id, version, grant)?;
+            let sealed = RowSeal::of_connection(&key, &linked).seal_grant(version, grant)?;
             // What we know rests on the answer a moment ago, not on a consent that we have seen.
             let worked = Observation::Worked { grant_version: version, account: None, next_refresh_at: None };
             let mut connection = apply(&linked, &worked, now);

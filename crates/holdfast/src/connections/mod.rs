@@ -35,7 +35,7 @@ use secrecy::SecretString;
 use self::clock_suspicion::ClockSuspicion;
 pub use self::error::ServiceError;
 use self::grant_metrics::GrantMetrics;
-use self::grants::SealingError;
+use self::grants::RowSeal;
 use self::incidents::Incidents;
 use self::journal::Journal;
 use self::mechanisms::{Mechanism, Mechanisms};
@@ -52,7 +52,7 @@ use crate::connection::status::{InstagramStatus, OpenAttempt, derive};
 use crate::entropy::{SharedEntropy, random};
 use crate::provider::{Grant, ProviderId, SharedProvider};
 use crate::store::{AttemptLimits, HistoryCursor, HistoryPage, PendingEvent, StatusFacts, Store, StoreError};
-use crate::vault::Vault;
+use crate::vault::{UserKey, Vault};
 
 /// What [`Connections`] is made of.
 #[derive(Debug, Clone)]
@@ -214,9 +214,14 @@ impl Connections {
         &self,
         connection: &Connection,
         sealed: &crate::store::SealedGrant,
-    ) -> Result<Grant, SealingError> {
-        let key = grants::user_key(&self.parts.store, &self.parts.vault, &connection.user_id).await?;
-        grants::open_grant(&key, &connection.user_id, connection.provider, sealed)
+    ) -> Result<Grant, ServiceError> {
+        let key = self.user_key(&connection.user_id).await?;
+        RowSeal::of_connection(&key, connection).open_grant(sealed)
+    }
+
+    /// The data key of that user, made on first use.
+    pub(super) async fn user_key(&self, user_id: &str) -> Result<UserKey, ServiceError> {
+        grants::user_key(&self.parts.store, &self.parts.vault, user_id).await
     }
 
     /// When a grant obtained now should be refreshed.

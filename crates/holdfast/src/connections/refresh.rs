@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::diagnose::{Diagnosed, Tools};
-use super::grants;
+use super::grants::RowSeal;
 use super::journal::{Journaled, Origin};
 use super::recorder::change;
 use super::switch::{Link, Switch};
@@ -139,14 +139,7 @@ impl Connections {
         let reservation = self.journal.reserve(origin).await;
         let reply = tools.provider.refresh(tools.grant).await;
         let entry = reply.outcome.as_ref().ok().map(|renewed| {
-            let sealed = grants::seal_journaled(
-                key,
-                &connection.user_id,
-                connection.provider,
-                connection.id,
-                facts.version,
-                renewed,
-            );
+            let sealed = RowSeal::of_connection(key, connection).seal_journaled(facts.version, renewed);
             self.journal.write(reservation, &connection.user_id, origin, sealed)
         });
         let renewed = match self.gate.account_for(reply) {
@@ -217,15 +210,10 @@ impl Connections {
         linked_at: Option<Timestamp>,
         from_version: i64,
     ) -> Result<bool, ServiceError> {
-        let key = grants::user_key(&self.parts.store, &self.parts.vault, &token.user_id).await?;
-        let grant = grants::open_journaled(
-            &key,
-            &token.user_id,
-            Self::PROVIDER,
-            connection_id,
-            from_version,
-            &token.blob,
-        )?;
+        let key = self.user_key(&token.user_id).await?;
+        let seal =
+            RowSeal { key: &key, user_id: &token.user_id, provider: Self::PROVIDER, row: connection_id };
+        let grant = seal.open_journaled(from_version, &token.blob)?;
         let link = Link { id: connection_id, linked_at };
         self.switch(link, &key, &grant, Switch::Renewed, None).await
     }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::Connections;
 use super::error::ServiceError;
-use super::grants;
+use super::grants::RowSeal;
 use super::recorder::{Conflicts, change, is_stored};
 use crate::clock::after;
 use crate::connection::observation::Observation;
@@ -73,8 +73,7 @@ impl Connections {
             let version = current.version + 1;
             let mut next = apply(&current, &observation, now);
             next.version = version;
-            let sealed =
-                grants::seal_grant(key, &current.user_id, current.provider, current.id, version, grant)?;
+            let sealed = RowSeal::of_connection(key, &current).seal_grant(version, grant)?;
             let mut changes = change(&current, next, now, None);
             changes.append_grant = Some(sealed);
             changes.erase_grants_below = Some((current.id, held.version));

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::connection::observation::Observation;
 use crate::connection::{Connection, GrantFacts, Reason};
-use crate::connections::grants::{self, SealingError};
+use crate::connections::grants::{RowSeal, open_user_key};
 use crate::connections::{Connections, ServiceError};
 use crate::provider::Grant;
 use crate::vault::{UserKey, VaultError};
@@ -40,7 +40,7 @@ impl Connections {
             Err(error) if is_damage(&error) => {
                 self.found_unreadable(connection, facts, &error.to_string()).await
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
     }
 
@@ -50,12 +50,12 @@ impl Connections {
         &self,
         connection: &Connection,
         facts: GrantFacts,
-    ) -> Result<Option<(Grant, UserKey)>, SealingError> {
+    ) -> Result<Option<(Grant, UserKey)>, ServiceError> {
         let user_id = &connection.user_id;
         let stored = self.parts.store.sealed_grant_and_key(user_id, connection.id, facts.version).await?;
         let Some((sealed, wrapped)) = stored else { return Ok(None) };
-        let key = grants::open_user_key(&self.parts.vault, user_id, &wrapped)?;
-        let grant = grants::open_grant(&key, user_id, connection.provider, &sealed)?;
+        let key = open_user_key(&self.parts.vault, user_id, &wrapped)?;
+        let grant = RowSeal::of_connection(&key, connection).open_grant(&sealed)?;
         Ok(Some((grant, key)))
     }
 
@@ -86,7 +86,7 @@ impl Connections {
             Ok(Some(_)) => {}
             Ok(None) => return Ok(false),
             Err(error) if is_damage(&error) => return Ok(false),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
         let next_refresh_at = self.schedule()?.refresh_at(facts.obtained_at, facts.expires_at);
         let readable = Observation::GrantReadable { grant_version: facts.version, next_refresh_at };
@@ -114,13 +114,15 @@ impl Connections {
 }
 
 /// Whether it is the stored bytes, and nothing that passes or is another process's to open.
-fn is_damage(error: &SealingError) -> bool {
+fn is_damage(error: &ServiceError) -> bool {
     match error {
-        SealingError::Vault(VaultError::KeyMissing { .. } | VaultError::Tampered | VaultError::Malformed)
-        | SealingError::Content { .. } => true,
-        SealingError::Vault(VaultError::Entropy(_))
-        | SealingError::Store(_)
-        | SealingError::KeyNotHere { .. }
-        | SealingError::UserGone => false,
+        ServiceError::Vault(VaultError::KeyMissing { .. } | VaultError::Tampered | VaultError::Malformed)
+        | ServiceError::Content { .. } => true,
+        ServiceError::Vault(VaultError::Entropy(_))
+        | ServiceError::Store(_)
+        | ServiceError::KeyNotHere { .. }
+        | ServiceError::Entropy(_)
+        | ServiceError::Contended
+        | ServiceError::UserGone => false,
     }
 }

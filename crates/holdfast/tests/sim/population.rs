@@ -6,7 +6,7 @@ use std::sync::Arc;
 use holdfast::caller::OwnerId;
 use holdfast::clock::from_millis;
 use holdfast::connection::{Connection, Evidence, EvidenceSource, GrantFacts, Standing};
-use holdfast::connections::grants;
+use holdfast::connections::grants::{self, RowSeal};
 use holdfast::entropy::{SeededEntropy, SharedEntropy, new_id};
 use holdfast::provider::{Account, Grant, ProviderId};
 use holdfast::store::{ChangeSet, CommitOutcome, ConnectionWrite, Store};
@@ -75,12 +75,10 @@ pub async fn link_all(
             version: 1,
         };
         // The owner's row comes with the connection; the key needs it first.
-        let user_id = connection.user_id.clone();
-        let write = ConnectionWrite { expected_version: None, connection };
+        let write = ConnectionWrite { expected_version: None, connection: connection.clone() };
         commit(store, ChangeSet { connection: Some(write), ..ChangeSet::default() }).await;
-        let key = grants::user_key(store, &vault, &user_id).await.expect("a user's key");
-        let sealed =
-            grants::seal_grant(&key, &user_id, ProviderId::INSTAGRAM, id, 1, &grant).expect("it seals");
+        let key = grants::user_key(store, &vault, &connection.user_id).await.expect("a user's key");
+        let sealed = RowSeal::of_connection(&key, &connection).seal_grant(1, &grant).expect("it seals");
         commit(store, ChangeSet { append_grant: Some(sealed), ..ChangeSet::default() }).await;
         people.push(Person { connection: id, issued_at });
     }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use holdfast::connection::{Reason, State};
-use holdfast::connections::grants;
+use holdfast::connections::grants::{self, RowSeal};
 use holdfast::entropy::{SeededEntropy, SharedEntropy};
 use holdfast::provider::ProviderId;
 use holdfast::store::Store;
@@ -290,8 +290,7 @@ impl End<'_> {
         let key = grants::user_key(self.database, &vault(&entropy), owner.as_str()).await.expect("a key");
         let sealed = self.database.sealed_grant(connection.id, facts.version).await.expect("it answers");
         let sealed = sealed.expect("the grant in use is stored");
-        let grant =
-            grants::open_grant(&key, owner.as_str(), ProviderId::INSTAGRAM, &sealed).expect("it opens");
+        let grant = RowSeal::of_connection(&key, &connection).open_grant(&sealed).expect("it opens");
         Stored { connected, username, token: Some(grant.access_token.expose_secret().to_owned()), told }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::code;
 use super::report::Check;
-use crate::connections::grants;
+use crate::connections::grants::{RowSeal, open_user_key};
 use crate::store::Store;
 use crate::vault::Vault;
 
@@ -24,8 +24,8 @@ pub(super) async fn check(store: &Store, vault: &Vault) -> Check {
             let (user, id) = (connection.user_id.as_str(), connection.id);
             match store.sealed_grant_and_key(user, id, facts.version).await {
                 Ok(Some((grant, key))) => {
-                    let open = grants::open_user_key(vault, user, &key)
-                        .and_then(|key| grants::open_grant(&key, user, connection.provider, &grant));
+                    let open = open_user_key(vault, user, &key)
+                        .and_then(|key| RowSeal::of_connection(&key, &connection).open_grant(&grant));
                     if open.is_ok() { opened += 1 } else { sealed += 1 }
                 }
                 Ok(None) => sealed += 1,

@@ -11,8 +11,7 @@ use crate::clock::{after, before};
 use crate::connection::Reason;
 use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
 use crate::connection::reasons::reason_of;
-use crate::connections::attempts::seal_of;
-use crate::connections::grants::{self, Held, HeldGrant};
+use crate::connections::grants::{Held, HeldGrant, RowSeal};
 use crate::connections::journal::Step;
 use crate::connections::{Connections, ServiceError};
 use crate::provider::{AppFault, DeathCause, Failure, Meaning, Reply, SharedProvider};
@@ -52,23 +51,21 @@ impl Connections {
         provider: &SharedProvider,
         attempt: Attempt,
     ) -> Result<(), CompleteError> {
-        let key = grants::user_key(&self.parts.store, &self.parts.vault, &attempt.user_id)
-            .await
-            .map_err(ServiceError::from)?;
+        let key = self.user_key(&attempt.user_id).await?;
         let mut attempt = attempt;
         loop {
             let Some(sealed) = attempt.sealed.clone() else {
                 return Err(ServiceError::Content { what: "connect attempt" }.into());
             };
-            let seal = seal_of(&key, &attempt);
+            let seal = RowSeal::of_attempt(&key, &attempt);
             let next = match attempt.stage {
                 AttemptStage::Redeeming => {
-                    let code = seal.open_code(&sealed).map_err(ServiceError::from)?;
+                    let code = seal.open_code(&sealed)?;
                     let reservation = self.reserve(&attempt, Step::Short).await;
                     // The code goes out once; whether a lost reply spent it, nobody can know.
                     match provider.redeem(&code).await.outcome {
                         Ok(short) => {
-                            let sealed = seal.seal(&Held::Short(short)).map_err(ServiceError::from)?;
+                            let sealed = seal.seal_held(&Held::Short(short))?;
                             self.keep(&attempt, Step::Short, sealed, reservation).await?
                         }
                         Err(failure) if is_unspent(&failure) => {
@@ -78,13 +75,13 @@ impl Connections {
                     }
                 }
                 AttemptStage::ShortGranted => {
-                    let short = seal.open_short(&sealed).map_err(ServiceError::from)?;
+                    let short = seal.open_short(&sealed)?;
                     let reservation = self.reserve(&attempt, Step::Grant).await;
                     match self.repeatedly(|| provider.extend(&short)).await {
                         Ok(mut grant) => {
                             grant.scopes = grant.scopes.or(short.scopes);
                             let held = HeldGrant { grant, account_id: short.account_id };
-                            let sealed = seal.seal(&Held::Grant(held)).map_err(ServiceError::from)?;
+                            let sealed = seal.seal_held(&Held::Grant(held))?;
                             self.keep(&attempt, Step::Grant, sealed, reservation).await?
                         }
                         Err(failure) => {
@@ -94,7 +91,7 @@ impl Connections {
                     }
                 }
                 AttemptStage::Granted => {
-                    let held = seal.open_grant(&sealed).map_err(ServiceError::from)?;
+                    let held = seal.open_held_grant(&sealed)?;
                     return match self.repeatedly(|| provider.identify(&held.grant)).await {
                         Ok(account) => self.link(&attempt, &key, provider, held, account).await,
                         Err(failure) => {

@@ -8,7 +8,7 @@ use crate::connection::observation::Observation;
 use crate::connection::status::lacking;
 use crate::connection::transition::{apply, is_working, same_account};
 use crate::connection::{Connection, GrantFacts};
-use crate::connections::grants::{self, HeldGrant};
+use crate::connections::grants::{HeldGrant, RowSeal};
 use crate::connections::recorder::{Conflicts, change};
 use crate::connections::{Connections, ServiceError};
 use crate::provider::{Account, Grant, SharedProvider};
@@ -130,7 +130,7 @@ fn linking(
     now: Timestamp,
 ) -> Result<ChangeSet, ServiceError> {
     let version = linked.version;
-    let sealed = grants::seal_grant(key, &attempt.user_id, linked.provider, before.id, version, grant)?;
+    let sealed = RowSeal::of_connection(key, &linked).seal_grant(version, grant)?;
     let mut changes = change(before, linked, now, None);
     let note = AttemptNote { id: attempt.id, outcome: Some(AttemptOutcome::Connected) };
     changes.history.iter_mut().for_each(|entry| entry.attempt = Some(note));

@@ -8,8 +8,7 @@ use uuid::Uuid;
 use super::exchange::GRANT_PATIENCE;
 use crate::clock::after;
 use crate::connection::attempt::Attempt;
-use crate::connections::attempts::seal_of;
-use crate::connections::grants;
+use crate::connections::grants::RowSeal;
 use crate::connections::journal::{Journaled, Origin, Reservation, Step};
 use crate::connections::recorder::Conflicts;
 use crate::connections::{Connections, ServiceError};
@@ -79,12 +78,12 @@ impl Connections {
             let wanted =
                 attempt.filter(|attempt| attempt.user_id == token.user_id && step.is_news_at(attempt.stage));
             let Some(attempt) = wanted else { return Ok(false) };
-            let key = grants::user_key(&self.parts.store, &self.parts.vault, &attempt.user_id).await?;
-            let seal = seal_of(&key, &attempt);
+            let key = self.user_key(&attempt.user_id).await?;
+            let seal = RowSeal::of_attempt(&key, &attempt);
             // What does not open must not take the place of what may.
             match step {
                 Step::Short => drop(seal.open_short(&token.blob)?),
-                Step::Grant => drop(seal.open_grant(&token.blob)?),
+                Step::Grant => drop(seal.open_held_grant(&token.blob)?),
             }
             let next = self.taken_on(&attempt, step, token.blob.clone());
             if self.advance(&attempt, Attempt { busy_until: None, ..next }).await? {

@@ -27,7 +27,6 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use uuid::Uuid;
 
 use super::error::ServiceError;
-use super::grants::SealingError;
 use files::Directory;
 pub use files::Reservation;
 use recent::Recent;
@@ -104,7 +103,7 @@ impl Journal {
         reservation: Option<Reservation>,
         user_id: &str,
         origin: Origin,
-        sealed: Result<Vec<u8>, SealingError>,
+        sealed: Result<Vec<u8>, ServiceError>,
     ) -> Entry {
         let sealed = sealed.map_err(|error| error.to_string());
         let token = sealed.map(|blob| Journaled { user_id: user_id.to_owned(), origin, blob });

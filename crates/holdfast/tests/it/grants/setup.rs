@@ -12,7 +12,7 @@ use holdfast::connection::schedule::RefreshPolicy;
 use holdfast::connection::{Connection, Evidence, EvidenceSource, GrantFacts, Standing};
 use holdfast::connections::callback::{CallbackOutcome, CallbackQuery};
 use holdfast::connections::connect::ConnectRequest;
-use holdfast::connections::grants;
+use holdfast::connections::grants::{self, RowSeal};
 use holdfast::connections::journal::Journal;
 use holdfast::connections::{Connections, Parts};
 use holdfast::entropy::{SeededEntropy, SharedEntropy, new_id};
@@ -172,9 +172,7 @@ impl Replica {
         }
         let key =
             grants::user_key(&self.store, &self.vault, &connection.user_id).await.expect("a user's key");
-        let sealed =
-            grants::seal_grant(&key, &connection.user_id, connection.provider, connection.id, version, grant)
-                .expect("it seals");
+        let sealed = RowSeal::of_connection(&key, &connection).seal_grant(version, grant).expect("it seals");
         let changes = ChangeSet {
             connection: expected_version.map(|expected| ConnectionWrite {
                 expected_version: Some(expected),
