@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::GrantFacts;
+use super::attempt::AttemptOutcome;
 use crate::provider::{Account, Failure};
 
 /// Something that we learned.
@@ -99,7 +100,7 @@ pub enum Observation {
     /// The provider told us, signed, that the person wants their data deleted.
     DataDeleted,
     /// A connect attempt ended without a link.
-    AttemptEnded(AttemptEnd),
+    AttemptEnded(AttemptOutcome),
     /// The stored expiry has passed.
     ExpiryPassed,
     /// Times that a clock that was ahead wrote are repaired.
@@ -157,17 +158,4 @@ pub enum Call {
     Probe,
     /// A call that the app made.
     PassThrough,
-}
-
-/// How a connect attempt ended without a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AttemptEnd {
-    /// The person declined.
-    Denied,
-    /// Its time ran out.
-    Expired,
-    /// It failed.
-    Failed,
-    /// The provider does not serve this account to our app.
-    NotAdmitted,
 }

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::attempt::AttemptOutcome;
 use super::belief::is_believed;
 use super::clock_repair::LONGEST_WAIT;
-use super::observation::{AttemptEnd, Call, Confidence, Observation};
+use super::observation::{Call, Confidence, Observation};
 use super::reasons::reason_of;
 use super::status::is_usable;
 use super::{Connection, Evidence, EvidenceSource, GrantFacts, Reason, Standing, State, Suspicion};
@@ -100,10 +101,11 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
             next.evidence = Some(Evidence { source: EvidenceSource::Callback, at: now });
         }
         // What a failed attempt says is news only where nothing is linked.
-        Observation::AttemptEnded(end) if connection.standing.state() == State::NotConnected => {
-            end_attempt(&mut next, *end, now);
+        Observation::AttemptEnded(outcome) => {
+            if connection.standing.state() == State::NotConnected {
+                end_attempt(&mut next, *outcome, now);
+            }
         }
-        Observation::AttemptEnded(_) => {}
         Observation::ExpiryPassed => expire(connection, &mut next, now),
         Observation::TimesRepaired { grant, next_refresh_at } => {
             if is_about(connection, grant.version) {
@@ -174,12 +176,16 @@ fn work(
 }
 
 /// A connect attempt ended, and nothing is linked.
-fn end_attempt(next: &mut Connection, end: AttemptEnd, now: Timestamp) {
-    let (reason, source) = match end {
-        AttemptEnd::Denied => (Reason::Denied, EvidenceSource::Oauth),
-        AttemptEnd::Expired => (Reason::AttemptExpired, EvidenceSource::Clock),
-        AttemptEnd::Failed => (Reason::AttemptFailed, EvidenceSource::Oauth),
-        AttemptEnd::NotAdmitted => (Reason::AccountNotAdmitted, EvidenceSource::Oauth),
+fn end_attempt(next: &mut Connection, outcome: AttemptOutcome, now: Timestamp) {
+    let (reason, source) = match outcome {
+        AttemptOutcome::Denied => (Reason::Denied, EvidenceSource::Oauth),
+        AttemptOutcome::Expired => (Reason::AttemptExpired, EvidenceSource::Clock),
+        AttemptOutcome::Failed(reason @ Reason::AccountNotAdmitted) => (reason, EvidenceSource::Oauth),
+        AttemptOutcome::DifferentAccount | AttemptOutcome::AccountTaken | AttemptOutcome::Failed(_) => {
+            (Reason::AttemptFailed, EvidenceSource::Oauth)
+        }
+        // The link, or its end, is an observation of its own.
+        AttemptOutcome::Connected | AttemptOutcome::Disconnected => return,
     };
     set_standing(next, reason.into(), now);
     next.evidence = Some(Evidence { source, at: now });

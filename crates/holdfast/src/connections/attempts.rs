@@ -5,9 +5,9 @@ use uuid::Uuid;
 
 use crate::caller::OwnerId;
 use crate::connection::attempt::{Attempt, AttemptNote, AttemptOutcome};
-use crate::connection::observation::{AttemptEnd, Observation};
+use crate::connection::observation::Observation;
 use crate::connection::transition::{apply, is_change};
-use crate::connection::{Connection, Evidence, EvidenceSource, Reason};
+use crate::connection::{Connection, Evidence, EvidenceSource};
 use crate::connections::recorder::{Conflicts, change, is_stored};
 use crate::connections::{Connections, ServiceError};
 use crate::store::{AttemptWrite, ChangeSet, HistoryEntry};
@@ -73,20 +73,10 @@ impl Connections {
 
 /// What the end of an attempt says about a connection.
 fn ended(before: &Connection, id: Uuid, outcome: AttemptOutcome, now: Timestamp) -> ChangeSet {
-    let end = match outcome {
-        AttemptOutcome::Denied => Some(AttemptEnd::Denied),
-        AttemptOutcome::Expired => Some(AttemptEnd::Expired),
-        AttemptOutcome::Failed(Reason::AccountNotAdmitted) => Some(AttemptEnd::NotAdmitted),
-        AttemptOutcome::DifferentAccount | AttemptOutcome::AccountTaken | AttemptOutcome::Failed(_) => {
-            Some(AttemptEnd::Failed)
-        }
-        AttemptOutcome::Connected | AttemptOutcome::Disconnected => None,
-    };
     let note = AttemptNote { id, outcome: Some(outcome) };
+    let next = apply(before, &Observation::AttemptEnded(outcome), now);
     let mut changes = ChangeSet::default();
-    if let Some(next) = end.map(|end| apply(before, &Observation::AttemptEnded(end), now))
-        && is_change(before, &next)
-    {
+    if is_change(before, &next) {
         changes = change(before, Connection { version: before.version + 1, ..next }, now, None);
     }
     match changes.history.last_mut() {

@@ -310,7 +310,7 @@ fn a_deletion_that_the_provider_asks_for_has_its_word_as_evidence() {
 
 #[test]
 fn a_failed_attempt_is_news_only_where_nothing_is_linked() {
-    let denied = Observation::AttemptEnded(AttemptEnd::Denied);
+    let denied = Observation::AttemptEnded(AttemptOutcome::Denied);
     assert_eq!(standing_after(&never_connected(), &denied, at(1)), Reason::Denied.into());
     assert_eq!(apply(&connected(), &denied, at(1)), connected());
 }
