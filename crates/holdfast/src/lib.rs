@@ -20,6 +20,7 @@ pub mod display_text;
 pub mod entropy;
 pub mod http;
 pub mod metric;
+mod names;
 mod nearest;
 pub mod outbox;
 pub mod overview;

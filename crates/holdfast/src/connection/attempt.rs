@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use uuid::Uuid;
 
 use super::Reason;
+use crate::names::names;
 use crate::provider::ProviderId;
 
 /// The time within which attempts that were begun are counted.
@@ -66,43 +67,22 @@ impl Attempt {
     }
 }
 
-/// How far an attempt has come. Each step is durable before the next one begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AttemptStage {
-    /// The browser is at the provider.
-    Open,
-    /// The browser came back; the code is sealed.
-    Returned,
-    /// The intent to exchange the code is written; whether it was exchanged is unknown until the
-    /// next step.
-    Redeeming,
-    /// The short-lived token is sealed.
-    ShortGranted,
-    /// The long-lived grant is sealed, not yet linked.
-    Granted,
-    /// Over.
-    Closed,
-}
-
-impl AttemptStage {
-    const ALL: [Self; 6] =
-        [Self::Open, Self::Returned, Self::Redeeming, Self::ShortGranted, Self::Granted, Self::Closed];
-
-    /// The name as stored.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Returned => "returned",
-            Self::Redeeming => "redeeming",
-            Self::ShortGranted => "short_granted",
-            Self::Granted => "granted",
-            Self::Closed => "closed",
-        }
-    }
-
-    /// The stage of that name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|each| each.as_str() == name)
+names! {
+    /// How far an attempt has come. Each step is durable before the next one begins.
+    AttemptStage {
+        /// The browser is at the provider.
+        Open = "open",
+        /// The browser came back; the code is sealed.
+        Returned = "returned",
+        /// The intent to exchange the code is written; whether it was exchanged is unknown until
+        /// the next step.
+        Redeeming = "redeeming",
+        /// The short-lived token is sealed.
+        ShortGranted = "short_granted",
+        /// The long-lived grant is sealed, not yet linked.
+        Granted = "granted",
+        /// Over.
+        Closed = "closed",
     }
 }
 
@@ -163,31 +143,15 @@ pub struct AttemptNote {
     pub outcome: Option<AttemptOutcome>,
 }
 
-/// Whether reconnecting may bring another account than the linked one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
-#[schemars(rename_all = "snake_case")]
-pub enum Expect {
-    /// Only the linked account, where one is linked.
-    #[default]
-    SameAccount,
-    /// Any.
-    AnyAccount,
-}
-
-impl Expect {
-    /// Every variant.
-    pub const ALL: [Self; 2] = [Self::SameAccount, Self::AnyAccount];
-
-    /// The name as stored and on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::SameAccount => "same_account",
-            Self::AnyAccount => "any_account",
-        }
-    }
-
-    /// The variant of that name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|each| each.as_str() == name)
+names! {
+    /// Whether reconnecting may bring another account than the linked one.
+    #[derive(Default, JsonSchema)]
+    #[schemars(rename_all = "snake_case")]
+    Expect {
+        /// Only the linked account, where one is linked.
+        #[default]
+        SameAccount = "same_account",
+        /// Any.
+        AnyAccount = "any_account",
     }
 }

@@ -1,33 +1,14 @@
 //! The states of a connection, the reasons that belong to each, and what would mend them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-macro_rules! names {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $name { $($(#[$vdoc])* $variant,)+ }
-
-        impl $name {
-            /// Every variant, in order.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// The name as stored and on the wire.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-
-            /// The variant of that name.
-            pub fn parse(name: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|each| each.as_str() == name)
-            }
-        }
-    };
-}
+use crate::names::names;
 
 names! {
     /// The kind of event that our knowledge rests on.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "snake_case")]
     EvidenceSource {
         /// The person connected.
         Oauth = "oauth",
@@ -44,6 +25,8 @@ names! {
 
 names! {
     /// The state of a connection as the contract names it.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "snake_case")]
     State {
         /// Nothing is linked.
         NotConnected = "not_connected",
@@ -65,6 +48,8 @@ names! {
 
 names! {
     /// Why a connection is in its state.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "snake_case")]
     Reason {
         /// The person disconnected.
         UserDisconnected = "user_disconnected",
@@ -121,6 +106,8 @@ names! {
 
 names! {
     /// What would mend it.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "snake_case")]
     Action {
         /// Nothing.
         None = "none",

@@ -258,16 +258,21 @@ impl Members {
         }
     }
 
-    /// Which of `choices`, each with its name, stands under that name.
-    pub fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Result<Option<T>, Problem> {
+    /// Which of `choices` stands under that name, by its `word`.
+    pub fn choice<T: Copy>(
+        &mut self,
+        name: &str,
+        choices: &[T],
+        word: fn(T) -> &'static str,
+    ) -> Result<Option<T>, Problem> {
         let chosen = match self.0.remove(name) {
             None | Some(Member::Null) => return Ok(None),
-            Some(Member::Text(text)) => choices.iter().find(|(word, _)| *word == text),
+            Some(Member::Text(text)) => choices.iter().find(|choice| word(**choice) == text),
             Some(Member::Flag(_) | Member::Other) => None,
         };
         let allowed =
-            || choices.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(" or ");
-        chosen.map(|(_, choice)| Some(*choice)).ok_or_else(|| takes(name, &allowed()))
+            || choices.iter().map(|choice| format!("\"{}\"", word(*choice))).collect::<Vec<_>>().join(" or ");
+        chosen.map(|choice| Some(*choice)).ok_or_else(|| takes(name, &allowed()))
     }
 }
 

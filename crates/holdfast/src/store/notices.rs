@@ -8,6 +8,7 @@ use super::engine::{Row, Unreadable};
 use super::statements::Sql;
 use super::{StatusFacts, Store, StoreError, engine, rows};
 use crate::clock::after;
+use crate::names::names;
 use crate::provider::ProviderId;
 
 /// Grants noticed to expire in one look.
@@ -63,27 +64,15 @@ pub(super) const ALL: &[(&str, Sql)] = &[
     ("NOTICES_FORGET", FORGET),
 ];
 
-/// What a notice tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoticeKind {
-    /// A grant in use ends within days, and no refresh has moved that.
-    ExpiringSoon,
-    /// Many connections fail alike.
-    IncidentBegan,
-    /// They no longer do.
-    IncidentEnded,
-}
-
-impl NoticeKind {
-    const ALL: [Self; 3] = [Self::ExpiringSoon, Self::IncidentBegan, Self::IncidentEnded];
-
-    /// The type of the event.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ExpiringSoon => "instagram.expiring_soon",
-            Self::IncidentBegan => "incident.began",
-            Self::IncidentEnded => "incident.ended",
-        }
+names! {
+    /// What a notice tells.
+    NoticeKind {
+        /// A grant in use ends within days, and no refresh has moved that.
+        ExpiringSoon = "instagram.expiring_soon",
+        /// Many connections fail alike.
+        IncidentBegan = "incident.began",
+        /// They no longer do.
+        IncidentEnded = "incident.ended",
     }
 }
 
@@ -201,11 +190,9 @@ impl Store {
 }
 
 fn read(row: &Row) -> Result<Notice, Unreadable> {
-    let kind = row.text("kind")?;
-    let kind = NoticeKind::ALL.into_iter().find(|each| each.as_str() == kind);
     Ok(Notice {
         subject: row.text("subject")?,
-        kind: kind.ok_or(Unreadable::new("kind", "is no kind of notice"))?,
+        kind: rows::parsed(row, "kind", NoticeKind::parse)?,
         user_id: row.opt_text("user_id")?,
         provider: rows::provider(row)?,
         occurred_at: row.time("occurred_at")?,

@@ -136,7 +136,7 @@ fn list(row: &RowOf<impl Cells>, column: &'static str) -> Result<Vec<String>, Un
     serde_json::from_str(row.str(column)?).map_err(|_| Unreadable::new(column, "not a JSON list of strings"))
 }
 
-fn parsed<T>(
+pub(super) fn parsed<T>(
     row: &RowOf<impl Cells>,
     column: &'static str,
     parse: fn(&str) -> Option<T>,

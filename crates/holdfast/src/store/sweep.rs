@@ -4,55 +4,31 @@ use jiff::Timestamp;
 
 use super::statements::{self, Sql};
 use super::{Store, StoreError, rows};
+use crate::names::names;
 
-/// What is kept only for so long. The sweep knows for how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kept {
-    /// Attempts, by when they were closed.
-    Attempts,
-    /// What closed attempts still hold, by when their time ran out.
-    Completions,
-    /// Webhook ids of Clerk, by when they arrived.
-    ClerkEvents,
-    /// Receipts of data deletion, by when the request arrived.
-    Deletions,
-    /// Events that the app has not taken, by when they occurred.
-    Outbox,
-    /// The record of acts, by when they were done.
-    Acts,
-    /// Notices that were told, by when they occurred.
-    Notices,
-    /// What became of refreshes, by the hour.
-    Refreshes,
+names! {
+    /// What is kept only for so long. The sweep knows for how long.
+    Kept {
+        /// Attempts, by when they were closed.
+        Attempts = "attempts",
+        /// What closed attempts still hold, by when their time ran out.
+        Completions = "completions",
+        /// Webhook ids of Clerk, by when they arrived.
+        ClerkEvents = "clerk_events",
+        /// Receipts of data deletion, by when the request arrived.
+        Deletions = "data_deletions",
+        /// Events that the app has not taken, by when they occurred.
+        Outbox = "outbox",
+        /// The record of acts, by when they were done.
+        Acts = "audit",
+        /// Notices that were told, by when they occurred.
+        Notices = "notices",
+        /// What became of refreshes, by the hour.
+        Refreshes = "refresh_tally",
+    }
 }
 
 impl Kept {
-    /// Every kind.
-    pub const ALL: [Self; 8] = [
-        Self::Attempts,
-        Self::Completions,
-        Self::ClerkEvents,
-        Self::Deletions,
-        Self::Outbox,
-        Self::Acts,
-        Self::Notices,
-        Self::Refreshes,
-    ];
-
-    /// As in metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Attempts => "attempts",
-            Self::Completions => "completions",
-            Self::ClerkEvents => "clerk_events",
-            Self::Deletions => "data_deletions",
-            Self::Outbox => "outbox",
-            Self::Acts => "audit",
-            Self::Notices => "notices",
-            Self::Refreshes => "refresh_tally",
-        }
-    }
-
     fn statement(self) -> Sql {
         match self {
             Self::Attempts => statements::SWEEP_ATTEMPTS,

@@ -92,7 +92,7 @@ impl Sweeper {
 
     /// Makes the counters known.
     pub fn register(&self, registry: &mut Registry) {
-        for what in Kept::ALL.into_iter().map(Kept::as_str).chain([CHANGES]) {
+        for what in Kept::ALL.iter().map(|kept| kept.as_str()).chain([CHANGES]) {
             // Nothing swept is told as nothing, not left out.
             let _ = self.swept.get_or_create(&SweptLabels { what });
         }
@@ -118,7 +118,7 @@ impl Sweeper {
     /// One sweep, to its end or until told to stop.
     pub async fn sweep(&self, stop: &CancellationToken) -> Result<(), StoreError> {
         let now = self.clock.now();
-        for kept in Kept::ALL {
+        for kept in Kept::ALL.iter().copied() {
             let limit = before(now, kept_for(kept));
             while !stop.is_cancelled() {
                 let deleted = self.store.sweep(kept, limit, STEP).await?;

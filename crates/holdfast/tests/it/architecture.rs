@@ -66,7 +66,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("client_address", &[]),
     ("clock", &[]),
-    ("connection", &["clock", "provider"]),
+    ("connection", &["clock", "names", "provider"]),
     (
         "connections",
         &["caller", "clock", "connection", "digest", "entropy", "metric", "provider", "store", "vault"],
@@ -96,6 +96,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("metric", &[]),
+    ("names", &[]),
     ("nearest", &[]),
     (
         "outbox",
@@ -119,7 +120,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("standin", &["clock", "entropy", "transport"]),
     (
         "store",
-        &["caller", "clerk", "clock", "connection", "digest", "entropy", "provider", "telemetry", "vault"],
+        &[
+            "caller",
+            "clerk",
+            "clock",
+            "connection",
+            "digest",
+            "entropy",
+            "names",
+            "provider",
+            "telemetry",
+            "vault",
+        ],
     ),
     ("telemetry", &["clock", "entropy", "metric", "settings", "transport"]),
     ("transport", &["clock"]),

@@ -91,7 +91,7 @@ impl FromMembers for ConnectBody {
         Ok(Self {
             return_to: members.text("return_to")?,
             force_reauth: members.flag("force_reauth")?,
-            expect: members.choice("expect", &Expect::ALL.map(|each| (each.as_str(), each)))?,
+            expect: members.choice("expect", Expect::ALL, Expect::as_str)?,
         })
     }
 }
