@@ -5,22 +5,19 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::engine::{Row, Unreadable};
-use super::statements::Sql;
+use super::statements::{Sql, statements};
 use super::{Store, StoreError, rows};
 use crate::clock::from_millis;
 
-const INSERT: Sql =
-    Sql::both("INSERT INTO audit (id, at, actor, action, user_id, detail) VALUES ($1, $2, $3, $4, $5, $6)");
-const PAGE: Sql = Sql::both(
-    "SELECT id, at, actor, action, user_id, detail FROM audit WHERE at > $1 OR (at = $1 AND id > $2) ORDER BY at, id \
-     LIMIT $3 + 0",
-);
-/// What an erased user had done to them stays, without the user.
-pub(super) const FORGET: Sql = Sql::both("UPDATE audit SET user_id = NULL WHERE user_id = $1");
-
-/// Every statement here by name, for the test that prepares them and for `doctor`.
-pub(super) const ALL: &[(&str, Sql)] =
-    &[("AUDIT_INSERT", INSERT), ("AUDIT_PAGE", PAGE), ("AUDIT_FORGET", FORGET)];
+statements! {
+    AUDIT_INSERT = Sql::both("INSERT INTO audit (id, at, actor, action, user_id, detail) VALUES ($1, $2, $3, $4, $5, $6)");
+    AUDIT_PAGE = Sql::both(
+        "SELECT id, at, actor, action, user_id, detail FROM audit WHERE at > $1 OR (at = $1 AND id > $2) ORDER BY at, id \
+         LIMIT $3 + 0",
+    );
+    /// What an erased user had done to them stays, without the user.
+    AUDIT_FORGET = Sql::both("UPDATE audit SET user_id = NULL WHERE user_id = $1");
+}
 
 /// What somebody did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,16 +73,16 @@ impl Store {
             at.into(),
             act.actor.as_str().into(),
             act.action.into(),
-            (&act.user_id).into(),
-            (&act.detail).into(),
+            act.user_id.as_deref().into(),
+            act.detail.as_deref().into(),
         ];
-        self.write(INSERT, values).await.map(drop)
+        self.write(AUDIT_INSERT, values).await.map(drop)
     }
 
     /// A page of the record, oldest first.
     pub async fn acts(&self, after: AuditCursor, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
         let values = vec![after.at.into(), after.id.into(), rows::limit(limit)];
-        let found = self.read(PAGE, values).await?;
+        let found = self.read(AUDIT_PAGE, values).await?;
         found
             .iter()
             .map(|row| read(row).map_err(|error| error.at("audit", &rows::name_of(row, "id"))))

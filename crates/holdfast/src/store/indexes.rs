@@ -4,18 +4,17 @@
 use std::collections::BTreeMap;
 
 use super::migrate::MIGRATIONS;
-use super::statements::Sql;
+use super::statements::{Sql, statements};
 use super::{Store, StoreError};
 
-/// The names of the indexes that are used.
-const INDEXES: Sql = Sql::each(
-    "SELECT name FROM sqlite_master WHERE type = 'index'",
-    "SELECT CAST(c.relname AS TEXT) AS name FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN \
-     pg_namespace AS n ON n.oid = c.relnamespace WHERE i.indisvalid AND n.nspname = current_schema()",
-);
-
-/// Every statement here by name.
-pub(super) const ALL: &[(&str, Sql)] = &[("INDEXES", INDEXES)];
+statements! {
+    /// The names of the indexes that are used.
+    INDEXES = Sql::each(
+        "SELECT name FROM sqlite_master WHERE type = 'index'",
+        "SELECT CAST(c.relname AS TEXT) AS name FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN \
+         pg_namespace AS n ON n.oid = c.relnamespace WHERE i.indisvalid AND n.nspname = current_schema()",
+    );
+}
 
 impl Store {
     /// The statements that make the missing ones again.

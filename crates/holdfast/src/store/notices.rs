@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::engine::{Row, Unreadable};
-use super::statements::Sql;
+use super::statements::{Sql, statements};
 use super::{StatusFacts, Store, StoreError, engine, rows};
 use crate::clock::after;
 use crate::names::names;
@@ -14,55 +14,42 @@ use crate::provider::ProviderId;
 /// Grants noticed to expire in one look.
 const AT_ONCE: usize = 200;
 
-/// Grants in use whose end is near, and of which the app has not been told.
-const EXPIRING: Sql = Sql::each(
-    "INSERT INTO notices (subject, kind, user_id, provider, occurred_at, due_at) SELECT 'expiring:' || c.id || ':' || \
-     c.grant_version || ':' || c.grant_expires_at, 'instagram.expiring_soon', c.user_id, c.provider, $1, $1 FROM \
-     connections AS c WHERE c.state IN ('connected', 'degraded', 'action_required') AND c.grant_expires_at > $1 AND \
-     c.grant_expires_at <= $2 AND NOT EXISTS (SELECT 1 FROM notices AS n WHERE n.subject = 'expiring:' || c.id || ':' || \
-     c.grant_version || ':' || c.grant_expires_at) ORDER BY c.grant_expires_at LIMIT $3 + 0 ON CONFLICT (subject) DO \
-     NOTHING",
-    "INSERT INTO notices (subject, kind, user_id, provider, occurred_at, due_at) SELECT 'expiring:' || c.id || ':' || \
-     CAST(c.grant_version AS TEXT) || ':' || CAST(c.grant_expires_at AS TEXT), 'instagram.expiring_soon', c.user_id, \
-     c.provider, $1, $1 FROM connections AS c WHERE c.state IN ('connected', 'degraded', 'action_required') AND \
-     c.grant_expires_at > $1 AND c.grant_expires_at <= $2 AND NOT EXISTS (SELECT 1 FROM notices AS n WHERE n.subject = \
-     'expiring:' || c.id || ':' || CAST(c.grant_version AS TEXT) || ':' || CAST(c.grant_expires_at AS TEXT)) ORDER BY \
-     c.grant_expires_at LIMIT $3 + 0 ON CONFLICT (subject) DO NOTHING",
-);
-const PUT: Sql = Sql::both(
-    "INSERT INTO notices (subject, kind, provider, occurred_at, due_at) VALUES ($1, $2, $3, $4, $4) ON CONFLICT \
-     (subject) DO NOTHING",
-);
-const INCIDENT_BEGIN: Sql =
-    Sql::both("INSERT INTO incidents (provider, began_at) VALUES ($1, $2) ON CONFLICT (provider) DO NOTHING");
-const INCIDENT: Sql = Sql::both("SELECT began_at FROM incidents WHERE provider = $1");
-const INCIDENT_END: Sql = Sql::both("DELETE FROM incidents WHERE provider = $1");
-const CLAIM: Sql = Sql::each(
-    "UPDATE notices SET due_at = $2, tries = tries + 1 WHERE subject IN (SELECT subject FROM notices WHERE due_at <= $1 \
-     ORDER BY due_at LIMIT $3 + 0) AND due_at <= $1 RETURNING subject, kind, user_id, provider, occurred_at, tries",
-    "WITH due AS MATERIALIZED (SELECT subject FROM notices WHERE due_at <= $1 ORDER BY due_at LIMIT $3 + 0 FOR UPDATE \
-     SKIP LOCKED) UPDATE notices AS n SET due_at = $2, tries = n.tries + 1 WHERE n.subject IN (SELECT subject FROM due) \
-     AND n.due_at <= $1 RETURNING subject, kind, user_id, provider, occurred_at, tries",
-);
-const SETTLE: Sql = Sql::both("UPDATE notices SET due_at = NULL WHERE subject = $1");
-const PUT_OFF: Sql = Sql::both("UPDATE notices SET due_at = $2 WHERE subject = $1 AND due_at IS NOT NULL");
-const NEXT: Sql = Sql::both("SELECT MIN(due_at) AS at FROM notices WHERE due_at IS NOT NULL");
-/// Of an erased user nothing more is told but the erasure.
-pub(super) const FORGET: Sql = Sql::both("DELETE FROM notices WHERE user_id = $1");
-
-/// Every statement here by name, for the test that prepares them and for `doctor`.
-pub(super) const ALL: &[(&str, Sql)] = &[
-    ("NOTICES_EXPIRING", EXPIRING),
-    ("NOTICE_PUT", PUT),
-    ("INCIDENT_BEGIN", INCIDENT_BEGIN),
-    ("INCIDENT", INCIDENT),
-    ("INCIDENT_END", INCIDENT_END),
-    ("NOTICES_CLAIM", CLAIM),
-    ("NOTICE_SETTLE", SETTLE),
-    ("NOTICE_PUT_OFF", PUT_OFF),
-    ("NOTICES_NEXT", NEXT),
-    ("NOTICES_FORGET", FORGET),
-];
+statements! {
+    /// Grants in use whose end is near, and of which the app has not been told.
+    NOTICES_EXPIRING = Sql::each(
+        "INSERT INTO notices (subject, kind, user_id, provider, occurred_at, due_at) SELECT 'expiring:' || c.id || ':' || \
+         c.grant_version || ':' || c.grant_expires_at, 'instagram.expiring_soon', c.user_id, c.provider, $1, $1 FROM \
+         connections AS c WHERE c.state IN ('connected', 'degraded', 'action_required') AND c.grant_expires_at > $1 AND \
+         c.grant_expires_at <= $2 AND NOT EXISTS (SELECT 1 FROM notices AS n WHERE n.subject = 'expiring:' || c.id || ':' || \
+         c.grant_version || ':' || c.grant_expires_at) ORDER BY c.grant_expires_at LIMIT $3 + 0 ON CONFLICT (subject) DO \
+         NOTHING",
+        "INSERT INTO notices (subject, kind, user_id, provider, occurred_at, due_at) SELECT 'expiring:' || c.id || ':' || \
+         CAST(c.grant_version AS TEXT) || ':' || CAST(c.grant_expires_at AS TEXT), 'instagram.expiring_soon', c.user_id, \
+         c.provider, $1, $1 FROM connections AS c WHERE c.state IN ('connected', 'degraded', 'action_required') AND \
+         c.grant_expires_at > $1 AND c.grant_expires_at <= $2 AND NOT EXISTS (SELECT 1 FROM notices AS n WHERE n.subject = \
+         'expiring:' || c.id || ':' || CAST(c.grant_version AS TEXT) || ':' || CAST(c.grant_expires_at AS TEXT)) ORDER BY \
+         c.grant_expires_at LIMIT $3 + 0 ON CONFLICT (subject) DO NOTHING",
+    );
+    NOTICE_PUT = Sql::both(
+        "INSERT INTO notices (subject, kind, provider, occurred_at, due_at) VALUES ($1, $2, $3, $4, $4) ON CONFLICT \
+         (subject) DO NOTHING",
+    );
+    INCIDENT_BEGIN = Sql::both("INSERT INTO incidents (provider, began_at) VALUES ($1, $2) ON CONFLICT (provider) DO NOTHING");
+    INCIDENT = Sql::both("SELECT began_at FROM incidents WHERE provider = $1");
+    INCIDENT_END = Sql::both("DELETE FROM incidents WHERE provider = $1");
+    NOTICES_CLAIM = Sql::each(
+        "UPDATE notices SET due_at = $2, tries = tries + 1 WHERE subject IN (SELECT subject FROM notices WHERE due_at <= $1 \
+         ORDER BY due_at LIMIT $3 + 0) AND due_at <= $1 RETURNING subject, kind, user_id, provider, occurred_at, tries",
+        "WITH due AS MATERIALIZED (SELECT subject FROM notices WHERE due_at <= $1 ORDER BY due_at LIMIT $3 + 0 FOR UPDATE \
+         SKIP LOCKED) UPDATE notices AS n SET due_at = $2, tries = n.tries + 1 WHERE n.subject IN (SELECT subject FROM due) \
+         AND n.due_at <= $1 RETURNING subject, kind, user_id, provider, occurred_at, tries",
+    );
+    NOTICE_SETTLE = Sql::both("UPDATE notices SET due_at = NULL WHERE subject = $1");
+    NOTICE_PUT_OFF = Sql::both("UPDATE notices SET due_at = $2 WHERE subject = $1 AND due_at IS NOT NULL");
+    NOTICES_NEXT = Sql::both("SELECT MIN(due_at) AS at FROM notices WHERE due_at IS NOT NULL");
+    /// Of an erased user nothing more is told but the erasure.
+    NOTICES_FORGET = Sql::both("DELETE FROM notices WHERE user_id = $1");
+}
 
 names! {
     /// What a notice tells.
@@ -106,7 +93,7 @@ impl Store {
             return Ok(0);
         }
         let values = vec![now.into(), after(now, ahead).into(), rows::limit(AT_ONCE)];
-        self.write(EXPIRING, values).await
+        self.write(NOTICES_EXPIRING, values).await
     }
 
     /// Since when the replicas know of an incident at that provider.
@@ -147,7 +134,7 @@ impl Store {
                 };
                 let subject = format!("incident:{provider}:{}:{name}", began.as_millisecond());
                 let values = vec![subject.into(), kind.as_str().into(), provider.as_str().into(), now.into()];
-                unit.run(PUT, values).await?;
+                unit.run(NOTICE_PUT, values).await?;
             }
             unit.commit().await?;
             Ok(true)
@@ -163,7 +150,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<Notice>, StoreError> {
         let values = vec![now.into(), after(now, hold).into(), rows::limit(limit)];
-        let claimed = self.write_rows(CLAIM, values).await?;
+        let claimed = self.write_rows(NOTICES_CLAIM, values).await?;
         claimed
             .iter()
             .map(|row| read(row).map_err(|error| error.at("notices", &rows::name_of(row, "subject"))))
@@ -172,17 +159,17 @@ impl Store {
 
     /// A notice was delivered, or given up: it is not told again.
     pub async fn settle_notice(&self, notice: &Notice) -> Result<(), StoreError> {
-        self.write(SETTLE, vec![notice.subject.as_str().into()]).await.map(drop)
+        self.write(NOTICE_SETTLE, vec![notice.subject.as_str().into()]).await.map(drop)
     }
 
     /// Lets a notice wait until `at`.
     pub async fn put_off_notice(&self, notice: &Notice, at: Timestamp) -> Result<(), StoreError> {
-        self.write(PUT_OFF, vec![notice.subject.as_str().into(), at.into()]).await.map(drop)
+        self.write(NOTICE_PUT_OFF, vec![notice.subject.as_str().into(), at.into()]).await.map(drop)
     }
 
     /// When the next notice is due.
     pub async fn next_notice_at(&self) -> Result<Option<Timestamp>, StoreError> {
-        match self.read_one(NEXT, Vec::new()).await? {
+        match self.read_one(NOTICES_NEXT, Vec::new()).await? {
             Some(row) => row.opt_time("at").map_err(|error| error.at("notices", "(all)")),
             None => Ok(None),
         }

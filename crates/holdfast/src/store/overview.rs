@@ -4,70 +4,60 @@
 use jiff::Timestamp;
 
 use super::engine::{Engine, Row, Unreadable};
-use super::statements::Sql;
+use super::statements::{Sql, statements};
 use super::{Store, StoreError, rows, statements};
 
 /// More overdue refreshes than this are not counted one by one.
 const MOST_OVERDUE: usize = 100_000;
 
-const SOONEST_EXPIRY: Sql = Sql::both(
-    "SELECT MIN(grant_expires_at) AS at FROM connections WHERE state IN ('connected', 'degraded', 'action_required')",
-);
-/// Whole days left, the last for all that have more.
-const EXPIRING: Sql = Sql::each(
-    "SELECT MIN((grant_expires_at - $1) / 86400000, $2) AS days, COUNT(*) AS amount FROM connections WHERE state IN \
-     ('connected', 'degraded', 'action_required') AND grant_expires_at > $1 GROUP BY days ORDER BY days",
-    "SELECT LEAST((grant_expires_at - $1) / 86400000, $2) AS days, COUNT(*) AS amount FROM connections WHERE state IN \
-     ('connected', 'degraded', 'action_required') AND grant_expires_at > $1 GROUP BY 1 ORDER BY 1",
-);
-/// Exact where it is SQLite's; Postgres' own estimate, which its statistics keep.
-const ROWS: Sql = Sql::each(
-    "SELECT 'users' AS name, COUNT(*) AS amount FROM users UNION ALL SELECT 'connections', COUNT(*) FROM connections \
-     UNION ALL SELECT 'grants', COUNT(*) FROM grants UNION ALL SELECT 'connection_history', COUNT(*) FROM \
-     connection_history UNION ALL SELECT 'attempts', COUNT(*) FROM attempts UNION ALL SELECT 'clerk_events', COUNT(*) FROM \
-     clerk_events UNION ALL SELECT 'deleted_users', COUNT(*) FROM deleted_users UNION ALL SELECT 'data_deletions', \
-     COUNT(*) FROM data_deletions UNION ALL SELECT 'outbox', COUNT(*) FROM outbox UNION ALL SELECT 'audit', COUNT(*) \
-     FROM audit UNION ALL SELECT 'notices', COUNT(*) FROM notices",
-    "SELECT CAST(relname AS TEXT) AS name, CAST(n_live_tup AS BIGINT) AS amount FROM pg_stat_user_tables WHERE \
-     schemaname = current_schema() AND relname IN ('users', 'connections', 'grants', 'connection_history', 'attempts', \
-     'clerk_events', 'deleted_users', 'data_deletions', 'outbox', 'audit', 'notices')",
-);
-/// Of the tables that are swept, each by an index on its age.
-const OLDEST: Sql = Sql::both(
-    "SELECT 'attempts' AS name, (SELECT MIN(closed_at) FROM attempts WHERE closed_at IS NOT NULL) AS at UNION ALL SELECT \
-     'clerk_events', (SELECT MIN(received_at) FROM clerk_events) UNION ALL SELECT 'outbox', (SELECT MIN(occurred_at) FROM \
-     outbox) UNION ALL SELECT 'audit', (SELECT MIN(at) FROM audit) UNION ALL SELECT 'notices', (SELECT MIN(occurred_at) \
-     FROM notices)",
-);
-const TALLY_ADD: Sql = Sql::both(
-    "INSERT INTO refresh_tally (hour, outcome, amount) VALUES ($1, $2, $3) ON CONFLICT (hour, outcome) DO UPDATE SET \
-     amount = refresh_tally.amount + excluded.amount",
-);
-const TALLY: Sql = Sql::both(
-    "SELECT outcome, CAST(SUM(amount) AS BIGINT) AS month, CAST(SUM(CASE WHEN hour > $1 THEN amount ELSE 0 END) AS \
-     BIGINT) AS day FROM refresh_tally WHERE hour > $2 GROUP BY outcome ORDER BY outcome",
-);
-const SENTINEL_AGES: Sql =
-    Sql::both("SELECT key_id, created_at FROM key_ring_sentinel ORDER BY created_at, key_id");
-/// SQLite has no server, no role and no bound.
-const SERVER_FACTS: Sql = Sql::each(
-    "SELECT '' AS role, NULL AS schema, 0 AS version, 0 AS max_connections, 1 AS may_create",
-    "SELECT CAST(current_user AS TEXT) AS role, CAST(current_schema() AS TEXT) AS schema, \
-     CAST(current_setting('server_version_num') AS BIGINT) AS version, CAST(current_setting('max_connections') AS BIGINT) \
-     AS max_connections, CAST(CASE WHEN COALESCE(has_schema_privilege(current_schema(), 'CREATE'), FALSE) THEN 1 ELSE 0 \
-     END AS BIGINT) AS may_create",
-);
-/// Every statement here by name, for the test that prepares them and for `doctor`.
-pub(super) const ALL: &[(&str, Sql)] = &[
-    ("SOONEST_EXPIRY", SOONEST_EXPIRY),
-    ("EXPIRING", EXPIRING),
-    ("ROWS", ROWS),
-    ("OLDEST", OLDEST),
-    ("TALLY_ADD", TALLY_ADD),
-    ("TALLY", TALLY),
-    ("SENTINEL_AGES", SENTINEL_AGES),
-    ("SERVER_FACTS", SERVER_FACTS),
-];
+statements! {
+    SOONEST_EXPIRY = Sql::both(
+        "SELECT MIN(grant_expires_at) AS at FROM connections WHERE state IN ('connected', 'degraded', 'action_required')",
+    );
+    /// Whole days left, the last for all that have more.
+    EXPIRING = Sql::each(
+        "SELECT MIN((grant_expires_at - $1) / 86400000, $2) AS days, COUNT(*) AS amount FROM connections WHERE state IN \
+         ('connected', 'degraded', 'action_required') AND grant_expires_at > $1 GROUP BY days ORDER BY days",
+        "SELECT LEAST((grant_expires_at - $1) / 86400000, $2) AS days, COUNT(*) AS amount FROM connections WHERE state IN \
+         ('connected', 'degraded', 'action_required') AND grant_expires_at > $1 GROUP BY 1 ORDER BY 1",
+    );
+    /// Exact where it is SQLite's; Postgres' own estimate, which its statistics keep.
+    ROWS = Sql::each(
+        "SELECT 'users' AS name, COUNT(*) AS amount FROM users UNION ALL SELECT 'connections', COUNT(*) FROM connections \
+         UNION ALL SELECT 'grants', COUNT(*) FROM grants UNION ALL SELECT 'connection_history', COUNT(*) FROM \
+         connection_history UNION ALL SELECT 'attempts', COUNT(*) FROM attempts UNION ALL SELECT 'clerk_events', COUNT(*) FROM \
+         clerk_events UNION ALL SELECT 'deleted_users', COUNT(*) FROM deleted_users UNION ALL SELECT 'data_deletions', \
+         COUNT(*) FROM data_deletions UNION ALL SELECT 'outbox', COUNT(*) FROM outbox UNION ALL SELECT 'audit', COUNT(*) \
+         FROM audit UNION ALL SELECT 'notices', COUNT(*) FROM notices",
+        "SELECT CAST(relname AS TEXT) AS name, CAST(n_live_tup AS BIGINT) AS amount FROM pg_stat_user_tables WHERE \
+         schemaname = current_schema() AND relname IN ('users', 'connections', 'grants', 'connection_history', 'attempts', \
+         'clerk_events', 'deleted_users', 'data_deletions', 'outbox', 'audit', 'notices')",
+    );
+    /// Of the tables that are swept, each by an index on its age.
+    OLDEST = Sql::both(
+        "SELECT 'attempts' AS name, (SELECT MIN(closed_at) FROM attempts WHERE closed_at IS NOT NULL) AS at UNION ALL SELECT \
+         'clerk_events', (SELECT MIN(received_at) FROM clerk_events) UNION ALL SELECT 'outbox', (SELECT MIN(occurred_at) FROM \
+         outbox) UNION ALL SELECT 'audit', (SELECT MIN(at) FROM audit) UNION ALL SELECT 'notices', (SELECT MIN(occurred_at) \
+         FROM notices)",
+    );
+    TALLY_ADD = Sql::both(
+        "INSERT INTO refresh_tally (hour, outcome, amount) VALUES ($1, $2, $3) ON CONFLICT (hour, outcome) DO UPDATE SET \
+         amount = refresh_tally.amount + excluded.amount",
+    );
+    TALLY = Sql::both(
+        "SELECT outcome, CAST(SUM(amount) AS BIGINT) AS month, CAST(SUM(CASE WHEN hour > $1 THEN amount ELSE 0 END) AS \
+         BIGINT) AS day FROM refresh_tally WHERE hour > $2 GROUP BY outcome ORDER BY outcome",
+    );
+    SENTINEL_AGES = Sql::both("SELECT key_id, created_at FROM key_ring_sentinel ORDER BY created_at, key_id");
+    /// SQLite has no server, no role and no bound.
+    SERVER_FACTS = Sql::each(
+        "SELECT '' AS role, NULL AS schema, 0 AS version, 0 AS max_connections, 1 AS may_create",
+        "SELECT CAST(current_user AS TEXT) AS role, CAST(current_schema() AS TEXT) AS schema, \
+         CAST(current_setting('server_version_num') AS BIGINT) AS version, CAST(current_setting('max_connections') AS BIGINT) \
+         AS max_connections, CAST(CASE WHEN COALESCE(has_schema_privilege(current_schema(), 'CREATE'), FALSE) THEN 1 ELSE 0 \
+         END AS BIGINT) AS may_create",
+    );
+}
 
 /// What a database server says of itself and of the role that asks.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -241,8 +241,8 @@ pub(super) fn history_facts(entry: &HistoryEntry) -> Vec<Value> {
         entry.reason.map(Reason::as_str).into(),
         entry.evidence.map(|each| each.source.as_str()).into(),
         entry.evidence.map(|each| each.at).into(),
-        (&entry.detail).into(),
-        entry.attempt.map(|note| note.id.to_string()).into(),
+        entry.detail.as_deref().into(),
+        entry.attempt.map(|note| note.id).into(),
         entry.attempt.and_then(|note| note.outcome).map(AttemptOutcome::to_name).into(),
     ]
 }

@@ -209,8 +209,8 @@ impl Store {
         let providers: Vec<_> = providers.iter().filter_map(|row| rows::provider(row).ok()).collect();
         unit.run(statements::TOMBSTONE_INSERT, vec![user_id.into(), now.into()]).await?;
         unit.run(statements::USER_DELETE, vec![user_id.into()]).await?;
-        unit.run(audit::FORGET, vec![user_id.into()]).await?;
-        unit.run(notices::FORGET, vec![user_id.into()]).await?;
+        unit.run(audit::AUDIT_FORGET, vec![user_id.into()]).await?;
+        unit.run(notices::NOTICES_FORGET, vec![user_id.into()]).await?;
         for provider in &providers {
             let change = Change { user_id: user_id.to_owned(), provider: *provider, version: None };
             self.inner.changes.notify(unit, &change).await?;
@@ -278,11 +278,11 @@ async fn save_user(unit: &mut Unit, stored: &StoredUser) -> Result<(), Failure> 
     let StoredUser { user, clerk_updated_at, first_synced_at } = stored;
     let values = vec![
         user.id.as_str().into(),
-        (&user.email).into(),
+        user.email.as_deref().into(),
         user.email_verified.into(),
-        (&user.first_name).into(),
-        (&user.last_name).into(),
-        (&user.image_url).into(),
+        user.first_name.as_deref().into(),
+        user.last_name.as_deref().into(),
+        user.image_url.as_deref().into(),
         user.updated_at.into(),
         user.last_seen_at.into(),
         (*clerk_updated_at).into(),

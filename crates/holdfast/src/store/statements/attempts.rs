@@ -2,74 +2,59 @@
 
 use super::Sql;
 
-pub(in crate::store) const ATTEMPT: Sql =
-    Sql::both(concat!("SELECT ", attempt_columns!(), " FROM attempts WHERE id = $1"));
-pub(in crate::store) const ATTEMPT_BY_STATE: Sql =
-    Sql::both(concat!("SELECT ", attempt_columns!(), " FROM attempts WHERE state_hash = $1"));
-pub(in crate::store) const ATTEMPTS_EXPIRED: Sql = Sql::both(concat!(
-    "SELECT ",
-    attempt_columns!(),
-    " FROM attempts WHERE stage <> 'closed' AND expires_at <= $1 ORDER BY expires_at, id LIMIT $2 + 0 OFFSET $3 + 0"
-));
-pub(in crate::store) const ATTEMPTS_OPEN: Sql = Sql::both(concat!(
-    "SELECT ",
-    attempt_columns!(),
-    " FROM attempts WHERE user_id = $1 AND provider = $2 AND COALESCE(stage, '') <> 'closed' ORDER BY created_at, id"
-));
-/// Begun to be completed and let go of: by a crash, or because the provider could not be asked. One
-/// whose code could not be sent is back at `returned`, and rests.
-pub(in crate::store) const ATTEMPTS_STRANDED: Sql = Sql::both(concat!(
-    "SELECT ",
-    attempt_columns!(),
-    " FROM attempts WHERE stage <> 'closed' AND (stage IN ('redeeming', 'short_granted', 'granted') OR (stage = 'returned' \
-     AND busy_until IS NOT NULL)) AND expires_at > $1 AND (busy_until IS NULL OR busy_until <= $1) ORDER BY expires_at, id LIMIT $2 + 0 OFFSET $3 + 0"
-));
-pub(in crate::store) const ATTEMPTS_CLOSE: Sql = Sql::both(
-    "UPDATE attempts SET stage = 'closed', outcome = $3, closed_at = $4, sealed = NULL, busy_until = NULL, \
-     revision = revision + 1 WHERE user_id = $1 AND provider = $2 AND COALESCE(stage, '') <> 'closed'",
-);
-/// An open attempt began at most its lifetime, ten minutes, ago: however many a user has closed,
-/// few are read.
-pub(in crate::store) const ATTEMPTS_COUNT_OPEN: Sql = Sql::both(
-    "SELECT COUNT(*) AS amount FROM attempts WHERE user_id = $1 AND provider = $2 AND created_at > $3 - 600000 AND \
-     COALESCE(stage, '') <> 'closed' AND expires_at > $3",
-);
-/// Not those that ended because Instagram does not admit the account: that is the app's trouble,
-/// and costs nobody a try.
-pub(in crate::store) const ATTEMPTS_COUNT_BEGUN: Sql = Sql::both(
-    "SELECT COUNT(*) AS amount FROM attempts WHERE user_id = $1 AND provider = $2 AND created_at <= $3 \
-     AND created_at > $4 AND (outcome IS NULL OR outcome <> 'failed:account_not_admitted')",
-);
-/// The same, one by one.
-pub(in crate::store) const ATTEMPTS_BEGUN: Sql = Sql::both(
-    "SELECT created_at FROM attempts WHERE user_id = $1 AND provider = $2 AND created_at <= $3 AND \
-     created_at > $4 AND (outcome IS NULL OR outcome <> 'failed:account_not_admitted') ORDER BY \
-     created_at DESC LIMIT $5 + 0",
-);
-pub(in crate::store) const ATTEMPT_INSERT: Sql = Sql::both(
-    "INSERT INTO attempts (id, revision, user_id, provider, state_hash, completion_hash, stage, \
-     outcome, return_to, expect, created_at, expires_at, sealed, sealed_completion, busy_until, \
-     closed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON \
-     CONFLICT DO NOTHING",
-);
-/// Compare and set. What an attempt was begun with never changes.
-pub(in crate::store) const ATTEMPT_UPDATE: Sql = Sql::both(
-    "UPDATE attempts SET revision = $3, completion_hash = $4, stage = $5, outcome = $6, expires_at = \
-     $7, sealed = $8, sealed_completion = $9, busy_until = $10, closed_at = $11 WHERE id = $1 AND \
-     revision = $2",
-);
-
-/// By name.
-pub(super) const ALL: &[(&str, Sql)] = &[
-    ("ATTEMPT", ATTEMPT),
-    ("ATTEMPT_BY_STATE", ATTEMPT_BY_STATE),
-    ("ATTEMPTS_EXPIRED", ATTEMPTS_EXPIRED),
-    ("ATTEMPTS_OPEN", ATTEMPTS_OPEN),
-    ("ATTEMPTS_STRANDED", ATTEMPTS_STRANDED),
-    ("ATTEMPTS_CLOSE", ATTEMPTS_CLOSE),
-    ("ATTEMPTS_COUNT_OPEN", ATTEMPTS_COUNT_OPEN),
-    ("ATTEMPTS_COUNT_BEGUN", ATTEMPTS_COUNT_BEGUN),
-    ("ATTEMPTS_BEGUN", ATTEMPTS_BEGUN),
-    ("ATTEMPT_INSERT", ATTEMPT_INSERT),
-    ("ATTEMPT_UPDATE", ATTEMPT_UPDATE),
-];
+statements! {
+    ATTEMPT = Sql::both(concat!("SELECT ", attempt_columns!(), " FROM attempts WHERE id = $1"));
+    ATTEMPT_BY_STATE = Sql::both(concat!("SELECT ", attempt_columns!(), " FROM attempts WHERE state_hash = $1"));
+    ATTEMPTS_EXPIRED = Sql::both(concat!(
+        "SELECT ",
+        attempt_columns!(),
+        " FROM attempts WHERE stage <> 'closed' AND expires_at <= $1 ORDER BY expires_at, id LIMIT $2 + 0 OFFSET $3 + 0"
+    ));
+    ATTEMPTS_OPEN = Sql::both(concat!(
+        "SELECT ",
+        attempt_columns!(),
+        " FROM attempts WHERE user_id = $1 AND provider = $2 AND COALESCE(stage, '') <> 'closed' ORDER BY created_at, id"
+    ));
+    /// Begun to be completed and let go of: by a crash, or because the provider could not be asked.
+    /// One whose code could not be sent is back at `returned`, and rests.
+    ATTEMPTS_STRANDED = Sql::both(concat!(
+        "SELECT ",
+        attempt_columns!(),
+        " FROM attempts WHERE stage <> 'closed' AND (stage IN ('redeeming', 'short_granted', 'granted') OR (stage = 'returned' \
+         AND busy_until IS NOT NULL)) AND expires_at > $1 AND (busy_until IS NULL OR busy_until <= $1) ORDER BY expires_at, id LIMIT $2 + 0 OFFSET $3 + 0"
+    ));
+    ATTEMPTS_CLOSE = Sql::both(
+        "UPDATE attempts SET stage = 'closed', outcome = $3, closed_at = $4, sealed = NULL, busy_until = NULL, \
+         revision = revision + 1 WHERE user_id = $1 AND provider = $2 AND COALESCE(stage, '') <> 'closed'",
+    );
+    /// An open attempt began at most its lifetime, ten minutes, ago: however many a user has
+    /// closed, few are read.
+    ATTEMPTS_COUNT_OPEN = Sql::both(
+        "SELECT COUNT(*) AS amount FROM attempts WHERE user_id = $1 AND provider = $2 AND created_at > $3 - 600000 AND \
+         COALESCE(stage, '') <> 'closed' AND expires_at > $3",
+    );
+    /// Not those that ended because Instagram does not admit the account: that is the app's
+    /// trouble, and costs nobody a try.
+    ATTEMPTS_COUNT_BEGUN = Sql::both(
+        "SELECT COUNT(*) AS amount FROM attempts WHERE user_id = $1 AND provider = $2 AND created_at <= $3 \
+         AND created_at > $4 AND (outcome IS NULL OR outcome <> 'failed:account_not_admitted')",
+    );
+    /// The same, one by one.
+    ATTEMPTS_BEGUN = Sql::both(
+        "SELECT created_at FROM attempts WHERE user_id = $1 AND provider = $2 AND created_at <= $3 AND \
+         created_at > $4 AND (outcome IS NULL OR outcome <> 'failed:account_not_admitted') ORDER BY \
+         created_at DESC LIMIT $5 + 0",
+    );
+    ATTEMPT_INSERT = Sql::both(
+        "INSERT INTO attempts (id, revision, user_id, provider, state_hash, completion_hash, stage, \
+         outcome, return_to, expect, created_at, expires_at, sealed, sealed_completion, busy_until, \
+         closed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON \
+         CONFLICT DO NOTHING",
+    );
+    /// Compare and set. What an attempt was begun with never changes.
+    ATTEMPT_UPDATE = Sql::both(
+        "UPDATE attempts SET revision = $3, completion_hash = $4, stage = $5, outcome = $6, expires_at = \
+         $7, sealed = $8, sealed_completion = $9, busy_until = $10, closed_at = $11 WHERE id = $1 AND \
+         revision = $2",
+    );
+}

@@ -2,38 +2,6 @@
 
 use super::Sql;
 
-pub(in crate::store) const USER_KEY: Sql = Sql::both("SELECT key_id, blob FROM user_keys WHERE user_id = $1");
-pub(in crate::store) const USER_KEY_INSERT: Sql = Sql::both(
-    "INSERT INTO user_keys (user_id, key_id, blob, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT \
-     (user_id) DO NOTHING",
-);
-pub(in crate::store) const USER_KEY_REWRAP: Sql =
-    Sql::both("UPDATE user_keys SET key_id = $2, blob = $3 WHERE user_id = $1 AND blob = $4");
-pub(in crate::store) const USER_KEYS_NOT_UNDER: Sql = Sql::both(
-    "SELECT user_id, key_id, blob FROM user_keys WHERE key_id <> $1 AND user_id > $2 ORDER BY user_id \
-     LIMIT $3 + 0",
-);
-pub(in crate::store) const USER_KEYS_UNDER: Sql = Sql::both(
-    "SELECT user_id, key_id, blob FROM user_keys WHERE key_id = $1 AND user_id > $2 ORDER BY user_id \
-     LIMIT $3 + 0",
-);
-pub(in crate::store) const USER_KEY_COUNTS: Sql =
-    Sql::both("SELECT key_id, COUNT(*) AS amount FROM user_keys GROUP BY key_id ORDER BY key_id");
-pub(in crate::store) const USER_KEY_COUNT: Sql =
-    Sql::both("SELECT COUNT(*) AS amount FROM user_keys WHERE key_id = $1");
-pub(in crate::store) const SENTINELS: Sql =
-    Sql::both("SELECT key_id, blob FROM key_ring_sentinel ORDER BY key_id");
-pub(in crate::store) const SENTINEL_LOCK: Sql = Sql::each(
-    "SELECT key_id FROM key_ring_sentinel WHERE key_id = $1",
-    "SELECT key_id FROM key_ring_sentinel WHERE key_id = $1 FOR UPDATE",
-);
-pub(in crate::store) const SENTINEL_INSERT: Sql = Sql::both(
-    "INSERT INTO key_ring_sentinel (key_id, blob, created_at) VALUES ($1, $2, $3) ON CONFLICT \
-     (key_id) DO NOTHING",
-);
-pub(in crate::store) const SENTINEL_DELETE: Sql =
-    Sql::both("DELETE FROM key_ring_sentinel WHERE key_id = $1");
-
 /// What a lost key sealed is lost with it; see
 /// [`Store::give_up_key`](crate::store::Store::give_up_key).
 macro_rules! of_lost_key {
@@ -42,62 +10,61 @@ macro_rules! of_lost_key {
     };
 }
 
-pub(in crate::store) const LOST_KEY_HISTORY: Sql = Sql::both(concat!(
-    "INSERT INTO connection_history (connection_id, version, position, at, state, reason, detail) SELECT id, \
-     version + 1, 0, $2, 'reconnect_required', 'key_lost', $3 FROM connections WHERE grant_version IS NOT NULL AND ",
-    of_lost_key!()
-));
-pub(in crate::store) const LOST_KEY_GRANTS: Sql = Sql::both(concat!(
-    "DELETE FROM grants WHERE connection_id IN (SELECT id FROM connections WHERE ",
-    of_lost_key!(),
-    ")"
-));
-pub(in crate::store) const LOST_KEY_CONNECTIONS: Sql = Sql::both(concat!(
-    "UPDATE connections SET state = 'reconnect_required', reason = 'key_lost', grant_version = NULL, \
-     grant_obtained_at = NULL, grant_expires_at = NULL, next_refresh_at = NULL, retry_after = NULL, \
-     suspicion_grant_version = NULL, suspicion_first_at = NULL, failures = 0, since = $2, evidence_source = NULL, \
-     evidence_at = NULL, lease_owner = NULL, lease_until = NULL, lease_epoch = lease_epoch + 1, version = version + 1 \
-     WHERE grant_version IS NOT NULL AND ",
-    of_lost_key!()
-));
-pub(in crate::store) const LOST_KEY_ATTEMPTS: Sql =
-    Sql::both(concat!("DELETE FROM attempts WHERE stage <> 'closed' AND ", of_lost_key!()));
-pub(in crate::store) const LOST_KEY_USER_KEYS: Sql = Sql::both("DELETE FROM user_keys WHERE key_id = $1");
-pub(in crate::store) const SERVICE_KEY_INSERT: Sql =
-    Sql::both("INSERT INTO service_keys (id, name, hash, created_at) VALUES ($1, $2, $3, $4)");
-pub(in crate::store) const SERVICE_KEYS: Sql = Sql::both(
-    "SELECT id, name, created_at, last_used_at, revoked_at FROM service_keys ORDER BY created_at, id",
-);
-pub(in crate::store) const SERVICE_KEY_BY_HASH: Sql =
-    Sql::both("SELECT id, name, created_at, last_used_at, revoked_at FROM service_keys WHERE hash = $1");
-pub(in crate::store) const SERVICE_KEY_REVOKE: Sql =
-    Sql::both("UPDATE service_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL");
-pub(in crate::store) const SERVICE_KEY_TOUCH: Sql = Sql::both(
-    "UPDATE service_keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR \
-     last_used_at < $2)",
-);
-
-/// By name.
-pub(super) const ALL: &[(&str, Sql)] = &[
-    ("USER_KEY", USER_KEY),
-    ("USER_KEY_INSERT", USER_KEY_INSERT),
-    ("USER_KEY_REWRAP", USER_KEY_REWRAP),
-    ("USER_KEYS_NOT_UNDER", USER_KEYS_NOT_UNDER),
-    ("USER_KEYS_UNDER", USER_KEYS_UNDER),
-    ("USER_KEY_COUNTS", USER_KEY_COUNTS),
-    ("USER_KEY_COUNT", USER_KEY_COUNT),
-    ("SENTINELS", SENTINELS),
-    ("SENTINEL_LOCK", SENTINEL_LOCK),
-    ("SENTINEL_INSERT", SENTINEL_INSERT),
-    ("SENTINEL_DELETE", SENTINEL_DELETE),
-    ("LOST_KEY_HISTORY", LOST_KEY_HISTORY),
-    ("LOST_KEY_GRANTS", LOST_KEY_GRANTS),
-    ("LOST_KEY_CONNECTIONS", LOST_KEY_CONNECTIONS),
-    ("LOST_KEY_ATTEMPTS", LOST_KEY_ATTEMPTS),
-    ("LOST_KEY_USER_KEYS", LOST_KEY_USER_KEYS),
-    ("SERVICE_KEY_INSERT", SERVICE_KEY_INSERT),
-    ("SERVICE_KEYS", SERVICE_KEYS),
-    ("SERVICE_KEY_BY_HASH", SERVICE_KEY_BY_HASH),
-    ("SERVICE_KEY_REVOKE", SERVICE_KEY_REVOKE),
-    ("SERVICE_KEY_TOUCH", SERVICE_KEY_TOUCH),
-];
+statements! {
+    USER_KEY = Sql::both("SELECT key_id, blob FROM user_keys WHERE user_id = $1");
+    USER_KEY_INSERT = Sql::both(
+        "INSERT INTO user_keys (user_id, key_id, blob, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT \
+         (user_id) DO NOTHING",
+    );
+    USER_KEY_REWRAP = Sql::both("UPDATE user_keys SET key_id = $2, blob = $3 WHERE user_id = $1 AND blob = $4");
+    USER_KEYS_NOT_UNDER = Sql::both(
+        "SELECT user_id, key_id, blob FROM user_keys WHERE key_id <> $1 AND user_id > $2 ORDER BY user_id \
+         LIMIT $3 + 0",
+    );
+    USER_KEYS_UNDER = Sql::both(
+        "SELECT user_id, key_id, blob FROM user_keys WHERE key_id = $1 AND user_id > $2 ORDER BY user_id \
+         LIMIT $3 + 0",
+    );
+    USER_KEY_COUNTS = Sql::both("SELECT key_id, COUNT(*) AS amount FROM user_keys GROUP BY key_id ORDER BY key_id");
+    USER_KEY_COUNT = Sql::both("SELECT COUNT(*) AS amount FROM user_keys WHERE key_id = $1");
+    SENTINELS = Sql::both("SELECT key_id, blob FROM key_ring_sentinel ORDER BY key_id");
+    SENTINEL_LOCK = Sql::each(
+        "SELECT key_id FROM key_ring_sentinel WHERE key_id = $1",
+        "SELECT key_id FROM key_ring_sentinel WHERE key_id = $1 FOR UPDATE",
+    );
+    SENTINEL_INSERT = Sql::both(
+        "INSERT INTO key_ring_sentinel (key_id, blob, created_at) VALUES ($1, $2, $3) ON CONFLICT \
+         (key_id) DO NOTHING",
+    );
+    SENTINEL_DELETE = Sql::both("DELETE FROM key_ring_sentinel WHERE key_id = $1");
+    LOST_KEY_HISTORY = Sql::both(concat!(
+        "INSERT INTO connection_history (connection_id, version, position, at, state, reason, detail) SELECT id, \
+         version + 1, 0, $2, 'reconnect_required', 'key_lost', $3 FROM connections WHERE grant_version IS NOT NULL AND ",
+        of_lost_key!()
+    ));
+    LOST_KEY_GRANTS = Sql::both(concat!(
+        "DELETE FROM grants WHERE connection_id IN (SELECT id FROM connections WHERE ",
+        of_lost_key!(),
+        ")"
+    ));
+    LOST_KEY_CONNECTIONS = Sql::both(concat!(
+        "UPDATE connections SET state = 'reconnect_required', reason = 'key_lost', grant_version = NULL, \
+         grant_obtained_at = NULL, grant_expires_at = NULL, next_refresh_at = NULL, retry_after = NULL, \
+         suspicion_grant_version = NULL, suspicion_first_at = NULL, failures = 0, since = $2, evidence_source = NULL, \
+         evidence_at = NULL, lease_owner = NULL, lease_until = NULL, lease_epoch = lease_epoch + 1, version = version + 1 \
+         WHERE grant_version IS NOT NULL AND ",
+        of_lost_key!()
+    ));
+    LOST_KEY_ATTEMPTS = Sql::both(concat!("DELETE FROM attempts WHERE stage <> 'closed' AND ", of_lost_key!()));
+    LOST_KEY_USER_KEYS = Sql::both("DELETE FROM user_keys WHERE key_id = $1");
+    SERVICE_KEY_INSERT = Sql::both("INSERT INTO service_keys (id, name, hash, created_at) VALUES ($1, $2, $3, $4)");
+    SERVICE_KEYS = Sql::both(
+        "SELECT id, name, created_at, last_used_at, revoked_at FROM service_keys ORDER BY created_at, id",
+    );
+    SERVICE_KEY_BY_HASH = Sql::both("SELECT id, name, created_at, last_used_at, revoked_at FROM service_keys WHERE hash = $1");
+    SERVICE_KEY_REVOKE = Sql::both("UPDATE service_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL");
+    SERVICE_KEY_TOUCH = Sql::both(
+        "UPDATE service_keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR \
+         last_used_at < $2)",
+    );
+}

@@ -61,70 +61,58 @@ macro_rules! claim {
     };
 }
 
-/// How many are due, counted up to a limit.
-pub(in crate::store) const DUE_COUNT: Sql = Sql::both(
-    "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections WHERE next_refresh_at <= $1 LIMIT $2 + 0) AS due",
-);
-/// Earliest deadline first. Materialized, because a planner may otherwise run the limited
-/// sub-select more than once.
-pub(in crate::store) const CLAIM_FEW_DUE: Sql = Sql::each(
-    concat!(few_due!(), claim!("INDEXED BY sqlite_autoindex_connections_1 ")),
-    concat!(few_due!(), " FOR UPDATE SKIP LOCKED", claim!("")),
-);
-/// As [`CLAIM_FEW_DUE`], by another way.
-pub(in crate::store) const CLAIM_MANY_DUE: Sql = Sql::each(
-    concat!(many_due!(), claim!("INDEXED BY sqlite_autoindex_connections_1 ")),
-    concat!(many_due!(), " FOR UPDATE SKIP LOCKED", claim!("")),
-);
-pub(in crate::store) const CLAIM_ONE: Sql = Sql::both(concat!(
-    "UPDATE connections SET lease_owner = $2, lease_until = $3, lease_epoch = lease_epoch + 1 WHERE \
-     id = $1 AND (lease_until IS NULL OR lease_until <= $4 OR lease_until > $5) RETURNING lease_epoch, ",
-    returned_columns!()
-));
-pub(in crate::store) const LEASE_RELEASE: Sql = Sql::both(
-    "UPDATE connections SET lease_owner = NULL, lease_until = NULL WHERE id = $1 AND lease_owner = $2 \
-     AND lease_epoch = $3",
-);
-/// What was claimed and cannot be read. The status tells the next refresh, so its version moves
-/// too.
-pub(in crate::store) const LEASES_PUT_OFF: Sql = Sql::each(
-    "UPDATE connections SET next_refresh_at = $4, lease_owner = NULL, lease_until = NULL, version = version + 1 \
-     WHERE lease_owner = $2 AND lease_until = $3 AND id IN (SELECT value FROM json_each($1))",
-    "UPDATE connections SET next_refresh_at = $4, lease_owner = NULL, lease_until = NULL, version = version + 1 \
-     WHERE lease_owner = $2 AND lease_until = $3 AND id IN (SELECT jsonb_array_elements_text(CAST(CAST($1 AS TEXT) AS \
-     JSONB)))",
-);
-/// Of a database with one server, when that begins: whoever held anything is dead.
-pub(in crate::store) const LEASES_FENCE: Sql = Sql::both(
-    "UPDATE connections SET lease_owner = NULL, lease_until = NULL, lease_epoch = lease_epoch + 1 WHERE lease_until IS NOT NULL",
-);
-/// The same for attempts that were being completed.
-pub(in crate::store) const ATTEMPTS_RELEASE: Sql =
-    Sql::both("UPDATE attempts SET busy_until = 0, revision = revision + 1 WHERE busy_until > 0");
-pub(in crate::store) const NEXT_DUE: Sql = Sql::each(
-    "SELECT MIN(at) AS at FROM (SELECT at FROM (SELECT next_refresh_at AS at FROM connections WHERE \
-     next_refresh_at IS NOT NULL AND grant_version IS NOT NULL AND lease_until IS NULL AND \
-     retry_after IS NULL ORDER BY next_refresh_at LIMIT 1) AS free UNION ALL SELECT \
-     MAX(next_refresh_at, COALESCE(lease_until, 0), COALESCE(retry_after, 0)) AS at FROM connections \
-     WHERE next_refresh_at IS NOT NULL AND grant_version IS NOT NULL AND (lease_until IS NOT NULL OR \
-     retry_after IS NOT NULL)) AS due",
-    "SELECT MIN(at) AS at FROM (SELECT at FROM (SELECT next_refresh_at AS at FROM connections WHERE \
-     next_refresh_at IS NOT NULL AND grant_version IS NOT NULL AND lease_until IS NULL AND \
-     retry_after IS NULL ORDER BY next_refresh_at LIMIT 1) AS free UNION ALL SELECT \
-     GREATEST(next_refresh_at, COALESCE(lease_until, 0), COALESCE(retry_after, 0)) AS at FROM \
-     connections WHERE next_refresh_at IS NOT NULL AND grant_version IS NOT NULL AND (lease_until IS \
-     NOT NULL OR retry_after IS NOT NULL)) AS due",
-);
-
-/// By name.
-pub(super) const ALL: &[(&str, Sql)] = &[
-    ("DUE_COUNT", DUE_COUNT),
-    ("CLAIM_FEW_DUE", CLAIM_FEW_DUE),
-    ("CLAIM_MANY_DUE", CLAIM_MANY_DUE),
-    ("CLAIM_ONE", CLAIM_ONE),
-    ("LEASE_RELEASE", LEASE_RELEASE),
-    ("LEASES_PUT_OFF", LEASES_PUT_OFF),
-    ("LEASES_FENCE", LEASES_FENCE),
-    ("ATTEMPTS_RELEASE", ATTEMPTS_RELEASE),
-    ("NEXT_DUE", NEXT_DUE),
-];
+statements! {
+    /// How many are due, counted up to a limit.
+    DUE_COUNT = Sql::both(
+        "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections WHERE next_refresh_at <= $1 LIMIT $2 + 0) AS due",
+    );
+    /// Earliest deadline first. Materialized, because a planner may otherwise run the limited
+    /// sub-select more than once.
+    CLAIM_FEW_DUE = Sql::each(
+        concat!(few_due!(), claim!("INDEXED BY sqlite_autoindex_connections_1 ")),
+        concat!(few_due!(), " FOR UPDATE SKIP LOCKED", claim!("")),
+    );
+    /// As [`CLAIM_FEW_DUE`], by another way.
+    CLAIM_MANY_DUE = Sql::each(
+        concat!(many_due!(), claim!("INDEXED BY sqlite_autoindex_connections_1 ")),
+        concat!(many_due!(), " FOR UPDATE SKIP LOCKED", claim!("")),
+    );
+    CLAIM_ONE = Sql::both(concat!(
+        "UPDATE connections SET lease_owner = $2, lease_until = $3, lease_epoch = lease_epoch + 1 WHERE \
+         id = $1 AND (lease_until IS NULL OR lease_until <= $4 OR lease_until > $5) RETURNING lease_epoch, ",
+        returned_columns!()
+    ));
+    LEASE_RELEASE = Sql::both(
+        "UPDATE connections SET lease_owner = NULL, lease_until = NULL WHERE id = $1 AND lease_owner = $2 \
+         AND lease_epoch = $3",
+    );
+    /// What was claimed and cannot be read. The status tells the next refresh, so its version moves
+    /// too.
+    LEASES_PUT_OFF = Sql::each(
+        "UPDATE connections SET next_refresh_at = $4, lease_owner = NULL, lease_until = NULL, version = version + 1 \
+         WHERE lease_owner = $2 AND lease_until = $3 AND id IN (SELECT value FROM json_each($1))",
+        "UPDATE connections SET next_refresh_at = $4, lease_owner = NULL, lease_until = NULL, version = version + 1 \
+         WHERE lease_owner = $2 AND lease_until = $3 AND id IN (SELECT jsonb_array_elements_text(CAST(CAST($1 AS TEXT) AS \
+         JSONB)))",
+    );
+    /// Of a database with one server, when that begins: whoever held anything is dead.
+    LEASES_FENCE = Sql::both(
+        "UPDATE connections SET lease_owner = NULL, lease_until = NULL, lease_epoch = lease_epoch + 1 WHERE lease_until IS NOT NULL",
+    );
+    /// The same for attempts that were being completed.
+    ATTEMPTS_RELEASE = Sql::both("UPDATE attempts SET busy_until = 0, revision = revision + 1 WHERE busy_until > 0");
+    NEXT_DUE = Sql::each(
+        "SELECT MIN(at) AS at FROM (SELECT at FROM (SELECT next_refresh_at AS at FROM connections WHERE \
+         next_refresh_at IS NOT NULL AND grant_version IS NOT NULL AND lease_until IS NULL AND \
+         retry_after IS NULL ORDER BY next_refresh_at LIMIT 1) AS free UNION ALL SELECT \
+         MAX(next_refresh_at, COALESCE(lease_until, 0), COALESCE(retry_after, 0)) AS at FROM connections \
+         WHERE next_refresh_at IS NOT NULL AND grant_version IS NOT NULL AND (lease_until IS NOT NULL OR \
+         retry_after IS NOT NULL)) AS due",
+        "SELECT MIN(at) AS at FROM (SELECT at FROM (SELECT next_refresh_at AS at FROM connections WHERE \
+         next_refresh_at IS NOT NULL AND grant_version IS NOT NULL AND lease_until IS NULL AND \
+         retry_after IS NULL ORDER BY next_refresh_at LIMIT 1) AS free UNION ALL SELECT \
+         GREATEST(next_refresh_at, COALESCE(lease_until, 0), COALESCE(retry_after, 0)) AS at FROM \
+         connections WHERE next_refresh_at IS NOT NULL AND grant_version IS NOT NULL AND (lease_until IS \
+         NOT NULL OR retry_after IS NOT NULL)) AS due",
+    );
+}

@@ -2,52 +2,42 @@
 
 use super::Sql;
 
-pub(in crate::store) const DELETION_INSERT: Sql = Sql::both(
-    "INSERT INTO data_deletions (code, provider, requested_at, completed_at, erased) VALUES ($1, $2, \
-     $3, $4, $5) ON CONFLICT (code) DO UPDATE SET completed_at = excluded.completed_at, erased = \
-     excluded.erased",
-);
-pub(in crate::store) const DELETION: Sql = Sql::both(
-    "SELECT code, provider, requested_at, completed_at, erased FROM data_deletions WHERE code = $1",
-);
-
-/// A newer event takes the place of one that was not delivered, and its turn comes at once.
-pub(in crate::store) const OUTBOX_PUT: Sql = Sql::both(
-    "INSERT INTO outbox (user_id, provider, event_id, occurred_at, due_at) VALUES ($1, $2, $3, $4, $4) ON \
-     CONFLICT (user_id, provider) DO UPDATE SET event_id = excluded.event_id, occurred_at = \
-     excluded.occurred_at, due_at = excluded.due_at, tries = 0",
-);
 macro_rules! outbox_due {
     () => {
         "WITH due AS MATERIALIZED (SELECT user_id, provider FROM outbox WHERE due_at <= $1 ORDER BY due_at LIMIT $3 + 0"
     };
 }
+
 macro_rules! outbox_claim {
     () => {
         ") UPDATE outbox AS o SET due_at = $2, tries = o.tries + 1 WHERE EXISTS (SELECT 1 FROM due WHERE due.user_id \
          = o.user_id AND due.provider = o.provider) AND o.due_at <= $1 RETURNING user_id, provider, event_id, occurred_at, tries"
     };
 }
-/// A claimed event is not due for a while: nobody else sends it meanwhile, and a crash costs that
-/// while.
-pub(in crate::store) const OUTBOX_CLAIM: Sql = Sql::each(
-    concat!(outbox_due!(), outbox_claim!()),
-    concat!(outbox_due!(), " FOR UPDATE SKIP LOCKED", outbox_claim!()),
-);
-/// Only the very event: a newer one has taken its place and stays.
-pub(in crate::store) const OUTBOX_REMOVE: Sql =
-    Sql::both("DELETE FROM outbox WHERE user_id = $1 AND provider = $2 AND event_id = $3");
-pub(in crate::store) const OUTBOX_PUT_OFF: Sql =
-    Sql::both("UPDATE outbox SET due_at = $4 WHERE user_id = $1 AND provider = $2 AND event_id = $3");
-pub(in crate::store) const OUTBOX_NEXT: Sql = Sql::both("SELECT MIN(due_at) AS at FROM outbox");
 
-/// By name.
-pub(super) const ALL: &[(&str, Sql)] = &[
-    ("DELETION_INSERT", DELETION_INSERT),
-    ("DELETION", DELETION),
-    ("OUTBOX_PUT", OUTBOX_PUT),
-    ("OUTBOX_CLAIM", OUTBOX_CLAIM),
-    ("OUTBOX_REMOVE", OUTBOX_REMOVE),
-    ("OUTBOX_PUT_OFF", OUTBOX_PUT_OFF),
-    ("OUTBOX_NEXT", OUTBOX_NEXT),
-];
+statements! {
+    DELETION_INSERT = Sql::both(
+        "INSERT INTO data_deletions (code, provider, requested_at, completed_at, erased) VALUES ($1, $2, \
+         $3, $4, $5) ON CONFLICT (code) DO UPDATE SET completed_at = excluded.completed_at, erased = \
+         excluded.erased",
+    );
+    DELETION = Sql::both(
+        "SELECT code, provider, requested_at, completed_at, erased FROM data_deletions WHERE code = $1",
+    );
+    /// A newer event takes the place of one that was not delivered, and its turn comes at once.
+    OUTBOX_PUT = Sql::both(
+        "INSERT INTO outbox (user_id, provider, event_id, occurred_at, due_at) VALUES ($1, $2, $3, $4, $4) ON \
+         CONFLICT (user_id, provider) DO UPDATE SET event_id = excluded.event_id, occurred_at = \
+         excluded.occurred_at, due_at = excluded.due_at, tries = 0",
+    );
+    /// A claimed event is not due for a while: nobody else sends it meanwhile, and a crash costs
+    /// that while.
+    OUTBOX_CLAIM = Sql::each(
+        concat!(outbox_due!(), outbox_claim!()),
+        concat!(outbox_due!(), " FOR UPDATE SKIP LOCKED", outbox_claim!()),
+    );
+    /// Only the very event: a newer one has taken its place and stays.
+    OUTBOX_REMOVE = Sql::both("DELETE FROM outbox WHERE user_id = $1 AND provider = $2 AND event_id = $3");
+    OUTBOX_PUT_OFF = Sql::both("UPDATE outbox SET due_at = $4 WHERE user_id = $1 AND provider = $2 AND event_id = $3");
+    OUTBOX_NEXT = Sql::both("SELECT MIN(due_at) AS at FROM outbox");
+}

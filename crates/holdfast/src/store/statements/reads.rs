@@ -2,126 +2,108 @@
 
 use super::Sql;
 
-/// The hot path. On SQLite it asks about the user `$1` and has one row, whose two halves may be
-/// null. On Postgres, where what costs is the round trip, it asks about as many as there are in the
-/// lists `$1` of users and `$2` of providers: one row each, numbered by its place in the lists.
-///
-/// `LATERAL … LIMIT 1` leaves Postgres' planner no way but one look-up for each caller, however
-/// many callers or rows it expects.
-pub(in crate::store) const STATUS: Sql = Sql::each(
-    concat!(
+statements! {
+    /// The hot path. On SQLite it asks about the user `$1` and has one row, whose two halves may be
+    /// null. On Postgres, where what costs is the round trip, it asks about as many as there are in
+    /// the lists `$1` of users and `$2` of providers: one row each, numbered by its place in the
+    /// lists.
+    ///
+    /// `LATERAL … LIMIT 1` leaves Postgres' planner no way but one look-up for each caller, however
+    /// many callers or rows it expects.
+    STATUS = Sql::each(
+        concat!(
+            "SELECT ",
+            connection_columns!(),
+            ", a.id AS attempt_id, a.created_at AS attempt_created_at, a.expires_at AS attempt_expires_at \
+             FROM (SELECT 1) AS one LEFT JOIN connections AS c ON c.user_id = $1 AND c.provider = $2 AND c.ordinal = 0 \
+             LEFT JOIN attempts AS a ON a.stage <> 'closed' AND a.id = (SELECT id FROM attempts WHERE user_id = $1 \
+             AND provider = $2 ORDER BY created_at DESC, id DESC LIMIT 1)"
+        ),
+        concat!(
+            "SELECT caller.place, ",
+            connection_columns!(),
+            ", a.attempt_id, a.attempt_created_at, a.attempt_expires_at FROM unnest(CAST($1 AS TEXT[]), CAST($2 AS TEXT[])) \
+             WITH ORDINALITY AS caller (user_id, provider, place) LEFT JOIN LATERAL (SELECT ",
+            connection_columns!(),
+            " FROM connections AS c WHERE c.user_id = caller.user_id AND c.provider = caller.provider AND c.ordinal = 0 \
+             LIMIT 1) AS c ON TRUE LEFT JOIN LATERAL (\
+             SELECT id AS attempt_id, created_at AS attempt_created_at, expires_at AS attempt_expires_at, stage FROM attempts \
+             WHERE user_id = caller.user_id AND provider = caller.provider ORDER BY created_at DESC, id DESC LIMIT 1) \
+             AS a ON a.stage <> 'closed'"
+        ),
+    );
+    CONNECTION = Sql::both(concat!(
         "SELECT ",
         connection_columns!(),
-        ", a.id AS attempt_id, a.created_at AS attempt_created_at, a.expires_at AS attempt_expires_at \
-         FROM (SELECT 1) AS one LEFT JOIN connections AS c ON c.user_id = $1 AND c.provider = $2 AND c.ordinal = 0 \
-         LEFT JOIN attempts AS a ON a.stage <> 'closed' AND a.id = (SELECT id FROM attempts WHERE user_id = $1 \
-         AND provider = $2 ORDER BY created_at DESC, id DESC LIMIT 1)"
-    ),
-    concat!(
-        "SELECT caller.place, ",
+        " FROM connections AS c WHERE c.user_id = $1 AND c.provider = $2 AND c.ordinal = 0"
+    ));
+    CONNECTION_BY_ID = Sql::both(concat!("SELECT ", connection_columns!(), " FROM connections AS c WHERE c.id = $1"));
+    /// One asker per connection and gap, on whichever replica. A probe further ahead than the gap
+    /// is of a clock that has been set back; one that is only a little ahead is of somebody who
+    /// looked at the clock after us and wrote before us.
+    CONNECTION_CLAIM_PROBE = Sql::both(
+        "UPDATE connections SET probed_at = $2 WHERE id = $1 AND (probed_at IS NULL OR probed_at <= $3 OR probed_at > $4)",
+    );
+    CONNECTIONS_BY_ACCOUNT = Sql::both(concat!(
+        "SELECT ",
         connection_columns!(),
-        ", a.attempt_id, a.attempt_created_at, a.attempt_expires_at FROM unnest(CAST($1 AS TEXT[]), CAST($2 AS TEXT[])) \
-         WITH ORDINALITY AS caller (user_id, provider, place) LEFT JOIN LATERAL (SELECT ",
+        " FROM connections AS c WHERE c.id IN (SELECT id FROM connections WHERE provider = $1 AND account_id = $2 UNION \
+         ALL SELECT id FROM connections WHERE provider = $1 AND account_professional_id = $2) ORDER BY c.id"
+    ));
+    /// A handle may have been another account's before, so there may be several.
+    CONNECTIONS_BY_USERNAME = Sql::both(concat!(
+        "SELECT ",
         connection_columns!(),
-        " FROM connections AS c WHERE c.user_id = caller.user_id AND c.provider = caller.provider AND c.ordinal = 0 \
-         LIMIT 1) AS c ON TRUE LEFT JOIN LATERAL (\
-         SELECT id AS attempt_id, created_at AS attempt_created_at, expires_at AS attempt_expires_at, stage FROM attempts \
-         WHERE user_id = caller.user_id AND provider = caller.provider ORDER BY created_at DESC, id DESC LIMIT 1) \
-         AS a ON a.stage <> 'closed'"
-    ),
-);
-pub(in crate::store) const CONNECTION: Sql = Sql::both(concat!(
-    "SELECT ",
-    connection_columns!(),
-    " FROM connections AS c WHERE c.user_id = $1 AND c.provider = $2 AND c.ordinal = 0"
-));
-pub(in crate::store) const CONNECTION_BY_ID: Sql =
-    Sql::both(concat!("SELECT ", connection_columns!(), " FROM connections AS c WHERE c.id = $1"));
-/// One asker per connection and gap, on whichever replica. A probe further ahead than the gap is of
-/// a clock that has been set back; one that is only a little ahead is of somebody who looked at the
-/// clock after us and wrote before us.
-pub(in crate::store) const CONNECTION_CLAIM_PROBE: Sql = Sql::both(
-    "UPDATE connections SET probed_at = $2 WHERE id = $1 AND (probed_at IS NULL OR probed_at <= $3 OR probed_at > $4)",
-);
-pub(in crate::store) const CONNECTIONS_BY_ACCOUNT: Sql = Sql::both(concat!(
-    "SELECT ",
-    connection_columns!(),
-    " FROM connections AS c WHERE c.id IN (SELECT id FROM connections WHERE provider = $1 AND account_id = $2 UNION \
-     ALL SELECT id FROM connections WHERE provider = $1 AND account_professional_id = $2) ORDER BY c.id"
-));
-/// A handle may have been another account's before, so there may be several.
-pub(in crate::store) const CONNECTIONS_BY_USERNAME: Sql = Sql::both(concat!(
-    "SELECT ",
-    connection_columns!(),
-    " FROM connections AS c WHERE c.provider = $1 AND c.account_username = $2 ORDER BY c.id"
-));
-/// Who, by id; the rest is read with the status.
-pub(in crate::store) const LISTED: Sql = Sql::both(
-    "SELECT id, user_id, grant_expires_at FROM connections WHERE COALESCE(provider, '') = $1 AND ordinal + 0 = 0 AND id > $2 ORDER BY id \
-     LIMIT $3 + 0",
-);
-/// The same of those in one stored state other than `connected`, which are few.
-pub(in crate::store) const LISTED_IN_STATE: Sql = Sql::both(
-    "SELECT id, user_id, grant_expires_at FROM connections WHERE state = $4 AND state <> 'connected' AND provider = $1 \
-     AND ordinal = 0 AND id > $2 ORDER BY id LIMIT $3 + 0",
-);
-/// The same of those whose grant has died by the clock while their stored state does not say so.
-/// With nothing joined to them, provider and id keep planners from indexes that would have them
-/// read everybody.
-pub(in crate::store) const LISTED_LAPSED: Sql = Sql::both(
-    "SELECT id, user_id, grant_expires_at FROM connections WHERE grant_expires_at <= $4 AND state IN ('connected', \
-     'degraded', 'action_required') AND COALESCE(provider, '') = $1 AND ordinal + 0 = 0 AND id || '' > $2 ORDER BY id || '' LIMIT $3 + 0",
-);
-/// By deadline, from where the page before ended.
-pub(in crate::store) const LISTED_BY_DEADLINE: Sql = Sql::both(
-    "SELECT id, user_id, grant_expires_at FROM connections WHERE COALESCE(provider, '') = $1 AND ordinal + 0 = 0 AND grant_version IS NOT \
-     NULL AND grant_expires_at < $4 AND (grant_expires_at > $5 OR (grant_expires_at = $5 AND id > $2)) ORDER BY \
-     grant_expires_at, id LIMIT $3 + 0",
-);
-pub(in crate::store) const CONNECTIONS_PAGE: Sql = Sql::both(concat!(
-    "SELECT ",
-    connection_columns!(),
-    " FROM connections AS c WHERE c.id > $1 ORDER BY c.id LIMIT $2 + 0"
-));
-pub(in crate::store) const CONNECTION_COUNTS: Sql = Sql::both(
-    "SELECT provider, state, reason, COUNT(*) AS amount FROM connections GROUP BY provider, state, \
-     reason ORDER BY provider, state, reason",
-);
-pub(in crate::store) const HISTORY: Sql = Sql::both(
-    "SELECT h.connection_id, h.version, h.position, h.at, h.state, h.reason, h.evidence_source, \
-     h.evidence_at, h.detail, h.attempt_id, h.attempt_outcome FROM connection_history AS h JOIN connections AS c ON c.id = \
-     h.connection_id WHERE c.user_id = $1 AND c.provider = $2 AND c.ordinal = 0 AND (h.version < $3 \
-     OR (h.version = $3 AND h.position < $4)) ORDER BY h.version DESC, h.position DESC LIMIT $5 + 0",
-);
-pub(in crate::store) const GRANT: Sql = Sql::both(
-    "SELECT connection_id, version, blob, obtained_at, expires_at FROM grants WHERE connection_id = \
-     $1 AND version = $2",
-);
-pub(in crate::store) const GRANT_AND_KEY: Sql = Sql::both(
-    "SELECT g.connection_id, g.version, g.blob, g.obtained_at, g.expires_at, k.key_id, k.blob AS key_blob \
-     FROM grants AS g JOIN user_keys AS k ON k.user_id = $3 WHERE g.connection_id = $1 AND g.version = $2",
-);
-pub(in crate::store) const GRANTS: Sql = Sql::both(
-    "SELECT connection_id, version, blob, obtained_at, expires_at FROM grants WHERE connection_id = \
-     $1 ORDER BY version DESC",
-);
-
-/// By name.
-pub(super) const ALL: &[(&str, Sql)] = &[
-    ("STATUS", STATUS),
-    ("CONNECTION", CONNECTION),
-    ("CONNECTION_BY_ID", CONNECTION_BY_ID),
-    ("CONNECTION_CLAIM_PROBE", CONNECTION_CLAIM_PROBE),
-    ("CONNECTIONS_BY_ACCOUNT", CONNECTIONS_BY_ACCOUNT),
-    ("CONNECTIONS_BY_USERNAME", CONNECTIONS_BY_USERNAME),
-    ("LISTED", LISTED),
-    ("LISTED_IN_STATE", LISTED_IN_STATE),
-    ("LISTED_LAPSED", LISTED_LAPSED),
-    ("LISTED_BY_DEADLINE", LISTED_BY_DEADLINE),
-    ("CONNECTIONS_PAGE", CONNECTIONS_PAGE),
-    ("CONNECTION_COUNTS", CONNECTION_COUNTS),
-    ("HISTORY", HISTORY),
-    ("GRANT", GRANT),
-    ("GRANT_AND_KEY", GRANT_AND_KEY),
-    ("GRANTS", GRANTS),
-];
+        " FROM connections AS c WHERE c.provider = $1 AND c.account_username = $2 ORDER BY c.id"
+    ));
+    /// Who, by id; the rest is read with the status.
+    LISTED = Sql::both(
+        "SELECT id, user_id, grant_expires_at FROM connections WHERE COALESCE(provider, '') = $1 AND ordinal + 0 = 0 AND id > $2 ORDER BY id \
+         LIMIT $3 + 0",
+    );
+    /// The same of those in one stored state other than `connected`, which are few.
+    LISTED_IN_STATE = Sql::both(
+        "SELECT id, user_id, grant_expires_at FROM connections WHERE state = $4 AND state <> 'connected' AND provider = $1 \
+         AND ordinal = 0 AND id > $2 ORDER BY id LIMIT $3 + 0",
+    );
+    /// The same of those whose grant has died by the clock while their stored state does not say
+    /// so. With nothing joined to them, provider and id keep planners from indexes that would have
+    /// them read everybody.
+    LISTED_LAPSED = Sql::both(
+        "SELECT id, user_id, grant_expires_at FROM connections WHERE grant_expires_at <= $4 AND state IN ('connected', \
+         'degraded', 'action_required') AND COALESCE(provider, '') = $1 AND ordinal + 0 = 0 AND id || '' > $2 ORDER BY id || '' LIMIT $3 + 0",
+    );
+    /// By deadline, from where the page before ended.
+    LISTED_BY_DEADLINE = Sql::both(
+        "SELECT id, user_id, grant_expires_at FROM connections WHERE COALESCE(provider, '') = $1 AND ordinal + 0 = 0 AND grant_version IS NOT \
+         NULL AND grant_expires_at < $4 AND (grant_expires_at > $5 OR (grant_expires_at = $5 AND id > $2)) ORDER BY \
+         grant_expires_at, id LIMIT $3 + 0",
+    );
+    CONNECTIONS_PAGE = Sql::both(concat!(
+        "SELECT ",
+        connection_columns!(),
+        " FROM connections AS c WHERE c.id > $1 ORDER BY c.id LIMIT $2 + 0"
+    ));
+    CONNECTION_COUNTS = Sql::both(
+        "SELECT provider, state, reason, COUNT(*) AS amount FROM connections GROUP BY provider, state, \
+         reason ORDER BY provider, state, reason",
+    );
+    HISTORY = Sql::both(
+        "SELECT h.connection_id, h.version, h.position, h.at, h.state, h.reason, h.evidence_source, \
+         h.evidence_at, h.detail, h.attempt_id, h.attempt_outcome FROM connection_history AS h JOIN connections AS c ON c.id = \
+         h.connection_id WHERE c.user_id = $1 AND c.provider = $2 AND c.ordinal = 0 AND (h.version < $3 \
+         OR (h.version = $3 AND h.position < $4)) ORDER BY h.version DESC, h.position DESC LIMIT $5 + 0",
+    );
+    GRANT = Sql::both(
+        "SELECT connection_id, version, blob, obtained_at, expires_at FROM grants WHERE connection_id = \
+         $1 AND version = $2",
+    );
+    GRANT_AND_KEY = Sql::both(
+        "SELECT g.connection_id, g.version, g.blob, g.obtained_at, g.expires_at, k.key_id, k.blob AS key_blob \
+         FROM grants AS g JOIN user_keys AS k ON k.user_id = $3 WHERE g.connection_id = $1 AND g.version = $2",
+    );
+    GRANTS = Sql::both(
+        "SELECT connection_id, version, blob, obtained_at, expires_at FROM grants WHERE connection_id = \
+         $1 ORDER BY version DESC",
+    );
+}

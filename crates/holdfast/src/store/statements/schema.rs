@@ -2,9 +2,33 @@
 
 use super::Sql;
 
-/// Touches a table, so that a database without schema is not called healthy.
-pub(in crate::store) const PING: Sql =
-    Sql::both("SELECT COUNT(*) AS users FROM (SELECT id FROM users LIMIT 1) AS one");
+statements! {
+    /// Touches a table, so that a database without schema is not called healthy.
+    PING = Sql::both("SELECT COUNT(*) AS users FROM (SELECT id FROM users LIMIT 1) AS one");
+    MIGRATIONS_TABLE_EXISTS = Sql::each(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'",
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema() AND \
+         table_name = 'schema_migrations'",
+    );
+    MIGRATIONS_APPLIED = Sql::both("SELECT version, checksum FROM schema_migrations ORDER BY version");
+    /// A migration may take longer than any statement of a request.
+    MIGRATION_PATIENCE = Sql::each("SELECT 1", "SET LOCAL statement_timeout = 0");
+    /// Comes first in its transaction: the primary key makes a second migrator wait, then fail.
+    MIGRATION_RECORD = Sql::both("INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)");
+    /// At the beginning of each of Postgres' sessions: has the planner look things up by an index,
+    /// whatever it expects.
+    ///
+    /// Its expectations come from statistics, which may be missing or from when a table was small,
+    /// and a plan that it keeps for a prepared statement may be older still. No statement of a
+    /// request or of the worker gains by reading a table, however small. The settings are found by
+    /// name, because what only speaks Postgres' protocol lacks some.
+    KEEP_TO_INDEXES = Sql::each(
+        "SELECT 1",
+        "SELECT set_config(name, CASE vartype WHEN 'bool' THEN 'off' ELSE '0' END, false) FROM pg_settings WHERE name IN \
+         ('enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', 'enable_mergejoin', 'jit', 'max_parallel_workers_per_gather')",
+    );
+}
+
 /// Before the first migration; not part of [`ALL`], because it is what makes the others preparable.
 pub(in crate::store) const MIGRATIONS_TABLE: Sql = Sql::each(
     "CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL, \
@@ -12,41 +36,6 @@ pub(in crate::store) const MIGRATIONS_TABLE: Sql = Sql::each(
     "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, \
      checksum BYTEA NOT NULL, applied_at BIGINT NOT NULL)",
 );
-pub(in crate::store) const MIGRATIONS_TABLE_EXISTS: Sql = Sql::each(
-    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'",
-    "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema() AND \
-     table_name = 'schema_migrations'",
-);
-pub(in crate::store) const MIGRATIONS_APPLIED: Sql =
-    Sql::both("SELECT version, checksum FROM schema_migrations ORDER BY version");
-/// A migration may take longer than any statement of a request.
-pub(in crate::store) const MIGRATION_PATIENCE: Sql = Sql::each("SELECT 1", "SET LOCAL statement_timeout = 0");
-/// Comes first in its transaction: the primary key makes a second migrator wait, then fail.
-pub(in crate::store) const MIGRATION_RECORD: Sql =
-    Sql::both("INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)");
-
-/// At the beginning of each of Postgres' sessions: has the planner look things up by an index,
-/// whatever it expects.
-///
-/// Its expectations come from statistics, which may be missing or from when a table was small, and
-/// a plan that it keeps for a prepared statement may be older still. No statement of a request or
-/// of the worker gains by reading a table, however small. The settings are found by name, because
-/// what only speaks Postgres' protocol lacks some.
-pub(in crate::store) const KEEP_TO_INDEXES: Sql = Sql::each(
-    "SELECT 1",
-    "SELECT set_config(name, CASE vartype WHEN 'bool' THEN 'off' ELSE '0' END, false) FROM pg_settings WHERE name IN \
-     ('enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', 'enable_mergejoin', 'jit', 'max_parallel_workers_per_gather')",
-);
 
 /// Tells the other replicas; Postgres alone has it.
 pub(in crate::store) const NOTIFY: &str = "SELECT pg_notify($1, $2)";
-
-/// By name.
-pub(super) const ALL: &[(&str, Sql)] = &[
-    ("PING", PING),
-    ("MIGRATIONS_TABLE_EXISTS", MIGRATIONS_TABLE_EXISTS),
-    ("MIGRATIONS_APPLIED", MIGRATIONS_APPLIED),
-    ("MIGRATION_PATIENCE", MIGRATION_PATIENCE),
-    ("MIGRATION_RECORD", MIGRATION_RECORD),
-    ("KEEP_TO_INDEXES", KEEP_TO_INDEXES),
-];

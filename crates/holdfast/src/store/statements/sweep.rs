@@ -2,72 +2,60 @@
 
 use super::Sql;
 
-pub(in crate::store) const SWEEP_ATTEMPTS: Sql = by_index!(
-    "DELETE FROM attempts",
-    "sqlite_autoindex_attempts_1",
-    " WHERE id IN (SELECT id FROM attempts WHERE closed_at < $1 ORDER BY closed_at LIMIT $2 + 0)",
-);
-/// What a closed attempt still holds once its time is over.
-pub(in crate::store) const SWEEP_COMPLETIONS: Sql = by_index!(
-    "UPDATE attempts",
-    "sqlite_autoindex_attempts_1",
-    " SET sealed_completion = NULL, sealed = NULL WHERE id IN (SELECT id FROM attempts WHERE closed_at IS NOT NULL AND \
-     expires_at < $1 AND (sealed_completion IS NOT NULL OR sealed IS NOT NULL) ORDER BY closed_at LIMIT $2 + 0)",
-);
-pub(in crate::store) const SWEEP_CLERK_EVENTS: Sql = by_index!(
-    "DELETE FROM clerk_events",
-    "sqlite_autoindex_clerk_events_1",
-    " WHERE id IN (SELECT id FROM clerk_events WHERE received_at < $1 ORDER BY received_at LIMIT $2 + 0)",
-);
-pub(in crate::store) const SWEEP_DELETIONS: Sql = by_index!(
-    "DELETE FROM data_deletions",
-    "sqlite_autoindex_data_deletions_1",
-    " WHERE code IN (SELECT code FROM data_deletions WHERE requested_at < $1 ORDER BY requested_at LIMIT $2 + 0)",
-);
-pub(in crate::store) const SWEEP_OUTBOX: Sql = Sql::both(
-    "DELETE FROM outbox WHERE (user_id, provider) IN (SELECT user_id, provider FROM outbox WHERE \
-     occurred_at < $1 ORDER BY occurred_at LIMIT $2 + 0)",
-);
-pub(in crate::store) const SWEEP_ACTS: Sql = by_index!(
-    "DELETE FROM audit",
-    "sqlite_autoindex_audit_1",
-    " WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2 + 0)",
-);
-/// Not what waits to be told.
-pub(in crate::store) const SWEEP_NOTICES: Sql = by_index!(
-    "DELETE FROM notices",
-    "sqlite_autoindex_notices_1",
-    " WHERE subject IN (SELECT subject FROM notices WHERE occurred_at < $1 AND due_at IS NULL ORDER BY occurred_at \
-     LIMIT $2 + 0)",
-);
-/// Hours since the epoch; `$1` is in milliseconds.
-pub(in crate::store) const SWEEP_REFRESHES: Sql = Sql::both(
-    "DELETE FROM refresh_tally WHERE hour IN (SELECT hour FROM refresh_tally WHERE hour < CAST($1 AS BIGINT) / \
-     3600000 ORDER BY hour LIMIT $2 + 0)",
-);
-/// The end of the next few entries after $2 that are older than $1.
-pub(in crate::store) const SWEEP_HISTORY_NEXT: Sql = Sql::both(
-    "SELECT MAX(at) AS at FROM (SELECT at FROM connection_history WHERE at < $1 AND at > $2 ORDER BY at \
-     LIMIT $3 + 0) AS next",
-);
-/// Of those, each after which its connection has had twenty more.
-pub(in crate::store) const SWEEP_HISTORY: Sql = Sql::both(
-    "DELETE FROM connection_history WHERE at > $1 AND at <= $2 AND (SELECT COUNT(*) FROM (SELECT 1 FROM \
-     connection_history AS newer WHERE newer.connection_id = connection_history.connection_id AND \
-     (newer.version, newer.position) > (connection_history.version, connection_history.position) LIMIT 20) \
-     AS newest) >= 20",
-);
-
-/// By name.
-pub(super) const ALL: &[(&str, Sql)] = &[
-    ("SWEEP_ATTEMPTS", SWEEP_ATTEMPTS),
-    ("SWEEP_COMPLETIONS", SWEEP_COMPLETIONS),
-    ("SWEEP_CLERK_EVENTS", SWEEP_CLERK_EVENTS),
-    ("SWEEP_DELETIONS", SWEEP_DELETIONS),
-    ("SWEEP_OUTBOX", SWEEP_OUTBOX),
-    ("SWEEP_ACTS", SWEEP_ACTS),
-    ("SWEEP_NOTICES", SWEEP_NOTICES),
-    ("SWEEP_REFRESHES", SWEEP_REFRESHES),
-    ("SWEEP_HISTORY_NEXT", SWEEP_HISTORY_NEXT),
-    ("SWEEP_HISTORY", SWEEP_HISTORY),
-];
+statements! {
+    SWEEP_ATTEMPTS = by_index!(
+        "DELETE FROM attempts",
+        "sqlite_autoindex_attempts_1",
+        " WHERE id IN (SELECT id FROM attempts WHERE closed_at < $1 ORDER BY closed_at LIMIT $2 + 0)",
+    );
+    /// What a closed attempt still holds once its time is over.
+    SWEEP_COMPLETIONS = by_index!(
+        "UPDATE attempts",
+        "sqlite_autoindex_attempts_1",
+        " SET sealed_completion = NULL, sealed = NULL WHERE id IN (SELECT id FROM attempts WHERE closed_at IS NOT NULL AND \
+         expires_at < $1 AND (sealed_completion IS NOT NULL OR sealed IS NOT NULL) ORDER BY closed_at LIMIT $2 + 0)",
+    );
+    SWEEP_CLERK_EVENTS = by_index!(
+        "DELETE FROM clerk_events",
+        "sqlite_autoindex_clerk_events_1",
+        " WHERE id IN (SELECT id FROM clerk_events WHERE received_at < $1 ORDER BY received_at LIMIT $2 + 0)",
+    );
+    SWEEP_DELETIONS = by_index!(
+        "DELETE FROM data_deletions",
+        "sqlite_autoindex_data_deletions_1",
+        " WHERE code IN (SELECT code FROM data_deletions WHERE requested_at < $1 ORDER BY requested_at LIMIT $2 + 0)",
+    );
+    SWEEP_OUTBOX = Sql::both(
+        "DELETE FROM outbox WHERE (user_id, provider) IN (SELECT user_id, provider FROM outbox WHERE \
+         occurred_at < $1 ORDER BY occurred_at LIMIT $2 + 0)",
+    );
+    SWEEP_ACTS = by_index!(
+        "DELETE FROM audit",
+        "sqlite_autoindex_audit_1",
+        " WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2 + 0)",
+    );
+    /// Not what waits to be told.
+    SWEEP_NOTICES = by_index!(
+        "DELETE FROM notices",
+        "sqlite_autoindex_notices_1",
+        " WHERE subject IN (SELECT subject FROM notices WHERE occurred_at < $1 AND due_at IS NULL ORDER BY occurred_at \
+         LIMIT $2 + 0)",
+    );
+    /// Hours since the epoch; `$1` is in milliseconds.
+    SWEEP_REFRESHES = Sql::both(
+        "DELETE FROM refresh_tally WHERE hour IN (SELECT hour FROM refresh_tally WHERE hour < CAST($1 AS BIGINT) / \
+         3600000 ORDER BY hour LIMIT $2 + 0)",
+    );
+    /// The end of the next few entries after $2 that are older than $1.
+    SWEEP_HISTORY_NEXT = Sql::both(
+        "SELECT MAX(at) AS at FROM (SELECT at FROM connection_history WHERE at < $1 AND at > $2 ORDER BY at \
+         LIMIT $3 + 0) AS next",
+    );
+    /// Of those, each after which its connection has had twenty more.
+    SWEEP_HISTORY = Sql::both(
+        "DELETE FROM connection_history WHERE at > $1 AND at <= $2 AND (SELECT COUNT(*) FROM (SELECT 1 FROM \
+         connection_history AS newer WHERE newer.connection_id = connection_history.connection_id AND \
+         (newer.version, newer.position) > (connection_history.version, connection_history.position) LIMIT 20) \
+         AS newest) >= 20",
+    );
+}

@@ -31,72 +31,63 @@ macro_rules! fallen_since {
     };
 }
 
-/// Reads those in trouble.
-pub(in crate::store) const TROUBLE: Sql = by_index!(
-    concat!(
-        "SELECT COUNT(CASE WHEN reason = 'provider_incident' THEN 1 END) AS held, MIN(CASE WHEN reason = \
-     'provider_incident' THEN since END) AS held_since, ",
-        "COUNT(CASE ",
-        suspected_since!("$1"),
-        fallen_since!("$1"),
-        "END) AS struck_first, COUNT(CASE ",
-        suspected_since!("$2"),
-        fallen_since!("$2"),
-        "END) AS struck_second, COUNT(CASE ",
-        suspected_since!("$3"),
-        "END) AS struck_third FROM connections"
-    ),
-    "connections_troubled",
-    concat!(" WHERE ", troubled!(), " AND grant_version IS NOT NULL"),
-);
-pub(in crate::store) const MISCONFIGURED_COUNT: Sql = by_index!(
-    "SELECT COUNT(*) AS amount FROM connections",
-    "connections_troubled",
-    concat!(" WHERE ", troubled!(), " AND grant_version IS NOT NULL AND reason = 'app_misconfigured'"),
-);
-/// Those who were proven well lately.
-pub(in crate::store) const PROVEN_COUNT: Sql = Sql::both(
-    "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections WHERE state = 'connected' AND evidence_at > $1 AND \
-     evidence_at <= $2 AND suspicion_first_at IS NULL AND evidence_source IN ('oauth', 'refresh', 'use') AND \
-     grant_version IS NOT NULL LIMIT $3 + 0) AS proven",
-);
-pub(in crate::store) const PROVEN_LAST: Sql = Sql::both(concat!(
-    "SELECT ",
-    connection_columns!(),
-    " FROM connections AS c WHERE c.state = 'connected' AND c.evidence_at <= $3 AND c.id <> $1 AND c.suspicion_first_at IS \
-     NULL AND c.grant_version IS NOT NULL AND c.grant_expires_at > $2 AND (c.retry_after IS NULL OR \
-     c.retry_after <= $2) ORDER BY c.evidence_at DESC, c.id LIMIT $4 + 0 OFFSET $5 + 0"
-));
-pub(in crate::store) const ALIVE_COUNT: Sql = by_index!(
-    "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections",
-    "connections_expiring",
-    " WHERE state IN ('connected', 'degraded', 'action_required') LIMIT $1 + 0) AS alive",
-);
-pub(in crate::store) const CONNECTIONS_FALLEN: Sql = Sql::both(concat!(
-    "SELECT ",
-    connection_columns!(),
-    " FROM connections AS c WHERE ",
-    troubled!(),
-    " AND c.grant_version IS NOT NULL AND COALESCE(c.state, '') IN ('reconnect_required', 'action_required') AND c.since > $1 AND COALESCE(c.reason, '') = $2 AND c.evidence_source IN ('refresh', 'use') ORDER BY c.since, c.id LIMIT $3 + 0 OFFSET $4 + 0"
-));
-/// The status tells the next refresh, so its version moves too.
-pub(in crate::store) const CONNECTIONS_HASTEN: Sql = by_index!(
-    "UPDATE connections",
-    "connections_troubled",
-    concat!(
-        " SET next_refresh_at = $2, version = version + 1 WHERE ",
+statements! {
+    /// Reads those in trouble.
+    TROUBLE = by_index!(
+        concat!(
+            "SELECT COUNT(CASE WHEN reason = 'provider_incident' THEN 1 END) AS held, MIN(CASE WHEN reason = \
+         'provider_incident' THEN since END) AS held_since, ",
+            "COUNT(CASE ",
+            suspected_since!("$1"),
+            fallen_since!("$1"),
+            "END) AS struck_first, COUNT(CASE ",
+            suspected_since!("$2"),
+            fallen_since!("$2"),
+            "END) AS struck_second, COUNT(CASE ",
+            suspected_since!("$3"),
+            "END) AS struck_third FROM connections"
+        ),
+        "connections_troubled",
+        concat!(" WHERE ", troubled!(), " AND grant_version IS NOT NULL"),
+    );
+    MISCONFIGURED_COUNT = by_index!(
+        "SELECT COUNT(*) AS amount FROM connections",
+        "connections_troubled",
+        concat!(" WHERE ", troubled!(), " AND grant_version IS NOT NULL AND reason = 'app_misconfigured'"),
+    );
+    /// Those who were proven well lately.
+    PROVEN_COUNT = Sql::both(
+        "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections WHERE state = 'connected' AND evidence_at > $1 AND \
+         evidence_at <= $2 AND suspicion_first_at IS NULL AND evidence_source IN ('oauth', 'refresh', 'use') AND \
+         grant_version IS NOT NULL LIMIT $3 + 0) AS proven",
+    );
+    PROVEN_LAST = Sql::both(concat!(
+        "SELECT ",
+        connection_columns!(),
+        " FROM connections AS c WHERE c.state = 'connected' AND c.evidence_at <= $3 AND c.id <> $1 AND c.suspicion_first_at IS \
+         NULL AND c.grant_version IS NOT NULL AND c.grant_expires_at > $2 AND (c.retry_after IS NULL OR \
+         c.retry_after <= $2) ORDER BY c.evidence_at DESC, c.id LIMIT $4 + 0 OFFSET $5 + 0"
+    ));
+    ALIVE_COUNT = by_index!(
+        "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections",
+        "connections_expiring",
+        " WHERE state IN ('connected', 'degraded', 'action_required') LIMIT $1 + 0) AS alive",
+    );
+    CONNECTIONS_FALLEN = Sql::both(concat!(
+        "SELECT ",
+        connection_columns!(),
+        " FROM connections AS c WHERE ",
         troubled!(),
-        " AND state = 'degraded' AND reason = $1 AND grant_version IS NOT NULL AND +next_refresh_at > $2"
-    ),
-);
-
-/// By name.
-pub(super) const ALL: &[(&str, Sql)] = &[
-    ("TROUBLE", TROUBLE),
-    ("MISCONFIGURED_COUNT", MISCONFIGURED_COUNT),
-    ("PROVEN_COUNT", PROVEN_COUNT),
-    ("PROVEN_LAST", PROVEN_LAST),
-    ("ALIVE_COUNT", ALIVE_COUNT),
-    ("CONNECTIONS_FALLEN", CONNECTIONS_FALLEN),
-    ("CONNECTIONS_HASTEN", CONNECTIONS_HASTEN),
-];
+        " AND c.grant_version IS NOT NULL AND COALESCE(c.state, '') IN ('reconnect_required', 'action_required') AND c.since > $1 AND COALESCE(c.reason, '') = $2 AND c.evidence_source IN ('refresh', 'use') ORDER BY c.since, c.id LIMIT $3 + 0 OFFSET $4 + 0"
+    ));
+    /// The status tells the next refresh, so its version moves too.
+    CONNECTIONS_HASTEN = by_index!(
+        "UPDATE connections",
+        "connections_troubled",
+        concat!(
+            " SET next_refresh_at = $2, version = version + 1 WHERE ",
+            troubled!(),
+            " AND state = 'degraded' AND reason = $1 AND grant_version IS NOT NULL AND +next_refresh_at > $2"
+        ),
+    );
+}

@@ -2,18 +2,6 @@
 
 use super::Sql;
 
-pub(in crate::store) const CONNECTIONS_EXPIRED: Sql = Sql::both(concat!(
-    "SELECT ",
-    connection_columns!(),
-    " FROM connections AS c WHERE c.grant_expires_at <= $1 AND c.state IN ('connected', 'degraded', \
-     'action_required') AND NOT (COALESCE(c.evidence_source, '') IN ('use', 'refresh') AND c.evidence_at \
-     >= c.grant_expires_at AND c.evidence_at > $2) ORDER BY c.grant_expires_at, c.id LIMIT $3 + 0 OFFSET $4 + 0"
-));
-pub(in crate::store) const CONNECTIONS_UNREADABLE: Sql = Sql::both(concat!(
-    "SELECT ",
-    connection_columns!(),
-    " FROM connections AS c WHERE c.reason = 'grant_unreadable' ORDER BY c.since, c.id LIMIT $1 + 0 OFFSET $2 + 0"
-));
 /// Times that no right clock can have written: a grant from the future, an end that is still to
 /// come, a refresh due in the last part of a life, of which less is left than when it should have
 /// been due. Each is found by an index of its own; `COALESCE` keeps planners from one of all that
@@ -29,29 +17,37 @@ macro_rules! mistimed {
     };
 }
 
-pub(in crate::store) const CONNECTIONS_MISTIMED: Sql = Sql::each(
-    concat!(
+statements! {
+    CONNECTIONS_EXPIRED = Sql::both(concat!(
         "SELECT ",
         connection_columns!(),
-        " FROM connections AS c WHERE c.id IN (",
-        mistimed!(),
-        ") ORDER BY c.id LIMIT $6 + 0 OFFSET $7 + 0"
-    ),
-    // As in `STATUS`: otherwise the planner may walk along all ids, expecting to find some soon.
-    concat!(
+        " FROM connections AS c WHERE c.grant_expires_at <= $1 AND c.state IN ('connected', 'degraded', \
+         'action_required') AND NOT (COALESCE(c.evidence_source, '') IN ('use', 'refresh') AND c.evidence_at \
+         >= c.grant_expires_at AND c.evidence_at > $2) ORDER BY c.grant_expires_at, c.id LIMIT $3 + 0 OFFSET $4 + 0"
+    ));
+    CONNECTIONS_UNREADABLE = Sql::both(concat!(
         "SELECT ",
         connection_columns!(),
-        " FROM (",
-        mistimed!(),
-        ") AS found CROSS JOIN LATERAL (SELECT ",
-        connection_columns!(),
-        " FROM connections AS c WHERE c.id = found.id LIMIT 1) AS c ORDER BY c.id LIMIT $6 + 0 OFFSET $7 + 0"
-    ),
-);
-
-/// By name.
-pub(super) const ALL: &[(&str, Sql)] = &[
-    ("CONNECTIONS_EXPIRED", CONNECTIONS_EXPIRED),
-    ("CONNECTIONS_UNREADABLE", CONNECTIONS_UNREADABLE),
-    ("CONNECTIONS_MISTIMED", CONNECTIONS_MISTIMED),
-];
+        " FROM connections AS c WHERE c.reason = 'grant_unreadable' ORDER BY c.since, c.id LIMIT $1 + 0 OFFSET $2 + 0"
+    ));
+    CONNECTIONS_MISTIMED = Sql::each(
+        concat!(
+            "SELECT ",
+            connection_columns!(),
+            " FROM connections AS c WHERE c.id IN (",
+            mistimed!(),
+            ") ORDER BY c.id LIMIT $6 + 0 OFFSET $7 + 0"
+        ),
+        // As in `STATUS`: otherwise the planner may walk along all ids, expecting to find some
+        // soon.
+        concat!(
+            "SELECT ",
+            connection_columns!(),
+            " FROM (",
+            mistimed!(),
+            ") AS found CROSS JOIN LATERAL (SELECT ",
+            connection_columns!(),
+            " FROM connections AS c WHERE c.id = found.id LIMIT 1) AS c ORDER BY c.id LIMIT $6 + 0 OFFSET $7 + 0"
+        ),
+    );
+}
