@@ -43,8 +43,6 @@ pub fn generate(entropy: &dyn Entropy) -> Result<NewServiceKeySecret, EntropyExh
 pub struct KnownServiceKey {
     /// Its id, for logs.
     pub id: Uuid,
-    /// What the operator calls it.
-    pub name: String,
     /// Whether it was revoked.
     pub revoked: bool,
 }
@@ -76,11 +74,6 @@ impl ServiceCaller {
     /// The key's id, for logs.
     pub fn key_id(&self) -> Uuid {
         self.key.id
-    }
-
-    /// What the operator calls the key.
-    pub fn key_name(&self) -> &str {
-        &self.key.name
     }
 
     /// The user for whom this backend asks; `None` where the id is not one of Clerk's.
@@ -206,7 +199,7 @@ mod tests {
     }
 
     fn known(revoked: bool) -> KnownServiceKey {
-        KnownServiceKey { id: Uuid::nil(), name: "app".to_owned(), revoked }
+        KnownServiceKey { id: Uuid::nil(), revoked }
     }
 
     #[tokio::test]

@@ -55,21 +55,6 @@ impl Store {
         self.read(statements::ATTEMPTS_OPEN, values).await?.iter().map(rows::attempt).collect()
     }
 
-    /// How many of the caller's attempts are open at `now`. To limit them use
-    /// `AttemptWrite::limits`, which counts and writes in one unit of work.
-    pub async fn count_open_attempts(
-        &self,
-        owner: &OwnerId,
-        provider: ProviderId,
-        now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        let values = vec![owner.as_str().into(), provider.as_str().into(), now.into()];
-        match self.read_one(statements::ATTEMPTS_COUNT_OPEN, values).await? {
-            Some(row) => rows::amount(&row).map_err(|error| error.at("attempts", "(all)")),
-            None => Ok(0),
-        }
-    }
-
     /// When the caller began their newest attempts within the hour before `now`, newest first.
     pub async fn attempts_begun(
         &self,

@@ -83,10 +83,7 @@ impl Store {
     pub async fn acts(&self, after: AuditCursor, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
         let values = vec![after.at.into(), after.id.into(), rows::limit(limit)];
         let found = self.read(AUDIT_PAGE, values).await?;
-        found
-            .iter()
-            .map(|row| read(row).map_err(|error| error.at("audit", &rows::name_of(row, "id"))))
-            .collect()
+        found.iter().map(|row| rows::read(row, "audit", "id", read)).collect()
     }
 }
 

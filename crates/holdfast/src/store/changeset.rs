@@ -212,10 +212,8 @@ async fn limit_attempts(unit: &mut Unit, write: &AttemptWrite) -> Result<(), Abo
         (statements::ATTEMPTS_COUNT_OPEN, of_user(), open),
         (statements::ATTEMPTS_COUNT_BEGUN, begun, in_an_hour),
     ] {
-        let count = match unit.row(sql, values).await? {
-            Some(row) => rows::amount(&row).map_err(|error| Failure::from(error.at("attempts", "(all)")))?,
-            None => 0,
-        };
+        let count =
+            rows::counted(unit.row(sql, values).await?.as_ref(), "attempts").map_err(Failure::from)?;
         if count >= u64::from(most) {
             return Err(Abort::Because(CommitOutcome::TooManyAttempts));
         }

@@ -250,16 +250,6 @@ impl Store {
         Ok(self.write(statements::CONNECTION_CLAIM_PROBE, values).await? > 0)
     }
 
-    /// One version of a connection's grant.
-    pub async fn sealed_grant(
-        &self,
-        connection_id: Uuid,
-        version: i64,
-    ) -> Result<Option<SealedGrant>, StoreError> {
-        let values = vec![connection_id.into(), version.into()];
-        self.read_one(statements::GRANT, values).await?.as_ref().map(sealed_grant).transpose()
-    }
-
     /// One version of a connection's grant, with the owner's data key.
     pub async fn sealed_grant_and_key(
         &self,
@@ -290,7 +280,7 @@ impl Store {
 }
 
 fn history_entry(row: &Row) -> Result<(HistoryEntry, HistoryCursor), StoreError> {
-    let read = || -> Result<_, Unreadable> {
+    rows::read(row, "connection_history", "connection_id", |row| {
         let (version, position) = (row.int("version")?, row.int("position")?);
         let standing = rows::standing(row)?;
         let attempt = match row.opt_id("attempt_id")? {
@@ -308,12 +298,11 @@ fn history_entry(row: &Row) -> Result<(HistoryEntry, HistoryCursor), StoreError>
             attempt,
         };
         Ok((entry, HistoryCursor { version, position }))
-    };
-    read().map_err(|error| error.at("connection_history", &rows::name_of(row, "connection_id")))
+    })
 }
 
 fn sealed_grant(row: &Row) -> Result<SealedGrant, StoreError> {
-    let read = || -> Result<_, Unreadable> {
+    rows::read(row, "grants", "connection_id", |row| {
         Ok(SealedGrant {
             connection_id: row.id("connection_id")?,
             version: row.int("version")?,
@@ -321,6 +310,5 @@ fn sealed_grant(row: &Row) -> Result<SealedGrant, StoreError> {
             obtained_at: row.time("obtained_at")?,
             expires_at: row.time("expires_at")?,
         })
-    };
-    read().map_err(|error| error.at("grants", &rows::name_of(row, "connection_id")))
+    })
 }

@@ -77,17 +77,6 @@ impl Store {
         self.read(statements::USER_KEYS_NOT_UNDER, values).await?.iter().map(stored_user_key).collect()
     }
 
-    /// Data keys that are sealed with `key_id`: what still needs it.
-    pub async fn user_keys_under(
-        &self,
-        key_id: &str,
-        after: &str,
-        limit: usize,
-    ) -> Result<Vec<StoredUserKey>, StoreError> {
-        let values = vec![key_id.into(), after.into(), rows::limit(limit)];
-        self.read(statements::USER_KEYS_UNDER, values).await?.iter().map(stored_user_key).collect()
-    }
-
     /// Replaces a data key's sealed form, if it is still the one in `old`. `false` where it is not.
     pub async fn rewrap_user_key(&self, old: &StoredUserKey, new: &WrappedKey) -> Result<bool, StoreError> {
         let values = vec![
@@ -118,9 +107,7 @@ impl Store {
         self.read(statements::SENTINELS, Vec::new())
             .await?
             .iter()
-            .map(|row| {
-                read(row).map_err(|error| error.at("key_ring_sentinel", &rows::name_of(row, "key_id")))
-            })
+            .map(|row| rows::read(row, "key_ring_sentinel", "key_id", read))
             .collect()
     }
 
@@ -144,10 +131,8 @@ impl Store {
         engine::retrying(|| async {
             let mut unit = self.begin().await?;
             unit.row(statements::SENTINEL_LOCK, vec![key_id.into()]).await?;
-            let needed = match unit.row(statements::USER_KEY_COUNT, vec![key_id.into()]).await? {
-                Some(row) => rows::amount(&row).map_err(|error| error.at("user_keys", "(all)"))?,
-                None => 0,
-            };
+            let needed = unit.row(statements::USER_KEY_COUNT, vec![key_id.into()]).await?;
+            let needed = rows::counted(needed.as_ref(), "user_keys")?;
             if needed > 0 {
                 return Ok(Retired::StillNeeded(needed));
             }
@@ -186,8 +171,7 @@ fn stored_user_key(row: &Row) -> Result<StoredUserKey, StoreError> {
 }
 
 fn wrapped_key(row: &Row) -> Result<WrappedKey, StoreError> {
-    let read = || -> Result<_, Unreadable> {
+    rows::read(row, "user_keys", "user_id", |row| {
         Ok(WrappedKey { key_id: row.text("key_id")?, blob: row.bytes("blob")? })
-    };
-    read().map_err(|error| error.at("user_keys", &rows::name_of(row, "user_id")))
+    })
 }

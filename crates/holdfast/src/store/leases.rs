@@ -164,10 +164,7 @@ impl Store {
     /// When the next connection will be claimable; may be in the past. `None` where none is
     /// waiting.
     pub async fn next_due_at(&self) -> Result<Option<Timestamp>, StoreError> {
-        match self.read_one(statements::NEXT_DUE, Vec::new()).await? {
-            Some(row) => row.opt_time("at").map_err(|error| error.at("connections", "(all)")),
-            None => Ok(None),
-        }
+        self.earliest(statements::NEXT_DUE, "connections").await
     }
 }
 
@@ -180,6 +177,6 @@ fn latest(now: Timestamp, lease_for: Duration) -> Timestamp {
 
 fn lease(row: &Row, owner: &str, until: Timestamp) -> Result<Lease, StoreError> {
     let connection = rows::connection(row)?;
-    let epoch = row.int("lease_epoch").map_err(|error| error.at("connections", &rows::name_of(row, "id")))?;
+    let epoch = rows::read(row, "connections", "id", |row| row.int("lease_epoch"))?;
     Ok(Lease { connection, owner: owner.to_owned(), epoch, until })
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::engine::{Row, Unreadable};
+use super::engine::Row;
 use super::{StatusFacts, Store, StoreError, rows, statements};
 use crate::connection::{Connection, State};
 use crate::provider::ProviderId;
@@ -99,12 +99,11 @@ impl Store {
 }
 
 fn listed(row: &Row) -> Result<Listed, StoreError> {
-    let read = || -> Result<_, Unreadable> {
+    rows::read(row, "connections", "id", |row| {
         Ok(Listed {
             id: row.id("id")?,
             user_id: row.text("user_id")?,
             expires_at: row.opt_time("grant_expires_at")?,
         })
-    };
-    read().map_err(|error| error.at("connections", &rows::name_of(row, "id")))
+    })
 }

@@ -36,6 +36,7 @@ mod users;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::{broadcast, watch};
 
 pub use attempts::StatusFacts;
@@ -246,6 +247,12 @@ impl Store {
 
     async fn read_one(&self, sql: Sql, values: Vec<Value>) -> Result<Option<Row>, StoreError> {
         Ok(self.read(sql, values).await?.into_iter().next())
+    }
+
+    /// The time that a statement finds in `table`, if any.
+    async fn earliest(&self, sql: Sql, table: &'static str) -> Result<Option<Timestamp>, StoreError> {
+        let row = self.read_one(sql, Vec::new()).await?;
+        row.map_or(Ok(None), |row| row.opt_time("at")).map_err(|error| error.at(table, "(all)"))
     }
 
     /// A unit of work of one statement; returns how many rows it changed.

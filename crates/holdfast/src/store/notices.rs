@@ -151,10 +151,7 @@ impl Store {
     ) -> Result<Vec<Notice>, StoreError> {
         let values = vec![now.into(), after(now, hold).into(), rows::limit(limit)];
         let claimed = self.write_rows(NOTICES_CLAIM, values).await?;
-        claimed
-            .iter()
-            .map(|row| read(row).map_err(|error| error.at("notices", &rows::name_of(row, "subject"))))
-            .collect()
+        claimed.iter().map(|row| rows::read(row, "notices", "subject", read)).collect()
     }
 
     /// A notice was delivered, or given up: it is not told again.
@@ -169,10 +166,7 @@ impl Store {
 
     /// When the next notice is due.
     pub async fn next_notice_at(&self) -> Result<Option<Timestamp>, StoreError> {
-        match self.read_one(NOTICES_NEXT, Vec::new()).await? {
-            Some(row) => row.opt_time("at").map_err(|error| error.at("notices", "(all)")),
-            None => Ok(None),
-        }
+        self.earliest(NOTICES_NEXT, "notices").await
     }
 }
 

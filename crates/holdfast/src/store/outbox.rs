@@ -101,10 +101,7 @@ impl Store {
     ) -> Result<Vec<PendingEvent>, StoreError> {
         let values = vec![now.into(), clock::after(now, hold).into(), rows::limit(limit)];
         let claimed = self.write_rows(statements::OUTBOX_CLAIM, values).await?;
-        claimed
-            .iter()
-            .map(|row| read(row).map_err(|error| error.at("outbox", &rows::name_of(row, "event_id"))))
-            .collect()
+        claimed.iter().map(|row| rows::read(row, "outbox", "event_id", read)).collect()
     }
 
     /// Forgets an event that was delivered, or given up. A newer one that has taken its place
@@ -122,10 +119,7 @@ impl Store {
 
     /// When the next event is due; may be in the past. `None` where none waits.
     pub async fn next_event_at(&self) -> Result<Option<Timestamp>, StoreError> {
-        match self.read_one(statements::OUTBOX_NEXT, Vec::new()).await? {
-            Some(row) => row.opt_time("at").map_err(|error| error.at("outbox", "(all)")),
-            None => Ok(None),
-        }
+        self.earliest(statements::OUTBOX_NEXT, "outbox").await
     }
 
     /// What the status that the event tells of is derived from, as it is now.

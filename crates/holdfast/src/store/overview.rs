@@ -126,10 +126,7 @@ impl Store {
 
     /// When the first of the grants in use expires.
     pub async fn soonest_expiry(&self) -> Result<Option<Timestamp>, StoreError> {
-        match self.read_one(SOONEST_EXPIRY, Vec::new()).await? {
-            Some(row) => row.opt_time("at").map_err(|error| error.at("connections", "(all)")),
-            None => Ok(None),
-        }
+        self.earliest(SOONEST_EXPIRY, "connections").await
     }
 
     /// Grants in use by whole days left; `most` stands for all that have more.

@@ -30,9 +30,6 @@ impl Store {
     pub async fn refused(&self, scope: &str, since: Timestamp, most: u64) -> Result<u64, StoreError> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let values = vec![scope.into(), since.into(), rows::limit(most)];
-        match self.read_one(statements::REFUSALS_COUNT, values).await? {
-            Some(row) => rows::amount(&row).map_err(|error| error.at("scope_refusals", "(all)")),
-            None => Ok(0),
-        }
+        rows::counted(self.read_one(statements::REFUSALS_COUNT, values).await?.as_ref(), "scope_refusals")
     }
 }

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::engine::{Cells, RowOf, Unreadable, Value};
+use super::engine::{Cells, Row, RowOf, Unreadable, Value};
 use super::{HistoryEntry, StoreError};
 use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage, Expect};
 use crate::connection::{
@@ -15,12 +15,22 @@ pub(super) fn name_of(row: &RowOf<impl Cells>, column: &'static str) -> String {
     row.text(column).unwrap_or_default()
 }
 
+/// What `read` makes of a row of `table`, whose primary key is `key`.
+pub(super) fn read<C: Cells, T>(
+    row: &RowOf<C>,
+    table: &'static str,
+    key: &'static str,
+    read: impl FnOnce(&RowOf<C>) -> Result<T, Unreadable>,
+) -> Result<T, StoreError> {
+    read(row).map_err(|error| error.at(table, &name_of(row, key)))
+}
+
 pub(super) fn connection(row: &RowOf<impl Cells>) -> Result<Connection, StoreError> {
-    read_connection(row).map_err(|error| error.at("connections", &name_of(row, "id")))
+    read(row, "connections", "id", read_connection)
 }
 
 pub(super) fn attempt(row: &RowOf<impl Cells>) -> Result<Attempt, StoreError> {
-    read_attempt(row).map_err(|error| error.at("attempts", &name_of(row, "id")))
+    read(row, "attempts", "id", read_attempt)
 }
 
 fn read_connection(row: &RowOf<impl Cells>) -> Result<Connection, Unreadable> {
@@ -226,6 +236,11 @@ pub(super) fn after(id: Option<Uuid>) -> Value {
 /// A limit as it is bound.
 pub(super) fn limit(rows: usize) -> Value {
     i64::try_from(rows).unwrap_or(i64::MAX).into()
+}
+
+/// The answer of a statement that counts in `table`.
+pub(super) fn counted(row: Option<&Row>, table: &'static str) -> Result<u64, StoreError> {
+    row.map_or(Ok(0), amount).map_err(|error| error.at(table, "(all)"))
 }
 
 /// A count that came back.

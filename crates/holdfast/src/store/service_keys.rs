@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::engine::{Row, Unreadable};
+use super::engine::Row;
 use super::{Store, StoreError, rows, statements};
 use crate::caller::service::{KnownServiceKey, ServiceKeys, ServiceKeysUnavailable};
 use crate::clock::after;
@@ -87,13 +87,13 @@ impl ServiceKeys for Store {
                     tracing::warn!(%error, "when a service key was last used could not be stored");
                 }
             }
-            Ok(Some(KnownServiceKey { id: key.id, name: key.name, revoked }))
+            Ok(Some(KnownServiceKey { id: key.id, revoked }))
         })
     }
 }
 
 fn service_key(row: &Row) -> Result<ServiceKey, StoreError> {
-    let read = || -> Result<_, Unreadable> {
+    rows::read(row, "service_keys", "id", |row| {
         Ok(ServiceKey {
             id: row.id("id")?,
             name: row.text("name")?,
@@ -101,6 +101,5 @@ fn service_key(row: &Row) -> Result<ServiceKey, StoreError> {
             last_used_at: row.opt_time("last_used_at")?,
             revoked_at: row.opt_time("revoked_at")?,
         })
-    };
-    read().map_err(|error| error.at("service_keys", &rows::name_of(row, "id")))
+    })
 }

@@ -63,10 +63,7 @@ impl Store {
     }
 
     pub(super) async fn amount(&self, sql: statements::Sql, values: Vec<Value>) -> Result<u64, StoreError> {
-        match self.read_one(sql, values).await? {
-            Some(row) => rows::amount(&row).map_err(|error| error.at("connections", "(all)")),
-            None => Ok(0),
-        }
+        rows::counted(self.read_one(sql, values).await?.as_ref(), "connections")
     }
 
     /// Up to `limit` other connections that can be asked about at `now` and were last proven alive

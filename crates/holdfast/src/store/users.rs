@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::engine::{Failure, Row, Unreadable};
+use super::engine::{Failure, Row};
 use super::outbox::Subject;
 use super::{Change, Store, StoreError, Unit, audit, engine, notices, rows, statements};
 use crate::caller::OwnerId;
@@ -292,7 +292,7 @@ async fn save_user(unit: &mut Unit, stored: &StoredUser) -> Result<(), Failure> 
 }
 
 fn stored_user(row: &Row) -> Result<StoredUser, StoreError> {
-    let read = || -> Result<_, Unreadable> {
+    rows::read(row, "users", "id", |row| {
         let user = User {
             id: row.text("id")?,
             email: row.opt_text("email")?,
@@ -309,6 +309,5 @@ fn stored_user(row: &Row) -> Result<StoredUser, StoreError> {
             clerk_updated_at: row.opt_time("clerk_updated_at")?,
             first_synced_at: row.opt_time("first_synced_at")?,
         })
-    };
-    read().map_err(|error| error.at("users", &rows::name_of(row, "id")))
+    })
 }

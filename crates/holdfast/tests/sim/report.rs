@@ -288,9 +288,10 @@ impl End<'_> {
         let Some(facts) = connection.grant else { return Stored { connected, username, token: None, told } };
         let entropy: SharedEntropy = std::sync::Arc::new(SeededEntropy::new(0));
         let key = grants::user_key(self.database, &vault(&entropy), owner.as_str()).await.expect("a key");
-        let sealed = self.database.sealed_grant(connection.id, facts.version).await.expect("it answers");
+        let sealed = self.database.sealed_grants(connection.id).await.expect("it answers");
+        let sealed = sealed.iter().find(|sealed| sealed.version == facts.version);
         let sealed = sealed.expect("the grant in use is stored");
-        let grant = RowSeal::of_connection(&key, &connection).open_grant(&sealed).expect("it opens");
+        let grant = RowSeal::of_connection(&key, &connection).open_grant(sealed).expect("it opens");
         Stored { connected, username, token: Some(grant.access_token.expose_secret().to_owned()), told }
     }
 }

@@ -21,10 +21,6 @@ statements! {
         "SELECT user_id, key_id, blob FROM user_keys WHERE key_id <> $1 AND user_id > $2 ORDER BY user_id \
          LIMIT $3 + 0",
     );
-    USER_KEYS_UNDER = Sql::both(
-        "SELECT user_id, key_id, blob FROM user_keys WHERE key_id = $1 AND user_id > $2 ORDER BY user_id \
-         LIMIT $3 + 0",
-    );
     USER_KEY_COUNTS = Sql::both("SELECT key_id, COUNT(*) AS amount FROM user_keys GROUP BY key_id ORDER BY key_id");
     USER_KEY_COUNT = Sql::both("SELECT COUNT(*) AS amount FROM user_keys WHERE key_id = $1");
     SENTINELS = Sql::both("SELECT key_id, blob FROM key_ring_sentinel ORDER BY key_id");

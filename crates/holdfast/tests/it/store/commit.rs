@@ -23,8 +23,7 @@ async fn what_is_stored_comes_back_whole() {
         for id in ["25982752248032036", "178425982752248032036"] {
             assert_eq!(store.connections_by_account(INSTAGRAM, id).await, Ok(vec![stored.clone()]));
         }
-        assert_eq!(store.sealed_grant(stored.id, 1).await, Ok(Some(grant(&stored, 1, b"sealed-1"))));
-        assert_eq!(store.sealed_grant(stored.id, 2).await, Ok(None));
+        assert_eq!(store.sealed_grants(stored.id).await, Ok(vec![grant(&stored, 1, b"sealed-1")]));
         let empty = holdfast::connection::Connection {
             account: None,
             scopes: vec![],
