@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::args::AuditCommand;
-use super::context::{Context, database};
-use super::exit::{ExitStatus, Failure, Outcome, exhausted};
+use super::context::Context;
+use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
 use crate::entropy::new_id;
 use crate::settings::Purpose;
@@ -20,7 +20,7 @@ pub async fn run(context: &Context, command: &AuditCommand, printer: &mut Printe
     let store = context.store(&settings).await?;
     let mut after = AuditCursor::since(since.unwrap_or(jiff::Timestamp::UNIX_EPOCH));
     loop {
-        let page = store.acts(after, PAGE).await.map_err(|error| database(&error))?;
+        let page = store.acts(after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(ExitStatus::Success) };
         after = AuditCursor { at: last.at, id: last.id };
         for entry in &page {
@@ -42,12 +42,12 @@ pub(super) async fn record(
 ) -> Result<(), Failure> {
     let login = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| context.environment.get(name));
     let now = context.clock.now();
-    let id = new_id(&*context.entropy, now).map_err(exhausted)?;
+    let id = new_id(&*context.entropy, now)?;
     let act = Act {
         actor: format!("operator:{}", login.unwrap_or("unknown")),
         action,
         user_id: user_id.map(str::to_owned),
         detail,
     };
-    store.record_act(id, now, &act).await.map_err(|error| database(&error))
+    Ok(store.record_act(id, now, &act).await?)
 }

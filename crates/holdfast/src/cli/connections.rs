@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::args::{ConnectionsCommand, UserArgs, WhoseArgs};
 use super::connections_act as act;
-use super::context::{Context, database};
+use super::context::Context;
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::{Printer, Tone};
 use super::whose::{connection_of, named};
@@ -64,7 +64,7 @@ async fn list(
     let mut listed = Vec::new();
     while left > 0 {
         let page = listing::list(&store, filter, cursor, left.min(PAGE), now, tell).await;
-        let page = page.map_err(|error| database(&error))?;
+        let page = page?;
         left -= page.connections.len();
         for each in page.connections {
             if json {
@@ -124,9 +124,8 @@ async fn show(context: &Context, whose: &WhoseArgs, json: bool, printer: &mut Pr
     let store = context.store(&settings).await?;
     let (owner, provider) = (named(&store, whose).await?, ProviderId::INSTAGRAM);
     let connection = connection_of(&store, &owner).await?;
-    let facts = store.status_facts(&owner, provider).await.map_err(|error| database(&error))?;
-    let history =
-        store.history(&owner, provider, None, HISTORY).await.map_err(|error| database(&error))?.entries;
+    let facts = store.status_facts(&owner, provider).await?;
+    let history = store.history(&owner, provider, None, HISTORY).await?.entries;
     let asked_for = settings.instagram.as_ref().map(|instagram| instagram.scopes.as_slice());
     let now = context.clock.now();
     let status = status::derive(Some(&connection), facts.open_attempt.as_ref(), asked_for, now);

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::args::WhoseArgs;
 use super::audit;
-use super::context::{Context, database};
+use super::context::Context;
 use super::exit::{ExitStatus, Failure, Outcome, told};
 use super::printer::Printer;
 use super::serve::seams;
@@ -70,7 +70,7 @@ pub(super) async fn refresh(
     audit::record(context, &store, "connections.refresh", Some(owner.as_str()), None).await?;
     let now = context.clock.now();
     let name = new_id(&*context.entropy, now).map_err(told)?.to_string();
-    let lease = store.claim(connection.id, &name, now, LEASE).await.map_err(|error| database(&error))?;
+    let lease = store.claim(connection.id, &name, now, LEASE).await?;
     let Some(lease) = lease else {
         return Err(Failure::no(
             "the worker is at this connection right now",
@@ -78,8 +78,8 @@ pub(super) async fn refresh(
         ));
     };
     let refreshed = connections.refresh(&lease).await;
-    store.release(&lease).await.map_err(|error| database(&error))?;
-    let status = connections.status(&owner).await.map_err(|error| database(&error))?;
+    store.release(&lease).await?;
+    let status = connections.status(&owner).await?;
     show(&status, json, printer);
     match refreshed.map_err(|error| failed(&error))? {
         Refreshed::Renewed => Ok(ExitStatus::Success),

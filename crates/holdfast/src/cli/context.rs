@@ -61,7 +61,7 @@ impl Context {
     pub async fn store(&self, settings: &Settings) -> Result<Store, Failure> {
         let options = StoreOptions::tool(settings.database_url.expose_secret());
         let store = self.open(&options.with_outbox(settings.webhook.is_some())).await?;
-        match store.schema_state().await.map_err(|error| database(&error))? {
+        match store.schema_state().await? {
             SchemaState::Current => Ok(store),
             SchemaState::Behind(missing) => Err(Failure::setup(
                 format!("the database lacks {missing} of this program's migrations"),
@@ -94,9 +94,10 @@ impl Context {
     }
 }
 
-/// A database that stopped answering, as a command's failure.
-pub fn database(error: &StoreError) -> Failure {
-    Failure::setup(error.to_string(), "run `holdfast doctor` to see what is wrong with the database")
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::setup(error.to_string(), "run `holdfast doctor` to see what is wrong with the database")
+    }
 }
 
 fn faulty(faults: &Faults) -> Failure {

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::entropy::EntropyExhausted;
+use crate::telemetry::TelemetryError;
 
 /// How a command ended. Nothing else decides the process's exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +65,14 @@ pub fn told(error: impl std::fmt::Display) -> Failure {
     Failure { sentence: error.to_string(), remedy: None, exit: ExitStatus::Usage }
 }
 
-/// Why no random bytes could be had.
-pub fn exhausted(error: EntropyExhausted) -> Failure {
-    Failure::setup(error.to_string(), "see what ails the system")
+impl From<TelemetryError> for Failure {
+    fn from(error: TelemetryError) -> Self {
+        Self::setup(error.to_string(), "correct HOLDFAST_LOG")
+    }
+}
+
+impl From<EntropyExhausted> for Failure {
+    fn from(error: EntropyExhausted) -> Self {
+        Self::setup(error.to_string(), "see what ails the system")
+    }
 }

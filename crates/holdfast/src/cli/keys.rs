@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 use super::args::{JsonArg, KeysCommand};
 use super::audit;
-use super::context::{Context, database};
-use super::exit::{ExitStatus, Failure, Outcome, exhausted, told};
+use super::context::Context;
+use super::exit::{ExitStatus, Failure, Outcome, told};
 use super::printer::{Printer, Tone};
 use crate::entropy;
 use crate::settings::Purpose;
@@ -29,12 +29,12 @@ pub async fn run(context: &Context, command: KeysCommand, printer: &mut Printer)
 }
 
 fn generate(context: &Context, id: Option<String>, printer: &mut Printer) -> Outcome {
-    let bytes = Zeroizing::new(entropy::random::<32>(&*context.entropy).map_err(exhausted)?);
+    let bytes = Zeroizing::new(entropy::random::<32>(&*context.entropy)?);
     let id = if let Some(id) = id {
         id
     } else {
         // Two keys of one day stand side by side in a ring while one replaces the other.
-        let [a, b, c] = entropy::random::<3>(&*context.entropy).map_err(exhausted)?;
+        let [a, b, c] = entropy::random::<3>(&*context.entropy)?;
         format!("{}-{a:02x}{b:02x}{c:02x}", context.clock.now().strftime("%Y-%m-%d"))
     };
     let entry = Zeroizing::new(format!("{id}:{}", STANDARD.encode(*bytes)));
@@ -53,7 +53,7 @@ fn generate(context: &Context, id: Option<String>, printer: &mut Printer) -> Out
 async fn status(context: &Context, json: bool, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Tools, printer)?;
     let (vault, store) = (context.vault(&settings)?, context.store(&settings).await?);
-    let mut needed = store.key_use().await.map_err(|error| database(&error))?;
+    let mut needed = store.key_use().await?;
     let in_ring: Vec<String> = vault.ring().ids().map(str::to_owned).collect();
     let mut rows = Vec::new();
     for id in &in_ring {
@@ -90,15 +90,14 @@ async fn rotate(context: &Context, printer: &mut Printer) -> Outcome {
     audit::record(context, &store, "keys.rotate", None, Some(sealing.clone())).await?;
     let (mut after, mut rewrapped, mut lost) = (String::new(), 0_u64, 0_u64);
     loop {
-        let page =
-            store.user_keys_not_under(&sealing, &after, PAGE).await.map_err(|error| database(&error))?;
+        let page = store.user_keys_not_under(&sealing, &after, PAGE).await?;
         let Some(last) = page.last() else { break };
         after.clone_from(&last.user_id);
         for row in &page {
             match vault.rewrap(&row.user_id, &row.wrapped) {
                 // Where the row changed meanwhile somebody else has rewrapped or erased it.
                 Ok(Some(new)) => {
-                    let stored = store.rewrap_user_key(row, &new).await.map_err(|error| database(&error))?;
+                    let stored = store.rewrap_user_key(row, &new).await?;
                     rewrapped += u64::from(stored);
                 }
                 Ok(None) => {}
@@ -126,9 +125,9 @@ async fn prove(
     vault: &crate::vault::Vault,
     store: &crate::store::Store,
 ) -> Result<(), Failure> {
-    let stored = store.sentinels().await.map_err(|error| database(&error))?;
+    let stored = store.sentinels().await?;
     let new = vault.prove(&stored).map_err(told)?;
-    store.insert_sentinels(&new, context.clock.now()).await.map_err(|error| database(&error))
+    Ok(store.insert_sentinels(&new, context.clock.now()).await?)
 }
 
 async fn retire(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
@@ -143,12 +142,12 @@ async fn retire(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
             ),
         ));
     }
-    let known = store.key_use().await.map_err(|error| database(&error))?;
+    let known = store.key_use().await?;
     if !known.contains_key(id) {
         return Err(Failure::no(format!("the database knows no key {id}"), None));
     }
     audit::record(context, &store, "keys.retire", None, Some(id.to_owned())).await?;
-    match store.retire_key(id).await.map_err(|error| database(&error))? {
+    match store.retire_key(id).await? {
         Retired::Done => {
             printer.line(format!("No row needs {id} any more; take it out of HOLDFAST_ENCRYPTION_KEYS."));
             Ok(ExitStatus::Success)
@@ -171,12 +170,12 @@ async fn give_up(context: &Context, id: &str, printer: &mut Printer) -> Outcome 
             Some("retire it without --lost".to_owned()),
         ));
     }
-    let known = store.key_use().await.map_err(|error| database(&error))?;
+    let known = store.key_use().await?;
     if !known.contains_key(id) {
         return Err(Failure::no(format!("the database knows no key {id}"), None));
     }
     audit::record(context, &store, "keys.give_up", None, Some(id.to_owned())).await?;
-    let lost = store.give_up_key(id, context.clock.now()).await.map_err(|error| database(&error))?;
+    let lost = store.give_up_key(id, context.clock.now()).await?;
     printer.line(format!("{id} is given up; {lost} connections must be made again."));
     Ok(ExitStatus::Success)
 }

@@ -14,6 +14,7 @@ mod exit;
 mod health;
 mod import;
 mod keys;
+mod long_lines;
 pub mod printer;
 pub mod reference;
 mod serve;

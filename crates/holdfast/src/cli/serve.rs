@@ -18,8 +18,7 @@ use crate::transport::ReqwestTransport;
 /// Runs the command.
 pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
     let (settings, reading) = context.settings_with_reading(Purpose::Serve, printer)?;
-    let levels = telemetry::install(&settings.log, settings.log_format)
-        .map_err(|error| Failure::setup(error.to_string(), "correct HOLDFAST_LOG"))?;
+    let levels = telemetry::install(&settings.log, settings.log_format)?;
     if !settings.core_files {
         process::forbid_core_files();
     }

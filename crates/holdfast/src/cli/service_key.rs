@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::args::{JsonArg, ServiceKeyCommand};
 use super::audit;
-use super::context::{Context, database};
-use super::exit::{ExitStatus, Failure, Outcome, exhausted};
+use super::context::Context;
+use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::{Printer, Tone};
 use crate::caller::service;
 use crate::entropy;
@@ -33,14 +33,11 @@ async fn create(context: &Context, name: String, printer: &mut Printer) -> Outco
     }
     let settings = context.settings(Purpose::Tools, printer)?;
     let store = context.store(&settings).await?;
-    let secret = service::generate(&*context.entropy).map_err(exhausted)?;
+    let secret = service::generate(&*context.entropy)?;
     let now = context.clock.now();
-    let id = entropy::new_id(&*context.entropy, now).map_err(exhausted)?;
+    let id = entropy::new_id(&*context.entropy, now)?;
     audit::record(context, &store, "service_key.create", None, Some(format!("{id} {name}"))).await?;
-    store
-        .insert_service_key(&NewServiceKey { id, name, hash: secret.hash }, now)
-        .await
-        .map_err(|error| database(&error))?;
+    store.insert_service_key(&NewServiceKey { id, name, hash: secret.hash }, now).await?;
     printer.line(secret.key.expose_secret());
     printer.remark(format!("This is the only time that it is shown. Its id is {id}."));
     Ok(ExitStatus::Success)
@@ -48,7 +45,7 @@ async fn create(context: &Context, name: String, printer: &mut Printer) -> Outco
 
 async fn list(context: &Context, json: bool, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Tools, printer)?;
-    let keys = context.store(&settings).await?.service_keys().await.map_err(|error| database(&error))?;
+    let keys = context.store(&settings).await?.service_keys().await?;
     if json {
         let list: Vec<_> = keys
             .iter()
@@ -79,7 +76,7 @@ async fn revoke(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Tools, printer)?;
     let store = context.store(&settings).await?;
     audit::record(context, &store, "service_key.revoke", None, Some(id.to_string())).await?;
-    if store.revoke_service_key(id, context.clock.now()).await.map_err(|error| database(&error))? {
+    if store.revoke_service_key(id, context.clock.now()).await? {
         printer.line(format!("{id} is revoked."));
         Ok(ExitStatus::Success)
     } else {

@@ -1,7 +1,6 @@
 //! Whose connection an operator means.
 
 use super::args::WhoseArgs;
-use super::context::database;
 use super::exit::Failure;
 use crate::caller::OwnerId;
 use crate::connection::Connection;
@@ -14,7 +13,7 @@ use crate::store::Store;
 pub(super) async fn named(store: &Store, whose: &WhoseArgs) -> Result<OwnerId, Failure> {
     match (&whose.user, &whose.account) {
         (_, Some(account)) => {
-            let found = listing::by_account(store, account).await.map_err(|error| database(&error))?;
+            let found = listing::by_account(store, account).await?;
             match found.as_slice() {
                 [] => Err(Failure::no(
                     format!("no connection here has the Instagram account {account}"),
@@ -32,7 +31,7 @@ pub(super) async fn named(store: &Store, whose: &WhoseArgs) -> Result<OwnerId, F
         }
         (Some(user), None) => {
             let owner = OwnerId::named_by_operator(user);
-            let is_known = store.user(&owner).await.map_err(|error| database(&error))?.is_some();
+            let is_known = store.user(&owner).await?.is_some();
             if is_known {
                 Ok(owner)
             } else {
@@ -52,7 +51,7 @@ pub(super) async fn named(store: &Store, whose: &WhoseArgs) -> Result<OwnerId, F
 
 /// The connection of that user.
 pub(super) async fn connection_of(store: &Store, owner: &OwnerId) -> Result<Connection, Failure> {
-    let found = store.connection(owner, ProviderId::INSTAGRAM).await.map_err(|error| database(&error))?;
+    let found = store.connection(owner, ProviderId::INSTAGRAM).await?;
     found.ok_or_else(|| {
         Failure::no(
             format!("{} has no connection here", owner.as_str()),

@@ -1,6 +1,6 @@
 //! `why`: from a request id to cause and remedy.
 
-use std::io::{self, BufRead, IsTerminal as _, Read as _};
+use std::io::{self, BufRead, IsTerminal as _};
 use std::time::Duration;
 
 use ::http::Method;
@@ -10,6 +10,7 @@ use url::Url;
 use super::args::WhyArgs;
 use super::context::Context;
 use super::exit::{ExitStatus, Failure, Outcome};
+use super::long_lines;
 use super::printer::{Printer, Tone};
 use super::serve::seams;
 use crate::http::memory::{Judgement, Remembered};
@@ -20,7 +21,7 @@ use crate::transport::{Outgoing, Transport};
 /// For a replica to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Of the log, in bytes; of a longer one only the beginning is looked at.
-const LONGEST_LINE: u64 = 64 * 1024;
+const LONGEST_LINE: usize = 64 * 1024;
 
 /// Runs the command.
 pub async fn run(context: &Context, args: &WhyArgs, printer: &mut Printer) -> Outcome {
@@ -96,13 +97,8 @@ async fn ask(
 fn from_log(mut log: impl BufRead, request_id: &str) -> io::Result<Option<Remembered>> {
     let mut one: Option<Remembered> = None;
     let mut judgement = None;
-    let mut bytes = Vec::new();
-    // A log may be larger than memory, and what others wrote into it may be anything.
-    while log.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut bytes)? > 0 {
-        if !bytes.ends_with(b"\n") {
-            log.skip_until(b'\n')?;
-        }
-        let line = String::from_utf8_lossy(&std::mem::take(&mut bytes)).into_owned();
+    while let Some(bytes) = long_lines::next(&mut log, LONGEST_LINE)? {
+        let line = String::from_utf8_lossy(&bytes).into_owned();
         let Some(fields) =
             Some(&line).filter(|line| line.contains(request_id)).and_then(|line| fields(line.trim_end()))
         else {
@@ -206,13 +202,15 @@ fn tell(one: &Remembered, json: bool, printer: &mut Printer) -> ExitStatus {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
 
     #[test]
     fn lines_of_any_length_and_of_any_bytes_hide_nothing() {
         let begin = &b"\xff\xfe r-1\n{\"message\":\"r-1 "[..];
         let end = b"\"}\n{\"timestamp\":\"2026-11-28T18:00:01Z\",\"status\":401,\"code\":\"token-expired\",\"request_id\":\"r-1\"}";
-        let log = begin.chain(io::repeat(b'x').take(LONGEST_LINE * 3)).chain(&end[..]);
+        let log = begin.chain(io::repeat(b'x').take(LONGEST_LINE as u64 * 3)).chain(&end[..]);
         assert_eq!(from_log(io::BufReader::new(log), "r-1").unwrap().unwrap().status, 401);
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::super::exit::{Failure, exhausted};
+use super::super::exit::Failure;
 use crate::app::Seams;
 use crate::entropy;
 
@@ -26,7 +26,7 @@ impl Home {
         let path = if let Some(path) = asked {
             path.to_owned()
         } else {
-            let id = entropy::new_id(&*seams.entropy, seams.clock.now()).map_err(exhausted)?;
+            let id = entropy::new_id(&*seams.entropy, seams.clock.now())?;
             std::env::temp_dir().join(format!("holdfast-dev-{id}"))
         };
         DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|error| disk(&path, &error))?;
@@ -35,7 +35,7 @@ impl Home {
         home.key = match fs::read_to_string(&file) {
             Ok(key) => key.trim().to_owned(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let bytes = entropy::random::<32>(&*seams.entropy).map_err(exhausted)?;
+                let bytes = entropy::random::<32>(&*seams.entropy)?;
                 let key = format!("dev:{}", STANDARD.encode(bytes));
                 write_private(&file, &key).map_err(|error| disk(&file, &error))?;
                 key

@@ -17,8 +17,8 @@ use tokio::net::TcpListener;
 use url::Url;
 
 use super::args::DevArgs;
-use super::context::{Context, database};
-use super::exit::{ExitStatus, Failure, Outcome, exhausted, told};
+use super::context::Context;
+use super::exit::{ExitStatus, Failure, Outcome, told};
 use super::printer::Printer;
 use super::serve::{ignore_hangup, seams, stop_signal};
 use crate::app::{Seams, Server};
@@ -46,8 +46,7 @@ struct Outside {
 /// Runs the command.
 pub async fn run(context: &Context, args: &DevArgs, printer: &mut Printer) -> Outcome {
     let log = context.environment.get("HOLDFAST_LOG").unwrap_or("warn");
-    telemetry::install(log, None)
-        .map_err(|error| Failure::setup(error.to_string(), "correct HOLDFAST_LOG"))?;
+    telemetry::install(log, None)?;
     let clock = MovableClock::new();
     let context = &Context { clock: Arc::new(clock.clone()), ..context.clone() };
     let seams = seams(context)?;
@@ -89,7 +88,7 @@ struct Webhook {
 impl Webhook {
     fn new(url: Url, entropy: &SharedEntropy) -> Result<Self, Failure> {
         let mut bytes = [0; 32];
-        entropy.fill(&mut bytes).map_err(exhausted)?;
+        entropy.fill(&mut bytes)?;
         Ok(Self { url, secret: format!("whsec_{}", STANDARD.encode(bytes)).into() })
     }
 }
@@ -97,11 +96,11 @@ impl Webhook {
 /// A key for the app's own backend, made anew at each start.
 async fn service_key(context: &Context, settings: &Settings) -> Result<SecretString, Failure> {
     let store = context.store(settings).await?;
-    let secret = service::generate(&*context.entropy).map_err(exhausted)?;
+    let secret = service::generate(&*context.entropy)?;
     let now = context.clock.now();
-    let id = entropy::new_id(&*context.entropy, now).map_err(exhausted)?;
+    let id = entropy::new_id(&*context.entropy, now)?;
     let key = NewServiceKey { id, name: "dev".to_owned(), hash: secret.hash };
-    store.insert_service_key(&key, now).await.map_err(|error| database(&error))?;
+    store.insert_service_key(&key, now).await?;
     Ok(secret.key)
 }
 

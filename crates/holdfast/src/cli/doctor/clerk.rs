@@ -2,13 +2,13 @@
 //! clock.
 
 use clerk_session::{KeySet, OriginPattern};
-use http::{HeaderValue, Method, header};
-use secrecy::ExposeSecret as _;
+use http::{Method, header};
 use url::Url;
 
 use super::report::{Check, Report};
 use super::{ask, code};
 use crate::app::Seams;
+use crate::caller::keys::bearer;
 use crate::overview::clock_watch::ahead;
 use crate::settings::{ClerkSettings, PartiesMode, Settings};
 use crate::transport::Outgoing;
@@ -130,9 +130,7 @@ fn backend_request(clerk: &ClerkSettings) -> Option<Outgoing> {
     let secret = clerk.secret_key.as_ref()?;
     let base = clerk.api_url.as_str().trim_end_matches('/').trim_end_matches("/v1");
     let mut request = Outgoing::new(Method::GET, Url::parse(&format!("{base}/v1/jwks")).ok()?);
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", secret.expose_secret())).ok()?;
-    value.set_sensitive(true);
-    request.headers.insert(header::AUTHORIZATION, value);
+    request.headers.insert(header::AUTHORIZATION, bearer(secret)?);
     Some(request)
 }
 

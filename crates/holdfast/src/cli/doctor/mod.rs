@@ -22,7 +22,6 @@ use super::printer::Printer;
 use super::serve::seams;
 use crate::app::Seams;
 use crate::clock;
-use crate::settings::Settings;
 use code::Code;
 use configuration::Read;
 use report::{Check, Report};
@@ -60,18 +59,13 @@ pub async fn run(context: &Context, args: &DoctorArgs, printer: &mut Printer) ->
         }
         // What is missing because it was left out would be blamed a second time.
         if is_complete {
-            report_static(&settings, &mut report);
+            clerk::check_settings(&settings, &mut report);
+            instagram::check_settings(&settings, &mut report);
         }
     }
     let report = report.in_order();
     report.print(args.json, args.offline, printer);
     Ok(report.exit())
-}
-
-/// What is seen without asking anybody.
-fn report_static(settings: &Settings, report: &mut Report) {
-    clerk::check_settings(settings, report);
-    instagram::check_settings(settings, report);
 }
 
 /// One part of the checks; a failed `code` where it hangs.

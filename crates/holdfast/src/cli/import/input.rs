@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::super::exit::Failure;
+use super::super::long_lines;
 use crate::caller::OwnerId;
 use crate::connections::import::Offered;
 
@@ -70,11 +71,11 @@ impl<R: BufRead> Iterator for JsonLines<R> {
     fn next(&mut self) -> Option<Line> {
         while !self.is_over {
             self.number += 1;
-            let entry = match self.line() {
-                Ok(bytes) if bytes.is_empty() => return None,
-                Ok(bytes) if bytes.iter().all(u8::is_ascii_whitespace) => continue,
-                Ok(bytes) if bytes.len() > LONGEST_LINE => Err("the line is too long"),
-                Ok(bytes) => of_json(&bytes),
+            let entry = match long_lines::next(&mut self.reader, LONGEST_LINE + 1) {
+                Ok(None) => return None,
+                Ok(Some(bytes)) if bytes.iter().all(u8::is_ascii_whitespace) => continue,
+                Ok(Some(bytes)) if bytes.len() > LONGEST_LINE => Err("the line is too long"),
+                Ok(Some(bytes)) => of_json(&bytes),
                 Err(_) => {
                     self.is_over = true;
                     Err("the input could not be read any further")
@@ -83,20 +84,6 @@ impl<R: BufRead> Iterator for JsonLines<R> {
             return Some(Line { number: self.number, entry });
         }
         None
-    }
-}
-
-impl<R: BufRead> JsonLines<R> {
-    /// The next line with its end; of one that is too long its beginning, which is too long as
-    /// well.
-    fn line(&mut self) -> io::Result<zeroize::Zeroizing<Vec<u8>>> {
-        let mut bytes = zeroize::Zeroizing::new(Vec::new());
-        let most = u64::try_from(LONGEST_LINE).map_or(u64::MAX, |most| most + 1);
-        self.reader.by_ref().take(most).read_until(b'\n', &mut bytes)?;
-        if bytes.len() > LONGEST_LINE && !bytes.ends_with(b"\n") {
-            self.reader.skip_until(b'\n')?;
-        }
-        Ok(bytes)
     }
 }
 

@@ -77,8 +77,7 @@ impl Told {
 /// Runs the command.
 pub async fn run(context: &Context, args: &ImportArgs, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Tools, printer)?;
-    telemetry::install(&settings.log, settings.log_format)
-        .map_err(|error| Failure::setup(error.to_string(), "correct HOLDFAST_LOG"))?;
+    telemetry::install(&settings.log, settings.log_format)?;
     let lines = input::lines(open(&args.file)?)?;
     let vault = context.vault(&settings)?;
     let store = context.store(&settings).await?;

@@ -5,6 +5,8 @@ use std::io::{self, BufRead, Read};
 
 use clerk_session::unwrapped;
 
+use super::super::long_lines;
+
 /// Much more than any token has, so that the verifier can say how long one is; the rest is not
 /// kept.
 const KEPT: usize = 64 * 1024;
@@ -53,28 +55,7 @@ pub(super) fn whole(mut reader: impl Read) -> io::Result<Input> {
 
 /// The next line, cut to what is kept however long it is. `None` at the end.
 pub(super) fn line(reader: &mut impl BufRead) -> io::Result<Option<Input>> {
-    let mut bytes = Vec::new();
-    let mut any = false;
-    loop {
-        let buffer = match reader.fill_buf() {
-            Ok(buffer) => buffer,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        if buffer.is_empty() {
-            return Ok(any.then(|| Input::of(&bytes)));
-        }
-        any = true;
-        let end = buffer.iter().position(|byte| *byte == b'\n');
-        let part = buffer.get(..end.unwrap_or(buffer.len())).unwrap_or(buffer);
-        let room = KEPT.saturating_sub(bytes.len()).min(part.len());
-        bytes.extend_from_slice(part.get(..room).unwrap_or(part));
-        let used = part.len() + usize::from(end.is_some());
-        reader.consume(used);
-        if end.is_some() {
-            return Ok(Some(Input::of(&bytes)));
-        }
-    }
+    Ok(long_lines::next(reader, KEPT)?.map(|bytes| Input::of(&bytes)))
 }
 
 #[cfg(test)]
