@@ -22,7 +22,7 @@ use crate::overview::ClockWatch;
 use crate::overview::clock_watch::Watched;
 use crate::provider::SharedProvider;
 use crate::provider::calls::{CallCounts, Counted};
-use crate::provider::instagram::{Instagram, InstagramConfig};
+use crate::provider::instagram::Instagram;
 use crate::settings::{ClerkSettings, Settings};
 use crate::standard_webhooks::SigningKey;
 use crate::store::Store;
@@ -57,20 +57,7 @@ pub fn vault(settings: &Settings, entropy: SharedEntropy) -> Result<Vault, Start
 
 /// The provider of the configuration; `None` where no app is configured.
 pub fn provider(settings: &Settings, seams: &Seams) -> Option<SharedProvider> {
-    let instagram = settings.instagram.as_ref()?;
-    let mut redirect_uri = settings.public_url.clone();
-    redirect_uri
-        .set_path(&format!("{}/instagram/callback", settings.public_url.path().trim_end_matches('/')));
-    let config = InstagramConfig {
-        app_id: instagram.app_id.clone(),
-        app_secret: instagram.app_secret.clone(),
-        scopes: instagram.scopes.clone(),
-        authorize_url: instagram.authorize_url.clone(),
-        api_url: instagram.api_url.clone(),
-        graph_url: instagram.graph_url.clone(),
-        graph_version: instagram.graph_version.clone(),
-        redirect_uri,
-    };
+    let config = settings.instagram.clone()?;
     Some(Arc::new(Instagram::new(config, seams.transport.clone(), seams.clock.clone())))
 }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::Settings;
 use super::fault::Fault;
 use super::table;
-use super::{InstagramSettings, Settings};
+use crate::provider::instagram::InstagramConfig;
 
 /// A day: Instagram refreshes no younger token.
 const YOUNGEST: Duration = Duration::from_hours(24);
@@ -86,7 +87,7 @@ fn page_origin(entry: &str) -> Option<&str> {
     entry.get(..entry.len() - path)
 }
 
-fn refresh(settings: &Settings, instagram: &InstagramSettings) -> Option<Fault> {
+fn refresh(settings: &Settings, instagram: &InstagramConfig) -> Option<Fault> {
     let told = |what: &str, remedy: &str| Some(Fault::new(table::REFRESH_MIN_AGE_S.env, what, remedy));
     if settings.refresh_min_age >= LIFETIME {
         told(
@@ -100,7 +101,7 @@ fn refresh(settings: &Settings, instagram: &InstagramSettings) -> Option<Fault> 
     }
 }
 
-fn addresses(instagram: &InstagramSettings) -> Vec<Fault> {
+fn addresses(instagram: &InstagramConfig) -> Vec<Fault> {
     let mut found = Vec::new();
     let mut warn = |name: &str, what: String, remedy: &str| found.push(Fault::new(name, what, remedy));
     let (authorize, token, graph) = (&instagram.authorize_url, &instagram.api_url, &instagram.graph_url);

@@ -12,7 +12,8 @@ use super::fault::{Fault, Faults};
 use super::sources::{Collected, ConfigFile, Environment, collect};
 use super::table;
 use super::traces::{self, Sampler, Share, TraceSettings};
-use super::{ClerkSettings, InstagramSettings, OutgoingWebhook, Purpose, Reading, Settings};
+use super::{ClerkSettings, OutgoingWebhook, Purpose, Reading, Settings};
+use crate::provider::instagram::InstagramConfig;
 
 /// Reads the configuration. Every fault is reported, not only the first.
 pub fn load(
@@ -118,7 +119,10 @@ impl Reader {
     fn settings(&mut self, purpose: Purpose) -> Option<Settings> {
         let listen = self.read(&table::LISTEN);
         let metrics_listen = self.read(&table::METRICS_LISTEN);
-        let public_url = self.read(&table::PUBLIC_URL);
+        // An address always makes an address; should it not, the listing of faults stays
+        // empty-handed.
+        let usual_url = || Url::parse(&format!("http://{}", listen?)).ok();
+        let public_url = self.read(&table::PUBLIC_URL).or_else(usual_url);
         let database_url = self.read(&table::DATABASE_URL);
         let journal_directory = self.read(&table::JOURNAL_DIR);
         let encryption_keys = self.read(&table::ENCRYPTION_KEYS);
@@ -141,7 +145,7 @@ impl Reader {
         let log_format = self.read(&table::LOG_FORMAT);
         let traces = self.traces();
         let clerk = self.clerk(&allowed_origins, purpose);
-        let instagram = self.instagram();
+        let instagram = self.instagram(public_url.as_ref());
         if purpose == Purpose::Serve && self.is_missing(&table::ENCRYPTION_KEYS) {
             self.fault(
                 table::ENCRYPTION_KEYS.env,
@@ -149,13 +153,7 @@ impl Reader {
                 "make one with `holdfast keys generate` and keep it safe",
             );
         }
-        let listen = listen?;
-        let public_url = match public_url {
-            Some(url) => url,
-            // An address always makes an address; should it not, the listing of faults stays
-            // empty-handed.
-            None => Url::parse(&format!("http://{listen}")).ok()?,
-        };
+        let public_url = public_url?;
         self.judge_public_url(&public_url);
         self.judge_transport(clerk.as_ref(), instagram.as_ref(), webhook.as_ref());
         if trusted_proxies.believes_anybody() {
@@ -171,7 +169,7 @@ impl Reader {
         let journal_directory =
             journal_directory.unwrap_or_else(|| default_journal_directory(database_url.expose_secret()));
         Some(Settings {
-            listen,
+            listen: listen?,
             metrics_listen,
             public_url,
             database_url,
@@ -215,7 +213,7 @@ impl Reader {
     fn judge_transport(
         &mut self,
         clerk: Option<&ClerkSettings>,
-        instagram: Option<&InstagramSettings>,
+        instagram: Option<&InstagramConfig>,
         webhook: Option<&OutgoingWebhook>,
     ) {
         let named = [
@@ -306,7 +304,7 @@ impl Reader {
         Some(Sampler { parent_based: named.parent_based, share })
     }
 
-    fn instagram(&mut self) -> Option<InstagramSettings> {
+    fn instagram(&mut self, public_url: Option<&Url>) -> Option<InstagramConfig> {
         let app_id = self.read(&table::INSTAGRAM_APP_ID);
         let app_secrets: Option<Vec<SecretString>> = self.read(&table::INSTAGRAM_APP_SECRET);
         let scopes = self.read(&table::INSTAGRAM_SCOPES);
@@ -329,7 +327,7 @@ impl Reader {
             self.fault(name, what, remedy);
         }
         let callback_secrets = app_secrets?;
-        Some(InstagramSettings {
+        Some(InstagramConfig {
             app_id: app_id?,
             app_secret: callback_secrets.first()?.clone(),
             callback_secrets,
@@ -338,8 +336,16 @@ impl Reader {
             api_url: api_url?,
             graph_url: graph_url?,
             graph_version: graph_version?,
+            redirect_uri: redirect_uri(public_url?),
         })
     }
+}
+
+/// Where Instagram sends the browser back to.
+fn redirect_uri(public_url: &Url) -> Url {
+    let mut url = public_url.clone();
+    url.set_path(&format!("{}/instagram/callback", public_url.path().trim_end_matches('/')));
+    url
 }
 
 /// Without TLS, and not to this machine itself.

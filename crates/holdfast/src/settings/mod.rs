@@ -33,6 +33,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::client_address::TrustedProxies;
+use crate::provider::instagram::InstagramConfig;
 pub use fault::{Fault, Faults, Origin};
 pub use load::{load, load_with_reading};
 pub use print::{Shown, shown};
@@ -90,7 +91,7 @@ pub struct Settings {
     /// Clerk.
     pub clerk: ClerkSettings,
     /// Instagram; `None` where no app is configured.
-    pub instagram: Option<InstagramSettings>,
+    pub instagram: Option<InstagramConfig>,
     /// A connection is checked at a caller's wish at most once in this time.
     pub check_interval: Duration,
     /// No younger grant is refreshed.
@@ -145,27 +146,6 @@ pub struct ClerkSettings {
     pub clock_skew: Duration,
     /// Signing secret of Clerk's webhooks, `whsec_…`.
     pub webhook_secret: Option<SecretString>,
-}
-
-/// The Instagram app.
-#[derive(Debug, Clone)]
-pub struct InstagramSettings {
-    /// App id.
-    pub app_id: String,
-    /// App secret, as it is sent to Instagram.
-    pub app_secret: SecretString,
-    /// Every secret that Meta's callbacks may be signed with; the app secret is the first.
-    pub callback_secrets: Vec<SecretString>,
-    /// Scopes that people are asked for.
-    pub scopes: Vec<String>,
-    /// Consent page.
-    pub authorize_url: Url,
-    /// Where the code is exchanged.
-    pub api_url: Url,
-    /// Graph API.
-    pub graph_url: Url,
-    /// Version of the Graph API.
-    pub graph_version: String,
 }
 
 /// How the log is written.

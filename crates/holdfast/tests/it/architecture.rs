@@ -115,7 +115,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("overview", &["clock", "connection", "connections", "metric", "store", "transport", "worker"]),
     ("process", &[]),
     ("provider", &["clock", "digest", "display_text", "metric", "transport"]),
-    ("settings", &["caller", "client_address", "connection", "nearest", "vault"]),
+    ("settings", &["caller", "client_address", "connection", "nearest", "provider", "vault"]),
     ("standard_webhooks", &[]),
     ("standin", &["clock", "entropy", "transport"]),
     (

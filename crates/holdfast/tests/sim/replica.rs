@@ -55,6 +55,7 @@ pub fn connections(
     let config = InstagramConfig {
         app_id: "1".to_owned(),
         app_secret: SecretString::from("secret"),
+        callback_secrets: Vec::new(),
         scopes: vec!["instagram_business_basic".to_owned(), INSIGHTS.to_owned()],
         authorize_url: address("https://www.instagram.com/oauth/authorize"),
         api_url: address("https://api.instagram.com"),

@@ -9,8 +9,9 @@ use super::report::{Check, Report};
 use super::{ask, code};
 use crate::app::{self, Seams};
 use crate::clock::after;
+use crate::provider::instagram::InstagramConfig;
 use crate::provider::{AppFault, Failure, Grant, Meaning, SharedProvider};
-use crate::settings::{InstagramSettings, Settings};
+use crate::settings::Settings;
 use crate::transport::Outgoing;
 
 /// The scopes of the Instagram API with Instagram Login.
@@ -42,7 +43,7 @@ pub(super) async fn check(settings: &Settings, seams: &Seams) -> Report {
     report
 }
 
-async fn check_authorize(seams: &Seams, instagram: &InstagramSettings) -> Check {
+async fn check_authorize(seams: &Seams, instagram: &InstagramConfig) -> Check {
     let host = instagram.authorize_url.host_str().unwrap_or_default();
     match ask(seams, Outgoing::new(Method::GET, instagram.authorize_url.clone())).await {
         Ok(answer) if matches!(answer.status.as_u16(), 404 | 410) => Check::failed(
@@ -59,7 +60,7 @@ async fn check_authorize(seams: &Seams, instagram: &InstagramSettings) -> Check 
 
 /// The exchange of a code that cannot exist: what Instagram complains about first tells whether it
 /// takes the app.
-async fn check_app(settings: &Settings, instagram: &InstagramSettings, provider: &SharedProvider) -> Check {
+async fn check_app(settings: &Settings, instagram: &InstagramConfig, provider: &SharedProvider) -> Check {
     if !is_hexadecimal(instagram) {
         return Check::skipped(code::INSTAGRAM_APP, "not asked: the secret cannot be right");
     }
@@ -153,13 +154,13 @@ pub(super) fn check_settings(settings: &Settings, report: &mut Report) {
     });
 }
 
-fn is_hexadecimal(instagram: &InstagramSettings) -> bool {
+fn is_hexadecimal(instagram: &InstagramConfig) -> bool {
     let is_hexadecimal =
         |secret: &SecretString| secret.expose_secret().bytes().all(|byte| byte.is_ascii_hexdigit());
     is_hexadecimal(&instagram.app_secret) && instagram.callback_secrets.iter().all(is_hexadecimal)
 }
 
-fn check_scopes(instagram: &InstagramSettings, report: &mut Report) {
+fn check_scopes(instagram: &InstagramConfig, report: &mut Report) {
     let unknown: Vec<&str> =
         instagram.scopes.iter().map(String::as_str).filter(|scope| !SCOPES.contains(scope)).collect();
     report.add(if !unknown.is_empty() {

@@ -10,8 +10,10 @@ pub struct InstagramConfig {
     /// The *Instagram* App ID (App Dashboard, Instagram, "API setup with Instagram login"), not the
     /// Meta app's.
     pub app_id: String,
-    /// The Instagram App Secret that belongs to it.
+    /// The Instagram App Secret that belongs to it, as it is sent to Instagram.
     pub app_secret: SecretString,
+    /// Every secret that Meta's callbacks may be signed with; the app secret is the first.
+    pub callback_secrets: Vec<SecretString>,
     /// The scopes that we ask for; `instagram_business_basic` is needed for everything, refreshing
     /// included.
     pub scopes: Vec<String>,

@@ -44,6 +44,7 @@ pub(super) fn instagram(answer: Result<(u16, HeaderMap, &str), TransportError>) 
     let config = InstagramConfig {
         app_id: "1234567890".to_owned(),
         app_secret: SecretString::from("app+secret/="),
+        callback_secrets: Vec::new(),
         scopes: vec!["instagram_business_basic".to_owned(), "instagram_business_manage_insights".to_owned()],
         authorize_url: Url::parse("https://www.instagram.com/oauth/authorize?enable_fb_login=false").unwrap(),
         api_url: Url::parse("https://api.instagram.com").unwrap(),

@@ -57,6 +57,7 @@ async fn rig_with(options: Options) -> Rig {
     let config_of = |standin: &InstagramStandin| InstagramConfig {
         app_id: standin.options().app_id.clone(),
         app_secret: standin.options().app_secret.clone(),
+        callback_secrets: Vec::new(),
         scopes: SCOPES.map(str::to_owned).to_vec(),
         authorize_url: standin.authorize_url(),
         api_url: standin.url().clone(),
