@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use super::CompleteError;
 use crate::clock::{after, before};
 use crate::connection::Reason;
@@ -14,7 +16,7 @@ use crate::connection::reasons::reason_of;
 use crate::connections::grants::{Held, HeldGrant, RowSeal};
 use crate::connections::journal::Step;
 use crate::connections::{Connections, ServiceError};
-use crate::provider::{AppFault, DeathCause, Failure, Meaning, Reply, SharedProvider};
+use crate::provider::{AppFault, DeathCause, Failure, Meaning, Reply, SharedProvider, ShortGrant};
 
 /// What Instagram handed us is worth more patience than an open attempt: completing is tried again
 /// for this long. It is also how long a code and a short-lived token live.
@@ -49,46 +51,18 @@ impl Connections {
     pub(super) async fn run_to_end(
         &self,
         provider: &SharedProvider,
-        attempt: Attempt,
+        mut attempt: Attempt,
     ) -> Result<(), CompleteError> {
         let key = self.user_key(&attempt.user_id).await?;
-        let mut attempt = attempt;
         loop {
-            let Some(sealed) = attempt.sealed.clone() else {
-                return Err(ServiceError::Content { what: "connect attempt" }.into());
-            };
+            let sealed = attempt.sealed.clone().ok_or(ServiceError::Content { what: "connect attempt" })?;
             let seal = RowSeal::of_attempt(&key, &attempt);
             let next = match attempt.stage {
                 AttemptStage::Redeeming => {
-                    let code = seal.open_code(&sealed)?;
-                    let reservation = self.reserve(&attempt, Step::Short).await;
-                    // The code goes out once; whether a lost reply spent it, nobody can know.
-                    match provider.redeem(&code).await.outcome {
-                        Ok(short) => {
-                            let sealed = seal.seal_held(&Held::Short(short))?;
-                            self.keep(&attempt, Step::Short, sealed, reservation).await?
-                        }
-                        Err(failure) if is_unspent(&failure) => {
-                            return self.put_back(&attempt, &failure).await;
-                        }
-                        Err(failure) => return self.turned_down(&attempt, None, &failure).await,
-                    }
+                    self.redeem(provider, &attempt, seal, &seal.open_code(&sealed)?).await?
                 }
                 AttemptStage::ShortGranted => {
-                    let short = seal.open_short(&sealed)?;
-                    let reservation = self.reserve(&attempt, Step::Grant).await;
-                    match self.repeatedly(|| provider.extend(&short)).await {
-                        Ok(mut grant) => {
-                            grant.scopes = grant.scopes.or(short.scopes);
-                            let held = HeldGrant { grant, account_id: short.account_id };
-                            let sealed = seal.seal_held(&Held::Grant(held))?;
-                            self.keep(&attempt, Step::Grant, sealed, reservation).await?
-                        }
-                        Err(failure) => {
-                            let granted = Granted { provider, scopes: short.scopes.as_deref() };
-                            return self.turned_down(&attempt, Some(granted), &failure).await;
-                        }
-                    }
+                    self.extend(provider, &attempt, seal, seal.open_short(&sealed)?).await?
                 }
                 AttemptStage::Granted => {
                     let held = seal.open_held_grant(&sealed)?;
@@ -104,9 +78,54 @@ impl Connections {
             };
             match next {
                 Some(next) => attempt = next,
-                // Somebody else moved it on: a disconnect, or whoever took it up after our claim
-                // ran out. What came of it stands in the attempt, or will.
+                // It has ended; or somebody else moved it on: a disconnect, or whoever took it up
+                // after our claim ran out. What came of it stands in the attempt, or will.
                 None => return Ok(()),
+            }
+        }
+    }
+
+    /// From the code to the short-lived token. `None` where the attempt does not go on from here.
+    async fn redeem(
+        &self,
+        provider: &SharedProvider,
+        attempt: &Attempt,
+        seal: RowSeal<'_>,
+        code: &SecretString,
+    ) -> Result<Option<Attempt>, CompleteError> {
+        let reservation = self.reserve(attempt, Step::Short).await;
+        // The code goes out once; whether a lost reply spent it, nobody can know.
+        match provider.redeem(code).await.outcome {
+            Ok(short) => {
+                let sealed = seal.seal_held(&Held::Short(short))?;
+                return Ok(self.keep(attempt, Step::Short, sealed, reservation).await?);
+            }
+            Err(failure) if is_unspent(&failure) => self.put_back(attempt, &failure).await?,
+            Err(failure) => self.turned_down(attempt, None, &failure).await?,
+        }
+        Ok(None)
+    }
+
+    /// From the short-lived token to the grant. `None` where the attempt does not go on from here.
+    async fn extend(
+        &self,
+        provider: &SharedProvider,
+        attempt: &Attempt,
+        seal: RowSeal<'_>,
+        short: ShortGrant,
+    ) -> Result<Option<Attempt>, CompleteError> {
+        let reservation = self.reserve(attempt, Step::Grant).await;
+        match self.repeatedly(|| provider.extend(&short)).await {
+            Ok(mut grant) => {
+                grant.scopes = grant.scopes.or(short.scopes);
+                let held = HeldGrant { grant, account_id: short.account_id };
+                let sealed = seal.seal_held(&Held::Grant(held))?;
+                Ok(self.keep(attempt, Step::Grant, sealed, reservation).await?)
+            }
+            Err(failure) => {
+                let granted = Granted { provider, scopes: short.scopes.as_deref() };
+                self.turned_down(attempt, Some(granted), &failure).await?;
+                Ok(None)
             }
         }
     }
