@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use super::row::{Entry, Remedy, Source};
-use crate::connection::{Reason, State, status};
+use crate::connection::{Action, Reason, status};
 
 /// The row of "never connected", which has no reason.
 pub(super) const NOT_CONNECTED: Entry = Entry {
@@ -178,16 +178,13 @@ pub(super) fn entry(reason: Reason) -> Entry {
     }
 }
 
+/// As the status says it, in the words of an error.
 fn action(reason: Reason) -> Remedy {
-    if reason == Reason::ScopesMissing {
-        return Remedy::Reconnect;
-    }
-    match reason.state() {
-        State::NotConnected if reason == Reason::AccountNotAdmitted => Remedy::ContactSupport,
-        State::NotConnected | State::Connecting => Remedy::Connect,
-        State::Connected | State::Degraded => Remedy::Retry,
-        State::ActionRequired => Remedy::FixAtInstagram,
-        State::ReconnectRequired => Remedy::Reconnect,
-        State::Unavailable => Remedy::ContactSupport,
+    match status::action(reason.state(), Some(reason)) {
+        Action::Connect => Remedy::Connect,
+        Action::Reconnect => Remedy::Reconnect,
+        Action::None | Action::Wait => Remedy::Retry,
+        Action::FixAtInstagram => Remedy::FixAtInstagram,
+        Action::ContactSupport => Remedy::ContactSupport,
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::code::ProblemCode;
-use super::row::Source;
+use super::row::{Entry, Source};
 
 /// The page, as Markdown.
 pub fn markdown() -> String {
@@ -13,23 +13,33 @@ pub fn markdown() -> String {
          installation serves a page for each at `/docs/errors/{code}`. A 401 is only ever about the caller's own \
          credential: the first two groups.\n",
     );
-    let mut group = "";
-    for entry in ProblemCode::all().map(ProblemCode::entry) {
-        if group != title(entry.source) {
-            group = title(entry.source);
-            // Writing to a String cannot fail.
-            let _ = write!(page, "\n## {group}\n");
+    for (title, entries) in groups() {
+        // Writing to a String cannot fail.
+        let _ = write!(page, "\n## {title}\n");
+        for entry in entries {
+            let _ = write!(page, "\n### `{}`\n\n{}\n\n", entry.code, entry.meaning);
+            let _ = writeln!(page, "- Status: {}", entry.status);
+            let _ = writeln!(page, "- Source: `{}`", entry.source.as_str());
+            let _ = writeln!(page, "- Action: `{}`", entry.action.as_str());
+            for cause in entry.causes {
+                let _ = writeln!(page, "- Cause: {cause}");
+            }
+            let _ = writeln!(page, "- What mends it: {}", entry.remedy);
         }
-        let _ = write!(page, "\n### `{}`\n\n{}\n\n", entry.code, entry.meaning);
-        let _ = writeln!(page, "- Status: {}", entry.status);
-        let _ = writeln!(page, "- Source: `{}`", entry.source.as_str());
-        let _ = writeln!(page, "- Action: `{}`", entry.action.as_str());
-        for cause in entry.causes {
-            let _ = writeln!(page, "- Cause: {cause}");
-        }
-        let _ = writeln!(page, "- What mends it: {}", entry.remedy);
     }
     page
+}
+
+/// Every code, in groups with a title.
+pub fn groups() -> Vec<(&'static str, Vec<Entry>)> {
+    let mut groups: Vec<(_, Vec<Entry>)> = Vec::new();
+    for entry in ProblemCode::all().map(ProblemCode::entry) {
+        match groups.last_mut() {
+            Some((known, entries)) if *known == title(entry.source) => entries.push(entry),
+            Some(_) | None => groups.push((title(entry.source), vec![entry])),
+        }
+    }
+    groups
 }
 
 fn title(source: Source) -> &'static str {

@@ -16,7 +16,8 @@ use super::prelude::*;
 use crate::http::openapi::{finished, skeleton};
 use crate::http::pages::{Markup, Page, Width};
 use crate::http::params::Path;
-use crate::http::problem::{Entry, Source};
+use crate::http::problem::Entry;
+use crate::http::problem::reference::groups;
 use crate::http::state::Documents;
 
 /// The OpenAPI document of a server that is reached at `public_url`.
@@ -101,18 +102,10 @@ async fn error_index() -> Page {
     let mut body = Markup::default();
     body.raw("<h1>Error codes</h1><p class=\"lead\">Every code that an answer of this server can carry. ")
         .raw("A 401 is only ever about the caller's own credential: the first two groups.</p>");
-    let groups = [
-        (&[Source::Session][..], "Session token"),
-        (&[Source::ServiceKey], "Service key"),
-        (&[Source::Request], "Request"),
-        (&[Source::Instagram], "Instagram"),
-        (&[Source::Clerk, Source::Database, Source::Server], "Clerk, database, server"),
-    ];
-    for (sources, title) in groups {
+    for (title, entries) in groups() {
         body.raw("<h2>").text(title).raw("</h2><table><thead><tr><th>Code</th><th>Status</th><th>Means</th>");
         body.raw("</tr></thead><tbody>");
-        for entry in ProblemCode::all().map(ProblemCode::entry).filter(|each| sources.contains(&each.source))
-        {
+        for entry in entries {
             body.raw("<tr><td><a href=\"/docs/errors/").text(entry.code).raw("\"><code>").text(entry.code);
             body.raw("</code></a></td><td class=\"status\">").text(entry.status.as_u16());
             body.raw("</td><td>").prose(entry.meaning).raw("</td></tr>");
