@@ -1,7 +1,8 @@
 //! Clerk's public keys in a file, so that a restart while Clerk is away refuses nobody.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
@@ -65,11 +66,9 @@ impl KeptKeys {
             document: String::from_utf8(document.to_vec()).map_err(io::Error::other)?,
         };
         let half_written = self.path.with_extension(format!("{}.part", std::process::id()));
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(&half_written)?.write_all(&serde_json::to_vec(&record)?)?;
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half_written)?;
+        file.write_all(&serde_json::to_vec(&record)?)?;
         fs::rename(half_written, &self.path)
     }
 }

@@ -1,6 +1,7 @@
 //! SQLite: one writer connection, several readers, settings made and then asserted.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -70,15 +71,8 @@ impl FileIdentity {
     }
 }
 
-#[cfg(unix)]
 fn inode(path: &Path) -> Option<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt as _;
     path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
-}
-
-#[cfg(not(unix))]
-fn inode(_: &Path) -> Option<(u64, u64)> {
-    None
 }
 
 /// `sqlite://path` with optional `?max_page_count=n`, a quota in pages of 4 KiB.
@@ -262,9 +256,7 @@ fn prepare_file(path: &Path, create: bool) -> Result<(), OpenError> {
         return Err(OpenError::NoFile(path.to_owned()));
     }
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(create);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.read(true).write(true).create(create).truncate(false).mode(0o600);
     options.open(path).map(drop).map_err(|error| not_writable(path, &error))
 }
 
