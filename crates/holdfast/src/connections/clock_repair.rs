@@ -35,7 +35,9 @@ impl Connections {
         let grant = possible(facts, now);
         let next_refresh_at = self.schedule()?.refresh_at(grant.obtained_at, grant.expires_at);
         tracing::warn!(connection = %connection.id, "times from a clock that was ahead are put right");
-        self.record(connection.id, &Observation::TimesRepaired { grant, next_refresh_at }, None).await?;
+        self.recorder
+            .record(connection.id, &Observation::TimesRepaired { grant, next_refresh_at }, None)
+            .await?;
         Ok(())
     }
 }

@@ -34,6 +34,7 @@ impl Connections {
         let deleted_at = match self.parts.store.connection(owner, Self::PROVIDER).await? {
             None => None,
             Some(connection) if is_linked(&connection) => self
+                .recorder
                 .record(connection.id, &Observation::Disconnected, None)
                 .await?
                 .map(|done| done.connection.since),

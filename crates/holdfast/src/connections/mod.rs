@@ -195,19 +195,9 @@ impl Connections {
         if let Some(connection) = self.parts.store.connection(owner, Self::PROVIDER).await?
             && connection.grant.is_some_and(|grant| grant.expires_at <= now)
         {
-            self.record(connection.id, &Observation::ExpiryPassed, None).await?;
+            self.recorder.record(connection.id, &Observation::ExpiryPassed, None).await?;
         }
         Ok(self.parts.store.history(owner, Self::PROVIDER, before, limit).await?)
-    }
-
-    /// Records an observation on the connection of that id. `None` where there is none.
-    pub(super) async fn record(
-        &self,
-        id: uuid::Uuid,
-        observation: &Observation,
-        detail: Option<&str>,
-    ) -> Result<Option<Recorded>, ServiceError> {
-        self.recorder.record(id, observation, detail).await
     }
 
     pub(super) async fn open_sealed(

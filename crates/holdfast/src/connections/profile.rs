@@ -42,7 +42,7 @@ impl Connections {
         };
         if let Some(facts) = current.grant.filter(|facts| facts.obtained_at == renewed.obtained_at) {
             let described = Observation::Described { grant_version: facts.version, account, granted };
-            self.record(connection.id, &described, None).await?;
+            self.recorder.record(connection.id, &described, None).await?;
         }
         Ok(needs_a_look)
     }
@@ -75,7 +75,7 @@ impl Connections {
         if self.gate.account_for(provider.identify(grant).await).is_ok() {
             let refused =
                 Observation::ScopesRefused { grant_version, scopes: believed, asked_for: asked_for.to_vec() };
-            self.record(connection.id, &refused, Some(&failure.detail)).await?;
+            self.recorder.record(connection.id, &refused, Some(&failure.detail)).await?;
         }
         Ok(())
     }

@@ -21,7 +21,7 @@ impl Connections {
             if is_about_an_earlier_link(connection, issued_at) {
                 self.probe(connection).await?;
             } else {
-                self.record(connection.id, &Observation::Deauthorized { issued_at }, None).await?;
+                self.recorder.record(connection.id, &Observation::Deauthorized { issued_at }, None).await?;
             }
         }
         Ok(connections.len())
@@ -58,7 +58,7 @@ impl Connections {
             if connection.linked_at.is_some() && is_about_an_earlier_link(&connection, issued_at) {
                 continue;
             }
-            self.record(connection.id, &Observation::DataDeleted, None).await?;
+            self.recorder.record(connection.id, &Observation::DataDeleted, None).await?;
             deletion.erased += 1;
         }
         deletion.completed_at = Some(self.parts.clock.now());

@@ -68,7 +68,8 @@ impl Connections {
         why: &str,
     ) -> Result<Option<T>, ServiceError> {
         let unreadable = Observation::GrantUnreadable { grant_version: facts.version };
-        if self.record(connection.id, &unreadable, None).await?.is_some_and(|recorded| recorded.news) {
+        if self.recorder.record(connection.id, &unreadable, None).await?.is_some_and(|recorded| recorded.news)
+        {
             self.grant_metrics.found_unreadable();
             tracing::error!(connection = %connection.id, version = facts.version, why, "a stored grant cannot be opened; its connection has to be connected again, or the row restored");
         }
@@ -90,7 +91,7 @@ impl Connections {
         }
         let next_refresh_at = self.schedule()?.refresh_at(facts.obtained_at, facts.expires_at);
         let readable = Observation::GrantReadable { grant_version: facts.version, next_refresh_at };
-        self.record(connection.id, &readable, None).await?;
+        self.recorder.record(connection.id, &readable, None).await?;
         tracing::warn!(connection = %connection.id, "a stored grant opens again; its connection is taken up again");
         Ok(true)
     }

@@ -114,7 +114,7 @@ impl Connections {
                 return Ok(false);
             }
             tracing::info!(connection = %holder.id, "an account moves to another user, who has proven control of it");
-            self.record(holder.id, &Observation::AccountMoved, None).await?;
+            self.recorder.record(holder.id, &Observation::AccountMoved, None).await?;
         }
         Ok(true)
     }
