@@ -78,8 +78,8 @@ impl Server {
         let budget = Budget::of(settings, FileHandles::raised());
         let (leave, stop) = (CancellationToken::new(), CancellationToken::new());
         let state = AppState::new(AppStateParts {
-            edge: edge(settings, seams, &metrics, budget, &traces),
-            verifier: verifier(settings, seams)?,
+            edge: Arc::new(edge(settings, seams, &metrics, budget, &traces)),
+            verifier: Arc::new(verifier(settings, seams)?),
             users: Users::new(store.clone(), backend(&settings.clerk, seams)?, seams.clock.clone()),
             connections: connections.clone(),
             store: store.clone(),

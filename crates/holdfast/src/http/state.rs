@@ -29,9 +29,9 @@ use crate::vault::Vault;
 #[derive(Debug)]
 pub struct AppStateParts {
     /// What the layers need.
-    pub edge: Edge,
+    pub edge: Arc<Edge>,
     /// The judge of session tokens.
-    pub verifier: SessionVerifier,
+    pub verifier: Arc<SessionVerifier>,
     /// User records.
     pub users: Users,
     /// The domain.
@@ -65,18 +65,7 @@ pub struct AppState {
 
 #[derive(Debug)]
 struct Shared {
-    edge: Arc<Edge>,
-    verifier: Arc<SessionVerifier>,
-    users: Users,
-    connections: Connections,
-    store: Store,
-    vault: Vault,
-    clerk_webhooks: Option<WebhookVerifier>,
-    service_verifier: ServiceVerifier,
-    meta_secrets: Vec<SecretString>,
-    leaving: CancellationToken,
-    assertion_key: Option<AssertionKey>,
-    stopping: CancellationToken,
+    parts: AppStateParts,
     streams: Streams,
     detached: Detached,
     documents: OnceLock<Documents>,
@@ -94,99 +83,67 @@ pub struct Documents {
 impl AppState {
     /// The state of one server.
     pub fn new(parts: AppStateParts) -> Self {
-        let AppStateParts {
-            edge,
-            verifier,
-            users,
-            connections,
-            store,
-            vault,
-            clerk_webhooks,
-            service_verifier,
-            meta_secrets,
-            leaving,
-            assertion_key,
-            stopping,
-            max_streams,
-        } = parts;
-        let streams = Streams::new(max_streams, edge.metrics.clone());
-        let verifier = Arc::new(verifier);
-        let session_metrics = SessionMetrics::new(Arc::clone(&verifier), edge.clock.clone());
-        edge.metrics.register(|registry| registry.register_collector(Box::new(session_metrics)));
-        Self {
-            shared: Arc::new(Shared {
-                edge: Arc::new(edge),
-                verifier,
-                users,
-                connections,
-                store,
-                vault,
-                clerk_webhooks,
-                service_verifier,
-                meta_secrets,
-                leaving,
-                assertion_key,
-                stopping,
-                streams,
-                detached: Detached::default(),
-                documents: OnceLock::new(),
-            }),
-        }
+        let metrics = &parts.edge.metrics;
+        let streams = Streams::new(parts.max_streams, metrics.clone());
+        let session_metrics = SessionMetrics::new(Arc::clone(&parts.verifier), parts.edge.clock.clone());
+        metrics.register(|registry| registry.register_collector(Box::new(session_metrics)));
+        let (detached, documents) = (Detached::default(), OnceLock::new());
+        Self { shared: Arc::new(Shared { parts, streams, detached, documents }) }
     }
 
     /// What the layers share.
     pub fn edge(&self) -> &Arc<Edge> {
-        &self.shared.edge
+        &self.shared.parts.edge
     }
 
     /// The judge of session tokens.
     pub fn verifier(&self) -> &SessionVerifier {
-        &self.shared.verifier
+        &self.shared.parts.verifier
     }
 
     /// The domain.
     pub fn connections(&self) -> &Connections {
-        &self.shared.connections
+        &self.shared.parts.connections
     }
 
     /// The database.
     pub fn store(&self) -> &Store {
-        &self.shared.store
+        &self.shared.parts.store
     }
 
     /// The key ring.
     pub fn vault(&self) -> &Vault {
-        &self.shared.vault
+        &self.shared.parts.vault
     }
 
     /// The judge of Clerk's webhooks.
     pub fn clerk_webhooks(&self) -> Option<&WebhookVerifier> {
-        self.shared.clerk_webhooks.as_ref()
+        self.shared.parts.clerk_webhooks.as_ref()
     }
 
     /// The judge of service keys.
     pub fn service_verifier(&self) -> &ServiceVerifier {
-        &self.shared.service_verifier
+        &self.shared.parts.service_verifier
     }
 
     /// App secrets that Meta's callbacks may be signed with.
     pub fn meta_secrets(&self) -> &[SecretString] {
-        &self.shared.meta_secrets
+        &self.shared.parts.meta_secrets
     }
 
     /// Whether the process was asked to stop and only serves on until others have noticed.
     pub fn is_leaving(&self) -> bool {
-        self.shared.leaving.is_cancelled()
+        self.shared.parts.leaving.is_cancelled()
     }
 
     /// What signs assertions about callers.
     pub fn assertion_key(&self) -> Option<&AssertionKey> {
-        self.shared.assertion_key.as_ref()
+        self.shared.parts.assertion_key.as_ref()
     }
 
     /// Cancelled when the process stops serving.
     pub fn stopping(&self) -> CancellationToken {
-        self.shared.stopping.clone()
+        self.shared.parts.stopping.clone()
     }
 
     /// The open event streams.
@@ -201,15 +158,15 @@ impl AppState {
 
     /// Records that a service key takes a user's grant. What cannot be recorded is not handed out.
     pub(super) async fn record_taken(&self, key: Uuid, owner: &OwnerId) -> Result<(), Problem> {
-        let now = self.shared.edge.clock.now();
-        let id = new_id(&*self.shared.edge.entropy, now).map_err(|_| ServerCode::Internal)?;
+        let now = self.shared.parts.edge.clock.now();
+        let id = new_id(&*self.shared.parts.edge.entropy, now).map_err(|_| ServerCode::Internal)?;
         let act = Act {
             actor: format!("service_key:{key}"),
             action: "grant.taken",
             user_id: Some(owner.as_str().to_owned()),
             detail: None,
         };
-        Ok(self.shared.store.record_act(id, now, &act).await?)
+        Ok(self.shared.parts.store.record_act(id, now, &act).await?)
     }
 
     /// Sets the documents, once the routes are known.
@@ -220,7 +177,7 @@ impl AppState {
 
     /// The documents; `make` is asked where they were not published.
     pub(super) fn documents(&self, make: impl FnOnce(&str) -> Documents) -> &Documents {
-        self.shared.documents.get_or_init(|| make(&self.shared.edge.public_url))
+        self.shared.documents.get_or_init(|| make(&self.shared.parts.edge.public_url))
     }
 }
 
@@ -228,13 +185,13 @@ impl AppState {
 
 impl FromRef<AppState> for Connections {
     fn from_ref(state: &AppState) -> Self {
-        state.shared.connections.clone()
+        state.shared.parts.connections.clone()
     }
 }
 
 impl FromRef<AppState> for Users {
     fn from_ref(state: &AppState) -> Self {
-        state.shared.users.clone()
+        state.shared.parts.users.clone()
     }
 }
 
@@ -246,6 +203,6 @@ impl FromRef<AppState> for Detached {
 
 impl FromRef<AppState> for SharedClock {
     fn from_ref(state: &AppState) -> Self {
-        state.shared.edge.clock.clone()
+        state.shared.parts.edge.clock.clone()
     }
 }

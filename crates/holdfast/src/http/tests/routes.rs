@@ -89,7 +89,7 @@ async fn stage() -> Stage {
         refresh: RefreshPolicy { min_age: Duration::from_hours(24), at: 0.5 },
     });
     let state = AppState::new(AppStateParts {
-        edge: Edge {
+        edge: Arc::new(Edge {
             public_url: "https://api.example.com".to_owned(),
             clock: shared.clone(),
             entropy,
@@ -98,8 +98,8 @@ async fn stage() -> Stage {
             proxies: TrustedProxies::default(),
             request_timeout: Duration::from_secs(10),
             spans: crate::telemetry::traces::ServerSpans::off(),
-        },
-        verifier,
+        }),
+        verifier: Arc::new(verifier),
         users: Users::new(store.clone(), None, shared.clone()),
         connections,
         store: store.clone(),
