@@ -8,7 +8,7 @@ use clap::{Command, CommandFactory as _};
 use super::args::Cli;
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::Printer;
-use crate::connections::grant_metrics;
+use crate::connections::unreadable;
 use crate::metric::Metric;
 use crate::telemetry::traces;
 use crate::worker::sweep;
@@ -104,7 +104,7 @@ pub fn metrics() -> Vec<(&'static str, &'static [Metric])> {
         ("Connections", overview::TABLE),
         ("Refreshes", worker::TABLE),
         ("Calls to Instagram", provider::calls::TABLE),
-        ("Grants", grant_metrics::TABLE),
+        ("Grants", unreadable::TABLE),
         ("The sweep", sweep::TABLE),
         ("Events to the app", outbox::TABLE),
         ("Traces", traces::TABLE),

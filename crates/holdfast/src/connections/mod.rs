@@ -11,7 +11,6 @@ mod diagnose;
 pub mod disconnect;
 mod error;
 mod expiry;
-pub mod grant_metrics;
 pub mod grants;
 pub mod import;
 mod incidents;
@@ -26,15 +25,15 @@ mod provider_gate;
 mod recorder;
 pub mod refresh;
 mod switch;
-mod unreadable;
+pub mod unreadable;
 
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
 use secrecy::SecretString;
 
 use self::clock_suspicion::ClockSuspicion;
 pub use self::error::ServiceError;
-use self::grant_metrics::GrantMetrics;
 use self::grants::RowSeal;
 use self::incidents::Incidents;
 use self::journal::Journal;
@@ -84,7 +83,8 @@ pub struct Connections {
     gate: ProviderGate,
     clock_suspicion: ClockSuspicion,
     journal: Journal,
-    grant_metrics: GrantMetrics,
+    /// Grants that were found damaged.
+    unreadable: Counter,
     mechanisms: Mechanisms,
 }
 
@@ -107,7 +107,7 @@ impl Connections {
             gate: ProviderGate::new(clock),
             clock_suspicion: ClockSuspicion::default(),
             journal: Journal::none(),
-            grant_metrics: GrantMetrics::default(),
+            unreadable: Counter::default(),
             mechanisms: Mechanisms::default(),
         }
     }

@@ -10,16 +10,28 @@ use crate::connection::observation::Observation;
 use crate::connection::{Connection, GrantFacts, Reason};
 use crate::connections::grants::{RowSeal, open_user_key};
 use crate::connections::{Connections, ServiceError};
+use crate::metric::{Kind, Metric};
 use crate::provider::Grant;
 use crate::vault::{UserKey, VaultError};
 
 /// Looked at again in one go.
 const LOOKED_AT_ONCE: usize = 256;
 
+const UNREADABLE: Metric = Metric {
+    name: "grants_unreadable",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Stored grants that were found damaged",
+    watch: "Alert on any: rows were changed behind the program's back. The log names the connection.",
+};
+
+/// What is counted of grants, in the order of the reference page.
+pub const TABLE: &[Metric] = &[UNREADABLE];
+
 impl Connections {
-    /// Makes the counters known.
+    /// Makes the counter known.
     pub fn register(&self, registry: &mut Registry) {
-        self.grant_metrics.register(registry);
+        UNREADABLE.register(registry, self.unreadable.clone());
     }
 
     /// Opens the stored grant of a connection. `None` where there is none, or none that can be
@@ -70,7 +82,7 @@ impl Connections {
         let unreadable = Observation::GrantUnreadable { grant_version: facts.version };
         if self.recorder.record(connection.id, &unreadable, None).await?.is_some_and(|recorded| recorded.news)
         {
-            self.grant_metrics.found_unreadable();
+            self.unreadable.inc();
             tracing::error!(connection = %connection.id, version = facts.version, why, "a stored grant cannot be opened; its connection has to be connected again, or the row restored");
         }
         Ok(None)
