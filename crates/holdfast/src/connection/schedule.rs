@@ -91,8 +91,8 @@ pub struct Schedule {
 
 impl Schedule {
     /// When a grant with these times is refreshed.
-    pub fn refresh_at(&self, obtained_at: Timestamp, expires_at: Timestamp) -> Timestamp {
-        self.policy.due(obtained_at, expires_at, self.jitter.fraction())
+    pub fn refresh_at(&self, facts: GrantFacts) -> Timestamp {
+        self.policy.due(facts.obtained_at, facts.expires_at, self.jitter.fraction())
     }
 
     /// Whether the policy wants the grant to be refreshed by now.
@@ -102,8 +102,7 @@ impl Schedule {
 
     /// When a grant that has just worked is refreshed, where the stored time was for a look at it.
     pub fn due_again(&self, connection: &Connection, facts: GrantFacts) -> Option<Timestamp> {
-        (connection.is_doubted() && !self.is_due(facts))
-            .then(|| self.refresh_at(facts.obtained_at, facts.expires_at))
+        (connection.is_doubted() && !self.is_due(facts)).then(|| self.refresh_at(facts))
     }
 
     /// When the worker comes back to a connection whose call has failed. `None`: as stored.
@@ -154,7 +153,7 @@ impl Schedule {
         } else if due.is_some() || self.is_due(facts) {
             None
         } else {
-            Some(self.refresh_at(facts.obtained_at, facts.expires_at))
+            Some(self.refresh_at(facts))
         }
     }
 

@@ -33,7 +33,7 @@ impl Connections {
     async fn repair_times_of(&self, connection: &Connection, now: Timestamp) -> Result<(), ServiceError> {
         let Some(facts) = connection.grant else { return Ok(()) };
         let grant = possible(facts, now);
-        let next_refresh_at = self.schedule()?.refresh_at(grant.obtained_at, grant.expires_at);
+        let next_refresh_at = self.schedule()?.refresh_at(grant);
         tracing::warn!(connection = %connection.id, "times from a clock that was ahead are put right");
         self.recorder
             .record(connection.id, &Observation::TimesRepaired { grant, next_refresh_at }, None)

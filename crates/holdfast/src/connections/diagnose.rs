@@ -6,6 +6,7 @@ use secrecy::ExposeSecret as _;
 
 use super::Connections;
 use super::error::ServiceError;
+use super::grants::RowSeal;
 use super::mechanisms::Mechanism;
 use super::recorder::Recorded;
 use super::switch::{Link, Switch};
@@ -209,8 +210,13 @@ impl Connections {
         let stored = self.parts.store.sealed_grants(connection.id).await?;
         let earlier = stored.iter().find(|each| each.version < facts.version && each.expires_at > now);
         let Some(earlier) = earlier else { return Ok(false) };
-        let grant = match self.open_sealed(connection, earlier).await {
-            Ok(grant) => grant,
+        let opened = async {
+            let key = self.user_key(&connection.user_id).await?;
+            let grant = RowSeal::of_connection(&key, connection).open_grant(earlier)?;
+            Ok((key, grant))
+        };
+        let (key, grant) = match opened.await {
+            Ok(opened) => opened,
             Err(error @ ServiceError::Store(_)) => return Err(error),
             Err(error) => {
                 tracing::warn!(connection = %connection.id, version = earlier.version, %error, "the grant before the one in use cannot be opened");
@@ -225,7 +231,6 @@ impl Connections {
             Ok(_) | Err(_) => return Ok(false),
         }
         tracing::warn!(connection = %connection.id, dead = facts.version, alive = earlier.version, "the grant in use is refused, the one before it works and is used again");
-        let key = self.user_key(&connection.user_id).await?;
         let link = Link::of(connection);
         self.switch(link, &key, &grant, Switch::RolledBack { dead: facts.version }, tools.lease).await
     }

@@ -34,7 +34,6 @@ use secrecy::SecretString;
 
 use self::clock_suspicion::ClockSuspicion;
 pub use self::error::ServiceError;
-use self::grants::RowSeal;
 use self::incidents::Incidents;
 use self::journal::Journal;
 use self::mechanisms::{Mechanism, Mechanisms};
@@ -49,7 +48,7 @@ use crate::connection::return_url::ReturnUrls;
 use crate::connection::schedule::{Jitter, RefreshPolicy, Schedule};
 use crate::connection::status::{InstagramStatus, OpenAttempt, derive};
 use crate::entropy::{SharedEntropy, random};
-use crate::provider::{Grant, ProviderId, SharedProvider};
+use crate::provider::{ProviderId, SharedProvider};
 use crate::store::{AttemptLimits, HistoryCursor, HistoryPage, PendingEvent, StatusFacts, Store, StoreError};
 use crate::vault::{UserKey, Vault};
 
@@ -200,23 +199,9 @@ impl Connections {
         Ok(self.parts.store.history(owner, Self::PROVIDER, before, limit).await?)
     }
 
-    pub(super) async fn open_sealed(
-        &self,
-        connection: &Connection,
-        sealed: &crate::store::SealedGrant,
-    ) -> Result<Grant, ServiceError> {
-        let key = self.user_key(&connection.user_id).await?;
-        RowSeal::of_connection(&key, connection).open_grant(sealed)
-    }
-
     /// The data key of that user, made on first use.
     pub(super) async fn user_key(&self, user_id: &str) -> Result<UserKey, ServiceError> {
         grants::user_key(&self.parts.store, &self.parts.vault, user_id).await
-    }
-
-    /// When a grant obtained now should be refreshed.
-    pub(super) fn refresh_due(&self, grant: &Grant) -> Result<jiff::Timestamp, ServiceError> {
-        Ok(self.schedule()?.refresh_at(grant.obtained_at, grant.expires_at))
     }
 
     /// For a scheduling decision made now.

@@ -94,13 +94,13 @@ impl Connections {
         switch: Switch,
     ) -> Result<Option<Observation>, ServiceError> {
         let schedule = self.schedule()?;
-        let next_refresh_at = schedule.refresh_at(grant.obtained_at, grant.expires_at);
         let from_version = held.version;
         let grant = GrantFacts {
             version: current.version + 1,
             obtained_at: grant.obtained_at,
             expires_at: grant.expires_at,
         };
+        let next_refresh_at = schedule.refresh_at(grant);
         Ok(match switch {
             // Newer is what was obtained later, whenever it expires: the provider may have ended
             // the one held.

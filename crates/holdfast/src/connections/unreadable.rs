@@ -101,7 +101,7 @@ impl Connections {
             Err(error) if is_damage(&error) => return Ok(false),
             Err(error) => return Err(error),
         }
-        let next_refresh_at = self.schedule()?.refresh_at(facts.obtained_at, facts.expires_at);
+        let next_refresh_at = self.schedule()?.refresh_at(facts);
         let readable = Observation::GrantReadable { grant_version: facts.version, next_refresh_at };
         self.recorder.record(connection.id, &readable, None).await?;
         tracing::warn!(connection = %connection.id, "a stored grant opens again; its connection is taken up again");

@@ -81,13 +81,9 @@ impl Connections {
         // Where the provider does not say what was granted, nothing is known to be missing.
         let missing_scopes =
             grant.scopes.as_ref().map(|granted| lacking(provider.scopes(), granted)).unwrap_or_default();
-        let linked = Observation::Linked {
-            account,
-            scopes,
-            missing_scopes,
-            grant: GrantFacts { version, obtained_at: grant.obtained_at, expires_at: grant.expires_at },
-            next_refresh_at: self.refresh_due(grant)?,
-        };
+        let grant = GrantFacts { version, obtained_at: grant.obtained_at, expires_at: grant.expires_at };
+        let next_refresh_at = self.schedule()?.refresh_at(grant);
+        let linked = Observation::Linked { account, scopes, missing_scopes, grant, next_refresh_at };
         Ok(Connection { version, ..apply(before, &linked, now) })
     }
 
