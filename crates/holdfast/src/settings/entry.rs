@@ -21,6 +21,51 @@ pub struct Entry<T> {
     pub read: fn(&str) -> Result<T, Wrong>,
 }
 
+/// Declares settings, and a list of them. A setting has no aliases and is no secret unless it says
+/// so.
+macro_rules! settings {
+    (
+        $(#[$about:meta])* $list:ident;
+        $($name:ident: $type:ty {
+            env: $env:literal,
+            $(aliases: $aliases:expr,)?
+            default: $default:expr,
+            form: $form:literal,
+            doc: $doc:literal,
+            $(secret: $secret:literal,)?
+            read: $read:expr,
+        })+
+    ) => {
+        $(
+            #[doc = concat!("`", $env, "`")]
+            pub const $name: Entry<$type> = Entry {
+                env: $env,
+                aliases: either!($($aliases,)? &[]),
+                default: $default,
+                form: $form,
+                doc: $doc,
+                secret: either!($($secret,)? false),
+                read: $read,
+            };
+        )+
+
+        $(#[$about])*
+        pub(super) const $list: &[&dyn Setting] = &[$(&$name,)+];
+    };
+}
+
+/// What is given, or else the last.
+macro_rules! either {
+    ($given:expr, $usual:expr) => {
+        $given
+    };
+    ($usual:expr) => {
+        $usual
+    };
+}
+
+pub(super) use {either, settings};
+
 /// What holds where a setting is not set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fallback {

@@ -51,7 +51,7 @@ pub fn env() -> String {
          # No `.env` is read by itself: `set -a; . ./.env; set +a`, or `env_file` and `EnvironmentFile`.\n\
          # Secrets are better handed over as files: NAME_FILE=/run/secrets/name.\n",
     );
-    for setting in TABLE {
+    for setting in TABLE.iter() {
         comment(&mut text, *setting);
         // Writing to a String cannot fail.
         let _ = match wanted(*setting) {

@@ -117,7 +117,7 @@ pub(super) fn collect(environment: &Environment, file: Option<&ConfigFile>) -> C
     if let Some(file) = file {
         read_file(file, &mut collected);
     }
-    for setting in TABLE {
+    for setting in TABLE.iter() {
         read_environment(*setting, environment, &mut collected);
     }
     judge_names(environment, &mut collected);

@@ -9,7 +9,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCO
 use http::{HeaderMap, HeaderName, HeaderValue};
 use url::{Url, form_urlencoded};
 
-use super::entry::{Entry, Fallback, Wrong};
+use super::entry::{Entry, Fallback, Setting, Wrong, either, settings};
 use super::parse;
 
 /// Where traces go and what becomes one.
@@ -61,160 +61,111 @@ pub enum Share {
     Argument,
 }
 
-/// A collector, for every kind of telemetry.
-pub const OTLP_ENDPOINT: Entry<Url> = Entry {
-    env: "OTEL_EXPORTER_OTLP_ENDPOINT",
-    aliases: &[],
-    default: Fallback::Absent("off"),
-    form: "http://host:4318",
-    doc: "A collector that traces are sent to, as OTLP over HTTP (protobuf): `/v1/traces` is added to its path.",
-    secret: false,
-    read: parse::base_url,
-};
-
-/// A collector, for traces only.
-pub const OTLP_TRACES_ENDPOINT: Entry<Url> = Entry {
-    env: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    aliases: &[],
-    default: Fallback::Derived("`OTEL_EXPORTER_OTLP_ENDPOINT` + `/v1/traces`"),
-    form: "http://host:4318/v1/traces",
-    doc: "The same for traces only; used as it is, without anything added to it.",
-    secret: false,
-    read: parse::base_url,
-};
-
-/// Headers of every export.
-pub const OTLP_HEADERS: Entry<HeaderMap> = Entry {
-    env: "OTEL_EXPORTER_OTLP_HEADERS",
-    aliases: &[],
-    default: Fallback::Absent("none"),
-    form: "name=value, comma-separated",
-    doc: "Sent with each export, for collectors that ask for a key. Values are percent-encoded.",
-    secret: true,
-    read: headers,
-};
-
-/// Headers of the export of traces.
-pub const OTLP_TRACES_HEADERS: Entry<HeaderMap> = Entry {
-    env: "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
-    aliases: &[],
-    default: Fallback::Derived("`OTEL_EXPORTER_OTLP_HEADERS`"),
-    form: "name=value, comma-separated",
-    doc: "The same for traces only, instead of the ones for everything.",
-    secret: true,
-    read: headers,
-};
-
-/// How it is sent.
-pub const OTLP_PROTOCOL: Entry<()> = Entry {
-    env: "OTEL_EXPORTER_OTLP_PROTOCOL",
-    aliases: &[],
-    default: Fallback::Text("http/protobuf"),
-    form: "http/protobuf",
-    doc: "The one protocol that is spoken. Collectors take it at port 4318; 4317 is for gRPC.",
-    secret: false,
-    read: protocol,
-};
-
-/// How traces are sent.
-pub const OTLP_TRACES_PROTOCOL: Entry<()> = Entry {
-    env: "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-    aliases: &[],
-    default: Fallback::Derived("`OTEL_EXPORTER_OTLP_PROTOCOL`"),
-    form: "http/protobuf",
-    doc: "The same for traces only.",
-    secret: false,
-    read: protocol,
-};
-
-/// For one export.
-pub const OTLP_TIMEOUT: Entry<Duration> = Entry {
-    env: "OTEL_EXPORTER_OTLP_TIMEOUT",
-    aliases: &[],
-    default: Fallback::Text("10000"),
-    form: "milliseconds, at most 60000",
-    doc: "How long the collector has to answer.",
-    secret: false,
-    read: milliseconds,
-};
-
-/// How long spans are gathered.
-pub const BSP_SCHEDULE_DELAY: Entry<Duration> = Entry {
-    env: "OTEL_BSP_SCHEDULE_DELAY",
-    aliases: &[],
-    default: Fallback::Text("5000"),
-    form: "milliseconds, at most 60000",
-    doc: "How long spans are gathered before they are sent; 512 of them are sent at once in any case.",
-    secret: false,
-    read: milliseconds,
-};
-
-/// The name of the service.
-pub const SERVICE_NAME: Entry<String> = Entry {
-    env: "OTEL_SERVICE_NAME",
-    aliases: &[],
-    default: Fallback::Derived("`service.name` of `OTEL_RESOURCE_ATTRIBUTES`, else `holdfast`"),
-    form: "a name",
-    doc: "What this service is called in traces.",
-    secret: false,
-    read: |text| Ok(text.to_owned()),
-};
-
-/// Attributes of the resource.
-pub const RESOURCE_ATTRIBUTES: Entry<Vec<(String, String)>> = Entry {
-    env: "OTEL_RESOURCE_ATTRIBUTES",
-    aliases: &[],
-    default: Fallback::Absent("none"),
-    form: "name=value, comma-separated",
-    doc: "What else is said of this process in traces, such as `deployment.environment.name=staging`. Values are percent-encoded.",
-    secret: false,
-    read: pairs,
-};
-
-/// Which traces are recorded.
-pub const TRACES_SAMPLER: Entry<NamedSampler> = Entry {
-    env: "OTEL_TRACES_SAMPLER",
-    aliases: &[],
-    default: Fallback::Text("parentbased_always_on"),
-    form: "always_on, always_off, traceidratio, or one of them after parentbased_",
-    doc: "Which traces are recorded. After `parentbased_` the decision of whoever began a trace holds, and the rest is for \
-          the traces that begin here.",
-    secret: false,
-    read: sampler,
-};
-
-/// How many.
-pub const TRACES_SAMPLER_ARG: Entry<f64> = Entry {
-    env: "OTEL_TRACES_SAMPLER_ARG",
-    aliases: &[],
-    default: Fallback::Text("1"),
-    form: "a number from 0 to 1",
-    doc: "The share of traces that `traceidratio` records.",
-    secret: false,
-    read: share,
-};
-
-/// The exporter.
-pub const TRACES_EXPORTER: Entry<bool> = Entry {
-    env: "OTEL_TRACES_EXPORTER",
-    aliases: &[],
-    default: Fallback::Text("otlp"),
-    form: "otlp or none",
-    doc: "`none` leaves traces off although there is an endpoint.",
-    secret: false,
-    read: exporter,
-};
-
-/// Everything of OpenTelemetry.
-pub const SDK_DISABLED: Entry<bool> = Entry {
-    env: "OTEL_SDK_DISABLED",
-    aliases: &[],
-    default: Fallback::Text("false"),
-    form: "true or false",
-    doc: "`true` leaves traces off although there is an endpoint.",
-    secret: false,
-    read: |text| parse::switch(&text.to_ascii_lowercase()),
-};
+settings! {
+    /// Of the traces.
+    ALL;
+    OTLP_ENDPOINT: Url {
+        env: "OTEL_EXPORTER_OTLP_ENDPOINT",
+        default: Fallback::Absent("off"),
+        form: "http://host:4318",
+        doc: "A collector that traces are sent to, as OTLP over HTTP (protobuf): `/v1/traces` is added to its path.",
+        read: parse::base_url,
+    }
+    OTLP_TRACES_ENDPOINT: Url {
+        env: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        default: Fallback::Derived("`OTEL_EXPORTER_OTLP_ENDPOINT` + `/v1/traces`"),
+        form: "http://host:4318/v1/traces",
+        doc: "The same for traces only; used as it is, without anything added to it.",
+        read: parse::base_url,
+    }
+    OTLP_HEADERS: HeaderMap {
+        env: "OTEL_EXPORTER_OTLP_HEADERS",
+        default: Fallback::Absent("none"),
+        form: "name=value, comma-separated",
+        doc: "Sent with each export, for collectors that ask for a key. Values are percent-encoded.",
+        secret: true,
+        read: headers,
+    }
+    OTLP_TRACES_HEADERS: HeaderMap {
+        env: "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+        default: Fallback::Derived("`OTEL_EXPORTER_OTLP_HEADERS`"),
+        form: "name=value, comma-separated",
+        doc: "The same for traces only, instead of the ones for everything.",
+        secret: true,
+        read: headers,
+    }
+    OTLP_PROTOCOL: () {
+        env: "OTEL_EXPORTER_OTLP_PROTOCOL",
+        default: Fallback::Text("http/protobuf"),
+        form: "http/protobuf",
+        doc: "The one protocol that is spoken. Collectors take it at port 4318; 4317 is for gRPC.",
+        read: protocol,
+    }
+    OTLP_TRACES_PROTOCOL: () {
+        env: "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+        default: Fallback::Derived("`OTEL_EXPORTER_OTLP_PROTOCOL`"),
+        form: "http/protobuf",
+        doc: "The same for traces only.",
+        read: protocol,
+    }
+    OTLP_TIMEOUT: Duration {
+        env: "OTEL_EXPORTER_OTLP_TIMEOUT",
+        default: Fallback::Text("10000"),
+        form: "milliseconds, at most 60000",
+        doc: "How long the collector has to answer.",
+        read: milliseconds,
+    }
+    BSP_SCHEDULE_DELAY: Duration {
+        env: "OTEL_BSP_SCHEDULE_DELAY",
+        default: Fallback::Text("5000"),
+        form: "milliseconds, at most 60000",
+        doc: "How long spans are gathered before they are sent; 512 of them are sent at once in any case.",
+        read: milliseconds,
+    }
+    SERVICE_NAME: String {
+        env: "OTEL_SERVICE_NAME",
+        default: Fallback::Derived("`service.name` of `OTEL_RESOURCE_ATTRIBUTES`, else `holdfast`"),
+        form: "a name",
+        doc: "What this service is called in traces.",
+        read: |text| Ok(text.to_owned()),
+    }
+    RESOURCE_ATTRIBUTES: Vec<(String, String)> {
+        env: "OTEL_RESOURCE_ATTRIBUTES",
+        default: Fallback::Absent("none"),
+        form: "name=value, comma-separated",
+        doc: "What else is said of this process in traces, such as `deployment.environment.name=staging`. Values are percent-encoded.",
+        read: pairs,
+    }
+    TRACES_SAMPLER: NamedSampler {
+        env: "OTEL_TRACES_SAMPLER",
+        default: Fallback::Text("parentbased_always_on"),
+        form: "always_on, always_off, traceidratio, or one of them after parentbased_",
+        doc: "Which traces are recorded. After `parentbased_` the decision of whoever began a trace holds, and the rest is for \
+              the traces that begin here.",
+        read: sampler,
+    }
+    TRACES_SAMPLER_ARG: f64 {
+        env: "OTEL_TRACES_SAMPLER_ARG",
+        default: Fallback::Text("1"),
+        form: "a number from 0 to 1",
+        doc: "The share of traces that `traceidratio` records.",
+        read: share,
+    }
+    TRACES_EXPORTER: bool {
+        env: "OTEL_TRACES_EXPORTER",
+        default: Fallback::Text("otlp"),
+        form: "otlp or none",
+        doc: "`none` leaves traces off although there is an endpoint.",
+        read: exporter,
+    }
+    SDK_DISABLED: bool {
+        env: "OTEL_SDK_DISABLED",
+        default: Fallback::Text("false"),
+        form: "true or false",
+        doc: "`true` leaves traces off although there is an endpoint.",
+        read: |text| parse::switch(&text.to_ascii_lowercase()),
+    }
+}
 
 type Read<T> = Result<T, Wrong>;
 
