@@ -10,7 +10,6 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use clerk_session::{KeySet, Policy, Verdict, Verifier};
@@ -22,6 +21,7 @@ use holdfast::connection::transition::apply;
 use holdfast::connection::{Connection, GrantFacts};
 use holdfast::connections::grants::RowSeal;
 use holdfast::entropy::{SeededEntropy, SharedEntropy, SystemEntropy};
+use holdfast::http::Application;
 use holdfast::provider::Grant;
 use holdfast::settings::{Environment, Purpose, load};
 use holdfast::standin::clerk::{ClerkStandin, Person};
@@ -30,7 +30,6 @@ use holdfast::transport::ReqwestTransport;
 use holdfast::vault::{KeyRing, Vault};
 use http_body_util::BodyExt as _;
 use tokio::runtime::Runtime;
-use tower::ServiceExt as _;
 
 #[global_allocator]
 static AS_SHIPPED: Allocator = ALLOCATOR;
@@ -54,9 +53,9 @@ fn main() -> Fallible<()> {
     sealing("open", false, &clock)?;
     transition(&clock)?;
     let directory = tempfile::tempdir()?;
-    let router = runtime.block_on(router(directory.path(), &clerk, &clock))?;
+    let application = runtime.block_on(application(directory.path(), &clerk, &clock))?;
     for operation in ["healthz", "forward-auth", "status", "unchanged", "new-token", "refused", "missing"] {
-        request(&runtime, &clerk, &router, operation)?;
+        request(&runtime, &clerk, &application, operation)?;
     }
     Ok(())
 }
@@ -147,8 +146,13 @@ fn sealing(name: &str, seal: bool, clock: &SharedClock) -> Fallible<()> {
     expect(done, BEFORE + TIMES)
 }
 
-/// A request from the router inwards: every layer, the verdict, the database, the answer.
-fn request(runtime: &Runtime, clerk: &ClerkStandin, router: &Router, operation: &str) -> Fallible<()> {
+/// A request from the application inwards: every layer, the verdict, the database, the answer.
+fn request(
+    runtime: &Runtime,
+    clerk: &ClerkStandin,
+    application: &Application,
+    operation: &str,
+) -> Fallible<()> {
     let expected = match operation {
         "refused" | "missing" => 401,
         "unchanged" => 304,
@@ -181,7 +185,7 @@ fn request(runtime: &Runtime, clerk: &ClerkStandin, router: &Router, operation: 
     count(operation, |number| {
         let Some(request) = requests[number].take() else { return };
         let answered = runtime.block_on(async {
-            let response = router.clone().oneshot(request).await.map_err(|never| match never {})?;
+            let response = application.answer(request, None).await;
             let status = response.status().as_u16();
             response.into_body().collect().await.map(|_| status)
         });
@@ -191,7 +195,11 @@ fn request(runtime: &Runtime, clerk: &ClerkStandin, router: &Router, operation: 
 }
 
 /// The application of a server over a database with one connection.
-async fn router(directory: &std::path::Path, clerk: &ClerkStandin, clock: &SharedClock) -> Fallible<Router> {
+async fn application(
+    directory: &std::path::Path,
+    clerk: &ClerkStandin,
+    clock: &SharedClock,
+) -> Fallible<Application> {
     let url = format!("sqlite://{}", directory.join("counts.db").display());
     connect(&url, directory, clock).await?;
     let environment = Environment::of([
@@ -211,13 +219,8 @@ async fn router(directory: &std::path::Path, clerk: &ClerkStandin, clock: &Share
         entropy: Arc::new(SystemEntropy),
         transport: Arc::new(ReqwestTransport::new()?),
     };
-    let mut application = None;
-    // What answers is its application, which needs no listener.
-    let _server = Server::build(&settings, &seams).await?.wrapped(|router| {
-        application = Some(router.clone());
-        router
-    });
-    application.ok_or_else(|| "the server has no application".into())
+    // What answers needs no listener.
+    Ok(Server::build(&settings, &seams).await?.application())
 }
 
 /// Connects one person. The store is gone afterwards, and with it its claim to the file.

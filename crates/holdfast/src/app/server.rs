@@ -24,7 +24,8 @@ use crate::entropy::{IdEntropy, new_id};
 use crate::http::layers::Edge;
 use crate::http::metrics::Metrics;
 use crate::http::{
-    self, Admission, AllowedOrigins, AppState, AppStateParts, PlaceMetrics, ServerLimits, Service,
+    self, Admission, AllowedOrigins, AppState, AppStateParts, Application, PlaceMetrics, ServerLimits,
+    Service,
 };
 use crate::outbox::Dispatcher;
 use crate::overview::{ClockWatch, Overview, OverviewMetrics};
@@ -44,7 +45,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// A server that is ready to serve.
 #[derive(Debug)]
 pub struct Server {
-    router: Router,
+    application: Application,
     state: AppState,
     reloader: Reloader,
     worker: Option<(Worker, Sweeper)>,
@@ -93,7 +94,7 @@ impl Server {
             max_streams: budget.streams,
         });
         let origins = AllowedOrigins::from(settings.allowed_origins.clone());
-        let router = http::app(state.clone(), &origins);
+        let application = http::app(state.clone(), &origins);
         let reloader = Reloader { state: state.clone(), origins, seams: seams.clone() };
         let worker = worker(settings, seams, &connections, &store, &tally)?;
         let dispatcher = dispatcher(settings, seams, connections.clone(), store)?;
@@ -115,7 +116,7 @@ impl Server {
         });
         let (limits, drain) = (server_limits(settings, budget), settings.drain);
         Ok(Self {
-            router,
+            application,
             state,
             reloader,
             worker,
@@ -154,8 +155,13 @@ impl Server {
     /// The same server with something around its application: the demo page of `dev`.
     #[must_use]
     pub fn wrapped(mut self, wrap: impl FnOnce(Router) -> Router) -> Self {
-        self.router = wrap(self.router);
+        self.application = wrap(self.application.into_router()).into();
         self
+    }
+
+    /// What answers requests.
+    pub fn application(&self) -> Application {
+        self.application.clone()
     }
 
     /// Serves until `shutdown` resolves, and for the drain time after it; then lets running
@@ -203,10 +209,10 @@ impl Server {
 
     /// Answers requests until `shutdown` resolves, and for the drain time after it.
     async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        let Self { router, state, limits, places, drain, leave, stop, .. } = self;
+        let Self { application, state, limits, places, drain, leave, stop, .. } = self;
         let clock = state.edge().clock.clone();
         let service = Service {
-            router,
+            application,
             refusals: Some(http::refusals(Arc::clone(state.edge()))),
             limits: Arc::new(limits),
             clock: clock.clone(),

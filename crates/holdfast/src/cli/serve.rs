@@ -45,7 +45,7 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
         let limits =
             Arc::new(ServerLimits { max_connections: process::OPERATORS, ..ServerLimits::default() });
         let service = Service {
-            router,
+            application: router.into(),
             refusals: None,
             limits,
             clock: context.clock.clone(),

@@ -90,8 +90,9 @@ impl Admission {
 
     /// A place for a request of that address.
     pub fn admit(&self, address: ClientAddress) -> Result<Admitted, TurnedAway> {
-        let place = self.take(address)?;
-        Ok(Admitted { admission: self.clone(), address, place: Arc::new(Mutex::new(Some(place))) })
+        self.take(address)?;
+        let (admission, has_place) = (self.clone(), Mutex::new(true));
+        Ok(Admitted(Arc::new(Held { admission, address, has_place })))
     }
 
     /// Requests that hold a place.
@@ -99,7 +100,7 @@ impl Admission {
         self.lock().in_all
     }
 
-    fn take(&self, address: ClientAddress) -> Result<Place, TurnedAway> {
+    fn take(&self, address: ClientAddress) -> Result<(), TurnedAway> {
         let RequestLimits { in_all, reserved, per_address } = self.shared.limits;
         let mut taken = self.lock();
         let taken = &mut *taken;
@@ -117,26 +118,13 @@ impl Admission {
         }
         taken.in_all += 1;
         *own.or_default() += 1;
-        Ok(Place { admission: self.clone(), address })
+        Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.shared.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One place; given back when dropped.
-#[derive(Debug)]
-struct Place {
-    admission: Admission,
-    address: ClientAddress,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self.admission.lock();
+    fn give_back(&self, address: ClientAddress) {
+        let mut taken = self.lock();
         taken.in_all = taken.in_all.saturating_sub(1);
-        if let Entry::Occupied(mut own) = taken.by_address.entry(self.address) {
+        if let Entry::Occupied(mut own) = taken.by_address.entry(address) {
             let left = own.get().saturating_sub(1);
             if left == 0 {
                 own.remove();
@@ -145,30 +133,40 @@ impl Drop for Place {
             }
         }
     }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.shared.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-tokio::task_local! {
-    /// The place of the request that this task answers.
-    static OF_REQUEST: Option<Admitted>;
-}
-
-/// Runs `answer` as what answers the request that has `place`.
-pub(super) fn in_place<F: Future>(place: Option<Admitted>, answer: F) -> impl Future<Output = F::Output> {
-    OF_REQUEST.scope(place, answer)
-}
-
-/// The place of the request that is being answered, for work that may outlive it.
-pub(super) fn place_of_request() -> Option<Admitted> {
-    OF_REQUEST.try_with(Option::clone).ok().flatten()
-}
-
-/// A request that was admitted, as a request extension. Its place is free again when the last clone
-/// is dropped.
+/// A request that was admitted. Its place is free again when the last clone is dropped.
 #[derive(Debug, Clone)]
-pub struct Admitted {
+pub struct Admitted(Arc<Held>);
+
+#[derive(Debug)]
+struct Held {
     admission: Admission,
     address: ClientAddress,
-    place: Arc<Mutex<Option<Place>>>,
+    /// `false` while the client keeps us waiting.
+    has_place: Mutex<bool>,
+}
+
+impl Held {
+    fn has_place(&self) -> MutexGuard<'_, bool> {
+        self.has_place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn give_back(&self) {
+        if std::mem::take(&mut *self.has_place()) {
+            self.admission.give_back(self.address);
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.give_back();
+    }
 }
 
 impl Admitted {
@@ -180,19 +178,17 @@ impl Admitted {
         if let Some(came) = poll_immediate(&mut waiting).await {
             return Ok(came);
         }
-        drop(self.lock().take());
+        let Held { admission, address, .. } = &*self.0;
+        self.0.give_back();
         let came = waiting.await;
-        *self.lock() = Some(self.admission.take(self.address)?);
+        admission.take(*address)?;
+        *self.0.has_place() = true;
         Ok(came)
     }
 
     /// The right to buffer a body above [`SMALL_BODY`].
     pub fn large_body(&self) -> LargeBody {
-        self.admission.shared.large_bodies.take(self.address)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Place>> {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.admission.shared.large_bodies.take(self.0.address)
     }
 }
 

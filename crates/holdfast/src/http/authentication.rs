@@ -14,8 +14,9 @@ use clerk_session::RefusalCode;
 use http::header;
 use http::request::Parts;
 
+use super::context::whose_request;
 use super::forward_auth::Requirements;
-use super::memory::{Judgement, Whose};
+use super::memory::Judgement;
 use super::metrics::Metrics;
 use super::openapi::{SERVICE_KEY, SESSION_TOKEN};
 use super::problem::{Problem, ProblemCode, RequestCode, ServerCode, ServiceKeyCode};
@@ -33,8 +34,8 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let whose = parts.extensions.get::<Whose>();
-        let request_id = whose.map_or("unknown", |whose| whose.request_id().as_str());
+        let whose = whose_request();
+        let request_id = whose.as_ref().map_or("unknown", |whose| whose.request_id().as_str());
         let credentials = credentials(parts);
         let judgement = state.verifier().judge(&credentials, request_id).await;
         let caller = verdict(judgement, &credentials, &state.edge().metrics)

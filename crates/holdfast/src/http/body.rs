@@ -20,6 +20,7 @@ use schemars::JsonSchema;
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::admission::{Admitted, SMALL_BODY, TurnedAway};
+use super::context::place_of_request;
 use super::large_bodies::LargeBody;
 use super::problem::{Problem, ProblemCode, RequestCode, ServerCode};
 use crate::clock::{SharedClock, within};
@@ -129,7 +130,7 @@ async fn read(request: Request, limit: usize, clock: &SharedClock) -> Result<Byt
     if announced.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > limit as u64) {
         return Err(RequestCode::BodyTooLarge.into());
     }
-    let admitted = request.extensions().get::<Admitted>().cloned();
+    let admitted = place_of_request();
     let body = collect(request.into_body(), limit, admitted.as_ref());
     let in_time = async {
         within(BODY_TIMEOUT, &**clock, body).await.unwrap_or_else(|| Err(RequestCode::RequestTimeout.into()))

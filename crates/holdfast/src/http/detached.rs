@@ -10,7 +10,7 @@ use std::future::Future;
 
 use tokio_util::task::TaskTracker;
 
-use super::admission::place_of_request;
+use super::context::place_of_request;
 use super::problem::{Problem, ServerCode};
 use crate::telemetry::traces::WithContext as _;
 
@@ -44,10 +44,15 @@ impl Detached {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
+    use http::HeaderMap;
     use tokio::sync::oneshot;
 
-    use super::super::admission::{Admission, RequestLimits, in_place};
+    use super::super::admission::{Admission, RequestLimits};
+    use super::super::context::{Context, Whose};
+    use super::super::request_id::RequestId;
     use super::*;
+    use crate::clock::from_millis;
+    use crate::entropy::SeededEntropy;
 
     #[tokio::test]
     async fn work_outlives_whoever_waits_for_it() {
@@ -84,7 +89,9 @@ mod tests {
             let detached = detached.clone();
             async move { detached.run(wait).await.is_ok() }
         };
-        let request = tokio::spawn(in_place(Some(place), work));
+        let id = RequestId::of(&HeaderMap::new(), &SeededEntropy::new(1), from_millis(0));
+        let context = Context::new(Whose::request(id), Some(place));
+        let request = tokio::spawn(context.during(work));
         tokio::task::yield_now().await;
         request.abort();
         assert!(request.await.unwrap_err().is_cancelled());

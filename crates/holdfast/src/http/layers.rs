@@ -1,6 +1,5 @@
 //! What happens around every handler, from the outside in.
 
-use std::convert::Infallible;
 use std::net::Ipv4Addr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -8,18 +7,17 @@ use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
-use axum::routing::Route;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Version};
 use jiff::Timestamp;
-use tower::Service as _;
 
-use super::admission::{Admission, Admitted, TurnedAway, in_place};
+use super::admission::{Admission, Admitted, TurnedAway};
+use super::context::{Context, Whose};
 use super::cors::{Cors, Mark};
 use super::forward_auth::is_forward_auth;
-use super::memory::{Remembered, Whose};
+use super::memory::Remembered;
 use super::metrics::{Metrics, method_label};
 use super::pages::Page;
 use super::problem::{self, Problem, RequestCode, ServerCode};
@@ -73,6 +71,23 @@ const NO_CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
 );
 const CROSS_ORIGIN_OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
+/// The template of the route that a request takes.
+pub(super) enum Template {
+    /// Of a handler that was found without the router.
+    Direct(&'static str),
+    /// As the router found it.
+    Matched(MatchedPath),
+}
+
+impl Template {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Direct(path) => path,
+            Self::Matched(path) => path.as_str(),
+        }
+    }
+}
+
 /// What is around every handler.
 #[derive(Debug)]
 pub(super) struct Layers {
@@ -85,21 +100,25 @@ impl Layers {
         Self { edge, cors }
     }
 
-    /// Takes a request through to its `handler`, and the answer back. Nothing leaves the server
-    /// without passing here.
+    /// Takes a request of `peer` through to its `handler`, and the answer back. `route` is `None`
+    /// where none fits. Nothing leaves the server without passing here.
     ///
-    /// One future for all layers: axum puts it into a box, and would put each of them into one.
+    /// One future for all layers: axum would put each of them into a box.
     pub(super) fn around(
         &self,
-        mut request: Request,
-        handler: &mut Route,
-    ) -> impl Future<Output = Result<Response, Infallible>> + Send + use<> {
-        let under_way = UnderWay::begin(&self.edge, &mut request);
-        let passed = self.passes(&mut request).map(|passed| (passed, handler.call(request).boxed()));
+        request: Request,
+        peer: Option<PeerAddr>,
+        route: Option<Template>,
+        handler: &mut dyn FnMut(Request) -> BoxFuture<'static, Response>,
+    ) -> impl Future<Output = Response> + Send + use<> {
+        let under_way = UnderWay::begin(&self.edge, &request, route);
+        let passed = self
+            .passes(&request, peer, under_way.template())
+            .map(|(place, mark)| (Context::new(under_way.whose.clone(), place), mark, handler(request)));
         async move {
             let answer = async {
                 match passed {
-                    Ok(((place, mark), answer)) => guarded(&under_way.edge, place, mark, answer).await,
+                    Ok((context, mark, answer)) => guarded(&under_way.edge, context, mark, answer).await,
                     Err(refused) => *refused,
                 }
             };
@@ -108,12 +127,17 @@ impl Layers {
                 Some(span) => Either::Right(answer.with_context(span.context())),
             };
             let response = answer.await;
-            Ok(under_way.answered(response))
+            under_way.answered(response)
         }
     }
 
     /// A place for a request and the mark for its answer, or what is answered without a handler.
-    fn passes(&self, request: &mut Request) -> Result<(Option<Admitted>, Mark), Box<Response>> {
+    fn passes(
+        &self,
+        request: &Request,
+        peer: Option<PeerAddr>,
+        route: Option<&str>,
+    ) -> Result<(Option<Admitted>, Mark), Box<Response>> {
         let mark = self.cors.mark(request.headers());
         if let Err(problem) = well_formed(request) {
             return Err(Box::new(marked(problem, mark)));
@@ -122,7 +146,7 @@ impl Layers {
         if request.method() == Method::OPTIONS {
             return Err(Box::new(mark.preflight(request.headers())));
         }
-        match admitted(&self.edge, request) {
+        match admitted(&self.edge, request, peer, route) {
             Ok(place) => Ok((place, mark)),
             Err(why) => {
                 self.edge.metrics.shed();
@@ -140,23 +164,22 @@ fn marked(problem: Problem, mark: Mark) -> Response {
 }
 
 /// The answer of a handler, which may take so long and no longer, and whose panic is survived.
-/// The handler's future is boxed first: it holds the request, and is moved some ten times after.
 async fn guarded(
     edge: &Edge,
-    place: Option<Admitted>,
+    context: Context,
     mark: Mark,
-    answer: BoxFuture<'static, Result<Response, Infallible>>,
+    answer: BoxFuture<'static, Response>,
 ) -> Response {
-    let answer = in_place(place.clone(), AssertUnwindSafe(answer).catch_unwind());
+    // With its end, the request's place is free again.
+    let answer = context.during(AssertUnwindSafe(answer).catch_unwind());
     let mut response = match within(edge.request_timeout, &*edge.clock, answer).await {
-        Some(Ok(Ok(answer))) => answer,
+        Some(Ok(answer)) => answer,
         Some(Err(_)) => {
             tracing::error!("a handler panicked; the panic itself is in the log above");
             Problem::new(ServerCode::Internal).into_response()
         }
         None => Problem::new(ServerCode::DeadlineExceeded).into_response(),
     };
-    drop(place);
     mark.put_on(response.headers_mut());
     response
 }
@@ -166,33 +189,36 @@ struct UnderWay {
     edge: Arc<Edge>,
     began: Timestamp,
     method: &'static str,
-    route: Option<MatchedPath>,
+    route: Option<Template>,
     whose: Whose,
     span: Option<Going>,
 }
 
 impl UnderWay {
-    fn begin(edge: &Arc<Edge>, request: &mut Request) -> Self {
+    fn begin(edge: &Arc<Edge>, request: &Request, route: Option<Template>) -> Self {
         let began = edge.clock.now_fine();
         let id = RequestId::of(request.headers(), &*edge.entropy, began);
         let method = method_label(request.method());
-        let route = request.extensions().get::<MatchedPath>().cloned();
-        let template = route.as_ref().map(MatchedPath::as_str);
+        let template = route.as_ref().map(Template::as_str);
         let span = edge.spans.begin(request.headers(), method, template, id.as_str());
         let whose = Whose::request(id);
-        request.extensions_mut().insert(whose.clone());
         edge.metrics.in_flight.inc();
         Self { edge: Arc::clone(edge), began, method, route, whose, span }
     }
 
+    fn template(&self) -> Option<&str> {
+        self.route.as_ref().map(Template::as_str)
+    }
+
     fn answered(self, mut response: Response) -> Response {
-        let Self { edge, began, method, route, whose, span } = &self;
+        let Self { edge, began, method, route: _, whose, span } = &self;
+        let route = self.template();
         let id = whose.request_id();
         let problem = response.extensions_mut().remove::<Problem>();
         let code = problem.as_ref().map(|each| each.code().entry().code);
         if let Some(problem) = &problem {
             let document = problem::document(problem, &edge.public_url, id.as_str());
-            if route.as_ref().is_some_and(|route| is_forward_auth(route.as_str())) {
+            if route.is_some_and(is_forward_auth) {
                 problem::repeat_in_header(&document, response.headers_mut());
             }
             response = problem::render(problem, document, response);
@@ -208,7 +234,7 @@ impl UnderWay {
             span.answered(response.status(), code);
             span.trace_id()
         });
-        let route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+        let route = route.unwrap_or(UNMATCHED);
         let status = response.status().as_u16();
         let took = edge.clock.now_fine().duration_since(*began).try_into().unwrap_or(Duration::ZERO);
         edge.metrics.answered(method, route, status, took);
@@ -277,18 +303,20 @@ pub(super) fn secure(headers: &mut HeaderMap, is_https: bool) {
 }
 
 /// A place for a request; `None` for one that needs none.
-fn admitted(edge: &Edge, request: &mut Request) -> Result<Option<Admitted>, TurnedAway> {
+fn admitted(
+    edge: &Edge,
+    request: &Request,
+    peer: Option<PeerAddr>,
+    route: Option<&str>,
+) -> Result<Option<Admitted>, TurnedAway> {
     // A server under load is alive; were it restarted for that, the load would only grow.
-    let path = request.extensions().get::<MatchedPath>();
-    if path.is_some_and(|path| path.as_str() == PublicRoute::Healthz.path()) {
+    if route == Some(PublicRoute::Healthz.path()) {
         return Ok(None);
     }
     // A request without a connection, which only tests make, has nobody's address.
-    let peer = request.extensions().get::<PeerAddr>().map(|peer| peer.0.ip());
+    let peer = peer.map(|peer| peer.0.ip());
     let address = edge.proxies.client(peer.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), request.headers());
-    let place = edge.admission.admit(address)?;
-    request.extensions_mut().insert(place.clone());
-    Ok(Some(place))
+    edge.admission.admit(address).map(Some)
 }
 
 /// Where no route matches.

@@ -5,15 +5,13 @@
 //! body, no address.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use clerk_session::{Claims, Refusal};
+use clerk_session::Refusal;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-
-use super::request_id::RequestId;
 
 /// Further ones push out the oldest.
 const CAPACITY: usize = 10_000;
@@ -170,31 +168,6 @@ impl RefusalMemory {
     /// How many there were of each code since the process started.
     pub fn by_code(&self) -> BTreeMap<String, u64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).by_code.clone()
-    }
-}
-
-/// A request's id, and who turned out to be its caller; a request extension that the extractor
-/// fills in.
-#[derive(Debug, Clone)]
-pub(super) struct Whose(Arc<(RequestId, OnceLock<Arc<Claims>>)>);
-
-impl Whose {
-    /// Nobody's yet.
-    pub(super) fn request(id: RequestId) -> Self {
-        Self(Arc::new((id, OnceLock::new())))
-    }
-
-    pub(super) fn request_id(&self) -> &RequestId {
-        &self.0.0
-    }
-
-    pub(super) fn is(&self, claims: Arc<Claims>) {
-        // A second extractor of the same request finds the same caller.
-        let _ = self.0.1.set(claims);
-    }
-
-    pub(super) fn user_id(&self) -> Option<String> {
-        self.0.1.get().map(|claims| claims.subject.clone())
     }
 }
 

@@ -16,8 +16,10 @@
 //! A slow or hostile connection never gets this far: see [`server`].
 
 pub mod admission;
+mod application;
 pub mod authentication;
 pub mod body;
+mod context;
 pub mod cors;
 pub mod detached;
 pub mod etag;
@@ -45,14 +47,18 @@ pub mod streams;
 mod tests;
 mod unreadable;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::{MatchedPath, Request};
 use axum::routing::Route;
+use futures_util::FutureExt as _;
 use tower::layer::layer_fn;
-use tower::service_fn;
+use tower::{Service as _, service_fn};
 
 pub use admission::{Admission, RequestLimits};
+pub use application::Application;
 pub use cors::AllowedOrigins;
 pub use routes::document;
 pub use server::{PlaceMetrics, ServerLimits, Service, bind, serve};
@@ -60,26 +66,40 @@ pub use state::{AppState, AppStateParts};
 pub use unreadable::refusals;
 
 use cors::Cors;
-use layers::{Edge, Layers};
+use layers::{Edge, Layers, Template};
 use refused_origins::RefusedOrigins;
 
 /// The whole application: every route within every layer.
-pub fn app(state: AppState, allowed_origins: &AllowedOrigins) -> Router {
+pub fn app(state: AppState, allowed_origins: &AllowedOrigins) -> Application {
     let edge = Arc::clone(state.edge());
     let mut api = openapi::skeleton(&edge.public_url);
-    let routes = routes::all().into_inner().finish_api(&mut api);
+    let (routes, direct) = routes::all().into_inner();
+    let routes = routes.finish_api(&mut api);
     state.publish(routes::documents_of(openapi::finished(api)));
-    layered(routes.with_state(state), edge, allowed_origins)
+    let layers = layers(edge, allowed_origins);
+    let router = layered(routes.with_state(state.clone()), Arc::clone(&layers));
+    Application::new(router, direct, layers, state)
+}
+
+fn layers(edge: Arc<Edge>, allowed_origins: &AllowedOrigins) -> Arc<Layers> {
+    let refused_origins = RefusedOrigins::new(edge.clock.clone(), edge.metrics.memory.clone());
+    edge.metrics.register(|registry| refused_origins.register(registry));
+    Arc::new(Layers::new(edge, Cors::new(allowed_origins.clone(), refused_origins)))
 }
 
 /// `router` within the layers, in the order given above.
-fn layered(router: Router, edge: Arc<Edge>, allowed_origins: &AllowedOrigins) -> Router {
-    let refused_origins = RefusedOrigins::new(edge.clock.clone(), edge.metrics.memory.clone());
-    edge.metrics.register(|registry| refused_origins.register(registry));
-    let layers = Arc::new(Layers::new(edge, Cors::new(allowed_origins.clone(), refused_origins)));
+fn layered(router: Router, layers: Arc<Layers>) -> Router {
     let layer = layer_fn(move |mut route: Route| {
         let layers = Arc::clone(&layers);
-        service_fn(move |request| layers.around(request, &mut route))
+        service_fn(move |request: Request| {
+            let peer = request.extensions().get().copied();
+            let template = request.extensions().get::<MatchedPath>().cloned().map(Template::Matched);
+            let mut handler = |request| {
+                let answer = route.call(request);
+                answer.map(|answer| answer.unwrap_or_else(|never: Infallible| match never {})).boxed()
+            };
+            layers.around(request, peer, template, &mut handler).map(Ok::<_, Infallible>)
+        })
     });
     router.fallback(layers::not_found).method_not_allowed_fallback(layers::method_not_allowed).layer(layer)
 }

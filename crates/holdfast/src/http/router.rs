@@ -55,7 +55,10 @@ use aide::axum::routing::{ApiMethodRouter, delete_with, get_with, post_with};
 use aide::operation::{OperationHandler, OperationInput, OperationOutput};
 use aide::transform::TransformOperation;
 use axum::handler::Handler;
+use axum::response::Response;
+use futures_util::future::BoxFuture;
 
+use super::application::DirectHandlers;
 use super::authentication::{CallerOrNobody, NotImpersonated};
 use super::problem::problems;
 use super::public::{PublicMethod, PublicRoute};
@@ -116,11 +119,12 @@ first_argument!(ByService: ServiceCaller);
 #[must_use]
 pub struct Routes<S> {
     router: ApiRouter<S>,
+    direct: DirectHandlers<S>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
     fn default() -> Self {
-        Self { router: ApiRouter::new() }
+        Self { router: ApiRouter::new(), direct: DirectHandlers::default() }
     }
 }
 
@@ -140,16 +144,32 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         Public { routes: self }
     }
 
-    /// The router below, with the documentation of its routes.
-    pub(super) fn into_inner(self) -> ApiRouter<S> {
-        self.router
+    /// The router below, with the documentation of its routes; and the handlers that can be called
+    /// without it.
+    pub(super) fn into_inner(self) -> (ApiRouter<S>, DirectHandlers<S>) {
+        (self.router, self.direct)
     }
 
     fn add(mut self, path: &str, methods: ApiMethodRouter<S>) -> Self {
         self.router = self.router.api_route(path, methods);
         self
     }
+
+    /// Adds a route that answers GET by `handler`, which `methods` has, too.
+    fn add_get<H, T>(mut self, path: &'static str, handler: H, methods: ApiMethodRouter<S>) -> Self
+    where
+        H: GetHandler<T, S>,
+        T: 'static,
+    {
+        self.direct.add(path, handler);
+        self.add(path, methods)
+    }
 }
+
+/// A handler that is an async function: its future is in a box already.
+pub trait GetHandler<T, S>: Handler<T, S, Future = BoxFuture<'static, Response>> + Sync {}
+
+impl<H: Handler<T, S, Future = BoxFuture<'static, Response>> + Sync, T, S> GetHandler<T, S> for H {}
 
 /// Documents an operation.
 type Doc = for<'t> fn(TransformOperation<'t>) -> TransformOperation<'t>;
@@ -173,14 +193,14 @@ pub struct Protected<S> {
 
 impl<S: Clone + Send + Sync + 'static> Protected<S> {
     /// A route that reads.
-    pub fn get<H, I, O, T>(mut self, path: &str, handler: H, doc: Doc) -> Self
+    pub fn get<H, I, O, T>(mut self, path: &'static str, handler: H, doc: Doc) -> Self
     where
-        H: Handler<T, S> + OperationHandler<I, O>,
+        H: GetHandler<T, S> + OperationHandler<I, O>,
         I: OperationInput,
         O: OperationOutput,
         T: Authenticated + 'static,
     {
-        self.routes = self.routes.add(path, get_with(handler, admitted(doc)));
+        self.routes = self.routes.add_get(path, handler.clone(), get_with(handler, admitted(doc)));
         self
     }
 
@@ -222,15 +242,16 @@ impl<S: Clone + Send + Sync + 'static> Protected<S> {
 
     /// A route that answers every method alike. The document, which has no word for that, shows
     /// GET.
-    pub(super) fn any<H, I, O, T>(mut self, path: &str, handler: H, doc: Doc) -> Self
+    pub(super) fn any<H, I, O, T>(mut self, path: &'static str, handler: H, doc: Doc) -> Self
     where
-        H: Handler<T, S> + OperationHandler<I, O>,
+        H: GetHandler<T, S> + OperationHandler<I, O>,
         I: OperationInput,
         O: OperationOutput,
         T: ForOthers + 'static,
     {
         let every = axum::routing::any(handler.clone());
-        self.routes = self.routes.add(path, get_with(handler, admitted(doc)).merge(every));
+        let methods = get_with(handler.clone(), admitted(doc)).merge(every);
+        self.routes = self.routes.add_get(path, handler, methods);
         self
     }
 
@@ -248,14 +269,14 @@ pub struct Service<S> {
 
 impl<S: Clone + Send + Sync + 'static> Service<S> {
     /// A route that reads.
-    pub fn get<H, I, O, T>(mut self, path: &str, handler: H, doc: Doc) -> Self
+    pub fn get<H, I, O, T>(mut self, path: &'static str, handler: H, doc: Doc) -> Self
     where
-        H: Handler<T, S> + OperationHandler<I, O>,
+        H: GetHandler<T, S> + OperationHandler<I, O>,
         I: OperationInput,
         O: OperationOutput,
         T: ByService + 'static,
     {
-        self.routes = self.routes.add(path, get_with(handler, admitted(doc)));
+        self.routes = self.routes.add_get(path, handler.clone(), get_with(handler, admitted(doc)));
         self
     }
 
@@ -300,17 +321,19 @@ impl<S: Clone + Send + Sync + 'static> Public<S> {
     /// The handler of a public route.
     pub fn route<H, I, O, T>(mut self, route: PublicRoute, handler: H, doc: Doc) -> Self
     where
-        H: Handler<T, S> + OperationHandler<I, O>,
+        H: GetHandler<T, S> + OperationHandler<I, O>,
         I: OperationInput,
         O: OperationOutput,
         T: 'static,
     {
-        let methods = match route.method() {
-            PublicMethod::Get if route == PublicRoute::Healthz => get_with(handler, anywhere(doc)),
-            PublicMethod::Get => get_with(handler, admitted(doc)),
-            PublicMethod::Post => post_with(handler, admitted(doc)),
+        let (path, routes) = (route.path(), self.routes);
+        self.routes = match route.method() {
+            PublicMethod::Get if route == PublicRoute::Healthz => {
+                routes.add_get(path, handler.clone(), get_with(handler, anywhere(doc)))
+            }
+            PublicMethod::Get => routes.add_get(path, handler.clone(), get_with(handler, admitted(doc))),
+            PublicMethod::Post => routes.add(path, post_with(handler, admitted(doc))),
         };
-        self.routes = self.routes.add(route.path(), methods);
         self
     }
 

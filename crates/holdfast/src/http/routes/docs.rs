@@ -23,7 +23,8 @@ use crate::http::state::Documents;
 /// The OpenAPI document of a server that is reached at `public_url`.
 pub fn document(public_url: &str) -> Value {
     let mut api = skeleton(public_url);
-    let _ = super::all().into_inner().finish_api(&mut api);
+    let (routes, _) = super::all().into_inner();
+    let _ = routes.finish_api(&mut api);
     finished(api)
 }
 

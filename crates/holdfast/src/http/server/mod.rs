@@ -20,7 +20,6 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::Request;
 use futures_util::future::{BoxFuture, Either, select};
 use futures_util::stream::FuturesUnordered;
@@ -34,7 +33,6 @@ use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
 
 pub use bind::{BindError, bind};
 use places::Places;
@@ -43,6 +41,7 @@ use refusals::RefusalIo;
 pub use refusals::Refusals;
 use watch::{AwaitedBody, Watch, WatchedIo};
 
+use super::Application;
 use crate::clock::{SharedClock, after};
 
 /// What a client may cost us.
@@ -102,8 +101,8 @@ pub struct PeerAddr(pub SocketAddr);
 /// What is served, and how.
 #[derive(Clone)]
 pub struct Service {
-    /// The application.
-    pub router: Router,
+    /// What answers requests.
+    pub application: Application,
     /// Answers to requests that cannot be read; `None` for hyper's bare ones.
     pub refusals: Option<Refusals>,
     /// What a client may cost.
@@ -227,6 +226,18 @@ async fn drain(mut connections: JoinSet<()>, deadline: Duration, clock: &SharedC
     cut
 }
 
+/// What tells a connection to end with its next answer.
+struct Departure {
+    leaving: CancellationToken,
+    shutdown: CancellationToken,
+}
+
+impl Departure {
+    fn has_come(&self) -> bool {
+        self.leaving.is_cancelled() || self.shutdown.is_cancelled()
+    }
+}
+
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
@@ -234,9 +245,9 @@ async fn connection(
     service: Service,
     shutdown: CancellationToken,
 ) {
-    let Service { router, refusals, limits, clock, leaving, places: _ } = service;
-    // One of its own for each connection: requests of others do not wait for its lock.
-    let leaving = leaving.child_token();
+    let Service { application, refusals, limits, clock, leaving, places: _ } = service;
+    // Tokens of its own for each connection: requests of others do not wait for their locks.
+    let departure = Arc::new(Departure { leaving: leaving.child_token(), shutdown: shutdown.clone() });
     // Answers are small and written in one piece; waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
     let io = TokioIo::new(RefusalIo::new(
@@ -245,7 +256,7 @@ async fn connection(
         limits.max_header_bytes,
     ));
     let service = {
-        let (watch, shutdown) = (watch.clone(), shutdown.clone());
+        let watch = watch.clone();
         hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let busy = watch.request_begins(request.version());
             // A length beside `Transfer-Encoding` is not shown to us, and is how requests are
@@ -254,13 +265,12 @@ async fn connection(
             let is_last = request.headers().contains_key(header::TRANSFER_ENCODING);
             // HTTP/2 has no such header; it is told with the shutdown itself.
             let is_http1 = request.version() <= Version::HTTP_11;
-            let mut request: Request = request.map(|body| AwaitedBody::watched(body, &watch));
-            request.extensions_mut().insert(PeerAddr(peer));
-            let answer = router.clone().oneshot(request);
-            let (leaving, shutdown) = (leaving.clone(), shutdown.clone());
+            let request: Request = request.map(|body| AwaitedBody::watched(body, &watch));
+            let answer = application.answer(request, Some(PeerAddr(peer)));
+            let departure = Arc::clone(&departure);
             async move {
-                let mut response = answer.await?;
-                if is_last || (is_http1 && (leaving.is_cancelled() || shutdown.is_cancelled())) {
+                let mut response = answer.await;
+                if is_last || (is_http1 && departure.has_come()) {
                     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok::<_, Infallible>(response.map(|body| watch::BusyBody::new(body, busy)))

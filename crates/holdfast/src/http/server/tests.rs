@@ -6,6 +6,7 @@ mod stopping;
 
 use std::time::Duration;
 
+use axum::Router;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -89,8 +90,14 @@ async fn start_with(limits: ServerLimits, refusals: Option<Refusals>) -> Running
         .route("/held", get(keep));
     let (stop, leave) = (CancellationToken::new(), CancellationToken::new());
     let places = PlaceMetrics::default();
-    let service =
-        Service { router, refusals, limits: Arc::new(limits), clock, leaving: leave.clone(), places };
+    let service = Service {
+        application: router.into(),
+        refusals,
+        limits: Arc::new(limits),
+        clock,
+        leaving: leave.clone(),
+        places,
+    };
     let served = tokio::spawn(serve(listener, service, stop.clone()));
     Running { address, leave, stop, served, held, release }
 }

@@ -15,10 +15,10 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::super::admission::{Admission, RequestLimits};
-use super::super::layered;
 use super::super::layers::Edge;
 use super::super::metrics::Metrics;
 use super::super::server::PeerAddr;
+use super::super::{layered, layers};
 use crate::client_address::Network;
 use crate::clock::{ManualClock, SharedClock, from_millis};
 use crate::entropy::SeededEntropy;
@@ -68,7 +68,8 @@ fn stage_with(limits: RequestLimits, proxies: &[&str]) -> Stage {
         .route("/stuck", get(std::future::pending::<()>))
         .route("/healthz", get(|| async { "alive" }));
     let origins = [APP, PREVIEWS].map(|each| OriginPattern::parse(each).unwrap()).to_vec().into();
-    Stage { router: layered(router, Arc::clone(&edge), &origins), edge, clock }
+    let router = layered(router, layers(Arc::clone(&edge), &origins));
+    Stage { router, edge, clock }
 }
 
 async fn send(stage: &Stage, method: Method, path: &str, headers: &[(&str, &str)]) -> Response {

@@ -10,7 +10,7 @@ use http::{Method, Request, StatusCode};
 use tower::ServiceExt;
 
 use super::super::admission::RequestLimits;
-use super::super::layered;
+use super::super::{layered, layers};
 use super::layers::edge;
 use crate::clock::{ManualClock, from_millis};
 
@@ -93,7 +93,7 @@ fn router() -> Router {
     let allowed = ALLOWED.map(|each| OriginPattern::parse(each).unwrap()).to_vec().into();
     let limits = RequestLimits { in_all: 8, reserved: 0, per_address: None };
     let edge = edge(&ManualClock::new(from_millis(1_750_000_000_000)), limits, &[]);
-    layered(Router::new().route("/", get(|| async { "fine" })), Arc::new(edge), &allowed)
+    layered(Router::new().route("/", get(|| async { "fine" })), layers(Arc::new(edge), &allowed))
 }
 
 async fn allowed_by(

@@ -9,7 +9,6 @@ mod verdicts;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use clerk_session::OriginPattern;
@@ -20,12 +19,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
 
 use super::super::admission::{Admission, RequestLimits};
 use super::super::layers::Edge;
 use super::super::metrics::Metrics;
-use super::super::{AppState, AppStateParts, app};
+use super::super::{AppState, AppStateParts, Application, app};
 use super::openapi::operations;
 use crate::caller::keys::KeySource;
 use crate::caller::service::{self, ServiceVerifier};
@@ -46,7 +44,7 @@ use crate::vault::{KeyRing, Vault};
 /// A server on a database of its own.
 struct Stage {
     clerk: ClerkStandin,
-    router: Router,
+    application: Application,
     state: AppState,
     clock: ManualClock,
     store: Store,
@@ -112,8 +110,8 @@ async fn stage() -> Stage {
         stopping: stop.clone(),
         max_streams: crate::http::streams::MAX_IN_ALL,
     });
-    let router = app(state.clone(), &crate::http::AllowedOrigins::default());
-    Stage { clerk, router, state, clock, store, service_key: made.key, stop, _directory: directory }
+    let application = app(state.clone(), &crate::http::AllowedOrigins::default());
+    Stage { clerk, application, state, clock, store, service_key: made.key, stop, _directory: directory }
 }
 
 impl Stage {
@@ -139,7 +137,7 @@ impl Stage {
         body: impl Into<Body>,
     ) -> Response {
         let request = self.request(&method, path, headers, body);
-        self.router.clone().oneshot(request).await.unwrap()
+        self.application.answer(request, None).await
     }
 
     async fn get(&self, path: &str, token: &str) -> (StatusCode, HeaderMap, Value) {

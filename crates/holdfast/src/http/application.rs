@@ -1,0 +1,120 @@
+//! The application: every route within the layers, and the way to its handler.
+//!
+//! axum's router walks a tree, notes in the request what it found there, and clones a box for the
+//! route, for the layers and for the handler: more than all our layers do. A GET of an address
+//! without parameters needs none of that, and such are what tabs and proxies poll. Its handler is
+//! found here by the address as it stands, and is called within the same layers. Everything else
+//! goes through the router, which has every route.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Either};
+use http::Method;
+use tower::ServiceExt as _;
+
+use super::layers::{Layers, Template};
+use super::router::GetHandler;
+use super::server::PeerAddr;
+use super::state::AppState;
+
+/// Calls a handler.
+type Call<S> = Box<dyn Fn(Request, S) -> BoxFuture<'static, Response> + Send + Sync>;
+
+/// The handlers of GET at addresses without parameters.
+pub(super) struct DirectHandlers<S>(HashMap<&'static str, Call<S>>);
+
+impl<S> Default for DirectHandlers<S> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<S: 'static> DirectHandlers<S> {
+    /// Adds one, unless its address has parameters.
+    pub(super) fn add<H, T>(&mut self, path: &'static str, handler: H)
+    where
+        H: GetHandler<T, S>,
+        T: 'static,
+    {
+        if !path.contains('{') {
+            self.0.insert(path, Box::new(move |request, state| handler.clone().call(request, state)));
+        }
+    }
+
+    fn find(&self, request: &Request) -> Option<(&'static str, &Call<S>)> {
+        let path = (request.method() == Method::GET).then(|| request.uri().path())?;
+        self.0.get_key_value(path).map(|(path, call)| (*path, call))
+    }
+}
+
+/// Answers requests. Cheap to clone.
+#[derive(Clone)]
+pub struct Application {
+    router: Router,
+    direct: Option<Arc<Direct>>,
+}
+
+struct Direct {
+    handlers: DirectHandlers<AppState>,
+    layers: Arc<Layers>,
+    state: AppState,
+}
+
+/// One that only its router answers.
+impl From<Router> for Application {
+    fn from(router: Router) -> Self {
+        Self { router, direct: None }
+    }
+}
+
+impl Application {
+    /// `router` has every route within `layers`; `handlers` are of some of them.
+    pub(super) fn new(
+        router: Router,
+        handlers: DirectHandlers<AppState>,
+        layers: Arc<Layers>,
+        state: AppState,
+    ) -> Self {
+        Self { router, direct: Some(Arc::new(Direct { handlers, layers, state })) }
+    }
+
+    /// What answers every request.
+    pub fn into_router(self) -> Router {
+        self.router
+    }
+
+    /// Answers a request that came from `peer`; `None` where it came over no connection.
+    pub fn answer(
+        &self,
+        mut request: Request,
+        peer: Option<PeerAddr>,
+    ) -> impl Future<Output = Response> + Send + use<> {
+        if let Some(direct) = &self.direct
+            && let Some((path, call)) = direct.handlers.find(&request)
+        {
+            let mut call = |request| call(request, direct.state.clone());
+            return Either::Left(direct.layers.around(
+                request,
+                peer,
+                Some(Template::Direct(path)),
+                &mut call,
+            ));
+        }
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
+        let answer = self.router.clone().oneshot(request);
+        Either::Right(answer.map(|answer| answer.unwrap_or_else(|never| match never {})))
+    }
+}
+
+impl std::fmt::Debug for Application {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Application").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,68 @@
+//! What belongs to the request that a task is answering, for whoever answers it.
+//!
+//! It stands beside the task, not in the request: there each thing costs a box of its own, and all
+//! of them a table.
+
+use std::future::Future;
+use std::sync::{Arc, OnceLock};
+
+use clerk_session::Claims;
+
+use super::admission::Admitted;
+use super::request_id::RequestId;
+
+/// A request's id, and who turned out to be its caller; the extractor says so.
+#[derive(Debug, Clone)]
+pub(super) struct Whose(Arc<(RequestId, OnceLock<Arc<Claims>>)>);
+
+impl Whose {
+    /// Nobody's yet.
+    pub(super) fn request(id: RequestId) -> Self {
+        Self(Arc::new((id, OnceLock::new())))
+    }
+
+    pub(super) fn request_id(&self) -> &RequestId {
+        &self.0.0
+    }
+
+    pub(super) fn is(&self, claims: Arc<Claims>) {
+        // A second extractor of the same request finds the same caller.
+        let _ = self.0.1.set(claims);
+    }
+
+    pub(super) fn user_id(&self) -> Option<String> {
+        self.0.1.get().map(|claims| claims.subject.clone())
+    }
+}
+
+tokio::task_local! {
+    /// Of the request that this task answers.
+    static CURRENT: Context;
+}
+
+/// What belongs to a request.
+pub(super) struct Context {
+    whose: Whose,
+    place: Option<Admitted>,
+}
+
+impl Context {
+    pub(super) fn new(whose: Whose, place: Option<Admitted>) -> Self {
+        Self { whose, place }
+    }
+
+    /// Runs `answer` as what answers this request, whose place it gives back in the end.
+    pub(super) fn during<F: Future>(self, answer: F) -> impl Future<Output = F::Output> {
+        CURRENT.scope(self, answer)
+    }
+}
+
+/// The id of the request that is being answered, and who asked.
+pub(super) fn whose_request() -> Option<Whose> {
+    CURRENT.try_with(|context| context.whose.clone()).ok()
+}
+
+/// The place of the request that is being answered, for work that may outlive it.
+pub(super) fn place_of_request() -> Option<Admitted> {
+    CURRENT.try_with(|context| context.place.clone()).ok().flatten()
+}
