@@ -10,7 +10,9 @@ mod sqlite;
 
 use std::convert::Infallible;
 use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::attempts::{self, StatusFacts};
@@ -60,17 +62,39 @@ impl Question {
     }
 }
 
-/// Waits for a question, and takes those that come with it; `false` where no more can come.
-async fn gather(questions: &mut mpsc::UnboundedReceiver<Question>, batch: &mut Vec<Question>) -> bool {
-    if questions.recv_many(batch, 1).await == 0 {
-        return false;
+/// Who asks this soon after others did is one of many, who are waited for.
+const ONE_OF_MANY: Duration = Duration::from_micros(250);
+
+/// What is asked.
+struct Questions {
+    asked: mpsc::UnboundedReceiver<Question>,
+    clock: SharedClock,
+    /// When some were taken last.
+    taken_at: Timestamp,
+}
+
+impl Questions {
+    fn new(asked: mpsc::UnboundedReceiver<Question>, clock: SharedClock) -> Self {
+        Self { asked, clock, taken_at: Timestamp::MIN }
     }
-    // Whoever is ready to run now may be about to ask as well.
-    tokio::task::yield_now().await;
-    if !questions.is_empty() {
-        questions.recv_many(batch, MOST_AT_ONCE - 1).await;
+
+    /// Waits for a question, and takes those that come with it; `false` where no more can come.
+    async fn gather(&mut self, batch: &mut Vec<Question>) -> bool {
+        if self.asked.recv_many(batch, 1).await == 0 {
+            return false;
+        }
+        let now = self.clock.now_fine();
+        if now.duration_since(self.taken_at).unsigned_abs() < ONE_OF_MANY {
+            // Whoever is ready to run now may be about to ask as well. On a runtime with nothing
+            // else to do, this would look for events and wake another thread for what is left.
+            tokio::task::yield_now().await;
+        }
+        if !self.asked.is_empty() {
+            self.asked.recv_many(batch, MOST_AT_ONCE - 1).await;
+        }
+        self.taken_at = now;
+        true
     }
-    true
 }
 
 impl StatusReads {
@@ -79,6 +103,7 @@ impl StatusReads {
     pub(super) fn start(engine: &Engine, clock: &SharedClock) -> Result<Self, OpenError> {
         let (questions, asked) = mpsc::unbounded_channel();
         let (serving, served) = mpsc::channel(1);
+        let asked = Questions::new(asked, clock.clone());
         match engine {
             Engine::Sqlite(engine) => sqlite::serve(engine, asked, serving)?,
             Engine::Postgres(engine) => postgres::serve(engine, clock, asked, &serving),

@@ -6,9 +6,8 @@ use std::time::Duration;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::Mutex;
-use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::{MOST_AT_ONCE, Question, Serving, gather};
+use super::{MOST_AT_ONCE, Question, Questions, Serving};
 use crate::clock::{SharedClock, within};
 use crate::store::attempts;
 use crate::store::engine::{Failure, Postgres, Row, retrying};
@@ -21,12 +20,7 @@ const IDLE: Duration = Duration::from_mins(1);
 const USES: usize = 100_000;
 
 /// Starts a task for each connection.
-pub(super) fn serve(
-    engine: &Postgres,
-    clock: &SharedClock,
-    questions: UnboundedReceiver<Question>,
-    serving: &Serving,
-) {
+pub(super) fn serve(engine: &Postgres, clock: &SharedClock, questions: Questions, serving: &Serving) {
     let questions = Arc::new(Mutex::new(questions));
     for _ in 0..Postgres::STATUS_CONNECTIONS {
         let (lines, clock) = (engine.status_lines().clone(), clock.clone());
@@ -38,15 +32,12 @@ pub(super) fn serve(
     }
 }
 
-async fn answer_all(lines: &PgPool, clock: &SharedClock, questions: &Mutex<UnboundedReceiver<Question>>) {
+async fn answer_all(lines: &PgPool, clock: &SharedClock, questions: &Mutex<Questions>) {
     // Kept from one statement to the next: giving it back costs a round trip and a task.
     let mut kept = Kept { lines, line: None };
     loop {
         let mut batch = Vec::with_capacity(MOST_AT_ONCE);
-        let asked = within(IDLE, &**clock, async {
-            let mut questions = questions.lock().await;
-            gather(&mut questions, &mut batch).await
-        });
+        let asked = within(IDLE, &**clock, async { questions.lock().await.gather(&mut batch).await });
         match (asked.await, batch.is_empty()) {
             (_, false) => answer(&mut kept, batch).await,
             (None, true) => kept.line = None,

@@ -6,26 +6,21 @@
 use std::time::Duration;
 
 use rusqlite::{CachedStatement, Connection};
-use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::{Answer, Question, Serving, gather};
+use super::{Answer, Question, Questions, Serving};
 use crate::store::attempts::{self, StatusFacts};
 use crate::store::engine::{CurrentRow, Failure, RowOf, Sqlite};
 use crate::store::{OpenError, statements};
 
 /// Starts the task that reads.
-pub(super) fn serve(
-    engine: &Sqlite,
-    mut questions: UnboundedReceiver<Question>,
-    serving: Serving,
-) -> Result<(), OpenError> {
+pub(super) fn serve(engine: &Sqlite, mut questions: Questions, serving: Serving) -> Result<(), OpenError> {
     let connection = engine.open_reader()?;
     // Whoever meets a lock asks elsewhere: nothing on the runtime waits for it.
     let impatient = connection.busy_timeout(Duration::ZERO);
     impatient.map_err(|error| OpenError::Unreachable(Failure::from(error).into_error().to_string()))?;
     tokio::spawn(async move {
         let (mut batch, mut columns) = (Vec::new(), Vec::new());
-        while gather(&mut questions, &mut batch).await {
+        while questions.gather(&mut batch).await {
             if let Err(failure) = answer(&connection, &mut columns, &mut batch) {
                 let error = failure.into_error();
                 batch.drain(..).for_each(|question| question.answer(Err(error.clone())));
