@@ -57,9 +57,7 @@ async fn list(
     let store = context.store(&settings).await?;
     let asked_for = settings.instagram.as_ref().map(|instagram| instagram.scopes.as_slice());
     let now = context.clock.now();
-    let tell = |facts: &StatusFacts| {
-        status::derive(facts.connection.as_ref(), facts.open_attempt.as_ref(), asked_for, now)
-    };
+    let tell = |facts: StatusFacts| status::derive(facts.connection, facts.open_attempt, asked_for, now);
     let (mut cursor, mut left) = (None, limit);
     let mut listed = Vec::new();
     while left > 0 {
@@ -128,7 +126,7 @@ async fn show(context: &Context, whose: &WhoseArgs, json: bool, printer: &mut Pr
     let history = store.history(&owner, provider, None, HISTORY).await?.entries;
     let asked_for = settings.instagram.as_ref().map(|instagram| instagram.scopes.as_slice());
     let now = context.clock.now();
-    let status = status::derive(Some(&connection), facts.open_attempt.as_ref(), asked_for, now);
+    let status = status::derive(Some(connection.clone()), facts.open_attempt, asked_for, now);
     if json {
         let history: Vec<_> = history.iter().map(entry).collect();
         let listed = ListedStatus { user_id: connection.user_id.clone(), status };

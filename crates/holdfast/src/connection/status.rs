@@ -81,11 +81,17 @@ pub struct OpenAttempt {
 /// to be right. `asked_for` are the scopes that the app asks for by now, `None` where Instagram is
 /// not configured.
 pub fn derive(
-    connection: Option<&Connection>,
-    attempt: Option<&OpenAttempt>,
+    mut connection: Option<Connection>,
+    attempt: Option<OpenAttempt>,
     asked_for: Option<&[String]>,
     now: Timestamp,
 ) -> InstagramStatus {
+    let missing_scopes = connection.as_ref().map(|each| missing_scopes(each, asked_for)).unwrap_or_default();
+    // Taken, not copied: a connection that is read for its status is needed for nothing else.
+    let taken = connection.as_mut().map(|each| (each.account.take(), std::mem::take(&mut each.scopes)));
+    let (account, mut scopes) = taken.unwrap_or_default();
+    scopes.retain(|each| !missing_scopes.contains(each));
+    let connection = connection.as_ref();
     let configured = asked_for.is_some();
     let stored = connection.map_or(Standing::NOT_CONNECTED, |each| each.standing);
     let expiry = connection.and_then(|each| each.grant).map(|grant| grant.expires_at);
@@ -96,14 +102,13 @@ pub fn derive(
     let abandoned = attempt.filter(|each| each.expires_at <= now && stored.state() == State::NotConnected);
     let underway = attempt.filter(|each| each.expires_at > now);
     // An attempt on a linked account hides nothing of what is known about it.
-    let connecting = underway.filter(|_| connection.is_none_or(|each| each.account.is_none()));
+    let connecting = underway.filter(|_| account.is_none());
 
     let standing = match (lapsed, abandoned) {
         (Some(_), _) => Standing::from(Reason::Expired),
         (None, Some(_)) => Standing::from(Reason::AttemptExpired),
         (None, None) => stored,
     };
-    let missing_scopes = connection.map(|each| missing_scopes(each, asked_for)).unwrap_or_default();
     let standing = limited(standing, &missing_scopes);
     // The clock's word, where it spoke after the last stored change.
     let clock_at = lapsed.or(abandoned.map(|each| each.expires_at));
@@ -125,8 +130,8 @@ pub fn derive(
         state,
         reason,
         action: action(state, reason),
-        account: connection.and_then(|each| each.account.as_ref()).map(|account| account.shown_at(now)),
-        scopes: connection.map(|each| lacking(&each.scopes, &missing_scopes)).unwrap_or_default(),
+        account: account.map(|account| account.shown_at(now)),
+        scopes,
         missing_scopes,
         token_expires_at: expiry,
         // Too late is never: a grant that cannot be refreshed before it ends will not be.

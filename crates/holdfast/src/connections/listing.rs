@@ -98,7 +98,7 @@ impl Connections {
         cursor: Option<Cursor>,
         limit: usize,
     ) -> Result<ListPage, StoreError> {
-        let tell = |facts: &StatusFacts| self.told_of(facts);
+        let tell = |facts: StatusFacts| self.told_of(facts);
         list(&self.parts.store, filter, cursor, limit, self.parts.clock.now(), tell).await
     }
 }
@@ -110,7 +110,7 @@ pub async fn list(
     cursor: Option<Cursor>,
     limit: usize,
     now: Timestamp,
-    tell: impl Fn(&StatusFacts) -> InstagramStatus,
+    tell: impl Fn(StatusFacts) -> InstagramStatus,
 ) -> Result<ListPage, StoreError> {
     let mut page = ListPage { connections: Vec::new(), next: None };
     if let Some(account) = &filter.account {
@@ -196,13 +196,13 @@ async fn candidates(
 async fn statuses(
     store: &Store,
     listed: &[Listed],
-    tell: impl Fn(&StatusFacts) -> InstagramStatus,
+    tell: impl Fn(StatusFacts) -> InstagramStatus,
 ) -> Result<Vec<(String, InstagramStatus)>, StoreError> {
     let read = listed.iter().map(|each| store.facts_of(each, ProviderId::INSTAGRAM));
     let mut told = Vec::with_capacity(listed.len());
     for (facts, Listed { user_id, .. }) in join_all(read).await.into_iter().zip(listed) {
         match facts {
-            Ok(facts) => told.push((user_id.clone(), tell(&facts))),
+            Ok(facts) => told.push((user_id.clone(), tell(facts))),
             Err(error) if error.is_of_one_row() => {
                 tracing::error!(user = user_id, %error, "a connection cannot be read and is left out of a list");
             }

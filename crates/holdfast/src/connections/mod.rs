@@ -140,18 +140,18 @@ impl Connections {
     /// What is known of a connection, as it is told.
     pub(super) fn told(
         &self,
-        connection: Option<&Connection>,
-        open_attempt: Option<&OpenAttempt>,
+        connection: Option<Connection>,
+        open_attempt: Option<OpenAttempt>,
     ) -> InstagramStatus {
         let now = self.parts.clock.now();
         derive(connection, open_attempt, self.asked_for(), now)
-            .resting_until(self.gate.rests_until())
-            .throttled_until(self.gate.spent_until())
+            .resting_until(self.gate.rests_until(now))
+            .throttled_until(self.gate.spent_until(now))
     }
 
     /// The status that stored facts amount to.
-    pub(super) fn told_of(&self, facts: &StatusFacts) -> InstagramStatus {
-        self.told(facts.connection.as_ref(), facts.open_attempt.as_ref())
+    pub(super) fn told_of(&self, facts: StatusFacts) -> InstagramStatus {
+        self.told(facts.connection, facts.open_attempt)
     }
 
     /// Where a browser may return to.
@@ -172,13 +172,13 @@ impl Connections {
     /// The status of a caller's connection. Reads storage only; never calls Instagram.
     pub async fn status(&self, owner: &OwnerId) -> Result<InstagramStatus, StoreError> {
         let facts = self.parts.store.status_facts(owner, Self::PROVIDER).await?;
-        Ok(self.told_of(&facts))
+        Ok(self.told_of(facts))
     }
 
     /// The status that an event in the outbox tells of, as it is now.
     pub async fn status_for(&self, event: &PendingEvent) -> Result<InstagramStatus, StoreError> {
         let facts = self.parts.store.event_facts(event).await?;
-        Ok(self.told_of(&facts))
+        Ok(self.told_of(facts))
     }
 
     /// Every change of state of a caller's connection, newest first.

@@ -10,7 +10,7 @@ impl Connections {
     /// The status of the user that a notice is about, as it is now.
     pub async fn status_of_notice(&self, notice: &Notice) -> Result<InstagramStatus, StoreError> {
         let facts = self.parts.store.notice_facts(notice).await?;
-        Ok(self.told_of(&facts))
+        Ok(self.told_of(facts))
     }
 
     /// The share of the provider's budget for the app that is used, as far as its answers say; 1
@@ -21,7 +21,8 @@ impl Connections {
 
     /// Until when the provider is not asked, because it answers nobody or its budget is spent.
     pub fn provider_rests_until(&self) -> Option<Timestamp> {
-        self.gate.rests_until().max(self.gate.spent_until())
+        let now = self.parts.clock.now();
+        self.gate.rests_until(now).max(self.gate.spent_until(now))
     }
 
     /// Tokens that wait for the database; `None` where they cannot be counted.

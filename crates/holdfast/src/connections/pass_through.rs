@@ -124,7 +124,7 @@ impl Connections {
     }
 
     fn status_of(&self, connection: &Connection) -> InstagramStatus {
-        self.told(Some(connection), None)
+        self.told(Some(connection.clone()), None)
     }
 
     async fn worked(&self, connection: &Connection, facts: GrantFacts) -> Result<(), ServiceError> {

@@ -90,10 +90,9 @@ pub struct Account {
 impl Account {
     /// The account as it may be shown at `now`: without a picture whose address has expired.
     #[must_use]
-    pub fn shown_at(&self, now: Timestamp) -> Self {
-        let mut shown = self.clone();
-        shown.profile_picture_url.take_if(|url| has_expired(url, now));
-        shown
+    pub fn shown_at(mut self, now: Timestamp) -> Self {
+        self.profile_picture_url.take_if(|url| has_expired(url, now));
+        self
     }
 }
 

@@ -34,7 +34,7 @@ fn linked(granted: &[&str], missing: &[&str]) -> Connection {
 
 /// State, reason, action and what is missing, of an app that asks for `asked_for`.
 fn seen(connection: &Connection, asked_for: &[&str]) -> (State, Option<Reason>, Action, Vec<String>) {
-    let status = derive(Some(connection), None, Some(&scopes(asked_for)), from_millis(1000));
+    let status = derive(Some(connection.clone()), None, Some(&scopes(asked_for)), from_millis(1000));
     (status.state, status.reason, status.action, status.missing_scopes)
 }
 
@@ -42,7 +42,7 @@ fn seen(connection: &Connection, asked_for: &[&str]) -> (State, Option<Reason>, 
 fn the_next_question_is_told_for_when_it_can_be_asked() {
     let at = |seconds: i64| Some(from_millis(seconds * 1000));
     let told = |connection: &Connection, resting_until| {
-        let status = derive(Some(connection), None, Some(&scopes(&[BASIC])), from_millis(1000));
+        let status = derive(Some(connection.clone()), None, Some(&scopes(&[BASIC])), from_millis(1000));
         status.resting_until(resting_until).next_refresh_at
     };
     let mut connection = Connection { next_refresh_at: at(10), ..linked(&[BASIC], &[]) };
@@ -53,7 +53,7 @@ fn the_next_question_is_told_for_when_it_can_be_asked() {
     connection.retry_after = at(30);
     assert_eq!(told(&connection, at(20)), at(30), "this one may not be asked before");
     connection.standing = Reason::RateLimited.into();
-    let limited = derive(Some(&connection), None, Some(&scopes(&[BASIC])), from_millis(1000));
+    let limited = derive(Some(connection.clone()), None, Some(&scopes(&[BASIC])), from_millis(1000));
     let limited = limited.throttled_until(at(40));
     assert_eq!((limited.next_refresh_at, limited.retry_after), (at(40), at(40)));
     connection.standing = Reason::Checkpoint.into();
@@ -90,7 +90,7 @@ fn i10_a_scope_that_was_refused_in_use_is_missing_by_its_name() {
     let refused = linked(&[BASIC, MESSAGES], &[MESSAGES]);
     let limited = (State::Connected, Some(Reason::ScopesMissing), Action::Reconnect, scopes(&[MESSAGES]));
     assert_eq!(seen(&refused, &[BASIC, MESSAGES]), limited);
-    let status = derive(Some(&refused), None, Some(&scopes(&[BASIC, MESSAGES])), from_millis(1000));
+    let status = derive(Some(refused.clone()), None, Some(&scopes(&[BASIC, MESSAGES])), from_millis(1000));
     assert_eq!(status.scopes, scopes(&[BASIC]), "what may be used is what is left");
     assert_eq!(seen(&refused, &[BASIC]).1, None, "nobody misses what the app does not ask for");
 }
@@ -120,7 +120,7 @@ fn account(picture: Option<&str>) -> Account {
 fn an_open_attempt_stands_beside_the_truth_about_a_linked_account() {
     let asked_for = scopes(&[BASIC]);
     let at = |connection: &Connection, attempt: &OpenAttempt| {
-        derive(Some(connection), Some(attempt), Some(&asked_for), from_millis(1000))
+        derive(Some(connection.clone()), Some(*attempt), Some(&asked_for), from_millis(1000))
     };
     let well = Connection { account: Some(account(None)), ..linked(&[BASIC], &[]) };
     let dead = Connection { standing: Reason::Revoked.into(), ..well.clone() };
@@ -135,7 +135,7 @@ fn an_open_attempt_stands_beside_the_truth_about_a_linked_account() {
         assert_eq!((status.state, status.reason, status.attempt), (state, reason, underway));
         assert_eq!(at(connection, &open_until(900)).attempt, None, "it has run out");
     }
-    let first = derive(None, Some(&open_until(2000)), Some(&asked_for), from_millis(1000));
+    let first = derive(None, Some(open_until(2000)), Some(&asked_for), from_millis(1000));
     assert_eq!((first.state, first.connected, first.attempt), (State::Connecting, false, underway));
 }
 

@@ -47,13 +47,13 @@ impl ProviderGate {
     }
 
     /// Until when nobody is asked because the provider answers nobody.
-    pub fn rests_until(&self) -> Option<Timestamp> {
-        self.inner.breaker.rests_until(self.clock.now())
+    pub fn rests_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.inner.breaker.rests_until(now)
     }
 
     /// Until when nobody is asked because the app's budget is spent.
-    pub fn spent_until(&self) -> Option<Timestamp> {
-        self.inner.budget.spent_until(self.clock.now())
+    pub fn spent_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.inner.budget.spent_until(now)
     }
 
     /// How much of the app's budget is used, in percent, as far as the provider's answers say.
