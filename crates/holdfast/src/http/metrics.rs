@@ -4,9 +4,10 @@
 //! and codes, all from closed lists, so that no client can make the number of series grow.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -24,7 +25,8 @@ pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabels, Histogram>,
-    routes: Arc<RwLock<HashMap<String, RouteMetrics>>>,
+    /// Read with each answer, and replaced with the first of its kind.
+    routes: Arc<ArcSwap<HashMap<String, RouteMetrics>>>,
     problems: Family<ProblemLabels, Counter>,
     verdicts: Family<VerdictLabels, Counter>,
     /// The most frequent of the verdicts.
@@ -39,7 +41,7 @@ pub struct Metrics {
 }
 
 /// The series of one route, so that an answer is counted without putting its labels together.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct RouteMetrics {
     duration: Histogram,
     /// By method and status; as many as the route has been answered with.
@@ -188,22 +190,26 @@ impl Metrics {
 
     /// Counts an answer. `method` is a label ([`method_label`]).
     pub(super) fn answered(&self, method: &'static str, route: &str, status: u16, took: Duration) {
-        let known = |routes: &HashMap<String, RouteMetrics>| {
+        let count = || {
+            let routes = self.routes.load();
             routes.get(route).is_some_and(|of_route| of_route.answered(method, status, took))
         };
-        if known(&self.routes.read().unwrap_or_else(PoisonError::into_inner)) {
+        if count() {
             return;
         }
-        let duration = || self.durations.get_or_create_owned(&RouteLabels { route: route.to_owned() });
+        let duration = self.durations.get_or_create_owned(&RouteLabels { route: route.to_owned() });
         let labels = RequestLabels { method, route: route.to_owned(), status };
         let counter = self.requests.get_or_create_owned(&labels);
-        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
-        let of_route = routes
-            .entry(route.to_owned())
-            .or_insert_with(|| RouteMetrics { duration: duration(), answers: Vec::new() });
-        // Somebody else may have been first; one of the two is found from now on.
-        of_route.answers.push((method, status, counter));
-        of_route.answered(method, status, took);
+        self.routes.rcu(|routes| {
+            let mut routes = HashMap::clone(routes);
+            let of_route = routes
+                .entry(route.to_owned())
+                .or_insert_with(|| RouteMetrics { duration: duration.clone(), answers: Vec::new() });
+            // Somebody else may have been first; one of the two is found from now on.
+            of_route.answers.push((method, status, counter.clone()));
+            routes
+        });
+        count();
     }
 
     /// Counts an error answer.
