@@ -93,7 +93,7 @@ impl Application {
         &self,
         mut request: Request,
         peer: Option<PeerAddr>,
-    ) -> impl Future<Output = Response> + Send + use<> {
+    ) -> impl Future<Output = Response> + Send {
         if let Some(direct) = &self.direct
             && let Some((path, call)) = direct.handlers.find(&request)
         {

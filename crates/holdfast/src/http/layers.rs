@@ -104,13 +104,13 @@ impl Layers {
     /// where none fits. Nothing leaves the server without passing here.
     ///
     /// One future for all layers: axum would put each of them into a box.
-    pub(super) fn around(
-        &self,
+    pub(super) fn around<'a>(
+        &'a self,
         request: Request,
         peer: Option<PeerAddr>,
         route: Option<Template>,
         handler: &mut dyn FnMut(Request) -> BoxFuture<'static, Response>,
-    ) -> impl Future<Output = Response> + Send + use<> {
+    ) -> impl Future<Output = Response> + Send + use<'a> {
         let under_way = UnderWay::begin(&self.edge, &request, route);
         let passed = self
             .passes(&request, peer, under_way.template())
@@ -118,7 +118,7 @@ impl Layers {
         async move {
             let answer = async {
                 match passed {
-                    Ok((context, mark, answer)) => guarded(&under_way.edge, context, mark, answer).await,
+                    Ok((context, mark, answer)) => guarded(under_way.edge, context, mark, answer).await,
                     Err(refused) => *refused,
                 }
             };
@@ -185,8 +185,8 @@ async fn guarded(
 }
 
 /// A request that is counted as under way until it is answered or given up.
-struct UnderWay {
-    edge: Arc<Edge>,
+struct UnderWay<'a> {
+    edge: &'a Edge,
     began: Timestamp,
     method: &'static str,
     route: Option<Template>,
@@ -194,8 +194,8 @@ struct UnderWay {
     span: Option<Going>,
 }
 
-impl UnderWay {
-    fn begin(edge: &Arc<Edge>, request: &Request, route: Option<Template>) -> Self {
+impl<'a> UnderWay<'a> {
+    fn begin(edge: &'a Edge, request: &Request, route: Option<Template>) -> Self {
         let began = edge.clock.now_fine();
         let id = RequestId::of(request.headers(), &*edge.entropy, began);
         let method = method_label(request.method());
@@ -203,7 +203,7 @@ impl UnderWay {
         let span = edge.spans.begin(request.headers(), method, template, id.as_str());
         let whose = Whose::request(id);
         edge.metrics.in_flight.inc();
-        Self { edge: Arc::clone(edge), began, method, route, whose, span }
+        Self { edge, began, method, route, whose, span }
     }
 
     fn template(&self) -> Option<&str> {
@@ -270,7 +270,7 @@ impl UnderWay {
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.edge.metrics.in_flight.dec();
     }

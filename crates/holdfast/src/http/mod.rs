@@ -89,16 +89,19 @@ fn layers(edge: Arc<Edge>, allowed_origins: &AllowedOrigins) -> Arc<Layers> {
 
 /// `router` within the layers, in the order given above.
 fn layered(router: Router, layers: Arc<Layers>) -> Router {
-    let layer = layer_fn(move |mut route: Route| {
+    let layer = layer_fn(move |route: Route| {
         let layers = Arc::clone(&layers);
         service_fn(move |request: Request| {
-            let peer = request.extensions().get().copied();
-            let template = request.extensions().get::<MatchedPath>().cloned().map(Template::Matched);
-            let mut handler = |request| {
-                let answer = route.call(request);
-                answer.map(|answer| answer.unwrap_or_else(|never: Infallible| match never {})).boxed()
-            };
-            layers.around(request, peer, template, &mut handler).map(Ok::<_, Infallible>)
+            let (layers, mut route) = (Arc::clone(&layers), route.clone());
+            async move {
+                let peer = request.extensions().get().copied();
+                let template = request.extensions().get::<MatchedPath>().cloned().map(Template::Matched);
+                let mut handler = |request| {
+                    let answer = route.call(request);
+                    answer.map(|answer| answer.unwrap_or_else(|never: Infallible| match never {})).boxed()
+                };
+                Ok::<_, Infallible>(layers.around(request, peer, template, &mut handler).await)
+            }
         })
     });
     router.fallback(layers::not_found).method_not_allowed_fallback(layers::method_not_allowed).layer(layer)

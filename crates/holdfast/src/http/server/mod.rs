@@ -226,14 +226,18 @@ async fn drain(mut connections: JoinSet<()>, deadline: Duration, clock: &SharedC
     cut
 }
 
-/// What tells a connection to end with its next answer.
-struct Departure {
+/// What a connection's requests share: counted by itself, because counts that all threads change
+/// cost each of them more than what is counted.
+struct Shared {
+    application: Application,
+    peer: PeerAddr,
     leaving: CancellationToken,
     shutdown: CancellationToken,
 }
 
-impl Departure {
-    fn has_come(&self) -> bool {
+impl Shared {
+    /// Whether the connection ends with its next answer.
+    fn is_leaving(&self) -> bool {
         self.leaving.is_cancelled() || self.shutdown.is_cancelled()
     }
 }
@@ -246,8 +250,9 @@ async fn connection(
     shutdown: CancellationToken,
 ) {
     let Service { application, refusals, limits, clock, leaving, places: _ } = service;
-    // Tokens of its own for each connection: requests of others do not wait for their locks.
-    let departure = Arc::new(Departure { leaving: leaving.child_token(), shutdown: shutdown.clone() });
+    // The tokens are its own: requests of other connections do not wait for their locks.
+    let (leaving, peer) = (leaving.child_token(), PeerAddr(peer));
+    let shared = Arc::new(Shared { application, peer, leaving, shutdown: shutdown.clone() });
     // Answers are small and written in one piece; waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
     let io = TokioIo::new(RefusalIo::new(
@@ -266,11 +271,10 @@ async fn connection(
             // HTTP/2 has no such header; it is told with the shutdown itself.
             let is_http1 = request.version() <= Version::HTTP_11;
             let request: Request = request.map(|body| AwaitedBody::watched(body, &watch));
-            let answer = application.answer(request, Some(PeerAddr(peer)));
-            let departure = Arc::clone(&departure);
+            let shared = Arc::clone(&shared);
             async move {
-                let mut response = answer.await;
-                if is_last || (is_http1 && departure.has_come()) {
+                let mut response = shared.application.answer(request, Some(shared.peer)).await;
+                if is_last || (is_http1 && shared.is_leaving()) {
                     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok::<_, Infallible>(response.map(|body| watch::BusyBody::new(body, busy)))
