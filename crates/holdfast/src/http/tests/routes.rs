@@ -2,6 +2,7 @@
 //! from it.
 
 mod bodies;
+mod direct;
 mod person;
 mod public;
 mod verdicts;
