@@ -157,3 +157,33 @@ impl Store {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::clock::{ManualClock, from_millis};
+
+    #[tokio::test]
+    async fn only_one_of_many_waits_for_the_others() {
+        let clock = ManualClock::new(from_millis(1_750_000_000_000));
+        let (ask, asked) = mpsc::unbounded_channel();
+        let mut questions = Questions::new(asked, Arc::new(clock.clone()));
+        let mut batch = Vec::new();
+        let mut gathered_at_once = || {
+            let (answer, _) = oneshot::channel();
+            ask.send(Question { user_id: "user_1".to_owned(), provider: ProviderId::INSTAGRAM, answer })
+                .unwrap();
+            questions.gather(&mut batch).now_or_never()
+        };
+        assert_eq!(gathered_at_once(), Some(true));
+        assert_eq!(gathered_at_once(), None, "others may be about to ask, too");
+        clock.advance(Duration::from_millis(1));
+        assert_eq!(gathered_at_once(), Some(true));
+        assert_eq!(batch.len(), 3);
+    }
+}
