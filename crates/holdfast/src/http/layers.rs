@@ -61,7 +61,7 @@ pub(super) const PROBLEMS: [problem::ProblemCode; 5] = [
 
 /// The route of requests that match none.
 const UNMATCHED: &str = "unmatched";
-/// As many as most answers have, so that their map grows once.
+/// As many as most answers have in all.
 const ANSWER_HEADERS: usize = 16;
 const STRICT_TRANSPORT_SECURITY: HeaderValue =
     HeaderValue::from_static("max-age=63072000; includeSubDomains");
@@ -287,6 +287,11 @@ fn well_formed(request: &Request) -> Result<(), Problem> {
         _ => return Ok(()),
     };
     Err(Problem::new(RequestCode::MalformedRequest).with_detail(why))
+}
+
+/// An empty map with room for the headers of an answer: it grows no more.
+pub(super) fn answer_headers() -> HeaderMap {
+    HeaderMap::with_capacity(ANSWER_HEADERS)
 }
 
 /// Headers that every answer carries; a page has set its own content policy already.

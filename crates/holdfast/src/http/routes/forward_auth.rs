@@ -22,6 +22,7 @@ use crate::caller::Caller;
 use crate::clock::SharedClock;
 use crate::http::authentication::CallerOrNobody;
 use crate::http::forward_auth::{PATH, WITH_ORIGINAL};
+use crate::http::layers::answer_headers;
 
 const X_AUTH_USER: HeaderName = HeaderName::from_static("x-auth-user");
 const X_AUTH_SESSION: HeaderName = HeaderName::from_static("x-auth-session");
@@ -106,7 +107,9 @@ async fn forward_auth(
     let mut headers = identity(&caller);
     if let Some(key) = state.assertion_key() {
         let assertion = key.sign(&caller, &state.edge().public_url, asked.as_deref(), clock.now());
-        headers.extend(HeaderValue::try_from(assertion).ok().map(|value| (X_AUTH_ASSERTION, value)));
+        if let Ok(assertion) = HeaderValue::try_from(assertion) {
+            headers.insert(X_AUTH_ASSERTION, assertion);
+        }
     }
     Ok(Identity(headers))
 }
@@ -133,7 +136,9 @@ struct Identity(HeaderMap);
 
 impl IntoResponse for Identity {
     fn into_response(self) -> Response {
-        self.0.into_response()
+        let mut response = Response::default();
+        *response.headers_mut() = self.0;
+        response
     }
 }
 
@@ -143,9 +148,11 @@ impl OperationOutput for Identity {
 
 /// Who the caller is. What cannot stand in a header is left out, which never gives anybody more.
 fn identity(caller: &Caller) -> HeaderMap {
-    let mut headers = HeaderMap::new();
+    let mut headers = answer_headers();
     let mut add = |name: HeaderName, value: Option<&str>| {
-        headers.extend(value.and_then(|value| HeaderValue::try_from(value).ok()).map(|value| (name, value)));
+        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+            headers.insert(name, value);
+        }
     };
     add(X_AUTH_USER, Some(caller.owner().as_str()));
     add(X_AUTH_SESSION, Some(caller.session_id()));

@@ -13,6 +13,7 @@ use crate::connections::disconnect::DisconnectReceipt;
 use crate::http::authentication::NotImpersonated;
 use crate::http::etag::{ETag, KnownTags};
 use crate::http::failure;
+use crate::http::layers::answer_headers;
 
 /// Adds the routes.
 pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
@@ -73,16 +74,19 @@ fn conditional(status: &InstagramStatus, known: &KnownTags) -> Response {
         return Problem::new(ServerCode::Internal).into_response();
     }
     let tag = ETag::of(&body);
-    let validators = [
-        (header::ETAG, tag.header()),
-        (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
-        (header::VARY, HeaderValue::from_static("Authorization")),
-    ];
+    let mut response = Response::default();
+    let mut headers = answer_headers();
+    headers.insert(header::ETAG, tag.header());
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.insert(header::VARY, HeaderValue::from_static("Authorization"));
     if known.have(&tag) {
-        return (StatusCode::NOT_MODIFIED, validators).into_response();
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    } else {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *response.body_mut() = body.into();
     }
-    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    (validators, kind, body).into_response()
+    *response.headers_mut() = headers;
+    response
 }
 
 async fn check(
