@@ -100,8 +100,16 @@ pub enum OpenError {
     )]
     InUse(PathBuf),
     /// The database server cannot be reached, or does not let us in.
-    #[error("the database server cannot be used ({0}); check HOLDFAST_DATABASE_URL and that the server runs")]
-    Unreachable(String),
+    #[error("the database server cannot be used: {why}; {remedy}")]
+    Unreachable {
+        /// What is wrong; never a password.
+        why: String,
+        /// What mends it.
+        remedy: &'static str,
+    },
+    /// The file is there, and SQLite cannot work with it.
+    #[error("the database file cannot be used ({0}); run `holdfast doctor`, and check the file and its disk")]
+    Unusable(String),
     /// A setting that durability rests on could not be made.
     #[error("the database's `{name}` is `{got}` and must be `{want}`, or acknowledged writes could be lost")]
     Setting {

@@ -49,8 +49,8 @@ impl Postgres {
             ("idle_in_transaction_session_timeout", "30s"),
             ("synchronous_commit", "on"),
         ]);
-        let pool =
-            pool_of(MAX_CONNECTIONS).connect_with(options.clone()).await.map_err(unreachable_server)?;
+        let connecting = pool_of(MAX_CONNECTIONS).connect_with(options.clone());
+        let pool = connecting.await.map_err(|error| not_let_in(error, &options))?;
         let status_lines = pool_of(Self::STATUS_CONNECTIONS).connect_lazy_with(options.clone());
         assert_durable(&pool).await?;
         let version = show(&pool, "SELECT version()").await?;
@@ -142,5 +142,53 @@ async fn show(pool: &PgPool, sql: &'static str) -> Result<String, OpenError> {
 }
 
 fn unreachable_server(error: sqlx::Error) -> OpenError {
-    OpenError::Unreachable(Failure::from(error).into_error().to_string())
+    OpenError::Unreachable {
+        why: Failure::from(error).into_error().to_string(),
+        remedy: "check HOLDFAST_DATABASE_URL and that the server runs",
+    }
+}
+
+/// Why no connection could be made, in the words of the address. Never the password.
+fn not_let_in(error: sqlx::Error, options: &PgConnectOptions) -> OpenError {
+    let host = match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    };
+    let role = options.get_username();
+    let state = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
+    let (why, remedy) = match (&error, &*state) {
+        (_, "28P01") => (
+            format!("{host} does not take the password of role {role}"),
+            "correct the password in HOLDFAST_DATABASE_URL, with reserved characters percent-encoded",
+        ),
+        (_, "28000") => (
+            format!("{host} does not let role {role} in"),
+            "create the role, or correct it in HOLDFAST_DATABASE_URL; or let pg_hba.conf admit it from here",
+        ),
+        (_, "3D000") => (
+            format!("{host} has no database {}", options.get_database().unwrap_or(role)),
+            "create it (`createdb`), or correct its name in HOLDFAST_DATABASE_URL",
+        ),
+        (_, "53300") => (
+            format!("{host} has no connection left for role {role}"),
+            "raise its max_connections, or close what else is connected",
+        ),
+        // The pool tries again for its whole time while nobody listens, or while the server starts.
+        (sqlx::Error::PoolTimedOut, _) => (
+            format!("{host} takes no connection within {} s", ACQUIRE_TIMEOUT.as_secs()),
+            "start the server, or correct host and port in HOLDFAST_DATABASE_URL",
+        ),
+        // What the system says of a name that does not resolve, or of a way that is closed.
+        (sqlx::Error::Io(error), _) => (
+            format!("{host} cannot be reached: {error}"),
+            "correct host and port in HOLDFAST_DATABASE_URL, or mend the way there",
+        ),
+        (sqlx::Error::Tls(error), _) => (
+            format!("TLS with {host} fails: {error}"),
+            "let the server speak TLS with a certificate that is trusted here, or change sslmode in \
+             HOLDFAST_DATABASE_URL",
+        ),
+        _ => return unreachable_server(error),
+    };
+    OpenError::Unreachable { why, remedy }
 }

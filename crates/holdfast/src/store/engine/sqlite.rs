@@ -186,7 +186,7 @@ impl Sqlite {
             Ok(connection)
         };
         open().map_err(|error: rusqlite::Error| {
-            OpenError::Unreachable(Failure::from(error).into_error().to_string())
+            OpenError::Unusable(Failure::from(error).into_error().to_string())
         })
     }
 
@@ -300,7 +300,7 @@ fn explain(error: sqlx::Error, path: &Path) -> OpenError {
     match code & 0xff {
         26 => OpenError::NotADatabase(path.to_owned()),
         8 | 10 | 14 => OpenError::NotWritable { path: path.to_owned(), why: format!("SQLite {code}") },
-        _ => OpenError::Unreachable(Failure::from(error).into_error().to_string()),
+        _ => OpenError::Unusable(Failure::from(error).into_error().to_string()),
     }
 }
 
