@@ -21,6 +21,7 @@ use super::memory::Remembered;
 use super::metrics::{Metrics, method_label};
 use super::pages::Page;
 use super::problem::{self, Problem, RequestCode, ServerCode};
+use super::problem_page;
 use super::public::PublicRoute;
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::server::PeerAddr;
@@ -190,6 +191,8 @@ struct UnderWay<'a> {
     began: Timestamp,
     method: &'static str,
     route: Option<Template>,
+    /// Whether a problem is answered as a page.
+    for_person: bool,
     whose: Whose,
     span: Option<Going>,
 }
@@ -201,9 +204,10 @@ impl<'a> UnderWay<'a> {
         let method = method_label(request.method());
         let template = route.as_ref().map(Template::as_str);
         let span = edge.spans.begin(request.headers(), method, template, id.as_str());
+        let for_person = problem_page::is_wanted(template, request.headers());
         let whose = Whose::request(id);
         edge.metrics.in_flight.inc();
-        Self { edge, began, method, route, whose, span }
+        Self { edge, began, method, route, for_person, whose, span }
     }
 
     fn template(&self) -> Option<&str> {
@@ -211,12 +215,14 @@ impl<'a> UnderWay<'a> {
     }
 
     fn answered(self, mut response: Response) -> Response {
-        let Self { edge, began, method, route: _, whose, span } = &self;
+        let Self { edge, began, method, route: _, for_person, whose, span } = &self;
         let route = self.template();
         let id = whose.request_id();
         let problem = response.extensions_mut().remove::<Problem>();
         let code = problem.as_ref().map(|each| each.code().entry().code);
-        if let Some(problem) = &problem {
+        if let Some(problem) = problem.as_ref().filter(|_| *for_person) {
+            response = problem_page::render(problem, id.as_str(), &response);
+        } else if let Some(problem) = &problem {
             let document = problem::document(problem, &edge.public_url, id.as_str());
             if route.is_some_and(is_forward_auth) {
                 problem::repeat_in_header(&document, response.headers_mut());

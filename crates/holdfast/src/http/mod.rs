@@ -34,6 +34,7 @@ pub mod operator;
 pub mod pages;
 pub mod params;
 pub mod problem;
+mod problem_page;
 pub mod public;
 pub mod refused_origins;
 pub mod request_id;

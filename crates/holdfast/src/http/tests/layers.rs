@@ -17,6 +17,7 @@ use tower::ServiceExt;
 use super::super::admission::{Admission, RequestLimits};
 use super::super::layers::Edge;
 use super::super::metrics::Metrics;
+use super::super::problem::{Problem, ServerCode};
 use super::super::server::PeerAddr;
 use super::super::{layered, layers};
 use crate::client_address::Network;
@@ -66,6 +67,7 @@ fn stage_with(limits: RequestLimits, proxies: &[&str]) -> Stage {
             }),
         )
         .route("/stuck", get(std::future::pending::<()>))
+        .route("/instagram/callback", get(|| async { Problem::new(ServerCode::DatabaseUnavailable) }))
         .route("/healthz", get(|| async { "alive" }));
     let origins = [APP, PREVIEWS].map(|each| OriginPattern::parse(each).unwrap()).to_vec().into();
     let router = layered(router, layers(Arc::clone(&edge), &origins));
@@ -110,6 +112,29 @@ async fn every_kind_of_error_is_a_problem_with_cors_and_a_request_id() {
     let (_, headers, _) = problem(send(&stage, Method::DELETE, "/fine", &[]).await).await;
     assert_eq!(headers["allow"], "GET,HEAD");
     assert_eq!(stage.edge.metrics.in_flight.get(), 0);
+}
+
+#[tokio::test]
+async fn a_person_back_from_instagram_reads_a_page_when_the_database_is_away() {
+    const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    let stage = stage(8);
+    let opened = [("accept", BROWSER), ("origin", APP), ("x-request-id", "mine-2")];
+    let response = send(&stage, Method::GET, "/instagram/callback?code=a&state=b", &opened).await;
+    let (parts, body) = response.into_parts();
+    let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+    assert_eq!(parts.status, 503);
+    assert_eq!(parts.headers["content-type"], "text/html; charset=utf-8");
+    assert_eq!(parts.headers["cache-control"], "no-store");
+    assert_eq!(parts.headers["retry-after"], "5");
+    assert_eq!(parts.headers["access-control-allow-origin"], APP);
+    for part in ["Wait a moment, then load this page again.", "mine-2", "database not available"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    // A program that asks there, or a browser that opens an address of the API, reads JSON.
+    for (path, accept) in [("/instagram/callback", "*/*"), ("/nothing", BROWSER)] {
+        let (_, headers, _) = problem(send(&stage, Method::GET, path, &[("accept", accept)]).await).await;
+        assert_eq!(headers["content-type"], "application/problem+json", "{path}");
+    }
 }
 
 #[tokio::test]
