@@ -10,7 +10,7 @@ use super::printer::Printer;
 use crate::clock::{SharedClock, SystemClock};
 use crate::entropy::{SharedEntropy, SystemEntropy};
 use crate::settings::{self, ConfigFile, Environment, Fault, Faults, Purpose, Reading, Settings};
-use crate::store::{SchemaState, Store, StoreError, StoreOptions};
+use crate::store::{self, OpenError, SchemaState, Store, StoreError, StoreOptions};
 use crate::vault::{KeyRing, Vault};
 
 /// What every command starts from.
@@ -51,6 +51,9 @@ impl Context {
         let (settings, reading) =
             settings::load_with_reading(&self.environment, self.file()?.as_ref(), purpose)
                 .map_err(|faults| faulty(&faults))?;
+        if purpose == Purpose::Serve {
+            can_start(&settings)?;
+        }
         for Fault { name, what, remedy } in &settings.warnings {
             printer.warning(format!("{name}: {what}; {remedy}"));
         }
@@ -98,6 +101,16 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self::setup(error.to_string(), "run `holdfast doctor` to see what is wrong with the database")
     }
+}
+
+/// What `serve` would stumble over before it listens, and no single setting says.
+fn can_start(settings: &Settings) -> Result<(), Failure> {
+    let mut faults: Vec<Fault> = settings.obstacle().into_iter().collect();
+    if let Err(OpenError::Address(what)) = store::check_address(settings.database_url.expose_secret()) {
+        let remedy = "give sqlite://path/to/holdfast.db or postgres://user@host/database";
+        faults.push(Fault::new("HOLDFAST_DATABASE_URL", what, remedy));
+    }
+    if faults.is_empty() { Ok(()) } else { Err(faulty(&Faults(faults))) }
 }
 
 fn faulty(faults: &Faults) -> Failure {

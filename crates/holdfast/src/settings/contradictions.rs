@@ -22,8 +22,7 @@ const GRAPH: &str = "graph.instagram.com";
 
 /// Everything that does not go together.
 pub(super) fn of(settings: &Settings) -> Vec<Fault> {
-    let mut found: Vec<Fault> =
-        [metrics(settings), webhook(settings), return_urls(settings)].into_iter().flatten().collect();
+    let mut found: Vec<Fault> = [webhook(settings), return_urls(settings)].into_iter().flatten().collect();
     if let Some(instagram) = &settings.instagram {
         found.extend(refresh(settings, instagram));
         found.extend(addresses(instagram));
@@ -31,7 +30,8 @@ pub(super) fn of(settings: &Settings) -> Vec<Fault> {
     found
 }
 
-fn metrics(settings: &Settings) -> Option<Fault> {
+/// One address for both listeners, with which the server cannot start.
+pub(super) fn one_address(settings: &Settings) -> Option<Fault> {
     let metrics = settings.metrics_listen.filter(|metrics| is_taken_by(*metrics, settings.listen))?;
     Some(Fault::new(
         table::METRICS_LISTEN.env,

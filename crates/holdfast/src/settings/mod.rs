@@ -119,6 +119,13 @@ pub struct OutgoingWebhook {
     pub secret: SecretString,
 }
 
+impl Settings {
+    /// Why the server cannot start although each value is fine by itself.
+    pub fn obstacle(&self) -> Option<Fault> {
+        contradictions::one_address(self)
+    }
+}
+
 /// What we know of the Clerk instance.
 #[derive(Debug, Clone)]
 pub struct ClerkSettings {

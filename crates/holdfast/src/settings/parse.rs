@@ -141,7 +141,7 @@ pub fn secret(text: &str) -> Read<SecretString> {
 
 /// Secrets, separated by commas; the first is the one that counts most.
 pub fn secrets(text: &str) -> Read<Vec<SecretString>> {
-    text.split(',').map(|each| secret(each.trim())).collect()
+    words(text)?.iter().map(|each| secret(each)).collect()
 }
 
 /// A secret of 32 bytes or more, which is what HMAC-SHA-256 wants (RFC 7518, 3.2).
@@ -212,6 +212,12 @@ fn each_part<T, E: std::fmt::Display>(
     for (at, word) in (1..).zip(&words) {
         match read(word) {
             Ok(part) => good.push(part),
+            Err(_) if word.contains(|each: char| each.is_whitespace() || each == ';') => {
+                return Err(Wrong::new(
+                    "has parts with something else than a comma between them",
+                    "write commas",
+                ));
+            }
             Err(why) if words.len() == 1 => return Err(Wrong::new(why.to_string(), remedy)),
             Err(why) => bad.push(format!("part {at} {why}")),
         }
@@ -304,7 +310,7 @@ pub fn skew(text: &str) -> Read<Duration> {
 pub fn seconds(text: &str) -> Read<Duration> {
     text.parse()
         .map(Duration::from_secs)
-        .map_err(|_| Wrong::new("is not a number of seconds", "write it like 86400"))
+        .map_err(|_| Wrong::new("is not a whole number of seconds", "write digits alone, like 60"))
 }
 
 /// A fraction of a grant's life: from 0, which leaves it to the minimum age, to below 1, at which

@@ -82,7 +82,11 @@ impl ConfigFile {
             Err(error) => Err(Fault::new(
                 path.display().to_string(),
                 format!("the configuration file cannot be read: {error}"),
-                "name a file that exists and is readable, or leave out --config",
+                if asked.is_some() {
+                    "name a file that exists and is readable, or leave out --config"
+                } else {
+                    "let this process read it and its directory, or start in another directory"
+                },
             )),
         }
     }

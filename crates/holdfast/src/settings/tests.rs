@@ -215,9 +215,7 @@ fn what_does_not_go_together_is_told() {
         settings.warnings.into_iter().map(|each| each.name).collect::<Vec<_>>()
     };
     for wrong in [
-        &[("HOLDFAST_METRICS_LISTEN", "127.0.0.1:8080")][..],
-        &[("HOLDFAST_METRICS_LISTEN", "0.0.0.0:8080")],
-        &[("HOLDFAST_WEBHOOK_URL", "http://127.0.0.1:8080/webhooks/clerk"), EVENTS],
+        &[("HOLDFAST_WEBHOOK_URL", "http://127.0.0.1:8080/webhooks/clerk"), EVENTS][..],
         &[("HOLDFAST_RETURN_URLS", "https://elsewhere.example/settings"), ORIGINS],
         &[("HOLDFAST_RETURN_URLS", "https://pr-*--y.netlify.app,https://app.example.com"), ORIGINS],
         &[("HOLDFAST_REFRESH_MIN_AGE_S", "5184000")],
@@ -233,10 +231,7 @@ fn what_does_not_go_together_is_told() {
         assert_eq!(told(wrong), [wrong[0].0], "{wrong:?}");
     }
     for fine in [
-        &[("HOLDFAST_METRICS_LISTEN", "127.0.0.1:9464")][..],
-        &[("HOLDFAST_METRICS_LISTEN", "127.0.0.1:0"), ("HOLDFAST_LISTEN", "127.0.0.1:0")],
-        &[("HOLDFAST_METRICS_LISTEN", "10.0.0.1:8080")],
-        &[("HOLDFAST_WEBHOOK_URL", "http://127.0.0.1:3000/events"), EVENTS],
+        &[("HOLDFAST_WEBHOOK_URL", "http://127.0.0.1:3000/events"), EVENTS][..],
         &[("HOLDFAST_RETURN_URLS", "https://app.example.com/settings,myapp://instagram"), ORIGINS],
         &[("HOLDFAST_RETURN_URLS", "https://pr-7--x.netlify.app"), ORIGINS],
         &[("HOLDFAST_RETURN_URLS", "https://app.example.com")],
@@ -247,6 +242,22 @@ fn what_does_not_go_together_is_told() {
     ] {
         assert_eq!(told(fine), [""; 0], "{fine:?}");
     }
+}
+
+#[test]
+fn one_address_for_both_listeners_is_an_obstacle() {
+    let obstacle = |listen: &str, metrics: &str| {
+        let values = [("HOLDFAST_LISTEN", listen), ("HOLDFAST_METRICS_LISTEN", metrics)];
+        let settings = load(&Environment::of(values), None, Purpose::Tools).unwrap();
+        settings.obstacle().map(|fault| fault.name)
+    };
+    for taken in ["127.0.0.1:8080", "0.0.0.0:8080", "[::]:8080"] {
+        assert_eq!(obstacle("127.0.0.1:8080", taken).as_deref(), Some("HOLDFAST_METRICS_LISTEN"), "{taken}");
+    }
+    for free in ["127.0.0.1:9464", "10.0.0.1:8080"] {
+        assert_eq!(obstacle("127.0.0.1:8080", free), None, "{free}");
+    }
+    assert_eq!(obstacle("127.0.0.1:0", "127.0.0.1:0"), None, "a free port each");
 }
 
 #[test]

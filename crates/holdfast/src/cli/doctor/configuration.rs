@@ -27,7 +27,9 @@ pub(super) fn check(context: &Context, report: &mut Report) -> Result<Option<Rea
     let faults = match settings::load(&context.environment, file.as_ref(), Purpose::Serve) {
         Ok(settings) => {
             let warnings = settings.warnings.len();
-            report.add(Check::passed(code::CONFIGURATION, format!("complete, {warnings} warnings")));
+            let plural = if warnings == 1 { "" } else { "s" };
+            let what = format!("complete, {warnings} warning{plural}");
+            report.add(Check::passed(code::CONFIGURATION, what));
             for fault in &settings.warnings {
                 let what = format!("{}: {}", fault.name, fault.what);
                 report.add(Check::warning(code::CONFIGURATION, what).mended_by(fault.remedy.clone()));

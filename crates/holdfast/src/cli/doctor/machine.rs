@@ -29,7 +29,7 @@ pub(super) async fn check(settings: &Settings, seams: &Seams, report: &mut Repor
     });
     let is_running = check_port(seams, code::LISTEN, settings.listen, report).await;
     if let Some(metrics) = settings.metrics_listen {
-        if metrics.port() == settings.listen.port() && metrics.port() != 0 {
+        if settings.obstacle().is_some() {
             report.add(Check::failed(code::METRICS_LISTEN, "it has the port of HOLDFAST_LISTEN"));
         } else {
             check_port(seams, code::METRICS_LISTEN, metrics, report).await;

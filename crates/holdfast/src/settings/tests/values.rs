@@ -48,6 +48,23 @@ fn single_values_are_read_strictly() {
 }
 
 #[test]
+fn lists_are_separated_by_commas_and_say_so() {
+    for (name, value) in [
+        ("HOLDFAST_ALLOWED_ORIGINS", "https://a.example.com https://b.example.com"),
+        ("HOLDFAST_ALLOWED_ORIGINS", "https://a.example.com;https://b.example.com"),
+        ("INSTAGRAM_SCOPES", "instagram_business_basic instagram_business_manage_comments"),
+        ("CLERK_ISSUER", "https://a.example.com\nhttps://b.example.com"),
+    ] {
+        let faults = tools([(name, value)]).unwrap_err();
+        assert!(faults.to_string().contains("write commas"), "{value:?}: {faults}");
+    }
+    // A comma too many, as a line that was put together by a script has it.
+    let secrets =
+        [("INSTAGRAM_APP_ID", "1"), ("INSTAGRAM_APP_SECRET", "0123456789abcdef0123456789abcdef, ,")];
+    assert_eq!(tools(secrets).unwrap().instagram.unwrap().callback_secrets.len(), 1);
+}
+
+#[test]
 fn a_place_to_listen_is_written_as_elsewhere() {
     for (written, meant) in [
         ("localhost:8080", "127.0.0.1:8080"),
