@@ -1,6 +1,7 @@
 //! The composition root: makes the parts from the settings and puts them together. The only place
 //! that knows all of them.
 
+mod background;
 mod error;
 mod parts;
 mod reload;

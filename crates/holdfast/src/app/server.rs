@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt as _;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::background::{Task, kept_running};
 use super::parts::{
     backend, clerk_webhooks, connections, counted, dispatcher, server_limits, traced, traces, vault,
     verifier, watched,
@@ -187,24 +188,51 @@ impl Server {
 
     /// Starts what runs beside the requests, until told to stop.
     fn start_tasks(&mut self, tasks: &TaskTracker) {
-        let start =
-            |task: BoxFuture<'static, ()>| drop(tasks.spawn(task.with_context(self.traces.context())));
-        let (state, stop) = (self.state.clone(), self.stop.clone());
-        start(Box::pin(async move { state.verifier().run(stop.cancelled()).await }));
-        let stop = self.stop.clone();
+        let (state, clock, stop) = (&self.state, &self.state.edge().clock, &self.stop);
+        let start = |name, task: Task| {
+            let kept = kept_running(name, clock.clone(), stop.clone(), task);
+            drop(tasks.spawn(kept.with_context(self.traces.context())));
+        };
+        let verifying = state.clone();
+        start(
+            "session keys",
+            Box::new(move |stop| {
+                let state = verifying.clone();
+                Box::pin(async move { state.verifier().run(stop.cancelled()).await })
+            }),
+        );
         if let Some((worker, sweeper)) = self.worker.take() {
-            start(Box::pin(sweeper.run(stop.clone())));
-            start(Box::pin(async move { worker.run(stop).await }));
+            let worker = Arc::new(worker);
+            start("sweep", Box::new(move |stop| Box::pin(sweeper.clone().run(stop))));
+            start(
+                "worker",
+                Box::new(move |stop| {
+                    let worker = Arc::clone(&worker);
+                    Box::pin(async move { worker.run(stop).await })
+                }),
+            );
         } else {
-            let connections = self.state.connections().clone();
-            start(Box::pin(replay_journal(connections, self.state.edge().clock.clone(), stop)));
+            let (connections, clock) = (state.connections().clone(), clock.clone());
+            let replay = move |stop| replay_journal(connections.clone(), clock.clone(), stop).boxed();
+            start("journal", Box::new(replay));
         }
-        if let Some(dispatcher) = self.dispatcher.take() {
-            let stop = self.stop.clone();
-            start(Box::pin(async move { dispatcher.run(stop).await }));
+        if let Some(dispatcher) = self.dispatcher.take().map(Arc::new) {
+            start(
+                "events",
+                Box::new(move |stop| {
+                    let dispatcher = Arc::clone(&dispatcher);
+                    Box::pin(async move { dispatcher.run(stop).await })
+                }),
+            );
         }
-        let (overview, stop) = (self.overview.clone(), self.stop.clone());
-        start(Box::pin(async move { overview.run(stop).await }));
+        let overview = self.overview.clone();
+        start(
+            "overview",
+            Box::new(move |stop| {
+                let overview = overview.clone();
+                Box::pin(async move { overview.run(stop).await })
+            }),
+        );
     }
 
     /// Answers requests until `shutdown` resolves, and for the drain time after it.
