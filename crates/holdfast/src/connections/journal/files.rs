@@ -5,16 +5,34 @@ use std::io::{self, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use serde::de::IgnoredAny;
+
 use super::record::{Journaled, Origin, decode, encode};
 
 const SUFFIX: &str = "grant";
 const RESERVED: &str = "reserved";
+/// What is left of a token that a failing disk did not keep whole.
+const TORN: &str = "torn";
 /// More than a sealed grant takes: Instagram's tokens have a few hundred characters.
 const RESERVED_BYTES: usize = 8 * 1024;
 
 /// A directory of journaled tokens. It is made on the first use.
 #[derive(Debug)]
 pub(super) struct Directory(pub(super) PathBuf);
+
+/// Whether the bytes are no record of any version: each is one JSON object.
+fn is_torn(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(bytes).is_err()
+}
+
+/// Nothing brings the token back, so nothing waits for it; the file is kept for whoever wants to
+/// know what the disk did.
+fn set_aside(path: &Path) -> io::Result<()> {
+    let torn = path.with_extension(TORN);
+    fs::rename(path, &torn)?;
+    tracing::error!(file = %torn.display(), "its end is lost and the token with it; check the disk, then delete the file");
+    Ok(())
+}
 
 impl Directory {
     /// Makes it if need be, proves that a token could be written, and clears the reservations of a
@@ -70,7 +88,8 @@ impl Directory {
         Ok(Entry { path, directory: self.0.clone() })
     }
 
-    /// All tokens. A file that cannot be read is reported and left where it is.
+    /// All tokens. A file that cannot be read is reported and left where it is; one whose end was
+    /// lost is set aside, so that it is not waited for.
     pub(super) fn read(&self) -> io::Result<Vec<Journaled>> {
         let entries = match fs::read_dir(&self.0) {
             Ok(entries) => entries,
@@ -83,10 +102,23 @@ impl Directory {
             if path.extension().is_none_or(|extension| extension != SUFFIX) {
                 continue;
             }
-            match fs::read(&path).and_then(|bytes| decode(&bytes)) {
+            let reported = |error: &io::Error| {
+                tracing::error!(file = %path.display(), %error, "a journaled token cannot be read");
+            };
+            let bytes = match fs::read(&path) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    reported(&error);
+                    continue;
+                }
+            };
+            match decode(&bytes) {
                 Ok(token) => all.push(token),
                 Err(error) => {
-                    tracing::error!(file = %path.display(), %error, "a journaled token cannot be read");
+                    reported(&error);
+                    if is_torn(&bytes) {
+                        set_aside(&path)?;
+                    }
                 }
             }
         }

@@ -70,6 +70,22 @@ async fn a_directory_that_cannot_be_written_is_told_and_tried_again() {
 }
 
 #[tokio::test]
+async fn a_torn_token_is_set_aside_and_one_of_a_newer_version_waits() {
+    let place = tempfile::tempdir().unwrap();
+    let journal = Journal::in_directory(place.path().to_owned());
+    write(&journal, refresh(1)).await.retain(&ServiceError::Contended);
+    let file = place.path().join(&names(place.path())[0]);
+    let whole = fs::read(&file).unwrap();
+    fs::write(place.path().join("half.grant"), &whole[..whole.len() / 2]).unwrap();
+    fs::write(place.path().join("zeros.grant"), [0; 64]).unwrap();
+    fs::write(place.path().join("newer.grant"), r#"{"version": 9}"#).unwrap();
+    assert_eq!(journal.count().unwrap(), 4);
+    assert_eq!(journal.read().unwrap().len(), 1);
+    assert_eq!(journal.count().unwrap(), 2);
+    assert!(["half.torn", "zeros.torn", "newer.grant"].iter().all(|name| place.path().join(name).exists()));
+}
+
+#[tokio::test]
 async fn no_journal_keeps_nothing_and_hinders_nothing() {
     let journal = Journal::none();
     journal.prepare();
