@@ -208,16 +208,16 @@ fn each_part<T, E: std::fmt::Display>(
     read: impl Fn(&str) -> Result<T, E>,
 ) -> Read<Vec<T>> {
     let words = words(text)?;
+    let between = || Wrong::new("has parts with something else than a comma between them", "write commas");
+    // Of an address, white space inside would be passed over when it is read.
+    if words.iter().any(|word| word.contains(char::is_whitespace)) {
+        return Err(between());
+    }
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     for (at, word) in (1..).zip(&words) {
         match read(word) {
             Ok(part) => good.push(part),
-            Err(_) if word.contains(|each: char| each.is_whitespace() || each == ';') => {
-                return Err(Wrong::new(
-                    "has parts with something else than a comma between them",
-                    "write commas",
-                ));
-            }
+            Err(_) if word.contains(';') => return Err(between()),
             Err(why) if words.len() == 1 => return Err(Wrong::new(why.to_string(), remedy)),
             Err(why) => bad.push(format!("part {at} {why}")),
         }
