@@ -51,11 +51,18 @@ statements! {
     SENTINEL_AGES = Sql::both("SELECT key_id, created_at FROM key_ring_sentinel ORDER BY created_at, key_id");
     /// SQLite has no server, no role and no bound.
     SERVER_FACTS = Sql::each(
-        "SELECT '' AS role, NULL AS schema, 0 AS version, 0 AS max_connections, 1 AS may_create",
+        "SELECT '' AS role, NULL AS schema, 0 AS version, 0 AS max_connections, 1 AS may_create, 1 AS may_write",
         "SELECT CAST(current_user AS TEXT) AS role, CAST(current_schema() AS TEXT) AS schema, \
          CAST(current_setting('server_version_num') AS BIGINT) AS version, CAST(current_setting('max_connections') AS BIGINT) \
          AS max_connections, CAST(CASE WHEN COALESCE(has_schema_privilege(current_schema(), 'CREATE'), FALSE) THEN 1 ELSE 0 \
-         END AS BIGINT) AS may_create",
+         END AS BIGINT) AS may_create, CAST(CASE WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = \
+         current_schema() AND tablename IN ('schema_migrations', 'users', 'connections', 'grants', 'attempts', 'outbox') \
+         AND NOT (has_table_privilege(quote_ident(schemaname) || '.' || quote_ident(tablename), 'SELECT') \
+         AND (tablename = 'schema_migrations' OR \
+         (has_table_privilege(quote_ident(schemaname) || '.' || quote_ident(tablename), 'INSERT') \
+         AND has_table_privilege(quote_ident(schemaname) || '.' || quote_ident(tablename), 'UPDATE') \
+         AND has_table_privilege(quote_ident(schemaname) || '.' || quote_ident(tablename), 'DELETE'))))) \
+         THEN 0 ELSE 1 END AS BIGINT) AS may_write",
     );
 }
 
@@ -72,6 +79,8 @@ pub struct ServerFacts {
     pub max_connections: i64,
     /// Whether the role may create tables.
     pub may_create: bool,
+    /// Whether the role may do with the tables that are there what a server does.
+    pub may_write: bool,
 }
 
 /// How the connections to the database are used.
@@ -196,6 +205,7 @@ impl Store {
                 version: row.int("version")?,
                 max_connections: row.int("max_connections")?,
                 may_create: row.int("may_create")? == 1,
+                may_write: row.int("may_write")? == 1,
             })
         };
         read().map(Some).map_err(|error| error.at("(server)", "(all)"))

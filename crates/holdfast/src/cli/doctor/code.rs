@@ -66,8 +66,8 @@ codes! {
         "The database cannot be opened, or does not promise what durability rests on.",
         "Follow the sentence; for Postgres, check HOLDFAST_DATABASE_URL, the server and the way to it.";
     DATABASE_ROLE = "database-role", "database role",
-        "The role may not create tables in its schema, so the schema cannot be brought up to date.",
-        "As the database's owner: GRANT USAGE, CREATE ON SCHEMA public TO the role; or run `holdfast migrate` as the owner.";
+        "The role may not create tables in its schema, so the schema cannot be brought up to date; or it may not read and write the tables that are there.",
+        "As the database's owner: GRANT USAGE, CREATE ON SCHEMA public TO the role, or run `holdfast migrate` as the owner; and GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO the role.";
     DATABASE_VERSION = "database-version", "database version",
         "The database is older than what is tested.",
         "Use Postgres 13 or newer.";

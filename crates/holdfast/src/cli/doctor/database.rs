@@ -61,11 +61,15 @@ async fn check_server(store: &Store, is_current: bool, report: &mut Report) {
             return;
         }
     };
-    let role = &facts.role;
-    report.add(if facts.may_create {
+    let (role, schema) = (&facts.role, facts.schema.as_deref().unwrap_or("public"));
+    report.add(if !facts.may_write {
+        let grant =
+            format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}");
+        Check::failed(code::DATABASE_ROLE, format!("{role} may not read and write every table"))
+            .mended_by(format!("as the database's owner: {grant}"))
+    } else if facts.may_create {
         Check::passed(code::DATABASE_ROLE, format!("{role} may change the schema"))
     } else {
-        let schema = facts.schema.as_deref().unwrap_or("public");
         let what = format!("{role} may not create in schema {schema}");
         let grant = format!("as the database's owner: GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}");
         if is_current {

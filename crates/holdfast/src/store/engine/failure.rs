@@ -138,6 +138,9 @@ fn of_postgres(code: &str) -> Failure {
         // The server says goodbye, or is not up yet.
         "57P01" | "57P02" | "57P03" => Failure::Again(StoreError::Unavailable(text)),
         "53100" => Failure::Final(StoreError::Full(text)),
+        "42501" => Failure::Final(StoreError::Refused(format!(
+            "{text}, the role lacks a right; `holdfast doctor` says what to grant"
+        ))),
         "57014" | "55P03" => Failure::Final(StoreError::Busy(text)),
         _ if code.starts_with("08") => Failure::Again(StoreError::Unavailable(text)),
         // Insufficient resources, wrong credentials, unknown database, read-only server.

@@ -307,6 +307,36 @@ async fn a_role_that_may_not_create_is_found_and_migrate_says_what_to_grant() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_may_only_read_is_found_and_serve_names_who_says_what_to_grant() {
+    let outside = Outside::start().await;
+    let name = create_database(None).await;
+    let place = outside.installation().with("HOLDFAST_DATABASE_URL", server().url(&name));
+    let (place, ended) = run(place, &["migrate"]).await;
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let role = format!("looker_{name}");
+    let right = |rights: &str| format!("GRANT {rights} ON ALL TABLES IN SCHEMA public TO {role}");
+    let sql = format!("CREATE ROLE {role} LOGIN; {}", right("SELECT"));
+    crate::support::database::execute(&server().url(&name), &sql).await.unwrap();
+    let mut url: url::Url = server().url(&name).parse().unwrap();
+    url.set_username(&role).unwrap();
+    let place = place.with("HOLDFAST_DATABASE_URL", url);
+    let (place, ended) = run(place, &["doctor", "--json"]).await;
+    assert_eq!(codes(&ended, "failed"), ["database-role"], "{}", ended.stdout);
+    let whole = right("SELECT, INSERT, UPDATE, DELETE");
+    assert!(ended.stdout.contains(&whole), "{}", ended.stdout);
+    let (place, ended) = run(place, &["serve"]).await;
+    assert!(
+        ended.code == 2 && ended.stderr.contains("`holdfast doctor` says what to grant"),
+        "{}",
+        ended.stderr
+    );
+    crate::support::database::execute(&server().url(&name), &whole).await.unwrap();
+    let (_, ended) = run(place, &["doctor", "--json"]).await;
+    // The schema is current, so that it may not create is for later.
+    assert_eq!((codes(&ended, "failed").len(), ended.code), (0, 0), "{}", ended.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_publishable_key_whose_host_is_not_there_is_a_warning_where_the_backend_api_serves() {
     let outside = Outside::start().await;
     let place = outside
