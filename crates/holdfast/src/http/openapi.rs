@@ -92,7 +92,9 @@ pub(super) fn finished(api: OpenApi) -> Value {
             .into_iter()
             // axum's `{*rest}` spans segments, which OpenAPI cannot say: there it is a parameter
             // like any other.
-            .map(|(path, item)| (path.replace("{*", "{"), item));
+            .map(|(path, item)| (path.replace("{*", "{"), item))
+            // An address that only repeats another is left out; aide leaves its name.
+            .filter(|(_, item)| item.as_object().is_none_or(|operations| !operations.is_empty()));
         paths.extend(renamed);
         for operation in
             paths.values_mut().filter_map(Value::as_object_mut).flat_map(|item| item.values_mut())

@@ -43,6 +43,9 @@ fn an_operation_has_a_credential_or_stands_on_the_list_of_public_routes() {
 #[test]
 fn the_contracts_routes_are_there() {
     let document = document("https://api.example.com");
+    for (path, item) in document["paths"].as_object().unwrap() {
+        assert!(!item.as_object().unwrap().is_empty(), "{path} does nothing");
+    }
     let there: BTreeSet<String> =
         operations(&document).into_iter().map(|(method, path, _)| format!("{method} {path}")).collect();
     for route in [
