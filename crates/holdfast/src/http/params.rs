@@ -40,7 +40,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
         match axum::extract::Query::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
             Err(_) => Err(Problem::new(RequestCode::MalformedParameter)
-                .with_detail("A query parameter is not what this route takes.")),
+                .with_detail("A query parameter is unknown here, is there twice, or has a value that this route does not take.")),
         }
     }
 }

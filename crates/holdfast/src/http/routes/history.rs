@@ -38,7 +38,9 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Paging {
-    /// `next` of the page before, exactly as received.
+    /// `next` of the page before, exactly as received. `cursor`, its name on other routes, is read
+    /// too: passed over, it would give the first page for ever.
+    #[serde(alias = "cursor")]
     before: Option<String>,
     /// Entries per page, 1 to 100. Default 20.
     limit: Option<usize>,

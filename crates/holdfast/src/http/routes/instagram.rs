@@ -68,7 +68,7 @@ const USUAL_STATUS: usize = 1024;
 
 /// The status, or 304 where the client has this very one. `no-cache` lets a browser keep it, but
 /// ask each time.
-fn conditional(status: &InstagramStatus, known: &KnownTags) -> Response {
+pub(super) fn conditional(status: &InstagramStatus, known: &KnownTags) -> Response {
     let mut body = Vec::with_capacity(USUAL_STATUS);
     if serde_json::to_writer(&mut body, status).is_err() {
         return Problem::new(ServerCode::Internal).into_response();

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 /// What no call may name, as letters and digits only.
-const CREDENTIALS: [&str; 8] = [
+const CREDENTIALS: [&str; 7] = [
     "accesstoken",
     "refreshtoken",
     "inputtoken",
@@ -18,9 +18,9 @@ const CREDENTIALS: [&str; 8] = [
     "clientsecret",
     "appsecret",
     "appsecretproof",
-    // Further calls, with parameters of their own.
-    "batch",
 ];
+/// Further calls, with parameters of their own.
+const BATCH: &str = "batch";
 /// Paths that hand out or inspect tokens; one that the app fetched by itself would be lost to the
 /// connection.
 const TOKEN_PATHS: [&str; 4] = ["accesstoken", "refreshaccesstoken", "oauth", "debugtoken"];
@@ -38,6 +38,11 @@ pub(super) enum NotPassable {
         "The call carries a credential of its own (access_token, client_secret, appsecret_proof). The grant is injected here; leave it out."
     )]
     Credential,
+    /// Further calls are in it, each with parameters of its own.
+    #[error(
+        "The call carries further calls (batch). The grant is injected into one at a time: send each by itself."
+    )]
+    Batch,
     /// The body cannot be looked through.
     #[error("The body cannot be read as its content type says, so it cannot be passed on.")]
     Unreadable,
@@ -71,13 +76,17 @@ pub(super) fn body(content_type: &str, body: &Bytes) -> Result<(), NotPassable> 
     }
 }
 
-fn none_of<'a>(mut names: impl Iterator<Item = &'a str>) -> Result<(), NotPassable> {
-    if names.any(is_credential) { Err(NotPassable::Credential) } else { Ok(()) }
-}
-
-/// Whether some reader could take that name for a credential's.
-fn is_credential(name: &str) -> bool {
-    spellings(name).any(|each| CREDENTIALS.contains(&each.as_str()))
+/// Whether no reader could take one of the names for a credential's, or for further calls.
+fn none_of<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), NotPassable> {
+    for spelling in names.flat_map(spellings) {
+        if CREDENTIALS.contains(&spelling.as_str()) {
+            return Err(NotPassable::Credential);
+        }
+        if spelling == BATCH {
+            return Err(NotPassable::Batch);
+        }
+    }
+    Ok(())
 }
 
 /// The name as letters and digits in lower case, up to a bracket or a NUL: as it stands, and after
@@ -220,7 +229,7 @@ mod tests {
     fn every_spelling_is_found_in_every_place() {
         let form = "application/x-www-form-urlencoded; charset=utf-8";
         for name in SPELLINGS {
-            assert!(is_credential(name), "{name}");
+            assert!(none_of(std::iter::once(name)).is_err(), "{name}");
             assert!(query(&[("fields".into(), "id".into()), (name.into(), "x".into())]).is_err(), "{name}");
             for text in
                 [format!("{name}=x"), format!("a=b&{name}=x"), format!("a=b;{name}=x"), name.to_owned()]
@@ -252,9 +261,16 @@ mod tests {
     }
 
     #[test]
+    fn further_calls_are_named_as_such() {
+        let json = r#"{"batch": [{"method": "GET", "relative_url": "me"}]}"#;
+        assert_eq!(body("application/json", &json.into()), Err(NotPassable::Batch));
+        assert_eq!(query(&[("BATCH[]".into(), "x".into())]), Err(NotPassable::Batch));
+    }
+
+    #[test]
     fn what_is_none_passes() {
         for name in HARMLESS {
-            assert!(!is_credential(name), "{name}");
+            assert!(none_of(std::iter::once(name)).is_ok(), "{name}");
         }
         let form = "application/x-www-form-urlencoded";
         assert_eq!(body(form, &"caption=my%20access_token%3D&image_url=https%3A%2F%2Fx".into()), Ok(()));

@@ -143,8 +143,10 @@ async fn the_connections_of_all_users_are_found_by_state_reason_deadline_and_acc
     let mut told = list("account=@ada.makes").await["connections"][0].clone();
     told.as_object_mut().unwrap().remove("user_id");
     assert_eq!(told, app.sign_in(Person::Ada).status().await);
-    for wrong in ["state=broken", "reason=x", "expires_before=tomorrow", "cursor=x", "limit=0", "limit=1000"]
-    {
+    // A misspelt filter must not find everybody.
+    let misspelt = ["acount=17841479677897649", "account=@ada.makes&status=connected"];
+    let wrong = ["state=broken", "reason=x", "expires_before=tomorrow", "cursor=x", "limit=0", "limit=1000"];
+    for wrong in misspelt.into_iter().chain(wrong) {
         let (status, problem) =
             service(&app, &key, Method::GET, &format!("/service/connections?{wrong}")).await;
         assert_eq!((status, &problem["code"]), (400, &json!("malformed-parameter")), "{wrong}");
@@ -175,6 +177,28 @@ async fn the_list_is_paged_by_cursor_in_either_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backend_asks_for_a_status_again_only_where_it_changed() {
+    let app = App::start().await;
+    let key = app.service_key().await;
+    let path = format!("/service/users/{}/instagram/status", Person::Ada.user_id());
+    let ask = async |known: Option<&HeaderValue>| {
+        let mut request = holdfast::transport::Outgoing::new(Method::GET, app.base.join(&path[1..]).unwrap());
+        let bearer = HeaderValue::from_str(&format!("Bearer {key}")).unwrap();
+        request.headers.insert("authorization", bearer);
+        request.headers.extend(known.map(|tag| (http::header::IF_NONE_MATCH, tag.clone())));
+        app.transport.send(request).await.unwrap()
+    };
+    let first = ask(None).await;
+    assert_eq!(first.headers["cache-control"], "private, no-cache");
+    let tag = &first.headers["etag"];
+    let second = ask(Some(tag)).await;
+    assert_eq!((second.status, second.body.len()), (StatusCode::NOT_MODIFIED, 0));
+    app.sign_in(Person::Ada).connect_account("ada.makes").await;
+    let third = ask(Some(tag)).await;
+    assert_eq!((third.status, &body(&third)["state"]), (StatusCode::OK, &json!("connected")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backend_reads_the_history_checks_and_disconnects() {
     let app = App::start().await;
     let key = app.service_key().await;
@@ -185,6 +209,13 @@ async fn a_backend_reads_the_history_checks_and_disconnects() {
     assert_eq!((status, &history["entries"][0]["state"]), (200, &json!("connected")), "{history}");
     let own = body(&ada.get("/user/instagram/history?limit=1").await);
     assert_eq!(history, own);
+    // The other routes call it a cursor.
+    let next = history["next"].as_str().unwrap();
+    let (_, before) =
+        service(&app, &key, Method::GET, &format!("{user}/history?limit=1&before={next}")).await;
+    let (_, cursor) =
+        service(&app, &key, Method::GET, &format!("{user}/history?limit=1&cursor={next}")).await;
+    assert_eq!((&before, &cursor["entries"][0]["state"]), (&cursor, &json!("connecting")), "{cursor}");
 
     let before = app.instagram.call_counts()[&Endpoint::Me];
     let (status, checked) = service(&app, &key, Method::POST, &format!("{user}/check")).await;

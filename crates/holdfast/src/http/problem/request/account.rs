@@ -41,6 +41,7 @@ pub(super) const GRAPH_CALL_NOT_ALLOWED: Entry = Entry {
         "The path is one of those that hand out tokens.",
         "The path begins with a version, which INSTAGRAM_GRAPH_VERSION sets for all calls.",
         "The query or the body carries a credential (access_token, client_secret, appsecret_proof): the grant is injected here.",
+        "The query or the body carries further calls (batch).",
         "The body is no form, multipart form or JSON, or cannot be read as one.",
     ],
     remedy: "Send the plain path below the version, without a credential, and a body of one of those types.",
@@ -159,8 +160,11 @@ pub(super) const ATTEMPT_EXPIRED: Entry = Entry {
     source: Source::Request,
     action: Remedy::Connect,
     title: "Attempt expired",
-    meaning: "This connect attempt ran out of time.",
-    causes: &["More than ten minutes went by between connecting and completing."],
+    meaning: "This connect attempt is over: it ran out of time, or was ended by disconnecting.",
+    causes: &[
+        "More than ten minutes went by between connecting and coming back from Instagram, or an hour until completing.",
+        "Somebody disconnected the user while the attempt was open.",
+    ],
     remedy: "Begin anew with POST /user/instagram/connect.",
 };
 

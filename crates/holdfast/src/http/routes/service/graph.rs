@@ -153,7 +153,9 @@ fn plain_path(path: &str) -> Result<String, Problem> {
     if path.split('/').all(is_plain) {
         Ok(path.to_owned())
     } else {
-        Err(RequestCode::GraphCallNotAllowed.into())
+        Err(Problem::new(RequestCode::GraphCallNotAllowed).with_detail(
+            "The path must be plain, such as me/media: no empty part (so no slash at its end), none of dots alone, and no character but letters, digits and `_-.:,`.",
+        ))
     }
 }
 

@@ -37,8 +37,10 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
         .done()
 }
 
-/// Which connections; all that is given must fit.
+/// Which connections; all that is given must fit. An unknown name is refused: a misspelt filter
+/// that is passed over would find somebody else.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct Wanted {
     /// Only in this state, such as `reconnect_required`.
     state: Option<String>,

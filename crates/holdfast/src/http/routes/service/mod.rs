@@ -6,18 +6,21 @@ mod list;
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
 use super::history::{self, HistoryPage, Paging};
+use super::instagram::conditional;
 use super::prelude::*;
 use crate::caller::OwnerId;
 use crate::caller::service::ServiceCaller;
 use crate::connection::Reason;
 use crate::connection::status::InstagramStatus;
 use crate::connections::disconnect::DisconnectReceipt;
+use crate::http::etag::KnownTags;
 use crate::http::failure;
 use crate::http::params::{Path, Query};
 use crate::provider::Account;
@@ -27,7 +30,13 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     let routes = routes
         .service()
         .get("/service/users/{user_id}/instagram/status", status, |op| {
-            let op = op.id("serviceStatus").tag(tags::SERVICE).summary("What is known about a user's connection");
+            let op = op
+                .id("serviceStatus")
+                .tag(tags::SERVICE)
+                .summary("What is known about a user's connection")
+                .description("Reads storage only; with `If-None-Match` an unchanged status is a 304.")
+                .response_with::<200, Json<InstagramStatus>, _>(|answer| answer.description("The status."))
+                .response_with::<304, (), _>(|answer| answer.description("Unchanged since the given `ETag`."));
             problems(problems(op, &failure::READING), &[RequestCode::UserNotFound.into()])
         })
         .get("/service/users/{user_id}/instagram/history", history, |op| {
@@ -87,8 +96,10 @@ async fn status(
     caller: ServiceCaller,
     State(connections): State<Connections>,
     Path(path): Path<UserPath>,
-) -> Result<Json<InstagramStatus>, Problem> {
-    Ok(Json(connections.status(&owner(&caller, &path.user_id)?).await?))
+    known: KnownTags,
+) -> Result<Response, Problem> {
+    let status = connections.status(&owner(&caller, &path.user_id)?).await?;
+    Ok(conditional(&status, &known))
 }
 
 async fn history(
