@@ -10,7 +10,7 @@ use aide::generate::GenContext;
 use aide::openapi::Operation;
 use aide::transform::TransformOperation;
 use axum::extract::FromRequestParts;
-use clerk_session::RefusalCode;
+use clerk_session::{Refusal, RefusalCode, bearer_token};
 use http::header;
 use http::request::Parts;
 
@@ -63,7 +63,7 @@ impl FromRequestParts<AppState> for NotImpersonated {
 /// authentication.
 #[derive(Debug)]
 pub struct CallerOrNobody {
-    /// `None` only for a request without credentials.
+    /// `None` only for a request without credentials of ours.
     pub(super) caller: Option<Caller>,
     /// What else is asked of the caller.
     pub(super) requirements: Requirements,
@@ -74,7 +74,7 @@ impl FromRequestParts<AppState> for CallerOrNobody {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let requirements = Requirements::of(parts)?;
-        if requirements.nobody_will_do && credentials(parts).is_empty() {
+        if requirements.nobody_will_do && are_not_ours(&credentials(parts)) {
             return Ok(Self { caller: None, requirements });
         }
         let caller = Some(Caller::from_request_parts(parts, state).await?);
@@ -94,6 +94,16 @@ impl FromRequestParts<AppState> for ServiceCaller {
 /// Every value of the header: with more than one it is not ours to choose.
 fn credentials(parts: &Parts) -> Vec<&[u8]> {
     parts.headers.get_all(header::AUTHORIZATION).iter().map(http::HeaderValue::as_bytes).collect()
+}
+
+/// Whether nothing was sent that is meant for us: no header, an empty one, or one of another scheme,
+/// such as that of a staging site's `Basic`.
+fn are_not_ours(credentials: &[&[u8]]) -> bool {
+    match credentials {
+        [] => true,
+        [only] => str::from_utf8(only).is_ok_and(|value| bearer_token(value) == Err(Refusal::missing())),
+        [_, _, ..] => false,
+    }
 }
 
 /// Says so where Clerk's cookie came and nothing else: no route reads it, since a browser sends
@@ -136,7 +146,9 @@ fn verdict(judgement: Authentication, credentials: &[&[u8]], metrics: &Metrics) 
         Authentication::StopRepeating { refusal, retry_after } => {
             told(metrics, "refused", "stop-repeating");
             let detail = format!("This very session token keeps being refused: {}", refusal.public_detail());
+            // What may help is what helps against the refusal: not always a fresh token.
             Err(Problem::new(RequestCode::StopRepeating)
+                .with_action(Problem::new(refusal.code).action())
                 .with_detail(detail)
                 .with_reason(refusal.code.as_str())
                 .with_judgement(Judgement::of(&refusal, credentials))

@@ -206,6 +206,8 @@ pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
 fn parse<T: FromMembers>(bytes: &[u8]) -> Result<T, Problem> {
     let text = std::str::from_utf8(bytes)
         .map_err(|_| Problem::new(RequestCode::MalformedBody).with_detail("The body is not UTF-8."))?;
+    // RFC 8259, 8.1: a byte order mark may be passed over.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // What is JSON, and what a route takes, are two questions: serde calls some wrong types
     // mistakes of syntax.
     serde_json::from_str::<IgnoredAny>(text).map_err(|error| malformed(&error))?;

@@ -160,6 +160,19 @@ async fn nobody_passes_only_where_the_operator_says_so() {
         let answer = ask(&app, Method::OPTIONS, path, &preflight).await;
         assert_eq!((answer.status, identity(&answer)), (StatusCode::OK, Vec::new()), "{path}");
     }
+    // A header that is empty, or of another scheme, carries nothing of ours. A token is judged,
+    // however it is sent.
+    for other in ["", "Basic dXNlcjpwYXNz", "Negotiate abc"] {
+        let nobody = ask(&app, Method::GET, optional, &[("authorization", other)]).await;
+        assert_eq!((nobody.status, identity(&nobody)), (StatusCode::OK, Vec::new()), "{other}");
+        let asked = ask(&app, Method::GET, "/forward-auth", &[("authorization", other)]).await;
+        assert_eq!(asked.status, StatusCode::UNAUTHORIZED, "{other}");
+    }
+    let genuine = minted(&app, "genuine");
+    for sent in ["Bearer", "a.b.c", genuine.trim_start_matches("Bearer ")] {
+        let refused = ask(&app, Method::GET, optional, &[("authorization", sent)]).await;
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{sent}");
+    }
     let refused = ask(&app, Method::GET, optional, &[("authorization", &minted(&app, "expired-10s"))]).await;
     assert_eq!((refused.status, code(&refused).as_str()), (StatusCode::UNAUTHORIZED, "token-expired"));
     let accepted = ask(&app, Method::GET, optional, &[("authorization", &minted(&app, "genuine"))]).await;

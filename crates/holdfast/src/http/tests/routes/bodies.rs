@@ -42,6 +42,7 @@ async fn bodies_are_judged_by_type_size_and_syntax() {
         (complete, &[json_type], "{}", 422, "body-not-acceptable"),
         (complete, &[], "{\"completion\": \"x\"}", 415, "unsupported-media-type"),
         (complete, &[json_type], "{\"completion\": \"x\"}", 424, "not_configured"),
+        (complete, &[json_type], "\u{feff}{\"completion\": \"x\"}", 424, "not_configured"),
         (
             "/user/instagram/connect/no-uuid/complete",
             &[json_type],

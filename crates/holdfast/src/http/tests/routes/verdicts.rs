@@ -100,6 +100,28 @@ async fn while_the_keys_cannot_be_had_nobody_is_refused_and_the_server_is_not_re
 }
 
 #[tokio::test]
+async fn a_repeated_token_is_told_what_helps_against_its_refusal() {
+    let stage = stage().await;
+    assert_eq!(stage.get("/user/profile", &stage.bearer(Person::Ada)).await.0, 200);
+    for (name, action) in [("azp-other", "contact_support"), ("sid-missing", "fix_request")] {
+        let corpus = stage.clerk.corpus(Person::Ada, ORIGIN).unwrap();
+        let token = corpus.into_iter().find(|each| each.name == name).unwrap().token;
+        let bearer = format!("Bearer {token}");
+        let mut refused = 0;
+        let stopped = loop {
+            let (status, _, body) = stage.get("/user/profile", &bearer).await;
+            assert_eq!(body["action"], action, "{name}: {body}");
+            refused += 1;
+            if status != 401 {
+                break (status.as_u16(), body["code"].clone());
+            }
+            assert!(refused < 100, "{name}");
+        };
+        assert_eq!(stopped, (429, json!("stop-repeating")), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn every_token_of_the_corpus_has_one_verdict_on_all_protected_routes() {
     let stage = stage().await;
     assert_eq!(stage.get("/user/profile", &stage.bearer(Person::Ada)).await.0, 200);
