@@ -41,13 +41,10 @@ pub(super) async fn record(
     detail: Option<String>,
 ) -> Result<(), Failure> {
     let login = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| context.environment.get(name));
+    // A container's environment names nobody; its user has a number still.
+    let login = login.map_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()), str::to_owned);
     let now = context.clock.now();
     let id = new_id(&*context.entropy, now)?;
-    let act = Act {
-        actor: format!("operator:{}", login.unwrap_or("unknown")),
-        action,
-        user_id: user_id.map(str::to_owned),
-        detail,
-    };
+    let act = Act { actor: format!("operator:{login}"), action, user_id: user_id.map(str::to_owned), detail };
     Ok(store.record_act(id, now, &act).await?)
 }

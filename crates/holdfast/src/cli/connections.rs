@@ -81,6 +81,12 @@ async fn list(
         printer.pretty_json(&json!({"connections": listed}));
     } else if is_nothing {
         printer.line("There are no such connections.");
+        let mistaken = |account: &str| {
+            !account.starts_with('@') && account.contains(|each: char| !each.is_ascii_digit())
+        };
+        if filter.account.as_deref().is_some_and(mistaken) {
+            printer.remark("--account takes either id of the account, or @ and its handle.");
+        }
     }
     // Asked for one account, "there is none" is the answer no.
     Ok(if is_nothing && filter.account.is_some() { ExitStatus::Failure } else { ExitStatus::Success })

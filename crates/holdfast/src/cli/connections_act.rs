@@ -18,6 +18,7 @@ use crate::connection::status::InstagramStatus;
 use crate::connections::refresh::Refreshed;
 use crate::connections::{Connections, ServiceError};
 use crate::entropy::new_id;
+use crate::provider::{AppFault, DeathCause, LimitScope, Meaning, UserAction};
 use crate::settings::{Purpose, Settings};
 use crate::store::Store;
 
@@ -88,8 +89,35 @@ pub(super) async fn refresh(
             None,
         )),
         Refreshed::Failed(meaning) => {
-            Err(Failure::no(format!("Instagram did not renew the grant: {meaning:?}"), None))
+            Err(Failure::no(format!("Instagram did not renew the grant: {}", in_words(meaning)), None))
         }
+    }
+}
+
+/// What Instagram's answer means, for an operator.
+fn in_words(meaning: Meaning) -> &'static str {
+    match meaning {
+        Meaning::Dead(DeathCause::Expired) => "it has expired",
+        Meaning::Dead(DeathCause::Revoked) => "the person removed the app at Instagram",
+        Meaning::Dead(DeathCause::PasswordChanged) => "the password changed, or Instagram ended the session",
+        Meaning::Dead(DeathCause::Invalid) | Meaning::DeadUnexplained => "it is not accepted any more",
+        Meaning::Dead(DeathCause::AccountIneligible) => "the account is no longer a professional one",
+        Meaning::UserAction(UserAction::Checkpoint) => "the person has to pass a security check there first",
+        Meaning::UserAction(UserAction::Unconfirmed) => "the person has to confirm the account there first",
+        Meaning::UserAction(UserAction::Restricted) => "the account is restricted or inactive there",
+        Meaning::UserAction(UserAction::ConsentBlocked) => "the person has to accept its terms first",
+        Meaning::Permission => "a permission that this needs was not granted",
+        Meaning::RateLimited(LimitScope::App) => "the app has used up its calls for now",
+        Meaning::RateLimited(LimitScope::Account) => "the account has used up its calls for now",
+        Meaning::Unavailable => "there was no usable answer; it is tried again",
+        Meaning::App(AppFault::NotAdmitted | AppFault::Unsupported) => {
+            "the app may not serve this account (testers, Advanced Access), or INSTAGRAM_GRAPH_URL is wrong"
+        }
+        Meaning::App(AppFault::Deactivated) => "the app is deactivated or blocked at Meta",
+        Meaning::App(AppFault::Credentials | AppFault::RedirectUri | AppFault::Scope | AppFault::Request) => {
+            "the app's settings do not match those at Meta; see `holdfast doctor`"
+        }
+        Meaning::Content | Meaning::CodeRejected => "it does not take the request as it was sent",
     }
 }
 

@@ -38,8 +38,12 @@ fn generate(context: &Context, id: Option<String>, printer: &mut Printer) -> Out
         format!("{}-{a:02x}{b:02x}{c:02x}", context.clock.now().strftime("%Y-%m-%d"))
     };
     let entry = Zeroizing::new(format!("{id}:{}", STANDARD.encode(*bytes)));
-    if let Err(faults) = crate::vault::KeyRing::parse(&entry) {
-        return Err(Failure::setup(format!("such a key could not be used: {faults}"), "choose another --id"));
+    // The bytes are ours, so only the name can be at fault.
+    if crate::vault::KeyRing::parse(&entry).is_err() {
+        return Err(Failure::setup(
+            format!("`{id}` cannot be the name of a key"),
+            "use letters, digits and `-_.` only, and not too many",
+        ));
     }
     printer.line(&*entry);
     printer.remark(

@@ -4,16 +4,26 @@ use std::io::{self, BufRead, Read as _};
 
 use zeroize::Zeroizing;
 
-/// The next line with its end, or the first `most` bytes of a longer one, of which the rest is
-/// passed over. `None` at the end.
-pub(super) fn next(reader: &mut impl BufRead, most: usize) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
-    let mut line = Zeroizing::new(Vec::new());
-    let limit = u64::try_from(most).unwrap_or(u64::MAX);
-    if reader.by_ref().take(limit).read_until(b'\n', &mut line)? == 0 {
+/// A line, or its beginning.
+pub(super) struct Line {
+    /// With its end, where it has one.
+    pub(super) bytes: Zeroizing<Vec<u8>>,
+    /// Whether more of it was passed over.
+    pub(super) is_cut: bool,
+}
+
+/// The next line, or the first `most` bytes of a longer one. `None` at the end.
+pub(super) fn next(reader: &mut impl BufRead, most: usize) -> io::Result<Option<Line>> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    // One more than is kept tells a longer line from one that just fits.
+    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    if reader.by_ref().take(limit).read_until(b'\n', &mut bytes)? == 0 {
         return Ok(None);
     }
-    if !line.ends_with(b"\n") {
+    let is_cut = bytes.len() > most && !bytes.ends_with(b"\n");
+    if is_cut {
+        bytes.truncate(most);
         reader.skip_until(b'\n')?;
     }
-    Ok(Some(line))
+    Ok(Some(Line { bytes, is_cut }))
 }

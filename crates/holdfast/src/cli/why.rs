@@ -97,8 +97,8 @@ async fn ask(
 fn from_log(mut log: impl BufRead, request_id: &str) -> io::Result<Option<Remembered>> {
     let mut one: Option<Remembered> = None;
     let mut judgement = None;
-    while let Some(bytes) = long_lines::next(&mut log, LONGEST_LINE)? {
-        let line = String::from_utf8_lossy(&bytes).into_owned();
+    while let Some(line) = long_lines::next(&mut log, LONGEST_LINE)? {
+        let line = String::from_utf8_lossy(&line.bytes).into_owned();
         let Some(fields) =
             Some(&line).filter(|line| line.contains(request_id)).and_then(|line| fields(line.trim_end()))
         else {

@@ -74,7 +74,7 @@ pub async fn run(context: &Context, args: &DevArgs, printer: &mut Printer) -> Ou
     let session = outside.clerk.sign_in(Person::Ada).map_err(told)?;
     let credentials = guide::Credentials { session: &session, service_key: &key, webhook: webhook.as_ref() };
     guide::print(&places, &credentials, home.path(), home.is_temporary(), printer);
-    server.wrapped(|app| pages::in_front_of(app, &places, clock)).run(listener, stop).await;
+    server.wrapped(|app| pages::in_front_of(app, &places, clock, &seams)).run(listener, stop).await;
     drop(home);
     Ok(ExitStatus::Success)
 }

@@ -17,6 +17,8 @@ use tower::ServiceExt as _;
 use url::Url;
 
 use super::clock::MovableClock;
+use crate::app::Seams;
+use crate::http::request_id::{RequestId, X_REQUEST_ID};
 
 #[derive(RustEmbed)]
 #[folder = "../../web/demo"]
@@ -39,19 +41,23 @@ pub struct Places {
 
 /// `app` with the demo page in front: `/`, `/demo/…`, `/client/…` and `/dev/…` are the page's, the
 /// rest is the application's.
-pub(super) fn in_front_of(app: Router, places: &Places, clock: MovableClock) -> Router {
+pub(super) fn in_front_of(app: Router, places: &Places, clock: MovableClock, seams: &Seams) -> Router {
     let pages = Arc::new(Pages::new(places));
+    let seams = seams.clone();
     Router::new().fallback(move |request: Request| {
         let (pages, app, clock) = (Arc::clone(&pages), app.clone(), clock.clone());
+        let id = RequestId::of(request.headers(), &*seams.entropy, seams.clock.now());
         async move {
-            if request.uri().path() == CLOCK {
-                return pages.clock(request, &clock).await;
-            }
             let is_reading = matches!(*request.method(), Method::GET | Method::HEAD);
-            match pages.find(request.uri().path()).filter(|_| is_reading) {
-                Some(page) => page,
-                None => app.oneshot(request).await.into_response(),
-            }
+            let mut page = if request.uri().path() == CLOCK {
+                pages.clock(request, &clock).await
+            } else if let Some(page) = pages.find(request.uri().path()).filter(|_| is_reading) {
+                page
+            } else {
+                return app.oneshot(request).await.into_response();
+            };
+            page.headers_mut().insert(X_REQUEST_ID, id.header());
+            page
         }
     })
 }

@@ -71,11 +71,11 @@ impl<R: BufRead> Iterator for JsonLines<R> {
     fn next(&mut self) -> Option<Line> {
         while !self.is_over {
             self.number += 1;
-            let entry = match long_lines::next(&mut self.reader, LONGEST_LINE + 1) {
+            let entry = match long_lines::next(&mut self.reader, LONGEST_LINE) {
                 Ok(None) => return None,
-                Ok(Some(bytes)) if bytes.iter().all(u8::is_ascii_whitespace) => continue,
-                Ok(Some(bytes)) if bytes.len() > LONGEST_LINE => Err("the line is too long"),
-                Ok(Some(bytes)) => of_json(&bytes),
+                Ok(Some(line)) if line.is_cut => Err("the line is too long"),
+                Ok(Some(line)) if line.bytes.iter().all(u8::is_ascii_whitespace) => continue,
+                Ok(Some(line)) => of_json(&line.bytes),
                 Err(_) => {
                     self.is_over = true;
                     Err("the input could not be read any further")
@@ -115,6 +115,17 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
+/// What mends a first line that names no columns. Nothing of it is repeated: it may hold a token.
+fn remedy_of(header: &csv::StringRecord) -> &'static str {
+    if header.iter().next().is_some_and(|first| first.starts_with('[')) {
+        "write one JSON object a line instead of a list, as `jq -c '.[]'` does"
+    } else if header.iter().any(|column| column.contains([';', '\t'])) {
+        "separate the columns with commas"
+    } else {
+        "begin with a line that names the columns: user_id,access_token,token_expires_at,obtained_at"
+    }
+}
+
 /// The records of a table whose first line names its columns.
 fn table(reader: impl BufRead + Send + 'static) -> Result<impl Iterator<Item = Line> + Send, Failure> {
     let since_record = Arc::new(AtomicUsize::new(0));
@@ -127,10 +138,7 @@ fn table(reader: impl BufRead + Send + 'static) -> Result<impl Iterator<Item = L
     let places = NAMES.map(place);
     for (name, place) in NAMES.iter().zip(places).take(2) {
         if place.is_none() {
-            return Err(Failure::setup(
-                format!("the first line names no column {name}"),
-                "begin with a line that names the columns: user_id,access_token,token_expires_at,obtained_at",
-            ));
+            return Err(Failure::setup(format!("the first line names no column {name}"), remedy_of(header)));
         }
     }
     // Where lines end in CR LF, the reader counts a line with the record after it.

@@ -24,7 +24,8 @@ impl Input {
     /// with a token. Bytes that are no UTF-8 are replaced by a character that no token has.
     pub(super) fn of(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
-        let text = text.trim();
+        // Shells of Windows put a byte order mark before what they pipe.
+        let text = text.trim_start_matches('\u{feff}').trim();
         let header = text.get(..14).filter(|start| start.eq_ignore_ascii_case("authorization:"));
         let value = header.map_or(text, |_| text.get(14..).unwrap_or_default().trim_start());
         let scheme = value.get(..7).filter(|start| start.eq_ignore_ascii_case("bearer "));
@@ -42,6 +43,12 @@ impl Input {
         });
         Self { token: token.to_owned(), note }
     }
+
+    /// The same of the beginning of something longer than is kept.
+    fn cut(bytes: &[u8]) -> Self {
+        let note = format!("the input is longer than {KEPT} bytes; only so many were looked at");
+        Self { note: Some(note), ..Self::of(bytes) }
+    }
 }
 
 /// All of standard input as one token.
@@ -49,13 +56,14 @@ pub(super) fn whole(mut reader: impl Read) -> io::Result<Input> {
     let mut bytes = Vec::new();
     reader.by_ref().take(u64::try_from(KEPT).unwrap_or(u64::MAX)).read_to_end(&mut bytes)?;
     // Read to its end, so that whoever writes does not meet a closed pipe.
-    io::copy(&mut reader, &mut io::sink())?;
-    Ok(Input::of(&bytes))
+    let more = io::copy(&mut reader, &mut io::sink())?;
+    Ok(if more > 0 { Input::cut(&bytes) } else { Input::of(&bytes) })
 }
 
 /// The next line, cut to what is kept however long it is. `None` at the end.
 pub(super) fn line(reader: &mut impl BufRead) -> io::Result<Option<Input>> {
-    Ok(long_lines::next(reader, KEPT)?.map(|bytes| Input::of(&bytes)))
+    let line = long_lines::next(reader, KEPT)?;
+    Ok(line.map(|line| if line.is_cut { Input::cut(&line.bytes) } else { Input::of(&line.bytes) }))
 }
 
 #[cfg(test)]
@@ -87,6 +95,10 @@ mod tests {
         assert_eq!(found.len(), 2);
         assert!(found[0].len() == KEPT);
         assert_eq!(found[1], "next");
+        let line = line(&mut io::BufReader::new(&*text)).unwrap().unwrap();
+        for cut in [line, whole(&*text).unwrap()] {
+            assert!(cut.note.is_some_and(|note| note.contains("longer than 65536 bytes")));
+        }
     }
 
     #[test]
@@ -101,7 +113,7 @@ mod tests {
             let note = input.note.unwrap_or_default();
             assert!(input.token == "a.b.c" && note.contains("around the token"), "{text}: {note}");
         }
-        let plain = Input::of(b" a.b.c ");
+        let plain = Input::of("\u{feff} a.b.c ".as_bytes());
         assert_eq!((plain.token.as_str(), plain.note.as_deref()), ("a.b.c", None));
     }
 }

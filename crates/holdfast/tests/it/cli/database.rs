@@ -20,6 +20,10 @@ fn migrating_twice_changes_nothing() {
     insta::assert_snapshot!(place.run(&["connections", "list"]).whole());
     insta::assert_snapshot!(place.run(&["connections", "show", "user_x"]).whole());
     insta::assert_snapshot!(place.run(&["connections", "list", "--state", "broken"]).whole());
+    // "There are none" would be an answer to another question.
+    assert_eq!(place.run(&["connections", "list", "--limit", "0"]).code, 2);
+    let unmarked = place.run(&["connections", "list", "--account", "ada.makes"]);
+    assert!(unmarked.code == 1 && unmarked.stderr.contains("@ and its handle"), "{}", unmarked.whole());
 }
 
 #[test]

@@ -35,7 +35,8 @@ fn the_printed_lines_work_when_pasted_and_a_signal_ends_it_well() {
     assert_eq!(commands.len(), 10, "{printed:#?}");
     let key = commands.iter().find_map(|line| line.strip_prefix("KEY=")).expect("a service key");
     leaks::secret(key);
-    let script = commands.join("\necho\n") + "\necho \"$TOKEN\"";
+    let page = printed[0].split_whitespace().last().expect("an address");
+    let script = format!("curl -si {page}\n{}\necho \"$TOKEN\"", commands.join("\necho\n"));
     let output = Command::new("bash").arg("-c").arg(script).output().unwrap();
     let answers = String::from_utf8(output.stdout).unwrap();
     let token = answers.lines().last().unwrap();
@@ -44,6 +45,7 @@ fn the_printed_lines_work_when_pasted_and_a_signal_ends_it_well() {
         leaks::secret(secret);
     }
     for expected in [
+        "x-request-id: ",
         "\"email\":\"ada@example.com\"",
         "\"state\":\"not_connected\"",
         "\"authorize_url\"",

@@ -16,6 +16,7 @@ fn an_id_that_no_ring_takes_is_refused() {
     let ended = Place::new().run(&["keys", "generate", "--id", "a:b"]);
     assert_eq!(ended.code, 2);
     assert_eq!(ended.stdout, "", "no key may be printed");
+    assert!(ended.stderr.contains("`a:b` cannot be the name of a key"), "{}", ended.stderr);
 }
 
 #[test]

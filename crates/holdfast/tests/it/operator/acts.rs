@@ -1,6 +1,7 @@
 //! Who took which grant, and what operators did, is on record.
 
 use holdfast::standin::clerk::Person;
+use holdfast::standin::instagram::Fault;
 use http::Method;
 use serde_json::Value;
 
@@ -9,11 +10,13 @@ use crate::e2e::app::App;
 use crate::e2e::operations::Member;
 
 async fn run(app: &App, arguments: &[&str]) -> Ended {
-    let place = app
-        .environment
-        .iter()
-        .fold(support::Place::new(), |place, (name, value)| place.with(name, value.as_str()))
-        .with("USER", "grace");
+    run_with(app, &[("USER", "grace")], arguments).await
+}
+
+async fn run_with(app: &App, more: &[(&str, &str)], arguments: &[&str]) -> Ended {
+    let given = app.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let all = given.chain(more.iter().copied());
+    let place = all.fold(support::Place::new(), |place, (name, value)| place.with(name, value));
     let arguments: Vec<String> = arguments.iter().map(|each| (*each).to_owned()).collect();
     let run = move || place.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
     tokio::task::spawn_blocking(run).await.unwrap()
@@ -38,4 +41,19 @@ async fn a_grant_that_is_taken_and_what_an_operator_does_are_exported() {
     assert_eq!(told[1..], [("connections.check", "operator:grace"), ("keys.rotate", "operator:grace")]);
     let none = run(&app, &["audit", "export", "--since", "2100-01-01T00:00:00Z"]).await;
     assert_eq!((none.code, none.stdout.as_str()), (0, ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_reads_words_and_is_on_record_without_a_login_name() {
+    let app = App::start().await;
+    app.sign_in(Person::Ada).connect_account("ada.makes").await;
+    app.instagram.set_fault(Some("ada.makes"), Fault::Revoked).unwrap();
+    let refresh = ["connections", "refresh", Person::Ada.user_id()];
+    // As in a container: no login name. The grant is young.
+    let ended = run_with(&app, &[("HOLDFAST_REFRESH_MIN_AGE_S", "0")], &refresh).await;
+    assert_eq!(ended.code, 1, "{}", ended.whole());
+    let told = "Instagram did not renew the grant: the person removed the app at Instagram";
+    assert!(ended.stderr.contains(told), "{}", ended.whole());
+    let exported = run(&app, &["audit", "export"]).await;
+    assert!(exported.stdout.contains("\"actor\":\"operator:uid-"), "{}", exported.whole());
 }
