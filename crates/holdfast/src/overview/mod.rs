@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{SharedClock, before};
@@ -83,6 +84,8 @@ struct Inner {
     tally: Arc<Tally>,
     watch: ClockWatch,
     snapshot: ArcSwap<Snapshot>,
+    /// Held while somebody looks: of two looks at a time, the older one could be kept.
+    looking: Mutex<()>,
 }
 
 impl Overview {
@@ -94,8 +97,8 @@ impl Overview {
         tally: Arc<Tally>,
         watch: ClockWatch,
     ) -> Self {
-        let snapshot = ArcSwap::default();
-        Self { inner: Arc::new(Inner { store, connections, clock, tally, watch, snapshot }) }
+        let (snapshot, looking) = (ArcSwap::default(), Mutex::default());
+        Self { inner: Arc::new(Inner { store, connections, clock, tally, watch, snapshot, looking }) }
     }
 
     /// What was seen at the last look.
@@ -153,6 +156,7 @@ impl Overview {
 
     /// Looks at what changes quickly, and now and then at the rest.
     pub async fn look(&self) -> Result<(), StoreError> {
+        let _turn = self.inner.looking.lock().await;
         let Inner { store, connections, clock, .. } = &*self.inner;
         let now = clock.now();
         let mut seen = Snapshot::clone(&self.snapshot());
@@ -174,11 +178,16 @@ impl Overview {
         self.inner.snapshot.store(Arc::clone(&seen));
         self.keep_tally().await?;
         let is_due = seen.slowly_at.is_none_or(|at| at > now || before(now, SLOWLY) >= at);
-        if is_due { self.look_at_the_rest().await } else { Ok(()) }
+        if is_due { self.rest().await } else { Ok(()) }
     }
 
     /// Looks at what changes slowly.
     pub async fn look_at_the_rest(&self) -> Result<(), StoreError> {
+        let _turn = self.inner.looking.lock().await;
+        self.rest().await
+    }
+
+    async fn rest(&self) -> Result<(), StoreError> {
         let Inner { store, clock, .. } = &*self.inner;
         let now = clock.now();
         let mut seen = Snapshot::clone(&self.snapshot());
