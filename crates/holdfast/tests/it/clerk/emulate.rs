@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use holdfast::clerk::backend::BackendApi;
 use holdfast::clock::{SharedClock, SystemClock};
@@ -15,6 +14,8 @@ use url::Url;
 
 use super::{json, transport};
 use crate::support::leaks::{self, Watch};
+use crate::support::ports::ReservedPort;
+use crate::support::waiting::{PATIENCE, until};
 
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/emulate");
 const INSTALL: &str = "npm ci --prefix crates/holdfast/tests/emulate";
@@ -25,6 +26,7 @@ pub struct Emulate {
     process: Child,
     pub url: Url,
     transport: SharedTransport,
+    _port: ReservedPort,
     /// Searches the log when the test ends.
     _watch: Watch,
 }
@@ -42,8 +44,9 @@ impl Emulate {
         leaks::secret(SECRET_KEY);
         let program = Path::new(DIRECTORY).join("node_modules/emulate/dist/index.js");
         assert!(program.exists(), "the emulator of Clerk is not installed; run: {INSTALL}");
-        // It takes no port 0: find one that is free now.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // It takes no port 0.
+        let reserved = ReservedPort::new();
+        let port = reserved.address().port();
         let process = Command::new("node")
             .arg(program)
             .args(["start", "--service", "clerk", "--port", &port.to_string()])
@@ -53,20 +56,17 @@ impl Emulate {
             .spawn()
             .unwrap_or_else(|error| panic!("Node.js 20 or newer is needed to run the emulator: {error}"));
         let url = Url::parse(&format!("http://localhost:{port}")).unwrap();
-        let emulate = Self { process, url, transport: transport(), _watch: watch };
+        let emulate = Self { process, url, transport: transport(), _port: reserved, _watch: watch };
         emulate.wait().await;
         emulate
     }
 
     async fn wait(&self) {
-        for _ in 0..600 {
+        until("the emulator answers", async || {
             let request = Outgoing::new(Method::GET, self.url.join("/v1/jwks").unwrap());
-            if self.transport.send(request).await.is_ok() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("the emulator did not answer within thirty seconds");
+            self.transport.send(request).await.is_ok()
+        })
+        .await;
     }
 
     pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
@@ -75,6 +75,7 @@ impl Emulate {
         request.headers.insert("authorization", bearer);
         request.headers.insert("content-type", HeaderValue::from_static("application/json"));
         request.body = body.map(|body| body.to_string().into()).unwrap_or_default();
+        request.timeout = PATIENCE;
         self.transport.send(request).await.unwrap()
     }
 

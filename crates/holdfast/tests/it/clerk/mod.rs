@@ -26,6 +26,7 @@ use tempfile::TempDir;
 use url::Url;
 
 use crate::support::leaks::{self, Watch};
+use crate::support::waiting::PATIENCE;
 
 /// The page that asks for tokens.
 pub const ORIGIN: &str = "https://app.example.com";
@@ -72,6 +73,7 @@ impl Clerk {
             request.headers.insert("content-type", HeaderValue::from_static("application/json"));
             request.body = body.to_string().into();
         }
+        request.timeout = PATIENCE;
         self.transport.send(request).await.unwrap()
     }
 

@@ -11,6 +11,7 @@ use holdfast::clock::Clock;
 use holdfast::standin::clerk::{Case, Expectation, Fault, Person, Rotation, Surface};
 
 use super::{Clerk, ORIGIN, transport};
+use crate::support::waiting::until;
 
 /// What a judgement amounts to, for comparison.
 #[derive(Debug, PartialEq, Eq)]
@@ -401,34 +402,25 @@ async fn in_the_background_keys_are_there_before_the_first_request_and_survive_a
                 .await;
         }
     });
-    until(|| clerk.standin.jwks_requests() >= 1).await;
+    until("they are asked for", async || clerk.standin.jwks_requests() >= 1).await;
     assert!(!verifier.can_judge());
     clerk.standin.set_fault(Surface::Jwks, None);
-    // The clock is moved in small steps: whatever the pause between attempts is, seconds are
+    // The clock is moved in small steps: whatever the pause between attempts is, a minute of it is
     // enough.
-    for _ in 0..60 {
-        clerk.advance(1);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        if verifier.can_judge() {
-            break;
+    let mut seconds = 0;
+    until("it can judge", async || {
+        if seconds < 60 {
+            clerk.advance(1);
+            seconds += 1;
         }
-    }
-    assert!(verifier.can_judge());
+        verifier.can_judge()
+    })
+    .await;
     let before = clerk.standin.jwks_requests();
     assert_eq!(judge(&verifier, &genuine(&clerk)).await, Outcome::Accepted);
     assert_eq!(clerk.standin.jwks_requests(), before);
     stop.send(()).unwrap();
     background.await.unwrap();
-}
-
-async fn until(condition: impl Fn() -> bool) {
-    for _ in 0..500 {
-        if condition() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("waited for five seconds");
 }
 
 #[test]

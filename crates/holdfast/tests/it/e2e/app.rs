@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use holdfast::app::{Seams, Server};
 use holdfast::caller::service;
@@ -27,6 +26,7 @@ use super::described;
 use crate::support::database::{Engine, Place};
 use crate::support::leaks::{self, Watch};
 use crate::support::needles::Needles;
+use crate::support::waiting::{PATIENCE, until};
 
 /// The page that calls.
 pub const ORIGIN: &str = "https://app.example.com";
@@ -34,9 +34,6 @@ pub const ORIGIN: &str = "https://app.example.com";
 pub const RETURN_TO: &str = "https://app.example.com/settings";
 /// An encryption key; of tests, and of nothing else.
 pub const KEY: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-
-/// Longer than any answer takes, whatever else the machine does.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 pub struct App {
     pub base: Url,
@@ -243,6 +240,11 @@ impl App {
         (&mut self.server.task).await.unwrap();
     }
 
+    /// Waits until it can judge and read.
+    pub async fn is_ready(&self) {
+        until("the server is ready", async || self.get("/readyz").await.status == StatusCode::OK).await;
+    }
+
     /// Where it listens, for clients that speak raw bytes.
     pub fn address(&self) -> SocketAddr {
         self.base.socket_addrs(|| None).unwrap()[0]
@@ -316,7 +318,6 @@ impl App {
         let mut request = Outgoing::new(method.clone(), base.join(path.trim_start_matches('/')).unwrap());
         request.headers = headers;
         request.headers.insert("origin", HeaderValue::from_static(ORIGIN));
-        request.timeout = PATIENCE;
         if let Some(body) = body {
             request.headers.insert("content-type", HeaderValue::from_static("application/json"));
             request.body = body.to_string().into();
@@ -325,7 +326,7 @@ impl App {
             let credential = String::from_utf8_lossy(value.as_bytes());
             leaks::secret_if_long(credential.trim_start_matches("Bearer "));
         }
-        let answer = self.transport.send(request).await.unwrap_or_else(|error| panic!("{path}: {error}"));
+        let answer = self.send(request).await;
         described::assert_described(&method, path, &answer);
         if !path.ends_with("/instagram/token") {
             self.assert_no_grant_in(path, &answer);
@@ -378,10 +379,13 @@ impl App {
         self.follow(&location(&back)).await
     }
 
-    /// With the patience of a test.
-    async fn send(&self, mut request: Outgoing) -> Answer {
+    /// With the patience of a test, and on a connection of its own: where a test moves the clock,
+    /// the server closes one that was idle for too long just when the next request goes out on it.
+    pub async fn send(&self, mut request: Outgoing) -> Answer {
         request.timeout = PATIENCE;
-        self.transport.send(request).await.unwrap()
+        request.headers.insert("connection", HeaderValue::from_static("close"));
+        let path = request.url.path().to_owned();
+        self.transport.send(request).await.unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
     /// Opens the callback and gives the address that it redirects to.

@@ -35,7 +35,7 @@ async fn call_back(app: &App, route: &str, signed: &str) -> Answer {
     let form = HeaderValue::from_static("application/x-www-form-urlencoded");
     request.headers.insert("content-type", form);
     request.body = format!("signed_request={signed}").into();
-    app.transport.send(request).await.unwrap()
+    app.send(request).await
 }
 
 async fn service(app: &App, key: &str, method: Method, path: &str, kind: &str, body: &str) -> Answer {
@@ -45,7 +45,7 @@ async fn service(app: &App, key: &str, method: Method, path: &str, kind: &str, b
     headers.insert("content-type", kind.parse().unwrap());
     request.headers = headers;
     request.body = body.to_owned().into();
-    app.transport.send(request).await.unwrap()
+    app.send(request).await
 }
 
 async fn user_id(ada: &SignedIn<'_>) -> String {
@@ -118,14 +118,7 @@ async fn an_old_callback_brings_neither_a_completion_nor_a_redirect() {
     assert!(!gone.headers.contains_key("location"), "{:?}", gone.headers);
     execute_on(&app.place, &format!("UPDATE attempts SET return_to = '{RETURN_TO}'")).await;
     clock.advance(Duration::from_hours(2));
-    // A kept connection has been idle for too long meanwhile; the client notices at its next
-    // request.
-    let late = loop {
-        let request = Outgoing::new(Method::GET, app.base.join(&again[1..]).unwrap());
-        if let Ok(answer) = app.transport.send(request).await {
-            break answer;
-        }
-    };
+    let late = app.send(Outgoing::new(Method::GET, app.base.join(&again[1..]).unwrap())).await;
     assert!(!late.headers.contains_key("location") || !text(&late).contains("completion"), "{}", text(&late));
     if let Some(location) = late.headers.get("location") {
         assert!(!location.to_str().unwrap().contains("completion"), "{location:?}");

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::app::{App, RETURN_TO, Returned, code, json as body, location, text};
+use crate::support::waiting::until;
 
 fn attempt_of(end: &url::Url) -> Value {
     end.query_pairs()
@@ -164,7 +165,7 @@ async fn a_victim_who_is_sent_an_attackers_callback_is_not_linked_to_the_attacke
     // The attacker approves with an own account, but sends the callback's address to the victim.
     let approval =
         holdfast::standin::instagram::decide(url.parse().unwrap(), "grace.hops", &Decision::Approve);
-    let back = app.transport.send(approval).await.unwrap();
+    let back = app.send(approval).await;
     let end = app.follow(&location(&back)).await;
     let query = attempt_of(&end);
     let returned = Returned {
@@ -183,7 +184,7 @@ async fn a_second_delivery_of_the_callback_has_the_first_ones_outcome() {
     let url = ada.connect(json!({"return_to": RETURN_TO})).await;
     let approval =
         holdfast::standin::instagram::decide(url.parse().unwrap(), "ada.makes", &Decision::Approve);
-    let callback = location(&app.transport.send(approval).await.unwrap());
+    let callback = location(&app.send(approval).await);
     let ends = join_all((0..10).map(|_| app.follow(&callback))).await;
     assert!(ends.iter().all(|end| end == &ends[0]), "{ends:?}");
     // Without a usable attempt there is a page, which repeats nothing of what it was given.
@@ -282,16 +283,7 @@ async fn a_grant_in_hand_outlives_a_rate_limit_on_the_question_whose_it_is() {
 
     app.instagram.clear(None).unwrap();
     clock.advance(Duration::from_secs(20 * 60));
-    // The server closes what was idle for so long; a request must not run into that.
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let worked = async {
-        while ada.status().await["connected"] != true {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), worked)
-        .await
-        .expect("the worker goes on from the kept grant");
+    until("the worker goes on from the kept grant", async || ada.status().await["connected"] == true).await;
     assert_eq!(ada.complete(&returned).await.status, StatusCode::OK);
     assert_eq!(app.instagram.call_counts()[&Endpoint::Token], 1, "the code went out once");
 }

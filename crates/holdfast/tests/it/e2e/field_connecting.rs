@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 
 use super::app::{App, RETURN_TO, code, json as body, text};
 use super::statuses::told;
+use crate::support::ports::ReservedPort;
+use crate::support::waiting::until;
 
 /// As Meta words it where the account has no role on an app without Advanced Access.
 const UNSUPPORTED: &str = r#"{"error":{"message":"Unsupported request - method type: get","type":"IGApiException","code":100,"fbtrace_id":"A"}}"#;
@@ -189,7 +191,6 @@ async fn i3_an_account_moves_after_a_deauthorization_and_after_its_time() {
     app.sign_in(Person::Ada).connect_account("ada.makes").await;
     // No worker comes by, so nothing but the clock has ended it.
     clock.advance(Duration::from_hours(61 * 24));
-    tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(app.sign_in(Person::Ada).status().await["reason"], "expired");
     let (status, former, holder) = grace_connects_adas_account(&app).await;
     assert_eq!((status, told(&former).1, told(&holder).0), (200, Some("account_moved"), "connected"));
@@ -259,13 +260,8 @@ async fn i4_a_code_in_any_wording_or_form_that_is_not_taken_ends_the_attempt() {
     }
 }
 
-/// A port that nobody listens at yet.
-async fn closed_port() -> std::net::SocketAddr {
-    tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
-}
-
 /// Takes the code exchange in at that port, and passes it on to the stand-in.
-async fn open(at: std::net::SocketAddr, app: &App) {
+fn open(at: ReservedPort, app: &App) {
     let (transport, to) = (app.transport.clone(), app.instagram.url().join("oauth/access_token").unwrap());
     let pass_on = move |form: axum::body::Bytes| {
         let (transport, mut request) = (transport.clone(), Outgoing::new(Method::POST, to.clone()));
@@ -277,15 +273,14 @@ async fn open(at: std::net::SocketAddr, app: &App) {
         }
     };
     let router = axum::Router::new().route("/oauth/access_token", axum::routing::post(pass_on));
-    let listener = tokio::net::TcpListener::bind(at).await.unwrap();
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    tokio::spawn(axum::serve(at.listen(), router).into_future());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn i4_a_code_that_was_never_sent_is_kept_and_sent() {
     let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
-    let port = closed_port().await;
-    let unreachable = format!("http://{port}");
+    let port = ReservedPort::new();
+    let unreachable = format!("http://{}", port.address());
     // The worker would take the attempt on at the same moment.
     let settings = [("INSTAGRAM_API_URL", unreachable.as_str()), ("HOLDFAST_WORKER", "off")];
     let app = App::at(Arc::new(clock.clone()), &settings, |_| {}).await;
@@ -297,7 +292,7 @@ async fn i4_a_code_that_was_never_sent_is_kept_and_sent() {
     assert_eq!(told(&status), ("connecting", None, "none"));
     assert_eq!(status["attempt"]["id"], returned.attempt.as_str());
 
-    open(port, &app).await;
+    open(port, &app);
     clock.advance(Duration::from_secs(6));
     let completed = ada.complete(&returned).await;
     assert_eq!(completed.status, StatusCode::OK, "{}", text(&completed));
@@ -307,23 +302,20 @@ async fn i4_a_code_that_was_never_sent_is_kept_and_sent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn i4_the_worker_sends_a_code_that_was_never_sent() {
     let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
-    let port = closed_port().await;
-    let unreachable = format!("http://{port}");
+    let port = ReservedPort::new();
+    let unreachable = format!("http://{}", port.address());
     let app = App::at(Arc::new(clock.clone()), &[("INSTAGRAM_API_URL", unreachable.as_str())], |_| {}).await;
     let ada = app.sign_in(Person::Ada);
     let returned = ada.approve("ada.makes").await;
     assert_eq!(ada.complete(&returned).await.status, StatusCode::FAILED_DEPENDENCY);
     // For longer than an attempt is open.
     clock.advance(Duration::from_mins(11));
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    open(port, &app).await;
-    let connected = async {
-        while ada.status().await["connected"] != true {
-            clock.advance(Duration::from_secs(10));
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_mins(1), connected).await.expect("the worker sends it");
+    open(port, &app);
+    until("the worker sends it", async || {
+        clock.advance(Duration::from_secs(1));
+        ada.status().await["connected"] == true
+    })
+    .await;
     assert_eq!(app.instagram.call_counts()[&Endpoint::Token], 1);
 }
 
@@ -337,7 +329,6 @@ async fn i4_a_code_that_was_turned_away_for_want_of_budget_is_sent_again() {
     let waits = ada.complete(&returned).await;
     assert_eq!(answered(&waits), (424, "rate_limited".to_owned(), "retry".to_owned(), true));
     clock.advance(Duration::from_secs(61));
-    tokio::time::sleep(Duration::from_millis(300)).await;
     let completed = ada.complete(&returned).await;
     assert_eq!(completed.status, StatusCode::OK, "{}", text(&completed));
 }
@@ -362,7 +353,7 @@ async fn i11_a_callback_may_be_signed_with_any_of_the_secrets() {
         let mut request = Outgoing::new(Method::POST, url);
         request.headers.insert("content-type", HeaderValue::from_static("application/x-www-form-urlencoded"));
         request.body = format!("signed_request={signature}.{payload}").into();
-        app.transport.send(request).await.unwrap().status
+        app.send(request).await.status
     };
     assert_eq!(call("somebody-elses-secret").await, StatusCode::BAD_REQUEST);
     assert_eq!(ada.status().await["state"], "connected");

@@ -14,6 +14,7 @@ use super::app::{App, RETURN_TO, Returned, SignedIn, code, json as body, locatio
 use super::operations::Member;
 use super::statuses::{in_contract, told};
 use crate::support::leaks;
+use crate::support::waiting::until_seen;
 
 const WELL: (&str, Option<&str>, &str) = ("connected", None, "none");
 const RESTRICTED: &str = r#"{"error":{"message":"The Instagram account is restricted.","type":"OAuthException","code":25,"error_subcode":2207050}}"#;
@@ -36,13 +37,6 @@ async fn connected(people: &[(Person, &str)]) -> (App, ManualClock) {
     (app, clock)
 }
 
-/// Lets that time pass.
-async fn pass(clock: &ManualClock, time: Duration) {
-    clock.advance(time);
-    // The server closes what was idle for so long; a request must not run into that.
-    tokio::time::sleep(Duration::from_millis(300)).await;
-}
-
 /// What is known of somebody who does not look themselves.
 async fn status_of(app: &App, key: &str, person: Person) -> Value {
     let path = format!("/service/users/{}/instagram/status", person.user_id());
@@ -53,19 +47,7 @@ async fn status_of(app: &App, key: &str, person: Person) -> Value {
 
 /// Waits until the worker has brought that about.
 async fn until(app: &App, key: &str, person: Person, is_so: impl Fn(&Value) -> bool) -> Value {
-    let waiting = async {
-        loop {
-            let status = status_of(app, key, person).await;
-            if is_so(&status) {
-                return status;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    if let Ok(status) = tokio::time::timeout(Duration::from_mins(1), waiting).await {
-        return status;
-    }
-    panic!("still {}", status_of(app, key, person).await)
+    until_seen("the worker's work", async || status_of(app, key, person).await, is_so).await
 }
 
 fn is_renewed(status: &Value) -> bool {
@@ -126,7 +108,7 @@ async fn i6_a_renewal_brings_the_name_the_handle_and_the_picture_of_today() {
     let key = app.service_key().await;
     let before = status_of(&app, &key, Person::Ada).await;
     app.instagram.rename("ada.makes", "ada.lovelace", "Countess").unwrap();
-    pass(&clock, MONTH).await;
+    clock.advance(MONTH);
     let after =
         until(&app, &key, Person::Ada, |status| status["account"]["username"] == "ada.lovelace").await;
     assert_eq!(told(&after), WELL);
@@ -149,7 +131,7 @@ async fn one_refused_renewal_stops_no_other() {
     for endpoint in [Endpoint::Refresh, Endpoint::Me] {
         app.instagram.script(Some("ada.makes"), endpoint, 400, PASSWORD, None).unwrap();
     }
-    pass(&clock, MONTH).await;
+    clock.advance(MONTH);
     for person in [Person::Grace, Person::Edsger] {
         assert_eq!(told(&until(&app, &key, person, is_renewed).await), WELL);
     }
@@ -167,13 +149,13 @@ async fn an_app_that_meta_switched_off_has_nobody_reconnect() {
     for endpoint in [Endpoint::Refresh, Endpoint::Me, Endpoint::Graph] {
         app.instagram.script(None, endpoint, 400, answer, None).unwrap();
     }
-    pass(&clock, MONTH).await;
+    clock.advance(MONTH);
     for (person, _) in EVERYBODY {
         let status = until(&app, &key, person, |status| status["state"] == "degraded").await;
         assert_eq!(told(&status), ("degraded", Some("app_misconfigured"), "wait"));
     }
     app.instagram.clear(None).unwrap();
-    pass(&clock, Duration::from_hours(2)).await;
+    clock.advance(Duration::from_hours(2));
     for (person, _) in EVERYBODY {
         assert_eq!(told(&until(&app, &key, person, is_renewed).await), WELL);
     }
@@ -187,13 +169,13 @@ async fn a_renewal_that_is_called_unsupported_ends_nothing_that_works() {
     let key = app.service_key().await;
     let answer = r#"{"error":{"message":"Unsupported request - method type: get","type":"IGApiException","code":100}}"#;
     app.instagram.script(None, Endpoint::Refresh, 400, answer, None).unwrap();
-    pass(&clock, MONTH).await;
+    clock.advance(MONTH);
     let struck = until(&app, &key, Person::Ada, |status| status["state"] != "connected").await;
     assert_eq!((told(&struck).0, told(&struck).2), ("degraded", "wait"), "{struck}");
     let used = Member::new(&app, Person::Ada, &key).service(Method::GET, "graph/me", None).await;
     assert_eq!((used.status, &used.body["status"]), (StatusCode::OK, &json!(200)));
     app.instagram.clear(None).unwrap();
-    pass(&clock, Duration::from_hours(12)).await;
+    clock.advance(Duration::from_hours(12));
     assert_eq!(told(&until(&app, &key, Person::Ada, is_renewed).await), WELL);
 }
 
@@ -244,13 +226,13 @@ async fn a_metric_of_an_older_version_disconnects_nobody() {
 /// gitroomhq/postiz-app#2054: after the check in Instagram's app it goes on without reconnecting.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_has_passed_a_checkpoint_is_connected_again() {
-    let app = App::with(&[("HOLDFAST_CHECK_INTERVAL_S", "1")], |_| {}).await;
+    let (app, clock) = connected(&[]).await;
     let ada = app.sign_in(Person::Ada);
     let linked = ada.connect_account("ada.makes").await;
     app.instagram.set_fault(Some("ada.makes"), Fault::Checkpoint).unwrap();
     assert_eq!(told(&checked(&ada).await), ("action_required", Some("checkpoint"), "fix_at_instagram"));
     app.instagram.clear(None).unwrap();
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    clock.advance(Duration::from_mins(1));
     let passed = checked(&ada).await;
     assert_eq!(told(&passed), WELL);
     assert_eq!(passed["account"]["id"], linked["account"]["id"]);
@@ -335,7 +317,7 @@ async fn the_tail_of_the_address_and_a_second_delivery_cost_no_code() {
     let ada = app.sign_in(Person::Ada);
     let authorize_url = ada.connect(json!({"return_to": RETURN_TO})).await;
     let approval = decide(authorize_url.parse().unwrap(), "ada.makes", &Decision::Approve);
-    let mut callback = location(&app.transport.send(approval).await.unwrap());
+    let mut callback = location(&app.send(approval).await);
     // As an in-app browser or a proxy passes it on: the fragment has become part of the code.
     let query: String = callback
         .query_pairs()

@@ -32,7 +32,7 @@ async fn c14_a_refused_origin_is_counted_and_named_beside_the_one_that_was_meant
             holdfast::transport::Outgoing::new(Method::OPTIONS, app.base.join("auth/sync").unwrap());
         request.headers.insert("origin", HeaderValue::from_static(origin));
         request.headers.insert("access-control-request-method", HeaderValue::from_static("POST"));
-        app.transport.send(request).await.unwrap()
+        app.send(request).await
     };
     for _ in 0..3 {
         let refused = preflight("https://www.app.example.com").await;

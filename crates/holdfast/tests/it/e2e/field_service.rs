@@ -69,7 +69,7 @@ async fn a_call_brings_no_credential_of_its_own_and_its_answer_carries_none() {
             holdfast::transport::Outgoing::new(Method::POST, app.base.join(&path[1..]).unwrap());
         request.headers = headers;
         request.body = sent.into();
-        let refused = app.transport.send(request).await.unwrap();
+        let refused = app.send(request).await;
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{kind}: {}", text(&refused));
     }
     let page = ada.service(Method::GET, "graph/me/media?limit=1", None).await;

@@ -28,7 +28,7 @@ async fn deliver(app: &App, id: &str, at: &str, signatures: Option<&str>, event:
     }
     request.headers.insert("content-type", HeaderValue::from_static("application/json"));
     request.body = event.to_owned().into();
-    app.transport.send(request).await.unwrap()
+    app.send(request).await
 }
 
 fn now(app: &App) -> String {

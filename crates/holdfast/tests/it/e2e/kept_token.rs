@@ -13,6 +13,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::app::{App, Returned, SignedIn, code, json as body, text};
+use crate::support::waiting::until;
 
 const NO_WORKER: &[(&str, &str)] = &[("HOLDFAST_WORKER", "off")];
 const ACCOUNT: &str = "ada.makes";
@@ -92,8 +93,6 @@ async fn a_fault_of_our_app_after_the_code_is_spent_is_waited_for() {
 
         app.instagram.clear(None).unwrap();
         clock.advance(Duration::from_secs(wait));
-        // The server closes what was idle for so long; a request must not run into that.
-        tokio::time::sleep(Duration::from_millis(300)).await;
         let done = ada.complete(&returned).await;
         assert_eq!(done.status, StatusCode::OK, "{fault:?}: {}", text(&done));
         ada.send(http::Method::DELETE, "/user/instagram", None).await;
@@ -139,12 +138,7 @@ async fn the_worker_goes_on_from_a_short_lived_token_by_itself() {
     assert_eq!(code(&ada.complete(&returned).await), "provider_unavailable");
     assert_eq!(ada.status().await["connected"], false, "nothing half-made is connected");
     app.instagram.clear(None).unwrap();
-    let linked = async {
-        while ada.status().await["connected"] != true {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_mins(2), linked).await.expect("the worker finishes it");
+    until("the worker finishes it", async || ada.status().await["connected"] == true).await;
     assert_eq!(app.instagram.call_counts()[&Endpoint::Token], 1, "the code went out once");
 }
 
@@ -171,13 +165,10 @@ async fn a_rate_limit_at_the_exchange_is_waited_for_and_what_is_kept_ends_with_t
 
     // Longer than an attempt usually lives.
     clock.advance(Duration::from_secs(wait));
-    // The server closes what was idle for so long; a request must not run into that.
-    tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(code(&ada.complete(&returned).await), "rate_limited");
     assert!(kept(&app, &returned).await.0.is_some());
 
     clock.advance(Duration::from_hours(1));
-    tokio::time::sleep(Duration::from_millis(300)).await;
     let late = ada.complete(&returned).await;
     assert_eq!((late.status, code(&late).as_str()), (StatusCode::GONE, "attempt-expired"), "{}", text(&late));
     assert_eq!(kept(&app, &returned).await, (None, "closed"));

@@ -1,7 +1,6 @@
 //! What the metrics listener shows is what docs/reference/metrics.md says, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use holdfast::cli::reference;
 use holdfast::standin::clerk::Person;
@@ -9,6 +8,7 @@ use http::StatusCode;
 
 use super::app::App;
 use crate::outbox::endpoint::{AppEndpoint, SECRET};
+use crate::support::waiting::until_seen;
 use crate::traces::collector::Collector;
 
 /// Type and label names by family, as OpenMetrics names it.
@@ -49,17 +49,6 @@ async fn the_reference_lists_what_is_served() {
     let ada = app.sign_in(Person::Ada);
     ada.connect_account("ada.makes").await;
     app.get("/user/profile").await;
-    let mut text = app.metrics.render();
-    for _ in 0..1200 {
-        app.overview.look().await.unwrap();
-        app.overview.look_at_the_rest().await.unwrap();
-        let counted = ["failed", "exported"].map(|outcome| format!("outcome=\"{outcome}\""));
-        if counted.iter().all(|label| text.contains(label)) && text.contains("holdfast_refreshes_total{") {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        text = app.metrics.render();
-    }
 
     let listed: BTreeMap<_, _> = reference::metrics()
         .iter()
@@ -72,5 +61,14 @@ async fn the_reference_lists_what_is_served() {
         })
         .collect();
     assert!(listed.len() >= 18, "{listed:?}");
-    assert_eq!(families(&text), listed, "{text}");
+    let served = async || {
+        app.overview.look().await.unwrap();
+        app.overview.look_at_the_rest().await.unwrap();
+        families(&app.metrics.render())
+    };
+    // What the worker, the outbox and the exporter count comes with their first work.
+    let is_complete = |served: &BTreeMap<String, (String, BTreeSet<String>)>| {
+        listed.iter().all(|(name, listed)| served.get(name) == Some(listed))
+    };
+    assert_eq!(until_seen("all is counted", served, is_complete).await, listed);
 }

@@ -175,7 +175,7 @@ impl<'a> Member<'a> {
     pub async fn come_back(&self) -> holdfast::transport::Answer {
         let url = self.here.connect(json!({"return_to": RETURN_TO})).await;
         let approval = decide(url.parse().unwrap(), self.account, &Decision::Approve);
-        let back = location(&self.app.transport.send(approval).await.unwrap());
+        let back = location(&self.app.send(approval).await);
         self.app.get(&format!("{}?{}", back.path(), back.query().unwrap_or_default())).await
     }
 

@@ -13,6 +13,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::app::{App, json as body};
+use crate::support::waiting::{until, until_seen};
 
 /// Serves `graph.instagram.com`: grants live an hour, and a refresh is answered with `refreshed`.
 /// Answers with its address and the number of refreshes.
@@ -46,14 +47,10 @@ async fn refreshed_once(app: &App) -> (Value, Value) {
 
     // Due within 2 s of being linked: the worker, asleep by then, must not learn of it only at its
     // next round.
-    tokio::time::timeout(Duration::from_secs(60), async {
-        while ada.status().await["evidence"]["source"] != "refresh" {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    })
-    .await
-    .expect("the worker refreshes what is due");
-    (connected, ada.status().await)
+    let is_refreshed = |status: &Value| status["evidence"]["source"] == "refresh";
+    let status =
+        until_seen("the worker refreshes what is due", async || ada.status().await, is_refreshed).await;
+    (connected, status)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,20 +93,17 @@ async fn a_degraded_connection_too_young_to_be_renewed_recovers_by_itself_within
         assert_eq!((&struck["state"], &struck["action"]), (&json!("degraded"), &json!("wait")), "{fault:?}");
         app.instagram.clear(None).unwrap();
         let mut minutes = 0;
-        let recovered = async {
-            while ada.status().await["state"] != "connected" {
-                if minutes < 15 {
-                    clock.advance(Duration::from_mins(1));
-                    minutes += 1;
-                }
-                // The server closes what was idle for so long; a request must not run into that.
-                tokio::time::sleep(Duration::from_millis(300)).await;
+        until("the worker asks again", async || {
+            let has_recovered = ada.status().await["state"] == "connected";
+            if !has_recovered && minutes < 15 {
+                clock.advance(Duration::from_mins(1));
+                minutes += 1;
             }
-        };
-        tokio::time::timeout(Duration::from_mins(1), recovered).await.expect("the worker asks again");
+            has_recovered
+        })
+        .await;
         assert_eq!(ada.status().await["evidence"]["source"], "use", "{fault:?}");
         clock.advance(Duration::from_mins(2));
-        tokio::time::sleep(Duration::from_millis(300)).await;
     }
     assert!(!app.instagram.call_counts().contains_key(&Endpoint::Refresh), "it was looked at, not renewed");
 }

@@ -3,7 +3,6 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use holdfast::connection::State;
@@ -17,6 +16,7 @@ use uuid::Uuid;
 use super::setup::{MINUTE, Replica, owner};
 use super::world::{Kind, World};
 use crate::support::database::{TestDb, on_each_engine};
+use crate::support::waiting::until;
 
 /// The calls of a connect that bring a token.
 const CALLS: [&str; 2] = ["redeem", "extend"];
@@ -124,12 +124,7 @@ async fn a_server_without_a_worker_stores_what_it_journaled_and_another_ones_wor
         let stop = CancellationToken::new();
         let stopping = stop.clone();
         let storing = tokio::spawn(replay_journal(again.connections.clone(), again.clock.clone(), stopping));
-        let stored = async {
-            while !files(&journal).is_empty() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), stored).await.expect("it is stored");
+        until("it is stored", async || files(&journal).is_empty()).await;
         stop.cancel();
         storing.await.unwrap();
         let elsewhere = db.directory.path().join("elsewhere");

@@ -2,7 +2,6 @@
 //! and begins nothing more.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use holdfast::clock::Clock as _;
@@ -16,19 +15,10 @@ use tokio_util::sync::CancellationToken;
 use super::setup::{DAY, MINUTE, Replica, owner};
 use super::world::{Kind, World};
 use crate::support::database::{TestDb, on_each_engine};
+use crate::support::waiting::until;
 
 const PARALLEL: usize = 8;
 const BATCH: usize = 32;
-
-/// Until `what` holds; a test does not wait for real time, but other tasks need some.
-async fn until(what: impl AsyncFn() -> bool) {
-    let holds = async {
-        while !what().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_mins(1), holds).await.expect("it comes to hold");
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn told_to_stop_the_worker_gives_back_what_it_has_not_begun_and_finishes_the_rest() {
@@ -49,16 +39,14 @@ async fn told_to_stop_the_worker_gives_back_what_it_has_not_begun_and_finishes_t
         let stopping = stop.clone();
         let worker = one.clone();
         let running = tokio::spawn(async move { worker.worker.run(stopping).await });
-        until(async || world.calls("refresh").len() == PARALLEL).await;
+        until("all that may be are under way", async || world.calls("refresh").len() == PARALLEL).await;
         stop.cancel();
         // At once: Instagram has not answered any of those that are under way.
-        let free = tokio::sync::Mutex::new(0);
-        until(async || {
+        let mut free = 0;
+        until("the rest is free", async || {
             let now = one.clock.now();
-            let claimed = one.store.claim_due("other", now, MINUTE, BATCH).await.expect("it claims");
-            let mut free = free.lock().await;
-            *free += claimed.len();
-            *free == names.len() - PARALLEL
+            free += one.store.claim_due("other", now, MINUTE, BATCH).await.expect("it claims").len();
+            free == names.len() - PARALLEL
         })
         .await;
         open.send_replace(true);

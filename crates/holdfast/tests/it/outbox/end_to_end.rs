@@ -1,29 +1,19 @@
 //! The whole way: a person connects, Instagram revokes, the app hears of both.
 
-use std::time::Duration;
-
 use holdfast::standin::clerk::Person;
 use http::{Method, StatusCode};
 use serde_json::Value;
 
-use super::endpoint::{AppEndpoint, SECRET};
+use super::endpoint::{AppEndpoint, Delivered, SECRET};
 use crate::e2e::app::App;
 use crate::support::leaks;
+use crate::support::waiting::{until, until_seen};
 
 /// Waits until the app has taken an event whose status has that state.
 async fn told_of(endpoint: &AppEndpoint, state: &str) -> Value {
-    let found = async {
-        loop {
-            let taken = endpoint.taken();
-            if let Some(event) = taken.iter().find(|event| event.body["data"]["status"]["state"] == state) {
-                return event.body.clone();
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_mins(1), found)
-        .await
-        .unwrap_or_else(|_| panic!("no event says {state}: {:?}", endpoint.taken()))
+    let says_so = |event: &Delivered| event.body["data"]["status"]["state"] == state;
+    let taken = until_seen(state, async || endpoint.taken(), |taken| taken.iter().any(says_so)).await;
+    taken.into_iter().find(says_so).unwrap().body
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,5 +34,7 @@ async fn the_app_hears_of_every_change() {
     assert_eq!(answer.status, StatusCode::OK);
     let event = told_of(&endpoint, "not_connected").await;
     assert_eq!(event["data"]["status"], ada.status().await);
-    assert!(app.metrics.render().contains(r#"holdfast_webhook_deliveries_total{outcome="delivered"}"#));
+    // Counted once the answer is there and the event has been removed.
+    let counted = r#"holdfast_webhook_deliveries_total{outcome="delivered"}"#;
+    until("it is counted", async || app.metrics.render().contains(counted)).await;
 }

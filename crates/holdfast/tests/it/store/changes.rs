@@ -5,8 +5,7 @@ use tokio::time::timeout;
 
 use super::fixtures::{DAY, INSTAGRAM, attempt, begin, insert, later, linked, owner, update};
 use crate::support::database::{Engine, TestDb, on_each_engine};
-
-const SOON: Duration = Duration::from_secs(10);
+use crate::support::waiting::PATIENCE;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_listens_is_told_once_and_only_of_what_was_committed() {
@@ -18,7 +17,7 @@ async fn whoever_listens_is_told_once_and_only_of_what_was_committed() {
         db.store.erase_user(&owner("ada"), later(DAY)).await.expect("it erases");
         let user_id = owner("ada").as_str().to_owned();
         for version in [Some(1), None, None] {
-            let told = timeout(SOON, changes.recv()).await.expect("in time").expect("a change");
+            let told = timeout(PATIENCE, changes.recv()).await.expect("in time").expect("a change");
             assert_eq!(told, Change { user_id: user_id.clone(), provider: INSTAGRAM, version });
         }
         // Our own notices come back from Postgres; they must not be told twice.
@@ -33,9 +32,9 @@ async fn another_replica_hears_of_it_also_after_its_connection_broke() {
     let replica = db.replica().await;
     let mut hears = replica.hears_replicas();
     let mut changes = replica.changes();
-    timeout(SOON, hears.wait_for(|hears| *hears)).await.expect("in time").expect("listening");
+    timeout(PATIENCE, hears.wait_for(|hears| *hears)).await.expect("in time").expect("listening");
     let connection = linked(&db.store, "ada", "1").await;
-    let told = timeout(SOON, changes.recv()).await.expect("in time").expect("a change");
+    let told = timeout(PATIENCE, changes.recv()).await.expect("in time").expect("a change");
     assert_eq!((told.user_id.as_str(), told.version), ("user_ada", Some(1)));
     hears.mark_unchanged();
     db.execute(
@@ -43,10 +42,10 @@ async fn another_replica_hears_of_it_also_after_its_connection_broke() {
          WHERE datname = current_database() AND query LIKE 'LISTEN%' AND pid <> pg_backend_pid()",
     )
     .await;
-    timeout(SOON, hears.changed()).await.expect("in time").expect("it notices");
-    timeout(SOON, hears.wait_for(|hears| *hears)).await.expect("in time").expect("listening again");
+    timeout(PATIENCE, hears.changed()).await.expect("in time").expect("it notices");
+    timeout(PATIENCE, hears.wait_for(|hears| *hears)).await.expect("in time").expect("listening again");
     assert_eq!(db.store.commit(&update(&connection)).await, Ok(CommitOutcome::Committed));
-    let told = timeout(SOON, changes.recv()).await.expect("in time").expect("a change");
+    let told = timeout(PATIENCE, changes.recv()).await.expect("in time").expect("a change");
     assert_eq!(told.version, Some(2));
     replica.close().await;
     db.remove().await;

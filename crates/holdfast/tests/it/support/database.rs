@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use super::leaks::Watch;
 use super::postgres_server::server;
+use super::waiting::PATIENCE;
 
 const MIGRATIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations/postgres");
 
@@ -271,7 +272,7 @@ pub async fn execute_on(place: &Place, sql: &str) {
         Engine::Sqlite => {
             let file = place.url.trim_start_matches("sqlite://");
             let database = rusqlite::Connection::open(file).expect("the file opens");
-            database.busy_timeout(std::time::Duration::from_secs(5)).expect("a limit");
+            database.busy_timeout(PATIENCE).expect("a limit");
             database.execute_batch(sql).expect("the statement runs");
         }
     }

@@ -1,15 +1,12 @@
 //! A client of `GET /user/events` that reads what the server writes, byte by byte, and lets nothing
 //! mend it.
 
-use std::time::Duration;
-
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use url::Url;
 
-/// Longer than any event takes, whatever else the machine does.
-const PATIENCE: Duration = Duration::from_mins(1);
+use super::waiting::PATIENCE;
 
 /// An open stream.
 pub struct EventStream {

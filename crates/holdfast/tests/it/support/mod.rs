@@ -6,4 +6,6 @@ pub mod disk;
 pub mod events;
 pub mod leaks;
 pub mod needles;
+pub mod ports;
 pub mod postgres_server;
+pub mod waiting;
