@@ -12,6 +12,7 @@ use crate::cli::doctor::{Outside, codes, run};
 use crate::cli::support::{Place, ring_entry};
 use crate::outbox::endpoint::SECRET;
 use crate::support::database::create_database;
+use crate::support::ports::ReservedPort;
 use crate::support::postgres_server::server;
 
 /// What the faults are made of.
@@ -23,6 +24,8 @@ struct Seeds {
     taken: SocketAddr,
     /// Answers `/404` with 404, and so on.
     stub: SocketAddr,
+    /// Nobody listens there.
+    free: ReservedPort,
 }
 
 /// Answers `/200`, `/404` and so on with that status.
@@ -115,8 +118,9 @@ const FAULTS: &[(&str, &str, Change)] = &[
     ("a metrics port that is taken", "metrics-listen", |p, s| {
         p.with("HOLDFAST_METRICS_LISTEN", s.taken.to_string())
     }),
-    ("one port for both", "metrics-listen", |p, _| {
-        p.with("HOLDFAST_LISTEN", "127.0.0.1:18080").with("HOLDFAST_METRICS_LISTEN", "127.0.0.1:18080")
+    ("one port for both", "metrics-listen", |p, s| {
+        let free = s.free.address().to_string();
+        p.with("HOLDFAST_LISTEN", free.as_str()).with("HOLDFAST_METRICS_LISTEN", free)
     }),
     ("more connections than files", "file-handles", |p, _| p.with("HOLDFAST_MAX_CONNECTIONS", "4000000000")),
     ("a journal where a file is", "journal", |p, _| {
@@ -211,6 +215,7 @@ async fn each_seeded_fault_is_named_by_exactly_one_failing_check() {
         other: Outside::start().await.clerk,
         taken: taken.local_addr().unwrap(),
         stub: stub().await,
+        free: ReservedPort::new(),
     };
     // Taken by a program that answers, and is none of ours.
     tokio::spawn(axum::serve(taken, Router::new()).into_future());

@@ -3,9 +3,10 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use crate::cli::support::{Place, Running, ring_entry};
+use crate::support::ports::ReservedPort;
+use crate::support::waiting::until_blocking;
 
 const CONFIGURATION: &str = "listen = \"127.0.0.1:PORT\"\nallowed_origins = [\"https://one.example.com\"]\nlog = \"info\"\n\
      [clerk]\npublishable_key = \"pk_live_Y2xlcmsuZXhhbXBsZS5jb20k\"\n";
@@ -13,19 +14,6 @@ const CONFIGURATION: &str = "listen = \"127.0.0.1:PORT\"\nallowed_origins = [\"h
 fn signal(running: &Running, name: &str) {
     let status = Command::new("kill").args([name, &running.child.id().to_string()]).status().unwrap();
     assert!(status.success());
-}
-
-/// Tries until it holds, a minute at most.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(60), "{what}: not within a minute");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn allows(port: u16, origin: &str) -> bool {
@@ -39,28 +27,29 @@ fn allows(port: u16, origin: &str) -> bool {
 
 #[test]
 fn a_new_configuration_holds_and_a_faulty_one_is_logged_whole() {
-    let port = free_port();
+    let reserved = ReservedPort::new();
+    let port = reserved.address().port();
     let text = CONFIGURATION.replace("PORT", &port.to_string());
     let place =
         Place::new().file("holdfast.toml", &text).with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7));
     let mut running = place.start(&["serve"], Stdio::null());
-    until("it serves", || allows(port, "https://one.example.com"));
+    until_blocking("it serves", || allows(port, "https://one.example.com"));
 
     let two =
         text.replace("one.example.com", "two.example.com").replace("[clerk]", "max_requests = 77\n[clerk]");
     let place = place.file("holdfast.toml", &two);
     signal(&running, "-HUP");
-    until("the new origin may call", || allows(port, "https://two.example.com"));
+    until_blocking("the new origin may call", || allows(port, "https://two.example.com"));
     assert!(!allows(port, "https://one.example.com"));
-    until("what needs a restart is named", || running.logged().contains("HOLDFAST_MAX_REQUESTS"));
+    until_blocking("what needs a restart is named", || running.logged().contains("HOLDFAST_MAX_REQUESTS"));
 
     let faulty =
         two.replace("https://two.example.com", "https://three.example.com/path").replace("77", "\"many\"");
     let _place = place.file("holdfast.toml", &faulty);
     signal(&running, "-HUP");
-    until("the faults are logged", || running.logged().contains("nothing is changed"));
+    until_blocking("the faults are logged", || running.logged().contains("nothing is changed"));
     for fault in ["allowed_origins", "max_requests"] {
-        until(fault, || {
+        until_blocking(fault, || {
             running
                 .logged()
                 .lines()
@@ -75,21 +64,22 @@ fn a_new_configuration_holds_and_a_faulty_one_is_logged_whole() {
 
 #[test]
 fn a_ring_of_other_bytes_changes_nothing() {
-    let port = free_port();
+    let reserved = ReservedPort::new();
+    let port = reserved.address().port();
     let place = Place::new()
         .file("keys", &ring_entry("2026", 7))
         .file("holdfast.toml", &CONFIGURATION.replace("PORT", &port.to_string()))
         .with("HOLDFAST_ENCRYPTION_KEYS_FILE", "keys");
     let mut running = place.start(&["serve"], Stdio::null());
-    until("it serves", || allows(port, "https://one.example.com"));
+    until_blocking("it serves", || allows(port, "https://one.example.com"));
     let place = place.file("keys", &ring_entry("2026", 8));
     signal(&running, "-HUP");
-    until("the ring is refused", || running.logged().contains("other bytes"));
+    until_blocking("the ring is refused", || running.logged().contains("other bytes"));
 
     let both = format!("{},{}", ring_entry("next", 9), ring_entry("2026", 7));
     let place = place.file("keys", &both);
     signal(&running, "-HUP");
-    until("the ring is taken over", || running.logged().contains("\"sealing_key\":\"next\""));
+    until_blocking("the ring is taken over", || running.logged().contains("\"sealing_key\":\"next\""));
     signal(&running, "-TERM");
     assert_eq!(running.child.wait().unwrap().code(), Some(0));
     drop(running);
@@ -107,7 +97,7 @@ fn dev_survives_it_and_leaves_nothing_behind() {
     let ready = stdout.lines().any(|line| line.unwrap() == "Stop with Ctrl-C.");
     assert!(ready && fs::read_dir(&temporary).unwrap().count() == 1);
     signal(&running, "-HUP");
-    until("it is noticed", || running.logged().contains("no configuration to read again"));
+    until_blocking("it is noticed", || running.logged().contains("no configuration to read again"));
     assert!(running.child.try_wait().unwrap().is_none(), "a hang-up ended it");
     signal(&running, "-TERM");
     assert_eq!(running.child.wait().unwrap().code(), Some(0));

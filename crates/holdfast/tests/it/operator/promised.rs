@@ -6,6 +6,7 @@ use holdfast::standin::clerk::Person;
 
 use super::page::page;
 use crate::e2e::app::App;
+use crate::support::waiting::until_seen;
 
 const PROMISED: &[&str] = &[
     "holdfast_connections{provider=\"instagram\",state=\"connected\",reason=\"\"} 1",
@@ -51,17 +52,12 @@ async fn every_promised_name_is_served() {
     let app = App::with(&[("HOLDFAST_REFRESH_MIN_AGE_S", "0"), ("HOLDFAST_REFRESH_AT", "0")], |_| {}).await;
     app.sign_in(Person::Ada).connect_account("ada.makes").await;
     let mut text = String::new();
-    for _ in 0..600 {
+    let missing = async || {
         app.overview.look().await.unwrap();
         text = page(&app, "/metrics").await.1;
-        if PROMISED.iter().all(|name| text.contains(name)) {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-    for name in PROMISED {
-        assert!(text.contains(name), "{name} is missing in {text}");
-    }
+        PROMISED.iter().filter(|name| !text.contains(**name)).collect::<Vec<_>>()
+    };
+    until_seen("nothing is missing", missing, Vec::is_empty).await;
     assert!(text.ends_with("# EOF\n") && text.matches("# EOF").count() == 1);
 }
 

@@ -18,10 +18,12 @@ use crate::cli::doctor::{Outside, codes, run};
 use crate::cli::support::{Ended, Place};
 use crate::e2e::app::App;
 use crate::support::database::{self, Engine, execute_on};
+use crate::support::ports::ReservedPort;
+use crate::support::waiting::until;
 
 /// A proxy before a server, stopped when dropped.
 struct Nginx {
-    port: u16,
+    port: ReservedPort,
     process: Child,
     _folder: TempDir,
 }
@@ -37,14 +39,15 @@ impl Nginx {
     /// `listen` stands behind the port; `rules` in the server's block.
     async fn start(listen: &str, rules: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = ReservedPort::new();
+        let address = port.address();
         let places: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .iter()
             .map(|name| format!("{name}_temp_path {name};\n"))
             .collect();
         let text = format!(
             "daemon off; master_process off; pid nginx.pid; error_log stderr;\nevents {{}}\n\
-             http {{ access_log off; {places} server {{ listen 127.0.0.1:{port} {listen};\n{rules}\n}} }}\n"
+             http {{ access_log off; {places} server {{ listen {address} {listen};\n{rules}\n}} }}\n"
         );
         std::fs::write(folder.path().join("nginx.conf"), text).unwrap();
         let process = Command::new("nginx")
@@ -53,10 +56,12 @@ impl Nginx {
             .stderr(Stdio::null())
             .spawn()
             .expect("nginx: `apt-get install nginx-light`");
-        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        until("nginx listens", async || tokio::net::TcpStream::connect(address).await.is_ok()).await;
         Self { port, process, _folder: folder }
+    }
+
+    fn port(&self) -> u16 {
+        self.port.address().port()
     }
 }
 
@@ -80,9 +85,7 @@ fn assert_failed(ended: &Ended, wanted: &[&str], why: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_proxy_spoils_is_found_through_the_public_address() {
     let app = App::start().await;
-    while !app.get("/readyz").await.status.is_success() {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    app.is_ready().await;
     let server = app.base.as_str().trim_end_matches('/');
     let pass = format!("proxy_pass {server};");
     let faults: [(&str, &str, &[&str]); 6] = [
@@ -111,7 +114,7 @@ async fn what_a_proxy_spoils_is_found_through_the_public_address() {
     ];
     for (name, rules, wanted) in faults {
         let proxy = Nginx::start("", &rules.replace("PASS", &pass)).await;
-        let ended = doctor(installation(&app, &format!("http://localhost:{}", proxy.port))).await;
+        let ended = doctor(installation(&app, &format!("http://localhost:{}", proxy.port()))).await;
         assert_failed(&ended, wanted, name);
         if wanted.is_empty() {
             let passed = codes(&ended, "ok");
@@ -158,7 +161,7 @@ async fn a_certificate_that_is_not_accepted_has_a_check_of_its_own() {
             // It is good for this very second.
             tokio::time::sleep(std::time::Duration::from_secs(2)).await;
         }
-        let mut place = installation(&app, &format!("https://localhost:{}", proxy.port));
+        let mut place = installation(&app, &format!("https://localhost:{}", proxy.port()));
         if is_trusted {
             place = place.with("SSL_CERT_FILE", at("ca.pem"));
         }
@@ -263,7 +266,7 @@ async fn what_only_the_running_server_knows_is_asked_of_it() {
     ada.send(Method::POST, "/user/instagram/check", None).await;
     let mut preflight = Outgoing::new(Method::OPTIONS, app.base.join("user/profile").unwrap());
     preflight.headers.insert(header::ORIGIN, HeaderValue::from_static("https://www.app.example.com"));
-    app.transport.send(preflight).await.unwrap();
+    app.send(preflight).await;
     let ended = doctor(asked()).await;
     assert_failed(&ended, &["budget"], "spent");
     assert!(codes(&ended, "warning").contains(&"refused-origins".to_owned()), "{}", ended.stdout);

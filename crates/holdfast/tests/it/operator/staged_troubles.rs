@@ -19,7 +19,8 @@ use super::alerts::{judged, with_expectations};
 use super::page::page;
 use crate::e2e::app::{App, RETURN_TO, code};
 use crate::outbox::endpoint::{AppEndpoint, SECRET};
-use crate::support::database::{Engine, Place, execute_on};
+use crate::support::database::{Engine, Place, count_on, execute_on};
+use crate::support::waiting::until;
 
 /// What a scrape shows.
 struct Scrape {
@@ -141,15 +142,8 @@ async fn settle(app: &App) {
     app.overview.look_at_the_rest().await.unwrap();
 }
 
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    for _ in 0..600 {
-        if holds().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("{what}: not within half a minute");
-}
+/// The series of the worker's last round.
+const TICKED: &str = "holdfast_worker_last_tick_timestamp_seconds";
 
 const CHECK_AT_ONCE: (&str, &str) = ("HOLDFAST_CHECK_INTERVAL_S", "0");
 
@@ -186,14 +180,19 @@ async fn the_secret_is_wrong_after_a_rotation() -> Staged {
 }
 
 async fn the_database_is_slow() -> Staged {
-    let app = App::on(Place::new(Engine::Postgres).await, Arc::new(SystemClock), &[], |_| {}).await;
+    let clock = ManualClock::new(SystemClock.now());
+    let place = Place::new(Engine::Postgres).await;
+    let app = App::on(place, Arc::new(clock.clone()), &[], |_| {}).await;
     settle(&app).await;
     let before = Scrape::of(&app).await;
     let ada = app.sign_in(Person::Ada);
     let mut other = PgConnection::connect(&app.place.url).await.unwrap();
     other.execute("BEGIN; LOCK TABLE connections IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let held = async {
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
+             AND wait_event_type = 'Lock'";
+        until("both wait", async || count_on(Engine::Postgres, &app.place.url, waiting).await >= 2).await;
+        clock.advance(Duration::from_millis(700));
         other.execute("ROLLBACK").await.unwrap();
     };
     let (status, looked, ()) = tokio::join!(ada.status(), app.overview.look(), held);
@@ -233,8 +232,12 @@ async fn the_keys_are_stale() -> Staged {
     let before = Scrape::of(&app).await;
     until("the keys are asked for again", async || {
         clock.advance(Duration::from_secs(60));
-        tokio::time::sleep(Duration::from_millis(10)).await;
         Scrape::of(&app).await.values["holdfast_clerk_keys_failing"] > 0.5
+    })
+    .await;
+    until("the worker has come along", async || {
+        let seen = Scrape::of(&app).await;
+        seen.values.get(TICKED).is_some_and(|ticked_at| seen.at - ticked_at < 60.0)
     })
     .await;
     Staged::look(&app, "HoldfastKeysStale", before).await
@@ -263,19 +266,18 @@ async fn the_worker_is_stuck() -> Staged {
     let place = Place::new(Engine::Postgres).await;
     let app = App::on(place, Arc::new(clock.clone()), &[], |_| {}).await;
     settle(&app).await;
-    let ticked = "holdfast_worker_last_tick_timestamp_seconds";
-    until("the worker has been at work", async || Scrape::of(&app).await.values.contains_key(ticked)).await;
+    until("the worker has been at work", async || Scrape::of(&app).await.values.contains_key(TICKED)).await;
     let earlier = Scrape::of(&app).await;
     let mut other = PgConnection::connect(&app.place.url).await.unwrap();
     other.execute("BEGIN; LOCK TABLE attempts IN ACCESS EXCLUSIVE MODE").await.unwrap();
-    clock.advance(pause);
+    clock.set(SystemClock.now());
     // Clerk's keys are fetched again, and say that the clock is right by now.
     until("the clock is compared", async || {
-        Scrape::of(&app).await.values["holdfast_clock_ahead_seconds"].abs() < 5.0
+        Scrape::of(&app).await.values["holdfast_clock_ahead_seconds"].abs() < 20.0
     })
     .await;
-    // The overview's first part needs no attempts.
-    let _ = tokio::time::timeout(Duration::from_secs(1), app.overview.look()).await;
+    // The overview's first part needs no attempts; its second waits for them.
+    until("the overview has looked", async || app.overview.snapshot().taken_at == Some(clock.now())).await;
     let staged = Staged::as_it_is(&app, "HoldfastWorkerStuck", earlier).await;
     other.execute("ROLLBACK").await.unwrap();
     staged

@@ -17,10 +17,8 @@ async fn a_refusal_is_explained_from_memory_and_from_the_log() {
     crate::support::leaks::secret(&token);
     let mut headers = HeaderMap::new();
     headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}")).unwrap());
-    let mut refused = app.request_with(Method::GET, "/user/instagram/status", headers.clone(), None).await;
-    while refused.status == StatusCode::SERVICE_UNAVAILABLE {
-        refused = app.request_with(Method::GET, "/user/instagram/status", headers.clone(), None).await;
-    }
+    app.is_ready().await;
+    let refused = app.request_with(Method::GET, "/user/instagram/status", headers, None).await;
     assert_eq!(code(&refused), "token-invalid-authorized-parties");
     let request_id = json(&refused)["request_id"].as_str().unwrap().to_owned();
 
