@@ -16,9 +16,7 @@ pub fn metric(app: &App, name: &str) -> u64 {
 async fn it_is_told_to_stop_with_the_same_reason_and_without_a_signature_check() {
     let app = App::start().await;
     let ada = app.sign_in(Person::Ada);
-    while ada.get("/user/instagram/status").await.status != StatusCode::OK {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    app.is_ready().await;
     let case =
         Case::find("azp-other").or_else(|| Case::all().find(|each| each.name.starts_with("azp"))).unwrap();
     let bearer = format!("Bearer {}", app.clerk.mint(case, Person::Ada, ORIGIN).unwrap());
@@ -53,9 +51,7 @@ async fn neither_a_good_token_nor_one_that_cannot_be_judged_ever_trips_it() {
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     }
     app.clerk.set_fault(Surface::Jwks, None);
-    while app.get("/readyz").await.status != StatusCode::OK {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    app.is_ready().await;
     for _ in 0..100 {
         let answer = app.request(Method::GET, "/user/profile", Some(&bearer), None).await;
         assert_eq!(answer.status, StatusCode::OK, "the very token that could not be judged before");

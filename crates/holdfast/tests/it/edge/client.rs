@@ -7,8 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// Longer than any answer takes, whatever else the machine does.
-const PATIENCE: Duration = Duration::from_mins(1);
+use crate::support::waiting::PATIENCE;
 
 pub struct Raw {
     stream: TcpStream,

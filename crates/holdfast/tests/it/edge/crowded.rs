@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use holdfast::clock::{Clock as _, SystemClock};
@@ -13,16 +13,28 @@ use holdfast::standin::clerk::Person;
 use http::StatusCode;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
+use tokio::task::JoinHandle;
 use url::Url;
 
 use super::client::Raw;
 use crate::cli::support::{Place, Running};
 use crate::e2e::app::{App, RETURN_TO};
-use crate::replicas::processes::{answers, until};
+use crate::replicas::processes::serves;
+use crate::support::ports::ReservedPort;
+use crate::support::waiting::until;
 
-/// A process of its own on a database of its own, with the stand-ins of `app`.
-pub async fn process(app: &App, limits: &str, more: &[(&str, &str)]) -> (Place, Running, Url) {
-    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+/// A server in a process of its own; killed when dropped.
+pub struct Process {
+    pub running: Running,
+    pub base: Url,
+    pub place: Place,
+    _port: ReservedPort,
+}
+
+/// Starts one on a database of its own, with the stand-ins of `app`.
+pub async fn process(app: &App, limits: &str, more: &[(&str, &str)]) -> Process {
+    let port = ReservedPort::new();
+    let address = port.address();
     let place =
         app.environment.iter().fold(Place::new(), |place, (name, value)| place.with(name, value.as_str()));
     let place = place
@@ -33,19 +45,46 @@ pub async fn process(app: &App, limits: &str, more: &[(&str, &str)]) -> (Place, 
         .with("HOLDFAST_LOG", "info");
     app.instagram.register_redirect_uri(format!("http://{address}/instagram/callback").parse().unwrap());
     let place = more.iter().fold(place, |place, (name, value)| place.with(name, *value));
-    let running = place.serve_within(limits);
-    until("the process serves", async || answers(address).await).await;
-    (place, running, format!("http://{address}/").parse().unwrap())
+    let mut running = place.serve_within(limits);
+    serves(&mut running, address).await;
+    Process { running, base: format!("http://{address}/").parse().unwrap(), place, _port: port }
 }
 
 pub fn address_of(base: &Url) -> SocketAddr {
     format!("127.0.0.1:{}", base.port().unwrap()).parse().unwrap()
 }
 
-/// Holds so many connections that say nothing, and opens another for each that is cut.
-async fn silent(address: SocketAddr, stop: Arc<AtomicBool>) {
+/// Many connections that say nothing.
+struct Flood {
+    stop: Arc<AtomicBool>,
+    holders: Vec<JoinHandle<()>>,
+}
+
+impl Flood {
+    /// Holds 1,100 at `address`, and opens another for each that is cut. Each of them has been
+    /// opened when this returns.
+    async fn of(address: SocketAddr) -> Self {
+        let (stop, opened) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let hold = || tokio::spawn(silent(address, Arc::clone(&stop), Arc::clone(&opened)));
+        let holders: Vec<_> = (0..1100).map(|_| hold()).collect();
+        until("the flood is there", async || opened.load(Ordering::Relaxed) >= holders.len()).await;
+        Self { stop, holders }
+    }
+
+    async fn ends(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for each in self.holders {
+            each.await.unwrap();
+        }
+    }
+}
+
+/// Holds one connection that says nothing, and opens another when it is cut.
+async fn silent(address: SocketAddr, stop: Arc<AtomicBool>, opened: Arc<AtomicUsize>) {
+    let mut is_first = true;
     while !stop.load(Ordering::Relaxed) {
         if let Some(mut raw) = Raw::connect_if_open(address).await {
+            opened.fetch_add(usize::from(std::mem::take(&mut is_first)), Ordering::Relaxed);
             while !stop.load(Ordering::Relaxed) && raw.rest_within(Duration::from_millis(500)).await.is_none()
             {
             }
@@ -58,13 +97,15 @@ async fn silent(address: SocketAddr, stop: Arc<AtomicBool>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn eleven_hundred_silent_sockets_take_no_handle_that_somebody_needs() {
     let app = App::start().await;
-    let (_place, running, base) = process(&app, "ulimit -n 1024", &[]).await;
-    let ada = app.sign_in(Person::Ada).to(&base);
+    let server = process(&app, "ulimit -n 1024", &[]).await;
+    let (running, ada) = (&server.running, app.sign_in(Person::Ada).to(&server.base));
     until("it can judge", async || ada.get("/user/instagram/status").await.status == StatusCode::OK).await;
     assert!(running.logged().contains("\"connections\":640"), "{}", running.logged());
-    let (address, stop) = (address_of(&base), Arc::new(AtomicBool::new(false)));
-    let flood: Vec<_> = (0..1100).map(|_| tokio::spawn(silent(address, Arc::clone(&stop)))).collect();
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    let flood = Flood::of(address_of(&server.base)).await;
+    until("room is made", async || {
+        running.logged().contains("closing those that have kept us waiting longest")
+    })
+    .await;
     let mut slowest = Duration::ZERO;
     for round in 0..40 {
         let asked = Instant::now();
@@ -76,44 +117,36 @@ async fn eleven_hundred_silent_sockets_take_no_handle_that_somebody_needs() {
     ada.connect(json!({"return_to": RETURN_TO})).await;
     println!("slowest of 40 beside 1,100 silent sockets: {slowest:?}");
     assert!(slowest < Duration::from_secs(5), "{slowest:?}");
-    let log = running.logged();
-    assert!(log.contains("closing those that have kept us waiting longest"), "room was made");
-    assert!(!log.contains("cannot be accepted"), "handles never ran out");
-    stop.store(true, Ordering::Relaxed);
-    for each in flood {
-        each.await.unwrap();
-    }
+    assert!(!running.logged().contains("cannot be accepted"), "handles never ran out");
+    flood.ends().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_at_the_metrics_listener_takes_no_handle_of_the_callers() {
     let app = App::start().await;
-    let metrics = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = ReservedPort::new();
+    let metrics = port.address();
     let at = [("HOLDFAST_METRICS_LISTEN", &*metrics.to_string())];
-    let (_place, running, base) = process(&app, "ulimit -n 1024", &at).await;
-    let ada = app.sign_in(Person::Ada).to(&base);
+    let server = process(&app, "ulimit -n 1024", &at).await;
+    let ada = app.sign_in(Person::Ada).to(&server.base);
     until("it can judge", async || ada.get("/user/instagram/status").await.status == StatusCode::OK).await;
-    let stop = Arc::new(AtomicBool::new(false));
-    let flood: Vec<_> = (0..1100).map(|_| tokio::spawn(silent(metrics, Arc::clone(&stop)))).collect();
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    let flood = Flood::of(metrics).await;
     for round in 0..10 {
         assert_eq!(ada.get("/user/instagram/status").await.status, StatusCode::OK, "round {round}");
-        let handles = std::fs::read_dir(format!("/proc/{}/fd", running.child.id())).unwrap().count();
+        let handles = format!("/proc/{}/fd", server.running.child.id());
+        let handles = std::fs::read_dir(handles).unwrap().count();
         assert!(handles < 200, "{handles} handles");
     }
     let mut scraper = Raw::connect(metrics).await;
     let scraped = scraper.ask("GET /why/nothing HTTP/1.1\r\nHost: h\r\n\r\n").await;
     assert_eq!(scraped.unwrap().status, 404, "who asks is answered there, too");
-    stop.store(true, Ordering::Relaxed);
-    for each in flood {
-        each.await.unwrap();
-    }
+    flood.ends().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stalled_large_bodies_keep_no_signed_webhook_out() {
     let app = App::with(&[("HOLDFAST_TRUSTED_PROXIES", "127.0.0.1")], |_| {}).await;
-    until("it is ready", async || app.get("/readyz").await.status == StatusCode::OK).await;
+    app.is_ready().await;
     let mut stalled = Vec::new();
     for _ in 0..140 {
         let mut raw = Raw::connect(app.address()).await;
@@ -149,7 +182,8 @@ async fn stalled_large_bodies_keep_no_signed_webhook_out() {
 async fn a_second_signal_ends_at_once() {
     let app = App::start().await;
     for (signal, code) in [("-TERM", 143), ("-INT", 130)] {
-        let (_place, mut running, _base) = process(&app, ":", &[("HOLDFAST_DRAIN_S", "60")]).await;
+        let Process { mut running, place: _place, _port, .. } =
+            process(&app, ":", &[("HOLDFAST_DRAIN_S", "60")]).await;
         let kill = || Command::new("kill").args([signal, &running.child.id().to_string()]).status().unwrap();
         assert!(kill().success());
         until("it was told", async || running.logged().contains("told to stop")).await;

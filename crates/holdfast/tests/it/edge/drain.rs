@@ -10,19 +10,23 @@
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
 
 use super::client::Raw;
 use super::crowded::{address_of, process};
 use crate::cli::support::{Place, ring_entry};
 use crate::e2e::app::App;
-use crate::replicas::processes::until;
 use crate::support::dice::set_or;
+use crate::support::ports::ReservedPort;
+use crate::support::waiting::until;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_terminated_server_finishes_what_it_has_begun() {
-    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = ReservedPort::new();
+    let address = port.address();
     let place = Place::new()
         .with("HOLDFAST_LISTEN", address.to_string())
         .with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7))
@@ -31,16 +35,11 @@ async fn a_terminated_server_finishes_what_it_has_begun() {
         .with("CLERK_WEBHOOK_SIGNING_SECRET", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX")
         .with("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com");
     let mut server = place.start(&["serve"], Stdio::null());
-    let mut up = false;
-    for _ in 0..400 {
-        up = tokio::net::TcpStream::connect(address).await.is_ok();
-        if up {
-            break;
-        }
+    until("it listens", async || {
         assert_eq!(server.child.try_wait().unwrap(), None, "it ended at once");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert!(up, "it does not listen");
+        TcpStream::connect(address).await.is_ok()
+    })
+    .await;
     let mut running = Raw::connect(address).await;
     // `Expect` has the server say when the handler asks for the body: from then on the request is
     // under way.
@@ -56,15 +55,7 @@ async fn a_terminated_server_finishes_what_it_has_begun() {
     assert!(killed.success());
     assert_eq!(idle.rest().await, "", "an idle connection is closed at once");
     // The listener goes when its task is next looked at.
-    let mut refused = false;
-    for _ in 0..200 {
-        refused = tokio::net::TcpStream::connect(address).await.is_err();
-        if refused {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    assert!(refused, "nothing new is taken");
+    until("nothing new is taken", async || TcpStream::connect(address).await.is_err()).await;
     running.send(b"{}").await.unwrap();
     let answer = running.reply().await.unwrap();
     assert_eq!(answer.status / 100, 4, "a full answer, which refuses a webhook without a signature");
@@ -74,19 +65,21 @@ async fn a_terminated_server_finishes_what_it_has_begun() {
     assert_eq!(ended.code(), Some(0));
 }
 
-/// What became of the requests of one client.
+/// What clients have in common that keep asking.
 #[derive(Default)]
-struct Asked {
-    answered: u32,
-    /// Without a full answer: how many requests the connection had carried, when, and why.
-    cut: Vec<(u32, Instant, std::io::Error)>,
+struct Load {
+    stopped: AtomicBool,
+    answered: AtomicU32,
 }
 
-/// One kept connection that asks again and again.
-async fn keep_asking(address: SocketAddr, stopped: Arc<AtomicBool>) -> Asked {
-    let mut asked = Asked::default();
+/// A request without a full answer: how many the connection had carried, when, and why.
+type Cut = (u32, Instant, std::io::Error);
+
+/// One kept connection that asks again and again; what was cut of it.
+async fn keep_asking(address: SocketAddr, load: Arc<Load>) -> Vec<Cut> {
+    let mut cut = Vec::new();
     let mut kept: Option<(u32, Raw)> = None;
-    while !stopped.load(Ordering::Relaxed) {
+    while !load.stopped.load(Ordering::Relaxed) {
         let Some((carried, mut client)) = (match kept.take() {
             Some(kept) => Some(kept),
             None => Raw::connect_if_open(address).await.map(|client| (0, client)),
@@ -95,16 +88,19 @@ async fn keep_asking(address: SocketAddr, stopped: Arc<AtomicBool>) -> Asked {
         };
         match client.ask("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").await {
             Ok(reply) => {
-                asked.answered += 1;
+                load.answered.fetch_add(1, Ordering::Relaxed);
                 kept = (reply.header("connection") != Some("close")).then_some((carried + 1, client));
             }
             // Came in the moment in which the port closed, as if it had found it closed.
             Err(_) if carried == 0 && Raw::connect_if_open(address).await.is_none() => break,
-            Err(error) => asked.cut.push((carried, Instant::now(), error)),
+            Err(error) => cut.push((carried, Instant::now(), error)),
         }
     }
-    asked
+    cut
 }
+
+/// What the stopped server serves on for.
+const DRAIN: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_under_load_cuts_nobody() {
@@ -112,11 +108,11 @@ async fn a_stop_under_load_cuts_nobody() {
     let app = App::start().await;
     let mut answered = 0;
     for stop in 0..stops {
-        let (_place, mut running, base) = process(&app, ":", &[("HOLDFAST_DRAIN_S", "2")]).await;
-        let (address, stopped) = (address_of(&base), Arc::new(AtomicBool::new(false)));
-        let asking: Vec<_> =
-            (0..16).map(|_| tokio::spawn(keep_asking(address, Arc::clone(&stopped)))).collect();
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        let drain = DRAIN.as_secs().to_string();
+        let server = process(&app, ":", &[("HOLDFAST_DRAIN_S", &drain)]).await;
+        let (mut running, address, load) = (server.running, address_of(&server.base), Arc::default());
+        let asking: Vec<_> = (0..16).map(|_| tokio::spawn(keep_asking(address, Arc::clone(&load)))).collect();
+        until("many are answered", async || load.answered.load(Ordering::Relaxed) > 100).await;
         let mut probe = Raw::connect(address).await;
         let told = Instant::now();
         assert!(
@@ -133,19 +129,16 @@ async fn a_stop_under_load_cuts_nobody() {
         assert_eq!((reply.status, reply.header("connection")), (200, Some("close")));
         let ended = tokio::task::spawn_blocking(move || running.child.wait().unwrap()).await.unwrap();
         assert_eq!(ended.code(), Some(0));
-        assert!(told.elapsed() >= Duration::from_secs(2), "it serves on for the drain time");
-        stopped.store(true, Ordering::Relaxed);
-        let mut of_stop = 0;
+        assert!(told.elapsed() >= DRAIN, "it serves on for the drain time");
+        load.stopped.store(true, Ordering::Relaxed);
         for each in asking {
-            let asked = each.await.unwrap();
-            of_stop += asked.answered;
-            for (carried, at, error) in &asked.cut {
+            let cut = each.await.unwrap();
+            for (carried, at, error) in &cut {
                 println!("stop {stop}: cut {:?} after SIGTERM: {error}; {carried} before it", *at - told);
             }
-            assert!(asked.cut.is_empty(), "stop {stop} cut {} requests", asked.cut.len());
+            assert!(cut.is_empty(), "stop {stop} cut {} requests", cut.len());
         }
-        assert!(of_stop > 100, "{of_stop}");
-        answered += of_stop;
+        answered += load.answered.load(Ordering::Relaxed);
     }
     println!("{answered} requests answered in {stops} stops, none cut");
 }

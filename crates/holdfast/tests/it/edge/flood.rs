@@ -175,9 +175,7 @@ async fn unknown_keys_cost_one_fetch_in_thirty_seconds_and_good_callers_nothing(
     })
     .await;
     let address = app.address();
-    while app.get("/readyz").await.status != StatusCode::OK {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    app.is_ready().await;
     assert_eq!(keys.fetches(), 1, "the keys are fetched at the start");
     let ada = app.sign_in(Person::Ada);
     assert_eq!(ada.get("/user/profile").await.status, StatusCode::OK);

@@ -16,8 +16,8 @@ use secrecy::ExposeSecret as _;
 use super::crowded::process;
 use crate::e2e::app::App;
 use crate::replicas::graph::Graph;
-use crate::replicas::processes::until;
 use crate::support::dice::set_or;
+use crate::support::waiting::{PATIENCE, until};
 
 const PAGE: usize = 4096;
 /// Every token of Instagram begins so.
@@ -80,16 +80,16 @@ async fn no_grant_is_in_memory_some_time_after_a_refresh_and_a_disconnect() {
     let app = App::start().await;
     let (graph, address) = Graph::start().await;
     let settings = [("HOLDFAST_REFRESH_MIN_AGE_S", "1"), ("INSTAGRAM_GRAPH_URL", address.as_str())];
-    let (place, running, base) = process(&app, ":", &settings).await;
-    let ada = app.sign_in(Person::Ada).to(&base);
+    let server = process(&app, ":", &settings).await;
+    let ada = app.sign_in(Person::Ada).to(&server.base);
     until("it can judge", async || ada.get("/user/instagram/status").await.status == StatusCode::OK).await;
     for round in 0..4 {
         ada.connect_account("ada.makes").await;
         let checked = ada.send(Method::POST, "/user/instagram/check", None).await;
         assert_eq!(checked.status, StatusCode::OK);
         if round == 3 {
-            let database = rusqlite::Connection::open(place.path().join("own.db")).unwrap();
-            database.busy_timeout(Duration::from_secs(5)).unwrap();
+            let database = rusqlite::Connection::open(server.place.path().join("own.db")).unwrap();
+            database.busy_timeout(PATIENCE).unwrap();
             database.execute_batch("UPDATE connections SET next_refresh_at = 1").unwrap();
             until("the grant is refreshed", async || graph.refreshes() == 1).await;
             until("and stored", async || ada.status().await["evidence"]["source"] == "refresh").await;
@@ -98,7 +98,7 @@ async fn no_grant_is_in_memory_some_time_after_a_refresh_and_a_disconnect() {
         assert_eq!(gone.status, StatusCode::OK);
     }
     tokio::time::sleep(Duration::from_secs(wait)).await;
-    let image = image(running.child.id());
+    let image = image(server.running.child.id());
     let size: usize = image.iter().map(|(_, bytes)| bytes.len()).sum();
     assert!(size > 1 << 20, "the memory was read: {size}");
     let short = app.instagram.issued_secrets();

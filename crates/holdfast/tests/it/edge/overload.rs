@@ -23,9 +23,7 @@ async fn two_thousand_slow_bodies_keep_no_caller_waiting() {
     let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
     let app = App::at(Arc::new(clock.clone()), &[], |_| {}).await;
     let ada = app.sign_in(Person::Ada);
-    while ada.get("/user/instagram/status").await.status != StatusCode::OK {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    app.is_ready().await;
     let before = resident_kib();
     let mut dripping = Vec::new();
     for _ in 0..DRIPPING {

@@ -22,9 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::crowded::process;
 use crate::e2e::app::{self, App, RETURN_TO, SignedIn};
-use crate::replicas::processes::until;
 use crate::support::dice::{Dice, set_or};
 use crate::support::disk::{CALLS, Disk, calls};
+use crate::support::waiting::until;
 
 /// For each person: connected, disconnected again, and another attempt begun. Links are in the
 /// journal too; of an attempt nothing but the database knows.
@@ -154,17 +154,18 @@ async fn power_that_fails_anywhere_costs_nothing_that_was_acknowledged() {
     let traced = format!(
         "exec strace -D -f -qq -ttt -y -xx -s 4194304 -e signal=none -e trace={CALLS} -o system-calls \"$0\" serve; :"
     );
-    let (place, mut running, base) = process(&app, &traced, &[]).await;
-    let ada = app.sign_in(Person::Ada).to(&base);
+    let mut server = process(&app, &traced, &[]).await;
+    let ada = app.sign_in(Person::Ada).to(&server.base);
     until("it can judge", async || ada.get("/user/instagram/status").await.status == StatusCode::OK).await;
     let ready = micros();
-    let days = ACCOUNTS.map(|(person, account)| busy_days(person, app.sign_in(person).to(&base), account));
+    let days =
+        ACCOUNTS.map(|(person, account)| busy_days(person, app.sign_in(person).to(&server.base), account));
     let done: Vec<Done> = futures_util::future::join_all(days).await.into_iter().flatten().collect();
     let last = micros();
-    running.child.kill().expect("SIGKILL");
-    running.child.wait().expect("it is dead");
+    server.running.child.kill().expect("SIGKILL");
+    server.running.child.wait().expect("it is dead");
 
-    let root = place.path().canonicalize().expect("a directory");
+    let root = server.place.path().canonicalize().expect("a directory");
     let trace = std::fs::read_to_string(root.join("system-calls")).expect("what was traced");
     let calls = calls(&trace, &root);
     let first = calls.partition_point(|call| call.at < ready);

@@ -11,9 +11,8 @@ use crate::e2e::app::{App, ORIGIN};
 async fn report_mode_serves_and_counts() {
     let app = App::with(&[("CLERK_AUTHORIZED_PARTIES_MODE", "report")], |_| {}).await;
     let ada = app.sign_in(Person::Ada);
-    while ada.get("/user/profile").await.status != StatusCode::OK {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    app.is_ready().await;
+    assert_eq!(ada.get("/user/profile").await.status, StatusCode::OK);
     let before = metric(&app, "holdfast_session_tokens_would_refuse_total");
     assert_eq!(before, 0, "a token of the app itself");
     let foreign = app.clerk.mint(Case::find("azp-other").unwrap(), Person::Ada, ORIGIN).unwrap();

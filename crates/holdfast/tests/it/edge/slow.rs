@@ -102,10 +102,7 @@ async fn slow_connections_of_every_kind_are_cut_in_time_and_memory_stays_flat() 
     }
     let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
     let app = App::at(Arc::new(clock.clone()), &[], |_| {}).await;
-    let ada = app.sign_in(Person::Ada);
-    while ada.get("/user/instagram/status").await.status != StatusCode::OK {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    app.is_ready().await;
     let answer = app.get("/openapi.json").await.body.len();
     let mut after_first = 0;
     for round in 1..=ROUNDS {

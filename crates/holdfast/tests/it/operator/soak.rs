@@ -21,7 +21,10 @@ use url::Url;
 use crate::cli::support::Place as Folder;
 use crate::e2e::app::{App, ORIGIN, RETURN_TO};
 use crate::outbox::endpoint::{AppEndpoint, SECRET};
+use crate::replicas::processes::serves;
 use crate::support::database::{self, Engine};
+use crate::support::ports::ReservedPort;
+use crate::support::waiting::until_seen;
 
 /// What the process holds at one moment.
 #[derive(Debug, Clone, Copy, Default)]
@@ -219,10 +222,6 @@ async fn told(app: &App, metrics: &str, name: &str) -> f64 {
     lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
 }
 
-fn free_address() -> String {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
-}
-
 /// How long, in seconds.
 fn length() -> Duration {
     let given = std::env::var("SOAK_SECONDS").ok().and_then(|text| text.parse().ok());
@@ -243,13 +242,15 @@ async fn what_it_holds_stays_level_under_faults() {
     let mut app = App::on(place, Arc::new(SystemClock), &settings, |_| {}).await;
     // It stands for the outside world alone.
     app.stop().await;
-    let (listen, metrics) = (free_address(), free_address());
+    let ports = [ReservedPort::new(), ReservedPort::new()];
+    let [listen, metrics] = [0, 1].map(|each: usize| ports[each].address().to_string());
     let folder = app.environment.iter().fold(Folder::new(), |folder, (name, value)| folder.with(name, value));
     let folder = folder
         .with("HOLDFAST_LISTEN", listen.as_str())
         .with("HOLDFAST_METRICS_LISTEN", metrics.as_str())
         .with("HOLDFAST_LOG", "warn");
-    let process = folder.start(&["serve"], Stdio::null());
+    let mut process = folder.start(&["serve"], Stdio::null());
+    serves(&mut process, ports[0].address()).await;
     let base: Url = format!("http://{listen}/").parse().unwrap();
     let load = Arc::new(Load {
         app,
@@ -259,9 +260,6 @@ async fn what_it_holds_stays_level_under_faults() {
         refused: AtomicU64::new(0),
         failed: AtomicU64::new(0),
     });
-    while TcpStream::connect(&listen).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..12 {
         tasks.spawn(Arc::clone(&load).reads(number));
@@ -298,14 +296,6 @@ async fn what_it_holds_stays_level_under_faults() {
     assert!(last.threads <= second.threads, "threads grow: {report}");
     assert!(last.database <= 13, "connections to the database: {report}");
     for name in ["holdfast_event_streams ", "holdfast_http_in_flight "] {
-        let mut left = told(&load.app, &metrics, name).await;
-        for _ in 0..100 {
-            if left < 0.5 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            left = told(&load.app, &metrics, name).await;
-        }
-        assert!(left < 0.5, "{name}is {left}: {report}");
+        until_seen(name, async || told(&load.app, &metrics, name).await, |left| *left < 0.5).await;
     }
 }

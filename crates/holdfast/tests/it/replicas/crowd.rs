@@ -8,11 +8,13 @@ use holdfast::clock::SystemClock;
 use holdfast::standin::clerk::Person;
 use http::StatusCode;
 
-use super::processes::{answers, configured, start, until};
+use super::processes::{configured, serves, start};
 use crate::cli::support::Running;
 use crate::e2e::app::App;
 use crate::support::database::{Engine, Place};
 use crate::support::events::EventStream;
+use crate::support::ports::ReservedPort;
+use crate::support::waiting::until;
 
 const STREAMS: usize = 2000;
 /// Of each user; fewer than one may have.
@@ -37,12 +39,13 @@ async fn two_thousand_streams_cost_little_and_keep_nobody_out() {
     let app = App::on(Place::new(Engine::Postgres).await, Arc::new(SystemClock), &[], |_| {}).await;
     let ada = app.sign_in(Person::Ada);
     ada.connect_account("ada.makes").await;
-    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = ReservedPort::new();
+    let address = port.address();
     let place = configured(&app.environment)
         .with("HOLDFAST_LISTEN", address.to_string())
         .with("HOLDFAST_WORKER", "off");
-    let server = start(&place, &["serve"]);
-    until("the server serves", async || answers(address).await).await;
+    let mut server = start(&place, &["serve"]);
+    serves(&mut server, address).await;
     let base: url::Url = format!("http://{address}/").parse().unwrap();
     let at_server = ada.to(&base);
     until("it judges", async || at_server.get("/user/instagram/status").await.status == StatusCode::OK).await;

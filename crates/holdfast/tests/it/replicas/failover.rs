@@ -12,12 +12,12 @@ use holdfast::connection::State;
 use holdfast::provider::ProviderId;
 use holdfast::store::{Store, StoreOptions};
 
-use super::processes::until;
 use crate::grants::setup::{DAY, MINUTE, Replica, owner};
 use crate::grants::world::{Kind, World};
 use crate::support::database::{Engine, count_on, execute, start_of_time};
 use crate::support::leaks::Watch;
 use crate::support::postgres_server::OwnServer;
+use crate::support::waiting::until;
 
 const LINKS: usize = 6;
 

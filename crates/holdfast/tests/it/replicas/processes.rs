@@ -12,6 +12,8 @@ use crate::cli::support::{self, Running, ring_entry};
 use crate::e2e::app::App;
 use crate::edge::client::Raw;
 use crate::support::database::{Engine, Place, execute};
+use crate::support::ports::ReservedPort;
+use crate::support::waiting::until;
 
 /// Starts the program; killed when dropped, and its log searched.
 pub fn start(place: &support::Place, arguments: &[&str]) -> Running {
@@ -27,16 +29,6 @@ fn kill(mut process: Running) {
 /// A directory and an environment to run a process in that belongs to an installation.
 pub fn configured(environment: &[(String, String)]) -> support::Place {
     environment.iter().fold(support::Place::new(), |place, (name, value)| place.with(name, value.as_str()))
-}
-
-pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    for _ in 0..1200 {
-        if holds().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("{what}: not within a minute");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,16 +98,17 @@ async fn three_processes_may_migrate_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_process_on_a_sqlite_file_is_refused_with_a_sentence() {
-    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = ReservedPort::new();
+    let address = port.address();
     let place = support::Place::new()
         .with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7))
         .with("CLERK_JWKS_URL", "http://127.0.0.1:9/jwks.json")
         .with("CLERK_ISSUER", "http://127.0.0.1:9")
         .with("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com")
         .with("HOLDFAST_LISTEN", address.to_string());
-    let first = start(&place, &["serve"]);
+    let mut first = start(&place, &["serve"]);
     // It listens before it opens its database, and answers after.
-    until("the first serves", async || answers(address).await).await;
+    serves(&mut first, address).await;
     let place = place.with("HOLDFAST_LISTEN", "127.0.0.1:0");
     let second = place.run(&["serve"]);
     assert_eq!(second.code, 2, "{}", second.whole());
@@ -124,11 +117,21 @@ async fn a_second_process_on_a_sqlite_file_is_refused_with_a_sentence() {
     assert_eq!(place.run(&["migrate"]).code, 0);
     kill(first);
     let place = place.with("HOLDFAST_LISTEN", address.to_string());
-    let _next = start(&place, &["serve"]);
-    until("the next serves", async || answers(address).await).await;
+    let mut next = start(&place, &["serve"]);
+    serves(&mut next, address).await;
 }
 
-pub async fn answers(address: std::net::SocketAddr) -> bool {
+/// Waits until a server of that process serves at `address`.
+pub async fn serves(process: &mut Running, address: std::net::SocketAddr) {
+    until("it serves", async || {
+        let ended = process.child.try_wait().expect("how it fares");
+        assert!(ended.is_none(), "it ended: {}", process.logged());
+        answers(address).await
+    })
+    .await;
+}
+
+async fn answers(address: std::net::SocketAddr) -> bool {
     let Some(mut raw) = Raw::connect_if_open(address).await else { return false };
     raw.ask("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").await.is_ok_and(|reply| reply.status == 200)
 }

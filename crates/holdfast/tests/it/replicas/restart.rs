@@ -12,9 +12,10 @@ use http::{Method, StatusCode};
 
 use super::graph::Graph;
 use crate::e2e::app::{App, SignedIn, code, text};
-use crate::support::database::{Place, execute};
+use crate::support::database::{Engine, Place, count_on, execute};
 use crate::support::events::EventStream;
 use crate::support::postgres_server::OwnServer;
+use crate::support::waiting::{PATIENCE, until};
 
 const CALLERS: usize = 8;
 /// Makes every grant due, and wakes the workers.
@@ -46,12 +47,10 @@ async fn load(person: SignedIn<'_>, stop: &AtomicBool) -> Tally {
     tally
 }
 
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) -> Duration {
+/// How long it took until it held.
+async fn time_until(what: &str, holds: impl AsyncFnMut() -> bool) -> Duration {
     let began = Instant::now();
-    while !holds().await {
-        assert!(began.elapsed() < Duration::from_secs(60), "{what}: not within a minute");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until(what, holds).await;
     began.elapsed()
 }
 
@@ -73,7 +72,7 @@ async fn outage(app: &App, ada: &SignedIn<'_>, server: &OwnServer, graph: &Graph
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(graph.refreshes(), meanwhile, "nothing is refreshed that could not be stored");
     server.start_again();
-    let back = until("service resumes", async || {
+    let back = time_until("service resumes", async || {
         ada.get("/user/instagram/status").await.status == StatusCode::OK
             && app.get("/readyz").await.status == StatusCode::OK
     })
@@ -106,9 +105,10 @@ async fn a_restart_of_postgres_is_survived_under_load() {
     ada.connect_account("ada.makes").await;
     // Whatever the worker has refreshed is due again at once, so that it is at it before, meanwhile
     // and after.
-    let url = server.url();
+    let enough = Arc::new(AtomicBool::new(false));
+    let (url, goes_on) = (server.url(), Arc::clone(&enough));
     let due_again = tokio::spawn(async move {
-        loop {
+        while !goes_on.load(Ordering::SeqCst) {
             // Fails while the server is away.
             let _ = execute(&url, DUE_AGAIN).await;
             tokio::time::sleep(Duration::from_millis(300)).await;
@@ -121,7 +121,7 @@ async fn a_restart_of_postgres_is_survived_under_load() {
     stream.state("connected").await;
     for round in 0..2 {
         let before = graph.refreshes();
-        let took = until("the worker refreshes", async || graph.refreshes() > before).await;
+        let took = time_until("the worker refreshes", async || graph.refreshes() > before).await;
         println!("round {round}: the worker refreshes after {took:?}");
         let stop = AtomicBool::new(false);
         let loads = futures_util::future::join_all((0..CALLERS).map(|_| load(ada.clone(), &stop)));
@@ -138,17 +138,17 @@ async fn a_restart_of_postgres_is_survived_under_load() {
         assert!(all.keys().any(|(status, code)| *status == 503 && code == "database-unavailable"));
         // The lease of a refresh that could not be given back runs out.
         shift.fetch_add(185, Ordering::SeqCst);
-        // The server closes what was idle for so long; a request must not run into that.
-        tokio::time::sleep(Duration::from_secs(1)).await;
     }
     let before = graph.refreshes();
-    let took = until("the worker goes on", async || graph.refreshes() > before + 1).await;
+    let took = time_until("the worker goes on", async || graph.refreshes() > before + 1).await;
     println!("the worker went on within {took:?}");
     assert_eq!(graph.refused(), 0, "nobody ever came with a dead token");
     // The grant that is stored is the one that works, once the worker does not replace it at the
     // same moment.
-    due_again.abort();
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    enough.store(true, Ordering::SeqCst);
+    due_again.await.unwrap();
+    let at_work = "SELECT COUNT(*) FROM connections WHERE next_refresh_at = 1 OR lease_until IS NOT NULL";
+    until("the worker rests", async || count_on(Engine::Postgres, &server.url(), at_work).await == 0).await;
     let checked = ada.send(Method::POST, "/user/instagram/check", None).await;
     assert_eq!(checked.status, StatusCode::OK, "{}", text(&checked));
     assert_eq!(ada.status().await["state"], "connected");
@@ -157,7 +157,7 @@ async fn a_restart_of_postgres_is_survived_under_load() {
     let mut other = EventStream::open(&other.base, &ada.authorization(), None).await.unwrap();
     app.instagram.deauthorize("ada.makes").await.unwrap();
     for each in [&mut stream, &mut other] {
-        let heard = tokio::time::timeout(Duration::from_secs(20), each.state("reconnect_required")).await;
+        let heard = tokio::time::timeout(PATIENCE, each.state("reconnect_required")).await;
         assert_eq!(heard.expect("streams hear again").1["reason"], "deauthorized");
     }
 }

@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 use super::collector::Collector;
 use crate::cli::support::{Place, ring_entry};
 use crate::edge::client::Raw;
-use crate::replicas::processes::{answers, until};
+use crate::replicas::processes::serves;
+use crate::support::ports::ReservedPort;
 
 const HEADER: &str = "x-api-key=key-of-the-collector-in-the-environment";
 
@@ -20,7 +21,8 @@ fn configured() -> Place {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_terminated_server_sends_its_last_traces() {
     let collector = Collector::start().await;
-    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = ReservedPort::new();
+    let address = port.address();
     let place = configured()
         .with("CLERK_JWKS_URL", "http://127.0.0.1:9/jwks.json")
         .with("CLERK_ISSUER", "http://127.0.0.1:9")
@@ -28,7 +30,7 @@ async fn a_terminated_server_sends_its_last_traces() {
         .with("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str())
         .with("OTEL_BSP_SCHEDULE_DELAY", "60000");
     let mut server = place.start(&["serve"], Stdio::null());
-    until("it serves", async || answers(address).await).await;
+    serves(&mut server, address).await;
     let mut raw = Raw::connect(address).await;
     let request = "GET /user/profile HTTP/1.1\r\nHost: h\r\nX-Request-Id: of-the-binary\r\n\r\n";
     assert_eq!(raw.ask(request).await.unwrap().status, 401);

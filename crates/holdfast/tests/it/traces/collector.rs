@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -15,6 +14,8 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Valu
 use prost::Message as _;
 use url::Url;
 
+use crate::support::waiting::until_seen;
+
 /// What it does with an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mood {
@@ -22,6 +23,8 @@ pub enum Mood {
     /// Says that it did not want so many of the spans.
     Rejects(i64),
     Answers(StatusCode),
+    /// Answers the first export so, and takes the next ones.
+    FirstAnswers(StatusCode),
     /// Is no collector, but a web page.
     Page,
     /// Does not answer.
@@ -77,6 +80,16 @@ impl Collector {
         *self.mood.lock().unwrap() = mood;
     }
 
+    /// What it does with the export that has just come.
+    fn next_mood(&self) -> Mood {
+        let mut mood = self.mood.lock().unwrap();
+        let now = *mood;
+        if let Mood::FirstAnswers(_) = now {
+            *mood = Mood::Takes;
+        }
+        now
+    }
+
     /// Everything that came, in order, taken or not.
     pub fn exports(&self) -> Vec<Export> {
         self.exports.lock().unwrap().clone()
@@ -88,14 +101,7 @@ impl Collector {
 
     /// Waits until such spans have come, and gives all that have.
     pub async fn until(&self, what: &str, holds: impl Fn(&[Seen]) -> bool) -> Vec<Seen> {
-        for _ in 0..3000 {
-            let spans = self.spans();
-            if holds(&spans) {
-                return spans;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("{what}: not within a minute: {:#?}", self.spans());
+        until_seen(what, async || self.spans(), |spans| holds(spans)).await
     }
 
     /// Waits for a span of that name.
@@ -111,9 +117,10 @@ async fn receive(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    let mood = collector.next_mood();
+    // Whoever sees it here may change the mood: that is of the next export.
     let export = Export { path: uri.path().to_owned(), headers, body };
     collector.exports.lock().unwrap().push(export);
-    let mood = *collector.mood.lock().unwrap();
     let taken = |rejected_spans| {
         let partial_success =
             Some(ExportTracePartialSuccess { rejected_spans, error_message: String::new() });
@@ -123,7 +130,7 @@ async fn receive(
     match mood {
         Mood::Takes => taken(0),
         Mood::Rejects(spans) => taken(spans),
-        Mood::Answers(status) => status.into_response(),
+        Mood::Answers(status) | Mood::FirstAnswers(status) => status.into_response(),
         Mood::Page => Html("<!doctype html><title>Welcome</title>").into_response(),
         Mood::Hangs => std::future::pending().await,
     }

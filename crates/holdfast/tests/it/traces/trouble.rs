@@ -1,31 +1,17 @@
 //! A collector that is away, hangs or is none: nobody notices but the operator.
 
-use std::time::Duration;
-
 use holdfast::standin::clerk::Person;
 use http::StatusCode;
 
 use super::collector::{Collector, Mood};
 use super::traced;
 use crate::e2e::app::App;
-
-/// Long enough for a loaded machine, and far shorter than a server that waits for its collector
-/// would take.
-const PATIENCE: Duration = Duration::from_mins(2);
+use crate::support::ports::ReservedPort;
+use crate::support::waiting::{PATIENCE, until};
 
 fn count(app: &App, outcome: &str) -> u64 {
     let line = format!("holdfast_trace_spans_total{{outcome=\"{outcome}\"}} ");
     app.metrics.render().lines().find_map(|each| each.strip_prefix(&line)?.parse().ok()).unwrap_or(0)
-}
-
-async fn until(what: &str, holds: impl Fn() -> bool) {
-    for _ in 0..3000 {
-        if holds() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("{what}: not within a minute");
 }
 
 /// People are served, and the server comes to its end; what was not exported has been counted.
@@ -35,6 +21,7 @@ async fn is_served_and_drains(mut app: App) -> App {
     for _ in 0..20 {
         assert_eq!(ada.status().await["state"], "connected");
     }
+    // Far longer than it gives the collector.
     tokio::time::timeout(PATIENCE, app.stop()).await.expect("the server drains");
     assert!(count(&app, "export_failed") > 0, "{}", app.metrics.render());
     assert_eq!(count(&app, "exported"), 0);
@@ -46,9 +33,8 @@ async fn is_served_and_drains(mut app: App) -> App {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_away_costs_traces_and_nothing_else() {
-    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", taken.local_addr().unwrap());
-    drop(taken);
+    let nobody = ReservedPort::new();
+    let endpoint = format!("http://{}", nobody.address());
     let settings = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "20")];
     is_served_and_drains(App::with(&settings, |_| {}).await).await;
 }
@@ -57,8 +43,10 @@ async fn a_collector_that_is_away_costs_traces_and_nothing_else() {
 async fn a_collector_that_hangs_costs_traces_and_nothing_else() {
     let collector = Collector::start().await;
     collector.is(Mood::Hangs);
-    is_served_and_drains(traced(&collector, &[]).await).await;
-    assert!(!collector.exports().is_empty());
+    let app = traced(&collector, &[]).await;
+    app.get("/healthz").await;
+    collector.until("it is asked", |spans| !spans.is_empty()).await;
+    is_served_and_drains(app).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,25 +68,25 @@ async fn a_web_page_is_not_taken_for_a_collector() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_busy_collector_does_not_take_is_sent_again_and_what_it_rejects_is_counted() {
     let collector = Collector::start().await;
-    collector.is(Mood::Answers(StatusCode::SERVICE_UNAVAILABLE));
+    collector.is(Mood::FirstAnswers(StatusCode::SERVICE_UNAVAILABLE));
     let mut app = traced(&collector, &[]).await;
     app.get("/docs/errors").await;
     let first = collector.until("an export", |spans| !spans.is_empty()).await;
-    collector.is(Mood::Takes);
-    until("it is taken", || count(&app, "exported") > 0).await;
+    until("it is taken", async || count(&app, "exported") > 0).await;
     let again = collector.spans().iter().filter(|span| span.id == first[0].id).count();
     assert!(again >= 2, "the same span, sent {again} times");
     assert_eq!(count(&app, "export_failed"), 0);
 
     collector.is(Mood::Rejects(1));
     app.get("/docs/errors").await;
-    until("one is counted as rejected", || count(&app, "export_failed") > 0).await;
+    until("one is counted as rejected", async || count(&app, "export_failed") > 0).await;
     app.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_left_when_the_server_stops_is_sent() {
     let collector = Collector::start().await;
+    // The longest there is.
     let delay = [("OTEL_BSP_SCHEDULE_DELAY", "60000")];
     let mut app = traced(&collector, &delay).await;
     assert_eq!(app.get("/docs/errors").await.status, StatusCode::OK);
