@@ -53,14 +53,13 @@ fn quick() -> ServerLimits {
 }
 
 async fn start(limits: ServerLimits) -> Running {
-    start_with(limits, None).await
+    start_with(limits, None, Arc::new(SystemClock)).await
 }
 
 #[expect(clippy::disallowed_methods, reason = "a router of the test's own")]
-async fn start_with(limits: ServerLimits, refusals: Option<Refusals>) -> Running {
+async fn start_with(limits: ServerLimits, refusals: Option<Refusals>, clock: SharedClock) -> Running {
     let listener = bind("127.0.0.1:0".parse().unwrap(), "TEST").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let clock: SharedClock = Arc::new(SystemClock);
     let slow = {
         let clock = clock.clone();
         move || async move {

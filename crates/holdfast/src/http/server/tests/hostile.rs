@@ -151,7 +151,7 @@ async fn what_cannot_be_read_is_answered_in_full_where_the_application_says_how(
         format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
             .into()
     };
-    let server = start_with(patient(), Some(Arc::new(answer))).await;
+    let server = start_with(patient(), Some(Arc::new(answer)), Arc::new(SystemClock)).await;
     let large = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "a".repeat(200_000));
     let longest = "a".repeat(200_000);
     let address = format!("GET /{longest} HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -187,7 +187,7 @@ async fn what_cannot_be_read_is_answered_in_full_where_the_application_says_how(
 
 #[tokio::test]
 async fn a_connection_that_never_says_anything_is_cut_before_one_that_did() {
-    let limits = ServerLimits { silent_timeout: Duration::from_millis(200), ..patient() };
+    let limits = ServerLimits { silent_timeout: Duration::from_secs(1), ..patient() };
     let server = start(limits).await;
     let mut asked = TcpStream::connect(server.address).await.unwrap();
     asked.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();

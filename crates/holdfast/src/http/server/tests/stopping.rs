@@ -1,11 +1,13 @@
 //! A server that is told to stop: whoever has asked is answered, and nobody else is taken.
 
+use std::sync::Arc;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::super::LAST_REQUEST;
-use super::{exchange, patient, quick, rest, start, statuses};
-use crate::clock::{Clock as _, SystemClock};
+use super::{exchange, patient, quick, rest, start, start_with, statuses};
+use crate::clock::{Clock as _, ManualClock, SystemClock};
 
 #[tokio::test]
 async fn a_shutdown_lets_running_requests_finish_and_takes_no_new_ones() {
@@ -79,7 +81,9 @@ async fn a_request_that_meets_the_stop_on_its_way_is_answered() {
 
 #[tokio::test]
 async fn a_kept_connection_that_was_told_nothing_is_answered_after_the_stop() {
-    let server = start(patient()).await;
+    // The clock stands still: however long the stop takes to be seen, the last request is in time.
+    let clock = Arc::new(ManualClock::new(SystemClock.now()));
+    let server = start_with(patient(), None, clock).await;
     let mut kept = TcpStream::connect(server.address).await.unwrap();
     kept.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     assert!(kept.read(&mut [0; 1024]).await.unwrap() > 0);

@@ -66,28 +66,28 @@ async fn meet(rig: &Rig, fault: Fault, endpoint: Endpoint) -> Result<(), Failure
         Endpoint::Token => {
             let code = rig.code(ADA).await;
             arm();
-            instagram.redeem(&code).await.outcome.map(|_| ())
+            rig.under(fault, instagram.redeem(&code)).await.outcome.map(|_| ())
         }
         Endpoint::Exchange => {
             let short = rig.short(ADA).await;
             arm();
-            instagram.extend(&short).await.outcome.map(|_| ())
+            rig.under(fault, instagram.extend(&short)).await.outcome.map(|_| ())
         }
         Endpoint::Refresh => {
             let grant = rig.grant(ADA).await;
             rig.clock.advance(Duration::from_hours(25));
             arm();
-            instagram.refresh(&grant).await.outcome.map(|_| ())
+            rig.under(fault, instagram.refresh(&grant)).await.outcome.map(|_| ())
         }
         Endpoint::Me => {
             let grant = rig.grant(ADA).await;
             arm();
-            instagram.identify(&grant).await.outcome.map(|_| ())
+            rig.under(fault, instagram.identify(&grant)).await.outcome.map(|_| ())
         }
         Endpoint::Graph => {
             let grant = rig.grant(ADA).await;
             arm();
-            let passed = instagram.pass_through(&grant, own_media()).await?;
+            let passed = rig.under(fault, instagram.pass_through(&grant, own_media())).await?;
             if passed.is_too_large {
                 return Err(Failure::new(Meaning::Content, "larger than what is passed on"));
             }
@@ -122,7 +122,8 @@ async fn the_dead_stay_dead_and_the_rest_recovers() {
     for fault in Fault::ALL.iter().filter(|fault| fault.endpoints().contains(&Endpoint::Me)) {
         let grant = rig.grant(ADA).await;
         rig.standin.set_fault(None, *fault).unwrap();
-        assert!(rig.instagram.identify(&grant).await.outcome.is_err(), "{fault:?}");
+        let met = rig.under(*fault, rig.instagram.identify(&grant)).await;
+        assert!(met.outcome.is_err(), "{fault:?}");
         rig.standin.clear(None).unwrap();
         let alive = rig.instagram.identify(&grant).await.outcome.is_ok();
         assert_eq!(alive, fault.effect() != Effect::Kills, "{fault:?}");

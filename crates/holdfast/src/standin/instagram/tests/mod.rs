@@ -9,6 +9,7 @@ mod dance;
 mod faults;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -17,7 +18,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use url::Url;
 
-use super::{Decision, InstagramStandin, Options, decide};
+use super::{Decision, Fault, InstagramStandin, Options, decide};
 use crate::clock::ManualClock;
 use crate::entropy::SeededEntropy;
 use crate::provider::instagram::{Instagram, InstagramConfig};
@@ -27,14 +28,23 @@ use crate::transport::{Answer, Outgoing, ReqwestTransport, Transport, TransportE
 const CALLBACK: &str = "http://127.0.0.1:8080/instagram/callback";
 const SCOPES: [&str; 2] = ["instagram_business_basic", "instagram_business_manage_insights"];
 
-/// The production transport with less patience, so that a hanging server costs a test little.
-#[derive(Debug)]
-struct Impatient(ReqwestTransport);
+/// Longer than any answer takes, whatever else the machine does.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// What a server that hangs on purpose is given.
+const IMPATIENCE: Duration = Duration::from_millis(400);
 
-impl Transport for Impatient {
+/// The production transport with another patience: little where the server is to hang, and much
+/// where a busy machine must not look like that.
+#[derive(Debug)]
+struct Waits {
+    transport: ReqwestTransport,
+    is_impatient: Arc<AtomicBool>,
+}
+
+impl Transport for Waits {
     fn send(&self, mut request: Outgoing) -> BoxFuture<'_, Result<Answer, TransportError>> {
-        request.timeout = Duration::from_millis(400);
-        self.0.send(request)
+        request.timeout = if self.is_impatient.load(Ordering::SeqCst) { IMPATIENCE } else { PATIENCE };
+        self.transport.send(request)
     }
 }
 
@@ -44,6 +54,7 @@ struct Rig {
     instagram: Instagram,
     clock: ManualClock,
     transport: Arc<dyn Transport>,
+    is_impatient: Arc<AtomicBool>,
 }
 
 async fn rig() -> Rig {
@@ -53,7 +64,11 @@ async fn rig() -> Rig {
 async fn rig_with(options: Options) -> Rig {
     let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
     let clock = ManualClock::new(now);
-    let transport: Arc<dyn Transport> = Arc::new(Impatient(ReqwestTransport::new().unwrap()));
+    let is_impatient = Arc::new(AtomicBool::new(false));
+    let transport: Arc<dyn Transport> = Arc::new(Waits {
+        transport: ReqwestTransport::new().unwrap(),
+        is_impatient: Arc::clone(&is_impatient),
+    });
     let config_of = |standin: &InstagramStandin| InstagramConfig {
         app_id: standin.options().app_id.clone(),
         app_secret: standin.options().app_secret.clone(),
@@ -75,10 +90,19 @@ async fn rig_with(options: Options) -> Rig {
     .await
     .unwrap();
     let instagram = Instagram::new(config_of(&standin), transport.clone(), Arc::new(clock.clone()));
-    Rig { standin, instagram, clock, transport }
+    Rig { standin, instagram, clock, transport, is_impatient }
 }
 
 impl Rig {
+    /// What `call` comes to under that fault, whose end is not waited for where it has none.
+    async fn under<T>(&self, fault: Fault, call: impl Future<Output = T>) -> T {
+        let hangs = matches!(fault, Fault::Hang | Fault::SlowBody);
+        self.is_impatient.store(hangs, Ordering::SeqCst);
+        let outcome = call.await;
+        self.is_impatient.store(false, Ordering::SeqCst);
+        outcome
+    }
+
     async fn get(&self, path: &str) -> Answer {
         let url = self.standin.url().join(path).unwrap();
         self.transport.send(Outgoing::new(Method::GET, url)).await.unwrap()
