@@ -305,8 +305,6 @@ export interface AuthorizedFetchOptions {
 }
 
 export interface HoldfastClientOptions extends AuthorizedFetchOptions {
-  /** Jitter: a number from 0 up to 1. */
-  random?: () => number;
   /** How to leave for `authorize_url`; `location.assign` if not given. Required where there is no address bar. */
   navigate?: (authorizeUrl: string) => unknown;
   /** Somebody is back from Instagram, and this is how it ended. Called once for each return. */
@@ -427,7 +425,8 @@ export function createHoldfastClient(options: HoldfastClientOptions): HoldfastCl
 /**
  * `fetch` for a server that judges session tokens as Holdfast does, with the rule for 401: one fresh token and one more
  * request, if the code is one that a fresh token can mend; after that the same 401, unsent, until the session changes.
- * Takes paths of `baseUrl` only, so that the token goes nowhere else.
+ * Takes paths of `baseUrl` only, so that the token goes nowhere else. Where somebody else signs in
+ * meanwhile, what was read is read again for them, and what was done rejects with `session-changed`.
  */
 export function authorizedFetch(
   options: AuthorizedFetchOptions,

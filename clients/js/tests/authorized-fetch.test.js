@@ -61,6 +61,26 @@ test("another answer is the caller's to judge", async (t) => {
   assert.ok((await errorOf(request("/things"))) instanceof TypeError, "as fetch has it");
 });
 
+test("an answer for the previous person is dropped, and what is read is read anew", async (t) => {
+  const { server, signIn, request } = await setUp(t);
+  await request("/things");
+  for (const method of ["GET", "POST"]) {
+    const asked = new Promise((resolve) =>
+      server.script(`${method} /things`, (request, response) => resolve(response)),
+    );
+    const answer = request("/things", { method });
+    const late = await asked;
+    server.script(`${method} /things`, (request, response) =>
+      json(response, 200, { whose: method }),
+    );
+    signIn.become(`user_${method}`, `sess_${method}`);
+    await request("/things");
+    json(late, 200, { whose: "theirs" });
+    if (method === "GET") assert.deepEqual(await (await answer).json(), { whose: "GET" });
+    else assert.equal((await errorOf(answer)).code, "session-changed");
+  }
+});
+
 test("the token goes to this server alone", async (t) => {
   const { server, request } = await setUp(t);
   for (const path of ["https://evil.example/", "things", "//evil.example/"]) {

@@ -9,10 +9,18 @@ const COMPLETE = "POST /user/instagram/connect/a1/complete";
 const CALLBACK =
   "https://app.example.com/settings?tab=2&instagram=complete&attempt=a1&completion=s3cret#_";
 
-/** A browser's `location` and `history`, as far as the client touches them. */
+/** A browser's `location` and `history`, as far as the client touches them, and what a page hears. */
 function openPage(t, href) {
   const replaced = [];
-  globalThis.location = { href };
+  const heard = [];
+  globalThis.location = { href, toString: () => globalThis.location.href };
+  globalThis.PopStateEvent = class extends Event {
+    constructor(type, { state }) {
+      super(type);
+      this.state = state;
+    }
+  };
+  globalThis.dispatchEvent = (event) => heard.push(event);
   globalThis.history = {
     state: { key: "kept" },
     replaceState(state, title, url) {
@@ -21,10 +29,10 @@ function openPage(t, href) {
     },
   };
   t.after(() => {
-    delete globalThis.location;
-    delete globalThis.history;
+    for (const name of ["location", "history", "PopStateEvent", "dispatchEvent"])
+      delete globalThis[name];
   });
-  return replaced;
+  return { replaced, heard };
 }
 
 test("connect leaves for authorize_url, and a double click begins one attempt", async (t) => {
@@ -84,7 +92,7 @@ test("an authorize_url that is no web address is not followed", async (t) => {
 
 test("the completion is out of the address before the first await; the rest of it stays", async (t) => {
   const { server, client } = await setUp(t);
-  const replaced = openPage(t, CALLBACK);
+  const { replaced } = openPage(t, CALLBACK);
   const outcome = client.completeFromUrl();
   assert.equal(globalThis.location.href, "https://app.example.com/settings?tab=2");
   assert.deepEqual(replaced[0].state, { key: "kept" });
@@ -109,7 +117,7 @@ test("a double mount completes once and hears the same outcome", async (t) => {
 
 test("an ordinary address is left alone", async (t) => {
   const { server, client } = await setUp(t);
-  const replaced = openPage(t, "https://app.example.com/?instagram=ada.makes&reason=profile");
+  const { replaced } = openPage(t, "https://app.example.com/?instagram=ada.makes&reason=profile");
   assert.equal(await client.completeFromUrl(), null);
   assert.deepEqual(replaced, []);
   assert.equal(server.requests.length, 0);
@@ -153,6 +161,22 @@ test("a completion survives a short outage", async (t) => {
   assert.equal((await outcome).status.state, "connected");
   assert.equal(failures, 3);
 });
+
+for (const [status, code] of [
+  [408, "request-timeout"],
+  [409, "concurrent-change"],
+]) {
+  test(`${code}: the server says that it may be sent again, and it is`, async (t) => {
+    const { server, time, client } = await setUp(t);
+    server.script(COMPLETE, (request, response) => {
+      server.script(COMPLETE);
+      problem(response, status, code);
+    });
+    const outcome = client.completeFromUrl(CALLBACK);
+    await time.advance(2_000);
+    assert.equal((await outcome).status.state, "connected");
+  });
+}
 
 test("a completion that another tab, or a server that was lost, has begun is waited for", async (t) => {
   const { server, time, client } = await setUp(t);
@@ -303,6 +327,24 @@ test("what is one person's to finish is not finished as another, nor told to the
   assert.equal((await reload().completeFromUrl()).status.state, "connected");
 });
 
+test("what one person could not finish is not told to the next, and goes on with the first", async (t) => {
+  const { server, signIn, time, client } = await setUp(t);
+  server.script(COMPLETE, faults[503]);
+  const outcome = client.completeFromUrl(CALLBACK);
+  await time.advance(1_000);
+  server.script(COMPLETE);
+  signIn.become("user_2", "sess_9");
+  client.sessionChanged();
+  await time.advance(60_000);
+  assert.equal(await outcome, null);
+  assert.equal(client.getSnapshot().error, null);
+  assert.equal(client.getSnapshot().isCompleting, false);
+  signIn.become("user_1", "sess_2");
+  client.sessionChanged();
+  await time.advance(0);
+  assert.equal(client.getSnapshot().status.state, "connected");
+});
+
 test("storage that is forbidden costs only what it would have given", async (t) => {
   Object.defineProperty(globalThis, "sessionStorage", {
     configurable: true,
@@ -342,22 +384,14 @@ test("onReturn hears of each return once, however it ended", async (t) => {
 
 test("routers hear that the address has changed", async (t) => {
   const { client } = await setUp(t);
-  openPage(t, CALLBACK);
-  const heard = [];
-  globalThis.PopStateEvent = class extends Event {
-    constructor(type, { state }) {
-      super(type);
-      this.state = state;
-    }
-  };
-  globalThis.dispatchEvent = ({ type, state }) =>
-    heard.push([type, state, globalThis.location.href]);
-  t.after(() => {
-    delete globalThis.PopStateEvent;
-    delete globalThis.dispatchEvent;
-  });
+  const { replaced, heard } = openPage(t, CALLBACK);
   await client.completeFromUrl();
-  assert.deepEqual(heard, [
-    ["popstate", { key: "kept" }, "https://app.example.com/settings?tab=2"],
-  ]);
+  assert.deepEqual(
+    heard.map(({ type, state }) => [type, state]),
+    [["popstate", { key: "kept" }]],
+  );
+  assert.deepEqual(
+    replaced.map(({ url }) => url),
+    ["https://app.example.com/settings?tab=2"],
+  );
 });

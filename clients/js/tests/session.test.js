@@ -217,6 +217,46 @@ test("nor when the other person's token comes out of the retry", async (t) => {
   assert.equal(server.routes().filter((route) => route.startsWith("DELETE")).length, 1);
 });
 
+/** A page whose next token comes when the test gives it. */
+async function setUpWithLateToken(t) {
+  let late = null;
+  const page = await setUp(t, { getToken: (options) => late ?? page.signIn.getToken(options) });
+  await page.client.status();
+  let give;
+  late = new Promise((resolve) => (give = resolve));
+  return {
+    ...page,
+    give(token) {
+      late = null;
+      give(token);
+    },
+  };
+}
+
+test("nor when the session changes while a token is awaited", async (t) => {
+  const { server, signIn, client, give } = await setUpWithLateToken(t);
+  const failure = errorOf(client.disconnect());
+  signIn.become("user_2", "sess_9");
+  client.sessionChanged();
+  give(signIn.token());
+  assert.equal((await failure).code, "session-changed");
+  assert.ok(!server.routes().includes("DELETE /user/instagram"));
+});
+
+test("a token of the previous person that comes late is not sent for the next", async (t) => {
+  const { server, signIn, client, give } = await setUpWithLateToken(t);
+  const before = server.requests.length;
+  const [stale, status] = [signIn.token(), client.status()];
+  signIn.become("user_2", "sess_9");
+  client.sessionChanged();
+  give(stale);
+  assert.equal((await status).state, "not_connected");
+  assert.deepEqual(
+    server.requests.slice(before).map(({ token }) => token),
+    [signIn.token()],
+  );
+});
+
 test("an answer for the previous person is dropped", async (t) => {
   const { server, signIn, client } = await setUp(t);
   await client.status();
@@ -269,6 +309,20 @@ test("one request for each press after a refusal, and all is well when the serve
     assert.equal(client.getSnapshot().phase, "ready");
     assert.equal(client.getSnapshot().live, "stream");
   }
+});
+
+test("after a press that the network thwarts, asking goes on by itself", async (t) => {
+  const { server, time, client } = await setUp(t);
+  server.state.fault = "401";
+  client.subscribe(() => {});
+  await time.advance(0);
+  assert.equal(client.getSnapshot().phase, "session-refused");
+  server.state.fault = "reset";
+  assert.equal((await errorOf(client.retry())).kind, "network");
+  server.state.fault = null;
+  await time.advance(65_000);
+  assert.equal(client.getSnapshot().phase, "ready");
+  assert.equal(client.getSnapshot().live, "stream");
 });
 
 test("a sign-in library that loads later is noticed, without a word from the app and without a request before", async (t) => {

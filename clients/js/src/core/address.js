@@ -1,34 +1,25 @@
 /** What Instagram's way back leaves in the address, and the address without it. */
 
 /** @typedef {import("../holdfast-client.d.ts").ConnectOutcome} ConnectOutcome */
+/** @typedef {ConnectOutcome & { completion: string | null }} Return */
 
 const PARAMETERS = ["instagram", "attempt", "completion", "reason"];
 
 /**
- * @typedef {object} Return
- * @property {URL} url the address that said so
- * @property {"complete" | "denied" | "failed" | "expired"} outcome
- * @property {string | null} attempt
- * @property {string | null} completion
- * @property {string | null} reason
- */
-
-/**
- * What the address says of an attempt; null for an ordinary one.
+ * What an address says of an attempt; null for an ordinary one. The secret is taken out of this
+ * page's address at once.
  * @param {string | URL | Location | undefined} address
- * @returns {Return | null}
  */
-export function returnIn(address) {
+export function takeReturn(address) {
   if (!address) return null;
-  const url = new URL(/** @type {Location} */ (address).href ?? address);
-  const [outcome, attempt, completion, reason] = PARAMETERS.map((name) =>
-    url.searchParams.get(name),
-  );
-  if (!/^(complete|denied|failed|expired)$/.test(outcome ?? "")) return null;
-  return /** @type {Return} */ ({ url, outcome, attempt, completion, reason });
+  const { href, searchParams } = new URL(/** @type {URL} */ (address));
+  const [outcome, attempt, completion, reason] = PARAMETERS.map((name) => searchParams.get(name));
+  if (!/^(complete|denied|failed|expired)$/.test(`${outcome}`)) return null;
+  if (globalThis.location?.href === href) clean(href);
+  return /** @type {Return} */ ({ outcome, attempt, reason, status: null, completion });
 }
 
-/** @param {string | URL} address */
+/** @param {string} address */
 export function withoutReturn(address) {
   const url = new URL(address);
   for (const name of PARAMETERS) url.searchParams.delete(name);
@@ -36,13 +27,11 @@ export function withoutReturn(address) {
 }
 
 /**
- * Takes the secret out of this page's address. Routers have read the address already and would write it back; the event
- * is how they hear that it has changed.
- * @param {URL} url
+ * Routers have read this page's address already and would write it back; the event is how they
+ * hear that it has changed.
+ * @param {string} address
  */
-export function cleanAddress(url) {
-  if (globalThis.location?.href !== url.href) return;
-  history.replaceState(history.state, "", withoutReturn(url));
-  if (globalThis.PopStateEvent)
-    dispatchEvent(new PopStateEvent("popstate", { state: history.state }));
+function clean(address) {
+  history.replaceState(history.state, "", withoutReturn(address));
+  dispatchEvent(new PopStateEvent("popstate", { state: history.state }));
 }

@@ -1,5 +1,4 @@
 /** `fetch` with the rule for 401, for those who keep a wrapper of their own. */
-import { HoldfastSessionError } from "./errors.js";
 import { checkServer } from "./options.js";
 import { createSession } from "./session.js";
 import { realClock } from "./timing.js";
@@ -12,12 +11,8 @@ export function authorizedFetch(options) {
   let first = /** @type {Promise<unknown> | null} */ (null);
   /** The last answer that was a refusal: what is not sent any more is answered with it. */
   let refused = /** @type {Response | null} */ (null);
-  const session = createSession({
-    ...options,
-    clock,
-    probe: async () => first,
-    onChange: () => (first = refused = null),
-  });
+  const onChange = () => (first = refused = null);
+  const session = createSession(options, clock, onChange, async () => first);
 
   /**
    * @param {string} token
@@ -27,11 +22,10 @@ export function authorizedFetch(options) {
   async function exchange(token, path, init) {
     const headers = new Headers(init?.headers);
     headers.set("authorization", `Bearer ${token}`);
-    const epoch = session.epoch();
     const response = await send(base + path, { redirect: "error", ...init, headers });
-    if (response.status !== 401) return { response, epoch, text: "" };
+    if (response.status !== 401) return { response, text: "" };
     refused = response.clone();
-    return { response, epoch, text: await response.clone().text() };
+    return { response, text: await response.clone().text() };
   }
 
   return async (path, init) => {
@@ -48,9 +42,9 @@ export function authorizedFetch(options) {
     first ??= answer.catch(() => (first = null));
     try {
       return (await answer).response;
-    } catch (error) {
-      const isRefusal = error instanceof HoldfastSessionError && error.status === 401;
-      if (isRefusal && refused) return refused.clone();
+    } catch (cause) {
+      const error = /** @type {import("../holdfast-client.d.ts").AnyHoldfastError} */ (cause);
+      if (error.kind === "session" && error.status && refused) return refused.clone();
       throw error;
     }
   };

@@ -8,17 +8,22 @@
 import { createConnecting } from "./connecting.js";
 import { asHoldfastError } from "./errors.js";
 import { createLiveUpdates } from "./live.js";
-import { checkOptions } from "./options.js";
+import { checkServer } from "./options.js";
+import { ignore, joined } from "./pending.js";
 import { createSession } from "./session.js";
-import { createStatusReader } from "./status-reader.js";
 import { createStore, INITIAL } from "./store.js";
 import { realClock } from "./timing.js";
 import { createTransport } from "./transport.js";
 
 /**
- * Runs one operation. `about` says what a failure concerns: the state we show ("read"), what the person did ("action"), or
- * neither. The promise may be ignored, since the snapshot tells as well.
- * @typedef {<T>(about: "read" | "action" | null, work: () => Promise<T>) => Promise<T>} Operation
+ * Runs one operation. `about` says what a failure concerns: the state we show ("read"), what the
+ * person did ("action"), or neither. `again` is how it is repeated for somebody who has signed in
+ * meanwhile. The promise may be ignored, since the snapshot tells as well.
+ * @typedef {<T>(
+ *   about: "read" | "action" | null,
+ *   work: () => Promise<T>,
+ *   again?: () => Promise<T>,
+ * ) => Promise<T>} Operation
  */
 
 /**
@@ -27,85 +32,77 @@ import { createTransport } from "./transport.js";
  * @typedef {(method: string, path: string, body?: unknown, user?: string | null) => Promise<any>} Write
  */
 
-const noop = () => {};
+/**
+ * A request that changes nothing of what we show.
+ * @typedef {(...request: Parameters<import("./transport.js").Transport>) => Promise<any>} Ask
+ */
+
+/**
+ * @typedef {object} Parts
+ * @property {string} base the server's address, to put before paths
+ * @property {import("./store.js").Store} store
+ * @property {import("./session.js").Session} session
+ * @property {import("../holdfast-client.d.ts").Clock} clock
+ */
 
 /** @type {typeof import("../holdfast-client.d.ts").createHoldfastClient} */
 export function createHoldfastClient(options) {
-  const base = checkOptions(options);
-  const {
-    getToken,
-    getSessionId,
-    fetch: send = (...request) => fetch(...request),
-    clock = realClock,
-    random = Math.random,
-    navigate = (url) => location.assign(url),
-    onReturn,
-  } = options;
-  const store = createStore(clock);
-  const session = createSession({
-    getToken,
-    getSessionId,
-    clock,
-    onChange,
-    onRefused: () => live.stop(),
-    probe: () => reader.read(),
-  });
-  const transport = createTransport({ base, fetch: send, session, clock });
-  const reader = createStatusReader({ store, transport, operation });
-  const shared = { base, store, session, transport, reader, operation, clock, random };
-  const connecting = createConnecting({ ...shared, write, navigate, onReturn });
-  const live = createLiveUpdates({ ...shared, onAway: connecting.release });
+  const base = checkServer(options);
+  const { clock = realClock } = options;
+  const session = createSession(options, clock, onChange, () => store.read());
+  const transport = createTransport(base, session, clock, options.fetch);
+  const store = createStore(clock, transport, operation);
+  const parts = { base, store, session, clock };
+  const connecting = createConnecting(options, parts, operation, write);
+  const live = createLiveUpdates(parts, ask, connecting.release);
 
   /** What belonged to the person before is dropped, and what they had pressed is not done. */
   function onChange() {
-    transport.forget();
-    connecting.forget();
-    reader.overtake();
+    store.overtake();
     live.stop();
-    store.reset();
-    live.start();
+    store.set(INITIAL);
+    live.follow();
+    connecting.restart();
   }
 
   /** @type {Operation} */
-  function operation(about, work) {
+  function operation(about, work, again = work) {
     const promise = work()
       .catch((error) => {
-        // Whoever it is now may ask; only what a person did is theirs alone.
-        if (error.code === "session-changed" && about !== "action") return work();
-        throw error;
+        if (error.code !== "session-changed" || about === "action") throw error;
+        return again(); // whoever it is now may ask; only what a person did is theirs alone
       })
       .catch((cause) => {
         const error = asHoldfastError(cause);
         if (about || error.kind === "session")
-          store.fail(error, about === "action", !!session.refusal());
+          store.fail(error, about === "action", session.refusal());
         throw error;
       });
-    promise.catch(noop);
+    promise.then(live.follow, live.follow); // the session may be refused now, or forgiven
     return promise;
   }
 
+  /** @param {Parameters<typeof transport>} request */
+  const send = async (...request) => (await transport(...request)).value;
+
   /** @type {Write} */
-  async function write(method, path, body, user) {
-    try {
-      return (await transport.call(method, path, { body, user, mayProve: user === undefined }))
-        .value;
-    } finally {
-      reader.overtake(); // by this, however it ended
-    }
+  function write(method, path, body, user) {
+    const options = { body, user, mayProve: user === undefined };
+    return send(method, path, options).finally(store.overtake); // however it ended
   }
 
-  /** @param {[method: string, path: string]} request */
-  const ask = (...request) => operation(null, async () => (await transport.call(...request)).value);
-
-  /**
-   * Joins those who press while it is under way.
-   * @template T
-   * @param {() => Promise<T>} work
-   */
-  function once(work) {
-    let running = /** @type {Promise<T> | null} */ (null);
-    return () => (running ??= operation("action", () => work().finally(() => (running = null))));
+  /** @type {Ask} */
+  function ask(...request) {
+    return operation(null, () => send(...request));
   }
+
+  const check = joined(async () => store.learn(await write("POST", "/user/instagram/check")));
+
+  const disconnect = joined(async () => {
+    const receipt = await write("DELETE", "/user/instagram");
+    await store.read().catch(ignore); // it is disconnected, whether or not that can be read now
+    return receipt;
+  });
 
   return {
     sync: () => ask("POST", "/auth/sync"),
@@ -115,30 +112,24 @@ export function createHoldfastClient(options) {
         "GET",
         "/user/instagram/history" + (cursor ? `?before=${encodeURIComponent(cursor)}` : ""),
       ),
-    status: reader.read,
-    async retry() {
+    status: store.read,
+    retry() {
       session.pardon();
       connecting.resume();
-      const status = await reader.read();
-      live.start();
-      return status;
+      return store.read();
     },
-    check: once(async () => store.learn(await write("POST", "/user/instagram/check"))),
+    check: () => operation("action", check),
     connect: connecting.connect,
     completeFromUrl: connecting.completeFromUrl,
-    disconnect: once(async () => {
-      const receipt = await write("DELETE", "/user/instagram");
-      await reader.read().catch(noop); // it is disconnected, whether or not that can be read now
-      return receipt;
-    }),
-    sessionChanged: () => void (session.change() && connecting.resume()),
+    disconnect: () => operation("action", disconnect),
+    sessionChanged: session.change,
     subscribe(listener) {
       const remove = store.add(listener);
       // Put off by a moment, so that a double mount (React's StrictMode) neither starts nor stops anything twice.
-      queueMicrotask(live.start);
+      queueMicrotask(live.follow);
       return () => {
         remove();
-        queueMicrotask(() => store.hasListeners() || live.stop());
+        queueMicrotask(live.follow);
       };
     },
     getSnapshot: store.get,

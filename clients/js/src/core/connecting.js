@@ -1,13 +1,13 @@
 /** Connecting: leaving for Instagram, coming back, and handing in what came back, whatever happens in between. */
-import { cleanAddress, returnIn, withoutReturn } from "./address.js";
-import { asHoldfastError, sessionChanged, unreadableAnswer } from "./errors.js";
+import { takeReturn, withoutReturn } from "./address.js";
+import { asHoldfastError, unreadableAnswer } from "./errors.js";
+import { ATTEMPT_LIFE, NAVIGATION_GRACE } from "./limits.js";
+import { byAddressBar } from "./options.js";
 import { callBack } from "./store.js";
-import { backoff } from "./timing.js";
+import { pauseAfter } from "./timing.js";
 import { createUnfinished } from "./unfinished.js";
 
 const CONNECT = "/user/instagram/connect";
-/** The page is leaving; a second press must not start a second attempt meanwhile. */
-const NAVIGATION_GRACE = 10_000;
 
 /** @typedef {import("../holdfast-client.d.ts").ConnectAttempt} ConnectAttempt */
 /** @typedef {import("../holdfast-client.d.ts").ConnectOutcome} ConnectOutcome */
@@ -17,38 +17,17 @@ const NAVIGATION_GRACE = 10_000;
  * May the same be sent again? The server answers the owner of a finished attempt alike each time.
  * @param {import("../holdfast-client.d.ts").AnyHoldfastError} error
  */
-const isPassing = ({ kind, status, code }) =>
-  kind === "network" ||
-  (kind === "service" && status !== 424) ||
-  status === 429 ||
-  code === "attempt-in-progress";
+const isPassing = ({ kind, status, problem }) =>
+  status !== 424 && (kind === "network" || kind === "service" || problem?.action === "retry");
 
 /**
- * @param {object} parts
- * @param {string} parts.base
- * @param {import("./store.js").Store} parts.store
- * @param {import("./session.js").Session} parts.session
- * @param {import("./status-reader.js").StatusReader} parts.reader
- * @param {import("./client.js").Operation} parts.operation
- * @param {import("./client.js").Write} parts.write
- * @param {import("../holdfast-client.d.ts").Clock} parts.clock
- * @param {() => number} parts.random
- * @param {(url: string) => unknown} parts.navigate
- * @param {((outcome: ConnectOutcome) => void) | undefined} parts.onReturn
+ * @param {import("../holdfast-client.d.ts").HoldfastClientOptions} options
+ * @param {import("./client.js").Parts} parts
+ * @param {import("./client.js").Operation} operation
+ * @param {import("./client.js").Write} write
  */
-export function createConnecting(parts) {
-  const {
-    base,
-    store,
-    session,
-    reader,
-    operation,
-    write,
-    clock,
-    random,
-    navigate: leaveTo,
-    onReturn,
-  } = parts;
+export function createConnecting(options, { base, store, session, clock }, operation, write) {
+  const { navigate: leaveTo = byAddressBar(), onReturn } = options;
   const unfinished = createUnfinished(base, clock.now);
   let connecting = /** @type {Promise<ConnectAttempt> | null} */ (null);
   let completing = /** @type {Promise<ConnectOutcome | null> | null} */ (null);
@@ -90,34 +69,32 @@ export function createConnecting(parts) {
 
   /** @type {import("../holdfast-client.d.ts").HoldfastClient["completeFromUrl"]} */
   function completeFromUrl(address = globalThis.location) {
-    const returned = returnIn(address);
+    const returned = takeReturn(address); // before anything asynchronous
     if (!returned) return resume() ?? Promise.resolve(null);
-    cleanAddress(returned.url); // before anything asynchronous
-    const { outcome, attempt, completion, reason } = returned;
+    const { completion, ...outcome } = returned;
+    const { attempt } = outcome;
     if (attempt && completion) {
-      unfinished.begin(attempt, completion);
+      unfinished.keep({ attempt, completion, until: clock.now() + ATTEMPT_LIFE, user: null });
       completing = null;
       return /** @type {Promise<ConnectOutcome | null>} */ (resume());
     }
-    reader.read();
-    return Promise.resolve(end({ outcome, attempt, reason, status: null }));
+    store.read();
+    return Promise.resolve(tell(outcome));
   }
 
   /** Goes on with what an earlier page, or an earlier session, could not finish. */
   function resume() {
     const kept = unfinished.get();
     if (completing || !kept) return completing;
+    const isCurrent = () => completing === promise;
     /** @type {Promise<ConnectOutcome | null>} */
-    const promise = operation("action", async () => {
-      try {
-        return await handIn(kept, () => completing === promise);
-      } finally {
-        if (completing === promise) {
-          completing = null;
-          store.set({ isCompleting: false });
-        }
-      }
-    });
+    const promise = operation("action", () =>
+      handIn(kept, isCurrent).finally(() => {
+        if (!isCurrent()) return;
+        completing = null;
+        store.set({ isCompleting: false });
+      }),
+    );
     completing = promise;
     store.set({ isCompleting: true });
     return promise;
@@ -125,41 +102,41 @@ export function createConnecting(parts) {
 
   /**
    * @param {Unfinished} kept
-   * @param {() => boolean} isWanted
-   * @returns {Promise<ConnectOutcome | null>}
+   * @param {() => boolean} isCurrent
    */
-  async function handIn({ attempt, completion, until, user }, isWanted) {
+  async function handIn(kept, isCurrent) {
+    const { attempt, completion } = kept;
     const path = `${CONNECT}/${encodeURIComponent(attempt)}/complete`;
     for (let failures = 0; ; failures += 1) {
       try {
-        const status = store.learn(await write("POST", path, { completion }, user ?? null));
+        const status = store.learn(await write("POST", path, { completion }, kept.user));
         unfinished.keep(null);
-        return end({ outcome: "complete", attempt, reason: null, status });
+        return tell({ outcome: "complete", attempt, reason: null, status });
       } catch (cause) {
         const error = asHoldfastError(cause);
-        const current = session.user();
-        if (user && current && current !== user) return null; // theirs, and not this person's business
+        const user = session.user();
+        // Theirs, and not this person's business.
+        if (user && kept.user && user !== kept.user) return null;
         if (error.kind === "session") throw error; // it waits for a session that is accepted
-        if (!isPassing(error) || clock.now() >= until) {
+        if (!isPassing(error) || !unfinished.get()) {
           unfinished.keep(null);
-          end({ outcome: "failed", attempt, reason: error.code, status: null });
+          tell({ outcome: "failed", attempt, reason: error.code, status: null });
           throw error;
         }
         if (failures && error.kind !== "request") store.fail(error, true);
-        user ??= current;
-        unfinished.keep({ attempt, completion, until, user });
-        const pause = Math.max(error.retryAfterMs ?? 0, backoff(failures, random));
-        await new Promise((resolve) => clock.setTimeout(() => resolve(0), pause));
-        if (!isWanted()) throw sessionChanged();
+        kept.user ??= user ?? null;
+        unfinished.keep(kept);
+        const pause = pauseAfter(error, failures);
+        await /** @type {Promise<void>} */ (
+          new Promise((resolve) => clock.setTimeout(resolve, pause))
+        );
+        if (!isCurrent()) return null;
       }
     }
   }
 
-  /**
-   * @template {ConnectOutcome} O
-   * @param {O} outcome
-   */
-  function end(outcome) {
+  /** @param {ConnectOutcome} outcome */
+  function tell(outcome) {
     callBack(onReturn, outcome);
     return outcome;
   }
@@ -169,9 +146,10 @@ export function createConnecting(parts) {
     completeFromUrl,
     resume,
     release,
-    /** Another person may connect at once. */
-    forget() {
+    /** Another person may connect at once, or have something to finish here. */
+    restart() {
       connecting = completing = null;
+      resume();
     },
   };
 }

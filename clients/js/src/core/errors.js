@@ -7,11 +7,7 @@ export class HoldfastError extends Error {
   /** @param {ErrorFacts} facts */
   constructor({ message, ...facts }) {
     super(message ?? facts.code);
-    this.code = facts.code;
-    this.status = facts.status;
-    this.problem = facts.problem;
-    this.retryAfterMs = facts.retryAfterMs;
-    this.cause = facts.cause;
+    Object.assign(this, facts);
   }
 }
 
@@ -48,9 +44,8 @@ export const sessionChanged = () => new HoldfastSessionError({ code: "session-ch
 /**
  * Any exception as one of ours.
  * @param {unknown} cause
- * @returns {import("../holdfast-client.d.ts").AnyHoldfastError}
  */
 export const asHoldfastError = (cause) =>
-  cause instanceof HoldfastError
-    ? /** @type {import("../holdfast-client.d.ts").AnyHoldfastError} */ (cause)
-    : new HoldfastServiceError({ code: "unexpected", cause });
+  /** @type {import("../holdfast-client.d.ts").AnyHoldfastError} */ (
+    cause instanceof HoldfastError ? cause : new HoldfastServiceError({ code: "unexpected", cause })
+  );

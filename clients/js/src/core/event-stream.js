@@ -1,32 +1,23 @@
 /** Server-Sent Events out of a response body (the part of the format that the server uses). */
 import { unreadableAnswer } from "./errors.js";
-
-/** A line without end is not collected for ever. */
-const LONGEST_EVENT = 65_536;
+import { LONGEST_EVENT } from "./limits.js";
 
 /**
- * The events of each chunk as it arrives; none where it was a heartbeat.
- * @param {ReadableStream<Uint8Array>} body
- * @param {<T>(read: () => Promise<T>) => Promise<T>} limit puts a time limit on a read
+ * The data of the notices in each chunk as it arrives; none where it was a heartbeat.
+ * @param {() => Promise<ReadableStreamReadResult<Uint8Array>>} read
  */
-export async function* eventsIn(body, limit) {
-  const reader = body.getReader();
+export async function* noticesIn(read) {
   const decoder = new TextDecoder();
   let buffer = "";
   for (;;) {
-    const { done, value } = await limit(() => reader.read());
+    const { done, value } = await read();
     if (done) return;
     buffer += decoder.decode(value, { stream: true });
-    const blocks = buffer.split(/\r?\n\r?\n/);
-    buffer = blocks.pop() ?? "";
+    const events = buffer.split(/\r?\n\r?\n/);
+    buffer = events.pop() ?? "";
     if (buffer.length > LONGEST_EVENT) throw unreadableAnswer();
-    yield blocks.map((block) => ({ event: fieldOf(block, "event"), data: fieldOf(block, "data") }));
+    yield events
+      .filter((event) => /^event: ?instagram\.status$/m.test(event))
+      .map((event) => event.match(/^data: ?(.*)/m)?.[1] ?? "");
   }
 }
-
-/**
- * @param {string} block
- * @param {string} name
- */
-const fieldOf = (block, name) =>
-  [...block.matchAll(new RegExp(`^${name}: ?(.*)`, "gm"))].map(([, value]) => value).join("");

@@ -2,69 +2,46 @@
  * Live updates while somebody listens: a stream where one can be had, else polling. Nothing that changes is missed, and
  * nothing is asked for more often than the allowance lets it.
  */
-import { asHoldfastError, unreadableAnswer } from "./errors.js";
-import { eventsIn } from "./event-stream.js";
+import { unreadableAnswer } from "./errors.js";
+import { noticesIn } from "./event-stream.js";
+import {
+  FIRST_BYTES,
+  HIDDEN_GRACE,
+  MOST_AT_ONCE,
+  POLL_EVERY,
+  POLL_EVERY_HIDDEN,
+  POLLS_PER_STREAM_TRIAL,
+  SILENCE,
+  STREAM_MIN_LIFE,
+  STREAM_TRIALS,
+} from "./limits.js";
 import { valueIn } from "./problem.js";
 import { createTabs } from "./tabs.js";
-import { backoff, createAllowance, LONGEST_PAUSE, within } from "./timing.js";
+import { backoff, createAllowance, pauseAfter, within } from "./timing.js";
 
-const POLL_EVERY = 30_000;
-const POLL_EVERY_HIDDEN = 300_000;
-/** A tab that is only looked away from for a moment keeps its stream; one that cannot share it gives it up at once. */
-const HIDDEN_GRACE = 30_000;
-/** The server speaks at once. What has delivered nothing by then is no stream, whatever its headers say. */
-const FIRST_BYTES = 10_000;
-/** Silence after which a stream counts as dead; the server's heartbeat comes every 15 s. */
-const SILENCE = 45_000;
-/** A stream that ends sooner may have been cut by a proxy; twice in a row, and there is polling for a while. */
-const STREAM_MIN_LIFE = 15_000;
-const STREAM_TRIALS = 2;
-const POLLS_PER_STREAM_TRIAL = 10;
-
-const PAGE_EVENTS = ["visibilitychange", "online", "pageshow", "pagehide"];
-
-const noop = () => {};
+/** @typedef {import("../holdfast-client.d.ts").AnyHoldfastError} AnyHoldfastError */
 
 /**
- * @param {object} parts
- * @param {string} parts.base
- * @param {import("./store.js").Store} parts.store
- * @param {import("./session.js").Session} parts.session
- * @param {import("./transport.js").Transport} parts.transport
- * @param {import("./status-reader.js").StatusReader} parts.reader
- * @param {import("./client.js").Operation} parts.operation
- * @param {import("../holdfast-client.d.ts").Clock} parts.clock
- * @param {() => number} parts.random
- * @param {() => void} parts.onAway the page is put away
+ * @param {import("./client.js").Parts} parts
+ * @param {import("./client.js").Ask} ask
+ * @param {() => void} onAway the page is put away
  */
-export function createLiveUpdates({
-  base,
-  store,
-  session,
-  transport,
-  reader,
-  operation,
-  clock,
-  random,
-  onAway,
-}) {
+export function createLiveUpdates({ base, store, session, clock }, ask, onAway) {
   const allowance = createAllowance(clock);
-  const tabs = createTabs(base, session.identity, reader.hear);
+  const tabs = createTabs(base, session.identity, store.hear);
 
-  /** Identity of the running loop; null while nothing runs. */
-  let turn = /** @type {object | null} */ (null);
-  /** Is the page put away, perhaps to be thawed by the back button? */
-  let isAway = false;
+  /** Identity of the running loop, whose page events end with it; null while nothing runs. */
+  let turn = /** @type {AbortController | null} */ (null);
   /** What is known may be out of date, and no stream is about to say so. */
   let mustRead = true;
   let streamFailures = 0;
   let polls = 0;
   let abort = new AbortController();
   /** Ends the pause of the loop. */
-  let wake = noop;
+  let wake = () => {};
   let hideTimer = /** @type {unknown} */ (undefined);
 
-  const isHidden = () => isAway || !!globalThis.document?.hidden;
+  const isHidden = () => globalThis.document?.hidden;
 
   const wantsStream = () =>
     !isHidden() && (streamFailures < STREAM_TRIALS || polls >= POLLS_PER_STREAM_TRIAL);
@@ -76,34 +53,30 @@ export function createLiveUpdates({
 
   /** @param {number} ms until the loop goes on, unless it is woken */
   async function pause(ms) {
-    await new Promise((resolve) => {
-      const timer = clock.setTimeout(() => resolve(0), ms);
-      wake = () => {
-        clock.clearTimeout(timer);
-        resolve(0);
-      };
+    let timer;
+    /** @type {Promise<void>} */
+    const over = new Promise((resolve) => {
+      wake = resolve;
+      timer = clock.setTimeout(resolve, ms);
     });
-    wake = noop;
+    await over;
+    clock.clearTimeout(timer);
   }
 
-  /** Reads where that is needed, then listens for as long as there is a stream. Returns how long to pause. */
+  /** Reads, or listens for as long as there is a stream. Returns how long to pause. */
   async function round(/** @type {object} */ mine) {
-    if (mustRead || !wantsStream()) {
-      const wait = allowance.take();
-      if (wait) return wait;
-      await reader.read();
-      if (mine !== turn) return 0;
-      mustRead = false;
-    }
-    if (wantsStream()) {
-      const wait = allowance.take();
-      if (wait) return wait;
+    const wait = allowance.take();
+    if (wait) return wait;
+    if (wantsStream() && !mustRead) {
       mustRead = true;
       await listen();
       // The next stream begins with the state as it is, so that nothing falls between the two.
-      return isHidden() ? POLL_EVERY_HIDDEN : backoff(0, random);
+      return isHidden() ? POLL_EVERY_HIDDEN : backoff();
     }
-    mustRead = true;
+    await store.read();
+    if (mine !== turn) return 0;
+    mustRead = !wantsStream();
+    if (!mustRead) return 0;
     if (isHidden()) return POLL_EVERY_HIDDEN;
     polls += 1;
     return POLL_EVERY;
@@ -117,13 +90,9 @@ export function createLiveUpdates({
         ms = await round(mine);
         failures = 0;
       } catch (cause) {
-        if (mine !== turn) return;
-        const error = asHoldfastError(cause);
-        if (session.refusal()) return stop();
+        const error = /** @type {AnyHoldfastError} */ (cause);
         if (error.code === "signed-out") allowance.giveBack(); // nothing was sent
-        // A 403 can end by itself (a pending session becomes active), but not soon.
-        const shortest = error.status === 403 ? LONGEST_PAUSE : (error.retryAfterMs ?? 0);
-        ms = Math.max(shortest, backoff(failures, random));
+        ms = pauseAfter(error, failures);
         failures += 1;
       }
       if (mine !== turn) return;
@@ -138,7 +107,6 @@ export function createLiveUpdates({
   async function listen() {
     const { signal } = (abort = new AbortController());
     polls = 0;
-    setLive(store.get().live || "poll");
     let isHeld = false;
     const timer = clock.setTimeout(() => isHeld || abort.abort(), POLL_EVERY);
     try {
@@ -162,29 +130,23 @@ export function createLiveUpdates({
     const began = clock.now();
     let isLive = false;
     let isDoubtful = false;
-    const { response } = await operation(null, () =>
-      transport.call("GET", "/user/events", {
-        isStream: true,
-        signal,
-        headers: { accept: "text/event-stream" },
-      }),
-    );
-    const { body, headers } = response;
-    if (!body || !/event-stream/.test(headers.get("content-type") ?? "")) throw unreadableAnswer();
-    const limit = (/** @type {() => Promise<any>} */ read) =>
-      within(clock, isLive ? SILENCE : FIRST_BYTES, read, "stream");
-    for await (const events of eventsIn(body, limit)) {
+    const { body, headers } = await ask("GET", "/user/events", {
+      stream: signal,
+    });
+    if (!body || !/event-stream/.test(headers.get("content-type"))) throw unreadableAnswer();
+    const reader = body.getReader();
+    const read = () => within(clock, isLive ? SILENCE : FIRST_BYTES, () => reader.read(), "stream");
+    for await (const notices of noticesIn(read)) {
       if (signal.aborted) break;
       isLive = true;
       setLive("stream");
-      for (const { event, data } of events) {
-        const status = valueIn(data);
-        if (event !== "instagram.status") continue;
-        if (reader.hear(status)) tabs.tell(status);
+      for (const notice of notices) {
+        const status = valueIn(notice);
+        if (store.hear(status)) tabs.tell(status);
         else {
           // It still says that something happened: ask, if there is an allowance for that.
           isDoubtful = true;
-          if (!allowance.take()) reader.read();
+          if (!allowance.take()) store.read();
         }
       }
     }
@@ -192,7 +154,7 @@ export function createLiveUpdates({
     mustRead = isDoubtful;
     const hasLived = clock.now() - began >= STREAM_MIN_LIFE;
     streamFailures = hasLived ? 0 : streamFailures + 1;
-    if (hasLived && !isDoubtful) allowance.restore();
+    if (hasLived && !isDoubtful) allowance.giveBack(MOST_AT_ONCE);
   }
 
   // --- The page ------------------------------------------------------------------------------
@@ -200,8 +162,7 @@ export function createLiveUpdates({
   /** @param {{ type: string }} event */
   function onPageEvent({ type }) {
     clock.clearTimeout(hideTimer);
-    isAway = type === "pagehide";
-    if (isAway) {
+    if (type === "pagehide") {
       abort.abort();
       tabs.close();
       onAway();
@@ -215,25 +176,25 @@ export function createLiveUpdates({
     }
   }
 
-  /** @param {"addEventListener" | "removeEventListener"} verb */
-  function attach(verb) {
-    // "visibilitychange" bubbles up from the document.
-    for (const type of PAGE_EVENTS) globalThis[verb]?.(type, onPageEvent);
-  }
-
-  /** Does nothing while it runs, while nobody listens, or while the session is refused. */
-  function start() {
-    if (turn || session.refusal() || !store.hasListeners()) return;
+  /** Runs while somebody listens, and the session is not refused. */
+  function follow() {
+    if (session.refusal() || !store.hasListeners()) return stop();
+    if (turn) return;
     mustRead = true;
-    attach("addEventListener");
+    turn = new AbortController();
+    const { signal } = turn;
+    // "visibilitychange" bubbles up from the document.
+    for (const type of ["visibilitychange", "online", "pageshow", "pagehide"])
+      globalThis.addEventListener?.(type, onPageEvent, { signal });
     tabs.open();
-    run((turn = {}));
+    setLive("poll");
+    run(turn);
   }
 
   function stop() {
     if (!turn) return;
+    turn.abort();
     turn = null;
-    attach("removeEventListener");
     clock.clearTimeout(hideTimer);
     abort.abort();
     tabs.close();
@@ -241,5 +202,5 @@ export function createLiveUpdates({
     setLive(false);
   }
 
-  return { start, stop };
+  return { follow, stop };
 }

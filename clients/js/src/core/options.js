@@ -1,7 +1,7 @@
 /** Mistakes in the set-up are told when the client is made, in words that say what to do. */
 
 /** @param {string} message @returns {never} */
-function fail(message) {
+export function fail(message) {
   throw new TypeError(`Holdfast: ${message}`);
 }
 
@@ -10,17 +10,20 @@ function fail(message) {
  * @param {{ baseUrl: string | URL, getToken: Function }} options
  */
 export function checkServer({ baseUrl, getToken }) {
+  const base = String(baseUrl);
   // An address without its origin would send the token to whoever serves this page.
-  if (!/^https?:\/\/[^/]|^\/(?!\/)/.test(`${baseUrl ?? ""}`)) {
-    fail(`baseUrl is ${baseUrl}, which is no address of a server`);
+  if (!/^https?:\/\/[^/]|^\/(?!\/)/.test(base)) {
+    fail(`baseUrl is ${baseUrl}, not an address`);
   }
   if (typeof getToken !== "function") fail("getToken is no function");
-  return `${baseUrl}`.replace(/\/+$/, "");
+  return base.replace(/\/+$/, "");
 }
 
-/** @param {import("../holdfast-client.d.ts").HoldfastClientOptions} options */
-export function checkOptions(options) {
-  const isApp = globalThis.navigator?.product === "ReactNative";
-  if (isApp && !options.navigate) fail("navigate is missing: (url) => Linking.openURL(url)");
-  return checkServer(options);
+/**
+ * How a page leaves for another. Apps have no address bar, and must say how.
+ * @returns {(url: string) => void}
+ */
+export function byAddressBar() {
+  if (globalThis.navigator?.product === "ReactNative") fail("navigate must call Linking.openURL");
+  return (url) => location.assign(url);
 }

@@ -1,4 +1,5 @@
 /** What an answer says that is not the one hoped for: a problem document, or whatever a proxy put in its place. */
+import { LONGEST_RETRY_AFTER } from "./limits.js";
 
 /** @typedef {import("../holdfast-client.d.ts").Problem} Problem */
 
@@ -6,10 +7,7 @@
  * @typedef {object} Answer
  * @property {Response} response
  * @property {string} text its body; empty where it is a stream
- * @property {number} epoch of the session when it was asked for
  */
-
-const LONGEST_RETRY_AFTER = 3_600_000;
 
 /**
  * What JSON says; undefined for HTML, for half a document, for anything that a proxy may have put in its place.
@@ -30,12 +28,11 @@ export function valueIn(text) {
  * @param {number} now
  */
 function retryAfter(headers, now) {
-  const value = headers.get("retry-after");
-  if (!value) return undefined;
+  const value = headers.get("retry-after") ?? "";
   // Counted from the server's own `Date` where it can be read: this computer's clock may be minutes off.
   const since = Date.parse(headers.get("date") ?? "") || now;
-  const ms = /^\d+$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - since;
-  return ms >= 0 ? Math.min(ms, LONGEST_RETRY_AFTER) : undefined;
+  const ms = Number(value) * 1_000 || Date.parse(value) - since;
+  return ms > 0 ? Math.min(ms, LONGEST_RETRY_AFTER) : undefined;
 }
 
 /**
@@ -47,7 +44,7 @@ export function problemIn({ response: { status, headers }, text }, now) {
   return {
     status,
     code: body?.code ?? "unspecified",
-    message: body?.error ?? `The server answered with status ${status}.`,
+    message: body?.error ?? `status ${status}`,
     problem: /** @type {Problem | undefined} */ (body),
     retryAfterMs: retryAfter(headers, now),
   };

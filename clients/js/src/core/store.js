@@ -1,4 +1,4 @@
-/** What is known, as one frozen snapshot, and who is told when it changes. */
+/** What is known, as one frozen snapshot; how it is read, and who is told when it changes. */
 import { unreadableAnswer } from "./errors.js";
 
 /** @typedef {import("../holdfast-client.d.ts").HoldfastSnapshot} HoldfastSnapshot */
@@ -21,25 +21,32 @@ export const INITIAL = /** @type {HoldfastSnapshot} */ (
 );
 
 /**
- * Calls what an app gave us; what it throws is the app's, and must not stop us.
- * @template {unknown[]} A
- * @param {((...args: A) => void) | undefined} callback
- * @param {A} args
+ * Tells an app; what it throws is the app's, and must not stop us.
+ * @template T
+ * @param {((value: T) => void) | undefined} callback
+ * @param {T} value
  */
-export function callBack(callback, ...args) {
+export function callBack(callback, value) {
   try {
-    callback?.(...args);
+    callback?.(value);
   } catch (error) {
     globalThis.reportError?.(error);
   }
 }
 
-/** @param {import("../holdfast-client.d.ts").Clock} clock */
-export function createStore({ now }) {
+/**
+ * @param {import("../holdfast-client.d.ts").Clock} clock
+ * @param {import("./transport.js").Transport} transport
+ * @param {import("./client.js").Operation} operation
+ */
+export function createStore(clock, transport, operation) {
   const listeners = /** @type {Set<(snapshot: HoldfastSnapshot) => void>} */ (new Set());
   let snapshot = INITIAL;
   /** Did an action of the person fail last, rather than a read? */
   let isErrorOfAction = false;
+  /** The newest read, while it is under way. */
+  let reading = /** @type {Promise<InstagramStatus> | null} */ (null);
+  let etag = /** @type {string | null} */ (null);
 
   /** @param {Partial<HoldfastSnapshot>} change */
   function set(change) {
@@ -47,9 +54,69 @@ export function createStore({ now }) {
     for (const listener of [...listeners]) callBack(listener, snapshot);
   }
 
+  /**
+   * Takes in a status, and returns the one that stands then.
+   * @param {InstagramStatus | null} next
+   * @param {boolean} [isRead] a mere read leaves the error of an action standing: the person has
+   *        yet to see it
+   */
+  function learn(next, isRead) {
+    if (!next?.state) throw unreadableAnswer();
+    const known = snapshot.status ?? next;
+    // What is said again stays the same object; the answer to an action may have been overtaken by
+    // a notice.
+    const stands =
+      JSON.stringify(next) === JSON.stringify(known) || (!isRead && next.version < known.version);
+    const status = stands ? known : next;
+    set({
+      phase: "ready",
+      status,
+      error: isRead && isErrorOfAction ? snapshot.error : null,
+      updatedAt: clock.now(),
+    });
+    return status;
+  }
+
+  /** What is known from now on is newer than any read under way, or another person's. */
+  function overtake() {
+    reading = etag = null;
+  }
+
+  /** @param {() => boolean} isNewest */
+  async function ask(isNewest) {
+    const { value, response } = await transport("GET", "/user/instagram/status", {
+      headers: etag ? { "if-none-match": etag } : null,
+      mayProve: true,
+    });
+    if (!isNewest()) return snapshot.status ?? read();
+    etag = response.headers.get("etag");
+    return learn(value ?? snapshot.status, true);
+  }
+
+  /**
+   * One request for all who ask at once, by ETag, and never an older one over a newer.
+   * @returns {Promise<InstagramStatus>}
+   */
+  function read() {
+    if (reading) return reading;
+    const isNewest = () => reading === mine;
+    const work = () =>
+      ask(isNewest).finally(() => {
+        if (isNewest()) reading = null;
+        set({ isFetching: !!reading });
+      });
+    const mine = operation("read", work, read);
+    reading = mine;
+    set({ isFetching: true, phase: snapshot.phase === "idle" ? "loading" : snapshot.phase });
+    return mine;
+  }
+
   return {
     get: () => snapshot,
     set,
+    learn,
+    read,
+    overtake,
     hasListeners: () => listeners.size > 0,
 
     /**
@@ -59,49 +126,40 @@ export function createStore({ now }) {
     add(listener) {
       const own = (/** @type {HoldfastSnapshot} */ next) => listener(next);
       listeners.add(own);
-      return () => void listeners.delete(own);
+      return () => listeners.delete(own);
     },
 
     /**
-     * Takes in a status, and returns the one that stands then.
-     * @param {InstagramStatus} next
-     * @param {boolean} [isRead] a mere read leaves the error of an action standing: the person has yet to see it
+     * A status that the server told unasked. False where it is unreadable or older than what is
+     * known: it still says that something happened.
+     * @param {InstagramStatus | undefined} next
      */
-    learn(next, isRead) {
-      if (!next?.state) throw unreadableAnswer();
-      const known = snapshot.status;
-      // What is said again stays the same object; the answer to an action may have been overtaken by a notice.
-      const stands =
-        known &&
-        (JSON.stringify(next) === JSON.stringify(known) ||
-          (!isRead && next.version < known.version));
-      const status = stands ? known : next;
-      set({
-        phase: "ready",
-        status,
-        error: isRead && isErrorOfAction ? snapshot.error : null,
-        updatedAt: now(),
-      });
-      return status;
+    hear(next) {
+      const isNews = next?.state && next.version >= (snapshot.status?.version ?? 0);
+      if (isNews) {
+        overtake();
+        learn(next, true);
+      }
+      return isNews;
     },
 
     /**
      * @param {AnyHoldfastError} error
-     * @param {boolean} [isOfAction]
-     * @param {boolean} [isFinal] nothing is sent until the session changes
+     * @param {boolean} isOfAction
+     * @param {unknown} [refusal] why nothing is sent until the session changes
      */
-    fail(error, isOfAction = false, isFinal = false) {
-      const { phase, status } = snapshot;
+    fail(error, isOfAction, refusal) {
       isErrorOfAction = isOfAction;
-      if (error.code !== "signed-out") {
-        set({ phase: isFinal ? "session-refused" : status ? "ready" : "failed", error });
-      } else if (phase !== "signed-out") set({ phase: "signed-out", status: null, error });
-    },
-
-    /** Another person's page now. */
-    reset() {
-      isErrorOfAction = false;
-      set({ ...INITIAL, live: snapshot.live });
+      const isOut = error.code === "signed-out";
+      const status = isOut ? null : snapshot.status;
+      const known = refusal ? "session-refused" : status ? "ready" : "failed";
+      set(
+        /** @type {Partial<HoldfastSnapshot>} */ ({
+          phase: isOut ? "signed-out" : known,
+          status,
+          error,
+        }),
+      );
     },
   };
 }

@@ -8,17 +8,13 @@
 
 /**
  * @param {string} base
- * @param {() => string} person whose status it is
+ * @param {() => string | null | undefined} person whose status it is
  * @param {(status: InstagramStatus) => void} onStatus another tab was told it
  */
 export function createTabs(base, person, onStatus) {
   const name = `holdfast:${base}`;
   /** Can tabs find each other? Not outside of browsers, nor on pages without a secure origin. */
-  const areShared = !!(
-    globalThis.document &&
-    globalThis.navigator?.locks &&
-    globalThis.BroadcastChannel
-  );
+  const areShared = globalThis.document && globalThis.navigator?.locks;
   let channel = /** @type {BroadcastChannel | null} */ (null);
 
   return {

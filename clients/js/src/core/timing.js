@@ -1,5 +1,6 @@
 /** Time limits, back-off, and how much may be asked unbidden. All durations are milliseconds. */
 import { HoldfastNetworkError } from "./errors.js";
+import { LONGEST_PAUSE, MOST_AT_ONCE, ONE_MORE_EVERY, SHORTEST_PAUSE } from "./limits.js";
 
 /** @typedef {import("../holdfast-client.d.ts").Clock} Clock */
 
@@ -10,19 +11,21 @@ export const realClock = {
   clearTimeout: (timer) => clearTimeout(timer),
 };
 
-/** A back-off ends here. */
-export const LONGEST_PAUSE = 60_000;
-
-const MOST_AT_ONCE = 6;
-const ONE_MORE_EVERY = 30_000;
-
 /**
  * Doubles from 1 s to a minute, half of it random, so that a thousand tabs do not return at once.
- * @param {number} failures how many there were before this one
- * @param {() => number} random
+ * @param {number} [failures] how many there were before this one
  */
-export const backoff = (failures, random) =>
-  Math.min(LONGEST_PAUSE, 1_000 * 2 ** failures) * (0.5 + random() / 2);
+export const backoff = (failures = 0) =>
+  Math.min(LONGEST_PAUSE, SHORTEST_PAUSE * 2 ** failures) * (0.5 + Math.random() / 2);
+
+/**
+ * How long until the same may be asked again.
+ * @param {import("../holdfast-client.d.ts").AnyHoldfastError} error
+ * @param {number} failures
+ */
+export const pauseAfter = ({ status, retryAfterMs = 0 }, failures) =>
+  // A 403 can end by itself (a pending session becomes active), but not soon.
+  Math.max(status === 403 ? LONGEST_PAUSE : retryAfterMs, backoff(failures));
 
 /**
  * `work` with a time limit; whatever goes wrong comes out as a `HoldfastNetworkError`.
@@ -36,12 +39,15 @@ export const backoff = (failures, random) =>
  */
 export const within = (clock, ms, work, what, onTimeout) =>
   new Promise((resolve, reject) => {
+    /** @param {string} how @param {unknown} [cause] */
+    const fail = (how, cause) =>
+      reject(new HoldfastNetworkError({ code: `${what}-${how}`, cause }));
     const timer = clock.setTimeout(() => {
-      reject(new HoldfastNetworkError({ code: `${what}-timeout` }));
+      fail("timeout");
       onTimeout?.();
     }, ms);
     (async () => resolve(await work()))()
-      .catch((cause) => reject(new HoldfastNetworkError({ code: `${what}-failed`, cause })))
+      .catch((cause) => fail("failed", cause))
       .finally(() => clock.clearTimeout(timer));
   });
 
@@ -63,13 +69,9 @@ export function createAllowance({ now }) {
       left -= 1;
       return 0;
     },
-    /** What was taken was not needed. */
-    giveBack() {
-      left += 1;
-    },
-    /** Full again: what is there works. */
-    restore() {
-      left = MOST_AT_ONCE;
+    /** What was taken was not needed, or did no harm. It never holds more than at first. */
+    giveBack(count = 1) {
+      left += count;
     },
   };
 }

@@ -3,10 +3,10 @@
  * this tab's session storage, for as long as an attempt lives, and taken out as soon as the server has answered it.
  */
 
-/** An attempt lives 10 minutes from its beginning; what is older is of no use. */
-const KEPT_FOR = 600_000;
-
-/** @typedef {{ attempt: string, completion: string, until: number, user?: string }} Unfinished */
+/**
+ * `user`: who began to hand it in; null where nobody has.
+ * @typedef {{ attempt: string, completion: string, until: number, user: string | null }} Unfinished
+ */
 
 /**
  * @param {string} base of the server that it is for
@@ -39,15 +39,12 @@ export function createUnfinished(base, now) {
   return {
     keep,
 
-    /**
-     * @param {string} attempt
-     * @param {string} completion
-     */
-    begin: (attempt, completion) => keep({ attempt, completion, until: now() + KEPT_FOR }),
-
     /** The one that is kept, if it is still of use. */
     get() {
-      if (!kept) tryStorage((storage) => (kept = JSON.parse(storage.getItem(key) ?? "null")));
+      if (!kept)
+        tryStorage((storage) => {
+          kept = JSON.parse(/** @type {string} */ (storage.getItem(key))); // null for null
+        });
       if (kept && !(kept.until > now())) keep(null);
       return kept;
     },

@@ -119,6 +119,7 @@ export async function setUp(t, options = {}) {
   const time = createSimulatedClock(network.settle);
   const signIn = createSignIn();
   const departures = [];
+  t.mock.method(Math, "random", () => 0.5);
   /** The page is loaded anew: what it knew is gone. */
   const reload = () =>
     createHoldfastClient({
@@ -126,7 +127,6 @@ export async function setUp(t, options = {}) {
       getToken: signIn.getToken,
       fetch: network.fetch,
       clock: time.clock,
-      random: () => 0.5,
       navigate: (url) => departures.push(url),
       ...options,
     });
