@@ -55,10 +55,10 @@ function Time({ at, locale }) {
     const timer = setInterval(() => setNow(Date.now()), MINUTE);
     return () => clearInterval(timer);
   }, []);
-  const exact = new Intl.DateTimeFormat(locale.lang, { dateStyle: "full", timeStyle: "long" });
+  const title = new Date(at).toLocaleString(locale.lang, { dateStyle: "full", timeStyle: "long" });
   return h(
     "time",
-    { dateTime: at, title: exact.format(new Date(at)) },
+    { dateTime: at, title },
     relativeTime(at, Math.max(now, Date.parse(at)), locale),
   );
 }

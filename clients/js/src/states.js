@@ -2,7 +2,6 @@
 import { en } from "./locales/en.js";
 
 /** @typedef {import("./holdfast-client.d.ts").AnyHoldfastError} AnyHoldfastError */
-/** @typedef {import("./holdfast-client.d.ts").InstagramStatus} InstagramStatus */
 
 /** Errors behind which the browser is signed in at Instagram to the wrong account. */
 const WRONG_ACCOUNT = ["different-account", "account-belongs-to-another-user"];
@@ -16,49 +15,30 @@ const isJudged = ({ kind, status }) => kind === "request" || status === 424;
 /** @type {typeof import("./states.d.ts").describeError} */
 export function describeError(error, { errors, reasons } = en) {
   const { code, kind, message, problem } = error;
-  const own =
-    errors[code] ?? reasons[/** @type {keyof typeof reasons} */ (problem?.reason ?? code)];
-  if (own) return own;
-  return (isJudged(error) ? (errors.request ?? message) : errors[kind]) ?? message;
-}
-
-/**
- * What stands under the title, where anything needs to.
- * @param {InstagramStatus | null} status
- * @param {import("./states.d.ts").StateText} texts
- * @param {import("./states.d.ts").Locale} locale
- */
-function sentenceFor(status, texts, { reasons, otherReason }) {
-  const own = status?.reason && (reasons[status.reason] ?? (status.error && otherReason));
-  return own ?? status?.error ?? texts.sentence;
+  const own = reasons[/** @type {keyof typeof reasons} */ (problem?.reason ?? code)];
+  return errors[code] ?? own ?? errors[isJudged(error) ? "request" : kind] ?? message;
 }
 
 /** @type {typeof import("./states.d.ts").describe} */
 export function describe({ phase, status, error, isCompleting }, locale = en) {
-  const { states, completing, actions, labels } = locale;
+  const { states, completing, reasons, otherReason, actions, labels } = locale;
   if (isCompleting) return completing;
-  const { title, ...rest } = states[status?.state ?? /** @type {"idle"} */ (phase)] ?? {
+  const { title, sentence, ...button } = states[status?.state ?? /** @type {"idle"} */ (phase)] ?? {
     // A newer server may know a state that this file does not: say what is certain.
     title: states[status?.connected ? "connected" : "not_connected"].title,
   };
-  const button =
-    phase === "session-refused" ? states[phase] : rest.press ? rest : actionOf(status, actions);
+  const action = actions[/** @type {keyof typeof actions} */ (status?.action)];
+  const { label, press } = phase === "session-refused" ? states[phase] : { ...action, ...button };
+  const reason = status?.reason && (reasons[status.reason] ?? (status.error && otherReason));
   const isStale = status && error && !isJudged(error);
   return /** @type {import("./states.d.ts").Description} */ ({
     title: isStale ? labels.stale.replace("{title}", title) : title,
-    sentence: sentenceFor(status, { title, ...rest }, locale),
-    label: button?.label,
-    press: button?.press,
+    sentence: reason ?? status?.error ?? sentence,
+    label,
+    press,
     another: error && WRONG_ACCOUNT.includes(error.code) ? labels.another : undefined,
   });
 }
-
-/**
- * @param {InstagramStatus | null} status
- * @param {import("./states.d.ts").Locale["actions"]} actions
- */
-const actionOf = (status, actions) =>
-  status && actions[/** @type {keyof typeof actions} */ (status.action)];
 
 /** In milliseconds. Days are the largest: "in 57 days" says more than "next month". */
 const UNITS = /** @type {const} */ ([

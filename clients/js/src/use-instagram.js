@@ -8,6 +8,8 @@
  * ```
  */
 import * as React from "react";
+import { fail } from "./core/options.js";
+import { ignore } from "./core/pending.js";
 import { createHoldfastClient } from "./holdfast-client.js";
 
 /** @typedef {import("./react.d.ts").Auth} Auth */
@@ -18,8 +20,7 @@ import { createHoldfastClient } from "./holdfast-client.js";
 /** @typedef {ReturnType<typeof createBinding> & { away: "signed-out" | "loading" | false, locale?: Locale }} Shared */
 
 const Context = React.createContext(/** @type {Shared | null} */ (null));
-const noop = () => {};
-const never = () => noop;
+const never = () => ignore;
 
 const alwaysSignedIn = () => /** @type {Auth} */ ({ isLoaded: true, isSignedIn: true });
 
@@ -33,7 +34,7 @@ function createBinding(given, options) {
   let auth = /** @type {Auth | undefined} */ (undefined);
   let noticed = /** @type {Auth | undefined} */ (undefined);
   let onReturn = options.onReturn;
-  let load = noop;
+  let load = ignore;
   const loaded = new Promise((resolve) => (load = () => resolve(0)));
   const client =
     given ??
@@ -55,7 +56,7 @@ function createBinding(given, options) {
   const quietly =
     (operation) =>
     (/** @type {A} */ ...args) =>
-      operation(...args).catch(noop);
+      operation(...args).catch(ignore);
   const connect = quietly(client.connect);
   /** @typedef {import("./holdfast-client.d.ts").ConnectOptions} ConnectOptions */
   return {
@@ -90,7 +91,7 @@ function createBinding(given, options) {
 
 /** @type {typeof import("./react.d.ts").HoldfastProvider} */
 export function HoldfastProvider({ client, useAuth, locale, children, ...options }) {
-  if (!client && !useAuth) throw new TypeError("Holdfast: give the provider useAuth, or a client");
+  if (!client && !useAuth) fail("give the provider useAuth, or a client");
   const auth = (useAuth ?? alwaysSignedIn)();
   const given = /** @type {Omit<HoldfastClientOptions, "getToken">} */ (options);
   const [binding] = React.useState(() => createBinding(client, given));
@@ -126,16 +127,14 @@ export function useInstagram() {
   // The same object until something changes, so that it can stand among the dependencies of an effect.
   return React.useMemo(() => {
     const phase = away || snapshot.phase;
-    const known = phase === "signed-out" ? { status: null, error: null } : {};
-    const isLoading = phase === "idle" || phase === "loading";
-    const isRefetching = phase !== "signed-out" && !!snapshot.status && snapshot.isFetching;
+    const isOut = phase === "signed-out";
+    const shown = isOut ? { ...snapshot, status: null, error: null } : snapshot;
     return /** @type {import("./react.d.ts").Instagram} */ ({
-      ...snapshot,
+      ...shown,
       ...actions,
-      ...known,
       phase,
-      isLoading,
-      isRefetching,
+      isLoading: phase === "idle" || phase === "loading",
+      isRefetching: !!shown.status && shown.isFetching,
     });
   }, [snapshot, actions, away]);
 }
