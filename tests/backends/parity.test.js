@@ -61,13 +61,14 @@ async function acceptedByClerk(jwt) {
 const words = ({ status, code, user }) =>
   status === 200 ? `accepted as ${user}` : `${status} ${code}`;
 
-test("every door gives every token the same verdict and the same code", async () => {
-  const differing = [];
-  let accepted = 0;
-  for (const name of cases) {
-    // Tokens know seconds only: at the beginning of one, a token that is good for less than a second more is good for long enough.
-    if (name === "genuine-expired-4s")
+/** What is to be said of a token; whether that is laxer than `@clerk/backend`; what each door says. */
+async function verdictsOn(name) {
+  // Tokens know seconds only. This one is good for less than one more: a verdict counts where all doors were asked within it.
+  const isShortLived = name === "genuine-expired-4s";
+  for (;;) {
+    if (isShortLived)
       await new Promise((resolve) => setTimeout(resolve, 1_010 - (Date.now() % 1_000)));
+    const second = Math.floor(Date.now() / 1_000);
     const { jwt, expect } =
       minted.get(name) ?? (await dev.control("mint", { case: name, azp: ORIGIN }));
     const authorization = `Bearer ${Buffer.from(jwt, "utf8").toString("latin1")}`;
@@ -76,6 +77,15 @@ test("every door gives every token the same verdict and the same code", async ()
       expect.verdict === "accepted" && acceptedByClerk(jwt).then((accepted) => !accepted),
       ...doors.map(async (door) => [door.name, await ask(door.who, authorization)]),
     ]);
+    if (!isShortLived || Math.floor(Date.now() / 1_000) === second) return [expect, laxer, told];
+  }
+}
+
+test("every door gives every token the same verdict and the same code", async () => {
+  const differing = [];
+  let accepted = 0;
+  for (const name of cases) {
+    const [expect, laxer, told] = await verdictsOn(name);
     assert.ok(!laxer, `${name} is accepted here, and refused by @clerk/backend`);
     if (name === "shape-huge") {
       // Larger than the head of a request may be: no door looks at it, and each has its own words for that.

@@ -84,7 +84,8 @@ describe("what a person finds on the pages", () => {
     await faultButton(page, "Remove the app").click();
     await checkButton(page).click();
     await expectState(page, "reconnect_required");
-    await page.waitForTimeout(1_500);
+    await page.waitForFunction(() => globalThis.announced.length > 0);
+    await page.waitForTimeout(1_500); // in which a second one would come
     const announced = await page.evaluate(() => globalThis.announced);
     assert.equal(announced.length, 1, announced.join(" | "));
     assert.match(announced[0], /Reconnect needed/);

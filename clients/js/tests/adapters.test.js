@@ -14,6 +14,7 @@ import {
 } from "../src/tanstack-query.js";
 import { errorOf, setUp } from "./support/harness.js";
 import { connected } from "./support/scripted-server.js";
+import { until } from "./support/until.js";
 
 test("TanStack Query: a refused session is asked about once", async (t) => {
   const { server, client } = await setUp(t);
@@ -52,11 +53,9 @@ test("SWR: what the client hears is in the cache that components read", async ()
   assert.match(render(Page), /nothing/);
   const stop = feedSwr(client, mutate);
   client.setStatus(fakeStatus("connected"));
-  await new Promise((resolve) => setTimeout(resolve, 20));
-  assert.equal(cached().data.state, "connected");
+  await until(() => cached().data?.state === "connected", "the status in the cache");
   client.set({ phase: "signed-out", status: null });
-  await new Promise((resolve) => setTimeout(resolve, 20));
-  assert.equal(cached().data, undefined);
+  await until(() => cached().data === undefined, "an empty cache");
   stop();
 });
 

@@ -158,8 +158,7 @@ test("promises that nobody awaits cause no unhandled rejection", async (t) => {
   ])
     client[operation]();
   client.completeFromUrl("https://app.example.com/?instagram=complete&attempt=a1&completion=c");
-  await time.advance(60_000);
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await time.advance(60_000); // and with it turns of the event loop, in which they would be told
 });
 
 test("a failing action stays visible although the state can be read", async (t) => {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connected, json, notConnected, problem } from "./support/scripted-server.js";
 import { openPage, setUp } from "./support/harness.js";
+import { until } from "./support/until.js";
 
 const STATUS = "GET /user/instagram/status";
 const EVENTS = "GET /user/events";
@@ -243,9 +244,7 @@ test("a line without end is not collected for ever", async (t) => {
   });
   client.subscribe(() => {});
   await time.advance(0);
-  for (let i = 0; i < 100 && !isClosed; i += 1)
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  assert.ok(isClosed, "closed by the client");
+  await until(() => isClosed, "closed by the client");
 });
 
 test("leaving while the stream is being opened leaves none open", async (t) => {
@@ -256,8 +255,7 @@ test("leaving while the stream is being opened leaves none open", async (t) => {
   await time.advance(0);
   assert.equal(server.routes().at(-1), EVENTS);
   stop();
-  await time.settle();
-  assert.ok(isClosed);
+  await until(() => isClosed, "closed by the client");
   await time.advance(300_000);
   assert.equal(server.routes().filter((route) => route === EVENTS).length, 1);
 });

@@ -8,6 +8,7 @@ import {
 } from "../src/holdfast-client.js";
 import { faults, problem } from "./support/scripted-server.js";
 import { errorOf, setUp } from "./support/harness.js";
+import { until } from "./support/until.js";
 
 const FIVE_MINUTES = 300_000;
 const STATUS = "GET /user/instagram/status";
@@ -265,7 +266,7 @@ test("an answer for the previous person is dropped", async (t) => {
     release = () => problem(response, 503, "late", { source: "database" });
   });
   const late = client.status();
-  while (!release) await new Promise((resolve) => setTimeout(resolve, 2));
+  await until(() => release, "the request");
   signIn.become("user_2", "sess_9");
   client.sessionChanged();
   assert.equal(client.getSnapshot().status, null);

@@ -7,7 +7,7 @@ const POLL_EVERY_MS = 50;
  * @param {string} url
  * @param {import("node:child_process").ChildProcess} child the program that is to answer
  */
-export async function answers(url, child, withinMs = 20_000) {
+export async function answers(url, child, withinMs = 60_000) {
   for (const giveUpAt = Date.now() + withinMs; Date.now() < giveUpAt;) {
     if (child.exitCode !== null) throw new Error(`it ended with exit code ${child.exitCode}`);
     const response = await fetch(url).catch(() => null);

@@ -38,7 +38,7 @@ export async function openBrowser(t, app, { init, ...options } = {}) {
   if (init) await context.addInitScript(init);
   const open = async () => {
     const page = await context.newPage();
-    page.setDefaultTimeout(20_000);
+    page.setDefaultTimeout(30_000);
     await page.goto(app.home);
     return page;
   };

@@ -48,17 +48,19 @@ export async function connect(page, handle) {
 
 /** What stands on each side of the comparison, once both stand there. */
 export async function comparison(page) {
-  const side = async (id) => ({
-    answer: await page.locator(`#${id}-answer`).textContent(),
-    verdict: await page.locator(`#${id}-verdict`).textContent(),
+  await page.locator("#naive-answer").waitFor();
+  return page.evaluate(() => {
+    const textOf = (id) => document.getElementById(id).textContent;
+    const side = (id) => ({ answer: textOf(`${id}-answer`), verdict: textOf(`${id}-verdict`) });
+    return { holdfast: side("holdfast"), naive: side("naive") };
   });
-  return { holdfast: await side("holdfast"), naive: await side("naive") };
 }
 
 /** The rows of the request log, newest first: `["POST /auth/sync", "200 OK", …]`. */
 export async function loggedRequests(page) {
-  const rows = await page.locator("#log tr").all();
-  return Promise.all(rows.map((row) => row.locator("td").allTextContents()));
+  return page
+    .locator("#log tr")
+    .evaluateAll((rows) => rows.map((row) => [...row.cells].map((cell) => cell.textContent)));
 }
 
 /** No token of any kind stands anywhere in the document, nor in the address or what the tab stores. */

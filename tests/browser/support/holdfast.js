@@ -1,5 +1,6 @@
 /** The real binary, as `holdfast dev` runs it: the server, both stand-ins and the demo page on free ports. */
 import { spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { createServer } from "node:net";
@@ -12,14 +13,23 @@ export const BINARY =
   process.env.HOLDFAST_BIN ??
   fileURLToPath(new URL("../../../target/debug/holdfast", import.meta.url));
 
-/** A port of loopback that is free at this moment. */
+/**
+ * A port of loopback that is free, and stays so until it is used: it lies below those that systems
+ * hand out by themselves, to connections and to whoever listens on port 0.
+ */
 export async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
+  for (;;) {
+    const server = createServer().listen(randomInt(10_240, 32_768), "127.0.0.1");
+    try {
+      await once(server, "listening");
+    } catch {
+      continue; // somebody has it
+    }
+    const { port } = server.address();
+    server.close();
+    await once(server, "close");
+    return port;
+  }
 }
 
 /**

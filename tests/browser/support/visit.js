@@ -56,7 +56,7 @@ export async function visit(t, { holdfast, browser }, options = {}) {
   });
   context.on("weberror", (error) => complaints.push(String(error.error())));
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(30_000);
   await page.goto(holdfast.url);
   return {
     page,

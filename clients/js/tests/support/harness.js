@@ -39,7 +39,7 @@ export function createSignIn() {
 
 const BODYLESS = [204, 304];
 const turn = () => new Promise((resolve) => setImmediate(resolve));
-const NETWORK_DEADLINE_MS = 5_000;
+const NETWORK_DEADLINE_MS = 60_000;
 
 /** `fetch` that knows what is under way, and `settle`, which waits until everything sent has been taken in. */
 function createTrackedNetwork(server) {

@@ -4,6 +4,9 @@ import { existsSync } from "node:fs";
 import { chromium } from "playwright-core";
 import { serve } from "../../../scripts/serve.mjs";
 import { startScriptedServer } from "../../support/scripted-server.js";
+import { until } from "../../support/until.js";
+
+export { until };
 
 const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
 if (!existsSync(EXECUTABLE)) {
@@ -45,7 +48,7 @@ function watch(page) {
 }
 
 const STEP_MS = 1_000;
-const NETWORK_DEADLINE_MS = 10_000;
+const NETWORK_DEADLINE_MS = 60_000;
 
 /**
  * Waits until what the page has sent is answered and taken in, save what the server leaves unanswered on purpose.
@@ -143,15 +146,29 @@ export async function openApp(
   return app;
 }
 
-const UNTIL_MS = 30_000;
-
-/** Waits in real time until `condition` holds: for what the network brings. */
-export async function until(condition, what = "condition") {
-  for (const deadline = Date.now() + UNTIL_MS; Date.now() < deadline;) {
-    if (await condition()) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error(`${what} did not come true within ${UNTIL_MS} ms`);
+/**
+ * When each page first shows what matches, by its own clock: what this process takes to look at
+ * them, one after the other, is not counted. Call before the change; gives milliseconds since then.
+ */
+export function timeUntilAllShow(pages, pattern) {
+  const began = Date.now();
+  const shown = pages.map((page) =>
+    page.evaluate(
+      ({ source, flags }) =>
+        new Promise((resolve) => {
+          const look = () => {
+            if (!new RegExp(source, flags).test(document.body.innerText)) return;
+            observer.disconnect();
+            resolve(Date.now());
+          };
+          const observer = new MutationObserver(look);
+          observer.observe(document, { subtree: true, childList: true, characterData: true });
+          look();
+        }),
+      { source: pattern.source, flags: pattern.flags },
+    ),
+  );
+  return async () => Math.max(...(await Promise.all(shown))) - began;
 }
 
 /** Waits until the page's text says so. */
