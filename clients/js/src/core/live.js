@@ -84,7 +84,8 @@ export function createLiveUpdates({ base, store, session, clock }, ask, onAway) 
 
   /** @param {object} mine */
   async function run(mine) {
-    for (let failures = 0; mine === turn;) {
+    let failures = 0;
+    while (mine === turn) {
       let ms;
       try {
         ms = await round(mine);
@@ -97,7 +98,7 @@ export function createLiveUpdates({ base, store, session, clock }, ask, onAway) 
       }
       if (mine !== turn) return;
       if (mustRead || isHidden()) setLive("poll");
-      await pause(ms);
+      if (ms) await pause(ms);
     }
   }
 

@@ -117,7 +117,7 @@ export function createStore(clock, transport, operation) {
     learn,
     read,
     overtake,
-    hasListeners: () => listeners.size > 0,
+    hasListeners: () => listeners.size,
 
     /**
      * The same function added twice counts twice. Returns how to remove it.
