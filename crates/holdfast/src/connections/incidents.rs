@@ -3,10 +3,10 @@
 //! A first sign of death is a suspicion, which shows as `degraded`, and is checked again later. By
 //! then an incident has struck enough others to be seen. It is an incident when, within a span of
 //! time, at least [`FEWEST`] connections were struck alike and they are at least a fifth of all
-//! that were asked. Alike means: suspected, declared dead, or told to act at the provider, for the
-//! same reason. Unexplained deaths are counted over longer spans as well, because where few
-//! connections come due an incident strikes few in an hour. All is counted in the database, so
-//! replicas agree.
+//! that were asked since the first of them. Alike means: suspected, declared dead, or told to act
+//! at the provider, for the same reason. Unexplained deaths are counted over longer spans as well,
+//! because where few connections come due an incident strikes few in an hour. All is counted in the
+//! database, so replicas agree.
 //!
 //! While it lasts, deaths only degrade, and connections declared dead alike before it was seen are
 //! taken back. It ends when connections that have worked since it began outnumber those held four
@@ -27,7 +27,7 @@ use crate::connection::observation::Confidence;
 use crate::connection::reasons::reason_of;
 use crate::connection::{Connection, Reason};
 use crate::provider::Meaning;
-use crate::store::{Store, StoreError, Trouble};
+use crate::store::{Store, StoreError, Struck, Trouble};
 
 /// While an incident lasts, its extent is counted this often at most.
 const RECOUNT: Duration = Duration::from_secs(15);
@@ -166,8 +166,8 @@ impl Incidents {
         let is_counted_long =
             meaning == Meaning::DeadUnexplained && self.mechanisms.has(Mechanism::LongSpans);
         let spans = if is_counted_long { SPANS.len() } else { 1 };
-        for (start, struck) in struck(&trouble, starts, spans) {
-            if struck < FEWEST || self.are_enough_well(start, struck, now).await? {
+        for Strike { from, first_at, struck } in strikes(&trouble, starts, spans) {
+            if struck < FEWEST || self.are_enough_well(first_at, struck, now).await? {
                 continue;
             }
             let strikes_all = self.store.proven(starts[0], now, 1).await? == 0;
@@ -184,7 +184,7 @@ impl Incidents {
                     struck,
                     "many connections fail alike: nobody is told to reconnect until this has passed"
                 );
-                let fallen_after = start.max(starts[1]);
+                let fallen_after = from.max(starts[1]);
                 let connections = self.store.fallen(fallen_after, reason, TAKEN_BACK).await?;
                 assessment.taken_back = Some(TakenBack { fallen_after, connections });
             }
@@ -193,17 +193,17 @@ impl Incidents {
         Ok(None)
     }
 
-    /// Whether those proven well since `start` outnumber those struck.
+    /// Whether those proven well since the first was struck outnumber those struck.
     async fn are_enough_well(
         &self,
-        start: Timestamp,
+        first_at: Timestamp,
         struck: u64,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         // Of fewer connections, all that are not struck are enough.
         let alive = self.store.alive(struck + enough_to_calm(struck)).await?;
         let enough = enough_to_calm(struck).min(alive.saturating_sub(struck).max(1));
-        Ok(self.store.proven(start, now, enough).await? >= enough)
+        Ok(self.store.proven(first_at, now, enough).await? >= enough)
     }
 
     fn recent(&self, now: Timestamp) -> Option<Population> {
@@ -226,16 +226,36 @@ impl From<Population> for Assessment {
     }
 }
 
-/// How many were struck, and since when those who were not have to be counted: those held since it
-/// began, and each span by itself.
-fn struck(
+/// Connections that were struck within a span of time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Strike {
+    /// When the span began.
+    from: Timestamp,
+    /// When the first of them was struck. Who worked before that says nothing of those who have not
+    /// been asked since: the whole population may have connected minutes before.
+    first_at: Timestamp,
+    struck: u64,
+}
+
+/// Those held since it began, with those struck lately; and those of each span by itself.
+fn strikes(
     trouble: &Trouble,
     starts: [Timestamp; SPANS.len()],
     spans: usize,
-) -> impl Iterator<Item = (Timestamp, u64)> {
-    let began = trouble.held_since.map_or(starts[0], |since| since.min(starts[0]));
-    let held = (began, trouble.held + trouble.struck[0]);
-    std::iter::once(held).chain(starts.into_iter().zip(trouble.struck).take(spans))
+) -> impl Iterator<Item = Strike> {
+    let [lately, ..] = trouble.struck;
+    let first_of_all = [trouble.held_since, lately.first_at].into_iter().flatten().min();
+    let held = Strike {
+        from: trouble.held_since.map_or(starts[0], |since| since.min(starts[0])),
+        first_at: first_of_all.unwrap_or(starts[0]),
+        struck: trouble.held + lately.count,
+    };
+    let of_span = |(from, struck): (Timestamp, Struck)| Strike {
+        from,
+        first_at: struck.first_at.unwrap_or(from),
+        struck: struck.count,
+    };
+    std::iter::once(held).chain(starts.into_iter().zip(trouble.struck).map(of_span).take(spans))
 }
 
 #[cfg(test)]
@@ -244,13 +264,19 @@ mod tests {
     use crate::clock::from_millis;
 
     #[test]
-    fn those_held_are_weighed_since_the_first_of_them_and_each_span_by_itself() {
+    fn those_held_are_weighed_with_those_struck_lately_and_each_span_by_itself() {
         let at = |minutes: i64| from_millis(minutes * 60_000);
         let starts = [at(100), at(50), at(10)];
-        let trouble = Trouble { held: 7, held_since: Some(at(20)), struck: [1, 2, 3] };
-        let all: Vec<_> = struck(&trouble, starts, 3).collect();
-        assert_eq!(all, [(at(20), 8), (at(100), 1), (at(50), 2), (at(10), 3)]);
-        let stated: Vec<_> = struck(&Trouble { held: 0, held_since: None, ..trouble }, starts, 1).collect();
-        assert_eq!(stated, [(at(100), 1), (at(100), 1)]);
+        let struck = |count, first_at| Struck { count, first_at: Some(at(first_at)) };
+        let trouble = Trouble {
+            held: 7,
+            held_since: Some(at(20)),
+            struck: [struck(1, 110), struck(2, 60), struck(3, 15)],
+        };
+        let strike = |from, first_at, struck| Strike { from: at(from), first_at: at(first_at), struck };
+        let all: Vec<_> = strikes(&trouble, starts, 3).collect();
+        assert_eq!(all, [strike(20, 20, 8), strike(100, 110, 1), strike(50, 60, 2), strike(10, 15, 3)]);
+        let stated: Vec<_> = strikes(&Trouble { held: 0, held_since: None, ..trouble }, starts, 1).collect();
+        assert_eq!(stated, [strike(100, 110, 1), strike(100, 110, 1)]);
     }
 }

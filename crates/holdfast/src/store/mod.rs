@@ -59,7 +59,7 @@ pub use outbox::PendingEvent;
 pub use overview::{PoolUse, Refreshes, ServerFacts, TableRows};
 pub use service_keys::{NewServiceKey, ServiceKey};
 pub use sweep::{HistoryStep, Kept};
-pub use trouble::Trouble;
+pub use trouble::{Struck, Trouble};
 pub use users::{EventOutcome, SyncedUser, UserRecord};
 
 use crate::clock::SharedClock;

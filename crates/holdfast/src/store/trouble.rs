@@ -20,7 +20,16 @@ pub struct Trouble {
     /// yet; for the two shorter ones also connections that were declared dead in it because of an
     /// answer, for the reason asked about. (For the longest they would be counted twice as long as
     /// those that work: once as suspected, once as dead.)
-    pub struck: [u64; 3],
+    pub struck: [Struck; 3],
+}
+
+/// How many connections were struck.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Struck {
+    /// So many.
+    pub count: u64,
+    /// When the first of them was.
+    pub first_at: Option<Timestamp>,
 }
 
 impl Store {
@@ -36,10 +45,15 @@ impl Store {
             let amount = row.int(name).map_err(|error| error.at("connections", "(all)"))?;
             Ok(u64::try_from(amount).unwrap_or(0))
         };
+        let time = |name| row.opt_time(name).map_err(|error| error.at("connections", "(all)"));
         Ok(Trouble {
             held: count("held")?,
-            held_since: row.opt_time("held_since").map_err(|error| error.at("connections", "(all)"))?,
-            struck: [count("struck_first")?, count("struck_second")?, count("struck_third")?],
+            held_since: time("held_since")?,
+            struck: [
+                Struck { count: count("struck_short")?, first_at: time("first_short")? },
+                Struck { count: count("struck_middle")?, first_at: time("first_middle")? },
+                Struck { count: count("struck_long")?, first_at: time("first_long")? },
+            ],
         })
     }
 

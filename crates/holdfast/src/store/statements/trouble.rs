@@ -9,24 +9,47 @@ macro_rules! troubled {
     };
 }
 
-/// A sign of death that was first seen after a time, and is neither believed nor settled.
+/// Of those with a sign of death that was first seen after a time, and is neither believed nor
+/// settled: `then`.
 macro_rules! suspected_since {
-    ($since:literal) => {
+    ($since:literal, $then:literal) => {
         concat!(
             "WHEN suspicion_first_at > ",
             $since,
-            " AND state <> 'reconnect_required' AND COALESCE(reason, '') <> 'provider_incident' THEN 1 "
+            " AND state <> 'reconnect_required' AND COALESCE(reason, '') <> 'provider_incident' THEN ",
+            $then,
+            " "
         )
     };
 }
 
-/// A death by an answer after a time, for the reason asked about.
+/// Of those who died by an answer after a time, for the reason asked about: `then`.
 macro_rules! fallen_since {
-    ($since:literal) => {
+    ($since:literal, $then:literal) => {
         concat!(
             "WHEN state IN ('reconnect_required', 'action_required') AND reason = $4 AND since > ",
             $since,
-            " AND evidence_source IN ('refresh', 'use') THEN 1 "
+            " AND evidence_source IN ('refresh', 'use') THEN ",
+            $then,
+            " "
+        )
+    };
+}
+
+/// How many were struck after a time, and when the first of them was.
+macro_rules! struck_since {
+    ($since:literal, $count:literal, $first:literal) => {
+        concat!(
+            ", COUNT(CASE ",
+            suspected_since!($since, "1"),
+            fallen_since!($since, "1"),
+            "END) AS ",
+            $count,
+            ", MIN(CASE ",
+            suspected_since!($since, "suspicion_first_at"),
+            fallen_since!($since, "since"),
+            "END) AS ",
+            $first
         )
     };
 }
@@ -36,16 +59,14 @@ statements! {
     TROUBLE = by_index!(
         concat!(
             "SELECT COUNT(CASE WHEN reason = 'provider_incident' THEN 1 END) AS held, MIN(CASE WHEN reason = \
-         'provider_incident' THEN since END) AS held_since, ",
-            "COUNT(CASE ",
-            suspected_since!("$1"),
-            fallen_since!("$1"),
-            "END) AS struck_first, COUNT(CASE ",
-            suspected_since!("$2"),
-            fallen_since!("$2"),
-            "END) AS struck_second, COUNT(CASE ",
-            suspected_since!("$3"),
-            "END) AS struck_third FROM connections"
+         'provider_incident' THEN since END) AS held_since",
+            struck_since!("$1", "struck_short", "first_short"),
+            struck_since!("$2", "struck_middle", "first_middle"),
+            ", COUNT(CASE ",
+            suspected_since!("$3", "1"),
+            "END) AS struck_long, MIN(CASE ",
+            suspected_since!("$3", "suspicion_first_at"),
+            "END) AS first_long FROM connections"
         ),
         "connections_troubled",
         concat!(" WHERE ", troubled!(), " AND grant_version IS NOT NULL"),

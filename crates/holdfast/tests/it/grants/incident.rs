@@ -85,6 +85,32 @@ async fn five_hundred_checkpoints_at_once_send_nobody_to_instagram_and_pass_by_t
     .await;
 }
 
+/// All had connected, and worked, minutes before: that says nothing of what strikes them now. Each
+/// looks for themselves, and Instagram names a cause.
+#[tokio::test(flavor = "multi_thread")]
+async fn thirty_struck_minutes_after_they_connected_are_an_incident() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        let names: Vec<String> = (0..30).map(|number| format!("p{number}")).collect();
+        for name in &names {
+            one.link(name).await;
+        }
+        one.clock.advance(MINUTE);
+        for name in &names {
+            one.connections.check(&owner(name)).await.expect("it checks");
+        }
+        one.clock.advance(MINUTE);
+        for name in &names {
+            one.world.kill_all_of(name);
+            one.connections.check(&owner(name)).await.expect("it checks");
+        }
+        assert_eq!(told_to_reconnect(&one).await, 0);
+        assert_eq!(count(&one, Reason::ProviderIncident.into()).await, 30);
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_was_told_before_the_incident_was_seen_is_taken_back() {
     on_each_engine(async |db| {
