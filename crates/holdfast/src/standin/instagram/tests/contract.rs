@@ -46,6 +46,7 @@ impl Bench for InstagramBench {
 
     fn set_down(&self, down: bool) {
         let fault = if self.html { Fault::ServerErrorHtml } else { Fault::Hang };
+        self.rig.be_impatient(down && !self.html);
         if down {
             self.rig.standin.set_fault(None, fault).unwrap();
         } else {

@@ -97,10 +97,14 @@ impl Rig {
     /// What `call` comes to under that fault, whose end is not waited for where it has none.
     async fn under<T>(&self, fault: Fault, call: impl Future<Output = T>) -> T {
         let hangs = matches!(fault, Fault::Hang | Fault::SlowBody);
-        self.is_impatient.store(hangs, Ordering::SeqCst);
+        self.be_impatient(hangs);
         let outcome = call.await;
-        self.is_impatient.store(false, Ordering::SeqCst);
+        self.be_impatient(false);
         outcome
+    }
+
+    fn be_impatient(&self, impatient: bool) {
+        self.is_impatient.store(impatient, Ordering::SeqCst);
     }
 
     async fn get(&self, path: &str) -> Answer {
