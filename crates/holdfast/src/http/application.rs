@@ -1,10 +1,8 @@
 //! The application: every route within the layers, and the way to its handler.
 //!
-//! axum's router walks a tree, notes in the request what it found there, and clones a box for the
-//! route, for the layers and for the handler: more than all our layers do. A GET of an address
-//! without parameters needs none of that, and such are what tabs and proxies poll. Its handler is
-//! found here by the address as it stands, and is called within the same layers. Everything else
-//! goes through the router, which has every route.
+//! A GET of an address without parameters, which is what tabs and proxies poll, is taken to its
+//! handler directly, within the same layers. Everything else goes through the router, which has
+//! every route.
 
 use std::sync::Arc;
 
@@ -12,45 +10,13 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, Either};
-use http::Method;
+use futures_util::future::Either;
 use tower::ServiceExt as _;
 
+use super::direct::DirectHandlers;
 use super::layers::{Layers, Template};
-use super::router::GetHandler;
 use super::server::PeerAddr;
 use super::state::AppState;
-
-/// Calls a handler.
-type Call<S> = Box<dyn Fn(Request, S) -> BoxFuture<'static, Response> + Send + Sync>;
-
-/// The handlers of GET at addresses without parameters: a dozen, most of another length, so that to
-/// compare is faster than to hash.
-pub(super) struct DirectHandlers<S>(Vec<(&'static str, Call<S>)>);
-
-impl<S> Default for DirectHandlers<S> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<S: 'static> DirectHandlers<S> {
-    /// Adds one, unless its address has parameters.
-    pub(super) fn add<H, T>(&mut self, path: &'static str, handler: H)
-    where
-        H: GetHandler<T, S>,
-        T: 'static,
-    {
-        if !path.contains('{') {
-            self.0.push((path, Box::new(move |request, state| handler.clone().call(request, state))));
-        }
-    }
-
-    fn find(&self, request: &Request) -> Option<(&'static str, &Call<S>)> {
-        let path = (request.method() == Method::GET).then(|| request.uri().path())?;
-        self.0.iter().find(|(each, _)| *each == path).map(|(path, call)| (*path, call))
-    }
-}
 
 /// Answers requests. Cheap to clone.
 #[derive(Clone)]

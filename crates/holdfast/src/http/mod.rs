@@ -22,6 +22,7 @@ pub mod body;
 mod context;
 pub mod cors;
 pub mod detached;
+mod direct;
 pub mod etag;
 mod failure;
 mod forward_auth;

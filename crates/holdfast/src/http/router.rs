@@ -55,11 +55,9 @@ use aide::axum::routing::{ApiMethodRouter, delete_with, get_with, post_with};
 use aide::operation::{OperationHandler, OperationInput, OperationOutput};
 use aide::transform::TransformOperation;
 use axum::handler::Handler;
-use axum::response::Response;
-use futures_util::future::BoxFuture;
 
-use super::application::DirectHandlers;
 use super::authentication::{CallerOrNobody, NotImpersonated};
+use super::direct::{DirectHandlers, GetHandler};
 use super::problem::problems;
 use super::public::{PublicMethod, PublicRoute};
 use super::{admission, layers};
@@ -165,11 +163,6 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self.add(path, methods)
     }
 }
-
-/// A handler that is an async function: its future is in a box already.
-pub trait GetHandler<T, S>: Handler<T, S, Future = BoxFuture<'static, Response>> + Sync {}
-
-impl<H: Handler<T, S, Future = BoxFuture<'static, Response>> + Sync, T, S> GetHandler<T, S> for H {}
 
 /// Documents an operation.
 type Doc = for<'t> fn(TransformOperation<'t>) -> TransformOperation<'t>;

@@ -1,0 +1,48 @@
+//! Handlers that a request finds without the router.
+//!
+//! axum's router walks a tree, notes in the request what it found there, and clones a box for the
+//! route, for the layers and for the handler: more than all our layers do. A GET of an address
+//! without parameters needs none of that: its handler is found by the address as it stands.
+
+use axum::extract::Request;
+use axum::handler::Handler;
+use axum::response::Response;
+use futures_util::future::BoxFuture;
+use http::Method;
+
+/// A handler that is an async function: its future is in a box already.
+pub trait GetHandler<T, S>: Handler<T, S, Future = BoxFuture<'static, Response>> + Sync {}
+
+impl<H: Handler<T, S, Future = BoxFuture<'static, Response>> + Sync, T, S> GetHandler<T, S> for H {}
+
+/// Calls a handler.
+pub(super) type Call<S> = Box<dyn Fn(Request, S) -> BoxFuture<'static, Response> + Send + Sync>;
+
+/// The handlers of GET at addresses without parameters: a dozen, most of another length, so that to
+/// compare is faster than to hash.
+pub(super) struct DirectHandlers<S>(Vec<(&'static str, Call<S>)>);
+
+impl<S> Default for DirectHandlers<S> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<S: 'static> DirectHandlers<S> {
+    /// Adds one, unless its address has parameters.
+    pub(super) fn add<H, T>(&mut self, path: &'static str, handler: H)
+    where
+        H: GetHandler<T, S>,
+        T: 'static,
+    {
+        if !path.contains('{') {
+            self.0.push((path, Box::new(move |request, state| handler.clone().call(request, state))));
+        }
+    }
+
+    /// The handler of a request, with the address that it was added for.
+    pub(super) fn find(&self, request: &Request) -> Option<(&'static str, &Call<S>)> {
+        let path = (request.method() == Method::GET).then(|| request.uri().path())?;
+        self.0.iter().find(|(each, _)| *each == path).map(|(path, call)| (*path, call))
+    }
+}
