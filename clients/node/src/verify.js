@@ -10,6 +10,8 @@ const { readRequirements } = require("./requirements.js");
 const PASSED_ON = ["www-authenticate", "retry-after", "x-request-id"];
 /** Clerk's session tokens live for a minute; nothing is remembered for longer, whatever a token says. */
 const LONGEST_MEMORY_MS = 60_000;
+/** RFC 9110, 11.1: the name of a scheme has no case. */
+const BEARER = /^\s*bearer\b/i;
 const NOBODY = Object.freeze({ ok: true, caller: null });
 
 /** @param {{send: Function, capacity?: number, timeout?: number}} options */
@@ -45,8 +47,11 @@ function createVerify({ send, capacity = 10_000, timeout = 3_000 }) {
     const answer = await send(`forward-auth${query}`, { headers, timeout }).catch(() => null);
     if (answer?.status !== 200) return refusal(answer) ?? CANNOT_JUDGE;
     const caller = callerOf(answer.headers);
-    // A 200 that names nobody is not Holdfast's answer to a token: perhaps the address leads elsewhere.
-    if (!caller) return CANNOT_JUDGE;
+    if (!caller) {
+      // Holdfast passes over another scheme, such as a staging site's `Basic`, where credentials are optional. To a
+      // session token a 200 that names nobody is not its answer: perhaps the address leads elsewhere.
+      return optional && !BEARER.test(credential) ? NOBODY : CANNOT_JUDGE;
+    }
     remember(key, caller, remainingMs(credential, answer.headers.get("date")));
     return { ok: true, caller };
   };

@@ -166,6 +166,22 @@ test("what needs no asking is not asked", async () => {
   assert.equal(server.count(), 0);
 });
 
+test("another scheme is nobody where credentials are optional", async () => {
+  const server = await serve(() => [200, {}]);
+  const { verify } = createHoldfast({ url: server.url });
+  const optional = { credentials: "optional" };
+  const nobody = await verify(asking("Basic c3RhZ2luZw=="), optional);
+  assert.deepEqual(nobody, { ok: true, caller: null });
+  // A token that is answered without a name was not judged, and neither was anything that had to be there.
+  for (const [credential, requirements] of [
+    ["bearer x", optional],
+    ["Basic c3RhZ2luZw==", {}],
+  ]) {
+    assert.equal((await verify(asking(credential), requirements)).status, 503, credential);
+  }
+  assert.equal(server.count(), 3, "Holdfast itself was asked each time");
+});
+
 test("requirements are asked for, each of several values", async () => {
   let asked;
   const server = await serve((request) => ((asked = request.url), ACCEPTED));

@@ -163,6 +163,19 @@ class Verify(unittest.TestCase):
         assert isinstance(two, Refusal)
         self.assertEqual(two.status, 400)
 
+    def test_another_scheme_is_nobody_where_credentials_are_optional(self) -> None:
+        optional = Requirements(optional=True)
+        with Server(lambda _: (200, {}, b"")) as server:
+            holdfast = Holdfast(server.url)
+            self.assertIsNone(holdfast.verify(["Basic c3RhZ2luZw=="], optional))
+            # A token that is answered without a name was not judged, and neither was anything that had to be there.
+            for credential, requirements in (("bearer x", optional), ("Basic c3RhZ2luZw==", Requirements())):
+                with self.subTest(credential=credential):
+                    verdict = holdfast.verify([credential], requirements)
+                    assert isinstance(verdict, Refusal)
+                    self.assertEqual(verdict.status, 503)
+            self.assertEqual(len(server.asked), 3)
+
     def test_a_requirement_without_a_value_is_a_mistake(self) -> None:
         mistakes: tuple[dict[str, Any], ...] = ({"role": None}, {"role": ""}, {"role": []}, {"org": ()}, {"permission": ["a", " "]})
         for mistake in mistakes:

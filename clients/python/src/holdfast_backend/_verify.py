@@ -74,7 +74,7 @@ class Verifier:
             self._accepted.pop(key, None)
         return _UNKNOWN
 
-    def _ask(self, authorization: Sequence[str], requirements: Requirements) -> Caller | Refusal:
+    def _ask(self, authorization: Sequence[str], requirements: Requirements) -> Caller | None | Refusal:
         headers = {"Authorization": authorization[0]} if authorization else {}
         try:
             answer = self._connections.send("GET", f"/forward-auth{requirements.query}", headers, timeout=self._timeout)
@@ -84,8 +84,10 @@ class Verifier:
             return _refusal(answer) or CANNOT_JUDGE
         caller = _caller(answer.headers)
         if caller is None:
-            # A 200 that names nobody is not Holdfast's answer to a token: perhaps the address leads elsewhere.
-            return CANNOT_JUDGE
+            # Holdfast passes over another scheme, such as a staging site's `Basic`, where credentials are optional. To a
+            # session token a 200 that names nobody is not its answer: perhaps the address leads elsewhere.
+            is_bearer = authorization and authorization[0].strip().lower().startswith("bearer")
+            return None if requirements.optional and not is_bearer else CANNOT_JUDGE
         self._remember(_key(authorization, requirements), caller, _remaining(authorization[0], answer.headers["date"]))
         return caller
 
