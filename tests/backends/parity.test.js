@@ -190,6 +190,7 @@ test("roles, and nobody where nobody will do", async () => {
     assert.equal((await ask(door.who, `Bearer ${plain}`)).status, 200, door.name);
     assert.equal((await ask(at("/admin"), `Bearer ${plain}`)).status, 403, door.name);
     assert.equal(words(await ask(at("/maybe"))), "accepted as null", door.name);
+    assert.equal(words(await ask(at("/maybe"), "Basic YTpi")), "accepted as null", door.name);
     assert.equal((await ask(at("/maybe"), `Bearer ${plain}`)).user, USER, door.name);
     assert.equal((await ask(at("/maybe"), "Bearer null")).status, 401, door.name);
   }
