@@ -43,7 +43,7 @@ export function createStatusView(pictureOrigins, now) {
     say(byId("state-title"), text.title);
     say(byId("state-sentence"), text.sentence ?? "");
     say(byId("live"), LIVE[live] ?? "");
-    sayOrHide(byId("problem"), error && phase !== "signed-out" ? describeError(error) : null);
+    sayOrHide(byId("problem"), error && describeError(error));
     showAccount(status?.account ?? null);
     showFacts(status);
     panel.toggleAttribute("data-completing", isCompleting);

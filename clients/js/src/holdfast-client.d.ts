@@ -367,7 +367,7 @@ interface FailedSnapshot extends SnapshotFacts {
 interface SignedOutSnapshot extends SnapshotFacts {
   readonly phase: "signed-out";
   readonly status: null;
-  readonly error: AnyHoldfastError | null;
+  readonly error: null;
 }
 /** Nothing is sent until the session changes or a person asks by `retry()`. */
 interface RefusedSnapshot extends SnapshotFacts {

@@ -135,6 +135,7 @@ test("nobody signed in: no request, and a name for it", async (t) => {
   await time.advance(FIVE_MINUTES);
   assert.equal((await errorOf(client.status())).code, "signed-out");
   assert.equal(client.getSnapshot().phase, "signed-out");
+  assert.equal(client.getSnapshot().error, null, "the phase says it");
   assert.equal(server.requests.length, 0);
 });
 

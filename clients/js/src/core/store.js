@@ -150,15 +150,14 @@ export function createStore(clock, transport, operation) {
      */
     fail(error, isOfAction, refusal) {
       isErrorOfAction = isOfAction;
-      const isOut = error.code === "signed-out";
-      const status = isOut ? null : snapshot.status;
-      const known = refusal ? "session-refused" : status ? "ready" : "failed";
+      const { status } = snapshot;
+      const phase = refusal ? "session-refused" : status ? "ready" : "failed";
       set(
-        /** @type {Partial<HoldfastSnapshot>} */ ({
-          phase: isOut ? "signed-out" : known,
-          status,
-          error,
-        }),
+        /** @type {HoldfastSnapshot} */ (
+          error.code === "signed-out"
+            ? { phase: error.code, status: null, error: null } // the phase says it
+            : { phase, error }
+        ),
       );
     },
   };
