@@ -42,7 +42,7 @@ const budgets = [
   [
     "holdfast-client/react, all of it with its texts, on top of the core",
     await onTop(REACT),
-    2.85 * KB,
+    2.5 * KB,
   ],
   [
     ".../react, provider and hook alone: a page that imports no component loads no texts",
@@ -52,7 +52,7 @@ const budgets = [
   [
     ".../states: of that, the texts in English, also for other views",
     await onTop(STATES),
-    1.25 * KB,
+    1.2 * KB,
   ],
   ["authorizedFetch of the same entry, on top of the core", await onTop(AUTHORIZED_FETCH), KB / 2],
   [".../popup, on top of the core", await onTop(POPUP), KB / 2],

@@ -2,26 +2,22 @@ import type {
   AnyHoldfastError,
   HoldfastPhase,
   HoldfastSnapshot,
-  InstagramReason,
   InstagramState,
 } from "./holdfast-client.js";
 
 /** Names an operation of `useInstagram()`. */
 export type Press = "connect" | "reconnect" | "check" | "retry";
 
-/** A button: its label, and the operation that it calls. */
-export interface ButtonText {
-  label: string;
-  press: Press;
+/** `sentence` is absent where the title says it all. */
+export interface StateText {
+  title: string;
+  sentence?: string;
 }
 
-/** `sentence` is absent where the title says it all, the button where there is nothing to press. */
-export type StateText = { title: string; sentence?: string } & (
-  ButtonText | { label?: undefined; press?: undefined }
-);
-
-/** By state, and by phase for a client without a status. */
-type StateTexts = { readonly [S in InstagramState | Exclude<HoldfastPhase, "ready">]: StateText };
+/** By state; by phase for a client without a status; and back from Instagram, while the attempt is finished. */
+type StateTexts = {
+  readonly [S in InstagramState | Exclude<HoldfastPhase, "ready"> | "completing"]: StateText;
+};
 
 /**
  * All that people read, in one language: `en` and `de` ship, and a spread changes single texts:
@@ -32,28 +28,30 @@ export interface Locale {
   readonly lang: string;
   /** Complete by type: a state or phase without a text does not compile. */
   readonly states: StateTexts;
-  /** Back from Instagram, while the attempt is finished. */
-  readonly completing: StateText;
-  /** Instead of the server's own sentence, which is English. */
-  readonly reasons: { readonly [R in InstagramReason]?: string };
-  /** For reasons that are not among them; absent: the server's own sentence. */
-  readonly otherReason?: string;
-  /** By the status's `action`. */
-  readonly actions: { readonly [A in "connect" | "reconnect" | "fix_at_instagram"]: ButtonText };
-  /** By `code`, else by `kind`. Without a text for `request` the server's own sentence is shown. */
-  readonly errors: { readonly [code: string]: string | undefined };
+  /**
+   * Why something is wrong: by the reason of a status, by the `code` of an error, else by its `kind`. What is missing the
+   * server says itself, in English; to leave nothing to it, give `reason` and `request` for what is not listed.
+   */
+  readonly sentences: { readonly [code: string]: string | undefined };
   readonly labels: {
-    /** `{title}` stands for the title of what was last known. */
-    readonly stale: string;
-    /** `{time}` stands for "3 days ago". */
-    readonly confirmed: string;
-    readonly noticed: string;
-    readonly opening: string;
-    readonly checking: string;
-    readonly open: string;
+    readonly connect: string;
+    /** Connects anew while an attempt is open. */
+    readonly restart: string;
+    readonly reconnect: string;
+    readonly check: string;
+    readonly retry: string;
+    /** Connects another account, where the wrong one came back. */
     readonly another: string;
     readonly disconnect: string;
     readonly confirm: string;
+    /** On a button while what it does is under way. */
+    readonly busy: string;
+    readonly open: string;
+    /** `{title}` stands for the title of what was last known. */
+    readonly stale: string;
+    /** Before a date and time. */
+    readonly confirmed: string;
+    readonly noticed: string;
   };
 }
 
@@ -61,7 +59,9 @@ export interface Locale {
  * `label` and `press` are those of the button that helps; both are absent where there is nothing to press. `another` is the
  * label of a second button, for `connectAnother()`, where Instagram has the wrong account signed in.
  */
-export type Description = StateText & { another?: string };
+export type Description = StateText & { another?: string } & (
+    { label: string; press: Press } | { label?: undefined; press?: undefined }
+  );
 
 /**
  * A snapshot as a person reads it: the status where one is known, else the phase. With an `error` the title claims nothing

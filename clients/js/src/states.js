@@ -2,9 +2,24 @@
 import { en } from "./locales/en.js";
 
 /** @typedef {import("./holdfast-client.d.ts").AnyHoldfastError} AnyHoldfastError */
+/** @typedef {keyof typeof en.labels} Name of a button, by which its label is found */
 
-/** Errors behind which the browser is signed in at Instagram to the wrong account. */
-const WRONG_ACCOUNT = ["different-account", "account-belongs-to-another-user"];
+/**
+ * Of a status. Of none, nothing: what is looked up by nothing is not found.
+ * @typedef {{ [F in "state" | "action" | "reason" | "error"]: string } & { connected: boolean }} Facts
+ */
+
+/** The button that helps: by phase, by state, by the server's `action`; and beside it one by the code of an error. */
+const BUTTONS = /** @type {Record<string, Name>} */ ({
+  failed: "retry",
+  "session-refused": "retry",
+  connecting: "restart", // the server asks for nothing, but whoever came back by "back" needs a way on
+  connect: "connect",
+  reconnect: "reconnect",
+  fix_at_instagram: "check",
+  "different-account": "another",
+  "account-belongs-to-another-user": "another",
+});
 
 /**
  * Did the server understand, and say what is wrong with what was asked for?
@@ -13,30 +28,31 @@ const WRONG_ACCOUNT = ["different-account", "account-belongs-to-another-user"];
 const isJudged = ({ kind, status }) => kind === "request" || status === 424;
 
 /** @type {typeof import("./states.d.ts").describeError} */
-export function describeError(error, { errors, reasons } = en) {
+export function describeError(error, { sentences } = en) {
   const { code, kind, message, problem } = error;
-  const own = reasons[/** @type {keyof typeof reasons} */ (problem?.reason ?? code)];
-  return errors[code] ?? own ?? errors[isJudged(error) ? "request" : kind] ?? message;
+  const reason = /** @type {string} */ (problem?.reason);
+  const other = isJudged(error) ? "request" : kind;
+  return sentences[code] ?? sentences[reason] ?? sentences[other] ?? message;
 }
 
 /** @type {typeof import("./states.d.ts").describe} */
 export function describe({ phase, status, error, isCompleting }, locale = en) {
-  const { states, completing, reasons, otherReason, actions, labels } = locale;
-  if (isCompleting) return completing;
-  const { title, sentence, ...button } = states[status?.state ?? /** @type {"idle"} */ (phase)] ?? {
-    // A newer server may know a state that this file does not: say what is certain.
-    title: states[status?.connected ? "connected" : "not_connected"].title,
-  };
-  const action = actions[/** @type {keyof typeof actions} */ (status?.action)];
-  const { label, press } = phase === "session-refused" ? states[phase] : { ...action, ...button };
-  const reason = status?.reason && (reasons[status.reason] ?? (status.error && otherReason));
+  const { states, sentences, labels } = locale;
+  if (isCompleting) return states.completing;
+  const facts = /** @type {Facts} */ (status ?? {});
+  const { state = phase, action, reason, connected, error: why } = facts;
+  // A newer server may know a state that this file does not: say what is certain.
+  const certain = connected ? "connected" : "not_connected";
+  const { title, sentence } = states[/** @type {"idle"} */ (state)] ?? states[certain];
+  const button = /** @type {Name} */ (BUTTONS[phase] ?? BUTTONS[state] ?? BUTTONS[action]);
+  const beside = /** @type {Name} */ (BUTTONS[/** @type {string} */ (error?.code)]);
   const isStale = status && error && !isJudged(error);
   return /** @type {import("./states.d.ts").Description} */ ({
     title: isStale ? labels.stale.replace("{title}", title) : title,
-    sentence: reason ?? status?.error ?? sentence,
-    label,
-    press,
-    another: error && WRONG_ACCOUNT.includes(error.code) ? labels.another : undefined,
+    sentence: sentences[reason] ?? (why && sentences.reason) ?? why ?? sentence,
+    label: labels[button],
+    press: button === "restart" ? "connect" : button,
+    another: labels[beside],
   });
 }
 

@@ -15,6 +15,7 @@ import { createHoldfastClient } from "./holdfast-client.js";
 /** @typedef {import("./react.d.ts").Auth} Auth */
 /** @typedef {import("./holdfast-client.d.ts").HoldfastClient} HoldfastClient */
 /** @typedef {import("./holdfast-client.d.ts").HoldfastClientOptions} HoldfastClientOptions */
+/** @typedef {Omit<HoldfastClientOptions, "getToken">} Given */
 /** @typedef {import("./states.d.ts").Locale} Locale */
 
 /** @typedef {ReturnType<typeof createBinding> & { away: "signed-out" | "loading" | false, locale?: Locale }} Shared */
@@ -28,24 +29,20 @@ const alwaysSignedIn = () => /** @type {Auth} */ ({ isLoaded: true, isSignedIn: 
  * A client, and what ties it to the sign-in library: it asks the newest `useAuth` result for tokens, so that an unstable
  * `getToken` changes nothing, and waits for the library instead of taking "not loaded yet" for "signed out".
  * @param {HoldfastClient | undefined} given
- * @param {Omit<HoldfastClientOptions, "getToken">} options
+ * @param {Given} options
  */
 function createBinding(given, options) {
   let auth = /** @type {Auth | undefined} */ (undefined);
-  let noticed = /** @type {Auth | undefined} */ (undefined);
   let onReturn = options.onReturn;
-  let load = ignore;
-  const loaded = new Promise((resolve) => (load = () => resolve(0)));
+  let load = /** @type {(auth: Auth) => void} */ (ignore);
+  const loaded = new Promise((resolve) => (load = resolve));
   const client =
     given ??
     createHoldfastClient({
       ...options,
       onReturn: (outcome) => onReturn?.(outcome),
       getSessionId: () => auth?.sessionId,
-      async getToken(options) {
-        await loaded;
-        return auth?.isSignedIn ? auth.getToken(options) : null;
-      },
+      getToken: (options) => loaded.then(() => (auth?.isSignedIn ? auth.getToken(options) : null)),
     });
   /**
    * Failures are in `error`; promises of event handlers that nobody awaits must not reject.
@@ -79,12 +76,12 @@ function createBinding(given, options) {
     update(next, nextOnReturn) {
       onReturn = nextOnReturn;
       // A library that loads anew, as Clerk does between two sessions, keeps its last word meanwhile.
-      if (next.isLoaded) auth = next;
-      if (auth) load();
-    },
-    notice() {
-      if (noticed && noticed.sessionId !== auth?.sessionId) client.sessionChanged();
-      noticed = auth;
+      if (!next.isLoaded) return;
+      const { sessionId, isSignedIn } = auth ?? next;
+      if (sessionId !== next.sessionId || isSignedIn !== next.isSignedIn)
+        queueMicrotask(client.sessionChanged);
+      auth = next;
+      load(next);
     },
   };
 }
@@ -93,10 +90,8 @@ function createBinding(given, options) {
 export function HoldfastProvider({ client, useAuth, locale, children, ...options }) {
   if (!client && !useAuth) fail("give the provider useAuth, or a client");
   const auth = (useAuth ?? alwaysSignedIn)();
-  const given = /** @type {Omit<HoldfastClientOptions, "getToken">} */ (options);
-  const [binding] = React.useState(() => createBinding(client, given));
-  React.useInsertionEffect(() => binding.update(auth, given.onReturn)); // before any effect of a child asks for a token
-  React.useEffect(() => binding.notice());
+  const [binding] = React.useState(() => createBinding(client, /** @type {Given} */ (options)));
+  React.useInsertionEffect(() => binding.update(auth, /** @type {Given} */ (options).onReturn)); // before any effect of a child asks for a token
   React.useEffect(() => void binding.client.completeFromUrl(), [binding]);
   /** @type {Shared["away"]} */
   const away = auth.isLoaded ? !auth.isSignedIn && "signed-out" : "loading";
@@ -104,11 +99,7 @@ export function HoldfastProvider({ client, useAuth, locale, children, ...options
   return React.createElement(Context.Provider, { value }, children);
 }
 
-function useHoldfast() {
-  const context = React.useContext(Context);
-  if (!context) throw new Error("No <HoldfastProvider> above.");
-  return context;
-}
+const useHoldfast = () => React.useContext(Context) ?? fail("there is no <HoldfastProvider> above");
 
 /** @type {typeof import("./react.d.ts").useHoldfastClient} */
 export const useHoldfastClient = () => useHoldfast().client;
@@ -121,20 +112,18 @@ export function useInstagram() {
   const { subscribe, getSnapshot, getServerSnapshot } = client;
   const snapshot = React.useSyncExternalStore(
     away ? never : subscribe,
-    getSnapshot,
+    away === "signed-out" ? getServerSnapshot : getSnapshot, // what was known is not for whoever comes
     getServerSnapshot,
   );
   // The same object until something changes, so that it can stand among the dependencies of an effect.
   return React.useMemo(() => {
     const phase = away || snapshot.phase;
-    const isOut = phase === "signed-out";
-    const shown = isOut ? { ...snapshot, status: null, error: null } : snapshot;
     return /** @type {import("./react.d.ts").Instagram} */ ({
-      ...shown,
+      ...snapshot,
       ...actions,
       phase,
       isLoading: phase === "idle" || phase === "loading",
-      isRefetching: !!shown.status && shown.isFetching,
+      isRefetching: !!snapshot.status && snapshot.isFetching,
     });
   }, [snapshot, actions, away]);
 }

@@ -50,7 +50,8 @@ for (const [what, file, from, to] of [
   ["a member of an error", "core/problem.js", "retryAfterMs: ", "retryAfter: "],
   ["an operation of the hook", "use-instagram.js", "      retry: quietly", "      again: quietly"],
   ["a member of the hook", "use-instagram.js", "      isRefetching: ", "      isReloading: "],
-  ["a text", "locales/de.js", '      label: "Von vorn', '      caption: "Von vorn'],
+  ["a label", "locales/de.js", "    restart: ", "    begin: "],
+  ["a text", "locales/de.js", "    completing: {", "    finishing: {"],
   ["a member of a fake status", "fake.js", "  missing_scopes: [],", "  lacking_scopes: [],"],
   ["a member of the query options", "tanstack-query.js", "staleTime:", "freshFor:"],
 ]) {

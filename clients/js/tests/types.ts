@@ -211,5 +211,8 @@ fake.calls[0]?.name satisfies string | undefined;
 fakeStatus("degraded", { reason: "revoked" });
 
 assertType<
-  Equal<keyof typeof en.states, InstagramStatus["state"] | Exclude<HoldfastPhase, "ready">>
+  Equal<
+    keyof typeof en.states,
+    InstagramStatus["state"] | Exclude<HoldfastPhase, "ready"> | "completing"
+  >
 >();

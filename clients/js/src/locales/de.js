@@ -1,6 +1,8 @@
 /** German. The server speaks English, so that its reasons and codes are worded here as well. */
 
 const KEEPS_TRYING = "Wir versuchen es weiter.";
+const SIGN_IN = "Melde dich an, um deine Instagram-Verbindung zu sehen.";
+const NO_TOKEN = `Deine Anmeldung lässt sich gerade nicht bestätigen. ${KEEPS_TRYING}`;
 
 /** @type {import("../states.d.ts").Locale} */
 export const de = {
@@ -13,8 +15,6 @@ export const de = {
     connecting: {
       title: "Wird verbunden",
       sentence: "Schließe den Vorgang bei Instagram ab oder beginne von vorn.",
-      label: "Von vorn beginnen",
-      press: "connect",
     },
     connected: { title: "Verbunden" },
     degraded: {
@@ -26,18 +26,18 @@ export const de = {
     unavailable: { title: "Nicht verfügbar, bitte wende dich an den Support" },
     idle: { title: "Wird geladen …" },
     loading: { title: "Wird geladen …" },
-    failed: { title: "Gerade nicht bekannt", label: "Erneut versuchen", press: "retry" },
-    "session-refused": { title: "Gerade nicht bekannt", label: "Erneut versuchen", press: "retry" },
+    failed: { title: "Gerade nicht bekannt" },
+    "session-refused": { title: "Gerade nicht bekannt" },
     "signed-out": {
       title: "Abgemeldet",
-      sentence: "Melde dich an, um deine Instagram-Verbindung zu sehen.",
+      sentence: SIGN_IN,
+    },
+    completing: {
+      title: "Wird abgeschlossen",
+      sentence: "Du bist von Instagram zurück. Einen Moment.",
     },
   },
-  completing: {
-    title: "Wird abgeschlossen",
-    sentence: "Du bist von Instagram zurück. Einen Moment.",
-  },
-  reasons: {
+  sentences: {
     scopes_missing: "Es fehlen Berechtigungen.",
     app_misconfigured: "Bei uns ist etwas falsch eingerichtet. Du musst nichts tun.",
     denied: "Die Verbindung wurde bei Instagram abgelehnt.",
@@ -63,18 +63,11 @@ export const de = {
     key_lost: "Der gespeicherte Zugang lässt sich nicht mehr öffnen. Verbinde das Konto neu.",
     grant_unreadable: "Der gespeicherte Zugang ist beschädigt. Verbinde das Konto neu.",
     not_configured: "Die Verbindung mit Instagram ist auf diesem Server nicht eingerichtet.",
-  },
-  otherReason: "Etwas stimmt mit der Verbindung nicht.",
-  actions: {
-    connect: { label: "Instagram verbinden", press: "connect" },
-    reconnect: { label: "Neu verbinden", press: "reconnect" },
-    fix_at_instagram: { label: "Erneut prüfen", press: "check" },
-  },
-  errors: {
-    "signed-out": "Melde dich an, um deine Instagram-Verbindung zu sehen.",
+    reason: "Etwas stimmt mit der Verbindung nicht.",
+    "signed-out": SIGN_IN,
     "session-changed": "Jemand anderes hat sich angemeldet. Es wurde nichts geändert.",
-    "token-failed": `Deine Anmeldung lässt sich gerade nicht bestätigen. ${KEEPS_TRYING}`,
-    "token-timeout": `Deine Anmeldung lässt sich gerade nicht bestätigen. ${KEEPS_TRYING}`,
+    "token-failed": NO_TOKEN,
+    "token-timeout": NO_TOKEN,
     session: "Du bist angemeldet, aber der Server lehnt deine Sitzung ab.",
     service: `Der Server ist gestört. ${KEEPS_TRYING}`,
     network: `Der Server ist nicht erreichbar. ${KEEPS_TRYING}`,
@@ -89,14 +82,18 @@ export const de = {
     "session-pending": "Deine Anmeldung ist noch nicht abgeschlossen.",
   },
   labels: {
-    stale: "{title} (letzter bekannter Stand)",
-    confirmed: "Zuletzt bestätigt {time}",
-    noticed: "Bemerkt {time}",
-    opening: "Instagram wird geöffnet …",
-    checking: "Wird geprüft …",
-    open: "Instagram öffnen",
+    connect: "Instagram verbinden",
+    restart: "Von vorn beginnen",
+    reconnect: "Neu verbinden",
+    check: "Erneut prüfen",
+    retry: "Erneut versuchen",
     another: "Anderes Konto verwenden",
     disconnect: "Verbindung trennen",
     confirm: "Ja, von Instagram trennen",
+    busy: "Einen Moment …",
+    open: "Instagram öffnen",
+    stale: "{title} (letzter bekannter Stand)",
+    confirmed: "Zuletzt bestätigt:",
+    noticed: "Bemerkt:",
   },
 };

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { sentences } from "../support/reference.js";
+import { makeToken } from "../support/harness.js";
 import { connected, json, problem, startScriptedServer } from "../support/scripted-server.js";
 import { count, launch, openApp, shows, until } from "./support/browser.js";
 
@@ -159,6 +160,27 @@ test("signing out and in as somebody else: nothing of the first is shown or used
     .slice(before)
     .map(({ token }) => JSON.parse(Buffer.from(token.split(".")[1], "base64url")));
   assert.ok(claims.every(({ sid }) => sid === "sess_9"));
+});
+
+test("a sign-in library without session ids: the next person sees nothing of the one before", async (t) => {
+  const app = await openApp(t, {
+    browser,
+    query: { "without-session-id": "1" },
+    prepare: ({ server }) => (server.state.status = connected),
+  });
+  await shows(app, /@ada\.makes/);
+  await app.page.evaluate(() => window.signIn.become(null));
+  await shows(app, /Signed out/);
+  let answer; // whose token it is cannot be known before it is there
+  app.server.script("POST /token", (request, response, { sid }) => {
+    answer = () => json(response, 200, { jwt: makeToken({ sub: "user_of_sess_9", sid }) });
+  });
+  await app.page.evaluate(() => window.signIn.become("sess_9"));
+  await until(() => answer, "the token is asked for");
+  assert.equal(await phaseOf(app), "loading");
+  assert.doesNotMatch(await app.text(), /ada\.makes|Connected/);
+  answer();
+  await shows(app, /Connected/);
 });
 
 for (const minutes of [-5, 5]) {

@@ -29,6 +29,7 @@ function useAuth() {
   const state = useSyncExternalStore(signIn.subscribe, signIn.getState, signIn.getState);
   return {
     ...state,
+    ...(query.has("without-session-id") && { sessionId: undefined }),
     getToken: (options) => signIn.getToken(options),
     signOut: () => (window.signOuts += 1),
   };
