@@ -260,8 +260,8 @@ export class HoldfastServiceError extends ErrorOfKind {
 }
 
 /**
- * No answer. Codes: `request-failed`, `request-timeout`, `token-failed`, `token-timeout` (`getToken` threw, or took
- * more than 8 s), `stream-failed`, `stream-timeout`.
+ * No answer. Codes: `request-failed`, `request-timeout`, `token-failed`, `token-timeout` (`getToken` threw, gave
+ * null although there is a session, or took more than 8 s), `stream-failed`, `stream-timeout`.
  */
 export class HoldfastNetworkError extends ErrorOfKind {
   readonly kind: "network";
@@ -298,7 +298,10 @@ export interface AuthorizedFetchOptions {
   /** Where the server answers: `https://api.example.com`, or a path of the page's own site, such as `/holdfast`. */
   baseUrl: string | URL;
   getToken: GetToken;
-  /** Id of the present session, if it is at hand. By it, a change of session is noticed without asking for a token. */
+  /**
+   * Id of the present session, if it is at hand. By it, a change of session is noticed without asking for a token, and a
+   * library that gives none although there is a session (offline, for example) is not taken to say that nobody is signed in.
+   */
   getSessionId?: () => string | null | undefined;
   fetch?: typeof globalThis.fetch;
   clock?: Clock;

@@ -3,7 +3,7 @@
 import * as React from "react";
 import { en } from "./locales/en.js";
 import { describe, describeError } from "./states.js";
-import { useInstagram, useLocale } from "./use-instagram.js";
+import { useHoldfast, useInstagram } from "./use-instagram.js";
 
 /** @typedef {import("./holdfast-client.d.ts").InstagramAccount} InstagramAccount */
 /** @typedef {import("./holdfast-client.d.ts").InstagramStatus} InstagramStatus */
@@ -11,7 +11,6 @@ import { useInstagram, useLocale } from "./use-instagram.js";
 /** @typedef {"connectAnother" | "disconnect" | import("./states.d.ts").Press} Operation */
 
 const h = React.createElement;
-const TIME = /** @type {const} */ ({ dateStyle: "medium", timeStyle: "short" });
 
 /**
  * Makes buttons that call an operation of the hook by its name, one at a time: meanwhile nothing else is pressed, and the
@@ -71,7 +70,7 @@ function Account({ username, name, profile_picture_url: src }) {
 
 /** @type {typeof import("./react.d.ts").InstagramConnection} */
 export function InstagramConnection({ headingLevel = 2, className = "", locale: given }) {
-  const inherited = useLocale();
+  const { locale: inherited } = useHoldfast();
   const locale = given ?? inherited ?? en;
   const { lang, labels } = locale;
   const instagram = useInstagram();
@@ -111,7 +110,11 @@ export function InstagramConnection({ headingLevel = 2, className = "", locale: 
         { className: "hf-evidence" },
         connected ? labels.confirmed : labels.noticed,
         " ",
-        h("time", { dateTime: evidence.at }, new Date(evidence.at).toLocaleString(lang, TIME)),
+        h(
+          "time",
+          { dateTime: evidence.at },
+          new Date(evidence.at).toLocaleString(lang, { dateStyle: "medium", timeStyle: "short" }),
+        ),
       ),
     h(
       "div",

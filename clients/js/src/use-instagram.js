@@ -99,12 +99,11 @@ export function HoldfastProvider({ client, useAuth, locale, children, ...options
   return React.createElement(Context.Provider, { value }, children);
 }
 
-const useHoldfast = () => React.useContext(Context) ?? fail("there is no <HoldfastProvider> above");
+export const useHoldfast = () =>
+  React.useContext(Context) ?? fail("there is no <HoldfastProvider> above");
 
 /** @type {typeof import("./react.d.ts").useHoldfastClient} */
 export const useHoldfastClient = () => useHoldfast().client;
-
-export const useLocale = () => useHoldfast().locale;
 
 /** @type {typeof import("./react.d.ts").useInstagram} */
 export function useInstagram() {

@@ -139,6 +139,37 @@ test("nobody signed in: no request, and a name for it", async (t) => {
   assert.equal(server.requests.length, 0);
 });
 
+test("a session and no token, as older libraries say offline: nobody is signed out, and what was known stays", async (t) => {
+  let id = "sess_1";
+  const { server, signIn, time, client } = await setUp(t, { getSessionId: () => id });
+  client.subscribe(() => {});
+  await time.advance(1_000);
+  const known = client.getSnapshot().status;
+  server.endStreams();
+  signIn.sub = null;
+  await time.advance(FIVE_MINUTES);
+  const { phase, status, error } = client.getSnapshot();
+  assert.deepEqual([phase, status, error?.code], ["ready", known, "token-failed"]);
+  signIn.sub = "user_1";
+  await time.advance(61_000);
+  assert.equal(client.getSnapshot().error, null);
+  signIn.become(null, null);
+  id = null;
+  await errorOf(client.status());
+  assert.equal(client.getSnapshot().phase, "signed-out");
+});
+
+test("another session without a token yet: what was known of the one before is gone", async (t) => {
+  let id = "sess_1";
+  const { signIn, client } = await setUp(t, { getSessionId: () => id });
+  await client.status();
+  signIn.become(null, null);
+  id = "sess_2";
+  assert.equal((await errorOf(client.status())).code, "token-failed");
+  assert.equal(client.getSnapshot().status, null);
+  assert.equal(client.getSnapshot().phase, "failed");
+});
+
 for (const how of ["is noticed in the token", "is told by sessionChanged()"]) {
   test(`a refusal ends when the session changes, which ${how}`, async (t) => {
     const { server, signIn, time, client } = await setUp(t);

@@ -2,22 +2,17 @@
 import { unreadableAnswer } from "./errors.js";
 import { LONGEST_EVENT } from "./limits.js";
 
-/**
- * The data of the notices in each chunk as it arrives; none where it was a heartbeat.
- * @param {() => Promise<ReadableStreamReadResult<Uint8Array>>} read
- */
-export async function* noticesIn(read) {
+/** Gives, for each chunk as it arrives, the data of the notices that it completes; none for a heartbeat. */
+export function createNoticeReader() {
   const decoder = new TextDecoder();
   let buffer = "";
-  for (;;) {
-    const { done, value } = await read();
-    if (done) return;
-    buffer += decoder.decode(value, { stream: true });
+  return (/** @type {Uint8Array | undefined} */ chunk) => {
+    buffer += decoder.decode(chunk, { stream: true });
     const events = buffer.split(/\r?\n\r?\n/);
     buffer = events.pop() ?? "";
     if (buffer.length > LONGEST_EVENT) throw unreadableAnswer();
-    yield events
+    return events
       .filter((event) => /^event: ?instagram\.status$/m.test(event))
       .map((event) => event.match(/^data: ?(.*)/m)?.[1] ?? "");
-  }
+  };
 }

@@ -3,7 +3,7 @@
  * nothing is asked for more often than the allowance lets it.
  */
 import { unreadableAnswer } from "./errors.js";
-import { noticesIn } from "./event-stream.js";
+import { createNoticeReader } from "./event-stream.js";
 import {
   FIRST_BYTES,
   HIDDEN_GRACE,
@@ -136,12 +136,14 @@ export function createLiveUpdates({ base, store, session, clock }, ask, onAway) 
     });
     if (!body || !/event-stream/.test(headers.get("content-type"))) throw unreadableAnswer();
     const reader = body.getReader();
-    const read = () => within(clock, isLive ? SILENCE : FIRST_BYTES, () => reader.read(), "stream");
-    for await (const notices of noticesIn(read)) {
-      if (signal.aborted) break;
+    const noticesIn = createNoticeReader();
+    for (;;) {
+      const limit = isLive ? SILENCE : FIRST_BYTES;
+      const { done, value } = await within(clock, limit, () => reader.read(), "stream");
+      if (done || signal.aborted) break;
       isLive = true;
       setLive("stream");
-      for (const notice of notices) {
+      for (const notice of noticesIn(value)) {
         const status = valueIn(notice);
         if (store.hear(status)) tabs.tell(status);
         else {

@@ -50,8 +50,17 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
     onChange();
   }
 
-  /** @param {{ skipCache?: boolean }} [options] */
-  const askForToken = (options) => within(clock, TOKEN_TIMEOUT, () => getToken(options), "token");
+  /**
+   * Null where nobody is signed in. Where there is a session, null says that the library could not ask: some say it offline.
+   * @param {{ skipCache?: boolean }} [options]
+   */
+  const askForToken = (options) =>
+    within(
+      clock,
+      TOKEN_TIMEOUT,
+      async () => (await getToken(options)) ?? (getSessionId?.() ? Promise.reject() : null),
+      "token",
+    );
 
   /** Concurrent forced mints are not merged by Clerk, so they are merged here. */
   const mint = joined(() => askForToken({ skipCache: true }));
@@ -98,8 +107,10 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
    * @param {string | null} [user] throws where somebody else is signed in
    */
   async function currentToken(since, user) {
-    const id = owner?.id;
-    if (refusal && id && id === getSessionId?.()) throw refusal; // without even asking for a token
+    const id = getSessionId?.();
+    if (owner && owner.id !== id) forget();
+    check(since);
+    if (refusal && id) throw refusal; // without even asking for a token
     const token = meet(await askForToken(), since);
     if (user && user !== owner?.user) throw sessionChanged();
     if (refusal) throw refusal;
@@ -153,11 +164,11 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
      * Sends with a token, by the rule above.
      * @template {Answer} A
      * @param {(token: string) => Promise<A>} send
-     * @param {{ mayProve?: boolean, user?: string | null }} [options] `mayProve`: the answer comes
+     * @param {{ mayProve?: boolean, user?: string | null }} options `mayProve`: the answer comes
      *        soon enough for others to wait for it; `user`: see `currentToken`
      * @returns {Promise<A>}
      */
-    async authorize(send, { mayProve, user } = {}) {
+    async authorize(send, { mayProve, user }) {
       // A slow request must not hold back a quick one: the quick one goes first and proves the session for both.
       if (!isProven && !mayProve && !refusal) await probe().catch(ignore);
       const since = epoch;

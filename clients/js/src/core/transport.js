@@ -74,16 +74,16 @@ export function createTransport(base, session, clock, send = (url, init) => fetc
       if (ok && !value) throw unreadableAnswer();
       return { response, value };
     }
-    const facts = problemIn(answer, clock.now());
+    const since = clock.now();
+    const facts = problemIn(answer, since);
     const isOurs = status < 500 && status !== 424 && facts.code !== "unspecified";
     const error = new (isOurs ? HoldfastRequestError : HoldfastServiceError)(facts);
-    const since = clock.now();
     const person = session.identity();
     holds.set(route, () => {
       const passed = clock.now() - since;
       // Not where the clock was put back since: then nobody knows how long it has been.
       const isSame = person === session.identity() && passed >= 0;
-      if (isSame && passed < (facts.retryAfterMs ?? 0)) throw error;
+      if (isSame && passed < /** @type {number} */ (facts.retryAfterMs)) throw error; // false of none
     });
     throw error;
   };

@@ -183,6 +183,26 @@ test("a sign-in library without session ids: the next person sees nothing of the
   await shows(app, /Connected/);
 });
 
+test("a sign-in library that has a session and no token for a while: nobody is told to sign in", async (t) => {
+  const app = await openApp(t, {
+    browser,
+    prepare: ({ server }) => (server.state.status = connected),
+  });
+  await shows(app, /@ada\.makes/);
+  await app.page.evaluate(() => {
+    window.getToken = window.signIn.getToken;
+    window.signIn.getToken = async () => null;
+  });
+  app.server.endStreams();
+  await app.pass(30_000);
+  await shows(app, /Connected, when last heard[\s\S]*@ada\.makes[\s\S]*cannot be confirmed/);
+  await app.isSignedIn();
+  await app.page.evaluate(() => (window.signIn.getToken = window.getToken));
+  await app.pass(65_000);
+  await until(async () => !/when last heard|confirmed right now/.test(await app.text()));
+  await shows(app, /@ada\.makes/);
+});
+
 for (const minutes of [-5, 5]) {
   test(`this computer's clock is ${Math.abs(minutes)} minutes ${minutes < 0 ? "slow" : "fast"}`, async (t) => {
     const app = await openApp(t, {
