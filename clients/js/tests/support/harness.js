@@ -112,14 +112,23 @@ export function openPage(t) {
   };
 }
 
-/** @param {import("node:test").TestContext} t */
-export async function setUp(t, options = {}) {
+/**
+ * How time passes: `clock` is the client's, `advance` returns when so many milliseconds have passed.
+ * @typedef {{ clock: import("../../src/holdfast-client.js").Clock, advance(ms: number): Promise<void> }} Time
+ */
+
+/**
+ * @param {import("node:test").TestContext} t
+ * @param {object} [options] of the client
+ * @param {Time} [realTime] instead of the simulated one, in which jitter is the same in each run
+ */
+export async function setUp(t, options = {}, realTime) {
   const server = await startScriptedServer();
   const network = createTrackedNetwork(server);
-  const time = createSimulatedClock(network.settle);
+  const time = realTime ?? createSimulatedClock(network.settle);
   const signIn = createSignIn();
   const departures = [];
-  t.mock.method(Math, "random", () => 0.5);
+  if (!realTime) t.mock.method(Math, "random", () => 0.5);
   /** The page is loaded anew: what it knew is gone. */
   const reload = () =>
     createHoldfastClient({
