@@ -60,7 +60,7 @@ export function useStatus() {
 }`;
 }
 
-test("a view of one's own, and the hooks of both adapters, compile as strict TSX", async (t) => {
+test("a view of one's own, the stylesheet, and the hooks of both adapters, compile as strict TSX", async (t) => {
   const said = await complaintsAbout(t, {
     "view.tsx": readmeBlock("tsx", "export function Connection"),
     "query.tsx": hookOf(
@@ -68,6 +68,7 @@ test("a view of one's own, and the hooks of both adapters, compile as strict TSX
       `import { useQuery, useQueryClient } from "@tanstack/react-query";`,
       "const queryClient = useQueryClient();",
     ),
+    "looks.ts": 'import "holdfast-client/instagram-connection.css";\n',
     "swr.tsx": hookOf(
       readmeBlock("js", "// SWR"),
       `import useSWR, { useSWRConfig } from "swr";`,
