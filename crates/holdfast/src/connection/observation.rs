@@ -124,6 +124,31 @@ pub enum Observation {
     },
 }
 
+impl Observation {
+    /// The grant that it is about; `None` where it is not about one.
+    pub(super) fn grant_version(&self) -> Option<i64> {
+        match self {
+            Self::Refreshed { from_version: version, .. }
+            | Self::RolledBack { from_version: version, .. }
+            | Self::Worked { grant_version: version, .. }
+            | Self::Described { grant_version: version, .. }
+            | Self::ScopesRefused { grant_version: version, .. }
+            | Self::Failed { grant_version: version, .. }
+            | Self::TimesRepaired { grant: GrantFacts { version, .. }, .. }
+            | Self::GrantUnreadable { grant_version: version }
+            | Self::GrantReadable { grant_version: version, .. } => Some(*version),
+            Self::Linked { .. }
+            | Self::TakenBack { .. }
+            | Self::AccountMoved
+            | Self::Deauthorized { .. }
+            | Self::Disconnected
+            | Self::DataDeleted
+            | Self::AttemptEnded(_)
+            | Self::ExpiryPassed => None,
+        }
+    }
+}
+
 /// How far a sign of death is believed, given the other connections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Confidence {

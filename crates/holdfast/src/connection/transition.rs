@@ -28,102 +28,8 @@ const SHORT_OF_TIME: Duration = Duration::from_hours(168);
 /// The connection as it is after `observation`. Its `version` is left for the store to advance.
 pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp) -> Connection {
     let mut next = connection.clone();
-    match observation {
-        Observation::Linked { account, scopes, missing_scopes, grant, next_refresh_at } => {
-            next.account = Some(account.clone());
-            next.scopes.clone_from(scopes);
-            next.missing_scopes.clone_from(missing_scopes);
-            next.linked_at = Some(now);
-            install_grant(&mut next, *grant, *next_refresh_at);
-            next.since = now;
-            mark_working(&mut next, EvidenceSource::Oauth, now);
-        }
-        Observation::Refreshed { from_version, grant, next_refresh_at } => {
-            if is_about(connection, *from_version) {
-                install_grant(&mut next, *grant, *next_refresh_at);
-                mark_working(&mut next, EvidenceSource::Refresh, now);
-            }
-        }
-        Observation::RolledBack { from_version, grant, next_refresh_at } => {
-            if is_about(connection, *from_version) {
-                install_grant(&mut next, *grant, *next_refresh_at);
-                mark_working(&mut next, EvidenceSource::Use, now);
-                // The renewal that brought the grant before was none.
-                next.failures = 1;
-            }
-        }
-        Observation::TakenBack { fallen_after, next_refresh_at } => {
-            take_back(connection, &mut next, *fallen_after, *next_refresh_at, now);
-        }
-        Observation::Worked { grant_version, account, next_refresh_at } => {
-            let other = account.as_ref().is_some_and(|seen| is_another_account(connection, seen));
-            if is_about(connection, *grant_version) && !other {
-                work(connection, &mut next, account.as_ref(), *next_refresh_at, now);
-            }
-        }
-        Observation::Described { grant_version, account, granted } => {
-            if is_about(connection, *grant_version) {
-                profile::describe(&mut next, account.as_ref(), granted.as_ref(), now);
-            }
-        }
-        Observation::ScopesRefused { grant_version, scopes, asked_for } => {
-            if is_about(connection, *grant_version) {
-                profile::refuse_scopes(&mut next, scopes, asked_for, now);
-            }
-        }
-        Observation::AccountMoved => {
-            if connection.account.is_some() && !is_working(connection, now) {
-                clear_link(&mut next, Reason::AccountMoved, now);
-                next.evidence = Some(Evidence { source: EvidenceSource::Oauth, at: now });
-            }
-        }
-        Observation::Failed { grant_version, call, failure, next_refresh_at, confidence } => {
-            // A late answer says nothing about a connection that has ended meanwhile.
-            if is_about(connection, *grant_version) && connection.standing.state().is_alive() {
-                next.next_refresh_at = next_refresh_at.or(connection.next_refresh_at);
-                fail(&mut next, *call, failure, *confidence, now);
-            }
-        }
-        Observation::Deauthorized { issued_at } => {
-            let is_known = connection.standing == Reason::Deauthorized.into();
-            if !is_known && !is_about_an_earlier_link(connection, *issued_at) {
-                drop_grant(&mut next);
-                set_standing(&mut next, Reason::Deauthorized.into(), now);
-                next.evidence = Some(Evidence { source: EvidenceSource::Callback, at: now });
-            }
-        }
-        Observation::Disconnected => {
-            clear_link(&mut next, Reason::UserDisconnected, now);
-            next.evidence = None;
-        }
-        Observation::DataDeleted => {
-            clear_link(&mut next, Reason::UserDisconnected, now);
-            next.evidence = Some(Evidence { source: EvidenceSource::Callback, at: now });
-        }
-        // What a failed attempt says is news only where nothing is linked.
-        Observation::AttemptEnded(outcome) => {
-            if connection.standing.state() == State::NotConnected {
-                end_attempt(&mut next, *outcome, now);
-            }
-        }
-        Observation::ExpiryPassed => expire(connection, &mut next, now),
-        Observation::TimesRepaired { grant, next_refresh_at } => {
-            if is_about(connection, grant.version) {
-                repair_times(connection, &mut next, *grant, *next_refresh_at, now);
-            }
-        }
-        Observation::GrantUnreadable { grant_version } => {
-            // What has ended for another reason stays ended for that one.
-            if is_about(connection, *grant_version) && connection.standing.state().is_alive() {
-                set_standing(&mut next, Reason::GrantUnreadable.into(), now);
-            }
-        }
-        Observation::GrantReadable { grant_version, next_refresh_at } => {
-            if is_about(connection, *grant_version) && connection.standing == Reason::GrantUnreadable.into() {
-                set_standing(&mut next, connection.healthy_standing(), now);
-                next.next_refresh_at = Some(*next_refresh_at);
-            }
-        }
+    if observation.grant_version().is_none_or(|version| is_about(connection, version)) {
+        change(connection, &mut next, observation, now);
     }
     if !next.standing.state().is_alive() {
         // Nobody is asked about what has ended.
@@ -131,6 +37,96 @@ pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp)
         next.suspicion = None;
     }
     next
+}
+
+/// What each observation changes, given that it is about the stored grant where it is about one.
+fn change(connection: &Connection, next: &mut Connection, observation: &Observation, now: Timestamp) {
+    match observation {
+        Observation::Linked { account, scopes, missing_scopes, grant, next_refresh_at } => {
+            next.account = Some(account.clone());
+            next.scopes.clone_from(scopes);
+            next.missing_scopes.clone_from(missing_scopes);
+            next.linked_at = Some(now);
+            install_grant(next, *grant, *next_refresh_at);
+            next.since = now;
+            mark_working(next, EvidenceSource::Oauth, now);
+        }
+        Observation::Refreshed { from_version: _, grant, next_refresh_at } => {
+            install_grant(next, *grant, *next_refresh_at);
+            mark_working(next, EvidenceSource::Refresh, now);
+        }
+        Observation::RolledBack { from_version: _, grant, next_refresh_at } => {
+            install_grant(next, *grant, *next_refresh_at);
+            mark_working(next, EvidenceSource::Use, now);
+            // The renewal that brought the grant before was none.
+            next.failures = 1;
+        }
+        Observation::TakenBack { fallen_after, next_refresh_at } => {
+            take_back(connection, next, *fallen_after, *next_refresh_at, now);
+        }
+        Observation::Worked { grant_version: _, account, next_refresh_at } => {
+            if !account.as_ref().is_some_and(|seen| is_another_account(connection, seen)) {
+                work(connection, next, account.as_ref(), *next_refresh_at, now);
+            }
+        }
+        Observation::Described { grant_version: _, account, granted } => {
+            profile::describe(next, account.as_ref(), granted.as_ref(), now);
+        }
+        Observation::ScopesRefused { grant_version: _, scopes, asked_for } => {
+            profile::refuse_scopes(next, scopes, asked_for, now);
+        }
+        Observation::AccountMoved => {
+            if connection.account.is_some() && !is_working(connection, now) {
+                clear_link(next, Reason::AccountMoved, now);
+                next.evidence = Some(Evidence { source: EvidenceSource::Oauth, at: now });
+            }
+        }
+        Observation::Failed { grant_version: _, call, failure, next_refresh_at, confidence } => {
+            // A late answer says nothing about a connection that has ended meanwhile.
+            if connection.standing.state().is_alive() {
+                next.next_refresh_at = next_refresh_at.or(connection.next_refresh_at);
+                fail(next, *call, failure, *confidence, now);
+            }
+        }
+        Observation::Deauthorized { issued_at } => {
+            let is_known = connection.standing == Reason::Deauthorized.into();
+            if !is_known && !is_about_an_earlier_link(connection, *issued_at) {
+                drop_grant(next);
+                set_standing(next, Reason::Deauthorized.into(), now);
+                next.evidence = Some(Evidence { source: EvidenceSource::Callback, at: now });
+            }
+        }
+        Observation::Disconnected => {
+            clear_link(next, Reason::UserDisconnected, now);
+            next.evidence = None;
+        }
+        Observation::DataDeleted => {
+            clear_link(next, Reason::UserDisconnected, now);
+            next.evidence = Some(Evidence { source: EvidenceSource::Callback, at: now });
+        }
+        // What a failed attempt says is news only where nothing is linked.
+        Observation::AttemptEnded(outcome) => {
+            if connection.standing.state() == State::NotConnected {
+                end_attempt(next, *outcome, now);
+            }
+        }
+        Observation::ExpiryPassed => expire(connection, next, now),
+        Observation::TimesRepaired { grant, next_refresh_at } => {
+            repair_times(connection, next, *grant, *next_refresh_at, now);
+        }
+        // What has ended for another reason stays ended for that one.
+        Observation::GrantUnreadable { grant_version: _ } => {
+            if connection.standing.state().is_alive() {
+                set_standing(next, Reason::GrantUnreadable.into(), now);
+            }
+        }
+        Observation::GrantReadable { grant_version: _, next_refresh_at } => {
+            if connection.standing == Reason::GrantUnreadable.into() {
+                set_standing(next, connection.healthy_standing(), now);
+                next.next_refresh_at = Some(*next_refresh_at);
+            }
+        }
+    }
 }
 
 /// A death that an answer caused after that time is not believed any more.
