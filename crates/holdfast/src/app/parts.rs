@@ -12,7 +12,6 @@ use crate::caller::{self, ClerkConfig, KeptKeys, SessionVerifier};
 use crate::clerk::backend::BackendApi;
 use crate::clerk::webhook::WebhookVerifier;
 use crate::connection::return_url::ReturnUrls;
-use crate::connection::schedule::RefreshPolicy;
 use crate::connections::journal::Journal;
 use crate::connections::{Connections, Parts};
 use crate::entropy::SharedEntropy;
@@ -76,7 +75,7 @@ pub fn connections(
         entropy: seams.entropy.clone(),
         return_urls: ReturnUrls::parse(settings.return_urls.iter().map(String::as_str))?,
         check_interval: settings.check_interval,
-        refresh: RefreshPolicy { min_age: settings.refresh_min_age, at: settings.refresh_at },
+        refresh: settings.refresh,
     })
     .with_journal(Journal::in_directory(settings.journal_directory.clone())))
 }

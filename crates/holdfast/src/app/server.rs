@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use futures_util::FutureExt as _;
+use prometheus_client::registry::Registry;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -99,24 +100,8 @@ impl Server {
         let reloader = Reloader { state: state.clone(), origins, seams: seams.clone() };
         let worker = worker(settings, seams, &connections, &store, &tally)?;
         let dispatcher = dispatcher(settings, seams, connections.clone(), store)?;
-        metrics.register(|registry| {
-            connections.register(registry);
-            places.register(registry);
-            calls.register(registry);
-            tally.register(registry);
-            registry.register_collector(Box::new(OverviewMetrics(overview.clone())));
-            if let Some((_, sweeper)) = &worker {
-                sweeper.register(registry);
-            }
-            if let Some(dispatcher) = &dispatcher {
-                dispatcher.register(registry);
-            }
-            if let Some(exporter) = &exporter {
-                exporter.register(registry);
-            }
-        });
         let (limits, drain) = (server_limits(settings, budget), settings.drain);
-        Ok(Self {
+        let server = Self {
             application,
             state,
             reloader,
@@ -130,7 +115,28 @@ impl Server {
             stop,
             traces,
             exporter,
-        })
+        };
+        metrics.register(|registry| {
+            calls.register(registry);
+            tally.register(registry);
+            server.register(registry);
+        });
+        Ok(server)
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        self.state.connections().register(registry);
+        self.places.register(registry);
+        registry.register_collector(Box::new(OverviewMetrics(self.overview.clone())));
+        if let Some((_, sweeper)) = &self.worker {
+            sweeper.register(registry);
+        }
+        if let Some(dispatcher) = &self.dispatcher {
+            dispatcher.register(registry);
+        }
+        if let Some(exporter) = &self.exporter {
+            exporter.register(registry);
+        }
     }
 
     /// Takes over a configuration that is read again later.

@@ -93,25 +93,12 @@ pub fn derive(
     scopes.retain(|each| !missing_scopes.contains(each));
     let connection = connection.as_ref();
     let configured = asked_for.is_some();
-    let stored = connection.map_or(Standing::NOT_CONNECTED, |each| each.standing);
     let expiry = connection.and_then(|each| each.grant).map(|grant| grant.expires_at);
-    let returned = connection.filter(|each| each.is_expired_by_clock() && expiry.is_some_and(|at| at > now));
-    let stored = returned.map_or(stored, Connection::healthy_standing);
-    let outlived = connection.is_some_and(|each| each.has_outlived_expiry(now));
-    let lapsed = expiry.filter(|at| *at <= now && stored.state().is_alive() && !outlived);
-    let abandoned = attempt.filter(|each| each.expires_at <= now && stored.state() == State::NotConnected);
     let underway = attempt.filter(|each| each.expires_at > now);
     // An attempt on a linked account hides nothing of what is known about it.
     let connecting = underway.filter(|_| account.is_none());
-
-    let standing = match (lapsed, abandoned) {
-        (Some(_), _) => Standing::from(Reason::Expired),
-        (None, Some(_)) => Standing::from(Reason::AttemptExpired),
-        (None, None) => stored,
-    };
+    let (standing, clock_at) = standing_by_the_clock(connection, attempt, now);
     let standing = limited(standing, &missing_scopes);
-    // The clock's word, where it spoke after the last stored change.
-    let clock_at = lapsed.or(abandoned.map(|each| each.expires_at));
     let connected = configured && is_usable(standing.state());
     let (state, reason) = match (configured, connecting) {
         (false, _) => (State::Unavailable, Some(Reason::NotConfigured)),
@@ -151,6 +138,27 @@ pub fn derive(
         // What the clock has changed will be stored as the next version.
         version: connection.map_or(0, |each| each.version + i64::from(clock_at.is_some())),
         error: if connected { None } else { reason.and_then(sentence).map(str::to_owned) },
+    }
+}
+
+/// The standing at this time; and since when, where the clock has ended something after the last
+/// stored change.
+fn standing_by_the_clock(
+    connection: Option<&Connection>,
+    attempt: Option<OpenAttempt>,
+    now: Timestamp,
+) -> (Standing, Option<Timestamp>) {
+    let stored = connection.map_or(Standing::NOT_CONNECTED, |each| each.standing);
+    let expiry = connection.and_then(|each| each.grant).map(|grant| grant.expires_at);
+    let returned = connection.filter(|each| each.is_expired_by_clock() && expiry.is_some_and(|at| at > now));
+    let stored = returned.map_or(stored, Connection::healthy_standing);
+    let outlived = connection.is_some_and(|each| each.has_outlived_expiry(now));
+    let lapsed = expiry.filter(|at| *at <= now && stored.state().is_alive() && !outlived);
+    let abandoned = attempt.filter(|each| each.expires_at <= now && stored.state() == State::NotConnected);
+    match (lapsed, abandoned) {
+        (Some(at), _) => (Reason::Expired.into(), Some(at)),
+        (None, Some(attempt)) => (Reason::AttemptExpired.into(), Some(attempt.expires_at)),
+        (None, None) => (stored, None),
     }
 }
 

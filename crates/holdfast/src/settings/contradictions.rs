@@ -89,12 +89,12 @@ fn page_origin(entry: &str) -> Option<&str> {
 
 fn refresh(settings: &Settings, instagram: &InstagramConfig) -> Option<Fault> {
     let told = |what: &str, remedy: &str| Some(Fault::new(table::REFRESH_MIN_AGE_S.env, what, remedy));
-    if settings.refresh_min_age >= LIFETIME {
+    if settings.refresh.min_age >= LIFETIME {
         told(
             "no token of Instagram's gets so old, so none would ever be refreshed",
             "unset it, or write less than 5184000, the 60 days that a token lives",
         )
-    } else if settings.refresh_min_age < YOUNGEST && is_at(&instagram.graph_url, GRAPH) {
+    } else if settings.refresh.min_age < YOUNGEST && is_at(&instagram.graph_url, GRAPH) {
         told("Instagram refreshes no token younger than a day", "unset it, or write 86400 or more")
     } else {
         None

@@ -1,6 +1,7 @@
 //! From collected values to [`Settings`]: reads every value, computes what is derived, and checks
 //! what only several values together can get wrong.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -13,6 +14,8 @@ use super::sources::{Collected, ConfigFile, Environment, collect};
 use super::table;
 use super::traces::{self, Sampler, Share, TraceSettings};
 use super::{ClerkSettings, OutgoingWebhook, Purpose, Reading, Settings};
+use crate::client_address::TrustedProxies;
+use crate::connection::schedule::RefreshPolicy;
 use crate::provider::instagram::InstagramConfig;
 
 /// Reads the configuration. Every fault is reported, not only the first.
@@ -116,13 +119,12 @@ impl Reader {
         self.collected.warnings.push(Fault::new(name, what, remedy));
     }
 
+    /// Every setting is read before the first one that is missing ends it, so that all faults are
+    /// noted.
     fn settings(&mut self, purpose: Purpose) -> Option<Settings> {
         let listen = self.read(&table::LISTEN);
         let metrics_listen = self.read(&table::METRICS_LISTEN);
-        // An address always makes an address; should it not, the listing of faults stays
-        // empty-handed.
-        let usual_url = || Url::parse(&format!("http://{}", listen?)).ok();
-        let public_url = self.read(&table::PUBLIC_URL).or_else(usual_url);
+        let public_url = self.public_url(listen);
         let database_url = self.read(&table::DATABASE_URL);
         let journal_directory = self.read(&table::JOURNAL_DIR);
         let encryption_keys = self.read(&table::ENCRYPTION_KEYS);
@@ -138,45 +140,28 @@ impl Reader {
         let forward_auth_secret = self.read(&table::FORWARD_AUTH_SECRET);
         let webhook = self.webhook();
         let check_interval = self.read(&table::CHECK_INTERVAL_S);
-        let refresh_min_age = self.read(&table::REFRESH_MIN_AGE_S);
-        let refresh_at = self.read(&table::REFRESH_AT);
+        let refresh = self.refresh();
         let worker = self.read(&table::WORKER);
         let log = self.read(&table::LOG);
         let log_format = self.read(&table::LOG_FORMAT);
         let traces = self.traces();
         let clerk = self.clerk(&allowed_origins, purpose);
         let instagram = self.instagram(public_url.as_ref());
-        if purpose == Purpose::Serve && self.is_missing(&table::ENCRYPTION_KEYS) {
-            self.fault(
-                table::ENCRYPTION_KEYS.env,
-                "the server seals every grant and needs a key for it",
-                "make one with `holdfast keys generate` and keep it safe",
-            );
-        }
-        let public_url = public_url?;
-        self.judge_public_url(&public_url);
-        self.judge_transport(clerk.as_ref(), instagram.as_ref(), webhook.as_ref());
-        if trusted_proxies.believes_anybody() {
-            self.warn(
-                table::TRUSTED_PROXIES.env,
-                "every address is believed as a proxy, so any client may choose the address that it is limited by",
-                "name the addresses of your proxies only",
-            );
-        }
-        let return_urls = return_urls
-            .unwrap_or_else(|| allowed_origins.iter().map(|origin| origin.as_str().to_owned()).collect());
+        self.require_keys(purpose);
+        self.warn_of_plain_http(public_url.as_ref(), clerk.as_ref(), instagram.as_ref(), webhook.as_ref());
+        self.warn_of_trust_in_anybody(&trusted_proxies);
         let database_url = database_url?;
-        let journal_directory =
-            journal_directory.unwrap_or_else(|| default_journal_directory(database_url.expose_secret()));
         Some(Settings {
             listen: listen?,
             metrics_listen,
-            public_url,
+            public_url: public_url?,
+            journal_directory: journal_directory
+                .unwrap_or_else(|| default_journal_directory(database_url.expose_secret())),
             database_url,
-            journal_directory,
             encryption_keys,
+            return_urls: return_urls
+                .unwrap_or_else(|| allowed_origins.iter().map(|each| each.as_str().to_owned()).collect()),
             allowed_origins,
-            return_urls,
             trusted_proxies,
             max_connections: max_connections?,
             drain: drain?,
@@ -189,8 +174,7 @@ impl Reader {
             clerk: clerk?,
             instagram,
             check_interval: check_interval?,
-            refresh_min_age: refresh_min_age?,
-            refresh_at: refresh_at?,
+            refresh: refresh?,
             worker: worker?,
             log: log?,
             log_format,
@@ -199,23 +183,52 @@ impl Reader {
         })
     }
 
-    fn judge_public_url(&mut self, url: &Url) {
-        if is_in_the_clear(url) {
+    fn public_url(&mut self, listen: Option<SocketAddr>) -> Option<Url> {
+        // An address always makes a URL; should it not, `instagram` and the server go without one.
+        self.read(&table::PUBLIC_URL).or_else(|| Url::parse(&format!("http://{}", listen?)).ok())
+    }
+
+    fn refresh(&mut self) -> Option<RefreshPolicy> {
+        let min_age = self.read(&table::REFRESH_MIN_AGE_S);
+        let at = self.read(&table::REFRESH_AT);
+        Some(RefreshPolicy { min_age: min_age?, at: at? })
+    }
+
+    fn require_keys(&mut self, purpose: Purpose) {
+        if purpose == Purpose::Serve && self.is_missing(&table::ENCRYPTION_KEYS) {
+            self.fault(
+                table::ENCRYPTION_KEYS.env,
+                "the server seals every grant and needs a key for it",
+                "make one with `holdfast keys generate` and keep it safe",
+            );
+        }
+    }
+
+    fn warn_of_trust_in_anybody(&mut self, proxies: &TrustedProxies) {
+        if proxies.believes_anybody() {
+            self.warn(
+                table::TRUSTED_PROXIES.env,
+                "every address is believed as a proxy, so any client may choose the address that it is limited by",
+                "name the addresses of your proxies only",
+            );
+        }
+    }
+
+    /// Keys, grants and secrets go to these addresses, or come from them.
+    fn warn_of_plain_http(
+        &mut self,
+        public_url: Option<&Url>,
+        clerk: Option<&ClerkSettings>,
+        instagram: Option<&InstagramConfig>,
+        webhook: Option<&OutgoingWebhook>,
+    ) {
+        if public_url.is_some_and(is_in_the_clear) {
             self.warn(
                 table::PUBLIC_URL.env,
                 "browsers and Meta would reach this server without TLS",
                 "put a proxy with TLS before it and write https://",
             );
         }
-    }
-
-    /// Keys, grants and secrets go to these addresses, or come from them.
-    fn judge_transport(
-        &mut self,
-        clerk: Option<&ClerkSettings>,
-        instagram: Option<&InstagramConfig>,
-        webhook: Option<&OutgoingWebhook>,
-    ) {
         let named = [
             (table::CLERK_JWKS_URL.env, clerk.and_then(|clerk| clerk.jwks_url.as_ref())),
             (table::CLERK_API_URL.env, clerk.map(|clerk| &clerk.api_url)),

@@ -33,6 +33,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::client_address::TrustedProxies;
+use crate::connection::schedule::RefreshPolicy;
 use crate::provider::instagram::InstagramConfig;
 pub use fault::{Fault, Faults, Origin};
 pub use load::{load, load_with_reading};
@@ -94,10 +95,8 @@ pub struct Settings {
     pub instagram: Option<InstagramConfig>,
     /// A connection is checked at a caller's wish at most once in this time.
     pub check_interval: Duration,
-    /// No younger grant is refreshed.
-    pub refresh_min_age: Duration,
-    /// Fraction of the lifetime after which a refresh is due.
-    pub refresh_at: f64,
+    /// When a grant is due for a refresh.
+    pub refresh: RefreshPolicy,
     /// Whether this process refreshes grants.
     pub worker: bool,
     /// What is logged.

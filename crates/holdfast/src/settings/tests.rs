@@ -43,8 +43,8 @@ fn every_default_that_is_text_can_be_read() {
     assert_eq!((settings.max_connections.get(), settings.max_requests.get()), (4096, 1024));
     assert_eq!((settings.requests_per_address, settings.http2), (None, false));
     assert_eq!(settings.check_interval, Duration::from_mins(1));
-    assert_eq!(settings.refresh_min_age, Duration::from_hours(24));
-    assert!((settings.refresh_at - 0.5).abs() < f64::EPSILON);
+    assert_eq!(settings.refresh.min_age, Duration::from_hours(24));
+    assert!((settings.refresh.at - 0.5).abs() < f64::EPSILON);
     assert!(settings.worker);
     assert_eq!((settings.drain, settings.core_files), (Duration::from_secs(3), false));
     assert_eq!(settings.log, "info");

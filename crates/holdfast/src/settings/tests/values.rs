@@ -80,7 +80,7 @@ fn a_place_to_listen_is_written_as_elsewhere() {
 
 #[test]
 fn a_refresh_may_be_due_from_the_minimum_age_on_but_not_at_the_end() {
-    assert!(tools([("HOLDFAST_REFRESH_AT", "0")]).unwrap().refresh_at.abs() < f64::EPSILON);
+    assert!(tools([("HOLDFAST_REFRESH_AT", "0")]).unwrap().refresh.at.abs() < f64::EPSILON);
     let faults = tools([("HOLDFAST_REFRESH_AT", "1")]).unwrap_err();
     assert!(faults.to_string().contains("end of a grant's life"), "{faults}");
 }
