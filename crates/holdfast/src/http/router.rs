@@ -1,4 +1,5 @@
-//! Routes are [`Protected`], [`Service`] or [`Public`]; there is no fourth way to add one.
+//! Routes are for a [`Person`], the app's [`Backend`] or [`Anybody`]; there is no fourth way to add
+//! one.
 //!
 //! axum encodes a handler's arguments in its type: `Handler<(M, A1, A2, …), S>`. The builders below
 //! ask that the first argument is the proof that the kind of route needs, so that a handler that
@@ -50,6 +51,8 @@
 //! }
 //! ```
 
+use std::marker::PhantomData;
+
 use aide::axum::ApiRouter;
 use aide::axum::routing::{ApiMethodRouter, delete_with, get_with, post_with};
 use aide::operation::{OperationHandler, OperationInput, OperationOutput};
@@ -64,29 +67,35 @@ use super::{admission, layers};
 use crate::caller::Caller;
 use crate::caller::service::ServiceCaller;
 
-/// The arguments of a handler that has proof of who is calling.
+/// Routes for the signed-in browser.
+#[derive(Debug)]
+pub struct Person;
+
+/// Routes for the app's own backend.
+#[derive(Debug)]
+pub struct Backend;
+
+/// Routes that need no credential.
+#[derive(Debug)]
+pub struct Anybody;
+
+/// The arguments of a handler that has proof of who is calling, on routes for `Who`.
 #[diagnostic::on_unimplemented(
     message = "this handler does not know who is calling",
-    label = "its first argument must be `Caller` or `NotImpersonated`",
+    label = "its first argument must be the proof that routes for {Who} need",
+    note = "a `Person` is proven by `Caller` or `NotImpersonated`, the app's `Backend` by `ServiceCaller`",
     note = "routes that need no caller are listed in `http::public::PublicRoute`"
 )]
-pub trait Authenticated {}
+pub trait Reads<Who> {}
 
-/// The arguments of a handler that has proof that the person is calling, not somebody impersonating
+/// The arguments of a handler that has proof that `Who` is calling, not somebody impersonating
 /// them.
 #[diagnostic::on_unimplemented(
-    message = "this handler changes something, but would do so for an impersonated session too",
-    label = "its first argument must be `NotImpersonated`",
+    message = "this handler changes something without proof that it is {Who} who asks",
+    label = "its first argument must be `NotImpersonated` on routes for a person, else `ServiceCaller`",
     note = "a route that impersonated sessions may call as well is added with `post_allow_impersonated`"
 )]
-pub trait WithoutImpersonation {}
-
-/// The arguments of a handler that has proof that the app's own backend is calling.
-#[diagnostic::on_unimplemented(
-    message = "this handler does not check the service key",
-    label = "its first argument must be `ServiceCaller`"
-)]
-pub trait ByService {}
+pub trait Changes<Who> {}
 
 /// The arguments of a handler that passes a verdict on to whoever asked for it.
 #[diagnostic::on_unimplemented(
@@ -97,7 +106,7 @@ pub trait ForOthers {}
 
 /// Implements the marker for handlers whose first argument is `$proof`, with up to five more.
 macro_rules! first_argument {
-    ($marker:ident: $($proof:ty),+) => {
+    ($marker:path: $($proof:ty),+) => {
         $(
             impl<M> $marker for (M, $proof) {}
             impl<M, A> $marker for (M, $proof, A) {}
@@ -108,44 +117,105 @@ macro_rules! first_argument {
         )+
     };
 }
-first_argument!(Authenticated: Caller, NotImpersonated);
-first_argument!(WithoutImpersonation: NotImpersonated);
+first_argument!(Reads<Person>: Caller, NotImpersonated);
+first_argument!(Changes<Person>: NotImpersonated);
 first_argument!(ForOthers: CallerOrNobody);
-first_argument!(ByService: ServiceCaller);
+first_argument!(Reads<Backend>: ServiceCaller);
+first_argument!(Changes<Backend>: ServiceCaller);
 
-/// Every route, with its documentation.
+/// Every route, with its documentation; those that are added meanwhile are for `Who`.
 #[must_use]
-pub struct Routes<S> {
+pub struct Routes<S, Who = ()> {
     router: ApiRouter<S>,
     direct: DirectHandlers<S>,
+    who: PhantomData<Who>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
     fn default() -> Self {
-        Self { router: ApiRouter::new(), direct: DirectHandlers::default() }
+        Self { router: ApiRouter::new(), direct: DirectHandlers::default(), who: PhantomData }
     }
 }
 
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
-    /// Adds routes for the signed-in browser.
-    pub fn protected(self) -> Protected<S> {
-        Protected { routes: self }
+    /// Adds routes for the signed-in browser: the first argument of every handler is [`Caller`] or
+    /// [`NotImpersonated`].
+    pub fn protected(self) -> Routes<S, Person> {
+        self.now_for()
     }
 
-    /// Adds routes for the app's own backend.
-    pub fn service(self) -> Service<S> {
-        Service { routes: self }
+    /// Adds routes for the app's own backend: the first argument of every handler is
+    /// [`ServiceCaller`].
+    pub fn service(self) -> Routes<S, Backend> {
+        self.now_for()
     }
 
     /// Adds routes that need no credential.
-    pub fn public(self) -> Public<S> {
-        Public { routes: self }
+    pub fn public(self) -> Routes<S, Anybody> {
+        self.now_for()
     }
 
     /// The router below, with the documentation of its routes; and the handlers that can be called
     /// without it.
     pub(super) fn into_inner(self) -> (ApiRouter<S>, DirectHandlers<S>) {
         (self.router, self.direct)
+    }
+}
+
+/// Documents an operation.
+type Doc = for<'t> fn(TransformOperation<'t>) -> TransformOperation<'t>;
+
+/// `doc`, and what can become of any request.
+fn anywhere(doc: Doc) -> impl FnOnce(TransformOperation<'_>) -> TransformOperation<'_> {
+    move |op| problems(doc(op), &layers::PROBLEMS)
+}
+
+/// `doc`, and what can become of a request that needs a place; [`layers`] says which do not.
+fn admitted(doc: Doc) -> impl FnOnce(TransformOperation<'_>) -> TransformOperation<'_> {
+    move |op| problems(anywhere(doc)(op), &admission::PROBLEMS)
+}
+
+impl<S: Clone + Send + Sync + 'static, Who> Routes<S, Who> {
+    /// A route that reads.
+    pub fn get<H, I, O, T>(self, path: &'static str, handler: H, doc: Doc) -> Self
+    where
+        H: GetHandler<T, S> + OperationHandler<I, O>,
+        I: OperationInput,
+        O: OperationOutput,
+        T: Reads<Who> + 'static,
+    {
+        self.add_get(path, handler.clone(), get_with(handler, admitted(doc)))
+    }
+
+    /// A route that uses or changes something.
+    pub fn post<H, I, O, T>(self, path: &str, handler: H, doc: Doc) -> Self
+    where
+        H: Handler<T, S> + OperationHandler<I, O>,
+        I: OperationInput,
+        O: OperationOutput,
+        T: Changes<Who> + 'static,
+    {
+        self.add(path, post_with(handler, admitted(doc)))
+    }
+
+    /// A route that removes something.
+    pub fn delete<H, I, O, T>(self, path: &str, handler: H, doc: Doc) -> Self
+    where
+        H: Handler<T, S> + OperationHandler<I, O>,
+        I: OperationInput,
+        O: OperationOutput,
+        T: Changes<Who> + 'static,
+    {
+        self.add(path, delete_with(handler, admitted(doc)))
+    }
+
+    /// Back to all routes.
+    pub fn done(self) -> Routes<S> {
+        self.now_for()
+    }
+
+    fn now_for<Next>(self) -> Routes<S, Next> {
+        Routes { router: self.router, direct: self.direct, who: PhantomData }
     }
 
     fn add(mut self, path: &str, methods: ApiMethodRouter<S>) -> Self {
@@ -164,78 +234,21 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 }
 
-/// Documents an operation.
-type Doc = for<'t> fn(TransformOperation<'t>) -> TransformOperation<'t>;
-
-/// `doc`, and what can become of any request.
-fn anywhere(doc: Doc) -> impl FnOnce(TransformOperation<'_>) -> TransformOperation<'_> {
-    move |op| problems(doc(op), &layers::PROBLEMS)
-}
-
-/// `doc`, and what can become of a request that needs a place; [`layers`] says which do not.
-fn admitted(doc: Doc) -> impl FnOnce(TransformOperation<'_>) -> TransformOperation<'_> {
-    move |op| problems(anywhere(doc)(op), &admission::PROBLEMS)
-}
-
-/// Routes for the signed-in browser: the first argument of every handler is [`Caller`] or
-/// [`NotImpersonated`].
-#[must_use]
-pub struct Protected<S> {
-    routes: Routes<S>,
-}
-
-impl<S: Clone + Send + Sync + 'static> Protected<S> {
-    /// A route that reads.
-    pub fn get<H, I, O, T>(mut self, path: &'static str, handler: H, doc: Doc) -> Self
-    where
-        H: GetHandler<T, S> + OperationHandler<I, O>,
-        I: OperationInput,
-        O: OperationOutput,
-        T: Authenticated + 'static,
-    {
-        self.routes = self.routes.add_get(path, handler.clone(), get_with(handler, admitted(doc)));
-        self
-    }
-
-    /// A route that changes something.
-    pub fn post<H, I, O, T>(mut self, path: &str, handler: H, doc: Doc) -> Self
-    where
-        H: Handler<T, S> + OperationHandler<I, O>,
-        I: OperationInput,
-        O: OperationOutput,
-        T: WithoutImpersonation + 'static,
-    {
-        self.routes = self.routes.add(path, post_with(handler, admitted(doc)));
-        self
-    }
-
+impl<S: Clone + Send + Sync + 'static> Routes<S, Person> {
     /// A route that brings our records up to date without changing anything in the person's name.
-    pub fn post_allow_impersonated<H, I, O, T>(mut self, path: &str, handler: H, doc: Doc) -> Self
+    pub fn post_allow_impersonated<H, I, O, T>(self, path: &str, handler: H, doc: Doc) -> Self
     where
         H: Handler<T, S> + OperationHandler<I, O>,
         I: OperationInput,
         O: OperationOutput,
-        T: Authenticated + 'static,
+        T: Reads<Person> + 'static,
     {
-        self.routes = self.routes.add(path, post_with(handler, admitted(doc)));
-        self
-    }
-
-    /// A route that removes something.
-    pub fn delete<H, I, O, T>(mut self, path: &str, handler: H, doc: Doc) -> Self
-    where
-        H: Handler<T, S> + OperationHandler<I, O>,
-        I: OperationInput,
-        O: OperationOutput,
-        T: WithoutImpersonation + 'static,
-    {
-        self.routes = self.routes.add(path, delete_with(handler, admitted(doc)));
-        self
+        self.add(path, post_with(handler, admitted(doc)))
     }
 
     /// A route that answers every method alike. The document, which has no word for that, shows
     /// GET.
-    pub(super) fn any<H, I, O, T>(mut self, path: &'static str, handler: H, doc: Doc) -> Self
+    pub(super) fn any<H, I, O, T>(self, path: &'static str, handler: H, doc: Doc) -> Self
     where
         H: GetHandler<T, S> + OperationHandler<I, O>,
         I: OperationInput,
@@ -244,94 +257,27 @@ impl<S: Clone + Send + Sync + 'static> Protected<S> {
     {
         let every = axum::routing::any(handler.clone());
         let methods = get_with(handler.clone(), admitted(doc)).merge(every);
-        self.routes = self.routes.add_get(path, handler, methods);
-        self
-    }
-
-    /// Back to all routes.
-    pub fn done(self) -> Routes<S> {
-        self.routes
+        self.add_get(path, handler, methods)
     }
 }
 
-/// Routes for the app's own backend: the first argument of every handler is [`ServiceCaller`].
-#[must_use]
-pub struct Service<S> {
-    routes: Routes<S>,
-}
-
-impl<S: Clone + Send + Sync + 'static> Service<S> {
-    /// A route that reads.
-    pub fn get<H, I, O, T>(mut self, path: &'static str, handler: H, doc: Doc) -> Self
-    where
-        H: GetHandler<T, S> + OperationHandler<I, O>,
-        I: OperationInput,
-        O: OperationOutput,
-        T: ByService + 'static,
-    {
-        self.routes = self.routes.add_get(path, handler.clone(), get_with(handler, admitted(doc)));
-        self
-    }
-
-    /// A route that uses or changes something.
-    pub fn post<H, I, O, T>(mut self, path: &str, handler: H, doc: Doc) -> Self
-    where
-        H: Handler<T, S> + OperationHandler<I, O>,
-        I: OperationInput,
-        O: OperationOutput,
-        T: ByService + 'static,
-    {
-        self.routes = self.routes.add(path, post_with(handler, admitted(doc)));
-        self
-    }
-
-    /// A route that removes something.
-    pub fn delete<H, I, O, T>(mut self, path: &str, handler: H, doc: Doc) -> Self
-    where
-        H: Handler<T, S> + OperationHandler<I, O>,
-        I: OperationInput,
-        O: OperationOutput,
-        T: ByService + 'static,
-    {
-        self.routes = self.routes.add(path, delete_with(handler, admitted(doc)));
-        self
-    }
-
-    /// Back to all routes.
-    pub fn done(self) -> Routes<S> {
-        self.routes
-    }
-}
-
-/// Routes that need no credential. Their addresses come from [`PublicRoute`], which is changed only
-/// by hand.
-#[must_use]
-pub struct Public<S> {
-    routes: Routes<S>,
-}
-
-impl<S: Clone + Send + Sync + 'static> Public<S> {
-    /// The handler of a public route.
-    pub fn route<H, I, O, T>(mut self, route: PublicRoute, handler: H, doc: Doc) -> Self
+impl<S: Clone + Send + Sync + 'static> Routes<S, Anybody> {
+    /// The handler of a public route. Their addresses come from [`PublicRoute`], which is changed
+    /// only by hand.
+    pub fn route<H, I, O, T>(self, route: PublicRoute, handler: H, doc: Doc) -> Self
     where
         H: GetHandler<T, S> + OperationHandler<I, O>,
         I: OperationInput,
         O: OperationOutput,
         T: 'static,
     {
-        let (path, routes) = (route.path(), self.routes);
-        self.routes = match route.method() {
+        let path = route.path();
+        match route.method() {
             PublicMethod::Get if route == PublicRoute::Healthz => {
-                routes.add_get(path, handler.clone(), get_with(handler, anywhere(doc)))
+                self.add_get(path, handler.clone(), get_with(handler, anywhere(doc)))
             }
-            PublicMethod::Get => routes.add_get(path, handler.clone(), get_with(handler, admitted(doc))),
-            PublicMethod::Post => routes.add(path, post_with(handler, admitted(doc))),
-        };
-        self
-    }
-
-    /// Back to all routes.
-    pub fn done(self) -> Routes<S> {
-        self.routes
+            PublicMethod::Get => self.add_get(path, handler.clone(), get_with(handler, admitted(doc))),
+            PublicMethod::Post => self.add(path, post_with(handler, admitted(doc))),
+        }
     }
 }
