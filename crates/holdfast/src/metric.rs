@@ -1,30 +1,25 @@
 //! What one counted thing is: its name for the registry, and what the reference page says of it.
 //! Each part of the process that counts owns the table of what it counts.
 
+use std::fmt;
+
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::registry::{Metric as Counted, Registry};
+
+use crate::names::names;
 
 /// Before every name.
 pub const PREFIX: &str = "holdfast";
 
-/// How a value moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Only upward, from zero at the process's start.
-    Counter,
-    /// Up and down.
-    Gauge,
-    /// A distribution: `_bucket`, `_sum` and `_count`.
-    Histogram,
-}
-
-impl Kind {
-    /// As in `# TYPE`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-        }
+names! {
+    /// How a value moves.
+    pub enum Kind {
+        /// Only upward, from zero at the process's start.
+        Counter = "counter",
+        /// Up and down.
+        Gauge = "gauge",
+        /// A distribution: `_bucket`, `_sum` and `_count`.
+        Histogram = "histogram",
     }
 }
 
@@ -55,6 +50,11 @@ impl Metric {
             return format!("{}{suffix}", self.name);
         }
         format!("{PREFIX}_{}{suffix}", self.name)
+    }
+
+    /// Writes a value that somebody else keeps.
+    pub fn encode(&self, encoder: &mut DescriptorEncoder<'_>, value: &impl EncodeMetric) -> fmt::Result {
+        value.encode(encoder.encode_descriptor(self.name, self.help, None, value.metric_type())?)
     }
 
     /// Makes `counted` known under this row's name.

@@ -2,13 +2,14 @@
 
 /// Declares such an enum, with its names beside its variants.
 macro_rules! names {
-    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal,)+ }) => {
+    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name { $($(#[$variant_meta])* $variant,)+ }
+        $vis enum $name { $($(#[$variant_meta])* $variant,)+ }
 
         impl $name {
             /// Every variant, in order.
+            #[allow(dead_code, reason = "not every enum is listed")]
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
             /// The name.
@@ -17,6 +18,7 @@ macro_rules! names {
             }
 
             /// The variant of that name.
+            #[allow(dead_code, reason = "not every enum is read back")]
             pub fn parse(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|each| each.as_str() == name)
             }

@@ -69,7 +69,7 @@ impl Attempt {
 
 names! {
     /// How far an attempt has come. Each step is durable before the next one begins.
-    AttemptStage {
+    pub enum AttemptStage {
         /// The browser is at the provider.
         Open = "open",
         /// The browser came back; the code is sealed.
@@ -147,7 +147,7 @@ names! {
     /// Whether reconnecting may bring another account than the linked one.
     #[derive(Default, JsonSchema)]
     #[schemars(rename_all = "snake_case")]
-    Expect {
+    pub enum Expect {
         /// Only the linked account, where one is linked.
         #[default]
         SameAccount = "same_account",

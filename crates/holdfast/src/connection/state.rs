@@ -9,7 +9,7 @@ names! {
     /// The kind of event that our knowledge rests on.
     #[derive(Serialize, Deserialize, JsonSchema)]
     #[serde(rename_all = "snake_case")]
-    EvidenceSource {
+    pub enum EvidenceSource {
         /// The person connected.
         Oauth = "oauth",
         /// A refresh answered.
@@ -27,7 +27,7 @@ names! {
     /// The state of a connection as the contract names it.
     #[derive(Serialize, Deserialize, JsonSchema)]
     #[serde(rename_all = "snake_case")]
-    State {
+    pub enum State {
         /// Nothing is linked.
         NotConnected = "not_connected",
         /// Nothing is linked, and a connect attempt is open.
@@ -50,7 +50,7 @@ names! {
     /// Why a connection is in its state.
     #[derive(Serialize, Deserialize, JsonSchema)]
     #[serde(rename_all = "snake_case")]
-    Reason {
+    pub enum Reason {
         /// The person disconnected.
         UserDisconnected = "user_disconnected",
         /// The person declined at the provider.
@@ -108,7 +108,7 @@ names! {
     /// What would mend it.
     #[derive(Serialize, Deserialize, JsonSchema)]
     #[serde(rename_all = "snake_case")]
-    Action {
+    pub enum Action {
         /// Nothing.
         None = "none",
         /// Connect an account.

@@ -1,48 +1,34 @@
 //! The mechanisms that guard a connection. All are at work in production; the simulation goes
 //! through a year without one of them at a time.
 
-/// A mechanism that the simulation can do without.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mechanism {
-    /// Holding an unexplained "no" to a refresh against `/me`.
-    SecondOpinion,
-    /// Asking a few others in a lull before an unexplained death is believed.
-    AskingOthers,
-    /// Using the grant before the one in use again.
-    EarlierGrant,
-    /// Believing no death while many are struck alike.
-    Incidents,
-    /// Counting unexplained deaths over two hours and a day, not over 20 minutes only.
-    LongSpans,
-    /// Taking back deaths that were believed before an incident was seen.
-    TakingBack,
-    /// Those struck ask in turns, and the first that works makes the others due.
-    Canaries,
-    /// Having what is said of one connection confirmed later the more connections there are.
-    Confidence,
-    /// Putting right what a clock that was ahead has written, and doubting expiries after a leap.
-    ClockRepair,
-    /// One probe for all while the provider answers nobody.
-    Breaker,
-    /// Slowing down by the provider's usage headers.
-    Budget,
-}
+use crate::names::names;
 
-impl Mechanism {
-    /// Every mechanism, by the name that the simulation asks for it.
-    pub const ALL: [(&'static str, Self); 11] = [
-        ("second-opinion", Self::SecondOpinion),
-        ("asking-others", Self::AskingOthers),
-        ("earlier-grant", Self::EarlierGrant),
-        ("incidents", Self::Incidents),
-        ("long-spans", Self::LongSpans),
-        ("taking-back", Self::TakingBack),
-        ("canaries", Self::Canaries),
-        ("confidence", Self::Confidence),
-        ("clock-repair", Self::ClockRepair),
-        ("breaker", Self::Breaker),
-        ("budget", Self::Budget),
-    ];
+names! {
+    /// A mechanism that the simulation can do without, by the name that it is asked for there.
+    pub enum Mechanism {
+        /// Holding an unexplained "no" to a refresh against `/me`.
+        SecondOpinion = "second-opinion",
+        /// Asking a few others in a lull before an unexplained death is believed.
+        AskingOthers = "asking-others",
+        /// Using the grant before the one in use again.
+        EarlierGrant = "earlier-grant",
+        /// Believing no death while many are struck alike.
+        Incidents = "incidents",
+        /// Counting unexplained deaths over two hours and a day, not over 20 minutes only.
+        LongSpans = "long-spans",
+        /// Taking back deaths that were believed before an incident was seen.
+        TakingBack = "taking-back",
+        /// Those struck ask in turns, and the first that works makes the others due.
+        Canaries = "canaries",
+        /// Having what is said of one connection confirmed later the more connections there are.
+        Confidence = "confidence",
+        /// Repairing what a clock that was ahead has written; doubting expiries after a leap.
+        ClockRepair = "clock-repair",
+        /// One probe for all while the provider answers nobody.
+        Breaker = "breaker",
+        /// Slowing down by the provider's usage headers.
+        Budget = "budget",
+    }
 }
 
 /// Those at work.

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
@@ -115,9 +115,7 @@ impl Collector for SessionMetrics {
             (KEY_FETCHES, keys.fetches),
         ];
         for (row, value) in counters {
-            let counter = ConstCounter::new(value);
-            let metric = encoder.encode_descriptor(row.name, row.help, None, counter.metric_type())?;
-            counter.encode(metric)?;
+            row.encode(&mut encoder, &ConstCounter::new(value))?;
         }
         let now_ms = self.clock.now().as_millisecond();
         let gauges = [
@@ -125,10 +123,9 @@ impl Collector for SessionMetrics {
             (KEYS_AGE, keys.loaded_at_ms.map(|at| now_ms.saturating_sub(at) / 1000)),
         ];
         for (row, value) in gauges {
-            let Some(value) = value else { continue };
-            let gauge = ConstGauge::new(value);
-            let metric = encoder.encode_descriptor(row.name, row.help, None, gauge.metric_type())?;
-            gauge.encode(metric)?;
+            if let Some(value) = value {
+                row.encode(&mut encoder, &ConstGauge::new(value))?;
+            }
         }
         Ok(())
     }

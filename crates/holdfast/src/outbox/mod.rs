@@ -27,6 +27,7 @@ use crate::connection::status::InstagramStatus;
 use crate::connections::Connections;
 use crate::entropy::{SharedEntropy, random};
 use crate::metric::{Kind, Metric};
+use crate::names::names;
 use crate::standard_webhooks::SigningKey;
 use crate::store::{PendingEvent, Store, StoreError};
 use crate::telemetry::traces::in_span;
@@ -219,7 +220,7 @@ impl Dispatcher {
             }
             Err(error) => self.failed(&event, error).await?,
         };
-        self.deliveries.get_or_create(&OutcomeLabels { outcome: outcome.name() }).inc();
+        self.deliveries.get_or_create(&OutcomeLabels { outcome: outcome.as_str() }).inc();
         Ok(outcome)
     }
 
@@ -284,20 +285,11 @@ fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp
     one.into_iter().chain(other).min()
 }
 
-/// What became of a delivery.
-#[derive(Debug, Clone, Copy)]
-enum Outcome {
-    Delivered,
-    Failed,
-    GivenUp,
-}
-
-impl Outcome {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Failed => "failed",
-            Self::GivenUp => "given_up",
-        }
+names! {
+    /// What became of a delivery.
+    enum Outcome {
+        Delivered = "delivered",
+        Failed = "failed",
+        GivenUp = "given_up",
     }
 }

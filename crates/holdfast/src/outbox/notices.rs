@@ -37,7 +37,7 @@ impl Dispatcher {
             }
             Err(error) => self.not_told(&notice, error).await?,
         };
-        self.deliveries.get_or_create(&OutcomeLabels { outcome: outcome.name() }).inc();
+        self.deliveries.get_or_create(&OutcomeLabels { outcome: outcome.as_str() }).inc();
         Ok(outcome)
     }
 

@@ -3,22 +3,15 @@
 
 use std::fmt::Write as _;
 
-/// How soon somebody should look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Severity {
-    /// At night too.
-    Page,
-    /// In the morning.
-    Ticket,
-}
+use crate::names::names;
 
-impl Severity {
-    /// As the label says it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Page => "page",
-            Self::Ticket => "ticket",
-        }
+names! {
+    /// How soon somebody should look.
+    pub enum Severity {
+        /// At night too.
+        Page = "page",
+        /// In the morning.
+        Ticket = "ticket",
     }
 }
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::Overview;
 use crate::metric::{Kind, Metric};
@@ -182,9 +183,7 @@ struct Out<'a, 'b>(&'a mut DescriptorEncoder<'b>);
 
 impl Out<'_, '_> {
     fn one(&mut self, row: Metric, value: Option<f64>) -> fmt::Result {
-        let Some(value) = value else { return Ok(()) };
-        let mut metric = self.0.encode_descriptor(row.name, row.help, None, MetricType::Gauge)?;
-        metric.encode_gauge(&value)
+        value.map_or(Ok(()), |value| row.encode(self.0, &ConstGauge::new(value)))
     }
 
     fn family<'l, const N: usize>(

@@ -6,7 +6,8 @@ use std::fs;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::metric::{Kind, Metric};
 
@@ -55,8 +56,7 @@ pub struct ProcessMetrics;
 impl Collector for ProcessMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let Some(seen) = Seen::now() else { return Ok(()) };
-        let mut cpu = encoder.encode_descriptor(CPU.name, CPU.help, None, MetricType::Counter)?;
-        cpu.encode_counter::<prometheus_client::encoding::NoLabelSet, _, f64>(&seen.cpu_seconds, None)?;
+        CPU.encode(&mut encoder, &ConstCounter::new(seen.cpu_seconds))?;
         let gauges = [
             (MEMORY, seen.resident_bytes),
             (FDS, seen.open_fds),
@@ -64,7 +64,7 @@ impl Collector for ProcessMetrics {
             (START, seen.started_at),
         ];
         for (row, value) in gauges {
-            encoder.encode_descriptor(row.name, row.help, None, MetricType::Gauge)?.encode_gauge(&value)?;
+            row.encode(&mut encoder, &ConstGauge::new(value))?;
         }
         Ok(())
     }

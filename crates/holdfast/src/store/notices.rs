@@ -53,7 +53,7 @@ statements! {
 
 names! {
     /// What a notice tells.
-    NoticeKind {
+    pub enum NoticeKind {
         /// A grant in use ends within days, and no refresh has moved that.
         ExpiringSoon = "instagram.expiring_soon",
         /// Many connections fail alike.

@@ -8,7 +8,7 @@ use crate::names::names;
 
 names! {
     /// What is kept only for so long. The sweep knows for how long.
-    Kept {
+    pub enum Kept {
         /// Attempts, by when they were closed.
         Attempts = "attempts",
         /// What closed attempts still hold, by when their time ran out.

@@ -146,8 +146,7 @@ fn as_asked() {
         "nothing" => Without::Nothing,
         "journal" => Without::Journal,
         name => {
-            let found = Mechanism::ALL.into_iter().find(|(each, _)| *each == name);
-            Without::Mechanism(found.unwrap_or_else(|| panic!("no such mechanism: {name}")).1)
+            Without::Mechanism(Mechanism::parse(name).unwrap_or_else(|| panic!("no such mechanism: {name}")))
         }
     };
     let seconds = |name, otherwise: Duration| Duration::from_secs(asked(name, otherwise.as_secs()));

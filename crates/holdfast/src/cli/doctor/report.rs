@@ -5,30 +5,23 @@ use serde_json::json;
 use super::super::exit::ExitStatus;
 use super::super::printer::{Printer, Tone};
 use super::code::{CODES, Code};
+use crate::names::names;
 
-/// How one check ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Grade {
-    /// As it should be.
-    Passed,
-    /// Works, but worth a look.
-    Warning,
-    /// Could not be checked, or does not apply.
-    Skipped,
-    /// Broken.
-    Failed,
+names! {
+    /// How one check ended.
+    pub(super) enum Grade {
+        /// As it should be.
+        Passed = "ok",
+        /// Works, but worth a look.
+        Warning = "warning",
+        /// Could not be checked, or does not apply.
+        Skipped = "skipped",
+        /// Broken.
+        Failed = "FAILED",
+    }
 }
 
 impl Grade {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Passed => "ok",
-            Self::Warning => "warning",
-            Self::Skipped => "skipped",
-            Self::Failed => "FAILED",
-        }
-    }
-
     fn tone(self) -> Tone {
         match self {
             Self::Passed => Tone::Good,

@@ -21,6 +21,7 @@ use crate::caller::OwnerId;
 use crate::connection::Reason;
 use crate::connections::ServiceError;
 use crate::connections::import::{Imported, Importer, Proven};
+use crate::names::names;
 use crate::settings::Purpose;
 use crate::telemetry;
 use input::{Entry, Line};
@@ -28,33 +29,21 @@ use input::{Entry, Line};
 /// Lines under way at once. Instagram's budget decides about the pace, this only hides its latency.
 const PARALLEL: usize = 8;
 
-/// How a line ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Ending {
-    Imported,
-    AlreadyConnected,
-    AccountTaken,
-    Duplicate,
-    TokenRefused,
-    UserDeleted,
-    TryAgain,
-    Unreadable,
+names! {
+    /// How a line ended.
+    enum Ending {
+        Imported = "imported",
+        AlreadyConnected = "already_connected",
+        AccountTaken = "account_taken",
+        Duplicate = "duplicate",
+        TokenRefused = "token_refused",
+        UserDeleted = "user_deleted",
+        TryAgain = "try_again",
+        Unreadable = "unreadable",
+    }
 }
 
 impl Ending {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Imported => "imported",
-            Self::AlreadyConnected => "already_connected",
-            Self::AccountTaken => "account_taken",
-            Self::Duplicate => "duplicate",
-            Self::TokenRefused => "token_refused",
-            Self::UserDeleted => "user_deleted",
-            Self::TryAgain => "try_again",
-            Self::Unreadable => "unreadable",
-        }
-    }
-
     fn is_good(self) -> bool {
         matches!(self, Self::Imported | Self::AlreadyConnected)
     }

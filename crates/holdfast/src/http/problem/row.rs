@@ -3,78 +3,53 @@
 use http::StatusCode;
 use serde::Serialize;
 
-/// Who is at fault, or whom we are waiting for: the `source` member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "ProblemSource")]
-pub enum Source {
-    /// The session token.
-    Session,
-    /// The service key.
-    ServiceKey,
-    /// The request.
-    Request,
-    /// Instagram.
-    Instagram,
-    /// Clerk's servers.
-    Clerk,
-    /// Our database.
-    Database,
-    /// This server.
-    Server,
-}
+use crate::names::names;
 
-impl Source {
-    /// The name on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Session => "session",
-            Self::ServiceKey => "service_key",
-            Self::Request => "request",
-            Self::Instagram => "instagram",
-            Self::Clerk => "clerk",
-            Self::Database => "database",
-            Self::Server => "server",
-        }
+names! {
+    /// Who is at fault, or whom we are waiting for: the `source` member.
+    #[derive(Serialize, schemars::JsonSchema)]
+    #[serde(rename_all = "snake_case")]
+    #[schemars(rename = "ProblemSource")]
+    pub enum Source {
+        /// The session token.
+        Session = "session",
+        /// The service key.
+        ServiceKey = "service_key",
+        /// The request.
+        Request = "request",
+        /// Instagram.
+        Instagram = "instagram",
+        /// Clerk's servers.
+        Clerk = "clerk",
+        /// Our database.
+        Database = "database",
+        /// This server.
+        Server = "server",
     }
 }
 
-/// What a client may do about it without a person: the `action` member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "ProblemAction")]
-pub enum Remedy {
-    /// Get a fresh session token (`getToken({ skipCache: true })`) and ask once more.
-    RefreshSessionToken,
-    /// Sign in: there is no session token, or no fresh one would be accepted either.
-    SignIn,
-    /// Wait for `Retry-After`, then ask again.
-    Retry,
-    /// Change the request; the same one will be refused again.
-    FixRequest,
-    /// Connect Instagram.
-    Connect,
-    /// Connect the same account again.
-    Reconnect,
-    /// Do what Instagram asks, in its app.
-    FixAtInstagram,
-    /// Tell whoever runs this installation.
-    ContactSupport,
-}
-
-impl Remedy {
-    /// The name on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::RefreshSessionToken => "refresh_session_token",
-            Self::SignIn => "sign_in",
-            Self::Retry => "retry",
-            Self::FixRequest => "fix_request",
-            Self::Connect => "connect",
-            Self::Reconnect => "reconnect",
-            Self::FixAtInstagram => "fix_at_instagram",
-            Self::ContactSupport => "contact_support",
-        }
+names! {
+    /// What a client may do about it without a person: the `action` member.
+    #[derive(Serialize, schemars::JsonSchema)]
+    #[serde(rename_all = "snake_case")]
+    #[schemars(rename = "ProblemAction")]
+    pub enum Remedy {
+        /// Get a fresh session token (`getToken({ skipCache: true })`) and ask once more.
+        RefreshSessionToken = "refresh_session_token",
+        /// Sign in: there is no session token, or no fresh one would be accepted either.
+        SignIn = "sign_in",
+        /// Wait for `Retry-After`, then ask again.
+        Retry = "retry",
+        /// Change the request; the same one will be refused again.
+        FixRequest = "fix_request",
+        /// Connect Instagram.
+        Connect = "connect",
+        /// Connect the same account again.
+        Reconnect = "reconnect",
+        /// Do what Instagram asks, in its app.
+        FixAtInstagram = "fix_at_instagram",
+        /// Tell whoever runs this installation.
+        ContactSupport = "contact_support",
     }
 }
 

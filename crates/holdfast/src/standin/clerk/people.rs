@@ -3,35 +3,21 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// Somebody with an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Person {
-    /// Ada Lovelace.
-    Ada,
-    /// Grace Hopper.
-    Grace,
-    /// Edsger Dijkstra; has no verified address.
-    Edsger,
+use crate::names::names;
+
+names! {
+    /// Somebody with an account.
+    pub enum Person {
+        /// Ada Lovelace.
+        Ada = "ada",
+        /// Grace Hopper.
+        Grace = "grace",
+        /// Edsger Dijkstra; has no verified address.
+        Edsger = "edsger",
+    }
 }
 
 impl Person {
-    /// Everybody.
-    pub const ALL: [Self; 3] = [Self::Ada, Self::Grace, Self::Edsger];
-
-    /// The name to sign in with.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ada => "ada",
-            Self::Grace => "grace",
-            Self::Edsger => "edsger",
-        }
-    }
-
-    /// The person of that name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|each| each.as_str() == name)
-    }
-
     /// Clerk user id.
     pub fn user_id(self) -> &'static str {
         match self {

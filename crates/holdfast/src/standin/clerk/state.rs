@@ -80,7 +80,7 @@ impl Shared {
                 keys: Arc::new(keys),
                 rotations: 0,
                 sessions: HashMap::new(),
-                people: Person::ALL.into_iter().map(|person| Record::new(person, now)).collect(),
+                people: Person::ALL.iter().map(|person| Record::new(*person, now)).collect(),
                 faults: HashMap::new(),
                 skew_seconds: 0,
                 webhook_target: None,

@@ -2,44 +2,25 @@
 
 use serde::{Serialize, Serializer};
 
-/// Something that the stand-in is asked to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Endpoint {
-    /// `/oauth/authorize`
-    Authorize,
-    /// `POST /oauth/access_token`
-    Token,
-    /// `GET /access_token`
-    Exchange,
-    /// `GET /refresh_access_token`
-    Refresh,
-    /// `GET /{version}/me`
-    Me,
-    /// Everything else below `/{version}/`
-    Graph,
-}
+use crate::names::names;
 
-impl Endpoint {
-    /// Every endpoint.
-    pub const ALL: [Self; 6] =
-        [Self::Authorize, Self::Token, Self::Exchange, Self::Refresh, Self::Me, Self::Graph];
-
-    /// The name on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Authorize => "authorize",
-            Self::Token => "token",
-            Self::Exchange => "exchange",
-            Self::Refresh => "refresh",
-            Self::Me => "me",
-            Self::Graph => "graph",
-        }
-    }
-
-    /// The endpoint of that name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|each| each.as_str() == name)
+names! {
+    /// Something that the stand-in is asked to do.
+    #[derive(Serialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Endpoint {
+        /// `/oauth/authorize`
+        Authorize = "authorize",
+        /// `POST /oauth/access_token`
+        Token = "token",
+        /// `GET /access_token`
+        Exchange = "exchange",
+        /// `GET /refresh_access_token`
+        Refresh = "refresh",
+        /// `GET /{version}/me`
+        Me = "me",
+        /// Everything else below `/{version}/`
+        Graph = "graph",
     }
 }
 
@@ -224,7 +205,7 @@ mod tests {
             assert!(!fault.endpoints().is_empty() && !fault.title().is_empty() && !fault.about().is_empty());
         }
         for endpoint in Endpoint::ALL {
-            assert_eq!(Endpoint::parse(endpoint.as_str()), Some(endpoint));
+            assert_eq!(Endpoint::parse(endpoint.as_str()), Some(*endpoint));
         }
     }
 }

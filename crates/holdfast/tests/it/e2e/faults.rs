@@ -230,7 +230,7 @@ async fn what_asks_whose_the_grant_is_tells_every_fault_apart() {
         checks.retain(|each| each.asks() == Asks::Whose && each.path == "/user/instagram/check");
         let [check] = &checks[..] else { panic!("{checks:?}") };
         let asking = faults.iter().zip(Person::ALL).map(|(fault, person)| {
-            let member = Member::new(&app, person, &key);
+            let member = Member::new(&app, *person, &key);
             async move {
                 member.is_connected().await;
                 member.meets(*fault);
@@ -276,7 +276,7 @@ fn has_the_reason(told: &Outcome, status: &Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_apps_backend_asks_is_wrapped_or_has_the_status_s_reason() {
-    let faults = under_every_fault(&Person::ALL, async |member, fault| {
+    let faults = under_every_fault(Person::ALL, async |member, fault| {
         let mut called = 0;
         for operation in operations::all(member.app).await {
             if operation.asks() != Asks::Graph {
@@ -326,7 +326,7 @@ fn callback_answer(fault: Fault) -> (u16, Option<&'static str>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reconnecting_under_any_fault_keeps_what_works() {
-    let faults = under_every_fault(&Person::ALL, async |member, fault| {
+    let faults = under_every_fault(Person::ALL, async |member, fault| {
         let mut called = 0;
         for operation in operations::all(member.app).await {
             if operation.asks() != Asks::Dance {
@@ -372,7 +372,7 @@ fn completing(fault: Fault) -> StatusCode {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connecting_under_any_fault_leaves_nothing_half_made() {
-    let faults = under_every_fault(&Person::ALL, async |member, fault| {
+    let faults = under_every_fault(Person::ALL, async |member, fault| {
         member.begins().await;
         if fault.endpoints() == [Endpoint::Authorize] {
             member.meets(fault);
