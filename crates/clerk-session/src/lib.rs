@@ -53,6 +53,7 @@ pub use keys::{JwksDocument, JwksError, KeySet, PemError, SkipReason, SkippedKey
 pub use organization::Organization;
 pub use origin::{OriginError, OriginPattern};
 pub use policy::{AuthorizedPartiesMode, OtherCredential, Policy};
+pub use proven::is_user_id;
 pub use publishable_key::{PublishableKey, PublishableKeyError};
 pub use refusal::Refusal;
 #[cfg(feature = "http")]

@@ -73,9 +73,9 @@ fn subject(payload: &Map<String, Value>) -> Result<(String, String), Refusal> {
     }
 }
 
-/// `user_` and then letters, digits and underscores: an id goes into keys, addresses and logs,
-/// where anything else could mean something.
-fn is_user_id(text: &str) -> bool {
+/// Whether `text` is a Clerk user id: `user_` and then letters, digits and underscores, at most 128
+/// bytes. An id goes into keys, addresses and logs, where anything else could mean something.
+pub fn is_user_id(text: &str) -> bool {
     const LONGEST: usize = 128;
     text.len() <= LONGEST
         && text.strip_prefix("user_").is_some_and(|rest| {

@@ -43,13 +43,9 @@ impl OwnerId {
         Self(user_id.into())
     }
 
-    /// The owner of that Clerk user id; `None` where it is not `user_` with letters, digits and
-    /// underscores.
+    /// The owner of that Clerk user id; `None` where it is none.
     pub(crate) fn parse(user_id: &str) -> Option<Self> {
-        const LONGEST: usize = 128;
-        let rest = user_id.strip_prefix("user_").filter(|rest| !rest.is_empty())?;
-        let plain = rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        (plain && user_id.len() <= LONGEST).then(|| Self(user_id.to_owned()))
+        clerk_session::is_user_id(user_id).then(|| Self(user_id.to_owned()))
     }
 
     /// The Clerk user id, `user_…`.

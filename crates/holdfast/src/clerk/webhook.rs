@@ -186,7 +186,7 @@ fn read(id: &str, body: &[u8]) -> Result<Delivery, DeliveryError> {
         }
         _ => return Ok(Delivery::Ignored(IgnoredBecause::OtherType(envelope.kind))),
     };
-    if !is_user_id(&user_id) {
+    if !clerk_session::is_user_id(&user_id) {
         return Err(DeliveryError::Body);
     }
     Ok(Delivery::User(SignedEvent { id: id.to_owned(), user_id, instance_id, change }))
@@ -204,15 +204,6 @@ struct Envelope {
 #[derive(Deserialize)]
 struct Deleted {
     id: Option<String>,
-}
-
-/// Ids stand in paths, logs and keys of ours: letters and digits behind the prefix, as Clerk makes
-/// them.
-fn is_user_id(text: &str) -> bool {
-    text.len() <= 128
-        && text.strip_prefix("user_").is_some_and(|rest| {
-            !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        })
 }
 
 fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, DeliveryError> {

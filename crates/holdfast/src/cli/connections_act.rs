@@ -13,13 +13,15 @@ use super::printer::Printer;
 use super::serve::seams;
 use super::whose::{connection_of, named};
 use crate::app;
+use crate::caller::OwnerId;
+use crate::connection::Connection;
 use crate::connection::state_in_words;
 use crate::connection::status::InstagramStatus;
 use crate::connections::refresh::Refreshed;
 use crate::connections::{Connections, ServiceError};
 use crate::entropy::new_id;
 use crate::provider::{AppFault, DeathCause, LimitScope, Meaning, UserAction};
-use crate::settings::{Purpose, Settings};
+use crate::settings::Purpose;
 use crate::store::Store;
 
 /// Outlives the calls that a refresh makes.
@@ -32,11 +34,19 @@ struct Desk {
 }
 
 impl Desk {
-    async fn open(context: &Context, settings: &Settings) -> Result<Self, Failure> {
-        let vault = context.vault(settings)?;
-        let store = context.store(settings).await?;
-        let connections = app::connections(settings, &seams(context)?, &store, &vault).map_err(told)?;
-        Ok(Self { connections, store })
+    /// The owner, too, and their connection, which must be there.
+    async fn open(
+        context: &Context,
+        whose: &WhoseArgs,
+        printer: &mut Printer,
+    ) -> Result<(Self, OwnerId, Connection), Failure> {
+        let settings = context.settings(Purpose::Tools, printer)?;
+        let vault = context.vault(&settings)?;
+        let store = context.store(&settings).await?;
+        let connections = app::connections(&settings, &seams(context)?, &store, &vault).map_err(told)?;
+        let owner = named(&store, whose).await?;
+        let connection = connection_of(&store, &owner).await?;
+        Ok((Self { connections, store }, owner, connection))
     }
 }
 
@@ -47,10 +57,7 @@ pub(super) async fn check(
     json: bool,
     printer: &mut Printer,
 ) -> Outcome {
-    let settings = context.settings(Purpose::Tools, printer)?;
-    let desk = Desk::open(context, &settings).await?;
-    let owner = named(&desk.store, whose).await?;
-    connection_of(&desk.store, &owner).await?;
+    let (desk, owner, _) = Desk::open(context, whose, printer).await?;
     audit::record(context, &desk.store, "connections.check", Some(owner.as_str()), None).await?;
     let status = desk.connections.check(&owner).await.map_err(|error| failed(&error))?;
     show(&status, json, printer);
@@ -64,10 +71,7 @@ pub(super) async fn refresh(
     json: bool,
     printer: &mut Printer,
 ) -> Outcome {
-    let settings = context.settings(Purpose::Tools, printer)?;
-    let Desk { connections, store } = Desk::open(context, &settings).await?;
-    let owner = named(&store, whose).await?;
-    let connection = connection_of(&store, &owner).await?;
+    let (Desk { connections, store }, owner, connection) = Desk::open(context, whose, printer).await?;
     audit::record(context, &store, "connections.refresh", Some(owner.as_str()), None).await?;
     let now = context.clock.now();
     let name = new_id(&*context.entropy, now).map_err(told)?.to_string();
@@ -128,10 +132,7 @@ pub(super) async fn forget(
     sure: bool,
     printer: &mut Printer,
 ) -> Outcome {
-    let settings = context.settings(Purpose::Tools, printer)?;
-    let desk = Desk::open(context, &settings).await?;
-    let owner = named(&desk.store, whose).await?;
-    let connection = connection_of(&desk.store, &owner).await?;
+    let (desk, owner, connection) = Desk::open(context, whose, printer).await?;
     if !sure {
         let account = connection.account.as_ref().and_then(|account| account.username.as_deref());
         let account = account.map_or(String::new(), |username| format!(" from @{username}"));

@@ -170,8 +170,7 @@ impl Importer {
                 return Ok(());
             }
             let now = clock.now();
-            let is_throttled =
-                self.connections.gate.spent_until(self.connections.parts.clock.now()).is_some();
+            let is_throttled = self.connections.gate.spent_until(now).is_some();
             if !is_throttled && after(*answered, OUTAGE_PATIENCE) <= now {
                 return Err(Imported::TryAgain(Reason::ProviderUnavailable));
             }

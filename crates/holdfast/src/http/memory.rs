@@ -54,9 +54,7 @@ fn claimed_user(token: &str) -> Option<String> {
     let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
     let claims: serde_json::Value = serde_json::from_slice(&payload).ok()?;
     let user = claims.get("sub")?.as_str()?;
-    let rest = user.strip_prefix("user_")?;
-    let plain = rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    (plain && user.len() <= 64).then(|| user.to_owned())
+    clerk_session::is_user_id(user).then(|| user.to_owned())
 }
 
 /// One request that did not go well.

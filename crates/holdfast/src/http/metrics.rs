@@ -20,7 +20,7 @@ use crate::metric::{self, Kind, Metric};
 use crate::overview::process::ProcessMetrics;
 
 /// What this process counts.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
     requests: Family<RequestLabels, Counter>,
@@ -242,12 +242,6 @@ impl Metrics {
             .and_then(|()| text::encode_registry(&mut written, &process))
             .and_then(|()| text::encode_eof(&mut written));
         written
-    }
-}
-
-impl std::fmt::Debug for Metrics {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Metrics").finish_non_exhaustive()
     }
 }
 

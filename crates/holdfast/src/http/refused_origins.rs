@@ -1,7 +1,6 @@
 //! Origins that are not allowed: a browser shows its developer a CORS error without a cause, so the
 //! operator's log and metrics name the origin and the allowed one that was probably meant.
 
-use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -32,18 +31,13 @@ const REFUSED: Metric = Metric {
 pub const TABLE: &[Metric] = &[REFUSED];
 
 /// Counts and, now and then, names the origins that are refused.
+#[derive(Debug)]
 pub struct RefusedOrigins {
     clock: SharedClock,
     count: Counter,
     memory: RefusalMemory,
     /// When a line was last written, in unix milliseconds.
     logged_at: AtomicI64,
-}
-
-impl fmt::Debug for RefusedOrigins {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RefusedOrigins").field("count", &self.count.get()).finish_non_exhaustive()
-    }
 }
 
 impl RefusedOrigins {

@@ -87,7 +87,7 @@ impl LeaseGuard {
     }
 }
 
-/// What became of a [`ChangeSet`]. Except for `Done`, nothing of it was stored.
+/// What became of a [`ChangeSet`]. Except for `Committed`, nothing of it was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommitOutcome {
     /// Stored, durably.
@@ -121,13 +121,12 @@ impl From<Failure> for Abort {
 
 impl Store {
     /// Stores `changes`, all or nothing. When it answers [`CommitOutcome::Committed`], they are
-    /// durable, and whoever listens to
-    /// [`Store::changes`] is told.
+    /// durable, and whoever listens to [`Store::changes`] is told.
     pub async fn commit(&self, changes: &ChangeSet) -> Result<CommitOutcome, StoreError> {
         let outcome = engine::retrying(|| async {
             match self.commit_once(changes).await {
                 Ok(()) => Ok(CommitOutcome::Committed),
-                Err(Abort::Because(committed)) => Ok(committed),
+                Err(Abort::Because(outcome)) => Ok(outcome),
                 Err(Abort::Failed(failure)) => Err(failure),
             }
         })

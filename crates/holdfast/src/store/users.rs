@@ -63,8 +63,7 @@ pub struct UserRecord {
 impl Store {
     /// The caller's record.
     pub async fn user(&self, owner: &OwnerId) -> Result<Option<User>, StoreError> {
-        let row = self.read_one(statements::USER, vec![owner.as_str().into()]).await?;
-        Ok(row.as_ref().map(stored_user).transpose()?.map(|stored| stored.user))
+        Ok(self.user_record(owner).await?.map(|record| record.user))
     }
 
     /// The same, with what is known of its sources.

@@ -1,7 +1,8 @@
 //! Instagram API with Instagram Login.
 //!
-//! [`wire`] reads what arrives, [`meaning`] says what it means for a connection, `oauth` and `graph` make the
-//! calls. Every call is one exchange through the [`Transport`](crate::transport::Transport).
+//! [`wire`] reads what arrives, [`meaning`] says what it means for a connection, `oauth` and
+//! `graph` make the calls. Every call is one exchange through the
+//! [`Transport`](crate::transport::Transport).
 
 mod config;
 mod credential;
@@ -15,8 +16,6 @@ pub mod wire;
 
 #[cfg(test)]
 mod tests;
-
-use std::fmt;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -36,16 +35,11 @@ use crate::clock::SharedClock;
 use crate::transport::{Outgoing, SharedTransport};
 
 /// Instagram as a [`Provider`].
+#[derive(Debug)]
 pub struct Instagram {
     config: InstagramConfig,
     transport: SharedTransport,
     clock: SharedClock,
-}
-
-impl fmt::Debug for Instagram {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Instagram").field("config", &self.config).finish_non_exhaustive()
-    }
 }
 
 impl Instagram {
