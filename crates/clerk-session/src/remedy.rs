@@ -7,8 +7,8 @@ use crate::unwrapped::Wrapping;
 /// The one thing that would mend it. [`Display`](fmt::Display) words it in terms of
 /// [`Policy`](crate::Policy); a server whose operator knows other names matches on the value.
 ///
-/// Texts inside come from the token. They are cut to 80 characters and escaped, so that they fit
-/// a log line; they may name keys and parties, so they are for the operator.
+/// Texts inside come from the token. They are cut to 80 characters and escaped, so that they fit a
+/// log line; they may name keys and parties, so they are for the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Remedy {

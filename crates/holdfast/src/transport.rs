@@ -5,8 +5,7 @@
 //! file handles that the others need.
 //!
 //! A request's URL may carry a grant and the app secret (Instagram takes both in the query), so
-//! neither
-//! [`Outgoing`] nor [`TransportError`] ever shows it.
+//! neither [`Outgoing`] nor [`TransportError`] ever shows it.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -96,8 +96,8 @@ fn credentials(parts: &Parts) -> Vec<&[u8]> {
     parts.headers.get_all(header::AUTHORIZATION).iter().map(http::HeaderValue::as_bytes).collect()
 }
 
-/// Whether nothing was sent that is meant for us: no header, an empty one, or one of another scheme,
-/// such as that of a staging site's `Basic`.
+/// Whether nothing was sent that is meant for us: no header, an empty one, or one of another
+/// scheme, such as that of a staging site's `Basic`.
 fn are_not_ours(credentials: &[&[u8]]) -> bool {
     match credentials {
         [] => true,

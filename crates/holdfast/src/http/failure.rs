@@ -1,6 +1,6 @@
 //! What failures of the layers below look like to a client. One function per kind; there is none
-//! for
-//! [`crate::provider::Failure`], on purpose: what Instagram says reaches an answer only as a reason.
+//! for [`crate::provider::Failure`], on purpose: what Instagram says reaches an answer only as a
+//! reason.
 
 use std::time::Duration;
 

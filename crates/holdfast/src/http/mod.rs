@@ -10,8 +10,8 @@
 //! 3. The guard ([`layers`]): load shedding, the request's time, panics. Inside CORS, so that a
 //!    page can read the 503.
 //! 4. The handler, whose first argument ([`crate::caller::Caller`],
-//!    [`authentication::NotImpersonated`] or
-//!    [`crate::caller::ServiceCaller`]) is the authentication. It is no layer: a layer can be forgotten.
+//!    [`authentication::NotImpersonated`] or [`crate::caller::ServiceCaller`]) is the
+//!    authentication. It is no layer: a layer can be forgotten.
 //!
 //! A slow or hostile connection never gets this far: see [`server`].
 

@@ -1,7 +1,7 @@
 //! The settings of the traces, by the names of the OpenTelemetry specification
 //! (<https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>,
-//! <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>). They are read only where traces are on: a platform may
-//! put them into every container's environment.
+//! <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>). They are read only where traces
+//! are on: a platform may put them into every container's environment.
 
 use std::time::Duration;
 

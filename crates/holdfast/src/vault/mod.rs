@@ -1,9 +1,9 @@
 //! Sealing: nothing that a provider or a browser trusted us with is stored in plaintext.
 //!
 //! Two layers. The [`KeyRing`] from the configuration seals one small data key per user
-//! ([`WrappedKey`]); that
-//! [`UserKey`] seals the user's grants, codes and completions. So rotating the ring rewraps small rows while the service runs,
-//! and deleting one row shreds all that a user ever had sealed.
+//! ([`WrappedKey`]); that [`UserKey`] seals the user's grants, codes and completions. So rotating
+//! the ring rewraps small rows while the service runs, and deleting one row shreds all that a user
+//! ever had sealed.
 //!
 //! Every blob is bound to its [`Place`]: moved to another row, user or version it does not open.
 

@@ -1,5 +1,5 @@
-//! What only the running server knows, asked over its metrics listener: what is left of
-//! Instagram's budget, and which pages it refused.
+//! What only the running server knows, asked over its metrics listener: what is left of Instagram's
+//! budget, and which pages it refused.
 
 use http::Method;
 use url::Url;

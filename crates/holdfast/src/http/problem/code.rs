@@ -15,8 +15,7 @@ use crate::connection::Reason;
 /// Everything that can go wrong in an answer of ours.
 ///
 /// There is no conversion from [`crate::provider::Failure`]: what Instagram said reaches an answer
-/// only as a
-/// [`Reason`], and a reason is never a 401.
+/// only as a [`Reason`], and a reason is never a 401.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProblemCode {
     /// The session token is missing or refused: the only way to a 401 outside `/service`.
