@@ -1,5 +1,7 @@
 //! Beginning to connect: makes a single-use attempt and the address to send the browser to.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use url::Url;
@@ -12,11 +14,16 @@ use crate::connection::return_url::ReturnToError;
 use crate::connection::{Connection, Standing};
 use crate::connections::attempts::noted;
 use crate::connections::recorder::is_stored;
-use crate::connections::{ATTEMPT_LIFETIME, ATTEMPT_LIMITS, Connections, ServiceError};
+use crate::connections::{Connections, ServiceError};
 use crate::digest::sha256;
 use crate::entropy::new_id;
 use crate::provider::ProviderId;
-use crate::store::{AttemptWrite, ChangeSet, CommitOutcome, ConnectionWrite};
+use crate::store::{AttemptLimits, AttemptWrite, ChangeSet, CommitOutcome, ConnectionWrite};
+
+/// How many connect attempts one user may have.
+const ATTEMPT_LIMITS: AttemptLimits = AttemptLimits { open: 5, in_an_hour: 20 };
+/// How long a connect attempt stays open.
+const ATTEMPT_LIFETIME: Duration = Duration::from_mins(10);
 
 /// What a caller asks for.
 #[derive(Debug, Clone, Default)]

@@ -49,7 +49,7 @@ use crate::connection::schedule::{Jitter, RefreshPolicy, Schedule};
 use crate::connection::status::{InstagramStatus, OpenAttempt, derive};
 use crate::entropy::{SharedEntropy, random};
 use crate::provider::{ProviderId, SharedProvider};
-use crate::store::{AttemptLimits, HistoryCursor, HistoryPage, PendingEvent, StatusFacts, Store, StoreError};
+use crate::store::{HistoryCursor, HistoryPage, PendingEvent, StatusFacts, Store, StoreError};
 use crate::vault::{UserKey, Vault};
 
 /// What [`Connections`] is made of.
@@ -86,11 +86,6 @@ pub struct Connections {
     unreadable: Counter,
     mechanisms: Mechanisms,
 }
-
-/// One user may have at most this many open connect attempts.
-pub const ATTEMPT_LIMITS: AttemptLimits = AttemptLimits { open: 5, in_an_hour: 20 };
-/// How long a connect attempt stays open.
-pub const ATTEMPT_LIFETIME: Duration = Duration::from_mins(10);
 
 impl Connections {
     /// The provider that the routes are about.
