@@ -78,27 +78,42 @@ pub async fn restore(
     }
     let target = Sqlite::path_of(url)?;
     let _served = Sqlite::reserve(&target)?;
-    refuse_existing(&target)?;
-    let draft = beside(&target, ".restoring");
-    let mut copy = create_private(&draft)?;
-    File::open(source)
-        .and_then(|mut original| io::copy(&mut original, &mut copy))
-        .map_err(|error| at(source, error))?;
-    let state = match check(source, &draft, clock).await {
-        Ok(state) => state,
-        Err(error) => {
-            for suffix in ["", "-wal", "-shm"] {
-                // The first error is the one to tell.
-                let _ = fs::remove_file(beside(&draft, suffix));
-            }
-            return Err(error);
-        }
-    };
-    // A log without its database would be taken for the new one's.
-    for suffix in ["-wal", "-shm"] {
+    // A log without its database, which a server leaves that was killed, would be taken for the new
+    // one's.
+    for suffix in FILES {
         refuse_existing(&beside(&target, suffix))?;
     }
-    copy.sync_all().and_then(|()| fs::rename(&draft, &target)).map_err(|error| at(&draft, error))?;
+    let draft = beside(&target, ".restoring");
+    // Of a restore that was killed; the place is ours alone.
+    remove(&draft);
+    let restored = restore_by(&draft, source, &target, clock).await;
+    if restored.is_err() {
+        remove(&draft);
+    }
+    restored
+}
+
+/// A database, and what may stand beside it.
+const FILES: [&str; 3] = ["", "-wal", "-shm"];
+
+/// The error that led here is the one to tell.
+fn remove(database: &Path) {
+    for suffix in FILES {
+        let _ = fs::remove_file(beside(database, suffix));
+    }
+}
+
+async fn restore_by(
+    draft: &Path,
+    source: &Path,
+    target: &Path,
+    clock: SharedClock,
+) -> Result<SchemaState, BackupError> {
+    let mut copy = create_private(draft)?;
+    let mut original = File::open(source).map_err(|error| at(source, error))?;
+    io::copy(&mut original, &mut copy).map_err(|error| at(source, error))?;
+    let state = check(source, draft, clock).await?;
+    copy.sync_all().and_then(|()| fs::rename(draft, target)).map_err(|error| at(draft, error))?;
     Ok(state)
 }
 

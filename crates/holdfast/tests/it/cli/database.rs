@@ -42,6 +42,25 @@ fn what_was_backed_up_comes_back() {
     assert!(listed.contains("before") && !listed.contains("after"), "{listed}");
 }
 
+/// As after a crash: the log of the broken database is still there, and a restore was killed.
+#[test]
+fn a_restore_that_was_refused_leaves_nothing_in_the_way_of_the_next() {
+    let place = Place::new();
+    place.run(&["migrate"]);
+    assert_eq!(place.run(&["backup", "copy.db"]).code, 0);
+    move_database_away(&place);
+    fs::write(place.path().join("holdfast.db-wal"), "left behind").unwrap();
+    fs::write(place.path().join("holdfast.db.restoring"), "half of it").unwrap();
+    let refused = place.run(&["restore", "copy.db"]);
+    assert!(refused.code == 2 && refused.stderr.contains("holdfast.db-wal exists"), "{}", refused.whole());
+    fs::remove_file(place.path().join("holdfast.db-wal")).unwrap();
+    let absent = place.run(&["restore", "absent.db"]);
+    assert!(absent.code == 2 && absent.stderr.contains("absent.db"), "{}", absent.whole());
+    assert!(!place.path().join("holdfast.db.restoring").exists());
+    let restored = place.run(&["restore", "copy.db"]);
+    assert_eq!(restored.code, 0, "{}", restored.stderr);
+}
+
 #[test]
 fn a_broken_backup_is_not_restored() {
     let place = Place::new().file("copy.db", "this is no database, but long enough to be looked at\n");
