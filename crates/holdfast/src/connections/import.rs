@@ -206,14 +206,21 @@ impl Importer {
         let parts = &connections.parts;
         let mut conflicts = Conflicts::default();
         loop {
-            let before = connections.ensure_connection(owner, self.provider.id()).await?;
-            if let Some(outcome) = settled(&before) {
+            let now = parts.clock.now();
+            let stored = parts.store.connection(owner, self.provider.id()).await?;
+            if let Some(outcome) = stored.as_ref().and_then(settled) {
                 return Ok(outcome);
             }
-            if before.account.is_some() && !same_account(&before, account) {
-                return Ok(Imported::OtherAccountLinked);
+            // Of a line that links nothing, nothing is to be left: no connection, and no key.
+            let foreseen = self.foresee(owner, stored.as_ref(), account).await?;
+            if foreseen != Imported::Linked {
+                return Ok(foreseen);
             }
-            let now = parts.clock.now();
+            let is_new = stored.is_none();
+            let before = match stored {
+                Some(before) => before,
+                None => connections.unlinked(owner, self.provider.id(), now)?,
+            };
             let key = connections.user_key(owner.as_str()).await?;
             let linked = connections.linked(&before, &self.provider, grant, account.clone(), now)?;
             let version = linked.version;
@@ -227,6 +234,9 @@ impl Importer {
                 connection.next_refresh_at = Some(now);
             }
             let mut changes = change(&before, connection, now, Some(HISTORY));
+            if is_new && let Some(write) = &mut changes.connection {
+                write.expected_version = None;
+            }
             changes.append_grant = Some(sealed);
             changes.erase_grants_below = Some((before.id, version));
             match parts.store.commit(&changes).await? {

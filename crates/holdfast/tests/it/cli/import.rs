@@ -194,6 +194,11 @@ async fn every_kind_of_line(database: &database::Place) {
             "try_again",
         ]
     );
+    // Three are connected, and of those whom nothing was linked to nothing is left.
+    for table in ["connections", "users", "grants"] {
+        let rows = count_on(database.engine, &database.url, &format!("SELECT COUNT(*) FROM {table}")).await;
+        assert_eq!(rows, 3, "{table}");
+    }
     let numbers: Vec<_> = told(&ended.stdout).into_iter().map(|(line, _)| line).collect();
     assert_eq!(numbers, (2..=15).collect::<Vec<u64>>());
     let shown = place.run(&["connections", "show", "user_good", "--json"]);
