@@ -4,6 +4,7 @@
 //! A grant is linked in one unit of work or not at all. Users who are connected already are passed
 //! over, and Instagram is not asked about them. So an import may end anywhere and be started again.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -95,6 +96,14 @@ pub struct Proven {
 }
 
 impl Importer {
+    /// Of these users, those who are connected already, in one question to the database: an import
+    /// that is started again is passed over most of its lines.
+    pub async fn connected_among(&self, owners: &[&OwnerId]) -> Result<HashSet<String>, ServiceError> {
+        let users: Vec<&str> = owners.iter().map(|owner| owner.as_str()).collect();
+        let linked = self.connections.parts.store.linked_among(&users, self.provider.id()).await?;
+        Ok(linked.into_iter().collect())
+    }
+
     /// Asks Instagram whose a grant is, unless the outcome is known without that. May wait: for the
     /// rate budget, and for an outage to pass. Several may be proven at once.
     pub async fn prove(

@@ -29,6 +29,9 @@ use input::{Entry, Line};
 /// Lines under way at once. Instagram's budget decides about the pace, this only hides its latency.
 const PARALLEL: usize = 8;
 
+/// Lines whose users are looked up together: most of those of an import that is started again.
+const TOGETHER: usize = 256;
+
 names! {
     /// How a line ended.
     enum Ending {
@@ -80,7 +83,8 @@ pub async fn run(context: &Context, args: &ImportArgs, printer: &mut Printer) ->
     // database that the other needs.
     let (asked, mut answers) = mpsc::unbounded_channel();
     let asking = async {
-        let mut proven = stream::iter(lines).map(|line| prove(&importer, line)).buffered(PARALLEL);
+        let known = stream::iter(lines).chunks(TOGETHER).map(|lines| recall(&importer, lines)).buffered(1);
+        let mut proven = known.flat_map(stream::iter).map(|known| prove(&importer, known)).buffered(PARALLEL);
         while let Some(line) = proven.next().await {
             // Who links outlives this.
             let _ = asked.send(line);
@@ -115,13 +119,40 @@ struct Asked {
 /// An ending with its words.
 type Ended = (Ending, &'static str);
 
+/// A line, and whether its user is connected already.
+type Known = (Line, bool);
+
+/// Looks the lines' users up, all at once.
+async fn recall(importer: &Importer, lines: Vec<Line>) -> Vec<Result<Known, Failure>> {
+    let owners: Vec<&OwnerId> =
+        lines.iter().filter_map(|line| Some(&line.entry.as_ref().ok()?.owner)).collect();
+    match importer.connected_among(&owners).await {
+        Ok(connected) => {
+            let is_connected =
+                |line: &Line| line.entry.as_ref().is_ok_and(|entry| connected.contains(entry.owner.as_str()));
+            lines
+                .into_iter()
+                .map(|line| (is_connected(&line), line))
+                .map(|(known, line)| Ok((line, known)))
+                .collect()
+        }
+        Err(error) => {
+            let first = owners.first().map_or("the first line", |owner| owner.as_str());
+            vec![Err(stopped(&error, first))]
+        }
+    }
+}
+
 /// An error is one that the lines after it would meet as well.
-async fn prove(importer: &Importer, line: Line) -> Result<Asked, Failure> {
-    let Line { number, entry } = line;
+async fn prove(importer: &Importer, known: Result<Known, Failure>) -> Result<Asked, Failure> {
+    let (Line { number, entry }, is_connected) = known?;
     let Entry { owner, offered } = match entry {
         Ok(entry) => entry,
         Err(why) => return Ok(Asked { number, entry: Err(why) }),
     };
+    if is_connected {
+        return Ok(Asked { number, entry: Ok((owner, Err(words(&Imported::AlreadyConnected)))) });
+    }
     let asked = match importer.prove(&owner, &offered).await {
         Ok(proven) => proven.map_err(|imported| words(&imported)),
         Err(error) => Err(ended_by(&error, &owner)?),
@@ -158,7 +189,7 @@ async fn end(importer: &Importer, settled: &mut HashSet<OwnerId>, line: Asked) -
 
 fn ended_by(error: &ServiceError, owner: &OwnerId) -> Result<Ended, Failure> {
     match error {
-        error if error.concerns_all() => Err(stopped(error, owner)),
+        error if error.concerns_all() => Err(stopped(error, owner.as_str())),
         ServiceError::UserGone => Ok(words(&Imported::UserDeleted)),
         error => {
             tracing::error!(user_id = owner.as_str(), %error, "a grant could not be imported");
@@ -167,9 +198,9 @@ fn ended_by(error: &ServiceError, owner: &OwnerId) -> Result<Ended, Failure> {
     }
 }
 
-fn stopped(error: &ServiceError, owner: &OwnerId) -> Failure {
+fn stopped(error: &ServiceError, user_id: &str) -> Failure {
     Failure::setup(
-        format!("the database failed at {}: {error}", owner.as_str()),
+        format!("the database failed at {user_id}: {error}"),
         "mend that and start the import again; what was imported stays",
     )
 }
