@@ -48,16 +48,75 @@ impl Context {
         purpose: Purpose,
         printer: &mut Printer,
     ) -> Result<(Settings, Reading), Failure> {
-        let (settings, reading) =
-            settings::load_with_reading(&self.environment, self.file()?.as_ref(), purpose)
-                .map_err(|faults| faulty(&faults))?;
-        if purpose == Purpose::Serve {
-            can_start(&settings)?;
-        }
+        let file = self.file()?;
+        let (settings, reading) = self.load(file.as_ref(), purpose).map_err(|faults| self.faulty(&faults))?;
         for Fault { name, what, remedy } in &settings.warnings {
             printer.warning(format!("{name}: {what}; {remedy}"));
         }
         Ok((settings, reading))
+    }
+
+    /// The same, and what keeps `serve` from its start that no single setting says. Every fault is
+    /// reported, not only the first kind.
+    fn load(&self, file: Option<&ConfigFile>, purpose: Purpose) -> Result<(Settings, Reading), Faults> {
+        // A tool that opens the database says the same of its address.
+        if purpose != Purpose::Serve {
+            return settings::load_with_reading(&self.environment, file, purpose);
+        }
+        match self.load_with_address(file, purpose) {
+            Ok((settings, reading)) => match settings.obstacle() {
+                Some(fault) => Err(Faults(vec![fault])),
+                None => Ok((settings, reading)),
+            },
+            Err(mut faults) => {
+                faults.0.extend(self.besides(file, &faults).and_then(|settings| settings.obstacle()));
+                Err(faults)
+            }
+        }
+    }
+
+    /// The settings, with the database's address read as the store reads it.
+    pub(super) fn load_with_address(
+        &self,
+        file: Option<&ConfigFile>,
+        purpose: Purpose,
+    ) -> Result<(Settings, Reading), Faults> {
+        match settings::load_with_reading(&self.environment, file, purpose) {
+            Ok((settings, reading)) => match unknown_address(&settings) {
+                Some(fault) => Err(Faults(vec![fault])),
+                None => Ok((settings, reading)),
+            },
+            Err(mut faults) => {
+                faults.0.extend(self.besides(file, &faults).and_then(|settings| unknown_address(&settings)));
+                Err(faults)
+            }
+        }
+    }
+
+    /// What can be read without the settings that are at fault.
+    fn besides(&self, file: Option<&ConfigFile>, faults: &Faults) -> Option<Settings> {
+        let names: Vec<String> = faults.0.iter().map(|fault| fault.name.clone()).collect();
+        settings::load(&self.environment.without(&names), file, Purpose::Tools).ok()
+    }
+
+    /// The faults as a failure. Whoever is in another directory than the configuration is told that
+    /// none was read.
+    fn faulty(&self, faults: &Faults) -> Failure {
+        let mut failure = faulty(faults);
+        failure.remedy = self.nothing_read();
+        failure
+    }
+
+    /// Where the configuration is to be looked for, if none was found at all.
+    pub(super) fn nothing_read(&self) -> Option<String> {
+        let file = self.file().ok().flatten();
+        (file.is_none() && !self.environment.has_own_names()).then(|| {
+            let here = std::env::current_dir().map_or_else(|_| "this directory".to_owned(), |here| here.display().to_string());
+            format!(
+                "no configuration was read: there is no holdfast.toml in {here}, and no setting in the environment; \
+                 go where it is, or name it with --config"
+            )
+        })
     }
 
     /// The configured database, which must be there with a schema that this program can work with.
@@ -79,7 +138,10 @@ impl Context {
 
     /// A database, whatever its schema.
     pub async fn open(&self, options: &StoreOptions) -> Result<Store, Failure> {
-        Store::open(options, self.clock.clone()).await.map_err(told)
+        Store::open(options, self.clock.clone()).await.map_err(|error| {
+            let remedy = if matches!(error, OpenError::NoFile(_)) { self.nothing_read() } else { None };
+            Failure { remedy, ..told(error) }
+        })
     }
 
     /// The configured key ring as a vault.
@@ -103,14 +165,15 @@ impl From<StoreError> for Failure {
     }
 }
 
-/// What `serve` would stumble over before it listens, and no single setting says.
-fn can_start(settings: &Settings) -> Result<(), Failure> {
-    let mut faults: Vec<Fault> = settings.obstacle().into_iter().collect();
-    if let Err(OpenError::Address(what)) = store::check_address(settings.database_url.expose_secret()) {
-        let remedy = "give sqlite://path/to/holdfast.db or postgres://user@host/database";
-        faults.push(Fault::new("HOLDFAST_DATABASE_URL", what, remedy));
+/// An address that the store cannot read.
+fn unknown_address(settings: &Settings) -> Option<Fault> {
+    match store::check_address(settings.database_url.expose_secret()) {
+        Err(OpenError::Address(what)) => {
+            let remedy = "give sqlite://path/to/holdfast.db or postgres://user@host/database";
+            Some(Fault::new("HOLDFAST_DATABASE_URL", what, remedy))
+        }
+        Ok(()) | Err(_) => None,
     }
-    if faults.is_empty() { Ok(()) } else { Err(faulty(&Faults(faults))) }
 }
 
 fn faulty(faults: &Faults) -> Failure {

@@ -57,6 +57,13 @@ impl Environment {
         rest
     }
 
+    /// Whether anything in it looks like a setting.
+    pub fn has_own_names(&self) -> bool {
+        let is_ours =
+            |name: &str| ["HOLDFAST_", "CLERK_", "INSTAGRAM_"].iter().any(|prefix| name.starts_with(prefix));
+        self.values.keys().any(|name| is_ours(name))
+    }
+
     /// The value of that name; an empty one counts as unset.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str).filter(|value| !value.trim().is_empty())

@@ -24,8 +24,8 @@ pub(super) struct Read {
 pub(super) fn check(context: &Context, report: &mut Report) -> Result<Option<Read>, Failure> {
     let file = context.file()?;
     check_publishable_keys(context, report);
-    let faults = match settings::load(&context.environment, file.as_ref(), Purpose::Serve) {
-        Ok(settings) => {
+    let faults = match context.load_with_address(file.as_ref(), Purpose::Serve) {
+        Ok((settings, _)) => {
             let warnings = settings.warnings.len();
             let plural = if warnings == 1 { "" } else { "s" };
             let what = format!("complete, {warnings} warning{plural}");
@@ -42,6 +42,9 @@ pub(super) fn check(context: &Context, report: &mut Report) -> Result<Option<Rea
     // The other checks go on without the settings that cannot be read.
     let names: Vec<String> = faults.0.iter().map(|fault| fault.name.clone()).collect();
     let rest = context.environment.without(&names);
+    if let Some(remedy) = context.nothing_read() {
+        report.add(Check::failed(code::CONFIGURATION, "no configuration was read").mended_by(remedy));
+    }
     for fault in faults.0 {
         let what = format!("{}: {}", fault.name, fault.what);
         report.add(Check::failed(code::CONFIGURATION, what).mended_by(fault.remedy));

@@ -94,6 +94,11 @@ impl FromStr for Address {
         if path.starts_with(":memory:") {
             return Err(fault("an in-memory database would lose every grant"));
         }
+        if path.starts_with("file:") {
+            return Err(fault(
+                "SQLite's own form `file:…` is not read; the path stands behind `sqlite://` as it is",
+            ));
+        }
         let mut max_page_count = None;
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=') {

@@ -170,6 +170,7 @@ fn an_address_of_a_database_is_judged_as_serving_would() {
         ("sqlite://own.db?mode=ro", false),
         ("sqlite://own.db?cache=shared", false),
         ("sqlite::memory:", false),
+        ("sqlite:file::memory:", false),
         ("sqlite://", false),
     ] {
         let place = Place::new()
@@ -191,6 +192,38 @@ fn an_address_of_a_database_is_judged_as_serving_would() {
             assert!(checked.stderr.contains(cause), "{url}: {} lacks {cause}", checked.stderr);
         }
     }
+}
+
+/// What only the store and several settings together can tell does not wait for the rest.
+#[test]
+fn an_address_and_a_shared_port_are_reported_with_all_other_faults() {
+    let place = Place::new()
+        .with("HOLDFAST_DATABASE_URL", "sqlite::memory:")
+        .with("HOLDFAST_METRICS_LISTEN", "127.0.0.1:8080")
+        .with("HOLDFAST_FOO", "1");
+    let ended = place.run(&["config", "check"]);
+    for told in [
+        "5 faults",
+        "HOLDFAST_ENCRYPTION_KEYS: ",
+        "CLERK_PUBLISHABLE_KEY: ",
+        "HOLDFAST_FOO: there is no setting of that name; it stands in the environment\n    see docs/reference/settings.md",
+        "HOLDFAST_DATABASE_URL: an in-memory database would lose every grant",
+        "HOLDFAST_METRICS_LISTEN: the server itself listens on port 8080",
+    ] {
+        assert!(ended.stderr.contains(told), "{told}: {}", ended.stderr);
+    }
+}
+
+/// Whoever is in another directory than the configuration must not be told to make new keys.
+#[test]
+fn where_no_configuration_was_read_that_is_said() {
+    for arguments in [&["config", "check"][..], &["connections", "list"], &["doctor", "--offline"]] {
+        let ended = Place::new().run(arguments);
+        assert!(ended.whole().contains("no configuration was read"), "{arguments:?}: {}", ended.whole());
+        assert!(ended.whole().contains("name it with --config"), "{arguments:?}: {}", ended.whole());
+    }
+    let ended = Place::new().with("HOLDFAST_LISTEN", "127.0.0.1:1").run(&["config", "check"]);
+    assert!(!ended.whole().contains("no configuration was read"), "{}", ended.whole());
 }
 
 #[test]

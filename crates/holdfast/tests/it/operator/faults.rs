@@ -60,7 +60,13 @@ const FAULTS: &[(&str, &str, Change)] = &[
     ("a database of an unknown kind", "configuration", |p, _| {
         p.with("HOLDFAST_DATABASE_URL", "mysql://db/app")
     }),
-    ("a database in memory", "database", |p, _| p.with("HOLDFAST_DATABASE_URL", "sqlite::memory:")),
+    ("a database in memory", "configuration", |p, _| p.with("HOLDFAST_DATABASE_URL", "sqlite::memory:")),
+    ("a database in memory, in SQLite's words", "configuration", |p, _| {
+        p.with("HOLDFAST_DATABASE_URL", "sqlite:file::memory:")
+    }),
+    ("an address of Postgres that cannot be read", "configuration", |p, _| {
+        p.with("HOLDFAST_DATABASE_URL", "postgres://db.example.com/holdfast?sslmode=bogus")
+    }),
     ("an origin with a path", "configuration", |p, _| {
         p.with("HOLDFAST_ALLOWED_ORIGINS", "https://app.example.com/x")
     }),
