@@ -223,7 +223,13 @@ pub enum KeysCommand {
     /// Say which key of the ring seals how many rows
     Status(JsonArg),
     /// Seal every row with the ring's first key; the server may run meanwhile
-    Rotate,
+    ///
+    /// Refuses a key that no server has used yet: put it in front at every replica first.
+    Rotate {
+        /// No server runs: the key may be one that none has used yet
+        #[arg(long)]
+        servers_are_stopped: bool,
+    },
     /// Say whether a key may leave the ring; refuses while a row needs it
     Retire {
         /// The key's name in the ring

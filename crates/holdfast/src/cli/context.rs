@@ -144,6 +144,39 @@ impl Context {
         })
     }
 
+    /// The key ring as a vault, for a command that seals: proven against the database, like a
+    /// server's. Refuses a key in front that no server has used, because servers that lack it take
+    /// themselves out of service, unless `servers_are_stopped`.
+    pub async fn sealing_vault(
+        &self,
+        settings: &Settings,
+        store: &Store,
+        servers_are_stopped: bool,
+    ) -> Result<Vault, Failure> {
+        let vault = self.vault(settings)?;
+        let stored = store.sentinels().await?;
+        let new = vault.prove(&stored).map_err(told)?;
+        if new.is_empty() {
+            return Ok(vault);
+        }
+        // Where nothing was sealed yet, this is the first key of all.
+        if !stored.is_empty() && !servers_are_stopped {
+            let ring = vault.ring();
+            let id = ring.sealing_id();
+            return Err(Failure::no(
+                format!("no server has used key {id} yet: those without it would go out of service"),
+                Some(format!(
+                    "put {id} behind the others at every server, then in front, and reload or restart it each time; then run this \
+                     again (docs/guides/production.md#keys)"
+                )),
+            ));
+        }
+        store.insert_sentinels(&new, self.clock.now()).await?;
+        // Somebody else may have been first, with other bytes.
+        vault.prove(&store.sentinels().await?).map_err(told)?;
+        Ok(vault)
+    }
+
     /// The configured key ring as a vault.
     pub fn vault(&self, settings: &Settings) -> Result<Vault, Failure> {
         let Some(keys) = &settings.encryption_keys else {

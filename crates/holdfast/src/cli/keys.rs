@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::args::{JsonArg, KeysCommand};
 use super::audit;
 use super::context::Context;
-use super::exit::{ExitStatus, Failure, Outcome, told};
+use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::{Printer, Tone};
 use crate::entropy;
 use crate::settings::Purpose;
@@ -22,7 +22,7 @@ pub async fn run(context: &Context, command: KeysCommand, printer: &mut Printer)
     match command {
         KeysCommand::Generate { id } => generate(context, id, printer),
         KeysCommand::Status(JsonArg { json }) => status(context, json, printer).await,
-        KeysCommand::Rotate => rotate(context, printer).await,
+        KeysCommand::Rotate { servers_are_stopped } => rotate(context, servers_are_stopped, printer).await,
         KeysCommand::Retire { id, lost: false } => retire(context, &id, printer).await,
         KeysCommand::Retire { id, lost: true } => give_up(context, &id, printer).await,
     }
@@ -86,11 +86,11 @@ async fn status(context: &Context, json: bool, printer: &mut Printer) -> Outcome
     Ok(ExitStatus::Success)
 }
 
-async fn rotate(context: &Context, printer: &mut Printer) -> Outcome {
+async fn rotate(context: &Context, servers_are_stopped: bool, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Tools, printer)?;
-    let (vault, store) = (context.vault(&settings)?, context.store(&settings).await?);
+    let store = context.store(&settings).await?;
+    let vault = context.sealing_vault(&settings, &store, servers_are_stopped).await?;
     let sealing = vault.ring().sealing_id().to_owned();
-    prove(context, &vault, &store).await?;
     audit::record(context, &store, "keys.rotate", None, Some(sealing.clone())).await?;
     let (mut after, mut rewrapped, mut lost) = (String::new(), 0_u64, 0_u64);
     loop {
@@ -119,19 +119,11 @@ async fn rotate(context: &Context, printer: &mut Printer) -> Outcome {
             Some("add the key that sealed them to HOLDFAST_ENCRYPTION_KEYS, behind the first".to_owned()),
         ));
     }
-    printer.remark("Older keys of the ring may go after `holdfast keys retire ID`.");
+    printer.remark(format!(
+        "Every replica needs {sealing} from now on; `/readyz` of one that lacks it says so.\n\
+         Older keys of the ring may go after `holdfast keys retire ID`."
+    ));
     Ok(ExitStatus::Success)
-}
-
-/// Compares the ring with the database's sentinels before anything is sealed with it.
-async fn prove(
-    context: &Context,
-    vault: &crate::vault::Vault,
-    store: &crate::store::Store,
-) -> Result<(), Failure> {
-    let stored = store.sentinels().await?;
-    let new = vault.prove(&stored).map_err(told)?;
-    Ok(store.insert_sentinels(&new, context.clock.now()).await?)
 }
 
 async fn retire(context: &Context, id: &str, printer: &mut Printer) -> Outcome {

@@ -71,9 +71,13 @@ pub async fn run(context: &Context, args: &ImportArgs, printer: &mut Printer) ->
     let settings = context.settings(Purpose::Tools, printer)?;
     telemetry::install(&settings.log, settings.log_format)?;
     let lines = input::lines(open(&args.file)?)?;
-    let vault = context.vault(&settings)?;
     let store = context.store(&settings).await?;
-    vault.prove(&store.sentinels().await.map_err(told)?).map_err(told)?;
+    // A dry run seals nothing.
+    let vault = if args.dry_run {
+        context.vault(&settings)?
+    } else {
+        context.sealing_vault(&settings, &store, false).await?
+    };
     let connections = app::connections(&settings, &seams(context)?, &store, &vault).map_err(told)?;
     let importer = connections.importer(args.dry_run).ok_or_else(|| {
         Failure::setup("Instagram is not configured", "set INSTAGRAM_APP_ID and INSTAGRAM_APP_SECRET")

@@ -27,7 +27,7 @@ fn a_ring_is_rotated_and_its_old_key_retired() {
     assert_eq!(place.run(&["keys", "rotate"]).code, 0, "stores the first key's sentinel");
 
     let place = place.with("HOLDFAST_ENCRYPTION_KEYS", format!("{new},{old}"));
-    insta::assert_snapshot!(place.run(&["keys", "rotate"]).whole());
+    insta::assert_snapshot!(place.run(&["keys", "rotate", "--servers-are-stopped"]).whole());
     insta::assert_snapshot!(place.run(&["keys", "status"]).whole());
     insta::assert_snapshot!(place.run(&["keys", "retire", "new"]).whole());
     insta::assert_snapshot!(place.run(&["keys", "retire", "old"]).whole());
@@ -56,11 +56,35 @@ fn a_key_behind_the_first_is_asked_of_nobody_until_it_seals() {
     assert_eq!(place.run(&["keys", "rotate"]).code, 0);
     // Until the new one seals: from then on it has to be there.
     let place = place.with("HOLDFAST_ENCRYPTION_KEYS", format!("{new},{old}"));
-    assert_eq!(place.run(&["keys", "rotate"]).code, 0);
+    assert_eq!(place.run(&["keys", "rotate", "--servers-are-stopped"]).code, 0);
     let place = place.with("HOLDFAST_ENCRYPTION_KEYS", old);
     let refused = place.run(&["keys", "rotate"]);
     assert_eq!(refused.code, 2);
     assert!(refused.stderr.contains("lacks key `new`"), "{}", refused.stderr);
+}
+
+#[test]
+fn nothing_is_sealed_with_a_key_that_no_server_has_used() {
+    let (old, new) = (ring_entry("old", 1), ring_entry("new", 99));
+    let place = Place::new()
+        .with("HOLDFAST_ENCRYPTION_KEYS", old.clone())
+        .with("INSTAGRAM_APP_ID", "1234567890123456")
+        .with("INSTAGRAM_APP_SECRET", "0123456789abcdef0123456789abcdef");
+    assert_eq!(place.run(&["migrate"]).code, 0);
+    assert_eq!(place.run(&["keys", "rotate"]).code, 0, "stores the first key's sentinel");
+    let place = place.with("HOLDFAST_ENCRYPTION_KEYS", format!("{new},{old}"));
+    let import: &[&str] = &["import", "-"];
+    for command in [&["keys", "rotate"][..], import, &["connections", "refresh", "user_1"]] {
+        // A second time as well: being refused does not make the key known.
+        for _ in 0..2 {
+            let ended = place.feed(command, b"user_id,access_token\n");
+            assert_eq!(ended.code, 1, "{command:?}: {}", ended.whole());
+            assert!(ended.stderr.contains("no server has used key new yet"), "{}", ended.stderr);
+        }
+    }
+    // No replica that lacks it is asked for it.
+    let place = place.with("HOLDFAST_ENCRYPTION_KEYS", old);
+    assert_eq!(place.run(&["keys", "status"]).stdout, "old  seals, 0 data keys\n");
 }
 
 #[test]
