@@ -77,6 +77,9 @@ async fn list(
         }
     }
     let is_nothing = left == limit;
+    if cursor.is_some() {
+        printer.warning(format!("these are the first {limit}; --limit lists more"));
+    }
     if json {
         printer.pretty_json(&json!({"connections": listed}));
     } else if is_nothing {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::args::WhoseArgs;
@@ -82,8 +83,12 @@ pub(super) async fn check(
 ) -> Outcome {
     let (desk, owner, _) = Desk::to_seal(context, whose, printer).await?;
     audit::record(context, &desk.store, "connections.check", Some(owner.as_str()), None).await?;
+    let began = context.clock.now();
     let status = desk.connections.check(&owner).await.map_err(|error| failed(&error))?;
     show(&status, json, printer);
+    if let Some(remark) = unconfirmed(&status, began) {
+        printer.warning(remark);
+    }
     Ok(if status.connected { ExitStatus::Success } else { ExitStatus::Failure })
 }
 
@@ -172,6 +177,18 @@ pub(super) async fn forget(
     ));
     printer.remark(receipt.revoke_hint);
     Ok(ExitStatus::Success)
+}
+
+/// What stands although Instagram said nothing about it since `began`.
+fn unconfirmed(status: &InstagramStatus, began: Timestamp) -> Option<String> {
+    let evidence = status.evidence.as_ref()?;
+    (evidence.at < began).then(|| {
+        format!(
+            "this is as of {}: Instagram gave no usable answer now, or was asked less than HOLDFAST_CHECK_INTERVAL_S ago; \
+             `holdfast doctor` says whether it answers",
+            evidence.at
+        )
+    })
 }
 
 fn show(status: &InstagramStatus, json: bool, printer: &mut Printer) {

@@ -135,6 +135,11 @@ async fn a_listed_connection_says_what_is_known_of_it_and_why() {
         .collect();
     told.sort_by(|left, right| left.0.cmp(&right.0));
     assert_eq!(told, known);
+    // What is left out is said: whoever erases them all must not stop at the first hundred.
+    assert_eq!(listed.stderr, "");
+    let first = place.run(&["connections", "list", "--limit", "1"]);
+    assert_eq!(first.stdout.lines().count(), 1, "{}", first.stdout);
+    assert!(first.stderr.contains("these are the first 1; --limit lists more"), "{}", first.stderr);
 }
 
 fn move_database_away(place: &Place) {

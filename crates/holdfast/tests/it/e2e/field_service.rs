@@ -235,6 +235,13 @@ async fn a_backend_reads_the_history_checks_and_disconnects() {
         let (status, problem) = service(&app, &key, method, path).await;
         assert_eq!((status, &problem["code"]), (404, &json!("user-not-found")), "{path}");
     }
+    // Of whom nothing is known, nothing is connected: that was wanted.
+    let (status, receipt) =
+        service(&app, &key, Method::DELETE, "/service/users/user_unknown/instagram").await;
+    assert_eq!(
+        (status, &receipt["disconnected"], &receipt["deleted_at"]),
+        (200, &json!(true), &serde_json::Value::Null)
+    );
     // A session token is no service key.
     let answer = app.request(Method::DELETE, &user, Some(&ada.authorization()), None).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);

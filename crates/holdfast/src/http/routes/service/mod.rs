@@ -59,7 +59,10 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .id("serviceDisconnect")
                 .tag(tags::SERVICE)
                 .summary("Disconnect a user")
-                .description("The grant's bytes are gone when this answers. Idempotent.");
+                .description(
+                    "The grant's bytes are gone when this answers. Idempotent: where nothing is connected, and of a user of whom \
+                     nothing is known, the answer is the same with `deleted_at: null`. What cannot be a user's id is 404.",
+                );
             problems(problems(op, &failure::CHANGING), &[RequestCode::UserNotFound.into()])
         })
         .post("/service/users/{user_id}/instagram/token", token, |op| {
