@@ -32,6 +32,7 @@ pub struct Metrics {
     /// The most frequent of the verdicts.
     accepted: Counter,
     shed: Counter,
+    ready: Family<CheckLabels, Gauge>,
     /// What became of requests that did not go well.
     pub memory: RefusalMemory,
     /// Requests under way.
@@ -83,6 +84,11 @@ struct ProblemLabels {
 struct VerdictLabels {
     verdict: &'static str,
     code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CheckLabels {
+    check: &'static str,
 }
 
 const REQUESTS: Metric = Metric {
@@ -143,9 +149,20 @@ const STREAMS: Metric = Metric {
     help: "Open event streams",
     watch: "At most 2048 in a process, or half of its connections; alert above 1800.",
 };
+const READY: Metric = Metric {
+    name: "ready",
+    kind: Kind::Gauge,
+    labels: &[(
+        "check",
+        "`session_keys`, `database`, `schema` or `encryption_keys`; the last two are absent while the database is away",
+    )],
+    help: "Whether each check of `/readyz` is good, as of this scrape",
+    watch: "Alert where one is 0 for minutes (`HoldfastDatabaseAway`, `HoldfastCannotJudge`, `HoldfastNotReady`): a proxy that asks `/readyz` \
+            turns away from this replica, so that no request fails here and no other series says it.",
+};
 
 /// What every request is counted by, in the order of the reference page.
-pub const TABLE: &[Metric] = &[REQUESTS, DURATIONS, PROBLEMS, SHED, IN_FLIGHT, STREAMS, VERDICTS];
+pub const TABLE: &[Metric] = &[REQUESTS, DURATIONS, PROBLEMS, SHED, IN_FLIGHT, STREAMS, VERDICTS, READY];
 
 /// The verdict on a good session token; of a good service key it has a code.
 const ACCEPTED: &str = "accepted";
@@ -167,6 +184,7 @@ impl Default for Metrics {
             problems: Family::default(),
             verdicts,
             shed: Counter::default(),
+            ready: Family::default(),
             memory: RefusalMemory::default(),
             in_flight: Gauge::default(),
             streams: Gauge::default(),
@@ -176,6 +194,7 @@ impl Default for Metrics {
         PROBLEMS.register(&mut registry, metrics.problems.clone());
         VERDICTS.register(&mut registry, metrics.verdicts.clone());
         SHED.register(&mut registry, metrics.shed.clone());
+        READY.register(&mut registry, metrics.ready.clone());
         IN_FLIGHT.register(&mut registry, metrics.in_flight.clone());
         STREAMS.register(&mut registry, metrics.streams.clone());
         Self { registry: Arc::new(Mutex::new(registry)), ..metrics }
@@ -229,6 +248,14 @@ impl Metrics {
     /// Counts a request that was turned away.
     pub(super) fn shed(&self) {
         self.shed.inc();
+    }
+
+    /// Says which checks of readiness are good. One that is not among them could not be made.
+    pub(super) fn set_ready(&self, checks: impl Iterator<Item = (&'static str, bool)>) {
+        self.ready.clear();
+        for (check, is_good) in checks {
+            self.ready.get_or_create(&CheckLabels { check }).set(i64::from(is_good));
+        }
     }
 
     /// Everything, as OpenMetrics text.

@@ -37,6 +37,7 @@ pub mod params;
 pub mod problem;
 mod problem_page;
 pub mod public;
+mod readiness;
 pub mod refused_origins;
 pub mod request_id;
 pub mod router;

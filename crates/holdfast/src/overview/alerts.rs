@@ -52,13 +52,26 @@ pub const ALERTS: &[Alert] = &[
     },
     Alert {
         name: "HoldfastCannotJudge",
-        expr: "sum by (instance) (rate(holdfast_session_tokens_cannot_judge_total[5m])) > 0",
+        expr: "sum by (instance) (rate(holdfast_session_tokens_cannot_judge_total[5m])) > 0 or \
+               sum by (instance) (holdfast_ready{check=\"session_keys\"}) == 0",
         hold: "5m",
         severity: Severity::Page,
         summary: "Session tokens cannot be judged: callers get 503.",
         meaning: "There is no key of Clerk's at hand for the tokens that arrive. Nobody is signed out by it; nobody is served either.",
         first: "holdfast doctor",
         remedy: "Follow the failing check of Clerk's: reach its host, or set CLERK_JWT_KEY, which needs no network.",
+    },
+    Alert {
+        name: "HoldfastNotReady",
+        expr: "min by (instance) (holdfast_ready{check=~\"schema|encryption_keys\"}) == 0",
+        hold: "2m",
+        severity: Severity::Page,
+        summary: "A replica lacks a key that grants are sealed with, or the schema is older than it: it is out of service.",
+        meaning: "Whoever asks `/readyz` turns away from it. Most often a new encryption key was put in front, or used by a command, before every \
+                  replica had it. Nothing is lost.",
+        first: "holdfast doctor",
+        remedy: "With the configuration of that replica, follow the failing check: `key-ring` names the key, which goes behind the others in \
+                 HOLDFAST_ENCRYPTION_KEYS, and a reload or restart takes it up; `schema` wants `holdfast migrate`.",
     },
     Alert {
         name: "HoldfastKeysStale",
@@ -82,7 +95,9 @@ pub const ALERTS: &[Alert] = &[
     },
     Alert {
         name: "HoldfastDatabaseAway",
-        expr: "sum by (instance) (rate(holdfast_http_problems_total{code=\"database-unavailable\"}[5m])) > 0",
+        expr: "sum by (instance) (holdfast_ready{check=\"database\"}) == 0 or \
+               (sum by (instance) (rate(holdfast_http_problems_total{code=\"database-unavailable\"}[5m])) > 0 \
+               unless on (instance) holdfast_ready{check=\"encryption_keys\"} == 0)",
         hold: "5m",
         severity: Severity::Page,
         summary: "The database does not answer: callers get 503.",
@@ -102,7 +117,8 @@ pub const ALERTS: &[Alert] = &[
     },
     Alert {
         name: "HoldfastDatabaseSlow",
-        expr: "histogram_quantile(0.99, sum by (instance, le) (rate(holdfast_http_request_duration_seconds_bucket{route=\"/user/instagram/status\"}[5m]))) > 0.25",
+        expr: "histogram_quantile(0.99, sum by (instance, le) (rate(holdfast_http_request_duration_seconds_bucket{route=\"/user/instagram/status\"}[5m]))) > 0.25 \
+               unless on (instance) holdfast_ready{check=\"database\"} == 0",
         hold: "10m",
         severity: Severity::Ticket,
         summary: "One status in a hundred takes longer than a quarter of a second.",
@@ -207,7 +223,7 @@ pub const ALERTS: &[Alert] = &[
     },
     Alert {
         name: "HoldfastJournalWaits",
-        expr: "min_over_time(holdfast_journal_entries[10m]) > 0",
+        expr: "min_over_time(holdfast_journal_entries[10m]) > 0 unless on (instance) holdfast_ready{check=\"database\"} == 0",
         hold: "1m",
         severity: Severity::Ticket,
         summary: "Tokens wait in the journal although the database answers.",
@@ -217,12 +233,11 @@ pub const ALERTS: &[Alert] = &[
     },
     Alert {
         name: "HoldfastWebhooksFail",
-        expr: "sum by (instance) (increase(holdfast_webhook_deliveries_total{outcome=\"failed\"}[15m])) > 0 unless \
-               sum by (instance) (increase(holdfast_webhook_deliveries_total{outcome=\"delivered\"}[15m])) > 0",
-        hold: "10m",
+        expr: "time() - holdfast_table_oldest_timestamp_seconds{table=\"outbox\"} > 900 unless on (instance) holdfast_ready{check=\"database\"} == 0",
+        hold: "5m",
         severity: Severity::Ticket,
         summary: "The app takes no events.",
-        meaning: "Events wait for a week. The app is told the newest status of each user when it answers again.",
+        meaning: "One has waited for a quarter of an hour. Events wait for a week. The app is told the newest status of each user when it answers again.",
         first: "holdfast doctor",
         remedy: "Look at the receiver at HOLDFAST_WEBHOOK_URL: it must answer 2xx within 8 seconds.",
     },

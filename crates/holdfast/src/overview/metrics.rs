@@ -159,9 +159,9 @@ impl Collector for OverviewMetrics {
             out.one(OVERDUE, Some(amount(seen.overdue)))?;
             out.one(SOONEST_EXPIRY, seen.soonest_expiry.map(seconds))?;
             out.one(INCIDENT, Some(f64::from(u8::from(seen.incident_since.is_some()))))?;
-            out.one(JOURNAL, seen.journal.map(|waiting| amount(waiting as u64)))?;
-            out.one(JOURNAL_WRITABLE, Some(f64::from(u8::from(seen.journal_is_writable))))?;
         }
+        out.one(JOURNAL, seen.journal.map(|waiting| amount(waiting as u64)))?;
+        out.one(JOURNAL_WRITABLE, seen.journal_is_writable.map(|it_is| f64::from(u8::from(it_is))))?;
         out.one(BUDGET, Some(overview.connections().budget_used()))?;
         out.one(LAST_TICK, overview.tally().last_tick().map(seconds))?;
         let pool = overview.store().pool_use();

@@ -64,8 +64,8 @@ pub struct Snapshot {
     pub keys: Vec<(String, Timestamp)>,
     /// Tokens that wait for the database.
     pub journal: Option<usize>,
-    /// Whether one could be written down.
-    pub journal_is_writable: bool,
+    /// Whether one could be written down; `None` before the first look.
+    pub journal_is_writable: Option<bool>,
     /// How long one look-up by an index took.
     pub database_took: Duration,
 }
@@ -161,7 +161,9 @@ impl Overview {
         let now = clock.now();
         let mut seen = Snapshot::clone(&self.snapshot());
         seen.journal = connections.journal_entries();
-        seen.journal_is_writable = connections.journal_is_writable();
+        seen.journal_is_writable = Some(connections.journal_is_writable());
+        // The journal matters most while the database is away, and then nothing below is seen.
+        self.inner.snapshot.store(Arc::new(seen.clone()));
         let asked = clock.now();
         seen.soonest_expiry = store.soonest_expiry().await?;
         seen.database_took = clock.now().duration_since(asked).try_into().unwrap_or(Duration::ZERO);

@@ -61,7 +61,7 @@ codes! {
         "Make room there, or move the database and the journal: HOLDFAST_DATABASE_URL, HOLDFAST_JOURNAL_DIR.";
     JOURNAL = "journal", "journal",
         "What Instagram hands out at the moment at which the database goes away could be lost.",
-        "Let the server write to the directory, or name another in HOLDFAST_JOURNAL_DIR.";
+        "Make room on its disk, let the server write to the directory, or name another in HOLDFAST_JOURNAL_DIR.";
     DATABASE = "database", "database",
         "The database cannot be opened, or does not promise what durability rests on.",
         "Follow the sentence; for Postgres, check HOLDFAST_DATABASE_URL, the server and the way to it.";
@@ -95,6 +95,9 @@ codes! {
     BUDGET = "budget", "Instagram's budget",
         "The hourly number of calls that Instagram allows the app is used up: the worker pauses, and so do checks.",
         "Let the app's backend call less through /service/…/graph, by webhooks or a cache; the budget is free again within the hour.";
+    SERVER = "server", "running server",
+        "The running server itself sees something wrong that no other check does, as on the operator's page.",
+        "Follow the section of docs/guides/alerts.md that is named.";
     CLERK_KEYS = "clerk-keys", "Clerk's keys",
         "The keys that session tokens are verified with cannot be had: every token would be answered with 503.",
         "Check CLERK_PUBLISHABLE_KEY or CLERK_JWKS_URL, name resolution, and that outgoing https is allowed.";
@@ -133,13 +136,13 @@ codes! {
         "Register the address that is named in the App dashboard: Business login settings, OAuth redirect URIs.";
     INSTAGRAM_AUTHORIZE = "instagram-authorize", "consent page",
         "The consent page does not answer where people are sent to.",
-        "Unset INSTAGRAM_AUTHORIZE_URL; check name resolution and that outgoing https is allowed.";
+        "Check name resolution and that outgoing https is allowed; unset INSTAGRAM_AUTHORIZE_URL where it is set. Where Instagram itself is down, wait: connections stand as they were proven last.";
     INSTAGRAM_TOKEN = "instagram-token", "token host",
         "The host that exchanges codes does not answer: nobody can connect.",
-        "Unset INSTAGRAM_API_URL; check name resolution and that outgoing https is allowed.";
+        "Check name resolution and that outgoing https is allowed; unset INSTAGRAM_API_URL where it is set. Where Instagram itself is down, wait: connections stand as they were proven last.";
     INSTAGRAM_GRAPH = "instagram-graph", "Graph API",
         "The Graph API does not answer: nothing can be refreshed or checked.",
-        "Unset INSTAGRAM_GRAPH_URL; check name resolution and that outgoing https is allowed.";
+        "Check name resolution and that outgoing https is allowed; unset INSTAGRAM_GRAPH_URL where it is set. Where Instagram itself is down, wait: connections stand as they were proven last.";
     INSTAGRAM_VERSION = "instagram-version", "Graph version",
         "Meta has retired this version of the Graph API.",
         "Unset INSTAGRAM_GRAPH_VERSION, or name a current one.";

@@ -77,9 +77,7 @@ async fn check_app(settings: &Settings, instagram: &InstagramConfig, provider: &
         Meaning::CodeRejected => {
             Check::passed(code::INSTAGRAM_APP, "Instagram takes the app id and the secret")
         }
-        Meaning::App(AppFault::Credentials) => {
-            Check::failed(code::INSTAGRAM_APP, format!("Instagram says: {}", failure.detail))
-        }
+        Meaning::App(AppFault::Credentials) => Check::failed(code::INSTAGRAM_APP, failure.detail),
         Meaning::App(AppFault::RedirectUri) => Check::failed(
             code::INSTAGRAM_REDIRECT,
             format!("{} is not registered", address(&settings.public_url, "/instagram/callback")),

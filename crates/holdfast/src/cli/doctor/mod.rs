@@ -48,14 +48,16 @@ pub async fn run(context: &Context, args: &DoctorArgs, printer: &mut Printer) ->
         } else {
             let (database, running, clerk, instagram, public) = tokio::join!(
                 database,
-                within(context, code::BUDGET, running::check(&settings, &seams)),
+                clock::within(PATIENCE, &*context.clock, running::check(&settings, &seams)),
                 within(context, code::CLERK_KEYS, clerk::check(&settings.clerk, &seams)),
                 within(context, code::INSTAGRAM_GRAPH, instagram::check(&settings, &seams)),
                 within(context, code::PUBLIC_URL, public::check(&settings, &seams, is_running)),
             );
+            let (running, troubles) = running.unwrap_or_default();
             for part in [database, running, clerk, instagram, public] {
                 report.append(part);
             }
+            running::add_unseen(troubles, &mut report);
         }
         // What is missing because it was left out would be blamed a second time.
         if is_complete {

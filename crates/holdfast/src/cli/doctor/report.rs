@@ -81,6 +81,12 @@ impl Report {
         self.checks.extend(other.checks);
     }
 
+    /// Whether a check of that code failed, or warns.
+    pub(super) fn finds_fault_with(&self, code: Code) -> bool {
+        let is_bad = |grade| matches!(grade, Grade::Failed | Grade::Warning);
+        self.checks.iter().any(|check| check.code == code && is_bad(check.grade))
+    }
+
     /// In the order of the codes, whichever was done first.
     pub(super) fn in_order(mut self) -> Self {
         self.checks.sort_by_key(|check| CODES.iter().position(|code| *code == check.code));

@@ -1,29 +1,32 @@
-//! What only the running server knows, asked over its metrics listener: what is left of Instagram's
-//! budget, and which pages it refused.
+//! What only the running server knows, asked over its metrics listener: what is left of
+//! Instagram's budget, which pages it refused, and what else it sees wrong.
 
 use http::Method;
 use url::Url;
 
+use super::ask;
+use super::code::{self, Code};
 use super::report::{Check, Report};
-use super::{ask, code};
 use crate::app::Seams;
 use crate::http::memory::RefusedOrigin;
+use crate::http::operator::Trouble;
 use crate::settings::Settings;
 use crate::transport::Outgoing;
 
 /// Used to this share, the budget is worth a look.
 const NEARLY_SPENT: f64 = 0.75;
 
-/// Nothing where no server of ours listens there.
-pub(super) async fn check(settings: &Settings, seams: &Seams) -> Report {
+/// What the server says, and what it sees wrong. Nothing where no server of ours listens there.
+pub(super) async fn check(settings: &Settings, seams: &Seams) -> (Report, Vec<Trouble>) {
     let mut report = Report::default();
     let Some(address) = settings.metrics_listen.map(super::super::health::reachable) else {
         report.add(Check::skipped(code::BUDGET, "HOLDFAST_METRICS_LISTEN is not set"));
-        return report;
+        return (report, Vec::new());
     };
-    let (metrics, origins) = tokio::join!(
+    let (metrics, origins, troubles) = tokio::join!(
         get(seams, format!("http://{address}/metrics")),
-        get(seams, format!("http://{address}/refused-origins"))
+        get(seams, format!("http://{address}/refused-origins")),
+        get(seams, format!("http://{address}/troubles")),
     );
     let budget = metrics.as_deref().and_then(|text| gauge(text, "holdfast_provider_budget_ratio"));
     report.add(match budget {
@@ -45,7 +48,39 @@ pub(super) async fn check(settings: &Settings, seams: &Seams) -> Report {
         let meant = nearest.map(|nearest| format!("; {nearest} is allowed")).unwrap_or_default();
         report.add(Check::warning(code::REFUSED_ORIGINS, format!("{origin} called at {at}{meant}")));
     }
-    report
+    (report, troubles.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+}
+
+/// What the server sees wrong and no check has found. The server runs as another user, and has been
+/// looking for longer.
+pub(super) fn add_unseen(troubles: Vec<Trouble>, report: &mut Report) {
+    for Trouble { alert, says, may_be_over } in troubles {
+        if subjects(&alert).iter().any(|subject| report.finds_fault_with(*subject)) {
+            continue;
+        }
+        let check =
+            if may_be_over { Check::warning(code::SERVER, says) } else { Check::failed(code::SERVER, says) };
+        report.add(check.mended_by(format!("see docs/guides/alerts.md#{}", alert.to_lowercase())));
+    }
+}
+
+/// The checks that look at the same thing as that alert.
+fn subjects(alert: &str) -> &'static [Code] {
+    match alert {
+        "HoldfastCannotJudge" | "HoldfastKeysStale" => &[code::CLERK_KEYS],
+        "HoldfastNotReady" => &[code::KEY_RING, code::SCHEMA, code::DATABASE],
+        "HoldfastClockOff" => &[code::CLOCK],
+        "HoldfastDatabaseAway" | "HoldfastDatabaseSlow" => &[code::DATABASE],
+        "HoldfastDatabaseFull" => &[code::DATABASE, code::DISK],
+        "HoldfastIncident" => &[code::INCIDENT],
+        "HoldfastInstagramDown" => &[code::INSTAGRAM_GRAPH, code::INSTAGRAM_TOKEN],
+        "HoldfastAppRefused" => &[code::INSTAGRAM_APP, code::INSTAGRAM_REDIRECT, code::INSTAGRAM_SCOPES],
+        "HoldfastBudgetSpent" => &[code::BUDGET],
+        "HoldfastRefreshOverdue" | "HoldfastGrantExpiring" => &[code::BACKLOG],
+        "HoldfastJournalUnwritable" | "HoldfastJournalWaits" => &[code::JOURNAL],
+        "HoldfastWebhooksFail" => &[code::WEBHOOK],
+        _ => &[],
+    }
 }
 
 async fn get(seams: &Seams, address: String) -> Option<String> {

@@ -23,8 +23,10 @@ use tokio::sync::Semaphore;
 
 use super::memory::{RefusedOrigin, Remembered};
 use super::pages::Page;
+use super::readiness::Readiness;
 use super::state::AppState;
 use crate::overview::Overview;
+pub use troubles::Trouble;
 
 /// What the pages read.
 #[derive(Debug, Clone)]
@@ -49,16 +51,23 @@ pub fn router(state: AppState, overview: Overview) -> Router {
         .route("/runbook", get(async || runbook::page()))
         .route("/why/{request_id}", get(why))
         .route("/refused-origins", get(refused_origins))
+        .route("/troubles", get(wrong_now))
         .with_state(Operator { state, overview, looking_up: Arc::new(Semaphore::new(LOOK_UPS)) })
 }
 
 async fn metrics(State(operator): State<Operator>) -> Response {
+    operator.state.edge().metrics.set_ready(Readiness::of(&operator.state).await.told());
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], operator.state.edge().metrics.render()).into_response()
 }
 
 async fn refused_origins(State(operator): State<Operator>) -> Json<Vec<RefusedOrigin>> {
     Json(operator.state.edge().metrics.memory.origins())
+}
+
+/// What the page says, for `holdfast doctor`.
+async fn wrong_now(State(operator): State<Operator>) -> Json<Vec<Trouble>> {
+    Json(troubles::now(&operator, &Readiness::of(&operator.state).await))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -77,7 +86,12 @@ async fn index(State(operator): State<Operator>, Query(search): Query<Search>) -
         let _turn = operator.looking_up.acquire().await.ok();
         Some(look_up::find(&operator, asked).await)
     };
-    page::render(&operator, asked, found.as_ref())
+    let troubles = if found.is_none() {
+        troubles::now(&operator, &Readiness::of(&operator.state).await)
+    } else {
+        Vec::new()
+    };
+    page::render(&operator, &troubles, asked, found.as_ref())
 }
 
 async fn why(

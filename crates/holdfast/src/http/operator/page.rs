@@ -10,7 +10,7 @@ use super::super::pages::{Markup, Page};
 use super::look_up::Found;
 use super::pieces::{list, time};
 use super::result::result;
-use super::{Operator, troubles};
+use super::{Operator, Trouble};
 use crate::connection::state_in_words;
 use crate::overview::{COMMIT, Snapshot};
 
@@ -26,14 +26,14 @@ const DAYS: [(u64, &str); 8] = [
     (60, "60 days and more"),
 ];
 
-pub(super) fn render(operator: &Operator, asked: &str, found: Option<&Found>) -> Page {
+pub(super) fn render(operator: &Operator, troubles: &[Trouble], asked: &str, found: Option<&Found>) -> Page {
     let mut body = Markup::default();
     body.raw("<h1>Operation</h1>");
     search(&mut body, asked);
     if let Some(found) = found {
         result(&mut body, asked, found, operator.overview.clock().now());
     } else {
-        overview(&mut body, operator);
+        overview(&mut body, operator, troubles);
     }
     let title = if asked.is_empty() { "Operation" } else { "Look-up" };
     Page::for_operators(title, &body)
@@ -45,10 +45,10 @@ fn search(body: &mut Markup, asked: &str) {
         .raw("\"><button>Look up</button></span></form>");
 }
 
-fn overview(body: &mut Markup, operator: &Operator) {
+fn overview(body: &mut Markup, operator: &Operator, troubles: &[Trouble]) {
     let now = operator.overview.clock().now();
     let seen = operator.overview.snapshot();
-    headline(body, &troubles::now(operator));
+    headline(body, troubles);
     connections(body, &seen);
     expiry(body, &seen, now);
     refreshes(body, &seen);
@@ -68,15 +68,15 @@ fn overview(body: &mut Markup, operator: &Operator) {
     body.raw(". Version ").text(env!("CARGO_PKG_VERSION")).raw(", commit ").text(COMMIT).raw(".</p>");
 }
 
-fn headline(body: &mut Markup, troubles: &[troubles::Trouble]) {
+fn headline(body: &mut Markup, troubles: &[Trouble]) {
     if troubles.is_empty() {
         body.raw("<p class=\"card good\" role=\"status\"><strong>Nothing is wrong</strong> as far as this process sees.</p>");
         return;
     }
     body.raw("<div class=\"card bad\" role=\"status\"><h2>Wrong now</h2><ul>");
     for trouble in troubles {
-        body.raw("<li>").text(&trouble.says).raw(" <a href=\"/runbook#").text(trouble.alert).raw("\">");
-        body.text(trouble.alert).raw("</a></li>");
+        body.raw("<li>").text(&trouble.says).raw(" <a href=\"/runbook#").text(&trouble.alert).raw("\">");
+        body.text(&trouble.alert).raw("</a></li>");
     }
     body.raw("</ul></div>");
 }

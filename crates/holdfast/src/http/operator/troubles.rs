@@ -1,19 +1,41 @@
 //! What is wrong now, as far as this process sees it: each names the alert whose section of the
 //! runbook says what to do.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
+use super::super::readiness::{DATABASE, ENCRYPTION_KEYS, Readiness, SCHEMA};
 use super::Operator;
 use crate::connection::Reason;
 use crate::overview::Snapshot;
 
 /// A trouble and its alert.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Trouble {
-    pub(super) alert: &'static str,
-    pub(super) says: String,
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// The alert whose section of the runbook says what to do.
+    pub alert: Cow<'static, str>,
+    /// One sentence.
+    pub says: String,
+    /// Whether it was met a while ago, and may be over.
+    pub may_be_over: bool,
+}
+
+/// Collects troubles.
+#[derive(Default)]
+struct Troubles(Vec<Trouble>);
+
+impl Troubles {
+    fn add(&mut self, alert: &'static str, says: impl Into<String>) {
+        self.0.push(Trouble { alert: Cow::Borrowed(alert), says: says.into(), may_be_over: false });
+    }
+
+    /// Met within ten minutes.
+    fn add_past(&mut self, alert: &'static str, says: &str) {
+        self.0.push(Trouble { alert: Cow::Borrowed(alert), says: says.to_owned(), may_be_over: true });
+    }
 }
 
 /// Half of a grant's last week is left.
@@ -22,52 +44,84 @@ const EXPIRING_S: i64 = 3 * 86_400;
 const SLOW: Duration = Duration::from_millis(250);
 /// The overview and the worker are looked at as stale after this.
 const STALE_S: i64 = 600;
+/// What `HoldfastWebhooksFail` allows an event to wait.
+const EVENT_WAITS_S: i64 = 900;
 
-pub(super) fn now(operator: &Operator) -> Vec<Trouble> {
+pub(super) fn now(operator: &Operator, readiness: &Readiness) -> Vec<Trouble> {
     let now = operator.overview.clock().now();
     let seen = operator.overview.snapshot();
-    let mut troubles = of_connections(&seen, now);
-    let mut add = |alert, says: String| troubles.push(Trouble { alert, says });
-    let keys = operator.state.verifier().key_status();
-    if !operator.state.verifier().can_judge() {
-        add("HoldfastCannotJudge", "There is no key to judge session tokens with.".to_owned());
-    } else if let Some(error) = keys.last_error {
-        add("HoldfastKeysStale", format!("Clerk's keys cannot be renewed: {error}."));
+    let mut troubles = Troubles::default();
+    of_readiness(operator, readiness, &mut troubles);
+    of_connections(&seen, now, &mut troubles);
+    if let Some(waiting) = seen.journal.filter(|waiting| *waiting > 0)
+        && readiness.tells(DATABASE) == Some(true)
+    {
+        troubles.add("HoldfastJournalWaits", format!("{waiting} tokens wait in the journal."));
     }
     if let Some(ahead) = operator.overview.clock_watch().ahead_by().filter(|ahead| ahead.abs() > 5.0) {
         let side = if ahead > 0.0 { "ahead" } else { "behind" };
-        add("HoldfastClockOff", format!("This machine's clock is {:.0} s {side}.", ahead.abs()));
+        troubles.add("HoldfastClockOff", format!("This machine's clock is {:.0} s {side}.", ahead.abs()));
     }
     if operator.overview.connections().budget_used() >= 1.0 {
-        add("HoldfastBudgetSpent", "Instagram's hourly budget for the app is spent.".to_owned());
+        troubles.add("HoldfastBudgetSpent", "Instagram's hourly budget for the app is spent.");
     } else if let Some(at) = operator.overview.connections().provider_rests_until() {
-        add("HoldfastInstagramDown", format!("Instagram answers nobody; it is asked again at {at}."));
+        troubles
+            .add("HoldfastInstagramDown", format!("Instagram answers nobody; it is asked again at {at}."));
     }
     if let Some(at) = operator.overview.tally().last_tick().filter(|at| since(*at, now) > STALE_S) {
-        add("HoldfastWorkerStuck", format!("The worker was last seen at work at {at}."));
+        troubles.add("HoldfastWorkerStuck", format!("The worker was last seen at work at {at}."));
     }
     let codes = operator.state.edge().metrics.memory.latest(200);
     let recent = |code: &str| codes.iter().any(|one| one.code == code && since(one.at, now) < STALE_S);
     if recent(Reason::AppMisconfigured.as_str()) && of_app(&seen) == 0 {
-        add(
-            "HoldfastAppRefused",
-            "Instagram refused the app itself within ten minutes: nobody can connect.".to_owned(),
-        );
+        let says = "Within the last ten minutes Instagram refused the app itself: nobody can connect.";
+        troubles.add_past("HoldfastAppRefused", says);
     }
     if recent("database-full") {
-        add("HoldfastDatabaseFull", "The database has refused to take more within ten minutes.".to_owned());
+        let says = "Within the last ten minutes the database refused to take more.";
+        troubles.add_past("HoldfastDatabaseFull", says);
     }
-    if recent("database-unavailable") || seen.taken_at.is_some_and(|at| since(at, now) > STALE_S) {
-        add("HoldfastDatabaseAway", "The database has not answered within ten minutes.".to_owned());
+    let is_blamed = |check| readiness.tells(check) == Some(false);
+    if recent("database-unavailable") && !is_blamed(DATABASE) && !is_blamed(ENCRYPTION_KEYS) {
+        let says = "Within the last ten minutes the database failed to answer; it does now.";
+        troubles.add_past("HoldfastDatabaseAway", says);
     }
+    let stale = seen.taken_at.filter(|at| since(*at, now) > STALE_S);
     if seen.database_took > SLOW {
         let took = seen.database_took.as_millis();
-        add("HoldfastDatabaseSlow", format!("The database took {took} ms for one look-up."));
+        troubles.add("HoldfastDatabaseSlow", format!("The database took {took} ms for one look-up."));
+    } else if let Some(at) = stale.filter(|_| !is_blamed(DATABASE)) {
+        troubles.add(
+            "HoldfastDatabaseSlow",
+            format!("What follows is as of {at}: looking again does not come to an end."),
+        );
     }
-    if let Some(at) = oldest_event(&seen).filter(|at| since(*at, now) > STALE_S) {
-        add("HoldfastWebhooksFail", format!("An event to the app has waited since {at}."));
+    if let Some(at) = oldest_event(&seen).filter(|at| since(*at, now) > EVENT_WAITS_S) {
+        troubles.add("HoldfastWebhooksFail", format!("An event to the app has waited since {at}."));
     }
-    troubles
+    troubles.0
+}
+
+/// What takes this process out of service.
+fn of_readiness(operator: &Operator, readiness: &Readiness, troubles: &mut Troubles) {
+    let keys = operator.state.verifier().key_status();
+    if !operator.state.verifier().can_judge() {
+        troubles.add("HoldfastCannotJudge", "There is no key to judge session tokens with.");
+    } else if let Some(error) = keys.last_error {
+        troubles.add("HoldfastKeysStale", format!("Clerk's keys cannot be renewed: {error}."));
+    }
+    if readiness.tells(DATABASE) == Some(false) {
+        troubles.add("HoldfastDatabaseAway", "The database does not answer.");
+    }
+    if readiness.tells(SCHEMA) == Some(false) {
+        troubles.add("HoldfastNotReady", "The database's schema is older than this program.");
+    }
+    if readiness.tells(ENCRYPTION_KEYS) == Some(false) {
+        let ring = readiness.checks.iter().find(|check| check.name == ENCRYPTION_KEYS);
+        let says = ring.and_then(|check| check.detail.clone());
+        troubles
+            .add("HoldfastNotReady", says.unwrap_or_else(|| "The encryption keys are others.".to_owned()));
+    }
 }
 
 /// Connections that wait for the app itself to be mended.
@@ -81,38 +135,35 @@ fn oldest_event(seen: &Snapshot) -> Option<Timestamp> {
     seen.tables.iter().find(|table| table.name == "outbox").and_then(|table| table.oldest)
 }
 
-fn of_connections(seen: &Snapshot, now: Timestamp) -> Vec<Trouble> {
-    let mut troubles = Vec::new();
-    let mut add = |alert, says: String| troubles.push(Trouble { alert, says });
+fn of_connections(seen: &Snapshot, now: Timestamp, troubles: &mut Troubles) {
     if let Some(since) = seen.incident_since {
-        add(
+        troubles.add(
             "HoldfastIncident",
             format!("Many connections fail alike since {since}: nobody is told to reconnect."),
         );
     }
     let refused = of_app(seen);
     if refused > 0 {
-        add(
+        troubles.add(
             "HoldfastAppRefused",
             format!("Instagram refuses the app itself; {refused} connections wait for that."),
         );
     }
     if seen.overdue > 0 {
-        add("HoldfastRefreshOverdue", format!("{} refreshes are overdue.", seen.overdue));
+        troubles.add("HoldfastRefreshOverdue", format!("{} refreshes are overdue.", seen.overdue));
     }
     if let Some(at) = seen.soonest_expiry.filter(|at| -since(*at, now) < EXPIRING_S) {
-        add("HoldfastGrantExpiring", format!("The first grant ends at {at}, and refreshing it has failed."));
-    }
-    if seen.taken_at.is_some() && !seen.journal_is_writable {
-        add(
-            "HoldfastJournalUnwritable",
-            "The journal cannot be written: work goes on without its safety net.".to_owned(),
+        troubles.add(
+            "HoldfastGrantExpiring",
+            format!("The first grant ends at {at}, and refreshing it has failed."),
         );
     }
-    if let Some(waiting) = seen.journal.filter(|waiting| *waiting > 0) {
-        add("HoldfastJournalWaits", format!("{waiting} tokens wait in the journal."));
+    if seen.journal_is_writable == Some(false) {
+        troubles.add(
+            "HoldfastJournalUnwritable",
+            "The journal cannot be written: work goes on without its safety net.",
+        );
     }
-    troubles
 }
 
 /// Whole seconds from `at` to `now`.

@@ -18,6 +18,10 @@ const HEALTHY: &[(&str, &str)] = &[
     ("holdfast_provider_incident", "0x90"),
     ("holdfast_journal_entries", "0x90"),
     ("holdfast_journal_writable", "1x90"),
+    ("holdfast_ready{check=\"session_keys\"}", "1x90"),
+    ("holdfast_ready{check=\"database\"}", "1x90"),
+    ("holdfast_ready{check=\"schema\"}", "1x90"),
+    ("holdfast_ready{check=\"encryption_keys\"}", "1x90"),
     ("holdfast_worker_last_tick_timestamp_seconds", "0+60x90"),
     ("holdfast_clerk_keys_failing", "0x90"),
     ("holdfast_clock_ahead_seconds", "0x90"),
@@ -98,10 +102,8 @@ const TROUBLES: &[(&str, &str, &[Shown])] = &[
     (
         "the receiver of events is down",
         "HoldfastWebhooksFail",
-        &[
-            ("holdfast_webhook_deliveries_total{outcome=\"delivered\"}", "7x90"),
-            ("holdfast_webhook_deliveries_total{outcome=\"failed\"}", "0+1x90"),
-        ],
+        // Tried again hourly by then, so that most windows see no failure.
+        &[("holdfast_table_oldest_timestamp_seconds{table=\"outbox\"}", "60x90")],
     ),
     ("the journal cannot be written", "HoldfastJournalUnwritable", &[("holdfast_journal_writable", "0x90")]),
     ("a replica is lost", "HoldfastReplicaLost", &[("up", "0x90")]),
@@ -114,6 +116,33 @@ const TROUBLES: &[(&str, &str, &[Shown])] = &[
         "the database is away",
         "HoldfastDatabaseAway",
         &[("holdfast_http_problems_total{code=\"database-unavailable\"}", "0+5x90")],
+    ),
+    (
+        "the database is away, and the proxy lets nobody through",
+        "HoldfastDatabaseAway",
+        &[
+            ("holdfast_ready{check=\"database\"}", "0x90"),
+            ("holdfast_ready{check=\"schema\"}", "_x90"),
+            ("holdfast_ready{check=\"encryption_keys\"}", "_x90"),
+            ("holdfast_journal_entries", "2x90"),
+            (
+                "holdfast_http_request_duration_seconds_bucket{route=\"/user/instagram/status\",le=\"0.01\"}",
+                "0+50x90",
+            ),
+        ],
+    ),
+    (
+        "there is no key for session tokens, and the proxy lets nobody through",
+        "HoldfastCannotJudge",
+        &[("holdfast_ready{check=\"session_keys\"}", "0x90")],
+    ),
+    (
+        "a replica lacks an encryption key",
+        "HoldfastNotReady",
+        &[
+            ("holdfast_ready{check=\"encryption_keys\"}", "0x90"),
+            ("holdfast_http_problems_total{code=\"database-unavailable\"}", "0+5x90"),
+        ],
     ),
     ("refreshes are overdue", "HoldfastRefreshOverdue", &[("holdfast_refresh_overdue", "3x90")]),
     (
@@ -155,7 +184,7 @@ pub(super) fn with_expectations(text: &str) -> String {
     let mut text = text.to_owned();
     for alert in ALERTS {
         let mut labels = format!("severity: {}, instance: 'a:9090'", alert.severity.as_str());
-        if !alert.expr.contains("sum by (instance") {
+        if !alert.expr.contains("by (instance") {
             labels.push_str(", job: holdfast");
         }
         let annotations = format!(

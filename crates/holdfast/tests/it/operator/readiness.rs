@@ -10,7 +10,7 @@ use http::StatusCode;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use crate::e2e::app::{App, json};
-use crate::support::database::{Engine, Place};
+use crate::support::database::{Engine, Place, execute_on};
 use crate::support::postgres_server::OwnServer;
 use crate::support::waiting::until;
 
@@ -75,6 +75,20 @@ async fn a_hanging_postgres_is_named_within_two_seconds() {
     assert_eq!(culprits(&app, &clock).await[0], "database: does not answer within 1.5 s");
     other.execute("ROLLBACK").await.unwrap();
     assert_eq!(app.get("/readyz").await.status, StatusCode::OK);
+}
+
+/// The version after this one has brought the schema up to date: an upgrade must not take the
+/// replicas of this version out of service before their turn.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_of_the_version_after_leaves_it_ready() {
+    let app = App::start().await;
+    app.is_ready().await;
+    let ada = app.sign_in(Person::Ada);
+    ada.connect_account("ada.makes").await;
+    let newer = "INSERT INTO schema_migrations VALUES (9999, 'later', x'00', 1)";
+    execute_on(&app.place, newer).await;
+    assert_eq!(app.get("/readyz").await.status, StatusCode::OK);
+    assert_eq!(ada.status().await["state"], "connected");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -262,6 +262,18 @@ async fn what_only_the_running_server_knows_is_asked_of_it() {
     assert_failed(&healthy, &[], "healthy");
     assert!(codes(&healthy, "ok").contains(&"budget".to_owned()), "{}", healthy.stdout);
 
+    // The server may not write what whoever runs doctor may.
+    let journal = app.place.directory.path().join("journal");
+    let _ = std::fs::remove_dir_all(&journal);
+    std::fs::write(&journal, "a file where the directory was").unwrap();
+    app.overview.look().await.unwrap();
+    let elsewhere = app.place.directory.path().join("elsewhere").display().to_string();
+    let ended = doctor(asked().with("HOLDFAST_JOURNAL_DIR", elsewhere)).await;
+    assert_failed(&ended, &["server"], "the server's journal");
+    assert!(ended.stdout.contains("docs/guides/alerts.md#holdfastjournalunwritable"), "{}", ended.stdout);
+    std::fs::remove_file(&journal).unwrap();
+    app.overview.look().await.unwrap();
+
     app.instagram.set_usage(UsageFigures { app_percent: Some(100), ..UsageFigures::default() });
     ada.send(Method::POST, "/user/instagram/check", None).await;
     let mut preflight = Outgoing::new(Method::OPTIONS, app.base.join("user/profile").unwrap());

@@ -20,6 +20,7 @@ use super::page::page;
 use crate::e2e::app::{App, RETURN_TO, code};
 use crate::outbox::endpoint::{AppEndpoint, SECRET};
 use crate::support::database::{Engine, Place, count_on, execute_on};
+use crate::support::postgres_server::OwnServer;
 use crate::support::waiting::until;
 
 /// What a scrape shows.
@@ -315,8 +316,8 @@ async fn the_receiver_of_events_is_down() -> Staged {
         })
     })
     .await;
-    // Eleven minutes pass.
-    execute_on(&app.place, "UPDATE outbox SET occurred_at = occurred_at - 660000").await;
+    // A quarter of an hour passes.
+    execute_on(&app.place, "UPDATE outbox SET occurred_at = occurred_at - 960000").await;
     Staged::look(&app, "HoldfastWebhooksFail", before).await
 }
 
@@ -329,6 +330,24 @@ async fn the_journal_cannot_be_written() -> Staged {
     Staged::look(&app, "HoldfastJournalUnwritable", before).await
 }
 
+/// Behind a proxy that asks `/readyz` nobody gets through to be refused.
+async fn the_database_is_away_and_nobody_calls() -> Staged {
+    let app = connected(&[]).await;
+    let before = Scrape::of(&app).await;
+    let file = app.place.directory.path().join("holdfast.db");
+    std::fs::rename(&file, file.with_extension("away")).unwrap();
+    Staged::look(&app, "HoldfastDatabaseAway", before).await
+}
+
+async fn a_replica_lacks_a_key() -> Staged {
+    let app = connected(&[]).await;
+    let before = Scrape::of(&app).await;
+    // As a server with another key in front leaves it behind.
+    execute_on(&app.place, "UPDATE key_ring_sentinel SET key_id = 'another'").await;
+    app.sign_in(Person::Ada).send(Method::POST, "/user/instagram/check", None).await;
+    Staged::look(&app, "HoldfastNotReady", before).await
+}
+
 async fn a_replica_is_lost() -> Staged {
     let mut app = connected(&[]).await;
     let before = Scrape::of(&app).await;
@@ -337,6 +356,23 @@ async fn a_replica_is_lost() -> Staged {
     let is_up = tokio::net::TcpStream::connect(app.address()).await.is_ok();
     // Its own page is gone with it; whoever is called looks at the alert.
     Staged { alert: Some("HoldfastReplicaLost"), before, during, html: String::new(), is_up }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_journal_is_looked_at_while_the_database_is_away() {
+    let server = OwnServer::start();
+    let app = App::on(Place::at(server.url()), Arc::new(SystemClock), &[], |_| {}).await;
+    app.is_ready().await;
+    let writable = async || Scrape::of(&app).await.values["holdfast_journal_writable"] > 0.5;
+    app.overview.look().await.unwrap();
+    assert!(writable().await);
+    server.stop();
+    let journal = app.place.directory.path().join("journal");
+    let _ = std::fs::remove_dir_all(&journal);
+    std::fs::write(&journal, "a file where the directory was").unwrap();
+    assert!(app.overview.look().await.is_err());
+    assert!(!writable().await, "as of before the database went away");
+    server.start_again();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -354,6 +390,8 @@ async fn each_raises_exactly_its_alert_and_is_on_the_page() {
         the_budget_is_spent().await,
         the_receiver_of_events_is_down().await,
         the_journal_cannot_be_written().await,
+        the_database_is_away_and_nobody_calls().await,
+        a_replica_lacks_a_key().await,
         a_replica_is_lost().await,
     ];
     let mut wrong = Vec::new();

@@ -1,0 +1,122 @@
+//! Whether this server can judge and read: what `/readyz` answers, what `holdfast_ready` shows, and
+//! what the operator's page names.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::state::AppState;
+use crate::clock::within;
+use crate::store::SchemaState;
+
+/// For the database to answer: whoever asks gives up after two seconds, and learns nothing from
+/// silence.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// The check of the database, without which the schema and the keys cannot be looked at.
+pub(super) const DATABASE: &str = "database";
+/// The check of the key ring.
+pub(super) const ENCRYPTION_KEYS: &str = "encryption_keys";
+/// The check of the schema.
+pub(super) const SCHEMA: &str = "schema";
+
+/// Whether the server can judge and read.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Readiness {
+    /// Whether every check is good.
+    pub(super) ready: bool,
+    /// Each of them.
+    pub(super) checks: Vec<Check>,
+}
+
+/// One check.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Check {
+    /// `session_keys`, `database`, `schema`, `encryption_keys`, or `stopping` where the server was
+    /// told to stop.
+    pub(super) name: &'static str,
+    /// Whether it is good.
+    pub(super) ok: bool,
+    /// What is wrong, without secrets or addresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'static str>,
+    /// The whole of it, for operators.
+    #[serde(skip)]
+    pub(super) detail: Option<String>,
+}
+
+impl Check {
+    fn new(name: &'static str, outcome: Result<(), &'static str>) -> Self {
+        Self { name, ok: outcome.is_ok(), problem: outcome.err(), detail: None }
+    }
+}
+
+impl Readiness {
+    /// Looks at everything, within [`PATIENCE`].
+    pub(super) async fn of(state: &AppState) -> Self {
+        let keys =
+            if state.verifier().can_judge() { Ok(()) } else { Err("no key to judge session tokens with") };
+        let clock = &*state.edge().clock;
+        let (database, schema, sentinels) = tokio::join!(
+            within(PATIENCE, clock, state.store().ping()),
+            within(PATIENCE, clock, state.store().schema_state()),
+            within(PATIENCE, clock, state.store().sentinels()),
+        );
+        let database = match database {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => {
+                tracing::warn!(%error, "not ready");
+                Err("does not answer")
+            }
+            None => {
+                tracing::warn!("not ready: the database hangs");
+                Err("does not answer within 1.5 s")
+            }
+        };
+        let schema = match schema {
+            // During an upgrade, the replicas of the version before serve on with the newer schema.
+            Some(Ok(SchemaState::Current | SchemaState::Ahead { .. })) => Ok(()),
+            Some(Ok(SchemaState::Behind(_))) => Err("older than this program: run holdfast migrate"),
+            Some(Err(_)) | None => Err("cannot be read: the database does not answer"),
+        };
+        let mut ring = Check::new(ENCRYPTION_KEYS, Ok(()));
+        match sentinels {
+            Some(Ok(sentinels)) => {
+                if let Err(error) = state.vault().prove(&sentinels) {
+                    tracing::error!(%error, "not ready");
+                    let what = "the configured keys are not those of this database";
+                    ring =
+                        Check { detail: Some(error.to_string()), ..Check::new(ENCRYPTION_KEYS, Err(what)) };
+                }
+            }
+            Some(Err(_)) | None => {
+                ring = Check::new(ENCRYPTION_KEYS, Err("cannot be compared: the database does not answer"));
+            }
+        }
+        let mut checks = vec![
+            Check::new("session_keys", keys),
+            Check::new(DATABASE, database),
+            Check::new(SCHEMA, schema),
+            ring,
+        ];
+        if state.is_leaving() {
+            checks.push(Check::new("stopping", Err("was told to stop")));
+        }
+        Self { ready: checks.iter().all(|check| check.ok), checks }
+    }
+
+    /// Whether that check is good; `None` where it could not be made.
+    pub(super) fn tells(&self, name: &str) -> Option<bool> {
+        let good = |name: &str| self.checks.iter().find(|check| check.name == name).map(|check| check.ok);
+        let needs_database = matches!(name, SCHEMA | ENCRYPTION_KEYS);
+        if needs_database && good(DATABASE) != Some(true) { None } else { good(name) }
+    }
+
+    /// Every check that could be made. A server that leaves lacks nothing.
+    pub(super) fn told(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        ["session_keys", DATABASE, SCHEMA, ENCRYPTION_KEYS]
+            .into_iter()
+            .filter_map(|name| Some((name, self.tells(name)?)))
+    }
+}
