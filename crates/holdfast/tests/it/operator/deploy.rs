@@ -56,6 +56,33 @@ fn systemd_takes_the_unit_and_finds_it_hardened() {
     assert!(hardened, "{told}");
 }
 
+/// A machine that starts before its database, and a secret that is put right later, need nobody.
+#[test]
+fn the_unit_is_never_given_up_and_root_has_its_configuration() {
+    let unit = read("systemd/holdfast.service");
+    let has = |wanted: &str| unit.lines().any(|line| line == wanted);
+    assert!(has("Restart=on-failure") && has("StartLimitIntervalSec=0"));
+    let away = Place::new()
+        .with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7))
+        .with("CLERK_SECRET_KEY", "sk_test_abcdefgh")
+        .with("HOLDFAST_LISTEN", "127.0.0.1:0")
+        .with("HOLDFAST_DATABASE_URL", "postgres://holdfast@127.0.0.1:9/holdfast")
+        .run(&["serve"]);
+    assert!(away.code != 0 && away.stderr.contains("127.0.0.1:9"), "{}", away.whole());
+    for line in unit.lines().filter_map(|line| line.strip_prefix("RestartPreventExitStatus=")) {
+        panic!("a database that is away ends it with {}, and {line} would keep it down", away.code);
+    }
+    // What the service reads as a credential, root reads at its place.
+    let guide = read("../docs/guides/install.md");
+    let credentials: Vec<_> =
+        unit.lines().filter_map(|line| line.strip_prefix("LoadCredential=")?.split_once(':')).collect();
+    assert!(credentials.len() >= 4);
+    for (_, path) in credentials {
+        assert!(guide.contains(&format!("_file = \"{path}\"")), "{path}");
+    }
+    assert!(guide.contains("journal_dir = \"/var/lib/holdfast/journal\""));
+}
+
 #[test]
 fn caddy_takes_the_file_of_the_container() {
     let output = Command::new("caddy")
