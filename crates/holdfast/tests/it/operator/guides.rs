@@ -87,7 +87,9 @@ fn with(ports: &[(&str, String)], text: &str) -> String {
 /// The files that the page takes from the archive, with those ports.
 fn source_with(ports: &[(&str, String)], folder: &Path) -> PathBuf {
     let source = folder.join("source");
-    for file in ["deploy/nginx/holdfast.conf", "deploy/prometheus/holdfast.rules.yml"] {
+    for file in
+        ["deploy/nginx/holdfast.conf", "deploy/container/Caddyfile", "deploy/prometheus/holdfast.rules.yml"]
+    {
         let copy = source.join(file);
         fs::create_dir_all(copy.parent().unwrap()).unwrap();
         let text = fs::read_to_string(root().join(file)).unwrap();
@@ -139,7 +141,16 @@ fn the_rehearsal_runs_as_it_stands() {
     let told = fs::read_to_string(&output).unwrap();
     assert!(ended.is_some_and(|status| status.success()), "{ended:?}\n{told}");
     assert!(!left, "something still runs\n{told}");
-    for said in ["Nothing is broken.", "\nconnected\n", "401 token-", "service_key.create"] {
+    for said in [
+        "Nothing is broken.",
+        "\nconnected\n",
+        "401 token-",
+        "service_key.create",
+        "1 data keys are now sealed with",
+        "seals, 1 data keys\n",
+        "sealed: all 1 that were tried open",
+        "\nholdfast-unreachable\n",
+    ] {
         assert!(told.contains(said), "{said} is missing in {told}");
     }
 }
