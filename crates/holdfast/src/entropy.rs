@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::per_thread::PerThread;
+
 /// A source of random bytes.
 pub trait Entropy: Debug + Send + Sync + 'static {
     /// Fills `buffer`, or says that the system has no randomness to give.
@@ -49,7 +51,7 @@ impl Entropy for SystemEntropy {
 #[derive(Debug)]
 pub struct IdEntropy {
     source: SharedEntropy,
-    left: Mutex<Left>,
+    left: PerThread<Mutex<Left>>,
 }
 
 #[derive(Debug)]
@@ -63,14 +65,14 @@ impl IdEntropy {
 
     /// From `source`.
     pub fn new(source: SharedEntropy) -> Self {
-        let left = Left { bytes: [0; Self::AT_A_TIME], used: Self::AT_A_TIME };
-        Self { source, left: Mutex::new(left) }
+        let none = || Mutex::new(Left { bytes: [0; Self::AT_A_TIME], used: Self::AT_A_TIME });
+        Self { source, left: PerThread::new(none) }
     }
 }
 
 impl Entropy for IdEntropy {
     fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyExhausted> {
-        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = self.left.own().lock().unwrap_or_else(PoisonError::into_inner);
         let Left { bytes, used } = &mut *left;
         if buffer.len() > Self::AT_A_TIME {
             return self.source.fill(buffer);

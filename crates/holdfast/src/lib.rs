@@ -24,6 +24,7 @@ mod names;
 mod nearest;
 pub mod outbox;
 pub mod overview;
+mod per_thread;
 pub mod process;
 pub mod provider;
 pub mod settings;

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::per_thread::PerThread;
+
 /// How many requests were judged, since the start, and how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -22,8 +24,10 @@ pub struct Counts {
 }
 
 /// The same while it is being counted.
+pub(super) type Counters = PerThread<CountersOfThread>;
+
 #[derive(Debug, Default)]
-pub(super) struct Counters {
+pub(super) struct CountersOfThread {
     pub accepted: AtomicU64,
     pub remembered: AtomicU64,
     pub would_refuse: AtomicU64,
@@ -35,19 +39,21 @@ pub(super) struct Counters {
 
 impl Counters {
     pub(super) fn read(&self) -> Counts {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let sum = |counter: fn(&CountersOfThread) -> &AtomicU64| {
+            self.all().map(|each| counter(each).load(Ordering::Relaxed)).fold(0, u64::wrapping_add)
+        };
         Counts {
-            accepted: read(&self.accepted),
-            remembered: read(&self.remembered),
-            would_refuse: read(&self.would_refuse),
-            pending: read(&self.pending),
-            refused: read(&self.refused),
-            stopped: read(&self.stopped),
-            cannot_judge: read(&self.cannot_judge),
+            accepted: sum(|each| &each.accepted),
+            remembered: sum(|each| &each.remembered),
+            would_refuse: sum(|each| &each.would_refuse),
+            pending: sum(|each| &each.pending),
+            refused: sum(|each| &each.refused),
+            stopped: sum(|each| &each.stopped),
+            cannot_judge: sum(|each| &each.cannot_judge),
         }
     }
-}
 
-pub(super) fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn count(&self, counter: fn(&CountersOfThread) -> &AtomicU64) {
+        counter(self.own()).fetch_add(1, Ordering::Relaxed);
+    }
 }

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::Caller;
 use super::config::{ClerkConfig, ConfigError};
-use super::counts::{Counters, Counts, count};
+use super::counts::{Counters, Counts};
 use super::kept_keys::fetching;
 use super::key_reporter::KeyReporter;
 use super::keys::{JwksFetcher, KeySource};
@@ -124,13 +124,13 @@ impl SessionVerifier {
         let can_judge = self.keys.is_ready(now.as_millisecond());
         let remembered = self.remembered.as_ref().filter(|_| can_judge);
         if let Some(claims) = remembered.and_then(|each| each.get(&name, epoch, now)) {
-            count(&self.counters.remembered);
+            self.counters.count(|each| &each.remembered);
             return self.accept(claims, request_id, now);
         }
         if let Some((refusal, retry_after)) =
             self.breaker.as_ref().and_then(|each| each.tripped(&name, epoch, now))
         {
-            count(&self.counters.stopped);
+            self.counters.count(|each| &each.stopped);
             return Authentication::StopRepeating { refusal, retry_after };
         }
         let verifier = self.verifier.load_full();
@@ -154,7 +154,7 @@ impl SessionVerifier {
                 self.refuse(refusal, Some(token), request_id, now)
             }
             Verdict::CannotJudge(cannot) => {
-                count(&self.counters.cannot_judge);
+                self.counters.count(|each| &each.cannot_judge);
                 Authentication::CannotJudge(cannot)
             }
         }
@@ -186,13 +186,13 @@ impl SessionVerifier {
         match claims.status {
             SessionStatus::Active => {}
             SessionStatus::Pending => {
-                count(&self.counters.pending);
+                self.counters.count(|each| &each.pending);
                 return Authentication::Pending;
             }
         }
-        count(&self.counters.accepted);
+        self.counters.count(|each| &each.accepted);
         if claims.authorized_party_unknown {
-            count(&self.counters.would_refuse);
+            self.counters.count(|each| &each.would_refuse);
             self.log.would_refuse(claims.authorized_party.as_deref(), request_id, now);
         }
         Authentication::Caller(Caller::proven(claims))
@@ -205,7 +205,7 @@ impl SessionVerifier {
         request_id: &str,
         now: Timestamp,
     ) -> Authentication {
-        count(&self.counters.refused);
+        self.counters.count(|each| &each.refused);
         let line = Line {
             code: refusal.code.as_str(),
             step: refusal.step.as_str(),

@@ -4,39 +4,41 @@
 //! and codes, all from closed lists, so that no client can make the number of series grow.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::Registry;
 
 use super::memory::RefusalMemory;
 use crate::metric::{self, Kind, Metric};
 use crate::overview::process::ProcessMetrics;
+use crate::per_thread::{CounterPerThread, GaugePerThread, PerThread};
 
 /// What this process counts.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
-    requests: Family<RequestLabels, Counter>,
-    durations: Family<RouteLabels, Histogram>,
+    requests: Family<RequestLabels, CounterPerThread>,
+    durations: Family<RouteLabels, Durations>,
     /// Read with each answer, and replaced with the first of its kind.
     routes: Arc<ArcSwap<HashMap<String, RouteMetrics>>>,
     problems: Family<ProblemLabels, Counter>,
-    verdicts: Family<VerdictLabels, Counter>,
+    verdicts: Family<VerdictLabels, CounterPerThread>,
     /// The most frequent of the verdicts.
-    accepted: Counter,
+    accepted: CounterPerThread,
     shed: Counter,
     ready: Family<CheckLabels, Gauge>,
     /// What became of requests that did not go well.
     pub memory: RefusalMemory,
     /// Requests under way.
-    pub in_flight: Gauge,
+    pub in_flight: GaugePerThread,
     /// Open event streams.
     pub streams: Gauge,
 }
@@ -44,9 +46,9 @@ pub struct Metrics {
 /// The series of one route, so that an answer is counted without putting its labels together.
 #[derive(Debug, Clone)]
 struct RouteMetrics {
-    duration: Histogram,
+    durations: Durations,
     /// By method and status; as many as the route has been answered with.
-    answers: Vec<(&'static str, u16, Counter)>,
+    answers: Vec<(&'static str, u16, CounterPerThread)>,
 }
 
 impl RouteMetrics {
@@ -58,8 +60,53 @@ impl RouteMetrics {
             return false;
         };
         counter.inc();
-        self.duration.observe(took.as_secs_f64());
+        self.durations.observe(took);
         true
+    }
+}
+
+/// How long answers took: a histogram whose parts are counted by themselves.
+#[derive(Debug, Clone, Default)]
+struct Durations(Arc<PerThread<DurationsOfThread>>);
+
+#[derive(Debug, Default)]
+struct DurationsOfThread {
+    nanoseconds: AtomicU64,
+    /// By the bounds of [`BUCKETS`], and what is above them all.
+    counts: [AtomicU64; BUCKETS.len() + 1],
+}
+
+impl Durations {
+    fn observe(&self, took: Duration) {
+        let own = self.0.own();
+        let bucket = BUCKETS.iter().position(|bound| took <= *bound).unwrap_or(BUCKETS.len());
+        own.counts[bucket].fetch_add(1, Ordering::Relaxed);
+        let nanoseconds = took.as_nanos().try_into().unwrap_or(u64::MAX);
+        own.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+}
+
+impl TypedMetric for Durations {
+    const TYPE: MetricType = MetricType::Histogram;
+}
+
+impl EncodeMetric for Durations {
+    fn encode(&self, mut encoder: MetricEncoder) -> Result<(), std::fmt::Error> {
+        let bounds = BUCKETS.iter().map(Duration::as_secs_f64).chain([f64::MAX]);
+        let mut buckets: Vec<_> = bounds.map(|bound| (bound, 0)).collect();
+        let mut took = Duration::ZERO;
+        for of_thread in self.0.all() {
+            took += Duration::from_nanos(of_thread.nanoseconds.load(Ordering::Relaxed));
+            for ((_, sum), count) in buckets.iter_mut().zip(&of_thread.counts) {
+                *sum += count.load(Ordering::Relaxed);
+            }
+        }
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        encoder.encode_histogram::<NoLabelSet>(took.as_secs_f64(), count, &buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        Self::TYPE
     }
 }
 
@@ -167,26 +214,36 @@ pub const TABLE: &[Metric] = &[REQUESTS, DURATIONS, PROBLEMS, SHED, IN_FLIGHT, S
 /// The verdict on a good session token; of a good service key it has a code.
 const ACCEPTED: &str = "accepted";
 
-/// Upper bounds in seconds: the hot path answers within the first few, the last is the request's
-/// own limit.
-const BUCKETS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0, 10.0];
+/// Upper bounds: the hot path answers within the first few, the last is the request's own limit.
+const BUCKETS: [Duration; 10] = [
+    Duration::from_micros(500),
+    Duration::from_millis(1),
+    Duration::from_micros(2500),
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(50),
+    Duration::from_millis(250),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+];
 
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix(metric::PREFIX);
-        let verdicts: Family<VerdictLabels, Counter> = Family::default();
+        let verdicts: Family<VerdictLabels, CounterPerThread> = Family::default();
         let metrics = Self {
             registry: Arc::default(),
             routes: Arc::default(),
             accepted: verdicts.get_or_create_owned(&VerdictLabels { verdict: ACCEPTED, code: "" }),
             requests: Family::default(),
-            durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            durations: Family::default(),
             problems: Family::default(),
             verdicts,
             shed: Counter::default(),
             ready: Family::default(),
             memory: RefusalMemory::default(),
-            in_flight: Gauge::default(),
+            in_flight: GaugePerThread::default(),
             streams: Gauge::default(),
         };
         REQUESTS.register(&mut registry, metrics.requests.clone());
@@ -216,14 +273,14 @@ impl Metrics {
         if count() {
             return;
         }
-        let duration = self.durations.get_or_create_owned(&RouteLabels { route: route.to_owned() });
+        let durations = self.durations.get_or_create_owned(&RouteLabels { route: route.to_owned() });
         let labels = RequestLabels { method, route: route.to_owned(), status };
         let counter = self.requests.get_or_create_owned(&labels);
         self.routes.rcu(|routes| {
             let mut routes = HashMap::clone(routes);
             let of_route = routes
                 .entry(route.to_owned())
-                .or_insert_with(|| RouteMetrics { duration: duration.clone(), answers: Vec::new() });
+                .or_insert_with(|| RouteMetrics { durations: durations.clone(), answers: Vec::new() });
             // Somebody else may have been first; one of the two is found from now on.
             of_route.answers.push((method, status, counter.clone()));
             routes

@@ -37,7 +37,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("budget", &["http", "process", "settings"]),
-    ("caller", &["clock", "digest", "entropy", "transport"]),
+    ("caller", &["clock", "digest", "entropy", "per_thread", "transport"]),
     ("clerk", &["caller", "clock", "display_text", "standard_webhooks", "transport"]),
     (
         "cli",
@@ -85,7 +85,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("digest", &[]),
     ("display_text", &[]),
-    ("entropy", &[]),
+    ("entropy", &["per_thread"]),
     (
         "http",
         &[
@@ -101,6 +101,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "names",
             "nearest",
             "overview",
+            "per_thread",
             "provider",
             "store",
             "telemetry",
@@ -127,6 +128,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("overview", &["clock", "connection", "connections", "metric", "names", "store", "transport", "worker"]),
+    ("per_thread", &[]),
     ("process", &[]),
     ("provider", &["clock", "digest", "display_text", "metric", "transport"]),
     ("settings", &["caller", "client_address", "connection", "nearest", "provider", "vault"]),
