@@ -90,10 +90,11 @@ impl<T> RefusalIo<T> {
 
 /// The status, where `bytes` are a refusal that hyper made.
 fn own_refusal(bytes: &[u8]) -> Option<StatusCode> {
+    // Nearly every answer is another one: that is seen first.
+    let status = bytes.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
+    let status = StatusCode::from_bytes(status).ok().filter(StatusCode::is_client_error)?;
     let head = std::str::from_utf8(bytes).ok()?.strip_suffix("\r\n\r\n")?;
-    let (line, fields) = head.split_once("\r\n")?;
-    let status =
-        line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok().filter(StatusCode::is_client_error)?;
+    let (_, fields) = head.split_once("\r\n")?;
     let has = |name: &str| fields.lines().any(|field| field.starts_with(name));
     (!fields.contains("\r\n\r\n") && has("content-length: 0") && !has("x-request-id:")).then_some(status)
 }
