@@ -80,8 +80,8 @@ impl Mark {
     pub(super) fn put_on(self, answer: &mut HeaderMap) {
         // An answer may depend on more than this.
         answer.append(header::VARY, VARY);
-        answer.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
         if let Some(origin) = self.origin {
+            answer.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
             answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         }
     }
