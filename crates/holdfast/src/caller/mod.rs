@@ -54,51 +54,50 @@ impl OwnerId {
     }
 }
 
-/// The holder of a session token that was verified. Made only by [`SessionVerifier::judge`].
+/// The holder of a session token that was verified. Made only by [`SessionVerifier::judge`]. Cheap
+/// to clone.
 #[derive(Debug, Clone)]
-pub struct Caller {
+pub struct Caller(Arc<Proven>);
+
+#[derive(Debug)]
+struct Proven {
     owner: OwnerId,
-    claims: Arc<Claims>,
+    claims: Claims,
 }
 
 impl Caller {
-    fn proven(claims: Arc<Claims>) -> Self {
-        Self { owner: OwnerId(claims.subject.clone()), claims }
+    fn proven(claims: Claims) -> Self {
+        Self(Arc::new(Proven { owner: OwnerId(claims.subject.clone()), claims }))
     }
 
     /// Whose data this caller may reach: their own.
     pub fn owner(&self) -> &OwnerId {
-        &self.owner
+        &self.0.owner
     }
 
     /// Clerk session id, `sess_…`.
     pub fn session_id(&self) -> &str {
-        &self.claims.session_id
-    }
-
-    /// What the token says, shared.
-    pub fn shared_claims(&self) -> Arc<Claims> {
-        Arc::clone(&self.claims)
+        &self.0.claims.session_id
     }
 
     /// What the token says.
     pub fn claims(&self) -> &Claims {
-        &self.claims
+        &self.0.claims
     }
 
     /// When the token expires, without the allowed skew; streams end then.
     pub fn expires_at(&self) -> Timestamp {
-        from_millis(self.claims.expires_at_ms)
+        from_millis(self.0.claims.expires_at_ms)
     }
 
     /// Whether somebody else acts in the user's name (`act`). They may read, and change nothing
     /// about connections.
     pub fn is_impersonated(&self) -> bool {
-        self.claims.actor.is_some()
+        self.0.claims.actor.is_some()
     }
 
     /// Who acts in the user's name; `unknown` where the token does not say who.
     pub fn impersonator(&self) -> Option<&str> {
-        self.claims.actor.as_ref().map(|actor| actor.subject.as_deref().unwrap_or("unknown"))
+        self.0.claims.actor.as_ref().map(|actor| actor.subject.as_deref().unwrap_or("unknown"))
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use clerk_session::{
-    CannotJudge, Claims, ExplainedStep, KeyCache, KeySet, KeyStatus, Policy, Refusal, SessionStatus, Verdict,
+    CannotJudge, ExplainedStep, KeyCache, KeySet, KeyStatus, Policy, Refusal, SessionStatus, Verdict,
     Verifier, bearer_token,
 };
 use jiff::Timestamp;
@@ -63,7 +63,7 @@ pub struct SessionVerifier {
     keys: KeyCache,
     /// The policy's, in milliseconds.
     skew_ms: i64,
-    remembered: Option<VerifiedTokenCache<Arc<Claims>>>,
+    remembered: Option<VerifiedTokenCache<Caller>>,
     breaker: Option<RepeatLimiter<Refusal>>,
     log: RefusalLog,
     counters: Counters,
@@ -123,9 +123,9 @@ impl SessionVerifier {
         // what is new.
         let can_judge = self.keys.is_ready(now.as_millisecond());
         let remembered = self.remembered.as_ref().filter(|_| can_judge);
-        if let Some(claims) = remembered.and_then(|each| each.get(&name, epoch, now)) {
+        if let Some(caller) = remembered.and_then(|each| each.get(&name, epoch, now)) {
             self.counters.count(|each| &each.remembered);
-            return self.accept(claims, request_id, now);
+            return self.accept(caller, request_id, now);
         }
         if let Some((refusal, retry_after)) =
             self.breaker.as_ref().and_then(|each| each.tripped(&name, epoch, now))
@@ -140,11 +140,11 @@ impl SessionVerifier {
         let settled = self.epoch() == epoch;
         match verdict {
             Verdict::Accepted(claims) => {
-                let claims: Arc<Claims> = Arc::from(claims);
-                if settled && claims.status == SessionStatus::Active {
-                    self.remember(name, epoch, &claims);
+                let caller = Caller::proven(*claims);
+                if settled && caller.claims().status == SessionStatus::Active {
+                    self.remember(name, epoch, &caller);
                 }
-                self.accept(claims, request_id, now)
+                self.accept(caller, request_id, now)
             }
             Verdict::Refused(refusal) => {
                 let lasting = settled && token.len() >= SHORTEST_TOKEN && !refusal.code.time_may_mend();
@@ -174,15 +174,17 @@ impl SessionVerifier {
     }
 
     /// Remembers a verified token for as long as the verifier would accept it.
-    fn remember(&self, name: Digest, epoch: u64, claims: &Arc<Claims>) {
+    fn remember(&self, name: Digest, epoch: u64, caller: &Caller) {
         let Some(remembered) = &self.remembered else { return };
+        let claims = caller.claims();
         let earliest_ms = claims.not_before_ms.max(claims.issued_at_ms).unwrap_or(i64::MIN);
         let from = from_millis(earliest_ms.saturating_sub(self.skew_ms));
         let until = from_millis(claims.expires_at_ms.saturating_add(self.skew_ms));
-        remembered.insert(name, epoch, from, until, Arc::clone(claims));
+        remembered.insert(name, epoch, from, until, caller.clone());
     }
 
-    fn accept(&self, claims: Arc<Claims>, request_id: &str, now: Timestamp) -> Authentication {
+    fn accept(&self, caller: Caller, request_id: &str, now: Timestamp) -> Authentication {
+        let claims = caller.claims();
         match claims.status {
             SessionStatus::Active => {}
             SessionStatus::Pending => {
@@ -195,7 +197,7 @@ impl SessionVerifier {
             self.counters.count(|each| &each.would_refuse);
             self.log.would_refuse(claims.authorized_party.as_deref(), request_id, now);
         }
-        Authentication::Caller(Caller::proven(claims))
+        Authentication::Caller(caller)
     }
 
     fn refuse(

@@ -4,6 +4,7 @@
 //! place.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 
 use aide::OperationInput;
 use aide::generate::GenContext;
@@ -41,7 +42,7 @@ impl FromRequestParts<AppState> for Caller {
         let caller = verdict(judgement, &credentials, &state.edge().metrics)
             .map_err(|problem| if credentials.is_empty() { unread(problem, parts) } else { problem })?;
         if let Some(whose) = whose {
-            whose.is(caller.shared_claims());
+            whose.is(caller.clone());
         }
         Ok(caller)
     }
@@ -91,9 +92,26 @@ impl FromRequestParts<AppState> for ServiceCaller {
     }
 }
 
-/// Every value of the header: with more than one it is not ours to choose.
-fn credentials(parts: &Parts) -> Vec<&[u8]> {
-    parts.headers.get_all(header::AUTHORIZATION).iter().map(http::HeaderValue::as_bytes).collect()
+/// The values of the header: with more than one it is not ours to choose, so a third is not looked
+/// for.
+fn credentials(parts: &Parts) -> Credentials<'_> {
+    let mut values = parts.headers.get_all(header::AUTHORIZATION).iter().map(http::HeaderValue::as_bytes);
+    let (first, second) = (values.next(), values.next());
+    let count = usize::from(first.is_some()) + usize::from(second.is_some());
+    Credentials { values: [first.unwrap_or_default(), second.unwrap_or_default()], count }
+}
+
+struct Credentials<'a> {
+    values: [&'a [u8]; 2],
+    count: usize,
+}
+
+impl<'a> Deref for Credentials<'a> {
+    type Target = [&'a [u8]];
+
+    fn deref(&self) -> &[&'a [u8]] {
+        self.values.get(..self.count).unwrap_or_default()
+    }
 }
 
 /// Whether nothing was sent that is meant for us: no header, an empty one, or one of another

@@ -6,14 +6,13 @@
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
 
-use clerk_session::Claims;
-
 use super::admission::Admitted;
 use super::request_id::RequestId;
+use crate::caller::Caller;
 
 /// A request's id, and who turned out to be its caller; the extractor says so.
 #[derive(Debug, Clone)]
-pub(super) struct Whose(Arc<(RequestId, OnceLock<Arc<Claims>>)>);
+pub(super) struct Whose(Arc<(RequestId, OnceLock<Caller>)>);
 
 impl Whose {
     /// Nobody's yet.
@@ -25,13 +24,13 @@ impl Whose {
         &self.0.0
     }
 
-    pub(super) fn is(&self, claims: Arc<Claims>) {
+    pub(super) fn is(&self, caller: Caller) {
         // A second extractor of the same request finds the same caller.
-        let _ = self.0.1.set(claims);
+        let _ = self.0.1.set(caller);
     }
 
     pub(super) fn user_id(&self) -> Option<String> {
-        self.0.1.get().map(|claims| claims.subject.clone())
+        self.0.1.get().map(|caller| caller.owner().as_str().to_owned())
     }
 }
 
