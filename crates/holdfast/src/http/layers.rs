@@ -14,6 +14,7 @@ use http::{HeaderMap, Method, Version};
 use jiff::Timestamp;
 
 use super::admission::{Admission, Admitted, TurnedAway};
+use super::answer_headers::make_room;
 use super::context::{Context, Whose};
 use super::cors::{Cors, Mark};
 use super::forward_auth::is_forward_auth;
@@ -62,8 +63,6 @@ pub(super) const PROBLEMS: [problem::ProblemCode; 5] = [
 
 /// The route of requests that match none.
 const UNMATCHED: &str = "unmatched";
-/// As many as most answers have in all.
-const ANSWER_HEADERS: usize = 16;
 const STRICT_TRANSPORT_SECURITY: HeaderValue =
     HeaderValue::from_static("max-age=63072000; includeSubDomains");
 /// For answers that are no pages: should a browser show one, it may do nothing at all.
@@ -232,7 +231,7 @@ impl<'a> UnderWay<'a> {
             response = page.with_request_id(id.as_str(), response);
         }
         let headers = response.headers_mut();
-        headers.reserve(ANSWER_HEADERS);
+        make_room(headers);
         headers.insert(X_REQUEST_ID, id.header());
         secure(headers, edge.public_url.starts_with("https://"));
 
@@ -293,11 +292,6 @@ fn well_formed(request: &Request) -> Result<(), Problem> {
         _ => return Ok(()),
     };
     Err(Problem::new(RequestCode::MalformedRequest).with_detail(why))
-}
-
-/// An empty map with room for the headers of an answer: it grows no more.
-pub(super) fn answer_headers() -> HeaderMap {
-    HeaderMap::with_capacity(ANSWER_HEADERS)
 }
 
 /// Headers that every answer carries; a page has set its own content policy already.

@@ -16,6 +16,7 @@
 //! A slow or hostile connection never gets this far: see [`server`].
 
 pub mod admission;
+mod answer_headers;
 mod application;
 pub mod authentication;
 pub mod body;

@@ -20,9 +20,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::prelude::*;
 use crate::caller::Caller;
 use crate::clock::SharedClock;
+use crate::http::answer_headers::AnswerHeaders;
 use crate::http::authentication::CallerOrNobody;
 use crate::http::forward_auth::{PATH, WITH_ORIGINAL};
-use crate::http::layers::answer_headers;
 
 const X_AUTH_USER: HeaderName = HeaderName::from_static("x-auth-user");
 const X_AUTH_SESSION: HeaderName = HeaderName::from_static("x-auth-session");
@@ -101,10 +101,11 @@ async fn forward_auth(
     State(state): State<AppState>,
     State(clock): State<SharedClock>,
     ForwardedHost(asked): ForwardedHost,
+    AnswerHeaders(mut headers): AnswerHeaders,
 ) -> Result<Identity, Problem> {
-    let Some(caller) = caller else { return Ok(Identity(HeaderMap::new())) };
+    let Some(caller) = caller else { return Ok(Identity(headers)) };
     requirements.check(&caller)?;
-    let mut headers = identity(&caller);
+    identify(&caller, &mut headers);
     if let Some(key) = state.assertion_key() {
         let assertion = key.sign(&caller, &state.edge().public_url, asked.as_deref(), clock.now());
         if let Ok(assertion) = HeaderValue::try_from(assertion) {
@@ -146,9 +147,9 @@ impl OperationOutput for Identity {
     type Inner = ();
 }
 
-/// Who the caller is. What cannot stand in a header is left out, which never gives anybody more.
-fn identity(caller: &Caller) -> HeaderMap {
-    let mut headers = answer_headers();
+/// Says who the caller is. What cannot stand in a header is left out, which never gives anybody
+/// more.
+fn identify(caller: &Caller, headers: &mut HeaderMap) {
     let mut add = |name: HeaderName, value: Option<&str>| {
         if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
             headers.insert(name, value);
@@ -169,5 +170,4 @@ fn identity(caller: &Caller) -> HeaderMap {
         let impersonator = caller.impersonator().and_then(|who| HeaderValue::try_from(who).ok());
         headers.insert(X_AUTH_IMPERSONATOR, impersonator.unwrap_or(SOMEBODY));
     }
-    headers
 }

@@ -1,21 +1,24 @@
 //! Whether the process lives, and whether it can judge.
 
+use std::sync::LazyLock;
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::readiness::Readiness;
 use super::prelude::*;
+use crate::http::answer_headers::AnswerHeaders;
 
 /// Adds the routes.
 pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
     routes
         .public()
         .route(PublicRoute::Healthz, healthz, |op| {
-            op.id("healthz").tag(tags::OPERATION).summary("The process runs")
+            op.id("healthz").tag(tags::OPERATION).summary("The process runs").response::<200, Json<Health>>()
         })
         .route(PublicRoute::Readyz, readyz, |op| {
             op.id("readyz")
@@ -40,8 +43,17 @@ struct Health {
     version: &'static str,
 }
 
-async fn healthz() -> Json<Health> {
-    Json(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
+/// It is always the same.
+static HEALTH: LazyLock<String> = LazyLock::new(|| {
+    let health = Health { status: "ok", version: env!("CARGO_PKG_VERSION") };
+    serde_json::to_string(&health).unwrap_or_default()
+});
+
+async fn healthz(AnswerHeaders(mut headers): AnswerHeaders) -> Response {
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let mut response = Response::new(HEALTH.as_str().into());
+    *response.headers_mut() = headers;
+    response
 }
 
 async fn readyz(State(state): State<AppState>) -> Response {

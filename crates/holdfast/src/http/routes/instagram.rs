@@ -10,10 +10,10 @@ use super::prelude::*;
 use crate::caller::Caller;
 use crate::connection::status::InstagramStatus;
 use crate::connections::disconnect::DisconnectReceipt;
+use crate::http::answer_headers::AnswerHeaders;
 use crate::http::authentication::NotImpersonated;
 use crate::http::etag::{ETag, KnownTags};
 use crate::http::failure;
-use crate::http::layers::answer_headers;
 
 /// Adds the routes.
 pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
@@ -58,9 +58,10 @@ async fn status(
     caller: Caller,
     State(state): State<AppState>,
     known: KnownTags,
+    headers: AnswerHeaders,
 ) -> Result<Response, Problem> {
     let status = state.connections().status(caller.owner()).await?;
-    Ok(conditional(&status, &known))
+    Ok(conditional(&status, &known, headers))
 }
 
 /// Bytes of a status, as most are.
@@ -68,14 +69,17 @@ const USUAL_STATUS: usize = 1024;
 
 /// The status, or 304 where the client has this very one. `no-cache` lets a browser keep it, but
 /// ask each time.
-pub(super) fn conditional(status: &InstagramStatus, known: &KnownTags) -> Response {
+pub(super) fn conditional(
+    status: &InstagramStatus,
+    known: &KnownTags,
+    AnswerHeaders(mut headers): AnswerHeaders,
+) -> Response {
     let mut body = Vec::with_capacity(USUAL_STATUS);
     if serde_json::to_writer(&mut body, status).is_err() {
         return Problem::new(ServerCode::Internal).into_response();
     }
     let tag = ETag::of(&body);
     let mut response = Response::default();
-    let mut headers = answer_headers();
     headers.insert(header::ETAG, tag.header());
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     headers.insert(header::VARY, HeaderValue::from_static("Authorization"));

@@ -20,6 +20,7 @@ use crate::caller::service::ServiceCaller;
 use crate::connection::Reason;
 use crate::connection::status::InstagramStatus;
 use crate::connections::disconnect::DisconnectReceipt;
+use crate::http::answer_headers::AnswerHeaders;
 use crate::http::etag::KnownTags;
 use crate::http::failure;
 use crate::http::params::{Path, Query};
@@ -100,9 +101,10 @@ async fn status(
     State(connections): State<Connections>,
     Path(path): Path<UserPath>,
     known: KnownTags,
+    headers: AnswerHeaders,
 ) -> Result<Response, Problem> {
     let status = connections.status(&owner(&caller, &path.user_id)?).await?;
-    Ok(conditional(&status, &known))
+    Ok(conditional(&status, &known, headers))
 }
 
 async fn history(
