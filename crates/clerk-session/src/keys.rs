@@ -12,8 +12,9 @@ use serde_json::Value;
 
 use crate::json;
 
-/// More keys than any instance has; the rest of a longer list is skipped.
-const MAX_KEYS: usize = 64;
+/// More keys than fit into the longest answer that is read (256 KiB): a key that is listed must not
+/// be called unknown. The rest of a longer list is skipped.
+const MAX_KEYS: usize = 1024;
 
 /// A set of RSA keys. Cheap to share, costly to make: keys are parsed here and never on the request
 /// path.

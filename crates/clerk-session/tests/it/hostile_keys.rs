@@ -99,11 +99,22 @@ fn two_keys_of_one_kid_are_both_tried() {
 }
 
 #[test]
-fn a_long_list_is_cut_off() {
-    let mut listed: Vec<Value> = (0..100).map(|i| OURS.jwk(&format!("ins_{i}"))).collect();
+fn a_key_at_the_end_of_the_longest_answer_is_one_like_others() {
+    const LONGEST_ANSWER: usize = 256 * 1024;
+    let length = OURS.jwk("ins_0").to_string().len();
+    let mut listed: Vec<Value> =
+        (0..LONGEST_ANSWER / length).map(|i| FOREIGN.jwk(&format!("ins_{i}"))).collect();
     listed.push(OURS.jwk(KID));
     let read = KeySet::from_jwks(&jwks(&listed)).unwrap();
-    assert_eq!(read.keys.kids().count(), 64);
+    assert_eq!(read.skipped, []);
+    assert_eq!(verdict(policy(), &read.keys, &mint(json!({}), json!({})), NOW), "accepted");
+}
+
+#[test]
+fn a_longer_list_is_cut_off() {
+    let listed: Vec<Value> = (0..1100).map(|i| OURS.jwk(&format!("ins_{i}"))).collect();
+    let read = KeySet::from_jwks(&jwks(&listed)).unwrap();
+    assert_eq!(read.keys.kids().count(), 1024);
     assert!(read.skipped.iter().all(|key| key.reason == SkipReason::TooMany));
 }
 
