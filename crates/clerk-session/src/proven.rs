@@ -101,7 +101,7 @@ fn audience(
         {
             None
         }
-        Some(other) => Some(quoted(other)),
+        Some(other) => Some(other),
         None => {
             let public = "The session token names no audience, and this server asks for one.";
             let remedy = Remedy::DropAudience { accepted: accepted.clone() };
@@ -113,9 +113,28 @@ fn audience(
         observer.passed(Step::Audience, || "accepted".to_owned());
         return Ok(());
     };
-    let reasoning = format!("`aud` is {audience}; accepted are {}", accepted.join(", "));
-    let remedy = Remedy::AcceptAudience { audience, accepted: accepted.clone() };
-    Err(failed(Step::Audience, "The session token is meant for another audience.", remedy).because(reasoning))
+    let reasoning = format!("`aud` is {}; accepted are {}", quoted(audience), accepted.join(", "));
+    Err(failed(
+        Step::Audience,
+        "The session token is meant for another audience.",
+        wrong_audience(audience, accepted),
+    )
+    .because(reasoning))
+}
+
+/// What would mend it. A remedy must not name what no list can hold.
+fn wrong_audience(claim: &Value, accepted: &[String]) -> Remedy {
+    let accepted = accepted.to_vec();
+    let texts: Option<Vec<&str>> = match claim {
+        Value::String(one) => Some(vec![one]),
+        Value::Array(many) => many.iter().map(Value::as_str).collect(),
+        _ => None,
+    };
+    match texts.map(|texts| texts.into_iter().find(|text| !text.trim().is_empty())) {
+        Some(Some(audience)) => Remedy::AcceptAudience { audience: quoted(&audience.into()), accepted },
+        Some(None) => Remedy::DropAudience { accepted },
+        None => Remedy::UnlistableAudience { audience: quoted(claim) },
+    }
 }
 
 /// The origin that the token was minted for, and whether enforcing would refuse it.
@@ -194,7 +213,7 @@ fn issuer(
     observer: &mut impl Observer,
 ) -> Result<Option<String>, Refusal> {
     let claim = payload.get("iss");
-    let text = claim.and_then(Value::as_str);
+    let text = claim.and_then(Value::as_str).filter(|text| !text.is_empty());
     if policy.issuers.is_empty() {
         observer.skipped(Step::Issuer, || "any issuer is accepted that has the keys".to_owned());
         return Ok(text.map(str::to_owned));

@@ -77,6 +77,11 @@ pub enum Remedy {
         /// The accepted audiences.
         accepted: Vec<String>,
     },
+    /// The token's audience is neither text nor a list of texts, so that no list could hold it.
+    UnlistableAudience {
+        /// Its `aud`.
+        audience: String,
+    },
     /// An audience is asked for, and the token has none.
     DropAudience {
         /// The accepted audiences.
@@ -163,6 +168,10 @@ impl fmt::Display for Remedy {
                 f,
                 "Add {audience} to the accepted audiences ({}), or change `aud` in the customized session token.",
                 listed(accepted)
+            ),
+            Self::UnlistableAudience { audience } => write!(
+                f,
+                "{audience} is neither text nor a list of texts: change `aud` in the customized session token."
             ),
             Self::DropAudience { accepted } => write!(
                 f,

@@ -42,6 +42,11 @@ pub use reading::Reading;
 pub use sources::{ConfigFile, Environment};
 pub use traces::TraceSettings;
 
+/// Whether `CLERK_ISSUER` takes this text as one issuer.
+pub fn can_be_issuer(text: &str) -> bool {
+    parse::issuers(text).is_ok_and(|issuers| issuers == [text])
+}
+
 /// What the configuration is read for: the server needs more of it than the tools do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {

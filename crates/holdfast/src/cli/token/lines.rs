@@ -11,7 +11,7 @@ pub(super) fn run(judge: &Judge<'_>, mut reader: impl BufRead, printer: &mut Pri
     let mut worst = ExitStatus::Success;
     while let Some(input) = input::line(&mut reader).map_err(|error| unreadable(&error))? {
         let explanation = judge.explain(&input);
-        printer.json(&as_json(&explanation, &input));
+        printer.json(&as_json(judge, &explanation, &input));
         let exit = exit_of(explanation.verdict);
         if exit.code() > worst.code() {
             worst = exit;

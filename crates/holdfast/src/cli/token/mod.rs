@@ -32,6 +32,10 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    fn remedy(&self, explanation: &Explanation) -> Option<String> {
+        explanation.remedy.as_ref().map(|remedy| remedy_text(remedy, self.at.is_some()))
+    }
+
     fn explain(&self, input: &Input) -> Explanation {
         let now = self.at.unwrap_or_else(|| self.context.clock.now());
         explain(&self.verifier, &input.token, self.keys.as_ref(), now.as_millisecond())
@@ -52,9 +56,9 @@ pub async fn run(context: &Context, args: &ExplainArgs, printer: &mut Printer) -
     let input = input::whole(stdin).map_err(|error| unreadable(&error))?;
     let explanation = judge.explain(&input);
     if args.json {
-        printer.pretty_json(&as_json(&explanation, &input));
+        printer.pretty_json(&as_json(&judge, &explanation, &input));
     } else {
-        show(&explanation, &input, printer);
+        show(&judge, &explanation, &input, printer);
     }
     Ok(exit_of(explanation.verdict))
 }
@@ -95,10 +99,10 @@ fn exit_of(verdict: VerdictWord) -> ExitStatus {
     }
 }
 
-fn as_json(explanation: &Explanation, input: &Input) -> Value {
+fn as_json(judge: &Judge<'_>, explanation: &Explanation, input: &Input) -> Value {
     let mut object = json!(explanation);
     if let Some(fields) = object.as_object_mut() {
-        fields.insert("remedy".to_owned(), explanation.remedy.as_ref().map(remedy_text).into());
+        fields.insert("remedy".to_owned(), judge.remedy(explanation).into());
         if let Some(note) = &input.note {
             fields.insert("note".to_owned(), note.as_str().into());
         }
@@ -106,7 +110,7 @@ fn as_json(explanation: &Explanation, input: &Input) -> Value {
     object
 }
 
-fn show(explanation: &Explanation, input: &Input, printer: &mut Printer) {
+fn show(judge: &Judge<'_>, explanation: &Explanation, input: &Input, printer: &mut Printer) {
     if let Some(note) = &input.note {
         printer.remark(format!("note: {note}"));
     }
@@ -128,7 +132,7 @@ fn show(explanation: &Explanation, input: &Input, printer: &mut Printer) {
     };
     let code = explanation.code.map_or(String::new(), |code| format!(" {code}"));
     printer.line(format!("{}{code}: {}", printer.tone(tone, word), explanation.detail));
-    if let Some(remedy) = &explanation.remedy {
-        printer.line(format!("{} {}", printer.tone(Tone::Hint, "→"), remedy_text(remedy)));
+    if let Some(remedy) = judge.remedy(explanation) {
+        printer.line(format!("{} {remedy}", printer.tone(Tone::Hint, "→")));
     }
 }

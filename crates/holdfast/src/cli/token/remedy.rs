@@ -2,15 +2,30 @@
 
 use clerk_session::Remedy;
 
-/// What would mend a refusal, for the operator.
-pub(super) fn remedy_text(remedy: &Remedy) -> String {
+use crate::settings;
+
+/// What would mend a refusal, for the operator. `is_as_of_then` where the time was given, and says
+/// nothing about this machine's clock.
+pub(super) fn remedy_text(remedy: &Remedy, is_as_of_then: bool) -> String {
     match remedy {
+        Remedy::SynchronizeClock { .. } if is_as_of_then => {
+            "The time that --at gives is before the token's: give that of the request. If it was that, synchronize \
+             the clock of the server that wrote it down (NTP)."
+                .to_owned()
+        }
         Remedy::SendTokenInsteadOf { .. } => {
             "Service keys are for the `/service` routes; here send what `await getToken()` returns.".to_owned()
         }
         Remedy::CompareKeys { .. } => {
             format!("{remedy} `holdfast doctor` compares this server's keys with the instance's.")
         }
+        // A remedy must not name what the setting refuses.
+        Remedy::AcceptIssuer { issuer } if !settings::can_be_issuer(issuer.trim_matches('`')) => format!(
+            "{issuer} is not an issuer as Clerk writes them, so CLERK_ISSUER cannot hold it: look for a customized session token that overrides `iss`."
+        ),
+        Remedy::AcceptAudience { audience, .. } if audience.contains(',') => format!(
+            "{audience} cannot stand in CLERK_AUDIENCE, which has commas between audiences: change `aud` in the customized session token."
+        ),
         Remedy::AcceptIssuer { issuer } => format!(
             "The token is signed by your own Clerk instance under another address, as behind a proxy or on a satellite domain: add {issuer} to CLERK_ISSUER."
         ),
@@ -50,7 +65,7 @@ mod tests {
             Remedy::DropAudience { accepted: Vec::new() },
             Remedy::ReachKeys,
         ] {
-            let text = remedy_text(&remedy);
+            let text = remedy_text(&remedy, false);
             for word in text.split(|c: char| !(c.is_ascii_uppercase() || c == '_')) {
                 if word.starts_with("CLERK_") {
                     assert!(names.contains(&word), "{word} in {text}");
@@ -59,5 +74,34 @@ mod tests {
             }
         }
         assert_eq!(named, 6);
+    }
+
+    #[test]
+    fn no_remedy_names_a_value_that_its_setting_refuses() {
+        let issuer = |text: &str| remedy_text(&Remedy::AcceptIssuer { issuer: format!("`{text}`") }, false);
+        assert!(issuer("https://app.example.com/__clerk").contains("to CLERK_ISSUER"));
+        for odd in [
+            "https://clerk.example.com/",
+            "clerk.example.com",
+            "https://a.example,https://b.example",
+            " https://a.example",
+        ] {
+            assert!(issuer(odd).contains("cannot hold it"), "{}", issuer(odd));
+        }
+        let audience = |text: &str| {
+            remedy_text(
+                &Remedy::AcceptAudience { audience: format!("`{text}`"), accepted: Vec::new() },
+                false,
+            )
+        };
+        assert!(audience("convex").starts_with("Add `convex` to CLERK_AUDIENCE"));
+        assert!(audience("a,b").contains("cannot stand in CLERK_AUDIENCE"));
+    }
+
+    #[test]
+    fn a_time_that_was_given_is_no_clock_that_is_wrong() {
+        let remedy = Remedy::SynchronizeClock { ahead_ms: 60_000 };
+        assert!(remedy_text(&remedy, false).starts_with("This server's clock differs"));
+        assert!(remedy_text(&remedy, true).starts_with("The time that --at gives"));
     }
 }
