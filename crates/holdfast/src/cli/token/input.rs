@@ -44,11 +44,52 @@ impl Input {
         Self { token: token.to_owned(), note }
     }
 
+    /// The same of all that was given: where that is no token, the one in the middle of it, as in a
+    /// `curl` command, a log or a document; or the one that a terminal broke into lines.
+    fn of_document(bytes: &[u8]) -> Self {
+        let input = Self::of(bytes);
+        if is_token(&input.token) {
+            return input;
+        }
+        let told =
+            |how: &str| Some(format!("the input had {how} was judged, the server refuses what was given"));
+        let is_around =
+            |each: char| each.is_whitespace() || is_invisible(each) || "\"'`<>()[]{},;:\\|".contains(each);
+        let mut found: Vec<&str> = input.token.split(is_around).filter(|each| is_token(each)).collect();
+        found.dedup();
+        if let [token] = *found {
+            let note = told("other text around the token; the token alone");
+            return Self { token: token.to_owned(), note };
+        }
+        let joined: String = input.token.split_whitespace().collect();
+        if is_token(&joined) {
+            return Self {
+                token: joined,
+                note: told("line breaks inside of the token; the token without them"),
+            };
+        }
+        input
+    }
+
     /// The same of the beginning of something longer than is kept.
     fn cut(bytes: &[u8]) -> Self {
         let note = format!("the input is longer than {KEPT} bytes; only so many were looked at");
         Self { note: Some(note), ..Self::of(bytes) }
     }
+}
+
+/// Whether it is as long as it should be: three parts, of which the first begins as JSON does.
+fn is_token(text: &str) -> bool {
+    let is_part =
+        |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    let mut parts = text.split('.');
+    let mut next = || parts.next().is_some_and(|part| !part.is_empty() && is_part(part));
+    text.starts_with("eyJ") && next() && next() && next() && parts.next().is_none()
+}
+
+/// Copied along from pages, and seen by nobody.
+fn is_invisible(each: char) -> bool {
+    matches!(each, '\0' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
 }
 
 /// All of standard input as one token.
@@ -57,7 +98,7 @@ pub(super) fn whole(mut reader: impl Read) -> io::Result<Input> {
     reader.by_ref().take(u64::try_from(KEPT).unwrap_or(u64::MAX)).read_to_end(&mut bytes)?;
     // Read to its end, so that whoever writes does not meet a closed pipe.
     let more = io::copy(&mut reader, &mut io::sink())?;
-    Ok(if more > 0 { Input::cut(&bytes) } else { Input::of(&bytes) })
+    Ok(if more > 0 { Input::cut(&bytes) } else { Input::of_document(&bytes) })
 }
 
 /// The next line, cut to what is kept however long it is. `None` at the end.
@@ -99,6 +140,36 @@ mod tests {
         for cut in [line, whole(&*text).unwrap()] {
             assert!(cut.note.is_some_and(|note| note.contains("longer than 65536 bytes")));
         }
+    }
+
+    #[test]
+    fn a_token_in_the_middle_of_a_document_is_found() {
+        for text in [
+            "curl -H 'Authorization: Bearer eyJa.b.c' https://x.example",
+            r#"{"data":{"token":"eyJa.b.c"}}"#,
+            r#"["eyJa.b.c"]"#,
+            "eyJa.b.c,",
+            "eyJa.b.c\\n",
+            "\u{200b}eyJa.b.c",
+            "eyJa\n.b\n.c\n",
+            "eyJa.b.c\neyJa.b.c",
+            "Bearer eyJa.b.c junk",
+        ] {
+            let input = whole(text.as_bytes()).unwrap();
+            assert_eq!(input.token, "eyJa.b.c", "{text}");
+            assert!(
+                input.note.is_some_and(|note| note.contains("the server refuses what was given")),
+                "{text}"
+            );
+        }
+        // What is wrong with the token itself stays wrong with it, and of two nobody knows which.
+        for text in
+            ["eyJa.b.c=", "eyJa.b.c+", "eyJa.b.c.d", "eyJa.b.c eyJa.b.d", "eyJa.b", "eyJa..c", "a.b.c x"]
+        {
+            assert_eq!(whole(text.as_bytes()).unwrap().token, text);
+        }
+        assert!(whole(&b"eyJa.b.c\n"[..]).unwrap().note.is_none());
+        assert_eq!(lines(b"[eyJa.b.c]\n"), ["[eyJa.b.c]"], "a line is one token");
     }
 
     #[test]

@@ -53,10 +53,19 @@ fn pinned(pem: &str, name: &str) -> Result<KeySet, Failure> {
     })
 }
 
+/// The source in words. Of an address only the host: the rest may be nobody's business.
+fn named(source: &KeySource) -> String {
+    match source {
+        KeySource::Jwks { url, .. } => format!("the keys at {}", url.host_str().unwrap_or_default()),
+        KeySource::BackendApi(_) => "the keys of Clerk's Backend API".to_owned(),
+        KeySource::Pinned(_) => "the pinned key".to_owned(),
+    }
+}
+
 async fn fetch(source: &KeySource, printer: &mut Printer) -> Result<KeySet, CannotJudge> {
     let cannot =
         || CannotJudge { reason: CannotJudgeReason::KeysNotLoaded, retry_after: std::time::Duration::ZERO };
-    let mut why = |what: String| printer.warning(format!("{source:?}: {what}"));
+    let mut why = |what: String| printer.warning(format!("{} cannot be had: {what}", named(source)));
     let transport = ReqwestTransport::new().map_err(|error| {
         why(error.to_string());
         cannot()
