@@ -30,6 +30,8 @@ pub const RELOADABLE: &[&str] = &[
     "CLERK_AUTHORIZED_PARTIES_MODE",
     "CLERK_AUDIENCE",
     "CLERK_ISSUER",
+    "CLERK_PROXY_URL",
+    "CLERK_DOMAIN",
 ];
 
 /// What of a running server a new configuration reaches.

@@ -39,17 +39,17 @@ impl Context {
 
     /// The configuration, with its warnings printed; all its faults where it has any.
     pub fn settings(&self, purpose: Purpose, printer: &mut Printer) -> Result<Settings, Failure> {
-        self.settings_with_reading(purpose, printer).map(|(settings, _)| settings)
+        self.settings_with_reading(self.file()?.as_ref(), purpose, printer).map(|(settings, _)| settings)
     }
 
-    /// The same, with what each setting was given as.
+    /// The same of this file, with what each setting was given as.
     pub fn settings_with_reading(
         &self,
+        file: Option<&ConfigFile>,
         purpose: Purpose,
         printer: &mut Printer,
     ) -> Result<(Settings, Reading), Failure> {
-        let file = self.file()?;
-        let (settings, reading) = self.load(file.as_ref(), purpose).map_err(|faults| self.faulty(&faults))?;
+        let (settings, reading) = self.load(file, purpose).map_err(|faults| self.faulty(&faults))?;
         for Fault { name, what, remedy } in &settings.warnings {
             printer.warning(format!("{name}: {what}; {remedy}"));
         }

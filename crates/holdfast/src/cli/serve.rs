@@ -1,5 +1,6 @@
 //! `serve`: the server and its worker, until the process is told to stop.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,7 +18,10 @@ use crate::transport::ReqwestTransport;
 
 /// Runs the command.
 pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
-    let (settings, reading) = context.settings_with_reading(Purpose::Serve, printer)?;
+    // Before anything that takes time: without a receiver, the signal ends the process.
+    let hangup = hangup()?;
+    let file = context.file()?;
+    let (settings, reading) = context.settings_with_reading(file.as_ref(), Purpose::Serve, printer)?;
     let levels = telemetry::install(&settings.log, settings.log_format)?;
     if !settings.core_files {
         process::forbid_core_files();
@@ -29,7 +33,6 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
         None => None,
     };
     let stop = stop_signal()?;
-    let hangup = hangup()?;
     let server = Server::build(&settings, &seams(context)?).await.map_err(told)?;
     tracing::info!(
         address = %settings.listen,
@@ -54,7 +57,8 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
         };
         tokio::spawn(serve(listener, service, end.clone()))
     });
-    let hangups = tokio::spawn(on_hangup(hangup, context.clone(), reading, server.reloader(), levels));
+    let began = Began { file: file.map(|file| file.path), reading };
+    let hangups = tokio::spawn(on_hangup(hangup, context.clone(), began, server.reloader(), levels));
     server.run(listener, stop).await;
     hangups.abort();
     end.cancel();
@@ -81,23 +85,39 @@ pub(super) fn seams(context: &Context) -> Result<Seams, Failure> {
     })
 }
 
+/// What the server began with.
+struct Began {
+    /// Its configuration file.
+    file: Option<PathBuf>,
+    reading: Reading,
+}
+
 /// Reads the configuration again at each SIGHUP, for as long as it is polled.
 async fn on_hangup(
     mut hangup: Signal,
     context: Context,
-    mut before: Reading,
+    began: Began,
     reloader: Reloader,
     levels: LogLevels,
 ) {
+    let mut before = began.reading;
     while hangup.recv().await.is_some() {
-        let file = match context.file() {
-            Ok(file) => file,
-            Err(failure) => {
+        let file = match (context.file(), &began.file) {
+            // Without it everything would be as by default, and nobody asked for that.
+            (Ok(None), Some(path)) => {
+                tracing::error!(
+                    file = %path.display(),
+                    "SIGHUP: the configuration file is gone; nothing is changed; put it back, or restart without it"
+                );
+                continue;
+            }
+            (Ok(file), _) => file,
+            (Err(failure), _) => {
                 tracing::error!(why = failure.sentence, "SIGHUP: nothing is changed");
                 continue;
             }
         };
-        let read = settings::load_with_reading(&context.environment, file.as_ref(), Purpose::Serve);
+        let read = settings::load_again(&context.environment, file.as_ref(), &before, RELOADABLE);
         let (settings, reading) = match read {
             Ok(both) => both,
             Err(faults) => {
@@ -117,6 +137,14 @@ async fn on_hangup(
         if let Err(error) = reloader.apply(&settings).await {
             tracing::error!(%error, "SIGHUP: nothing is changed");
             continue;
+        }
+        for warning in &settings.warnings {
+            tracing::warn!(
+                setting = warning.name,
+                what = warning.what,
+                remedy = warning.remedy,
+                "SIGHUP: the configuration holds, and is hardly what was meant"
+            );
         }
         // The loader has read this very filter.
         let _ = levels.replace(&settings.log);

@@ -58,6 +58,28 @@ pub fn load_with_reading(
     }
 }
 
+/// The configuration, read again while the server runs: as given, and as it holds until a restart.
+/// What is derived from several settings, such as the issuers from the publishable key, then comes
+/// from those that hold.
+pub fn load_again(
+    environment: &Environment,
+    file: Option<&ConfigFile>,
+    before: &Reading,
+    reloadable: &[&str],
+) -> Result<(Settings, Reading), Faults> {
+    let (_, reading) = load_with_reading(environment, file, Purpose::Serve)?;
+    let values = reading.held(before, reloadable);
+    let mut reader = Reader { collected: Collected { values, ..Collected::default() } };
+    match reader.settings(Purpose::Serve) {
+        Some(mut settings) if reader.collected.faults.is_empty() => {
+            let contradictions = contradictions::of(&settings);
+            settings.warnings.extend(contradictions);
+            Ok((settings, reading))
+        }
+        _ => Err(Faults(reader.collected.faults)),
+    }
+}
+
 pub(super) struct Reader {
     collected: Collected,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::fault::Origin;
 use super::sources::Found;
 
 /// What each setting was given as. Never shown.
@@ -13,6 +14,17 @@ pub struct Reading(BTreeMap<&'static str, SecretString>);
 impl Reading {
     pub(super) fn of(values: BTreeMap<&'static str, Found>) -> Self {
         Self(values.into_iter().map(|(name, found)| (name, found.text)).collect())
+    }
+
+    /// What holds until a restart: of the `reloadable` settings as they are given now, of all others
+    /// as they were given `before`.
+    pub(super) fn held(&self, before: &Self, reloadable: &[&str]) -> BTreeMap<&'static str, Found> {
+        let now = self.0.iter().filter(|(name, _)| reloadable.contains(name));
+        let then = before.0.iter().filter(|(name, _)| !reloadable.contains(name));
+        let found = |(name, text): (&&'static str, &SecretString)| {
+            (*name, Found { text: text.clone(), origin: Origin::Environment((*name).to_owned()) })
+        };
+        now.chain(then).map(found).collect()
     }
 
     /// The settings that are given differently now, or no longer, or for the first time.

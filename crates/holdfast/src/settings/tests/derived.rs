@@ -105,6 +105,42 @@ fn c5_proxies_and_satellites_are_further_issuers() {
     );
 }
 
+/// The keys stay those of the instance that the server began with: with the issuer of another one
+/// every token would be refused.
+#[test]
+fn what_is_derived_from_what_needs_a_restart_waits_for_it() {
+    let other = "pk_live_Y2xlcmsub3RoZXIuZXhhbXBsZSQ=";
+    let environment = |values: &[(&str, &str)]| {
+        let always = [("HOLDFAST_ENCRYPTION_KEYS", "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")];
+        Environment::of(always.iter().chain(values).copied())
+    };
+    let began = environment(&[("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY)]);
+    let (_, before) = load_with_reading(&began, None, Purpose::Serve).unwrap();
+    let reloadable = &["HOLDFAST_ALLOWED_ORIGINS", "CLERK_ISSUER", "CLERK_DOMAIN"];
+    let now = environment(&[
+        ("CLERK_PUBLISHABLE_KEY", other),
+        ("CLERK_DOMAIN", "shop.example"),
+        ("CLERK_CLOCK_SKEW_MS", "20000"),
+        ("HOLDFAST_ALLOWED_ORIGINS", "https://new.example"),
+    ]);
+    let (settings, reading) = load_again(&now, None, &before, reloadable).unwrap();
+    assert_eq!(settings.clerk.issuers, ["https://clerk.example.com", "https://clerk.shop.example"]);
+    assert_eq!(settings.clerk.clock_skew, Duration::from_secs(5));
+    assert_eq!(texts(&settings.clerk.parties), ["https://new.example"]);
+    let mut waiting = reading.changed_since(&before);
+    waiting.retain(|name| !reloadable.contains(name));
+    assert_eq!(waiting, ["CLERK_CLOCK_SKEW_MS", "CLERK_PUBLISHABLE_KEY"]);
+    let told =
+        |settings: &Settings| settings.warnings.iter().any(|each| each.name == "CLERK_AUTHORIZED_PARTIES");
+    assert!(!told(&settings));
+    let (settings, _) = load_again(&began, None, &before, reloadable).unwrap();
+    assert!(told(&settings), "nobody's tokens are kept out any more, and nothing says so");
+    // What needs a restart is judged all the same.
+    let faulty =
+        environment(&[("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY), ("HOLDFAST_MAX_REQUESTS", "many")]);
+    assert!(load_again(&faulty, None, &before, reloadable).is_err());
+}
+
 #[test]
 fn c7_origins_of_apps_are_parties_origins_and_return_addresses() {
     let settings = tools([

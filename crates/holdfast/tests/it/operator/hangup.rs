@@ -63,6 +63,32 @@ fn a_new_configuration_holds_and_a_faulty_one_is_logged_whole() {
 }
 
 #[test]
+fn without_its_file_the_server_goes_on_as_before() {
+    let reserved = ReservedPort::new();
+    let port = reserved.address().port();
+    let place = Place::new()
+        .file("holdfast.toml", "allowed_origins = [\"https://one.example.com\"]\n")
+        .with("HOLDFAST_LISTEN", format!("127.0.0.1:{port}"))
+        .with("CLERK_PUBLISHABLE_KEY", "pk_live_Y2xlcmsuZXhhbXBsZS5jb20k")
+        .with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7));
+    let mut running = place.start(&["serve"], Stdio::null());
+    until_blocking("it serves", || allows(port, "https://one.example.com"));
+    fs::remove_file(place.path().join("holdfast.toml")).unwrap();
+    signal(&running, "-HUP");
+    until_blocking("it says so", || running.logged().contains("the configuration file is gone"));
+    assert!(allows(port, "https://one.example.com"), "everything is as by default");
+
+    let place = place.file("holdfast.toml", "allowed_origins = []\n");
+    signal(&running, "-HUP");
+    until_blocking("it is warned of what nobody is kept out by", || {
+        running.logged().contains("tokens made for any app of the Clerk instance are accepted")
+    });
+    signal(&running, "-TERM");
+    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+    drop((running, place));
+}
+
+#[test]
 fn a_ring_of_other_bytes_changes_nothing() {
     let reserved = ReservedPort::new();
     let port = reserved.address().port();
