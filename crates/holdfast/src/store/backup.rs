@@ -36,7 +36,7 @@ pub enum BackupError {
     #[error("{0} is a SQLite database, but not one of Holdfast's; name a file that `holdfast backup` wrote")]
     NotOurs(PathBuf),
     /// The copy is damaged.
-    #[error("{path} is damaged: {found}")]
+    #[error("{path} is damaged: {found}; restore another backup")]
     Damaged {
         /// The copy.
         path: PathBuf,
@@ -83,38 +83,37 @@ pub async fn restore(
     for suffix in FILES {
         refuse_existing(&beside(&target, suffix))?;
     }
-    let draft = beside(&target, ".restoring");
-    // Of a restore that was killed; the place is ours alone.
-    remove(&draft);
-    let restored = restore_by(&draft, source, &target, clock).await;
-    if restored.is_err() {
-        remove(&draft);
-    }
-    restored
+    let mut original = File::open(source).map_err(|error| at(source, error))?;
+    let draft = Draft(beside(&target, ".restoring"));
+    // Left by a restore that was killed; nobody else writes there.
+    draft.remove();
+    let mut copy = create_private(&draft.0)?;
+    io::copy(&mut original, &mut copy).map_err(|error| at(source, error))?;
+    let state = check(source, &draft.0, clock).await?;
+    copy.sync_all().and_then(|()| fs::rename(&draft.0, &target)).map_err(|error| at(&draft.0, error))?;
+    Ok(state)
 }
 
-/// A database, and what may stand beside it.
+/// A SQLite database, and the files beside it.
 const FILES: [&str; 3] = ["", "-wal", "-shm"];
 
-/// The error that led here is the one to tell.
-fn remove(database: &Path) {
-    for suffix in FILES {
-        let _ = fs::remove_file(beside(database, suffix));
+/// A copy that is removed unless it was given its final name: a restore that failed must not stand
+/// in the way of the next one.
+struct Draft(PathBuf);
+
+impl Draft {
+    fn remove(&self) {
+        for suffix in FILES {
+            // The error that led here is the one to tell.
+            let _ = fs::remove_file(beside(&self.0, suffix));
+        }
     }
 }
 
-async fn restore_by(
-    draft: &Path,
-    source: &Path,
-    target: &Path,
-    clock: SharedClock,
-) -> Result<SchemaState, BackupError> {
-    let mut copy = create_private(draft)?;
-    let mut original = File::open(source).map_err(|error| at(source, error))?;
-    io::copy(&mut original, &mut copy).map_err(|error| at(source, error))?;
-    let state = check(source, draft, clock).await?;
-    copy.sync_all().and_then(|()| fs::rename(draft, target)).map_err(|error| at(draft, error))?;
-    Ok(state)
+impl Drop for Draft {
+    fn drop(&mut self) {
+        self.remove();
+    }
 }
 
 /// Opens the copy as a database, with all that is asserted then, and has SQLite look at every page
@@ -124,19 +123,27 @@ async fn check(source: &Path, draft: &Path, clock: SharedClock) -> Result<Schema
     let opened = Store::open(&StoreOptions::tool(format!("sqlite://{text}")), clock).await;
     let store = opened.map_err(|error| match error {
         OpenError::NotADatabase(_) => BackupError::NotADatabase(source.to_owned()),
+        OpenError::Unusable(found) => damaged(source, found),
         other => BackupError::Open(other),
     })?;
     let verdict = inspect(source, &store).await;
     // The last connection takes the log with it.
     store.close().await;
-    verdict
+    verdict.map_err(|error| match error {
+        BackupError::Store(StoreError::Corrupt { why, .. }) => damaged(source, why),
+        other => other,
+    })
+}
+
+fn damaged(source: &Path, found: String) -> BackupError {
+    BackupError::Damaged { path: source.to_owned(), found }
 }
 
 async fn inspect(source: &Path, store: &Store) -> Result<SchemaState, BackupError> {
     let Engine::Sqlite(sqlite) = &store.inner.engine else { return Err(BackupError::NotSqlite) };
     let found = sqlite.integrity().await?;
     if found != "ok" {
-        return Err(BackupError::Damaged { path: source.to_owned(), found });
+        return Err(damaged(source, found));
     }
     if !store.is_migrated().await? {
         return Err(BackupError::NotOurs(source.to_owned()));

@@ -23,7 +23,7 @@ pub enum StoreError {
     #[error("the connection to the database broke during a commit, which may or may not have been made")]
     OutcomeUnknown,
     /// A stored row is not what this version writes.
-    #[error("row {row} of table {table} cannot be read: {why}")]
+    #[error("{}", unreadable(table, row, why))]
     Corrupt {
         /// The table.
         table: &'static str,
@@ -39,6 +39,14 @@ pub enum StoreError {
 
 /// The "table" of a [`StoreError::Corrupt`] that is about the database's file itself.
 pub(super) const WHOLE_FILE: &str = "(file)";
+
+fn unreadable(table: &str, row: &str, why: &str) -> String {
+    if table == WHOLE_FILE {
+        format!("the database's file is damaged: {why}")
+    } else {
+        format!("row {row} of table {table} cannot be read: {why}")
+    }
+}
 
 impl StoreError {
     /// Whether one row is at fault: every other may be read and written as before.
