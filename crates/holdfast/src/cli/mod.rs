@@ -48,13 +48,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
     };
     let mut printer = Printer::standard(Colour::detect(&environment, cli.no_color));
     let context = Context::new(environment, cli.config);
-    match execute(&context, cli.command, &mut printer) {
+    let outcome = execute(&context, cli.command, &mut printer);
+    match outcome.and_then(|exit| written(&printer).map(|()| exit)) {
         Ok(exit) => exit,
         Err(failure) => {
             printer.error(&failure.sentence, failure.remedy.as_deref());
             failure.exit
         }
     }
+}
+
+/// A script must not take half an answer for the whole.
+fn written(printer: &Printer) -> Result<(), Failure> {
+    let failed = |error| {
+        Failure::setup(format!("the answer could not be written: {error}"), "make room, and run it again")
+    };
+    printer.failed().map_or(Ok(()), |error| Err(failed(error)))
 }
 
 /// Help and version are answers; everything else that the parser says is about wrong usage.
@@ -65,7 +74,7 @@ fn usage(error: &clap::Error, printer: &mut Printer) -> ExitStatus {
         ExitStatus::Usage
     } else {
         printer.line(text.trim_end());
-        ExitStatus::Success
+        if printer.failed().is_some() { ExitStatus::Usage } else { ExitStatus::Success }
     }
 }
 

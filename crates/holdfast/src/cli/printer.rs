@@ -6,11 +6,14 @@ use std::io::{self, IsTerminal as _, Write};
 
 use crate::settings::Environment;
 
-/// Writes for people and for programs. A reader that went away (`| head`) is no error.
+/// Writes for people and for programs. A reader that went away (`| head`) is no error; an answer that
+/// could not be written (a full disk) is.
 pub struct Printer {
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
     colour: Colour,
+    /// Why part of the answer was not written.
+    lost: Option<io::Error>,
 }
 
 /// Which of the two streams may be coloured. Everything must read as well without.
@@ -75,47 +78,63 @@ impl fmt::Debug for Printer {
 impl Printer {
     /// A printer to the process's own streams.
     pub fn standard(colour: Colour) -> Self {
-        Self { out: Box::new(io::stdout()), err: Box::new(io::stderr()), colour }
+        Self::to(Box::new(io::stdout()), Box::new(io::stderr()), colour)
     }
 
     /// A printer to anything.
     pub fn to(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, colour: Colour) -> Self {
-        Self { out, err, colour }
+        Self { out, err, colour, lost: None }
     }
 
     /// One line of the answer.
     pub fn line(&mut self, text: impl AsRef<str>) {
-        Self::write(&mut self.out, text.as_ref());
+        self.answer(text.as_ref());
     }
 
     /// One JSON document on one line of the answer.
     pub fn json(&mut self, value: &serde_json::Value) {
-        Self::write(&mut self.out, &value.to_string());
+        self.answer(&value.to_string());
     }
 
     /// One JSON document of the answer, indented.
     pub fn pretty_json(&mut self, value: &serde_json::Value) {
-        Self::write(&mut self.out, &format!("{value:#}"));
+        self.answer(&format!("{value:#}"));
+    }
+
+    /// Why part of the answer reached nobody, be it that whoever read it went away.
+    pub fn lost(&self) -> Option<&io::Error> {
+        self.lost.as_ref()
+    }
+
+    /// Why part of the answer was not written although somebody waits for it.
+    pub fn failed(&self) -> Option<&io::Error> {
+        self.lost().filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
+    }
+
+    fn answer(&mut self, text: &str) {
+        if let Err(error) = Self::write(&mut self.out, text) {
+            self.lost.get_or_insert(error);
+        }
     }
 
     /// A remark, on standard error.
     pub fn remark(&mut self, text: impl AsRef<str>) {
-        Self::write(&mut self.err, text.as_ref());
+        let _ = Self::write(&mut self.err, text.as_ref());
     }
 
     /// A warning, on standard error.
     pub fn warning(&mut self, text: impl AsRef<str>) {
         let label = Self::paint(self.colour.err, Tone::Caution, "warning:");
-        Self::write(&mut self.err, &format!("{label} {}", text.as_ref()));
+        let _ = Self::write(&mut self.err, &format!("{label} {}", text.as_ref()));
     }
 
     /// An error with what would mend it, on standard error.
     pub fn error(&mut self, sentence: &str, remedy: Option<&str>) {
         let label = Self::paint(self.colour.err, Tone::Bad, "error:");
-        Self::write(&mut self.err, &format!("{label} {sentence}"));
+        let _ = Self::write(&mut self.err, &format!("{label} {sentence}"));
         if let Some(remedy) = remedy {
             let label = Self::paint(self.colour.err, Tone::Hint, "hint:");
-            Self::write(&mut self.err, &format!("{label} {remedy}"));
+            let _ = Self::write(&mut self.err, &format!("{label} {remedy}"));
         }
     }
 
@@ -128,9 +147,9 @@ impl Printer {
         if colour { format!("{}{text}\x1b[0m", tone.sequence()) } else { text.to_owned() }
     }
 
-    fn write(stream: &mut Box<dyn Write + Send>, text: &str) {
-        // Where nobody reads any more there is nobody to tell.
-        let _ = writeln!(stream, "{text}").and_then(|()| stream.flush());
+    /// Of standard error nobody needs to know: there is no third stream to say it on.
+    fn write(stream: &mut Box<dyn Write + Send>, text: &str) -> io::Result<()> {
+        writeln!(stream, "{text}").and_then(|()| stream.flush())
     }
 }
 

@@ -10,6 +10,7 @@ use super::context::Context;
 use super::exit::{ExitStatus, Failure, Outcome};
 use super::printer::{Printer, Tone};
 use crate::caller::service;
+use crate::display_text;
 use crate::entropy;
 use crate::settings::Purpose;
 use crate::store::NewServiceKey;
@@ -23,12 +24,22 @@ pub async fn run(context: &Context, command: ServiceKeyCommand, printer: &mut Pr
     }
 }
 
+/// Characters of a name: it stands in lists and records.
+const LONGEST_NAME: usize = 100;
+
 async fn create(context: &Context, name: String, printer: &mut Printer) -> Outcome {
     let name = name.trim().to_owned();
     if name.is_empty() {
         return Err(Failure::setup(
             "a service key needs a name, by which `service-key list` tells it from others",
             "say what it is for, such as `--name billing`",
+        ));
+    }
+    // One line of a list, and nothing that a terminal would obey.
+    if display_text::line(&name, LONGEST_NAME).as_deref() != Some(&name) {
+        return Err(Failure::setup(
+            format!("the name of a service key is one line of at most {LONGEST_NAME} characters"),
+            "say in a few words what it is for, such as `--name billing`",
         ));
     }
     let settings = context.settings(Purpose::Tools, printer)?;
@@ -39,6 +50,12 @@ async fn create(context: &Context, name: String, printer: &mut Printer) -> Outco
     audit::record(context, &store, "service_key.create", None, Some(format!("{id} {name}"))).await?;
     store.insert_service_key(&NewServiceKey { id, name, hash: secret.hash }, now).await?;
     printer.line(secret.key.expose_secret());
+    if let Some(error) = printer.lost() {
+        let sentence = format!("the key could not be shown ({error}), so it is revoked again");
+        audit::record(context, &store, "service_key.revoke", None, Some(id.to_string())).await?;
+        store.revoke_service_key(id, context.clock.now()).await?;
+        return Err(Failure::setup(sentence, "make one where its output can be read"));
+    }
     printer.remark(format!("This is the only time that it is shown. Its id is {id}."));
     Ok(ExitStatus::Success)
 }

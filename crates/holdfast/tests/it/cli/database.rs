@@ -92,9 +92,69 @@ async fn somebody_elses_database_is_not_restored() {
 }
 
 #[test]
+fn a_restore_that_fails_leaves_nothing_in_the_way_of_the_next() {
+    let place = Place::new();
+    place.run(&["migrate"]);
+    place.run(&["service-key", "create", "--name", "kept"]);
+    assert_eq!(place.run(&["backup", "copy.db"]).code, 0);
+    move_database_away(&place);
+    let whole = fs::read(place.path().join("copy.db")).unwrap();
+    fs::write(place.path().join("cut.db"), &whole[..whole.len() / 2]).unwrap();
+    fs::write(place.path().join("holdfast.db-wal"), "of another database").unwrap();
+    let in_the_way = place.run(&["restore", "copy.db"]);
+    assert!(in_the_way.code == 2 && in_the_way.stderr.contains("holdfast.db-wal"), "{}", in_the_way.whole());
+    fs::remove_file(place.path().join("holdfast.db-wal")).unwrap();
+    for (file, says) in [
+        ("mistyped.db", "mistyped.db: No such file"),
+        (".", "Is a directory"),
+        ("cut.db", "cut.db is damaged"),
+    ] {
+        let ended = place.run(&["restore", file]);
+        assert!(ended.code == 2 && ended.stderr.contains(says), "{}", ended.whole());
+        assert!(!ended.stderr.contains("  "), "{}", ended.stderr);
+    }
+    let restored = place.run(&["restore", "copy.db"]);
+    assert_eq!(restored.code, 0, "{}", restored.whole());
+    // What somebody else put there is not removed.
+    move_database_away(&place);
+    fs::write(place.path().join("holdfast.db.restoring"), "somebody else's").unwrap();
+    assert_eq!(place.run(&["restore", "copy.db"]).code, 2);
+    assert_eq!(fs::read_to_string(place.path().join("holdfast.db.restoring")).unwrap(), "somebody else's");
+}
+
+/// A script must not take half an answer for the whole.
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure() {
+    let place = Place::new();
+    place.run(&["migrate"]);
+    for arguments in [
+        &["openapi"][..],
+        &["config", "print"],
+        &["keys", "generate"],
+        &["service-key", "create", "--name", "lost"],
+        &["service-key", "list"],
+        &["--help"],
+    ] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut running = place.start(arguments, full.into());
+        running.may_be_silent = true;
+        assert_eq!(running.child.wait().unwrap().code(), Some(2), "{arguments:?}: {}", running.logged());
+    }
+    let listed = place.run(&["service-key", "list"]).stdout;
+    assert!(
+        listed.contains("lost") && listed.contains("revoked"),
+        "a key that nobody has seen works: {listed}"
+    );
+}
+
+#[test]
 fn a_service_key_has_a_name() {
     let place = Place::new();
     place.run(&["migrate"]);
+    for name in ["a\nb", "\u{1b}[31mred", "\u{202e}x", &"x".repeat(101)] {
+        let ended = place.run(&["service-key", "create", "--name", name]);
+        assert!(ended.code == 2 && ended.stderr.contains("one line"), "{}", ended.whole());
+    }
     for name in ["", "  "] {
         let ended = place.run(&["service-key", "create", "--name", name]);
         assert_eq!(ended.code, 2, "{}", ended.stderr);
