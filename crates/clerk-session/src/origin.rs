@@ -71,11 +71,12 @@ impl OriginPattern {
         let (scheme, rest) = split_scheme(text)?;
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let authority = &rest[..end];
-        if end != rest.len() {
-            return Err(OriginError::Path(format!("{scheme}://{authority}")));
-        }
+        // Before anything of it is repeated.
         if authority.contains('@') {
             return Err(OriginError::Credentials);
+        }
+        if end != rest.len() {
+            return Err(OriginError::Path(format!("{scheme}://{authority}")));
         }
         let (host, port) = split_port(authority);
         if let Some(port) = port {

@@ -105,6 +105,7 @@ fn what_is_no_origin_says_what_to_write() {
         ("https://app.example.com?x", "write `https://app.example.com`"),
         ("https://app.example.com#x", "write `https://app.example.com`"),
         ("https://user@app.example.com", "no user name"),
+        ("https://user:password@app.example.com/", "no user name"),
         ("https://App.example.com", "not a host"),
         ("https://app.example.com ", "not a host"),
         ("https://app..example.com", "not a host"),

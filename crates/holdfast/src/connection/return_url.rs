@@ -137,7 +137,10 @@ impl List {
 impl Page {
     fn parse(entry: &str) -> Result<Self, ReturnUrlError> {
         let fault = |why: &str| ReturnUrlError { entry: entry.to_owned(), why: why.to_owned() };
-        let after_scheme = entry.find("://").map(|at| at + 3).ok_or_else(|| fault("it has no scheme"))?;
+        let after_scheme = entry
+            .find("://")
+            .map(|at| at + 3)
+            .ok_or_else(|| fault("it does not begin with a scheme and ://"))?;
         let (origin, path) = match entry[after_scheme..].find('/') {
             Some(at) => entry.split_at(after_scheme + at),
             None => (entry, ""),

@@ -401,17 +401,21 @@ fn default_journal_directory(database_url: &str) -> PathBuf {
     PathBuf::from(format!("{}.journal", file.unwrap_or("holdfast")))
 }
 
-/// Whether a value may be a secret that was put into the wrong setting: a key by its prefix, an
-/// address with a password, or something long and random, such as an app secret where the app id
-/// belongs.
+/// Whether a value may be a secret that was put into the wrong setting: a key or a token by its
+/// prefix, an address with a password, or something long and random, such as an app secret where the
+/// app id belongs, or an entry of the key ring.
 fn looks_secret(text: &str) -> bool {
-    let is_random = text.len() >= 20
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-+/=".contains(&byte))
-        && text.bytes().any(|byte| byte.is_ascii_digit())
-        && text.bytes().any(|byte| byte.is_ascii_alphabetic());
-    ["sk_", "whsec_", "hf_sk_", "live_", "test_"].iter().any(|prefix| text.starts_with(prefix))
+    let is_random = |part: &str| {
+        part.len() >= 20
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-+/=".contains(&byte))
+            && part.bytes().any(|byte| byte.is_ascii_digit())
+            && part.bytes().any(|byte| byte.is_ascii_alphabetic())
+    };
+    // What follows the scheme of an address is its host.
+    let mut parts = text.split([':', ',', ' ']).map(str::trim).filter(|part| !part.starts_with("//"));
+    ["sk_", "whsec_", "hf_sk_", "live_", "test_", "eyJ"].iter().any(|prefix| text.starts_with(prefix))
         || text.contains('@')
-        || is_random
+        || parts.any(is_random)
 }
 
 /// Long values, such as a PEM, are cut for the message.

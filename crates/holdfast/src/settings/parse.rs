@@ -8,6 +8,7 @@ use std::time::Duration;
 use clerk_session::{KeySet, OriginPattern, PublishableKey, PublishableKeyError};
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use url::Url;
 
 use super::entry::Wrong;
@@ -30,6 +31,14 @@ pub fn address(text: &str) -> Read<SocketAddr> {
     format!("{host}:{port}")
         .parse()
         .map_err(|_| Wrong::new("is not an address and port", "write it like 127.0.0.1:8080 or [::]:8080"))
+}
+
+/// The same for a listener that need not be there.
+pub fn address_or_none(text: &str) -> Read<SocketAddr> {
+    if matches!(text, "off" | "none" | "false" | "no" | "0") {
+        return Err(Wrong::new("is not an address and port", "leave it unset: then there is none"));
+    }
+    address(text)
 }
 
 /// An http or https address.
@@ -313,6 +322,30 @@ pub fn seconds(text: &str) -> Read<Duration> {
         .map_err(|_| Wrong::new("is not a whole number of seconds", "write digits alone, like 60"))
 }
 
+/// How long a server that was told to stop serves on: nobody waits longer than an hour for that.
+pub fn drain(text: &str) -> Read<Duration> {
+    const LONGEST: Duration = Duration::from_hours(1);
+    seconds(text).and_then(|drain| {
+        let wrong =
+            || Wrong::new("is more than an hour, and the process would not end before", "write at most 3600");
+        if drain <= LONGEST { Ok(drain) } else { Err(wrong()) }
+    })
+}
+
+/// From which age on a grant is refreshed: below its life of 60 days.
+pub fn minimum_age(text: &str) -> Read<Duration> {
+    const LIFE: Duration = Duration::from_hours(60 * 24);
+    seconds(text).and_then(|age| {
+        let wrong = || {
+            Wrong::new(
+                "is a grant's life or longer, when nothing can refresh it any more",
+                "write seconds, like 86400 for a day",
+            )
+        };
+        if age < LIFE { Ok(age) } else { Err(wrong()) }
+    })
+}
+
 /// A fraction of a grant's life: from 0, which leaves it to the minimum age, to below 1, at which
 /// the grant is dead.
 pub fn fraction(text: &str) -> Read<f64> {
@@ -335,12 +368,16 @@ pub fn switch(text: &str) -> Read<bool> {
     }
 }
 
-/// A filter for the log, as tracing-subscriber reads it.
+/// A filter for the log, as tracing-subscriber reads it. There a word alone may be a target as well:
+/// a mistyped level would then silence everything.
 pub fn log_filter(text: &str) -> Read<String> {
-    EnvFilter::builder()
-        .parse(text)
-        .map(|_| text.to_owned())
-        .map_err(|_| Wrong::new("is not a filter", "write info, or info,holdfast::http=debug"))
+    let wrong = |what: &str| Wrong::new(what, "write info, or info,holdfast::http=debug");
+    EnvFilter::builder().parse(text).map_err(|_| wrong("is not a filter"))?;
+    let mut words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+    if words.any(|word| !word.contains(['=', '[', '{']) && word.parse::<LevelFilter>().is_err()) {
+        return Err(wrong("has a part that is neither a level nor target=level"));
+    }
+    Ok(text.to_owned())
 }
 
 /// `text` or `json`.

@@ -86,6 +86,9 @@ impl ConfigFile {
         match fs::read_to_string(&path) {
             Ok(text) => Ok(Some(Self { path, text })),
             Err(error) if asked.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) if is_other_encoding(&error) => {
+                Err(Fault::new(path.display().to_string(), "the configuration file is not UTF-8", UTF_8))
+            }
             Err(error) => Err(Fault::new(
                 path.display().to_string(),
                 format!("the configuration file cannot be read: {error}"),
@@ -97,6 +100,13 @@ impl ConfigFile {
             )),
         }
     }
+}
+
+/// What mends a file in another encoding.
+const UTF_8: &str = "save it as UTF-8; editors and shells of Windows may write UTF-16 or Latin-1";
+
+fn is_other_encoding(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::InvalidData
 }
 
 /// A value with the place it came from. Kept as a secret whatever it is: the table decides what may
@@ -207,24 +217,25 @@ fn unquoted<'a>(
     None
 }
 
-/// A value in a file of its own, as container platforms mount secrets. A trailing line end is not
-/// part of it.
+/// A value in a file of its own, as container platforms mount secrets. A line end behind it is not
+/// part of it, nor is the mark that some editors put before UTF-8.
 fn read_value_file(
     setting: &dyn Setting,
     name: &str,
     path: &Path,
     collected: &mut Collected,
 ) -> Option<Found> {
-    let (what, remedy) = match fs::read_to_string(path) {
-        Ok(text) if text.trim().is_empty() => {
-            (format!("{} is empty", path.display()), "put the value into it")
-        }
-        Ok(text) => {
+    let text = fs::read_to_string(path);
+    let value = text.as_ref().map(|text| text.trim_start_matches('\u{feff}').trim());
+    let (what, remedy) = match value {
+        Ok("") => (format!("{} is empty", path.display()), "put the value into it"),
+        Ok(value) => {
             return Some(Found {
-                text: text.trim().into(),
+                text: value.into(),
                 origin: Origin::SecretFile { name: name.to_owned(), path: path.to_owned() },
             });
         }
+        Err(error) if is_other_encoding(error) => (format!("{} is not UTF-8", path.display()), UTF_8),
         Err(error) => {
             (format!("{} cannot be read: {error}", path.display()), "name a file that this process may read")
         }
@@ -243,10 +254,15 @@ fn read_file(file: &ConfigFile, collected: &mut Collected) {
             let at = error.span().map_or(0, |span| span.start);
             collected.is_file_spoilt = true;
             let line = file.text.get(..at).map_or(1, |before| before.matches('\n').count() + 1);
+            let message = error.message().lines().next().unwrap_or_default();
             collected.faults.push(Fault::new(
                 file.path.display().to_string(),
-                format!("line {line} is not TOML: {}", error.message().lines().next().unwrap_or_default()),
-                "quote text values: key = \"value\"",
+                format!("line {line} is not TOML: {message}"),
+                if message.contains("duplicate") {
+                    "keep one of the lines that set it"
+                } else {
+                    "quote text values: key = \"value\""
+                },
             ));
             return;
         }

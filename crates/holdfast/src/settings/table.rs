@@ -31,7 +31,7 @@ settings! {
         default: Fallback::Absent("off"),
         form: "address:port",
         doc: "Where Prometheus finds `/metrics`. A port of its own, so that it is never public by accident.",
-        read: parse::address,
+        read: parse::address_or_none,
     }
     PUBLIC_URL: Url {
         env: "HOLDFAST_PUBLIC_URL",
@@ -107,10 +107,10 @@ settings! {
     DRAIN_S: Duration {
         env: "HOLDFAST_DRAIN_S",
         default: Fallback::Text("3"),
-        form: "seconds",
+        form: "seconds, at most 3600",
         doc: "How long a server that was told to stop (SIGTERM, SIGINT) serves on, with `/readyz` at 503 and `Connection: close` on every \
               answer, so that whoever spreads requests looks elsewhere before the port closes. A second signal ends it at once.",
-        read: parse::seconds,
+        read: parse::drain,
     }
     CORE_FILES: bool {
         env: "HOLDFAST_CORE_FILES",
@@ -177,9 +177,9 @@ settings! {
     REFRESH_MIN_AGE_S: Duration {
         env: "HOLDFAST_REFRESH_MIN_AGE_S",
         default: Fallback::Text("86400"),
-        form: "seconds",
+        form: "seconds, fewer than the 60 days that a grant lives",
         doc: "Never refresh a younger grant: Instagram refuses to.",
-        read: parse::seconds,
+        read: parse::minimum_age,
     }
     REFRESH_AT: f64 {
         env: "HOLDFAST_REFRESH_AT",

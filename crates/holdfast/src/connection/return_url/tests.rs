@@ -204,7 +204,10 @@ fn what_is_the_apps_own_comes_back_byte_for_byte() {
 #[test]
 fn a_fault_in_the_list_names_the_entry() {
     let fault = ReturnUrls::parse(["app.example.com"]).unwrap_err();
-    assert_eq!(fault.to_string(), "`app.example.com` is not an address to return to: it has no scheme");
+    assert_eq!(
+        fault.to_string(),
+        "`app.example.com` is not an address to return to: it does not begin with a scheme and ://"
+    );
 }
 
 /// Pieces of addresses, good and hostile, to be put together in any order.

@@ -26,6 +26,13 @@ fn single_values_are_read_strictly() {
         ("HOLDFAST_REQUESTS_PER_ADDRESS", "-1"),
         ("HOLDFAST_HTTP2", "2"),
         ("HOLDFAST_REFRESH_MIN_AGE_S", "1d"),
+        ("HOLDFAST_REFRESH_MIN_AGE_S", "5184000"),
+        ("HOLDFAST_DRAIN_S", "3601"),
+        ("HOLDFAST_METRICS_LISTEN", "off"),
+        // Each would silence the log.
+        ("HOLDFAST_LOG", "inof"),
+        ("HOLDFAST_LOG", "holdfast"),
+        ("HOLDFAST_LOG", "holdfast::http=debug,debgu"),
         ("HOLDFAST_REFRESH_AT", "-0.1"),
         ("HOLDFAST_REFRESH_AT", "1"),
         ("HOLDFAST_REFRESH_AT", "NaN"),
@@ -158,6 +165,58 @@ fn a_secret_in_the_wrong_place_is_not_repeated() {
     let told = tools(swapped).unwrap_err().to_string();
     assert!(told.contains("INSTAGRAM_APP_ID") && told.contains("swapped"), "{told}");
     assert!(!told.contains(secret), "{told}");
+
+    let entry = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let (ring, token) = (format!("k1:{entry}"), "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ1c2VyXzEifQ.c2ln");
+    for (value, part) in [
+        (ring.as_str(), entry),
+        (token, "eyJhbGciOiJSUzI1NiJ9"),
+        ("https://user:hunter2hunter2@app.example.com/path", "hunter2hunter2"),
+        ("postgres://user:hunter2hunter2@db/holdfast", "hunter2hunter2"),
+    ] {
+        for setting in TABLE.iter().filter(|setting| !setting.is_secret()) {
+            if let Err(faults) = tools([(setting.env(), value), COLLECTOR]) {
+                assert!(!faults.to_string().contains(part), "{faults}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_log_is_filtered_by_levels_and_targets() {
+    for filter in
+        ["off", "INFO", "warn,holdfast::http=debug", "info, sqlx=off,", "debug,[request{id=1}]=trace"]
+    {
+        assert_eq!(tools([("HOLDFAST_LOG", filter)]).unwrap().log, filter.trim(), "{filter}");
+    }
+}
+
+#[test]
+fn a_file_in_another_encoding_is_told_from_one_that_may_not_be_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let written = |name: &str, bytes: &[u8]| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let utf_16: Vec<u8> = "sk_test_of_nobody".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let value = written("value", &[&[0xff, 0xfe][..], &utf_16].concat());
+    let faults = tools([("CLERK_SECRET_KEY_FILE", value.to_str().unwrap())]).unwrap_err().0;
+    assert!(faults[0].what.ends_with("is not UTF-8") && faults[0].remedy.contains("UTF-16"), "{faults:?}");
+    let file = written("holdfast.toml", b"# caf\xe9\n");
+    let fault = ConfigFile::find(Some(&file)).unwrap_err();
+    assert!(fault.what.ends_with("is not UTF-8") && fault.remedy.contains("UTF-8"), "{fault:?}");
+    let marked = written("marked", b"\xef\xbb\xbfsk_test_of_nobody\r\n");
+    let settings = tools([("CLERK_SECRET_KEY_FILE", marked.to_str().unwrap())]).unwrap();
+    assert_eq!(settings.clerk.secret_key.unwrap().expose_secret(), "sk_test_of_nobody");
+}
+
+#[test]
+fn a_line_that_stands_there_twice_is_told_so() {
+    let file =
+        ConfigFile { path: "holdfast.toml".into(), text: "worker = \"on\"\nworker = \"off\"\n".to_owned() };
+    let faults = load(&Environment::default(), Some(&file), Purpose::Tools).unwrap_err().0;
+    assert!(faults[0].what.starts_with("line 2") && faults[0].remedy.contains("keep one"), "{faults:?}");
 }
 
 #[test]
