@@ -97,7 +97,7 @@ impl Users {
 
     /// Facts that could not be had are asked for again by later calls, until they are there.
     fn wants_facts(&self, record: &UserRecord, owner: &OwnerId) -> bool {
-        let can_ask = self.backend.as_ref().is_some_and(|backend| !backend.is_left_alone());
+        let can_ask = self.backend.as_ref().is_some_and(|backend| !backend.is_left_alone(owner.as_str()));
         can_ask && !record.is_told_by_clerk && self.retries.may_ask(owner.as_str(), self.clock.now())
     }
 

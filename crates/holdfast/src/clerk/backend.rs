@@ -95,6 +95,11 @@ impl BackendError {
         }
     }
 
+    /// Whether it may be that this user's record alone makes the API fail.
+    fn may_concern_one_user(self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Status(_) | Self::NotUnderstood)
+    }
+
     /// How long to leave the API alone; `None` where the failure says nothing about the next call.
     fn cool_down(self) -> Option<Duration> {
         match self {
@@ -120,6 +125,8 @@ struct State {
     quiet_until: Option<Timestamp>,
     /// One per user being asked for, so that parallel first calls make one request.
     asking: HashMap<String, Arc<Flight>>,
+    /// Users about whom the API failed: how often in a row, and until when they are not asked about.
+    failing: HashMap<String, (u32, Timestamp)>,
     /// What was answered lately, by user.
     recent: HashMap<String, (Timestamp, Result<UserFacts, BackendError>)>,
     /// When the present window began, and how many questions were asked in it.
@@ -138,6 +145,25 @@ impl State {
         }
         if self.recent.len() < REMEMBERED || self.recent.contains_key(user_id) {
             self.recent.insert(user_id.to_owned(), (now, answer));
+        }
+    }
+
+    /// Until when this user is not asked about: where the API fails whenever it is asked about one
+    /// user, the quiet after that must not be all that the others get.
+    fn paused(&self, user_id: &str, now: Timestamp) -> Option<Timestamp> {
+        let (_, until) = self.failing.get(user_id)?;
+        Some(*until).filter(|until| *until > now && *until <= after(now, FRESH))
+    }
+
+    /// Twice as long with each failure in a row, beginning with the quiet that is everybody's.
+    fn note_failure(&mut self, user_id: &str, now: Timestamp) {
+        if self.failing.len() >= REMEMBERED {
+            self.failing.retain(|_, (_, until)| *until > now);
+        }
+        let failures = self.failing.get(user_id).map_or(0, |(failures, _)| *failures);
+        let pause = COOL_DOWN.saturating_mul(1 << failures.min(8)).min(FRESH);
+        if self.failing.len() < REMEMBERED || failures > 0 {
+            self.failing.insert(user_id.to_owned(), (failures.saturating_add(1), after(now, pause)));
         }
     }
 
@@ -191,7 +217,8 @@ impl BackendApi {
         if let Some(recent) = self.state().recent(user_id, now) {
             return recent;
         }
-        if let Some(until) = self.quiet_until() {
+        let paused = self.state().paused(user_id, now);
+        if let Some(until) = self.quiet_until().max(paused) {
             return Err(BackendError::CoolingDown { until });
         }
         self.state().spend(now).map_err(|until| BackendError::CoolingDown { until })?;
@@ -202,8 +229,15 @@ impl BackendApi {
         // Whoever comes from now on may want to know what has changed since.
         turn.land();
         match &answer {
-            Ok(facts) => *flight = Some(facts.clone()),
+            Ok(facts) => {
+                self.state().failing.remove(user_id);
+                *flight = Some(facts.clone());
+            }
             Err(error) => {
+                if error.may_concern_one_user() {
+                    let now = self.clock.now();
+                    self.state().note_failure(user_id, now);
+                }
                 if let Some(quiet) = error.cool_down() {
                     self.state().quiet_until = Some(after(self.clock.now(), quiet));
                 }
@@ -212,9 +246,10 @@ impl BackendApi {
         answer
     }
 
-    /// Whether asking would be answered from memory: it failed a moment ago.
-    pub fn is_left_alone(&self) -> bool {
-        self.quiet_until().is_some()
+    /// Whether asking about this user would be answered from memory: it failed a moment ago.
+    pub fn is_left_alone(&self, user_id: &str) -> bool {
+        let now = self.clock.now();
+        self.quiet_until().is_some() || self.state().paused(user_id, now).is_some()
     }
 
     fn quiet_until(&self) -> Option<Timestamp> {

@@ -83,6 +83,24 @@ async fn every_failure_has_its_kind_and_its_quiet() {
 }
 
 #[tokio::test]
+async fn one_user_about_whom_the_api_always_fails_leaves_time_for_the_others() {
+    let clerk = Clerk::start().await;
+    let api = api(&clerk);
+    let mut told = 0;
+    for _ in 0..120 {
+        clerk.standin.set_fault(Surface::Users, Some(Fault::ServerError));
+        api.user(Person::Ada.user_id()).await.unwrap_err();
+        clerk.standin.set_fault(Surface::Users, None);
+        told += u32::from(api.user(Person::Grace.user_id()).await.is_ok());
+        clerk.advance(1);
+    }
+    assert!(told > 80, "{told} of 120");
+    // Once it answers, it is asked as about anybody.
+    clerk.advance(60);
+    api.user(Person::Ada.user_id()).await.unwrap();
+}
+
+#[tokio::test]
 async fn all_questions_share_a_budget_below_clerks() {
     let clerk = Clerk::start().await;
     let api = api(&clerk);
