@@ -85,7 +85,8 @@ async fn ask(
     request.timeout = PATIENCE;
     let answer = transport.send(request).await.map_err(|error| error.to_string())?;
     match answer.status.as_u16() {
-        404 => Ok(None),
+        404 if answer.body.is_empty() => Ok(None),
+        404 => Err("that is no metrics listener of Holdfast".to_owned()),
         200 => serde_json::from_slice(&answer.body)
             .map(Some)
             .map_err(|_| "its answer is not that of a metrics listener of Holdfast".to_owned()),
@@ -121,7 +122,10 @@ fn from_log(mut log: impl BufRead, request_id: &str) -> io::Result<Option<Rememb
                 request_id: request_id.to_owned(),
                 at: text("timestamp").parse().unwrap_or(jiff::Timestamp::UNIX_EPOCH),
                 method: text("method"),
-                route: text("route"),
+                route: fields
+                    .get("route")
+                    .map_or("unreadable", |route| route.as_str().unwrap_or_default())
+                    .to_owned(),
                 status: u16::try_from(status).unwrap_or(0),
                 code: text("code"),
                 detail: String::new(),
@@ -176,7 +180,9 @@ fn tell(one: &Remembered, json: bool, printer: &mut Printer) -> ExitStatus {
         return ExitStatus::Success;
     }
     let title = printer.tone(Tone::Bold, &format!("{} {}", one.status, one.code));
-    printer.line(format!("{title}  {} {}, {}", one.method, one.route, one.at));
+    // Of a request that could not be read nobody knows the method.
+    let asked = format!("{} {}", one.method, one.route);
+    printer.line(format!("{title}  {}, {}", asked.trim(), one.at));
     if !one.detail.is_empty() {
         printer.line(format!("  told    {}", one.detail));
     }

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::cors::EVERY_ORIGIN;
 use super::layers::{Edge, secure};
+use super::memory::Remembered;
 use super::problem::{Problem, RequestCode, document, render};
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::server::Refusals;
@@ -43,6 +44,17 @@ fn answer(edge: &Edge, status: StatusCode) -> Bytes {
     }
     let status = response.status();
     edge.metrics.problem(code);
+    edge.metrics.memory.remember(Remembered {
+        request_id: id.as_str().to_owned(),
+        at: edge.clock.now(),
+        method: String::new(),
+        route: "unreadable".to_owned(),
+        status: status.as_u16(),
+        code: code.to_owned(),
+        detail: problem.detail().to_owned(),
+        user_id: None,
+        judgement: None,
+    });
     tracing::info!(
         target: "holdfast::access",
         status = status.as_u16(),

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use super::page::page;
 use crate::cli::support::Place;
 use crate::e2e::app::{App, code, json, text};
+use crate::edge::client::Raw;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_explained_from_memory_and_from_the_log() {
@@ -49,6 +50,39 @@ async fn a_refusal_is_explained_from_memory_and_from_the_log() {
     assert!(unknown.stderr.contains("nothing is known"), "{}", unknown.stderr);
     let (status, _) = page(&app, "/why/no-such-request").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+/// A request that no router saw is answered with an id as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_could_not_be_read_is_explained_too() {
+    let app = App::start().await;
+    app.is_ready().await;
+    let mut client = Raw::connect(app.address()).await;
+    client.send(b"GET /healthz HTTP/1.1\r\nHost : h\r\n\r\n").await.unwrap();
+    let answer = client.rest().await;
+    let body = answer.split_once("\r\n\r\n").unwrap().1;
+    let id =
+        serde_json::from_str::<serde_json::Value>(body).unwrap()["request_id"].as_str().unwrap().to_owned();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(axum::serve(listener, app.operator.clone()).into_future());
+    let (log, public) = (app.watch.log(), app.base.to_string());
+    let (from_memory, from_log, elsewhere) = tokio::task::spawn_blocking(move || {
+        let place = Place::new();
+        (
+            place.run(&["why", &id, "--from", &address]),
+            piped(&id, &log),
+            place.run(&["why", "no-such-request", "--from", &public]),
+        )
+    })
+    .await
+    .unwrap();
+    serving.abort();
+    for (code, told) in [(from_memory.code, from_memory.whole()), from_log] {
+        assert!(code == 0 && told.contains("400 malformed-request  unreadable, 2"), "{told}");
+    }
+    // The listener of the callers knows nothing of it, which is no answer.
+    assert!(elsewhere.stderr.contains("no metrics listener"), "{}", elsewhere.whole());
 }
 
 /// What `why` makes of a log on standard input.
