@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::HttpBody as _;
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -281,17 +282,35 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-/// RFC 9112, 3.2: an HTTP/1.1 request has exactly one valid `Host`. hyper does not insist on it.
+/// RFC 9112: an HTTP/1.1 request has exactly one valid `Host` (3.2), and a body in a coding that is
+/// not understood is not taken for one that is (6.1). hyper does not insist on it.
 fn well_formed(request: &Request) -> Result<(), Problem> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let (first, second) = (hosts.next(), hosts.next());
     let why = match (request.version(), first, second) {
         (_, Some(_), Some(_)) => "The request has more than one Host header.",
         (Version::HTTP_11, None, _) => "The request has no Host header.",
-        (_, Some(host), None) if host.to_str().is_err() => "The Host header has bytes that are not allowed.",
+        (_, Some(host), None) if !is_host(host.as_bytes()) => {
+            "The Host header has bytes that are not allowed."
+        }
+        // Only such a body has no length.
+        _ if request.body().size_hint().exact().is_none() && is_in_unknown_coding(request.headers()) => {
+            "The body is in a transfer coding that this server does not read: it reads `chunked` alone."
+        }
         _ => return Ok(()),
     };
     Err(Problem::new(RequestCode::MalformedRequest).with_detail(why))
+}
+
+/// What RFC 3986 lets stand in a host and a port; which of it where is nobody's business here.
+fn is_host(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b".-:_[]%~!$&'()*+,;=".contains(byte))
+}
+
+fn is_in_unknown_coding(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let is_chunked = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"chunked");
+    codings.next().is_some_and(|first| !is_chunked(first)) || codings.next().is_some()
 }
 
 /// Headers that every answer carries; a page has set its own content policy already.

@@ -24,8 +24,8 @@ use axum::extract::Request;
 use futures_util::future::{BoxFuture, Either, select};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
-use http::Version;
 use http::header::{self, HeaderValue};
+use http::{StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -274,6 +274,10 @@ async fn connection(
             let shared = Arc::clone(&shared);
             async move {
                 let mut response = shared.application.answer(request, Some(shared.peer)).await;
+                // To a HEAD the router counts the body that a 304 has not (RFC 9110, 8.6).
+                if response.status() == StatusCode::NOT_MODIFIED {
+                    response.headers_mut().remove(header::CONTENT_LENGTH);
+                }
                 if is_last || (is_http1 && shared.is_leaving()) {
                     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }

@@ -366,10 +366,16 @@ async fn a_request_has_exactly_one_host() {
         }
         request.body(Body::empty()).unwrap()
     };
-    for hosts in [&[][..], &["a", "b"], &["a", "a"]] {
+    for hosts in
+        [&[][..], &["a", "b"], &["a", "a"], &["a b"], &["a/b"], &["u@a"], &["a?"], &["a\\b"], &["\"a\""]]
+    {
         let response = stage.router.clone().oneshot(bare(hosts)).await.unwrap();
         let (status, _, body) = problem(response).await;
         assert_eq!((status.as_u16(), &body["code"]), (400, &Value::from("malformed-request")), "{hosts:?}");
+    }
+    for host in ["", "a:8080", "[::1]:80", "a_b.example.com", "xn--bcher-kva.example", "a%41"] {
+        let response = stage.router.clone().oneshot(bare(&[host])).await.unwrap();
+        assert_eq!(response.status(), 200, "{host}");
     }
     let mut old = bare(&[]);
     *old.version_mut() = http::Version::HTTP_10;

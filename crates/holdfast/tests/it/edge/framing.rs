@@ -1,6 +1,7 @@
 //! Requests that two readers could read in two ways, through the whole server: refused, or read one
 //! way and the connection closed, so that nothing hidden behind them is ever taken for a request.
 
+use holdfast::standin::clerk::Person;
 use http::StatusCode;
 use serde_json::Value;
 
@@ -105,6 +106,14 @@ async fn what_is_hidden_behind_an_ambiguous_body_is_never_answered() {
             ),
         ),
         (
+            "a coding before chunked",
+            format!("{post}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n{SMUGGLED}"),
+        ),
+        (
+            "a coding in a line of its own",
+            format!("{post}Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{SMUGGLED}"),
+        ),
+        (
             "a chunk extension",
             format!("{post}Transfer-Encoding: chunked\r\n\r\n1;a=b\r\nx\r\n0\r\n\r\n{SMUGGLED}"),
         ),
@@ -139,6 +148,41 @@ async fn what_is_hidden_behind_an_ambiguous_body_is_never_answered() {
             statuses.len() == 1 && statuses[0].starts_with('4') && statuses[0] != "404",
             "{what}: {answer}"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_in_a_coding_that_is_not_understood_is_refused_for_that() {
+    let app = App::start().await;
+    for coding in ["gzip, chunked", "chunked, chunked", "x, chunked"] {
+        let request = format!(
+            "POST /webhooks/clerk HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: {coding}\r\n\r\n0\r\n\r\n"
+        );
+        let answer = exchange(&app, request.as_bytes()).await;
+        assert_eq!(statuses(&answer), ["400"], "{coding}: {answer}");
+        assert!(
+            answer.contains("malformed-request") && answer.contains("connection: close"),
+            "{coding}: {answer}"
+        );
+    }
+    let chunked = "POST /webhooks/clerk HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\n\r\n0\r\n\r\n";
+    assert!(exchange(&app, chunked.as_bytes()).await.contains("signature-invalid"));
+}
+
+/// RFC 9110, 8.6: a length that is not that of the 200 must not stand there.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_modified_has_no_length() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    let authorization = ada.authorization();
+    for method in ["GET", "HEAD"] {
+        let request = format!(
+            "{method} /user/instagram/status HTTP/1.1\r\nHost: h\r\nAuthorization: {authorization}\r\n\
+             If-None-Match: *\r\nConnection: close\r\n\r\n"
+        );
+        let answer = exchange(&app, request.as_bytes()).await;
+        assert_eq!(statuses(&answer), ["304"], "{answer}");
+        assert!(!answer.contains("content-length"), "{method}: {answer}");
     }
 }
 
