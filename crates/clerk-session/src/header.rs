@@ -13,6 +13,13 @@ pub fn bearer_token(value: &str) -> Result<&str, Refusal> {
     let value = value.trim_matches([' ', '\t']);
     let (scheme, rest) = value.split_once([' ', '\t']).unwrap_or((value, ""));
     if !scheme.eq_ignore_ascii_case("bearer") {
+        if scheme.eq_ignore_ascii_case("bearer:") {
+            return refused(
+                RefusalCode::SessionTokenMissing,
+                "The Authorization header says `Bearer:`; the word stands there without a colon.",
+                Remedy::WriteBearer,
+            );
+        }
         if scheme.matches('.').count() == 2 {
             return refused(
                 RefusalCode::SessionTokenMissing,

@@ -101,8 +101,10 @@ pub enum ServiceJudgement {
 /// Why a service key is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ServiceRefusal {
-    /// No credential at all.
+    /// No credential at all, or one of another scheme than `Bearer`.
     Missing,
+    /// A service key without the word `Bearer` before it.
+    NoScheme,
     /// A credential, but not `Bearer hf_sk_…`.
     NotAServiceKey,
     /// A session token was sent.
@@ -148,10 +150,13 @@ impl ServiceVerifier {
 /// The key of a `Bearer` value. The scheme's case does not matter (RFC 9110, 11.1).
 fn credential(value: &[u8]) -> Result<&str, ServiceRefusal> {
     let text = str::from_utf8(value).map_err(|_| ServiceRefusal::NotAServiceKey)?.trim();
-    let (scheme, credential) = text.split_once(' ').unwrap_or((text, ""));
+    let (scheme, credential) = text.split_once([' ', '\t']).unwrap_or((text, ""));
     let credential = credential.trim_start();
-    if !scheme.eq_ignore_ascii_case("bearer") || credential.is_empty() {
-        return Err(ServiceRefusal::NotAServiceKey);
+    if scheme.starts_with(PREFIX) {
+        return Err(ServiceRefusal::NoScheme);
+    }
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(ServiceRefusal::Missing);
     }
     match credential.strip_prefix(PREFIX) {
         Some(encoded)
@@ -237,7 +242,9 @@ mod tests {
             (&b"Bearer aaaa.bbbb.cccc"[..], ServiceRefusal::SessionToken),
             (b"Bearer hf_sk_short", ServiceRefusal::NotAServiceKey),
             (b"Bearer ", ServiceRefusal::NotAServiceKey),
-            (b"Basic aGZfc2tf", ServiceRefusal::NotAServiceKey),
+            (b"", ServiceRefusal::Missing),
+            (b"Basic aGZfc2tf", ServiceRefusal::Missing),
+            (b"hf_sk_short", ServiceRefusal::NoScheme),
             (b"\xff\xfe", ServiceRefusal::NotAServiceKey),
         ] {
             assert_eq!(verifier.judge(&[value]).await, ServiceJudgement::Refused(refusal));

@@ -40,7 +40,7 @@ impl FromRequestParts<AppState> for Caller {
         let credentials = credentials(parts);
         let judgement = state.verifier().judge(&credentials, request_id).await;
         let caller = verdict(judgement, &credentials, &state.edge().metrics)
-            .map_err(|problem| if credentials.is_empty() { unread(problem, parts) } else { problem })?;
+            .map_err(|problem| if are_not_ours(&credentials) { unread(problem, parts) } else { problem })?;
         if let Some(whose) = whose {
             whose.is(caller.clone());
         }
@@ -124,9 +124,12 @@ fn are_not_ours(credentials: &[&[u8]]) -> bool {
     }
 }
 
-/// Says so where Clerk's cookie came and nothing else: no route reads it, since a browser sends
-/// cookies along whoever caused the request.
+/// Says what came instead of a session token. Credentials of another scheme are not for us, and
+/// Clerk's cookie no route reads, since a browser sends cookies along whoever caused the request.
 fn unread(problem: Problem, parts: &Parts) -> Problem {
+    if parts.headers.get(header::AUTHORIZATION).is_some_and(|value| !value.is_empty()) {
+        return problem.with_detail("The Authorization header is of another scheme than `Bearer`.");
+    }
     let cookies = parts.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     if cookies.flat_map(|line| line.split(';')).any(|each| each.trim_start().starts_with("__session")) {
         problem.with_detail("The session token came in a cookie only: send it as `Authorization: Bearer`.")
@@ -191,6 +194,10 @@ fn service_verdict(judgement: ServiceJudgement, metrics: &Metrics) -> Result<Ser
         }
         ServiceJudgement::Refused(refusal) => match refusal {
             ServiceRefusal::Missing => (ServiceKeyCode::Missing, None),
+            ServiceRefusal::NoScheme => (
+                ServiceKeyCode::Missing,
+                Some("The Authorization header holds a service key without the word `Bearer` before it."),
+            ),
             ServiceRefusal::SessionToken => (ServiceKeyCode::SessionTokenSent, None),
             ServiceRefusal::NotAServiceKey => {
                 (ServiceKeyCode::Invalid, Some("What was sent is not of the form Bearer hf_sk_ and a key."))
