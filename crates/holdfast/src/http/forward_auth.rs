@@ -54,8 +54,11 @@ impl Requirements {
                 "credentials" => return Err(mistaken("`credentials` in the query can only be `optional`")),
                 _ => return Err(mistaken("The query takes credentials, org, role and permission only")),
             };
-            let values = value.split(',').map(str::trim).filter(|each| !each.is_empty());
-            list.get_or_insert_default().extend(values.map(str::to_owned));
+            let list = list.get_or_insert_default();
+            list.extend(value.split(',').map(str::trim).filter(|each| !each.is_empty()).map(str::to_owned));
+            if list.is_empty() && !is_clients {
+                return Err(mistaken(&format!("`{name}` in the query names nothing")));
+            }
         }
         Ok(all)
     }

@@ -131,7 +131,7 @@ pub(super) async fn page(
         return Err(Problem::new(RequestCode::MalformedParameter).with_detail("limit must be from 1 to 100."));
     }
     let before = paging.before.map(|cursor| cursor.parse()).transpose().map_err(|_| {
-        Problem::new(RequestCode::MalformedParameter).with_detail("before is not a cursor of this server.")
+        Problem::new(RequestCode::MalformedParameter).with_detail("That is not a cursor of this server.")
     })?;
     let page = connections.history(owner, before, limit).await?;
     Ok(HistoryPage {
