@@ -2,25 +2,23 @@ import { useEffect, useState } from "react";
 import type { HistoryEntry } from "holdfast-client";
 import { useHoldfastClient, useInstagram } from "holdfast-client/react";
 import { en } from "holdfast-client/locales/en";
-import { relativeTime } from "holdfast-client/states";
 
-interface History {
-  entries: HistoryEntry[] | null;
-  readAt: number;
-}
+/** In the language of the texts, and in words that stay true however long the page is open. */
+const exactly = (at: string) =>
+  new Date(at).toLocaleString(en.lang, { dateStyle: "medium", timeStyle: "short" });
 
 /** What became of the connection, newest first; read again whenever its version changes. */
 export function Activity() {
   const client = useHoldfastClient();
   const { status } = useInstagram();
-  const [{ entries, readAt }, setHistory] = useState<History>({ entries: null, readAt: 0 });
+  const [entries, setEntries] = useState<HistoryEntry[] | null>(null);
   const version = status?.version;
   useEffect(() => {
     if (version === undefined) return;
     let isHere = true;
     client.history().then(
-      ({ entries }) => isHere && setHistory({ entries, readAt: Date.now() }),
-      () => isHere && setHistory({ entries: null, readAt: 0 }),
+      ({ entries }) => isHere && setEntries(entries),
+      () => isHere && setEntries(null),
     );
     return () => {
       isHere = false;
@@ -36,9 +34,7 @@ export function Activity() {
         {changes.map((entry) => (
           <li key={`${entry.version} ${entry.at}`}>
             <span>{en.states[entry.state]?.title ?? entry.state}</span>{" "}
-            <time dateTime={entry.at} title={new Date(entry.at).toLocaleString()}>
-              {relativeTime(entry.at, readAt)}
-            </time>
+            <time dateTime={entry.at}>{exactly(entry.at)}</time>
           </li>
         ))}
       </ol>

@@ -2,7 +2,7 @@ import { SignInPage, useAuth, UserMenu } from "./auth";
 import { Settings } from "./settings";
 
 export function App() {
-  const { isLoaded, isSignedIn } = useAuth();
+  const { isLoaded, isSignedIn, sessionId } = useAuth();
   return (
     <>
       <header className="bar">
@@ -16,7 +16,10 @@ export function App() {
           <UserMenu />
         </div>
       </header>
-      <main>{!isLoaded ? null : isSignedIn ? <Settings /> : <SignInPage />}</main>
+      <main>
+        {/* By the key another session begins with nothing of the one before. */}
+        {!isLoaded ? null : isSignedIn ? <Settings key={sessionId} /> : <SignInPage />}
+      </main>
     </>
   );
 }

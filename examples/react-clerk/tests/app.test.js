@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer as createHttpServer } from "node:http";
+import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import { launch, until } from "../../../clients/js/tests/browser/support/browser.js";
 import {
@@ -18,18 +19,25 @@ let browser;
 
 const base64url = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
 
+/** Lets Grace in; until then her sign-in is under way. */
+let letGraceIn;
+const graceMayEnter = new Promise((resolve) => (letGraceIn = resolve));
+
 /** The two routes of Clerk's stand-in that a page uses. */
 async function startClerk() {
-  const server = createHttpServer((request, response) => {
-    request.resume();
+  const server = createHttpServer(async (request, response) => {
+    const body = await text(request);
     if (request.method === "OPTIONS") return json(response, 204, {});
-    if (request.url === "/v1/dev/sign-in")
-      return json(response, 200, { session_id: "sess_ada", user: { id: "user_ada" } });
+    if (request.url === "/v1/dev/sign-in") {
+      const { user } = JSON.parse(body);
+      if (user === "grace") await graceMayEnter;
+      return json(response, 200, { session_id: `sess_${user}`, user: { id: `user_${user}` } });
+    }
     const [, sid] = /^\/v1\/client\/sessions\/(\w+)\/tokens$/.exec(request.url) ?? [];
     if (!sid) return json(response, 404, {});
     const exp = Math.floor(Date.now() / 1_000) + 60;
     json(response, 200, {
-      jwt: `${base64url({ alg: "RS256" })}.${base64url({ sub: "user_ada", sid, exp })}.sig`,
+      jwt: `${base64url({ alg: "RS256" })}.${base64url({ sub: sid.replace("sess", "user"), sid, exp })}.sig`,
     });
   });
   server.listen(0, "127.0.0.1");
@@ -40,14 +48,18 @@ async function startClerk() {
   };
 }
 
+const users = {
+  user_ada: { first_name: "Ada", last_name: "Lovelace", email: "ada@example.com" },
+  user_grace: { first_name: "Grace", last_name: "Hopper", email: "grace@example.com" },
+};
+const userOf = (authorization) =>
+  users[JSON.parse(Buffer.from(authorization.split(".")[1], "base64url")).sub];
+
 before(async () => {
   holdfast = await startScriptedServer();
   clerk = await startClerk();
   holdfast.script("POST /auth/sync", (request, response) =>
-    json(response, 200, {
-      user: { first_name: "Ada", last_name: "Lovelace", email: "ada@example.com" },
-      created: true,
-    }),
+    json(response, 200, { user: userOf(request.headers.authorization), created: true }),
   );
   vite = await startVite({ VITE_HOLDFAST_URL: holdfast.url, VITE_CLERK_STANDIN_URL: clerk.url });
   browser = await launch();
@@ -107,6 +119,21 @@ test("from signing in to signing out", async () => {
   await page.getByRole("heading", { name: "Sign in" }).waitFor();
   await until(() => holdfast.streams.size === 0, "the end of the stream");
   assert.deepEqual(troubles, []);
+});
+
+test("another session in the place of the first: nothing of the first stays", async (t) => {
+  const page = await browser.newPage();
+  t.after(() => page.close());
+  await page.goto(vite.home);
+  await page.getByRole("button", { name: "Continue as Ada" }).waitFor();
+  await page.evaluate(() => {
+    for (const button of document.querySelectorAll(".people button"))
+      if (/Ada|Grace/.test(button.textContent)) button.click();
+  });
+  await page.getByText("Ada Lovelace").waitFor();
+  letGraceIn();
+  await page.getByText("Grace Hopper").waitFor({ timeout: 10_000 });
+  assert.equal(await page.getByText("Ada Lovelace").count(), 0);
 });
 
 test("a publishable key makes it real Clerk: the stand-in is gone, and the key's own instance is asked", async (t) => {
