@@ -62,18 +62,25 @@ pub(super) fn query(pairs: &[(String, String)]) -> Result<(), NotPassable> {
     none_of(pairs.iter().map(|(name, _)| name.as_str()))
 }
 
-/// Looks through a body.
-pub(super) fn body(content_type: &str, body: &Bytes) -> Result<(), NotPassable> {
+/// Looks through a body. Answers with the content type that it goes out with: what was said beside
+/// the one that was looked at could have others read the body differently.
+pub(super) fn body(content_type: &str, body: &Bytes) -> Result<String, NotPassable> {
     let (essence, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
-    match essence.trim().to_ascii_lowercase().as_str() {
-        "application/x-www-form-urlencoded" => form(body),
-        "multipart/form-data" => multipart(boundary(parameters).ok_or(NotPassable::Unreadable)?, body),
+    let essence = essence.trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "application/x-www-form-urlencoded" => form(body)?,
+        "multipart/form-data" => {
+            let boundary = boundary(parameters).ok_or(NotPassable::Unreadable)?;
+            multipart(boundary, body)?;
+            return Ok(format!("{essence}; boundary={boundary}"));
+        }
         "application/json" => {
             let value: Value = serde_json::from_slice(body).map_err(|_| NotPassable::Unreadable)?;
-            json(&value)
+            json(&value)?;
         }
-        _ => Err(NotPassable::ContentType),
+        _ => return Err(NotPassable::ContentType),
     }
+    Ok(essence)
 }
 
 /// Whether no reader could take one of the names for a credential's, or for further calls.
@@ -141,24 +148,26 @@ fn json(value: &Value) -> Result<(), NotPassable> {
     }
 }
 
+/// The one boundary, where every reader finds the same: of characters that need no quotes.
 fn boundary(parameters: &str) -> Option<&str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.'+".contains(&byte);
     let mut named = parameters.split(';').filter_map(|each| {
         let (name, value) = each.split_once('=')?;
         name.trim().eq_ignore_ascii_case("boundary").then(|| value.trim().trim_matches('"'))
     });
-    let boundary = named.next().filter(|each| !each.is_empty() && each.len() <= 70)?;
+    let boundary =
+        named.next().filter(|each| (1..=70).contains(&each.len()) && each.bytes().all(is_plain))?;
     named.next().is_none().then_some(boundary)
 }
 
 /// Every header of every part, whichever separator ends its lines.
 fn multipart(boundary: &str, body: &[u8]) -> Result<(), NotPassable> {
     let mark = format!("--{boundary}");
-    let mut parts = split(body, mark.as_bytes());
+    if find(body, mark.as_bytes()).is_none() {
+        return Err(NotPassable::Unreadable);
+    }
     // What stands before the first boundary is no part, but some read it as one.
-    let preamble = parts.next().unwrap_or_default();
-    let mut any = false;
-    for part in std::iter::once(preamble).chain(parts) {
-        any = true;
+    for part in split(body, mark.as_bytes()) {
         let header = [&b"\r\n\r\n"[..], b"\n\n", b"\r\r"]
             .iter()
             .filter_map(|end| find(part.trim_ascii_start(), end))
@@ -177,7 +186,7 @@ fn multipart(boundary: &str, body: &[u8]) -> Result<(), NotPassable> {
             none_of([value.as_str(), last].into_iter())?;
         }
     }
-    if any { Ok(()) } else { Err(NotPassable::Unreadable) }
+    Ok(())
 }
 
 fn split<'a>(mut rest: &'a [u8], mark: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
@@ -273,11 +282,43 @@ mod tests {
             assert!(none_of(std::iter::once(name)).is_ok(), "{name}");
         }
         let form = "application/x-www-form-urlencoded";
-        assert_eq!(body(form, &"caption=my%20access_token%3D&image_url=https%3A%2F%2Fx".into()), Ok(()));
-        assert_eq!(body("application/json", &r#"{"caption": "access_token=x", "n": [1]}"#.into()), Ok(()));
+        let sent = "caption=my%20access_token%3D&image_url=https%3A%2F%2Fx";
+        assert_eq!(body(form, &sent.into()).as_deref(), Ok(form));
+        let json = "application/json";
+        let sent = r#"{"caption": "access_token=x", "n": [1]}"#;
+        assert_eq!(body(json, &sent.into()).as_deref(), Ok(json));
         let text =
             "--b\r\nContent-Disposition: form-data; name=\"caption\"\r\n\r\nname=access_token\r\n--b--\r\n";
-        assert_eq!(body("multipart/form-data; boundary=b", &text.into()), Ok(()));
+        let kind = "multipart/form-data; boundary=b";
+        assert_eq!(body(kind, &text.into()).as_deref(), Ok(kind));
+    }
+
+    #[test]
+    fn every_reader_finds_the_same_boundary() {
+        let part = |boundary: &str, name: &str| {
+            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\nx\r\n")
+        };
+        // One that we would not find, and others would: cut at a comma, unescaped, by a longer name,
+        // or merely not the one in the body.
+        for (parameters, real) in [
+            ("boundary=real,fake", "real"),
+            ("boundary=\"a\\-b\"", "a-b"),
+            ("boundary=\"re al\"", "re al"),
+            ("boundary=fake", "real"),
+            ("xboundary=real; boundary=fake", "real"),
+            ("boundary*=real; boundary=fake", "real"),
+        ] {
+            let text = part(real, "caption") + &part(real, "access_token") + &format!("--{real}--\r\n");
+            let kind = format!("multipart/form-data; {parameters}");
+            assert!(body(&kind, &text.into()).is_err(), "{parameters}");
+        }
+        // With both in the body, others are told of the one that we have looked at.
+        let text = part("fake", "a") + &part("real", "caption") + &part("real", "b") + "--real--\r\n--fake--";
+        let kind = "multipart/form-data; xboundary=real; Boundary=\"fake\"; charset=utf-16";
+        let sent = body(kind, &text.into());
+        assert_eq!(sent.as_deref(), Ok("multipart/form-data; boundary=fake"));
+        let sent = body("Application/JSON; charset=utf-16", &"{}".into());
+        assert_eq!(sent.as_deref(), Ok("application/json"));
     }
 
     #[test]

@@ -47,10 +47,11 @@ impl Instagram {
         let of_body = |(kind, body): &(String, Bytes)| credential::body(kind, body);
         let judged = credential::path(&call.path)
             .and_then(|()| credential::query(&call.query))
-            .and_then(|()| call.body.as_ref().map_or(Ok(()), of_body));
-        if let Err(why) = judged {
-            return Err(Failure::new(Meaning::Content, why.to_string()));
-        }
+            .and_then(|()| call.body.as_ref().map(of_body).transpose());
+        let content_type = match judged {
+            Ok(content_type) => content_type,
+            Err(why) => return Err(Failure::new(Meaning::Content, why.to_string())),
+        };
         let root = endpoint(&self.config.graph_url, [self.config.graph_version.as_str()]);
         let mut url = endpoint(&root, call.path.split('/').filter(|segment| !segment.is_empty()));
         {
@@ -62,8 +63,8 @@ impl Instagram {
         }
         let mut request = Outgoing::new(call.method, url).named("/{version}/{path}");
         request.max_answer = MAX_PASSED_THROUGH;
-        if let Some((content_type, body)) = call.body {
-            if let Ok(value) = HeaderValue::from_str(&content_type) {
+        if let Some((_, body)) = call.body {
+            if let Some(Ok(value)) = content_type.map(HeaderValue::try_from) {
                 request.headers.insert(header::CONTENT_TYPE, value);
             }
             request.body = body;
