@@ -4,7 +4,7 @@
 //! A grant is linked in one unit of work or not at all. Users who are connected already are passed
 //! over, and Instagram is not asked about them. So an import may end anywhere and be started again.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -21,7 +21,7 @@ use crate::connection::{Connection, Reason, State};
 use crate::connections::grants::RowSeal;
 use crate::connections::recorder::{Conflicts, change};
 use crate::connections::{Connections, ServiceError};
-use crate::provider::{Account, Failure, Grant, Meaning, SharedProvider};
+use crate::provider::{Account, Failure, Grant, LONGEST_LIFE, Meaning, SharedProvider};
 use crate::store::CommitOutcome;
 
 /// Times that one line is asked about.
@@ -76,6 +76,8 @@ pub struct Importer {
     dry_run: bool,
     /// When Instagram last answered usefully; held while somebody waits for their turn.
     answered: Mutex<Timestamp>,
+    /// Accounts that a dry run would have linked, by id, and to whom.
+    foreseen: Mutex<HashMap<String, String>>,
 }
 
 impl Connections {
@@ -83,7 +85,7 @@ impl Connections {
     pub fn importer(&self, dry_run: bool) -> Option<Importer> {
         let provider = self.parts.provider.clone()?;
         let answered = Mutex::new(self.parts.clock.now());
-        Some(Importer { connections: self.clone(), provider, dry_run, answered })
+        Some(Importer { connections: self.clone(), provider, dry_run, answered, foreseen: Mutex::default() })
     }
 }
 
@@ -119,8 +121,7 @@ impl Importer {
         if let Some(outcome) = present.as_ref().and_then(settled) {
             return Ok(Err(outcome));
         }
-        let grant = to_grant(offered, parts.refresh.min_age, parts.clock.now());
-        let expiry_is_known = offered.expires_at.is_some();
+        let (grant, expiry_is_known) = to_grant(offered, parts.refresh.min_age, parts.clock.now());
         Ok(self.identify(&grant).await.map(|account| Proven { grant, account, expiry_is_known }))
     }
 
@@ -200,6 +201,9 @@ impl Importer {
         let store = &self.connections.parts.store;
         let linked = store.connections_by_account(self.provider.id(), &account.id).await?;
         let is_taken = linked.iter().any(|each| each.user_id != owner.as_str());
+        let mut foreseen = self.foreseen.lock().await;
+        let holder = foreseen.entry(account.id.clone()).or_insert_with(|| owner.as_str().to_owned());
+        let is_taken = is_taken || holder.as_str() != owner.as_str();
         Ok(if is_taken { Imported::AccountTaken } else { Imported::Linked })
     }
 
@@ -270,17 +274,19 @@ fn settled(connection: &Connection) -> Option<Imported> {
     }
 }
 
-/// A grant as one of ours. What is not known of its life is assumed such that no clock ends it
-/// wrongly.
-fn to_grant(offered: &Offered, min_age: Duration, now: Timestamp) -> Grant {
+/// A grant as one of ours, and whether its end is known. What is not known of its life is assumed
+/// such that no clock ends it wrongly.
+fn to_grant(offered: &Offered, min_age: Duration, now: Timestamp) -> (Grant, bool) {
     // A time that is over cannot be true of a token that works; one that does not is told by
-    // Instagram.
-    let known = offered.expires_at.filter(|at| *at > now);
+    // Instagram. Nor can one that is further off than any token's end: others' stores are known to
+    // hold such times, and would have the token die before it is refreshed.
+    let known = offered.expires_at.filter(|at| *at > now && *at <= after(now, LONGEST_LIFE));
     let expires_at = known.unwrap_or_else(|| after(now, USUAL_LIFE));
     let derived = known.and_then(|at| at.checked_sub(USUAL_LIFE).ok());
     let old_enough = now.checked_sub(min_age).unwrap_or(now);
     let obtained_at = offered.obtained_at.or(derived).unwrap_or(old_enough).min(now);
-    Grant { access_token: offered.access_token.clone(), scopes: None, obtained_at, expires_at }
+    let grant = Grant { access_token: offered.access_token.clone(), scopes: None, obtained_at, expires_at };
+    (grant, known.is_some())
 }
 
 fn outcome_of(failure: &Failure) -> Imported {
@@ -311,7 +317,8 @@ mod tests {
             obtained_at: obtained.map(at),
             expires_at: expires.map(at),
         };
-        let grant = to_grant(&offered, Duration::from_hours(24), at(100));
+        let (grant, expiry_is_known) = to_grant(&offered, Duration::from_hours(24), at(100));
+        assert_eq!(expiry_is_known, expires.is_some_and(|at| grant.expires_at.as_second() == at * 86_400));
         (grant.obtained_at, grant.expires_at)
     }
 
@@ -324,5 +331,6 @@ mod tests {
         assert_eq!(grant(None, Some(99)), (at(99), at(160)), "a time that is over");
         assert_eq!(grant(Some(101), Some(150)), (at(100), at(150)), "a time to come");
         assert_eq!(grant(None, Some(170)), (at(100), at(170)), "longer than usual");
+        assert_eq!(grant(None, Some(11_000)), (at(99), at(160)), "longer than any");
     }
 }

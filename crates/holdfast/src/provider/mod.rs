@@ -18,6 +18,10 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::{Url, form_urlencoded};
 
+/// No grant is taken to live longer: of Instagram's 60 days are documented. More is a mistake, such
+/// as milliseconds, and would put off the refresh until the grant is long dead.
+pub const LONGEST_LIFE: Duration = Duration::from_hours(90 * 24);
+
 /// A provider's stable name, as stored and as it stands in routes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct ProviderId(&'static str);

@@ -181,9 +181,9 @@ fn entry(field: impl Fn(&str) -> Result<String, &'static str>) -> Result<Entry, 
         return Err("access_token has characters that no token has, or is too long");
     }
     let expires_at = time(&field("token_expires_at")?)
-        .map_err(|()| "token_expires_at is neither RFC 3339 nor unix seconds")?;
-    let obtained_at =
-        time(&field("obtained_at")?).map_err(|()| "obtained_at is neither RFC 3339 nor unix seconds")?;
+        .map_err(|()| "token_expires_at is no time from 2010 to 2100, in RFC 3339 or unix seconds")?;
+    let obtained_at = time(&field("obtained_at")?)
+        .map_err(|()| "obtained_at is no time from 2010 to 2100, in RFC 3339 or unix seconds")?;
     let offered = Offered { access_token: SecretString::from(token), obtained_at, expires_at };
     Ok(Entry { owner, offered })
 }

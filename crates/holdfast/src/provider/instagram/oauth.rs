@@ -4,6 +4,8 @@
 //! secret in the query of a GET, which is the only documented form. Source: "Business Login for
 //! Instagram".
 
+use std::time::Duration;
+
 use http::{HeaderValue, Method, header};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -15,6 +17,9 @@ use super::{Instagram, endpoint, wire};
 use crate::clock::after;
 use crate::provider::{Grant, Reply, ShortGrant};
 use crate::transport::Outgoing;
+
+/// Instagram refreshes no younger grant.
+const REFRESHABLE_AFTER: Duration = Duration::from_hours(24);
 
 impl Instagram {
     /// The consent dialog's address.
@@ -73,6 +78,9 @@ impl Instagram {
         let request = Outgoing::new(Method::GET, url).named("/access_token");
         self.ask(Context::Extend, request, &[token, app_secret], |object, now| {
             let body = wire::long_token(object)?;
+            if body.expires_in < REFRESHABLE_AFTER {
+                tracing::warn!(lives_s = body.expires_in.as_secs(), "Instagram handed out a grant that ends before it may be refreshed: its owner will have to connect again then");
+            }
             Ok(Grant {
                 access_token: body.access_token,
                 scopes: short.scopes.clone(),

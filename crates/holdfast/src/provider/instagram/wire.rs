@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use crate::display_text::{self, HANDLE, NAME};
-use crate::provider::Account;
+use crate::provider::{Account, LONGEST_LIFE};
 
 /// Longer ids are none: Meta's have at most 20 digits.
 const MAX_ID_CHARS: usize = 64;
@@ -59,6 +59,7 @@ pub enum ErrorForm {
 impl Body {
     /// Reads a body.
     pub fn read(bytes: &[u8]) -> Self {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         match serde_json::from_slice::<Value>(bytes) {
             Ok(Value::Object(object)) => Self::of_object(object),
             Ok(_) | Err(_) => Self::Unreadable,
@@ -177,7 +178,8 @@ pub fn refreshed_token(object: &Map<String, Value>) -> Result<RefreshedTokenBody
     })
 }
 
-/// `expires_in`, in whichever form a whole number of seconds can be written.
+/// `expires_in`, in whichever form a whole number of seconds can be written, at most
+/// [`LONGEST_LIFE`].
 fn lifetime(object: &Map<String, Value>) -> Option<Duration> {
     let seconds = match object.get("expires_in")? {
         Value::Number(number) => number.as_u64().or_else(|| whole(number.as_f64()?))?,
@@ -187,7 +189,7 @@ fn lifetime(object: &Map<String, Value>) -> Option<Duration> {
         }
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
     };
-    (seconds > 0).then(|| Duration::from_secs(seconds))
+    (seconds > 0).then(|| Duration::from_secs(seconds).min(LONGEST_LIFE))
 }
 
 /// A float without a fraction, as an integer.

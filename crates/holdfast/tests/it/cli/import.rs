@@ -170,6 +170,7 @@ async fn every_kind_of_line(database: &database::Place) {
     let dry = place.feed(&["import", "-", "--dry-run"], input.as_bytes());
     assert_eq!(dry.code, 1, "{}", dry.stderr);
     assert!(dry.stderr.contains("nothing was stored"), "{}", dry.stderr);
+    let foreseen = outcomes(&dry.stdout);
     let listed = place.run(&["connections", "list", "--json"]);
     assert!(!listed.stdout.contains("user_good"), "{}", listed.stdout);
 
@@ -194,6 +195,7 @@ async fn every_kind_of_line(database: &database::Place) {
             "try_again",
         ]
     );
+    assert_eq!(foreseen, outcomes(&ended.stdout), "a dry run tells what will come of it");
     // Three are connected, and of those whom nothing was linked to nothing is left.
     for table in ["connections", "users", "grants"] {
         let rows = count_on(database.engine, &database.url, &format!("SELECT COUNT(*) FROM {table}")).await;

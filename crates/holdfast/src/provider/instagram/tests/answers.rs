@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::provider::instagram::meaning::{Context, of_error};
 use crate::provider::instagram::wire::{self, Body, ErrorForm, Unusable};
-use crate::provider::{AppFault, DeathCause, Meaning};
+use crate::provider::{AppFault, DeathCause, LONGEST_LIFE, Meaning};
 
 macro_rules! recorded {
     ($name:literal) => {
@@ -122,6 +122,10 @@ fn a_long_token_needs_a_lifetime() {
         (json!("NaN"), None),
         (json!(true), None),
         (json!(1), Some(1)),
+        // Milliseconds, a date, and what would never be refreshed.
+        (json!(5_183_944_000_u64), Some(LONGEST_LIFE.as_secs())),
+        (json!("1800000000"), Some(LONGEST_LIFE.as_secs())),
+        (json!(u64::MAX), Some(LONGEST_LIFE.as_secs())),
         (json!(0), None),
         (json!(-1), None),
         (json!("0"), None),
@@ -295,4 +299,10 @@ proptest! {
             prop_assert!(!read.expires_in.is_zero());
         }
     }
+}
+
+#[test]
+fn a_byte_order_mark_costs_no_token() {
+    let body = b"\xef\xbb\xbf{\"access_token\":\"t\",\"user_id\":7}";
+    assert_eq!(wire::short_token(&object(body)).unwrap().access_token.expose_secret(), "t");
 }
