@@ -33,7 +33,7 @@ use crate::store::{Store, StoreError, Struck, Trouble};
 const RECOUNT: Duration = Duration::from_secs(15);
 /// An incident that has not shown for so long is another one when it does.
 const ALARM_GAP: Duration = Duration::from_hours(1);
-/// Taken back at once when an incident is noticed.
+/// Taken back at a look at most.
 const TAKEN_BACK: usize = 1000;
 
 /// Tells an incident from people's own doings.
@@ -51,7 +51,7 @@ pub struct Incidents {
 pub struct Assessment {
     /// How they fare.
     pub population: Population,
-    /// Where an incident has just been noticed: those whose death is not believed any more.
+    /// Where an incident is seen: those whose death is not believed any more.
     pub taken_back: Option<TakenBack>,
 }
 
@@ -178,17 +178,18 @@ impl Incidents {
                 since: Some(trouble.held_since.map_or(now, |since| since.min(now))),
                 others_wanted: 0,
             };
-            let mut assessment = Assessment::from(population);
             if self.remember(now, population) {
                 tracing::error!(
                     struck,
                     "many connections fail alike: nobody is told to reconnect until this has passed"
                 );
-                let fallen_after = from.max(starts[1]);
-                let connections = self.store.fallen(fallen_after, reason, TAKEN_BACK).await?;
-                assessment.taken_back = Some(TakenBack { fallen_after, connections });
             }
-            return Ok(Some(assessment));
+            // At each look and not only at the first: trouble that passes and comes back within the
+            // hour, or goes on for another reason, strikes some before it is seen again.
+            let fallen_after = from.max(starts[1]);
+            let connections = self.store.fallen(fallen_after, reason, TAKEN_BACK).await?;
+            let taken_back = Some(TakenBack { fallen_after, connections });
+            return Ok(Some(Assessment { population, taken_back }));
         }
         Ok(None)
     }

@@ -111,6 +111,35 @@ async fn thirty_struck_minutes_after_they_connected_are_an_incident() {
     .await;
 }
 
+/// Trouble that passes and comes back, and the second time for another reason.
+#[tokio::test(flavor = "multi_thread")]
+async fn trouble_that_comes_back_within_the_hour_tells_nobody_either() {
+    on_each_engine(async |db| {
+        let world = World::new(Kind::BothValid, db.clock.clone());
+        let one = Replica::new("one", db.store.clone(), &db.clock, &world, None);
+        let names: Vec<String> = (0..30).map(|number| format!("p{number}")).collect();
+        for name in &names {
+            one.link(name).await;
+        }
+        let check = async || {
+            one.clock.advance(2 * MINUTE);
+            for name in &names {
+                one.connections.check(&owner(name)).await.expect("it checks");
+            }
+        };
+        for _ in 0..3 {
+            one.world.set(Population::Checkpoint);
+            check().await;
+            assert_eq!(count(&one, Reason::Checkpoint.into()).await, 0);
+            assert_eq!(count(&one, Reason::ProviderIncident.into()).await, 30);
+            one.world.set(Population::Fine);
+            check().await;
+            assert_eq!(count(&one, Standing::CONNECTED).await, 30);
+        }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_was_told_before_the_incident_was_seen_is_taken_back() {
     on_each_engine(async |db| {
