@@ -42,6 +42,8 @@ pub enum UseError {
         reason: Reason,
         /// How long to wait, where Instagram says.
         retry_after: Option<Duration>,
+        /// It was a call that changes something, and Instagram may have carried it out.
+        may_be_done: bool,
     },
     /// The call itself is not one that can be passed on; it says nothing about the connection.
     #[error("the call cannot be passed on")]
@@ -73,14 +75,17 @@ impl Connections {
         if let Some(until) = connection.waits_until(now) {
             let reason = connection.standing.reason().unwrap_or(Reason::RateLimited);
             let retry_after = Some(until.duration_since(now).unsigned_abs());
-            return Err(UseError::Unanswered { reason, retry_after });
+            return Err(UseError::Unanswered { reason, retry_after, may_be_done: false });
         }
         let Some(facts) = connection.grant else {
             return Err(UseError::NotUsable { reason: connection.standing.reason() });
         };
         let tools = Tools { provider, grant: &grant, lease: None };
+        let changes = call.method != http::Method::GET;
         match provider.pass_through(&grant, call).await {
             Ok(answer) => {
+                // The app's calls use up what the worker's calls are counted against.
+                self.gate.learn_usage(answer.usage, answer.failure.as_ref());
                 match &answer.failure {
                     Some(failure) => self.failed_in_use(&connection, facts, tools, failure).await?,
                     // What could not be read proves nothing.
@@ -93,7 +98,8 @@ impl Connections {
             Err(failure) => {
                 self.failed_in_use(&connection, facts, tools, &failure).await?;
                 let reason = reason_of(failure.meaning);
-                Err(UseError::Unanswered { reason, retry_after: failure.retry_after })
+                let may_be_done = changes && failure.was_sent;
+                Err(UseError::Unanswered { reason, retry_after: failure.retry_after, may_be_done })
             }
         }
     }

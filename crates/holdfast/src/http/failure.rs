@@ -148,11 +148,20 @@ fn ended(reason: Reason) -> Problem {
         | Reason::AttemptFailed
         | Reason::AccountMoved
         | Reason::AccountNotAdmitted
-        | Reason::Checkpoint
-        | Reason::Unconfirmed
-        | Reason::Restricted
-        | Reason::ConsentBlocked
         | Reason::NotConfigured => reason.into(),
+        // Nothing was linked that could be checked again.
+        Reason::Checkpoint => Problem::new(reason).with_detail(
+            "Instagram wants a security check: open Instagram, follow its instructions, then connect again.",
+        ),
+        Reason::Unconfirmed => Problem::new(reason).with_detail(
+            "Instagram wants the account confirmed: open Instagram, follow its instructions, then connect again.",
+        ),
+        Reason::Restricted => Problem::new(reason).with_detail(
+            "Instagram restricts this account: open Instagram, see what it asks for, then connect again.",
+        ),
+        Reason::ConsentBlocked => Problem::new(reason).with_detail(
+            "Instagram is waiting for its terms to be accepted: open Instagram, accept them, then connect again.",
+        ),
         Reason::AccountIneligible => Problem::new(reason).with_action(Remedy::Connect).with_detail(
             "This Instagram account is not a professional one. Switch it in Instagram's settings, then connect again.",
         ),
@@ -179,7 +188,14 @@ pub(super) fn using(error: UseError) -> Problem {
     match error {
         UseError::NotUsable { reason: Some(reason) } => reason.into(),
         UseError::NotUsable { reason: None } => Problem::new(ProblemCode::NotConnected),
-        UseError::Unanswered { reason, retry_after } => Problem::new(reason).with_retry_after(retry_after),
+        UseError::Unanswered { reason, retry_after, may_be_done: false } => {
+            Problem::new(reason).with_retry_after(retry_after)
+        }
+        UseError::Unanswered { reason, retry_after, may_be_done: true } => Problem::new(reason)
+            .with_detail(
+                "Instagram did not answer, and may have carried the call out: look before sending it again.",
+            )
+            .with_retry_after(retry_after),
         UseError::NotPassedOn { detail } => {
             Problem::new(RequestCode::GraphCallNotAllowed).with_detail(detail)
         }
@@ -216,10 +232,24 @@ mod tests {
             assert_ne!(problem.action(), Remedy::Retry, "{reason:?}");
             assert_eq!(problem.retry_after_seconds(), None, "{reason:?}");
         }
+        for reason in [Reason::Checkpoint, Reason::Unconfirmed, Reason::Restricted, Reason::ConsentBlocked] {
+            assert!(ended(reason).detail().ends_with("then connect again."), "{reason:?}: nothing is linked");
+        }
         let waits =
             CompleteError::Waits { reason: Reason::ProviderUnavailable, retry_after: Duration::from_secs(5) };
         let waits = complete(waits);
         assert_eq!((waits.action(), waits.retry_after_seconds()), (Remedy::Retry, Some(5)));
+    }
+
+    #[test]
+    fn a_call_that_may_have_been_carried_out_is_not_simply_to_be_sent_again() {
+        let lost = |may_be_done| {
+            let reason = Reason::ProviderUnavailable;
+            using(UseError::Unanswered { reason, retry_after: None, may_be_done })
+        };
+        assert!(lost(true).detail().contains("look before sending it again"), "{}", lost(true).detail());
+        assert!(!lost(false).detail().contains("carried"), "{}", lost(false).detail());
+        assert_eq!(lost(false).retry_after_seconds(), Some(5), "who is told to ask again is told when");
     }
 
     #[test]

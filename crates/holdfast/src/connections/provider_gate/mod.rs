@@ -11,7 +11,7 @@ use self::breaker::Breaker;
 use self::budget::Budget;
 use super::mechanisms::{Mechanism, Mechanisms};
 use crate::clock::SharedClock;
-use crate::provider::{Failure, Meaning, Reply};
+use crate::provider::{Failure, Meaning, Reply, Usage};
 
 /// What this replica knows of the provider's health and of the app's rate budget.
 #[derive(Debug, Clone)]
@@ -59,6 +59,12 @@ impl ProviderGate {
     /// How much of the app's budget is used, in percent, as far as the provider's answers say.
     pub fn budget_used_percent(&self) -> u32 {
         self.inner.budget.used(self.clock.now())
+    }
+
+    /// Takes in what an answer says of the budget, and nothing else: whoever made the call may have
+    /// asked for anything.
+    pub fn learn_usage(&self, usage: Usage, failure: Option<&Failure>) {
+        self.inner.budget.observe(usage, failure, self.clock.now());
     }
 
     /// The outcome of a provider call, having taken in what it says of health and budget.

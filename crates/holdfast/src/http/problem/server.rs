@@ -68,7 +68,7 @@ codes_with_rows! {
             title: "Took too long",
             meaning: "The request was not done within the time that this server gives it.",
             causes: &["A server that we need answers very slowly."],
-            remedy: "Wait for Retry-After and ask again; asking again is safe on every route.",
+            remedy: "Wait for Retry-After and ask again. That is safe on every route but POST and DELETE below /service/users/{user_id}/instagram/graph, where Instagram may have carried the call out: look first.",
         },
         /// More requests than we serve at a time.
         Overloaded = Entry {
