@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::CompleteError;
@@ -21,11 +22,17 @@ use crate::provider::{AppFault, DeathCause, Failure, Meaning, Reply, SharedProvi
 /// What Instagram handed us is worth more patience than an open attempt: completing is tried again
 /// for this long. It is also how long a code and a short-lived token live.
 pub(super) const GRANT_PATIENCE: Duration = Duration::from_hours(1);
-/// What is kept because Instagram could not be asked rests this long; shorter than a parallel
-/// request's patience, so that a person who tries again need not be turned away.
+/// What is kept because Instagram could not be asked rests this long at first; shorter than a
+/// parallel request's patience, so that a person who tries again need not be turned away.
 const OUTAGE_PAUSE: Duration = Duration::from_secs(5);
-/// The same where the provider limits us without saying for how long, because calling on would
-/// lengthen it, and where our app must be mended first.
+/// Later it rests for this part of the time that has gone by, and at most for [`LONG_PAUSE`]: an
+/// outage must not be answered with calls every few seconds for each attempt that it struck.
+const OUTAGE_PART: u32 = 8;
+/// An unexplained "no" to what was handed out is not believed for so long: some node may not have
+/// heard of the token yet.
+const PROPAGATION: Duration = Duration::from_mins(10);
+/// What is kept rests this long where the provider limits us without saying for how long, because
+/// calling on would lengthen it, and where our app must be mended first.
 const LONG_PAUSE: Duration = Duration::from_mins(1);
 /// A call that fails in passing within this time is repeated once.
 const QUICKLY: Duration = Duration::from_secs(1);
@@ -95,7 +102,7 @@ impl Connections {
     ) -> Result<Option<Attempt>, CompleteError> {
         let reservation = self.reserve(attempt, Step::Short).await;
         // The code goes out once; whether a lost reply spent it, nobody can know.
-        match provider.redeem(code).await.outcome {
+        match self.heard(provider.redeem(code).await) {
             Ok(short) => {
                 let sealed = seal.seal_held(&Held::Short(short))?;
                 return Ok(self.keep(attempt, Step::Short, sealed, reservation).await?);
@@ -137,7 +144,7 @@ impl Connections {
         F: Fn() -> futures_util::future::BoxFuture<'a, Reply<T>>,
     {
         let begun = self.parts.clock.now();
-        match call().await.outcome {
+        match self.heard(call().await) {
             // A provider that took its time to fail would take the caller's patience for the second
             // try.
             Err(failure)
@@ -145,10 +152,16 @@ impl Connections {
                     && self.parts.clock.now() < after(begun, QUICKLY) =>
             {
                 self.parts.clock.sleep(PAUSE).await;
-                call().await.outcome
+                self.heard(call().await)
             }
             outcome => outcome,
         }
+    }
+
+    /// What was answered, having taken in what a refusal says of the app's budget. Of a token not even
+    /// that: nothing comes before its being durable.
+    fn heard<T>(&self, reply: Reply<T>) -> Result<T, Failure> {
+        reply.outcome.inspect_err(|failure| self.gate.learn_usage(reply.usage, Some(failure)))
     }
 
     /// Instagram did not say yes. `granted` is what a token in hand may do; `None` before there is
@@ -160,6 +173,13 @@ impl Connections {
         failure: &Failure,
     ) -> Result<(), CompleteError> {
         let reason = match fate(failure) {
+            // Said again and again, it is no node that has not heard of the token.
+            Fate::Wait
+                if failure.meaning == Meaning::DeadUnexplained
+                    && age(attempt, self.parts.clock.now()) > PROPAGATION =>
+            {
+                Reason::AttemptFailed
+            }
             // Without a token there is nothing that could be kept.
             Fate::Wait if granted.is_some() => return self.suspend(attempt, failure).await,
             Fate::Wait => reason_of(failure.meaning),
@@ -207,9 +227,14 @@ impl Connections {
     }
 
     async fn rest(&self, attempt: &Attempt, next: Attempt, failure: &Failure) -> Result<(), CompleteError> {
-        let usual = if is_passing(failure.meaning) { OUTAGE_PAUSE } else { LONG_PAUSE };
+        let now = self.parts.clock.now();
+        let usual = if is_passing(failure.meaning) {
+            (age(attempt, now) / OUTAGE_PART).clamp(OUTAGE_PAUSE, LONG_PAUSE)
+        } else {
+            LONG_PAUSE
+        };
         let pause = failure.retry_after.unwrap_or(usual).min(GRANT_PATIENCE / 2);
-        let until = after(self.parts.clock.now(), pause);
+        let until = after(now, pause);
         self.advance(attempt, Attempt { busy_until: Some(until), ..next }).await?;
         Err(CompleteError::Waits { reason: waited_for(failure.meaning), retry_after: pause })
     }
@@ -230,6 +255,11 @@ impl Granted<'_> {
             (None, _) | (_, None) => false,
         }
     }
+}
+
+/// How long ago the attempt began.
+fn age(attempt: &Attempt, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(attempt.created_at)).unwrap_or_default()
 }
 
 /// Whether a code that was to be sent is certainly not used: it never left, or was turned away for
