@@ -58,6 +58,8 @@ pub enum CallbackPage {
     StateMissing,
     /// No attempt has that `state`: it is too old, or was never ours.
     StateUnknown,
+    /// The attempt has connected an account, and its completion is of no use any more.
+    AlreadyConnected,
     /// A parameter that matters occurs twice.
     Incomplete,
 }
@@ -144,7 +146,8 @@ impl Connections {
             return Ok(completed(attempt, &completion));
         }
         Ok(match attempt.outcome {
-            Some(AttemptOutcome::Connected) | None => CallbackOutcome::Page(CallbackPage::StateUnknown),
+            Some(AttemptOutcome::Connected) => CallbackOutcome::Page(CallbackPage::AlreadyConnected),
+            None => CallbackOutcome::Page(CallbackPage::StateUnknown),
             Some(outcome) => ended(attempt, outcome),
         })
     }

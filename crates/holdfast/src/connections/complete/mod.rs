@@ -53,7 +53,7 @@ pub enum CompleteError {
     DifferentAccount,
     /// Another request is completing it and has not come to an end, or what it has in hand rests
     /// until Instagram may be asked again.
-    #[error("the connect attempt is being completed by another request")]
+    #[error("the connect attempt is being completed, or waits until the provider may be asked again")]
     InProgress {
         /// When asking again makes sense.
         retry_after: Duration,
@@ -201,8 +201,12 @@ impl Connections {
         let stranded = self.parts.store.stranded_attempts(now, limit).await?;
         for attempt in stranded.iter().take_while(|_| !stop.is_cancelled()) {
             tended += 1;
-            if let Err(error) = self.resume(attempt).await {
-                tracing::warn!(attempt = %attempt.id, %error, "an interrupted connect attempt could not be finished yet");
+            match self.resume(attempt).await {
+                // What is waited for has been said.
+                Ok(()) | Err(CompleteError::Waits { .. }) => {}
+                Err(error) => {
+                    tracing::warn!(attempt = %attempt.id, %error, "an interrupted connect attempt could not be finished yet");
+                }
             }
         }
         Ok(tended)
@@ -257,6 +261,10 @@ fn ended_without_return(attempt: &Attempt, now: Timestamp) -> Option<CompleteErr
         (AttemptStage::Closed, Some(AttemptOutcome::Denied)) => Some(CompleteError::Denied),
         (AttemptStage::Closed, Some(AttemptOutcome::Expired | AttemptOutcome::Disconnected)) => {
             Some(CompleteError::Expired)
+        }
+        // It failed at the callback, which carried no completion that could be presented.
+        (AttemptStage::Closed, Some(AttemptOutcome::Failed(reason))) if attempt.completion_hash.is_none() => {
+            Some(CompleteError::Ended { reason })
         }
         (AttemptStage::Open | AttemptStage::Returned, _) if attempt.expires_at <= now => {
             Some(CompleteError::Expired)

@@ -57,23 +57,32 @@ fn see_other(to: &str) -> Response {
 
 /// Nothing of the query stands in the page.
 fn page(what: CallbackPage) -> Page {
-    let (title, text) = match what {
+    const BEGIN_ANEW: &str = "Go back to the app and connect Instagram again.";
+    let (title, text, remedy) = match what {
         CallbackPage::StateMissing => (
             "This address is for Instagram",
             "Instagram sends browsers here after somebody has connected an account. It was opened without the \
              data that Instagram adds.",
+            BEGIN_ANEW,
         ),
         CallbackPage::StateUnknown => (
             "This attempt is over",
             "Connecting took too long, or was begun somewhere else. Nothing was connected.",
+            BEGIN_ANEW,
+        ),
+        CallbackPage::AlreadyConnected => (
+            "This attempt is over",
+            "The account was connected when this page was opened first. Opening it again changes nothing.",
+            "Go back to the app: it shows which account is connected now.",
         ),
         CallbackPage::Incomplete => (
             "Instagram's answer was not complete",
             "Instagram sent the browser back without saying whether the access was granted. Nothing was connected.",
+            BEGIN_ANEW,
         ),
     };
     let mut body = Markup::default();
     body.raw("<h1>").text(title).raw("</h1><p class=\"lead\">").text(text).raw("</p>");
-    body.raw("<div class=\"card remedy\"><h2>What to do</h2><p>Go back to the app and connect Instagram again.</p></div>");
+    body.raw("<div class=\"card remedy\"><h2>What to do</h2><p>").text(remedy).raw("</p></div>");
     Page::for_people(title, &body).with_status(StatusCode::BAD_REQUEST)
 }

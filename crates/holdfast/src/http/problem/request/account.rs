@@ -138,9 +138,12 @@ pub(super) const ATTEMPT_IN_PROGRESS: Entry = Entry {
     source: Source::Request,
     action: Remedy::Retry,
     title: "Attempt in progress",
-    meaning: "Another request is completing this attempt right now.",
-    causes: &["The app completed twice, for example from two tabs or from an effect that ran twice."],
-    remedy: "Ask again after Retry-After: the answer will be the outcome of the first request.",
+    meaning: "This attempt is being completed, or waits until Instagram may be asked again.",
+    causes: &[
+        "The app completed twice, for example from two tabs or from an effect that ran twice.",
+        "An earlier request was told that Instagram cannot go on yet, and its Retry-After is not over.",
+    ],
+    remedy: "Ask again after Retry-After: the answer will be the attempt's outcome.",
 };
 
 pub(super) const CONCURRENT_CHANGE: Entry = Entry {
