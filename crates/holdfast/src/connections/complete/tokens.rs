@@ -33,12 +33,21 @@ impl Connections {
         let stored = self.step(attempt, self.taken_on(attempt, step, sealed)).await;
         match &stored {
             Ok(Some(_)) | Err(ServiceError::UserGone) => entry.discard(),
-            // Others have moved it on meanwhile. Whether that makes the token worthless shows when
-            // its file is looked at again.
+            // Others have moved it on meanwhile: where it has ended, as by a disconnect, nobody
+            // wants the token any more.
+            Ok(None) if self.is_past(attempt.id, step).await => entry.discard(),
             Ok(None) => entry.retain(&ServiceError::Contended),
             Err(error) => entry.retain(error),
         }
         stored
+    }
+
+    /// Whether the attempt has no use for what `step` brings; false where that cannot be known.
+    async fn is_past(&self, attempt_id: Uuid, step: Step) -> bool {
+        match self.parts.store.attempt(attempt_id).await {
+            Ok(current) => current.is_none_or(|current| !step.is_news_at(current.stage)),
+            Err(_) => false,
+        }
     }
 
     /// The attempt with what the provider handed us for it, which is worth more patience than an

@@ -56,6 +56,29 @@ async fn is_connected(again: &Replica, world: &World, journal: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_disconnect_while_a_token_arrives_leaves_nothing_behind() {
+    on_each_engine(async |db| {
+        for call in CALLS {
+            let world = World::new(Kind::BothValid, db.clock.clone());
+            let journal = db.directory.path().join(call);
+            let one = Replica::new(call, db.store.clone(), &db.clock, &world, Some(&journal));
+            let (attempt, completion) = one.come_back("ada").await;
+            let connections = one.connections.clone();
+            world.after(call, move |_| {
+                let connections = connections.clone();
+                async move { drop(connections.disconnect(&owner("ada")).await.expect("it disconnects")) }
+                    .boxed()
+            });
+            let over = one.connections.complete(&owner("ada"), attempt, &completion).await;
+            assert!(matches!(over, Err(CompleteError::Expired)), "{over:?}");
+            world.no_hook();
+            assert_eq!(files(&journal), [] as [PathBuf; 0], "{call}: nobody wants it any more");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_next_complete_goes_on_at_once_from_what_the_database_could_not_take() {
     on_each_engine(async |db| {
         for call in CALLS {
