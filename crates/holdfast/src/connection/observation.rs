@@ -98,7 +98,10 @@ pub enum Observation {
     /// The person disconnected.
     Disconnected,
     /// The provider told us, signed, that the person wants their data deleted.
-    DataDeleted,
+    DataDeleted {
+        /// What was linked after this stays.
+        issued_at: Timestamp,
+    },
     /// A connect attempt ended without a link.
     AttemptEnded(AttemptOutcome),
     /// The stored expiry has passed.
@@ -142,7 +145,7 @@ impl Observation {
             | Self::AccountMoved
             | Self::Deauthorized { .. }
             | Self::Disconnected
-            | Self::DataDeleted
+            | Self::DataDeleted { .. }
             | Self::AttemptEnded(_)
             | Self::ExpiryPassed => None,
         }

@@ -100,9 +100,13 @@ fn change(connection: &Connection, next: &mut Connection, observation: &Observat
             clear_link(next, Reason::UserDisconnected, now);
             next.evidence = None;
         }
-        Observation::DataDeleted => {
-            clear_link(next, Reason::UserDisconnected, now);
-            next.evidence = Some(Evidence { source: EvidenceSource::Callback, at: now });
+        Observation::DataDeleted { issued_at } => {
+            let is_linked_since =
+                connection.linked_at.is_some() && is_about_an_earlier_link(connection, Some(*issued_at));
+            if !is_linked_since {
+                clear_link(next, Reason::UserDisconnected, now);
+                next.evidence = Some(Evidence { source: EvidenceSource::Callback, at: now });
+            }
         }
         // What a failed attempt says is news only where nothing is linked.
         Observation::AttemptEnded(outcome) => {

@@ -52,14 +52,13 @@ impl Connections {
         // Before anything is erased: should we fall over in between, the request is known.
         self.parts.store.record_deletion(&deletion).await?;
         // One that does not say when it was issued is about now.
-        let issued_at = issued_at.or(Some(deletion.requested_at));
+        let issued_at = issued_at.unwrap_or(deletion.requested_at);
         for connection in self.parts.store.connections_by_account(Self::PROVIDER, account_id).await? {
-            // What was linked then has gone already: a connection holds one link.
-            if connection.linked_at.is_some() && is_about_an_earlier_link(&connection, issued_at) {
-                continue;
-            }
-            self.recorder.record(connection.id, &Observation::DataDeleted, None).await?;
-            deletion.erased += 1;
+            // Where it is linked anew by now, what was linked then has gone already: a connection
+            // holds one link.
+            let deleted = Observation::DataDeleted { issued_at };
+            let recorded = self.recorder.record(connection.id, &deleted, None).await?;
+            deletion.erased += u32::from(recorded.is_some_and(|recorded| recorded.news));
         }
         deletion.completed_at = Some(self.parts.clock.now());
         self.parts.store.record_deletion(&deletion).await?;

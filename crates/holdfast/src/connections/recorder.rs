@@ -83,7 +83,7 @@ impl Recorder {
         let mut changes = change(before, connection.clone(), now, detail);
         if matches!(
             observation,
-            Observation::Deauthorized { .. } | Observation::Disconnected | Observation::DataDeleted
+            Observation::Deauthorized { .. } | Observation::Disconnected | Observation::DataDeleted { .. }
         ) {
             changes.erase_all_grants = Some(before.id);
         }

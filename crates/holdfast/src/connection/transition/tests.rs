@@ -302,7 +302,11 @@ fn a_repeated_deauthorization_changes_nothing() {
 
 #[test]
 fn a_deletion_that_the_provider_asks_for_has_its_word_as_evidence() {
-    let now = apply(&connected(), &Observation::DataDeleted, at(1));
+    let linked_at = connected().linked_at.unwrap();
+    let deleted = |issued_at| apply(&connected(), &Observation::DataDeleted { issued_at }, at(1));
+    let earlier = linked_at.checked_sub(std::time::Duration::from_secs(1)).unwrap();
+    assert_eq!(deleted(earlier), connected(), "linked since, whoever read what and when");
+    let now = deleted(linked_at);
     assert_eq!(now.standing, Reason::UserDisconnected.into());
     assert_eq!(now.evidence, Some(Evidence { source: EvidenceSource::Callback, at: at(1) }));
     assert_eq!((now.account, now.grant), (None, None));

@@ -152,8 +152,9 @@ async fn deletion_page(
 fn page_of(deletion: &DataDeletion) -> Page {
     let mut body = Markup::default();
     if let Some(at) = deletion.completed_at {
-        body.raw("<h1>Your data is deleted</h1><p class=\"lead\">What this app held of your Instagram account, the ");
-        body.raw("access to it included, was erased.</p><ul class=\"facts\"><li>Requested ");
+        body.raw("<h1>Your data is deleted</h1><p class=\"lead\">What this app held of your Instagram account when ");
+        body.raw("you asked, the access to it included, is gone. What you have connected since then is not touched: ");
+        body.raw("disconnect it in the app.</p><ul class=\"facts\"><li>Requested ");
         body.push(&time(deletion.requested_at)).raw("</li><li>Deleted ").push(&time(at)).raw("</li></ul>");
     } else {
         body.raw(

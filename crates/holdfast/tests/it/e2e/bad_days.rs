@@ -91,6 +91,9 @@ async fn a_deletion_request_said_twice_is_one_and_spares_what_was_linked_later()
     }
     assert_eq!(count_on(app.place.engine, &app.place.url, "SELECT COUNT(*) FROM data_deletions").await, 1);
     assert_eq!(ada.status().await["state"], "connected", "it was asked before this link");
+    let code = first["confirmation_code"].as_str().unwrap();
+    let page = text(&app.get(&format!("/data-deletion/{code}")).await);
+    assert!(page.contains("What you have connected since then is not touched"), "{page}");
     let undated = signed(&app, &account, None);
     assert_eq!(call_back(&app, "webhooks/instagram/deauthorize", &undated).await.status, StatusCode::OK);
     assert_eq!(ada.status().await["state"], "connected", "Instagram, asked, says that it works");
