@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::{BoxFuture, Either, select};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
@@ -188,7 +188,10 @@ impl ReqwestTransport {
     /// Builds the client; fails only where TLS cannot be set up.
     #[expect(clippy::disallowed_methods, reason = "the one place that builds an HTTP client")]
     pub fn new() -> Result<Self, TransportError> {
+        // Nothing here reads another coding, and without a word any is allowed.
+        let identity = HeaderValue::from_static("identity");
         let client = reqwest::Client::builder()
+            .default_headers(HeaderMap::from_iter([(header::ACCEPT_ENCODING, identity)]))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(5))
             .pool_idle_timeout(IDLE)

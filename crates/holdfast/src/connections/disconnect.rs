@@ -22,8 +22,9 @@ pub struct DisconnectReceipt {
     pub revoke_hint: String,
 }
 
-/// For installations without a provider; a receipt is given all the same.
-const NO_PROVIDER_HINT: &str = "Nothing is left to withdraw.";
+/// For installations that are not set up for the provider any more; what it granted stands there all
+/// the same.
+const NO_PROVIDER_HINT: &str = "To withdraw the permission at the provider too, open the settings of your account there and remove the app.";
 
 impl Connections {
     /// Disconnects. Idempotent: a second call gives the first one's receipt. Ends open connect

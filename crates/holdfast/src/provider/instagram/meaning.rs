@@ -45,8 +45,12 @@ pub fn of_error(context: Context, status: u16, error: &ErrorBody) -> Meaning {
     }
 }
 
-/// The scopes that a refusal for want of permission names.
+/// The scopes that a refusal for want of permission names: those that the person may not have
+/// granted. None where the app is what lacks access to them.
 pub fn scopes_named(message: &str) -> Vec<String> {
+    if Text::of(message).begins(NOT_ADMITTED) {
+        return Vec::new();
+    }
     let words = message.split(|each: char| !each.is_ascii_alphanumeric() && each != '_');
     let mut named: Vec<String> = Vec::new();
     for word in words.map(str::to_ascii_lowercase).filter(|word| word.starts_with(SCOPE_PREFIX)) {

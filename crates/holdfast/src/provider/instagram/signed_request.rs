@@ -73,11 +73,20 @@ pub fn verify(secrets: &[SecretString], raw: &str) -> Result<SignedRequest, Sign
         Some(Value::Number(id)) => id.as_u64().ok_or(SignedRequestError::NoUser)?.to_string(),
         Some(_) | None => return Err(SignedRequestError::NoUser),
     };
-    let issued_at = payload
-        .get("issued_at")
-        .and_then(Value::as_i64)
-        .and_then(|seconds| Timestamp::from_second(seconds).ok());
+    let issued_at = payload.get("issued_at").and_then(whole_seconds);
     Ok(SignedRequest { user_id, issued_at, code: code_of(&tag) })
+}
+
+/// A time in seconds, as a number or a text. Documented as a whole number; one that is passed over
+/// would leave a removed app connected.
+fn whole_seconds(value: &Value) -> Option<Timestamp> {
+    let text = match value {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.trim().to_owned(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
+    };
+    let (whole, _fraction) = text.split_once('.').unwrap_or((&text, ""));
+    Timestamp::from_second(whole.parse().ok()?).ok()
 }
 
 /// The signature cannot be guessed without our secret, so neither can a part of its hash.
@@ -177,6 +186,21 @@ mod tests {
         }
         for malformed in ["", ".", "a", "a.b.c", "🦀.🦀", &format!("{RECORDED}.x")] {
             assert!(verify(&secrets(&["key"]), malformed).is_err(), "{malformed}");
+        }
+    }
+
+    #[test]
+    fn the_time_of_issue_is_read_however_it_is_written() {
+        let issued = |at: &str| {
+            let payload = format!(r#"{{"user_id":"7","algorithm":"HMAC-SHA256","issued_at":{at}}}"#);
+            verify(&secrets(&["key"]), &sign("key", &payload)).unwrap().issued_at
+        };
+        let time = Timestamp::from_second(1_624_244_156).unwrap();
+        for written in ["1624244156", "\"1624244156\"", "1624244156.75", "\" 1624244156.0 \""] {
+            assert_eq!(issued(written), Some(time), "{written}");
+        }
+        for none in ["null", "\"soon\"", "[1]", "\"\"", "1e300"] {
+            assert_eq!(issued(none), None, "{none}");
         }
     }
 

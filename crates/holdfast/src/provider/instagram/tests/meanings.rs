@@ -70,6 +70,12 @@ fn a_refusal_for_want_of_a_permission_names_its_scopes() {
         ),
         ("(#200) Requires pages_read_engagement permission", vec![]),
         ("Application does not have permission for this action", vec![]),
+        // The app's own level of access: nobody can grant it.
+        (
+            "(#200) App does not have Advanced Access to instagram_business_content_publish permission and \
+             recipient user does not have role on app",
+            vec![],
+        ),
         ("instagram_business_basic instagram_business_basic", vec!["instagram_business_basic"]),
     ] {
         assert_eq!(scopes_named(message), expected, "{message}");
