@@ -25,6 +25,7 @@ mod on_postgres;
 pub mod operations;
 mod refreshing;
 mod scopes;
+mod second_looks;
 mod service;
 mod statuses;
 mod verdicts;

@@ -1,0 +1,217 @@
+//! What is told after the first answer: of an attempt that is over, of one that waits, of a call
+//! whose answer was lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use holdfast::clock::{ManualClock, SharedClock};
+use holdfast::standin::clerk::Person;
+use holdfast::standin::instagram::{Decision, Endpoint, Fault, UsageFigures};
+use holdfast::transport::{Answer, Outgoing};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::app::{App, RETURN_TO, Returned, SignedIn, code, json as body, text};
+use super::operations::Member;
+use super::statuses::told;
+use crate::support::waiting::until;
+
+const NO_WORKER: &[(&str, &str)] = &[("HOLDFAST_WORKER", "off")];
+
+fn clock() -> ManualClock {
+    ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap())
+}
+
+async fn at(clock: &ManualClock) -> App {
+    let shared: SharedClock = Arc::new(clock.clone());
+    App::at(shared, NO_WORKER, |_| {}).await
+}
+
+fn state_of(authorize_url: &str) -> String {
+    let url: url::Url = authorize_url.parse().unwrap();
+    url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_failed_at_the_callback_is_told_as_failed() {
+    let app = App::start().await;
+    let (ada, grace) = (app.sign_in(Person::Ada), app.sign_in(Person::Grace));
+    for query in ["error=server_error", "error=temporarily_unavailable&code=x", "nothing=1"] {
+        let state = state_of(&ada.connect(json!({"return_to": RETURN_TO})).await);
+        let attempt = ada.status().await["attempt"]["id"].as_str().unwrap().to_owned();
+        let back = app.get(&format!("/instagram/callback?state={state}&{query}")).await;
+        let location = back.headers["location"].to_str().unwrap();
+        assert!(location.contains("reason=attempt_failed"), "{location}");
+        // There was no completion, so what is sent in its place is not what is wrong.
+        let returned = Returned { attempt, completion: "none-came-with-the-redirect".to_owned() };
+        let answer = ada.complete(&returned).await;
+        assert_eq!((answer.status.as_u16(), code(&answer).as_str()), (424, "attempt_failed"), "{query}");
+        assert_eq!(body(&answer)["action"], "connect");
+        assert_eq!(code(&grace.complete(&returned).await), "attempt-not-yours");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_opened_again_hours_later_does_not_deny_what_it_connected() {
+    let clock = clock();
+    let app = at(&clock).await;
+    let ada = app.sign_in(Person::Ada);
+    let authorize = ada.connect(json!({"return_to": RETURN_TO})).await;
+    let state = state_of(&authorize);
+    let end = app.decide(&authorize, "ada.makes", &Decision::Approve).await;
+    let parameter = |name: &str| end.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
+    let returned = Returned { attempt: parameter("attempt"), completion: parameter("completion") };
+    assert_eq!(ada.complete(&returned).await.status, StatusCode::OK);
+    clock.advance(Duration::from_hours(3));
+    let page = app.get(&format!("/instagram/callback?state={state}&code=x")).await;
+    assert!(!page.headers.contains_key("location"));
+    let told = text(&page);
+    assert!(told.contains("The account was connected") && !told.contains("Nothing was connected"), "{told}");
+}
+
+/// Completes while the clock runs, for what is asked twice with a pause.
+async fn complete(ada: &SignedIn<'_>, returned: &Returned, clock: &ManualClock) -> Answer {
+    let is_done = AtomicBool::new(false);
+    let work = async {
+        let answer = ada.complete(returned).await;
+        is_done.store(true, Ordering::Relaxed);
+        answer
+    };
+    let tick = until("it is answered", async || {
+        clock.advance(Duration::from_millis(100));
+        is_done.load(Ordering::Relaxed)
+    });
+    tokio::join!(work, tick).0
+}
+
+fn wait(answer: &Answer) -> u64 {
+    answer.headers["retry-after"].to_str().unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_longer_an_outage_lasts_the_rarer_an_attempt_asks() {
+    let clock = clock();
+    let app = at(&clock).await;
+    let ada = app.sign_in(Person::Ada);
+    let returned = ada.approve("ada.makes").await;
+    app.instagram.arm(Some("ada.makes"), Fault::ServerErrorJson, Some(Endpoint::Me), None).unwrap();
+    let mut waits = Vec::new();
+    for pause in [0, 80, 160, 240, 480, 1200] {
+        clock.advance(Duration::from_secs(pause));
+        let waited = complete(&ada, &returned, &clock).await;
+        assert_eq!(code(&waited), "provider_unavailable", "{}", text(&waited));
+        waits.push(wait(&waited));
+    }
+    assert_eq!(waits[0], 5, "a person may be waiting");
+    assert!(waits.is_sorted() && waits[2] >= 25 && waits[5] == 60, "{waits:?}");
+    app.instagram.clear(None).unwrap();
+    clock.advance(Duration::from_mins(1));
+    assert_eq!(complete(&ada, &returned, &clock).await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_no_without_a_reason_that_lasts_ends_the_attempt() {
+    let clock = clock();
+    let app = at(&clock).await;
+    let ada = app.sign_in(Person::Ada);
+    let returned = ada.approve("ada.makes").await;
+    app.instagram.arm(Some("ada.makes"), Fault::FalseAlarm, Some(Endpoint::Me), None).unwrap();
+    assert_eq!(code(&complete(&ada, &returned, &clock).await), "provider_unavailable");
+    clock.advance(Duration::from_mins(9));
+    assert_eq!(code(&complete(&ada, &returned, &clock).await), "provider_unavailable");
+    assert_eq!(told(&ada.status().await), ("connecting", None, "none"));
+    clock.advance(Duration::from_mins(2));
+    let ended = complete(&ada, &returned, &clock).await;
+    assert_eq!((code(&ended).as_str(), &body(&ended)["action"]), ("attempt_failed", &json!("connect")));
+    assert_eq!(told(&ada.status().await), ("not_connected", Some("attempt_failed"), "connect"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_answer_is_lost_says_what_is_safe() {
+    let app = App::start().await;
+    let key = app.service_key().await;
+    let ada = Member::new(&app, Person::Ada, &key);
+    ada.here.connect_account(ada.account).await;
+    let path = format!("/service/users/{}/instagram/graph/me/media", Person::Ada.user_id());
+    for (method, may_be_done) in [(Method::GET, false), (Method::POST, true), (Method::DELETE, true)] {
+        app.instagram.arm(None, Fault::LostReply, Some(Endpoint::Graph), Some(1)).unwrap();
+        let lost = app.request(method.clone(), &path, Some(&format!("Bearer {key}")), None).await;
+        assert_eq!(code(&lost), "provider_unavailable", "{method}: {}", text(&lost));
+        assert!(lost.headers.contains_key("retry-after"), "{method}: whoever is to ask again is told when");
+        let detail = body(&lost)["detail"].as_str().unwrap().to_owned();
+        assert_eq!(detail.contains("may have carried the call out"), may_be_done, "{method}: {detail}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_apps_own_calls_count_for_the_budget() {
+    let app = App::start().await;
+    let key = app.service_key().await;
+    let ada = Member::new(&app, Person::Ada, &key);
+    ada.here.connect_account(ada.account).await;
+    let used = async || {
+        app.overview.look().await.unwrap();
+        app.overview.look_at_the_rest().await.unwrap();
+        let shown = app.metrics.render();
+        let line = shown.lines().find(|line| line.starts_with("holdfast_provider_budget_ratio"));
+        line.and_then(|line| line.rsplit(' ').next()).unwrap().parse::<f64>().unwrap()
+    };
+    assert!(used().await < 0.01);
+    let figures = UsageFigures { app_percent: Some(62), account_percent: None, regains_in_minutes: 0 };
+    app.instagram.set_usage(figures);
+    assert_eq!(ada.service(Method::GET, "graph/me/media", None).await.status, StatusCode::OK);
+    assert!((used().await - 0.62).abs() < 0.001, "{}", used().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i2_an_access_level_that_a_call_wants_is_nobodys_permission() {
+    const REFUSED: &str = r#"{"error":{"message":"(#200) App does not have Advanced Access to instagram_business_manage_insights permission and recipient user does not have role on app","type":"OAuthException","code":200}}"#;
+    let app = App::start().await;
+    let key = app.service_key().await;
+    let ada = Member::new(&app, Person::Ada, &key);
+    ada.here.connect_account(ada.account).await;
+    app.instagram.script(None, Endpoint::Graph, 400, REFUSED, Some(1)).unwrap();
+    let refused = ada.service(Method::GET, "graph/me/insights", None).await;
+    assert_eq!(refused.body["status"], 400);
+    let status = ada.here.status().await;
+    assert_eq!((told(&status), &status["missing_scopes"]), (("connected", None, "none"), &json!([])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_at_instagram_is_not_denied_where_the_app_is_not_set_up() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    ada.connect_account("ada.makes").await;
+    let replica = app.replica_with(&[("INSTAGRAM_APP_ID", ""), ("INSTAGRAM_APP_SECRET", "")]).await;
+    let receipt = body(&ada.at(&replica).send(Method::DELETE, "/user/instagram", None).await);
+    assert_eq!(receipt["disconnected"], true);
+    let hint = receipt["revoke_hint"].as_str().unwrap();
+    assert!(hint.contains("remove the app") && !hint.contains("Nothing"), "{hint}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_cursor_is_refused_by_whichever_name_it_came() {
+    let app = App::start().await;
+    let ada = app.sign_in(Person::Ada);
+    for name in ["cursor", "before"] {
+        let refused = ada.get(&format!("/user/instagram/history?{name}=x")).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+        let detail: Value = body(&refused)["detail"].clone();
+        assert_eq!(detail, "The cursor is none of this server.", "{name}");
+    }
+}
+
+/// Without a word any coding is allowed, and none is read here.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_out_asks_for_plain_answers() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    let echo = |headers: http::HeaderMap| async move {
+        headers.get("accept-encoding").map_or_else(String::new, |value| value.to_str().unwrap().to_owned())
+    };
+    let router = axum::Router::new().fallback(axum::routing::get(echo));
+    tokio::spawn(axum::serve(listener, router).into_future());
+    let app = App::start().await;
+    assert_eq!(text(&app.send(Outgoing::new(Method::GET, url)).await), "identity");
+}
