@@ -87,6 +87,57 @@ fn nothing_secret_is_shown() {
     assert!(!shown.contains("plain-secret") && !shown.contains("112, 108, 97"), "{shown}");
     let secret = key("a", 1);
     assert!(!shown.contains(secret.split_once(':').unwrap().1), "{shown}");
+    // What is no secret is shown: which keys these are.
+    assert!(shown.contains(r#"["a"]"#), "{shown}");
+    assert!(shown.contains(blob::key_id(&blob).unwrap()), "{shown}");
+}
+
+#[test]
+fn an_id_of_a_key_has_1_to_64_bytes() {
+    let parsed = |id: &str| KeyRing::parse(&key(id, 1)).map_err(|faults| faults.0);
+    for id in ["", &"i".repeat(65), "a/b", "a b"] {
+        assert_eq!(parsed(id).unwrap_err(), [KeyRingFault::BadId { position: 1 }], "{id}");
+    }
+    for id in ["i", "A-1_b.2", &"i".repeat(64)] {
+        let vault = Vault::new(parsed(id).unwrap(), Arc::new(SystemEntropy));
+        let (_, wrapped) = vault.new_user_key("user_a").unwrap();
+        assert_eq!(blob::key_id(&wrapped.blob), Ok(id));
+        vault.open_user_key("user_a", &wrapped).unwrap();
+    }
+}
+
+#[test]
+fn keys_of_one_repeated_byte_are_known_to_everybody() {
+    let repeated = |id: &str, byte: u8| format!("{id}:{}", STANDARD.encode([byte; 32]));
+    let list = format!("{},{},{},{}", key("a", 1), repeated("b", 0), key("c", 2), repeated("d", 9));
+    let ring = KeyRing::parse(&list).unwrap();
+    assert_eq!(ring.guessable_ids().collect::<Vec<_>>(), ["b", "d"]);
+}
+
+#[test]
+fn a_replaced_ring_is_replaced_in_every_clone() {
+    let vault_of_a = vault(&key("a", 1));
+    let clone = vault_of_a.clone();
+    vault_of_a.replace(&vault(&key("b", 2)));
+    assert_eq!(clone.ring().ids().collect::<Vec<_>>(), ["b"]);
+    assert_eq!(clone.new_user_key("user_a").unwrap().1.key_id, "b");
+}
+
+#[test]
+fn what_is_no_blob_is_told_from_one_that_was_changed() {
+    let (user_key, _) = vault(&key("a", 1)).new_user_key("user_a").unwrap();
+    // The shortest: nothing but the tag behind the nonce.
+    let blob = user_key.seal(&place(), b"").unwrap();
+    assert_eq!(user_key.open(&place(), &blob).unwrap().expose_secret(), b"");
+    let shorter = &blob[..blob.len() - 1];
+    let with = |at: usize, byte: u8| [&blob[..at], &[byte], &blob[at + 1..]].concat();
+    // Another format, a key id of no and of 65 bytes, one that is no text.
+    for bytes in [&[][..], shorter, &with(0, 2), &with(1, 0), &with(1, 65), &with(2, 0xff)] {
+        assert_eq!(user_key.open(&place(), bytes).unwrap_err(), VaultError::Malformed, "{bytes:?}");
+    }
+    let last = blob.len() - 1;
+    let changed = with(last, blob[last] ^ 1);
+    assert_eq!(user_key.open(&place(), &changed).unwrap_err(), VaultError::Tampered);
 }
 
 #[test]
