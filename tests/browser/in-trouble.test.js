@@ -117,7 +117,7 @@ describe("tabs", () => {
     await disconnect(graces);
     await graces.goto(page.url());
     await approve(graces, "ada.makes");
-    await shows(graces, "This connect attempt was begun by another user.");
+    await shows(graces, "Another user started this connect attempt.");
     await shows(graces, "Not connected");
     await page.goto(app.home);
     await shows(page, /Connecting|Not connected/);

@@ -107,7 +107,7 @@ const others = [
           declined(
             409,
             "different-account",
-            "Another Instagram account came back than the one that is linked.",
+            "Instagram returned a different account than the linked one.",
           ),
         ),
       },
@@ -129,7 +129,7 @@ const others = [
           declined(
             429,
             "too-many-attempts",
-            "This user has as many open connect attempts as are allowed.",
+            "This user has reached the limit of open connect attempts.",
           ),
         ),
       },

@@ -39,9 +39,9 @@ export interface components {
         };
         /** @description One page. */
         ConnectionsPage: {
-            /** @description Those that fit. */
+            /** @description The connections that match. */
             connections: components["schemas"]["UserStatus"][];
-            /** @description Where the next page begins; opaque. */
+            /** @description The opaque cursor of the next page. */
             next?: string | null;
         };
         /** @description Proof that the grant is gone. */
@@ -69,7 +69,7 @@ export interface components {
              * @description The status that Instagram answered with; it says nothing about the caller of this API.
              */
             status: number;
-            /** @description Its JSON; `null` where it was none. */
+            /** @description The JSON of Instagram's answer; `null` where the answer is not JSON. */
             body?: unknown;
         };
         /** @description One change of state. */
@@ -80,7 +80,7 @@ export interface components {
             state: components["schemas"]["State"];
             /** @description Why. */
             reason?: components["schemas"]["Reason"] | null;
-            /** @description What that rested on. */
+            /** @description The evidence for it. */
             evidence?: components["schemas"]["Evidence"] | null;
             /**
              * Format: int64
@@ -94,7 +94,7 @@ export interface components {
         HistoryPage: {
             /** @description Newest first. */
             entries: components["schemas"]["HistoryLine"][];
-            /** @description Where the next page begins; opaque. */
+            /** @description The opaque cursor of the next page. */
             next?: string | null;
         };
         /** @description What we know about a caller's Instagram connection, as far as we know it now. */
@@ -115,11 +115,11 @@ export interface components {
             missing_scopes: string[];
             /** @description When the grant dies unless refreshed. */
             token_expires_at?: string | null;
-            /** @description When Instagram is asked next: to refresh the grant, or whether a trouble has passed or what the person had to do is done. Not before this replica would ask at all, where Instagram answers nobody or the app's budget is spent; in the past where its turn has come. */
+            /** @description When Instagram is asked next: to refresh the grant, or to see whether a failure has passed or the person has done what Instagram wants. Never before the end of this replica's own pause, while Instagram does not answer or the app's budget is used up. In the past when it is due. */
             next_refresh_at?: string | null;
             /** @description Since when the state holds. */
             since?: string | null;
-            /** @description Before this time asking Instagram again would not help. */
+            /** @description Do not ask Instagram again before this time: it would not help. */
             retry_after?: string | null;
             /** @description What this knowledge rests on. */
             evidence?: components["schemas"]["Evidence"] | null;
@@ -175,7 +175,7 @@ export interface components {
             token_expires_at: string;
             /** @description What was granted. */
             scopes: string[];
-            /** @description Whose it is. */
+            /** @description The account that it is for. */
             account?: components["schemas"]["Account"] | null;
         };
         /** @description What is known about a user's connection. */
@@ -198,11 +198,11 @@ export interface components {
             missing_scopes: string[];
             /** @description When the grant dies unless refreshed. */
             token_expires_at?: string | null;
-            /** @description When Instagram is asked next: to refresh the grant, or whether a trouble has passed or what the person had to do is done. Not before this replica would ask at all, where Instagram answers nobody or the app's budget is spent; in the past where its turn has come. */
+            /** @description When Instagram is asked next: to refresh the grant, or to see whether a failure has passed or the person has done what Instagram wants. Never before the end of this replica's own pause, while Instagram does not answer or the app's budget is used up. In the past when it is due. */
             next_refresh_at?: string | null;
             /** @description Since when the state holds. */
             since?: string | null;
-            /** @description Before this time asking Instagram again would not help. */
+            /** @description Do not ask Instagram again before this time: it would not help. */
             retry_after?: string | null;
             /** @description What this knowledge rests on. */
             evidence?: components["schemas"]["Evidence"] | null;

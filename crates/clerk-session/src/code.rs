@@ -96,27 +96,29 @@ impl RefusalCode {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::SessionTokenMissing => "The request carried no session token.",
-            Self::TokenInvalid => "What was sent is not a session token: its form is wrong.",
-            Self::TokenTypeMismatch => "It is a token of another kind than a session token.",
+            Self::TokenInvalid => "The value that was sent does not have the form of a session token.",
+            Self::TokenTypeMismatch => "The token is of another kind, not a session token.",
             Self::TokenInvalidAlgorithm => {
                 "The token is not signed with RS256, the only algorithm of Clerk's session tokens."
             }
             Self::JwkKidMismatch => {
                 "The token names a signing key that this server's Clerk instance does not have."
             }
-            Self::TokenInvalidSignature => "The signature does not fit the token and the key.",
+            Self::TokenInvalidSignature => "The token's signature does not match the signing key.",
             Self::TokenVerificationFailed => {
                 "The token is genuine, but a claim is missing, of the wrong type, or not accepted."
             }
             Self::TokenInvalidAuthorizedParties => {
-                "The token is genuine, but was minted for a front end that this server does not know."
+                "The token is genuine, but was issued to a front end that this server does not accept."
             }
             Self::TokenInvalidIssuer => {
                 "The token is genuine, but names an issuer that this server does not accept."
             }
-            Self::TokenExpired => "The session token is too old. Session tokens live for 60 seconds.",
+            Self::TokenExpired => "The session token has expired. Session tokens live for 60 seconds.",
             Self::TokenNotActiveYet => "The session token is not valid yet.",
-            Self::TokenIatInTheFuture => "The session token says that it was issued in the future.",
+            Self::TokenIatInTheFuture => {
+                "The session token was issued in the future, by this server's clock."
+            }
         }
     }
 }

@@ -161,7 +161,7 @@ impl Verifier {
             self.other_instance(parts).unwrap_or(Remedy::CompareKeys { found: None, known: Vec::new() }),
         )
         .because(if found == expected {
-            "it does not fit the token and the key: one of them was changed, or the key is another instance's"
+            "it does not match the key: the token was changed, or the key belongs to another instance"
                 .to_owned()
         } else {
             format!(

@@ -318,9 +318,9 @@ test("the callback opened twice, in two tabs: both end connected", async (t) => 
 });
 
 for (const [status, code, says] of [
-  [409, "different-account", /Another Instagram account came back/],
+  [409, "different-account", /Instagram returned a different account/],
   [409, "account-belongs-to-another-user", /already linked to another user/],
-  [403, "attempt-not-yours", /begun by another user/],
+  [403, "attempt-not-yours", /Another user started this connect attempt/],
   [410, "attempt-expired", /ran out of time/],
 ]) {
   test(`coming back with ${code}: it says so, and goes on saying so`, async (t) => {

@@ -17,7 +17,7 @@ const storms = [
   {
     fault: "429",
     most: 10,
-    says: /As many requests are under way from this address as are allowed/,
+    says: /This client address has reached its limit of concurrent requests/,
   },
   { fault: "503", most: 13, says: /The server is having trouble; we keep trying/ },
   { fault: "hang", most: 10, says: /The server cannot be reached/ },

@@ -34,8 +34,8 @@ names! {
         Connecting = "connecting",
         /// Linked and usable.
         Connected = "connected",
-        /// Linked and, as far as we know, usable, but something is failing that mends itself or
-        /// that we must mend.
+        /// Linked and, as far as we know, usable; something fails that passes by itself or that the
+        /// operator must fix.
         Degraded = "degraded",
         /// The person must do something at the provider.
         ActionRequired = "action_required",
@@ -69,9 +69,9 @@ names! {
         RefreshFailing = "refresh_failing",
         /// The provider limits us.
         RateLimited = "rate_limited",
-        /// The provider does not answer usefully.
+        /// The provider gives no usable answer.
         ProviderUnavailable = "provider_unavailable",
-        /// Many connections fail alike; nobody is told to reconnect.
+        /// Many connections fail in the same way; nobody is told to reconnect.
         ProviderIncident = "provider_incident",
         /// Our app or its configuration is at fault.
         AppMisconfigured = "app_misconfigured",
@@ -83,7 +83,7 @@ names! {
         Restricted = "restricted",
         /// The provider wants its terms accepted.
         ConsentBlocked = "consent_blocked",
-        /// The grant's time ran out.
+        /// The grant expired.
         Expired = "expired",
         /// The person removed the app at the provider.
         Revoked = "revoked",
@@ -119,7 +119,7 @@ names! {
         Wait = "wait",
         /// Do what the provider asks, in its app.
         FixAtInstagram = "fix_at_instagram",
-        /// Ask whoever runs this installation.
+        /// Ask the operator of this installation.
         ContactSupport = "contact_support",
     }
 }

@@ -32,15 +32,16 @@ pub struct InstagramStatus {
     /// When the grant dies unless refreshed.
     #[schemars(with = "Option<String>")]
     pub token_expires_at: Option<Timestamp>,
-    /// When Instagram is asked next: to refresh the grant, or whether a trouble has passed or what
-    /// the person had to do is done. Not before this replica would ask at all, where Instagram
-    /// answers nobody or the app's budget is spent; in the past where its turn has come.
+    /// When Instagram is asked next: to refresh the grant, or to see whether a failure has passed
+    /// or the person has done what Instagram wants. Never before the end of this replica's own
+    /// pause, while Instagram does not answer or the app's budget is used up. In the past when it
+    /// is due.
     #[schemars(with = "Option<String>")]
     pub next_refresh_at: Option<Timestamp>,
     /// Since when the state holds.
     #[schemars(with = "Option<String>")]
     pub since: Option<Timestamp>,
-    /// Before this time asking Instagram again would not help.
+    /// Do not ask Instagram again before this time: it would not help.
     #[schemars(with = "Option<String>")]
     pub retry_after: Option<Timestamp>,
     /// What this knowledge rests on.

@@ -132,7 +132,7 @@ fn unread(problem: Problem, parts: &Parts) -> Problem {
     }
     let cookies = parts.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     if cookies.flat_map(|line| line.split(';')).any(|each| each.trim_start().starts_with("__session")) {
-        problem.with_detail("The session token came in a cookie only: send it as `Authorization: Bearer`.")
+        problem.with_detail("The session token came in a cookie only. Send it as `Authorization: Bearer`.")
     } else {
         problem
     }

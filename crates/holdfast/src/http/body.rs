@@ -147,9 +147,8 @@ async fn collect(mut body: Body, limit: usize, admitted: Option<&Admitted>) -> R
     let mut bytes = BytesMut::new();
     let mut large: Option<LargeBody> = None;
     while let Some(frame) = next_frame(&mut body, large.as_ref()).await? {
-        let frame = frame.map_err(|_| {
-            Problem::new(RequestCode::MalformedBody).with_detail("The body broke off before its end.")
-        })?;
+        let frame = frame
+            .map_err(|_| Problem::new(RequestCode::MalformedBody).with_detail("The body ended too early."))?;
         // Trailers mean nothing on any route.
         let Ok(data) = frame.into_data() else { continue };
         let length = bytes.len().saturating_add(data.len());
@@ -180,7 +179,7 @@ async fn next_frame(
 fn readable(headers: &HeaderMap) -> Result<(), Problem> {
     let unsupported = Problem::new(RequestCode::UnsupportedMediaType);
     if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
-        return Err(unsupported.with_detail("The body has a Content-Encoding; it is read as it is only."));
+        return Err(unsupported.with_detail("The body has a Content-Encoding; send it uncompressed."));
     }
     if is_json(headers) { Ok(()) } else { Err(unsupported) }
 }

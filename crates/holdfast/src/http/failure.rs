@@ -43,15 +43,15 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let code = match &error {
             StoreError::Unavailable(_) | StoreError::Busy(_) | StoreError::OutcomeUnknown => {
-                tracing::warn!(%error, "the database did not serve a request");
+                tracing::warn!(%error, "a request failed because the database did not answer");
                 ServerCode::DatabaseUnavailable
             }
             StoreError::Full(_) => {
-                tracing::error!(%error, "the database takes no more");
+                tracing::error!(%error, "the database is full");
                 ServerCode::DatabaseFull
             }
             StoreError::Corrupt { .. } | StoreError::Refused(_) => {
-                tracing::error!(%error, "the database holds what it should not, or refuses what it should not");
+                tracing::error!(%error, "the database returned invalid data or refused a valid statement");
                 ServerCode::Internal
             }
         };
@@ -69,13 +69,13 @@ impl From<ServiceError> for Problem {
             ServiceError::Contended => RequestCode::ConcurrentChange.into(),
             ServiceError::UserGone => RequestCode::UserErased.into(),
             ServiceError::KeyNotHere { key_id } => {
-                tracing::error!(key = %key_id, "what is stored cannot be opened here: its key is not in HOLDFAST_ENCRYPTION_KEYS");
+                tracing::error!(key = %key_id, "stored data cannot be opened: its key is not in HOLDFAST_ENCRYPTION_KEYS");
                 Self::new(ServerCode::DatabaseUnavailable)
-                    .with_detail("What is stored cannot be opened by this server at the moment.".to_owned())
+                    .with_detail("This server cannot open the stored data at the moment.".to_owned())
                     .with_retry_after(Some(KEY_RETRY_AFTER))
             }
             ServiceError::Vault(_) | ServiceError::Content { .. } | ServiceError::Entropy(_) => {
-                tracing::error!(%error, "a request failed on this server's own account");
+                tracing::error!(%error, "a request failed because of a fault in this server");
                 ServerCode::Internal.into()
             }
         }
@@ -103,9 +103,9 @@ pub(super) fn connect(error: ConnectError, clock: &dyn Clock) -> Problem {
         ) => Problem::new(RequestCode::ReturnToNotAllowed).with_detail(format!("{why}.")),
         ConnectError::TooManyAttempts { limit, free_at } => Problem::new(RequestCode::TooManyAttempts)
             .with_detail(match limit {
-                AttemptLimit::Open => "This user has as many open connect attempts as are allowed.",
+                AttemptLimit::Open => "This user has reached the limit of open connect attempts.",
                 AttemptLimit::InAnHour => {
-                    "This user has begun as many connect attempts within the hour as are allowed."
+                    "This user has reached the limit of connect attempts within an hour."
                 }
             })
             .with_retry_after(Some(until(free_at, clock))),

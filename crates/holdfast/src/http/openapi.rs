@@ -46,7 +46,7 @@ pub(super) fn skeleton(public_url: &str) -> OpenApi {
             tag(tags::FORWARD_AUTH, "For proxies and for middlewares of the app's other backends."),
             tag(tags::SERVICE, "For the app's own backend, with a service key."),
             tag(tags::CALLBACKS, "Called by Instagram, Meta and Clerk."),
-            tag(tags::OPERATION, "For whoever runs this installation, and for readers."),
+            tag(tags::OPERATION, "For operators of this installation, and for readers."),
         ],
         components: Some(Components {
             security_schemes: [

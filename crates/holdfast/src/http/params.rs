@@ -28,7 +28,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
             // The rejection's own text quotes the address.
             Err(_) => Err(Problem::new(RequestCode::MalformedParameter)
-                .with_detail("A part of the path is not what this route takes.")),
+                .with_detail("A part of the path is not valid on this route.")),
         }
     }
 }
@@ -40,7 +40,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
         match axum::extract::Query::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
             Err(_) => Err(Problem::new(RequestCode::MalformedParameter)
-                .with_detail("A query parameter is unknown here, is there twice, or has a value that this route does not take.")),
+                .with_detail("A query parameter is unknown, appears twice, or has a value that this route does not accept.")),
         }
     }
 }

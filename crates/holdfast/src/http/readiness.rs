@@ -26,7 +26,7 @@ pub(super) const SCHEMA: &str = "schema";
 pub(super) struct Readiness {
     /// Whether every check is good.
     pub(super) ready: bool,
-    /// Each of them.
+    /// The checks.
     pub(super) checks: Vec<Check>,
 }
 
@@ -56,7 +56,7 @@ impl Readiness {
     /// Looks at everything, within [`PATIENCE`].
     pub(super) async fn of(state: &AppState) -> Self {
         let keys =
-            if state.verifier().can_judge() { Ok(()) } else { Err("no key to judge session tokens with") };
+            if state.verifier().can_judge() { Ok(()) } else { Err("no key to verify session tokens with") };
         let clock = &*state.edge().clock;
         let (database, schema, sentinels) = tokio::join!(
             within(PATIENCE, clock, state.store().ping()),
@@ -70,7 +70,7 @@ impl Readiness {
                 Err("does not answer")
             }
             None => {
-                tracing::warn!("not ready: the database hangs");
+                tracing::warn!("not ready: the database does not answer");
                 Err("does not answer within 1.5 s")
             }
         };

@@ -31,48 +31,50 @@ pub(super) fn entry(reason: Reason) -> Entry {
             "Explain what the access is for, and let the person connect again.",
         ),
         Reason::AttemptExpired => (
-            "Attempt ran out of time",
+            "Attempt expired",
             &["The person left Instagram's page open for more than ten minutes."],
             "Connect again.",
         ),
         Reason::AttemptFailed => (
-            "Attempt did not succeed",
+            "Attempt failed",
             &[
                 "Instagram refused the authorization code.",
-                "The code was spent by an exchange whose answer was lost.",
+                "The authorization code was used, but Instagram's answer was lost.",
             ],
             "Connect again.",
         ),
         Reason::AccountMoved => (
             "Account connected elsewhere",
             &[
-                "Another user of the app has connected this Instagram account since, while the connection here did not work.",
+                "While this connection did not work, another user of the app connected the same Instagram account.",
             ],
-            "If the account is yours, connect it again; whoever proves control of it last has it.",
+            "If the account is yours, connect it again. While the other user's connection works, that user must disconnect it \
+             first.",
         ),
         Reason::AccountNotAdmitted => (
             "Instagram does not admit this account to the app",
             &[
                 "The app has no Advanced Access for its permissions, and the person has no role on it.",
-                "The app is in development mode, and the person is no Instagram tester of it, or has not accepted the invitation.",
-                "INSTAGRAM_GRAPH_VERSION is a version that Meta has switched off, so that nobody is served.",
+                "The app is in development mode, and the person is not an Instagram tester of it, or has not accepted the \
+                 invitation.",
+                "INSTAGRAM_GRAPH_VERSION names a version that Meta has switched off; then Instagram admits no account.",
             ],
-            "Whoever runs this installation: in the app's dashboard at Meta, under Roles, add the account as an Instagram \
-             tester and let the person accept the invitation in Instagram's settings; or apply for Advanced Access in \
-             App Review. Then connect again: the attempts made meanwhile are not counted.",
+            "For the operator: in the app's dashboard at Meta, under Roles, add the account as an Instagram tester, and let \
+             the person accept the invitation in Instagram's settings; or apply for Advanced Access in App Review. Then \
+             connect again: the failed attempts do not count.",
         ),
         Reason::ScopesMissing => (
             "Permissions missing",
             &[
-                "Instagram refuses a call for want of a permission that it granted.",
+                "Instagram refuses a call because a permission is missing that it had granted.",
                 "The person unticked a permission on Instagram's page.",
             ],
-            "Connect again and leave the permissions ticked; what was granted works meanwhile.",
+            "Connect again and leave the permissions ticked. The granted permissions work meanwhile.",
         ),
         Reason::RefreshFailing => (
-            "Renewal failing",
-            &["Instagram does not renew the access at the moment, for a reason that is not final."],
-            "Wait: we keep trying, and there is still time.",
+            "Refresh failing",
+            &["Instagram does not renew the access at the moment, for a reason that may pass."],
+            "Wait: Holdfast keeps trying, and the access has not expired yet.",
         ),
         Reason::RateLimited => (
             "Rate limited by Instagram",
@@ -82,38 +84,38 @@ pub(super) fn entry(reason: Reason) -> Entry {
         Reason::ProviderUnavailable => (
             "Instagram not available",
             &["Instagram answers with an error page, not in time, or not at all."],
-            "Wait for Retry-After; the connection itself stands.",
+            "Wait for Retry-After; the connection itself is not affected.",
         ),
         Reason::ProviderIncident => (
             "Instagram incident",
-            &["Instagram refuses many connections alike within minutes, which no person caused."],
-            "Wait: nobody needs to reconnect, and it mends itself.",
+            &["Instagram refuses many connections in the same way within minutes; no person caused that."],
+            "Wait: nobody needs to reconnect; the connections recover by themselves.",
         ),
         Reason::AppMisconfigured => (
             "App misconfigured at Instagram",
             &[
                 "The app id, secret, redirect address or a permission does not match the app's settings at Meta.",
             ],
-            "Whoever runs this installation: holdfast doctor, then the app's dashboard at Meta.",
+            "For the operator: run `holdfast doctor`, then look at the app's dashboard at Meta.",
         ),
         Reason::Checkpoint => (
             "Security check at Instagram",
-            &["Instagram wants to be sure that the person is who they are."],
+            &["Instagram wants to verify the person's identity."],
             "Open Instagram, follow its instructions, then check again.",
         ),
         Reason::Unconfirmed => (
             "Account not confirmed",
-            &["Instagram wants the e-mail address or phone number confirmed."],
+            &["The person has not confirmed the e-mail address or phone number at Instagram."],
             "Open Instagram, follow its instructions, then check again.",
         ),
         Reason::Restricted => (
             "Account restricted",
             &["Instagram has restricted or deactivated the account."],
-            "Open Instagram and see what it asks for, then check again.",
+            "Open Instagram and do what it asks for, then check again.",
         ),
         Reason::ConsentBlocked => (
-            "Terms at Instagram",
-            &["Instagram is waiting for its own terms to be accepted."],
+            "Instagram's terms not accepted",
+            &["The person has not accepted Instagram's current terms."],
             "Open Instagram, accept them, then check again.",
         ),
         Reason::Expired => {
@@ -136,7 +138,7 @@ pub(super) fn entry(reason: Reason) -> Entry {
         ),
         Reason::TokenInvalid => (
             "Access not accepted",
-            &["Instagram no longer accepts the access that it gave and does not say why."],
+            &["Instagram no longer accepts the access, and does not say why."],
             "Connect again.",
         ),
         Reason::AccountIneligible => (
@@ -147,23 +149,23 @@ pub(super) fn entry(reason: Reason) -> Entry {
         Reason::KeyLost => (
             "Stored access cannot be opened",
             &[
-                "The encryption key that sealed it was given up as lost, with `holdfast keys retire --lost`.",
-                "A restored backup holds it without the data key that sealed it.",
+                "The operator gave up the encryption key as lost, with `holdfast keys retire --lost`.",
+                "A restored backup holds the access without the data key that sealed it.",
             ],
             "Connect again.",
         ),
         Reason::GrantUnreadable => (
             "Stored access is damaged",
             &[
-                "The row was changed behind the program's back: a damaged disk, a faulty restore, an edit by hand.",
-                "The row of the user's data key is gone or damaged.",
+                "Something other than Holdfast changed the row: a damaged disk, a faulty restore, an edit by hand.",
+                "The row of the user's data key is missing or damaged.",
             ],
-            "Connect again; or restore the row, and the connection is taken up again by itself. The log names it.",
+            "Connect again; or restore the row that the log names: the connection then resumes by itself.",
         ),
         Reason::NotConfigured => (
             "Instagram not set up",
             &["INSTAGRAM_APP_ID and INSTAGRAM_APP_SECRET are not set."],
-            "Whoever runs this installation must set them.",
+            "The operator must set them.",
         ),
     };
     Entry {

@@ -24,7 +24,7 @@ pub fn markdown() -> String {
             for cause in entry.causes {
                 let _ = writeln!(page, "- Cause: {cause}");
             }
-            let _ = writeln!(page, "- What mends it: {}", entry.remedy);
+            let _ = writeln!(page, "- How to fix it: {}", entry.remedy);
         }
     }
     page

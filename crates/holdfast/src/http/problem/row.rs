@@ -36,7 +36,7 @@ names! {
     pub enum Remedy {
         /// Get a fresh session token (`getToken({ skipCache: true })`) and ask once more.
         RefreshSessionToken = "refresh_session_token",
-        /// Sign in: there is no session token, or no fresh one would be accepted either.
+        /// Sign in: there is no session token, or a fresh one would not be accepted either.
         SignIn = "sign_in",
         /// Wait for `Retry-After`, then ask again.
         Retry = "retry",
@@ -48,7 +48,7 @@ names! {
         Reconnect = "reconnect",
         /// Do what Instagram asks, in its app.
         FixAtInstagram = "fix_at_instagram",
-        /// Tell whoever runs this installation.
+        /// Tell the operator of this installation.
         ContactSupport = "contact_support",
     }
 }

@@ -14,13 +14,14 @@ codes_with_rows! {
             source: Source::Clerk,
             action: Remedy::Retry,
             title: "Cannot judge the session token",
-            meaning: "The key that this session token needs is not at hand, so it was neither accepted nor refused.",
+            meaning: "This server does not have the key for this session token, so it neither accepted nor refused the token.",
             causes: &[
-                "Clerk's key server is not reachable from here.",
+                "This server cannot reach Clerk's key server.",
                 "The server has just started.",
                 "Clerk has just changed its keys.",
             ],
-            remedy: "Wait for Retry-After and ask again with the same token; nobody needs to sign in anew. If it lasts: holdfast doctor.",
+            remedy: "Wait for Retry-After and send the request again with the same token; nobody needs to sign in again. If \
+                     it lasts, run `holdfast doctor`.",
         },
         /// Clerk's Backend API does not answer.
         ClerkUnavailable = Entry {
@@ -29,9 +30,9 @@ codes_with_rows! {
             source: Source::Clerk,
             action: Remedy::Retry,
             title: "Clerk does not answer",
-            meaning: "Clerk's Backend API did not answer usefully.",
-            causes: &["An outage at Clerk, or a network fault.", "CLERK_SECRET_KEY is not accepted."],
-            remedy: "Wait for Retry-After and ask again. If it lasts: holdfast doctor.",
+            meaning: "Clerk's Backend API did not give a usable answer.",
+            causes: &["Clerk has an outage, or the network a fault.", "Clerk does not accept CLERK_SECRET_KEY."],
+            remedy: "Wait for Retry-After and send the request again. If it lasts, run `holdfast doctor`.",
         },
         /// The database does not answer.
         DatabaseUnavailable = Entry {
@@ -40,13 +41,14 @@ codes_with_rows! {
             source: Source::Database,
             action: Remedy::Retry,
             title: "Database not available",
-            meaning: "The database did not answer in time, or what it holds cannot be opened here, so we cannot say what is stored.",
+            meaning: "The stored data cannot be read: the database did not answer in time, or this server cannot open what it \
+                      holds.",
             causes: &[
-                "The database is restarting or not reachable.",
-                "It is busy.",
-                "This server's HOLDFAST_ENCRYPTION_KEYS lacks a key that another server seals with. The log names it.",
+                "The database is restarting or cannot be reached.",
+                "The database is busy.",
+                "HOLDFAST_ENCRYPTION_KEYS of this server lacks a key that another server uses. The log names it.",
             ],
-            remedy: "Wait for Retry-After and ask again. If it lasts: holdfast doctor.",
+            remedy: "Wait for Retry-After and send the request again. If it lasts, run `holdfast doctor`.",
         },
         /// The database cannot take more.
         DatabaseFull = Entry {
@@ -57,7 +59,7 @@ codes_with_rows! {
             title: "Database full",
             meaning: "The database cannot take more data.",
             causes: &["The disk is full."],
-            remedy: "Whoever runs this installation must make room; nothing that was stored is lost.",
+            remedy: "The operator must make room on the disk; no stored data is lost.",
         },
         /// The request took too long here.
         DeadlineExceeded = Entry {
@@ -66,9 +68,9 @@ codes_with_rows! {
             source: Source::Server,
             action: Remedy::Retry,
             title: "Took too long",
-            meaning: "The request was not done within the time that this server gives it.",
-            causes: &["A server that we need answers very slowly."],
-            remedy: "Wait for Retry-After and ask again. That is safe on every route but POST and DELETE below /service/users/{user_id}/instagram/graph, where Instagram may have carried the call out: look first.",
+            meaning: "The request took longer than this server allows.",
+            causes: &["A server that this request depends on answers very slowly."],
+            remedy: "Wait for Retry-After and send the request again. That is safe on every route but POST and DELETE below /service/users/{user_id}/instagram/graph, where Instagram may have carried the call out: check that first.",
         },
         /// More requests than we serve at a time.
         Overloaded = Entry {
@@ -77,9 +79,9 @@ codes_with_rows! {
             source: Source::Server,
             action: Remedy::Retry,
             title: "Overloaded",
-            meaning: "This server is at work on as many requests as it takes at a time.",
-            causes: &["More traffic than this installation is made for."],
-            remedy: "Wait for Retry-After and ask again.",
+            meaning: "This server is already working on as many requests as it accepts at a time.",
+            causes: &["There is more traffic than this installation can serve."],
+            remedy: "Wait for Retry-After and send the request again.",
         },
         /// The feature is not configured.
         NotSetUp = Entry {
@@ -88,9 +90,9 @@ codes_with_rows! {
             source: Source::Server,
             action: Remedy::ContactSupport,
             title: "Not set up",
-            meaning: "This part of the server has not been configured.",
+            meaning: "This part of the server is not configured.",
             causes: &["CLERK_WEBHOOK_SIGNING_SECRET or INSTAGRAM_APP_SECRET is not set."],
-            remedy: "Whoever runs this installation must set it; holdfast config check says what is missing.",
+            remedy: "The operator must set it; `holdfast doctor` says which one is missing.",
         },
         /// A fault of ours.
         Internal = Entry {
@@ -100,8 +102,8 @@ codes_with_rows! {
             action: Remedy::ContactSupport,
             title: "Internal error",
             meaning: "Something is wrong on this server.",
-            causes: &["A fault in Holdfast, or damaged stored data. The log has the reason under the request id."],
-            remedy: "Tell whoever runs this installation, with the request id.",
+            causes: &["Holdfast has a fault, or stored data is damaged. The log has the reason under the request id."],
+            remedy: "Report the request id to the operator of this installation.",
         },
     }
 }

@@ -15,8 +15,8 @@ codes_with_rows! {
             action: Remedy::ContactSupport,
             title: "Service key refused",
             meaning: "This route needs a service key.",
-            causes: &["No Authorization header, or not of the form \"Bearer hf_sk_…\"."],
-            remedy: "Send Authorization: Bearer hf_sk_…; make a key with holdfast service-key create.",
+            causes: &["The Authorization header is missing or does not have the form \"Bearer hf_sk_…\"."],
+            remedy: "Send `Authorization: Bearer hf_sk_…`. `holdfast service-key create` makes a key.",
         },
         /// What was sent is not a service key of this server.
         Invalid = Entry {
@@ -28,10 +28,11 @@ codes_with_rows! {
             meaning: "This service key is not accepted.",
             causes: &[
                 "The key was revoked.",
-                "The key is of another installation.",
-                "A part of it was lost in copying.",
+                "The key belongs to another installation.",
+                "The key was not copied in full.",
             ],
-            remedy: "See holdfast service-key list, and make a new key where needed.",
+            remedy: "Run `holdfast service-key list`: it shows the keys and which are revoked. `holdfast service-key create` \
+                     makes a new one.",
         },
         /// A session token was sent.
         SessionTokenSent = Entry {
@@ -41,7 +42,7 @@ codes_with_rows! {
             action: Remedy::ContactSupport,
             title: "Service key refused",
             meaning: "This route takes a service key, and a session token was sent.",
-            causes: &["A browser, or code that passes on the browser's token, called a /service route."],
+            causes: &["A browser, or code that passes the browser's token on, called a /service route."],
             remedy: "Call /service routes from the app's own backend, with its service key.",
         },
     }

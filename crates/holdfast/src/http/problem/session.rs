@@ -53,7 +53,7 @@ const ROWS: &[Row] = &[
     Row {
         code: RefusalCode::TokenInvalid,
         action: Remedy::FixRequest,
-        meaning: "What was sent is not a session token: its form is wrong.",
+        meaning: "The value that was sent does not have the form of a session token.",
         causes: &[
             "The text `null`, `undefined` or `[object Promise]` was sent: `getToken()` was not awaited, or nobody was signed in.",
             "A publishable key, a secret key or another opaque value was sent.",
@@ -65,7 +65,7 @@ const ROWS: &[Row] = &[
     Row {
         code: RefusalCode::TokenTypeMismatch,
         action: Remedy::FixRequest,
-        meaning: "It is a token of another kind than a session token.",
+        meaning: "The token is of another kind, not a session token.",
         causes: &[
             "A JWT template token (`getToken({template})`): it is not bound to a session and outlives its revocation.",
             "A machine-to-machine or OAuth token.",
@@ -87,36 +87,37 @@ const ROWS: &[Row] = &[
             "The front end uses another Clerk instance (development and production mixed up) than the backend.",
             "The instance's key was replaced a moment ago; the server looks for new keys by itself.",
         ],
-        remedy: "Compare the publishable key of the front end with the backend's settings.",
+        remedy: "Compare the front end's publishable key with this server's Clerk settings: both must belong to one Clerk \
+                 instance.",
     },
     Row {
         code: RefusalCode::TokenInvalidSignature,
         action: Remedy::RefreshSessionToken,
-        meaning: "The signature does not fit the token and the key.",
+        meaning: "The token's signature does not match the signing key.",
         causes: &[
             "The token was changed on its way.",
-            "`CLERK_JWT_KEY` holds the key of another instance, or is mangled.",
+            "`CLERK_JWT_KEY` holds the key of another instance.",
             "The instance's key was replaced; the server looks for new keys by itself.",
         ],
-        remedy: "Compare the backend's keys with the instance: `holdfast doctor`.",
+        remedy: "Run `holdfast doctor`: it compares this server's keys with those of the Clerk instance.",
     },
     Row {
         code: RefusalCode::TokenVerificationFailed,
         action: Remedy::ContactSupport,
         meaning: "The token is genuine, but a claim that every session token has is missing or of the wrong type.",
         causes: &[
-            "A customized token that overrides a standard claim.",
-            "An audience that this server does not accept, or none where `CLERK_AUDIENCE` asks for one.",
+            "The session token was customized so that it overrides a standard claim.",
+            "The token's audience (`aud`) is missing or is not one of `CLERK_AUDIENCE`.",
         ],
-        remedy: "`holdfast token explain` names the claim.",
+        remedy: "Run `holdfast token explain`: it names the claim.",
     },
     Row {
         code: RefusalCode::TokenInvalidAuthorizedParties,
         action: Remedy::ContactSupport,
-        meaning: "The token is genuine, but was minted for a front end that this server does not know.",
+        meaning: "The token is genuine, but was issued to a front end that this server does not accept.",
         causes: &[
             "The front end's origin is missing from `CLERK_AUTHORIZED_PARTIES` (by default the allowed origins): another port, `www.`, a preview address.",
-            "The token carries no origin at all: it was minted by a mobile SDK, on a server, or in a top-level navigation.",
+            "The token carries no origin (`azp`): it was issued to a mobile SDK, to a server, or in a top-level navigation.",
         ],
         remedy: "Add the front end's origin, exactly as the browser shows it, to `CLERK_AUTHORIZED_PARTIES`. To admit tokens that carry none, set `CLERK_AUTHORIZED_PARTIES_MODE` to `if_present`.",
     },
@@ -133,10 +134,10 @@ const ROWS: &[Row] = &[
     Row {
         code: RefusalCode::TokenExpired,
         action: Remedy::RefreshSessionToken,
-        meaning: "The session token is too old. Session tokens live for 60 seconds.",
+        meaning: "The session token has expired. Session tokens live for 60 seconds.",
         causes: &[
-            "The token was kept and sent again, instead of calling `getToken()` for each request.",
-            "The device's clock is slow: Clerk's front end ages tokens by it.",
+            "The front end kept the token and sent it again, instead of calling `getToken()` for each request.",
+            "The device's clock is slow: Clerk's front end uses it to decide when a token is too old.",
             "The server's clock is fast.",
         ],
         remedy: "Call `getToken({skipCache: true})` and send the request once more.",
@@ -151,7 +152,7 @@ const ROWS: &[Row] = &[
     Row {
         code: RefusalCode::TokenIatInTheFuture,
         action: Remedy::RefreshSessionToken,
-        meaning: "The session token says that it was issued in the future.",
+        meaning: "The session token was issued in the future, by this server's clock.",
         causes: &["The server's clock is slow."],
         remedy: "Check the server's clock (NTP).",
     },

@@ -67,7 +67,7 @@ fn page(what: CallbackPage) -> Page {
         ),
         CallbackPage::StateUnknown => (
             "This attempt is over",
-            "Connecting took too long, or was begun somewhere else. Nothing was connected.",
+            "Connecting took too long, or was started somewhere else. Nothing was connected.",
             BEGIN_ANEW,
         ),
         CallbackPage::AlreadyConnected => (

@@ -28,12 +28,12 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
             let op = op
                 .id("connectInstagram")
                 .tag(tags::INSTAGRAM)
-                .summary("Begin to connect an account")
+                .summary("Start to connect an account")
                 .description(
                     "Send the browser to `authorize_url`. It comes back to `return_to` with `attempt` and \
                      `completion`, which `complete` takes. A grant in use stays in use until the new one is proven.",
                 )
-                .response_with::<201, JsonAnswer<Started>, _>(|answer| answer.description("The attempt has begun."));
+                .response_with::<201, JsonAnswer<Started>, _>(|answer| answer.description("The attempt has started."));
             problems(
                 problems(op, &failure::CHANGING),
                 &[
@@ -50,8 +50,8 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .tag(tags::INSTAGRAM)
                 .summary("Complete a connect attempt")
                 .description(
-                    "The caller must be who began the attempt, and `completion` what the redirect carried. A \
-                     completed attempt answers its owner with the same outcome again.",
+                    "The caller must be the user who started the attempt, and `completion` the value from the redirect. A \
+                     completed attempt answers its user with the same outcome again.",
                 );
             // Any reason that Instagram can give.
             let op = problems(op, &Reason::ALL.iter().copied().map(ProblemCode::from).collect::<Vec<_>>());

@@ -135,7 +135,7 @@ fn page_of(entry: &Entry) -> Page {
     body.raw("<ul class=\"facts\"><li>Code <code>").text(entry.code).raw("</code></li><li>Status ");
     body.text(entry.status).raw("</li><li>Source <code>").text(entry.source.as_str());
     body.raw("</code></li><li>Action <code>").text(entry.action.as_str()).raw("</code></li></ul>");
-    body.raw("<div class=\"card remedy\"><h2>What mends it</h2><p>").prose(entry.remedy).raw("</p></div>");
+    body.raw("<div class=\"card remedy\"><h2>How to fix it</h2><p>").prose(entry.remedy).raw("</p></div>");
     body.raw("<h2>What causes it</h2><ul>");
     for cause in entry.causes {
         body.raw("<li>").prose(cause).raw("</li>");
@@ -149,7 +149,7 @@ fn page_of(entry: &Entry) -> Page {
 fn no_such_code() -> Page {
     let mut body = Markup::default();
     body.raw(
-        "<h1>No such code</h1><p class=\"lead\">This version of the server has no error of that name.</p>",
+        "<h1>No such code</h1><p class=\"lead\">This version of the server has no error with this code.</p>",
     );
     body.raw("<p><a href=\"/docs/errors\">All codes</a></p>");
     Page::new("No such code", Width::Narrow, &body).with_status(StatusCode::NOT_FOUND)

@@ -42,8 +42,8 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .summary("The status as a stream of Server-Sent Events")
                 .description(
                     "An event `instagram.status` with the whole status at once, and again whenever it changes. \
-                     Its id may be sent back as `Last-Event-ID`: then an unchanged status is not repeated. Ends \
-                     when the session token expires; come back with a fresh one.",
+                     Its id may be sent back as `Last-Event-ID`: then an unchanged status is not repeated. The stream ends \
+                     when the session token expires; open a new one with a fresh token.",
                 )
                 .response_with::<200, String, _>(|mut answer| {
                     let content = &mut answer.inner().content;

@@ -44,13 +44,14 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
             let op = op
                 .id("forwardAuth")
                 .tag(tags::FORWARD_AUTH)
-                .summary("Judge a session token for an endpoint elsewhere")
+                .summary("Verify a session token for another backend")
                 .description(
                     "Takes every method. 200 with an empty body and the caller in headers: `X-Auth-User`, \
                      `X-Auth-Session`, `X-Auth-Org`, `X-Auth-Org-Role`, `X-Auth-Org-Permissions`, `X-Auth-Impersonator`, \
-                     those that apply, and `X-Auth-Assertion` where `HOLDFAST_FORWARD_AUTH_SECRET` is set. In the query, \
-                     `credentials=optional` lets a request without credentials pass, as nobody; `org=any`, `org=org_…`, \
-                     `role=admin` and `permission=org:invoices:read` ask for more, of several values for any of them.",
+                     those that apply, and `X-Auth-Assertion` where `HOLDFAST_FORWARD_AUTH_SECRET` is set. Query: with \
+                     `credentials=optional` a request without credentials gets 200 without these headers; `org=any`, \
+                     `org=org_…`, `role=admin` and `permission=org:invoices:read` require more, and of several values one is \
+                     enough.",
                 );
             problems(op, &REQUIREMENTS).response::<200, ()>()
         })
@@ -60,7 +61,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .id("forwardAuthWithPath")
                 .tag(tags::FORWARD_AUTH)
                 .summary("The same for proxies that append the original address")
-                .description("What follows, its query included, is the client's and is ignored.");
+                .description("The rest of the path and the query come from the client and are ignored.");
             with_path(op).response::<200, ()>()
         })
         .done()

@@ -23,10 +23,10 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
         .route(PublicRoute::Readyz, readyz, |op| {
             op.id("readyz")
                 .tag(tags::OPERATION)
-                .summary("The server can judge and read")
+                .summary("The server can verify tokens and read the database")
                 .description(
-                    "Keys loaded, database and schema good, key ring opens. Does not depend on Instagram: an \
-                     outage there must not take this server out of rotation.",
+                    "Ready means: Clerk's keys are loaded, database and schema are good, the key ring opens what is stored. \
+                     Instagram is not part of it: an outage there must not take this server out of rotation.",
                 )
                 .response_with::<200, Json<Readiness>, _>(|answer| answer.description("Ready."))
                 .response_with::<503, Json<Readiness>, _>(|answer| answer.description("Not ready, and why."))

@@ -38,8 +38,8 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Paging {
-    /// `next` of the page before, exactly as received. `cursor`, its name on other routes, is read
-    /// too: passed over, it would give the first page for ever.
+    /// `next` of the page before, exactly as received. The name `cursor`, as on other routes, is
+    /// accepted too.
     #[serde(alias = "cursor")]
     before: Option<String>,
     /// Entries per page, 1 to 100. Default 20.
@@ -51,7 +51,7 @@ pub(super) struct Paging {
 pub(super) struct HistoryPage {
     /// Newest first.
     entries: Vec<HistoryLine>,
-    /// Where the next page begins; opaque.
+    /// The opaque cursor of the next page.
     next: Option<String>,
 }
 
@@ -65,7 +65,7 @@ struct HistoryLine {
     state: ConnectionState,
     /// Why.
     reason: Option<Reason>,
-    /// What that rested on.
+    /// The evidence for it.
     evidence: Option<Evidence>,
     /// The version of the connection that it led to.
     version: i64,
@@ -131,7 +131,8 @@ pub(super) async fn page(
         return Err(Problem::new(RequestCode::MalformedParameter).with_detail("limit must be from 1 to 100."));
     }
     let before = paging.before.map(|cursor| cursor.parse()).transpose().map_err(|_| {
-        Problem::new(RequestCode::MalformedParameter).with_detail("That is not a cursor of this server.")
+        Problem::new(RequestCode::MalformedParameter)
+            .with_detail("before is not a cursor that this server issued.")
     })?;
     let page = connections.history(owner, before, limit).await?;
     Ok(HistoryPage {

@@ -55,7 +55,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
             let op = op
                 .id("dataDeletion")
                 .tag(tags::CALLBACKS)
-                .summary("What became of a request for deletion")
+                .summary("The outcome of a deletion request")
                 .response_with::<200, Page, _>(|answer| answer.description("A page."))
                 .response_with::<404, Page, _>(|answer| answer.description("No such request: a page."));
             problems(op, &failure::READING)
@@ -79,7 +79,7 @@ async fn deauthorize(
     let connections = state.connections().clone();
     let work = async move { connections.deauthorized(&request.user_id, request.issued_at).await };
     let concerned = state.detached().run(work).await??;
-    tracing::info!(concerned, "Meta told us that a person removed the app");
+    tracing::info!(concerned, "Meta reports that a person removed the app");
     Ok(Json(Received { received: true }))
 }
 
@@ -122,7 +122,7 @@ fn verified(state: &AppState, headers: &HeaderMap, body: &[u8]) -> Result<Signed
             .with_detail("The form must have signed_request exactly once."));
     };
     signed_request::verify(state.meta_secrets(), &raw).map_err(|error| {
-        tracing::warn!(%error, "a call that claims to be Meta's was refused");
+        tracing::warn!(%error, "a call that claims to come from Meta was refused");
         let code = match error {
             SignedRequestError::WrongSignature | SignedRequestError::WrongAlgorithm => {
                 RequestCode::SignatureInvalid
@@ -183,7 +183,7 @@ fn time(at: Timestamp) -> Markup {
 fn no_such_request() -> Page {
     let mut body = Markup::default();
     body.raw(
-        "<h1>No such request</h1><p class=\"lead\">No deletion of data was requested here under this code.</p>",
+        "<h1>No such request</h1><p class=\"lead\">There is no deletion request with this code here.</p>",
     );
     body.raw(
         "<div class=\"card remedy\"><h2>What to do</h2><p>Compare the address with the one that Instagram showed you. \

@@ -22,7 +22,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .tag(tags::USER)
                 .summary("Create or refresh the caller's record")
                 .description(
-                    "From Clerk's Backend API where a secret key is configured, else from the token's claims. \
+                    "The facts come from Clerk's Backend API where a secret key is configured, else from the token's claims. \
                      Idempotent, and safe under any number of parallel first calls. Takes no body.",
                 );
             problems(op, &failure::USERS)
@@ -32,7 +32,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .id("userProfile")
                 .tag(tags::USER)
                 .summary("The caller's record with their connections")
-                .description("A verified caller who never synced gets a record made on the spot.");
+                .description("Makes the record of a verified caller who never called `/auth/sync`.");
             problems(op, &failure::USERS)
         })
         .done()
@@ -43,7 +43,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
 struct SyncAnswer {
     /// The record.
     user: User,
-    /// True for exactly one of any number of first calls.
+    /// Whether this was the user's first call: true for exactly one of several parallel ones.
     created: bool,
 }
 

@@ -18,8 +18,8 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .tag(tags::CALLBACKS)
                 .summary("Clerk says that a user changed")
                 .description(
-                    "`user.created`, `user.updated` and `user.deleted`, signed by Svix. Duplicates and late events \
-                     change nothing wrongly; `user.deleted` erases the user and every grant.",
+                    "`user.created`, `user.updated` and `user.deleted`, signed by Svix. Duplicate and late events do no harm; \
+                     `user.deleted` erases the user and every grant.",
                 )
                 .response_with::<204, (), _>(|answer| answer.description("Stored, or nothing to do."));
             problems(
@@ -45,26 +45,26 @@ async fn clerk(
     let event = match verifier.verify(&headers, &body) {
         Ok(Delivery::User(event)) if event.is_of_another_instance(&state.verifier().key_status().kids) => {
             tracing::warn!(
-                "a webhook of another Clerk instance than the one whose tokens are accepted has no effect; its endpoint \
-                 in Clerk's dashboard points here by mistake"
+                "a webhook from another Clerk instance than the configured one was ignored; remove its endpoint for this \
+                 address in that instance's dashboard"
             );
             return Ok(StatusCode::NO_CONTENT);
         }
         Ok(Delivery::User(event)) => event,
         Ok(Delivery::Ignored(because)) => {
-            tracing::debug!(?because, "a webhook of Clerk's has no effect");
+            tracing::debug!(?because, "a webhook from Clerk has no effect");
             return Ok(StatusCode::NO_CONTENT);
         }
         Err(error) => return Err(refused(error)),
     };
     let (store, now) = (state.store().clone(), state.edge().clock.now());
     let outcome = state.detached().run(async move { store.apply_clerk_event(&event, now).await }).await??;
-    tracing::info!(?outcome, "a webhook of Clerk's was handled");
+    tracing::info!(?outcome, "a webhook from Clerk was handled");
     Ok(StatusCode::NO_CONTENT)
 }
 
 fn refused(error: DeliveryError) -> Problem {
-    tracing::warn!(%error, "a webhook that claims to be Clerk's was refused");
+    tracing::warn!(%error, "a webhook that claims to come from Clerk was refused");
     let code = match error {
         DeliveryError::Header(_)
         | DeliveryError::TooOld

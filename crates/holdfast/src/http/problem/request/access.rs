@@ -10,13 +10,14 @@ pub(super) const SIGNATURE_INVALID: Entry = Entry {
     source: Source::Request,
     action: Remedy::FixRequest,
     title: "Signature not accepted",
-    meaning: "The call is not signed with the secret that this server shares with its sender.",
+    meaning: "The call's signature does not match the secret that this server shares with the sender.",
     causes: &[
-        "The signing secret is of another endpoint or another app.",
+        "The signing secret belongs to another endpoint or another app.",
         "A proxy changed the body on the way.",
-        "The call is older than five minutes, or the clock of this server is wrong.",
+        "The call is older than five minutes, or this server's clock is wrong.",
     ],
-    remedy: "Copy the signing secret again (Clerk: the endpoint's whsec_ value; Meta: the app secret) and let the sender deliver again.",
+    remedy: "Copy the signing secret again (Clerk: the endpoint's whsec_ value; Meta: the app secret) and let the sender send \
+             the call again.",
 };
 
 pub(super) const SESSION_PENDING: Entry = Entry {
@@ -25,11 +26,11 @@ pub(super) const SESSION_PENDING: Entry = Entry {
     source: Source::Request,
     action: Remedy::SignIn,
     title: "Session not active",
-    meaning: "The sign-in is not finished: its session is still pending.",
+    meaning: "The sign-in is not finished: the session is still pending.",
     causes: &[
-        "A task of the sign-in is not done, for example choosing an organization or setting up a second factor.",
+        "A task of the sign-in is open, for example choosing an organization or setting up a second factor.",
     ],
-    remedy: "Let the person finish the task that Clerk shows; then a new token will be accepted.",
+    remedy: "Let the person finish the task that Clerk shows, then use a new session token.",
 };
 
 pub(super) const IMPERSONATION_NOT_ALLOWED: Entry = Entry {
@@ -38,8 +39,8 @@ pub(super) const IMPERSONATION_NOT_ALLOWED: Entry = Entry {
     source: Source::Request,
     action: Remedy::ContactSupport,
     title: "Not while impersonating",
-    meaning: "Impersonated sessions may look; they may not connect, complete, check or disconnect.",
-    causes: &["The session token carries an act claim: somebody else is signed in as this user."],
+    meaning: "Impersonated sessions may only read; they may not connect, complete, check or disconnect.",
+    causes: &["The session token has an `act` claim: somebody else is signed in as this user."],
     remedy: "Let the person do it in their own session.",
 };
 
@@ -49,9 +50,12 @@ pub(super) const NOT_A_MEMBER: Entry = Entry {
     source: Source::Request,
     action: Remedy::ContactSupport,
     title: "Not in that organization",
-    meaning: "The session is not active in an organization that this endpoint is for.",
-    causes: &["The person has not chosen an organization, or another one.", "The person is no member of it."],
-    remedy: "Let the person choose the organization (setActive), then ask again with a fresh token.",
+    meaning: "The session has no active organization, or one that this endpoint does not accept.",
+    causes: &[
+        "The person has chosen no organization, or another one.",
+        "The person is not a member of the organization.",
+    ],
+    remedy: "Let the person choose the organization (`setActive`), then send the request again with a fresh session token.",
 };
 
 pub(super) const ROLE_MISSING: Entry = Entry {
@@ -60,9 +64,9 @@ pub(super) const ROLE_MISSING: Entry = Entry {
     source: Source::Request,
     action: Remedy::ContactSupport,
     title: "Another role is needed",
-    meaning: "The person's role in the active organization is not one that this endpoint is for.",
-    causes: &["The endpoint asks for a role that the person does not have."],
-    remedy: "Let an administrator of the organization give the person the role; the next token says so.",
+    meaning: "The person's role in the active organization is not one that this endpoint accepts.",
+    causes: &["The endpoint requires a role that the person does not have."],
+    remedy: "Let an administrator of the organization give the person the role; the next session token carries it.",
 };
 
 pub(super) const PERMISSION_MISSING: Entry = Entry {
@@ -71,12 +75,12 @@ pub(super) const PERMISSION_MISSING: Entry = Entry {
     source: Source::Request,
     action: Remedy::ContactSupport,
     title: "A permission is missing",
-    meaning: "The person lacks the permission, in the active organization, that this endpoint asks for.",
+    meaning: "The person does not have the permission that this endpoint requires in the active organization.",
     causes: &[
         "The person's role does not include the permission.",
         "The permission is one of Clerk's own (org:sys_…), which session tokens do not carry.",
     ],
-    remedy: "Let an administrator give the role the permission; the next token says so.",
+    remedy: "Let an administrator add the permission to the role; the next session token carries it.",
 };
 
 pub(super) const USER_NOT_FOUND: Entry = Entry {
@@ -85,12 +89,12 @@ pub(super) const USER_NOT_FOUND: Entry = Entry {
     source: Source::Request,
     action: Remedy::FixRequest,
     title: "No such user",
-    meaning: "That is not the id of a user.",
+    meaning: "This is not a Clerk user id.",
     causes: &[
         "An Instagram id, an e-mail address or the app's own id was sent instead of Clerk's.",
-        "The id was cut, or encoded twice.",
+        "The id was cut off, or encoded twice.",
     ],
-    remedy: "Pass the Clerk user id (user_…). Whose an Instagram account is, /service/connections?account= says.",
+    remedy: "Pass the Clerk user id (user_…). To find the user of an Instagram account, use `GET /service/connections?account=`.",
 };
 
 pub(super) const USER_ERASED: Entry = Entry {
@@ -99,9 +103,9 @@ pub(super) const USER_ERASED: Entry = Entry {
     source: Source::Request,
     action: Remedy::ContactSupport,
     title: "User erased",
-    meaning: "This user was deleted at Clerk and erased here; the session token has outlived its user.",
+    meaning: "This user was deleted at Clerk and erased here; only the session token has not expired yet.",
     causes: &["The user was deleted less than a minute ago."],
-    remedy: "Nothing: the token will expire by itself.",
+    remedy: "There is nothing to do: the token expires by itself.",
 };
 
 pub(super) const TOO_MANY_STREAMS: Entry = Entry {
@@ -110,9 +114,9 @@ pub(super) const TOO_MANY_STREAMS: Entry = Entry {
     source: Source::Request,
     action: Remedy::Retry,
     title: "Too many event streams",
-    meaning: "This user has as many open event streams as are allowed.",
-    causes: &["The app opens a stream per component, or does not close the old ones."],
-    remedy: "Share one stream per tab, and close it when it is no longer needed.",
+    meaning: "This user has reached the limit of open event streams.",
+    causes: &["The app opens a stream for each component, or does not close old streams."],
+    remedy: "Use one stream per tab, and close it when it is no longer needed.",
 };
 
 pub(super) const TOO_MANY_REQUESTS: Entry = Entry {
@@ -121,12 +125,12 @@ pub(super) const TOO_MANY_REQUESTS: Entry = Entry {
     source: Source::Request,
     action: Remedy::Retry,
     title: "Too many requests at a time",
-    meaning: "As many requests are under way from this address as are allowed.",
+    meaning: "This client address has reached its limit of concurrent requests.",
     causes: &[
-        "A program that sends requests without waiting for answers.",
-        "A proxy that is not listed in HOLDFAST_TRUSTED_PROXIES, so that everybody behind it has one address.",
+        "A program sends requests without waiting for answers.",
+        "A proxy is missing from HOLDFAST_TRUSTED_PROXIES, so everybody behind it counts as one client.",
     ],
-    remedy: "Wait for Retry-After and ask again. Whoever runs this installation: see HOLDFAST_REQUESTS_PER_ADDRESS.",
+    remedy: "Wait for Retry-After and send the request again. The operator can raise HOLDFAST_REQUESTS_PER_ADDRESS.",
 };
 
 pub(super) const STOP_REPEATING: Entry = Entry {
@@ -134,8 +138,8 @@ pub(super) const STOP_REPEATING: Entry = Entry {
     status: StatusCode::TOO_MANY_REQUESTS,
     source: Source::Request,
     action: Remedy::RefreshSessionToken,
-    title: "The same refused token again and again",
-    meaning: "This very token was refused before and will be refused again.",
-    causes: &["A retry loop that does not fetch a new token.", "A poller that ignores errors."],
-    remedy: "Get a fresh token once; if that one is refused too, stop and show the code of the refusal.",
+    title: "Refused token sent again",
+    meaning: "This session token was refused before and would be refused again.",
+    causes: &["A retry loop does not fetch a new token.", "A poller ignores errors."],
+    remedy: "Get a fresh token once. If it is refused too, stop and show the code of the refusal.",
 };

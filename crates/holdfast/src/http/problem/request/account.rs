@@ -10,10 +10,10 @@ pub(super) const RETURN_TO_NOT_ALLOWED: Entry = Entry {
     source: Source::Request,
     action: Remedy::FixRequest,
     title: "Return address not allowed",
-    meaning: "return_to is not an address that this server sends browsers to.",
+    meaning: "This server does not send browsers to the address in return_to.",
     causes: &[
-        "The address is not covered by HOLDFAST_RETURN_URLS (by default: the allowed origins).",
-        "It has a user name, white space, a backslash, or a scheme other than http and https.",
+        "HOLDFAST_RETURN_URLS (by default: the allowed origins) does not cover the address.",
+        "The address has a user name, white space or a backslash, or its scheme is not http or https.",
     ],
     remedy: "Use an address of the app, or add it to HOLDFAST_RETURN_URLS.",
 };
@@ -24,8 +24,10 @@ pub(super) const RETURN_TO_MISSING: Entry = Entry {
     source: Source::Request,
     action: Remedy::FixRequest,
     title: "Return address missing",
-    meaning: "The request names no return_to, and this server has no single default for it.",
-    causes: &["HOLDFAST_RETURN_URLS and HOLDFAST_ALLOWED_ORIGINS hold no plain address to fall back on."],
+    meaning: "The request has no return_to, and this server has no default for it.",
+    causes: &[
+        "HOLDFAST_RETURN_URLS (by default: the allowed origins) is empty or holds patterns with `*` only.",
+    ],
     remedy: "Send return_to with the request.",
 };
 
@@ -35,16 +37,17 @@ pub(super) const GRAPH_CALL_NOT_ALLOWED: Entry = Entry {
     source: Source::Request,
     action: Remedy::FixRequest,
     title: "Graph call not allowed",
-    meaning: "This Graph call is not passed on. Nothing was sent.",
+    meaning: "Holdfast does not pass this Graph call on; nothing was sent to Instagram.",
     causes: &[
-        "The path has an empty or a dot segment, or a scheme.",
-        "The path is one of those that hand out tokens.",
-        "The path begins with a version, which INSTAGRAM_GRAPH_VERSION sets for all calls.",
-        "The query or the body carries a credential (access_token, client_secret, appsecret_proof): the grant is injected here.",
-        "The query or the body carries further calls (batch).",
-        "The body is no form, multipart form or JSON, or cannot be read as one.",
+        "The path has an empty segment, a `.` or `..` segment, or a scheme.",
+        "The path is that of a token endpoint.",
+        "The path begins with a version; INSTAGRAM_GRAPH_VERSION sets the version of all calls.",
+        "The query or the body carries a credential (access_token, client_secret, appsecret_proof); Holdfast adds the grant \
+         itself.",
+        "The query or the body contains further calls (batch).",
+        "The body is not a form, a multipart form or JSON, or cannot be read as what its Content-Type says.",
     ],
-    remedy: "Send the plain path below the version, without a credential, and a body of one of those types.",
+    remedy: "Send the path without version and credential, and the body as a form, a multipart form or JSON.",
 };
 
 pub(super) const GRAPH_ANSWER_TOO_LARGE: Entry = Entry {
@@ -53,7 +56,7 @@ pub(super) const GRAPH_ANSWER_TOO_LARGE: Entry = Entry {
     source: Source::Request,
     action: Remedy::FixRequest,
     title: "Graph answer too large",
-    meaning: "Instagram's answer is larger than 2 MiB and is not passed on. A call that changes something was carried out.",
+    meaning: "Instagram's answer is larger than 2 MiB and is not passed on. A call that changes something has taken effect.",
     causes: &["The call asks for many fields, or for large pages."],
     remedy: "Ask for fewer fields or smaller pages (limit).",
 };
@@ -63,13 +66,13 @@ pub(super) const ATTEMPT_NOT_YOURS: Entry = Entry {
     status: StatusCode::FORBIDDEN,
     source: Source::Request,
     action: Remedy::Connect,
-    title: "Attempt of another user",
-    meaning: "This connect attempt was begun by another user.",
+    title: "Another user's attempt",
+    meaning: "Another user started this connect attempt.",
     causes: &[
-        "Another person signed in to this browser between connecting and coming back.",
-        "Somebody followed a link to connect that was made for somebody else.",
+        "Another person signed in to this browser before it came back from Instagram.",
+        "The person followed a connect link that was made for somebody else.",
     ],
-    remedy: "Begin anew with POST /user/instagram/connect as the person who is signed in now. Nothing was linked.",
+    remedy: "Nothing was linked. Start again with POST /user/instagram/connect as the person who is signed in now.",
 };
 
 pub(super) const COMPLETION_INVALID: Entry = Entry {
@@ -78,9 +81,9 @@ pub(super) const COMPLETION_INVALID: Entry = Entry {
     source: Source::Request,
     action: Remedy::Connect,
     title: "Completion not accepted",
-    meaning: "The completion is not the one that the redirect from Instagram carried.",
-    causes: &["The value was cut or changed on its way through the app.", "It belongs to another attempt."],
-    remedy: "Pass on attempt and completion exactly as they stand in the address, or begin anew.",
+    meaning: "The completion is not the one from Instagram's redirect.",
+    causes: &["The app cut off or changed the value.", "The value belongs to another attempt."],
+    remedy: "Send attempt and completion exactly as they stand in the return address, or start again.",
 };
 
 pub(super) const ATTEMPT_NOT_FOUND: Entry = Entry {
@@ -89,9 +92,9 @@ pub(super) const ATTEMPT_NOT_FOUND: Entry = Entry {
     source: Source::Request,
     action: Remedy::Connect,
     title: "No such attempt",
-    meaning: "There is no connect attempt of that id.",
-    causes: &["The id was cut or changed.", "The attempt is long over and was cleared away."],
-    remedy: "Begin anew with POST /user/instagram/connect.",
+    meaning: "There is no connect attempt with this id.",
+    causes: &["The id was cut off or changed.", "The attempt ended more than a day ago and was deleted."],
+    remedy: "Start again with POST /user/instagram/connect.",
 };
 
 pub(super) const ACCOUNT_BELONGS_TO_ANOTHER_USER: Entry = Entry {
@@ -105,8 +108,8 @@ pub(super) const ACCOUNT_BELONGS_TO_ANOTHER_USER: Entry = Entry {
         "The person has two accounts in the app.",
         "Instagram's page was logged in to somebody else's account.",
     ],
-    remedy: "To use another Instagram account, begin again with \"force_reauth\": true, which has Instagram ask who you are. To \
-             move this one here, disconnect it there first.",
+    remedy: "To use another Instagram account, start again with \"force_reauth\": true: Instagram then asks who you are. To \
+             move this account here, the other user must disconnect it first.",
 };
 
 pub(super) const DIFFERENT_ACCOUNT: Entry = Entry {
@@ -115,10 +118,10 @@ pub(super) const DIFFERENT_ACCOUNT: Entry = Entry {
     source: Source::Request,
     action: Remedy::Reconnect,
     title: "Another account",
-    meaning: "Another Instagram account came back than the one that is linked.",
+    meaning: "Instagram returned a different account than the linked one.",
     causes: &["Instagram's page was logged in to another account than before."],
-    remedy: "Begin again with \"force_reauth\": true, which has Instagram ask who you are; or, to link the other account \
-             instead, with \"expect\": \"any_account\". The linked account stays as it was.",
+    remedy: "The linked account is unchanged. Start again with \"force_reauth\": true: Instagram then asks who you are. To \
+             link the other account instead, start again with \"expect\": \"any_account\".",
 };
 
 pub(super) const ATTEMPT_NOT_RETURNED: Entry = Entry {
@@ -126,10 +129,10 @@ pub(super) const ATTEMPT_NOT_RETURNED: Entry = Entry {
     status: StatusCode::CONFLICT,
     source: Source::Request,
     action: Remedy::FixRequest,
-    title: "Attempt not at that point",
-    meaning: "The browser has not come back from Instagram for this attempt yet.",
-    causes: &["complete was called before the redirect."],
-    remedy: "Send the browser to authorize_url first; complete when it returns to return_to.",
+    title: "Attempt not returned yet",
+    meaning: "The browser has not come back from Instagram yet in this attempt.",
+    causes: &["The app called complete before Instagram's redirect."],
+    remedy: "Send the browser to authorize_url first, and call complete when it returns to return_to.",
 };
 
 pub(super) const ATTEMPT_IN_PROGRESS: Entry = Entry {
@@ -138,12 +141,12 @@ pub(super) const ATTEMPT_IN_PROGRESS: Entry = Entry {
     source: Source::Request,
     action: Remedy::Retry,
     title: "Attempt in progress",
-    meaning: "This attempt is being completed, or waits until Instagram may be asked again.",
+    meaning: "Another request is completing this attempt, or it waits until Instagram may be asked again.",
     causes: &[
-        "The app completed twice, for example from two tabs or from an effect that ran twice.",
+        "The app called complete twice, for example from two tabs or from an effect that ran twice.",
         "An earlier request was told that Instagram cannot go on yet, and its Retry-After is not over.",
     ],
-    remedy: "Ask again after Retry-After: the answer will be the attempt's outcome.",
+    remedy: "Send the request again after Retry-After: the answer will be the attempt's outcome.",
 };
 
 pub(super) const CONCURRENT_CHANGE: Entry = Entry {
@@ -152,9 +155,9 @@ pub(super) const CONCURRENT_CHANGE: Entry = Entry {
     source: Source::Request,
     action: Remedy::Retry,
     title: "Changed meanwhile",
-    meaning: "The connection changed while this request was at work; nothing was done.",
-    causes: &["Two requests, or a request and a call from Instagram, met."],
-    remedy: "Ask again.",
+    meaning: "The connection changed while this request was running; the request changed nothing.",
+    causes: &["Another request, or a call from Instagram, changed the connection at the same time."],
+    remedy: "Send the request again.",
 };
 
 pub(super) const ATTEMPT_EXPIRED: Entry = Entry {
@@ -163,12 +166,12 @@ pub(super) const ATTEMPT_EXPIRED: Entry = Entry {
     source: Source::Request,
     action: Remedy::Connect,
     title: "Attempt expired",
-    meaning: "This connect attempt is over: it ran out of time, or was ended by disconnecting.",
+    meaning: "This connect attempt is over: it ran out of time, or the user was disconnected.",
     causes: &[
-        "More than ten minutes went by between connecting and coming back from Instagram, or an hour until completing.",
+        "The person took more than ten minutes at Instagram, or the app more than an hour to call complete.",
         "Somebody disconnected the user while the attempt was open.",
     ],
-    remedy: "Begin anew with POST /user/instagram/connect.",
+    remedy: "Start again with POST /user/instagram/connect.",
 };
 
 pub(super) const TOO_MANY_ATTEMPTS: Entry = Entry {
@@ -177,7 +180,8 @@ pub(super) const TOO_MANY_ATTEMPTS: Entry = Entry {
     source: Source::Request,
     action: Remedy::Retry,
     title: "Too many connect attempts",
-    meaning: "This user has as many connect attempts as are allowed: five open ones, and twenty begun within an hour.",
-    causes: &["The app begins an attempt on every rendering instead of on a click."],
-    remedy: "Finish or wait out the open ones: each ends by itself after ten minutes. Retry-After says when the next one may begin.",
+    meaning: "This user has reached the limit of connect attempts: five open ones, or twenty started within an hour.",
+    causes: &["The app starts an attempt on every rendering instead of on a click."],
+    remedy: "Complete the open attempts, or wait: each ends by itself after ten minutes. Retry-After says when the next one \
+             may start.",
 };

@@ -12,11 +12,11 @@ pub(super) const MALFORMED_REQUEST: Entry = Entry {
     title: "Malformed request",
     meaning: "The request breaks the rules of HTTP.",
     causes: &[
-        "An HTTP/1.1 request without exactly one Host header.",
-        "A header with bytes that are not allowed there.",
-        "Something else than HTTP/1, for example TLS: that ends at a proxy in front.",
+        "An HTTP/1.1 request has no Host header, or more than one.",
+        "A header contains bytes that HTTP does not allow there.",
+        "The client does not speak HTTP/1, but for example TLS. A proxy in front must end TLS.",
     ],
-    remedy: "Send the request through an ordinary HTTP client, and check what a proxy in between does to it.",
+    remedy: "Use an ordinary HTTP client, and check whether a proxy in between changes the request.",
 };
 
 pub(super) const HEADER_TOO_LARGE: Entry = Entry {
@@ -25,10 +25,10 @@ pub(super) const HEADER_TOO_LARGE: Entry = Entry {
     source: Source::Request,
     action: Remedy::FixRequest,
     title: "Header too large",
-    meaning: "The header of the request is larger than this server reads: 16 KiB, or 64 fields.",
+    meaning: "The request's header is larger than 16 KiB or has more than 64 fields.",
     causes: &[
-        "Cookies that were meant for another service on the same domain.",
-        "A session token with large custom claims.",
+        "The browser also sends the cookies of another service on the same domain.",
+        "The session token has large custom claims.",
     ],
     remedy: "Send no cookies to this server, and keep custom claims of session tokens below 1.2 KB.",
 };
@@ -39,8 +39,8 @@ pub(super) const ADDRESS_TOO_LONG: Entry = Entry {
     source: Source::Request,
     action: Remedy::FixRequest,
     title: "Address too long",
-    meaning: "The address in the request is longer than this server reads: 16 KiB, the rest of the header included.",
-    causes: &["Something was put into the query that belongs into a body."],
+    meaning: "The address in the request is too long: address and header together may take 16 KiB.",
+    causes: &["The query holds data that belongs in the body."],
     remedy: "See /docs for the parameters of the route.",
 };
 
@@ -50,11 +50,11 @@ pub(super) const MALFORMED_BODY: Entry = Entry {
     source: Source::Request,
     action: Remedy::FixRequest,
     title: "Malformed body",
-    meaning: "The body is not JSON, or not the form that this route takes.",
+    meaning: "The body is not valid JSON, or not a valid form where the route takes a form.",
     causes: &[
         "The JSON does not parse; the detail names line and column.",
-        "It is not UTF-8.",
-        "The connection broke before the body's end.",
+        "The body is not UTF-8.",
+        "The connection broke before the whole body had arrived.",
     ],
     remedy: "Make the body with a JSON library, and compare it with the request schema of the route in /docs.",
 };
@@ -65,10 +65,10 @@ pub(super) const BODY_NOT_ACCEPTABLE: Entry = Entry {
     source: Source::Request,
     action: Remedy::FixRequest,
     title: "Body not acceptable",
-    meaning: "The body is JSON, but not what this route takes.",
+    meaning: "The body is valid JSON, but does not match the schema of this route.",
     causes: &[
-        "A member is missing, or there twice.",
-        "A member has another type, or a value that the API does not list.",
+        "A member is missing or appears twice.",
+        "A member has the wrong type, or a value that the API does not list.",
         "The JSON is not an object.",
     ],
     remedy: "Compare the body with the request schema of the route in /docs; the detail names the member and what it takes.",
@@ -80,12 +80,12 @@ pub(super) const MALFORMED_PARAMETER: Entry = Entry {
     source: Source::Request,
     action: Remedy::FixRequest,
     title: "Malformed parameter",
-    meaning: "A query parameter or a part of the path is not acceptable.",
+    meaning: "A query parameter or a part of the path is not valid.",
     causes: &[
-        "A page cursor that this server did not issue.",
-        "A proxy's /forward-auth has a parameter that it does not know, such as a misspelt role.",
-        "A number outside its range.",
-        "Text that is not UTF-8.",
+        "This server did not issue the page cursor.",
+        "The proxy's /forward-auth address has an unknown parameter, such as a misspelt `role`.",
+        "A number is outside its range.",
+        "A value is not UTF-8.",
     ],
     remedy: "Pass cursors back exactly as they were received, and see /docs for the ranges.",
 };
@@ -101,7 +101,7 @@ pub(super) const MULTIPLE_CREDENTIALS: Entry = Entry {
         "A proxy adds an Authorization header of its own.",
         "The client appends the header instead of setting it.",
     ],
-    remedy: "Send exactly one Authorization header. We do not choose between two.",
+    remedy: "Send exactly one Authorization header: the server does not choose between two.",
 };
 
 pub(super) const NOT_FOUND: Entry = Entry {
@@ -111,8 +111,8 @@ pub(super) const NOT_FOUND: Entry = Entry {
     action: Remedy::FixRequest,
     title: "Not found",
     meaning: "There is nothing at this address.",
-    causes: &["A typing error in the path.", "A trailing slash: paths here have none."],
-    remedy: "See /docs for the addresses.",
+    causes: &["The path is misspelt.", "The path ends with a slash; paths here do not."],
+    remedy: "See /docs for the list of routes.",
 };
 
 pub(super) const METHOD_NOT_ALLOWED: Entry = Entry {
@@ -122,7 +122,7 @@ pub(super) const METHOD_NOT_ALLOWED: Entry = Entry {
     action: Remedy::FixRequest,
     title: "Method not allowed",
     meaning: "This address exists, but not with this method.",
-    causes: &["GET where POST is needed, or the reverse."],
+    causes: &["GET was sent where POST is needed, or the reverse."],
     remedy: "Use one of the methods that the Allow header lists.",
 };
 
@@ -132,8 +132,8 @@ pub(super) const BODY_TOO_LARGE: Entry = Entry {
     source: Source::Request,
     action: Remedy::FixRequest,
     title: "Body too large",
-    meaning: "The body is larger than this route takes: 64 KiB, webhooks 256 KiB.",
-    causes: &["Something else than the described JSON was sent."],
+    meaning: "The body is larger than this route accepts: 64 KiB, webhooks 256 KiB.",
+    causes: &["The body is not the JSON that /docs describes."],
     remedy: "Send a smaller body.",
 };
 
@@ -144,7 +144,7 @@ pub(super) const REQUEST_TIMEOUT: Entry = Entry {
     action: Remedy::Retry,
     title: "Request too slow",
     meaning: "The body did not arrive in time.",
-    causes: &["A very slow or broken network between the client and this server."],
+    causes: &["The network between the client and this server is very slow or broken."],
     remedy: "Send the request again.",
 };
 
@@ -154,7 +154,7 @@ pub(super) const UNSUPPORTED_MEDIA_TYPE: Entry = Entry {
     source: Source::Request,
     action: Remedy::FixRequest,
     title: "Unsupported media type",
-    meaning: "The body's Content-Type is not the one that this route takes.",
+    meaning: "The body's Content-Type is not the one that this route accepts.",
     causes: &[
         "Content-Type is missing, or is text/plain or a form where JSON is needed.",
         "The body is compressed (Content-Encoding).",

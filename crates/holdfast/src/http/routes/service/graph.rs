@@ -74,7 +74,7 @@ struct GraphPath {
 struct GraphAnswer {
     /// The status that Instagram answered with; it says nothing about the caller of this API.
     status: u16,
-    /// Its JSON; `null` where it was none.
+    /// The JSON of Instagram's answer; `null` where the answer is not JSON.
     body: Option<Value>,
 }
 
@@ -147,14 +147,15 @@ fn plain_path(path: &str) -> Result<String, Problem> {
     };
     if path.split('/').next().is_some_and(is_version) {
         return Err(Problem::new(RequestCode::GraphCallNotAllowed).with_detail(
-            "The path begins below the Graph version, which is set for all calls by INSTAGRAM_GRAPH_VERSION: leave the version out.",
+            "Leave the version out of the path: INSTAGRAM_GRAPH_VERSION sets it for all calls.",
         ));
     }
     if path.split('/').all(is_plain) {
         Ok(path.to_owned())
     } else {
         Err(Problem::new(RequestCode::GraphCallNotAllowed).with_detail(
-            "The path must be plain, such as me/media: no empty part (so no slash at its end), none of dots alone, and no character but letters, digits and `_-.:,`.",
+            "The path must look like me/media: letters, digits and `_-.:,` only, no empty segment (so no slash at its end), \
+             no segment of dots alone.",
         ))
     }
 }

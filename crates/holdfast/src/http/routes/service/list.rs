@@ -30,15 +30,15 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .description(
                     "Pass `next` back as `cursor` for the next page; it is `null` on the last one. A page may hold fewer \
                      connections than `limit` and still have a `next`. With `expires_before` the earliest come first, \
-                     else the oldest. Users who never began to connect are not listed.",
+                     else the oldest. Users who never started to connect are not listed.",
                 );
             problems(op, &failure::READING)
         })
         .done()
 }
 
-/// Which connections; all that is given must fit. An unknown name is refused: a misspelt filter
-/// that is passed over would find somebody else.
+/// Filters; a connection must match all that are given. An unknown name is refused, because
+/// ignoring a misspelt filter would find the wrong connections.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
@@ -59,9 +59,9 @@ struct Wanted {
 /// One page.
 #[derive(Debug, Serialize, JsonSchema)]
 struct ConnectionsPage {
-    /// Those that fit.
+    /// The connections that match.
     connections: Vec<UserStatus>,
-    /// Where the next page begins; opaque.
+    /// The opaque cursor of the next page.
     next: Option<String>,
 }
 

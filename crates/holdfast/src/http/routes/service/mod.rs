@@ -71,7 +71,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
                 .id("serviceToken")
                 .tag(tags::SERVICE)
                 .summary("The access token itself")
-                .description("Keep it in memory only, and ask again rather than storing it: it changes.");
+                .description("Keep it in memory only. Ask again instead of storing it, because it changes with each refresh.");
             problems(op, &using())
         })
         .done();
@@ -147,7 +147,7 @@ struct TokenAnswer {
     token_expires_at: Timestamp,
     /// What was granted.
     scopes: Vec<String>,
-    /// Whose it is.
+    /// The account that it is for.
     account: Option<Account>,
 }
 

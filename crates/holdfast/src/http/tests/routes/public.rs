@@ -38,7 +38,7 @@ async fn pages_and_documents_are_served() {
         let path = format!("/docs/errors/{}", code.entry().code);
         let (status, _, page) = read(stage.send(Method::GET, &path, &[], Body::empty()).await).await;
         assert_eq!(status, 200, "{path}");
-        assert!(page.as_str().unwrap().contains("What mends it"));
+        assert!(page.as_str().unwrap().contains("How to fix it"));
     }
     let (status, _, page) =
         read(stage.send(Method::GET, "/docs/errors/%3Cb%3E", &[], Body::empty()).await).await;
