@@ -35,12 +35,15 @@ pub(super) async fn check(clerk: &ClerkSettings, seams: &Seams) -> Report {
         report.add(Check::failed(code::CLERK_SECRET, format!("Clerk's Backend API answers {status}")));
     } else if backend.is_some() {
         report.add(match &backend {
-            Some(Told::Keys(_)) => Check::passed(code::CLERK_SECRET, "Clerk's Backend API takes it"),
-            Some(Told::Refused(status)) => {
-                Check::warning(code::CLERK_SECRET, format!("not told: the Backend API answers {status}"))
+            Some(Told::Keys(_)) => Check::passed(code::CLERK_SECRET, "Clerk's Backend API accepts it"),
+            Some(Told::Refused(status)) => Check::warning(
+                code::CLERK_SECRET,
+                format!("could not be checked: the Backend API answers {status}"),
+            ),
+            Some(Told::Silent(why)) => {
+                Check::warning(code::CLERK_SECRET, format!("could not be checked: {why}"))
             }
-            Some(Told::Silent(why)) => Check::warning(code::CLERK_SECRET, format!("not told: {why}")),
-            None => Check::skipped(code::CLERK_SECRET, "there is none"),
+            None => Check::skipped(code::CLERK_SECRET, "it is not set"),
         });
     }
     // The loader has read this very key.
@@ -71,10 +74,10 @@ fn check_source(
             report.add(Check::passed(code::CLERK_KEYS, "Clerk's Backend API lists them"));
             return;
         }
-        None => "no source of keys answers".to_owned(),
+        None => "no source of Clerk's keys answers".to_owned(),
     };
     if clerk.jwt_key.is_none() && public.is_none() && backend.is_none() {
-        report.add(Check::skipped(code::CLERK_KEYS, "no source of keys is configured"));
+        report.add(Check::skipped(code::CLERK_KEYS, "no source of Clerk's keys is configured"));
         return;
     }
     report.add(if clerk.jwt_key.is_some() {
@@ -83,7 +86,7 @@ fn check_source(
         Check::warning(code::CLERK_KEYS, format!("{why}; `serve` gets them from the Backend API"))
     } else if public.is_none() && matches!(backend, Some(Told::Refused(401 | 403))) {
         // The secret key is the only source, and has its own failed check.
-        Check::skipped(code::CLERK_KEYS, "they come with the secret key")
+        Check::skipped(code::CLERK_KEYS, "they are fetched with the secret key")
     } else {
         Check::failed(code::CLERK_KEYS, why)
     });
@@ -100,10 +103,7 @@ fn check_instance(
         report.add(if public.shares_a_key_with(backend) {
             Check::passed(code::CLERK_INSTANCE, "the secret key gives the same keys as the public address")
         } else {
-            Check::failed(
-                code::CLERK_INSTANCE,
-                "the keys at the public address are not those that the secret key gives",
-            )
+            Check::failed(code::CLERK_INSTANCE, "the public address and the secret key give different keys")
         });
     }
     let Some(pinned) = pinned else { return };
@@ -113,14 +113,16 @@ fn check_instance(
     });
     let mut others = others.peekable();
     if others.peek().is_none() {
-        report.add(Check::skipped(code::CLERK_PINNED, "there is nothing to compare it with"));
+        report
+            .add(Check::skipped(code::CLERK_PINNED, "no other setting names an instance to compare it with"));
     } else {
         report.add(if others.any(|keys| pinned.shares_a_key_with(keys)) {
             Check::passed(code::CLERK_PINNED, "it is a key of the instance")
         } else {
             Check::failed(
                 code::CLERK_PINNED,
-                "CLERK_JWT_KEY is none of the keys of the instance that CLERK_JWKS_URL, the publishable or the secret key names",
+                "CLERK_JWT_KEY is not one of the keys of the instance that CLERK_JWKS_URL, the publishable key or the secret \
+                 key belongs to",
             )
         });
     }
@@ -145,7 +147,7 @@ async fn keys_of(seams: &Seams, request: Option<Outgoing>) -> Option<(Told, Opti
     let told = if answer.status.is_success() {
         match KeySet::from_jwks(&answer.body) {
             Ok(document) => Told::Keys(document.keys),
-            Err(error) => Told::Silent(format!("what it answers is no key set: {error}")),
+            Err(error) => Told::Silent(format!("its answer is not a key set: {error}")),
         }
     } else {
         Told::Refused(answer.status.as_u16())
@@ -155,7 +157,7 @@ async fn keys_of(seams: &Seams, request: Option<Outgoing>) -> Option<(Told, Opti
 
 fn check_clock(clerk: &ClerkSettings, ahead: Option<f64>, report: &mut Report) {
     let Some(ahead) = ahead else {
-        report.add(Check::skipped(code::CLOCK, "nobody said what time it is"));
+        report.add(Check::skipped(code::CLOCK, "no server answered with its time"));
         return;
     };
     let side = if ahead > 0.0 { "ahead of" } else { "behind" };
@@ -185,13 +187,13 @@ pub(super) fn check_settings(settings: &Settings, report: &mut Report) {
     if !clerk.audience.is_empty() {
         report.add(Check::warning(
             code::CLERK_AUDIENCE,
-            format!("only tokens for {}", clerk.audience.join(", ")),
+            format!("only tokens with audience {} are accepted", clerk.audience.join(", ")),
         ));
     }
     check_parties(settings, report);
     let address = super::instagram::address(&settings.public_url, "/webhooks/clerk");
     report.add(if clerk.webhook_secret.is_some() {
-        Check::passed(code::CLERK_WEBHOOKS, format!("to be registered at Clerk: {address}"))
+        Check::passed(code::CLERK_WEBHOOKS, format!("register this endpoint at Clerk: {address}"))
     } else {
         Check::warning(
             code::CLERK_WEBHOOKS,
@@ -205,7 +207,7 @@ pub(super) fn check_settings(settings: &Settings, report: &mut Report) {
 fn check_parties(settings: &Settings, report: &mut Report) {
     let clerk = &settings.clerk;
     report.add(if settings.allowed_origins.is_empty() {
-        Check::warning(code::ORIGINS, "none: no web page can call this server")
+        Check::warning(code::ORIGINS, "none is set: no web page can call this server")
     } else {
         let names: Vec<&str> = clerk.parties.iter().map(OriginPattern::as_str).collect();
         Check::passed(code::ORIGINS, names.join(", "))

@@ -53,7 +53,7 @@ pub(super) fn check(context: &Context, report: &mut Report) -> Result<Option<Rea
     if readable.is_none() {
         report.add(Check::skipped(
             code::DATABASE,
-            "the configuration cannot be read, so nothing else is checked",
+            "the configuration cannot be read; nothing else was checked",
         ));
     }
     Ok(readable.map(|settings| Read { settings, is_complete: false }))
@@ -71,7 +71,7 @@ fn check_publishable_keys(context: &Context, report: &mut Report) {
     if let Some((first, host)) = given.first()
         && let Some((other, another)) = given.iter().find(|(_, each)| each != host)
     {
-        let what = format!("{first} is of {host}, {other} of {another}; the first is used");
+        let what = format!("{first} belongs to {host}, {other} to {another}; the first is used");
         report.add(Check::warning(code::PUBLISHABLE_KEYS, what));
     }
 }
@@ -86,7 +86,7 @@ fn check_addresses(settings: &Settings, report: &mut Report) {
         && is_insecure(&webhook.url)
     {
         let host = webhook.url.host_str().unwrap_or_default();
-        report.add(Check::failed(code::INSECURE_WEBHOOK, format!("{host} is asked over http")));
+        report.add(Check::failed(code::INSECURE_WEBHOOK, format!("events go to {host} over http")));
     }
 }
 

@@ -25,11 +25,11 @@ pub(super) async fn check(context: &Context, settings: &Settings) -> Report {
                 Some(directory) => {
                     Check::failed(code::DATABASE, format!("{} cannot be written", directory.display()))
                         .mended_by(
-                            "let the server write to the directory, or name another in HOLDFAST_DATABASE_URL",
+                            "let the server write to the directory, or set another in HOLDFAST_DATABASE_URL",
                         )
                 }
                 None => Check::warning(code::DATABASE, error.to_string())
-                    .mended_by("expected before the first start only"),
+                    .mended_by("this is expected only before the first start"),
             });
             return report;
         }
@@ -39,7 +39,7 @@ pub(super) async fn check(context: &Context, settings: &Settings) -> Report {
         }
     };
     // Opening asserts the settings that durability rests on, and that the file can be written.
-    report.add(Check::passed(code::DATABASE, "opens, with the settings that durability rests on"));
+    report.add(Check::passed(code::DATABASE, "opens; its settings guarantee durability"));
     let is_current = check_schema(&store, &mut report).await;
     check_server(&store, is_current, &mut report).await;
     if is_current {
@@ -57,7 +57,7 @@ async fn check_server(store: &Store, is_current: bool, report: &mut Report) {
         Ok(Some(facts)) => facts,
         Ok(None) => return,
         Err(error) => {
-            report.add(Check::warning(code::DATABASE_ROLE, format!("not told: {error}")));
+            report.add(Check::warning(code::DATABASE_ROLE, format!("could not be checked: {error}")));
             return;
         }
     };
@@ -73,7 +73,7 @@ async fn check_server(store: &Store, is_current: bool, report: &mut Report) {
         let what = format!("{role} may not create in schema {schema}");
         let grant = format!("as the database's owner: GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}");
         if is_current {
-            Check::warning(code::DATABASE_ROLE, format!("{what}: the next upgrade will need it"))
+            Check::warning(code::DATABASE_ROLE, format!("{what}, which a later upgrade may need"))
                 .mended_by(format!("{grant}; or run `holdfast migrate` as the owner"))
         } else {
             Check::failed(code::DATABASE_ROLE, what).mended_by(grant)
@@ -84,10 +84,7 @@ async fn check_server(store: &Store, is_current: bool, report: &mut Report) {
     } else {
         Check::passed(code::DATABASE_VERSION, format!("Postgres {}", facts.version / 10_000))
     });
-    let what = format!(
-        "{} connections for everybody, {PER_REPLICA} of them for each replica",
-        facts.max_connections
-    );
+    let what = format!("max_connections is {}; each replica uses {PER_REPLICA}", facts.max_connections);
     report.add(if facts.max_connections < PER_REPLICA + 3 {
         Check::failed(code::DATABASE_POOL, what)
     } else if facts.max_connections < 2 * PER_REPLICA + 3 {
@@ -137,7 +134,7 @@ async fn check_indexes(store: &Store) -> Check {
     match store.missing_indexes().await {
         Ok(missing) if missing.is_empty() => Check::passed(code::INDEXES, "every index is there"),
         Ok(missing) => Check::failed(code::INDEXES, format!("{} are missing or invalid", missing.len()))
-            .mended_by(format!("drop those that are invalid, and run: {};", missing.join("; "))),
+            .mended_by(format!("drop the invalid ones, and run: {};", missing.join("; "))),
         Err(error) => Check::failed(code::INDEXES, error.to_string()),
     }
 }
@@ -195,7 +192,7 @@ async fn check_backlog(context: &Context, store: &Store, report: &mut Report) {
             report.add(if overdue > 0 {
                 Check::warning(code::BACKLOG, format!("{overdue} refreshes are overdue"))
             } else if days < 3 {
-                Check::warning(code::BACKLOG, format!("the first grant ends in {days} days"))
+                Check::warning(code::BACKLOG, format!("the first grant expires in {days} days"))
             } else {
                 Check::passed(code::BACKLOG, "nothing is overdue")
             });

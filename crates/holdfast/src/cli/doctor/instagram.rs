@@ -48,7 +48,7 @@ async fn check_authorize(seams: &Seams, instagram: &InstagramConfig) -> Check {
     match ask(seams, Outgoing::new(Method::GET, instagram.authorize_url.clone())).await {
         Ok(answer) if matches!(answer.status.as_u16(), 404 | 410) => Check::failed(
             code::INSTAGRAM_AUTHORIZE,
-            format!("{host} answers {}: it is no consent page", answer.status),
+            format!("{host} answers {}: this is not a consent page", answer.status),
         ),
         Ok(answer) if answer.status.is_server_error() => {
             Check::failed(code::INSTAGRAM_AUTHORIZE, format!("{host} answers {}", answer.status))
@@ -62,20 +62,23 @@ async fn check_authorize(seams: &Seams, instagram: &InstagramConfig) -> Check {
 /// takes the app.
 async fn check_app(settings: &Settings, instagram: &InstagramConfig, provider: &SharedProvider) -> Check {
     if !is_hexadecimal(instagram) {
-        return Check::skipped(code::INSTAGRAM_APP, "not asked: the secret cannot be right");
+        return Check::skipped(code::INSTAGRAM_APP, "not checked: the secret cannot be right");
     }
     let host = instagram.api_url.host_str().unwrap_or_default();
     let code = SecretString::from("holdfast-doctor-asks-whether-the-app-is-known");
     let Err(failure) = provider.redeem(&code).await.outcome else {
-        return Check::skipped(code::INSTAGRAM_APP, "not told: an exchange that must fail did not");
+        return Check::skipped(
+            code::INSTAGRAM_APP,
+            "could not be checked: an exchange that must fail did not",
+        );
     };
     if is_silent(&failure) {
         return Check::failed(code::INSTAGRAM_TOKEN, format!("{host}: {}", failure.detail));
     }
-    let not_told = format!("not told: {}", failure.detail);
+    let not_told = format!("could not be checked: {}", failure.detail);
     match failure.meaning {
         Meaning::CodeRejected => {
-            Check::passed(code::INSTAGRAM_APP, "Instagram takes the app id and the secret")
+            Check::passed(code::INSTAGRAM_APP, "Instagram accepts the app id and the secret")
         }
         Meaning::App(AppFault::Credentials) => Check::failed(code::INSTAGRAM_APP, failure.detail),
         Meaning::App(AppFault::RedirectUri) => Check::failed(
@@ -85,7 +88,7 @@ async fn check_app(settings: &Settings, instagram: &InstagramConfig, provider: &
         Meaning::App(AppFault::Scope) => Check::failed(code::INSTAGRAM_SCOPES, failure.detail),
         Meaning::App(AppFault::NotAdmitted | AppFault::Deactivated) => {
             Check::failed(code::INSTAGRAM_APP, failure.detail)
-                .mended_by("look into the App dashboard: the app is not live, or Meta has restricted it")
+                .mended_by("look in the App dashboard: the app is not live, or Meta has restricted it")
         }
         Meaning::App(AppFault::Request | AppFault::Unsupported)
         | Meaning::Dead(_)
@@ -107,7 +110,10 @@ async fn check_graph(provider: &SharedProvider, now: Timestamp) -> Check {
         expires_at: after(now, std::time::Duration::from_hours(1)),
     };
     match provider.identify(&grant).await.outcome {
-        Ok(_) => Check::skipped(code::INSTAGRAM_GRAPH, "not told: a token that cannot exist was taken"),
+        Ok(_) => Check::skipped(
+            code::INSTAGRAM_GRAPH,
+            "could not be checked: Instagram accepted a token that cannot exist",
+        ),
         Err(failure) if is_silent(&failure) => Check::failed(code::INSTAGRAM_GRAPH, failure.detail),
         Err(_) => Check::passed(code::INSTAGRAM_GRAPH, "the Graph API answers"),
     }
@@ -125,8 +131,10 @@ pub(super) fn check_settings(settings: &Settings, report: &mut Report) {
         return;
     };
     let public = &settings.public_url;
-    report
-        .add(Check::passed(code::INSTAGRAM, format!("app {}; to be registered at Meta:", instagram.app_id)));
+    report.add(Check::passed(
+        code::INSTAGRAM,
+        format!("app {}; register these addresses at Meta:", instagram.app_id),
+    ));
     for (field, path) in [
         ("OAuth redirect URI", "/instagram/callback"),
         ("deauthorize callback URL", "/webhooks/instagram/deauthorize"),
@@ -135,7 +143,7 @@ pub(super) fn check_settings(settings: &Settings, report: &mut Report) {
         report.add(Check::passed(code::INSTAGRAM, format!("{field}: {}", address(public, path))));
     }
     if !is_hexadecimal(instagram) {
-        report.add(Check::failed(code::INSTAGRAM_SECRET_FORM, "it has other characters than 0-9 and a-f"));
+        report.add(Check::failed(code::INSTAGRAM_SECRET_FORM, "it has characters other than 0-9 and a-f"));
     }
     check_scopes(instagram, report);
     let number = instagram.graph_version.trim_start_matches('v').split('.').next().unwrap_or_default();
@@ -164,7 +172,7 @@ fn check_scopes(instagram: &InstagramConfig, report: &mut Report) {
     report.add(if !unknown.is_empty() {
         Check::failed(
             code::INSTAGRAM_SCOPES,
-            format!("{} is no scope of Instagram Login", unknown.join(", ")),
+            format!("{} is not a scope of Instagram Login", unknown.join(", ")),
         )
     } else if instagram.scopes.iter().any(|scope| scope == NEEDED) {
         Check::passed(code::INSTAGRAM_SCOPES, instagram.scopes.join(", "))

@@ -30,7 +30,7 @@ pub(super) async fn check(settings: &Settings, seams: &Seams, report: &mut Repor
     let is_running = check_port(seams, code::LISTEN, settings.listen, report).await;
     if let Some(metrics) = settings.metrics_listen {
         if settings.obstacle().is_some() {
-            report.add(Check::failed(code::METRICS_LISTEN, "it has the port of HOLDFAST_LISTEN"));
+            report.add(Check::failed(code::METRICS_LISTEN, "its port is that of HOLDFAST_LISTEN"));
         } else {
             check_port(seams, code::METRICS_LISTEN, metrics, report).await;
         }
@@ -58,7 +58,7 @@ async fn check_port(seams: &Seams, code: Code, address: SocketAddr, report: &mut
             ours
         }
         Err(error) => {
-            report.add(Check::failed(code, format!("{address} cannot be taken: {error}")));
+            report.add(Check::failed(code, format!("cannot listen on {address}: {error}")));
             false
         }
     }
@@ -85,9 +85,9 @@ fn check_files(settings: &Settings, report: &mut Report) {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
     report.add(match limit {
         Some(limit) if limit < needed => {
-            Check::failed(code::FILE_HANDLES, format!("{limit} may be open; {needed} may be needed"))
+            Check::failed(code::FILE_HANDLES, format!("the limit is {limit}; {needed} may be needed"))
         }
-        Some(_) | None => Check::passed(code::FILE_HANDLES, format!("{needed} and more may be open")),
+        Some(_) | None => Check::passed(code::FILE_HANDLES, format!("at least {needed} may be open")),
     });
 }
 

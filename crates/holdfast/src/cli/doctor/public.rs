@@ -23,8 +23,8 @@ pub(super) async fn check(settings: &Settings, seams: &Seams, is_running: bool) 
         let checks = [check_cors(settings, seams).await, check_forward_auth(settings, seams).await];
         checks.into_iter().flatten().for_each(|check| report.add(check));
     } else {
-        report.add(Check::skipped(code::CORS, "the public address is not up"));
-        report.add(Check::skipped(code::FORWARD_AUTH, "the public address is not up"));
+        report.add(Check::skipped(code::CORS, "the public address does not answer"));
+        report.add(Check::skipped(code::FORWARD_AUTH, "the public address does not answer"));
     }
     report
 }
@@ -33,7 +33,10 @@ pub(super) async fn check(settings: &Settings, seams: &Seams, is_running: bool) 
 async fn reach(settings: &Settings, seams: &Seams, is_running: bool) -> (Check, bool) {
     let public = &settings.public_url;
     let Some(request) = get(public, "/healthz") else {
-        return (Check::failed(code::PUBLIC_URL, format!("{public} is no address to ask")), false);
+        return (
+            Check::failed(code::PUBLIC_URL, format!("{public} is not an address that can be called")),
+            false,
+        );
     };
     match ask(seams, request).await {
         Ok(answer) if is_health(&answer) => {
@@ -57,7 +60,7 @@ async fn reach(settings: &Settings, seams: &Seams, is_running: bool) -> (Check, 
         Err(_) if is_app(settings) => (
             Check::failed(
                 code::PUBLIC_URL,
-                format!("{public} is an allowed origin: the address of the web app"),
+                format!("{public} is an allowed origin, so it is the web app's address, not Holdfast's"),
             ),
             false,
         ),
@@ -65,7 +68,7 @@ async fn reach(settings: &Settings, seams: &Seams, is_running: bool) -> (Check, 
             let what = format!("{public} is not https: Meta registers https addresses only");
             (Check::warning(code::PUBLIC_URL, what), false)
         }
-        Err(_) => (Check::skipped(code::PUBLIC_URL, format!("{public} is not up yet")), false),
+        Err(_) => (Check::skipped(code::PUBLIC_URL, format!("{public} does not answer yet")), false),
     }
 }
 
@@ -107,7 +110,7 @@ async fn check_cors(settings: &Settings, seams: &Seams) -> Option<Check> {
             Err(error) => return Some(Check::failed(code::CORS, format!("{what} from {origin}: {error}"))),
         };
         if allowed != [&value] {
-            let named = if allowed.len() > 1 { "more than one answer" } else { "no leave" };
+            let named = if allowed.len() > 1 { "more than one answer" } else { "no permission" };
             return Some(Check::failed(code::CORS, format!("{what} from {origin} gets {named}")));
         }
     }
@@ -150,11 +153,12 @@ async fn check_webhook(settings: &Settings, seams: &Seams) -> Report {
     let host = webhook.url.host_str().unwrap_or_default();
     report.add(match ask(seams, request).await {
         Ok(answer) => match answer.status.as_u16() {
-            200..300 => Check::warning(code::WEBHOOK, format!("{host} takes an event without a signature"))
+            200..300 => Check::warning(code::WEBHOOK, format!("{host} accepts an event without a signature"))
                 .mended_by("let the receiver check the signature with HOLDFAST_WEBHOOK_SECRET"),
-            404 | 405 | 410 => {
-                Check::failed(code::WEBHOOK, format!("{host} answers {}: not this address", answer.status))
-            }
+            404 | 405 | 410 => Check::failed(
+                code::WEBHOOK,
+                format!("{host} answers {}: this is not the receiver's address", answer.status),
+            ),
             300..400 => Check::failed(code::WEBHOOK, format!("{host} redirects, which is not followed")),
             500.. => Check::failed(code::WEBHOOK, format!("{host} answers {}", answer.status)),
             _ => Check::passed(code::WEBHOOK, format!("{host} answers, and refuses what is not signed")),

@@ -106,7 +106,7 @@ impl Report {
         match (self.count(Grade::Failed), offline) {
             (0, false) => "Nothing is broken.".to_owned(),
             (0, true) => {
-                "What can be seen from here is not broken. Nobody was asked: leave out --offline for that."
+                "No local check failed. Clerk, Instagram and the public address were not asked; leave out --offline to ask them."
                     .to_owned()
             }
             (1, _) => "1 check failed.".to_owned(),

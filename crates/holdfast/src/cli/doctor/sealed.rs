@@ -34,8 +34,8 @@ pub(super) async fn check(store: &Store, vault: &Vault) -> Check {
         }
     }
     if sealed > 0 {
-        Check::failed(code::SEALED, format!("{sealed} of {} do not open", opened + sealed))
+        Check::failed(code::SEALED, format!("{sealed} of {} grants tried do not open", opened + sealed))
     } else {
-        Check::passed(code::SEALED, format!("all {opened} that were tried open"))
+        Check::passed(code::SEALED, format!("all {opened} grants tried open"))
     }
 }

@@ -132,7 +132,7 @@ pub(super) async fn page(
     }
     let before = paging.before.map(|cursor| cursor.parse()).transpose().map_err(|_| {
         Problem::new(RequestCode::MalformedParameter)
-            .with_detail("before is not a cursor that this server issued.")
+            .with_detail("This server did not issue that cursor.")
     })?;
     let page = connections.history(owner, before, limit).await?;
     Ok(HistoryPage {
