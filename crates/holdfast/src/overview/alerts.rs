@@ -44,11 +44,11 @@ pub const ALERTS: &[Alert] = &[
         hold: "2m",
         severity: Severity::Page,
         summary: "A replica does not answer Prometheus.",
-        meaning: "The process is gone, or its machine, or the way to it. The other replicas serve on and take over its refreshes within \
-                  three minutes; where there is one replica, nobody is served.",
+        meaning: "The process, its machine or the network is down. The other replicas keep serving and take over its \
+                  refreshes within three minutes. With one replica only, nobody is served.",
         first: "systemctl status holdfast; journalctl -u holdfast -n 50 -o cat",
-        remedy: "Start it again. A configuration fault stands as one line in the log, with its remedy. Where it was killed, look for \
-                 memory (`dmesg`) and compare `process_resident_memory_bytes` with the limit.",
+        remedy: "Start it again. The log names a configuration fault in one line, with its remedy. If the process was killed, \
+                 look for lack of memory (`dmesg`), and compare `process_resident_memory_bytes` with the limit.",
     },
     Alert {
         name: "HoldfastCannotJudge",
@@ -57,9 +57,9 @@ pub const ALERTS: &[Alert] = &[
         hold: "5m",
         severity: Severity::Page,
         summary: "Session tokens cannot be judged: callers get 503.",
-        meaning: "There is no key of Clerk's at hand for the tokens that arrive. Nobody is signed out by it; nobody is served either.",
+        meaning: "This process has no Clerk key for the tokens that arrive. Nobody is signed out, but nobody is served.",
         first: "holdfast doctor",
-        remedy: "Follow the failing check of Clerk's: reach its host, or set CLERK_JWT_KEY, which needs no network.",
+        remedy: "Follow the failing check about Clerk: make its host reachable, or set CLERK_JWT_KEY, which needs no network.",
     },
     Alert {
         name: "HoldfastNotReady",
@@ -78,10 +78,11 @@ pub const ALERTS: &[Alert] = &[
         expr: "holdfast_clerk_keys_failing == 1",
         hold: "10m",
         severity: Severity::Ticket,
-        summary: "Clerk's keys cannot be renewed; those at hand serve on for a day.",
-        meaning: "Nothing is broken yet. If Clerk changes its keys meanwhile, or this process starts anew, tokens cannot be judged.",
+        summary: "Clerk's keys cannot be refreshed; the present keys are used for a day.",
+        meaning: "Nothing is broken yet. If Clerk changes its keys now, or this process restarts without saved keys, tokens \
+                  cannot be judged.",
         first: "holdfast doctor",
-        remedy: "Follow the failing check: name resolution, outgoing https, a revoked CLERK_SECRET_KEY.",
+        remedy: "Follow the failing check. Usual causes: name resolution, blocked outgoing https, a revoked CLERK_SECRET_KEY.",
     },
     Alert {
         name: "HoldfastClockOff",
@@ -89,9 +90,11 @@ pub const ALERTS: &[Alert] = &[
         hold: "5m",
         severity: Severity::Page,
         summary: "This machine's clock is wrong: good session tokens are refused.",
-        meaning: "A session token lives a minute. A clock that is ahead calls good ones expired, one that is behind calls them not active yet.",
+        meaning: "A session token lives for a minute. If the clock is ahead, good tokens count as expired; if it is behind, \
+                  as not active yet.",
         first: "timedatectl; chronyc tracking",
-        remedy: "Synchronise it (chrony, systemd-timesyncd). Connections are not harmed: what a wrong clock wrote is put right by itself.",
+        remedy: "Synchronise the clock (chrony, systemd-timesyncd). Connections are not harmed: times that a wrong clock \
+                 wrote are repaired automatically.",
     },
     Alert {
         name: "HoldfastDatabaseAway",
@@ -101,19 +104,19 @@ pub const ALERTS: &[Alert] = &[
         hold: "5m",
         severity: Severity::Page,
         summary: "The database does not answer: callers get 503.",
-        meaning: "Statuses cannot be read. What Instagram hands out meanwhile is written into the journal and stored later.",
+        meaning: "Statuses cannot be read. Tokens that Instagram issues meanwhile are kept in the journal and stored later.",
         first: "curl -s http://127.0.0.1:8080/readyz; holdfast doctor",
-        remedy: "Bring the database back; the server need not be restarted.",
+        remedy: "Bring the database back; the server needs no restart.",
     },
     Alert {
         name: "HoldfastDatabaseFull",
         expr: "sum by (instance) (rate(holdfast_http_problems_total{code=\"database-full\"}[5m])) > 0",
         hold: "1m",
         severity: Severity::Page,
-        summary: "The database takes no more: the disk is full.",
-        meaning: "Nothing can be connected or refreshed; what is stored can be read and is not lost.",
+        summary: "The database cannot store more: the disk is full.",
+        meaning: "Nothing can be connected or refreshed. Stored data can be read and is not lost.",
         first: "df -h; holdfast doctor",
-        remedy: "Make room on the disk of the database, or raise its quota. Refreshing goes on by itself.",
+        remedy: "Make room on the disk of the database, or raise its quota. Refreshing resumes by itself.",
     },
     Alert {
         name: "HoldfastDatabaseSlow",
@@ -121,32 +124,34 @@ pub const ALERTS: &[Alert] = &[
                unless on (instance) holdfast_ready{check=\"database\"} == 0",
         hold: "10m",
         severity: Severity::Ticket,
-        summary: "One status in a hundred takes longer than a quarter of a second.",
-        meaning: "A status is one look into the database, and nothing else.",
+        summary: "One status request in a hundred takes longer than a quarter of a second.",
+        meaning: "The database is slow: a status request makes one database query and nothing else.",
         first: "holdfast doctor",
-        remedy: "Compare `holdfast_database_pool` with its `max`; look at the database's own load, at its disk, and for long transactions of others. \
-                 `ANALYZE connections` where a plan has gone wrong.",
+        remedy: "Compare `holdfast_database_pool` with its `max`. Look at the database's load and disk, and for long \
+                 transactions of other programs. If a query plan is bad, run `ANALYZE connections`.",
     },
     Alert {
         name: "HoldfastInternalError",
         expr: "sum by (instance) (increase(holdfast_http_problems_total{code=\"internal-error\"}[5m])) > 0",
         hold: "0m",
         severity: Severity::Ticket,
-        summary: "A handler failed by a fault of the program.",
-        meaning: "One request was answered with 500; nothing that was stored is lost.",
+        summary: "A request failed because of a fault in the program.",
+        meaning: "At least one request was answered with 500. No stored data is lost.",
         first: "holdfast why REQUEST_ID",
-        remedy: "Report it with the log's lines about that request id.",
+        remedy: "Report it with the log lines of that request id.",
     },
     Alert {
         name: "HoldfastIncident",
         expr: "holdfast_provider_incident == 1",
         hold: "0m",
         severity: Severity::Page,
-        summary: "Many connections fail alike: it is held to be Instagram's fault, and nobody is told to reconnect.",
-        meaning: "Statuses say `degraded` / `provider_incident`. A few connections ask in turn; the first that works makes the others due.",
+        summary: "Many connections fail in the same way. Holdfast takes it for a fault of Instagram and tells nobody to \
+                  reconnect.",
+        meaning: "Statuses say `degraded` / `provider_incident`. A few connections are tried in turn; as soon as one works, \
+                  all others are tried.",
         first: "holdfast connections list --state degraded",
-        remedy: "Wait, and look at Meta's status page. Where Meta has revoked the app's tokens for good, it ends by the grants' own expiry; \
-                 look into the App dashboard for a notice.",
+        remedy: "Wait, and look at Meta's status page. Look in the App dashboard for a notice: if Meta has revoked the app's \
+                 tokens for good, the incident ends only when the grants expire.",
     },
     Alert {
         name: "HoldfastInstagramDown",
@@ -155,9 +160,10 @@ pub const ALERTS: &[Alert] = &[
         hold: "5m",
         severity: Severity::Ticket,
         summary: "Most calls to Instagram fail.",
-        meaning: "Statuses stand as they were proven last. Grants live for 60 days and are refreshed after 30: an outage of days costs nobody anything.",
+        meaning: "Statuses stay as they were last confirmed. Grants live for 60 days and are refreshed after 30, so an outage \
+                  of days ends no connection.",
         first: "holdfast doctor",
-        remedy: "Where doctor reaches Instagram and this process does not, look at its network. Otherwise wait.",
+        remedy: "If doctor reaches Instagram and this process does not, check the process's network. Otherwise wait.",
     },
     Alert {
         name: "HoldfastAppRefused",
@@ -165,61 +171,64 @@ pub const ALERTS: &[Alert] = &[
                sum by (instance) (increase(holdfast_http_problems_total{code=\"app_misconfigured\"}[15m])) > 0",
         hold: "5m",
         severity: Severity::Page,
-        summary: "Instagram refuses the app itself: its id, its secret, or what it may do.",
-        meaning: "Nobody can connect and no grant can be refreshed. Nobody is told to reconnect, which would not help.",
+        summary: "Instagram refuses the app itself: its id, its secret, or its permissions.",
+        meaning: "Nobody can connect and no grant can be refreshed. Nobody is told to reconnect, because that would not help.",
         first: "holdfast doctor",
-        remedy: "Compare INSTAGRAM_APP_ID and INSTAGRAM_APP_SECRET with the App dashboard (Instagram, API setup with Instagram login), most \
-                 of all after the secret was reset. Look there for a notice that the app is restricted.",
+        remedy: "Compare INSTAGRAM_APP_ID and INSTAGRAM_APP_SECRET with the App dashboard (Instagram, API setup with \
+                 Instagram login), especially after the secret was reset. Look there for a notice that the app is restricted.",
     },
     Alert {
         name: "HoldfastBudgetSpent",
         expr: "holdfast_provider_budget_ratio >= 1",
         hold: "5m",
         severity: Severity::Ticket,
-        summary: "Instagram's hourly budget for the app is spent.",
-        meaning: "The worker pauses, and so do checks. Calls that the app's backend makes with grants spend the same budget.",
+        summary: "Instagram's hourly budget for the app is used up.",
+        meaning: "The worker and checks pause. Graph calls of the app's backend use the same budget.",
         first: "holdfast doctor",
-        remedy: "Let the app's backend call less, by webhooks or a cache. The budget grows with the number of people who use the app.",
+        remedy: "Let the app's backend make fewer calls, with webhooks or a cache. The budget grows with the number of people \
+                 who use the app.",
     },
     Alert {
         name: "HoldfastRefreshOverdue",
         expr: "min_over_time(holdfast_refresh_overdue[30m]) > 0",
         hold: "5m",
         severity: Severity::Ticket,
-        summary: "Refreshes that are due are not done.",
-        meaning: "Nobody feels it for weeks. If it lasts, grants expire.",
+        summary: "Due refreshes are not being made.",
+        meaning: "Nobody notices for weeks; then grants expire.",
         first: "holdfast connections list --state degraded",
-        remedy: "One replica must have HOLDFAST_WORKER=on. After a long outage the backlog is worked off within the budget: watch it fall.",
+        remedy: "Run at least one replica with HOLDFAST_WORKER=on. After a long outage the budget limits how fast the backlog \
+                 falls: watch `holdfast_refresh_overdue`.",
     },
     Alert {
         name: "HoldfastGrantExpiring",
         expr: "holdfast_grant_soonest_expiry_timestamp_seconds - time() < 3 * 86400",
         hold: "1h",
         severity: Severity::Ticket,
-        summary: "A grant ends within three days, and refreshing it has failed.",
-        meaning: "Its owner must connect again when it ends. The app was told a week before by `instagram.expiring_soon`.",
+        summary: "A grant expires within three days, and refreshing it has failed.",
+        meaning: "Its owner must connect again when it expires. The event `instagram.expiring_soon` told the app a week before.",
         first: "holdfast connections list --state degraded",
-        remedy: "Look at its history (`holdfast connections show USER`): the reason there says whose turn it is.",
+        remedy: "Look at its history (`holdfast connections show USER`) and follow the page of the reason there \
+                 (`/docs/errors/REASON`).",
     },
     Alert {
         name: "HoldfastWorkerStuck",
         expr: "time() - holdfast_worker_last_tick_timestamp_seconds > 600",
         hold: "2m",
         severity: Severity::Page,
-        summary: "The worker has not come to the end of a round for ten minutes.",
-        meaning: "This process refreshes nothing. Another replica's worker takes over what it had claimed after three minutes.",
+        summary: "The worker has not completed a tick for ten minutes.",
+        meaning: "This process refreshes nothing. After three minutes the worker of another replica takes over its work.",
         first: "journalctl -u holdfast -n 50 -o cat",
-        remedy: "Restart the process; nothing is lost. Report it with the log of that time.",
+        remedy: "Restart the process; nothing is lost. Report the fault with the log of that time.",
     },
     Alert {
         name: "HoldfastJournalUnwritable",
         expr: "holdfast_journal_writable == 0",
         hold: "2m",
         severity: Severity::Page,
-        summary: "The journal cannot be written: work goes on without its safety net.",
-        meaning: "A token that Instagram hands out at the moment at which the database goes away could be lost.",
+        summary: "The journal cannot be written, so it cannot protect new tokens.",
+        meaning: "A token that Instagram issues while the database is away could be lost.",
         first: "holdfast doctor",
-        remedy: "Make room, or let the process write to the directory. It goes on by itself.",
+        remedy: "Make room on the disk, or let the process write to HOLDFAST_JOURNAL_DIR. No restart is needed.",
     },
     Alert {
         name: "HoldfastJournalWaits",
@@ -227,33 +236,35 @@ pub const ALERTS: &[Alert] = &[
         hold: "1m",
         severity: Severity::Ticket,
         summary: "Tokens wait in the journal although the database answers.",
-        meaning: "Each is the newest grant of somebody. They are safe as long as the directory is.",
+        meaning: "Each token is somebody's newest grant. The tokens are safe as long as the journal's directory is.",
         first: "journalctl -u holdfast -n 50 -o cat",
-        remedy: "The log says why they cannot be stored, most often a key that HOLDFAST_ENCRYPTION_KEYS lacks. Do not delete the files.",
+        remedy: "Do not delete the files. The log says why they cannot be stored; most often HOLDFAST_ENCRYPTION_KEYS lacks a \
+                 key.",
     },
     Alert {
         name: "HoldfastWebhooksFail",
         expr: "time() - holdfast_table_oldest_timestamp_seconds{table=\"outbox\"} > 900 unless on (instance) holdfast_ready{check=\"database\"} == 0",
         hold: "5m",
         severity: Severity::Ticket,
-        summary: "The app takes no events.",
-        meaning: "One has waited for a quarter of an hour. Events wait for a week. The app is told the newest status of each user when it answers again.",
+        summary: "The app accepts no events.",
+        meaning: "One has waited for a quarter of an hour. Events are kept for a week. When the app answers again, it gets the newest status of each user.",
         first: "holdfast doctor",
-        remedy: "Look at the receiver at HOLDFAST_WEBHOOK_URL: it must answer 2xx within 8 seconds.",
+        remedy: "Check the receiver at HOLDFAST_WEBHOOK_URL: it must answer 2xx within 8 seconds.",
     },
     Alert {
         name: "HoldfastEventLost",
         expr: "sum by (instance) (increase(holdfast_webhook_deliveries_total{outcome=\"given_up\"}[1h])) > 0",
         hold: "0m",
         severity: Severity::Ticket,
-        summary: "An event was given up after a week.",
-        meaning: "The app does not know the newest status of a user.",
+        summary: "An event could not be delivered for a week and is given up.",
+        meaning: "The app may not know the newest status of a user.",
         first: "journalctl -u holdfast -o cat | grep 'given up'",
-        remedy: "Let the app read `GET /service/connections` once and compare.",
+        remedy: "Let the app read `GET /service/connections` once and update its copy.",
     },
 ];
 
-const RULES_HEAD: &str = "# Generated by `holdfast reference`; do not edit. What each means and what to do: docs/guides/alerts.md.\n\
+const RULES_HEAD: &str = "# Generated by `holdfast reference`; do not edit. What each alert means and what to do: \
+                          docs/guides/alerts.md.\n\
                           # Expects the job to be called `holdfast`; `runbook_url` is the replica's own metrics listener.\n\
                           groups:\n  - name: holdfast\n    rules:\n";
 
@@ -280,13 +291,14 @@ pub fn runbook() -> String {
     let mut text = String::from(
         "<!-- Generated by `holdfast reference`; do not edit. -->\n\n# Alerts\n\n\
          What each alert of [deploy/prometheus/holdfast.rules.yml](../../deploy/prometheus/holdfast.rules.yml) means, what to run first, and \
-         what mends it. The metrics listener of every replica serves the same text at `/runbook`.\n",
+         how to fix it. The metrics listener of every replica serves the same text at `/runbook`.\n",
     );
     for alert in ALERTS {
         let Alert { name, expr, hold, severity, summary, meaning, first, remedy } = alert;
         let _ = write!(
             text,
-            "\n## {name}\n\n{summary} ({severity}, after {hold})\n\n- What it means: {meaning}\n- First: `{first}`\n- What mends it: {remedy}\n\n\
+            "\n## {name}\n\n{summary} ({severity}, after {hold})\n\n- What it means: {meaning}\n- First: `{first}`\n- How to \
+             fix it: {remedy}\n\n\
              ```promql\n{expr}\n```\n",
             severity = severity.as_str(),
         );

@@ -59,7 +59,7 @@ fn overview(body: &mut Markup, operator: &Operator, troubles: &[Trouble]) {
     body.raw("<p class=\"soft\">As of ");
     match seen.taken_at {
         Some(at) => time(body, at, now),
-        None => _ = body.raw("no time: the database has not been looked at yet"),
+        None => _ = body.raw("no time: the database has not been read yet"),
     }
     if let Some(at) = seen.slowly_at {
         body.raw("; days to expiry, past refreshes, keys and what is kept as of ");
@@ -96,7 +96,7 @@ fn expiry(body: &mut Markup, seen: &Snapshot, now: Timestamp) {
     body.raw("<h2>Days to expiry</h2><p>");
     match seen.soonest_expiry {
         Some(at) => {
-            body.raw("The first grant ends ");
+            body.raw("The first grant expires ");
             time(body, at, now);
             body.raw(".</p>");
         }
@@ -124,7 +124,7 @@ fn refreshes(body: &mut Markup, seen: &Snapshot) {
     ] {
         body.raw(title);
         let all = rows.iter().map(|(_, amount)| *amount).sum();
-        pictures(body, ["Outcome", "Refreshes"], &rows, all, "None were made.");
+        pictures(body, ["Outcome", "Refreshes"], &rows, all, "None.");
     }
 }
 

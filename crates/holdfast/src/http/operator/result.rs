@@ -23,8 +23,9 @@ pub(super) fn result(body: &mut Markup, asked: &str, found: &Found, now: Timesta
         describe(body, person, now);
     }
     if found.request.is_none() && found.people.is_empty() {
-        body.raw("<p role=\"status\">Nothing is known of <code>").text(asked);
-        body.raw("</code>. Of requests, the last 10,000 that this process refused or failed are remembered; ask the other replicas as well, or the log: <code>holdfast why ");
+        body.raw("<p role=\"status\">Nothing is known about <code>").text(asked);
+        body.raw("</code>. This process remembers its last 10,000 refused or failed requests. Ask the other replicas too, or \
+                  search the log: <code>holdfast why ");
         body.text(asked).raw(" &lt; LOG</code>.</p>");
     }
 }
@@ -53,7 +54,7 @@ fn explain(body: &mut Markup, request: &Remembered, now: Timestamp) {
         for cause in entry.causes {
             body.raw("<li>").prose(cause).raw("</li>");
         }
-        body.raw("</ul><div class=\"card remedy\"><h3>What mends it</h3><p>")
+        body.raw("</ul><div class=\"card remedy\"><h3>How to fix it</h3><p>")
             .prose(entry.remedy)
             .raw("</p></div>");
     }

@@ -63,41 +63,41 @@ pub(super) fn now(operator: &Operator, readiness: &Readiness) -> Vec<Trouble> {
         troubles.add("HoldfastClockOff", format!("This machine's clock is {:.0} s {side}.", ahead.abs()));
     }
     if operator.overview.connections().budget_used() >= 1.0 {
-        troubles.add("HoldfastBudgetSpent", "Instagram's hourly budget for the app is spent.");
+        troubles.add("HoldfastBudgetSpent", "Instagram's hourly budget for the app is used up.");
     } else if let Some(at) = operator.overview.connections().provider_rests_until() {
         troubles
-            .add("HoldfastInstagramDown", format!("Instagram answers nobody; it is asked again at {at}."));
+            .add("HoldfastInstagramDown", format!("Instagram does not answer; the next call is at {at}."));
     }
     if let Some(at) = operator.overview.tally().last_tick().filter(|at| since(*at, now) > STALE_S) {
-        troubles.add("HoldfastWorkerStuck", format!("The worker was last seen at work at {at}."));
+        troubles.add("HoldfastWorkerStuck", format!("The worker's last completed tick was at {at}."));
     }
     let codes = operator.state.edge().metrics.memory.latest(200);
     let recent = |code: &str| codes.iter().any(|one| one.code == code && since(one.at, now) < STALE_S);
     if recent(Reason::AppMisconfigured.as_str()) && of_app(&seen) == 0 {
-        let says = "Within the last ten minutes Instagram refused the app itself: nobody can connect.";
+        let says = "Instagram refused the app itself within the last ten minutes: nobody can connect.";
         troubles.add_past("HoldfastAppRefused", says);
     }
     if recent("database-full") {
-        let says = "Within the last ten minutes the database refused to take more.";
+        let says = "The database was full within the last ten minutes.";
         troubles.add_past("HoldfastDatabaseFull", says);
     }
     let is_blamed = |check| readiness.tells(check) == Some(false);
     if recent("database-unavailable") && !is_blamed(DATABASE) && !is_blamed(ENCRYPTION_KEYS) {
-        let says = "Within the last ten minutes the database failed to answer; it does now.";
+        let says = "The database did not answer within the last ten minutes; it does now.";
         troubles.add_past("HoldfastDatabaseAway", says);
     }
     let stale = seen.taken_at.filter(|at| since(*at, now) > STALE_S);
     if seen.database_took > SLOW {
         let took = seen.database_took.as_millis();
-        troubles.add("HoldfastDatabaseSlow", format!("The database took {took} ms for one look-up."));
+        troubles.add("HoldfastDatabaseSlow", format!("One database query took {took} ms."));
     } else if let Some(at) = stale.filter(|_| !is_blamed(DATABASE)) {
         troubles.add(
             "HoldfastDatabaseSlow",
-            format!("What follows is as of {at}: looking again does not come to an end."),
+            format!("These figures are of {at}: gathering them anew does not finish."),
         );
     }
     if let Some(at) = oldest_event(&seen).filter(|at| since(*at, now) > EVENT_WAITS_S) {
-        troubles.add("HoldfastWebhooksFail", format!("An event to the app has waited since {at}."));
+        troubles.add("HoldfastWebhooksFail", format!("An event to the app has been waiting since {at}."));
     }
     troubles.0
 }
@@ -106,9 +106,9 @@ pub(super) fn now(operator: &Operator, readiness: &Readiness) -> Vec<Trouble> {
 fn of_readiness(operator: &Operator, readiness: &Readiness, troubles: &mut Troubles) {
     let keys = operator.state.verifier().key_status();
     if !operator.state.verifier().can_judge() {
-        troubles.add("HoldfastCannotJudge", "There is no key to judge session tokens with.");
+        troubles.add("HoldfastCannotJudge", "There is no key to verify session tokens with.");
     } else if let Some(error) = keys.last_error {
-        troubles.add("HoldfastKeysStale", format!("Clerk's keys cannot be renewed: {error}."));
+        troubles.add("HoldfastKeysStale", format!("Clerk's keys cannot be refreshed: {error}."));
     }
     if readiness.tells(DATABASE) == Some(false) {
         troubles.add("HoldfastDatabaseAway", "The database does not answer.");
@@ -120,7 +120,7 @@ fn of_readiness(operator: &Operator, readiness: &Readiness, troubles: &mut Troub
         let ring = readiness.checks.iter().find(|check| check.name == ENCRYPTION_KEYS);
         let says = ring.and_then(|check| check.detail.clone());
         troubles
-            .add("HoldfastNotReady", says.unwrap_or_else(|| "The encryption keys are others.".to_owned()));
+            .add("HoldfastNotReady", says.unwrap_or_else(|| "The encryption keys are not those of this database.".to_owned()));
     }
 }
 
@@ -139,14 +139,16 @@ fn of_connections(seen: &Snapshot, now: Timestamp, troubles: &mut Troubles) {
     if let Some(since) = seen.incident_since {
         troubles.add(
             "HoldfastIncident",
-            format!("Many connections fail alike since {since}: nobody is told to reconnect."),
+            format!(
+                "Many connections have failed in the same way since {since}. Nobody is told to reconnect."
+            ),
         );
     }
     let refused = of_app(seen);
     if refused > 0 {
         troubles.add(
             "HoldfastAppRefused",
-            format!("Instagram refuses the app itself; {refused} connections wait for that."),
+            format!("Instagram refuses the app itself; {refused} connections are affected."),
         );
     }
     if seen.overdue > 0 {
@@ -155,13 +157,13 @@ fn of_connections(seen: &Snapshot, now: Timestamp, troubles: &mut Troubles) {
     if let Some(at) = seen.soonest_expiry.filter(|at| -since(*at, now) < EXPIRING_S) {
         troubles.add(
             "HoldfastGrantExpiring",
-            format!("The first grant ends at {at}, and refreshing it has failed."),
+            format!("The first grant expires at {at}; refreshing it has failed."),
         );
     }
     if seen.journal_is_writable == Some(false) {
         troubles.add(
             "HoldfastJournalUnwritable",
-            "The journal cannot be written: work goes on without its safety net.",
+            "The journal cannot be written: a new token would be lost if the database failed now.",
         );
     }
 }

@@ -198,7 +198,7 @@ async fn a_foreign_cursor_is_refused_by_whichever_name_it_came() {
         let refused = ada.get(&format!("/user/instagram/history?{name}=x")).await;
         assert_eq!(refused.status, StatusCode::BAD_REQUEST);
         let detail: Value = body(&refused)["detail"].clone();
-        assert_eq!(detail, "The cursor is none of this server.", "{name}");
+        assert_eq!(detail, "This server did not issue that cursor.", "{name}");
     }
 }
 

@@ -84,7 +84,7 @@ async fn connections(
         return Err(malformed(format!("limit must be from 1 to {MAX_LIMIT}.")));
     }
     let cursor = wanted.cursor.as_deref().map(str::parse).transpose();
-    let cursor = cursor.map_err(|_| malformed("cursor is not a cursor of this server."))?;
+    let cursor = cursor.map_err(|_| malformed("This server did not issue that cursor."))?;
     let page = listed.list(&filter(&wanted)?, cursor, limit).await?;
     let connections =
         page.connections.into_iter().map(|ListedStatus { user_id, status }| UserStatus { user_id, status });
