@@ -22,7 +22,7 @@ const UNREADABLE: Metric = Metric {
     kind: Kind::Counter,
     labels: &[],
     help: "Stored grants that were found damaged",
-    watch: "Alert on any: rows were changed behind the program's back. The log names the connection.",
+    watch: "Alert on any: something other than Holdfast changed the rows. The log names the connection.",
 };
 
 /// What is counted of grants, in the order of the reference page.
@@ -83,7 +83,10 @@ impl Connections {
         if self.recorder.record(connection.id, &unreadable, None).await?.is_some_and(|recorded| recorded.news)
         {
             self.unreadable.inc();
-            tracing::error!(connection = %connection.id, version = facts.version, why, "a stored grant cannot be opened; its connection has to be connected again, or the row restored");
+            tracing::error!(
+                connection = %connection.id, version = facts.version, why,
+                "a stored grant cannot be opened; restore the row, or the person must connect again"
+            );
         }
         Ok(None)
     }
@@ -104,7 +107,7 @@ impl Connections {
         let next_refresh_at = self.schedule()?.refresh_at(facts);
         let readable = Observation::GrantReadable { grant_version: facts.version, next_refresh_at };
         self.recorder.record(connection.id, &readable, None).await?;
-        tracing::warn!(connection = %connection.id, "a stored grant opens again; its connection is taken up again");
+        tracing::warn!(connection = %connection.id, "a stored grant opens again; its connection resumes");
         Ok(true)
     }
 
@@ -118,7 +121,7 @@ impl Connections {
                 Ok(done) => reopened += usize::from(done),
                 Err(error) if error.concerns_all() => return Err(error),
                 Err(error) => {
-                    tracing::error!(connection = %connection.id, %error, "a damaged grant could not be looked at");
+                    tracing::error!(connection = %connection.id, %error, "a damaged grant could not be tried again");
                 }
             }
         }

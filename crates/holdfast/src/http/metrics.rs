@@ -37,7 +37,7 @@ pub struct Metrics {
     ready: Family<CheckLabels, Gauge>,
     /// What became of requests that did not go well.
     pub memory: RefusalMemory,
-    /// Requests under way.
+    /// Requests being handled.
     pub in_flight: GaugePerThread,
     /// Open event streams.
     pub streams: Gauge,
@@ -153,7 +153,7 @@ const DURATIONS: Metric = Metric {
     name: "http_request_duration_seconds",
     kind: Kind::Histogram,
     labels: &[("route", "as above")],
-    help: "From the request's header to its answer's header",
+    help: "Time from the request's header to the answer's header",
     watch: "Alert when the 99th percentile of `/user/instagram/status` is above 0.25 for 10 minutes: it reads storage only.",
 };
 const PROBLEMS: Metric = Metric {
@@ -161,8 +161,8 @@ const PROBLEMS: Metric = Metric {
     kind: Kind::Counter,
     labels: &[("code", "a code of [errors](errors.md)")],
     help: "Error answers by code",
-    watch: "Alert on any `internal-error`, and on `database-unavailable` or `database-full` for 5 minutes. `not-set-up` says that somebody \
-            calls what is not configured.",
+    watch: "Alert on any `internal-error`, and on `database-unavailable` or `database-full` for 5 minutes. `not-set-up` means \
+            that somebody calls a part that is not configured.",
 };
 const VERDICTS: Metric = Metric {
     name: "session_verdicts",
@@ -172,22 +172,23 @@ const VERDICTS: Metric = Metric {
         ("code", "why; `service-key` for a good service key; empty for a good session token"),
     ],
     help: "Verdicts on session tokens and service keys",
-    watch: "Alert when the share of `refused` leaves what is usual for the app: after a change of origins it is `azp`, after one of keys \
-            the signature. Alert on `cannot_judge` for 5 minutes.",
+    watch: "Alert when the share of `refused` is unusual for the app: after a change of origins the cause is `azp`, after a \
+            change of keys the signature. Alert on `cannot_judge` for 5 minutes.",
 };
 const SHED: Metric = Metric {
     name: "http_shed",
     kind: Kind::Counter,
     labels: &[],
-    help: "Requests turned away because of too many others",
-    watch: "Alert when it rises for 5 minutes: more replicas, or a higher `HOLDFAST_MAX_REQUESTS`.",
+    help: "Requests refused because too many others were running",
+    watch: "Alert when it rises for 5 minutes. Add replicas, or raise `HOLDFAST_MAX_REQUESTS`.",
 };
 const IN_FLIGHT: Metric = Metric {
     name: "http_in_flight",
     kind: Kind::Gauge,
     labels: &[],
-    help: "Requests under way",
-    watch: "Compare with `HOLDFAST_MAX_REQUESTS`; above half of it for minutes, something that we wait for is slow.",
+    help: "Requests being handled",
+    watch: "Compare with `HOLDFAST_MAX_REQUESTS`. If it is above half of that for minutes, something that requests wait for \
+            is slow.",
 };
 const STREAMS: Metric = Metric {
     name: "event_streams",

@@ -24,7 +24,8 @@ const REFUSED: Metric = Metric {
     kind: Kind::Counter,
     labels: &[],
     help: "Requests of pages whose origin is not allowed",
-    watch: "Alert when it rises after a release: a page has moved, and HOLDFAST_ALLOWED_ORIGINS has not; the log names both origins.",
+    watch: "Alert when it rises after a release: a page has moved to an origin that HOLDFAST_ALLOWED_ORIGINS lacks. The log \
+            names both origins.",
 };
 
 /// In the order of the reference page.
@@ -66,7 +67,7 @@ impl RefusedOrigins {
             tracing::warn!(
                 origin,
                 nearest,
-                "a page of an origin that is not in HOLDFAST_ALLOWED_ORIGINS called; its browser hides the answer from it"
+                "a page called whose origin is not in HOLDFAST_ALLOWED_ORIGINS; its browser hides the answer from it"
             );
         }
     }

@@ -24,53 +24,53 @@ const fn gauge(name: &'static str, help: &'static str, watch: &'static str) -> M
 
 const ACCEPTED: Metric = counter(
     "session_tokens_accepted",
-    "Session tokens accepted, remembered ones included",
-    "The traffic of signed-in people; alert when it falls to nothing at a time of day when it never does.",
+    "Session tokens accepted, including those from the cache",
+    "The traffic of signed-in people. Alert when it falls to zero at a time of day when it never does.",
 );
 const REMEMBERED: Metric = counter(
     "session_tokens_remembered",
-    "Session tokens accepted from memory",
-    "Nothing to alert on: its share of the accepted ones says how many signature checks were spared.",
+    "Session tokens accepted from the cache of verified tokens",
+    "Nothing to alert on: its share of the accepted ones is the share of signature checks saved.",
 );
 const WOULD_REFUSE: Metric = counter(
     "session_tokens_would_refuse",
     "Session tokens accepted that CLERK_AUTHORIZED_PARTIES_MODE=enforce would refuse",
-    "While the mode is `report`: when it stays at zero for a week, `enforce` refuses nobody who is served now.",
+    "Look at it while the mode is `report`: if it stays at zero for a week, `enforce` refuses nobody who is served now.",
 );
 const PENDING: Metric = counter(
     "session_tokens_pending",
     "Genuine session tokens of sessions that are not active",
-    "People with a task left at Clerk, such as choosing an organization; nothing to alert on.",
+    "Nothing to alert on: people with an open task at Clerk, such as choosing an organization.",
 );
 const REFUSED: Metric = counter(
     "session_tokens_refused",
-    "Session tokens refused, missing ones included",
-    "As `session_verdicts`, which names the codes.",
+    "Session tokens refused, including missing ones",
+    "See `session_verdicts`, which names the codes.",
 );
 const STOPPED: Metric = counter(
     "session_tokens_stopped",
-    "Presentations of a refused token that were stopped without a signature check",
-    "Alert when it rises for 10 minutes: a client is caught in a loop.",
+    "Requests with an already refused token, stopped without a signature check",
+    "Alert when it rises for 10 minutes: a client retries in a loop.",
 );
 const CANNOT_JUDGE: Metric = counter(
     "session_tokens_cannot_judge",
-    "Session tokens that could not be judged for want of keys",
+    "Session tokens that could not be judged because the key is missing",
     "Alert when it rises for 5 minutes: callers get 503.",
 );
 const KEY_FETCHES: Metric = counter(
     "clerk_keys_fetches",
     "Requests for Clerk's keys",
-    "Nothing to alert on; a rate above one a minute means that tokens with unknown keys arrive.",
+    "Nothing to alert on. A rate above one a minute means that tokens with unknown keys arrive.",
 );
 const KEYS_FAILING: Metric = gauge(
     "clerk_keys_failing",
-    "Whether the last request for Clerk's keys failed",
-    "Alert when it is 1 for 10 minutes: the keys at hand still serve, until Clerk changes them.",
+    "1 if the last request for Clerk's keys failed",
+    "Alert when it is 1 for 10 minutes: the present keys still work, until Clerk changes them.",
 );
 const KEYS_AGE: Metric = gauge(
     "clerk_keys_age_seconds",
-    "Since Clerk's keys were fetched; absent while there are none",
-    "Alert when it is absent for 5 minutes (unless `CLERK_JWT_KEY` pins the key): nobody can be judged.",
+    "Time since Clerk's keys were fetched; absent while there are none",
+    "Alert when it is absent for 5 minutes (unless `CLERK_JWT_KEY` pins the key): no token can be judged.",
 );
 
 /// What the judge of session tokens counts, in the order of the reference page.

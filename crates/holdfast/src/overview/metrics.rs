@@ -25,89 +25,90 @@ const CONNECTIONS: Metric = gauge(
     "connections",
     &[
         ("provider", "`instagram`"),
-        ("state", "a state of the status; `connecting` is none that is stored"),
+        ("state", "a state of the status; `connecting` is never stored, so it is not among them"),
         ("reason", "a reason of the status; empty for none"),
     ],
-    "Connections by state and reason, of all replicas together",
+    "Connections in the database by state and reason, so the same on every replica",
     "Alert where `app_misconfigured` is above 0 for 5 minutes (`HoldfastAppRefused`): the app's id, secret or permissions are at fault.",
 );
 const OVERDUE: Metric = gauge(
     "refresh_overdue",
     &[],
-    "Refreshes that were due more than ten minutes ago, counted up to a hundred thousand",
+    "Refreshes that have been due for more than ten minutes, counted up to 100,000",
     "Alert where it is above 0 and does not fall for 30 minutes (`HoldfastRefreshOverdue`).",
 );
 const SOONEST_EXPIRY: Metric = gauge(
     "grant_soonest_expiry_timestamp_seconds",
     &[],
-    "When the first of the grants in use expires; absent where there is none",
-    "Alert where it is less than 3 days ahead (`HoldfastGrantExpiring`): refreshing that one has failed for weeks.",
+    "When the first grant in use expires; absent where no grant is in use",
+    "Alert where it is less than 3 days ahead (`HoldfastGrantExpiring`): refreshing that grant has failed for weeks.",
 );
 const BUDGET: Metric = gauge(
     "provider_budget_ratio",
     &[],
-    "The used share of Instagram's hourly budget for the app, as its answers say; 1 where it is spent",
+    "The used share of Instagram's hourly budget for the app, as Instagram reports it; 1 where it is used up",
     "Alert where it is 1 for 5 minutes (`HoldfastBudgetSpent`).",
 );
 const INCIDENT: Metric = gauge(
     "provider_incident",
     &[],
-    "Whether many connections fail alike, so that nobody is told to reconnect",
+    "1 while many connections fail in the same way, so that nobody is told to reconnect",
     "Alert where it is 1 (`HoldfastIncident`).",
 );
 const JOURNAL: Metric = gauge(
     "journal_entries",
     &[],
-    "Tokens that wait in this process's directory for the database; absent where they cannot be counted",
+    "Tokens in this process's journal that wait for the database; absent where they cannot be counted",
     "Alert where it is above 0 for 10 minutes (`HoldfastJournalWaits`).",
 );
 const JOURNAL_WRITABLE: Metric = gauge(
     "journal_writable",
     &[],
-    "Whether a token could be written down where the database is away",
-    "Alert where it is 0 for 2 minutes (`HoldfastJournalUnwritable`): work goes on without its safety net.",
+    "1 if a token could be journaled while the database is down",
+    "Alert where it is 0 for 2 minutes (`HoldfastJournalUnwritable`): a token could be lost.",
 );
 const LAST_TICK: Metric = gauge(
     "worker_last_tick_timestamp_seconds",
     &[],
-    "When this process's worker last came to the end of a round; absent where it has none",
+    "When this process's worker last completed a tick; absent where it runs no worker",
     "Alert where it is more than 10 minutes ago (`HoldfastWorkerStuck`).",
 );
 const POOL: Metric = gauge(
     "database_pool",
-    &[("state", "`used`, `idle`, or `max` for the bound")],
+    &[("state", "`used`, `idle`, or `max` (the limit)")],
     "Connections to the database",
-    "Alert where `used` is at `max` for 5 minutes (`HoldfastDatabaseSlow` says so by the time that answers take).",
+    "Alert where `used` is at `max` for 5 minutes (`HoldfastDatabaseSlow` shows it too, as slow answers).",
 );
 const ROWS: Metric = gauge(
     "table_rows",
     &[("table", "the table's name")],
     "Rows by table; an estimate on Postgres",
-    "Nothing to alert on: `clerk_events`, `attempts` and `outbox` must stay level, the others grow with users.",
+    "Nothing to alert on. `clerk_events`, `attempts` and `outbox` must stay level; the others grow with users.",
 );
 const OLDEST: Metric = gauge(
     "table_oldest_timestamp_seconds",
     &[("table", "a table that is swept")],
-    "When the oldest row was written, of tables that are swept",
-    "Compare with what SECURITY.md says is kept: an older row says that the sweep does not run.",
+    "When the oldest row of a swept table was written",
+    "Compare with the retention in SECURITY.md: an older row means that the sweep does not run.",
 );
 const SEEN: Metric = gauge(
     "overview_timestamp_seconds",
     &[],
-    "When the gauges of this part were last brought up to date; absent before the first time",
-    "More than 10 minutes ago, they say nothing about now: the database does not answer this process.",
+    "When the gauges of this section were last updated; absent before the first update",
+    "If it is more than 10 minutes ago, the gauges are out of date: the database does not answer this process.",
 );
 const CLOCK: Metric = gauge(
     "clock_ahead_seconds",
     &[],
-    "By how much this machine's clock is ahead of the server's that answered last, of Clerk's, Instagram's and the app's; absent before",
+    "How far this machine's clock is ahead of the server that answered last (Clerk, Instagram or the app); absent before the \
+     first answer",
     "Alert where it is above 5 or below -5 for 5 minutes (`HoldfastClockOff`): good tokens are being refused.",
 );
 const BUILD: Metric = gauge(
     "build_info",
     &[("version", "the program's version"), ("commit", "the commit it was built from, or `unknown`")],
     "Always 1",
-    "Compare replicas: during an upgrade there are two values, before and after it one.",
+    "Compare replicas: two values during an upgrade, one before and after it.",
 );
 
 /// What is gathered, in the order of the reference page.

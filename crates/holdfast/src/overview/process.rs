@@ -25,7 +25,7 @@ const MEMORY: Metric = row(
     "process_resident_memory_bytes",
     Kind::Gauge,
     "Resident memory",
-    "Level after the first hour; 30,000 remembered session tokens take some tens of megabytes.",
+    "It stays level after the first hour; 30,000 cached session tokens take some tens of megabytes.",
 );
 const FDS: Metric = row(
     "process_open_fds",
@@ -37,13 +37,13 @@ const MAX_FDS: Metric = row(
     "process_max_fds",
     Kind::Gauge,
     "The limit on open file descriptors",
-    "Must exceed `HOLDFAST_MAX_CONNECTIONS` by what the service itself opens; `holdfast doctor` names the number.",
+    "It must exceed `HOLDFAST_MAX_CONNECTIONS` by the files that the service itself opens; `holdfast doctor` names the number.",
 );
 const START: Metric = row(
     "process_start_time_seconds",
     Kind::Gauge,
     "When the process started",
-    "Changes without an upgrade are crashes.",
+    "A change without a restart of yours is a crash.",
 );
 
 /// What is told of the process, in the order of the reference page.

@@ -56,14 +56,14 @@ const SWEPT: Metric = Metric {
         "`attempts`, `completions`, `clerk_events`, `data_deletions`, `outbox`, `audit`, `notices`, `refresh_tally` or \
          `connection_history`",
     )],
-    help: "Rows that were kept for long enough and are gone",
-    watch: "Alert on any of `outbox`: the app has not taken an event for a week.",
+    help: "Rows deleted at the end of their retention",
+    watch: "Alert on any of `outbox`: the app has not accepted an event for a week.",
 };
 const SWEPT_AT: Metric = Metric {
     name: "last_sweep_timestamp_seconds",
     kind: Kind::Gauge,
     labels: &[],
-    help: "When the last sweep was done, in unix seconds; 0 before the first",
+    help: "When the last sweep ended, in unix seconds; 0 before the first",
     watch: "Alert when it is more than a day ago: the database grows.",
 };
 
@@ -110,7 +110,7 @@ impl Sweeper {
             }
             pause = EVERY;
             if let Err(error) = self.sweep(&stop).await {
-                tracing::warn!(%error, "what has been kept for long enough could not be deleted; trying again within the hour");
+                tracing::warn!(%error, "rows past their retention could not be deleted; trying again within the hour");
             }
         }
     }

@@ -26,10 +26,11 @@ const REFRESHES: Metric = Metric {
     kind: Kind::Counter,
     labels: &[(
         "outcome",
-        "`renewed`, `skipped` (nothing to do), `not_stored` (the database took no answer), or the reason of a failure, as in a status",
+        "`renewed`, `skipped` (nothing to do), `not_stored` (the database did not store the result), or the reason of a \
+         failure, as in a status",
     )],
     help: "Refreshes of grants by outcome",
-    watch: "Alert where other outcomes than `renewed` and `skipped` are more than half of all for 15 minutes (`HoldfastRefreshesFail`).",
+    watch: "Alert where other outcomes than `renewed` and `skipped` are more than half of all for 15 minutes.",
 };
 
 /// What a worker counts.

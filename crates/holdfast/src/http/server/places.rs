@@ -34,14 +34,15 @@ const OPEN: Metric = Metric {
     kind: Kind::Gauge,
     labels: &[],
     help: "Open connections of the public listener",
-    watch: "Compare with `HOLDFAST_MAX_CONNECTIONS`, or with what the log says at start that file handles allow.",
+    watch: "Compare with `HOLDFAST_MAX_CONNECTIONS`, or with the lower number that the log names at start if the limit of \
+            open files is too low.",
 };
 const CLOSED: Metric = Metric {
     name: "http_connections_closed_for_room",
     kind: Kind::Counter,
     labels: &[],
-    help: "Connections that kept the server waiting and were closed because every place was taken",
-    watch: "A steady rise is a flood of connections; the log names the address that has most.",
+    help: "Idle or slow connections that were closed because all connection slots were taken",
+    watch: "A steady rise is a flood of connections; the log names the address with the most.",
 };
 
 /// What is counted of connections, in the order of the reference page.
@@ -95,7 +96,7 @@ impl Places {
     pub(super) fn take(&self, address: ClientAddress, watch: &Watch) -> Option<Place> {
         let mut open = self.lock();
         if open.held.len() >= self.most {
-            self.make_room(&mut open, "every place for connections is taken");
+            self.make_room(&mut open, "all connection slots are taken");
             return None;
         }
         let id = open.next;
@@ -109,7 +110,7 @@ impl Places {
     pub(super) fn cannot_accept(&self, error: &io::Error) {
         let mut open = self.lock();
         if !self.make_room(&mut open, "a connection cannot be accepted") && self.may_tell(&mut open.told) {
-            tracing::warn!(%error, "a connection cannot be accepted, and nobody keeps us waiting");
+            tracing::warn!(%error, "a connection cannot be accepted, and no waiting connection can be closed");
         }
     }
 
@@ -157,7 +158,7 @@ impl Places {
                 has,
                 closed,
                 most = self.most,
-                "{why}; closing those that have kept us waiting longest"
+                "{why}; closing the connections that have kept the server waiting longest"
             );
         }
         true

@@ -52,7 +52,8 @@ const SPANS: Metric = Metric {
         "`exported`, `queue_full` (more came than could be sent) or `export_failed` (the collector did not take it)",
     )],
     help: "Finished spans by outcome: exported, queue_full, export_failed",
-    watch: "No alert at night: only traces are missing. When `export_failed` rises and `exported` does not, look at the collector.",
+    watch: "Nothing to alert on at night: only traces are missing. If `export_failed` rises and `exported` does not, look at \
+            the collector.",
 };
 
 /// What is counted of traces; there only where `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
@@ -90,7 +91,7 @@ enum ExportError {
     Transport(#[from] TransportError),
     #[error("the collector answered {0}")]
     Refused(StatusCode),
-    #[error("what answered is a web page, not a collector")]
+    #[error("a web page answered, not a collector")]
     Page,
 }
 
@@ -168,7 +169,7 @@ impl Exporter {
                 let left = self.batch.len() + self.waiting.spans.len();
                 let left = u64::try_from(left).unwrap_or(u64::MAX).saturating_add(self.under_way);
                 self.counts.add(Outcome::ExportFailed, left);
-                tracing::warn!(left, "the collector did not take the last traces in time; they are dropped");
+                tracing::warn!(left, "the collector did not accept the last traces in time; they are dropped");
             }
         }
     }
@@ -264,11 +265,11 @@ impl Exporter {
         let dropped_now = dropped - self.warned_of;
         (self.warned_at, self.warned_of) = (Some(now), dropped);
         if let Some(error) = failure {
-            tracing::warn!(%error, dropped = dropped_now, "traces do not reach the collector and are dropped");
+            tracing::warn!(%error, dropped = dropped_now, "traces cannot be sent to the collector and are dropped");
         } else {
             tracing::warn!(
                 dropped = dropped_now,
-                "the collector does not take all traces; the rest is dropped"
+                "the collector does not accept all traces; the rest are dropped"
             );
         }
     }

@@ -103,7 +103,7 @@ async fn eleven_hundred_silent_sockets_take_no_handle_that_somebody_needs() {
     assert!(running.logged().contains("\"connections\":640"), "{}", running.logged());
     let flood = Flood::of(address_of(&server.base)).await;
     until("room is made", async || {
-        running.logged().contains("closing those that have kept us waiting longest")
+        running.logged().contains("closing the connections that have kept the server waiting longest")
     })
     .await;
     let mut slowest = Duration::ZERO;

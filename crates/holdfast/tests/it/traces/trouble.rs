@@ -62,7 +62,7 @@ async fn a_web_page_is_not_taken_for_a_collector() {
     collector.is(Mood::Page);
     let app = is_served_and_drains(traced(&collector, &[]).await).await;
     let log = String::from_utf8(app.watch.log()).unwrap();
-    assert!(log.contains("a web page, not a collector"), "{log}");
+    assert!(log.contains("a web page answered, not a collector"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
