@@ -80,7 +80,7 @@ impl Reader {
         if is_keyless {
             self.fault(
                 table::CLERK_PUBLISHABLE_KEY.env,
-                "nothing says whose session tokens are accepted",
+                "no source of Clerk's keys is configured",
                 "set CLERK_PUBLISHABLE_KEY, or CLERK_JWT_KEY, CLERK_JWKS_URL or CLERK_SECRET_KEY",
             );
         } else if issuers.is_empty()
@@ -89,7 +89,7 @@ impl Reader {
         {
             self.warn(
                 table::CLERK_ISSUER.env,
-                "no issuer is named, so a token is accepted whoever it says it is from, if the key fits",
+                "no issuer is known, so every token with a good signature is accepted, whatever its issuer",
                 "set CLERK_PUBLISHABLE_KEY, or CLERK_ISSUER (https://clerk.YOUR-DOMAIN)",
             );
         }
@@ -99,7 +99,7 @@ impl Reader {
         {
             self.warn(
                 table::CLERK_AUTHORIZED_PARTIES.env,
-                "no party is named, so tokens made for any app of the Clerk instance are accepted",
+                "no authorized party is known, so tokens issued to any app of the Clerk instance are accepted",
                 "set HOLDFAST_ALLOWED_ORIGINS to the origins of your web app",
             );
         }
@@ -123,7 +123,7 @@ impl Reader {
         if key.is_live() != secret_is_live {
             self.warn(
                 table::CLERK_SECRET_KEY.env,
-                "it is of another instance than CLERK_PUBLISHABLE_KEY: one is for production, one for development",
+                "it belongs to another instance than CLERK_PUBLISHABLE_KEY: one is for production, one for development",
                 "copy both from the same page of Clerk's dashboard",
             );
         }
@@ -153,8 +153,8 @@ impl Reader {
         if issuer != key.issuer() && !issuers.contains(&issuer) {
             self.warn(
                 table::CLERK_JWKS_URL.env,
-                format!("its keys are of {issuer}, and CLERK_PUBLISHABLE_KEY is of {}", key.issuer()),
-                "take both from one instance; behind a proxy or on another domain, set CLERK_PROXY_URL or CLERK_DOMAIN",
+                format!("its keys belong to {issuer}, but CLERK_PUBLISHABLE_KEY belongs to {}", key.issuer()),
+                "use both from one instance; behind a proxy or on another domain, set CLERK_PROXY_URL or CLERK_DOMAIN",
             );
         }
     }
@@ -171,8 +171,8 @@ impl Reader {
         if !unheard.is_empty() {
             self.warn(
                 table::CLERK_AUTHORIZED_PARTIES.env,
-                format!("pages of {} may call, and their tokens would be refused", unheard.join(", ")),
-                "add them, or leave CLERK_AUTHORIZED_PARTIES unset: the allowed origins are the parties then",
+                format!("pages of {} may call, but their tokens would be refused", unheard.join(", ")),
+                "add them, or unset CLERK_AUTHORIZED_PARTIES: then the allowed origins are the parties",
             );
         }
     }

@@ -108,34 +108,37 @@ fn addresses(instagram: &InstagramConfig) -> Vec<Fault> {
     if [TOKEN, GRAPH].iter().any(|host| is_at(authorize, host)) || is_of_facebook(authorize) {
         warn(
             table::INSTAGRAM_AUTHORIZE_URL.env,
-            format!("there is no consent page of Instagram's at {}", shown(authorize)),
+            format!("{} is not Instagram's consent page", shown(authorize)),
             "unset it, or write https://www.instagram.com/oauth/authorize",
         );
     }
     if [AUTHORIZE, GRAPH].iter().any(|host| is_at(token, host)) || is_of_facebook(token) {
         warn(
             table::INSTAGRAM_API_URL.env,
-            format!("{} exchanges no code of Instagram Login", shown(token)),
+            format!("{} does not exchange codes of Instagram Login", shown(token)),
             "unset it, or write https://api.instagram.com",
         );
     } else if token.path().trim_end_matches('/').ends_with("/oauth/access_token") {
         warn(
             table::INSTAGRAM_API_URL.env,
-            "/oauth/access_token is put behind it, and would stand there twice".to_owned(),
+            "/oauth/access_token is added to it and would appear twice".to_owned(),
             "end it before /oauth",
         );
     }
     if [AUTHORIZE, TOKEN].iter().any(|host| is_at(graph, host)) || is_of_facebook(graph) {
         warn(
             table::INSTAGRAM_GRAPH_URL.env,
-            format!("{} takes no token of Instagram Login", shown(graph)),
+            format!("{} does not accept tokens of Instagram Login", shown(graph)),
             "unset it, or write https://graph.instagram.com",
         );
     } else if graph.path_segments().and_then(Iterator::last).is_some_and(is_version) {
         warn(
             table::INSTAGRAM_GRAPH_URL.env,
-            format!("{} is put behind it, so that two versions would stand there", instagram.graph_version),
-            "end it at the host, and set INSTAGRAM_GRAPH_VERSION",
+            format!(
+                "{} is added to it, so that the address would have two versions",
+                instagram.graph_version
+            ),
+            "end it after the host, and set INSTAGRAM_GRAPH_VERSION",
         );
     }
     found

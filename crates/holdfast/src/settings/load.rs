@@ -220,7 +220,7 @@ impl Reader {
         if purpose == Purpose::Serve && self.is_missing(&table::ENCRYPTION_KEYS) {
             self.fault(
                 table::ENCRYPTION_KEYS.env,
-                "the server seals every grant and needs a key for it",
+                "the server needs a key to seal every grant",
                 "make one with `holdfast keys generate` and keep it safe",
             );
         }
@@ -230,7 +230,7 @@ impl Reader {
         if proxies.believes_anybody() {
             self.warn(
                 table::TRUSTED_PROXIES.env,
-                "every address is believed as a proxy, so any client may choose the address that it is limited by",
+                "every address counts as a proxy, so any client can choose the address that its limits use",
                 "name the addresses of your proxies only",
             );
         }
@@ -248,7 +248,7 @@ impl Reader {
             self.warn(
                 table::PUBLIC_URL.env,
                 "browsers and Meta would reach this server without TLS",
-                "put a proxy with TLS before it and write https://",
+                "put a proxy with TLS in front and write https://",
             );
         }
         let named = [
@@ -263,7 +263,7 @@ impl Reader {
             if url.is_some_and(is_in_the_clear) {
                 self.warn(
                     name,
-                    "whoever is on the way there reads what is sent, and may change what is answered",
+                    "anybody on the network path can read what is sent and change what is answered",
                     "write https://",
                 );
             }
@@ -278,7 +278,7 @@ impl Reader {
             (Some(_), None) if self.is_missing(&table::WEBHOOK_SECRET) => {
                 self.fault(
                     table::WEBHOOK_SECRET.env,
-                    "HOLDFAST_WEBHOOK_URL is set, and events cannot be sent unsigned",
+                    "HOLDFAST_WEBHOOK_URL is set, but events need a secret that signs them",
                     "set a secret: whsec_ and base64 of 32 random bytes",
                 );
                 None
@@ -286,7 +286,7 @@ impl Reader {
             (None, Some(_)) if self.is_missing(&table::WEBHOOK_URL) => {
                 self.fault(
                     table::WEBHOOK_URL.env,
-                    "HOLDFAST_WEBHOOK_SECRET is set, and no address",
+                    "HOLDFAST_WEBHOOK_SECRET is set, but no address",
                     "set the address as well",
                 );
                 None

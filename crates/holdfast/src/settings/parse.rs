@@ -112,7 +112,7 @@ pub fn issuers(text: &str) -> Read<Vec<String>> {
             return Err("ends with a slash, which Clerk's issuers never do".to_owned());
         }
         if issuer.ends_with("/.well-known/jwks.json") {
-            return Err("is where the keys are; the issuer is what stands before /.well-known".to_owned());
+            return Err("is the address of the keys; the issuer is the part before /.well-known".to_owned());
         }
         Ok(issuer.to_owned())
     })
@@ -125,7 +125,7 @@ pub fn database_url(text: &str) -> Read<SecretString> {
         Ok(SecretString::from(text))
     } else {
         Err(Wrong::new(
-            "names no database that is supported",
+            "names a database that is not supported",
             "write sqlite://holdfast.db or postgres://user@host/database",
         ))
     }
@@ -217,7 +217,7 @@ fn each_part<T, E: std::fmt::Display>(
     read: impl Fn(&str) -> Result<T, E>,
 ) -> Read<Vec<T>> {
     let words = words(text)?;
-    let between = || Wrong::new("has parts with something else than a comma between them", "write commas");
+    let between = || Wrong::new("has parts that are not separated by commas", "write commas");
     // Of an address, white space inside would be passed over when it is read.
     if words.iter().any(|word| word.contains(char::is_whitespace)) {
         return Err(between());
@@ -253,7 +253,7 @@ pub fn number(text: &str) -> Read<NonZeroUsize> {
 pub fn return_urls(text: &str) -> Read<Vec<String>> {
     each_part(text, "write https://host or https://host/path", |word| match ReturnUrls::parse([word]) {
         Ok(_) => Ok(word.to_owned()),
-        Err(error) => Err(format!("is nothing that anybody can return to: {}", error.why)),
+        Err(error) => Err(format!("is not an address to return to: {}", error.why)),
     })
 }
 
@@ -273,11 +273,11 @@ pub fn scopes(text: &str) -> Read<Vec<String>> {
     let remedy = "write names like instagram_business_basic, separated by commas";
     let words = each_part(text, remedy, |word| {
         let is_scope = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        if is_scope { Ok(word.to_owned()) } else { Err("is no scope") }
+        if is_scope { Ok(word.to_owned()) } else { Err("is not a scope") }
     })?;
     if !words.iter().any(|word| word == "instagram_business_basic") {
         return Err(Wrong::new(
-            "lacks instagram_business_basic, without which Instagram names no account",
+            "lacks instagram_business_basic, which is needed to read the account",
             "add instagram_business_basic",
         ));
     }
@@ -308,8 +308,8 @@ pub fn skew(text: &str) -> Read<Duration> {
     match text.parse::<u64>() {
         Ok(ms) if ms <= 60_000 => Ok(Duration::from_millis(ms)),
         Ok(_) => Err(Wrong::new(
-            "is more than a session token lives",
-            "write at most 60000, and mend the clock instead (holdfast doctor measures it)",
+            "is longer than the life of a session token",
+            "write at most 60000, and correct the clock instead (holdfast doctor measures it)",
         )),
         Err(_) => Err(Wrong::new("is not a number of milliseconds", "write it like 5000")),
     }
@@ -352,7 +352,7 @@ pub fn fraction(text: &str) -> Read<f64> {
     match text.parse::<f64>() {
         Ok(number) if (0.0..1.0).contains(&number) => Ok(number),
         Ok(number) if number >= 1.0 => Err(Wrong::new(
-            "is the end of a grant's life or later, when nothing can refresh it any more",
+            "is not before the end of a grant's life, after which it cannot be refreshed",
             "write a fraction below 1, like 0.5",
         )),
         _ => Err(Wrong::new("is not a fraction between 0 and 1", "write it like 0.5")),
@@ -417,8 +417,8 @@ pub fn pem(text: &str) -> Read<String> {
 
 /// Origins, or patterns for one label of them.
 pub fn origins(text: &str) -> Read<Vec<OriginPattern>> {
-    each_part(text, "write each as the browser's Origin header has it", |word| {
-        OriginPattern::parse(word).map_err(|error| format!("is no origin: {error}"))
+    each_part(text, "write each as in the browser's Origin header", |word| {
+        OriginPattern::parse(word).map_err(|error| format!("is not an origin: {error}"))
     })
 }
 

@@ -262,7 +262,7 @@ fn one_address_for_both_listeners_is_an_obstacle() {
 
 #[test]
 fn s11_what_goes_in_the_clear_and_who_is_believed_is_said() {
-    let in_the_clear = "whoever is on the way there reads what is sent, and may change what is answered";
+    let in_the_clear = "anybody on the network path can read what is sent and change what is answered";
     let warnings = warned([
         ("CLERK_JWKS_URL", "http://keys.example.com/jwks.json"),
         ("INSTAGRAM_APP_ID", "1"),

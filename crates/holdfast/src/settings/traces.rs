@@ -68,21 +68,21 @@ settings! {
         env: "OTEL_EXPORTER_OTLP_ENDPOINT",
         default: Fallback::Absent("off"),
         form: "http://host:4318",
-        doc: "A collector that traces are sent to, as OTLP over HTTP (protobuf): `/v1/traces` is added to its path.",
+        doc: "The collector that receives traces, as OTLP over HTTP (protobuf). `/v1/traces` is added to the path.",
         read: parse::base_url,
     }
     OTLP_TRACES_ENDPOINT: Url {
         env: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
         default: Fallback::Derived("`OTEL_EXPORTER_OTLP_ENDPOINT` + `/v1/traces`"),
         form: "http://host:4318/v1/traces",
-        doc: "The same for traces only; used as it is, without anything added to it.",
+        doc: "The collector's address for traces only; it is used as it is, and nothing is added.",
         read: parse::base_url,
     }
     OTLP_HEADERS: HeaderMap {
         env: "OTEL_EXPORTER_OTLP_HEADERS",
         default: Fallback::Absent("none"),
         form: "name=value, comma-separated",
-        doc: "Sent with each export, for collectors that ask for a key. Values are percent-encoded.",
+        doc: "Headers of each export, for collectors that need a key. Values are percent-encoded.",
         secret: true,
         read: headers,
     }
@@ -90,7 +90,7 @@ settings! {
         env: "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
         default: Fallback::Derived("`OTEL_EXPORTER_OTLP_HEADERS`"),
         form: "name=value, comma-separated",
-        doc: "The same for traces only, instead of the ones for everything.",
+        doc: "Headers for traces only; they replace `OTEL_EXPORTER_OTLP_HEADERS`.",
         secret: true,
         read: headers,
     }
@@ -98,50 +98,51 @@ settings! {
         env: "OTEL_EXPORTER_OTLP_PROTOCOL",
         default: Fallback::Text("http/protobuf"),
         form: "http/protobuf",
-        doc: "The one protocol that is spoken. Collectors take it at port 4318; 4317 is for gRPC.",
+        doc: "The protocol of the export; only this one is supported. Collectors accept it at port 4318; 4317 is for gRPC.",
         read: protocol,
     }
     OTLP_TRACES_PROTOCOL: () {
         env: "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
         default: Fallback::Derived("`OTEL_EXPORTER_OTLP_PROTOCOL`"),
         form: "http/protobuf",
-        doc: "The same for traces only.",
+        doc: "The protocol for traces only.",
         read: protocol,
     }
     OTLP_TIMEOUT: Duration {
         env: "OTEL_EXPORTER_OTLP_TIMEOUT",
         default: Fallback::Text("10000"),
         form: "milliseconds, at most 60000",
-        doc: "How long the collector has to answer.",
+        doc: "The time that the collector has to answer.",
         read: milliseconds,
     }
     BSP_SCHEDULE_DELAY: Duration {
         env: "OTEL_BSP_SCHEDULE_DELAY",
         default: Fallback::Text("5000"),
         form: "milliseconds, at most 60000",
-        doc: "How long spans are gathered before they are sent; 512 of them are sent at once in any case.",
+        doc: "How long spans are collected before they are sent. 512 spans are sent at once without waiting.",
         read: milliseconds,
     }
     SERVICE_NAME: String {
         env: "OTEL_SERVICE_NAME",
         default: Fallback::Derived("`service.name` of `OTEL_RESOURCE_ATTRIBUTES`, else `holdfast`"),
         form: "a name",
-        doc: "What this service is called in traces.",
+        doc: "The name of this service in traces.",
         read: |text| Ok(text.to_owned()),
     }
     RESOURCE_ATTRIBUTES: Vec<(String, String)> {
         env: "OTEL_RESOURCE_ATTRIBUTES",
         default: Fallback::Absent("none"),
         form: "name=value, comma-separated",
-        doc: "What else is said of this process in traces, such as `deployment.environment.name=staging`. Values are percent-encoded.",
+        doc: "Further attributes of this process in traces, such as `deployment.environment.name=staging`. Values are \
+              percent-encoded.",
         read: pairs,
     }
     TRACES_SAMPLER: NamedSampler {
         env: "OTEL_TRACES_SAMPLER",
         default: Fallback::Text("parentbased_always_on"),
         form: "always_on, always_off, traceidratio, or one of them after parentbased_",
-        doc: "Which traces are recorded. After `parentbased_` the decision of whoever began a trace holds, and the rest is for \
-              the traces that begin here.",
+        doc: "Which traces are recorded. With `parentbased_`, the caller's decision holds for a trace that a caller started; \
+              the rest of the name is for traces that start here.",
         read: sampler,
     }
     TRACES_SAMPLER_ARG: f64 {
@@ -155,14 +156,14 @@ settings! {
         env: "OTEL_TRACES_EXPORTER",
         default: Fallback::Text("otlp"),
         form: "otlp or none",
-        doc: "`none` leaves traces off although there is an endpoint.",
+        doc: "`none` turns traces off even if an endpoint is set.",
         read: exporter,
     }
     SDK_DISABLED: bool {
         env: "OTEL_SDK_DISABLED",
         default: Fallback::Text("false"),
         form: "true or false",
-        doc: "`true` leaves traces off although there is an endpoint.",
+        doc: "`true` turns traces off even if an endpoint is set.",
         read: |text| parse::switch(&text.to_ascii_lowercase()),
     }
 }
@@ -180,7 +181,7 @@ fn pairs(text: &str) -> Read<Vec<(String, String)>> {
     text.split(',')
         .filter(|word| !word.trim().is_empty())
         .map(|word| {
-            pair(word).ok_or_else(|| Wrong::new("is no list of pairs", "write name=value,name=value"))
+            pair(word).ok_or_else(|| Wrong::new("is not a list of pairs", "write name=value,name=value"))
         })
         .collect()
 }
@@ -193,7 +194,10 @@ fn percent_decoded(value: &str) -> String {
 
 fn headers(text: &str) -> Read<HeaderMap> {
     let wrong = || {
-        Wrong::new("has a part that is no header", "write name=value,name=value, with values percent-encoded")
+        Wrong::new(
+            "has a part that is not a header",
+            "write name=value,name=value, with values percent-encoded",
+        )
     };
     let mut headers = HeaderMap::new();
     for (name, value) in pairs(text)? {
