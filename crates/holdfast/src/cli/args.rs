@@ -6,13 +6,13 @@ use std::sync::LazyLock;
 use clap::{Args, Parser, Subcommand};
 use url::Url;
 
-/// Clerk session verification and Instagram connections that tell the truth.
+/// Verifies Clerk session tokens and keeps Instagram connections alive.
 #[derive(Debug, Parser)]
 #[command(name = "holdfast", version = version(), propagate_version = true, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 fine, 1 the answer is no, 2 usage or configuration.\n\
+#[command(after_help = "Exit codes: 0 success, 1 the answer is no, 2 wrong usage or configuration.\n\
                         Settings: docs/reference/settings.md, or `holdfast config print`.")]
 pub struct Cli {
-    /// Configuration file [default: holdfast.toml, if it is there]
+    /// Configuration file [default: holdfast.toml, if it exists]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Do not colour the output (also: NO_COLOR)
@@ -37,73 +37,73 @@ fn version() -> &'static str {
 pub enum Command {
     /// Try everything on this machine, with nothing to configure
     ///
-    /// Starts stand-ins for Clerk and Instagram as real HTTP servers on loopback, and the unchanged
-    /// server beside them; prints where to look and curl lines that work when pasted. Reads no
-    /// configuration. Data is kept only with --data.
+    /// Starts the server, and stand-ins for Clerk and Instagram as HTTP servers on loopback. Prints
+    /// the addresses to open and curl lines to paste. Reads no configuration. Keeps data only with
+    /// --data.
     Dev(DevArgs),
     /// Run the server and its worker
     Serve,
-    /// Look at session tokens
+    /// Inspect session tokens
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Check this installation; every failed check comes with its remedy
+    /// Check this installation, and print a remedy for each failed check
     ///
-    /// Exit code 1 where a check fails. Asks Clerk, Instagram, the public address and the receiver
-    /// of events, for 15 seconds at most; changes nothing.
+    /// Asks Clerk, Instagram, the public address and the receiver of events, for 15 seconds at
+    /// most. Changes nothing. Exit code 1 if a check fails.
     Doctor(DoctorArgs),
-    /// Ask the server on this machine whether it lives; exit code 1 where it does not answer
+    /// Ask the server on this machine whether it is alive; exit code 1 if it does not answer
     ///
-    /// For the health checks of containers, which have no other program to ask with.
+    /// For health checks in containers, whose image has no other HTTP client.
     Health {
-        /// Ask whether it can judge and read as well
+        /// Ask also whether it can verify tokens and read the database
         #[arg(long)]
         ready: bool,
     },
-    /// Say why a request was refused or failed, by the request id that its answer carried
+    /// Show why a request was refused or failed, by the request id of its answer
     ///
-    /// Asks the memory of the running server (its last 10,000) over the metrics listener; where
-    /// that knows nothing of it, reads a log on standard input: `holdfast why REQUEST_ID < LOG`, or
-    /// `journalctl -u holdfast -o cat | holdfast why REQUEST_ID`.
+    /// Asks the running server, over the metrics listener; it remembers its last 10,000 refused or
+    /// failed requests. If it does not know the request, reads a log on standard input: `holdfast
+    /// why REQUEST_ID < LOG`, or `journalctl -u holdfast -o cat | holdfast why REQUEST_ID`.
     ///
-    /// Exit code 1 where nothing is known of it.
+    /// Exit code 1 if nothing is known about the request.
     Why(WhyArgs),
-    /// The record of who took which grant and what operators did
+    /// Export the audit record: who took which grant, and what operators did
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// The key ring that seals every grant
+    /// Manage the key ring that seals every grant
     #[command(subcommand)]
     Keys(KeysCommand),
-    /// Keys with which the app's own backend calls the service routes
+    /// Manage the keys with which the app's backend calls the service routes
     #[command(subcommand)]
     ServiceKey(ServiceKeyCommand),
-    /// Look at and mend connections; never prints a grant
+    /// Look at and repair connections; never prints a grant
     #[command(subcommand)]
     Connections(ConnectionsCommand),
-    /// Bring in long-lived grants of another system, so that nobody has to connect again
+    /// Import long-lived grants from another system, so that nobody has to connect again
     ///
-    /// CSV with a header, or one JSON object a line: user_id, access_token, and where known
-    /// token_expires_at and obtained_at (RFC 3339, or unix seconds). Each token is proven by asking
-    /// Instagram whose it is, as the rate budget allows, then sealed and linked. Prints one JSON
-    /// object for each line, and never the input. May be ended anywhere and started again.
+    /// Reads CSV with a header, or one JSON object per line: user_id, access_token, and optionally
+    /// token_expires_at and obtained_at (RFC 3339, or unix seconds). For each token, asks Instagram
+    /// whose it is, as fast as the rate budget allows, then seals and links it. Prints one JSON
+    /// object for each line, and never the input. Can be stopped at any point and started again.
     ///
-    /// Exit code 0 where every line was imported or is connected already, else 1.
+    /// Exit code 0 if every line was imported or was connected already, else 1.
     Import(ImportArgs),
-    /// The configuration
+    /// Check or print the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Bring the database's schema up to date
+    /// Apply the database migrations
     ///
-    /// `serve` does so at start as well; this is for those who want it as a step of its own.
+    /// `serve` also does this at start; use this command to migrate in a separate step.
     Migrate,
     /// Print the API's OpenAPI description as JSON
     Openapi,
-    /// Copy a SQLite database, consistently, while the server runs
+    /// Make a consistent copy of a SQLite database while the server runs
     ///
-    /// For Postgres use pg_dump. Sealed grants stay sealed: without the key ring the copy gives
-    /// nothing away, and nothing back.
+    /// For Postgres use pg_dump. Grants stay sealed in the copy: without the key ring nobody can
+    /// read them, and you cannot use them.
     Backup(BackupArgs),
-    /// Put a backup where the SQLite database was; the server must be stopped and the old database
-    /// moved away
+    /// Put a backup in the place of the SQLite database; stop the server and move the old database
+    /// away first
     Restore(RestoreArgs),
     /// Write the generated pages of docs/reference
     #[command(hide = true)]
@@ -113,14 +113,14 @@ pub enum Command {
 /// Options of `dev`.
 #[derive(Debug, Args)]
 pub struct DevArgs {
-    /// Port of the server; a free one is taken where it is in use
+    /// Port of the server; if it is in use, a free one is used
     #[arg(long, default_value_t = 8080)]
     pub port: u16,
     /// Keep the database and its key in this directory [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Let pages of this origin call the server, as those of Vite's usual addresses may; can be
-    /// given several times
+    /// Also let pages of this origin call the server, besides Vite's usual addresses; can be
+    /// repeated
     #[arg(long, value_name = "ORIGIN")]
     pub origin: Vec<String>,
     /// Send signed events to this address, as to the app's own backend
@@ -139,9 +139,10 @@ pub struct JsonArg {
 /// Options of `why`.
 #[derive(Debug, Args)]
 pub struct WhyArgs {
-    /// The id, as in `x-request-id` and in every error
+    /// The request id, from `x-request-id` or from the error
     pub request_id: String,
-    /// The metrics listener to ask; several for several replicas [default: HOLDFAST_METRICS_LISTEN]
+    /// The metrics listener to ask; repeat it for several replicas [default:
+    /// HOLDFAST_METRICS_LISTEN]
     #[arg(long, value_name = "URL")]
     pub from: Vec<url::Url>,
     /// Print JSON
@@ -154,7 +155,7 @@ pub struct WhyArgs {
 pub enum AuditCommand {
     /// Print the record as JSON lines, oldest first
     Export {
-        /// Only from then on: RFC 3339
+        /// Only entries from this time on (RFC 3339)
         #[arg(long, value_name = "TIME")]
         since: Option<jiff::Timestamp>,
     },
@@ -166,10 +167,10 @@ pub struct DoctorArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Ask nobody but the database
+    /// Ask nothing but the database
     #[arg(long)]
     pub offline: bool,
-    /// Print what a check's code stands for, and check nothing
+    /// Explain a check's code, and check nothing
     #[arg(long, value_name = "CODE", conflicts_with_all = ["json", "offline"])]
     pub explain: Option<String>,
 }
@@ -177,14 +178,12 @@ pub struct DoctorArgs {
 /// Commands about session tokens.
 #[derive(Debug, Subcommand)]
 pub enum TokenCommand {
-    /// Say of a token on standard input which steps of the verifier it passes, and what would mend
-    /// it
+    /// Show which steps of the verifier a token on standard input passes, and how to fix a failure
     ///
-    /// Runs the verifier of the server itself, with the configuration's keys and policy. Never
-    /// prints the token.
+    /// Uses the server's own verifier, with the configured keys and policy. Never prints the token.
     ///
-    /// Exit code 0 where the token is accepted, 1 where it is refused, 2 where it cannot be judged.
-    /// With --lines: 2 where any line could not be judged, else 1 where any was refused, else 0.
+    /// Exit code 0 if the token is accepted, 1 if it is refused, 2 if it cannot be judged. With
+    /// --lines: 2 if any line could not be judged, else 1 if any was refused, else 0.
     Explain(ExplainArgs),
 }
 
@@ -194,13 +193,13 @@ pub struct ExplainArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Judge as of then: RFC 3339, or unix seconds [default: now]
+    /// Judge the token as of this time: RFC 3339, or unix seconds [default: now]
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
-    /// Read one token a line and print one JSON object a line
+    /// Read one token per line and print one JSON object per line
     ///
-    /// Every line gives exactly one object, blank, oversized and non-UTF-8 lines included, in order
-    /// and as soon as it is judged.
+    /// Each line gives exactly one object, in order and as soon as it is judged; so do blank,
+    /// oversized and non-UTF-8 lines.
     #[arg(long)]
     pub lines: bool,
     /// Take the keys from this JWKS file
@@ -220,22 +219,22 @@ pub enum KeysCommand {
         #[arg(long)]
         id: Option<String>,
     },
-    /// Say which key of the ring seals how many rows
+    /// Show how many rows each key of the ring seals
     Status(JsonArg),
-    /// Seal every row with the ring's first key; the server may run meanwhile
+    /// Seal every row with the ring's first key; the server may be running
     ///
     /// Refuses a key that no server has used yet: put it in front at every replica first.
     Rotate {
-        /// No server runs: the key may be one that none has used yet
+        /// No server is running: the key may be one that none has used yet
         #[arg(long)]
         servers_are_stopped: bool,
     },
-    /// Say whether a key may leave the ring; refuses while a row needs it
+    /// Check that a key may be removed from the ring; refuses while a row needs it
     Retire {
         /// The key's name in the ring
         id: String,
-        /// Its bytes are lost: give up what only it could open; the people concerned must connect
-        /// again
+        /// The key's bytes are lost: give up the grants that only this key opens; their owners must
+        /// connect again
         #[arg(long)]
         lost: bool,
     },
@@ -244,17 +243,17 @@ pub enum KeysCommand {
 /// Commands about service keys.
 #[derive(Debug, Subcommand)]
 pub enum ServiceKeyCommand {
-    /// Make a key and show it, this once
+    /// Make a key and show it; it cannot be shown again
     Create {
-        /// What it is for
+        /// What the key is for
         #[arg(long)]
         name: String,
     },
     /// List the keys, without their secret
     List(JsonArg),
-    /// End a key at once
+    /// Revoke a key at once
     Revoke {
-        /// Its id, from `list`
+        /// The key's id, from `list`
         id: String,
     },
 }
@@ -264,16 +263,16 @@ pub enum ServiceKeyCommand {
 pub enum ConnectionsCommand {
     /// List connections
     List {
-        /// Only of this state, such as reconnect_required
+        /// Only those in this state, such as reconnect_required
         #[arg(long)]
         state: Option<String>,
-        /// Only for this reason, such as expired
+        /// Only those with this reason, such as expired
         #[arg(long)]
         reason: Option<String>,
-        /// Only of this Instagram account: either id, or @username
+        /// Only those of this Instagram account: either id, or @username
         #[arg(long)]
         account: Option<String>,
-        /// At most so many
+        /// The most connections to list
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
         /// Print JSON
@@ -286,12 +285,12 @@ pub enum ConnectionsCommand {
     Check(UserArgs),
     /// Refresh a user's grant now, if Instagram allows it at its age
     Refresh(UserArgs),
-    /// Disconnect a user: erases the grant for good
+    /// Disconnect a user and erase the grant for good
     Forget {
         /// Whose
         #[command(flatten)]
         whose: WhoseArgs,
-        /// Do it; without this it only says what would be erased
+        /// Erase it; without this option the command only says what it would erase
         #[arg(long)]
         yes: bool,
     },
@@ -334,7 +333,7 @@ pub enum ConfigCommand {
 pub struct ImportArgs {
     /// The file; `-` for standard input
     pub file: PathBuf,
-    /// Prove every token and say what would become of it; store nothing
+    /// Check every token and say what would happen to it; store nothing
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -342,7 +341,7 @@ pub struct ImportArgs {
 /// Options of `backup`.
 #[derive(Debug, Args)]
 pub struct BackupArgs {
-    /// The file to write; must not exist
+    /// The file to write; it must not exist
     pub file: PathBuf,
 }
 

@@ -21,8 +21,8 @@ fn check(context: &Context, printer: &mut Printer) -> Outcome {
     let warnings = settings.warnings.len();
     printer.line(match warnings {
         0 => "The configuration is good.".to_owned(),
-        1 => "The configuration will do; there is 1 warning.".to_owned(),
-        _ => format!("The configuration will do; there are {warnings} warnings."),
+        1 => "The configuration is usable; there is 1 warning.".to_owned(),
+        _ => format!("The configuration is usable; there are {warnings} warnings."),
     });
     Ok(ExitStatus::Success)
 }

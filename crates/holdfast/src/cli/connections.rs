@@ -88,7 +88,7 @@ async fn list(
             !account.starts_with('@') && account.contains(|each: char| !each.is_ascii_digit())
         };
         if filter.account.as_deref().is_some_and(mistaken) {
-            printer.remark("--account takes either id of the account, or @ and its handle.");
+            printer.remark("--account takes one of the account's two ids, or @ and its handle.");
         }
     }
     // Asked for one account, "there is none" is the answer no.

@@ -106,7 +106,7 @@ pub(super) async fn refresh(
     let lease = store.claim(connection.id, &name, now, LEASE).await?;
     let Some(lease) = lease else {
         return Err(Failure::no(
-            "the worker is at this connection right now",
+            "the worker is working on this connection right now",
             Some("try again in a minute".to_owned()),
         ));
     };
@@ -117,11 +117,11 @@ pub(super) async fn refresh(
     match refreshed.map_err(|error| failed(&error))? {
         Refreshed::Renewed => Ok(ExitStatus::Success),
         Refreshed::Skipped => Err(Failure::no(
-            "nothing was refreshed: the grant is gone, expired, or younger than HOLDFAST_REFRESH_MIN_AGE_S",
+            "nothing was refreshed: there is no grant, or it has expired, or it is younger than HOLDFAST_REFRESH_MIN_AGE_S",
             None,
         )),
         Refreshed::Failed(meaning) => {
-            Err(Failure::no(format!("Instagram did not renew the grant: {}", in_words(meaning)), None))
+            Err(Failure::no(format!("Instagram did not refresh the grant: {}", in_words(meaning)), None))
         }
     }
 }
@@ -138,7 +138,7 @@ fn in_words(meaning: Meaning) -> &'static str {
         Meaning::UserAction(UserAction::Unconfirmed) => "the person has to confirm the account there first",
         Meaning::UserAction(UserAction::Restricted) => "the account is restricted or inactive there",
         Meaning::UserAction(UserAction::ConsentBlocked) => "the person has to accept its terms first",
-        Meaning::Permission => "a permission that this needs was not granted",
+        Meaning::Permission => "a permission that the call needs was not granted",
         Meaning::RateLimited(LimitScope::App) => "the app has used up its calls for now",
         Meaning::RateLimited(LimitScope::Account) => "the account has used up its calls for now",
         Meaning::Unavailable => "there was no usable answer; it is tried again",
@@ -149,7 +149,7 @@ fn in_words(meaning: Meaning) -> &'static str {
         Meaning::App(AppFault::Credentials | AppFault::RedirectUri | AppFault::Scope | AppFault::Request) => {
             "the app's settings do not match those at Meta; see `holdfast doctor`"
         }
-        Meaning::Content | Meaning::CodeRejected => "it does not take the request as it was sent",
+        Meaning::Content | Meaning::CodeRejected => "it does not accept the request",
     }
 }
 
@@ -166,7 +166,7 @@ pub(super) async fn forget(
         let account = account.map_or(String::new(), |username| format!(" from @{username}"));
         return Err(Failure::setup(
             format!("this would disconnect {}{account} and erase the grant for good", owner.as_str()),
-            "say --yes to do it",
+            "add --yes to do it",
         ));
     }
     audit::record(context, &desk.store, "connections.forget", Some(owner.as_str()), None).await?;

@@ -182,11 +182,11 @@ impl Context {
         let Some(keys) = &settings.encryption_keys else {
             return Err(Failure::setup(
                 "HOLDFAST_ENCRYPTION_KEYS is not set",
-                "give this command the key ring that the server has",
+                "give this command the server's key ring",
             ));
         };
         let ring = KeyRing::parse(keys.expose_secret()).map_err(|faults| {
-            Failure::setup(format!("HOLDFAST_ENCRYPTION_KEYS: {faults}"), "mend the list")
+            Failure::setup(format!("HOLDFAST_ENCRYPTION_KEYS: {faults}"), "correct the list")
         })?;
         Ok(Vault::new(ring, self.entropy.clone()))
     }

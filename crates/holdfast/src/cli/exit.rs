@@ -73,6 +73,6 @@ impl From<TelemetryError> for Failure {
 
 impl From<EntropyExhausted> for Failure {
     fn from(error: EntropyExhausted) -> Self {
-        Self::setup(error.to_string(), "see what ails the system")
+        Self::setup(error.to_string(), "look at the system's log")
     }
 }

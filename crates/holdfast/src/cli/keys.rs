@@ -42,7 +42,7 @@ fn generate(context: &Context, id: Option<String>, printer: &mut Printer) -> Out
     if crate::vault::KeyRing::parse(&entry).is_err() {
         return Err(Failure::setup(
             format!("`{id}` cannot be the name of a key"),
-            "use letters, digits and `-_.` only, and not too many",
+            "use 1 to 64 letters, digits and `-_.`",
         ));
     }
     printer.line(&*entry);
@@ -120,8 +120,8 @@ async fn rotate(context: &Context, servers_are_stopped: bool, printer: &mut Prin
         ));
     }
     printer.remark(format!(
-        "Every replica needs {sealing} from now on; `/readyz` of one that lacks it says so.\n\
-         Older keys of the ring may go after `holdfast keys retire ID`."
+        "From now on every replica needs {sealing}; `/readyz` of one that lacks it says so.\n\
+         Before you remove an older key from the ring, run `holdfast keys retire ID`."
     ));
     Ok(ExitStatus::Success)
 }
@@ -131,9 +131,9 @@ async fn retire(context: &Context, id: &str, printer: &mut Printer) -> Outcome {
     let (vault, store) = (context.vault(&settings)?, context.store(&settings).await?);
     if vault.ring().sealing_id() == id {
         return Err(Failure::no(
-            format!("{id} is the key that seals"),
+            format!("{id} is the key that seals new grants"),
             Some(
-                "put another key first in HOLDFAST_ENCRYPTION_KEYS, restart the server, and rotate"
+                "put another key first in HOLDFAST_ENCRYPTION_KEYS, restart the server, and run `holdfast keys rotate`"
                     .to_owned(),
             ),
         ));
@@ -172,6 +172,6 @@ async fn give_up(context: &Context, id: &str, printer: &mut Printer) -> Outcome 
     }
     audit::record(context, &store, "keys.give_up", None, Some(id.to_owned())).await?;
     let lost = store.give_up_key(id, context.clock.now()).await?;
-    printer.line(format!("{id} is given up; {lost} connections must be made again."));
+    printer.line(format!("{id} is given up. {lost} connections must be connected again."));
     Ok(ExitStatus::Success)
 }

@@ -117,7 +117,7 @@ fn wait(work: impl Future<Output = Outcome>) -> Outcome {
         .enable_all()
         .build()
         .map_err(|error| {
-            Failure::setup(format!("no threads or sockets to work with: {error}"), "see `ulimit -a`")
+            Failure::setup(format!("threads or sockets cannot be created: {error}"), "see `ulimit -a`")
         })?
         .block_on(work)
 }

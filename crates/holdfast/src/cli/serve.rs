@@ -103,7 +103,7 @@ async fn on_hangup(
     let mut before = began.reading;
     while hangup.recv().await.is_some() {
         let file = match (context.file(), &began.file) {
-            // Without it everything would be as by default, and nobody asked for that.
+            // Without its file the server would fall back to defaults, which nobody asked for.
             (Ok(None), Some(path)) => {
                 tracing::error!(
                     file = %path.display(),
@@ -113,7 +113,10 @@ async fn on_hangup(
             }
             (Ok(file), _) => file,
             (Err(failure), _) => {
-                tracing::error!(why = failure.sentence, "SIGHUP: nothing is changed");
+                tracing::error!(
+                    why = failure.sentence,
+                    "SIGHUP: the configuration cannot be reloaded; nothing is changed"
+                );
                 continue;
             }
         };
@@ -126,16 +129,16 @@ async fn on_hangup(
                         setting = fault.name,
                         what = fault.what,
                         remedy = fault.remedy,
-                        "SIGHUP: a fault of the configuration"
+                        "SIGHUP: fault in the configuration"
                     );
                 }
                 let amount = faults.0.len();
-                tracing::error!(faults = amount, "SIGHUP: the configuration is faulty; nothing is changed");
+                tracing::error!(faults = amount, "SIGHUP: the configuration has faults; nothing is changed");
                 continue;
             }
         };
         if let Err(error) = reloader.apply(&settings).await {
-            tracing::error!(%error, "SIGHUP: nothing is changed");
+            tracing::error!(%error, "SIGHUP: the configuration cannot be reloaded; nothing is changed");
             continue;
         }
         for warning in &settings.warnings {
@@ -153,7 +156,7 @@ async fn on_hangup(
         if waiting.is_empty() {
             before = reading;
         } else {
-            tracing::warn!(settings = waiting.join(", "), "these take effect with a restart only");
+            tracing::warn!(settings = waiting.join(", "), "these settings take effect only after a restart");
         }
     }
 }
@@ -167,7 +170,7 @@ pub(super) fn ignore_hangup() -> Result<(), Failure> {
     let mut hangup = hangup()?;
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            tracing::info!("SIGHUP: there is no configuration to read again");
+            tracing::info!("SIGHUP: there is no configuration to reload");
         }
     });
     Ok(())
@@ -194,7 +197,7 @@ pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
                 _ = terminate.recv() => 128 + 15,
                 _ = interrupt.recv() => 128 + 2,
             };
-            tracing::warn!("told to stop a second time: ending at once");
+            tracing::warn!("told to stop a second time: stopping at once");
             end_at_once(code);
         });
     })

@@ -31,7 +31,7 @@ async fn create(context: &Context, name: String, printer: &mut Printer) -> Outco
     let name = name.trim().to_owned();
     if name.is_empty() {
         return Err(Failure::setup(
-            "a service key needs a name, by which `service-key list` tells it from others",
+            "a service key needs a name, which `service-key list` shows",
             "say what it is for, such as `--name billing`",
         ));
     }
@@ -56,7 +56,7 @@ async fn create(context: &Context, name: String, printer: &mut Printer) -> Outco
         store.revoke_service_key(id, context.clock.now()).await?;
         return Err(Failure::setup(sentence, "make one where its output can be read"));
     }
-    printer.remark(format!("This is the only time that it is shown. Its id is {id}."));
+    printer.remark(format!("The key is shown only this once. Its id is {id}."));
     Ok(ExitStatus::Success)
 }
 

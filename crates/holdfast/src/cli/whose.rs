@@ -17,7 +17,7 @@ pub(super) async fn named(store: &Store, whose: &WhoseArgs) -> Result<OwnerId, F
             match found.as_slice() {
                 [] => Err(Failure::no(
                     format!("no connection here has the Instagram account {account}"),
-                    Some("--account takes either id of the account, or @ and its handle".to_owned()),
+                    Some("--account takes one of the account's two ids, or @ and its handle".to_owned()),
                 )),
                 [connection] => Ok(OwnerId::named_by_operator(&connection.user_id)),
                 several => {

@@ -47,17 +47,18 @@ pub async fn run(context: &Context, args: &WhyArgs, printer: &mut Printer) -> Ou
 }
 
 fn unknown(request_id: &str, is_nobody_asked: bool, silent: &[String]) -> Failure {
-    let log = format!("give it the log: holdfast why {request_id} < LOG");
+    let log = format!("read the log: holdfast why {request_id} < LOG");
     let remedy = if is_nobody_asked {
-        format!("set HOLDFAST_METRICS_LISTEN for the server's memory to be asked, or {log}")
+        format!("set HOLDFAST_METRICS_LISTEN, so that the server can be asked; or {log}")
     } else if silent.is_empty() {
         format!(
-            "the last 10,000 refused or failed requests of each process are remembered, until it ends; name other replicas with --from, or {log}"
+            "each process remembers its last 10,000 refused or failed requests, until it ends: ask other replicas with \
+             --from, or {log}"
         )
     } else {
-        format!("not reached: {}; or {log}", silent.join(", "))
+        format!("these could not be reached: {}; or {log}", silent.join(", "))
     };
-    Failure::no(format!("nothing is known of a refused or failed request {request_id}"), Some(remedy))
+    Failure::no(format!("nothing is known about a refused or failed request {request_id}"), Some(remedy))
 }
 
 /// Those that were named, else the one that the configuration has.
@@ -78,7 +79,7 @@ async fn ask(
 ) -> Result<Option<Remembered>, String> {
     let mut url = address.clone();
     url.path_segments_mut()
-        .map_err(|()| "is no address".to_owned())?
+        .map_err(|()| "is not an address".to_owned())?
         .pop_if_empty()
         .extend(["why", request_id]);
     let mut request = Outgoing::new(Method::GET, url);

@@ -68,7 +68,7 @@ pub async fn run(context: &Context, args: &DevArgs, printer: &mut Printer) -> Ou
         instagram: outside.instagram.url().clone(),
     };
     if args.port != 0 && address.port() != args.port {
-        printer.remark(format!("Port {} is in use, so it is {} this time.", args.port, address.port()));
+        printer.remark(format!("Port {} is in use; this run uses {}.", args.port, address.port()));
     }
     let key = service_key(context, &settings).await?;
     let session = outside.clerk.sign_in(Person::Ada).map_err(told)?;

@@ -94,7 +94,7 @@ fn of_json(bytes: &[u8]) -> Result<Entry, &'static str> {
         Some(Value::String(text)) => Ok(text.clone()),
         Some(Value::Number(number)) => Ok(number.to_string()),
         Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
-            Err("a member is neither a text nor a number")
+            Err("a member is neither a string nor a number")
         }
     })
 }
@@ -118,7 +118,7 @@ impl<R: Read> Read for Bounded<R> {
 /// What mends a first line that names no columns. Nothing of it is repeated: it may hold a token.
 fn remedy_of(header: &csv::StringRecord) -> &'static str {
     if header.iter().next().is_some_and(|first| first.starts_with('[')) {
-        "write one JSON object a line instead of a list, as `jq -c '.[]'` does"
+        "write one JSON object per line instead of a list, as `jq -c '.[]'` does"
     } else if header.iter().any(|column| column.contains([';', '\t'])) {
         "separate the columns with commas"
     } else {
@@ -178,7 +178,7 @@ fn entry(field: impl Fn(&str) -> Result<String, &'static str>) -> Result<Entry, 
         return Err("access_token is missing");
     }
     if token.len() > LONGEST_TOKEN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("access_token has characters that no token has, or is too long");
+        return Err("access_token has characters that tokens do not have, or is too long");
     }
     let expires_at = time(&field("token_expires_at")?)
         .map_err(|()| "token_expires_at is no time from 2010 to 2100, in RFC 3339 or unix seconds")?;

@@ -205,7 +205,7 @@ fn ended_by(error: &ServiceError, owner: &OwnerId) -> Result<Ended, Failure> {
 fn stopped(error: &ServiceError, user_id: &str) -> Failure {
     Failure::setup(
         format!("the database failed at {user_id}: {error}"),
-        "mend that and start the import again; what was imported stays",
+        "repair the database and start the import again; what was imported stays",
     )
 }
 
@@ -214,7 +214,7 @@ fn words(imported: &Imported) -> (Ending, &'static str) {
         Imported::Linked => (Ending::Imported, "Instagram has confirmed the token"),
         Imported::AlreadyConnected => (Ending::AlreadyConnected, "nothing was changed"),
         Imported::OtherAccountLinked => {
-            (Ending::AccountTaken, "the user has linked another account here, which stays")
+            (Ending::AccountTaken, "the user has already linked another account here; it stays linked")
         }
         Imported::AccountTaken => (Ending::AccountTaken, "the account is linked to another user"),
         Imported::Disconnected => {
@@ -231,9 +231,9 @@ fn refused(reason: Reason) -> &'static str {
         Reason::Expired => "Instagram says that the token has expired",
         Reason::Revoked => "Instagram says that the person has removed the app",
         Reason::PasswordChanged => "Instagram says that the person has changed the password",
-        Reason::AccountIneligible => "Instagram says that the account is no professional account any more",
+        Reason::AccountIneligible => "Instagram says that the account is no longer a professional account",
         _ => {
-            "Instagram does not accept the token; is it a long-lived one of this very app, by Instagram Login?"
+            "Instagram does not accept the token; it must be a long-lived token of this app, by Instagram Login"
         }
     }
 }
@@ -245,7 +245,7 @@ fn waiting(reason: Reason) -> &'static str {
         Reason::Checkpoint | Reason::Unconfirmed | Reason::Restricted | Reason::ConsentBlocked => {
             "the person has to do something in the Instagram app first; then start the import again"
         }
-        _ => "Instagram refuses the app, not the token: `holdfast doctor`; then start the import again",
+        _ => "Instagram refuses the app, not the token: run `holdfast doctor`, then start the import again",
     }
 }
 

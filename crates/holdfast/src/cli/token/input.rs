@@ -32,13 +32,13 @@ impl Input {
         let token = scheme.map_or(value, |_| value.get(7..).unwrap_or_default().trim_start());
         if let Some(inside) = unwrapped(token) {
             let note = format!(
-                "the input had {} around the token; the token alone was judged, the server refuses what was given",
+                "the input had {} around the token; only the token was judged, but the server refuses the input as it was given",
                 inside.wrapping
             );
             return Self { token: inside.token.into_owned(), note: Some(note) };
         }
         let note = (scheme.is_some() || header.is_some()).then(|| {
-            "the input began with the header's own words (`Authorization:`, `Bearer`); what follows them was judged"
+            "the input began with parts of the header (`Authorization:`, `Bearer`); only what follows them was judged"
                 .to_owned()
         });
         Self { token: token.to_owned(), note }
@@ -73,7 +73,7 @@ impl Input {
 
     /// The same of the beginning of something longer than is kept.
     fn cut(bytes: &[u8]) -> Self {
-        let note = format!("the input is longer than {KEPT} bytes; only so many were looked at");
+        let note = format!("the input is longer than {KEPT} bytes; only the first {KEPT} were judged");
         Self { note: Some(note), ..Self::of(bytes) }
     }
 }

@@ -31,7 +31,7 @@ pub(super) async fn load(
     }
     match app::key_source(clerk) {
         None => Err(Failure::setup(
-            "nothing says which keys to judge with",
+            "no key to verify the token with is configured",
             "set CLERK_PUBLISHABLE_KEY, or give --jwks FILE or --jwt-key FILE",
         )),
         Some(KeySource::Pinned(pem)) => Ok(Ok(pinned(&pem, "CLERK_JWT_KEY")?)),
@@ -79,7 +79,7 @@ async fn fetch(source: &KeySource, printer: &mut Printer) -> Result<KeySet, Cann
         KeySource::Pinned(_) => None,
     };
     let Some(fetcher) = fetcher else {
-        why("the source cannot be asked".to_owned());
+        why("the source cannot be called".to_owned());
         return Err(cannot());
     };
     let document = fetcher.fetch().await.map_err(|error| {

@@ -14,7 +14,7 @@ pub(super) fn remedy_text(remedy: &Remedy, is_as_of_then: bool) -> String {
                 .to_owned()
         }
         Remedy::SendTokenInsteadOf { .. } => {
-            "Service keys are for the `/service` routes; here send what `await getToken()` returns.".to_owned()
+            "Service keys are for the `/service` routes. On this route send what `await getToken()` returns.".to_owned()
         }
         Remedy::CompareKeys { .. } => {
             format!("{remedy} `holdfast doctor` compares this server's keys with the instance's.")
@@ -27,12 +27,15 @@ pub(super) fn remedy_text(remedy: &Remedy, is_as_of_then: bool) -> String {
             "{audience} cannot stand in CLERK_AUDIENCE, which has commas between audiences: change `aud` in the customized session token."
         ),
         Remedy::AcceptIssuer { issuer } => format!(
-            "The token is signed by your own Clerk instance under another address, as behind a proxy or on a satellite domain: add {issuer} to CLERK_ISSUER."
+            "Your own Clerk instance signed the token under another address, as behind a proxy or on a satellite domain: add \
+             {issuer} to CLERK_ISSUER."
         ),
         Remedy::AcceptParty { party } => {
             format!("If this front end is yours, add {party} to CLERK_AUTHORIZED_PARTIES (by default the allowed origins).")
         }
-        Remedy::AcceptMissingParty => "Tokens from `getToken()` in a browser carry `azp`. Clerk's mobile SDKs (Expo, iOS, Android) and servers mint tokens without it: to admit those, set CLERK_AUTHORIZED_PARTIES_MODE=if_present.".to_owned(),
+        Remedy::AcceptMissingParty => "Tokens from `getToken()` in a browser carry `azp`. Clerk's mobile SDKs (Expo, iOS, \
+                                       Android) and servers get tokens without it: to accept those, set \
+                                       CLERK_AUTHORIZED_PARTIES_MODE=if_present.".to_owned(),
         Remedy::AcceptAudience { audience, .. } => {
             format!("Add {audience} to CLERK_AUDIENCE, or change `aud` in the customized session token.")
         }

@@ -52,7 +52,7 @@ async fn an_operator_reads_words_and_is_on_record_without_a_login_name() {
     // As in a container: no login name. The grant is young.
     let ended = run_with(&app, &[("HOLDFAST_REFRESH_MIN_AGE_S", "0")], &refresh).await;
     assert_eq!(ended.code, 1, "{}", ended.whole());
-    let told = "Instagram did not renew the grant: the person removed the app at Instagram";
+    let told = "Instagram did not refresh the grant: the person removed the app at Instagram";
     assert!(ended.stderr.contains(told), "{}", ended.whole());
     let exported = run(&app, &["audit", "export"]).await;
     assert!(exported.stdout.contains("\"actor\":\"operator:uid-"), "{}", exported.whole());
