@@ -33,7 +33,7 @@ impl Budget {
                 connections,
                 wanted,
                 file_handles = handles.now,
-                "the limit of file handles (ulimit -n) allows fewer connections than HOLDFAST_MAX_CONNECTIONS"
+                "the limit of open files (ulimit -n) allows fewer connections than HOLDFAST_MAX_CONNECTIONS"
             );
         }
         tracing::info!(

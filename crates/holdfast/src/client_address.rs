@@ -52,7 +52,7 @@ pub struct Network {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkError {
     /// What should be an address is none.
-    #[error("has a part that is no IP address")]
+    #[error("has a part that is not an IP address")]
     Address,
     /// The prefix is longer than the address, or no number.
     #[error("has a prefix length that does not fit its address")]

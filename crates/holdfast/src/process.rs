@@ -29,7 +29,7 @@ impl FileHandles {
         match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
             Ok(()) => Self { before, now: to_count(maximum) },
             Err(error) => {
-                tracing::warn!(%error, limit = before, "the limit of file handles cannot be raised");
+                tracing::warn!(%error, limit = before, "the limit of open files cannot be raised");
                 Self { before, now: before }
             }
         }

@@ -128,7 +128,7 @@ impl Users {
         }
         match self.store.touch_user(owner, now).await {
             Ok(()) => user.last_seen_at = Some(now),
-            Err(error) => tracing::warn!(%error, "when a user was last seen could not be stored"),
+            Err(error) => tracing::warn!(%error, "the time when a user was last seen could not be stored"),
         }
         user
     }

@@ -24,7 +24,7 @@ pub(super) async fn kept_running<F: Future<Output = ()>>(
     task: impl Fn(CancellationToken) -> F,
 ) {
     while AssertUnwindSafe(task(stop.clone())).catch_unwind().await.is_err() {
-        tracing::error!(task = name, "a background task panicked, see above; it begins anew in a minute");
+        tracing::error!(task = name, "a background task panicked (see above); it restarts in a minute");
         tokio::select! {
             () = clock.sleep(PAUSE) => {}
             () = stop.cancelled() => return,

@@ -33,10 +33,10 @@ pub enum StartError {
     #[error(transparent)]
     Clerk(#[from] ConfigError),
     /// Nothing says where the keys are.
-    #[error("nothing says whose session tokens are accepted; set CLERK_PUBLISHABLE_KEY")]
+    #[error("no source of Clerk's keys is configured; set CLERK_PUBLISHABLE_KEY")]
     NoKeySource,
     /// The secret key cannot stand in a header.
-    #[error("CLERK_SECRET_KEY has a character that cannot be sent; copy it again")]
+    #[error("CLERK_SECRET_KEY has a character that HTTP headers do not allow; copy it again")]
     SecretKey(#[from] UnusableSecret),
     /// A webhook secret cannot be used.
     #[error("CLERK_WEBHOOK_SIGNING_SECRET: {0}")]

@@ -60,7 +60,7 @@ impl Reloader {
         tracing::info!(
             origins = origins.join(", "),
             sealing_key = ring.ring().sealing_id(),
-            "the configuration was read again and holds from now on"
+            "the configuration was reloaded and is in effect"
         );
         Ok(())
     }

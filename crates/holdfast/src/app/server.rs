@@ -257,7 +257,7 @@ impl Server {
         tokio::select! {
             () = shutdown => {
                 leave.cancel();
-                tracing::info!(seconds = drain.as_secs(), "told to stop; not ready any more, and serving on for a while");
+                tracing::info!(seconds = drain.as_secs(), "told to stop: no longer ready, still serving for the drain time");
                 if !drain.is_zero() {
                     tokio::select! {
                         () = clock.sleep(drain) => {}
@@ -277,7 +277,7 @@ async fn open_store(settings: &Settings, seams: &Seams, vault: &Vault) -> Result
     for id in vault.ring().guessable_ids() {
         tracing::warn!(
             key = id,
-            "this encryption key is one byte repeated; make a real one with `holdfast keys generate`"
+            "this encryption key is one byte repeated; make a random one with `holdfast keys generate`"
         );
     }
     let options =
@@ -286,7 +286,7 @@ async fn open_store(settings: &Settings, seams: &Seams, vault: &Vault) -> Result
     store.migrate().await?;
     let released = store.release_former_life().await?;
     if released > 0 {
-        tracing::info!(released, "this server was killed at work; it takes up what it had begun");
+        tracing::info!(released, "this server was killed while working; it continues the interrupted work");
     }
     prove_ring(vault, &store, seams.clock.now()).await?;
     Ok(store)

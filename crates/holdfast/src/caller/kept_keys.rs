@@ -42,12 +42,12 @@ impl KeptKeys {
         let record = match fs::read(&self.path).map(|bytes| serde_json::from_slice::<Record>(&bytes)) {
             Ok(Ok(record)) => record,
             Ok(Err(_)) => {
-                tracing::warn!(file = %self.path.display(), "kept keys cannot be read; they will be fetched");
+                tracing::warn!(file = %self.path.display(), "saved Clerk keys cannot be read; they will be fetched");
                 return None;
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
-                tracing::warn!(file = %self.path.display(), %error, "kept keys cannot be read; they will be fetched");
+                tracing::warn!(file = %self.path.display(), %error, "saved Clerk keys cannot be read; they will be fetched");
                 return None;
             }
         };
@@ -88,7 +88,7 @@ impl FetchJwks for KeepingFetcher {
             if KeySet::from_jwks(&document).is_ok()
                 && let Err(error) = self.kept.save(self.inner.source(), &document, self.clock.now())
             {
-                tracing::warn!(%error, "Clerk's keys cannot be kept for the next start");
+                tracing::warn!(%error, "Clerk's keys cannot be saved for the next start");
             }
             Ok(document)
         })
@@ -106,7 +106,7 @@ pub(super) fn fetching(fetcher: JwksFetcher, kept: Option<KeptKeys>, clock: &Sha
     if let Some((document, fetched_at_ms)) = restored
         && let Err(error) = keys.restore(&document, fetched_at_ms)
     {
-        tracing::warn!(%error, "kept keys cannot be used; they will be fetched");
+        tracing::warn!(%error, "saved Clerk keys cannot be used; they will be fetched");
     }
     keys
 }

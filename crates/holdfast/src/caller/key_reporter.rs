@@ -32,7 +32,7 @@ impl KeyReporter {
             (None, _) => tracing::info!(kids, skipped = status.skipped.len(), "Clerk's keys are loaded"),
             (Some(error), Some(loaded)) => {
                 let age_s = now.as_millisecond().saturating_sub(loaded) / 1000;
-                tracing::warn!(%error, kids, age_s, "Clerk's keys cannot be renewed; the present ones serve on");
+                tracing::warn!(%error, kids, age_s, "Clerk's keys cannot be refreshed; the present keys stay in use");
             }
             (Some(error), None) => {
                 tracing::error!(%error, "Clerk's keys cannot be loaded; no session token can be judged");

@@ -163,11 +163,11 @@ impl JwksFetcher {
     async fn get(&self) -> Result<Vec<u8>, FetchError> {
         let first = self.get_from(&self.address).await;
         let (Err(error), Some(otherwise)) = (&first, &self.otherwise) else { return first };
-        tracing::warn!(%error, "the Frontend API gives no keys; the Backend API is asked");
+        tracing::warn!(%error, "Clerk's Frontend API gives no keys; the Backend API is tried");
         match self.get_from(otherwise).await {
             Ok(document) => Ok(document),
             Err(second) => {
-                tracing::warn!(error = %second, "nor does the Backend API");
+                tracing::warn!(error = %second, "Clerk's Backend API gives no keys either");
                 first
             }
         }

@@ -64,7 +64,7 @@ impl RefusalLog {
                 party,
                 request_id,
                 suppressed,
-                "enforcing the authorized parties would refuse this token"
+                "CLERK_AUTHORIZED_PARTIES_MODE=enforce would refuse this token"
             );
         }
     }

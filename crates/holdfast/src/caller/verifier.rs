@@ -160,7 +160,7 @@ impl SessionVerifier {
         }
     }
 
-    /// The debug mode, `HOLDFAST_LOG=holdfast::caller=debug`: each step of the verdict, which costs
+    /// The debug mode, `HOLDFAST_LOG=holdfast::caller=debug`: each verification step, which costs
     /// another one.
     fn log_steps(&self, token: &str, request_id: &str, now: Timestamp) {
         if !tracing::enabled!(tracing::Level::DEBUG) {
@@ -169,7 +169,7 @@ impl SessionVerifier {
         let told = self.keys.explain(&self.verifier.load(), token, now.as_millisecond());
         let fingerprint = clerk_session::fingerprint(token);
         for ExplainedStep { step, outcome, detail } in &told.steps {
-            tracing::debug!(step, ?outcome, detail, fingerprint, request_id, "step of the verdict");
+            tracing::debug!(step, ?outcome, detail, fingerprint, request_id, "verification step");
         }
     }
 

@@ -48,23 +48,23 @@ const SECRET_COOL_DOWN: Duration = Duration::from_mins(1);
 pub enum BackendError {
     /// It failed a moment ago, or was asked as often as is our share, and is left alone until then.
     #[error(
-        "Clerk's Backend API failed a moment ago, or was asked often enough, and is left alone until {until}"
+        "Clerk's Backend API failed a moment ago or was called too often; it is not called again before {until}"
     )]
     CoolingDown {
         /// When it will be asked again.
         until: Timestamp,
     },
     /// No answer arrived.
-    #[error("Clerk's Backend API is not reachable: {0}")]
+    #[error("Clerk's Backend API cannot be reached: {0}")]
     Unreachable(TransportError),
     /// 429.
-    #[error("Clerk's Backend API limits us for {} s", .retry_after.as_secs())]
+    #[error("Clerk's Backend API rate-limits this server for {} s", .retry_after.as_secs())]
     RateLimited {
         /// How long it asked us to wait.
         retry_after: Duration,
     },
     /// 401 or 403: `CLERK_SECRET_KEY` is wrong, revoked, or of another instance.
-    #[error("Clerk's Backend API refuses CLERK_SECRET_KEY (HTTP {0}): take it from the dashboard again")]
+    #[error("Clerk's Backend API refuses CLERK_SECRET_KEY (HTTP {0}): copy it again from the dashboard")]
     SecretRefused(u16),
     /// 404: no such user in the instance of the secret key.
     #[error("the Clerk instance of CLERK_SECRET_KEY has no such user")]
@@ -73,11 +73,11 @@ pub enum BackendError {
     #[error("Clerk's Backend API answers HTTP {0}")]
     Status(u16),
     /// Success, but no record of Clerk's: HTML of a proxy, for example.
-    #[error("the answer of Clerk's Backend API is not the user asked for")]
+    #[error("Clerk's Backend API answers with another user than the requested one")]
     NotUnderstood,
     /// A record, but not one that can be used: another user's, without an id, or too large. That is
     /// this record's trouble alone.
-    #[error("Clerk's Backend API answers with a record that cannot be used")]
+    #[error("Clerk's Backend API answers with a record that cannot be read")]
     OddRecord,
 }
 
@@ -190,7 +190,7 @@ impl fmt::Debug for BackendApi {
 
 /// The secret key has a character that no header can carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("CLERK_SECRET_KEY has a character that cannot stand in a header")]
+#[error("CLERK_SECRET_KEY has a character that HTTP headers do not allow")]
 pub struct UnusableSecret;
 
 impl BackendApi {

@@ -99,7 +99,7 @@ pub enum DeliveryError {
     #[error("the delivery's timestamp is in the future")]
     TooNew,
     /// No signature fits any configured secret.
-    #[error("no signature fits a configured signing secret")]
+    #[error("no signature matches a configured signing secret")]
     Signature,
     /// Signed, but not an event as Clerk documents it.
     #[error("the body is not a Clerk event")]
@@ -110,7 +110,7 @@ pub enum DeliveryError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
     /// There is none.
-    #[error("no signing secret is given")]
+    #[error("no signing secret is configured")]
     Empty,
     /// Not `whsec_` followed by base64.
     #[error("signing secret number {0} is not `whsec_` followed by base64")]

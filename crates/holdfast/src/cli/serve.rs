@@ -146,7 +146,7 @@ async fn on_hangup(
                 setting = warning.name,
                 what = warning.what,
                 remedy = warning.remedy,
-                "SIGHUP: the configuration holds, and is hardly what was meant"
+                "SIGHUP: a warning about the configuration"
             );
         }
         // The loader has read this very filter.

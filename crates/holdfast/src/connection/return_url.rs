@@ -51,7 +51,7 @@ pub struct ReturnUrlError {
 pub enum ReturnToError {
     /// Not an absolute address.
     #[error(
-        "`return_to` must be an absolute URL: of a page, or one of a native app that is on the list as it is"
+        "`return_to` must be an absolute http(s) URL, or exactly a native app's address in HOLDFAST_RETURN_URLS"
     )]
     NotAbsolute,
     /// Carries a user name, a password, a control character, white space or a backslash: browsers
@@ -181,7 +181,7 @@ fn app_address(entry: &str) -> Result<Url, ReturnUrlError> {
     let fault = |why: &str| ReturnUrlError { entry: entry.to_owned(), why: why.to_owned() };
     if entry.contains(['#', '*']) || entry.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
         return Err(fault(
-            "the address of an app is compared as it is, and holds no `#`, `*`, white space or backslash",
+            "an app's address must match exactly and must not contain `#`, `*`, white space or a backslash",
         ));
     }
     Url::parse(entry).map_err(|_| fault("it is not an address"))

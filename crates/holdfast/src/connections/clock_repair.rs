@@ -22,7 +22,9 @@ impl Connections {
         for connection in found.iter().take_while(|_| !stop.is_cancelled()) {
             match self.repair_times_of(connection, now).await {
                 Err(error) if !error.concerns_all() => {
-                    tracing::error!(connection = %connection.id, %error, "times from a clock that was ahead could not be put right");
+                    tracing::error!(
+                        connection = %connection.id, %error, "times from a clock that was ahead could not be repaired"
+                    );
                 }
                 outcome => outcome?,
             }
@@ -34,7 +36,7 @@ impl Connections {
         let Some(facts) = connection.grant else { return Ok(()) };
         let grant = possible(facts, now);
         let next_refresh_at = self.schedule()?.refresh_at(grant);
-        tracing::warn!(connection = %connection.id, "times from a clock that was ahead are put right");
+        tracing::warn!(connection = %connection.id, "times from a clock that was ahead were repaired");
         self.recorder
             .record(connection.id, &Observation::TimesRepaired { grant, next_refresh_at }, None)
             .await?;

@@ -63,7 +63,7 @@ pub enum ConnectError {
     #[error(transparent)]
     ReturnTo(#[from] ReturnToError),
     /// Too many are open, or were begun within the hour.
-    #[error("too many connect attempts are open, or were begun within the hour")]
+    #[error("too many connect attempts are open, or were started within the last hour")]
     TooManyAttempts {
         /// What there are too many of.
         limit: AttemptLimit,

@@ -151,7 +151,10 @@ impl Connections {
             && is_another_account(connection, account)
         {
             let linked = connection.account.as_ref().map(|linked| linked.id.as_str());
-            tracing::error!(connection = %connection.id, linked, answered = %account.id, "Instagram answers with another account than the linked one");
+            tracing::error!(
+                connection = %connection.id, linked, answered = %account.id,
+                "Instagram answers with another account than the linked one"
+            );
         }
         answer
     }
@@ -170,7 +173,7 @@ impl Connections {
             match answer {
                 Err(error) if error.concerns_all() => return Err(error),
                 Err(error) => {
-                    tracing::warn!(connection = %other.id, %error, "it cannot be asked whether this one works");
+                    tracing::warn!(connection = %other.id, %error, "another connection could not be probed");
                 }
                 Ok(()) => {}
             }
@@ -219,7 +222,10 @@ impl Connections {
             Ok(opened) => opened,
             Err(error @ ServiceError::Store(_)) => return Err(error),
             Err(error) => {
-                tracing::warn!(connection = %connection.id, version = earlier.version, %error, "the grant before the one in use cannot be opened");
+                tracing::warn!(
+                    connection = %connection.id, version = earlier.version, %error,
+                    "the previous grant of a connection cannot be opened"
+                );
                 return Ok(false);
             }
         };
@@ -230,7 +236,10 @@ impl Connections {
             Ok(account) if !is_another_account(connection, &account) => {}
             Ok(_) | Err(_) => return Ok(false),
         }
-        tracing::warn!(connection = %connection.id, dead = facts.version, alive = earlier.version, "the grant in use is refused, the one before it works and is used again");
+        tracing::warn!(
+            connection = %connection.id, dead = facts.version, alive = earlier.version,
+            "the grant in use is refused; the previous one works and is restored"
+        );
         let link = Link::of(connection);
         self.switch(link, &key, &grant, Switch::RolledBack { dead: facts.version }, tools.lease).await
     }

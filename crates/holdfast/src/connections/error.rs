@@ -20,7 +20,7 @@ pub enum ServiceError {
         key_id: String,
     },
     /// A sealed value holds something else than it should.
-    #[error("a sealed {what} does not hold what belongs there")]
+    #[error("the content of a sealed {what} is invalid")]
     Content {
         /// What should have been there.
         what: &'static str,

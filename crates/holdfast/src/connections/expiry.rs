@@ -49,7 +49,7 @@ impl Connections {
     async fn expire_alone(&self, connection: &Connection) -> Result<bool, ServiceError> {
         match self.expire(connection).await {
             Err(error) if !error.concerns_all() => {
-                tracing::error!(connection = %connection.id, %error, "a connection could not be ended by the clock");
+                tracing::error!(connection = %connection.id, %error, "an expired connection could not be ended");
                 Ok(false)
             }
             outcome => outcome,
@@ -69,7 +69,10 @@ impl Connections {
                 let tools = Tools { provider, grant: &grant, lease: None };
                 match self.diagnose(Diagnosis::of_expiry(connection, facts), tools).await? {
                     Diagnosed::Works => {
-                        tracing::warn!(connection = %connection.id, expires_at = %facts.expires_at, "a grant works past its expiry: is the clock right?");
+                        tracing::warn!(
+                            connection = %connection.id, expires_at = %facts.expires_at,
+                            "a grant works past its expiry; check this machine's clock"
+                        );
                         return Ok(false);
                     }
                     Diagnosed::RolledBack => return Ok(false),

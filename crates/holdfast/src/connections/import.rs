@@ -152,7 +152,10 @@ impl Importer {
                 }
                 Err(failure) => failure,
             };
-            tracing::debug!(meaning = ?failure.meaning, detail = %failure.detail, "an offered grant was not identified");
+            tracing::debug!(
+                meaning = ?failure.meaning, detail = %failure.detail,
+                "the account of a grant to import could not be identified"
+            );
             // One unexplained "no" may be wrong itself.
             let may_pass = match failure.meaning {
                 Meaning::DeadUnexplained | Meaning::Unavailable | Meaning::RateLimited(_) => true,

@@ -127,7 +127,11 @@ impl Incidents {
         }
         let hastened = self.store.hasten(reason, self.clock.now()).await?;
         if hastened > 0 {
-            tracing::info!(reason = reason.as_str(), hastened, "a canary worked: the others are asked now");
+            tracing::info!(
+                reason = reason.as_str(),
+                hastened,
+                "one connection works again: all others are tried now"
+            );
         }
         Ok(())
     }
@@ -181,7 +185,7 @@ impl Incidents {
             if self.remember(now, population) {
                 tracing::error!(
                     struck,
-                    "many connections fail alike: nobody is told to reconnect until this has passed"
+                    "many connections fail in the same way; nobody is told to reconnect until that is over"
                 );
             }
             // At each look and not only at the first: trouble that passes and comes back within the

@@ -204,7 +204,7 @@ async fn statuses(
         match facts {
             Ok(facts) => told.push((user_id.clone(), tell(facts))),
             Err(error) if error.is_of_one_row() => {
-                tracing::error!(user = user_id, %error, "a connection cannot be read and is left out of a list");
+                tracing::error!(user = user_id, %error, "a connection cannot be read; the list omits it");
             }
             Err(error) => return Err(error),
         }

@@ -30,13 +30,13 @@ pub struct UsableGrant {
 #[derive(Debug, thiserror::Error)]
 pub enum UseError {
     /// There is none that works; the reason is the status's. `None`: never connected.
-    #[error("no grant can be used")]
+    #[error("there is no usable grant")]
     NotUsable {
         /// As in the status.
         reason: Option<Reason>,
     },
     /// Instagram gave no answer.
-    #[error("Instagram did not answer")]
+    #[error("Instagram gave no usable answer")]
     Unanswered {
         /// What that says of the connection.
         reason: Reason,
@@ -46,7 +46,7 @@ pub enum UseError {
         may_be_done: bool,
     },
     /// The call itself is not one that can be passed on; it says nothing about the connection.
-    #[error("the call cannot be passed on")]
+    #[error("this call cannot be passed on")]
     NotPassedOn {
         /// Why, for the developer who made the call.
         detail: String,

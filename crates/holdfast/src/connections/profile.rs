@@ -89,7 +89,7 @@ impl Connections {
         if store.refused(scope, before(now, HOLD), FEWEST).await? >= FEWEST {
             tracing::error!(
                 scope,
-                "Instagram refuses many connections a permission that it granted: nobody is told to reconnect"
+                "Instagram refuses a granted permission to many connections; nobody is told to reconnect"
             );
             return Ok(false);
         }
@@ -102,7 +102,9 @@ fn granted(connection: &Connection, provider: &SharedProvider, renewed: &Grant) 
     let scopes = renewed.scopes.clone().filter(|scopes| *scopes != connection.scopes)?;
     let missing_scopes = lacking(provider.scopes(), &scopes);
     if !missing_scopes.is_empty() {
-        tracing::warn!(connection = %connection.id, ?missing_scopes, "a renewal no longer grants what the app asks for");
+        tracing::warn!(
+            connection = %connection.id, ?missing_scopes, "a refresh no longer grants all scopes that the app asks for"
+        );
     }
     Some(Granted { scopes, missing_scopes })
 }

@@ -176,7 +176,7 @@ async fn guarded(
     let mut response = match within(edge.request_timeout, &*edge.clock, answer).await {
         Some(Ok(answer)) => answer,
         Some(Err(_)) => {
-            tracing::error!("a handler panicked; the panic itself is in the log above");
+            tracing::error!("a handler panicked; the panic is in the log above");
             Problem::new(ServerCode::Internal).into_response()
         }
         None => Problem::new(ServerCode::DeadlineExceeded).into_response(),

@@ -60,7 +60,7 @@ fn answer(edge: &Edge, status: StatusCode) -> Bytes {
         status = status.as_u16(),
         code,
         request_id = id.as_str(),
-        "answered a request that could not be read"
+        "a request could not be parsed"
     );
     let mut bytes = format!("HTTP/1.1 {status}\r\n").into_bytes();
     for (name, value) in response.headers() {

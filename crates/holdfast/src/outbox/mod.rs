@@ -86,7 +86,7 @@ enum DeliveryError {
     Transport(#[from] TransportError),
     #[error("the app answered {0}, which is not 2xx")]
     Refused(StatusCode),
-    #[error("the event could not be written")]
+    #[error("the event could not be encoded")]
     Unwritable,
 }
 
@@ -162,7 +162,7 @@ impl Dispatcher {
             let wait_until = match self.send_due().await {
                 Ok(next) => next,
                 Err(error) => {
-                    tracing::warn!(%error, "events to the app must wait for the database");
+                    tracing::warn!(%error, "events to the app cannot be read: the database failed");
                     after(self.clock.now(), LOOK_EVERY)
                 }
             };
@@ -258,7 +258,10 @@ impl Dispatcher {
     async fn failed(&self, event: &PendingEvent, error: DeliveryError) -> Result<Outcome, StoreError> {
         let (now, tries) = (self.clock.now(), event.tries());
         if now >= after(event.occurred_at(), GIVE_UP_AFTER) {
-            tracing::error!(event = event.id(), %error, tries, "the app did not take an event for days; it is given up");
+            tracing::error!(
+                event = event.id(), %error, tries,
+                "an event could not be delivered to the app for 7 days and is given up"
+            );
             self.store.remove_event(event).await?;
             return Ok(Outcome::GivenUp);
         }

@@ -64,7 +64,10 @@ impl Dispatcher {
     async fn not_told(&self, notice: &Notice, error: DeliveryError) -> Result<Outcome, StoreError> {
         let (now, tries) = (self.clock.now(), notice.tries);
         if now >= after(notice.occurred_at, GIVE_UP_AFTER) {
-            tracing::error!(notice = notice.subject, %error, tries, "the app did not take an event for days; it is given up");
+            tracing::error!(
+                notice = notice.subject, %error, tries,
+                "an event could not be delivered to the app for 7 days and is given up"
+            );
             self.store.settle_notice(notice).await?;
             return Ok(Outcome::GivenUp);
         }

@@ -139,7 +139,7 @@ impl Overview {
         }
         // The last refreshes were counted while everything stopped.
         if let Err(error) = self.keep_tally().await {
-            tracing::debug!(%error, "what became of the last refreshes is not kept");
+            tracing::debug!(%error, "the counts of the last refreshes were not stored");
         }
     }
 
@@ -147,7 +147,7 @@ impl Overview {
         loop {
             let began = self.inner.clock.now();
             if let Err(error) = self.look().await {
-                tracing::debug!(%error, "the overview is not up to date");
+                tracing::debug!(%error, "the overview could not be updated");
             }
             let took = self.inner.clock.now().duration_since(began).try_into().unwrap_or(Duration::ZERO);
             self.inner.clock.sleep(EVERY.max(took.saturating_mul(SHARE))).await;
@@ -171,7 +171,7 @@ impl Overview {
         seen.overdue = store.overdue(before(now, OVERDUE_AFTER)).await?;
         let lasts = seen.counts.iter().any(|each| each.standing.reason() == Some(Reason::ProviderIncident));
         if store.notice_incident(Connections::PROVIDER, lasts, now).await? {
-            tracing::info!(lasts, "an incident at the provider began or ended");
+            tracing::info!(lasts, "an incident at the provider started or ended");
         }
         seen.incident_since = store.incident_since(Connections::PROVIDER).await?;
         store.notice_expiring(now, EXPIRING_WITHIN).await?;

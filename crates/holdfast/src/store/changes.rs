@@ -137,11 +137,13 @@ async fn listen(
                     }
                 }
                 listening.send_replace(false);
-                tracing::warn!("the connection that hears of changes on other replicas broke; reconnecting");
+                tracing::warn!(
+                    "the listener for changes on other replicas lost its connection; reconnecting"
+                );
             }
             Err(failure) => {
                 let error = failure.into_error();
-                tracing::warn!(%error, "changes on other replicas cannot be heard at the moment");
+                tracing::warn!(%error, "the listener for changes on other replicas cannot connect");
                 clock.sleep(RECONNECT_AFTER).await;
             }
         }

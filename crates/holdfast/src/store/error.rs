@@ -20,7 +20,7 @@ pub enum StoreError {
     Busy(String),
     /// The connection broke while the commit was under way: it may or may not have been made. Read
     /// before acting again.
-    #[error("the connection to the database broke during a commit, which may or may not have been made")]
+    #[error("the connection to the database broke during a commit; it is unknown whether it was made")]
     OutcomeUnknown,
     /// A stored row is not what this version writes.
     #[error("{}", unreadable(table, row, why))]
@@ -104,7 +104,8 @@ pub enum OpenError {
     NotADatabase(PathBuf),
     /// Another process serves from this file.
     #[error(
-        "another process serves from {0}; a SQLite database has one server: stop the other, or use Postgres for several replicas"
+        "another process uses {0}, and a SQLite database serves only one: stop the other process, or use Postgres for several \
+         replicas"
     )]
     InUse(PathBuf),
     /// The database server cannot be reached, or does not let us in.
@@ -156,7 +157,7 @@ pub enum MigrateError {
     },
     /// An applied migration differs from the one that this program has under its number.
     #[error(
-        "migration {version} was applied with another text than this program's; the two do not belong together"
+        "migration {version} in the database differs from this program's; use the program that migrated this database"
     )]
     Changed {
         /// Its number.

@@ -91,7 +91,7 @@ impl Store {
             if let Err(error) = &freed
                 && !leases.is_empty()
             {
-                tracing::warn!(%error, "leases of unreadable rows were not given back and will run out");
+                tracing::warn!(%error, "leases of unreadable rows could not be released; they will expire");
             } else if freed? > 0 && leases.is_empty() {
                 // They stood before others, which are due as well.
                 continue;

@@ -283,9 +283,9 @@ impl Store {
         if let Engine::Sqlite(sqlite) = &self.inner.engine {
             match sqlite.checkpoint().await {
                 Ok(true) => {}
-                Ok(false) => tracing::debug!(
-                    "a reader still needs the write-ahead log; the next checkpoint empties it"
-                ),
+                Ok(false) => {
+                    tracing::debug!("a reader still uses the write-ahead log; the next checkpoint empties it")
+                }
                 Err(error) => tracing::warn!(%error, "the write-ahead log could not be emptied"),
             }
         }

@@ -84,7 +84,7 @@ impl ServiceKeys for Store {
             if !revoked && key.last_used_at.is_none_or(|used| after(used, USED_EVERY) <= now) {
                 // Good to know, not needed to judge.
                 if let Err(error) = self.touch_service_key(key.id, now).await {
-                    tracing::warn!(%error, "when a service key was last used could not be stored");
+                    tracing::warn!(%error, "the last use of a service key could not be stored");
                 }
             }
             Ok(Some(KnownServiceKey { id: key.id, revoked }))

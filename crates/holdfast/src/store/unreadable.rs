@@ -58,7 +58,7 @@ impl Store {
                 Err(error) => {
                     let StoreError::Corrupt { table, row, .. } = &error else { return Err(error) };
                     if self.inner.passed_over.is_news(table, row, self.inner.clock.now()) {
-                        tracing::error!(%error, "a row cannot be read and is passed over");
+                        tracing::error!(%error, "a row cannot be read and is skipped");
                     }
                     each.unreadable.push(row.clone());
                 }

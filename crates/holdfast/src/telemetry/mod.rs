@@ -30,7 +30,7 @@ const CHATTY: &[&str] = &["sqlx"];
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The filter is not one.
-    #[error("HOLDFAST_LOG is not a filter")]
+    #[error("HOLDFAST_LOG is not a valid filter")]
     Filter,
     /// The process has a log already.
     #[error("the log was set up twice")]

@@ -18,8 +18,8 @@ pub struct Sentinel {
 pub enum SentinelError {
     /// Same id, other bytes.
     #[error(
-        "HOLDFAST_ENCRYPTION_KEYS: key `{key_id}` has other bytes than the key `{key_id}` that sealed this database; \
-         restore the old bytes, or give the new key another id and keep the old one behind it"
+        "HOLDFAST_ENCRYPTION_KEYS: key `{key_id}` has other bytes than when it sealed this database; restore the old bytes, \
+         or give the new key another id and keep the old key behind it"
     )]
     OtherBytes {
         /// The key.
@@ -27,9 +27,9 @@ pub enum SentinelError {
     },
     /// The database knows a key that the configuration lacks and that was never retired.
     #[error(
-        "HOLDFAST_ENCRYPTION_KEYS lacks key `{key_id}`, which this database uses; \
-         add it behind the others, or retire it first (`holdfast keys retire {key_id}`); if its bytes are lost for good, \
-         `holdfast keys retire --lost {key_id}` gives up the grants that it sealed"
+        "HOLDFAST_ENCRYPTION_KEYS lacks key `{key_id}`, which this database uses; add it behind the other keys, and run \
+         `holdfast keys retire {key_id}` before you remove it; if its bytes are lost for good, `holdfast keys retire --lost \
+         {key_id}` gives up the grants that it sealed"
     )]
     Missing {
         /// The key.

@@ -120,7 +120,7 @@ impl Worker {
             match ticked {
                 Ok(done) if done != Done::default() => tracing::info!(?done, "worker"),
                 Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "the worker could not do its work; it will try again"),
+                Err(error) => tracing::warn!(%error, "a worker tick failed; the next one tries again"),
             }
             tokio::select! {
                 () = self.pause() => {}
@@ -235,7 +235,7 @@ impl Worker {
             self.connections.suspect_clock();
         }
         if ticked_at > after(now, TOLERANCE) {
-            tracing::warn!(%ticked_at, %now, "the clock has been set back: stored times are put right");
+            tracing::warn!(%ticked_at, %now, "the clock was set back; stored times are repaired");
             self.times_due_at.store(i64::MIN, Ordering::Relaxed);
         }
         if now.as_millisecond() < self.times_due_at.load(Ordering::Relaxed) {
@@ -272,7 +272,7 @@ impl Worker {
         if !matches!(outcome, Ok(Refreshed::Renewed))
             && let Err(error) = self.store.release(&lease).await
         {
-            tracing::debug!(connection = %id, %error, "the lease was not given back and will run out");
+            tracing::debug!(connection = %id, %error, "a lease could not be released; it will expire");
         }
         outcome
     }
@@ -283,7 +283,7 @@ impl Worker {
 pub async fn replay_journal(connections: Connections, clock: SharedClock, stop: CancellationToken) {
     while !stop.is_cancelled() {
         if let Err(error) = connections.replay_journal(&stop).await {
-            tracing::warn!(%error, "journaled tokens could not be stored; they wait");
+            tracing::warn!(%error, "journaled tokens could not be stored; they stay in the journal");
         }
         tokio::select! {
             () = clock.sleep(Pace::default().longest) => {}
@@ -299,7 +299,7 @@ fn unless_away<T: Default>(what: &'static str, outcome: Result<T, ServiceError>)
     match outcome {
         Err(ServiceError::Store(error)) if error.is_of_the_database() => Err(error.into()),
         Err(error) => {
-            tracing::error!(what, %error, "the worker could not do its housekeeping; it goes on with the rest");
+            tracing::error!(what, %error, "housekeeping failed; the worker tick continues");
             Ok(T::default())
         }
         done => done,

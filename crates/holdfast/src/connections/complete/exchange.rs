@@ -206,7 +206,11 @@ impl Connections {
     }
 
     async fn fail(&self, attempt: &Attempt, failure: &Failure, reason: Reason) -> Result<(), CompleteError> {
-        tracing::warn!(attempt = %attempt.id, stage = attempt.stage.as_str(), meaning = ?failure.meaning, reason = reason.as_str(), detail = %failure.detail, "connecting failed at the provider");
+        tracing::warn!(
+            attempt = %attempt.id, stage = attempt.stage.as_str(), meaning = ?failure.meaning,
+            reason = reason.as_str(), detail = %failure.detail,
+            "the provider refused to complete a connect attempt"
+        );
         self.end_attempt(attempt, AttemptOutcome::Failed(reason), self.parts.clock.now()).await?;
         Ok(())
     }
@@ -214,13 +218,19 @@ impl Connections {
     /// What Instagram handed us is durable, but it cannot answer the next question at the moment:
     /// the attempt stays open, and another `complete`, or the worker, goes on from here.
     async fn suspend(&self, attempt: &Attempt, failure: &Failure) -> Result<(), CompleteError> {
-        tracing::warn!(attempt = %attempt.id, stage = attempt.stage.as_str(), meaning = ?failure.meaning, detail = %failure.detail, "what Instagram handed us is kept; it could not be asked on yet");
+        tracing::warn!(
+            attempt = %attempt.id, stage = attempt.stage.as_str(), meaning = ?failure.meaning, detail = %failure.detail,
+            "connecting is paused: the next call to Instagram failed; the token is kept"
+        );
         self.rest(attempt, attempt.clone(), failure).await
     }
 
     /// The code was certainly not used: it is as good as before, and is sent later.
     async fn put_back(&self, attempt: &Attempt, failure: &Failure) -> Result<(), CompleteError> {
-        tracing::warn!(attempt = %attempt.id, meaning = ?failure.meaning, detail = %failure.detail, "the authorization code was not taken in; it is kept and sent again");
+        tracing::warn!(
+            attempt = %attempt.id, meaning = ?failure.meaning, detail = %failure.detail,
+            "the authorization code was not used; it is kept and will be sent again"
+        );
         let expires_at = attempt.expires_at.max(after(attempt.created_at, GRANT_PATIENCE));
         let back = Attempt { stage: AttemptStage::Returned, expires_at, ..attempt.clone() };
         self.rest(attempt, back, failure).await

@@ -99,7 +99,7 @@ impl Connections {
                     if error.concerns_all() {
                         return Err(error);
                     }
-                    tracing::warn!(connection = %holder.id, %error, "the holder of an account cannot be asked about");
+                    tracing::warn!(connection = %holder.id, %error, "the present holder of an account could not be checked");
                 }
                 match self.parts.store.connection_by_id(holder.id).await? {
                     Some(current) => holder = current,

@@ -49,11 +49,11 @@ pub enum CompleteError {
     #[error("this Instagram account is connected to another user")]
     AccountTaken,
     /// Another account came back than the linked one.
-    #[error("another Instagram account came back than the connected one")]
+    #[error("the person chose another Instagram account than the connected one")]
     DifferentAccount,
     /// Another request is completing it and has not come to an end, or what it has in hand rests
     /// until Instagram may be asked again.
-    #[error("the connect attempt is being completed, or waits until the provider may be asked again")]
+    #[error("another request is completing the connect attempt, or the attempt waits for Instagram")]
     InProgress {
         /// When asking again makes sense.
         retry_after: Duration,
@@ -67,7 +67,7 @@ pub enum CompleteError {
         retry_after: Duration,
     },
     /// Instagram stood in the way, and the attempt has ended.
-    #[error("Instagram did not let the connection be completed")]
+    #[error("Instagram refused to complete the connection")]
     Ended {
         /// What stood in the way.
         reason: Reason,
@@ -190,7 +190,7 @@ impl Connections {
             tended += 1;
             match self.end_attempt(attempt, AttemptOutcome::Expired, now).await {
                 Err(error) if !error.concerns_all() => {
-                    tracing::error!(attempt = %attempt.id, %error, "a connect attempt whose time has run out could not be ended");
+                    tracing::error!(attempt = %attempt.id, %error, "an expired connect attempt could not be closed");
                 }
                 outcome => drop(outcome?),
             }

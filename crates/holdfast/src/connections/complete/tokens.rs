@@ -65,7 +65,7 @@ impl Connections {
             let Some(token) = found.filter(|found| found.user_id == attempt.user_id) else { continue };
             match self.replay(&token).await {
                 Err(error) if !error.concerns_all() => {
-                    tracing::error!(attempt = %attempt.id, %error, "a journaled token cannot be stored; its file stays");
+                    tracing::error!(attempt = %attempt.id, %error, "a journaled token cannot be stored; its file is kept");
                 }
                 replayed => return replayed,
             }

@@ -34,7 +34,10 @@ impl Connections {
                 Err(error) if error.concerns_all() => return Err(error),
                 Ok(false) | Err(_) => {
                     lost += 1;
-                    tracing::error!(row = %token.origin.row(), user = token.user_id, "the database no longer has what a token was stored for");
+                    tracing::error!(
+                        row = %token.origin.row(), user = token.user_id,
+                        "a token cannot be restored: its connection or connect attempt is missing"
+                    );
                 }
             }
         }
@@ -43,7 +46,8 @@ impl Connections {
             remembered,
             restored,
             lost,
-            "another server answers for the database: a standby was promoted. What it lacked of the last minutes' grants is stored again; whose link is lost has to connect again"
+            "the database has failed over to a standby; its missing grants of the last minutes are stored again; users whose \
+             link is lost must connect again"
         );
         self.journal.recent().is_of(timeline);
         Ok(())

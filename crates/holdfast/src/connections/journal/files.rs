@@ -30,7 +30,7 @@ fn is_torn(bytes: &[u8]) -> bool {
 fn set_aside(path: &Path) -> io::Result<()> {
     let torn = path.with_extension(TORN);
     fs::rename(path, &torn)?;
-    tracing::error!(file = %torn.display(), "its end is lost and the token with it; check the disk, then delete the file");
+    tracing::error!(file = %torn.display(), "the file is truncated and its token is lost; check the disk, then delete the file");
     Ok(())
 }
 

@@ -116,7 +116,10 @@ impl Journal {
         match written {
             Ok((file, token)) => (entry.file, entry.token) = (Some(file), Some(token)),
             Err(error) => {
-                tracing::error!(row = %origin.row(), error, "a new token is only in memory until the database has it");
+                tracing::error!(
+                    row = %origin.row(), error,
+                    "a new token could not be journaled; it is only in memory until the database stores it"
+                );
             }
         }
         entry
@@ -162,7 +165,10 @@ impl Journal {
         let directory = directory.display();
         match error {
             Some(error) if was_writable => {
-                tracing::error!(%directory, %error, "HOLDFAST_JOURNAL_DIR cannot be written: a token that arrives while the database is away would be lost");
+                tracing::error!(
+                    %directory, %error,
+                    "HOLDFAST_JOURNAL_DIR cannot be written; a token that arrives while the database is away could be lost"
+                );
             }
             None if !was_writable => tracing::info!(%directory, "the journal can be written again"),
             Some(_) | None => {}
@@ -210,10 +216,13 @@ impl Entry {
         let row = self.origin.row();
         match self.file.map(|file| file.sync()) {
             Some(Ok(())) => {
-                tracing::warn!(%row, %why, "a new token could not be stored and waits in the journal");
+                tracing::warn!(%row, %why, "a new token could not be stored; it waits in the journal");
             }
             Some(Err(error)) => {
-                tracing::error!(%row, %why, %error, "a new token could not be stored, and its file may not survive the machine");
+                tracing::error!(
+                    %row, %why, %error,
+                    "a new token could not be stored, and its journal file could not be synced to disk"
+                );
             }
             None => {
                 tracing::error!(%row, %why, "a new token could be neither stored nor journaled");

@@ -22,7 +22,7 @@ impl Connections {
                 Ok(false) => {}
                 Err(error) if error.concerns_all() => return Err(error),
                 Err(error) => {
-                    tracing::error!(row = %token.origin.row(), %error, "a journaled token cannot be stored; its file stays");
+                    tracing::error!(row = %token.origin.row(), %error, "a journaled token cannot be stored; its file is kept");
                 }
             }
         }

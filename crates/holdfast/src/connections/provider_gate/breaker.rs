@@ -51,7 +51,7 @@ impl Breaker {
         state.since = state.since.or(Some(now));
         state.last = Some(now);
         if state.failures == OPENS_AT {
-            tracing::warn!("the provider answers nobody: one connection at a time asks for all now");
+            tracing::warn!("the provider does not answer; only one connection at a time is tried");
         }
     }
 

@@ -54,7 +54,7 @@ impl Budget {
         };
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if percent >= 100 && state.percent < 100 {
-            tracing::warn!(percent, pause = ?gap, "the provider's budget for the app is spent; the worker pauses");
+            tracing::warn!(percent, pause = ?gap, "the provider's hourly budget for the app is used up; the worker pauses");
         }
         *state = State { percent, seen_at: Some(now), not_before: Some(after(now, gap)) };
     }

@@ -26,9 +26,7 @@ pub enum BindError {
         setting: &'static str,
     },
     /// The operating system does not allow it.
-    #[error(
-        "{address} may not be listened on by this user: choose a port above 1023 in {setting}, or grant the right"
-    )]
+    #[error("this user may not listen on {address}: set a port above 1023 in {setting}, or grant the right")]
     Forbidden {
         /// The address.
         address: SocketAddr,

@@ -221,7 +221,7 @@ async fn drain(mut connections: JoinSet<()>, deadline: Duration, clock: &SharedC
         return 0;
     }
     let cut = connections.len();
-    tracing::warn!(connections = cut, "the time to finish running requests is over; cutting them");
+    tracing::warn!(connections = cut, "the time to finish running requests is over; they are cut off");
     connections.shutdown().await;
     cut
 }

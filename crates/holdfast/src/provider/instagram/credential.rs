@@ -35,16 +35,17 @@ pub(super) enum NotPassable {
     TokenPath,
     /// A credential is in it.
     #[error(
-        "The call carries a credential of its own (access_token, client_secret, appsecret_proof). The grant is injected here; leave it out."
+        "The call carries a credential (access_token, client_secret, appsecret_proof). Leave it out: Holdfast adds the grant \
+         itself."
     )]
     Credential,
     /// Further calls are in it, each with parameters of its own.
     #[error(
-        "The call carries further calls (batch). The grant is injected into one at a time: send each by itself."
+        "The call contains a batch of calls. Send each call by itself: Holdfast adds the grant to one call at a time."
     )]
     Batch,
     /// The body cannot be looked through.
-    #[error("The body cannot be read as its content type says, so it cannot be passed on.")]
+    #[error("The body does not match its Content-Type, so it cannot be passed on.")]
     Unreadable,
     /// The body is none that the Graph API takes.
     #[error("The body must be application/x-www-form-urlencoded, multipart/form-data or application/json.")]

@@ -115,7 +115,10 @@ impl Instagram {
 /// Of a renewed token whose lifetime is not said: what was true of the one before is not too long
 /// for it.
 fn assumed_expiry(old: &Grant) -> Timestamp {
-    tracing::warn!(expires_at = %old.expires_at, "Instagram renewed a grant without saying how long it lives; what the one before had left is assumed");
+    tracing::warn!(
+        expires_at = %old.expires_at,
+        "Instagram refreshed a grant without a lifetime; the remaining lifetime of the old one is assumed"
+    );
     old.expires_at
 }
 

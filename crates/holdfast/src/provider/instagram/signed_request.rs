@@ -39,7 +39,7 @@ pub enum SignedRequestError {
     #[error("the signed request is not two base64url parts joined by a dot")]
     Malformed,
     /// No secret of ours made the signature.
-    #[error("the signature of the signed request was not made with our app secret")]
+    #[error("the signature of the signed request does not match INSTAGRAM_APP_SECRET")]
     WrongSignature,
     /// Signed, but by another algorithm than it must be.
     #[error("the signed request does not name HMAC-SHA256 as its algorithm")]

@@ -73,7 +73,7 @@ impl From<sqlx::Error> for Failure {
             sqlx::Error::PoolClosed => Self::Final(unavailable("the store is closed")),
             sqlx::Error::WorkerCrashed => Self::Again(unavailable("the connection's worker ended")),
             sqlx::Error::Tls(_) => Self::Final(unavailable("TLS failed")),
-            sqlx::Error::Protocol(_) => Self::Again(unavailable("the connection is out of step")),
+            sqlx::Error::Protocol(_) => Self::Again(unavailable("a protocol error on the connection")),
             // sqlx's errors are not exhaustive. The rest are about values and columns; their texts
             // may quote values.
             _ => Self::Final(StoreError::Refused("a value or column does not fit".to_owned())),

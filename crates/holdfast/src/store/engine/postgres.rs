@@ -158,12 +158,12 @@ fn not_let_in(error: sqlx::Error, options: &PgConnectOptions) -> OpenError {
     let state = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
     let (why, remedy) = match (&error, &*state) {
         (_, "28P01") => (
-            format!("{host} does not take the password of role {role}"),
+            format!("{host} rejects the password of role {role}"),
             "correct the password in HOLDFAST_DATABASE_URL, with reserved characters percent-encoded",
         ),
         (_, "28000") => (
-            format!("{host} does not let role {role} in"),
-            "create the role, or correct it in HOLDFAST_DATABASE_URL; or let pg_hba.conf admit it from here",
+            format!("{host} rejects role {role}"),
+            "create the role, or correct it in HOLDFAST_DATABASE_URL, or allow it in pg_hba.conf",
         ),
         (_, "3D000") => (
             format!("{host} has no database {}", options.get_database().unwrap_or(role)),
@@ -171,22 +171,21 @@ fn not_let_in(error: sqlx::Error, options: &PgConnectOptions) -> OpenError {
         ),
         (_, "53300") => (
             format!("{host} has no connection left for role {role}"),
-            "raise its max_connections, or close what else is connected",
+            "raise its max_connections, or close other connections",
         ),
         // The pool tries again for its whole time while nobody listens, or while the server starts.
         (sqlx::Error::PoolTimedOut, _) => (
-            format!("{host} takes no connection within {} s", ACQUIRE_TIMEOUT.as_secs()),
+            format!("{host} accepts no connection within {} s", ACQUIRE_TIMEOUT.as_secs()),
             "start the server, or correct host and port in HOLDFAST_DATABASE_URL",
         ),
         // What the system says of a name that does not resolve, or of a way that is closed.
         (sqlx::Error::Io(error), _) => (
             format!("{host} cannot be reached: {error}"),
-            "correct host and port in HOLDFAST_DATABASE_URL, or mend the way there",
+            "correct host and port in HOLDFAST_DATABASE_URL, or fix the network",
         ),
         (sqlx::Error::Tls(error), _) => (
             format!("TLS with {host} fails: {error}"),
-            "let the server speak TLS with a certificate that is trusted here, or change sslmode in \
-             HOLDFAST_DATABASE_URL",
+            "give the server a TLS certificate that this machine trusts, or change sslmode in HOLDFAST_DATABASE_URL",
         ),
         _ => return unreachable_server(error),
     };

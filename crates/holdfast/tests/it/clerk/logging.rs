@@ -155,7 +155,7 @@ async fn the_debug_mode_writes_each_step_of_the_verdict() {
         .text()
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap()["fields"].clone())
-        .filter(|fields| fields["message"] == "step of the verdict")
+        .filter(|fields| fields["message"] == "verification step")
         .collect();
     assert!(steps.len() >= 10, "{steps:?}");
     let outcome = |name: &str| steps.iter().find(|each| each["step"] == name).unwrap()["outcome"].clone();

@@ -53,7 +53,7 @@ fn a_new_configuration_holds_and_a_faulty_one_is_logged_whole() {
             running
                 .logged()
                 .lines()
-                .any(|line| line.contains("a fault of the configuration") && line.contains(fault))
+                .any(|line| line.contains("fault in the configuration") && line.contains(fault))
         });
     }
     assert!(allows(port, "https://two.example.com"), "a faulty configuration changed something");
@@ -123,7 +123,7 @@ fn dev_survives_it_and_leaves_nothing_behind() {
     let ready = stdout.lines().any(|line| line.unwrap() == "Stop with Ctrl-C.");
     assert!(ready && fs::read_dir(&temporary).unwrap().count() == 1);
     signal(&running, "-HUP");
-    until_blocking("it is noticed", || running.logged().contains("no configuration to read again"));
+    until_blocking("it is noticed", || running.logged().contains("no configuration to reload"));
     assert!(running.child.try_wait().unwrap().is_none(), "a hang-up ended it");
     signal(&running, "-TERM");
     assert_eq!(running.child.wait().unwrap().code(), Some(0));

@@ -115,7 +115,7 @@ async fn fail_over() {
     let lost = store.connection(&owner("late"), ProviderId::INSTAGRAM).await.expect("it answers");
     assert_eq!(lost, None, "a link whose attempt the standby never heard of");
     let said = String::from_utf8(watch.log()).expect("text");
-    let said = said.lines().find(|line| line.contains("a standby was promoted")).expect("it is said");
+    let said = said.lines().find(|line| line.contains("failed over to a standby")).expect("it is said");
     assert!(said.contains("\"lost\":2"), "its two tokens are counted: {said}");
     // Said once, and life goes on.
     clock.advance(31 * DAY);

@@ -84,13 +84,13 @@ async fn addresses_that_are_none_are_refused_without_quoting_a_password() {
 async fn a_server_that_is_not_there_or_lets_nobody_in_is_unreachable() {
     let stranger = postgres_url("postgres").replace("postgres://", "postgres://stranger:hunter2@");
     let cases = [
-        ("postgres://a:hunter2@127.0.0.1:1/c".to_owned(), "127.0.0.1:1 takes no connection within 5 s"),
+        ("postgres://a:hunter2@127.0.0.1:1/c".to_owned(), "127.0.0.1:1 accepts no connection within 5 s"),
         (
             "postgres://a:hunter2@localhost/c?host=/nowhere".to_owned(),
             "/nowhere cannot be reached: No such file",
         ),
         (postgres_url("no_such_database"), "has no database no_such_database; create it"),
-        (stranger, "does not let role stranger in; create the role"),
+        (stranger, "rejects role stranger; create the role"),
     ];
     for (url, named) in cases {
         let error = refusal(StoreOptions::serve(url)).await;
