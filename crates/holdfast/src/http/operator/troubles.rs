@@ -119,8 +119,10 @@ fn of_readiness(operator: &Operator, readiness: &Readiness, troubles: &mut Troub
     if readiness.tells(ENCRYPTION_KEYS) == Some(false) {
         let ring = readiness.checks.iter().find(|check| check.name == ENCRYPTION_KEYS);
         let says = ring.and_then(|check| check.detail.clone());
-        troubles
-            .add("HoldfastNotReady", says.unwrap_or_else(|| "The encryption keys are not those of this database.".to_owned()));
+        troubles.add(
+            "HoldfastNotReady",
+            says.unwrap_or_else(|| "The encryption keys are not those of this database.".to_owned()),
+        );
     }
 }
 

@@ -131,8 +131,7 @@ pub(super) async fn page(
         return Err(Problem::new(RequestCode::MalformedParameter).with_detail("limit must be from 1 to 100."));
     }
     let before = paging.before.map(|cursor| cursor.parse()).transpose().map_err(|_| {
-        Problem::new(RequestCode::MalformedParameter)
-            .with_detail("This server did not issue that cursor.")
+        Problem::new(RequestCode::MalformedParameter).with_detail("This server did not issue that cursor.")
     })?;
     let page = connections.history(owner, before, limit).await?;
     Ok(HistoryPage {
