@@ -125,9 +125,7 @@ test("a plain page, without a bundler", async (t) => {
   const script = readmeBlock(
     "js",
     'import { createHoldfastClient } from "holdfast-client";\nimport { describe',
-  )
-    .replace('"https://api.example.com"', JSON.stringify(holdfast.url))
-    .replace('"holdfast-client/states"', '"holdfast-client/states.js"');
+  ).replace('"https://api.example.com"', JSON.stringify(holdfast.url));
   const markup = readmeBlock("html", "importmap");
   const app = await freshApp(t, {
     "index.html": `<!doctype html><html lang="en"><title>App</title>\n<script type="module" src="clerk.js"></script>\n${markup}</html>`,

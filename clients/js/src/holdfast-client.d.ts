@@ -404,7 +404,7 @@ export interface HoldfastClient {
    * for as long as attempts live (10 minutes): also after a reload or a sign-in in between, for which this tab's session
    * storage keeps the completion. Null where nothing is to be finished.
    */
-  completeFromUrl(address?: string | URL | Location): Promise<ConnectOutcome | null>;
+  completeFromUrl(address?: string | URL | Location | null): Promise<ConnectOutcome | null>;
   disconnect(): Promise<DisconnectReceipt>;
   /** Asks Instagram now, at most once a minute. */
   check(): Promise<InstagramStatus>;

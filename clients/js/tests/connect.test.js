@@ -382,6 +382,17 @@ test("onReturn hears of each return once, however it ended", async (t) => {
   assert.deepEqual(reported, ["theirs", "theirs", "theirs"]);
 });
 
+test("an app that an address has opened, or not: React Native's getInitialURL() says null", async (t) => {
+  const { server, client } = await setUp(t);
+  const { completeFromUrl } = client;
+  assert.equal(await completeFromUrl(null), null);
+  assert.equal(server.requests.length, 0);
+  const { outcome } = await completeFromUrl(
+    "myapp://instagram?instagram=complete&attempt=a1&completion=s",
+  );
+  assert.equal(outcome, "complete");
+});
+
 test("routers hear that the address has changed", async (t) => {
   const { client } = await setUp(t);
   const { replaced, heard } = openPage(t, CALLBACK);

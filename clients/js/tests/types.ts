@@ -202,6 +202,8 @@ HoldfastProvider({ baseUrl: "https://api.example.com", useAuth });
 HoldfastProvider({ client, locale: { ...de, labels: { ...de.labels, disconnect: "Lösen" } } });
 HoldfastProvider({ baseUrl: "/holdfast", useAuth, onReturn: closePopup });
 InstagramConnection({ locale: en });
+declare const getInitialUrl: () => Promise<string | null>; // React Native's
+getInitialUrl().then(client.completeFromUrl);
 // @ts-expect-error neither a client nor a way to get tokens
 HoldfastProvider({ baseUrl: "https://api.example.com" });
 

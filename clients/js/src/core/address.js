@@ -8,7 +8,7 @@ const PARAMETERS = ["instagram", "attempt", "completion", "reason"];
 /**
  * What an address says of an attempt; null for an ordinary one. The secret is taken out of this
  * page's address at once.
- * @param {string | URL | Location | undefined} address
+ * @param {string | URL | Location | null | undefined} address
  */
 export function takeReturn(address) {
   if (!address) return null;

@@ -185,9 +185,7 @@ test("the page of the README, with Clerk loaded later", async (t) => {
       const script = readmeBlock(
         "js",
         'import { createHoldfastClient } from "holdfast-client";\nimport { describe',
-      )
-        .replace('"https://api.example.com"', JSON.stringify(server.url))
-        .replace('"holdfast-client/states"', '"holdfast-client/states.js"');
+      ).replace('"https://api.example.com"', JSON.stringify(server.url));
       await page.route("**/plain.js", (route) =>
         route.fulfill({ contentType: "text/javascript", body: script }),
       );
