@@ -82,6 +82,15 @@ export const faults = {
       source: "session",
       headers: { "www-authenticate": 'Bearer error="invalid_token"' },
     }),
+  /** A proxy's own, which knows nothing of sessions. */
+  basic: (request, response) => {
+    response.writeHead(401, {
+      ...CORS,
+      "content-type": "text/html",
+      "www-authenticate": 'Basic realm="staging"',
+    });
+    response.end("<!doctype html><title>401 Authorization Required</title>");
+  },
   403: (request, response) => problem(response, 403, "session-pending"),
   429: (request, response) =>
     problem(response, 429, "too-many-requests", { headers: { "retry-after": "30" } }),

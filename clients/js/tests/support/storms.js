@@ -38,6 +38,7 @@ export const storms = {
     set: always((request, response) => problem(response, 401, "token-invalid-authorized-parties")),
     most: 1,
   },
+  "401 of a proxy, in HTML": { set: always(faults.basic), most: 2 },
   "401 without a word": { set: bare(401, "text/plain", ""), most: 2 },
   ...Object.fromEntries(
     [400, 403, 404, 405, 409, 410, 413, 415, 422, 424, 429, 500, 501, 502, 503, 504].map(
