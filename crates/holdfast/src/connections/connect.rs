@@ -158,7 +158,24 @@ impl Connections {
                 return Ok(connection);
             }
             let now = self.parts.clock.now();
-            let connection = self.unlinked(owner, provider, now)?;
+            let connection = Connection {
+                id: new_id(&*self.parts.entropy, now)?,
+                user_id: owner.as_str().to_owned(),
+                provider,
+                standing: Standing::NOT_CONNECTED,
+                account: None,
+                scopes: Vec::new(),
+                missing_scopes: Vec::new(),
+                grant: None,
+                next_refresh_at: None,
+                retry_after: None,
+                since: now,
+                linked_at: None,
+                evidence: None,
+                suspicion: None,
+                failures: 0,
+                version: 1,
+            };
             let changes = ChangeSet {
                 connection: Some(ConnectionWrite { expected_version: None, connection: connection.clone() }),
                 ..ChangeSet::default()
@@ -169,33 +186,6 @@ impl Connections {
             // Somebody made it at the same moment: read theirs.
         }
         Err(ServiceError::Contended)
-    }
-
-    /// A connection that says "not connected", and is not stored yet.
-    pub(super) fn unlinked(
-        &self,
-        owner: &OwnerId,
-        provider: ProviderId,
-        now: Timestamp,
-    ) -> Result<Connection, ServiceError> {
-        Ok(Connection {
-            id: new_id(&*self.parts.entropy, now)?,
-            user_id: owner.as_str().to_owned(),
-            provider,
-            standing: Standing::NOT_CONNECTED,
-            account: None,
-            scopes: Vec::new(),
-            missing_scopes: Vec::new(),
-            grant: None,
-            next_refresh_at: None,
-            retry_after: None,
-            since: now,
-            linked_at: None,
-            evidence: None,
-            suspicion: None,
-            failures: 0,
-            version: 1,
-        })
     }
 }
 

@@ -222,21 +222,20 @@ impl Importer {
         let parts = &connections.parts;
         let mut conflicts = Conflicts::default();
         loop {
-            let now = parts.clock.now();
             let stored = parts.store.connection(owner, self.provider.id()).await?;
             if let Some(outcome) = stored.as_ref().and_then(settled) {
                 return Ok(outcome);
             }
-            // Of a line that links nothing, nothing is to be left: no connection, and no key.
+            // Of a line that links nothing, nothing is to be left: no record, no connection, no key.
             let foreseen = self.foresee(owner, stored.as_ref(), account).await?;
             if foreseen != Imported::Linked {
                 return Ok(foreseen);
             }
-            let is_new = stored.is_none();
             let before = match stored {
                 Some(before) => before,
-                None => connections.unlinked(owner, self.provider.id(), now)?,
+                None => connections.ensure_connection(owner, self.provider.id()).await?,
             };
+            let now = parts.clock.now();
             let key = connections.user_key(owner.as_str()).await?;
             let linked = connections.linked(&before, &self.provider, grant, account.clone(), now)?;
             let version = linked.version;
@@ -250,9 +249,6 @@ impl Importer {
                 connection.next_refresh_at = Some(now);
             }
             let mut changes = change(&before, connection, now, Some(HISTORY));
-            if is_new && let Some(write) = &mut changes.connection {
-                write.expected_version = None;
-            }
             changes.append_grant = Some(sealed);
             changes.erase_grants_below = Some((before.id, version));
             match parts.store.commit(&changes).await? {

@@ -243,7 +243,7 @@ pub const ALERTS: &[Alert] = &[
     },
     Alert {
         name: "HoldfastWebhooksFail",
-        expr: "time() - holdfast_table_oldest_timestamp_seconds{table=\"outbox\"} > 900 unless on (instance) holdfast_ready{check=\"database\"} == 0",
+        expr: "max by (instance) (time() - holdfast_table_oldest_timestamp_seconds{table=\"outbox\"}) > 900 unless on (instance) holdfast_ready{check=\"database\"} == 0",
         hold: "5m",
         severity: Severity::Ticket,
         summary: "The app accepts no events.",

@@ -9,7 +9,8 @@ use crate::e2e::app::App;
 
 #[test]
 fn a_missing_database_is_one_sentence() {
-    insta::assert_snapshot!(Place::new().run(&["connections", "list"]).whole());
+    let place = Place::new().with("HOLDFAST_DATABASE_URL", "sqlite://holdfast.db");
+    insta::assert_snapshot!(place.run(&["connections", "list"]).whole());
 }
 
 #[test]

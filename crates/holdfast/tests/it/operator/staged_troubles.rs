@@ -108,7 +108,7 @@ impl Staged {
             let values = if during.grows(series) {
                 let first = before.values.get(series).copied().unwrap_or_default();
                 format!("{first}+{}x90", (value - first).max(0.0))
-            } else if series.ends_with("_timestamp_seconds") {
+            } else if series.split('{').next().is_some_and(|name| name.ends_with("_timestamp_seconds")) {
                 let from_now = value - during.at;
                 let is_recent = series.starts_with("holdfast_worker") && from_now > -600.0;
                 if is_recent { "0+60x90".to_owned() } else { format!("{from_now}x90") }
