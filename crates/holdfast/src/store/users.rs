@@ -129,7 +129,9 @@ impl Store {
     }
 
     /// Applies an event that Clerk signed, once, whatever the order of arrival. `user.deleted`
-    /// erases; see [`Store::erase_user`].
+    /// erases: record, data key, connections, history, grants and attempts, in one unit of work. A
+    /// tombstone stays, so that neither a late event nor a session token that still lives brings
+    /// the user back.
     pub async fn apply_clerk_event(
         &self,
         event: &SignedEvent,
@@ -177,21 +179,6 @@ impl Store {
     /// Whether the user was erased.
     pub async fn is_deleted(&self, owner: &OwnerId) -> Result<bool, StoreError> {
         Ok(self.read_one(statements::TOMBSTONE, vec![owner.as_str().into()]).await?.is_some())
-    }
-
-    /// Erases a user: record, data key, connections, history, grants and attempts, in one unit of
-    /// work. A tombstone stays, so that neither a late event nor a session token that still lives
-    /// brings the user back.
-    pub async fn erase_user(&self, owner: &OwnerId, now: Timestamp) -> Result<(), StoreError> {
-        let providers = engine::retrying(|| async {
-            let mut unit = self.begin().await?;
-            let providers = self.erase(&mut unit, owner.as_str(), now).await?;
-            unit.commit().await?;
-            Ok(providers)
-        })
-        .await?;
-        self.after_erasure(owner.as_str(), providers).await;
-        Ok(())
     }
 
     async fn erase(

@@ -180,11 +180,6 @@ impl InstagramStandin {
         setup.data_deletion_url = data_deletion;
     }
 
-    /// Changes the form of answers.
-    pub fn set_shape(&self, shape: ReplyShape) {
-        self.shared.setup().shape = shape;
-    }
-
     /// Changes what refreshing does.
     pub fn set_refresh_world(&self, world: RefreshWorld) {
         self.shared.setup().refresh_world = world;

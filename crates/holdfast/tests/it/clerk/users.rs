@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::emulate::Emulate;
 use super::{Clerk, Database, ORIGIN, json, transport};
+use crate::store::events::erase;
 use crate::support::leaks;
 
 /// The caller that a genuine token proves.
@@ -242,7 +243,8 @@ async fn a_deleted_user_is_not_brought_back_by_a_token_that_still_lives() {
     let users = Users::new(database.store.clone(), None, clerk.shared_clock());
     let ada = caller(&clerk, Person::Ada).await;
     users.sync(&ada).await.unwrap();
-    database.store.erase_user(ada.owner(), holdfast::clock::Clock::now(&*clerk.clock)).await.unwrap();
+    let now = holdfast::clock::Clock::now(&*clerk.clock);
+    erase(&database.store, ada.owner(), now).await.unwrap();
     assert_eq!(users.sync(&ada).await.unwrap_err(), UsersError::Erased);
     assert_eq!(users.profile(&ada).await.unwrap_err(), UsersError::Erased);
 }

@@ -16,6 +16,7 @@ use serde_json::json;
 use super::endpoint::{AppEndpoint, SECRET};
 use crate::grants::setup::Replica;
 use crate::grants::world::{Kind, World};
+use crate::store::events::erase;
 use crate::store::fixtures::{DAY, entry, insert, linked, owner};
 use crate::support::database::{TestDb, on_each_engine};
 
@@ -201,7 +202,7 @@ async fn an_erased_user_is_told_of_and_then_forgotten() {
         let sender = dispatcher(db, &store, &app);
         linked(&store, "ada", "1").await;
         sender.tick().await.unwrap();
-        store.erase_user(&owner("ada"), db.clock.now()).await.unwrap();
+        erase(&store, &owner("ada"), db.clock.now()).await.unwrap();
         assert_eq!(sender.tick().await.unwrap(), DELIVERED);
         let status = &app.taken()[1].body["data"]["status"];
         assert_eq!(status["state"], "not_connected");

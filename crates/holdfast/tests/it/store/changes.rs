@@ -3,6 +3,7 @@ use std::time::Duration;
 use holdfast::store::{Change, CommitOutcome};
 use tokio::time::timeout;
 
+use super::events::erase;
 use super::fixtures::{DAY, INSTAGRAM, attempt, begin, insert, later, linked, owner, update};
 use crate::support::database::{Engine, TestDb, on_each_engine};
 use crate::support::waiting::PATIENCE;
@@ -14,7 +15,7 @@ async fn whoever_listens_is_told_once_and_only_of_what_was_committed() {
         let connection = linked(&db.store, "ada", "1").await;
         assert_eq!(db.store.commit(&insert(&connection)).await, Ok(CommitOutcome::Conflict));
         db.store.commit(&begin(&attempt(&owner("ada"), 1), None)).await.expect("it commits");
-        db.store.erase_user(&owner("ada"), later(DAY)).await.expect("it erases");
+        erase(&db.store, &owner("ada"), later(DAY)).await.expect("it erases");
         let user_id = owner("ada").as_str().to_owned();
         for version in [Some(1), None, None] {
             let told = timeout(PATIENCE, changes.recv()).await.expect("in time").expect("a change");

@@ -8,6 +8,7 @@ use holdfast::entropy::SystemEntropy;
 use holdfast::store::{CommitOutcome, StatusFacts};
 use holdfast::vault::{KeyRing, Place, Vault};
 
+use super::events::erase;
 use super::fixtures::{
     DAY, INSTAGRAM, advance, attempt, begin, connection, grant, in_parallel, insert, later, linked, owner,
     unlink,
@@ -21,7 +22,7 @@ async fn erasing_a_user_leaves_a_tombstone_and_nothing_else() {
         let connection = linked(store, "ada", "1").await;
         linked(store, "grace", "2").await;
         store.commit(&begin(&attempt(&ada, 1), None)).await.expect("it commits");
-        store.erase_user(&ada, later(DAY)).await.expect("it erases");
+        erase(store, &ada, later(DAY)).await.expect("it erases");
         assert_eq!(store.status_facts(&ada, INSTAGRAM).await, Ok(StatusFacts::default()));
         assert_eq!(store.sealed_grants(connection.id).await, Ok(vec![]));
         assert_eq!(store.attempt_by_state(&[1; 32]).await, Ok(None));
@@ -42,12 +43,12 @@ async fn an_erasure_and_a_link_at_the_same_time_leave_nothing_behind() {
     on_each_engine(async |db| {
         let store = db.store.clone();
         for round in 0..30 {
-            let user = owner(&format!("race-{round}"));
+            let user = owner(&format!("race_{round}"));
             let (linking, erasing) = (store.clone(), store.clone());
             let change = insert(&connection(&user, &format!("account-{round}")));
             let to_erase = user.clone();
             let link = tokio::spawn(async move { linking.commit(&change).await });
-            let erase = tokio::spawn(async move { erasing.erase_user(&to_erase, later(DAY)).await });
+            let erase = tokio::spawn(async move { erase(&erasing, &to_erase, later(DAY)).await });
             let linked = link.await.unwrap().expect("it answers");
             erase.await.unwrap().expect("it erases");
             assert!(matches!(linked, CommitOutcome::Committed | CommitOutcome::UserDeleted), "{linked:?}");
@@ -106,7 +107,7 @@ async fn the_file_holds_no_plaintext_and_after_erasure_no_sealed_bytes_either() 
     assert!(!stored(&db, &ada.1), "the sealed grant outlived the disconnection");
     assert!(stored(&db, &grace.1));
     for name in ["ada", "grace"] {
-        store.erase_user(&owner(name), later(DAY)).await.expect("it erases");
+        erase(&store, &owner(name), later(DAY)).await.expect("it erases");
     }
     for (_, grant_blob, code_blob, key_blob) in &blobs {
         for blob in [grant_blob, code_blob, key_blob] {

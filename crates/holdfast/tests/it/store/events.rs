@@ -1,15 +1,17 @@
 //! Events that Clerk signs: late, repeated, out of order.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use holdfast::caller::OwnerId;
 use holdfast::clerk::UserFacts;
 use holdfast::clerk::webhook::{Delivery, SignedEvent, WebhookVerifier};
 use holdfast::clock::{Clock as _, ManualClock};
-use holdfast::store::{EventOutcome, SyncedUser};
+use holdfast::store::{EventOutcome, Store, StoreError, SyncedUser};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -37,6 +39,14 @@ pub fn event(id: &str, kind: &str, data: &serde_json::Value) -> SignedEvent {
         Ok(Delivery::User(event)) => event,
         other => panic!("{other:?}"),
     }
+}
+
+/// Has a user erased, by an event of its own.
+pub async fn erase(store: &Store, owner: &OwnerId, now: Timestamp) -> Result<EventOutcome, StoreError> {
+    static ERASED: AtomicUsize = AtomicUsize::new(0);
+    let id = format!("msg_erase_{}", ERASED.fetch_add(1, Ordering::Relaxed));
+    let data = json!({"id": owner.as_str(), "deleted": true});
+    store.apply_clerk_event(&event(&id, "user.deleted", &data), now).await
 }
 
 fn updated(id: &str, name: &str, at: Timestamp) -> SignedEvent {

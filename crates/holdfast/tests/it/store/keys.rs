@@ -10,6 +10,7 @@ use holdfast::vault::{KeyRing, Place, SentinelError, Vault};
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
+use super::events::erase;
 use super::fixtures::{DAY, INSTAGRAM, in_parallel, later, owner};
 use crate::grants::setup::Replica;
 use crate::grants::world::{Kind, World};
@@ -48,7 +49,7 @@ async fn of_many_that_make_a_users_key_one_wins_and_all_get_it() {
             .await;
         let stored = store.user_key("user_ada").await.expect("it reads").expect("a key");
         assert!(winners.iter().all(|each| *each == stored));
-        store.erase_user(&owner("ada"), later(DAY)).await.expect("it erases");
+        erase(&store, &owner("ada"), later(DAY)).await.expect("it erases");
         assert_eq!(store.user_key("user_ada").await, Ok(None), "shredded");
     })
     .await;

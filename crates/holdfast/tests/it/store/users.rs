@@ -1,6 +1,7 @@
 use holdfast::clerk::UserFacts;
 use holdfast::store::SyncedUser;
 
+use super::events::erase;
 use super::fixtures::{DAY, in_parallel, later, owner};
 use crate::support::database::{on_each_engine, start_of_time};
 
@@ -84,12 +85,12 @@ async fn an_erased_user_does_not_come_back() {
     on_each_engine(async |db| {
         let (store, ada) = (&db.store, owner("ada"));
         store.sync_user(&ada, &facts("Ada"), start_of_time()).await.expect("it syncs");
-        store.erase_user(&ada, later(DAY)).await.expect("it erases");
+        erase(store, &ada, later(DAY)).await.expect("it erases");
         assert_eq!(store.user(&ada).await, Ok(None));
         let synced = store.sync_user(&ada, &facts("Ada"), later(DAY)).await;
         assert_eq!(synced, Ok(SyncedUser::Erased));
         assert_eq!(store.user(&ada).await, Ok(None), "the refused call leaves no record");
-        store.erase_user(&ada, later(DAY)).await.expect("erasing again is fine");
+        erase(store, &ada, later(DAY)).await.expect("erasing again is fine");
     })
     .await;
 }
