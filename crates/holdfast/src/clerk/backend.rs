@@ -298,7 +298,7 @@ impl<'a> Turn<'a> {
         Self { api, user_id, flight }
     }
 
-    /// Lets nobody else on board.
+    /// Ends the turn: those who come from now on ask anew.
     fn land(&self) {
         let mut state = self.api.state();
         if state.asking.get(self.user_id).is_some_and(|each| Arc::ptr_eq(each, &self.flight)) {

@@ -40,9 +40,9 @@ pub struct Filter {
 /// Where a page ended. Its text form is opaque to clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
-    /// Behind this one.
+    /// The last connection that was looked at.
     id: Uuid,
-    /// Where pages are by deadline: the deadline of that one.
+    /// Its deadline, where pages are by deadline.
     deadline: Option<Timestamp>,
 }
 

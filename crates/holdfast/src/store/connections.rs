@@ -178,10 +178,14 @@ impl Store {
         self.readable(statements::CONNECTIONS_EXPIRED, values, limit, rows::connection).await
     }
 
-    /// Connections with times that a right clock cannot have written at or before `now`: a grant
-    /// from the future, a death by the clock that has not come yet, a next refresh in the last
-    /// `tail_percent` of the grant's life that is no retry either, once no more than that part of a
-    /// usual life is left. Rows that cannot be read are passed over.
+    /// Connections with times that a right clock cannot have written at or before `now`:
+    ///
+    /// - a grant that arrives in the future;
+    /// - an expiry that the clock has declared and that has not come yet;
+    /// - a next refresh that is too far off for a retry and lies in the last `tail_percent` of the
+    ///   grant's life. It is judged so only where no more than that part of a usual life is left.
+    ///
+    /// Rows that cannot be read are passed over.
     pub async fn mistimed_connections(
         &self,
         now: Timestamp,

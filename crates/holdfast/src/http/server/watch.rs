@@ -49,7 +49,7 @@ struct Doing {
     /// Whether a request has ever begun here.
     has_asked: bool,
     is_http2: bool,
-    /// Those of them whose body is not there yet.
+    /// Requests whose body is not there yet.
     awaited_bodies: usize,
     /// When the first of these bodies began to be waited for.
     body_since: Option<Timestamp>,
