@@ -31,10 +31,6 @@ fn policy(form_action: &str) -> HeaderValue {
     HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
-/// Where developers go on from a page.
-const REFERENCE: &str =
-    "<a href=\"/docs\">API</a><a href=\"/docs/errors\">Errors</a><a href=\"/openapi.json\">OpenAPI</a>";
-
 /// How wide the text runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Width {
@@ -59,13 +55,19 @@ const FOOT: &str = "</main></body></html>\n";
 
 impl Page {
     /// A page whose `body` is markup made with [`Markup`]. Not to be cached, unless
-    /// [`Page::public`] says otherwise.
-    pub fn new(title: &str, width: Width, body: &Markup) -> Self {
+    /// [`Page::public`] says otherwise. `root` leads from its address to the server's: a proxy may put
+    /// a path before all of them (`HOLDFAST_PUBLIC_URL`).
+    pub fn new(title: &str, width: Width, root: &'static str, body: &Markup) -> Self {
         let class = match width {
             Width::Narrow => "narrow",
             Width::Wide => "wide",
         };
-        Self::built(title, class, REFERENCE, body)
+        // Where developers go on from a page.
+        let links = format!(
+            "<a href=\"{root}docs\">API</a><a href=\"{root}docs/errors\">Errors</a>\
+             <a href=\"{root}openapi.json\">OpenAPI</a>"
+        );
+        Self::built(title, class, &links, body)
     }
 
     /// A page for somebody who uses the app and came here by Instagram: without the links to the

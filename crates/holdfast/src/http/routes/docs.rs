@@ -107,13 +107,13 @@ async fn error_index() -> Page {
         body.raw("<h2>").text(title).raw("</h2><table class=\"codes\">");
         body.raw("<thead><tr><th>Code</th><th>Status</th><th>Means</th></tr></thead><tbody>");
         for entry in entries {
-            body.raw("<tr><td><a href=\"/docs/errors/").text(entry.code).raw("\"><code>").text(entry.code);
+            body.raw("<tr><td><a href=\"errors/").text(entry.code).raw("\"><code>").text(entry.code);
             body.raw("</code></a></td><td class=\"status\">").text(entry.status.as_u16());
             body.raw("</td><td>").prose(entry.meaning).raw("</td></tr>");
         }
         body.raw("</tbody></table>");
     }
-    Page::new("Error codes", Width::Wide, &body).public()
+    Page::new("Error codes", Width::Wide, "../", &body).public()
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -141,8 +141,8 @@ fn page_of(entry: &Entry) -> Page {
         body.raw("<li>").prose(cause).raw("</li>");
     }
     body.raw("</ul><p class=\"soft\">Every answer with this code carries a <code>request_id</code>; the server's log ");
-    body.raw("has the full reasoning under it. <a href=\"/docs/errors\">All codes</a></p>");
-    Page::new(entry.code, Width::Narrow, &body).public()
+    body.raw("has the full reasoning under it. <a href=\"../errors\">All codes</a></p>");
+    Page::new(entry.code, Width::Narrow, "../../", &body).public()
 }
 
 /// Says nothing of what was asked for: the address is anybody's text.
@@ -151,6 +151,6 @@ fn no_such_code() -> Page {
     body.raw(
         "<h1>No such code</h1><p class=\"lead\">This version of the server has no error with this code.</p>",
     );
-    body.raw("<p><a href=\"/docs/errors\">All codes</a></p>");
-    Page::new("No such code", Width::Narrow, &body).with_status(StatusCode::NOT_FOUND)
+    body.raw("<p><a href=\"../errors\">All codes</a></p>");
+    Page::new("No such code", Width::Narrow, "../../", &body).with_status(StatusCode::NOT_FOUND)
 }

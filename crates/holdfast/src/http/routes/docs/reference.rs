@@ -30,7 +30,7 @@ pub fn page(document: &Value) -> Page {
         schema_of(&mut body, schema);
         body.raw("</div>");
     }
-    Page::new("API", Width::Wide, &body).public()
+    Page::new("API", Width::Wide, "", &body).public()
 }
 
 fn tags(document: &Value) -> impl Iterator<Item = &Value> {
@@ -64,7 +64,7 @@ fn contents(body: &mut Markup, document: &Value) {
         }
         body.raw("</ul></li>");
     }
-    body.raw("<li><a href=\"#schemas\">Schemas</a></li><li><a href=\"/docs/errors\">Error codes</a></li></ul></nav>");
+    body.raw("<li><a href=\"#schemas\">Schemas</a></li><li><a href=\"docs/errors\">Error codes</a></li></ul></nav>");
 }
 
 /// A tag's name as part of an address.
@@ -144,7 +144,7 @@ fn codes(body: &mut Markup, status: &str, description: &str) {
     for (at, part) in description.split('`').enumerate() {
         if at % 2 == 1 && part.chars().all(|each| each.is_ascii_lowercase() || "-_0123456789".contains(each))
         {
-            body.raw("<a href=\"/docs/errors/").text(part).raw("\"><code>").text(part).raw("</code></a>");
+            body.raw("<a href=\"docs/errors/").text(part).raw("\"><code>").text(part).raw("</code></a>");
         } else {
             body.text(part);
         }

@@ -50,6 +50,28 @@ async fn pages_and_documents_are_served() {
     assert_eq!(home["docs"], "https://api.example.com/docs");
 }
 
+/// `HOLDFAST_PUBLIC_URL` may have a path, which a proxy takes off before it asks.
+#[tokio::test]
+async fn links_of_pages_hold_where_a_proxy_puts_a_path_before_them() {
+    let stage = stage().await;
+    let mut found = std::collections::BTreeSet::new();
+    for path in ["/docs", "/docs/errors", "/docs/errors/token-expired", "/docs/errors/none"] {
+        let (_, _, page) = read(stage.send(Method::GET, path, &[], Body::empty()).await).await;
+        let here = url::Url::parse(&format!("https://example.com/base{path}")).unwrap();
+        for link in
+            page.as_str().unwrap().split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap())
+        {
+            let target = here.join(link).unwrap();
+            let Some(below) = target.path().strip_prefix("/base") else { panic!("{link} on {path}") };
+            found.insert(below.to_owned());
+        }
+    }
+    for path in &found {
+        assert_eq!(stage.send(Method::GET, path, &[], Body::empty()).await.status(), 200, "{path}");
+    }
+    assert!(found.contains("/openapi.json") && found.contains("/docs/errors/jwk-kid-mismatch"), "{found:?}");
+}
+
 #[tokio::test]
 async fn health_and_readiness_say_what_they_know() {
     let stage = stage().await;
