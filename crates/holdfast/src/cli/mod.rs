@@ -49,7 +49,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
     let mut printer = Printer::standard(Colour::detect(&environment, cli.no_color));
     let context = Context::new(environment, cli.config);
     let outcome = execute(&context, cli.command, &mut printer);
-    match outcome.and_then(|exit| written(&printer).map(|()| exit)) {
+    ended(outcome, &mut printer)
+}
+
+/// The exit of a command, with what made it fail printed.
+fn ended(outcome: Outcome, printer: &mut Printer) -> ExitStatus {
+    match outcome.and_then(|exit| written(printer).map(|()| exit)) {
         Ok(exit) => exit,
         Err(failure) => {
             printer.error(&failure.sentence, failure.remedy.as_deref());
@@ -74,7 +79,7 @@ fn usage(error: &clap::Error, printer: &mut Printer) -> ExitStatus {
         ExitStatus::Usage
     } else {
         printer.line(text.trim_end());
-        if printer.failed().is_some() { ExitStatus::Usage } else { ExitStatus::Success }
+        ended(Ok(ExitStatus::Success), printer)
     }
 }
 

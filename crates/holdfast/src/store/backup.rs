@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::engine::{Engine, Sqlite};
+use super::error::DAMAGED;
 use super::{OpenError, SchemaState, Store, StoreError, StoreOptions};
 use crate::clock::SharedClock;
 
@@ -123,19 +124,20 @@ async fn check(source: &Path, draft: &Path, clock: SharedClock) -> Result<Schema
     let opened = Store::open(&StoreOptions::tool(format!("sqlite://{text}")), clock).await;
     let store = opened.map_err(|error| match error {
         OpenError::NotADatabase(_) => BackupError::NotADatabase(source.to_owned()),
-        OpenError::Unusable(found) => damaged(source, found),
+        OpenError::Unusable(found) => damaged(source, &found),
         other => BackupError::Open(other),
     })?;
     let verdict = inspect(source, &store).await;
     // The last connection takes the log with it.
     store.close().await;
     verdict.map_err(|error| match error {
-        BackupError::Store(StoreError::Corrupt { why, .. }) => damaged(source, why),
+        BackupError::Store(StoreError::Corrupt { why, .. }) => damaged(source, &why),
         other => other,
     })
 }
 
-fn damaged(source: &Path, found: String) -> BackupError {
+fn damaged(source: &Path, found: &str) -> BackupError {
+    let found = found.strip_prefix(DAMAGED).unwrap_or(found).to_owned();
     BackupError::Damaged { path: source.to_owned(), found }
 }
 
@@ -143,7 +145,7 @@ async fn inspect(source: &Path, store: &Store) -> Result<SchemaState, BackupErro
     let Engine::Sqlite(sqlite) = &store.inner.engine else { return Err(BackupError::NotSqlite) };
     let found = sqlite.integrity().await?;
     if found != "ok" {
-        return Err(damaged(source, found));
+        return Err(damaged(source, &found));
     }
     if !store.is_migrated().await? {
         return Err(BackupError::NotOurs(source.to_owned()));

@@ -40,9 +40,12 @@ pub enum StoreError {
 /// The "table" of a [`StoreError::Corrupt`] that is about the database's file itself.
 pub(super) const WHOLE_FILE: &str = "(file)";
 
+/// How an error about the whole file begins.
+pub(super) const DAMAGED: &str = "the database's file is damaged: ";
+
 fn unreadable(table: &str, row: &str, why: &str) -> String {
     if table == WHOLE_FILE {
-        format!("the database's file is damaged: {why}")
+        format!("{DAMAGED}{why}")
     } else {
         format!("row {row} of table {table} cannot be read: {why}")
     }
