@@ -9,17 +9,13 @@ use aide::transform::TransformOperation;
 
 use super::{Body, MEDIA_TYPE, Problem, ProblemCode};
 
+/// Adds no answers by itself: which problems an operation has is said by its extractors and by
+/// [`problems`].
 impl OperationOutput for Problem {
     type Inner = Self;
 
     fn operation_response(ctx: &mut GenContext, _: &mut Operation) -> Option<Response> {
         Some(response(ctx, "An error, explained."))
-    }
-
-    /// None by themselves: which problems an operation has is said by its extractors and by
-    /// [`problems`].
-    fn inferred_responses(_: &mut GenContext, _: &mut Operation) -> Vec<(Option<u16>, Response)> {
-        Vec::new()
     }
 }
 

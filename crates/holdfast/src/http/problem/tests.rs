@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use aide::generate::{GenContext, in_context};
+use aide::openapi::{Operation, ReferenceOr, StatusCode as OpenApiStatus};
+use aide::operation::OperationOutput as _;
+use clerk_session::RefusalCode;
 use http::StatusCode;
 use http_body_util::BodyExt;
 use serde_json::Value;
 
+use super::reference::{groups, markdown};
 use super::*;
 use crate::connection::Reason;
 
@@ -140,6 +145,13 @@ fn challenges_follow_rfc_6750() {
         header(&Problem::new(ServiceKeyCode::Invalid)),
         "Bearer error=\"invalid_token\", error_description=\"This service key is not accepted.\""
     );
+    for code in RefusalCode::ALL {
+        // Who sent nothing is told of no error (3.1).
+        let is_missing = *code == RefusalCode::SessionTokenMissing;
+        assert_eq!(header(&Problem::new(*code)) == "Bearer", is_missing, "{code}");
+        let title = ProblemCode::Session(*code).entry().title;
+        assert_eq!(title == "Session token missing", is_missing, "{code}");
+    }
     let hostile = Problem::new(ServiceKeyCode::Invalid).with_detail("a \"b\" \\ c\r\nX-Evil: 1 — é");
     assert_eq!(
         header(&hostile),
@@ -149,8 +161,92 @@ fn challenges_follow_rfc_6750() {
 
 #[test]
 fn a_client_is_told_to_refresh_exactly_where_a_fresh_token_may_help() {
-    for code in clerk_session::RefusalCode::ALL {
+    for code in RefusalCode::ALL {
         let refreshes = ProblemCode::Session(*code).entry().action == Remedy::RefreshSessionToken;
         assert_eq!(refreshes, code.fresh_token_may_help(), "{code}");
+    }
+}
+
+#[test]
+fn what_is_for_the_operator_alone_is_kept_and_not_told() {
+    let judgement = Judgement {
+        step: "step-name".to_owned(),
+        found: "what-was-found".to_owned(),
+        fingerprint: Some("the-fingerprint".to_owned()),
+        claimed_user: Some("user_2abc".to_owned()),
+    };
+    let problem = Problem::new(RefusalCode::SessionTokenMissing).with_judgement(judgement.clone());
+    assert_eq!(problem.judgement(), Some(&judgement));
+    let told = String::from_utf8(document(&problem, "https://api.example.com", "req-1")).unwrap();
+    for private in ["step-name", "what-was-found", "the-fingerprint", "user_2abc"] {
+        assert!(!told.contains(private), "{told}");
+    }
+}
+
+#[test]
+fn a_document_fits_into_a_header_in_whatever_language_it_is() {
+    let document = r#"{"detail":"größer — 😀"}"#;
+    let mut headers = HeaderMap::new();
+    repeat_in_header(document.as_bytes(), &mut headers);
+    let header = &headers["x-auth-problem"];
+    assert_eq!(header, r#"{"detail":"gr\u00f6\u00dfer \u2014 \ud83d\ude00"}"#);
+    let read: Value = serde_json::from_slice(header.as_bytes()).unwrap();
+    assert_eq!(read, serde_json::from_str::<Value>(document).unwrap());
+}
+
+#[test]
+fn an_operation_names_each_code_once_beside_its_status() {
+    let codes: [ProblemCode; 3] =
+        [RequestCode::NotFound.into(), ServerCode::Overloaded.into(), ServerCode::NotSetUp.into()];
+    let mut operation = Operation::default();
+    let mut describe = |codes: &[ProblemCode]| {
+        in_context(|ctx: &mut GenContext| Problem::describe(ctx, &mut operation, codes));
+    };
+    describe(&codes[..2]);
+    describe(&codes);
+    let responses = operation.responses.unwrap().responses;
+    let found: Vec<_> = responses
+        .iter()
+        .map(|(status, response)| {
+            let ReferenceOr::Item(response) = response else { panic!("{response:?}") };
+            assert!(response.content[MEDIA_TYPE].schema.is_some(), "it says what the body is");
+            (status.clone(), response.description.as_str())
+        })
+        .collect();
+    let name = |code: ProblemCode| format!("`{}`", code.entry().code);
+    let both = format!("{}, {}", name(codes[1]), name(codes[2]));
+    let expected = [(OpenApiStatus::Code(404), &*name(codes[0])), (OpenApiStatus::Code(503), &*both)];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_problem_by_itself_adds_no_status_to_an_operation() {
+    in_context(|ctx| {
+        let mut operation = Operation::default();
+        assert_eq!(Problem::inferred_responses(ctx, &mut operation), []);
+        let response = Problem::operation_response(ctx, &mut operation).unwrap();
+        assert!(!response.description.is_empty());
+        assert!(response.content.contains_key(MEDIA_TYPE));
+    });
+}
+
+#[test]
+fn the_reference_has_every_code_in_one_group_each() {
+    let groups = groups();
+    let titles: Vec<_> = groups.iter().map(|(title, _)| *title).collect();
+    assert_eq!(titles, ["Session token", "Service key", "Request", "Instagram", "Clerk, database, server"]);
+    let listed: Vec<_> = groups.iter().flat_map(|(_, entries)| entries).map(|entry| entry.code).collect();
+    assert_eq!(listed, ProblemCode::all().map(|code| code.entry().code).collect::<Vec<_>>());
+    let page = markdown();
+    for (title, entries) in &groups {
+        assert!(page.contains(&format!("\n## {title}\n")), "{title}");
+        for entry in entries {
+            assert!(
+                page.contains(&format!("\n### `{}`\n\n{}\n", entry.code, entry.meaning)),
+                "{}",
+                entry.code
+            );
+            assert!(page.contains(entry.source.as_str()) && page.contains(entry.action.as_str()));
+        }
     }
 }
