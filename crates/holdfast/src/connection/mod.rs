@@ -12,6 +12,8 @@ pub mod return_url;
 pub mod schedule;
 mod state;
 pub mod status;
+#[cfg(test)]
+mod tests;
 pub mod transition;
 
 use jiff::Timestamp;
