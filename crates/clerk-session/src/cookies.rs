@@ -1,9 +1,8 @@
 //! The `__session` cookie, for a server on the host of the app itself.
 //!
-//! A browser sends cookies along whoever caused the request, so a cookie counts only where the
-//! request comes from the app's own pages (the cross-site rule), and only beside `__client_uat`, by
-//! which Clerk says since when somebody is signed in: what `@clerk/backend` refuses for want of it
-//! is refused here.
+//! A browser sends cookies whoever caused the request, so a cookie counts only where the request
+//! comes from the app's own pages (the cross-site rule), and only beside `__client_uat`, Clerk's
+//! time of the last sign-in; `@clerk/backend` refuses the same.
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine;
@@ -102,9 +101,9 @@ fn from_own_pages(headers: &HeaderMap, method: &Method, parties: &[OriginPattern
     }
     match (text("sec-fetch-site"), origin) {
         (Some("same-origin"), _) => true,
-        // A person typed the address or opened a bookmark, or it is no browser of this decade.
+        // A person typed the address or opened a bookmark, or the browser is very old.
         (Some("none"), _) | (None, None) => method.is_safe(),
-        // `same-site` is a neighbour under the same domain, which may be anybody's.
+        // `same-site` is another host under the same domain, which may belong to anybody.
         (Some(_), _) => false,
         (None, Some(origin)) => {
             let host = origin.split_once("://").map(|(_, host)| host);

@@ -16,8 +16,8 @@ const CATEGORY_IGNORE: &str = "cl_I7d4PD111III";
 const CATEGORY_TEMPLATE: &str = "cl_B7d4PD222AAA";
 const CATEGORY_MACHINE: &str = "cl_B7d4PD333AAA";
 
-/// What can be told from the unproven parts about the kind of token. Said before the other header
-/// checks, because it names the real mistake.
+/// The kind of token, as far as its unproven parts tell. Checked before the rest of the header,
+/// because it names the real mistake.
 pub(crate) fn kind(parts: &Parts<'_>) -> Result<(), Refusal> {
     let mismatch = |what: &str| {
         Err(Refusal::new(
@@ -75,8 +75,8 @@ pub(crate) fn typ(header: &Map<String, Value>) -> Result<(), Refusal> {
 }
 
 pub(crate) fn extensions(header: &Map<String, Value>) -> Result<(), Refusal> {
-    // RFC 7515 §4.1.11: who does not understand a critical extension must refuse. We understand
-    // none. RFC 7516 §9: `enc` says that it is encrypted, not signed.
+    // RFC 7515 §4.1.11: a critical extension that is not understood must be refused; none is
+    // understood here. RFC 7516 §9: `enc` says that it is encrypted, not signed.
     for name in ["crit", "b64", "zip", "enc"] {
         if header.contains_key(name) {
             return Err(bad_header(

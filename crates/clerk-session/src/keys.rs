@@ -65,8 +65,7 @@ pub enum SkipReason {
     /// `use` is not `sig`, `key_ops` lacks `verify`, or `alg` is not RS256.
     #[error("it is not for checking RS256 signatures")]
     OtherUse,
-    /// It has private or symmetric members; whoever publishes those has other worries, and we do
-    /// not trust it.
+    /// It has private or symmetric members: a published secret is not trusted.
     #[error("it carries private members")]
     Private,
     /// No `kid`.
@@ -227,7 +226,7 @@ impl Key {
         self.parsed.verify_sig(message, signature).is_ok()
     }
 
-    /// How long its signatures are, in bytes.
+    /// Length of its signatures, in bytes.
     pub(crate) fn signature_length(&self) -> usize {
         self.bits.div_ceil(8) as usize
     }

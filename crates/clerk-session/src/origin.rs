@@ -27,13 +27,13 @@ pub enum OriginError {
     /// `*` alone or `null`.
     #[error("`{0}` would admit everybody; name each origin")]
     Everybody(String),
-    /// Nothing that ends in `://` at its beginning.
+    /// No scheme: it does not begin with a name and `://`.
     #[error(
         "it must begin with https:// (or http:// for local development), or with an app's own scheme, as in \
          capacitor://localhost"
     )]
     Scheme,
-    /// A scheme whose pages anybody can make.
+    /// A scheme that any page can have, such as `file` or `data`.
     #[error("anybody can make a page with an address of `{0}:`; name the origins of your own app")]
     AnybodysScheme(String),
     /// A `*` in the origin of an app.

@@ -1,5 +1,4 @@
-//! The steps after the signature: what is said here is proven, so it may be told to whoever sent
-//! the token.
+//! The steps after the signature: the claims are proven here, so details may be told to the sender.
 
 use serde_json::{Map, Value};
 
@@ -122,7 +121,7 @@ fn audience(
     .because(reasoning))
 }
 
-/// What would mend it. A remedy must not name what no list can hold.
+/// What would mend it. A remedy must not name a party that no list can hold.
 fn wrong_audience(claim: &Value, accepted: &[String]) -> Remedy {
     let accepted = accepted.to_vec();
     let texts: Option<Vec<&str>> = match claim {

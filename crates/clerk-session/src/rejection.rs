@@ -1,5 +1,5 @@
-//! A request that is not let in, as an HTTP answer: 401 only for its own credential, 503 where
-//! nobody can judge.
+//! A rejected request as an HTTP answer: 401 only for its own credential, 503 where it cannot be
+//! judged.
 
 use std::borrow::Cow;
 use std::ops::Deref;
@@ -112,7 +112,7 @@ impl Rejection {
     }
 }
 
-/// A request without credentials is asked for them; one with a refused token is told what is wrong.
+/// The challenge: bare without credentials; with a refused token it says what is wrong.
 fn challenge(refusal: &Refusal) -> HeaderValue {
     if refusal.code == RefusalCode::SessionTokenMissing {
         return HeaderValue::from_static("Bearer");

@@ -1,4 +1,5 @@
-//! What would mend a refusal, as a value: whoever has names for its settings words it itself.
+//! What would mend a refusal, as a value, so that a server can word it in terms of its own
+//! settings.
 
 use std::fmt;
 

@@ -149,7 +149,7 @@ fn remaining(ms: i64) -> String {
     }
 }
 
-/// Whole seconds, rounded up, so that nothing is "0 s" that is not over.
+/// Whole seconds, rounded up, so that a remaining time never reads "0 s".
 pub(crate) fn seconds(ms: i64) -> String {
     format!("{} s", ms.saturating_add(999).div_euclid(1000))
 }

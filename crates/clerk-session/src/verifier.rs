@@ -1,4 +1,4 @@
-//! The verdict: one sequence of steps, taken by the server and by the explanation alike.
+//! The verdict: one sequence of steps, run by the server and by the explanation alike.
 
 use serde_json::Value;
 
@@ -27,7 +27,7 @@ pub enum Verdict {
     CannotJudge(CannotJudge),
 }
 
-/// Watches the steps go by. The server watches nothing; the explanation notes everything.
+/// Observes the steps. The server observes nothing; the explanation records everything.
 pub(crate) trait Observer {
     fn passed(&mut self, step: Step, detail: impl FnOnce() -> String);
     fn skipped(&mut self, step: Step, why: impl FnOnce() -> String);

@@ -1,4 +1,5 @@
-//! How much this process takes on at a time: what was asked for, as far as the machine has it.
+//! How much this process serves at once: what the configuration asks for, within what the machine
+//! allows.
 //!
 //! Each bound lies below the one before, so that a place for a connection is always left:
 //! connections, then event streams (half of them at most), then requests under way.
@@ -10,7 +11,7 @@ use crate::http::streams::MAX_IN_ALL as MAX_STREAMS;
 use crate::process::FileHandles;
 use crate::settings::Settings;
 
-/// Bounds on what is served at a time.
+/// Bounds on what is served at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     /// Connections.
@@ -50,9 +51,9 @@ impl Budget {
     fn within(connections: usize, requests: usize, per_address: Option<usize>, handles: FileHandles) -> Self {
         let connections = connections.min(handles.for_connections());
         let streams = (connections / 2).clamp(1, MAX_STREAMS);
-        // A quarter more than configured, for addresses that have few requests under way; in all
-        // less than what event streams leave, so that a connection that asks nothing yet is never
-        // one too many.
+        // A quarter more than configured is reserved for addresses with few requests under way. In
+        // all they stay below what event streams leave, so that connections without a request
+        // always have room.
         let room = connections.saturating_sub(streams) / 5 * 4;
         let in_all = requests.min((room / 5 * 4).max(1));
         Self {

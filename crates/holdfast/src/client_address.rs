@@ -1,11 +1,10 @@
 //! Whose request it is, for limits: the address that opened the connection, or the one that a
 //! trusted proxy names.
 //!
-//! `X-Forwarded-For` is a list that every hop appends to, so it is believed from the right: as long
-//! as a name was appended by a trusted proxy. What is left of it was written by whoever came to the
-//! first untrusted hop, and is not read. `Forwarded` (RFC 7239) is not read at all: a proxy that
-//! sets one of the two headers passes on the other as the client sent it, and of two answers to one
-//! question an attacker would choose.
+//! `X-Forwarded-For` is a list to which every hop appends, so it is read from the right, for as
+//! long as a trusted proxy appended the entry. Everything left of that may be forged and is not
+//! read. `Forwarded` (RFC 7239) is never read: a proxy that sets one of the two headers passes the
+//! other on as the client sent it, and an attacker would use that one.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -15,8 +14,8 @@ use http::{HeaderMap, HeaderName};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// One client for the limits: an IPv4 address, or the /64 network of an IPv6 one, of which a single
-/// customer has all.
+/// One client for the limits: an IPv4 address, or the /64 network of an IPv6 address, since one
+/// customer usually has all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientAddress(IpAddr);
 
@@ -96,7 +95,7 @@ impl FromIterator<Network> for TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// Whether every address of a family is on the list: then anybody says who they are.
+    /// Whether the list covers all of IPv4 or IPv6: then any client can claim any address.
     pub fn believes_anybody(&self) -> bool {
         self.0.iter().any(|network| network.prefix == 0)
     }
@@ -105,8 +104,8 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(address))
     }
 
-    /// Who is behind `peer`. An entry that is no address ends the reading: then it is the hop that
-    /// wrote it.
+    /// The client behind `peer`. An entry that is no address ends the reading: the hop that wrote
+    /// it counts as the client.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> ClientAddress {
         let mut client = peer.to_canonical();
         let values = headers.get_all(X_FORWARDED_FOR);

@@ -30,7 +30,8 @@ pub trait Clock: Debug + Send + Sync + 'static {
     }
 }
 
-/// What `work` comes to; `None` where it takes longer. What is ready at once sets no alarm.
+/// The result of `work`; `None` where it takes longer than `limit`. Work that is ready at once sets
+/// no timer.
 pub async fn within<F: Future>(limit: Duration, clock: &dyn Clock, work: F) -> Option<F::Output> {
     let mut work = pin!(work);
     let mut alarm = None;
@@ -61,7 +62,7 @@ pub fn from_millis(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
 
-/// While a later time of the wall clock is waited for, it is looked at so often.
+/// Longest sleep before the wall clock is read again: it may jump meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
 /// The system's wall clock.
@@ -71,8 +72,7 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
     fn now(&self) -> Timestamp {
-        // Stored times have milliseconds; with more, a time would differ from itself once it was
-        // stored.
+        // Cut to milliseconds, as stored times are: otherwise a time would change by being stored.
         from_millis(Timestamp::now().as_millisecond())
     }
 
@@ -83,7 +83,7 @@ impl Clock for SystemClock {
 
     #[expect(clippy::disallowed_methods, reason = "the one place that waits on the system clock")]
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        // A time so short needs no look at the wall clock.
+        // A sleep this short need not follow jumps of the wall clock.
         if duration <= LOOK_AGAIN {
             return Box::pin(tokio::time::sleep(duration));
         }

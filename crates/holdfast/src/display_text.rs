@@ -1,6 +1,6 @@
-//! Text that others wrote about themselves (names, handles, picture addresses), on its way into our
-//! database: from there it goes to terminals, logs, pages and the app, so it is one line of bounded
-//! length there, without what steers a terminal or turns the reading order around.
+//! Sanitizes text that others wrote about themselves (names, handles, picture addresses) before it
+//! is stored: it later reaches terminals, logs, pages and the app. The result is one line of
+//! bounded length, without control characters and bidirectional marks.
 
 use url::Url;
 
@@ -20,8 +20,8 @@ pub fn line(text: &str, most: usize) -> Option<String> {
     (!kept.is_empty()).then(|| kept.to_owned())
 }
 
-/// An address that a page may load a picture from, not without end: `https`, or this very
-/// machine's, as the stand-in for Instagram has it.
+/// A picture's address that a page may load: `https`, or on this machine, as the stand-in for
+/// Instagram has it; of bounded length.
 pub fn picture(text: &str) -> Option<String> {
     if text.len() > ADDRESS || text.chars().any(is_unfit) {
         return None;

@@ -46,8 +46,8 @@ impl Entropy for SystemEntropy {
 }
 
 /// Randomness for ids, taken from another source some hundred bytes at a time: each call of the
-/// system's generator costs more than the rest of making an id. Never for secrets, because what is
-/// not used yet lies about in memory.
+/// system's generator costs more than the rest of making an id. Never for secrets, because unused
+/// bytes stay in memory.
 #[derive(Debug)]
 pub struct IdEntropy {
     source: SharedEntropy,

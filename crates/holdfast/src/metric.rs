@@ -1,5 +1,5 @@
-//! What one counted thing is: its name for the registry, and what the reference page says of it.
-//! Each part of the process that counts owns the table of what it counts.
+//! A metric: its name for the registry, and its row of the reference page. Each part of the process
+//! owns the table of its metrics.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use prometheus_client::registry::{Metric as Counted, Registry};
 
 use crate::names::names;
 
-/// Before every name.
+/// Prefix of every name.
 pub const PREFIX: &str = "holdfast";
 
 names! {
@@ -57,7 +57,7 @@ impl Metric {
         value.encode(encoder.encode_descriptor(self.name, self.help, None, value.metric_type())?)
     }
 
-    /// Makes `counted` known under this row's name.
+    /// Registers `counted` under this row's name.
     pub fn register(&self, registry: &mut Registry, counted: impl Counted) {
         registry.register(self.name, self.help, counted);
     }

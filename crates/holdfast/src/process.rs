@@ -3,7 +3,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Connections of the metrics listener at a time: scrapers and operators.
+/// Connections of the metrics listener at once: scrapers and operators.
 pub const OPERATORS: usize = 32;
 /// Handles that the service itself needs at most: database, journal, listeners, log, operators, and
 /// outgoing connections ([`crate::transport`] bounds those for each host).
@@ -41,20 +41,19 @@ impl FileHandles {
         Self { before: now, now }
     }
 
-    /// What is left for connections after what the service itself needs; where that is most of
-    /// them, half.
+    /// Handles left for connections after what the service itself needs, but at least half of all.
     pub fn for_connections(self) -> usize {
         self.now.saturating_sub(OWN_HANDLES).max(self.now / 2).max(1)
     }
 }
 
-/// No limit is as many as can be counted.
+/// No limit counts as the largest number.
 fn to_count(limit: Option<u64>) -> usize {
     limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }
 
-/// Keeps the operating system from writing a core file: it would hold keys and grants. Limits are
-/// passed on to whatever the process starts.
+/// Keeps the operating system from writing a core file, which would hold keys and grants. Child
+/// processes inherit the limit.
 pub fn forbid_core_files() {
     // One byte, not none: Linux hands a core to a program (`core_pattern` with `|`) whatever the
     // limit, unless it is one.

@@ -1,8 +1,7 @@
 //! The outside world as a seam: every outgoing HTTP request goes through one [`Transport`].
 //!
-//! Each host is asked by so many requests at a time and no more ([`PER_HOST`]); what comes beyond
-//! that waits its turn for a quarter of its own time limit, so that one slow host cannot take the
-//! file handles that the others need.
+//! At most [`PER_HOST`] requests go to one host at once; further ones wait for a quarter of their
+//! own time limit, so that one slow host cannot take the file handles that others need.
 //!
 //! A request's URL may carry a grant and the app secret (Instagram takes both in the query), so
 //! neither [`Outgoing`] nor [`TransportError`] ever shows it.
@@ -21,8 +20,8 @@ use url::Url;
 
 use crate::clock::{Clock as _, SystemClock};
 
-/// A connection that nobody uses keeps its last request, and with it a grant, in its buffer. It is
-/// looked for as often as this, so it is gone after twice as long.
+/// Time after which an idle connection is closed: its buffer still holds the last request, and with
+/// it a grant. The pool looks this often, so it is gone after twice as long.
 const IDLE: Duration = Duration::from_secs(20);
 /// Requests to one host at a time. Destinations come only from the configuration, so there are few
 /// hosts.
@@ -47,7 +46,7 @@ pub struct Outgoing {
     pub headers: HeaderMap,
     /// Body; empty for none.
     pub body: Bytes,
-    /// From the first byte sent to the last byte received.
+    /// Time limit from the first byte sent to the last byte received.
     pub timeout: Duration,
     /// What is asked, for traces: a template, never what stands in the address.
     pub route: Option<&'static str>,
@@ -58,8 +57,8 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// A request without headers or body, with the default limits of 8 s and 256 KiB. A person may
-    /// be waiting for us meanwhile, and our own answers take at most 10 s.
+    /// A request without headers or body, with the default limits of 8 s and 256 KiB: a person may
+    /// be waiting, and our own answers take at most 10 s.
     pub fn new(method: Method, url: Url) -> Self {
         Self {
             method,
@@ -145,7 +144,7 @@ pub enum CertificateFault {
     /// It is for another host.
     #[error("it is for another host")]
     OtherHost,
-    /// Nobody who is trusted has signed it, or a link of the chain is missing.
+    /// No trusted authority has signed it, or a certificate of the chain is missing.
     #[error("its issuer is unknown, or its chain is incomplete")]
     UnknownIssuer,
     /// Anything else.
@@ -258,8 +257,8 @@ fn classify(error: &reqwest::Error) -> TransportError {
     }
 }
 
-/// What rustls found, wherever in the chain of causes it stands. An I/O error keeps it inside, and
-/// names as its cause only what is behind it.
+/// The certificate fault that rustls reported, from anywhere in the chain of causes. An I/O error
+/// holds it inside and leaves it out of its `source`.
 fn certificate_fault(error: &(dyn std::error::Error + 'static)) -> Option<CertificateFault> {
     if let Some(rustls::Error::InvalidCertificate(found)) = error.downcast_ref() {
         return Some(found.into());

@@ -38,7 +38,7 @@ pub struct Synced {
     pub source: FactsSource,
 }
 
-/// There is no record to give. Neither variant is about the caller's credential.
+/// Why there is no record. Neither variant is about the caller's credential.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UsersError {
     /// The user was deleted at Clerk, and erased here; their last session token still lives for
@@ -65,8 +65,8 @@ impl Users {
         Self { store, backend, retries: Arc::default(), clock }
     }
 
-    /// Makes or refreshes the caller's record. What the Backend API fails to give is taken from the
-    /// claims: a failure there never fails a sign-in, and never takes away what is stored.
+    /// Makes or refreshes the caller's record. Where the Backend API fails, the facts come from the
+    /// claims: the failure never fails a sign-in and never removes stored facts.
     pub async fn sync(&self, caller: &Caller) -> Result<Synced, UsersError> {
         let (facts, source) = self.facts(caller).await;
         match self.store.sync_user(caller.owner(), &facts, self.clock.now()).await? {
@@ -78,7 +78,7 @@ impl Users {
     /// The caller's record; made on the spot where there is none.
     pub async fn profile(&self, caller: &Caller) -> Result<User, UsersError> {
         match self.store.user_record(caller.owner()).await? {
-            // Whoever impersonates the person is not the person.
+            // An impersonator's visit is not the person's.
             Some(record) if caller.is_impersonated() => Ok(record.user),
             Some(record) if self.wants_facts(&record, caller.owner()) => self.learn(caller).await,
             Some(record) => Ok(self.seen(caller.owner(), record.user).await),
@@ -86,7 +86,7 @@ impl Users {
         }
     }
 
-    /// Asks for the facts on another call than `sync`.
+    /// Asks Clerk for the facts outside `sync`.
     async fn learn(&self, caller: &Caller) -> Result<User, UsersError> {
         let (facts, _) = self.facts(caller).await;
         match self.store.learn_user(caller.owner(), &facts, self.clock.now()).await? {
@@ -119,8 +119,7 @@ impl Users {
         }
     }
 
-    /// Notes that the caller was seen, unless that was noted a moment ago. The answer does not
-    /// depend on it.
+    /// Stores `last_seen_at`, at most once in [`SEEN_EVERY`]. A failure does not fail the answer.
     async fn seen(&self, owner: &OwnerId, mut user: User) -> User {
         let now = self.clock.now();
         if !is_due(user.last_seen_at, now) {
@@ -134,8 +133,8 @@ impl Users {
     }
 }
 
-/// Users whose own record Clerk does not give, and when each may be asked about again. What
-/// concerns all users is kept from being asked too often by the Backend API's client itself.
+/// Users whose record Clerk did not give, and when to ask again. Failures that concern all users
+/// are paced by the Backend API's client itself.
 #[derive(Debug, Default)]
 struct FactRetries(Mutex<HashMap<String, Retry>>);
 
@@ -146,8 +145,7 @@ struct Retry {
 }
 
 impl FactRetries {
-    /// With more users in trouble than this, one of them is forgotten, and asked about a little
-    /// early.
+    /// Users remembered; beyond that one is forgotten, and asked about a little early.
     const MOST: usize = 10_000;
     const FIRST_PAUSE: Duration = Duration::from_secs(10);
     const LONGEST_PAUSE: Duration = Duration::from_hours(1);
@@ -182,7 +180,8 @@ fn is_due(last_seen_at: Option<Timestamp>, now: Timestamp) -> bool {
     last_seen_at.is_none_or(|seen| after(seen, SEEN_EVERY) <= now)
 }
 
-/// Tells the operator, loudly only where a person must act; a cool-down repeats what was said.
+/// Logs a failure, as an error only where a person must act. A cool-down repeats a failure that was
+/// logged.
 fn report(error: BackendError, owner: &OwnerId) {
     let user_id = owner.as_str();
     match error {

@@ -41,8 +41,7 @@ impl Asked {
         let CacheOptions { force_gap, cold_gap, .. } = *options;
         match want {
             Want::Any => rested(self.last_try_ms, cold_gap),
-            // Loading the first keys does not stand in the way: a key may have been made right
-            // after.
+            // Loading the first keys does not count: a key may have been made right after.
             Want::NewerThan(_) => {
                 rested(self.last_spaced_ms, force_gap)
                     && (self.last_error.is_none() || rested(self.last_try_ms, force_gap))
@@ -53,6 +52,6 @@ impl Asked {
 }
 
 fn is_over(last_ms: Option<i64>, gap_ms: i64, now_ms: i64) -> bool {
-    // A clock that was set back must not silence us.
+    // A clock that was set back must not stop fetching.
     last_ms.is_none_or(|last| now_ms.saturating_sub(last) >= gap_ms || now_ms < last.saturating_sub(gap_ms))
 }

@@ -41,7 +41,7 @@ impl KeyCache {
             *turn.0 = Some(Flight { begun_ms: now_ms, reply });
         }
         let Some(flight) = turn.0.as_mut() else { return };
-        // Should we be dropped here, the flight stays in its place.
+        // If this future is dropped here, the flight stays for the next caller.
         let outcome = flight.reply.as_mut().await.and_then(|document| {
             if document.len() > self.options.max_document {
                 return Err(FetchError::TooLarge);

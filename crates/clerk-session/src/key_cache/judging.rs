@@ -31,7 +31,7 @@ impl KeyCache {
     /// The verdict on a token as of `now_ms`. Waits for keys only where the verdict depends on it.
     pub async fn judge(&self, verifier: &Verifier, token: &str, now_ms: i64) -> Verdict {
         let Some(snapshot) = self.usable_for(verifier, token, now_ms).await else {
-            // What is wrong whatever the keys are needs no keys to be said.
+            // A fault that does not depend on the keys is reported without them.
             let verdict = verifier.verify(token, &KeySet::default(), now_ms);
             return if asks_for_keys(&verdict) {
                 Verdict::CannotJudge(self.no_keys(now_ms))
@@ -70,7 +70,7 @@ impl KeyCache {
     ) -> Option<CannotJudge> {
         let issued = issued_at_ms?;
         let asked = self.asked().clone();
-        // Clerk signed newer tokens than this one with the keys that we have.
+        // Our keys have proven tokens newer than this one.
         let superseded = refusal.code == RefusalCode::TokenInvalidSignature
             && issued < newest.newest_proven_ms.load(Ordering::Relaxed);
         if superseded {
@@ -102,7 +102,7 @@ impl KeyCache {
         }
     }
 
-    /// The keys; where there are none, waits for them if the token is worth it.
+    /// The keys; without any, waits for them unless the token is refused whatever they are.
     async fn usable_for(&self, verifier: &Verifier, token: &str, now_ms: i64) -> Option<Arc<Snapshot>> {
         let present = self.usable(now_ms);
         if present.is_some() || !verifier.deserves_newer_keys(token, now_ms) {
@@ -112,7 +112,7 @@ impl KeyCache {
         self.usable(now_ms)
     }
 
-    /// As [`Self::fetch_for`], for a caller: as many of them as may wait at one time.
+    /// As [`Self::fetch_for`], for at most `CacheOptions::max_waiting` callers at once.
     async fn wait_for(&self, want: Want, now_ms: i64) -> Waited {
         let Ok(_place) = self.waiting.try_acquire() else { return Waited::TooMany };
         self.fetch_for(want, now_ms).await;

@@ -1,4 +1,4 @@
-//! What runs beside the requests for as long as the process does.
+//! Tasks that run beside the requests for as long as the process does.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::SharedClock;
 
-/// Before a task that panicked begins anew: what made it panic may still be there.
+/// Pause before a task that panicked is restarted: the cause may still be there.
 const PAUSE: Duration = Duration::from_mins(1);
 
-/// A task that can begin anew, told when to end.
+/// Makes a task that ends when its token is cancelled; called again for a restart.
 pub(super) type Task = Box<dyn Fn(CancellationToken) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// Runs a task until it ends by itself. One that panics begins anew: whoever is served meanwhile
-/// must not find out weeks later that nothing was refreshed.
+/// Runs a task until it ends by itself and restarts it where it panics: a server must not serve for
+/// weeks without its worker.
 pub(super) async fn kept_running<F: Future<Output = ()>>(
     name: &'static str,
     clock: SharedClock,

@@ -8,7 +8,7 @@ use crate::entropy::EntropyExhausted;
 use crate::store::{MigrateError, OpenError, StoreError};
 use crate::vault::{KeyRingFaults, SentinelError};
 
-/// The server cannot start. Each says in one sentence what is wrong.
+/// Why the server cannot start, in one sentence each.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The database cannot be opened.

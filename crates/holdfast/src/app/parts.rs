@@ -101,7 +101,7 @@ pub(super) fn traced(seams: &Seams, traces: &Traces) -> Seams {
     seams
 }
 
-/// The same seams with every answer's time compared with ours.
+/// The same seams; each answer's `Date` is compared with our clock.
 pub(super) fn watched(seams: &Seams, watch: &ClockWatch) -> Seams {
     let transport = Arc::new(Watched::new(seams.transport.clone(), seams.clock.clone(), watch.clone()));
     Seams { transport, ..seams.clone() }
@@ -113,7 +113,8 @@ pub(super) fn counted(seams: &Seams, calls: &CallCounts) -> Seams {
     Seams { transport, ..seams.clone() }
 }
 
-/// What sends events to the app, on replicas that work. `None` where none are wanted.
+/// The dispatcher of events to the app, on replicas with a worker. `None` where no events are
+/// configured.
 pub(super) fn dispatcher(
     settings: &Settings,
     seams: &Seams,
@@ -143,7 +144,7 @@ pub(super) fn backend(clerk: &ClerkSettings, seams: &Seams) -> Result<Option<Arc
     Ok(Some(Arc::new(api)))
 }
 
-/// What judges Clerk's webhooks; `None` where no secret for them is set.
+/// The verifier of Clerk's webhooks; `None` where no secret for them is set.
 pub(super) fn clerk_webhooks(
     clerk: &ClerkSettings,
     seams: &Seams,

@@ -1,4 +1,4 @@
-//! Taking over a configuration that was read again, while the server runs.
+//! Applies a configuration that was read again while the server runs.
 //!
 //! Everything is checked before anything is changed, so that a faulty configuration changes
 //! nothing.
@@ -16,7 +16,7 @@ use crate::settings::Settings;
 use crate::store::{Store, StoreError};
 use crate::vault::Vault;
 
-/// For the database to say which keys it was sealed with.
+/// Time for the database to say which keys it was sealed with.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The settings that [`Reloader::apply`] takes over; all others need a restart. The log's levels
@@ -34,7 +34,7 @@ pub const RELOADABLE: &[&str] = &[
     "CLERK_DOMAIN",
 ];
 
-/// What of a running server a new configuration reaches.
+/// The parts of a running server that a new configuration changes.
 #[derive(Debug, Clone)]
 pub struct Reloader {
     pub(super) state: AppState,

@@ -41,7 +41,7 @@ use crate::vault::Vault;
 use crate::worker::sweep::Sweeper;
 use crate::worker::{Tally, Worker, replay_journal};
 
-/// For a handler to answer.
+/// Time for a handler to answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A server that is ready to serve.
@@ -139,7 +139,7 @@ impl Server {
         }
     }
 
-    /// Takes over a configuration that is read again later.
+    /// The handle that applies a configuration read again later.
     pub fn reloader(&self) -> Reloader {
         self.reloader.clone()
     }
@@ -184,10 +184,11 @@ impl Server {
         tasks.wait().await;
         state.detached().idle().await;
         state.store().close().await;
-        // Last: until here there were spans to finish.
+        // Last, because everything before may still finish spans.
         finished.cancel();
         if let Some(exporting) = exporting {
-            // What was not sent has been counted and said; how the task ended does not matter.
+            // Spans that were not sent have been counted and logged; how the task ended does not
+            // matter.
             let _ = exporting.await;
         }
     }
@@ -316,8 +317,8 @@ fn worker(
     if !settings.worker {
         return Ok(None);
     }
-    // Unique among replicas and their restarts, or a restart could believe in a lease of its former
-    // life.
+    // Unique among replicas and restarts: a restarted process must not take its predecessor's
+    // leases for its own.
     let name = new_id(&*seams.entropy, seams.clock.now())?.to_string();
     let worker = Worker::new(connections.clone(), store.clone(), seams.clock.clone(), name);
     let sweeper = Sweeper::new(store.clone(), seams.clock.clone());

@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::Caller;
 use crate::clock::after;
 
-/// How long an assertion is good, if the session token is good for as long.
+/// Longest lifetime of an assertion; it never outlives the session token.
 const LIFETIME: Duration = Duration::from_mins(1);
 /// `{"alg":"HS256","typ":"JWT"}`.
 const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";

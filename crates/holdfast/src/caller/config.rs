@@ -18,14 +18,15 @@ pub struct ClerkConfig {
     pub keys: KeySource,
     /// How many verified tokens are remembered; `None` verifies every time.
     pub remember: Option<usize>,
-    /// When a client is told to stop repeating a refused token; `None` for never.
+    /// When a client that repeats a refused token is told to stop; `None` for never.
     pub breaker: Option<RepeatLimits>,
     /// Where fetched keys are kept for the next start; `None` for nowhere.
     pub kept_keys: Option<KeptKeys>,
 }
 
 impl ClerkConfig {
-    /// By that policy; accepted tokens and refused ones are remembered, the keys only in memory.
+    /// The default configuration for that policy: tokens are remembered, fetched keys are kept in
+    /// memory only.
     pub fn new(policy: Policy, keys: KeySource) -> Self {
         Self {
             policy,
@@ -37,10 +38,10 @@ impl ClerkConfig {
     }
 }
 
-/// The configuration cannot be judged by.
+/// Why session tokens cannot be verified with this configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// The pinned key is none.
+    /// The pinned key is not a public key.
     #[error("CLERK_JWT_KEY: {0}")]
     JwtKey(#[from] PemError),
     /// The key source cannot be asked.

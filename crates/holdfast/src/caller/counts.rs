@@ -23,7 +23,7 @@ pub struct Counts {
     pub cannot_judge: u64,
 }
 
-/// The same while it is being counted.
+/// The counters behind [`Counts`].
 pub(super) type Counters = PerThread<CountersOfThread>;
 
 #[derive(Debug, Default)]

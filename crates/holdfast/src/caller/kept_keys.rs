@@ -21,7 +21,7 @@ pub struct KeptKeys {
 
 #[derive(Serialize, Deserialize)]
 struct Record {
-    /// Whom the keys were asked of: another configuration's keys are not ours.
+    /// The address the keys came from: keys of another configuration must not be used.
     source: String,
     /// Unix milliseconds.
     fetched_at: i64,
@@ -36,7 +36,7 @@ impl KeptKeys {
         Self { path: directory.join("clerk-keys.json") }
     }
 
-    /// The document that was fetched from `source`, and when, if it is young enough to be relied
+    /// The document that was fetched from `source` and its time; `None` where it is too old to rely
     /// on.
     fn load(&self, source: &str, now: Timestamp) -> Option<(Vec<u8>, i64)> {
         let record = match fs::read(&self.path).map(|bytes| serde_json::from_slice::<Record>(&bytes)) {
@@ -52,7 +52,7 @@ impl KeptKeys {
             }
         };
         let age_ms = now.as_millisecond().saturating_sub(record.fetched_at);
-        // A time to come was written by a clock that was ahead, so the age is not known.
+        // A time in the future was written by a clock that was ahead, so the age is unknown.
         let oldest = i64::try_from(CacheOptions::default().max_age.as_millis()).unwrap_or(i64::MAX);
         let is_young = (0..=oldest).contains(&age_ms);
         (record.source == source && is_young).then(|| (record.document.into_bytes(), record.fetched_at))
@@ -84,7 +84,7 @@ impl FetchJwks for KeepingFetcher {
     fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, FetchError>> + Send + '_>> {
         Box::pin(async {
             let document = self.inner.fetch().await?;
-            // What holds no key must not take the place of what does.
+            // A document without a key must not replace one with keys.
             if KeySet::from_jwks(&document).is_ok()
                 && let Err(error) = self.kept.save(self.inner.source(), &document, self.clock.now())
             {
@@ -95,7 +95,7 @@ impl FetchJwks for KeepingFetcher {
     }
 }
 
-/// Keys that are fetched, beginning with those that the process before us has kept.
+/// A cache of fetched keys that starts with those kept by the process before.
 pub(super) fn fetching(fetcher: JwksFetcher, kept: Option<KeptKeys>, clock: &SharedClock) -> KeyCache {
     let Some(kept) = kept else { return KeyCache::fetching(fetcher, CacheOptions::default()) };
     let restored = kept.load(fetcher.source(), clock.now());

@@ -1,4 +1,4 @@
-//! What the operator's log says of fetching keys.
+//! Log lines about fetching keys.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use jiff::Timestamp;
 
 use crate::clock::after;
 
-/// A failure that goes on is reported this often.
+/// Pause between two log lines about one lasting failure.
 const REPORT_EVERY: Duration = Duration::from_mins(1);
 
-/// Tells the operator how fetching goes: each change at once, a lasting failure now and then.
+/// Logs how fetching keys goes: each change at once, a lasting failure once a minute.
 #[derive(Debug, Default)]
 pub(super) struct KeyReporter {
     last: Option<(Option<FetchError>, Timestamp)>,

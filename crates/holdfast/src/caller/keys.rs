@@ -26,14 +26,15 @@ pub enum KeySource {
     Jwks {
         /// `CLERK_JWKS_URL`, or the Frontend API of the publishable key.
         url: Url,
-        /// Who is asked where that address gives no keys. `None` where it was named on purpose.
+        /// Where keys are fetched if that address gives none. `None` where the address was
+        /// configured explicitly.
         otherwise: Option<BackendKeys>,
     },
     /// `/v1/jwks` of the Backend API.
     BackendApi(BackendKeys),
 }
 
-/// What the keys of the Backend API are asked for with.
+/// Access to the keys of the Backend API.
 #[derive(Clone)]
 pub struct BackendKeys {
     /// `CLERK_API_URL`, without `/v1`.
@@ -58,7 +59,7 @@ impl fmt::Debug for KeySource {
     }
 }
 
-/// What the configuration offers.
+/// The settings that a key source is chosen from.
 #[derive(Debug, Clone, Default)]
 pub struct KeySettings {
     /// `CLERK_JWT_KEY`.
@@ -96,13 +97,12 @@ impl KeySource {
     }
 }
 
-/// Whether that is the Backend API's own list of keys, which it gives to nobody without the secret
-/// key.
+/// Whether that is the Backend API's JWKS address, which requires the secret key.
 pub fn is_backend_jwks(url: &Url) -> bool {
     url.path().trim_end_matches('/').ends_with("/v1/jwks")
 }
 
-/// Whether both addresses are of one server.
+/// Whether both addresses have the same origin.
 pub fn same_origin(one: &Url, other: &Url) -> bool {
     one.origin() == other.origin()
 }
@@ -155,7 +155,7 @@ impl JwksFetcher {
         Ok(Self { address: Address::backend_api(api)?, otherwise: None, transport })
     }
 
-    /// Whom it asks first.
+    /// The address it asks first.
     pub(super) fn source(&self) -> &str {
         self.address.url.as_str()
     }

@@ -32,13 +32,14 @@ pub use verifier::{Authentication, SessionVerifier};
 
 use crate::clock::from_millis;
 
-/// A user whose data the bearer of this value may reach. Made only from a verified session token or
+/// Proof that this user's data may be read and changed. Made only from a verified session token or
 /// service key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OwnerId(String);
 
 impl OwnerId {
-    /// The owner that an operator names on the command line, where the database is open anyway.
+    /// The owner that an operator names on the command line: an operator has access to the database
+    /// anyway.
     pub fn named_by_operator(user_id: impl Into<String>) -> Self {
         Self(user_id.into())
     }

@@ -1,7 +1,7 @@
 //! One log line per refusal, and few lines under a flood.
 //!
-//! A line names the token by a fingerprint: enough to see that two lines are about one token,
-//! useless for anything else. `holdfast token explain` prints the same one.
+//! A line identifies the token by a fingerprint, which shows that two lines are about one token and
+//! is useless for anything else. `holdfast token explain` prints the same one.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -57,7 +57,7 @@ impl RefusalLog {
         );
     }
 
-    /// A token that was accepted only because nothing is enforced.
+    /// Logs a token that was accepted only because parties are not enforced.
     pub(super) fn would_refuse(&self, party: Option<&str>, request_id: &str, now: Timestamp) {
         if let Some(suppressed) = self.admit("would-refuse", now) {
             tracing::info!(
@@ -69,7 +69,8 @@ impl RefusalLog {
         }
     }
 
-    /// Whether a line may be written, and how many like it were not since the last one.
+    /// How many lines of this code were left out since the last one; `None` where this one is left
+    /// out too.
     fn admit(&self, code: &'static str, now: Timestamp) -> Option<u64> {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let window = windows.entry(code).or_insert(Window { began: now, lines: 0, suppressed: 0 });

@@ -1,8 +1,8 @@
 //! The loop breaker: a client that presents the same refused token again and again is told to stop.
 //!
 //! The usual bug behind it is a page that answers a 401 with the same request at once, for ever.
-//! Its verdict does not change; it gets a 429 with `Retry-After` and the same reason, without the
-//! cost of a signature check.
+//! The verdict does not change: the client gets a 429 with `Retry-After` and the same reason,
+//! without the cost of a signature check.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -29,12 +29,12 @@ impl Default for RepeatLimits {
     }
 }
 
-/// Refused tokens watched at one time. An attacker with more of them only makes us forget, never
-/// grow.
+/// Refused tokens watched at once. An attacker with more of them makes us forget some, never grow.
 const CAPACITY: usize = 8192;
 
-/// Shorter credentials are no tokens but what broken clients send in their stead (`null`,
-/// `undefined`, `[object Promise]`): the same for everybody, and no one of them may answer for all.
+/// Shorter credentials are not tokens but what broken clients send in their place (`null`,
+/// `undefined`, `[object Promise]`). Many clients send the same one, so one client's repetitions
+/// must not count against all.
 pub(super) const SHORTEST_TOKEN: usize = 100;
 
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub(super) struct RepeatLimiter<R> {
 
 #[derive(Debug)]
 struct Inner<R> {
-    /// New keys may judge otherwise, so they start the counting anew.
+    /// New keys may lead to another verdict, so counting starts anew with them.
     epoch: u64,
     tallies: TwoGenerationMap<Tally<R>>,
 }
@@ -89,8 +89,8 @@ impl<R: Clone> RepeatLimiter<R> {
         }
     }
 
-    /// What is left of a window that began at `first`; `None` where it is over, or the clock was
-    /// set back.
+    /// Time left of a window that began at `first`; `None` where it is over, or the clock was set
+    /// back.
     fn left(&self, first: Timestamp, now: Timestamp) -> Option<Duration> {
         let end = after(first, self.limits.window);
         if now < first || end <= now {

@@ -1,7 +1,7 @@
 //! Service keys: how the app's own backend says who it is.
 //!
-//! A key is `hf_sk_` and 256 random bits. Only its SHA-256 is stored, and it is found by that hash:
-//! the secret itself is compared with nothing, so there is no comparison to time.
+//! A key is `hf_sk_` and 256 random bits. Only its SHA-256 is stored, and keys are looked up by it:
+//! the secret itself is never compared, so no comparison can be timed.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ const ENCODED: usize = 43;
 pub struct NewServiceKeySecret {
     /// `hf_sk_…`.
     pub key: SecretString,
-    /// What is stored of it.
+    /// Its SHA-256, which is stored.
     pub hash: [u8; 32],
 }
 
@@ -47,7 +47,7 @@ pub struct KnownServiceKey {
     pub revoked: bool,
 }
 
-/// The stored keys could not be asked. Never a refusal.
+/// The stored keys could not be read. Never a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the service keys cannot be read")]
 pub struct ServiceKeysUnavailable {
@@ -76,7 +76,7 @@ impl ServiceCaller {
         self.key.id
     }
 
-    /// The user for whom this backend asks; `None` where the id is not one of Clerk's.
+    /// The user this backend asks for; `None` where the id is not one of Clerk's.
     pub fn owner(&self, user_id: &str) -> Option<OwnerId> {
         OwnerId::parse(user_id)
     }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-/// The SHA-256 of a whole credential: nothing else stands for it in memory.
+/// The SHA-256 of a whole credential, the only trace of it in memory.
 pub(super) type Digest = [u8; 32];
 
 #[derive(Debug)]

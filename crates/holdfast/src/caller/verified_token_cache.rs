@@ -1,8 +1,8 @@
 //! Verified tokens, remembered until they expire, so that a page that polls costs a look-up and no
 //! RSA.
 //!
-//! An entry is made only after full verification, stands under the hash of the whole token, and is
-//! believed only under the very keys it was verified with and within the token's own time.
+//! An entry is made only after full verification and found by the hash of the whole token. It
+//! counts only under the very keys it was verified with and within the token's own time.
 
 use std::sync::{PoisonError, RwLock};
 
@@ -10,8 +10,8 @@ use jiff::Timestamp;
 
 use super::two_generation_map::{Digest, TwoGenerationMap};
 
-/// Parts that are locked, and forget, by themselves: forgetting half of all tokens at once would
-/// hold up everybody for as long as it takes to free them.
+/// Parts, each with a lock and an eviction of its own: freeing half of all tokens at once would
+/// hold up every request.
 const PARTS: usize = 64;
 
 #[derive(Debug)]
@@ -41,12 +41,12 @@ impl<T: Clone> VerifiedTokenCache<T> {
         Self { parts: std::iter::repeat_with(part).take(PARTS).collect() }
     }
 
-    /// Where a token belongs: hashes are spread evenly.
+    /// The part of a token; hashes are spread evenly.
     fn part(&self, token: &Digest) -> &RwLock<Part<T>> {
         &self.parts[usize::from(token[0]) % PARTS]
     }
 
-    /// What was remembered of that token under these keys, if the token is within its time.
+    /// The value remembered for that token under these keys; `None` outside the token's time.
     pub(super) fn get(&self, token: &Digest, epoch: u64, now: Timestamp) -> Option<T> {
         let part = self.part(token).read().unwrap_or_else(PoisonError::into_inner);
         let entry = part.entries.get(token).filter(|_| part.epoch == epoch)?;

@@ -48,8 +48,8 @@ pub enum Authentication {
         /// When to come back.
         retry_after: Duration,
     },
-    /// 400: several `Authorization` headers. Which of them a proxy on the way has judged cannot be
-    /// known.
+    /// 400: several `Authorization` headers. It is unknown which of them a proxy on the way has
+    /// judged.
     MultipleCredentials,
 }
 
@@ -58,7 +58,7 @@ pub enum Authentication {
 #[derive(Debug)]
 pub struct SessionVerifier {
     verifier: ArcSwap<Verifier>,
-    /// Grows with every change of the policy: what was remembered under another one does not count.
+    /// Grows with every change of the policy: tokens remembered under an earlier one do not count.
     policies: AtomicU64,
     keys: KeyCache,
     /// The policy's, in milliseconds.
@@ -71,8 +71,8 @@ pub struct SessionVerifier {
 }
 
 impl SessionVerifier {
-    /// A verifier that has no keys yet, unless they are pinned. It fetches them when the first
-    /// token needs them, or before, where [`SessionVerifier::run`] runs.
+    /// A verifier without keys yet, unless they are pinned. The first token makes it fetch them, or
+    /// [`SessionVerifier::run`] before that.
     pub fn new(
         config: ClerkConfig,
         transport: SharedTransport,
@@ -106,7 +106,7 @@ impl SessionVerifier {
         let now = self.clock.now();
         let value = match authorization {
             [] => return self.refuse(Refusal::missing(), None, request_id, now),
-            // Looking for what is wrong with it costs much more than seeing that nothing is.
+            // The strict check first: the lossy one costs much more and is rarely needed.
             [only] => str::from_utf8(only).map_or_else(|_| String::from_utf8_lossy(only), Cow::Borrowed),
             [_, _, ..] => return Authentication::MultipleCredentials,
         };
@@ -119,8 +119,7 @@ impl SessionVerifier {
     async fn judge_token(&self, token: &str, request_id: &str, now: Timestamp) -> Authentication {
         let name = sha256(token.as_bytes());
         let epoch = self.epoch();
-        // With keys that are too old to judge by, what was judged by them is no more worth than
-        // what is new.
+        // Once the keys are too old to judge by, remembered verdicts of theirs do not count either.
         let can_judge = self.keys.is_ready(now.as_millisecond());
         let remembered = self.remembered.as_ref().filter(|_| can_judge);
         if let Some(caller) = remembered.and_then(|each| each.get(&name, epoch, now)) {
@@ -136,7 +135,7 @@ impl SessionVerifier {
         let verifier = self.verifier.load_full();
         let verdict = self.keys.judge(&verifier, token, now.as_millisecond()).await;
         self.log_steps(token, request_id, now);
-        // Keys that changed meanwhile leave open which of them were used: nothing is noted then.
+        // If the keys changed meanwhile, it is unknown which were used: nothing is remembered then.
         let settled = self.epoch() == epoch;
         match verdict {
             Verdict::Accepted(claims) => {
@@ -229,17 +228,16 @@ impl SessionVerifier {
         self.keys.status()
     }
 
-    /// Judges by `policy` from now on. The skew stays: remembered tokens were given their time by
-    /// it.
+    /// Verifies by `policy` from now on. The clock skew stays: the times of remembered tokens
+    /// include it.
     pub fn replace_policy(&self, mut policy: Policy) {
         policy.clock_skew_ms = self.skew_ms;
-        // In this order: who reads the new count judges by the new policy.
+        // In this order: a thread that reads the new count uses the new policy.
         self.verifier.store(Arc::new(Verifier::new(policy)));
         self.policies.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Unchanged between two looks where neither keys nor policy have changed: both counts only
-    /// grow.
+    /// Changes whenever the keys or the policy do: both counts only grow.
     fn epoch(&self) -> u64 {
         self.keys.epoch().wrapping_add(self.policies.load(Ordering::SeqCst))
     }

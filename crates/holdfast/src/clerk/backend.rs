@@ -1,9 +1,9 @@
 //! Clerk's Backend API: who a user id belongs to.
 //!
-//! Its failures are about Clerk or about our secret key, never about the caller, and they never
-//! fail a sign-in. After a failure the API is left alone for a while, so that an outage there does
-//! not slow every call here. Each user is asked about once a minute at most, and all together
-//! within a budget that leaves the app's other backends theirs.
+//! Its failures are about Clerk or about our secret key, never about the caller, and never fail a
+//! sign-in. After a failure the API is not asked for a while, so that an outage there does not slow
+//! every call here. Each user is asked about once a minute at most, and all together within a
+//! budget that leaves room for the app's other backends.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -29,11 +29,11 @@ const MAX_ANSWER: usize = 256 * 1024;
 const COOL_DOWN: Duration = Duration::from_secs(5);
 /// Quiet after a 429 that does not say for how long: the length of Clerk's own window.
 const RATE_LIMIT_COOL_DOWN: Duration = Duration::from_secs(10);
-/// However long `Retry-After` says, we look again after this.
+/// Longest quiet, whatever `Retry-After` says.
 const MAX_COOL_DOWN: Duration = Duration::from_mins(1);
-/// What was answered about a user is the answer for so long.
+/// Time for which an answer about a user is reused.
 const FRESH: Duration = Duration::from_mins(1);
-/// Answers that are remembered; with more users than these, some are asked about more often.
+/// Answers remembered; with more users, some are asked about more often.
 const REMEMBERED: usize = 10_000;
 /// Questions within [`WINDOW`]: a quarter of what Clerk allows the instance, whose other backends
 /// ask as well (<https://clerk.com/docs/guides/how-clerk-works/system-limits>: 1,000 in 10
@@ -46,7 +46,7 @@ const SECRET_COOL_DOWN: Duration = Duration::from_mins(1);
 /// The Backend API gave no user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BackendError {
-    /// It failed a moment ago, or was asked as often as is our share, and is left alone until then.
+    /// It failed a moment ago or our budget is spent; it is not asked until then.
     #[error(
         "Clerk's Backend API failed a moment ago or was called too often; it is not called again before {until}"
     )]
@@ -82,7 +82,7 @@ pub enum BackendError {
 }
 
 impl BackendError {
-    /// Whether it says something about this user's record, and nothing about the next one's.
+    /// Whether it concerns this user's record alone.
     pub fn concerns_one_user(self) -> bool {
         match self {
             Self::NoSuchUser | Self::OddRecord => true,
@@ -167,7 +167,7 @@ impl State {
         }
     }
 
-    /// Takes one question out of the budget; where it is spent, until when.
+    /// Takes one request out of the budget; the error says until when it is spent.
     fn spend(&mut self, now: Timestamp) -> Result<(), Timestamp> {
         let (began, asked) =
             self.window.filter(|(began, _)| *began <= now && now < after(*began, WINDOW)).unwrap_or((now, 0));
@@ -205,8 +205,8 @@ impl BackendApi {
         Ok(Self { transport, clock, base, authorization, state: Mutex::default() })
     }
 
-    /// `GET /v1/users/{user_id}`, unless somebody else is just being answered or it is being left
-    /// alone.
+    /// `GET /v1/users/{user_id}`. Shares a request for the same user that is under way; asks
+    /// nothing during a cool-down.
     pub async fn user(&self, user_id: &str) -> Result<UserFacts, BackendError> {
         let turn = Turn::new(self, user_id);
         let mut flight = turn.flight.lock().await;
@@ -226,7 +226,7 @@ impl BackendApi {
         if answer.as_ref().err().is_none_or(|error| error.concerns_one_user()) {
             self.state().remember(user_id, answer.clone(), now);
         }
-        // Whoever comes from now on may want to know what has changed since.
+        // Later callers must not share this answer: the user may have changed since.
         turn.land();
         match &answer {
             Ok(facts) => {
@@ -254,7 +254,7 @@ impl BackendApi {
 
     fn quiet_until(&self) -> Option<Timestamp> {
         let (now, mut state) = (self.clock.now(), self.state());
-        // A clock that was set back must not make the quiet longer than it was meant to be.
+        // A clock that was set back must not prolong the quiet.
         state.quiet_until =
             state.quiet_until.filter(|until| *until > now && *until <= after(now, MAX_COOL_DOWN));
         state.quiet_until
@@ -284,8 +284,8 @@ impl BackendApi {
     }
 }
 
-/// A place in the queue of those who ask for one user; given up on drop, so that a caller who hangs
-/// up leaves nothing.
+/// A caller's share in a request for one user; given up on drop, so that a caller who hangs up
+/// leaves nothing behind.
 struct Turn<'a> {
     api: &'a BackendApi,
     user_id: &'a str,
@@ -309,7 +309,7 @@ impl<'a> Turn<'a> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        // Ours and the map's: nobody else waits.
+        // One reference is ours, one the map's: nobody else waits.
         if Arc::strong_count(&self.flight) <= 2 {
             self.land();
         }

@@ -19,7 +19,7 @@ pub fn facts_from_claims(claims: &Claims) -> UserFacts {
     // A token's template may put anything there, a person's own writing included.
     let email = text(&["email", "primary_email", "primaryEmail"]).and_then(|text| line(text, EMAIL));
     UserFacts {
-        // Whether an address that is not named was verified says nothing.
+        // `email_verified` without an address says nothing.
         email_verified: email.as_ref().and(payload.get("email_verified")).and_then(Value::as_bool),
         email,
         first_name: text(&["first_name", "firstName", "given_name"]).and_then(|name| line(name, NAME)),

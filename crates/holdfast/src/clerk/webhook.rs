@@ -50,9 +50,9 @@ impl SignedEvent {
         &self.user_id
     }
 
-    /// Whether it is certainly of another Clerk instance than the one whose keys are `kids`. A
+    /// Whether it certainly comes from another Clerk instance than the one whose keys are `kids`: a
     /// development instance pointed at production must change nothing. Clerk names its keys after
-    /// the instance; where a key is named otherwise, as a pinned one, nothing is certain.
+    /// the instance; with other key names, such as a pinned key's, nothing is certain.
     pub fn is_of_another_instance(&self, kids: &[String]) -> bool {
         let is_named = |kid: &String| kid.starts_with("ins_");
         let theirs = self.instance_id.as_deref().filter(|id| id.starts_with("ins_"));

@@ -35,7 +35,7 @@ fn where_readable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Re
     })
 }
 
-/// A value, or something else in its place.
+/// A value, or JSON of another shape in its place.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Readable<T> {
@@ -86,8 +86,8 @@ impl From<WireUser> for UserFacts {
     }
 }
 
-/// Clerk counts milliseconds; emulators of its API are known to count seconds. No record is from
-/// before March 1973, so a number that small is seconds.
+/// Clerk sends milliseconds; emulators of its API are known to send seconds. As milliseconds, a
+/// number that small would be before March 1973, so it is seconds.
 fn instant(number: i64) -> Timestamp {
     const SMALLEST_MILLIS: i64 = 100_000_000_000;
     clock::from_millis(if number.abs() < SMALLEST_MILLIS { number.saturating_mul(1000) } else { number })

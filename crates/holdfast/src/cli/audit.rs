@@ -1,4 +1,4 @@
-//! `audit`: the record of who did what, and what writes the operator's part of it.
+//! `audit`: exports the record of acts, and records those of the operator at the command line.
 
 use serde_json::json;
 
@@ -41,7 +41,7 @@ pub(super) async fn record(
     detail: Option<String>,
 ) -> Result<(), Failure> {
     let login = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| context.environment.get(name));
-    // A container's environment names nobody; its user has a number still.
+    // A container's environment may name no user; the process still has a user id.
     let login = login.map_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()), str::to_owned);
     let now = context.clock.now();
     let id = new_id(&*context.entropy, now)?;

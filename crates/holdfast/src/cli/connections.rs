@@ -91,7 +91,7 @@ async fn list(
             printer.remark("--account takes one of the account's two ids, or @ and its handle.");
         }
     }
-    // Asked for one account, "there is none" is the answer no.
+    // For one account, "there is none" is the answer no.
     Ok(if is_nothing && filter.account.is_some() { ExitStatus::Failure } else { ExitStatus::Success })
 }
 
@@ -113,7 +113,7 @@ fn no_such<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str>) -> 
 fn one_line(user_id: &str, status: &InstagramStatus) -> String {
     let state = state_in_words(status.state, status.reason);
     let username = status.account.as_ref().and_then(|account| account.username.as_deref());
-    // What an earlier version stored may be anything.
+    // An earlier version stored handles as they came.
     let username = username.and_then(|name| display_text::line(name, HANDLE));
     let account = username.map_or(String::new(), |username| format!("  @{username}"));
     let since = status.since.map_or(String::new(), |since| format!("  since {since}"));

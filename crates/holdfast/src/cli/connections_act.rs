@@ -1,5 +1,5 @@
 //! `connections check`, `refresh` and `forget`: what an operator may do to a user's connection,
-//! through the domain and nothing else.
+//! always through [`Connections`](crate::connections::Connections).
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use crate::settings::{Purpose, Settings};
 use crate::store::Store;
 use crate::vault::Vault;
 
-/// Outlives the calls that a refresh makes.
+/// Lease of a refresh by hand; longer than the calls it makes.
 const LEASE: Duration = Duration::from_secs(90);
 
 /// The domain over the configured database.

@@ -1,4 +1,4 @@
-//! What every command starts from: the environment and the configuration file that was asked for.
+//! What every command starts from: the environment and the configuration file.
 
 use std::path::PathBuf;
 use std::sync::Arc;

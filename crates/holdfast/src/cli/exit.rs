@@ -60,7 +60,7 @@ impl Failure {
 /// What a command returns.
 pub type Outcome = Result<ExitStatus, Failure>;
 
-/// An error whose sentence says itself what to do.
+/// A failure whose sentence already says what to do.
 pub fn told(error: impl std::fmt::Display) -> Failure {
     Failure { sentence: error.to_string(), remedy: None, exit: ExitStatus::Usage }
 }

@@ -14,7 +14,7 @@ use crate::entropy;
 use crate::settings::Purpose;
 use crate::store::Retired;
 
-/// Rows rewrapped between two looks at the database.
+/// Rows rewrapped per page.
 const PAGE: usize = 200;
 
 /// Runs one of the commands.
@@ -33,12 +33,12 @@ fn generate(context: &Context, id: Option<String>, printer: &mut Printer) -> Out
     let id = if let Some(id) = id {
         id
     } else {
-        // Two keys of one day stand side by side in a ring while one replaces the other.
+        // Random digits, because two keys of one day can stand in a ring side by side.
         let [a, b, c] = entropy::random::<3>(&*context.entropy)?;
         format!("{}-{a:02x}{b:02x}{c:02x}", context.clock.now().strftime("%Y-%m-%d"))
     };
     let entry = Zeroizing::new(format!("{id}:{}", STANDARD.encode(*bytes)));
-    // The bytes are ours, so only the name can be at fault.
+    // The key bytes are valid, so only the name can be at fault.
     if crate::vault::KeyRing::parse(&entry).is_err() {
         return Err(Failure::setup(
             format!("`{id}` cannot be the name of a key"),
@@ -99,7 +99,7 @@ async fn rotate(context: &Context, servers_are_stopped: bool, printer: &mut Prin
         after.clone_from(&last.user_id);
         for row in &page {
             match vault.rewrap(&row.user_id, &row.wrapped) {
-                // Where the row changed meanwhile somebody else has rewrapped or erased it.
+                // If the row changed meanwhile, another process has rewrapped or erased it.
                 Ok(Some(new)) => {
                     let stored = store.rewrap_user_key(row, &new).await?;
                     rewrapped += u64::from(stored);

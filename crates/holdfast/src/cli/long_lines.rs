@@ -1,4 +1,4 @@
-//! Lines of an input that may be larger than memory, and of any bytes.
+//! Reads lines of any length and any bytes in bounded memory.
 
 use std::io::{self, BufRead, Read as _};
 

@@ -71,7 +71,7 @@ fn written(printer: &Printer) -> Result<(), Failure> {
     printer.failed().map_or(Ok(()), |error| Err(failed(error)))
 }
 
-/// Help and version are answers; everything else that the parser says is about wrong usage.
+/// Help and version are answers; everything else from the parser is a usage error.
 fn usage(error: &clap::Error, printer: &mut Printer) -> ExitStatus {
     let text = error.render().to_string();
     if error.use_stderr() {

@@ -44,7 +44,7 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
     let end = CancellationToken::new();
     let metrics = metrics_listener.map(|listener| {
         let router = server.operator_router();
-        // Handles that anybody took here would be missing where callers are served.
+        // Few connections: file handles used here would be missing for callers.
         let limits =
             Arc::new(ServerLimits { max_connections: process::OPERATORS, ..ServerLimits::default() });
         let service = Service {
@@ -63,7 +63,7 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
     hangups.abort();
     end.cancel();
     if let Some(metrics) = metrics {
-        // It has nothing to lose; how it ended does not matter.
+        // It holds nothing that could be lost; how it ended does not matter.
         let _ = metrics.await;
     }
     tracing::info!("stopped");
@@ -165,7 +165,7 @@ fn hangup() -> Result<Signal, Failure> {
     receive(SignalKind::hangup())
 }
 
-/// For a process without a configuration to read again: a hang-up ends it not.
+/// Keeps SIGHUP from ending a process that has no configuration to read again.
 pub(super) fn ignore_hangup() -> Result<(), Failure> {
     let mut hangup = hangup()?;
     tokio::spawn(async move {

@@ -18,7 +18,7 @@ use crate::http::problem::ProblemCode;
 use crate::settings::Purpose;
 use crate::transport::{Outgoing, Transport};
 
-/// For a replica to answer.
+/// Time for a replica to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Of the log, in bytes; of a longer one only the beginning is looked at.
 const LONGEST_LINE: usize = 64 * 1024;
@@ -61,7 +61,7 @@ fn unknown(request_id: &str, is_nobody_asked: bool, silent: &[String]) -> Failur
     Failure::no(format!("nothing is known about a refused or failed request {request_id}"), Some(remedy))
 }
 
-/// Those that were named, else the one that the configuration has.
+/// The named addresses, else the configured one.
 fn addresses(context: &Context, args: &WhyArgs, printer: &mut Printer) -> Result<Vec<Url>, Failure> {
     if !args.from.is_empty() {
         return Ok(args.from.clone());

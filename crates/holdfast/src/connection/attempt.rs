@@ -1,4 +1,4 @@
-//! One run of the OAuth dance, from "connect" to the completion; single use, expires by itself.
+//! A connect attempt: one OAuth run from `connect` to `complete`, single use, with an expiry.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::Reason;
 use crate::names::names;
 use crate::provider::ProviderId;
 
-/// The time within which attempts that were begun are counted.
+/// Window over which a person's begun attempts are counted.
 pub const ATTEMPT_WINDOW: Duration = Duration::from_hours(1);
 
 /// A connect attempt as stored.
@@ -38,22 +38,20 @@ pub struct Attempt {
     pub expect: Expect,
     /// When it began.
     pub created_at: Timestamp,
-    /// When it ends by itself.
+    /// When it expires.
     pub expires_at: Timestamp,
-    /// What it holds at its stage, sealed under the owner's key: the code, the short-lived token,
-    /// or the grant.
+    /// The secret of its stage, sealed under the owner's key: code, short-lived token or grant.
     pub sealed: Option<Vec<u8>>,
-    /// The completion secret, sealed, so that a second delivery of the callback has the first one's
-    /// outcome.
+    /// The completion secret, sealed, so that a repeated callback gets the same answer.
     pub sealed_completion: Option<Vec<u8>>,
-    /// Somebody is exchanging on its behalf until then.
+    /// Until then the attempt is claimed by a replica, or paused.
     pub busy_until: Option<Timestamp>,
     /// When it was closed.
     pub closed_at: Option<Timestamp>,
 }
 
 impl Attempt {
-    /// The same, ended.
+    /// This attempt, closed with `outcome`.
     #[must_use]
     pub fn closed(&self, outcome: AttemptOutcome, now: Timestamp) -> Self {
         Self {
@@ -74,8 +72,7 @@ names! {
         Open = "open",
         /// The browser came back; the code is sealed.
         Returned = "returned",
-        /// The intent to exchange the code is written; whether it was exchanged is unknown until
-        /// the next step.
+        /// The code is about to be exchanged. After a crash here, it is unknown whether it was.
         Redeeming = "redeeming",
         /// The short-lived token is sealed.
         ShortGranted = "short_granted",
@@ -95,14 +92,14 @@ pub enum AttemptOutcome {
     Denied,
     /// Its time ran out.
     Expired,
-    /// Another account came back than the linked one.
+    /// The person chose another account than the linked one.
     DifferentAccount,
     /// The account belongs to another user.
     AccountTaken,
-    /// The person disconnected meanwhile. Told by the history; the attempt's own row says
+    /// The person disconnected meanwhile. Only the history says so; the attempt's row says
     /// `expired`.
     Disconnected,
-    /// The provider, or what it said, stood in the way.
+    /// The attempt failed, for this reason.
     Failed(Reason),
 }
 
@@ -134,7 +131,7 @@ impl AttemptOutcome {
     }
 }
 
-/// What the history says of a connect attempt.
+/// A connect attempt's entry in the history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttemptNote {
     /// The attempt.

@@ -10,30 +10,29 @@ use super::{Connection, GrantFacts};
 use crate::clock::after;
 use crate::provider::Meaning;
 
-/// An unexplained death among fewer than [`FEWEST`] connections is believed when it is said again
-/// this much later: others could show nothing.
+/// With fewer than [`FEWEST`] connections, an unexplained death is believed when it is repeated
+/// this much later: so few cannot show an incident.
 pub const CONFIRMATION_GAP: Duration = Duration::from_mins(1);
-/// A stated death that the worker sees is believed when it is said again this much later. Long
-/// enough for a batch of refreshes.
+/// A stated death seen by the worker is believed when it is repeated this much later. Long enough
+/// for a batch of refreshes to show an incident.
 pub const HOLD: Duration = Duration::from_mins(1);
-/// An unexplained death is believed after this time where somebody asks and others are known to
-/// work.
+/// An unexplained death outside a refresh is believed after this time if others are known to work.
 pub const HOLD_IN_USE: Duration = Duration::from_mins(15);
-/// This many others must have worked since the first sign for [`HOLD_IN_USE`]: with one struck,
-/// enough to rule out an incident.
+/// [`HOLD_IN_USE`] requires that this many others have worked since the first sign: of [`SHARE`]
+/// connections asked, only one is then struck.
 pub const PROOFS: u64 = SHARE - 1;
-/// An unexplained death is believed after this time otherwise. Where few connections come due in an
-/// hour, an incident strikes too few to be seen; half a lifetime remains, so a day can be waited.
+/// Otherwise an unexplained death is believed after this time. Few connections come due per hour,
+/// so an incident may show late; half the lifetime remains, so a day's wait is affordable.
 pub const HOLD_UNEXPLAINED: Duration = Duration::from_hours(24);
-/// Spans over which the struck are counted, shortest first. The shortest is longer than [`HOLD`],
-/// so that those struck together still see each other; the longest is [`HOLD_UNEXPLAINED`].
+/// Spans over which struck connections are counted, shortest first. The shortest exceeds [`HOLD`],
+/// so that all connections of one batch count together; the longest is [`HOLD_UNEXPLAINED`].
 pub const SPANS: [Duration; 3] = [Duration::from_mins(20), Duration::from_hours(2), HOLD_UNEXPLAINED];
-/// With fewer struck than this there is no incident.
+/// Fewer struck connections than this are no incident.
 pub const FEWEST: u64 = 10;
-/// An incident strikes at least one in this many of those asked.
+/// An incident strikes at least one in this many of the connections asked about.
 pub const SHARE: u64 = 5;
 
-/// How old the first sign of a death must be for another one to be believed.
+/// How old the first sign must be before a repeated one is believed.
 pub fn confirmation_delay(meaning: Meaning, call: Call, confidence: Confidence) -> Duration {
     match (meaning, confidence) {
         (Meaning::DeadUnexplained, Confidence::TooFew) => CONFIRMATION_GAP,
@@ -42,8 +41,7 @@ pub fn confirmation_delay(meaning: Meaning, call: Call, confidence: Confidence) 
             Call::Refresh => HOLD_UNEXPLAINED,
             Call::Check | Call::Probe | Call::PassThrough => HOLD_IN_USE,
         },
-        // Nobody is waiting for the worker's answer, so it can afford to see whether others are
-        // struck too.
+        // Nobody waits for the worker, so it has time to see whether others are struck too.
         (_, Confidence::Unknown | Confidence::OthersHealthy | Confidence::Incident) => match call {
             Call::Refresh | Call::Probe => HOLD,
             Call::Check | Call::PassThrough => Duration::ZERO,
@@ -65,8 +63,8 @@ pub fn is_sign(meaning: Meaning) -> bool {
     }
 }
 
-/// Whether a sign seen at `now` is believed: what it says is known already, or the first sign about
-/// the same grant is old enough.
+/// Whether a sign seen at `now` is believed: the connection already has that standing, or the first
+/// sign about the same grant is old enough.
 pub fn is_believed(
     connection: &Connection,
     facts: GrantFacts,
@@ -88,17 +86,17 @@ pub fn is_believed(
 pub struct Population {
     /// How far a sign of death is believed.
     pub confidence: Confidence,
-    /// How many wait for the same trouble to pass.
+    /// How many connections wait for the same trouble to pass.
     pub waiting: u64,
-    /// No connection has worked lately: the trouble strikes all.
+    /// No connection has worked lately.
     pub strikes_all: bool,
-    /// Since when an incident is going on.
+    /// When the current incident began, if any.
     pub since: Option<Timestamp>,
     /// How many others must still be seen to work before an unexplained death is believed.
     pub others_wanted: usize,
 }
 
-/// How many must be proven well to rule out an incident among those struck.
+/// How many connections must be seen to work to rule out an incident when `struck` are struck.
 pub fn enough_to_calm(struck: u64) -> u64 {
     struck.saturating_mul(SHARE - 1).saturating_add(1)
 }

@@ -1,7 +1,7 @@
 //! A wrong system clock must never end a connection.
 //!
-//! A clock that was ahead leaves times behind that lie in the future once it is right again. The
-//! rules here recognise them.
+//! A clock that was ahead wrote times that lie in the future once it is corrected. The rules here
+//! recognise them.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use crate::clock::after;
 
 /// The longest wait that is believed: the provider counts its limits over 24 hours at most.
 pub const LONGEST_WAIT: Duration = Duration::from_hours(24);
-/// How far apart the clocks of two replicas may be before times are put right and leases ignored.
-/// An hour of sixty days is no harm.
+/// How far apart two replicas' clocks may be before times are repaired and leases ignored. An hour
+/// out of sixty days does no harm.
 pub const TOLERANCE: Duration = Duration::from_hours(1);
 /// The usual lifetime of Instagram's grants.
 pub const USUAL_LIFE: Duration = Duration::from_hours(60 * 24);
-/// How long it counts that a grant has worked past its expiry.
+/// How long a call that worked past the grant's expiry proves the clock wrong.
 pub const PROOF_LASTS: Duration = Duration::from_hours(24);
 
 impl Connection {
@@ -27,8 +27,8 @@ impl Connection {
         self.retry_after.filter(|until| *until > now && *until <= after(now, LONGEST_WAIT))
     }
 
-    /// Whether the grant has worked past its stored expiry, not long ago: then not the grant is
-    /// over, but a clock is wrong.
+    /// Whether the grant has recently worked past its stored expiry: then a clock is wrong, and the
+    /// grant is still alive.
     pub fn has_outlived_expiry(&self, now: Timestamp) -> bool {
         let (Some(grant), Some(evidence)) = (self.grant, self.evidence) else { return false };
         let by_answer = match evidence.source {
@@ -38,7 +38,7 @@ impl Connection {
         by_answer && evidence.at >= grant.expires_at && after(evidence.at, PROOF_LASTS) > now
     }
 
-    /// Whether nothing but the clock has ended this connection, so that the clock can give it back.
+    /// Whether only the clock ended this connection, so that a corrected clock can restore it.
     pub(crate) fn is_expired_by_clock(&self) -> bool {
         self.grant.is_some()
             && self.standing.reason() == Some(Reason::Expired)
@@ -46,8 +46,8 @@ impl Connection {
     }
 }
 
-/// The same grant with times that it can have at `now`: it has not arrived later, and has at most
-/// its whole life before it.
+/// The grant with times that are plausible at `now`: one from the future is taken to arrive now,
+/// with its whole lifetime left.
 pub fn possible(grant: GrantFacts, now: Timestamp) -> GrantFacts {
     if grant.obtained_at <= after(now, TOLERANCE) {
         return grant;

@@ -1,9 +1,8 @@
 //! What to do about an answer that says something against a connection.
 //!
 //! A state machine without I/O: [`Diagnosis::next`] names one step, the caller takes it and reports
-//! the answer to [`Diagnosis::learned`], until the step is to record an observation. A second
-//! opinion is asked for at most once, others are asked at most once, the earlier grant is tried at
-//! most once, so every diagnosis ends after four steps.
+//! the answer to [`Diagnosis::learned`], until the step is to record an observation. Each other
+//! step is taken at most once, so every diagnosis ends after at most four steps.
 
 use super::belief::{Population, is_believed, is_sign};
 use super::observation::{Call, Confidence, Observation};
@@ -19,27 +18,27 @@ pub enum Step {
     AskWhose,
     /// Ask this many other connections whether they work.
     AskOthers(usize),
-    /// Use the grant before the one in use again, if that works.
+    /// Restore the grant before the one in use, if it works.
     TryEarlierGrant,
     /// Record this; the diagnosis has ended.
     Record(Box<Observation>),
 }
 
-/// What a step came to.
+/// The result of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// To [`Step::AskWhose`].
     Whose(Result<Account, Failure>),
-    /// To [`Step::AskOthers`]. What they answered shows in the next [`Population`].
+    /// To [`Step::AskOthers`]. Their answers show in the next [`Population`].
     Others,
-    /// To [`Step::TryEarlierGrant`]: there is none that works. One that works ends the diagnosis.
+    /// To [`Step::TryEarlierGrant`]: no earlier grant works. If one works, the diagnosis ends.
     NoEarlierGrant,
 }
 
 /// What is known of the grant in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Finding {
-    /// Nobody has asked yet.
+    /// Nothing has been asked yet.
     Nothing,
     /// `/me` answered with the linked account.
     Works(Account),
@@ -47,7 +46,7 @@ enum Finding {
     Failed(Failure),
 }
 
-/// Finds out what an answer says about one connection.
+/// Decides what an answer says about one connection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Diagnosis<'a> {
     connection: &'a Connection,
@@ -61,7 +60,7 @@ pub struct Diagnosis<'a> {
     taken: Taken,
 }
 
-/// The steps that were taken: each once at most.
+/// The steps already taken; each is taken at most once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Taken {
     whose: bool,
@@ -70,7 +69,7 @@ struct Taken {
 }
 
 impl<'a> Diagnosis<'a> {
-    /// Somebody wants to know whether the grant works.
+    /// Starts with nothing known, to find out whether the grant works.
     pub fn of_question(connection: &'a Connection, facts: GrantFacts, call: Call) -> Self {
         Self {
             connection,
@@ -83,17 +82,17 @@ impl<'a> Diagnosis<'a> {
         }
     }
 
-    /// The clock says that the grant is over, and the clock is suspected.
+    /// Starts where the grant has expired by a clock that is suspected.
     pub fn of_expiry(connection: &'a Connection, facts: GrantFacts) -> Self {
         Self { is_past_expiry: true, ..Self::of_question(connection, facts, Call::Check) }
     }
 
-    /// A call with the grant has failed.
+    /// Starts where a call with the grant has failed.
     pub fn of_failure(connection: &'a Connection, facts: GrantFacts, call: Call, failure: Failure) -> Self {
         Self { finding: Finding::Failed(failure), ..Self::of_question(connection, facts, call) }
     }
 
-    /// The connection that it is about.
+    /// The diagnosed connection.
     pub fn connection(&self) -> &'a Connection {
         self.connection
     }
@@ -103,7 +102,7 @@ impl<'a> Diagnosis<'a> {
         self.call
     }
 
-    /// What the failure means whose [`Population`] the next step wants; `None` where it wants none.
+    /// The failure meaning for which [`Self::next`] needs a [`Population`], if any.
     pub fn meaning(&self) -> Option<Meaning> {
         match &self.finding {
             Finding::Failed(failure) if !self.is_past_expiry => Some(failure.meaning),
@@ -111,7 +110,7 @@ impl<'a> Diagnosis<'a> {
         }
     }
 
-    /// Takes in what the last step came to.
+    /// Takes the result of the last step.
     pub fn learned(&mut self, answer: Answer) {
         match answer {
             Answer::Whose(answer) => self.learned_whose(answer),
@@ -132,7 +131,7 @@ impl<'a> Diagnosis<'a> {
         });
         self.finding = match (std::mem::replace(&mut self.finding, Finding::Nothing), self.call) {
             (Finding::Failed(first), Call::Refresh) => Finding::Failed(self.second_opinion(first, answer)),
-            // What `/me` says counts, not what the app's own call met.
+            // `/me` decides, not the failure of the app's own call.
             (_, Call::PassThrough) => {
                 self.call = Call::Check;
                 found(answer)
@@ -141,14 +140,14 @@ impl<'a> Diagnosis<'a> {
         };
     }
 
-    /// An unexplained "no" to a refresh, held against `/me` with the same grant.
+    /// An unexplained refusal of a refresh, compared with the answer of `/me` to the same grant.
     fn second_opinion(&self, refusal: Failure, answer: Result<Account, Failure>) -> Failure {
         match answer {
             Ok(_) => Failure { meaning: Meaning::Unavailable, ..refusal },
             Err(second) => match second.meaning {
                 Meaning::Dead(_) | Meaning::UserAction(_) => second,
                 Meaning::DeadUnexplained => refusal,
-                // No answer to speak of. A first sign stands; a second one alone ends nothing.
+                // `/me` answered neither way: a first sign stands, a second one ends nothing.
                 Meaning::Permission
                 | Meaning::RateLimited(_)
                 | Meaning::Unavailable
@@ -163,7 +162,7 @@ impl<'a> Diagnosis<'a> {
         }
     }
 
-    /// The next step. `population` is what is known of all connections for [`Self::meaning`].
+    /// The next step. `population` is about [`Self::meaning`].
     pub fn next(&self, population: &Population, schedule: &Schedule) -> Step {
         match &self.finding {
             Finding::Nothing => Step::AskWhose,
@@ -184,7 +183,7 @@ impl<'a> Diagnosis<'a> {
             return Step::AskOthers(population.others_wanted);
         }
         let ends = self.ends(failure, population, schedule);
-        // In an incident everything is refused, and the worker asks no more than it must.
+        // In an incident everything is refused, so the worker asks as little as possible.
         let is_incident = population.confidence == Confidence::Incident;
         if !self.taken.whose && self.wants_second_opinion(failure, ends, is_incident) {
             return Step::AskWhose;
@@ -207,27 +206,27 @@ impl<'a> Diagnosis<'a> {
         }))
     }
 
-    /// A person waits for the answer to their own call; the worker does not.
+    /// Asking others takes time, and only the worker has nobody waiting for it.
     fn may_ask_others(&self) -> bool {
         !self.taken.others && matches!(self.call, Call::Refresh | Call::Probe)
     }
 
     fn wants_second_opinion(&self, failure: &Failure, ends: bool, is_incident: bool) -> bool {
         match self.call {
-            // Together, the first "no" to a refresh and the one to `/me` are one sign. Later ones
-            // are held against `/me` only where they would end the connection.
+            // The first refusal of a refresh is compared with `/me`; both are one sign. Later
+            // refusals are compared only if they would end the connection.
             Call::Refresh => {
                 let is_first = self.connection.suspicion.is_none() && !is_incident;
                 failure.meaning == Meaning::DeadUnexplained && (is_first || ends)
             }
-            // A single call may be refused for what it asks; `/me` is refused for the account
-            // alone.
+            // A pass-through call may be refused for its content; `/me` is refused only for the
+            // account.
             Call::PassThrough => is_sign(failure.meaning) || matches!(failure.meaning, Meaning::App(_)),
             Call::Check | Call::Probe => false,
         }
     }
 
-    /// Whether recording the failure would end the connection, or it has ended already.
+    /// Whether the failure is a death that is believed, or that meets an ended connection.
     fn ends(&self, failure: &Failure, population: &Population, schedule: &Schedule) -> bool {
         let is_death = matches!(failure.meaning, Meaning::Dead(_) | Meaning::DeadUnexplained);
         let confidence = population.confidence;
@@ -244,8 +243,8 @@ impl<'a> Diagnosis<'a> {
                 ))
     }
 
-    /// Whether the grant in use came by a refresh and has not been seen to work, or is not the
-    /// linked account's for the second time.
+    /// Whether a death concerns a refreshed grant that has never been seen to work, or a grant that
+    /// has answered for another account twice.
     fn is_unproven(&self, failure: &Failure) -> bool {
         let is_death = matches!(failure.meaning, Meaning::Dead(_) | Meaning::DeadUnexplained);
         let is_untried =
@@ -255,8 +254,8 @@ impl<'a> Diagnosis<'a> {
             && (is_untried || self.is_strange && self.connection.suspicion.is_some())
     }
 
-    /// The clock is believed unless the grant works; a stated death stays when the clock is set
-    /// back.
+    /// The observation after a failed call past the expiry: a stated death, which stays when the
+    /// clock is set back, else the expiry.
     fn expired(&self, failure: &Failure) -> Observation {
         match failure.meaning {
             Meaning::Dead(_) => Observation::Failed {
@@ -264,7 +263,7 @@ impl<'a> Diagnosis<'a> {
                 call: self.call,
                 failure: failure.clone(),
                 next_refresh_at: None,
-                // Many that die of age at once are no incident.
+                // Many grants that expire together are no incident.
                 confidence: Confidence::TooFew,
             },
             Meaning::DeadUnexplained
@@ -286,8 +285,8 @@ fn found(answer: Result<Account, Failure>) -> Finding {
     }
 }
 
-/// The grant was proven to be the linked account's when it came. So either the answer is wrong,
-/// which passes, or a refresh brought a grant that is not ours: an unexplained sign of death.
+/// An answer about another account, as an unexplained sign of death. The grant was proven when
+/// linked, so either the answer is wrong and passes, or a refresh brought another account's grant.
 fn of_another_account() -> Failure {
     Failure::new(Meaning::DeadUnexplained, "the answer is about another account than the linked one")
 }

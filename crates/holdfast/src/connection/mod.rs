@@ -39,15 +39,14 @@ pub struct Connection {
     pub account: Option<Account>,
     /// Granted scopes.
     pub scopes: Vec<String>,
-    /// Scopes that we asked for at connecting and were not granted; see [`status::missing_scopes`]
-    /// for what is missing by now.
+    /// Scopes asked for when connecting that were not granted. [`status::missing_scopes`] says what
+    /// is missing now.
     pub missing_scopes: Vec<String>,
-    /// The grant in use; `None` where there is none (its bytes live in the vault's keeping, not
-    /// here).
+    /// The grant in use, if any; its token is stored sealed, not here.
     pub grant: Option<GrantFacts>,
-    /// When the worker will next refresh the grant, or look whether a trouble has passed.
+    /// When the worker next refreshes the grant, or probes a connection in trouble.
     pub next_refresh_at: Option<Timestamp>,
-    /// Not before this time will we ask the provider about this connection.
+    /// The provider is not asked about this connection before this time.
     pub retry_after: Option<Timestamp>,
     /// Since when the standing holds.
     pub since: Timestamp,
@@ -56,18 +55,18 @@ pub struct Connection {
     pub linked_at: Option<Timestamp>,
     /// What our knowledge rests on.
     pub evidence: Option<Evidence>,
-    /// A first, unconfirmed sign that the grant is dead.
+    /// The first sign that the grant is dead or the person must act, while unconfirmed.
     pub suspicion: Option<Suspicion>,
-    /// Failed refreshes in a row.
+    /// Failed refreshes and probes in a row.
     pub failures: u32,
     /// Grows by one with every stored change.
     pub version: i64,
 }
 
 impl Connection {
-    /// When the first sign was seen that `grant` is dead; `now` where there was none.
+    /// When the first sign against `grant` was seen; `now` if there was none.
     pub fn first_sign_at(&self, grant: GrantFacts, now: Timestamp) -> Timestamp {
-        // A sign stamped in the future would never be confirmed: its clock was ahead.
+        // Ignore a sign stamped in the future (its clock was ahead): it would never be confirmed.
         let first = self.suspicion.filter(|each| each.grant_version == grant.version && each.first_at <= now);
         first.map_or(now, |first| first.first_at)
     }
@@ -77,13 +76,13 @@ impl Connection {
         if self.missing_scopes.is_empty() { Standing::CONNECTED } else { Reason::ScopesMissing.into() }
     }
 
-    /// Whether something is said against the connection that may pass, or may prove true.
+    /// Whether a suspicion is stored, or a live connection is not in its healthy standing.
     pub(crate) fn is_doubted(&self) -> bool {
         self.suspicion.is_some()
             || self.standing.state().is_alive() && self.standing != self.healthy_standing()
     }
 
-    /// Whether refreshes have failed lately while nothing is said against the grant itself.
+    /// Whether refreshes have failed lately without any sign against the grant itself.
     pub(crate) fn fails_to_renew(&self) -> bool {
         let is_living =
             self.standing == self.healthy_standing() || self.standing == Reason::RefreshFailing.into();
@@ -96,14 +95,14 @@ impl Connection {
 pub struct GrantFacts {
     /// Version of the stored grant, growing per connection.
     pub version: i64,
-    /// When it arrived; a grant is never refreshed before it has the minimum age.
+    /// When it arrived. The minimum age for a refresh counts from here.
     pub obtained_at: Timestamp,
-    /// When it dies.
+    /// When it expires.
     pub expires_at: Timestamp,
 }
 
-/// A sign of death, or that the person must act, that a later one has to confirm before anybody is
-/// told so.
+/// An unconfirmed sign that the grant is dead or that the person must act. Nobody is told to act
+/// until a later sign confirms it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Suspicion {
     /// The grant it was about.

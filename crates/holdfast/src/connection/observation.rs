@@ -9,7 +9,7 @@ use crate::provider::{Account, Failure};
 /// Something that we learned.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Observation {
-    /// A connect attempt was completed; the new grant has answered "whose are you" already.
+    /// An account was linked, with a grant that `/me` has already proven.
     Linked {
         /// The account it belongs to.
         account: Account,
@@ -40,10 +40,9 @@ pub enum Observation {
         /// When to refresh it.
         next_refresh_at: Timestamp,
     },
-    /// The connection was declared dead at the beginning of an incident, so its death is not
-    /// believed any more.
+    /// The connection was declared dead at the beginning of an incident; that is revoked.
     TakenBack {
-        /// Deaths up to this time were before the incident.
+        /// Deaths up to this time predate the incident and stand.
         fallen_after: Timestamp,
         /// When it takes its turn as a canary.
         next_refresh_at: Timestamp,
@@ -52,12 +51,12 @@ pub enum Observation {
     Worked {
         /// The grant that was used.
         grant_version: i64,
-        /// The account as the provider describes it now, where the call was about that.
+        /// The account as described by the provider now, if the call asked for it.
         account: Option<Account>,
-        /// When to refresh the grant, where the stored time was for looking after a trouble.
+        /// When to refresh the grant, if the stored time was for a probe.
         next_refresh_at: Option<Timestamp>,
     },
-    /// The provider described the account and the granted scopes, besides a renewal that worked.
+    /// A refresh that worked also brought the account's description or the granted scopes.
     Described {
         /// The grant that was used.
         grant_version: i64,
@@ -66,13 +65,13 @@ pub enum Observation {
         /// Granted and missing scopes, where the provider says.
         granted: Option<Granted>,
     },
-    /// A call of the app's was refused because scopes are missing, which the provider names.
+    /// The provider refused a pass-through call and named the scopes that the grant lacks.
     ScopesRefused {
         /// The grant that was used.
         grant_version: i64,
-        /// Those of them that the app asks for.
+        /// The named scopes that the app asks for.
         scopes: Vec<String>,
-        /// All that the app asks for.
+        /// All scopes that the app asks for.
         asked_for: Vec<String>,
     },
     /// Another user has proven control of the account.
@@ -85,7 +84,7 @@ pub enum Observation {
         call: Call,
         /// What came back.
         failure: Failure,
-        /// When the worker will try again, where it will.
+        /// When the worker tries again; `None`: as stored.
         next_refresh_at: Option<Timestamp>,
         /// How far a sign of death is believed, given the other connections.
         confidence: Confidence,
@@ -106,9 +105,9 @@ pub enum Observation {
     AttemptEnded(AttemptOutcome),
     /// The stored expiry has passed.
     ExpiryPassed,
-    /// Times that a clock that was ahead wrote are repaired.
+    /// Times written by a clock that was ahead are repaired.
     TimesRepaired {
-        /// The same grant, with the times that it can have.
+        /// The same grant with plausible times.
         grant: GrantFacts,
         /// When to refresh it.
         next_refresh_at: Timestamp,
@@ -155,18 +154,18 @@ impl Observation {
 /// How far a sign of death is believed, given the other connections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Confidence {
-    /// Fewer connections than an incident strikes: waiting could show nothing.
+    /// Too few connections to tell an incident: waiting would show nothing.
     TooFew,
     /// An incident may be beginning.
     #[default]
     Unknown,
     /// Others have worked since the first sign.
     OthersHealthy,
-    /// One is going on: believe no sign of death.
+    /// An incident is going on: believe no sign of death.
     Incident,
 }
 
-/// What a grant may do.
+/// The scopes of a grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Granted {
     /// What was granted.
@@ -180,9 +179,9 @@ pub struct Granted {
 pub enum Call {
     /// Refreshing the grant.
     Refresh,
-    /// Asking whose grant it is, because somebody wants to know.
+    /// Asking `/me`, because a person or an operator wants to know.
     Check,
-    /// The same by the worker, to see whether a trouble has passed.
+    /// Asking `/me` by the worker, to see whether a trouble has passed.
     Probe,
     /// A call that the app made.
     PassThrough,

@@ -1,4 +1,4 @@
-//! The reason that each meaning of a provider's answer gives.
+//! Maps the meaning of a provider's failure to a reason.
 
 use super::Reason;
 use crate::provider::{DeathCause, Meaning, UserAction};
@@ -22,7 +22,7 @@ fn action_reason(action: UserAction) -> Reason {
     }
 }
 
-/// The reason that a failure gives, for a call that has no connection to record it on.
+/// The reason that a failure with this meaning gives.
 pub fn reason_of(meaning: Meaning) -> Reason {
     match meaning {
         Meaning::Dead(cause) => death_reason(cause),

@@ -1,5 +1,4 @@
-//! Where a browser may be sent after connecting: an allow-list, so that the callback is no open
-//! redirect.
+//! Allow-list of addresses to return to after connecting, so that the callback is no open redirect.
 
 #[cfg(test)]
 mod tests;
@@ -13,8 +12,8 @@ use url::{Position, Url};
 /// Longest accepted `return_to`, in bytes.
 pub const MAX_RETURN_TO: usize = 2048;
 
-/// The allow-list: origins (any path below them), full addresses (that path, and paths below it),
-/// and addresses of native apps (exactly). Clones share it.
+/// The allow-list: origins (any path), full addresses (that path and paths below it), and native
+/// app addresses (exact match). Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct ReturnUrls {
     list: Arc<ArcSwap<List>>,
@@ -23,7 +22,7 @@ pub struct ReturnUrls {
 #[derive(Debug, Default)]
 struct List {
     pages: Vec<Page>,
-    /// As written, and as an address.
+    /// Each entry as written, and parsed.
     apps: Vec<(String, Url)>,
 }
 
@@ -32,7 +31,7 @@ struct Page {
     origin: OriginPattern,
     /// `None` allows every path. Never ends in a slash.
     path: Option<String>,
-    /// The entry as an address, where it names one place and no pattern.
+    /// The entry as an address, unless it is a pattern.
     address: Option<Url>,
 }
 
@@ -64,7 +63,7 @@ pub enum ReturnToError {
     /// Well formed, but not allowed.
     #[error("`return_to` is not on the list of allowed return addresses (HOLDFAST_RETURN_URLS)")]
     NotAllowed,
-    /// None was given and the list names no single address to fall back to.
+    /// None was given, and the list has no single address as a default.
     #[error("give `return_to`: this installation has no default return address (HOLDFAST_RETURN_URLS)")]
     Missing,
 }
@@ -89,9 +88,9 @@ impl ReturnUrls {
         self.list.store(other.list.load_full());
     }
 
-    /// The address to return to: the one asked for, if allowed, else the first single address on
-    /// the list. Pages come before apps, whose addresses a browser can open only where the app is
-    /// installed.
+    /// The address to return to: the one asked for, if allowed; without one, the first single
+    /// address on the list. Pages come before apps: a browser opens an app's address only if the
+    /// app is installed.
     pub fn choose(&self, asked: Option<&str>) -> Result<Url, ReturnToError> {
         let list = self.list.load();
         let Some(asked) = asked else {
@@ -109,8 +108,7 @@ impl List {
         if asked.len() > MAX_RETURN_TO {
             return Err(ReturnToError::TooLong);
         }
-        // The URL standard has parsers strip or repair these; whoever sends them hopes that
-        // somebody else does not.
+        // URL parsers strip or repair these in different ways, which an attacker could exploit.
         if asked.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
             return Err(ReturnToError::Ambiguous);
         }
@@ -165,11 +163,10 @@ impl Page {
     }
 }
 
-/// Schemes that run or show what the address itself says, or that name nothing that could receive a
-/// person.
+/// Schemes that execute or show the address's own content, or that no app can own.
 const NOBODYS: [&str; 6] = ["file", "data", "blob", "javascript", "about", "vbscript"];
 
-/// Whether that is an address with a scheme of an app's own (RFC 8252 §7.1).
+/// Whether `address` has an app's private-use scheme (RFC 8252 §7.1).
 fn is_of_an_app(address: &str) -> bool {
     let Some((scheme, rest)) = address.split_once(':') else { return false };
     let is_scheme = scheme.starts_with(|first: char| first.is_ascii_lowercase())
@@ -187,25 +184,25 @@ fn app_address(entry: &str) -> Result<Url, ReturnUrlError> {
     Url::parse(entry).map_err(|_| fault("it is not an address"))
 }
 
-/// What stands between `//` and the path, as written.
+/// The part between `//` and the path, as written.
 fn authority(address: &str) -> &str {
     let start = address.find("://").map_or(0, |at| at + 3);
     let rest = &address[start..];
     &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())]
 }
 
-/// The parameters that the callback speaks with; what an earlier round left in `return_to` goes.
+/// The callback's query parameters; any left in `return_to` by an earlier round are removed.
 const OURS: [&str; 4] = ["instagram", "attempt", "completion", "reason"];
 
-/// `url` with `pairs` as its only parameters of ours, at the end; the app's own parameters stay
-/// byte for byte as they are, and so does its fragment, where many a page keeps its route.
+/// `url` with `pairs` appended and older parameters of ours removed. The app's own parameters and
+/// its fragment stay byte for byte; many pages keep their route in the fragment.
 pub fn with_query(mut url: Url, pairs: &[(&str, &str)]) -> Url {
     let is_ours = |written: &str| {
         url::form_urlencoded::parse(written.as_bytes()).any(|(name, _)| OURS.contains(&name.as_ref()))
     };
     let query = url.query().unwrap_or_default();
     let mut parts: Vec<String> = query.split('&').filter(|part| !is_ours(part)).map(str::to_owned).collect();
-    // No query at all is split into one empty part.
+    // Splitting an empty query yields one empty part.
     if query.is_empty() {
         parts.clear();
     }

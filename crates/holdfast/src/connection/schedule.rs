@@ -1,4 +1,4 @@
-//! When to refresh a grant, when to look at a connection in trouble, and how long to pause.
+//! When to refresh a grant, when to probe a connection in trouble, and how long to pause.
 //!
 //! Pure: the time and the jitter are passed in.
 
@@ -13,18 +13,18 @@ use super::{Connection, GrantFacts, Reason, State};
 use crate::clock::{after, from_millis};
 use crate::provider::{Failure, Meaning};
 
-/// A due time is moved by at most this part of the time until then, to spread the load.
+/// Jitter lengthens the time until a refresh by at most this fraction, to spread the load.
 const SPREAD: f64 = 0.05;
 /// The first pause after a failed refresh.
 const FIRST_PAUSE: Duration = Duration::from_mins(1);
-/// The longest pause while there is plenty of time.
+/// The longest pause before the last days.
 const LONGEST_PAUSE: Duration = Duration::from_hours(24);
-/// With less life than this left, a failed refresh is tried again at least every hour.
+/// With less lifetime left than this, a failed refresh is retried at least every hour.
 const LAST_DAYS: Duration = Duration::from_hours(72);
 /// The longest pause in the last days.
 pub const HOUR: Duration = Duration::from_hours(1);
-/// All canaries of an incident together ask once in this part of the time that it has lasted: a
-/// short one is soon seen to have passed, and a long one costs little.
+/// The canaries of an incident together ask once per this fraction of its age: a short incident is
+/// soon seen to end, and a long one costs few calls.
 const CANARY_PART: u32 = 16;
 /// The shortest and the longest time between two canaries.
 const CANARY_GAP: (Duration, Duration) = (Duration::from_secs(20), Duration::from_mins(30));
@@ -32,7 +32,7 @@ const CANARY_GAP: (Duration, Duration) = (Duration::from_secs(20), Duration::fro
 /// The refresh policy, from the settings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RefreshPolicy {
-    /// A grant younger than this is never refreshed: Instagram refuses it below 24 h.
+    /// A grant younger than this is never refreshed: Instagram refuses grants younger than 24 h.
     pub min_age: Duration,
     /// The fraction of its life after which a grant is due.
     pub at: f64,
@@ -55,11 +55,11 @@ impl RefreshPolicy {
         from_millis(born.saturating_add(due.max(min_age)))
     }
 
-    /// The part of a grant's life, in whole percent, that is left at least when it first comes due.
+    /// The least lifetime left when a grant first comes due, in whole percent.
     pub fn tail_percent(&self) -> u32 {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a percentage")]
         let tail = ((1.0 - self.fraction(1.0)) * 100.0).floor() as u32;
-        // One for rounding a due time to milliseconds and a lifetime to its hundredth.
+        // One percent for rounding: due times to milliseconds, lifetimes to hundredths.
         tail.saturating_sub(1)
     }
 
@@ -68,7 +68,7 @@ impl RefreshPolicy {
     }
 }
 
-/// Chance, drawn once per decision, so that the decision itself is a function.
+/// Randomness, drawn once per decision, so that the decision itself is pure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Jitter(pub u16);
 
@@ -85,7 +85,7 @@ pub struct Schedule {
     pub policy: RefreshPolicy,
     /// The time of the decision.
     pub now: Timestamp,
-    /// The chance drawn for it.
+    /// The randomness for it.
     pub jitter: Jitter,
 }
 
@@ -100,12 +100,12 @@ impl Schedule {
         self.policy.due(facts.obtained_at, facts.expires_at, 0.0) <= self.now
     }
 
-    /// When a grant that has just worked is refreshed, where the stored time was for a look at it.
+    /// When to refresh a grant that has just worked, if the stored time was for a probe.
     pub fn due_again(&self, connection: &Connection, facts: GrantFacts) -> Option<Timestamp> {
         (connection.is_doubted() && !self.is_due(facts)).then(|| self.refresh_at(facts))
     }
 
-    /// When the worker comes back to a connection whose call has failed. `None`: as stored.
+    /// When the worker returns to a connection after a failed call. `None`: as stored.
     pub fn after_failure(
         &self,
         connection: &Connection,
@@ -123,7 +123,7 @@ impl Schedule {
         }
     }
 
-    /// When to look at it again: soon where the trouble may pass, at the latest when it was due.
+    /// When to probe again: soon if the trouble may pass, but no later than the stored time.
     fn next_look(
         &self,
         connection: &Connection,
@@ -132,7 +132,7 @@ impl Schedule {
         failure: &Failure,
         population: &Population,
     ) -> Option<Timestamp> {
-        // A stored time that has passed is the one that has brought us here.
+        // A stored time that has passed is the one now being handled.
         let due = connection.next_refresh_at.filter(|at| *at > self.now);
         let may_pass = match failure.meaning {
             Meaning::Dead(_)
@@ -141,7 +141,7 @@ impl Schedule {
             | Meaning::RateLimited(_)
             | Meaning::Unavailable
             | Meaning::App(_) => true,
-            // One of the app's calls may need what the others do not.
+            // A pass-through call may need a scope that no other call needs.
             Meaning::Permission => {
                 call != Call::PassThrough && connection.healthy_standing() != Reason::ScopesMissing.into()
             }
@@ -157,8 +157,8 @@ impl Schedule {
         }
     }
 
-    /// After a pause that grows with each failure: at least as long as the provider asks for, and
-    /// short enough that the grant is tried again before it dies.
+    /// The next try, after a pause that grows with each failure: at least as long as the provider
+    /// asks for, and otherwise short enough for several tries before the grant expires.
     fn next_try(
         &self,
         connection: &Connection,
@@ -174,13 +174,13 @@ impl Schedule {
             Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_)
                 if population.confidence != Confidence::Incident =>
             {
-                // The worker will ask, whoever has asked now.
+                // The next call is the worker's, whatever call failed now.
                 let call =
                     if call == Call::Refresh || self.is_due(facts) { Call::Refresh } else { Call::Probe };
                 let delay = confirmation_delay(failure.meaning, call, population.confidence);
                 recheck_pause(connection.first_sign_at(facts, self.now), delay, self.now)
             }
-            // A few that are struck by it alone must not keep the others from their turns.
+            // Backoff keeps a few permanently failing ones from taking every canary turn.
             Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_) | Meaning::App(_) => {
                 self.canary_pause(population).max(growing.min(HOUR))
             }
@@ -198,8 +198,8 @@ impl Schedule {
         after(self.now, pause.max(Duration::from_secs(1)))
     }
 
-    /// How long one of those that wait for a trouble to pass waits for its turn as a canary: all
-    /// together ask every 20 s at first, ever more rarely later, and never all at the same moment.
+    /// The pause before a connection's next turn as a canary. All canaries together ask every 20 s
+    /// at first, later more rarely, and never all at once.
     pub fn canary_pause(&self, population: &Population) -> Duration {
         let lasted = population.since.map_or(Duration::ZERO, |since| {
             Duration::try_from(self.now.duration_since(since)).unwrap_or_default()
@@ -207,7 +207,7 @@ impl Schedule {
         let (shortest, longest) = CANARY_GAP;
         let gap = (lasted / CANARY_PART).clamp(shortest, longest);
         let turns = u32::try_from(population.waiting.max(3)).unwrap_or(u32::MAX);
-        // Anywhere within two rounds: one round on average, and the first are asked right away.
+        // Spread over two rounds: one round on average, and the first canaries ask right away.
         let rounds = gap.saturating_mul(turns).saturating_mul(2);
         gap + (rounds / 65_536).saturating_mul(u32::from(self.jitter.0))
     }
@@ -218,8 +218,8 @@ fn backoff(failures: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(1 << failures.saturating_add(failures.saturating_sub(2)).min(16))
 }
 
-/// The pause before a sign of death first seen at `first_at` is checked again: soon, then ever more
-/// rarely, and once more when it is old enough to be believed.
+/// The pause before a sign first seen at `first_at` is checked again: short at first, then longer,
+/// and once more when it is old enough to be believed.
 fn recheck_pause(first_at: Timestamp, confirmation_delay: Duration, now: Timestamp) -> Duration {
     let age = now.duration_since(first_at).unsigned_abs();
     match confirmation_delay.saturating_sub(age) {

@@ -1,4 +1,4 @@
-//! The states of a connection, the reasons that belong to each, and what would mend them.
+//! The states of a connection, the reasons that belong to each, and the action that would help.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -131,7 +131,7 @@ pub fn state_in_words(state: State, reason: Option<Reason>) -> String {
 }
 
 impl State {
-    /// Whether a grant in this state is, as far as we know, alive: only then can time end it.
+    /// Whether the grant is alive as far as we know. Only a live grant can expire.
     pub fn is_alive(self) -> bool {
         match self {
             Self::Connected | Self::Degraded | Self::ActionRequired => true,
@@ -140,8 +140,8 @@ impl State {
     }
 }
 
-/// What we know about a connection: a state with a reason that belongs to it. Pairs that the
-/// contract does not have cannot be made; see [`Standing::new`].
+/// A state with a reason that belongs to it. Only pairs of the contract can be made; see
+/// [`Standing::new`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Standing {
     state: State,
@@ -154,9 +154,9 @@ impl Standing {
     /// Connected with all that we ask for.
     pub const CONNECTED: Self = Self { state: State::Connected, reason: None };
 
-    /// The standing of that state and reason, if they belong together and may be stored.
-    /// `connecting` and `unavailable` are never stored: they follow from an open attempt and from
-    /// the configuration.
+    /// The standing of this state and reason; `None` if they do not belong together or are never
+    /// stored. `connecting` and `unavailable` are never stored: they follow from an open attempt
+    /// and from the configuration.
     pub fn new(state: State, reason: Option<Reason>) -> Option<Self> {
         let fits = match reason {
             None => matches!(state, State::NotConnected | State::Connected),
@@ -177,7 +177,7 @@ impl Standing {
 }
 
 impl From<Reason> for Standing {
-    /// The standing that a reason implies. `not_configured` is not stored and stands for "not
+    /// The standing that a reason implies. `not_configured` is never stored, so it becomes "not
     /// connected".
     fn from(reason: Reason) -> Self {
         Self::new(reason.state(), Some(reason)).unwrap_or(Self::NOT_CONNECTED)

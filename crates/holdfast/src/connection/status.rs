@@ -1,5 +1,4 @@
-//! The status as the outside sees it: derived from stored facts, the open attempt, the
-//! configuration and the time.
+//! The public status, derived from stored facts, the open attempt, the configuration and the time.
 
 #[cfg(test)]
 mod tests;
@@ -66,7 +65,7 @@ pub struct AttemptUnderway {
     pub expires_at: Timestamp,
 }
 
-/// The newest attempt that has not been closed; its time may have run out all the same.
+/// The newest attempt that has not been closed. It may have expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenAttempt {
     /// Its id.
@@ -77,10 +76,9 @@ pub struct OpenAttempt {
     pub expires_at: Timestamp,
 }
 
-/// Derives the status. Pure: the same facts at the same time give the same answer, on every
-/// replica. What the clock alone decides (a grant or an attempt that has run out) needs no worker
-/// to be right. `asked_for` are the scopes that the app asks for by now, `None` where Instagram is
-/// not configured.
+/// Derives the status. Pure: the same facts at the same time give the same answer on every replica.
+/// An expired grant or attempt shows at once, without the worker. `asked_for` are the scopes that
+/// the app asks for now; `None`: Instagram is not configured.
 pub fn derive(
     mut connection: Option<Connection>,
     attempt: Option<OpenAttempt>,
@@ -88,7 +86,7 @@ pub fn derive(
     now: Timestamp,
 ) -> InstagramStatus {
     let missing_scopes = connection.as_ref().map(|each| missing_scopes(each, asked_for)).unwrap_or_default();
-    // Taken, not copied: a connection that is read for its status is needed for nothing else.
+    // Moved, not cloned: nothing else needs the connection.
     let taken = connection.as_mut().map(|each| (each.account.take(), std::mem::take(&mut each.scopes)));
     let (account, mut scopes) = taken.unwrap_or_default();
     scopes.retain(|each| !missing_scopes.contains(each));
@@ -96,7 +94,7 @@ pub fn derive(
     let configured = asked_for.is_some();
     let expiry = connection.and_then(|each| each.grant).map(|grant| grant.expires_at);
     let underway = attempt.filter(|each| each.expires_at > now);
-    // An attempt on a linked account hides nothing of what is known about it.
+    // An open attempt never hides the state of a linked account.
     let connecting = underway.filter(|_| account.is_none());
     let (standing, clock_at) = standing_by_the_clock(connection, attempt, now);
     let standing = limited(standing, &missing_scopes);
@@ -110,7 +108,7 @@ pub fn derive(
         (State::Connecting, Some(attempt)) => Some(attempt.created_at),
         _ => clock_at.or(connection
             .filter(|each| each.version > 1 || each.linked_at.is_some())
-            // A clock that was ahead may have written a time that has not come yet.
+            // A clock that was ahead may have written a future time.
             .map(|each| each.since.min(now))),
     };
     InstagramStatus {
@@ -122,7 +120,7 @@ pub fn derive(
         scopes,
         missing_scopes,
         token_expires_at: expiry,
-        // Too late is never: a grant that cannot be refreshed before it ends will not be.
+        // A refresh after the expiry will never happen.
         next_refresh_at: connection
             .filter(|_| configured && standing.state().is_alive())
             .and_then(|each| Some(each.next_refresh_at?).max(each.waits_until(now)))
@@ -136,7 +134,7 @@ pub fn derive(
                 .map(|evidence| Evidence { at: evidence.at.min(now), ..evidence }),
         },
         attempt: underway.map(|each| AttemptUnderway { id: each.id, expires_at: each.expires_at }),
-        // What the clock has changed will be stored as the next version.
+        // An expiry will be stored as the next version.
         version: connection.map_or(0, |each| each.version + i64::from(clock_at.is_some())),
         error: if connected { None } else { reason.and_then(sentence).map(str::to_owned) },
     }
@@ -164,7 +162,7 @@ fn standing_by_the_clock(
 }
 
 impl InstagramStatus {
-    /// The same where the provider answers nobody, so that the worker asks about nobody before
+    /// The status while the provider answers nobody and the worker therefore asks nothing before
     /// `until`.
     #[must_use]
     pub fn resting_until(self, until: Option<Timestamp>) -> Self {
@@ -173,8 +171,7 @@ impl InstagramStatus {
         Self { next_refresh_at: next.filter(|at| end.is_none_or(|end| *at < end)), ..self }
     }
 
-    /// The same where the provider's budget for the whole app is spent until then, as far as this
-    /// replica knows.
+    /// The status while the app's rate budget is spent until `until`, as far as this replica knows.
     #[must_use]
     pub fn throttled_until(self, until: Option<Timestamp>) -> Self {
         let waits = until.filter(|_| self.reason == Some(Reason::RateLimited));
@@ -183,8 +180,7 @@ impl InstagramStatus {
     }
 }
 
-/// What the app asks for and may not do: not granted, or refused in use. The app may ask for more
-/// than when the account was connected, or for less.
+/// The scopes that the app asks for now and lacks: not granted, or refused in use.
 pub fn missing_scopes(connection: &Connection, asked_for: Option<&[String]>) -> Vec<String> {
     let (granted, missing) = (&connection.scopes, &connection.missing_scopes);
     // Where the provider did not say what it granted, nothing is known to be missing.
@@ -198,13 +194,13 @@ pub fn missing_scopes(connection: &Connection, asked_for: Option<&[String]>) -> 
     }
 }
 
-/// The scopes asked for that are not among the granted ones.
+/// The scopes in `asked_for` that are not in `granted`.
 pub fn lacking(asked_for: &[String], granted: &[String]) -> Vec<String> {
     asked_for.iter().filter(|each| !granted.contains(each)).cloned().collect()
 }
 
-/// A connection works with what was granted, so a lack of scopes only shows where nothing worse
-/// does; and only by name.
+/// `standing`, with `scopes_missing` set or cleared according to `missing`. A connection works with
+/// the scopes it has, so any worse standing wins.
 fn limited(standing: Standing, missing: &[String]) -> Standing {
     match (standing.state(), standing.reason()) {
         (State::Connected, None) if !missing.is_empty() => Reason::ScopesMissing.into(),
@@ -225,7 +221,7 @@ pub fn is_usable(state: State) -> bool {
     }
 }
 
-/// The one thing that would help, as the contract's table has it.
+/// The one action that would help, by the contract's table.
 pub fn action(state: State, reason: Option<Reason>) -> Action {
     match state {
         State::NotConnected if reason == Some(Reason::AccountNotAdmitted) => Action::ContactSupport,

@@ -19,20 +19,20 @@ use super::{Connection, Evidence, EvidenceSource, GrantFacts, Reason, Standing, 
 use crate::clock::after;
 use crate::provider::{Account, Failure, Meaning};
 
-/// Temporary refresh failures in a row before the status says `refresh_failing`.
+/// After this many temporary refresh failures in a row the status says `refresh_failing`.
 const FAILURES_BEFORE_DEGRADED: u32 = 3;
 
-/// With less life left than this, the first failed refresh already shows.
+/// With less lifetime left than this, the first failed refresh already shows in the status.
 const SHORT_OF_TIME: Duration = Duration::from_hours(168);
 
-/// The connection as it is after `observation`. Its `version` is left for the store to advance.
+/// The connection after `observation`. The caller advances its `version`.
 pub fn apply(connection: &Connection, observation: &Observation, now: Timestamp) -> Connection {
     let mut next = connection.clone();
     if observation.grant_version().is_none_or(|version| is_about(connection, version)) {
         change(connection, &mut next, observation, now);
     }
     if !next.standing.state().is_alive() {
-        // Nobody is asked about what has ended.
+        // An ended connection is not asked about any more.
         next.next_refresh_at = None;
         next.suspicion = None;
     }
@@ -58,7 +58,7 @@ fn change(connection: &Connection, next: &mut Connection, observation: &Observat
         Observation::RolledBack { from_version: _, grant, next_refresh_at } => {
             install_grant(next, *grant, *next_refresh_at);
             mark_working(next, EvidenceSource::Use, now);
-            // The renewal that brought the grant before was none.
+            // The refresh that brought the dead grant counts as a failure.
             next.failures = 1;
         }
         Observation::TakenBack { fallen_after, next_refresh_at } => {
@@ -82,7 +82,7 @@ fn change(connection: &Connection, next: &mut Connection, observation: &Observat
             }
         }
         Observation::Failed { grant_version: _, call, failure, next_refresh_at, confidence } => {
-            // A late answer says nothing about a connection that has ended meanwhile.
+            // Ignore a late answer about a connection that has ended meanwhile.
             if connection.standing.state().is_alive() {
                 next.next_refresh_at = next_refresh_at.or(connection.next_refresh_at);
                 fail(next, *call, failure, *confidence, now);
@@ -108,7 +108,7 @@ fn change(connection: &Connection, next: &mut Connection, observation: &Observat
                 next.evidence = Some(Evidence { source: EvidenceSource::Callback, at: now });
             }
         }
-        // What a failed attempt says is news only where nothing is linked.
+        // A failed attempt changes nothing on a linked connection.
         Observation::AttemptEnded(outcome) => {
             if connection.standing.state() == State::NotConnected {
                 end_attempt(next, *outcome, now);
@@ -118,7 +118,7 @@ fn change(connection: &Connection, next: &mut Connection, observation: &Observat
         Observation::TimesRepaired { grant, next_refresh_at } => {
             repair_times(connection, next, *grant, *next_refresh_at, now);
         }
-        // What has ended for another reason stays ended for that one.
+        // A connection that has already ended keeps its reason.
         Observation::GrantUnreadable { grant_version: _ } => {
             if connection.standing.state().is_alive() {
                 set_standing(next, Reason::GrantUnreadable.into(), now);
@@ -133,7 +133,7 @@ fn change(connection: &Connection, next: &mut Connection, observation: &Observat
     }
 }
 
-/// A death that an answer caused after that time is not believed any more.
+/// Revokes what an answer after `fallen_after` said against a grant that has not expired.
 fn take_back(
     connection: &Connection,
     next: &mut Connection,
@@ -166,9 +166,9 @@ fn work(
     next.retry_after = None;
     // A connection that recovered is scheduled again.
     next.next_refresh_at = next_refresh_at.or(connection.next_refresh_at).or(Some(now));
-    // Where a later time is given for that, it was not to be renewed yet.
+    // A given refresh time means that no refresh was due, so none is failing.
     if connection.fails_to_renew() && next_refresh_at.is_none() {
-        // That it works today says nothing of whether it can be renewed.
+        // Working today does not prove that it can be refreshed.
         next.evidence = Some(Evidence { source: EvidenceSource::Use, at: now });
     } else {
         mark_working(next, EvidenceSource::Use, now);
@@ -184,14 +184,14 @@ fn end_attempt(next: &mut Connection, outcome: AttemptOutcome, now: Timestamp) {
         AttemptOutcome::DifferentAccount | AttemptOutcome::AccountTaken | AttemptOutcome::Failed(_) => {
             (Reason::AttemptFailed, EvidenceSource::Oauth)
         }
-        // The link, or its end, is an observation of its own.
+        // The link and its end have observations of their own.
         AttemptOutcome::Connected | AttemptOutcome::Disconnected => return,
     };
     set_standing(next, reason.into(), now);
     next.evidence = Some(Evidence { source, at: now });
 }
 
-/// The grant's time has run out, unless it was seen to work after that.
+/// Ends a live connection whose grant has expired, unless it has worked past its expiry.
 fn expire(connection: &Connection, next: &mut Connection, now: Timestamp) {
     let is_alive = connection.standing.state().is_alive() && !connection.has_outlived_expiry(now);
     if let Some(grant) = connection.grant.filter(|grant| is_alive && grant.expires_at <= now) {
@@ -201,7 +201,7 @@ fn expire(connection: &Connection, next: &mut Connection, now: Timestamp) {
     }
 }
 
-/// The times that a clock which was ahead wrote are those that the grant can have.
+/// Replaces times written by a clock that was ahead; restores a connection that only they ended.
 fn repair_times(
     connection: &Connection,
     next: &mut Connection,
@@ -220,18 +220,18 @@ fn repair_times(
     }
 }
 
-/// Whether anything changed that has to be stored.
+/// Whether the two differ, so that the change must be stored.
 pub fn is_change(before: &Connection, after: &Connection) -> bool {
     before != after
 }
 
-/// Whether the change belongs in the history: another state or another reason.
+/// Whether the change belongs in the history: another state, reason or link.
 pub fn is_news(before: &Connection, after: &Connection) -> bool {
     before.standing != after.standing || before.linked_at != after.linked_at
 }
 
-/// Whether a message of that time is, or may be, about a link before the present one. Its time has
-/// whole seconds only; one without a time proves nothing about the present link.
+/// Whether a message issued at this time may be about a link before the present one. `issued_at`
+/// has whole seconds; a message without a time never counts against the present link.
 pub fn is_about_an_earlier_link(connection: &Connection, issued_at: Option<Timestamp>) -> bool {
     match (connection.linked_at, issued_at) {
         (Some(linked), Some(issued)) => issued.as_second() < linked.as_second(),
@@ -239,14 +239,14 @@ pub fn is_about_an_earlier_link(connection: &Connection, issued_at: Option<Times
     }
 }
 
-/// Whether the account can be used as far as we know; what the clock alone has ended is not.
+/// Whether the account can be used as far as we know: not once its grant has expired.
 pub fn is_working(connection: &Connection, now: Timestamp) -> bool {
     let has_lapsed =
         connection.grant.is_none_or(|grant| grant.expires_at <= now) && !connection.has_outlived_expiry(now);
     is_usable(connection.standing.state()) && !has_lapsed
 }
 
-/// A late answer about an earlier grant must not touch the present one.
+/// Whether `grant_version` is the present grant; a late answer may be about an earlier one.
 fn is_about(connection: &Connection, grant_version: i64) -> bool {
     connection.grant.is_some_and(|grant| grant.version == grant_version)
 }
@@ -293,7 +293,7 @@ fn drop_grant(next: &mut Connection) {
     next.failures = 0;
 }
 
-/// The grant has just worked: whatever was said against it is settled.
+/// Clears every suspicion and failure: the grant has just worked.
 fn mark_working(next: &mut Connection, source: EvidenceSource, now: Timestamp) {
     set_standing(next, next.healthy_standing(), now);
     next.suspicion = None;
@@ -314,7 +314,7 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, confidence: Confid
     }
     match call {
         Call::Refresh | Call::Probe => next.failures = next.failures.saturating_add(1),
-        // How often somebody asks is no measure of the trouble.
+        // How often somebody asks does not measure the trouble.
         Call::Check | Call::PassThrough => {}
     }
     match failure.meaning {
@@ -327,8 +327,8 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, confidence: Confid
         Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_) => {
             suspect(next, failure.meaning, call, confidence, now);
         }
-        // Each grant may make the first three: what is refused there is refused to the app. A scope
-        // that is refused to one of the app's calls is an observation of its own.
+        // Every grant may refresh and call `/me`, so a refusal there is the app's fault. A scope
+        // refused to a pass-through call is an observation of its own.
         Meaning::Permission => match call {
             Call::Refresh | Call::Check | Call::Probe => degrade(next, Reason::AppMisconfigured, now),
             Call::PassThrough => {}
@@ -341,7 +341,7 @@ fn fail(next: &mut Connection, call: Call, failure: &Failure, confidence: Confid
                     degrade(next, Reason::RefreshFailing, now);
                 }
             }
-            // That one call of the app's got an odd answer is no news of the connection.
+            // An odd answer to one pass-through call says nothing about the connection.
             Call::PassThrough if failure.is_odd_answer() => {}
             Call::Check | Call::Probe | Call::PassThrough => degrade(next, Reason::ProviderUnavailable, now),
         },
@@ -382,8 +382,8 @@ fn evidence_source(call: Call) -> EvidenceSource {
     }
 }
 
-/// Trouble that passes never hides what the person must do, and leaves the proof of the last
-/// success standing: the evidence says since when the connection has not been confirmed.
+/// Records temporary trouble. It never hides what the person must do, and keeps the evidence of the
+/// last success, which says since when the connection is unconfirmed.
 fn degrade(next: &mut Connection, reason: Reason, now: Timestamp) {
     if next.standing.state() != State::ActionRequired {
         set_standing(next, reason.into(), now);

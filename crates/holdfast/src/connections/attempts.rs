@@ -13,8 +13,8 @@ use crate::connections::{Connections, ServiceError};
 use crate::store::{AttemptWrite, ChangeSet, HistoryEntry};
 
 impl Connections {
-    /// Closes an attempt without a link and records what that says about the connection, in one
-    /// unit of work. False where somebody else was faster.
+    /// Closes an attempt without a link and records that on the connection, in one unit of work.
+    /// Returns false if another writer was faster.
     pub(super) async fn end_attempt(
         &self,
         attempt: &Attempt,
@@ -31,7 +31,7 @@ impl Connections {
             if is_stored(self.parts.store.commit(&changes).await?)? {
                 return Ok(true);
             }
-            // Either the connection changed, and we try again, or the attempt did.
+            // Try again if only the connection changed, not if the attempt did.
             let current = self.parts.store.attempt(attempt.id).await?;
             if current.is_none_or(|current| current.revision != attempt.revision) {
                 return Ok(false);
@@ -58,12 +58,12 @@ impl Connections {
         let notes =
             open.iter().map(|attempt| noted(&connection, AttemptNote { id: attempt.id, outcome }, now));
         let changes = ChangeSet { history: notes.collect(), ..ChangeSet::default() };
-        // What the history says of them is no reason to leave the grant where it is.
+        // A conflict loses only these history entries; the disconnecting goes on.
         self.parts.store.commit(&changes).await?;
         Ok(())
     }
 
-    /// Stores the next revision of an attempt. False where somebody else was faster.
+    /// Stores the next revision of an attempt. Returns false if another writer was faster.
     pub(super) async fn advance(&self, attempt: &Attempt, next: Attempt) -> Result<bool, ServiceError> {
         let changes =
             ChangeSet { attempt: Some(AttemptWrite::update(attempt, next)), ..ChangeSet::default() };
@@ -71,7 +71,7 @@ impl Connections {
     }
 }
 
-/// What the end of an attempt says about a connection.
+/// The changes to a connection when an attempt ends without a link.
 fn ended(before: &Connection, id: Uuid, outcome: AttemptOutcome, now: Timestamp) -> ChangeSet {
     let note = AttemptNote { id, outcome: Some(outcome) };
     let next = apply(before, &Observation::AttemptEnded(outcome), now);
@@ -81,13 +81,13 @@ fn ended(before: &Connection, id: Uuid, outcome: AttemptOutcome, now: Timestamp)
     }
     match changes.history.last_mut() {
         Some(entry) => entry.attempt = Some(note),
-        // No news of the connection, so it is written beside what holds of it.
+        // The connection did not change: note the attempt beside its present state.
         None => changes.history.push(noted(before, note, now)),
     }
     changes
 }
 
-/// The line of history that says so of an attempt, beside what holds of the connection.
+/// A history entry for a connect attempt, with the connection's present state.
 pub(super) fn noted(connection: &Connection, note: AttemptNote, now: Timestamp) -> HistoryEntry {
     HistoryEntry {
         connection_id: connection.id,

@@ -1,4 +1,4 @@
-//! Instagram's redirect: from `state` to the attempt, and back to where the person came from.
+//! Instagram's redirect: finds the attempt by `state` and sends the person back to the app.
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -23,8 +23,8 @@ pub struct CallbackQuery {
 }
 
 impl CallbackQuery {
-    /// Reads a query, as `application/x-www-form-urlencoded`. `None` where a parameter that matters
-    /// occurs twice, for then it is anybody's guess which counts.
+    /// Parses a query (`application/x-www-form-urlencoded`). `None` if one of these parameters
+    /// occurs twice: it would be unclear which counts.
     pub fn parse(query: &str) -> Option<Self> {
         let (mut code, mut state, mut error) = (None, None, None);
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -47,11 +47,11 @@ impl CallbackQuery {
 pub enum CallbackOutcome {
     /// Back to where the person came from. Carries the completion, so it is never logged.
     Redirect(Url),
-    /// Nowhere: without a usable attempt we know no address, so a page says what happened.
+    /// A page that says what happened: without a usable attempt, no return address is known.
     Page(CallbackPage),
 }
 
-/// What to tell a person whom we can send nowhere.
+/// What the page tells a person who cannot be sent back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallbackPage {
     /// The redirect carries no `state`.
@@ -60,7 +60,7 @@ pub enum CallbackPage {
     StateUnknown,
     /// The attempt has connected an account, and its completion is of no use any more.
     AlreadyConnected,
-    /// A parameter that matters occurs twice.
+    /// A parameter of [`CallbackQuery`] occurs twice.
     Incomplete,
 }
 
@@ -68,7 +68,7 @@ pub enum CallbackPage {
 const MAX_PARAMETER: usize = 4096;
 
 impl Connections {
-    /// Handles the redirect. A second delivery of the same redirect has the first one's outcome.
+    /// Handles the redirect. A repeated redirect gets the first one's outcome.
     pub async fn callback(&self, query: CallbackQuery) -> Result<CallbackOutcome, ServiceError> {
         let Some(state) = query.state.as_ref().filter(|each| !each.expose_secret().is_empty()) else {
             return Ok(CallbackOutcome::Page(CallbackPage::StateMissing));
@@ -76,14 +76,14 @@ impl Connections {
         if state.expose_secret().len() > MAX_PARAMETER {
             return Ok(CallbackOutcome::Page(CallbackPage::StateUnknown));
         }
-        // Instagram appends `#_`; a browser keeps it, an in-app web view may not.
+        // Instagram appends `#_`. Browsers do not send a fragment, but in-app web views may.
         let state_hash = hash(state.expose_secret().trim_end_matches("#_"));
         for _ in 0..3 {
             let Some(attempt) = self.parts.store.attempt_by_state(&state_hash).await? else {
                 return Ok(CallbackOutcome::Page(CallbackPage::StateUnknown));
             };
             let now = self.parts.clock.now();
-            // What was allowed when the attempt began may not be any more.
+            // The allow-list may have changed since the attempt began.
             if self.parts.return_urls.choose(Some(&attempt.return_to)).is_err() {
                 return Ok(CallbackOutcome::Page(CallbackPage::StateUnknown));
             }
@@ -98,8 +98,7 @@ impl Connections {
             }
             let code = usable_code(query.code.as_ref()).filter(|_| query.error.is_none());
             let Some(code) = code else {
-                // Instagram words some failures without an `error`; without a code nothing can
-                // follow either way.
+                // Some failures come without `error`. Without a code the attempt has failed anyway.
                 let outcome = if query.error.as_deref() == Some("access_denied") {
                     AttemptOutcome::Denied
                 } else {
@@ -117,8 +116,8 @@ impl Connections {
         Err(ServiceError::Contended)
     }
 
-    /// Seals the code and hands the browser its half of the proof. `None` where another delivery
-    /// was faster.
+    /// Stores the code, sealed, and redirects with the completion. `None` if another delivery was
+    /// faster.
     async fn keep_code(
         &self,
         attempt: &Attempt,
@@ -137,8 +136,7 @@ impl Connections {
         Ok(self.advance(attempt, next).await?.then(|| completed(attempt, &completion)))
     }
 
-    /// The first delivery's answer, for every later one. The completion only as long as it is of
-    /// use.
+    /// Repeats the first delivery's answer. Includes the completion only until the attempt expires.
     async fn answer_again(&self, attempt: &Attempt, now: Timestamp) -> Result<CallbackOutcome, ServiceError> {
         if let Some(sealed) = attempt.sealed_completion.as_ref().filter(|_| attempt.expires_at > now) {
             let key = self.user_key(&attempt.user_id).await?;
@@ -183,7 +181,7 @@ fn redirect(attempt: &Attempt, word: &str, reason: Option<Reason>) -> CallbackOu
     back(attempt, &pairs)
 }
 
-/// `return_to` was checked when the attempt began and is stored as it was parsed.
+/// Redirects to `return_to`, which was checked when the attempt began and stored as parsed.
 fn back(attempt: &Attempt, pairs: &[(&str, &str)]) -> CallbackOutcome {
     match Url::parse(&attempt.return_to) {
         Ok(url) => CallbackOutcome::Redirect(with_query(url, pairs)),

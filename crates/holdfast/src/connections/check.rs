@@ -9,9 +9,9 @@ use crate::connection::status::InstagramStatus;
 use crate::connection::{Connection, State};
 
 impl Connections {
-    /// Asks Instagram whose the grant is and answers with what we know then. At most one upstream
-    /// call per connection per minute, whoever asks on whichever replica; further calls are
-    /// answered from storage.
+    /// Asks `/me` with the grant and returns the resulting status. At most one upstream call per
+    /// connection and check interval, across all callers and replicas; other checks are answered
+    /// from storage.
     pub async fn check(&self, owner: &OwnerId) -> Result<InstagramStatus, ServiceError> {
         if let Some(connection) = self.parts.store.connection(owner, Self::PROVIDER).await? {
             self.probe(&connection).await?;
@@ -19,7 +19,7 @@ impl Connections {
         Ok(self.status(owner).await?)
     }
 
-    /// One `/me` call for a connection that has a grant worth asking about.
+    /// Makes one `/me` call, if the grant has not expired and no wait is stored.
     pub async fn probe(&self, connection: &Connection) -> Result<(), ServiceError> {
         let Some(provider) = &self.parts.provider else { return Ok(()) };
         let now = self.parts.clock.now();

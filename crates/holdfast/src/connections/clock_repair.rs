@@ -10,8 +10,8 @@ use crate::connection::clock_repair::possible;
 use crate::connection::observation::Observation;
 
 impl Connections {
-    /// Puts right up to `limit` connections with times that only a clock that was ahead can have
-    /// written. Returns how many it found. One connection's trouble stays its own.
+    /// Repairs up to `limit` connections with times that only a clock that was ahead can have
+    /// written. Returns how many it found. A failure of one does not stop the others.
     pub async fn repair_times(&self, limit: usize, stop: &CancellationToken) -> Result<usize, ServiceError> {
         if !self.mechanisms.has(Mechanism::ClockRepair) {
             return Ok(0);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
 
-/// Expiries up to a time are doubted: nobody watched how they were reached.
+/// The time up to which expiries are doubted, because the clock may have jumped.
 #[derive(Debug, Clone)]
 pub(super) struct ClockSuspicion(Arc<AtomicI64>);
 

@@ -28,7 +28,7 @@ const ATTEMPT_LIFETIME: Duration = Duration::from_mins(10);
 /// What a caller asks for.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectRequest {
-    /// Where the browser shall return to.
+    /// Where the browser returns to.
     pub return_to: Option<String>,
     /// Whether Instagram asks for the password even where somebody is signed in.
     pub force_reauth: bool,
@@ -36,36 +36,36 @@ pub struct ConnectRequest {
     pub expect: Expect,
 }
 
-/// An attempt has begun.
+/// A connect attempt that has begun.
 #[derive(Debug, Clone)]
 pub struct ConnectStarted {
     /// Where to send the browser. Carries the `state`, so it goes to the caller and nowhere else.
     pub authorize_url: Url,
     /// The attempt.
     pub attempt_id: Uuid,
-    /// When it ends by itself.
+    /// When it expires.
     pub expires_at: Timestamp,
 }
 
-/// A limit on attempts that is reached.
+/// Which limit on connect attempts is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttemptLimit {
-    /// As many are open as may be.
+    /// The limit on open attempts.
     Open,
-    /// As many were begun within the hour as may be, whatever became of them.
+    /// The limit on attempts begun within an hour, closed ones included.
     InAnHour,
 }
 
 /// An attempt could not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// Not a place that we may send the browser to.
+    /// The address to return to is missing or not allowed.
     #[error(transparent)]
     ReturnTo(#[from] ReturnToError),
     /// Too many are open, or were begun within the hour.
     #[error("too many connect attempts are open, or were started within the last hour")]
     TooManyAttempts {
-        /// What there are too many of.
+        /// The limit that is reached.
         limit: AttemptLimit,
         /// When the next one may begin.
         free_at: Timestamp,
@@ -73,7 +73,7 @@ pub enum ConnectError {
     /// No app id and secret.
     #[error("connecting Instagram is not set up on this server")]
     NotConfigured,
-    /// Ours.
+    /// An internal failure.
     #[error(transparent)]
     Service(#[from] ServiceError),
 }
@@ -129,7 +129,7 @@ impl Connections {
         }
     }
 
-    /// Which limit is reached, and until when; of both, the one that holds longer.
+    /// Which limit is reached and until when; if both are, the one that lasts longer.
     async fn too_many_attempts(&self, owner: &OwnerId, now: Timestamp) -> Result<ConnectError, ServiceError> {
         let open = self.parts.store.open_attempts(owner, Self::PROVIDER).await?;
         let open: Vec<_> = open.iter().map(|each| each.expires_at).filter(|at| *at > now).collect();
@@ -147,7 +147,7 @@ impl Connections {
         Ok(ConnectError::TooManyAttempts { limit, free_at: free_at.unwrap_or(now) })
     }
 
-    /// The owner's connection; a row that says "not connected" is made where there is none.
+    /// The owner's connection. Creates a "not connected" row if there is none.
     pub(super) async fn ensure_connection(
         &self,
         owner: &OwnerId,
@@ -183,14 +183,14 @@ impl Connections {
             if is_stored(self.parts.store.commit(&changes).await?)? {
                 return Ok(connection);
             }
-            // Somebody made it at the same moment: read theirs.
+            // Another request created it at the same moment: read that row.
         }
         Err(ServiceError::Contended)
     }
 }
 
-/// How `state` and completion are stored. They are 256 random bits, so a plain hash cannot be
-/// searched.
+/// The stored form of `state` and completion. They are 256 random bits, so an unsalted hash is
+/// safe.
 pub(super) fn hash(secret: &str) -> [u8; 32] {
     sha256(secret.as_bytes())
 }

@@ -1,4 +1,4 @@
-//! The one driver of [`Diagnosis`]: takes its steps and records what it comes to.
+//! The only driver of [`Diagnosis`]: takes its steps and records its outcome.
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
@@ -19,14 +19,14 @@ use crate::connection::transition::is_another_account;
 use crate::provider::{Account, Failure, Grant, Meaning, SharedProvider};
 use crate::store::Lease;
 
-/// What a diagnosis came to.
+/// The outcome of a diagnosis.
 #[derive(Debug)]
 pub(super) enum Diagnosed {
     /// The grant works.
     Works,
-    /// It does not, but the one before it does and is in use again.
+    /// The grant does not work; the one before it does and is in use again.
     RolledBack,
-    /// The call failed. `None` where there is no connection any more.
+    /// The call failed. `None`: the connection is gone.
     Failed(Meaning, Option<Recorded>),
     /// The clock has ended the connection.
     Expired(Option<Recorded>),
@@ -38,7 +38,7 @@ pub(super) struct Tools<'a> {
     pub(super) provider: &'a SharedProvider,
     /// The grant in use.
     pub(super) grant: &'a Grant,
-    /// The lease that the caller works under, given back when an earlier grant is installed.
+    /// The caller's lease, released when an earlier grant is restored.
     pub(super) lease: Option<&'a Lease>,
 }
 
@@ -49,7 +49,7 @@ impl Connections {
         diagnosis: Diagnosis<'_>,
         tools: Tools<'_>,
     ) -> Result<Diagnosed, ServiceError> {
-        // On the heap, or every caller's future would have room for all the steps.
+        // Boxed, so that the callers' futures stay small.
         Box::pin(self.take_steps(diagnosis, tools)).await
     }
 
@@ -107,7 +107,7 @@ impl Connections {
         is_app_call: bool,
     ) -> Result<Diagnosed, ServiceError> {
         if let Observation::Failed { failure, .. } = observation {
-            // An operator who reads the history knows nothing of the app's own calls.
+            // The history tells the detail of app calls only: operators see them nowhere else.
             let detail = is_app_call.then_some(failure.detail.as_str());
             let recorded = self.recorder.record_on(connection, observation, detail).await?;
             return Ok(Diagnosed::Failed(failure.meaning, recorded));
@@ -120,8 +120,8 @@ impl Connections {
         Ok(Diagnosed::Works)
     }
 
-    /// How the connections fare for an answer of this meaning. Where an incident has just been
-    /// noticed, those that it had ended before are taken back.
+    /// The population for an answer of this meaning. If an incident has just been noticed, revokes
+    /// the deaths at its beginning.
     async fn population(
         &self,
         connection: &Connection,
@@ -159,8 +159,7 @@ impl Connections {
         answer
     }
 
-    /// Asks about a few that worked last. Either they work, or they are struck too, and an incident
-    /// shows.
+    /// Probes a few connections that worked last. Either they work, or an incident shows.
     async fn ask_others(
         &self,
         connection: &Connection,
@@ -181,8 +180,7 @@ impl Connections {
         Ok(())
     }
 
-    /// Boxed, because a diagnosis may ask others; theirs asks nobody, since nothing is suspected of
-    /// them.
+    /// Boxed, because a diagnosis calls this. It goes one level deep: `other` has no suspicion.
     fn ask_another<'a>(
         &'a self,
         other: &'a Connection,
@@ -202,8 +200,8 @@ impl Connections {
         .boxed()
     }
 
-    /// Uses the grant before the one in use again, if that works: the provider may have handed us
-    /// one that never does, or somebody else's. Answers whether that helped.
+    /// Restores the grant before the one in use, if it works: a refresh may have brought one that
+    /// never works, or another account's. Returns whether it was restored.
     async fn restore_previous_grant(
         &self,
         connection: &Connection,

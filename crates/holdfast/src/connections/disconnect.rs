@@ -1,4 +1,4 @@
-//! Disconnecting: when it answers, the grant's bytes are gone.
+//! Disconnecting: on return, the grant's bytes are deleted.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -27,8 +27,8 @@ pub struct DisconnectReceipt {
 const NO_PROVIDER_HINT: &str = "To withdraw the permission at the provider too, open the settings of your account there and remove the app.";
 
 impl Connections {
-    /// Disconnects. Idempotent: a second call gives the first one's receipt. Ends open connect
-    /// attempts too, so that one which is under way cannot bring the connection back.
+    /// Disconnects. Idempotent: a repeated call returns the first receipt. Also ends open connect
+    /// attempts, so that none of them can restore the connection.
     pub async fn disconnect(&self, owner: &OwnerId) -> Result<DisconnectReceipt, ServiceError> {
         let now = self.parts.clock.now();
         self.withdraw_attempts(owner, now).await?;

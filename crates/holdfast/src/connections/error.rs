@@ -1,10 +1,10 @@
-//! Why a connection could not be changed: always our trouble, never the caller's.
+//! Why a connection could not be changed.
 
 use crate::entropy::EntropyExhausted;
 use crate::store::StoreError;
 use crate::vault::VaultError;
 
-/// A change could not be made for reasons that are ours, never the caller's.
+/// Why a change could not be made: always our fault, never the caller's.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
     /// The database.
@@ -13,32 +13,32 @@ pub enum ServiceError {
     /// The vault.
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// What is stored cannot be opened by this process, which lacks the key; another may have it.
+    /// This process lacks the key of a stored value; another may have it.
     #[error("key `{key_id}` is not in this process's HOLDFAST_ENCRYPTION_KEYS")]
     KeyNotHere {
         /// The key of the ring; no secret.
         key_id: String,
     },
-    /// A sealed value holds something else than it should.
+    /// A sealed value has unexpected content.
     #[error("the content of a sealed {what} is invalid")]
     Content {
-        /// What should have been there.
+        /// The expected content.
         what: &'static str,
     },
     /// No randomness.
     #[error(transparent)]
     Entropy(#[from] EntropyExhausted),
-    /// Others kept changing the same connection; trying again will succeed.
+    /// Other writers kept changing the connection; trying again will succeed.
     #[error("the connection kept changing; try again")]
     Contended,
-    /// The user was erased while the request was under way.
+    /// The user was erased during the request.
     #[error("the user has been deleted")]
     UserGone,
 }
 
 impl ServiceError {
-    /// Whether the database failed, which concerns every connection. A row that cannot be read is
-    /// trouble of its own.
+    /// Whether the database failed, which concerns every connection. A single unreadable row does
+    /// not.
     pub fn concerns_all(&self) -> bool {
         match self {
             Self::Store(error) => !error.is_of_one_row(),

@@ -1,8 +1,8 @@
-//! Ending connections whose time has come by the clock.
+//! Ending connections whose grant has expired.
 //!
-//! A clock that is ahead would end connections that live, so its word is never final. Where the
-//! clock has jumped, or the process has just begun and cannot know, the provider is asked once
-//! before a connection is ended; a clock that has gone at an even pace is believed.
+//! A clock that is ahead would end live connections. After a jump of the clock, or a start of the
+//! process, the provider is therefore asked once before a connection is ended; a clock that has run
+//! steadily is believed.
 
 use futures_util::stream::{self, StreamExt};
 use tokio_util::sync::CancellationToken;
@@ -15,19 +15,19 @@ use crate::connection::observation::Observation;
 use crate::connection::{Connection, GrantFacts};
 use crate::provider::Grant;
 
-/// Questions to the provider under way at once.
+/// Connections ended in parallel.
 const PARALLEL: usize = 8;
 
 impl Connections {
-    /// The clock has leapt, or may have while nobody watched it: what is over by now may not be.
+    /// Doubts every expiry up to now: the clock has jumped, or may have while unwatched.
     pub fn suspect_clock(&self) {
         if self.mechanisms.has(Mechanism::ClockRepair) {
             self.clock_suspicion.raise(self.parts.clock.now());
         }
     }
 
-    /// Ends connections whose time has come by the clock; where that is doubted, each after a
-    /// question to the provider. Returns how many it ended. One connection's trouble stays its own.
+    /// Ends connections whose grant has expired; if the clock is doubted, only after asking the
+    /// provider. Returns how many ended. A failure of one connection does not stop the others.
     pub async fn expire_due(&self, limit: usize, stop: &CancellationToken) -> Result<usize, ServiceError> {
         let limit = if self.is_configured() { self.provider_allows(limit) } else { limit };
         if limit == 0 {
@@ -45,7 +45,7 @@ impl Connections {
         Ok(ended)
     }
 
-    /// The same, where others wait for their turn.
+    /// Calls [`Self::expire`]; logs a failure that concerns this connection alone.
     async fn expire_alone(&self, connection: &Connection) -> Result<bool, ServiceError> {
         match self.expire(connection).await {
             Err(error) if !error.concerns_all() => {
@@ -56,8 +56,8 @@ impl Connections {
         }
     }
 
-    /// Ends a connection whose time has come by the clock, unless its grant works all the same.
-    /// Answers whether it ended.
+    /// Ends a connection whose grant has expired, unless the grant still works. Returns whether it
+    /// ended.
     pub(super) async fn expire(&self, connection: &Connection) -> Result<bool, ServiceError> {
         let recorded = match self.worth_asking(connection).await? {
             Question::BeingAsked => return Ok(false),
@@ -83,7 +83,7 @@ impl Connections {
         Ok(recorded.is_some_and(|recorded| recorded.news))
     }
 
-    /// Whether the provider is to be asked before the clock is believed.
+    /// Whether to ask the provider before the clock ends the connection.
     async fn worth_asking(&self, connection: &Connection) -> Result<Question, ServiceError> {
         let now = self.parts.clock.now();
         let Some(facts) = connection.grant.filter(|facts| {
@@ -108,11 +108,11 @@ impl Connections {
     }
 }
 
-/// Whether the provider is asked before the clock ends a connection.
+/// The answer of [`Connections::worth_asking`].
 enum Question {
     /// The clock is believed.
     Settled,
-    /// Somebody is asking, or has just asked: not to be ended before the answer is known.
+    /// Another check asks, or has just asked: wait for its result.
     BeingAsked,
     /// Ask with this grant.
     Ask(GrantFacts, Grant),

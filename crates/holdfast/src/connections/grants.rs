@@ -1,4 +1,4 @@
-//! Sealing what a provider handed us, under the owner's own data key.
+//! Sealing codes, tokens and grants under the owner's data key.
 //!
 //! Every blob is bound to its place (table, column, row, owner, provider, version), so that a blob
 //! moved to another row, or rolled back to an earlier version, does not open.
@@ -45,7 +45,7 @@ struct TokenRecord {
     expires_at: Option<i64>,
 }
 
-/// What a connect attempt holds at its stages, sealed in the attempt's own row.
+/// The secret of a connect attempt at each stage, sealed in the attempt's row.
 pub enum Held {
     /// The authorization code, not yet exchanged.
     Code(SecretString),
@@ -76,7 +76,7 @@ pub struct RowSeal<'a> {
     pub row: Uuid,
 }
 
-/// Grows with every stage of an attempt, so that an earlier secret does not open as a later one.
+/// The version of each stage's secret, so that an earlier one does not open as a later one.
 const CODE_STEP: i64 = 1;
 const SHORT_STEP: i64 = 2;
 const GRANT_STEP: i64 = 3;
@@ -85,18 +85,18 @@ const GRANT_STEP: i64 = 3;
 type Column = (&'static str, &'static str);
 
 const GRANT: Column = ("grants", "blob");
-/// The table keeps the journal's former name: what waits in a file must open after an update.
+/// The journal's former name, kept so that files written before an update still open.
 const JOURNALED: Column = ("spill", "blob");
 const HELD: Column = ("attempts", "sealed");
 const COMPLETION: Column = ("attempts", "sealed_completion");
 
 impl<'a> RowSeal<'a> {
-    /// Of a connection's row.
+    /// For a connection's row.
     pub fn of_connection(key: &'a UserKey, connection: &'a Connection) -> Self {
         Self { key, user_id: &connection.user_id, provider: connection.provider, row: connection.id }
     }
 
-    /// Of an attempt's row.
+    /// For an attempt's row.
     pub fn of_attempt(key: &'a UserKey, attempt: &'a Attempt) -> Self {
         Self { key, user_id: &attempt.user_id, provider: attempt.provider, row: attempt.id }
     }
@@ -130,7 +130,7 @@ impl<'a> RowSeal<'a> {
         to_grant(decode(plain.expose_secret(), "grant")?)
     }
 
-    /// Seals a grant that was made from version `from_version` and has no version of its own yet.
+    /// Seals a grant refreshed from version `from_version`, which has no version of its own yet.
     pub fn seal_journaled(&self, from_version: i64, grant: &Grant) -> Result<Vec<u8>, ServiceError> {
         self.seal(JOURNALED, from_version, &encode(&grant_record(grant))?)
     }
@@ -141,7 +141,7 @@ impl<'a> RowSeal<'a> {
         to_grant(decode(plain.expose_secret(), "grant")?)
     }
 
-    /// Seals what an attempt holds now.
+    /// Seals an attempt's secret.
     pub fn seal_held(&self, held: &Held) -> Result<Vec<u8>, ServiceError> {
         match held {
             Held::Code(code) => self.seal(HELD, CODE_STEP, code.expose_secret().as_bytes()),
@@ -177,8 +177,7 @@ impl<'a> RowSeal<'a> {
         Ok(HeldGrant { account_id: record.account_id.take(), grant: to_grant(record)? })
     }
 
-    /// Seals the completion secret, so that a second delivery of the callback can have the first
-    /// one's answer.
+    /// Seals the completion secret, so that a repeated callback gets the same answer.
     pub fn seal_completion(&self, completion: &SecretString) -> Result<Vec<u8>, ServiceError> {
         self.seal(COMPLETION, 0, completion.expose_secret().as_bytes())
     }

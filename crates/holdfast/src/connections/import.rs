@@ -1,8 +1,8 @@
-//! Grants that another system obtained: each is proven by asking whose it is, then sealed and
-//! linked like one of ours.
+//! Importing grants of another system: each is proven with `/me`, then sealed and linked like one
+//! of ours.
 //!
-//! A grant is linked in one unit of work or not at all. Users who are connected already are passed
-//! over, and Instagram is not asked about them. So an import may end anywhere and be started again.
+//! A grant is linked in one unit of work. Connected users are skipped without asking Instagram. So
+//! an import may stop anywhere and be started again.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -24,29 +24,29 @@ use crate::connections::{Connections, ServiceError};
 use crate::provider::{Account, Failure, Grant, LONGEST_LIFE, Meaning, SharedProvider};
 use crate::store::CommitOutcome;
 
-/// Times that one line is asked about.
+/// How often Instagram is asked about one grant.
 const TRIES: u32 = 3;
-/// Between them.
+/// Pause between two of these calls.
 const PAUSE: Duration = Duration::from_secs(2);
 /// How long Instagram may give no useful answer before the rest is left for another run.
 const OUTAGE_PATIENCE: Duration = Duration::from_mins(2);
-/// Between two looks at whether Instagram may be asked again.
+/// Pause between two checks whether Instagram may be asked.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// What the history says.
+/// The detail in the history.
 const HISTORY: &str = "imported from another system";
 
-/// A grant from elsewhere. Nothing of it is proven.
+/// A grant of another system, not proven.
 #[derive(Debug)]
 pub struct Offered {
     /// The token.
     pub access_token: SecretString,
     /// When it was obtained, where known.
     pub obtained_at: Option<Timestamp>,
-    /// When it dies, where known.
+    /// When it expires, if known.
     pub expires_at: Option<Timestamp>,
 }
 
-/// What became of a grant that was offered.
+/// The outcome for an offered grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Imported {
     /// Proven and linked; on a dry run: proven.
@@ -63,8 +63,7 @@ pub enum Imported {
     TokenRefused(Reason),
     /// The user was deleted.
     UserDeleted,
-    /// Nothing is known: Instagram could not be asked, or answered about something else than the
-    /// token.
+    /// Unknown: Instagram could not be asked, or its answer was not about the token.
     TryAgain(Reason),
 }
 
@@ -74,7 +73,7 @@ pub struct Importer {
     connections: Connections,
     provider: SharedProvider,
     dry_run: bool,
-    /// When Instagram last answered usefully; held while somebody waits for their turn.
+    /// When Instagram last answered usefully. Locked while a caller waits for its turn.
     answered: Mutex<Timestamp>,
     /// Accounts that a dry run would have linked, by id, and to whom.
     foreseen: Mutex<HashMap<String, String>>,
@@ -106,8 +105,8 @@ impl Importer {
         Ok(linked.into_iter().collect())
     }
 
-    /// Asks Instagram whose a grant is, unless the outcome is known without that. May wait: for the
-    /// rate budget, and for an outage to pass. Several may be proven at once.
+    /// Asks Instagram whose a grant is, unless the outcome is known without that. Waits for the
+    /// rate budget and for the end of an outage. May be called concurrently.
     pub async fn prove(
         &self,
         owner: &OwnerId,
@@ -125,8 +124,7 @@ impl Importer {
         Ok(self.identify(&grant).await.map(|account| Proven { grant, account, expiry_is_known }))
     }
 
-    /// Links what was proven to `owner`, in the order of calls: of two users with one account, the
-    /// first has it.
+    /// Links a proven grant to `owner`. If two users have the same account, the first call wins.
     pub async fn link(&self, owner: &OwnerId, proven: &Proven) -> Result<Imported, ServiceError> {
         if self.dry_run {
             let present = self.connections.parts.store.connection(owner, self.provider.id()).await?;
@@ -138,7 +136,7 @@ impl Importer {
         }
     }
 
-    /// Whose grant it is, or what stands in the way of knowing.
+    /// The grant's account, or the outcome without it.
     async fn identify(&self, grant: &Grant) -> Result<Account, Imported> {
         let mut tries = 0;
         loop {
@@ -156,7 +154,7 @@ impl Importer {
                 meaning = ?failure.meaning, detail = %failure.detail,
                 "the account of a grant to import could not be identified"
             );
-            // One unexplained "no" may be wrong itself.
+            // A single unexplained death may be wrong.
             let may_pass = match failure.meaning {
                 Meaning::DeadUnexplained | Meaning::Unavailable | Meaning::RateLimited(_) => true,
                 Meaning::Dead(_)
@@ -173,8 +171,8 @@ impl Importer {
         }
     }
 
-    /// Waits until Instagram may be asked. An outage that lasts ends the waiting, for this grant
-    /// and those after it.
+    /// Waits until Instagram may be asked. Fails after [`OUTAGE_PATIENCE`] of an outage, for this
+    /// grant and those after it.
     async fn turn(&self) -> Result<(), Imported> {
         let clock = &self.connections.parts.clock;
         loop {
@@ -191,7 +189,7 @@ impl Importer {
         }
     }
 
-    /// What linking would come to.
+    /// The outcome that linking would have.
     async fn foresee(
         &self,
         owner: &OwnerId,
@@ -240,12 +238,12 @@ impl Importer {
             let linked = connections.linked(&before, &self.provider, grant, account.clone(), now)?;
             let version = linked.version;
             let sealed = RowSeal::of_connection(&key, &linked).seal_grant(version, grant)?;
-            // What we know rests on the answer a moment ago, not on a consent that we have seen.
+            // The evidence is the answer of `/me`, not a consent that we have seen.
             let worked = Observation::Worked { grant_version: version, account: None, next_refresh_at: None };
             let mut connection = apply(&linked, &worked, now);
             connection.version = version;
             if !expiry_is_known {
-                // The first refresh says when it dies; until then that is a guess.
+                // The expiry is a guess, and the first refresh tells it.
                 connection.next_refresh_at = Some(now);
             }
             let mut changes = change(&before, connection, now, Some(HISTORY));
@@ -262,7 +260,7 @@ impl Importer {
     }
 }
 
-/// The outcome for a user whose connection needs no grant, or is not to have one.
+/// The outcome for a connection that needs no grant, or must not get one.
 fn settled(connection: &Connection) -> Option<Imported> {
     match connection.standing.state() {
         State::Connected | State::Degraded | State::ActionRequired => Some(Imported::AlreadyConnected),
@@ -276,9 +274,9 @@ fn settled(connection: &Connection) -> Option<Imported> {
 /// A grant as one of ours, and whether its end is known. What is not known of its life is assumed
 /// such that no clock ends it wrongly.
 fn to_grant(offered: &Offered, min_age: Duration, now: Timestamp) -> (Grant, bool) {
-    // A time that is over cannot be true of a token that works; one that does not is told by
-    // Instagram. Nor can one that is further off than any token's end: others' stores are known to
-    // hold such times, and would have the token die before it is refreshed.
+    // A past expiry is false if the token works; if it does not work, Instagram says so. Nor can
+    // one that is further off than any token's end: others' stores are known to hold such times,
+    // and would have the token die before it is refreshed.
     let known = offered.expires_at.filter(|at| *at > now && *at <= after(now, LONGEST_LIFE));
     let expires_at = known.unwrap_or_else(|| after(now, USUAL_LIFE));
     let derived = known.and_then(|at| at.checked_sub(USUAL_LIFE).ok());

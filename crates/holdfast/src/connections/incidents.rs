@@ -1,19 +1,18 @@
 //! When many connections fail alike, the fault is not theirs.
 //!
-//! A first sign of death is a suspicion, which shows as `degraded`, and is checked again later. By
-//! then an incident has struck enough others to be seen. It is an incident when, within a span of
-//! time, at least [`FEWEST`] connections were struck alike and they are at least a fifth of all
-//! that were asked since the first of them. Alike means: suspected, declared dead, or told to act
-//! at the provider, for the same reason. Unexplained deaths are counted over longer spans as well,
-//! because where few connections come due an incident strikes few in an hour. All is counted in the
-//! database, so replicas agree.
+//! A first sign of death is a suspicion, which shows as `degraded` and is checked again later. By
+//! then an incident has struck enough others to be seen. It is an incident if, within a span of
+//! time, at least [`FEWEST`] connections were struck alike, and these are at least a fifth of all
+//! asked since the first of them. Struck alike means: suspected, declared dead, or told to act at
+//! the provider, for the same reason. Unexplained deaths are also counted over longer spans: if few
+//! connections come due, an incident strikes few per hour. The database counts, so replicas agree.
 //!
-//! While it lasts, deaths only degrade, and connections declared dead alike before it was seen are
-//! taken back. It ends when connections that have worked since it began outnumber those held four
-//! to one, or all others have worked. Those struck take turns as canaries.
+//! During an incident, deaths only degrade, and deaths declared before it was noticed are revoked.
+//! It ends when the connections that have worked since it began outnumber the held ones four to
+//! one, or all others have worked. Struck connections take turns as canaries.
 //!
-//! In a lull no other connection is asked, so nothing is known of the others. Then the worker asks
-//! about a few that worked last before it believes an unexplained death.
+//! While no connection comes due, nothing is known about the others. Then the worker probes a few
+//! that worked last before it believes an unexplained death.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -29,27 +28,27 @@ use crate::connection::{Connection, Reason};
 use crate::provider::Meaning;
 use crate::store::{Store, StoreError, Struck, Trouble};
 
-/// While an incident lasts, its extent is counted this often at most.
+/// During an incident, the struck connections are counted at most this often.
 const RECOUNT: Duration = Duration::from_secs(15);
-/// An incident that has not shown for so long is another one when it does.
+/// An incident seen after a gap of this length is a new one, with a new alarm.
 const ALARM_GAP: Duration = Duration::from_hours(1);
 /// Taken back at a look at most.
 const TAKEN_BACK: usize = 1000;
 
-/// Tells an incident from people's own doings.
+/// Tells an incident from what people did themselves.
 #[derive(Debug, Clone)]
 pub struct Incidents {
     store: Store,
     clock: SharedClock,
     mechanisms: Mechanisms,
-    /// The last look that showed an incident, and when.
+    /// The last count that showed an incident, and its time.
     seen: Arc<Mutex<Option<(Timestamp, Population)>>>,
 }
 
-/// How the connections fare, and who was declared dead before that was known.
+/// The population, and the deaths to revoke.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Assessment {
-    /// How they fare.
+    /// The population.
     pub population: Population,
     /// Where an incident is seen: those whose death is not believed any more.
     pub taken_back: Option<TakenBack>,
@@ -58,9 +57,9 @@ pub struct Assessment {
 /// Connections that were declared dead at the beginning of an incident.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TakenBack {
-    /// They fell after this.
+    /// They were declared dead after this time.
     pub fallen_after: Timestamp,
-    /// Who they are.
+    /// The connections.
     pub connections: Vec<Connection>,
 }
 
@@ -70,12 +69,12 @@ impl Incidents {
         Self { store, clock, mechanisms: Mechanisms::default(), seen: Arc::default() }
     }
 
-    /// The same with those mechanisms only.
+    /// Uses only these mechanisms.
     pub(super) fn with(self, mechanisms: Mechanisms) -> Self {
         Self { mechanisms, ..self }
     }
 
-    /// How the connections fare together, as far as it matters for an answer of this meaning.
+    /// Assesses all connections, as far as an answer of this meaning needs it.
     pub async fn assess(&self, connection: &Connection, meaning: Meaning) -> Result<Assessment, StoreError> {
         match meaning {
             Meaning::Dead(_) | Meaning::DeadUnexplained | Meaning::UserAction(_) => {
@@ -104,7 +103,7 @@ impl Incidents {
         }
     }
 
-    /// Up to `limit` others that worked last before the first sign on `connection`.
+    /// Up to `limit` other connections that last worked before the first sign on `connection`.
     pub async fn others_to_ask(
         &self,
         connection: &Connection,
@@ -115,8 +114,8 @@ impl Incidents {
         self.store.proven_last_before(first_at, connection.id, now, limit).await
     }
 
-    /// A connection that was held back by a trouble which concerns all has worked: the others need
-    /// not wait any longer.
+    /// Makes the connections due that wait for the same shared trouble as `before`, which has
+    /// worked.
     pub async fn passed(&self, before: &Connection) -> Result<(), StoreError> {
         let Some(reason @ (Reason::ProviderIncident | Reason::AppMisconfigured)) = before.standing.reason()
         else {
@@ -136,16 +135,16 @@ impl Incidents {
         Ok(())
     }
 
-    /// Whether there are too few connections to tell what strikes one from what strikes all.
+    /// Whether there are too few connections to tell an incident.
     pub(super) async fn are_few(&self) -> Result<bool, StoreError> {
         Ok(self.store.alive(FEWEST).await? < FEWEST)
     }
 
-    /// Whether enough others have worked since the first sign, or how many have still to.
+    /// Whether enough others have worked since the first sign, and how many are missing.
     async fn of_unexplained(&self, connection: &Connection) -> Result<Population, StoreError> {
         let now = self.clock.now();
         let first_at = connection.grant.map(|facts| connection.first_sign_at(facts, now));
-        // Earlier, it would not be believed in any case.
+        // Before that it is not believed in any case.
         let Some(first_at) = first_at.filter(|first_at| now >= after(*first_at, HOLD_IN_USE)) else {
             return Ok(Population::default());
         };
@@ -166,7 +165,7 @@ impl Incidents {
         let reason = reason_of(meaning);
         let starts = SPANS.map(|span| before(now, span));
         let trouble = self.store.trouble(starts, reason).await?;
-        // A stated cause is a person's own doing until many state it within minutes.
+        // A death with a stated cause is a person's own doing, unless many come within minutes.
         let is_counted_long =
             meaning == Meaning::DeadUnexplained && self.mechanisms.has(Mechanism::LongSpans);
         let spans = if is_counted_long { SPANS.len() } else { 1 };
@@ -198,14 +197,14 @@ impl Incidents {
         Ok(None)
     }
 
-    /// Whether those proven well since the first was struck outnumber those struck.
+    /// Whether enough connections have worked since the first was struck to rule out an incident.
     async fn are_enough_well(
         &self,
         first_at: Timestamp,
         struck: u64,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        // Of fewer connections, all that are not struck are enough.
+        // With fewer connections, all that are not struck are enough.
         let alive = self.store.alive(struck + enough_to_calm(struck)).await?;
         let enough = enough_to_calm(struck).min(alive.saturating_sub(struck).max(1));
         Ok(self.store.proven(first_at, now, enough).await? >= enough)
@@ -213,11 +212,11 @@ impl Incidents {
 
     fn recent(&self, now: Timestamp) -> Option<Population> {
         let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        // A time in the future is from a clock that has been set back since.
+        // Ignore a time in the future: the clock has been set back since.
         seen.filter(|(at, _)| *at <= now && now < after(*at, RECOUNT)).map(|(_, population)| population)
     }
 
-    /// Remembers a look that showed an incident; answers whether it is the first for a while.
+    /// Remembers a count that showed an incident. Returns whether the incident is new.
     fn remember(&self, now: Timestamp, incident: Population) -> bool {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let before = seen.replace((now, incident));
@@ -236,13 +235,13 @@ impl From<Population> for Assessment {
 struct Strike {
     /// When the span began.
     from: Timestamp,
-    /// When the first of them was struck. Who worked before that says nothing of those who have not
-    /// been asked since: the whole population may have connected minutes before.
+    /// When the first of them was struck. A success before that proves nothing: all connections may
+    /// have been linked minutes earlier.
     first_at: Timestamp,
     struck: u64,
 }
 
-/// Those held since it began, with those struck lately; and those of each span by itself.
+/// The held connections together with those struck lately, then those of each span alone.
 fn strikes(
     trouble: &Trouble,
     starts: [Timestamp; SPANS.len()],

@@ -1,4 +1,4 @@
-//! Looking at many connections: by state, reason, deadline or account, page by page.
+//! Listing connections by state, reason, expiry or account, page by page.
 //!
 //! What is listed is the status, which may differ from the stored state: it also depends on the
 //! clock and the configuration. So the database only narrows the search, and each connection's
@@ -18,20 +18,20 @@ use crate::connections::Connections;
 use crate::provider::ProviderId;
 use crate::store::{Among, Listed, StatusFacts, Store, StoreError};
 
-/// Statuses that are read at a time.
+/// Connections read at a time.
 const CHUNK: usize = 64;
-/// Connections looked at for one page. Where fewer of them match than a page holds, the page is
-/// shorter, and says where to go on.
+/// Most connections read for one page. If too few of them match, the page is shorter and says where
+/// to continue.
 const MOST_LOOKED_AT: usize = 2048;
 
-/// Which connections are wanted; all that is set must fit.
+/// Which connections to list. All set conditions must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// The state that is told.
+    /// The state in the status.
     pub state: Option<State>,
-    /// The reason that is told.
+    /// The reason in the status.
     pub reason: Option<Reason>,
-    /// The grant dies before this time.
+    /// The grant expires before this time.
     pub expires_before: Option<Timestamp>,
     /// Either id of the account, or `@` and its handle.
     pub account: Option<String>,
@@ -55,7 +55,7 @@ impl fmt::Display for Cursor {
     }
 }
 
-/// Not a cursor that we gave out.
+/// The text is not a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor")]
 pub struct NotACursor;
@@ -84,9 +84,9 @@ pub struct ListedStatus {
 /// A page of the list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListPage {
-    /// Those that match.
+    /// The matching connections.
     pub connections: Vec<ListedStatus>,
-    /// Where to go on; `None` on the last page.
+    /// Where to continue; `None` on the last page.
     pub next: Option<Cursor>,
 }
 
@@ -103,7 +103,7 @@ impl Connections {
     }
 }
 
-/// One page of all connections that match, told by `tell`.
+/// One page of all connections that match; `tell` derives the status.
 pub async fn list(
     store: &Store,
     filter: &Filter,
@@ -163,7 +163,7 @@ pub async fn by_account(store: &Store, account: &str) -> Result<Vec<Connection>,
     }
 }
 
-/// The next whose status may fit.
+/// The next connections whose status may match.
 async fn candidates(
     store: &Store,
     filter: &Filter,
@@ -192,7 +192,7 @@ async fn candidates(
     }
 }
 
-/// The status of each, in order. What cannot be read is left out, and said in the log.
+/// The status of each, in order. Unreadable rows are left out and logged.
 async fn statuses(
     store: &Store,
     listed: &[Listed],

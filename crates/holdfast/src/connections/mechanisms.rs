@@ -1,26 +1,26 @@
-//! The mechanisms that guard a connection. All are at work in production; the simulation goes
-//! through a year without one of them at a time.
+//! The mechanisms that guard a connection. Production has all of them; the simulation runs a year
+//! without each in turn.
 
 use crate::names::names;
 
 names! {
     /// A mechanism that the simulation can do without, by the name that it is asked for there.
     pub enum Mechanism {
-        /// Holding an unexplained "no" to a refresh against `/me`.
+        /// Asking `/me` after an unexplained refusal of a refresh.
         SecondOpinion = "second-opinion",
-        /// Asking a few others in a lull before an unexplained death is believed.
+        /// Asking a few other connections before an unexplained death is believed.
         AskingOthers = "asking-others",
-        /// Using the grant before the one in use again.
+        /// Restoring the grant before the one in use.
         EarlierGrant = "earlier-grant",
         /// Believing no death while many are struck alike.
         Incidents = "incidents",
         /// Counting unexplained deaths over two hours and a day, not over 20 minutes only.
         LongSpans = "long-spans",
-        /// Taking back deaths that were believed before an incident was seen.
+        /// Revoking deaths that were believed before an incident was noticed.
         TakingBack = "taking-back",
-        /// Those struck ask in turns, and the first that works makes the others due.
+        /// Struck connections ask in turns, and the first that works makes the others due.
         Canaries = "canaries",
-        /// Having what is said of one connection confirmed later the more connections there are.
+        /// Waiting longer before a sign of death is believed, if there are enough connections.
         Confidence = "confidence",
         /// Repairing what a clock that was ahead has written; doubting expiries after a leap.
         ClockRepair = "clock-repair",
@@ -31,7 +31,7 @@ names! {
     }
 }
 
-/// Those at work.
+/// The mechanisms that are enabled.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Mechanisms {
     without: Option<Mechanism>,

@@ -1,4 +1,4 @@
-//! What we do with connections: one file per thing that a person or the worker does.
+//! What we do with connections: one file per use case.
 
 mod attempts;
 pub mod callback;
@@ -52,7 +52,7 @@ use crate::provider::{ProviderId, SharedProvider};
 use crate::store::{HistoryCursor, HistoryPage, PendingEvent, StatusFacts, Store, StoreError};
 use crate::vault::{UserKey, Vault};
 
-/// What [`Connections`] is made of.
+/// The parts of [`Connections`].
 #[derive(Debug, Clone)]
 pub struct Parts {
     /// The database.
@@ -106,13 +106,13 @@ impl Connections {
         }
     }
 
-    /// The same, writing new tokens to `journal` before the database is tried.
+    /// Writes new tokens to `journal` before the database.
     #[must_use]
     pub fn with_journal(self, journal: Journal) -> Self {
         Self { journal, ..self }
     }
 
-    /// The same without one of its mechanisms: the simulation shows what each is for.
+    /// Disables one mechanism: the simulation shows what each is for.
     #[must_use]
     pub fn without(self, mechanism: Mechanism) -> Self {
         let mechanisms = Mechanisms::without(mechanism);
@@ -121,7 +121,7 @@ impl Connections {
         Self { incidents, gate, mechanisms, ..self }
     }
 
-    /// Where new tokens are until the database has them.
+    /// The journal, which holds new tokens until the database has them.
     pub fn journal(&self) -> &Journal {
         &self.journal
     }
@@ -132,7 +132,7 @@ impl Connections {
         self.gate.allows(most)
     }
 
-    /// What is known of a connection, as it is told.
+    /// A connection's status, with Instagram's health and rate budget as this replica sees them.
     pub(super) fn told(
         &self,
         connection: Option<Connection>,
@@ -144,7 +144,7 @@ impl Connections {
             .throttled_until(self.gate.spent_until(now))
     }
 
-    /// The status that stored facts amount to.
+    /// The status derived from stored facts.
     pub(super) fn told_of(&self, facts: StatusFacts) -> InstagramStatus {
         self.told(facts.connection, facts.open_attempt)
     }
@@ -170,7 +170,7 @@ impl Connections {
         Ok(self.told_of(facts))
     }
 
-    /// The status that an event in the outbox tells of, as it is now.
+    /// The present status of the connection that an outbox event is about.
     pub async fn status_for(&self, event: &PendingEvent) -> Result<InstagramStatus, StoreError> {
         let facts = self.parts.store.event_facts(event).await?;
         Ok(self.told_of(facts))
@@ -184,8 +184,7 @@ impl Connections {
         limit: usize,
     ) -> Result<HistoryPage, ServiceError> {
         let now = self.parts.clock.now();
-        // What the clock has ended is told at once by the status; here too, though no worker may
-        // have come by.
+        // Record a passed expiry first: the status shows it at once, so the history must too.
         if let Some(connection) = self.parts.store.connection(owner, Self::PROVIDER).await?
             && connection.grant.is_some_and(|grant| grant.expires_at <= now)
         {
@@ -194,12 +193,12 @@ impl Connections {
         Ok(self.parts.store.history(owner, Self::PROVIDER, before, limit).await?)
     }
 
-    /// The data key of that user, made on first use.
+    /// The user's data key, created on first use.
     pub(super) async fn user_key(&self, user_id: &str) -> Result<UserKey, ServiceError> {
         grants::user_key(&self.parts.store, &self.parts.vault, user_id).await
     }
 
-    /// For a scheduling decision made now.
+    /// The schedule for a decision made now.
     pub(super) fn schedule(&self) -> Result<Schedule, ServiceError> {
         let jitter = Jitter(u16::from_be_bytes(random::<2>(&*self.parts.entropy)?));
         Ok(Schedule { policy: self.parts.refresh, now: self.parts.clock.now(), jitter })

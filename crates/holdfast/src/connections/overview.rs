@@ -1,4 +1,4 @@
-//! What an operator sees of the provider and of this process's part in it. Makes no call.
+//! What an operator sees of the provider and this process's journal. Makes no call.
 
 use jiff::Timestamp;
 
@@ -7,14 +7,13 @@ use crate::connections::Connections;
 use crate::store::{Notice, StoreError};
 
 impl Connections {
-    /// The status of the user that a notice is about, as it is now.
+    /// The present status of the user that a notice is about.
     pub async fn status_of_notice(&self, notice: &Notice) -> Result<InstagramStatus, StoreError> {
         let facts = self.parts.store.notice_facts(notice).await?;
         Ok(self.told_of(facts))
     }
 
-    /// The share of the provider's budget for the app that is used, as far as its answers say; 1
-    /// where it is spent.
+    /// The used share of the app's rate budget, by the provider's answers; 1: it is spent.
     pub fn budget_used(&self) -> f64 {
         f64::from(self.gate.budget_used_percent()) / 100.0
     }
@@ -25,12 +24,12 @@ impl Connections {
         self.gate.rests_until(now).max(self.gate.spent_until(now))
     }
 
-    /// Tokens that wait for the database; `None` where they cannot be counted.
+    /// How many tokens are journaled; `None` if they cannot be counted.
     pub fn journal_entries(&self) -> Option<usize> {
         self.journal.count().ok()
     }
 
-    /// Whether a token could be written down now.
+    /// Whether a token could be journaled now.
     pub fn journal_is_writable(&self) -> bool {
         self.journal.probe().is_ok()
     }

@@ -13,45 +13,44 @@ use crate::connection::status::InstagramStatus;
 use crate::connection::{Connection, EvidenceSource, GrantFacts, Reason};
 use crate::provider::{Failure, Grant, Meaning, PassThrough, PassedThrough};
 
-/// That a grant works is written down at most this often: a busy backend must not cost a write per
-/// call.
+/// Success is recorded at most this often, so that a busy backend does not cost a write per call.
 const PROVEN_EVERY: Duration = Duration::from_mins(1);
 
-/// A grant to be used, with what a backend needs to know of it.
+/// The grant in use, with the connection's status.
 #[derive(Debug)]
 pub struct UsableGrant {
     /// The grant.
     pub grant: Grant,
-    /// The connection as it stands.
+    /// The connection's status.
     pub status: InstagramStatus,
 }
 
-/// The grant cannot be used.
+/// Why the grant could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum UseError {
-    /// There is none that works; the reason is the status's. `None`: never connected.
+    /// There is no working grant.
     #[error("there is no usable grant")]
     NotUsable {
-        /// As in the status.
+        /// The reason in the status; `None`: never connected.
         reason: Option<Reason>,
     },
-    /// Instagram gave no answer.
+    /// Instagram gave no answer, or must not be asked yet.
     #[error("Instagram gave no usable answer")]
     Unanswered {
-        /// What that says of the connection.
+        /// The reason for it.
         reason: Reason,
         /// How long to wait, where Instagram says.
         retry_after: Option<Duration>,
         /// It was a call that changes something, and Instagram may have carried it out.
         may_be_done: bool,
     },
-    /// The call itself is not one that can be passed on; it says nothing about the connection.
+    /// The call itself cannot be passed on; that says nothing about the connection.
     #[error("this call cannot be passed on")]
     NotPassedOn {
         /// Why, for the developer who made the call.
         detail: String,
     },
-    /// Ours.
+    /// An internal failure.
     #[error(transparent)]
     Service(#[from] ServiceError),
 }
@@ -63,9 +62,8 @@ impl Connections {
         Ok(UsableGrant { grant, status: self.status_of(&connection) })
     }
 
-    /// Makes an API call with the grant in use. What Instagram says about the grant updates the
-    /// status, once `/me` has said so too; where that ends the connection, the answer is the
-    /// reason.
+    /// Makes an API call with the grant in use. A sign against the grant counts once `/me` confirms
+    /// it; if that ends the connection, the error is [`UseError::NotUsable`].
     pub async fn pass_through(&self, owner: &OwnerId, call: PassThrough) -> Result<PassedThrough, UseError> {
         let provider = self.parts.provider.as_ref();
         let provider = provider.ok_or(UseError::NotUsable { reason: Some(Reason::NotConfigured) })?;
@@ -88,7 +86,7 @@ impl Connections {
                 self.gate.learn_usage(answer.usage, answer.failure.as_ref());
                 match &answer.failure {
                     Some(failure) => self.failed_in_use(&connection, facts, tools, failure).await?,
-                    // What could not be read proves nothing.
+                    // An answer too large to read proves nothing.
                     None if answer.is_too_large => {}
                     None => self.worked(&connection, facts).await?,
                 }
@@ -108,7 +106,7 @@ impl Connections {
         let connection =
             self.parts.store.connection(owner, Self::PROVIDER).await.map_err(ServiceError::from)?;
         let connection = connection.ok_or(UseError::NotUsable { reason: None })?;
-        // What was damaged may have been put right.
+        // A damaged grant may be readable again.
         let connection = if self.reopen(&connection).await? {
             let again =
                 self.parts.store.connection(owner, Self::PROVIDER).await.map_err(ServiceError::from)?;
@@ -123,7 +121,7 @@ impl Connections {
         if let Some(grant) = self.grant(&connection).await? {
             return Ok((connection, grant));
         }
-        // It is damaged, or somebody disconnected a moment ago: the stored state says which.
+        // The grant is damaged, or the person just disconnected: the stored state says which.
         let now = self.parts.store.connection_by_id(connection.id).await.map_err(ServiceError::from)?;
         let reason = now.and_then(|connection| connection.standing.reason());
         Err(UseError::NotUsable { reason: reason.or(Some(Reason::GrantUnreadable)) })
@@ -151,8 +149,7 @@ impl Connections {
         Ok(())
     }
 
-    /// Finds out what the failure says of the connection; an error where the grant cannot be used
-    /// any more.
+    /// Diagnoses the failure; an error if the grant can no longer be used.
     async fn failed_in_use(
         &self,
         connection: &Connection,

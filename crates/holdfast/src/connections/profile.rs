@@ -11,16 +11,16 @@ use crate::connection::transition::is_another_account;
 use crate::connections::{Connections, ServiceError};
 use crate::provider::{Account, Failure, Grant, SharedProvider};
 
-/// A scope that was granted and is refused is believed to be missing once it has been refused for
-/// so long, where there are so many connections that an incident could be told from it.
+/// With at least [`FEWEST`] connections, a refused scope is believed to be missing once it has been
+/// refused for this long.
 const HOLD: Duration = Duration::from_mins(20);
-/// A refusal that was not repeated within this time counts no more.
+/// A refusal that is not repeated within this time is forgotten.
 const FORGOTTEN: Duration = Duration::from_hours(24);
 
 impl Connections {
-    /// Reads again how Instagram describes the account, with a grant that was renewed a moment ago.
-    /// That the grant works is known by then, so what passes is no news. Answers whether there is
-    /// something to be looked into.
+    /// Updates the account's description and scopes with a grant that was just refreshed. Temporary
+    /// failures are ignored: the refresh has shown that the grant works. Returns whether `/me`
+    /// spoke against the grant, so that it must be probed.
     pub(super) async fn describe(
         &self,
         connection: &Connection,
@@ -47,9 +47,9 @@ impl Connections {
         Ok(needs_a_look)
     }
 
-    /// A call of the app's was refused for want of scopes that Instagram names. Where that strikes
-    /// many it is nobody's own doing, so where there are many it has to come again while it does
-    /// not; and the grant has to work otherwise.
+    /// Handles a pass-through call that was refused for lack of scopes, which Instagram names. They
+    /// are recorded as missing if the refusal is believed and `/me` still works. With many
+    /// connections, a refusal is believed only if it persists and strikes few of them.
     pub(super) async fn scopes_refused(
         &self,
         connection: &Connection,
@@ -97,7 +97,7 @@ impl Connections {
     }
 }
 
-/// What the renewal said is granted, where that is something else than we know.
+/// The scopes that the refresh names, if they differ from the stored ones.
 fn granted(connection: &Connection, provider: &SharedProvider, renewed: &Grant) -> Option<Granted> {
     let scopes = renewed.scopes.clone().filter(|scopes| *scopes != connection.scopes)?;
     let missing_scopes = lacking(provider.scopes(), &scopes);

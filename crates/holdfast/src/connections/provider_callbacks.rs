@@ -1,4 +1,4 @@
-//! What Meta tells us, signed: a person removed the app, or wants their data deleted.
+//! Meta's signed callbacks: a person removed the app, or wants their data deleted.
 
 use jiff::Timestamp;
 
@@ -8,9 +8,9 @@ use crate::connections::{Connections, ServiceError};
 use crate::store::DataDeletion;
 
 impl Connections {
-    /// The person behind this account removed the app at `issued_at`. Answers how many connections
-    /// that concerned. A message from before the present link proves nothing about it; Instagram is
-    /// asked what holds.
+    /// The account's person removed the app at `issued_at`. Returns how many connections have the
+    /// account. A message older than the present link proves nothing about it, so Instagram is
+    /// asked.
     pub async fn deauthorized(
         &self,
         account_id: &str,
@@ -27,9 +27,9 @@ impl Connections {
         Ok(connections.len())
     }
 
-    /// The person behind this account wanted, at `issued_at`, what we hold of it deleted: grants
-    /// and account facts that were linked before then go, and a receipt without personal data
-    /// stays. The same request again has the first receipt.
+    /// The account's person requested at `issued_at` that their data be deleted. Erases grants and
+    /// account facts that were linked before then, and stores a receipt without personal data. A
+    /// repeated request gets the first receipt.
     pub async fn delete_account_data(
         &self,
         account_id: &str,
@@ -49,9 +49,9 @@ impl Connections {
             completed_at: None,
             erased: 0,
         };
-        // Before anything is erased: should we fall over in between, the request is known.
+        // Before anything is erased, so that a crash in between does not lose the request.
         self.parts.store.record_deletion(&deletion).await?;
-        // One that does not say when it was issued is about now.
+        // A request without a time counts as issued now.
         let issued_at = issued_at.unwrap_or(deletion.requested_at);
         for connection in self.parts.store.connections_by_account(Self::PROVIDER, account_id).await? {
             // Where it is linked anew by now, what was linked then has gone already: a connection

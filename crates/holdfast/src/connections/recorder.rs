@@ -1,4 +1,4 @@
-//! Recording what was observed: load, [`apply`], compare-and-set, again where others were faster.
+//! Recording observations: load, [`apply`], compare-and-set; repeated if another writer was faster.
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -10,7 +10,7 @@ use crate::connection::observation::Observation;
 use crate::connection::transition::{apply, is_change, is_news};
 use crate::store::{ChangeSet, CommitOutcome, ConnectionWrite, HistoryEntry, Store};
 
-/// A compare-and-set that keeps losing is tried this often before the caller is asked to come back.
+/// How often a compare-and-set is tried before the caller must come back later.
 const MAX_CONFLICTS: u32 = 20;
 
 /// Records observations.
@@ -20,12 +20,12 @@ pub struct Recorder {
     clock: SharedClock,
 }
 
-/// What an observation came to.
+/// The result of recording an observation.
 #[derive(Debug, Clone)]
 pub struct Recorded {
     /// The connection as it is now.
     pub connection: Connection,
-    /// Whether the state or its reason changed.
+    /// Whether the state, its reason or the link changed.
     pub news: bool,
 }
 
@@ -52,7 +52,7 @@ impl Recorder {
         }
     }
 
-    /// The same, tried first on the connection as the caller has `seen` it: mostly it is still so.
+    /// Like [`Self::record`], but tries `seen` first, which is usually still current.
     pub async fn record_on(
         &self,
         seen: &Connection,
@@ -61,12 +61,12 @@ impl Recorder {
     ) -> Result<Option<Recorded>, ServiceError> {
         match self.write(seen, observation, detail).await? {
             Some(recorded) if is_change(seen, &recorded.connection) => Ok(Some(recorded)),
-            // Lost to others, or nothing to write as it was seen: what is stored decides.
+            // `seen` is outdated, or nothing changes on it: decide by the stored row.
             Some(_) | None => self.record(seen.id, observation, detail).await,
         }
     }
 
-    /// `None` where others changed the connection meanwhile.
+    /// `None` if another writer changed the connection meanwhile.
     async fn write(
         &self,
         before: &Connection,
@@ -97,14 +97,14 @@ impl Recorder {
 pub(super) struct Conflicts(u32);
 
 impl Conflicts {
-    /// One more was lost to others; an error after 20.
+    /// Counts one more; an error at [`MAX_CONFLICTS`].
     pub(super) fn lost(&mut self) -> Result<(), ServiceError> {
         self.0 += 1;
         if self.0 < MAX_CONFLICTS { Ok(()) } else { Err(ServiceError::Contended) }
     }
 }
 
-/// Whether a change was stored; it was not where others wrote first.
+/// Whether a change was stored; false if another writer was first.
 pub(super) fn is_stored(outcome: CommitOutcome) -> Result<bool, ServiceError> {
     match outcome {
         CommitOutcome::Committed => Ok(true),
@@ -115,7 +115,7 @@ pub(super) fn is_stored(outcome: CommitOutcome) -> Result<bool, ServiceError> {
     }
 }
 
-/// The unit of work that turns `before` into `after`, with a line of history where it is news.
+/// The unit of work that turns `before` into `after`, with a history entry if it is news.
 pub(super) fn change(
     before: &Connection,
     after: Connection,

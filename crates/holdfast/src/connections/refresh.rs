@@ -1,9 +1,9 @@
-//! Giving a grant a new lifetime.
+//! Refreshing a grant.
 //!
-//! The claim of the lease is the durable intent: where it cannot be written, the provider is not
-//! asked, so there is never an answer that could not be stored. The new grant is stored even where
-//! the lease has run out meanwhile; it is dropped only where the person has disconnected or
-//! connected anew. Until the database has it, it waits in the [journal](super::journal).
+//! The claimed lease is the durable intent: without a database to write it, the provider is not
+//! asked. The new grant is stored even if the lease has expired meanwhile; it is dropped only if
+//! the person has disconnected or reconnected, or a later grant is stored. Until the database has
+//! it, it is in the [journal](super::journal).
 
 use std::time::Duration;
 
@@ -25,16 +25,16 @@ use crate::provider::{Grant, Meaning, SharedProvider};
 use crate::store::Lease;
 use crate::vault::UserKey;
 
-/// What a refresh may take at most: the call, others and the grants before theirs, a second opinion
-/// and the grant before, of ten seconds each. With less of the lease left, it is not begun.
+/// Longest duration of a refresh: five calls in turn, of ten seconds each (the refresh, others,
+/// their earlier grants, `/me`, the earlier grant). With less of the lease left, none begins.
 const LONGEST_REFRESH: Duration = Duration::from_mins(1);
 
-/// What a refresh came to.
+/// The outcome of [`Connections::refresh`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refreshed {
-    /// There is a new grant.
+    /// A new grant is installed, or the earlier one restored.
     Renewed,
-    /// Nothing to do: not linked, expired, too young, or changed by others meanwhile.
+    /// No new grant: not linked, expired, too young, only probed, or changed by others meanwhile.
     Skipped,
     /// The provider answered with a failure, which is recorded.
     Failed(Meaning),
@@ -52,19 +52,19 @@ impl From<Diagnosed> for Refreshed {
 
 /// What the worker does with a connection that has come due.
 enum Due {
-    /// It has ended, or is ended by the clock.
+    /// Nothing: it has ended, or ends now by the clock.
     Over,
-    /// The grant may not be refreshed before then.
+    /// Wait: the grant may not be refreshed before this time.
     TooYoung(Timestamp),
-    /// It is in trouble and need not be refreshed yet: ask whether the trouble has passed.
+    /// Probe: it is in trouble, and cannot or need not be refreshed yet.
     Look,
-    /// The grant is to be refreshed.
+    /// Refresh the grant.
     Refresh,
 }
 
 impl Connections {
-    /// Refreshes the grant of a leased connection and records what came of it. The lease is given
-    /// back with a renewed grant, in one unit of work, and only then.
+    /// Refreshes the grant of a leased connection and records the outcome. Installing a grant
+    /// releases the lease in the same unit of work; no other outcome does.
     pub async fn refresh(&self, lease: &Lease) -> Result<Refreshed, ServiceError> {
         let connection = lease.connection();
         let (Some(provider), Some(facts)) = (&self.parts.provider, connection.grant) else {
@@ -85,7 +85,7 @@ impl Connections {
             }
             Due::Look | Due::Refresh => {}
         }
-        // The key before the call: without it, an answer could be neither stored nor journaled.
+        // Open the key first: without it, the answer could be neither stored nor journaled.
         let Some((grant, key)) = self.grant_and_key(connection).await? else {
             self.put_off(connection).await?;
             return Ok(Refreshed::Skipped);
@@ -113,7 +113,7 @@ impl Connections {
         })
     }
 
-    /// Takes a connection that has ended out of the worker's way, or has the clock end it.
+    /// Ends an expired connection, or unschedules one that has already ended.
     async fn end(&self, connection: &Connection, facts: GrantFacts) -> Result<(), ServiceError> {
         if connection.standing.state().is_alive() && facts.expires_at <= self.parts.clock.now() {
             self.expire(connection).await.map(drop)
@@ -122,7 +122,7 @@ impl Connections {
         }
     }
 
-    /// Asks for a new grant and installs it.
+    /// Refreshes the grant and installs the new one.
     async fn renew(
         &self,
         lease: &Lease,
@@ -168,7 +168,7 @@ impl Connections {
         Ok(Refreshed::Renewed)
     }
 
-    /// Asks about a connection in trouble whose grant cannot or need not be refreshed yet.
+    /// Probes a connection in trouble whose grant cannot or need not be refreshed yet.
     async fn look(
         &self,
         lease: &Lease,
@@ -178,7 +178,7 @@ impl Connections {
         let connection = lease.connection();
         let now = self.parts.clock.now();
         if !self.parts.store.claim_probe(connection.id, now, self.parts.check_interval).await? {
-            // Somebody has just asked, and what they learnt is stored or about to be.
+            // Another check has just run; its result is stored or about to be.
             self.postpone(connection, Some(after(now, self.parts.check_interval))).await?;
             return Ok(Refreshed::Skipped);
         }
@@ -186,7 +186,7 @@ impl Connections {
         Ok(self.diagnose(question, tools).await?.into())
     }
 
-    /// Asks whose the new grant is, where the one before was suspected or gone back to.
+    /// Probes the new grant, after doubts about it or the grant before it.
     async fn look_again(
         &self,
         id: Uuid,
@@ -202,7 +202,7 @@ impl Connections {
         Ok(())
     }
 
-    /// Puts a journaled grant into the database, unless that knows better.
+    /// Stores a journaled grant, unless the database has a later grant or another link.
     pub(super) async fn replay_refresh(
         &self,
         token: &Journaled,
@@ -218,22 +218,22 @@ impl Connections {
         self.switch(link, &key, &grant, Switch::Renewed, None).await
     }
 
-    /// Has a connection that cannot be worked on for a reason of its own wait for an hour, so that
-    /// it does not stand in the others' way.
+    /// Postpones a connection that has a problem of its own by an hour, so that it does not hold up
+    /// the others.
     pub async fn put_off(&self, connection: &Connection) -> Result<(), ServiceError> {
         let hence = after(self.parts.clock.now(), HOUR);
         let until = connection.grant.map_or(hence, |facts| facts.expires_at.min(hence));
         self.postpone(connection, Some(until)).await
     }
 
-    /// Has the worker come back at `until`, or never where the connection has ended.
+    /// Reschedules the connection to `until`; unschedules it if it has ended.
     async fn postpone(&self, connection: &Connection, until: Option<Timestamp>) -> Result<(), ServiceError> {
         let mut next = connection.clone();
         next.next_refresh_at = until
             .filter(|_| connection.standing.state().is_alive())
             .map(|until| connection.grant.map_or(until, |facts| until.min(facts.expires_at)));
         next.version += 1;
-        // A conflict means that somebody knows better.
+        // On a conflict another writer knows better: ignore it.
         self.parts.store.commit(&change(connection, next, self.parts.clock.now(), None)).await?;
         Ok(())
     }

@@ -19,7 +19,7 @@ use crate::vault::UserKey;
 /// Why the grant in use changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Switch {
-    /// A refresh brought it.
+    /// A refresh brought the new one.
     Renewed,
     /// Version `dead` does not work; one before it does.
     RolledBack {
@@ -28,7 +28,7 @@ pub(super) enum Switch {
     },
 }
 
-/// The link that a grant belongs to. Where it is another one by now, the grant is not stored.
+/// The link that a grant belongs to. If the connection has another by now, the grant is not stored.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Link {
     pub(super) id: Uuid,
@@ -42,10 +42,10 @@ impl Link {
 }
 
 impl Connections {
-    /// Appends a grant as the newest version and switches to it. The version in use until now stays
-    /// until the next switch: nobody knows whether the provider has ended it. Answers whether the
-    /// grant was stored; it is not where the person has disconnected or connected anew, or a later
-    /// one is there. A `lease` that the caller works under is given back with it.
+    /// Appends a grant as the newest version and switches to it. The version used until now is kept
+    /// until the next switch: the provider may not have ended it. Returns whether the grant was
+    /// stored: not if the person has disconnected or reconnected, or a later grant is there. The
+    /// caller's `lease` is released in the same unit of work.
     pub(super) async fn switch(
         &self,
         link: Link,
@@ -54,7 +54,7 @@ impl Connections {
         switch: Switch,
         lease: Option<&Lease>,
     ) -> Result<bool, ServiceError> {
-        // As it was when it was claimed is mostly as it still is; if not, the write says so.
+        // The claimed connection is usually still current; if not, the write conflicts.
         let mut claimed = lease.map(|lease| lease.connection().clone());
         let mut conflicts = Conflicts::default();
         loop {
@@ -85,7 +85,7 @@ impl Connections {
         }
     }
 
-    /// What installing the grant on `current` is, or `None` where it is not wanted there.
+    /// The observation that installs the grant on `current`; `None` if it must not be.
     fn installed(
         &self,
         current: &Connection,
@@ -102,13 +102,13 @@ impl Connections {
         };
         let next_refresh_at = schedule.refresh_at(grant);
         Ok(match switch {
-            // Newer is what was obtained later, whenever it expires: the provider may have ended
-            // the one held.
+            // The grant obtained later wins, even if it expires earlier: the provider may have
+            // ended the other.
             Switch::Renewed if grant.obtained_at <= held.obtained_at => None,
             Switch::Renewed => Some(Observation::Refreshed { from_version, grant, next_refresh_at }),
             Switch::RolledBack { dead } if held.version != dead => None,
             Switch::RolledBack { .. } => {
-                // The last refresh was of no use; nothing is gained by another one right away.
+                // The last refresh brought a dead grant; another one right away would not help.
                 let next_refresh_at = next_refresh_at.max(after(schedule.now, HOUR));
                 Some(Observation::RolledBack { from_version, grant, next_refresh_at })
             }

@@ -1,5 +1,5 @@
-//! Grants that cannot be opened: a damaged row, a damaged or missing data key. The connection says
-//! so, an alarm is raised, and it is taken up again as soon as the bytes are right again.
+//! Grants that cannot be opened: a damaged row, a damaged or missing data key. The status says so,
+//! an alarm is raised, and the connection resumes once the bytes are restored.
 //!
 //! A key that only this process's ring lacks is no damage: another process may have it.
 
@@ -14,7 +14,7 @@ use crate::metric::{Kind, Metric};
 use crate::provider::Grant;
 use crate::vault::{UserKey, VaultError};
 
-/// Looked at again in one go.
+/// Most grants tried again at once.
 const LOOKED_AT_ONCE: usize = 256;
 
 const UNREADABLE: Metric = Metric {
@@ -25,22 +25,22 @@ const UNREADABLE: Metric = Metric {
     watch: "Alert on any: something other than Holdfast changed the rows. The log names the connection.",
 };
 
-/// What is counted of grants, in the order of the reference page.
+/// The metrics of grants, in the order of the reference page.
 pub const TABLE: &[Metric] = &[UNREADABLE];
 
 impl Connections {
-    /// Makes the counter known.
+    /// Registers the counter.
     pub fn register(&self, registry: &mut Registry) {
         UNREADABLE.register(registry, self.unreadable.clone());
     }
 
-    /// Opens the stored grant of a connection. `None` where there is none, or none that can be
-    /// opened, which is recorded.
+    /// Opens the stored grant of a connection. `None` if there is none, or it is damaged, which is
+    /// recorded.
     pub(super) async fn grant(&self, connection: &Connection) -> Result<Option<Grant>, ServiceError> {
         Ok(self.grant_and_key(connection).await?.map(|(grant, _)| grant))
     }
 
-    /// The same together with the owner's data key.
+    /// Like [`Self::grant`], with the owner's data key.
     pub(super) async fn grant_and_key(
         &self,
         connection: &Connection,
@@ -56,8 +56,8 @@ impl Connections {
         }
     }
 
-    /// `None` where a row is missing. Never makes a data key: it would stand where the right one
-    /// may be restored.
+    /// `None` if a row is missing. Never creates a data key: it would block restoring the right
+    /// one.
     async fn open_stored(
         &self,
         connection: &Connection,
@@ -71,8 +71,7 @@ impl Connections {
         Ok(Some((grant, key)))
     }
 
-    /// Where somebody disconnected or renewed meanwhile, nothing is recorded: this is about a grant
-    /// that is no more.
+    /// Records and reports a damaged grant, unless it is no longer the connection's grant.
     async fn found_unreadable<T>(
         &self,
         connection: &Connection,
@@ -91,8 +90,7 @@ impl Connections {
         Ok(None)
     }
 
-    /// Takes a connection up again whose grant could not be opened and now can. False where it
-    /// still cannot.
+    /// Resumes an unreadable connection if its grant opens again. Returns whether it does.
     pub(super) async fn reopen(&self, connection: &Connection) -> Result<bool, ServiceError> {
         let Some(facts) = connection.grant.filter(|_| connection.standing == Reason::GrantUnreadable.into())
         else {
@@ -111,8 +109,8 @@ impl Connections {
         Ok(true)
     }
 
-    /// Looks at grants again that could not be opened. Returns how many were taken up again; one's
-    /// trouble stays its own.
+    /// Tries unreadable grants again. Returns how many connections resumed. A failure of one does
+    /// not stop the others.
     pub async fn reopen_unreadable(&self, stop: &CancellationToken) -> Result<usize, ServiceError> {
         let found = self.parts.store.connections_unreadable(LOOKED_AT_ONCE).await?;
         let mut reopened = 0;
@@ -129,7 +127,7 @@ impl Connections {
     }
 }
 
-/// Whether it is the stored bytes, and nothing that passes or is another process's to open.
+/// Whether stored bytes are damaged: no temporary error, and no key of another process.
 fn is_damage(error: &ServiceError) -> bool {
     match error {
         ServiceError::Vault(VaultError::KeyMissing { .. } | VaultError::Tampered | VaultError::Malformed)

@@ -1,14 +1,14 @@
 //! Places for requests under way: bounded in all, and shared so that no address can take them from
 //! everybody else.
 //!
-//! A place is for our work, not for waiting: a request whose body is still on its way gives its
-//! place back until the body is there ([`Admitted::while_waiting`]), so that slow bodies, however
-//! many, keep nobody out. What they may hold meanwhile is memory, which is bounded too: of bodies
-//! above [`SMALL_BODY`] there are only so many at a time ([`super::large_bodies`]).
+//! A place is for our work, not for waiting: a request whose body is still arriving gives its place
+//! back until the body is complete ([`Admitted::while_waiting`]), so slow bodies keep nobody out.
+//! They still hold memory, which is bounded too: [`super::large_bodies`] limits how many bodies
+//! above [`SMALL_BODY`] are buffered at once.
 //!
-//! Fairness is for times of want only. As long as there is room, one address may use all of it:
-//! behind it may be an office, or a proxy that nobody listed. The last places are for addresses
-//! that have few requests under way.
+//! Fairness matters only when places are scarce. While there is room, one address may use all of
+//! it: it may be an office, or a proxy missing from the configuration. The last places are reserved
+//! for addresses with few requests under way.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -29,11 +29,11 @@ const FEW: usize = 16;
 /// How many requests may be under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestLimits {
-    /// Of everybody.
+    /// Places for all addresses together.
     pub in_all: usize,
-    /// Further ones, of addresses that have fewer than sixteen.
+    /// Further places for addresses that hold fewer than sixteen.
     pub reserved: usize,
-    /// Of one address; `None` for as many as there is room for.
+    /// Places for one address; `None` means no limit of its own.
     pub per_address: Option<usize>,
 }
 
@@ -58,7 +58,7 @@ struct Taken {
     by_address: HashMap<ClientAddress, usize>,
 }
 
-/// What being turned away looks like.
+/// Problems that a request without a place is answered with.
 pub(super) const PROBLEMS: [ProblemCode; 2] =
     [ProblemCode::Server(ServerCode::Overloaded), ProblemCode::Request(RequestCode::TooManyRequests)];
 
@@ -82,7 +82,7 @@ impl From<TurnedAway> for Problem {
 }
 
 impl Admission {
-    /// All places free.
+    /// An admission with all places free.
     pub fn new(limits: RequestLimits) -> Self {
         let large_bodies = LargeBodies::default();
         Self { shared: Arc::new(Shared { limits, taken: Mutex::default(), large_bodies }) }

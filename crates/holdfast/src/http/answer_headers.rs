@@ -6,7 +6,7 @@ use aide::OperationInput;
 use axum::extract::{FromRequest, Request};
 use http::HeaderMap;
 
-/// As many as most answers have in all.
+/// Headers that most answers have at most.
 const USUAL: usize = 16;
 
 /// Makes room for the headers of an answer, so that the map grows once at most.

@@ -1,8 +1,7 @@
 //! The application: every route within the layers, and the way to its handler.
 //!
-//! A GET of an address without parameters, which is what tabs and proxies poll, is taken to its
-//! handler directly, within the same layers. Everything else goes through the router, which has
-//! every route.
+//! Tabs and proxies poll GET routes without parameters: those requests go straight to their
+//! handler, within the same layers. Everything else goes through the router, which has every route.
 
 use std::sync::Arc;
 
@@ -31,7 +30,7 @@ struct Direct {
     state: AppState,
 }
 
-/// One that only its router answers.
+/// An application without direct handlers.
 impl From<Router> for Application {
     fn from(router: Router) -> Self {
         Self { router, direct: None }
@@ -39,7 +38,7 @@ impl From<Router> for Application {
 }
 
 impl Application {
-    /// `router` has every route within `layers`; `handlers` are of some of them.
+    /// `router` serves every route within `layers`; `handlers` serve some of them directly.
     pub(super) fn new(
         router: Router,
         handlers: DirectHandlers<AppState>,
@@ -49,7 +48,7 @@ impl Application {
         Self { router, direct: Some(Arc::new(Direct { handlers, layers, state })) }
     }
 
-    /// What answers every request.
+    /// The router alone, which answers every request.
     pub fn into_router(self) -> Router {
         self.router
     }

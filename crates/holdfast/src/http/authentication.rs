@@ -1,7 +1,6 @@
 //! Who is calling: the extractors that turn a verdict into an argument, or into the answer.
 //!
-//! `caller` knows no HTTP server; what its judgements look like to a client is decided here, in one
-//! place.
+//! `caller` knows nothing of HTTP; only this file decides how its judgements look to a client.
 
 use std::borrow::Cow;
 use std::ops::Deref;
@@ -26,8 +25,7 @@ use crate::caller::service::{ServiceCaller, ServiceJudgement, ServiceRefusal};
 use crate::caller::{Authentication, Caller};
 use crate::telemetry::traces::note;
 
-/// The caller themselves, not somebody impersonating them: for what changes something in a person's
-/// name.
+/// A caller who is not impersonated: required by routes that change something in a person's name.
 #[derive(Debug, Clone)]
 pub struct NotImpersonated(pub Caller);
 
@@ -60,7 +58,7 @@ impl FromRequestParts<AppState> for NotImpersonated {
     }
 }
 
-/// A caller, or nobody where whoever asks on a client's behalf lets nobody pass: for forward
+/// A caller, or nobody where the proxy allows requests without credentials: for forward
 /// authentication.
 #[derive(Debug)]
 pub struct CallerOrNobody {
@@ -167,7 +165,7 @@ fn verdict(judgement: Authentication, credentials: &[&[u8]], metrics: &Metrics) 
         Authentication::StopRepeating { refusal, retry_after } => {
             told(metrics, "refused", "stop-repeating");
             let detail = format!("This very session token keeps being refused: {}", refusal.public_detail());
-            // What may help is what helps against the refusal: not always a fresh token.
+            // The action is that of the repeated refusal, which is not always a fresh token.
             Err(Problem::new(RequestCode::StopRepeating)
                 .with_action(Problem::new(refusal.code).action())
                 .with_detail(detail)
@@ -202,7 +200,7 @@ fn service_verdict(judgement: ServiceJudgement, metrics: &Metrics) -> Result<Ser
             ServiceRefusal::NotAServiceKey => {
                 (ServiceKeyCode::Invalid, Some("What was sent is not of the form Bearer hf_sk_ and a key."))
             }
-            // Whether a key existed once is nobody's business but the operator's.
+            // Only the operator may learn that a revoked key once existed.
             ServiceRefusal::Unknown | ServiceRefusal::Revoked => (ServiceKeyCode::Invalid, None),
         },
     };
@@ -214,7 +212,7 @@ fn service_verdict(judgement: ServiceJudgement, metrics: &Metrics) -> Result<Ser
     })
 }
 
-/// Counts a verdict, and says it in the request's span.
+/// Counts a verdict and notes it in the request's span.
 fn told(metrics: &Metrics, verdict: &'static str, code: &'static str) {
     metrics.verdict(verdict, code);
     note("holdfast.verdict", verdict);

@@ -1,5 +1,5 @@
-//! Reading a request's body: bounded in size and time, JSON with the place of a mistake, objects
-//! with the name of the member.
+//! Reads a request's body, bounded in size and time. A mistake in JSON is reported with its place,
+//! one in an object with the member's name.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,8 +29,8 @@ use crate::clock::{SharedClock, within};
 pub const MAX_BODY: usize = 64 * 1024;
 /// Bodies of webhooks, in bytes.
 pub const MAX_WEBHOOK_BODY: usize = 256 * 1024;
-/// For the whole body to arrive; shorter than the request's time, so that the answer says what was
-/// slow.
+/// Time for the whole body to arrive; shorter than the request's limit, so that the answer says
+/// what was slow.
 const BODY_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// What reading a body can lead to.
@@ -46,14 +46,14 @@ const JSON: [ProblemCode; 2] = [
     ProblemCode::Request(RequestCode::UnsupportedMediaType),
 ];
 
-/// What a route takes. Read member by member, so that a refusal names the member and what it takes,
-/// and nothing of what was sent.
+/// The body of a route, read member by member, so that a refusal names the member and what it
+/// takes, and never what was sent.
 pub trait FromMembers: Sized {
     /// Takes its members out of the object.
     fn from_members(members: &mut Members) -> Result<Self, Problem>;
 }
 
-/// The members of a JSON object. One that is null is as if it were not there.
+/// The members of a JSON object. A null member counts as absent.
 #[derive(Debug)]
 pub struct Members(BTreeMap<String, Member>);
 
@@ -125,7 +125,7 @@ where
 }
 
 async fn read(request: Request, limit: usize, clock: &SharedClock) -> Result<Bytes, Problem> {
-    // A body that says itself that it is too large is not read at all.
+    // A body whose announced length is too large is not read at all.
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     if announced.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > limit as u64) {
         return Err(RequestCode::BodyTooLarge.into());
@@ -141,7 +141,7 @@ async fn read(request: Request, limit: usize, clock: &SharedClock) -> Result<Byt
     }
 }
 
-/// Frames are copied together, since a body may come a byte at a time and each frame holds more
+/// Frames are copied into one buffer: a body may arrive one byte per frame, and a frame costs more
 /// than its bytes.
 async fn collect(mut body: Body, limit: usize, admitted: Option<&Admitted>) -> Result<Bytes, Problem> {
     let mut bytes = BytesMut::new();
@@ -163,7 +163,7 @@ async fn collect(mut body: Body, limit: usize, admitted: Option<&Admitted>) -> R
     Ok(bytes.freeze())
 }
 
-/// The next frame, unless a large body is given up for another one meanwhile.
+/// The next frame, or an error where this large body had to give way to another.
 async fn next_frame(
     body: &mut Body,
     large: Option<&LargeBody>,
@@ -207,7 +207,7 @@ fn parse<T: FromMembers>(bytes: &[u8]) -> Result<T, Problem> {
         .map_err(|_| Problem::new(RequestCode::MalformedBody).with_detail("The body is not UTF-8."))?;
     // RFC 8259, 8.1: a byte order mark may be passed over.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    // What is JSON, and what a route takes, are two questions: serde calls some wrong types
+    // First whether it is JSON, then whether the route takes it: serde reports some wrong types as
     // mistakes of syntax.
     serde_json::from_str::<IgnoredAny>(text).map_err(|error| malformed(&error))?;
     if !text.trim_ascii_start().starts_with('{') {
@@ -223,7 +223,7 @@ fn malformed(error: &serde_json::Error) -> Problem {
     Problem::new(RequestCode::MalformedBody).with_detail(at(what, error))
 }
 
-/// JSON by its grammar, but a member is there twice, or holds what no text or number can be.
+/// Valid JSON, but a member stands twice, or a value fits no text or number.
 fn unacceptable(error: &serde_json::Error) -> Problem {
     not_acceptable(at("A member is there twice, or its value cannot be read", error))
 }
@@ -308,7 +308,7 @@ impl<'de> Deserialize<'de> for Members {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
                 let mut members = BTreeMap::new();
                 while let Some((name, member)) = map.next_entry()? {
-                    // Which of two is meant, parsers differ about.
+                    // Parsers differ about which of two equal names counts.
                     if members.insert(name, member).is_some() {
                         return Err(de::Error::custom("a member is there twice"));
                     }
@@ -390,7 +390,7 @@ impl<T: JsonSchema> OperationInput for OptionalJson<T> {
     }
 }
 
-/// What the body is, its own route says.
+/// The route itself documents its body.
 impl OperationInput for RawBody {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
         Problem::describe(ctx, operation, &READING);

@@ -1,7 +1,7 @@
-//! What belongs to the request that a task is answering, for whoever answers it.
+//! Task-local context of the request that a task is answering: its id, its caller, its place.
 //!
-//! It stands beside the task, not in the request: there each thing costs a box of its own, and all
-//! of them a table.
+//! It is task-local rather than in the request's extensions, which cost a box for each value and a
+//! hash table.
 
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
@@ -10,12 +10,12 @@ use super::admission::Admitted;
 use super::request_id::RequestId;
 use crate::caller::Caller;
 
-/// A request's id, and who turned out to be its caller; the extractor says so.
+/// A request's id and, once an extractor has verified it, its caller.
 #[derive(Debug, Clone)]
 pub(super) struct Whose(Arc<(RequestId, OnceLock<Caller>)>);
 
 impl Whose {
-    /// Nobody's yet.
+    /// A request whose caller is not known yet.
     pub(super) fn request(id: RequestId) -> Self {
         Self(Arc::new((id, OnceLock::new())))
     }
@@ -50,7 +50,7 @@ impl Context {
         Self { whose, place }
     }
 
-    /// Runs `answer` as what answers this request, whose place it gives back in the end.
+    /// Runs `answer` within this context and gives the request's place back when it ends.
     pub(super) fn during<F: Future>(self, answer: F) -> impl Future<Output = F::Output> {
         CURRENT.scope(self, answer)
     }

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::refused_origins::RefusedOrigins;
 
-/// Where a stream is taken up again (WHATWG HTML, server-sent events).
+/// Sent when an event stream is resumed (WHATWG HTML, server-sent events).
 pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// For answers that are the same for everybody.
@@ -40,13 +40,12 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET,POST,DELETE");
 const EXPOSED: HeaderValue = HeaderValue::from_static("www-authenticate,etag,retry-after,x-request-id");
 /// Seconds for which a browser need not ask again: ten minutes.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
-/// What answers depend on, for caches.
+/// Request headers that answers depend on, for caches.
 const VARY: HeaderValue =
     HeaderValue::from_static("origin, access-control-request-method, access-control-request-headers");
 
-/// Marks answers for the pages that may read them (Fetch, 3.3). The rules are few and the same for
-/// every route, so an answer is marked with what never changes; a layer that takes any rules puts
-/// the headers together anew for each.
+/// Adds the CORS headers to answers (Fetch, 3.3). The rules are few and the same for every route,
+/// so the headers are constants; a configurable layer would build them anew for each answer.
 #[derive(Debug)]
 pub(super) struct Cors {
     allowed: AllowedOrigins,
@@ -93,8 +92,8 @@ impl Mark {
         headers.insert(header::VARY, VARY);
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
-        // Whatever a page's own libraries add (tracing, for example): it is an allowed origin's,
-        // and we read none of it.
+        // Any header that a page's libraries add is allowed (tracing, for example): the origin is
+        // allowed, and we read none of them.
         if let Some(asked_for) = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
             headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked_for.clone());
         }

@@ -1,10 +1,10 @@
-//! Work that has to come to its end even if the client leaves or the request's time runs out.
+//! Work that must finish even if the client leaves or the request times out.
 //!
 //! hyper drops a handler's future as soon as its client is gone, and our own limit drops it too. A
 //! code that is being exchanged for a grant must not be dropped with it.
 //!
-//! Such work keeps its request's place ([`super::admission`]): whoever asks and leaves, again and
-//! again, has no more of it under way than whoever stays.
+//! Such work keeps its request's place ([`super::admission`]): a client that asks and leaves again
+//! and again has no more of it under way than one that stays.
 
 use std::future::Future;
 
@@ -19,7 +19,7 @@ use crate::telemetry::traces::WithContext as _;
 pub struct Detached(TaskTracker);
 
 impl Detached {
-    /// Runs `work` to its end, whatever becomes of whoever waits for it.
+    /// Runs `work` to its end, even if the waiting request is dropped.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,

@@ -10,7 +10,7 @@ use axum::response::Response;
 use futures_util::future::BoxFuture;
 use http::Method;
 
-/// A handler that is an async function: its future is in a box already.
+/// A handler that is an async function: axum has boxed its future already.
 pub trait GetHandler<T, S>: Handler<T, S, Future = BoxFuture<'static, Response>> + Sync {}
 
 impl<H: Handler<T, S, Future = BoxFuture<'static, Response>> + Sync, T, S> GetHandler<T, S> for H {}
@@ -18,8 +18,8 @@ impl<H: Handler<T, S, Future = BoxFuture<'static, Response>> + Sync, T, S> GetHa
 /// Calls a handler.
 pub(super) type Call<S> = Box<dyn Fn(Request, S) -> BoxFuture<'static, Response> + Send + Sync>;
 
-/// The handlers of GET at addresses without parameters: a dozen, most of another length, so that to
-/// compare is faster than to hash.
+/// The handlers of GET routes without parameters: a dozen addresses, mostly of different lengths,
+/// so comparing them is faster than hashing.
 pub(super) struct DirectHandlers<S>(Vec<(&'static str, Call<S>)>);
 
 impl<S> Default for DirectHandlers<S> {

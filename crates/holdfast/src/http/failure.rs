@@ -17,7 +17,7 @@ use crate::connections::pass_through::UseError;
 use crate::store::StoreError;
 use crate::users::UsersError;
 
-/// Where a key is missing here, an operator is restarting the replicas one by one.
+/// A key that is missing here is probably being rolled out to the replicas one by one.
 const KEY_RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// What reading from the store can lead to.

@@ -1,5 +1,5 @@
-//! What the routes of forward authentication, the layers and the extractors agree on: where it is
-//! asked, and what is required of the caller beyond a good token.
+//! What the routes of forward authentication, the layers and the extractors share: the addresses,
+//! and the requirements beyond a good token.
 
 use http::HeaderName;
 use http::request::Parts;
@@ -30,13 +30,13 @@ pub(super) struct Requirements {
 }
 
 impl Requirements {
-    /// Reads the query, where it is the operator's. What it cannot mean is an error: passed over, a
-    /// misspelt requirement would let everybody pass.
+    /// Reads the query, where it is the operator's. An unknown parameter is an error: a misspelt
+    /// requirement that is ignored would let everybody pass.
     pub(super) fn of(parts: &Parts) -> Result<Self, Problem> {
         // A proxy that appends the original address appends its query, too.
         let query = parts.uri.query().filter(|_| parts.uri.path() == PATH).unwrap_or_default();
-        // Caddy keeps the client's query where the operator wrote none. Of that everything may be
-        // unknown, and it must not loosen anything.
+        // Caddy sends the client's query where the operator wrote none. It may hold anything, and
+        // must not loosen a requirement.
         let is_clients = queries_of_client(parts).any(|theirs| theirs == query.as_bytes());
         let mut all = Self::default();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -45,7 +45,8 @@ impl Requirements {
                 "role" => &mut all.roles,
                 "permission" => &mut all.permissions,
                 "credentials" if value == "optional" => {
-                    // What the client's own address asks for, too, may be the client's.
+                    // A parameter that the client's own address has as well may come from the
+                    // client.
                     let is_ours = !is_clients && !queries_of_client(parts).any(asks_for_credentials);
                     all.nobody_will_do = is_ours;
                     continue;
@@ -96,7 +97,7 @@ fn asks_for_credentials(query: &[u8]) -> bool {
     url::form_urlencoded::parse(query).any(|(name, _)| name == "credentials")
 }
 
-/// Whoever configured the proxy reads it first.
+/// Addressed to the person who configured the proxy.
 fn mistaken(what: &str) -> Problem {
     let detail = format!("{what}: the configuration of the proxy that asks is mistaken.");
     Problem::new(RequestCode::MalformedParameter).with_detail(detail)

@@ -1,9 +1,9 @@
-//! Bodies above [`SMALL_BODY`](super::admission::SMALL_BODY) that are buffered at a time: so many,
-//! hence so much memory.
+//! Limits how many bodies above [`SMALL_BODY`](super::admission::SMALL_BODY) are buffered at once,
+//! and thereby their memory.
 //!
-//! When all are taken, the one that has been on its way for longest is given up for the next one,
-//! of the address that has most. So bodies that stall keep nobody out, however many they are:
-//! whoever sends theirs in one go is never the oldest.
+//! When all places are taken, the address with most of them loses its oldest body to the newcomer.
+//! So stalled bodies keep nobody out, however many there are: a body sent in one go is never the
+//! oldest.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::client_address::ClientAddress;
 
-/// At a time.
+/// Large bodies buffered at once.
 pub const LARGE_BODIES: usize = 128;
 
 /// The places.
@@ -35,8 +35,7 @@ struct Body {
 }
 
 impl LargeBodies {
-    /// A place for a body from that address; somebody else's is given up for it where there is
-    /// none.
+    /// A place for a body from that address; where none is free, another body is given up for it.
     pub(super) fn take(&self, address: ClientAddress) -> LargeBody {
         let mut held = self.lock();
         if held.by_id.len() >= LARGE_BODIES {

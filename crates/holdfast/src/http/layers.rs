@@ -47,13 +47,13 @@ pub struct Edge {
     pub admission: Admission,
     /// Whose `X-Forwarded-For` is believed.
     pub proxies: TrustedProxies,
-    /// For a handler to answer.
+    /// Time for a handler to answer.
     pub request_timeout: Duration,
     /// Spans of requests.
     pub spans: ServerSpans,
 }
 
-/// What may become of a request before and around its handler, whichever that is.
+/// Problems that any request may meet before and around its handler.
 pub(super) const PROBLEMS: [problem::ProblemCode; 5] = [
     problem::ProblemCode::Request(RequestCode::MalformedRequest),
     problem::ProblemCode::Request(RequestCode::AddressTooLong),
@@ -66,7 +66,7 @@ pub(super) const PROBLEMS: [problem::ProblemCode; 5] = [
 const UNMATCHED: &str = "unmatched";
 const STRICT_TRANSPORT_SECURITY: HeaderValue =
     HeaderValue::from_static("max-age=63072000; includeSubDomains");
-/// For answers that are no pages: should a browser show one, it may do nothing at all.
+/// Content policy of answers that are not pages: a browser that shows one may load and run nothing.
 const NO_CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
 );
@@ -101,8 +101,8 @@ impl Layers {
         Self { edge, cors }
     }
 
-    /// Takes a request of `peer` through to its `handler`, and the answer back. `route` is `None`
-    /// where none fits. Nothing leaves the server without passing here.
+    /// Takes a request of `peer` to its `handler` and the answer back. `route` is `None` where none
+    /// matches. Every answer of the server passes here.
     ///
     /// One future for all layers: axum would put each of them into a box.
     pub(super) fn around<'a>(
@@ -143,7 +143,7 @@ impl Layers {
         if let Err(problem) = well_formed(request) {
             return Err(Box::new(marked(problem, mark)));
         }
-        // Before any credential is asked for: browsers send none with a preflight.
+        // Preflights end here, before authentication: browsers send no credentials with them.
         if request.method() == Method::OPTIONS {
             return Err(Box::new(mark.preflight(request.headers())));
         }
@@ -157,21 +157,21 @@ impl Layers {
     }
 }
 
-/// The answer to a request that reaches no handler: a page may read why, and when to come again.
+/// The answer to a request that reaches no handler, with CORS headers, so that a page can read it.
 fn marked(problem: Problem, mark: Mark) -> Response {
     let mut response = problem.into_response();
     mark.put_on(response.headers_mut());
     response
 }
 
-/// The answer of a handler, which may take so long and no longer, and whose panic is survived.
+/// Runs a handler under the request's time limit and turns a panic into an answer.
 async fn guarded(
     edge: &Edge,
     context: Context,
     mark: Mark,
     answer: BoxFuture<'static, Response>,
 ) -> Response {
-    // With its end, the request's place is free again.
+    // The request's place is free again once this has ended.
     let answer = context.during(AssertUnwindSafe(answer).catch_unwind());
     let mut response = match within(edge.request_timeout, &*edge.clock, answer).await {
         Some(Ok(answer)) => answer,
@@ -337,7 +337,7 @@ fn admitted(
     if route == Some(PublicRoute::Healthz.path()) {
         return Ok(None);
     }
-    // A request without a connection, which only tests make, has nobody's address.
+    // Only tests make requests without a connection, hence without an address.
     let peer = peer.map(|peer| peer.0.ip());
     let address = edge.proxies.client(peer.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), request.headers());
     edge.admission.admit(address).map(Some)

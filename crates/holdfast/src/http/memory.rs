@@ -1,5 +1,5 @@
-//! The last requests that were refused or failed, for whoever has a request id from a screenshot
-//! and wants to know why.
+//! The last requests that were refused or failed, for an operator with a request id from a
+//! screenshot.
 //!
 //! In memory alone, and bounded: `holdfast why` asks for it over the metrics listener. No token, no
 //! body, no address.
@@ -13,9 +13,9 @@ use clerk_session::Refusal;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Further ones push out the oldest.
+/// Requests remembered; a further one replaces the oldest.
 const CAPACITY: usize = 10_000;
-/// The same of refused origins; whoever wants can send any.
+/// Refused origins remembered. Few, because a client can send any.
 const ORIGINS: usize = 16;
 
 /// How the verifier came to a refusal; for the operator, never for the caller.
@@ -25,14 +25,14 @@ pub struct Judgement {
     pub step: String,
     /// Everything that was found.
     pub found: String,
-    /// Names the token in logs and here; useless for anything else.
+    /// Identifies the token in logs and here; useless for anything else.
     pub fingerprint: Option<String>,
     /// Whose the token says it is; proven only where the step comes after the signature.
     pub claimed_user: Option<String>,
 }
 
 impl Judgement {
-    /// What is to be remembered of a refusal of what was sent as `Authorization`.
+    /// The judgement behind a refusal of the `Authorization` values `credentials`.
     pub(super) fn of(refusal: &Refusal, credentials: &[&[u8]]) -> Self {
         let token = match credentials {
             [only] => {

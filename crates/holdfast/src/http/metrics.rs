@@ -1,7 +1,7 @@
 //! Counters in Prometheus' text format, for the listener of `HOLDFAST_METRICS_LISTEN`.
 //!
-//! There is no global recorder: whoever counts holds a clone. Labels are route templates, statuses
-//! and codes, all from closed lists, so that no client can make the number of series grow.
+//! There is no global recorder: each part that counts holds a clone. Labels are route templates,
+//! statuses and codes, all from closed lists, so that no client can make the number of series grow.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -282,7 +282,7 @@ impl Metrics {
             let of_route = routes
                 .entry(route.to_owned())
                 .or_insert_with(|| RouteMetrics { durations: durations.clone(), answers: Vec::new() });
-            // Somebody else may have been first; one of the two is found from now on.
+            // Another thread may have added it first; either of the two serves.
             of_route.answers.push((method, status, counter.clone()));
             routes
         });

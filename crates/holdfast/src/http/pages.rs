@@ -70,8 +70,7 @@ impl Page {
         Self::built(title, class, &links, body)
     }
 
-    /// A page for somebody who uses the app and came here by Instagram: without the links to the
-    /// reference.
+    /// A page for an app's user who was sent here by Instagram: without the links to the reference.
     pub fn for_people(title: &str, body: &Markup) -> Self {
         Self::built(title, "narrow", "", body)
     }
@@ -166,8 +165,7 @@ impl OperationOutput for Page {
     }
 }
 
-/// Markup under construction. Text enters it escaped; only literals of this program enter it as
-/// they are.
+/// Markup under construction. Text is escaped; only literals of this program are taken as they are.
 #[derive(Debug, Clone, Default)]
 pub struct Markup(String);
 

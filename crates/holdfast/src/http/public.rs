@@ -79,7 +79,7 @@ impl PublicRoute {
         }
     }
 
-    /// Why nobody has to say who they are.
+    /// Why it needs no credential.
     pub fn why(self) -> &'static str {
         match self {
             Self::Home | Self::OpenApi | Self::Docs | Self::ErrorIndex | Self::ErrorPage => {

@@ -10,8 +10,8 @@ use super::state::AppState;
 use crate::clock::within;
 use crate::store::SchemaState;
 
-/// For the database to answer: whoever asks gives up after two seconds, and learns nothing from
-/// silence.
+/// Time for the database to answer: a probe gives up after two seconds and must have learnt the
+/// culprit by then.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// The check of the database, without which the schema and the keys cannot be looked at.

@@ -14,9 +14,9 @@ use crate::clock::SharedClock;
 use crate::metric::{Kind, Metric};
 use crate::nearest::nearest;
 
-/// One line in this time, whoever calls.
+/// At most one log line in this time, for all origins together.
 const LOG_EVERY: Duration = Duration::from_mins(1);
-/// Longer than any origin that a person has mistyped.
+/// Bytes of an origin that are kept: more than a mistyped one has.
 const LONGEST: usize = 200;
 
 const REFUSED: Metric = Metric {

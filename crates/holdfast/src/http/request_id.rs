@@ -34,7 +34,7 @@ impl RequestId {
     }
 
     fn fresh(entropy: &dyn Entropy, now: Timestamp) -> Self {
-        // Without randomness an answer is still owed; the time alone says which one it was.
+        // Without randomness the time has to serve as an id: the request must still be answered.
         Self(match new_id(entropy, now) {
             Ok(id) => {
                 let mut text = [0; Simple::LENGTH];

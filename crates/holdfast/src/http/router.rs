@@ -97,7 +97,7 @@ pub trait Reads<Who> {}
 )]
 pub trait Changes<Who> {}
 
-/// The arguments of a handler that passes a verdict on to whoever asked for it.
+/// The arguments of a handler that passes a verdict on to the proxy that asked for it.
 #[diagnostic::on_unimplemented(
     message = "this handler passes no verdict on",
     label = "its first argument must be `CallerOrNobody`"
@@ -165,12 +165,12 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 /// Documents an operation.
 type Doc = for<'t> fn(TransformOperation<'t>) -> TransformOperation<'t>;
 
-/// `doc`, and what can become of any request.
+/// `doc`, and the problems that any request can meet.
 fn anywhere(doc: Doc) -> impl FnOnce(TransformOperation<'_>) -> TransformOperation<'_> {
     move |op| problems(doc(op), &layers::PROBLEMS)
 }
 
-/// `doc`, and what can become of a request that needs a place; [`layers`] says which do not.
+/// `doc`, and the problems of a request that needs a place; [`layers`] says which do not.
 fn admitted(doc: Doc) -> impl FnOnce(TransformOperation<'_>) -> TransformOperation<'_> {
     move |op| problems(anywhere(doc)(op), &admission::PROBLEMS)
 }
@@ -223,7 +223,7 @@ impl<S: Clone + Send + Sync + 'static, Who> Routes<S, Who> {
         self
     }
 
-    /// Adds a route that answers GET by `handler`, which `methods` has, too.
+    /// Adds a route; `handler` is the GET handler of `methods`, and may also be called directly.
     fn add_get<H, T>(mut self, path: &'static str, handler: H, methods: ApiMethodRouter<S>) -> Self
     where
         H: GetHandler<T, S>,

@@ -1,6 +1,6 @@
-//! What the judge of session tokens counts, and how its keys are doing, for the metrics listener.
+//! Metrics of the session verifier and its keys, for the metrics listener.
 //!
-//! The judge keeps its own counters and knows no registry; they are read whenever somebody asks.
+//! The verifier keeps its own counters and knows no registry; they are read at each scrape.
 
 use std::fmt;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ const KEYS_AGE: Metric = gauge(
     "Alert when it is absent for 5 minutes (unless `CLERK_JWT_KEY` pins the key): no token can be judged.",
 );
 
-/// What the judge of session tokens counts, in the order of the reference page.
+/// Metrics of the session verifier, in the order of the reference page.
 pub const TABLE: &[Metric] = &[
     ACCEPTED,
     REMEMBERED,
@@ -87,7 +87,7 @@ pub const TABLE: &[Metric] = &[
     KEYS_AGE,
 ];
 
-/// Reads one judge.
+/// Collects the metrics of one verifier.
 #[derive(Debug)]
 pub(super) struct SessionMetrics {
     verifier: Arc<SessionVerifier>,

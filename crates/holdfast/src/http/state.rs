@@ -30,7 +30,7 @@ use crate::vault::Vault;
 pub struct AppStateParts {
     /// What the layers need.
     pub edge: Arc<Edge>,
-    /// The judge of session tokens.
+    /// The session verifier.
     pub verifier: Arc<SessionVerifier>,
     /// User records.
     pub users: Users,
@@ -40,9 +40,9 @@ pub struct AppStateParts {
     pub store: Store,
     /// The key ring, for readiness.
     pub vault: Vault,
-    /// The judge of Clerk's webhooks; `None` where no signing secret is configured.
+    /// The verifier of Clerk's webhooks; `None` where no signing secret is configured.
     pub clerk_webhooks: Option<WebhookVerifier>,
-    /// The judge of service keys.
+    /// The verifier of service keys.
     pub service_verifier: ServiceVerifier,
     /// App secrets that Meta's callbacks may be signed with; empty where Instagram is not
     /// configured.
@@ -96,7 +96,7 @@ impl AppState {
         &self.shared.parts.edge
     }
 
-    /// The judge of session tokens.
+    /// The session verifier.
     pub fn verifier(&self) -> &SessionVerifier {
         &self.shared.parts.verifier
     }
@@ -116,12 +116,12 @@ impl AppState {
         &self.shared.parts.vault
     }
 
-    /// The judge of Clerk's webhooks.
+    /// The verifier of Clerk's webhooks.
     pub fn clerk_webhooks(&self) -> Option<&WebhookVerifier> {
         self.shared.parts.clerk_webhooks.as_ref()
     }
 
-    /// The judge of service keys.
+    /// The verifier of service keys.
     pub fn service_verifier(&self) -> &ServiceVerifier {
         &self.shared.parts.service_verifier
     }
@@ -131,7 +131,7 @@ impl AppState {
         &self.shared.parts.meta_secrets
     }
 
-    /// Whether the process was asked to stop and only serves on until others have noticed.
+    /// Whether the process was asked to stop and serves on only until proxies have noticed.
     pub fn is_leaving(&self) -> bool {
         self.shared.parts.leaving.is_cancelled()
     }

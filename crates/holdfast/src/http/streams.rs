@@ -1,5 +1,4 @@
-//! Bounds on open event streams: for each user, in all, and on how many look at the database at a
-//! time.
+//! Bounds on event streams: open ones per user and in all, and how many read the database at once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,14 +8,12 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::metrics::Metrics;
 use super::problem::{Problem, RequestCode, ServerCode};
 
-/// Streams of one user at a time: tabs and devices.
+/// Open streams of one user: tabs and devices.
 const MAX_PER_USER: usize = 12;
-/// Streams at a time, at most. Fewer than connections, so that streams cannot keep every ordinary
-/// request out.
+/// Open streams in all. Fewer than connections, so that streams leave room for ordinary requests.
 pub const MAX_IN_ALL: usize = 2048;
-/// Streams that read their status at a time. Fewer than the store has connections: when all streams
-/// have to look at once, because notices may have been missed, ordinary requests must not queue
-/// behind them.
+/// Streams that read their status at once. Fewer than the store's connections: when all streams
+/// have to read because notices were missed, ordinary requests must not queue behind them.
 const MAX_LOOKING: usize = 4;
 
 /// The open streams.

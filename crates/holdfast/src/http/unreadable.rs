@@ -16,7 +16,8 @@ use super::server::Refusals;
 /// Problems with everything that other answers carry: body, request id, security headers, a line in
 /// the access log.
 ///
-/// Which origin asked is not known, so every page may read them; they say nothing about anybody.
+/// The asking origin is unknown, so pages of every origin may read them; they contain nothing
+/// personal.
 pub fn refusals(edge: Arc<Edge>) -> Refusals {
     Arc::new(move |status| answer(&edge, status))
 }

@@ -1,10 +1,9 @@
 //! Events to the app, in the form of Standard Webhooks (<https://www.standardwebhooks.com/>).
 //!
-//! An event is stored with the change that it tells of, and sent from here: at least once, by
-//! whichever replica claims it first. It carries the status as it is when it is sent, so that a
-//! newer event replaces one that could not be delivered, and an app which was away for days is told
-//! once per user what holds now. `version` in the status grows with every change: where two
-//! deliveries cross on the way, the greater one counts.
+//! An event is stored together with its change, and sent from here at least once, by the replica
+//! that claims it first. It carries the status at the time of sending, so a newer event replaces an
+//! undelivered one, and an app that was down for days gets one event per user. If two deliveries
+//! cross on the way, the status with the greater `version` counts.
 
 mod notices;
 
@@ -33,28 +32,28 @@ use crate::store::{PendingEvent, Store, StoreError};
 use crate::telemetry::traces::in_span;
 use crate::transport::{Outgoing, SharedTransport, TransportError};
 
-/// The type of the event that tells a status; for the others see [`notices`].
+/// The type of the status event; for the others see [`notices`].
 const KIND: &str = "instagram.status";
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
-/// Claimed at once.
+/// Events claimed at once.
 const BATCH: usize = 32;
-/// Deliveries under way at once.
+/// Deliveries in parallel.
 const PARALLEL: usize = 8;
-/// How long a claimed event is nobody else's: a batch takes at most four rounds of 8 seconds.
+/// How long a claim lasts: a batch takes at most four rounds of 8 seconds.
 const HOLD: Duration = Duration::from_mins(1);
 /// The first pause after a failed delivery; each further one is four times as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
-/// The longest.
+/// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
-/// An event that nobody would have for so long is given up.
+/// An event that was not delivered for this long is given up.
 const GIVE_UP_AFTER: Duration = Duration::from_hours(7 * 24);
-/// A look at the outbox at least this often, and after trouble with the database.
+/// The outbox is read at least this often, and this long after a database error.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 
-/// What the app is sent.
+/// The body of an event.
 #[derive(Debug, Serialize)]
 struct Message<'a> {
     #[serde(rename = "type")]
@@ -70,12 +69,12 @@ struct Data<'a> {
     status: InstagramStatus,
 }
 
-/// Where events go.
+/// The app's webhook endpoint.
 #[derive(Debug)]
 pub struct Endpoint {
     /// The app's address; may carry secrets, and is never logged.
     pub url: Url,
-    /// What signs them.
+    /// The key that signs the events.
     pub key: SigningKey,
 }
 
@@ -103,10 +102,10 @@ const DELIVERIES: Metric = Metric {
     watch: "Alert on any `given_up`: that event will not be sent again. Alert when `failed` rises and `delivered` does not for 15 minutes.",
 };
 
-/// What the outbox counts; there only where `HOLDFAST_WEBHOOK_URL` is set.
+/// The outbox's metrics; present only if `HOLDFAST_WEBHOOK_URL` is set.
 pub const TABLE: &[Metric] = &[DELIVERIES];
 
-/// Sends what the outbox holds.
+/// Sends the events in the outbox.
 #[derive(Debug)]
 pub struct Dispatcher {
     endpoint: Endpoint,
@@ -130,7 +129,7 @@ pub struct Sent {
 }
 
 impl Dispatcher {
-    /// A dispatcher of what `store` keeps; the store must have been opened to keep events.
+    /// A dispatcher for the outbox of `store`, which must have been opened to keep events.
     pub fn new(
         endpoint: Endpoint,
         connections: Connections,
@@ -142,13 +141,13 @@ impl Dispatcher {
         Self { endpoint, connections, store, clock, entropy, transport, deliveries: Family::default() }
     }
 
-    /// Makes its counters known.
+    /// Registers the counters.
     pub fn register(&self, registry: &mut Registry) {
         DELIVERIES.register(registry, self.deliveries.clone());
     }
 
-    /// Sends until told to stop. What is under way then is sent again later: the app must know an
-    /// event by its id anyhow.
+    /// Sends until stopped. Deliveries in flight are then sent again later: the app must recognise
+    /// a repeated event by its id anyway.
     pub async fn run(&self, stop: CancellationToken) {
         tokio::select! {
             () = self.send_forever() => {}
@@ -168,19 +167,18 @@ impl Dispatcher {
             };
             tokio::select! {
                 () = self.clock.sleep_until(wait_until) => {}
-                // Having missed some is a change too.
+                // An error means missed changes, which count too.
                 _ = changes.recv() => {}
             }
         }
     }
 
-    /// Sends all that is due; when to look again.
+    /// Sends all that is due; returns when to look again.
     async fn send_due(&self) -> Result<Timestamp, StoreError> {
         loop {
             let now = self.clock.now();
             let latest = after(now, LOOK_EVERY);
-            // Read before claiming: most changes of the database are none of the outbox, and a
-            // claim writes.
+            // Read before claiming: a claim writes, and most changes do not concern the outbox.
             let next = earlier(self.store.next_event_at().await?, self.store.next_notice_at().await?);
             match next {
                 Some(due) if due <= now => self.tick().await?,
@@ -274,8 +272,8 @@ impl Dispatcher {
         Ok(Outcome::Failed)
     }
 
-    /// Grows with each try, and by up to a quarter at random, so that a returning app is not met by
-    /// all at once.
+    /// The pause after `tries` tries, plus up to a quarter at random, so that a returning app does
+    /// not get all events at once.
     fn pause(&self, tries: u32) -> Duration {
         let grown = FIRST_PAUSE.saturating_mul(4_u32.saturating_pow(tries.saturating_sub(1)));
         let pause = grown.min(LONGEST_PAUSE);
@@ -289,7 +287,7 @@ fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp
 }
 
 names! {
-    /// What became of a delivery.
+    /// The outcome of a delivery.
     enum Outcome {
         Delivered = "delivered",
         Failed = "failed",

@@ -1,5 +1,4 @@
-//! What the app is told besides statuses: a grant that is about to end, an incident that began or
-//! ended.
+//! Events besides the status: a grant is about to expire, an incident began or ended.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -22,9 +21,9 @@ struct Message {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Data {
-    /// Whose grant ends, and what holds now.
+    /// The grant's owner and present status.
     Expiring { user_id: String, status: Box<InstagramStatus> },
-    /// At which provider.
+    /// The provider with the incident.
     Incident { provider: &'static str },
 }
 
@@ -81,5 +80,5 @@ impl Dispatcher {
     }
 }
 
-/// A grant that ends later than this after the notice has been refreshed since.
+/// A grant that expires later than this after its notice has been refreshed meanwhile.
 const SOON: std::time::Duration = std::time::Duration::from_hours(7 * 24 + 1);

@@ -1,5 +1,5 @@
-//! The alerts: what Prometheus is told to watch, and what whoever is woken by it does. One table,
-//! from which `deploy/prometheus/` and `docs/guides/alerts.md` are generated.
+//! The alerts: Prometheus rules, each with its section of the runbook. `deploy/prometheus/` and
+//! `docs/guides/alerts.md` are generated from this table.
 
 use std::fmt::Write as _;
 
@@ -8,9 +8,9 @@ use crate::names::names;
 names! {
     /// How soon somebody should look.
     pub enum Severity {
-        /// At night too.
+        /// At once, even at night.
         Page = "page",
-        /// In the morning.
+        /// The next morning.
         Ticket = "ticket",
     }
 }
@@ -22,7 +22,7 @@ pub struct Alert {
     pub name: &'static str,
     /// When it fires, in PromQL.
     pub expr: &'static str,
-    /// For how long that must hold.
+    /// How long the expression must hold.
     pub hold: &'static str,
     /// How soon somebody should look.
     pub severity: Severity,

@@ -1,5 +1,4 @@
-//! How far this machine's clock is from those of the servers that it talks to: each of their
-//! answers says what time it was there.
+//! How far this machine's clock is from the servers that it calls, by the `Date` of their answers.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,7 +22,7 @@ impl ClockWatch {
     }
 }
 
-/// A transport that compares.
+/// A transport that compares the clocks.
 #[derive(Debug)]
 pub struct Watched {
     inner: SharedTransport,
@@ -52,8 +51,8 @@ impl Transport for Watched {
     }
 }
 
-/// By how many seconds our clock is ahead, as far as an answer tells: its `Date` lies between
-/// asking and receiving, and is cut to seconds.
+/// Seconds by which our clock is ahead, by an answer's `Date`, which lies between asking and
+/// receiving and is cut to seconds.
 pub fn ahead(answer: &Answer, asked: Timestamp, received: Timestamp) -> Option<f64> {
     let date = answer.headers.get(header::DATE)?.to_str().ok()?;
     let date = DateTimeParser::new().parse_timestamp(date).ok()?;

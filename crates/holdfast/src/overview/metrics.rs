@@ -1,4 +1,4 @@
-//! The overview as metrics. A scrape reads the last snapshot and asks nobody.
+//! The overview as metrics. A scrape reads the last snapshot and makes no query.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use super::Overview;
 use crate::metric::{Kind, Metric};
 
-/// Names a row that is a gauge.
+/// A row for a gauge.
 const fn gauge(
     name: &'static str,
     labels: &'static [(&'static str, &'static str)],
@@ -111,7 +111,7 @@ const BUILD: Metric = gauge(
     "Compare replicas: two values during an upgrade, one before and after it.",
 );
 
-/// What is gathered, in the order of the reference page.
+/// The metrics of the overview, in the order of the reference page.
 pub const TABLE: &[Metric] = &[
     CONNECTIONS,
     OVERDUE,
@@ -135,7 +135,7 @@ pub const COMMIT: &str = match option_env!("HOLDFAST_COMMIT") {
     None => "unknown",
 };
 
-/// Reads one overview.
+/// The metrics of one overview.
 #[derive(Debug)]
 pub struct OverviewMetrics(pub Overview);
 
@@ -193,7 +193,7 @@ impl Out<'_, '_> {
         values: impl Iterator<Item = ([(&'l str, &'l str); N], f64)>,
     ) -> fmt::Result {
         let mut values = values.peekable();
-        // A family without a member would be named and hold nothing.
+        // Omit a family without members.
         if values.peek().is_none() {
             return Ok(());
         }

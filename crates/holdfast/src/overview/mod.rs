@@ -1,8 +1,8 @@
 //! What an operator sees of all connections together, gathered in the background: neither a scrape
 //! nor a page reads the database for it.
 //!
-//! The same round notices what the app is told besides statuses (grants about to expire,
-//! incidents), and keeps what became of refreshes.
+//! The same round creates notices for the app (grants about to expire, incidents), and stores the
+//! counts of refreshes.
 
 pub mod alerts;
 pub mod clock_watch;
@@ -26,43 +26,43 @@ use crate::worker::Tally;
 pub use clock_watch::ClockWatch;
 pub use metrics::{COMMIT, OverviewMetrics, TABLE};
 
-/// Between two looks at what changes quickly, at least.
+/// Shortest pause between two updates of fast-changing facts.
 const EVERY: Duration = Duration::from_secs(15);
-/// Between two looks at what changes slowly.
+/// Pause between two updates of slow-changing facts.
 const SLOWLY: Duration = Duration::from_mins(5);
-/// A look may take this part of the time at most; where the database is large, looks become rarer.
+/// Updates take at most one part in this many of the time: with a large database they are rarer.
 const SHARE: u32 = 100;
-/// A refresh that was due so long ago is overdue.
+/// A refresh that was due this long ago is overdue.
 const OVERDUE_AFTER: Duration = Duration::from_mins(10);
 /// The app is told of a grant that ends within this time.
 const EXPIRING_WITHIN: Duration = Duration::from_hours(7 * 24);
-/// Days to expiry are told apart up to here.
+/// Most days to expiry that are counted separately.
 const MOST_DAYS: u32 = 60;
 
-/// What was seen at the last look. Empty before the first.
+/// The facts of the last update; empty before the first.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    /// When what changes quickly was last seen.
+    /// When fast-changing facts were updated.
     pub taken_at: Option<Timestamp>,
-    /// When what changes slowly was.
+    /// When slow-changing facts were updated.
     pub slowly_at: Option<Timestamp>,
     /// Connections by provider, state and reason.
     pub counts: Vec<ConnectionCount>,
-    /// Refreshes that were due ten minutes ago.
+    /// Refreshes that were due more than ten minutes ago.
     pub overdue: u64,
     /// When the first grant in use expires.
     pub soonest_expiry: Option<Timestamp>,
-    /// Grants in use by whole days left, the last standing for more.
+    /// Grants in use by whole days left; the last entry includes longer ones.
     pub expiring: Vec<(u64, u64)>,
-    /// Since when an incident lasts.
+    /// When the present incident began.
     pub incident_since: Option<Timestamp>,
     /// Rows by table.
     pub tables: Vec<TableRows>,
-    /// What became of refreshes.
+    /// Refreshes by outcome.
     pub refreshes: Vec<Refreshes>,
     /// Since when each encryption key has sealed.
     pub keys: Vec<(String, Timestamp)>,
-    /// Tokens that wait for the database.
+    /// How many tokens are journaled.
     pub journal: Option<usize>,
     /// Whether one could be written down; `None` before the first look.
     pub journal_is_writable: Option<bool>,
@@ -70,7 +70,7 @@ pub struct Snapshot {
     pub database_took: Duration,
 }
 
-/// Gathers. Cheap to clone.
+/// Gathers the overview. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Overview {
     inner: Arc<Inner>,
@@ -84,12 +84,12 @@ struct Inner {
     tally: Arc<Tally>,
     watch: ClockWatch,
     snapshot: ArcSwap<Snapshot>,
-    /// Held while somebody looks: of two looks at a time, the older one could be kept.
+    /// Held during an update: of two at a time, the older one could win.
     looking: Mutex<()>,
 }
 
 impl Overview {
-    /// Has seen nothing yet. `tally` is this process's worker's.
+    /// An empty overview. `tally` is that of this process's worker.
     pub fn new(
         store: Store,
         connections: Connections,
@@ -101,12 +101,12 @@ impl Overview {
         Self { inner: Arc::new(Inner { store, connections, clock, tally, watch, snapshot, looking }) }
     }
 
-    /// What was seen at the last look.
+    /// The last snapshot.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.inner.snapshot.load_full()
     }
 
-    /// The service, for what is asked of it at once.
+    /// The service, for facts outside the snapshot.
     pub fn connections(&self) -> &Connections {
         &self.inner.connections
     }
@@ -121,23 +121,23 @@ impl Overview {
         &self.inner.clock
     }
 
-    /// What this process's worker did.
+    /// The counts of this process's worker.
     pub fn tally(&self) -> &Tally {
         &self.inner.tally
     }
 
-    /// How far this machine's clock is from others'.
+    /// How far this machine's clock is off.
     pub fn clock_watch(&self) -> &ClockWatch {
         &self.inner.watch
     }
 
-    /// Looks until told to stop.
+    /// Updates until stopped.
     pub async fn run(&self, stop: CancellationToken) {
         tokio::select! {
             () = self.look_forever() => {}
             () = stop.cancelled() => {}
         }
-        // The last refreshes were counted while everything stopped.
+        // The last refreshes were counted during the shutdown.
         if let Err(error) = self.keep_tally().await {
             tracing::debug!(%error, "the counts of the last refreshes were not stored");
         }
@@ -154,7 +154,7 @@ impl Overview {
         }
     }
 
-    /// Looks at what changes quickly, and now and then at the rest.
+    /// Updates the fast-changing facts, and the others when due.
     pub async fn look(&self) -> Result<(), StoreError> {
         let _turn = self.inner.looking.lock().await;
         let Inner { store, connections, clock, .. } = &*self.inner;
@@ -183,7 +183,7 @@ impl Overview {
         if is_due { self.rest().await } else { Ok(()) }
     }
 
-    /// Looks at what changes slowly.
+    /// Updates the slow-changing facts.
     pub async fn look_at_the_rest(&self) -> Result<(), StoreError> {
         let _turn = self.inner.looking.lock().await;
         self.rest().await
@@ -202,7 +202,7 @@ impl Overview {
         Ok(())
     }
 
-    /// Adds what this process's worker did since the last time to what all have done.
+    /// Adds the new counts of this process's worker to the stored ones.
     async fn keep_tally(&self) -> Result<(), StoreError> {
         let Inner { store, clock, tally, .. } = &*self.inner;
         let hour = hour(clock.now());

@@ -1,5 +1,5 @@
-//! What this process takes of the machine, under the names that all programs use. Read from `/proc`
-//! at each scrape; elsewhere there is none, and nothing is said.
+//! What this process uses of the machine, under the usual metric names. Read from `/proc` at each
+//! scrape; absent where there is no `/proc`.
 
 use std::fmt;
 use std::fs;
@@ -46,10 +46,10 @@ const START: Metric = row(
     "A change without a restart of yours is a crash.",
 );
 
-/// What is told of the process, in the order of the reference page.
+/// The metrics of the process, in the order of the reference page.
 pub const TABLE: &[Metric] = &[CPU, MEMORY, FDS, MAX_FDS, START];
 
-/// Reads this process.
+/// The metrics of this process.
 #[derive(Debug)]
 pub struct ProcessMetrics;
 

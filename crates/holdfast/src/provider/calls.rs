@@ -30,7 +30,7 @@ const CALLS: Metric = Metric {
     watch: "Alert where `failed`, `no_connection` and `timeout` are more than half of all for 10 minutes (`HoldfastInstagramDown`).",
 };
 
-/// What is counted of calls.
+/// The metrics of calls.
 pub const TABLE: &[Metric] = &[CALLS];
 
 /// The counters; clones count together.
@@ -38,7 +38,7 @@ pub const TABLE: &[Metric] = &[CALLS];
 pub struct CallCounts(Family<CallLabels, Counter>);
 
 impl CallCounts {
-    /// Makes them known.
+    /// Registers the counters.
     pub fn register(&self, registry: &mut Registry) {
         CALLS.register(registry, self.0.clone());
     }
@@ -52,7 +52,7 @@ pub struct Counted {
 }
 
 impl Counted {
-    /// Counts what passes to `inner` in `counts`.
+    /// Counts the calls to `inner` in `counts`.
     pub fn new(inner: SharedTransport, counts: CallCounts) -> Self {
         Self { inner, counts }
     }

@@ -22,7 +22,7 @@ use url::{Url, form_urlencoded};
 /// as milliseconds, and would put off the refresh until the grant is long dead.
 pub const LONGEST_LIFE: Duration = Duration::from_hours(90 * 24);
 
-/// A provider's stable name, as stored and as it stands in routes.
+/// A provider's stable name, as stored and as used in routes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct ProviderId(&'static str);
 
@@ -61,7 +61,7 @@ pub struct ShortGrant {
     pub obtained_at: Timestamp,
 }
 
-/// A long-lived token: what keeps a connection alive.
+/// A long-lived token: the grant of a connection.
 #[derive(Debug, Clone)]
 pub struct Grant {
     /// The token. Never empty.
@@ -70,7 +70,7 @@ pub struct Grant {
     pub scopes: Option<Vec<String>>,
     /// When it arrived; its age counts from here.
     pub obtained_at: Timestamp,
-    /// When it dies, from the provider's `expires_in`.
+    /// When it expires, from the provider's `expires_in`.
     pub expires_at: Timestamp,
 }
 
@@ -100,7 +100,7 @@ impl Account {
     }
 }
 
-/// Meta's picture servers write the end of an address into its `oe`: Unix seconds, hexadecimal.
+/// Meta's picture addresses carry their expiry in `oe`: Unix seconds, hexadecimal.
 fn has_expired(picture: &str, now: Timestamp) -> bool {
     let query = picture.split_once('?').map_or("", |(_, query)| query);
     let query = query.split_once('#').map_or(query, |(query, _)| query);
@@ -111,7 +111,7 @@ fn has_expired(picture: &str, now: Timestamp) -> bool {
     ends.is_some_and(|ends| ends <= now.as_second())
 }
 
-/// What the provider's answer tells us, or that it tells us nothing.
+/// Why a provider call failed, and what that means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// What it means for the connection.
@@ -126,15 +126,15 @@ pub struct Failure {
     pub subcode: Option<i64>,
     /// One sentence for the operator's log, made by us; never the body, never a token.
     pub detail: String,
-    /// The scopes that the provider names as wanting, where it refused for want of a permission.
+    /// The missing scopes that the provider names, if it refused for lack of a permission.
     pub wants_scopes: Vec<String>,
-    /// Whether the provider may have acted on the request. `false` only where it certainly never
-    /// left.
+    /// Whether the provider may have acted on the request. `false` only if it was certainly never
+    /// sent.
     pub was_sent: bool,
 }
 
 impl Failure {
-    /// A failure that no answer of the provider's says more about.
+    /// A failure without details of an answer.
     pub fn new(meaning: Meaning, detail: impl Into<String>) -> Self {
         Self {
             meaning,
@@ -148,8 +148,8 @@ impl Failure {
         }
     }
 
-    /// Whether an answer came that is neither an error as the provider words them nor a server's
-    /// failure: such as the page that a mistyped path leads to.
+    /// Whether an answer came that is neither an error in the provider's form nor a 5xx, such as
+    /// the page for a mistyped path.
     pub fn is_odd_answer(&self) -> bool {
         self.meaning == Meaning::Unavailable
             && self.code.is_none()
@@ -179,14 +179,14 @@ pub enum Meaning {
     /// About the content of this very call (a media object, a parameter): no effect on the
     /// connection.
     Content,
-    /// The authorization code is spent, expired or unknown: the dance must begin again.
+    /// The authorization code is spent, expired or unknown: connecting must begin again.
     CodeRejected,
 }
 
 /// Why a grant died.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeathCause {
-    /// Its time ran out.
+    /// It expired.
     Expired,
     /// The person removed the app.
     Revoked,
@@ -250,14 +250,14 @@ pub struct Usage {
     pub app_percent: Option<u32>,
     /// Of this account (`X-Business-Use-Case-Usage`): the highest of its figures.
     pub account_percent: Option<u32>,
-    /// Until the provider will serve this account again.
+    /// Time until the provider serves this account again.
     pub account_regains_in: Option<Duration>,
 }
 
-/// The outcome of one provider call, with what its headers say of our budget.
+/// The outcome of one provider call, with the rate budget by its headers.
 #[derive(Debug, Clone)]
 pub struct Reply<T> {
-    /// What came of it.
+    /// The outcome.
     pub outcome: Result<T, Failure>,
     /// The budget.
     pub usage: Usage,
@@ -287,9 +287,9 @@ pub struct PassedThrough {
     pub failure: Option<Failure>,
     /// The budget.
     pub usage: Usage,
-    /// The provider's own usage headers, for the caller's accounts.
+    /// The provider's own usage headers, for the caller.
     pub usage_headers: http::HeaderMap,
-    /// The answer was larger than what is passed on: nothing else is known of it.
+    /// The answer was too large to pass on; nothing else is known about it.
     pub is_too_large: bool,
 }
 
@@ -324,8 +324,7 @@ pub trait Provider: Debug + Send + Sync + 'static {
     fn redeem<'a>(&'a self, code: &'a SecretString) -> BoxFuture<'a, Reply<ShortGrant>>;
     /// Exchanges the short-lived token for the long-lived grant.
     fn extend<'a>(&'a self, short: &'a ShortGrant) -> BoxFuture<'a, Reply<Grant>>;
-    /// Gives the grant a new lifetime. The returned grant is a new version, whatever its token
-    /// string.
+    /// Refreshes the grant. The returned grant is a new version, even with the same token string.
     fn refresh<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Reply<Grant>>;
     /// Asks whose grant it is; also the liveness probe.
     fn identify<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Reply<Account>>;

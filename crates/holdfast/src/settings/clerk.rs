@@ -1,5 +1,5 @@
-//! Whose session tokens are accepted: reads what is said of the Clerk instance, and finds what
-//! contradicts itself before a token is refused for it.
+//! Reads the settings of the Clerk instance and reports contradictions before a token is refused
+//! because of them.
 
 use clerk_session::{OriginPattern, PublishableKey};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -159,7 +159,7 @@ impl Reader {
         }
     }
 
-    /// A page that may call, and whose tokens are refused, is never what was meant.
+    /// An allowed origin whose tokens are refused is never what was meant.
     fn judge_parties(&mut self, parties: &[OriginPattern], allowed_origins: &[OriginPattern]) {
         let unheard: Vec<&str> = allowed_origins
             .iter()

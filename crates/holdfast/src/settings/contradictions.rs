@@ -1,5 +1,5 @@
-//! Values that are fine by themselves, and neither with each other nor with what Meta has. Said
-//! before somebody is refused for them.
+//! Values that are valid alone but contradict each other or Meta's rules; reported before anybody
+//! is refused because of them.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -57,8 +57,8 @@ fn webhook(settings: &Settings) -> Option<Fault> {
     })
 }
 
-/// A page that the browser returns to completes the attempt, for which it has to be allowed to
-/// call. Where no page may call, the app's backend does.
+/// The page that the browser returns to completes the attempt, so its origin has to be allowed.
+/// Where no origin is allowed, the app's backend completes it.
 fn return_urls(settings: &Settings) -> Option<Fault> {
     if settings.allowed_origins.is_empty() {
         return None;

@@ -17,7 +17,7 @@ pub enum Origin {
     },
     /// The configuration file, under this key.
     ConfigFile(String),
-    /// Nowhere: the default holds.
+    /// Nowhere: the default applies.
     Default,
 }
 

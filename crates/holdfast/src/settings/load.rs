@@ -1,5 +1,5 @@
-//! From collected values to [`Settings`]: reads every value, computes what is derived, and checks
-//! what only several values together can get wrong.
+//! Makes [`Settings`] from collected values: reads each value, computes derived ones, and checks
+//! values against each other.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ pub fn load(
     load_with_reading(environment, file, purpose).map(|(settings, _)| settings)
 }
 
-/// The same, with what each setting was given as, from one look at the files.
+/// As [`load`], together with the raw values, from one reading of the files.
 pub fn load_with_reading(
     environment: &Environment,
     file: Option<&ConfigFile>,
@@ -44,7 +44,7 @@ pub fn load_with_reading(
             Ok((settings, Reading::of(reader.collected.values)))
         }
         _ => {
-            // It may be why another setting is missing.
+            // A misspelt name may be the reason why another setting is missing.
             faults.extend(reader.collected.misspelt);
             let order = |fault: &Fault| {
                 let position = table::TABLE.iter().position(|each| {
@@ -117,8 +117,8 @@ impl Reader {
         self.collected.values.contains_key(entry.env)
     }
 
-    /// Whether nobody gave it. What was given and cannot be used has its own fault, of which
-    /// nothing follows.
+    /// Whether it is not set. A set value that cannot be used has a fault of its own, and no
+    /// further ones follow from it.
     pub(super) fn is_missing<T>(&self, entry: &Entry<T>) -> bool {
         !self.is_set(entry) && !self.collected.is_file_spoilt && !self.collected.spoilt.contains(entry.env)
     }
@@ -236,7 +236,7 @@ impl Reader {
         }
     }
 
-    /// Keys, grants and secrets go to these addresses, or come from them.
+    /// Refuses unencrypted addresses that keys, grants or secrets travel to or from.
     fn warn_of_plain_http(
         &mut self,
         public_url: Option<&Url>,
@@ -295,7 +295,7 @@ impl Reader {
         }
     }
 
-    /// A fault is noted, and makes no difference to what is returned.
+    /// The settings of traces; faults are noted.
     fn traces(&mut self) -> Option<TraceSettings> {
         let for_all = self.read(&traces::OTLP_ENDPOINT).map(traces::of_all_signals);
         let endpoint = self.read(&traces::OTLP_TRACES_ENDPOINT).or(for_all)?;

@@ -67,7 +67,8 @@ pub struct Settings {
     pub public_url: Url,
     /// The database's address; may hold a password.
     pub database_url: SecretString,
-    /// Where grants wait that the database cannot take at the moment they arrive.
+    /// Directory of the journal, which holds grants that the database could not take when they
+    /// arrived.
     pub journal_directory: PathBuf,
     /// The key ring, in the form of [`crate::vault::KeyRing::parse`]. Present where the purpose was
     /// [`Purpose::Serve`].
@@ -90,7 +91,7 @@ pub struct Settings {
     pub requests_per_address: Option<NonZeroUsize>,
     /// Whether HTTP/2 without TLS is spoken too.
     pub http2: bool,
-    /// Signs what backends are told about callers; `None` where nothing is signed.
+    /// Secret that signs `X-Auth-Assertion`; `None` where none is sent.
     pub forward_auth_secret: Option<SecretString>,
     /// Where events go.
     pub webhook: Option<OutgoingWebhook>,
@@ -98,19 +99,19 @@ pub struct Settings {
     pub clerk: ClerkSettings,
     /// Instagram; `None` where no app is configured.
     pub instagram: Option<InstagramConfig>,
-    /// A connection is checked at a caller's wish at most once in this time.
+    /// Shortest time between two checks of one connection that callers ask for.
     pub check_interval: Duration,
     /// When a grant is due for a refresh.
     pub refresh: RefreshPolicy,
     /// Whether this process refreshes grants.
     pub worker: bool,
-    /// What is logged.
+    /// Filter of the log.
     pub log: String,
-    /// How it is logged; `None` for the terminal to decide.
+    /// Format of the log; `None`: text on a terminal, else JSON.
     pub log_format: Option<LogFormat>,
     /// Where traces go; `None` for off.
     pub traces: Option<TraceSettings>,
-    /// What is no fault but worth saying.
+    /// Warnings: not faults, but worth saying.
     pub warnings: Vec<Fault>,
 }
 

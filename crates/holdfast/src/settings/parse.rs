@@ -209,8 +209,8 @@ pub fn words(text: &str) -> Read<Vec<String>> {
     Ok(words)
 }
 
-/// Every part of a list, read by `read`, or what is wrong with each bad one, by its place: its text
-/// is not repeated.
+/// Reads each part of a list with `read`; the error names each bad part by its place, not by its
+/// text.
 fn each_part<T, E: std::fmt::Display>(
     text: &str,
     remedy: &str,

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::fault::Origin;
 use super::sources::Found;
 
-/// What each setting was given as. Never shown.
+/// The raw value of each setting. Never shown.
 #[derive(Debug)]
 pub struct Reading(BTreeMap<&'static str, SecretString>);
 

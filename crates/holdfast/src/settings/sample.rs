@@ -9,7 +9,7 @@ use super::table::TABLE;
 /// Columns of a comment.
 const WIDTH: usize = 96;
 
-/// What whoever installs it has to set. All others have defaults that serve.
+/// Settings that every installation has to set; all others have usable defaults.
 const WANTED: &[(&str, &str)] = &[
     ("HOLDFAST_PUBLIC_URL", "https://api.example.com"),
     ("HOLDFAST_DATABASE_URL", "postgres://holdfast@db.example.com/holdfast?sslmode=verify-full"),

@@ -121,8 +121,8 @@ pub(super) struct Found {
 #[derive(Debug, Default)]
 pub(super) struct Collected {
     pub values: BTreeMap<&'static str, Found>,
-    /// Settings that somebody gave, if in a way that makes no value; their fault is noted, and they
-    /// are not missing.
+    /// Settings that are set but unreadable; their fault is noted, and they do not count as
+    /// missing.
     pub spoilt: BTreeSet<&'static str>,
     /// The file cannot be read as TOML, so nobody knows what it sets.
     pub is_file_spoilt: bool,
@@ -194,9 +194,8 @@ fn read_environment(setting: &dyn Setting, environment: &Environment, collected:
     }
 }
 
-/// The value, where it does not stand in quotation marks. A shell takes them off; `docker
-/// --env-file` and many a dashboard hand them on as part of the value, where they break what is
-/// compared, sent or signed.
+/// The value, unless it stands in quotation marks. A shell removes them; `docker --env-file` and
+/// many dashboards keep them as part of the value, where they break comparisons and signatures.
 fn unquoted<'a>(
     setting: &dyn Setting,
     name: &str,
@@ -249,8 +248,8 @@ fn read_file(file: &ConfigFile, collected: &mut Collected) {
     let table: toml::Table = match file.text.parse() {
         Ok(table) => table,
         Err(error) => {
-            // The library's own message quotes the line, which may hold a secret; its position does
-            // not.
+            // The library's message quotes the line, which may hold a secret; only the position is
+            // used.
             let at = error.span().map_or(0, |span| span.start);
             collected.is_file_spoilt = true;
             let line = file.text.get(..at).map_or(1, |before| before.matches('\n').count() + 1);

@@ -34,10 +34,10 @@ pub struct TraceSettings {
 /// Which traces are recorded.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampler {
-    /// Whether the decision of whoever began the trace holds.
+    /// Whether the sampling decision of the trace's beginner is followed.
     pub parent_based: bool,
-    /// The share of the traces that are begun here; of all, where it is not parent-based. From 0 to
-    /// 1.
+    /// Share of traces that are recorded, from 0 to 1: of those begun here, or of all where it is
+    /// not parent-based.
     pub share: f64,
 }
 
@@ -57,7 +57,7 @@ pub enum Share {
     All,
     /// Nothing.
     None,
-    /// As much as the argument says.
+    /// The share given as the argument.
     Argument,
 }
 
@@ -263,7 +263,7 @@ fn exporter(text: &str) -> Read<bool> {
     }
 }
 
-/// Where traces are posted: what is meant for every kind of telemetry lacks the path of traces.
+/// The address of traces: the general endpoint lacks their path.
 pub(super) fn of_all_signals(mut endpoint: Url) -> Url {
     let path = format!("{}/v1/traces", endpoint.path().trim_end_matches('/'));
     endpoint.set_path(&path);

@@ -17,14 +17,13 @@ use crate::provider::ProviderId;
 pub struct StatusFacts {
     /// The connection.
     pub connection: Option<Connection>,
-    /// The newest attempt, unless it is closed: what became of an earlier one is no news then. Its
-    /// time may have run out.
+    /// The newest attempt, if it is not closed. It may have expired.
     pub open_attempt: Option<OpenAttempt>,
 }
 
 impl Store {
-    /// What the caller's status is derived from: the hot path. Read after the call, and together
-    /// with what others ask meanwhile.
+    /// The facts of the caller's status: the hot path. Read after the call, in one batch with
+    /// concurrent calls.
     pub async fn status_facts(
         &self,
         owner: &OwnerId,
@@ -73,20 +72,19 @@ impl Store {
             .collect()
     }
 
-    /// Attempts of anybody whose time has run out and which are not closed yet. Earliest first;
-    /// rows that cannot be read are passed over.
+    /// All users' expired attempts that are not closed yet, earliest first. Unreadable rows are
+    /// skipped.
     pub async fn expired_attempts(&self, now: Timestamp, limit: usize) -> Result<Vec<Attempt>, StoreError> {
         self.readable(statements::ATTEMPTS_EXPIRED, vec![now.into()], limit, rows::attempt).await
     }
 
-    /// Attempts of anybody whose completion was begun and let go of, by a crash or because the
-    /// provider could not be asked, and that still have time. Rows that cannot be read are passed
-    /// over.
+    /// All users' unexpired attempts whose completion was begun and interrupted, by a crash or
+    /// because the provider could not be asked. Unreadable rows are skipped.
     pub async fn stranded_attempts(&self, now: Timestamp, limit: usize) -> Result<Vec<Attempt>, StoreError> {
         self.readable(statements::ATTEMPTS_STRANDED, vec![now.into()], limit, rows::attempt).await
     }
 
-    /// Closes every attempt of the caller and deletes what they hold, whoever is completing them.
+    /// Closes every attempt of the caller and deletes their secrets, even during completion.
     pub async fn close_attempts(
         &self,
         owner: &OwnerId,
@@ -100,7 +98,7 @@ impl Store {
     }
 }
 
-/// What a row of the status statement says.
+/// The facts in a row of the status statement.
 pub(super) fn status_facts(row: &RowOf<impl Cells>) -> Result<StatusFacts, StoreError> {
     let corrupt = |error: Unreadable| error.at("attempts", &rows::name_of(row, "attempt_id"));
     let connection = match row.opt_id("id").map_err(corrupt)? {

@@ -1,5 +1,5 @@
-//! Who did what: which service key took whose grant, and what operators did. Kept a year, as
-//! history is.
+//! The audit record: which service key took whose grant, and what operators did. Kept for a year,
+//! like the history.
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -15,11 +15,11 @@ statements! {
         "SELECT id, at, actor, action, user_id, detail FROM audit WHERE at > $1 OR (at = $1 AND id > $2) ORDER BY at, id \
          LIMIT $3 + 0",
     );
-    /// What an erased user had done to them stays, without the user.
+    /// Acts that concern an erased user stay, without the user id.
     AUDIT_FORGET = Sql::both("UPDATE audit SET user_id = NULL WHERE user_id = $1");
 }
 
-/// What somebody did.
+/// An act to be recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Act {
     /// Who: `service_key:ID`, or `operator:LOGIN`.
@@ -32,7 +32,7 @@ pub struct Act {
     pub detail: Option<String>,
 }
 
-/// An act as it was recorded.
+/// A recorded act.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
     /// Its id.
@@ -43,7 +43,7 @@ pub struct AuditEntry {
     pub actor: String,
     /// What.
     pub action: String,
-    /// The user concerned; `None` also where that user was erased since.
+    /// The user concerned; `None` also once that user is erased.
     pub user_id: Option<String>,
     /// More about it.
     pub detail: Option<String>,
@@ -52,9 +52,9 @@ pub struct AuditEntry {
 /// Where a page of the record begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditCursor {
-    /// Entries after this time,
+    /// Entries after this time follow.
     pub at: Timestamp,
-    /// and of that time those with greater ids.
+    /// Of the same time, those with greater ids follow.
     pub id: Uuid,
 }
 

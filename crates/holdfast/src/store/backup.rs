@@ -1,4 +1,4 @@
-//! Copies of a SQLite database, and back. Postgres has `pg_dump` and its own continuous archiving.
+//! SQLite backup and restore. Postgres has `pg_dump` and its own continuous archiving.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -10,16 +10,16 @@ use super::error::DAMAGED;
 use super::{OpenError, SchemaState, Store, StoreError, StoreOptions};
 use crate::clock::SharedClock;
 
-/// A copy could not be made or put back.
+/// Why a backup or a restore failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// Not on this engine.
     #[error("`backup` and `restore` copy SQLite databases; use `pg_dump` and `pg_restore` for Postgres")]
     NotSqlite,
-    /// There is such a file already.
+    /// The file exists already.
     #[error("{0} exists already; nothing is overwritten: move it away first")]
     Exists(PathBuf),
-    /// Not a path that SQLite takes.
+    /// The path is not UTF-8, which SQLite needs.
     #[error("{0} is not a path in UTF-8")]
     Path(PathBuf),
     /// The file could not be read or written.
@@ -30,10 +30,10 @@ pub enum BackupError {
         /// Why.
         source: io::Error,
     },
-    /// The copy is no database at all.
+    /// The copy is not a database.
     #[error("{0} is not a SQLite database; name a file that `holdfast backup` wrote")]
     NotADatabase(PathBuf),
-    /// The copy is somebody else's database.
+    /// The copy is another program's database.
     #[error("{0} is a SQLite database, but not one of Holdfast's; name a file that `holdfast backup` wrote")]
     NotOurs(PathBuf),
     /// The copy is damaged.
@@ -44,7 +44,7 @@ pub enum BackupError {
         /// What SQLite found.
         found: String,
     },
-    /// The copy is no database of ours, or the place is in use.
+    /// The copy cannot be opened, or the target is in use.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The database could not be copied.
@@ -59,15 +59,15 @@ impl Store {
     pub async fn backup(&self, target: &Path) -> Result<(), BackupError> {
         let Engine::Sqlite(sqlite) = &self.inner.engine else { return Err(BackupError::NotSqlite) };
         let text = target.to_str().ok_or_else(|| BackupError::Path(target.to_owned()))?;
-        // SQLite takes an empty file for none, but would make one that everybody may read.
+        // SQLite accepts an empty file, but would itself create one that everybody may read.
         create_private(target)?;
         Ok(sqlite.copy_to(text).await?)
     }
 }
 
-/// Puts the copy `source` where `options` points, which must be free and not served from. The copy
-/// is checked whole before it gets its name; `source` is not changed. Returns how its schema
-/// compares with this program's.
+/// Copies `source` to the path in `options`, which must be free and not in use. The copy is checked
+/// completely before it gets its name; `source` is not changed. Returns how its schema compares
+/// with this program's.
 pub async fn restore(
     source: &Path,
     options: &StoreOptions,
@@ -117,8 +117,8 @@ impl Drop for Draft {
     }
 }
 
-/// Opens the copy as a database, with all that is asserted then, and has SQLite look at every page
-/// of it. Complaints are about `source`, which is the file that somebody named.
+/// Opens the copy with the usual assertions, and has SQLite check every page. Errors name `source`,
+/// the file that the operator gave.
 async fn check(source: &Path, draft: &Path, clock: SharedClock) -> Result<SchemaState, BackupError> {
     let text = draft.to_str().ok_or_else(|| BackupError::Path(draft.to_owned()))?;
     let opened = Store::open(&StoreOptions::tool(format!("sqlite://{text}")), clock).await;
@@ -128,7 +128,7 @@ async fn check(source: &Path, draft: &Path, clock: SharedClock) -> Result<Schema
         other => BackupError::Open(other),
     })?;
     let verdict = inspect(source, &store).await;
-    // The last connection takes the log with it.
+    // Closing the last connection removes the write-ahead log.
     store.close().await;
     verdict.map_err(|error| match error {
         BackupError::Store(StoreError::Corrupt { why, .. }) => damaged(source, &why),
@@ -163,7 +163,7 @@ fn at(path: &Path, source: io::Error) -> BackupError {
     BackupError::File { path: path.to_owned(), source }
 }
 
-/// A new file for its owner alone.
+/// Creates a new file with mode 0600.
 fn create_private(path: &Path) -> Result<File, BackupError> {
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     made.map_err(|error| match error.kind() {

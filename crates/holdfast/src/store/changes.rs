@@ -1,10 +1,9 @@
 //! Change notices: to this process by a channel, to other replicas by Postgres' LISTEN and NOTIFY.
 //!
 //! A notice is sent in the transaction that made the change, so it is heard if and only if the
-//! change happened. Notices may be lost while the listener reconnects;
-//! [`Store::hears_replicas`](super::Store::hears_replicas) says when that may be so. A connection
-//! that has died without a word (a firewall forgot it, a machine vanished) looks like one on which
-//! nothing happens, so the listener asks now and then whether somebody is there.
+//! change happened. Notices may be lost while the listener reconnects, as
+//! [`Store::hears_replicas`](super::Store::hears_replicas) tells. A connection that died silently
+//! (dropped by a firewall, its machine gone) looks idle, so the listener checks it now and then.
 
 use std::time::Duration;
 
@@ -20,12 +19,12 @@ use crate::entropy::{self, SystemEntropy};
 use crate::provider::ProviderId;
 
 const CHANNEL: &str = "holdfast_changes";
-/// Notices kept for a receiver that is slow; beyond that it is told that it missed some.
+/// Notices kept for a slow receiver; beyond that it learns that it missed some.
 const BACKLOG: usize = 1024;
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);
-/// A silent connection is asked for a sign of life this often.
+/// An idle connection is checked this often.
 const ASK_EVERY: Duration = Duration::from_secs(5);
-/// And given up without one for this long.
+/// A checked connection without an answer for this long counts as dead.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// A user's status may have changed.
@@ -44,8 +43,7 @@ pub(super) struct Changes {
     local: broadcast::Sender<Change>,
     listening: watch::Sender<bool>,
     listener: Option<AbortHandle>,
-    /// Tells our own notices from those of other replicas. `None` where there are no others to
-    /// tell.
+    /// Tells our own notices from those of other replicas. `None`: no other replica is notified.
     replica: Option<String>,
 }
 
@@ -67,7 +65,7 @@ impl Changes {
                 let listener = tokio::spawn(task).abort_handle();
                 Self { local, listening, listener: Some(listener), replica: Some(replica) }
             }
-            // One process serves from a SQLite file: there is nobody else to hear.
+            // Only one process serves from a SQLite file, so there is no other replica.
             Engine::Sqlite(_) | Engine::Driven(_) => {
                 Self { local, listening: watch::Sender::new(true), listener: None, replica: None }
             }
@@ -85,7 +83,7 @@ impl Changes {
         self.listening.subscribe()
     }
 
-    /// Tells this process, after the commit.
+    /// Notifies this process, after the commit.
     pub(super) fn tell(&self, changes: impl IntoIterator<Item = Change>) {
         for change in changes {
             // An error means that nobody listens.
@@ -113,8 +111,8 @@ impl Drop for Changes {
     }
 }
 
-/// Names this store among the replicas, anew at each start. Empty where there is no randomness:
-/// then our own notices are heard twice, which costs a look.
+/// This replica's name, new at each start. Empty without randomness: then our own notices are heard
+/// twice, which costs a read.
 fn replica_name() -> String {
     entropy::random::<16>(&SystemEntropy)
         .map_or_else(|_| String::new(), |name| Uuid::from_bytes(name).simple().to_string())
@@ -150,15 +148,15 @@ async fn listen(
     }
 }
 
-/// The next notice, or `Some(None)` where there is none yet but the connection lives. `None`: it is
-/// dead, and notices may have been missed.
+/// The next notice. `Some(None)`: none yet, but the connection is alive. `None`: it is dead, and
+/// notices may have been missed.
 async fn hear(listener: &mut PgListener, clock: &SharedClock) -> Option<Option<PgNotification>> {
     tokio::select! {
         notice = listener.try_recv() => return notice.ok().flatten().map(Some),
         () = clock.sleep(ASK_EVERY) => {}
     }
     tokio::select! {
-        // What is heard while it answers is kept for the next call.
+        // A notice that arrives meanwhile is kept for the next call.
         answer = sqlx::query("SELECT 1").execute(listener) => answer.ok().map(|_| None),
         () = clock.sleep(ANSWER_WITHIN) => None,
     }
@@ -171,7 +169,7 @@ fn encode(replica: &str, change: &Change) -> String {
     format!("{replica} {} {version} {}", change.provider, change.user_id)
 }
 
-/// `None` for our own notices, and for those of a version that writes them differently.
+/// `None` for our own notices, and for those of a version with another format.
 fn decode(replica: &str, payload: &str) -> Option<Change> {
     let mut parts = payload.splitn(4, ' ');
     let (sender, provider, version, user_id) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);

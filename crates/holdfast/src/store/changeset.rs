@@ -9,7 +9,7 @@ use crate::clock;
 use crate::connection::Connection;
 use crate::connection::attempt::{ATTEMPT_WINDOW, Attempt};
 
-/// What shall be stored together.
+/// Changes to be stored together.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ChangeSet {
     /// The connection's new facts.
@@ -24,7 +24,7 @@ pub struct ChangeSet {
     pub erase_all_grants: Option<Uuid>,
     /// The attempt's new facts.
     pub attempt: Option<AttemptWrite>,
-    /// The lease to give back with all this; does nothing where it is lost.
+    /// The lease to release with these changes; ignored if it is lost.
     pub release: Option<LeaseGuard>,
 }
 
@@ -81,7 +81,7 @@ pub struct LeaseGuard {
 }
 
 impl LeaseGuard {
-    /// The parameters that name it.
+    /// The parameters that identify the lease.
     pub(super) fn key(&self) -> Vec<Value> {
         vec![self.connection_id.into(), self.owner.as_str().into(), self.epoch.into()]
     }
@@ -92,13 +92,13 @@ impl LeaseGuard {
 pub enum CommitOutcome {
     /// Stored, durably.
     Committed,
-    /// Somebody else wrote first: read again.
+    /// Another writer was first: read again.
     Conflict,
     /// The account is linked to another connection.
     AccountAlreadyLinked,
     /// The user was erased.
     UserDeleted,
-    /// The user has too many open attempts.
+    /// The user has reached a limit on attempts.
     TooManyAttempts,
 }
 
@@ -120,8 +120,8 @@ impl From<Failure> for Abort {
 }
 
 impl Store {
-    /// Stores `changes`, all or nothing. When it answers [`CommitOutcome::Committed`], they are
-    /// durable, and whoever listens to [`Store::changes`] is told.
+    /// Stores `changes`, all or nothing. On [`CommitOutcome::Committed`] they are durable, and
+    /// receivers of [`Store::changes`] are notified.
     pub async fn commit(&self, changes: &ChangeSet) -> Result<CommitOutcome, StoreError> {
         let outcome = engine::retrying(|| async {
             match self.commit_once(changes).await {
@@ -131,7 +131,7 @@ impl Store {
             }
         })
         .await;
-        // Where the outcome is unknown, looking once too often is better than once too rarely.
+        // If the outcome is unknown, one notice too many is better than one too few.
         if matches!(outcome, Ok(CommitOutcome::Committed) | Err(StoreError::OutcomeUnknown)) {
             self.inner.changes.tell(announcement(changes));
             if changes.erase_all_grants.is_some() {
@@ -143,8 +143,7 @@ impl Store {
 
     async fn commit_once(&self, changes: &ChangeSet) -> Result<(), Abort> {
         let mut unit = self.begin().await?;
-        // Rows are always locked in the same order (user, connection, attempt), so that two units
-        // do not wait for each other.
+        // Rows are always locked in the same order (user, connection, attempt), to avoid deadlocks.
         if let Some(write) = changes.attempt.as_ref().filter(|write| write.expected_revision.is_none()) {
             self.require_user(&mut unit, &write.attempt.user_id).await?;
             limit_attempts(&mut unit, write).await?;
@@ -174,7 +173,7 @@ impl Store {
         if let Some(change) = announcement(changes) {
             self.inner.changes.notify(&mut unit, &change).await?;
         }
-        // What the history says of an attempt alone is no news of the connection.
+        // A history entry about an attempt alone is no event for the app.
         if let Some(write) = &changes.connection
             && let Some(entry) =
                 changes.history.iter().rfind(|entry| entry.version == write.connection.version)
@@ -184,9 +183,8 @@ impl Store {
         Ok(unit.commit().await?)
     }
 
-    /// Makes sure that the user has a record and is not erased, and locks it until the unit ends:
-    /// an erasure then either comes first and is seen, or waits and takes along what this unit
-    /// writes.
+    /// Ensures that the user has a record and is not erased, and locks it until the unit ends: an
+    /// erasure either comes first and is seen, or waits and erases what this unit writes too.
     async fn require_user(&self, unit: &mut Unit, user_id: &str) -> Result<(), Abort> {
         let now = self.inner.clock.now();
         unit.run(statements::USER_INSERT, vec![user_id.into(), now.into()]).await?;
@@ -248,7 +246,7 @@ async fn write_attempt(unit: &mut Unit, write: &AttemptWrite) -> Result<(), Abor
     require_written(unit, written, &write.attempt.user_id).await
 }
 
-/// A row that was not written has changed since it was read, or went with its user.
+/// Fails if no row was written: it has changed since it was read, or its user was erased.
 async fn require_written(unit: &mut Unit, written: u64, user_id: &str) -> Result<(), Abort> {
     if written > 0 {
         return Ok(());
@@ -280,7 +278,7 @@ async fn write_history(unit: &mut Unit, entries: &[HistoryEntry]) -> Result<(), 
     Ok(())
 }
 
-/// Whose status these changes may alter.
+/// The notice about the user whose status these changes may alter.
 fn announcement(changes: &ChangeSet) -> Option<Change> {
     if let Some(ConnectionWrite { connection, .. }) = &changes.connection {
         return Some(Change {

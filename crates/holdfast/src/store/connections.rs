@@ -17,31 +17,30 @@ use crate::connection::{Connection, Evidence, Reason, Standing, State};
 use crate::provider::ProviderId;
 use crate::vault::WrappedKey;
 
-/// One change of a connection, as the history keeps it.
+/// An entry in a connection's history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryEntry {
     /// The connection.
     pub connection_id: Uuid,
     /// When it happened.
     pub at: Timestamp,
-    /// The version of the connection that it led to.
+    /// The connection's version after it.
     pub version: i64,
-    /// The state that held from then on.
+    /// The state after it.
     pub state: State,
     /// Its reason.
     pub reason: Option<Reason>,
-    /// What that rested on.
+    /// The evidence for it.
     pub evidence: Option<Evidence>,
     /// One sentence of ours for the operator; never a secret.
     pub detail: Option<String>,
-    /// The connect attempt that began or ended with it. Where it began, nothing has changed but
-    /// that.
+    /// The connect attempt that began or ended with it. If it began, nothing else changed.
     pub attempt: Option<AttemptNote>,
 }
 
 impl HistoryEntry {
-    /// The state and the reason as they are told: where nothing was linked, an attempt that began
-    /// is `connecting`.
+    /// State and reason as the API shows them: if nothing was linked, an attempt that began is
+    /// `connecting`.
     pub fn told(&self) -> (State, Option<Reason>) {
         match self.attempt {
             Some(AttemptNote { outcome: None, .. }) if self.state == State::NotConnected => {
@@ -75,7 +74,7 @@ impl fmt::Display for HistoryCursor {
     }
 }
 
-/// Not a cursor that we gave out.
+/// The text is not a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor")]
 pub struct NotACursor;
@@ -90,7 +89,7 @@ impl FromStr for HistoryCursor {
     }
 }
 
-/// A stored grant: the blob, and what of it is no secret.
+/// A stored grant: the blob and its facts that are not secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedGrant {
     /// The connection.
@@ -101,7 +100,7 @@ pub struct SealedGrant {
     pub blob: Vec<u8>,
     /// When it arrived.
     pub obtained_at: Timestamp,
-    /// When it dies.
+    /// When it expires.
     pub expires_at: Timestamp,
 }
 
@@ -166,8 +165,8 @@ impl Store {
         self.connections_of(statements::CONNECTIONS_PAGE, vec![rows::after(after), rows::limit(limit)]).await
     }
 
-    /// Connections whose grant has died by the clock, which do not say so yet, and whose grant has
-    /// not worked since all the same. Earliest first; rows that cannot be read are passed over.
+    /// Live connections whose grant has expired, and has not recently worked past its expiry.
+    /// Earliest first; unreadable rows are skipped.
     pub async fn expired_connections(
         &self,
         now: Timestamp,
@@ -260,9 +259,8 @@ impl Store {
         self.read_one(statements::CONNECTION, values).await?.as_ref().map(rows::connection).transpose()
     }
 
-    /// Whether the asker may put a question about this connection to the provider: true for exactly
-    /// one of all askers per `gap`, on whichever replica. A clock that was set back locks it for at
-    /// most another gap.
+    /// Claims the right to ask the provider about this connection: true for exactly one caller per
+    /// `gap`, across all replicas. A clock that was set back delays it by at most another gap.
     pub async fn claim_probe(&self, id: Uuid, now: Timestamp, gap: Duration) -> Result<bool, StoreError> {
         let values = vec![id.into(), now.into(), before(now, gap).into(), after(now, gap).into()];
         Ok(self.write(statements::CONNECTION_CLAIM_PROBE, values).await? > 0)
@@ -284,14 +282,12 @@ impl Store {
         Ok(Some((sealed_grant(&row)?, key)))
     }
 
-    /// Connections whose grant could not be opened, oldest first. Rows that cannot be read are
-    /// passed over.
+    /// Connections whose grant could not be opened, oldest first. Unreadable rows are skipped.
     pub async fn connections_unreadable(&self, limit: usize) -> Result<Vec<Connection>, StoreError> {
         self.readable(statements::CONNECTIONS_UNREADABLE, Vec::new(), limit, rows::connection).await
     }
 
-    /// Every stored version of a connection's grant, newest first: after a crash there may be one
-    /// that the connection does not know of yet.
+    /// Every stored version of a connection's grant, newest first.
     pub async fn sealed_grants(&self, connection_id: Uuid) -> Result<Vec<SealedGrant>, StoreError> {
         self.read(statements::GRANTS, vec![connection_id.into()]).await?.iter().map(sealed_grant).collect()
     }

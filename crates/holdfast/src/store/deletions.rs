@@ -6,7 +6,7 @@ use super::engine::Unreadable;
 use super::{Store, StoreError, rows, statements};
 use crate::provider::ProviderId;
 
-/// A data deletion request. Holds no personal data, so that it can outlive what was erased.
+/// A data deletion request. Holds no personal data, so it may outlive the erased data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataDeletion {
     /// The confirmation code.
@@ -22,7 +22,7 @@ pub struct DataDeletion {
 }
 
 impl Store {
-    /// Stores a request, or how far it has come.
+    /// Stores a request, or its progress.
     pub async fn record_deletion(&self, deletion: &DataDeletion) -> Result<(), StoreError> {
         let values = vec![
             deletion.code.as_str().into(),
@@ -34,7 +34,7 @@ impl Store {
         self.write(statements::DELETION_INSERT, values).await.map(drop)
     }
 
-    /// The request of that code.
+    /// The request with this code.
     pub async fn deletion(&self, code: &str) -> Result<Option<DataDeletion>, StoreError> {
         let Some(row) = self.read_one(statements::DELETION, vec![code.into()]).await? else {
             return Ok(None);

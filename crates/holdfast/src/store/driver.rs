@@ -1,8 +1,7 @@
-//! Another driver for the same SQL: where a simulation runs SQLite in its own thread.
+//! Another driver for the same SQL: a simulation runs SQLite in its own thread.
 //!
-//! A statement through sqlx wakes a thread and is waited for, which costs several times what the
-//! statement does. A server has other things to do meanwhile; a simulation hands out one turn at a
-//! time and has not.
+//! A statement through sqlx wakes another thread, which costs several times the statement itself. A
+//! server does other work meanwhile; a simulation runs one task at a time and cannot.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -18,18 +17,18 @@ pub trait Driver: Debug + Send + Sync + 'static {
     fn script(&self, sql: &str) -> Result<(), Rejected>;
 }
 
-/// What a statement came to.
+/// The result of a statement.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// The names of its columns.
     pub columns: Arc<[String]>,
-    /// What it returned.
+    /// The returned rows.
     pub rows: Vec<Vec<Value>>,
     /// How many rows it changed.
     pub changed: u64,
 }
 
-/// SQLite said no.
+/// SQLite refused a statement.
 #[derive(Debug)]
 pub struct Rejected {
     /// SQLite's extended result code: <https://www.sqlite.org/rescode.html>.
@@ -38,5 +37,5 @@ pub struct Rejected {
     pub message: String,
 }
 
-/// A driver shared by all that goes through it.
+/// A shared driver.
 pub type SharedDriver = Arc<dyn Driver>;

@@ -1,10 +1,10 @@
-//! What can go wrong with the database, without the values that were bound.
+//! Errors of the database, without bound values.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A statement or a unit of work failed. Nothing of it was stored, except where
-/// [`StoreError::OutcomeUnknown`] says so.
+/// A statement or a unit of work failed. Nothing of it was stored, except possibly on
+/// [`StoreError::OutcomeUnknown`].
 ///
 /// Never carries a bound value: those may be personal or sealed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,14 +15,14 @@ pub enum StoreError {
     /// There is no room left to write.
     #[error("the database is full: {0}")]
     Full(String),
-    /// Somebody else held a lock for too long, or the statement took too long.
+    /// A lock was held for too long, or the statement took too long.
     #[error("the database is busy: {0}")]
     Busy(String),
-    /// The connection broke while the commit was under way: it may or may not have been made. Read
-    /// before acting again.
+    /// The connection broke during the commit, which may or may not have been made. Read before
+    /// acting again.
     #[error("the connection to the database broke during a commit; it is unknown whether it was made")]
     OutcomeUnknown,
-    /// A stored row is not what this version writes.
+    /// A stored row is in a form that this version does not write.
     #[error("{}", unreadable(table, row, why))]
     Corrupt {
         /// The table.
@@ -52,12 +52,12 @@ fn unreadable(table: &str, row: &str, why: &str) -> String {
 }
 
 impl StoreError {
-    /// Whether one row is at fault: every other may be read and written as before.
+    /// Whether only one row is at fault: all others can be read and written.
     pub fn is_of_one_row(&self) -> bool {
         matches!(self, Self::Corrupt { table, .. } if *table != WHOLE_FILE)
     }
 
-    /// Whether nothing can be stored at all until somebody has seen to the database.
+    /// Whether the whole database is down, full or damaged, so that nothing can be stored.
     pub fn is_of_the_database(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::Full(_) => true,
@@ -79,7 +79,7 @@ impl StoreError {
 /// The database could not be opened. Each says in one sentence what is wrong and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The address is not one that we know.
+    /// The address is not of a known form.
     #[error(
         "HOLDFAST_DATABASE_URL: {0}; give `sqlite://path/to/holdfast.db` or `postgres://user@host/database`"
     )]
@@ -89,7 +89,7 @@ pub enum OpenError {
         "the directory {0} of the database file does not exist; create it, or correct HOLDFAST_DATABASE_URL"
     )]
     NoDirectory(PathBuf),
-    /// No such file, and none was to be made.
+    /// There is no such file, and it was not to be created.
     #[error("there is no database file {0}; start `holdfast serve` or `holdfast migrate` once to make it")]
     NoFile(PathBuf),
     /// The file or its directory cannot be written.
@@ -102,7 +102,7 @@ pub enum OpenError {
         /// What the system said.
         why: String,
     },
-    /// The file holds something else.
+    /// The file is not a SQLite database.
     #[error("{0} is not a SQLite database; move it away, or correct HOLDFAST_DATABASE_URL")]
     NotADatabase(PathBuf),
     /// Another process serves from this file.
@@ -116,13 +116,13 @@ pub enum OpenError {
     Unreachable {
         /// What is wrong; never a password.
         why: String,
-        /// What mends it.
+        /// What to do about it.
         remedy: &'static str,
     },
-    /// The file is there, and SQLite cannot work with it.
+    /// The file exists, but SQLite cannot use it.
     #[error("the database file cannot be used ({0}); run `holdfast doctor`, and check the file and its disk")]
     Unusable(String),
-    /// A setting that durability rests on could not be made.
+    /// A setting that durability needs could not be made.
     #[error("the database's `{name}` is `{got}` and must be `{want}`, or acknowledged writes could be lost")]
     Setting {
         /// Its name.

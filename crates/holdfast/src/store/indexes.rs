@@ -1,5 +1,5 @@
-//! Whether every index of the schema is there: one that was dropped by hand, or left invalid by an
-//! interrupted `REINDEX`, makes requests read whole tables.
+//! Finds missing indexes. Without one that was dropped by hand, or left invalid by an interrupted
+//! `REINDEX`, requests read whole tables.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::statements::{Sql, statements};
 use super::{Store, StoreError};
 
 statements! {
-    /// The names of the indexes that are used.
+    /// The names of the valid indexes.
     INDEXES = Sql::each(
         "SELECT name FROM sqlite_master WHERE type = 'index'",
         "SELECT CAST(c.relname AS TEXT) AS name FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN \
@@ -17,7 +17,7 @@ statements! {
 }
 
 impl Store {
-    /// The statements that make the missing ones again.
+    /// The statements that create the missing indexes again.
     pub async fn missing_indexes(&self) -> Result<Vec<String>, StoreError> {
         let engine = &self.inner.engine;
         let mut expected = expected(MIGRATIONS.iter().map(|migration| engine.text(migration.sql)));
@@ -29,7 +29,7 @@ impl Store {
     }
 }
 
-/// What migrations create and do not drop again, by name.
+/// The indexes that the migrations create and do not drop again, by name.
 fn expected<'a>(migrations: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
     let mut indexes = BTreeMap::new();
     for script in migrations {

@@ -17,14 +17,14 @@ pub struct StoredUserKey {
     pub wrapped: WrappedKey,
 }
 
-/// How many users' data keys are sealed with which key of the ring. Keys that have a sentinel but
-/// seal nothing count 0.
+/// How many users' data keys are sealed with each key of the ring. Keys with a sentinel that seal
+/// nothing count 0.
 pub type KeyUse = BTreeMap<String, u64>;
 
 /// Whether a key of the ring was retired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retired {
-    /// It was; the configuration may drop it.
+    /// It was retired; the configuration may drop it.
     Done,
     /// That many data keys are still sealed with it: rotate first.
     StillNeeded(u64),
@@ -77,7 +77,7 @@ impl Store {
         self.read(statements::USER_KEYS_NOT_UNDER, values).await?.iter().map(stored_user_key).collect()
     }
 
-    /// Replaces a data key's sealed form, if it is still the one in `old`. `false` where it is not.
+    /// Replaces a data key's sealed form, if it is still the one in `old`. Returns whether it was.
     pub async fn rewrap_user_key(&self, old: &StoredUserKey, new: &WrappedKey) -> Result<bool, StoreError> {
         let values = vec![
             old.user_id.as_str().into(),
@@ -125,8 +125,8 @@ impl Store {
         .await
     }
 
-    /// Forgets a key of the ring, unless a data key is sealed with it. No process may seal with it
-    /// any more.
+    /// Deletes the sentinel of a key, unless a data key is sealed with the key. By then no process
+    /// may seal with it.
     pub async fn retire_key(&self, key_id: &str) -> Result<Retired, StoreError> {
         engine::retrying(|| async {
             let mut unit = self.begin().await?;

@@ -1,10 +1,10 @@
-//! Leases: who works on a connection, so that two workers do not ask for the same one at once.
+//! Leases: which worker works on a connection, so that no two refresh it at once.
 //!
 //! A lease is a few columns of the connection's row, claimed in one short statement; the provider
 //! is called outside any transaction. A lease saves calls and protects no data: a new grant is
-//! stored even after the lease has run out. What protects data is the version of the row, which
-//! every write compares, and the link that the grant was asked for, which a switch compares. The
-//! epoch grows with each claim, so that giving back a lost lease does nothing.
+//! stored even after the lease has run out. Data is protected by the row's version, which every
+//! write compares, and by the grant's link, which a switch compares. The epoch grows with each
+//! claim, so that releasing a lost lease does nothing.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::clock;
 use crate::connection::Connection;
 use crate::connection::clock_repair::{LONGEST_WAIT, TOLERANCE};
 
-/// From here on rows are found along their deadlines instead of being sorted by them.
+/// With this many due rows or more, they are read by the index of expiries instead of sorted.
 const BACKLOG: usize = 1000;
 
 /// A claimed connection. Made only by claiming.
@@ -51,7 +51,7 @@ impl Lease {
         self.until
     }
 
-    /// For a [`ChangeSet`](super::ChangeSet) that gives this lease back.
+    /// For a [`ChangeSet`](super::ChangeSet) that releases this lease.
     pub fn guard(&self) -> LeaseGuard {
         LeaseGuard { connection_id: self.connection.id, owner: self.owner.clone(), epoch: self.epoch }
     }
@@ -60,7 +60,7 @@ impl Lease {
 impl Store {
     /// Claims up to `limit` connections whose refresh is due at `now`, that need not wait and that
     /// nobody holds; earliest expiry first. Parallel claims never give one connection to two
-    /// owners. Rows that cannot be read are put off.
+    /// owners. Unreadable rows are postponed.
     pub async fn claim_due(
         &self,
         owner: &str,
@@ -79,7 +79,7 @@ impl Store {
         ];
         loop {
             let way = match self.due_count(now).await? {
-                // Mostly so, and no reason to lock anything.
+                // The usual case, which needs no lock.
                 0 => return Ok(Vec::new()),
                 1..BACKLOG => statements::CLAIM_FEW_DUE,
                 BACKLOG.. => statements::CLAIM_MANY_DUE,
@@ -93,7 +93,7 @@ impl Store {
             {
                 tracing::warn!(%error, "leases of unreadable rows could not be released; they will expire");
             } else if freed? > 0 && leases.is_empty() {
-                // They stood before others, which are due as well.
+                // The unreadable rows came before others that are due as well.
                 continue;
             }
             // `RETURNING` promises no order.
@@ -104,8 +104,8 @@ impl Store {
         }
     }
 
-    /// Gives back what was claimed and cannot be read, and has it rest: it would be the first to be
-    /// claimed again, and another version may be able to read it. Returns how many that was.
+    /// Releases and postpones claimed rows that cannot be read: they would be the first to be
+    /// claimed again, and another version may be able to read them. Returns how many.
     async fn put_off(
         &self,
         ids: &[String],
@@ -121,14 +121,14 @@ impl Store {
         self.write(statements::LEASES_PUT_OFF, values).await
     }
 
-    /// How many are due, counted up to [`BACKLOG`]: so much should not be sorted at each claim.
-    /// Both ways claim the same rows.
+    /// How many are due, counted up to [`BACKLOG`]. More should not be sorted at each claim; both
+    /// statements claim the same rows.
     async fn due_count(&self, now: Timestamp) -> Result<usize, StoreError> {
         let due = self.amount(statements::DUE_COUNT, vec![now.into(), rows::limit(BACKLOG)]).await?;
         Ok(usize::try_from(due).unwrap_or(usize::MAX))
     }
 
-    /// Claims one connection, due or not. `None` where somebody holds it or there is none.
+    /// Claims one connection, due or not. `None` if it is held, or there is none.
     pub async fn claim(
         &self,
         connection_id: Uuid,
@@ -143,9 +143,8 @@ impl Store {
         rows.first().map(|row| lease(row, owner, until)).transpose()
     }
 
-    /// Ends what a server held that was killed, so that nothing waits for it: the leases, and the
-    /// attempts that it was completing. Only where no other server can be: SQLite has one. Returns
-    /// how much that was.
+    /// Releases the leases of a killed server and its claims on attempts, so that nothing waits for
+    /// them. Only on SQLite, where there is no other server. Returns how many.
     pub async fn release_former_life(&self) -> Result<u64, StoreError> {
         match &self.inner.engine {
             Engine::Sqlite(_) => {
@@ -156,7 +155,7 @@ impl Store {
         }
     }
 
-    /// Gives a lease back. Does nothing where it is lost.
+    /// Releases a lease. Does nothing if it is lost.
     pub async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         self.write(statements::LEASE_RELEASE, lease.guard().key()).await.map(drop)
     }
@@ -168,9 +167,8 @@ impl Store {
     }
 }
 
-/// The latest end of a lease that is believed: the clock of whoever took it may be ahead by as much
-/// as replicas' clocks may be apart. A later one would lock its row for as long as that clock was
-/// wrong.
+/// The latest believed end of a lease, given how far replicas' clocks may be apart. A later one,
+/// written by a wrong clock, would lock its row for too long.
 fn latest(now: Timestamp, lease_for: Duration) -> Timestamp {
     clock::after(now, lease_for + TOLERANCE)
 }

@@ -1,7 +1,7 @@
-//! The way to the database as a seam: where a simulation lets operations wait their turn, cuts the
-//! line, or ends a process.
+//! The way to the database as a seam: here a simulation delays operations, cuts the connection, or
+//! ends a process.
 //!
-//! Production has none, and pays one comparison for it.
+//! Production has no link, which costs one comparison.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -17,12 +17,12 @@ pub trait Link: Debug + Send + Sync + 'static {
     fn enter(&self) -> BoxFuture<'_, Result<Box<dyn Operation>, StoreError>>;
 }
 
-/// An operation under way. Dropped, it has ended: read, or rolled back.
+/// An operation in progress. When dropped, it has ended: read, or rolled back.
 pub trait Operation: Send + Sync {
-    /// The database has committed: whether its answer arrives. An error is told to the caller as
-    /// [`StoreError::OutcomeUnknown`].
+    /// Called after the commit; decides whether the database's answer arrives. The caller gets an
+    /// error as [`StoreError::OutcomeUnknown`].
     fn committed(self: Box<Self>) -> BoxFuture<'static, Result<(), StoreError>>;
 }
 
-/// A link shared by all that goes over it.
+/// A shared link.
 pub type SharedLink = Arc<dyn Link>;

@@ -1,4 +1,4 @@
-//! Who has a connection, page by page: for backends and operators that look at all of them.
+//! Lists connections page by page, for backends and operators.
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -8,15 +8,15 @@ use super::{StatusFacts, Store, StoreError, rows, statements};
 use crate::connection::{Connection, State};
 use crate::provider::ProviderId;
 
-/// A connection that may be on the page. Its status is read by itself, so that one unreadable row
-/// spoils no page.
+/// A connection that may be on the page. Its status is read separately, so that one unreadable row
+/// does not break the page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     /// The connection.
     pub id: Uuid,
     /// Its owner.
     pub user_id: String,
-    /// When its grant dies.
+    /// When its grant expires.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -30,30 +30,29 @@ impl From<&Connection> for Listed {
     }
 }
 
-/// Which connections are looked through.
+/// Which connections are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Among {
     /// All, by id.
     All,
-    /// Those in one stored state, by id. `connected` is looked for among all: that is what most
-    /// are.
+    /// Those in one stored state, by id. For `connected` all are read, since most are.
     InState(State),
-    /// Those whose grant has died by the clock and which do not say so yet, by id.
+    /// Live ones whose grant has expired, by id.
     Lapsed {
         /// The time.
         now: Timestamp,
     },
-    /// Those whose grant dies before a time, by deadline.
+    /// Those whose grant expires before a time, by expiry.
     ByDeadline {
         /// That time.
         before: Timestamp,
-        /// The deadline at which the page before ended.
+        /// The expiry at which the last page ended.
         from: Timestamp,
     },
 }
 
 impl Store {
-    /// The next connections behind `after`.
+    /// The next connections after `after`.
     pub async fn listed(
         &self,
         provider: ProviderId,
@@ -80,14 +79,13 @@ impl Store {
         self.read(sql, values).await?.iter().map(listed).collect()
     }
 
-    /// What the status of somebody who is listed is derived from. Read together with what others
-    /// ask meanwhile.
+    /// The facts of a listed user's status. Read in one batch with concurrent calls.
     pub async fn facts_of(&self, listed: &Listed, provider: ProviderId) -> Result<StatusFacts, StoreError> {
         self.read_status(&listed.user_id, provider).await
     }
 
-    /// The connections whose account bears that handle, as far as we know; an account may have
-    /// passed it on.
+    /// The connections whose account has this handle, as far as we know; the handle may have moved
+    /// to another account.
     pub async fn connections_by_username(
         &self,
         provider: ProviderId,

@@ -11,7 +11,7 @@ pub(super) struct Migration {
     pub(super) sql: Sql,
 }
 
-/// One of them, by the name that its files have for both engines.
+/// A migration, by the name of its files for both engines.
 macro_rules! migration {
     ($version:literal, $number:literal, $name:literal) => {
         Migration {
@@ -25,8 +25,8 @@ macro_rules! migration {
     };
 }
 
-/// All of them, in order. Never changed once released; a new one goes to the end, for both engines,
-/// with the same meaning.
+/// All migrations, in order. Never changed once released; a new one goes to the end, for both
+/// engines, with the same meaning.
 pub(super) const MIGRATIONS: &[Migration] = &[
     migration!(1, "0001", "initial"),
     migration!(2, "0002", "outbox"),
@@ -77,7 +77,7 @@ impl Store {
         })
     }
 
-    /// Whether any migration was ever applied; where none was, the database is not ours, or empty.
+    /// Whether any migration was applied; if not, the database is empty or not ours.
     pub(super) async fn is_migrated(&self) -> Result<bool, StoreError> {
         Ok(!self.applied().await?.is_empty())
     }
@@ -104,7 +104,7 @@ impl Store {
         }
     }
 
-    /// `false` where another process was first.
+    /// Applies a migration; `false` if another process was first.
     async fn apply(&self, migration: &Migration) -> Result<bool, MigrateError> {
         let failed = |source| MigrateError::Failed { version: migration.version, source };
         match engine::retrying(|| async {

@@ -1,6 +1,6 @@
 //! The only SQL. One schema on two engines, SQLite and Postgres; every method is written once.
 //!
-//! Data is reached with a proof: `&OwnerId` from a verified caller, a [`Lease`] from claiming, a
+//! Access to data needs a proof: `&OwnerId` from a verified caller, a [`Lease`] from claiming, a
 //! `SignedEvent` from a verified webhook. Everything that belongs together is stored together: see
 //! [`ChangeSet`]. Times are stored as unix milliseconds and come back cut to that.
 
@@ -94,7 +94,7 @@ impl StoreOptions {
         Self { url: url.into().into(), create: false, exclusive: false, outbox: false }
     }
 
-    /// The same, keeping events for the app where `wanted`.
+    /// Stores events for the app if `wanted`.
     #[must_use]
     pub fn with_outbox(self, wanted: bool) -> Self {
         Self { outbox: wanted, ..self }
@@ -128,7 +128,7 @@ pub fn every_statement() -> Vec<(&'static str, statements::Sql)> {
     [&statements::all(), audit::ALL, indexes::ALL, notices::ALL, overview::ALL].concat()
 }
 
-/// Whether [`Store::open`] can make anything of that address; nothing is opened.
+/// Whether [`Store::open`] understands this address; nothing is opened.
 pub fn check_address(url: &str) -> Result<(), OpenError> {
     match url.split_once(':').map(|(scheme, _)| scheme) {
         Some("sqlite") => Sqlite::path_of(url).map(drop),
@@ -156,16 +156,15 @@ impl Store {
         }
     }
 
-    /// An empty SQLite database behind a driver of the caller's. For simulations: what it promises
-    /// about durability is not asserted.
+    /// An empty SQLite database behind the caller's driver, for simulations: its durability is not
+    /// asserted.
     pub fn driven_by(driver: SharedDriver, clock: SharedClock) -> Self {
         let engine = Engine::Driven(driver);
         let changes = Changes::start(&engine, &clock);
         Self::assembled(engine, clock, changes, Arc::new(StatusReads::OneByOne), false, None)
     }
 
-    /// The same database, as a replica sees it that reaches it over `link` and tells time by
-    /// `clock`.
+    /// The same database, for a replica that reaches it over `link` and has the clock `clock`.
     #[must_use]
     pub fn over(&self, link: SharedLink, clock: SharedClock) -> Self {
         let engine = self.inner.engine.clone();
@@ -208,8 +207,8 @@ impl Store {
         Ok(all.len())
     }
 
-    /// Whatever changes a user's status, here or on another replica. A receiver that falls behind
-    /// misses changes and is told so; it must then look again.
+    /// Every change of a user's status, here or on another replica. A receiver that falls behind
+    /// misses changes and is told so; it must then read again.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.inner.changes.subscribe()
     }
@@ -220,7 +219,7 @@ impl Store {
         self.inner.changes.listening()
     }
 
-    /// Closes every connection, having finished what runs. Later calls fail with
+    /// Closes every connection, once running statements have finished. Later calls fail with
     /// [`StoreError::Unavailable`].
     pub async fn close(&self) {
         self.inner.changes.stop();
@@ -277,8 +276,8 @@ impl Store {
         .await
     }
 
-    /// Makes sure that what was deleted is gone from the file and from the write-ahead log.
-    /// Postgres has its own VACUUM for that.
+    /// Removes deleted data from the file and from the write-ahead log. Postgres has VACUUM for
+    /// that.
     async fn scrub(&self) {
         if let Engine::Sqlite(sqlite) = &self.inner.engine {
             match sqlite.checkpoint().await {

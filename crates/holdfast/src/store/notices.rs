@@ -1,4 +1,4 @@
-//! What the app is told besides a user's status: each once, whichever replica notices it first.
+//! Events for the app besides the status; each is created once, by the first to notice it.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::clock::after;
 use crate::names::names;
 use crate::provider::ProviderId;
 
-/// Grants noticed to expire in one look.
+/// Most expiring grants noticed at once.
 const AT_ONCE: usize = 200;
 
 statements! {
-    /// Grants in use whose end is near, and of which the app has not been told.
+    /// Grants in use that expire soon, and have no notice yet.
     NOTICES_EXPIRING = Sql::each(
         "INSERT INTO notices (subject, kind, user_id, provider, occurred_at, due_at) SELECT 'expiring:' || c.id || ':' || \
          c.grant_version || ':' || c.grant_expires_at, 'instagram.expiring_soon', c.user_id, c.provider, $1, $1 FROM \
@@ -47,28 +47,28 @@ statements! {
     NOTICE_SETTLE = Sql::both("UPDATE notices SET due_at = NULL WHERE subject = $1");
     NOTICE_PUT_OFF = Sql::both("UPDATE notices SET due_at = $2 WHERE subject = $1 AND due_at IS NOT NULL");
     NOTICES_NEXT = Sql::both("SELECT MIN(due_at) AS at FROM notices WHERE due_at IS NOT NULL");
-    /// Of an erased user nothing more is told but the erasure.
+    /// The app is told nothing about an erased user but the erasure.
     NOTICES_FORGET = Sql::both("DELETE FROM notices WHERE user_id = $1");
 }
 
 names! {
-    /// What a notice tells.
+    /// The kind of a notice.
     pub enum NoticeKind {
-        /// A grant in use ends within days, and no refresh has moved that.
+        /// A grant in use expires within days and has not been refreshed.
         ExpiringSoon = "instagram.expiring_soon",
         /// Many connections fail alike.
         IncidentBegan = "incident.began",
-        /// They no longer do.
+        /// The incident has ended.
         IncidentEnded = "incident.ended",
     }
 }
 
-/// A notice whose turn it is. Made only by claiming.
+/// A claimed notice. Made only by claiming.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     /// What it is about; the same for every delivery.
     pub subject: String,
-    /// What it tells.
+    /// Its kind.
     pub kind: NoticeKind,
     /// The user concerned, where one is.
     pub user_id: Option<String>,
@@ -81,13 +81,12 @@ pub struct Notice {
 }
 
 impl Store {
-    /// What the status of the user that a notice is about is derived from, as it is now.
+    /// The present facts of the status of the notice's user.
     pub async fn notice_facts(&self, notice: &Notice) -> Result<StatusFacts, StoreError> {
         self.read_status(notice.user_id.as_deref().unwrap_or_default(), notice.provider).await
     }
 
-    /// Notices grants in use that end within `ahead`, whose end no refresh has moved; how many are
-    /// new.
+    /// Creates notices for grants in use that expire within `ahead`. Returns how many are new.
     pub async fn notice_expiring(&self, now: Timestamp, ahead: Duration) -> Result<u64, StoreError> {
         if !self.inner.outbox {
             return Ok(0);
@@ -96,15 +95,15 @@ impl Store {
         self.write(NOTICES_EXPIRING, values).await
     }
 
-    /// Since when the replicas know of an incident at that provider.
+    /// When the present incident at this provider was first noticed.
     pub async fn incident_since(&self, provider: ProviderId) -> Result<Option<Timestamp>, StoreError> {
         let row = self.read_one(INCIDENT, vec![provider.as_str().into()]).await?;
         row.map(|row| row.time("began_at").map_err(|error| error.at("incidents", provider.as_str())))
             .transpose()
     }
 
-    /// Notices that an incident lasts, or that none does. `true` where this is news; exactly one
-    /// replica is told so.
+    /// Records whether an incident is going on. Returns true to exactly one replica if that is
+    /// news.
     pub async fn notice_incident(
         &self,
         provider: ProviderId,
@@ -154,12 +153,12 @@ impl Store {
         claimed.iter().map(|row| rows::read(row, "notices", "subject", read)).collect()
     }
 
-    /// A notice was delivered, or given up: it is not told again.
+    /// Marks a notice as delivered or given up: it is not sent again.
     pub async fn settle_notice(&self, notice: &Notice) -> Result<(), StoreError> {
         self.write(NOTICE_SETTLE, vec![notice.subject.as_str().into()]).await.map(drop)
     }
 
-    /// Lets a notice wait until `at`.
+    /// Postpones a notice until `at`.
     pub async fn put_off_notice(&self, notice: &Notice, at: Timestamp) -> Result<(), StoreError> {
         self.write(NOTICE_PUT_OFF, vec![notice.subject.as_str().into(), at.into()]).await.map(drop)
     }

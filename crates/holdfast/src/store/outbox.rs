@@ -15,11 +15,11 @@ use crate::provider::ProviderId;
 pub(super) enum Subject<'a> {
     /// A connection with its new facts.
     Connection(&'a Connection),
-    /// A user who is no more.
+    /// An erased user.
     Erased {
         /// Clerk user id.
         user_id: &'a str,
-        /// Where they had a connection.
+        /// The provider of their connection.
         provider: ProviderId,
     },
 }
@@ -43,7 +43,7 @@ impl Subject<'_> {
     }
 }
 
-/// An event whose turn it is. Made only by claiming: the proof that lets a status be read for it.
+/// A claimed event. Made only by claiming, and the proof for reading the user's status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingEvent {
     user_id: String,
@@ -76,8 +76,7 @@ impl PendingEvent {
 }
 
 impl Store {
-    /// Stores an event in `unit`, where the app wants to be told. It takes the place of an older
-    /// one that was not delivered.
+    /// Stores an event in `unit`, if the outbox is on. It replaces an older, undelivered one.
     pub(super) async fn put_event(
         &self,
         unit: &mut Unit,
@@ -104,13 +103,12 @@ impl Store {
         claimed.iter().map(|row| rows::read(row, "outbox", "event_id", read)).collect()
     }
 
-    /// Forgets an event that was delivered, or given up. A newer one that has taken its place
-    /// stays.
+    /// Deletes an event that was delivered or given up. A newer one that has replaced it stays.
     pub async fn remove_event(&self, event: &PendingEvent) -> Result<(), StoreError> {
         self.write(statements::OUTBOX_REMOVE, key(event)).await.map(drop)
     }
 
-    /// Lets an event wait until `at`. A newer one that has taken its place does not.
+    /// Postpones an event until `at`, but not a newer one that has replaced it.
     pub async fn put_off_event(&self, event: &PendingEvent, at: Timestamp) -> Result<(), StoreError> {
         let mut values = key(event);
         values.push(at.into());
@@ -122,7 +120,7 @@ impl Store {
         self.earliest(statements::OUTBOX_NEXT, "outbox").await
     }
 
-    /// What the status that the event tells of is derived from, as it is now.
+    /// The present facts of the status that the event is about.
     pub async fn event_facts(&self, event: &PendingEvent) -> Result<StatusFacts, StoreError> {
         self.read_status(&event.user_id, event.provider).await
     }

@@ -7,21 +7,21 @@ use super::engine::{Engine, Row, Unreadable};
 use super::statements::{Sql, statements};
 use super::{Store, StoreError, rows, statements};
 
-/// More overdue refreshes than this are not counted one by one.
+/// Overdue refreshes are counted up to this.
 const MOST_OVERDUE: usize = 100_000;
 
 statements! {
     SOONEST_EXPIRY = Sql::both(
         "SELECT MIN(grant_expires_at) AS at FROM connections WHERE state IN ('connected', 'degraded', 'action_required')",
     );
-    /// Whole days left, the last for all that have more.
+    /// Grants by whole days left; the last includes all longer ones.
     EXPIRING = Sql::each(
         "SELECT MIN((grant_expires_at - $1) / 86400000, $2) AS days, COUNT(*) AS amount FROM connections WHERE state IN \
          ('connected', 'degraded', 'action_required') AND grant_expires_at > $1 GROUP BY days ORDER BY days",
         "SELECT LEAST((grant_expires_at - $1) / 86400000, $2) AS days, COUNT(*) AS amount FROM connections WHERE state IN \
          ('connected', 'degraded', 'action_required') AND grant_expires_at > $1 GROUP BY 1 ORDER BY 1",
     );
-    /// Exact where it is SQLite's; Postgres' own estimate, which its statistics keep.
+    /// Exact on SQLite; on Postgres the estimate in its statistics.
     ROWS = Sql::each(
         "SELECT 'users' AS name, COUNT(*) AS amount FROM users UNION ALL SELECT 'connections', COUNT(*) FROM connections \
          UNION ALL SELECT 'grants', COUNT(*) FROM grants UNION ALL SELECT 'connection_history', COUNT(*) FROM \
@@ -33,7 +33,7 @@ statements! {
          schemaname = current_schema() AND relname IN ('users', 'connections', 'grants', 'connection_history', 'attempts', \
          'clerk_events', 'deleted_users', 'data_deletions', 'outbox', 'audit', 'notices')",
     );
-    /// Of the tables that are swept, each by an index on its age.
+    /// The oldest row of each swept table, by an index on its age.
     OLDEST = Sql::both(
         "SELECT 'attempts' AS name, (SELECT MIN(closed_at) FROM attempts WHERE closed_at IS NOT NULL) AS at UNION ALL SELECT \
          'clerk_events', (SELECT MIN(received_at) FROM clerk_events) UNION ALL SELECT 'outbox', (SELECT MIN(occurred_at) FROM \
@@ -66,37 +66,37 @@ statements! {
     );
 }
 
-/// What a database server says of itself and of the role that asks.
+/// Facts about a database server and the role that asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerFacts {
     /// The role.
     pub role: String,
-    /// The schema that its tables are in; `None` where it has none.
+    /// The schema of its tables; `None` if it has none.
     pub schema: Option<String>,
     /// As `server_version_num`: 150004 for 15.4.
     pub version: i64,
-    /// Connections for everybody.
+    /// Most connections of all clients together.
     pub max_connections: i64,
     /// Whether the role may create tables.
     pub may_create: bool,
-    /// Whether the role may do with the tables that are there what a server does.
+    /// Whether the role has the rights that a server needs on the existing tables.
     pub may_write: bool,
 }
 
 /// How the connections to the database are used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PoolUse {
-    /// At work.
+    /// Connections in use.
     pub used: u32,
-    /// Open and waiting.
+    /// Open and idle.
     pub idle: u32,
-    /// At most so many.
+    /// The limit.
     pub max: u32,
 }
 
 impl PoolUse {
-    /// Of pools by what they have open, and how much of that is idle. That number is counted down
-    /// before it is counted up, and so may pass below zero for a moment, to the greatest there is.
+    /// Adds up pools, given as (open, idle) connections. The idle number is decremented before it
+    /// is incremented, so it may wrap below zero for a moment.
     pub(super) fn of<const N: usize>(pools: [(u32, usize); N], max: u32) -> Self {
         let idle = |(open, idle): (u32, usize)| u32::try_from(idle).map_or(0, |idle| idle.min(open));
         let open: u32 = pools.iter().map(|(open, _)| open).sum();
@@ -105,18 +105,18 @@ impl PoolUse {
     }
 }
 
-/// How much a table holds.
+/// The size of a table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TableRows {
     /// Its name.
     pub name: String,
     /// Its rows; an estimate on Postgres.
     pub amount: u64,
-    /// When its oldest row was written, where that is kept an eye on.
+    /// When its oldest row was written, for swept tables.
     pub oldest: Option<Timestamp>,
 }
 
-/// What became of refreshes, of one outcome.
+/// How many refreshes had one outcome.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refreshes {
     /// `renewed`, or why not.
@@ -147,7 +147,7 @@ impl Store {
         found.iter().map(|row| read(row).map_err(|error| error.at("connections", "(all)"))).collect()
     }
 
-    /// The rows of each table, and how old the oldest is where that is swept.
+    /// The rows of each table, and for swept tables the time of the oldest.
     pub async fn table_rows(&self) -> Result<Vec<TableRows>, StoreError> {
         let found = self.read(ROWS, Vec::new()).await?;
         let mut tables = found
@@ -166,13 +166,13 @@ impl Store {
         Ok(tables)
     }
 
-    /// Adds to what became of refreshes in the hour that began `hour` hours after the epoch.
+    /// Adds to the counts of refreshes in the hour `hour`, in hours since the epoch.
     pub async fn add_refreshes(&self, hour: i64, outcome: &str, amount: u64) -> Result<(), StoreError> {
         let amount = i64::try_from(amount).unwrap_or(i64::MAX);
         self.write(TALLY_ADD, vec![hour.into(), outcome.into(), amount.into()]).await.map(drop)
     }
 
-    /// What became of the refreshes of the last day and of the last thirty, as of that hour.
+    /// Refreshes by outcome in the last day and in the last thirty, up to `hour`.
     pub async fn refreshes(&self, hour: i64) -> Result<Vec<Refreshes>, StoreError> {
         let read = |row: &Row| -> Result<Refreshes, Unreadable> {
             let count = |column| Ok(u64::try_from(row.int(column)?).unwrap_or(0));
@@ -191,7 +191,7 @@ impl Store {
         found.iter().map(|row| read(row).map_err(|error| error.at("key_ring_sentinel", "(all)"))).collect()
     }
 
-    /// What the server says of itself; `None` on SQLite, which has none.
+    /// Facts about the server; `None` on SQLite, which has none.
     pub async fn server_facts(&self) -> Result<Option<ServerFacts>, StoreError> {
         match &self.inner.engine {
             Engine::Postgres(_) => {}
@@ -211,7 +211,7 @@ impl Store {
         read().map(Some).map_err(|error| error.at("(server)", "(all)"))
     }
 
-    /// How the connections to the database are used; `None` where a simulation runs its statements.
+    /// How the connections to the database are used; `None` in a simulation.
     pub fn pool_use(&self) -> Option<PoolUse> {
         match &self.inner.engine {
             Engine::Sqlite(sqlite) => Some(sqlite.pool_use()),

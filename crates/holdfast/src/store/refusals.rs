@@ -7,7 +7,7 @@ use crate::connection::Connection;
 
 impl Store {
     /// Notes that a call was refused because a scope is missing, and forgets refusals before
-    /// `forget_before`. Answers when it was first refused in a row.
+    /// `forget_before`. Returns when the present series of refusals began.
     pub async fn note_refusal(
         &self,
         connection: &Connection,
@@ -25,7 +25,7 @@ impl Store {
         Ok(first.unwrap_or(now))
     }
 
-    /// How many connections were refused calls for want of that scope since then, counted up to
+    /// How many connections were refused calls for lack of `scope` after `since`, counted up to
     /// `most`.
     pub async fn refused(&self, scope: &str, since: Timestamp, most: u64) -> Result<u64, StoreError> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);

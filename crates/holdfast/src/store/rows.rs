@@ -15,7 +15,7 @@ pub(super) fn name_of(row: &RowOf<impl Cells>, column: &'static str) -> String {
     row.text(column).unwrap_or_default()
 }
 
-/// What `read` makes of a row of `table`, whose primary key is `key`.
+/// Applies `read` to a row of `table`; an error names its primary key `key`.
 pub(super) fn read<C: Cells, T>(
     row: &RowOf<C>,
     table: &'static str,
@@ -228,7 +228,7 @@ fn json_list(items: &[String]) -> Value {
     serde_json::json!(items).to_string().into()
 }
 
-/// An id as it is bound where a page starts; the nil UUID sorts before every other.
+/// The id after which a page starts, as bound; the nil UUID sorts before every other.
 pub(super) fn after(id: Option<Uuid>) -> Value {
     id.unwrap_or(Uuid::nil()).into()
 }
@@ -243,12 +243,12 @@ pub(super) fn counted(row: Option<&Row>, table: &'static str) -> Result<u64, Sto
     row.map_or(Ok(0), amount).map_err(|error| error.at(table, "(all)"))
 }
 
-/// A count that came back.
+/// The count in a row.
 pub(super) fn amount(row: &RowOf<impl Cells>) -> Result<u64, Unreadable> {
     u64::try_from(row.int("amount")?).map_err(|_| Unreadable::new("amount", "negative"))
 }
 
-/// What a history entry says, in the order of its statement, behind the key.
+/// The values of a history entry after the key, in the order of its statement.
 pub(super) fn history_facts(entry: &HistoryEntry) -> Vec<Value> {
     vec![
         entry.at.into(),

@@ -11,7 +11,7 @@ use super::{Store, StoreError, rows, statements};
 use crate::caller::service::{KnownServiceKey, ServiceKeys, ServiceKeysUnavailable};
 use crate::clock::after;
 
-/// When a key was last used is written at most this often.
+/// A key's last use is written at most this often.
 const USED_EVERY: Duration = Duration::from_mins(1);
 
 /// A service key to be stored.
@@ -82,7 +82,7 @@ impl ServiceKeys for Store {
             let Some(key) = found else { return Ok(None) };
             let (now, revoked) = (self.inner.clock.now(), key.revoked_at.is_some());
             if !revoked && key.last_used_at.is_none_or(|used| after(used, USED_EVERY) <= now) {
-                // Good to know, not needed to judge.
+                // Useful, but not needed to accept the key.
                 if let Err(error) = self.touch_service_key(key.id, now).await {
                     tracing::warn!(%error, "the last use of a service key could not be stored");
                 }

@@ -1,20 +1,19 @@
-//! Every statement, once. Both engines take the same text wherever they can.
+//! Every statement, once. Both engines share the text where they can.
 //!
 //! `$n` parameters, `ON CONFLICT`, `RETURNING` and `WITH … AS MATERIALIZED` are common to SQLite,
 //! Postgres and CockroachDB. A test prepares each statement on both engines.
 //!
-//! `LIMIT $n + 0`: of a bare parameter there, SQLite's planner reads the value, and prepares the
+//! `LIMIT $n + 0`: SQLite's planner reads the value of a bare parameter there, and prepares the
 //! statement anew at each execution. `COALESCE(x, '')`, `x || ''` and `x + 0` keep planners from an
-//! index of `x` that would look better than it is where statistics are missing: another finds fewer
-//! rows. An `OFFSET` behind it passes over rows that cannot be read: see
-//! [`Store::readable`](super::Store::readable).
+//! index on `x` that looks too good without statistics: another finds fewer rows. An `OFFSET` after
+//! it skips unreadable rows: see [`Store::readable`](super::Store::readable).
 
-/// A statement, in the words of each engine.
+/// A statement, with its text for each engine.
 #[derive(Debug, Clone, Copy)]
 pub struct Sql {
     /// For SQLite.
     pub sqlite: &'static str,
-    /// For Postgres and what speaks its protocol.
+    /// For Postgres and databases with its protocol.
     pub postgres: &'static str,
 }
 
@@ -24,7 +23,7 @@ impl Sql {
         Self { sqlite: text, postgres: text }
     }
 
-    /// Where they differ.
+    /// A text for each, where they differ.
     pub(super) const fn each(sqlite: &'static str, postgres: &'static str) -> Self {
         Self { sqlite, postgres }
     }
@@ -42,8 +41,7 @@ macro_rules! statements {
 
 pub(super) use statements;
 
-/// A statement that SQLite is held to an index for, which it would not take with statistics from
-/// when there were few rows.
+/// A statement with a forced index on SQLite, which would ignore it with statistics of few rows.
 macro_rules! by_index {
     ($before:expr, $index:literal, $after:expr $(,)?) => {
         Sql::each(concat!($before, " INDEXED BY ", $index, $after), concat!($before, $after))

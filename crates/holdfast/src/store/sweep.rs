@@ -1,4 +1,4 @@
-//! Deleting rows whose time is over, a few at a time.
+//! Deletes rows at the end of their retention, a few at a time.
 
 use jiff::Timestamp;
 
@@ -7,11 +7,11 @@ use super::{Store, StoreError, rows};
 use crate::names::names;
 
 names! {
-    /// What is kept only for so long. The sweep knows for how long.
+    /// The kinds of rows with a retention. The sweep knows how long.
     pub enum Kept {
         /// Attempts, by when they were closed.
         Attempts = "attempts",
-        /// What closed attempts still hold, by when their time ran out.
+        /// Secrets that closed attempts still hold, by when they expired.
         Completions = "completions",
         /// Webhook ids of Clerk, by when they arrived.
         ClerkEvents = "clerk_events",
@@ -21,9 +21,9 @@ names! {
         Outbox = "outbox",
         /// The record of acts, by when they were done.
         Acts = "audit",
-        /// Notices that were told, by when they occurred.
+        /// Notices that are settled, by when they occurred.
         Notices = "notices",
-        /// What became of refreshes, by the hour.
+        /// Counts of refreshes, by the hour.
         Refreshes = "refresh_tally",
     }
 }
@@ -43,7 +43,7 @@ impl Kept {
     }
 }
 
-/// How far a step through the history came.
+/// The result of one step through the history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HistoryStep {
     /// Entries deleted.
@@ -53,14 +53,14 @@ pub struct HistoryStep {
 }
 
 impl Store {
-    /// Deletes up to `limit` of what is older than `before`, oldest first. Returns how many.
+    /// Deletes up to `limit` rows older than `before`, oldest first. Returns how many.
     pub async fn sweep(&self, kept: Kept, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
         self.write(kept.statement(), vec![before.into(), rows::limit(limit)]).await
     }
 
-    /// Looks at the next `limit` entries of the history after `from` that are older than `before`,
-    /// and deletes those that are not among the last twenty of their connection. `None` where there
-    /// are none.
+    /// Reads the next `limit` entries of the history after `from` that are older than `before`, and
+    /// deletes those that are not among the last twenty of their connection. `None` if there are
+    /// none.
     pub async fn sweep_history(
         &self,
         from: Timestamp,

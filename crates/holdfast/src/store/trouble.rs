@@ -1,5 +1,5 @@
-//! What is known of all connections together: the incident guard decides by it. Counted in the
-//! database, so that replicas agree and a restart forgets nothing.
+//! Counts over all connections, by which incidents are recognised. Counted in the database, so that
+//! replicas agree and a restart forgets nothing.
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -12,29 +12,28 @@ use crate::connection::{Connection, Reason};
 /// How many connections are in trouble.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Trouble {
-    /// Degraded by `provider_incident`, since whenever.
+    /// Degraded by `provider_incident`, however long.
     pub held: u64,
-    /// Since when the first of them is.
+    /// When the first of them was degraded.
     pub held_since: Option<Timestamp>,
-    /// For each span, signs of death that were first seen in it and neither believed nor settled
-    /// yet; for the two shorter ones also connections that were declared dead in it because of an
-    /// answer, for the reason asked about. (For the longest they would be counted twice as long as
-    /// those that work: once as suspected, once as dead.)
+    /// For each span, connections with an open suspicion that was first seen in it; for the two
+    /// shorter ones also those declared dead in it because of an answer, for the reason asked
+    /// about. (In the longest span these would count twice as long as those that work: once as
+    /// suspected, once as dead.)
     pub struck: [Struck; 3],
 }
 
 /// How many connections were struck.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Struck {
-    /// So many.
+    /// How many.
     pub count: u64,
-    /// When the first of them was.
+    /// When the first of them was struck.
     pub first_at: Option<Timestamp>,
 }
 
 impl Store {
-    /// Counts what happened after each of `starts`, and who fell for `reason` like another just
-    /// now.
+    /// Counts connections struck after each of `starts`, with those that died for `reason`.
     pub async fn trouble(&self, starts: [Timestamp; 3], reason: Reason) -> Result<Trouble, StoreError> {
         let [first, second, third] = starts;
         let values = vec![first.into(), second.into(), third.into(), reason.as_str().into()];
@@ -57,7 +56,7 @@ impl Store {
         })
     }
 
-    /// How many connections are degraded by `app_misconfigured`, since whenever.
+    /// How many connections are degraded by `app_misconfigured`, however long.
     pub async fn misconfigured(&self) -> Result<u64, StoreError> {
         self.amount(statements::MISCONFIGURED_COUNT, Vec::new()).await
     }
@@ -112,8 +111,7 @@ impl Store {
     }
 }
 
-/// An answer from later than this was written down by a clock that was ahead, and says nothing of
-/// when it came.
+/// Evidence stamped later than this is ignored: its clock was ahead.
 fn latest(now: Timestamp) -> Timestamp {
     clock::after(now, TOLERANCE)
 }

@@ -1,5 +1,5 @@
 //! Rows that this version cannot read: damaged, or written by a later version that was rolled back.
-//! Batches pass them over, so that one such row holds up nobody else.
+//! Batches skip them, so that one such row does not hold up the others.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -12,17 +12,17 @@ use super::statements::Sql;
 use super::{Store, StoreError, Value, rows};
 use crate::clock;
 
-/// How long such a row is let be, and not spoken of again.
+/// How long such a row is postponed, and not logged again.
 pub(super) const UNREADABLE_RESTS: Duration = Duration::from_hours(1);
-/// With more rows than these, some are spoken of more often.
+/// With more rows than these, some are logged more often.
 const REMEMBERED: usize = 1000;
 
-/// Of which rows it was said when that they cannot be read.
+/// When each unreadable row was last logged.
 #[derive(Debug, Default)]
 pub(super) struct PassedOver(Mutex<BTreeMap<(&'static str, String), Timestamp>>);
 
 impl PassedOver {
-    /// Whether that row has not been spoken of lately; from now on it has.
+    /// Whether the row has not been logged lately; marks it as logged.
     fn is_news(&self, table: &'static str, row: &str, now: Timestamp) -> bool {
         let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if said.len() >= REMEMBERED {
@@ -37,15 +37,15 @@ impl PassedOver {
     }
 }
 
-/// What could be read of several rows.
+/// The result of reading several rows.
 pub(super) struct Read<T> {
     pub(super) values: Vec<T>,
-    /// The keys of the others.
+    /// The keys of unreadable rows.
     pub(super) unreadable: Vec<String>,
 }
 
 impl Store {
-    /// Reads each row by itself. An error is none of a row's own.
+    /// Reads each row by itself. Returns only errors that concern more than one row.
     pub(super) fn read_each<T>(
         &self,
         rows: &[Row],
@@ -67,8 +67,8 @@ impl Store {
         Ok(each)
     }
 
-    /// Up to `limit` rows that can be read, however many stand before them that cannot. The
-    /// statement's last two parameters are its limit and its offset.
+    /// Up to `limit` readable rows, however many unreadable ones precede them. The statement's last
+    /// two parameters are its limit and its offset.
     pub(super) async fn readable<T>(
         &self,
         sql: Sql,

@@ -10,14 +10,14 @@ use crate::clerk::webhook::{SignedEvent, UserChange};
 use crate::clerk::{User, UserFacts};
 use crate::provider::ProviderId;
 
-/// What became of a synchronisation.
+/// The outcome of a synchronisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SyncedUser {
     /// The record as it is now.
     Stored {
         /// The record.
         user: User,
-        /// Whether this was the user's first `sync`, even where a record was there; true for one of
+        /// Whether this was the user's first `sync`, even if there was a record; true for one of
         /// any number of parallel calls.
         created: bool,
     },
@@ -25,7 +25,7 @@ pub enum SyncedUser {
     Erased,
 }
 
-/// What became of an event.
+/// The outcome of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventOutcome {
     /// Stored.
@@ -51,12 +51,12 @@ struct StoredUser {
     first_synced_at: Option<Timestamp>,
 }
 
-/// A user's record, and whether Clerk itself has ever told its facts.
+/// A user's record, and whether its facts ever came from Clerk itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserRecord {
     /// The record.
     pub user: User,
-    /// Whether a dated source (the Backend API, a webhook) has spoken; token claims are partial.
+    /// Whether a dated source (the Backend API, a webhook) was read; token claims are partial.
     pub is_told_by_clerk: bool,
 }
 
@@ -66,7 +66,7 @@ impl Store {
         Ok(self.user_record(owner).await?.map(|record| record.user))
     }
 
-    /// The same, with what is known of its sources.
+    /// The caller's record, with what is known of its source.
     pub async fn user_record(&self, owner: &OwnerId) -> Result<Option<UserRecord>, StoreError> {
         let row = self.read_one(statements::USER, vec![owner.as_str().into()]).await?;
         let stored = row.as_ref().map(stored_user).transpose()?;
@@ -87,7 +87,7 @@ impl Store {
         self.meet_user(owner, facts, now, Visit::Sync).await
     }
 
-    /// The same on any other call, which leaves the first `sync` to come.
+    /// Like [`Self::sync_user`] on any other call; is not the first `sync`.
     pub async fn learn_user(
         &self,
         owner: &OwnerId,
@@ -160,8 +160,7 @@ impl Store {
             UserChange::Stored(facts) => {
                 unit.run(statements::USER_INSERT, vec![event.user_id().into(), now.into()]).await?;
                 match lock_user(&mut unit, event.user_id()).await? {
-                    // Erased. Leave no record behind, and remember nothing of the delivery: it
-                    // stays stale.
+                    // Erased: roll back, so that neither a record nor the delivery is stored.
                     None => return Ok((EventOutcome::Stale, None)),
                     Some(stored) if stored.knows_newer_than(facts) => (EventOutcome::Stale, None),
                     Some(mut stored) => {
@@ -187,8 +186,8 @@ impl Store {
         user_id: &str,
         now: Timestamp,
     ) -> Result<Vec<ProviderId>, Failure> {
-        // The record is made where there is none, so that its lock keeps out whoever is about to
-        // make it.
+        // Create the record if there is none, so that its lock excludes others that would create
+        // it.
         unit.run(statements::USER_INSERT, vec![user_id.into(), now.into()]).await?;
         unit.row(statements::USER_LOCK, vec![user_id.into()]).await?;
         let providers = unit.rows(statements::USER_PROVIDERS, vec![user_id.into()]).await?;

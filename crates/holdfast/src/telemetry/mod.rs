@@ -45,7 +45,7 @@ impl LogLevels {
     /// Logs by this filter from now on.
     pub fn replace(&self, filter: &str) -> Result<(), TelemetryError> {
         let filter = EnvFilter::builder().parse(filter).map_err(|_| TelemetryError::Filter)?;
-        // It fails only where the log is gone, and with it whoever could be told.
+        // This fails only where the log itself is gone.
         self.0.reload(filter).map_err(|_| TelemetryError::Filter)
     }
 }

@@ -4,8 +4,8 @@
 //! version (1 byte, 0x01) | length of key id (1 byte, 1..=64) | key id | nonce (24 bytes) | ciphertext and tag (16 bytes)
 //! ```
 //!
-//! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03): its nonce is long enough to be drawn at random
-//! for ever.
+//! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03): its nonce is long enough that random ones never
+//! repeat.
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};

@@ -1,9 +1,9 @@
-//! Sealing: nothing that a provider or a browser trusted us with is stored in plaintext.
+//! Sealing: no secret of a provider or a browser is stored in plaintext.
 //!
 //! Two layers. The [`KeyRing`] from the configuration seals one small data key per user
 //! ([`WrappedKey`]); that [`UserKey`] seals the user's grants, codes and completions. So rotating
-//! the ring rewraps small rows while the service runs, and deleting one row shreds all that a user
-//! ever had sealed.
+//! the ring rewraps small rows while the service runs, and deleting one row makes everything sealed
+//! for the user unreadable.
 //!
 //! Every blob is bound to its [`Place`]: moved to another row, user or version it does not open.
 
@@ -24,20 +24,20 @@ use arc_swap::ArcSwap;
 
 use crate::entropy::{EntropyExhausted, SharedEntropy};
 
-/// Opened plaintext: zeroed when dropped, shown to nobody by accident.
+/// Opened plaintext: zeroed when dropped, never printed by accident.
 pub type SecretBytes = secrecy::SecretSlice<u8>;
 
 /// Why something could not be sealed or opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
-    /// The key that sealed it is not at hand: not in the configured ring, or another data key than
-    /// the user's.
+    /// The key that sealed it is not available: not in the configured ring, or not the user's data
+    /// key.
     #[error("sealed with key `{key_id}`, which is not available")]
     KeyMissing {
         /// The id of that key; no secret.
         key_id: String,
     },
-    /// The key is there, but the blob was changed, or stands in a place that it was not sealed for.
+    /// The blob was changed, or is in another place than it was sealed for.
     #[error("the sealed data was changed or does not belong here")]
     Tampered,
     /// Not a blob of a format that this version knows.
@@ -89,7 +89,7 @@ impl Vault {
     pub fn open_user_key(&self, user_id: &str, wrapped: &WrappedKey) -> Result<UserKey, VaultError> {
         let key_id = blob::key_id(&wrapped.blob)?;
         if key_id != wrapped.key_id {
-            // Both were written at once; a key of that name may never have been.
+            // Both were written together, so one was changed, and no such key may exist.
             return Err(VaultError::Tampered);
         }
         let ring = self.ring.load();

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::blob::{KeyBytes, MAX_KEY_ID};
 
-/// Keys of 256 bits, each with an id that stands in the blobs it sealed. Never empty.
+/// Keys of 256 bits, each with an id that is written in the blobs it seals. Never empty.
 pub struct KeyRing {
     sealing: Named,
     older: Vec<Named>,
@@ -115,7 +115,7 @@ impl KeyRing {
         std::iter::once(&self.sealing).chain(&self.older).map(|key| key.id.as_str())
     }
 
-    /// Ids of keys that are one byte repeated: whoever reads this source knows them.
+    /// Ids of keys that repeat one byte, which anybody can guess.
     pub fn guessable_ids(&self) -> impl Iterator<Item = &str> {
         let all = std::iter::once(&self.sealing).chain(&self.older);
         all.filter(|key| key.bytes.iter().all(|byte| *byte == key.bytes[0])).map(|key| key.id.as_str())

@@ -1,4 +1,4 @@
-//! Proof, at start, that the configured key bytes are those that sealed this database.
+//! Proof, at the start, that the configured keys are those that sealed this database.
 
 use super::{Place, Vault, VaultError, blob};
 
@@ -41,10 +41,9 @@ pub enum SentinelError {
 }
 
 impl Vault {
-    /// Compares the ring with the stored sentinels. Returns those to be stored: that of the key
-    /// that seals, where it has none. A key that only opens has sealed nothing yet; with a
-    /// sentinel, processes that do not have it would take themselves out of service before anything
-    /// needs it.
+    /// Compares the ring with the stored sentinels. Returns those to be stored: the sealing key's,
+    /// if it has none. A new key that only opens has sealed nothing; with a sentinel, processes
+    /// without it would stop serving before anything needs it.
     pub fn prove(&self, stored: &[Sentinel]) -> Result<Vec<Sentinel>, SentinelError> {
         let ring = self.ring();
         for Sentinel { key_id, blob } in stored {

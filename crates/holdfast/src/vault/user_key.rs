@@ -13,14 +13,13 @@ const KEY: usize = 32;
 
 /// The key that seals one user's grants, codes and completions. Zeroed when dropped.
 pub struct UserKey {
-    /// Random, so that a blob of a data key that was shredded since is told from one that was
-    /// tampered with.
+    /// Random, so that a blob of a deleted data key is told from a tampered one.
     id: u64,
     bytes: KeyBytes,
     entropy: SharedEntropy,
 }
 
-/// A user's data key, sealed by the key ring: what `user_keys` holds.
+/// A user's data key, sealed by the key ring, as stored in `user_keys`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrappedKey {
     /// The key of the ring that sealed it; repeated from the blob so that SQL can ask for it.
@@ -49,7 +48,7 @@ impl UserKey {
         out
     }
 
-    /// The id as it stands in blobs.
+    /// The id as written in blobs.
     fn name(&self) -> String {
         format!("{:016x}", self.id)
     }

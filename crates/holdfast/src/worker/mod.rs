@@ -1,8 +1,8 @@
-//! The worker keeps stored facts true without anybody asking: it refreshes grants, ends what the
-//! clock has ended, and finishes what a crash interrupted.
+//! The worker keeps stored facts true: it refreshes grants, ends expired connections and attempts,
+//! and finishes what a crash interrupted.
 //!
-//! [`Worker::tick`] does all that is due now and is what tests and the simulation step;
-//! [`Worker::run`] ticks.
+//! [`Worker::tick`] does what is due now, also in tests and the simulation; [`Worker::run`] repeats
+//! it.
 
 pub mod sweep;
 mod tally;
@@ -24,23 +24,22 @@ use crate::telemetry::traces::{in_span, note};
 
 pub use tally::{TABLE, Tally};
 
-/// A batch is worked through in four rounds. A call takes ten seconds at most, so a lease outlives
-/// them unless Instagram hangs; what then has too little left of it is not begun.
+/// A batch takes four rounds. A call takes at most ten seconds, so a lease outlasts them unless
+/// Instagram hangs; then a refresh with too little of its lease left is not begun.
 const LEASE: Duration = Duration::from_mins(3);
-/// Claimed at once. Small, so that replicas share the work.
+/// Connections claimed at once. Few, so that replicas share the work.
 const BATCH: usize = 32;
-/// Batches of one tick. Bounded, so that attempts and expiries are seen to while a backlog is
-/// worked off.
+/// Most batches per tick. Bounded, so that a backlog does not hold up attempts and expiries.
 const BATCHES: usize = 16;
-/// Calls to the provider under way at once.
+/// Refreshes in parallel.
 const PARALLEL: usize = 8;
 
-/// How long a worker rests between two ticks.
+/// The pause between two ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// However much is due.
+    /// The pause if something is due.
     pub shortest: Duration,
-    /// However little is due: attempts expire within this time of their end.
+    /// The pause if nothing is due. Expired attempts are closed at most this late.
     pub longest: Duration,
 }
 
@@ -50,12 +49,12 @@ impl Default for Pace {
     }
 }
 
-/// How often stored times are held against a clock that has not been seen to jump: another
-/// replica's may have.
+/// How often stored times are checked without a jump of the clock: another replica's may have
+/// jumped.
 const TIMES_CHECKED_EVERY: Duration = Duration::from_hours(24);
-/// How often damaged grants are looked at again.
+/// How often damaged grants are tried again.
 const DAMAGE_LOOKED_AT_EVERY: Duration = Duration::from_mins(1);
-/// Rows whose times are put right in one tick.
+/// Most connections whose times are repaired in one tick.
 const REPAIRED_AT_ONCE: usize = 256;
 
 /// What one tick did.
@@ -65,9 +64,9 @@ pub struct Done {
     pub renewed: usize,
     /// Refreshes that failed.
     pub failed: usize,
-    /// Connections that the clock ended.
+    /// Connections ended because their grant expired.
     pub expired: usize,
-    /// Connect attempts ended or carried on.
+    /// Connect attempts ended or resumed.
     pub attempts: usize,
 }
 
@@ -80,7 +79,7 @@ pub struct Worker {
     name: String,
     tally: Arc<Tally>,
     pace: Pace,
-    /// When stored times are next held against the clock, in unix milliseconds.
+    /// When stored times are next checked, in unix milliseconds.
     times_due_at: AtomicI64,
     /// The time of the last tick, in unix milliseconds.
     ticked_at: AtomicI64,
@@ -97,22 +96,20 @@ impl Worker {
         Self { connections, store, clock, name, tally, pace, times_due_at, ticked_at, damage_due_at }
     }
 
-    /// The same at another pace: a simulated year has no time for two million ticks in which
-    /// nothing is due.
+    /// Sets the pace: a simulated year would spend two million ticks with nothing due.
     #[must_use]
     pub fn with_pace(self, pace: Pace) -> Self {
         Self { pace, ..self }
     }
 
-    /// The same counting in `tally`.
+    /// Counts in `tally`.
     #[must_use]
     pub fn with_tally(self, tally: Arc<Tally>) -> Self {
         Self { tally, ..self }
     }
 
-    /// Ticks until told to stop. Nothing further is begun then, and what was claimed for it is
-    /// given back; a refresh that is under way is finished, because its answer may be the only copy
-    /// of a grant.
+    /// Ticks until stopped. Then nothing more is begun and unused leases are released, but
+    /// refreshes in flight are finished: an answer may be the only copy of a grant.
     pub async fn run(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let ticked = self.tick_until(&stop).await;
@@ -129,15 +126,15 @@ impl Worker {
         }
     }
 
-    /// Until something is due, or something changes: a connection that is linked meanwhile may be
-    /// due before all others.
+    /// Waits until something is due or changes: a newly linked connection may be due before all
+    /// others.
     async fn pause(&self) {
-        // Listens before it reads the next due time, so that no change falls between the two.
+        // Subscribe before reading the next due time, so that no change in between is missed.
         let mut changes = self.store.changes();
         let due = self.next_tick().await;
         tokio::select! {
             () = self.clock.sleep_until(due) => {}
-            // Having missed some is a change too.
+            // An error means missed changes, which count too.
             _ = changes.recv() => self.clock.sleep(self.pace.shortest).await,
         }
     }
@@ -187,8 +184,8 @@ impl Worker {
         Ok(done)
     }
 
-    /// A few at a time. Once told to stop, the rest is given back at once, not when those under way
-    /// have ended.
+    /// Refreshes [`PARALLEL`] at a time. Once stopped, the remaining leases are released at once,
+    /// without waiting for the refreshes in flight.
     async fn refresh_all(
         &self,
         leases: Vec<Lease>,
@@ -204,7 +201,7 @@ impl Worker {
                 waiting.by_ref().take(room).map(|lease| in_span("grant refresh", self.refresh(lease, stop))),
             );
             tokio::select! {
-                // In order, because a simulation draws on no chance but its own.
+                // No random choice: a simulation must draw no randomness but its own.
                 biased;
                 outcome = under_way.next() => match outcome {
                     Some(outcome) => outcomes.push(outcome),
@@ -218,7 +215,7 @@ impl Worker {
     async fn look_at_damage(&self, stop: &CancellationToken) -> Result<(), ServiceError> {
         let now = self.clock.now();
         let due = from_millis(self.damage_due_at.load(Ordering::Relaxed));
-        // A time that is far off was written by a clock that was ahead.
+        // Ignore a time too far off: its clock was ahead.
         if now < due && due <= after(now, DAMAGE_LOOKED_AT_EVERY) {
             return Ok(());
         }
@@ -226,8 +223,8 @@ impl Worker {
         self.connections.reopen_unreadable(stop).await.map(drop)
     }
 
-    /// At start, each day, and as soon as the clock has been set back. A clock that was not watched
-    /// for a while, or has leapt, is doubted.
+    /// Repairs stored times at the start, daily, and once the clock has been set back. Suspects a
+    /// clock that was unwatched for a while or has jumped.
     async fn put_times_right(&self, stop: &CancellationToken) -> Result<(), ServiceError> {
         let now = self.clock.now();
         let ticked_at = from_millis(self.ticked_at.swap(now.as_millisecond(), Ordering::Relaxed));
@@ -241,7 +238,7 @@ impl Worker {
         if now.as_millisecond() < self.times_due_at.load(Ordering::Relaxed) {
             return Ok(());
         }
-        // With more left, or an error, the next tick goes on.
+        // If more are left, or on an error, the next tick continues.
         if self.connections.repair_times(REPAIRED_AT_ONCE, stop).await? < REPAIRED_AT_ONCE {
             let due = after(now, TIMES_CHECKED_EVERY).as_millisecond();
             self.times_due_at.store(due, Ordering::Relaxed);
@@ -249,10 +246,10 @@ impl Worker {
         Ok(())
     }
 
-    /// One connection's trouble stays its own. An error is the database's, which concerns all.
+    /// Refreshes one connection; an error concerns all. A failure of this one alone postpones it.
     async fn refresh(&self, lease: Lease, stop: &CancellationToken) -> Result<Refreshed, ServiceError> {
         let id = lease.connection().id;
-        // Whatever was found out since the batch was claimed holds for the rest of it.
+        // The provider's health or budget may have changed since the batch was claimed.
         let asked = if stop.is_cancelled() || self.connections.provider_allows(1) == 0 {
             Ok(Refreshed::Skipped)
         } else {
@@ -268,7 +265,7 @@ impl Worker {
         };
         note("holdfast.outcome", named(&outcome));
         self.tally.count(&outcome);
-        // A renewed grant was stored together with the lease's end.
+        // Storing a renewed grant has already released the lease.
         if !matches!(outcome, Ok(Refreshed::Renewed))
             && let Err(error) = self.store.release(&lease).await
         {
@@ -278,8 +275,8 @@ impl Worker {
     }
 }
 
-/// What a replica without a worker does beside serving: store what waits in its own journal, which
-/// no other replica can see.
+/// For a replica without a worker: stores the tokens in its own journal, which no other replica can
+/// see.
 pub async fn replay_journal(connections: Connections, clock: SharedClock, stop: CancellationToken) {
     while !stop.is_cancelled() {
         if let Err(error) = connections.replay_journal(&stop).await {
@@ -292,9 +289,9 @@ pub async fn replay_journal(connections: Connections, clock: SharedClock, stop: 
     }
 }
 
-/// Housekeeping that failed is tried again in the next tick and keeps no grant from being
-/// refreshed, unless the database itself is away or takes no more: then nothing that comes next
-/// could be stored.
+/// Logs a failure of housekeeping, which the next tick tries again, so that grants are still
+/// refreshed. Returns the error if the database is down or takes no writes: then nothing could be
+/// stored.
 fn unless_away<T: Default>(what: &'static str, outcome: Result<T, ServiceError>) -> Result<T, ServiceError> {
     match outcome {
         Err(ServiceError::Store(error)) if error.is_of_the_database() => Err(error.into()),
@@ -306,7 +303,7 @@ fn unless_away<T: Default>(what: &'static str, outcome: Result<T, ServiceError>)
     }
 }
 
-/// What became of a refresh, for traces.
+/// The name of a refresh's outcome in traces.
 fn named(outcome: &Result<Refreshed, ServiceError>) -> &'static str {
     match outcome {
         Ok(Refreshed::Renewed) => "renewed",

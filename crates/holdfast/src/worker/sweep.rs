@@ -1,5 +1,4 @@
-//! What is kept only for so long goes: an hour after the last sweep, and within a minute of the
-//! start.
+//! Deletes rows at the end of their retention: hourly, and first 20 seconds after the start.
 //!
 //! In small steps with a pause after each, so that no request waits for it. Several replicas may
 //! sweep at once; each step deletes what is there.
@@ -18,17 +17,17 @@ use crate::clock::{SharedClock, before};
 use crate::metric::{Kind, Metric};
 use crate::store::{HistoryStep, Kept, Store, StoreError};
 
-/// After the start; later than what has to be done at once.
+/// Delay after the start, so that urgent work comes first.
 const FIRST: Duration = Duration::from_secs(20);
-/// Between two sweeps.
+/// Pause between two sweeps.
 const EVERY: Duration = Duration::from_hours(1);
-/// Rows of one step.
+/// Most rows per step.
 const STEP: usize = 200;
-/// Between two steps.
+/// Pause between two steps.
 const REST: Duration = Duration::from_millis(20);
 
 const DAY: Duration = Duration::from_hours(24);
-/// History is kept for so long, and at least the last twenty changes of each connection.
+/// How long history is kept; the last twenty changes of each connection always are.
 const HISTORY: Duration = Duration::from_hours(365 * 24);
 
 /// The label of swept history.
@@ -38,7 +37,7 @@ const CHANGES: &str = "connection_history";
 fn kept_for(kept: Kept) -> Duration {
     match kept {
         Kept::Attempts => DAY,
-        // Their time is over already.
+        // The limit is their own expiry.
         Kept::Completions => Duration::ZERO,
         Kept::ClerkEvents | Kept::Notices => 30 * DAY,
         Kept::Deletions | Kept::Acts => 365 * DAY,
@@ -67,7 +66,7 @@ const SWEPT_AT: Metric = Metric {
     watch: "Alert when it is more than a day ago: the database grows.",
 };
 
-/// What is counted of sweeps, in the order of the reference page.
+/// The metrics of sweeps, in the order of the reference page.
 pub const TABLE: &[Metric] = &[SWEPT, SWEPT_AT];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -75,7 +74,7 @@ struct SweptLabels {
     what: &'static str,
 }
 
-/// Sweeps.
+/// Deletes rows at the end of their retention.
 #[derive(Debug, Clone)]
 pub struct Sweeper {
     store: Store,
@@ -85,22 +84,22 @@ pub struct Sweeper {
 }
 
 impl Sweeper {
-    /// Over this database.
+    /// A sweeper of this database.
     pub fn new(store: Store, clock: SharedClock) -> Self {
         Self { store, clock, swept: Family::default(), swept_at: Gauge::default() }
     }
 
-    /// Makes the counters known.
+    /// Registers the metrics.
     pub fn register(&self, registry: &mut Registry) {
         for what in Kept::ALL.iter().map(|kept| kept.as_str()).chain([CHANGES]) {
-            // Nothing swept is told as nothing, not left out.
+            // Every label is exported from the start, as 0.
             let _ = self.swept.get_or_create(&SweptLabels { what });
         }
         SWEPT.register(registry, self.swept.clone());
         SWEPT_AT.register(registry, self.swept_at.clone());
     }
 
-    /// Sweeps until told to stop.
+    /// Sweeps until stopped.
     pub async fn run(self, stop: CancellationToken) {
         let mut pause = FIRST;
         while !stop.is_cancelled() {
@@ -115,7 +114,7 @@ impl Sweeper {
         }
     }
 
-    /// One sweep, to its end or until told to stop.
+    /// One sweep, to its end or until stopped.
     pub async fn sweep(&self, stop: &CancellationToken) -> Result<(), StoreError> {
         let now = self.clock.now();
         for kept in Kept::ALL.iter().copied() {

@@ -1,4 +1,4 @@
-//! What became of refreshes, and when the worker was last seen at work.
+//! The counts of refresh outcomes, and the time of the worker's last tick.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -33,16 +33,16 @@ const REFRESHES: Metric = Metric {
     watch: "Alert where other outcomes than `renewed` and `skipped` are more than half of all for 15 minutes.",
 };
 
-/// What a worker counts.
+/// The worker's metrics.
 pub const TABLE: &[Metric] = &[REFRESHES];
 
-/// What one process's worker did.
+/// The counts of this process's worker.
 #[derive(Debug)]
 pub struct Tally {
     refreshes: Family<OutcomeLabels, Counter>,
-    /// What was not taken yet.
+    /// Counts since the last [`Tally::take`].
     fresh: Mutex<BTreeMap<&'static str, u64>>,
-    /// In unix milliseconds; the least number before the first tick.
+    /// Last tick, in unix milliseconds; `i64::MIN` before the first.
     ticked_at: AtomicI64,
 }
 
@@ -54,7 +54,7 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Makes its counters known.
+    /// Registers the counters.
     pub fn register(&self, registry: &mut Registry) {
         REFRESHES.register(registry, self.refreshes.clone());
     }
@@ -74,18 +74,18 @@ impl Tally {
         self.ticked_at.store(now.as_millisecond(), Ordering::Relaxed);
     }
 
-    /// When the worker was last seen at work; `None` before that, and where there is none.
+    /// When the worker last ticked; `None` before the first tick, or without a worker.
     pub fn last_tick(&self) -> Option<Timestamp> {
         let at = self.ticked_at.load(Ordering::Relaxed);
         (at != i64::MIN).then(|| from_millis(at))
     }
 
-    /// What became of refreshes since this was last asked.
+    /// Takes the refreshes counted since the last call, by outcome.
     pub fn take(&self) -> BTreeMap<&'static str, u64> {
         std::mem::take(&mut *self.fresh.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Gives back what was taken and could not be kept.
+    /// Gives back taken counts that could not be stored.
     pub fn give_back(&self, outcome: &'static str, amount: u64) {
         *self.fresh.lock().unwrap_or_else(PoisonError::into_inner).entry(outcome).or_default() += amount;
     }

@@ -20,7 +20,7 @@ pub(super) struct Home {
 }
 
 impl Home {
-    /// The directory that was asked for, with the key of its earlier life; else a new one that goes
+    /// The given directory, with the key from an earlier run; else a temporary one that is removed
     /// with the process.
     pub(super) fn open(asked: Option<&Path>, seams: &Seams) -> Result<Self, Failure> {
         let path = if let Some(path) = asked {
@@ -59,7 +59,7 @@ impl Home {
 }
 
 impl Drop for Home {
-    /// A temporary directory goes however the command ends, a failure to start included.
+    /// A temporary directory is removed however the command ends, also where it fails to start.
     fn drop(&mut self) {
         if self.temporary {
             // What stays is removed when the system cleans its temporary files.

@@ -176,9 +176,9 @@ fn settings(
         ("CLERK_WEBHOOK_SIGNING_SECRET", clerk.webhook_secret().expose_secret().to_owned()),
         ("INSTAGRAM_APP_ID", app.app_id.clone()),
         ("INSTAGRAM_APP_SECRET", app.app_secret.expose_secret().to_owned()),
-        // Nobody spreads requests here.
+        // No load balancer has to notice that it stops.
         ("HOLDFAST_DRAIN_S", "0".to_owned()),
-        // Whoever tries faults by hand does not want to wait a minute between two checks.
+        // A person who tries faults by hand should not wait a minute between two checks.
         ("HOLDFAST_CHECK_INTERVAL_S", "1".to_owned()),
         // More than the default, so that there is a permission to leave out on the consent page.
         ("INSTAGRAM_SCOPES", "instagram_business_basic,instagram_business_content_publish".to_owned()),

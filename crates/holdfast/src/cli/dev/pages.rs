@@ -100,8 +100,8 @@ impl Pages {
         Self { config: config.to_string(), policy: HeaderValue::from_str(&policy).ok() }
     }
 
-    /// Only for the page's own scripts: another site's may not send JSON without asking first, and
-    /// nobody answers that.
+    /// Only for the page's own scripts: another site may not send JSON without a preflight, which
+    /// is never answered here.
     async fn clock(&self, request: Request, clock: &MovableClock) -> Response {
         let is_json = request
             .headers()

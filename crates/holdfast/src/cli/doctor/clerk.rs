@@ -13,7 +13,7 @@ use crate::overview::clock_watch::ahead;
 use crate::settings::{ClerkSettings, PartiesMode, Settings};
 use crate::transport::Outgoing;
 
-/// What a source of keys said.
+/// The answer of a source of keys.
 enum Told {
     Keys(KeySet),
     Refused(u16),
@@ -203,7 +203,7 @@ pub(super) fn check_settings(settings: &Settings, report: &mut Report) {
     });
 }
 
-/// A page that may call and whose tokens are refused is a warning of the configuration itself.
+/// The configuration itself warns of an allowed origin whose tokens are refused.
 fn check_parties(settings: &Settings, report: &mut Report) {
     let clerk = &settings.clerk;
     report.add(if settings.allowed_origins.is_empty() {

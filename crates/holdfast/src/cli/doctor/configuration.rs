@@ -19,8 +19,8 @@ pub(super) struct Read {
     pub(super) is_complete: bool,
 }
 
-/// The configuration as `serve` wants it. Where only that is incomplete, the checks go on with what
-/// there is.
+/// The configuration as `serve` needs it. Where it is incomplete, the checks go on with what can be
+/// read.
 pub(super) fn check(context: &Context, report: &mut Report) -> Result<Option<Read>, Failure> {
     let file = context.file()?;
     check_publishable_keys(context, report);
@@ -95,7 +95,7 @@ fn host_of(origin: &OriginPattern) -> Host<String> {
     host.and_then(|url| url.host().map(|host| host.to_owned())).unwrap_or(Host::Domain(String::new()))
 }
 
-/// Whether whatever is sent there can be read on the way.
+/// Whether what is sent there can be read on the way.
 pub(super) fn is_insecure(url: &Url) -> bool {
     url.scheme() == "http" && url.host().is_some_and(|host| is_remote(&host.to_owned()))
 }

@@ -21,7 +21,7 @@ use crate::transport::Outgoing;
 /// With less left, the disk is called nearly full.
 const LEAST_FREE: u64 = 64 * 1024 * 1024;
 
-/// Answers whether a server holds the configured address already.
+/// Checks the machine. `true` where a server of ours already holds the configured address.
 pub(super) async fn check(settings: &Settings, seams: &Seams, report: &mut Report) -> bool {
     report.add(match crate::entropy::random::<32>(&*seams.entropy) {
         Ok(_) => Check::passed(code::RANDOMNESS, "the system delivers random bytes"),
@@ -41,7 +41,7 @@ pub(super) async fn check(settings: &Settings, seams: &Seams, report: &mut Repor
     is_running
 }
 
-/// Whether the address can be taken, or is by a server of ours.
+/// Whether the address is free or held by a server of ours.
 async fn check_port(seams: &Seams, code: Code, address: SocketAddr, report: &mut Report) -> bool {
     match TcpListener::bind(address).await {
         Ok(_) => {
@@ -64,7 +64,7 @@ async fn check_port(seams: &Seams, code: Code, address: SocketAddr, report: &mut
     }
 }
 
-/// Whether whoever listens there is this program.
+/// Whether the server that listens there is this program.
 async fn is_ours(seams: &Seams, code: Code, address: SocketAddr) -> bool {
     let address = super::super::health::reachable(address);
     let (path, sign) = if code == code::METRICS_LISTEN {
@@ -126,7 +126,7 @@ fn existing(place: &Path) -> PathBuf {
 pub(super) fn is_writable(directory: &Path) -> bool {
     let probe = directory.join(format!(".holdfast-probe-{}", std::process::id()));
     let written = fs::write(&probe, "");
-    // Where it was not made there is nothing to remove.
+    // If it was not made, there is nothing to remove.
     let _ = fs::remove_file(&probe);
     written.is_ok()
 }

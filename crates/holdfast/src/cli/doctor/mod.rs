@@ -1,6 +1,6 @@
 //! `doctor`: numbered checks of this installation, each with what would mend it. Changes nothing.
 //!
-//! What takes time is asked side by side, and given up together after [`PATIENCE`], whatever hangs.
+//! Slow checks run side by side and are given up together after [`PATIENCE`], whatever hangs.
 
 mod clerk;
 pub mod code;
@@ -26,7 +26,7 @@ use code::Code;
 use configuration::Read;
 use report::{Check, Report};
 
-/// For whatever is asked; the promise is 15 seconds for all of it.
+/// Time for all slow checks together; the promise is 15 seconds for the whole command.
 const PATIENCE: Duration = Duration::from_secs(12);
 
 /// Runs every check that can be run.
@@ -59,7 +59,7 @@ pub async fn run(context: &Context, args: &DoctorArgs, printer: &mut Printer) ->
             }
             running::add_unseen(troubles, &mut report);
         }
-        // What is missing because it was left out would be blamed a second time.
+        // Settings left out as faulty would otherwise be reported a second time, as missing.
         if is_complete {
             clerk::check_settings(&settings, &mut report);
             instagram::check_settings(&settings, &mut report);
@@ -80,7 +80,7 @@ async fn within(context: &Context, code: Code, checks: impl Future<Output = Repo
     report
 }
 
-/// A request through the seams, with little patience.
+/// A request through the seams, with a short time limit.
 async fn ask(
     seams: &Seams,
     mut request: crate::transport::Outgoing,

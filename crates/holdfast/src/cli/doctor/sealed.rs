@@ -6,7 +6,7 @@ use crate::connections::grants::{RowSeal, open_user_key};
 use crate::store::Store;
 use crate::vault::Vault;
 
-/// All are tried up to here; of more, that many.
+/// Sealed rows tried at most; of more, a sample of this size.
 const MOST: usize = 10_000;
 const PAGE: usize = 200;
 

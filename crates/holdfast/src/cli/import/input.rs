@@ -17,7 +17,7 @@ use crate::connections::import::Offered;
 const LONGEST_LINE: usize = 64 * 1024;
 /// A longer token is none.
 const LONGEST_TOKEN: usize = 4096;
-/// Instagram began in 2010; what says otherwise is no time in seconds. To the year 2100.
+/// Plausible times in unix seconds: 2010, when Instagram began, to 2100.
 const TIMES: std::ops::Range<i64> = 1_262_304_000..4_102_444_800;
 
 /// One line of the input.
@@ -99,7 +99,7 @@ fn of_json(bytes: &[u8]) -> Result<Entry, &'static str> {
     })
 }
 
-/// Ends where a record of CSV does not: a quote that is never closed makes all the rest one field.
+/// Bounds a record of CSV: a quote that is never closed would make all the rest one field.
 struct Bounded<R> {
     reader: R,
     since_record: Arc<AtomicUsize>,
@@ -115,7 +115,7 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-/// What mends a first line that names no columns. Nothing of it is repeated: it may hold a token.
+/// The remedy for a first line without column names. It is not repeated: it may hold a token.
 fn remedy_of(header: &csv::StringRecord) -> &'static str {
     if header.iter().next().is_some_and(|first| first.starts_with('[')) {
         "write one JSON object per line instead of a list, as `jq -c '.[]'` does"

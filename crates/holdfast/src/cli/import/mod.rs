@@ -82,15 +82,15 @@ pub async fn run(context: &Context, args: &ImportArgs, printer: &mut Printer) ->
     let importer = connections.importer(args.dry_run).ok_or_else(|| {
         Failure::setup("Instagram is not configured", "set INSTAGRAM_APP_ID and INSTAGRAM_APP_SECRET")
     })?;
-    // Asked about side by side, linked one after the other: the order of the lines decides who has
-    // what. Between the two no line waits for room, for one that waits half way may hold the
-    // database that the other needs.
+    // Tokens are proven in parallel and linked one after the other, in the order of the lines. The
+    // channel between is unbounded: a line that waits half-way could hold the database that another
+    // needs.
     let (asked, mut answers) = mpsc::unbounded_channel();
     let asking = async {
         let known = stream::iter(lines).chunks(TOGETHER).map(|lines| recall(&importer, lines)).buffered(1);
         let mut proven = known.flat_map(stream::iter).map(|known| prove(&importer, known)).buffered(PARALLEL);
         while let Some(line) = proven.next().await {
-            // Who links outlives this.
+            // The receiver lives longer than this.
             let _ = asked.send(line);
         }
         drop(asked);
@@ -113,10 +113,10 @@ pub async fn run(context: &Context, args: &ImportArgs, printer: &mut Printer) ->
     Ok(if is_good { ExitStatus::Success } else { ExitStatus::Failure })
 }
 
-/// A line of which Instagram has said what it says.
+/// A line with Instagram's answer about its token.
 struct Asked {
     number: u64,
-    /// Whose it is and what came of asking; or why the line cannot be read.
+    /// The owner and the outcome of asking, or why the line cannot be read.
     entry: Result<(OwnerId, Result<Proven, Ended>), &'static str>,
 }
 
@@ -147,7 +147,7 @@ async fn recall(importer: &Importer, lines: Vec<Line>) -> Vec<Result<Known, Fail
     }
 }
 
-/// An error is one that the lines after it would meet as well.
+/// An error here would meet the following lines as well.
 async fn prove(importer: &Importer, known: Result<Known, Failure>) -> Result<Asked, Failure> {
     let (Line { number, entry }, is_connected) = known?;
     let Entry { owner, offered } = match entry {

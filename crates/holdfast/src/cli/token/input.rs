@@ -7,8 +7,8 @@ use clerk_session::unwrapped;
 
 use super::super::long_lines;
 
-/// Much more than any token has, so that the verifier can say how long one is; the rest is not
-/// kept.
+/// Bytes kept of an input: much more than any token has, so that the verifier can name a long one's
+/// length.
 const KEPT: usize = 64 * 1024;
 
 /// One token as it was given.

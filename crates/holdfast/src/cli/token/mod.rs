@@ -23,7 +23,7 @@ use crate::settings::Purpose;
 use input::Input;
 use remedy::remedy_text;
 
-/// The judge of one run: one policy, one set of keys, one instant or the passing time.
+/// What one run judges by: a policy, a set of keys, and a fixed instant or the current time.
 struct Judge<'a> {
     context: &'a Context,
     verifier: Verifier,

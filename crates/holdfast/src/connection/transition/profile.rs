@@ -1,4 +1,4 @@
-//! What the provider says of the account and of its scopes, beside whether the grant works.
+//! What the provider says about the account and its scopes, apart from whether the grant works.
 
 use jiff::Timestamp;
 
@@ -7,7 +7,7 @@ use crate::connection::observation::Granted;
 use crate::connection::{Connection, Evidence, EvidenceSource, Reason};
 use crate::provider::Account;
 
-/// Names and pictures change; ids do not, and an answer may lack one of them.
+/// Updates the account's name and picture. Keeps the ids: an answer may lack one of them.
 pub(super) fn rename(next: &mut Connection, seen: &Account) {
     if !same_account(next, seen) {
         return;
@@ -21,7 +21,7 @@ pub(super) fn rename(next: &mut Connection, seen: &Account) {
     }
 }
 
-/// A renewal that worked is what our knowledge rests on; this only adds to it.
+/// Updates account and scopes after a refresh; the evidence stays the refresh.
 pub(super) fn describe(
     next: &mut Connection,
     account: Option<&Account>,
@@ -37,11 +37,11 @@ pub(super) fn describe(
     }
 }
 
-/// The scopes stay among the granted ones: that is what Instagram said of them, and a later renewal
-/// may say otherwise.
+/// Records refused scopes as missing. They stay among the granted ones, as Instagram named them; a
+/// later refresh may name others.
 pub(super) fn refuse_scopes(next: &mut Connection, scopes: &[String], asked_for: &[String], now: Timestamp) {
     if next.scopes.is_empty() && next.missing_scopes.is_empty() {
-        // The provider did not say what it granted: all that was asked for, as far as we know.
+        // The provider did not say what it granted, so assume all that was asked for.
         next.scopes = asked_for.to_vec();
     }
     let refused: Vec<String> = scopes
@@ -55,8 +55,7 @@ pub(super) fn refuse_scopes(next: &mut Connection, scopes: &[String], asked_for:
     }
 }
 
-/// A connection that only lacks scopes, or lacks none, says so by its standing; whatever is worse
-/// stands.
+/// Sets the missing scopes. Changes the standing only if nothing worse is wrong.
 fn change_missing(next: &mut Connection, missing_scopes: Vec<String>, now: Timestamp) {
     let was_healthy =
         next.standing == next.healthy_standing() || next.standing.reason() == Some(Reason::ScopesMissing);

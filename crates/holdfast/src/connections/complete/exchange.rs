@@ -1,8 +1,7 @@
 //! Asking Instagram, step by step, and what a refusal does to the attempt.
 //!
-//! What may have been used ends the attempt: a code whose answer was lost cannot be sent again.
-//! What certainly was not used is kept and sent later: a code that never left, and every token that
-//! was handed out.
+//! A code that may have been used ends the attempt: if its answer is lost, it cannot be sent again.
+//! A code that certainly was not used, and every token received, is kept and used later.
 
 use std::time::Duration;
 
@@ -19,8 +18,8 @@ use crate::connections::journal::Step;
 use crate::connections::{Connections, ServiceError};
 use crate::provider::{AppFault, DeathCause, Failure, Meaning, Reply, SharedProvider, ShortGrant};
 
-/// What Instagram handed us is worth more patience than an open attempt: completing is tried again
-/// for this long. It is also how long a code and a short-lived token live.
+/// How long completing is retried with an unused code or a token. Codes and short-lived tokens live
+/// as long.
 pub(super) const GRANT_PATIENCE: Duration = Duration::from_hours(1);
 /// What is kept because Instagram could not be asked rests this long at first; shorter than a
 /// parallel request's patience, so that a person who tries again need not be turned away.
@@ -34,27 +33,27 @@ const PROPAGATION: Duration = Duration::from_mins(10);
 /// What is kept rests this long where the provider limits us without saying for how long, because
 /// calling on would lengthen it, and where our app must be mended first.
 const LONG_PAUSE: Duration = Duration::from_mins(1);
-/// A call that fails in passing within this time is repeated once.
+/// A call that fails temporarily within this time is repeated once.
 const QUICKLY: Duration = Duration::from_secs(1);
 /// Pause before the repetition.
 const PAUSE: Duration = Duration::from_millis(400);
-/// Others that have worked within this time show that the app as a whole is served.
+/// A connection that has worked within this time shows that Instagram serves the app.
 const LATELY: Duration = Duration::from_hours(1);
 
-/// What becomes of an attempt whose step was not answered with yes.
+/// What becomes of an attempt after a failed step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    /// What is in hand is kept; somebody goes on from there.
+    /// Its code or token is kept, and a later try continues.
     Wait,
-    /// Instagram does not serve this account to our app, or does not serve our app at all.
+    /// Instagram does not serve our app, for this account or at all.
     Refuse,
     /// It ends for this reason.
     End(Reason),
 }
 
 impl Connections {
-    /// From wherever the attempt is to its end. The outcome stands in the attempt; an error means
-    /// that it has not ended.
+    /// Takes a claimed attempt from its stage to its end. The outcome is stored in the attempt; an
+    /// error means that it has not ended.
     pub(super) async fn run_to_end(
         &self,
         provider: &SharedProvider,
@@ -85,14 +84,14 @@ impl Connections {
             };
             match next {
                 Some(next) => attempt = next,
-                // It has ended; or somebody else moved it on: a disconnect, or whoever took it up
-                // after our claim ran out. What came of it stands in the attempt, or will.
+                // It has ended, or another writer moved it on: a disconnect, or the next claim
+                // after ours expired. Its row has the outcome, or will have it.
                 None => return Ok(()),
             }
         }
     }
 
-    /// From the code to the short-lived token. `None` where the attempt does not go on from here.
+    /// Exchanges the code for the short-lived token. `None`: the attempt does not continue here.
     async fn redeem(
         &self,
         provider: &SharedProvider,
@@ -101,7 +100,7 @@ impl Connections {
         code: &SecretString,
     ) -> Result<Option<Attempt>, CompleteError> {
         let reservation = self.reserve(attempt, Step::Short).await;
-        // The code goes out once; whether a lost reply spent it, nobody can know.
+        // Send the code once: if the reply is lost, the code may be spent.
         match self.heard(provider.redeem(code).await) {
             Ok(short) => {
                 let sealed = seal.seal_held(&Held::Short(short))?;
@@ -113,7 +112,7 @@ impl Connections {
         Ok(None)
     }
 
-    /// From the short-lived token to the grant. `None` where the attempt does not go on from here.
+    /// Exchanges the short-lived token for the grant. `None`: the attempt does not continue here.
     async fn extend(
         &self,
         provider: &SharedProvider,
@@ -137,16 +136,15 @@ impl Connections {
         }
     }
 
-    /// A call that changes nothing at the provider, once more where it failed in passing or where
-    /// the answer will end the attempt.
+    /// Makes a call that changes nothing at the provider; repeats it once if it failed temporarily
+    /// or its answer would end the attempt.
     async fn repeatedly<'a, T, F>(&self, call: F) -> Result<T, Failure>
     where
         F: Fn() -> futures_util::future::BoxFuture<'a, Reply<T>>,
     {
         let begun = self.parts.clock.now();
         match self.heard(call().await) {
-            // A provider that took its time to fail would take the caller's patience for the second
-            // try.
+            // After a slow failure the caller has no time for a second try.
             Err(failure)
                 if (is_passing(failure.meaning) || fate(&failure) == Fate::Refuse)
                     && self.parts.clock.now() < after(begun, QUICKLY) =>
@@ -164,7 +162,7 @@ impl Connections {
         reply.outcome.inspect_err(|failure| self.gate.learn_usage(reply.usage, Some(failure)))
     }
 
-    /// Instagram did not say yes. `granted` is what a token in hand may do; `None` before there is
+    /// Handles a failed step. `granted`: the scopes of the token in hand; `None` before there is
     /// one.
     async fn turned_down(
         &self,
@@ -180,7 +178,7 @@ impl Connections {
             {
                 Reason::AttemptFailed
             }
-            // Without a token there is nothing that could be kept.
+            // Without a token there is nothing to keep.
             Fate::Wait if granted.is_some() => return self.suspend(attempt, failure).await,
             Fate::Wait => reason_of(failure.meaning),
             Fate::End(reason) => reason,
@@ -193,8 +191,7 @@ impl Connections {
         self.fail(attempt, failure, reason).await
     }
 
-    /// Whether what struck this account strikes every other too: then it is not the account that is
-    /// not admitted.
+    /// Whether Instagram serves the app for no account at all: then this account is not the cause.
     async fn app_serves_nobody(&self) -> Result<bool, ServiceError> {
         let store = &self.parts.store;
         if store.misconfigured().await? == 0 {
@@ -215,8 +212,8 @@ impl Connections {
         Ok(())
     }
 
-    /// What Instagram handed us is durable, but it cannot answer the next question at the moment:
-    /// the attempt stays open, and another `complete`, or the worker, goes on from here.
+    /// Pauses an attempt whose token is stored but whose next call failed for now. Another
+    /// `complete`, or the worker, continues it.
     async fn suspend(&self, attempt: &Attempt, failure: &Failure) -> Result<(), CompleteError> {
         tracing::warn!(
             attempt = %attempt.id, stage = attempt.stage.as_str(), meaning = ?failure.meaning, detail = %failure.detail,
@@ -225,7 +222,7 @@ impl Connections {
         self.rest(attempt, attempt.clone(), failure).await
     }
 
-    /// The code was certainly not used: it is as good as before, and is sent later.
+    /// Keeps a code that was certainly not used, to send it later.
     async fn put_back(&self, attempt: &Attempt, failure: &Failure) -> Result<(), CompleteError> {
         tracing::warn!(
             attempt = %attempt.id, meaning = ?failure.meaning, detail = %failure.detail,
@@ -250,7 +247,7 @@ impl Connections {
     }
 }
 
-/// What a token in hand may do.
+/// The scopes of the token in hand.
 struct Granted<'a> {
     provider: &'a SharedProvider,
     /// `None` where Instagram did not say.
@@ -258,7 +255,7 @@ struct Granted<'a> {
 }
 
 impl Granted<'_> {
-    /// Whether the person left out what everything needs: then the refusal is about that.
+    /// Whether the person did not grant the essential scope, which explains the refusal.
     fn lacks_the_essential_scope(&self) -> bool {
         match (self.provider.essential_scope(), self.scopes) {
             (Some(essential), Some(granted)) => !granted.iter().any(|scope| scope == essential),
@@ -272,8 +269,7 @@ fn age(attempt: &Attempt, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(attempt.created_at)).unwrap_or_default()
 }
 
-/// Whether a code that was to be sent is certainly not used: it never left, or was turned away for
-/// want of budget.
+/// Whether the code is certainly unused: it was never sent, or the rate limit refused it.
 fn is_unspent(failure: &Failure) -> bool {
     !failure.was_sent || matches!(failure.meaning, Meaning::RateLimited(_))
 }
@@ -292,20 +288,20 @@ fn fate(failure: &Failure) -> Fate {
             | AppFault::Request,
         ) => Fate::Wait,
         Meaning::Dead(cause @ DeathCause::AccountIneligible) => Fate::End(reason_of(Meaning::Dead(cause))),
-        // A token that was handed out a moment ago: that it is dead is news of the attempt alone.
+        // The token was issued a moment ago, so its death concerns only this attempt.
         Meaning::Dead(_) | Meaning::Content | Meaning::CodeRejected => Fate::End(Reason::AttemptFailed),
         Meaning::UserAction(_) => Fate::End(reason_of(failure.meaning)),
     }
 }
 
-/// What the person is told of trouble that is waited for. An unexplained "no" to what was handed
-/// out a moment ago is not believed.
+/// The reason to tell while an attempt waits. An unexplained death of a token issued a moment ago
+/// is not believed.
 fn waited_for(meaning: Meaning) -> Reason {
     if meaning == Meaning::DeadUnexplained { Reason::ProviderUnavailable } else { reason_of(meaning) }
 }
 
-/// Trouble that may be over in a moment. An unexplained "no" is what a node says that has not heard
-/// of the token yet.
+/// Whether the failure may pass in a moment. An unexplained death may come from a node of Instagram
+/// that does not know the new token yet.
 fn is_passing(meaning: Meaning) -> bool {
     match meaning {
         Meaning::Unavailable | Meaning::DeadUnexplained => true,

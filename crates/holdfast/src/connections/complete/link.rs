@@ -1,4 +1,4 @@
-//! The last step: the connection, its grant, and the former holder of the account.
+//! The last step: links the account, and unlinks its former holder.
 
 use jiff::Timestamp;
 
@@ -26,8 +26,7 @@ impl Connections {
         mut account: Account,
     ) -> Result<(), CompleteError> {
         let HeldGrant { grant, account_id } = held;
-        // Where `/me` names the professional id only, the token answer has told us the one that is
-        // ours.
+        // If `/me` names only the professional id, take the account id from the token answer.
         if account.professional_id.as_deref() == Some(account.id.as_str()) {
             account.id = account_id.unwrap_or(account.id);
         }
@@ -53,8 +52,8 @@ impl Connections {
                     return Ok(());
                 }
                 CommitOutcome::UserDeleted => return Err(ServiceError::UserGone.into()),
-                // Either the connection changed, and we try again, or the attempt did (the person
-                // disconnected meanwhile), and then its outcome has been written by others.
+                // If only the connection changed, try again. If the attempt changed (the person
+                // disconnected), its outcome is already stored.
                 CommitOutcome::Conflict | CommitOutcome::TooManyAttempts => {
                     let current = self.parts.store.attempt(attempt.id).await.map_err(ServiceError::from)?;
                     if current.is_none_or(|each| each.revision != attempt.revision) {
@@ -75,7 +74,7 @@ impl Connections {
         account: Account,
         now: Timestamp,
     ) -> Result<Connection, ServiceError> {
-        // The connection's version never comes again, so neither does a grant's.
+        // Connection versions are never reused, so grant versions are not either.
         let version = before.version + 1;
         let scopes = grant.scopes.clone().unwrap_or_default();
         // Where the provider does not say what was granted, nothing is known to be missing.
@@ -87,9 +86,9 @@ impl Connections {
         Ok(Connection { version, ..apply(before, &linked, now) })
     }
 
-    /// Takes the account from a holder whose connection does not work: whoever has just proven
-    /// control of it gets it. Instagram is asked first, since a stored state may be weeks old.
-    /// Answers whether the account may be free now.
+    /// Unlinks the account from holders whose connection does not work: this user has just proven
+    /// control of it. A holder that seems to work is checked first, since its state may be weeks
+    /// old. Returns false if a holder does work.
     async fn make_way(&self, user_id: &str, account: &Account) -> Result<bool, ServiceError> {
         let now = self.parts.clock.now();
         let holders = self.parts.store.connections_by_account(Self::PROVIDER, &account.id).await?;
@@ -116,7 +115,7 @@ impl Connections {
     }
 }
 
-/// What is stored together: the connection, its grant as the only one, and the attempt's end.
+/// The unit of work: the connection, its grant as the only one, and the attempt's end.
 fn linking(
     attempt: &Attempt,
     key: &UserKey,
@@ -131,7 +130,7 @@ fn linking(
     let note = AttemptNote { id: attempt.id, outcome: Some(AttemptOutcome::Connected) };
     changes.history.iter_mut().for_each(|entry| entry.attempt = Some(note));
     changes.append_grant = Some(sealed);
-    // The new grant has answered already, so the earlier ones have served.
+    // The new grant is proven, so the earlier ones are not needed any more.
     changes.erase_grants_below = Some((before.id, version));
     changes.attempt = Some(AttemptWrite::update(attempt, attempt.closed(AttemptOutcome::Connected, now)));
     Ok(changes)

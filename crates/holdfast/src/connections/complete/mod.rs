@@ -1,5 +1,4 @@
-//! Completing a connect attempt: the caller who began it brings the secret that only the redirect
-//! carried.
+//! Completing a connect attempt: its owner presents the completion that only the redirect carried.
 //!
 //! Each step is durable before the next begins: intent, short-lived token, grant, link. After a
 //! crash between any two, [`Connections::resume`] goes on from the stored row. `exchange` asks
@@ -24,13 +23,13 @@ use crate::connection::status::InstagramStatus;
 use crate::connections::connect::hash;
 use crate::connections::{Connections, ServiceError};
 
-/// The attempt could not be completed.
+/// Why an attempt was not completed.
 #[derive(Debug, thiserror::Error)]
 pub enum CompleteError {
     /// There is no such attempt.
     #[error("there is no such connect attempt")]
     NoSuchAttempt,
-    /// Somebody else began it.
+    /// Another user began it.
     #[error("this connect attempt was begun by another user")]
     NotYours,
     /// The browser has not come back from Instagram.
@@ -48,54 +47,52 @@ pub enum CompleteError {
     /// The account belongs to another user.
     #[error("this Instagram account is connected to another user")]
     AccountTaken,
-    /// Another account came back than the linked one.
+    /// The person chose another account than the linked one.
     #[error("the person chose another Instagram account than the connected one")]
     DifferentAccount,
-    /// Another request is completing it and has not come to an end, or what it has in hand rests
-    /// until Instagram may be asked again.
+    /// Another request is completing it, or it is paused until Instagram may be asked again.
     #[error("another request is completing the connect attempt, or the attempt waits for Instagram")]
     InProgress {
-        /// When asking again makes sense.
+        /// How long to wait before trying again.
         retry_after: Duration,
     },
-    /// Instagram cannot go on at the moment; what there is of the attempt is kept.
+    /// Instagram cannot continue at the moment; the attempt is kept.
     #[error("Instagram cannot complete the connection yet")]
     Waits {
-        /// What is waited for, in the words of a status.
+        /// Why, as a status would say.
         reason: Reason,
-        /// When the same `complete` goes on from there.
+        /// How long to wait before the same `complete` continues.
         retry_after: Duration,
     },
-    /// Instagram stood in the way, and the attempt has ended.
+    /// Instagram refused, and the attempt has ended.
     #[error("Instagram refused to complete the connection")]
     Ended {
-        /// What stood in the way.
+        /// Why.
         reason: Reason,
     },
     /// Connecting is not set up.
     #[error("connecting Instagram is not set up on this server")]
     NotConfigured,
-    /// Ours.
+    /// An internal failure.
     #[error(transparent)]
     Service(#[from] ServiceError),
 }
 
-/// While somebody exchanges, nobody else begins to; after this, the work is considered abandoned.
-/// Longer than the sum of the time limits of all calls that one completion can make.
+/// How long a claim excludes others; after this, the work counts as abandoned. Longer than the sum
+/// of the time limits of all calls of one completion.
 const BUSY: Duration = Duration::from_secs(45);
-/// A code that somebody has sent out, and whose answer is not stored, rests for this much longer
-/// before anybody else sends it: it is probably spent, and what it brought may wait beside another
-/// server until the database is back for that one too.
+/// A code that was sent, and whose answer is not stored, waits this much longer before it is sent
+/// again: it is probably spent, and its token may be in another replica's journal.
 const SPENT: Duration = Duration::from_mins(2);
 /// A parallel request waits this long for the outcome.
 const PATIENCE: Duration = Duration::from_secs(9);
-/// A client that was turned away after that asks again this much later.
+/// The wait told to a client whose [`PATIENCE`] ended without an outcome.
 const SOON: Duration = Duration::from_secs(1);
-/// Between two looks.
+/// Pause between two reads of the attempt.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Connections {
-    /// Completes an attempt. A completed attempt answers its owner with the same outcome again.
+    /// Completes an attempt. A closed attempt returns the same outcome to its owner again.
     pub async fn complete(
         &self,
         owner: &OwnerId,
@@ -115,7 +112,7 @@ impl Connections {
                 self.close_expired(&attempt, now).await?;
                 return Err(outcome);
             }
-            // There is no completion yet that could be guessed, and its owner alone is told.
+            // Safe to tell: no completion exists yet, and only the owner gets here.
             if attempt.stage == AttemptStage::Open {
                 return Err(CompleteError::NotReturned);
             }
@@ -142,7 +139,7 @@ impl Connections {
                 self.run_to_end(provider, claimed).await?;
                 continue;
             }
-            // What rests for longer than anybody waits here need not be waited for.
+            // Do not wait for a pause that is longer than any claim.
             if now >= after(started, PATIENCE)
                 || attempt.busy_until.is_some_and(|until| until > after(now, BUSY))
             {
@@ -152,14 +149,14 @@ impl Connections {
         }
     }
 
-    /// Goes on where a crashed or interrupted completion stopped. The owner's consent stands: the
-    /// completion was presented before the first step. Does nothing where somebody is at it.
+    /// Continues a crashed or interrupted completion. The owner's consent stands: the completion
+    /// was presented before the first step. Does nothing while the attempt is claimed or paused.
     pub async fn resume(&self, attempt: &Attempt) -> Result<(), CompleteError> {
         let provider = self.parts.provider.as_ref().ok_or(CompleteError::NotConfigured)?;
         let now = self.parts.clock.now();
         let begun = match attempt.stage {
             AttemptStage::Redeeming | AttemptStage::ShortGranted | AttemptStage::Granted => true,
-            // Where its code could not be sent, the completion has been presented all the same.
+            // With `busy_until`: the completion was presented, the code could not be sent.
             AttemptStage::Returned => attempt.busy_until.is_some(),
             AttemptStage::Open | AttemptStage::Closed => false,
         };
@@ -176,8 +173,8 @@ impl Connections {
         }
     }
 
-    /// Ends attempts whose time has run out and carries on those that were let go of. Returns how
-    /// many. One attempt's trouble stays its own.
+    /// Ends expired attempts and resumes interrupted ones, at most `limit` each. Returns how many.
+    /// A failure of one attempt does not stop the others.
     pub async fn advance_attempts(
         &self,
         limit: usize,
@@ -234,7 +231,7 @@ impl Connections {
         }
     }
 
-    /// Writes the intent. Exactly one of any number of parallel requests gets the attempt.
+    /// Claims the attempt by writing the intent. `None` if a parallel request was faster.
     async fn claim(&self, attempt: &Attempt, now: Timestamp) -> Result<Option<Attempt>, ServiceError> {
         let stage = match attempt.stage {
             AttemptStage::Returned => AttemptStage::Redeeming,
@@ -248,14 +245,14 @@ impl Connections {
         self.step(attempt, next).await
     }
 
-    /// [`Connections::advance`], giving the stored attempt back.
+    /// [`Connections::advance`], returning the stored attempt.
     async fn step(&self, attempt: &Attempt, next: Attempt) -> Result<Option<Attempt>, ServiceError> {
         let stored = self.advance(attempt, next.clone()).await?;
         Ok(stored.then(|| Attempt { revision: attempt.revision + 1, ..next }))
     }
 }
 
-/// Outcomes that need no completion secret to be told to the owner.
+/// The outcome, if it may be told to the owner without the completion.
 fn ended_without_return(attempt: &Attempt, now: Timestamp) -> Option<CompleteError> {
     match (attempt.stage, attempt.outcome) {
         (AttemptStage::Closed, Some(AttemptOutcome::Denied)) => Some(CompleteError::Denied),
@@ -273,7 +270,7 @@ fn ended_without_return(attempt: &Attempt, now: Timestamp) -> Option<CompleteErr
     }
 }
 
-/// Whether nobody is at it any more.
+/// Whether no claim or pause holds the attempt any more.
 fn is_suspended(attempt: &Attempt, now: Timestamp) -> bool {
     let rest = match attempt.stage {
         AttemptStage::Redeeming => SPENT,
@@ -286,8 +283,8 @@ fn is_suspended(attempt: &Attempt, now: Timestamp) -> bool {
     attempt.busy_until.is_none_or(|until| after(until, rest) <= now)
 }
 
-/// Somebody else has it, or it rests. A request that is at it ends long before its claim does; a
-/// rest is over when it is over.
+/// The answer while the attempt is claimed or paused. A claim usually ends early, so it says
+/// [`SOON`]; a wait longer than [`BUSY`] can only be a pause, and is told as it is.
 fn in_progress(attempt: &Attempt, now: Timestamp) -> CompleteError {
     let left = attempt.busy_until.and_then(|until| Duration::try_from(until.duration_since(now)).ok());
     CompleteError::InProgress { retry_after: left.filter(|left| *left > BUSY).unwrap_or(SOON) }

@@ -1,6 +1,6 @@
-//! Every token that Instagram hands out is durable before anything else happens.
+//! Makes every token from Instagram durable before anything else happens.
 //!
-//! The code is spent once it has brought a token. So the token waits in the
+//! A code that has brought a token is spent, so the token is in the
 //! [journal](super::super::journal) until the database has it.
 
 use uuid::Uuid;
@@ -14,12 +14,12 @@ use crate::connections::recorder::Conflicts;
 use crate::connections::{Connections, ServiceError};
 
 impl Connections {
-    /// Space in the journal for what `step` brings.
+    /// Reserves journal space for the token of `step`.
     pub(super) async fn reserve(&self, attempt: &Attempt, step: Step) -> Option<Reservation> {
         self.journal.reserve(Origin::Attempt { attempt_id: attempt.id, step }).await
     }
 
-    /// Makes what has just arrived durable before anything else happens.
+    /// Journals and stores a new token. `None` if the attempt was moved on meanwhile.
     pub(super) async fn keep(
         &self,
         attempt: &Attempt,
@@ -50,15 +50,13 @@ impl Connections {
         }
     }
 
-    /// The attempt with what the provider handed us for it, which is worth more patience than an
-    /// open one.
+    /// The attempt with the token of `step`, and at least [`GRANT_PATIENCE`] left.
     fn taken_on(&self, attempt: &Attempt, step: Step, sealed: Vec<u8>) -> Attempt {
         let patient = attempt.expires_at.max(after(self.parts.clock.now(), GRANT_PATIENCE));
         Attempt { stage: step.stage(), expires_at: patient, sealed: Some(sealed), ..attempt.clone() }
     }
 
-    /// Whether a token that the database could not take lay beside it for this attempt, and is in
-    /// its row now.
+    /// Moves a journaled token of this attempt into its row. Returns whether a token was handled.
     pub(super) async fn recover_journaled(&self, attempt: &Attempt) -> Result<bool, ServiceError> {
         for step in Step::ALL.into_iter().filter(|step| step.is_news_at(attempt.stage)) {
             let found = self.journal.find(&Origin::Attempt { attempt_id: attempt.id, step });
@@ -73,8 +71,8 @@ impl Connections {
         Ok(false)
     }
 
-    /// Puts a journaled token into its attempt's row, unless that knows better, and lets anybody go
-    /// on from there. Answers whether it was news.
+    /// Puts a journaled token into its attempt's row and drops the claim, unless the attempt is
+    /// already further. Returns whether it was stored.
     pub(in crate::connections) async fn replay_attempt(
         &self,
         token: &Journaled,
@@ -89,7 +87,7 @@ impl Connections {
             let Some(attempt) = wanted else { return Ok(false) };
             let key = self.user_key(&attempt.user_id).await?;
             let seal = RowSeal::of_attempt(&key, &attempt);
-            // What does not open must not take the place of what may.
+            // A token that does not open must not replace a secret that may.
             match step {
                 Step::Short => drop(seal.open_short(&token.blob)?),
                 Step::Grant => drop(seal.open_held_grant(&token.blob)?),

@@ -1,6 +1,5 @@
-//! Another server answers for the database: a standby was promoted, which may lack what the one
-//! before it had acknowledged last. What is remembered of that is stored again, and what cannot be
-//! is said.
+//! After a database failover, the promoted standby may lack the last writes that the failed server
+//! acknowledged. Recent tokens are stored again, and losses are logged.
 
 use tokio_util::sync::CancellationToken;
 
@@ -9,13 +8,13 @@ use super::{Journaled, Origin};
 use crate::store::StoreError;
 
 impl Connections {
-    /// Compares the database's history with the one known so far, and stores again what a promoted
+    /// Compares the database's timeline with the known one, and stores again what a promoted
     /// standby lacks.
     pub(super) async fn survive_failover(&self, stop: &CancellationToken) -> Result<(), ServiceError> {
         self.journal.recent().age(self.parts.clock.now());
         let timeline = match self.parts.store.timeline().await {
             Ok(Some(timeline)) => timeline,
-            // One that has no timelines, or does not tell, is not another one.
+            // Without a readable timeline, no failover can be noticed.
             Ok(None) | Err(StoreError::Refused(_)) => return Ok(()),
             Err(error) => return Err(error.into()),
         };

@@ -1,4 +1,4 @@
-//! The journal's directory: one file for each token, closed to others.
+//! The journal's directory: one file per token, accessible to its owner only.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Seek as _, Write as _};
@@ -11,7 +11,7 @@ use super::record::{Journaled, Origin, decode, encode};
 
 const SUFFIX: &str = "grant";
 const RESERVED: &str = "reserved";
-/// What is left of a token that a failing disk did not keep whole.
+/// Suffix of files that a failing disk has truncated.
 const TORN: &str = "torn";
 /// More than a sealed grant takes: Instagram's tokens have a few hundred characters.
 const RESERVED_BYTES: usize = 8 * 1024;
@@ -20,13 +20,12 @@ const RESERVED_BYTES: usize = 8 * 1024;
 #[derive(Debug)]
 pub(super) struct Directory(pub(super) PathBuf);
 
-/// Whether the bytes are no record of any version: each is one JSON object.
+/// Whether the bytes are not JSON, as the record of every version is.
 fn is_torn(bytes: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(bytes).is_err()
 }
 
-/// Nothing brings the token back, so nothing waits for it; the file is kept for whoever wants to
-/// know what the disk did.
+/// Renames a truncated file: its token is lost. The file is kept as evidence of the disk's fault.
 fn set_aside(path: &Path) -> io::Result<()> {
     let torn = path.with_extension(TORN);
     fs::rename(path, &torn)?;
@@ -35,10 +34,10 @@ fn set_aside(path: &Path) -> io::Result<()> {
 }
 
 impl Directory {
-    /// Makes it if need be, proves that a token could be written, and clears the reservations of a
-    /// killed process.
+    /// Creates the directory if needed, clears the reservations of a killed process, and proves
+    /// that a token can be written.
     pub(super) fn prepare(&self) -> io::Result<()> {
-        // What an earlier version left in `x.spill` is in `x.journal` from now on.
+        // Earlier versions named the directory `x.spill`; it is `x.journal` from now on.
         let former = self.0.with_extension("spill");
         if self.0.extension().is_some_and(|each| each == "journal") && !self.0.exists() && former.is_dir() {
             fs::rename(former, &self.0)?;
@@ -53,22 +52,22 @@ impl Directory {
         self.probe()
     }
 
-    /// Proves that a token could be written; to the nearest directory above where it has yet to be
-    /// made.
+    /// Proves that a token can be written, in the nearest existing ancestor if the directory is
+    /// missing.
     pub(super) fn probe(&self) -> io::Result<()> {
         let existing = self.0.ancestors().find(|each| each.exists());
         let name = format!("probe-{}.{RESERVED}", std::process::id());
         reserve(existing.unwrap_or(Path::new("")).join(name)).map(drop)
     }
 
-    /// Takes the space for one token. When it answers, the disk has it.
+    /// Reserves disk space for one token. On return the space is allocated and synced.
     pub(super) fn reserve(&self, origin: &Origin) -> io::Result<Reservation> {
         make_directory(&self.0)?;
         reserve(self.path(origin).with_extension(RESERVED))
     }
 
-    /// Writes a token, into its reservation where there is one. When it answers, the token survives
-    /// this process, though not yet the machine.
+    /// Writes a token, into its reservation if there is one. On return the token survives a crash
+    /// of the process, but not yet of the machine.
     pub(super) fn write(&self, reservation: Option<Reservation>, token: &Journaled) -> io::Result<Entry> {
         let bytes = encode(token)?;
         let path = self.path(&token.origin);
@@ -78,7 +77,7 @@ impl Directory {
             }
             None => Err(io::Error::other("nothing was reserved")),
         };
-        // Space that is gone, or was not there before, may be there now.
+        // There may be space now, even if the reservation failed or is gone.
         if written.is_err() {
             make_directory(&self.0)?;
             let reserved = path.with_extension(RESERVED);
@@ -88,8 +87,7 @@ impl Directory {
         Ok(Entry { path, directory: self.0.clone() })
     }
 
-    /// All tokens. A file that cannot be read is reported and left where it is; one whose end was
-    /// lost is set aside, so that it is not waited for.
+    /// All tokens. An unreadable file is logged and left in place; a truncated one is set aside.
     pub(super) fn read(&self) -> io::Result<Vec<Journaled>> {
         let entries = match fs::read_dir(&self.0) {
             Ok(entries) => entries,
@@ -125,7 +123,7 @@ impl Directory {
         Ok(all)
     }
 
-    /// How many there are, readable or not.
+    /// How many tokens there are, readable or not.
     pub(super) fn count(&self) -> io::Result<usize> {
         let entries = match fs::read_dir(&self.0) {
             Ok(entries) => entries,
@@ -138,7 +136,7 @@ impl Directory {
         Ok(entries.map(is_one).filter(|is_one| *is_one).count())
     }
 
-    /// The one of that origin, if it is there.
+    /// The token of this origin, if there is one.
     pub(super) fn find(&self, origin: &Origin) -> io::Result<Option<Journaled>> {
         match fs::read(self.path(origin)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -146,7 +144,7 @@ impl Directory {
         }
     }
 
-    /// Deletes what is no longer needed.
+    /// Deletes the token of this origin. On return that is durable.
     pub(super) fn remove(&self, origin: &Origin) -> io::Result<()> {
         remove(&self.path(origin))?;
         sync(&self.0)
@@ -157,7 +155,7 @@ impl Directory {
     }
 }
 
-/// A token that is written.
+/// A written token.
 #[derive(Debug)]
 pub(super) struct Entry {
     path: PathBuf,
@@ -165,19 +163,19 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Makes it survive the machine as well. When it answers, the file is durable.
+    /// Syncs the file. On return it also survives a crash of the machine.
     pub(super) fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()?;
         sync(&self.directory)
     }
 
-    /// Not synced: a file that comes back after a power failure is no news to the database.
+    /// Deletes the file. Not synced: if it returns after a power failure, replaying it is harmless.
     pub(super) fn remove(self) -> io::Result<()> {
         remove(&self.path)
     }
 }
 
-/// Space on the disk for one token; given back when dropped.
+/// Reserved disk space for one token; freed when dropped.
 #[derive(Debug)]
 pub struct Reservation {
     path: PathBuf,
@@ -186,8 +184,7 @@ pub struct Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        // Not there where a token was written into it. What stays otherwise is small, and cleared
-        // at the next start.
+        // Fails if a token was written into it. A leftover is small, and cleared at the next start.
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -195,25 +192,25 @@ impl Drop for Reservation {
 fn reserve(path: PathBuf) -> io::Result<Reservation> {
     let mut reservation = Reservation { file: create(&path)?, path };
     reservation.file.write_all(&[0; RESERVED_BYTES])?;
-    // Some file systems say only now that there is no room.
+    // Some file systems report a full disk only on sync.
     reservation.file.sync_all()?;
     Ok(reservation)
 }
 
 fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
-        // Whoever else stored it at the same time was faster.
+        // Another task stored and deleted it first.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,
     }
 }
 
-/// A new name is durable only once its directory is.
+/// Syncs a directory: a new name in it is durable only then.
 fn sync(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Puts `bytes` in place of the file's content.
+/// Replaces the file's content with `bytes`.
 fn fill(file: &mut File, bytes: &[u8]) -> io::Result<()> {
     file.rewind()?;
     file.write_all(bytes)?;

@@ -1,15 +1,15 @@
 //! A write-ahead journal for tokens: it holds each new one until the database has it.
 //!
-//! A refresh may end the old grant, so the new one may be the only one that works; and a connect
-//! attempt's code is spent once a token has come for it. So the new token is sealed under the
-//! owner's key, as in the database, and written to a file before the database is tried. Mostly the
-//! file goes again a moment later. Where the database cannot take the token, the file is synced,
-//! and the worker stores it as soon as the database answers.
+//! A refresh may end the old grant, and a code that has brought a token is spent, so a new token
+//! may be the only one that works. It is therefore sealed under the owner's key, as in the
+//! database, and written to a file before the database is tried. Usually the file is deleted a
+//! moment later. If the database cannot take the token, the file is synced, and the worker stores
+//! it once the database answers.
 //!
 //! Space is reserved before the provider is asked, because a full disk may be why the database is
-//! away. What the database has is remembered for some minutes more, in memory, for a standby that
-//! is promoted without it. The journal is a safety net: where its directory cannot be written, the
-//! log, a metric and `holdfast doctor` say so, and work goes on over the database alone.
+//! down. Stored tokens are remembered in memory for some minutes, in case a promoted standby lacks
+//! them. The journal is a safety net: if its directory cannot be written, the log, a metric and
+//! `holdfast doctor` say so, and work continues with the database alone.
 
 mod failover;
 mod files;
@@ -41,13 +41,13 @@ struct Inner {
     /// `None`: there is no journal.
     directory: Option<Directory>,
     is_writable: AtomicBool,
-    /// Attempts whose token this process is about to store: their files are nobody else's business.
+    /// Attempts whose token this process is about to store, with a count; replays skip their files.
     in_hand: Mutex<HashMap<Uuid, usize>>,
     recent: Recent,
 }
 
 impl Journal {
-    /// A journal in `directory`, which is made, closed to others, on the first use.
+    /// A journal in `directory`, which is created on first use, with mode 0700.
     pub fn in_directory(directory: PathBuf) -> Self {
         Self::of(Some(Directory(directory)))
     }
@@ -66,8 +66,8 @@ impl Journal {
         }))
     }
 
-    /// Proves that a token could be written, and clears what a killed process reserved. For the
-    /// start.
+    /// Proves at the start that a token can be written, and clears the reservations of a killed
+    /// process.
     pub fn prepare(&self) {
         if let Some(directory) = &self.0.directory {
             self.found(directory.prepare().as_ref().err());
@@ -79,8 +79,8 @@ impl Journal {
         self.0.directory.as_ref().map_or(Ok(()), Directory::probe)
     }
 
-    /// Space for the provider's answer. `None` where there is none; then the database alone has to
-    /// do.
+    /// Reserves space for the provider's answer. `None`: there is no space or no journal, and only
+    /// the database can keep the answer.
     pub(super) async fn reserve(&self, origin: Origin) -> Option<Reservation> {
         self.0.directory.as_ref()?;
         let inner = Arc::clone(&self.0);
@@ -89,7 +89,7 @@ impl Journal {
             None => Err(io::Error::other("there is no journal")),
         };
         let reserved = match Handle::current().runtime_flavor() {
-            // Nobody waits who could run beside it; and in a simulation nothing may.
+            // On one thread nothing could run meanwhile; and in a simulation nothing may.
             RuntimeFlavor::CurrentThread => reserve(),
             _ => tokio::task::spawn_blocking(reserve).await.map_err(io::Error::other).flatten(),
         };
@@ -97,7 +97,7 @@ impl Journal {
         reserved.ok()
     }
 
-    /// Writes a token that may be the only one that works, before anything is waited for.
+    /// Writes a token without awaiting anything, since it may be the only one that works.
     pub(super) fn write(
         &self,
         reservation: Option<Reservation>,
@@ -125,22 +125,22 @@ impl Journal {
         entry
     }
 
-    /// What the database has had for some minutes.
+    /// Tokens that were stored in the last minutes.
     fn recent(&self) -> &Recent {
         &self.0.recent
     }
 
-    /// All tokens that wait.
+    /// All journaled tokens.
     pub fn read(&self) -> io::Result<Vec<Journaled>> {
         self.0.directory.as_ref().map_or(Ok(Vec::new()), Directory::read)
     }
 
-    /// How many tokens wait.
+    /// How many tokens are journaled.
     pub fn count(&self) -> io::Result<usize> {
         self.0.directory.as_ref().map_or(Ok(0), Directory::count)
     }
 
-    /// The token of that origin, if it waits here.
+    /// The journaled token of this origin, if there is one.
     pub(super) fn find(&self, origin: &Origin) -> Option<Journaled> {
         let found = self.0.directory.as_ref().map_or(Ok(None), |directory| directory.find(origin));
         found.unwrap_or_else(|error| {
@@ -149,7 +149,7 @@ impl Journal {
         })
     }
 
-    /// The database has answered for the token of that origin.
+    /// Deletes the token of this origin: the database has it, or does not want it.
     pub(super) fn remove(&self, origin: &Origin) {
         let removed = self.0.directory.as_ref().map_or(Ok(()), |directory| directory.remove(origin));
         if let Err(error) = removed {
@@ -157,7 +157,7 @@ impl Journal {
         }
     }
 
-    /// Says it once when the directory can no longer be written, and once when it can again.
+    /// Logs once when the directory becomes unwritable, and once when it is writable again.
     fn found(&self, error: Option<&io::Error>) {
         let is_writable = error.is_none();
         let was_writable = self.0.is_writable.swap(is_writable, Ordering::Relaxed);
@@ -175,7 +175,7 @@ impl Journal {
         }
     }
 
-    /// Keeps replays away from that attempt's files until what it answers is dropped.
+    /// Keeps replays away from the attempt's files until the returned guard is dropped.
     pub(super) fn take_in_hand(&self, attempt_id: Uuid) -> InHand {
         *self.lock().entry(attempt_id).or_default() += 1;
         InHand { journal: self.clone(), attempt_id }
@@ -201,7 +201,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// The database has the token, or nobody wants it any more.
+    /// Deletes the file: the database has the token, or it is no longer wanted.
     pub(super) fn discard(self) {
         if let Some(token) = self.token {
             self.journal.recent().remember(token);
@@ -211,7 +211,7 @@ impl Entry {
         }
     }
 
-    /// The database could not take the token: its file is all there is.
+    /// Syncs the file: the database could not take the token.
     pub(super) fn retain(self, why: &ServiceError) {
         let row = self.origin.row();
         match self.file.map(|file| file.sync()) {
@@ -231,7 +231,7 @@ impl Entry {
     }
 }
 
-/// As long as this lives, the attempt is in hand.
+/// The guard of [`Journal::take_in_hand`].
 #[derive(Debug)]
 pub(super) struct InHand {
     journal: Journal,

@@ -1,5 +1,5 @@
-//! Tokens that the database has had for some minutes, remembered sealed and in memory only: a
-//! standby that is promoted may lack the last changes of the server that died.
+//! Recently stored tokens, remembered sealed and in memory only: a promoted standby may lack the
+//! last writes of the failed server.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use super::record::Journaled;
 use crate::clock::after;
 
-/// Remembered for at least so long, and at most twice: longer than a standby that is fit to be
-/// promoted lags behind.
+/// Tokens are remembered for at least this long, and at most twice: longer than the lag of a
+/// standby that is fit to be promoted.
 const GENERATION: Duration = Duration::from_mins(10);
-/// Tokens of one generation; with more in less time the oldest are forgotten earlier.
+/// Most tokens of one generation; with more, the oldest are forgotten earlier.
 const MOST: usize = 4096;
 
 #[derive(Debug, Default)]
@@ -20,8 +20,8 @@ pub(super) struct Recent(Mutex<Generations>);
 
 #[derive(Debug, Default)]
 struct Generations {
-    /// Of the database's history, by which another server is known; `None` where it tells none, and
-    /// nothing is remembered.
+    /// The database's timeline, which changes with a failover. `None`: unknown, so nothing is
+    /// remembered.
     timeline: Option<String>,
     began: Option<Timestamp>,
     present: Vec<Journaled>,
@@ -46,7 +46,7 @@ impl Recent {
         all.present.push(token);
     }
 
-    /// Forgets what is old enough.
+    /// Begins a new generation if the present one is old enough.
     pub(super) fn age(&self, now: Timestamp) {
         let mut all = self.lock();
         let began = *all.began.get_or_insert(now);
@@ -57,14 +57,14 @@ impl Recent {
         }
     }
 
-    /// What is remembered, oldest first, where the database's history is not the one known so far.
+    /// The remembered tokens, oldest first, if `timeline` is not the known one.
     pub(super) fn of_another_than(&self, timeline: &str) -> Option<Vec<Journaled>> {
         let all = self.lock();
         let is_other = all.timeline.as_deref().is_some_and(|known| known != timeline);
         is_other.then(|| all.former.iter().chain(&all.present).cloned().collect())
     }
 
-    /// The database's history from now on.
+    /// Sets the known timeline.
     pub(super) fn is_of(&self, timeline: String) {
         self.lock().timeline = Some(timeline);
     }

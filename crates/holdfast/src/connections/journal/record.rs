@@ -1,4 +1,4 @@
-//! What the journal keeps of one token.
+//! The journal's record of one token.
 
 use std::io;
 
@@ -11,18 +11,18 @@ use uuid::Uuid;
 use crate::clock::from_millis;
 use crate::connection::attempt::AttemptStage;
 
-/// A token in the journal: sealed, with what tells whether it is still wanted.
+/// A sealed token in the journal, with the facts that decide whether it is still wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Journaled {
     /// Its owner.
     pub user_id: String,
-    /// What brought it.
+    /// Where it comes from.
     pub origin: Origin,
     /// The token, sealed under the owner's key and bound to its origin.
     pub blob: Vec<u8>,
 }
 
-/// What brought a token.
+/// Where a token comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// A refresh.
@@ -38,12 +38,12 @@ pub enum Origin {
     Attempt {
         /// The attempt.
         attempt_id: Uuid,
-        /// How far the token takes it.
+        /// The step that brought the token.
         step: Step,
     },
 }
 
-/// A step of a connect attempt that a token has come with.
+/// A step of a connect attempt that brings a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// The short-lived token.
@@ -56,7 +56,7 @@ impl Step {
     /// Latest first.
     pub const ALL: [Self; 2] = [Self::Grant, Self::Short];
 
-    /// The stage that the attempt is at with it.
+    /// The stage of an attempt that has this token.
     pub fn stage(self) -> AttemptStage {
         match self {
             Self::Short => AttemptStage::ShortGranted,
@@ -64,11 +64,11 @@ impl Step {
         }
     }
 
-    /// Whether it takes an attempt on that is at `stage`.
+    /// Whether this token advances an attempt at `stage`.
     pub fn is_news_at(self, stage: AttemptStage) -> bool {
         match stage {
-            // `Returned` where the row comes from a backup: nobody asks for a token before the
-            // intent is written.
+            // `Returned` only if the row comes from a backup: the intent is written before a token
+            // is asked for.
             AttemptStage::Returned | AttemptStage::Redeeming => true,
             AttemptStage::ShortGranted => self == Self::Grant,
             AttemptStage::Open | AttemptStage::Granted | AttemptStage::Closed => false,
@@ -134,12 +134,12 @@ impl TryFrom<Record> for Journaled {
     }
 }
 
-/// As a file's bytes.
+/// The bytes of a token's file.
 pub(super) fn encode(token: &Journaled) -> io::Result<Vec<u8>> {
     Ok(serde_json::to_vec(&Record::from(token))?)
 }
 
-/// From a file's bytes.
+/// Parses the bytes of a file.
 pub(super) fn decode(bytes: &[u8]) -> io::Result<Journaled> {
     serde_json::from_slice::<Record>(bytes)?.try_into()
 }

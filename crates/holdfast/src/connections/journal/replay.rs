@@ -1,4 +1,4 @@
-//! Storing the tokens that wait in the journal.
+//! Storing journaled tokens.
 
 use tokio_util::sync::CancellationToken;
 
@@ -6,9 +6,9 @@ use super::super::{Connections, ServiceError};
 use super::{Journaled, Origin};
 
 impl Connections {
-    /// Stores what waits in the journal; answers how many. A file goes only when the database has
-    /// answered for it. One that cannot be stored for a reason of its own stays, and the others go
-    /// on.
+    /// Stores the journaled tokens; returns how many. A file is deleted only after the database has
+    /// answered for it. If one token fails for a reason of its own, its file stays and the others
+    /// continue.
     pub async fn replay_journal(&self, stop: &CancellationToken) -> Result<usize, ServiceError> {
         self.survive_failover(stop).await?;
         let all = self.journal.read().unwrap_or_else(|error| {
@@ -29,8 +29,8 @@ impl Connections {
         Ok(replayed)
     }
 
-    /// Stores one, or finds that it is not wanted any more, and deletes its file. Answers whether
-    /// that was done; it is not while somebody here is about to store it.
+    /// Stores a token, or finds it no longer wanted, and deletes its file. Returns false while
+    /// another task of this process is about to store it.
     pub(in crate::connections) async fn replay(&self, token: &Journaled) -> Result<bool, ServiceError> {
         if let Origin::Attempt { attempt_id, .. } = token.origin
             && self.journal.is_in_hand(attempt_id)
@@ -38,8 +38,7 @@ impl Connections {
             return Ok(false);
         }
         match self.store_journaled(token).await {
-            // Neither the user nor the data key exists any more, and neither does a wish to keep
-            // the token.
+            // User and data key are deleted, so the token is no longer wanted.
             Ok(_) | Err(ServiceError::UserGone) => {}
             Err(error) => return Err(error),
         }
@@ -47,7 +46,7 @@ impl Connections {
         Ok(true)
     }
 
-    /// Stores one unless the database knows better. Answers whether it was news.
+    /// Stores a token unless it is outdated. Returns whether it was stored.
     pub(super) async fn store_journaled(&self, token: &Journaled) -> Result<bool, ServiceError> {
         match token.origin {
             Origin::Refresh { connection_id, linked_at, from_version } => {

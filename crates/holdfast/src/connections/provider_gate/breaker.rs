@@ -1,9 +1,8 @@
-//! The circuit breaker: while the provider answers nobody, nobody but a probe asks it.
+//! The circuit breaker: while the provider answers nobody, only one connection at a time asks.
 //!
-//! Without it, every connection that comes due in an outage would find out for itself, again and
-//! again: in an outage of twenty days more often than all connections are refreshed in a year. With
-//! it, one connection at a time asks for all, the one with the least time left first, and the first
-//! answer makes way for the rest.
+//! Without it, every connection that comes due in an outage would retry on its own: in twenty days
+//! more calls than refreshes in a year. With it, one connection at a time asks for all, the one
+//! with the least time left first, and the first answer lets the rest through.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -12,15 +11,15 @@ use jiff::Timestamp;
 
 use crate::clock::after;
 
-/// So many failures without a success in between open it: as many as are under way at once can fail
-/// by one hiccup.
+/// Failures without an answer in between that open the breaker: more than the calls in flight at
+/// once, which one hiccup can fail together.
 const OPENS_AT: u32 = 10;
-/// The pause between two probes is this part of the time that the trouble has lasted, so that it is
-/// noticed early that a short one has passed, and a long one costs little.
+/// The pause between two probes is this fraction of the outage's age: a short outage is soon seen
+/// to end, and a long one costs few calls.
 const PART: u32 = 8;
 /// The shortest pause.
 const SHORTEST: Duration = Duration::from_secs(20);
-/// The longest: a grant in its last days is tried hourly.
+/// The longest pause: a grant in its last days is tried hourly.
 const LONGEST: Duration = Duration::from_hours(1);
 
 /// What one replica knows of the provider's health.
@@ -32,14 +31,14 @@ pub struct Breaker {
 #[derive(Debug, Clone, Copy, Default)]
 struct State {
     failures: u32,
-    /// When the first of the failures was.
+    /// Time of the first failure.
     since: Option<Timestamp>,
-    /// When the last of them was.
+    /// Time of the last failure.
     last: Option<Timestamp>,
 }
 
 impl Breaker {
-    /// The provider answered, whatever it said.
+    /// Closes the breaker: the provider answered, whatever it said.
     pub fn answered(&self) {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
     }
@@ -64,14 +63,14 @@ impl Breaker {
         }
     }
 
-    /// Until when nobody is asked.
+    /// Until when no call is made.
     pub fn rests_until(&self, now: Timestamp) -> Option<Timestamp> {
         let (last, next) = self.next_probe()?;
-        // A time in the future is from a clock that has been set back since.
+        // Ignore a time in the future: the clock has been set back since.
         (last <= now && now < next).then_some(next)
     }
 
-    /// While it is open: the time of the last failure, and of the next probe.
+    /// The times of the last failure and of the next probe; `None` while the breaker is closed.
     fn next_probe(&self) -> Option<(Timestamp, Timestamp)> {
         let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (since, last) = state.since.zip(state.last).filter(|_| state.failures >= OPENS_AT)?;

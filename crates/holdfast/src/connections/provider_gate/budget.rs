@@ -20,9 +20,9 @@ const SCARCE: u32 = 90;
 const SLOW: Duration = Duration::from_secs(1);
 /// The gap between two calls above [`SCARCE`].
 const SLOWER: Duration = Duration::from_secs(10);
-/// The pause once the budget is spent; it is a rolling hour, so some of it is back by then.
+/// The pause once the budget is spent; part of its rolling hour is back by then.
 const SPENT: Duration = Duration::from_mins(5);
-/// A figure older than this says nothing any more.
+/// A usage figure older than this is ignored.
 const STALE: Duration = Duration::from_hours(1);
 
 /// What one replica knows of the app-wide budget.
@@ -39,7 +39,7 @@ struct State {
 }
 
 impl Budget {
-    /// Takes in what an answer says of the budget.
+    /// Updates the budget from an answer.
     pub fn observe(&self, usage: Usage, failure: Option<&Failure>, now: Timestamp) {
         let limited = failure.filter(|each| each.meaning == Meaning::RateLimited(LimitScope::App));
         if usage.app_percent.is_none() && limited.is_none() {
@@ -59,15 +59,15 @@ impl Budget {
         *state = State { percent, seen_at: Some(now), not_before: Some(after(now, gap)) };
     }
 
-    /// Until when nothing may be asked: calling while throttled prolongs it.
+    /// Until when no call may be made: calls while throttled prolong it.
     pub fn spent_until(&self, now: Timestamp) -> Option<Timestamp> {
         let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let until = state.not_before.filter(|until| state.percent >= 100 && now < *until);
-        // A time in the future is from a clock that has been set back since.
+        // Ignore a time in the future: the clock has been set back since.
         until.filter(|_| state.seen_at.is_some_and(|seen| seen <= now))
     }
 
-    /// How much is used, in percent, by the newest answer that said so within the hour.
+    /// The used share in percent, by the newest answer; 0 if that is older than [`STALE`].
     pub fn used(&self, now: Timestamp) -> u32 {
         let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let is_known = state.seen_at.is_some_and(|seen| seen <= now && now < after(seen, STALE));
@@ -78,7 +78,7 @@ impl Budget {
     pub fn allows(&self, most: usize, now: Timestamp) -> usize {
         let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match (state.seen_at, state.not_before) {
-            // A time in the future is from a clock that has been set back since.
+            // Ignore a time in the future: the clock has been set back since.
             (Some(seen), Some(not_before)) if seen <= now => {
                 if now < not_before {
                     0

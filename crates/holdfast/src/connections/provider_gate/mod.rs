@@ -1,4 +1,4 @@
-//! Whether the provider may be asked now: its health and its rate budget behind one face.
+//! Whether the provider may be asked now, by its health and its rate budget.
 
 mod breaker;
 mod budget;
@@ -33,7 +33,7 @@ impl ProviderGate {
         Self { clock, mechanisms: Mechanisms::default(), inner: Arc::default() }
     }
 
-    /// The same with those mechanisms only.
+    /// Uses only these mechanisms.
     pub(super) fn with(self, mechanisms: Mechanisms) -> Self {
         Self { mechanisms, ..self }
     }
@@ -46,17 +46,17 @@ impl ProviderGate {
         if self.mechanisms.has(Mechanism::Breaker) { breaker.allows(most, now) } else { most }
     }
 
-    /// Until when nobody is asked because the provider answers nobody.
+    /// Until when no call is made because the provider answers nobody.
     pub fn rests_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.inner.breaker.rests_until(now)
     }
 
-    /// Until when nobody is asked because the app's budget is spent.
+    /// Until when no call is made because the app's budget is spent.
     pub fn spent_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.inner.budget.spent_until(now)
     }
 
-    /// How much of the app's budget is used, in percent, as far as the provider's answers say.
+    /// How much of the app's budget is used, in percent, by the provider's answers.
     pub fn budget_used_percent(&self) -> u32 {
         self.inner.budget.used(self.clock.now())
     }
@@ -67,17 +67,17 @@ impl ProviderGate {
         self.inner.budget.observe(usage, failure, self.clock.now());
     }
 
-    /// The outcome of a provider call, having taken in what it says of health and budget.
+    /// Updates health and budget from a reply, and returns its outcome.
     pub fn account_for<T>(&self, reply: Reply<T>) -> Result<T, Failure> {
         let Reply { outcome, usage } = reply;
         let now = self.clock.now();
         self.inner.budget.observe(usage, outcome.as_ref().err(), now);
         match outcome.as_ref().map_err(|failure| failure.meaning) {
-            // What every grant may do is refused for want of a permission: that concerns the app.
+            // Every grant may make these calls, so a missing permission concerns the app.
             Err(Meaning::Unavailable | Meaning::App(_) | Meaning::Permission) => {
                 self.inner.breaker.failed(now);
             }
-            // Whether a death is the connection's own or everybody's shows later.
+            // Whether a death concerns one connection or all shows later.
             Err(Meaning::Dead(_) | Meaning::DeadUnexplained) => {}
             Ok(_)
             | Err(
@@ -90,7 +90,7 @@ impl ProviderGate {
         })
     }
 
-    /// A death was found to strike everybody: the provider answers nobody.
+    /// Counts a failure: a death was found to strike all connections.
     pub fn strikes_all(&self) {
         self.inner.breaker.failed(self.clock.now());
     }

@@ -1,8 +1,8 @@
 //! What the metrics listener serves: `/metrics`, the operator's page at `/`, the runbook, and why a
 //! request was refused.
 //!
-//! It is not the public listener: no caller, no secret, nothing that changes anything. Whoever
-//! reaches it sees user ids.
+//! It is not the public listener: no caller, no secret, nothing that changes anything. Everyone who
+//! can reach it sees user ids.
 
 mod look_up;
 mod page;
@@ -36,7 +36,7 @@ struct Operator {
     looking_up: Arc<Semaphore>,
 }
 
-/// Look-ups at a time: each asks the database many things, and callers wait behind them.
+/// Look-ups at once: each sends the database many queries, and callers wait behind them.
 const LOOK_UPS: usize = 2;
 
 /// The routes of the metrics listener.

@@ -42,7 +42,7 @@ impl Troubles {
 const EXPIRING_S: i64 = 3 * 86_400;
 /// What `HoldfastDatabaseSlow` allows a status.
 const SLOW: Duration = Duration::from_millis(250);
-/// The overview and the worker are looked at as stale after this.
+/// Age at which the overview and the worker's last tick count as stale.
 const STALE_S: i64 = 600;
 /// What `HoldfastWebhooksFail` allows an event to wait.
 const EVENT_WAITS_S: i64 = 900;

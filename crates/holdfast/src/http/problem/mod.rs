@@ -39,8 +39,8 @@ const MEDIA_TYPE: &str = "application/problem+json";
 const X_AUTH_PROBLEM: HeaderName = HeaderName::from_static("x-auth-problem");
 /// How long a client waits where a 429 or 503 has nothing better to say.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
-/// The same where a person has to change the configuration first: soon enough for Svix and Meta,
-/// which repeat for days.
+/// `Retry-After` where a person has to change the configuration first: soon enough for Svix and
+/// Meta, which repeat for days.
 const RETRY_AFTER_SET_UP: Duration = Duration::from_hours(1);
 
 /// An error answer. Small, so that `Result<_, Problem>` stays cheap.
@@ -72,8 +72,8 @@ impl Problem {
         Self(Box::new(Facts { code, detail: None, reason, retry_after: None, action: None, judgement: None }))
     }
 
-    /// Says what is particular about this occurrence. Shown to the caller: no secret, nothing that
-    /// the caller may not know.
+    /// Sets the `detail` of this occurrence. The caller reads it: no secret, nothing that the
+    /// caller may not know.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.0.detail = Some(detail.into());
@@ -106,14 +106,14 @@ impl Problem {
         self
     }
 
-    /// Adds how the verifier came to it, for the operator alone.
+    /// Adds the verifier's reasoning, for the operator alone.
     #[must_use]
     pub(super) fn with_judgement(mut self, judgement: Judgement) -> Self {
         self.0.judgement = Some(judgement);
         self
     }
 
-    /// How the verifier came to it.
+    /// The verifier's reasoning.
     pub(super) fn judgement(&self) -> Option<&Judgement> {
         self.0.judgement.as_ref()
     }

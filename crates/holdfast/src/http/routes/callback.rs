@@ -55,7 +55,7 @@ fn see_other(to: &str) -> Response {
     }
 }
 
-/// Nothing of the query stands in the page.
+/// The page repeats nothing of the query.
 fn page(what: CallbackPage) -> Page {
     const BEGIN_ANEW: &str = "Go back to the app and connect Instagram again.";
     let (title, text, remedy) = match what {

@@ -145,7 +145,7 @@ fn page_of(entry: &Entry) -> Page {
     Page::new(entry.code, Width::Narrow, "../../", &body).public()
 }
 
-/// Says nothing of what was asked for: the address is anybody's text.
+/// Does not repeat the code that was asked for: anybody can put any text into an address.
 fn no_such_code() -> Page {
     let mut body = Markup::default();
     body.raw(

@@ -25,10 +25,10 @@ use crate::http::failure;
 use crate::http::streams::Place;
 use crate::store::Change;
 
-/// A comment at least this often, so that nobody on the way takes the stream for dead. The status
-/// is read again at the same time: what the clock alone changes costs no more than this.
+/// Time between two heartbeat comments, which keep proxies from taking the stream for dead. The
+/// status is read again with each, so a change by the clock alone shows this late at most.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// While nobody tells us of changes at other replicas, the status is read this often.
+/// Time between two reads of the status while notices from other replicas cannot be heard.
 const UNTOLD: Duration = Duration::from_secs(3);
 
 /// Adds the route.
@@ -100,7 +100,7 @@ struct Notices {
     hears: watch::Receiver<bool>,
 }
 
-/// Why the stream looks up.
+/// Why a stream woke up.
 enum Woken {
     /// The status may have changed.
     Look,
@@ -180,7 +180,7 @@ impl Watched {
                 change = changes.recv() => match change {
                     Ok(change) if change.user_id == self.owner.as_str() => return Woken::Look,
                     Ok(_) => {}
-                    // Some were missed, perhaps ours.
+                    // Notices were missed, perhaps one about this caller.
                     Err(broadcast::error::RecvError::Lagged(_)) => return Woken::Look,
                     Err(broadcast::error::RecvError::Closed) => return Woken::End,
                 },

@@ -33,7 +33,7 @@ const X_AUTH_IMPERSONATOR: HeaderName = HeaderName::from_static("x-auth-imperson
 const X_AUTH_ASSERTION: HeaderName = HeaderName::from_static("x-auth-assertion");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// Who impersonates somebody, where the token does not say it in a way that a header can.
+/// The impersonator where the token's `act` cannot stand in a header.
 const SOMEBODY: HeaderValue = HeaderValue::from_static("unknown");
 
 /// Adds the routes.
@@ -116,8 +116,8 @@ async fn forward_auth(
     Ok(Identity(headers))
 }
 
-/// The host that the client asked for, as the proxy says it. Of several nobody knows which one the
-/// proxy meant: then the assertion is for no host.
+/// The host that the client asked for, by `X-Forwarded-Host`. Where there are several, the proxy's
+/// meaning is unknown and the assertion names no host.
 struct ForwardedHost(Option<String>);
 
 impl<S: Sync> FromRequestParts<S> for ForwardedHost {
@@ -167,7 +167,7 @@ fn identify(caller: &Caller, headers: &mut HeaderMap) {
         add(X_AUTH_ORG_PERMISSIONS, (!permissions.is_empty()).then(|| permissions.join(",")).as_deref());
     }
     if caller.is_impersonated() {
-        // This one takes something away, so it is never left out.
+        // An impersonator restricts the caller, so this one is never left out.
         let impersonator = caller.impersonator().and_then(|who| HeaderValue::try_from(who).ok());
         headers.insert(X_AUTH_IMPERSONATOR, impersonator.unwrap_or(SOMEBODY));
     }

@@ -5,11 +5,10 @@ use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpSocket};
 
-/// What the kernel keeps of answers that a client has not taken, in bytes per connection. Left to
-/// itself it grows to megabytes for each of them, which 4096 readers that do not read would turn
-/// into all the memory there is.
+/// Bytes of an answer that the kernel buffers per connection. By default it grows to megabytes, and
+/// 4096 clients that do not read could take all memory.
 const SEND_BUFFER: u32 = 128 * 1024;
-/// Connections that the kernel keeps until we take them.
+/// Connections that the kernel queues until they are accepted.
 const BACKLOG: u32 = 4096;
 
 /// The listening socket could not be opened.

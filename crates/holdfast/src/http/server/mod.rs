@@ -3,9 +3,9 @@
 //!
 //! Every connection is watched ([`watch`]): silent connections, headers that never end and readers
 //! that do not read are cut. The number of connections is bounded ([`places`]), requests that hyper
-//! cannot read are answered in full ([`refusals`]), and a shutdown comes in two steps: first every
-//! answer ends its connection while new ones are still taken, then nothing new is taken, running
-//! requests finish within a deadline, and what has been quiet for a second is closed.
+//! cannot read are answered in full ([`refusals`]). A shutdown has two steps: first every answer
+//! closes its connection while new connections are still accepted; then none is accepted, running
+//! requests finish within a deadline, and connections that were quiet for a second are closed.
 
 mod bind;
 mod places;
@@ -44,24 +44,24 @@ use watch::{AwaitedBody, Watch, WatchedIo};
 use super::Application;
 use crate::clock::{SharedClock, after};
 
-/// What a client may cost us.
+/// Limits on what one client may cost.
 #[derive(Debug, Clone)]
 pub struct ServerLimits {
-    /// Connections at a time; for one more, one that keeps us waiting is closed.
+    /// Open connections; for one more, a connection that waits for its client is closed.
     pub max_connections: usize,
-    /// From the first byte of a request to the end of its header.
+    /// Time from a request's first byte to the end of its header.
     pub header_timeout: Duration,
-    /// From accepting a connection to its first byte.
+    /// Time from accepting a connection to its first byte.
     pub silent_timeout: Duration,
-    /// Without any request, after the first one.
+    /// Time without a request, after the first one.
     pub idle_timeout: Duration,
-    /// Without the client taking a single byte of an answer.
+    /// Time without the client taking a single byte of an answer.
     pub write_timeout: Duration,
-    /// The whole header of a request, in bytes.
+    /// Bytes of a request's whole header.
     pub max_header_bytes: usize,
-    /// Header fields of a request.
+    /// Fields of a request's header.
     pub max_headers: usize,
-    /// For running requests to finish after a shutdown was asked for.
+    /// Time for running requests to finish after a shutdown was asked for.
     pub drain: Duration,
     /// Whether HTTP/2 without TLS is spoken too, for proxies that ask for it.
     pub h2c: bool,
@@ -83,18 +83,18 @@ impl Default for ServerLimits {
     }
 }
 
-/// Where every place is taken and nobody keeps us waiting: when to look again.
+/// Pause before the next look for a place, where all are taken by connections at work.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
-/// Out of file handles: when to try again, with room made meanwhile.
+/// Pause before the next accept where file handles ran out; room is made meanwhile.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(20);
-/// For a request that was on its way when the server stopped: how long a connection has to be quiet
-/// before it is closed unannounced.
+/// Quiet time before a stopping server closes a connection unannounced: a request may be on its
+/// way.
 const LAST_REQUEST: Duration = Duration::from_secs(1);
-/// At work when the server stopped: how often to look whether it has become quiet.
+/// Pause between two looks at a connection that was at work when the server stopped.
 const AT_WORK: Duration = Duration::from_millis(100);
 
-/// The address of whoever opened the connection, as a request extension. Behind a proxy that is the
-/// proxy.
+/// The address of the connection's other end, as a request extension. Behind a proxy it is the
+/// proxy's.
 #[derive(Debug, Clone, Copy)]
 pub struct PeerAddr(pub SocketAddr);
 
@@ -144,7 +144,8 @@ pub async fn serve(listener: TcpListener, service: Service, shutdown: Cancellati
             accepted = listener.accept(), if newcomer.is_none() => match accepted {
                 Ok((stream, peer)) => newcomer = Some((stream, peer, Watch::new(limits, clock.clone()))),
                 Err(error) => {
-                    // Out of file handles, most likely: whoever keeps us waiting gives some back.
+                    // Most likely out of file handles: connections that wait for their clients give
+                    // some back.
                     places.cannot_accept(&error);
                     clock.sleep(ACCEPT_AGAIN).await;
                 }
@@ -159,10 +160,10 @@ pub async fn serve(listener: TcpListener, service: Service, shutdown: Cancellati
     drain(connections, limits.drain, clock).await
 }
 
-/// Whom the kernel has accepted and we have not; it resets those that are left when the listener is
-/// closed, with the end of this.
+/// Connections that the kernel has accepted and we have not. Those left when the listener closes,
+/// at the end of this function, would be reset.
 fn waiting(listener: TcpListener) -> impl Iterator<Item = (TcpStream, SocketAddr)> {
-    // The kernel is asked: what the runtime knows of the listener may be some milliseconds old.
+    // Asks the kernel: the runtime's readiness may be some milliseconds old.
     let listener = listener.into_std().ok();
     std::iter::from_fn(move || {
         let (stream, peer) = listener.as_ref()?.accept().ok()?;
@@ -171,10 +172,9 @@ fn waiting(listener: TcpListener) -> impl Iterator<Item = (TcpStream, SocketAddr
     })
 }
 
-/// Resolves when a connection has to finish. One of HTTP/2 is told so in its own words, once a
-/// shutdown is asked for. One of HTTP/1 is told by its next answer; who has none to come may be
-/// sending a request just now, which would be lost with the connection, so it has to be quiet for a
-/// while.
+/// Resolves when a connection has to finish. HTTP/2 announces a shutdown by itself (GOAWAY). HTTP/1
+/// announces it in the next answer; where none is due, a request may be on its way and would be
+/// lost, so the connection has to be quiet for a while first.
 async fn last_call(shutdown: &CancellationToken, watch: &Watch, clock: &SharedClock) {
     shutdown.cancelled().await;
     let asked = clock.now();
@@ -191,17 +191,17 @@ async fn last_call(shutdown: &CancellationToken, watch: &Watch, clock: &SharedCl
     }
 }
 
-/// Why a connection ends, where its client does not end it.
+/// Why the server ends a connection.
 enum End {
-    /// It has to be cut.
+    /// It ran into a limit and is cut.
     Expired,
-    /// It has to finish what it is at.
+    /// It finishes its request and ends.
     LastCall,
 }
 
 type Ends = FuturesUnordered<BoxFuture<'static, End>>;
 
-/// What may end a connection; polled when it has something to say, not with every request.
+/// The futures that may end a connection; polled only when woken, not with every request.
 fn ends(watch: &Watch, shutdown: CancellationToken, clock: &SharedClock) -> Ends {
     let (expired, asked, clock) = (watch.clone(), watch.clone(), clock.clone());
     let expired = async move {
@@ -226,8 +226,8 @@ async fn drain(mut connections: JoinSet<()>, deadline: Duration, clock: &SharedC
     cut
 }
 
-/// What a connection's requests share: counted by itself, because counts that all threads change
-/// cost each of them more than what is counted.
+/// What a connection's requests share, in an `Arc` of its own: a reference count that all threads
+/// change is slow.
 struct Shared {
     application: Application,
     peer: PeerAddr,
@@ -250,7 +250,7 @@ async fn connection(
     shutdown: CancellationToken,
 ) {
     let Service { application, refusals, limits, clock, leaving, places: _ } = service;
-    // The tokens are its own: requests of other connections do not wait for their locks.
+    // Child tokens, so that requests of other connections do not contend for their locks.
     let (leaving, peer) = (leaving.child_token(), PeerAddr(peer));
     let shared = Arc::new(Shared { application, peer, leaving, shutdown: shutdown.clone() });
     // Answers are small and written in one piece; waiting to fill a packet would only delay them.
@@ -264,11 +264,11 @@ async fn connection(
         let watch = watch.clone();
         hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let busy = watch.request_begins(request.version());
-            // A length beside `Transfer-Encoding` is not shown to us, and is how requests are
-            // smuggled past a proxy: the connection must not go on to what may be the body's rest
+            // hyper hides a `Content-Length` beside `Transfer-Encoding`, which is how requests are
+            // smuggled past a proxy: the connection ends, since what follows may be the body's rest
             // (RFC 9112, 6.1).
             let is_last = request.headers().contains_key(header::TRANSFER_ENCODING);
-            // HTTP/2 has no such header; it is told with the shutdown itself.
+            // HTTP/2 has no such header and is told by the shutdown itself.
             let is_http1 = request.version() <= Version::HTTP_11;
             let request: Request = request.map(|body| AwaitedBody::watched(body, &watch));
             let shared = Arc::clone(&shared);
@@ -308,7 +308,7 @@ async fn finish<C: Future>(connection: C, stop: impl FnOnce(Pin<&mut C>), mut en
 
 fn http1_builder(limits: &ServerLimits) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    // The watch covers the header's time: hyper's own timer would also run between two requests.
+    // The watch limits the header's time: hyper's own timer would also run between two requests.
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(None)

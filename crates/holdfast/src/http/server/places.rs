@@ -1,12 +1,12 @@
-//! Places for connections. When all are taken, whoever comes next is not kept waiting for one:
-//! those that we have waited for longest are closed, of the address that has most connections.
-//! First to go are those that have never asked for anything, whatever their address: behind one
-//! address may be a proxy whose kept connections serve everybody.
+//! Places for connections. When all are taken, a newcomer does not wait for long: of the address
+//! with most connections, those that have kept the server waiting longest are closed. Connections
+//! that never sent a request go first, whatever their address: one address may be a proxy whose
+//! kept connections serve everybody.
 //!
-//! So no number of connections per address has to be chosen, which would be too low for an office
-//! behind one address and too high for an attacker; and whoever takes every place is the one who
-//! loses them. A connection on which we are at work is never closed: requests under way and event
-//! streams are bounded apart, below the number of places.
+//! So no limit per address is needed, which would be too low for an office behind one address and
+//! too high for an attacker: a client that takes every place loses its own. A connection with a
+//! request under way is never closed; requests and event streams have bounds of their own, below
+//! the number of places.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -24,9 +24,10 @@ use crate::client_address::ClientAddress;
 use crate::clock::{SharedClock, after};
 use crate::metric::{Kind, Metric};
 
-/// Closed at once, as a part of all places: looking for them costs a walk over all connections.
+/// Divisor of all places that gives how many are closed at once: finding them walks over all
+/// connections.
 const PART: usize = 64;
-/// Between two lines in the log.
+/// Time between two lines in the log.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
 const OPEN: Metric = Metric {
@@ -83,7 +84,7 @@ struct Held {
     watch: Watch,
 }
 
-/// Connections of one address, with the time since which each keeps us waiting.
+/// Connections of one address, with the time since which each has kept the server waiting.
 type Waiting<'a> = Vec<(Timestamp, &'a Held)>;
 
 impl Places {
@@ -91,8 +92,8 @@ impl Places {
         Self { most, clock, open: Arc::default(), metrics }
     }
 
-    /// A place for a connection; where there is none, others are told to make room and `None` is
-    /// the answer for now.
+    /// A place for a connection; `None` where all are taken, and others have been told to make
+    /// room.
     pub(super) fn take(&self, address: ClientAddress, watch: &Watch) -> Option<Place> {
         let mut open = self.lock();
         if open.held.len() >= self.most {
@@ -106,7 +107,7 @@ impl Places {
         Some(Place { id, places: self.clone() })
     }
 
-    /// The operating system has no file handle for a further connection: room is made all the same.
+    /// Makes room where the operating system has no file handle for a further connection.
     pub(super) fn cannot_accept(&self, error: &io::Error) {
         let mut open = self.lock();
         if !self.make_room(&mut open, "a connection cannot be accepted") && self.may_tell(&mut open.told) {
@@ -114,7 +115,7 @@ impl Places {
         }
     }
 
-    /// Whether anybody was there to be closed.
+    /// Closes waiting connections; `false` where there are none.
     fn make_room(&self, open: &mut Open, why: &'static str) -> bool {
         let Open { held: all, told, .. } = open;
         let mut of_address: HashMap<ClientAddress, (usize, Waiting<'_>, Waiting<'_>)> = HashMap::new();

@@ -4,9 +4,8 @@
 //! hyper's own answer is known by its form: one write that is a header block and nothing else, with
 //! a 4xx status, no body, and no request id, which every answer of the application carries.
 //!
-//! hyper has one answer to every head that fills its buffer, 431. Whether that was the address we
-//! see for ourselves: then the head was refused in the middle of its first line, and the answer is
-//! 414.
+//! hyper answers every head that fills its buffer with 431. Where the head was refused within its
+//! first line, the address was too long and the answer becomes 414.
 
 use std::io;
 use std::pin::Pin;
@@ -20,14 +19,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Makes the whole answer, header and body, to a request whose head could not be read.
 pub type Refusals = Arc<dyn Fn(StatusCode) -> Bytes + Send + Sync>;
 
-/// What a client may still send after its refusal before we stop taking it, in bytes.
+/// Bytes that are still read from a client after its refusal.
 const REST: usize = 256 * 1024;
 
-/// How much of a line's beginning is kept: the method of a request, and the blank behind it.
+/// Bytes kept of a line's beginning: room for a request's method and the blank behind it.
 const LINE_START: usize = 24;
 
-/// The line that is being received. With every answer it begins anew: a request does not continue
-/// the body of the one before.
+/// The line that is being received. Each answer resets it: a request does not continue the body of
+/// the one before.
 #[derive(Default)]
 struct Line {
     length: usize,
@@ -74,7 +73,7 @@ impl<T> RefusalIo<T> {
         Self { io, refusals, answer: None, rest: REST, max_head, line: Line::default() }
     }
 
-    /// Takes `bytes` off hyper's hands where they are a refusal of its own.
+    /// Whether `bytes` are a refusal by hyper, which our own answer then replaces.
     fn replaces(&mut self, bytes: &[u8]) -> bool {
         let Some(refusals) = self.refusals.as_ref().filter(|_| self.answer.is_none()) else { return false };
         let Some(status) = own_refusal(bytes) else { return false };

@@ -1,4 +1,4 @@
-//! Watches one connection, so that a client that does nothing, or too little, is cut.
+//! Watches one connection and cuts it where its client does nothing, or too little.
 //!
 //! | the connection is | since | cut after |
 //! |---|---|---|
@@ -51,7 +51,7 @@ struct Doing {
     is_http2: bool,
     /// Requests whose body is not there yet.
     awaited_bodies: usize,
-    /// When the first of these bodies began to be waited for.
+    /// Since when the first of these bodies has been awaited.
     body_since: Option<Timestamp>,
     is_cut: bool,
     /// `Some` once the first byte of the next header has come.
@@ -106,8 +106,8 @@ impl Watch {
         }
     }
 
-    /// Since when we have done nothing here but wait for the client; `None` while we are at work,
-    /// or are leaving.
+    /// Since when the server has only been waiting for this client; `None` while it is at work or
+    /// closing.
     pub(super) fn waiting_since(&self) -> Option<Timestamp> {
         let doing = self.lock();
         if doing.is_cut {
@@ -131,13 +131,13 @@ impl Watch {
         self.lock().is_http2
     }
 
-    /// Since when nothing has been asked here; `None` at a request, or at its header.
+    /// Since when no request has been under way; `None` during a request or its header.
     pub(super) fn quiet_since(&self) -> Option<Timestamp> {
         let doing = self.lock();
         (doing.requests == 0 && doing.header_since.is_none()).then_some(doing.idle_since)
     }
 
-    /// Has the connection closed, to make room.
+    /// Tells the connection to close, to make room.
     pub(super) fn cut(&self) {
         self.lock().is_cut = true;
         self.shared.room_wanted.notify_one();
@@ -234,7 +234,7 @@ impl Drop for Awaited {
     }
 }
 
-/// A request's body; it is waited for until its end has come or nobody wants it any more.
+/// A request's body; counted as awaited until its end has come or it is dropped.
 pub(super) struct AwaitedBody {
     body: Incoming,
     awaited: Option<Awaited>,

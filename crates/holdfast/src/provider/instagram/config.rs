@@ -1,10 +1,9 @@
-//! What an installation must know to speak to Instagram.
+//! The configuration of the Instagram client.
 
 use secrecy::SecretString;
 use url::Url;
 
-/// Addresses and credentials of the Instagram app. The defaults of the addresses are the settings'
-/// business.
+/// Addresses and credentials of the Instagram app. The settings define the default addresses.
 #[derive(Debug, Clone)]
 pub struct InstagramConfig {
     /// The *Instagram* App ID (App Dashboard, Instagram, "API setup with Instagram login"), not the

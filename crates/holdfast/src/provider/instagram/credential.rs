@@ -1,15 +1,14 @@
-//! Credentials of the caller's own in a call that is passed on: none goes out, in whichever place
-//! and however spelt.
+//! Rejects pass-through calls with credentials of their own, in any place and any spelling.
 //!
 //! The Graph API reads parameters from the query, a form, a multipart form or JSON alike, and as
-//! PHP does: a dot or a space in a name stands for an underscore, and nothing counts after a NUL.
-//! Whoever could bring a token of theirs would have the answer about it taken for one about the
-//! grant in use.
+//! PHP does: a dot or a space in a name counts as an underscore, and a name ends at a NUL. If a
+//! call carried another token, the answer about that token would be taken for one about the grant
+//! in use.
 
 use bytes::Bytes;
 use serde_json::Value;
 
-/// What no call may name, as letters and digits only.
+/// Parameter names that no call may use, as letters and digits only.
 const CREDENTIALS: [&str; 7] = [
     "accesstoken",
     "refreshtoken",
@@ -19,52 +18,52 @@ const CREDENTIALS: [&str; 7] = [
     "appsecret",
     "appsecretproof",
 ];
-/// Further calls, with parameters of their own.
+/// The parameter with further calls, which have parameters of their own.
 const BATCH: &str = "batch";
 /// Paths that hand out or inspect tokens; one that the app fetched by itself would be lost to the
 /// connection.
 const TOKEN_PATHS: [&str; 4] = ["accesstoken", "refreshaccesstoken", "oauth", "debugtoken"];
-/// Rounds of percent-encoding that are looked through.
+/// Rounds of percent-encoding that are decoded.
 const ROUNDS: usize = 3;
 
 /// Why a call is not passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotPassable {
-    /// The path is one of tokens.
+    /// The path is a token endpoint.
     #[error("Token endpoints cannot be called through this route.")]
     TokenPath,
-    /// A credential is in it.
+    /// It contains a credential.
     #[error(
         "The call carries a credential (access_token, client_secret, appsecret_proof). Leave it out: Holdfast adds the grant \
          itself."
     )]
     Credential,
-    /// Further calls are in it, each with parameters of its own.
+    /// It contains further calls, each with parameters of its own.
     #[error(
         "The call contains a batch of calls. Send each call by itself: Holdfast adds the grant to one call at a time."
     )]
     Batch,
-    /// The body cannot be looked through.
+    /// The body cannot be parsed as its content type.
     #[error("The body does not match its Content-Type, so it cannot be passed on.")]
     Unreadable,
-    /// The body is none that the Graph API takes.
+    /// The Graph API takes no body of this content type.
     #[error("The body must be application/x-www-form-urlencoded, multipart/form-data or application/json.")]
     ContentType,
 }
 
-/// Looks through a path.
+/// Checks a path.
 pub(super) fn path(path: &str) -> Result<(), NotPassable> {
     let is_of_tokens = |segment: &str| spellings(segment).any(|each| TOKEN_PATHS.contains(&each.as_str()));
     if path.split('/').any(is_of_tokens) { Err(NotPassable::TokenPath) } else { Ok(()) }
 }
 
-/// Looks through the names of a query, which are decoded once.
+/// Checks the parameter names of a query, which are decoded once.
 pub(super) fn query(pairs: &[(String, String)]) -> Result<(), NotPassable> {
     none_of(pairs.iter().map(|(name, _)| name.as_str()))
 }
 
-/// Looks through a body. Answers with the content type that it goes out with: what was said beside
-/// the one that was looked at could have others read the body differently.
+/// Checks a body. Answers with the content type that it goes out with: what was said beside the one
+/// that was looked at could have others read the body differently.
 pub(super) fn body(content_type: &str, body: &Bytes) -> Result<String, NotPassable> {
     let (essence, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
     let essence = essence.trim().to_ascii_lowercase();
@@ -84,7 +83,7 @@ pub(super) fn body(content_type: &str, body: &Bytes) -> Result<String, NotPassab
     Ok(essence)
 }
 
-/// Whether no reader could take one of the names for a credential's, or for further calls.
+/// Fails if a parser could read one of the names as a credential or a batch.
 fn none_of<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), NotPassable> {
     for spelling in names.flat_map(spellings) {
         if CREDENTIALS.contains(&spelling.as_str()) {
@@ -97,8 +96,8 @@ fn none_of<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), NotPassable> 
     Ok(())
 }
 
-/// The name as letters and digits in lower case, up to a bracket or a NUL: as it stands, and after
-/// each round of decoding.
+/// The letters and digits of the name in lower case, whole and up to a bracket or NUL: as written,
+/// and after each round of decoding.
 fn spellings(name: &str) -> impl Iterator<Item = String> {
     let mut next = Some(name.to_owned());
     let rounds = std::iter::from_fn(move || {
@@ -120,7 +119,7 @@ fn letters(text: &str) -> String {
 }
 
 fn percent_decoded(text: &str) -> String {
-    // The parser of forms takes a whole pair; a name of its own has no separators left.
+    // The form parser takes a whole pair, so the name's own separators are escaped.
     let escaped = text.replace('&', "%26").replace('=', "%3D").replace('+', "%2B");
     url::form_urlencoded::parse(escaped.as_bytes())
         .next()
@@ -128,7 +127,7 @@ fn percent_decoded(text: &str) -> String {
         .unwrap_or_default()
 }
 
-/// Some parsers take `;` for `&`.
+/// Checks a form. Some parsers read `;` as `&`.
 fn form(body: &[u8]) -> Result<(), NotPassable> {
     for part in body.split(|byte| matches!(byte, b'&' | b';')) {
         let names: Vec<String> =
@@ -161,13 +160,13 @@ fn boundary(parameters: &str) -> Option<&str> {
     named.next().is_none().then_some(boundary)
 }
 
-/// Every header of every part, whichever separator ends its lines.
+/// Checks every header of every part, with any line ending.
 fn multipart(boundary: &str, body: &[u8]) -> Result<(), NotPassable> {
     let mark = format!("--{boundary}");
     if find(body, mark.as_bytes()).is_none() {
         return Err(NotPassable::Unreadable);
     }
-    // What stands before the first boundary is no part, but some read it as one.
+    // The text before the first boundary is no part, but some parsers read it as one.
     for part in split(body, mark.as_bytes()) {
         let header = [&b"\r\n\r\n"[..], b"\n\n", b"\r\r"]
             .iter()

@@ -1,4 +1,4 @@
-//! From an answer that is no success to a [`Failure`] that may be logged.
+//! Turns an unsuccessful answer into a [`Failure`] that may be logged.
 
 use http::HeaderMap;
 
@@ -8,10 +8,10 @@ use super::wire::{ErrorBody, Unusable};
 use crate::provider::{AppFault, Failure, LimitScope, Meaning, Usage};
 use crate::transport::TransportError;
 
-/// Quoted messages are cut here.
+/// Quoted messages are cut at this length.
 const MAX_QUOTE_CHARS: usize = 160;
 
-/// Where an answer came from and what it must not repeat.
+/// What a [`Failure`] needs to know about an answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Answered<'a> {
     pub(super) context: Context,
@@ -21,7 +21,7 @@ pub(super) struct Answered<'a> {
 }
 
 impl Answered<'_> {
-    /// Instagram said no, in words. `secrets` are what the request carried.
+    /// For an error body. `secrets` are those of the request, which must not be logged.
     pub(super) fn refused(&self, error: &ErrorBody, secrets: &[&str]) -> Failure {
         let meaning = meaning::of_error(self.context, self.status, error);
         let code = error.code.map_or_else(String::new, |code| format!(", code {code}"));
@@ -46,7 +46,7 @@ impl Answered<'_> {
         Failure { wants_scopes, ..self.failure(meaning, error.code, error.subcode, detail) }
     }
 
-    /// The body is none that we know.
+    /// For a body of unknown form.
     pub(super) fn unreadable(&self, bytes: usize) -> Failure {
         let detail = format!(
             "Instagram answered {} with HTTP {} and a body of {bytes} bytes that is not understood.",
@@ -56,14 +56,14 @@ impl Answered<'_> {
         self.failure(meaning::of_status(self.status), None, None, detail)
     }
 
-    /// The form is known, but what we need is not in it.
+    /// For a readable body that lacks what we need.
     pub(super) fn unusable(&self, why: Unusable) -> Failure {
         let detail =
             format!("Instagram answered {} with HTTP {}, but {why}.", asked(self.context), self.status);
         self.failure(meaning::of_status(self.status), None, None, detail)
     }
 
-    /// The answer is about something that may not be connected.
+    /// For an answer about an account that may not be connected.
     pub(super) fn judged(&self, meaning: Meaning, detail: &str) -> Failure {
         self.failure(meaning, None, None, detail.to_owned())
     }
@@ -91,7 +91,7 @@ impl Answered<'_> {
     }
 }
 
-/// No answer arrived.
+/// For a call without an answer.
 pub(super) fn unanswered(context: Context, error: TransportError) -> Failure {
     let meaning = match error {
         TransportError::Unsendable => Meaning::App(AppFault::Request),
@@ -115,9 +115,9 @@ fn asked(context: Context) -> &'static str {
     }
 }
 
-/// What of Meta's message may be logged. Messages quote session keys, tokens and what the caller
-/// sent, so only words that look like prose pass, and nothing at all where the request's own
-/// secrets are repeated.
+/// The part of Meta's message that may be logged. Messages quote session keys, tokens and what the
+/// caller sent, so only words that look like prose pass, and nothing if it repeats a secret of the
+/// request.
 fn quote(message: &str, secrets: &[&str]) -> Option<String> {
     if secrets.iter().any(|secret| !secret.is_empty() && message.contains(secret)) {
         return None;

@@ -1,4 +1,4 @@
-//! The Graph API: whose grant is it, and the app's own calls with the grant injected.
+//! The Graph API: `/me`, and the app's own calls with the grant injected.
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
@@ -12,12 +12,11 @@ use super::{Instagram, credential, endpoint, usage};
 use crate::provider::{Account, DeathCause, Failure, Grant, Meaning, PassThrough, PassedThrough, Reply};
 use crate::transport::{Outgoing, TransportError};
 
-/// What we want to know of an account. One source reports that `user_id` makes `/me` fail for some
-/// accounts; no other does, so there is no second attempt with fewer fields: a call here is one
-/// exchange.
+/// The fields of `/me` that we read. Only one source reports that `user_id` makes it fail for some
+/// accounts, so there is no second attempt with fewer fields: a call here is one exchange.
 const FIELDS: &str = "id,user_id,username,name,account_type,profile_picture_url";
 
-/// A page of an app's own data may be larger than a token answer. In bytes.
+/// Longest answer that is passed on, in bytes. A page of the app's data may exceed a token answer.
 const MAX_PASSED_THROUGH: usize = 2 * 1024 * 1024;
 
 impl Instagram {
@@ -98,13 +97,13 @@ impl Instagram {
     }
 }
 
-/// Takes the grant out of an answer: the addresses of further pages repeat it.
+/// Removes the grant from an answer: the addresses of further pages repeat it.
 fn redact(value: &mut Value, token: &str) {
     match value {
         Value::String(text) => redact_text(text, token),
         Value::Array(items) => items.iter_mut().for_each(|item| redact(item, token)),
         Value::Object(members) => {
-            // A name that holds the grant would be odd; one that passes it on would be worse.
+            // A member's name could hold the grant too.
             if members.keys().any(|name| name.contains(token)) {
                 let old = std::mem::take(members);
                 members.extend(old.into_iter().map(|(name, value)| (name.replace(token, REDACTED), value)));
@@ -116,11 +115,11 @@ fn redact(value: &mut Value, token: &str) {
 }
 
 const REDACTED: &str = "[redacted]";
-/// Parameters that no address of an answer keeps.
+/// Parameters that are removed from every address in an answer.
 const SECRET_PARAMETERS: [&str; 3] = ["access_token", "appsecret_proof", "client_secret"];
 
 fn redact_text(text: &mut String, token: &str) {
-    // A token that is not the grant is still somebody's: the parameter goes, whatever its value.
+    // Remove the parameter whatever its value: a token that is not the grant is secret too.
     if let Some(shorter) = without_secrets(text) {
         *text = shorter;
     }

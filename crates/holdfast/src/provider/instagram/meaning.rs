@@ -1,14 +1,13 @@
 //! What Instagram's errors mean for a connection: one mapping, for every kind of call.
 //!
 //! The HTTP status is no guide: a dead token arrives as 400, a rate limit as 400 or 403, an
-//! app-level block as 200. The order of tests is: our app at fault (by text), the token (190, 102),
-//! what is about one call, limits, permissions. What none of them knows is [`Meaning::Content`]
-//! where the app made the call, and else [`Meaning::Unavailable`]; neither changes anything about a
-//! connection's life.
+//! app-level block as 200. The tests run in this order: faults of our app (by text), the token
+//! (190, 102), errors of one call, limits, permissions. Anything else is [`Meaning::Content`] for a
+//! pass-through call, and [`Meaning::Unavailable`] otherwise; neither ends a connection.
 //!
-//! Texts are matched at their beginning, after Meta's own prefixes, because a message may quote
-//! what the caller sent. Sources: Graph API "Handle Errors" and "Rate limits", Instagram "Error
-//! Codes", recorded answers.
+//! Faults of our app are matched at the beginning of the text, after Meta's own prefixes, because a
+//! message may quote what the caller sent. Sources: Graph API "Handle Errors" and "Rate limits",
+//! Instagram "Error Codes", recorded answers.
 
 use super::wire::{ErrorBody, ErrorForm};
 use crate::provider::{AppFault, DeathCause, LimitScope, Meaning, UserAction};
@@ -20,11 +19,11 @@ pub enum Context {
     Redeem,
     /// Short-lived for long-lived token.
     Extend,
-    /// A new lifetime for a long-lived token.
+    /// Refresh of a long-lived token.
     Refresh,
     /// `/me`.
     Identify,
-    /// A call that the app makes; its path and parameters are the app's.
+    /// A pass-through call, with the app's path and parameters.
     Use,
 }
 
@@ -63,20 +62,20 @@ pub fn scopes_named(message: &str) -> Vec<String> {
 
 /// How the scopes of this product begin.
 const SCOPE_PREFIX: &str = "instagram_business_";
-/// Five exist; a longer list is none.
+/// Most scopes read from one message; five exist.
 const MOST_SCOPES: usize = 8;
 
-/// The meaning of an answer whose body says nothing that we understand.
+/// The meaning of an answer whose body is not understood.
 pub fn of_status(status: u16) -> Meaning {
     match status {
-        // Whatever stands before the API counts us, not the account.
+        // A proxy in front of the API limits the app, not the account.
         429 => Meaning::RateLimited(LimitScope::App),
         // A bare 401 included: without a well-formed body nobody is told to reconnect.
         _ => Meaning::Unavailable,
     }
 }
 
-/// A message in lower case without the prefixes that Meta puts before it.
+/// A message in lower case, without Meta's prefixes.
 struct Text(String);
 
 impl Text {
@@ -146,7 +145,7 @@ fn app_fault(context: Context, text: &Text) -> Option<Meaning> {
     ];
     let (_, fault) = TEXTS.into_iter().find(|(starts, _)| text.begins(starts))?;
     Some(match (context, fault) {
-        // One permission's access level, or one recipient's role: the other calls are served.
+        // About one permission's access level, or one recipient's role: other calls still work.
         (Context::Use, AppFault::NotAdmitted) => Meaning::Permission,
         _ => Meaning::App(fault),
     })
@@ -163,8 +162,8 @@ const NOT_ADMITTED: &[&str] = &[
     "the app is in development mode",
 ];
 
-/// The form of the code exchange. Whatever it says beside the faults of our app and a limit, the
-/// code is not taken: its wording has changed before, and may be in any language.
+/// An error in the form of the code exchange. Besides faults of our app and limits, every text
+/// below 5xx means a rejected code: the wording has changed before, and may be in any language.
 fn code_exchange(context: Context, status: u16, text: &Text) -> Meaning {
     match context {
         _ if status == 429 || text.contains("too many requests") || text.contains("number of requests") => {
@@ -181,9 +180,9 @@ fn graph(context: Context, status: u16, error: &ErrorBody, text: &Text) -> Meani
     let Some(code) = error.code else { return Meaning::Unavailable };
     match code {
         190 | 102 => match (context, session(error.subcode, text)) {
-            // No token is at stake yet: what was refused is the code.
+            // There is no token yet, so the code was refused.
             (Context::Redeem, Meaning::Dead(_) | Meaning::DeadUnexplained) => Meaning::CodeRejected,
-            // By its own word it will pass, so whatever else it says is asked again.
+            // Marked as transient: ask again, whatever else it says.
             (_, _) if error.is_transient => Meaning::DeadUnexplained,
             (_, meaning) => meaning,
         },
@@ -217,7 +216,7 @@ fn graph(context: Context, status: u16, error: &ErrorBody, text: &Text) -> Meani
         3 | 10 | 200..=299 if error.is_transient => Meaning::Unavailable,
         3 | 10 | 200..=299 => match context {
             Context::Use => Meaning::Permission,
-            // Each grant may make these calls: what is refused here is refused to the app.
+            // Every grant may make these calls, so a refusal is about the app.
             Context::Redeem | Context::Extend | Context::Refresh | Context::Identify => {
                 Meaning::App(AppFault::NotAdmitted)
             }
@@ -236,21 +235,20 @@ fn graph(context: Context, status: u16, error: &ErrorBody, text: &Text) -> Meani
     }
 }
 
-/// Whether an answer to one of the app's own calls is about that call: its content, its quota, whom
-/// it is about. Such an answer says nothing about the connection.
+/// Whether the error of a pass-through call is about that call alone: its content, quota or target.
+/// Such an error says nothing about the connection.
 fn is_of_one_call(context: Context, code: i64, subcode: Option<i64>, text: &Text) -> bool {
-    // Publishing: "Error Codes" of the Instagram Platform. That the account is restricted (2207050)
-    // comes under 25.
+    // Publishing: "Error Codes" of the Instagram Platform. A restricted account (2207050) comes
+    // under code 25.
     const PUBLISHING: std::ops::RangeInclusive<i64> = 2_207_000..=2_207_999;
-    // Messaging: outside the window, or nobody there to write to.
+    // Messaging: outside the window, or no such recipient.
     const MESSAGING: std::ops::RangeInclusive<i64> = 2_534_000..=2_534_999;
     if context != Context::Use {
         return false;
     }
     match code {
         9 | 12 | 24 | 100 | 110 | 352 | 368 | 551 | 803 | 2500 | 9_000..=9_099 | 36_000..=36_099 => true,
-        // Each of these counts another product than the one that all of an account's calls come
-        // under.
+        // Each is the limit of another product; 80002 alone limits all of an account's calls.
         80_000..=80_014 => code != 80_002,
         _ => {
             subcode.is_some_and(|subcode| PUBLISHING.contains(&subcode) || MESSAGING.contains(&subcode))
@@ -259,8 +257,7 @@ fn is_of_one_call(context: Context, code: i64, subcode: Option<i64>, text: &Text
     }
 }
 
-/// Codes 190 and 102: by sub-code, which is often missing, else by text, else a "no" without a
-/// reason.
+/// Codes 190 and 102: by sub-code, which is often missing, else by text, else unexplained.
 fn session(subcode: Option<i64>, text: &Text) -> Meaning {
     match subcode {
         Some(458) => Meaning::Dead(DeathCause::Revoked),
@@ -274,9 +271,8 @@ fn session(subcode: Option<i64>, text: &Text) -> Meaning {
     }
 }
 
-/// "Session key is malformed" and "could not be decrypted" are left out on purpose: the first is
-/// also what a checkpoint looks like, the second also what a wrong host or a fault of ours looks
-/// like.
+/// "Session key is malformed" and "could not be decrypted" are left out on purpose: a checkpoint
+/// may also cause the first, and a wrong host or a fault of ours the second.
 fn session_text(text: &Text) -> Option<Meaning> {
     const TEXTS: [(&str, Meaning); 12] = [
         ("session has expired on", Meaning::Dead(DeathCause::Expired)),
@@ -297,18 +293,17 @@ fn session_text(text: &Text) -> Option<Meaning> {
 
 const INELIGIBLE: &str = "user is not an instagram business";
 
-/// In a call of the app's, "the user" may be somebody else whom the call is about.
+/// In a pass-through call, "the user" may be somebody else, whom the call is about.
 fn is_ineligible(context: Context, text: &Text) -> bool {
     context != Context::Use && text.contains(INELIGIBLE)
 }
 
-/// Code 100 to a call of ours. "Unsupported request - method type: get" comes under it and is not
-/// about the method: it is the answer to a wrong host, field or product, and to an account that the
-/// app may not serve.
+/// Code 100 to a call of ours. Its "Unsupported request - method type: get" is not about the
+/// method: it means a wrong host, field or product, or an account that the app may not serve.
 fn parameter(context: Context, error: &ErrorBody, text: &Text) -> Meaning {
     match context {
         _ if error.is_transient => Meaning::Unavailable,
-        // The code's own sub-codes: expired, redirect address differs, used.
+        // Of the code's sub-codes (expired, redirect differs, used) this is our fault.
         Context::Redeem if error.subcode == Some(36_008) => Meaning::App(AppFault::RedirectUri),
         Context::Redeem if text.begins(&["unsupported "]) => Meaning::App(AppFault::Unsupported),
         Context::Redeem => Meaning::CodeRejected,

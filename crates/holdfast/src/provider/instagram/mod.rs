@@ -43,12 +43,12 @@ pub struct Instagram {
 }
 
 impl Instagram {
-    /// The provider for that app.
+    /// The provider for this app.
     pub fn new(config: InstagramConfig, transport: SharedTransport, clock: SharedClock) -> Self {
         Self { config, transport, clock }
     }
 
-    /// One exchange, read.
+    /// Makes one exchange and reads the answer.
     async fn ask<T>(
         &self,
         context: Context,
@@ -59,8 +59,8 @@ impl Instagram {
         self.ask_and_judge(context, request, secrets, read, Ok).await
     }
 
-    /// One exchange, read and then judged. `secrets` are what the request carries: no failure
-    /// repeats them.
+    /// Makes one exchange, reads the answer and judges it. `secrets` are those of the request: no
+    /// failure repeats them.
     async fn ask_and_judge<T>(
         &self,
         context: Context,

@@ -1,4 +1,4 @@
-//! The OAuth dance: consent, code, short-lived token, long-lived token, refresh.
+//! The OAuth calls: consent, code, short-lived token, long-lived token, refresh.
 //!
 //! By hand: Instagram sends no `token_type`, has no refresh token, and takes tokens and the app
 //! secret in the query of a GET, which is the only documented form. Source: "Business Login for
@@ -112,8 +112,7 @@ impl Instagram {
     }
 }
 
-/// Of a renewed token whose lifetime is not said: what was true of the one before is not too long
-/// for it.
+/// The expiry of a refreshed token without a stated lifetime: the old one's cannot be too late.
 fn assumed_expiry(old: &Grant) -> Timestamp {
     tracing::warn!(
         expires_at = %old.expires_at,
@@ -122,8 +121,8 @@ fn assumed_expiry(old: &Grant) -> Timestamp {
     old.expires_at
 }
 
-/// Instagram appends `#_` to the redirect. Browsers keep a fragment to themselves; in-app web views
-/// and people who paste do not.
+/// Instagram appends `#_` to the redirect. Browsers do not send a fragment; in-app web views and
+/// pasted addresses may.
 fn bare_code(code: &str) -> &str {
     code.strip_suffix("#_").unwrap_or(code)
 }

@@ -1,5 +1,4 @@
-//! Meta's `signed_request`: how it proves that a deauthorization or a deletion request comes from
-//! it.
+//! Meta's `signed_request`, which proves that a deauthorization or deletion request is Meta's.
 //!
 //! `SIG.PAYLOAD`, both base64url; SIG is HMAC-SHA256 over the *encoded* payload with the app
 //! secret. Source: "Data Deletion Request Callback". Which of an installation's secrets Meta uses
@@ -15,7 +14,7 @@ use serde_json::Value;
 
 use crate::digest::sha256;
 
-/// Padding is not sent by Meta, but by some who follow its samples.
+/// Meta sends no padding, but some senders that follow its samples do.
 const BASE64URL: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -28,7 +27,7 @@ pub struct SignedRequest {
     pub user_id: String,
     /// When Meta issued it. Old ones still count: late retries must still delete.
     pub issued_at: Option<Timestamp>,
-    /// Known only to who knows the request, and the same whenever the same one comes again.
+    /// A number that cannot be guessed without the request, and is the same if it comes again.
     pub code: u128,
 }
 
@@ -38,10 +37,10 @@ pub enum SignedRequestError {
     /// Not two base64url parts.
     #[error("the signed request is not two base64url parts joined by a dot")]
     Malformed,
-    /// No secret of ours made the signature.
+    /// None of our secrets made the signature.
     #[error("the signature of the signed request does not match INSTAGRAM_APP_SECRET")]
     WrongSignature,
-    /// Signed, but by another algorithm than it must be.
+    /// Signed, but it names another algorithm.
     #[error("the signed request does not name HMAC-SHA256 as its algorithm")]
     WrongAlgorithm,
     /// Signed, but without a user id.
@@ -49,14 +48,14 @@ pub enum SignedRequestError {
     NoUser,
 }
 
-/// Verifies `raw` against each of `secrets`. Nothing of the payload is looked at before the
-/// signature is proven.
+/// Verifies `raw` against each of `secrets`. The payload is parsed only after the signature is
+/// verified.
 pub fn verify(secrets: &[SecretString], raw: &str) -> Result<SignedRequest, SignedRequestError> {
     let (signature, payload) = raw.split_once('.').ok_or(SignedRequestError::Malformed)?;
     let tag = BASE64URL.decode(signature).map_err(|_| SignedRequestError::Malformed)?;
     let json = BASE64URL.decode(payload).map_err(|_| SignedRequestError::Malformed)?;
     let genuine = secrets.iter().map(|secret| secret.expose_secret().as_bytes()).any(|secret| {
-        // An empty secret is a missing one; everybody can sign with it.
+        // An empty secret is a missing one, and anybody could sign with it.
         !secret.is_empty()
             && hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, secret), payload.as_bytes(), &tag).is_ok()
     });
@@ -89,7 +88,7 @@ fn whole_seconds(value: &Value) -> Option<Timestamp> {
     Timestamp::from_second(whole.parse().ok()?).ok()
 }
 
-/// The signature cannot be guessed without our secret, so neither can a part of its hash.
+/// Part of the signature's hash, which nobody can guess without our secret.
 fn code_of(tag: &[u8]) -> u128 {
     sha256(tag).iter().take(16).fold(0, |code, byte| (code << 8) | u128::from(*byte))
 }

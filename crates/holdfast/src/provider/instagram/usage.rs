@@ -1,4 +1,4 @@
-//! How much of our budget Meta says is used: `X-App-Usage` and `X-Business-Use-Case-Usage`.
+//! The used budget by Meta's headers `X-App-Usage` and `X-Business-Use-Case-Usage`.
 //!
 //! Both appear only "once enough calls have been made". Source: Graph API, "Rate limits".
 
@@ -12,15 +12,15 @@ use serde_json::Value;
 
 use crate::provider::Usage;
 
-/// A longer wait than this is not believed: windows are 24 hours long.
+/// Longer waits are cut to this: windows are 24 hours long.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
-/// The headers in which Meta says how much of a budget is used.
+/// Meta's usage headers.
 const NAMES: [&str; 4] = ["x-app-usage", "x-business-use-case-usage", "x-ad-account-usage", "x-page-usage"];
-/// A longer header is none of these, in bytes.
+/// Longest usage header that is copied, in bytes.
 const LONGEST_HEADER: usize = 8 * 1024;
 
-/// The usage headers of an answer, as they are, for whoever's call it was.
+/// The usage headers of an answer, unchanged, for the caller of a pass-through.
 pub fn copy(headers: &HeaderMap) -> HeaderMap {
     let mut copied = HeaderMap::new();
     for name in NAMES {
@@ -38,7 +38,7 @@ pub fn read(headers: &HeaderMap) -> Usage {
         usage.app_percent = usage.app_percent.max(figures.highest());
     }
     for objects in each::<BusinessObjects>(headers, "x-business-use-case-usage") {
-        // Of the other use cases (ads, pages, messenger) none is ours.
+        // The other use cases (ads, pages, messenger) are not ours.
         for entry in
             objects.0.into_iter().filter(|entry| entry.kind.as_deref().is_none_or(|kind| kind == "instagram"))
         {
@@ -60,7 +60,7 @@ fn each<'a, T: Deserialize<'a>>(headers: &'a HeaderMap, name: &'static str) -> i
     headers.get_all(name).iter().filter_map(|value| serde_json::from_slice(value.as_bytes()).ok())
 }
 
-/// Percentages of a budget; throttled at 100 in any.
+/// Percentages of a budget; any of them at 100 means throttled.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Figures {
@@ -72,7 +72,7 @@ struct Figures {
     total_cputime: Option<f64>,
 }
 
-/// A number, or its digits as text; what is neither hides none of the other figures.
+/// A number, or a number as text. Anything else is `None`, so that the other figures still count.
 fn figure<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::Number(number) => number.as_f64(),
@@ -120,7 +120,7 @@ impl<'de> Visitor<'de> for EveryEntry {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut entries = Vec::new();
         while map.next_key::<IgnoredAny>()?.is_some() {
-            // An entry that cannot be read hides none of the others.
+            // Skip an unreadable entry: the others still count.
             if let Value::Array(listed) = map.next_value()? {
                 entries.extend(listed.into_iter().filter_map(|entry| serde_json::from_value(entry).ok()));
             }
@@ -129,7 +129,7 @@ impl<'de> Visitor<'de> for EveryEntry {
     }
 }
 
-/// Rounded up, so that 99.2 % of a budget does not read as room.
+/// Rounded up, so that 99.2 % of a budget counts as spent.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

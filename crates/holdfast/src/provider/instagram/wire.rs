@@ -1,9 +1,9 @@
-//! What Instagram's answers look like, documented and live, read without judging what they mean.
+//! Reads Instagram's answers, in their documented and their real form, without judging them.
 //!
 //! Documentation and reality differ: the code exchange is documented as `{"data":[{…}]}` with
 //! string ids and comma-separated permissions, and answers flat, with numeric ids beyond 2^53 and
 //! an array. Both are read. Bodies are walked by hand instead of derived: a duplicate or oddly
-//! typed member that we do not need must never cost us a token that will not be handed out twice.
+//! typed member that we do not need must never cost us a token, which is issued only once.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use serde_json::{Map, Value};
 use crate::display_text::{self, HANDLE, NAME};
 use crate::provider::{Account, LONGEST_LIFE};
 
-/// Longer ids are none: Meta's have at most 20 digits.
+/// Longest accepted id; Meta's have at most 20 digits.
 const MAX_ID_CHARS: usize = 64;
 
-/// A body as it arrived, told apart by form alone. The HTTP status plays no part: an app-level
-/// block has been seen with status 200.
+/// A body, classified by its form alone. The HTTP status plays no part: an app-level block has been
+/// seen with status 200.
 #[derive(Debug)]
 pub enum Body {
-    /// A JSON object that does not speak of an error; a `data` envelope is already opened.
+    /// A JSON object without an error; a `data` envelope is already opened.
     Object(Map<String, Value>),
     /// One of the three error forms.
     Error(ErrorBody),
@@ -28,7 +28,7 @@ pub enum Body {
     Unreadable,
 }
 
-/// An error, from whichever of the three unrelated forms.
+/// An error, read from any of the three forms.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ErrorBody {
     /// Which form.
@@ -39,7 +39,7 @@ pub struct ErrorBody {
     pub subcode: Option<i64>,
     /// The message; may quote a token.
     pub message: String,
-    /// Graph's own word that trying again may help.
+    /// Graph says that trying again may help.
     pub is_transient: bool,
 }
 
@@ -50,7 +50,7 @@ pub enum ErrorForm {
     #[default]
     Graph,
     /// `{"error_type","code","error_message"}`: the code exchange on api.instagram.com. Also
-    /// OAuth's own `{"error","error_description"}`, which nobody has recorded there.
+    /// OAuth's own `{"error","error_description"}`, never recorded there.
     CodeExchange,
     /// `{"meta":{"error_type","code","error_message"}}`: the legacy API.
     Legacy,
@@ -66,7 +66,7 @@ impl Body {
         }
     }
 
-    /// The same for an already parsed object.
+    /// Reads an already parsed object.
     pub fn of_object(mut object: Map<String, Value>) -> Self {
         if let Some(Value::Object(error)) = object.get("error") {
             return Self::Error(graph_error(error));
@@ -75,7 +75,7 @@ impl Body {
             let message = text(&object, "error_description").unwrap_or_else(|| error.to_owned());
             return Self::Error(ErrorBody { form: ErrorForm::CodeExchange, message, ..ErrorBody::default() });
         }
-        // Anything else there is nobody's form, but certainly no success.
+        // Any other `error` is of unknown form, but certainly no success.
         if object.get("error").is_some_and(|error| !error.is_null()) {
             return Self::Unreadable;
         }
@@ -87,7 +87,7 @@ impl Body {
         {
             return Self::Error(error);
         }
-        // An envelope is one only where nothing that we look for lies beside it.
+        // `data` is an envelope only if nothing that we need is beside it.
         if object.contains_key("access_token") || object.contains_key("id") {
             return Self::Object(object);
         }
@@ -151,8 +151,7 @@ pub enum Unusable {
 pub fn short_token(object: &Map<String, Value>) -> Result<ShortTokenBody, Unusable> {
     Ok(ShortTokenBody {
         access_token: token(object)?,
-        // The code is spent by now, so a bad id is no reason to lose the token: `/me` says whose it
-        // is.
+        // The code is spent by now, so a bad id must not lose the token: `/me` tells whose it is.
         user_id: object.get("user_id").and_then(exact_id),
         permissions: object.get("permissions").and_then(permissions),
     })
@@ -172,8 +171,7 @@ pub fn refreshed_token(object: &Map<String, Value>) -> Result<RefreshedTokenBody
     Ok(RefreshedTokenBody {
         access_token: token(object)?,
         expires_in: lifetime(object),
-        // An empty list would say that the token is worth nothing, which a token that was just
-        // renewed is not.
+        // An empty list cannot be true: a token without scopes could not be refreshed.
         permissions: object.get("permissions").and_then(permissions).filter(|names| !names.is_empty()),
     })
 }
@@ -194,14 +192,14 @@ fn lifetime(object: &Map<String, Value>) -> Option<Duration> {
 
 /// A float without a fraction, as an integer.
 fn whole(number: f64) -> Option<u64> {
-    // Written without a point; what is infinite, negative or has a fraction does not parse.
+    // A whole number prints without a point; infinite, negative and fractional ones do not parse.
     number.to_string().parse().ok()
 }
 
 /// Reads the answer to `/me`. Everything but an id may be missing.
 ///
-/// `id` is the app-scoped id. Where an answer has only `user_id`, as the documentation's sample
-/// does, that one stands in for it: it identifies the account just as surely.
+/// `id` is the app-scoped id. If an answer has only `user_id`, as in the documentation's sample,
+/// that is used instead: it identifies the account as well.
 pub fn account(object: &Map<String, Value>) -> Result<Account, Unusable> {
     let professional_id = id_member(object, "user_id")?;
     let id = id_member(object, "id")?.or_else(|| professional_id.clone()).ok_or(Unusable::NoId)?;
@@ -220,8 +218,8 @@ fn line(object: &Map<String, Value>, name: &str, most: usize) -> Option<String> 
     text(object, name).and_then(|text| display_text::line(&text, most))
 }
 
-/// An id as the characters that were sent. JSON numbers are exact up to 2^64; anything that went
-/// through floating point is refused rather than kept off by one.
+/// An id exactly as sent. JSON numbers are exact up to 2^64; a floating-point number is refused,
+/// since it may be off by one.
 fn exact_id(value: &Value) -> Option<String> {
     match value {
         Value::String(id) => {
@@ -242,7 +240,7 @@ fn id_member(object: &Map<String, Value>, name: &str) -> Result<Option<String>, 
     }
 }
 
-/// A token that is worth keeping. Templates have been seen to store `undefined`, and empty strings.
+/// The token, unless it is empty or a placeholder such as `undefined`; both have been seen.
 fn token(object: &Map<String, Value>) -> Result<SecretString, Unusable> {
     let Some(Value::String(token)) = object.get("access_token") else { return Err(Unusable::NoToken) };
     let placeholder = matches!(token.as_str(), "undefined" | "null" | "None");

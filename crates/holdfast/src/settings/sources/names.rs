@@ -75,8 +75,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("INSTAGRAM_CLIENT_SECRET", "INSTAGRAM_APP_SECRET"),
 ];
 
-/// Names that nobody knows: ours are faults, near misses of others' are warnings (an existing
-/// application has many settings for Clerk that are none of our business).
+/// Judges unknown names: with our prefix they are faults; near misses of Clerk's and Instagram's
+/// names are warnings, since an existing application has many settings that do not concern us.
 pub(super) fn judge_names(environment: &Environment, collected: &mut Collected) {
     let known: Vec<&str> = TABLE
         .iter()

@@ -11,7 +11,7 @@ use crate::store::{Rejected, StoreError};
 /// A failed statement or unit of work.
 #[derive(Debug)]
 pub(in crate::store) enum Failure {
-    /// A constraint said no.
+    /// A constraint was violated.
     Violated(Violation),
     /// Certainly nothing was done, and another try may succeed: lost connection, deadlock,
     /// serialization.
@@ -20,14 +20,14 @@ pub(in crate::store) enum Failure {
     Final(StoreError),
 }
 
-/// Which constraint said no.
+/// Which constraint was violated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum Violation {
     /// The account is linked elsewhere.
     Account,
     /// Another unique constraint.
     Unique,
-    /// The row that this one belongs to is gone.
+    /// The parent row is gone.
     ForeignKey,
 }
 
@@ -36,8 +36,8 @@ impl Failure {
         matches!(self, Self::Again(_))
     }
 
-    /// The failure as callers see it. A violation that nobody expected is a statement that does not
-    /// fit the schema.
+    /// The failure as callers see it. An unexpected violation means that a statement does not fit
+    /// the schema.
     pub(in crate::store) fn into_error(self) -> StoreError {
         match self {
             Self::Violated(which) => {
@@ -47,8 +47,8 @@ impl Failure {
         }
     }
 
-    /// A failed commit. What the server refused did not happen; where the connection broke, nobody
-    /// knows.
+    /// A failed commit. If the server refused it, it did not happen; if the connection broke, the
+    /// outcome is unknown.
     pub(super) fn of_commit(error: sqlx::Error) -> Self {
         match Self::from(error) {
             Self::Again(StoreError::Unavailable(_)) => Self::Final(StoreError::OutcomeUnknown),
@@ -135,7 +135,7 @@ fn of_postgres(code: &str) -> Failure {
         // The last two, duplicate_object and duplicate_table: `IF NOT EXISTS` lost a race against
         // another replica; the next try finds it there.
         "40001" | "40P01" | "42710" | "42P07" => Failure::Again(StoreError::Busy(text)),
-        // The server says goodbye, or is not up yet.
+        // The server is shutting down, or not up yet.
         "57P01" | "57P02" | "57P03" => Failure::Again(StoreError::Unavailable(text)),
         "53100" => Failure::Final(StoreError::Full(text)),
         "42501" => Failure::Final(StoreError::Refused(format!(

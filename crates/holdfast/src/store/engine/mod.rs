@@ -1,7 +1,7 @@
-//! The two engines behind one face: statements in, rows out, units of work that are all or nothing.
+//! One interface to both engines: statements in, rows out, units of work all or nothing.
 //!
-//! Everything above is written once. What differs (how to connect, how to begin, which error means
-//! what) is here.
+//! The code above is written once. The differences (connecting, beginning, meanings of errors) are
+//! here.
 
 mod driven;
 mod failure;
@@ -35,9 +35,8 @@ pub(super) enum Engine {
     Driven(SharedDriver),
 }
 
-/// How often a unit of work that certainly did not happen is begun anew. More than the pool has
-/// connections, because after a restart of the server each of them may be found dead, one after the
-/// other.
+/// How often a unit of work that certainly did not happen is tried. More often than the pool has
+/// connections, because after a restart of the server each may be found dead in turn.
 const ATTEMPTS: u32 = postgres::MAX_CONNECTIONS + 4;
 
 impl Engine {
@@ -80,13 +79,13 @@ impl Engine {
                 sqlite.readers().prepare(sqlx::SqlSafeStr::into_sql_str(sql.sqlite)).await.map(drop)
             }
             Self::Postgres(postgres) => postgres.prepare(sql.postgres).await,
-            // Its statements are SQLite's, which are prepared there.
+            // Its statements are SQLite's, which that engine prepares.
             Self::Driven(_) => Ok(()),
         }
         .map_err(|error| Failure::from(error).into_error())
     }
 
-    /// Closes every connection, having finished what runs.
+    /// Closes every connection, once running statements have finished.
     pub(super) async fn close(&self) {
         match self {
             Self::Sqlite(sqlite) => sqlite.close().await,
@@ -96,9 +95,9 @@ impl Engine {
     }
 }
 
-/// Runs `step` until it succeeds, fails for good, or has been tried often enough. Only failures
-/// that certainly left nothing behind are tried again; at once, because a lost connection or a
-/// deadlock is not mended by waiting.
+/// Runs `step` until it succeeds, fails for good, or was tried [`ATTEMPTS`] times. Only failures
+/// that certainly had no effect are retried; at once, because waiting does not help against a lost
+/// connection or a deadlock.
 pub(super) async fn retrying<T, F, Fut>(mut step: F) -> Result<T, StoreError>
 where
     F: FnMut() -> Fut,
@@ -114,10 +113,10 @@ where
     }
 }
 
-/// A unit of work: all or nothing. Dropped without [`Unit::commit`], nothing of it was done.
+/// A unit of work: all or nothing. Dropped without [`Unit::commit`], it is rolled back.
 pub(super) struct Unit {
     open: Open,
-    /// Where the database is reached over a [link](super::link).
+    /// Set if the database is reached over a [link](super::link).
     crossing: Option<Box<dyn Operation>>,
 }
 
@@ -169,7 +168,7 @@ impl Unit {
         Ok(done?)
     }
 
-    /// Makes all of it durable.
+    /// Commits, durably.
     pub(super) async fn commit(self) -> Result<(), Failure> {
         in_span("database commit", self.make_durable()).await
     }

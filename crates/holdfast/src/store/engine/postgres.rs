@@ -1,4 +1,4 @@
-//! Postgres, and what speaks its protocol and its SQL (CockroachDB, YugabyteDB).
+//! Postgres, and databases with its protocol and SQL (CockroachDB, YugabyteDB).
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use super::Failure;
 use crate::store::{OpenError, PoolUse, statements};
 
 pub(super) const MAX_CONNECTIONS: u32 = 10;
-/// What one process opens at most: for statements, for statuses, and to listen.
+/// Most connections of one process: for statements, for statuses, and to listen.
 pub const IN_ALL: u32 = MAX_CONNECTIONS + Postgres::STATUS_CONNECTIONS + 1;
-/// For a free connection. With a statement's own limit it stays within a request's ten seconds.
+/// Longest wait for a connection; with a statement's limit it stays within a request's 10 s.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than any statement of ours may take, shorter than the limit on a request.
 const STATEMENT_TIMEOUT: &str = "5s";
@@ -28,11 +28,11 @@ pub(in crate::store) struct Postgres {
 }
 
 impl Postgres {
-    /// Reads of statuses under way at a time: one that hangs must not hold up the others.
+    /// Parallel reads of statuses: one that hangs must not hold up the others.
     pub(in crate::store) const STATUS_CONNECTIONS: u32 = 2;
 
     fn read_address(url: &str) -> Result<PgConnectOptions, OpenError> {
-        // sqlx's text quotes the address, which may hold a password.
+        // Drop sqlx's text: it quotes the address, which may hold a password.
         PgConnectOptions::from_str(url)
             .map_err(|_| OpenError::Address("the Postgres address cannot be read".to_owned()))
     }
@@ -42,7 +42,7 @@ impl Postgres {
         Self::read_address(url).map(drop)
     }
 
-    /// Connects, and asserts what durability rests on.
+    /// Connects, and asserts the settings that durability needs.
     pub(in crate::store) async fn open(url: &str) -> Result<Self, OpenError> {
         let options = Self::read_address(url)?.application_name("holdfast").options([
             ("statement_timeout", STATEMENT_TIMEOUT),
@@ -57,7 +57,7 @@ impl Postgres {
         Ok(Self { pool, status_lines, options, notices: !version.contains("CockroachDB") })
     }
 
-    /// Where statuses are read.
+    /// The pool for reads of statuses.
     pub(in crate::store) fn status_lines(&self) -> &PgPool {
         &self.status_lines
     }
@@ -81,8 +81,8 @@ impl Postgres {
         Ok(self.pool.begin().await?)
     }
 
-    /// Prepares a statement, and forgets it: the server has guessed its parameters' types, which
-    /// are not those that it is run with.
+    /// Prepares a statement, and drops it: the server guesses parameter types that differ from
+    /// those at execution.
     pub(super) async fn prepare(&self, sql: &'static str) -> Result<(), sqlx::Error> {
         let mut connection = self.pool.acquire().await?;
         connection.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await?;
@@ -104,7 +104,7 @@ impl Postgres {
             .connect_with(self.options.clone())
             .await?;
         let mut listener = PgListener::connect_with(&pool).await?;
-        // Whoever listens has to know that it broke before it is mended.
+        // Our listener must see that the connection broke, before it reconnects.
         listener.eager_reconnect(false);
         listener.listen(channel).await?;
         Ok(listener)
@@ -115,8 +115,8 @@ fn pool_of(connections: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        // A look before each use would cost a round trip on every request; a dead connection is met
-        // with a retry.
+        // A test before each use would cost a round trip per request; a dead connection leads to a
+        // retry.
         .test_before_acquire(false)
         .after_connect(|connection, _| Box::pin(keep_to_indexes(connection)))
 }
@@ -127,8 +127,7 @@ async fn keep_to_indexes(connection: &mut PgConnection) -> Result<(), sqlx::Erro
 
 async fn assert_durable(pool: &PgPool) -> Result<(), OpenError> {
     let got = show(pool, "SHOW synchronous_commit").await?;
-    // All three wait until the commit is flushed on this server; they differ in what they want of
-    // standbys.
+    // All three wait until the commit is flushed on this server; they differ only for standbys.
     if matches!(got.as_str(), "on" | "remote_apply" | "remote_write") {
         Ok(())
     } else {
@@ -148,7 +147,7 @@ fn unreachable_server(error: sqlx::Error) -> OpenError {
     }
 }
 
-/// Why no connection could be made, in the words of the address. Never the password.
+/// Why no connection could be made, with host and role. Never the password.
 fn not_let_in(error: sqlx::Error, options: &PgConnectOptions) -> OpenError {
     let host = match options.get_socket() {
         Some(socket) => socket.display().to_string(),
@@ -173,12 +172,12 @@ fn not_let_in(error: sqlx::Error, options: &PgConnectOptions) -> OpenError {
             format!("{host} has no connection left for role {role}"),
             "raise its max_connections, or close other connections",
         ),
-        // The pool tries again for its whole time while nobody listens, or while the server starts.
+        // The pool retries until its timeout while no server listens, or while it starts.
         (sqlx::Error::PoolTimedOut, _) => (
             format!("{host} accepts no connection within {} s", ACQUIRE_TIMEOUT.as_secs()),
             "start the server, or correct host and port in HOLDFAST_DATABASE_URL",
         ),
-        // What the system says of a name that does not resolve, or of a way that is closed.
+        // The name does not resolve, or the host cannot be reached.
         (sqlx::Error::Io(error), _) => (
             format!("{host} cannot be reached: {error}"),
             "correct host and port in HOLDFAST_DATABASE_URL, or fix the network",

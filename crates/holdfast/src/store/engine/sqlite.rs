@@ -32,11 +32,11 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(in crate::store) struct Sqlite {
     writer: SqlitePool,
     readers: SqlitePool,
-    /// Whether something on the writer was begun and not committed: spares every other unit of work
-    /// a needless rollback.
+    /// Whether the writer has an uncommitted transaction: spares other units of work a needless
+    /// rollback.
     open: Arc<AtomicBool>,
     file: Arc<FileIdentity>,
-    /// Held for as long as this process serves from the file.
+    /// The file lock, held while this process serves from the file.
     _served: Option<Arc<File>>,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Writing {
 }
 
 impl Writing {
-    /// Makes it durable.
+    /// Commits, durably.
     pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
         self.connection.execute("COMMIT").await?;
         self.open.store(false, Ordering::SeqCst);
@@ -55,7 +55,7 @@ impl Writing {
     }
 }
 
-/// Which file it was that was opened under that name.
+/// The file that was opened under a path.
 #[derive(Debug)]
 struct FileIdentity {
     path: PathBuf,
@@ -67,8 +67,8 @@ impl FileIdentity {
         Self { path: path.to_owned(), opened: inode(path) }
     }
 
-    /// Whether the name leads to the same file still. Otherwise SQLite would go on writing to one
-    /// that nobody finds again.
+    /// Whether the path still leads to the same file. Otherwise SQLite would go on writing to a
+    /// file without a name.
     fn is_in_place(&self) -> bool {
         inode(&self.path) == self.opened
     }
@@ -109,8 +109,8 @@ impl FromStr for Address {
                     let count = count.parse().map_err(|_| fault("max_page_count is not a number"))?;
                     max_page_count = Some(count);
                 }
-                // As other programs write it; whether the file is made is not for the address to
-                // say.
+                // Accepted because other programs write it. Ignored: the caller decides whether the
+                // file is created.
                 Some(("mode", "rw" | "rwc")) => {}
                 Some(_) | None => {
                     return Err(fault("the only known options are `max_page_count=` and `mode=rwc`"));
@@ -204,8 +204,7 @@ impl Sqlite {
         PoolUse::of(pools.map(|pool| (pool.size(), pool.num_idle())), READERS + 1)
     }
 
-    /// Fails where the file was taken away: SQLite itself would go on reading and writing one that
-    /// nobody finds again.
+    /// Fails if the file was moved or deleted: SQLite itself would go on reading and writing it.
     pub(in crate::store) fn require_in_place(&self) -> Result<(), StoreError> {
         if self.file.is_in_place() {
             return Ok(());
@@ -214,9 +213,9 @@ impl Sqlite {
         Err(StoreError::Unavailable(why.to_owned()))
     }
 
-    /// Begins a transaction that holds the write lock. It is not sqlx's: SQLite ends a transaction
-    /// by itself when the disk is full, and sqlx would go on counting it. Whatever is open when the
-    /// connection goes back is rolled back by [`leave_clean`].
+    /// Begins a transaction that holds the write lock. Not sqlx's: SQLite ends a transaction by
+    /// itself when the disk is full, and sqlx would still count it as open. [`leave_clean`] rolls
+    /// back what is still open when the connection returns to the pool.
     pub(super) async fn begin(&self) -> Result<Writing, Failure> {
         self.require_in_place()?;
         let mut connection = self.writer.acquire().await?;
@@ -225,8 +224,8 @@ impl Sqlite {
         Ok(Writing { connection, open: self.open.clone() })
     }
 
-    /// Moves the write-ahead log into the file and empties it, so that what was deleted is gone
-    /// from both. Best effort against readers: `false` where one still needs the log.
+    /// Moves the write-ahead log into the file and empties it, so that deleted data is gone from
+    /// both. `false` if a reader still needs the log.
     pub(in crate::store) async fn checkpoint(&self) -> Result<bool, StoreError> {
         let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
             .fetch_one(&self.writer)
@@ -235,7 +234,7 @@ impl Sqlite {
         Ok(row.try_get::<i64, _>(0).is_ok_and(|busy| busy == 0))
     }
 
-    /// What SQLite finds wrong with the file: `ok`, or a list.
+    /// SQLite's integrity check of the file: `ok`, or a list of faults.
     pub(in crate::store) async fn integrity(&self) -> Result<String, StoreError> {
         let row = sqlx::query("PRAGMA integrity_check").fetch_one(&self.writer).await;
         row.and_then(|row| row.try_get(0)).map_err(|error| Failure::from(error).into_error())
@@ -257,7 +256,7 @@ impl Sqlite {
     }
 }
 
-/// Sees to a file that we can write; makes it readable by its owner alone.
+/// Ensures that the file can be written; creates it with mode 0600 if `create`.
 fn prepare_file(path: &Path, create: bool) -> Result<(), OpenError> {
     require_directory(path)?;
     if !create && !path.exists() {
@@ -276,8 +275,7 @@ fn require_directory(path: &Path) -> Result<(), OpenError> {
     if directory.is_dir() { Ok(()) } else { Err(OpenError::NoDirectory(directory.to_owned())) }
 }
 
-/// Takes the lock that says "this process serves from the file". The system drops it when the
-/// process ends, however it ends.
+/// Locks the file for serving. The system releases the lock when the process ends, in any way.
 fn lock(path: &Path) -> Result<File, OpenError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
@@ -312,8 +310,8 @@ fn explain(error: sqlx::Error, path: &Path) -> OpenError {
     }
 }
 
-/// Durability rests on these; a build or a file system that does not grant them must be noticed at
-/// start.
+/// Asserts the settings that durability needs: a build or file system without them must be noticed
+/// at the start.
 async fn assert_settings(writer: &SqlitePool, path: &Path) -> Result<(), OpenError> {
     let settings = [
         ("journal_mode", "PRAGMA journal_mode", "wal"),
@@ -331,13 +329,13 @@ async fn assert_settings(writer: &SqlitePool, path: &Path) -> Result<(), OpenErr
             return Err(OpenError::Setting { name, want, got });
         }
     }
-    // SQLite opens a file that it may only read without a word; the write lock tells.
+    // SQLite opens a read-only file without an error; taking the write lock shows it.
     let mut connection = writer.acquire().await.map_err(|error| explain(error, path))?;
     connection.execute("BEGIN IMMEDIATE; ROLLBACK").await.map(drop).map_err(|error| explain(error, path))
 }
 
-/// Ends whatever transaction is still open on a connection that is given back, because its unit of
-/// work was given up or dropped. `false` closes the connection.
+/// Rolls back a transaction that is still open on a returned connection, because its unit of work
+/// failed or was dropped. `false` closes the connection.
 async fn leave_clean(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     match connection.execute("ROLLBACK").await {
         Ok(_) => Ok(true),

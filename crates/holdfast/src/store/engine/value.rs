@@ -1,4 +1,4 @@
-//! What goes into a statement and what comes out, on either engine.
+//! Values bound to a statement and read from its rows, on either engine.
 
 use std::cell::Cell;
 use std::fmt;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::clock;
 use crate::store::StoreError;
 
-/// A value to bind. `None` keeps its type, because Postgres wants to know it.
+/// A value to bind. `None` keeps its type, which Postgres needs.
 #[derive(Clone)]
 pub enum Value {
     /// `TEXT`.
@@ -25,7 +25,7 @@ pub enum Value {
     Bytes(Option<Vec<u8>>),
 }
 
-/// What is stored does not belong into a log, sealed or not.
+/// Shows the type only: stored values must not be logged, sealed or not.
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -36,7 +36,7 @@ impl fmt::Debug for Value {
     }
 }
 
-/// What can be bound: each type, and nothing of that type, as the kind that its column has.
+/// Lets a type and its `Option` be bound as a kind of column.
 macro_rules! bound {
     ($($type:ty => $kind:ident, $to:expr;)+) => {$(
         impl From<$type> for Value {
@@ -64,38 +64,37 @@ bound! {
     &[u8] => Bytes, <[u8]>::to_vec;
 }
 
-/// A row of an answer.
+/// A row of a result.
 pub(in crate::store) type Row = RowOf<Answered>;
 
-/// A row of an answer, wherever its values are.
+/// A row of a result, with its cells in `C`.
 pub(in crate::store) struct RowOf<C> {
     cells: C,
-    /// Where the next column is looked for first: rows are read in the order of their statement's
-    /// columns.
+    /// The position to try first for the next column: rows are read in the order of their columns.
     next: Cell<usize>,
 }
 
-/// Where the values of a row are.
+/// The cells of a row.
 pub(in crate::store) trait Cells {
     /// The name of a column.
     fn name(&self, position: usize) -> Option<&str>;
     /// The value of a column; `None` where it is of another type.
     fn value<T: Column>(&self, position: usize) -> Option<T>;
-    /// A text as it stands there, for what needs no copy of it.
+    /// A text, borrowed from the row.
     fn text(&self, position: usize) -> Result<Option<&str>, NoText>;
 }
 
 /// The value is of another type.
 pub(in crate::store) struct NoText;
 
-/// Of an answer that is complete.
+/// The cells of a complete result.
 pub(in crate::store) enum Answered {
     Sqlite(SqliteRow),
     Postgres(PgRow),
     Driven { columns: Arc<[String]>, values: Vec<Value> },
 }
 
-/// Of a statement of SQLite's that stands at a row.
+/// The cells of the current row of a SQLite statement.
 pub(in crate::store) struct CurrentRow<'r> {
     pub(in crate::store) row: &'r rusqlite::Row<'r>,
     /// The names of the columns.
@@ -163,19 +162,19 @@ impl From<PgRow> for Row {
 }
 
 impl Row {
-    /// What a driver returned.
+    /// A row that a driver returned.
     pub(in crate::store) fn driven(columns: &Arc<[String]>, values: Vec<Value>) -> Self {
         Self::of(Answered::Driven { columns: Arc::clone(columns), values })
     }
 }
 
-/// A type that columns have.
+/// A type of columns.
 pub(in crate::store) trait Column:
     Sized + for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>
 {
-    /// `None` where the value is of another type.
+    /// Reads a value; `None` if it is of another type.
     fn of(value: &Value) -> Option<Self>;
-    /// The same of a value that is still SQLite's.
+    /// Reads a borrowed SQLite value; `None` if it is of another type.
     fn of_ref(value: ValueRef<'_>) -> Option<Self>;
 }
 
@@ -233,7 +232,7 @@ impl Column for Option<Vec<u8>> {
     }
 }
 
-/// A column that does not hold what it should. The mapping functions add table and row.
+/// A column with an unexpected value. The mapping functions add table and row.
 #[derive(Debug)]
 pub(in crate::store) struct Unreadable {
     column: &'static str,
@@ -261,8 +260,8 @@ impl<C: Cells> RowOf<C> {
         Self { cells, next: Cell::new(0) }
     }
 
-    /// Where a column stands. Looking for each by its name in a table costs more than the rest of
-    /// reading a row.
+    /// The position of a column. A look-up of each by name would cost more than the rest of reading
+    /// a row.
     fn position(&self, column: &str) -> Option<usize> {
         let expected = self.next.get();
         let found = if self.cells.name(expected) == Some(column) {
@@ -294,7 +293,7 @@ impl<C: Cells> RowOf<C> {
         self.get(column)
     }
 
-    /// A text that is read where it stands.
+    /// A text, borrowed from the row.
     pub(in crate::store) fn opt_str(&self, column: &'static str) -> Result<Option<&str>, Unreadable> {
         match self.position(column).map(|position| self.cells.text(position)) {
             Some(Ok(text)) => Ok(text),
@@ -302,7 +301,7 @@ impl<C: Cells> RowOf<C> {
         }
     }
 
-    /// The same of a column that is never empty.
+    /// Like [`Self::opt_str`], for a column that is never null.
     pub(in crate::store) fn str(&self, column: &'static str) -> Result<&str, Unreadable> {
         self.opt_str(column)?.ok_or(Unreadable::new(column, MISFIT))
     }

@@ -15,8 +15,8 @@ statements! {
         attempt_columns!(),
         " FROM attempts WHERE user_id = $1 AND provider = $2 AND COALESCE(stage, '') <> 'closed' ORDER BY created_at, id"
     ));
-    /// Begun to be completed and let go of: by a crash, or because the provider could not be asked.
-    /// One whose code could not be sent is back at `returned`, and rests.
+    /// Attempts whose completion was begun and interrupted. If the code could not be sent, the
+    /// attempt is back at `returned`, with `busy_until` set.
     ATTEMPTS_STRANDED = Sql::both(concat!(
         "SELECT ",
         attempt_columns!(),
@@ -27,19 +27,19 @@ statements! {
         "UPDATE attempts SET stage = 'closed', outcome = $3, closed_at = $4, sealed = NULL, busy_until = NULL, \
          revision = revision + 1 WHERE user_id = $1 AND provider = $2 AND COALESCE(stage, '') <> 'closed'",
     );
-    /// An open attempt began at most its lifetime, ten minutes, ago: however many a user has
-    /// closed, few are read.
+    /// An open attempt began at most its lifetime (ten minutes) ago, so few rows are read, however
+    /// many are closed.
     ATTEMPTS_COUNT_OPEN = Sql::both(
         "SELECT COUNT(*) AS amount FROM attempts WHERE user_id = $1 AND provider = $2 AND created_at > $3 - 600000 AND \
          COALESCE(stage, '') <> 'closed' AND expires_at > $3",
     );
-    /// Not those that ended because Instagram does not admit the account: that is the app's
-    /// trouble, and costs nobody a try.
+    /// Without attempts that failed because Instagram does not admit the account: that is the app's
+    /// fault, and costs the person no try.
     ATTEMPTS_COUNT_BEGUN = Sql::both(
         "SELECT COUNT(*) AS amount FROM attempts WHERE user_id = $1 AND provider = $2 AND created_at <= $3 \
          AND created_at > $4 AND (outcome IS NULL OR outcome <> 'failed:account_not_admitted')",
     );
-    /// The same, one by one.
+    /// As [`ATTEMPTS_COUNT_BEGUN`], but each one's time.
     ATTEMPTS_BEGUN = Sql::both(
         "SELECT created_at FROM attempts WHERE user_id = $1 AND provider = $2 AND created_at <= $3 AND \
          created_at > $4 AND (outcome IS NULL OR outcome <> 'failed:account_not_admitted') ORDER BY \
@@ -51,7 +51,7 @@ statements! {
          closed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON \
          CONFLICT DO NOTHING",
     );
-    /// Compare and set. What an attempt was begun with never changes.
+    /// Compare and set. The values that an attempt began with never change.
     ATTEMPT_UPDATE = Sql::both(
         "UPDATE attempts SET revision = $3, completion_hash = $4, stage = $5, outcome = $6, expires_at = \
          $7, sealed = $8, sealed_completion = $9, busy_until = $10, closed_at = $11 WHERE id = $1 AND \

@@ -2,7 +2,7 @@
 
 use super::Sql;
 
-/// What a lost key sealed is lost with it; see
+/// Selects the users whose data key a lost key sealed; see
 /// [`Store::give_up_key`](crate::store::Store::give_up_key).
 macro_rules! of_lost_key {
     () => {

@@ -1,4 +1,4 @@
-//! Who is due, and who works on it.
+//! Due connections and their leases.
 
 use super::Sql;
 
@@ -12,8 +12,8 @@ macro_rules! returned_columns {
     };
 }
 
-/// Who may be claimed besides being due. A lease or a wait that ends later than any may is from a
-/// clock that was ahead.
+/// The conditions for claiming a due row. Ignores a lease or a wait that ends too late: its clock
+/// was ahead.
 macro_rules! claimable {
     () => {
         " AND grant_version IS NOT NULL AND (retry_after IS NULL OR retry_after <= $1 OR retry_after > $6) \
@@ -21,8 +21,8 @@ macro_rules! claimable {
     };
 }
 
-/// Finds by due time, then sorts by deadline: for few due rows among many. A plus keeps planners
-/// from an index.
+/// Finds rows by due time, then sorts by expiry: for few due rows among many. The `+` keeps
+/// planners from an index.
 macro_rules! few_due {
     () => {
         concat!(
@@ -33,8 +33,8 @@ macro_rules! few_due {
     };
 }
 
-/// Walks along the deadlines until enough are found: for a backlog, all of which would otherwise be
-/// sorted at each claim.
+/// Reads rows by expiry until enough are due: for a backlog, which would otherwise be sorted at
+/// each claim.
 macro_rules! many_due {
     () => {
         concat!(
@@ -45,8 +45,8 @@ macro_rules! many_due {
     };
 }
 
-/// `$by_id` is how SQLite is held to finding each by its id, which it would not with statistics
-/// from when there were few.
+/// `$by_id` makes SQLite find each row by its id, which it would not do with statistics of few
+/// rows.
 macro_rules! claim {
     ($by_id:literal) => {
         concat!(
@@ -72,7 +72,7 @@ statements! {
         concat!(few_due!(), claim!("INDEXED BY sqlite_autoindex_connections_1 ")),
         concat!(few_due!(), " FOR UPDATE SKIP LOCKED", claim!("")),
     );
-    /// As [`CLAIM_FEW_DUE`], by another way.
+    /// As [`CLAIM_FEW_DUE`], for many due rows.
     CLAIM_MANY_DUE = Sql::each(
         concat!(many_due!(), claim!("INDEXED BY sqlite_autoindex_connections_1 ")),
         concat!(many_due!(), " FOR UPDATE SKIP LOCKED", claim!("")),
@@ -86,8 +86,8 @@ statements! {
         "UPDATE connections SET lease_owner = NULL, lease_until = NULL WHERE id = $1 AND lease_owner = $2 \
          AND lease_epoch = $3",
     );
-    /// What was claimed and cannot be read. The status tells the next refresh, so its version moves
-    /// too.
+    /// Postpones claimed rows that cannot be read. The status shows the next refresh, so the
+    /// version grows.
     LEASES_PUT_OFF = Sql::each(
         "UPDATE connections SET next_refresh_at = $4, lease_owner = NULL, lease_until = NULL, version = version + 1 \
          WHERE lease_owner = $2 AND lease_until = $3 AND id IN (SELECT value FROM json_each($1))",
@@ -95,11 +95,11 @@ statements! {
          WHERE lease_owner = $2 AND lease_until = $3 AND id IN (SELECT jsonb_array_elements_text(CAST(CAST($1 AS TEXT) AS \
          JSONB)))",
     );
-    /// Of a database with one server, when that begins: whoever held anything is dead.
+    /// Releases all leases, when the only server of a database starts: their holders are dead.
     LEASES_FENCE = Sql::both(
         "UPDATE connections SET lease_owner = NULL, lease_until = NULL, lease_epoch = lease_epoch + 1 WHERE lease_until IS NOT NULL",
     );
-    /// The same for attempts that were being completed.
+    /// Releases all claims on attempts, likewise.
     ATTEMPTS_RELEASE = Sql::both("UPDATE attempts SET busy_until = 0, revision = revision + 1 WHERE busy_until > 0");
     NEXT_DUE = Sql::each(
         "SELECT MIN(at) AS at FROM (SELECT at FROM (SELECT next_refresh_at AS at FROM connections WHERE \

@@ -24,19 +24,19 @@ statements! {
     DELETION = Sql::both(
         "SELECT code, provider, requested_at, completed_at, erased FROM data_deletions WHERE code = $1",
     );
-    /// A newer event takes the place of one that was not delivered, and its turn comes at once.
+    /// A newer event replaces one that was not delivered, and is due at once.
     OUTBOX_PUT = Sql::both(
         "INSERT INTO outbox (user_id, provider, event_id, occurred_at, due_at) VALUES ($1, $2, $3, $4, $4) ON \
          CONFLICT (user_id, provider) DO UPDATE SET event_id = excluded.event_id, occurred_at = \
          excluded.occurred_at, due_at = excluded.due_at, tries = 0",
     );
-    /// A claimed event is not due for a while: nobody else sends it meanwhile, and a crash costs
-    /// that while.
+    /// A claimed event is not due until `$2`: no other replica sends it before, and a crash delays
+    /// it until then.
     OUTBOX_CLAIM = Sql::each(
         concat!(outbox_due!(), outbox_claim!()),
         concat!(outbox_due!(), " FOR UPDATE SKIP LOCKED", outbox_claim!()),
     );
-    /// Only the very event: a newer one has taken its place and stays.
+    /// Only this event: a newer one that has replaced it stays.
     OUTBOX_REMOVE = Sql::both("DELETE FROM outbox WHERE user_id = $1 AND provider = $2 AND event_id = $3");
     OUTBOX_PUT_OFF = Sql::both("UPDATE outbox SET due_at = $4 WHERE user_id = $1 AND provider = $2 AND event_id = $3");
     OUTBOX_NEXT = Sql::both("SELECT MIN(due_at) AS at FROM outbox");

@@ -3,13 +3,12 @@
 use super::Sql;
 
 statements! {
-    /// The hot path. On SQLite it asks about the user `$1` and has one row, whose two halves may be
-    /// null. On Postgres, where what costs is the round trip, it asks about as many as there are in
-    /// the lists `$1` of users and `$2` of providers: one row each, numbered by its place in the
-    /// lists.
+    /// The hot path. On SQLite it reads the user `$1` and returns one row, whose two halves may be
+    /// null. On Postgres, where the round trip is the cost, it reads all users of the lists `$1`
+    /// (users) and `$2` (providers): one row each, numbered by its place in the lists.
     ///
-    /// `LATERAL … LIMIT 1` leaves Postgres' planner no way but one look-up for each caller, however
-    /// many callers or rows it expects.
+    /// `LATERAL … LIMIT 1` forces Postgres' planner to one look-up per caller, however many callers
+    /// or rows it expects.
     STATUS = Sql::each(
         concat!(
             "SELECT ",
@@ -47,9 +46,9 @@ statements! {
          LIMIT 1) AS c WHERE c.state IN ('connected', 'degraded', 'action_required')",
     );
     CONNECTION_BY_ID = Sql::both(concat!("SELECT ", connection_columns!(), " FROM connections AS c WHERE c.id = $1"));
-    /// One asker per connection and gap, on whichever replica. A probe further ahead than the gap
-    /// is of a clock that has been set back; one that is only a little ahead is of somebody who
-    /// looked at the clock after us and wrote before us.
+    /// One claim per connection and gap, across replicas. A `probed_at` further ahead than the gap
+    /// is from a clock that has been set back; one slightly ahead is from a caller that read the
+    /// clock after us and wrote before us.
     CONNECTION_CLAIM_PROBE = Sql::both(
         "UPDATE connections SET probed_at = $2 WHERE id = $1 AND (probed_at IS NULL OR probed_at <= $3 OR probed_at > $4)",
     );
@@ -59,30 +58,29 @@ statements! {
         " FROM connections AS c WHERE c.id IN (SELECT id FROM connections WHERE provider = $1 AND account_id = $2 UNION \
          ALL SELECT id FROM connections WHERE provider = $1 AND account_professional_id = $2) ORDER BY c.id"
     ));
-    /// A handle may have been another account's before, so there may be several.
+    /// A handle may have belonged to another account before, so there may be several.
     CONNECTIONS_BY_USERNAME = Sql::both(concat!(
         "SELECT ",
         connection_columns!(),
         " FROM connections AS c WHERE c.provider = $1 AND c.account_username = $2 ORDER BY c.id"
     ));
-    /// Who, by id; the rest is read with the status.
+    /// The listed users, by id; the rest is read with the status.
     LISTED = Sql::both(
         "SELECT id, user_id, grant_expires_at FROM connections WHERE COALESCE(provider, '') = $1 AND ordinal + 0 = 0 AND id > $2 ORDER BY id \
          LIMIT $3 + 0",
     );
-    /// The same of those in one stored state other than `connected`, which are few.
+    /// As [`LISTED`], in one stored state other than `connected`, which few are in.
     LISTED_IN_STATE = Sql::both(
         "SELECT id, user_id, grant_expires_at FROM connections WHERE state = $4 AND state <> 'connected' AND provider = $1 \
          AND ordinal = 0 AND id > $2 ORDER BY id LIMIT $3 + 0",
     );
-    /// The same of those whose grant has died by the clock while their stored state does not say
-    /// so. With nothing joined to them, provider and id keep planners from indexes that would have
-    /// them read everybody.
+    /// As [`LISTED`], of live connections whose grant has expired. The expressions on provider and
+    /// id keep planners from indexes by which they would read all rows.
     LISTED_LAPSED = Sql::both(
         "SELECT id, user_id, grant_expires_at FROM connections WHERE grant_expires_at <= $4 AND state IN ('connected', \
          'degraded', 'action_required') AND COALESCE(provider, '') = $1 AND ordinal + 0 = 0 AND id || '' > $2 ORDER BY id || '' LIMIT $3 + 0",
     );
-    /// By deadline, from where the page before ended.
+    /// By expiry, from where the last page ended.
     LISTED_BY_DEADLINE = Sql::both(
         "SELECT id, user_id, grant_expires_at FROM connections WHERE COALESCE(provider, '') = $1 AND ordinal + 0 = 0 AND grant_version IS NOT \
          NULL AND grant_expires_at < $4 AND (grant_expires_at > $5 OR (grant_expires_at = $5 AND id > $2)) ORDER BY \

@@ -15,13 +15,13 @@ statements! {
     MIGRATION_PATIENCE = Sql::each("SELECT 1", "SET LOCAL statement_timeout = 0");
     /// Comes first in its transaction: the primary key makes a second migrator wait, then fail.
     MIGRATION_RECORD = Sql::both("INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)");
-    /// At the beginning of each of Postgres' sessions: has the planner look things up by an index,
-    /// whatever it expects.
+    /// Run at the beginning of each Postgres session: makes the planner use indexes, whatever it
+    /// expects.
     ///
     /// Its expectations come from statistics, which may be missing or from when a table was small,
-    /// and a plan that it keeps for a prepared statement may be older still. No statement of a
-    /// request or of the worker gains by reading a table, however small. The settings are found by
-    /// name, because what only speaks Postgres' protocol lacks some.
+    /// and the plan of a prepared statement may be older still. No statement of a request or of the
+    /// worker gains by reading a whole table, however small. The settings are found by name,
+    /// because other databases with Postgres' protocol lack some.
     KEEP_TO_INDEXES = Sql::each(
         "SELECT 1",
         "SELECT set_config(name, CASE vartype WHEN 'bool' THEN 'off' ELSE '0' END, false) FROM pg_settings WHERE name IN \
@@ -29,7 +29,7 @@ statements! {
     );
 }
 
-/// Before the first migration; not part of [`ALL`], because it is what makes the others preparable.
+/// Run before the first migration; not in [`ALL`], which can be prepared only after it.
 pub(in crate::store) const MIGRATIONS_TABLE: Sql = Sql::each(
     "CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL, \
      checksum BLOB NOT NULL, applied_at INTEGER NOT NULL) STRICT",
@@ -37,5 +37,5 @@ pub(in crate::store) const MIGRATIONS_TABLE: Sql = Sql::each(
      checksum BYTEA NOT NULL, applied_at BIGINT NOT NULL)",
 );
 
-/// Tells the other replicas; Postgres alone has it.
+/// Notifies the other replicas; on Postgres only.
 pub(in crate::store) const NOTIFY: &str = "SELECT pg_notify($1, $2)";

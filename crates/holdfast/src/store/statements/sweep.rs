@@ -8,7 +8,7 @@ statements! {
         "sqlite_autoindex_attempts_1",
         " WHERE id IN (SELECT id FROM attempts WHERE closed_at < $1 ORDER BY closed_at LIMIT $2 + 0)",
     );
-    /// What a closed attempt still holds once its time is over.
+    /// Secrets that a closed attempt still holds after it has expired.
     SWEEP_COMPLETIONS = by_index!(
         "UPDATE attempts",
         "sqlite_autoindex_attempts_1",
@@ -34,7 +34,7 @@ statements! {
         "sqlite_autoindex_audit_1",
         " WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2 + 0)",
     );
-    /// Not what waits to be told.
+    /// Not the notices that are still to be sent.
     SWEEP_NOTICES = by_index!(
         "DELETE FROM notices",
         "sqlite_autoindex_notices_1",
@@ -46,12 +46,12 @@ statements! {
         "DELETE FROM refresh_tally WHERE hour IN (SELECT hour FROM refresh_tally WHERE hour < CAST($1 AS BIGINT) / \
          3600000 ORDER BY hour LIMIT $2 + 0)",
     );
-    /// The end of the next few entries after $2 that are older than $1.
+    /// The time of the last of the next few entries after $2 that are older than $1.
     SWEEP_HISTORY_NEXT = Sql::both(
         "SELECT MAX(at) AS at FROM (SELECT at FROM connection_history WHERE at < $1 AND at > $2 ORDER BY at \
          LIMIT $3 + 0) AS next",
     );
-    /// Of those, each after which its connection has had twenty more.
+    /// Of those, each that has twenty newer entries of its connection.
     SWEEP_HISTORY = Sql::both(
         "DELETE FROM connection_history WHERE at > $1 AND at <= $2 AND (SELECT COUNT(*) FROM (SELECT 1 FROM \
          connection_history AS newer WHERE newer.connection_id = connection_history.connection_id AND \

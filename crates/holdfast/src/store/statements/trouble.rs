@@ -2,15 +2,14 @@
 
 use super::Sql;
 
-/// Who is not simply well; in the words of the index `connections_troubled`, so that it serves.
+/// Connections not simply healthy, worded as the index `connections_troubled`, so it is used.
 macro_rules! troubled {
     () => {
         "(state <> 'connected' OR suspicion_first_at IS NOT NULL)"
     };
 }
 
-/// Of those with a sign of death that was first seen after a time, and is neither believed nor
-/// settled: `then`.
+/// `$then` for connections with an open suspicion that was first seen after `$since`.
 macro_rules! suspected_since {
     ($since:literal, $then:literal) => {
         concat!(
@@ -23,7 +22,7 @@ macro_rules! suspected_since {
     };
 }
 
-/// Of those who died by an answer after a time, for the reason asked about: `then`.
+/// `$then` for connections that an answer declared dead after `$since`, for the reason asked about.
 macro_rules! fallen_since {
     ($since:literal, $then:literal) => {
         concat!(
@@ -36,7 +35,7 @@ macro_rules! fallen_since {
     };
 }
 
-/// How many were struck after a time, and when the first of them was.
+/// How many were struck after `$since`, and when the first of them was.
 macro_rules! struck_since {
     ($since:literal, $count:literal, $first:literal) => {
         concat!(
@@ -55,7 +54,7 @@ macro_rules! struck_since {
 }
 
 statements! {
-    /// Reads those in trouble.
+    /// Reads only the connections in trouble.
     TROUBLE = by_index!(
         concat!(
             "SELECT COUNT(CASE WHEN reason = 'provider_incident' THEN 1 END) AS held, MIN(CASE WHEN reason = \
@@ -76,7 +75,7 @@ statements! {
         "connections_troubled",
         concat!(" WHERE ", troubled!(), " AND grant_version IS NOT NULL AND reason = 'app_misconfigured'"),
     );
-    /// Those who were proven well lately.
+    /// Connections that were lately proven to work.
     PROVEN_COUNT = Sql::both(
         "SELECT COUNT(*) AS amount FROM (SELECT id FROM connections WHERE state = 'connected' AND evidence_at > $1 AND \
          evidence_at <= $2 AND suspicion_first_at IS NULL AND evidence_source IN ('oauth', 'refresh', 'use') AND \
@@ -101,7 +100,7 @@ statements! {
         troubled!(),
         " AND c.grant_version IS NOT NULL AND COALESCE(c.state, '') IN ('reconnect_required', 'action_required') AND c.since > $1 AND COALESCE(c.reason, '') = $2 AND c.evidence_source IN ('refresh', 'use') ORDER BY c.since, c.id LIMIT $3 + 0 OFFSET $4 + 0"
     ));
-    /// The status tells the next refresh, so its version moves too.
+    /// The status shows the next refresh, so the version grows.
     CONNECTIONS_HASTEN = by_index!(
         "UPDATE connections",
         "connections_troubled",

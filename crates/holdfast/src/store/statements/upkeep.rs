@@ -1,11 +1,10 @@
-//! Connections that the clock has changed, or that cannot be read.
+//! Connections that have expired, have wrong times, or cannot be read.
 
 use super::Sql;
 
-/// Times that no right clock can have written: a grant from the future, an end that is still to
-/// come, a refresh due in the last part of a life, of which less is left than when it should have
-/// been due. Each is found by an index of its own; `COALESCE` keeps planners from one of all that
-/// live.
+/// Times that no correct clock can have written: a grant from the future, a recorded expiry that is
+/// still to come, a refresh due too late in a life that should have been refreshed earlier. Each is
+/// found by an index of its own; `COALESCE` keeps planners from the index of all live connections.
 macro_rules! mistimed {
     () => {
         "SELECT id FROM connections WHERE grant_version IS NOT NULL AND \

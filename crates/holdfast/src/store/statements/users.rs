@@ -19,7 +19,7 @@ statements! {
     USER_TOUCH = Sql::both(
         "UPDATE users SET last_seen_at = $2 WHERE id = $1 AND (last_seen_at IS NULL OR last_seen_at < $2)",
     );
-    /// Takes keys, connections, history, grants and attempts with it (`ON DELETE CASCADE`).
+    /// Also deletes keys, connections, history, grants and attempts (`ON DELETE CASCADE`).
     USER_DELETE = Sql::both("DELETE FROM users WHERE id = $1");
     USER_PROVIDERS = Sql::both("SELECT DISTINCT provider FROM connections WHERE user_id = $1");
     TOMBSTONE = Sql::both("SELECT user_id FROM deleted_users WHERE user_id = $1");

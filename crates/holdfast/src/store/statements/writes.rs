@@ -21,7 +21,7 @@ statements! {
          evidence_at = $21, suspicion_grant_version = $22, suspicion_first_at = $23, failures = $24, \
          version = $25 WHERE id = $1 AND version = $2",
     );
-    /// Behind what the history says of that version already: an attempt begins and ends beside it.
+    /// After the version's earlier entries: an attempt begins and ends without a new version.
     HISTORY_INSERT = Sql::both(
         "INSERT INTO connection_history (connection_id, version, position, at, state, reason, \
          evidence_source, evidence_at, detail, attempt_id, attempt_outcome) VALUES ($1, $2, (SELECT COALESCE(MAX(position) + \
@@ -33,7 +33,7 @@ statements! {
     );
     GRANTS_ERASE_BELOW = Sql::both("DELETE FROM grants WHERE connection_id = $1 AND version < $2");
     GRANTS_ERASE = Sql::both("DELETE FROM grants WHERE connection_id = $1");
-    /// Begins anew where the last refusal is long past, or was of an earlier link.
+    /// Begins a new series if the last refusal is long past, or was of an earlier link.
     REFUSAL_PUT = Sql::both(
         "INSERT INTO scope_refusals (connection_id, scope, first_at, last_at) VALUES ($1, $2, $3, $3) ON CONFLICT \
          (connection_id, scope) DO UPDATE SET first_at = CASE WHEN scope_refusals.last_at < $4 OR scope_refusals.first_at < \

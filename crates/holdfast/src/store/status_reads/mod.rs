@@ -1,9 +1,8 @@
-//! The reads of the hot path, gathered: one statement asks for all callers that wait.
+//! The reads of the hot path, gathered: one statement reads for all waiting callers.
 //!
-//! A round trip to the database costs several times what the row in it does. While one is under
-//! way, questions wait, and the next takes all of them. Nothing is remembered: every answer was
-//! read after its question had been asked, so there is nothing to invalidate and nothing to switch
-//! off.
+//! A round trip to the database costs several times as much as the row it reads. During one,
+//! questions wait, and the next takes all of them. Nothing is cached: every answer is read after
+//! its question was asked, so there is nothing to invalidate and nothing to switch off.
 
 mod postgres;
 mod sqlite;
@@ -22,15 +21,15 @@ use crate::clock::SharedClock;
 use crate::provider::ProviderId;
 use crate::telemetry::traces::in_span;
 
-/// Questions that are asked at once.
+/// Most questions in one batch.
 const MOST_AT_ONCE: usize = 64;
 
-/// Where to ask.
+/// How statuses are read.
 #[derive(Debug)]
 pub(super) enum StatusReads {
-    /// The task that serves the questions gathers them.
+    /// A task gathers the questions and reads them together.
     Gathered(Gathered),
-    /// Each is asked by itself, in its caller's turn.
+    /// Each is read by itself, by its caller.
     OneByOne,
 }
 
@@ -39,7 +38,7 @@ pub(super) struct Gathered {
     /// Unbounded: each request asks one question, and requests under way are bounded. `None` once
     /// closed.
     questions: RwLock<Option<mpsc::UnboundedSender<Question>>>,
-    /// Has its end when nobody serves questions any more.
+    /// Ends when no task serves questions any more.
     served: Mutex<mpsc::Receiver<Infallible>>,
 }
 
@@ -57,19 +56,19 @@ struct Question {
 
 impl Question {
     fn answer(self, answer: Answer) {
-        // An error means that whoever asked has gone.
+        // An error means that the caller has gone.
         let _ = self.answer.send(answer);
     }
 }
 
-/// Who asks this soon after others did is one of many, who are waited for.
+/// A question this soon after the last batch is one of many, so others are waited for.
 const ONE_OF_MANY: Duration = Duration::from_micros(250);
 
-/// What is asked.
+/// The incoming questions.
 struct Questions {
     asked: mpsc::UnboundedReceiver<Question>,
     clock: SharedClock,
-    /// When some were taken last.
+    /// When the last batch was taken.
     taken_at: Timestamp,
 }
 
@@ -85,8 +84,8 @@ impl Questions {
         }
         let now = self.clock.now_fine();
         if now.duration_since(self.taken_at).unsigned_abs() < ONE_OF_MANY {
-            // Whoever is ready to run now may be about to ask as well. On a runtime with nothing
-            // else to do, this would look for events and wake another thread for what is left.
+            // Let other ready tasks ask too. Only if there are many: on an idle runtime, yielding
+            // would poll for events and wake another thread.
             tokio::task::yield_now().await;
         }
         if !self.asked.is_empty() {
@@ -98,8 +97,8 @@ impl Questions {
 }
 
 impl StatusReads {
-    /// Begins to serve questions, until [`StatusReads::close`] or until the store is gone. Must be
-    /// called within a tokio runtime.
+    /// Starts to serve questions, until [`StatusReads::close`] or until the store is dropped. Must
+    /// be called within a tokio runtime.
     pub(super) fn start(engine: &Engine, clock: &SharedClock) -> Result<Self, OpenError> {
         let (questions, asked) = mpsc::unbounded_channel();
         let (serving, served) = mpsc::channel(1);
@@ -113,7 +112,7 @@ impl StatusReads {
         Ok(Self::Gathered(Gathered { questions, served }))
     }
 
-    /// Answers what was asked so far, and nothing more; then gives the database back.
+    /// Answers the questions asked so far, then releases the database.
     pub(super) async fn close(&self) {
         let Self::Gathered(Gathered { questions, served }) = self else { return };
         questions.write().unwrap_or_else(PoisonError::into_inner).take();
@@ -136,14 +135,14 @@ impl Gathered {
 }
 
 impl Store {
-    /// What a user's status is derived from.
+    /// The facts of a user's status.
     pub(super) async fn read_status(&self, user_id: &str, provider: ProviderId) -> Answer {
         match &*self.inner.status_reads {
             StatusReads::Gathered(reads) => {
                 let _operation = self.enter().await?;
                 // The round trip is shared with others; the waiting is not.
                 match in_span("database read", reads.ask(user_id, provider)).await {
-                    // SQLite's file is locked, which other readers wait for.
+                    // SQLite's file is locked: read below, where the reader waits for the lock.
                     Err(StoreError::Busy(_)) if matches!(self.inner.engine, Engine::Sqlite(_)) => {}
                     answer => return answer,
                 }

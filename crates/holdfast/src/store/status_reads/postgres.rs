@@ -1,4 +1,4 @@
-//! On Postgres, one statement reads all that was asked, on connections that serve nothing else.
+//! On Postgres, one statement reads a whole batch, on connections that serve nothing else.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::store::attempts;
 use crate::store::engine::{Failure, Postgres, Row, retrying};
 use crate::store::{StoreError, statements};
 
-/// Without a question, a connection goes back to its pool: one that a firewall has forgotten must
-/// not be met by somebody's question.
+/// After this long without a question, a connection returns to its pool, so that no question meets
+/// one that a firewall has dropped.
 const IDLE: Duration = Duration::from_mins(1);
-/// Statements until it goes back in any case, so that the pool's limit on its age is kept.
+/// Most statements before a connection returns anyway, so that the pool's limit on its age holds.
 const USES: usize = 100_000;
 
 /// Starts a task for each connection.
@@ -33,7 +33,7 @@ pub(super) fn serve(engine: &Postgres, clock: &SharedClock, questions: Questions
 }
 
 async fn answer_all(lines: &PgPool, clock: &SharedClock, questions: &Mutex<Questions>) {
-    // Kept from one statement to the next: giving it back costs a round trip and a task.
+    // Kept between statements: returning the connection costs a round trip and a task.
     let mut kept = Kept { lines, line: None };
     loop {
         let mut batch = Vec::with_capacity(MOST_AT_ONCE);
@@ -66,7 +66,7 @@ async fn answer(kept: &mut Kept<'_>, batch: Vec<Question>) {
 
 struct Kept<'p> {
     lines: &'p PgPool,
-    /// With how often it may still be used.
+    /// The connection, and how often it may still be used.
     line: Option<(PoolConnection<sqlx::Postgres>, usize)>,
 }
 
@@ -80,7 +80,7 @@ impl Kept<'_> {
                 return Ok(rows);
             }
         }
-        // Used up, or broken: the pool sees to it.
+        // Used up or broken: return it to the pool.
         self.line = None;
         let lines = self.lines;
         let anew = || async {

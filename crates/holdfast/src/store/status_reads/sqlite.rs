@@ -1,7 +1,7 @@
-//! On SQLite, one transaction reads all that was asked, with a prepared statement of its own.
+//! On SQLite, one transaction reads a whole batch, with a prepared statement of its own.
 //!
-//! It reads on the runtime: rows that are in memory, as most are, are read sooner than a thread for
-//! it could be woken. A disk that does not answer holds up the one thread that reads, no more.
+//! It reads on the runtime: most rows are in memory, and read faster than a thread could be woken.
+//! A disk that hangs blocks only the thread that reads.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::store::{OpenError, statements};
 /// Starts the task that reads.
 pub(super) fn serve(engine: &Sqlite, mut questions: Questions, serving: Serving) -> Result<(), OpenError> {
     let connection = engine.open_reader()?;
-    // Whoever meets a lock asks elsewhere: nothing on the runtime waits for it.
+    // Fail on a lock at once: the runtime must not wait, and the caller reads elsewhere.
     let impatient = connection.busy_timeout(Duration::ZERO);
     impatient.map_err(|error| OpenError::Unusable(Failure::from(error).into_error().to_string()))?;
     tokio::spawn(async move {
@@ -26,20 +26,20 @@ pub(super) fn serve(engine: &Sqlite, mut questions: Questions, serving: Serving)
                 batch.drain(..).for_each(|question| question.answer(Err(error.clone())));
             }
         }
-        // Before anybody is told that it is closed.
+        // Close the file before `close` returns.
         drop(connection);
         drop(serving);
     });
     Ok(())
 }
 
-/// Answers the questions of a batch; those that are left in it at an error, that error concerns.
+/// Answers the questions of a batch. On an error, the unanswered ones stay in it.
 fn answer(
     connection: &Connection,
     columns: &mut Vec<String>,
     batch: &mut Vec<Question>,
 ) -> Result<(), Failure> {
-    // Taken once instead of for each: a look at the write-ahead log, and its locks.
+    // One transaction, so that the write-ahead log is read and locked once instead of per question.
     let snapshot = batch.len() > 1;
     if snapshot {
         connection.prepare_cached("BEGIN")?.raw_execute()?;

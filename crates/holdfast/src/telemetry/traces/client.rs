@@ -1,8 +1,8 @@
 //! A span for each request to somebody else's server.
 //!
-//! Its address is what the collector never sees: grants, codes and ids stand in paths and queries.
-//! The host, the method and the name that the caller gave the route say what was asked. Whoever is
-//! called learns nothing of the trace, except where the caller wants it.
+//! The collector never sees its address: grants, codes and ids stand in paths and queries. A span
+//! has the host, the method and the route's name. The called server learns nothing of the trace
+//! unless the request asks for that.
 
 use futures_util::future::BoxFuture;
 use opentelemetry::KeyValue;
