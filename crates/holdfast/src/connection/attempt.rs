@@ -141,14 +141,14 @@ pub struct AttemptNote {
 }
 
 names! {
-    /// Whether reconnecting may bring another account than the linked one.
+    /// Whether reconnecting may link another account.
     #[derive(Default, JsonSchema)]
     #[schemars(rename_all = "snake_case")]
     pub enum Expect {
-        /// Only the linked account, where one is linked.
+        /// Only the linked account, if there is one.
         #[default]
         SameAccount = "same_account",
-        /// Any.
+        /// Any account.
         AnyAccount = "any_account",
     }
 }

@@ -111,7 +111,7 @@ pub struct Suspicion {
     pub first_at: Timestamp,
 }
 
-/// What our knowledge of a connection rests on.
+/// The event that a connection's state rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Evidence {
     /// The kind of event.

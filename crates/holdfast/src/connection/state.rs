@@ -59,7 +59,7 @@ names! {
         AttemptExpired = "attempt_expired",
         /// The last connect attempt failed.
         AttemptFailed = "attempt_failed",
-        /// Another user has proven control of the account, which did not work here any more.
+        /// Another user connected the account after it had stopped working here.
         AccountMoved = "account_moved",
         /// The provider serves this app, but not for this account.
         AccountNotAdmitted = "account_not_admitted",
@@ -97,7 +97,7 @@ names! {
         AccountIneligible = "account_ineligible",
         /// The encryption key of the grant is gone.
         KeyLost = "key_lost",
-        /// The stored grant is damaged; taken back if it opens again.
+        /// The stored grant is damaged; the connection resumes if it opens again.
         GrantUnreadable = "grant_unreadable",
         /// This installation has no app id and secret.
         NotConfigured = "not_configured",
@@ -105,7 +105,7 @@ names! {
 }
 
 names! {
-    /// What would mend it.
+    /// The action that would help.
     #[derive(Serialize, Deserialize, JsonSchema)]
     #[serde(rename_all = "snake_case")]
     pub enum Action {

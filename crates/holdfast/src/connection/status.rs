@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{Action, Connection, Evidence, EvidenceSource, Reason, Standing, State};
 use crate::provider::Account;
 
-/// What we know about a caller's Instagram connection, as far as we know it now.
+/// A caller's Instagram connection, as far as we know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct InstagramStatus {
     /// Could the app use this account right now, as far as we know?
@@ -20,15 +20,15 @@ pub struct InstagramStatus {
     pub state: State,
     /// Why, where there is something to say.
     pub reason: Option<Reason>,
-    /// What would mend it.
+    /// The action that would help.
     pub action: Action,
     /// The linked account.
     pub account: Option<Account>,
     /// Granted scopes.
     pub scopes: Vec<String>,
-    /// Scopes that the app asks for and were not granted.
+    /// Scopes that the app asks for and lacks.
     pub missing_scopes: Vec<String>,
-    /// When the grant dies unless refreshed.
+    /// When the grant expires unless refreshed.
     #[schemars(with = "Option<String>")]
     pub token_expires_at: Option<Timestamp>,
     /// When Instagram is asked next: to refresh the grant, or to see whether a failure has passed
@@ -43,13 +43,13 @@ pub struct InstagramStatus {
     /// Do not ask Instagram again before this time: it would not help.
     #[schemars(with = "Option<String>")]
     pub retry_after: Option<Timestamp>,
-    /// What this knowledge rests on.
+    /// The event that the state rests on.
     pub evidence: Option<Evidence>,
     /// The connect attempt that is open.
     pub attempt: Option<AttemptUnderway>,
     /// Grows with every stored change.
     pub version: i64,
-    /// One sentence for a person, where `connected` is false and something is wrong.
+    /// One sentence for a person, if `connected` is false and something is wrong.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<String>,
 }
