@@ -19,7 +19,7 @@ export interface components {
             /** @description A signed address that expires; its failure says nothing about the connection. */
             profile_picture_url?: string | null;
         };
-        /** @description What would mend it. */
+        /** @description The action that would help. */
         Action: "none" | "connect" | "reconnect" | "wait" | "fix_at_instagram" | "contact_support";
         /** @description A connect attempt that began or ended. */
         AttemptLine: {
@@ -53,7 +53,7 @@ export interface components {
             /** @description What to do at Instagram to withdraw the permission there too; its API has no way to do that for a person. */
             revoke_hint: string;
         };
-        /** @description What our knowledge of a connection rests on. */
+        /** @description The event that a connection's state rests on. */
         Evidence: {
             /** @description The kind of event. */
             source: components["schemas"]["EvidenceSource"];
@@ -97,7 +97,7 @@ export interface components {
             /** @description The opaque cursor of the next page. */
             next?: string | null;
         };
-        /** @description What we know about a caller's Instagram connection, as far as we know it now. */
+        /** @description A caller's Instagram connection, as far as we know. */
         InstagramStatus: {
             /** @description Could the app use this account right now, as far as we know? */
             connected: boolean;
@@ -105,15 +105,15 @@ export interface components {
             state: components["schemas"]["State"];
             /** @description Why, where there is something to say. */
             reason?: components["schemas"]["Reason"] | null;
-            /** @description What would mend it. */
+            /** @description The action that would help. */
             action: components["schemas"]["Action"];
             /** @description The linked account. */
             account?: components["schemas"]["Account"] | null;
             /** @description Granted scopes. */
             scopes: string[];
-            /** @description Scopes that the app asks for and were not granted. */
+            /** @description Scopes that the app asks for and lacks. */
             missing_scopes: string[];
-            /** @description When the grant dies unless refreshed. */
+            /** @description When the grant expires unless refreshed. */
             token_expires_at?: string | null;
             /** @description When Instagram is asked next: to refresh the grant, or to see whether a failure has passed or the person has done what Instagram wants. Never before the end of this replica's own pause, while Instagram does not answer or the app's budget is used up. In the past when it is due. */
             next_refresh_at?: string | null;
@@ -121,7 +121,7 @@ export interface components {
             since?: string | null;
             /** @description Do not ask Instagram again before this time: it would not help. */
             retry_after?: string | null;
-            /** @description What this knowledge rests on. */
+            /** @description The event that the state rests on. */
             evidence?: components["schemas"]["Evidence"] | null;
             /** @description The connect attempt that is open. */
             attempt?: components["schemas"]["AttemptUnderway"] | null;
@@ -130,7 +130,7 @@ export interface components {
              * @description Grows with every stored change.
              */
             version: number;
-            /** @description One sentence for a person, where `connected` is false and something is wrong. */
+            /** @description One sentence for a person, if `connected` is false and something is wrong. */
             error?: string | null;
         };
         /** @description The members of the body, RFC 9457 section 3 and our extensions. */
@@ -188,15 +188,15 @@ export interface components {
             state: components["schemas"]["State"];
             /** @description Why, where there is something to say. */
             reason?: components["schemas"]["Reason"] | null;
-            /** @description What would mend it. */
+            /** @description The action that would help. */
             action: components["schemas"]["Action"];
             /** @description The linked account. */
             account?: components["schemas"]["Account"] | null;
             /** @description Granted scopes. */
             scopes: string[];
-            /** @description Scopes that the app asks for and were not granted. */
+            /** @description Scopes that the app asks for and lacks. */
             missing_scopes: string[];
-            /** @description When the grant dies unless refreshed. */
+            /** @description When the grant expires unless refreshed. */
             token_expires_at?: string | null;
             /** @description When Instagram is asked next: to refresh the grant, or to see whether a failure has passed or the person has done what Instagram wants. Never before the end of this replica's own pause, while Instagram does not answer or the app's budget is used up. In the past when it is due. */
             next_refresh_at?: string | null;
@@ -204,7 +204,7 @@ export interface components {
             since?: string | null;
             /** @description Do not ask Instagram again before this time: it would not help. */
             retry_after?: string | null;
-            /** @description What this knowledge rests on. */
+            /** @description The event that the state rests on. */
             evidence?: components["schemas"]["Evidence"] | null;
             /** @description The connect attempt that is open. */
             attempt?: components["schemas"]["AttemptUnderway"] | null;
@@ -213,7 +213,7 @@ export interface components {
              * @description Grows with every stored change.
              */
             version: number;
-            /** @description One sentence for a person, where `connected` is false and something is wrong. */
+            /** @description One sentence for a person, if `connected` is false and something is wrong. */
             error?: string | null;
         };
     };

@@ -205,7 +205,7 @@ fn what_stands_in_the_token() {
             (
                 "token-invalid-signature",
                 "signature",
-                "does not fit",
+                "does not match",
                 "one Clerk instance in front end and backend",
             ),
         ),
@@ -215,7 +215,7 @@ fn what_stands_in_the_token() {
             (
                 "token-invalid-signature",
                 "signature",
-                "does not fit",
+                "does not match",
                 "from another Clerk instance (`https://clerk.other.com`)",
             ),
         ),

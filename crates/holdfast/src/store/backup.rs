@@ -79,15 +79,14 @@ pub async fn restore(
     }
     let target = Sqlite::path_of(url)?;
     let _served = Sqlite::reserve(&target)?;
-    // A log without its database, which a server leaves that was killed, would be taken for the new
-    // one's.
+    // A killed server leaves its log, which SQLite would take for the restored database's.
     for suffix in FILES {
         refuse_existing(&beside(&target, suffix))?;
     }
-    let mut original = File::open(source).map_err(|error| at(source, error))?;
     let draft = Draft(beside(&target, ".restoring"));
     // Left by a restore that was killed; nobody else writes there.
     draft.remove();
+    let mut original = File::open(source).map_err(|error| at(source, error))?;
     let mut copy = create_private(&draft.0)?;
     io::copy(&mut original, &mut copy).map_err(|error| at(source, error))?;
     let state = check(source, &draft.0, clock).await?;

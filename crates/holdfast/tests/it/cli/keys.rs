@@ -109,7 +109,7 @@ fn a_key_whose_bytes_are_lost_is_given_up() {
     let given_up = place.run(&["keys", "retire", "--lost", "gone"]);
     assert_eq!(
         (given_up.code, given_up.stdout.as_str()),
-        (0, "gone is given up; 0 connections must be connected again.\n")
+        (0, "gone is given up. 0 connections must be connected again.\n")
     );
     assert_eq!(place.run(&["keys", "rotate"]).code, 0);
     assert_eq!(place.run(&["keys", "retire", "--lost", "gone"]).code, 1, "only once");

@@ -70,7 +70,7 @@ async fn beginning_and_denying_in_a_loop_ends_at_twenty_in_an_hour() {
     let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((3000..=3600).contains(&wait), "{wait}");
     let detail = json_of(&refused)["detail"].clone();
-    assert!(detail.as_str().unwrap().contains("within the hour"), "none of them is open: {detail}");
+    assert!(detail.as_str().unwrap().contains("within an hour"), "none of them is open: {detail}");
     assert_eq!(count_on(app.place.engine, &app.place.url, "SELECT COUNT(*) FROM attempts").await, 20);
     // It is hers alone.
     app.sign_in(Person::Grace).connect(json!({"return_to": RETURN_TO})).await;
