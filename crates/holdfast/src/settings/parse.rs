@@ -332,20 +332,6 @@ pub fn drain(text: &str) -> Read<Duration> {
     })
 }
 
-/// From which age on a grant is refreshed: below its life of 60 days.
-pub fn minimum_age(text: &str) -> Read<Duration> {
-    const LIFE: Duration = Duration::from_hours(60 * 24);
-    seconds(text).and_then(|age| {
-        let wrong = || {
-            Wrong::new(
-                "is a grant's life or longer, when nothing can refresh it any more",
-                "write seconds, like 86400 for a day",
-            )
-        };
-        if age < LIFE { Ok(age) } else { Err(wrong()) }
-    })
-}
-
 /// A fraction of a grant's life: from 0, which leaves it to the minimum age, to below 1, at which
 /// the grant is dead.
 pub fn fraction(text: &str) -> Read<f64> {

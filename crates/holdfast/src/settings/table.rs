@@ -183,9 +183,9 @@ settings! {
     REFRESH_MIN_AGE_S: Duration {
         env: "HOLDFAST_REFRESH_MIN_AGE_S",
         default: Fallback::Text("86400"),
-        form: "seconds, fewer than the 60 days that a grant lives",
+        form: "seconds",
         doc: "The age that a grant must have before it is refreshed: Instagram refuses to refresh a younger one.",
-        read: parse::minimum_age,
+        read: parse::seconds,
     }
     REFRESH_AT: f64 {
         env: "HOLDFAST_REFRESH_AT",
