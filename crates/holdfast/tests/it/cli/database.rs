@@ -132,9 +132,12 @@ fn an_answer_that_cannot_be_written_is_a_failure() {
         &["--help"],
     ] {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let mut running = place.start(arguments, full.into());
-        running.may_be_silent = true;
-        assert_eq!(running.child.wait().unwrap().code(), Some(2), "{arguments:?}: {}", running.logged());
+        let ended = place.run_into(arguments, full);
+        assert!(
+            ended.code == 2 && ended.stderr.contains("No space left"),
+            "{arguments:?}: {}",
+            ended.whole()
+        );
     }
     let listed = place.run(&["service-key", "list"]).stdout;
     assert!(

@@ -148,6 +148,17 @@ impl Place {
         }
     }
 
+    /// Runs it to its end with its answer written there.
+    pub fn run_into(&self, arguments: &[&str], stdout: File) -> Ended {
+        let mut command = self.command(arguments);
+        let output = command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped()).output().unwrap();
+        Ended {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::new(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     /// Runs it to its end without input.
     pub fn run(&self, arguments: &[&str]) -> Ended {
         self.feed(arguments, b"")
