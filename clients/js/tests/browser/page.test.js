@@ -203,7 +203,7 @@ test("a sign-in library that has a session and no token for a while: nobody is t
   await shows(app, /@ada\.makes/);
 });
 
-for (const minutes of [-5, 5]) {
+for (const minutes of [-300, -5, 5, 300]) {
   test(`this computer's clock is ${Math.abs(minutes)} minutes ${minutes < 0 ? "slow" : "fast"}`, async (t) => {
     const app = await openApp(t, {
       browser,
@@ -267,6 +267,48 @@ test("a double click on connect begins one attempt and leaves once", async (t) =
   await app.page.getByRole("button", { name: "Connect Instagram" }).dblclick();
   await app.page.waitForURL(/instagram\.html/);
   assert.equal(app.server.state.attempts, 1);
+});
+
+test("two components on one page: one request for both, and a press in one shows in the other", async (t) => {
+  const app = await openApp(t, { browser, query: { twice: "1" } });
+  await until(() => app.requests().length === 2, "state and stream");
+  const buttons = app.page.getByRole("button", { name: "Connect Instagram" });
+  await until(async () => (await buttons.count()) === 2, "two buttons");
+  let answer;
+  app.server.script(CONNECT, (request, response) => {
+    answer = () => problem(response, 429, "too-many-attempts");
+  });
+  await buttons.first().click();
+  await until(() => answer, "the attempt");
+  const busy = app.page.getByRole("button", { name: "One moment…" });
+  await until(async () => (await busy.count()) === 2, "both say so");
+  await busy.last().evaluate((button) => button.click());
+  answer();
+  await until(async () => (await app.page.getByRole("alert").count()) === 2, "both say why not");
+  assert.equal(count(app, CONNECT), 1);
+});
+
+test("a page that is left in mid-flight: nothing is sent after it, and nothing complains", async (t) => {
+  const app = await openApp(t, {
+    browser,
+    prepare: ({ server }) => (server.state.status = connected),
+  });
+  await shows(app, /@ada\.makes/);
+  await until(() => app.server.streams.size === 1, "the stream");
+  let answer;
+  app.server.script("DELETE /user/instagram", (request, response) => {
+    answer = () => json(response, 503, { code: "database-unavailable", error: "Away." });
+  });
+  await app.page.locator("summary").click();
+  await app.page.getByRole("button", { name: "Yes, disconnect Instagram" }).click();
+  await until(() => answer, "the request");
+  await app.page.evaluate(() => window.leave());
+  await until(() => app.server.streams.size === 0, "the end of the stream");
+  answer();
+  await app.pass(5_000);
+  const before = app.requests().length;
+  await app.pass(120_000);
+  assert.equal(app.requests().length, before);
 });
 
 test("the back button in the middle of connecting: it says so and offers to start again", async (t) => {

@@ -61,7 +61,17 @@ function App() {
     HoldfastProvider,
     { baseUrl: api, useAuth },
     h(Header),
-    h("main", null, h(Suspense, { fallback: h("p", null, "One moment") }, h(Probe), h(Connection))),
+    h(
+      "main",
+      null,
+      h(
+        Suspense,
+        { fallback: h("p", null, "One moment") },
+        h(Probe),
+        h(Connection),
+        query.has("twice") && h(Connection),
+      ),
+    ),
   );
 }
 
@@ -71,4 +81,8 @@ if (query.has("hydrate")) {
   const { renderToString } = await import("react-dom/server");
   root.innerHTML = renderToString(app);
   hydrateRoot(root, app);
-} else createRoot(root).render(app);
+} else {
+  const page = createRoot(root);
+  page.render(app);
+  window.leave = () => page.unmount();
+}
