@@ -104,8 +104,8 @@ async fn error_index() -> Page {
     body.raw("<h1>Error codes</h1><p class=\"lead\">Every code that an answer of this server can carry. ")
         .raw("A 401 is only ever about the caller's own credential: the first two groups.</p>");
     for (title, entries) in groups() {
-        body.raw("<h2>").text(title).raw("</h2><table class=\"codes\">");
-        body.raw("<thead><tr><th>Code</th><th>Status</th><th>Means</th></tr></thead><tbody>");
+        body.raw("<h2>").text(title).raw("</h2><table><thead><tr><th>Code</th><th>Status</th><th>Means</th>");
+        body.raw("</tr></thead><tbody>");
         for entry in entries {
             body.raw("<tr><td><a href=\"errors/").text(entry.code).raw("\"><code>").text(entry.code);
             body.raw("</code></a></td><td class=\"status\">").text(entry.status.as_u16());
