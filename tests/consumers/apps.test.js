@@ -1,12 +1,13 @@
 /** A Vite app, a Next app and a plain page, made by the client's README alone: they show the status, and live through the main path. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createServer as createHttpServer } from "node:http";
 import { extname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { readmeBlock } from "../../clients/js/tests/support/code-blocks.js";
 import { answers } from "../browser/support/answers.js";
 import { freePort, startHoldfast } from "../browser/support/holdfast.js";
@@ -29,10 +30,11 @@ after(async () => {
   await holdfast?.stop();
 });
 
+const binary = (name) => fileURLToPath(new URL(`node_modules/.bin/${name}`, import.meta.url));
+
 /** Runs a package's own command in the app, and ends it with the test. */
 async function serve(t, app, name, ...args) {
-  const binary = fileURLToPath(new URL(`node_modules/.bin/${name}`, import.meta.url));
-  const child = spawn(binary, args, {
+  const child = spawn(binary(name), args, {
     cwd: app,
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
@@ -108,16 +110,18 @@ test("Next", async (t) => {
   const app = await freshApp(t, {
     "package.json": '{"private": true}',
     ".env.local": `NEXT_PUBLIC_HOLDFAST_URL=${holdfast.url}\n`,
-    "next.config.mjs": `export default { allowedDevOrigins: ["127.0.0.1"], turbopack: { root: ${JSON.stringify(fileURLToPath(new URL(".", import.meta.url)))} } };\n`,
+    // As `create-next-app` sets it up: what reads a clock while it is prerendered does not build.
+    "next.config.mjs": `export default { cacheComponents: true, turbopack: { root: ${JSON.stringify(fileURLToPath(new URL(".", import.meta.url)))} } };\n`,
     "app/sign-in.js": signIn(holdfast.config.clerk_url),
     "app/auth.js": `"use client";\n${clerk}`,
     "app/providers.jsx": providers,
     "app/layout.jsx": `import { Providers } from "./providers";\nexport default function Layout({ children }) {\n  return <html lang="en"><body><Providers>{children}</Providers></body></html>;\n}\n`,
     "app/page.jsx": `import { InstagramConnection } from "holdfast-client/react";\nexport default function Page() {\n  return <InstagramConnection />;\n}\n`,
   });
+  await promisify(execFile)(binary("next"), ["build"], { cwd: app });
   await walk(
     t,
-    await serve(t, app, "next", "dev", "--hostname", "127.0.0.1", "--port", String(apps.next)),
+    await serve(t, app, "next", "start", "--hostname", "127.0.0.1", "--port", String(apps.next)),
   );
 });
 

@@ -8,7 +8,10 @@ import { HoldfastProvider, InstagramConnection, useInstagram } from "../src/reac
 
 const forbidden = () => assert.fail("not on a server");
 
-test("says that it is loading, and asks nobody", () => {
+test("says that it is loading, asks nobody, and reads no clock and no chance, which prerendering forbids", (t) => {
+  const clock = { now: forbidden, setTimeout: forbidden, clearTimeout: forbidden };
+  t.mock.method(Date, "now", forbidden);
+  t.mock.method(Math, "random", forbidden);
   const useAuth = () => ({
     isLoaded: false,
     isSignedIn: undefined,
@@ -20,7 +23,7 @@ test("says that it is loading, and asks nobody", () => {
     null,
     h(
       HoldfastProvider,
-      { baseUrl: "https://api.example.com", useAuth, fetch: forbidden },
+      { baseUrl: "https://api.example.com", useAuth, fetch: forbidden, clock },
       h(InstagramConnection),
     ),
   );

@@ -58,7 +58,7 @@ export const within = (clock, ms, work, what, onTimeout) =>
  */
 export function createAllowance({ now }) {
   let left = MOST_AT_ONCE;
-  let countedAt = now();
+  let countedAt = 0; // not the time of its making: frameworks that prerender forbid to read a clock there
   return {
     /** Takes one and returns 0; or takes none and returns how long to wait for the next. */
     take() {
