@@ -50,6 +50,7 @@ pub async fn run(args: RunArgs) -> Fallible<()> {
     let mut servers = vec![baseline("hyper")?, baseline("axum")?];
     let mut cases = vec![
         Case::new(YARDSTICK, 0, "/", Credential::None, &[200]),
+        Case::new("hyper, hello, with a token", 0, "/", Credential::Known, &[200]),
         Case::new("axum, hello", 1, "/", Credential::None, &[200]),
         Case::new("hyper, hello", 0, "/", Credential::None, &[200]).at(args.rate),
     ];
