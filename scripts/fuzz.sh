@@ -8,10 +8,17 @@ seconds=${SECONDS_EACH:-60}
 cargo fuzz --version >/dev/null 2>&1 || { echo 'install cargo-fuzz first: cargo install cargo-fuzz --locked' >&2; exit 2; }
 
 status=0
+found=0
 for crate in crates/clerk-session crates/holdfast; do
-  (cd "$crate" && cargo fuzz build --sanitizer none)
+  targets=()
   for target in $(cd "$crate" && cargo fuzz list); do
-    if (($#)) && [[ " $* " != *" $target "* ]]; then continue; fi
+    if ((!$#)) || [[ " $* " == *" $target "* ]]; then targets+=("$target"); fi
+  done
+  # Nothing is built of a crate of which nothing runs.
+  if ((!${#targets[@]})); then continue; fi
+  found=$((found + ${#targets[@]}))
+  (cd "$crate" && cargo fuzz build --sanitizer none)
+  for target in "${targets[@]}"; do
     # What a run adds to the corpus stays out of the repository; the seeds are in it.
     mkdir -p "$crate/fuzz/corpus/$target"
     log=$(mktemp)
@@ -27,4 +34,8 @@ for crate in crates/clerk-session crates/holdfast; do
     rm -f "$log"
   done
 done
+if (($# > found)); then
+  echo "there is no target of one of those names: $*" >&2
+  exit 2
+fi
 exit "$status"
