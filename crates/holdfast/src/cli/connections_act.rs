@@ -45,7 +45,7 @@ impl Desk {
         let settings = context.settings(Purpose::Tools, printer)?;
         let store = context.store(&settings).await?;
         let vault = context.vault(&settings)?;
-        Self::open(context, &settings, store, vault, whose).await
+        Self::open(context, &settings, store, &vault, whose).await
     }
 
     /// A desk that may store a grant.
@@ -57,17 +57,17 @@ impl Desk {
         let settings = context.settings(Purpose::Tools, printer)?;
         let store = context.store(&settings).await?;
         let vault = context.sealing_vault(&settings, &store, false).await?;
-        Self::open(context, &settings, store, vault, whose).await
+        Self::open(context, &settings, store, &vault, whose).await
     }
 
     async fn open(
         context: &Context,
         settings: &Settings,
         store: Store,
-        vault: Vault,
+        vault: &Vault,
         whose: &WhoseArgs,
     ) -> Result<(Self, OwnerId, Connection), Failure> {
-        let connections = app::connections(settings, &seams(context)?, &store, &vault).map_err(told)?;
+        let connections = app::connections(settings, &seams(context)?, &store, vault).map_err(told)?;
         let owner = named(&store, whose).await?;
         let connection = connection_of(&store, &owner).await?;
         Ok((Self { connections, store }, owner, connection))

@@ -308,11 +308,14 @@ impl Metrics {
         self.shed.inc();
     }
 
-    /// Says which checks of readiness are good. One that is not among them could not be made.
-    pub(super) fn set_ready(&self, checks: impl Iterator<Item = (&'static str, bool)>) {
-        self.ready.clear();
+    /// Says which checks of readiness are good; `None` is for one that could not be made.
+    pub(super) fn set_ready(&self, checks: impl Iterator<Item = (&'static str, Option<bool>)>) {
         for (check, is_good) in checks {
-            self.ready.get_or_create(&CheckLabels { check }).set(i64::from(is_good));
+            let labels = CheckLabels { check };
+            match is_good {
+                Some(is_good) => _ = self.ready.get_or_create(&labels).set(i64::from(is_good)),
+                None => _ = self.ready.remove(&labels),
+            }
         }
     }
 

@@ -14,6 +14,8 @@ use crate::store::SchemaState;
 /// culprit by then.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
+/// The check of Clerk's keys.
+const SESSION_KEYS: &str = "session_keys";
 /// The check of the database, without which the schema and the keys cannot be looked at.
 pub(super) const DATABASE: &str = "database";
 /// The check of the key ring.
@@ -95,7 +97,7 @@ impl Readiness {
             }
         }
         let mut checks = vec![
-            Check::new("session_keys", keys),
+            Check::new(SESSION_KEYS, keys),
             Check::new(DATABASE, database),
             Check::new(SCHEMA, schema),
             ring,
@@ -113,10 +115,8 @@ impl Readiness {
         if needs_database && good(DATABASE) != Some(true) { None } else { good(name) }
     }
 
-    /// Every check that could be made. A server that leaves lacks nothing.
-    pub(super) fn told(&self) -> impl Iterator<Item = (&'static str, bool)> {
-        ["session_keys", DATABASE, SCHEMA, ENCRYPTION_KEYS]
-            .into_iter()
-            .filter_map(|name| Some((name, self.tells(name)?)))
+    /// What each check tells. That a server leaves is nothing that it lacks.
+    pub(super) fn told(&self) -> impl Iterator<Item = (&'static str, Option<bool>)> {
+        [SESSION_KEYS, DATABASE, SCHEMA, ENCRYPTION_KEYS].into_iter().map(|name| (name, self.tells(name)))
     }
 }

@@ -136,7 +136,7 @@ impl Store {
         let found = self.read(statements::USERS_LINKED, values).await?;
         found
             .iter()
-            .map(|row| Ok(row.text("user_id").map_err(|error| error.at("connections", "(many)"))?))
+            .map(|row| row.text("user_id").map_err(|error| error.at("connections", "(many)")))
             .collect()
     }
 

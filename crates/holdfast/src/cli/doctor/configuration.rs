@@ -43,7 +43,7 @@ pub(super) fn check(context: &Context, report: &mut Report) -> Result<Option<Rea
     let names: Vec<String> = faults.0.iter().map(|fault| fault.name.clone()).collect();
     let rest = context.environment.without(&names);
     if let Some(remedy) = context.nothing_read() {
-        report.add(Check::failed(code::CONFIGURATION, "no configuration was read").mended_by(remedy));
+        report.add(Check::failed(code::CONFIGURATION, "none was found").mended_by(remedy));
     }
     for fault in faults.0 {
         let what = format!("{}: {}", fault.name, fault.what);

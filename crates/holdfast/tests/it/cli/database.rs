@@ -2,6 +2,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use holdfast::standin::clerk::Person;
+use holdfast::standin::instagram::Fault;
 use sqlx::{Connection as _, Executor as _};
 
 use super::support::Place;
@@ -242,4 +243,18 @@ fn an_operator_acts_on_connections_through_the_domain() {
         assert!(asked.code == 1 && asked.stderr.contains("@nobody"), "{}", asked.whole());
         assert_eq!(place.run(&[&["connections", command], sure].concat()).code, 2, "nobody is named");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_that_has_confirmed_nothing_says_so() {
+    let app = App::with(&[("HOLDFAST_CHECK_INTERVAL_S", "0")], |_| {}).await;
+    app.sign_in(Person::Ada).connect_account("ada.makes").await;
+    let place =
+        app.environment.iter().fold(Place::new(), |place, (name, value)| place.with(name, value.as_str()));
+    let check = || place.run(&["connections", "check", Person::Ada.user_id()]);
+    let checked = check();
+    assert_eq!((checked.code, checked.stderr.as_str()), (0, ""), "{}", checked.whole());
+    app.instagram.set_fault(None, Fault::ServerErrorJson).unwrap();
+    let checked = check();
+    assert!(checked.stderr.contains("Instagram gave no usable answer now"), "{}", checked.whole());
 }

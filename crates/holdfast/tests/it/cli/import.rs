@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
+use holdfast::clock::{Clock as _, SystemClock};
 use holdfast::entropy::{Entropy as _, SeededEntropy};
 use holdfast::standin::clerk::Person;
 use http::StatusCode;
@@ -149,9 +150,11 @@ async fn every_kind_of_line(database: &database::Place) {
     let (graph, url) = Graph::start().await;
     let place = place_on(Place::new(), &url, &database.url);
     execute_on(database, "INSERT INTO deleted_users (user_id, deleted_at) VALUES ('user_deleted', 1)").await;
+    let in_sixty_days = SystemClock.now().as_second() + 60 * 86_400;
+    let expires_at = jiff::Timestamp::from_second(in_sixty_days).unwrap().to_string();
     let input = [
         "user_id,access_token,token_expires_at".to_owned(),
-        format!("user_good,{},2027-03-01T00:00:00Z", token("good", 1)),
+        format!("user_good,{},{expires_at}", token("good", 1)),
         format!("user_unknownexpiry,{},", token("good", 2)),
         format!("user_taker,{},", token("good", 1)),
         format!("user_good,{},", token("good", 1)),
@@ -210,7 +213,7 @@ async fn every_kind_of_line(database: &database::Place) {
         (&status["state"], &status["account"]["username"]),
         (&json!("connected"), &json!("account.1"))
     );
-    assert_eq!(status["token_expires_at"], "2027-03-01T00:00:00Z");
+    assert_eq!(status["token_expires_at"], expires_at);
     assert_eq!(status["evidence"]["source"], "use");
 
     // Started again it asks nothing about those who are connected, and changes nothing.
