@@ -197,8 +197,9 @@ impl Load {
                 2 => app.clerk.set_fault(Surface::Jwks, Some(ClerkFault::ServerError)),
                 3 => app.clerk.set_fault(Surface::Users, Some(ClerkFault::Hang)),
                 4 => endpoint.answers(StatusCode::INTERNAL_SERVER_ERROR),
+                // Not the connection by which what it holds is counted.
                 _ => {
-                    let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+                    let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'holdfast'";
                     let _ = database::execute(&app.place.url, kill).await;
                 }
             }
