@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::attempt::AttemptOutcome;
+use super::attempt::{Attempt, AttemptOutcome, AttemptStage, Expect};
 use super::belief::Population;
 use super::clock_repair::possible;
 use super::observation::{Call, Confidence};
@@ -215,7 +215,7 @@ fn a_missing_permission_may_pass_unless_it_is_known_or_one_calls_own() {
 #[test]
 fn an_odd_answer_to_the_apps_own_call_says_nothing_about_the_connection() {
     let answer = |call, code, http_status| {
-        let failure = Failure { code, http_status, ..Failure::new(Meaning::Unavailable, "") };
+        let failure = Failure { http_status, code, ..Failure::new(Meaning::Unavailable, "") };
         let population = population(Confidence::Unknown);
         schedule(day(20)).after_failure(&connection(), facts(), call, &failure, &population)
     };
@@ -267,7 +267,7 @@ fn a_grant_that_worked_past_its_expiry_has_outlived_it_for_a_day() {
         Connection { evidence: Some(Evidence { source, at }), ..connection() }.has_outlived_expiry(now)
     };
     assert!(outlived(source, expiry, expiry));
-    assert!(outlived(EvidenceSource::Refresh, expiry, after(expiry, DAY - MILLISECOND)));
+    assert!(outlived(EvidenceSource::Refresh, expiry, before(after(expiry, DAY), MILLISECOND)));
     assert!(!outlived(source, expiry, after(expiry, DAY)));
     assert!(!outlived(source, before(expiry, MILLISECOND), expiry));
     for other in [EvidenceSource::Oauth, EvidenceSource::Callback, EvidenceSource::Clock] {
@@ -280,7 +280,7 @@ fn a_grant_that_worked_past_its_expiry_has_outlived_it_for_a_day() {
 fn only_what_the_clock_has_ended_can_the_clock_give_back() {
     let ended = |standing: Standing, source, grant| {
         let evidence = Some(Evidence { source, at: day(60) });
-        Connection { standing, evidence, grant, ..connection() }.is_expired_by_clock()
+        Connection { standing, grant, evidence, ..connection() }.is_expired_by_clock()
     };
     assert!(ended(Reason::Expired.into(), EvidenceSource::Clock, Some(facts())));
     assert!(!ended(Reason::Expired.into(), EvidenceSource::Clock, None));
@@ -327,6 +327,37 @@ fn doubt_and_failing_renewals_are_told_apart() {
     assert!(fails(connection()) && fails(scopes) && fails(degraded(Reason::RefreshFailing)));
     assert!(!connection().fails_to_renew());
     assert!(!fails(suspected(day(1))) && !fails(degraded(Reason::RateLimited)));
+}
+
+#[test]
+fn an_attempt_that_has_ended_says_how_and_holds_nothing_to_go_on_with() {
+    let open = Attempt {
+        id: Uuid::nil(),
+        revision: 1,
+        user_id: "user_ada".to_owned(),
+        provider: ProviderId::INSTAGRAM,
+        state_hash: [1; 32],
+        completion_hash: Some([2; 32]),
+        stage: AttemptStage::Returned,
+        outcome: None,
+        return_to: "https://app.example.com/".to_owned(),
+        expect: Expect::SameAccount,
+        created_at: born(),
+        expires_at: day(1),
+        sealed: Some(vec![3]),
+        sealed_completion: Some(vec![4]),
+        busy_until: Some(day(1)),
+        closed_at: None,
+    };
+    let closed = Attempt {
+        stage: AttemptStage::Closed,
+        outcome: Some(AttemptOutcome::Denied),
+        sealed: None,
+        busy_until: None,
+        closed_at: Some(day(2)),
+        ..open.clone()
+    };
+    assert_eq!(open.closed(AttemptOutcome::Denied, day(2)), closed);
 }
 
 #[test]
