@@ -2,14 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
 use holdfast::cli::reference;
 use holdfast::standin::clerk::Person;
 use http::StatusCode;
+use tower::ServiceExt as _;
 
 use super::app::App;
 use crate::outbox::endpoint::{AppEndpoint, SECRET};
 use crate::support::waiting::until_seen;
 use crate::traces::collector::Collector;
+
+/// What the metrics listener answers to a scrape.
+async fn scraped(app: &App) -> String {
+    let request = Request::builder().uri("/metrics").body(Body::empty()).unwrap();
+    let answer = app.operator.clone().oneshot(request).await.unwrap();
+    String::from_utf8(to_bytes(answer.into_body(), usize::MAX).await.unwrap().to_vec()).unwrap()
+}
 
 /// Type and label names by family, as OpenMetrics names it.
 fn families(text: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
@@ -64,7 +74,7 @@ async fn the_reference_lists_what_is_served() {
     let served = async || {
         app.overview.look().await.unwrap();
         app.overview.look_at_the_rest().await.unwrap();
-        families(&app.metrics.render())
+        families(&scraped(&app).await)
     };
     // What the worker, the outbox and the exporter count comes with their first work.
     let is_complete = |served: &BTreeMap<String, (String, BTreeSet<String>)>| {

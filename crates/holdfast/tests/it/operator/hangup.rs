@@ -81,7 +81,7 @@ fn without_its_file_the_server_goes_on_as_before() {
     let place = place.file("holdfast.toml", "allowed_origins = []\n");
     signal(&running, "-HUP");
     until_blocking("it is warned of what nobody is kept out by", || {
-        running.logged().contains("tokens made for any app of the Clerk instance are accepted")
+        running.logged().contains("tokens issued to any app of the Clerk instance are accepted")
     });
     signal(&running, "-TERM");
     assert_eq!(running.child.wait().unwrap().code(), Some(0));
