@@ -1,11 +1,7 @@
 //! The real process and SIGTERM: what runs is finished, nothing new is taken, and it ends by
 //! itself.
 //!
-//! `HOLDFAST_TEST_STOPS` sets how many processes are stopped under load (default 3):
-//!
-//! ```text
-//! HOLDFAST_TEST_STOPS=200 cargo test -p holdfast --test it a_stop_under_load -- --nocapture
-//! ```
+//! `HOLDFAST_TEST_STOPS` sets how many processes are stopped under load (default 3).
 
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
@@ -13,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::{StreamExt as _, stream};
 use tokio::net::TcpStream;
 
 use super::client::Raw;
@@ -101,44 +98,56 @@ async fn keep_asking(address: SocketAddr, load: Arc<Load>) -> Vec<Cut> {
 
 /// What the stopped server serves on for.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How many processes are stopped at a time: each of them mostly waits.
+const AT_A_TIME: usize = 4;
+
+/// Stops a process under load. How many requests were answered; none may have been cut.
+async fn stop_under_load(app: &App, stop: u64) -> u32 {
+    let drain = DRAIN.as_secs().to_string();
+    let server = process(app, ":", &[("HOLDFAST_DRAIN_S", &drain)]).await;
+    let (mut running, address, load) = (server.running, address_of(&server.base), Arc::<Load>::default());
+    let asking: Vec<_> = (0..16).map(|_| tokio::spawn(keep_asking(address, Arc::clone(&load)))).collect();
+    until("many are answered", async || load.answered.load(Ordering::Relaxed) > 100).await;
+    let mut probe = Raw::connect(address).await;
+    let told = Instant::now();
+    assert!(
+        Command::new("kill").args(["-TERM", &running.child.id().to_string()]).status().unwrap().success()
+    );
+    until("it is not ready", async || {
+        let Some(mut raw) = Raw::connect_if_open(address).await else { return false };
+        raw.ask("GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n")
+            .await
+            .is_ok_and(|reply| reply.status == 503 && reply.body.contains("stopping"))
+    })
+    .await;
+    let reply = probe.ask("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+    assert_eq!((reply.status, reply.header("connection")), (200, Some("close")));
+    let ended = tokio::task::spawn_blocking(move || running.child.wait().unwrap()).await.unwrap();
+    assert_eq!(ended.code(), Some(0));
+    assert!(told.elapsed() >= DRAIN, "it serves on for the drain time");
+    load.stopped.store(true, Ordering::Relaxed);
+    for each in asking {
+        let cut = each.await.unwrap();
+        for (carried, at, error) in &cut {
+            println!("stop {stop}: cut {:?} after SIGTERM: {error}; {carried} before it", *at - told);
+        }
+        assert!(cut.is_empty(), "stop {stop} cut {} requests", cut.len());
+    }
+    load.answered.load(Ordering::Relaxed)
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_under_load_cuts_nobody() {
     let stops = set_or("HOLDFAST_TEST_STOPS", 3);
     let app = App::start().await;
-    let mut answered = 0;
-    for stop in 0..stops {
-        let drain = DRAIN.as_secs().to_string();
-        let server = process(&app, ":", &[("HOLDFAST_DRAIN_S", &drain)]).await;
-        let (mut running, address, load) = (server.running, address_of(&server.base), Arc::default());
-        let asking: Vec<_> = (0..16).map(|_| tokio::spawn(keep_asking(address, Arc::clone(&load)))).collect();
-        until("many are answered", async || load.answered.load(Ordering::Relaxed) > 100).await;
-        let mut probe = Raw::connect(address).await;
-        let told = Instant::now();
-        assert!(
-            Command::new("kill").args(["-TERM", &running.child.id().to_string()]).status().unwrap().success()
-        );
-        until("it is not ready", async || {
-            let Some(mut raw) = Raw::connect_if_open(address).await else { return false };
-            raw.ask("GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n")
-                .await
-                .is_ok_and(|reply| reply.status == 503 && reply.body.contains("stopping"))
-        })
-        .await;
-        let reply = probe.ask("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
-        assert_eq!((reply.status, reply.header("connection")), (200, Some("close")));
-        let ended = tokio::task::spawn_blocking(move || running.child.wait().unwrap()).await.unwrap();
-        assert_eq!(ended.code(), Some(0));
-        assert!(told.elapsed() >= DRAIN, "it serves on for the drain time");
-        load.stopped.store(true, Ordering::Relaxed);
-        for each in asking {
-            let cut = each.await.unwrap();
-            for (carried, at, error) in &cut {
-                println!("stop {stop}: cut {:?} after SIGTERM: {error}; {carried} before it", *at - told);
-            }
-            assert!(cut.is_empty(), "stop {stop} cut {} requests", cut.len());
+    let mut stopping =
+        stream::iter(0..stops).map(|stop| stop_under_load(&app, stop)).buffer_unordered(AT_A_TIME);
+    let (mut stopped, mut answered) = (0, 0);
+    while let Some(of_one) = stopping.next().await {
+        (stopped, answered) = (stopped + 1, answered + of_one);
+        if stopped % 20 == 0 {
+            println!("{stopped} of {stops} stops");
         }
-        answered += load.answered.load(Ordering::Relaxed);
     }
     println!("{answered} requests answered in {stops} stops, none cut");
 }

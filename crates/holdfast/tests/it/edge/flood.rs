@@ -1,10 +1,6 @@
 //! A flood of tokens that name keys nobody has, with the key server in every mood.
 //!
-//! `HOLDFAST_TEST_FLOOD_TOKENS` sets the number of tokens in all (default 8 000). The full size:
-//!
-//! ```text
-//! HOLDFAST_TEST_FLOOD_TOKENS=100000 cargo test -p holdfast --test it edge::flood -- --nocapture
-//! ```
+//! `HOLDFAST_TEST_FLOOD_TOKENS` sets the number of tokens in all (default 8 000).
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::client::Raw;
 use super::isolated::{is_alone, resident_kib};
 use crate::e2e::app::{App, ORIGIN};
+use crate::support::dice::set_or;
 
 const CONCURRENCY: u64 = 64;
 /// Refused requests that the server remembers, and a little more.
@@ -164,8 +161,7 @@ async fn unknown_keys_cost_one_fetch_in_thirty_seconds_and_good_callers_nothing(
     if !is_alone("edge::flood::unknown_keys_cost_one_fetch_in_thirty_seconds_and_good_callers_nothing") {
         return;
     }
-    let tokens: u64 =
-        std::env::var("HOLDFAST_TEST_FLOOD_TOKENS").map_or(8_000, |value| value.parse().expect("a number"));
+    let tokens = set_or("HOLDFAST_TEST_FLOOD_TOKENS", 8_000);
     let keys = KeyServer::start().await;
     let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
     let url = format!("http://{}/jwks.json", keys.address);

@@ -8,7 +8,7 @@ mod crowded;
 mod drain;
 mod flood;
 mod framing;
-mod isolated;
+pub mod isolated;
 mod memory_image;
 mod overload;
 mod power_loss;

@@ -129,8 +129,11 @@ async fn fail_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standby_that_is_promoted_late_costs_no_grant_that_was_refreshed() {
     let times = crate::support::dice::set_or("HOLDFAST_TEST_FAILOVERS", 2);
-    for _ in 0..times {
+    for done in 1..=times {
         fail_over().await;
+        if done % 10 == 0 {
+            println!("{done} of {times} failovers");
+        }
     }
     println!("{times} failovers: {LINKS} refreshed grants each, none lost; each lost link said");
 }

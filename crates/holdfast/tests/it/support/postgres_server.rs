@@ -294,7 +294,8 @@ fn find_binaries() -> PathBuf {
     })
 }
 
-fn shared_memory() -> PathBuf {
+/// A directory in memory, where there is one: what is synced there costs no time.
+pub fn shared_memory() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
     if memory.is_dir() { memory } else { std::env::temp_dir() }
 }
