@@ -283,7 +283,9 @@ impl Store {
             match sqlite.checkpoint().await {
                 Ok(true) => {}
                 Ok(false) => {
-                    tracing::debug!("a reader still uses the write-ahead log; the next checkpoint empties it");
+                    tracing::debug!(
+                        "a reader still uses the write-ahead log; the next checkpoint empties it"
+                    );
                 }
                 Err(error) => tracing::warn!(%error, "the write-ahead log could not be emptied"),
             }
