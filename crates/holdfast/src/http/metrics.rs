@@ -92,7 +92,7 @@ impl TypedMetric for Durations {
 
 impl EncodeMetric for Durations {
     fn encode(&self, mut encoder: MetricEncoder) -> Result<(), std::fmt::Error> {
-        let bounds = BUCKETS.iter().map(Duration::as_secs_f64).chain([f64::MAX]);
+        let bounds = BUCKETS.iter().map(Duration::as_secs_f64).chain([f64::INFINITY]);
         let mut buckets: Vec<_> = bounds.map(|bound| (bound, 0)).collect();
         let mut took = Duration::ZERO;
         for of_thread in self.0.all() {
@@ -368,6 +368,8 @@ mod tests {
             r#"holdfast_http_requests_total{method="GET",route="/user/profile",status="200"} 1"#,
             r#"holdfast_http_requests_total{method="other",route="unmatched",status="404"} 1"#,
             r#"holdfast_http_request_duration_seconds_bucket{le="0.0025",route="/user/profile"} 1"#,
+            r#"holdfast_http_request_duration_seconds_bucket{le="0.001",route="/user/profile"} 0"#,
+            r#"holdfast_http_request_duration_seconds_bucket{le="+Inf",route="/user/profile"} 1"#,
             r#"holdfast_http_problems_total{code="not-found"} 1"#,
             r#"holdfast_session_verdicts_total{verdict="refused",code="token-expired"} 1"#,
             "# EOF",
