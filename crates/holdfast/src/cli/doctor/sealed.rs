@@ -36,6 +36,6 @@ pub(super) async fn check(store: &Store, vault: &Vault) -> Check {
     if sealed > 0 {
         Check::failed(code::SEALED, format!("{sealed} of {} grants tried do not open", opened + sealed))
     } else {
-        Check::passed(code::SEALED, format!("all {opened} grants tried open"))
+        Check::passed(code::SEALED, format!("every grant that was tried opens: {opened}"))
     }
 }

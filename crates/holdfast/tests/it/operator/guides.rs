@@ -148,7 +148,7 @@ fn the_rehearsal_runs_as_it_stands() {
         "service_key.create",
         "1 data keys are now sealed with",
         "seals, 1 data keys\n",
-        "sealed: all 1 that were tried open",
+        "sealed: every grant that was tried opens: 1",
         "\nholdfast-unreachable\n",
     ] {
         assert!(told.contains(said), "{said} is missing in {told}");
