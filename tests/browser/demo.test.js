@@ -95,6 +95,6 @@ test("a port that is in use is named, and the other one", async (t) => {
       });
     }
   });
-  const [, other] = said.match(new RegExp(`Port ${port} is in use, so it is (\\d+) this time\\.`));
+  const [, other] = said.match(new RegExp(`Port ${port} is in use; this run uses (\\d+)\\.`));
   assert.notEqual(Number(other), port);
 });
