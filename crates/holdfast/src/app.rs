@@ -9,7 +9,7 @@ mod server;
 
 pub use error::StartError;
 pub use parts::{connections, key_source, policy, provider, vault};
-pub use reload::{RELOADABLE, Reloader};
+pub use reload::{RELOADABLE, Reloader, prove_ring};
 pub use server::Server;
 
 use crate::clock::SharedClock;

@@ -67,7 +67,7 @@ impl Reloader {
 }
 
 /// Proves that the ring opens what this database holds, and seals a sentinel with each new key.
-pub(super) async fn prove_ring(vault: &Vault, store: &Store, now: Timestamp) -> Result<(), StartError> {
+pub async fn prove_ring(vault: &Vault, store: &Store, now: Timestamp) -> Result<(), StartError> {
     let missing = vault.prove(&store.sentinels().await?)?;
     if !missing.is_empty() {
         store.insert_sentinels(&missing, now).await?;

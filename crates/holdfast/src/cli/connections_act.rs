@@ -22,9 +22,8 @@ use crate::connections::refresh::Refreshed;
 use crate::connections::{Connections, ServiceError};
 use crate::entropy::new_id;
 use crate::provider::{AppFault, DeathCause, LimitScope, Meaning, UserAction};
-use crate::settings::{Purpose, Settings};
+use crate::settings::Purpose;
 use crate::store::Store;
-use crate::vault::Vault;
 
 /// Lease of a refresh by hand; longer than the calls it makes.
 const LEASE: Duration = Duration::from_secs(90);
@@ -36,38 +35,22 @@ struct Desk {
 }
 
 impl Desk {
-    /// A desk that only erases, with the owner and their connection, which must be there.
-    async fn to_erase(
-        context: &Context,
-        whose: &WhoseArgs,
-        printer: &mut Printer,
-    ) -> Result<(Self, OwnerId, Connection), Failure> {
-        let settings = context.settings(Purpose::Tools, printer)?;
-        let store = context.store(&settings).await?;
-        let vault = context.vault(&settings)?;
-        Self::open(context, &settings, store, &vault, whose).await
-    }
-
-    /// A desk that may store a grant.
-    async fn to_seal(
-        context: &Context,
-        whose: &WhoseArgs,
-        printer: &mut Printer,
-    ) -> Result<(Self, OwnerId, Connection), Failure> {
-        let settings = context.settings(Purpose::Tools, printer)?;
-        let store = context.store(&settings).await?;
-        let vault = context.sealing_vault(&settings, &store, false).await?;
-        Self::open(context, &settings, store, &vault, whose).await
-    }
-
+    /// A desk, with the owner and their connection, which must be there. What `may_seal` needs a key
+    /// that servers have; what only erases does not.
     async fn open(
         context: &Context,
-        settings: &Settings,
-        store: Store,
-        vault: &Vault,
         whose: &WhoseArgs,
+        may_seal: bool,
+        printer: &mut Printer,
     ) -> Result<(Self, OwnerId, Connection), Failure> {
-        let connections = app::connections(settings, &seams(context)?, &store, vault).map_err(told)?;
+        let settings = context.settings(Purpose::Tools, printer)?;
+        let store = context.store(&settings).await?;
+        let vault = if may_seal {
+            context.sealing_vault(&settings, &store, false).await?
+        } else {
+            context.vault(&settings)?
+        };
+        let connections = app::connections(&settings, &seams(context)?, &store, &vault).map_err(told)?;
         let owner = named(&store, whose).await?;
         let connection = connection_of(&store, &owner).await?;
         Ok((Self { connections, store }, owner, connection))
@@ -81,7 +64,7 @@ pub(super) async fn check(
     json: bool,
     printer: &mut Printer,
 ) -> Outcome {
-    let (desk, owner, _) = Desk::to_seal(context, whose, printer).await?;
+    let (desk, owner, _) = Desk::open(context, whose, true, printer).await?;
     audit::record(context, &desk.store, "connections.check", Some(owner.as_str()), None).await?;
     let began = context.clock.now();
     let status = desk.connections.check(&owner).await.map_err(|error| failed(&error))?;
@@ -99,7 +82,7 @@ pub(super) async fn refresh(
     json: bool,
     printer: &mut Printer,
 ) -> Outcome {
-    let (Desk { connections, store }, owner, connection) = Desk::to_seal(context, whose, printer).await?;
+    let (Desk { connections, store }, owner, connection) = Desk::open(context, whose, true, printer).await?;
     audit::record(context, &store, "connections.refresh", Some(owner.as_str()), None).await?;
     let now = context.clock.now();
     let name = new_id(&*context.entropy, now).map_err(told)?.to_string();
@@ -160,7 +143,7 @@ pub(super) async fn forget(
     sure: bool,
     printer: &mut Printer,
 ) -> Outcome {
-    let (desk, owner, connection) = Desk::to_erase(context, whose, printer).await?;
+    let (desk, owner, connection) = Desk::open(context, whose, false, printer).await?;
     if !sure {
         let account = connection.account.as_ref().and_then(|account| account.username.as_deref());
         let account = account.map_or(String::new(), |username| format!(" from @{username}"));

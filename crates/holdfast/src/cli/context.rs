@@ -7,6 +7,7 @@ use secrecy::ExposeSecret as _;
 
 use super::exit::{ExitStatus, Failure, told};
 use super::printer::Printer;
+use crate::app;
 use crate::clock::{SharedClock, SystemClock};
 use crate::entropy::{SharedEntropy, SystemEntropy};
 use crate::settings::{self, ConfigFile, Environment, Fault, Faults, Purpose, Reading, Settings};
@@ -156,11 +157,8 @@ impl Context {
         let vault = self.vault(settings)?;
         let stored = store.sentinels().await?;
         let new = vault.prove(&stored).map_err(told)?;
-        if new.is_empty() {
-            return Ok(vault);
-        }
         // Where nothing was sealed yet, this is the first key of all.
-        if !stored.is_empty() && !servers_are_stopped {
+        if !new.is_empty() && !stored.is_empty() && !servers_are_stopped {
             let ring = vault.ring();
             let id = ring.sealing_id();
             return Err(Failure::no(
@@ -171,9 +169,7 @@ impl Context {
                 )),
             ));
         }
-        store.insert_sentinels(&new, self.clock.now()).await?;
-        // Somebody else may have been first, with other bytes.
-        vault.prove(&store.sentinels().await?).map_err(told)?;
+        app::prove_ring(&vault, store, self.clock.now()).await.map_err(told)?;
         Ok(vault)
     }
 
