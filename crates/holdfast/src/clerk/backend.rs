@@ -125,7 +125,8 @@ struct State {
     quiet_until: Option<Timestamp>,
     /// One per user being asked for, so that parallel first calls make one request.
     asking: HashMap<String, Arc<Flight>>,
-    /// Users about whom the API failed: how often in a row, and until when they are not asked about.
+    /// Users about whom the API failed: how often in a row, and until when they are not asked
+    /// about.
     failing: HashMap<String, (u32, Timestamp)>,
     /// What was answered lately, by user.
     recent: HashMap<String, (Timestamp, Result<UserFacts, BackendError>)>,

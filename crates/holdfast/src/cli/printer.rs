@@ -6,8 +6,8 @@ use std::io::{self, IsTerminal as _, Write};
 
 use crate::settings::Environment;
 
-/// Writes for people and for programs. A reader that went away (`| head`) is no error; an answer that
-/// could not be written (a full disk) is.
+/// Writes for people and for programs. A reader that went away (`| head`) is no error; an answer
+/// that could not be written (a full disk) is.
 pub struct Printer {
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,

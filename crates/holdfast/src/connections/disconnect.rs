@@ -22,8 +22,8 @@ pub struct DisconnectReceipt {
     pub revoke_hint: String,
 }
 
-/// For installations that are not set up for the provider any more; what it granted stands there all
-/// the same.
+/// For installations that are not set up for the provider any more; what it granted stands there
+/// all the same.
 const NO_PROVIDER_HINT: &str = "To withdraw the permission at the provider too, open the settings of your account there and remove the app.";
 
 impl Connections {

@@ -224,7 +224,8 @@ impl Importer {
             if let Some(outcome) = stored.as_ref().and_then(settled) {
                 return Ok(outcome);
             }
-            // Of a line that links nothing, nothing is to be left: no record, no connection, no key.
+            // Of a line that links nothing, nothing is to be left: no record, no connection, no
+            // key.
             let foreseen = self.foresee(owner, stored.as_ref(), account).await?;
             if foreseen != Imported::Linked {
                 return Ok(foreseen);

@@ -55,8 +55,8 @@ const FOOT: &str = "</main></body></html>\n";
 
 impl Page {
     /// A page whose `body` is markup made with [`Markup`]. Not to be cached, unless
-    /// [`Page::public`] says otherwise. `root` leads from its address to the server's: a proxy may put
-    /// a path before all of them (`HOLDFAST_PUBLIC_URL`).
+    /// [`Page::public`] says otherwise. `root` leads from its address to the server's: a proxy may
+    /// put a path before all of them (`HOLDFAST_PUBLIC_URL`).
     pub fn new(title: &str, width: Width, root: &'static str, body: &Markup) -> Self {
         let class = match width {
             Width::Narrow => "narrow",

@@ -402,8 +402,8 @@ fn default_journal_directory(database_url: &str) -> PathBuf {
 }
 
 /// Whether a value may be a secret that was put into the wrong setting: a key or a token by its
-/// prefix, an address with a password, or something long and random, such as an app secret where the
-/// app id belongs, or an entry of the key ring.
+/// prefix, an address with a password, or something long and random, such as an app secret where
+/// the app id belongs, or an entry of the key ring.
 fn looks_secret(text: &str) -> bool {
     let is_random = |part: &str| {
         part.len() >= 20

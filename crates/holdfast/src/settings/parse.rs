@@ -354,8 +354,8 @@ pub fn switch(text: &str) -> Read<bool> {
     }
 }
 
-/// A filter for the log, as tracing-subscriber reads it. There a word alone may be a target as well:
-/// a mistyped level would then silence everything.
+/// A filter for the log, as tracing-subscriber reads it. There a word alone may be a target as
+/// well: a mistyped level would then silence everything.
 pub fn log_filter(text: &str) -> Read<String> {
     let wrong = |what: &str| Wrong::new(what, "write info, or info,holdfast::http=debug");
     EnvFilter::builder().parse(text).map_err(|_| wrong("is not a filter"))?;

@@ -156,8 +156,8 @@ impl Connections {
         }
     }
 
-    /// What was answered, having taken in what a refusal says of the app's budget. Of a token not even
-    /// that: nothing comes before its being durable.
+    /// What was answered, having taken in what a refusal says of the app's budget. Of a token not
+    /// even that: nothing comes before its being durable.
     fn heard<T>(&self, reply: Reply<T>) -> Result<T, Failure> {
         reply.outcome.inspect_err(|failure| self.gate.learn_usage(reply.usage, Some(failure)))
     }

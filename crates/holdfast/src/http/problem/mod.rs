@@ -128,8 +128,8 @@ impl Problem {
         self.0.code
     }
 
-    /// `Retry-After` in whole seconds, rounded up; always there on 429 and 503, and wherever a client
-    /// is told to ask again.
+    /// `Retry-After` in whole seconds, rounded up; always there on 429 and 503, and wherever a
+    /// client is told to ask again.
     pub fn retry_after_seconds(&self) -> Option<u64> {
         let entry = self.0.code.entry();
         let always = matches!(entry.status.as_u16(), 429 | 503) || self.action() == Remedy::Retry;

@@ -298,8 +298,8 @@ mod tests {
         let part = |boundary: &str, name: &str| {
             format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\nx\r\n")
         };
-        // One that we would not find, and others would: cut at a comma, unescaped, by a longer name,
-        // or merely not the one in the body.
+        // One that we would not find, and others would: cut at a comma, unescaped, by a longer
+        // name, or merely not the one in the body.
         for (parameters, real) in [
             ("boundary=real,fake", "real"),
             ("boundary=\"a\\-b\"", "a-b"),

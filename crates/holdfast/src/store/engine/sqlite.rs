@@ -21,8 +21,8 @@ use crate::store::{OpenError, PoolUse, StoreError};
 
 /// A reader per core of a small machine; SQLite reads do not wait for the writer.
 const READERS: u32 = 4;
-/// Of each reader, in KiB as SQLite writes it: what walks whole tables would fill the usual 2 MB with
-/// pages that nobody asks for again, and the kernel has the file in memory anyway.
+/// Of each reader, in KiB as SQLite writes it: what walks whole tables would fill the usual 2 MB
+/// with pages that nobody asks for again, and the kernel has the file in memory anyway.
 const READER_CACHE: &str = "-512";
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);

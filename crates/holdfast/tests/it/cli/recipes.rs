@@ -10,8 +10,8 @@ use crate::support::database::execute;
 use crate::support::postgres_server::OwnServer;
 
 /// A recipe, a table of that tool's form (`TIME` is a type of Postgres), and rows (`EXPIRES` is a
-/// day to come) of which one is to be imported, and of Nango two. As far as the recipe reads it: the
-/// rest of such a table is left out.
+/// day to come) of which one is to be imported, and of Nango two. As far as the recipe reads it:
+/// the rest of such a table is left out.
 const RECIPES: [(&str, &str, &str); 4] = [
     (
         "plain-table",
