@@ -27,11 +27,15 @@ async function clock(body) {
 export function createTime({ onMove, look }) {
   const slider = byId("days");
   let aheadSeconds = 0;
+  let daysWanted = 0;
   let isMoving = false;
+
+  const daysAhead = () => Math.floor(aheadSeconds / DAY_S);
+  const daysLeft = () => daysWanted - daysAhead();
 
   const show = (seconds) => {
     aheadSeconds = seconds;
-    const days = Math.floor(seconds / DAY_S);
+    const days = daysAhead();
     slider.value = String(days);
     slider.setAttribute("aria-valuetext", `${days} days later`);
     say(byId("days-later"), days === 1 ? "1 day later" : `${days} days later`);
@@ -42,23 +46,25 @@ export function createTime({ onMove, look }) {
     onMove();
   }
 
-  async function travelTo(days) {
-    const left = () => days - Math.floor(aheadSeconds / DAY_S);
-    if (byId("asleep").checked && left() > 0) await forward(left() * DAY_S);
-    while (left() > 0) {
-      await forward(DAY_S);
-      await pause(DAY_LASTS_MS);
-      if (left() % DAYS_PER_LOOK === 0) await look();
+  /** Until the wanted day is there, which may change on the way: the slider stays in the person's hand. */
+  async function travel() {
+    while (daysLeft() > 0) {
+      if (byId("asleep").checked) {
+        await forward(daysLeft() * DAY_S);
+      } else {
+        await forward(DAY_S);
+        await pause(DAY_LASTS_MS);
+      }
+      if (daysLeft() <= 0 || daysLeft() % DAYS_PER_LOOK === 0) await look();
     }
-    await look();
   }
 
   slider.addEventListener("change", async () => {
-    const days = Number(slider.value);
-    if (isMoving) return;
+    daysWanted = Number(slider.value);
+    if (isMoving) return; // the one that moves goes on to there
     isMoving = true;
     try {
-      await travelTo(days);
+      await travel();
     } finally {
       isMoving = false;
       show(aheadSeconds); // there is no way back
