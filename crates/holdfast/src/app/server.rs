@@ -285,7 +285,7 @@ async fn open_store(settings: &Settings, seams: &Seams, vault: &Vault) -> Result
         StoreOptions::serve(settings.database_url.expose_secret()).with_outbox(settings.webhook.is_some());
     let store = Store::open(&options, seams.clock.clone()).await?;
     store.migrate().await?;
-    let released = store.release_former_life().await?;
+    let released = store.release_dead_server().await?;
     if released > 0 {
         tracing::info!(released, "this server was killed while working; it continues the interrupted work");
     }

@@ -64,7 +64,7 @@ pub struct SessionVerifier {
     /// The policy's, in milliseconds.
     skew_ms: i64,
     remembered: Option<VerifiedTokenCache<Caller>>,
-    breaker: Option<RepeatLimiter<Refusal>>,
+    repeat_limiter: Option<RepeatLimiter<Refusal>>,
     log: RefusalLog,
     counters: Counters,
     clock: SharedClock,
@@ -94,7 +94,7 @@ impl SessionVerifier {
             keys,
             skew_ms,
             remembered: config.remember.map(VerifiedTokenCache::new),
-            breaker: config.breaker.map(RepeatLimiter::new),
+            repeat_limiter: config.breaker.map(RepeatLimiter::new),
             log: RefusalLog::default(),
             counters: Counters::default(),
             clock,
@@ -127,7 +127,7 @@ impl SessionVerifier {
             return self.accept(caller, request_id, now);
         }
         if let Some((refusal, retry_after)) =
-            self.breaker.as_ref().and_then(|each| each.tripped(&name, epoch, now))
+            self.repeat_limiter.as_ref().and_then(|each| each.tripped(&name, epoch, now))
         {
             self.counters.count(|each| &each.stopped);
             return Authentication::StopRepeating { refusal, retry_after };
@@ -147,8 +147,8 @@ impl SessionVerifier {
             }
             Verdict::Refused(refusal) => {
                 let lasting = settled && token.len() >= SHORTEST_TOKEN && !refusal.code.time_may_mend();
-                if let Some(breaker) = self.breaker.as_ref().filter(|_| lasting) {
-                    breaker.refused(name, epoch, now, refusal.clone());
+                if let Some(limiter) = self.repeat_limiter.as_ref().filter(|_| lasting) {
+                    limiter.refused(name, epoch, now, refusal.clone());
                 }
                 self.refuse(refusal, Some(token), request_id, now)
             }

@@ -10,36 +10,36 @@ use super::{Connection, GrantFacts};
 use crate::clock::after;
 use crate::provider::Meaning;
 
-/// With fewer than [`FEWEST`] connections, an unexplained death is believed when it is repeated
+/// With fewer than [`INCIDENT_MIN_STRUCK`] connections, an unexplained death is believed when it is repeated
 /// this much later: so few cannot show an incident.
-pub const CONFIRMATION_GAP: Duration = Duration::from_mins(1);
+pub const CONFIRM_AMONG_FEW: Duration = Duration::from_mins(1);
 /// A stated death seen by the worker is believed when it is repeated this much later. Long enough
 /// for a batch of refreshes to show an incident.
 pub const HOLD: Duration = Duration::from_mins(1);
 /// An unexplained death outside a refresh is believed after this time if others are known to work.
-pub const HOLD_IN_USE: Duration = Duration::from_mins(15);
-/// [`HOLD_IN_USE`] requires that this many others have worked since the first sign: of [`SHARE`]
+pub const CONFIRM_IN_USE: Duration = Duration::from_mins(15);
+/// [`CONFIRM_IN_USE`] requires that this many others have worked since the first sign: of [`SHARE`]
 /// connections asked, only one is then struck.
-pub const PROOFS: u64 = SHARE - 1;
+pub const OTHERS_NEEDED: u64 = SHARE - 1;
 /// Otherwise an unexplained death is believed after this time. Few connections come due per hour,
 /// so an incident may show late; half the lifetime remains, so a day's wait is affordable.
-pub const HOLD_UNEXPLAINED: Duration = Duration::from_hours(24);
+pub const CONFIRM_UNEXPLAINED: Duration = Duration::from_hours(24);
 /// Spans over which struck connections are counted, shortest first. The shortest exceeds [`HOLD`],
-/// so that all connections of one batch count together; the longest is [`HOLD_UNEXPLAINED`].
-pub const SPANS: [Duration; 3] = [Duration::from_mins(20), Duration::from_hours(2), HOLD_UNEXPLAINED];
+/// so that all connections of one batch count together; the longest is [`CONFIRM_UNEXPLAINED`].
+pub const SPANS: [Duration; 3] = [Duration::from_mins(20), Duration::from_hours(2), CONFIRM_UNEXPLAINED];
 /// Fewer struck connections than this are no incident.
-pub const FEWEST: u64 = 10;
+pub const INCIDENT_MIN_STRUCK: u64 = 10;
 /// An incident strikes at least one in this many of the connections asked about.
 pub const SHARE: u64 = 5;
 
 /// How old the first sign must be before a repeated one is believed.
 pub fn confirmation_delay(meaning: Meaning, call: Call, confidence: Confidence) -> Duration {
     match (meaning, confidence) {
-        (Meaning::DeadUnexplained, Confidence::TooFew) => CONFIRMATION_GAP,
-        (Meaning::DeadUnexplained, Confidence::Unknown | Confidence::Incident) => HOLD_UNEXPLAINED,
+        (Meaning::DeadUnexplained, Confidence::TooFew) => CONFIRM_AMONG_FEW,
+        (Meaning::DeadUnexplained, Confidence::Unknown | Confidence::Incident) => CONFIRM_UNEXPLAINED,
         (Meaning::DeadUnexplained, Confidence::OthersHealthy) => match call {
-            Call::Refresh => HOLD_UNEXPLAINED,
-            Call::Check | Call::Probe | Call::PassThrough => HOLD_IN_USE,
+            Call::Refresh => CONFIRM_UNEXPLAINED,
+            Call::Check | Call::Probe | Call::PassThrough => CONFIRM_IN_USE,
         },
         // Nobody waits for the worker, so it has time to see whether others are struck too.
         (_, Confidence::Unknown | Confidence::OthersHealthy | Confidence::Incident) => match call {
@@ -97,7 +97,7 @@ pub struct Population {
 }
 
 /// How many connections must be seen to work to rule out an incident when `struck` are struck.
-pub fn enough_to_calm(struck: u64) -> u64 {
+pub fn healthy_to_rule_out(struck: u64) -> u64 {
     struck.saturating_mul(SHARE - 1).saturating_add(1)
 }
 
@@ -107,8 +107,8 @@ mod tests {
 
     #[test]
     fn four_that_work_outnumber_one_that_is_struck() {
-        assert_eq!(enough_to_calm(10), 41);
-        assert_eq!(enough_to_calm(0), 1);
+        assert_eq!(healthy_to_rule_out(10), 41);
+        assert_eq!(healthy_to_rule_out(0), 1);
     }
 
     #[test]
@@ -118,7 +118,7 @@ mod tests {
             for call in [Call::Refresh, Call::Check, Call::Probe, Call::PassThrough] {
                 let unexplained = confirmation_delay(Meaning::DeadUnexplained, call, confidence);
                 assert!(confirmation_delay(stated, call, confidence) <= unexplained);
-                assert!(unexplained >= CONFIRMATION_GAP, "two signs are needed");
+                assert!(unexplained >= CONFIRM_AMONG_FEW, "two signs are needed");
                 assert!(
                     unexplained <= confirmation_delay(Meaning::DeadUnexplained, Call::Refresh, confidence)
                 );

@@ -15,7 +15,7 @@ use crate::provider::{Account, Failure, Meaning};
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
     /// Ask `/me` with the grant in use.
-    AskWhose,
+    AskMe,
     /// Ask this many other connections whether they work.
     AskOthers(usize),
     /// Restore the grant before the one in use, if it works.
@@ -27,7 +27,7 @@ pub enum Step {
 /// The result of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// To [`Step::AskWhose`].
+    /// To [`Step::AskMe`].
     Whose(Result<Account, Failure>),
     /// To [`Step::AskOthers`]. Their answers show in the next [`Population`].
     Others,
@@ -56,7 +56,7 @@ pub struct Diagnosis<'a> {
     /// The stored expiry has passed: only a working grant, or a stated death, says more than that.
     is_past_expiry: bool,
     /// `/me` answered with another account than the linked one.
-    is_strange: bool,
+    answered_for_another: bool,
     taken: Taken,
 }
 
@@ -77,7 +77,7 @@ impl<'a> Diagnosis<'a> {
             call,
             finding: Finding::Nothing,
             is_past_expiry: false,
-            is_strange: false,
+            answered_for_another: false,
             taken: Taken::default(),
         }
     }
@@ -123,7 +123,7 @@ impl<'a> Diagnosis<'a> {
         self.taken.whose = true;
         let answer = answer.and_then(|account| {
             if is_another_account(self.connection, &account) {
-                self.is_strange = true;
+                self.answered_for_another = true;
                 Err(of_another_account())
             } else {
                 Ok(account)
@@ -165,7 +165,7 @@ impl<'a> Diagnosis<'a> {
     /// The next step. `population` is about [`Self::meaning`].
     pub fn next(&self, population: &Population, schedule: &Schedule) -> Step {
         match &self.finding {
-            Finding::Nothing => Step::AskWhose,
+            Finding::Nothing => Step::AskMe,
             Finding::Works(account) => Step::Record(Box::new(Observation::Worked {
                 grant_version: self.facts.version,
                 account: Some(account.clone()),
@@ -186,7 +186,7 @@ impl<'a> Diagnosis<'a> {
         // In an incident everything is refused, so the worker asks as little as possible.
         let is_incident = population.confidence == Confidence::Incident;
         if !self.taken.whose && self.wants_second_opinion(failure, ends, is_incident) {
-            return Step::AskWhose;
+            return Step::AskMe;
         }
         if !self.taken.earlier && (ends || self.is_unproven(failure) && !is_incident) {
             return Step::TryEarlierGrant;
@@ -251,7 +251,7 @@ impl<'a> Diagnosis<'a> {
             self.connection.evidence.is_some_and(|evidence| evidence.source == EvidenceSource::Refresh);
         self.call != Call::Refresh
             && is_death
-            && (is_untried || self.is_strange && self.connection.suspicion.is_some())
+            && (is_untried || self.answered_for_another && self.connection.suspicion.is_some())
     }
 
     /// The observation after a failed call past the expiry: a stated death, which stays when the

@@ -164,14 +164,17 @@ impl Page {
 }
 
 /// Schemes that execute or show the address's own content, or that no app can own.
-const NOBODYS: [&str; 6] = ["file", "data", "blob", "javascript", "about", "vbscript"];
+const FORBIDDEN_SCHEMES: [&str; 6] = ["file", "data", "blob", "javascript", "about", "vbscript"];
 
 /// Whether `address` has an app's private-use scheme (RFC 8252 §7.1).
 fn is_of_an_app(address: &str) -> bool {
     let Some((scheme, rest)) = address.split_once(':') else { return false };
     let is_scheme = scheme.starts_with(|first: char| first.is_ascii_lowercase())
         && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
-    is_scheme && rest.starts_with('/') && !matches!(scheme, "http" | "https") && !NOBODYS.contains(&scheme)
+    is_scheme
+        && rest.starts_with('/')
+        && !matches!(scheme, "http" | "https")
+        && !FORBIDDEN_SCHEMES.contains(&scheme)
 }
 
 fn app_address(entry: &str) -> Result<Url, ReturnUrlError> {

@@ -118,13 +118,13 @@ impl Schedule {
             Call::Refresh => Some(self.next_try(connection, facts, call, failure, population)),
             Call::PassThrough if failure.is_odd_answer() => None,
             Call::Check | Call::Probe | Call::PassThrough => {
-                self.next_look(connection, facts, call, failure, population)
+                self.next_probe(connection, facts, call, failure, population)
             }
         }
     }
 
     /// When to probe again: soon if the trouble may pass, but no later than the stored time.
-    fn next_look(
+    fn next_probe(
         &self,
         connection: &Connection,
         facts: GrantFacts,

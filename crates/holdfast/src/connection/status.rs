@@ -195,7 +195,7 @@ pub fn missing_scopes(connection: &Connection, asked_for: Option<&[String]>) -> 
 }
 
 /// The scopes in `asked_for` that are not in `granted`.
-pub fn lacking(asked_for: &[String], granted: &[String]) -> Vec<String> {
+pub fn not_granted(asked_for: &[String], granted: &[String]) -> Vec<String> {
     asked_for.iter().filter(|each| !granted.contains(each)).cloned().collect()
 }
 

@@ -61,7 +61,7 @@ pub enum CallbackPage {
     /// The attempt has connected an account, and its completion is of no use any more.
     AlreadyConnected,
     /// A parameter of [`CallbackQuery`] occurs twice.
-    Incomplete,
+    Ambiguous,
 }
 
 /// Longest `state` worth hashing and longest code worth sealing, in bytes.
@@ -88,7 +88,7 @@ impl Connections {
                 return Ok(CallbackOutcome::Page(CallbackPage::StateUnknown));
             }
             if attempt.stage != AttemptStage::Open {
-                return self.answer_again(&attempt, now).await;
+                return self.repeat_answer(&attempt, now).await;
             }
             if attempt.expires_at <= now {
                 if self.end_attempt(&attempt, AttemptOutcome::Expired, now).await? {
@@ -109,7 +109,7 @@ impl Connections {
                 }
                 continue;
             };
-            if let Some(outcome) = self.keep_code(&attempt, code).await? {
+            if let Some(outcome) = self.store_code(&attempt, code).await? {
                 return Ok(outcome);
             }
         }
@@ -118,7 +118,7 @@ impl Connections {
 
     /// Stores the code, sealed, and redirects with the completion. `None` if another delivery was
     /// faster.
-    async fn keep_code(
+    async fn store_code(
         &self,
         attempt: &Attempt,
         code: SecretString,
@@ -137,7 +137,11 @@ impl Connections {
     }
 
     /// Repeats the first delivery's answer. Includes the completion only until the attempt expires.
-    async fn answer_again(&self, attempt: &Attempt, now: Timestamp) -> Result<CallbackOutcome, ServiceError> {
+    async fn repeat_answer(
+        &self,
+        attempt: &Attempt,
+        now: Timestamp,
+    ) -> Result<CallbackOutcome, ServiceError> {
         if let Some(sealed) = attempt.sealed_completion.as_ref().filter(|_| attempt.expires_at > now) {
             let key = self.user_key(&attempt.user_id).await?;
             let completion = RowSeal::of_attempt(&key, attempt).open_completion(sealed)?;

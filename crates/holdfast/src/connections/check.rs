@@ -28,7 +28,7 @@ impl Connections {
             return Ok(());
         };
         if connection.standing.state() == State::NotConnected
-            || !self.parts.store.claim_probe(connection.id, now, self.parts.check_interval).await?
+            || !self.parts.store.claim_me_call(connection.id, now, self.parts.check_interval).await?
         {
             return Ok(());
         }

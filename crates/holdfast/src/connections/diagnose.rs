@@ -66,14 +66,14 @@ impl Connections {
                 None => Population::default(),
             };
             match diagnosis.next(&population, &self.schedule()?) {
-                Step::AskWhose
+                Step::AskMe
                     if diagnosis.call() == Call::Refresh
                         && !self.mechanisms.has(Mechanism::SecondOpinion) =>
                 {
                     let no = Failure::new(Meaning::DeadUnexplained, "not asked");
                     diagnosis.learned(Answer::Whose(Err(no)));
                 }
-                Step::AskWhose => {
+                Step::AskMe => {
                     diagnosis.learned(Answer::Whose(self.whose(connection, tools).await));
                 }
                 Step::AskOthers(wanted) => {
@@ -189,7 +189,7 @@ impl Connections {
         async move {
             let now = self.parts.clock.now();
             if let Some(facts) = other.grant
-                && self.parts.store.claim_probe(other.id, now, self.parts.check_interval).await?
+                && self.parts.store.claim_me_call(other.id, now, self.parts.check_interval).await?
                 && let Some(grant) = self.grant(other).await?
             {
                 let tools = Tools { provider, grant: &grant, lease: None };

@@ -93,7 +93,7 @@ impl Connections {
         }) else {
             return Ok(Question::Settled);
         };
-        if !self.parts.store.claim_probe(connection.id, now, self.parts.check_interval).await? {
+        if !self.parts.store.claim_me_call(connection.id, now, self.parts.check_interval).await? {
             return Ok(Question::BeingAsked);
         }
         match self.grant(connection).await {

@@ -52,11 +52,11 @@ pub enum Held {
     /// The short-lived token.
     Short(ShortGrant),
     /// The long-lived grant, not yet linked.
-    Grant(HeldGrant),
+    Grant(UnlinkedGrant),
 }
 
 /// A grant that waits to be linked.
-pub struct HeldGrant {
+pub struct UnlinkedGrant {
     /// The grant.
     pub grant: Grant,
     /// The account id that the token answer named.
@@ -172,9 +172,9 @@ impl<'a> RowSeal<'a> {
     }
 
     /// Opens a held grant.
-    pub fn open_held_grant(&self, blob: &[u8]) -> Result<HeldGrant, ServiceError> {
+    pub fn open_held_grant(&self, blob: &[u8]) -> Result<UnlinkedGrant, ServiceError> {
         let mut record = decode(self.open(HELD, GRANT_STEP, blob)?.expose_secret(), "grant")?;
-        Ok(HeldGrant { account_id: record.account_id.take(), grant: to_grant(record)? })
+        Ok(UnlinkedGrant { account_id: record.account_id.take(), grant: to_grant(record)? })
     }
 
     /// Seals the completion secret, so that a repeated callback gets the same answer.

@@ -76,7 +76,7 @@ pub struct Importer {
     /// When Instagram last answered usefully. Locked while a caller waits for its turn.
     answered: Mutex<Timestamp>,
     /// Accounts that a dry run would have linked, by id, and to whom.
-    foreseen: Mutex<HashMap<String, String>>,
+    predicted: Mutex<HashMap<String, String>>,
 }
 
 impl Connections {
@@ -84,7 +84,7 @@ impl Connections {
     pub fn importer(&self, dry_run: bool) -> Option<Importer> {
         let provider = self.parts.provider.clone()?;
         let answered = Mutex::new(self.parts.clock.now());
-        Some(Importer { connections: self.clone(), provider, dry_run, answered, foreseen: Mutex::default() })
+        Some(Importer { connections: self.clone(), provider, dry_run, answered, predicted: Mutex::default() })
     }
 }
 
@@ -128,7 +128,7 @@ impl Importer {
     pub async fn link(&self, owner: &OwnerId, proven: &Proven) -> Result<Imported, ServiceError> {
         if self.dry_run {
             let present = self.connections.parts.store.connection(owner, self.provider.id()).await?;
-            return self.foresee(owner, present.as_ref(), &proven.account).await;
+            return self.predict(owner, present.as_ref(), &proven.account).await;
         }
         match self.store(owner, &proven.grant, &proven.account, proven.expiry_is_known).await {
             Err(ServiceError::UserGone) => Ok(Imported::UserDeleted),
@@ -190,7 +190,7 @@ impl Importer {
     }
 
     /// The outcome that linking would have.
-    async fn foresee(
+    async fn predict(
         &self,
         owner: &OwnerId,
         present: Option<&Connection>,
@@ -202,8 +202,8 @@ impl Importer {
         let store = &self.connections.parts.store;
         let linked = store.connections_by_account(self.provider.id(), &account.id).await?;
         let is_taken = linked.iter().any(|each| each.user_id != owner.as_str());
-        let mut foreseen = self.foreseen.lock().await;
-        let holder = foreseen.entry(account.id.clone()).or_insert_with(|| owner.as_str().to_owned());
+        let mut predicted = self.predicted.lock().await;
+        let holder = predicted.entry(account.id.clone()).or_insert_with(|| owner.as_str().to_owned());
         let is_taken = is_taken || holder.as_str() != owner.as_str();
         Ok(if is_taken { Imported::AccountTaken } else { Imported::Linked })
     }
@@ -226,9 +226,9 @@ impl Importer {
             }
             // Of a line that links nothing, nothing is to be left: no record, no connection, no
             // key.
-            let foreseen = self.foresee(owner, stored.as_ref(), account).await?;
-            if foreseen != Imported::Linked {
-                return Ok(foreseen);
+            let predicted = self.predict(owner, stored.as_ref(), account).await?;
+            if predicted != Imported::Linked {
+                return Ok(predicted);
             }
             let before = match stored {
                 Some(before) => before,

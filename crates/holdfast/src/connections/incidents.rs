@@ -2,7 +2,7 @@
 //!
 //! A first sign of death is a suspicion, which shows as `degraded` and is checked again later. By
 //! then an incident has struck enough others to be seen. It is an incident if, within a span of
-//! time, at least [`FEWEST`] connections were struck alike, and these are at least a fifth of all
+//! time, at least [`INCIDENT_MIN_STRUCK`] connections were struck alike, and these are at least a fifth of all
 //! asked since the first of them. Struck alike means: suspected, declared dead, or told to act at
 //! the provider, for the same reason. Unexplained deaths are also counted over longer spans: if few
 //! connections come due, an incident strikes few per hour. The database counts, so replicas agree.
@@ -21,7 +21,9 @@ use jiff::Timestamp;
 
 use super::mechanisms::{Mechanism, Mechanisms};
 use crate::clock::{SharedClock, after, before};
-use crate::connection::belief::{FEWEST, HOLD_IN_USE, PROOFS, Population, SPANS, enough_to_calm};
+use crate::connection::belief::{
+    CONFIRM_IN_USE, INCIDENT_MIN_STRUCK, OTHERS_NEEDED, Population, SPANS, healthy_to_rule_out,
+};
 use crate::connection::observation::Confidence;
 use crate::connection::reasons::reason_of;
 use crate::connection::{Connection, Reason};
@@ -124,11 +126,11 @@ impl Incidents {
         if !self.mechanisms.has(Mechanism::Canaries) {
             return Ok(());
         }
-        let hastened = self.store.hasten(reason, self.clock.now()).await?;
-        if hastened > 0 {
+        let made_due = self.store.make_due(reason, self.clock.now()).await?;
+        if made_due > 0 {
             tracing::info!(
                 reason = reason.as_str(),
-                hastened,
+                made_due,
                 "one connection works again: all others are tried now"
             );
         }
@@ -137,7 +139,7 @@ impl Incidents {
 
     /// Whether there are too few connections to tell an incident.
     pub(super) async fn are_few(&self) -> Result<bool, StoreError> {
-        Ok(self.store.alive(FEWEST).await? < FEWEST)
+        Ok(self.store.alive(INCIDENT_MIN_STRUCK).await? < INCIDENT_MIN_STRUCK)
     }
 
     /// Whether enough others have worked since the first sign, and how many are missing.
@@ -145,10 +147,10 @@ impl Incidents {
         let now = self.clock.now();
         let first_at = connection.grant.map(|facts| connection.first_sign_at(facts, now));
         // Before that it is not believed in any case.
-        let Some(first_at) = first_at.filter(|first_at| now >= after(*first_at, HOLD_IN_USE)) else {
+        let Some(first_at) = first_at.filter(|first_at| now >= after(*first_at, CONFIRM_IN_USE)) else {
             return Ok(Population::default());
         };
-        let wanted = PROOFS.saturating_sub(self.store.proven(first_at, now, PROOFS).await?);
+        let wanted = OTHERS_NEEDED.saturating_sub(self.store.proven(first_at, now, OTHERS_NEEDED).await?);
         let confidence = if wanted == 0 { Confidence::OthersHealthy } else { Confidence::Unknown };
         let others_wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
         Ok(Population { confidence, others_wanted, ..Population::default() })
@@ -170,7 +172,7 @@ impl Incidents {
             meaning == Meaning::DeadUnexplained && self.mechanisms.has(Mechanism::LongSpans);
         let spans = if is_counted_long { SPANS.len() } else { 1 };
         for Strike { from, first_at, struck } in strikes(&trouble, starts, spans) {
-            if struck < FEWEST || self.are_enough_well(first_at, struck, now).await? {
+            if struck < INCIDENT_MIN_STRUCK || self.has_enough_healthy(first_at, struck, now).await? {
                 continue;
             }
             let strikes_all = self.store.proven(starts[0], now, 1).await? == 0;
@@ -198,15 +200,15 @@ impl Incidents {
     }
 
     /// Whether enough connections have worked since the first was struck to rule out an incident.
-    async fn are_enough_well(
+    async fn has_enough_healthy(
         &self,
         first_at: Timestamp,
         struck: u64,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         // With fewer connections, all that are not struck are enough.
-        let alive = self.store.alive(struck + enough_to_calm(struck)).await?;
-        let enough = enough_to_calm(struck).min(alive.saturating_sub(struck).max(1));
+        let alive = self.store.alive(struck + healthy_to_rule_out(struck)).await?;
+        let enough = healthy_to_rule_out(struck).min(alive.saturating_sub(struck).max(1));
         Ok(self.store.proven(first_at, now, enough).await? >= enough)
     }
 

@@ -16,7 +16,7 @@ use crate::connection::status::InstagramStatus;
 use crate::connection::{Connection, Reason, State};
 use crate::connections::Connections;
 use crate::provider::ProviderId;
-use crate::store::{Among, Listed, StatusFacts, Store, StoreError};
+use crate::store::{Listed, Selection, StatusFacts, Store, StoreError};
 
 /// Connections read at a time.
 const CHUNK: usize = 64;
@@ -98,7 +98,7 @@ impl Connections {
         cursor: Option<Cursor>,
         limit: usize,
     ) -> Result<ListPage, StoreError> {
-        let tell = |facts: StatusFacts| self.told_of(facts);
+        let tell = |facts: StatusFacts| self.status_from(facts);
         list(&self.parts.store, filter, cursor, limit, self.parts.clock.now(), tell).await
     }
 }
@@ -171,20 +171,20 @@ async fn candidates(
     now: Timestamp,
 ) -> Result<Vec<Listed>, StoreError> {
     let after = behind.map(|cursor| cursor.id);
-    let read = |among| store.listed(ProviderId::INSTAGRAM, among, after, CHUNK);
+    let read = |selection| store.listed(ProviderId::INSTAGRAM, selection, after, CHUNK);
     if let Some(before) = filter.expires_before {
         let from = behind.and_then(|cursor| cursor.deadline).unwrap_or(Timestamp::MIN);
-        return read(Among::ByDeadline { before, from }).await;
+        return read(Selection::ByDeadline { before, from }).await;
     }
     match filter.state.or(filter.reason.map(Reason::state)) {
-        None | Some(State::Connected | State::Unavailable) => read(Among::All).await,
-        Some(State::Connecting) => read(Among::InState(State::NotConnected)).await,
+        None | Some(State::Connected | State::Unavailable) => read(Selection::All).await,
+        Some(State::Connecting) => read(Selection::InState(State::NotConnected)).await,
         Some(state @ (State::NotConnected | State::Degraded | State::ActionRequired)) => {
-            read(Among::InState(state)).await
+            read(Selection::InState(state)).await
         }
         Some(state @ State::ReconnectRequired) => {
-            let mut both = read(Among::InState(state)).await?;
-            both.extend(read(Among::Lapsed { now }).await?);
+            let mut both = read(Selection::InState(state)).await?;
+            both.extend(read(Selection::Lapsed { now }).await?);
             both.sort_unstable_by_key(|each| each.id);
             both.truncate(CHUNK);
             Ok(both)

@@ -145,7 +145,7 @@ impl Connections {
     }
 
     /// The status derived from stored facts.
-    pub(super) fn told_of(&self, facts: StatusFacts) -> InstagramStatus {
+    pub(super) fn status_from(&self, facts: StatusFacts) -> InstagramStatus {
         self.told(facts.connection, facts.open_attempt)
     }
 
@@ -167,13 +167,13 @@ impl Connections {
     /// The status of a caller's connection. Reads storage only; never calls Instagram.
     pub async fn status(&self, owner: &OwnerId) -> Result<InstagramStatus, StoreError> {
         let facts = self.parts.store.status_facts(owner, Self::PROVIDER).await?;
-        Ok(self.told_of(facts))
+        Ok(self.status_from(facts))
     }
 
     /// The present status of the connection that an outbox event is about.
     pub async fn status_for(&self, event: &PendingEvent) -> Result<InstagramStatus, StoreError> {
         let facts = self.parts.store.event_facts(event).await?;
-        Ok(self.told_of(facts))
+        Ok(self.status_from(facts))
     }
 
     /// Every change of state of a caller's connection, newest first.

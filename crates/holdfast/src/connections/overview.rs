@@ -10,7 +10,7 @@ impl Connections {
     /// The present status of the user that a notice is about.
     pub async fn status_of_notice(&self, notice: &Notice) -> Result<InstagramStatus, StoreError> {
         let facts = self.parts.store.notice_facts(notice).await?;
-        Ok(self.told_of(facts))
+        Ok(self.status_from(facts))
     }
 
     /// The used share of the app's rate budget, by the provider's answers; 1: it is spent.

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use crate::clock::{after, before};
 use crate::connection::Connection;
-use crate::connection::belief::{FEWEST, is_sign};
+use crate::connection::belief::{INCIDENT_MIN_STRUCK, is_sign};
 use crate::connection::observation::{Granted, Observation};
-use crate::connection::status::{lacking, missing_scopes};
+use crate::connection::status::{missing_scopes, not_granted};
 use crate::connection::transition::is_another_account;
 use crate::connections::{Connections, ServiceError};
 use crate::provider::{Account, Failure, Grant, SharedProvider};
 
-/// With at least [`FEWEST`] connections, a refused scope is believed to be missing once it has been
+/// With at least [`INCIDENT_MIN_STRUCK`] connections, a refused scope is believed to be missing once it has been
 /// refused for this long.
 const HOLD: Duration = Duration::from_mins(20);
 /// A refusal that is not repeated within this time is forgotten.
-const FORGOTTEN: Duration = Duration::from_hours(24);
+const REFUSAL_TTL: Duration = Duration::from_hours(24);
 
 impl Connections {
     /// Updates the account's description and scopes with a grant that was just refreshed. Temporary
@@ -82,11 +82,11 @@ impl Connections {
 
     async fn is_refusal_believed(&self, connection: &Connection, scope: &str) -> Result<bool, ServiceError> {
         let (store, now) = (&self.parts.store, self.parts.clock.now());
-        let first_at = store.note_refusal(connection, scope, now, before(now, FORGOTTEN)).await?;
+        let first_at = store.note_refusal(connection, scope, now, before(now, REFUSAL_TTL)).await?;
         if self.incidents.are_few().await? {
             return Ok(true);
         }
-        if store.refused(scope, before(now, HOLD), FEWEST).await? >= FEWEST {
+        if store.refused(scope, before(now, HOLD), INCIDENT_MIN_STRUCK).await? >= INCIDENT_MIN_STRUCK {
             tracing::error!(
                 scope,
                 "Instagram refuses a granted permission to many connections; nobody is told to reconnect"
@@ -100,7 +100,7 @@ impl Connections {
 /// The scopes that the refresh names, if they differ from the stored ones.
 fn granted(connection: &Connection, provider: &SharedProvider, renewed: &Grant) -> Option<Granted> {
     let scopes = renewed.scopes.clone().filter(|scopes| *scopes != connection.scopes)?;
-    let missing_scopes = lacking(provider.scopes(), &scopes);
+    let missing_scopes = not_granted(provider.scopes(), &scopes);
     if !missing_scopes.is_empty() {
         tracing::warn!(
             connection = %connection.id, ?missing_scopes, "a refresh no longer grants all scopes that the app asks for"

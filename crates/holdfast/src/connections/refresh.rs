@@ -57,7 +57,7 @@ enum Due {
     /// Wait: the grant may not be refreshed before this time.
     TooYoung(Timestamp),
     /// Probe: it is in trouble, and cannot or need not be refreshed yet.
-    Look,
+    Probe,
     /// Refresh the grant.
     Refresh,
 }
@@ -80,19 +80,19 @@ impl Connections {
                 return Ok(Refreshed::Skipped);
             }
             Due::TooYoung(ripe) => {
-                self.postpone(connection, Some(ripe)).await?;
+                self.reschedule(connection, Some(ripe)).await?;
                 return Ok(Refreshed::Skipped);
             }
-            Due::Look | Due::Refresh => {}
+            Due::Probe | Due::Refresh => {}
         }
         // Open the key first: without it, the answer could be neither stored nor journaled.
         let Some((grant, key)) = self.grant_and_key(connection).await? else {
-            self.put_off(connection).await?;
+            self.postpone_an_hour(connection).await?;
             return Ok(Refreshed::Skipped);
         };
         let tools = Tools { provider, grant: &grant, lease: Some(lease) };
-        if matches!(due, Due::Look) {
-            self.look(lease, facts, tools).await
+        if matches!(due, Due::Probe) {
+            self.probe_due(lease, facts, tools).await
         } else {
             self.renew(lease, facts, &key, tools).await
         }
@@ -107,7 +107,7 @@ impl Connections {
         let ripe = after(facts.obtained_at, schedule.policy.min_age);
         let is_young = ripe > schedule.now;
         Ok(match connection.is_doubted() {
-            true if is_young || !schedule.is_due(facts) => Due::Look,
+            true if is_young || !schedule.is_due(facts) => Due::Probe,
             false if is_young => Due::TooYoung(ripe),
             true | false => Due::Refresh,
         })
@@ -118,7 +118,7 @@ impl Connections {
         if connection.standing.state().is_alive() && facts.expires_at <= self.parts.clock.now() {
             self.expire(connection).await.map(drop)
         } else {
-            self.postpone(connection, None).await
+            self.reschedule(connection, None).await
         }
     }
 
@@ -163,13 +163,13 @@ impl Connections {
         let is_doubted =
             connection.suspicion.is_some() || connection.failures > 0 && is_proven_by_use(connection);
         if is_doubted || Box::pin(self.describe(connection, tools.provider, &renewed)).await? {
-            self.look_again(connection.id, tools.provider, &renewed).await?;
+            self.probe_renewed(connection.id, tools.provider, &renewed).await?;
         }
         Ok(Refreshed::Renewed)
     }
 
     /// Probes a connection in trouble whose grant cannot or need not be refreshed yet.
-    async fn look(
+    async fn probe_due(
         &self,
         lease: &Lease,
         facts: GrantFacts,
@@ -177,9 +177,9 @@ impl Connections {
     ) -> Result<Refreshed, ServiceError> {
         let connection = lease.connection();
         let now = self.parts.clock.now();
-        if !self.parts.store.claim_probe(connection.id, now, self.parts.check_interval).await? {
+        if !self.parts.store.claim_me_call(connection.id, now, self.parts.check_interval).await? {
             // Another check has just run; its result is stored or about to be.
-            self.postpone(connection, Some(after(now, self.parts.check_interval))).await?;
+            self.reschedule(connection, Some(after(now, self.parts.check_interval))).await?;
             return Ok(Refreshed::Skipped);
         }
         let question = Diagnosis::of_question(connection, facts, Call::Probe);
@@ -187,7 +187,7 @@ impl Connections {
     }
 
     /// Probes the new grant, after doubts about it or the grant before it.
-    async fn look_again(
+    async fn probe_renewed(
         &self,
         id: Uuid,
         provider: &SharedProvider,
@@ -220,14 +220,18 @@ impl Connections {
 
     /// Postpones a connection that has a problem of its own by an hour, so that it does not hold up
     /// the others.
-    pub async fn put_off(&self, connection: &Connection) -> Result<(), ServiceError> {
+    pub async fn postpone_an_hour(&self, connection: &Connection) -> Result<(), ServiceError> {
         let hence = after(self.parts.clock.now(), HOUR);
         let until = connection.grant.map_or(hence, |facts| facts.expires_at.min(hence));
-        self.postpone(connection, Some(until)).await
+        self.reschedule(connection, Some(until)).await
     }
 
     /// Reschedules the connection to `until`; unschedules it if it has ended.
-    async fn postpone(&self, connection: &Connection, until: Option<Timestamp>) -> Result<(), ServiceError> {
+    async fn reschedule(
+        &self,
+        connection: &Connection,
+        until: Option<Timestamp>,
+    ) -> Result<(), ServiceError> {
         let mut next = connection.clone();
         next.next_refresh_at = until
             .filter(|_| connection.standing.state().is_alive())

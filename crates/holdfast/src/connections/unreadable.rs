@@ -48,9 +48,9 @@ impl Connections {
         let Some(facts) = connection.grant else { return Ok(None) };
         match self.open_stored(connection, facts).await {
             Ok(Some(opened)) => Ok(Some(opened)),
-            Ok(None) => self.found_unreadable(connection, facts, "a row is missing").await,
+            Ok(None) => self.record_unreadable(connection, facts, "a row is missing").await,
             Err(error) if is_damage(&error) => {
-                self.found_unreadable(connection, facts, &error.to_string()).await
+                self.record_unreadable(connection, facts, &error.to_string()).await
             }
             Err(error) => Err(error),
         }
@@ -72,7 +72,7 @@ impl Connections {
     }
 
     /// Records and reports a damaged grant, unless it is no longer the connection's grant.
-    async fn found_unreadable<T>(
+    async fn record_unreadable<T>(
         &self,
         connection: &Connection,
         facts: GrantFacts,

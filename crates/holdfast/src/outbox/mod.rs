@@ -268,7 +268,7 @@ impl Dispatcher {
             event = event.id(), %error, tries, retry_in_s = pause.as_secs(),
             "an event could not be delivered to the app"
         );
-        self.store.put_off_event(event, after(now, pause)).await?;
+        self.store.reschedule_event(event, after(now, pause)).await?;
         Ok(Outcome::Failed)
     }
 

@@ -75,7 +75,7 @@ impl Dispatcher {
             notice = notice.subject, %error, tries, retry_in_s = pause.as_secs(),
             "an event could not be delivered to the app"
         );
-        self.store.put_off_notice(notice, after(now, pause)).await?;
+        self.store.reschedule_notice(notice, after(now, pause)).await?;
         Ok(Outcome::Failed)
     }
 }

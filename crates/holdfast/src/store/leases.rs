@@ -87,7 +87,7 @@ impl Store {
             let claimed = self.write_rows(way, values.clone()).await?;
             let Read { values: mut leases, unreadable } =
                 self.read_each(&claimed, |row| lease(row, owner, until))?;
-            let freed = self.put_off(&unreadable, owner, until, now).await;
+            let freed = self.postpone_unreadable(&unreadable, owner, until, now).await;
             if let Err(error) = &freed
                 && !leases.is_empty()
             {
@@ -106,7 +106,7 @@ impl Store {
 
     /// Releases and postpones claimed rows that cannot be read: they would be the first to be
     /// claimed again, and another version may be able to read them. Returns how many.
-    async fn put_off(
+    async fn postpone_unreadable(
         &self,
         ids: &[String],
         owner: &str,
@@ -118,7 +118,7 @@ impl Store {
         }
         let ids = serde_json::json!(ids).to_string();
         let values = vec![ids.into(), owner.into(), until.into(), clock::after(now, UNREADABLE_RESTS).into()];
-        self.write(statements::LEASES_PUT_OFF, values).await
+        self.write(statements::LEASES_POSTPONE, values).await
     }
 
     /// How many are due, counted up to [`BACKLOG`]. More should not be sorted at each claim; both
@@ -145,7 +145,7 @@ impl Store {
 
     /// Releases the leases of a killed server and its claims on attempts, so that nothing waits for
     /// them. Only on SQLite, where there is no other server. Returns how many.
-    pub async fn release_former_life(&self) -> Result<u64, StoreError> {
+    pub async fn release_dead_server(&self) -> Result<u64, StoreError> {
         match &self.inner.engine {
             Engine::Sqlite(_) => {
                 let leases = self.write(statements::LEASES_FENCE, Vec::new()).await?;

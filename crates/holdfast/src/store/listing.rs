@@ -32,7 +32,7 @@ impl From<&Connection> for Listed {
 
 /// Which connections are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Among {
+pub enum Selection {
     /// All, by id.
     All,
     /// Those in one stored state, by id. For `connected` all are read, since most are.
@@ -56,22 +56,22 @@ impl Store {
     pub async fn listed(
         &self,
         provider: ProviderId,
-        among: Among,
+        selection: Selection,
         after: Option<Uuid>,
         limit: usize,
     ) -> Result<Vec<Listed>, StoreError> {
         let mut values = vec![provider.as_str().into(), rows::after(after), rows::limit(limit)];
-        let sql = match among {
-            Among::All | Among::InState(State::Connected) => statements::LISTED,
-            Among::InState(state) => {
+        let sql = match selection {
+            Selection::All | Selection::InState(State::Connected) => statements::LISTED,
+            Selection::InState(state) => {
                 values.push(state.as_str().into());
                 statements::LISTED_IN_STATE
             }
-            Among::Lapsed { now } => {
+            Selection::Lapsed { now } => {
                 values.push(now.into());
                 statements::LISTED_LAPSED
             }
-            Among::ByDeadline { before, from } => {
+            Selection::ByDeadline { before, from } => {
                 values.extend([before.into(), from.into()]);
                 statements::LISTED_BY_DEADLINE
             }

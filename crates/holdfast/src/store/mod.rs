@@ -52,7 +52,7 @@ pub use error::{MigrateError, OpenError, StoreError};
 pub use keys::{KeyUse, Retired, StoredUserKey};
 pub use leases::Lease;
 pub use link::{Link, Operation, SharedLink};
-pub use listing::{Among, Listed};
+pub use listing::{Listed, Selection};
 pub use migrate::SchemaState;
 pub use notices::{Notice, NoticeKind};
 pub use outbox::PendingEvent;
@@ -67,7 +67,7 @@ use changes::Changes;
 use engine::{Engine, Failure, Postgres, Row, Sqlite, Unit};
 use statements::Sql;
 use status_reads::StatusReads;
-use unreadable::PassedOver;
+use unreadable::LoggedRows;
 
 /// How to open a database.
 #[derive(Debug, Clone)]
@@ -113,7 +113,7 @@ struct Inner {
     clock: SharedClock,
     changes: Changes,
     status_reads: Arc<StatusReads>,
-    passed_over: PassedOver,
+    logged_rows: LoggedRows,
     outbox: bool,
     link: Option<SharedLink>,
 }
@@ -181,8 +181,8 @@ impl Store {
         outbox: bool,
         link: Option<SharedLink>,
     ) -> Self {
-        let passed_over = PassedOver::default();
-        Self { inner: Arc::new(Inner { engine, clock, changes, status_reads, passed_over, outbox, link }) }
+        let logged_rows = LoggedRows::default();
+        Self { inner: Arc::new(Inner { engine, clock, changes, status_reads, logged_rows, outbox, link }) }
     }
 
     /// Whether the database answers and has its tables.

@@ -45,7 +45,7 @@ statements! {
          AND n.due_at <= $1 RETURNING subject, kind, user_id, provider, occurred_at, tries",
     );
     NOTICE_SETTLE = Sql::both("UPDATE notices SET due_at = NULL WHERE subject = $1");
-    NOTICE_PUT_OFF = Sql::both("UPDATE notices SET due_at = $2 WHERE subject = $1 AND due_at IS NOT NULL");
+    NOTICE_RESCHEDULE = Sql::both("UPDATE notices SET due_at = $2 WHERE subject = $1 AND due_at IS NOT NULL");
     NOTICES_NEXT = Sql::both("SELECT MIN(due_at) AS at FROM notices WHERE due_at IS NOT NULL");
     /// The app is told nothing about an erased user but the erasure.
     NOTICES_FORGET = Sql::both("DELETE FROM notices WHERE user_id = $1");
@@ -159,8 +159,8 @@ impl Store {
     }
 
     /// Postpones a notice until `at`.
-    pub async fn put_off_notice(&self, notice: &Notice, at: Timestamp) -> Result<(), StoreError> {
-        self.write(NOTICE_PUT_OFF, vec![notice.subject.as_str().into(), at.into()]).await.map(drop)
+    pub async fn reschedule_notice(&self, notice: &Notice, at: Timestamp) -> Result<(), StoreError> {
+        self.write(NOTICE_RESCHEDULE, vec![notice.subject.as_str().into(), at.into()]).await.map(drop)
     }
 
     /// When the next notice is due.

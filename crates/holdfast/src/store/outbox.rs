@@ -109,10 +109,10 @@ impl Store {
     }
 
     /// Postpones an event until `at`, but not a newer one that has replaced it.
-    pub async fn put_off_event(&self, event: &PendingEvent, at: Timestamp) -> Result<(), StoreError> {
+    pub async fn reschedule_event(&self, event: &PendingEvent, at: Timestamp) -> Result<(), StoreError> {
         let mut values = key(event);
         values.push(at.into());
-        self.write(statements::OUTBOX_PUT_OFF, values).await.map(drop)
+        self.write(statements::OUTBOX_RESCHEDULE, values).await.map(drop)
     }
 
     /// When the next event is due; may be in the past. `None` where none waits.

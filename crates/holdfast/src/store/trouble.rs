@@ -106,8 +106,8 @@ impl Store {
 
     /// Makes every connection that is degraded by `reason` due at `now`: its cause has passed.
     /// Answers how many.
-    pub async fn hasten(&self, reason: Reason, now: Timestamp) -> Result<u64, StoreError> {
-        self.write(statements::CONNECTIONS_HASTEN, vec![reason.as_str().into(), now.into()]).await
+    pub async fn make_due(&self, reason: Reason, now: Timestamp) -> Result<u64, StoreError> {
+        self.write(statements::CONNECTIONS_MAKE_DUE, vec![reason.as_str().into(), now.into()]).await
     }
 }
 

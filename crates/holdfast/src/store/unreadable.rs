@@ -19,9 +19,9 @@ const REMEMBERED: usize = 1000;
 
 /// When each unreadable row was last logged.
 #[derive(Debug, Default)]
-pub(super) struct PassedOver(Mutex<BTreeMap<(&'static str, String), Timestamp>>);
+pub(super) struct LoggedRows(Mutex<BTreeMap<(&'static str, String), Timestamp>>);
 
-impl PassedOver {
+impl LoggedRows {
     /// Whether the row has not been logged lately; marks it as logged.
     fn is_news(&self, table: &'static str, row: &str, now: Timestamp) -> bool {
         let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -57,7 +57,7 @@ impl Store {
                 Ok(value) => each.values.push(value),
                 Err(error) => {
                     let StoreError::Corrupt { table, row, .. } = &error else { return Err(error) };
-                    if self.inner.passed_over.is_news(table, row, self.inner.clock.now()) {
+                    if self.inner.logged_rows.is_news(table, row, self.inner.clock.now()) {
                         tracing::error!(%error, "a row cannot be read and is skipped");
                     }
                     each.unreadable.push(row.clone());

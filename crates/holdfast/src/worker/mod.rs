@@ -153,14 +153,19 @@ impl Worker {
 
     async fn tick_until(&self, stop: &CancellationToken) -> Result<Done, ServiceError> {
         let mut done = Done {
-            renewed: unless_away("journaled tokens", self.connections.replay_journal(stop).await)?,
+            renewed: log_unless_database_down(
+                "journaled tokens",
+                self.connections.replay_journal(stop).await,
+            )?,
             ..Done::default()
         };
-        done.attempts =
-            unless_away("connect attempts", self.connections.advance_attempts(BATCH, stop).await)?;
-        unless_away("stored times", self.put_times_right(stop).await)?;
-        unless_away("damaged grants", self.look_at_damage(stop).await)?;
-        done.expired = unless_away("expiries", self.connections.expire_due(BATCH, stop).await)?;
+        done.attempts = log_unless_database_down(
+            "connect attempts",
+            self.connections.advance_attempts(BATCH, stop).await,
+        )?;
+        log_unless_database_down("stored times", self.repair_times(stop).await)?;
+        log_unless_database_down("damaged grants", self.retry_unreadable(stop).await)?;
+        done.expired = log_unless_database_down("expiries", self.connections.expire_due(BATCH, stop).await)?;
         if !self.connections.is_configured() {
             return Ok(done);
         }
@@ -212,7 +217,7 @@ impl Worker {
         }
     }
 
-    async fn look_at_damage(&self, stop: &CancellationToken) -> Result<(), ServiceError> {
+    async fn retry_unreadable(&self, stop: &CancellationToken) -> Result<(), ServiceError> {
         let now = self.clock.now();
         let due = from_millis(self.damage_due_at.load(Ordering::Relaxed));
         // Ignore a time too far off: its clock was ahead.
@@ -225,7 +230,7 @@ impl Worker {
 
     /// Repairs stored times at the start, daily, and once the clock has been set back. Suspects a
     /// clock that was unwatched for a while or has jumped.
-    async fn put_times_right(&self, stop: &CancellationToken) -> Result<(), ServiceError> {
+    async fn repair_times(&self, stop: &CancellationToken) -> Result<(), ServiceError> {
         let now = self.clock.now();
         let ticked_at = from_millis(self.ticked_at.swap(now.as_millisecond(), Ordering::Relaxed));
         if now > after(ticked_at, TOLERANCE) {
@@ -260,7 +265,7 @@ impl Worker {
             Err(error) if error.concerns_all() => Err(error),
             Err(error) => {
                 tracing::error!(connection = %id, %error, "a grant could not be refreshed");
-                self.connections.put_off(lease.connection()).await.map(|()| Refreshed::Skipped)
+                self.connections.postpone_an_hour(lease.connection()).await.map(|()| Refreshed::Skipped)
             }
         };
         note("holdfast.outcome", named(&outcome));
@@ -292,7 +297,10 @@ pub async fn replay_journal(connections: Connections, clock: SharedClock, stop: 
 /// Logs a failure of housekeeping, which the next tick tries again, so that grants are still
 /// refreshed. Returns the error if the database is down or takes no writes: then nothing could be
 /// stored.
-fn unless_away<T: Default>(what: &'static str, outcome: Result<T, ServiceError>) -> Result<T, ServiceError> {
+fn log_unless_database_down<T: Default>(
+    what: &'static str,
+    outcome: Result<T, ServiceError>,
+) -> Result<T, ServiceError> {
     match outcome {
         Err(ServiceError::Store(error)) if error.is_of_the_database() => Err(error.into()),
         Err(error) => {

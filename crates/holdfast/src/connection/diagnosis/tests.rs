@@ -136,7 +136,7 @@ fn run(mut diagnosis: Diagnosis<'_>, condition: Condition, me: Me) -> Run {
     let mut steps = Vec::new();
     for _ in 0..5 {
         match diagnosis.next(&population, &schedule()) {
-            Step::AskWhose => {
+            Step::AskMe => {
                 steps.push("whose");
                 diagnosis.learned(Answer::Whose(match me {
                     Me::Own => Ok(account("ada")),

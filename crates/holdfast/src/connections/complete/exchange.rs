@@ -13,14 +13,14 @@ use crate::clock::{after, before};
 use crate::connection::Reason;
 use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
 use crate::connection::reasons::reason_of;
-use crate::connections::grants::{Held, HeldGrant, RowSeal};
+use crate::connections::grants::{Held, RowSeal, UnlinkedGrant};
 use crate::connections::journal::Step;
 use crate::connections::{Connections, ServiceError};
 use crate::provider::{AppFault, DeathCause, Failure, Meaning, Reply, SharedProvider, ShortGrant};
 
 /// How long completing is retried with an unused code or a token. Codes and short-lived tokens live
 /// as long.
-pub(super) const GRANT_PATIENCE: Duration = Duration::from_hours(1);
+pub(super) const COMPLETION_WINDOW: Duration = Duration::from_hours(1);
 /// What is kept because Instagram could not be asked rests this long at first; shorter than a
 /// parallel request's patience, so that a person who tries again need not be turned away.
 const OUTAGE_PAUSE: Duration = Duration::from_secs(5);
@@ -76,7 +76,7 @@ impl Connections {
                         Ok(account) => self.link(&attempt, &key, provider, held, account).await,
                         Err(failure) => {
                             let granted = Granted { provider, scopes: held.grant.scopes.as_deref() };
-                            self.turned_down(&attempt, Some(granted), &failure).await
+                            self.handle_failure(&attempt, Some(granted), &failure).await
                         }
                     };
                 }
@@ -107,7 +107,7 @@ impl Connections {
                 return Ok(self.keep(attempt, Step::Short, sealed, reservation).await?);
             }
             Err(failure) if is_unspent(&failure) => self.put_back(attempt, &failure).await?,
-            Err(failure) => self.turned_down(attempt, None, &failure).await?,
+            Err(failure) => self.handle_failure(attempt, None, &failure).await?,
         }
         Ok(None)
     }
@@ -124,13 +124,13 @@ impl Connections {
         match self.repeatedly(|| provider.extend(&short)).await {
             Ok(mut grant) => {
                 grant.scopes = grant.scopes.or(short.scopes);
-                let held = HeldGrant { grant, account_id: short.account_id };
+                let held = UnlinkedGrant { grant, account_id: short.account_id };
                 let sealed = seal.seal_held(&Held::Grant(held))?;
                 Ok(self.keep(attempt, Step::Grant, sealed, reservation).await?)
             }
             Err(failure) => {
                 let granted = Granted { provider, scopes: short.scopes.as_deref() };
-                self.turned_down(attempt, Some(granted), &failure).await?;
+                self.handle_failure(attempt, Some(granted), &failure).await?;
                 Ok(None)
             }
         }
@@ -164,7 +164,7 @@ impl Connections {
 
     /// Handles a failed step. `granted`: the scopes of the token in hand; `None` before there is
     /// one.
-    async fn turned_down(
+    async fn handle_failure(
         &self,
         attempt: &Attempt,
         granted: Option<Granted<'_>>,
@@ -228,7 +228,7 @@ impl Connections {
             attempt = %attempt.id, meaning = ?failure.meaning, detail = %failure.detail,
             "the authorization code was not used; it is kept and will be sent again"
         );
-        let expires_at = attempt.expires_at.max(after(attempt.created_at, GRANT_PATIENCE));
+        let expires_at = attempt.expires_at.max(after(attempt.created_at, COMPLETION_WINDOW));
         let back = Attempt { stage: AttemptStage::Returned, expires_at, ..attempt.clone() };
         self.rest(attempt, back, failure).await
     }
@@ -240,7 +240,7 @@ impl Connections {
         } else {
             LONG_PAUSE
         };
-        let pause = failure.retry_after.unwrap_or(usual).min(GRANT_PATIENCE / 2);
+        let pause = failure.retry_after.unwrap_or(usual).min(COMPLETION_WINDOW / 2);
         let until = after(now, pause);
         self.advance(attempt, Attempt { busy_until: Some(until), ..next }).await?;
         Err(CompleteError::Waits { reason: waited_for(failure.meaning), retry_after: pause })

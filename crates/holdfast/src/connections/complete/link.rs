@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use super::CompleteError;
 use crate::connection::attempt::{Attempt, AttemptNote, AttemptOutcome, Expect};
 use crate::connection::observation::Observation;
-use crate::connection::status::lacking;
+use crate::connection::status::not_granted;
 use crate::connection::transition::{apply, is_working, same_account};
 use crate::connection::{Connection, GrantFacts};
-use crate::connections::grants::{HeldGrant, RowSeal};
+use crate::connections::grants::{RowSeal, UnlinkedGrant};
 use crate::connections::recorder::{Conflicts, change};
 use crate::connections::{Connections, ServiceError};
 use crate::provider::{Account, Grant, SharedProvider};
@@ -22,10 +22,10 @@ impl Connections {
         attempt: &Attempt,
         key: &UserKey,
         provider: &SharedProvider,
-        held: HeldGrant,
+        held: UnlinkedGrant,
         mut account: Account,
     ) -> Result<(), CompleteError> {
-        let HeldGrant { grant, account_id } = held;
+        let UnlinkedGrant { grant, account_id } = held;
         // If `/me` names only the professional id, take the account id from the token answer.
         if account.professional_id.as_deref() == Some(account.id.as_str()) {
             account.id = account_id.unwrap_or(account.id);
@@ -46,7 +46,8 @@ impl Connections {
             let changes = linking(attempt, key, &before, linked, &grant, now)?;
             match self.parts.store.commit(&changes).await.map_err(ServiceError::from)? {
                 CommitOutcome::Committed => return Ok(()),
-                CommitOutcome::AccountAlreadyLinked if self.make_way(&attempt.user_id, &account).await? => {}
+                CommitOutcome::AccountAlreadyLinked
+                    if self.unlink_dead_holder(&attempt.user_id, &account).await? => {}
                 CommitOutcome::AccountAlreadyLinked => {
                     self.end_attempt(attempt, AttemptOutcome::AccountTaken, now).await?;
                     return Ok(());
@@ -79,7 +80,7 @@ impl Connections {
         let scopes = grant.scopes.clone().unwrap_or_default();
         // Where the provider does not say what was granted, nothing is known to be missing.
         let missing_scopes =
-            grant.scopes.as_ref().map(|granted| lacking(provider.scopes(), granted)).unwrap_or_default();
+            grant.scopes.as_ref().map(|granted| not_granted(provider.scopes(), granted)).unwrap_or_default();
         let grant = GrantFacts { version, obtained_at: grant.obtained_at, expires_at: grant.expires_at };
         let next_refresh_at = self.schedule()?.refresh_at(grant);
         let linked = Observation::Linked { account, scopes, missing_scopes, grant, next_refresh_at };
@@ -89,7 +90,7 @@ impl Connections {
     /// Unlinks the account from holders whose connection does not work: this user has just proven
     /// control of it. A holder that seems to work is checked first, since its state may be weeks
     /// old. Returns false if a holder does work.
-    async fn make_way(&self, user_id: &str, account: &Account) -> Result<bool, ServiceError> {
+    async fn unlink_dead_holder(&self, user_id: &str, account: &Account) -> Result<bool, ServiceError> {
         let now = self.parts.clock.now();
         let holders = self.parts.store.connections_by_account(Self::PROVIDER, &account.id).await?;
         for mut holder in holders.into_iter().filter(|holder| holder.user_id != user_id) {

@@ -5,7 +5,7 @@
 
 use uuid::Uuid;
 
-use super::exchange::GRANT_PATIENCE;
+use super::exchange::COMPLETION_WINDOW;
 use crate::clock::after;
 use crate::connection::attempt::Attempt;
 use crate::connections::grants::RowSeal;
@@ -28,7 +28,7 @@ impl Connections {
         reservation: Option<Reservation>,
     ) -> Result<Option<Attempt>, ServiceError> {
         let origin = Origin::Attempt { attempt_id: attempt.id, step };
-        let _in_hand = self.journal.take_in_hand(attempt.id);
+        let _guard = self.journal.guard_attempt(attempt.id);
         let entry = self.journal.write(reservation, &attempt.user_id, origin, Ok(sealed.clone()));
         let stored = self.step(attempt, self.taken_on(attempt, step, sealed)).await;
         match &stored {
@@ -50,9 +50,9 @@ impl Connections {
         }
     }
 
-    /// The attempt with the token of `step`, and at least [`GRANT_PATIENCE`] left.
+    /// The attempt with the token of `step`, and at least [`COMPLETION_WINDOW`] left.
     fn taken_on(&self, attempt: &Attempt, step: Step, sealed: Vec<u8>) -> Attempt {
-        let patient = attempt.expires_at.max(after(self.parts.clock.now(), GRANT_PATIENCE));
+        let patient = attempt.expires_at.max(after(self.parts.clock.now(), COMPLETION_WINDOW));
         Attempt { stage: step.stage(), expires_at: patient, sealed: Some(sealed), ..attempt.clone() }
     }
 

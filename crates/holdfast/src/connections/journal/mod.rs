@@ -176,9 +176,9 @@ impl Journal {
     }
 
     /// Keeps replays away from the attempt's files until the returned guard is dropped.
-    pub(super) fn take_in_hand(&self, attempt_id: Uuid) -> InHand {
+    pub(super) fn guard_attempt(&self, attempt_id: Uuid) -> AttemptGuard {
         *self.lock().entry(attempt_id).or_default() += 1;
-        InHand { journal: self.clone(), attempt_id }
+        AttemptGuard { journal: self.clone(), attempt_id }
     }
 
     fn is_in_hand(&self, attempt_id: Uuid) -> bool {
@@ -231,14 +231,14 @@ impl Entry {
     }
 }
 
-/// The guard of [`Journal::take_in_hand`].
+/// The guard of [`Journal::guard_attempt`].
 #[derive(Debug)]
-pub(super) struct InHand {
+pub(super) struct AttemptGuard {
     journal: Journal,
     attempt_id: Uuid,
 }
 
-impl Drop for InHand {
+impl Drop for AttemptGuard {
     fn drop(&mut self) {
         let mut all = self.journal.lock();
         if let Some(count) = all.get_mut(&self.attempt_id) {

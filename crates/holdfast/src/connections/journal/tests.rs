@@ -98,7 +98,7 @@ async fn no_journal_keeps_nothing_and_hinders_nothing() {
 fn an_attempt_is_in_hand_until_the_last_has_let_go() {
     let journal = Journal::none();
     let attempt = Uuid::from_u128(1);
-    let (one, two) = (journal.take_in_hand(attempt), journal.take_in_hand(attempt));
+    let (one, two) = (journal.guard_attempt(attempt), journal.guard_attempt(attempt));
     drop(one);
     assert!(journal.is_in_hand(attempt));
     drop(two);

@@ -37,7 +37,7 @@ async fn callback(
     RawQuery(query): RawQuery,
 ) -> Response {
     let Some(query) = CallbackQuery::parse(query.as_deref().unwrap_or_default()) else {
-        return page(CallbackPage::Incomplete).into_response();
+        return page(CallbackPage::Ambiguous).into_response();
     };
     match detached.run(async move { connections.callback(query).await }).await {
         Ok(Ok(CallbackOutcome::Redirect(to))) => see_other(to.as_str()),
@@ -75,7 +75,7 @@ fn page(what: CallbackPage) -> Page {
             "The account was connected when this page was opened first. Opening it again changes nothing.",
             "Go back to the app: it shows which account is connected now.",
         ),
-        CallbackPage::Incomplete => (
+        CallbackPage::Ambiguous => (
             "Instagram's answer was not complete",
             "Instagram sent the browser back without saying whether the access was granted. Nothing was connected.",
             BEGIN_ANEW,

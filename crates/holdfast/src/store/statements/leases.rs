@@ -88,7 +88,7 @@ statements! {
     );
     /// Postpones claimed rows that cannot be read. The status shows the next refresh, so the
     /// version grows.
-    LEASES_PUT_OFF = Sql::each(
+    LEASES_POSTPONE = Sql::each(
         "UPDATE connections SET next_refresh_at = $4, lease_owner = NULL, lease_until = NULL, version = version + 1 \
          WHERE lease_owner = $2 AND lease_until = $3 AND id IN (SELECT value FROM json_each($1))",
         "UPDATE connections SET next_refresh_at = $4, lease_owner = NULL, lease_until = NULL, version = version + 1 \

@@ -38,6 +38,6 @@ statements! {
     );
     /// Only this event: a newer one that has replaced it stays.
     OUTBOX_REMOVE = Sql::both("DELETE FROM outbox WHERE user_id = $1 AND provider = $2 AND event_id = $3");
-    OUTBOX_PUT_OFF = Sql::both("UPDATE outbox SET due_at = $4 WHERE user_id = $1 AND provider = $2 AND event_id = $3");
+    OUTBOX_RESCHEDULE = Sql::both("UPDATE outbox SET due_at = $4 WHERE user_id = $1 AND provider = $2 AND event_id = $3");
     OUTBOX_NEXT = Sql::both("SELECT MIN(due_at) AS at FROM outbox");
 }

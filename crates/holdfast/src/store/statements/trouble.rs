@@ -101,7 +101,7 @@ statements! {
         " AND c.grant_version IS NOT NULL AND COALESCE(c.state, '') IN ('reconnect_required', 'action_required') AND c.since > $1 AND COALESCE(c.reason, '') = $2 AND c.evidence_source IN ('refresh', 'use') ORDER BY c.since, c.id LIMIT $3 + 0 OFFSET $4 + 0"
     ));
     /// The status shows the next refresh, so the version grows.
-    CONNECTIONS_HASTEN = by_index!(
+    CONNECTIONS_MAKE_DUE = by_index!(
         "UPDATE connections",
         "connections_troubled",
         concat!(

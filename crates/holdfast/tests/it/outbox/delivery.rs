@@ -139,7 +139,7 @@ async fn a_change_while_its_predecessor_is_on_the_way_is_not_lost() {
         };
         revoke(db, &store, &connection).await;
         store.remove_event(first).await.unwrap();
-        store.put_off_event(first, db.clock.now() + 9 * minute).await.unwrap();
+        store.reschedule_event(first, db.clock.now() + 9 * minute).await.unwrap();
         let [second] = &store.claim_events(db.clock.now(), minute, 9).await.unwrap()[..] else {
             panic!("the newer event")
         };

@@ -171,7 +171,7 @@ async fn one_asker_per_gap_may_probe_also_where_clocks_differ_a_little() {
         let gap = Duration::from_mins(1);
         let asked = async |seconds| {
             let now = start_of_time() + jiff::SignedDuration::from_secs(seconds);
-            db.store.claim_probe(id, now, gap).await.expect("it answers")
+            db.store.claim_me_call(id, now, gap).await.expect("it answers")
         };
         assert!(asked(0).await);
         // Looked at the clock before, or on another machine, and came later.
@@ -192,7 +192,7 @@ async fn what_a_killed_server_held_is_free_where_no_other_can_hold_it() {
         due(&db.store, 3).await;
         let held = db.store.claim_due("before", start_of_time(), LEASE, 2).await.expect("it claims");
         assert_eq!(held.len(), 2);
-        let released = db.store.release_former_life().await.expect("it releases");
+        let released = db.store.release_dead_server().await.expect("it releases");
         let free = db.store.claim_due("after", start_of_time(), LEASE, 9).await.expect("it claims").len();
         match db.engine {
             Engine::Sqlite => assert_eq!((released, free), (2, 3)),

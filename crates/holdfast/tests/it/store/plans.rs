@@ -182,7 +182,7 @@ fn arguments(name: &str, text: &str, types: &[String]) -> Vec<String> {
                 ("CLAIM_MANY_DUE", 1, _) => (BEGIN + 2_592_005_000).to_string(),
                 ("CONNECTIONS_EXPIRED", 1, _) => (BEGIN + 5_184_000_005).to_string(),
                 ("CONNECTIONS_MISTIMED", 1..=3, _) => never.clone(),
-                ("TROUBLE" | "CONNECTIONS_FALLEN" | "CONNECTIONS_HASTEN", _, "bigint") => never.clone(),
+                ("TROUBLE" | "CONNECTIONS_FALLEN" | "CONNECTIONS_MAKE_DUE", _, "bigint") => never.clone(),
                 ("PROVEN_COUNT", 2, _) => never.clone(),
                 (_, _, "text") if text.contains(&format!("CAST(${number} AS TEXT) AS JSONB")) => {
                     "'[\"x\"]'".to_owned()
