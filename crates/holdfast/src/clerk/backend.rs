@@ -1,9 +1,9 @@
 //! Clerk's Backend API: who a user id belongs to.
 //!
 //! Its failures are about Clerk or about our secret key, never about the caller, and never fail a
-//! sign-in. After a failure the API is not asked for a while, so that an outage there does not slow
-//! every call here. Each user is asked about once a minute at most, and all together within a
-//! budget that leaves room for the app's other backends.
+//! sign-in. After failures about two users in a row the API is not asked for a while, so that an
+//! outage there does not slow every call here. Each user is asked about once a minute at most, and
+//! all together within a budget that leaves room for the app's other backends.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,7 +25,8 @@ use crate::transport::{Answer, Outgoing, SharedTransport, TransportError};
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// A user with full metadata is a few kilobytes.
 const MAX_ANSWER: usize = 256 * 1024;
-/// Quiet after a timeout, a broken connection or a 5xx.
+/// Quiet after a timeout, a broken connection or a 5xx: for one user, and for all if it happens
+/// with two users in a row.
 const COOL_DOWN: Duration = Duration::from_secs(5);
 /// Quiet after a 429 that does not say for how long: the length of Clerk's own window.
 const RATE_LIMIT_COOL_DOWN: Duration = Duration::from_secs(10);
@@ -128,6 +129,8 @@ struct State {
     /// Users about whom the API failed: how often in a row, and until when they are not asked
     /// about.
     failing: HashMap<String, (u32, Timestamp)>,
+    /// About whom the API failed last, with no answer since.
+    failed_last: Option<String>,
     /// What was answered lately, by user.
     recent: HashMap<String, (Timestamp, Result<UserFacts, BackendError>)>,
     /// When the present window began, and how many questions were asked in it.
@@ -156,8 +159,9 @@ impl State {
         Some(*until).filter(|until| *until > now && *until <= after(now, FRESH))
     }
 
-    /// Twice as long with each failure in a row, beginning with the quiet that is everybody's.
-    fn note_failure(&mut self, user_id: &str, now: Timestamp) {
+    /// Pauses the questions about this user, twice as long with each failure in a row. Returns
+    /// whether the API seems to fail whomever it is asked about.
+    fn note_failure(&mut self, user_id: &str, now: Timestamp) -> bool {
         if self.failing.len() >= REMEMBERED {
             self.failing.retain(|_, (_, until)| *until > now);
         }
@@ -166,6 +170,7 @@ impl State {
         if self.failing.len() < REMEMBERED || failures > 0 {
             self.failing.insert(user_id.to_owned(), (failures.saturating_add(1), after(now, pause)));
         }
+        self.failed_last.replace(user_id.to_owned()).is_some_and(|before| before != user_id)
     }
 
     /// Takes one request out of the budget; the error says until when it is spent.
@@ -181,7 +186,7 @@ impl State {
 }
 
 /// A request under way, and its answer for those who waited.
-type Flight = tokio::sync::Mutex<Option<UserFacts>>;
+type Flight = tokio::sync::Mutex<Option<Result<UserFacts, BackendError>>>;
 
 impl fmt::Debug for BackendApi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -211,8 +216,8 @@ impl BackendApi {
     pub async fn user(&self, user_id: &str) -> Result<UserFacts, BackendError> {
         let turn = Turn::new(self, user_id);
         let mut flight = turn.flight.lock().await;
-        if let Some(facts) = flight.as_ref() {
-            return Ok(facts.clone());
+        if let Some(answer) = flight.as_ref() {
+            return answer.clone();
         }
         let now = self.clock.now();
         if let Some(recent) = self.state().recent(user_id, now) {
@@ -230,24 +235,26 @@ impl BackendApi {
         // Later callers must not share this answer: the user may have changed since.
         turn.land();
         match &answer {
-            Ok(facts) => {
-                self.state().failing.remove(user_id);
-                *flight = Some(facts.clone());
+            Ok(_) => {
+                let mut state = self.state();
+                state.failing.remove(user_id);
+                state.failed_last = None;
             }
+            Err(error) if error.concerns_one_user() => self.state().failed_last = None,
             Err(error) => {
-                if error.may_concern_one_user() {
-                    let now = self.clock.now();
-                    self.state().note_failure(user_id, now);
-                }
-                if let Some(quiet) = error.cool_down() {
-                    self.state().quiet_until = Some(after(self.clock.now(), quiet));
+                let now = self.clock.now();
+                let mut state = self.state();
+                let is_everybodys = !error.may_concern_one_user() || state.note_failure(user_id, now);
+                if let Some(quiet) = error.cool_down().filter(|_| is_everybodys) {
+                    state.quiet_until = Some(after(now, quiet));
                 }
             }
         }
+        *flight = Some(answer.clone());
         answer
     }
 
-    /// Whether asking about this user would be answered from memory: it failed a moment ago.
+    /// Whether this user would not be asked about now: that failed a moment ago.
     pub fn is_left_alone(&self, user_id: &str) -> bool {
         let now = self.clock.now();
         self.quiet_until().is_some() || self.state().paused(user_id, now).is_some()
