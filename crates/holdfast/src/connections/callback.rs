@@ -54,8 +54,12 @@ pub enum CallbackOutcome {
 /// What the page tells a person who cannot be sent back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallbackPage {
-    /// The redirect carries no `state`.
+    /// The redirect carries no `state`, and no error either.
     StateMissing,
+    /// No `state`, and the person declined. Meta's own sample of a declined redirect has none.
+    Declined,
+    /// No `state`, and another error.
+    Failed,
     /// No attempt has that `state`: it is too old, or was never ours.
     StateUnknown,
     /// The attempt has connected an account, and its completion is of no use any more.
@@ -64,6 +68,8 @@ pub enum CallbackPage {
     Ambiguous,
 }
 
+/// The `error` of a person who declined.
+const DECLINED: &str = "access_denied";
 /// Longest `state` worth hashing and longest code worth sealing, in bytes.
 const MAX_PARAMETER: usize = 4096;
 
@@ -71,7 +77,11 @@ impl Connections {
     /// Handles the redirect. A repeated redirect gets the first one's outcome.
     pub async fn callback(&self, query: CallbackQuery) -> Result<CallbackOutcome, ServiceError> {
         let Some(state) = query.state.as_ref().filter(|each| !each.expose_secret().is_empty()) else {
-            return Ok(CallbackOutcome::Page(CallbackPage::StateMissing));
+            return Ok(CallbackOutcome::Page(match query.error.as_deref() {
+                Some(DECLINED) => CallbackPage::Declined,
+                Some(_) => CallbackPage::Failed,
+                None => CallbackPage::StateMissing,
+            }));
         };
         if state.expose_secret().len() > MAX_PARAMETER {
             return Ok(CallbackOutcome::Page(CallbackPage::StateUnknown));
@@ -99,7 +109,7 @@ impl Connections {
             let code = usable_code(query.code.as_ref()).filter(|_| query.error.is_none());
             let Some(code) = code else {
                 // Some failures come without `error`. Without a code the attempt has failed anyway.
-                let outcome = if query.error.as_deref() == Some("access_denied") {
+                let outcome = if query.error.as_deref() == Some(DECLINED) {
                     AttemptOutcome::Denied
                 } else {
                     AttemptOutcome::Failed(Reason::AttemptFailed)

@@ -65,6 +65,16 @@ fn page(what: CallbackPage) -> Page {
              data that Instagram adds.",
             BEGIN_ANEW,
         ),
+        CallbackPage::Declined => (
+            "The access was declined",
+            "Instagram says that the access was declined, but not in which attempt. Nothing was connected.",
+            "Go back to the app. To connect after all, connect Instagram again.",
+        ),
+        CallbackPage::Failed => (
+            "Instagram reported an error",
+            "Instagram sent the browser back with an error, but without saying in which attempt. Nothing was connected.",
+            BEGIN_ANEW,
+        ),
         CallbackPage::StateUnknown => (
             "This attempt is over",
             "Connecting took too long, or was started somewhere else. Nothing was connected.",

@@ -5,12 +5,18 @@ use super::*;
 #[tokio::test]
 async fn a_callback_without_a_usable_attempt_is_a_page_that_reflects_nothing() {
     let stage = stage().await;
-    for query in [
-        "",
-        "?state=%3Cscript%3Ealert(1)%3C/script%3E&code=REFLECTED",
-        "?error=access_denied&error_description=REFLECTED",
-        "?state=REFLECTED&state=REFLECTED",
-        "?state=%ff%fe&code=REFLECTED",
+    for (query, what) in [
+        ("", "This address is for Instagram"),
+        ("?code=REFLECTED", "This address is for Instagram"),
+        ("?state=%3Cscript%3Ealert(1)%3C/script%3E&code=REFLECTED", "This attempt is over"),
+        // As in Meta's own sample of a person who declined.
+        (
+            "?error=access_denied&error_reason=user_denied&error_description=REFLECTED",
+            "The access was declined",
+        ),
+        ("?error=REFLECTED&state=", "Instagram reported an error"),
+        ("?state=REFLECTED&state=REFLECTED", "answer was not complete"),
+        ("?state=%ff%fe&code=REFLECTED", "This attempt is over"),
     ] {
         let path = format!("/instagram/callback{query}");
         let (status, headers, page) = read(stage.send(Method::GET, &path, &[], Body::empty()).await).await;
@@ -19,6 +25,7 @@ async fn a_callback_without_a_usable_attempt_is_a_page_that_reflects_nothing() {
         assert!(headers["content-security-policy"].to_str().unwrap().contains("style-src 'sha256-"));
         assert_eq!(headers["cache-control"], "no-store");
         let page = page.as_str().unwrap();
+        assert!(page.contains(what), "{query}: {page}");
         assert!(!page.contains("REFLECTED") && !page.contains("alert(1)"), "{page}");
         assert!(!page.contains("<script"), "{page}");
     }
