@@ -1,7 +1,6 @@
 //! The rows of connect attempts: advancing one, ending it, and its entries in the history.
 
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use crate::caller::OwnerId;
 use crate::connection::attempt::{Attempt, AttemptNote, AttemptOutcome};
@@ -26,7 +25,7 @@ impl Connections {
         loop {
             let connection = self.parts.store.connection_of(attempt).await?;
             let mut changes = connection
-                .map_or_else(ChangeSet::default, |connection| ended(&connection, attempt.id, outcome, now));
+                .map_or_else(ChangeSet::default, |connection| ended(&connection, attempt, outcome, now));
             changes.attempt = Some(write.clone());
             if is_stored(self.parts.store.commit(&changes).await?)? {
                 return Ok(true);
@@ -72,9 +71,12 @@ impl Connections {
 }
 
 /// The changes to a connection when an attempt ends without a link.
-fn ended(before: &Connection, id: Uuid, outcome: AttemptOutcome, now: Timestamp) -> ChangeSet {
-    let note = AttemptNote { id, outcome: Some(outcome) };
-    let next = apply(before, &Observation::AttemptEnded(outcome), now);
+fn ended(before: &Connection, attempt: &Attempt, outcome: AttemptOutcome, now: Timestamp) -> ChangeSet {
+    let note = AttemptNote { id: attempt.id, outcome: Some(outcome) };
+    // An attempt that ran out did so on time, as the status has said since, whenever it is noticed.
+    let ran_out = Some(attempt.expires_at.max(before.since)).filter(|_| outcome == AttemptOutcome::Expired);
+    let ended_at = ran_out.map_or(now, |at| at.min(now));
+    let next = apply(before, &Observation::AttemptEnded(outcome), ended_at);
     let mut changes = ChangeSet::default();
     if is_change(before, &next) {
         changes = change(before, Connection { version: before.version + 1, ..next }, now, None);

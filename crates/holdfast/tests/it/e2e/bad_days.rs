@@ -127,6 +127,23 @@ async fn a_deauthorization_said_twice_spares_what_was_linked_between() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_ran_out_on_time_whenever_that_is_noticed() {
+    let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
+    let app = App::at(Arc::new(clock.clone()), &[], |_| {}).await;
+    let ada = app.sign_in(Person::Ada);
+    let authorize: url::Url = ada.connect(json!({"return_to": RETURN_TO})).await.parse().unwrap();
+    let state = authorize.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    let expires_at = ada.status().await["attempt"]["expires_at"].clone();
+    clock.advance(Duration::from_mins(11));
+    for when in ["by the clock", "stored"] {
+        let status = ada.status().await;
+        assert_eq!(status["reason"], "attempt_expired", "{when}");
+        assert_eq!((&status["since"], &status["evidence"]["at"]), (&expires_at, &expires_at), "{when}");
+        app.get(&format!("/instagram/callback?state={state}&code=x")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_old_callback_brings_neither_a_completion_nor_a_redirect() {
     let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
     let app = App::at(Arc::new(clock.clone()), &[], |_| {}).await;
