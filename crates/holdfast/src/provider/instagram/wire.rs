@@ -139,7 +139,7 @@ pub enum Unusable {
     /// There is no token in it, or an empty one, or a placeholder.
     #[error("the answer holds no token")]
     NoToken,
-    /// The lifetime is missing, zero, negative or not a whole number.
+    /// The lifetime is missing, not a number, or less than a second.
     #[error("the answer holds no lifetime for the token")]
     NoLifetime,
     /// There is no id in it, or one that was already rounded.
@@ -176,24 +176,16 @@ pub fn refreshed_token(object: &Map<String, Value>) -> Result<RefreshedTokenBody
     })
 }
 
-/// `expires_in`, in whichever form a whole number of seconds can be written, at most
-/// [`LONGEST_LIFE`].
+/// `expires_in`, in whichever form a number of seconds can be written, without its fraction, at
+/// most [`LONGEST_LIFE`].
 fn lifetime(object: &Map<String, Value>) -> Option<Duration> {
     let seconds = match object.get("expires_in")? {
-        Value::Number(number) => number.as_u64().or_else(|| whole(number.as_f64()?))?,
-        Value::String(text) => {
-            let text = text.trim();
-            text.parse().ok().or_else(|| whole(text.parse().ok()?))?
-        }
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => text.trim().parse().ok()?,
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
     };
-    (seconds > 0).then(|| Duration::from_secs(seconds).min(LONGEST_LIFE))
-}
-
-/// A float without a fraction, as an integer.
-fn whole(number: f64) -> Option<u64> {
-    // A whole number prints without a point; infinite, negative and fractional ones do not parse.
-    number.to_string().parse().ok()
+    let capped = || Duration::from_secs_f64(seconds.min(LONGEST_LIFE.as_secs_f64()));
+    (seconds.is_finite() && seconds >= 1.0).then(|| Duration::from_secs(capped().as_secs()))
 }
 
 /// Reads the answer to `/me`. Everything but an id may be missing.
