@@ -31,7 +31,7 @@ pub enum UseError {
     /// There is no working grant.
     #[error("there is no usable grant")]
     NotUsable {
-        /// The reason in the status; `None`: never connected.
+        /// The reason in the status, if it has one.
         reason: Option<Reason>,
     },
     /// Instagram gave no answer, or must not be asked yet.
@@ -105,7 +105,8 @@ impl Connections {
     async fn in_use(&self, owner: &OwnerId) -> Result<(Connection, Grant), UseError> {
         let connection =
             self.parts.store.connection(owner, Self::PROVIDER).await.map_err(ServiceError::from)?;
-        let connection = connection.ok_or(UseError::NotUsable { reason: None })?;
+        let connection =
+            connection.ok_or_else(|| UseError::NotUsable { reason: self.told(None, None).reason })?;
         // A damaged grant may be readable again.
         let connection = if self.reopen(&connection).await? {
             let again =

@@ -71,7 +71,8 @@ async fn service_routes_take_a_service_key() {
     let (status, _, body) = stage.get("/service/users/nobody/instagram/status", &key).await;
     assert_eq!((status.as_u16(), &body["code"]), (404, &json!("user-not-found")));
     let (status, _, body) = stage.post("/service/users/user_ada/instagram/token", &key, &[], "").await;
-    assert_eq!((status.as_u16(), &body["code"]), (424, &json!("not_connected")), "{body}");
+    assert_eq!((status.as_u16(), &body["code"]), (424, &json!("not_configured")), "{body}");
+    assert_eq!(body["reason"], "not_configured", "the status has the same");
     let (status, _, body) = stage.get("/service/users/user_ada/instagram/graph/me", &key).await;
     assert_eq!((status.as_u16(), &body["code"]), (424, &json!("not_configured")));
     let (status, _, body) = stage.get("/service/users/user_ada/instagram/graph/v22.0/me", &key).await;
