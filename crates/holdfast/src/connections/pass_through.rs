@@ -67,6 +67,10 @@ impl Connections {
     pub async fn pass_through(&self, owner: &OwnerId, call: PassThrough) -> Result<PassedThrough, UseError> {
         let provider = self.parts.provider.as_ref();
         let provider = provider.ok_or(UseError::NotUsable { reason: Some(Reason::NotConfigured) })?;
+        // What is wrong with the call itself is said whatever state the connection is in.
+        if let Some(Failure { detail, .. }) = provider.objection(&call) {
+            return Err(UseError::NotPassedOn { detail });
+        }
         let (connection, grant) = self.in_use(owner).await?;
         let now = self.parts.clock.now();
         // Calling while throttled lengthens it (Graph API, "Rate limits": stop making API calls).

@@ -328,6 +328,10 @@ pub trait Provider: Debug + Send + Sync + 'static {
     fn refresh<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Reply<Grant>>;
     /// Asks whose grant it is; also the liveness probe.
     fn identify<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Reply<Account>>;
+    /// Why the call cannot be passed on whatever the grant, if so; asks nobody.
+    fn objection(&self, _call: &PassThrough) -> Option<Failure> {
+        None
+    }
     /// Makes an API call with the grant.
     fn pass_through<'a>(
         &'a self,

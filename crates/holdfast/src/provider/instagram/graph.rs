@@ -43,14 +43,7 @@ impl Instagram {
 
     pub(super) async fn pass(&self, grant: &Grant, call: PassThrough) -> Result<PassedThrough, Failure> {
         let token = grant.access_token.expose_secret();
-        let of_body = |(kind, body): &(String, Bytes)| credential::body(kind, body);
-        let judged = credential::path(&call.path)
-            .and_then(|()| credential::query(&call.query))
-            .and_then(|()| call.body.as_ref().map(of_body).transpose());
-        let content_type = match judged {
-            Ok(content_type) => content_type,
-            Err(why) => return Err(Failure::new(Meaning::Content, why.to_string())),
-        };
+        let content_type = looked_through(&call)?;
         let root = endpoint(&self.config.graph_url, [self.config.graph_version.as_str()]);
         let mut url = endpoint(&root, call.path.split('/').filter(|segment| !segment.is_empty()));
         {
@@ -95,6 +88,15 @@ impl Instagram {
         }
         Ok(PassedThrough { status, body, failure, usage, usage_headers, is_too_large: false })
     }
+}
+
+/// The type that the call's body goes out with; an error if the call must not be passed on.
+pub(super) fn looked_through(call: &PassThrough) -> Result<Option<String>, Failure> {
+    let of_body = |(kind, body): &(String, Bytes)| credential::body(kind, body);
+    credential::path(&call.path)
+        .and_then(|()| credential::query(&call.query))
+        .and_then(|()| call.body.as_ref().map(of_body).transpose())
+        .map_err(|why| Failure::new(Meaning::Content, why.to_string()))
 }
 
 /// Removes the grant from an answer: the addresses of further pages repeat it.

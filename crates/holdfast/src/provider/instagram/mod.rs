@@ -119,6 +119,10 @@ impl Provider for Instagram {
         Box::pin(self.whose(grant))
     }
 
+    fn objection(&self, call: &PassThrough) -> Option<Failure> {
+        graph::looked_through(call).err()
+    }
+
     fn pass_through<'a>(
         &'a self,
         grant: &'a Grant,

@@ -191,16 +191,19 @@ async fn a_credential_of_the_callers_own_goes_nowhere() {
         ("REFRESH_ACCESS_TOKEN", form, "a=b"),
         ("me/media", "text/plain", "access_token=IGAAtheirs"),
     ];
-    for (path, kind, body) in calls {
-        let answer = service(&app, &key, Method::POST, &format!("{root}{path}"), kind, body).await;
-        let told = (answer.status, code(&answer));
-        assert_eq!(
-            told,
-            (StatusCode::UNPROCESSABLE_ENTITY, "graph-call-not-allowed".to_owned()),
-            "{path} {body}"
-        );
+    for state in ["connected", "not_connected"] {
+        for (path, kind, body) in calls {
+            let answer = service(&app, &key, Method::POST, &format!("{root}{path}"), kind, body).await;
+            let told = (answer.status, code(&answer));
+            assert_eq!(
+                told,
+                (StatusCode::UNPROCESSABLE_ENTITY, "graph-call-not-allowed".to_owned()),
+                "{state}: {path} {body}"
+            );
+        }
+        assert_eq!(ada.status().await["state"], state);
+        ada.send(Method::DELETE, "/user/instagram", None).await;
     }
-    assert_eq!(ada.status().await["state"], "connected");
 }
 
 /// A byte that is changed, counted from the start or back from the end: the text; the nonce; the
