@@ -2,13 +2,43 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use crate::keys::JwksError;
 
-/// Gets the JWKS document. The implementation limits time and size.
+/// Gets the JWKS document. The implementation limits time and size, asks caches on the way for
+/// nothing stored (`Cache-Control: no-cache`), and says how old a copy it got all the same.
 pub trait FetchJwks: Send + Sync + 'static {
-    /// The bytes of the document.
-    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, FetchError>> + Send + '_>>;
+    /// The document.
+    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send + '_>>;
+}
+
+/// A JWKS document as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Fetched {
+    /// Its bytes.
+    pub document: Vec<u8>,
+    /// For how long a cache on the way had kept it. Zero: it comes from its origin, or the cache
+    /// did not tell.
+    pub age: Duration,
+}
+
+impl Fetched {
+    /// The document, `age` old by the answer's `Age` header (RFC 9111 §5.1), where it has one. A
+    /// value that is no number of seconds counts as none.
+    #[must_use]
+    pub fn with_age(document: Vec<u8>, age: Option<&str>) -> Self {
+        let seconds = age.map(str::trim).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let age = seconds.and_then(|text| text.parse().ok()).map(Duration::from_secs);
+        Self { document, age: age.unwrap_or_default() }
+    }
+}
+
+impl From<Vec<u8>> for Fetched {
+    fn from(document: Vec<u8>) -> Self {
+        Self { document, age: Duration::ZERO }
+    }
 }
 
 /// No document came.

@@ -46,7 +46,7 @@ pub use claims::{Actor, Claims, CustomClaimsError, FactorAges, SessionStatus};
 pub use clerk::{Clerk, ClerkBuilder};
 pub use code::RefusalCode;
 pub use explain::{ExplainedStep, Explanation, SESSION_PENDING, StepOutcome, VerdictWord, explain};
-pub use fetch::{FetchError, FetchJwks};
+pub use fetch::{FetchError, FetchJwks, Fetched};
 pub use header::bearer_token;
 pub use key_cache::{KeyCache, KeyStatus};
 pub use keys::{JwksDocument, JwksError, KeySet, PemError, SkipReason, SkippedKey};

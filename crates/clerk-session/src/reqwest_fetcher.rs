@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::fetch::{FetchError, FetchJwks};
+use crate::fetch::{FetchError, FetchJwks, Fetched};
 
 /// A key set is fetched within this time or not at all.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -32,12 +32,14 @@ impl ReqwestFetcher {
         Ok(Self { client, url: url.to_owned(), max_document })
     }
 
-    async fn get(&self) -> Result<Vec<u8>, FetchError> {
-        let mut answer = self.client.get(&self.url).send().await.map_err(no_answer)?;
+    async fn get(&self) -> Result<Fetched, FetchError> {
+        let mut answer =
+            self.client.get(&self.url).header("cache-control", "no-cache").send().await.map_err(no_answer)?;
         let status = answer.status().as_u16();
         if status != 200 {
             return Err(FetchError::Status(status));
         }
+        let age = answer.headers().get("age").and_then(|value| value.to_str().ok()).map(str::to_owned);
         let mut document = Vec::new();
         while let Some(piece) = answer.chunk().await.map_err(no_answer)? {
             if document.len() + piece.len() > self.max_document {
@@ -45,12 +47,12 @@ impl ReqwestFetcher {
             }
             document.extend_from_slice(&piece);
         }
-        Ok(document)
+        Ok(Fetched::with_age(document, age.as_deref()))
     }
 }
 
 impl FetchJwks for ReqwestFetcher {
-    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, FetchError>> + Send + '_>> {
+    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send + '_>> {
         Box::pin(self.get())
     }
 }

@@ -9,13 +9,13 @@ use tokio::sync::MutexGuard;
 use super::KeyCache;
 use super::asked::Want;
 use crate::cache_options::ms;
-use crate::fetch::FetchError;
+use crate::fetch::{FetchError, Fetched};
 use crate::keys::KeySet;
 
 /// A fetch under way.
 pub(super) struct Flight {
     begun_ms: i64,
-    reply: Pin<Box<dyn Future<Output = Result<Vec<u8>, FetchError>> + Send>>,
+    reply: Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send>>,
 }
 
 impl KeyCache {
@@ -42,17 +42,17 @@ impl KeyCache {
         }
         let Some(flight) = turn.0.as_mut() else { return };
         // If this future is dropped here, the flight stays for the next caller.
-        let outcome = flight.reply.as_mut().await.and_then(|document| {
+        let outcome = flight.reply.as_mut().await.and_then(|Fetched { document, age }| {
             if document.len() > self.options.max_document {
                 return Err(FetchError::TooLarge);
             }
-            Ok(KeySet::from_jwks(&document)?)
+            Ok((KeySet::from_jwks(&document)?, age))
         });
         let begun_ms = flight.begun_ms;
         *turn.0 = None;
         match outcome {
-            Ok(document) => {
-                self.install(document.keys, document.skipped, begun_ms);
+            Ok((document, age)) => {
+                self.install(document, begun_ms, age);
                 self.asked().last_error = None;
             }
             Err(error) => self.asked().last_error = Some(error),

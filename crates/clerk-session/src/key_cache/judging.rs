@@ -88,7 +88,7 @@ impl KeyCache {
         if asked.last_error.is_some() {
             return cannot(CannotJudgeReason::KeyUnknownAndUnreachable, asked.last_try_ms);
         }
-        if issued > newest.loaded_at_ms {
+        if issued > newest.as_of_ms {
             return cannot(CannotJudgeReason::KeyNewerThanOurs, asked.last_spaced_ms);
         }
         None

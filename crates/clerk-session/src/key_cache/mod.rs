@@ -9,7 +9,8 @@
 //! * Keys are renewed in the background before they age; where that fails, the old ones serve for
 //!   [`CacheOptions::max_age`].
 //! * A token that fits no key may be signed by one made since. It is refused only where our keys
-//!   are known to be newer than the token; otherwise it cannot be judged.
+//!   are known to be newer than the token; otherwise it cannot be judged. Keys from a cache on the
+//!   way are as old as the cache says, and never replace newer ones.
 //! * A token that fits a key is never kept waiting, whatever others send.
 //! * A document without a usable key never replaces a good one.
 
@@ -20,13 +21,14 @@ mod snapshot;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::cache_options::{CacheOptions, ms};
 use crate::fetch::{FetchError, FetchJwks};
-use crate::keys::{JwksError, KeySet, SkippedKey};
+use crate::keys::{JwksDocument, JwksError, KeySet, SkippedKey};
 use asked::{Asked, Want};
 use fetching::Flight;
 use snapshot::Snapshot;
@@ -37,6 +39,9 @@ use snapshot::Snapshot;
 pub struct KeyStatus {
     /// When the present keys were fetched, unix milliseconds. `None`: there are none.
     pub loaded_at_ms: Option<i64>,
+    /// The time of which they tell, unix milliseconds: before `loaded_at_ms` where a cache on the
+    /// way had kept them.
+    pub as_of_ms: Option<i64>,
     /// Their ids.
     pub kids: Vec<String>,
     /// Keys of the newest document that are not used.
@@ -77,7 +82,7 @@ impl KeyCache {
     /// A pinned key: there from the start, and never renewed.
     pub fn pinned(keys: KeySet) -> Self {
         let cache = Self::over(None, CacheOptions::default());
-        cache.install(keys, Vec::new(), 0);
+        cache.install(JwksDocument { keys, skipped: Vec::new() }, 0, Duration::ZERO);
         cache
     }
 
@@ -87,7 +92,7 @@ impl KeyCache {
     pub fn restore(&self, document: &[u8], fetched_at_ms: i64) -> Result<(), JwksError> {
         let document = KeySet::from_jwks(document)?;
         if self.snapshot.load().is_none() {
-            self.install(document.keys, document.skipped, fetched_at_ms);
+            self.install(document, fetched_at_ms, Duration::ZERO);
         }
         Ok(())
     }
@@ -121,6 +126,7 @@ impl KeyCache {
         let snapshot = self.snapshot.load();
         KeyStatus {
             loaded_at_ms: snapshot.as_ref().map(|snapshot| snapshot.loaded_at_ms),
+            as_of_ms: snapshot.as_ref().map(|snapshot| snapshot.as_of_ms),
             kids: snapshot.iter().flat_map(|each| each.keys.kids().map(str::to_owned)).collect(),
             skipped: snapshot.as_ref().map(|snapshot| snapshot.skipped.clone()).unwrap_or_default(),
             last_try_ms: asked.last_try_ms,
@@ -153,15 +159,21 @@ impl KeyCache {
         self.snapshot.load_full().filter(young)
     }
 
-    fn install(&self, keys: KeySet, skipped: Vec<SkippedKey>, now_ms: i64) {
-        let (epoch, newest_proven_ms) = match &*self.snapshot.load() {
+    fn install(&self, document: JwksDocument, loaded_at_ms: i64, age: Duration) {
+        let JwksDocument { keys, skipped } = document;
+        let as_of_ms = loaded_at_ms.saturating_sub(ms(age));
+        let present = self.snapshot.load();
+        if !age.is_zero() && present.as_ref().is_some_and(|each| as_of_ms < each.as_of_ms) {
+            return;
+        }
+        let (epoch, newest_proven_ms) = match &*present {
             Some(present) if present.keys.same_keys(&keys) => {
                 (present.epoch, present.newest_proven_ms.load(Ordering::Relaxed))
             }
             Some(_) | None => (self.epochs.fetch_add(1, Ordering::Relaxed) + 1, i64::MIN),
         };
         let newest_proven_ms = AtomicI64::new(newest_proven_ms);
-        let snapshot = Snapshot { keys, skipped, loaded_at_ms: now_ms, epoch, newest_proven_ms };
+        let snapshot = Snapshot { keys, skipped, loaded_at_ms, as_of_ms, epoch, newest_proven_ms };
         self.snapshot.store(Some(Arc::new(snapshot)));
     }
 

@@ -8,7 +8,10 @@ use crate::verifier::{Verdict, Verifier};
 pub(super) struct Snapshot {
     pub(super) keys: KeySet,
     pub(super) skipped: Vec<SkippedKey>,
+    /// When the document was asked for.
     pub(super) loaded_at_ms: i64,
+    /// The time of which the document tells: before that where a cache on the way kept it.
+    pub(super) as_of_ms: i64,
     pub(super) epoch: u64,
     /// The `iat` of the newest token that these keys have proven, unix milliseconds: until then, at
     /// least, Clerk signed with them. Kept only while all keys have one `kid`, as an instance's

@@ -5,8 +5,11 @@ use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use clerk_session::{CacheOptions, CannotJudgeReason, FetchError, FetchJwks, KeyCache, Verdict, Verifier};
+use clerk_session::{
+    CacheOptions, CannotJudgeReason, FetchError, FetchJwks, Fetched, KeyCache, Verdict, Verifier,
+};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
@@ -29,6 +32,8 @@ struct Clerk(Arc<State>);
 struct State {
     fetches: AtomicU64,
     reply: Mutex<Reply>,
+    /// How old a copy the cache in front gives, in seconds.
+    age: AtomicU64,
     may_answer: Semaphore,
 }
 
@@ -43,6 +48,7 @@ impl Clerk {
         Self(Arc::new(State {
             fetches: AtomicU64::new(0),
             reply: Mutex::new(reply),
+            age: AtomicU64::new(0),
             may_answer: Semaphore::new(0),
         }))
     }
@@ -55,17 +61,23 @@ impl Clerk {
         *self.0.reply.lock().unwrap() = reply;
     }
 
+    /// From now on a cache gives the document as it was that many seconds ago.
+    fn is_cached_for(&self, seconds: u64) {
+        self.0.age.store(seconds, Ordering::SeqCst);
+    }
+
     fn fetches(&self) -> u64 {
         self.0.fetches.load(Ordering::SeqCst)
     }
 }
 
 impl FetchJwks for Clerk {
-    fn fetch(&self) -> Pin<Box<dyn Future<Output = Reply> + Send + '_>> {
+    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send + '_>> {
         self.0.fetches.fetch_add(1, Ordering::SeqCst);
         Box::pin(async {
             self.0.may_answer.acquire().await.unwrap().forget();
-            self.0.reply.lock().unwrap().clone()
+            let age = self.0.age.load(Ordering::SeqCst).to_string();
+            self.0.reply.lock().unwrap().clone().map(|document| Fetched::with_age(document, Some(&age)))
         })
     }
 }
@@ -382,6 +394,56 @@ async fn right_after_a_renewal_a_newer_key_is_undecided_for_30_seconds_at_most()
     assert_eq!(scene.judge(&newer, renewed + FORCE_GAP_MS).await, "accepted");
 }
 
+/// A cache in front of Clerk that answers with its copy, whatever the request asks for.
+#[tokio::test]
+async fn a_copy_of_a_cache_refuses_nobody_whose_token_is_newer() {
+    let issued = NOW_S + 20;
+    let claims = json!({"iat": issued, "nbf": issued - 10, "exp": issued + 60});
+    let unknown = mint(json!({"kid": "ins_new"}), claims.clone());
+    let rotated = mint_by(&FOREIGN, json!({}), claims);
+    for (token, refusal) in [(unknown, "jwk-kid-mismatch"), (rotated, "token-invalid-signature")] {
+        let scene = Scene::loaded().await;
+        let later = NOW + FORCE_GAP_MS;
+        scene.clerk.is_cached_for(11);
+        let verdict = scene.cache.judge(&scene.verifier, &token, later).await;
+        let Verdict::CannotJudge(cannot) = verdict else { panic!("the copy may lack the key: {verdict:?}") };
+        assert_eq!((cannot.reason, cannot.retry_after.as_secs()), (CannotJudgeReason::KeyNewerThanOurs, 30));
+        // A copy that is not older than the token settles it.
+        scene.clerk.is_cached_for(40);
+        assert_eq!(scene.judge(&token, later + FORCE_GAP_MS).await, refusal);
+    }
+}
+
+#[tokio::test]
+async fn an_older_copy_of_a_cache_never_replaces_newer_keys() {
+    let scene = Scene::loaded().await;
+    scene.clerk.now_says(Ok(jwks(&[OURS.jwk("ins_new")])));
+    assert_eq!(scene.judge(&unknown_kid(), NOW + 1_000).await, "accepted");
+    // The next answer comes from a cache that has not heard of the rotation.
+    scene.clerk.now_says(ours());
+    let mut now = NOW + 1_000 + RENEW_AT_MS;
+    scene.clerk.is_cached_for(300);
+    scene.cache.renew_if_due(now).await;
+    let status = scene.cache.status();
+    assert_eq!((status.kids, status.as_of_ms), (vec!["ins_new".to_owned()], Some(NOW + 1_000)));
+    assert_eq!(scene.judge(&long_lived(&OURS, "ins_new"), now).await, "accepted");
+    // Once its copy is newer than our keys, it counts again.
+    scene.clerk.now_says(Ok(jwks(&[OURS.jwk("ins_newest")])));
+    now += FORCE_GAP_MS;
+    scene.clerk.is_cached_for(200);
+    scene.cache.renew_if_due(now).await;
+    assert_eq!(scene.judge(&long_lived(&OURS, "ins_newest"), now).await, "accepted");
+}
+
+#[test]
+fn an_age_is_a_number_of_seconds() {
+    let age = |text| Fetched::with_age(Vec::new(), Some(text)).age;
+    assert_eq!(age(" 41 "), Duration::from_secs(41));
+    for odd in ["", "-1", "+1", "1.5", "1, 2", "soon", "99999999999999999999999"] {
+        assert_eq!(age(odd), Duration::ZERO, "{odd}");
+    }
+}
+
 /// A key server that hangs holds up a bounded number of requests.
 #[tokio::test]
 async fn at_most_256_callers_wait_for_a_fetch() {
@@ -601,7 +663,7 @@ async fn a_pinned_key_needs_no_network_and_does_not_age() {
 async fn a_fetcher_that_panics_does_not_poison_the_cache() {
     struct Panics(Clerk);
     impl FetchJwks for Panics {
-        fn fetch(&self) -> Pin<Box<dyn Future<Output = Reply> + Send + '_>> {
+        fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send + '_>> {
             Box::pin(async {
                 let reply = self.0.fetch().await;
                 assert!(self.0.fetches() > 1, "the first fetch panics");

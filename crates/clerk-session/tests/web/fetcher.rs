@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::get;
-use clerk_session::{CacheOptions, Clerk, FetchError, FetchJwks as _, ReqwestFetcher, Verdict};
+use clerk_session::{CacheOptions, Clerk, FetchError, FetchJwks as _, Fetched, ReqwestFetcher, Verdict};
 use serde_json::json;
 
 use crate::support::*;
@@ -22,6 +22,13 @@ async fn serve() -> (String, Arc<AtomicU64>) {
             get(move || {
                 counted.fetch_add(1, Ordering::SeqCst);
                 async { jwks(&[OURS.jwk(KID)]) }
+            }),
+        )
+        .route(
+            "/cached",
+            get(|headers: HeaderMap| async move {
+                assert_eq!(headers.get(header::CACHE_CONTROL).unwrap(), "no-cache");
+                ([(header::AGE, "41")], jwks(&[OURS.jwk(KID)]))
             }),
         )
         .route("/away", get(|| async { StatusCode::BAD_GATEWAY }))
@@ -40,7 +47,8 @@ async fn what_a_server_answers() {
         let limit = CacheOptions::default().max_document;
         ReqwestFetcher::new(&format!("{base}{path}"), limit).unwrap().fetch().await
     };
-    assert_eq!(fetch("/jwks").await, Ok(jwks(&[OURS.jwk(KID)])));
+    assert_eq!(fetch("/jwks").await, Ok(jwks(&[OURS.jwk(KID)]).into()));
+    assert_eq!(fetch("/cached").await, Ok(Fetched::with_age(jwks(&[OURS.jwk(KID)]), Some("41"))));
     assert_eq!(fetch("/away").await, Err(FetchError::Status(502)));
     assert_eq!(
         fetch("/elsewhere").await,

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
 use axum::routing::{any, get};
-use clerk_session::{Clerk, FetchError, FetchJwks, Session, SessionLayer};
+use clerk_session::{Clerk, FetchError, FetchJwks, Fetched, Session, SessionLayer};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -27,7 +27,7 @@ fn clerk() -> Clerk {
 fn unreachable() -> Clerk {
     struct Down;
     impl FetchJwks for Down {
-        fn fetch(&self) -> std::pin::Pin<Box<dyn Future<Output = Result<Vec<u8>, FetchError>> + Send + '_>> {
+        fn fetch(&self) -> std::pin::Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send + '_>> {
             Box::pin(async { Err(FetchError::NoAnswer("connection refused".to_owned())) })
         }
     }

@@ -6,12 +6,12 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
-use clerk_session::{CacheOptions, FetchError, FetchJwks, KeyCache, KeySet};
+use clerk_session::{CacheOptions, FetchError, FetchJwks, Fetched, KeyCache, KeySet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::keys::JwksFetcher;
-use crate::clock::SharedClock;
+use crate::clock::{SharedClock, before};
 
 /// The file with the keys that were fetched last.
 #[derive(Debug, Clone)]
@@ -81,16 +81,17 @@ struct KeepingFetcher {
 }
 
 impl FetchJwks for KeepingFetcher {
-    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, FetchError>> + Send + '_>> {
+    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send + '_>> {
         Box::pin(async {
-            let document = self.inner.fetch().await?;
+            let fetched = self.inner.fetch().await?;
+            let as_of = before(self.clock.now(), fetched.age);
             // A document without a key must not replace one with keys.
-            if KeySet::from_jwks(&document).is_ok()
-                && let Err(error) = self.kept.save(self.inner.source(), &document, self.clock.now())
+            if KeySet::from_jwks(&fetched.document).is_ok()
+                && let Err(error) = self.kept.save(self.inner.source(), &fetched.document, as_of)
             {
                 tracing::warn!(%error, "Clerk's keys cannot be saved for the next start");
             }
-            Ok(document)
+            Ok(fetched)
         })
     }
 }

@@ -29,7 +29,12 @@ impl KeyReporter {
         }
         let kids = status.kids.join(", ");
         match (&status.last_error, status.loaded_at_ms) {
-            (None, _) => tracing::info!(kids, skipped = status.skipped.len(), "Clerk's keys are loaded"),
+            (None, loaded) => {
+                let as_of = status.as_of_ms.or(loaded).unwrap_or_default();
+                let copy_age_s = loaded.unwrap_or_default().saturating_sub(as_of) / 1000;
+                let skipped = status.skipped.len();
+                tracing::info!(kids, skipped, copy_age_s, "Clerk's keys are loaded");
+            }
             (Some(error), Some(loaded)) => {
                 let age_s = now.as_millisecond().saturating_sub(loaded) / 1000;
                 tracing::warn!(%error, kids, age_s, "Clerk's keys cannot be refreshed; the present keys stay in use");

@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
-use clerk_session::{CacheOptions, FetchError, FetchJwks};
+use clerk_session::{CacheOptions, FetchError, FetchJwks, Fetched};
 use http::{HeaderValue, Method, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -160,7 +160,7 @@ impl JwksFetcher {
         self.address.url.as_str()
     }
 
-    async fn get(&self) -> Result<Vec<u8>, FetchError> {
+    async fn get(&self) -> Result<Fetched, FetchError> {
         let first = self.get_from(&self.address).await;
         let (Err(error), Some(otherwise)) = (&first, &self.otherwise) else { return first };
         tracing::warn!(%error, "Clerk's Frontend API gives no keys; the Backend API is tried");
@@ -173,11 +173,13 @@ impl JwksFetcher {
         }
     }
 
-    async fn get_from(&self, address: &Address) -> Result<Vec<u8>, FetchError> {
+    async fn get_from(&self, address: &Address) -> Result<Fetched, FetchError> {
         let mut request = Outgoing::new(Method::GET, address.url.clone()).named("{jwks_url}");
         request.timeout = FETCH_TIMEOUT;
         request.max_answer = CacheOptions::default().max_document;
         request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        // A stored copy may lack the key that we ask for.
+        request.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         if let Some(authorization) = &address.authorization {
             request.headers.insert(header::AUTHORIZATION, authorization.clone());
             request.headers.insert("clerk-api-version", HeaderValue::from_static(API_VERSION));
@@ -191,7 +193,10 @@ impl JwksFetcher {
             | TransportError::Unsendable => FetchError::NoAnswer(error.to_string()),
         })?;
         match answer.status {
-            StatusCode::OK => Ok(answer.body.into()),
+            StatusCode::OK => {
+                let age = answer.headers.get(header::AGE).and_then(|value| value.to_str().ok());
+                Ok(Fetched::with_age(answer.body.into(), age))
+            }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if address.authorization.is_some() => {
                 Err(FetchError::SecretKeyInvalid)
             }
@@ -201,7 +206,7 @@ impl JwksFetcher {
 }
 
 impl FetchJwks for JwksFetcher {
-    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, FetchError>> + Send + '_>> {
+    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send + '_>> {
         Box::pin(self.get())
     }
 }

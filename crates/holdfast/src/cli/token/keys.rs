@@ -82,12 +82,19 @@ async fn fetch(source: &KeySource, printer: &mut Printer) -> Result<KeySet, Cann
         why("the source cannot be called".to_owned());
         return Err(cannot());
     };
-    let document = fetcher.fetch().await.map_err(|error| {
+    let fetched = fetcher.fetch().await.map_err(|error| {
         why(error.to_string());
         cannot()
     })?;
-    KeySet::from_jwks(&document).map(|document| document.keys).map_err(|error| {
-        why(error.to_string());
+    if !fetched.age.is_zero() {
+        let age_s = fetched.age.as_secs();
+        printer.warning(format!(
+            "{} are a copy that a cache has kept for {age_s} s; a key made since is missing",
+            named(source)
+        ));
+    }
+    KeySet::from_jwks(&fetched.document).map(|document| document.keys).map_err(|error| {
+        printer.warning(format!("{} cannot be had: {error}", named(source)));
         cannot()
     })
 }

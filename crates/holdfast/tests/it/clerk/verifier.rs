@@ -1,14 +1,20 @@
 //! The verdict on session tokens, with keys fetched over real HTTP.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::Router;
+use axum::routing::get;
+use bytes::Bytes;
 use clerk_session::{AuthorizedPartiesMode, OriginPattern};
 use futures_util::future::join_all;
 use holdfast::caller::keys::{BackendKeys, KeySource};
 use holdfast::caller::{Authentication, ClerkConfig, RepeatLimits, SessionVerifier, policy};
 use holdfast::clock::Clock;
 use holdfast::standin::clerk::{Case, Expectation, Fault, Person, Rotation, Surface};
+use holdfast::transport::Outgoing;
+use http::{HeaderMap, Method};
+use url::Url;
 
 use super::{Clerk, ORIGIN, transport};
 use crate::support::waiting::until;
@@ -177,6 +183,53 @@ async fn a_flood_of_unknown_kids_and_bad_signatures_fetches_once_in_thirty_secon
     }
     assert!(clerk.standin.jwks_requests() - before <= 1);
     assert_eq!(judge(&verifier, &genuine(&clerk)).await, Outcome::Accepted);
+}
+
+/// A cache in front of Clerk's keys: gives its copy with its `Age` for five minutes. Unless it is
+/// `deaf`, it asks Clerk where the request says `no-cache`.
+async fn cached(clerk: &Clerk, deaf: bool) -> Url {
+    let copy = Arc::new(Mutex::new(None::<(Bytes, i64)>));
+    let (clock, transport, source) = (clerk.clock.clone(), clerk.transport.clone(), clerk.standin.jwks_url());
+    let answer = move |headers: HeaderMap| {
+        let (copy, now) = (Arc::clone(&copy), clock.now().as_second());
+        let asking = transport.clone();
+        let request = Outgoing::new(Method::GET, source.clone());
+        let fresh = !deaf && headers.get("cache-control").is_some_and(|value| value == "no-cache");
+        async move {
+            let kept = copy.lock().unwrap().clone().filter(|(_, stored)| !fresh && now - stored < 300);
+            let (document, stored) = match kept {
+                Some(kept) => kept,
+                None => (asking.send(request).await.unwrap().body, now),
+            };
+            *copy.lock().unwrap() = Some((document.clone(), stored));
+            ([("age", (now - stored).to_string())], document)
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = Url::parse(&format!("http://{}/jwks", listener.local_addr().unwrap())).unwrap();
+    let router = Router::new().route("/jwks", get(answer));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+#[tokio::test]
+async fn behind_a_cache_a_rotation_refuses_nobody() {
+    for deaf in [false, true] {
+        let clerk = Clerk::start().await;
+        let keys = KeySource::Jwks { url: cached(&clerk, deaf).await, otherwise: None };
+        let verifier = verifier(&clerk, ClerkConfig { keys, ..config(&clerk) });
+        assert_eq!(judge(&verifier, &genuine(&clerk)).await, Outcome::Accepted);
+        for rotation in [Rotation::NewKid, Rotation::SameKid] {
+            clerk.advance(31);
+            clerk.standin.rotate(rotation).unwrap();
+            clerk.advance(2);
+            let now = judge(&verifier, &genuine(&clerk)).await;
+            // The copy of a cache that does not listen cannot tell, and its age says so.
+            assert_eq!(now, if deaf { Outcome::CannotJudge } else { Outcome::Accepted }, "{rotation:?}");
+            clerk.advance(300);
+            assert_eq!(judge(&verifier, &genuine(&clerk)).await, Outcome::Accepted, "{rotation:?}");
+        }
+    }
 }
 
 #[tokio::test]

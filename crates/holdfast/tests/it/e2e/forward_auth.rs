@@ -8,7 +8,7 @@ use aws_lc_rs::hmac;
 use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use clerk_session::{Clerk, FetchError, FetchJwks, Session};
+use clerk_session::{Clerk, FetchError, FetchJwks, Fetched, Session};
 use holdfast::clock::{Clock as _, ManualClock};
 use holdfast::standin::clerk::{Case, Expectation, Fault, Person, Surface};
 use holdfast::transport::{Answer, Outgoing};
@@ -74,8 +74,8 @@ async fn every_token_gets_the_verdict_of_the_protected_routes() {
 struct Document(Vec<u8>);
 
 impl FetchJwks for Document {
-    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, FetchError>> + Send + '_>> {
-        Box::pin(async { Ok(self.0.clone()) })
+    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send + '_>> {
+        Box::pin(async { Ok(self.0.clone().into()) })
     }
 }
 
