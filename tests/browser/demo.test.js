@@ -43,7 +43,7 @@ describe("the demo page", () => {
     await expectState(page, "session-refused");
     await page.locator("#break-outcome", { hasText: "refuses the token" }).waitFor();
     const said = await page.locator("#connection").innerText();
-    assert.match(said, /You are still signed in, but the server refuses your session\./);
+    assert.match(said, /You are still signed in, but your requests are refused\./);
     assert.doesNotMatch(said, /Signed out|Sign in|cannot be reached|having trouble/);
     const outcome = await page.locator("#break-outcome").innerText();
     assert.match(

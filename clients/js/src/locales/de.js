@@ -68,7 +68,7 @@ export const de = {
     "session-changed": "Jemand anderes hat sich angemeldet. Es wurde nichts geändert.",
     "token-failed": NO_TOKEN,
     "token-timeout": NO_TOKEN,
-    session: "Du bist angemeldet, aber der Server lehnt deine Sitzung ab.",
+    session: "Du bist angemeldet, aber deine Anfragen werden abgelehnt.",
     service: `Der Server ist gestört. ${KEEPS_TRYING}`,
     network: `Der Server ist nicht erreichbar. ${KEEPS_TRYING}`,
     request: "Das hat nicht geklappt.",

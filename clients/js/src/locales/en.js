@@ -37,7 +37,7 @@ export const en = {
     "session-changed": "Somebody else signed in; nothing was changed.",
     "token-failed": "Your sign-in cannot be confirmed right now; we keep trying.",
     "token-timeout": "Your sign-in cannot be confirmed right now; we keep trying.",
-    session: "You are still signed in, but the server refuses your session.",
+    session: "You are still signed in, but your requests are refused.",
     service: "The server is having trouble; we keep trying.",
     network: "The server cannot be reached; we keep trying.",
   },

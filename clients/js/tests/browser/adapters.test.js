@@ -42,7 +42,7 @@ test("both show the state from one request, and hear of changes", async (t) => {
 
 test("a refused session costs two requests, whatever the libraries and the page do for five minutes", async (t) => {
   const app = await openApp(t, { browser, page: PAGE, fault: "401" });
-  await bothShow(app, /refuses your session/);
+  await bothShow(app, /your requests are refused/);
   for (let minute = 0; minute < 5; minute += 1) {
     await refetchBoth(app);
     await app.page.evaluate(() => {
@@ -54,7 +54,7 @@ test("a refused session costs two requests, whatever the libraries and the page 
   }
   assert.equal(app.requests().length, 2, String(app.server.routes()));
   await app.isSignedIn();
-  await bothShow(app, /refuses your session/);
+  await bothShow(app, /your requests are refused/);
   app.server.state.fault = null;
   await app.page.evaluate(() => window.signIn.become("sess_2"));
   await bothShow(app, /Not connected/);

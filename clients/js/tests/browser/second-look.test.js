@@ -114,7 +114,7 @@ test("a German browser reads one language: English, unless the app gives German"
 
 test("the session was refused, and the server is mended: one press, one request, and all is well", async (t) => {
   const app = await openApp(t, { browser, fault: "401" });
-  await shows(app, /refuses your session/);
+  await shows(app, /your requests are refused/);
   const press = () => app.page.getByRole("button", { name: "Try again" }).click();
   for (let presses = 1; presses <= 2; presses += 1) {
     const before = app.requests().length;

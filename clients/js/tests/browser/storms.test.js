@@ -12,8 +12,8 @@ before(async () => {
 after(() => browser.close());
 
 const storms = [
-  { fault: "401", most: 2, says: /still signed in, but the server refuses your session/ },
-  { fault: "basic", most: 2, says: /still signed in, but the server refuses your session/ },
+  { fault: "401", most: 2, says: /still signed in, but your requests are refused/ },
+  { fault: "basic", most: 2, says: /still signed in, but your requests are refused/ },
   { fault: "403", most: 6, says: /The sign-in is not finished/ },
   {
     fault: "429",
