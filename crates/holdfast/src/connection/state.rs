@@ -1,4 +1,5 @@
-//! The states of a connection, the reasons that belong to each, and the action that would help.
+//! The states of a connection, and what belongs to each: its reasons, whether the app can use the
+//! account, and the action that would help. The contract's table of states is kept here.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -136,6 +137,34 @@ impl State {
         match self {
             Self::Connected | Self::Degraded | Self::ActionRequired => true,
             Self::NotConnected | Self::Connecting | Self::ReconnectRequired | Self::Unavailable => false,
+        }
+    }
+
+    /// Whether the app could use the account now, as far as we know: `connected` in the status.
+    pub fn is_usable(self) -> bool {
+        match self {
+            Self::Connected | Self::Degraded => true,
+            Self::NotConnected
+            | Self::Connecting
+            | Self::ActionRequired
+            | Self::ReconnectRequired
+            | Self::Unavailable => false,
+        }
+    }
+}
+
+impl Action {
+    /// The one action that would help, by the contract's table.
+    pub fn of(state: State, reason: Option<Reason>) -> Self {
+        match state {
+            State::NotConnected if reason == Some(Reason::AccountNotAdmitted) => Self::ContactSupport,
+            State::NotConnected => Self::Connect,
+            State::Connected if reason == Some(Reason::ScopesMissing) => Self::Reconnect,
+            State::Connecting | State::Connected => Self::None,
+            State::Degraded => Self::Wait,
+            State::ActionRequired => Self::FixAtInstagram,
+            State::ReconnectRequired => Self::Reconnect,
+            State::Unavailable => Self::ContactSupport,
         }
     }
 }

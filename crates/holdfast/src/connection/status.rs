@@ -98,7 +98,7 @@ pub fn derive(
     let connecting = underway.filter(|_| account.is_none());
     let (standing, clock_at) = standing_by_the_clock(connection, attempt, now);
     let standing = limited(standing, &missing_scopes);
-    let connected = configured && is_usable(standing.state());
+    let connected = configured && standing.state().is_usable();
     let (state, reason) = match (configured, connecting) {
         (false, _) => (State::Unavailable, Some(Reason::NotConfigured)),
         (true, Some(_)) => (State::Connecting, None),
@@ -115,7 +115,7 @@ pub fn derive(
         connected,
         state,
         reason,
-        action: action(state, reason),
+        action: Action::of(state, reason),
         account: account.map(|account| account.shown_at(now)),
         scopes,
         missing_scopes,
@@ -206,32 +206,6 @@ fn limited(standing: Standing, missing: &[String]) -> Standing {
         (State::Connected, None) if !missing.is_empty() => Reason::ScopesMissing.into(),
         (State::Connected, Some(Reason::ScopesMissing)) if missing.is_empty() => Standing::CONNECTED,
         _ => standing,
-    }
-}
-
-/// Whether the app could use an account in this state, as far as we know.
-pub fn is_usable(state: State) -> bool {
-    match state {
-        State::Connected | State::Degraded => true,
-        State::NotConnected
-        | State::Connecting
-        | State::ActionRequired
-        | State::ReconnectRequired
-        | State::Unavailable => false,
-    }
-}
-
-/// The one action that would help, by the contract's table.
-pub fn action(state: State, reason: Option<Reason>) -> Action {
-    match state {
-        State::NotConnected if reason == Some(Reason::AccountNotAdmitted) => Action::ContactSupport,
-        State::NotConnected => Action::Connect,
-        State::Connected if reason == Some(Reason::ScopesMissing) => Action::Reconnect,
-        State::Connecting | State::Connected => Action::None,
-        State::Degraded => Action::Wait,
-        State::ActionRequired => Action::FixAtInstagram,
-        State::ReconnectRequired => Action::Reconnect,
-        State::Unavailable => Action::ContactSupport,
     }
 }
 

@@ -14,7 +14,6 @@ use super::belief::is_believed;
 use super::clock_repair::LONGEST_WAIT;
 use super::observation::{Call, Confidence, Observation};
 use super::reasons::reason_of;
-use super::status::is_usable;
 use super::{Connection, Evidence, EvidenceSource, GrantFacts, Reason, Standing, State, Suspicion};
 use crate::clock::after;
 use crate::provider::{Account, Failure, Meaning};
@@ -243,7 +242,7 @@ pub fn is_about_an_earlier_link(connection: &Connection, issued_at: Option<Times
 pub fn is_working(connection: &Connection, now: Timestamp) -> bool {
     let has_lapsed =
         connection.grant.is_none_or(|grant| grant.expires_at <= now) && !connection.has_outlived_expiry(now);
-    is_usable(connection.standing.state()) && !has_lapsed
+    connection.standing.state().is_usable() && !has_lapsed
 }
 
 /// Whether `grant_version` is the present grant; a late answer may be about an earlier one.

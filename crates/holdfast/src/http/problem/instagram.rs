@@ -182,7 +182,7 @@ pub(super) fn entry(reason: Reason) -> Entry {
 
 /// As the status says it, in the words of an error.
 fn action(reason: Reason) -> Remedy {
-    match status::action(reason.state(), Some(reason)) {
+    match Action::of(reason.state(), Some(reason)) {
         Action::Connect => Remedy::Connect,
         Action::Reconnect => Remedy::Reconnect,
         Action::None | Action::Wait => Remedy::Retry,
