@@ -1,15 +1,49 @@
-//! Entity tags and `If-None-Match` (RFC 9110, 8.8.3 and 13.1.2).
+//! Entity tags, `If-None-Match` and 304 (RFC 9110, 8.8.3, 13.1.2 and 15.4.5).
 
 use std::convert::Infallible;
 
 use aide::OperationInput;
 use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 
+use super::answer_headers::AnswerHeaders;
+use super::problem::{Problem, ServerCode};
+use crate::connection::status::InstagramStatus;
 use crate::digest::sha256;
+
+/// Bytes of a status, as most are.
+const USUAL_STATUS: usize = 1024;
+
+/// The status, or 304 where the client has this very one. `no-cache` lets a browser keep it, but
+/// ask each time.
+pub(super) fn conditional(
+    status: &InstagramStatus,
+    known: &KnownTags,
+    AnswerHeaders(mut headers): AnswerHeaders,
+) -> Response {
+    let mut body = Vec::with_capacity(USUAL_STATUS);
+    if serde_json::to_writer(&mut body, status).is_err() {
+        return Problem::new(ServerCode::Internal).into_response();
+    }
+    let tag = ETag::of(&body);
+    let mut response = Response::default();
+    headers.insert(header::ETAG, tag.header());
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.insert(header::VARY, HeaderValue::from_static("Authorization"));
+    if known.have(&tag) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    } else {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *response.body_mut() = body.into();
+    }
+    *response.headers_mut() = headers;
+    response
+}
 
 /// A strong tag over the bytes of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]

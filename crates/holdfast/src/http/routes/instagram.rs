@@ -2,9 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use http::StatusCode;
-use http::header::{self, HeaderValue};
+use axum::response::Response;
 
 use super::prelude::*;
 use crate::caller::Caller;
@@ -12,7 +10,7 @@ use crate::connection::status::InstagramStatus;
 use crate::connections::disconnect::DisconnectReceipt;
 use crate::http::answer_headers::AnswerHeaders;
 use crate::http::authentication::NotImpersonated;
-use crate::http::etag::{ETag, KnownTags};
+use crate::http::etag::{KnownTags, conditional};
 use crate::http::failure;
 
 /// Adds the routes.
@@ -62,35 +60,6 @@ async fn status(
 ) -> Result<Response, Problem> {
     let status = state.connections().status(caller.owner()).await?;
     Ok(conditional(&status, &known, headers))
-}
-
-/// Bytes of a status, as most are.
-const USUAL_STATUS: usize = 1024;
-
-/// The status, or 304 where the client has this very one. `no-cache` lets a browser keep it, but
-/// ask each time.
-pub(super) fn conditional(
-    status: &InstagramStatus,
-    known: &KnownTags,
-    AnswerHeaders(mut headers): AnswerHeaders,
-) -> Response {
-    let mut body = Vec::with_capacity(USUAL_STATUS);
-    if serde_json::to_writer(&mut body, status).is_err() {
-        return Problem::new(ServerCode::Internal).into_response();
-    }
-    let tag = ETag::of(&body);
-    let mut response = Response::default();
-    headers.insert(header::ETAG, tag.header());
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    headers.insert(header::VARY, HeaderValue::from_static("Authorization"));
-    if known.have(&tag) {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-    } else {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        *response.body_mut() = body.into();
-    }
-    *response.headers_mut() = headers;
-    response
 }
 
 async fn check(

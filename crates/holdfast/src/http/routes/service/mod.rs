@@ -13,7 +13,6 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
 use super::history::{self, HistoryPage, Paging};
-use super::instagram::conditional;
 use super::prelude::*;
 use crate::caller::OwnerId;
 use crate::caller::service::ServiceCaller;
@@ -21,7 +20,7 @@ use crate::connection::Reason;
 use crate::connection::status::InstagramStatus;
 use crate::connections::disconnect::DisconnectReceipt;
 use crate::http::answer_headers::AnswerHeaders;
-use crate::http::etag::KnownTags;
+use crate::http::etag::{KnownTags, conditional};
 use crate::http::failure;
 use crate::http::params::{Path, Query};
 use crate::provider::Account;
