@@ -62,11 +62,16 @@ impl Connections {
         Ok(())
     }
 
-    /// Stores the next revision of an attempt. Returns false if another writer was faster.
-    pub(super) async fn advance(&self, attempt: &Attempt, next: Attempt) -> Result<bool, ServiceError> {
+    /// Stores the next revision of an attempt and returns it; `None` if another writer was faster.
+    pub(super) async fn advance(
+        &self,
+        attempt: &Attempt,
+        next: Attempt,
+    ) -> Result<Option<Attempt>, ServiceError> {
         let changes =
             ChangeSet { attempt: Some(AttemptWrite::update(attempt, next)), ..ChangeSet::default() };
-        is_stored(self.parts.store.commit(&changes).await?)
+        let is_stored = is_stored(self.parts.store.commit(&changes).await?)?;
+        Ok(changes.attempt.filter(|_| is_stored).map(|write| write.attempt))
     }
 }
 

@@ -46,7 +46,7 @@ struct TokenRecord {
 }
 
 /// The secret of a connect attempt at each stage, sealed in the attempt's row.
-pub enum Held {
+pub enum AttemptSecret {
     /// The authorization code, not yet exchanged.
     Code(SecretString),
     /// The short-lived token.
@@ -87,7 +87,7 @@ type Column = (&'static str, &'static str);
 const GRANT: Column = ("grants", "blob");
 /// The journal's former name, kept so that files written before an update still open.
 const JOURNALED: Column = ("spill", "blob");
-const HELD: Column = ("attempts", "sealed");
+const ATTEMPT_SECRET: Column = ("attempts", "sealed");
 const COMPLETION: Column = ("attempts", "sealed_completion");
 
 impl<'a> RowSeal<'a> {
@@ -142,26 +142,30 @@ impl<'a> RowSeal<'a> {
     }
 
     /// Seals an attempt's secret.
-    pub fn seal_held(&self, held: &Held) -> Result<Vec<u8>, ServiceError> {
-        match held {
-            Held::Code(code) => self.seal(HELD, CODE_STEP, code.expose_secret().as_bytes()),
-            Held::Short(short) => self.seal(HELD, SHORT_STEP, &encode(&short_record(short))?),
-            Held::Grant(held) => {
+    pub fn seal_attempt_secret(&self, secret: &AttemptSecret) -> Result<Vec<u8>, ServiceError> {
+        match secret {
+            AttemptSecret::Code(code) => {
+                self.seal(ATTEMPT_SECRET, CODE_STEP, code.expose_secret().as_bytes())
+            }
+            AttemptSecret::Short(short) => {
+                self.seal(ATTEMPT_SECRET, SHORT_STEP, &encode(&short_record(short))?)
+            }
+            AttemptSecret::Grant(held) => {
                 let mut record = grant_record(&held.grant);
                 record.account_id.clone_from(&held.account_id);
-                self.seal(HELD, GRANT_STEP, &encode(&record)?)
+                self.seal(ATTEMPT_SECRET, GRANT_STEP, &encode(&record)?)
             }
         }
     }
 
-    /// Opens a held authorization code.
+    /// Opens an authorization code.
     pub fn open_code(&self, blob: &[u8]) -> Result<SecretString, ServiceError> {
-        text(self.open(HELD, CODE_STEP, blob)?.expose_secret(), "authorization code")
+        text(self.open(ATTEMPT_SECRET, CODE_STEP, blob)?.expose_secret(), "authorization code")
     }
 
-    /// Opens a held short-lived token.
+    /// Opens a short-lived token.
     pub fn open_short(&self, blob: &[u8]) -> Result<ShortGrant, ServiceError> {
-        let plain = self.open(HELD, SHORT_STEP, blob)?;
+        let plain = self.open(ATTEMPT_SECRET, SHORT_STEP, blob)?;
         let mut record: TokenRecord = decode(plain.expose_secret(), "short-lived token")?;
         Ok(ShortGrant {
             access_token: SecretString::from(std::mem::take(&mut record.token)),
@@ -171,9 +175,9 @@ impl<'a> RowSeal<'a> {
         })
     }
 
-    /// Opens a held grant.
-    pub fn open_held_grant(&self, blob: &[u8]) -> Result<UnlinkedGrant, ServiceError> {
-        let mut record = decode(self.open(HELD, GRANT_STEP, blob)?.expose_secret(), "grant")?;
+    /// Opens a grant that waits to be linked.
+    pub fn open_unlinked_grant(&self, blob: &[u8]) -> Result<UnlinkedGrant, ServiceError> {
+        let mut record = decode(self.open(ATTEMPT_SECRET, GRANT_STEP, blob)?.expose_secret(), "grant")?;
         Ok(UnlinkedGrant { account_id: record.account_id.take(), grant: to_grant(record)? })
     }
 

@@ -13,7 +13,7 @@ use crate::clock::{after, before};
 use crate::connection::Reason;
 use crate::connection::attempt::{Attempt, AttemptOutcome, AttemptStage};
 use crate::connection::reasons::reason_of;
-use crate::connections::grants::{Held, RowSeal, UnlinkedGrant};
+use crate::connections::grants::{AttemptSecret, RowSeal, UnlinkedGrant};
 use crate::connections::journal::Step;
 use crate::connections::{Connections, ServiceError};
 use crate::provider::{AppFault, DeathCause, Failure, Meaning, Reply, SharedProvider, ShortGrant};
@@ -21,21 +21,21 @@ use crate::provider::{AppFault, DeathCause, Failure, Meaning, Reply, SharedProvi
 /// How long completing is retried with an unused code or a token. Codes and short-lived tokens live
 /// as long.
 pub(super) const COMPLETION_WINDOW: Duration = Duration::from_hours(1);
-/// What is kept because Instagram could not be asked rests this long at first; shorter than a
-/// parallel request's patience, so that a person who tries again need not be turned away.
+/// The first pause of an attempt whose code or token is kept because Instagram could not be asked.
+/// Shorter than [`super::PATIENCE`], so that a person who tries again need not be turned away.
 const OUTAGE_PAUSE: Duration = Duration::from_secs(5);
-/// Later it rests for this part of the time that has gone by, and at most for [`LONG_PAUSE`]: an
-/// outage must not be answered with calls every few seconds for each attempt that it struck.
+/// Later pauses are this part of the attempt's age, and at most [`LONG_PAUSE`]: during an outage
+/// Instagram must not be called every few seconds for each attempt.
 const OUTAGE_PART: u32 = 8;
-/// An unexplained "no" to what was handed out is not believed for so long: some node may not have
-/// heard of the token yet.
+/// How old an attempt must be before an unexplained refusal of its new token is believed: some node
+/// of Instagram may not have heard of the token yet.
 const PROPAGATION: Duration = Duration::from_mins(10);
-/// What is kept rests this long where the provider limits us without saying for how long, because
-/// calling on would lengthen it, and where our app must be mended first.
+/// The pause where the provider limits us without saying for how long (calling on would lengthen
+/// it), or where our app must be mended first.
 const LONG_PAUSE: Duration = Duration::from_mins(1);
 /// A call that fails temporarily within this time is repeated once.
 const QUICKLY: Duration = Duration::from_secs(1);
-/// Pause before the repetition.
+/// Pause before it is repeated.
 const PAUSE: Duration = Duration::from_millis(400);
 /// A connection that has worked within this time shows that Instagram serves the app.
 const LATELY: Duration = Duration::from_hours(1);
@@ -71,8 +71,8 @@ impl Connections {
                     self.extend(provider, &attempt, seal, seal.open_short(&sealed)?).await?
                 }
                 AttemptStage::Granted => {
-                    let held = seal.open_held_grant(&sealed)?;
-                    return match self.repeatedly(|| provider.identify(&held.grant)).await {
+                    let held = seal.open_unlinked_grant(&sealed)?;
+                    return match self.with_one_retry(|| provider.identify(&held.grant)).await {
                         Ok(account) => self.link(&attempt, &key, provider, held, account).await,
                         Err(failure) => {
                             let granted = Granted { provider, scopes: held.grant.scopes.as_deref() };
@@ -101,10 +101,10 @@ impl Connections {
     ) -> Result<Option<Attempt>, CompleteError> {
         let reservation = self.reserve(attempt, Step::Short).await;
         // Send the code once: if the reply is lost, the code may be spent.
-        match self.heard(provider.redeem(code).await) {
+        match self.noting_failure(provider.redeem(code).await) {
             Ok(short) => {
-                let sealed = seal.seal_held(&Held::Short(short))?;
-                return Ok(self.keep(attempt, Step::Short, sealed, reservation).await?);
+                let sealed = seal.seal_attempt_secret(&AttemptSecret::Short(short))?;
+                return Ok(self.store_token(attempt, Step::Short, sealed, reservation).await?);
             }
             Err(failure) if is_unspent(&failure) => self.put_back(attempt, &failure).await?,
             Err(failure) => self.handle_failure(attempt, None, &failure).await?,
@@ -121,12 +121,12 @@ impl Connections {
         short: ShortGrant,
     ) -> Result<Option<Attempt>, CompleteError> {
         let reservation = self.reserve(attempt, Step::Grant).await;
-        match self.repeatedly(|| provider.extend(&short)).await {
+        match self.with_one_retry(|| provider.extend(&short)).await {
             Ok(mut grant) => {
                 grant.scopes = grant.scopes.or(short.scopes);
                 let held = UnlinkedGrant { grant, account_id: short.account_id };
-                let sealed = seal.seal_held(&Held::Grant(held))?;
-                Ok(self.keep(attempt, Step::Grant, sealed, reservation).await?)
+                let sealed = seal.seal_attempt_secret(&AttemptSecret::Grant(held))?;
+                Ok(self.store_token(attempt, Step::Grant, sealed, reservation).await?)
             }
             Err(failure) => {
                 let granted = Granted { provider, scopes: short.scopes.as_deref() };
@@ -138,27 +138,27 @@ impl Connections {
 
     /// Makes a call that changes nothing at the provider; repeats it once if it failed temporarily
     /// or its answer would end the attempt.
-    async fn repeatedly<'a, T, F>(&self, call: F) -> Result<T, Failure>
+    async fn with_one_retry<'a, T, F>(&self, call: F) -> Result<T, Failure>
     where
         F: Fn() -> futures_util::future::BoxFuture<'a, Reply<T>>,
     {
         let begun = self.parts.clock.now();
-        match self.heard(call().await) {
+        match self.noting_failure(call().await) {
             // After a slow failure the caller has no time for a second try.
             Err(failure)
                 if (is_passing(failure.meaning) || fate(&failure) == Fate::Refuse)
                     && self.parts.clock.now() < after(begun, QUICKLY) =>
             {
                 self.parts.clock.sleep(PAUSE).await;
-                self.heard(call().await)
+                self.noting_failure(call().await)
             }
             outcome => outcome,
         }
     }
 
-    /// What was answered, having taken in what a refusal says of the app's budget. Of a token not
-    /// even that: nothing comes before its being durable.
-    fn heard<T>(&self, reply: Reply<T>) -> Result<T, Failure> {
+    /// The outcome of a reply. Only a failure's usage is noted in the app's budget: a new token must
+    /// be made durable before anything else happens.
+    fn noting_failure<T>(&self, reply: Reply<T>) -> Result<T, Failure> {
         reply.outcome.inspect_err(|failure| self.gate.learn_usage(reply.usage, Some(failure)))
     }
 
@@ -171,7 +171,7 @@ impl Connections {
         failure: &Failure,
     ) -> Result<(), CompleteError> {
         let reason = match fate(failure) {
-            // Said again and again, it is no node that has not heard of the token.
+            // After that long, every node of Instagram has heard of the token.
             Fate::Wait
                 if failure.meaning == Meaning::DeadUnexplained
                     && age(attempt, self.parts.clock.now()) > PROPAGATION =>

@@ -116,15 +116,11 @@ impl Connections {
             if attempt.stage == AttemptStage::Open {
                 return Err(CompleteError::NotReturned);
             }
-            let presented = hash(completion.expose_secret());
-            let matches = attempt.completion_hash.is_some_and(|kept| {
-                aws_lc_rs::constant_time::verify_slices_are_equal(&kept, &presented).is_ok()
-            });
-            if !matches {
+            if !is_completion_of(&attempt, completion) {
                 return Err(CompleteError::WrongCompletion);
             }
             if let Some(outcome) = attempt.outcome {
-                return self.repeat(owner, outcome).await;
+                return self.repeat_outcome(owner, outcome).await;
             }
             if self.recover_journaled(&attempt).await? {
                 continue;
@@ -133,7 +129,7 @@ impl Connections {
                 self.close_expired(&attempt, now).await?;
                 return Err(CompleteError::Expired);
             }
-            if is_suspended(&attempt, now)
+            if is_claimable(&attempt, now)
                 && let Some(claimed) = self.claim(&attempt, now).await?
             {
                 self.run_to_end(provider, claimed).await?;
@@ -164,7 +160,7 @@ impl Connections {
             self.close_expired(attempt, now).await?;
             return Ok(());
         }
-        if !begun || !is_suspended(attempt, now) {
+        if !begun || !is_claimable(attempt, now) {
             return Ok(());
         }
         match self.claim(attempt, now).await? {
@@ -181,10 +177,10 @@ impl Connections {
         stop: &CancellationToken,
     ) -> Result<usize, ServiceError> {
         let now = self.parts.clock.now();
-        let mut tended = 0;
+        let mut handled = 0;
         let expired = self.parts.store.expired_attempts(now, limit).await?;
         for attempt in expired.iter().take_while(|_| !stop.is_cancelled()) {
-            tended += 1;
+            handled += 1;
             match self.end_attempt(attempt, AttemptOutcome::Expired, now).await {
                 Err(error) if !error.concerns_all() => {
                     tracing::error!(attempt = %attempt.id, %error, "an expired connect attempt could not be closed");
@@ -193,20 +189,20 @@ impl Connections {
             }
         }
         if self.parts.provider.is_none() {
-            return Ok(tended);
+            return Ok(handled);
         }
         let stranded = self.parts.store.stranded_attempts(now, limit).await?;
         for attempt in stranded.iter().take_while(|_| !stop.is_cancelled()) {
-            tended += 1;
+            handled += 1;
             match self.resume(attempt).await {
-                // What is waited for has been said.
+                // Its pause is in the log already.
                 Ok(()) | Err(CompleteError::Waits { .. }) => {}
                 Err(error) => {
                     tracing::warn!(attempt = %attempt.id, %error, "an interrupted connect attempt could not be finished yet");
                 }
             }
         }
-        Ok(tended)
+        Ok(handled)
     }
 
     async fn close_expired(&self, attempt: &Attempt, now: Timestamp) -> Result<(), CompleteError> {
@@ -216,7 +212,8 @@ impl Connections {
         Ok(())
     }
 
-    async fn repeat(
+    /// The answer of an attempt that has ended.
+    async fn repeat_outcome(
         &self,
         owner: &OwnerId,
         outcome: AttemptOutcome,
@@ -242,14 +239,16 @@ impl Connections {
             | AttemptStage::Closed) => other,
         };
         let next = Attempt { stage, busy_until: Some(after(now, BUSY)), ..attempt.clone() };
-        self.step(attempt, next).await
+        self.advance(attempt, next).await
     }
+}
 
-    /// [`Connections::advance`], returning the stored attempt.
-    async fn step(&self, attempt: &Attempt, next: Attempt) -> Result<Option<Attempt>, ServiceError> {
-        let stored = self.advance(attempt, next.clone()).await?;
-        Ok(stored.then(|| Attempt { revision: attempt.revision + 1, ..next }))
-    }
+/// Whether the callback of this attempt carried that completion.
+fn is_completion_of(attempt: &Attempt, completion: &SecretString) -> bool {
+    let presented = hash(completion.expose_secret());
+    attempt
+        .completion_hash
+        .is_some_and(|kept| aws_lc_rs::constant_time::verify_slices_are_equal(&kept, &presented).is_ok())
 }
 
 /// The outcome, if it may be told to the owner without the completion.
@@ -270,8 +269,8 @@ fn ended_without_return(attempt: &Attempt, now: Timestamp) -> Option<CompleteErr
     }
 }
 
-/// Whether no claim or pause holds the attempt any more.
-fn is_suspended(attempt: &Attempt, now: Timestamp) -> bool {
+/// Whether no claim and no pause holds the attempt.
+fn is_claimable(attempt: &Attempt, now: Timestamp) -> bool {
     let rest = match attempt.stage {
         AttemptStage::Redeeming => SPENT,
         AttemptStage::Open

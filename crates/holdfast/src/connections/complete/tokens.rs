@@ -20,7 +20,7 @@ impl Connections {
     }
 
     /// Journals and stores a new token. `None` if the attempt was moved on meanwhile.
-    pub(super) async fn keep(
+    pub(super) async fn store_token(
         &self,
         attempt: &Attempt,
         step: Step,
@@ -30,7 +30,7 @@ impl Connections {
         let origin = Origin::Attempt { attempt_id: attempt.id, step };
         let _guard = self.journal.guard_attempt(attempt.id);
         let entry = self.journal.write(reservation, &attempt.user_id, origin, Ok(sealed.clone()));
-        let stored = self.step(attempt, self.taken_on(attempt, step, sealed)).await;
+        let stored = self.advance(attempt, self.with_token(attempt, step, sealed)).await;
         match &stored {
             Ok(Some(_)) | Err(ServiceError::UserGone) => entry.discard(),
             // Others have moved it on meanwhile: where it has ended, as by a disconnect, nobody
@@ -51,9 +51,9 @@ impl Connections {
     }
 
     /// The attempt with the token of `step`, and at least [`COMPLETION_WINDOW`] left.
-    fn taken_on(&self, attempt: &Attempt, step: Step, sealed: Vec<u8>) -> Attempt {
-        let patient = attempt.expires_at.max(after(self.parts.clock.now(), COMPLETION_WINDOW));
-        Attempt { stage: step.stage(), expires_at: patient, sealed: Some(sealed), ..attempt.clone() }
+    fn with_token(&self, attempt: &Attempt, step: Step, sealed: Vec<u8>) -> Attempt {
+        let expires_at = attempt.expires_at.max(after(self.parts.clock.now(), COMPLETION_WINDOW));
+        Attempt { stage: step.stage(), expires_at, sealed: Some(sealed), ..attempt.clone() }
     }
 
     /// Moves a journaled token of this attempt into its row. Returns whether a token was handled.
@@ -90,10 +90,10 @@ impl Connections {
             // A token that does not open must not replace a secret that may.
             match step {
                 Step::Short => drop(seal.open_short(&token.blob)?),
-                Step::Grant => drop(seal.open_held_grant(&token.blob)?),
+                Step::Grant => drop(seal.open_unlinked_grant(&token.blob)?),
             }
-            let next = self.taken_on(&attempt, step, token.blob.clone());
-            if self.advance(&attempt, Attempt { busy_until: None, ..next }).await? {
+            let next = self.with_token(&attempt, step, token.blob.clone());
+            if self.advance(&attempt, Attempt { busy_until: None, ..next }).await?.is_some() {
                 return Ok(true);
             }
             conflicts.lost()?;
