@@ -28,7 +28,7 @@ pub enum Step {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// To [`Step::AskMe`].
-    Whose(Result<Account, Failure>),
+    Me(Result<Account, Failure>),
     /// To [`Step::AskOthers`]. Their answers show in the next [`Population`].
     Others,
     /// To [`Step::TryEarlierGrant`]: no earlier grant works. If one works, the diagnosis ends.
@@ -63,7 +63,7 @@ pub struct Diagnosis<'a> {
 /// The steps already taken; each is taken at most once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Taken {
-    whose: bool,
+    me: bool,
     others: bool,
     earlier: bool,
 }
@@ -113,14 +113,14 @@ impl<'a> Diagnosis<'a> {
     /// Takes the result of the last step.
     pub fn learned(&mut self, answer: Answer) {
         match answer {
-            Answer::Whose(answer) => self.learned_whose(answer),
+            Answer::Me(answer) => self.learned_me(answer),
             Answer::Others => self.taken.others = true,
             Answer::NoEarlierGrant => self.taken.earlier = true,
         }
     }
 
-    fn learned_whose(&mut self, answer: Result<Account, Failure>) {
-        self.taken.whose = true;
+    fn learned_me(&mut self, answer: Result<Account, Failure>) {
+        self.taken.me = true;
         let answer = answer.and_then(|account| {
             if is_another_account(self.connection, &account) {
                 self.answered_for_another = true;
@@ -185,7 +185,7 @@ impl<'a> Diagnosis<'a> {
         let ends = self.ends(failure, population, schedule);
         // In an incident everything is refused, so the worker asks as little as possible.
         let is_incident = population.confidence == Confidence::Incident;
-        if !self.taken.whose && self.wants_second_opinion(failure, ends, is_incident) {
+        if !self.taken.me && self.wants_second_opinion(failure, ends, is_incident) {
             return Step::AskMe;
         }
         if !self.taken.earlier && (ends || self.is_unproven(failure) && !is_incident) {

@@ -71,10 +71,10 @@ impl Connections {
                         && !self.mechanisms.has(Mechanism::SecondOpinion) =>
                 {
                     let no = Failure::new(Meaning::DeadUnexplained, "not asked");
-                    diagnosis.learned(Answer::Whose(Err(no)));
+                    diagnosis.learned(Answer::Me(Err(no)));
                 }
                 Step::AskMe => {
-                    diagnosis.learned(Answer::Whose(self.whose(connection, tools).await));
+                    diagnosis.learned(Answer::Me(self.ask_me(connection, tools).await));
                 }
                 Step::AskOthers(wanted) => {
                     if self.mechanisms.has(Mechanism::AskingOthers) {
@@ -145,8 +145,8 @@ impl Connections {
         Ok(Population { waiting, ..assessment.population })
     }
 
-    async fn whose(&self, connection: &Connection, tools: Tools<'_>) -> Result<Account, Failure> {
-        let answer = self.gate.account_for(tools.provider.identify(tools.grant).await);
+    async fn ask_me(&self, connection: &Connection, tools: Tools<'_>) -> Result<Account, Failure> {
+        let answer = self.gate.observe(tools.provider.identify(tools.grant).await);
         if let Ok(account) = &answer
             && is_another_account(connection, account)
         {
@@ -230,7 +230,7 @@ impl Connections {
         if grant.access_token.expose_secret() == tools.grant.access_token.expose_secret() {
             return Ok(false);
         }
-        match self.gate.account_for(tools.provider.identify(&grant).await) {
+        match self.gate.observe(tools.provider.identify(&grant).await) {
             Ok(account) if !is_another_account(connection, &account) => {}
             Ok(_) | Err(_) => return Ok(false),
         }

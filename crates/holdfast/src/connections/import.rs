@@ -143,7 +143,7 @@ impl Importer {
             self.turn().await?;
             tries += 1;
             let reply = self.provider.identify(grant).await;
-            let failure = match self.connections.gate.account_for(reply) {
+            let failure = match self.connections.gate.observe(reply) {
                 Ok(account) => {
                     *self.answered.lock().await = self.connections.parts.clock.now();
                     return Ok(account);

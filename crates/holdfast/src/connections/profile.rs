@@ -27,7 +27,7 @@ impl Connections {
         provider: &SharedProvider,
         renewed: &Grant,
     ) -> Result<bool, ServiceError> {
-        let answer = self.gate.account_for(provider.identify(renewed).await);
+        let answer = self.gate.observe(provider.identify(renewed).await);
         let needs_a_look = match &answer {
             Ok(account) => is_another_account(connection, account),
             Err(failure) => is_sign(failure.meaning),
@@ -72,7 +72,7 @@ impl Connections {
             return Ok(());
         }
         // An outage that answers with permission errors refuses `/me` as well.
-        if self.gate.account_for(provider.identify(grant).await).is_ok() {
+        if self.gate.observe(provider.identify(grant).await).is_ok() {
             let refused =
                 Observation::ScopesRefused { grant_version, scopes: believed, asked_for: asked_for.to_vec() };
             self.recorder.record(connection.id, &refused, Some(&failure.detail)).await?;

@@ -142,7 +142,7 @@ impl Connections {
             let sealed = RowSeal::of_connection(key, connection).seal_journaled(facts.version, renewed);
             self.journal.write(reservation, &connection.user_id, origin, sealed)
         });
-        let renewed = match self.gate.account_for(reply) {
+        let renewed = match self.gate.observe(reply) {
             Ok(renewed) => renewed,
             Err(failure) => {
                 let diagnosis = Diagnosis::of_failure(connection, facts, Call::Refresh, failure);

@@ -138,7 +138,7 @@ fn run(mut diagnosis: Diagnosis<'_>, condition: Condition, me: Me) -> Run {
         match diagnosis.next(&population, &schedule()) {
             Step::AskMe => {
                 steps.push("whose");
-                diagnosis.learned(Answer::Whose(match me {
+                diagnosis.learned(Answer::Me(match me {
                     Me::Own => Ok(account("ada")),
                     Me::Other => Ok(account("grace")),
                     Me::Fails(meaning) => Err(failure(meaning)),

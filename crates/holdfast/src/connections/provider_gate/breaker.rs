@@ -54,7 +54,8 @@ impl Breaker {
         }
     }
 
-    /// How many connections may be worked on now, at most `most`.
+    /// How many connections may be worked on now: `most` while the breaker is closed, none while it
+    /// is open, one when it is half-open, because a probe is due.
     pub fn allows(&self, most: usize, now: Timestamp) -> usize {
         match self.next_probe() {
             None => most,

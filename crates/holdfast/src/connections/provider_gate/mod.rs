@@ -68,7 +68,7 @@ impl ProviderGate {
     }
 
     /// Updates health and budget from a reply, and returns its outcome.
-    pub fn account_for<T>(&self, reply: Reply<T>) -> Result<T, Failure> {
+    pub fn observe<T>(&self, reply: Reply<T>) -> Result<T, Failure> {
         let Reply { outcome, usage } = reply;
         let now = self.clock.now();
         self.inner.budget.observe(usage, outcome.as_ref().err(), now);

@@ -20,7 +20,7 @@ const FIELDS: &str = "id,user_id,username,name,account_type,profile_picture_url"
 const MAX_PASSED_THROUGH: usize = 2 * 1024 * 1024;
 
 impl Instagram {
-    pub(super) async fn whose(&self, grant: &Grant) -> Reply<Account> {
+    pub(super) async fn me(&self, grant: &Grant) -> Reply<Account> {
         let token = grant.access_token.expose_secret();
         let mut url = endpoint(&self.config.graph_url, [self.config.graph_version.as_str(), "me"]);
         url.query_pairs_mut().append_pair("fields", FIELDS).append_pair("access_token", token);

@@ -116,7 +116,7 @@ impl Provider for Instagram {
     }
 
     fn identify<'a>(&'a self, grant: &'a Grant) -> BoxFuture<'a, Reply<Account>> {
-        Box::pin(self.whose(grant))
+        Box::pin(self.me(grant))
     }
 
     fn objection(&self, call: &PassThrough) -> Option<Failure> {
