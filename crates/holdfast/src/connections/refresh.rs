@@ -106,10 +106,12 @@ impl Connections {
         }
         let ripe = after(facts.obtained_at, schedule.policy.min_age);
         let is_young = ripe > schedule.now;
-        Ok(match connection.is_doubted() {
-            true if is_young || !schedule.is_due(facts) => Due::Probe,
-            false if is_young => Due::TooYoung(ripe),
-            true | false => Due::Refresh,
+        Ok(if connection.is_doubted() && (is_young || !schedule.is_due(facts)) {
+            Due::Probe
+        } else if is_young {
+            Due::TooYoung(ripe)
+        } else {
+            Due::Refresh
         })
     }
 

@@ -63,10 +63,10 @@ impl Connections {
                 None => self.parts.store.connection_by_id(link.id).await?,
             };
             let Some(current) = current else { return Ok(false) };
-            let Some(held) = current.grant.filter(|_| current.linked_at == link.linked_at) else {
+            let Some(in_use) = current.grant.filter(|_| current.linked_at == link.linked_at) else {
                 return Ok(false);
             };
-            let Some(observation) = self.installed(&current, held, grant, switch)? else {
+            let Some(observation) = self.installed(&current, in_use, grant, switch)? else {
                 return Ok(false);
             };
             let now = self.parts.clock.now();
@@ -76,7 +76,7 @@ impl Connections {
             let sealed = RowSeal::of_connection(key, &current).seal_grant(version, grant)?;
             let mut changes = change(&current, next, now, None);
             changes.append_grant = Some(sealed);
-            changes.erase_grants_below = Some((current.id, held.version));
+            changes.erase_grants_below = Some((current.id, in_use.version));
             changes.release = lease.map(Lease::guard);
             if is_stored(self.parts.store.commit(&changes).await?)? {
                 return Ok(true);
@@ -89,12 +89,12 @@ impl Connections {
     fn installed(
         &self,
         current: &Connection,
-        held: GrantFacts,
+        in_use: GrantFacts,
         grant: &Grant,
         switch: Switch,
     ) -> Result<Option<Observation>, ServiceError> {
         let schedule = self.schedule()?;
-        let from_version = held.version;
+        let from_version = in_use.version;
         let grant = GrantFacts {
             version: current.version + 1,
             obtained_at: grant.obtained_at,
@@ -104,9 +104,9 @@ impl Connections {
         Ok(match switch {
             // The grant obtained later wins, even if it expires earlier: the provider may have
             // ended the other.
-            Switch::Renewed if grant.obtained_at <= held.obtained_at => None,
+            Switch::Renewed if grant.obtained_at <= in_use.obtained_at => None,
             Switch::Renewed => Some(Observation::Refreshed { from_version, grant, next_refresh_at }),
-            Switch::RolledBack { dead } if held.version != dead => None,
+            Switch::RolledBack { dead } if in_use.version != dead => None,
             Switch::RolledBack { .. } => {
                 // The last refresh brought a dead grant; another one right away would not help.
                 let next_refresh_at = next_refresh_at.max(after(schedule.now, HOUR));

@@ -24,8 +24,9 @@ use crate::telemetry::traces::{in_span, note};
 
 pub use tally::{TABLE, Tally};
 
-/// A batch takes four rounds. A call takes at most ten seconds, so a lease outlasts them unless
-/// Instagram hangs; then a refresh with too little of its lease left is not begun.
+/// How long a claim lasts. A batch takes four rounds, and a call at most ten seconds, so a lease
+/// outlasts its batch unless Instagram hangs; then a refresh with too little of its lease left is
+/// not begun.
 const LEASE: Duration = Duration::from_mins(3);
 /// Connections claimed at once. Few, so that replicas share the work.
 const BATCH: usize = 32;
@@ -33,6 +34,13 @@ const BATCH: usize = 32;
 const BATCHES: usize = 16;
 /// Refreshes in parallel.
 const PARALLEL: usize = 8;
+/// How often stored times are checked without a jump of the clock: another replica's may have
+/// jumped.
+const TIMES_CHECKED_EVERY: Duration = Duration::from_hours(24);
+/// How often damaged grants are tried again.
+const DAMAGE_LOOKED_AT_EVERY: Duration = Duration::from_mins(1);
+/// Most connections whose times are repaired in one tick.
+const REPAIRED_AT_ONCE: usize = 256;
 
 /// The pause between two ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,14 +56,6 @@ impl Default for Pace {
         Self { shortest: Duration::from_secs(1), longest: Duration::from_secs(15) }
     }
 }
-
-/// How often stored times are checked without a jump of the clock: another replica's may have
-/// jumped.
-const TIMES_CHECKED_EVERY: Duration = Duration::from_hours(24);
-/// How often damaged grants are tried again.
-const DAMAGE_LOOKED_AT_EVERY: Duration = Duration::from_mins(1);
-/// Most connections whose times are repaired in one tick.
-const REPAIRED_AT_ONCE: usize = 256;
 
 /// What one tick did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -152,20 +152,14 @@ impl Worker {
     }
 
     async fn tick_until(&self, stop: &CancellationToken) -> Result<Done, ServiceError> {
-        let mut done = Done {
-            renewed: log_unless_database_down(
-                "journaled tokens",
-                self.connections.replay_journal(stop).await,
-            )?,
-            ..Done::default()
-        };
-        done.attempts = log_unless_database_down(
-            "connect attempts",
-            self.connections.advance_attempts(BATCH, stop).await,
-        )?;
+        let connections = &self.connections;
+        let renewed = log_unless_database_down("journaled tokens", connections.replay_journal(stop).await)?;
+        let attempts =
+            log_unless_database_down("connect attempts", connections.advance_attempts(BATCH, stop).await)?;
         log_unless_database_down("stored times", self.repair_times(stop).await)?;
         log_unless_database_down("damaged grants", self.retry_unreadable(stop).await)?;
-        done.expired = log_unless_database_down("expiries", self.connections.expire_due(BATCH, stop).await)?;
+        let expired = log_unless_database_down("expiries", connections.expire_due(BATCH, stop).await)?;
+        let mut done = Done { renewed, failed: 0, expired, attempts };
         if !self.connections.is_configured() {
             return Ok(done);
         }
@@ -268,7 +262,7 @@ impl Worker {
                 self.connections.postpone_an_hour(lease.connection()).await.map(|()| Refreshed::Skipped)
             }
         };
-        note("holdfast.outcome", named(&outcome));
+        note("holdfast.outcome", outcome_name(&outcome));
         self.tally.count(&outcome);
         // Storing a renewed grant has already released the lease.
         if !matches!(outcome, Ok(Refreshed::Renewed))
@@ -312,7 +306,7 @@ fn log_unless_database_down<T: Default>(
 }
 
 /// The name of a refresh's outcome in traces.
-fn named(outcome: &Result<Refreshed, ServiceError>) -> &'static str {
+fn outcome_name(outcome: &Result<Refreshed, ServiceError>) -> &'static str {
     match outcome {
         Ok(Refreshed::Renewed) => "renewed",
         Ok(Refreshed::Failed(_)) => "failed",
