@@ -19,7 +19,7 @@ pub struct ClerkConfig {
     /// How many verified tokens are remembered; `None` verifies every time.
     pub remember: Option<usize>,
     /// When a client that repeats a refused token is told to stop; `None` for never.
-    pub breaker: Option<RepeatLimits>,
+    pub repeat_limits: Option<RepeatLimits>,
     /// Where fetched keys are kept for the next start; `None` for nowhere.
     pub kept_keys: Option<KeptKeys>,
 }
@@ -32,7 +32,7 @@ impl ClerkConfig {
             policy,
             keys,
             remember: Some(REMEMBERED_TOKENS),
-            breaker: Some(RepeatLimits::default()),
+            repeat_limits: Some(RepeatLimits::default()),
             kept_keys: None,
         }
     }

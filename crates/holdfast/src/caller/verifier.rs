@@ -94,7 +94,7 @@ impl SessionVerifier {
             keys,
             skew_ms,
             remembered: config.remember.map(VerifiedTokenCache::new),
-            repeat_limiter: config.breaker.map(RepeatLimiter::new),
+            repeat_limiter: config.repeat_limits.map(RepeatLimiter::new),
             log: RefusalLog::default(),
             counters: Counters::default(),
             clock,
@@ -159,8 +159,8 @@ impl SessionVerifier {
         }
     }
 
-    /// The debug mode, `HOLDFAST_LOG=holdfast::caller=debug`: each verification step, which costs
-    /// another one.
+    /// With `HOLDFAST_LOG=holdfast::caller=debug`: logs each verification step, which costs a second
+    /// verification.
     fn log_steps(&self, token: &str, request_id: &str, now: Timestamp) {
         if !tracing::enabled!(tracing::Level::DEBUG) {
             return;

@@ -37,8 +37,9 @@ impl FromRequestParts<AppState> for Caller {
         let request_id = whose.as_ref().map_or("unknown", |whose| whose.request_id().as_str());
         let credentials = credentials(parts);
         let judgement = state.verifier().judge(&credentials, request_id).await;
-        let caller = verdict(judgement, &credentials, &state.edge().metrics)
-            .map_err(|problem| if are_not_ours(&credentials) { unread(problem, parts) } else { problem })?;
+        let caller = verdict(judgement, &credentials, &state.edge().metrics).map_err(|problem| {
+            if are_not_ours(&credentials) { explain_missing(problem, parts) } else { problem }
+        })?;
         if let Some(whose) = whose {
             whose.is(caller.clone());
         }
@@ -124,7 +125,7 @@ fn are_not_ours(credentials: &[&[u8]]) -> bool {
 
 /// Says what came instead of a session token. Credentials of another scheme are not for us, and
 /// Clerk's cookie no route reads, since a browser sends cookies along whoever caused the request.
-fn unread(problem: Problem, parts: &Parts) -> Problem {
+fn explain_missing(problem: Problem, parts: &Parts) -> Problem {
     if parts.headers.get(header::AUTHORIZATION).is_some_and(|value| !value.is_empty()) {
         return problem.with_detail("The Authorization header is of another scheme than `Bearer`.");
     }

@@ -65,7 +65,7 @@ impl Written {
 fn verifier(clerk: &Clerk) -> SessionVerifier {
     let policy = policy(vec![clerk.standin.issuer()], vec![OriginPattern::parse(ORIGIN).unwrap()]);
     let keys = KeySource::Jwks { url: clerk.standin.jwks_url(), otherwise: None };
-    let config = ClerkConfig { breaker: None, ..ClerkConfig::new(policy, keys) };
+    let config = ClerkConfig { repeat_limits: None, ..ClerkConfig::new(policy, keys) };
     SessionVerifier::new(config, transport(), clerk.shared_clock()).unwrap()
 }
 

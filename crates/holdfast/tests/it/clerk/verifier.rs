@@ -93,7 +93,7 @@ async fn a_signed_in_person_is_a_caller() {
 async fn every_token_of_the_corpus_has_the_verdict_it_deserves() {
     let clerk = Clerk::start().await;
     // As in production, then without the memories: the verdict is the same.
-    let plain = ClerkConfig { remember: None, breaker: None, ..config(&clerk) };
+    let plain = ClerkConfig { remember: None, repeat_limits: None, ..config(&clerk) };
     for verifier in [verifier(&clerk, config(&clerk)), verifier(&clerk, plain)] {
         // Warmed up, so that a cold start plays no part in it.
         assert_eq!(judge(&verifier, &genuine(&clerk)).await, Outcome::Accepted);
