@@ -1,6 +1,6 @@
 //! `serve`: the server and its worker, until the process is told to stop.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -12,7 +12,7 @@ use super::printer::Printer;
 use crate::app::{RELOADABLE, Reloader, Seams, Server};
 use crate::http::{PlaceMetrics, ServerLimits, Service, bind, serve};
 use crate::process;
-use crate::settings::{self, Purpose, Reading};
+use crate::settings::{self, Purpose, Reading, Settings};
 use crate::telemetry::{self, LogLevels};
 use crate::transport::ReqwestTransport;
 
@@ -92,7 +92,7 @@ struct Began {
     reading: Reading,
 }
 
-/// Reads the configuration again at each SIGHUP, for as long as it is polled.
+/// Reads and applies the configuration again at each SIGHUP, for as long as it is polled.
 async fn on_hangup(
     mut hangup: Signal,
     context: Context,
@@ -102,40 +102,8 @@ async fn on_hangup(
 ) {
     let mut before = began.reading;
     while hangup.recv().await.is_some() {
-        let file = match (context.file(), &began.file) {
-            // Without its file the server would fall back to defaults, which nobody asked for.
-            (Ok(None), Some(path)) => {
-                tracing::error!(
-                    file = %path.display(),
-                    "SIGHUP: the configuration file is gone; nothing is changed; put it back, or restart without it"
-                );
-                continue;
-            }
-            (Ok(file), _) => file,
-            (Err(failure), _) => {
-                tracing::error!(
-                    why = failure.sentence,
-                    "SIGHUP: the configuration cannot be reloaded; nothing is changed"
-                );
-                continue;
-            }
-        };
-        let read = settings::load_again(&context.environment, file.as_ref(), &before, RELOADABLE);
-        let (settings, reading) = match read {
-            Ok(both) => both,
-            Err(faults) => {
-                for fault in &faults.0 {
-                    tracing::error!(
-                        setting = fault.name,
-                        what = fault.what,
-                        remedy = fault.remedy,
-                        "SIGHUP: fault in the configuration"
-                    );
-                }
-                let amount = faults.0.len();
-                tracing::error!(faults = amount, "SIGHUP: the configuration has faults; nothing is changed");
-                continue;
-            }
+        let Some((settings, reading)) = read_again(&context, began.file.as_deref(), &before) else {
+            continue;
         };
         if let Err(error) = reloader.apply(&settings).await {
             tracing::error!(%error, "SIGHUP: the configuration cannot be reloaded; nothing is changed");
@@ -157,6 +125,45 @@ async fn on_hangup(
             before = reading;
         } else {
             tracing::warn!(settings = waiting.join(", "), "these settings take effect only after a restart");
+        }
+    }
+}
+
+/// The configuration as it is now, given the file that the server began with. `None` where it
+/// cannot be used: the log says why.
+fn read_again(context: &Context, first_file: Option<&Path>, before: &Reading) -> Option<(Settings, Reading)> {
+    let file = match (context.file(), first_file) {
+        // Without its file the server would fall back to defaults, which nobody asked for.
+        (Ok(None), Some(path)) => {
+            tracing::error!(
+                file = %path.display(),
+                "SIGHUP: the configuration file is gone; nothing is changed; put it back, or restart without it"
+            );
+            return None;
+        }
+        (Ok(file), _) => file,
+        (Err(failure), _) => {
+            tracing::error!(
+                why = failure.sentence,
+                "SIGHUP: the configuration cannot be reloaded; nothing is changed"
+            );
+            return None;
+        }
+    };
+    match settings::load_again(&context.environment, file.as_ref(), before, RELOADABLE) {
+        Ok(read) => Some(read),
+        Err(faults) => {
+            for fault in &faults.0 {
+                tracing::error!(
+                    setting = fault.name,
+                    what = fault.what,
+                    remedy = fault.remedy,
+                    "SIGHUP: fault in the configuration"
+                );
+            }
+            let amount = faults.0.len();
+            tracing::error!(faults = amount, "SIGHUP: the configuration has faults; nothing is changed");
+            None
         }
     }
 }
