@@ -7,7 +7,7 @@
 
 mod clerk;
 mod contradictions;
-pub mod entry;
+mod entry;
 mod fault;
 mod load;
 mod parse;

@@ -4,7 +4,7 @@
 //! because only there the request id and the public address are known. A status is never chosen
 //! outside the table in [`code`].
 
-pub mod code;
+mod code;
 mod instagram;
 mod openapi;
 pub mod reference;

@@ -27,6 +27,7 @@ pub enum Context {
     Use,
 }
 
+#[cfg(test)]
 impl Context {
     /// Every kind of call.
     pub const ALL: [Self; 5] = [Self::Redeem, Self::Extend, Self::Refresh, Self::Identify, Self::Use];

@@ -8,11 +8,11 @@ mod config;
 mod credential;
 mod failure;
 mod graph;
-pub mod meaning;
+mod meaning;
 mod oauth;
 pub mod signed_request;
-pub mod usage;
-pub mod wire;
+mod usage;
+mod wire;
 
 #[cfg(test)]
 mod tests;

@@ -135,6 +135,7 @@ pub struct RefreshedTokenBody {
 
 /// Why a readable answer cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[expect(clippy::enum_variant_names, reason = "each says what the answer lacks")]
 pub enum Unusable {
     /// There is no token in it, or an empty one, or a placeholder.
     #[error("the answer holds no token")]
