@@ -1,5 +1,5 @@
 //! Makes [`Settings`] from collected values: reads each value, computes derived ones, and checks
-//! values against each other.
+//! values against each other. `clerk.rs` does the same for Clerk's.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

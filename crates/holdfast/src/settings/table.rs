@@ -1,5 +1,6 @@
 //! The one table of settings. The loader, `config print`, the doctor and the reference page all
-//! walk it, so a setting is added here and read in `load.rs`, and nowhere else.
+//! walk it, so a setting is added here and read in `load.rs` (Clerk's in `clerk.rs`), and nowhere
+//! else. Those two also compute each default that is [`Fallback::Derived`].
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;

@@ -33,7 +33,8 @@ const HISTORY: Duration = Duration::from_hours(365 * 24);
 /// The label of swept history.
 const CHANGES: &str = "connection_history";
 
-/// How long each kind is kept.
+/// How long each kind is kept. What is not among them has no retention: tombstones of erased users
+/// stay for ever, and a user's own rows until the user is erased.
 fn kept_for(kept: Kept) -> Duration {
     match kept {
         Kept::Attempts => DAY,

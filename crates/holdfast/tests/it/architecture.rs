@@ -418,6 +418,20 @@ fn the_table_in_architecture_md_says_the_same() {
 }
 
 #[test]
+fn files_that_architecture_md_names_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let crates = ["crates/holdfast/src", "crates/clerk-session"].map(|each| files(&root.join(each)));
+    let known: Vec<String> = crates.concat().iter().map(|file| file.display().to_string()).collect();
+    let page = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let mut named = 0;
+    for name in page.split('`').skip(1).step_by(2).filter(|name| name.strip_suffix(".rs").is_some()) {
+        assert!(known.iter().any(|file| file.ends_with(&format!("/{name}"))), "{name}");
+        named += 1;
+    }
+    assert!(named > 80, "{named}");
+}
+
+#[test]
 fn only_the_command_line_names_an_owner_without_proof() {
     let users: Vec<String> = crate_sources()
         .into_iter()
