@@ -272,7 +272,7 @@ pub struct PassThrough {
     pub path: String,
     /// Query pairs; `access_token` is refused before.
     pub query: Vec<(String, String)>,
-    /// Body and its content type, for POST.
+    /// Body and its content type, for POST and DELETE.
     pub body: Option<(String, bytes::Bytes)>,
 }
 

@@ -91,6 +91,12 @@ impl Shared {
                 }
                 Ok(ok(&json!({"id": "17889455560051444"})))
             }
+            ("DELETE", [node, "messenger_profile"]) if is_own(node) => {
+                if field(query, "fields").is_empty() {
+                    return Err(GraphError::oauth(100, None, "(#100) The parameter fields is required"));
+                }
+                Ok(ok(&json!({"result": "success"})))
+            }
             ("GET" | "POST" | "DELETE", [node, ..]) if node.chars().all(|each| each.is_ascii_digit()) => {
                 let message = format!(
                     "Unsupported {} request. Object with ID '{node}' does not exist, cannot be loaded due to missing permissions, or does not support this operation",

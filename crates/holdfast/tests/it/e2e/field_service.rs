@@ -3,10 +3,11 @@
 
 use holdfast::standin::clerk::Person;
 use holdfast::standin::instagram::{Endpoint, Fault, UsageFigures};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use holdfast::transport::{Answer, Outgoing};
+use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::app::{App, json as body, text};
+use super::app::{App, code, json as body, text};
 use super::operations::Member;
 
 /// A request of the app's backend.
@@ -47,6 +48,39 @@ async fn i9_a_versioned_path_is_refused_and_says_where_the_version_is_set() {
     assert_eq!(app.instagram.call_counts(), asked);
 }
 
+/// A Graph call of Ada's with a body.
+async fn with_body(
+    app: &App,
+    key: &str,
+    method: Method,
+    path: &str,
+    kind: &'static str,
+    sent: &'static str,
+) -> Answer {
+    let path = format!("service/users/{}/instagram/graph/{path}", Person::Ada.user_id());
+    let mut request = Outgoing::new(method, app.base.join(&path).unwrap());
+    request.headers.insert("authorization", HeaderValue::from_str(&format!("Bearer {key}")).unwrap());
+    request.headers.insert("content-type", HeaderValue::from_static(kind));
+    request.body = sent.into();
+    app.send(request).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_goes_to_instagram_with_a_delete_too() {
+    let app = App::start().await;
+    let key = app.service_key().await;
+    app.sign_in(Person::Ada).connect_account("ada.makes").await;
+    for method in [Method::POST, Method::DELETE] {
+        let sent = with_body(&app, &key, method.clone(), "me/media", "text/plain", "fields=x").await;
+        assert_eq!(code(&sent), "graph-call-not-allowed", "{method}");
+    }
+    // The parameters decide what is deleted: without them it would be everything.
+    let form = "application/x-www-form-urlencoded";
+    let told =
+        with_body(&app, &key, Method::DELETE, "me/messenger_profile", form, "fields=ice_breakers").await;
+    assert_eq!((told.status, &body(&told)["body"]), (StatusCode::OK, &json!({"result": "success"})));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_brings_no_credential_of_its_own_and_its_answer_carries_none() {
     let app = App::start().await;
@@ -61,16 +95,15 @@ async fn a_call_brings_no_credential_of_its_own_and_its_answer_carries_none() {
             "--b\r\nContent-Disposition: form-data; name=\"client_secret\"\r\n\r\nx\r\n--b--\r\n",
         ),
     ] {
-        let mut headers = HeaderMap::new();
-        headers.insert("authorization", HeaderValue::from_str(&format!("Bearer {key}")).unwrap());
-        headers.insert("content-type", HeaderValue::from_static(kind));
-        let path = format!("/service/users/{}/instagram/graph/me/media", Person::Ada.user_id());
-        let mut request =
-            holdfast::transport::Outgoing::new(Method::POST, app.base.join(&path[1..]).unwrap());
-        request.headers = headers;
-        request.body = sent.into();
-        let refused = app.send(request).await;
-        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{kind}: {}", text(&refused));
+        for method in [Method::POST, Method::DELETE] {
+            let refused = with_body(&app, &key, method.clone(), "me/media", kind, sent).await;
+            assert_eq!(
+                refused.status,
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "{method} {kind}: {}",
+                text(&refused)
+            );
+        }
     }
     let page = ada.service(Method::GET, "graph/me/media?limit=1", None).await;
     let next = page.body["body"]["paging"]["next"].as_str().unwrap();

@@ -4,6 +4,7 @@
 use aide::transform::TransformOperation;
 use axum::Json;
 use axum::extract::{RawQuery, State};
+use bytes::Bytes;
 use http::{HeaderMap, Method, header};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,7 +43,7 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
         })
         .delete(GRAPH, graph_delete, |op| {
             let op = op.id("graphDelete").tag(tags::SERVICE).summary("As above, deleting");
-            problems(answered(op), &calling())
+            problems(problems(answered(op), &calling()), &[RequestCode::UnsupportedMediaType.into()])
         })
         .done()
 }
@@ -95,14 +96,7 @@ async fn graph_post(
     headers: HeaderMap,
     RawBody(body): RawBody,
 ) -> Result<(HeaderMap, Json<GraphAnswer>), Problem> {
-    let body = if body.is_empty() {
-        None
-    } else {
-        let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let kind = kind.ok_or(Problem::new(RequestCode::UnsupportedMediaType))?.to_owned();
-        Some((kind, body))
-    };
-    graph(&caller, &state, path, Method::POST, query, body).await
+    graph(&caller, &state, path, Method::POST, query, typed(&headers, body)?).await
 }
 
 async fn graph_delete(
@@ -110,8 +104,20 @@ async fn graph_delete(
     State(state): State<AppState>,
     Path(path): Path<GraphPath>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    RawBody(body): RawBody,
 ) -> Result<(HeaderMap, Json<GraphAnswer>), Problem> {
-    graph(&caller, &state, path, Method::DELETE, query, None).await
+    graph(&caller, &state, path, Method::DELETE, query, typed(&headers, body)?).await
+}
+
+/// The body with its content type; `None` without one.
+fn typed(headers: &HeaderMap, body: Bytes) -> Result<Option<(String, Bytes)>, Problem> {
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let kind = kind.ok_or(Problem::new(RequestCode::UnsupportedMediaType))?;
+    Ok(Some((kind.to_owned(), body)))
 }
 
 async fn graph(
@@ -120,7 +126,7 @@ async fn graph(
     path: GraphPath,
     method: Method,
     query: Option<String>,
-    body: Option<(String, bytes::Bytes)>,
+    body: Option<(String, Bytes)>,
 ) -> Result<(HeaderMap, Json<GraphAnswer>), Problem> {
     let owner = owner(caller, &path.user_id)?;
     let query = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
