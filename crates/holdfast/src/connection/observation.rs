@@ -74,6 +74,13 @@ pub enum Observation {
         /// All scopes that the app asks for.
         asked_for: Vec<String>,
     },
+    /// A pass-through call worked that needs this scope.
+    ScopeProven {
+        /// The grant that was used.
+        grant_version: i64,
+        /// The scope.
+        scope: &'static str,
+    },
     /// Another user has proven control of the account.
     AccountMoved,
     /// A call with the grant failed.
@@ -135,6 +142,7 @@ impl Observation {
             | Self::Worked { grant_version: version, .. }
             | Self::Described { grant_version: version, .. }
             | Self::ScopesRefused { grant_version: version, .. }
+            | Self::ScopeProven { grant_version: version, .. }
             | Self::Failed { grant_version: version, .. }
             | Self::TimesRepaired { grant: GrantFacts { version, .. }, .. }
             | Self::GrantUnreadable { grant_version: version }

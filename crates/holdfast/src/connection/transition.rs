@@ -74,6 +74,7 @@ fn change(connection: &Connection, next: &mut Connection, observation: &Observat
         Observation::ScopesRefused { grant_version: _, scopes, asked_for } => {
             profile::refuse_scopes(next, scopes, asked_for, now);
         }
+        Observation::ScopeProven { grant_version: _, scope } => profile::prove_scope(next, scope, now),
         Observation::AccountMoved => {
             if connection.account.is_some() && !is_working(connection, now) {
                 clear_link(next, Reason::AccountMoved, now);

@@ -92,7 +92,10 @@ impl Connections {
                     Some(failure) => self.failed_in_use(&connection, facts, tools, failure).await?,
                     // An answer too large to read proves nothing.
                     None if answer.is_too_large => {}
-                    None => self.worked(&connection, facts).await?,
+                    None => {
+                        self.worked(&connection, facts).await?;
+                        self.proves(&connection, facts, answer.needs_scope).await?;
+                    }
                 }
                 Ok(answer)
             }
@@ -151,6 +154,21 @@ impl Connections {
             next_refresh_at: self.schedule()?.due_again(connection, facts),
         };
         self.recorder.record_on(connection, &worked, None).await?;
+        Ok(())
+    }
+
+    /// Takes back that a scope is missing which a call has just used.
+    async fn proves(
+        &self,
+        connection: &Connection,
+        facts: GrantFacts,
+        scope: Option<&'static str>,
+    ) -> Result<(), ServiceError> {
+        if let Some(scope) = scope.filter(|scope| connection.missing_scopes.iter().any(|each| each == scope))
+        {
+            let proven = Observation::ScopeProven { grant_version: facts.version, scope };
+            self.recorder.record(connection.id, &proven, None).await?;
+        }
         Ok(())
     }
 

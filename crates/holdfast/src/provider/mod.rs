@@ -285,6 +285,8 @@ pub struct PassedThrough {
     pub body: Option<serde_json::Value>,
     /// What the answer says about the grant, where it is an error.
     pub failure: Option<Failure>,
+    /// The scope that this call needs, where that is known: a success proves it.
+    pub needs_scope: Option<&'static str>,
     /// The budget.
     pub usage: Usage,
     /// The provider's own usage headers, for the caller.
@@ -300,6 +302,7 @@ impl PassedThrough {
             status: 0,
             body: None,
             failure: None,
+            needs_scope: None,
             usage: Usage::default(),
             usage_headers: http::HeaderMap::new(),
             is_too_large: true,

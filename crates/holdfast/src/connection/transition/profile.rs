@@ -38,7 +38,7 @@ pub(super) fn describe(
 }
 
 /// Records refused scopes as missing. They stay among the granted ones, as Instagram named them; a
-/// later refresh may name others.
+/// later refresh may name others, and a later call may prove them.
 pub(super) fn refuse_scopes(next: &mut Connection, scopes: &[String], asked_for: &[String], now: Timestamp) {
     if next.scopes.is_empty() && next.missing_scopes.is_empty() {
         // The provider did not say what it granted, so assume all that was asked for.
@@ -51,6 +51,20 @@ pub(super) fn refuse_scopes(next: &mut Connection, scopes: &[String], asked_for:
         .collect();
     if !refused.is_empty() {
         change_missing(next, [next.missing_scopes.clone(), refused].concat(), now);
+        next.evidence = Some(Evidence { source: EvidenceSource::Use, at: now });
+    }
+}
+
+/// Takes back that a scope was refused: a call that needs it has worked.
+pub(super) fn prove_scope(next: &mut Connection, scope: &str, now: Timestamp) {
+    let is_proven = |each: &String| each == scope;
+    if next.missing_scopes.iter().any(is_proven) {
+        let still: Vec<String> =
+            next.missing_scopes.iter().filter(|each| !is_proven(each)).cloned().collect();
+        change_missing(next, still, now);
+        if !next.scopes.iter().any(is_proven) {
+            next.scopes.push(scope.to_owned());
+        }
         next.evidence = Some(Evidence { source: EvidenceSource::Use, at: now });
     }
 }

@@ -53,6 +53,7 @@ impl Instagram {
             }
             query.append_pair("access_token", token);
         }
+        let needs_scope = scope_of(&call.method, &call.path);
         let mut request = Outgoing::new(call.method, url).named("/{version}/{path}");
         request.max_answer = MAX_PASSED_THROUGH;
         if let Some((_, body)) = call.body {
@@ -86,7 +87,22 @@ impl Instagram {
         if let Some(body) = &mut body {
             redact(body, token);
         }
-        Ok(PassedThrough { status, body, failure, usage, usage_headers, is_too_large: false })
+        Ok(PassedThrough { status, body, failure, needs_scope, usage, usage_headers, is_too_large: false })
+    }
+}
+
+/// The scope without which such a call never succeeds, by Meta's reference of the edge. Edges that
+/// may answer with an empty list instead are left out.
+fn scope_of(method: &Method, path: &str) -> Option<&'static str> {
+    let edge = path.split_once('/').map(|(_, edge)| edge)?;
+    match (method.as_str(), edge) {
+        ("POST", "media" | "media_publish") | ("GET", "content_publishing_limit") => {
+            Some("instagram_business_content_publish")
+        }
+        ("GET", "insights") => Some("instagram_business_manage_insights"),
+        ("POST", "comments" | "replies") => Some("instagram_business_manage_comments"),
+        ("POST", "messages") => Some("instagram_business_manage_messages"),
+        _ => None,
     }
 }
 

@@ -198,6 +198,30 @@ async fn i10_a_refused_call_names_the_scope_that_is_missing() {
     }
 }
 
+/// Instagram may refuse for a while what it has granted (messages that a person lets no app read):
+/// a call that works takes it back, without a reconnect.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scope_that_works_again_is_not_missing() {
+    let app = App::start().await;
+    let key = app.service_key().await;
+    let ada = Member::new(&app, Person::Ada, &key);
+    ada.here.connect_account(ada.account).await;
+    let refusal = r#"{"error":{"message":"(#10) Requires instagram_business_manage_insights permission","type":"OAuthException","code":10}}"#;
+    app.instagram.script(None, Endpoint::Graph, 403, refusal, Some(1)).unwrap();
+    ada.service(Method::GET, "graph/me/insights", None).await;
+    let missing = ("connected", Some("scopes_missing"), "reconnect");
+    assert_eq!(told(&ada.here.status().await), missing);
+    // Not one that needs no such scope, nor one that fails.
+    ada.service(Method::GET, "graph/me", None).await;
+    app.instagram.script(None, Endpoint::Graph, 500, "", Some(1)).unwrap();
+    ada.service(Method::GET, "graph/me/insights", None).await;
+    assert_ne!(ada.here.status().await["missing_scopes"], json!([]));
+    ada.service(Method::GET, "graph/me/insights", None).await;
+    let status = ada.here.status().await;
+    in_contract(&status);
+    assert_eq!((told(&status), &status["missing_scopes"]), (WELL, &json!([])));
+}
+
 /// fbsamples/reels_publishing_apis#35: a batch holds calls with parameters of their own.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_is_not_passed_on() {
