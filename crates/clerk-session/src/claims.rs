@@ -109,9 +109,10 @@ impl Actor {
 pub enum SessionStatus {
     /// `active`, or not said: instances that never opted in do not say.
     Active,
-    /// The user still has tasks to do before the session counts. Any value but `active` is treated
-    /// so.
+    /// The user still has tasks to do before the session counts.
     Pending,
+    /// A value that is not known here. The session does not count either.
+    Unknown,
 }
 
 impl SessionStatus {
@@ -119,7 +120,8 @@ impl SessionStatus {
         match payload.get("sts") {
             None => Self::Active,
             Some(Value::String(sts)) if sts == "active" => Self::Active,
-            Some(_) => Self::Pending,
+            Some(Value::String(sts)) if sts == "pending" => Self::Pending,
+            Some(_) => Self::Unknown,
         }
     }
 }

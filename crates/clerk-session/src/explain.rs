@@ -105,6 +105,13 @@ pub fn explain(
             "The token is genuine, but its session is pending: the user still has tasks to do.".to_owned(),
             Some(Remedy::FinishSessionTasks),
         ),
+        Verdict::Accepted(claims) if claims.status == SessionStatus::Unknown => (
+            VerdictWord::Refused,
+            Some(SESSION_PENDING),
+            Some((Step::Status, "`sts` is neither active nor pending".to_owned())),
+            "The token is genuine, but its session has a status that is not known here.".to_owned(),
+            Some(Remedy::SignInAgain),
+        ),
         Verdict::Accepted(claims) => {
             let mut detail = "active".to_owned();
             if let Some(actor) = &claims.actor {

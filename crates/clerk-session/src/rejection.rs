@@ -38,6 +38,8 @@ pub enum Rejection {
     Refused(Refusal),
     /// 403: genuine, but the session is not active yet.
     Pending,
+    /// 403: genuine, but the session has a status that is not known here.
+    UnknownStatus,
     /// 503: not a "no".
     CannotJudge(CannotJudge),
     /// 400: several credentials. Which of them a proxy on the way has judged cannot be known.
@@ -55,7 +57,7 @@ impl Rejection {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Refused(_) => StatusCode::UNAUTHORIZED,
-            Self::Pending => StatusCode::FORBIDDEN,
+            Self::Pending | Self::UnknownStatus => StatusCode::FORBIDDEN,
             Self::CannotJudge(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::SeveralCredentials => StatusCode::BAD_REQUEST,
         }
@@ -65,7 +67,7 @@ impl Rejection {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Refused(refusal) => refusal.code.as_str(),
-            Self::Pending => SESSION_PENDING,
+            Self::Pending | Self::UnknownStatus => SESSION_PENDING,
             Self::CannotJudge(cannot) => cannot.reason.as_str(),
             Self::SeveralCredentials => "multiple-credentials",
         }
@@ -76,6 +78,7 @@ impl Rejection {
         match self {
             Self::Refused(refusal) => refusal.public_detail(),
             Self::Pending => "The session is pending: the user still has tasks to do.",
+            Self::UnknownStatus => "The session is not active: it has a status that is not known here.",
             Self::CannotJudge(cannot) => cannot.reason.detail(),
             Self::SeveralCredentials => "The request carries more than one credential.",
         }
@@ -106,7 +109,7 @@ impl Rejection {
                 let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
-            Self::Pending | Self::SeveralCredentials => {}
+            Self::Pending | Self::UnknownStatus | Self::SeveralCredentials => {}
         }
         answer
     }
@@ -159,6 +162,7 @@ fn admitted(verdict: Verdict) -> Result<Session, Rejection> {
         Verdict::Accepted(claims) => match claims.status {
             SessionStatus::Active => Ok(Session(Arc::from(claims))),
             SessionStatus::Pending => Err(Rejection::Pending),
+            SessionStatus::Unknown => Err(Rejection::UnknownStatus),
         },
         Verdict::Refused(refusal) => Err(Rejection::Refused(refusal)),
         Verdict::CannotJudge(cannot) => Err(Rejection::CannotJudge(cannot)),

@@ -102,6 +102,8 @@ pub enum Remedy {
     },
     /// The session is not active yet.
     FinishSessionTasks,
+    /// The session has a status that is not known here.
+    SignInAgain,
     /// The keys cannot be had.
     ReachKeys,
 }
@@ -195,6 +197,9 @@ impl fmt::Display for Remedy {
             ),
             Self::FinishSessionTasks => f.write_str(
                 "Let the user finish the pending session tasks in the front end, then call `getToken()` again.",
+            ),
+            Self::SignInAgain => f.write_str(
+                "Look up in Clerk's Dashboard what is wrong with the session. A new sign-in makes a new session.",
             ),
             Self::ReachKeys => f.write_str(
                 "Check that this machine reaches Clerk's keys, or pin the instance's public key (PEM), which needs no \

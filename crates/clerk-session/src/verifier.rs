@@ -18,8 +18,8 @@ use crate::token::{self, Parts, quoted};
 /// The verdict on a session token.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// Genuine and acceptable. A session that is pending is accepted with
-    /// [`SessionStatus::Pending`]: who calls is proven, but the session does not count yet.
+    /// Genuine and acceptable. A session that is not active is accepted with another
+    /// [`SessionStatus`]: who calls is proven, but the session does not count.
     Accepted(Box<Claims>),
     /// Not acceptable.
     Refused(Refusal),

@@ -289,6 +289,11 @@ fn what_stands_in_the_token() {
             changed(no(), json!({"sts": "pending"})),
             ("session-pending", "status", "pending", "pending session tasks"),
         ),
+        (
+            "unknown status",
+            changed(no(), json!({"sts": "locked"})),
+            ("session-pending", "status", "neither active nor pending", "new sign-in"),
+        ),
     ] {
         check(name, &told, reason);
         let found = told.steps.into_iter().find(|each| each.outcome == StepOutcome::Failed).unwrap().detail;

@@ -38,7 +38,7 @@ pub enum Authentication {
     /// 401.
     Refused(Refusal),
     /// 403: genuine, but the session is not active.
-    Pending,
+    Inactive(Inactive),
     /// 503: not a "no".
     CannotJudge(CannotJudge),
     /// 429: this refused token was presented too often; the reason is unchanged.
@@ -51,6 +51,15 @@ pub enum Authentication {
     /// 400: several `Authorization` headers. It is unknown which of them a proxy on the way has
     /// judged.
     MultipleCredentials,
+}
+
+/// Why a genuine session does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inactive {
+    /// The person still has tasks to do.
+    Pending,
+    /// Its status is not known here.
+    Unknown,
 }
 
 /// Judges session tokens: the same verdict on the same token at the same instant, whatever the
@@ -186,10 +195,8 @@ impl SessionVerifier {
         let claims = caller.claims();
         match claims.status {
             SessionStatus::Active => {}
-            SessionStatus::Pending => {
-                self.counters.count(|each| &each.pending);
-                return Authentication::Pending;
-            }
+            SessionStatus::Pending => return self.inactive(Inactive::Pending),
+            SessionStatus::Unknown => return self.inactive(Inactive::Unknown),
         }
         self.counters.count(|each| &each.accepted);
         if claims.authorized_party_unknown {
@@ -197,6 +204,11 @@ impl SessionVerifier {
             self.log.would_refuse(claims.authorized_party.as_deref(), request_id, now);
         }
         Authentication::Caller(caller)
+    }
+
+    fn inactive(&self, why: Inactive) -> Authentication {
+        self.counters.count(|each| &each.pending);
+        Authentication::Inactive(why)
     }
 
     fn refuse(

@@ -22,7 +22,7 @@ use super::openapi::{SERVICE_KEY, SESSION_TOKEN};
 use super::problem::{Problem, ProblemCode, RequestCode, ServerCode, ServiceKeyCode};
 use super::state::AppState;
 use crate::caller::service::{ServiceCaller, ServiceJudgement, ServiceRefusal};
-use crate::caller::{Authentication, Caller};
+use crate::caller::{Authentication, Caller, Inactive};
 use crate::telemetry::traces::note;
 
 /// A caller who is not impersonated: required by routes that change something in a person's name.
@@ -149,9 +149,15 @@ fn verdict(judgement: Authentication, credentials: &[&[u8]], metrics: &Metrics) 
                 .with_detail(refusal.public_detail().to_owned())
                 .with_judgement(Judgement::of(&refusal, credentials)))
         }
-        Authentication::Pending => {
+        Authentication::Inactive(why) => {
             told(metrics, "refused", "session-pending");
-            Err(RequestCode::SessionPending.into())
+            let problem = Problem::new(RequestCode::SessionPending);
+            Err(match why {
+                Inactive::Pending => problem,
+                Inactive::Unknown => problem.with_detail(
+                    "The session is not active: Clerk gives it a status that is not known here.",
+                ),
+            })
         }
         Authentication::MultipleCredentials => {
             told(metrics, "refused", "multiple-credentials");

@@ -35,7 +35,7 @@ impl From<Authentication> for Outcome {
         match judgement {
             Authentication::Caller(_) => Self::Accepted,
             Authentication::Refused(refusal) => Self::Refused(refusal.code.as_str()),
-            Authentication::Pending => Self::Pending,
+            Authentication::Inactive(_) => Self::Pending,
             Authentication::CannotJudge(cannot) => {
                 assert!(cannot.retry_after >= Duration::from_secs(1));
                 Self::CannotJudge

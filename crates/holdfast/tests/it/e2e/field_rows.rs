@@ -68,6 +68,11 @@ async fn c17_pending_impersonated_and_machine_tokens_are_told_apart() {
         let answer = send(case, method, path).await;
         assert_eq!((answer.status.as_u16(), code(&answer).as_str()), expected, "{case}: {}", text(&answer));
     }
+    for (case, cause) in [("pending", true), ("sts-unknown", false), ("sts-number", false)] {
+        let answer = send(case, Method::GET, "/user/profile").await;
+        let detail = body(&answer)["detail"].as_str().unwrap().to_owned();
+        assert_eq!(detail.contains("pending"), cause, "{case}: {detail}");
+    }
     let mut told = Vec::new();
     for case in ["genuine-with-organization", "genuine-with-organization-v1"] {
         let answer = send(case, Method::GET, "/forward-auth").await;

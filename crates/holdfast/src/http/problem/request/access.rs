@@ -29,8 +29,10 @@ pub(super) const SESSION_PENDING: Entry = Entry {
     meaning: "The sign-in is not finished: the session is still pending.",
     causes: &[
         "A task of the sign-in is open, for example choosing an organization or setting up a second factor.",
+        "Where `detail` says so: Clerk gives the session a status (`sts`) that this version does not know.",
     ],
-    remedy: "Let the person finish the task that Clerk shows, then use a new session token.",
+    remedy: "Let the person finish the task that Clerk shows, then use a new session token. If Clerk shows none, let them \
+             sign in again.",
 };
 
 pub(super) const IMPERSONATION_NOT_ALLOWED: Entry = Entry {
