@@ -134,8 +134,8 @@ pub fn derive(
                 .map(|evidence| Evidence { at: evidence.at.min(now), ..evidence }),
         },
         attempt: underway.map(|each| AttemptUnderway { id: each.id, expires_at: each.expires_at }),
-        // An expiry will be stored as the next version.
-        version: connection.map_or(0, |each| each.version + i64::from(clock_at.is_some())),
+        // What the clock has ended counts once it is stored: the next version may be a reconnect's.
+        version: connection.map_or(0, |each| each.version),
         error: if connected { None } else { reason.and_then(sentence).map(str::to_owned) },
     }
 }

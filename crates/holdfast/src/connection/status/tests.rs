@@ -101,6 +101,25 @@ fn scopes_missing_never_stands_without_their_names() {
     assert_eq!(seen(&unnamed, &[BASIC]), (State::Connected, None, Action::None, Vec::new()));
 }
 
+/// A receiver keeps the status with the greater version.
+#[test]
+fn what_the_clock_has_ended_never_has_the_version_of_a_later_change() {
+    let asked_for = scopes(&[BASIC]);
+    let stored = linked(&[BASIC], &[]);
+    let ended = derive(Some(stored.clone()), None, Some(&asked_for), from_millis(1_000_001));
+    assert_eq!((ended.state, ended.reason), (State::ReconnectRequired, Some(Reason::Expired)));
+    let again = Connection { version: stored.version + 1, ..stored };
+    let grant = again.grant.map(|grant| GrantFacts { expires_at: from_millis(9_000_000), ..grant });
+    let again = derive(Some(Connection { grant, ..again }), None, Some(&asked_for), from_millis(1_000_002));
+    assert!(again.connected && again.version > ended.version, "{} then {}", ended.version, again.version);
+
+    let gone = Connection { standing: Standing::NOT_CONNECTED, grant: None, ..linked(&[], &[]) };
+    let before = derive(Some(gone.clone()), Some(open_until(900)), Some(&asked_for), from_millis(1000));
+    assert_eq!(before.reason, Some(Reason::AttemptExpired));
+    let next = derive(Some(gone), Some(open_until(2000)), Some(&asked_for), from_millis(1001));
+    assert!(next.state == State::Connecting && next.version >= before.version);
+}
+
 fn open_until(millis: i64) -> OpenAttempt {
     OpenAttempt { id: Uuid::nil(), created_at: from_millis(500), expires_at: from_millis(millis) }
 }
