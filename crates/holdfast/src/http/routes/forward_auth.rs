@@ -152,7 +152,7 @@ impl OperationOutput for Identity {
 /// more.
 fn identify(caller: &Caller, headers: &mut HeaderMap) {
     let mut add = |name: HeaderName, value: Option<&str>| {
-        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+        if let Some(value) = value.and_then(plain) {
             headers.insert(name, value);
         }
     };
@@ -162,13 +162,18 @@ fn identify(caller: &Caller, headers: &mut HeaderMap) {
         add(X_AUTH_ORG, Some(&organization.id));
         add(X_AUTH_ORG_ROLE, organization.role.as_deref());
         // A comma inside would make two of one.
+        let is_one = |each: &&String| each.is_ascii() && !each.contains(',');
         let permissions: Vec<_> =
-            organization.permissions.iter().filter(|each| !each.contains(',')).map(String::as_str).collect();
+            organization.permissions.iter().filter(is_one).map(String::as_str).collect();
         add(X_AUTH_ORG_PERMISSIONS, (!permissions.is_empty()).then(|| permissions.join(",")).as_deref());
     }
     if caller.is_impersonated() {
         // An impersonator restricts the caller, so this one is never left out.
-        let impersonator = caller.impersonator().and_then(|who| HeaderValue::try_from(who).ok());
-        headers.insert(X_AUTH_IMPERSONATOR, impersonator.unwrap_or(SOMEBODY));
+        headers.insert(X_AUTH_IMPERSONATOR, caller.impersonator().and_then(plain).unwrap_or(SOMEBODY));
     }
+}
+
+/// The value as a header. ASCII only: other bytes are Latin-1 to one reader and UTF-8 to the next.
+fn plain(value: &str) -> Option<HeaderValue> {
+    HeaderValue::try_from(value).ok().filter(|_| value.is_ascii())
 }

@@ -515,3 +515,31 @@ async fn traefik_and_envoy_are_answered_as_they_ask() {
     let missing = ask(&app, Method::POST, "/forward-auth/posts/7?credentials=optional", &envoy[1..]).await;
     assert_eq!(missing.status, StatusCode::UNAUTHORIZED);
 }
+
+/// Latin-1 to Node and WSGI, UTF-8 to others: what is not ASCII would be somebody else to the next
+/// reader.
+#[tokio::test(flavor = "multi_thread")]
+async fn identity_headers_are_ascii() {
+    let app = App::start().await;
+    let organization = json!({"id": "org_2abc", "rol": "chefköchin", "slg": "küche"});
+    let token = app
+        .clerk
+        .mint_with(Person::Ada, Some(ORIGIN), |mint| {
+            mint.with_claims(|claims| {
+                claims.insert("o".to_owned(), organization);
+                claims.insert("act".to_owned(), json!({"sub": "user_東"}));
+            })
+        })
+        .unwrap();
+    let answer =
+        ask(&app, Method::GET, "/forward-auth", &[("authorization", &format!("Bearer {token}"))]).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let told = identity(&answer);
+    let told: Vec<_> = told.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert!(told.contains(&("x-auth-org", "org_2abc")), "{told:?}");
+    assert!(
+        told.contains(&("x-auth-impersonator", "unknown")),
+        "an impersonator is never left out: {told:?}"
+    );
+    assert!(!told.iter().any(|(name, _)| *name == "x-auth-org-role"), "{told:?}");
+}
