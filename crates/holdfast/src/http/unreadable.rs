@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::response::IntoResponse;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use super::cors::EVERY_ORIGIN;
 use super::layers::{Edge, secure};
@@ -22,7 +22,7 @@ pub fn refusals(edge: Arc<Edge>) -> Refusals {
     Arc::new(move |status| answer(&edge, status))
 }
 
-fn answer(edge: &Edge, status: StatusCode) -> Bytes {
+fn answer(edge: &Edge, status: StatusCode) -> Response<Bytes> {
     let code = match status {
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => RequestCode::HeaderTooLarge,
         StatusCode::URI_TOO_LONG => RequestCode::AddressTooLong,
@@ -63,16 +63,7 @@ fn answer(edge: &Edge, status: StatusCode) -> Bytes {
         request_id = id.as_str(),
         "a request could not be parsed"
     );
-    let mut bytes = format!("HTTP/1.1 {status}\r\n").into_bytes();
-    for (name, value) in response.headers() {
-        bytes.extend_from_slice(name.as_str().as_bytes());
-        bytes.extend_from_slice(b": ");
-        bytes.extend_from_slice(value.as_bytes());
-        bytes.extend_from_slice(b"\r\n");
-    }
-    bytes.extend_from_slice(b"\r\n");
-    bytes.extend_from_slice(&body);
-    bytes.into()
+    response.map(|_| body.into())
 }
 
 /// RFC 9110, 5.6.7.

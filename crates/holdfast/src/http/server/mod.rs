@@ -37,8 +37,8 @@ use tokio_util::sync::CancellationToken;
 pub use bind::{BindError, bind};
 use places::Places;
 pub use places::{PlaceMetrics, TABLE as PLACES};
-use refusals::RefusalIo;
 pub use refusals::Refusals;
+use refusals::{RefusalIo, exceeds};
 use watch::{AwaitedBody, Watch, WatchedIo};
 
 use super::Application;
@@ -257,13 +257,17 @@ async fn connection(
     let _ = stream.set_nodelay(true);
     let io = TokioIo::new(RefusalIo::new(
         WatchedIo::new(stream, watch.clone()),
-        refusals,
+        refusals.clone(),
         limits.max_header_bytes,
     ));
     let service = {
-        let watch = watch.clone();
+        let (watch, limits) = (watch.clone(), Arc::clone(&limits));
         hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let busy = watch.request_begins(request.version());
+            let refusal = match (&refusals, request.version()) {
+                (Some(refuse), Version::HTTP_2) => exceeds(&request, &limits).map(|status| refuse(status)),
+                _ => None,
+            };
             // hyper hides a `Content-Length` beside `Transfer-Encoding`, which is how requests are
             // smuggled past a proxy: the connection ends, since what follows may be the body's rest
             // (RFC 9112, 6.1).
@@ -273,6 +277,11 @@ async fn connection(
             let request: Request = request.map(|body| AwaitedBody::watched(body, &watch));
             let shared = Arc::clone(&shared);
             async move {
+                if let Some(mut refusal) = refusal {
+                    refusal.headers_mut().remove(header::CONNECTION);
+                    let body = |bytes: bytes::Bytes| watch::BusyBody::new(bytes.into(), busy);
+                    return Ok::<_, Infallible>(refusal.map(body));
+                }
                 let mut response = shared.application.answer(request, Some(shared.peer)).await;
                 // To a HEAD the router counts the body that a 304 has not (RFC 9110, 8.6).
                 if response.status() == StatusCode::NOT_MODIFIED {
@@ -281,7 +290,7 @@ async fn connection(
                 if is_last || (is_http1 && shared.is_leaving()) {
                     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
-                Ok::<_, Infallible>(response.map(|body| watch::BusyBody::new(body, busy)))
+                Ok(response.map(|body| watch::BusyBody::new(body, busy)))
             }
         })
     };
@@ -331,7 +340,9 @@ fn http2_builder(limits: &ServerLimits) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(64)
         .max_pending_accept_reset_streams(16)
-        .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX))
+        // Twice our limit, so that what exceeds it can be answered in full; for more, hyper has a
+        // bare 431.
+        .max_header_list_size(u32::try_from(limits.max_header_bytes * 2).unwrap_or(u32::MAX))
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10));
     builder

@@ -13,11 +13,42 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use http::StatusCode;
+use http::{Request, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::ServerLimits;
+
 /// Makes the whole answer, header and body, to a request whose head could not be read.
-pub type Refusals = Arc<dyn Fn(StatusCode) -> Bytes + Send + Sync>;
+pub type Refusals = Arc<dyn Fn(StatusCode) -> Response<Bytes> + Send + Sync>;
+
+/// The status for a head that is larger than the limits: of HTTP/2, where hyper applies no limit to
+/// the number of fields, and answers without a body where the size is exceeded.
+pub(super) fn exceeds<B>(request: &Request<B>, limits: &ServerLimits) -> Option<StatusCode> {
+    let address = request.uri().path_and_query().map_or(0, |each| each.as_str().len());
+    let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len());
+    let is_small = address + fields.sum::<usize>() <= limits.max_header_bytes;
+    if is_small && request.headers().len() <= limits.max_headers {
+        None
+    } else if address > limits.max_header_bytes / 2 {
+        Some(StatusCode::URI_TOO_LONG)
+    } else {
+        Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+    }
+}
+
+/// An answer as HTTP/1.1 sends it.
+fn as_sent(answer: &Response<Bytes>) -> Bytes {
+    let mut bytes = format!("HTTP/1.1 {}\r\n", answer.status()).into_bytes();
+    for (name, value) in answer.headers() {
+        bytes.extend_from_slice(name.as_str().as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(answer.body());
+    bytes.into()
+}
 
 /// Bytes that are still read from a client after its refusal.
 const REST: usize = 256 * 1024;
@@ -82,7 +113,7 @@ impl<T> RefusalIo<T> {
             && self.line.begins_a_request()
             && self.line.length > self.max_head / 2;
         let status = if is_address { StatusCode::URI_TOO_LONG } else { status };
-        self.answer = Some(refusals(status));
+        self.answer = Some(as_sent(&refusals(status)));
         true
     }
 }

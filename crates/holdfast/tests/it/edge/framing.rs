@@ -248,3 +248,80 @@ async fn http2_is_spoken_where_the_configuration_says_so() {
     assert_eq!(settings[3], 4, "the first frame of a server is SETTINGS");
     assert_eq!(with.get("/healthz").await.status, StatusCode::OK, "HTTP/1.1 all the same");
 }
+
+/// A frame of HTTP/2, on stream 1 unless it is about the connection.
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags, 0, 0, 0, stream], payload].concat()
+}
+
+/// Fields as HPACK literals without an index.
+fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
+    let text = |text: &str| {
+        let mut bytes = vec![];
+        // RFC 7541, 5.1: an integer with a prefix of 7 bits.
+        let mut rest = text.len();
+        if rest < 127 {
+            bytes.push(u8::try_from(rest).unwrap());
+        } else {
+            bytes.push(127);
+            rest -= 127;
+            while rest >= 128 {
+                bytes.push(u8::try_from(rest % 128).unwrap() | 128);
+                rest /= 128;
+            }
+            bytes.push(u8::try_from(rest).unwrap());
+        }
+        bytes.extend_from_slice(text.as_bytes());
+        bytes
+    };
+    fields.iter().flat_map(|(name, value)| [vec![0], text(name), text(value)].concat()).collect()
+}
+
+/// A request over HTTP/2: the body of its answer.
+async fn asked_in_http2(app: &App, path: &str, more: &[(&str, &str)]) -> String {
+    let mut client = Raw::connect(app.address()).await;
+    let pseudo = [(":method", "GET"), (":scheme", "http"), (":authority", "h"), (":path", path)];
+    let block = fields(&[&pseudo[..], more].concat());
+    let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    sent.extend(frame(4, 0, 0, &[]));
+    let last = block.len().div_ceil(16_000) - 1;
+    for (number, chunk) in block.chunks(16_000).enumerate() {
+        let kind = if number == 0 { 1 } else { 9 };
+        // END_STREAM, and END_HEADERS on the last.
+        let flags = u8::from(number == 0) | if number == last { 4 } else { 0 };
+        sent.extend(frame(kind, flags, 1, chunk));
+    }
+    client.send(&sent).await.unwrap();
+    let mut body = String::new();
+    loop {
+        let head = client.bytes(9).await.unwrap();
+        let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
+        let payload = if length == 0 { vec![] } else { client.bytes(length).await.unwrap() };
+        if head[3] == 0 {
+            body.push_str(str::from_utf8(&payload).unwrap());
+        }
+        // The end of the stream, or its reset.
+        if head[3] <= 1 && head[4] & 1 == 1 || head[3] == 3 {
+            return body;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_too_large_has_its_whole_answer_in_http2_too() {
+    let app = App::with(&[("HOLDFAST_HTTP2", "on")], |_| {}).await;
+    assert!(asked_in_http2(&app, "/healthz", &[]).await.contains("\"status\""));
+    let long = "a".repeat(20_000);
+    let many = vec![("x-a", "1"); 100];
+    for (what, path, more, code) in [
+        ("a field of 20 kB", "/healthz", vec![("x-a", long.as_str())], "header-too-large"),
+        ("a hundred fields", "/healthz", many, "header-too-large"),
+        ("an address of 20 kB", &format!("/{long}"), vec![], "address-too-long"),
+    ] {
+        let body = asked_in_http2(&app, path, &more).await;
+        let problem: Value = serde_json::from_str(&body).unwrap_or_else(|_| panic!("{what}: {body:?}"));
+        assert_eq!(problem["code"], code, "{what}");
+        assert!(problem["request_id"].is_string(), "{what}");
+    }
+}

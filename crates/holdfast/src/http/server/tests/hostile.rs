@@ -148,8 +148,12 @@ async fn a_flood_of_silent_connections_keeps_nobody_out() {
 async fn what_cannot_be_read_is_answered_in_full_where_the_application_says_how() {
     let answer = |status: http::StatusCode| {
         let body = format!("refused with {}", status.as_u16());
-        format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
-            .into()
+        http::Response::builder()
+            .status(status)
+            .header("content-length", body.len())
+            .header("connection", "close")
+            .body(body.into())
+            .unwrap()
     };
     let server = start_with(patient(), Some(Arc::new(answer)), Arc::new(SystemClock)).await;
     let large = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "a".repeat(200_000));
