@@ -16,10 +16,12 @@ use serde_json::{Value, json};
 
 use super::app::json as json_of;
 use super::app::{App, RETURN_TO, SignedIn, code, text};
+use crate::edge::attacks::begin_and_deny;
+use crate::edge::client::Client;
 use crate::support::database::{Engine, count_on, execute_on};
 
 /// A signed request as Meta sends it.
-fn signed(app: &App, account: &str, issued_at: Option<i64>) -> String {
+pub fn signed(app: &App, account: &str, issued_at: Option<i64>) -> String {
     let mut payload = json!({"user_id": account, "algorithm": "HMAC-SHA256"});
     if let Some(at) = issued_at {
         payload["issued_at"] = at.into();
@@ -55,10 +57,10 @@ async fn user_id(ada: &SignedIn<'_>) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn beginning_and_denying_in_a_loop_ends_at_twenty_in_an_hour() {
     let app = App::start().await;
-    let ada = app.sign_in(Person::Ada);
+    let (ada, client) = (app.sign_in(Person::Ada), Client::of(app.address()));
     for _ in 0..20 {
-        let authorize = ada.connect(json!({"return_to": RETURN_TO})).await;
-        let end = app.decide(&authorize, "ada.makes", &Decision::Deny).await;
+        let end = begin_and_deny(&client, &*app.transport, &ada.authorization()).await.unwrap();
+        let end = end.unwrap_or_else(|reply| panic!("{} {}", reply.status, reply.body));
         assert!(end.as_str().contains("instagram=denied"), "{end}");
     }
     let refused =

@@ -1,13 +1,57 @@
 //! A client that says exactly the bytes it is told to.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
+use crate::e2e::app::ORIGIN;
 use crate::support::waiting::PATIENCE;
+
+/// Who asks which server, and from where.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Client {
+    pub server: SocketAddr,
+    /// Where its connections come from.
+    pub address: IpAddr,
+    /// Whom the proxy there names.
+    pub forwarded_for: Option<IpAddr>,
+}
+
+impl Client {
+    /// One that asks from where the server is.
+    pub fn of(server: SocketAddr) -> Self {
+        Self { server, address: server.ip(), forwarded_for: None }
+    }
+
+    /// The same, named by the proxy that it comes through.
+    pub fn forwarded_for(self, client: &str) -> Self {
+        Self { forwarded_for: Some(client.parse().unwrap()), ..self }
+    }
+
+    pub async fn connect(&self) -> io::Result<Raw> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((self.address, 0).into())?;
+        Ok(Raw { stream: socket.connect(self.server).await?, buffer: Vec::new() })
+    }
+
+    /// A request's head: method and path, then these lines.
+    pub fn head(&self, line: &str, headers: &str) -> String {
+        let forwarded =
+            self.forwarded_for.map_or(String::new(), |client| format!("X-Forwarded-For: {client}\r\n"));
+        format!("{line} HTTP/1.1\r\nHost: h\r\nOrigin: {ORIGIN}\r\n{forwarded}{headers}\r\n")
+    }
+
+    /// The same with its body.
+    pub fn request(&self, line: &str, headers: &str, body: &str) -> String {
+        let length =
+            if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+        self.head(line, &format!("{headers}{length}")) + body
+    }
+}
 
 pub struct Raw {
     stream: TcpStream,

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use holdfast::clock::{Clock as _, SystemClock};
@@ -16,7 +16,9 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 use url::Url;
 
-use super::client::Raw;
+use super::attacks::{Attack, SILENT, STALLED, stalled_body};
+use super::client::{Client, Raw};
+use super::isolated::handles;
 use crate::cli::support::{Place, Running};
 use crate::e2e::app::{App, RETURN_TO};
 use crate::replicas::processes::serves;
@@ -56,40 +58,27 @@ pub fn address_of(base: &Url) -> SocketAddr {
 
 /// Many connections that say nothing.
 struct Flood {
-    stop: Arc<AtomicBool>,
+    attack: Arc<Attack>,
     holders: Vec<JoinHandle<()>>,
 }
 
 impl Flood {
-    /// Holds 1,100 at `address`, and opens another for each that is cut. Each of them has been
-    /// opened when this returns.
+    /// Holds them at `address`. Each of them has been opened when this returns.
     async fn of(address: SocketAddr) -> Self {
-        let (stop, opened) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let hold = || tokio::spawn(silent(address, Arc::clone(&stop), Arc::clone(&opened)));
-        let holders: Vec<_> = (0..1100).map(|_| hold()).collect();
+        let (attack, opened) = (Arc::<Attack>::default(), Arc::<AtomicUsize>::default());
+        let hold = || {
+            let (attack, opened) = (Arc::clone(&attack), Arc::clone(&opened));
+            tokio::spawn(async move { attack.stay_silent(Client::of(address), &opened).await })
+        };
+        let holders: Vec<_> = (0..SILENT).map(|_| hold()).collect();
         until("the flood is there", async || opened.load(Ordering::Relaxed) >= holders.len()).await;
-        Self { stop, holders }
+        Self { attack, holders }
     }
 
     async fn ends(self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.attack.ends();
         for each in self.holders {
             each.await.unwrap();
-        }
-    }
-}
-
-/// Holds one connection that says nothing, and opens another when it is cut.
-async fn silent(address: SocketAddr, stop: Arc<AtomicBool>, opened: Arc<AtomicUsize>) {
-    let mut is_first = true;
-    while !stop.load(Ordering::Relaxed) {
-        if let Some(mut raw) = Raw::connect_if_open(address).await {
-            opened.fetch_add(usize::from(std::mem::take(&mut is_first)), Ordering::Relaxed);
-            while !stop.load(Ordering::Relaxed) && raw.rest_within(Duration::from_millis(500)).await.is_none()
-            {
-            }
-        } else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 }
@@ -133,8 +122,7 @@ async fn a_crowd_at_the_metrics_listener_takes_no_handle_of_the_callers() {
     let flood = Flood::of(metrics).await;
     for round in 0..10 {
         assert_eq!(ada.get("/user/instagram/status").await.status, StatusCode::OK, "round {round}");
-        let handles = format!("/proc/{}/fd", server.running.child.id());
-        let handles = std::fs::read_dir(handles).unwrap().count();
+        let handles = handles(server.running.child.id());
         assert!(handles < 200, "{handles} handles");
     }
     let mut scraper = Raw::connect(metrics).await;
@@ -143,38 +131,38 @@ async fn a_crowd_at_the_metrics_listener_takes_no_handle_of_the_callers() {
     flood.ends().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn stalled_large_bodies_keep_no_signed_webhook_out() {
-    let app = App::with(&[("HOLDFAST_TRUSTED_PROXIES", "127.0.0.1")], |_| {}).await;
-    app.is_ready().await;
-    let mut stalled = Vec::new();
-    for _ in 0..140 {
-        let mut raw = Raw::connect(app.address()).await;
-        let head = "POST /webhooks/clerk HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 198.51.100.7\r\n\
-                    Content-Length: 60000\r\n\r\n";
-        raw.send(head.as_bytes()).await.unwrap();
-        raw.send(&[b'x'; 20_000]).await.unwrap();
-        stalled.push(raw);
-    }
-    // The last of them have been read when the first are given up.
-    assert!(stalled[0].rest().await.contains("503"));
+/// An event of Clerk of 40 KB, signed now.
+pub fn large_event(from: &Client, secret: &str) -> String {
     let body = json!({
         "object": "event", "type": "user.updated", "timestamp": 1_790_000_000_000_u64,
         "data": {"id": Person::Ada.user_id(), "first_name": "Ada", "created_at": 1_700_000_000_000_u64,
                  "updated_at": 1_790_000_000_000_u64, "public_metadata": {"pad": "x".repeat(40_000)}},
     })
     .to_string();
-    let secret = app.clerk.webhook_secret();
-    let key = SigningKey::parse(secret.expose_secret()).unwrap();
-    let now = SystemClock.now().as_second().to_string();
-    let signature = key.sign("msg_1", &now, body.as_bytes());
-    let mut good = Raw::connect(app.address()).await;
-    let request = format!(
-        "POST /webhooks/clerk HTTP/1.1\r\nHost: h\r\nsvix-id: msg_1\r\nsvix-timestamp: {now}\r\n\
-         svix-signature: {signature}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
+    let (key, now) = (SigningKey::parse(secret).unwrap(), SystemClock.now());
+    let (id, seconds) = (format!("msg_{}", now.as_nanosecond()), now.as_second().to_string());
+    let signature = key.sign(&id, &seconds, body.as_bytes());
+    let headers = format!(
+        "svix-id: {id}\r\nsvix-timestamp: {seconds}\r\nsvix-signature: {signature}\r\n\
+         Content-Type: application/json\r\n"
     );
-    let reply = good.ask(&request).await.unwrap();
+    from.request("POST /webhooks/clerk", &headers, &body)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stalled_large_bodies_keep_no_signed_webhook_out() {
+    let app = App::with(&[("HOLDFAST_TRUSTED_PROXIES", "127.0.0.1")], |_| {}).await;
+    app.is_ready().await;
+    let mut stalled = Vec::new();
+    let from = Client::of(app.address()).forwarded_for("198.51.100.7");
+    for _ in 0..STALLED {
+        stalled.push(stalled_body(&from).await.unwrap());
+    }
+    // The last of them have been read when the first are given up.
+    assert!(stalled[0].rest().await.contains("503"));
+    let good = Client::of(app.address());
+    let event = large_event(&good, app.clerk.webhook_secret().expose_secret());
+    let reply = good.connect().await.unwrap().ask(&event).await.unwrap();
     assert_eq!(reply.status / 100, 2, "{}", reply.body);
 }
 

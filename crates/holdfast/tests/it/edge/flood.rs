@@ -7,21 +7,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use holdfast::clock::ManualClock;
 use holdfast::standin::clerk::Person;
 use http::StatusCode;
-use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::client::Raw;
+use super::attacks::{UNKNOWN_KEYS, status_under_unknown_key};
+use super::client::{Client, Raw};
 use super::isolated::{is_alone, resident_kib};
 use crate::e2e::app::{App, ORIGIN};
 use crate::support::dice::set_or;
 
-const CONCURRENCY: u64 = 64;
 /// Refused requests that the server remembers, and a little more.
 const REMEMBERED: u64 = 10_500;
 /// One forced fetch is allowed in this time.
@@ -114,31 +111,17 @@ impl Shared {
     }
 }
 
-/// `genuine` under a key id that nobody has; nobody without the private key can do more.
-fn under_unknown_key(genuine: &str, number: u64) -> String {
-    let header = json!({"alg": "RS256", "typ": "JWT", "kid": format!("ins_2flood{number}")}).to_string();
-    let (_, rest) = genuine.split_once('.').unwrap();
-    format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header))
-}
-
-fn get_status(token: &str) -> String {
-    format!(
-        "GET /user/instagram/status HTTP/1.1\r\nHost: h\r\nOrigin: {ORIGIN}\r\nAuthorization: Bearer {token}\r\n\r\n"
-    )
-}
-
 /// Sends `tokens` of them; how many answers had the status 401, and how many 503.
 async fn flood(address: SocketAddr, genuine: &str, tokens: u64) -> (u64, u64) {
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let floods = (0..CONCURRENCY).map(|each| {
+    let from = Client::of(address);
+    let floods = (0..UNKNOWN_KEYS).map(|each| {
         let genuine = genuine.to_owned();
-        let share = tokens / CONCURRENCY + u64::from(each < tokens % CONCURRENCY);
+        let share = tokens / UNKNOWN_KEYS + u64::from(each < tokens % UNKNOWN_KEYS);
         tokio::spawn(async move {
-            let mut client = Raw::connect(address).await;
+            let mut client = from.connect().await.unwrap();
             let (mut refused, mut unjudged) = (0, 0);
             for _ in 0..share {
-                let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-                let reply = client.ask(&get_status(&under_unknown_key(&genuine, number))).await.unwrap();
+                let reply = client.ask(&status_under_unknown_key(&from, &genuine)).await.unwrap();
                 match reply.status {
                     401 => refused += 1,
                     503 if reply.header("retry-after").is_some() => unjudged += 1,

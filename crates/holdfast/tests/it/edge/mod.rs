@@ -2,6 +2,7 @@
 //! everybody else.
 
 mod address;
+pub mod attacks;
 mod breaker;
 pub mod client;
 mod crowded;
