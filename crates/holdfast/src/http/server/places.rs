@@ -222,6 +222,7 @@ mod tests {
         fn connect(&self, from: u8) -> (Watch, Option<Place>) {
             self.clock.advance(Duration::from_secs(1));
             let watch = Watch::new(&ServerLimits::default(), Arc::new(self.clock.clone()));
+            watch.nothing_came();
             let place = self.places.take(address(from), &watch);
             (watch, place)
         }
@@ -284,6 +285,18 @@ mod tests {
         assert!(scene.connect(3).1.is_none());
         assert!(silent.0.is_cut(), "though its address has one only, and the others have waited longer");
         assert!(kept.iter().all(|(watch, _)| !watch.is_cut()));
+    }
+
+    #[test]
+    fn who_waits_for_us_is_not_closed() {
+        let scene = Scene::new(1);
+        let unread = Watch::new(&ServerLimits::default(), Arc::new(scene.clock.clone()));
+        let _place = scene.places.take(address(1), &unread);
+        assert!(scene.connect(2).1.is_none());
+        assert!(!unread.is_cut(), "its request may be there: we have not looked yet");
+        unread.nothing_came();
+        assert!(scene.connect(2).1.is_none());
+        assert!(unread.is_cut());
     }
 
     #[test]

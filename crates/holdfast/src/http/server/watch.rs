@@ -46,6 +46,8 @@ struct Shared {
 
 struct Doing {
     requests: usize,
+    /// Whether we have ever found nothing to read: until then the client waits for us.
+    has_kept_waiting: bool,
     /// Whether a request has ever begun here.
     has_asked: bool,
     is_http2: bool,
@@ -66,6 +68,7 @@ impl Watch {
         let idle_since = clock.now();
         let doing = Doing {
             requests: 0,
+            has_kept_waiting: false,
             has_asked: false,
             is_http2: false,
             awaited_bodies: 0,
@@ -115,6 +118,9 @@ impl Watch {
         } else if doing.blocked_since.is_some() {
             doing.blocked_since
         } else if doing.requests == 0 {
+            if !doing.has_kept_waiting {
+                return None;
+            }
             doing.header_since.or(Some(doing.idle_since))
         } else {
             doing.body_since.filter(|_| doing.awaited_bodies >= doing.requests)
@@ -180,6 +186,11 @@ impl Watch {
         doing.awaited_bodies += 1;
         doing.body_since.get_or_insert(now);
         Awaited { watch: self.clone() }
+    }
+
+    /// There is nothing to read.
+    pub(super) fn nothing_came(&self) {
+        self.lock().has_kept_waiting = true;
     }
 
     fn bytes_came(&self) {
@@ -310,11 +321,13 @@ impl HttpBody for BusyBody {
 pub(super) struct WatchedIo<T> {
     io: T,
     watch: Watch,
+    /// Spares the watch a lock with each request.
+    has_waited: bool,
 }
 
 impl<T> WatchedIo<T> {
     pub(super) fn new(io: T, watch: Watch) -> Self {
-        Self { io, watch }
+        Self { io, watch, has_waited: false }
     }
 
     fn wrote<R>(&self, poll: Poll<R>) -> Poll<R> {
@@ -333,7 +346,12 @@ impl<T: AsyncRead + Unpin> AsyncRead for WatchedIo<T> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
+        let read = Pin::new(&mut self.io).poll_read(cx, buffer);
+        if read.is_pending() && !self.has_waited {
+            self.has_waited = true;
+            self.watch.nothing_came();
+        }
+        ready!(read)?;
         if buffer.filled().len() > before {
             self.watch.bytes_came();
         }
