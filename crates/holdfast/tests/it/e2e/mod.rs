@@ -2,7 +2,7 @@
 //! promises.
 
 pub mod app;
-mod bad_days;
+pub mod bad_days;
 mod connecting;
 mod contract;
 mod described;

@@ -5,6 +5,7 @@ mod address;
 pub mod attacks;
 mod breaker;
 pub mod client;
+mod crowd;
 mod crowded;
 mod drain;
 mod flood;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -18,7 +19,6 @@ pub struct Graph {
     shared: Arc<Mutex<Shared>>,
 }
 
-#[derive(Default)]
 struct Shared {
     /// How many tokens there were; only the last one works.
     issued: u32,
@@ -26,6 +26,19 @@ struct Shared {
     refused: u32,
     /// Answers no refresh, and does nothing either.
     hangs: bool,
+    /// What a token lives, in seconds.
+    life: u32,
+    /// When the last token was issued.
+    issued_at: Option<Instant>,
+    /// The longest time from a token to its refresh.
+    oldest: Duration,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        let (life, oldest) = (5_184_000, Duration::ZERO);
+        Self { issued: 0, refreshes: 0, refused: 0, hangs: false, life, issued_at: None, oldest }
+    }
 }
 
 fn token(number: u32) -> String {
@@ -59,6 +72,16 @@ impl Graph {
         self.shared.lock().unwrap().hangs = hangs;
     }
 
+    /// From now on tokens live that long, and come due in as short a time.
+    pub fn live_for(&self, seconds: u32) {
+        self.shared.lock().unwrap().life = seconds;
+    }
+
+    /// The longest time from a token to its refresh.
+    pub fn oldest_refreshed(&self) -> Duration {
+        self.shared.lock().unwrap().oldest
+    }
+
     /// How often a refresh was asked for.
     pub fn refreshes(&self) -> u32 {
         self.shared.lock().unwrap().refreshes
@@ -77,7 +100,9 @@ impl Graph {
     fn issue(&self) -> Response {
         let mut shared = self.shared.lock().unwrap();
         shared.issued += 1;
-        Json(json!({"access_token": token(shared.issued), "token_type": "bearer", "expires_in": 5_184_000}))
+        shared.issued_at = Some(Instant::now());
+        let token = token(shared.issued);
+        Json(json!({"access_token": token, "token_type": "bearer", "expires_in": shared.life}))
             .into_response()
     }
 
@@ -97,6 +122,8 @@ impl Graph {
         let hangs = {
             let mut shared = graph.shared.lock().unwrap();
             shared.refreshes += 1;
+            let age = shared.issued_at.map_or(Duration::ZERO, |at| at.elapsed());
+            shared.oldest = shared.oldest.max(age);
             shared.hangs
         };
         if hangs {
