@@ -65,6 +65,13 @@ impl Users {
         Self { store, backend, retries: Arc::default(), clock }
     }
 
+    /// Users in memory: answers of Clerk's Backend API, its failures, and those whose facts are
+    /// missing.
+    pub fn remembered(&self) -> (usize, usize, usize) {
+        let (answers, failures) = self.backend.as_ref().map_or((0, 0), |backend| backend.remembered());
+        (answers, failures, self.retries.all().len())
+    }
+
     /// Makes or refreshes the caller's record. Where the Backend API fails, the facts come from the
     /// claims: the failure never fails a sign-in and never removes stored facts.
     pub async fn sync(&self, caller: &Caller) -> Result<Synced, UsersError> {

@@ -62,6 +62,11 @@ impl<R: Clone> RepeatLimiter<R> {
         Self { limits, inner: Mutex::new(Inner { epoch: 0, tallies: TwoGenerationMap::new(CAPACITY) }) }
     }
 
+    /// Refused tokens that are watched.
+    pub(super) fn len(&self) -> usize {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).tallies.len()
+    }
+
     /// The standing refusal of a token that has been presented too often, and when to come back.
     pub(super) fn tripped(&self, token: &Digest, epoch: u64, now: Timestamp) -> Option<(R, Duration)> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);

@@ -43,7 +43,7 @@ impl<T> TwoGenerationMap<T> {
         self.old.clear();
     }
 
-    #[cfg(test)]
+    /// Entries, old ones included.
     pub(super) fn len(&self) -> usize {
         self.young.len() + self.old.len()
     }

@@ -68,9 +68,11 @@ impl<T: Clone> VerifiedTokenCache<T> {
         part.entries.insert(token, Entry { from, until, value });
     }
 
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.parts.iter().map(|part| part.read().unwrap().entries.len()).sum()
+    /// Tokens, those that have expired included.
+    pub(super) fn len(&self) -> usize {
+        let of_part =
+            |part: &RwLock<Part<T>>| part.read().unwrap_or_else(PoisonError::into_inner).entries.len();
+        self.parts.iter().map(of_part).sum()
     }
 }
 

@@ -110,6 +110,12 @@ impl SessionVerifier {
         })
     }
 
+    /// Tokens in memory: verified ones, and refused ones that may come again.
+    pub fn remembered(&self) -> (usize, usize) {
+        let verified = self.remembered.as_ref().map_or(0, VerifiedTokenCache::len);
+        (verified, self.repeat_limiter.as_ref().map_or(0, RepeatLimiter::len))
+    }
+
     /// Judges all values of a request's `Authorization` header. `request_id` is for the log.
     pub async fn judge(&self, authorization: &[&[u8]], request_id: &str) -> Authentication {
         let now = self.clock.now();

@@ -254,6 +254,12 @@ impl BackendApi {
         answer
     }
 
+    /// Users in memory: answers of the last minute, and failures.
+    pub fn remembered(&self) -> (usize, usize) {
+        let state = self.state();
+        (state.recent.len(), state.failing.len())
+    }
+
     /// Whether this user would not be asked about now: that failed a moment ago.
     pub fn is_left_alone(&self, user_id: &str) -> bool {
         let now = self.clock.now();

@@ -108,6 +108,7 @@ pub fn metrics() -> Vec<(&'static str, &'static [Metric])> {
         ("The sweep", sweep::TABLE),
         ("Events to the app", outbox::TABLE),
         ("Traces", traces::TABLE),
+        ("Memory", http::memory_metrics::TABLE),
         ("The process", overview::process::TABLE),
     ]
 }

@@ -100,6 +100,16 @@ impl Admission {
         self.lock().in_all
     }
 
+    /// Addresses with a request under way.
+    pub(super) fn addresses(&self) -> usize {
+        self.lock().by_address.len()
+    }
+
+    /// Bodies above [`SMALL_BODY`] that are being buffered.
+    pub(super) fn large_bodies(&self) -> usize {
+        self.shared.large_bodies.len()
+    }
+
     fn take(&self, address: ClientAddress) -> Result<(), TurnedAway> {
         let RequestLimits { in_all, reserved, per_address } = self.shared.limits;
         let mut taken = self.lock();

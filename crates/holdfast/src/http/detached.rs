@@ -33,6 +33,11 @@ impl Detached {
         self.0.spawn(work.with_current_context()).await.map_err(|_| Problem::new(ServerCode::Internal))
     }
 
+    /// What has been begun and not finished.
+    pub(super) fn under_way(&self) -> usize {
+        self.0.len()
+    }
+
     /// Resolves once nothing is running; for the end of the process, before the database is closed.
     pub async fn idle(&self) {
         self.0.close();

@@ -49,8 +49,7 @@ impl LargeBodies {
     }
 
     /// Bodies that are being buffered.
-    #[cfg(test)]
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.lock().by_id.len()
     }
 

@@ -136,6 +136,12 @@ impl RefusalMemory {
         state.origins.push_back(one);
     }
 
+    /// Requests and origins in memory.
+    pub fn remembered(&self) -> (usize, usize) {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.latest.len(), state.origins.len())
+    }
+
     /// The origins that were refused, the latest first.
     pub fn origins(&self) -> Vec<RefusedOrigin> {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);

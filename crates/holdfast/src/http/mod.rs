@@ -30,6 +30,7 @@ mod forward_auth;
 mod large_bodies;
 pub mod layers;
 pub mod memory;
+pub mod memory_metrics;
 pub mod metrics;
 mod openapi;
 pub mod operator;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::detached::Detached;
 use super::layers::Edge;
+use super::memory_metrics::MemoryMetrics;
 use super::pages::Page;
 use super::problem::{Problem, ServerCode};
 use super::session_metrics::SessionMetrics;
@@ -88,6 +89,16 @@ impl AppState {
         let session_metrics = SessionMetrics::new(Arc::clone(&parts.verifier), parts.edge.clock.clone());
         metrics.register(|registry| registry.register_collector(Box::new(session_metrics)));
         let (detached, documents) = (Detached::default(), OnceLock::new());
+        let memory_metrics = MemoryMetrics {
+            verifier: Arc::clone(&parts.verifier),
+            refusals: metrics.memory.clone(),
+            users: parts.users.clone(),
+            admission: parts.edge.admission.clone(),
+            detached: detached.clone(),
+            store: parts.store.clone(),
+            connections: parts.connections.clone(),
+        };
+        metrics.register(|registry| registry.register_collector(Box::new(memory_metrics)));
         Self { shared: Arc::new(Shared { parts, streams, detached, documents }) }
     }
 

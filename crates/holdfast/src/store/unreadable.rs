@@ -45,6 +45,11 @@ pub(super) struct Read<T> {
 }
 
 impl Store {
+    /// Unreadable rows that were logged within the last hour or so.
+    pub fn unreadable_rows_logged(&self) -> usize {
+        self.inner.logged_rows.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Reads each row by itself. Returns only errors that concern more than one row.
     pub(super) fn read_each<T>(
         &self,

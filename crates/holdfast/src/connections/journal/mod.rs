@@ -79,6 +79,11 @@ impl Journal {
         self.0.directory.as_ref().map_or(Ok(()), Directory::probe)
     }
 
+    /// Stored tokens that are remembered, in case a promoted standby lacks them.
+    pub fn remembered(&self) -> usize {
+        self.0.recent.len()
+    }
+
     /// Reserves space for the provider's answer. `None`: there is no space or no journal, and only
     /// the database can keep the answer.
     pub(super) async fn reserve(&self, origin: Origin) -> Option<Reservation> {

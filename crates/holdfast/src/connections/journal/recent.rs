@@ -46,6 +46,11 @@ impl Recent {
         all.present.push(token);
     }
 
+    pub(super) fn len(&self) -> usize {
+        let all = self.lock();
+        all.present.len() + all.former.len()
+    }
+
     /// Begins a new generation if the present one is old enough.
     pub(super) fn age(&self, now: Timestamp) {
         let mut all = self.lock();

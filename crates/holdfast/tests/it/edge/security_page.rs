@@ -4,6 +4,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use holdfast::cli::reference;
+use holdfast::metric::Metric;
+
 fn rust_files(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -16,20 +19,80 @@ fn rust_files(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-#[test]
-fn every_piece_of_evidence_exists() {
+/// The root of the repository, and its SECURITY.md.
+fn root_and_page() -> (PathBuf, String) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let page = std::fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    (root, page)
+}
+
+/// All Rust sources, one after the other.
+fn sources(root: &Path) -> String {
     let mut files = Vec::new();
     rust_files(&root.join("crates"), &mut files);
-    let functions: BTreeSet<String> = files
-        .iter()
-        .flat_map(|file| {
-            std::fs::read_to_string(file).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
-        })
-        .filter_map(|line| line.split_once("fn ").map(|(_, rest)| rest.to_owned()))
-        .filter_map(|rest| rest.split_once('(').map(|(name, _)| name.to_owned()))
-        .collect();
+    files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect()
+}
+
+/// Every function in `sources`.
+fn functions(sources: &str) -> BTreeSet<&str> {
+    let after = sources.lines().filter_map(|line| line.split_once("fn "));
+    after.filter_map(|(_, rest)| rest.split_once('(')).map(|(name, _)| name).collect()
+}
+
+/// The rows of the table that begins with that head, cell by cell.
+fn table<'a>(page: &'a str, head: &str) -> Vec<Vec<&'a str>> {
+    let rows = page.split_once(head).unwrap_or_else(|| panic!("no table {head}")).1.lines().skip(2);
+    let rows = rows.take_while(|line| line.starts_with('|'));
+    rows.map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect()).collect()
+}
+
+/// What stands in backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn every_bad_day_is_a_command_that_exists() {
+    let (root, page) = root_and_page();
+    let sources = sources(&root);
+    let functions = functions(&sources);
+    let rows = table(&page, "| what goes wrong | test | by hand |");
+    assert!(rows.len() > 10, "{rows:?}");
+    for row in rows {
+        let [_, tests, by_hand] = row[..] else { panic!("{row:?}") };
+        for name in quoted(tests) {
+            let exists = if name.contains('/') { root.join(name).exists() } else { functions.contains(name) };
+            assert!(exists, "{name}, in: {row:?}");
+        }
+        for (variable, _) in quoted(by_hand).filter_map(|each| each.split_once('=')) {
+            let is_read = sources.contains(variable) || tests.contains("scripts/");
+            assert!(is_read, "{variable}, in: {row:?}");
+        }
+    }
+}
+
+#[test]
+fn every_bound_is_seen_in_a_metric_that_exists() {
+    let (_, page) = root_and_page();
+    let metrics: BTreeSet<_> =
+        reference::metrics().iter().flat_map(|(_, table)| *table).map(Metric::full_name).collect();
+    let rows = table(&page, "| what grows | bound | who gives way | seen in |");
+    assert!(rows.len() > 30, "{rows:?}");
+    for row in rows {
+        let [what, .., seen] = row[..] else { panic!("{row:?}") };
+        let elsewhere = ["accepted by the kernel, not yet by us", "a line of an import", "metric series"];
+        let mut named = quoted(seen).map(|name| name.split('{').next().unwrap()).peekable();
+        assert!(named.peek().is_some() || elsewhere.contains(&what), "{what} is seen nowhere");
+        let missing: Vec<_> = named.filter(|name| name.contains('_') && !metrics.contains(*name)).collect();
+        assert!(missing.is_empty(), "{what}: {missing:?}");
+    }
+}
+
+#[test]
+fn every_piece_of_evidence_exists() {
+    let (root, page) = root_and_page();
+    let sources = sources(&root);
+    let functions = functions(&sources);
     let rows: Vec<_> = page
         .lines()
         .filter(|line| {
@@ -93,6 +156,10 @@ const BOUNDS: &[(&str, &str, &str)] = &[
     ("grants remembered, sealed, for a standby that is promoted", "connections/journal/recent.rs", "MOST"),
     ("spans that wait to be exported", "telemetry/traces/queue.rs", "CAPACITY"),
     ("connections of the database", "store/engine/postgres.rs", "MAX_CONNECTIONS"),
+    ("connections of the database", "store/engine/sqlite.rs", "READERS"),
+    ("origins of refused pages", "http/memory.rs", "ORIGINS"),
+    ("log lines about refused tokens", "caller/refusal_log.rs", "LINES"),
+    ("files of the journal", "connections/journal/files.rs", "RESERVED_BYTES"),
     ("grants under way in the worker", "worker/mod.rs", "BATCH"),
     ("grants under way in the worker", "worker/mod.rs", "PARALLEL"),
     ("events to the app under way", "outbox/mod.rs", "BATCH"),
