@@ -48,9 +48,8 @@ struct Doing {
     requests: usize,
     /// Whether we have ever found nothing to read: until then the client waits for us.
     has_kept_waiting: bool,
-    /// Whether a request has ever begun here.
-    has_asked: bool,
-    is_http2: bool,
+    /// The version of its latest request; `None` while none has ever begun here.
+    asked_in: Option<Version>,
     /// Requests whose body is not there yet.
     awaited_bodies: usize,
     /// Since when the first of these bodies has been awaited.
@@ -69,8 +68,7 @@ impl Watch {
         let doing = Doing {
             requests: 0,
             has_kept_waiting: false,
-            has_asked: false,
-            is_http2: false,
+            asked_in: None,
             awaited_bodies: 0,
             body_since: None,
             is_cut: false,
@@ -129,12 +127,12 @@ impl Watch {
 
     /// Whether a request has ever begun here.
     pub(super) fn has_asked(&self) -> bool {
-        self.lock().has_asked
+        self.lock().asked_in.is_some()
     }
 
     /// Whether its requests came in HTTP/2.
     pub(super) fn is_http2(&self) -> bool {
-        self.lock().is_http2
+        self.lock().asked_in == Some(Version::HTTP_2)
     }
 
     /// Since when no request has been under way; `None` during a request or its header.
@@ -161,7 +159,7 @@ impl Watch {
             None
         } else if let Some(since) = doing.header_since {
             Some(after(since, self.shared.header))
-        } else if doing.has_asked {
+        } else if doing.asked_in.is_some() {
             Some(after(doing.idle_since, self.shared.idle))
         } else {
             Some(after(doing.idle_since, self.shared.silent))
@@ -173,8 +171,7 @@ impl Watch {
     pub(super) fn request_begins(&self, version: Version) -> Busy {
         let mut doing = self.lock();
         doing.requests += 1;
-        doing.has_asked = true;
-        doing.is_http2 = version == Version::HTTP_2;
+        doing.asked_in = Some(version);
         doing.header_since = None;
         Busy { watch: self.clone() }
     }
