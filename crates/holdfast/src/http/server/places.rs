@@ -5,7 +5,8 @@
 //!
 //! So no limit per address is needed, which would be too low for an office behind one address and
 //! too high for an attacker: a client that takes every place loses its own. A connection with a
-//! request under way is never closed; requests and event streams have bounds of their own, below
+//! request under way is never closed, nor one that nobody has read from yet: its request may be
+//! there. Requests and event streams have bounds of their own, below
 //! the number of places.
 
 use std::cmp::Reverse;
