@@ -369,6 +369,8 @@ async fn a_crowd(is_behind_proxy: bool) {
         met.is_over.set(true);
     };
     tokio::join!(good.all(&met), watching);
+    let due = (length / u64::from(LIFE)).max(1);
+    until("grants are refreshed amid the crowd", async || u64::from(graph.refreshes()) >= due).await;
     let answers = attackers.end().await;
     let logged = running.logged();
     let status = ada.status().await;
@@ -392,7 +394,6 @@ async fn a_crowd(is_behind_proxy: bool) {
     let refused = met.refused.borrow();
     assert!(refused.is_empty(), "{} refused: {:#?}", refused.len(), &refused[..refused.len().min(20)]);
     assert_eq!(status["state"], "connected", "each refresh came in time: {status}");
-    assert!(u64::from(graph.refreshes()) >= length / u64::from(LIFE), "{} refreshes", graph.refreshes());
     assert_eq!(graph.refused(), 0);
     assert!(memory[1] < memory[0] * 11 / 10 + 8192, "memory grows: {:?}", held.resident_kib);
     assert!(files[0].max(files[1]) < 1000, "handles: {:?}", held.handles);
