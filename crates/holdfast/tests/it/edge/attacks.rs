@@ -45,9 +45,8 @@ impl Attack {
         self.is_over.store(true, Ordering::Relaxed);
     }
 
-    fn count(&self, what: &str, answer: impl ToString) {
-        let key = format!("{what} {}", answer.to_string());
-        *self.answers.lock().unwrap().entry(key).or_default() += 1;
+    fn count(&self, what: &str, answer: &str) {
+        *self.answers.lock().unwrap().entry(format!("{what} {answer}")).or_default() += 1;
     }
 
     /// How often each attack had which answer.
@@ -69,7 +68,7 @@ impl Attack {
                     self.count(what, "cut");
                     break;
                 };
-                self.count(what, reply.status);
+                self.count(what, &reply.status.to_string());
                 if reply.header("connection") == Some("close") {
                     break;
                 }
@@ -113,10 +112,8 @@ impl Attack {
                 continue;
             };
             let answered = raw.ask(&request).await;
-            self.count(
-                "stream",
-                answered.as_ref().map_or("cut".to_owned(), |reply| reply.status.to_string()),
-            );
+            let told = answered.as_ref().map_or("cut".to_owned(), |reply| reply.status.to_string());
+            self.count("stream", &told);
             if answered.is_ok_and(|reply| reply.status == 200) {
                 self.hold(raw).await;
             } else {
@@ -130,7 +127,7 @@ impl Attack {
         while self.goes_on() {
             match begin_and_deny(&from, &*transport, &authorization).await {
                 Ok(Ok(_)) => self.count("begin", "denied"),
-                Ok(Err(reply)) => self.count("begin", reply.status),
+                Ok(Err(reply)) => self.count("begin", &reply.status.to_string()),
                 Err(_) => self.count("begin", "cut"),
             }
         }

@@ -391,7 +391,7 @@ async fn a_crowd(is_behind_proxy: bool) {
     );
     println!("  attackers: {answers:?}");
 
-    let refused = met.refused.borrow();
+    let refused = met.refused.take();
     assert!(refused.is_empty(), "{} refused: {:#?}", refused.len(), &refused[..refused.len().min(20)]);
     assert_eq!(status["state"], "connected", "each refresh came in time: {status}");
     assert_eq!(graph.refused(), 0);
