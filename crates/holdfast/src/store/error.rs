@@ -166,6 +166,15 @@ pub enum MigrateError {
         /// Its number.
         version: i64,
     },
+    /// Another program's tables are in the way.
+    #[error(
+        "the database has tables of another program under names that Holdfast uses: {tables}; give Holdfast a database of its \
+         own, and name it in HOLDFAST_DATABASE_URL"
+    )]
+    Foreign {
+        /// Their names.
+        tables: String,
+    },
     /// A migration failed; it was rolled back.
     #[error("migration {version} failed and was rolled back: {source}")]
     Failed {

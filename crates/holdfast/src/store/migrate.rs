@@ -77,6 +77,34 @@ impl Store {
         })
     }
 
+    /// The first applied migration that is not the one that this program has under its number; the
+    /// server does not start on such a schema.
+    pub async fn changed_migration(&self) -> Result<Option<i64>, StoreError> {
+        Ok(self.first_changed(&self.applied().await?))
+    }
+
+    fn first_changed(&self, applied: &[Applied]) -> Option<i64> {
+        let both = MIGRATIONS.iter().zip(applied);
+        let mut changed = both.filter(|(migration, applied)| {
+            migration.version != applied.version || self.checksum(migration) != applied.checksum
+        });
+        changed.next().map(|(_, applied)| applied.version)
+    }
+
+    /// Tables of another program under our names, where no migration was applied.
+    pub async fn foreign_tables(&self) -> Result<Vec<String>, StoreError> {
+        let mut names = Vec::new();
+        for row in self.read(statements::TABLES_OF_OUR_NAMES, Vec::new()).await? {
+            names.push(row.text("name").map_err(|error| error.at("(tables)", "(all)"))?);
+        }
+        // Asked last: tables and record of a migration appear together, and another replica may
+        // have applied it meanwhile.
+        if names.is_empty() || self.is_migrated().await? {
+            return Ok(Vec::new());
+        }
+        Ok(names)
+    }
+
     /// Whether any migration was applied; if not, the database is empty or not ours.
     pub(super) async fn is_migrated(&self) -> Result<bool, StoreError> {
         Ok(!self.applied().await?.is_empty())
@@ -94,9 +122,13 @@ impl Store {
             if let Some(last) = applied.last().filter(|last| last.version > known) {
                 return Err(MigrateError::Newer { found: last.version, known });
             }
-            for (migration, applied) in MIGRATIONS.iter().zip(&applied) {
-                if migration.version != applied.version || self.checksum(migration) != applied.checksum {
-                    return Err(MigrateError::Changed { version: applied.version });
+            if let Some(version) = self.first_changed(&applied) {
+                return Err(MigrateError::Changed { version });
+            }
+            if applied.is_empty() {
+                let foreign = self.foreign_tables().await?;
+                if !foreign.is_empty() {
+                    return Err(MigrateError::Foreign { tables: foreign.join(", ") });
                 }
             }
             let Some(next) = MIGRATIONS.get(applied.len()) else { return Ok(done) };
@@ -135,7 +167,12 @@ impl Store {
         unit.commit().await
     }
 
+    /// Makes the table of applied migrations where it is missing. Postgres wants the right to create
+    /// also for a table that is there, which the server's role need not have.
     async fn create_migrations_table(&self) -> Result<(), StoreError> {
+        if self.has_migrations_table().await? {
+            return Ok(());
+        }
         engine::retrying(|| async {
             let mut unit = self.begin().await?;
             match unit.script(statements::MIGRATIONS_TABLE).await {
@@ -149,8 +186,12 @@ impl Store {
         .await
     }
 
+    async fn has_migrations_table(&self) -> Result<bool, StoreError> {
+        Ok(!self.read(statements::MIGRATIONS_TABLE_EXISTS, Vec::new()).await?.is_empty())
+    }
+
     async fn applied(&self) -> Result<Vec<Applied>, StoreError> {
-        if self.read(statements::MIGRATIONS_TABLE_EXISTS, Vec::new()).await?.is_empty() {
+        if !self.has_migrations_table().await? {
             return Ok(Vec::new());
         }
         self.read(statements::MIGRATIONS_APPLIED, Vec::new())
@@ -173,4 +214,23 @@ impl Store {
 
 fn newest() -> i64 {
     MIGRATIONS.last().map_or(0, |migration| migration.version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_tables_are_those_of_the_migrations() {
+        let engines: [fn(&Sql) -> &'static str; 2] = [|sql| sql.sqlite, |sql| sql.postgres];
+        for text in engines {
+            let known = text(&statements::TABLES_OF_OUR_NAMES);
+            for migration in MIGRATIONS {
+                let created = text(&migration.sql).split("CREATE TABLE ").skip(1);
+                for name in created.filter_map(|rest| rest.split([' ', '(']).next()) {
+                    assert!(known.contains(&format!("'{name}'")), "{name} of {}", migration.name);
+                }
+            }
+        }
+    }
 }

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::engine::{Engine, Row, Unreadable};
-use super::statements::{Sql, statements};
+use super::statements::{Sql, statements, table_names};
 use super::{Store, StoreError, rows, statements};
 
 /// Overdue refreshes are counted up to this.
@@ -51,18 +51,26 @@ statements! {
     SENTINEL_AGES = Sql::both("SELECT key_id, created_at FROM key_ring_sentinel ORDER BY created_at, key_id");
     /// SQLite has no server, no role and no bound.
     SERVER_FACTS = Sql::each(
-        "SELECT '' AS role, NULL AS schema, 0 AS version, 0 AS max_connections, 1 AS may_create, 1 AS may_write",
-        "SELECT CAST(current_user AS TEXT) AS role, CAST(current_schema() AS TEXT) AS schema, \
-         CAST(current_setting('server_version_num') AS BIGINT) AS version, CAST(current_setting('max_connections') AS BIGINT) \
-         AS max_connections, CAST(CASE WHEN COALESCE(has_schema_privilege(current_schema(), 'CREATE'), FALSE) THEN 1 ELSE 0 \
-         END AS BIGINT) AS may_create, CAST(CASE WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = \
-         current_schema() AND tablename IN ('schema_migrations', 'users', 'connections', 'grants', 'attempts', 'outbox') \
-         AND NOT (has_table_privilege(quote_ident(schemaname) || '.' || quote_ident(tablename), 'SELECT') \
-         AND (tablename = 'schema_migrations' OR \
-         (has_table_privilege(quote_ident(schemaname) || '.' || quote_ident(tablename), 'INSERT') \
-         AND has_table_privilege(quote_ident(schemaname) || '.' || quote_ident(tablename), 'UPDATE') \
-         AND has_table_privilege(quote_ident(schemaname) || '.' || quote_ident(tablename), 'DELETE'))))) \
-         THEN 0 ELSE 1 END AS BIGINT) AS may_write",
+        "SELECT '' AS role, NULL AS schema, 0 AS version, 0 AS max_connections, NULL AS own_limit, 1 AS may_create, 1 AS \
+         may_write, 0 AS is_read_only",
+        concat!(
+            "SELECT CAST(current_user AS TEXT) AS role, CAST(current_schema() AS TEXT) AS schema, \
+             CAST(current_setting('server_version_num') AS BIGINT) AS version, CAST(current_setting('max_connections') AS \
+             BIGINT) AS max_connections, (SELECT CAST(MIN(most) AS BIGINT) FROM (SELECT rolconnlimit AS most FROM \
+             pg_catalog.pg_roles WHERE rolname = current_user AND NOT rolsuper UNION ALL SELECT datconnlimit FROM \
+             pg_catalog.pg_database WHERE datname = current_database()) AS limits WHERE most >= 0) AS own_limit, CAST(CASE WHEN \
+             COALESCE(has_schema_privilege(current_schema(), 'CREATE'), FALSE) THEN 1 ELSE 0 END AS BIGINT) AS may_create, \
+             CAST(CASE WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = current_schema() AND tablename IN \
+             ('schema_migrations', ",
+            table_names!(),
+            ") AND NOT (has_table_privilege(quote_ident(schemaname) || '.' || quote_ident(tablename), 'SELECT') \
+             AND (tablename = 'schema_migrations' OR \
+             (has_table_privilege(quote_ident(schemaname) || '.' || quote_ident(tablename), 'INSERT') \
+             AND has_table_privilege(quote_ident(schemaname) || '.' || quote_ident(tablename), 'UPDATE') \
+             AND has_table_privilege(quote_ident(schemaname) || '.' || quote_ident(tablename), 'DELETE'))))) \
+             THEN 0 ELSE 1 END AS BIGINT) AS may_write, CAST(CASE WHEN current_setting('transaction_read_only') = 'on' THEN 1 \
+             ELSE 0 END AS BIGINT) AS is_read_only",
+        ),
     );
 }
 
@@ -77,10 +85,14 @@ pub struct ServerFacts {
     pub version: i64,
     /// Most connections of all clients together.
     pub max_connections: i64,
+    /// Most connections of this role, or to this database, where either is limited.
+    pub own_limit: Option<i64>,
     /// Whether the role may create tables.
     pub may_create: bool,
     /// Whether the role has the rights that a server needs on the existing tables.
     pub may_write: bool,
+    /// Whether nothing can be written: on a standby, or by a setting of the role or the database.
+    pub is_read_only: bool,
 }
 
 /// How the connections to the database are used.
@@ -204,8 +216,10 @@ impl Store {
                 schema: row.opt_text("schema")?,
                 version: row.int("version")?,
                 max_connections: row.int("max_connections")?,
+                own_limit: row.opt_int("own_limit")?,
                 may_create: row.int("may_create")? == 1,
                 may_write: row.int("may_write")? == 1,
+                is_read_only: row.int("is_read_only")? == 1,
             })
         };
         read().map(Some).map_err(|error| error.at("(server)", "(all)"))

@@ -48,6 +48,17 @@ macro_rules! by_index {
     };
 }
 
+/// Every table of the migrations, for `concat!`.
+macro_rules! table_names {
+    () => {
+        "'attempts', 'audit', 'clerk_events', 'connection_history', 'connections', 'data_deletions', \
+         'deleted_users', 'grants', 'incidents', 'key_ring_sentinel', 'notices', 'outbox', \
+         'refresh_tally', 'scope_refusals', 'service_keys', 'user_keys', 'users'"
+    };
+}
+
+pub(super) use table_names;
+
 /// The columns of a connection, for `concat!`. Named, because `*` would break prepared statements
 /// when a migration adds one.
 macro_rules! connection_columns {

@@ -7,25 +7,33 @@ use super::report::{Check, Report};
 use super::{code, machine, sealed};
 use crate::connections::Connections;
 use crate::settings::Settings;
-use crate::store::{self, OpenError, SchemaState, Store, StoreError, StoreOptions};
+use crate::store::{self, OpenError, SchemaState, ServerFacts, Store, StoreError, StoreOptions};
 
 /// Postgres versions below are not tested.
 const OLDEST_POSTGRES: i64 = 130_000;
 /// What one replica opens at most.
 const PER_REPLICA: i64 = store::POSTGRES_CONNECTIONS as i64;
 
-pub(super) async fn check(context: &Context, settings: &Settings) -> Report {
+/// `is_running`: a server of ours holds the listening address, so the database has been there.
+pub(super) async fn check(context: &Context, settings: &Settings, is_running: bool) -> Report {
     let mut report = Report::default();
     let url = settings.database_url.expose_secret();
     let store = match Store::open(&StoreOptions::tool(url), context.clock.clone()).await {
         Ok(store) => store,
-        Err(error @ OpenError::NoFile(_)) => {
+        Err(ref error @ OpenError::NoFile(ref file)) => {
             let directory = store::sqlite_file(url).map(|file| machine::directory_of(&file));
             report.add(match directory.filter(|each| !machine::is_writable(each)) {
                 Some(directory) => {
                     Check::failed(code::DATABASE, format!("{} cannot be written", directory.display()))
                         .mended_by(
                             "let the server write to the directory, or set another in HOLDFAST_DATABASE_URL",
+                        )
+                }
+                None if is_running => {
+                    Check::failed(code::DATABASE, format!("a server runs, and its database file {} is gone", file.display()))
+                        .mended_by(
+                            "put it back where it was; the server goes on by itself. If it is lost, stop the server, and restore \
+                             a backup (docs/guides/database.md#restoring)",
                         )
                 }
                 None => Check::warning(code::DATABASE, error.to_string())
@@ -38,10 +46,43 @@ pub(super) async fn check(context: &Context, settings: &Settings) -> Report {
             return report;
         }
     };
+    let facts = store.server_facts().await;
+    if let Ok(Some(facts)) = &facts
+        && !check_use(facts, &mut report)
+    {
+        // Every other check would fail for the same reason.
+        store.close().await;
+        return report;
+    }
+    if let Err(StoreError::Unavailable(why)) = &facts {
+        // It was opened, so the address is right.
+        let what = format!("the database opens, but grants no further connection: {why}");
+        report.add(Check::failed(code::DATABASE_POOL, what).mended_by(
+            "raise max_connections, or the CONNECTION LIMIT of the role or the database, to thirteen for each replica",
+        ));
+        store.close().await;
+        return report;
+    }
     // Opening asserts the settings that durability rests on, and that the file can be written.
     report.add(Check::passed(code::DATABASE, "opens; its settings guarantee durability"));
+    let foreign = store.foreign_tables().await.unwrap_or_default();
+    if !foreign.is_empty() {
+        let what = format!("tables of another program have names that Holdfast uses: {}", foreign.join(", "));
+        report.add(
+            Check::failed(code::SCHEMA, what)
+                .mended_by("give Holdfast a database of its own, and name it in HOLDFAST_DATABASE_URL"),
+        );
+        store.close().await;
+        return report;
+    }
     let is_current = check_schema(&store, &mut report).await;
-    check_server(&store, is_current, &mut report).await;
+    match facts {
+        Ok(Some(facts)) => check_role(&facts, is_current, &mut report),
+        Ok(None) => {}
+        Err(error) => {
+            report.add(Check::warning(code::DATABASE_ROLE, format!("could not be checked: {error}")));
+        }
+    }
     if is_current {
         report.add(check_indexes(&store).await);
         check_key_ring(context, settings, &store, &mut report).await;
@@ -51,16 +92,49 @@ pub(super) async fn check(context: &Context, settings: &Settings) -> Report {
     report
 }
 
-/// What only Postgres has: a role, a version, and a bound on connections.
-async fn check_server(store: &Store, is_current: bool, report: &mut Report) {
-    let facts = match store.server_facts().await {
-        Ok(Some(facts)) => facts,
-        Ok(None) => return,
-        Err(error) => {
-            report.add(Check::warning(code::DATABASE_ROLE, format!("could not be checked: {error}")));
-            return;
-        }
-    };
+/// Whether a Postgres server lets us work at all: takes writes, is not too old, and has connections
+/// for us.
+fn check_use(facts: &ServerFacts, report: &mut Report) -> bool {
+    if facts.is_read_only {
+        report.add(
+            Check::failed(code::DATABASE, "the server takes no writes: it is a standby, or default_transaction_read_only is on")
+                .mended_by(
+                    "name the primary in HOLDFAST_DATABASE_URL, or turn default_transaction_read_only off for the role and the \
+                     database",
+                ),
+        );
+        return false;
+    }
+    report.add(if facts.version < OLDEST_POSTGRES {
+        Check::failed(code::DATABASE_VERSION, format!("Postgres {}", facts.version / 10_000))
+    } else {
+        Check::passed(code::DATABASE_VERSION, format!("Postgres {}", facts.version / 10_000))
+    });
+    if let Some(limit) = facts.own_limit.filter(|limit| *limit < PER_REPLICA) {
+        let what = format!(
+            "{} or its database is limited to {limit} connections; each replica uses {PER_REPLICA}",
+            facts.role
+        );
+        report.add(Check::failed(code::DATABASE_POOL, what).mended_by(format!(
+            "as a superuser: ALTER ROLE {} CONNECTION LIMIT -1, or thirteen for each replica; ALTER DATABASE … \
+             CONNECTION LIMIT likewise",
+            facts.role
+        )));
+        return false;
+    }
+    let what = format!("max_connections is {}; each replica uses {PER_REPLICA}", facts.max_connections);
+    report.add(if facts.max_connections < PER_REPLICA + 3 {
+        Check::failed(code::DATABASE_POOL, what)
+    } else if facts.max_connections < 2 * PER_REPLICA + 3 {
+        Check::warning(code::DATABASE_POOL, format!("{what}: too few for two replicas"))
+    } else {
+        Check::passed(code::DATABASE_POOL, what)
+    });
+    true
+}
+
+/// What the role may do.
+fn check_role(facts: &ServerFacts, is_current: bool, report: &mut Report) {
     let (role, schema) = (&facts.role, facts.schema.as_deref().unwrap_or("public"));
     report.add(if !facts.may_write {
         let grant =
@@ -79,26 +153,23 @@ async fn check_server(store: &Store, is_current: bool, report: &mut Report) {
             Check::failed(code::DATABASE_ROLE, what).mended_by(grant)
         }
     });
-    report.add(if facts.version < OLDEST_POSTGRES {
-        Check::failed(code::DATABASE_VERSION, format!("Postgres {}", facts.version / 10_000))
-    } else {
-        Check::passed(code::DATABASE_VERSION, format!("Postgres {}", facts.version / 10_000))
-    });
-    let what = format!("max_connections is {}; each replica uses {PER_REPLICA}", facts.max_connections);
-    report.add(if facts.max_connections < PER_REPLICA + 3 {
-        Check::failed(code::DATABASE_POOL, what)
-    } else if facts.max_connections < 2 * PER_REPLICA + 3 {
-        Check::warning(code::DATABASE_POOL, format!("{what}: too few for two replicas"))
-    } else {
-        Check::passed(code::DATABASE_POOL, what)
-    });
 }
 
 /// Whether the tables can be read.
 async fn check_schema(store: &Store, report: &mut Report) -> bool {
     match store.schema_state().await {
-        Ok(SchemaState::Current) => match store.check_statements().await {
-            Ok(statements) => {
+        Ok(SchemaState::Current) => match changed_or_statements(store).await {
+            Ok(Err(version)) => {
+                let what = format!(
+                    "migration {version} in the database differs from this program's: `serve` does not start"
+                );
+                report.add(
+                    Check::failed(code::SCHEMA, what)
+                        .mended_by("use the program that migrated this database, or restore a backup"),
+                );
+                false
+            }
+            Ok(Ok(statements)) => {
                 report.add(Check::passed(
                     code::SCHEMA,
                     format!("current; all {statements} statements prepare"),
@@ -126,6 +197,15 @@ async fn check_schema(store: &Store, report: &mut Report) -> bool {
             report.add(Check::failed(code::SCHEMA, error.to_string()));
             false
         }
+    }
+}
+
+/// The number of statements that the schema takes, or the applied migration that is not this
+/// program's.
+async fn changed_or_statements(store: &Store) -> Result<Result<usize, i64>, StoreError> {
+    match store.changed_migration().await? {
+        Some(version) => Ok(Err(version)),
+        None => store.check_statements().await.map(Ok),
     }
 }
 

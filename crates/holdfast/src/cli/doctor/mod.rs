@@ -42,7 +42,7 @@ pub async fn run(context: &Context, args: &DoctorArgs, printer: &mut Printer) ->
     if let Some(Read { settings, is_complete }) = configuration::check(context, &mut report)? {
         let seams = seams(context)?;
         let is_running = machine::check(&settings, &seams, &mut report).await;
-        let database = within(context, code::DATABASE, database::check(context, &settings));
+        let database = within(context, code::DATABASE, database::check(context, &settings, is_running));
         if args.offline {
             report.append(database.await);
         } else {

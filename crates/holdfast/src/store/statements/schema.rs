@@ -10,6 +10,16 @@ statements! {
         "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema() AND \
          table_name = 'schema_migrations'",
     );
+    /// Tables under our names: another program's, where no migration was applied.
+    TABLES_OF_OUR_NAMES = Sql::each(
+        concat!("SELECT name FROM sqlite_schema WHERE type = 'table' AND name IN (", table_names!(), ") ORDER BY name"),
+        concat!(
+            "SELECT CAST(tablename AS TEXT) AS name FROM pg_catalog.pg_tables WHERE schemaname = current_schema() AND \
+             tablename IN (",
+            table_names!(),
+            ") ORDER BY tablename"
+        ),
+    );
     MIGRATIONS_APPLIED = Sql::both("SELECT version, checksum FROM schema_migrations ORDER BY version");
     /// A migration may take longer than any statement of a request.
     MIGRATION_PATIENCE = Sql::each("SELECT 1", "SET LOCAL statement_timeout = 0");

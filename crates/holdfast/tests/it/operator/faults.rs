@@ -283,12 +283,20 @@ async fn what_is_wrong_inside_the_database_is_found() {
         run(place.with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2027", 7)), &["doctor", "--json"]).await;
     assert_eq!(codes(&ended, "failed"), ["key-ring"], "the key is missing");
     let place = place.with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 7));
-    let change = |sql: &str| {
-        rusqlite::Connection::open(place.path().join("holdfast.db")).unwrap().execute_batch(sql).unwrap();
-    };
+    let file = place.path().join("holdfast.db");
+    let change = |sql: &str| rusqlite::Connection::open(&file).unwrap().execute_batch(sql).unwrap();
     change("DROP TABLE outbox");
     let (place, ended) = run(place, &["doctor", "--json"]).await;
     assert_eq!(codes(&ended, "failed"), ["schema"]);
+    change("UPDATE schema_migrations SET checksum = x'00' WHERE version = 3");
+    let (place, ended) = run(place, &["doctor", "--json"]).await;
+    assert_eq!(codes(&ended, "failed"), ["schema"], "a migration of another program");
+    let (place, ended) = run(place, &["serve"]).await;
+    assert!(
+        ended.code == 2 && ended.stderr.contains("migration 3 in the database differs"),
+        "{}",
+        ended.stderr
+    );
     let database = rusqlite::Connection::open(place.path().join("holdfast.db")).unwrap();
     database.execute_batch("INSERT INTO schema_migrations VALUES (9999, 'later', x'00', 1)").unwrap();
     let (_, ended) = run(place, &["doctor", "--json"]).await;
@@ -342,9 +350,53 @@ async fn a_role_that_may_only_read_is_found_and_serve_names_who_says_what_to_gra
         ended.stderr
     );
     crate::support::database::execute(&server().url(&name), &whole).await.unwrap();
-    let (_, ended) = run(place, &["doctor", "--json"]).await;
+    let (place, ended) = run(place, &["doctor", "--json"]).await;
     // The schema is current, so that it may not create is for later.
     assert_eq!((codes(&ended, "failed").len(), ended.code), (0, 0), "{}", ended.stdout);
+    // As `serve` begins: nothing is to be migrated, so nothing need be created.
+    let (place, ended) = run(place, &["migrate"]).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, "The schema is up to date.\n"), "{}", ended.stderr);
+
+    // Nobody else's tables, but one that is seldom read.
+    let admin =
+        async |sql: String| crate::support::database::execute(&server().url(&name), &sql).await.unwrap();
+    admin(format!("REVOKE SELECT ON audit FROM {role}")).await;
+    let (place, ended) = run(place, &["doctor", "--json"]).await;
+    assert_eq!(codes(&ended, "failed"), ["database-role"], "{}", ended.stdout);
+    admin(format!("{whole}; ALTER ROLE {role} CONNECTION LIMIT 5")).await;
+    let (place, ended) = run(place, &["doctor", "--json"]).await;
+    assert_eq!(codes(&ended, "failed"), ["database-pool"], "{}", ended.stdout);
+    admin(format!(
+        "ALTER ROLE {role} CONNECTION LIMIT -1; ALTER ROLE {role} SET default_transaction_read_only = on"
+    ))
+    .await;
+    let (_, ended) = run(place, &["doctor", "--json"]).await;
+    assert_eq!(codes(&ended, "failed"), ["database"], "as on a standby: {}", ended.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_of_another_program_are_named_and_left_alone() {
+    let outside = Outside::start().await;
+    let name = create_database(None).await;
+    crate::support::database::execute(&server().url(&name), "CREATE TABLE users (id BIGINT)").await.unwrap();
+    let sqlite = outside.installation();
+    let file = sqlite.path().join("holdfast.db");
+    rusqlite::Connection::open(&file).unwrap().execute_batch("CREATE TABLE users (id INTEGER)").unwrap();
+    let postgres = outside.installation().with("HOLDFAST_DATABASE_URL", server().url(&name));
+    for place in [sqlite, postgres] {
+        let (place, ended) = run(place, &["doctor", "--json"]).await;
+        assert_eq!(codes(&ended, "failed"), ["schema"], "{}", ended.stdout);
+        assert!(ended.stdout.contains("names that Holdfast uses: users"), "{}", ended.stdout);
+        for command in ["migrate", "serve"] {
+            let refused = place.run(&[command]);
+            assert_eq!(refused.code, 2, "{command}: {}", refused.stderr);
+            assert!(
+                refused.stderr.contains("give Holdfast a database of its own"),
+                "{command}: {}",
+                refused.stderr
+            );
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
