@@ -17,6 +17,7 @@ use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::Registry;
 
 use super::memory::RefusalMemory;
+use super::readiness_log::ReadinessLog;
 use crate::metric::{self, Kind, Metric};
 use crate::overview::process::ProcessMetrics;
 use crate::per_thread::{CounterPerThread, GaugePerThread, PerThread};
@@ -37,6 +38,8 @@ pub struct Metrics {
     ready: Family<CheckLabels, Gauge>,
     /// What became of requests that did not go well.
     pub memory: RefusalMemory,
+    /// When it was last said why this process is not ready.
+    pub(super) readiness_log: ReadinessLog,
     /// Requests being handled.
     pub in_flight: GaugePerThread,
     /// Open event streams.
@@ -244,6 +247,7 @@ impl Default for Metrics {
             shed: Counter::default(),
             ready: Family::default(),
             memory: RefusalMemory::default(),
+            readiness_log: ReadinessLog::default(),
             in_flight: GaugePerThread::default(),
             streams: Gauge::default(),
         };

@@ -40,6 +40,7 @@ pub mod problem;
 mod problem_page;
 pub mod public;
 mod readiness;
+mod readiness_log;
 pub mod refused_origins;
 pub mod request_id;
 pub mod router;

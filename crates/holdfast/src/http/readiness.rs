@@ -65,14 +65,15 @@ impl Readiness {
             within(PATIENCE, clock, state.store().schema_state()),
             within(PATIENCE, clock, state.store().sentinels()),
         );
+        let mut why = None;
         let database = match database {
             Some(Ok(())) => Ok(()),
             Some(Err(error)) => {
-                tracing::warn!(%error, "not ready");
+                why = Some(error.to_string());
                 Err("does not answer")
             }
             None => {
-                tracing::warn!("not ready: the database does not answer");
+                why = Some("the database does not answer within 1.5 s".to_owned());
                 Err("does not answer within 1.5 s")
             }
         };
@@ -86,7 +87,7 @@ impl Readiness {
         match sentinels {
             Some(Ok(sentinels)) => {
                 if let Err(error) = state.vault().prove(&sentinels) {
-                    tracing::error!(%error, "not ready");
+                    why = Some(error.to_string());
                     let what = "the configured keys are not those of this database";
                     ring =
                         Check { detail: Some(error.to_string()), ..Check::new(ENCRYPTION_KEYS, Err(what)) };
@@ -96,6 +97,7 @@ impl Readiness {
                 ring = Check::new(ENCRYPTION_KEYS, Err("cannot be compared: the database does not answer"));
             }
         }
+        state.edge().metrics.readiness_log.write(why, clock.now());
         let mut checks = vec![
             Check::new(SESSION_KEYS, keys),
             Check::new(DATABASE, database),

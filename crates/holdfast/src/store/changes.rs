@@ -125,23 +125,31 @@ async fn listen(
     clock: SharedClock,
     replica: String,
 ) {
+    // Said once for each outage, not with each try.
+    let mut is_told = false;
     loop {
         match postgres.listener(CHANNEL).await {
             Ok(mut listener) => {
                 listening.send_replace(true);
+                if std::mem::take(&mut is_told) {
+                    tracing::info!("the listener for changes on other replicas is connected again");
+                }
                 while let Some(heard) = hear(&mut listener, &clock).await {
                     if let Some(change) = heard.and_then(|notice| decode(&replica, notice.payload())) {
                         let _ = local.send(change);
                     }
                 }
                 listening.send_replace(false);
+                is_told = true;
                 tracing::warn!(
                     "the listener for changes on other replicas lost its connection; reconnecting"
                 );
             }
             Err(failure) => {
                 let error = failure.into_error();
-                tracing::warn!(%error, "the listener for changes on other replicas cannot connect");
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::warn!(%error, "the listener for changes on other replicas cannot connect; it keeps trying");
+                }
                 clock.sleep(RECONNECT_AFTER).await;
             }
         }

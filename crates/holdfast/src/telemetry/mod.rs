@@ -22,9 +22,10 @@ use crate::settings::LogFormat;
 /// Crates whose every level may be logged, because they keep our rules about secrets.
 const OWN_TARGETS: &[&str] = &["holdfast", "clerk_session"];
 
-/// Libraries that are heard only when something is wrong: sqlx passes on every notice of the
-/// database at `info`.
-const CHATTY: &[&str] = &["sqlx"];
+/// Libraries that are heard only at `error`: sqlx passes on every notice of the database, warns of
+/// each connection that was lost and of each slow statement, which we say once and in our own
+/// words, and quotes parameters of the address that it does not know, a misspelt password's too.
+const CHATTY: &[&str] = &["sqlx", "sqlx_core", "sqlx_postgres", "sqlx_sqlite"];
 
 /// The log could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +104,7 @@ where
 
 fn may_be_logged(metadata: &Metadata<'_>) -> bool {
     let krate = metadata.target().split("::").next().unwrap_or_default();
-    let most = if CHATTY.contains(&krate) { Level::WARN } else { Level::INFO };
+    let most = if CHATTY.contains(&krate) { Level::ERROR } else { Level::INFO };
     OWN_TARGETS.contains(&krate) || *metadata.level() <= most
 }
 
@@ -150,6 +151,8 @@ mod tests {
             tracing::trace!(target: "holdfast::http", "ours");
             tracing::info!(target: "hyper::proto", "theirs, harmless");
             tracing::info!(target: "sqlx::postgres::notice", "secret of no use to anybody");
+            tracing::warn!(target: "sqlx_postgres::options::parse", value = "secret", "an unknown parameter");
+            tracing::warn!(target: "sqlx_core::pool::connection", "secret of no use to anybody");
             tracing::debug!(target: "hyper::proto", "authorization: Bearer secret");
             tracing::trace!(target: "reqwest::connect", "access_token=secret");
             tracing::trace!(target: "holdfast_impostor", "secret");
