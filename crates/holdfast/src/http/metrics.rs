@@ -215,6 +215,10 @@ const READY: Metric = Metric {
 /// What every request is counted by, in the order of the reference page.
 pub const TABLE: &[Metric] = &[REQUESTS, DURATIONS, PROBLEMS, SHED, IN_FLIGHT, STREAMS, VERDICTS, READY];
 
+/// The codes that an alert counts. They stand there from the start, at zero: the rise of a series
+/// that begins above zero is none, so that the first error would raise no alert.
+const ALERTED: [&str; 4] = ["app_misconfigured", "database-full", "database-unavailable", "internal-error"];
+
 /// The verdict on a good session token; of a good service key it has a code.
 const ACCEPTED: &str = "accepted";
 
@@ -251,6 +255,9 @@ impl Default for Metrics {
             in_flight: GaugePerThread::default(),
             streams: Gauge::default(),
         };
+        for code in ALERTED {
+            drop(metrics.problems.get_or_create(&ProblemLabels { code }));
+        }
         REQUESTS.register(&mut registry, metrics.requests.clone());
         DURATIONS.register(&mut registry, metrics.durations.clone());
         PROBLEMS.register(&mut registry, metrics.problems.clone());
@@ -379,6 +386,21 @@ mod tests {
             "# EOF",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_an_alert_counts_is_there_at_zero_before_the_first_error() {
+        let text = Metrics::default().render();
+        let counted = crate::overview::alerts::ALERTS.iter().flat_map(|alert| {
+            let series = alert.expr.split("holdfast_http_problems_total").skip(1);
+            series.map(|rest| rest.split(['{', '}']).nth(1).unwrap())
+        });
+        let counted: Vec<&str> = counted.collect();
+        assert!(counted.len() >= ALERTED.len(), "{counted:?}");
+        for labels in counted {
+            let line = format!("holdfast_http_problems_total{{{labels}}} 0\n");
+            assert!(text.contains(&line), "{line} is missing in\n{text}");
         }
     }
 }

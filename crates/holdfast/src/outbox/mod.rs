@@ -141,8 +141,12 @@ impl Dispatcher {
         Self { endpoint, connections, store, clock, entropy, transport, deliveries: Family::default() }
     }
 
-    /// Registers the counters.
+    /// Registers the counters, each at zero: the rise of a series that begins above zero is none, so
+    /// that the first event lost would raise no alert.
     pub fn register(&self, registry: &mut Registry) {
+        for outcome in Outcome::ALL {
+            drop(self.deliveries.get_or_create(&OutcomeLabels { outcome: outcome.as_str() }));
+        }
         DELIVERIES.register(registry, self.deliveries.clone());
     }
 

@@ -33,6 +33,10 @@ const REFRESHES: Metric = Metric {
     watch: "Alert where other outcomes than `renewed` and `skipped` are more than half of all for 15 minutes.",
 };
 
+const RENEWED: &str = "renewed";
+const SKIPPED: &str = "skipped";
+const NOT_STORED: &str = "not_stored";
+
 /// The worker's metrics.
 pub const TABLE: &[Metric] = &[REFRESHES];
 
@@ -54,17 +58,20 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Registers the counters.
+    /// Registers the counters; those of every worker are there from the start, at zero.
     pub fn register(&self, registry: &mut Registry) {
+        for outcome in [RENEWED, SKIPPED, NOT_STORED] {
+            drop(self.refreshes.get_or_create(&OutcomeLabels { outcome }));
+        }
         REFRESHES.register(registry, self.refreshes.clone());
     }
 
     pub(super) fn count(&self, outcome: &Result<Refreshed, ServiceError>) {
         let outcome = match outcome {
-            Ok(Refreshed::Renewed) => "renewed",
-            Ok(Refreshed::Skipped) => "skipped",
+            Ok(Refreshed::Renewed) => RENEWED,
+            Ok(Refreshed::Skipped) => SKIPPED,
             Ok(Refreshed::Failed(meaning)) => reason_of(*meaning).as_str(),
-            Err(_) => "not_stored",
+            Err(_) => NOT_STORED,
         };
         self.refreshes.get_or_create(&OutcomeLabels { outcome }).inc();
         *self.fresh.lock().unwrap_or_else(PoisonError::into_inner).entry(outcome).or_default() += 1;

@@ -22,6 +22,11 @@ async fn the_app_hears_of_every_change() {
     let settings = [("HOLDFAST_WEBHOOK_URL", endpoint.url.as_str()), ("HOLDFAST_WEBHOOK_SECRET", SECRET)];
     let app = App::with(&settings, |_| {}).await;
     leaks::secret(SECRET.strip_prefix("whsec_").unwrap());
+    // The rise of a series that begins above zero is none, and would raise no alert.
+    for outcome in ["delivered", "failed", "given_up"] {
+        let none = format!("holdfast_webhook_deliveries_total{{outcome=\"{outcome}\"}} 0\n");
+        assert!(app.metrics.render().contains(&none), "{none}");
+    }
     let ada = app.sign_in(Person::Ada);
     // The app is away while the person connects, and is told all the same.
     endpoint.answers(StatusCode::SERVICE_UNAVAILABLE);
@@ -35,6 +40,6 @@ async fn the_app_hears_of_every_change() {
     let event = told_of(&endpoint, "not_connected").await;
     assert_eq!(event["data"]["status"], ada.status().await);
     // Counted once the answer is there and the event has been removed.
-    let counted = r#"holdfast_webhook_deliveries_total{outcome="delivered"}"#;
+    let counted = "holdfast_webhook_deliveries_total{outcome=\"delivered\"} 2\n";
     until("it is counted", async || app.metrics.render().contains(counted)).await;
 }
