@@ -108,6 +108,8 @@ pub trait Setting: Sync {
     fn doc(&self) -> &'static str;
     /// Whether the value must never be shown.
     fn is_secret(&self) -> bool;
+    /// Whether that is a value of it.
+    fn accepts(&self, text: &str) -> bool;
 
     /// Table and key in `holdfast.toml`: the prefix of the environment's name is the table, in
     /// lower case; Holdfast's own settings stand at the top.
@@ -134,6 +136,9 @@ impl<T> Setting for Entry<T> {
     }
     fn is_secret(&self) -> bool {
         self.secret
+    }
+    fn accepts(&self, text: &str) -> bool {
+        (self.read)(text).is_ok()
     }
 }
 

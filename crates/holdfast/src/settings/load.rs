@@ -404,7 +404,7 @@ fn default_journal_directory(database_url: &str) -> PathBuf {
 /// Whether a value may be a secret that was put into the wrong setting: a key or a token by its
 /// prefix, an address with a password, or something long and random, such as an app secret where
 /// the app id belongs, or an entry of the key ring.
-fn looks_secret(text: &str) -> bool {
+pub(super) fn looks_secret(text: &str) -> bool {
     let is_random = |part: &str| {
         part.len() >= 20
             && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-+/=".contains(&byte))
@@ -413,9 +413,14 @@ fn looks_secret(text: &str) -> bool {
     };
     // What follows the scheme of an address is its host.
     let mut parts = text.split([':', ',', ' ']).map(str::trim).filter(|part| !part.starts_with("//"));
-    ["sk_", "whsec_", "hf_sk_", "live_", "test_", "eyJ"].iter().any(|prefix| text.starts_with(prefix))
-        || text.contains('@')
+    has_secret_prefix(text)
+        || ["@", "password=", "PRIVATE KEY"].iter().any(|sign| text.contains(sign))
         || parts.any(is_random)
+}
+
+/// Whether it begins as only secrets do.
+pub(super) fn has_secret_prefix(text: &str) -> bool {
+    ["sk_", "whsec_", "hf_sk_", "live_", "test_", "eyJ"].iter().any(|prefix| text.starts_with(prefix))
 }
 
 /// Long values, such as a PEM, are cut for the message.

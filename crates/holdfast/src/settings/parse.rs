@@ -15,6 +15,7 @@ use super::entry::Wrong;
 use super::{LogFormat, PartiesMode};
 use crate::client_address::{Network, TrustedProxies};
 use crate::connection::return_url::ReturnUrls;
+use crate::nearest::nearest;
 use crate::vault::KeyRing;
 
 type Read<T> = Result<T, Wrong>;
@@ -67,10 +68,11 @@ pub fn base_url(text: &str) -> Read<Url> {
 pub fn clerk_api_url(text: &str) -> Read<Url> {
     let mut url = base_url(text)?;
     let path = url.path().trim_end_matches('/');
-    if let Some(base) = path.strip_suffix("/v1") {
-        let base = base.to_owned();
-        url.set_path(&base);
+    let base = path.strip_suffix("/v1").unwrap_or(path).to_owned();
+    if url.host_str() == Some("api.clerk.com") && !base.is_empty() {
+        return Err(Wrong::new("has a path that Clerk's Backend API lacks", "write https://api.clerk.com"));
     }
+    url.set_path(&base);
     Ok(url)
 }
 
@@ -121,7 +123,12 @@ pub fn issuers(text: &str) -> Read<Vec<String>> {
 /// `sqlite://path` or `postgres://…`.
 pub fn database_url(text: &str) -> Read<SecretString> {
     let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
-    if known {
+    if let Some((misspelt, meant)) = misspelt_parameter(text) {
+        Err(Wrong::new(
+            format!("has a parameter {misspelt}, which would have no effect"),
+            format!("did you mean {meant}?"),
+        ))
+    } else if known {
         Ok(SecretString::from(text))
     } else {
         Err(Wrong::new(
@@ -129,6 +136,48 @@ pub fn database_url(text: &str) -> Read<SecretString> {
             "write sqlite://holdfast.db or postgres://user@host/database",
         ))
     }
+}
+
+/// Parameters of a Postgres address that are known; a misspelt `sslmode` would leave the connection
+/// unprotected.
+const PARAMETERS: &[&str] = &[
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "ssl-mode",
+    "ssl-root-cert",
+    "statement-cache-capacity",
+    "user",
+];
+/// Further ones of libpq, which have no effect here, and are no misspellings.
+const WITHOUT_EFFECT: &[&str] = &["passfile", "sslcrl", "sslcrldir", "sslsni"];
+
+/// A parameter of a Postgres address that is nearly a known one, and that one.
+fn misspelt_parameter(text: &str) -> Option<(String, &'static str)> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "postgres" | "postgresql"))?;
+    url.query_pairs().find_map(|(name, _)| {
+        let is_fine =
+            |known: &&str| **known == *name || (**known == *"options" && name.starts_with("options["));
+        if PARAMETERS.iter().chain(WITHOUT_EFFECT).any(is_fine) {
+            return None;
+        }
+        // As node-postgres takes it.
+        if name == "ssl" {
+            return Some((name.into_owned(), "sslmode=require"));
+        }
+        nearest(&name, PARAMETERS.iter().copied()).map(|meant| (name.into_owned(), meant))
+    })
 }
 
 /// The path of a directory, which need not be there yet.
@@ -401,10 +450,19 @@ pub fn pem(text: &str) -> Read<String> {
     })
 }
 
+/// The origin of a page as browsers send it: scheme and host in lower case. That of an app stays as
+/// it is.
+fn in_lower_case(origin: &str) -> String {
+    let is_of_a_page = ["https://", "http://"]
+        .iter()
+        .any(|scheme| origin.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
+    if is_of_a_page { origin.to_ascii_lowercase() } else { origin.to_owned() }
+}
+
 /// Origins, or patterns for one label of them.
 pub fn origins(text: &str) -> Read<Vec<OriginPattern>> {
     each_part(text, "write each as in the browser's Origin header", |word| {
-        OriginPattern::parse(word).map_err(|error| format!("is not an origin: {error}"))
+        OriginPattern::parse(&in_lower_case(word)).map_err(|error| format!("is not an origin: {error}"))
     })
 }
 

@@ -5,6 +5,7 @@ use url::Url;
 
 use super::entry::{Fallback, Setting};
 use super::fault::Origin;
+use super::load::{has_secret_prefix, looks_secret};
 use super::sources::{ConfigFile, Environment, collect};
 use super::table::TABLE;
 
@@ -38,12 +39,15 @@ pub fn shown(environment: &Environment, file: Option<&ConfigFile>) -> Vec<Shown>
 fn visible(setting: &dyn Setting, text: &str) -> String {
     if setting.is_secret() {
         "(set, not shown)".to_owned()
+    } else if has_secret_prefix(text) || (looks_secret(text) && !setting.accepts(text)) {
+        // A secret that was put where another value belongs: `config check` says so.
+        "(not shown: it looks like a secret)".to_owned()
     } else {
         without_credentials(text).replace('\n', "\\n")
     }
 }
 
-/// An address may carry a password or a token; of others nothing is hidden.
+/// An address may carry a password or a token.
 fn without_credentials(text: &str) -> String {
     let Ok(mut url) = Url::parse(text) else { return text.to_owned() };
     let has_credentials = !url.username().is_empty() || url.password().is_some();

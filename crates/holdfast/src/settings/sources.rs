@@ -4,6 +4,7 @@ mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
@@ -83,7 +84,7 @@ impl ConfigFile {
     /// Reads the file that was asked for; where none was, `holdfast.toml` if it is there.
     pub fn find(asked: Option<&Path>) -> Result<Option<Self>, Fault> {
         let path = asked.map_or_else(super::table::default_config_file, Path::to_path_buf);
-        match fs::read_to_string(&path) {
+        match read_text(&path) {
             Ok(text) => Ok(Some(Self { path, text })),
             Err(error) if asked.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) if is_other_encoding(&error) => {
@@ -100,6 +101,17 @@ impl ConfigFile {
             )),
         }
     }
+}
+
+/// More than any configuration; `/dev/zero` would otherwise fill the memory.
+const LARGEST_FILE: u64 = 1024 * 1024;
+
+fn read_text(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    if fs::File::open(path)?.take(LARGEST_FILE + 1).read_to_string(&mut text)? as u64 > LARGEST_FILE {
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "it is larger than 1 MiB"));
+    }
+    Ok(text)
 }
 
 /// What mends a file in another encoding.
@@ -224,7 +236,7 @@ fn read_value_file(
     path: &Path,
     collected: &mut Collected,
 ) -> Option<Found> {
-    let text = fs::read_to_string(path);
+    let text = read_text(path);
     let value = text.as_ref().map(|text| text.trim_start_matches('\u{feff}').trim());
     let (what, remedy) = match value {
         Ok("") => (format!("{} is empty", path.display()), "put the value into it"),

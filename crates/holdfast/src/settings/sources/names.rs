@@ -88,7 +88,7 @@ pub(super) fn judge_names(environment: &Environment, collected: &mut Collected) 
             continue;
         }
         if name.starts_with("HOLDFAST_") {
-            if !is_service_link(name) {
+            if !is_service_link(name, environment) {
                 collected.faults.push(unknown(name, known.iter().copied(), "in the environment"));
             }
         } else if let Some((_, meant)) = ELSEWHERE.iter().find(|(theirs, _)| *theirs == base) {
@@ -110,10 +110,16 @@ pub(super) fn judge_names(environment: &Environment, collected: &mut Collected) 
 }
 
 /// Kubernetes puts `HOLDFAST_SERVICE_HOST`, `HOLDFAST_PORT_8080_TCP_ADDR` and the like into every
-/// container of a namespace that has a service named `holdfast`; nobody wrote those.
-fn is_service_link(name: &str) -> bool {
+/// container of a namespace that has a service named `holdfast`; nobody wrote those. Somebody wrote
+/// `HOLDFAST_PORT=3000`: a link's is an address.
+fn is_service_link(name: &str, environment: &Environment) -> bool {
     let rest = name.strip_prefix("HOLDFAST_").unwrap_or(name);
-    rest == "PORT" || rest.starts_with("PORT_") || rest.starts_with("SERVICE_")
+    let begins_with_number = |rest: &str| rest.starts_with(|first: char| first.is_ascii_digit());
+    match rest {
+        "PORT" => environment.values.get(name).is_none_or(|value| value.contains("://")),
+        "SERVICE_HOST" | "SERVICE_PORT" => true,
+        _ => rest.starts_with("SERVICE_PORT_") || rest.strip_prefix("PORT_").is_some_and(begins_with_number),
+    }
 }
 
 pub(super) fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>, place: &str) -> Fault {

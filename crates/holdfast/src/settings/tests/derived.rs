@@ -73,6 +73,15 @@ fn c4_the_backend_apis_address_may_name_its_version() {
 }
 
 #[test]
+fn a_path_that_clerks_backend_api_lacks_is_a_fault() {
+    for written in
+        ["https://api.clerk.com/v2", "https://api.clerk.com/v1/jwks", "https://api.clerk.com/v1/users/"]
+    {
+        assert_eq!(faulty_names([("CLERK_API_URL", written)]), ["CLERK_API_URL"], "{written}");
+    }
+}
+
+#[test]
 fn c5_proxies_and_satellites_are_further_issuers() {
     let settings = tools([
         ("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY),

@@ -41,6 +41,22 @@ fn mistyped_names_of_others_are_a_warning_only_where_one_of_ours_may_be_meant() 
 }
 
 #[test]
+fn what_kubernetes_sets_is_told_from_what_somebody_wrote() {
+    for (name, value) in [
+        ("HOLDFAST_SERVICE_HOST", "10.0.0.1"),
+        ("HOLDFAST_SERVICE_PORT", "80"),
+        ("HOLDFAST_SERVICE_PORT_HTTP", "80"),
+        ("HOLDFAST_PORT", "tcp://10.0.0.1:80"),
+        ("HOLDFAST_PORT_8080_TCP_ADDR", "10.0.0.1"),
+    ] {
+        assert!(tools([(name, value)]).is_ok(), "{name}");
+    }
+    for name in ["HOLDFAST_PORT", "HOLDFAST_SERVICE_NAME", "HOLDFAST_PORT_PUBLIC"] {
+        assert_eq!(faulty_names([(name, "3000")]), [name]);
+    }
+}
+
+#[test]
 fn a_misspelt_name_is_noticed_and_the_ecosystems_own_names_are_not() {
     let warned = |name: &str| tools([(name, "x")]).unwrap().warnings;
     for (name, meant) in [

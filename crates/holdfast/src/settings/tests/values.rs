@@ -182,6 +182,74 @@ fn a_secret_in_the_wrong_place_is_not_repeated() {
 }
 
 #[test]
+fn config_print_does_not_show_a_secret_in_the_wrong_place() {
+    for (secret, part) in [
+        ("sk_live_abcdefghijklmnop", "abcdefghijklmnop"),
+        ("0123456789abcdef0123456789abcdef", "0123456789abcdef"),
+        ("host=db user=app password=hunter2hunter2", "hunter2hunter2"),
+        ("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX", "AAECAwQF"),
+        ("postgres://user:hunter2hunter2@db/holdfast", "hunter2hunter2"),
+    ] {
+        for setting in TABLE.iter().filter(|setting| !setting.accepts(secret) || secret.starts_with("sk_")) {
+            let environment = Environment::of([(setting.env(), secret)]);
+            for line in shown(&environment, None) {
+                assert!(!line.value.contains(part), "{} shows {}", line.name, line.value);
+            }
+        }
+    }
+    // What only looks random is public.
+    let key = shown(&Environment::of([("CLERK_PUBLISHABLE_KEY", PUBLISHABLE_KEY)]), None);
+    assert!(key.iter().any(|line| line.value == PUBLISHABLE_KEY), "{key:?}");
+}
+
+#[test]
+fn an_origin_is_compared_as_browsers_write_it() {
+    let written = "HTTPS://App.Example.com,https://deploy-preview-*--SITE.netlify.app,Capacitor://localhost";
+    let settings = tools([("HOLDFAST_ALLOWED_ORIGINS", written)]);
+    // The scheme of an app is taken as it is, and refused where no browser writes it so.
+    assert!(settings.is_err());
+    let (pages, _) = written.rsplit_once(',').unwrap();
+    let settings = tools([("HOLDFAST_ALLOWED_ORIGINS", pages)]).unwrap();
+    let lower = ["https://app.example.com", "https://deploy-preview-*--site.netlify.app"];
+    assert_eq!(texts(&settings.allowed_origins), lower);
+    assert_eq!(settings.return_urls, lower);
+}
+
+#[test]
+fn a_parameter_of_the_database_that_would_have_no_effect_is_named_where_another_was_meant() {
+    let read = |parameters: &str| {
+        let address = format!("postgres://app@db/app?{parameters}");
+        tools([("HOLDFAST_DATABASE_URL", address.as_str())])
+    };
+    for (misspelt, meant) in [
+        ("sslmod=verify-full", "sslmode"),
+        ("ssl_mode=require", "sslmode"),
+        ("ssl=true", "sslmode=require"),
+        ("sslrootcrt=/ca.pem", "sslrootcert"),
+    ] {
+        let faults = read(misspelt).unwrap_err().0;
+        assert_eq!(faults[0].remedy, format!("did you mean {meant}?"), "{faults:?}");
+        assert!(!faults[0].what.contains("postgres://"), "{faults:?}");
+    }
+    for known in [
+        "sslmode=require&sslrootcert=/ca.pem",
+        "options[search_path]=holdfast",
+        "host=/var/run/postgresql",
+        "connect_timeout=5&channel_binding=require&sslcrl=/crl.pem&target_session_attrs=read-write",
+    ] {
+        assert!(read(known).is_ok(), "{known}");
+    }
+}
+
+#[test]
+fn a_file_that_does_not_end_is_not_read_to_its_end() {
+    let faults = tools([("CLERK_SECRET_KEY_FILE", "/dev/zero")]).unwrap_err().0;
+    assert!(faults[0].what.contains("larger than 1 MiB"), "{faults:?}");
+    let fault = ConfigFile::find(Some(std::path::Path::new("/dev/zero"))).unwrap_err();
+    assert!(fault.what.contains("larger than 1 MiB"), "{fault:?}");
+}
+
+#[test]
 fn the_log_is_filtered_by_levels_and_targets() {
     for filter in ["off", "INFO", "warn,holdfast::http=debug", "info,sqlx=off", "debug,[request]=trace"] {
         assert_eq!(tools([("HOLDFAST_LOG", filter)]).unwrap().log, filter.trim(), "{filter}");
