@@ -219,7 +219,8 @@ impl<'a> UnderWay<'a> {
         let route = self.template();
         let id = whose.request_id();
         let problem = response.extensions_mut().remove::<Problem>();
-        let code = problem.as_ref().map(|each| each.code().entry().code);
+        // A page that says what went wrong shows the request id as well.
+        let mut told = problem.as_ref().map(|each| (each.code(), each.detail().to_owned()));
         if let Some(problem) = problem.as_ref().filter(|_| *for_person) {
             response = problem_page::render(problem, id.as_str(), &response);
         } else if let Some(problem) = &problem {
@@ -229,6 +230,7 @@ impl<'a> UnderWay<'a> {
             }
             response = problem::render(problem, document, response);
         } else if let Some(page) = response.extensions_mut().remove::<Page>() {
+            told = page.told().map(|(code, detail)| (code, detail.to_owned()));
             response = page.with_request_id(id.as_str(), response);
         }
         let headers = response.headers_mut();
@@ -236,6 +238,7 @@ impl<'a> UnderWay<'a> {
         headers.insert(X_REQUEST_ID, id.header());
         secure(headers, edge.public_url.starts_with("https://"));
 
+        let code = told.as_ref().map(|(code, _)| code.entry().code);
         let trace_id = span.as_ref().map(|span| {
             span.answered(response.status(), code);
             span.trace_id()
@@ -244,8 +247,8 @@ impl<'a> UnderWay<'a> {
         let status = response.status().as_u16();
         let took = edge.clock.now_fine().duration_since(*began).try_into().unwrap_or(Duration::ZERO);
         edge.metrics.answered(method, route, status, took);
-        if let Some(problem) = problem {
-            let code = problem.code().entry().code;
+        if let Some((code, detail)) = told {
+            let code = code.entry().code;
             edge.metrics.problem(code);
             edge.metrics.memory.remember(Remembered {
                 request_id: id.as_str().to_owned(),
@@ -254,9 +257,9 @@ impl<'a> UnderWay<'a> {
                 route: route.to_owned(),
                 status,
                 code: code.to_owned(),
-                detail: problem.detail().to_owned(),
+                detail,
                 user_id: whose.user_id(),
-                judgement: problem.judgement().cloned(),
+                judgement: problem.as_ref().and_then(Problem::judgement).cloned(),
             });
         }
         // The route's template, never the address: ids, codes and completions stand in paths and

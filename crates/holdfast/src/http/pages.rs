@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use http::header::{self, HeaderValue};
 
+use super::problem::{ProblemCode, RequestCode};
 use crate::digest::sha256;
 
 const STYLE: &str = include_str!("../../../../web/docs.css");
@@ -47,6 +48,8 @@ pub struct Page {
     cache: &'static str,
     policy: &'static LazyLock<HeaderValue>,
     html: String,
+    /// What a page that says what went wrong is remembered and counted as.
+    told: Option<(ProblemCode, &'static str)>,
 }
 
 /// Stands at the foot of a page that says what went wrong; the outermost layer, which knows the id,
@@ -92,7 +95,7 @@ impl Page {
              <main>{body}{FOOT}",
             Text(title)
         );
-        Self { status: StatusCode::OK, cache: "no-store", policy: &CONTENT_POLICY, html }
+        Self { status: StatusCode::OK, cache: "no-store", policy: &CONTENT_POLICY, html, told: None }
     }
 
     /// The same for everybody: may be kept for five minutes.
@@ -104,9 +107,21 @@ impl Page {
 
     /// With another status than 200.
     #[must_use]
-    pub fn with_status(mut self, status: StatusCode) -> Self {
+    pub(super) fn with_status(mut self, status: StatusCode) -> Self {
         self.status = status;
         self
+    }
+
+    /// A page that says what went wrong, in `detail`; `holdfast why` knows it by `code`.
+    #[must_use]
+    pub(super) fn of_problem(mut self, status: StatusCode, code: RequestCode, detail: &'static str) -> Self {
+        self.told = Some((ProblemCode::Request(code), detail));
+        self.with_status(status)
+    }
+
+    /// What it is remembered as, where it says what went wrong.
+    pub(super) fn told(&self) -> Option<(ProblemCode, &'static str)> {
+        self.told
     }
 }
 

@@ -94,5 +94,5 @@ fn page(what: CallbackPage) -> Page {
     let mut body = Markup::default();
     body.raw("<h1>").text(title).raw("</h1><p class=\"lead\">").text(text).raw("</p>");
     body.raw("<div class=\"card remedy\"><h2>What to do</h2><p>").text(remedy).raw("</p></div>");
-    Page::for_people(title, &body).with_status(StatusCode::BAD_REQUEST)
+    Page::for_people(title, &body).of_problem(StatusCode::BAD_REQUEST, RequestCode::AttemptNotFound, text)
 }

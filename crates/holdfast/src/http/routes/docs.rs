@@ -147,10 +147,13 @@ fn page_of(entry: &Entry) -> Page {
 
 /// Does not repeat the code that was asked for: anybody can put any text into an address.
 fn no_such_code() -> Page {
+    const WHAT: &str = "This version of the server has no error with this code.";
     let mut body = Markup::default();
-    body.raw(
-        "<h1>No such code</h1><p class=\"lead\">This version of the server has no error with this code.</p>",
-    );
+    body.raw("<h1>No such code</h1><p class=\"lead\">").text(WHAT).raw("</p>");
     body.raw("<p><a href=\"../errors\">All codes</a></p>");
-    Page::new("No such code", Width::Narrow, "../../", &body).with_status(StatusCode::NOT_FOUND)
+    Page::new("No such code", Width::Narrow, "../../", &body).of_problem(
+        StatusCode::NOT_FOUND,
+        RequestCode::NotFound,
+        WHAT,
+    )
 }

@@ -181,13 +181,12 @@ fn time(at: Timestamp) -> Markup {
 }
 
 fn no_such_request() -> Page {
+    const WHAT: &str = "There is no deletion request with this code here.";
     let mut body = Markup::default();
-    body.raw(
-        "<h1>No such request</h1><p class=\"lead\">There is no deletion request with this code here.</p>",
-    );
+    body.raw("<h1>No such request</h1><p class=\"lead\">").text(WHAT).raw("</p>");
     body.raw(
         "<div class=\"card remedy\"><h2>What to do</h2><p>Compare the address with the one that Instagram showed you. \
          If it is the same, ask the app's support.</p></div>",
     );
-    Page::for_people("Data deletion", &body).with_status(StatusCode::NOT_FOUND)
+    Page::for_people("Data deletion", &body).of_problem(StatusCode::NOT_FOUND, RequestCode::NotFound, WHAT)
 }

@@ -52,6 +52,29 @@ async fn a_refusal_is_explained_from_memory_and_from_the_log() {
     assert_eq!(status, StatusCode::NOT_FOUND);
 }
 
+/// The id on a page that a person sees explains as much as one in a problem.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_says_what_went_wrong_is_explained_too() {
+    let app = App::start().await;
+    for (path, status, says) in [
+        ("/instagram/callback?code=x&state=y", 400, "Connecting took too long"),
+        ("/instagram/callback", 400, "without the data that Instagram adds"),
+        ("/data-deletion/nobody", 404, "no deletion request"),
+        ("/docs/errors/no-such-code", 404, "no error with this code"),
+    ] {
+        let answer = app.request_with(Method::GET, path, HeaderMap::new(), None).await;
+        assert_eq!(answer.status.as_u16(), status, "{path}");
+        let id = answer.headers["x-request-id"].to_str().unwrap().to_owned();
+        assert!(text(&answer).contains(&id), "{path}");
+        let (known, remembered) = page(&app, &format!("/why/{id}")).await;
+        assert_eq!(known, StatusCode::OK, "{path}");
+        let remembered: serde_json::Value = serde_json::from_str(&remembered).unwrap();
+        assert!(remembered["detail"].as_str().unwrap().contains(says), "{remembered}");
+        assert_eq!(remembered["status"], status, "{remembered}");
+        assert!(holdfast::http::problem::ProblemCode::parse(remembered["code"].as_str().unwrap()).is_some());
+    }
+}
+
 /// A request that no router saw is answered with an id as well.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_could_not_be_read_is_explained_too() {
