@@ -8,7 +8,7 @@ use super::context::Context;
 use super::exit::{ExitStatus, Failure, Outcome, told};
 use super::printer::Printer;
 use crate::settings::Purpose;
-use crate::store::{self, SchemaState, StoreOptions};
+use crate::store::{self, BackupError, SchemaState, StoreOptions};
 
 /// `migrate`.
 pub async fn migrate(context: &Context, printer: &mut Printer) -> Outcome {
@@ -41,6 +41,9 @@ async fn missing_right(store: &store::Store) -> Option<String> {
 /// `backup`.
 pub async fn backup(context: &Context, file: &Path, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Tools, printer)?;
+    if store::sqlite_file(settings.database_url.expose_secret()).is_none() {
+        return Err(told(BackupError::NotSqlite));
+    }
     let store = context.store(&settings).await?;
     store.backup(file).await.map_err(told)?;
     printer.line(format!("Wrote {}.", file.display()));

@@ -19,6 +19,9 @@ pub enum BackupError {
     /// The file exists already.
     #[error("{0} exists already; nothing is overwritten: move it away first")]
     Exists(PathBuf),
+    /// The disk that the copy was written to is full.
+    #[error("there is no room for the copy on the disk of {0}; nothing of it is left")]
+    NoRoom(PathBuf),
     /// The path is not UTF-8, which SQLite needs.
     #[error("{0} is not a path in UTF-8")]
     Path(PathBuf),
@@ -58,10 +61,24 @@ impl Store {
     /// restoring it brings that back.
     pub async fn backup(&self, target: &Path) -> Result<(), BackupError> {
         let Engine::Sqlite(sqlite) = &self.inner.engine else { return Err(BackupError::NotSqlite) };
-        let text = target.to_str().ok_or_else(|| BackupError::Path(target.to_owned()))?;
+        refuse_existing(target)?;
+        // Half a copy must never have the name of a whole one.
+        let draft = Draft(beside(target, ".copying"));
+        let text = draft.0.to_str().ok_or_else(|| BackupError::Path(target.to_owned()))?;
+        // Left by a backup that was killed; nobody else writes there.
+        draft.remove();
         // SQLite accepts an empty file, but would itself create one that everybody may read.
-        create_private(target)?;
-        Ok(sqlite.copy_to(text).await?)
+        let copy = create_private(&draft.0).map_err(|error| match error {
+            BackupError::File { source, .. } => at(target, source),
+            other => other,
+        })?;
+        sqlite.copy_to(text).await.map_err(|error| match error {
+            StoreError::Full(_) => BackupError::NoRoom(target.to_owned()),
+            other => BackupError::Store(other),
+        })?;
+        copy.sync_all().map_err(|error| at(target, error))?;
+        refuse_existing(target)?;
+        fs::rename(&draft.0, target).map_err(|error| at(target, error))
     }
 }
 
@@ -97,8 +114,8 @@ pub async fn restore(
 /// A SQLite database, and the files beside it.
 const FILES: [&str; 3] = ["", "-wal", "-shm"];
 
-/// A copy that is removed unless it was given its final name: a restore that failed must not stand
-/// in the way of the next one.
+/// A copy that is removed unless it was given its final name: one that failed must not stand in the
+/// way of the next.
 struct Draft(PathBuf);
 
 impl Draft {
