@@ -13,11 +13,30 @@ use crate::overview::clock_watch::ahead;
 use crate::settings::{ClerkSettings, PartiesMode, Settings};
 use crate::transport::Outgoing;
 
+/// Accepted issuers that are asked for their keys.
+const MOST_ISSUERS: usize = 8;
+
 /// The answer of a source of keys.
 enum Told {
     Keys(KeySet),
     Refused(u16),
+    /// It answers, and is no source of keys.
+    Other(String),
     Silent(String),
+}
+
+impl Told {
+    fn keys(&self) -> Option<&KeySet> {
+        match self {
+            Self::Keys(keys) => Some(keys),
+            Self::Refused(_) | Self::Other(_) | Self::Silent(_) => None,
+        }
+    }
+
+    /// Whether the secret key, or the address it is sent to, is at fault.
+    fn is_fault_of_ours(&self) -> bool {
+        matches!(self, Self::Other(_) | Self::Refused(300..=399 | 401 | 403 | 404 | 405 | 410))
+    }
 }
 
 pub(super) async fn check(clerk: &ClerkSettings, seams: &Seams) -> Report {
@@ -31,26 +50,90 @@ pub(super) async fn check(clerk: &ClerkSettings, seams: &Seams) -> Report {
     let (public, backend) = tokio::join!(keys_of(seams, public), keys_of(seams, backend));
     let (public, first) = public.unzip();
     let (backend, second) = backend.unzip();
-    if let Some(Told::Refused(status @ (401 | 403))) = &backend {
-        report.add(Check::failed(code::CLERK_SECRET, format!("Clerk's Backend API answers {status}")));
-    } else if backend.is_some() {
-        report.add(match &backend {
-            Some(Told::Keys(_)) => Check::passed(code::CLERK_SECRET, "Clerk's Backend API accepts it"),
-            Some(Told::Refused(status)) => Check::warning(
-                code::CLERK_SECRET,
-                format!("could not be checked: the Backend API answers {status}"),
-            ),
-            Some(Told::Silent(why)) => {
-                Check::warning(code::CLERK_SECRET, format!("could not be checked: {why}"))
-            }
-            None => Check::skipped(code::CLERK_SECRET, "it is not set"),
-        });
+    if let Some(told) = &backend {
+        report.add(check_secret(clerk, told));
     }
     // The loader has read this very key.
     let pinned = clerk.jwt_key.as_deref().and_then(|pem| KeySet::from_pem(pem).ok());
     check_source(clerk, &host, public.as_ref(), backend.as_ref(), &mut report);
     check_instance(public.as_ref(), backend.as_ref(), pinned.as_ref(), &mut report);
+    let known =
+        [public.as_ref(), backend.as_ref()].into_iter().flatten().find_map(Told::keys).or(pinned.as_ref());
+    // Where keys of two instances are configured, that comes first.
+    let is_one =
+        ![code::CLERK_INSTANCE, code::CLERK_PINNED].iter().any(|code| report.finds_fault_with(*code));
+    if let Some(known) = known.filter(|_| is_one) {
+        report.append(check_issuers(clerk, known, seams).await);
+    }
     check_clock(clerk, first.flatten().or(second.flatten()), &mut report);
+    report
+}
+
+/// Whether the Backend API takes the secret key.
+fn check_secret(clerk: &ClerkSettings, told: &Told) -> Check {
+    let host = clerk.api_url.host_str().unwrap_or("CLERK_API_URL");
+    let elsewhere = "unset CLERK_API_URL, or write the address of Clerk's Backend API: https://api.clerk.com";
+    match told {
+        Told::Keys(_) => Check::passed(code::CLERK_SECRET, "Clerk's Backend API accepts it"),
+        Told::Refused(status @ (401 | 403)) => {
+            Check::failed(code::CLERK_SECRET, format!("Clerk's Backend API answers {status}"))
+        }
+        Told::Refused(status) if told.is_fault_of_ours() => {
+            let what = format!("CLERK_API_URL is not Clerk's Backend API: {host} answers {status}");
+            Check::failed(code::CLERK_SECRET, what).mended_by(elsewhere)
+        }
+        Told::Other(why) => {
+            let what = format!("CLERK_API_URL is not Clerk's Backend API: {host}: {why}");
+            Check::failed(code::CLERK_SECRET, what).mended_by(elsewhere)
+        }
+        Told::Refused(status) => {
+            let what = format!("could not be checked: Clerk's Backend API answers {status}");
+            Check::warning(code::CLERK_SECRET, what)
+                .mended_by("run this again in a few minutes, and look at Clerk's status page")
+        }
+        Told::Silent(why) => Check::warning(
+            code::CLERK_SECRET,
+            format!("could not be checked: {host}: {why}"),
+        )
+        .mended_by(
+            "check name resolution and that outgoing https is allowed; unset CLERK_API_URL where it is set",
+        ),
+    }
+}
+
+/// Whether the tokens that the known keys verify come from an accepted issuer: an issuer lists its
+/// own keys. Of several accepted ones, one is enough.
+async fn check_issuers(clerk: &ClerkSettings, known: &KeySet, seams: &Seams) -> Report {
+    let mut report = Report::default();
+    // That a publishable key's own issuer is left out has a check of its own.
+    let is_told = clerk.publishable_key.as_ref().is_some_and(|key| !clerk.issuers.contains(&key.issuer()));
+    if clerk.issuers.is_empty() || is_told {
+        return report;
+    }
+    let asked = clerk.issuers.iter().take(MOST_ISSUERS).map(|issuer| async move {
+        let address = Url::parse(&format!("{issuer}/.well-known/jwks.json")).ok();
+        let told = keys_of(seams, address.map(|url| Outgoing::new(Method::GET, url))).await;
+        (issuer, told.map(|(told, _)| told))
+    });
+    let told = futures_util::future::join_all(asked).await;
+    let lists = |(issuer, told): &(&String, Option<Told>)| {
+        Some(((*issuer).clone(), told.as_ref()?.keys()?.shares_a_key_with(known)))
+    };
+    let lists: Vec<(String, bool)> = told.iter().filter_map(lists).collect();
+    report.add(if let Some((issuer, _)) = lists.iter().find(|(_, is_ours)| *is_ours) {
+        Check::passed(code::CLERK_ISSUER, format!("{issuer} lists the keys that tokens are verified with"))
+    } else if let Some((issuer, _)) = lists.first().filter(|_| lists.len() == told.len()) {
+        let what = format!(
+            "{issuer} lists other keys than those that tokens are verified with: it is another Clerk instance, and every token \
+             would be refused"
+        );
+        Check::failed(code::CLERK_ISSUER, what).mended_by(
+            "set CLERK_ISSUER, or CLERK_PUBLISHABLE_KEY, to the instance whose keys CLERK_JWKS_URL, CLERK_JWT_KEY or \
+             CLERK_SECRET_KEY name, or change those",
+        )
+    } else {
+        Check::skipped(code::CLERK_ISSUER, format!("{} list no keys to compare", clerk.issuers.join(", ")))
+    });
     report
 }
 
@@ -69,7 +152,7 @@ fn check_source(
             return;
         }
         Some(Told::Refused(status)) => format!("{host} answers {status}"),
-        Some(Told::Silent(why)) => format!("{host}: {why}"),
+        Some(Told::Other(why) | Told::Silent(why)) => format!("{host}: {why}"),
         None if has_backend => {
             report.add(Check::passed(code::CLERK_KEYS, "Clerk's Backend API lists them"));
             return;
@@ -84,7 +167,7 @@ fn check_source(
         Check::passed(code::CLERK_KEYS, "pinned by CLERK_JWT_KEY; no network is needed")
     } else if has_backend && !clerk.jwks_url_is_named {
         Check::warning(code::CLERK_KEYS, format!("{why}; `serve` gets them from the Backend API"))
-    } else if public.is_none() && matches!(backend, Some(Told::Refused(401 | 403))) {
+    } else if public.is_none() && backend.is_some_and(Told::is_fault_of_ours) {
         // The secret key is the only source, and has its own failed check.
         Check::skipped(code::CLERK_KEYS, "they are fetched with the secret key")
     } else {
@@ -107,10 +190,7 @@ fn check_instance(
         });
     }
     let Some(pinned) = pinned else { return };
-    let others = [public, backend].into_iter().flatten().filter_map(|told| match told {
-        Told::Keys(keys) => Some(keys),
-        Told::Refused(_) | Told::Silent(_) => None,
-    });
+    let others = [public, backend].into_iter().flatten().filter_map(Told::keys);
     let mut others = others.peekable();
     if others.peek().is_none() {
         report
@@ -147,7 +227,7 @@ async fn keys_of(seams: &Seams, request: Option<Outgoing>) -> Option<(Told, Opti
     let told = if answer.status.is_success() {
         match KeySet::from_jwks(&answer.body) {
             Ok(document) => Told::Keys(document.keys),
-            Err(error) => Told::Silent(format!("its answer is not a key set: {error}")),
+            Err(error) => Told::Other(format!("its answer is not a key set: {error}")),
         }
     } else {
         Told::Refused(answer.status.as_u16())
@@ -203,11 +283,23 @@ pub(super) fn check_settings(settings: &Settings, report: &mut Report) {
     });
 }
 
-/// The configuration itself warns of an allowed origin whose tokens are refused.
+/// The configuration itself warns of an allowed origin whose tokens are refused; where all are,
+/// nobody is served.
 fn check_parties(settings: &Settings, report: &mut Report) {
     let clerk = &settings.clerk;
+    let is_party = |origin: &OriginPattern| {
+        clerk.parties.contains(origin) || clerk.parties.iter().any(|each| each.matches(origin.as_str()))
+    };
     report.add(if settings.allowed_origins.is_empty() {
         Check::warning(code::ORIGINS, "none is set: no web page can call this server")
+    } else if clerk.parties_mode != PartiesMode::Report
+        && !clerk.parties.is_empty()
+        && !settings.allowed_origins.iter().any(is_party)
+    {
+        let what = "CLERK_AUTHORIZED_PARTIES has no allowed origin: the tokens of every page are refused";
+        Check::failed(code::ORIGINS, what).mended_by(
+            "add the origins to CLERK_AUTHORIZED_PARTIES, or unset it: then the allowed origins are the parties",
+        )
     } else {
         let names: Vec<&str> = clerk.parties.iter().map(OriginPattern::as_str).collect();
         Check::passed(code::ORIGINS, names.join(", "))

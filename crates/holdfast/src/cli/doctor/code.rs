@@ -40,8 +40,9 @@ codes! {
         "Events go over http to a host on the internet: anybody on the network path can read them.",
         "Use https:// in HOLDFAST_WEBHOOK_URL.";
     ORIGINS = "origins", "origins and parties",
-        "No web page may call this server, or session tokens are accepted whatever page they were issued to.",
-        "Set HOLDFAST_ALLOWED_ORIGINS, and CLERK_AUTHORIZED_PARTIES_MODE to `enforce`.";
+        "No web page may call this server, the tokens of those that may are refused, or session tokens are accepted whatever \
+         page they were issued to.",
+        "Set HOLDFAST_ALLOWED_ORIGINS, unset CLERK_AUTHORIZED_PARTIES, and set CLERK_AUTHORIZED_PARTIES_MODE to `enforce`.";
     RETURN_URLS = "return-urls", "return addresses",
         "Nobody can connect, because there is no page to return to.",
         "Set HOLDFAST_ALLOWED_ORIGINS, or HOLDFAST_RETURN_URLS.";
@@ -111,15 +112,16 @@ codes! {
         "CLERK_JWT_KEY is not a key of the Clerk instance in the other settings: every token would be refused.",
         "Copy that instance's JWKS Public Key from Clerk's dashboard, API keys; or unset CLERK_JWT_KEY.";
     CLERK_SECRET = "clerk-secret-key", "secret key",
-        "Clerk's Backend API refuses CLERK_SECRET_KEY: user details cannot be read.",
-        "Copy the secret key from Clerk's dashboard, API keys, into CLERK_SECRET_KEY.";
+        "Clerk's Backend API refuses CLERK_SECRET_KEY, or CLERK_API_URL is not its address: user details cannot be read.",
+        "Copy the secret key from Clerk's dashboard, API keys, into CLERK_SECRET_KEY; unset CLERK_API_URL where it is set.";
     CLERK_INSTANCE = "clerk-instance", "one instance",
         "CLERK_SECRET_KEY belongs to another Clerk instance than the publishable key or the JWKS address.",
         "Copy CLERK_PUBLISHABLE_KEY and CLERK_SECRET_KEY from the same page of Clerk's dashboard. CLERK_API_URL must belong \
          to that instance.";
     CLERK_ISSUER = "clerk-issuer", "issuer",
-        "CLERK_ISSUER does not name the instance of the publishable key: its tokens would be refused.",
-        "Unset CLERK_ISSUER, or add the publishable key's issuer to it, after a comma.";
+        "The accepted issuers are not the Clerk instance whose tokens arrive: every token would be refused.",
+        "Unset CLERK_ISSUER, or add the publishable key's issuer to it, after a comma; take the keys and the issuer from one \
+         instance.";
     CLERK_AUDIENCE = "clerk-audience", "audience",
         "CLERK_AUDIENCE is set, and Clerk's own session tokens carry no audience.",
         "Unset CLERK_AUDIENCE, or add `aud` to the session token in Clerk's dashboard.";

@@ -12,7 +12,7 @@ use crate::clock::after;
 use crate::provider::instagram::InstagramConfig;
 use crate::provider::{AppFault, Failure, Grant, Meaning, SharedProvider};
 use crate::settings::Settings;
-use crate::transport::Outgoing;
+use crate::transport::{Outgoing, TransportError};
 
 /// The scopes of the Instagram API with Instagram Login.
 const SCOPES: [&str; 5] = [
@@ -24,6 +24,10 @@ const SCOPES: [&str; 5] = [
 ];
 /// Without it no call works.
 const NEEDED: &str = "instagram_business_basic";
+/// "Unknown path components", and "You are calling a deprecated version".
+const UNKNOWN_PATH: i64 = 2500;
+const RETIRED_VERSION: i64 = 2635;
+const RESTRICTED: &str = "look in the App dashboard: the app is not live, or Meta has restricted it";
 /// Versions below are retired: Meta keeps one for two years.
 const OLDEST_VERSION: u32 = 21;
 
@@ -35,12 +39,23 @@ pub(super) async fn check(settings: &Settings, seams: &Seams) -> Report {
     let (authorize, token, graph) = tokio::join!(
         check_authorize(seams, instagram),
         check_app(settings, instagram, &provider),
-        check_graph(&provider, seams.clock.now()),
+        check_graph(instagram, &provider, seams.clock.now()),
     );
-    for check in [authorize, token, graph] {
+    for check in [authorize, token] {
         report.add(check);
     }
+    match graph {
+        // The token host has said the same.
+        Probed::App(check) if report.finds_fault_with(code::INSTAGRAM_APP) => drop(check),
+        Probed::App(check) | Probed::Graph(check) => report.add(check),
+    }
     report
+}
+
+/// What a probe of the Graph API is about.
+enum Probed {
+    Graph(Check),
+    App(Check),
 }
 
 async fn check_authorize(seams: &Seams, instagram: &InstagramConfig) -> Check {
@@ -53,7 +68,10 @@ async fn check_authorize(seams: &Seams, instagram: &InstagramConfig) -> Check {
         Ok(answer) if answer.status.is_server_error() => {
             Check::failed(code::INSTAGRAM_AUTHORIZE, format!("{host} answers {}", answer.status))
         }
-        Ok(_) => Check::passed(code::INSTAGRAM_AUTHORIZE, format!("{host} answers")),
+        // A page that is too large to be read is one.
+        Ok(_) | Err(TransportError::TooLarge) => {
+            Check::passed(code::INSTAGRAM_AUTHORIZE, format!("{host} answers"))
+        }
         Err(error) => Check::failed(code::INSTAGRAM_AUTHORIZE, format!("{host}: {error}")),
     }
 }
@@ -87,8 +105,7 @@ async fn check_app(settings: &Settings, instagram: &InstagramConfig, provider: &
         ),
         Meaning::App(AppFault::Scope) => Check::failed(code::INSTAGRAM_SCOPES, failure.detail),
         Meaning::App(AppFault::NotAdmitted | AppFault::Deactivated) => {
-            Check::failed(code::INSTAGRAM_APP, failure.detail)
-                .mended_by("look in the App dashboard: the app is not live, or Meta has restricted it")
+            Check::failed(code::INSTAGRAM_APP, failure.detail).mended_by(RESTRICTED)
         }
         Meaning::App(AppFault::Request | AppFault::Unsupported)
         | Meaning::Dead(_)
@@ -102,7 +119,7 @@ async fn check_app(settings: &Settings, instagram: &InstagramConfig, provider: &
 }
 
 /// A probe with a token that cannot exist: a Graph API says that it does not know it.
-async fn check_graph(provider: &SharedProvider, now: Timestamp) -> Check {
+async fn check_graph(instagram: &InstagramConfig, provider: &SharedProvider, now: Timestamp) -> Probed {
     let grant = Grant {
         access_token: SecretString::from("holdfast-doctor"),
         scopes: None,
@@ -110,12 +127,21 @@ async fn check_graph(provider: &SharedProvider, now: Timestamp) -> Check {
         expires_at: after(now, std::time::Duration::from_hours(1)),
     };
     match provider.identify(&grant).await.outcome {
-        Ok(_) => Check::skipped(
+        Ok(_) => Probed::Graph(Check::skipped(
             code::INSTAGRAM_GRAPH,
             "could not be checked: Instagram accepted a token that cannot exist",
-        ),
-        Err(failure) if is_silent(&failure) => Check::failed(code::INSTAGRAM_GRAPH, failure.detail),
-        Err(_) => Check::passed(code::INSTAGRAM_GRAPH, "the Graph API answers"),
+        )),
+        Err(failure) if is_silent(&failure) => {
+            Probed::Graph(Check::failed(code::INSTAGRAM_GRAPH, failure.detail))
+        }
+        Err(failure) if matches!(failure.code, Some(UNKNOWN_PATH | RETIRED_VERSION)) => {
+            let what = format!("{}: {}", instagram.graph_version, failure.detail);
+            Probed::Graph(Check::failed(code::INSTAGRAM_VERSION, what))
+        }
+        Err(Failure { meaning: Meaning::App(AppFault::Deactivated), detail, .. }) => {
+            Probed::App(Check::failed(code::INSTAGRAM_APP, detail).mended_by(RESTRICTED))
+        }
+        Err(_) => Probed::Graph(Check::passed(code::INSTAGRAM_GRAPH, "the Graph API answers")),
     }
 }
 

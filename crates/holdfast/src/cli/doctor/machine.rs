@@ -1,8 +1,10 @@
 //! This machine: randomness, ports, files, disk and the journal.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use http::Method;
 use secrecy::ExposeSecret as _;
@@ -12,12 +14,15 @@ use super::ask;
 use super::code::{self, Code};
 use super::report::{Check, Report};
 use crate::app::Seams;
+use crate::clock;
 use crate::connections::journal::Journal;
 use crate::process::OWN_HANDLES;
 use crate::settings::Settings;
 use crate::store;
-use crate::transport::Outgoing;
+use crate::transport::{Outgoing, TransportError};
 
+/// Time for a server on this machine to answer; the ports are looked at before all else.
+const PATIENCE: Duration = Duration::from_millis(2500);
 /// With less left, the disk is called nearly full.
 const LEAST_FREE: u64 = 64 * 1024 * 1024;
 
@@ -27,13 +32,20 @@ pub(super) async fn check(settings: &Settings, seams: &Seams, report: &mut Repor
         Ok(_) => Check::passed(code::RANDOMNESS, "the system delivers random bytes"),
         Err(error) => Check::failed(code::RANDOMNESS, error.to_string()),
     });
-    let is_running = check_port(seams, code::LISTEN, settings.listen, report).await;
-    if let Some(metrics) = settings.metrics_listen {
-        if settings.obstacle().is_some() {
-            report.add(Check::failed(code::METRICS_LISTEN, "its port is that of HOLDFAST_LISTEN"));
-        } else {
-            check_port(seams, code::METRICS_LISTEN, metrics, report).await;
+    let metrics = async {
+        match settings.metrics_listen {
+            Some(_) if settings.obstacle().is_some() => {
+                Some(Check::failed(code::METRICS_LISTEN, "its port is that of HOLDFAST_LISTEN"))
+            }
+            Some(address) => Some(check_port(seams, code::METRICS_LISTEN, address).await.0),
+            None => None,
         }
+    };
+    let ((listen, is_running), metrics) =
+        tokio::join!(check_port(seams, code::LISTEN, settings.listen), metrics);
+    report.add(listen);
+    if let Some(metrics) = metrics {
+        report.add(metrics);
     }
     check_files(settings, report);
     check_disk(settings, report);
@@ -41,41 +53,47 @@ pub(super) async fn check(settings: &Settings, seams: &Seams, report: &mut Repor
     is_running
 }
 
-/// Whether the address is free or held by a server of ours.
-async fn check_port(seams: &Seams, code: Code, address: SocketAddr, report: &mut Report) -> bool {
+/// Whether the address is free or held by a server of ours; `true` for the latter.
+async fn check_port(seams: &Seams, code: Code, address: SocketAddr) -> (Check, bool) {
     match TcpListener::bind(address).await {
-        Ok(_) => {
-            report.add(Check::passed(code, format!("{address} is free")));
-            false
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            let ours = is_ours(seams, code, address).await;
-            report.add(if ours {
-                Check::passed(code, format!("a server of this program answers at {address}"))
-            } else {
-                Check::failed(code, format!("{address} is in use by another program"))
-            });
-            ours
-        }
-        Err(error) => {
-            report.add(Check::failed(code, format!("cannot listen on {address}: {error}")));
-            false
-        }
+        Ok(_) => (Check::passed(code, format!("{address} is free")), false),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => match is_ours(seams, code, address).await {
+            Some(true) => {
+                (Check::passed(code, format!("a server of this program answers at {address}")), true)
+            }
+            Some(false) => (Check::failed(code, format!("{address} is in use by another program")), false),
+            None => {
+                let what = format!("{address} is in use by a program that does not answer");
+                let check = Check::failed(code, what).mended_by(format!(
+                    "if that is this server, it hangs: keep its log, and restart it. Otherwise: {}",
+                    code.remedy
+                ));
+                (check, false)
+            }
+        },
+        Err(error) => (Check::failed(code, format!("cannot listen on {address}: {error}")), false),
     }
 }
 
-/// Whether the server that listens there is this program.
-async fn is_ours(seams: &Seams, code: Code, address: SocketAddr) -> bool {
+/// Whether the server that listens there is this program; `None` where it does not answer.
+async fn is_ours(seams: &Seams, code: Code, address: SocketAddr) -> Option<bool> {
     let address = super::super::health::reachable(address);
     let (path, sign) = if code == code::METRICS_LISTEN {
         ("metrics", "holdfast_build_info")
     } else {
         ("healthz", "\"version\"")
     };
-    let Ok(url) = url::Url::parse(&format!("http://{address}/{path}")) else { return false };
-    match ask(seams, Outgoing::new(Method::GET, url)).await {
-        Ok(answer) => String::from_utf8_lossy(&answer.body).contains(sign),
-        Err(_) => false,
+    let url = url::Url::parse(&format!("http://{address}/{path}")).ok()?;
+    match clock::within(PATIENCE, &*seams.clock, ask(seams, Outgoing::new(Method::GET, url))).await? {
+        Ok(answer) => Some(String::from_utf8_lossy(&answer.body).contains(sign)),
+        Err(TransportError::Timeout) => None,
+        Err(
+            TransportError::Connect
+            | TransportError::Certificate(_)
+            | TransportError::Broken
+            | TransportError::TooLarge
+            | TransportError::Unsendable,
+        ) => Some(false),
     }
 }
 
@@ -143,7 +161,11 @@ fn check_journal(settings: &Settings, report: &mut Report) {
     let journal = Journal::in_directory(settings.journal_directory.clone());
     let shown = settings.journal_directory.display();
     report.add(if let Err(error) = journal.probe() {
-        Check::failed(code::JOURNAL, format!("{shown} cannot be written ({error})"))
+        if error.kind() == ErrorKind::StorageFull && report.finds_fault_with(code::DISK) {
+            Check::skipped(code::JOURNAL, format!("{shown} is on the disk that is full"))
+        } else {
+            Check::failed(code::JOURNAL, format!("{shown} cannot be written ({error})"))
+        }
     } else {
         match journal.count() {
             Ok(0) => Check::passed(code::JOURNAL, format!("{shown} can be written")),

@@ -42,6 +42,7 @@ pub async fn run(context: &Context, args: &DoctorArgs, printer: &mut Printer) ->
     if let Some(Read { settings, is_complete }) = configuration::check(context, &mut report)? {
         let seams = seams(context)?;
         let is_running = machine::check(&settings, &seams, &mut report).await;
+        let can_listen = !report.finds_fault_with(code::LISTEN);
         let database = within(context, code::DATABASE, database::check(context, &settings, is_running));
         if args.offline {
             report.append(database.await);
@@ -51,7 +52,7 @@ pub async fn run(context: &Context, args: &DoctorArgs, printer: &mut Printer) ->
                 clock::within(PATIENCE, &*context.clock, running::check(&settings, &seams)),
                 within(context, code::CLERK_KEYS, clerk::check(&settings.clerk, &seams)),
                 within(context, code::INSTAGRAM_GRAPH, instagram::check(&settings, &seams)),
-                within(context, code::PUBLIC_URL, public::check(&settings, &seams, is_running)),
+                within(context, code::PUBLIC_URL, public::check(&settings, &seams, is_running, can_listen)),
             );
             let (running, troubles) = running.unwrap_or_default();
             for part in [database, running, clerk, instagram, public] {

@@ -13,9 +13,18 @@ use crate::settings::Settings;
 use crate::transport::{Answer, Outgoing, TransportError};
 
 /// `is_running`: a server of ours holds the listening address, so the public one must lead to it.
-pub(super) async fn check(settings: &Settings, seams: &Seams, is_running: bool) -> Report {
+/// `can_listen`: that address has not been found faulty.
+pub(super) async fn check(settings: &Settings, seams: &Seams, is_running: bool, can_listen: bool) -> Report {
     let mut report = Report::default();
-    let (reached, webhook) = tokio::join!(reach(settings, seams, is_running), check_webhook(settings, seams));
+    let is_same = settings.public_url.as_str() == format!("http://{}/", settings.listen);
+    let reached = async {
+        if is_same && !can_listen {
+            let what = "it is HOLDFAST_LISTEN, which has a check of its own";
+            return (Check::skipped(code::PUBLIC_URL, what), false);
+        }
+        reach(settings, seams, is_running).await
+    };
+    let (reached, webhook) = tokio::join!(reached, check_webhook(settings, seams));
     let is_ours = reached.1;
     report.add(reached.0);
     report.append(webhook);
@@ -43,9 +52,32 @@ async fn reach(settings: &Settings, seams: &Seams, is_running: bool) -> (Check, 
             let checked = if public.scheme() == "https" { ", with a good certificate" } else { "" };
             (Check::passed(code::PUBLIC_URL, format!("{public} leads here{checked}")), true)
         }
+        // A proxy that reaches nobody behind it.
+        Ok(answer) if matches!(answer.status.as_u16(), 502..=504) && !is_app(settings) => {
+            let status = answer.status;
+            let check = if is_running {
+                Check::failed(
+                    code::PUBLIC_URL,
+                    format!("the server runs, but the proxy at {public} does not reach it ({status})"),
+                )
+                .mended_by(format!(
+                    "let the proxy pass every path on to HOLDFAST_LISTEN, which is {}",
+                    settings.listen
+                ))
+            } else {
+                Check::skipped(
+                    code::PUBLIC_URL,
+                    format!("the proxy at {public} answers {status}: no server runs behind it yet"),
+                )
+            };
+            (check, false)
+        }
         Ok(answer) => {
             let what = format!("{public} is answered by another program ({})", answer.status);
             (Check::failed(code::PUBLIC_URL, what), false)
+        }
+        Err(TransportError::TooLarge) => {
+            (Check::failed(code::PUBLIC_URL, format!("{public} is answered by another program")), false)
         }
         Err(error @ TransportError::Certificate(_)) => {
             (Check::failed(code::CERTIFICATE, format!("{public}: {error}")), false)

@@ -64,7 +64,10 @@ pub(super) fn now(operator: &Operator, readiness: &Readiness) -> Vec<Trouble> {
     }
     if operator.overview.connections().budget_used() >= 1.0 {
         troubles.add("HoldfastBudgetSpent", "Instagram's hourly budget for the app is used up.");
-    } else if let Some(at) = operator.overview.connections().provider_rests_until() {
+    } else if let Some(at) = operator.overview.connections().provider_rests_until()
+        // In an incident it answers, and is asked rarely.
+        && seen.incident_since.is_none()
+    {
         troubles
             .add("HoldfastInstagramDown", format!("Instagram does not answer; the next call is at {at}."));
     }

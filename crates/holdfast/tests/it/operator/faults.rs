@@ -162,6 +162,34 @@ const FAULTS: &[(&str, &str, Change)] = &[
         p.with("CLERK_PUBLISHABLE_KEY", "pk_live_Y2xlcmsuZXhhbXBsZS5jb20k")
             .with("CLERK_ISSUER", "https://clerk.other.example")
     }),
+    ("keys of another instance than the issuer's", "clerk-issuer", |p, s| {
+        p.with("CLERK_ISSUER", s.other.url().as_str().trim_end_matches('/'))
+    }),
+    ("a pinned key of another instance than the issuer's", "clerk-issuer", |p, s| {
+        p.with("CLERK_JWT_KEY", s.outside.clerk.jwt_key().unwrap())
+            .with("CLERK_JWKS_URL", "")
+            .with("CLERK_SECRET_KEY", "")
+            .with("CLERK_ISSUER", s.other.url().as_str().trim_end_matches('/'))
+    }),
+    ("a Backend API at an address that it lacks", "clerk-secret-key", |p, s| {
+        p.with("CLERK_API_URL", format!("http://{}/404", s.stub))
+    }),
+    ("a Backend API that is a web page", "clerk-secret-key", |p, s| {
+        p.with("CLERK_API_URL", format!("http://{}/200", s.stub))
+    }),
+    ("a Backend API of another version", "configuration", |p, _| {
+        p.with("CLERK_API_URL", "https://api.clerk.com/v2")
+    }),
+    ("parties without a page that may call", "origins", |p, _| {
+        p.with("CLERK_AUTHORIZED_PARTIES", "https://other.example.com")
+    }),
+    ("a misspelt parameter of the database's address", "configuration", |p, _| {
+        p.with("HOLDFAST_DATABASE_URL", "postgres://db.example.com/holdfast?sslmod=verify-full")
+    }),
+    ("a port of its own", "configuration", |p, _| p.with("HOLDFAST_PORT", "3000")),
+    ("a secret without an end", "configuration", |p, _| {
+        p.with("HOLDFAST_FORWARD_AUTH_SECRET_FILE", "/dev/zero")
+    }),
     ("an app secret of letters", "instagram-secret-form", |p, _| {
         p.with("INSTAGRAM_APP_SECRET", "not-a-hexadecimal-secret")
     }),
@@ -397,6 +425,51 @@ async fn tables_of_another_program_are_named_and_left_alone() {
             );
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_waits_for_the_first_start_is_no_fault() {
+    let outside = Outside::start().await;
+    let stub = stub().await;
+    let place = outside
+        .installation()
+        .with("HOLDFAST_PUBLIC_URL", format!("http://{stub}/502"))
+        .with("INSTAGRAM_APP_ID", "")
+        .with("INSTAGRAM_APP_SECRET", "");
+    let (_, ended) = run(place, &["doctor", "--json"]).await;
+    assert_eq!((codes(&ended, "failed").len(), ended.code), (0, 0), "{}", ended.stdout);
+    assert!(ended.stdout.contains("no server runs behind it yet"), "{}", ended.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_of_another_machine_is_one_fault_also_where_it_answers() {
+    let outside = Outside::start().await;
+    let place = outside
+        .installation()
+        .with("HOLDFAST_LISTEN", "192.0.2.1:8080")
+        .with("HOLDFAST_PUBLIC_URL", "")
+        .with("INSTAGRAM_APP_ID", "")
+        .with("INSTAGRAM_APP_SECRET", "");
+    let (_, ended) = run(place, &["doctor", "--json"]).await;
+    assert_eq!(codes(&ended, "failed"), ["listen"], "{}", ended.stdout);
+}
+
+/// Ours, hung, as well as another's.
+#[tokio::test(flavor = "multi_thread")]
+async fn ports_that_are_held_without_an_answer_leave_time_for_the_rest() {
+    let outside = Outside::start().await;
+    let held = [ReservedPort::new(), ReservedPort::new()];
+    let _holders = held.each_ref().map(|port| std::net::TcpListener::bind(port.address()).unwrap());
+    let place = outside
+        .installation()
+        .with("HOLDFAST_LISTEN", held[0].address().to_string())
+        .with("HOLDFAST_METRICS_LISTEN", held[1].address().to_string());
+    let began = std::time::Instant::now();
+    let (_, ended) = run(place, &["doctor", "--json"]).await;
+    assert_eq!(codes(&ended, "failed"), ["listen", "metrics-listen"], "{}", ended.stdout);
+    assert!(ended.stdout.contains("a program that does not answer"), "{}", ended.stdout);
+    // Everything else has twelve seconds, of fifteen.
+    assert!(began.elapsed() < std::time::Duration::from_secs(8), "{:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

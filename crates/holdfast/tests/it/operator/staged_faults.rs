@@ -183,6 +183,39 @@ async fn a_redirect_address_that_meta_does_not_know_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_graph_api_says_of_app_and_version_is_told() {
+    let outside = Outside::start().await;
+    for (code, message, wanted) in [
+        (200, "API access deactivated. To reactivate, go to the app dashboard.", "instagram-app"),
+        (2500, "Unknown path components: /v25.0/me", "instagram-version"),
+        (2635, "You are calling a deprecated version of the API.", "instagram-version"),
+    ] {
+        let body = format!(r#"{{"error":{{"type":"OAuthException","code":{code},"message":"{message}"}}}}"#);
+        outside.instagram.script(None, Endpoint::Me, 400, &body, Some(1)).unwrap();
+        assert_failed(&doctor(outside.installation()).await, &[wanted], message);
+    }
+    assert_failed(&doctor(outside.installation()).await, &[], "all is well by now");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_file_that_is_taken_away_under_the_server_is_named() {
+    let app = App::start().await;
+    let place = installation(&app, app.base.as_str().trim_end_matches('/'));
+    let place = place.with("HOLDFAST_LISTEN", app.address().to_string());
+    let (place, healthy) = run(place, &["doctor", "--json"]).await;
+    assert_failed(&healthy, &[], "healthy");
+    let file = app.place.directory.path().join("holdfast.db");
+    let away = app.place.directory.path().join("away.db");
+    std::fs::rename(&file, &away).unwrap();
+    let (place, ended) = run(place, &["doctor", "--json"]).await;
+    assert_failed(&ended, &["database"], "its file is gone");
+    assert!(ended.stdout.contains("put it back where it was"), "{}", ended.stdout);
+    std::fs::rename(&away, &file).unwrap();
+    let (_, ended) = run(place, &["doctor", "--json"]).await;
+    assert_failed(&ended, &[], "it is back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_is_off_is_named_with_the_seconds() {
     let outside = Outside::start().await;
     let asked = Outgoing::new(Method::GET, outside.clerk.jwks_url());
@@ -218,6 +251,29 @@ async fn a_disk_that_is_nearly_full_is_named() {
     assert!(full.stderr.is_empty(), "a mount namespace is needed: {}", full.stderr);
     assert_failed(&full, &["disk"], "32 MiB");
     assert_failed(&roomy, &[], "128 MiB");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_full_is_one_fault_and_takes_no_half_backup() {
+    let outside = Outside::start().await;
+    let place = outside.installation().with("HOLDFAST_JOURNAL_DIR", "disk/journal");
+    let (place, migrated) = run(place, &["migrate"]).await;
+    assert_eq!(migrated.code, 0, "{}", migrated.stderr);
+    let ended = tokio::task::spawn_blocking(move || {
+        let fill = "mkdir -p disk && mount -t tmpfs -o size=64k none disk && \
+                    (head -c 1m /dev/zero > disk/fill || true) 2>/dev/null";
+        let looked = place.run_in_own_mounts(fill, &["doctor", "--json"]);
+        let small = "mkdir -p disk && mount -t tmpfs -o size=64k none disk";
+        let copied = place.run_in_own_mounts(small, &["backup", "disk/copy.db"]);
+        let again = format!("{small} && (\"$0\" backup disk/copy.db 2>/dev/null; ls -A disk > left)");
+        let _ = place.run_in_own_mounts(&again, &["--version"]);
+        (looked, copied, std::fs::read_to_string(place.path().join("left")).unwrap())
+    });
+    let (looked, copied, left) = ended.await.unwrap();
+    assert_failed(&looked, &["disk"], "full");
+    assert_eq!(copied.code, 2, "{}", copied.stderr);
+    assert!(copied.stderr.contains("no room for the copy on the disk of disk/copy.db"), "{}", copied.stderr);
+    assert_eq!(left, "", "half a copy stands in the way of the next, and may be taken for a whole one");
 }
 
 #[tokio::test(flavor = "multi_thread")]
