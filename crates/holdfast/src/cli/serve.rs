@@ -35,7 +35,7 @@ pub async fn run(context: &Context, printer: &mut Printer) -> Outcome {
     let stop = stop_signal()?;
     let server = Server::build(&settings, &seams(context)?).await.map_err(told)?;
     tracing::info!(
-        address = %settings.listen,
+        address = %listener.local_addr().unwrap_or(settings.listen),
         public_url = %settings.public_url,
         worker = settings.worker,
         instagram = settings.instagram.is_some(),
