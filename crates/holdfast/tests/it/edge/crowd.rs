@@ -172,17 +172,17 @@ impl Met {
         let took = began.elapsed();
         match reply {
             Ok(reply) if reply.status == status => {
-                self.times.borrow_mut().entry(what).or_default().push(took)
+                self.times.borrow_mut().entry(what).or_default().push(took);
             }
-            Ok(reply) => self.refused(what, format!("{} {}", reply.status, reply.body)),
+            Ok(reply) => self.refused(what, &format!("{} {}", reply.status, reply.body)),
             Err(error) => {
                 *kept = None;
-                self.refused(what, error.to_string());
+                self.refused(what, &error.to_string());
             }
         }
     }
 
-    fn refused(&self, what: &str, why: String) {
+    fn refused(&self, what: &str, why: &str) {
         self.refused.borrow_mut().push(format!("{what}: {why}"));
     }
 
