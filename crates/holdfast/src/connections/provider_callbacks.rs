@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 
-use crate::connection::Connection;
 use crate::connection::observation::Observation;
 use crate::connection::transition::is_about_an_earlier_link;
 use crate::connections::{Connections, ServiceError};
@@ -19,26 +18,13 @@ impl Connections {
     ) -> Result<usize, ServiceError> {
         let connections = self.parts.store.connections_by_account(Self::PROVIDER, account_id).await?;
         for connection in &connections {
-            let is_stale = is_about_an_earlier_link(connection, issued_at)
-                || self.was_told_before(connection, issued_at).await?;
-            if is_stale {
+            if is_about_an_earlier_link(connection, issued_at) {
                 self.probe(connection).await?;
             } else {
                 self.recorder.record(connection.id, &Observation::Deauthorized { issued_at }, None).await?;
             }
         }
         Ok(connections.len())
-    }
-
-    /// Whether a linked connection was deauthorized by this message before. Its time has whole
-    /// seconds, so the link may have been made in the second in which it was issued.
-    async fn was_told_before(
-        &self,
-        connection: &Connection,
-        issued_at: Option<Timestamp>,
-    ) -> Result<bool, ServiceError> {
-        let Some(issued_at) = issued_at.filter(|_| connection.grant.is_some()) else { return Ok(false) };
-        Ok(self.parts.store.was_deauthorized_since(connection.id, issued_at).await?)
     }
 
     /// The account's person requested at `issued_at` that their data be deleted. Erases grants and

@@ -253,15 +253,6 @@ impl Store {
         Ok(HistoryPage { entries: read.into_iter().map(|(entry, _)| entry).collect(), next })
     }
 
-    /// Whether a deauthorization of this connection was recorded at `since` or later.
-    pub async fn was_deauthorized_since(&self, id: Uuid, since: Timestamp) -> Result<bool, StoreError> {
-        let row = self.read_one(statements::DEAUTHORIZED_SINCE, vec![id.into(), since.into()]).await?;
-        let amount = row.as_ref().map(rows::amount).transpose();
-        Ok(amount
-            .map_err(|error| error.at("connection_history", &id.to_string()))?
-            .is_some_and(|amount| amount > 0))
-    }
-
     /// The connection that an attempt is about. Holding the attempt is the proof.
     pub async fn connection_of(&self, attempt: &Attempt) -> Result<Option<Connection>, StoreError> {
         let values = vec![attempt.user_id.as_str().into(), attempt.provider.as_str().into()];

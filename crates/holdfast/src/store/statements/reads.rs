@@ -101,10 +101,6 @@ statements! {
          h.connection_id WHERE c.user_id = $1 AND c.provider = $2 AND c.ordinal = 0 AND (h.version < $3 \
          OR (h.version = $3 AND h.position < $4)) ORDER BY h.version DESC, h.position DESC LIMIT $5 + 0",
     );
-    DEAUTHORIZED_SINCE = Sql::both(
-        "SELECT COUNT(*) AS amount FROM connection_history WHERE connection_id = $1 AND reason = 'deauthorized' AND \
-         evidence_source = 'callback' AND evidence_at >= $2",
-    );
     GRANT_AND_KEY = Sql::both(
         "SELECT g.connection_id, g.version, g.blob, g.obtained_at, g.expires_at, k.key_id, k.blob AS key_blob \
          FROM grants AS g JOIN user_keys AS k ON k.user_id = $3 WHERE g.connection_id = $1 AND g.version = $2",

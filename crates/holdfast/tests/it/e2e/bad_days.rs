@@ -12,7 +12,7 @@ use holdfast::standin::instagram::Decision;
 use holdfast::transport::{Answer, Outgoing};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use secrecy::ExposeSecret as _;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::app::json as json_of;
 use super::app::{App, RETURN_TO, SignedIn, code, text};
@@ -104,28 +104,6 @@ async fn a_deletion_request_said_twice_is_one_and_spares_what_was_linked_later()
     let second = json_of(&call_back(&app, "webhooks/instagram/data-deletion", &new).await);
     assert_ne!(second, first);
     assert_eq!(ada.status().await["state"], "not_connected");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_deauthorization_said_twice_spares_what_was_linked_between() {
-    let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
-    let app = App::at(Arc::new(clock.clone()), &[], |_| {}).await;
-    let ada = app.sign_in(Person::Ada);
-    let status = ada.connect_account("ada.makes").await;
-    let account = status["account"]["id"].as_str().unwrap().to_owned();
-    let deauthorize = async |at| {
-        let removed = signed(&app, &account, Some(at));
-        let answer = call_back(&app, "webhooks/instagram/deauthorize", &removed).await;
-        assert_eq!(answer.status, StatusCode::OK);
-        ada.status().await["reason"].clone()
-    };
-    // All of it within a second, the unit of Meta's times.
-    let now = clock.now().as_second();
-    assert_eq!(deauthorize(now).await, "deauthorized");
-    ada.connect_account("ada.makes").await;
-    assert_eq!(deauthorize(now).await, Value::Null);
-    clock.advance(Duration::from_secs(1));
-    assert_eq!(deauthorize(now + 1).await, "deauthorized");
 }
 
 #[tokio::test(flavor = "multi_thread")]
