@@ -18,26 +18,16 @@ rust_tests() {
   fi
 }
 
-# The tests of one directory; what they print comes in one piece.
-javascript_tests_of() {
-  local output began=$SECONDS status=0
-  output=$(cd "$1" && npm test --silent 2>&1) || status=1
-  printf -- '-- %s\n%s\n-- %s: %s s\n' "$1" "$output" "$1" "$((SECONDS - began))"
-  return "$status"
-}
-
-# Every directory with a package.json that has a test script, the longest first; tests that need the server take the binary
-# built above. Two at a time: each goes through its files one by one, and waits for a browser most of the time.
+# Every directory with a package.json that has a test script; tests that need the server take the binary built above.
 javascript_tests() {
+  local manifest
   export HOLDFAST_BIN="${CARGO_TARGET_DIR:-$PWD/target}/debug/holdfast"
-  export -f javascript_tests_of
-  { printf '%s\n' clients/js tests/browser && git ls-files '*package.json' | sed 's|/*package.json$||'; } |
-    awk 'NF && !seen[$0]++' |
-    while read -r directory; do
-      if node -e 'process.exit(require(require("path").resolve(process.argv[1], "package.json")).scripts?.test ? 0 : 1)' "$directory"; then
-        echo "$directory"
-      fi
-    done | xargs -P 2 -I {} bash -c 'javascript_tests_of {}'
+  while read -r manifest; do
+    if node -e 'process.exit(require(require("path").resolve(process.argv[1])).scripts?.test ? 0 : 1)' "$manifest"; then
+      echo "-- $(dirname "$manifest")"
+      (cd "$(dirname "$manifest")" && npm test --silent) || return 1
+    fi
+  done < <(git ls-files '*package.json' 'package.json')
 }
 
 # The types of the JavaScript client against the description that the server itself gives.
