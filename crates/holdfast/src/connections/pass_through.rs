@@ -67,20 +67,15 @@ impl Connections {
     pub async fn pass_through(&self, owner: &OwnerId, call: PassThrough) -> Result<PassedThrough, UseError> {
         let provider = self.parts.provider.as_ref();
         let provider = provider.ok_or(UseError::NotUsable { reason: Some(Reason::NotConfigured) })?;
-        // What is wrong with the call itself is said whatever state the connection is in.
-        if let Some(Failure { detail, .. }) = provider.objection(&call) {
-            return Err(UseError::NotPassedOn { detail });
-        }
-        let (connection, grant) = self.in_use(owner).await?;
-        let now = self.parts.clock.now();
-        // Calling while throttled lengthens it (Graph API, "Rate limits": stop making API calls).
-        if let Some(until) = connection.waits_until(now) {
-            let reason = connection.standing.reason().unwrap_or(Reason::RateLimited);
-            let retry_after = Some(until.duration_since(now).unsigned_abs());
-            return Err(UseError::Unanswered { reason, retry_after, may_be_done: false });
-        }
-        let Some(facts) = connection.grant else {
-            return Err(UseError::NotUsable { reason: connection.standing.reason() });
+        let (connection, facts, grant) = match self.callable(owner).await {
+            Ok(callable) => callable,
+            // What is wrong with the call itself is said whatever state the connection is in.
+            Err(error) => {
+                let objection = provider.objection(&call);
+                return Err(
+                    objection.map_or(error, |Failure { detail, .. }| UseError::NotPassedOn { detail })
+                );
+            }
         };
         let tools = Tools { provider, grant: &grant, lease: None };
         let changes = call.method != http::Method::GET;
@@ -106,6 +101,22 @@ impl Connections {
                 let may_be_done = changes && failure.was_sent;
                 Err(UseError::Unanswered { reason, retry_after: failure.retry_after, may_be_done })
             }
+        }
+    }
+
+    /// The connection and its grant, where Instagram may be called now.
+    async fn callable(&self, owner: &OwnerId) -> Result<(Connection, GrantFacts, Grant), UseError> {
+        let (connection, grant) = self.in_use(owner).await?;
+        let now = self.parts.clock.now();
+        // Calling while throttled lengthens it (Graph API, "Rate limits": stop making API calls).
+        if let Some(until) = connection.waits_until(now) {
+            let reason = connection.standing.reason().unwrap_or(Reason::RateLimited);
+            let retry_after = Some(until.duration_since(now).unsigned_abs());
+            return Err(UseError::Unanswered { reason, retry_after, may_be_done: false });
+        }
+        match connection.grant {
+            Some(facts) => Ok((connection, facts, grant)),
+            None => Err(UseError::NotUsable { reason: connection.standing.reason() }),
         }
     }
 
