@@ -46,13 +46,19 @@ pub(super) async fn check(context: &Context, settings: &Settings, is_running: bo
             return report;
         }
     };
+    check_opened(context, settings, &store, &mut report).await;
+    store.close().await;
+    report
+}
+
+/// What an open database says of itself. Ends where every further check would fail for the same
+/// reason.
+async fn check_opened(context: &Context, settings: &Settings, store: &Store, report: &mut Report) {
     let facts = store.server_facts().await;
     if let Ok(Some(facts)) = &facts
-        && !check_use(facts, &mut report)
+        && !check_use(facts, report)
     {
-        // Every other check would fail for the same reason.
-        store.close().await;
-        return report;
+        return;
     }
     if let Err(StoreError::Unavailable(why)) = &facts {
         // It was opened, so the address is right.
@@ -60,8 +66,7 @@ pub(super) async fn check(context: &Context, settings: &Settings, is_running: bo
         report.add(Check::failed(code::DATABASE_POOL, what).mended_by(
             "raise max_connections, or the CONNECTION LIMIT of the role or the database, to thirteen for each replica",
         ));
-        store.close().await;
-        return report;
+        return;
     }
     // Opening asserts the settings that durability rests on, and that the file can be written.
     report.add(Check::passed(code::DATABASE, "opens; its settings guarantee durability"));
@@ -72,24 +77,21 @@ pub(super) async fn check(context: &Context, settings: &Settings, is_running: bo
             Check::failed(code::SCHEMA, what)
                 .mended_by("give Holdfast a database of its own, and name it in HOLDFAST_DATABASE_URL"),
         );
-        store.close().await;
-        return report;
+        return;
     }
-    let is_current = check_schema(&store, &mut report).await;
+    let is_current = check_schema(store, report).await;
     match facts {
-        Ok(Some(facts)) => check_role(&facts, is_current, &mut report),
+        Ok(Some(facts)) => check_role(&facts, is_current, report),
         Ok(None) => {}
         Err(error) => {
             report.add(Check::warning(code::DATABASE_ROLE, format!("could not be checked: {error}")));
         }
     }
     if is_current {
-        report.add(check_indexes(&store).await);
-        check_key_ring(context, settings, &store, &mut report).await;
-        check_backlog(context, &store, &mut report).await;
+        report.add(check_indexes(store).await);
+        check_key_ring(context, settings, store, report).await;
+        check_backlog(context, store, report).await;
     }
-    store.close().await;
-    report
 }
 
 /// Whether a Postgres server lets us work at all: takes writes, is not too old, and has connections
