@@ -46,7 +46,7 @@ export function createTime({ onMove, look }) {
     onMove();
   }
 
-  /** Until the wanted day is there, which may change on the way: the slider stays in the person's hand. */
+  /** Until the wanted day is there. It may change on the way: the slider can be dragged on. */
   async function travel() {
     while (daysLeft() > 0) {
       if (byId("asleep").checked) {

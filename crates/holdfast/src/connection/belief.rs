@@ -10,8 +10,8 @@ use super::{Connection, GrantFacts};
 use crate::clock::after;
 use crate::provider::Meaning;
 
-/// With fewer than [`INCIDENT_MIN_STRUCK`] connections, an unexplained death is believed when it is repeated
-/// this much later: so few cannot show an incident.
+/// With fewer than [`INCIDENT_MIN_STRUCK`] connections, an unexplained death is believed when it is
+/// repeated this much later: so few cannot show an incident.
 pub const CONFIRM_AMONG_FEW: Duration = Duration::from_mins(1);
 /// A stated death seen by the worker is believed when it is repeated this much later. Long enough
 /// for a batch of refreshes to show an incident.
