@@ -1,5 +1,6 @@
 //! The controls, in process and over HTTP, and the callbacks.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -154,6 +155,7 @@ async fn it_stops_even_while_it_hangs_and_listens_on_loopback_only() {
     let rig = rig().await;
     let grant = rig.grant("ada.makes").await;
     rig.standin.set_fault(None, Fault::Hang).unwrap();
+    rig.is_impatient.store(true, Ordering::SeqCst);
     assert!(rig.instagram.identify(&grant).await.outcome.is_err());
     let Rig { standin, transport, .. } = rig;
     let url = standin.url().clone();
