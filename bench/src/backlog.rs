@@ -16,6 +16,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use holdfast::clock::{Clock, SystemClock, after};
 use holdfast::connection::GrantFacts;
 use holdfast::connections::grants::{self, RowSeal};
@@ -172,29 +173,34 @@ impl Drop for BusyDisk {
     }
 }
 
-/// Links people whose grants came 45 days ago, and were due two weeks ago.
+/// Links people whose grants are overdue.
 async fn fill(url: &str, amount: usize) -> Fallible<()> {
     let store = Store::open(&StoreOptions::serve(url), subject::clock()).await?;
     store.migrate().await?;
     let entropy: SharedEntropy = Arc::new(SystemEntropy);
     let vault = Vault::new(KeyRing::parse(subject::KEY_RING)?, entropy);
+    // Each waits for its own disk or round trip: Postgres takes many at once.
+    let link = |number| overdue(&store, &vault, number);
+    stream::iter(0..amount).map(link).buffer_unordered(16).try_collect::<()>().await?;
+    store.close().await;
+    Ok(())
+}
+
+/// Links one whose grant came 45 days ago, and was due two weeks ago.
+async fn overdue(store: &Store, vault: &Vault, number: usize) -> Fallible<()> {
     let days = |count: u64| Duration::from_hours(24 * count);
     let obtained_at = SystemClock.now().saturating_sub(days(45))?;
     let expires_at = after(obtained_at, days(60));
-    for number in 0..amount {
-        let mut connection = connected::connection(subject::user_id(number), number)?;
-        connection.grant = Some(GrantFacts { version: 1, obtained_at, expires_at });
-        connection.next_refresh_at = Some(after(obtained_at, days(31)));
-        let write = ConnectionWrite { expected_version: None, connection: connection.clone() };
-        commit(&store, ChangeSet { connection: Some(write), ..ChangeSet::default() }).await?;
-        let grant =
-            Grant { access_token: format!("IGAA{number}").into(), scopes: None, obtained_at, expires_at };
-        let key = grants::user_key(&store, &vault, &connection.user_id).await?;
-        let sealed = RowSeal::of_connection(&key, &connection).seal_grant(1, &grant)?;
-        commit(&store, ChangeSet { append_grant: Some(sealed), ..ChangeSet::default() }).await?;
-    }
-    store.close().await;
-    Ok(())
+    let mut connection = connected::connection(subject::user_id(number), number)?;
+    connection.grant = Some(GrantFacts { version: 1, obtained_at, expires_at });
+    connection.next_refresh_at = Some(after(obtained_at, days(31)));
+    let write = ConnectionWrite { expected_version: None, connection: connection.clone() };
+    commit(store, ChangeSet { connection: Some(write), ..ChangeSet::default() }).await?;
+    let grant =
+        Grant { access_token: format!("IGAA{number}").into(), scopes: None, obtained_at, expires_at };
+    let key = grants::user_key(store, vault, &connection.user_id).await?;
+    let sealed = RowSeal::of_connection(&key, &connection).seal_grant(1, &grant)?;
+    commit(store, ChangeSet { append_grant: Some(sealed), ..ChangeSet::default() }).await
 }
 
 async fn commit(store: &Store, changes: ChangeSet) -> Fallible<()> {
