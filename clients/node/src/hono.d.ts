@@ -1,6 +1,13 @@
 import type { MiddlewareHandler } from "hono";
 import type { Caller, Holdfast, WrapperOptions } from "./index.js";
 
+declare module "hono" {
+  interface ContextVariableMap {
+    /** Set by `requireCaller`. Null only for nobody where credentials are optional, and for preflights. */
+    caller: Caller | null;
+  }
+}
+
 /** Sets the variable `caller`, or answers. Put `cors()` before it. */
 export declare function requireCaller(
   holdfast: Pick<Holdfast, "verify" | "verifyAssertion">,

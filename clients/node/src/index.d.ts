@@ -122,7 +122,7 @@ export interface Holdfast {
   verifyAssertion(request: AnyRequest, requirements?: Requirements): Verdict;
   /** The event, once its signature holds; throws a `WebhookError` otherwise. `body`: the bytes as they arrived. */
   verifyWebhook(
-    body: string | Buffer,
+    body: string | Uint8Array,
     headers: Headers | IncomingMessage["headers"],
   ): InstagramEvent;
   service: Service;
@@ -132,8 +132,8 @@ export declare function createHoldfast(options: Options): Holdfast;
 
 export declare class HoldfastError extends Error {
   readonly name: "HoldfastError";
-  /** 0 where no answer came. */
-  readonly status: number;
+  /** Holdfast's; 0 where no answer came. Express and Fastify do not take it for the app's own. */
+  readonly httpStatus: number;
   readonly code: string;
   /** On 424 the status's reason. */
   readonly reason: string | null;
@@ -144,6 +144,8 @@ export declare class HoldfastError extends Error {
 
 export declare class WebhookError extends Error {
   readonly name: "WebhookError";
+  /** What Express and Fastify answer with where nothing else is done about it. */
+  readonly status: 400;
 }
 
 /** What the wrappers for frameworks take. */

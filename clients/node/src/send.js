@@ -1,6 +1,9 @@
 /** One exchange with Holdfast. Node's `fetch` keeps connections alive; what an answer means is the asker's to say. */
 "use strict";
 
+/** Holdfast's answers are small; Instagram's, passed on, may be larger. */
+const LARGEST_ANSWER = 4 * 1024 * 1024;
+
 /** @param {string} base Where Holdfast answers. */
 function createSend(base) {
   const root = new URL(base.endsWith("/") ? base : `${base}/`);
@@ -14,14 +17,27 @@ function createSend(base) {
       cache: "no-store", // frameworks that replace `fetch` remember answers
       signal: AbortSignal.timeout(timeout),
     });
-    return { status: response.status, headers: response.headers, body: await response.text() };
+    return { status: response.status, headers: response.headers, body: await textOf(response) };
   };
-  // A kept-alive connection may be closed in the moment in which it is used again: reading is tried once more.
-  return (path, { method = "GET", ...options }) =>
+  // A kept-alive connection may be closed in the moment in which it is used again: what may be done twice is tried
+  // once more. Of `fetch`, a `TypeError` says that no whole answer came.
+  return (path, { method = "GET", isRepeatable = method === "GET", ...options }) =>
     once(path, { method, ...options }).catch((error) => {
-      if (method !== "GET" || error.name === "TimeoutError") throw error;
+      if (!isRepeatable || error.name !== "TypeError") throw error;
       return once(path, { method, ...options });
     });
+}
+
+/** Bounded, because something else may answer in Holdfast's place. */
+async function textOf(response) {
+  const chunks = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length;
+    if (size > LARGEST_ANSWER) throw new RangeError("the answer is too large");
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
 }
 
 exports.createSend = createSend;

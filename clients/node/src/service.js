@@ -1,12 +1,15 @@
 /** The service API: what the app's backend may ask Holdfast with its service key. */
 "use strict";
 
-/** Any answer but 2xx. `code`, `reason` and `action` are the problem's. */
+/**
+ * Any answer but 2xx. `code`, `reason` and `action` are the problem's. Not `status` or `statusCode`: Express and
+ * Fastify answer with those, and a refused service key would reach the browser as a refused session.
+ */
 class HoldfastError extends Error {
   name = "HoldfastError";
   constructor(status, problem, retryAfter) {
     super(problem?.detail ?? (status ? `Holdfast answered ${status}` : "Holdfast does not answer"));
-    this.status = status;
+    this.httpStatus = status;
     this.problem = problem;
     this.code = problem?.code ?? (status ? "unreadable-answer" : "holdfast-unreachable");
     this.reason = problem?.reason ?? null;
@@ -14,9 +17,12 @@ class HoldfastError extends Error {
   }
 }
 
+/** Done twice, these are as if done once; other calls than GET may not be. */
+const TWICE = { isRepeatable: true };
+
 /** @param {{send: Function, serviceKey?: string, timeout?: number}} options */
 function createService({ send, serviceKey, timeout = 15_000 }) {
-  const call = async (method, path, { query = {}, body } = {}) => {
+  const call = async (method, path, { query = {}, body, isRepeatable } = {}) => {
     if (!serviceKey) throw new TypeError("the service API needs serviceKey");
     const headers = { authorization: `Bearer ${serviceKey}`, accept: "application/json" };
     if (body !== undefined) headers["content-type"] = "application/json";
@@ -28,6 +34,7 @@ function createService({ send, serviceKey, timeout = 15_000 }) {
       method,
       headers,
       timeout,
+      isRepeatable,
       body: body === undefined ? undefined : JSON.stringify(body),
     }).catch((cause) => {
       throw Object.assign(new HoldfastError(0), { cause });
@@ -44,10 +51,10 @@ function createService({ send, serviceKey, timeout = 15_000 }) {
 
   return {
     status: async (userId) => call("GET", `${instagram(userId)}/status`),
-    token: async (userId) => call("POST", `${instagram(userId)}/token`),
-    check: async (userId) => call("POST", `${instagram(userId)}/check`),
+    token: async (userId) => call("POST", `${instagram(userId)}/token`, TWICE),
+    check: async (userId) => call("POST", `${instagram(userId)}/check`, TWICE),
     history: async (userId, query) => call("GET", `${instagram(userId)}/history`, { query }),
-    disconnect: async (userId) => call("DELETE", instagram(userId)),
+    disconnect: async (userId) => call("DELETE", instagram(userId), TWICE),
     graph: async (userId, path, { method = "GET", query, body } = {}) =>
       call(method, `${instagram(userId)}/graph/${below(path)}`, { query, body }),
     /** One page; `next` of it is the `cursor` of the following. */

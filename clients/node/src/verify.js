@@ -102,6 +102,7 @@ function refusal(answer) {
   if (!isProblem || ![400, 401, 403, 429, 431, 503].includes(answer.status)) return undefined;
   try {
     const document = JSON.parse(answer.body);
+    if (typeof document.code !== "string" || typeof document.source !== "string") return undefined;
     if (answer.status === 401 && document.source !== "session") return undefined;
     const headers = PASSED_ON.map((name) => [name, answer.headers.get(name)]).filter(
       ([, value]) => value !== null,

@@ -6,14 +6,20 @@ const TOLERANCE_S = 5 * 60;
 
 class WebhookError extends Error {
   name = "WebhookError";
+  /** Express and Fastify answer with it: the mistake is the sender's. */
+  status = 400;
 }
 
 /**
  * The event, once its signature and its time have been checked; throws a `WebhookError` otherwise.
  *
- * @param {string | Buffer} body The body's bytes as they arrived, not parsed and written again.
+ * @param {string | Uint8Array} body The body's bytes as they arrived, not parsed and written again.
  */
 function verifyWebhook(body, headers, secret, { now = Date.now } = {}) {
+  if (typeof body !== "string" && !(body instanceof Uint8Array))
+    throw new WebhookError(
+      "there is no body, or it was parsed: the bytes as they arrived are needed",
+    );
   const header = (name) =>
     (typeof headers.get === "function" ? headers.get(name) : headers[name]) ?? "";
   const [id, timestamp, signatures] = ["webhook-id", "webhook-timestamp", "webhook-signature"].map(
@@ -39,7 +45,15 @@ function verifyWebhook(body, headers, secret, { now = Date.now } = {}) {
     );
   });
   if (!isSigned) throw new WebhookError("no signature fits the secret");
-  return JSON.parse(body.toString());
+  return read(body);
+}
+
+function read(body) {
+  try {
+    return JSON.parse(typeof body === "string" ? body : Buffer.from(body).toString());
+  } catch {
+    throw new WebhookError("the event is not JSON");
+  }
 }
 
 function keyOf(secret) {

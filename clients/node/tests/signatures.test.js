@@ -148,6 +148,9 @@ for (const [what, body, headers] of [
   ["one from a time to come", BODY, signed(BODY, { at: now + 400 })],
   ["no headers", BODY, {}],
   ["no signature", BODY, { ...signed(), "webhook-signature": "" }],
+  ["no body", undefined, signed()],
+  ["a body that was parsed", { type: "instagram.status" }, signed()],
+  ["signed, but not JSON", Buffer.from("x"), signed(Buffer.from("x"))],
 ]) {
   test(`an event is not believed: ${what}`, () => {
     const { verifyWebhook } = holdfast({ webhookSecret: WEBHOOK });

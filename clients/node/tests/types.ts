@@ -22,6 +22,11 @@ new Hono()
   .use(forHono.requireCaller(holdfast, { credentials: "optional" }))
   .get("/", (context) => context.json({ user: context.get("caller")?.userId }));
 
+// The README's form: routes that are not chained.
+const app = new Hono();
+app.use(forHono.requireCaller(holdfast));
+app.get("/", (context) => context.json({ user: context.get("caller")?.userId }));
+
 export const GET = withCaller(holdfast, (_request, { caller }) =>
   Response.json({ user: caller.userId }),
 );

@@ -4,6 +4,8 @@ const assert = require("node:assert/strict");
 const { createServer } = require("node:http");
 const { once } = require("node:events");
 const { afterEach, test } = require("node:test");
+const express = require("express");
+const { fastify } = require("fastify");
 const { createHoldfast } = require("../src/index.js");
 const { requireCaller } = require("../src/express.js");
 const { withCaller } = require("../src/next.js");
@@ -127,6 +129,9 @@ for (const [what, answer] of [
   ["a redirect", [302, { location: "http://127.0.0.1:1/" }]],
   ["a failure", [500, PROBLEM, `{"source":"server"}`]],
   ["nothing there", [404, {}, ""]],
+  ["another program's problem", [403, PROBLEM, `{"title":"Forbidden","status":403}`]],
+  ["a problem that is a list", [503, PROBLEM, `["x"]`]],
+  ["an answer without an end", [200, ACCEPTED[1], "a".repeat(5 * 1024 * 1024)]],
 ]) {
   test(`${what} is no verdict: 503 with Retry-After`, async () => {
     const server = await serve(() => answer);
@@ -294,7 +299,7 @@ test("the service API gives answers, and errors that say what to do", async () =
   assert.deepEqual(await service.status("user_1"), { state: "connected", key: "Bearer hf_sk_x" });
   await assert.rejects(service.token("user_1"), {
     name: "HoldfastError",
-    status: 424,
+    httpStatus: 424,
     code: "revoked",
     reason: "revoked",
     retryAfter: 7,
@@ -303,4 +308,64 @@ test("the service API gives answers, and errors that say what to do", async () =
     async () => createHoldfast({ url: server.url }).service.status("user_1"),
     TypeError,
   );
+});
+
+test("a refused service key reaches the browser as a failure, not as a refused session", async () => {
+  const server = await serve(() => [
+    401,
+    { ...PROBLEM, "www-authenticate": "Bearer" },
+    `{"code":"service-key-unknown","source":"service_key","detail":"It is not known."}`,
+  ]);
+  const { service } = createHoldfast({ url: server.url, serviceKey: "hf_sk_x" });
+  const app = express();
+  app.get("/", async () => service.token("user_1"));
+  app.set("env", "test"); // nothing is logged
+  const other = fastify();
+  other.get("/", async () => service.token("user_1"));
+  const listening = app.listen(0, "127.0.0.1");
+  servers.push(listening);
+  await once(listening, "listening");
+  assert.equal((await fetch(`http://127.0.0.1:${listening.address().port}/`)).status, 500);
+  assert.equal((await other.inject("/")).statusCode, 500);
+});
+
+test("an event that is not believed is the sender's mistake, in Express and Fastify", async () => {
+  const { verifyWebhook } = createHoldfast({
+    url: "http://127.0.0.1:1",
+    webhookSecret: "whsec_AAAA",
+  });
+  const app = express();
+  app.set("env", "test");
+  app.post("/", express.raw({ type: "*/*" }), ({ body, headers }) => verifyWebhook(body, headers));
+  const other = fastify();
+  other.post("/", async ({ body, headers }) => verifyWebhook(body, headers));
+  const listening = app.listen(0, "127.0.0.1");
+  servers.push(listening);
+  await once(listening, "listening");
+  for (const body of ["{}", undefined]) {
+    const sent = { method: "POST", headers: { "content-type": "application/json" }, body };
+    const answer = await fetch(`http://127.0.0.1:${listening.address().port}/`, sent);
+    assert.equal(answer.status, 400);
+    assert.equal((await other.inject({ ...sent, url: "/" })).statusCode, 400);
+  }
+});
+
+test("a connection that was closed meanwhile costs nothing that may be done twice", async () => {
+  let cut = true;
+  const server = await serve((request) => {
+    if (cut) request.socket.destroy();
+    cut = !cut;
+    return [200, { "content-type": "application/json" }, "{}"];
+  });
+  const { service } = createHoldfast({ url: server.url, serviceKey: "hf_sk_x" });
+  for (const call of [service.status, service.token, service.check, service.disconnect]) {
+    cut = true;
+    assert.deepEqual(await call("user_1"), {});
+  }
+  assert.equal(server.count(), 8);
+  cut = true;
+  await assert.rejects(service.graph("user_1", "me/media", { method: "POST" }), {
+    code: "holdfast-unreachable",
+  });
+  assert.equal(server.count(), 9);
 });
