@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import email.utils
 import hashlib
 import hmac
 import http.server
 import json
 import os
+import socket
 import threading
 import time
 import unittest
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Iterator, Mapping
 
 from holdfast_backend import Caller, Holdfast, HoldfastError, Refusal, Requirements, WebhookError, verify_webhook
 from holdfast_backend.wsgi import HoldfastMiddleware
@@ -65,6 +67,26 @@ class Server:
     def __exit__(self, *_: Any) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+@contextlib.contextmanager
+def raw_server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Each connection has one request, is answered with bytes, and ends."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+
+    def serve(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.recv(65536)
+            answer(connection)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=listener.accept()[:1], daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    with listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def part(value: Any) -> str:
@@ -129,9 +151,11 @@ class Verify(unittest.TestCase):
             (401, PROBLEM, b"[]"),
             (302, {"location": "http://127.0.0.1:1/"}, b""),
             (500, PROBLEM, b'{"source":"server"}'),
+            (403, PROBLEM, b'{"title":"Forbidden","status":403}'),
+            (503, PROBLEM, b"[" * 100_000),
         ]
         for answer in answers:
-            with self.subTest(answer=answer), Server(lambda _: answer) as server:
+            with self.subTest(answer=repr(answer)[:120]), Server(lambda _: answer) as server:
                 self.assert_cannot_judge(Holdfast(server.url).verify(["Bearer x"]))
         self.assert_cannot_judge(Holdfast("http://127.0.0.1:1").verify(["Bearer x"]))
 
@@ -142,6 +166,56 @@ class Verify(unittest.TestCase):
 
         with Server(hang) as server:
             self.assert_cannot_judge(Holdfast(server.url, timeout=0.1).verify(["Bearer x"]))
+
+    def test_an_answer_that_drips_is_503(self) -> None:
+        def drip(connection: socket.socket) -> None:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Auth-User: user_1\r\nContent-Length: 1000\r\n\r\n")
+            for _ in range(40):
+                time.sleep(0.05)
+                connection.sendall(b"x")
+
+        began = time.monotonic()
+        with raw_server(drip) as url:
+            self.assert_cannot_judge(Holdfast(url, timeout=0.2).verify(["Bearer x"]))
+        self.assertLess(time.monotonic() - began, 1)
+
+    def test_an_answer_that_is_cut_is_503(self) -> None:
+        with raw_server(lambda each: each.sendall(b"HTTP/1.1 200 OK\r\nX-Auth-User: u\r\nContent-Length: 9\r\n\r\nx")) as url:
+            self.assert_cannot_judge(Holdfast(url).verify(["Bearer x"]))
+
+    def test_holdfast_that_hangs_keeps_neither_callers_nor_the_app_waiting(self) -> None:
+        ended = threading.Event()
+
+        def hang(_: socket.socket) -> None:
+            ended.wait(5)
+
+        async def ask_often() -> tuple[float, float]:
+            holdfast = Holdfast(url, timeout=0.3)
+            began = time.monotonic()
+            asking = [asyncio.ensure_future(holdfast.verify_async([f"Bearer {each}"])) for each in range(200)]
+            await asyncio.sleep(0.05)
+            idle = time.monotonic()
+            await asyncio.to_thread(lambda: None)
+            idle = time.monotonic() - idle
+            for verdict in await asyncio.gather(*asking):
+                self.assert_cannot_judge(verdict)
+            return idle, time.monotonic() - began
+
+        with raw_server(hang) as url:
+            app_waited, callers_waited = asyncio.run(ask_often())
+            ended.set()
+        self.assertLess(app_waited, 0.2)
+        self.assertLess(callers_waited, 1)
+
+    def test_a_child_process_asks_by_threads_of_its_own(self) -> None:
+        with Server(lambda _: ACCEPTED) as server:
+            holdfast = Holdfast(server.url)
+            asyncio.run(holdfast.verify_async(["Bearer a"]))
+            child = os.fork()
+            if child == 0:
+                verdict = asyncio.run(holdfast.verify_async(["Bearer b"]))
+                os._exit(0 if isinstance(verdict, Caller) else 1)
+            self.assertEqual(os.waitpid(child, 0)[1], 0)
 
     def test_a_kept_connection_that_was_closed_is_opened_again(self) -> None:
         with Server(lambda _: ACCEPTED) as server:
@@ -228,6 +302,38 @@ class Service(unittest.TestCase):
         self.assertEqual((away.exception.status, away.exception.code), (0, "holdfast-unreachable"))
         with self.assertRaises(ValueError):
             _ = Holdfast("http://127.0.0.1:1").service
+
+    def test_odd_answers_are_errors_of_its_own(self) -> None:
+        for answer in [
+            (200, {}, b"[" * 100_000),
+            (503, {**PROBLEM, "retry-after": "9" * 5000}, b"{}"),
+            (503, {**PROBLEM, "retry-after": "\u00b2"}, b"{}"),
+        ]:
+            with self.subTest(answer=repr(answer)[:120]), Server(lambda _: answer) as server:
+                with self.assertRaises(HoldfastError) as raised:
+                    Holdfast(server.url, service_key="hf_sk_x").service.token("user_1")
+                self.assertEqual((raised.exception.status, raised.exception.retry_after), (answer[0], None))
+
+    def test_a_connection_that_was_closed_meanwhile_costs_nothing_that_may_be_done_twice(self) -> None:
+        asked: list[None] = []
+
+        def once_each(connection: socket.socket) -> None:
+            asked.append(None)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+        with raw_server(once_each) as url:
+            service = Holdfast(url, service_key="hf_sk_x").service
+            for _ in range(3):
+                service.token("user_1")
+                service.disconnect("user_1")
+            with self.assertRaises(HoldfastError):
+                service.graph("user_1", "me/media", method="POST")
+        self.assertEqual(len(asked), 6)
+
+    def test_a_query_writes_what_instagram_reads(self) -> None:
+        with Server(lambda _: (200, {"content-type": "application/json"}, b"{}")) as server:
+            Holdfast(server.url, service_key="hf_sk_x").service.graph("user_1", "me", query={"a": True, "b": 1, "c": None})
+            self.assertTrue(server.asked[0].endswith("/graph/me?a=true&b=1"), server.asked)
 
     def test_a_path_or_an_id_never_leads_to_another_route(self) -> None:
         with Server(lambda _: (200, {"content-type": "application/json"}, b"{}")) as server:
@@ -319,10 +425,10 @@ class Webhooks(unittest.TestCase):
     secret = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes ok!").decode()
     body = b'{"type":"instagram.status","data":{"user_id":"user_1"}}'
 
-    def signed(self, at: float | None = None) -> dict[str, str]:
+    def signed(self, at: float | None = None, body: bytes = body) -> dict[str, str]:
         timestamp = str(int(at or time.time()))
         key = base64.b64decode(self.secret[6:])
-        signature = base64.b64encode(hmac.digest(key, f"msg_1.{timestamp}.".encode() + self.body, hashlib.sha256)).decode()
+        signature = base64.b64encode(hmac.digest(key, f"msg_1.{timestamp}.".encode() + body, hashlib.sha256)).decode()
         return {"Webhook-Id": "msg_1", "Webhook-Timestamp": timestamp, "Webhook-Signature": f"v1,AAAA v1,{signature}"}
 
     def test_what_is_signed_is_believed(self) -> None:
@@ -336,10 +442,15 @@ class Webhooks(unittest.TestCase):
             (self.body, self.signed(time.time() - 400)),
             (self.body, self.signed(time.time() + 400)),
             (self.body, {**self.signed(), "Webhook-Signature": "v1,"}),
+            (self.body, {**self.signed(), "Webhook-Timestamp": "9" * 5000}),
+            (self.body, {**self.signed(), "Webhook-Signature": "v1,\udcff"}),
             (self.body, {}),
+            (None, self.signed()),
+            (b"x", self.signed(body=b"x")),
+            (b"[" * 100_000, self.signed(body=b"[" * 100_000)),
         ]:
-            with self.subTest(headers=headers), self.assertRaises(WebhookError):
-                verify_webhook(body, headers, self.secret)
+            with self.subTest(event=repr((body, headers))[:160]), self.assertRaises(WebhookError):
+                verify_webhook(body, headers, self.secret)  # type: ignore[arg-type]
         with self.assertRaises(ValueError):
             verify_webhook(self.body, self.signed(), "whsec_")
 

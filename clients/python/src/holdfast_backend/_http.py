@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import io
 import os
+import socket
 import threading
+import time
 import weakref
 from collections import deque
-from typing import Mapping, NamedTuple
+from typing import Any, Callable, Mapping, NamedTuple
 from urllib.parse import urlsplit
 
 #: Answers of Holdfast are small; Instagram's, passed on, may be larger.
@@ -18,6 +21,13 @@ class Answer(NamedTuple):
     status: int
     headers: http.client.HTTPMessage
     body: bytes
+
+
+def after_fork(method: Callable[[], None]) -> None:
+    """Has the bound `method` called in every child process, for as long as its object lives."""
+    if hasattr(os, "register_at_fork"):
+        reference = weakref.WeakMethod(method)
+        os.register_at_fork(after_in_child=lambda: (call := reference()) and call())
 
 
 class Connections:
@@ -32,9 +42,7 @@ class Connections:
         self._host, self._port, self._prefix = parts.hostname, parts.port, parts.path.rstrip("/")
         self._idle: deque[http.client.HTTPConnection] = deque(maxlen=largest)
         self._lock = threading.Lock()
-        if hasattr(os, "register_at_fork"):
-            after_fork = weakref.WeakMethod(self._after_fork)
-            os.register_at_fork(after_in_child=lambda: (forget := after_fork()) and forget())
+        after_fork(self._after_fork)
 
     def _after_fork(self) -> None:
         """Two processes on one connection would get each other's answers, and so each other's callers."""
@@ -42,32 +50,40 @@ class Connections:
         self._idle.clear()
 
     def send(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None, timeout: float = 3.0
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None, timeout: float = 3.0,
+        repeatable: bool = False,
     ) -> Answer:
+        """`repeatable`: done twice, it is as if done once. `timeout` is that of the whole."""
+        until = time.monotonic() + timeout
         with self._lock:
             kept = self._idle.pop() if self._idle else None
         if kept is not None:
             try:
-                return self._exchange(kept, method, path, headers, body, timeout)
+                return self._exchange(kept, method, path, headers, body, until)
             except (ConnectionError, http.client.RemoteDisconnected):
-                # Closed while it was idle: nothing was done. What changes something is not sent twice.
-                if method != "GET":
+                # Closed while it was idle, most likely; but perhaps something was done.
+                if not repeatable:
                     raise
-        return self._exchange(self._class(self._host, self._port), method, path, headers, body, timeout)
+        return self._exchange(self._class(self._host, self._port), method, path, headers, body, until)
 
     def _exchange(
         self, connection: http.client.HTTPConnection, method: str, path: str,
-        headers: Mapping[str, str], body: bytes | None, timeout: float,
+        headers: Mapping[str, str], body: bytes | None, until: float,
     ) -> Answer:
         try:
-            connection.timeout = timeout
+            connection.timeout = _left(until)
             if connection.sock is not None:
-                connection.sock.settimeout(timeout)
+                connection.sock.settimeout(connection.timeout)
+            connection.response_class = lambda sock, *more, **named: http.client.HTTPResponse(  # type: ignore[assignment]
+                _Until(sock, until), *more, **named  # type: ignore[arg-type]
+            )
             connection.request(method, self._prefix + path, body, dict(headers))
             response = connection.getresponse()
             content = response.read(LARGEST_ANSWER + 1)
             if len(content) > LARGEST_ANSWER:
                 raise http.client.HTTPException("the answer is too large")
+            if response.length:
+                raise http.client.IncompleteRead(content, response.length)
         except BaseException:
             connection.close()
             raise
@@ -79,3 +95,37 @@ class Connections:
                     self._idle.popleft().close()
                 self._idle.append(connection)
         return Answer(response.status, response.headers, content)
+
+
+def _left(until: float) -> float:
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the answer took too long")
+    return left
+
+
+class _Until:
+    """A socket as `HTTPResponse` reads it, until a moment: its own time limit is for each of any number of reads."""
+
+    def __init__(self, sock: socket.socket, until: float) -> None:
+        self._sock, self._until = sock, until
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Reads(self._sock, self._until))
+
+
+class _Reads(io.RawIOBase):
+    def __init__(self, sock: socket.socket, until: float) -> None:
+        self._sock, self._until = sock, until
+        self._raw = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(_left(self._until))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()

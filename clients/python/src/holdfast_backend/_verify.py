@@ -10,19 +10,22 @@ import json
 import threading
 import time
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http.client import HTTPMessage
-from typing import Any, Iterable, Mapping, Sequence
+from typing import Any, Iterable, Mapping, Sequence, cast
 
 from ._caller import Caller
-from ._http import Answer, Connections
+from ._http import Answer, Connections, after_fork
 from ._requirements import Requirements
 
 #: What a refused caller is given of Holdfast's answer.
 PASSED_ON = ("www-authenticate", "retry-after", "x-request-id")
 #: Clerk's session tokens live for a minute; nothing is remembered for longer, whatever a token says.
 LONGEST_MEMORY_S = 60.0
+#: Questions under way at once, of ASGI apps. Threads of their own: the app needs those of the event loop itself.
+THREADS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,13 @@ class Verifier:
     def __init__(self, connections: Connections, capacity: int = 10_000, timeout: float = 3.0) -> None:
         self._connections, self._capacity, self._timeout = connections, capacity, timeout
         self._accepted: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
+        self._after_fork()
+        after_fork(self._after_fork)
+
+    def _after_fork(self) -> None:
+        """A child process has none of the threads, nor the one that may have held the lock."""
         self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(THREADS, "holdfast")
 
     def verify(
         self, authorization: Sequence[str], requirements: Requirements = Requirements(), method: str = "GET"
@@ -56,9 +65,15 @@ class Verifier:
     async def verify_async(
         self, authorization: Sequence[str], requirements: Requirements = Requirements(), method: str = "GET"
     ) -> Caller | None | Refusal:
-        """The same; a token that is not remembered is asked about in a thread."""
+        """The same; a token that is not remembered is asked about in a thread, waiting for one included in `timeout`."""
         known = self._known(authorization, requirements, method)
-        return await asyncio.to_thread(self._ask, authorization, requirements) if known is _UNKNOWN else known
+        if known is not _UNKNOWN:
+            return cast("Caller | None | Refusal", known)
+        asking = asyncio.get_running_loop().run_in_executor(self._threads, self._ask, authorization, requirements)
+        try:
+            return await asyncio.wait_for(asking, self._timeout)
+        except asyncio.TimeoutError:
+            return CANNOT_JUDGE
 
     def _known(self, authorization: Sequence[str], requirements: Requirements, method: str) -> Any:
         # A preflight carries no credentials, and what it asks about is not done by it.
@@ -77,7 +92,8 @@ class Verifier:
     def _ask(self, authorization: Sequence[str], requirements: Requirements) -> Caller | None | Refusal:
         headers = {"Authorization": authorization[0]} if authorization else {}
         try:
-            answer = self._connections.send("GET", f"/forward-auth{requirements.query}", headers, timeout=self._timeout)
+            path = f"/forward-auth{requirements.query}"
+            answer = self._connections.send("GET", path, headers, timeout=self._timeout, repeatable=True)
         except (OSError, http.client.HTTPException, ValueError):
             return CANNOT_JUDGE
         if answer.status != 200:
@@ -135,9 +151,11 @@ def _refusal(answer: Answer) -> Refusal | None:
         return None
     try:
         document = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if answer.status not in (400, 401, 403, 429, 431, 503) or not isinstance(document, dict):
+        return None
+    if not isinstance(document.get("code"), str) or not isinstance(document.get("source"), str):
         return None
     if answer.status == 401 and document.get("source") != "session":
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 from typing import TYPE_CHECKING, Any, Mapping, cast
 from urllib.parse import quote, urlencode
 
@@ -21,7 +22,7 @@ class HoldfastError(Exception):
         self.problem: dict[str, Any] = problem if isinstance(problem, dict) else {}
         self.code: str = self.problem.get("code", "unreadable-answer" if status else "holdfast-unreachable")
         self.reason: str | None = self.problem.get("reason")
-        self.retry_after = int(retry_after) if retry_after and retry_after.isdigit() else None
+        self.retry_after = int(retry_after) if retry_after and re.fullmatch(r"[0-9]{1,9}", retry_after) else None
         super().__init__(self.problem.get("detail") or f"Holdfast answered {status}" if status else "Holdfast does not answer")
 
 
@@ -58,15 +59,19 @@ class Service:
         content = None
         if body is not None:
             headers["Content-Type"], content = "application/json", json.dumps(body).encode()
-        pairs = {name: value for name, value in (query or {}).items() if value is not None}
+        # As JSON writes them: Instagram knows no `True`.
+        given = {name: value for name, value in (query or {}).items() if value is not None}
+        pairs = {name: json.dumps(value) if isinstance(value, bool) else value for name, value in given.items()}
         address = f"{path}?{urlencode(pairs)}" if pairs else path
         try:
-            answer = self._connections.send(method, address, headers, content, self._timeout)
+            # Of what changes something, only the calls of the Graph API are not the same done twice.
+            repeatable = method == "GET" or "/graph/" not in path
+            answer = self._connections.send(method, address, headers, content, self._timeout, repeatable)
         except (OSError, http.client.HTTPException) as error:
             raise HoldfastError(0) from error
         try:
             parsed = json.loads(answer.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise HoldfastError(answer.status) from None
         if 200 <= answer.status < 300:
             return parsed
