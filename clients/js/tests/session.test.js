@@ -7,7 +7,7 @@ import {
   HoldfastSessionError,
 } from "../src/holdfast-client.js";
 import { faults, problem } from "./support/scripted-server.js";
-import { errorOf, setUp } from "./support/harness.js";
+import { errorOf, makeToken, setUp } from "./support/harness.js";
 import { until } from "./support/until.js";
 
 const FIVE_MINUTES = 300_000;
@@ -402,3 +402,40 @@ test("three checks at once are one request; so are two disconnections", async (t
     "later ones are their own",
   );
 });
+
+for (const uses of [1, 2]) {
+  test(`another person's token with every ${uses} calls is no loop, of requests or of tokens`, async (t) => {
+    let asked = 0;
+    const { server, time, client } = await setUp(t, {
+      getToken: async () => {
+        asked += 1;
+        if (asked > 200) throw new Error("a loop"); // of promises alone, which let no timer run
+        const who = Math.floor(asked / uses) % 2;
+        return makeToken({ sub: `user_${who}`, sid: `sess_${who}`, n: asked });
+      },
+    });
+    client.subscribe(() => {});
+    await time.advance(60_000);
+    assert.ok(server.requests.length <= 8, `${server.requests.length} requests`);
+    assert.ok(asked <= 24, `${asked} tokens in the first minute`);
+    const before = asked;
+    await time.advance(60_000);
+    assert.ok(asked - before <= 8, `${asked - before} tokens in the second minute`);
+  });
+}
+
+for (const [given, sessionId, code] of [
+  [5, "sess_1", "token-failed"],
+  [{}, null, "token-failed"],
+  ["", "sess_1", "token-failed"],
+  ["", null, "signed-out"],
+]) {
+  test(`${JSON.stringify(given)} for a token, ${sessionId}: ${code}, and not the server's fault`, async (t) => {
+    const { server, client } = await setUp(t, {
+      getToken: async () => given,
+      getSessionId: () => sessionId,
+    });
+    assert.equal((await errorOf(client.status())).code, code);
+    assert.equal(server.requests.length, 0);
+  });
+}

@@ -14,7 +14,7 @@ export function takeReturn(address) {
   if (!address) return null;
   const { href, searchParams } = new URL(/** @type {URL} */ (address));
   const [outcome, attempt, completion, reason] = PARAMETERS.map((name) => searchParams.get(name));
-  if (!/^(complete|denied|failed|expired)$/.test(`${outcome}`)) return null;
+  if (!/^(complete|denied|failed|expired)$/.test(/** @type {string} */ (outcome))) return null;
   if (globalThis.location?.href === href) clean(href);
   return /** @type {Return} */ ({ outcome, attempt, reason, status: null, completion });
 }

@@ -9,10 +9,10 @@ export function createNoticeReader() {
   return (/** @type {Uint8Array | undefined} */ chunk) => {
     buffer += decoder.decode(chunk, { stream: true });
     const events = buffer.split(/\r?\n\r?\n/);
-    buffer = events.pop() ?? "";
+    buffer = /** @type {string} */ (events.pop());
     if (buffer.length > LONGEST_EVENT) throw unreadableAnswer();
     return events
       .filter((event) => /^event: ?instagram\.status$/m.test(event))
-      .map((event) => event.match(/^data: ?(.*)/m)?.[1] ?? "");
+      .map((event) => event.match(/^data: ?(.*)/m)?.[1]);
   };
 }

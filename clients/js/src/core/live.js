@@ -134,8 +134,8 @@ export function createLiveUpdates({ base, store, session, clock }, ask, onAway) 
     const { body, headers } = await ask("GET", "/user/events", {
       stream: signal,
     });
-    if (!body || !/event-stream/.test(headers.get("content-type"))) throw unreadableAnswer();
-    const reader = body.getReader();
+    if (!/event-stream/.test(headers.get("content-type"))) throw unreadableAnswer();
+    const reader = body.getReader(); // there may be no body, as in React Native: that throws too
     const noticesIn = createNoticeReader();
     for (;;) {
       const limit = isLive ? SILENCE : FIRST_BYTES;

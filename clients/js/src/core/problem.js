@@ -11,12 +11,12 @@ import { LONGEST_RETRY_AFTER } from "./limits.js";
 
 /**
  * What JSON says; undefined for HTML, for half a document, for anything that a proxy may have put in its place.
- * @param {string} text
+ * @param {string | undefined} text
  * @returns {any}
  */
 export function valueIn(text) {
   try {
-    return JSON.parse(text);
+    return JSON.parse(/** @type {string} */ (text));
   } catch {
     return undefined;
   }

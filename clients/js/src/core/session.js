@@ -51,14 +51,16 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
   }
 
   /**
-   * Null where nobody is signed in. Where there is a session, null says that the library could not ask: some say it offline.
+   * Nothing where nobody is signed in. Where there is a session, that says that the library could not ask: some say it
+   * offline.
    * @param {{ skipCache?: boolean }} [options]
    */
   const askForToken = (options) =>
     within(
       clock,
       TOKEN_TIMEOUT,
-      async () => (await getToken(options)) ?? (getSessionId?.() ? Promise.reject() : null),
+      // What is no string has no `trim`, and fails here: that is the library's fault.
+      async () => (await getToken(options))?.trim() || (getSessionId?.() && Promise.reject()),
       "token",
     );
 
@@ -73,7 +75,7 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
   /**
    * Throws where nobody is signed in, or somebody else than before: what A pressed must not be done
    * as B.
-   * @param {string | null} token
+   * @param {string | null | undefined} token
    * @param {number} since
    */
   function meet(token, since) {
@@ -205,12 +207,12 @@ export function createSession({ getToken, getSessionId }, clock, onChange, probe
 
 /**
  * `id` is the session's as the sign-in library names it.
- * @typedef {{ user?: string, identity: string | null, id?: string | null }} Owner
+ * @typedef {{ user?: string, identity?: string | null, id?: string | null }} Owner
  */
 
 /**
  * Whose token this is, unverified: used only to notice that it is somebody else's.
- * @param {string | null} token
+ * @param {string | null | undefined} token
  * @param {string | null} [id]
  * @returns {Owner}
  */

@@ -88,7 +88,7 @@ export function createStore(clock, transport, operation) {
       headers: etag ? { "if-none-match": etag } : null,
       mayProve: true,
     });
-    if (!isNewest()) return snapshot.status ?? read();
+    if (!isNewest() && snapshot.status) return snapshot.status;
     etag = response.headers.get("etag");
     return learn(value ?? snapshot.status, true);
   }
@@ -105,7 +105,10 @@ export function createStore(clock, transport, operation) {
         if (isNewest()) reading = null;
         set({ isFetching: !!reading });
       });
-    const mine = operation("read", work, read);
+    // Once more, for whoever has signed in meanwhile; not without end where every token is another person's.
+    const again = () => reading ?? work();
+    /** @type {Promise<InstagramStatus>} */
+    const mine = operation("read", work, again);
     reading = mine;
     set({ isFetching: true, phase: snapshot.phase === "idle" ? "loading" : snapshot.phase });
     return mine;
