@@ -17,7 +17,7 @@ import time
 import unittest
 from typing import Any, Callable, Iterator, Mapping
 
-from holdfast_backend import Caller, Holdfast, HoldfastError, Refusal, Requirements, WebhookError, verify_webhook
+from holdfast_backend import Caller, Holdfast, HoldfastError, Refusal, Requirements, WebhookError, asgi, verify_webhook
 from holdfast_backend.wsgi import HoldfastMiddleware
 
 Answer = tuple[int, Mapping[str, str], bytes]
@@ -281,6 +281,37 @@ class Verify(unittest.TestCase):
         assert isinstance(verdict, Refusal), verdict
         self.assertEqual((verdict.status, verdict.problem["code"]), (503, "holdfast-unreachable"))
         self.assertGreater(int(verdict.headers["retry-after"]), 0)
+
+
+class Asgi(unittest.TestCase):
+    def test_a_websocket_is_refused_with_the_status_of_any_request(self) -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            raise AssertionError("it was let through")
+
+        async def receive() -> Any:
+            return {"type": "websocket.connect"}
+
+        def sent_to(url: str, extensions: dict[str, Any]) -> list[Any]:
+            sent: list[Any] = []
+
+            async def send(message: Any) -> None:
+                sent.append(message)
+
+            scope = {"type": "websocket", "headers": [(b"authorization", b"Bearer x")], "extensions": extensions}
+            asyncio.run(asgi.HoldfastMiddleware(app, Holdfast(url))(scope, receive, send))
+            return sent
+
+        refused = (401, {**PROBLEM, "www-authenticate": "Bearer"}, b'{"code":"token-expired","source":"session"}')
+        with Server(lambda _: refused) as server:
+            for url, status, code, header in [
+                (server.url, 401, 1008, b"www-authenticate"),
+                ("http://127.0.0.1:1", 503, 1013, b"retry-after"),
+            ]:
+                start, body = sent_to(url, {"websocket.http.response": {}})
+                self.assertEqual((start["type"], start["status"]), ("websocket.http.response.start", status))
+                self.assertIn(header, dict(start["headers"]))
+                self.assertEqual(body["type"], "websocket.http.response.body")
+                self.assertEqual(sent_to(url, {}), [{"type": "websocket.close", "code": code}])
 
 
 class Service(unittest.TestCase):

@@ -26,13 +26,16 @@ class HoldfastMiddleware:
         if not isinstance(verdict, Refusal):
             scope.setdefault("state", {})["caller"] = verdict
             return await self.app(scope, receive, send)
+        kind = "http"
         if scope["type"] == "websocket":
-            # Before it is accepted, closing is answered with 403 (ASGI specification).
-            return await send({"type": "websocket.close", "code": 1008})
+            kind = "websocket.http"
+            if f"{kind}.response" not in scope.get("extensions", {}):
+                # Before it is accepted, closing is answered with 403 (ASGI specification).
+                return await send({"type": "websocket.close", "code": 1013 if verdict.status == 503 else 1008})
         headers = [(name.encode(), value.encode("latin-1")) for name, value in verdict.headers.items()]
         headers.append((b"content-length", str(len(verdict.body)).encode()))
-        await send({"type": "http.response.start", "status": verdict.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else verdict.body})
+        await send({"type": f"{kind}.response.start", "status": verdict.status, "headers": headers})
+        await send({"type": f"{kind}.response.body", "body": b"" if scope.get("method") == "HEAD" else verdict.body})
 
 
 async def judge(holdfast: Holdfast, scope: Scope, options: dict[str, Any]) -> Caller | None | Refusal:
