@@ -22,12 +22,18 @@ function createHoldfast({
     verify: createVerify({ send, capacity, timeout }),
     verifyAssertion: createVerifyAssertion({
       secret: assertionSecret,
-      issuer: issuer ?? url.replace(/\/+$/, ""),
+      issuer: asWritten(issuer ?? url),
       audience,
     }),
     verifyWebhook: (body, headers) => verifyWebhook(body, headers, webhookSecret),
     service: createService({ send, serviceKey }),
   };
+}
+
+/** An address as Holdfast writes it in assertions, however `HOLDFAST_PUBLIC_URL` was written. */
+function asWritten(address) {
+  const { origin, pathname } = new URL(address);
+  return origin + pathname.replace(/\/+$/, "");
 }
 
 exports.createHoldfast = createHoldfast;

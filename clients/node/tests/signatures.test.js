@@ -103,6 +103,16 @@ for (const [requirements, code] of [
   });
 }
 
+test("the issuer may be written as HOLDFAST_PUBLIC_URL may", () => {
+  for (const [issuer, iss] of [
+    ["https://API.example.com:443/", "https://api.example.com"],
+    ["http://api.example.com:8080/base/", "http://api.example.com:8080/base"],
+  ]) {
+    const { verifyAssertion } = holdfast({ assertionSecret: SECRET, issuer });
+    assert.equal(verifyAssertion(through(assertion({ ...CLAIMS, iss }))).ok, true, issuer);
+  }
+});
+
 test("behind a proxy, too, a requirement that cannot be meant is a mistake", () => {
   const { verifyAssertion } = holdfast({ assertionSecret: SECRET });
   for (const requirements of [{ rol: "admin" }, { role: undefined }, { role: [] }])

@@ -406,6 +406,15 @@ class Assertions(unittest.TestCase):
         self.assertEqual(self.holdfast.verify_assertion(assertion(self.claims)), caller)
         self.assertIsNone(self.holdfast.verify_assertion(None, Requirements(optional=True)))
 
+    def test_the_issuer_may_be_written_as_the_public_url_may(self) -> None:
+        for issuer, iss in [
+            ("https://API.example.com:443/", "https://api.example.com"),
+            ("http://api.example.com:8080/base/", "http://api.example.com:8080/base"),
+        ]:
+            holdfast = Holdfast("http://127.0.0.1:1", assertion_secret=SECRET, issuer=issuer)
+            verdict = holdfast.verify_assertion(assertion({**self.claims, "iss": iss}))
+            self.assertIsInstance(verdict, Caller, issuer)
+
     def test_behind_a_proxy_a_route_asks_for_more(self) -> None:
         asked: list[tuple[dict[str, Any], str | None]] = [
             ({"org": "any"}, None),

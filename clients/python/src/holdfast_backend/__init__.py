@@ -32,7 +32,7 @@ class Holdfast:
         connections = Connections(url)
         verifier = Verifier(connections, capacity, timeout)
         self.verify, self.verify_async = verifier.verify, verifier.verify_async
-        self._assertions = AssertionVerifier(assertion_secret, issuer or url.rstrip("/"), audience) if assertion_secret else None
+        self._assertions = AssertionVerifier(assertion_secret, issuer or url, audience) if assertion_secret else None
         self._service = Service(connections, service_key) if service_key else None
 
     @property

@@ -8,6 +8,7 @@ import hmac
 import json
 import time
 from typing import Any, Sequence
+from urllib.parse import urlsplit
 
 from ._caller import Caller
 from ._requirements import Requirements
@@ -19,7 +20,7 @@ ALLOWED_SKEW_S = 5
 class AssertionVerifier:
     def __init__(self, secret: str | Sequence[str], issuer: str, audience: str | None = None) -> None:
         self._secrets = [each.encode() for each in ([secret] if isinstance(secret, str) else secret)]
-        self._issuer, self._audience = issuer, audience
+        self._issuer, self._audience = _as_written(issuer), audience
         if not self._secrets or any(len(each) < 32 for each in self._secrets):
             raise ValueError("the secret must have at least 32 bytes, as HOLDFAST_FORWARD_AUTH_SECRET has")
 
@@ -63,6 +64,13 @@ class AssertionVerifier:
         except (ValueError, AttributeError):
             return None
         return claims if isinstance(claims, dict) else None
+
+
+def _as_written(address: str) -> str:
+    """An address as Holdfast writes it in assertions, however `HOLDFAST_PUBLIC_URL` was written."""
+    parts = urlsplit(address)
+    host = parts.netloc.lower().removesuffix({"http": ":80", "https": ":443"}.get(parts.scheme, ""))
+    return f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
 
 
 def _decode(part: str) -> bytes:
