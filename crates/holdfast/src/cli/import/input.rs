@@ -1,15 +1,15 @@
 //! What is imported: CSV with a header, or one JSON object a line. No error quotes what was read.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use csv::ByteRecord;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::super::exit::Failure;
 use super::super::long_lines;
+use super::records::{Ending, Record, Records};
 use crate::caller::OwnerId;
 use crate::connections::import::Offered;
 
@@ -25,7 +25,21 @@ pub(super) struct Line {
     /// From 1; of CSV the line where the record begins.
     pub number: u64,
     /// What stands there, or why that cannot be used.
-    pub entry: Result<Entry, &'static str>,
+    pub entry: Result<Entry, Unusable>,
+}
+
+/// Why a line cannot be used.
+#[derive(Debug)]
+pub(super) struct Unusable {
+    /// Whom it is about, if that could be read.
+    pub owner: Option<OwnerId>,
+    pub why: &'static str,
+}
+
+impl From<&'static str> for Unusable {
+    fn from(why: &'static str) -> Self {
+        Self { owner: None, why }
+    }
 }
 
 /// Whose grant, and which.
@@ -36,6 +50,7 @@ pub(super) struct Entry {
 }
 
 const NAMES: [&str; 4] = ["user_id", "access_token", "token_expires_at", "obtained_at"];
+const REQUIRED: [&str; 2] = ["user_id", "access_token"];
 
 /// Every line but the header and empty ones.
 pub(super) fn lines(
@@ -44,6 +59,12 @@ pub(super) fn lines(
     // Enough to tell the two forms apart, without losing it.
     let mut start = Vec::new();
     reader.by_ref().take(512).read_to_end(&mut start).map_err(|error| unreadable(&error))?;
+    if start.contains(&0) {
+        return Err(Failure::setup(
+            "the input is not in UTF-8",
+            "save it as UTF-8; Excel's \"Unicode Text\" and PowerShell's `>` write UTF-16",
+        ));
+    }
     let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start);
     let is_json = text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
     let text = text.to_vec();
@@ -73,12 +94,12 @@ impl<R: BufRead> Iterator for JsonLines<R> {
             self.number += 1;
             let entry = match long_lines::next(&mut self.reader, LONGEST_LINE) {
                 Ok(None) => return None,
-                Ok(Some(line)) if line.is_cut => Err("the line is too long"),
+                Ok(Some(line)) if line.is_cut => Err("the line is too long".into()),
                 Ok(Some(line)) if line.bytes.iter().all(u8::is_ascii_whitespace) => continue,
                 Ok(Some(line)) => of_json(&line.bytes),
                 Err(_) => {
                     self.is_over = true;
-                    Err("the input could not be read any further")
+                    Err("the input could not be read any further".into())
                 }
             };
             return Some(Line { number: self.number, entry });
@@ -87,7 +108,7 @@ impl<R: BufRead> Iterator for JsonLines<R> {
     }
 }
 
-fn of_json(bytes: &[u8]) -> Result<Entry, &'static str> {
+fn of_json(bytes: &[u8]) -> Result<Entry, Unusable> {
     let object: Map<String, Value> = serde_json::from_slice(bytes).map_err(|_| "it is not a JSON object")?;
     entry(|name| match object.get(name) {
         None | Some(Value::Null) => Ok(String::new()),
@@ -99,27 +120,11 @@ fn of_json(bytes: &[u8]) -> Result<Entry, &'static str> {
     })
 }
 
-/// Bounds a record of CSV: a quote that is never closed would make all the rest one field.
-struct Bounded<R> {
-    reader: R,
-    since_record: Arc<AtomicUsize>,
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.reader.read(buffer)?;
-        if self.since_record.fetch_add(read, Ordering::Relaxed) > LONGEST_LINE {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        Ok(read)
-    }
-}
-
 /// The remedy for a first line without column names. It is not repeated: it may hold a token.
-fn remedy_of(header: &csv::StringRecord) -> &'static str {
-    if header.iter().next().is_some_and(|first| first.starts_with('[')) {
+fn remedy_of(header: &ByteRecord) -> &'static str {
+    if header.get(0).is_some_and(|first| first.starts_with(b"[")) {
         "write one JSON object per line instead of a list, as `jq -c '.[]'` does"
-    } else if header.iter().any(|column| column.contains([';', '\t'])) {
+    } else if header.iter().any(|column| column.contains(&b';') || column.contains(&b'\t')) {
         "separate the columns with commas"
     } else {
         "begin with a line that names the columns: user_id,access_token,token_expires_at,obtained_at"
@@ -128,50 +133,78 @@ fn remedy_of(header: &csv::StringRecord) -> &'static str {
 
 /// The records of a table whose first line names its columns.
 fn table(reader: impl BufRead + Send + 'static) -> Result<impl Iterator<Item = Line> + Send, Failure> {
-    let since_record = Arc::new(AtomicUsize::new(0));
-    let reader = Bounded { reader, since_record: Arc::clone(&since_record) };
-    let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(reader);
-    let header = reader.headers().map_err(|_| {
-        Failure::setup("the first line is not a header of CSV", "begin with user_id,access_token")
-    })?;
-    let place = |name: &str| header.iter().position(|column| column.eq_ignore_ascii_case(name));
-    let places = NAMES.map(place);
-    for (name, place) in NAMES.iter().zip(places).take(2) {
-        if place.is_none() {
-            return Err(Failure::setup(format!("the first line names no column {name}"), remedy_of(header)));
+    let mut records = Records::new(reader, LONGEST_LINE);
+    let no_header =
+        || Failure::setup("the first line is not a header of CSV", "begin with user_id,access_token");
+    let header = match records.next().map_err(|error| unreadable(&error))? {
+        None => ByteRecord::new(),
+        Some(record) if record.ending == Ending::Whole => fields(&record).ok_or_else(no_header)?,
+        Some(_) => return Err(no_header()),
+    };
+    let places = NAMES.map(|name| {
+        let is_it = |column: &[u8]| column.eq_ignore_ascii_case(name.as_bytes());
+        (header.iter().position(is_it), header.iter().filter(|column| is_it(column)).count())
+    });
+    for (name, (place, times)) in NAMES.iter().zip(places) {
+        if place.is_none() && REQUIRED.contains(name) {
+            return Err(Failure::setup(format!("the first line names no column {name}"), remedy_of(&header)));
+        }
+        if times > 1 {
+            let twice = format!("the first line names the column {name} more than once");
+            return Err(Failure::setup(twice, "keep the one that is meant"));
         }
     }
-    // Where lines end in CR LF, the reader counts a line with the record after it.
-    let behind = u64::from(reader.position().line() == 1);
-    let (mut records, mut is_over) = (reader.into_records(), false);
+    let place = move |name: &str| places[NAMES.iter().position(|each| *each == name)?].0;
+    let mut is_over = false;
     Ok(std::iter::from_fn(move || {
-        let record = if is_over { None } else { records.next() }?;
-        since_record.store(0, Ordering::Relaxed);
-        Some(match record {
-            Ok(record) => {
-                let number = record.position().map_or(0, csv::Position::line) + behind;
-                let field = |name: &str| {
-                    let column = NAMES.iter().position(|each| *each == name).and_then(|at| places[at]);
-                    Ok(column.and_then(|column| record.get(column)).unwrap_or_default().to_owned())
-                };
-                Line { number, entry: entry(field) }
-            }
-            // The error's own text may quote the record.
-            Err(error) => {
-                is_over = error.is_io_error();
-                let number =
-                    error.position().map_or_else(|| records.reader().position().line(), csv::Position::line);
-                let why =
-                    if is_over { "the record does not end" } else { "it is not a record of CSV in UTF-8" };
-                Line { number: number + behind, entry: Err(why) }
-            }
-        })
+        if is_over {
+            return None;
+        }
+        let Ok(record) = records.next() else {
+            is_over = true;
+            let entry = Err("the input could not be read any further".into());
+            return Some(Line { number: records.line(), entry });
+        };
+        record.map(|record| Line { number: record.number, entry: of_record(&record, place) })
     }))
 }
 
-fn entry(field: impl Fn(&str) -> Result<String, &'static str>) -> Result<Entry, &'static str> {
+fn of_record(record: &Record, place: impl Fn(&str) -> Option<usize>) -> Result<Entry, Unusable> {
+    match record.ending {
+        Ending::Whole => {}
+        Ending::TooLong => return Err("the record is too long".into()),
+        Ending::Unclosed => {
+            return Err("a quotation mark is never closed; the lines after this one were not read".into());
+        }
+    }
+    let fields = fields(record).ok_or("it is not a record of CSV")?;
+    let field = |name: &str| place(name).and_then(|place| fields.get(place)).unwrap_or_default();
+    if REQUIRED.iter().any(|name| field(name).iter().any(|byte| matches!(byte, b'\r' | b'\n'))) {
+        return Err("quotation marks join this line with the next ones".into());
+    }
+    entry(|name| String::from_utf8(field(name).to_vec()).map_err(|_| "it is not in UTF-8"))
+}
+
+fn fields(record: &Record) -> Option<ByteRecord> {
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .buffer_capacity(record.bytes.len())
+        .from_reader(record.bytes.as_slice());
+    reader.byte_records().next()?.ok()
+}
+
+fn entry(field: impl Fn(&str) -> Result<String, &'static str>) -> Result<Entry, Unusable> {
     let owner = OwnerId::parse(field("user_id")?.trim())
         .ok_or("user_id is not a Clerk user id, which begins with user_")?;
+    match offered(field) {
+        Ok(offered) => Ok(Entry { owner, offered }),
+        Err(why) => Err(Unusable { owner: Some(owner), why }),
+    }
+}
+
+fn offered(field: impl Fn(&str) -> Result<String, &'static str>) -> Result<Offered, &'static str> {
     let token = zeroize::Zeroizing::new(field("access_token")?);
     let token = token.trim();
     if token.is_empty() {
@@ -184,8 +217,7 @@ fn entry(field: impl Fn(&str) -> Result<String, &'static str>) -> Result<Entry, 
         .map_err(|()| "token_expires_at is no time from 2010 to 2100, in RFC 3339 or unix seconds")?;
     let obtained_at = time(&field("obtained_at")?)
         .map_err(|()| "obtained_at is no time from 2010 to 2100, in RFC 3339 or unix seconds")?;
-    let offered = Offered { access_token: SecretString::from(token), obtained_at, expires_at };
-    Ok(Entry { owner, offered })
+    Ok(Offered { access_token: SecretString::from(token), obtained_at, expires_at })
 }
 
 fn time(text: &str) -> Result<Option<Timestamp>, ()> {
@@ -207,13 +239,18 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &'static [u8]) -> Vec<(u64, Result<String, &'static str>)> {
+    type Read = (u64, Result<String, &'static str>);
+
+    fn read(text: &'static [u8]) -> Vec<Read> {
         let shown = |entry: Entry| {
             let Offered { access_token, obtained_at, expires_at } = entry.offered;
             let times = [obtained_at, expires_at].map(|time| time.map(Timestamp::as_second));
             format!("{} {} {times:?}", entry.owner.as_str(), access_token.expose_secret())
         };
-        lines(Box::new(text)).unwrap().map(|line| (line.number, line.entry.map(shown))).collect()
+        lines(Box::new(text))
+            .unwrap()
+            .map(|line| (line.number, line.entry.map(shown).map_err(|error| error.why)))
+            .collect()
     }
 
     #[test]
@@ -259,26 +296,46 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_that_is_never_closed_ends_the_table_and_not_the_memory() {
-        struct Endless(usize);
-        impl Read for Endless {
-            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-                self.0 += buffer.len();
-                assert!(self.0 < 1 << 20, "read on and on");
-                buffer.fill(b'x');
-                Ok(buffer.len())
-            }
-        }
-        let begin = &b"user_id,access_token\nuser_1,IGAA1\nuser_2,\"IGAA2\nuser_3,"[..];
-        let found: Vec<_> = lines(Box::new(begin.chain(Endless(0)))).unwrap().collect();
-        assert_eq!(found.len(), 2);
-        assert!(found[0].entry.is_ok());
-        assert_eq!(found[1].entry.as_ref().err(), Some(&"the record does not end"));
+    fn a_table_that_is_damaged_loses_no_line_without_a_word() {
+        let long: &'static [u8] = [
+            b"user_id,access_token,name\nuser_1,\"".to_vec(),
+            vec![b'x'; 200_000],
+            b"\n\"\n\nuser_2,IGAA2,J\xfcrgen\nuser_3,\"IGAA3\nuser_4,IGAA4,\"\nuser_5,IGAA5,\"a\nb\"\n"
+                .to_vec(),
+            b"user_6,\"IGAA6\nuser_7,IGAA7\n".to_vec(),
+        ]
+        .concat()
+        .leak();
+        let good = |user| Ok(format!("user_{user} IGAA{user} [None, None]"));
+        assert_eq!(
+            read(long),
+            [
+                (2, Err("the record is too long")),
+                (5, good(2)),
+                (6, Err("quotation marks join this line with the next ones")),
+                (8, good(5)),
+                (10, Err("a quotation mark is never closed; the lines after this one were not read")),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_used_says_whom_it_is_about() {
+        let text = &b"user_id,access_token\nuser_1,\nada,IGAA1\n"[..];
+        let owner = |line: Line| line.entry.unwrap_err().owner.map(|owner| owner.as_str().to_owned());
+        let found: Vec<_> = lines(Box::new(text)).unwrap().map(owner).collect();
+        assert_eq!(found, [Some("user_1".to_owned()), None]);
     }
 
     #[test]
     fn a_table_without_its_columns_is_a_mistake() {
-        for text in [&b""[..], b"user_1,IGAA1\n", b"user_id,token\nuser_1,IGAA1\n"] {
+        for text in [
+            &b""[..],
+            b"user_1,IGAA1\n",
+            b"user_id,token\nuser_1,IGAA1\n",
+            b"user_id,access_token,Access_Token\nuser_1,IGAA1,IGAA2\n",
+            b"\xff\xfeu\0s\0e\0r\0_\0i\0d\0",
+        ] {
             let failure = lines(Box::new(text)).map(|_| ()).unwrap_err();
             assert!(!failure.sentence.contains("IGAA1"), "{failure}");
         }

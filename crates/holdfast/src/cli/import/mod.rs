@@ -1,6 +1,7 @@
 //! `import`: long-lived grants of another system, one line each. What was read is never printed.
 
 mod input;
+mod records;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -24,7 +25,7 @@ use crate::connections::import::{Imported, Importer, Proven};
 use crate::names::names;
 use crate::settings::Purpose;
 use crate::telemetry;
-use input::{Entry, Line};
+use input::{Entry, Line, Unusable};
 
 /// Lines under way at once. Instagram's budget decides about the pace, this only hides its latency.
 const PARALLEL: usize = 8;
@@ -117,7 +118,7 @@ pub async fn run(context: &Context, args: &ImportArgs, printer: &mut Printer) ->
 struct Asked {
     number: u64,
     /// The owner and the outcome of asking, or why the line cannot be read.
-    entry: Result<(OwnerId, Result<Proven, Ended>), &'static str>,
+    entry: Result<(OwnerId, Result<Proven, Ended>), Unusable>,
 }
 
 /// An ending with its words.
@@ -169,8 +170,9 @@ async fn end(importer: &Importer, settled: &mut HashSet<OwnerId>, line: Asked) -
     let Asked { number, entry } = line;
     let (owner, asked) = match entry {
         Ok(entry) => entry,
-        Err(why) => {
-            return Ok(Told { line: number, user_id: None, ending: Ending::Unreadable, detail: why });
+        Err(Unusable { owner, why }) => {
+            let user_id = owner.map(|owner| owner.as_str().to_owned());
+            return Ok(Told { line: number, user_id, ending: Ending::Unreadable, detail: why });
         }
     };
     let (ending, detail) = if settled.contains(&owner) {
