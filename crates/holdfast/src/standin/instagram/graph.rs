@@ -26,10 +26,10 @@ pub(super) async fn call(
     State(shared): State<Arc<Shared>>,
     method: Method,
     uri: Uri,
-    form: Bytes,
+    body: Bytes,
 ) -> Response {
     let mut query = fields(uri.query().unwrap_or_default().as_bytes());
-    query.extend(fields(&form));
+    query.extend(parameters(&body));
     let account = shared.owner(field(&query, "access_token"));
     let path: Vec<String> =
         uri.path().split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect();
@@ -47,6 +47,15 @@ pub(super) async fn call(
         Ok(this.graph(world, &method, &path, &query, &root, now).unwrap_or_else(|error| Reply::graph(&error)))
     };
     shared.answer(endpoint, account, act).await
+}
+
+/// Parameters come in JSON as well as in a form, as Meta's examples of publishing send them.
+fn parameters(body: &[u8]) -> Vec<(String, String)> {
+    let Ok(object) = serde_json::from_slice::<Map<String, Value>>(body) else {
+        return fields(body);
+    };
+    let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    object.into_iter().map(|(name, value)| (name, text(value))).collect()
 }
 
 /// `v25.0`

@@ -75,10 +75,13 @@ async fn a_body_goes_to_instagram_with_a_delete_too() {
         assert_eq!(code(&sent), "graph-call-not-allowed", "{method}");
     }
     // The parameters decide what is deleted: without them it would be everything.
-    let form = "application/x-www-form-urlencoded";
-    let told =
-        with_body(&app, &key, Method::DELETE, "me/messenger_profile", form, "fields=ice_breakers").await;
-    assert_eq!((told.status, &body(&told)["body"]), (StatusCode::OK, &json!({"result": "success"})));
+    for (kind, sent) in [
+        ("application/x-www-form-urlencoded", "fields=ice_breakers"),
+        ("application/json", r#"{"fields":["ice_breakers"]}"#),
+    ] {
+        let told = with_body(&app, &key, Method::DELETE, "me/messenger_profile", kind, sent).await;
+        assert_eq!((told.status, &body(&told)["body"]), (StatusCode::OK, &json!({"result": "success"})));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
