@@ -262,7 +262,7 @@ export class HoldfastServiceError extends ErrorOfKind {
 
 /**
  * No answer. Codes: `request-failed`, `request-timeout`, `token-failed`, `token-timeout` (`getToken` threw, gave
- * null although there is a session, or took more than 8 s), `stream-failed`, `stream-timeout`.
+ * no string although there is a session, or took more than 8 s), `stream-failed`, `stream-timeout`.
  */
 export class HoldfastNetworkError extends ErrorOfKind {
   readonly kind: "network";
