@@ -15,6 +15,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::{BoxFuture, Either, select};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
@@ -97,6 +98,22 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The whole body.
     pub body: Bytes,
+}
+
+impl Answer {
+    /// How long the other side asks us to wait: `Retry-After`, in seconds or as an HTTP date
+    /// (RFC 9110, 10.2.3). A date is taken from the answer's own `Date`, so that neither clock must
+    /// be right; without one from `now`. Unbounded; a date that is over is no wait.
+    pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
+        let text = |name| self.headers.get(name)?.to_str().ok().map(str::trim);
+        let stated = text(header::RETRY_AFTER)?;
+        if !stated.is_empty() && stated.bytes().all(|each| each.is_ascii_digit()) {
+            return Some(Duration::from_secs(stated.parse().unwrap_or(u64::MAX)));
+        }
+        let date = |text| httpdate::parse_http_date(text).ok();
+        let from = text(header::DATE).and_then(date).unwrap_or_else(|| now.into());
+        Some(date(stated)?.duration_since(from).unwrap_or_default())
+    }
 }
 
 impl fmt::Debug for Answer {
@@ -267,5 +284,36 @@ fn certificate_fault(error: &(dyn std::error::Error + 'static)) -> Option<Certif
     match inner {
         Some(inner) => certificate_fault(inner),
         None => error.source().and_then(certificate_fault),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_any_form_of_an_http_date() {
+        let now: Timestamp = "2026-11-29T12:00:00Z".parse().unwrap();
+        let wait = |retry_after: &'static str, date: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(retry_after));
+            headers.extend(date.map(|date| (header::DATE, HeaderValue::from_static(date))));
+            let answer = Answer { status: StatusCode::SERVICE_UNAVAILABLE, headers, body: Bytes::new() };
+            answer.retry_after(now).map(|wait| wait.as_secs())
+        };
+        assert_eq!(wait(" 90 ", None), Some(90));
+        assert_eq!(wait("99999999999999999999999", None), Some(u64::MAX));
+        for later in
+            ["Sun, 29 Nov 2026 12:01:30 GMT", "Sunday, 29-Nov-26 12:01:30 GMT", "Sun Nov 29 12:01:30 2026"]
+        {
+            assert_eq!(wait(later, None), Some(90), "{later}");
+            // Both dates are by a clock that is behind ours.
+            assert_eq!(wait(later, Some("Sun, 29 Nov 2026 12:01:00 GMT")), Some(30), "{later}");
+            assert_eq!(wait(later, Some("just now")), Some(90), "{later}");
+        }
+        assert_eq!(wait("Sun, 29 Nov 2026 11:59:00 GMT", None), Some(0));
+        for nonsense in ["", "soon", "-5", "1.5", "2026-11-29T12:01:30Z", "Sun, 31 Feb 2026 12:00:00 GMT"] {
+            assert_eq!(wait(nonsense, None), None, "{nonsense}");
+        }
     }
 }

@@ -287,7 +287,7 @@ impl BackendApi {
         request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         request.headers.insert("clerk-api-version", HeaderValue::from_static(API_VERSION));
         match self.transport.send(request).await {
-            Ok(answer) => read(&answer, user_id),
+            Ok(answer) => read(&answer, user_id, self.clock.now()),
             Err(TransportError::TooLarge) => Err(BackendError::OddRecord),
             Err(error) => Err(BackendError::Unreachable(error)),
         }
@@ -330,7 +330,7 @@ impl Drop for Turn<'_> {
     }
 }
 
-fn read(answer: &Answer, user_id: &str) -> Result<UserFacts, BackendError> {
+fn read(answer: &Answer, user_id: &str, now: Timestamp) -> Result<UserFacts, BackendError> {
     match answer.status {
         StatusCode::OK => {
             let record: serde_json::Map<String, serde_json::Value> =
@@ -344,7 +344,9 @@ fn read(answer: &Answer, user_id: &str) -> Result<UserFacts, BackendError> {
         }
         // A 404 of some proxy on the way has no Clerk error in it and says nothing about the user.
         StatusCode::NOT_FOUND if is_clerk_error(&answer.body) => Err(BackendError::NoSuchUser),
-        StatusCode::TOO_MANY_REQUESTS => Err(BackendError::RateLimited { retry_after: retry_after(answer) }),
+        StatusCode::TOO_MANY_REQUESTS => {
+            Err(BackendError::RateLimited { retry_after: retry_after(answer, now) })
+        }
         other => Err(BackendError::Status(other.as_u16())),
     }
 }
@@ -355,15 +357,9 @@ fn is_clerk_error(body: &[u8]) -> bool {
         .is_ok_and(|body| body.get("errors").is_some_and(serde_json::Value::is_array))
 }
 
-/// Clerk sends seconds. A date, or nothing, means the length of its window.
-fn retry_after(answer: &Answer) -> Duration {
-    answer
-        .headers
-        .get(header::RETRY_AFTER)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.trim().parse().ok())
-        .map_or(RATE_LIMIT_COOL_DOWN, Duration::from_secs)
-        .clamp(Duration::from_secs(1), MAX_COOL_DOWN)
+/// Clerk sends seconds. Nothing means the length of its window.
+fn retry_after(answer: &Answer, now: Timestamp) -> Duration {
+    answer.retry_after(now).unwrap_or(RATE_LIMIT_COOL_DOWN).clamp(Duration::from_secs(1), MAX_COOL_DOWN)
 }
 
 #[cfg(test)]
@@ -383,7 +379,7 @@ mod tests {
 
     #[test]
     fn every_answer_has_its_own_meaning() {
-        let read = |status, body| read(&answer(status, body), "user_1");
+        let read = |status, body| read(&answer(status, body), "user_1", Timestamp::UNIX_EPOCH);
         assert_eq!(read(200, r#"{"id":"user_1"}"#), Ok(UserFacts::default()));
         assert_eq!(read(200, r#"{"id":"user_2"}"#), Err(BackendError::OddRecord));
         assert_eq!(read(200, r#"{"object":"user"}"#), Err(BackendError::OddRecord));
@@ -405,12 +401,15 @@ mod tests {
             if let Some(value) = value {
                 answer.headers.insert(header::RETRY_AFTER, HeaderValue::from_static(value));
             }
-            retry_after(&answer).as_secs()
+            retry_after(&answer, "2026-10-21T07:27:30Z".parse().unwrap()).as_secs()
         };
         assert_eq!(wait(Some("7")), 7);
         assert_eq!(wait(Some("0")), 1);
         assert_eq!(wait(Some("86400")), 60);
-        assert_eq!(wait(Some("Wed, 21 Oct 2026 07:28:00 GMT")), 10);
+        assert_eq!(wait(Some("Wed, 21 Oct 2026 07:28:00 GMT")), 30);
+        assert_eq!(wait(Some("Wed, 21 Oct 2026 07:27:00 GMT")), 1);
+        assert_eq!(wait(Some("Thu, 22 Oct 2026 07:28:00 GMT")), 60);
+        assert_eq!(wait(Some("soon")), 10);
         assert_eq!(wait(None), 10);
     }
 }

@@ -1,12 +1,12 @@
 //! Turns an unsuccessful answer into a [`Failure`] that may be logged.
 
-use http::HeaderMap;
+use jiff::Timestamp;
 
 use super::meaning::{self, Context};
 use super::usage;
 use super::wire::{ErrorBody, Unusable};
 use crate::provider::{AppFault, Failure, LimitScope, Meaning, Usage};
-use crate::transport::TransportError;
+use crate::transport::{Answer, TransportError};
 
 /// Quoted messages are cut at this length.
 const MAX_QUOTE_CHARS: usize = 160;
@@ -15,22 +15,27 @@ const MAX_QUOTE_CHARS: usize = 160;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Answered<'a> {
     pub(super) context: Context,
-    pub(super) status: u16,
-    pub(super) headers: &'a HeaderMap,
+    pub(super) answer: &'a Answer,
+    /// When it arrived.
+    pub(super) at: Timestamp,
     pub(super) usage: Usage,
 }
 
 impl Answered<'_> {
+    fn status(&self) -> u16 {
+        self.answer.status.as_u16()
+    }
+
     /// For an error body. `secrets` are those of the request, which must not be logged.
     pub(super) fn refused(&self, error: &ErrorBody, secrets: &[&str]) -> Failure {
-        let meaning = meaning::of_error(self.context, self.status, error);
+        let meaning = meaning::of_error(self.context, self.status(), error);
         let code = error.code.map_or_else(String::new, |code| format!(", code {code}"));
         let subcode = error.subcode.map_or_else(String::new, |subcode| format!(", sub-code {subcode}"));
         let quote = quote(&error.message, secrets).map_or_else(String::new, |quote| format!(": “{quote}”"));
         let detail = format!(
             "Instagram answered {} with HTTP {}{code}{subcode}{quote}.",
             asked(self.context),
-            self.status
+            self.status()
         );
         let wants_scopes = match meaning {
             Meaning::Permission => meaning::scopes_named(&error.message),
@@ -51,16 +56,16 @@ impl Answered<'_> {
         let detail = format!(
             "Instagram answered {} with HTTP {} and a body of {bytes} bytes that is not understood.",
             asked(self.context),
-            self.status
+            self.status()
         );
-        self.failure(meaning::of_status(self.status), None, None, detail)
+        self.failure(meaning::of_status(self.status()), None, None, detail)
     }
 
     /// For a readable body that lacks what we need.
     pub(super) fn unusable(&self, why: Unusable) -> Failure {
         let detail =
-            format!("Instagram answered {} with HTTP {}, but {why}.", asked(self.context), self.status);
-        self.failure(meaning::of_status(self.status), None, None, detail)
+            format!("Instagram answered {} with HTTP {}, but {why}.", asked(self.context), self.status());
+        self.failure(meaning::of_status(self.status()), None, None, detail)
     }
 
     /// For an answer about an account that may not be connected.
@@ -69,7 +74,7 @@ impl Answered<'_> {
     }
 
     fn failure(&self, meaning: Meaning, code: Option<i64>, subcode: Option<i64>, detail: String) -> Failure {
-        let stated = usage::retry_after(self.headers);
+        let stated = usage::retry_after(self.answer, self.at);
         let retry_after = match meaning {
             Meaning::RateLimited(LimitScope::Account) => self.usage.account_regains_in.max(stated),
             Meaning::RateLimited(LimitScope::App) | Meaning::Unavailable => stated,
@@ -83,7 +88,7 @@ impl Answered<'_> {
         };
         Failure {
             retry_after,
-            http_status: Some(self.status),
+            http_status: Some(self.status()),
             code,
             subcode,
             ..Failure::new(meaning, detail)

@@ -72,7 +72,7 @@ impl Instagram {
         };
         let (usage, usage_headers) = (usage::read(&answer.headers), usage::copy(&answer.headers));
         let status = answer.status.as_u16();
-        let answered = Answered { context: Context::Use, status, headers: &answer.headers, usage };
+        let answered = Answered { context: Context::Use, answer: &answer, at: self.clock.now(), usage };
         let mut body = serde_json::from_slice::<Value>(&answer.body).ok();
         let failure = match &body {
             Some(Value::Object(object)) => match Body::of_object(object.clone()) {

@@ -74,10 +74,11 @@ impl Instagram {
             Err(error) => return Reply { outcome: Err(unanswered(context, error)), usage: Usage::default() },
         };
         let usage = usage::read(&answer.headers);
-        let answered = Answered { context, status: answer.status.as_u16(), headers: &answer.headers, usage };
+        let now = self.clock.now();
+        let answered = Answered { context, answer: &answer, at: now, usage };
         let outcome = match Body::read(&answer.body) {
             Body::Error(error) => Err(answered.refused(&error, secrets)),
-            Body::Object(object) if answer.status.is_success() => read(&object, self.clock.now())
+            Body::Object(object) if answer.status.is_success() => read(&object, now)
                 .map_err(|why| answered.unusable(why))
                 .and_then(|value| judge(value).map_err(|(meaning, detail)| answered.judged(meaning, detail))),
             Body::Object(_) | Body::Unreadable => Err(answered.unreadable(answer.body.len())),

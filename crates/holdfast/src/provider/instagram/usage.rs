@@ -5,12 +5,14 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::{HeaderMap, header};
+use http::HeaderMap;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use crate::provider::Usage;
+use crate::transport::Answer;
 
 /// Longer waits are cut to this: windows are 24 hours long.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
@@ -50,10 +52,9 @@ pub fn read(headers: &HeaderMap) -> Usage {
     usage
 }
 
-/// `Retry-After` in seconds. Meta documents none; a proxy in front of it may still send one.
-pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
+/// `Retry-After`. Meta documents none; a proxy in front of it may still send one.
+pub fn retry_after(answer: &Answer, now: Timestamp) -> Option<Duration> {
+    answer.retry_after(now).map(|wait| wait.min(LONGEST_WAIT))
 }
 
 fn each<'a, T: Deserialize<'a>>(headers: &'a HeaderMap, name: &'static str) -> impl Iterator<Item = T> {
@@ -145,6 +146,9 @@ fn minutes(figure: f64) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use http::StatusCode;
+
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -211,7 +215,10 @@ mod tests {
         let long = r#"{"1":[{"type":"instagram","estimated_time_to_regain_access":1e300}]}"#;
         let usage = read(&headers(&[("x-business-use-case-usage", long)]));
         assert!(usage.account_regains_in.is_none_or(|wait| wait <= LONGEST_WAIT));
-        assert_eq!(retry_after(&headers(&[("retry-after", "999999999")])), Some(LONGEST_WAIT));
-        assert_eq!(retry_after(&headers(&[("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT")])), None);
+        for far in ["999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+            let headers = headers(&[("retry-after", far)]);
+            let answer = Answer { status: StatusCode::OK, headers, body: Bytes::new() };
+            assert_eq!(retry_after(&answer, Timestamp::UNIX_EPOCH), Some(LONGEST_WAIT), "{far}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
 use opentelemetry_proto::tonic::collector::trace::v1::{
@@ -250,7 +250,7 @@ impl Exporter {
         request.max_answer = MAX_ANSWER;
         request.body = body;
         match self.transport.send(request).await {
-            Ok(answer) => read(&answer),
+            Ok(answer) => read(&answer, self.clock.now()),
             Err(error) => Err(NotTaken { why: error.into(), retry_after: None }),
         }
     }
@@ -275,12 +275,11 @@ impl Exporter {
     }
 }
 
-fn read(answer: &Answer) -> Result<Taken, NotTaken> {
+fn read(answer: &Answer, now: Timestamp) -> Result<Taken, NotTaken> {
     let kind = answer.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     if !answer.status.is_success() {
-        let seconds = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        let retry_after = seconds.map(Duration::from_secs);
-        return Err(NotTaken { why: ExportError::Refused(answer.status), retry_after });
+        let why = ExportError::Refused(answer.status);
+        return Err(NotTaken { why, retry_after: answer.retry_after(now) });
     }
     if kind.starts_with(b"text/html") {
         return Err(NotTaken { why: ExportError::Page, retry_after: None });
