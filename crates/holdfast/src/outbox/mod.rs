@@ -6,12 +6,13 @@
 //! cross on the way, the status with the greater `version` counts.
 
 mod notices;
+mod receiver;
 
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method};
 use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -21,6 +22,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use self::receiver::{DeliveryError, Receiver};
 use crate::clock::{SharedClock, after};
 use crate::connection::status::InstagramStatus;
 use crate::connections::Connections;
@@ -30,7 +32,7 @@ use crate::names::names;
 use crate::standard_webhooks::SigningKey;
 use crate::store::{PendingEvent, Store, StoreError};
 use crate::telemetry::traces::in_span;
-use crate::transport::{Outgoing, SharedTransport, TransportError};
+use crate::transport::{Outgoing, SharedTransport};
 
 /// The type of the status event; for the others see [`notices`].
 const KIND: &str = "instagram.status";
@@ -78,17 +80,6 @@ pub struct Endpoint {
     pub key: SigningKey,
 }
 
-/// Why a delivery failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-enum DeliveryError {
-    #[error(transparent)]
-    Transport(#[from] TransportError),
-    #[error("the app answered {0}, which is not 2xx")]
-    Refused(StatusCode),
-    #[error("the event could not be encoded")]
-    Unwritable,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabels {
     outcome: &'static str,
@@ -115,6 +106,7 @@ pub struct Dispatcher {
     entropy: SharedEntropy,
     transport: SharedTransport,
     deliveries: Family<OutcomeLabels, Counter>,
+    receiver: Receiver,
 }
 
 /// What one tick did.
@@ -138,7 +130,16 @@ impl Dispatcher {
         entropy: SharedEntropy,
         transport: SharedTransport,
     ) -> Self {
-        Self { endpoint, connections, store, clock, entropy, transport, deliveries: Family::default() }
+        Self {
+            endpoint,
+            connections,
+            store,
+            clock,
+            entropy,
+            transport,
+            deliveries: Family::default(),
+            receiver: Receiver::default(),
+        }
     }
 
     /// Registers the counters, each at zero: the rise of a series that begins above zero is none, so
@@ -203,15 +204,23 @@ impl Dispatcher {
             .buffer_unordered(PARALLEL)
             .collect()
             .await;
-        let mut sent = Sent::default();
+        let (mut sent, mut finished) = (Sent::default(), Ok(()));
         for outcome in outcomes.into_iter().chain(told) {
-            match outcome? {
-                Outcome::Delivered => sent.delivered += 1,
-                Outcome::Failed => sent.failed += 1,
-                Outcome::GivenUp => sent.given_up += 1,
+            match outcome {
+                Ok(Outcome::Delivered) => sent.delivered += 1,
+                Ok(Outcome::Failed) => sent.failed += 1,
+                Ok(Outcome::GivenUp) => sent.given_up += 1,
+                Err(error) => finished = Err(error),
             }
         }
-        Ok(sent)
+        self.receiver.report(self.clock.now());
+        if sent.given_up > 0 {
+            tracing::error!(
+                events = sent.given_up,
+                "events could not be delivered to the app for 7 days and are given up"
+            );
+        }
+        finished.map(|()| sent)
     }
 
     async fn send(&self, event: PendingEvent) -> Result<Outcome, StoreError> {
@@ -234,6 +243,12 @@ impl Dispatcher {
     }
 
     async fn post(&self, id: &str, message: &impl Serialize) -> Result<(), DeliveryError> {
+        let delivery = self.send_signed(id, message).await;
+        self.receiver.note(delivery);
+        delivery
+    }
+
+    async fn send_signed(&self, id: &str, message: &impl Serialize) -> Result<(), DeliveryError> {
         let answer = self.transport.send(self.request(id, message)?).await?;
         if answer.status.is_success() { Ok(()) } else { Err(DeliveryError::Refused(answer.status)) }
     }
@@ -260,15 +275,12 @@ impl Dispatcher {
     async fn failed(&self, event: &PendingEvent, error: DeliveryError) -> Result<Outcome, StoreError> {
         let (now, tries) = (self.clock.now(), event.tries());
         if now >= after(event.occurred_at(), GIVE_UP_AFTER) {
-            tracing::error!(
-                event = event.id(), %error, tries,
-                "an event could not be delivered to the app for 7 days and is given up"
-            );
+            tracing::debug!(event = event.id(), %error, tries, "an event is given up");
             self.store.remove_event(event).await?;
             return Ok(Outcome::GivenUp);
         }
         let pause = self.pause(tries);
-        tracing::warn!(
+        tracing::debug!(
             event = event.id(), %error, tries, retry_in_s = pause.as_secs(),
             "an event could not be delivered to the app"
         );

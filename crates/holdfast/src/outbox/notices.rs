@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{DeliveryError, Dispatcher, GIVE_UP_AFTER, Outcome, OutcomeLabels};
+use super::receiver::DeliveryError;
+use super::{Dispatcher, GIVE_UP_AFTER, Outcome, OutcomeLabels};
 use crate::clock::after;
 use crate::connection::status::InstagramStatus;
 use crate::store::{Notice, NoticeKind, StoreError};
@@ -63,15 +64,12 @@ impl Dispatcher {
     async fn not_told(&self, notice: &Notice, error: DeliveryError) -> Result<Outcome, StoreError> {
         let (now, tries) = (self.clock.now(), notice.tries);
         if now >= after(notice.occurred_at, GIVE_UP_AFTER) {
-            tracing::error!(
-                notice = notice.subject, %error, tries,
-                "an event could not be delivered to the app for 7 days and is given up"
-            );
+            tracing::debug!(notice = notice.subject, %error, tries, "an event is given up");
             self.store.settle_notice(notice).await?;
             return Ok(Outcome::GivenUp);
         }
         let pause = self.pause(tries);
-        tracing::warn!(
+        tracing::debug!(
             notice = notice.subject, %error, tries, retry_in_s = pause.as_secs(),
             "an event could not be delivered to the app"
         );

@@ -19,6 +19,7 @@ use crate::grants::world::{Kind, World};
 use crate::store::events::erase;
 use crate::store::fixtures::{DAY, entry, insert, linked, owner};
 use crate::support::database::{TestDb, on_each_engine};
+use crate::support::leaks::Watch;
 
 /// A store of the test's database that keeps events, as a replica has it.
 async fn keeping(db: &TestDb) -> Store {
@@ -220,6 +221,58 @@ async fn nothing_is_kept_for_nobody_nor_of_what_did_not_happen() {
         let store = keeping(db).await;
         assert_eq!(store.commit(&insert(&connection)).await, Ok(CommitOutcome::Conflict));
         assert_eq!(store.next_event_at().await.unwrap(), None);
+        store.close().await;
+    })
+    .await;
+}
+
+/// The lines that the outbox wrote at `info` and above: level and text.
+fn told(watch: &Watch) -> Vec<(String, String)> {
+    let log = String::from_utf8(watch.log()).unwrap();
+    let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let ours =
+        lines.filter(|line| line["target"].as_str().is_some_and(|by| by.starts_with("holdfast::outbox")));
+    let text = |line: &serde_json::Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
+    ours.filter(|line| line["level"] != "DEBUG" && line["level"] != "TRACE")
+        .map(|line| (text(&line, "level"), format!("{}: {}", text(&line, "message"), text(&line, "help"))))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_app_is_one_line_and_its_return_another() {
+    on_each_engine(async |db| {
+        let watch = Watch::start();
+        let app = AppEndpoint::start().await;
+        let store = keeping(db).await;
+        let sender = dispatcher(db, &store, &app);
+        for user in ["ada", "bob", "cy"] {
+            linked(&store, user, user).await;
+        }
+        app.answers(StatusCode::FOUND);
+        for _ in 0..3 {
+            assert_eq!(sender.tick().await.unwrap().failed, 3);
+            db.clock.advance(Duration::from_hours(2));
+        }
+        let [(level, text)] = &told(&watch)[..] else { panic!("{:?}", told(&watch)) };
+        assert_eq!(level, "WARN");
+        assert!(text.contains("redirects are not followed"), "{text}");
+
+        app.answers(StatusCode::OK);
+        assert_eq!(sender.tick().await.unwrap().delivered, 3);
+        linked(&store, "dan", "dan").await;
+        assert_eq!(sender.tick().await.unwrap(), DELIVERED);
+        let [_, (level, text)] = &told(&watch)[..] else { panic!("{:?}", told(&watch)) };
+        assert_eq!((level.as_str(), text.as_str()), ("INFO", "events are delivered to the app again: "));
+
+        app.answers(StatusCode::NOT_FOUND);
+        for user in ["eve", "fay"] {
+            linked(&store, user, user).await;
+        }
+        db.clock.advance(7 * DAY);
+        assert_eq!(sender.tick().await.unwrap().given_up, 2);
+        let lines = told(&watch);
+        let levels: Vec<&str> = lines.iter().skip(2).map(|(level, _)| level.as_str()).collect();
+        assert_eq!(levels, ["WARN", "ERROR"], "{lines:?}");
         store.close().await;
     })
     .await;
