@@ -36,7 +36,9 @@ pub(super) fn add(routes: Routes<AppState>) -> Routes<AppState> {
         .done()
 }
 
+/// An unknown name is refused: a misspelt `before` would give the first page again and again.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Paging {
     /// `next` of the page before, exactly as received. The name `cursor`, as on other routes, is
     /// accepted too.

@@ -140,3 +140,31 @@ async fn a_cursor_stays_good_while_the_listed_change() {
     assert_eq!(connected["connections"][0]["user_id"], Person::Edsger.user_id(), "{connected}");
     assert_eq!(connected["next"], serde_json::Value::Null);
 }
+
+/// Whatever takes parameters in its query refuses a misspelt one: a filter that is ignored finds
+/// everybody, and a cursor that is ignored begins anew for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_misspelt_parameter_is_refused_wherever_there_are_any() {
+    let app = App::start().await;
+    let key = app.service_key().await;
+    let here = app.sign_in(Person::Ada).authorization();
+    let document = body(&app.get("/openapi.json").await);
+    let mut tried = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let parameters = item["get"]["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if !parameters.iter().any(|each| each["in"] == "query") {
+            continue;
+        }
+        let authorization =
+            if path.starts_with("/service/") { format!("Bearer {key}") } else { here.clone() };
+        let address = path.replace("{user_id}", Person::Ada.user_id());
+        for (query, status) in [("limit=1", 200), ("limit=1&befor=x", 400), ("limitt=1", 400)] {
+            let answer =
+                app.request(Method::GET, &format!("{address}?{query}"), Some(&authorization), None).await;
+            assert_eq!(answer.status.as_u16(), status, "{path}?{query}: {}", text(&answer));
+            assert!(status == 200 || code(&answer) == "malformed-parameter", "{path}?{query}");
+        }
+        tried.push(path);
+    }
+    assert_eq!(tried.len(), 3, "{tried:?}");
+}
