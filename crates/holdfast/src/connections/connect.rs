@@ -13,7 +13,7 @@ use crate::connection::attempt::{ATTEMPT_WINDOW, Attempt, AttemptNote, AttemptSt
 use crate::connection::return_url::ReturnToError;
 use crate::connection::{Connection, Standing};
 use crate::connections::attempts::noted;
-use crate::connections::recorder::is_stored;
+use crate::connections::recorder::Conflicts;
 use crate::connections::{Connections, ServiceError};
 use crate::digest::sha256;
 use crate::entropy::new_id;
@@ -112,21 +112,38 @@ impl Connections {
             attempt_id: attempt.id,
             expires_at: attempt.expires_at,
         };
-        let connection = self.ensure_connection(owner, provider.id()).await?;
-        let begun = AttemptNote { id: attempt.id, outcome: None };
-        let changes = ChangeSet {
-            history: vec![noted(&connection, begun, now)],
-            attempt: Some(AttemptWrite { expected_revision: None, attempt, limits: Some(ATTEMPT_LIMITS) }),
-            ..ChangeSet::default()
-        };
-        match self.parts.store.commit(&changes).await.map_err(ServiceError::from)? {
-            CommitOutcome::Committed => Ok(started),
-            CommitOutcome::TooManyAttempts => Err(self.too_many_attempts(owner, now).await?),
-            CommitOutcome::UserDeleted => Err(ServiceError::UserGone.into()),
-            CommitOutcome::Conflict | CommitOutcome::AccountAlreadyLinked => {
-                Err(ServiceError::Contended.into())
+        let write = AttemptWrite { expected_revision: None, attempt, limits: Some(ATTEMPT_LIMITS) };
+        let mut conflicts = Conflicts::default();
+        loop {
+            let changes = self.beginning(owner, write.clone(), now).await?;
+            match self.parts.store.commit(&changes).await.map_err(ServiceError::from)? {
+                CommitOutcome::Committed => return Ok(started),
+                CommitOutcome::TooManyAttempts => return Err(self.too_many_attempts(owner, now).await?),
+                CommitOutcome::UserDeleted => return Err(ServiceError::UserGone.into()),
+                // Another request made the connection at the same moment.
+                CommitOutcome::Conflict | CommitOutcome::AccountAlreadyLinked => {}
             }
+            conflicts.lost()?;
         }
+    }
+
+    /// The unit of work that begins an attempt. The first one makes the connection as well: by
+    /// itself its row would change the status, and tell nothing.
+    async fn beginning(
+        &self,
+        owner: &OwnerId,
+        write: AttemptWrite,
+        now: Timestamp,
+    ) -> Result<ChangeSet, ServiceError> {
+        let stored = self.parts.store.connection(owner, write.attempt.provider).await?;
+        let fresh = match stored {
+            Some(_) => None,
+            None => Some(self.new_connection(owner, write.attempt.provider, now)?),
+        };
+        let begun = AttemptNote { id: write.attempt.id, outcome: None };
+        let history = stored.iter().chain(&fresh).map(|connection| noted(connection, begun, now)).collect();
+        let connection = fresh.map(|connection| ConnectionWrite { expected_version: None, connection });
+        Ok(ChangeSet { connection, history, attempt: Some(write), ..ChangeSet::default() })
     }
 
     /// Which limit is reached and until when; if both are, the one that lasts longer.
@@ -147,45 +164,31 @@ impl Connections {
         Ok(ConnectError::TooManyAttempts { limit, free_at: free_at.unwrap_or(now) })
     }
 
-    /// The owner's connection. Creates a "not connected" row if there is none.
-    pub(super) async fn ensure_connection(
+    /// A connection of somebody who has none, "not connected" and not stored.
+    pub(super) fn new_connection(
         &self,
         owner: &OwnerId,
         provider: ProviderId,
+        now: Timestamp,
     ) -> Result<Connection, ServiceError> {
-        for _ in 0..2 {
-            if let Some(connection) = self.parts.store.connection(owner, provider).await? {
-                return Ok(connection);
-            }
-            let now = self.parts.clock.now();
-            let connection = Connection {
-                id: new_id(&*self.parts.entropy, now)?,
-                user_id: owner.as_str().to_owned(),
-                provider,
-                standing: Standing::NOT_CONNECTED,
-                account: None,
-                scopes: Vec::new(),
-                missing_scopes: Vec::new(),
-                grant: None,
-                next_refresh_at: None,
-                retry_after: None,
-                since: now,
-                linked_at: None,
-                evidence: None,
-                suspicion: None,
-                failures: 0,
-                version: 1,
-            };
-            let changes = ChangeSet {
-                connection: Some(ConnectionWrite { expected_version: None, connection: connection.clone() }),
-                ..ChangeSet::default()
-            };
-            if is_stored(self.parts.store.commit(&changes).await?)? {
-                return Ok(connection);
-            }
-            // Another request created it at the same moment: read that row.
-        }
-        Err(ServiceError::Contended)
+        Ok(Connection {
+            id: new_id(&*self.parts.entropy, now)?,
+            user_id: owner.as_str().to_owned(),
+            provider,
+            standing: Standing::NOT_CONNECTED,
+            account: None,
+            scopes: Vec::new(),
+            missing_scopes: Vec::new(),
+            grant: None,
+            next_refresh_at: None,
+            retry_after: None,
+            since: now,
+            linked_at: None,
+            evidence: None,
+            suspicion: None,
+            failures: 0,
+            version: 1,
+        })
     }
 }
 

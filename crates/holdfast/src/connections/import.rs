@@ -22,7 +22,7 @@ use crate::connections::grants::RowSeal;
 use crate::connections::recorder::{Conflicts, change};
 use crate::connections::{Connections, ServiceError};
 use crate::provider::{Account, Failure, Grant, LONGEST_LIFE, Meaning, SharedProvider};
-use crate::store::CommitOutcome;
+use crate::store::{CommitOutcome, ConnectionWrite};
 
 /// How often Instagram is asked about one grant.
 const TRIES: u32 = 3;
@@ -224,18 +224,18 @@ impl Importer {
             if let Some(outcome) = stored.as_ref().and_then(settled) {
                 return Ok(outcome);
             }
-            // Of a line that links nothing, nothing is to be left: no record, no connection, no
-            // key.
+            // A line that links nothing leaves nothing: no record, no connection, no key.
             let predicted = self.predict(owner, stored.as_ref(), account).await?;
             if predicted != Imported::Linked {
                 return Ok(predicted);
             }
+            let now = parts.clock.now();
+            let expected_version = stored.as_ref().map(|stored| stored.version);
             let before = match stored {
                 Some(before) => before,
-                None => connections.ensure_connection(owner, self.provider.id()).await?,
+                None => connections.new_connection(owner, self.provider.id(), now)?,
             };
-            let now = parts.clock.now();
-            let key = connections.user_key(owner.as_str()).await?;
+            let (key, new_user_key) = connections.user_key_or_new(owner.as_str()).await?;
             let linked = connections.linked(&before, &self.provider, grant, account.clone(), now)?;
             let version = linked.version;
             let sealed = RowSeal::of_connection(&key, &linked).seal_grant(version, grant)?;
@@ -247,7 +247,9 @@ impl Importer {
                 // The expiry is a guess, and the first refresh tells it.
                 connection.next_refresh_at = Some(now);
             }
-            let mut changes = change(&before, connection, now, Some(HISTORY));
+            let mut changes = change(&before, connection.clone(), now, Some(HISTORY));
+            changes.connection = Some(ConnectionWrite { expected_version, connection });
+            changes.new_user_key = new_user_key;
             changes.append_grant = Some(sealed);
             changes.erase_grants_below = Some((before.id, version));
             match parts.store.commit(&changes).await? {

@@ -3,17 +3,21 @@
 use uuid::Uuid;
 
 use super::engine::{Failure, Violation};
+use super::keys::insert_user_key;
 use super::outbox::Subject;
 use super::{Change, HistoryEntry, SealedGrant, Store, StoreError, Unit, Value, engine, rows, statements};
 use crate::clock;
 use crate::connection::Connection;
 use crate::connection::attempt::{ATTEMPT_WINDOW, Attempt};
+use crate::vault::WrappedKey;
 
 /// Changes to be stored together.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ChangeSet {
     /// The connection's new facts.
     pub connection: Option<ConnectionWrite>,
+    /// The data key of its user, who has none yet.
+    pub new_user_key: Option<WrappedKey>,
     /// Entries for its history.
     pub history: Vec<HistoryEntry>,
     /// A new version of the grant. An existing version is never overwritten.
@@ -152,6 +156,12 @@ impl Store {
             self.require_user(&mut unit, &write.connection.user_id).await?;
         }
         if let Some(write) = &changes.connection {
+            if let Some(key) = &changes.new_user_key
+                && insert_user_key(&mut unit, &write.connection.user_id, key, self.inner.clock.now()).await?
+                    == 0
+            {
+                return Err(Abort::Because(CommitOutcome::Conflict));
+            }
             write_connection(&mut unit, write).await?;
         }
         if let Some(id) = changes.erase_all_grants {
@@ -174,7 +184,8 @@ impl Store {
             self.inner.changes.notify(&mut unit, &change).await?;
         }
         // A history entry about an attempt alone is no event for the app.
-        if let Some(write) = &changes.connection
+        let begins = changes.attempt.as_ref().is_some_and(|write| write.expected_revision.is_none());
+        if let Some(write) = changes.connection.as_ref().filter(|_| !begins)
             && let Some(entry) =
                 changes.history.iter().rfind(|entry| entry.version == write.connection.version)
         {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::engine::{Row, Unreadable};
-use super::{Store, StoreError, engine, rows, statements};
+use super::engine::{Failure, Row, Unreadable};
+use super::{Store, StoreError, Unit, engine, rows, statements};
 use crate::vault::{Sentinel, WrappedKey};
 
 /// A user's data key with its owner; for rotation.
@@ -50,13 +50,7 @@ impl Store {
             if unit.row(statements::USER_LOCK, vec![user_id.into()]).await?.is_none() {
                 return Ok(None);
             }
-            let values = vec![
-                user_id.into(),
-                wrapped.key_id.as_str().into(),
-                wrapped.blob.as_slice().into(),
-                now.into(),
-            ];
-            unit.run(statements::USER_KEY_INSERT, values).await?;
+            insert_user_key(&mut unit, user_id, wrapped, now).await?;
             let row = unit.row(statements::USER_KEY, vec![user_id.into()]).await?;
             let winner = row.as_ref().map(wrapped_key).transpose()?;
             unit.commit().await?;
@@ -163,6 +157,17 @@ impl Store {
         })
         .await
     }
+}
+
+/// Inserts a user's data key; the number of rows is 0 where there is one.
+pub(super) async fn insert_user_key(
+    unit: &mut Unit,
+    user_id: &str,
+    key: &WrappedKey,
+    now: Timestamp,
+) -> Result<u64, Failure> {
+    let values = vec![user_id.into(), key.key_id.as_str().into(), key.blob.as_slice().into(), now.into()];
+    unit.run(statements::USER_KEY_INSERT, values).await
 }
 
 fn stored_user_key(row: &Row) -> Result<StoredUserKey, StoreError> {
