@@ -43,26 +43,47 @@ pub struct Reloader {
 }
 
 impl Reloader {
-    /// Takes over origins, parties, return addresses and the key ring; on an error, nothing.
+    /// Takes over origins, parties, return addresses and the key ring; on an error, nothing. A
+    /// database that is away keeps only a changed key ring waiting, which it has to confirm.
     pub async fn apply(&self, settings: &Settings) -> Result<(), StartError> {
         let return_urls = ReturnUrls::parse(settings.return_urls.iter().map(String::as_str))?;
         let ring = vault(settings, self.seams.entropy.clone())?;
-        let proven = prove_ring(&ring, self.state.store(), self.seams.clock.now());
-        within(PATIENCE, &*self.seams.clock, proven).await.unwrap_or_else(|| {
-            let late = StoreError::Unavailable("it does not answer within 5 s".to_owned());
-            Err(late.into())
-        })?;
-        self.state.vault().replace(&ring);
+        let unconfirmed = match self.prove(&ring).await {
+            Ok(()) => None,
+            Err(StartError::Store(error)) => Some(error),
+            Err(fault) => return Err(fault),
+        };
+        if unconfirmed.is_none() {
+            self.state.vault().replace(&ring);
+        }
         self.state.connections().return_urls().replace(&return_urls);
         self.state.verifier().replace_policy(policy(&settings.clerk));
         self.origins.replace(settings.allowed_origins.clone());
         let origins: Vec<&str> = settings.allowed_origins.iter().map(OriginPattern::as_str).collect();
-        tracing::info!(
-            origins = origins.join(", "),
-            sealing_key = ring.ring().sealing_id(),
-            "the configuration was reloaded and is in effect"
-        );
+        let (origins, vault) = (origins.join(", "), self.state.vault().ring());
+        let sealing_key = vault.sealing_id();
+        if let Some(error) = unconfirmed {
+            tracing::warn!(
+                %error, origins, sealing_key,
+                "the configuration was reloaded and is in effect, but for HOLDFAST_ENCRYPTION_KEYS: the database must \
+                 confirm new keys; the former ones stay in use; send SIGHUP again once the database answers"
+            );
+        } else {
+            tracing::info!(origins, sealing_key, "the configuration was reloaded and is in effect");
+        }
         Ok(())
+    }
+
+    /// Proves a new ring, within [`PATIENCE`]. That in use was proven when it was taken over.
+    async fn prove(&self, ring: &Vault) -> Result<(), StartError> {
+        if ring.ring().has_keys_of(&self.state.vault().ring()) {
+            return Ok(());
+        }
+        let proven = prove_ring(ring, self.state.store(), self.seams.clock.now());
+        within(PATIENCE, &*self.seams.clock, proven).await.unwrap_or_else(|| {
+            let late = StoreError::Unavailable("it does not answer within 5 s".to_owned());
+            Err(late.into())
+        })
     }
 }
 

@@ -14,6 +14,7 @@ pub struct KeyRing {
     older: Vec<Named>,
 }
 
+#[derive(PartialEq)]
 struct Named {
     id: String,
     bytes: KeyBytes,
@@ -113,6 +114,11 @@ impl KeyRing {
     /// All ids, the sealing one first.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.sealing).chain(&self.older).map(|key| key.id.as_str())
+    }
+
+    /// Whether it seals and opens with the very keys of `other`.
+    pub fn has_keys_of(&self, other: &Self) -> bool {
+        self.sealing == other.sealing && self.older == other.older
     }
 
     /// Ids of keys that repeat one byte, which anybody can guess.

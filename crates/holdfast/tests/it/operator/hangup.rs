@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::cli::support::{Place, Running, ring_entry};
 use crate::support::ports::ReservedPort;
+use crate::support::postgres_server::OwnServer;
 use crate::support::waiting::until_blocking;
 
 const CONFIGURATION: &str = "listen = \"127.0.0.1:PORT\"\nallowed_origins = [\"https://one.example.com\"]\nlog = \"info\"\n\
@@ -112,6 +113,46 @@ fn a_ring_of_other_bytes_changes_nothing() {
     assert_eq!(running.child.wait().unwrap().code(), Some(0));
     drop(running);
     assert!(place.run(&["keys", "status"]).stdout.contains("next  seals"));
+}
+
+#[test]
+fn what_needs_no_database_does_not_wait_for_one() {
+    let (reserved, database) = (ReservedPort::new(), OwnServer::start());
+    let port = reserved.address().port();
+    let text = CONFIGURATION.replace("PORT", &port.to_string());
+    let place = Place::new()
+        .file("keys", &ring_entry("2026", 7))
+        .file("holdfast.toml", &text)
+        .with("HOLDFAST_DATABASE_URL", database.url())
+        .with("HOLDFAST_ENCRYPTION_KEYS_FILE", "keys");
+    let mut running = place.start(&["serve"], Stdio::null());
+    until_blocking("it serves", || allows(port, "https://one.example.com"));
+    database.stop();
+
+    let place = place.file("holdfast.toml", &text.replace("one.example.com", "two.example.com"));
+    signal(&running, "-HUP");
+    until_blocking("the new origin may call", || allows(port, "https://two.example.com"));
+    assert!(!running.logged().contains("HOLDFAST_ENCRYPTION_KEYS"), "no key has changed");
+
+    let both = format!("{},{}", ring_entry("next", 9), ring_entry("2026", 7));
+    let place = place
+        .file("keys", &both)
+        .file("holdfast.toml", &text.replace("one.example.com", "three.example.com"));
+    signal(&running, "-HUP");
+    until_blocking("the new origin may call", || allows(port, "https://three.example.com"));
+    until_blocking("what waits is named", || {
+        running.logged().contains("in effect, but for HOLDFAST_ENCRYPTION_KEYS")
+    });
+    assert!(!running.logged().contains("\"sealing_key\":\"next\""));
+
+    database.start_again();
+    until_blocking("the ring is taken over", || {
+        signal(&running, "-HUP");
+        running.logged().contains("\"sealing_key\":\"next\"")
+    });
+    signal(&running, "-TERM");
+    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+    drop((running, place));
 }
 
 #[test]
