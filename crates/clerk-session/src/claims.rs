@@ -118,7 +118,7 @@ pub enum SessionStatus {
 impl SessionStatus {
     pub(crate) fn read(payload: &Map<String, Value>) -> Self {
         match payload.get("sts") {
-            None => Self::Active,
+            None | Some(Value::Null) => Self::Active,
             Some(Value::String(sts)) if sts == "active" => Self::Active,
             Some(Value::String(sts)) if sts == "pending" => Self::Pending,
             Some(_) => Self::Unknown,
@@ -163,6 +163,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_status_that_is_null_is_not_said() {
+        let read = |payload: Value| SessionStatus::read(payload.as_object().unwrap());
+        for said in [json!({}), json!({"sts": null}), json!({"sts": "active"})] {
+            assert_eq!(read(said.clone()), SessionStatus::Active, "{said}");
+        }
+        assert_eq!(read(json!({"sts": "pending"})), SessionStatus::Pending);
+        for odd in [json!(""), json!("Active"), json!("revoked"), json!(1), json!(false), json!(["active"])] {
+            assert_eq!(read(json!({"sts": odd})), SessionStatus::Unknown, "{odd}");
+        }
+    }
 
     #[test]
     fn factor_ages_are_minutes_and_minus_one_is_never() {
