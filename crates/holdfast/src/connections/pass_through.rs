@@ -168,15 +168,17 @@ impl Connections {
         Ok(())
     }
 
-    /// Takes back that a scope is missing which a call has just used.
+    /// Takes back that a scope is missing which a call has just used, and what spoke for it: later
+    /// refusals must last anew before they are believed.
     async fn proves(
         &self,
         connection: &Connection,
         facts: GrantFacts,
         scope: Option<&'static str>,
     ) -> Result<(), ServiceError> {
-        if let Some(scope) = scope.filter(|scope| connection.missing_scopes.iter().any(|each| each == scope))
-        {
+        let Some(scope) = scope else { return Ok(()) };
+        self.parts.store.end_refusals(connection.id, scope).await?;
+        if connection.missing_scopes.iter().any(|each| each == scope) {
             let proven = Observation::ScopeProven { grant_version: facts.version, scope };
             self.recorder.record(connection.id, &proven, None).await?;
         }

@@ -1,13 +1,14 @@
 //! Calls that were refused because a scope is missing, until the refusals are confirmed.
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::{Store, StoreError, rows, statements};
 use crate::connection::Connection;
 
 impl Store {
-    /// Notes that a call was refused because a scope is missing, and forgets refusals before
-    /// `forget_before`. Returns when the present series of refusals began.
+    /// Notes that a call was refused because a scope is missing; refusals before `forget_before` no
+    /// longer count. Returns when the present series of refusals began.
     pub async fn note_refusal(
         &self,
         connection: &Connection,
@@ -15,7 +16,6 @@ impl Store {
         now: Timestamp,
         forget_before: Timestamp,
     ) -> Result<Timestamp, StoreError> {
-        self.write(statements::REFUSALS_PRUNE, vec![forget_before.into()]).await?;
         let linked_at = connection.linked_at.unwrap_or(Timestamp::MIN);
         let values =
             vec![connection.id.into(), scope.into(), now.into(), forget_before.into(), linked_at.into()];
@@ -23,6 +23,16 @@ impl Store {
         let first = rows.first().map(|row| row.time("first_at")).transpose();
         let first = first.map_err(|error| error.at("scope_refusals", &connection.id.to_string()))?;
         Ok(first.unwrap_or(now))
+    }
+
+    /// Ends the series of refusals: a call that needs the scope has worked. Writes only where there
+    /// is one.
+    pub async fn end_refusals(&self, connection_id: Uuid, scope: &str) -> Result<(), StoreError> {
+        let of_scope = || vec![connection_id.into(), scope.into()];
+        if self.read_one(statements::REFUSAL, of_scope()).await?.is_some() {
+            self.write(statements::REFUSAL_FORGET, of_scope()).await?;
+        }
+        Ok(())
     }
 
     /// How many connections were refused calls for lack of `scope` after `since`, counted up to

@@ -202,7 +202,7 @@ mod tests {
             (&super::CONNECTIONS_BY_USERNAME, &["connections_by_username"]),
             (&super::LISTED_IN_STATE, &["connections_unwell"]),
             (&super::REFUSALS_COUNT, &["scope_refusals_lately"]),
-            (&super::REFUSALS_PRUNE, &["scope_refusals_by_age"]),
+            (&super::SWEEP_REFUSALS, &["scope_refusals_by_age"]),
             (&super::LISTED_LAPSED, &["connections_expiring"]),
             (&super::LISTED_BY_DEADLINE, &["connections_by_deadline"]),
             (&super::ATTEMPTS_COUNT_OPEN, &["attempts_newest"]),

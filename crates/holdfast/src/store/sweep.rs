@@ -19,6 +19,8 @@ names! {
         Deletions = "data_deletions",
         /// Events that the app has not taken, by when they occurred.
         Outbox = "outbox",
+        /// Refusals for lack of a scope, by when the last one was.
+        Refusals = "scope_refusals",
         /// The record of acts, by when they were done.
         Acts = "audit",
         /// Notices that are settled, by when they occurred.
@@ -36,6 +38,7 @@ impl Kept {
             Self::ClerkEvents => statements::SWEEP_CLERK_EVENTS,
             Self::Deletions => statements::SWEEP_DELETIONS,
             Self::Outbox => statements::SWEEP_OUTBOX,
+            Self::Refusals => statements::SWEEP_REFUSALS,
             Self::Acts => statements::SWEEP_ACTS,
             Self::Notices => statements::SWEEP_NOTICES,
             Self::Refreshes => statements::SWEEP_REFRESHES,

@@ -37,7 +37,7 @@ const CHANGES: &str = "connection_history";
 /// stay for ever, and a user's own rows until the user is erased.
 fn kept_for(kept: Kept) -> Duration {
     match kept {
-        Kept::Attempts => DAY,
+        Kept::Attempts | Kept::Refusals => DAY,
         // The limit is their own expiry.
         Kept::Completions => Duration::ZERO,
         Kept::ClerkEvents | Kept::Notices => 30 * DAY,
@@ -53,8 +53,8 @@ const SWEPT: Metric = Metric {
     kind: Kind::Counter,
     labels: &[(
         "what",
-        "`attempts`, `completions`, `clerk_events`, `data_deletions`, `outbox`, `audit`, `notices`, `refresh_tally` or \
-         `connection_history`",
+        "`attempts`, `completions`, `clerk_events`, `data_deletions`, `outbox`, `scope_refusals`, `audit`, `notices`, \
+         `refresh_tally` or `connection_history`",
     )],
     help: "Rows deleted at the end of their retention",
     watch: "Alert on any of `outbox`: the app has not accepted an event for a week.",

@@ -29,6 +29,10 @@ statements! {
         "DELETE FROM outbox WHERE (user_id, provider) IN (SELECT user_id, provider FROM outbox WHERE \
          occurred_at < $1 ORDER BY occurred_at LIMIT $2 + 0)",
     );
+    SWEEP_REFUSALS = Sql::both(
+        "DELETE FROM scope_refusals WHERE (connection_id, scope) IN (SELECT connection_id, scope FROM scope_refusals WHERE \
+         last_at < $1 ORDER BY last_at LIMIT $2 + 0)",
+    );
     SWEEP_ACTS = by_index!(
         "DELETE FROM audit",
         "sqlite_autoindex_audit_1",

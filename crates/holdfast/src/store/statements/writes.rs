@@ -39,9 +39,10 @@ statements! {
          (connection_id, scope) DO UPDATE SET first_at = CASE WHEN scope_refusals.last_at < $4 OR scope_refusals.first_at < \
          $5 THEN excluded.first_at ELSE scope_refusals.first_at END, last_at = excluded.last_at RETURNING first_at",
     );
+    REFUSAL = Sql::both("SELECT first_at FROM scope_refusals WHERE connection_id = $1 AND scope = $2");
+    REFUSAL_FORGET = Sql::both("DELETE FROM scope_refusals WHERE connection_id = $1 AND scope = $2");
     REFUSALS_COUNT = Sql::both(
         "SELECT COUNT(*) AS amount FROM (SELECT connection_id FROM scope_refusals WHERE scope = $1 AND last_at > $2 LIMIT \
          $3 + 0) AS struck",
     );
-    REFUSALS_PRUNE = Sql::both("DELETE FROM scope_refusals WHERE last_at < $1");
 }

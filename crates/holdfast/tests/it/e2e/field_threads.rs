@@ -14,6 +14,7 @@ use url::Url;
 use super::app::{App, RETURN_TO, code, json as body, text};
 use super::operations::Member;
 use super::statuses::{in_contract, told};
+use crate::support::database::count_on;
 
 const WELL: (&str, Option<&str>, &str) = ("connected", None, "none");
 
@@ -220,6 +221,9 @@ async fn a_scope_that_works_again_is_not_missing() {
     let status = ada.here.status().await;
     in_contract(&status);
     assert_eq!((told(&status), &status["missing_scopes"]), (WELL, &json!([])));
+    // Where many are connected a refusal must last: a later one is not a day old already.
+    let noted = count_on(app.place.engine, &app.place.url, "SELECT COUNT(*) FROM scope_refusals").await;
+    assert_eq!(noted, 0, "the refusals before the call that worked count no more");
 }
 
 /// fbsamples/reels_publishing_apis#35: a batch holds calls with parameters of their own.

@@ -33,6 +33,7 @@ const FILLED: &[&str] = &[
     "data_deletions",
     "audit",
     "notices",
+    "scope_refusals",
 ];
 
 /// Indexes of few rows by what they are for: those in trouble, being worked on, open. They may be
@@ -159,6 +160,11 @@ fn rows(first: usize, last: usize, engine: Engine) -> Vec<String> {
                 "'expiring:' || n, 'instagram.expiring_soon', 'user_' || n, 'instagram', {BEGIN} + n, \
                  CASE WHEN n <= 100 THEN {BEGIN} + n END"
             ),
+        ),
+        insert(
+            "scope_refusals",
+            "connection_id, scope, first_at, last_at",
+            &format!("{id}, 'instagram_business_manage_insights', {BEGIN} + n, {BEGIN} + n"),
         ),
     ]
 }
