@@ -275,12 +275,6 @@ impl Server {
 
 /// The open database, with its schema up to date and its key ring proven.
 async fn open_store(settings: &Settings, seams: &Seams, vault: &Vault) -> Result<Store, StartError> {
-    for id in vault.ring().guessable_ids() {
-        tracing::warn!(
-            key = id,
-            "this encryption key is one byte repeated; make a random one with `holdfast keys generate`"
-        );
-    }
     let options =
         StoreOptions::serve(settings.database_url.expose_secret()).with_outbox(settings.webhook.is_some());
     let store = Store::open(&options, seams.clock.clone()).await?;

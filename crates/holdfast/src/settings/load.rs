@@ -13,6 +13,7 @@ use super::fault::{Fault, Faults};
 use super::sources::{Collected, ConfigFile, Environment, collect};
 use super::table;
 use super::traces::{self, Sampler, Share, TraceSettings};
+use super::weak_secrets;
 use super::{ClerkSettings, OutgoingWebhook, Purpose, Reading, Settings};
 use crate::client_address::TrustedProxies;
 use crate::connection::schedule::RefreshPolicy;
@@ -39,8 +40,8 @@ pub fn load_with_reading(
     match settings {
         Some(mut settings) if faults.is_empty() => {
             settings.warnings.splice(0..0, reader.collected.misspelt);
-            let contradictions = contradictions::of(&settings);
-            settings.warnings.extend(contradictions);
+            let doubts = [contradictions::of(&settings), weak_secrets::of(&settings)].concat();
+            settings.warnings.extend(doubts);
             Ok((settings, Reading::of(reader.collected.values)))
         }
         _ => {
@@ -72,8 +73,8 @@ pub fn load_again(
     let mut reader = Reader { collected: Collected { values, ..Collected::default() } };
     match reader.settings(Purpose::Serve) {
         Some(mut settings) if reader.collected.faults.is_empty() => {
-            let contradictions = contradictions::of(&settings);
-            settings.warnings.extend(contradictions);
+            let doubts = [contradictions::of(&settings), weak_secrets::of(&settings)].concat();
+            settings.warnings.extend(doubts);
             Ok((settings, reading))
         }
         _ => Err(Faults(reader.collected.faults)),
@@ -279,7 +280,7 @@ impl Reader {
                 self.fault(
                     table::WEBHOOK_SECRET.env,
                     "HOLDFAST_WEBHOOK_URL is set, but events need a secret that signs them",
-                    "set a secret: whsec_ and base64 of 32 random bytes",
+                    "make one with `echo whsec_$(openssl rand -base64 32)`",
                 );
                 None
             }

@@ -21,6 +21,7 @@ pub mod table;
 #[allow(clippy::unwrap_used)]
 mod tests;
 pub mod traces;
+mod weak_secrets;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;

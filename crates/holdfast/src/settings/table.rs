@@ -170,7 +170,8 @@ settings! {
         env: "HOLDFAST_WEBHOOK_SECRET",
         default: Fallback::Absent("off"),
         form: "whsec_…",
-        doc: "The secret that signs the events: `whsec_` and the base64 of 32 random bytes.",
+        doc: "The secret that signs the events: `whsec_` and the base64 of 32 random bytes, as `echo whsec_$(openssl rand \
+              -base64 32)` prints it.",
         secret: true,
         read: parse::webhook_secret,
     }

@@ -282,3 +282,50 @@ fn s11_what_goes_in_the_clear_and_who_is_believed_is_said() {
     ]);
     assert!(!quiet.iter().any(|each| each.contains(in_the_clear) || each.contains("TRUSTED")), "{quiet:?}");
 }
+
+#[test]
+fn a_secret_that_can_be_guessed_is_told_with_how_to_make_one() {
+    use base64::Engine as _;
+    let whsec = |key: &[u8]| format!("whsec_{}", base64::engine::general_purpose::STANDARD.encode(key));
+    let random: Vec<u8> = (0..32).map(|each| each * 7).collect();
+    let about = |name: &str, value: &str| -> Vec<String> {
+        let url = ("HOLDFAST_WEBHOOK_URL", "https://app.example.com/hook");
+        let settings = if name == "HOLDFAST_WEBHOOK_SECRET" {
+            tools([url, (name, value)])
+        } else {
+            tools([(name, value)])
+        };
+        let warnings = settings.unwrap().warnings.into_iter().filter(|fault| fault.name == name);
+        warnings.map(|fault| format!("{}; {}", fault.what, fault.remedy)).collect()
+    };
+    let key = |bytes: [u8; 32]| whsec(&bytes).replacen("whsec_", "k1:", 1);
+    let all_alike = key([7; 32]);
+    let two = format!("{},{}", whsec(&random), whsec(&random[..16]));
+    for (name, weak, good, how) in [
+        (
+            "HOLDFAST_WEBHOOK_SECRET",
+            &*whsec(&random[..23]),
+            &*whsec(&random[..24]),
+            "echo whsec_$(openssl rand -base64 32)",
+        ),
+        ("HOLDFAST_WEBHOOK_SECRET", &*whsec(&[7; 32]), &*whsec(&random), "openssl rand"),
+        ("CLERK_WEBHOOK_SIGNING_SECRET", &*two, &*whsec(&random[..24]), "Clerk dashboard"),
+        (
+            "HOLDFAST_FORWARD_AUTH_SECRET",
+            &"secret".repeat(6),
+            "0123456789abcdef0123456789abcdef",
+            "openssl rand",
+        ),
+        (
+            "HOLDFAST_ENCRYPTION_KEYS",
+            &all_alike,
+            &key(random.clone().try_into().unwrap()),
+            "holdfast keys generate",
+        ),
+    ] {
+        let told = about(name, weak);
+        assert!(matches!(&told[..], [one] if one.contains(how)), "{name}: {told:?}");
+        assert!(!told[0].contains(weak), "{name} is repeated");
+        assert_eq!(about(name, good), [""; 0], "{name}");
+    }
+}
