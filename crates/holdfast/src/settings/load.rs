@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::contradictions;
+use super::database_address;
 use super::entry::{Entry, Fallback};
 use super::fault::{Fault, Faults};
 use super::sources::{Collected, ConfigFile, Environment, collect};
@@ -174,6 +175,9 @@ impl Reader {
         self.warn_of_plain_http(public_url.as_ref(), clerk.as_ref(), instagram.as_ref(), webhook.as_ref());
         self.warn_of_trust_in_anybody(&trusted_proxies);
         let database_url = database_url?;
+        for (what, remedy) in database_address::in_vain(database_url.expose_secret()) {
+            self.warn(table::DATABASE_URL.env, what, remedy);
+        }
         Some(Settings {
             listen: listen?,
             metrics_listen,

@@ -7,6 +7,7 @@
 
 mod clerk;
 mod contradictions;
+mod database_address;
 mod entry;
 mod fault;
 mod load;

@@ -11,11 +11,11 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use url::Url;
 
+use super::database_address::misspelt_parameter;
 use super::entry::Wrong;
 use super::{LogFormat, PartiesMode};
 use crate::client_address::{Network, TrustedProxies};
 use crate::connection::return_url::ReturnUrls;
-use crate::nearest::nearest;
 use crate::vault::KeyRing;
 
 type Read<T> = Result<T, Wrong>;
@@ -136,48 +136,6 @@ pub fn database_url(text: &str) -> Read<SecretString> {
             "write sqlite://holdfast.db or postgres://user@host/database",
         ))
     }
-}
-
-/// Parameters of a Postgres address that are known; a misspelt `sslmode` would leave the connection
-/// unprotected.
-const PARAMETERS: &[&str] = &[
-    "application_name",
-    "dbname",
-    "host",
-    "hostaddr",
-    "options",
-    "password",
-    "port",
-    "sslcert",
-    "sslkey",
-    "sslmode",
-    "sslrootcert",
-    "ssl-ca",
-    "ssl-cert",
-    "ssl-key",
-    "ssl-mode",
-    "ssl-root-cert",
-    "statement-cache-capacity",
-    "user",
-];
-/// Further ones of libpq, which have no effect here, and are no misspellings.
-const WITHOUT_EFFECT: &[&str] = &["passfile", "sslcrl", "sslcrldir", "sslsni"];
-
-/// A parameter of a Postgres address that is nearly a known one, and that one.
-fn misspelt_parameter(text: &str) -> Option<(String, &'static str)> {
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "postgres" | "postgresql"))?;
-    url.query_pairs().find_map(|(name, _)| {
-        let is_fine =
-            |known: &&str| **known == *name || (**known == *"options" && name.starts_with("options["));
-        if PARAMETERS.iter().chain(WITHOUT_EFFECT).any(is_fine) {
-            return None;
-        }
-        // As node-postgres takes it.
-        if name == "ssl" {
-            return Some((name.into_owned(), "sslmode=require"));
-        }
-        nearest(&name, PARAMETERS.iter().copied()).map(|meant| (name.into_owned(), meant))
-    })
 }
 
 /// The path of a directory, which need not be there yet.

@@ -242,6 +242,42 @@ fn a_parameter_of_the_database_that_would_have_no_effect_is_named_where_another_
 }
 
 #[test]
+fn what_the_database_address_asks_for_in_vain_is_told() {
+    let told = |address: &str| -> Vec<String> {
+        let warnings = tools([("HOLDFAST_DATABASE_URL", address)]).unwrap().warnings.into_iter();
+        warnings.filter(|fault| fault.name == "HOLDFAST_DATABASE_URL").map(|fault| fault.what).collect()
+    };
+    let postgres = |parameters: &str| told(&format!("postgres://app@db/app?{parameters}"));
+    for (parameters, names) in [
+        // As Neon writes it.
+        ("sslmode=require&channel_binding=require", &["channel_binding"][..]),
+        ("require_auth=scram-sha-256", &["require_auth"]),
+        ("target_session_attrs=read-write&gssencmode=require", &["target_session_attrs", "gssencmode"]),
+        ("sslcrl=/crl.pem&sslcrldir=/crls", &["sslcrl", "sslcrldir"]),
+        ("ssl_min_protocol_version=TLSv1.3", &["ssl_min_protocol_version"]),
+        ("schema=app", &["schema"]),
+        ("sslmode=require&sslrootcert=/ca.pem", &["sslrootcert"]),
+        ("sslmode=verify-full&sslmode=prefer&sslrootcert=/ca.pem", &["sslrootcert"]),
+        ("application_name=x&of-nobody=hunter2", &["number 2"]),
+    ] {
+        let told = postgres(parameters);
+        assert_eq!(told.len(), names.len(), "{parameters}: {told:?}");
+        assert!(told.iter().zip(names).all(|(one, name)| one.contains(name)), "{parameters}: {told:?}");
+        assert!(!told.concat().contains("hunter2") && !told.concat().contains("of-nobody"), "{told:?}");
+    }
+    for quiet in [
+        "",
+        "sslmode=verify-full&sslrootcert=/ca.pem",
+        "application_name=holdfast&connect_timeout=5&keepalives_idle=30&sslsni=1",
+        "channel_binding=prefer&target_session_attrs=any&gssencmode=disable&ssl_min_protocol_version=TLSv1.2",
+        "options[search_path]=holdfast&host=/var/run/postgresql",
+    ] {
+        assert_eq!(postgres(quiet), [""; 0], "{quiet}");
+    }
+    assert_eq!(told("sqlite://holdfast.db?mode=rwc&of-nobody=1"), [""; 0]);
+}
+
+#[test]
 fn a_file_that_does_not_end_is_not_read_to_its_end() {
     let faults = tools([("CLERK_SECRET_KEY_FILE", "/dev/zero")]).unwrap_err().0;
     assert!(faults[0].what.contains("larger than 1 MiB"), "{faults:?}");
