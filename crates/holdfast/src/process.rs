@@ -9,6 +9,10 @@ pub const OPERATORS: usize = 32;
 /// outgoing connections ([`crate::transport`] bounds those for each host).
 pub const OWN_HANDLES: usize = 352 + OPERATORS;
 
+/// With fewer handles a server does not start: half of them go to connections, and it holds thirty
+/// itself before anybody has connected.
+pub const LEAST_HANDLES: usize = 128;
+
 /// How many file handles this process may have open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileHandles {
@@ -33,6 +37,11 @@ impl FileHandles {
                 Self { before, now: before }
             }
         }
+    }
+
+    /// What [`Self::raised`] can reach.
+    pub fn attainable() -> usize {
+        to_count(getrlimit(Resource::Nofile).maximum)
     }
 
     /// As they are.

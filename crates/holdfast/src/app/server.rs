@@ -67,6 +67,8 @@ impl Server {
     /// application. Clerk need not be reachable: until its keys are there, protected routes answer
     /// 503.
     pub async fn build(settings: &Settings, seams: &Seams) -> Result<Self, StartError> {
+        // Before the database is opened, which takes some.
+        let handles = FileHandles::raised();
         let (traces, exporter) = traces(settings, seams)?;
         let watch = ClockWatch::default();
         let seams = &watched(&traced(seams, &traces), &watch);
@@ -78,7 +80,7 @@ impl Server {
         let tally = Arc::new(Tally::default());
         let overview =
             Overview::new(store.clone(), connections.clone(), seams.clock.clone(), Arc::clone(&tally), watch);
-        let budget = Budget::of(settings, FileHandles::raised());
+        let budget = Budget::of(settings, handles);
         let (leave, stop) = (CancellationToken::new(), CancellationToken::new());
         let state = AppState::new(AppStateParts {
             edge: Arc::new(edge(settings, seams, &metrics, budget, &traces)),

@@ -33,6 +33,7 @@ use args::{Cli, Command, TokenCommand};
 use context::Context;
 use printer::{Colour, Printer};
 
+use crate::process::{FileHandles, LEAST_HANDLES};
 use crate::settings::{Environment, Purpose};
 
 /// Runs the command line `arguments` (the program's name first) in `environment`.
@@ -99,8 +100,8 @@ fn execute(context: &Context, command: Command, printer: &mut Printer) -> Outcom
         Command::Restore(args) => wait(database::restore(context, &args.file, printer)),
         Command::Doctor(args) => wait(doctor::run(context, &args, printer)),
         Command::Token(TokenCommand::Explain(args)) => wait(token::run(context, &args, printer)),
-        Command::Serve => wait(serve::run(context, printer)),
-        Command::Dev(args) => wait(dev::run(context, &args, printer)),
+        Command::Serve => enough_files().and_then(|()| wait(serve::run(context, printer))),
+        Command::Dev(args) => enough_files().and_then(|()| wait(dev::run(context, &args, printer))),
         Command::Openapi => openapi(context, printer),
     }
 }
@@ -110,6 +111,21 @@ fn openapi(context: &Context, printer: &mut Printer) -> Outcome {
     let settings = context.settings(Purpose::Tools, printer)?;
     printer.pretty_json(&crate::http::document(settings.public_url.as_str().trim_end_matches('/')));
     Ok(ExitStatus::Success)
+}
+
+/// A server with too few file handles would start, and then wait for ever for one that is free.
+fn enough_files() -> Result<(), Failure> {
+    let limit = FileHandles::attainable();
+    if limit >= LEAST_HANDLES {
+        return Ok(());
+    }
+    Err(Failure::setup(
+        format!(
+            "at most {limit} files and connections may be open at a time (`ulimit -Hn`), and a server needs {LEAST_HANDLES}"
+        ),
+        "raise the limit: `ulimit -n 4096` in the shell that starts it, `LimitNOFILE=4096` in a systemd unit, `--ulimit \
+         nofile=4096` for Docker",
+    ))
 }
 
 fn wait(work: impl Future<Output = Outcome>) -> Outcome {

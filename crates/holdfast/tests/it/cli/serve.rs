@@ -1,6 +1,7 @@
 use std::net::TcpListener;
 
 use super::support::{Place, ring_entry};
+use crate::support::waiting::until_blocking;
 
 fn configured() -> Place {
     Place::new()
@@ -38,4 +39,21 @@ fn a_wrong_encryption_key_is_one_sentence() {
     assert_eq!(place.run(&["keys", "rotate"]).code, 0);
     let told = sentence(&place.with("HOLDFAST_ENCRYPTION_KEYS", ring_entry("2026", 8)));
     assert!(told.contains("other bytes"), "{told}");
+}
+
+#[test]
+fn too_few_file_handles_are_one_sentence_that_says_how_many_are_needed() {
+    let place = configured();
+    let mut few = place.serve_within("ulimit -n 20");
+    assert_eq!(few.child.wait().unwrap().code(), Some(2), "{}", few.logged());
+    let told = few.logged();
+    assert_eq!(told.lines().count(), 2, "{told}");
+    for part in ["at most 20 files", "a server needs 128", "ulimit -n 4096", "LimitNOFILE=4096"] {
+        assert!(told.contains(part), "{told}");
+    }
+    // The soft limit is raised as far as the hard one allows.
+    let mut enough = place.serve_within("ulimit -S -n 20 && ulimit -H -n 128");
+    until_blocking("it serves", || enough.logged().contains("\"message\":\"serving\""));
+    enough.child.kill().unwrap();
+    enough.child.wait().unwrap();
 }
