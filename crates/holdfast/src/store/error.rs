@@ -119,6 +119,17 @@ pub enum OpenError {
         /// What to do about it.
         remedy: &'static str,
     },
+    /// The database server, the role or the database has too few connections.
+    #[error(
+        "{host} has no connection left for role {role}; raise max_connections, or the CONNECTION LIMIT of the role or the \
+         database, to thirteen for each replica, or close other connections"
+    )]
+    TooFewConnections {
+        /// Where the server is.
+        host: String,
+        /// Who connects.
+        role: String,
+    },
     /// The file exists, but SQLite cannot use it.
     #[error("the database file cannot be used ({0}); run `holdfast doctor`, and check the file and its disk")]
     Unusable(String),

@@ -150,9 +150,13 @@ impl Store {
         let changes = Changes::start(&engine, &clock);
         let reads = Arc::new(StatusReads::start(&engine, &clock)?);
         let store = Self::assembled(engine, clock, changes, reads, options.outbox, None);
-        match store.schema_state().await? {
-            SchemaState::Ahead { found, known } => Err(OpenError::SchemaNewer { found, known }),
-            SchemaState::Current | SchemaState::Behind(_) => Ok(store),
+        match store.schema_state().await {
+            Ok(SchemaState::Ahead { found, known }) => Err(OpenError::SchemaNewer { found, known }),
+            Ok(SchemaState::Current | SchemaState::Behind(_)) => Ok(store),
+            Err(error) => Err(match &store.inner.engine {
+                Engine::Postgres(postgres) => postgres.unanswered(error).await,
+                Engine::Sqlite(_) | Engine::Driven(_) => error.into(),
+            }),
         }
     }
 
@@ -198,11 +202,11 @@ impl Store {
     pub async fn check_statements(&self) -> Result<usize, StoreError> {
         let all = every_statement();
         for (name, sql) in &all {
-            self.inner
-                .engine
-                .prepare(*sql)
-                .await
-                .map_err(|error| StoreError::Refused(format!("statement {name}: {error}")))?;
+            self.inner.engine.prepare(*sql).await.map_err(|error| match error {
+                StoreError::Refused(why) => StoreError::Refused(format!("statement {name}: {why}")),
+                // No fault of the statement.
+                other => other,
+            })?;
         }
         Ok(all.len())
     }

@@ -42,44 +42,70 @@ pub(super) async fn check(context: &Context, settings: &Settings, is_running: bo
             return report;
         }
         Err(error) => {
-            report.add(Check::failed(code::DATABASE, error.to_string()));
+            let is_crowded = matches!(error, OpenError::TooFewConnections { .. });
+            let code = if is_crowded { code::DATABASE_POOL } else { code::DATABASE };
+            report.add(Check::failed(code, error.to_string()));
             return report;
         }
     };
-    check_opened(context, settings, &store, &mut report).await;
+    if let Err(Unanswered(error)) = Box::pin(check_opened(context, settings, &store, &mut report)).await {
+        report.add(unanswered(&error));
+    }
     store.close().await;
     report
 }
 
+/// The database stopped answering; that is no fault of what it was asked for.
+struct Unanswered(StoreError);
+
+/// What the database answered, if it did.
+fn answered<T>(result: Result<T, StoreError>) -> Result<Result<T, StoreError>, Unanswered> {
+    match result {
+        Err(error @ (StoreError::Unavailable(_) | StoreError::Busy(_))) => Err(Unanswered(error)),
+        answer => Ok(answer),
+    }
+}
+
+/// It was opened, so the address is right.
+fn unanswered(error: &StoreError) -> Check {
+    if let StoreError::Unavailable(why) = error {
+        let what = format!("the database opens, but then grants no further connection: {why}");
+        return Check::failed(code::DATABASE_POOL, what).mended_by(
+            "raise max_connections, or the CONNECTION LIMIT of the role or the database, to thirteen for each replica",
+        );
+    }
+    Check::failed(code::DATABASE, format!("it opens, but does not answer in time: {error}")).mended_by(
+        "somebody locks its tables, or it is overloaded: look at pg_stat_activity of Postgres, or for another program \
+         that writes the SQLite file",
+    )
+}
+
 /// What an open database says of itself. Ends where every further check would fail for the same
 /// reason.
-async fn check_opened(context: &Context, settings: &Settings, store: &Store, report: &mut Report) {
-    let facts = store.server_facts().await;
+async fn check_opened(
+    context: &Context,
+    settings: &Settings,
+    store: &Store,
+    report: &mut Report,
+) -> Result<(), Unanswered> {
+    let facts = answered(store.server_facts().await)?;
     if let Ok(Some(facts)) = &facts
         && !check_use(facts, report)
     {
-        return;
-    }
-    if let Err(StoreError::Unavailable(why)) = &facts {
-        // It was opened, so the address is right.
-        let what = format!("the database opens, but grants no further connection: {why}");
-        report.add(Check::failed(code::DATABASE_POOL, what).mended_by(
-            "raise max_connections, or the CONNECTION LIMIT of the role or the database, to thirteen for each replica",
-        ));
-        return;
+        return Ok(());
     }
     // Opening asserts the settings that durability rests on, and that the file can be written.
     report.add(Check::passed(code::DATABASE, "opens; its settings guarantee durability"));
-    let foreign = store.foreign_tables().await.unwrap_or_default();
+    let foreign = answered(store.foreign_tables().await)?.unwrap_or_default();
     if !foreign.is_empty() {
         let what = format!("tables of another program have names that Holdfast uses: {}", foreign.join(", "));
         report.add(
             Check::failed(code::SCHEMA, what)
                 .mended_by("give Holdfast a database of its own, and name it in HOLDFAST_DATABASE_URL"),
         );
-        return;
+        return Ok(());
     }
-    let is_current = check_schema(store, report).await;
+    let is_current = check_schema(store, report).await?;
     match facts {
         Ok(Some(facts)) => check_role(&facts, is_current, report),
         Ok(None) => {}
@@ -88,10 +114,11 @@ async fn check_opened(context: &Context, settings: &Settings, store: &Store, rep
         }
     }
     if is_current {
-        report.add(check_indexes(store).await);
-        check_key_ring(context, settings, store, report).await;
-        check_backlog(context, store, report).await;
+        report.add(check_indexes(store).await?);
+        check_key_ring(context, settings, store, report).await?;
+        check_backlog(context, store, report).await?;
     }
+    Ok(())
 }
 
 /// Whether a Postgres server lets us work at all: takes writes, is not too old, and has connections
@@ -158,9 +185,9 @@ fn check_role(facts: &ServerFacts, is_current: bool, report: &mut Report) {
 }
 
 /// Whether the tables can be read.
-async fn check_schema(store: &Store, report: &mut Report) -> bool {
-    match store.schema_state().await {
-        Ok(SchemaState::Current) => match changed_or_statements(store).await {
+async fn check_schema(store: &Store, report: &mut Report) -> Result<bool, Unanswered> {
+    Ok(match answered(store.schema_state().await)? {
+        Ok(SchemaState::Current) => match answered(changed_or_statements(store).await)? {
             Ok(Err(version)) => {
                 let what = format!(
                     "migration {version} in the database differs from this program's: `serve` does not start"
@@ -199,7 +226,7 @@ async fn check_schema(store: &Store, report: &mut Report) -> bool {
             report.add(Check::failed(code::SCHEMA, error.to_string()));
             false
         }
-    }
+    })
 }
 
 /// The number of statements that the schema takes, or the applied migration that is not this
@@ -212,29 +239,34 @@ async fn changed_or_statements(store: &Store) -> Result<Result<usize, i64>, Stor
 }
 
 /// Whether requests find their rows without reading whole tables.
-async fn check_indexes(store: &Store) -> Check {
-    match store.missing_indexes().await {
+async fn check_indexes(store: &Store) -> Result<Check, Unanswered> {
+    Ok(match answered(store.missing_indexes().await)? {
         Ok(missing) if missing.is_empty() => Check::passed(code::INDEXES, "every index is there"),
         Ok(missing) => Check::failed(code::INDEXES, format!("{} are missing or invalid", missing.len()))
             .mended_by(format!("drop the invalid ones, and run: {};", missing.join("; "))),
         Err(error) => Check::failed(code::INDEXES, error.to_string()),
-    }
+    })
 }
 
-async fn check_key_ring(context: &Context, settings: &Settings, store: &Store, report: &mut Report) {
+async fn check_key_ring(
+    context: &Context,
+    settings: &Settings,
+    store: &Store,
+    report: &mut Report,
+) -> Result<(), Unanswered> {
     let vault = match context.vault(settings) {
         Ok(vault) => vault,
         Err(failure) => {
             report.add(Check::skipped(code::KEY_RING, failure.sentence));
-            return;
+            return Ok(());
         }
     };
     let read = async { Ok::<_, StoreError>((store.sentinels().await?, store.key_use().await?)) };
-    let (sentinels, needed) = match read.await {
+    let (sentinels, needed) = match answered(read.await)? {
         Ok(both) => both,
         Err(error) => {
             report.add(Check::failed(code::KEY_RING, error.to_string()));
-            return;
+            return Ok(());
         }
     };
     match vault.prove(&sentinels) {
@@ -245,7 +277,7 @@ async fn check_key_ring(context: &Context, settings: &Settings, store: &Store, r
         Err(error) => {
             // What they sealed does not open for the same reason.
             report.add(Check::failed(code::KEY_RING, error.to_string()));
-            return;
+            return Ok(());
         }
     }
     let ring = vault.ring();
@@ -256,18 +288,19 @@ async fn check_key_ring(context: &Context, settings: &Settings, store: &Store, r
         report.add(Check::warning(code::KEY_RING, what).mended_by("run `holdfast keys rotate`"));
     }
     report.add(sealed::check(store, &vault).await);
+    Ok(())
 }
 
-async fn check_backlog(context: &Context, store: &Store, report: &mut Report) {
+async fn check_backlog(context: &Context, store: &Store, report: &mut Report) -> Result<(), Unanswered> {
     let now = context.clock.now();
-    match store.incident_since(Connections::PROVIDER).await {
+    match answered(store.incident_since(Connections::PROVIDER).await)? {
         Ok(None) => report.add(Check::passed(code::INCIDENT, "none")),
         Ok(Some(at)) => report.add(Check::warning(code::INCIDENT, format!("since {at}"))),
         Err(error) => report.add(Check::failed(code::INCIDENT, error.to_string())),
     }
     let hour_ago = crate::clock::from_millis(now.as_millisecond() - 3_600_000);
     let read = async { Ok::<_, StoreError>((store.overdue(hour_ago).await?, store.soonest_expiry().await?)) };
-    match read.await {
+    match answered(read.await)? {
         Ok((0, None)) => report.add(Check::passed(code::BACKLOG, "no grant is in use")),
         Ok((overdue, soonest)) => {
             let days = soonest.map_or(i64::MAX, |at| (at.as_second() - now.as_second()) / 86_400);
@@ -281,4 +314,5 @@ async fn check_backlog(context: &Context, store: &Store, report: &mut Report) {
         }
         Err(error) => report.add(Check::failed(code::BACKLOG, error.to_string())),
     }
+    Ok(())
 }

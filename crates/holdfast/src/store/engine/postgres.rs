@@ -7,13 +7,16 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolO
 use sqlx::{Connection as _, Executor as _, Row as _, Transaction};
 
 use super::Failure;
-use crate::store::{OpenError, PoolUse, statements};
+use crate::clock::{SystemClock, within};
+use crate::store::{OpenError, PoolUse, StoreError, statements};
 
 pub(super) const MAX_CONNECTIONS: u32 = 10;
 /// Most connections of one process: for statements, for statuses, and to listen.
 pub const IN_ALL: u32 = MAX_CONNECTIONS + Postgres::STATUS_CONNECTIONS + 1;
 /// Longest wait for a connection; with a statement's limit it stays within a request's 10 s.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest wait for the reason why there is none.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longer than any statement of ours may take, shorter than the limit on a request.
 const STATEMENT_TIMEOUT: &str = "5s";
 
@@ -50,11 +53,25 @@ impl Postgres {
             ("synchronous_commit", "on"),
         ]);
         let connecting = pool_of(MAX_CONNECTIONS).connect_with(options.clone());
-        let pool = connecting.await.map_err(|error| not_let_in(error, &options))?;
+        let pool = match connecting.await {
+            Ok(pool) => pool,
+            Err(error) => return Err(not_let_in(asked_directly(error, &options).await, &options)),
+        };
         let status_lines = pool_of(Self::STATUS_CONNECTIONS).connect_lazy_with(options.clone());
-        assert_durable(&pool).await?;
-        let version = show(&pool, "SELECT version()").await?;
+        assert_durable(&pool, &options).await?;
+        let version = show(&pool, &options, "SELECT version()").await?;
         Ok(Self { pool, status_lines, options, notices: !version.contains("CockroachDB") })
+    }
+
+    /// Why the first statement after opening failed.
+    pub(in crate::store) async fn unanswered(&self, error: StoreError) -> OpenError {
+        if matches!(error, StoreError::Unavailable(_)) {
+            let cause = asked_directly(sqlx::Error::PoolTimedOut, &self.options).await;
+            if let found @ OpenError::TooFewConnections { .. } = not_let_in(cause, &self.options) {
+                return found;
+            }
+        }
+        error.into()
     }
 
     /// The pool for reads of statuses.
@@ -125,8 +142,8 @@ async fn keep_to_indexes(connection: &mut PgConnection) -> Result<(), sqlx::Erro
     sqlx::query(statements::KEEP_TO_INDEXES.postgres).execute(connection).await.map(drop)
 }
 
-async fn assert_durable(pool: &PgPool) -> Result<(), OpenError> {
-    let got = show(pool, "SHOW synchronous_commit").await?;
+async fn assert_durable(pool: &PgPool, options: &PgConnectOptions) -> Result<(), OpenError> {
+    let got = show(pool, options, "SHOW synchronous_commit").await?;
     // All three wait until the commit is flushed on this server; they differ only for standbys.
     if matches!(got.as_str(), "on" | "remote_apply" | "remote_write") {
         Ok(())
@@ -135,9 +152,30 @@ async fn assert_durable(pool: &PgPool) -> Result<(), OpenError> {
     }
 }
 
-async fn show(pool: &PgPool, sql: &'static str) -> Result<String, OpenError> {
-    let row = sqlx::query(sql).fetch_one(pool).await.map_err(unreachable_server)?;
-    row.try_get(0).map_err(unreachable_server)
+async fn show(pool: &PgPool, options: &PgConnectOptions, sql: &'static str) -> Result<String, OpenError> {
+    match sqlx::query(sql).fetch_one(pool).await {
+        Ok(row) => row.try_get(0).map_err(unreachable_server),
+        Err(error) => Err(not_let_in(asked_directly(error, options).await, options)),
+    }
+}
+
+/// Why a pool has found no connection in time. It tries again on what may pass, such as a limit that
+/// is reached, and does not say what that was; a connection of its own is told.
+async fn asked_directly(error: sqlx::Error, options: &PgConnectOptions) -> sqlx::Error {
+    if !matches!(error, sqlx::Error::PoolTimedOut) {
+        return error;
+    }
+    let connecting = Box::pin(PgConnection::connect_with(options));
+    match within(ANSWER_TIMEOUT, &SystemClock, connecting).await {
+        Some(Err(cause @ sqlx::Error::Database(_))) => cause,
+        Some(Ok(connection)) => {
+            // How it ends does not matter.
+            let _ = connection.close().await;
+            error
+        }
+        // Nobody answers, as the pool has found already.
+        Some(Err(_)) | None => error,
+    }
 }
 
 fn unreachable_server(error: sqlx::Error) -> OpenError {
@@ -168,10 +206,7 @@ fn not_let_in(error: sqlx::Error, options: &PgConnectOptions) -> OpenError {
             format!("{host} has no database {}", options.get_database().unwrap_or(role)),
             "create it (`createdb`), or correct its name in HOLDFAST_DATABASE_URL",
         ),
-        (_, "53300") => (
-            format!("{host} has no connection left for role {role}"),
-            "raise its max_connections, or close other connections",
-        ),
+        (_, "53300") => return OpenError::TooFewConnections { host, role: role.to_owned() },
         // The pool retries until its timeout while no server listens, or while it starts.
         (sqlx::Error::PoolTimedOut, _) => (
             format!("{host} accepts no connection within {} s", ACQUIRE_TIMEOUT.as_secs()),

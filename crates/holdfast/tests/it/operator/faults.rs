@@ -391,15 +391,35 @@ async fn a_role_that_may_only_read_is_found_and_serve_names_who_says_what_to_gra
     admin(format!("REVOKE SELECT ON audit FROM {role}")).await;
     let (place, ended) = run(place, &["doctor", "--json"]).await;
     assert_eq!(codes(&ended, "failed"), ["database-role"], "{}", ended.stdout);
-    admin(format!("{whole}; ALTER ROLE {role} CONNECTION LIMIT 5")).await;
-    let (place, ended) = run(place, &["doctor", "--json"]).await;
-    assert_eq!(codes(&ended, "failed"), ["database-pool"], "{}", ended.stdout);
+    admin(whole).await;
+    let mut place = place;
+    for limit in [1, 2, 5] {
+        admin(format!("ALTER ROLE {role} CONNECTION LIMIT {limit}")).await;
+        let ended;
+        (place, ended) = run(place, &["doctor", "--json"]).await;
+        assert_eq!(codes(&ended, "failed"), ["database-pool"], "{limit}: {}", ended.stdout);
+    }
     admin(format!(
         "ALTER ROLE {role} CONNECTION LIMIT -1; ALTER ROLE {role} SET default_transaction_read_only = on"
     ))
     .await;
     let (_, ended) = run(place, &["doctor", "--json"]).await;
     assert_eq!(codes(&ended, "failed"), ["database"], "as on a standby: {}", ended.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_stops_answering_is_no_fault_of_the_schema() {
+    use sqlx::{Connection as _, Executor as _};
+    let outside = Outside::start().await;
+    let name = create_database(None).await;
+    let place = outside.installation().with("HOLDFAST_DATABASE_URL", server().url(&name));
+    let (place, ended) = run(place, &["migrate"]).await;
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let mut other = sqlx::PgConnection::connect(&server().url(&name)).await.unwrap();
+    other.execute("BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let (_, ended) = run(place, &["doctor", "--json"]).await;
+    assert_eq!(codes(&ended, "failed"), ["database"], "{}", ended.stdout);
+    assert!(ended.stdout.contains("does not answer in time"), "{}", ended.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]
