@@ -44,12 +44,6 @@ impl FileHandles {
         to_count(getrlimit(Resource::Nofile).maximum)
     }
 
-    /// As they are.
-    pub fn present() -> Self {
-        let now = to_count(getrlimit(Resource::Nofile).current);
-        Self { before: now, now }
-    }
-
     /// Handles left for connections after what the service itself needs, but at least half of all.
     pub fn for_connections(self) -> usize {
         self.now.saturating_sub(OWN_HANDLES).max(self.now / 2).max(1)
