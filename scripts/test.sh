@@ -12,7 +12,8 @@ export PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-1}
 
 rust_tests() {
   if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --locked --workspace --all-targets --profile ci
+    # More at a time than cores: half of a test's time is waiting for processes, sockets and disks.
+    cargo nextest run --locked --workspace --all-targets --profile ci --test-threads "$(($(nproc) + 1))"
   else
     cargo test --locked --workspace --all-targets
   fi
