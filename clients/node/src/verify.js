@@ -18,6 +18,8 @@ const NOBODY = Object.freeze({ ok: true, caller: null });
 function createVerify({ send, capacity = 10_000, timeout = 3_000 }) {
   /** Insertion order is age: the oldest is forgotten first. */
   const accepted = new Map();
+  /** What is being asked, by the same keys: one question for all who come while it is under way. */
+  const asking = new Map();
 
   const remember = (key, caller, forMs) => {
     if (forMs <= 0 || capacity < 1) return;
@@ -43,9 +45,27 @@ function createVerify({ send, capacity = 10_000, timeout = 3_000 }) {
     const remembered = recall(key);
     if (remembered) return { ok: true, caller: remembered.caller };
 
+    const until = performance.now() + timeout;
+    const joined = asking.get(key);
+    const begun = () => asking.get(key) ?? begin(key, credential, query, optional);
+    let verdict = await within(joined ?? begun(), timeout);
+    // Another's question may have begun, and failed, long before this request's time is over.
+    if (!verdict && joined) verdict = await within(begun(), until - performance.now());
+    return verdict ?? CANNOT_JUDGE;
+  };
+
+  function begin(key, ...question) {
+    const answer = ask(key, ...question).finally(() => asking.delete(key));
+    asking.set(key, answer);
+    return answer;
+  }
+
+  /** The verdict; null where no answer came. */
+  async function ask(key, credential, query, optional) {
     const headers = credential === undefined ? {} : { authorization: credential };
     const answer = await send(`forward-auth${query}`, { headers, timeout }).catch(() => null);
-    if (answer?.status !== 200) return refusal(answer) ?? CANNOT_JUDGE;
+    if (!answer) return null;
+    if (answer.status !== 200) return refusal(answer) ?? CANNOT_JUDGE;
     const caller = callerOf(answer.headers);
     if (!caller) {
       // Holdfast passes over another scheme, such as a staging site's `Basic`, where credentials are optional. To a
@@ -53,8 +73,16 @@ function createVerify({ send, capacity = 10_000, timeout = 3_000 }) {
       return optional && !BEARER.test(credential) ? NOBODY : CANNOT_JUDGE;
     }
     remember(key, caller, remainingMs(credential, answer.headers.get("date")));
-    return { ok: true, caller };
-  };
+    return Object.freeze({ ok: true, caller });
+  }
+}
+
+/** What `promise` gives, or null once `ms` have passed. */
+function within(promise, ms) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms, null);
+    promise.then(resolve).finally(() => clearTimeout(timer));
+  });
 }
 
 /** Every value of `Authorization`: which of several a proxy on the way has judged cannot be known. */

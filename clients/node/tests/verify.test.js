@@ -55,6 +55,61 @@ test("an accepted token is asked about once, and again once it has expired", asy
   assert.equal(server.count(), 3);
 });
 
+test("many requests at once with one new token are one question, of one requirement", async () => {
+  const server = await serve(() => ACCEPTED);
+  const holdfast = createHoldfast({ url: server.url });
+  const credential = `Bearer ${token(now() + 60)}`;
+  const all = Array.from({ length: 500 }, () => holdfast.verify(asking(credential)));
+  for (const { caller } of await Promise.all(all)) assert.equal(caller.userId, "user_1");
+  assert.equal(server.count(), 1);
+  const other = `Bearer ${token(now() + 60, { sub: "other" })}`;
+  await Promise.all([
+    holdfast.verify(asking(other)),
+    holdfast.verify(asking(other), { role: "admin" }),
+    holdfast.verify(asking(`Bearer ${token(now() + 61)}`)),
+  ]);
+  assert.equal(server.count(), 4);
+});
+
+test("a question without an answer fails nobody who came later, and none is asked for each", async () => {
+  let heard = 0;
+  const server = createServer((request, response) => {
+    heard += 1;
+    if (heard > 1) response.writeHead(...ACCEPTED).end(); // the first is never answered
+  }).listen(0, "127.0.0.1");
+  servers.push(server);
+  await once(server, "listening");
+  const holdfast = createHoldfast({
+    url: `http://127.0.0.1:${server.address().port}`,
+    timeout: 500,
+  });
+  const credential = `Bearer ${token(now() + 60)}`;
+  const first = holdfast.verify(asking(credential));
+  await new Promise((resolve) => setTimeout(resolve, 250));
+  const later = Array.from({ length: 50 }, () => holdfast.verify(asking(credential)));
+  assert.equal((await first).problem.code, "holdfast-unreachable");
+  for (const { ok } of await Promise.all(later)) assert.ok(ok);
+  assert.equal(heard, 2);
+});
+
+test("what waits for another's question waits no longer than its own time, and failures are not kept", async () => {
+  let heard = 0;
+  const server = createServer(() => (heard += 1)).listen(0, "127.0.0.1");
+  servers.push(server);
+  await once(server, "listening");
+  const url = `http://127.0.0.1:${server.address().port}`;
+  const holdfast = createHoldfast({ url, timeout: 300 });
+  const began = performance.now();
+  const all = await Promise.all(
+    Array.from({ length: 20 }, () => holdfast.verify(asking("Bearer x"))),
+  );
+  assert.ok(performance.now() - began < 550);
+  for (const { status } of all) assert.equal(status, 503);
+  const before = heard;
+  assert.equal((await holdfast.verify(asking("Bearer x"))).status, 503);
+  assert.equal(heard, before + 1);
+});
+
 test("how long a token is good is counted by the server's clock", async () => {
   const anHour = 3_600_000;
   const server = await serve(() => [

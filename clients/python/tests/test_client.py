@@ -15,6 +15,7 @@ import socket
 import threading
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Iterator, Mapping
 
 from holdfast_backend import Caller, Holdfast, HoldfastError, Refusal, Requirements, WebhookError, asgi, verify_webhook
@@ -111,6 +112,75 @@ class Verify(unittest.TestCase):
             holdfast.verify([late])
             holdfast.verify([late])
             self.assertEqual((len(server.asked), server.connections), (3, 1))
+
+    def test_many_at_once_with_one_new_token_are_one_question(self) -> None:
+        def slow(_: str) -> Answer:
+            time.sleep(0.3)
+            return ACCEPTED
+
+        with Server(slow) as server:
+            holdfast = Holdfast(server.url)
+
+            async def ask_all() -> list[Any]:
+                return await asyncio.gather(*(holdfast.verify_async([first]) for _ in range(500)))
+
+            first, second = token(time.time() + 60), token(time.time() + 60, sub="other")
+            self.assertEqual(set(asyncio.run(ask_all())), {Caller("user_1", "sess_1")})
+            self.assertEqual((len(server.asked), server.connections), (1, 1))
+            with ThreadPoolExecutor(100) as threads:
+                verdicts = list(threads.map(lambda _: holdfast.verify([second]), range(100)))
+            self.assertEqual(set(verdicts), {Caller("user_1", "sess_1")})
+            self.assertEqual(len(server.asked), 2)
+
+    def test_a_question_without_an_answer_fails_nobody_who_came_later(self) -> None:
+        for is_async in (True, False):
+            heard: list[socket.socket] = []
+
+            def answer(connection: socket.socket, heard: list[socket.socket] = heard) -> None:
+                heard.append(connection)
+                if len(heard) == 1:
+                    time.sleep(1.5)  # longer than anybody waits
+                connection.sendall(b"HTTP/1.1 200 OK\r\nx-auth-user: user_1\r\ncontent-length: 0\r\n\r\n")
+
+            with raw_server(answer) as url, ThreadPoolExecutor(40) as threads:
+                holdfast = Holdfast(url, timeout=0.6)
+                lasting = token(time.time() + 60)
+
+                def later(holdfast: Holdfast = holdfast, lasting: str = lasting) -> Any:
+                    time.sleep(0.3)
+                    return holdfast.verify([lasting])
+
+                async def ask_all(holdfast: Holdfast = holdfast, lasting: str = lasting) -> list[Any]:
+                    first = asyncio.ensure_future(holdfast.verify_async([lasting]))
+                    await asyncio.sleep(0.3)
+                    return [*await asyncio.gather(first, *(holdfast.verify_async([lasting]) for _ in range(30)))]
+
+                if is_async:
+                    verdicts = asyncio.run(ask_all())
+                else:
+                    jobs = [threads.submit(holdfast.verify, [lasting]), *(threads.submit(later) for _ in range(30))]
+                    verdicts = [job.result() for job in jobs]
+                self.assertEqual(getattr(verdicts[0], "status", None), 503)
+                self.assertEqual(set(verdicts[1:]), {Caller("user_1")})
+                self.assertEqual(len(heard), 2)
+
+    def test_one_who_gives_up_does_not_take_the_answer_from_the_others(self) -> None:
+        def slow(_: str) -> Answer:
+            time.sleep(0.3)
+            return ACCEPTED
+
+        with Server(slow) as server:
+            holdfast, lasting = Holdfast(server.url), token(time.time() + 60)
+
+            async def ask_both() -> Any:
+                first = asyncio.ensure_future(holdfast.verify_async([lasting]))
+                second = asyncio.ensure_future(holdfast.verify_async([lasting]))
+                await asyncio.sleep(0.1)
+                first.cancel()
+                return await second
+
+            self.assertEqual(asyncio.run(ask_both()), Caller("user_1", "sess_1"))
+            self.assertEqual(len(server.asked), 1)
 
     def test_the_servers_clock_counts(self) -> None:
         ahead = email.utils.formatdate(time.time() + 3600, usegmt=True)

@@ -10,7 +10,8 @@ import json
 import threading
 import time
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http.client import HTTPMessage
@@ -54,13 +55,30 @@ class Verifier:
         """A child process has none of the threads, nor the one that may have held the lock."""
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(THREADS, "holdfast")
+        #: One question for all who come with the same token while it is under way.
+        self._asking: dict[bytes, Future[Any]] = {}
 
     def verify(
         self, authorization: Sequence[str], requirements: Requirements = Requirements(), method: str = "GET"
     ) -> Caller | None | Refusal:
         """`authorization`: every value of that header. None is a caller who need not, and did not, say who they are."""
         known = self._known(authorization, requirements, method)
-        return self._ask(authorization, requirements) if known is _UNKNOWN else known
+        if known is not _UNKNOWN:
+            return cast("Caller | None | Refusal", known)
+        key, until = _key(authorization, requirements), time.monotonic() + self._timeout
+        for _ in range(2):  # another's question may fail long before this caller's time is over
+            question, is_mine = self._question(key)
+            if is_mine:
+                self._answer(key, question, authorization, requirements)
+            try:
+                verdict = question.result(max(0.0, until - time.monotonic()))
+            except FutureTimeoutError:
+                break
+            if verdict is not _UNKNOWN:
+                return cast("Caller | None | Refusal", verdict)
+            if is_mine:
+                break
+        return CANNOT_JUDGE
 
     async def verify_async(
         self, authorization: Sequence[str], requirements: Requirements = Requirements(), method: str = "GET"
@@ -69,11 +87,47 @@ class Verifier:
         known = self._known(authorization, requirements, method)
         if known is not _UNKNOWN:
             return cast("Caller | None | Refusal", known)
-        asking = asyncio.get_running_loop().run_in_executor(self._threads, self._ask, authorization, requirements)
+        key, until = _key(authorization, requirements), time.monotonic() + self._timeout
+        for _ in range(2):
+            question, is_mine = self._question(key)
+            job = self._threads.submit(self._answer, key, question, authorization, requirements) if is_mine else None
+            try:
+                verdict = await asyncio.wait_for(asyncio.wrap_future(question), max(0.0, until - time.monotonic()))
+            except asyncio.TimeoutError:
+                break
+            finally:
+                # It waited for a thread until now: those who came later ask anew, and no queue of old questions grows.
+                if job is not None and job.cancel():
+                    self._end(key, question, _UNKNOWN)
+            if verdict is not _UNKNOWN:
+                return cast("Caller | None | Refusal", verdict)
+            if is_mine:
+                break
+        return CANNOT_JUDGE
+
+    def _question(self, key: bytes) -> tuple[Future[Any], bool]:
+        """The question under way, or a new one, which is the caller's to have answered."""
+        with self._lock:
+            question = self._asking.get(key)
+            if question is not None:
+                return question, False
+            question = self._asking[key] = Future()
+            question.set_running_or_notify_cancel()  # whoever gives up waiting does not cancel it for the others
+            return question, True
+
+    def _answer(
+        self, key: bytes, question: Future[Any], authorization: Sequence[str], requirements: Requirements
+    ) -> None:
+        verdict: Any = _UNKNOWN
         try:
-            return await asyncio.wait_for(asking, self._timeout)
-        except asyncio.TimeoutError:
-            return CANNOT_JUDGE
+            verdict = self._ask(authorization, requirements)
+        finally:
+            self._end(key, question, verdict)
+
+    def _end(self, key: bytes, question: Future[Any], verdict: Any) -> None:
+        with self._lock:
+            self._asking.pop(key, None)
+        question.set_result(verdict)
 
     def _known(self, authorization: Sequence[str], requirements: Requirements, method: str) -> Any:
         # A preflight carries no credentials, and what it asks about is not done by it.
@@ -89,13 +143,14 @@ class Verifier:
             self._accepted.pop(key, None)
         return _UNKNOWN
 
-    def _ask(self, authorization: Sequence[str], requirements: Requirements) -> Caller | None | Refusal:
+    def _ask(self, authorization: Sequence[str], requirements: Requirements) -> Any:
+        """The verdict; `_UNKNOWN` where no answer came."""
         headers = {"Authorization": authorization[0]} if authorization else {}
         try:
             path = f"/forward-auth{requirements.query}"
             answer = self._connections.send("GET", path, headers, timeout=self._timeout, repeatable=True)
         except (OSError, http.client.HTTPException, ValueError):
-            return CANNOT_JUDGE
+            return _UNKNOWN
         if answer.status != 200:
             return _refusal(answer) or CANNOT_JUDGE
         caller = _caller(answer.headers)
