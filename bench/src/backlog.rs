@@ -196,8 +196,7 @@ async fn overdue(store: &Store, vault: &Vault, number: usize) -> Fallible<()> {
     connection.next_refresh_at = Some(after(obtained_at, days(31)));
     let write = ConnectionWrite { expected_version: None, connection: connection.clone() };
     commit(store, ChangeSet { connection: Some(write), ..ChangeSet::default() }).await?;
-    let grant =
-        Grant { access_token: format!("IGAA{number}").into(), scopes: None, obtained_at, expires_at };
+    let grant = Grant { access_token: format!("IGAA{number}").into(), scopes: None, obtained_at, expires_at };
     let key = grants::user_key(store, vault, &connection.user_id).await?;
     let sealed = RowSeal::of_connection(&key, &connection).seal_grant(1, &grant)?;
     commit(store, ChangeSet { append_grant: Some(sealed), ..ChangeSet::default() }).await
