@@ -391,6 +391,9 @@ export interface HoldfastClient {
   /**
    * Concurrent calls share one request; so there is no `AbortSignal` here: what one caller gives up, another awaits. Every
    * operation ends by itself, after 8 s for the token and 10 s for each answer.
+   *
+   * Called again and again it is no loop. While reading fails it draws on what an open page may ask, from a server that is
+   * well it reads six times at once and once a second; beyond that it gives, unsent, what the last read gave.
    */
   status(): Promise<InstagramStatus>;
   /**

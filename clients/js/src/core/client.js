@@ -7,12 +7,13 @@
  */
 import { createConnecting } from "./connecting.js";
 import { asHoldfastError } from "./errors.js";
+import { ONE_MORE_EVERY } from "./limits.js";
 import { createLiveUpdates } from "./live.js";
 import { checkServer } from "./options.js";
 import { ignore, joined } from "./pending.js";
 import { createSession } from "./session.js";
 import { createStore, INITIAL } from "./store.js";
-import { realClock } from "./timing.js";
+import { createAllowance, realClock } from "./timing.js";
 import { createTransport } from "./transport.js";
 
 /**
@@ -43,6 +44,7 @@ import { createTransport } from "./transport.js";
  * @property {import("./store.js").Store} store
  * @property {import("./session.js").Session} session
  * @property {import("../holdfast-client.d.ts").Clock} clock
+ * @property {import("./timing.js").Allowance} allowance
  */
 
 /** @type {typeof import("../holdfast-client.d.ts").createHoldfastClient} */
@@ -51,8 +53,10 @@ export function createHoldfastClient(options) {
   const { clock = realClock } = options;
   const session = createSession(options, clock, onChange, () => store.read());
   const transport = createTransport(base, session, clock, options.fetch);
-  const store = createStore(clock, transport, operation);
-  const parts = { base, store, session, clock };
+  /** Retries, polls, notices that cannot be used, tabs that come and go, and an app that reads in vain draw on it. */
+  const allowance = createAllowance(clock, ONE_MORE_EVERY);
+  const store = createStore(clock, transport, operation, allowance);
+  const parts = { base, store, session, clock, allowance };
   const connecting = createConnecting(options, parts, operation, write);
   const live = createLiveUpdates(parts, ask, connecting.release);
 
@@ -112,7 +116,7 @@ export function createHoldfastClient(options) {
         "GET",
         "/user/instagram/history" + (cursor ? `?before=${encodeURIComponent(cursor)}` : ""),
       ),
-    status: store.read,
+    status: store.status,
     retry() {
       session.pardon();
       connecting.resume();

@@ -15,10 +15,11 @@ const CONNECT = "/user/instagram/connect";
 
 /**
  * May the same be sent again? The server answers the owner of a finished attempt alike each time.
+ * (Whose session is refused waits for another one, and is not asked about here.)
  * @param {import("../holdfast-client.d.ts").AnyHoldfastError} error
  */
 const isPassing = ({ kind, status, problem }) =>
-  status !== 424 && (kind === "network" || kind === "service" || problem?.action === "retry");
+  status !== 424 && (kind !== "request" || problem?.action === "retry");
 
 /**
  * @param {import("../holdfast-client.d.ts").HoldfastClientOptions} options
@@ -126,9 +127,8 @@ export function createConnecting(options, { base, store, session, clock }, opera
         if (failures && error.kind !== "request") store.fail(error, true);
         kept.user ??= user ?? null;
         unfinished.keep(kept);
-        const pause = pauseAfter(error, failures);
         await /** @type {Promise<void>} */ (
-          new Promise((resolve) => clock.setTimeout(resolve, pause))
+          new Promise((resolve) => clock.setTimeout(resolve, pauseAfter(error, failures)))
         );
         if (!isCurrent()) return null;
       }

@@ -1,8 +1,9 @@
 /** Server-Sent Events out of a response body (the part of the format that the server uses). */
 import { unreadableAnswer } from "./errors.js";
 import { LONGEST_EVENT } from "./limits.js";
+import { valueIn } from "./problem.js";
 
-/** Gives, for each chunk as it arrives, the data of the notices that it completes; none for a heartbeat. */
+/** Gives, for each chunk as it arrives, what the notices say that it completes; none for a heartbeat. */
 export function createNoticeReader() {
   const decoder = new TextDecoder();
   let buffer = "";
@@ -13,6 +14,6 @@ export function createNoticeReader() {
     if (buffer.length > LONGEST_EVENT) throw unreadableAnswer();
     return events
       .filter((event) => /^event: ?instagram\.status$/m.test(event))
-      .map((event) => event.match(/^data: ?(.*)/m)?.[1]);
+      .map((event) => valueIn(event.match(/^data: ?(.*)/m)?.[1]));
   };
 }

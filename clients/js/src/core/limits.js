@@ -16,6 +16,8 @@ export const LONGEST_PAUSE = 60_000;
 /** So many requests at once without a person's asking, and how long until there may be one more. */
 export const MOST_AT_ONCE = 6;
 export const ONE_MORE_EVERY = 30_000;
+/** The same where an app asks a server that is well. */
+export const ONE_MORE_WHILE_WELL = 1_000;
 
 // --- Live updates --------------------------------------------------------------------------
 

@@ -15,9 +15,8 @@ import {
   STREAM_MIN_LIFE,
   STREAM_TRIALS,
 } from "./limits.js";
-import { valueIn } from "./problem.js";
 import { createTabs } from "./tabs.js";
-import { backoff, createAllowance, pauseAfter, within } from "./timing.js";
+import { backoff, pauseAfter, within } from "./timing.js";
 
 /** @typedef {import("../holdfast-client.d.ts").AnyHoldfastError} AnyHoldfastError */
 
@@ -26,8 +25,7 @@ import { backoff, createAllowance, pauseAfter, within } from "./timing.js";
  * @param {import("./client.js").Ask} ask
  * @param {() => void} onAway the page is put away
  */
-export function createLiveUpdates({ base, store, session, clock }, ask, onAway) {
-  const allowance = createAllowance(clock);
+export function createLiveUpdates({ base, store, session, clock, allowance }, ask, onAway) {
   const tabs = createTabs(base, session.identity, store.hear);
 
   /** Identity of the running loop, whose page events end with it; null while nothing runs. */
@@ -143,8 +141,7 @@ export function createLiveUpdates({ base, store, session, clock }, ask, onAway) 
       if (done || signal.aborted) break;
       isLive = true;
       setLive("stream");
-      for (const notice of noticesIn(value)) {
-        const status = valueIn(notice);
+      for (const status of noticesIn(value)) {
         if (store.hear(status)) tabs.tell(status);
         else {
           // It still says that something happened: ask, if there is an allowance for that.
@@ -155,9 +152,11 @@ export function createLiveUpdates({ base, store, session, clock }, ask, onAway) 
     }
     if (!isLive) throw unreadableAnswer(); // it ended and had said nothing
     mustRead = isDoubtful;
-    const hasLived = clock.now() - began >= STREAM_MIN_LIFE;
-    streamFailures = hasLived ? 0 : streamFailures + 1;
-    if (hasLived && !isDoubtful) allowance.giveBack(MOST_AT_ONCE);
+    if (clock.now() - began < STREAM_MIN_LIFE) streamFailures += 1;
+    else {
+      streamFailures = 0;
+      if (!isDoubtful) allowance.giveBack(MOST_AT_ONCE);
+    }
   }
 
   // --- The page ------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 /** What is known, as one frozen snapshot; how it is read, and who is told when it changes. */
 import { unreadableAnswer } from "./errors.js";
+import { ONE_MORE_WHILE_WELL } from "./limits.js";
+import { createAllowance } from "./timing.js";
 
 /** @typedef {import("../holdfast-client.d.ts").HoldfastSnapshot} HoldfastSnapshot */
 /** @typedef {import("../holdfast-client.d.ts").InstagramStatus} InstagramStatus */
@@ -38,14 +40,20 @@ export function callBack(callback, value) {
  * @param {import("../holdfast-client.d.ts").Clock} clock
  * @param {import("./transport.js").Transport} transport
  * @param {import("./client.js").Operation} operation
+ * @param {import("./timing.js").Allowance} allowance of the open page
  */
-export function createStore(clock, transport, operation) {
+export function createStore(clock, transport, operation, allowance) {
   const listeners = /** @type {Set<(snapshot: HoldfastSnapshot) => void>} */ (new Set());
   let snapshot = INITIAL;
   /** Did an action of the person fail last, rather than a read? */
   let isErrorOfAction = false;
   /** The newest read, while it is under way. */
   let reading = /** @type {Promise<InstagramStatus> | null} */ (null);
+  /** What reads of an app draw on while the server is well; else it is the allowance of the open page. */
+  const whileWell = createAllowance(clock, ONE_MORE_WHILE_WELL);
+  let budget = allowance;
+  /** The newest read, also when it is over, unless something newer is known. */
+  let latest = /** @type {Promise<InstagramStatus> | null} */ (null);
   let etag = /** @type {string | null} */ (null);
 
   /** @param {Partial<HoldfastSnapshot>} change */
@@ -62,6 +70,7 @@ export function createStore(clock, transport, operation) {
    */
   function learn(next, isRead) {
     if (!next?.state) throw unreadableAnswer();
+    budget = whileWell;
     const known = snapshot.status ?? next;
     // What is said again stays the same object; the answer to an action may have been overtaken by
     // a notice.
@@ -79,7 +88,7 @@ export function createStore(clock, transport, operation) {
 
   /** What is known from now on is newer than any read under way, or another person's. */
   function overtake() {
-    reading = etag = null;
+    reading = latest = etag = null;
   }
 
   /** @param {() => boolean} isNewest */
@@ -109,7 +118,8 @@ export function createStore(clock, transport, operation) {
     const again = () => reading ?? work();
     /** @type {Promise<InstagramStatus>} */
     const mine = operation("read", work, again);
-    reading = mine;
+    reading = latest = mine;
+    budget = allowance;
     set({ isFetching: true, phase: snapshot.phase === "idle" ? "loading" : snapshot.phase });
     return mine;
   }
@@ -119,6 +129,13 @@ export function createStore(clock, transport, operation) {
     set,
     learn,
     read,
+
+    /**
+     * A read for an app, which may ask again whenever it is told something: where it did so too often it gets what the
+     * last read gave, be it a failure, and nobody is told of that again.
+     */
+    status: () => reading ?? ((budget.take() && latest) || read()),
+
     overtake,
     hasListeners: () => listeners.size,
 
@@ -153,8 +170,7 @@ export function createStore(clock, transport, operation) {
      */
     fail(error, isOfAction, refusal) {
       isErrorOfAction = isOfAction;
-      const { status } = snapshot;
-      const phase = refusal ? "session-refused" : status ? "ready" : "failed";
+      const phase = refusal ? "session-refused" : snapshot.status ? "ready" : "failed";
       set(
         /** @type {HoldfastSnapshot} */ (
           error.code === "signed-out"

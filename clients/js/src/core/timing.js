@@ -1,8 +1,9 @@
 /** Time limits, back-off, and how much may be asked unbidden. All durations are milliseconds. */
 import { HoldfastNetworkError } from "./errors.js";
-import { LONGEST_PAUSE, MOST_AT_ONCE, ONE_MORE_EVERY, SHORTEST_PAUSE } from "./limits.js";
+import { LONGEST_PAUSE, MOST_AT_ONCE, SHORTEST_PAUSE } from "./limits.js";
 
 /** @typedef {import("../holdfast-client.d.ts").Clock} Clock */
+/** @typedef {ReturnType<typeof createAllowance>} Allowance */
 
 /** The computer's. A browser's own functions must be called on their own, and found when they are called. @type {Clock} */
 export const realClock = {
@@ -52,20 +53,20 @@ export const within = (clock, ms, work, what, onTimeout) =>
   });
 
 /**
- * How many requests may be made without a person's asking, whatever goes on: six at once, then one each half minute.
- * Retries, polls, notices that cannot be used and tabs that come and go all draw on it.
+ * How many requests may be made, whatever goes on: six at once, then one each `oneMoreEvery`.
  * @param {Clock} clock
+ * @param {number} oneMoreEvery
  */
-export function createAllowance({ now }) {
+export function createAllowance({ now }, oneMoreEvery) {
   let left = MOST_AT_ONCE;
   let countedAt = 0; // not the time of its making: frameworks that prerender forbid to read a clock there
   return {
     /** Takes one and returns 0; or takes none and returns how long to wait for the next. */
     take() {
       const passed = Math.max(0, now() - countedAt); // a clock can be put back
-      left = Math.min(MOST_AT_ONCE, left + passed / ONE_MORE_EVERY);
+      left = Math.min(MOST_AT_ONCE, left + passed / oneMoreEvery);
       countedAt = now();
-      if (left < 1) return Math.ceil((1 - left) * ONE_MORE_EVERY);
+      if (left < 1) return Math.ceil((1 - left) * oneMoreEvery);
       left -= 1;
       return 0;
     },
