@@ -139,20 +139,20 @@ class Verify(unittest.TestCase):
             def answer(connection: socket.socket, heard: list[socket.socket] = heard) -> None:
                 heard.append(connection)
                 if len(heard) == 1:
-                    time.sleep(1.5)  # longer than anybody waits
+                    time.sleep(4)  # longer than anybody waits
                 connection.sendall(b"HTTP/1.1 200 OK\r\nx-auth-user: user_1\r\ncontent-length: 0\r\n\r\n")
 
             with raw_server(answer) as url, ThreadPoolExecutor(40) as threads:
-                holdfast = Holdfast(url, timeout=0.6)
+                holdfast = Holdfast(url, timeout=2)
                 lasting = token(time.time() + 60)
 
                 def later(holdfast: Holdfast = holdfast, lasting: str = lasting) -> Any:
-                    time.sleep(0.3)
+                    time.sleep(1)
                     return holdfast.verify([lasting])
 
                 async def ask_all(holdfast: Holdfast = holdfast, lasting: str = lasting) -> list[Any]:
                     first = asyncio.ensure_future(holdfast.verify_async([lasting]))
-                    await asyncio.sleep(0.3)
+                    await asyncio.sleep(1)
                     return [*await asyncio.gather(first, *(holdfast.verify_async([lasting]) for _ in range(30)))]
 
                 if is_async:

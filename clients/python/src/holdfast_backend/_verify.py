@@ -62,11 +62,11 @@ class Verifier:
         self, authorization: Sequence[str], requirements: Requirements = Requirements(), method: str = "GET"
     ) -> Caller | None | Refusal:
         """`authorization`: every value of that header. None is a caller who need not, and did not, say who they are."""
-        known = self._known(authorization, requirements, method)
-        if known is not _UNKNOWN:
-            return cast("Caller | None | Refusal", known)
         key, until = _key(authorization, requirements), time.monotonic() + self._timeout
         for _ in range(2):  # another's question may fail long before this caller's time is over
+            known = self._known(authorization, requirements, method)
+            if known is not _UNKNOWN:
+                return cast("Caller | None | Refusal", known)
             question, is_mine = self._question(key)
             if is_mine:
                 self._answer(key, question, authorization, requirements)
@@ -84,11 +84,11 @@ class Verifier:
         self, authorization: Sequence[str], requirements: Requirements = Requirements(), method: str = "GET"
     ) -> Caller | None | Refusal:
         """The same; a token that is not remembered is asked about in a thread, waiting for one included in `timeout`."""
-        known = self._known(authorization, requirements, method)
-        if known is not _UNKNOWN:
-            return cast("Caller | None | Refusal", known)
         key, until = _key(authorization, requirements), time.monotonic() + self._timeout
         for _ in range(2):
+            known = self._known(authorization, requirements, method)
+            if known is not _UNKNOWN:
+                return cast("Caller | None | Refusal", known)
             question, is_mine = self._question(key)
             job = self._threads.submit(self._answer, key, question, authorization, requirements) if is_mine else None
             try:
