@@ -81,11 +81,11 @@ test("a question without an answer fails nobody who came later, and none is aske
   await once(server, "listening");
   const holdfast = createHoldfast({
     url: `http://127.0.0.1:${server.address().port}`,
-    timeout: 500,
+    timeout: 2_000,
   });
   const credential = `Bearer ${token(now() + 60)}`;
   const first = holdfast.verify(asking(credential));
-  await new Promise((resolve) => setTimeout(resolve, 250));
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
   const later = Array.from({ length: 50 }, () => holdfast.verify(asking(credential)));
   assert.equal((await first).problem.code, "holdfast-unreachable");
   for (const { ok } of await Promise.all(later)) assert.ok(ok);
@@ -98,16 +98,18 @@ test("what waits for another's question waits no longer than its own time, and f
   servers.push(server);
   await once(server, "listening");
   const url = `http://127.0.0.1:${server.address().port}`;
-  const holdfast = createHoldfast({ url, timeout: 300 });
+  const holdfast = createHoldfast({ url, timeout: 2_000 });
   const began = performance.now();
   const all = await Promise.all(
     Array.from({ length: 20 }, () => holdfast.verify(asking("Bearer x"))),
   );
-  assert.ok(performance.now() - began < 550);
+  assert.ok(performance.now() - began < 3_500, "two questions, one after the other, take 4 s");
   for (const { status } of all) assert.equal(status, 503);
+  // Who joined may have begun another question in the last moment of their time: it has arrived by now.
+  await new Promise((resolve) => setTimeout(resolve, 500));
   const before = heard;
   assert.equal((await holdfast.verify(asking("Bearer x"))).status, 503);
-  assert.equal(heard, before + 1);
+  assert.ok(heard > before);
 });
 
 test("how long a token is good is counted by the server's clock", async () => {

@@ -63,8 +63,6 @@ export function createLiveUpdates({ base, store, session, clock, allowance }, as
 
   /** Reads, or listens for as long as there is a stream. Returns how long to pause. */
   async function round(/** @type {object} */ mine) {
-    const wait = allowance.take();
-    if (wait) return wait;
     if (wantsStream() && !mustRead) {
       mustRead = true;
       await listen();
@@ -84,10 +82,12 @@ export function createLiveUpdates({ base, store, session, clock, allowance }, as
   async function run(mine) {
     let failures = 0;
     while (mine === turn) {
-      let ms;
+      let ms = allowance.take();
       try {
-        ms = await round(mine);
-        failures = 0;
+        if (!ms) {
+          ms = await round(mine);
+          failures = 0;
+        }
       } catch (cause) {
         const error = /** @type {AnyHoldfastError} */ (cause);
         if (error.code === "signed-out") allowance.giveBack(); // nothing was sent
