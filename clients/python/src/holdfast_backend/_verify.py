@@ -62,11 +62,13 @@ class Verifier:
         self, authorization: Sequence[str], requirements: Requirements = Requirements(), method: str = "GET"
     ) -> Caller | None | Refusal:
         """`authorization`: every value of that header. None is a caller who need not, and did not, say who they are."""
+        settled = _without_asking(authorization, requirements, method)
+        if settled is not _UNKNOWN:
+            return cast("None | Refusal", settled)
         key, until = _key(authorization, requirements), time.monotonic() + self._timeout
         for _ in range(2):  # another's question may fail long before this caller's time is over
-            known = self._known(authorization, requirements, method)
-            if known is not _UNKNOWN:
-                return cast("Caller | None | Refusal", known)
+            if (caller := self._recall(key)) is not None:
+                return caller
             question, is_mine = self._question(key)
             if is_mine:
                 self._answer(key, question, authorization, requirements)
@@ -84,11 +86,13 @@ class Verifier:
         self, authorization: Sequence[str], requirements: Requirements = Requirements(), method: str = "GET"
     ) -> Caller | None | Refusal:
         """The same; a token that is not remembered is asked about in a thread, waiting for one included in `timeout`."""
+        settled = _without_asking(authorization, requirements, method)
+        if settled is not _UNKNOWN:
+            return cast("None | Refusal", settled)
         key, until = _key(authorization, requirements), time.monotonic() + self._timeout
         for _ in range(2):
-            known = self._known(authorization, requirements, method)
-            if known is not _UNKNOWN:
-                return cast("Caller | None | Refusal", known)
+            if (caller := self._recall(key)) is not None:
+                return caller
             question, is_mine = self._question(key)
             job = self._threads.submit(self._answer, key, question, authorization, requirements) if is_mine else None
             try:
@@ -120,7 +124,7 @@ class Verifier:
     ) -> None:
         verdict: Any = _UNKNOWN
         try:
-            verdict = self._ask(authorization, requirements)
+            verdict = self._ask(key, authorization, requirements)
         finally:
             self._end(key, question, verdict)
 
@@ -129,21 +133,15 @@ class Verifier:
             self._asking.pop(key, None)
         question.set_result(verdict)
 
-    def _known(self, authorization: Sequence[str], requirements: Requirements, method: str) -> Any:
-        # A preflight carries no credentials, and what it asks about is not done by it.
-        if method == "OPTIONS" or (requirements.optional and not authorization):
-            return None
-        if len(authorization) > 1:
-            return MULTIPLE_CREDENTIALS
-        key = _key(authorization, requirements)
+    def _recall(self, key: bytes) -> Caller | None:
         with self._lock:
             caller, until = self._accepted.get(key, (None, 0.0))
             if caller is not None and time.monotonic() < until:
                 return caller
             self._accepted.pop(key, None)
-        return _UNKNOWN
+        return None
 
-    def _ask(self, authorization: Sequence[str], requirements: Requirements) -> Any:
+    def _ask(self, key: bytes, authorization: Sequence[str], requirements: Requirements) -> Any:
         """The verdict; `_UNKNOWN` where no answer came."""
         headers = {"Authorization": authorization[0]} if authorization else {}
         try:
@@ -159,7 +157,7 @@ class Verifier:
             # session token a 200 that names nobody is not its answer: perhaps the address leads elsewhere.
             is_bearer = authorization and authorization[0].strip().lower().startswith("bearer")
             return None if requirements.optional and not is_bearer else CANNOT_JUDGE
-        self._remember(_key(authorization, requirements), caller, _remaining(authorization[0], answer.headers["date"]))
+        self._remember(key, caller, _remaining(authorization[0], answer.headers["date"]))
         return caller
 
     def _remember(self, key: bytes, caller: Caller, seconds: float) -> None:
@@ -172,6 +170,14 @@ class Verifier:
 
 
 _UNKNOWN = object()
+
+
+def _without_asking(authorization: Sequence[str], requirements: Requirements, method: str) -> Any:
+    """What needs no question: None for nobody, or a refusal."""
+    # A preflight carries no credentials, and what it asks about is not done by it.
+    if method == "OPTIONS" or (requirements.optional and not authorization):
+        return None
+    return MULTIPLE_CREDENTIALS if len(authorization) > 1 else _UNKNOWN
 
 
 def _key(authorization: Sequence[str], requirements: Requirements) -> bytes:
