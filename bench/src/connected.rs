@@ -14,9 +14,6 @@ pub fn connection(user_id: String, number: usize) -> Fallible<Connection> {
     let now = SystemClock.now();
     let days = |count: u64| after(now, Duration::from_hours(24 * count));
     Ok(Connection {
-        id: new_id(&SystemEntropy, now)?,
-        user_id,
-        provider: ProviderId::INSTAGRAM,
         standing: Standing::CONNECTED,
         account: Some(Account {
             id: format!("2598275224{number:07}"),
@@ -27,15 +24,10 @@ pub fn connection(user_id: String, number: usize) -> Fallible<Connection> {
             profile_picture_url: Some("https://cdn.example.com/ada.jpg".to_owned()),
         }),
         scopes: vec!["instagram_business_basic".to_owned()],
-        missing_scopes: Vec::new(),
         grant: Some(GrantFacts { version: 1, obtained_at: now, expires_at: days(60) }),
         next_refresh_at: Some(days(30)),
-        retry_after: None,
-        since: now,
         linked_at: Some(now),
         evidence: Some(Evidence { source: EvidenceSource::Oauth, at: now }),
-        suspicion: None,
-        failures: 0,
-        version: 1,
+        ..Connection::not_connected(new_id(&SystemEntropy, now)?, user_id, ProviderId::INSTAGRAM, now)
     })
 }

@@ -64,6 +64,28 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Of somebody who has never connected an account.
+    pub fn not_connected(id: Uuid, user_id: String, provider: ProviderId, since: Timestamp) -> Self {
+        Self {
+            id,
+            user_id,
+            provider,
+            standing: Standing::NOT_CONNECTED,
+            account: None,
+            scopes: Vec::new(),
+            missing_scopes: Vec::new(),
+            grant: None,
+            next_refresh_at: None,
+            retry_after: None,
+            since,
+            linked_at: None,
+            evidence: None,
+            suspicion: None,
+            failures: 0,
+            version: 1,
+        }
+    }
+
     /// When the first sign against `grant` was seen; `now` if there was none.
     pub fn first_sign_at(&self, grant: GrantFacts, now: Timestamp) -> Timestamp {
         // Ignore a sign stamped in the future (its clock was ahead): it would never be confirmed.

@@ -39,22 +39,12 @@ fn facts() -> GrantFacts {
 /// Connected on day 0, to be refreshed on day 30.
 fn connection() -> Connection {
     Connection {
-        id: Uuid::nil(),
-        user_id: "user_ada".to_owned(),
-        provider: ProviderId::INSTAGRAM,
         standing: Standing::CONNECTED,
-        account: None,
-        scopes: Vec::new(),
-        missing_scopes: Vec::new(),
         grant: Some(facts()),
         next_refresh_at: Some(day(30)),
-        retry_after: None,
-        since: born(),
         linked_at: Some(born()),
         evidence: Some(Evidence { source: EvidenceSource::Oauth, at: born() }),
-        suspicion: None,
-        failures: 0,
-        version: 1,
+        ..Connection::not_connected(Uuid::nil(), "user_ada".to_owned(), ProviderId::INSTAGRAM, born())
     }
 }
 

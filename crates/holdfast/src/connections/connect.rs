@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use crate::caller::OwnerId;
 use crate::clock::after;
+use crate::connection::Connection;
 use crate::connection::attempt::{ATTEMPT_WINDOW, Attempt, AttemptNote, AttemptStage, Expect};
 use crate::connection::return_url::ReturnToError;
-use crate::connection::{Connection, Standing};
 use crate::connections::attempts::noted;
 use crate::connections::recorder::Conflicts;
 use crate::connections::{Connections, ServiceError};
@@ -171,24 +171,8 @@ impl Connections {
         provider: ProviderId,
         now: Timestamp,
     ) -> Result<Connection, ServiceError> {
-        Ok(Connection {
-            id: new_id(&*self.parts.entropy, now)?,
-            user_id: owner.as_str().to_owned(),
-            provider,
-            standing: Standing::NOT_CONNECTED,
-            account: None,
-            scopes: Vec::new(),
-            missing_scopes: Vec::new(),
-            grant: None,
-            next_refresh_at: None,
-            retry_after: None,
-            since: now,
-            linked_at: None,
-            evidence: None,
-            suspicion: None,
-            failures: 0,
-            version: 1,
-        })
+        let id = new_id(&*self.parts.entropy, now)?;
+        Ok(Connection::not_connected(id, owner.as_str().to_owned(), provider, now))
     }
 }
 

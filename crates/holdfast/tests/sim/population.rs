@@ -57,22 +57,13 @@ pub async fn link_all(
         };
         let id = new_id(&*entropy, linked).expect("an id");
         let connection = Connection {
-            id,
-            user_id: owner(number).as_str().to_owned(),
-            provider: ProviderId::INSTAGRAM,
             standing: Standing::CONNECTED,
             account: Some(account(number)),
-            scopes: Vec::new(),
-            missing_scopes: Vec::new(),
             grant: Some(GrantFacts { version: 1, obtained_at: linked, expires_at: grant.expires_at }),
             next_refresh_at: Some(POLICY.due(linked, grant.expires_at, dice.fraction())),
-            retry_after: None,
-            since: linked,
             linked_at: Some(linked),
             evidence: Some(Evidence { source: EvidenceSource::Oauth, at: linked }),
-            suspicion: None,
-            failures: 0,
-            version: 1,
+            ..Connection::not_connected(id, owner(number).as_str().to_owned(), ProviderId::INSTAGRAM, linked)
         };
         // The owner's row comes with the connection; the key needs it first.
         let write = ConnectionWrite { expected_version: None, connection: connection.clone() };

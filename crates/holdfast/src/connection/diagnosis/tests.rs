@@ -80,22 +80,16 @@ fn connection(known: Known) -> Connection {
         Known::Checkpoint => (Reason::Checkpoint.into(), EvidenceSource::Use, None),
     };
     Connection {
-        id: Uuid::nil(),
-        user_id: "user_ada".to_owned(),
-        provider: ProviderId::INSTAGRAM,
         standing,
         account: Some(account("ada")),
         scopes: vec!["instagram_business_basic".to_owned()],
-        missing_scopes: Vec::new(),
         grant: Some(facts()),
         next_refresh_at: Some(at(NOW)),
-        retry_after: None,
-        since: at(0),
         linked_at: Some(at(0)),
         evidence: Some(Evidence { source, at: at(0) }),
         suspicion: suspected.map(|ago| Suspicion { grant_version: 3, first_at: at(NOW - ago * MINUTE) }),
-        failures: 0,
         version: 7,
+        ..Connection::not_connected(Uuid::nil(), "user_ada".to_owned(), ProviderId::INSTAGRAM, at(0))
     }
 }
 

@@ -29,24 +29,7 @@ fn facts(version: i64, from: i64) -> GrantFacts {
 }
 
 fn never_connected() -> Connection {
-    Connection {
-        id: Uuid::nil(),
-        user_id: "user_ada".to_owned(),
-        provider: ProviderId::INSTAGRAM,
-        standing: Standing::NOT_CONNECTED,
-        account: None,
-        scopes: Vec::new(),
-        missing_scopes: Vec::new(),
-        grant: None,
-        next_refresh_at: None,
-        retry_after: None,
-        since: at(0),
-        linked_at: None,
-        evidence: None,
-        suspicion: None,
-        failures: 0,
-        version: 1,
-    }
+    Connection::not_connected(Uuid::nil(), "user_ada".to_owned(), ProviderId::INSTAGRAM, at(0))
 }
 
 fn linked_with(missing: &[&str]) -> Connection {

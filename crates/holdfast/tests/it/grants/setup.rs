@@ -100,22 +100,11 @@ impl Replica {
         let grant = self.world.issue(name);
         let id = new_id(&*self.entropy, now).expect("an id");
         let connection = Connection {
-            id,
-            user_id: owner(name).as_str().to_owned(),
-            provider: ProviderId::INSTAGRAM,
             standing: Standing::CONNECTED,
             account: Some(account(name)),
-            scopes: Vec::new(),
-            missing_scopes: Vec::new(),
-            grant: None,
-            next_refresh_at: None,
-            retry_after: None,
-            since: now,
             linked_at: Some(now),
             evidence: Some(Evidence { source: EvidenceSource::Oauth, at: now }),
-            suspicion: None,
-            failures: 0,
-            version: 1,
+            ..Connection::not_connected(id, owner(name).as_str().to_owned(), ProviderId::INSTAGRAM, now)
         };
         self.store_grant(connection, None, &grant).await
     }
