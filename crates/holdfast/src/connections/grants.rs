@@ -17,12 +17,23 @@ use crate::vault::{Place, SecretBytes, UserKey, Vault, VaultError, WrappedKey};
 
 /// The owner's data key, made on first use. Two first uses at once agree on one key.
 pub async fn user_key(store: &Store, vault: &Vault, user_id: &str) -> Result<UserKey, ServiceError> {
-    if let Some(wrapped) = store.user_key(user_id).await? {
-        return open_user_key(vault, user_id, &wrapped);
-    }
-    let (_, wrapped) = vault.new_user_key(user_id)?;
+    let (key, unstored) = user_key_or_new(store, vault, user_id).await?;
+    let Some(wrapped) = unstored else { return Ok(key) };
     let winner = store.insert_user_key(user_id, &wrapped).await?.ok_or(ServiceError::UserGone)?;
     open_user_key(vault, user_id, &winner)
+}
+
+/// The owner's data key; a new one with what is to be stored of it.
+pub async fn user_key_or_new(
+    store: &Store,
+    vault: &Vault,
+    user_id: &str,
+) -> Result<(UserKey, Option<WrappedKey>), ServiceError> {
+    if let Some(wrapped) = store.user_key(user_id).await? {
+        return Ok((open_user_key(vault, user_id, &wrapped)?, None));
+    }
+    let (key, wrapped) = vault.new_user_key(user_id)?;
+    Ok((key, Some(wrapped)))
 }
 
 /// Opens the owner's data key.

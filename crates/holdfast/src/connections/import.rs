@@ -18,11 +18,11 @@ use crate::connection::observation::Observation;
 use crate::connection::reasons::reason_of;
 use crate::connection::transition::{apply, same_account};
 use crate::connection::{Connection, Reason, State};
-use crate::connections::grants::RowSeal;
+use crate::connections::grants::{self, RowSeal};
 use crate::connections::recorder::{Conflicts, change};
 use crate::connections::{Connections, ServiceError};
 use crate::provider::{Account, Failure, Grant, LONGEST_LIFE, Meaning, SharedProvider};
-use crate::store::{CommitOutcome, ConnectionWrite};
+use crate::store::CommitOutcome;
 
 /// How often Instagram is asked about one grant.
 const TRIES: u32 = 3;
@@ -235,7 +235,8 @@ impl Importer {
                 Some(before) => before,
                 None => connections.new_connection(owner, self.provider.id(), now)?,
             };
-            let (key, new_user_key) = connections.user_key_or_new(owner.as_str()).await?;
+            let (key, new_user_key) =
+                grants::user_key_or_new(&parts.store, &parts.vault, owner.as_str()).await?;
             let linked = connections.linked(&before, &self.provider, grant, account.clone(), now)?;
             let version = linked.version;
             let sealed = RowSeal::of_connection(&key, &linked).seal_grant(version, grant)?;
@@ -247,8 +248,10 @@ impl Importer {
                 // The expiry is a guess, and the first refresh tells it.
                 connection.next_refresh_at = Some(now);
             }
-            let mut changes = change(&before, connection.clone(), now, Some(HISTORY));
-            changes.connection = Some(ConnectionWrite { expected_version, connection });
+            let mut changes = change(&before, connection, now, Some(HISTORY));
+            if let Some(write) = &mut changes.connection {
+                write.expected_version = expected_version;
+            }
             changes.new_user_key = new_user_key;
             changes.append_grant = Some(sealed);
             changes.erase_grants_below = Some((before.id, version));

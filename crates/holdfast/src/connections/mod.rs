@@ -50,7 +50,7 @@ use crate::connection::status::{InstagramStatus, OpenAttempt, derive};
 use crate::entropy::{SharedEntropy, random};
 use crate::provider::{ProviderId, SharedProvider};
 use crate::store::{HistoryCursor, HistoryPage, PendingEvent, StatusFacts, Store, StoreError};
-use crate::vault::{UserKey, Vault, WrappedKey};
+use crate::vault::{UserKey, Vault};
 
 /// The parts of [`Connections`].
 #[derive(Debug, Clone)]
@@ -196,20 +196,6 @@ impl Connections {
     /// The user's data key, created on first use.
     pub(super) async fn user_key(&self, user_id: &str) -> Result<UserKey, ServiceError> {
         grants::user_key(&self.parts.store, &self.parts.vault, user_id).await
-    }
-
-    /// The owner's data key; a new one with what is to be stored of it.
-    pub(super) async fn user_key_or_new(
-        &self,
-        user_id: &str,
-    ) -> Result<(UserKey, Option<WrappedKey>), ServiceError> {
-        let Parts { store, vault, .. } = &self.parts;
-        match store.user_key(user_id).await? {
-            Some(wrapped) => Ok((grants::open_user_key(vault, user_id, &wrapped)?, None)),
-            None => {
-                vault.new_user_key(user_id).map(|(key, wrapped)| (key, Some(wrapped))).map_err(Into::into)
-            }
-        }
     }
 
     /// The schedule for a decision made now.
