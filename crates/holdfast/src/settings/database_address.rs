@@ -56,7 +56,8 @@ const HARMLESS: &[&str] = &[
 
 /// One that asks for something that does not happen.
 struct Unsupported {
-    name: &'static str,
+    /// The names under which clients of Postgres know it.
+    names: &'static [&'static str],
     /// Values that ask for nothing.
     idle: &'static [&'static str],
     lacks: &'static str,
@@ -68,91 +69,73 @@ const BY_CERTIFICATE: &str =
 
 const UNSUPPORTED: &[Unsupported] = &[
     Unsupported {
-        name: "channel_binding",
+        names: &["channel_binding"],
         idle: &["prefer", "disable"],
         lacks: "the login is not bound to the TLS connection",
         remedy: BY_CERTIFICATE,
     },
     Unsupported {
-        name: "require_auth",
+        names: &["require_auth"],
         idle: &[""],
         lacks: "the server chooses how the password is asked for, in the clear too",
         remedy: BY_CERTIFICATE,
     },
     Unsupported {
-        name: "requirepeer",
+        names: &["requirepeer"],
         idle: &[""],
         lacks: "nobody looks at whose process listens at the socket",
         remedy: "remove it, and let the directory of the socket belong to the database's user",
     },
     Unsupported {
-        name: "gssencmode",
+        names: &["gssencmode"],
         idle: &["prefer", "disable"],
         lacks: "the connection is not encrypted by GSSAPI",
         remedy: "remove it, and write sslmode=verify-full",
     },
     Unsupported {
-        name: "sslcrl",
+        names: &["sslcrl", "sslcrldir"],
         idle: &[""],
         lacks: "a revoked certificate is accepted",
         remedy: "remove it, and let sslrootcert name only authorities whose certificates you trust",
     },
     Unsupported {
-        name: "sslcrldir",
-        idle: &[""],
-        lacks: "a revoked certificate is accepted",
-        remedy: "remove it, and let sslrootcert name only authorities whose certificates you trust",
-    },
-    Unsupported {
-        name: "ssl_min_protocol_version",
+        names: &["ssl_min_protocol_version"],
         idle: &["", "TLSv1", "TLSv1.1", "TLSv1.2"],
         lacks: "TLS 1.2 is accepted",
         remedy: "remove it, and let the server itself require TLS 1.3 (ssl_min_protocol_version there)",
     },
     Unsupported {
-        name: "sslcertmode",
+        names: &["sslcertmode"],
         idle: &["allow", "disable"],
         lacks: "a server that asks for no certificate is accepted",
         remedy: BY_CERTIFICATE,
     },
     Unsupported {
-        name: "sslaccept",
+        names: &["sslaccept"],
         idle: &["accept_invalid_certs"],
         lacks: "the server's certificate is not verified because of it",
         remedy: BY_CERTIFICATE,
     },
     Unsupported {
-        name: "target_session_attrs",
+        names: &["target_session_attrs"],
         idle: &["any"],
         lacks: "a server that takes no writes is not left for another one",
         remedy: "remove it, and name an address that always leads to the primary",
     },
     Unsupported {
-        name: "replication",
+        names: &["replication"],
         idle: &["", "false", "off", "no", "0"],
         lacks: "this is an ordinary connection",
         remedy: "remove it",
     },
     Unsupported {
-        name: "service",
+        names: &["service"],
         idle: &[""],
         lacks: "no service file is read",
         remedy: "remove it, and write what the service file says into the address",
     },
     Unsupported {
-        name: "schema",
-        idle: &["public"],
-        lacks: "the tables are those of the role's own search path",
-        remedy: "remove it, and write options[search_path]=SCHEMA",
-    },
-    Unsupported {
-        name: "currentSchema",
-        idle: &["public"],
-        lacks: "the tables are those of the role's own search path",
-        remedy: "remove it, and write options[search_path]=SCHEMA",
-    },
-    Unsupported {
-        name: "search_path",
+        names: &["schema", "currentSchema", "search_path"],
         idle: &["public"],
         lacks: "the tables are those of the role's own search path",
         remedy: "remove it, and write options[search_path]=SCHEMA",
@@ -183,7 +166,7 @@ pub(super) fn in_vain(text: &str) -> Vec<(String, &'static str)> {
     for (at, (name, value)) in (1..).zip(url.query_pairs()) {
         if let Some(each) = unsupported(&name) {
             if !each.idle.iter().any(|idle| value.eq_ignore_ascii_case(idle)) {
-                warn(format!("its parameter {} has no effect: {}", each.name, each.lacks), each.remedy);
+                warn(format!("its parameter {name} has no effect: {}", each.lacks), each.remedy);
             }
         } else if !is_known(&name) && !HARMLESS.contains(&&*name) {
             warn(
@@ -216,5 +199,5 @@ fn is_known(name: &str) -> bool {
 }
 
 fn unsupported(name: &str) -> Option<&'static Unsupported> {
-    UNSUPPORTED.iter().find(|each| each.name == name)
+    UNSUPPORTED.iter().find(|each| each.names.contains(&name))
 }

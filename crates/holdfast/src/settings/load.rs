@@ -41,8 +41,7 @@ pub fn load_with_reading(
     match settings {
         Some(mut settings) if faults.is_empty() => {
             settings.warnings.splice(0..0, reader.collected.misspelt);
-            let doubts = [contradictions::of(&settings), weak_secrets::of(&settings)].concat();
-            settings.warnings.extend(doubts);
+            settings.warnings.extend(doubts(&settings));
             Ok((settings, Reading::of(reader.collected.values)))
         }
         _ => {
@@ -74,12 +73,16 @@ pub fn load_again(
     let mut reader = Reader { collected: Collected { values, ..Collected::default() } };
     match reader.settings(Purpose::Serve) {
         Some(mut settings) if reader.collected.faults.is_empty() => {
-            let doubts = [contradictions::of(&settings), weak_secrets::of(&settings)].concat();
-            settings.warnings.extend(doubts);
+            settings.warnings.extend(doubts(&settings));
             Ok((settings, reading))
         }
         _ => Err(Faults(reader.collected.faults)),
     }
+}
+
+/// What may be meant, and is told: only of settings that are good each by itself.
+fn doubts(settings: &Settings) -> Vec<Fault> {
+    [contradictions::of(settings), weak_secrets::of(settings)].concat()
 }
 
 pub(super) struct Reader {
