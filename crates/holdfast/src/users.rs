@@ -1,13 +1,13 @@
 //! User records on behalf of a caller.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::caller::{Caller, OwnerId};
 use crate::clerk::backend::{BackendApi, BackendError};
+use crate::clerk::pauses::UserPauses;
 use crate::clerk::{User, UserFacts, facts_from_claims};
 use crate::clock::{SharedClock, after};
 use crate::store::{Store, StoreError, SyncedUser, UserRecord};
@@ -15,6 +15,12 @@ use crate::store::{Store, StoreError, SyncedUser, UserRecord};
 /// `last_seen_at` is written at most this often per user: a page that polls must not cost a write
 /// each time.
 const SEEN_EVERY: Duration = Duration::from_mins(1);
+/// Facts that Clerk did not give are asked for again after this, and at last once in
+/// [`LAST_RETRY`].
+const FIRST_RETRY: Duration = Duration::from_secs(10);
+const LAST_RETRY: Duration = Duration::from_hours(1);
+/// Users remembered for that.
+const REMEMBERED: usize = 10_000;
 
 /// Where a user's facts came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,21 +61,28 @@ pub enum UsersError {
 pub struct Users {
     store: Store,
     backend: Option<Arc<BackendApi>>,
-    retries: Arc<FactRetries>,
+    /// Users whose record Clerk did not give. Failures that concern all users are paced by the
+    /// Backend API's client itself.
+    missing_facts: Arc<Mutex<UserPauses>>,
     clock: SharedClock,
 }
 
 impl Users {
     /// `backend` is there where a secret key is configured.
     pub fn new(store: Store, backend: Option<Arc<BackendApi>>, clock: SharedClock) -> Self {
-        Self { store, backend, retries: Arc::default(), clock }
+        let missing_facts = UserPauses::new(FIRST_RETRY, LAST_RETRY, REMEMBERED);
+        Self { store, backend, missing_facts: Arc::new(Mutex::new(missing_facts)), clock }
     }
 
     /// Users in memory: answers of Clerk's Backend API, its failures, and those whose facts are
     /// missing.
     pub fn remembered(&self) -> (usize, usize, usize) {
         let (answers, failures) = self.backend.as_ref().map_or((0, 0), |backend| backend.remembered());
-        (answers, failures, self.retries.all().len())
+        (answers, failures, self.missing_facts().remembered())
+    }
+
+    fn missing_facts(&self) -> MutexGuard<'_, UserPauses> {
+        self.missing_facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes or refreshes the caller's record. Where the Backend API fails, the facts come from the
@@ -105,7 +118,8 @@ impl Users {
     /// Facts that could not be had are asked for again by later calls, until they are there.
     fn wants_facts(&self, record: &UserRecord, owner: &OwnerId) -> bool {
         let can_ask = self.backend.as_ref().is_some_and(|backend| !backend.is_left_alone(owner.as_str()));
-        can_ask && !record.is_told_by_clerk && self.retries.may_ask(owner.as_str(), self.clock.now())
+        let may_ask = || self.missing_facts().until(owner.as_str(), self.clock.now()).is_none();
+        can_ask && !record.is_told_by_clerk && may_ask()
     }
 
     async fn facts(&self, caller: &Caller) -> (UserFacts, FactsSource) {
@@ -113,12 +127,12 @@ impl Users {
         let Some(backend) = &self.backend else { return (claimed, FactsSource::Claims) };
         match backend.user(caller.owner().as_str()).await {
             Ok(facts) => {
-                self.retries.forget(caller.owner().as_str());
+                self.missing_facts().forget(caller.owner().as_str());
                 (facts, FactsSource::BackendApi)
             }
             Err(error) => {
                 if error.concerns_one_user() {
-                    self.retries.failed(caller.owner().as_str(), self.clock.now());
+                    self.missing_facts().failed(caller.owner().as_str(), self.clock.now());
                 }
                 report(error, caller.owner());
                 (claimed, FactsSource::ClaimsInstead(error))
@@ -137,49 +151,6 @@ impl Users {
             Err(error) => tracing::warn!(%error, "the time when a user was last seen could not be stored"),
         }
         user
-    }
-}
-
-/// Users whose record Clerk did not give, and when to ask again. Failures that concern all users
-/// are paced by the Backend API's client itself.
-#[derive(Debug, Default)]
-struct FactRetries(Mutex<HashMap<String, Retry>>);
-
-#[derive(Debug, Clone, Copy)]
-struct Retry {
-    failures: u32,
-    at: Timestamp,
-}
-
-impl FactRetries {
-    /// Users remembered; beyond that one is forgotten, and asked about a little early.
-    const MOST: usize = 10_000;
-    const FIRST_PAUSE: Duration = Duration::from_secs(10);
-    const LONGEST_PAUSE: Duration = Duration::from_hours(1);
-
-    fn may_ask(&self, user_id: &str, now: Timestamp) -> bool {
-        self.all()
-            .get(user_id)
-            .is_none_or(|retry| retry.at <= now || retry.at > after(now, Self::LONGEST_PAUSE))
-    }
-
-    fn failed(&self, user_id: &str, now: Timestamp) {
-        let mut all = self.all();
-        let failures = all.get(user_id).map_or(0, |retry| retry.failures);
-        let pause = Self::FIRST_PAUSE.saturating_mul(1 << failures.min(16)).min(Self::LONGEST_PAUSE);
-        if all.len() >= Self::MOST && !all.contains_key(user_id) {
-            let any = all.keys().next().cloned();
-            any.map(|any| all.remove(&any));
-        }
-        all.insert(user_id.to_owned(), Retry { failures: failures.saturating_add(1), at: after(now, pause) });
-    }
-
-    fn forget(&self, user_id: &str) {
-        self.all().remove(user_id);
-    }
-
-    fn all(&self) -> std::sync::MutexGuard<'_, HashMap<String, Retry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

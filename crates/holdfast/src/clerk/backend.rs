@@ -16,6 +16,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::UserFacts;
+use super::pauses::UserPauses;
 use super::wire::WireUser;
 use crate::caller::keys::{API_VERSION, bearer};
 use crate::clock::{SharedClock, after};
@@ -74,11 +75,11 @@ pub enum BackendError {
     #[error("Clerk's Backend API answers HTTP {0}")]
     Status(u16),
     /// Success, but no record of Clerk's: HTML of a proxy, for example.
-    #[error("Clerk's Backend API answers with another user than the requested one")]
+    #[error("Clerk's Backend API answers with something that is no user record")]
     NotUnderstood,
     /// A record, but not one that can be used: another user's, without an id, or too large. That is
     /// this record's trouble alone.
-    #[error("Clerk's Backend API answers with a record that cannot be read")]
+    #[error("Clerk's Backend API answers with a record that cannot be used for this user")]
     OddRecord,
 }
 
@@ -121,14 +122,13 @@ pub struct BackendApi {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     quiet_until: Option<Timestamp>,
     /// One per user being asked for, so that parallel first calls make one request.
     asking: HashMap<String, Arc<Flight>>,
-    /// Users about whom the API failed: how often in a row, and until when they are not asked
-    /// about.
-    failing: HashMap<String, (u32, Timestamp)>,
+    /// Users about whom the API failed: where it fails whenever it is asked about one user, the
+    /// quiet after that must not be all that the others get.
+    failing: UserPauses,
     /// About whom the API failed last, with no answer since.
     failed_last: Option<String>,
     /// What was answered lately, by user.
@@ -138,6 +138,17 @@ struct State {
 }
 
 impl State {
+    fn new() -> Self {
+        Self {
+            quiet_until: None,
+            asking: HashMap::new(),
+            failing: UserPauses::new(COOL_DOWN, MAX_COOL_DOWN, REMEMBERED),
+            failed_last: None,
+            recent: HashMap::new(),
+            window: None,
+        }
+    }
+
     fn recent(&self, user_id: &str, now: Timestamp) -> Option<Result<UserFacts, BackendError>> {
         let (at, answer) = self.recent.get(user_id)?;
         (*at <= now && now < after(*at, FRESH)).then(|| answer.clone())
@@ -152,24 +163,10 @@ impl State {
         }
     }
 
-    /// Until when this user is not asked about: where the API fails whenever it is asked about one
-    /// user, the quiet after that must not be all that the others get.
-    fn paused(&self, user_id: &str, now: Timestamp) -> Option<Timestamp> {
-        let (_, until) = self.failing.get(user_id)?;
-        Some(*until).filter(|until| *until > now && *until <= after(now, FRESH))
-    }
-
-    /// Pauses the questions about this user, twice as long with each failure in a row. Returns
-    /// whether the API seems to fail whomever it is asked about.
+    /// Pauses the questions about this user. Returns whether the API seems to fail whomever it is
+    /// asked about.
     fn note_failure(&mut self, user_id: &str, now: Timestamp) -> bool {
-        if self.failing.len() >= REMEMBERED {
-            self.failing.retain(|_, (_, until)| *until > now);
-        }
-        let failures = self.failing.get(user_id).map_or(0, |(failures, _)| *failures);
-        let pause = COOL_DOWN.saturating_mul(1 << failures.min(8)).min(FRESH);
-        if self.failing.len() < REMEMBERED || failures > 0 {
-            self.failing.insert(user_id.to_owned(), (failures.saturating_add(1), after(now, pause)));
-        }
+        self.failing.failed(user_id, now);
         self.failed_last.replace(user_id.to_owned()).is_some_and(|before| before != user_id)
     }
 
@@ -208,7 +205,8 @@ impl BackendApi {
         clock: SharedClock,
     ) -> Result<Self, UnusableSecret> {
         let authorization = bearer(secret_key).ok_or(UnusableSecret)?;
-        Ok(Self { transport, clock, base, authorization, state: Mutex::default() })
+        let state = Mutex::new(State::new());
+        Ok(Self { transport, clock, base, authorization, state })
     }
 
     /// `GET /v1/users/{user_id}`. Shares a request for the same user that is under way; asks
@@ -223,7 +221,7 @@ impl BackendApi {
         if let Some(recent) = self.state().recent(user_id, now) {
             return recent;
         }
-        let paused = self.state().paused(user_id, now);
+        let paused = self.state().failing.until(user_id, now);
         if let Some(until) = self.quiet_until().max(paused) {
             return Err(BackendError::CoolingDown { until });
         }
@@ -237,7 +235,7 @@ impl BackendApi {
         match &answer {
             Ok(_) => {
                 let mut state = self.state();
-                state.failing.remove(user_id);
+                state.failing.forget(user_id);
                 state.failed_last = None;
             }
             Err(error) if error.concerns_one_user() => self.state().failed_last = None,
@@ -257,13 +255,13 @@ impl BackendApi {
     /// Users in memory: answers of the last minute, and failures.
     pub fn remembered(&self) -> (usize, usize) {
         let state = self.state();
-        (state.recent.len(), state.failing.len())
+        (state.recent.len(), state.failing.remembered())
     }
 
     /// Whether this user would not be asked about now: that failed a moment ago.
     pub fn is_left_alone(&self, user_id: &str) -> bool {
         let now = self.clock.now();
-        self.quiet_until().is_some() || self.state().paused(user_id, now).is_some()
+        self.quiet_until().is_some() || self.state().failing.until(user_id, now).is_some()
     }
 
     fn quiet_until(&self) -> Option<Timestamp> {

@@ -6,6 +6,7 @@
 
 pub mod backend;
 mod claims;
+pub mod pauses;
 pub mod webhook;
 mod wire;
 

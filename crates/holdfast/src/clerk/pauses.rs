@@ -1,0 +1,111 @@
+//! Users about whom Clerk is not asked for a while, each on their own back-off.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::after;
+
+/// A bounded memory of failures, by user id. Every failure in a row doubles the pause.
+#[derive(Debug)]
+pub struct UserPauses {
+    first: Duration,
+    longest: Duration,
+    most: usize,
+    users: HashMap<String, Pause>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Pause {
+    failures: u32,
+    until: Timestamp,
+}
+
+impl UserPauses {
+    /// Pauses from `first` to `longest`, for `most` users: with more of them one is forgotten, and
+    /// asked about a little early.
+    pub fn new(first: Duration, longest: Duration, most: usize) -> Self {
+        Self { first, longest, most, users: HashMap::new() }
+    }
+
+    /// Until when this user is not asked about. A clock that was set back does not prolong it.
+    pub fn until(&self, user_id: &str, now: Timestamp) -> Option<Timestamp> {
+        let until = self.users.get(user_id)?.until;
+        (until > now && until <= after(now, self.longest)).then_some(until)
+    }
+
+    /// A question about this user failed.
+    pub fn failed(&mut self, user_id: &str, now: Timestamp) {
+        let failures = self.users.get(user_id).map_or(0, |pause| pause.failures);
+        if failures == 0 && self.users.len() >= self.most {
+            self.users.retain(|_, pause| pause.until > now);
+            if self.users.len() >= self.most {
+                let any = self.users.keys().next().cloned();
+                any.map(|any| self.users.remove(&any));
+            }
+        }
+        let pause = self.first.saturating_mul(1 << failures.min(16)).min(self.longest);
+        let pause = Pause { failures: failures.saturating_add(1), until: after(now, pause) };
+        self.users.insert(user_id.to_owned(), pause);
+    }
+
+    /// Clerk answered about this user.
+    pub fn forget(&mut self, user_id: &str) {
+        self.users.remove(user_id);
+    }
+
+    /// Users remembered.
+    pub fn remembered(&self) -> usize {
+        self.users.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_000_000 + seconds).unwrap()
+    }
+
+    fn pauses() -> UserPauses {
+        UserPauses::new(Duration::from_secs(10), Duration::from_mins(1), 2)
+    }
+
+    #[test]
+    fn every_failure_in_a_row_doubles_the_pause_up_to_the_longest() {
+        let mut pauses = pauses();
+        let mut now = 0;
+        for seconds in [10, 20, 40, 60, 60] {
+            pauses.failed("user_1", at(now));
+            assert_eq!(pauses.until("user_1", at(now)), Some(at(now + seconds)));
+            assert_eq!(pauses.until("user_1", at(now + seconds)), None);
+            assert_eq!(pauses.until("user_2", at(now)), None);
+            now += seconds;
+        }
+        pauses.forget("user_1");
+        pauses.failed("user_1", at(now));
+        assert_eq!(pauses.until("user_1", at(now)), Some(at(now + 10)));
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_prolong_a_pause() {
+        let mut pauses = pauses();
+        pauses.failed("user_1", at(3_600));
+        assert_eq!(pauses.until("user_1", at(0)), None);
+    }
+
+    #[test]
+    fn it_forgets_who_may_be_asked_about_first_and_never_outgrows_its_bound() {
+        let mut pauses = pauses();
+        pauses.failed("user_1", at(0));
+        pauses.failed("user_2", at(5));
+        pauses.failed("user_3", at(10));
+        assert_eq!(pauses.until("user_2", at(10)), Some(at(15)));
+        assert_eq!(pauses.until("user_3", at(10)), Some(at(20)));
+        pauses.failed("user_4", at(10));
+        assert_eq!(pauses.remembered(), 2);
+        assert_eq!(pauses.until("user_4", at(10)), Some(at(20)));
+    }
+}
