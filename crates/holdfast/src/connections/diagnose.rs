@@ -3,6 +3,7 @@
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
 use secrecy::ExposeSecret as _;
+use uuid::Uuid;
 
 use super::Connections;
 use super::error::ServiceError;
@@ -167,8 +168,23 @@ impl Connections {
         wanted: usize,
     ) -> Result<(), ServiceError> {
         let others = self.incidents.others_to_ask(connection, wanted).await?;
+        self.ask_each(&others, provider).await
+    }
+
+    /// Probes up to `limit` connections, those that worked last.
+    pub(super) async fn ask_those_who_worked_last(
+        &self,
+        provider: &SharedProvider,
+        limit: usize,
+    ) -> Result<(), ServiceError> {
+        let now = self.parts.clock.now();
+        let others = self.parts.store.proven_last_before(now, Uuid::nil(), now, limit).await?;
+        self.ask_each(&others, provider).await
+    }
+
+    async fn ask_each(&self, others: &[Connection], provider: &SharedProvider) -> Result<(), ServiceError> {
         let answers = others.iter().map(|other| self.ask_another(other, provider));
-        for (answer, other) in join_all(answers).await.into_iter().zip(&others) {
+        for (answer, other) in join_all(answers).await.into_iter().zip(others) {
             match answer {
                 Err(error) if error.concerns_all() => return Err(error),
                 Err(error) => {

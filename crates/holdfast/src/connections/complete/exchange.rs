@@ -39,6 +39,8 @@ const QUICKLY: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(400);
 /// A connection that has worked within this time shows that Instagram serves the app.
 const LATELY: Duration = Duration::from_hours(1);
+/// Where none has, so many are asked.
+const OTHERS_ASKED: usize = 2;
 
 /// What becomes of an attempt after a failed step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,7 +186,9 @@ impl Connections {
             Fate::End(reason) => reason,
             Fate::Refuse => match granted {
                 Some(granted) if granted.lacks_the_essential_scope() => Reason::ScopesMissing,
-                Some(_) if self.app_serves_nobody().await? => return self.suspend(attempt, failure).await,
+                Some(granted) if self.app_serves_nobody(granted.provider).await? => {
+                    return self.suspend(attempt, failure).await;
+                }
                 Some(_) | None => Reason::AccountNotAdmitted,
             },
         };
@@ -192,14 +196,21 @@ impl Connections {
     }
 
     /// Whether Instagram serves the app for no account at all: then this account is not the cause.
-    async fn app_serves_nobody(&self) -> Result<bool, ServiceError> {
-        let store = &self.parts.store;
-        if store.misconfigured().await? == 0 {
+    async fn app_serves_nobody(&self, provider: &SharedProvider) -> Result<bool, ServiceError> {
+        if self.parts.store.misconfigured().await? == 0 {
             return Ok(false);
         }
+        if self.has_served_lately().await? {
+            return Ok(false);
+        }
+        // In a small installation nobody's grant may have been used within the hour.
+        self.ask_those_who_worked_last(provider, OTHERS_ASKED).await?;
+        Ok(!self.has_served_lately().await?)
+    }
+
+    async fn has_served_lately(&self) -> Result<bool, ServiceError> {
         let now = self.parts.clock.now();
-        let lately = before(now, LATELY);
-        Ok(store.proven(lately, now, 1).await? == 0)
+        Ok(self.parts.store.proven(before(now, LATELY), now, 1).await? > 0)
     }
 
     async fn fail(&self, attempt: &Attempt, failure: &Failure, reason: Reason) -> Result<(), CompleteError> {

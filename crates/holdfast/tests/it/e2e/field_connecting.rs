@@ -14,6 +14,7 @@ use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::app::{App, RETURN_TO, code, json as body, text};
+use super::second_looks;
 use super::statuses::told;
 use crate::support::ports::ReservedPort;
 use crate::support::waiting::until;
@@ -106,6 +107,27 @@ async fn i1_where_the_app_serves_nobody_the_account_is_not_at_fault() {
     let waits = ada.complete(&returned).await;
     assert_eq!(answered(&waits), (424, "app_misconfigured".to_owned(), "retry".to_owned(), true));
     assert_eq!(told(&ada.status().await), ("connecting", None, "none"), "what is in hand is kept");
+}
+
+/// In a small installation nobody's grant may have been used for days.
+#[tokio::test(flavor = "multi_thread")]
+async fn i1_one_account_that_lost_its_role_does_not_hide_that_the_app_serves_others() {
+    let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
+    let app = App::at(Arc::new(clock.clone()), &[("HOLDFAST_WORKER", "off")], |_| {}).await;
+    app.sign_in(Person::Grace).connect_account("grace.hops").await;
+    app.sign_in(Person::Edsger).connect_account("edsger.writes").await;
+    clock.advance(Duration::from_hours(48));
+    let [ada, grace] = [Person::Ada, Person::Grace].map(|each| app.sign_in(each));
+    for account in ["ada.makes", "grace.hops"] {
+        app.instagram.script(Some(account), Endpoint::Me, 400, UNSUPPORTED, None).unwrap();
+    }
+    grace.send(Method::POST, "/user/instagram/check", None).await;
+    assert_eq!(told(&grace.status().await), ("degraded", Some("app_misconfigured"), "wait"));
+    for _ in 0..7 {
+        let returned = ada.approve("ada.makes").await;
+        let refused = second_looks::complete(&ada, &returned, &clock).await;
+        assert_eq!(answered(&refused), ended("account_not_admitted", "contact_support"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -71,7 +71,7 @@ async fn a_callback_opened_again_hours_later_does_not_deny_what_it_connected() {
 }
 
 /// Completes while the clock runs, for what is asked twice with a pause.
-async fn complete(ada: &SignedIn<'_>, returned: &Returned, clock: &ManualClock) -> Answer {
+pub(super) async fn complete(ada: &SignedIn<'_>, returned: &Returned, clock: &ManualClock) -> Answer {
     let is_done = AtomicBool::new(false);
     let work = async {
         let answer = ada.complete(returned).await;
@@ -138,7 +138,9 @@ async fn a_call_whose_answer_is_lost_says_what_is_safe() {
         app.instagram.arm(None, Fault::LostReply, Some(Endpoint::Graph), Some(1)).unwrap();
         let lost = app.request(method.clone(), &path, Some(&format!("Bearer {key}")), None).await;
         assert_eq!(code(&lost), "provider_unavailable", "{method}: {}", text(&lost));
-        assert!(lost.headers.contains_key("retry-after"), "{method}: whoever is to ask again is told when");
+        // Whoever may ask again is told when; whoever would do it twice is not told to.
+        assert_eq!(lost.headers.contains_key("retry-after"), !may_be_done, "{method}");
+        assert_eq!(body(&lost)["action"], json!(if may_be_done { "look_first" } else { "retry" }));
         let detail = body(&lost)["detail"].as_str().unwrap().to_owned();
         assert_eq!(detail.contains("may have carried the call out"), may_be_done, "{method}: {detail}");
     }
