@@ -123,8 +123,7 @@ impl Connections {
     async fn in_use(&self, owner: &OwnerId) -> Result<(Connection, Grant), UseError> {
         let connection =
             self.parts.store.connection(owner, Self::PROVIDER).await.map_err(ServiceError::from)?;
-        let connection =
-            connection.ok_or_else(|| UseError::NotUsable { reason: self.told(None, None).reason })?;
+        let Some(connection) = connection else { return Err(self.not_usable(owner).await) };
         // A damaged grant may be readable again.
         let connection = if self.reopen(&connection).await? {
             let again =
@@ -133,9 +132,8 @@ impl Connections {
         } else {
             connection
         };
-        let status = self.status_of(&connection);
-        if !status.connected {
-            return Err(UseError::NotUsable { reason: status.reason });
+        if !self.status_of(&connection).connected {
+            return Err(self.not_usable(owner).await);
         }
         if let Some(grant) = self.grant(&connection).await? {
             return Ok((connection, grant));
@@ -144,6 +142,14 @@ impl Connections {
         let now = self.parts.store.connection_by_id(connection.id).await.map_err(ServiceError::from)?;
         let reason = now.and_then(|connection| connection.standing.reason());
         Err(UseError::NotUsable { reason: reason.or(Some(Reason::GrantUnreadable)) })
+    }
+
+    /// Why there is nothing to use, in the words of the status, which knows of connect attempts too.
+    async fn not_usable(&self, owner: &OwnerId) -> UseError {
+        match self.status(owner).await {
+            Ok(status) => UseError::NotUsable { reason: status.reason.filter(|_| !status.connected) },
+            Err(error) => ServiceError::from(error).into(),
+        }
     }
 
     fn status_of(&self, connection: &Connection) -> InstagramStatus {

@@ -1,11 +1,15 @@
 //! What the app's own backend asks for, beside the faults of Instagram.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use holdfast::clock::ManualClock;
 use holdfast::standin::clerk::Person;
-use holdfast::standin::instagram::Fault;
+use holdfast::standin::instagram::{Decision, Fault};
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use super::app::App;
+use super::app::{App, RETURN_TO};
 use super::operations::Member;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -26,6 +30,35 @@ async fn a_path_that_hands_out_tokens_is_refused_and_says_nothing_about_the_conn
     }
     assert_eq!(app.instagram.call_counts(), asked);
     assert_eq!(ada.here.status().await, connected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reason_is_that_of_the_status_while_a_person_connects_again() {
+    let clock = ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap());
+    let app = App::at(Arc::new(clock.clone()), &[("HOLDFAST_WORKER", "off")], |_| {}).await;
+    let key = app.service_key().await;
+    let ada = Member::new(&app, Person::Ada, &key);
+    let same = async |state: &str, reason: Option<&str>| {
+        let status = ada.service(Method::GET, "status", None).await.body;
+        assert_eq!((&status["state"], &status["reason"]), (&json!(state), &json!(reason)));
+        for path in ["graph/me", "token"] {
+            let method = if path == "token" { Method::POST } else { Method::GET };
+            let told = ada.service(method, path, None).await;
+            assert_eq!(told.status, StatusCode::FAILED_DEPENDENCY, "{path}");
+            let code = reason.unwrap_or("not_connected");
+            assert_eq!((&told.body["code"], &told.body["reason"]), (&json!(code), &json!(reason)), "{path}");
+        }
+    };
+    same("not_connected", None).await;
+    let url = ada.here.connect(json!({"return_to": RETURN_TO})).await;
+    app.decide(&url, ada.account, &Decision::Deny).await;
+    same("not_connected", Some("denied")).await;
+    clock.advance(Duration::from_secs(1));
+    ada.here.connect(json!({"return_to": RETURN_TO})).await;
+    same("connecting", None).await;
+    // Nobody has swept it yet.
+    clock.advance(Duration::from_mins(11));
+    same("not_connected", Some("attempt_expired")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
