@@ -210,6 +210,7 @@ export interface Problem {
     | "refresh_session_token"
     | "sign_in"
     | "retry"
+    | "look_first"
     | "fix_request"
     | "connect"
     | "reconnect"

@@ -160,7 +160,7 @@ export interface components {
             request_id: string;
         };
         /** @description What a client may do about it without a person: the `action` member. */
-        ProblemAction: "refresh_session_token" | "sign_in" | "retry" | "fix_request" | "connect" | "reconnect" | "fix_at_instagram" | "contact_support";
+        ProblemAction: "refresh_session_token" | "sign_in" | "retry" | "look_first" | "fix_request" | "connect" | "reconnect" | "fix_at_instagram" | "contact_support";
         /** @description Who is at fault, or whom we are waiting for: the `source` member. */
         ProblemSource: "session" | "service_key" | "request" | "instagram" | "clerk" | "database" | "server";
         /** @description Why a connection is in its state. */

@@ -23,6 +23,7 @@ ProblemAction = Literal[
     "refresh_session_token",
     "sign_in",
     "retry",
+    "look_first",
     "fix_request",
     "connect",
     "reconnect",

@@ -191,11 +191,11 @@ pub(super) fn using(error: UseError) -> Problem {
         UseError::Unanswered { reason, retry_after, may_be_done: false } => {
             Problem::new(reason).with_retry_after(retry_after)
         }
-        UseError::Unanswered { reason, retry_after, may_be_done: true } => Problem::new(reason)
-            .with_detail(
+        UseError::Unanswered { reason, may_be_done: true, .. } => {
+            Problem::new(reason).with_action(Remedy::LookFirst).with_detail(
                 "Instagram did not answer, and may have carried the call out: look before sending it again.",
             )
-            .with_retry_after(retry_after),
+        }
         UseError::NotPassedOn { detail } => {
             Problem::new(RequestCode::GraphCallNotAllowed).with_detail(detail)
         }

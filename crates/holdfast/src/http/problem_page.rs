@@ -46,6 +46,7 @@ fn page(problem: &Problem) -> Page {
         Remedy::Retry => ("Not available at the moment", "Wait a moment, then load this page again."),
         Remedy::RefreshSessionToken
         | Remedy::SignIn
+        | Remedy::LookFirst
         | Remedy::FixRequest
         | Remedy::Connect
         | Remedy::Reconnect

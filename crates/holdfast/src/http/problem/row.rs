@@ -40,6 +40,8 @@ names! {
         SignIn = "sign_in",
         /// Wait for `Retry-After`, then ask again.
         Retry = "retry",
+        /// See at Instagram whether the call was carried out, before it is sent again.
+        LookFirst = "look_first",
         /// Change the request; the same one will be refused again.
         FixRequest = "fix_request",
         /// Connect Instagram.
