@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use clerk_session::{
-    CannotJudge, ExplainedStep, KeyCache, KeySet, KeyStatus, Policy, Refusal, SessionStatus, Verdict,
-    Verifier, bearer_token,
+    CannotJudge, Claims, ExplainedStep, KeyCache, KeySet, KeyStatus, Policy, Refusal, SESSION_PENDING,
+    SessionStatus, Step, Verdict, Verifier, bearer_token,
 };
 use jiff::Timestamp;
+use serde::Deserialize;
 
 use super::Caller;
 use super::config::{ClerkConfig, ConfigError};
@@ -54,12 +55,40 @@ pub enum Authentication {
 }
 
 /// Why a genuine session does not count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Inactive {
     /// The person still has tasks to do.
     Pending,
     /// Its status is not known here.
-    Unknown,
+    Unknown {
+        /// The claim as it was sent, in JSON.
+        sts: String,
+    },
+}
+
+impl Inactive {
+    fn of(claims: &Claims) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Status {
+            sts: serde_json::Value,
+        }
+        match claims.status {
+            SessionStatus::Active => None,
+            SessionStatus::Pending => Some(Self::Pending),
+            SessionStatus::Unknown => {
+                let sent = claims.custom::<Status>().map(|status| status.sts.to_string());
+                Some(Self::Unknown { sts: sent.unwrap_or_default() })
+            }
+        }
+    }
+
+    /// What was found, for the operator.
+    pub fn found(&self) -> String {
+        match self {
+            Self::Pending => "`sts` is pending".to_owned(),
+            Self::Unknown { sts } => format!("`sts` is {sts}, neither active nor pending"),
+        }
+    }
 }
 
 /// Judges session tokens: the same verdict on the same token at the same instant, whatever the
@@ -154,8 +183,11 @@ impl SessionVerifier {
         let settled = self.epoch() == epoch;
         match verdict {
             Verdict::Accepted(claims) => {
+                if let Some(why) = Inactive::of(&claims) {
+                    return self.inactive(why, token, request_id, now);
+                }
                 let caller = Caller::proven(*claims);
-                if settled && caller.claims().status == SessionStatus::Active {
+                if settled {
                     self.remember(name, epoch, &caller);
                 }
                 self.accept(caller, request_id, now)
@@ -199,11 +231,6 @@ impl SessionVerifier {
 
     fn accept(&self, caller: Caller, request_id: &str, now: Timestamp) -> Authentication {
         let claims = caller.claims();
-        match claims.status {
-            SessionStatus::Active => {}
-            SessionStatus::Pending => return self.inactive(Inactive::Pending),
-            SessionStatus::Unknown => return self.inactive(Inactive::Unknown),
-        }
         self.counters.count(|each| &each.accepted);
         if claims.authorized_party_unknown {
             self.counters.count(|each| &each.would_refuse);
@@ -212,8 +239,10 @@ impl SessionVerifier {
         Authentication::Caller(caller)
     }
 
-    fn inactive(&self, why: Inactive) -> Authentication {
+    fn inactive(&self, why: Inactive, token: &str, request_id: &str, now: Timestamp) -> Authentication {
         self.counters.count(|each| &each.pending);
+        let (step, detail) = (Step::Status.as_str(), &*why.found());
+        self.log.write(Line { code: SESSION_PENDING, step, detail, token: Some(token), request_id }, now);
         Authentication::Inactive(why)
     }
 

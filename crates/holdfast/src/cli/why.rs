@@ -117,6 +117,7 @@ fn from_log(mut log: impl BufRead, request_id: &str) -> io::Result<Option<Rememb
                 found: text("detail"),
                 fingerprint,
                 claimed_user: None,
+                is_proven: false,
             });
         } else if let Some(status) = fields.get("status").and_then(number) {
             one = Some(Remembered {
@@ -192,10 +193,10 @@ fn tell(one: &Remembered, json: bool, printer: &mut Printer) -> ExitStatus {
         printer.line(format!("  found   {}", judgement.found));
         printer.line(format!("  token   {}", judgement.fingerprint.as_deref().unwrap_or("none was sent")));
     }
-    match (one.user_id.as_deref(), one.claimed_user()) {
-        (Some(user), _) => printer.line(format!("  user    {user}")),
-        (None, Some(user)) => printer.line(format!("  user    {user}, as the token says; not proven")),
-        (None, None) => {}
+    let is_proven = one.user_id.is_some() || one.judgement.as_ref().is_some_and(|each| each.is_proven);
+    if let Some(user) = one.user_id.as_deref().or(one.claimed_user()) {
+        let doubt = if is_proven { "" } else { ", as the token says; not proven" };
+        printer.line(format!("  user    {user}{doubt}"));
     }
     if let Some(entry) = entry {
         for cause in entry.causes {

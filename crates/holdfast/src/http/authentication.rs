@@ -10,7 +10,7 @@ use aide::generate::GenContext;
 use aide::openapi::Operation;
 use aide::transform::TransformOperation;
 use axum::extract::FromRequestParts;
-use clerk_session::{Refusal, RefusalCode, bearer_token};
+use clerk_session::{Refusal, RefusalCode, SESSION_PENDING, bearer_token};
 use http::header;
 use http::request::Parts;
 
@@ -150,11 +150,12 @@ fn verdict(judgement: Authentication, credentials: &[&[u8]], metrics: &Metrics) 
                 .with_judgement(Judgement::of(&refusal, credentials)))
         }
         Authentication::Inactive(why) => {
-            told(metrics, "refused", "session-pending");
-            let problem = Problem::new(RequestCode::SessionPending);
+            told(metrics, "refused", SESSION_PENDING);
+            let problem = Problem::new(RequestCode::SessionPending)
+                .with_judgement(Judgement::inactive(&why, credentials));
             Err(match why {
                 Inactive::Pending => problem,
-                Inactive::Unknown => problem.with_detail(
+                Inactive::Unknown { .. } => problem.with_detail(
                     "The session is not active: Clerk gives it a status that is not known here.",
                 ),
             })

@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use clerk_session::Refusal;
+use clerk_session::{Refusal, Step};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::caller::Inactive;
 
 /// Requests remembered; a further one replaces the oldest.
 const CAPACITY: usize = 10_000;
@@ -27,13 +29,25 @@ pub struct Judgement {
     pub found: String,
     /// Identifies the token in logs and here; useless for anything else.
     pub fingerprint: Option<String>,
-    /// Whose the token says it is; proven only where the step comes after the signature.
+    /// Whose the token says it is.
     pub claimed_user: Option<String>,
+    /// Whether the signature proved that.
+    #[serde(default)]
+    pub is_proven: bool,
 }
 
 impl Judgement {
     /// The judgement behind a refusal of the `Authorization` values `credentials`.
     pub(super) fn of(refusal: &Refusal, credentials: &[&[u8]]) -> Self {
+        Self::new(refusal.step, refusal.operator_detail().to_owned(), credentials)
+    }
+
+    /// The judgement on a genuine token of a session that does not count.
+    pub(super) fn inactive(why: &Inactive, credentials: &[&[u8]]) -> Self {
+        Self::new(Step::Status, why.found(), credentials)
+    }
+
+    fn new(step: Step, found: String, credentials: &[&[u8]]) -> Self {
         let token = match credentials {
             [only] => {
                 std::str::from_utf8(only).ok().and_then(|value| clerk_session::bearer_token(value).ok())
@@ -41,8 +55,9 @@ impl Judgement {
             [] | [_, _, ..] => None,
         };
         Self {
-            step: refusal.step.as_str().to_owned(),
-            found: refusal.operator_detail().to_owned(),
+            step: step.as_str().to_owned(),
+            found,
+            is_proven: step > Step::Signature,
             fingerprint: token.map(clerk_session::fingerprint),
             claimed_user: token.and_then(claimed_user),
         }

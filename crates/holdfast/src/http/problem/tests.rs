@@ -174,6 +174,7 @@ fn what_is_for_the_operator_alone_is_kept_and_not_told() {
         found: "what-was-found".to_owned(),
         fingerprint: Some("the-fingerprint".to_owned()),
         claimed_user: Some("user_2abc".to_owned()),
+        is_proven: true,
     };
     let problem = Problem::new(RefusalCode::SessionTokenMissing).with_judgement(judgement.clone());
     assert_eq!(problem.judgement(), Some(&judgement));

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use super::page::page;
 use crate::cli::support::Place;
-use crate::e2e::app::{App, code, json, text};
+use crate::e2e::app::{App, ORIGIN, code, json, text};
 use crate::edge::client::Raw;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,6 +50,30 @@ async fn a_refusal_is_explained_from_memory_and_from_the_log() {
     assert!(unknown.stderr.contains("nothing is known"), "{}", unknown.stderr);
     let (status, _) = page(&app, "/why/no-such-request").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+/// Its user is proven, so that the operator finds the request by them too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_not_active_is_explained_too() {
+    let app = App::start().await;
+    app.is_ready().await;
+    for (sts, found) in [("pending", "`sts` is pending"), ("frozen", "`sts` is \"frozen\"")] {
+        let token =
+            app.clerk.mint_with(Person::Ada, Some(ORIGIN), |mint| mint.with_claim("sts", sts)).unwrap();
+        crate::support::leaks::secret(&token);
+        let refused = app.request(Method::GET, "/user/profile", Some(&format!("Bearer {token}")), None).await;
+        assert_eq!(code(&refused), "session-pending");
+        let id = json(&refused)["request_id"].as_str().unwrap().to_owned();
+        let (_, remembered) = page(&app, &format!("/why/{id}")).await;
+        let remembered: serde_json::Value = serde_json::from_str(&remembered).unwrap();
+        let judgement = &remembered["judgement"];
+        assert_eq!((&judgement["step"], &judgement["is_proven"]), (&"status".into(), &true.into()));
+        assert_eq!(judgement["claimed_user"], Person::Ada.user_id());
+        assert!(judgement["found"].as_str().unwrap().starts_with(found), "{judgement}");
+        let log = app.watch.log();
+        let (exit, told) = tokio::task::spawn_blocking(move || piped(&id, &log)).await.unwrap();
+        assert!(exit == 0 && told.contains("403 session-pending") && told.contains(found), "{told}");
+    }
 }
 
 /// The id on a page that a person sees explains as much as one in a problem.
