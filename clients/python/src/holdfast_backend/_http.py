@@ -8,9 +8,8 @@ import os
 import socket
 import threading
 import time
-import weakref
 from collections import deque
-from typing import Any, Callable, Mapping, NamedTuple
+from typing import Any, Mapping, NamedTuple
 from urllib.parse import urlsplit
 
 #: Answers of Holdfast are small; Instagram's, passed on, may be larger.
@@ -23,14 +22,22 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def after_fork(method: Callable[[], None]) -> None:
-    """Has the bound `method` called in every child process, for as long as its object lives."""
-    if hasattr(os, "register_at_fork"):
-        reference = weakref.WeakMethod(method)
-        os.register_at_fork(after_in_child=lambda: (call := reference()) and call())
+class OfOneProcess:
+    """What a child process begins anew. Told by the process id: a server that forks in C calls no hook of Python's."""
+
+    _pid = 0
+
+    def _enter(self) -> None:
+        """To be called first, in every call from outside."""
+        if self._pid != os.getpid():
+            self._begin()
+            self._pid = os.getpid()
+
+    def _begin(self) -> None:
+        raise NotImplementedError
 
 
-class Connections:
+class Connections(OfOneProcess):
     """A pool for any number of threads. Raises `OSError` or `HTTPException` where there was no whole answer."""
 
     def __init__(self, url: str, largest: int = 16) -> None:
@@ -40,20 +47,20 @@ class Connections:
         https = parts.scheme == "https"
         self._class = http.client.HTTPSConnection if https else http.client.HTTPConnection
         self._host, self._port, self._prefix = parts.hostname, parts.port, parts.path.rstrip("/")
-        self._idle: deque[http.client.HTTPConnection] = deque(maxlen=largest)
-        self._lock = threading.Lock()
-        after_fork(self._after_fork)
+        self._largest = largest
+        self._enter()
 
-    def _after_fork(self) -> None:
+    def _begin(self) -> None:
         """Two processes on one connection would get each other's answers, and so each other's callers."""
         self._lock = threading.Lock()
-        self._idle.clear()
+        self._idle: deque[http.client.HTTPConnection] = deque(maxlen=self._largest)
 
     def send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None, timeout: float = 3.0,
         repeatable: bool = False,
     ) -> Answer:
         """`repeatable`: done twice, it is as if done once. `timeout` is that of the whole."""
+        self._enter()
         until = time.monotonic() + timeout
         with self._lock:
             kept = self._idle.pop() if self._idle else None

@@ -18,7 +18,7 @@ from http.client import HTTPMessage
 from typing import Any, Iterable, Mapping, Sequence, cast
 
 from ._caller import Caller
-from ._http import Answer, Connections, after_fork
+from ._http import Answer, Connections, OfOneProcess
 from ._requirements import Requirements
 
 #: What a refused caller is given of Holdfast's answer.
@@ -42,16 +42,15 @@ class Refusal:
         return json.dumps(self.problem).encode()
 
 
-class Verifier:
+class Verifier(OfOneProcess):
     """Asks `/forward-auth` and remembers accepted tokens until they expire."""
 
     def __init__(self, connections: Connections, capacity: int = 10_000, timeout: float = 3.0) -> None:
         self._connections, self._capacity, self._timeout = connections, capacity, timeout
         self._accepted: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
-        self._after_fork()
-        after_fork(self._after_fork)
+        self._enter()
 
-    def _after_fork(self) -> None:
+    def _begin(self) -> None:
         """A child process has none of the threads, nor the one that may have held the lock."""
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(THREADS, "holdfast")
@@ -65,6 +64,7 @@ class Verifier:
         settled = _without_asking(authorization, requirements, method)
         if settled is not _UNKNOWN:
             return cast("None | Refusal", settled)
+        self._enter()
         key, until = _key(authorization, requirements), time.monotonic() + self._timeout
         for _ in range(2):  # another's question may fail long before this caller's time is over
             if (caller := self._recall(key)) is not None:
@@ -89,6 +89,7 @@ class Verifier:
         settled = _without_asking(authorization, requirements, method)
         if settled is not _UNKNOWN:
             return cast("None | Refusal", settled)
+        self._enter()
         key, until = _key(authorization, requirements), time.monotonic() + self._timeout
         for _ in range(2):
             if (caller := self._recall(key)) is not None:
