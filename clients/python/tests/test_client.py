@@ -14,11 +14,16 @@ import json
 import os
 import signal
 import socket
+import ssl
+import struct
+import subprocess
+import tempfile
 import threading
 import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Iterator, Mapping
+from unittest import mock
 
 from holdfast_backend import Caller, Holdfast, HoldfastError, Refusal, Requirements, WebhookError, asgi, verify_webhook
 from holdfast_backend.wsgi import HoldfastMiddleware
@@ -73,14 +78,14 @@ class Server:
 
 
 @contextlib.contextmanager
-def raw_server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+def raw_server(answer: Callable[[socket.socket], None], tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """Each connection has one request, is answered with bytes, and ends."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
 
     def serve(connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
-            connection.recv(65536)
-            answer(connection)
+        with contextlib.suppress(OSError), tls.wrap_socket(connection, server_side=True) if tls else connection as wrapped:
+            wrapped.recv(65536)
+            answer(wrapped)
 
     def accept() -> None:
         with contextlib.suppress(OSError):
@@ -90,6 +95,23 @@ def raw_server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
     threading.Thread(target=accept, daemon=True).start()
     with listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def vanishing_server() -> Iterator[str]:
+    """Answers the first request of each connection after a moment, and nothing after it."""
+    ended = threading.Event()
+
+    def answer(connection: socket.socket) -> None:
+        time.sleep(0.1)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nx-auth-user: user_1\r\ncontent-length: 0\r\n\r\n")
+        ended.wait(10)
+
+    with raw_server(answer) as url:
+        try:
+            yield url
+        finally:
+            ended.set()
 
 
 def part(value: Any) -> str:
@@ -314,6 +336,49 @@ class Verify(unittest.TestCase):
             again._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), again._server.RequestHandlerClass)
             threading.Thread(target=again._server.serve_forever, daemon=True).start()
             self.assertEqual(holdfast.verify(["Bearer b"]), Caller("user_1", "sess_1"))
+
+    def test_a_kept_connection_that_was_reset_is_opened_again_over_tls(self) -> None:
+        asked: list[None] = []
+
+        def once_each(connection: socket.socket) -> None:
+            asked.append(None)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nx-auth-user: user_1\r\ncontent-length: 0\r\n\r\n")
+            time.sleep(0.2)  # the answer is read
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # ends by a reset
+
+        with tempfile.TemporaryDirectory() as directory:
+            certificate = f"{directory}/certificate.pem"
+            made = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+            subprocess.run(
+                ["openssl", *made.split(), "-keyout", certificate, "-out", f"{directory}/public.pem"],
+                check=True, capture_output=True,
+            )
+            with open(certificate, "a") as both, open(f"{directory}/public.pem") as public:
+                both.write(public.read())
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(certificate)
+            trusted = mock.patch.dict(os.environ, SSL_CERT_FILE=f"{directory}/public.pem")
+            with raw_server(once_each, context) as url, trusted:
+                holdfast = Holdfast(url.replace("http://127.0.0.1", "https://localhost"))
+                for each in range(3):
+                    self.assertEqual(holdfast.verify([f"Bearer {each}"]), Caller("user_1"))
+                    time.sleep(0.4)  # the reset arrives
+            self.assertEqual(len(asked), 3)
+
+    def test_a_host_that_vanished_costs_one_timeout_and_not_one_for_each_connection(self) -> None:
+        with vanishing_server() as url, ThreadPoolExecutor(8) as threads:
+            holdfast = Holdfast(url, timeout=0.5)
+            verdicts = list(threads.map(lambda each: holdfast.verify([f"Bearer {each}"]), range(8)))
+            self.assertEqual(set(verdicts), {Caller("user_1")})
+            self.assert_cannot_judge(holdfast.verify(["Bearer a"]))
+            self.assertEqual(holdfast.verify(["Bearer b"]), Caller("user_1"))
+
+    def test_a_connection_that_was_idle_for_long_is_not_used_again(self) -> None:
+        with vanishing_server() as url, mock.patch("holdfast_backend._http.LONGEST_IDLE_S", 0.2):
+            holdfast = Holdfast(url, timeout=2)
+            self.assertEqual(holdfast.verify(["Bearer a"]), Caller("user_1"))
+            time.sleep(0.3)
+            self.assertEqual(holdfast.verify(["Bearer b"]), Caller("user_1"))
 
     def test_what_needs_no_asking_is_not_asked(self) -> None:
         holdfast = Holdfast("http://127.0.0.1:1")

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 #: Answers of Holdfast are small; Instagram's, passed on, may be larger.
 LARGEST_ANSWER = 4 * 1024 * 1024
+#: A connection that was idle for longer is not used again: what lies between may have forgotten it without a word.
+LONGEST_IDLE_S = 15.0
 
 
 class Answer(NamedTuple):
@@ -53,7 +55,8 @@ class Connections(OfOneProcess):
     def _begin(self) -> None:
         """Two processes on one connection would get each other's answers, and so each other's callers."""
         self._lock = threading.Lock()
-        self._idle: deque[http.client.HTTPConnection] = deque(maxlen=self._largest)
+        #: Each with the moment in which it was put back; the last is the youngest.
+        self._idle: deque[tuple[http.client.HTTPConnection, float]] = deque(maxlen=self._largest)
 
     def send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None, timeout: float = 3.0,
@@ -62,16 +65,28 @@ class Connections(OfOneProcess):
         """`repeatable`: done twice, it is as if done once. `timeout` is that of the whole."""
         self._enter()
         until = time.monotonic() + timeout
-        with self._lock:
-            kept = self._idle.pop() if self._idle else None
+        kept = self._take_kept()
         if kept is not None:
             try:
                 return self._exchange(kept, method, path, headers, body, until)
-            except (ConnectionError, http.client.RemoteDisconnected):
-                # Closed while it was idle, most likely; but perhaps something was done.
+            except OSError:
+                # Ended while it was idle, most likely, and so have the others; but perhaps something was done.
+                self._close_kept()
                 if not repeatable:
                     raise
         return self._exchange(self._class(self._host, self._port), method, path, headers, body, until)
+
+    def _take_kept(self) -> http.client.HTTPConnection | None:
+        with self._lock:
+            if self._idle and time.monotonic() - self._idle[-1][1] < LONGEST_IDLE_S:
+                return self._idle.pop()[0]
+        self._close_kept()
+        return None
+
+    def _close_kept(self) -> None:
+        with self._lock:
+            while self._idle:
+                self._idle.pop()[0].close()
 
     def _exchange(
         self, connection: http.client.HTTPConnection, method: str, path: str,
@@ -99,8 +114,8 @@ class Connections(OfOneProcess):
         else:
             with self._lock:
                 if len(self._idle) == self._idle.maxlen:
-                    self._idle.popleft().close()
-                self._idle.append(connection)
+                    self._idle.popleft()[0].close()
+                self._idle.append((connection, time.monotonic()))
         return Answer(response.status, response.headers, content)
 
 
