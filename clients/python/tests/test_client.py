@@ -204,6 +204,46 @@ class Verify(unittest.TestCase):
                 self.assertEqual(set(verdicts[1:]), {Caller("user_1")})
                 self.assertEqual(len(heard), 2)
 
+    def test_one_who_joined_a_question_waits_no_longer_than_their_own_time(self) -> None:
+        ended = threading.Event()
+
+        def hang(_: socket.socket) -> None:
+            ended.wait(10)
+
+        with raw_server(hang) as url, ThreadPoolExecutor(2) as threads:
+            holdfast = Holdfast(url, timeout=1)
+            first = threads.submit(holdfast.verify, ["Bearer x"])
+            time.sleep(0.5)
+            began = time.monotonic()
+            self.assert_cannot_judge(holdfast.verify(["Bearer x"]))
+            waited = time.monotonic() - began
+            self.assert_cannot_judge(first.result())
+            ended.set()
+        self.assertTrue(0.9 < waited < 1.3, waited)
+
+    def test_addresses_where_nobody_answers_share_the_time_and_leave_some_for_the_last(self) -> None:
+        with contextlib.ExitStack() as opened, Server(lambda _: ACCEPTED) as server:
+            # Linux answers nobody who would have to wait in a queue that is full.
+            full = [opened.enter_context(socket.create_server((f"127.0.0.{each}", 0), backlog=0)) for each in (2, 3, 4)]
+            for each in full:
+                for _ in range(3):
+                    waiting = opened.enter_context(socket.socket())
+                    waiting.setblocking(False)
+                    waiting.connect_ex(each.getsockname())
+            targets = [each.getsockname() for each in full]
+            real = socket.getaddrinfo
+
+            def names(host: str, *more: Any, **named: Any) -> Any:
+                given = targets if host == "holdfast.example" else []
+                return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", each) for each in given] or real(host, *more, **named)
+
+            opened.enter_context(mock.patch("socket.getaddrinfo", names))
+            began = time.monotonic()
+            self.assert_cannot_judge(Holdfast("http://holdfast.example", timeout=0.6).verify(["Bearer x"]))
+            self.assertLess(time.monotonic() - began, 1)
+            targets.append(("127.0.0.1", int(server.url.rsplit(":", 1)[1])))
+            self.assertIsInstance(Holdfast("http://holdfast.example", timeout=1).verify(["Bearer x"]), Caller)
+
     def test_one_who_gives_up_does_not_take_the_answer_from_the_others(self) -> None:
         def slow(_: str) -> Answer:
             time.sleep(0.3)

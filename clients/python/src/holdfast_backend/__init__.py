@@ -16,7 +16,10 @@ __all__ = ["Caller", "Holdfast", "HoldfastError", "Refusal", "Requirements", "We
 
 
 class Holdfast:
-    """One for the whole process: it keeps connections and accepted tokens. Safe to use from any thread."""
+    """One for the whole process: it keeps connections and accepted tokens. Safe to use from any thread.
+
+    `timeout`: how long a caller waits for a verdict, in seconds; in WSGI apps without the time for resolving Holdfast's name.
+    """
 
     def __init__(
         self,

@@ -47,7 +47,7 @@ class Connections(OfOneProcess):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("url must begin with http:// or https://")
         https = parts.scheme == "https"
-        self._class = http.client.HTTPSConnection if https else http.client.HTTPConnection
+        self._class = _TlsConnection if https else _Connection
         self._host, self._port, self._prefix = parts.hostname, parts.port, parts.path.rstrip("/")
         self._largest = largest
         self._enter()
@@ -56,15 +56,14 @@ class Connections(OfOneProcess):
         """Two processes on one connection would get each other's answers, and so each other's callers."""
         self._lock = threading.Lock()
         #: Each with the moment in which it was put back; the last is the youngest.
-        self._idle: deque[tuple[http.client.HTTPConnection, float]] = deque(maxlen=self._largest)
+        self._idle: deque[tuple[_Connection, float]] = deque(maxlen=self._largest)
 
     def send(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None, timeout: float = 3.0,
+        self, method: str, path: str, headers: Mapping[str, str], until: float, body: bytes | None = None,
         repeatable: bool = False,
     ) -> Answer:
-        """`repeatable`: done twice, it is as if done once. `timeout` is that of the whole."""
+        """Ends at `until` (monotonic), unless resolving a name takes longer. `repeatable`: done twice, it is as if done once."""
         self._enter()
-        until = time.monotonic() + timeout
         kept = self._take_kept()
         if kept is not None:
             try:
@@ -76,7 +75,7 @@ class Connections(OfOneProcess):
                     raise
         return self._exchange(self._class(self._host, self._port), method, path, headers, body, until)
 
-    def _take_kept(self) -> http.client.HTTPConnection | None:
+    def _take_kept(self) -> _Connection | None:
         with self._lock:
             if self._idle and time.monotonic() - self._idle[-1][1] < LONGEST_IDLE_S:
                 return self._idle.pop()[0]
@@ -89,16 +88,13 @@ class Connections(OfOneProcess):
                 self._idle.pop()[0].close()
 
     def _exchange(
-        self, connection: http.client.HTTPConnection, method: str, path: str,
+        self, connection: _Connection, method: str, path: str,
         headers: Mapping[str, str], body: bytes | None, until: float,
     ) -> Answer:
         try:
-            connection.timeout = _left(until)
+            connection.until = until
             if connection.sock is not None:
-                connection.sock.settimeout(connection.timeout)
-            connection.response_class = lambda sock, *more, **named: http.client.HTTPResponse(  # type: ignore[assignment]
-                _Until(sock, until), *more, **named  # type: ignore[arg-type]
-            )
+                connection.sock.settimeout(_left(until))
             connection.request(method, self._prefix + path, body, dict(headers))
             response = connection.getresponse()
             content = response.read(LARGEST_ANSWER + 1)
@@ -126,8 +122,34 @@ def _left(until: float) -> float:
     return left
 
 
+class _Connection(http.client.HTTPConnection):
+    """Works until a moment: the time limits of sockets are for each of any number of addresses and reads."""
+
+    until = 0.0
+
+    def connect(self) -> None:
+        found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        for untried, (*_, target) in zip(range(len(found), 0, -1), found):
+            try:
+                # An address where nobody answers leaves the others their share.
+                self.sock = socket.create_connection(target[:2], _left(self.until) / untried)  # type: ignore[arg-type]
+                break
+            except OSError:
+                if untried == 1:
+                    raise
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock.settimeout(_left(self.until))
+
+    def response_class(self, sock: socket.socket, *more: Any, **named: Any) -> http.client.HTTPResponse:  # type: ignore[override]
+        return http.client.HTTPResponse(_Until(sock, self.until), *more, **named)  # type: ignore[arg-type]
+
+
+class _TlsConnection(http.client.HTTPSConnection, _Connection):
+    """It has `_Connection` connect, and then speaks TLS."""
+
+
 class _Until:
-    """A socket as `HTTPResponse` reads it, until a moment: its own time limit is for each of any number of reads."""
+    """A socket as `HTTPResponse` reads it."""
 
     def __init__(self, sock: socket.socket, until: float) -> None:
         self._sock, self._until = sock, until

@@ -66,14 +66,14 @@ class Verifier(OfOneProcess):
             return cast("None | Refusal", settled)
         self._enter()
         key, until = _key(authorization, requirements), time.monotonic() + self._timeout
-        for _ in range(2):  # another's question may fail long before this caller's time is over
+        while (left := until - time.monotonic()) > 0:  # another's question may fail long before this caller's time is over
             if (caller := self._recall(key)) is not None:
                 return caller
             question, is_mine = self._question(key)
             if is_mine:
-                self._answer(key, question, authorization, requirements)
+                self._answer(key, question, authorization, requirements, until)
             try:
-                verdict = question.result(max(0.0, until - time.monotonic()))
+                verdict = question.result(left)
             except FutureTimeoutError:
                 break
             if verdict is not _UNKNOWN:
@@ -95,7 +95,11 @@ class Verifier(OfOneProcess):
             if (caller := self._recall(key)) is not None:
                 return caller
             question, is_mine = self._question(key)
-            job = self._threads.submit(self._answer, key, question, authorization, requirements) if is_mine else None
+            job = None
+            if is_mine:
+                # Its whole time, whatever is left of this caller's: others may join it.
+                end = time.monotonic() + self._timeout
+                job = self._threads.submit(self._answer, key, question, authorization, requirements, end)
             try:
                 verdict = await asyncio.wait_for(asyncio.wrap_future(question), max(0.0, until - time.monotonic()))
             except asyncio.TimeoutError:
@@ -121,11 +125,11 @@ class Verifier(OfOneProcess):
             return question, True
 
     def _answer(
-        self, key: bytes, question: Future[Any], authorization: Sequence[str], requirements: Requirements
+        self, key: bytes, question: Future[Any], authorization: Sequence[str], requirements: Requirements, until: float
     ) -> None:
         verdict: Any = _UNKNOWN
         try:
-            verdict = self._ask(key, authorization, requirements)
+            verdict = self._ask(key, authorization, requirements, until)
         finally:
             self._end(key, question, verdict)
 
@@ -142,12 +146,12 @@ class Verifier(OfOneProcess):
             self._accepted.pop(key, None)
         return None
 
-    def _ask(self, key: bytes, authorization: Sequence[str], requirements: Requirements) -> Any:
+    def _ask(self, key: bytes, authorization: Sequence[str], requirements: Requirements, until: float) -> Any:
         """The verdict; `_UNKNOWN` where no answer came."""
         headers = {"Authorization": authorization[0]} if authorization else {}
         try:
             path = f"/forward-auth{requirements.query}"
-            answer = self._connections.send("GET", path, headers, timeout=self._timeout, repeatable=True)
+            answer = self._connections.send("GET", path, headers, until, repeatable=True)
         except (OSError, http.client.HTTPException, ValueError):
             return _UNKNOWN
         if answer.status != 200:

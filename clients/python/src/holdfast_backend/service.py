@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import time
 from typing import TYPE_CHECKING, Any, Mapping, cast
 from urllib.parse import quote, urlencode
 
@@ -66,7 +67,8 @@ class Service:
         try:
             # Of what changes something, only the calls of the Graph API are not the same done twice.
             repeatable = method == "GET" or "/graph/" not in path
-            answer = self._connections.send(method, address, headers, content, self._timeout, repeatable)
+            until = time.monotonic() + self._timeout
+            answer = self._connections.send(method, address, headers, until, content, repeatable)
         except (OSError, http.client.HTTPException) as error:
             raise HoldfastError(0) from error
         try:
